@@ -1,0 +1,126 @@
+"""What the gate decides on: a plan, a snapshot of facts, and limits. Plain frozen values, no I/O."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+
+from policy.verdict import Channel, MessageClass
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedItem:
+    """An item a message would promote."""
+
+    product_id: str | None
+    sku: str | None
+
+    @property
+    def key(self) -> str:
+        """The product, else the stock keeping unit."""
+        return self.product_id or self.sku or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A message a run wants to send."""
+
+    channel: Channel
+    message_class: MessageClass
+    topic: str
+    """Consent topic, "marketing" by default; also "transactional" for transactional templates."""
+    promoting: tuple[PlannedItem, ...] | None
+    """None: the message promotes nothing, on purpose."""
+    expires_at: datetime
+    journey: str = ""
+    cart_id: str | None = None
+    """Set where the items are the lines of a cart: they must still be in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suppression:
+    """An item not to be promoted until a date (None: for good)."""
+
+    item: str
+    sku: str | None
+    until: datetime | None
+    event_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentFact:
+    """The person's latest word on one channel and topic."""
+
+    channel: str
+    """A channel, or "all"."""
+    topic: str
+    """A topic, or "all"."""
+    granted: bool
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SentFact:
+    """A marketing message that counts against the caps (claimed, sent, or of unknown outcome)."""
+
+    channel: Channel
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One consistent snapshot, read under the profile's lock."""
+
+    run_state: str = "running"
+    """running, ended or stuck."""
+    erased: bool = False
+    has_address: bool = True
+    address_problem: str | None = None
+    """"bounced", "complained", or None."""
+    opted_out: tuple[str, ...] = ()
+    """Topics the *address* is opted out of; "all" covers every topic."""
+    consents: tuple[ConsentFact, ...] = ()
+    address_from_order: bool = False
+    """The address came with an order or a checkout (allows marketing email by default)."""
+    suppressions: tuple[Suppression, ...] = ()
+    cart: tuple[PlannedItem, ...] | None = None
+    """The cart's lines now, where the plan names a cart that is known."""
+    sent: tuple[SentFact, ...] = ()
+    zone: str = "UTC"
+    """IANA zone of the person, already resolved by the order of the contract."""
+    zone_source: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most so many marketing messages in a rolling window."""
+
+    limit: int
+    window: timedelta
+    channel: Channel | None = None
+    """None: over all channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """A channel is open from ``opens`` to ``closes`` local time, end excluded."""
+
+    opens: time
+    closes: time
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the shop sets; the defaults are those of the HTTP contract."""
+
+    caps: tuple[Cap, ...] = (
+        Cap(1, timedelta(days=1), Channel.SMS),
+        Cap(2, timedelta(days=1), Channel.EMAIL),
+        Cap(5, timedelta(days=7)),
+    )
+    quiet_hours: dict[Channel, QuietHours] = field(
+        default_factory=lambda: {
+            Channel.SMS: QuietHours(time(8), time(21)),
+            Channel.PUSH: QuietHours(time(8), time(21)),
+        }
+    )
+    kill_switches: tuple[str, ...] = ()
+    """Names of channels and journeys that may not claim, or "all"."""
