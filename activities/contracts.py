@@ -69,7 +69,10 @@ class SendMessage(Contract):
     template: str
     channel: Channel
     promoting: tuple[Item, ...] | None
+    """None: promotes nothing, on purpose."""
     expires_at: datetime
+    showing: tuple[Item, ...] = ()
+    """Items it shows without promoting them, e.g. those of an order."""
     cart_id: str | None = None
     context: dict[str, Any] = Field(default_factory=dict)
     """Values for the template besides items and profile; no personal data."""
@@ -130,3 +133,17 @@ class CloseResult(Contract):
 
     rerouted: int = 0
     """Trigger events routed afresh."""
+
+
+class SuggestItems(Contract):
+    """Ask for items that a person may like and has not bought."""
+
+    run_id: str
+    limit: int = 3
+    clock_offset_s: float = 0.0
+
+
+class Suggested(Contract):
+    """Items, best first; may be empty."""
+
+    items: tuple[Item, ...] = ()

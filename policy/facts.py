@@ -5,6 +5,9 @@ from datetime import datetime, time, timedelta
 
 from policy.verdict import Channel, MessageClass
 
+DEFAULT_WINDOW = timedelta(days=365)
+"""How long a purchase suppresses its item where the shop sets nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
@@ -124,3 +127,5 @@ class Limits:
     )
     kill_switches: tuple[str, ...] = ()
     """Names of channels and journeys that may not claim, or "all"."""
+    suppression_window: timedelta | None = DEFAULT_WINDOW
+    """How long a purchase suppresses its item, from the purchase's event time; None: for good."""

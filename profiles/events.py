@@ -74,7 +74,13 @@ class Event(BaseModel):
         super().__init_subclass__(**kwargs)
         if name:
             cls.event_name = name
-            Event.by_name[name] = cls
+            known = Event.by_name.setdefault(name, cls)
+            # A workflow sandbox imports an author's module again: the first class stays registered.
+            if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise TypeError(
+                    f"{cls.__module__}.{cls.__qualname__} declares the event name {name!r}, "
+                    f"which {known.__module__}.{known.__qualname__} has already"
+                )
 
     @classmethod
     def declared(cls) -> frozenset[str]:

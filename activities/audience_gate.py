@@ -1,0 +1,55 @@
+"""The gate before an ad audience: decided, recorded and queued in one transaction."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from activities.contracts import SendMessage
+from activities.gate import NoSuchRun, facts_of, plan_of, planned_of
+from policy.facts import Limits
+from policy.gate import decide
+from policy.verdict import Allow, MessageClass, Verdict
+from profiles.audiences import Place, join
+from profiles.claims import Ask, read_under_lock, write_decision
+from profiles.database import Database
+
+TOPIC = "marketing"
+
+
+class AudienceGate:
+    """Decides on entering an audience; the platform is told by the relay."""
+
+    def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
+        self._database = database
+        self._limits = limits
+        self._default_zone = default_zone
+
+    async def enter(self, request: SendMessage, at: datetime) -> Verdict:
+        """Decide at the run's now, and queue the entry where it is allowed. Idempotent per run and step."""
+        ask = Ask(UUID(request.run_id), request.step, request.channel.value, at, request.cart_id)
+
+        async def work(connection: object) -> Verdict:
+            snapshot = await read_under_lock(connection, ask)
+            if snapshot is None:
+                raise NoSuchRun(f"no run {request.run_id}")
+            if snapshot.standing and snapshot.standing.status == "sent":
+                return Allow(items=snapshot.standing.items)
+            facts = facts_of(snapshot, request.channel, at, self._default_zone)
+            plan = plan_of(request, MessageClass.MARKETING, TOPIC)
+            verdict = decide(plan, facts, self._limits, at)
+            planned = planned_of(request, snapshot, MessageClass.MARKETING, verdict, at)
+            if isinstance(verdict, Allow):
+                planned = replace(planned, status="sent")
+                left = [item for item in request.promoting or () if item.key in verdict.items]
+                await join(
+                    connection,
+                    audience=request.template,
+                    profile_id=snapshot.profile_id,
+                    run_id=ask.run_id,
+                    places=[Place(item.key, item.sku) for item in left],
+                    at=at,
+                )
+            await write_decision(connection, planned)
+            return verdict
+
+        return await self._database.run(work)

@@ -1,0 +1,249 @@
+"""Delivers SMS by Twilio, and sorts its failures into definitely not sent and maybe sent."""
+
+import base64
+import json
+import logging
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import aiohttp
+from twilio.base import values
+from twilio.http.async_http_client import AsyncTwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+
+from activities.channels.adapter import Accepted, MaybeSent, NotSent, Outgoing
+from activities.channels.answer import BODY_LIMIT, Answer, told_to_wait, without_addresses
+from activities.loopback import is_loopback
+from policy.verdict import Channel
+
+CALLBACK_PATH = "/webhooks/twilio/status"
+LONGEST_VALIDITY = timedelta(seconds=36_000)
+"""Twilio's own maximum and default for ValidityPeriod."""
+
+ADDRESS_PROBLEMS = {
+    21610: "opted_out",  # the person answered STOP
+    21211: "bounced",  # not a phone number
+    21614: "bounced",  # not a mobile number
+    21635: "bounced",  # a landline
+    30006: "bounced",  # a landline, or a carrier that cannot be reached
+}
+"""Codes of twilio.com/docs/api/errors that speak of the address: never text it again."""
+
+SENDER_FAULTS = frozenset({21408, 21603, 21606, 21659, 21660})
+"""Codes for a sender or a region not set up: refused with 400, but a person may mend the account."""
+
+_CONTENT_FAULTS = frozenset({400, 413, 415, 422})
+
+logging.getLogger("twilio.async_http_client").setLevel(logging.WARNING)  # seven lines a call at INFO
+
+
+class Twilio:
+    """Sends one text per call by the official async SDK, over pooled connections.
+
+    Give ``sender`` or ``messaging_service_sid``. The SDK's client is made at the first call, inside
+    the running loop.
+    """
+
+    channel = Channel.SMS
+    provider = "twilio"
+
+    def __init__(
+        self,
+        account_sid: str,
+        auth_token: str,
+        *,
+        sender: str | None = None,
+        messaging_service_sid: str | None = None,
+        public_url: str | None = None,
+        base_url: str,
+        timeout_s: float = 10.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        if not sender and not messaging_service_sid:
+            raise ValueError("Twilio needs a sender or a messaging service; neither was given")
+        self._account, self._token = account_sid, auth_token
+        self._sender, self._service = sender or values.unset, messaging_service_sid or values.unset
+        self._public_url = public_url if public_url and reachable(public_url, base_url) else None
+        self._base_url, self._timeout_s, self._clock = base_url.rstrip("/"), timeout_s, clock
+        self._sdk: Client | None = None
+
+    async def deliver(self, outgoing: Outgoing) -> Accepted:
+        """Hand one text to Twilio within ``timeout_s``; the provider's id is the message's sid.
+
+        Not idempotent: Twilio may send twice if asked twice (error 20500's page). The callback URL
+        carries our message id, so the outcome settles even where the answer was lost. Raises
+        ``NotSent`` or ``MaybeSent``.
+        """
+        try:
+            message = await self._client().messages.create_async(
+                to=outgoing.to,
+                body=outgoing.content.text,
+                from_=self._sender,
+                messaging_service_sid=self._service,
+                validity_period=validity_s(outgoing.valid_for),
+                status_callback=self._callback(outgoing.message_id),
+            )
+        except (NotSent, MaybeSent):
+            raise
+        except Exception as exc:  # the answer could not be read as a message
+            raise MaybeSent(f"Twilio: {type(exc).__name__} in a 2xx answer") from None
+        if not isinstance(message.sid, str) or not message.sid:
+            raise MaybeSent("Twilio answered 2xx without a sid")
+        return Accepted(message.sid)
+
+    async def aclose(self) -> None:
+        """Close the pooled connections; a later call opens new ones."""
+        sdk, self._sdk = self._sdk, None
+        if sdk is not None:
+            await sdk.http_client.close()
+
+    def _client(self) -> Client:
+        if self._sdk is None:
+            self._sdk = Client(
+                self._account,
+                self._token,
+                http_client=_HttpClient(self._timeout_s, self._clock),
+                environment={"TWILIO_EDGE": ""},  # or variables of the SDK's own would move the host
+            )
+            self._sdk.api.base_url = self._base_url
+        return self._sdk
+
+    def _callback(self, message_id: str) -> Any:
+        if self._public_url is None:
+            return values.unset
+        query = urlencode({"message_id": message_id})
+        return f"{self._public_url.rstrip('/')}{CALLBACK_PATH}?{query}"
+
+
+def validity_s(valid_for: timedelta | None) -> Any:
+    """Tell Twilio's ValidityPeriod: 1 to 36,000 whole seconds, rounded down; unset where no limit.
+
+    Twilio holds a text for up to 10 hours otherwise, far into the recipient's night.
+    """
+    if valid_for is None:
+        return values.unset
+    if valid_for <= timedelta(0):
+        raise NotSent("the message's time was over before Twilio was called; plan it again")
+    return max(1, math.floor(min(valid_for, LONGEST_VALIDITY).total_seconds()))
+
+
+def reachable(public_url: str, provider_url: str) -> bool:
+    """Tell whether a provider there can call us here; Twilio refuses a callback that it cannot reach."""
+    here, there = urlsplit(public_url), urlsplit(provider_url)
+    return here.scheme == "https" or not is_loopback(here.hostname) or is_loopback(there.hostname)
+
+
+def judge(answer: Answer, now: datetime) -> None:
+    """Sort Twilio's answer: pass for 2xx, else raise ``NotSent`` (4xx) or ``MaybeSent`` (all else)."""
+    if 200 <= answer.status < 300 and answer.whole:
+        return
+    if not 400 <= answer.status < 500:
+        raise MaybeSent(f"Twilio answered {answer.status}, expected a whole 201")
+    code, said = _fault(answer)
+    problem = ADDRESS_PROBLEMS.get(code)
+    throttled = answer.status == 429 or code == 20429
+    detail = f"Twilio refused with {answer.status}" + (f", error {code}" if code else "")
+    raise NotSent(
+        detail + (f": {said}" if said else ""),
+        retry_after=told_to_wait(answer.headers, now) if throttled else None,
+        permanent=bool(problem)
+        or (answer.status in _CONTENT_FAULTS and not throttled and code not in SENDER_FAULTS),
+        address_problem=problem,
+    )
+
+
+def _fault(answer: Answer) -> tuple[int, str]:
+    """Read code and words of an error body, old form or RFC 9457; (0, "") where it is neither."""
+    try:
+        body = json.loads(answer.body)
+        said = body.get("message") or body.get("detail") or body.get("title") or ""
+        code = body.get("code")
+        return (code if isinstance(code, int) and code < 100_000 else 0), without_addresses(str(said))
+    except (ValueError, AttributeError, RecursionError):
+        return 0, ""
+
+
+class _Phase:
+    """Of one request: whether a byte of it may have left."""
+
+    began = False
+
+
+class _HttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
+    """The SDK's HTTP client with its timeout obeyed (twilio-python #925), and its failures sorted.
+
+    No redirect is followed, no request repeated, and at most ``BODY_LIMIT`` bytes are read.
+    """
+
+    def __init__(self, timeout_s: float, clock: Callable[[], datetime]) -> None:
+        super().__init__(pool_connections=False, timeout=timeout_s)
+        self._clock = clock
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_note_begin)
+        self.session = aiohttp.ClientSession(
+            # Idle connections go early: one that Twilio closed first would cost an unknown outcome.
+            connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=5),
+            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=0.4 * timeout_s),
+            trace_configs=[trace],
+            trust_env=True,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: dict[str, str] | None = None,
+        data: dict[str, object] | None = None,
+        headers: dict[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+        allow_redirects: bool = False,
+    ) -> Response:
+        """Make one request; raise ``NotSent`` or ``MaybeSent`` for all but a whole 2xx answer."""
+        phase = _Phase()
+        sent_headers = {**(headers or {}), **(_basic(auth) if auth else {})}
+        try:
+            async with self.session.request(
+                method,
+                url,
+                params=params,
+                data=data,
+                headers=sent_headers,
+                allow_redirects=False,
+                trace_request_ctx=phase,
+            ) as response:
+                answer = await _read(response)
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            what = f"Twilio: {type(exc).__name__}"
+            if phase.began:
+                raise MaybeSent(f"{what} after the request had begun") from None
+            wrong = isinstance(exc, UnicodeError)  # a text that no request can carry
+            raise NotSent(f"{what} before the request began", permanent=wrong) from None
+        judge(answer, self._clock())
+        return Response(answer.status, answer.body.decode(errors="replace"), answer.headers)
+
+
+async def _note_begin(session: aiohttp.ClientSession, context: Any, sent: object) -> None:
+    """Called by aiohttp just before it writes the first byte."""
+    context.trace_request_ctx.began = True
+
+
+async def _read(response: aiohttp.ClientResponse) -> Answer:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    body = bytearray()
+    try:
+        while len(body) <= BODY_LIMIT and (chunk := await response.content.read(BODY_LIMIT)):
+            body += chunk
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        return Answer(response.status, headers, whole=False)
+    return Answer(response.status, headers, bytes(body[:BODY_LIMIT]), whole=len(body) <= BODY_LIMIT)
+
+
+def _basic(auth: tuple[str, str]) -> dict[str, str]:
+    pair = base64.b64encode(f"{auth[0]}:{auth[1]}".encode()).decode()
+    return {"Authorization": f"Basic {pair}"}

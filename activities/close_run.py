@@ -1,0 +1,49 @@
+"""A run's last act: end its row, and route afresh what its story did not see."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.clock import run_now
+from activities.contracts import CloseResult, CloseRun
+from profiles.database import Database
+from profiles.routing import Route
+from profiles.runs import close_run
+
+
+class RunActivities:
+    """What a run does about its own row."""
+
+    def __init__(self, database: Database, routes: Sequence[Route], *, local: bool = False) -> None:
+        self._database = database
+        self._routes = tuple(routes)
+        self._local = local
+
+    @activity.defn(name="close_run")
+    async def close_run(self, request: CloseRun) -> CloseResult:
+        """Idempotent; see ``profiles.runs.close_run``."""
+        try:
+            closed = await close_run(
+                self._database,
+                self._routes,
+                UUID(request.run_id),
+                outcome=request.outcome,
+                detail=request.detail,
+                seen=[UUID(event_id) for event_id in request.seen if _is_ours(event_id)],
+                at=run_now(request.clock_offset_s),
+                local=self._local,
+            )
+        except KeyError as error:
+            raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
+        return CloseResult(rerouted=closed.rerouted)
+
+
+def _is_ours(event_id: str) -> bool:
+    # Signals by hand carry ids that are no events in Postgres.
+    try:
+        UUID(event_id)
+    except ValueError:
+        return False
+    return True

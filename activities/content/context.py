@@ -1,0 +1,140 @@
+"""What a template may read: the person, the items, the links and the shop, cleaned for showing."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from zlib import crc32
+
+from activities.content.safe_text import absolute_url, greeting_name, one_line, printable
+from activities.content.shop import Shop
+from profiles.events import Item
+
+LONGEST_ITEM_NAME = 80
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]{2,8}){0,2}")
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_TINTS = (
+    ("#e4ebe4", "#3c5945"),
+    ("#f1e6da", "#7a5230"),
+    ("#e3e8f1", "#3b4f78"),
+    ("#f2e1e1", "#84433f"),
+    ("#ece5f0", "#5d4674"),
+)
+"""Background and letter of the block that stands in for a missing picture."""
+
+
+class ContentError(Exception):
+    """A message could not be written, and trying again cannot help: release with reason ``content``."""
+
+    def __init__(self, reason: str, *, part: str = "", line: int = 0) -> None:
+        place = f"{part}:{line}: " if part and line else f"{part}: " if part else ""
+        super().__init__(f"{place}{reason}")
+        self.reason = reason
+        """In words."""
+        self.part = part
+        """The file it shows in, where known."""
+        self.line = line
+        """From 1; 0 where unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where the message's buttons lead. Marketing needs the last three."""
+
+    shop_url: str
+    cart_url: str | None = None
+    unsubscribe_url: str | None = None
+    """A page that asks once more; opening it changes nothing."""
+    preferences_url: str | None = None
+    one_click_url: str | None = None
+    """Takes the POST of RFC 8058."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderContext:
+    """All that one message is written from."""
+
+    shop: Shop
+    links: Links
+    items: tuple[Item, ...] = ()
+    """What is left to show, after the gate."""
+    first_name: str | None = None
+    locale: str | None = None
+    """The person's, as en-GB or en_GB; decides how amounts are written."""
+    currency: str | None = None
+    """ISO 4217; None or anything else: the shop's."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What the story passed in ``context=``."""
+
+    def values(self) -> dict[str, Any]:
+        """The names a template may use, besides those of its own message.toml."""
+        shop_url = self.links.shop_url
+        items = [_item_values(item, shop_url) for item in self.items]
+        totals = [item["total"] for item in items]
+        return {
+            "shop": self.shop.values(),
+            "first_name": greeting_name(self.first_name),
+            "items": items,
+            "items_total": sum(totals) if totals and None not in totals else None,
+            "links": {
+                "shop_url": absolute_url(shop_url, self.shop.url) or self.shop.url,
+                "cart_url": absolute_url(self.links.cart_url, self.shop.url),
+                "unsubscribe_url": absolute_url(self.links.unsubscribe_url, self.shop.url),
+                "preferences_url": absolute_url(self.links.preferences_url, self.shop.url),
+            },
+            "locale": babel_locale(self.locale) or babel_locale(self.shop.locale) or "en",
+            "currency": self.currency if _CURRENCY.fullmatch(self.currency or "") else self.shop.currency,
+        }
+
+
+def babel_locale(tag: str | None) -> str | None:
+    """``de-DE`` as ``de_DE``; None for what is no language tag."""
+    candidate = (tag or "").replace("-", "_")
+    return candidate if _LOCALE.fullmatch(candidate) else None
+
+
+def amount(value: object) -> Decimal | None:
+    """A finite number as a decimal; None for all else, so that no customer is shown a made-up zero."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
+        return None
+    return Decimal(str(value))
+
+
+def plain_value(value: Any) -> Any:
+    """A value of ``context=`` for a template: printable text, numbers, plain containers."""
+    match value:
+        case str():
+            return printable(value)
+        case None | bool() | int() | float() | Decimal():
+            return value
+        case Mapping():
+            return {str(key): plain_value(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [plain_value(inner) for inner in value]
+        case _:
+            raise ContentError(
+                f"context= takes text, numbers, lists and mappings; got a {type(value).__name__}"
+            )
+
+
+def _item_values(item: Item, shop_url: str) -> dict[str, Any]:
+    name = one_line(item.name or "", LONGEST_ITEM_NAME) or "Your item"
+    price = amount(item.price)
+    background, letter = _TINTS[crc32((item.key or name).encode()) % len(_TINTS)]
+    return {
+        "key": item.key,
+        "name": name,
+        "variant": one_line(item.variant or "", LONGEST_ITEM_NAME) or None,
+        "category": one_line(item.category or "", LONGEST_ITEM_NAME) or None,
+        "brand": one_line(item.brand or "", LONGEST_ITEM_NAME) or None,
+        "quantity": item.quantity,
+        "price": price,
+        "total": None if price is None else price * item.quantity,
+        "url": absolute_url(item.url, shop_url),
+        "image_url": absolute_url(item.image_url, shop_url),
+        "initial": next((c.upper()[:1] for c in name if c.isalnum()), "•"),
+        "tint": background,
+        "tint_text": letter,
+    }

@@ -1,0 +1,120 @@
+"""Writes one message: Liquid, then MJML, then the plain text beside it."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+import mjml
+from liquid import BoundTemplate
+from liquid.exceptions import LiquidError
+
+from activities.channels.adapter import Content
+from activities.content.context import ContentError, RenderContext
+from activities.content.plain_text import plain_text
+from activities.content.segments import segments, thrifty
+from activities.content.template import Template
+from policy.verdict import Channel
+
+LONGEST_SUBJECT = 250
+LONGEST_HEADER_LINE = 998
+"""Octets without the line end (RFC 5322 section 2.1.1)."""
+MOST_SEGMENTS = 6
+"""Beyond this a text message is a mistake; 2 is what templates are checked for."""
+
+__all__ = ["ContentError", "render"]
+
+
+def render(template: Template, channel: Channel, context: RenderContext) -> Content:
+    """The message for one person on one channel, ready for a provider.
+
+    Pure but for the template language's own clock; about 3 ms of CPU for a mail. Raises ``ContentError``, and
+    nothing else, whatever a customer's or a shop's data holds.
+    """
+    if channel not in template.channels:
+        offered = ", ".join(sorted(template.channels)) or "none"
+        raise ContentError(f"template {template.name!r} has no {channel.value} part (it has: {offered})")
+    values = template.values(context)
+    if channel is Channel.EMAIL:
+        return _email(template, context, values)
+    return _sms(template, values)
+
+
+def _email(template: Template, context: RenderContext, values: dict[str, object]) -> Content:
+    subject = _line(template.subject, values, "subject")
+    preheader = _line(template.preheader, values, "preheader")
+    if not subject:
+        raise ContentError(f"template {template.name!r}: the subject came out empty")
+    headers = one_click_headers(context.links.one_click_url) if template.is_marketing else {}
+    if template.is_marketing and not values["links"]["unsubscribe_url"]:  # type: ignore[index]
+        raise ContentError(f"template {template.name!r} is marketing and was given no unsubscribe_url")
+    body = fill(template.bodies[Channel.EMAIL], {**values, "subject": subject, "preheader": preheader})
+    html = compile_mjml(body)
+    return Content(text=plain_text(html), subject=subject, html=html, headers=headers)
+
+
+def _sms(template: Template, values: dict[str, object]) -> Content:
+    lines = thrifty(fill(template.bodies[Channel.SMS], values)).splitlines()
+    text = "\n".join(" ".join(line.split()) for line in lines if line.strip())
+    if not text:
+        raise ContentError(f"template {template.name!r}: the text message came out empty")
+    count = segments(text)
+    if count > MOST_SEGMENTS:
+        raise ContentError(
+            f"template {template.name!r}: {count} SMS segments, at most {MOST_SEGMENTS}; truncate its values"
+        )
+    return Content(text=text)
+
+
+def fill(part: BoundTemplate, values: dict[str, object]) -> str:
+    """Liquid with its values in place, or ``ContentError`` with the line."""
+    try:
+        return part.render(values)
+    except LiquidError as error:
+        where = error.context()
+        place = str(error.template_name or part.full_name())
+        raise ContentError(str(error.message), part=place, line=where[0] if where else 0) from error
+
+
+def compile_mjml(source: str) -> str:
+    """MJML as HTML, without fetching fonts or including files; ``ContentError`` where it does not parse."""
+    try:
+        return mjml.mjml2html(source, fonts={}, include_loader=None)
+    except (ValueError, OSError) as error:
+        raise ContentError(f"MJML: {error}") from error
+
+
+def one_click_headers(url: str | None) -> dict[str, str]:
+    """The header pair of RFC 8058, one line each; ``ContentError`` for an address that cannot stand there."""
+    if not url:
+        raise ContentError(
+            "marketing mail was given no one_click_url, which RFC 8058 and mailbox providers ask for"
+        )
+    header = {"List-Unsubscribe": f"<{url}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    if not url.isascii() or any(c.isspace() or not c.isprintable() or c in "<>" for c in url):
+        raise ContentError("one_click_url must be printable ASCII without blanks or angle brackets")
+    parts = urlsplit(url)
+    if not (parts.scheme == "https" or (parts.scheme == "http" and _is_private(parts.hostname or ""))):
+        raise ContentError("one_click_url must be https (RFC 8058); set PUBLIC_URL to an https address")
+    if any(len(f"{name}: {value}") > LONGEST_HEADER_LINE for name, value in header.items()):
+        raise ContentError(f"one_click_url is too long: a header line holds {LONGEST_HEADER_LINE} octets")
+    return header
+
+
+def _is_private(host: str) -> bool:
+    """Whether a host is out of the public's reach: a local stack, where plain http is all there is."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return bool(host) and ("." not in host or host.endswith(".localhost"))
+
+
+def _line(part: BoundTemplate, values: dict[str, object], name: str) -> str:
+    text = fill(part, values).strip()
+    if "\r" in text or "\n" in text:
+        raise ContentError(
+            f"the {name} holds a line break, which would start another mail header; take it out"
+        )
+    if len(text) > LONGEST_SUBJECT:
+        raise ContentError(
+            f"the {name} is {len(text)} characters long, at most {LONGEST_SUBJECT}; use truncate"
+        )
+    return text

@@ -1,0 +1,214 @@
+"""All message templates, read and checked once at start; what is wrong is told all at once."""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from liquid import BoundTemplate
+from liquid.exceptions import LiquidError
+
+from activities.content import sample
+from activities.content.checks import Found, liquid_fault, liquid_faults, source_faults, trial_faults
+from activities.content.faults import Fault, TemplateError, shown_path
+from activities.content.language import Language, language
+from activities.content.manifest import FILE_NAME, Manifest, read_manifest
+from activities.content.template import CHANNEL_FILES, Template
+from policy.verdict import Channel
+
+__all__ = ["Template", "TemplateError", "Templates", "UnknownTemplate"]
+
+LAYOUTS = "layouts"
+"""Folder beside the journeys: layouts and partials that every message may use."""
+
+
+class UnknownTemplate(KeyError):
+    """No template of that name."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Templates(Mapping[str, Template]):
+    """Templates by name."""
+
+    def __init__(self, templates: Iterable[Template]) -> None:
+        self._by_name = {template.name: template for template in templates}
+
+    @classmethod
+    def load(cls, folders: Iterable[Path]) -> "Templates":
+        """Read every message folder under the given journey folders, and the ``layouts`` beside them.
+
+        Raises ``TemplateError`` with every fault of every file. Keeps nothing open, so loading again picks up
+        changes.
+        """
+        reader = _Reader()
+        for folder in dict.fromkeys(folder.resolve() for folder in folders):
+            reader.read_journey(folder)
+        if reader.faults:
+            raise TemplateError(reader.faults)
+        return cls(reader.templates.values())
+
+    def __getitem__(self, name: str) -> Template:
+        """The template, or ``UnknownTemplate`` (a ``KeyError``) that says which there are."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            close = difflib.get_close_matches(name, self._by_name, 1)
+            guess = f"did you mean {close[0]!r}? " if close else ""
+            available = ", ".join(sorted(self._by_name)) or "none"
+            raise UnknownTemplate(f"no template {name!r}; {guess}available: {available}") from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+class _Layouts:
+    """The partials beside one set of journeys, in both languages."""
+
+    def __init__(self, journeys: Path) -> None:
+        files = sorted(file for file in (journeys / LAYOUTS).glob("*") if file.suffix in (".mjml", ".txt"))
+        self.partials = {file.name: file.read_text("utf-8") for file in files}
+        self.shown = {file.name: shown_path(file, journeys) for file in files}
+        self.html = language(self.partials, escape=True)
+        self.text = language(self.partials, escape=False)
+
+    def faults(self) -> Iterator[Found]:
+        """Faults of the partials themselves."""
+        for name, source in self.partials.items():
+            try:
+                self.html.get_template(name)
+            except LiquidError as error:
+                yield liquid_fault(name, error)
+            yield from source_faults(name, source)
+
+
+class _Reader:
+    """Gathers templates and faults over all folders."""
+
+    def __init__(self) -> None:
+        self.templates: dict[str, Template] = {}
+        self.faults: list[Fault] = []
+        self._layouts: dict[Path, _Layouts] = {}
+
+    def read_journey(self, folder: Path) -> None:
+        """Every message folder of one journey."""
+        journeys = folder.parent
+        if not folder.is_dir():
+            self._fault(shown_path(folder, journeys), 0, "no such folder; name a journey's folder")
+            return
+        if journeys not in self._layouts:
+            self._layouts[journeys] = _Layouts(journeys)
+            self._add(self._layouts[journeys].faults(), self._layouts[journeys])
+        for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
+            if (inner / FILE_NAME).is_file():
+                self._read_message(inner, self._layouts[journeys])
+            elif parts := [name for name in CHANNEL_FILES.values() if (inner / name).exists()]:
+                self._fault(
+                    shown_path(inner, journeys), 0, f"has {', '.join(parts)} but no {FILE_NAME}; add one"
+                )
+
+    def _read_message(self, folder: Path, layouts: _Layouts) -> None:
+        journeys = folder.parent.parent
+        file = folder / FILE_NAME
+        shown = shown_path(file, journeys)
+        manifest, complaints = read_manifest(file)
+        for complaint in complaints:
+            self._fault(shown, 0, complaint)
+        channels = {c: folder / name for c, name in CHANNEL_FILES.items() if (folder / name).is_file()}
+        if not channels:
+            self._fault(shown, 0, f"no channel; add {' or '.join(CHANNEL_FILES.values())} beside it")
+        if manifest is not None and Channel.EMAIL in channels and not manifest.subject.strip():
+            self._fault(shown, 0, 'subject: missing, and there is an email; add subject = "…"')
+        if (first := self.templates.get(folder.name)) is not None:
+            self._fault(
+                shown, 0, f"a second template {folder.name!r}; the first is in {first.folder.parent.name}/"
+            )
+        message = _Message(folder, shown, manifest, layouts)
+        template = message.read(channels)
+        self._add(message.found, layouts)
+        if template is not None and first is None:
+            self.templates[template.name] = template
+
+    def _add(self, found: Iterable[Found], layouts: _Layouts) -> None:
+        for name, line, message in found:
+            self._fault(layouts.shown.get(name, name), line, message)
+
+    def _fault(self, file: str, line: int, message: str) -> None:
+        self.faults.append(Fault(file, line, message))
+
+
+class _Message:
+    """One message folder: its parts parsed, then checked."""
+
+    def __init__(self, folder: Path, shown: str, manifest: Manifest | None, layouts: _Layouts) -> None:
+        self.folder = folder
+        self.shown = shown
+        self.manifest = manifest
+        self.layouts = layouts
+        self.found: list[Found] = []
+        self._sources = dict(layouts.partials)
+
+    def read(self, channels: Mapping[Channel, Path]) -> Template | None:
+        """The template, where it could be parsed; whatever is wrong goes to ``found``."""
+        bodies = {}
+        for channel, file in channels.items():
+            source = file.read_text("utf-8")
+            escape = channel is Channel.EMAIL
+            name = shown_path(file, self.folder.parent.parent)
+            self._sources[name] = source
+            if escape:
+                self.found.extend(source_faults(name, source))
+            body = self._parse(source, name, self.layouts.html if escape else self.layouts.text)
+            if body is not None:
+                bodies[channel] = body
+        manifest = self.manifest
+        if manifest is None:
+            return None
+        lines = {key: self._line_of(key) for key in ("subject", "preheader")}
+        subject = self._parse(manifest.subject, self.shown, self.layouts.text, lines["subject"])
+        preheader = self._parse(manifest.preheader, self.shown, self.layouts.text, lines["preheader"])
+        if subject is None or preheader is None or len(bodies) < len(channels):
+            return None
+        template = Template(
+            name=self.folder.name,
+            message_class=manifest.message_class,
+            topic=manifest.consent_topic,
+            channels=frozenset(bodies),
+            folder=self.folder,
+            manifest=manifest,
+            bodies=MappingProxyType(bodies),
+            subject=subject,
+            preheader=preheader,
+        )
+        self._check(template, lines)
+        return template
+
+    def _parse(self, source: str, name: str, parser: Language, line: int = 0) -> BoundTemplate | None:
+        try:
+            return parser.from_string(source, name=name, path=name)
+        except LiquidError as error:
+            self.found.append(liquid_fault(name, error, line=line))
+            return None
+
+    def _check(self, template: Template, lines: Mapping[str, int]) -> None:
+        every = sample.trials(template.manifest)[0].context
+        known = {**template.values(every), "subject": "", "preheader": ""}
+        static: list[Found] = []
+        for body in template.bodies.values():
+            static.extend(liquid_faults(body, known, self._sources))
+        for key, part in (("subject", template.subject), ("preheader", template.preheader)):
+            static.extend(liquid_faults(part, known, {}, line=lines[key]))
+        self.found.extend(static)
+        if not static and (template.manifest.subject.strip() or Channel.EMAIL not in template.channels):
+            self.found.extend(trial_faults(template))
+
+    def _line_of(self, key: str) -> int:
+        lines = (self.folder / FILE_NAME).read_text("utf-8").splitlines()
+        return next((i for i, line in enumerate(lines, 1) if line.lstrip().startswith(key)), 0)

@@ -1,0 +1,73 @@
+"""Write the message a claim licenses: the person, the items that are left, and links that work."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from activities.channels.adapter import Content
+from activities.content.context import Links, RenderContext
+from activities.content.render import render
+from activities.content.shop import Shop
+from activities.content.template import Template
+from activities.contracts import SendMessage
+from activities.gate import Claim
+from activities.settings import ActivitySettings
+from profiles.events import Item
+from profiles.tokens import PreferenceTokens
+
+
+class Letters:
+    """Renders messages for one shop."""
+
+    def __init__(self, settings: ActivitySettings, tokens: PreferenceTokens) -> None:
+        self._public_url = settings.public_url
+        self._tokens = tokens
+        self._shop = Shop(
+            name=settings.shop_name,
+            postal_address=settings.shop_address,
+            url=settings.shop_url,
+            support_email=settings.shop_support_email,
+            currency=settings.shop_currency,
+        )
+
+    def write(self, template: Template, request: SendMessage, claim: Claim) -> Content:
+        """The message for one person on one channel. Raises ``ContentError``."""
+        traits = claim.snapshot.traits
+        left = frozenset(claim.items)
+        items = [item for item in request.promoting or () if item.key in left] or list(request.showing)
+        context = RenderContext(
+            shop=self._shop,
+            links=self._links(template, request, claim),
+            items=_fresh(items, claim.snapshot.cart),
+            first_name=_text(traits, "first_name", "firstName", "name"),
+            locale=_text(traits, "locale", "language"),
+            currency=_text(traits, "currency"),
+            extra=request.context,
+        )
+        return render(template, request.channel, context)
+
+    def _links(self, template: Template, request: SendMessage, claim: Claim) -> Links:
+        token = self._tokens.issue(
+            str(claim.snapshot.profile_id), str(claim.message_id), request.channel.value, template.topic
+        )
+        unsubscribe = f"{self._public_url}/unsubscribe/{token}"
+        return Links(
+            shop_url=self._shop.url,
+            cart_url=f"{self._shop.url}/cart",
+            unsubscribe_url=unsubscribe,
+            preferences_url=f"{self._public_url}/preferences/{token}",
+            one_click_url=unsubscribe,
+        )
+
+
+def _fresh(items: Sequence[Item], cart: Sequence[dict[str, Any]] | None) -> tuple[Item, ...]:
+    """Items with the quantity the cart has now."""
+    now = {(row.get("product_id"), row.get("sku")): row for row in cart or ()}
+    fresh = []
+    for item in items:
+        row = now.get((item.product_id, item.sku))
+        fresh.append(item.model_copy(update={"quantity": int(row.get("quantity", 1))}) if row else item)
+    return tuple(fresh)
+
+
+def _text(traits: dict[str, Any], *names: str) -> str | None:
+    return next((value for name in names if isinstance(value := traits.get(name), str) and value), None)

@@ -1,0 +1,195 @@
+"""Send one message: the gate's claim, then the provider's call, then the record."""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.channels.adapter import Accepted, ChannelAdapter, Content, MaybeSent, NotSent, Outgoing
+from activities.channels.registry import Channels
+from activities.clock import run_now
+from activities.content.context import ContentError
+from activities.content.template import Template
+from activities.content.templates import Templates, UnknownTemplate
+from activities.contracts import SendMessage, SendResult, SendStatus
+from activities.gate import Claim, Gate, NoSuchRun, Refusal, Settled
+from activities.letters import Letters
+from policy.verdict import Allow, Channel, Defer, Reason, Withhold
+from profiles.claims import Snapshot, mark_unknown, record_sent, refuse_address, release
+from profiles.database import Database
+
+log = structlog.get_logger(__name__)
+
+CALL_WITHIN_S = 5.0
+"""A claim older than this, by the monotonic clock, is given back instead of used: its holder was frozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Licence:
+    """A claim, and since when it is held."""
+
+    claim: Claim
+    held_since: float
+
+    @property
+    def lapsed(self) -> bool:
+        return time.monotonic() - self.held_since > CALL_WITHIN_S
+
+
+class MessageActivities:
+    """The activity that sends; one instance a worker."""
+
+    def __init__(
+        self, database: Database, gate: Gate, channels: Channels, templates: Templates, letters: Letters
+    ) -> None:
+        self._database = database
+        self._gate = gate
+        self._channels = channels
+        self._templates = templates
+        self._letters = letters
+
+    @activity.defn(name="send_message")
+    async def send_message(self, request: SendMessage) -> SendResult:
+        """Send at most once per send key (run + step), however often this is attempted.
+
+        Raises ApplicationError to be tried again only where the message was definitely not sent; the claim
+        is given back first. An outcome nobody knows is returned as ``unknown``, and settles the key.
+        """
+        at = run_now(request.clock_offset_s)
+        template = self._template(request)
+        if request.channel not in template.channels:
+            detail = f"{request.template} has no {request.channel.value} version"
+            return SendResult(
+                status=SendStatus.WITHHELD, channel=request.channel, reason=Reason.NO_ADDRESS, detail=detail
+            )
+        held_since = time.monotonic()
+        try:
+            answer = await self._gate.claim(request, template.message_class, template.topic, at)
+        except NoSuchRun as error:
+            raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
+        match answer:
+            case Settled(standing=standing, accepted=accepted):
+                return SendResult(
+                    status=SendStatus.SENT if accepted else SendStatus.UNKNOWN,
+                    channel=Channel(standing.channel),
+                    message_id=str(standing.message_id),
+                    items=standing.items,
+                )
+            case Refusal(verdict=Withhold(reason=Reason.ERROR, detail=detail)):
+                # On record as withheld; the facts may be readable at the next attempt.
+                raise ApplicationError(f"the gate could not decide: {detail}", type="GateError")
+            case Refusal():
+                return _refused(request, answer)
+            case Claim():
+                return await self._deliver(request, template, _Licence(answer, held_since), at)
+
+    def _template(self, request: SendMessage) -> Template:
+        try:
+            return self._templates[request.template]
+        except UnknownTemplate as error:
+            raise ApplicationError(str(error), type="UnknownTemplate") from error
+
+    async def _deliver(
+        self, request: SendMessage, template: Template, licence: _Licence, at: datetime
+    ) -> SendResult:
+        claim = licence.claim
+        try:
+            content = self._letters.write(template, request, claim)
+        except ContentError as error:
+            await self._release(claim, Reason.CONTENT)
+            return _withheld(request, claim, Reason.CONTENT, str(error))
+        if licence.lapsed:
+            await self._release(claim, Reason.ERROR)
+            raise ApplicationError(f"the claim was not used within {CALL_WITHIN_S} s", type="ClaimLapsed")
+        return await self._call(request, claim, content, at)
+
+    async def _call(self, request: SendMessage, claim: Claim, content: Content, at: datetime) -> SendResult:
+        adapter = self._channels.adapter(request.channel)
+        outgoing = Outgoing(str(claim.message_id), claim.address, content, claim.valid_for)
+        try:
+            accepted = await adapter.deliver(outgoing)
+        except NotSent as error:
+            return await self._not_sent(request, claim, error, at)
+        except MaybeSent as error:
+            log.warning("send outcome unknown", message_id=str(claim.message_id), detail=str(error))
+            async with self._database.transaction() as connection:
+                await mark_unknown(connection, claim.message_id)
+            return _result(request, claim, SendStatus.UNKNOWN)
+        await self._record(adapter, claim, accepted, at)
+        return _result(request, claim, SendStatus.SENT)
+
+    async def _record(self, adapter: ChannelAdapter, claim: Claim, accepted: Accepted, at: datetime) -> None:
+        async with self._database.transaction() as connection:
+            await record_sent(
+                connection,
+                claim.message_id,
+                claim.token,
+                provider=adapter.provider,
+                provider_id=accepted.provider_id,
+                at=at,
+            )
+
+    async def _not_sent(self, request: SendMessage, claim: Claim, error: NotSent, at: datetime) -> SendResult:
+        reason = {"bounced": Reason.BOUNCED, "opted_out": Reason.OPTED_OUT}.get(
+            error.address_problem or "", Reason.ERROR
+        )
+        async with self._database.transaction() as connection:
+            if error.address_problem:
+                await refuse_address(
+                    connection, request.channel.value, claim.address, error.address_problem, at
+                )
+            await release(connection, claim.message_id, claim.token, reason.value)
+        if error.permanent:
+            return _withheld(request, claim, reason, str(error))
+        raise ApplicationError(
+            f"not sent, and given back: {error}",
+            type="NotSent",
+            next_retry_delay=error.retry_after,
+            category=ApplicationErrorCategory.BENIGN
+            if error.retry_after
+            else ApplicationErrorCategory.UNSPECIFIED,
+        ) from error
+
+    async def _release(self, claim: Claim, reason: Reason) -> None:
+        async with self._database.transaction() as connection:
+            await release(connection, claim.message_id, claim.token, reason.value)
+
+
+def _reachable(snapshot: Snapshot) -> tuple[Channel, ...]:
+    return tuple(channel for channel in (Channel.EMAIL, Channel.SMS) if snapshot.address(channel.value))
+
+
+def _refused(request: SendMessage, refusal: Refusal) -> SendResult:
+    verdict = refusal.verdict
+    if isinstance(verdict, Allow):
+        raise AssertionError("an allowed message has a claim")
+    deferred = isinstance(verdict, Defer)
+    return SendResult(
+        status=SendStatus.DEFERRED if deferred else SendStatus.WITHHELD,
+        channel=request.channel,
+        message_id=str(refusal.message_id),
+        reason=verdict.reason,
+        detail=verdict.detail,
+        until=None if isinstance(verdict, Withhold) else verdict.until,
+        removed=verdict.removed,
+        reachable=_reachable(refusal.snapshot),
+    )
+
+
+def _result(request: SendMessage, claim: Claim, status: SendStatus) -> SendResult:
+    return SendResult(
+        status=status,
+        channel=request.channel,
+        message_id=str(claim.message_id),
+        items=claim.items,
+        removed=claim.removed,
+        reachable=_reachable(claim.snapshot),
+    )
+
+
+def _withheld(request: SendMessage, claim: Claim, reason: Reason, detail: str) -> SendResult:
+    result = _result(request, claim, SendStatus.WITHHELD)
+    return result.model_copy(update={"reason": reason, "detail": detail})

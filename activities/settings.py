@@ -1,0 +1,206 @@
+"""What the effects need to know of providers, sender and shop; unsafe settings are refused by name."""
+
+import re
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from activities.loopback import is_loopback
+
+SECRET_LENGTH = 32
+"""Least number of characters of a signing secret."""
+
+_SID = "{}[0-9a-fA-F]{{32}}"
+_SMS_SENDER = r"\+[1-9]\d{6,14}|\d{3,8}|[A-Za-z0-9 +_&-]{1,11}"
+_SMS_SENDER_FORM = "a number such as +15005550006, a short code, or a name of at most 11 characters"
+
+
+def _env(name: str, default: Any = None) -> Any:
+    return Field(default=default, validation_alias=name)
+
+
+class ActivitySettings(BaseSettings):
+    """Read from the environment; construction raises an error that names the variables at fault.
+
+    Without ``SENDGRID_API_KEY`` email goes to the sandbox, without ``TWILIO_ACCOUNT_SID`` so does SMS.
+    The values of secrets never show in an error.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    sendgrid_api_key: SecretStr | None = _env("SENDGRID_API_KEY")
+    sendgrid_base_url: str = _env("SENDGRID_BASE_URL", "https://api.sendgrid.com")
+    email_from: str | None = _env("EMAIL_FROM")
+    """``hello@example.com`` or ``Lamps <hello@example.com>``."""
+
+    twilio_account_sid: str | None = _env("TWILIO_ACCOUNT_SID")
+    twilio_auth_token: SecretStr | None = _env("TWILIO_AUTH_TOKEN")
+    twilio_base_url: str = _env("TWILIO_BASE_URL", "https://api.twilio.com")
+    twilio_from: str | None = _env("TWILIO_FROM")
+    """An E.164 number, a short code, or an alphanumeric sender of up to 11 characters."""
+    twilio_messaging_service_sid: str | None = _env("TWILIO_MESSAGING_SERVICE_SID")
+
+    public_url: str = _env("PUBLIC_URL", "http://127.0.0.1:8000")
+    """Where links in messages and provider callbacks reach the API; no slash at the end."""
+    default_timezone: str = _env("DEFAULT_TIMEZONE", "UTC")
+    data_dir: Path = _env("WAYPOST_DATA_DIR", Path(".waypost"))
+
+    shop_name: str = _env("WAYPOST_SHOP_NAME", "Example Shop")
+    shop_address: str = _env("WAYPOST_SHOP_ADDRESS", "1 Example Street, 10115 Berlin")
+    """Postal address; the law wants it at the foot of every marketing mail."""
+    shop_url: str = _env("WAYPOST_SHOP_URL", "https://shop.example.com")
+    shop_support_email: str = _env("WAYPOST_SHOP_SUPPORT_EMAIL", "help@example.com")
+    shop_currency: str = _env("WAYPOST_SHOP_CURRENCY", "EUR")
+    """ISO 4217, e.g. EUR."""
+
+    secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("WAYPOST_SECRETS", ())
+    """Sign preference links; the first signs, all verify. Separated by commas in the environment."""
+
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _split_secrets(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part for part in re.split(r"[,\s]+", value) if part)
+        return value
+
+    @field_validator("secrets")
+    @classmethod
+    def _strong_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        short = [n for n, secret in enumerate(value, 1) if len(secret.get_secret_value()) < SECRET_LENGTH]
+        if short:
+            raise ValueError(
+                f"each of WAYPOST_SECRETS needs at least {SECRET_LENGTH} characters, number "
+                f"{', '.join(map(str, short))} has fewer; make one by "
+                "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+            )
+        return value
+
+    @field_validator("sendgrid_base_url", "twilio_base_url", "public_url", "shop_url")
+    @classmethod
+    def _bare_url(cls, value: str) -> str:
+        url = urlsplit(value)
+        if (
+            url.scheme not in ("http", "https")
+            or not url.hostname
+            or url.query
+            or url.fragment
+            or url.username
+        ):
+            raise ValueError("expected an address such as https://shop.example.com, without ? or #")
+        return value.rstrip("/")
+
+    @field_validator("email_from")
+    @classmethod
+    def _one_sender(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            validate_email(parseaddr(value)[1], check_deliverability=False, test_environment=True)
+        except EmailNotValidError as exc:
+            raise ValueError(f"expected 'Lamps <hello@example.com>': {exc}") from None
+        return value
+
+    @field_validator("default_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, LookupError):
+            raise ValueError(f"expected an IANA zone such as Europe/Berlin, got {value!r}") from None
+        return value
+
+    @field_validator("shop_currency")
+    @classmethod
+    def _known_currency(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Z]{3}", value):
+            raise ValueError(f"expected an ISO 4217 code such as EUR, got {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _all_faults_at_once(self) -> Self:
+        faults = [*self._sendgrid_faults(), *self._twilio_faults()]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _sendgrid_faults(self) -> list[str]:
+        if self.sendgrid_api_key is None:
+            return []
+        faults = _clear_text("SENDGRID_BASE_URL", self.sendgrid_base_url)
+        if self.email_from is None:
+            faults.append(
+                "SENDGRID_API_KEY is set but EMAIL_FROM is not: set EMAIL_FROM to a sender that SendGrid "
+                "has verified, e.g. 'Lamps <hello@example.com>'"
+            )
+        if _is_local(self.sendgrid_base_url):
+            return faults
+        if not self.public_url.startswith("https://"):
+            faults.append(
+                "SENDGRID_API_KEY is set but PUBLIC_URL is not https: mail programs must reach the "
+                "one-click unsubscribe link there (RFC 8058)"
+            )
+        if "shop_address" not in self.model_fields_set:
+            faults.append(
+                "SENDGRID_API_KEY is set but WAYPOST_SHOP_ADDRESS is not: marketing mail must carry the "
+                "shop's postal address"
+            )
+        return faults
+
+    def _twilio_faults(self) -> list[str]:
+        if self.twilio_account_sid is None:
+            if self.twilio_auth_token is None:
+                return []
+            return ["TWILIO_AUTH_TOKEN is set but TWILIO_ACCOUNT_SID is not: set both, or neither"]
+        faults = _clear_text("TWILIO_BASE_URL", self.twilio_base_url)
+        if self.twilio_auth_token is None:
+            faults.append("TWILIO_ACCOUNT_SID is set but TWILIO_AUTH_TOKEN is not: set both, or neither")
+        if self.twilio_messaging_service_sid is None and self.twilio_from is None:
+            faults.append(
+                "TWILIO_ACCOUNT_SID is set but no sender: set TWILIO_FROM to a number of the account, "
+                "or TWILIO_MESSAGING_SERVICE_SID"
+            )
+        if not _is_local(self.twilio_base_url):
+            faults += [
+                f"{name} must be {form}"
+                for name, value, pattern, form in (
+                    (
+                        "TWILIO_ACCOUNT_SID",
+                        self.twilio_account_sid,
+                        _SID.format("AC"),
+                        "AC and 32 hex digits",
+                    ),
+                    (
+                        "TWILIO_MESSAGING_SERVICE_SID",
+                        self.twilio_messaging_service_sid,
+                        _SID.format("MG"),
+                        "MG and 32 hex digits",
+                    ),
+                    ("TWILIO_FROM", self.twilio_from, _SMS_SENDER, _SMS_SENDER_FORM),
+                )
+                if value is not None and not re.fullmatch(pattern, value)
+            ]
+        return faults
+
+
+def _clear_text(name: str, url: str) -> list[str]:
+    """Refuse http where the key would cross a network; a host without a dot is a container's."""
+    if url.startswith("https://") or _is_local(url):
+        return []
+    return [f"{name} must be https, got {url}: the key would travel in the clear"]
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname
+    return is_loopback(host) or (host is not None and "." not in host and ":" not in host)

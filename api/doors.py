@@ -1,0 +1,73 @@
+"""What every door shares: settings, database, ingest, journeys, keys. Built once, in ``api.app``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from api.batcher import Batcher, Overloaded
+from api.engine import Engine
+from api.keys import Key, Keys, Role, header_key
+from api.meters import Meters
+from api.problems import overloaded
+from api.settings import ApiSettings
+from profiles.database import Database
+from profiles.ids import new_id
+from profiles.incoming import IncomingEvent, Ingested
+from profiles.tokens import PreferenceTokens
+
+
+@dataclass(slots=True)
+class Doors:
+    """The one set of open things of this process."""
+
+    settings: ApiSettings
+    database: Database
+    batcher: Batcher
+    journeys: Mapping[str, Any]
+    """Name → definition with ``name``, ``summary``, ``start_names``."""
+    keys: Keys
+    tokens: PreferenceTokens
+    engine: Engine
+    meters: Meters
+
+    async def take(self, *events: IncomingEvent) -> list[Ingested]:
+        """Events of our own making (consents, opt-outs), by the same way in as everybody's.
+
+        Raises ``Problem`` 429 when overloaded, ``Outage`` when Postgres is away.
+        """
+        try:
+            answers = await self.batcher.submit(events)
+        except Overloaded:
+            raise overloaded() from None
+        for answer in answers:
+            self.meters.events.labels(answer.status.value).inc()
+        return answers
+
+
+def doors(request: Request) -> Doors:
+    """The open things, for a route."""
+    found = request.app.state.doors
+    assert isinstance(found, Doors), "the app's lifespan has not begun"
+    return found
+
+
+_shown_in_docs = HTTPBearer(auto_error=False, description="An admin key (or a write key, for events in)")
+
+
+def admin(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_shown_in_docs)] = None
+) -> Key:
+    """Let admin keys pass. Raises ``Problem`` 401 or 403."""
+    return doors(request).keys.admit(header_key(request), Role.ADMIN)
+
+
+Open = Annotated[Doors, Depends(doors)]
+"""A route's parameter for the doors."""
+
+
+def fresh_event_id(prefix: str) -> str:
+    """An id for an event that Waypost itself writes once."""
+    return f"{prefix}-{new_id()}"

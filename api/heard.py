@@ -1,0 +1,127 @@
+"""An event as a channel told it, on its way to ingest: what was said, what could be kept, what was refused."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api.problems import Problem
+from profiles.identifiers import IDENTIFIER_TYPES, normalise
+from profiles.incoming import IncomingEvent
+
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+"""Instants outside are mistakes (and break time arithmetic further on)."""
+
+Note = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An event that is not taken in, and why."""
+
+    code: str
+    detail: str
+    """What was wrong, where, and what to do."""
+    pointer: str = ""
+    """JSON pointer into the event."""
+    id: str | None = None
+    """The event's own id, where it could be read."""
+    errors: tuple[tuple[str, str], ...] = ()
+    """All faults as (pointer, detail), where there is more than one."""
+    status: int = 422
+    """HTTP status where this was the request's only event."""
+
+    def problem(self) -> Problem:
+        """The refusal of a request whose only event this is."""
+        title = "Content Too Large" if self.status == 413 else "Unprocessable Content"
+        errors = self.errors or ((self.pointer, self.detail),)
+        return Problem(self.status, title, self.detail, errors=errors, code=self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(IncomingEvent):
+    """An event whose ``time`` is ours to work out: it was not given, or corrected by the sender's clock.
+
+    Such a time differs from one try to the next, so a replay is judged by what the channel said instead.
+    """
+
+    said_time: datetime | None = None
+
+    def content_hash(self) -> bytes:
+        """Digest of what the channel said, the same for every try."""
+        # Not super(): a dataclass with slots is not the class the compiler saw.
+        if self.said_time == self.time:
+            return IncomingEvent.content_hash(self)
+        return IncomingEvent.content_hash(replace(self, time=self.said_time or EARLIEST))
+
+
+@dataclass(slots=True)
+class Identifiers:
+    """Gathers who an event is about; what identifies nobody becomes a problem and is left out."""
+
+    region: str | None = None
+    found: dict[tuple[str, str], None] = field(default_factory=dict)
+    problems: list[Note] = field(default_factory=list)
+
+    def add(self, kind: str, value: Any, pointer: str) -> bool:
+        """Take one identifier. Returns whether it is good; null and empty ones are passed over in silence."""
+        if value is None or value == "":
+            return False
+        if kind not in IDENTIFIER_TYPES:
+            known = ", ".join(IDENTIFIER_TYPES)
+            self._problem("unknown_identifier_type", pointer, f"is no identifier type; there are {known}")
+            return False
+        try:
+            self.found[kind, normalise(kind, value, region=self.region)] = None
+        except ValueError as error:
+            self._problem("bad_identifier", pointer, f"is left out: {error}")
+            return False
+        return True
+
+    def add_first(self, kind: str, places: Iterable[tuple[Any, str]]) -> None:
+        """Take the first good one of several places, so that one event never names two addresses by accident."""
+        for value, pointer in places:
+            if self.add(kind, value, pointer):
+                return
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """(type, normalised value), in the order found."""
+        return tuple(self.found)
+
+    def _problem(self, code: str, pointer: str, detail: str) -> None:
+        self.problems.append({"code": code, "pointer": pointer, "detail": f"{pointer} {detail}"})
+
+
+def nobody(identifiers: Identifiers, properties: Mapping[str, Any], event_id: str) -> Rejection | None:
+    """The rejection of an event that names neither a person nor a message of ours, or None."""
+    if identifiers.found:
+        return None
+    message_id = properties.get("message_id")
+    if isinstance(message_id, str) and message_id.strip():
+        return None
+    why = "; ".join(problem["detail"] for problem in identifiers.problems) or "no identifier came with it"
+    return Rejection(
+        "no_identifier",
+        f"nobody is named: {why}; send one of {', '.join(IDENTIFIER_TYPES)}, or properties.message_id of a message",
+        identifiers.problems[0]["pointer"] if identifiers.problems else "/identifiers",
+        event_id,
+    )
+
+
+def is_plausible(time: datetime) -> bool:
+    """Whether an instant lies where events can lie."""
+    try:
+        return EARLIEST <= time <= LATEST
+    except OverflowError:
+        return False
+
+
+def shifted(time: datetime, by: timedelta) -> datetime | None:
+    """``time + by``, or None where no event can lie."""
+    try:
+        moved = time + by
+    except OverflowError:
+        return None
+    return moved if is_plausible(moved) else None

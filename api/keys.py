@@ -1,0 +1,108 @@
+"""Who may come in: write keys send events, admin keys do everything. Only hashes are kept in memory."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from fastapi import Request
+
+from api.problems import Problem
+
+LONGEST_KEY = 512
+"""Characters; longer ones are refused unhashed."""
+
+_HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
+_LABEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63}):(.+)")
+_ASK = 'Basic realm="Waypost", charset="UTF-8"'
+
+
+class Role(IntEnum):
+    """What a key may do; a higher role includes the lower."""
+
+    WRITE = 1
+    ADMIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One configured key."""
+
+    label: str
+    """Part of the source of Segment events; keys that follow each other in a rotation share it."""
+    digest: bytes
+    role: Role
+
+    @classmethod
+    def parse(cls, text: str, role: Role) -> "Key":
+        """Read ``key``, ``label:key``, ``sha256:<hex>`` or ``label:sha256:<hex>``. Raises ValueError when empty."""
+        label = "default"
+        if not _HASH.fullmatch(text) and (named := _LABEL.fullmatch(text)):
+            label, text = named.groups()
+        if not text or len(text) > LONGEST_KEY:
+            raise ValueError(f"a key has 1 to {LONGEST_KEY} characters; got {len(text)}")
+        if found := _HASH.fullmatch(text):
+            return cls(label, bytes.fromhex(found[1]), role)
+        return cls(label, hashlib.sha256(text.encode()).digest(), role)
+
+
+class Keys:
+    """All keys that are live; more than one of each kind at a time, for rotation."""
+
+    def __init__(self, write: Iterable[str], admin: Iterable[str]) -> None:
+        self._keys = (
+            *(Key.parse(text, Role.WRITE) for text in write),
+            *(Key.parse(text, Role.ADMIN) for text in admin),
+        )
+
+    def find(self, secret: str) -> Key | None:
+        """The key this is, or None. Compares with every key, each in constant time."""
+        if not secret or len(secret) > LONGEST_KEY:
+            return None
+        digest = hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
+        found: Key | None = None
+        for key in self._keys:
+            # No early exit, and of two roles for one secret the higher.
+            if hmac.compare_digest(key.digest, digest) and (found is None or key.role > found.role):
+                found = key
+        return found
+
+    def admit(self, secret: str | None, role: Role) -> Key:
+        """The key, if it may act in ``role``. Raises ``Problem`` 401 for no or a bad key, 403 for one too weak."""
+        if secret is None:
+            raise refused("no key came with this request; send Authorization: Bearer <key>, or Basic with the key "
+                          "as user name and an empty password")  # fmt: skip
+        key = self.find(secret)
+        if key is None:
+            raise refused("this key is not known here; use one of WAYPOST_WRITE_KEYS or WAYPOST_ADMIN_KEYS")
+        if key.role < role:
+            raise Problem(403, "Forbidden", "a write key may only send events; use an admin key here")
+        return key
+
+
+def refused(detail: str) -> Problem:
+    """401, asking for a key."""
+    return Problem(401, "Unauthorized", detail, headers={"WWW-Authenticate": _ASK})
+
+
+def header_key(request: Request) -> str | None:
+    """The key in the Authorization header, or None where there is none. Raises ``Problem`` 401 when malformed."""
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, rest = header.strip().partition(" ")
+    rest = rest.strip()
+    if scheme.lower() == "bearer" and rest:
+        return rest
+    if scheme.lower() == "basic":
+        try:
+            name, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            raise refused("the Basic credentials are not base64 of `key:`") from None
+        # Some clients can only fill in the password.
+        return name or password
+    raise refused("the Authorization header must be `Bearer <key>`, or Basic with the key as user name")

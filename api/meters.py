@@ -1,0 +1,43 @@
+"""What is counted for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from profiles.backlog import Backlog
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Meters:
+    """One set an app, so that two apps in a process do not count each other's events."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.events = Counter("waypost_events", "Events by what became of them", ["status"], registry=self.registry)
+        for status in ("accepted", "duplicate", "conflict", "rejected"):
+            self.events.labels(status)
+        self.ingest_seconds = Histogram(
+            "waypost_ingest_seconds", "From a request's parsed events to their COMMIT", buckets=_SECONDS,
+            registry=self.registry,
+        )  # fmt: skip
+        self.queued = self._gauge("waypost_ingest_queued", "Events that wait for a transaction to begin")
+        self._postgres = self._gauge("waypost_postgres_up", "1 while Postgres answers")
+        self._outbox = self._gauge("waypost_outbox_undelivered", "Outbox rows that Temporal has yet to be told")
+        self._oldest = self._gauge("waypost_outbox_oldest_seconds", "Age of the oldest undelivered outbox row")
+        self._live = self._gauge("waypost_runs_live", "Runs that have not ended")
+        self._stuck = self._gauge("waypost_runs_stuck", "Runs that wait for an operator")
+        self._unknown = self._gauge("waypost_messages_unknown", "Messages of which nobody knows whether they went out")
+
+    def page(self, backlog: Backlog | None, queued: int) -> bytes:
+        """The metrics in Prometheus's text format. ``backlog`` None: Postgres is away, its figures keep standing."""
+        self.queued.set(queued)
+        self._postgres.set(backlog is not None)
+        if backlog is not None:
+            self._outbox.set(backlog.undelivered)
+            self._oldest.set(backlog.oldest_s)
+            self._live.set(backlog.live_runs)
+            self._stuck.set(backlog.stuck_runs)
+            self._unknown.set(backlog.unknown_messages)
+        return generate_latest(self.registry)
+
+    def _gauge(self, name: str, says: str) -> Gauge:
+        return Gauge(name, says, registry=self.registry)

@@ -1,0 +1,167 @@
+"""People: what is known of somebody, what was sent to them, what was decided about them, and their consents."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.doors import Doors, Open, admin, fresh_event_id
+from api.heard import Rejection
+from api.outage import reading
+from api.paging import After, Limit
+from api.problems import ProblemDetails, not_found, unprocessable
+from profiles import history, people
+from profiles.identifiers import IDENTIFIER_TYPES, normalise
+from profiles.incoming import IncomingEvent, Status
+from profiles.people import ProfileView, RunView
+
+router = APIRouter(
+    prefix="/v1/profiles/{type}",
+    tags=["People"],
+    dependencies=[Depends(admin)],
+    responses={404: {"model": ProblemDetails, "description": "Nobody has this identifier"}},
+)
+
+Kind = Annotated[str, Path(alias="type", description="One of " + ", ".join(IDENTIFIER_TYPES))]
+Value = Annotated[str, Path(description="The identifier, in any spelling; of a merged person any of theirs")]
+
+
+class Messages(BaseModel):
+    """Messages, the newest first."""
+
+    messages: list[history.MessageView]
+    next_cursor: str | None = Field(description="For ?cursor= of the next page; null on the last")
+
+
+class Decisions(BaseModel):
+    """Verdicts of the gate, the newest first."""
+
+    decisions: list[history.DecisionView]
+    next_cursor: str | None = None
+
+
+class Runs(BaseModel):
+    """Runs, the newest first."""
+
+    runs: list[RunView]
+    next_cursor: str | None = None
+
+
+class ConsentChange(BaseModel):
+    """The person's word on one channel and topic."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Literal["email", "sms", "push", "ads", "all"]
+    topic: str = Field(default="marketing", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$")
+    state: Literal["granted", "withdrawn"]
+    source: str = Field(
+        default="api", min_length=1, max_length=200, pattern=r"^[^\x00]*$", description="How the person said so"
+    )
+
+
+class ConsentKept(BaseModel):
+    """A consent as it stands from now on."""
+
+    channel: str
+    topic: str
+    state: str
+    source: str
+    at: datetime
+
+
+async def whom(connection: Any, open_doors: Doors, kind: str, value: str) -> UUID:
+    """The canonical profile behind an identifier. Raises ``Problem`` 404."""
+    try:
+        found = await people.find(connection, kind, value, region=open_doors.settings.region)
+    except ValueError as error:
+        raise not_found(f"nobody can have this identifier: {error}") from None
+    if found is None:
+        raise not_found(f"nobody has this {kind}; check its spelling, or send an event that names it")
+    return found
+
+
+@router.get("/{value:path}/messages")
+async def read_messages(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Messages:
+    """Every message to a person, sent or not."""
+
+    async def read(connection: Any) -> history.Page[history.MessageView]:
+        profile_id = await whom(connection, doors, kind, value)
+        return await history.messages(connection, profile_id=profile_id, limit=limit, after=after)
+
+    page = await reading(doors.database, read)
+    return Messages(messages=page.rows, next_cursor=page.next_cursor)
+
+
+@router.get("/{value:path}/decisions")
+async def read_decisions(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Decisions:
+    """Every verdict of the gate about a person, with each check and what it stood on."""
+
+    async def read(connection: Any) -> history.Page[history.DecisionView]:
+        profile_id = await whom(connection, doors, kind, value)
+        return await history.decisions(connection, profile_id=profile_id, limit=limit, after=after)
+
+    page = await reading(doors.database, read)
+    return Decisions(decisions=page.rows, next_cursor=page.next_cursor)
+
+
+@router.get("/{value:path}/runs")
+async def read_runs(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Runs:
+    """Every run for a person."""
+
+    async def read(connection: Any) -> history.Page[RunView]:
+        profile_id = await whom(connection, doors, kind, value)
+        return await history.runs(connection, profile_id=profile_id, limit=limit, after=after)
+
+    page = await reading(doors.database, read)
+    return Runs(runs=page.rows, next_cursor=page.next_cursor)
+
+
+@router.put(
+    "/{value:path}/consents",
+    responses={422: {"model": ProblemDetails, "description": "The identifier or the consent is malformed"}},
+)
+async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors: Open) -> ConsentKept:
+    """Set one consent, in force from the answer on. It is written as an event; a new identifier makes a new person."""
+    try:
+        spelled = normalise(kind, value, region=doors.settings.region)
+    except ValueError as error:
+        raise unprocessable(f"nobody can have this identifier: {error}", ("value", str(error))) from None
+    now = datetime.now(UTC)
+    event = consent_event(((kind, spelled),), change, source="waypost/consents", at=now)
+    (answer,) = await doors.take(event)
+    if answer.status is Status.REJECTED:
+        raise Rejection("not_stored", answer.detail).problem()
+    return ConsentKept(**change.model_dump(), at=now)
+
+
+@router.get("/{value:path}")
+async def read_profile(kind: Kind, value: Value, doors: Open) -> ProfileView:
+    """The unified record of a person: identifiers, traits, consents, carts, purchases, suppressions, runs."""
+
+    async def read(connection: Any) -> ProfileView:
+        return await people.profile(connection, await whom(connection, doors, kind, value))
+
+    return await reading(doors.database, read)
+
+
+def consent_event(
+    identifiers: tuple[tuple[str, str], ...],
+    change: ConsentChange,
+    *,
+    source: str,
+    at: datetime,
+    event_id: str | None = None,
+) -> IncomingEvent:
+    """A consent as the event it is kept as."""
+    return IncomingEvent(
+        source=source,
+        id=event_id or fresh_event_id("consent"),
+        type="Consent Changed",
+        channel="server",
+        time=at,
+        identifiers=identifiers,
+        properties=change.model_dump(),
+    )

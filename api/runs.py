@@ -1,0 +1,234 @@
+"""Journeys and their runs: what is registered, what runs, what it waits for; signal or end one by hand."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Header, Query
+from pydantic import BaseModel, Field
+
+from api.doors import Doors, Open, admin
+from api.outage import probe_of, reading, watched
+from api.paging import After, Limit
+from api.people import Runs, whom
+from api.problems import Problem, ProblemDetails, not_found, unprocessable
+from profiles import history, people
+from profiles.events import Event
+from profiles.people import RunView
+from profiles.runs import request_end, signal_by_hand
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["Journeys and runs"],
+    dependencies=[Depends(admin)],
+    responses={404: {"model": ProblemDetails, "description": "There is no such journey or run"}},
+)
+
+MOST = 200
+"""Messages and decisions shown with a run."""
+
+
+class JourneyView(BaseModel):
+    """A registered journey."""
+
+    name: str
+    summary: str
+    starts_on: list[str] = Field(description="Names of the events that start a run")
+    listens_to: list[str] = Field(description="Names of the events that reach its runs")
+    keyed_by: str | None = Field(description="One live run a value of this; null: computed")
+
+
+class Journeys(BaseModel):
+    """What is registered here."""
+
+    journeys: list[JourneyView]
+
+
+class WaitingView(BaseModel):
+    """What a run waits for."""
+
+    details: str | None = Field(description="Markdown, in the run's own words; null where it could not be asked")
+    note: str = Field(description="Where this comes from, or why there is nothing")
+
+
+class RunDetails(BaseModel):
+    """Everything about one run; the run's own fields stand at the top."""
+
+    run_id: UUID
+    temporal_run_id: str | None
+    workflow_id: str
+    journey: str
+    key: str
+    profile_id: UUID
+    state: Literal["running", "ended", "stuck"]
+    outcome: str | None
+    detail: str | None
+    entered_at: datetime
+    ended_at: datetime | None
+    waiting: WaitingView
+    messages: list[history.MessageView]
+    decisions: list[history.DecisionView]
+    temporal_url: str | None = Field(description="The run in the Temporal web UI, where TEMPORAL_UI_URL is set")
+
+
+class Queued(BaseModel):
+    """What was asked of a run; the relay delivers it."""
+
+    run_id: UUID
+    status: Literal["queued"] = "queued"
+
+
+class Cancellation(BaseModel):
+    """Why a run is ended by hand."""
+
+    reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$", description="Kept with the run; no names")
+
+
+@router.get("/journeys")
+async def read_journeys(doors: Open) -> Journeys:
+    """The journeys that events are routed to."""
+    return Journeys(
+        journeys=[
+            JourneyView(
+                name=name,
+                summary=route.summary,
+                starts_on=sorted(route.start_names),
+                listens_to=sorted(route.listen_names),
+                keyed_by=route.key_property,
+            )
+            for name, route in sorted(doors.journeys.items())
+        ]
+    )
+
+
+@router.get("/journeys/{journey}/runs")
+async def read_journey_runs(
+    journey: str,
+    doors: Open,
+    after: After,
+    state: Annotated[Literal["running", "ended", "stuck"] | None, Query(description="Only runs in this state")] = None,
+    customer: Annotated[
+        str | None, Query(max_length=400, description="A profile_id, type:value, or a bare email, phone or user_id")
+    ] = None,
+    limit: Limit = 50,
+) -> Runs:
+    """Runs of one journey, the newest first."""
+
+    async def read(connection: Any) -> history.Page[RunView]:
+        person = await _customer(connection, doors, customer) if customer else None
+        return await history.runs(
+            connection, profile_id=person, journey=journey, state=state, limit=limit, after=after
+        )
+
+    page = await reading(doors.database, read)
+    if not page.rows and journey not in doors.journeys:
+        raise _no_journey(doors, journey)
+    return Runs(runs=page.rows, next_cursor=page.next_cursor)
+
+
+async def _customer(connection: Any, doors: Doors, text: str) -> UUID:
+    """The person a filter means. Raises ``Problem`` 404."""
+    try:
+        found = await people.canonical(connection, UUID(text))
+    except ValueError:
+        kind, separator, value = text.partition(":")
+        if not separator:
+            kind, value = ("email" if "@" in text else "phone" if text.startswith("+") else "user_id"), text
+        return await whom(connection, doors, kind, value)
+    if found is None:
+        raise not_found(f"there is no profile {text}")
+    return found
+
+
+@router.get("/runs/{run_id}")
+async def read_run(run_id: UUID, doors: Open) -> RunDetails:
+    """One run: its state, what it waits for and until when, its messages and the gate's decisions."""
+
+    async def read(connection: Any) -> tuple[RunView, Any, Any]:
+        run = await history.run(connection, run_id)
+        if run is None:
+            raise not_found(f"there is no run {run_id}; GET /v1/journeys/{{journey}}/runs lists runs by our own ids")
+        messages = await history.messages(connection, run_id=run_id, limit=MOST)
+        decisions = await history.decisions(connection, run_id=run_id, limit=MOST)
+        return run, messages.rows, decisions.rows
+
+    run, messages, decisions = await reading(doors.database, read)
+    return RunDetails(
+        **{name: getattr(run, name) for name in RunView.__dataclass_fields__},
+        waiting=await _waiting(doors, run),
+        messages=messages,
+        decisions=decisions,
+        temporal_url=doors.engine.link(run.workflow_id, run.temporal_run_id),
+    )
+
+
+async def _waiting(doors: Doors, run: RunView) -> WaitingView:
+    if run.state == "ended":
+        return WaitingView(details=None, note=f"nothing: it ended ({run.outcome or 'no outcome on record'})")
+    if run.state == "stuck":
+        return WaitingView(details=None, note=f"an operator: {run.detail or 'it could not be told about an event'}")
+    found = await doors.engine.waiting(run.workflow_id, run.temporal_run_id)
+    return WaitingView(details=found.details, note=found.note)
+
+
+@router.post("/journeys/{journey}/runs/{key:path}/signals/{event}", status_code=202)
+async def signal_run(
+    journey: str,
+    key: str,
+    event: str,
+    doors: Open,
+    body: Annotated[
+        dict[str, Any] | None,
+        Body(description='The event\'s properties, as they are or as {"properties": {…}}', examples=[{"order_id": "o-1"}]),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, Header(max_length=200, description="The same key reaches the run once")
+    ] = None,
+) -> Queued:
+    """Hand one event to the live run of a key; nobody else, and not the profile, learns of it."""
+    if journey not in doors.journeys:
+        raise _no_journey(doors, journey)
+    if event not in Event.by_name:
+        raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.by_name))}")
+    given = body or {}
+    held = given.get("properties")
+    properties = held if isinstance(held, dict) and set(given) == {"properties"} else given
+    try:
+        run_id = await watched(
+            signal_by_hand(
+                doors.database,
+                journey=journey,
+                key=key,
+                event_name=event,
+                properties=properties,
+                idempotency_key=idempotency_key,
+            ),
+            probe_of(doors.database),
+        )
+    except ValueError as error:
+        raise unprocessable(f"the properties do not fit: {error}") from None
+    if run_id is None:
+        raise not_found(f"{journey} has no live run with this key; GET /v1/journeys/{journey}/runs?state=running")
+    return Queued(run_id=run_id)
+
+
+@router.post(
+    "/runs/{run_id}/cancel",
+    status_code=202,
+    responses={409: {"model": ProblemDetails, "description": "The run has ended already"}},
+)
+async def cancel_run(run_id: UUID, cancellation: Cancellation, doors: Open) -> Queued:
+    """End a run early, with outcome ``cancelled``."""
+    asked = await watched(
+        request_end(doors.database, run_id, "cancelled", cancellation.reason), probe_of(doors.database)
+    )
+    if asked:
+        return Queued(run_id=run_id)
+    run = await reading(doors.database, lambda connection: history.run(connection, run_id))
+    if run is None:
+        raise not_found(f"there is no run {run_id}")
+    raise Problem(409, "Conflict", f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do")
+
+
+def _no_journey(doors: Doors, name: str) -> Problem:
+    return not_found(f"no journey {name!r}; registered: {', '.join(sorted(doors.journeys)) or 'none'}")

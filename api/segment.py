@@ -1,0 +1,204 @@
+"""Calls of the Segment HTTP API as events: what an unmodified client library sends, judged by its content."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from api.heard import Heard, Identifiers, Note, Rejection, is_plausible, nobody, shifted
+from api.native import misfit
+from api.segment_words import (
+    CALLS,
+    EVENT_OF_CALL,
+    MESSAGE_ALIASES,
+    MESSAGE_ID_PROPERTIES,
+    channel_of,
+)
+from profiles.identifiers import IDENTIFIER_TYPES, names_a_person
+from profiles.incoming import IncomingEvent
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+
+
+class SegmentCall(BaseModel):
+    """One call, as the Segment spec has it; what is not named here is not kept."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+
+    type: str | None = Field(default=None, description="track, identify, alias, page, screen or group; in a batch only")
+    event: Name | None = Field(default=None, description="Name of a track call, such as Order Completed")
+    name: str | None = Field(default=None, description="Name of a page or screen")
+    category: str | None = None
+    messageId: Name | None = Field(default=None, description="Id of the event; a retry must carry the same")
+    userId: Any = None
+    anonymousId: Any = None
+    previousId: Any = None
+    groupId: Any = None
+    timestamp: Any = Field(default=None, description="ISO 8601; UTC where it has no offset")
+    originalTimestamp: Any = None
+    sentAt: Any = Field(default=None, description="By the sender's clock; corrects timestamp")
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+
+
+_CALL = TypeAdapter(SegmentCall)
+_TIME = TypeAdapter(datetime)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What is known of a request besides its calls."""
+
+    source: str
+    """Source of all its events: segment/<label of the write key>."""
+    received_at: datetime
+    sent_at: Any = None
+    """The batch's, for calls that have none of their own."""
+    region: str | None = None
+
+
+def segment_call(raw: dict[str, Any], call: str | None, sender: Sender) -> IncomingEvent | Rejection:
+    """Read one call. ``call``: what its path says it is; None in a batch, where each says so itself."""
+    try:
+        said = _CALL.validate_python(raw)
+    except ValidationError as error:
+        return misfit(error, raw)
+    kind = call or said.type or ("track" if said.event else "")
+    if kind not in CALLS:
+        what = "is missing" if not kind else f"is {kind[:40]!r}"
+        return Rejection("unknown_type", f"/type {what}; send one of {', '.join(CALLS)}", "/type", said.messageId)
+    if kind == "track" and said.event is None:
+        return Rejection(
+            "missing", "/event is missing; send the event's name, such as Order Completed", "/event", said.messageId
+        )
+    identifiers = _identifiers(said, kind, sender.region)
+    properties, context = _content(said, kind)
+    event_type, alias = _name(said, kind, properties)
+    if alias:
+        context["aliased_from"] = alias
+    message_id = said.messageId or _derived_id(raw, kind, sender)
+    if refused := nobody(identifiers, properties, message_id):
+        return refused
+    time, said_time, notes = _time(said, sender)
+    return Heard(
+        source=sender.source,
+        id=message_id,
+        type=event_type,
+        channel=channel_of(kind, raw, context),
+        time=time,
+        identifiers=identifiers.pairs,
+        properties=properties,
+        traits=(said.traits or {}) if kind == "identify" else {},
+        context=context,
+        problems=(*identifiers.problems, *notes),
+        said_time=said_time,
+    )
+
+
+def _identifiers(said: SegmentCall, kind: str, region: str | None) -> Identifiers:
+    """Who a call is about. Traits of a group are the group's, and name no person."""
+    found = Identifiers(region)
+    context = said.context or {}
+    held = context.get("traits")
+    places = [
+        (said.traits if kind != "group" else None, "/traits"),
+        (held if isinstance(held, dict) else None, "/context/traits"),
+        (said.properties, "/properties"),
+    ]
+    found.add("user_id", _as_text(said.userId), "/userId")
+    for name in ("loyalty_id", "email", "phone"):
+        found.add_first(name, [(values.get(name), f"{where}/{name}") for values, where in places if values])
+    found.add("anonymous_id", _as_text(said.anonymousId), "/anonymousId")
+    if kind == "alias":
+        found.add(_kind_of_previous(said, context), _as_text(said.previousId), "/previousId")
+    return found
+
+
+def _kind_of_previous(said: SegmentCall, context: dict[str, Any]) -> str:
+    """What an alias call's previousId is: as its context says, an address where it reads as one, else anonymous."""
+    told = context.get("previous_id_type", context.get("previousIdType"))
+    if told in IDENTIFIER_TYPES:
+        return str(told)
+    previous = _as_text(said.previousId)
+    if isinstance(previous, str) and "@" in previous and names_a_person(previous):
+        return "email"
+    return "anonymous_id"
+
+
+def _as_text(value: Any) -> Any:
+    # 42.0 is how some languages write the number 42; anything stranger is left for normalise to refuse.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _content(said: SegmentCall, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    properties, context = dict(said.properties or {}), dict(said.context or {})
+    if kind in ("page", "screen"):
+        for name, value in (("name", said.name), ("category", said.category)):
+            if value is not None:
+                properties.setdefault(name, value)
+    elif kind == "group":
+        properties = {**properties, "group_id": _as_text(said.groupId), "group_traits": said.traits or {}}
+    return properties, context
+
+
+def _name(said: SegmentCall, kind: str, properties: dict[str, Any]) -> tuple[str, str | None]:
+    """(the event's name, what it was called where that is an alias); an alias also gets its message_id."""
+    name = said.event if kind == "track" and said.event else EVENT_OF_CALL[kind]
+    known = MESSAGE_ALIASES.get(name.lower())
+    if known is None:
+        return name, None
+    for place in MESSAGE_ID_PROPERTIES:
+        value = properties.get(place)
+        if isinstance(value, str) and value:
+            properties["message_id"] = value
+            break
+    return known, name
+
+
+def _derived_id(raw: dict[str, Any], kind: str, sender: Sender) -> str:
+    """An id for a call that brings none: the same for every retry of the same day, another for another content."""
+    content = {name: value for name, value in raw.items() if name not in ("sentAt", "writeKey")}
+    day = sender.received_at.astimezone(UTC).date().isoformat()
+    told = orjson.dumps([kind, day, content], option=orjson.OPT_SORT_KEYS, default=str)
+    return "content-" + hashlib.sha256(told).hexdigest()[:40]
+
+
+def _time(said: SegmentCall, sender: Sender) -> tuple[datetime, datetime | None, list[Note]]:
+    """(when it happened, when the sender's clock said so, problems).
+
+    As Segment does: timestamp + (received - sentAt), so that a wrong clock at the sender cancels out.
+    """
+    notes: list[Note] = []
+    told = said.timestamp if said.timestamp is not None else said.originalTimestamp
+    stamp = _instant(told, "/timestamp", notes)
+    if stamp is None:
+        return sender.received_at, None, notes
+    sent = _instant(said.sentAt if said.sentAt is not None else sender.sent_at, "/sentAt", notes)
+    time = shifted(stamp, sender.received_at - sent) if sent else stamp
+    if time is None or not is_plausible(time):
+        notes.append(_bad_time("/timestamp", "lies outside of 1970 to 2100"))
+        return sender.received_at, stamp if is_plausible(stamp) else None, notes
+    return time, stamp, notes
+
+
+def _instant(value: Any, where: str, notes: list[Note]) -> datetime | None:
+    if value is None or value == "":
+        return None
+    try:
+        time = _TIME.validate_python(value)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValidationError, OverflowError):
+        notes.append(_bad_time(where, "is not ISO 8601"))
+        return None
+
+
+def _bad_time(where: str, why: str) -> Note:
+    return {
+        "code": "bad_time",
+        "pointer": where,
+        "detail": f"{where} {why}; taken as now; send a time such as 2026-11-21T10:00:00Z",
+    }

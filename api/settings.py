@@ -1,0 +1,131 @@
+"""What the doors need to know of their surroundings, read from the environment; unsafe settings are refused by name."""
+
+import re
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from profiles.settings import DatabaseSettings
+from profiles.tokens import SHORTEST_SECRET
+
+LOCAL_WRITE_KEY = "dev-write"
+LOCAL_ADMIN_KEY = "dev-admin"
+LOCAL_SECRET = "waypost-local-stack-signs-with-this"  # noqa: S105 - says what it is; refused elsewhere
+
+
+class SettingsFault(ValueError):
+    """The API cannot start with these settings; the message names every fault and what to set."""
+
+
+class ApiSettings(DatabaseSettings):
+    """Read from the environment. ``check`` says all that is missing at once.
+
+    How Temporal is reached is read by the SDK's own ``envconfig``; the two names here have the last word.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    waypost_local: bool = Field(
+        default=False, description="this is a local stack: development keys, time travel"
+    )
+    waypost_write_keys: SecretStr = Field(
+        default=SecretStr(""), description="keys that may send events: key, label:key or sha256:<hex>, comma-separated"
+    )
+    waypost_admin_keys: SecretStr = Field(
+        default=SecretStr(""), description="keys that may do everything; written as the write keys"
+    )
+    waypost_secrets: SecretStr = Field(
+        default=SecretStr(""), description="sign preference links, newest first, comma-separated"
+    )
+    waypost_journeys: str = Field(default="journeys", description="modules to load journeys from, comma-separated")
+    public_url: str = Field(
+        default="http://127.0.0.1:8000", description="where links in messages reach this API; no slash at the end"
+    )
+    temporal_address: str = Field(default="", description="host:port of Temporal; empty: 127.0.0.1:7233")
+    temporal_namespace: str = Field(default="", description="Temporal namespace; empty: the SDK's own setting")
+    temporal_ui_url: str = Field(default="", description="base URL of the Temporal web UI, for links")
+    default_timezone: str = Field(default="UTC", description="IANA zone of people whose own is unknown")
+    default_region: str = Field(
+        default="", description="ISO 3166 code of the country that phone numbers without one belong to"
+    )
+
+    @property
+    def journey_modules(self) -> tuple[str, ...]:
+        """The modules to load, in order."""
+        return _split(self.waypost_journeys)
+
+    @property
+    def write_keys(self) -> tuple[str, ...]:
+        """Write keys as configured; on a local stack ``dev-write`` when none is."""
+        keys = _split(self.waypost_write_keys.get_secret_value())
+        return keys or ((LOCAL_WRITE_KEY,) if self.waypost_local else ())
+
+    @property
+    def admin_keys(self) -> tuple[str, ...]:
+        """Admin keys as configured; on a local stack ``dev-admin`` when none is."""
+        keys = _split(self.waypost_admin_keys.get_secret_value())
+        return keys or ((LOCAL_ADMIN_KEY,) if self.waypost_local else ())
+
+    @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        """Secrets of the preference links; a local stack has one of its own."""
+        secrets = _split(self.waypost_secrets.get_secret_value())
+        return secrets or ((LOCAL_SECRET,) if self.waypost_local else ())
+
+    @property
+    def region(self) -> str | None:
+        """The country of phone numbers written without one, or None."""
+        return self.default_region.upper() or None
+
+    def check(self) -> None:
+        """Refuse to start on missing or unsafe settings.
+
+        Raises ``SettingsFault`` with one message that names every fault; no secret shows in it.
+        """
+        faults = [*self._missing(), *self._malformed()]
+        if faults:
+            raise SettingsFault("the API cannot start:\n" + "\n".join(f"  * {fault}" for fault in faults))
+
+    def _missing(self) -> list[str]:
+        faults = []
+        if not self.database_url:
+            faults.append(
+                "DATABASE_URL is not set; set it to postgresql://user:password@host:port/name "
+                "(`waypost dev` brings a database of its own)"
+            )
+        for name, keys in (("WAYPOST_WRITE_KEYS", self.write_keys), ("WAYPOST_ADMIN_KEYS", self.admin_keys)):
+            if not keys:
+                faults.append(f"{name} is not set; make a key with `openssl rand -hex 32` (label:key, comma-separated)")
+        if not self.signing_secrets:
+            faults.append("WAYPOST_SECRETS is not set; make one with `openssl rand -hex 32`: it signs preference links")
+        return faults
+
+    def _malformed(self) -> list[str]:
+        faults = []
+        if any(len(secret.encode()) < SHORTEST_SECRET for secret in self.signing_secrets):
+            faults.append(f"each of WAYPOST_SECRETS needs at least {SHORTEST_SECRET} bytes")
+        if not self.waypost_local:
+            faults.extend(self._development_keys())
+        url = urlsplit(self.public_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            faults.append(f"PUBLIC_URL must look like https://waypost.example.com, got {self.public_url!r}")
+        try:
+            ZoneInfo(self.default_timezone)
+        except (ValueError, OSError, LookupError):
+            faults.append(f"DEFAULT_TIMEZONE must be an IANA zone such as Europe/Berlin, got {self.default_timezone!r}")
+        if self.default_region and not re.fullmatch(r"[A-Za-z]{2}", self.default_region):
+            faults.append(f"DEFAULT_REGION must be two letters such as DE, got {self.default_region!r}")
+        return faults
+
+    def _development_keys(self) -> list[str]:
+        known = {LOCAL_WRITE_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET}
+        given = (*self.write_keys, *self.admin_keys, *self.signing_secrets)
+        if any(value.rpartition(":")[2] in known for value in given):
+            return ["a key or secret of the local stack is set outside one: make your own with `openssl rand -hex 32`"]
+        return []
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

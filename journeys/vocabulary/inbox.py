@@ -1,0 +1,63 @@
+"""The events a run has been told of: each once, in order of arrival, and which of them a wait has used up."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from profiles.events import Event, MessageEvent
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One event and when the run saw it, by the run's clock."""
+
+    event: Event
+    arrived_at: datetime
+    used: bool = False
+
+
+class Inbox:
+    """Remembers every event; a wait also finds what came before it began (look-back)."""
+
+    def __init__(self) -> None:
+        self._arrivals: list[Arrival] = []
+        self._seen: dict[str, None] = {}
+
+    def receive(self, event: Event, at: datetime) -> bool:
+        """Keep an event; False where it has been seen."""
+        if event.id in self._seen:
+            return False
+        self._seen[event.id] = None
+        self._arrivals.append(Arrival(event, at))
+        return True
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Ids of all events, in order of arrival."""
+        return tuple(self._seen)
+
+    def first(
+        self,
+        kinds: Iterable[type[Event]],
+        *,
+        message_id: str | None = None,
+        where: Callable[[Event], bool] | None = None,
+    ) -> Arrival | None:
+        """The earliest unused event of these kinds that fits."""
+        names = [kind.event_name for kind in kinds]
+        for arrival in self._arrivals:
+            event = arrival.event
+            if arrival.used or event.event_name not in names:
+                continue
+            if message_id is not None and not (
+                isinstance(event, MessageEvent) and event.message_id == message_id
+            ):
+                continue
+            if where is None or where(event):
+                return arrival
+        return None
+
+    def last_arrival(self, kinds: Iterable[type[Event]]) -> datetime | None:
+        """When the last event of these kinds came, used up or not."""
+        names = [kind.event_name for kind in kinds]
+        return next((a.arrived_at for a in reversed(self._arrivals) if a.event.event_name in names), None)

@@ -1,0 +1,47 @@
+"""What an operator reads in Temporal UI: what the run waits for, and its story so far, in Markdown."""
+
+from datetime import datetime
+
+_MOST_LINES = 60
+_LONGEST_LINE = 300
+
+
+class Narrative:
+    """Lines of a story and one line about now."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._now = "Starting."
+        self._faults: list[str] = []
+
+    def add(self, at: datetime, line: str) -> None:
+        """Something happened."""
+        self._lines.append(f"- {stamp(at)} {line[:_LONGEST_LINE]}")
+        del self._lines[:-_MOST_LINES]
+
+    def now(self, line: str) -> None:
+        """What the run is doing, or waiting for."""
+        self._now = line
+
+    def fault(self, signal: str, error: str) -> None:
+        """A signal that could not be read; counted, and shown."""
+        self._faults.append(f"- `{signal}`: {error[:_LONGEST_LINE]}")
+
+    @property
+    def faults(self) -> int:
+        """How many signals could not be read."""
+        return len(self._faults)
+
+    def markdown(self) -> str:
+        """The whole story."""
+        parts = [f"**{self._now}**"]
+        if self._lines:
+            parts.append("#### So far\n" + "\n".join(self._lines))
+        if self._faults:
+            parts.append(f"#### {self.faults} signals could not be read\n" + "\n".join(self._faults[-5:]))
+        return "\n\n".join(parts)
+
+
+def stamp(at: datetime) -> str:
+    """An instant as people read it, in UTC."""
+    return at.strftime("%a %d %b %H:%M UTC")

@@ -1,0 +1,110 @@
+"""Decides what a person's word allows: opt-outs, grants, and which word stands after a merge."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from policy.facts import ConsentFact, Facts, Limits, Plan
+from policy.finding import Finding, denied, passed
+from policy.verdict import Channel, MessageClass, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEntry:
+    """One row of the ledger of consents, which is only ever added to."""
+
+    sequence: int
+    """Its place in the ledger; a later word replaces an earlier one."""
+    channel: str
+    topic: str
+    granted: bool
+    source: str = ""
+
+
+def fold(rows: Iterable[ConsentEntry]) -> tuple[ConsentFact, ...]:
+    """The latest word on each (channel, topic), sorted by them; the order of ``rows`` does not matter.
+
+    Where two rows carry the same sequence the withdrawal stands.
+    """
+    latest: dict[tuple[str, str], ConsentEntry] = {}
+    for row in sorted(rows, key=lambda row: (row.sequence, not row.granted, row.source)):
+        latest[row.channel, row.topic] = row
+    return tuple(
+        ConsentFact(row.channel, row.topic, row.granted, row.source) for _, row in sorted(latest.items())
+    )
+
+
+def stricter(one: Iterable[ConsentFact], other: Iterable[ConsentFact]) -> tuple[ConsentFact, ...]:
+    """The consents of two profiles that turn out to be one person, sorted by (channel, topic).
+
+    Withdrawn on either side is withdrawn. A grant on one side with nothing on file on the other
+    stays: nothing on file is not a refusal, and the person who gave the grant is the same one.
+    """
+    merged: dict[tuple[str, str], ConsentFact] = {}
+    for fact in (*one, *other):
+        known = merged.get((fact.channel, fact.topic))
+        if known is None or (known.granted and not fact.granted):
+            merged[fact.channel, fact.topic] = fact
+    return tuple(fact for _, fact in sorted(merged.items()))
+
+
+def not_opted_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+    """Deny where the address or the person has said no to this.
+
+    *Marketing* is blocked by an opt-out of the address, or a consent the person withdrew for this
+    channel or for "all", whose topic is "all", "marketing" or the plan's own. A grant elsewhere does
+    not lift it: a no outweighs a yes to something narrower or wider.
+
+    *Transactional* messages do not respect a no to marketing, so the person's "all" topic and "all"
+    channel block marketing only. They are blocked by an opt-out that names "transactional" itself
+    (of the address, or withdrawn by the person), and on SMS also by the address's "all": carriers
+    and 47 CFR 64.1200(a)(10) take STOP as a no to every message to that number.
+    """
+    topics = _refusable_topics(plan)
+    by_address = [topic for topic in facts.opted_out if topic in topics]
+    if plan.message_class is MessageClass.TRANSACTIONAL and plan.channel is Channel.SMS:
+        by_address += [topic for topic in facts.opted_out if topic == "all"]
+    if by_address:
+        return denied(Reason.OPTED_OUT, f"the address is opted out of {_listed(by_address)}")
+    withdrawn = [fact for fact in _about_channel(plan, facts) if fact.topic in topics and not fact.granted]
+    if withdrawn:
+        words = [f"{fact.topic} on {fact.channel}" for fact in withdrawn]
+        return denied(Reason.OPTED_OUT, f"the person withdrew {_listed(words)}")
+    return passed(f"no opt-out from {_listed(topics)}")
+
+
+def consented(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+    """Deny marketing that nobody asked for; transactional messages need no consent.
+
+    SMS, push and ads need a grant for the channel (or "all") whose topic is "all", "marketing" or the
+    plan's own. Email needs one too, unless nothing is on file and the address came with an order or a
+    checkout (the HTTP contract's "Consent"; the existing-customer rule of Directive 2002/58/EC 13(2)).
+    A withdrawal is never "nothing on file".
+    """
+    if plan.message_class is MessageClass.TRANSACTIONAL:
+        return passed("transactional messages need no consent")
+    topics = _refusable_topics(plan)
+    words = [fact for fact in _about_channel(plan, facts) if fact.topic in topics]
+    channel = plan.channel.value
+    if any(not fact.granted for fact in words):
+        return denied(Reason.NO_CONSENT, f"consent for {plan.topic} on {channel} was withdrawn")
+    if words:
+        granted = [f"{fact.topic} on {fact.channel}" for fact in words]
+        return passed(f"granted: {_listed(granted)}")
+    if plan.channel is Channel.EMAIL and facts.address_from_order:
+        return passed("nothing on file, but the address came with an order or a checkout")
+    return denied(Reason.NO_CONSENT, f"no grant of {plan.topic} on {channel} on file")
+
+
+def _refusable_topics(plan: Plan) -> tuple[str, ...]:
+    if plan.message_class is MessageClass.TRANSACTIONAL:
+        return ("transactional",)
+    return tuple(dict.fromkeys(("all", "marketing", plan.topic)))
+
+
+def _about_channel(plan: Plan, facts: Facts) -> list[ConsentFact]:
+    return [fact for fact in facts.consents if fact.channel in ("all", plan.channel.value)]
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(words))

@@ -1,0 +1,43 @@
+"""What one check of the gate found: it passed, it denies, or it defers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from policy.facts import Facts, Limits, Plan
+from policy.verdict import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check. Make one with ``passed``, ``denied`` or ``deferred``."""
+
+    detail: str
+    """In words, with the values it stood on; no address, no name."""
+    reason: Reason | None = None
+    """None: the check passed."""
+    until: datetime | None = None
+    """Set where the check defers; None with a reason is a denial."""
+    kept: tuple[str, ...] = ()
+    """Keys of the items left, from the check that shrinks them."""
+    removed: tuple[str, ...] = ()
+    """Keys of the items taken out, from the check that shrinks them."""
+
+
+CheckFunction = Callable[[Plan, Facts, Limits, datetime], Finding]
+"""A check: pure, and complete in itself, so that every one can be recorded whatever the others say."""
+
+
+def passed(detail: str) -> Finding:
+    """The check has nothing against the message."""
+    return Finding(detail)
+
+
+def denied(reason: Reason, detail: str) -> Finding:
+    """The message must not go, ever, under this send key on this channel."""
+    return Finding(detail, reason)
+
+
+def deferred(reason: Reason, until: datetime, detail: str) -> Finding:
+    """The message must not go before ``until`` (an instant in UTC)."""
+    return Finding(detail, reason, until)

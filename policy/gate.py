@@ -1,0 +1,64 @@
+"""Decides whether a planned message may be sent now: every check, and the first failure is the verdict."""
+
+from datetime import datetime
+
+from policy.caps import under_caps
+from policy.consent import consented, not_opted_out
+from policy.facts import Facts, Limits, Plan
+from policy.finding import CheckFunction, Finding, denied
+from policy.kill_switch import not_switched_off
+from policy.message_class import class_fits
+from policy.quiet_hours import in_open_hours
+from policy.recipient import address_works, not_erased
+from policy.relevance import items_left, not_expired, run_is_live
+from policy.verdict import Allow, Check, Defer, Reason, Verdict, Withhold
+
+CHECKS: tuple[tuple[str, CheckFunction], ...] = (
+    ("kill_switch", not_switched_off),
+    ("erased", not_erased),
+    ("class", class_fits),
+    ("address", address_works),
+    ("opt_out", not_opted_out),
+    ("consent", consented),
+    ("run", run_is_live),
+    ("expiry", not_expired),
+    ("items", items_left),
+    ("caps", under_caps),
+    ("quiet_hours", in_open_hours),
+)
+"""Legal denials before business ones, denials before what only defers."""
+
+
+def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
+    """Allow, withhold or defer one message on one snapshot of facts, at the run's now.
+
+    Pure: the same arguments give the same verdict. ``at`` and every instant in the arguments carry an
+    offset. All checks are evaluated and recorded in ``checks``, in order; the first one that does not
+    pass gives the verdict and its reason, and ``removed`` names the items taken out in any case.
+
+    Never raises and fails closed: a check that cannot be computed on what it was given (an instant
+    without an offset, a zone that does not exist) denies with the reason ``error``.
+    """
+    findings = [(name, _evaluate(check, plan, facts, limits, at)) for name, check in CHECKS]
+    checks = tuple(Check(name, finding.reason is None, finding.detail) for name, finding in findings)
+    items = next(finding for name, finding in findings if name == "items")
+    for _, finding in findings:
+        match finding:
+            case Finding(reason=None):
+                continue
+            case Finding(reason=Reason() as reason, until=datetime() as until):
+                return Defer(reason, until, finding.detail, items.removed, checks)
+            case Finding(reason=Reason() as reason):
+                return Withhold(reason, finding.detail, items.removed, checks)
+    return Allow(items.kept, items.removed, checks)
+
+
+def _evaluate(check: CheckFunction, plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+    try:
+        return check(plan, facts, limits, at)
+    except (TypeError, ValueError, OverflowError) as error:
+        # The message of the error may quote what a person typed, so only its kind is recorded.
+        return denied(
+            Reason.ERROR,
+            f"not computable ({type(error).__name__}): expected instants with an offset and an IANA zone",
+        )

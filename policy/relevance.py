@@ -1,0 +1,68 @@
+"""Decides whether a message still makes sense: the run lives, the time is not up, items are left."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from policy.facts import Facts, Limits, Plan
+from policy.finding import Finding, denied, passed
+from policy.suppression import suppressed_keys
+from policy.verdict import Reason
+from policy.zones import with_offset
+
+
+def run_is_live(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+    """Deny unless the run is running: an ended one has said its last, a stuck one may have missed events."""
+    if facts.run_state == "running":
+        return passed("the run is running")
+    return denied(Reason.RUN_ENDED, f"the run is {facts.run_state}")
+
+
+def not_expired(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+    """Deny from ``expires_at`` on, that instant included."""
+    if with_offset(at) < with_offset(plan.expires_at):
+        return passed(f"expires at {plan.expires_at.isoformat()}")
+    return denied(Reason.EXPIRED, f"expired at {plan.expires_at.isoformat()}")
+
+
+def items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+    """Take out what was bought and what left the cart; deny when nothing is left to promote.
+
+    The finding's ``kept`` is a sub-sequence of the planned keys. With nothing left the reason is
+    ``purchased`` if a purchase took anything out, else ``run_ended`` (an empty cart is the end of its
+    run). An item with neither product nor stock keeping unit cannot be compared with purchases, so it
+    is taken out; it has no key and appears in neither list. Items of a cart that is not on file are
+    all taken out.
+    """
+    if plan.promoting is None:
+        return passed("promotes nothing")
+    bought = suppressed_keys((*plan.promoting, *(facts.cart or ())), facts.suppressions, at)
+    keys = [item.key for item in plan.promoting if item.key]
+    in_cart = _keys_in_cart(plan, facts)
+    kept = tuple(key for key in keys if key not in bought and key in in_cart)
+    removed = tuple(dict.fromkeys(key for key in keys if key in bought or key not in in_cart))
+    detail = f"{len(kept)} of {len(plan.promoting)} item(s) left"
+    because = [
+        *(f"{key} suppressed" for key in removed if key in bought),
+        *(f"{key} not in the cart" for key in removed if key not in bought),
+    ]
+    if len(keys) < len(plan.promoting):
+        because.append(f"{len(plan.promoting) - len(keys)} without product or sku")
+    if because:
+        detail = f"{detail}: {', '.join(because)}"
+    if kept:
+        finding = passed(detail)
+    else:
+        taken = any(key in bought for key in keys)
+        finding = denied(Reason.PURCHASED if taken else Reason.RUN_ENDED, detail)
+    return replace(finding, kept=kept, removed=removed)
+
+
+def _keys_in_cart(plan: Plan, facts: Facts) -> frozenset[str]:
+    """Planned keys that the cart still holds; all of them where the plan is about no cart."""
+    items = plan.promoting or ()
+    if plan.cart_id is None:
+        return frozenset(item.key for item in items)
+    lines = facts.cart or ()
+    keys = {line.key for line in lines if line.key}
+    units = {line.sku for line in lines if line.sku}
+    return frozenset(item.key for item in items if item.key in keys or item.sku in units)

@@ -1,0 +1,94 @@
+"""Cart arithmetic: what lies in a cart after an event. Pure."""
+
+from collections.abc import Iterable, Sequence
+
+from profiles.events import CartViewed, CheckoutStarted, Event, Item, ProductAdded, ProductRemoved
+
+Lines = tuple[Item, ...]
+
+
+def cart_after(lines: Lines, event: Event) -> Lines:
+    """The cart's lines after a cart event; other events leave it as it is."""
+    match event:
+        case ProductAdded():
+            return _added(lines, event.item)
+        case ProductRemoved():
+            # Most shops send Product Removed without a quantity when the whole line goes.
+            whole = "quantity" not in event.model_fields_set
+            return _removed(lines, event.item, whole=whole)
+        case CheckoutStarted() | CartViewed() if event.products:
+            return tuple(item for item in event.products if item.key)
+        case _:
+            return lines
+
+
+def without(lines: Lines, bought: Sequence[Item]) -> Lines:
+    """The lines that no bought item covers: any variant of a bought product goes."""
+    return tuple(line for line in lines if not any(covers(item, line) for item in bought))
+
+
+def covers(bought: Item, other: Item) -> bool:
+    """Whether buying one makes promoting the other pointless: same product, or same sku."""
+    if bought.product_id and other.product_id:
+        return bought.product_id == other.product_id
+    return (
+        bool(bought.sku and bought.sku == other.sku)
+        or bought.key in (other.key, other.sku)
+        or (other.key == bought.sku)
+    )
+
+
+def same_line(one: Item, other: Item) -> bool:
+    """Whether two lines are the same thing on the shelf: product and variant."""
+    return one.key == other.key and (one.sku or other.sku) == (other.sku or one.sku)
+
+
+def merged(one: Lines, other: Lines) -> Lines:
+    """Two carts of one person under one id: every line once, the larger quantity."""
+    lines = list(one)
+    for line in other:
+        at = next((i for i, known in enumerate(lines) if same_line(known, line)), None)
+        if at is None:
+            lines.append(line)
+        elif line.quantity > lines[at].quantity:
+            lines[at] = line
+    return tuple(lines)
+
+
+def _added(lines: Lines, item: Item) -> Lines:
+    if not item.key:
+        return lines
+    after: list[Item] = []
+    found = False
+    for line in lines:
+        if not found and same_line(line, item):
+            found = True
+            newer = {k: v for k, v in item.model_dump().items() if v is not None}
+            line = line.model_copy(update={**newer, "quantity": line.quantity + item.quantity})
+        after.append(line)
+    return tuple(after if found else [*after, item])
+
+
+def _removed(lines: Lines, item: Item, *, whole: bool) -> Lines:
+    after: list[Item] = []
+    for line in lines:
+        if same_line(line, item):
+            left = 0 if whole else line.quantity - item.quantity
+            if left > 0:
+                after.append(line.model_copy(update={"quantity": left}))
+        else:
+            after.append(line)
+    return tuple(after)
+
+
+def as_items(rows: Iterable[object]) -> Lines:
+    """Lines out of stored or received rows; a row that is no product is left out."""
+    items: list[Item] = []
+    for row in rows:
+        try:
+            item = Item.model_validate(row)
+        except ValueError:
+            continue
+        if item.key:
+            items.append(item)
+    return tuple(items)

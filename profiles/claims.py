@@ -1,0 +1,286 @@
+"""The facts a message is decided on, read under the profile's lock, and the claim that licenses the call.
+
+Two statements, never one: the lock first, then the snapshot. A single statement that locks and reads has a
+snapshot from before its wait, and misses the purchase it waited for.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.changes import encode
+from profiles.person import lock
+
+LONGEST_CAP_WINDOW = timedelta(days=31)
+
+COUNTED = ("claimed", "unknown", "unknown_final", "sent", "delivered", "bounced", "opened", "clicked")
+"""Statuses of a message that counts against the caps."""
+
+_ADDRESS_TYPE = {"email": "email", "sms": "phone"}
+
+_SNAPSHOT = """
+SELECT p.traits::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
+  r.state AS run_state, r.journey, r.clock_offset_s,
+  m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason, m.items AS message_items,
+  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.created_at DESC, i.value) FROM identifier i
+    WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
+  (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.source)) FROM
+    (SELECT DISTINCT ON (channel, topic) channel, topic, state, source FROM consent
+      WHERE profile_id = p.profile_id ORDER BY channel, topic, seq DESC) c)::text AS consents,
+  (SELECT jsonb_agg(jsonb_build_array(s.item, s.sku, s.until, s.event_id) ORDER BY s.event_id) FROM suppression s
+    WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $5)
+  )::text AS suppressions,
+  (SELECT c.lines FROM cart c WHERE c.profile_id = p.profile_id AND c.cart_id = $6)::text AS cart,
+  (SELECT jsonb_agg(jsonb_build_array(s.channel, s.claimed_at)) FROM message s
+    WHERE s.profile_id = p.profile_id AND s.claimed_at > $7 AND s.message_class = 'marketing' AND s.channel <> 'ads'
+      AND s.status = ANY($8) AND (s.run_id, s.step) <> ($2, $3))::text AS sent,
+  (SELECT jsonb_agg(jsonb_build_array(o.address, o.topic)) FROM opt_out o
+    JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = o.address
+    WHERE o.channel = $9)::text AS opt_outs,
+  (SELECT jsonb_agg(jsonb_build_array(a.address, a.problem)) FROM address_problem a
+    JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = a.address
+    WHERE a.channel = $9)::text AS problems
+FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 AND m.step = $3
+WHERE p.profile_id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Which message is being decided on."""
+
+    run_id: UUID
+    step: str
+    channel: str
+    at: datetime
+    cart_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The message row of this send key, where there is one."""
+
+    message_id: UUID
+    status: str
+    token: UUID | None
+    channel: str
+    reason: str | None
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent reading of all that bears on a message."""
+
+    profile_id: UUID
+    traits: dict[str, Any]
+    context_timezone: str | None
+    email_from_order: bool
+    erased: bool
+    run_state: str
+    addresses: dict[str, tuple[str, ...]]
+    """email and phone, newest first."""
+    consents: tuple[tuple[str, str, str, str], ...]
+    """channel, topic, state, source: the latest word each."""
+    suppressions: tuple[tuple[str, str | None, datetime | None, str], ...]
+    cart: tuple[dict[str, Any], ...] | None
+    sent: tuple[tuple[str, datetime], ...]
+    opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Address → topics."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """Address → bounced or complained."""
+    standing: Standing | None = None
+
+    def address(self, channel: str) -> str | None:
+        """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
+        kind = _ADDRESS_TYPE.get(channel)
+        known = self.addresses.get(kind or "", ())
+        named = str(self.traits.get(kind or "", "")).strip().lower()
+        return named if named in known else next(iter(known), None)
+
+
+async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
+    """Lock the person of a run, then read; None where there is no such run. Holds the lock until COMMIT."""
+    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
+    if profile_id is None:
+        return None
+    canonical = (await lock(connection, [profile_id]))[profile_id]
+    return await read_snapshot(connection, canonical, ask)
+
+
+async def read_snapshot(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot | None:
+    """The second statement; call it only with the profile's lock held."""
+    row = await connection.fetchrow(
+        _SNAPSHOT,
+        profile_id,
+        ask.run_id,
+        ask.step,
+        _ADDRESS_TYPE.get(ask.channel, ""),
+        ask.at,
+        ask.cart_id,
+        ask.at - LONGEST_CAP_WINDOW,
+        list(COUNTED),
+        ask.channel,
+    )
+    return None if row is None else _snapshot(profile_id, row)
+
+
+def _snapshot(profile_id: UUID, row: Any) -> Snapshot:
+    def rows(name: str) -> list[list[Any]]:
+        found: list[list[Any]] = orjson.loads(row[name] or "[]")
+        return found
+
+    addresses: dict[str, tuple[str, ...]] = {}
+    for kind, value in rows("addresses"):
+        addresses[kind] = (*addresses.get(kind, ()), value)
+    opt_outs: dict[str, tuple[str, ...]] = {}
+    for address, topic in rows("opt_outs"):
+        opt_outs[address] = (*opt_outs.get(address, ()), topic)
+    return Snapshot(
+        profile_id=profile_id,
+        traits=orjson.loads(row["traits"]),
+        context_timezone=row["context_timezone"],
+        email_from_order=row["email_from_order"],
+        erased=row["erased_at"] is not None,
+        run_state=row["run_state"],
+        addresses=addresses,
+        consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
+        suppressions=tuple(
+            (item, sku, datetime.fromisoformat(until) if until else None, event_id)
+            for item, sku, until, event_id in rows("suppressions")
+        ),
+        cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
+        sent=tuple((channel, datetime.fromisoformat(at)) for channel, at in rows("sent")),
+        opt_outs=opt_outs,
+        problems={address: problem for address, problem in rows("problems")},
+        standing=_standing(row),
+    )
+
+
+def _standing(row: Any) -> Standing | None:
+    if row["message_id"] is None:
+        return None
+    return Standing(
+        row["message_id"],
+        row["status"],
+        row["token"],
+        row["message_channel"],
+        row["message_reason"],
+        tuple(row["message_items"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A message as it is written down: the row, and the decision about it."""
+
+    message_id: UUID
+    profile_id: UUID
+    run_id: UUID
+    step: str
+    journey: str
+    channel: str
+    template: str
+    message_class: str
+    status: str
+    """claimed, withheld or deferred."""
+    verdict: str
+    """allow, withhold or defer."""
+    at: datetime
+    items: tuple[str, ...] = ()
+    items_removed: tuple[str, ...] = ()
+    reason: str | None = None
+    detail: str = ""
+    checks: tuple[dict[str, Any], ...] = ()
+    until: datetime | None = None
+    address: str | None = None
+    token: UUID | None = None
+    decision_id: UUID | None = None
+
+
+_WRITE = """
+WITH decided AS (
+  INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey, channel, template, verdict, reason,
+    detail, checks, items, items_removed, until, at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16))
+INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class, items, address,
+  status, reason, token, decided_at, claimed_at, claim_recorded_at)
+VALUES ($2, $3, $4, $5, $6, $7, $8, $17, $13, $18, $19, $10, $20, $16,
+  CASE WHEN $19 = 'claimed' THEN $16::timestamptz END, CASE WHEN $19 = 'claimed' THEN clock_timestamp() END)
+ON CONFLICT (run_id, step) DO UPDATE SET channel = excluded.channel, items = excluded.items,
+  address = excluded.address, status = excluded.status, reason = excluded.reason, token = excluded.token,
+  decided_at = excluded.decided_at, claimed_at = excluded.claimed_at, claim_recorded_at = excluded.claim_recorded_at
+"""
+
+
+async def write_decision(connection: Any, planned: Planned) -> None:
+    """The claim (or the refusal) and the decision, in one statement, under the lock still held."""
+    p = planned
+    await connection.execute(
+        _WRITE,
+        p.decision_id, p.message_id, p.profile_id, p.run_id, p.step, p.journey, p.channel, p.template, p.verdict,
+        p.reason, p.detail, encode(list(p.checks)), list(p.items), list(p.items_removed), p.until, p.at,
+        p.message_class, p.address, p.status, p.token,
+    )  # fmt: skip
+
+
+_RECORD = """
+UPDATE message SET status = CASE WHEN status IN ('claimed', 'unknown', 'unknown_final') THEN 'sent' ELSE status END,
+  provider = $3, provider_id = $4, sent_at = $5
+WHERE message_id = $1 AND token = $2
+"""
+
+_RELEASE = """
+UPDATE message SET status = 'released', reason = $3, claimed_at = NULL, claim_recorded_at = NULL
+WHERE message_id = $1 AND token = $2 AND status IN ('claimed', 'unknown', 'unknown_final')
+"""
+
+_UNKNOWN = "UPDATE message SET status = 'unknown' WHERE message_id = $1 AND status = 'claimed'"
+
+_STALE = """
+UPDATE message SET status = CASE status WHEN 'claimed' THEN 'unknown' ELSE 'unknown_final' END
+WHERE (status = 'claimed' AND claim_recorded_at < now() - $1::interval)
+   OR (status = 'unknown' AND claim_recorded_at < now() - $2::interval) RETURNING status
+"""
+
+
+async def record_sent(
+    connection: Any, message_id: UUID, token: UUID, *, provider: str, provider_id: str, at: datetime
+) -> None:
+    """The provider took it. The holder's own record may replace ``unknown``; a webhook's later word stays."""
+    await connection.execute(_RECORD, message_id, token, provider, provider_id, at)
+
+
+async def release(connection: Any, message_id: UUID, token: UUID, reason: str) -> None:
+    """Definitely not sent: the claim is void and the cap is given back."""
+    await connection.execute(_RELEASE, message_id, token, reason)
+
+
+async def mark_unknown(connection: Any, message_id: UUID) -> None:
+    """Perhaps sent: nobody may call for this send key again."""
+    await connection.execute(_UNKNOWN, message_id)
+
+
+async def settle_stale(
+    connection: Any, *, claims: timedelta = timedelta(minutes=5), unknowns: timedelta = timedelta(minutes=15)
+) -> int:
+    """Claims nobody recorded become unknown, unknowns no webhook settled become final. Returns how many."""
+    return len(await connection.fetch(_STALE, claims, unknowns))
+
+
+async def refuse_address(connection: Any, channel: str, address: str, problem: str, at: datetime) -> None:
+    """The provider said this address takes no messages (bounced), or wants none (opted_out)."""
+    if problem == "opted_out":
+        await connection.execute(
+            "INSERT INTO opt_out (channel, address, topic, source, at) VALUES ($1, $2, 'all', 'provider', $3) "
+            "ON CONFLICT DO NOTHING",
+            channel, address, at,
+        )  # fmt: skip
+        return
+    await connection.execute(
+        "INSERT INTO address_problem (channel, address, problem, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        channel, address, problem, at,
+    )  # fmt: skip

@@ -1,0 +1,89 @@
+"""The one way to Postgres: an async engine, and transactions that are tried again after a deadlock."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+Result = TypeVar("Result")
+
+_TRIES = 8
+
+
+def async_url(database_url: str) -> str:
+    """The SQLAlchemy form of a postgresql:// URL.
+
+    Raises ValueError when the URL is missing or names another database.
+    """
+    scheme, separator, rest = database_url.partition("://")
+    if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
+        shown = f"{scheme}://…" if separator else "nothing"
+        raise ValueError(
+            f"DATABASE_URL must look like postgresql://user:password@host:port/name; got {shown}. "
+            "`waypost dev` brings a database of its own."
+        )
+    return f"postgresql+asyncpg://{rest}"
+
+
+class Database:
+    """A connection pool. Build one per process, close it at the end."""
+
+    def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            async_url(database_url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=5,
+            connect_args={
+                "timeout": 3,
+                "server_settings": {"application_name": "waypost", "jit": "off"},
+            },
+        )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit."""
+        async with self.engine.begin() as connection:
+            raw = await connection.get_raw_connection()
+            yield raw.driver_connection
+
+    async def run(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
+        """Run ``work`` in a transaction; after a deadlock or serialization failure, the whole again.
+
+        ``work`` may run several times and must keep nothing from an earlier try.
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                async with self.transaction() as connection:
+                    return await work(connection)
+            except Exception as error:
+                if attempt == _TRIES or not is_conflict(error):
+                    raise
+                # Jitter keeps two transactions that met once from meeting again.
+                await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - not a secret
+        raise AssertionError("unreachable")
+
+    def session(self) -> AsyncSession:
+        """A session for reads."""
+        return AsyncSession(self.engine, expire_on_commit=False)
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.engine.dispose()
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether Postgres gave this transaction up for another one (40P01, 40001)."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
+            return True
+        if getattr(seen, "sqlstate", None) in ("40P01", "40001"):
+            return True
+        seen = seen.__cause__ or getattr(seen, "orig", None)
+    return False

@@ -1,0 +1,236 @@
+"""Take events in: one Postgres transaction for the events, the person, the facts, the runs and the outbox."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from profiles.changes import Changes, encode
+from profiles.database import Database, is_conflict
+from profiles.dispatch import Calendar, dispatch, typed
+from profiles.events import Event
+from profiles.fold import KnownMessage, Taken, fold
+from profiles.identity import grouped, resolve
+from profiles.ids import new_id
+from profiles.incoming import IncomingEvent, Ingested, Status
+from profiles.person import load
+from profiles.routing import Interests, Route, interests
+
+log = structlog.get_logger(__name__)
+
+_INSERT = """
+INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at, identifiers, properties, traits,
+                   context, problems)
+SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time,
+       CASE WHEN $2 THEN GREATEST(now(), time) ELSE now() END, identifiers, properties, traits, context, problems
+FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text, type text, channel text,
+  time timestamptz, identifiers jsonb, properties jsonb, traits jsonb, context jsonb, problems jsonb)
+ORDER BY source, id
+ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
+"""
+
+_KNOWN = """
+SELECT e.source, e.id, e.event_id, e.content_hash FROM event e
+JOIN jsonb_to_recordset($1) AS k(source text, id text) ON e.source = k.source AND e.id = k.id
+"""
+
+_MESSAGES = "SELECT message_id, profile_id, run_id, channel, address FROM message WHERE message_id = ANY($1)"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What ingest goes by besides the events."""
+
+    local: bool = False
+    """A local stack: time may be travelled."""
+    suppression_window: timedelta | None = timedelta(days=365)
+    """How long a purchase keeps its item from being promoted; None: for good."""
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """An event with all that author code and parsing say of it, before the transaction."""
+
+    incoming: IncomingEvent
+    event_id: UUID
+    hash: bytes
+    typed: Event | None
+    interests: Interests
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Ingest:
+    """The one way in. Idempotent on (source, id): a replay changes nothing and says so."""
+
+    def __init__(self, database: Database, routes: Sequence[Route], rules: Rules | None = None) -> None:
+        self._database = database
+        self._routes = tuple(routes)
+        self._rules = rules or Rules()
+
+    async def __call__(self, events: Sequence[IncomingEvent]) -> list[Ingested]:
+        """Take events in, in the order given, in one transaction; answers come in the same order.
+
+        Returns only after COMMIT. Should one event of several be one that Postgres cannot store, the others
+        are taken in without it. Raises when Postgres cannot be reached; then nothing was written.
+        """
+        prepared = [self._prepare(event) for event in events]
+        try:
+            return await self._database.run(lambda connection: self._take(connection, prepared))
+        except Exception as error:
+            if _database_is_away(error) or is_conflict(error):
+                raise
+            if len(events) == 1:
+                log.warning("event could not be taken in", source=events[0].source, error=repr(error)[:300])
+                return [Ingested(events[0].id, Status.REJECTED, detail=_reason(error))]
+        middle = len(events) // 2
+        return [*await self(events[:middle]), *await self(events[middle:])]
+
+    def _prepare(self, incoming: IncomingEvent) -> _Prepared:
+        event, fault = typed(incoming.type, incoming.properties)
+        asked = interests(event, self._routes) if event is not None else Interests()
+        problems = [*incoming.problems, *asked.problems]
+        if fault:
+            problems.append({"journey": "", "detail": fault})
+        return _Prepared(incoming, new_id(), incoming.content_hash(), event, asked, problems)
+
+    async def _take(self, connection: Any, prepared: Sequence[_Prepared]) -> list[Ingested]:
+        first = _first_of_each(prepared)
+        stamped = await self._insert(connection, list(first.values()))
+        news = [p for p in prepared if p.event_id in stamped]
+        if news:
+            now = next(iter(stamped.values()))[1]
+            await self._apply(connection, news, stamped, Calendar(now, self._rules.local))
+        return await _answers(connection, prepared, first, stamped)
+
+    async def _insert(
+        self, connection: Any, events: list[_Prepared]
+    ) -> dict[UUID, tuple[datetime, datetime]]:
+        rows = [
+            {
+                "event_id": p.event_id,
+                "source": p.incoming.source,
+                "id": p.incoming.id,
+                "hash": p.hash.hex(),
+                "type": p.incoming.type,
+                "channel": p.incoming.channel,
+                "time": p.incoming.time,
+                "identifiers": _by_type(p.incoming),
+                "properties": p.incoming.properties,
+                "traits": p.incoming.traits,
+                "context": p.incoming.context,
+                "problems": p.problems,
+            }  # fmt: skip
+            for p in events
+        ]
+        found = await connection.fetch(_INSERT, encode(rows), self._rules.local)
+        return {row["event_id"]: (row["at"], row["now"]) for row in found}
+
+    async def _apply(
+        self,
+        connection: Any,
+        news: Sequence[_Prepared],
+        stamped: dict[UUID, tuple[datetime, datetime]],
+        calendar: Calendar,
+    ) -> None:
+        messages = await _messages_of(connection, news)
+        takens = [
+            Taken(
+                p.incoming, p.event_id, stamped[p.event_id][0], p.typed, messages.get(_message_id(p.incoming))
+            )
+            for p in news
+        ]
+        named = [(t.incoming.identifiers, t.message.profile_id if t.message else None, t.at) for t in takens]
+        owners = await resolve(connection, grouped(named))
+        # A new statement, after the locks: what they waited for is visible now.
+        persons = await load(connection, sorted(set(owners.values())))
+        changes = Changes()
+        for position, (taken, ready) in enumerate(zip(takens, news, strict=True)):
+            person = persons[owners[position]]
+            changes.events[taken.event_id] = {
+                "event_id": taken.event_id, "profile_id": person.profile_id, "cart_id": None,
+                "problems": list(ready.problems)}  # fmt: skip
+            folded = fold(person, taken, changes, self._rules.suppression_window)
+            changes.events[taken.event_id]["cart_id"] = folded.cart_id
+            dispatch(person, taken, folded, ready.interests.of, calendar, changes)
+        await changes.write(connection, persons)
+
+
+def _first_of_each(prepared: Sequence[_Prepared]) -> dict[tuple[str, str], _Prepared]:
+    first: dict[tuple[str, str], _Prepared] = {}
+    for p in prepared:
+        first.setdefault((p.incoming.source, p.incoming.id), p)
+    return first
+
+
+async def _answers(
+    connection: Any,
+    prepared: Sequence[_Prepared],
+    first: dict[tuple[str, str], _Prepared],
+    stamped: dict[UUID, tuple[datetime, datetime]],
+) -> list[Ingested]:
+    known = {name: (p.event_id, p.hash) for name, p in first.items() if p.event_id in stamped}
+    missing = [{"source": s, "id": i} for s, i in first if (s, i) not in known]
+    if missing:
+        for row in await connection.fetch(_KNOWN, encode(missing)):
+            known[row["source"], row["id"]] = (row["event_id"], bytes(row["content_hash"]))
+    answers = []
+    for p in prepared:
+        event_id, content = known[p.incoming.source, p.incoming.id]
+        if event_id == p.event_id:
+            answers.append(Ingested(p.incoming.id, Status.ACCEPTED, event_id))
+        else:
+            status = Status.DUPLICATE if content == p.hash else Status.CONFLICT
+            answers.append(Ingested(p.incoming.id, status, event_id))
+    return answers
+
+
+async def _messages_of(connection: Any, news: Sequence[_Prepared]) -> dict[UUID | None, KnownMessage]:
+    asked = sorted({found for p in news if (found := _message_id(p.incoming))})
+    if not asked:
+        return {}
+    return {
+        row["message_id"]: KnownMessage(
+            row["message_id"], row["profile_id"], row["run_id"], row["channel"], row["address"]
+        )
+        for row in await connection.fetch(_MESSAGES, asked)
+    }
+
+
+def _message_id(incoming: IncomingEvent) -> UUID | None:
+    value = incoming.properties.get("message_id")
+    if not incoming.type.startswith("Message ") or not isinstance(value, str):
+        return None
+    try:
+        return UUID(value)
+    except ValueError:
+        return None
+
+
+def _by_type(incoming: IncomingEvent) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for kind, value in incoming.identifiers:
+        found.setdefault(kind, []).append(value)
+    return found
+
+
+def _database_is_away(error: BaseException) -> bool:
+    if isinstance(error, OSError | asyncio.TimeoutError | asyncpg.InterfaceError):
+        return True
+    if isinstance(error, DBAPIError):
+        return error.orig is None or _database_is_away(error.orig) or error.connection_invalidated
+    if isinstance(error, asyncpg.PostgresError):
+        # 08 connection, 53 out of resources, 57 operator intervention, 42 our own schema is wrong.
+        return (error.sqlstate or "")[:2] in ("08", "53", "57", "42")
+    return error.__class__.__module__.startswith("sqlalchemy")
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, asyncpg.PostgresError):
+        return f"Postgres cannot store this event: {error}"[:300]
+    return f"this event could not be taken in: {error!r}"[:300]

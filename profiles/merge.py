@@ -1,0 +1,104 @@
+"""Two profiles turn out to be one person: everything moves to the older one, in one transaction.
+
+The caller holds both profiles' locks. Consents become the stricter of the two, caps add up because the
+messages move, and where both have a live run of one key the older stays and the other ends as ``merged``.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from profiles.carts import merged
+from profiles.changes import encode
+from profiles.person import load
+
+MERGED = "merged"
+
+# A row locked by an event that waits for these profiles stays behind, and is followed by merged_into.
+_IDENTIFIERS = """
+UPDATE identifier SET profile_id = $1 WHERE (type, value) IN
+  (SELECT type, value FROM identifier WHERE profile_id = $2 ORDER BY type, value FOR UPDATE SKIP LOCKED)
+"""
+
+_MOVES = tuple(
+    f"UPDATE {table} SET profile_id = $1 WHERE profile_id = $2"  # noqa: S608 - constant names
+    for table in ("event", "purchase", "suppression", "consent", "message", "decision", "audience_member")
+)
+
+_RUN_CLASHES = """
+SELECT l.run_id, l.entered_at, s.run_id AS other_id, s.entered_at AS other_entered_at
+FROM run l JOIN run s ON s.journey = l.journey AND s.profile_id = $1 AND s.state <> 'ended'
+  AND (s.key = l.key OR (s.key = $1::uuid::text AND l.key = $2::uuid::text))
+WHERE l.profile_id = $2 AND l.state <> 'ended' ORDER BY l.run_id
+"""
+
+_END_RUN = """
+WITH ended AS (
+  UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4 WHERE run_id = $1 AND state <> 'ended'
+  RETURNING run_id)
+INSERT INTO outbox (lane, kind, name, payload)
+SELECT run_id, 'signal', 'End Run', jsonb_build_object('outcome', $2::text, 'reason', $3::text) FROM ended
+"""
+
+_MOVE_RUNS = """
+UPDATE run SET profile_id = $1, key = CASE WHEN key = $2::uuid::text THEN $1::uuid::text ELSE key END WHERE profile_id = $2
+"""
+
+_CONSENTS = """
+WITH latest AS (SELECT DISTINCT ON (profile_id, channel, topic) profile_id, channel, topic, state
+  FROM consent WHERE profile_id IN ($1, $2) ORDER BY profile_id, channel, topic, seq DESC)
+INSERT INTO consent (profile_id, channel, topic, state, source, at)
+SELECT DISTINCT $1, channel, topic, 'withdrawn', 'merge', $3::timestamptz FROM latest WHERE state = 'withdrawn'
+"""
+
+_PROFILE = """
+WITH gone AS (UPDATE profile SET merged_into = $1 WHERE profile_id = $2 RETURNING *)
+UPDATE profile p SET traits = gone.traits || p.traits,
+  context_timezone = COALESCE(p.context_timezone, gone.context_timezone),
+  email_from_order = p.email_from_order OR gone.email_from_order,
+  last_order_at = GREATEST(p.last_order_at, gone.last_order_at), orders = p.orders + gone.orders
+FROM gone WHERE p.profile_id = $1
+"""
+
+_PUT_CART = """
+INSERT INTO cart (profile_id, cart_id, lines, updated_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (profile_id, cart_id) DO UPDATE SET lines = excluded.lines, updated_at = excluded.updated_at,
+  closed_at = NULL
+"""
+
+
+async def merge(connection: Any, survivor: UUID, loser: UUID, *, at: datetime) -> None:
+    """Move all that is ``loser``'s to ``survivor``. Idempotent only by its caller's locks: call it once."""
+    await connection.execute(_IDENTIFIERS, survivor, loser)
+    await _carts(connection, survivor, loser)
+    # Before the ledger rows move, while it still shows whose word was whose.
+    await connection.execute(_CONSENTS, survivor, loser, at)
+    for move in _MOVES:
+        await connection.execute(move, survivor, loser)
+    await _runs(connection, survivor, loser, at)
+    await connection.execute(_PROFILE, survivor, loser)
+
+
+async def _carts(connection: Any, survivor: UUID, loser: UUID) -> None:
+    persons = await load(connection, [survivor, loser])
+    mine, theirs = persons[survivor].carts, persons[loser].carts
+    for cart_id, cart in sorted(theirs.items()):
+        twin = mine.get(cart_id)
+        lines = merged(twin.lines, cart.lines) if twin else cart.lines
+        await connection.execute(
+            _PUT_CART,
+            survivor,
+            cart_id,
+            encode([line.model_dump(exclude_none=True) for line in lines]),
+            max(cart.updated_at, twin.updated_at) if twin else cart.updated_at,
+        )
+    await connection.execute("DELETE FROM cart WHERE profile_id = $1", loser)
+
+
+async def _runs(connection: Any, survivor: UUID, loser: UUID, at: datetime) -> None:
+    for clash in await connection.fetch(_RUN_CLASHES, survivor, loser):
+        mine = (clash["other_entered_at"], clash["other_id"])
+        theirs = (clash["entered_at"], clash["run_id"])
+        younger = max(mine, theirs)[1]
+        await connection.execute(_END_RUN, younger, MERGED, "the person has an older run of the same key", at)
+    await connection.execute(_MOVE_RUNS, survivor, loser)

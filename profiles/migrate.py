@@ -1,0 +1,74 @@
+"""Bring the schema to the newest revision, once, whoever asks at the same time."""
+
+import asyncio
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from profiles.database import async_url
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK = 727_001
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def head() -> str:
+    """The revision this code needs."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise RuntimeError(f"no migrations under {_SCRIPTS}")
+    return revision
+
+
+def _upgrade(connection: Connection) -> None:
+    # An advisory lock, so that several processes starting at once migrate one after the other.
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def upgrade_async(database_url: str) -> None:
+    """Apply all missing migrations in one transaction. Idempotent."""
+    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+async def current_async(database_url: str) -> tuple[str | None, str]:
+    """(revision of the database, revision this code needs)."""
+    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_current), head()
+    finally:
+        await engine.dispose()
+
+
+def upgrade(database_url: str) -> None:
+    """``upgrade_async`` for callers without an event loop."""
+    asyncio.run(upgrade_async(database_url))
+
+
+def current(database_url: str) -> tuple[str | None, str]:
+    """``current_async`` for callers without an event loop."""
+    return asyncio.run(current_async(database_url))

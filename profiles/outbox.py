@@ -1,0 +1,102 @@
+"""The queue to Temporal and the ad platforms: only the oldest undelivered row of a lane is ever handed out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing to tell."""
+
+    seq: int
+    lane: UUID
+    kind: str
+    name: str
+    payload: dict[str, Any]
+    event_id: UUID | None
+    workflow_id: str | None
+    profile_id: UUID | None
+
+
+# Row by row with SKIP LOCKED alone, two relays deliver a purchase before its start; the NOT EXISTS keeps
+# every later row of a lane back until the earlier one is delivered and committed.
+_TAKE = """
+SELECT o.seq, o.lane, o.kind, o.name, o.payload::text AS payload, o.event_id, r.workflow_id, r.profile_id
+FROM outbox o LEFT JOIN run r ON r.run_id = o.lane
+WHERE o.delivered_at IS NULL AND (r.state IS NULL OR r.state <> 'stuck')
+  AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.lane = o.lane AND e.delivered_at IS NULL AND e.seq < o.seq)
+ORDER BY o.seq LIMIT $1 FOR UPDATE OF o SKIP LOCKED
+"""
+
+_DELIVERED = "UPDATE outbox SET delivered_at = now(), attempts = attempts + 1 WHERE seq = ANY($1)"
+
+_FAILED = "UPDATE outbox SET attempts = attempts + 1, error = $2 WHERE seq = $1"
+
+_STUCK = "UPDATE run SET state = 'stuck', detail = $2 WHERE run_id = $1 AND state = 'running'"
+
+_STARTED = "UPDATE run SET temporal_run_id = $2 WHERE run_id = $1"
+
+_BACKLOG = """
+SELECT count(*) AS rows, COALESCE(EXTRACT(EPOCH FROM now() - min(o.recorded_at)), 0)::float AS oldest_s
+FROM outbox o LEFT JOIN run r ON r.run_id = o.lane
+WHERE o.delivered_at IS NULL AND (r.state IS NULL OR r.state <> 'stuck')
+"""
+
+
+async def take(connection: Any, limit: int) -> list[Row]:
+    """Lock up to ``limit`` rows, of different lanes; they stay locked until the transaction ends."""
+    return [
+        Row(
+            row["seq"],
+            row["lane"],
+            row["kind"],
+            row["name"],
+            orjson.loads(row["payload"]),
+            row["event_id"],
+            row["workflow_id"],
+            row["profile_id"],
+        )
+        for row in await connection.fetch(_TAKE, limit)
+    ]
+
+
+async def delivered(connection: Any, seqs: Sequence[int]) -> None:
+    """These are told."""
+    await connection.execute(_DELIVERED, list(seqs))
+
+
+async def failed(connection: Any, seq: int, error: str) -> None:
+    """This one was not told; it stays first in its lane."""
+    await connection.execute(_FAILED, seq, error[:500])
+
+
+async def park(connection: Any, run_id: UUID, reason: str) -> None:
+    """A run that can never be told: it waits, with the reason, and blocks no other."""
+    await connection.execute(_STUCK, run_id, reason[:500])
+
+
+async def started(connection: Any, run_id: UUID, temporal_run_id: str) -> None:
+    """Keep Temporal's own id of the run."""
+    await connection.execute(_STARTED, run_id, temporal_run_id)
+
+
+async def backlog(connection: Any) -> tuple[int, float]:
+    """(undelivered rows, age of the oldest in seconds)."""
+    row = await connection.fetchrow(_BACKLOG)
+    return row["rows"], row["oldest_s"]
+
+
+async def unended(connection: Any, before: datetime, limit: int = 200) -> list[tuple[UUID, str]]:
+    """(run, workflow id) of live runs that were started before, for the sweep that looks after them."""
+    rows = await connection.fetch(
+        "SELECT run_id, workflow_id FROM run WHERE state = 'running' AND temporal_run_id IS NOT NULL "
+        "AND recorded_at < $1 ORDER BY recorded_at LIMIT $2",
+        before,
+        limit,
+    )
+    return [(row["run_id"], row["workflow_id"]) for row in rows]

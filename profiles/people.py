@@ -1,0 +1,219 @@
+"""What is known of a person, for reading: the canonical profile behind any identifier, and all that hangs on it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.identifiers import normalise
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierView:
+    """One identifier."""
+
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentView:
+    """The person's latest word on one channel and topic."""
+
+    channel: str
+    topic: str
+    state: str
+    source: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutView:
+    """An address of the person's that does not want messages, whoever it belongs to."""
+
+    channel: str
+    topic: str
+    source: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AddressProblemView:
+    """An address of the person's that takes no messages."""
+
+    channel: str
+    problem: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CartView:
+    """A cart; open while ``closed_at`` is null."""
+
+    cart_id: str
+    lines: list[dict[str, Any]]
+    updated_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseView:
+    """One line of an order."""
+
+    order_id: str | None
+    item: str
+    sku: str | None
+    name: str | None
+    price: float | None
+    quantity: int
+    returned: int
+    channel: str
+    time: datetime
+    event_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionView:
+    """An item not to be promoted to the person until a date; null: for good."""
+
+    item: str
+    sku: str | None
+    until: datetime | None
+    reason: str
+    event_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One execution of a journey for one key. ``run_id`` is Waypost's own."""
+
+    run_id: UUID
+    temporal_run_id: str | None
+    workflow_id: str
+    journey: str
+    key: str
+    state: str
+    outcome: str | None
+    entered_at: datetime
+    ended_at: datetime | None
+    detail: str | None
+    profile_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileView:
+    """The unified record of a person."""
+
+    profile_id: UUID
+    identifiers: list[IdentifierView]
+    traits: dict[str, Any]
+    consents: list[ConsentView]
+    opt_outs: list[OptOutView]
+    address_problems: list[AddressProblemView]
+    carts: list[CartView]
+    purchases: list[PurchaseView]
+    suppressions: list[SuppressionView]
+    runs: list[RunView]
+
+
+RUN_COLUMNS = "run_id, temporal_run_id, workflow_id, journey, key, state, outcome, entered_at, ended_at, detail, profile_id"
+MOST = 200
+"""Rows of one kind in a profile; the lists under it page through the rest."""
+
+_CANONICAL = """
+WITH RECURSIVE chain AS (
+  SELECT profile_id, merged_into FROM profile WHERE profile_id = $1
+  UNION SELECT p.profile_id, p.merged_into FROM profile p JOIN chain c ON p.profile_id = c.merged_into)
+SELECT profile_id FROM chain WHERE merged_into IS NULL
+"""
+
+_CONSENTS = """
+SELECT DISTINCT ON (channel, topic) channel, topic, state, source, at FROM consent WHERE profile_id = $1
+ORDER BY channel, topic, seq DESC
+"""
+
+_ADDRESSES = "(SELECT value FROM identifier WHERE profile_id = $1 AND type IN ('email', 'phone'))"
+
+_OPT_OUTS = f"SELECT channel, topic, source, at FROM opt_out WHERE address IN {_ADDRESSES} ORDER BY 1, 2"  # noqa: S608
+
+_PROBLEMS = f"SELECT channel, problem, at FROM address_problem WHERE address IN {_ADDRESSES} ORDER BY 1, 2"  # noqa: S608
+
+_CARTS = """
+SELECT cart_id, lines::text AS lines, updated_at, closed_at FROM cart WHERE profile_id = $1
+ORDER BY updated_at DESC, cart_id LIMIT $2
+"""
+
+_PURCHASES = """
+SELECT order_id, item, sku, name, price, quantity, returned, channel, time, event_id FROM purchase
+WHERE profile_id = $1 ORDER BY at DESC, event_id, line LIMIT $2
+"""
+
+_SUPPRESSIONS = """
+SELECT item, sku, until, reason, event_id FROM suppression
+WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > now())
+ORDER BY event_id DESC, line LIMIT $2
+"""
+
+_RUNS = f"""
+SELECT {RUN_COLUMNS} FROM run WHERE profile_id = $1 ORDER BY entered_at DESC, run_id DESC LIMIT $2
+"""  # noqa: S608 - constant names
+
+
+async def canonical(connection: Any, profile_id: UUID) -> UUID | None:
+    """The profile that ``profile_id`` is by now, through every merge; None where there is none."""
+    found: UUID | None = await connection.fetchval(_CANONICAL, profile_id)
+    return found
+
+
+async def find(connection: Any, kind: str, value: str, *, region: str | None = None) -> UUID | None:
+    """The canonical profile behind one identifier, or None.
+
+    Raises ValueError, saying why, for a value that can identify nobody (see ``profiles.identifiers``).
+    """
+    pointed: UUID | None = await connection.fetchval(
+        "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2",
+        kind,
+        normalise(kind, value, region=region),
+    )
+    return None if pointed is None else await canonical(connection, pointed)
+
+
+async def identifiers(connection: Any, profile_id: UUID) -> list[IdentifierView]:
+    """Everything that points at a profile, the oldest first."""
+    rows = await connection.fetch(
+        "SELECT type, value FROM identifier WHERE profile_id = $1 ORDER BY created_at, type, value",
+        profile_id,
+    )
+    return [IdentifierView(**row) for row in rows]
+
+
+async def consents(connection: Any, profile_id: UUID) -> list[ConsentView]:
+    """The latest word on each channel and topic."""
+    return [ConsentView(**row) for row in await connection.fetch(_CONSENTS, profile_id)]
+
+
+async def opt_outs(connection: Any, profile_id: UUID) -> list[OptOutView]:
+    """What the person's addresses are opted out of."""
+    return [OptOutView(**row) for row in await connection.fetch(_OPT_OUTS, profile_id)]
+
+
+async def profile(connection: Any, profile_id: UUID) -> ProfileView:
+    """Everything about one canonical profile; long lists are cut at ``MOST``, the newest first."""
+    traits = await connection.fetchval("SELECT traits::text FROM profile WHERE profile_id = $1", profile_id)
+    carts = await connection.fetch(_CARTS, profile_id, MOST)
+    return ProfileView(
+        profile_id=profile_id,
+        identifiers=await identifiers(connection, profile_id),
+        traits=orjson.loads(traits or "{}"),
+        consents=await consents(connection, profile_id),
+        opt_outs=await opt_outs(connection, profile_id),
+        address_problems=[AddressProblemView(**row) for row in await connection.fetch(_PROBLEMS, profile_id)],
+        carts=[CartView(**{**row, "lines": orjson.loads(row["lines"])}) for row in carts],
+        purchases=[PurchaseView(**row) for row in await connection.fetch(_PURCHASES, profile_id, MOST)],
+        suppressions=[
+            SuppressionView(**row) for row in await connection.fetch(_SUPPRESSIONS, profile_id, MOST)
+        ],
+        runs=[RunView(**row) for row in await connection.fetch(_RUNS, profile_id, MOST)],
+    )

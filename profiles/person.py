@@ -1,0 +1,136 @@
+"""A person's state under lock, as far as an event may change it or be routed by it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.carts import Lines, as_items
+
+
+@dataclass(slots=True)
+class OpenCart:
+    """A cart and when it last changed."""
+
+    cart_id: str
+    lines: Lines
+    updated_at: datetime
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A run that has not ended."""
+
+    run_id: UUID
+    journey: str
+    key: str
+    entered_at: datetime
+    signals: int = 0
+    clock_offset_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Membership:
+    """A place in an ad audience."""
+
+    member_id: UUID
+    audience: str
+    item: str
+    sku: str | None
+    run_id: UUID
+
+
+@dataclass(slots=True)
+class Person:
+    """Working copy of one canonical profile; valid only while its row is locked."""
+
+    profile_id: UUID
+    traits: dict[str, Any] = field(default_factory=dict)
+    context_timezone: str | None = None
+    email_from_order: bool = False
+    last_order_at: datetime | None = None
+    orders: int = 0
+    created_at: datetime | None = None
+    carts: dict[str, OpenCart] = field(default_factory=dict)
+    runs: list[LiveRun] = field(default_factory=list)
+    entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
+    """(journey, key) → when its runs entered."""
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    """Identifier type → values; email and phone only."""
+    audiences: list[Membership] = field(default_factory=list)
+    changed: bool = False
+
+    def open_cart(self) -> OpenCart | None:
+        """The cart that changed last."""
+        return max(self.carts.values(), key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
+
+
+_LOCK = "SELECT profile_id, merged_into FROM profile WHERE profile_id = ANY($1) ORDER BY profile_id FOR NO KEY UPDATE"
+
+_LOAD = """
+SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.email_from_order, p.last_order_at, p.orders,
+       p.created_at,
+  (SELECT jsonb_agg(jsonb_build_array(c.cart_id, c.lines, c.updated_at)) FROM cart c
+    WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL)::text AS carts,
+  (SELECT jsonb_agg(jsonb_build_array(r.run_id, r.journey, r.key, r.entered_at, r.state, r.signals, r.clock_offset_s)
+    ORDER BY r.entered_at, r.run_id) FROM run r WHERE r.profile_id = p.profile_id)::text AS runs,
+  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.created_at, i.value) FROM identifier i
+    WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
+  (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id)) FROM audience_member a
+    WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences
+FROM profile p WHERE p.profile_id = ANY($1)
+"""
+
+
+async def lock(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Lock profiles in id order and follow merges; returns asked id → canonical id, all canonical ones locked.
+
+    Afterwards a *new* statement must read the facts: this one's snapshot is older than the lock it waited for.
+    """
+    pointers: dict[UUID, UUID | None] = {}
+    wanted = sorted(set(profile_ids))
+    while wanted:
+        for row in await connection.fetch(_LOCK, wanted):
+            pointers[row["profile_id"]] = row["merged_into"]
+        wanted = sorted({into for into in pointers.values() if into is not None and into not in pointers})
+    canonical: dict[UUID, UUID] = {}
+    for profile_id in profile_ids:
+        at: UUID = profile_id
+        while (into := pointers.get(at)) is not None:
+            at = into
+        canonical[profile_id] = at
+    return canonical
+
+
+async def load(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, Person]:
+    """Read the state of locked, canonical profiles in one round trip."""
+    if not profile_ids:
+        return {}
+    return {row["profile_id"]: _person(row) for row in await connection.fetch(_LOAD, list(profile_ids))}
+
+
+def _person(row: Any) -> Person:
+    person = Person(
+        profile_id=row["profile_id"],
+        traits=orjson.loads(row["traits"]),
+        context_timezone=row["context_timezone"],
+        email_from_order=row["email_from_order"],
+        last_order_at=row["last_order_at"],
+        orders=row["orders"],
+        created_at=row["created_at"],
+    )
+    for cart_id, lines, updated_at in orjson.loads(row["carts"] or "[]"):
+        person.carts[cart_id] = OpenCart(cart_id, as_items(lines), datetime.fromisoformat(updated_at))
+    for run_id, journey, key, entered_at, state, signals, offset in orjson.loads(row["runs"] or "[]"):
+        entered = datetime.fromisoformat(entered_at)
+        person.entries.setdefault((journey, key), []).append(entered)
+        if state != "ended":
+            person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset))
+    for kind, value in orjson.loads(row["addresses"] or "[]"):
+        person.addresses.setdefault(kind, []).append(value)
+    for member_id, audience, item, sku, run_id in orjson.loads(row["audiences"] or "[]"):
+        person.audiences.append(Membership(UUID(member_id), audience, item, sku, UUID(run_id)))
+    return person

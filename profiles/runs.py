@@ -1,0 +1,181 @@
+"""The life of a run's row: closed by the run itself, parked when it cannot be told, ended by hand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.changes import Changes, encode
+from profiles.database import Database
+from profiles.dispatch import END_RUN, Calendar, dispatch, typed
+from profiles.fold import Folded, Taken
+from profiles.ids import new_id
+from profiles.incoming import IncomingEvent
+from profiles.person import load, lock
+from profiles.routing import Route, interests
+
+_CLOSE = """
+UPDATE run SET state = 'ended', outcome = COALESCE(outcome, $2), detail = COALESCE(detail, $3),
+  ended_at = COALESCE(ended_at, $4)
+WHERE run_id = $1 RETURNING journey
+"""
+
+_UNSEEN = """
+UPDATE outbox o SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
+FROM event e
+WHERE o.lane = $1 AND o.trigger AND o.rerouted_at IS NULL AND o.kind = 'signal' AND o.event_id = e.event_id
+  AND NOT (o.event_id = ANY($2))
+RETURNING e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties, o.seq
+"""
+
+_OBSOLETE = """
+UPDATE outbox SET delivered_at = now(), error = 'the run has ended' WHERE lane = $1 AND delivered_at IS NULL
+"""
+
+_LEAVE = """
+WITH leaving AS (UPDATE audience_member SET state = 'leaving', reason = 'run_ended'
+  WHERE run_id = $1 AND state IN ('joining', 'in') RETURNING member_id, audience)
+INSERT INTO outbox (lane, kind, name, payload)
+SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', 'run_ended') FROM leaving
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What closing a run did."""
+
+    rerouted: int = 0
+
+
+async def close_run(
+    database: Database,
+    routes: Sequence[Route],
+    run_id: UUID,
+    *,
+    outcome: str,
+    seen: Sequence[UUID],
+    at: datetime,
+    detail: str = "",
+    local: bool = False,
+) -> Closed:
+    """End a run's row, and route afresh each trigger event addressed to it that its story did not see.
+
+    Under the profile's lock, so that no event can be addressed to it in between. Idempotent: a second call
+    changes nothing. Raises KeyError where there is no such run.
+    """
+
+    async def work(connection: Any) -> Closed:
+        profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
+        if profile_id is None:
+            raise KeyError(f"no run {run_id}")
+        canonical = (await lock(connection, [profile_id]))[profile_id]
+        journey = await connection.fetchval(_CLOSE, run_id, outcome, detail, at)
+        unseen = sorted(await connection.fetch(_UNSEEN, run_id, list(seen)), key=lambda row: row["seq"])
+        await connection.execute(_OBSOLETE, run_id)
+        left = await connection.execute(_LEAVE, run_id)
+        if unseen:
+            route = [route for route in routes if route.name == journey]
+            now = await connection.fetchval("SELECT now()")
+            await _reroute(
+                connection, canonical, unseen, route, Calendar(max(now, at) if local else now, local), at
+            )
+        elif left != "INSERT 0 0":
+            await connection.execute("SELECT pg_notify('waypost_outbox', '')")
+        return Closed(len(unseen))
+
+    return await database.run(work)
+
+
+async def _reroute(
+    connection: Any,
+    profile_id: UUID,
+    rows: Sequence[Any],
+    routes: Sequence[Route],
+    calendar: Calendar,
+    at: datetime,
+) -> None:
+    persons = await load(connection, [profile_id])
+    person = persons[profile_id]
+    changes = Changes()
+    for row in rows:
+        properties = orjson.loads(row["properties"])
+        event, _ = typed(row["type"], properties)
+        if event is None:
+            continue
+        incoming = IncomingEvent(
+            row["source"], row["id"], row["type"], row["channel"], row["time"], (), properties
+        )
+        taken = Taken(incoming, row["event_id"], max(at, calendar.now), event)
+        folded = Folded(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
+        dispatch(person, taken, folded, interests(event, routes).of, calendar, changes)
+    await changes.write(connection, {})
+
+
+async def signal_by_hand(
+    database: Database,
+    *,
+    journey: str,
+    key: str,
+    event_name: str,
+    properties: dict[str, Any],
+    idempotency_key: str | None = None,
+) -> UUID | None:
+    """Signal one live run through the outbox; returns its id, or None where no run of that key is live.
+
+    The same ``idempotency_key`` reaches the run once, because a run sees each event id once.
+    """
+
+    async def work(connection: Any) -> UUID | None:
+        run = await connection.fetchrow(
+            "SELECT run_id, profile_id FROM run WHERE journey = $1 AND key = $2 AND state = 'running'",
+            journey,
+            key,
+        )
+        if run is None:
+            return None
+        await lock(connection, [run["profile_id"]])
+        now = await connection.fetchval("SELECT now()")
+        event, fault = typed(event_name, properties)
+        if event is None:
+            raise ValueError(fault or f"no event named {event_name!r} is declared")
+        event_id = idempotency_key or str(new_id())
+        payload = {
+            **event.model_dump(mode="json", exclude_none=True, exclude={"id"}),
+            "id": f"by-hand-{event_id}",
+            "time": now.isoformat(),
+            "at": now.isoformat(),
+        }
+        await _put(connection, run["run_id"], event_name, payload)
+        run_id: UUID = run["run_id"]
+        return run_id
+
+    return await database.run(work)
+
+
+async def request_end(database: Database, run_id: UUID, outcome: str, reason: str) -> bool:
+    """Ask a live run to end, through the outbox; False where it is not live."""
+
+    async def work(connection: Any) -> bool:
+        profile_id = await connection.fetchval(
+            "SELECT profile_id FROM run WHERE run_id = $1 AND state <> 'ended'", run_id
+        )
+        if profile_id is None:
+            return False
+        await lock(connection, [profile_id])
+        await _put(connection, run_id, END_RUN, {"outcome": outcome, "reason": reason})
+        return True
+
+    return await database.run(work)
+
+
+async def _put(connection: Any, run_id: UUID, name: str, payload: dict[str, Any]) -> None:
+    await connection.execute(
+        "INSERT INTO outbox (lane, kind, name, payload) VALUES ($1, 'signal', $2, $3)",
+        run_id,
+        name,
+        encode(payload),
+    )
+    await connection.execute("SELECT pg_notify('waypost_outbox', '')")

@@ -1,0 +1,15 @@
+"""Where the facts are kept."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DatabaseSettings(BaseSettings):
+    """Read from the environment."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    database_url: str = Field(
+        default="", description="postgresql://user:password@host:port/name of the profile database"
+    )
+    database_pool_size: int = Field(default=10, ge=1, description="connections kept per process")

@@ -1,0 +1,178 @@
+"""Consent: what a person's word allows, the latest word, and the word that stands after a merge."""
+
+from datetime import UTC, datetime
+from itertools import permutations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policy.consent import ConsentEntry, consented, fold, not_opted_out, stricter
+from policy.facts import ConsentFact, Facts, Limits, Plan
+from policy.verdict import Channel, MessageClass, Reason
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def plan(channel: str, topic: str = "marketing") -> Plan:
+    kind = MessageClass.TRANSACTIONAL if topic == "transactional" else MessageClass.MARKETING
+    return Plan(Channel(channel), kind, topic, None, NOW)
+
+
+def yes(channel: str, topic: str) -> ConsentFact:
+    return ConsentFact(channel, topic, granted=True)
+
+
+def no(channel: str, topic: str) -> ConsentFact:
+    return ConsentFact(channel, topic, granted=False)
+
+
+OPT_OUTS = [
+    # who refused what                    message                      blocked
+    ("address", "all", ("email", "marketing"), True),
+    ("address", "marketing", ("email", "marketing"), True),
+    ("address", "marketing", ("email", "offers"), True),
+    ("address", "offers", ("email", "offers"), True),
+    ("address", "offers", ("email", "marketing"), False),
+    ("address", "transactional", ("email", "marketing"), False),
+    ("address", "all", ("email", "transactional"), False),
+    ("address", "marketing", ("email", "transactional"), False),
+    ("address", "transactional", ("email", "transactional"), True),
+    ("address", "all", ("sms", "transactional"), True),
+    ("address", "marketing", ("sms", "transactional"), False),
+    ("address", "transactional", ("sms", "transactional"), True),
+    ("address", "all", ("push", "transactional"), False),
+    (("all", "all"), None, ("email", "marketing"), True),
+    (("all", "marketing"), None, ("sms", "offers"), True),
+    (("email", "all"), None, ("email", "offers"), True),
+    (("email", "offers"), None, ("email", "offers"), True),
+    (("email", "offers"), None, ("email", "marketing"), False),
+    (("sms", "all"), None, ("email", "marketing"), False),
+    (("all", "all"), None, ("sms", "transactional"), False),
+    (("email", "all"), None, ("email", "transactional"), False),
+    (("email", "transactional"), None, ("email", "transactional"), True),
+    (("sms", "transactional"), None, ("email", "transactional"), False),
+    (("all", "transactional"), None, ("push", "transactional"), True),
+]
+
+
+@pytest.mark.parametrize(("who", "topic", "message", "blocked"), OPT_OUTS)
+def test_a_no_blocks_what_it_is_about(
+    who: str | tuple[str, str], topic: str | None, message: tuple[str, str], blocked: bool
+) -> None:
+    facts = Facts(opted_out=(topic,)) if topic else Facts(consents=(no(*who),))
+
+    finding = not_opted_out(plan(*message), facts, Limits(), NOW)
+
+    assert (Reason.OPTED_OUT if blocked else None) == finding.reason
+
+
+def test_a_yes_does_not_outweigh_a_no() -> None:
+    facts = Facts(consents=(yes("email", "offers"), no("all", "all")))
+
+    finding = not_opted_out(plan("email", "offers"), facts, Limits(), NOW)
+
+    assert (finding.reason, finding.detail) == (Reason.OPTED_OUT, "the person withdrew all on all")
+
+
+GRANTS = [
+    # on file                       address from an order   message                 allowed
+    ((), False, ("email", "marketing"), False),
+    ((), True, ("email", "marketing"), True),
+    ((), True, ("sms", "marketing"), False),
+    ((), True, ("push", "marketing"), False),
+    ((), True, ("ads", "marketing"), False),
+    ((), False, ("sms", "transactional"), True),
+    ((yes("sms", "marketing"),), False, ("sms", "marketing"), True),
+    ((yes("sms", "marketing"),), False, ("sms", "offers"), True),
+    ((yes("sms", "offers"),), False, ("sms", "offers"), True),
+    ((yes("sms", "offers"),), False, ("sms", "marketing"), False),
+    ((yes("sms", "all"),), False, ("sms", "offers"), True),
+    ((yes("all", "marketing"),), False, ("push", "marketing"), True),
+    ((yes("ads", "marketing"),), False, ("ads", "marketing"), True),
+    ((yes("email", "marketing"),), False, ("sms", "marketing"), False),
+    ((yes("sms", "transactional"),), False, ("sms", "marketing"), False),
+    ((no("email", "marketing"),), True, ("email", "marketing"), False),
+    ((no("email", "offers"),), True, ("email", "marketing"), True),
+    ((no("email", "marketing"), yes("all", "all")), True, ("email", "marketing"), False),
+]
+
+
+@pytest.mark.parametrize(("consents", "from_order", "message", "allowed"), GRANTS)
+def test_marketing_needs_a_yes(
+    consents: tuple[ConsentFact, ...], from_order: bool, message: tuple[str, str], allowed: bool
+) -> None:
+    facts = Facts(consents=consents, address_from_order=from_order)
+
+    finding = consented(plan(*message), facts, Limits(), NOW)
+
+    assert (None if allowed else Reason.NO_CONSENT) == finding.reason
+
+
+def test_the_latest_word_stands_in_whatever_order_the_rows_come() -> None:
+    rows = (
+        ConsentEntry(1, "sms", "marketing", granted=True, source="form"),
+        ConsentEntry(2, "sms", "marketing", granted=False, source="stop"),
+        ConsentEntry(3, "sms", "marketing", granted=True, source="start"),
+        ConsentEntry(4, "email", "marketing", granted=False, source="page"),
+    )
+    expected = (
+        ConsentFact("email", "marketing", granted=False, source="page"),
+        ConsentFact("sms", "marketing", granted=True, source="start"),
+    )
+
+    for shuffled in permutations(rows):
+        assert expected == fold(shuffled)
+
+
+def test_of_two_words_at_one_place_the_no_stands() -> None:
+    rows = [ConsentEntry(1, "sms", "marketing", granted=granted) for granted in (False, True)]
+
+    assert (no("sms", "marketing"),) == fold(rows) == fold(rows[::-1])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        pytest.param((yes("sms", "all"),), (no("sms", "all"),), (no("sms", "all"),), id="a no wins"),
+        pytest.param((yes("sms", "all"),), (), (yes("sms", "all"),), id="nothing on file is no refusal"),
+        pytest.param((), (no("sms", "all"),), (no("sms", "all"),), id="a no alone"),
+        pytest.param((yes("sms", "all"),), (yes("sms", "all"),), (yes("sms", "all"),), id="twice yes"),
+        pytest.param(
+            (yes("sms", "all"),),
+            (no("email", "all"),),
+            (no("email", "all"), yes("sms", "all")),
+            id="different channels stay apart",
+        ),
+    ],
+)
+def test_a_merge_takes_the_stricter_word(
+    one: tuple[ConsentFact, ...], other: tuple[ConsentFact, ...], expected: tuple[ConsentFact, ...]
+) -> None:
+    assert expected == stricter(one, other)
+
+
+FACTS = st.lists(
+    st.builds(
+        ConsentFact,
+        channel=st.sampled_from(["all", "email", "sms"]),
+        topic=st.sampled_from(["all", "marketing", "transactional"]),
+        granted=st.booleans(),
+    ),
+    max_size=6,
+)
+
+
+@settings(deadline=None)
+@given(FACTS, FACTS, st.sampled_from(["marketing", "transactional"]), st.sampled_from(["email", "sms"]))
+def test_a_merge_allows_nothing_that_either_side_refused(
+    one: list[ConsentFact], other: list[ConsentFact], topic: str, channel: str
+) -> None:
+    merged = stricter(one, other)
+
+    assert merged == stricter(other, one)
+    refused_apart = [
+        not_opted_out(plan(channel, topic), Facts(consents=tuple(s)), Limits(), NOW) for s in (one, other)
+    ]
+    refused_merged = not_opted_out(plan(channel, topic), Facts(consents=merged), Limits(), NOW)
+    assert any(finding.reason for finding in refused_apart) == (refused_merged.reason is not None)

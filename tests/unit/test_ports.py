@@ -1,0 +1,51 @@
+"""Ports of a local stack: set on purpose they hold, else they give way."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from workers.stack.errors import StackError
+from workers.stack.ports import HOST, Wish, choose
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port somebody else listens on."""
+    with socket.create_server((HOST, 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_an_unset_port_is_its_default_when_that_is_free() -> None:
+    with socket.create_server((HOST, 0)) as held:
+        free = held.getsockname()[1]
+
+    assert choose({"api": Wish("API_PORT", free, None)})["api"].number == free
+
+
+def test_an_unset_port_gives_way_to_another_process_and_says_so(taken: int) -> None:
+    port = choose({"api": Wish("API_PORT", taken, None)})["api"]
+
+    assert port.moved_from == taken
+    assert port.number != taken
+
+
+def test_a_port_set_on_purpose_and_taken_is_refused_by_name(taken: int) -> None:
+    with pytest.raises(StackError, match=f"API_PORT={taken} is taken"):
+        choose({"api": Wish("API_PORT", 8000, taken)})
+
+
+def test_no_fallback_takes_a_port_that_was_set_on_purpose(taken: int) -> None:
+    with socket.create_server((HOST, 0)) as held:
+        wanted = held.getsockname()[1]
+
+    ports = choose({"api": Wish("API_PORT", wanted, None), "ui": Wish("TEMPORAL_UI_PORT", 8233, wanted)})
+
+    assert ports["ui"].number == wanted
+    assert ports["api"].number != wanted
+
+
+def test_zero_asks_for_any_free_port_and_no_two_are_the_same() -> None:
+    ports = choose({str(n): Wish("X_PORT", 8000, 0) for n in range(20)})
+
+    assert len({port.number for port in ports.values()}) == 20

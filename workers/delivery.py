@@ -1,0 +1,111 @@
+"""Tell Temporal one thing: start a run with its trigger as first signal, or signal it. Harmless when repeated."""
+
+from datetime import timedelta
+from enum import Enum
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.contracts import JOURNEY_QUEUE, RunStart
+from profiles.outbox import Row
+
+CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
+JOURNEY_KEY = SearchAttributeKey.for_keyword("JourneyKey")
+
+RPC_TIMEOUT = timedelta(seconds=10)
+
+_PERMANENT = frozenset(
+    {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.OUT_OF_RANGE}
+)
+
+
+class Told(Enum):
+    """How a delivery went."""
+
+    DONE = "done"
+    GONE = "gone"
+    """The workflow has ended, or never was."""
+
+
+class CannotBeTold(Exception):
+    """Temporal refuses this for good; trying again cannot help."""
+
+
+class Delivery:
+    """Deliveries through one Temporal client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def start(self, row: Row) -> str | None:
+        """Signal-with-start; returns Temporal's run id, or None where it had been started before.
+
+        The workflow id holds our run id and may not be used twice, so "already started" means redelivery.
+        """
+        start = RunStart.model_validate(row.payload["start"])
+        try:
+            handle = await self._client.start_workflow(
+                start.journey,
+                start,
+                id=row.workflow_id or "",
+                task_queue=JOURNEY_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                start_signal=row.name,
+                start_signal_args=[row.payload["event"]],
+                search_attributes=TypedSearchAttributes(
+                    [
+                        SearchAttributePair(CUSTOMER_ID, str(row.profile_id)),
+                        SearchAttributePair(JOURNEY_KEY, start.key),
+                    ]
+                ),
+                static_summary=_summary(row),
+                static_details=_details(start, row.payload["event"]),
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return None
+        except RPCError as error:
+            raise _sorted(error) from error
+        return handle.first_execution_run_id
+
+    async def signal(self, row: Row) -> Told:
+        """A plain signal: it must never start anything."""
+        try:
+            handle = self._client.get_workflow_handle(row.workflow_id or "")
+            await handle.signal(row.name, row.payload, rpc_timeout=RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return Told.GONE
+            raise _sorted(error) from error
+        return Told.DONE
+
+
+def _sorted(error: RPCError) -> Exception:
+    if error.status in _PERMANENT:
+        return CannotBeTold(f"Temporal refuses it ({error.status.name}): {error.message}")
+    return error
+
+
+def _summary(row: Row) -> str:
+    start, event = row.payload["start"], row.payload["event"]
+    items = len(event.get("cart") or event.get("products") or ())
+    about = f", {items} item{'' if items == 1 else 's'}" if items else ""
+    return f"{row.name} → {start['key']}{about}"[:200]
+
+
+def _details(start: RunStart, event: dict[str, Any]) -> str:
+    lines = event.get("cart") or event.get("products") or ()
+    shown = "\n".join(
+        f"- {line.get('quantity', 1)} × {line.get('name') or line.get('product_id')}" for line in lines
+    )
+    return f"Run `{start.run_id}` of **{start.journey}** for customer `{start.customer_id}`.\n\n{shown}"[
+        :4000
+    ]

@@ -1,0 +1,156 @@
+"""Examines an installation: each part, whether it is well, and what to do when it is not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from activities.settings import ActivitySettings
+from api.settings import ApiSettings, SettingsFault
+from profiles.database import Database
+from profiles.migrate import current_async
+from workers.faults import explanation
+from workers.settings import WorkerSettings
+from workers.temporal_client import connect, missing_search_attributes
+
+_WITHIN_S = 10.0
+_OLDEST_POSTGRES = 18
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one part."""
+
+    part: str
+    ok: bool
+    found: str
+    advice: str = ""
+    """What to do; only where something is to be done."""
+
+    def line(self) -> str:
+        """One line for a terminal."""
+        verdict = "ok  " if self.ok else "FAIL"
+        return f"{verdict}  {self.part:<10}  {self.found}" + (f" → {self.advice}" if self.advice else "")
+
+
+async def examine() -> list[Finding]:
+    """Look at every part, each on its own, so that one fault does not hide another. Changes nothing."""
+    findings, settings, effects = _examine_settings()
+    if settings is not None:
+        for part, look in (
+            ("database", _database),
+            ("migrations", _migrations),
+            ("temporal", _temporal),
+        ):
+            findings.append(await _bounded(part, look, settings))
+    if effects is not None:
+        findings.extend(_providers(effects))
+    return findings
+
+
+def _examine_settings() -> tuple[list[Finding], WorkerSettings | None, ActivitySettings | None]:
+    faults: list[str] = []
+    read: list[Any] = []
+    for kind in (WorkerSettings, ActivitySettings, ApiSettings):
+        try:
+            read.append(kind())
+        except (ValidationError, SettingsError) as error:
+            faults.append(explanation(error) or str(error))
+            read.append(None)
+        else:
+            if isinstance(read[-1], ApiSettings):
+                faults.extend(_refusals(read[-1]))
+    if faults:
+        finding = Finding("settings", False, "\n      ".join(faults))
+    else:
+        place = "of a local stack" if read[0].waypost_local else "of a production process"
+        finding = Finding("settings", True, f"{place}, complete")
+    return [finding], read[0], read[1]
+
+
+def _refusals(settings: ApiSettings) -> list[str]:
+    try:
+        settings.check()
+    except SettingsFault as fault:
+        return [str(fault)]
+    return []
+
+
+async def _bounded(
+    part: str, look: Callable[[WorkerSettings], Awaitable[Finding]], settings: WorkerSettings
+) -> Finding:
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            return await look(settings)
+    except TimeoutError:
+        return Finding(
+            part, False, f"no answer within {_WITHIN_S:.0f} s", "check the address and the network"
+        )
+    except Exception as error:  # whatever a driver raises is what the doctor was asked to find
+        found = " ".join(str(error).split()) or type(error).__name__
+        return Finding(part, False, found, _ADVICE[part])
+
+
+_ADVICE = {
+    "database": "check DATABASE_URL, and that Postgres runs and is reachable from here",
+    "migrations": "mend the database first",
+    "temporal": "check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS…, and that Temporal runs",
+}
+
+
+@asynccontextmanager
+async def _opened(settings: WorkerSettings) -> AsyncIterator[Any]:
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        async with database.transaction() as connection:
+            yield connection
+    finally:
+        await database.close()
+
+
+async def _database(settings: WorkerSettings) -> Finding:
+    async with _opened(settings) as connection:
+        version = await connection.fetchval("show server_version")
+        provider = await connection.fetchval(
+            "select datlocprovider::text from pg_database where datname = current_database()"
+        )
+    if int(version.split(".")[0]) < _OLDEST_POSTGRES:
+        return Finding("database", False, f"Postgres {version}", f"use Postgres {_OLDEST_POSTGRES} or newer")
+    if provider != "b":
+        advice = "text sorts as the operating system says; see docker-compose.yml for the builtin provider"
+        return Finding("database", True, f"Postgres {version}", advice)
+    return Finding("database", True, f"Postgres {version}")
+
+
+async def _migrations(settings: WorkerSettings) -> Finding:
+    revision, newest = await current_async(settings.database_url)
+    if revision == newest:
+        return Finding("migrations", True, f"at {newest}, the newest")
+    return Finding(
+        "migrations", False, f"at {revision or 'none'}, the code needs {newest}", "run `waypost migrate`"
+    )
+
+
+async def _temporal(settings: WorkerSettings) -> Finding:
+    client = await connect(settings)
+    missing = await missing_search_attributes(client)
+    where = f"{client.service_client.config.target_host}, namespace {client.namespace}"
+    if missing:
+        advice = "start the worker once, or add them as Keyword with your cluster's own tool"
+        return Finding("temporal", False, f"{where}: no search attributes {', '.join(missing)}", advice)
+    return Finding("temporal", True, where)
+
+
+def _providers(effects: ActivitySettings) -> list[Finding]:
+    sandbox = "the sandbox: nothing leaves this machine (GET /sandbox shows each message)"
+    email = f"SendGrid at {effects.sendgrid_base_url}, from {effects.email_from}"
+    sender = effects.twilio_messaging_service_sid or effects.twilio_from
+    sms = f"Twilio at {effects.twilio_base_url}, from {sender}"
+    return [
+        Finding("email", True, email if effects.sendgrid_api_key else sandbox),
+        Finding("sms", True, sms if effects.twilio_account_sid else sandbox),
+    ]

@@ -1,0 +1,46 @@
+"""Postgres rings when there is something in the outbox, so that the relay need not keep asking."""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Any, Self
+
+import asyncpg
+
+CHANNEL = "waypost_outbox"
+
+
+class Doorbell:
+    """Listens on one connection; where that breaks, waiting goes on by time alone until it is back."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        self._rung = asyncio.Event()
+        self._connection: Any = None
+
+    async def __aenter__(self) -> Self:
+        await self._listen()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None and not self._connection.is_closed():
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                await self._connection.close(timeout=1)
+
+    async def wait(self, at_most_s: float) -> None:
+        """Until it rings, or the time is up."""
+        if self._connection is None or self._connection.is_closed():
+            await self._listen()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), at_most_s)
+        self._rung.clear()
+
+    async def _listen(self) -> None:
+        with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            self._connection = await asyncpg.connect(self._url, timeout=3)
+            await self._connection.add_listener(CHANNEL, self._ring)
+
+    def _ring(self, *_: object) -> None:
+        self._rung.set()

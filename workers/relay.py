@@ -1,0 +1,150 @@
+"""The relay: outbox rows to Temporal and the ad platforms, in order per run, as many relays as you like."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import asyncpg
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from temporalio.service import RPCError
+
+from journeys.registry import load
+from profiles import outbox
+from profiles.audiences import tell_sandbox
+from profiles.database import Database
+from profiles.outbox import Row
+from profiles.routing import Route
+from profiles.runs import close_run
+from workers.delivery import CannotBeTold, Delivery, Told
+from workers.doorbell import Doorbell
+from workers.settings import WorkerSettings
+from workers.signals import until_stopped
+from workers.temporal_client import connect
+
+log = structlog.get_logger("relay")
+
+BATCH = 100
+IDLE_S = 1.0
+"""How long to wait for the doorbell before looking anyway."""
+_LONGEST_PAUSE_S = 5.0
+
+_AWAY = (
+    RPCError,
+    OSError,
+    RuntimeError,
+    SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    TimeoutError,
+)
+
+
+class Relay:
+    """Delivers until told to stop. Holds a batch's locks while it delivers, and marks what was told."""
+
+    def __init__(
+        self, database: Database, delivery: Delivery, routes: Sequence[Route], *, local: bool = False
+    ) -> None:
+        self._database = database
+        self._delivery = delivery
+        self._routes = tuple(routes)
+        self._local = local
+
+    async def run(self, doorbell: Doorbell) -> None:
+        """Deliver for ever. Temporal or Postgres away: pauses, a little longer each time, and goes on."""
+        pause = 0.1
+        while True:
+            try:
+                told = await self.deliver_batch()
+                pause = 0.1
+            except _AWAY as error:
+                log.warning("cannot deliver yet", error=repr(error)[:200], again_in_s=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                continue
+            if told == 0:
+                await doorbell.wait(IDLE_S)
+
+    async def deliver_batch(self) -> int:
+        """Deliver one batch of rows of different lanes; returns how many were told or parked."""
+        gone: list[Row] = []
+        async with self._database.transaction() as connection:
+            rows = await outbox.take(connection, BATCH)
+            if not rows:
+                return 0
+            answers = await asyncio.gather(*(self._tell(row) for row in rows), return_exceptions=True)
+            done: list[int] = []
+            away: BaseException | None = None
+            for row, answer in zip(rows, answers, strict=True):
+                match answer:
+                    case CannotBeTold():
+                        log.error("run is stuck", run_id=str(row.lane), reason=str(answer))
+                        await outbox.park(connection, row.lane, str(answer))
+                    case BaseException():
+                        await outbox.failed(connection, row.seq, repr(answer))
+                        away = answer
+                    case Told.GONE:
+                        done.append(row.seq)
+                        gone.append(row)
+                    case str(temporal_run_id):
+                        done.append(row.seq)
+                        await outbox.started(connection, row.lane, temporal_run_id)
+                    case _:
+                        done.append(row.seq)
+                        if row.kind == "audience":
+                            await tell_sandbox(connection, row.lane, row.payload["audience"], row.name)
+            await outbox.delivered(connection, done)
+        for row in gone:
+            await self._close_gone(row)
+        if away is not None:
+            raise away
+        return len(rows)
+
+    async def _tell(self, row: Row) -> str | Told | None:
+        match row.kind:
+            case "start":
+                return await self._delivery.start(row) or Told.DONE
+            case "signal":
+                return await self._delivery.signal(row)
+            case _:
+                # The sandbox ad platform lives in Postgres: it is told in the batch's own transaction.
+                return None
+
+    async def _close_gone(self, row: Row) -> None:
+        """The workflow had ended before it was told: close its run, and route what it missed afresh."""
+        async with self._database.transaction() as connection:
+            now = await connection.fetchval("SELECT now()")
+            # What was delivered before this row, the run may have seen; it closes itself with the truth.
+            seen = [
+                found["event_id"]
+                for found in await connection.fetch(
+                    "SELECT event_id FROM outbox WHERE lane = $1 AND seq < $2 AND event_id IS NOT NULL",
+                    row.lane,
+                    row.seq,
+                )
+            ]
+        await close_run(
+            self._database,
+            self._routes,
+            row.lane,
+            outcome="gone",
+            detail="Temporal no longer has this run",
+            seen=seen,
+            at=now,
+            local=self._local,
+        )
+
+
+async def run(settings: WorkerSettings) -> None:
+    """Run one relay until SIGTERM or Ctrl-C."""
+    journeys = load(settings.journey_modules)
+    database = Database(settings.database_url, pool_size=3)
+    client = await connect(settings, lazy=True)
+    relay = Relay(database, Delivery(client), journeys.routes, local=settings.waypost_local)
+    async with Doorbell(settings.database_url) as doorbell:
+        log.info("ready")
+        work = asyncio.create_task(relay.run(doorbell))
+        await until_stopped(work)
+    with contextlib.suppress(OSError):
+        await database.close()

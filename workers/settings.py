@@ -1,0 +1,67 @@
+"""How the processes of Waypost are set, read from the environment."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from profiles.settings import DatabaseSettings
+
+
+class WorkerSettings(DatabaseSettings):
+    """Settings of the journey worker and the relay. How Temporal is reached is read by the SDK's own
+    ``envconfig`` (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_TLS…``, ``TEMPORAL_API_KEY``)."""
+
+    temporal_address: str = Field(default="", description="host:port of Temporal; empty: 127.0.0.1:7233")
+    temporal_namespace: str = Field(default="default", description="Temporal namespace")
+    temporal_ui_url: str = Field(default="", description="base URL of the Temporal web UI, for links")
+    waypost_local: bool = Field(
+        default=False, description="this is a local stack: development keys, sandbox channels, time travel"
+    )
+    waypost_data_dir: Path = Field(
+        default=Path(".waypost"), description="where a local stack keeps its data and sandbox copies"
+    )
+    waypost_journeys: str = Field(
+        default="journeys", description="modules to load journeys from, comma-separated"
+    )
+    waypost_versioning: bool = Field(
+        default=False, description="register as a versioned Temporal worker deployment"
+    )
+    waypost_build_id: str = Field(default="", description="build id of a versioned worker")
+    worker_grace_s: float = Field(
+        default=40.0, ge=0, description="seconds running activities may finish in when the worker is stopped"
+    )
+    worker_metrics_port: int | None = Field(
+        default=None, description="port of the worker's Prometheus metrics; unset: none"
+    )
+
+    @property
+    def journey_modules(self) -> tuple[str, ...]:
+        """The modules to load, in order."""
+        return tuple(name.strip() for name in self.waypost_journeys.split(",") if name.strip())
+
+
+class StackSettings(BaseSettings):
+    """Ports of the local stack. Unset: the default, else a free one. 0: any free one."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    database_url: str = Field(default="", description="a Postgres of your own instead of the embedded one")
+    waypost_data_dir: Path = Field(
+        default=Path(".waypost"), description="where the local stack keeps its data"
+    )
+    api_port: int | None = Field(default=None, ge=0, le=65535, description="API, default 8000")
+    temporal_port: int | None = Field(default=None, ge=0, le=65535, description="Temporal, default 7233")
+    temporal_ui_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Temporal UI, default 8233"
+    )
+    postgres_port: int | None = Field(default=None, ge=0, le=65535, description="Postgres, default 5433")
+
+
+class ServerSettings(BaseSettings):
+    """Where ``waypost api`` listens."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    api_host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
+    api_port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")

@@ -1,0 +1,156 @@
+"""The journey worker: workflows and short activities on one queue, each channel's sends on a queue of its own."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.service import RPCError
+from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.audience_gate import AudienceGate
+from activities.channels.registry import Channels
+from activities.close_run import RunActivities
+from activities.content.templates import Templates
+from activities.contracts import JOURNEY_QUEUE, send_queue
+from activities.gate import Gate
+from activities.join_audience import AudienceActivities
+from activities.letters import Letters
+from activities.send_message import MessageActivities
+from activities.settings import ActivitySettings
+from activities.suggest_items import SuggestionActivities
+from journeys.registry import Journeys, load
+from policy.facts import Limits
+from policy.verdict import Channel
+from profiles.database import Database
+from profiles.tokens import PreferenceTokens
+from workers.sandbox_store import sandbox_store
+from workers.settings import WorkerSettings
+from workers.signals import until_stopped
+from workers.temporal_client import connect, ensure_search_attributes
+
+log = structlog.get_logger("worker")
+
+PASSED_THROUGH = (
+    "journeys.vocabulary",
+    "profiles",
+    "policy",
+    "activities",
+    "temporalio",
+    "zoneinfo",
+    "tzdata",
+)
+"""Modules the workflow sandbox does not import anew for every run; none of them does I/O for a story.
+A story's own module stays inside, so that a clock or a random number in it is caught."""
+
+SENDING_CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH)
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox stories run in."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+    )
+
+
+def build_workers(
+    client: Client,
+    database: Database,
+    journeys: Journeys,
+    channels: Channels,
+    settings: ActivitySettings,
+    worker_settings: WorkerSettings,
+    *,
+    limits: Limits | None = None,
+) -> list[Worker]:
+    """Put journeys and activities together: one worker for stories, one a channel."""
+    limits = limits or Limits()
+    zone = settings.default_timezone
+    templates = Templates.load([definition.folder for definition in journeys.values()])
+    tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
+    messages = MessageActivities(
+        database,
+        Gate(database, limits, default_zone=zone),
+        channels,
+        templates,
+        Letters(settings, tokens),
+    )
+    runs = RunActivities(database, journeys.routes, local=worker_settings.waypost_local)
+    audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))
+    suggestions = SuggestionActivities(database)
+    grace = timedelta(seconds=worker_settings.worker_grace_s)
+    stories = Worker(
+        client,
+        task_queue=JOURNEY_QUEUE,
+        workflows=journeys.classes,
+        activities=[runs.close_run, audiences.join_audience, suggestions.suggest_items],
+        workflow_runner=workflow_runner(),
+        deployment_config=_deployment(worker_settings),
+        graceful_shutdown_timeout=grace,
+        max_cached_workflows=2000,
+    )
+    senders = [
+        Worker(
+            client,
+            task_queue=send_queue(channel),
+            activities=[messages.send_message],
+            graceful_shutdown_timeout=grace,
+            max_concurrent_activities=50,
+        )
+        for channel in SENDING_CHANNELS
+    ]
+    return [stories, *senders]
+
+
+def _deployment(settings: WorkerSettings) -> WorkerDeploymentConfig | None:
+    if not settings.waypost_versioning:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion("waypost", settings.waypost_build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE,
+    )
+
+
+async def run_workers(workers: Sequence[Worker]) -> None:
+    """Run until cancelled; then finish what is running, within the grace period."""
+    async with AsyncExitStack() as stack:
+        for worker in workers:
+            await stack.enter_async_context(worker)
+        log.info("ready")
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+async def run(settings: WorkerSettings) -> None:
+    """Run the worker until SIGTERM or Ctrl-C."""
+    activity_settings = ActivitySettings()
+    journeys = load(settings.journey_modules)
+    database = Database(settings.database_url, pool_size=20)
+    client = await _connected(settings)
+    channels = Channels.from_settings(
+        activity_settings, sandbox_store(database), copies=settings.waypost_local
+    )
+    workers = build_workers(client, database, journeys, channels, activity_settings, settings)
+    try:
+        await until_stopped(asyncio.create_task(run_workers(workers)))
+    finally:
+        await channels.aclose()
+        await database.close()
+
+
+async def _connected(settings: WorkerSettings) -> Client:
+    """A worker needs Temporal to be there: wait for it, and say so."""
+    while True:
+        try:
+            client = await connect(settings)
+            await ensure_search_attributes(client)
+            return client
+        except (RPCError, RuntimeError) as error:
+            log.warning("Temporal is not there yet", error=str(error)[:200])
+            await asyncio.sleep(1)
