@@ -21,8 +21,12 @@ class EventResult(BaseModel):
         description="accepted: taken in. duplicate: the same was taken in before. conflict: the id was taken in "
         "before with other content, which stands. rejected: not taken in, see code and detail"
     )
-    code: str | None = Field(default=None, description="Of a rejection: missing, invalid, no_identifier, too_deep…")
-    detail: str | None = Field(default=None, description="Of a rejection: what was wrong, where, and what to do")
+    code: str | None = Field(
+        default=None, description="Of a rejection: missing, invalid, no_identifier, too_deep…"
+    )
+    detail: str | None = Field(
+        default=None, description="Of a rejection: what was wrong, where, and what to do"
+    )
     pointer: str | None = Field(default=None, description="Of a rejection: JSON pointer into the event")
     problems: list[dict[str, str]] | None = Field(
         default=None, description="What was left out of an event that was taken in, and why"

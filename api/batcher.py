@@ -130,7 +130,9 @@ class Batcher:
             if is_outage(error):
                 raise
             if len(events) == 1:
-                log.warning("event_not_stored", source=events[0].source, error=type(error).__name__, exc_info=error)
+                log.warning(
+                    "event_not_stored", source=events[0].source, error=type(error).__name__, exc_info=error
+                )
                 detail = "Waypost could not store this event; its log has the reason"
                 return [Ingested(events[0].id, Status.REJECTED, detail=detail)]
         middle = len(events) // 2

@@ -30,7 +30,9 @@ def cloud_event(raw: dict[str, Any], *, now: datetime, region: str | None) -> In
     data = raw.get("data", {})
     if "data_base64" in raw or not isinstance(data, dict):
         return _refused("data", event_id, "cannot be read")
-    native = {name: raw[name] for name in ("id", "source", "type", "time", "channel") if raw.get(name) is not None}
+    native = {
+        name: raw[name] for name in ("id", "source", "type", "time", "channel") if raw.get(name) is not None
+    }
     if any(name in data for name in ("identifiers", "properties", "traits")):
         native |= {name: data[name] for name in _DATA if data.get(name) is not None}
     else:

@@ -40,7 +40,9 @@ class Engine:
         """The client; not yet connected to anything."""
         if self._client is None:
             profile = ClientConfig.load_client_connect_config(disable_file=self._settings.waypost_local)
-            profile["target_host"] = self._settings.temporal_address or profile.get("target_host") or _LOCAL_ADDRESS
+            profile["target_host"] = (
+                self._settings.temporal_address or profile.get("target_host") or _LOCAL_ADDRESS
+            )
             if self._settings.temporal_namespace:
                 profile["namespace"] = self._settings.temporal_namespace
             self._client = await Client.connect(**profile, data_converter=pydantic_data_converter, lazy=True)
@@ -79,7 +81,9 @@ class Engine:
         base = self._settings.temporal_ui_url.rstrip("/")
         if not base:
             return None
-        namespace = self._settings.temporal_namespace or (self._client.namespace if self._client else "default")
+        namespace = self._settings.temporal_namespace or (
+            self._client.namespace if self._client else "default"
+        )
         place = f"{base}/namespaces/{quote(namespace, safe='')}/workflows/{quote(workflow_id, safe='')}"
         return f"{place}/{quote(temporal_run_id, safe='')}/history" if temporal_run_id else place
 

@@ -22,7 +22,7 @@ _SEGMENT = (
     "An identifier that is malformed or identifies nobody is left out and reported under `problems`. "
 )
 _NATIVE = (
-    "One event, `{\"events\": [...]}`, a CloudEvent (structured or batched: recognised by `specversion`), or a list. "
+    'One event, `{"events": [...]}`, a CloudEvent (structured or batched: recognised by `specversion`), or a list. '
     "`id` and `source` together identify an event; `source` defaults to `api/<label of the key>`. `time` is RFC 3339 "
     "with an offset; without it the event happened when it arrives. "
 )
@@ -40,12 +40,26 @@ _EXAMPLES: dict[str | None, dict[str, Any]] = {
         "messageId": "m-2",
         "userId": "42",
         "anonymousId": "a-9",
-        "traits": {"email": "ada@example.com", "first_name": "Ada", "consents": {"email": True, "sms": False}},
+        "traits": {
+            "email": "ada@example.com",
+            "first_name": "Ada",
+            "consents": {"email": True, "sms": False},
+        },
     },
     "alias": {"messageId": "m-3", "userId": "42", "previousId": "a-9"},
-    "page": {"messageId": "m-4", "anonymousId": "a-9", "name": "Lamps", "properties": {"url": "https://shop.example/lamps"}},
+    "page": {
+        "messageId": "m-4",
+        "anonymousId": "a-9",
+        "name": "Lamps",
+        "properties": {"url": "https://shop.example/lamps"},
+    },
     "screen": {"messageId": "m-5", "anonymousId": "a-9", "name": "Lamps"},
-    "group": {"messageId": "m-6", "userId": "42", "groupId": "g-1", "traits": {"name": "Analytical Engines Ltd"}},
+    "group": {
+        "messageId": "m-6",
+        "userId": "42",
+        "groupId": "g-1",
+        "traits": {"name": "Analytical Engines Ltd"},
+    },
     None: {"batch": [{"type": "track", **_TRACK}]},
 }
 
@@ -65,7 +79,9 @@ def _responses() -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _docs(summary: str, description: str, schema: dict[str, Any], example: Any, operation: str) -> dict[str, Any]:
+def _docs(
+    summary: str, description: str, schema: dict[str, Any], example: Any, operation: str
+) -> dict[str, Any]:
     content = {"application/json": {"schema": schema, "example": example}}
     return {
         "summary": summary,
@@ -83,7 +99,9 @@ def _segment_docs(path: str, call: str | None) -> dict[str, Any]:
     one = SegmentCall.model_json_schema()
     one.pop("$defs", None)
     schema = one if call else {"type": "object", "properties": {"batch": {"type": "array", "items": one}}}
-    return _docs(f"Segment: {call or 'batch'}", _SEGMENT, schema, _EXAMPLES[call], "segment" + path.replace("/", "_"))
+    return _docs(
+        f"Segment: {call or 'batch'}", _SEGMENT, schema, _EXAMPLES[call], "segment" + path.replace("/", "_")
+    )
 
 
 def _native_docs() -> dict[str, Any]:

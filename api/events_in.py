@@ -111,7 +111,9 @@ def _body_key(envelope: dict[str, Any]) -> str | None:
 
 def _is_telemetry(request: Request, envelope: dict[str, Any]) -> bool:
     # The browser client reports on itself to /v1/m without a key; nothing of it is kept.
-    return request.url.path == "/v1/m" and isinstance(envelope.get("series"), list) and "batch" not in envelope
+    return (
+        request.url.path == "/v1/m" and isinstance(envelope.get("series"), list) and "batch" not in envelope
+    )
 
 
 def _items(value: Any, name: str) -> _Items:

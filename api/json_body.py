@@ -55,7 +55,9 @@ def _whole(digits: str) -> int | float:
 
 def unreadable(why: str) -> Problem:
     """400 for a body that is not JSON."""
-    return Problem(400, "Bad Request", f"the body cannot be read as JSON: {why}; send one JSON object or a list of them")
+    return Problem(
+        400, "Bad Request", f"the body cannot be read as JSON: {why}; send one JSON object or a list of them"
+    )
 
 
 def _shallow(body: bytes, text: str) -> str:
@@ -91,10 +93,17 @@ def _mend(value: Any, place: tuple[int | str, ...], problems: list[dict[str, str
     if isinstance(value, str):
         return _mend_text(value, place, problems)
     if isinstance(value, float) and not math.isfinite(value):
-        _note(problems, "not_a_number", place, "was NaN or beyond double precision, kept as null; send a finite number")
+        _note(
+            problems,
+            "not_a_number",
+            place,
+            "was NaN or beyond double precision, kept as null; send a finite number",
+        )
         return None
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        _note(problems, "number_too_large", place, "is beyond 64 bits, kept as text; send long numbers as text")
+        _note(
+            problems, "number_too_large", place, "is beyond 64 bits, kept as text; send long numbers as text"
+        )
         return str(value)
     if isinstance(value, list):
         return [_mend(child, (*place, index), problems) for index, child in enumerate(value)]
@@ -109,7 +118,12 @@ def _mend(value: Any, place: tuple[int | str, ...], problems: list[dict[str, str
 def _mend_text(text: str, place: tuple[int | str, ...], problems: list[dict[str, str]]) -> str:
     if not _UNSAFE.search(text):
         return text
-    _note(problems, "bad_text", place, "had a NUL character or half a surrogate pair, kept as U+FFFD; send valid Unicode")
+    _note(
+        problems,
+        "bad_text",
+        place,
+        "had a NUL character or half a surrogate pair, kept as U+FFFD; send valid Unicode",
+    )
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

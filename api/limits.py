@@ -5,6 +5,7 @@ import zlib
 from typing import Any
 
 from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem
 
@@ -35,13 +36,17 @@ async def read_body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_S):
             body = await _gathered(request)
     except TimeoutError:
-        raise Problem(408, "Request Timeout", f"the body did not arrive within {BODY_S:.0f} s; send it again") from None
+        raise Problem(
+            408, "Request Timeout", f"the body did not arrive within {BODY_S:.0f} s; send it again"
+        ) from None
     if body.startswith(_GZIP):
         return inflated(body)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise Problem(
-            415, "Unsupported Media Type", f"content-encoding {encoding[:40]!r} is not read here; send gzip or none"
+            415,
+            "Unsupported Media Type",
+            f"content-encoding {encoding[:40]!r} is not read here; send gzip or none",
         )
     return body
 
@@ -72,20 +77,26 @@ def inflated(body: bytes) -> bytes:
 
 
 def _broken_gzip(why: str) -> Problem:
-    return Problem(400, "Bad Request", f"the body starts as gzip but cannot be inflated: {why}; send it again whole")
+    return Problem(
+        400, "Bad Request", f"the body starts as gzip but cannot be inflated: {why}; send it again whole"
+    )
 
 
 def too_large(when: str = "") -> Problem:
     """413 for a body."""
     return Problem(
-        413, "Content Too Large", f"the body is over the limit of {MAX_BODY} bytes{when}; send smaller batches"
+        413,
+        "Content Too Large",
+        f"the body is over the limit of {MAX_BODY} bytes{when}; send smaller batches",
     )
 
 
 def too_many(count: int) -> Problem:
     """413 for a batch."""
     return Problem(
-        413, "Content Too Large", f"the body holds {count} events, the limit is {MAX_EVENTS}; send smaller batches"
+        413,
+        "Content Too Large",
+        f"the body holds {count} events, the limit is {MAX_EVENTS}; send smaller batches",
     )
 
 
@@ -104,3 +115,31 @@ def is_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
             if type(child) is dict or type(child) is list
         ]
     return False
+
+
+class BodyCap:
+    """Stops every request whose body is over ``MAX_BODY``, also where a framework reads it before the key is seen."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on as long as its body stays within bounds."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > MAX_BODY:
+            await too_large().response()(scope, receive, send)
+            return
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MAX_BODY:
+                raise too_large()
+            return message
+
+        await self._app(scope, counted, send)

@@ -12,7 +12,9 @@ class Meters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.events = Counter("waypost_events", "Events by what became of them", ["status"], registry=self.registry)
+        self.events = Counter(
+            "waypost_events", "Events by what became of them", ["status"], registry=self.registry
+        )
         for status in ("accepted", "duplicate", "conflict", "rejected"):
             self.events.labels(status)
         self.ingest_seconds = Histogram(
@@ -21,11 +23,17 @@ class Meters:
         )  # fmt: skip
         self.queued = self._gauge("waypost_ingest_queued", "Events that wait for a transaction to begin")
         self._postgres = self._gauge("waypost_postgres_up", "1 while Postgres answers")
-        self._outbox = self._gauge("waypost_outbox_undelivered", "Outbox rows that Temporal has yet to be told")
-        self._oldest = self._gauge("waypost_outbox_oldest_seconds", "Age of the oldest undelivered outbox row")
+        self._outbox = self._gauge(
+            "waypost_outbox_undelivered", "Outbox rows that Temporal has yet to be told"
+        )
+        self._oldest = self._gauge(
+            "waypost_outbox_oldest_seconds", "Age of the oldest undelivered outbox row"
+        )
         self._live = self._gauge("waypost_runs_live", "Runs that have not ended")
         self._stuck = self._gauge("waypost_runs_stuck", "Runs that wait for an operator")
-        self._unknown = self._gauge("waypost_messages_unknown", "Messages of which nobody knows whether they went out")
+        self._unknown = self._gauge(
+            "waypost_messages_unknown", "Messages of which nobody knows whether they went out"
+        )
 
     def page(self, backlog: Backlog | None, queued: int) -> bytes:
         """The metrics in Prometheus's text format. ``backlog`` None: Postgres is away, its figures keep standing."""

@@ -27,11 +27,11 @@ EXPECTED = {
     "source": "who sends, such as pos/berlin-3",
     "channel": "one of " + ", ".join(Source),
     "time": "RFC 3339 with an offset, such as 2026-11-21T10:00:00+01:00, between 1970 and 2100",
-    "identifiers": "an object such as {\"email\": \"ada@example.com\"}",
+    "identifiers": 'an object such as {"email": "ada@example.com"}',
     "properties": "an object",
     "traits": "an object",
     "context": "an object",
-    "specversion": "\"1.0\"",
+    "specversion": '"1.0"',
     "data": "an object with identifiers and properties",
 }
 """What a field must be, for the sentence that refuses another value."""
@@ -74,21 +74,29 @@ class NativeEvent(BaseModel):
 
     id: Name = Field(description=EXPECTED["id"])
     type: Name = Field(description=EXPECTED["type"])
-    source: Name | None = Field(default=None, description="Who sends; unique together with id. Missing: api/<key label>")
+    source: Name | None = Field(
+        default=None, description="Who sends; unique together with id. Missing: api/<key label>"
+    )
     channel: Source = Field(default=Source.SERVER, description="Where it happened")
     time: Time | None = Field(default=None, description=EXPECTED["time"] + "; missing: when it arrives")
     identifiers: dict[str, Any] = Field(
         default_factory=dict, description="Who it is about: user_id, loyalty_id, email, phone, anonymous_id"
     )
-    properties: dict[str, Any] = Field(default_factory=dict, description="What happened, as in the Segment spec")
-    traits: dict[str, Any] = Field(default_factory=dict, description="What is known of the person, consents included")
+    properties: dict[str, Any] = Field(
+        default_factory=dict, description="What happened, as in the Segment spec"
+    )
+    traits: dict[str, Any] = Field(
+        default_factory=dict, description="What is known of the person, consents included"
+    )
     context: dict[str, Any] = Field(default_factory=dict, description="Circumstances, such as timezone")
 
 
 _NATIVE = TypeAdapter(NativeEvent)
 
 
-def native_event(raw: dict[str, Any], *, now: datetime, source: str, region: str | None) -> IncomingEvent | Rejection:
+def native_event(
+    raw: dict[str, Any], *, now: datetime, source: str, region: str | None
+) -> IncomingEvent | Rejection:
     """Read one native event. ``source`` stands in where the event names none, ``now`` where it has no time."""
     try:
         # null says the same as leaving a field out.
@@ -103,7 +111,11 @@ def native_event(raw: dict[str, Any], *, now: datetime, source: str, region: str
     if refused := nobody(identifiers, said.properties, said.id):
         return refused
     extra = [
-        {"code": "unknown_field", "pointer": pointer((name,)), "detail": f"{pointer((name,))} is no field and not kept"}
+        {
+            "code": "unknown_field",
+            "pointer": pointer((name,)),
+            "detail": f"{pointer((name,))} is no field and not kept",
+        }
         for name in (said.model_extra or {})
     ]
     time = said.time.astimezone(UTC) if said.time else None

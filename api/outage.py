@@ -85,7 +85,9 @@ async def persistent(
     raise Outage("one connection after the other breaks")
 
 
-async def watched(work: Coroutine[Any, Any, Result], probe: Probe, *, patience_s: float = PATIENCE_S) -> Result:
+async def watched(
+    work: Coroutine[Any, Any, Result], probe: Probe, *, patience_s: float = PATIENCE_S
+) -> Result:
     """Await ``work`` as long as Postgres is alive.
 
     Raises ``Outage`` about a second after Postgres stopped answering, or when ``patience_s`` is over.

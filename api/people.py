@@ -55,10 +55,16 @@ class ConsentChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     channel: Literal["email", "sms", "push", "ads", "all"]
-    topic: str = Field(default="marketing", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$")
+    topic: str = Field(
+        default="marketing", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$"
+    )
     state: Literal["granted", "withdrawn"]
     source: str = Field(
-        default="api", min_length=1, max_length=200, pattern=r"^[^\x00]*$", description="How the person said so"
+        default="api",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*$",
+        description="How the person said so",
     )
 
 

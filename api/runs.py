@@ -47,7 +47,9 @@ class Journeys(BaseModel):
 class WaitingView(BaseModel):
     """What a run waits for."""
 
-    details: str | None = Field(description="Markdown, in the run's own words; null where it could not be asked")
+    details: str | None = Field(
+        description="Markdown, in the run's own words; null where it could not be asked"
+    )
     note: str = Field(description="Where this comes from, or why there is nothing")
 
 
@@ -68,7 +70,9 @@ class RunDetails(BaseModel):
     waiting: WaitingView
     messages: list[history.MessageView]
     decisions: list[history.DecisionView]
-    temporal_url: str | None = Field(description="The run in the Temporal web UI, where TEMPORAL_UI_URL is set")
+    temporal_url: str | None = Field(
+        description="The run in the Temporal web UI, where TEMPORAL_UI_URL is set"
+    )
 
 
 class Queued(BaseModel):
@@ -81,7 +85,9 @@ class Queued(BaseModel):
 class Cancellation(BaseModel):
     """Why a run is ended by hand."""
 
-    reason: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$", description="Kept with the run; no names")
+    reason: str = Field(
+        min_length=1, max_length=500, pattern=r"^[^\x00]*$", description="Kept with the run; no names"
+    )
 
 
 @router.get("/journeys")
@@ -106,9 +112,12 @@ async def read_journey_runs(
     journey: str,
     doors: Open,
     after: After,
-    state: Annotated[Literal["running", "ended", "stuck"] | None, Query(description="Only runs in this state")] = None,
+    state: Annotated[
+        Literal["running", "ended", "stuck"] | None, Query(description="Only runs in this state")
+    ] = None,
     customer: Annotated[
-        str | None, Query(max_length=400, description="A profile_id, type:value, or a bare email, phone or user_id")
+        str | None,
+        Query(max_length=400, description="A profile_id, type:value, or a bare email, phone or user_id"),
     ] = None,
     limit: Limit = 50,
 ) -> Runs:
@@ -147,7 +156,9 @@ async def read_run(run_id: UUID, doors: Open) -> RunDetails:
     async def read(connection: Any) -> tuple[RunView, Any, Any]:
         run = await history.run(connection, run_id)
         if run is None:
-            raise not_found(f"there is no run {run_id}; GET /v1/journeys/{{journey}}/runs lists runs by our own ids")
+            raise not_found(
+                f"there is no run {run_id}; GET /v1/journeys/{{journey}}/runs lists runs by our own ids"
+            )
         messages = await history.messages(connection, run_id=run_id, limit=MOST)
         decisions = await history.decisions(connection, run_id=run_id, limit=MOST)
         return run, messages.rows, decisions.rows
@@ -166,7 +177,9 @@ async def _waiting(doors: Doors, run: RunView) -> WaitingView:
     if run.state == "ended":
         return WaitingView(details=None, note=f"nothing: it ended ({run.outcome or 'no outcome on record'})")
     if run.state == "stuck":
-        return WaitingView(details=None, note=f"an operator: {run.detail or 'it could not be told about an event'}")
+        return WaitingView(
+            details=None, note=f"an operator: {run.detail or 'it could not be told about an event'}"
+        )
     found = await doors.engine.waiting(run.workflow_id, run.temporal_run_id)
     return WaitingView(details=found.details, note=found.note)
 
@@ -179,7 +192,10 @@ async def signal_run(
     doors: Open,
     body: Annotated[
         dict[str, Any] | None,
-        Body(description='The event\'s properties, as they are or as {"properties": {…}}', examples=[{"order_id": "o-1"}]),
+        Body(
+            description='The event\'s properties, as they are or as {"properties": {…}}',
+            examples=[{"order_id": "o-1"}],
+        ),
     ] = None,
     idempotency_key: Annotated[
         str | None, Header(max_length=200, description="The same key reaches the run once")
@@ -208,7 +224,9 @@ async def signal_run(
     except ValueError as error:
         raise unprocessable(f"the properties do not fit: {error}") from None
     if run_id is None:
-        raise not_found(f"{journey} has no live run with this key; GET /v1/journeys/{journey}/runs?state=running")
+        raise not_found(
+            f"{journey} has no live run with this key; GET /v1/journeys/{journey}/runs?state=running"
+        )
     return Queued(run_id=run_id)
 
 
@@ -227,7 +245,9 @@ async def cancel_run(run_id: UUID, cancellation: Cancellation, doors: Open) -> Q
     run = await reading(doors.database, lambda connection: history.run(connection, run_id))
     if run is None:
         raise not_found(f"there is no run {run_id}")
-    raise Problem(409, "Conflict", f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do")
+    raise Problem(
+        409, "Conflict", f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do"
+    )
 
 
 def _no_journey(doors: Doors, name: str) -> Problem:

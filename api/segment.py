@@ -28,7 +28,9 @@ class SegmentCall(BaseModel):
 
     model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
 
-    type: str | None = Field(default=None, description="track, identify, alias, page, screen or group; in a batch only")
+    type: str | None = Field(
+        default=None, description="track, identify, alias, page, screen or group; in a batch only"
+    )
     event: Name | None = Field(default=None, description="Name of a track call, such as Order Completed")
     name: str | None = Field(default=None, description="Name of a page or screen")
     category: str | None = None
@@ -70,10 +72,15 @@ def segment_call(raw: dict[str, Any], call: str | None, sender: Sender) -> Incom
     kind = call or said.type or ("track" if said.event else "")
     if kind not in CALLS:
         what = "is missing" if not kind else f"is {kind[:40]!r}"
-        return Rejection("unknown_type", f"/type {what}; send one of {', '.join(CALLS)}", "/type", said.messageId)
+        return Rejection(
+            "unknown_type", f"/type {what}; send one of {', '.join(CALLS)}", "/type", said.messageId
+        )
     if kind == "track" and said.event is None:
         return Rejection(
-            "missing", "/event is missing; send the event's name, such as Order Completed", "/event", said.messageId
+            "missing",
+            "/event is missing; send the event's name, such as Order Completed",
+            "/event",
+            said.messageId,
         )
     identifiers = _identifiers(said, kind, sender.region)
     properties, context = _content(said, kind)

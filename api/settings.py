@@ -31,7 +31,8 @@ class ApiSettings(DatabaseSettings):
         default=False, description="this is a local stack: development keys, time travel"
     )
     waypost_write_keys: SecretStr = Field(
-        default=SecretStr(""), description="keys that may send events: key, label:key or sha256:<hex>, comma-separated"
+        default=SecretStr(""),
+        description="keys that may send events: key, label:key or sha256:<hex>, comma-separated",
     )
     waypost_admin_keys: SecretStr = Field(
         default=SecretStr(""), description="keys that may do everything; written as the write keys"
@@ -39,12 +40,17 @@ class ApiSettings(DatabaseSettings):
     waypost_secrets: SecretStr = Field(
         default=SecretStr(""), description="sign preference links, newest first, comma-separated"
     )
-    waypost_journeys: str = Field(default="journeys", description="modules to load journeys from, comma-separated")
+    waypost_journeys: str = Field(
+        default="journeys", description="modules to load journeys from, comma-separated"
+    )
     public_url: str = Field(
-        default="http://127.0.0.1:8000", description="where links in messages reach this API; no slash at the end"
+        default="http://127.0.0.1:8000",
+        description="where links in messages reach this API; no slash at the end",
     )
     temporal_address: str = Field(default="", description="host:port of Temporal; empty: 127.0.0.1:7233")
-    temporal_namespace: str = Field(default="", description="Temporal namespace; empty: the SDK's own setting")
+    temporal_namespace: str = Field(
+        default="", description="Temporal namespace; empty: the SDK's own setting"
+    )
     temporal_ui_url: str = Field(default="", description="base URL of the Temporal web UI, for links")
     default_timezone: str = Field(default="UTC", description="IANA zone of people whose own is unknown")
     default_region: str = Field(
@@ -97,9 +103,13 @@ class ApiSettings(DatabaseSettings):
             )
         for name, keys in (("WAYPOST_WRITE_KEYS", self.write_keys), ("WAYPOST_ADMIN_KEYS", self.admin_keys)):
             if not keys:
-                faults.append(f"{name} is not set; make a key with `openssl rand -hex 32` (label:key, comma-separated)")
+                faults.append(
+                    f"{name} is not set; make a key with `openssl rand -hex 32` (label:key, comma-separated)"
+                )
         if not self.signing_secrets:
-            faults.append("WAYPOST_SECRETS is not set; make one with `openssl rand -hex 32`: it signs preference links")
+            faults.append(
+                "WAYPOST_SECRETS is not set; make one with `openssl rand -hex 32`: it signs preference links"
+            )
         return faults
 
     def _malformed(self) -> list[str]:
@@ -114,7 +124,9 @@ class ApiSettings(DatabaseSettings):
         try:
             ZoneInfo(self.default_timezone)
         except (ValueError, OSError, LookupError):
-            faults.append(f"DEFAULT_TIMEZONE must be an IANA zone such as Europe/Berlin, got {self.default_timezone!r}")
+            faults.append(
+                f"DEFAULT_TIMEZONE must be an IANA zone such as Europe/Berlin, got {self.default_timezone!r}"
+            )
         if self.default_region and not re.fullmatch(r"[A-Za-z]{2}", self.default_region):
             faults.append(f"DEFAULT_REGION must be two letters such as DE, got {self.default_region!r}")
         return faults
@@ -123,7 +135,9 @@ class ApiSettings(DatabaseSettings):
         known = {LOCAL_WRITE_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET}
         given = (*self.write_keys, *self.admin_keys, *self.signing_secrets)
         if any(value.rpartition(":")[2] in known for value in given):
-            return ["a key or secret of the local stack is set outside one: make your own with `openssl rand -hex 32`"]
+            return [
+                "a key or secret of the local stack is set outside one: make your own with `openssl rand -hex 32`"
+            ]
         return []
 
 

@@ -17,6 +17,7 @@ LONGEST_WAIT = timedelta(hours=1)
 """A provider's clock that is far off must not park a message for ever."""
 
 _ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;]+|\+?\d(?:[\s().-]{0,2}\d){6,}")
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 _DETAIL_LIMIT = 300
 
 
@@ -74,6 +75,4 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 
 def _number(value: str | None) -> float | None:
     """Read a plain decimal number of seconds; None for anything else, and for absurd sizes."""
-    if value is None or not re.fullmatch(r"\d{1,12}(\.\d{1,6})?", value.strip()):
-        return None
-    return float(value)
+    return float(value) if value and _SECONDS.fullmatch(value) else None

@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
     ("headers", "seconds"),
     [
         pytest.param({"x-ratelimit-reset": str(int(NOW.timestamp()) + 30)}, 30, id="reset in epoch seconds"),
-        pytest.param({"x-ratelimit-reset": f"{NOW.timestamp() + 0.2:.1f}"}, 1, id="rounded up"),
+        pytest.param({"x-ratelimit-reset": f"{NOW.timestamp() + 4.2:.1f}"}, 5, id="rounded up"),
         pytest.param({"x-ratelimit-reset": str(int(NOW.timestamp()) - 30)}, 1, id="reset in the past"),
         pytest.param({"x-ratelimit-reset": "99999999999"}, 3600, id="reset in the far future"),
         pytest.param({"x-ratelimit-reset": "soon", "retry-after": "5"}, 5, id="reset not readable"),
@@ -28,6 +28,8 @@ NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
         pytest.param({"retry-after": "-5"}, UNTOLD_WAIT.seconds, id="negative"),
         pytest.param({"retry-after": "tomorrow"}, UNTOLD_WAIT.seconds, id="neither"),
         pytest.param({"retry-after": "9" * 400}, UNTOLD_WAIT.seconds, id="absurd"),
+        pytest.param({"retry-after": "5\x1f"}, UNTOLD_WAIT.seconds, id="with a control character"),
+        pytest.param({"retry-after": "٥"}, UNTOLD_WAIT.seconds, id="in other digits"),
         pytest.param({}, UNTOLD_WAIT.seconds, id="nothing said"),
     ],
 )

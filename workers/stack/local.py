@@ -26,7 +26,8 @@ PROCESSES = ("api", "relay", "worker")
 _READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 5.0
 _WORKER_GRACE_S = 3.0
-_READY_LINE = re.compile(r"\bready\b")
+_READY_LINE = re.compile(r"\] ready\b")
+"""The event that worker and relay log, after its level in brackets."""
 
 
 class LocalStack:

@@ -34,7 +34,7 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
     "log_min_messages": "warning",
-    # A refused insert is an answer here (dedupe, live-run index), not news for a log.
+    # The text of a failed statement may carry personal data; the error itself is logged.
     "log_min_error_statement": "panic",
 }
 
@@ -84,7 +84,7 @@ class EmbeddedPostgres:
         settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         argv = [str(files.binaries / "postgres"), "-D", str(files.cluster), "-p", str(self.port), *settings]
         # SIGINT is Postgres's fast shutdown: it ends the sessions and leaves a clean cluster.
-        self.child = self._command(files, "postgres", argv, signal.SIGINT)
+        self.child = self._child(files, "postgres", argv, signal.SIGINT, self._log)
         await self.child.start()
         try:
             await self.child.until_ready(self._answers, within=_READY_WITHIN_S)
@@ -142,7 +142,7 @@ class EmbeddedPostgres:
             *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
             "--no-sync",
         ]
-        child = self._command(files, "initdb", argv, signal.SIGTERM)
+        child = self._child(files, "initdb", argv, signal.SIGTERM, silent)
         await child.start()
         async with asyncio.timeout(_INITDB_WITHIN_S):
             code = await child.wait()
@@ -150,7 +150,9 @@ class EmbeddedPostgres:
             raise child.death(code)
         partial.rename(files.cluster)
 
-    def _command(self, files: PostgresFiles, name: str, argv: list[str], ends_on: signal.Signals) -> Child:
+    def _child(
+        self, files: PostgresFiles, name: str, argv: list[str], ends_on: signal.Signals, log: Log
+    ) -> Child:
         # Settings of another Postgres client or server must not reach this one.
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))}
         environment["LC_ALL"] = "C"
@@ -163,7 +165,7 @@ class EmbeddedPostgres:
             stop_signal=ends_on,
             death_signal=ends_on,
         )
-        return Child(command, self._log)
+        return Child(command, log)
 
 
 def _write_secret(path: Path, secret: str, owner: int | None) -> None:

@@ -19,6 +19,7 @@ Log = Callable[[str, str], None]
 
 _REMEMBERED_LINES = 30
 _PROBE_EVERY_S = 0.05
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def silent(name: str, line: str) -> None:
@@ -38,6 +39,8 @@ class Command:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     """What the process gets when the parent dies without having stopped it."""
+    quiet_end: bool = False
+    """Its complaints while it is being stopped are no news."""
     ready_line: re.Pattern[str] | None = None
     """A printed line that matches says that the process is ready."""
 
@@ -101,7 +104,7 @@ class Child:
         self.last_lines.append(line)
         self._log(self.command.name, line)
         pattern = self.command.ready_line
-        if pattern is not None and pattern.search(line):
+        if pattern is not None and pattern.search(_COLOUR.sub("", line)):
             self.said_ready.set()
 
     async def wait(self) -> int:
@@ -139,6 +142,8 @@ class Child:
         if self._process is None:
             return
         if self.running:
+            if self.command.quiet_end:
+                self._log = silent
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(self.command.stop_signal)
             with contextlib.suppress(TimeoutError):

@@ -95,6 +95,8 @@ class TemporalDevServer:
             # The server reads none of these; a client profile of the user's must not confuse it.
             environment={k: v for k, v in os.environ.items() if not k.startswith("TEMPORAL_")},
             stop_signal=signal.SIGINT,
+            # It polls itself, and reports every one of its own polls that its shutdown cuts off.
+            quiet_end=True,
         )
         self.child = Child(command, self._log)
         await self.child.start()

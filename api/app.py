@@ -1,0 +1,92 @@
+"""Puts the doors together: one app, its open things built once and closed at the end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api import events_in, operation, people, runs, sandbox, unsubscribe
+from api.batcher import Batcher
+from api.doors import Doors
+from api.engine import Engine
+from api.keys import Keys
+from api.limits import BodyCap
+from api.meters import Meters
+from api.outage import probe_of
+from api.problems import answer_with_problems
+from api.settings import ApiSettings, SettingsFault
+from journeys import registry
+from profiles.database import Database
+from profiles.ingest import Ingest, Rules
+from profiles.tokens import PreferenceTokens
+
+_DESCRIPTION = """\
+Customer journeys as durable Python. Channels send **events** here; people, runs and decisions can be read.
+
+Send a key as `Authorization: Bearer <key>`, or as Basic with the key as user name and an empty password.
+*Write keys* may only send events, *admin keys* may do everything. Every refusal is
+`application/problem+json` (RFC 9457), and its detail says what to do.
+"""
+
+
+class EventsInCors:
+    """Lets every web origin send events, and only that: nothing else here is for browsers of other sites."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._open = CORSMiddleware(
+            app, allow_origins=["*"], allow_methods=["POST"], allow_headers=["*"], max_age=86400
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, events in by way of CORS."""
+        is_open = scope["type"] == "http" and scope["path"] in events_in.PATHS
+        await (self._open if is_open else self._app)(scope, receive, send)
+
+
+def create_app(settings: ApiSettings | None = None) -> FastAPI:
+    """The HTTP API. Reads the environment where no settings are given.
+
+    Raises ``SettingsFault`` with all that is missing or unsafe, and for journeys that cannot be loaded.
+    """
+    settings = settings or ApiSettings()
+    settings.check()
+    try:
+        journeys = registry.load(settings.journey_modules)
+    except ValueError as error:
+        raise SettingsFault(str(error)) from error
+    keys = Keys(settings.write_keys, settings.admin_keys)
+    tokens = PreferenceTokens(settings.signing_secrets)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = Database(settings.database_url, pool_size=settings.database_pool_size)
+        ingest = Ingest(database, journeys.routes, Rules(local=settings.waypost_local))
+        batcher = Batcher(ingest.__call__, probe_of(database))
+        app.state.doors = Doors(
+            settings=settings,
+            database=database,
+            batcher=batcher,
+            journeys=journeys,
+            keys=keys,
+            tokens=tokens,
+            engine=Engine(settings),
+            meters=Meters(),
+        )
+        try:
+            yield
+        finally:
+            await batcher.close()
+            await database.close()
+
+    app = FastAPI(
+        title="Waypost", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
+    )
+    for part in (events_in, people, runs, unsubscribe, operation, sandbox):
+        app.include_router(part.router)
+    answer_with_problems(app)
+    app.add_middleware(EventsInCors)
+    app.add_middleware(BodyCap)
+    return app

@@ -1,0 +1,110 @@
+"""Operation: is it alive, is it ready, how much waits."""
+
+import asyncio
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
+
+from api.doors import Doors, Open
+from api.outage import Outage, reading
+from profiles.backlog import Backlog, StuckRun, backlog, stuck_runs
+from profiles.migrate import head
+
+router = APIRouter(tags=["Operation"])
+
+
+class Part(BaseModel):
+    """One thing this process needs."""
+
+    state: Literal["ok", "behind", "unreachable", "unknown"]
+    detail: str | None = Field(default=None, description="What is wrong, and what to do")
+
+
+class Ready(BaseModel):
+    """Whether events are taken in, and how the rest is."""
+
+    ready: bool = Field(
+        description="Events are taken in; that needs Postgres and its migrations, not Temporal"
+    )
+    postgres: Part
+    migrations: Part
+    temporal: Part
+    outbox_undelivered: int | None = None
+    stuck_runs: int | None = None
+    stuck: list[StuckRun] = Field(default_factory=list, description="The newest stuck runs, and why")
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> Response:
+    """The documentation."""
+    return RedirectResponse("/docs")
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """This process is alive; says nothing of anything else."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", responses={503: {"model": Ready, "description": "Events are not taken in"}})
+async def readyz(response: Response, doors: Open) -> Ready:
+    """Postgres, migrations and Temporal, each with its own state. 200 while events are taken in."""
+    ready, temporal = await asyncio.gather(_database(doors), doors.engine.fault())
+    if temporal is None:
+        ready.temporal = Part(state="ok")
+    else:
+        waits = "; events are taken in and delivered to it when it is back"
+        ready.temporal = Part(state="unreachable", detail=temporal + (waits if ready.ready else ""))
+    response.status_code = 200 if ready.ready else 503
+    if not ready.ready:
+        response.headers["Retry-After"] = "2"
+    return ready
+
+
+async def _database(doors: Doors) -> Ready:
+    unknown = Part(state="unknown")
+
+    async def read(connection: Any) -> tuple[str | None, Backlog | None, list[StuckRun]]:
+        has = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
+        found = await connection.fetchval("SELECT version_num FROM alembic_version") if has else None
+        if found != head():
+            return found, None, []
+        return found, await backlog(connection), await stuck_runs(connection)
+
+    try:
+        revision, figures, stuck = await reading(doors.database, read)
+    except Outage as error:
+        away = Part(
+            state="unreachable",
+            detail=f"Postgres does not answer ({error}); check DATABASE_URL and the server",
+        )
+        return Ready(ready=False, postgres=away, migrations=unknown, temporal=unknown)
+    ok = Part(state="ok")
+    if figures is None:
+        behind = Part(
+            state="behind",
+            detail=f"the schema is at {revision or 'nothing'}, this code needs {head()}: `waypost migrate`",
+        )
+        return Ready(ready=False, postgres=ok, migrations=behind, temporal=unknown)
+    return Ready(
+        ready=True,
+        postgres=ok,
+        migrations=ok,
+        temporal=unknown,
+        outbox_undelivered=figures.undelivered,
+        stuck_runs=figures.stuck_runs,
+        stuck=stuck,
+    )
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(doors: Open) -> Response:
+    """Prometheus metrics."""
+    try:
+        figures = await reading(doors.database, backlog)
+    except Outage:
+        figures = None
+    page = doors.meters.page(figures, doors.batcher.queued)
+    return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,188 @@
+"""Opting out without a login: the page behind the link in a mail, and RFC 8058's one click."""
+
+import hashlib
+from datetime import UTC, datetime
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request, Response
+
+from api.doors import Doors, Open
+from api.heard import Heard
+from api.limits import read_body
+from api.outage import reading
+from api.pages import Markup, fill, page
+from api.people import ConsentChange, consent_event
+from profiles.identifiers import IDENTIFIER_TYPES
+from profiles.incoming import IncomingEvent
+from profiles.preferences import Subscriber, subscriber
+from profiles.tokens import PreferenceClaim
+
+router = APIRouter(tags=["Preferences"], include_in_schema=True)
+
+SOURCE = "waypost/preferences"
+
+CHANNELS = {
+    "email": ("Email", "Offers and reminders in your inbox"),
+    "sms": ("Text messages", "Short reminders on your phone"),
+    "push": ("App notifications", "On devices where you use our app"),
+    "ads": ("Advertisements", "Our offers on other sites"),
+}
+_IN_WORDS = {"email": "email", "sms": "text message", "push": "app notification", "ads": "advertisement"}
+
+
+@router.get("/unsubscribe/{token}")
+async def ask(token: str, doors: Open) -> Response:
+    """A page with one button. Looking at it changes nothing: link scanners look at every link of a mail."""
+    claim = doors.tokens.read(token)
+    if claim is None:
+        return _unknown_link()
+    body = fill(
+        "unsubscribe.html",
+        channel=_IN_WORDS.get(claim.channel, claim.channel),
+        action=f"/unsubscribe/{token}",
+        preferences=f"/preferences/{token}",
+    )
+    return page("Unsubscribe", body)
+
+
+@router.post("/unsubscribe/{token}")
+async def unsubscribe(token: str, doors: Open) -> Response:
+    """Opt out, at once, with or without a body (RFC 8058). Any number of clicks is one opt-out."""
+    claim = doors.tokens.read(token)
+    if claim is None:
+        return _unknown_link()
+    known = await _subscriber(doors, claim)
+    event = _opt_out(claim, known)
+    if event is not None:
+        await doors.take(event)
+    channel = _IN_WORDS.get(claim.channel, claim.channel)
+    return page(
+        "Unsubscribed", fill("unsubscribed.html", channel=channel, preferences=f"/preferences/{token}")
+    )
+
+
+@router.get("/preferences/{token}")
+async def show(token: str, doors: Open) -> Response:
+    """What is sent on which channel, with a switch each."""
+    claim = doors.tokens.read(token)
+    if claim is None:
+        return _unknown_link()
+    known = await _subscriber(doors, claim)
+    return _preferences(token, known) if known.identifiers else _nobody()
+
+
+@router.post("/preferences/{token}")
+async def save(token: str, request: Request, doors: Open) -> Response:
+    """Save the switches: one consent event for each that changed."""
+    claim = doors.tokens.read(token)
+    if claim is None:
+        return _unknown_link()
+    form = parse_qs((await read_body(request)).decode(errors="replace"), max_num_fields=50)
+    if form.get("form") != ["preferences"]:
+        says = "This form came without its fields. Go back, reload the page and save again."
+        return page("Not saved", fill("notice.html", headline="Nothing was changed", says=says), status=422)
+    known = await _subscriber(doors, claim)
+    if not known.identifiers:
+        return _nobody()
+    wanted = {channel: channel in form and "nothing" not in form for channel in CHANNELS}
+    changed = [channel for channel in CHANNELS if wanted[channel] != known.takes(channel)]
+    if "nothing" in form:
+        # A word on every channel, also where nothing was on file.
+        changed = list(CHANNELS)
+    now = datetime.now(UTC)
+    await doors.take(*(_consent(known, channel, wanted[channel], now) for channel in changed))
+    return _preferences(token, await _subscriber(doors, claim), saved=True)
+
+
+async def _subscriber(doors: Doors, claim: PreferenceClaim) -> Subscriber:
+    return await reading(doors.database, lambda connection: subscriber(connection, claim))
+
+
+def _opt_out(claim: PreferenceClaim, known: Subscriber) -> IncomingEvent | None:
+    """The click as an event; None where the person is no longer on file, so that there is nobody to write to.
+
+    Its id comes from the token and the last grant: ten clicks are one event, yet after the person opted in
+    again the same old link works again.
+    """
+    seed = f"{claim.message_id}|{claim.profile_id}|{claim.channel}|{claim.topic}|{known.last_grant or ''}"
+    event_id = "unsubscribe-" + hashlib.sha256(seed.encode()).hexdigest()[:40]
+    if not known.message_known:
+        if not known.identifiers:
+            return None
+        change = ConsentChange.model_validate(
+            {
+                "channel": claim.channel,
+                "topic": claim.topic,
+                "state": "withdrawn",
+                "source": "unsubscribe link",
+            }
+        )
+        now = datetime.now(UTC)
+        return _timeless(consent_event(_strongest(known), change, source=SOURCE, at=now, event_id=event_id))
+    return Heard(
+        source=SOURCE,
+        id=event_id,
+        type="Message Unsubscribed",
+        channel="email" if claim.channel == "email" else "server",
+        time=datetime.now(UTC),
+        identifiers=(),
+        properties={"message_id": claim.message_id, "channel": claim.channel, "topic": claim.topic},
+    )
+
+
+def _timeless(event: IncomingEvent) -> Heard:
+    """The same event, known again whenever it is repeated."""
+    return Heard(
+        source=event.source,
+        id=event.id,
+        type=event.type,
+        channel=event.channel,
+        time=event.time,
+        identifiers=event.identifiers,
+        properties=event.properties,
+    )
+
+
+def _consent(known: Subscriber, channel: str, granted: bool, now: datetime) -> IncomingEvent:
+    state = "granted" if granted else "withdrawn"
+    change = ConsentChange.model_validate({"channel": channel, "state": state, "source": "preference page"})
+    return consent_event(_strongest(known), change, source=SOURCE, at=now)
+
+
+def _strongest(known: Subscriber) -> tuple[tuple[str, str], ...]:
+    first = min(known.identifiers, key=lambda one: IDENTIFIER_TYPES.index(one.type))
+    return ((first.type, first.value),)
+
+
+def _preferences(token: str, known: Subscriber, *, saved: bool = False) -> Response:
+    switches = [
+        fill(
+            "channel.html",
+            name=name,
+            says=says,
+            channel=channel,
+            checked="checked" if known.takes(channel) else "",
+        )
+        for channel, (name, says) in CHANNELS.items()
+    ]
+    note = (
+        Markup('<p role="status"><strong>Saved.</strong> It counts from now on.</p>') if saved else Markup("")
+    )
+    body = fill(
+        "preferences.html", action=f"/preferences/{token}", channels=Markup("".join(switches)), saved=note
+    )
+    return page("Your preferences", body)
+
+
+def _unknown_link() -> Response:
+    says = "It may have been cut short on its way. Open the link in the message again, or answer the message."
+    return page(
+        "Unknown link", fill("notice.html", headline="We do not know this link", says=says), status=404
+    )
+
+
+def _nobody() -> Response:
+    says = "The person this link was made for is no longer on file, so nothing is sent to them."
+    return page(
+        "Nobody here", fill("notice.html", headline="There is nothing to change", says=says), status=404
+    )
