@@ -147,3 +147,15 @@ class Suggested(Contract):
     """Items, best first; may be empty."""
 
     items: tuple[Item, ...] = ()
+
+
+class Sweep(Contract):
+    """Look for people whom no event of a channel brings in."""
+
+    batch: int = 500
+
+
+class Swept(Contract):
+    """What a sweep found."""
+
+    entered: int = 0

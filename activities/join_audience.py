@@ -3,9 +3,9 @@
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.audience_gate import AudienceGate
 from activities.clock import run_now
 from activities.contracts import JoinAudience, SendMessage, SendResult, SendStatus
-from activities.audience_gate import AudienceGate
 from activities.gate import NoSuchRun
 from policy.verdict import Allow, Channel, Defer
 

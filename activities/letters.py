@@ -40,7 +40,7 @@ class Letters:
             items=_fresh(items, claim.snapshot.cart),
             first_name=_text(traits, "first_name", "firstName", "name"),
             locale=_text(traits, "locale", "language"),
-            currency=_text(traits, "currency"),
+            currency=_text(request.context, "currency") or _text(traits, "currency"),
             extra=request.context,
         )
         return render(template, request.channel, context)

@@ -18,7 +18,7 @@ class EventResult(BaseModel):
     index: int = Field(description="Its place in the request")
     id: str | None = Field(description="The channel's own id of it")
     status: Literal["accepted", "duplicate", "conflict", "rejected"] = Field(
-        description="accepted: taken in. duplicate: the same was taken in before. conflict: the id was taken in "
+        description="accepted: taken in. duplicate: the same was taken in before. conflict: the id came "
         "before with other content, which stands. rejected: not taken in, see code and detail"
     )
     code: str | None = Field(
@@ -53,9 +53,9 @@ def answered(
     """
     outcomes = iter(stored)
     results = [_result(index, one, outcomes) for index, one in enumerate(heard)]
-    for result in results if meter else ():
-        assert meter is not None
-        meter.labels(result["status"]).inc()
+    for result in results:
+        if meter is not None:
+            meter.labels(result["status"]).inc()
     if single and results and results[0]["status"] == Status.REJECTED:
         raise Rejection("not_stored", results[0]["detail"]).problem()
     return Response(orjson.dumps({"success": True, "results": results}), media_type="application/json")

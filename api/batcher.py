@@ -41,8 +41,8 @@ class Batcher:
         most_waiting: int = 5000,
         patience_s: float = 5.0,
     ) -> None:
-        """``flights``: transactions at once; ``most``: events that requests may share one with; ``most_waiting``:
-        events that may queue; ``patience_s``: how long a request may queue before it is sent away."""
+        """``flights``: transactions at once; ``most``: events that requests may share one with;
+        ``most_waiting``: events that may queue; ``patience_s``: how long a request may queue."""
         self._ingest, self._probe = ingest, probe
         self._most_flights, self._most, self._most_waiting = flights, most, most_waiting
         self._patience_s = patience_s

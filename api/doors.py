@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, cast
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -13,6 +13,7 @@ from api.keys import Key, Keys, Role, header_key
 from api.meters import Meters
 from api.problems import overloaded
 from api.settings import ApiSettings
+from journeys.vocabulary.definition import JourneyDefinition
 from profiles.database import Database
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested
@@ -26,8 +27,7 @@ class Doors:
     settings: ApiSettings
     database: Database
     batcher: Batcher
-    journeys: Mapping[str, Any]
-    """Name → definition with ``name``, ``summary``, ``start_names``."""
+    journeys: Mapping[str, JourneyDefinition]
     keys: Keys
     tokens: PreferenceTokens
     engine: Engine
@@ -49,9 +49,7 @@ class Doors:
 
 def doors(request: Request) -> Doors:
     """The open things, for a route."""
-    found = request.app.state.doors
-    assert isinstance(found, Doors), "the app's lifespan has not begun"
-    return found
+    return cast(Doors, request.app.state.doors)
 
 
 _shown_in_docs = HTTPBearer(auto_error=False, description="An admin key (or a write key, for events in)")

@@ -1,4 +1,4 @@
-"""Temporal, as far as a door looks at it: is it there, and what does a run wait for. Connects at first use."""
+"""Temporal, as far as a door looks at it: whether it is there, and what a run waits for."""
 
 import asyncio
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Waiting:
 
 
 class Engine:
-    """A client to Temporal that is connected when it is first needed, so that the API starts without Temporal."""
+    """A client that connects when it is first needed, so that the API starts without Temporal."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
@@ -72,7 +72,7 @@ class Engine:
         except TimeoutError:
             return Waiting(None, "no answer within 2 seconds: no worker runs, or Temporal is away")
         except Exception as error:
-            # Queries fail in many ways (a failing workflow, a worker of another version); none is the reader's.
+            # Queries fail in many ways (a failing workflow, another version's worker); none is the reader's.
             return Waiting(None, f"the run could not be asked: {type(error).__name__}: {error}"[:300])
         return Waiting(answer.current_details or None, "as the run says itself")
 

@@ -9,22 +9,24 @@ from api.problems import ProblemDetails
 from api.segment import SegmentCall
 
 _LIMITS = (
-    f"Limits: {MAX_EVENT // 1024} KiB an event, {MAX_BODY // 1024} KiB and {MAX_EVENTS} events a body (after gzip too), "
-    f"depth {MAX_DEPTH}. One bad event never refuses a batch; a request that holds one bare event answers 422 for it. "
-    "429 and 503 carry Retry-After and write nothing. Sending the same again is always safe."
+    f"Limits: {MAX_EVENT // 1024} KiB an event, {MAX_BODY // 1024} KiB and {MAX_EVENTS} events a body "
+    f"(after gzip too), depth {MAX_DEPTH}. One bad event never refuses a batch; a request that holds one"
+    " bare event answers 422 for it. 429 and 503 carry Retry-After and write nothing. Sending the same "
+    "again is always safe."
 )
 _SEGMENT = (
-    "The Segment HTTP API; unmodified Segment and RudderStack libraries work when pointed here. The body is judged by "
-    "its content, never by its Content-Type, and may be gzip. The write key comes as Basic or Bearer, or as `writeKey` "
-    "in the body, as the browser client sends it. `messageId` is the event's id; a call without one gets an id made "
-    "from its content and the day, so a retry is a duplicate, but so is a second, equal call on the same day: send one. "
-    "`timestamp` is corrected by `sentAt` as Segment does. The source of all events is `segment/<label of the key>`. "
-    "An identifier that is malformed or identifies nobody is left out and reported under `problems`. "
+    "The Segment HTTP API; unmodified Segment and RudderStack libraries work when pointed here. The "
+    "body is judged by its content, never by its Content-Type, and may be gzip. The write key comes as "
+    "Basic or Bearer, or as `writeKey` in the body, as the browser client sends it. `messageId` is the "
+    "event's id; a call without one gets an id made from its content and the day, so a retry is a "
+    "duplicate, but so is a second, equal call on the same day: send one. `timestamp` is corrected by "
+    "`sentAt` as Segment does. The source of all events is `segment/<label of the key>`. An identifier "
+    "that is malformed or identifies nobody is left out and reported under `problems`. "
 )
 _NATIVE = (
-    'One event, `{"events": [...]}`, a CloudEvent (structured or batched: recognised by `specversion`), or a list. '
-    "`id` and `source` together identify an event; `source` defaults to `api/<label of the key>`. `time` is RFC 3339 "
-    "with an offset; without it the event happened when it arrives. "
+    'One event, `{"events": [...]}`, a CloudEvent (structured or batched: recognised by `specversion`),'
+    " or a list. `id` and `source` together identify an event; `source` defaults to `api/<label of the "
+    "key>`. `time` is RFC 3339 with an offset; without it the event happened when it arrives. "
 )
 _TRACK = {
     "messageId": "m-1",

@@ -146,11 +146,11 @@ async def _taken(open_doors: Doors, found: _Items, parsed: Parsed, size: int, re
 
 def _heard(item: Any, read: Reader, *, clean: bool, measure: bool) -> Heard:
     """One item of a body as an event, or why not."""
-    if not isinstance(item, dict):
-        return Rejection("invalid", f"an event must be an object; got {type(item).__name__}")
     if is_deep(item):
         detail = f"the event nests deeper than the limit of {MAX_DEPTH} objects and lists; flatten it"
         return Rejection("too_deep", detail, "", _own_id(item))
+    if not isinstance(item, dict):
+        return Rejection("invalid", f"an event must be an object; got {type(item).__name__}")
     notes: list[Note] = []
     if not clean:
         item, notes = mended(item)
@@ -166,8 +166,8 @@ def _heard(item: Any, read: Reader, *, clean: bool, measure: bool) -> Heard:
     return heard
 
 
-def _own_id(item: dict[str, Any]) -> str | None:
-    told = item.get("id", item.get("messageId"))
+def _own_id(item: Any) -> str | None:
+    told = item.get("id", item.get("messageId")) if isinstance(item, dict) else None
     return told[:255] if isinstance(told, str) and told.isprintable() else None
 
 

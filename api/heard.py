@@ -1,4 +1,4 @@
-"""An event as a channel told it, on its way to ingest: what was said, what could be kept, what was refused."""
+"""An event as a channel told it, on its way to ingest: what is kept of it, and what is refused."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -80,7 +80,7 @@ class Identifiers:
         return True
 
     def add_first(self, kind: str, places: Iterable[tuple[Any, str]]) -> None:
-        """Take the first good one of several places, so that one event never names two addresses by accident."""
+        """Take the first good one of several places: no event names two addresses by accident."""
         for value, pointer in places:
             if self.add(kind, value, pointer):
                 return
@@ -104,7 +104,8 @@ def nobody(identifiers: Identifiers, properties: Mapping[str, Any], event_id: st
     why = "; ".join(problem["detail"] for problem in identifiers.problems) or "no identifier came with it"
     return Rejection(
         "no_identifier",
-        f"nobody is named: {why}; send one of {', '.join(IDENTIFIER_TYPES)}, or properties.message_id of a message",
+        f"nobody is named: {why}; send one of {', '.join(IDENTIFIER_TYPES)}, "
+        "or properties.message_id of a message",
         identifiers.problems[0]["pointer"] if identifiers.problems else "/identifiers",
         event_id,
     )

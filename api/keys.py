@@ -39,7 +39,7 @@ class Key:
 
     @classmethod
     def parse(cls, text: str, role: Role) -> "Key":
-        """Read ``key``, ``label:key``, ``sha256:<hex>`` or ``label:sha256:<hex>``. Raises ValueError when empty."""
+        """Read ``key`` or ``sha256:<hex>``, each with or without ``label:``. Raises ValueError when empty."""
         label = "default"
         if not _HASH.fullmatch(text) and (named := _LABEL.fullmatch(text)):
             label, text = named.groups()
@@ -72,10 +72,12 @@ class Keys:
         return found
 
     def admit(self, secret: str | None, role: Role) -> Key:
-        """The key, if it may act in ``role``. Raises ``Problem`` 401 for no or a bad key, 403 for one too weak."""
+        """The key, if it may act in ``role``. Raises ``Problem``: 401 for no good key, 403 for a weak one."""
         if secret is None:
-            raise refused("no key came with this request; send Authorization: Bearer <key>, or Basic with the key "
-                          "as user name and an empty password")  # fmt: skip
+            raise refused(
+                "no key came with this request; send Authorization: Bearer <key>, or Basic with the key as "
+                "user name and an empty password"
+            )
         key = self.find(secret)
         if key is None:
             raise refused("this key is not known here; use one of WAYPOST_WRITE_KEYS or WAYPOST_ADMIN_KEYS")
@@ -90,7 +92,7 @@ def refused(detail: str) -> Problem:
 
 
 def header_key(request: Request) -> str | None:
-    """The key in the Authorization header, or None where there is none. Raises ``Problem`` 401 when malformed."""
+    """The key in the Authorization header, None without one. Raises ``Problem`` 401 when malformed."""
     header = request.headers.get("authorization")
     if header is None:
         return None

@@ -118,7 +118,7 @@ def is_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
 
 
 class BodyCap:
-    """Stops every request whose body is over ``MAX_BODY``, also where a framework reads it before the key is seen."""
+    """Stops every body over ``MAX_BODY``, also where the framework reads it before the key is seen."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -36,7 +36,7 @@ class Meters:
         )
 
     def page(self, backlog: Backlog | None, queued: int) -> bytes:
-        """The metrics in Prometheus's text format. ``backlog`` None: Postgres is away, its figures keep standing."""
+        """The metrics as Prometheus reads them. ``backlog`` None: Postgres is away, its figures stand."""
         self.queued.set(queued)
         self._postgres.set(backlog is not None)
         if backlog is not None:

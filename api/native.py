@@ -97,7 +97,7 @@ _NATIVE = TypeAdapter(NativeEvent)
 def native_event(
     raw: dict[str, Any], *, now: datetime, source: str, region: str | None
 ) -> IncomingEvent | Rejection:
-    """Read one native event. ``source`` stands in where the event names none, ``now`` where it has no time."""
+    """Read one native event. ``source`` stands in where it names none, ``now`` where it has no time."""
     try:
         # null says the same as leaving a field out.
         said = _NATIVE.validate_python({name: value for name, value in raw.items() if value is not None})

@@ -20,7 +20,7 @@ PROBE_S = 0.35
 PATIENCE_S = 30.0
 """Work that takes longer is given up even though Postgres answers."""
 
-# SQLSTATE classes: connection, invalid transaction state, resources, operator, system; our own schema is wrong.
+# SQLSTATE classes: connection, transaction state, resources, operator, system, a schema that is not ours.
 _AWAY = ("08", "25", "53", "57", "58", "42", "55", "XX")
 
 
@@ -43,7 +43,7 @@ def is_outage(error: BaseException) -> bool:
             return True
         if isinstance(seen, asyncpg.PostgresError):
             return (seen.sqlstate or "")[:2] in _AWAY or is_conflict(seen)
-        if isinstance(seen, asyncpg.InterfaceError) and not isinstance(seen, asyncpg.DataError):
+        if isinstance(seen, asyncpg.InterfaceError):
             return True
         if isinstance(seen, DBAPIError) and seen.connection_invalidated:
             return True
@@ -75,7 +75,7 @@ def probe_of(database: Database) -> Probe:
 async def persistent(
     make: Callable[[], Coroutine[Any, Any, Result]], probe: Probe, *, patience_s: float = PATIENCE_S
 ) -> Result:
-    """``watched``, again on a fresh connection where a pooled one turns out dead. ``make`` must be idempotent."""
+    """``watched``, again where a pooled connection turns out dead. ``make`` must be idempotent."""
     for _ in range(_STALE_TRIES):
         try:
             return await watched(make(), probe, patience_s=patience_s)

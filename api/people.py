@@ -1,4 +1,4 @@
-"""People: what is known of somebody, what was sent to them, what was decided about them, and their consents."""
+"""People: what is known of somebody, what was sent to them and decided about them, their consents."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -130,7 +130,10 @@ async def read_runs(kind: Kind, value: Value, doors: Open, after: After, limit: 
     responses={422: {"model": ProblemDetails, "description": "The identifier or the consent is malformed"}},
 )
 async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors: Open) -> ConsentKept:
-    """Set one consent, in force from the answer on. It is written as an event; a new identifier makes a new person."""
+    """Set one consent, in force from the answer on.
+
+    It is written as an event; an identifier that nobody has yet makes a new person.
+    """
     try:
         spelled = normalise(kind, value, region=doors.settings.region)
     except ValueError as error:

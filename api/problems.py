@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, cast
 
+import asyncpg
 import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -11,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.outage import Outage
+from api.outage import Outage, is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,7 @@ def unavailable() -> Problem:
     return Problem(
         503,
         "Service Unavailable",
-        "Postgres does not answer, and nothing was written; send the same request again after Retry-After seconds",
+        "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds",
         headers={"Retry-After": "2"},
     )
 
@@ -102,14 +103,14 @@ def answer_with_problems(app: FastAPI) -> None:
     """Make every error of ``app`` a problem+json answer."""
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(Outage, _outage)
+    app.add_exception_handler(asyncpg.PostgresError, _refused_by_postgres)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _unexpected)
 
 
 async def _problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return error.response()
+    return cast(Problem, error).response()
 
 
 async def _outage(request: Request, error: Exception) -> Response:
@@ -117,8 +118,18 @@ async def _outage(request: Request, error: Exception) -> Response:
     return unavailable().response()
 
 
-async def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+async def _refused_by_postgres(request: Request, error: Exception) -> Response:
+    if is_outage(error):
+        return await _outage(request, error)
+    if not isinstance(error, asyncpg.DataError):
+        return await _unexpected(request, error)
+    return unprocessable(
+        f"Postgres cannot take a value of this request: {error}; correct it and send the request again"
+    ).response()
+
+
+async def _http(request: Request, raised: Exception) -> Response:
+    error = cast(HTTPException, raised)
     title = HTTPStatus(error.status_code).phrase
     detail = str(error.detail)
     if error.status_code == 404:
@@ -130,8 +141,8 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    faults = [(_place(fault["loc"]), str(fault["msg"])) for fault in error.errors()]
+    found = cast(RequestValidationError, error).errors()
+    faults = [(_place(fault["loc"]), str(fault["msg"])) for fault in found]
     said = "; ".join(f"{place}: {message}" for place, message in faults[:5])
     return unprocessable(f"{said}; correct this and send the request again", *faults).response()
 
@@ -153,8 +164,3 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 def pointer(loc: Sequence[int | str]) -> str:
     """A JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in loc)
-
-
-def raise_not_found(detail: str) -> NoReturn:
-    """Raise 404."""
-    raise not_found(detail)

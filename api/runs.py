@@ -1,17 +1,18 @@
 """Journeys and their runs: what is registered, what runs, what it waits for; signal or end one by hand."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Header, Query
-from pydantic import BaseModel, Field
 
 from api.doors import Doors, Open, admin
+from api.json_body import mended
+from api.limits import MAX_DEPTH, is_deep
 from api.outage import probe_of, reading, watched
 from api.paging import After, Limit
 from api.people import Runs, whom
 from api.problems import Problem, ProblemDetails, not_found, unprocessable
+from api.runs_views import Cancellation, Journeys, JourneyView, Queued, RunDetails, WaitingView
 from profiles import history, people
 from profiles.events import Event
 from profiles.people import RunView
@@ -26,68 +27,6 @@ router = APIRouter(
 
 MOST = 200
 """Messages and decisions shown with a run."""
-
-
-class JourneyView(BaseModel):
-    """A registered journey."""
-
-    name: str
-    summary: str
-    starts_on: list[str] = Field(description="Names of the events that start a run")
-    listens_to: list[str] = Field(description="Names of the events that reach its runs")
-    keyed_by: str | None = Field(description="One live run a value of this; null: computed")
-
-
-class Journeys(BaseModel):
-    """What is registered here."""
-
-    journeys: list[JourneyView]
-
-
-class WaitingView(BaseModel):
-    """What a run waits for."""
-
-    details: str | None = Field(
-        description="Markdown, in the run's own words; null where it could not be asked"
-    )
-    note: str = Field(description="Where this comes from, or why there is nothing")
-
-
-class RunDetails(BaseModel):
-    """Everything about one run; the run's own fields stand at the top."""
-
-    run_id: UUID
-    temporal_run_id: str | None
-    workflow_id: str
-    journey: str
-    key: str
-    profile_id: UUID
-    state: Literal["running", "ended", "stuck"]
-    outcome: str | None
-    detail: str | None
-    entered_at: datetime
-    ended_at: datetime | None
-    waiting: WaitingView
-    messages: list[history.MessageView]
-    decisions: list[history.DecisionView]
-    temporal_url: str | None = Field(
-        description="The run in the Temporal web UI, where TEMPORAL_UI_URL is set"
-    )
-
-
-class Queued(BaseModel):
-    """What was asked of a run; the relay delivers it."""
-
-    run_id: UUID
-    status: Literal["queued"] = "queued"
-
-
-class Cancellation(BaseModel):
-    """Why a run is ended by hand."""
-
-    reason: str = Field(
-        min_length=1, max_length=500, pattern=r"^[^\x00]*$", description="Kept with the run; no names"
-    )
 
 
 @router.get("/journeys")
@@ -206,7 +145,9 @@ async def signal_run(
         raise _no_journey(doors, journey)
     if event not in Event.by_name:
         raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.by_name))}")
-    given = body or {}
+    if is_deep(body):
+        raise unprocessable(f"the properties nest deeper than the limit of {MAX_DEPTH}; flatten them")
+    given, _ = mended(body or {})
     held = given.get("properties")
     properties = held if isinstance(held, dict) and set(given) == {"properties"} else given
     try:

@@ -126,7 +126,7 @@ def _identifiers(said: SegmentCall, kind: str, region: str | None) -> Identifier
 
 
 def _kind_of_previous(said: SegmentCall, context: dict[str, Any]) -> str:
-    """What an alias call's previousId is: as its context says, an address where it reads as one, else anonymous."""
+    """What a previousId is: as its context says, an address where it reads as one, else anonymous."""
     told = context.get("previous_id_type", context.get("previousIdType"))
     if told in IDENTIFIER_TYPES:
         return str(told)
@@ -167,7 +167,7 @@ def _name(said: SegmentCall, kind: str, properties: dict[str, Any]) -> tuple[str
 
 
 def _derived_id(raw: dict[str, Any], kind: str, sender: Sender) -> str:
-    """An id for a call that brings none: the same for every retry of the same day, another for another content."""
+    """An id for a call that brings none: the same for every retry of a day, another for other content."""
     content = {name: value for name, value in raw.items() if name not in ("sentAt", "writeKey")}
     day = sender.received_at.astimezone(UTC).date().isoformat()
     told = orjson.dumps([kind, day, content], option=orjson.OPT_SORT_KEYS, default=str)

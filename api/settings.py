@@ -1,4 +1,4 @@
-"""What the doors need to know of their surroundings, read from the environment; unsafe settings are refused by name."""
+"""What the doors need to know of their surroundings; unsafe settings are refused by name."""
 
 import re
 from urllib.parse import urlsplit
@@ -136,7 +136,7 @@ class ApiSettings(DatabaseSettings):
         given = (*self.write_keys, *self.admin_keys, *self.signing_secrets)
         if any(value.rpartition(":")[2] in known for value in given):
             return [
-                "a key or secret of the local stack is set outside one: make your own with `openssl rand -hex 32`"
+                "a key or secret of the local stack is set outside one: make your own, `openssl rand -hex 32`"
             ]
         return []
 

@@ -36,8 +36,8 @@ FROM (SELECT count(*), min(recorded_at) AS oldest FROM outbox WHERE delivered_at
 
 _STUCK = """
 SELECT r.run_id, r.journey, COALESCE(r.detail, o.error) AS reason FROM run r
-LEFT JOIN LATERAL (SELECT error FROM outbox WHERE lane = r.run_id AND delivered_at IS NULL ORDER BY seq LIMIT 1) o
-  ON true
+LEFT JOIN LATERAL (
+  SELECT error FROM outbox WHERE lane = r.run_id AND delivered_at IS NULL ORDER BY seq LIMIT 1) o ON true
 WHERE r.state = 'stuck' ORDER BY r.entered_at DESC LIMIT $1
 """
 

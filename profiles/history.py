@@ -95,8 +95,8 @@ ORDER BY decided_at DESC, message_id DESC LIMIT $4
 """
 
 _DECISIONS = """
-SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed, journey,
-       run_id, step, channel, template, until, at
+SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
+       journey, run_id, step, channel, template, until, at
 FROM decision WHERE {whose} = $1 AND ($2::timestamptz IS NULL OR (at, decision_id) < ($2, $3::uuid))
 ORDER BY at DESC, decision_id DESC LIMIT $4
 """

@@ -1,4 +1,4 @@
-"""What is known of a person, for reading: the canonical profile behind any identifier, and all that hangs on it."""
+"""What is known of a person, for reading: the profile behind any identifier, and all that hangs on it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -118,7 +118,10 @@ class ProfileView:
     runs: list[RunView]
 
 
-RUN_COLUMNS = "run_id, temporal_run_id, workflow_id, journey, key, state, outcome, entered_at, ended_at, detail, profile_id"
+RUN_COLUMNS = (
+    "run_id, temporal_run_id, workflow_id, journey, key, state, outcome, entered_at, ended_at, detail, "
+    "profile_id"
+)
 MOST = 200
 """Rows of one kind in a profile; the lists under it page through the rest."""
 

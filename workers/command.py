@@ -53,7 +53,6 @@ def api() -> None:
     """Run the HTTP API."""
     with explained():
         from api.app import create_app
-
         from api.settings import ApiSettings, SettingsFault
         from workers.logs import configure
         from workers.server import serve
@@ -61,10 +60,10 @@ def api() -> None:
         configure(local=WorkerSettings().waypost_local)
         settings = ApiSettings()
         try:
-            settings.check()
+            application = create_app(settings)
         except SettingsFault as fault:
             raise Fault(str(fault)) from fault
-        serve(create_app(settings), ServerSettings())
+        serve(application, ServerSettings())
         _finish(0)
 
 

@@ -1,4 +1,4 @@
-"""Tell Temporal one thing: start a run with its trigger as first signal, or signal it. Harmless when repeated."""
+"""Tell Temporal one thing: start a run with its trigger as first signal, or signal it; harmless twice."""
 
 from datetime import timedelta
 from enum import Enum

@@ -7,6 +7,9 @@ import sys
 import structlog
 from structlog.typing import Processor
 
+_CHATTY = ("uvicorn.error", "httpx2", "httpcore2", "httpx", "httpcore", "alembic", "twilio.http_client")
+"""Libraries whose line per HTTP request, or per step of a start, is noise beside our own decisions."""
+
 
 def configure(*, local: bool, level: int = logging.INFO) -> None:
     """Send structlog and stdlib logging to standard output in one form. Call once, before anything logs."""
@@ -38,8 +41,16 @@ def configure(*, local: bool, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers = [out]
     root.setLevel(level)
-    # One line per HTTP request of a client library is noise beside our own decisions.
-    for chatty in ("httpx2", "httpcore2", "httpx", "httpcore", "alembic", "twilio.http_client"):
+    # One line per HTTP request, or per step of a start, is noise beside our own decisions.
+    for chatty in (
+        "uvicorn.error",
+        "httpx2",
+        "httpcore2",
+        "httpx",
+        "httpcore",
+        "alembic",
+        "twilio.http_client",
+    ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -15,11 +15,12 @@ from profiles.audiences import tell_sandbox
 from profiles.database import Database
 from profiles.outbox import Row
 from profiles.routing import Route
-from profiles.runs import close_run
 from workers.delivery import CannotBeTold, Delivery, Told
 from workers.doorbell import Doorbell
+from workers.gone import close_gone
 from workers.settings import WorkerSettings
 from workers.signals import until_stopped
+from workers.sweeper import Sweeper
 from workers.temporal_client import connect
 
 log = structlog.get_logger("relay")
@@ -112,26 +113,14 @@ class Relay:
                 return None
 
     async def _close_gone(self, row: Row) -> None:
-        """The workflow had ended before it was told: close its run, and route what it missed afresh."""
-        async with self._database.transaction() as connection:
-            now = await connection.fetchval("SELECT now()")
-            # What was delivered before this row, the run may have seen; it closes itself with the truth.
-            seen = [
-                found["event_id"]
-                for found in await connection.fetch(
-                    "SELECT event_id FROM outbox WHERE lane = $1 AND seq < $2 AND event_id IS NOT NULL",
-                    row.lane,
-                    row.seq,
-                )
-            ]
-        await close_run(
+        """The workflow had ended before it was told."""
+        await close_gone(
             self._database,
             self._routes,
             row.lane,
             outcome="gone",
             detail="Temporal no longer has this run",
-            seen=seen,
-            at=now,
+            before_seq=row.seq,
             local=self._local,
         )
 
@@ -142,9 +131,9 @@ async def run(settings: WorkerSettings) -> None:
     database = Database(settings.database_url, pool_size=3)
     client = await connect(settings, lazy=True)
     relay = Relay(database, Delivery(client), journeys.routes, local=settings.waypost_local)
+    sweeper = Sweeper(database, client, journeys.routes, local=settings.waypost_local)
     async with Doorbell(settings.database_url) as doorbell:
         log.info("ready")
-        work = asyncio.create_task(relay.run(doorbell))
-        await until_stopped(work)
+        await until_stopped(asyncio.gather(relay.run(doorbell), sweeper.run()))
     with contextlib.suppress(OSError):
         await database.close()

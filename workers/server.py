@@ -1,5 +1,9 @@
 """Serves the HTTP API with uvicorn."""
 
+import contextlib
+import socket
+
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -7,10 +11,21 @@ from workers.settings import ServerSettings
 
 _GRACE_S = 5
 
+log = structlog.get_logger("api")
+
+
+class _Server(uvicorn.Server):
+    """Says once, in our own words, that it takes requests."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            log.info("ready", address=f"http://{self.config.host}:{self.config.port}")
+
 
 def serve(app: FastAPI, settings: ServerSettings) -> None:
     """Serve until SIGINT or SIGTERM, then let requests under way finish for a few seconds."""
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.api_host,
         port=settings.api_port,
@@ -20,3 +35,8 @@ def serve(app: FastAPI, settings: ServerSettings) -> None:
         server_header=False,
         timeout_graceful_shutdown=_GRACE_S,
     )
+    server = _Server(config)
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once it has shut down
+        server.run()
+    if not server.started:
+        raise SystemExit(1)

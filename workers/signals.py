@@ -6,7 +6,7 @@ import signal
 from typing import Any
 
 
-async def until_stopped(work: "asyncio.Task[Any]") -> None:
+async def until_stopped(work: "asyncio.Future[Any]") -> None:
     """Wait for SIGTERM or SIGINT, then cancel ``work``; if ``work`` ends by itself, raise what it raised."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

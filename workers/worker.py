@@ -1,4 +1,4 @@
-"""The journey worker: workflows and short activities on one queue, each channel's sends on a queue of its own."""
+"""The journey worker: stories and short activities on one queue, each channel's sends on its own."""
 
 import asyncio
 import contextlib
@@ -24,14 +24,17 @@ from activities.letters import Letters
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
 from activities.suggest_items import SuggestionActivities
+from activities.sweep_lapsed import SweepActivities
 from journeys.registry import Journeys, load
 from policy.facts import Limits
 from policy.verdict import Channel
 from profiles.database import Database
+from profiles.ingest import Ingest, Rules
 from profiles.tokens import PreferenceTokens
 from workers.sandbox_store import sandbox_store
 from workers.settings import WorkerSettings
 from workers.signals import until_stopped
+from workers.sweeps import SweepWorkflow, ensure_schedule
 from workers.temporal_client import connect, ensure_search_attributes
 
 log = structlog.get_logger("worker")
@@ -42,11 +45,12 @@ PASSED_THROUGH = (
     "policy",
     "activities",
     "temporalio",
-    "zoneinfo",
-    "tzdata",
 )
 """Modules the workflow sandbox does not import anew for every run; none of them does I/O for a story.
 A story's own module stays inside, so that a clock or a random number in it is caught."""
+
+SENDS_AT_ONCE = 16
+"""Per channel and worker; the mail adapter's own threads."""
 
 SENDING_CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH)
 
@@ -83,12 +87,19 @@ def build_workers(
     runs = RunActivities(database, journeys.routes, local=worker_settings.waypost_local)
     audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))
     suggestions = SuggestionActivities(database)
+    ingest = Ingest(database, journeys.routes, Rules(local=worker_settings.waypost_local))
+    sweeps = SweepActivities(database, ingest)
     grace = timedelta(seconds=worker_settings.worker_grace_s)
     stories = Worker(
         client,
         task_queue=JOURNEY_QUEUE,
-        workflows=journeys.classes,
-        activities=[runs.close_run, audiences.join_audience, suggestions.suggest_items],
+        workflows=[*journeys.classes, SweepWorkflow],
+        activities=[
+            runs.close_run,
+            audiences.join_audience,
+            suggestions.suggest_items,
+            sweeps.sweep_lapsed,
+        ],
         workflow_runner=workflow_runner(),
         deployment_config=_deployment(worker_settings),
         graceful_shutdown_timeout=grace,
@@ -100,7 +111,7 @@ def build_workers(
             task_queue=send_queue(channel),
             activities=[messages.send_message],
             graceful_shutdown_timeout=grace,
-            max_concurrent_activities=50,
+            max_concurrent_activities=SENDS_AT_ONCE,
         )
         for channel in SENDING_CHANNELS
     ]
@@ -150,6 +161,7 @@ async def _connected(settings: WorkerSettings) -> Client:
         try:
             client = await connect(settings)
             await ensure_search_attributes(client)
+            await ensure_schedule(client)
             return client
         except (RPCError, RuntimeError) as error:
             log.warning("Temporal is not there yet", error=str(error)[:200])

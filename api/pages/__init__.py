@@ -1,4 +1,4 @@
-"""Renders the few HTML pages: templates beside this file, every value escaped, nothing loaded from elsewhere."""
+"""Renders the few HTML pages: templates beside this file, every value escaped, nothing from elsewhere."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ def _text(name: str) -> str:
 
 
 def fill(template: str, /, **values: str) -> Markup:
-    """A template with its values put in; all but ``Markup`` are escaped. Raises KeyError for a missing value."""
+    """A template with its values put in, all but ``Markup`` escaped. Raises KeyError for a missing one."""
     safe = {key: value if isinstance(value, Markup) else escape(value) for key, value in values.items()}
     return Markup(Template(_text(template)).substitute(safe))
 

@@ -21,7 +21,7 @@ class Outcome(StrEnum):
 )
 class PostPurchase(Journey):
     async def run(self, entry: OrderCompleted) -> Outcome:
-        order = {"order_id": entry.order_id, "total": entry.total}
+        order = {"order_id": entry.order_id, "total": entry.total, "currency": entry.currency}
         await self.send("order_confirmation", promoting=None, showing=entry.products, context=order)
         if entry.channel != "store" and not await self.wait_for(OrderDelivered, within=days(7)):
             await self.send("delivery_apology", promoting=None, showing=entry.products, context=order)

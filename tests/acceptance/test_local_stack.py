@@ -20,6 +20,7 @@ from workers.stack.local import LocalStack
 from workers.stack.ports import HOST
 
 READY = "Waypost is ready"
+CLOSING = "the data stay"
 SET_BY_OTHERS = (
     "DATABASE_URL",
     "PUBLIC_URL",
