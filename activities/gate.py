@@ -7,7 +7,7 @@ from uuid import UUID
 from activities.contracts import SendMessage
 from policy.facts import ConsentFact, Facts, Limits, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import decide
-from policy.quiet_hours import closes_at
+from policy.quiet_hours import common_close
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict
 from policy.zones import resolve_zone
 from profiles.carts import as_items
@@ -89,7 +89,7 @@ class Gate:
             planned = planned_of(request, snapshot, message_class, verdict, at)
             await write_decision(connection, planned)
             if isinstance(verdict, Allow):
-                return self._claim(planned, verdict, snapshot, request, facts.zone, at)
+                return self._claim(planned, verdict, snapshot, request, facts.zones, at)
             return Refusal(planned.message_id, verdict, snapshot)
 
         return await self._database.run(work)
@@ -100,12 +100,12 @@ class Gate:
         verdict: Allow,
         snapshot: Snapshot,
         request: SendMessage,
-        zone: str,
+        zones: tuple[str, ...],
         at: datetime,
     ) -> Claim:
         valid_for = request.expires_at - at
         if hours := self._limits.quiet_hours.get(request.channel):
-            closing = closes_at(hours, zone, at)
+            closing = common_close(hours, zones, at)
             valid_for = min(valid_for, closing - at) if closing else valid_for
         return Claim(
             message_id=planned.message_id,
@@ -140,6 +140,7 @@ def facts_of(snapshot: Snapshot, channel: Channel, at: datetime, default_zone: s
         sent=tuple(SentFact(Channel(name), sent_at) for name, sent_at in snapshot.sent),
         zone=zone.zone,
         zone_source=zone.source,
+        zones=zone.zones,
     )
 
 

@@ -90,6 +90,8 @@ class Facts:
     zone: str = "UTC"
     """IANA zone of the person, already resolved by the order of the contract."""
     zone_source: str = "default"
+    zones: tuple[str, ...] = ()
+    """All zones the person may live in, where more than one is plausible; empty: ``zone`` alone."""
 
 
 @dataclass(frozen=True, slots=True)

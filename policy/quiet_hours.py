@@ -1,5 +1,6 @@
 """Decides whether a channel is open at an instant in the recipient's zone, and when it opens next."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ from policy.verdict import Channel, Reason
 from policy.zones import offset_change, with_offset, zone_info
 
 _DAY = timedelta(days=1)
+_FAR = timedelta(days=9)
 
 
 def is_open(hours: QuietHours, zone: str, at: datetime) -> bool:
@@ -56,14 +58,48 @@ def in_open_hours(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Fin
     hours = limits.quiet_hours.get(plan.channel)
     if hours is None or plan.channel is Channel.ADS:
         return passed(f"no quiet hours on {plan.channel.value}")
+    zones = facts.zones or (facts.zone,)
     local = with_offset(at).astimezone(zone_info(facts.zone))
-    now = f"{local:%H:%M} in {facts.zone} (from {facts.zone_source}), open {_in_words(hours)}"
-    opening = next_opening(hours, facts.zone, at)
+    now = f"{local:%H:%M} in {_zones_in_words(facts)} (from {facts.zone_source}), open {_in_words(hours)}"
+    opening = next_common_opening(hours, zones, at, before=with_offset(plan.expires_at))
+    if opening is None:
+        return denied(Reason.EXPIRED, f"{now}; does not open before the expiry")
     if opening <= at:
         return passed(now)
-    if opening >= plan.expires_at:
-        return denied(Reason.EXPIRED, f"{now}; opens only at {opening.isoformat()}, after the expiry")
     return deferred(Reason.QUIET_HOURS, opening, f"{now}; opens at {opening.isoformat()}")
+
+
+def next_common_opening(
+    hours: QuietHours, zones: Sequence[str], at: datetime, *, before: datetime
+) -> datetime | None:
+    """The first instant (UTC) not before ``at`` at which the window is open in every zone.
+
+    ``at`` itself where it is; None where none lies before ``before``, or within nine days: zones too far
+    apart may never agree.
+    """
+    limit = min(before, at + _FAR)
+    now = at
+    while True:
+        latest = max(next_opening(hours, zone, now) for zone in zones)
+        if latest <= now:
+            return now
+        if latest >= limit:
+            return None
+        now = latest
+
+
+def common_close(hours: QuietHours, zones: Sequence[str], at: datetime) -> datetime | None:
+    """The first end (UTC, excluded) of the windows open at ``at`` in these zones; None: they never close.
+
+    Raises ValueError where one of them is not open then.
+    """
+    ends = [end for zone in zones if (end := closes_at(hours, zone, at)) is not None]
+    return min(ends, default=None)
+
+
+def _zones_in_words(facts: Facts) -> str:
+    others = len(facts.zones) - 1
+    return facts.zone if others < 1 else f"{facts.zone} and {others} other zones of the country"
 
 
 def _holds(hours: QuietHours, clock: time) -> bool:

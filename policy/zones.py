@@ -1,6 +1,5 @@
 """Decides which zone a person lives in, and when a local time comes round there."""
 
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
 from importlib import resources
@@ -18,6 +17,8 @@ class ResolvedZone(NamedTuple):
     """IANA name, as the time zone database spells it."""
     source: str
     """traits, context, phone or default."""
+    zones: tuple[str, ...] = ()
+    """All zones the person may live in, as far as is known; never empty from ``resolve_zone``."""
 
 
 @cache
@@ -67,34 +68,32 @@ def resolve_zone(
     """The person's zone: ``traits.timezone``, else ``context.timezone``, else the phone's region, else
     ``default`` (the order of the HTTP contract). What is no IANA zone is passed over.
 
-    Many numbers, mobiles above all, belong to a country with several zones. Then the first in
-    alphabetical order that lies in the number's own country is taken: an arbitrary choice, but the
-    same one every time, and never a neighbour's zone. Send such people a ``timezone`` trait.
+    Many numbers, mobiles above all, belong to a country with several zones: ``zones`` then names all of
+    the number's own country, and a message waits until its channel is open in every one of them. ``zone``
+    is the default where that is among them, else the first by name. Send such people a ``timezone`` trait.
 
     Raises ValueError where ``default`` is no IANA zone.
     """
     for name, source in ((traits_timezone, "traits"), (context_timezone, "context")):
         if known := known_zone(name):
-            return ResolvedZone(known, source)
-    if phone_e164 and (known := _zone_of_phone(phone_e164)):
-        return ResolvedZone(known, "phone")
-    return ResolvedZone(zone_info(default).key, "default")
+            return ResolvedZone(known, source, (known,))
+    fallback = zone_info(default).key
+    if phone_e164 and (plausible := _zones_of_phone(phone_e164)):
+        return ResolvedZone(fallback if fallback in plausible else plausible[0], "phone", plausible)
+    return ResolvedZone(fallback, "default", (fallback,))
 
 
-def _zone_of_phone(phone_e164: str) -> str | None:
+@lru_cache(maxsize=4096)
+def _zones_of_phone(phone_e164: str) -> tuple[str, ...]:
     try:
         number = phonenumbers.parse(phone_e164, None)
     except phonenumbers.NumberParseException:
-        return None
+        return ()
     # A number the metadata cannot place comes back as "Etc/Unknown", which is no IANA zone.
     zones = sorted(known for name in time_zones_for_number(number) if (known := known_zone(name)))
     country = phonenumbers.region_code_for_number(number) or ""
     at_home = _zones_of_country().get(country, frozenset())
-    return _first(zone for zone in zones if zone in at_home) or _first(zones)
-
-
-def _first(names: Iterable[str]) -> str | None:
-    return next(iter(names), None)
+    return tuple(zone for zone in zones if zone in at_home) or tuple(zones)
 
 
 def offset_change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:

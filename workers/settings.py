@@ -1,8 +1,9 @@
 """How the processes of Waypost are set, read from the environment."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from profiles.settings import DatabaseSettings
@@ -14,7 +15,6 @@ class WorkerSettings(DatabaseSettings):
 
     temporal_address: str = Field(default="", description="host:port of Temporal; empty: 127.0.0.1:7233")
     temporal_namespace: str = Field(default="default", description="Temporal namespace")
-    temporal_ui_url: str = Field(default="", description="base URL of the Temporal web UI, for links")
     waypost_local: bool = Field(
         default=False, description="this is a local stack: development keys, sandbox channels, time travel"
     )
@@ -31,9 +31,12 @@ class WorkerSettings(DatabaseSettings):
     worker_grace_s: float = Field(
         default=40.0, ge=0, description="seconds running activities may finish in when the worker is stopped"
     )
-    worker_metrics_port: int | None = Field(
-        default=None, description="port of the worker's Prometheus metrics; unset: none"
-    )
+
+    @model_validator(mode="after")
+    def _versions_have_names(self) -> Self:
+        if self.waypost_versioning and not self.waypost_build_id:
+            raise ValueError("WAYPOST_VERSIONING is set but WAYPOST_BUILD_ID is not: name this build")
+        return self
 
     @property
     def journey_modules(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from api.settings import ApiSettings
 
 WRITE = {"Authorization": "Bearer write-key-of-tests"}
 ADMIN = {"Authorization": "Bearer admin-key-of-tests"}
-SECRET = "a secret of tests, which is long enough to sign with"
+SECRET = "a-secret-of-tests-that-is-long-enough-to-sign-with"
 
 
 def settings(database_url: str, **more: Any) -> ApiSettings:

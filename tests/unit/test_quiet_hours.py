@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 
 from policy.facts import QuietHours
-from policy.quiet_hours import closes_at, is_open, next_opening
+from policy.quiet_hours import closes_at, common_close, is_open, next_common_opening, next_opening
 
 DAYTIME = QuietHours(time(8), time(21))
 OVERNIGHT = QuietHours(time(22), time(6))
@@ -244,3 +244,24 @@ def test_nothing_earlier_is_open_around_any_change_of_any_zone() -> None:
     compared = sum(check_zone(zone, windows) for zone in zones)
 
     assert compared >= len(zones) * len(windows) * 10
+
+
+def test_a_message_to_a_country_of_several_zones_waits_until_all_of_them_are_open() -> None:
+    hours = QuietHours(time(8), time(21))
+    zones = ("America/New_York", "America/Los_Angeles")
+    at = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)  # 08:30 in New York, 05:30 in Los Angeles
+    far = at + timedelta(days=2)
+
+    assert next_common_opening(hours, zones, at, before=far) == datetime(2026, 6, 1, 15, tzinfo=UTC)
+    # New York closes three hours before Los Angeles does.
+    assert common_close(hours, zones, datetime(2026, 6, 1, 15, tzinfo=UTC)) == datetime(
+        2026, 6, 2, 1, tzinfo=UTC
+    )
+    assert next_common_opening(hours, zones, at, before=at + timedelta(hours=1)) is None
+
+
+def test_zones_that_never_agree_never_open() -> None:
+    morning = QuietHours(time(8), time(9))
+    at = datetime(2026, 6, 1, tzinfo=UTC)
+
+    assert next_common_opening(morning, ("UTC", "Asia/Tokyo"), at, before=at + timedelta(days=30)) is None
