@@ -37,7 +37,13 @@ class EventsInCors:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._open = CORSMiddleware(
-            app, allow_origins=["*"], allow_methods=["POST"], allow_headers=["*"], max_age=86400
+            app,
+            allow_origins=["*"],
+            allow_methods=["POST"],
+            allow_headers=["*"],
+            # The browser client obeys it.
+            expose_headers=["Retry-After"],
+            max_age=86400,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,36 +63,39 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         journeys = registry.load(settings.journey_modules)
     except ValueError as error:
         raise SettingsFault(str(error)) from error
-    keys = Keys(settings.write_keys, settings.admin_keys)
-    tokens = PreferenceTokens(settings.signing_secrets)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Database(settings.database_url, pool_size=settings.database_pool_size)
-        ingest = Ingest(database, journeys.routes, Rules(local=settings.waypost_local))
-        batcher = Batcher(ingest.__call__, probe_of(database))
-        app.state.doors = Doors(
-            settings=settings,
-            database=database,
-            batcher=batcher,
-            journeys=journeys,
-            keys=keys,
-            tokens=tokens,
-            engine=Engine(settings),
-            meters=Meters(),
-        )
-        try:
-            yield
-        finally:
-            await batcher.close()
-            await database.close()
-
     app = FastAPI(
-        title="Waypost", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, redoc_url=None
+        title="Waypost",
+        version="0.1.0",
+        description=_DESCRIPTION,
+        lifespan=lambda app: _open(app, settings, journeys),
+        redoc_url=None,
     )
     for part in (events_in, people, runs, unsubscribe, operation, sandbox):
         app.include_router(part.router)
     answer_with_problems(app)
-    app.add_middleware(EventsInCors)
     app.add_middleware(BodyCap)
+    app.add_middleware(EventsInCors)
     return app
+
+
+@asynccontextmanager
+async def _open(app: FastAPI, settings: ApiSettings, journeys: registry.Journeys) -> AsyncIterator[None]:
+    """Build what the doors share, and close it when the app ends, after all that is under way."""
+    database = Database(settings.database_url, pool_size=settings.database_pool_size)
+    ingest = Ingest(database, journeys.routes, Rules(local=settings.waypost_local))
+    batcher = Batcher(ingest.__call__, probe_of(database))
+    app.state.doors = Doors(
+        settings=settings,
+        database=database,
+        batcher=batcher,
+        journeys=journeys,
+        keys=Keys(settings.write_keys, settings.admin_keys),
+        tokens=PreferenceTokens(settings.signing_secrets),
+        engine=Engine(settings),
+        meters=Meters(),
+    )
+    try:
+        yield
+    finally:
+        await batcher.close()
+        await database.close()

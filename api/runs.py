@@ -145,11 +145,6 @@ async def signal_run(
         raise _no_journey(doors, journey)
     if event not in Event.by_name:
         raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.by_name))}")
-    if is_deep(body):
-        raise unprocessable(f"the properties nest deeper than the limit of {MAX_DEPTH}; flatten them")
-    given, _ = mended(body or {})
-    held = given.get("properties")
-    properties = held if isinstance(held, dict) and set(given) == {"properties"} else given
     try:
         run_id = await watched(
             signal_by_hand(
@@ -157,7 +152,7 @@ async def signal_run(
                 journey=journey,
                 key=key,
                 event_name=event,
-                properties=properties,
+                properties=_properties(body),
                 idempotency_key=idempotency_key,
             ),
             probe_of(doors.database),
@@ -169,6 +164,15 @@ async def signal_run(
             f"{journey} has no live run with this key; GET /v1/journeys/{journey}/runs?state=running"
         )
     return Queued(run_id=run_id)
+
+
+def _properties(body: dict[str, Any] | None) -> dict[str, Any]:
+    """The event's properties, fit to be kept. Raises ``Problem`` 422 where they nest too deep."""
+    if is_deep(body):
+        raise unprocessable(f"the properties nest deeper than the limit of {MAX_DEPTH}; flatten them")
+    given: dict[str, Any] = mended(body or {})[0]
+    held = given.get("properties")
+    return held if isinstance(held, dict) and set(given) == {"properties"} else given
 
 
 @router.post(

@@ -18,6 +18,7 @@ from profiles.mailbox import Letter, letter, letters
 MOST = 200
 """Messages in the list."""
 
+_KINDS = {"sms": "Text message", "push": "App notification"}
 _LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)]")
 
 
@@ -81,7 +82,7 @@ def _row(one: Letter, *, current: bool) -> Markup:
         instant=at.isoformat(),
         when=f"{at:%d %b, %H:%M}",
         subject=one.subject or one.preview.split("\n")[0],
-        preview=" ".join(one.preview.split()),
+        preview=" ".join(one.preview.split()) if one.subject else "",
     )
 
 
@@ -92,14 +93,13 @@ def _letter(one: Letter) -> Markup:
         views = fill("mail_views.html", srcdoc='<base target="_blank">' + one.html)
     else:
         views = fill("sms_view.html", when=when, bubble=_linked(one.text))
+    facts = (("journey", one.journey), ("template", one.template), ("status", one.status))
     return fill(
         "letter.html",
-        subject=one.subject or f"A {one.channel} message",
+        subject=one.subject or _KINDS.get(one.channel, one.channel),
         to=one.address,
         when=when,
-        journey=one.journey or "none on file",
-        template=one.template or "none on file",
-        status=one.status or "none on file",
+        facts=Markup("".join(fill("fact.html", name=name, value=value) for name, value in facts if value)),
         views=views,
         text=one.text,
     )

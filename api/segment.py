@@ -71,17 +71,11 @@ def segment_call(raw: dict[str, Any], call: str | None, sender: Sender) -> Incom
         return misfit(error, raw)
     kind = call or said.type or ("track" if said.event else "")
     if kind not in CALLS:
-        what = "is missing" if not kind else f"is {kind[:40]!r}"
-        return Rejection(
-            "unknown_type", f"/type {what}; send one of {', '.join(CALLS)}", "/type", said.messageId
-        )
+        why = f"/type is {kind[:40]!r}; send one of {', '.join(CALLS)}"
+        return Rejection("unknown_type", why, "/type", said.messageId)
     if kind == "track" and said.event is None:
-        return Rejection(
-            "missing",
-            "/event is missing; send the event's name, such as Order Completed",
-            "/event",
-            said.messageId,
-        )
+        why = "/event is missing; send the event's name, such as Order Completed"
+        return Rejection("missing", why, "/event", said.messageId)
     identifiers = _identifiers(said, kind, sender.region)
     properties, context = _content(said, kind)
     event_type, alias = _name(said, kind, properties)

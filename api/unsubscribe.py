@@ -77,7 +77,7 @@ async def save(token: str, request: Request, doors: Open) -> Response:
     claim = doors.tokens.read(token)
     if claim is None:
         return _unknown_link()
-    form = parse_qs((await read_body(request)).decode(errors="replace"), max_num_fields=50)
+    form = _fields(await read_body(request))
     if form.get("form") != ["preferences"]:
         says = "This form came without its fields. Go back, reload the page and save again."
         return page("Not saved", fill("notice.html", headline="Nothing was changed", says=says), status=422)
@@ -92,6 +92,14 @@ async def save(token: str, request: Request, doors: Open) -> Response:
     now = datetime.now(UTC)
     await doors.take(*(_consent(known, channel, wanted[channel], now) for channel in changed))
     return _preferences(token, await _subscriber(doors, claim), saved=True)
+
+
+def _fields(body: bytes) -> dict[str, list[str]]:
+    """A form's fields; none where the body is no form of ours."""
+    try:
+        return parse_qs(body.decode(errors="replace"), max_num_fields=50)
+    except ValueError:
+        return {}
 
 
 async def _subscriber(doors: Doors, claim: PreferenceClaim) -> Subscriber:

@@ -1,97 +1,23 @@
-"""What a transaction is going to write, gathered first and written in bulk: one statement a table."""
+"""What a transaction is going to write: gathered first, then written in bulk in very few statements."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from profiles.person import OpenCart, Person
+from profiles import statements
+from profiles.person import Membership, OpenCart, Person
 
 Row = dict[str, Any]
 
 MESSAGE_RANK = (
-    "withheld deferred released claimed unknown unknown_final sent delivered bounced opened clicked".split(
-        " "
-    )
+    *("withheld", "deferred", "released", "claimed", "unknown", "unknown_final"),
+    *("sent", "delivered", "bounced", "opened", "clicked"),
 )
 """A message's status only ever moves to the right."""
-
-_INSERTS = {
-    "purchase": (
-        "event_id line profile_id order_id item sku name price quantity returned channel time at",
-        "ON CONFLICT DO NOTHING",
-    ),
-    "suppression": ("profile_id event_id line item sku order_id until reason", "ON CONFLICT DO NOTHING"),
-    "consent": ("profile_id channel topic state source event_id at", ""),
-    "opt_out": (
-        "channel address topic source at",
-        "ON CONFLICT (channel, address, topic) DO UPDATE SET source = excluded.source, at = excluded.at",
-    ),
-    "address_problem": (
-        "channel address problem at",
-        "ON CONFLICT (channel, address) DO UPDATE SET problem = excluded.problem, at = excluded.at",
-    ),
-    "outbox": ("lane kind name event_id payload trigger", ""),
-}
-
-_RUNS = """
-INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, clock_offset_s, signals, entered_at)
-SELECT run_id, journey, key, profile_id, 'running', workflow_id, entry_event, clock_offset_s, 0, entered_at
-FROM jsonb_populate_recordset(NULL::run, $1) ORDER BY journey, key
-ON CONFLICT (journey, key) WHERE state <> 'ended' DO NOTHING RETURNING run_id
-"""
-
-_CARTS = """
-INSERT INTO cart (profile_id, cart_id, lines, updated_at, closed_at)
-SELECT profile_id, cart_id, lines, updated_at, closed_at FROM jsonb_populate_recordset(NULL::cart, $1)
-ORDER BY profile_id, cart_id
-ON CONFLICT (profile_id, cart_id) DO UPDATE
-SET lines = excluded.lines, updated_at = excluded.updated_at, closed_at = excluded.closed_at
-"""
-
-_PROFILES = """
-UPDATE profile p SET traits = c.traits, context_timezone = c.context_timezone,
-  email_from_order = c.email_from_order, last_order_at = c.last_order_at, orders = c.orders
-FROM jsonb_populate_recordset(NULL::profile, $1) c WHERE p.profile_id = c.profile_id
-"""
-
-_EVENTS = """
-UPDATE event e SET profile_id = c.profile_id, cart_id = c.cart_id, problems = c.problems
-FROM jsonb_populate_recordset(NULL::event, $1) c WHERE e.event_id = c.event_id
-"""
-
-_MESSAGES = """
-UPDATE message m SET status = c.status
-FROM (SELECT DISTINCT ON (message_id) message_id, status FROM jsonb_populate_recordset(NULL::message, $1)
-      ORDER BY message_id, array_position($2::text[], status) DESC) c
-WHERE m.message_id = c.message_id
-  AND array_position($2::text[], c.status) > array_position($2::text[], m.status)
-"""
-
-_LIFT = """
-WITH undone AS (SELECT * FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, item text, sku text,
-  quantity int, at timestamptz)),
-lifted AS (UPDATE suppression s SET lifted_at = u.at FROM undone u
-  WHERE s.profile_id = u.profile_id AND s.order_id = u.order_id AND s.lifted_at IS NULL
-    AND (u.item IS NULL OR s.item = u.item OR s.sku = u.sku))
-UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + COALESCE(u.quantity, p.quantity)) FROM undone u
-WHERE p.profile_id = u.profile_id AND p.order_id = u.order_id
-  AND (u.item IS NULL OR p.item = u.item OR p.sku = u.sku)
-"""
-
-_SIGNALS = """
-UPDATE run r SET signals = c.signals FROM jsonb_populate_recordset(NULL::run, $1) c WHERE r.run_id = c.run_id
-"""
-
-_LEAVE = "UPDATE audience_member SET state = 'leaving', reason = $2 WHERE member_id = ANY($1)"
-
-_REOPEN = """
-DELETE FROM opt_out o USING jsonb_to_recordset($1) AS c(channel text, address text, topic text)
-WHERE o.channel = c.channel AND o.address = c.address AND o.topic = c.topic
-"""
 
 
 def encode(rows: Any) -> str:
@@ -104,24 +30,37 @@ class Changes:
     """Rows to write at the end of one transaction."""
 
     inserts: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    """Of purchase, suppression, consent and outbox."""
     runs: list[Row] = field(default_factory=list)
     carts: dict[tuple[UUID, str], Row] = field(default_factory=dict)
     events: dict[UUID, Row] = field(default_factory=dict)
     messages: list[Row] = field(default_factory=list)
     undone: list[Row] = field(default_factory=list)
     signals: dict[UUID, int] = field(default_factory=dict)
-    leaving: list[UUID] = field(default_factory=list)
-    reopened: list[Row] = field(default_factory=list)
+    leaving: dict[UUID, str] = field(default_factory=dict)
+    """Audience membership → why it ends."""
+    opt_outs: dict[tuple[str, str, str], Row | None] = field(default_factory=dict)
+    """(channel, address, topic) → the opt-out, or None where a grant takes it away."""
+    address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
 
-    def keep_cart(self, person: Person, cart: OpenCart, closed_at: datetime | None) -> None:
-        """Write a cart's lines as they are now."""
+    def keep_cart(self, person: Person, cart: OpenCart) -> None:
+        """Write a cart as it is now."""
         self.carts[person.profile_id, cart.cart_id] = {
             "profile_id": person.profile_id,
             "cart_id": cart.cart_id,
             "lines": [line.model_dump(exclude_none=True) for line in cart.lines],
             "updated_at": cart.updated_at,
-            "closed_at": closed_at,
+            "closed_at": cart.closed_at,
         }
+
+    def leave(self, person: Person, members: Iterable[Membership], reason: str) -> None:
+        """Take a person out of ad audiences."""
+        for member in members:
+            self.leaving[member.member_id] = reason
+            payload = {"audience": member.audience, "reason": reason}
+            row = {"lane": member.member_id, "kind": "audience", "name": "remove", "payload": payload}
+            self.inserts["outbox"].append({**row, "event_id": None, "trigger": False})
+        person.audiences = [member for member in person.audiences if member.member_id not in self.leaving]
 
     def problem(self, event_id: UUID, journey: str, detail: str) -> None:
         """Record on the event what could not be done with it."""
@@ -129,63 +68,80 @@ class Changes:
             row["problems"].append({"journey": journey, "detail": detail})
 
     async def write(self, connection: Any, persons: dict[UUID, Person]) -> None:
-        """Write everything; the outbox last, and without the starts of runs that lost their key's race."""
+        """Write everything; without the starts of runs that lost their key's race.
+
+        Runs go first, since they may lose; then all tables in one statement, which their locks allow; then
+        what must see the rows just written.
+        """
         await self._write_runs(connection)
-        for table, (columns, conflict) in _INSERTS.items():
-            if rows := self.inserts[table]:
-                names = ", ".join(columns.split(" "))
-                await connection.execute(
-                    f"INSERT INTO {table} ({names}) SELECT {names} "  # noqa: S608 - names are constants above
-                    f"FROM jsonb_populate_recordset(NULL::{table}, $1) {conflict}",
-                    encode(rows),
-                )
-        if self.carts:
-            await connection.execute(_CARTS, encode(list(self.carts.values())))
-        if self.messages:
-            await connection.execute(_MESSAGES, encode(self.messages), MESSAGE_RANK)
-        if self.undone:
-            await connection.execute(_LIFT, encode(self.undone))
-        if self.signals:
-            await connection.execute(
-                _SIGNALS, encode([{"run_id": run, "signals": count} for run, count in self.signals.items()])
-            )
-        if self.leaving:
-            await connection.execute(_LEAVE, self.leaving, "purchased")
-        if self.reopened:
-            await connection.execute(_REOPEN, encode(self.reopened))
-        await self._write_profiles(connection, persons)
-        if self.events:
-            await connection.execute(_EVENTS, encode(list(self.events.values())))
+        parts: list[str] = []
+        arguments: list[Any] = []
+        for statement, rows in self._statements(persons):
+            if rows:
+                arguments.append(encode(rows))
+                parts.append(statement.replace("$1", f"${len(arguments)}"))
         if self.inserts["outbox"]:
-            await connection.execute("SELECT pg_notify('waypost_outbox', '')")
+            parts.append(statements.NOTIFY)
+        if parts:
+            named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts[:-1]))
+            await connection.execute(f"WITH {named} {parts[-1]}" if named else parts[-1], *arguments)
+        if self.undone:
+            await connection.execute(statements.LIFT, encode(self.undone))
+
+    def _statements(self, persons: dict[UUID, Person]) -> list[tuple[str, list[Row]]]:
+        """Statements of one jsonb parameter, and their rows; rows that others write too go in key order."""
+        opt_outs = sorted(self.opt_outs.items())
+        closed = [
+            {"channel": channel, "address": address, "topic": topic}
+            for (channel, address, topic), row in opt_outs
+            if row is None
+        ]
+        return [
+            *((statement, self.inserts[table]) for table, statement in statements.INSERTS.items()),
+            (statements.OPT_OUTS, [row for _, row in opt_outs if row is not None]),
+            (statements.REOPEN, closed),
+            (statements.ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
+            (statements.CARTS, list(self.carts.values())),
+            (statements.MESSAGES, self._highest_messages()),
+            (statements.SIGNALS, [{"run_id": run, "signals": count} for run, count in self.signals.items()]),
+            (
+                statements.LEAVE,
+                [{"member_id": member, "reason": why} for member, why in self.leaving.items()],
+            ),
+            (statements.PROFILES, [_profile(person) for person in persons.values() if person.changed]),
+            (statements.EVENTS, list(self.events.values())),
+        ]
+
+    def _highest_messages(self) -> list[Row]:
+        """One row a message, with the highest status that this transaction heard of, and its rank."""
+        highest: dict[UUID, int] = {}
+        for row in self.messages:
+            rank = MESSAGE_RANK.index(row["status"])
+            highest[row["message_id"]] = max(rank, highest.get(row["message_id"], rank))
+        return [
+            {"message_id": message, "status": MESSAGE_RANK[rank], "lower": MESSAGE_RANK[:rank]}
+            for message, rank in highest.items()
+        ]
 
     async def _write_runs(self, connection: Any) -> None:
         if not self.runs:
             return
-        started = {row["run_id"] for row in await connection.fetch(_RUNS, encode(self.runs))}
-        for run in self.runs:
-            if run["run_id"] not in started:
-                self.problem(
-                    run["entry_event"],
-                    run["journey"],
-                    f"key {run['key']!r} already has a live run of another profile",
-                )
-        lost = {run["run_id"] for run in self.runs} - started
-        self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] not in lost]
-        self.signals = {run: count for run, count in self.signals.items() if run not in lost}
+        started = {row["run_id"] for row in await connection.fetch(statements.RUNS, encode(self.runs))}
+        lost = [run for run in self.runs if run["run_id"] not in started]
+        for run in lost:
+            detail = f"key {run['key']!r} already has a live run of another profile"
+            self.problem(run["entry_event"], run["journey"], detail)
+        gone = {run["run_id"] for run in lost}
+        self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] not in gone]
+        self.signals = {run: count for run, count in self.signals.items() if run not in gone}
 
-    async def _write_profiles(self, connection: Any, persons: dict[UUID, Person]) -> None:
-        rows = [
-            {
-                "profile_id": person.profile_id,
-                "traits": person.traits,
-                "context_timezone": person.context_timezone,
-                "email_from_order": person.email_from_order,
-                "last_order_at": person.last_order_at,
-                "orders": person.orders,
-            }
-            for person in persons.values()
-            if person.changed
-        ]
-        if rows:
-            await connection.execute(_PROFILES, encode(rows))
+
+def _profile(person: Person) -> Row:
+    return {
+        "profile_id": person.profile_id,
+        "traits": person.traits,
+        "context_timezone": person.context_timezone,
+        "email_from_order": person.email_from_order,
+        "last_order_at": person.last_order_at,
+        "orders": person.orders,
+    }

@@ -4,39 +4,53 @@ Two statements, never one: the lock first, then the snapshot. A single statement
 snapshot from before its wait, and misses the purchase it waited for.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from profiles.changes import encode
 from profiles.person import lock
+from profiles.snapshot import Ask, Snapshot, Standing, address_type, snapshot_of
+
+__all__ = [
+    "Ask",
+    "Planned",
+    "Snapshot",
+    "Standing",
+    "mark_unknown",
+    "read_snapshot",
+    "read_under_lock",
+    "record_sent",
+    "refuse_address",
+    "release",
+    "settle_stale",
+    "write_decision",
+]
 
 LONGEST_CAP_WINDOW = timedelta(days=31)
 
 COUNTED = ("claimed", "unknown", "unknown_final", "sent", "delivered", "bounced", "opened", "clicked")
 """Statuses of a message that counts against the caps."""
 
-_ADDRESS_TYPE = {"email": "email", "sms": "phone"}
-
 _SNAPSHOT = """
 SELECT p.traits::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
   r.state AS run_state, r.journey, r.clock_offset_s,
-  m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason, m.items AS message_items,
+  m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
+  m.items AS message_items,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.created_at DESC, i.value) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
   (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.source)) FROM
     (SELECT DISTINCT ON (channel, topic) channel, topic, state, source FROM consent
       WHERE profile_id = p.profile_id ORDER BY channel, topic, seq DESC) c)::text AS consents,
-  (SELECT jsonb_agg(jsonb_build_array(s.item, s.sku, s.until, s.event_id) ORDER BY s.event_id) FROM suppression s
+  (SELECT jsonb_agg(jsonb_build_array(s.item, s.sku, s.until, s.event_id) ORDER BY s.event_id)
+    FROM suppression s
     WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $5)
   )::text AS suppressions,
   (SELECT c.lines FROM cart c WHERE c.profile_id = p.profile_id AND c.cart_id = $6)::text AS cart,
   (SELECT jsonb_agg(jsonb_build_array(s.channel, s.claimed_at)) FROM message s
-    WHERE s.profile_id = p.profile_id AND s.claimed_at > $7 AND s.message_class = 'marketing' AND s.channel <> 'ads'
-      AND s.status = ANY($8) AND (s.run_id, s.step) <> ($2, $3))::text AS sent,
+    WHERE s.profile_id = p.profile_id AND s.claimed_at > $7 AND s.message_class = 'marketing'
+      AND s.channel <> 'ads' AND s.status = ANY($8) AND (s.run_id, s.step) <> ($2, $3))::text AS sent,
   (SELECT jsonb_agg(jsonb_build_array(o.address, o.topic)) FROM opt_out o
     JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = o.address
     WHERE o.channel = $9)::text AS opt_outs,
@@ -46,60 +60,6 @@ SELECT p.traits::text AS traits, p.context_timezone, p.email_from_order, p.erase
 FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 AND m.step = $3
 WHERE p.profile_id = $1
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Which message is being decided on."""
-
-    run_id: UUID
-    step: str
-    channel: str
-    at: datetime
-    cart_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The message row of this send key, where there is one."""
-
-    message_id: UUID
-    status: str
-    token: UUID | None
-    channel: str
-    reason: str | None
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """One consistent reading of all that bears on a message."""
-
-    profile_id: UUID
-    traits: dict[str, Any]
-    context_timezone: str | None
-    email_from_order: bool
-    erased: bool
-    run_state: str
-    addresses: dict[str, tuple[str, ...]]
-    """email and phone, newest first."""
-    consents: tuple[tuple[str, str, str, str], ...]
-    """channel, topic, state, source: the latest word each."""
-    suppressions: tuple[tuple[str, str | None, datetime | None, str], ...]
-    cart: tuple[dict[str, Any], ...] | None
-    sent: tuple[tuple[str, datetime], ...]
-    opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Address → topics."""
-    problems: dict[str, str] = field(default_factory=dict)
-    """Address → bounced or complained."""
-    standing: Standing | None = None
-
-    def address(self, channel: str) -> str | None:
-        """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
-        kind = _ADDRESS_TYPE.get(channel)
-        known = self.addresses.get(kind or "", ())
-        named = str(self.traits.get(kind or "", "")).strip().lower()
-        return named if named in known else next(iter(known), None)
 
 
 async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
@@ -118,59 +78,14 @@ async def read_snapshot(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot
         profile_id,
         ask.run_id,
         ask.step,
-        _ADDRESS_TYPE.get(ask.channel, ""),
+        address_type(ask.channel),
         ask.at,
         ask.cart_id,
         ask.at - LONGEST_CAP_WINDOW,
         list(COUNTED),
         ask.channel,
     )
-    return None if row is None else _snapshot(profile_id, row)
-
-
-def _snapshot(profile_id: UUID, row: Any) -> Snapshot:
-    def rows(name: str) -> list[list[Any]]:
-        found: list[list[Any]] = orjson.loads(row[name] or "[]")
-        return found
-
-    addresses: dict[str, tuple[str, ...]] = {}
-    for kind, value in rows("addresses"):
-        addresses[kind] = (*addresses.get(kind, ()), value)
-    opt_outs: dict[str, tuple[str, ...]] = {}
-    for address, topic in rows("opt_outs"):
-        opt_outs[address] = (*opt_outs.get(address, ()), topic)
-    return Snapshot(
-        profile_id=profile_id,
-        traits=orjson.loads(row["traits"]),
-        context_timezone=row["context_timezone"],
-        email_from_order=row["email_from_order"],
-        erased=row["erased_at"] is not None,
-        run_state=row["run_state"],
-        addresses=addresses,
-        consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
-        suppressions=tuple(
-            (item, sku, datetime.fromisoformat(until) if until else None, event_id)
-            for item, sku, until, event_id in rows("suppressions")
-        ),
-        cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
-        sent=tuple((channel, datetime.fromisoformat(at)) for channel, at in rows("sent")),
-        opt_outs=opt_outs,
-        problems={address: problem for address, problem in rows("problems")},
-        standing=_standing(row),
-    )
-
-
-def _standing(row: Any) -> Standing | None:
-    if row["message_id"] is None:
-        return None
-    return Standing(
-        row["message_id"],
-        row["status"],
-        row["token"],
-        row["message_channel"],
-        row["message_reason"],
-        tuple(row["message_items"]),
-    )
+    return None if row is None else snapshot_of(profile_id, row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,32 +118,32 @@ class Planned:
 
 _WRITE = """
 WITH decided AS (
-  INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey, channel, template, verdict, reason,
-    detail, checks, items, items_removed, until, at)
+  INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey, channel, template,
+    verdict, reason, detail, checks, items, items_removed, until, at)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16))
-INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class, items, address,
-  status, reason, token, decided_at, claimed_at, claim_recorded_at)
+INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class,
+  items, address, status, reason, token, decided_at, claimed_at, claim_recorded_at)
 VALUES ($2, $3, $4, $5, $6, $7, $8, $17, $13, $18, $19, $10, $20, $16,
   CASE WHEN $19 = 'claimed' THEN $16::timestamptz END, CASE WHEN $19 = 'claimed' THEN clock_timestamp() END)
 ON CONFLICT (run_id, step) DO UPDATE SET channel = excluded.channel, items = excluded.items,
   address = excluded.address, status = excluded.status, reason = excluded.reason, token = excluded.token,
-  decided_at = excluded.decided_at, claimed_at = excluded.claimed_at, claim_recorded_at = excluded.claim_recorded_at
+  decided_at = excluded.decided_at, claimed_at = excluded.claimed_at,
+  claim_recorded_at = excluded.claim_recorded_at
 """
 
 
 async def write_decision(connection: Any, planned: Planned) -> None:
     """The claim (or the refusal) and the decision, in one statement, under the lock still held."""
     p = planned
-    await connection.execute(
-        _WRITE,
-        p.decision_id, p.message_id, p.profile_id, p.run_id, p.step, p.journey, p.channel, p.template, p.verdict,
-        p.reason, p.detail, encode(list(p.checks)), list(p.items), list(p.items_removed), p.until, p.at,
-        p.message_class, p.address, p.status, p.token,
-    )  # fmt: skip
+    decision = (p.decision_id, p.message_id, p.profile_id, p.run_id, p.step, p.journey, p.channel, p.template)
+    verdict = (p.verdict, p.reason, p.detail, encode(list(p.checks)), list(p.items), list(p.items_removed))
+    message = (p.message_class, p.address, p.status, p.token)
+    await connection.execute(_WRITE, *decision, *verdict, p.until, p.at, *message)
 
 
 _RECORD = """
-UPDATE message SET status = CASE WHEN status IN ('claimed', 'unknown', 'unknown_final') THEN 'sent' ELSE status END,
+UPDATE message SET
+  status = CASE WHEN status IN ('claimed', 'unknown', 'unknown_final') THEN 'sent' ELSE status END,
   provider = $3, provider_id = $4, sent_at = $5
 WHERE message_id = $1 AND token = $2
 """
@@ -271,16 +186,19 @@ async def settle_stale(
     return len(await connection.fetch(_STALE, claims, unknowns))
 
 
+_REFUSED = """
+INSERT INTO opt_out (channel, address, topic, source, at) VALUES ($1, $2, 'all', 'provider', $3)
+ON CONFLICT DO NOTHING
+"""
+
+_FAULTY = """
+INSERT INTO address_problem (channel, address, problem, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+"""
+
+
 async def refuse_address(connection: Any, channel: str, address: str, problem: str, at: datetime) -> None:
     """The provider said this address takes no messages (bounced), or wants none (opted_out)."""
     if problem == "opted_out":
-        await connection.execute(
-            "INSERT INTO opt_out (channel, address, topic, source, at) VALUES ($1, $2, 'all', 'provider', $3) "
-            "ON CONFLICT DO NOTHING",
-            channel, address, at,
-        )  # fmt: skip
-        return
-    await connection.execute(
-        "INSERT INTO address_problem (channel, address, problem, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        channel, address, problem, at,
-    )  # fmt: skip
+        await connection.execute(_REFUSED, channel, address, at)
+    else:
+        await connection.execute(_FAULTY, channel, address, problem, at)

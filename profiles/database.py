@@ -1,4 +1,4 @@
-"""The one way to Postgres: an async engine, and transactions that are tried again after a deadlock."""
+"""The one way to Postgres: pooled connections, and transactions that are tried again after a deadlock."""
 
 import asyncio
 import random
@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 Result = TypeVar("Result")
 
@@ -39,6 +38,8 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=5,
+            # asyncpg ends our transactions itself; the pool has nothing left to roll back.
+            pool_reset_on_return=None,
             connect_args={
                 "timeout": 3,
                 "server_settings": {"application_name": "waypost", "jit": "off"},
@@ -48,33 +49,45 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
         """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit."""
-        async with self.engine.begin() as connection:
-            raw = await connection.get_raw_connection()
-            yield raw.driver_connection
+        async with self.engine.connect() as pooled:
+            connection = await _living(pooled)
+            try:
+                # asyncpg's own BEGIN: SQLAlchemy sends one only before statements of its own cursors.
+                async with connection.transaction():
+                    yield connection
+            finally:
+                if connection.is_closed():
+                    await pooled.invalidate()
 
     async def run(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
         """Run ``work`` in a transaction; after a deadlock or serialization failure, the whole again.
 
         ``work`` may run several times and must keep nothing from an earlier try.
         """
-        for attempt in range(1, _TRIES + 1):
+        attempt = 1
+        while True:
             try:
                 async with self.transaction() as connection:
                     return await work(connection)
             except Exception as error:
                 if attempt == _TRIES or not is_conflict(error):
                     raise
-                # Jitter keeps two transactions that met once from meeting again.
-                await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - not a secret
-        raise AssertionError("unreachable")
-
-    def session(self) -> AsyncSession:
-        """A session for reads."""
-        return AsyncSession(self.engine, expire_on_commit=False)
+            # Jitter keeps two transactions that met once from meeting again.
+            await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - not a secret
+            attempt += 1
 
     async def close(self) -> None:
         """Give all connections back."""
         await self.engine.dispose()
+
+
+async def _living(pooled: AsyncConnection) -> Any:
+    """The asyncpg connection behind a pooled one; those that died in the pool are replaced on the way."""
+    while True:
+        connection: Any = (await pooled.get_raw_connection()).driver_connection
+        if not connection.is_closed():
+            return connection
+        await pooled.invalidate()
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -82,8 +95,6 @@ def is_conflict(error: BaseException) -> bool:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
-            return True
-        if getattr(seen, "sqlstate", None) in ("40P01", "40001"):
             return True
         seen = seen.__cause__ or getattr(seen, "orig", None)
     return False

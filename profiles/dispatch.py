@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from profiles.changes import Changes
-from profiles.events import Event, Item, OrderEvent
-from profiles.fold import Folded, Taken
+from profiles.events import OrderEvent
+from profiles.fold import Folded
 from profiles.identifiers import names_a_person
 from profiles.ids import new_id
 from profiles.person import LiveRun, Person
 from profiles.routing import CART, MAX_SIGNALS, PERSON, Interest, key_fault
+from profiles.taken import Taken
 
 END_RUN = "End Run"
 """Control signal; see ``activities.contracts.EndRun``."""
@@ -21,6 +22,7 @@ END_RUN = "End Run"
 TOO_OLD = timedelta(hours=72)
 TOO_EARLY = timedelta(minutes=5)
 
+_ENVELOPE = {"id", "time", "at", "channel", "cart", "cart_id"}
 _UNSAFE = re.compile(r"[/\s]+")
 
 
@@ -128,21 +130,22 @@ def _start(
     if not interest.route.may_enter(tuple(entries), taken.at):
         return
     run_id = new_id()
-    offset = calendar.offset_s(taken.incoming.time)
+    run: dict[str, Any] = {
+        "run_id": run_id,
+        "journey": journey,
+        "key": key,
+        "clock_offset_s": calendar.offset_s(taken.incoming.time),
+    }
+    start = {**run, "customer_id": person.profile_id}
     changes.runs.append(
         {
-            "run_id": run_id,
-            "journey": journey,
-            "key": key,
+            **run,
             "profile_id": person.profile_id,
             "workflow_id": workflow_id(journey, key, run_id),
             "entry_event": taken.event_id,
-            "clock_offset_s": offset,
             "entered_at": taken.at,
-        }  # fmt: skip
+        }
     )
-    start = {"run_id": run_id, "journey": journey, "key": key, "customer_id": person.profile_id,
-             "clock_offset_s": offset}  # fmt: skip
     changes.inserts["outbox"].append(
         {
             "lane": run_id,
@@ -151,10 +154,10 @@ def _start(
             "event_id": taken.event_id,
             "payload": {"start": start, "event": payload(taken, person, folded.cart_id)},
             "trigger": True,
-        }  # fmt: skip
+        }
     )
     entries.append(taken.at)
-    person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=offset))
+    person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=run["clock_offset_s"]))
 
 
 def workflow_id(journey: str, key: str, run_id: UUID) -> str:
@@ -164,29 +167,26 @@ def workflow_id(journey: str, key: str, run_id: UUID) -> str:
 
 def payload(taken: Taken, person: Person, cart_id: str | None) -> dict[str, Any]:
     """What a journey gets to see of an event: its declared fields and the cart's lines, no person."""
-    assert taken.typed is not None
     cart = person.carts.get(cart_id) if cart_id else None
-    own: dict[str, Any] = {
-        **taken.typed.model_dump(
-            mode="json", exclude_none=True, exclude={"cart", "id", "time", "at", "channel"}
-        ),
+    own = (
+        scrubbed(taken.typed.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE))
+        if taken.typed
+        else {}
+    )
+    own |= {
         "id": str(taken.event_id),
         "time": taken.incoming.time.isoformat(),
         "at": taken.at.isoformat(),
         "channel": taken.incoming.channel,
     }
     if cart_id:
-        own["cart_id"] = cart_id
+        own["cart_id"] = _scrub(cart_id)
     if cart is not None:
-        own["cart"] = [_line(line) for line in cart.lines]
-    return {name: value for name, value in _scrubbed(own).items() if value is not None}
+        own["cart"] = [scrubbed(line.model_dump(mode="json", exclude_none=True)) for line in cart.lines]
+    return {name: value for name, value in own.items() if value is not None}
 
 
-def _line(line: Item) -> dict[str, Any]:
-    return line.model_dump(mode="json", exclude_none=True)
-
-
-def _scrubbed(values: Mapping[str, Any]) -> dict[str, Any]:
+def scrubbed(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without any text that reads as an address: histories carry ids, not people."""
     return {name: _scrub(value) for name, value in values.items()}
 
@@ -196,24 +196,8 @@ def _scrub(value: Any) -> Any:
         case str():
             return None if names_a_person(value) else value
         case dict():
-            return _scrubbed(value)
+            return scrubbed(value)
         case list():
             return [_scrub(one) for one in value]
         case _:
             return value
-
-
-def typed(incoming_type: str, properties: Mapping[str, Any]) -> tuple[Event | None, str | None]:
-    """The event as its declared class, or None and why not."""
-    event_class = Event.by_name.get(incoming_type)
-    if event_class is None:
-        return None, None
-    try:
-        return event_class.model_validate({**properties, **_own_names(properties)}), None
-    except ValueError as error:
-        return None, f"properties do not fit {incoming_type}: {error}"[:500]
-
-
-def _own_names(properties: Mapping[str, Any]) -> dict[str, Any]:
-    # The envelope's fields are Waypost's to set, whatever a channel put under the same names.
-    return {name: None for name in ("time", "at", "channel", "cart", "cart_id")} | {"id": ""}

@@ -32,7 +32,9 @@ class Source(StrEnum):
 class Item(BaseModel):
     """One line of a cart or an order."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True
+    )
 
     product_id: str | None = None
     sku: str | None = None
@@ -54,7 +56,9 @@ class Item(BaseModel):
 class Event(BaseModel):
     """Something that happened, past tense. Subclasses declare the properties a journey may read."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True
+    )
 
     event_name: ClassVar[str] = ""
     by_name: ClassVar[dict[str, type["Event"]]] = {}

@@ -1,4 +1,4 @@
-"""Who an event is about: identifiers to profiles, under locks, with merges where one event names two people."""
+"""Who an event is about: identifiers to profiles, under locks; merges where one event names two people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,8 @@ Pair = tuple[str, str]
 
 _UPSERT = """
 INSERT INTO identifier (type, value, profile_id, created_at)
-SELECT type, value, profile_id, created_at FROM jsonb_populate_recordset(NULL::identifier, $1) ORDER BY type, value
+SELECT type, value, profile_id, created_at FROM jsonb_populate_recordset(NULL::identifier, $1)
+ORDER BY type, value
 ON CONFLICT (type, value) DO UPDATE SET value = excluded.value
 RETURNING type, value, profile_id
 """
@@ -30,6 +31,8 @@ UPDATE identifier i SET profile_id = c.profile_id FROM jsonb_populate_recordset(
 WHERE i.type = c.type AND i.value = c.value
 """
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
 
 @dataclass(slots=True)
 class Group:
@@ -40,12 +43,12 @@ class Group:
     identifiers: dict[Pair, None] = field(default_factory=dict)
     profile_ids: set[UUID] = field(default_factory=set)
     """Profiles named otherwise, by a message of theirs."""
-    at: datetime = datetime.max.replace(tzinfo=UTC)
+    at: datetime = _NEVER
     """When the first of them was taken in."""
 
 
 def grouped(named: Sequence[tuple[tuple[Pair, ...], UUID | None, datetime]]) -> list[Group]:
-    """Join events that share an identifier or a profile; one entry an event: identifiers, profile, instant."""
+    """Join events that share an identifier or a profile; an entry: identifiers, profile, instant."""
     owner: dict[Any, int] = {}
     parent = list(range(len(named)))
 
@@ -72,63 +75,65 @@ def grouped(named: Sequence[tuple[tuple[Pair, ...], UUID | None, datetime]]) -> 
 
 
 async def resolve(connection: Any, groups: Sequence[Group]) -> dict[int, UUID]:
-    """Position of each event → its canonical profile, locked. Makes, and merges, profiles as needed."""
-    proposed = {number: new_id() for number in range(len(groups))}
-    owners = await _upsert(connection, groups, proposed)
-    existing = sorted({p for number, found in owners.items() for p in found if p != proposed[number]})
+    """Position of each event → its canonical profile, locked. Makes, and merges, profiles as needed.
+
+    Events that name nobody are left out.
+    """
+    named = [group for group in groups if group.identifiers or group.profile_ids]
+    proposed = [new_id() for _ in named]
+    pointers = await _upsert(connection, named, proposed)
+    found = [
+        {*group.profile_ids, *(pointers[pair] for pair in group.identifiers)} - {own}
+        for group, own in zip(named, proposed, strict=True)
+    ]
+    existing = sorted(set().union(*found))
     canonical = await lock(connection, existing) if existing else {}
     fresh: list[dict[str, Any]] = []
-    repoint: list[dict[str, Any]] = []
-    placed: dict[int, UUID] = {}
     merged: dict[UUID, UUID] = {}
-    for number, group in enumerate(groups):
-        people = {_follow(canonical.get(p, p), merged) for p in owners[number] if p != proposed[number]}
+    owners: list[UUID] = []
+    for group, own, known in zip(named, proposed, found, strict=True):
+        people = {_follow(canonical[profile_id], merged) for profile_id in known}
         if not people:
-            fresh.append({"profile_id": proposed[number], "created_at": group.at})
-            people = {proposed[number]}
+            fresh.append({"profile_id": own, "created_at": group.at})
+            people = {own}
         # UUIDv7 sorts by age: the oldest profile stays.
         survivor, *losers = sorted(people)
         for loser in losers:
             await merge(connection, survivor, loser, at=group.at)
             merged[loser] = survivor
-        for (kind, value), pointed in owners[number].pairs.items():
-            if pointed != survivor:
-                repoint.append({"type": kind, "value": value, "profile_id": survivor})
-        for position in group.members:
-            placed[position] = survivor
+        owners.append(survivor)
+    # A later group may have merged what an earlier one was given to.
+    owners = [_follow(owner, merged) for owner in owners]
     if fresh:
         await connection.execute(_NEW, encode(fresh))
-    if repoint:
+    if repoint := _astray(named, owners, pointers):
         await connection.execute(_REPOINT, encode(repoint))
-    return {position: _follow(profile_id, merged) for position, profile_id in placed.items()}
+    return {position: owner for group, owner in zip(named, owners, strict=True) for position in group.members}
 
 
-class _Owners(set[UUID]):
-    """The profiles a group's identifiers point at, and which points where."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pairs: dict[Pair, UUID] = {}
-
-
-async def _upsert(connection: Any, groups: Sequence[Group], proposed: dict[int, UUID]) -> dict[int, _Owners]:
+async def _upsert(connection: Any, groups: Sequence[Group], proposed: Sequence[UUID]) -> dict[Pair, UUID]:
+    """Every identifier → the profile it points at, locked; unknown ones point at the proposed profile."""
     rows = [
-        {"type": kind, "value": value, "profile_id": proposed[number], "created_at": group.at}
-        for number, group in enumerate(groups)
+        {"type": kind, "value": value, "profile_id": own, "created_at": group.at}
+        for group, own in zip(groups, proposed, strict=True)
         for kind, value in group.identifiers
     ]
-    group_of = {(row["type"], row["value"]): number for number, group in enumerate(groups)
-                for row in ({"type": k, "value": v} for k, v in group.identifiers)}  # fmt: skip
-    owners = {number: _Owners() for number in range(len(groups))}
-    for number, group in enumerate(groups):
-        owners[number].update(group.profile_ids)
-    if rows:
-        for found in await connection.fetch(_UPSERT, encode(rows)):
-            pair = (found["type"], found["value"])
-            mine = owners[group_of[pair]]
-            mine.add(found["profile_id"])
-            mine.pairs[pair] = found["profile_id"]
-    return owners
+    if not rows:
+        return {}
+    found = await connection.fetch(_UPSERT, encode(rows))
+    return {(row["type"], row["value"]): row["profile_id"] for row in found}
+
+
+def _astray(
+    groups: Sequence[Group], owners: Sequence[UUID], pointers: dict[Pair, UUID]
+) -> list[dict[str, Any]]:
+    """Identifiers that point at another profile than their owner's."""
+    return [
+        {"type": kind, "value": value, "profile_id": owner}
+        for group, owner in zip(groups, owners, strict=True)
+        for kind, value in group.identifiers
+        if pointers[kind, value] != owner
+    ]
 
 
 def _follow(profile_id: UUID, merged: dict[UUID, UUID]) -> UUID:

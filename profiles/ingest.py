@@ -13,22 +13,24 @@ from sqlalchemy.exc import DBAPIError
 
 from profiles.changes import Changes, encode
 from profiles.database import Database, is_conflict
-from profiles.dispatch import Calendar, dispatch, typed
+from profiles.declared import typed
+from profiles.dispatch import Calendar, dispatch
 from profiles.events import Event
-from profiles.fold import KnownMessage, Taken, fold
+from profiles.fold import fold
 from profiles.identity import grouped, resolve
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested, Status
 from profiles.person import load
 from profiles.routing import Interests, Route, interests
+from profiles.taken import KnownMessage, Taken
 
 log = structlog.get_logger(__name__)
 
 _INSERT = """
-INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at, identifiers, properties, traits,
-                   context, problems)
+INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at,
+  identifiers, properties, traits, context, problems)
 SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time,
-       CASE WHEN $2 THEN GREATEST(now(), time) ELSE now() END, identifiers, properties, traits, context, problems
+  CASE WHEN $2 THEN GREATEST(now(), time) ELSE now() END, identifiers, properties, traits, context, problems
 FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text, type text, channel text,
   time timestamptz, identifiers jsonb, properties jsonb, traits jsonb, context jsonb, problems jsonb)
 ORDER BY source, id
@@ -76,11 +78,12 @@ class Ingest:
     async def __call__(self, events: Sequence[IncomingEvent]) -> list[Ingested]:
         """Take events in, in the order given, in one transaction; answers come in the same order.
 
-        Returns only after COMMIT. Should one event of several be one that Postgres cannot store, the others
-        are taken in without it. Raises when Postgres cannot be reached; then nothing was written.
+        Returns only after COMMIT. Should one event of several be one that cannot be stored, the others are
+        taken in without it, in transactions of their own. Raises when Postgres cannot be reached: what was
+        not answered may be sent again, and what had been written by then is a duplicate.
         """
-        prepared = [self._prepare(event) for event in events]
         try:
+            prepared = [self._prepare(event) for event in events]
             return await self._database.run(lambda connection: self._take(connection, prepared))
         except Exception as error:
             if _database_is_away(error) or is_conflict(error):
@@ -100,6 +103,8 @@ class Ingest:
         return _Prepared(incoming, new_id(), incoming.content_hash(), event, asked, problems)
 
     async def _take(self, connection: Any, prepared: Sequence[_Prepared]) -> list[Ingested]:
+        if not prepared:
+            return []
         first = _first_of_each(prepared)
         stamped = await self._insert(connection, list(first.values()))
         news = [p for p in prepared if p.event_id in stamped]
@@ -111,24 +116,7 @@ class Ingest:
     async def _insert(
         self, connection: Any, events: list[_Prepared]
     ) -> dict[UUID, tuple[datetime, datetime]]:
-        rows = [
-            {
-                "event_id": p.event_id,
-                "source": p.incoming.source,
-                "id": p.incoming.id,
-                "hash": p.hash.hex(),
-                "type": p.incoming.type,
-                "channel": p.incoming.channel,
-                "time": p.incoming.time,
-                "identifiers": _by_type(p.incoming),
-                "properties": p.incoming.properties,
-                "traits": p.incoming.traits,
-                "context": p.incoming.context,
-                "problems": p.problems,
-            }  # fmt: skip
-            for p in events
-        ]
-        found = await connection.fetch(_INSERT, encode(rows), self._rules.local)
+        found = await connection.fetch(_INSERT, encode([_row(p) for p in events]), self._rules.local)
         return {row["event_id"]: (row["at"], row["now"]) for row in found}
 
     async def _apply(
@@ -139,26 +127,48 @@ class Ingest:
         calendar: Calendar,
     ) -> None:
         messages = await _messages_of(connection, news)
-        takens = [
-            Taken(
-                p.incoming, p.event_id, stamped[p.event_id][0], p.typed, messages.get(_message_id(p.incoming))
-            )
-            for p in news
-        ]
+        takens = [_taken(p, stamped[p.event_id][0], messages) for p in news]
         named = [(t.incoming.identifiers, t.message.profile_id if t.message else None, t.at) for t in takens]
         owners = await resolve(connection, grouped(named))
         # A new statement, after the locks: what they waited for is visible now.
         persons = await load(connection, sorted(set(owners.values())))
         changes = Changes()
         for position, (taken, ready) in enumerate(zip(takens, news, strict=True)):
+            row = {"event_id": taken.event_id, "profile_id": None, "cart_id": None}
+            changes.events[taken.event_id] = {**row, "problems": list(ready.problems)}
+            if position not in owners:
+                changes.problem(taken.event_id, "", "it names nobody: no identifier, and no message of ours")
+                continue
             person = persons[owners[position]]
-            changes.events[taken.event_id] = {
-                "event_id": taken.event_id, "profile_id": person.profile_id, "cart_id": None,
-                "problems": list(ready.problems)}  # fmt: skip
             folded = fold(person, taken, changes, self._rules.suppression_window)
-            changes.events[taken.event_id]["cart_id"] = folded.cart_id
+            changes.events[taken.event_id] |= {"profile_id": person.profile_id, "cart_id": folded.cart_id}
             dispatch(person, taken, folded, ready.interests.of, calendar, changes)
         await changes.write(connection, persons)
+
+
+def _row(p: _Prepared) -> dict[str, Any]:
+    said = p.incoming
+    identifiers: dict[str, list[str]] = {}
+    for kind, value in said.identifiers:
+        identifiers.setdefault(kind, []).append(value)
+    return {
+        "event_id": p.event_id,
+        "source": said.source,
+        "id": said.id,
+        "hash": p.hash.hex(),
+        "type": said.type,
+        "channel": said.channel,
+        "time": said.time,
+        "identifiers": identifiers,
+        "properties": said.properties,
+        "traits": said.traits,
+        "context": said.context,
+        "problems": p.problems,
+    }
+
+
+def _taken(p: _Prepared, at: datetime, messages: dict[UUID | None, KnownMessage]) -> Taken:
+    return Taken(p.incoming, p.event_id, at, p.typed, messages.get(_message_id(p.incoming)))
 
 
 def _first_of_each(prepared: Sequence[_Prepared]) -> dict[tuple[str, str], _Prepared]:
@@ -210,13 +220,6 @@ def _message_id(incoming: IncomingEvent) -> UUID | None:
         return UUID(value)
     except ValueError:
         return None
-
-
-def _by_type(incoming: IncomingEvent) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for kind, value in incoming.identifiers:
-        found.setdefault(kind, []).append(value)
-    return found
 
 
 def _database_is_away(error: BaseException) -> bool:

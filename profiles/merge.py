@@ -11,6 +11,7 @@ from uuid import UUID
 from profiles.carts import merged
 from profiles.changes import encode
 from profiles.person import load
+from profiles.statements import CARTS, NOTIFY
 
 MERGED = "merged"
 
@@ -34,21 +35,40 @@ WHERE l.profile_id = $2 AND l.state <> 'ended' ORDER BY l.run_id
 
 _END_RUN = """
 WITH ended AS (
-  UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4 WHERE run_id = $1 AND state <> 'ended'
-  RETURNING run_id)
+  UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4
+  WHERE run_id = $1 AND state <> 'ended' RETURNING run_id)
 INSERT INTO outbox (lane, kind, name, payload)
 SELECT run_id, 'signal', 'End Run', jsonb_build_object('outcome', $2::text, 'reason', $3::text) FROM ended
 """
 
 _MOVE_RUNS = """
-UPDATE run SET profile_id = $1, key = CASE WHEN key = $2::uuid::text THEN $1::uuid::text ELSE key END WHERE profile_id = $2
+UPDATE run SET profile_id = $1, key = CASE WHEN key = $2::uuid::text THEN $1::uuid::text ELSE key END
+WHERE profile_id = $2
 """
 
 _CONSENTS = """
-WITH latest AS (SELECT DISTINCT ON (profile_id, channel, topic) profile_id, channel, topic, state
+WITH latest AS (SELECT DISTINCT ON (profile_id, channel, topic) profile_id, channel, topic, state, time
   FROM consent WHERE profile_id IN ($1, $2) ORDER BY profile_id, channel, topic, seq DESC)
-INSERT INTO consent (profile_id, channel, topic, state, source, at)
-SELECT DISTINCT $1, channel, topic, 'withdrawn', 'merge', $3::timestamptz FROM latest WHERE state = 'withdrawn'
+INSERT INTO consent (profile_id, channel, topic, state, source, time, at)
+SELECT $1, channel, topic, 'withdrawn', 'merge', max(time), $3::timestamptz
+FROM latest WHERE state = 'withdrawn' GROUP BY channel, topic
+"""
+
+# What one of the two had bought, the other is no longer shown; a no to ads counts for both.
+_LEAVE_AUDIENCES = """
+WITH leaving AS (UPDATE audience_member a SET state = 'leaving', reason = why.reason
+  FROM (SELECT m.member_id, CASE WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.profile_id = $1
+          AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $2)
+          AND (s.item IN (m.item, m.sku) OR s.sku IN (m.item, m.sku))) THEN 'purchased'
+        WHEN EXISTS (SELECT 1 FROM (SELECT DISTINCT ON (channel, topic) state FROM consent
+          WHERE profile_id = $1 AND channel IN ('ads', 'all') ORDER BY channel, topic, seq DESC) c
+          WHERE c.state = 'withdrawn') THEN 'opted_out' END AS reason
+        FROM audience_member m WHERE m.profile_id = $1 AND m.state IN ('joining', 'in')) why
+  WHERE a.member_id = why.member_id AND why.reason IS NOT NULL
+  RETURNING a.member_id, a.audience, a.reason)
+INSERT INTO outbox (lane, kind, name, payload)
+SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', reason)
+FROM leaving
 """
 
 _PROFILE = """
@@ -60,10 +80,9 @@ UPDATE profile p SET traits = gone.traits || p.traits,
 FROM gone WHERE p.profile_id = $1
 """
 
-_PUT_CART = """
-INSERT INTO cart (profile_id, cart_id, lines, updated_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (profile_id, cart_id) DO UPDATE SET lines = excluded.lines, updated_at = excluded.updated_at,
-  closed_at = NULL
+_MOVE_CLOSED_CARTS = """
+UPDATE cart l SET profile_id = $1 WHERE l.profile_id = $2 AND l.closed_at IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM cart s WHERE s.profile_id = $1 AND s.cart_id = l.cart_id)
 """
 
 
@@ -75,23 +94,31 @@ async def merge(connection: Any, survivor: UUID, loser: UUID, *, at: datetime) -
     await connection.execute(_CONSENTS, survivor, loser, at)
     for move in _MOVES:
         await connection.execute(move, survivor, loser)
+    await connection.execute(_LEAVE_AUDIENCES, survivor, at)
     await _runs(connection, survivor, loser, at)
     await connection.execute(_PROFILE, survivor, loser)
+    await connection.execute(NOTIFY)
 
 
 async def _carts(connection: Any, survivor: UUID, loser: UUID) -> None:
     persons = await load(connection, [survivor, loser])
     mine, theirs = persons[survivor].carts, persons[loser].carts
-    for cart_id, cart in sorted(theirs.items()):
+    await connection.execute(_MOVE_CLOSED_CARTS, survivor, loser)
+    rows: list[dict[str, Any]] = []
+    for cart_id, cart in theirs.items():
         twin = mine.get(cart_id)
         lines = merged(twin.lines, cart.lines) if twin else cart.lines
-        await connection.execute(
-            _PUT_CART,
-            survivor,
-            cart_id,
-            encode([line.model_dump(exclude_none=True) for line in lines]),
-            max(cart.updated_at, twin.updated_at) if twin else cart.updated_at,
+        rows.append(
+            {
+                "profile_id": survivor,
+                "cart_id": cart_id,
+                "lines": [line.model_dump(exclude_none=True) for line in lines],
+                "updated_at": max(cart.updated_at, twin.updated_at) if twin else cart.updated_at,
+                "closed_at": None,
+            }
         )
+    if rows:
+        await connection.execute(CARTS, encode(rows))
     await connection.execute("DELETE FROM cart WHERE profile_id = $1", loser)
 
 

@@ -64,6 +64,29 @@ async def current_async(database_url: str) -> tuple[str | None, str]:
         await engine.dispose()
 
 
+class OldSchema(RuntimeError):
+    """The database's schema is not the one this code needs."""
+
+
+async def check_schema(database_url: str) -> None:
+    """Raise ``OldSchema``, saying what to do, unless the database is at the revision this code needs."""
+    found, needed = await current_async(database_url)
+    if found == needed:
+        return
+    if found is not None and found not in _known():
+        raise OldSchema(
+            f"the database is at revision {found}, which this code does not know (its newest is {needed}); "
+            "deploy the code that migrated it, or newer"
+        )
+    raise OldSchema(
+        f"the database is at revision {found or 'none'}, this code needs {needed}; run `waypost migrate`"
+    )
+
+
+def _known() -> frozenset[str]:
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def upgrade(database_url: str) -> None:
     """``upgrade_async`` for callers without an event loop."""
     asyncio.run(upgrade_async(database_url))

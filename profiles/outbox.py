@@ -1,8 +1,7 @@
-"""The queue to Temporal and the ad platforms: only the oldest undelivered row of a lane is ever handed out."""
+"""The queue to Temporal and the ad platforms: only a lane's oldest undelivered row is ever handed out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -41,12 +40,6 @@ _STUCK = "UPDATE run SET state = 'stuck', detail = $2 WHERE run_id = $1 AND stat
 
 _STARTED = "UPDATE run SET temporal_run_id = $2 WHERE run_id = $1"
 
-_BACKLOG = """
-SELECT count(*) AS rows, COALESCE(EXTRACT(EPOCH FROM now() - min(o.recorded_at)), 0)::float AS oldest_s
-FROM outbox o LEFT JOIN run r ON r.run_id = o.lane
-WHERE o.delivered_at IS NULL AND (r.state IS NULL OR r.state <> 'stuck')
-"""
-
 
 async def take(connection: Any, limit: int) -> list[Row]:
     """Lock up to ``limit`` rows, of different lanes; they stay locked until the transaction ends."""
@@ -75,28 +68,12 @@ async def failed(connection: Any, seq: int, error: str) -> None:
     await connection.execute(_FAILED, seq, error[:500])
 
 
-async def park(connection: Any, run_id: UUID, reason: str) -> None:
-    """A run that can never be told: it waits, with the reason, and blocks no other."""
-    await connection.execute(_STUCK, run_id, reason[:500])
+async def park(connection: Any, run_id: UUID, reason: str) -> bool:
+    """A run that can never be told waits, with the reason, and blocks no other. False: none is running."""
+    changed: str = await connection.execute(_STUCK, run_id, reason[:500])
+    return changed == "UPDATE 1"
 
 
 async def started(connection: Any, run_id: UUID, temporal_run_id: str) -> None:
     """Keep Temporal's own id of the run."""
     await connection.execute(_STARTED, run_id, temporal_run_id)
-
-
-async def backlog(connection: Any) -> tuple[int, float]:
-    """(undelivered rows, age of the oldest in seconds)."""
-    row = await connection.fetchrow(_BACKLOG)
-    return row["rows"], row["oldest_s"]
-
-
-async def unended(connection: Any, before: datetime, limit: int = 200) -> list[tuple[UUID, str]]:
-    """(run, workflow id) of live runs that were started before, for the sweep that looks after them."""
-    rows = await connection.fetch(
-        "SELECT run_id, workflow_id FROM run WHERE state = 'running' AND temporal_run_id IS NOT NULL "
-        "AND recorded_at < $1 ORDER BY recorded_at LIMIT $2",
-        before,
-        limit,
-    )
-    return [(row["run_id"], row["workflow_id"]) for row in rows]

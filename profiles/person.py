@@ -18,6 +18,8 @@ class OpenCart:
     cart_id: str
     lines: Lines
     updated_at: datetime
+    closed_at: datetime | None = None
+    """When an order emptied it."""
 
 
 @dataclass(slots=True)
@@ -53,7 +55,6 @@ class Person:
     email_from_order: bool = False
     last_order_at: datetime | None = None
     orders: int = 0
-    created_at: datetime | None = None
     carts: dict[str, OpenCart] = field(default_factory=dict)
     runs: list[LiveRun] = field(default_factory=list)
     entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
@@ -61,34 +62,50 @@ class Person:
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """Identifier type → values; email and phone only."""
     audiences: list[Membership] = field(default_factory=list)
+    withdrawals: dict[tuple[str, str], datetime] = field(default_factory=dict)
+    """(channel, topic) → when the person last withdrew it, by the channel's clock."""
+    undone_orders: list[dict[str, Any]] = field(default_factory=list)
+    """What refunds and cancellations said: one may come before its purchase."""
     changed: bool = False
+    """Whether the profile's own row is to be written."""
 
     def open_cart(self) -> OpenCart | None:
-        """The cart that changed last."""
-        return max(self.carts.values(), key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
+        """The cart that changed last, of those that no order has emptied."""
+        carts = [cart for cart in self.carts.values() if cart.closed_at is None]
+        return max(carts, key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
 
 
-_LOCK = "SELECT profile_id, merged_into FROM profile WHERE profile_id = ANY($1) ORDER BY profile_id FOR NO KEY UPDATE"
+_LOCK = """
+SELECT profile_id, merged_into FROM profile WHERE profile_id = ANY($1) ORDER BY profile_id FOR NO KEY UPDATE
+"""
 
 _LOAD = """
-SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.email_from_order, p.last_order_at, p.orders,
-       p.created_at,
+SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.email_from_order, p.last_order_at,
+  p.orders,
   (SELECT jsonb_agg(jsonb_build_array(c.cart_id, c.lines, c.updated_at)) FROM cart c
     WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL)::text AS carts,
-  (SELECT jsonb_agg(jsonb_build_array(r.run_id, r.journey, r.key, r.entered_at, r.state, r.signals, r.clock_offset_s)
-    ORDER BY r.entered_at, r.run_id) FROM run r WHERE r.profile_id = p.profile_id)::text AS runs,
+  (SELECT jsonb_agg(jsonb_build_array(r.run_id, r.journey, r.key, r.entered_at, r.state, r.signals,
+      r.clock_offset_s) ORDER BY r.entered_at, r.run_id) FROM run r
+    WHERE r.profile_id = p.profile_id)::text AS runs,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.created_at, i.value) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
-  (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id)) FROM audience_member a
-    WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences
+  (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id))
+    FROM audience_member a
+    WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
+  (SELECT jsonb_agg(jsonb_build_array(w.channel, w.topic, w.time)) FROM
+    (SELECT channel, topic, max(time) AS time FROM consent
+      WHERE profile_id = p.profile_id AND state = 'withdrawn'
+      GROUP BY channel, topic) w)::text AS withdrawals,
+  (SELECT jsonb_agg(e.properties) FROM event e WHERE e.profile_id = p.profile_id
+    AND e.type IN ('Order Refunded', 'Order Cancelled'))::text AS undone_orders
 FROM profile p WHERE p.profile_id = ANY($1)
 """
 
 
 async def lock(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Lock profiles in id order and follow merges; returns asked id → canonical id, all canonical ones locked.
+    """Lock profiles in id order, following merges. Returns asked id → canonical id, all of them locked.
 
-    Afterwards a *new* statement must read the facts: this one's snapshot is older than the lock it waited for.
+    Afterwards a *new* statement must read the facts: this one's snapshot is older than the lock.
     """
     pointers: dict[UUID, UUID | None] = {}
     wanted = sorted(set(profile_ids))
@@ -120,7 +137,7 @@ def _person(row: Any) -> Person:
         email_from_order=row["email_from_order"],
         last_order_at=row["last_order_at"],
         orders=row["orders"],
-        created_at=row["created_at"],
+        undone_orders=orjson.loads(row["undone_orders"] or "[]"),
     )
     for cart_id, lines, updated_at in orjson.loads(row["carts"] or "[]"):
         person.carts[cart_id] = OpenCart(cart_id, as_items(lines), datetime.fromisoformat(updated_at))
@@ -133,4 +150,6 @@ def _person(row: Any) -> Person:
         person.addresses.setdefault(kind, []).append(value)
     for member_id, audience, item, sku, run_id in orjson.loads(row["audiences"] or "[]"):
         person.audiences.append(Membership(UUID(member_id), audience, item, sku, UUID(run_id)))
+    for channel, topic, time in orjson.loads(row["withdrawals"] or "[]"):
+        person.withdrawals[channel, topic] = datetime.fromisoformat(time)
     return person

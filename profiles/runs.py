@@ -1,5 +1,6 @@
 """The life of a run's row: closed by the run itself, parked when it cannot be told, ended by hand."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,15 @@ import orjson
 
 from profiles.changes import Changes, encode
 from profiles.database import Database
-from profiles.dispatch import END_RUN, Calendar, dispatch, typed
-from profiles.fold import Folded, Taken
+from profiles.declared import typed
+from profiles.dispatch import END_RUN, Calendar, dispatch, scrubbed
+from profiles.fold import Folded
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent
 from profiles.person import load, lock
 from profiles.routing import Route, interests
+from profiles.statements import NOTIFY
+from profiles.taken import Taken
 
 _CLOSE = """
 UPDATE run SET state = 'ended', outcome = COALESCE(outcome, $2), detail = COALESCE(detail, $3),
@@ -23,12 +27,14 @@ UPDATE run SET state = 'ended', outcome = COALESCE(outcome, $2), detail = COALES
 WHERE run_id = $1 RETURNING journey
 """
 
+# All are marked, seen or not: a redelivery after the end must not route again what the story acted on.
 _UNSEEN = """
-UPDATE outbox o SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
-FROM event e
-WHERE o.lane = $1 AND o.trigger AND o.rerouted_at IS NULL AND o.kind = 'signal' AND o.event_id = e.event_id
-  AND NOT (o.event_id = ANY($2))
-RETURNING e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties, o.seq
+WITH marked AS (
+  UPDATE outbox SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
+  WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = 'signal' RETURNING event_id, seq)
+SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
+  e.problems::text AS problems
+FROM marked m JOIN event e USING (event_id) WHERE NOT (m.event_id = ANY($2)) ORDER BY m.seq
 """
 
 _OBSOLETE = """
@@ -39,7 +45,8 @@ _LEAVE = """
 WITH leaving AS (UPDATE audience_member SET state = 'leaving', reason = 'run_ended'
   WHERE run_id = $1 AND state IN ('joining', 'in') RETURNING member_id, audience)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', 'run_ended') FROM leaving
+SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', 'run_ended')
+FROM leaving
 """
 
 
@@ -73,17 +80,15 @@ async def close_run(
             raise KeyError(f"no run {run_id}")
         canonical = (await lock(connection, [profile_id]))[profile_id]
         journey = await connection.fetchval(_CLOSE, run_id, outcome, detail, at)
-        unseen = sorted(await connection.fetch(_UNSEEN, run_id, list(seen)), key=lambda row: row["seq"])
+        unseen = await connection.fetch(_UNSEEN, run_id, list(seen))
         await connection.execute(_OBSOLETE, run_id)
-        left = await connection.execute(_LEAVE, run_id)
+        await connection.execute(_LEAVE, run_id)
         if unseen:
             route = [route for route in routes if route.name == journey]
             now = await connection.fetchval("SELECT now()")
-            await _reroute(
-                connection, canonical, unseen, route, Calendar(max(now, at) if local else now, local), at
-            )
-        elif left != "INSERT 0 0":
-            await connection.execute("SELECT pg_notify('waypost_outbox', '')")
+            calendar = Calendar(max(now, at) if local else now, local)
+            await _reroute(connection, canonical, unseen, route, calendar, at)
+        await connection.execute(NOTIFY)
         return Closed(len(unseen))
 
     return await database.run(work)
@@ -110,6 +115,8 @@ async def _reroute(
         )
         taken = Taken(incoming, row["event_id"], max(at, calendar.now), event)
         folded = Folded(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
+        kept = {"event_id": row["event_id"], "profile_id": profile_id, "cart_id": row["cart_id"]}
+        changes.events[row["event_id"]] = {**kept, "problems": orjson.loads(row["problems"])}
         dispatch(person, taken, folded, interests(event, routes).of, calendar, changes)
     await changes.write(connection, {})
 
@@ -125,32 +132,25 @@ async def signal_by_hand(
 ) -> UUID | None:
     """Signal one live run through the outbox; returns its id, or None where no run of that key is live.
 
-    The same ``idempotency_key`` reaches the run once, because a run sees each event id once.
+    The same ``idempotency_key`` reaches the run once, because a run sees each event id once. Raises
+    ValueError where no such event is declared or the properties do not fit it.
     """
+    event, fault = typed(event_name, properties)
+    if event is None or fault:
+        raise ValueError(fault or f"no event named {event_name!r} is declared")
+    # A digest, since whatever the caller puts into the key would be kept in the run's history.
+    own = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else str(new_id())
 
     async def work(connection: Any) -> UUID | None:
-        run = await connection.fetchrow(
-            "SELECT run_id, profile_id FROM run WHERE journey = $1 AND key = $2 AND state = 'running'",
-            journey,
-            key,
+        found: UUID | None = await connection.fetchval(
+            "SELECT run_id FROM run WHERE journey = $1 AND key = $2 AND state = 'running'", journey, key
         )
-        if run is None:
+        if found is None or not await _live(connection, found):
             return None
-        await lock(connection, [run["profile_id"]])
-        now = await connection.fetchval("SELECT now()")
-        event, fault = typed(event_name, properties)
-        if event is None:
-            raise ValueError(fault or f"no event named {event_name!r} is declared")
-        event_id = idempotency_key or str(new_id())
-        payload = {
-            **event.model_dump(mode="json", exclude_none=True, exclude={"id"}),
-            "id": f"by-hand-{event_id}",
-            "time": now.isoformat(),
-            "at": now.isoformat(),
-        }
-        await _put(connection, run["run_id"], event_name, payload)
-        run_id: UUID = run["run_id"]
-        return run_id
+        now = (await connection.fetchval("SELECT now()")).isoformat()
+        said = scrubbed(event.model_dump(mode="json", exclude_none=True, exclude={"id"}))
+        await _put(connection, found, event_name, {**said, "id": f"by-hand-{own}", "time": now, "at": now})
+        return found
 
     return await database.run(work)
 
@@ -159,16 +159,22 @@ async def request_end(database: Database, run_id: UUID, outcome: str, reason: st
     """Ask a live run to end, through the outbox; False where it is not live."""
 
     async def work(connection: Any) -> bool:
-        profile_id = await connection.fetchval(
-            "SELECT profile_id FROM run WHERE run_id = $1 AND state <> 'ended'", run_id
-        )
-        if profile_id is None:
+        if not await _live(connection, run_id):
             return False
-        await lock(connection, [profile_id])
         await _put(connection, run_id, END_RUN, {"outcome": outcome, "reason": reason})
         return True
 
     return await database.run(work)
+
+
+async def _live(connection: Any, run_id: UUID) -> bool:
+    """Whether a run has not ended; holds the person's lock, so that it cannot end before COMMIT."""
+    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
+    if profile_id is None:
+        return False
+    await lock(connection, [profile_id])
+    state = await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id)
+    return bool(state != "ended")
 
 
 async def _put(connection: Any, run_id: UUID, name: str, payload: dict[str, Any]) -> None:
@@ -178,4 +184,4 @@ async def _put(connection: Any, run_id: UUID, name: str, payload: dict[str, Any]
         name,
         encode(payload),
     )
-    await connection.execute("SELECT pg_notify('waypost_outbox', '')")
+    await connection.execute(NOTIFY)

@@ -24,7 +24,8 @@ WHERE mine.profile_id = $1 GROUP BY other.item ORDER BY count(*) DESC, other.ite
 """
 
 _BOUGHT = """
-SELECT item, sku FROM suppression WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
+SELECT item, sku FROM suppression
+WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
 """
 
 

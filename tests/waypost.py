@@ -1,4 +1,4 @@
-"""All of Waypost in one process, for tests: real Postgres, real Temporal, deliveries when the test says so."""
+"""All of Waypost in one process, for tests: real Postgres, real Temporal; the test says when to deliver."""
 
 import asyncio
 from collections.abc import Sequence
@@ -137,7 +137,8 @@ class Waypost:
     async def run(self, journey: str, key: str | None = None) -> Row:
         """The newest run of a journey."""
         found = await self.rows(
-            "SELECT * FROM run WHERE journey = $1 AND ($2::text IS NULL OR key = $2) ORDER BY run_id DESC LIMIT 1",
+            "SELECT * FROM run WHERE journey = $1 AND ($2::text IS NULL OR key = $2) "
+            "ORDER BY run_id DESC LIMIT 1",
             journey,
             key,
         )
@@ -184,4 +185,3 @@ class Waypost:
             assert asyncio.get_running_loop().time() < deadline, f"nothing within {within_s} s: {question}"
             await asyncio.sleep(0.05)
         return found
-

@@ -46,11 +46,11 @@ class Delivery:
         self._client = client
 
     async def start(self, row: Row) -> str | None:
-        """Signal-with-start; returns Temporal's run id, or None where it had been started before.
+        """Signal-with-start; returns Temporal's run id, also where it had been started before.
 
         The workflow id holds our run id and may not be used twice, so "already started" means redelivery.
         """
-        start = RunStart.model_validate(row.payload["start"])
+        start = _start_of(row)
         try:
             handle = await self._client.start_workflow(
                 start.journey,
@@ -70,8 +70,8 @@ class Delivery:
                 static_details=_details(start, row.payload["event"]),
                 rpc_timeout=RPC_TIMEOUT,
             )
-        except WorkflowAlreadyStartedError:
-            return None
+        except WorkflowAlreadyStartedError as error:
+            return error.run_id
         except RPCError as error:
             raise _sorted(error) from error
         return handle.first_execution_run_id
@@ -82,10 +82,24 @@ class Delivery:
             handle = self._client.get_workflow_handle(row.workflow_id or "")
             await handle.signal(row.name, row.payload, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
-            if error.status is RPCStatusCode.NOT_FOUND:
+            if error.status is RPCStatusCode.NOT_FOUND and not _namespace_is_missing(error):
                 return Told.GONE
             raise _sorted(error) from error
         return Told.DONE
+
+
+def _start_of(row: Row) -> RunStart:
+    try:
+        if not isinstance(row.payload["event"], dict):
+            raise TypeError("event is no object")
+        return RunStart.model_validate(row.payload["start"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CannotBeTold(f"the outbox row holds no start and event: {error!r}") from error
+
+
+def _namespace_is_missing(error: RPCError) -> bool:
+    """A namespace that is misnamed, or not made yet, says nothing about its runs."""
+    return any(detail.type_url.endswith("NamespaceNotFoundFailure") for detail in error.grpc_status.details)
 
 
 def _sorted(error: RPCError) -> Exception:
@@ -97,15 +111,18 @@ def _sorted(error: RPCError) -> Exception:
 def _summary(row: Row) -> str:
     start, event = row.payload["start"], row.payload["event"]
     items = len(event.get("cart") or event.get("products") or ())
-    about = f", {items} item{'' if items == 1 else 's'}" if items else ""
-    return f"{row.name} → {start['key']}{about}"[:200]
+    about = f" with {items} item{'' if items == 1 else 's'}" if items else ""
+    return f"{start['key']}: entered by {row.name}{about}"[:200]
 
 
 def _details(start: RunStart, event: dict[str, Any]) -> str:
+    """What does not change in a run's life; the rest is in its current details."""
     lines = event.get("cart") or event.get("products") or ()
     shown = "\n".join(
         f"- {line.get('quantity', 1)} × {line.get('name') or line.get('product_id')}" for line in lines
     )
-    return f"Run `{start.run_id}` of **{start.journey}** for customer `{start.customer_id}`.\n\n{shown}"[
-        :4000
-    ]
+    told = (
+        f"Run `{start.run_id}` of **{start.journey}** for customer `{start.customer_id}`.\n\n"
+        f"Its messages and the gate's decisions: `GET /v1/runs/{start.run_id}`"
+    )
+    return (f"{told}\n\nAt entry:\n\n{shown}" if shown else told)[:4000]

@@ -81,7 +81,10 @@ class Relay:
                 match answer:
                     case CannotBeTold():
                         log.error("run is stuck", run_id=str(row.lane), reason=str(answer))
-                        await outbox.park(connection, row.lane, str(answer))
+                        await outbox.failed(connection, row.seq, str(answer))
+                        if not await outbox.park(connection, row.lane, str(answer)):
+                            # An ended run waits for nobody; kept first in its lane, the row would spin.
+                            done.append(row.seq)
                     case BaseException():
                         await outbox.failed(connection, row.seq, repr(answer))
                         away = answer

@@ -31,7 +31,9 @@ from policy.verdict import Channel
 from profiles.database import Database
 from profiles.ingest import Ingest, Rules
 from profiles.tokens import PreferenceTokens
+from workers.faults import Fault
 from workers.sandbox_store import sandbox_store
+from workers.schema import until_schema_fits
 from workers.settings import WorkerSettings
 from workers.signals import until_stopped
 from workers.sweeps import SweepWorkflow, ensure_schedule
@@ -139,9 +141,13 @@ async def run_workers(workers: Sequence[Worker]) -> None:
 
 
 async def run(settings: WorkerSettings) -> None:
-    """Run the worker until SIGTERM or Ctrl-C."""
+    """Run the worker until SIGTERM or Ctrl-C. Raises ``Fault`` for settings and a schema it cannot work with."""
     activity_settings = ActivitySettings()
-    journeys = load(settings.journey_modules)
+    try:
+        journeys = load(settings.journey_modules)
+    except ValueError as error:
+        raise Fault(str(error)) from error
+    await until_schema_fits(settings.database_url)
     database = Database(settings.database_url, pool_size=20)
     client = await _connected(settings)
     channels = Channels.from_settings(

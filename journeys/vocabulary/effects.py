@@ -186,7 +186,8 @@ class Effects:
             self._narrative.add(self._now(), f"entered ad audience {audience} for {', '.join(result.items)}")
         else:
             reason = result.reason.value if result.reason else result.status.value
-            self._narrative.add(self._now(), f"not entered into ad audience {audience}: {reason}")
+            why = f" ({result.detail})" if result.detail else ""
+            self._narrative.add(self._now(), f"not entered into ad audience {audience}: {reason}{why}")
         self._told()
 
     async def suggestions(self, limit: int) -> tuple[Item, ...]:
@@ -205,7 +206,8 @@ class Effects:
         match outcome:
             case Sent():
                 self.sent += 1
-                line = f"sent {outcome.template} by {outcome.channel.value}"
+                shown = f" ({', '.join(outcome.items)})" if outcome.items else ""
+                line = f"sent {outcome.template} by {outcome.channel.value}{shown}"
             case Withheld():
                 self.withheld += 1
                 reason = outcome.reason.value if outcome.reason else "withheld"

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from tests.process_table import ended, wait_until
 from workers.stack import postgres_files
 from workers.stack.errors import ChildDied, StackError
 from workers.stack.postgres import EmbeddedPostgres
@@ -134,20 +134,8 @@ def test_it_shuts_down_cleanly_when_its_parent_is_killed(tmp_path: Path) -> None
     parent.send_signal(signal.SIGKILL)
     parent.wait()
 
-    deadline = time.monotonic() + 10
     # A clean shutdown removes its pid file; a crash leaves it behind.
-    while (pid_file.exists() or not _ended(server)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not pid_file.exists()
-    assert _ended(server)
-
-
-def _ended(pid: int) -> bool:
-    """No such process, or one that only waits to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+    assert wait_until(lambda: ended(server) and not pid_file.exists())
 
 
 def _uid_of_server(home: Path) -> int:

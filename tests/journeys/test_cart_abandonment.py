@@ -7,7 +7,11 @@ from tests.waypost import Waypost
 LAMP = {"product_id": "lamp", "name": "Aria lamp", "price": 39.0, "cart_id": "c-1"}
 CHAIR = {"product_id": "chair", "name": "Oslo chair", "price": 99.0, "cart_id": "c-1"}
 ADA = {"email": "ada@example.com", "phone": "+4915112345678"}
-YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin", "first_name": "Ada"}
+YES = {
+    "consents": {"email": True, "sms": True, "ads": True},
+    "timezone": "Europe/Berlin",
+    "first_name": "Ada",
+}
 
 
 async def test_a_cart_left_behind_is_reminded_of_by_mail_and_then_by_sms(waypost: Waypost) -> None:
@@ -44,7 +48,8 @@ async def test_a_cart_shrinks_to_what_is_left(waypost: Waypost) -> None:
     await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
     await waypost.happens("Product Added", CHAIR, **ADA)
     run = await waypost.run("cart-abandonment")
-    await waypost.happens("Order Completed", {"order_id": "o-1", "products": [LAMP | {"cart_id": None}]}, **ADA)
+    order = {"order_id": "o-1", "products": [LAMP | {"cart_id": None}]}
+    await waypost.happens("Order Completed", order, **ADA)
     await waypost.passes(run, timedelta(hours=2))
 
     [reminder] = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]

@@ -7,11 +7,11 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.process_table import ended, wait_until
 from workers.stack import parent
 from workers.stack.errors import ChildDied, StackError
 from workers.stack.processes import Child, Command
@@ -33,23 +33,6 @@ time.sleep(60)
 def python(code: str) -> Command:
     argv = [sys.executable, "-c", code]
     return Command("child", argv, dict(os.environ), ready_line=re.compile("ready"))
-
-
-def ended(pid: int) -> bool:
-    """No such process, or one that only waits to be reaped."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
-
-
-def wait_until(condition: Callable[[], bool], within: float = 10.0) -> bool:
-    deadline = time.monotonic() + within
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 async def test_every_line_is_passed_on_with_the_name_of_its_process() -> None:

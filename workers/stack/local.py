@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,7 @@ import httpx2
 
 from profiles.migrate import upgrade
 from workers.stack.data_directory import DataDirectory
-from workers.stack.errors import StackError
+from workers.stack.errors import StackError, first_reason
 from workers.stack.ports import HOST, Port, Wish, choose
 from workers.stack.postgres import EmbeddedPostgres
 from workers.stack.processes import Child, Command, Log, silent
@@ -74,7 +74,7 @@ class LocalStack:
         self._temporal: TemporalDevServer | None = None
         self._children: dict[str, Child] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
-        self._death: asyncio.Future[StackError] = asyncio.Future()
+        self._death: asyncio.Queue[StackError] = asyncio.Queue()
 
     @property
     def database_url(self) -> str:
@@ -142,7 +142,7 @@ class LocalStack:
         except BaseException as error:
             await self._stop()
             if isinstance(error, BaseExceptionGroup):
-                raise _first_reason(error) from error
+                raise first_reason(error) from error
             raise
         return self
 
@@ -153,7 +153,7 @@ class LocalStack:
 
     async def failure(self) -> StackError:
         """Wait until a process ends that nobody stopped or killed through this object; says which."""
-        return await asyncio.shield(self._death)
+        return await self._death.get()
 
     async def start(self, name: str) -> None:
         """Start one process (again), and wait until it is ready: one of ``processes``, postgres, temporal."""
@@ -237,9 +237,7 @@ class LocalStack:
             watcher.cancel()
 
     async def _report_death(self, child: Child) -> None:
-        code = await child.wait()
-        if not self._death.done():
-            self._death.set_result(child.death(code))
+        self._death.put_nowait(child.death(await child.wait()))
 
     async def _stop(self) -> None:
         """End Waypost's own processes, then the servers they use."""
@@ -249,17 +247,3 @@ class LocalStack:
         servers = [server.stop() for server in (self._postgres, self._temporal) if server is not None]
         await asyncio.gather(*servers)
         self.directory.release()
-
-
-def _first_reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to show: of several that came together, one that explains itself."""
-    reasons = list(_leaves(group))
-    return next((reason for reason in reasons if isinstance(reason, StackError)), reasons[0])
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _leaves(each)
-    else:
-        yield error

@@ -1,0 +1,115 @@
+"""``python -m bench``: measure Waypost beside the bare parts it stands on, and say what came out."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench import gate, ingest, journeys, latency, machine
+from bench.report import Comparison, table
+from bench.servers import own_servers
+from bench.sizes import DEFAULT, FULL, QUICK, SEED, Sizes
+
+BENCHES: dict[str, ModuleType] = {bench.NAME: bench for bench in (ingest, journeys, latency, gate)}
+RESULTS = Path(__file__).parent / "results"
+
+_NARROWEST = 120
+"""Columns below which the table cannot be read."""
+
+
+def main(
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller: about a minute, coarse figures.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Larger: for figures to publish.")] = False,
+    only: Annotated[list[str] | None, typer.Option("--only", help=f"One of {', '.join(BENCHES)}.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, not a table.")] = False,
+) -> None:
+    """Measure events, journeys, latency and the gate, each beside its bare parts on the same servers."""
+    if quick and full:
+        raise typer.BadParameter("--quick and --full exclude one another")
+    unknown = sorted(set(only or ()) - set(BENCHES))
+    if unknown:
+        raise typer.BadParameter(f"no bench {', '.join(unknown)}; there are: {', '.join(BENCHES)}")
+    sizes = QUICK if quick else FULL if full else DEFAULT
+    chosen = [bench for name, bench in BENCHES.items() if not only or name in only]
+    started = machine.described()
+    comparisons = asyncio.run(_measured(chosen, sizes))
+    written = results_of(started, sizes, comparisons)
+    kept = _keep(written)
+    if as_json:
+        print(written.decode())
+    else:
+        console = Console()
+        console.width = max(console.width, _NARROWEST)
+        console.print(table(comparisons))
+        console.print(_conditions(started, sizes))
+    Console(stderr=True).print(f"Kept in {kept}.")
+    sys.stdout.flush()
+    # The Temporal SDK may crash in an orderly end of a short process.
+    os._exit(0)
+
+
+async def _measured(benches: list[ModuleType], sizes: Sizes) -> list[Comparison]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    comparisons: list[Comparison] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="waypost-bench-") as folder,
+        Progress(*columns, console=Console(stderr=True)) as progress,
+    ):
+        total = sum(bench.steps(sizes) for bench in benches)
+        bar = progress.add_task("starting Postgres and Temporal", total=total + 1)
+
+        def tell(what: str) -> None:
+            progress.update(bar, description=what, advance=1)
+
+        async with own_servers(Path(folder)) as servers:
+            for bench in benches:
+                measure: Callable[..., Coroutine[Any, Any, list[Comparison]]] = bench.measure
+                comparisons += await measure(servers, sizes, tell)
+            progress.update(bar, description="done", advance=1)
+    return comparisons
+
+
+def results_of(started: dict[str, Any], sizes: Sizes, comparisons: list[Comparison]) -> bytes:
+    """What the results file holds: the machine, the sizes, and every value of every repeat."""
+    content = {
+        "machine": started,
+        "load_average_at_the_end": machine.described()["load_average"],
+        "seed": SEED,
+        "sizes": sizes,
+        "comparisons": [each.as_json() for each in comparisons],
+    }
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+
+def _keep(results: bytes) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
+    path.write_bytes(results)
+    return path
+
+
+def _conditions(started: dict[str, Any], sizes: Sizes) -> str:
+    load = ", ".join(f"{each:.2f}" for each in started["load_average"])
+    busy = started["load_average"][0] > 0.5 * started["cores"]
+    warning = (
+        " [bold]The machine was busy: trust the ratios little, the rest not at all.[/bold]" if busy else ""
+    )
+    return (
+        f"{started['cores']} cores, {started['system']}, Python {started['python']}; "
+        f"{sizes.repeats} repeats ({sizes.name}); load average at the start {load}.{warning}\n"
+        "How to read this, and what it does not show: docs/benchmarks.md"
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)

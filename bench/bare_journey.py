@@ -1,0 +1,65 @@
+"""The cart journey's shape on the bare SDK: the same waits and as many activities, none of the meaning."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import workflow
+
+QUEUE = "bench-bare"
+QUIET = timedelta(hours=1)
+WAIT = timedelta(days=1)
+
+
+@dataclass
+class Told:
+    """A signal's payload, and an activity's."""
+
+    run: str
+    what: str
+    """added, or bought."""
+
+
+@workflow.defn(name="bare-cart")
+class BareCart:
+    """Quiet for an hour, two effects, wait for a day, one more effect, and a last one; a purchase ends it."""
+
+    @workflow.init
+    def __init__(self, run: str) -> None:
+        self._heard = 0
+        self._bought = False
+
+    @workflow.signal
+    def told(self, event: Told) -> None:
+        """Something happened to the cart."""
+        self._heard += 1
+        self._bought = self._bought or event.what == "bought"
+
+    @workflow.run
+    async def run(self, run: str) -> str:
+        """Tell the story; returns how it ended."""
+        if not await self._is_bought_while_quiet():
+            await _insert(run, "reminder")
+            await _insert(run, "audience")
+            if not await self._is_bought_within(WAIT):
+                await _insert(run, "offer")
+        await _insert(run, "close")
+        return "bought" if self._bought else "nudged"
+
+    async def _is_bought_while_quiet(self) -> bool:
+        heard = -1
+        while heard != self._heard:
+            heard = self._heard
+            if await self._is_bought_within(QUIET):
+                return True
+        return False
+
+    async def _is_bought_within(self, length: timedelta) -> bool:
+        try:
+            await workflow.wait_condition(lambda: self._bought, timeout=length)
+        except TimeoutError:
+            return False
+        return True
+
+
+async def _insert(run: str, what: str) -> None:
+    await workflow.execute_activity("insert", Told(run, what), start_to_close_timeout=timedelta(seconds=30))

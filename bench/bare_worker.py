@@ -1,0 +1,58 @@
+"""A process that works on the bare journey; each of its effects is one INSERT."""
+
+import asyncio
+import os
+import signal
+
+import asyncpg
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Worker
+
+from bench.bare_journey import QUEUE, BareCart, Told
+from profiles.ids import new_id
+
+_TABLE = "CREATE TABLE IF NOT EXISTS bare_effect (id uuid PRIMARY KEY, run text NOT NULL, what text NOT NULL)"
+_INSERT = "INSERT INTO bare_effect VALUES ($1, $2, $3)"
+_CONNECTIONS = 20
+
+
+class Effects:
+    """The bare journey's activity, on a pool as large as that of Waypost's worker."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @activity.defn
+    async def insert(self, told: Told) -> None:
+        """Write one row."""
+        await self._pool.execute(_INSERT, new_id(), told.run, told.what)
+
+
+async def main() -> None:
+    """Work until SIGTERM."""
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    client = await Client.connect(
+        os.environ["TEMPORAL_ADDRESS"],
+        namespace=os.environ["TEMPORAL_NAMESPACE"],
+        data_converter=pydantic_data_converter,
+    )
+    async with asyncpg.create_pool(os.environ["DATABASE_URL"], max_size=_CONNECTIONS) as pool:
+        await pool.execute(_TABLE)
+        worker = Worker(
+            client,
+            task_queue=QUEUE,
+            workflows=[BareCart],
+            activities=[Effects(pool).insert],
+            max_cached_workflows=2000,
+        )
+        async with worker:
+            print("ready", flush=True)
+            await stopped.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
+    os._exit(0)

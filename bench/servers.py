@@ -1,0 +1,146 @@
+"""The servers that Waypost and the bare parts share, and Waypost's own processes on them."""
+
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx2
+from temporalio.client import Client
+
+from profiles.ids import new_id
+from profiles.migrate import upgrade_async
+from workers.stack.local import ADMIN_KEY, WRITE_KEY
+from workers.stack.ports import HOST, Wish, choose
+from workers.stack.postgres import EmbeddedPostgres
+from workers.stack.processes import Child, Command
+from workers.stack.temporal import NAMESPACE, TemporalDevServer
+
+ROOT = Path(__file__).parents[1]
+WRITE = {"Authorization": f"Bearer {WRITE_KEY}"}
+SECRET = "a-secret-of-the-benches-which-is-long-enough-to-sign-with"
+
+_READY = re.compile(r"\] ready\b|^ready$")
+_READY_WITHIN_S = 60.0
+_STOP_WITHIN_S = 5.0
+# A provider key of the user's must not make a bench send real messages.
+_SET_BY_OTHERS = ("TEMPORAL_", "SENDGRID_", "TWILIO_", "WAYPOST_", "SHOPIFY_", "DATABASE_URL", "PUBLIC_URL")
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Processes that run for one bench."""
+
+    api_url: str
+    pids: dict[str, int] = field(default_factory=dict)
+
+
+class Servers:
+    """One Postgres and one Temporal; a bench asks for databases and processes on them."""
+
+    def __init__(self, postgres_url: str, temporal: TemporalDevServer, folder: Path) -> None:
+        self._postgres_url = postgres_url
+        self._folder = folder
+        self.temporal = temporal
+
+    @property
+    def client(self) -> Client:
+        """A client of the Temporal server."""
+        return self.temporal.client
+
+    @property
+    def temporal_pid(self) -> int:
+        """Process id of the Temporal server."""
+        if self.temporal.child is None:
+            raise LookupError("the Temporal server is not running: start it before a bench")
+        return self.temporal.child.pid
+
+    @asynccontextmanager
+    async def database(self) -> AsyncIterator[str]:
+        """URL of an empty, migrated database, dropped at the end."""
+        name = f"bench_{new_id().hex}"
+        await self._execute(f"CREATE DATABASE {name}")
+        url = urlsplit(self._postgres_url)._replace(path=f"/{name}").geturl()
+        try:
+            await upgrade_async(url)
+            yield url
+        finally:
+            await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self._postgres_url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def running(
+        self, database_url: str, *modules: str, journeys: str = "journeys"
+    ) -> AsyncIterator[Processes]:
+        """Run processes until the block ends: api, relay, worker of ``waypost``, or modules of this package.
+
+        ``journeys``: the module they load journeys from. Raises ``StackError`` when one does not get ready.
+        """
+        port = choose({"api": Wish("API_PORT", 8000, 0)})["api"].number
+        processes = Processes(f"http://{HOST}:{port}")
+        environment = self._environment(database_url, port, journeys)
+        async with AsyncExitStack() as stack:
+            for name in modules:
+                child = Child(_command(name, environment))
+                await child.start()
+                stack.push_async_callback(child.stop, _STOP_WITHIN_S)
+                processes.pids[name] = child.pid
+                probe = (lambda: _answers(processes.api_url)) if name == "api" else None
+                await child.until_ready(probe, within=_READY_WITHIN_S)
+            yield processes
+
+    def _environment(self, database_url: str, port: int, journeys: str) -> dict[str, str]:
+        outer = {k: v for k, v in os.environ.items() if not k.startswith(_SET_BY_OTHERS)}
+        return {
+            **outer,
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": str(ROOT),
+            "DATABASE_URL": database_url,
+            "TEMPORAL_ADDRESS": self.temporal.address,
+            "TEMPORAL_NAMESPACE": NAMESPACE,
+            "API_HOST": HOST,
+            "API_PORT": str(port),
+            "PUBLIC_URL": f"http://{HOST}:{port}",
+            "WAYPOST_LOCAL": "1",
+            "WAYPOST_DATA_DIR": str(self._folder / "data"),
+            "WAYPOST_JOURNEYS": journeys,
+            "WAYPOST_SECRETS": SECRET,
+            "WAYPOST_WRITE_KEYS": WRITE_KEY,
+            "WAYPOST_ADMIN_KEYS": ADMIN_KEY,
+            "WORKER_GRACE_S": "2",
+        }
+
+
+def _command(name: str, environment: Mapping[str, str]) -> Command:
+    module = [name] if name.startswith("bench.") else ["workers.command", name]
+    argv = [sys.executable, "-m", *module]
+    return Command(name=name, argv=argv, environment=environment, folder=ROOT, ready_line=_READY)
+
+
+async def _answers(api_url: str) -> bool:
+    try:
+        async with httpx2.AsyncClient() as client:
+            return (await client.get(f"{api_url}/healthz", timeout=2)).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+@asynccontextmanager
+async def own_servers(folder: Path) -> AsyncIterator[Servers]:
+    """Servers of the benches' own, their data in ``folder``."""
+    async with (
+        EmbeddedPostgres(folder / "postgres") as postgres,
+        TemporalDevServer(folder / "temporal" / "temporal.db") as temporal,
+    ):
+        yield Servers(postgres.url("postgres"), temporal, folder)

@@ -1,0 +1,32 @@
+"""How much of everything a run of the benches measures."""
+
+from dataclasses import dataclass
+
+SEED = 20261121
+"""Of all made-up traffic, so that every run measures the same events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Counts per repeat; each repeat measures the bare parts and Waypost right after one another."""
+
+    name: str
+    repeats: int
+    singles: int
+    """Events sent one by one."""
+    batches: int
+    batch: int
+    """Events in each batch."""
+    runs: int
+    """Runs of the cart journey, and of its bare likeness."""
+    purchases: int
+    """Purchases whose run is waited for, at each load."""
+    decisions: int
+    """Decisions of the gate, at each number of writers."""
+
+
+QUICK = Sizes("quick", repeats=3, singles=400, batches=3, batch=500, runs=20, purchases=34, decisions=120)
+DEFAULT = Sizes(
+    "default", repeats=3, singles=1500, batches=8, batch=500, runs=60, purchases=50, decisions=400
+)
+FULL = Sizes("full", repeats=5, singles=6000, batches=40, batch=500, runs=200, purchases=200, decisions=2000)

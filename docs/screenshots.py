@@ -1,0 +1,231 @@
+"""Take the pictures in docs/images: a local stack with a little traffic, seen through headless Chromium."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from workers.stack.local import ADMIN_KEY, LocalStack
+from workers.travel import fast_forward
+
+IMAGES = Path(__file__).parent / "images"
+LARGEST = 300_000
+"""Bytes a picture may have: a README should load at once."""
+
+WITHIN_S = 30.0
+COLUMNS = ("Status", "Type", "JourneyKey", "CustomerId", "Start")
+"""Columns of the list of runs, set as an operator would by "Configure Columns"."""
+
+MIDDAY = (datetime.now(UTC) + timedelta(days=1)).replace(hour=11, minute=20, second=0, microsecond=0)
+"""Tomorrow, so that the pictures show the same hours whenever they are taken."""
+
+LAMP = {"product_id": "lamp", "name": "Aria lamp", "price": 39.0}
+CHAIR = {"product_id": "chair", "name": "Oslo chair", "variant": "Oak", "price": 99.0}
+RUG = {"product_id": "rug", "name": "Tana rug", "price": 149.0}
+
+Row = dict[str, Any]
+
+
+class NoBrowser(Exception):
+    """There is no Chromium to look with."""
+
+
+@dataclass(slots=True)
+class Shop:
+    """A shop whose customers do a few things."""
+
+    stack: LocalStack
+    client: httpx2.AsyncClient
+    events: int = 0
+
+    async def happens(
+        self, name: str, who: str, properties: Row, *, after: timedelta = timedelta(), channel: str = "web"
+    ) -> None:
+        """One event of one person, so long after midday."""
+        self.events += 1
+        answer = await self.client.post(
+            "/v1/events",
+            json={
+                "id": f"shop-{self.events}",
+                "type": name,
+                "source": "shop" if channel == "web" else "pos/berlin-3",
+                "channel": channel,
+                "time": (MIDDAY + after).isoformat(),
+                "identifiers": {"email": f"{who.lower()}@example.com"},
+                "traits": {
+                    "first_name": who,
+                    "timezone": "Europe/Berlin",
+                    "consents": {"email": True, "sms": True, "ads": True},
+                },
+                "properties": properties,
+            },
+        )
+        if answer.is_error:
+            raise RuntimeError(f"{name} was refused: {answer.text}")
+
+    async def run(self, journey: str, key: str = "") -> Row:
+        """The run of a journey and key, once Temporal has it."""
+
+        async def found() -> Row | None:
+            runs = (await self.client.get(f"/v1/journeys/{journey}/runs")).json()["runs"]
+            return next((r for r in runs if key in ("", r["key"]) and r["temporal_run_id"]), None)
+
+        return await eventually(found, f"a run of {journey} {key}")
+
+    async def settled(self, journey: str, key: str, words: str) -> Row:
+        """All about a run, once it says these words of itself."""
+        run_id = (await self.run(journey, key))["run_id"]
+
+        async def found() -> Row | None:
+            run: Row = (await self.client.get(f"/v1/runs/{run_id}")).json()
+            said = (run["waiting"]["details"] or "") + run["waiting"]["note"]
+            return run if words in said else None
+
+        return await eventually(found, f"{words!r} from {journey} {key}")
+
+    async def passes(self, journey: str, key: str, length: timedelta) -> None:
+        """Let time pass for one run."""
+        run = await self.run(journey, key)
+        await fast_forward(self.stack.temporal.client, run["workflow_id"], length)
+
+
+async def eventually(look: Callable[[], Awaitable[Row | None]], what: str) -> Row:
+    """What ``look`` finds, asked again until it finds something. Raises ``TimeoutError`` saying what it was."""
+    deadline = asyncio.get_running_loop().time() + WITHIN_S
+    while (found := await look()) is None:
+        if asyncio.get_running_loop().time() > deadline:
+            raise TimeoutError(f"{what}: not seen within {WITHIN_S:.0f} s")
+        await asyncio.sleep(0.1)
+    return found
+
+
+async def tell(shop: Shop) -> tuple[Row, Row]:
+    """The traffic: a cart left behind, one bought in the store, an order on its way, a customer long gone.
+
+    Returns (a run that waits, a run that has ended).
+    """
+    await shop.happens("Product Added", "Ada", LAMP | {"cart_id": "cart-7001"})
+    await shop.happens("Product Added", "Ada", CHAIR | {"cart_id": "cart-7001"}, after=timedelta(minutes=4))
+    await shop.happens("Product Added", "Grace", RUG | {"cart_id": "cart-7002"})
+    await shop.happens("Product Added", "Edsger", LAMP | {"cart_id": "cart-7003"})
+    order = {"order_id": "order-5001", "total": 138.0, "currency": "EUR", "products": [LAMP, CHAIR]}
+    await shop.happens("Order Completed", "Barbara", order)
+    await shop.happens("Customer Lapsed", "Alan", {"days_since_order": 94}, channel="server")
+    for key in ("cart-7001", "cart-7002"):
+        await shop.passes("cart-abandonment", key, timedelta(hours=2))
+        await shop.settled("cart-abandonment", key, "Waiting for Message Clicked")
+    receipt = {"order_id": "receipt-88", "total": 149.0, "products": [RUG]}
+    await shop.happens("Order Completed", "Grace", receipt, after=timedelta(hours=3), channel="store")
+    ended = await shop.settled("cart-abandonment", "cart-7002", "it ended (bought)")
+    await shop.settled("post-purchase", "order-5001", "Waiting for Order Delivered")
+    return await shop.settled("cart-abandonment", "cart-7001", "Waiting for Message Clicked"), ended
+
+
+@dataclass(slots=True)
+class Camera:
+    """A browser that takes pictures of pages."""
+
+    browser: Browser
+
+    async def desk(self, width: int, height: int) -> BrowserContext:
+        """A window of this size, on which Temporal's list of runs has our columns."""
+        context = await self.browser.new_context(
+            viewport={"width": width, "height": height}, timezone_id="UTC", color_scheme="light"
+        )
+        columns = json.dumps({"default": [{"label": label} for label in COLUMNS]})
+        await context.add_init_script(
+            f"localStorage.setItem('namespace-workflow-table-columns', {json.dumps(columns)})"
+        )
+        return context
+
+    async def take(self, page: Page, name: str) -> None:
+        """Keep what the page shows. Raises ``ValueError`` for a picture over ``LARGEST`` bytes."""
+        size = len(await page.screenshot(path=IMAGES / name, animations="disabled"))
+        if size > LARGEST:
+            raise ValueError(f"{name} has {size:,} bytes, at most {LARGEST:,} are wanted: a smaller window")
+        print(f"docs/images/{name}: {size // 1000} kB")
+
+    async def temporal(self, stack: LocalStack, waiting: Row, ended: Row) -> None:
+        """What an operator sees: the runs, one that waits, one that has ended."""
+        context = await self.desk(1700, 620)
+        page = await context.new_page()
+        await page.goto(f"{stack.ui_url}/namespaces/default/workflows")
+        await page.get_by_text("cart-7003", exact=True).first.wait_for()
+        await self.take(page, "temporal-runs.png")
+        await page.set_viewport_size({"width": 1500, "height": 860})
+        for run, words, name in (
+            (waiting, "Waiting for Message Clicked", "temporal-waiting.png"),
+            (ended, "Ended: bought", "temporal-ended.png"),
+        ):
+            await page.goto(run["temporal_url"].replace("/history", "/user-metadata"))
+            # Details are Markdown, shown in frames of their own; the current ones are the last.
+            await page.locator("iframe").last.content_frame.get_by_text(words).wait_for()
+            await self.take(page, name)
+        await context.close()
+
+    async def mail(self, stack: LocalStack, message_id: str) -> None:
+        """One mail on a phone and at a desk, the mailbox around it, and the page behind its way out."""
+        for width, height in ((360, 860), (1200, 860)):
+            context = await self.desk(width, height)
+            page = await context.new_page()
+            await page.goto(f"{stack.api_url}/sandbox/{message_id}")
+            frame = page.locator("iframe:visible").first
+            html = await frame.get_attribute("srcdoc")
+            way_out = page.frame_locator("iframe:visible").first.get_by_text("Unsubscribe", exact=True)
+            link = await way_out.get_attribute("href")
+            if width == 1200:
+                await self.take(page, "sandbox.png")
+                await page.set_viewport_size({"width": 1200, "height": 560})
+                await page.goto(str(link))
+                await self.take(page, "unsubscribe.png")
+            # The mail alone, on a page without the mailbox's own rules.
+            mail = await context.new_page()
+            await mail.set_content(str(html))
+            await self.take(mail, f"mail-{width}.png")
+            await context.close()
+
+
+def chromium() -> str:
+    """Where Chromium is. Raises ``NoBrowser`` saying how to get it."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if found is None:
+        raise NoBrowser("no Chromium to take pictures with: apt-get install chromium")
+    return found
+
+
+async def main() -> None:
+    """Start a stack in a folder of its own, let the shop trade, take every picture."""
+    executable = chromium()
+    # Chromium's own sandbox does not work for root, as which containers often run.
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        async with (
+            LocalStack(Path(folder)) as stack,
+            httpx2.AsyncClient(base_url=stack.api_url, auth=(ADMIN_KEY, "")) as client,
+            async_playwright() as player,
+        ):
+            waiting, ended = await tell(Shop(stack, client))
+            browser = await player.chromium.launch(executable_path=executable, args=arguments)
+            camera = Camera(browser)
+            await camera.temporal(stack, waiting, ended)
+            [reminder] = [m for m in waiting["messages"] if m["template"] == "cart_reminder"]
+            await camera.mail(stack, reminder["message_id"])
+            await browser.close()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except NoBrowser as error:
+        sys.exit(str(error))

@@ -1,0 +1,116 @@
+"""All that bears on one message, as plain values."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+_ADDRESS_TYPE = {"email": "email", "sms": "phone"}
+
+
+def address_type(channel: str) -> str:
+    """The identifier type a channel writes to; empty where it writes to none."""
+    return _ADDRESS_TYPE.get(channel, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Which message is being decided on."""
+
+    run_id: UUID
+    step: str
+    channel: str
+    at: datetime
+    cart_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The message row of this send key, where there is one."""
+
+    message_id: UUID
+    status: str
+    token: UUID | None
+    channel: str
+    reason: str | None
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent reading of all that bears on a message."""
+
+    profile_id: UUID
+    traits: dict[str, Any]
+    context_timezone: str | None
+    email_from_order: bool
+    erased: bool
+    run_state: str
+    addresses: dict[str, tuple[str, ...]]
+    """email and phone, newest first."""
+    consents: tuple[tuple[str, str, str, str], ...]
+    """channel, topic, state, source: the latest word each."""
+    suppressions: tuple[tuple[str, str | None, datetime | None, str], ...]
+    cart: tuple[dict[str, Any], ...] | None
+    sent: tuple[tuple[str, datetime], ...]
+    opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Address → topics."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """Address → bounced or complained."""
+    standing: Standing | None = None
+
+    def address(self, channel: str) -> str | None:
+        """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
+        kind = address_type(channel)
+        known = self.addresses.get(kind, ())
+        named = str(self.traits.get(kind, "")).strip().lower()
+        return named if named in known else next(iter(known), None)
+
+
+def snapshot_of(profile_id: UUID, row: Any) -> Snapshot:
+    """One row of the reading, as values."""
+
+    def rows(name: str) -> list[list[Any]]:
+        found: list[list[Any]] = orjson.loads(row[name] or "[]")
+        return found
+
+    addresses: dict[str, tuple[str, ...]] = {}
+    for kind, value in rows("addresses"):
+        addresses[kind] = (*addresses.get(kind, ()), value)
+    opt_outs: dict[str, tuple[str, ...]] = {}
+    for address, topic in rows("opt_outs"):
+        opt_outs[address] = (*opt_outs.get(address, ()), topic)
+    return Snapshot(
+        profile_id=profile_id,
+        traits=orjson.loads(row["traits"]),
+        context_timezone=row["context_timezone"],
+        email_from_order=row["email_from_order"],
+        erased=row["erased_at"] is not None,
+        run_state=row["run_state"],
+        addresses=addresses,
+        consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
+        suppressions=tuple(
+            (item, sku, datetime.fromisoformat(until) if until else None, event_id)
+            for item, sku, until, event_id in rows("suppressions")
+        ),
+        cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
+        sent=tuple((channel, datetime.fromisoformat(at)) for channel, at in rows("sent")),
+        opt_outs=opt_outs,
+        problems=dict(rows("problems")),
+        standing=_standing(row),
+    )
+
+
+def _standing(row: Any) -> Standing | None:
+    if row["message_id"] is None:
+        return None
+    return Standing(
+        row["message_id"],
+        row["status"],
+        row["token"],
+        row["message_channel"],
+        row["message_reason"],
+        tuple(row["message_items"]),
+    )

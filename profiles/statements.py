@@ -1,0 +1,101 @@
+"""The SQL behind ``Changes``: each statement takes its rows as one jsonb parameter, $1."""
+
+
+def _insert(table: str, columns: str, conflict: str = "") -> str:
+    return (
+        f"INSERT INTO {table} ({columns}) SELECT {columns} "  # noqa: S608 - constant names
+        f"FROM jsonb_populate_recordset(NULL::{table}, $1) {conflict}"
+    )
+
+
+INSERTS = {
+    "purchase": _insert(
+        "purchase",
+        "event_id, line, profile_id, order_id, item, sku, name, price, quantity, returned, channel, time, at",
+    ),
+    "suppression": _insert("suppression", "profile_id, event_id, line, item, sku, order_id, until, reason"),
+    "consent": _insert("consent", "profile_id, channel, topic, state, source, event_id, time, at"),
+    "outbox": _insert("outbox", "lane, kind, name, event_id, payload, trigger"),
+}
+"""In the order of the rows, which is the order of the events."""
+
+OPT_OUTS = _insert(
+    "opt_out",
+    "channel, address, topic, source, at",
+    "ON CONFLICT (channel, address, topic) DO UPDATE SET source = excluded.source, at = excluded.at",
+)
+
+REOPEN = """
+DELETE FROM opt_out o USING jsonb_to_recordset($1) AS c(channel text, address text, topic text)
+WHERE o.channel = c.channel AND o.address = c.address AND o.topic = c.topic
+"""
+
+# A complaint weighs more than a bounce.
+ADDRESS_PROBLEMS = _insert(
+    "address_problem",
+    "channel, address, problem, at",
+    "ON CONFLICT (channel, address) DO UPDATE SET problem = excluded.problem, at = excluded.at "
+    "WHERE address_problem.problem <> 'complained'",
+)
+
+RUNS = """
+INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, clock_offset_s, signals,
+  entered_at)
+SELECT run_id, journey, key, profile_id, 'running', workflow_id, entry_event, clock_offset_s, 0, entered_at
+FROM jsonb_populate_recordset(NULL::run, $1) ORDER BY journey, key, run_id
+ON CONFLICT (journey, key) WHERE state <> 'ended' DO NOTHING RETURNING run_id
+"""
+
+CARTS = _insert(
+    "cart",
+    "profile_id, cart_id, lines, updated_at, closed_at",
+    "ON CONFLICT (profile_id, cart_id) DO UPDATE "
+    "SET lines = excluded.lines, updated_at = excluded.updated_at, closed_at = excluded.closed_at",
+)
+
+PROFILES = """
+UPDATE profile p SET traits = c.traits, context_timezone = c.context_timezone,
+  email_from_order = c.email_from_order, last_order_at = c.last_order_at, orders = c.orders
+FROM jsonb_populate_recordset(NULL::profile, $1) c WHERE p.profile_id = c.profile_id
+"""
+
+EVENTS = """
+UPDATE event e SET profile_id = c.profile_id, cart_id = c.cart_id, problems = c.problems
+FROM jsonb_populate_recordset(NULL::event, $1) c WHERE e.event_id = c.event_id
+"""
+
+MESSAGES = """
+UPDATE message m SET status = c.status
+FROM jsonb_to_recordset($1) AS c(message_id uuid, status text, lower text[])
+WHERE m.message_id = c.message_id AND m.status = ANY(c.lower)
+"""
+
+SIGNALS = """
+UPDATE run r SET signals = c.signals FROM jsonb_populate_recordset(NULL::run, $1) c WHERE r.run_id = c.run_id
+"""
+
+LEAVE = """
+UPDATE audience_member a SET state = 'leaving', reason = c.reason
+FROM jsonb_to_recordset($1) AS c(member_id uuid, reason text) WHERE a.member_id = c.member_id
+"""
+
+NOTIFY = "SELECT pg_notify('waypost_outbox', '')"
+
+# Where both name a variant, only that variant came back: the customer still has the others.
+LIFT = """
+WITH undone AS (SELECT * FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, event_id uuid,
+  item text, sku text, quantity int, at timestamptz)),
+lifted AS (UPDATE suppression s SET lifted_at = u.at FROM undone u
+  WHERE s.profile_id = u.profile_id AND s.order_id = u.order_id AND s.lifted_at IS NULL
+    AND (u.event_id IS NULL OR s.event_id = u.event_id)
+    AND (u.item IS NULL
+      OR CASE WHEN s.sku IS NULL OR u.sku IS NULL THEN s.item = u.item ELSE s.sku = u.sku END)),
+returned AS (SELECT p.event_id, p.line, sum(COALESCE(u.quantity, p.quantity)) AS quantity
+  FROM purchase p JOIN undone u ON p.profile_id = u.profile_id AND p.order_id = u.order_id
+    AND (u.event_id IS NULL OR p.event_id = u.event_id)
+    AND (u.item IS NULL
+      OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)
+  GROUP BY p.event_id, p.line)
+UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.quantity) FROM returned r
+WHERE p.event_id = r.event_id AND p.line = r.line
+"""

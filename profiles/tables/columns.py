@@ -1,0 +1,16 @@
+"""The two kinds of column that every table has."""
+
+from typing import Any
+
+from sqlalchemy import Column, DateTime, func, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+
+def instant(*, nullable: bool = False, stamped: bool = False) -> Any:
+    """A timestamptz column; ``stamped`` ones are filled in by Postgres."""
+    return Column(DateTime(timezone=True), nullable=nullable, server_default=func.now() if stamped else None)
+
+
+def json_column(default: str) -> Any:
+    """A jsonb column with a default, "{}" or "[]"."""
+    return Column(JSONB, nullable=False, server_default=text(f"'{default}'::jsonb"))

@@ -1,0 +1,91 @@
+"""Messages, the decisions about them, and ad audiences, as Postgres tables."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from profiles.tables.columns import instant, json_column
+
+
+class Message(SQLModel, table=True):
+    """One communication to one person on one channel, planned or sent; one row a send key."""
+
+    message_id: UUID = Field(primary_key=True)
+    profile_id: UUID
+    run_id: UUID
+    step: str
+    journey: str
+    channel: str
+    template: str
+    message_class: str
+    items: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    address: str | None = None
+    status: str
+    """One of ``profiles.changes.MESSAGE_RANK``."""
+    reason: str | None = None
+    token: UUID | None = None
+    """Who holds the claim."""
+    provider: str | None = None
+    provider_id: str | None = None
+    decided_at: datetime = Field(sa_column=instant())
+    claimed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """By the run's clock; caps count from here."""
+    sent_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    claim_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """Postgres's stamp of the claim, for the sweep of stale claims only."""
+
+    __table_args__ = (
+        UniqueConstraint("run_id", "step", name="message_send_key"),
+        Index("message_profile_claimed", "profile_id", "claimed_at"),
+        Index(
+            "message_claims", "claim_recorded_at", postgresql_where=text("status IN ('claimed', 'unknown')")
+        ),
+    )
+
+
+class Decision(SQLModel, table=True):
+    """The gate's recorded verdict, with every check and the values it stood on."""
+
+    decision_id: UUID = Field(primary_key=True)
+    message_id: UUID
+    profile_id: UUID
+    run_id: UUID
+    step: str
+    journey: str
+    channel: str
+    template: str
+    verdict: str
+    reason: str | None = None
+    detail: str = ""
+    checks: list[dict[str, Any]] = Field(default_factory=list, sa_column=json_column("[]"))
+    items: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    items_removed: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    at: datetime = Field(sa_column=instant())
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+    __table_args__ = (Index("decision_profile_at", "profile_id", "at"), Index("decision_run", "run_id"))
+
+
+class AudienceMember(SQLModel, table=True):
+    """A person in an ad audience for one item, on behalf of one run."""
+
+    __tablename__ = "audience_member"
+
+    member_id: UUID = Field(primary_key=True)
+    audience: str
+    item: str
+    sku: str | None = None
+    profile_id: UUID = Field(index=True)
+    run_id: UUID = Field(index=True)
+    state: str
+    """joining, in, leaving or out."""
+    reason: str | None = None
+    joined_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    left_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))

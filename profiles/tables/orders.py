@@ -1,0 +1,44 @@
+"""What was bought, and what is therefore not to be promoted, as Postgres tables."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel import Field, SQLModel
+
+from profiles.tables.columns import instant
+
+
+class Purchase(SQLModel, table=True):
+    """One line of an order, wherever it was placed."""
+
+    event_id: UUID = Field(primary_key=True)
+    line: int = Field(primary_key=True)
+    profile_id: UUID = Field(index=True)
+    order_id: str | None = None
+    item: str = Field(index=True)
+    sku: str | None = None
+    name: str | None = None
+    price: float | None = None
+    quantity: int = 1
+    returned: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    channel: str
+    time: datetime = Field(sa_column=instant())
+    at: datetime = Field(sa_column=instant())
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+
+class Suppression(SQLModel, table=True):
+    """An item not to be promoted to a person until a date. In force from its commit."""
+
+    profile_id: UUID = Field(primary_key=True)
+    event_id: UUID = Field(primary_key=True)
+    line: int = Field(primary_key=True)
+    item: str
+    sku: str | None = None
+    order_id: str | None = None
+    until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    reason: str = "purchased"
+    lifted_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """Set by a return, refund or cancellation."""
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))

@@ -1,0 +1,91 @@
+"""People and what happened to them, as Postgres tables."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Index, LargeBinary, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from profiles.tables.columns import instant, json_column
+
+
+class Profile(SQLModel, table=True):
+    """The unified record of a person."""
+
+    profile_id: UUID = Field(primary_key=True)
+    merged_into: UUID | None = None
+    """Set once the person turned out to be another one; follow it to the canonical profile."""
+    traits: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    context_timezone: str | None = None
+    email_from_order: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """The email address came with an order or a checkout."""
+    last_order_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    orders: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    lapsed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When the sweep last declared this person lapsed."""
+    erased_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    created_at: datetime = Field(sa_column=instant())
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+    __table_args__ = (
+        Index("profile_last_order", "last_order_at", postgresql_where=text("merged_into IS NULL")),
+        Index("profile_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
+    )
+
+
+class Identifier(SQLModel, table=True):
+    """One (type, value) that points at a profile."""
+
+    type: str = Field(primary_key=True)
+    value: str = Field(primary_key=True)
+    profile_id: UUID = Field(index=True)
+    created_at: datetime = Field(sa_column=instant())
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+
+class Event(SQLModel, table=True):
+    """Something that happened, as it came in."""
+
+    event_id: UUID = Field(primary_key=True)
+    """Ours; the only id of the event that reaches a Temporal history."""
+    source: str
+    id: str
+    """The channel's own id, unique within its source."""
+    content_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    type: str
+    channel: str
+    time: datetime = Field(sa_column=instant())
+    at: datetime = Field(sa_column=instant())
+    """When it was taken in; decisions go by this one."""
+    profile_id: UUID | None = None
+    cart_id: str | None = None
+    identifiers: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    properties: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    traits: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    context: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=json_column("[]"))
+    """What could not be done with it, and why: [{"journey", "detail"}]."""
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+    __table_args__ = (
+        UniqueConstraint("source", "id", name="event_source_id"),
+        Index("event_profile_at", "profile_id", "at"),
+        Index(
+            "event_undone_orders",
+            "profile_id",
+            postgresql_where=text("type IN ('Order Refunded', 'Order Cancelled')"),
+        ),
+    )
+
+
+class Cart(SQLModel, table=True):
+    """What a person has put together but not bought."""
+
+    profile_id: UUID = Field(primary_key=True)
+    cart_id: str = Field(primary_key=True)
+    lines: list[dict[str, Any]] = Field(default_factory=list, sa_column=json_column("[]"))
+    updated_at: datetime = Field(sa_column=instant())
+    closed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When an order emptied it; a closed cart is nobody's open cart."""
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))

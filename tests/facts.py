@@ -1,0 +1,166 @@
+"""The facts alone, for tests: ingest on a real Postgres, with a routing table of the test's own."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from policy.reentry import Reentry, Unlimited
+from profiles.database import Database
+from profiles.events import Event
+from profiles.identifiers import normalise
+from profiles.incoming import IncomingEvent, Ingested
+from profiles.ingest import Ingest, Rules
+from profiles.routing import CART, PERSON
+from profiles.runs import Closed, close_run
+
+Row = dict[str, Any]
+
+UNLIMITED = Unlimited()
+
+LAMP = {"product_id": "lamp", "sku": "lamp-red", "name": "Aria lamp", "price": 39.0}
+CHAIR = {"product_id": "chair", "sku": "chair-oak", "name": "Oslo chair", "price": 99.0}
+
+
+@dataclass(frozen=True)
+class Journey:
+    """A journey as routing sees it."""
+
+    name: str = "carts"
+    starts: tuple[str, ...] = ("Product Added", "Checkout Started")
+    listens: tuple[str, ...] = ("Product Removed", "Order Completed", "Message Clicked")
+    key_property: str | None = CART
+    reentry: Reentry = UNLIMITED
+    key: Callable[[Event], str | None] | None = None
+    where: Callable[[Event], bool] | None = None
+
+    @property
+    def start_names(self) -> frozenset[str]:
+        return frozenset(self.starts)
+
+    @property
+    def listen_names(self) -> frozenset[str]:
+        return frozenset((*self.starts, *self.listens))
+
+    def key_of(self, event: Event) -> str | None:
+        if self.key is not None:
+            return self.key(event)
+        return getattr(event, self.key_property or "", None)
+
+    def admits(self, event: Event) -> bool:
+        return self.where is None or self.where(event)
+
+    def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
+        return self.reentry.may_enter(entries, at)
+
+
+CARTS = Journey()
+PEOPLE = Journey(name="people", starts=("Order Completed",), listens=("Product Viewed",), key_property=PERSON)
+
+
+class Facts:
+    """Ingest, and questions about what it left behind."""
+
+    def __init__(
+        self, database: Database, *journeys: Journey, rules: Rules | None = None, source: str = "test"
+    ) -> None:
+        self.database = database
+        self.routes = journeys
+        self.ingest = Ingest(database, journeys, rules)
+        self.source = source
+        self._events = 0
+
+    def event(
+        self,
+        name: str,
+        properties: Row | None = None,
+        *,
+        traits: Row | None = None,
+        channel: str = "web",
+        event_id: str | None = None,
+        ago: timedelta = timedelta(0),
+        context: Row | None = None,
+        **identifiers: str,
+    ) -> IncomingEvent:
+        """An event of now; identifiers as keywords (email=…, user_id=…)."""
+        self._events += 1
+        return IncomingEvent(
+            source=self.source,
+            id=event_id or f"e{self._events}",
+            type=name,
+            channel=channel,
+            time=datetime.now(UTC) - ago,
+            identifiers=tuple((kind, normalise(kind, value)) for kind, value in identifiers.items()),
+            properties=properties or {},
+            traits=traits or {},
+            context=context or {},
+        )
+
+    async def happens(self, name: str, properties: Row | None = None, **more: Any) -> Ingested:
+        """Take one event in."""
+        [answer] = await self.ingest([self.event(name, properties, **more)])
+        return answer
+
+    async def rows(self, query: str, *arguments: Any) -> list[Row]:
+        """Rows of the test's database."""
+        async with self.database.transaction() as connection:
+            return [dict(row) for row in await connection.fetch(query, *arguments)]
+
+    async def values(self, query: str, *arguments: Any) -> list[Any]:
+        """The first column."""
+        return [next(iter(row.values())) for row in await self.rows(query, *arguments)]
+
+    async def who(self, kind: str, value: str) -> UUID:
+        """The profile an identifier points at."""
+        [found] = await self.values(
+            "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2", kind, normalise(kind, value)
+        )
+        assert isinstance(found, UUID)
+        return found
+
+    async def suppressed(self, kind: str, value: str) -> list[str]:
+        """Items not to be promoted to a person now."""
+        return await self.values(
+            "SELECT DISTINCT item FROM suppression WHERE profile_id = $1 AND lifted_at IS NULL "
+            "AND (until IS NULL OR until > now()) ORDER BY item",
+            await self.who(kind, value),
+        )
+
+    async def carts(self) -> dict[str, list[str]]:
+        """Cart id → products."""
+        rows = await self.rows(
+            "SELECT cart_id, jsonb_path_query_array(lines, '$[*].product_id')::text AS p FROM cart"
+        )
+        return {row["cart_id"]: sorted(orjson.loads(row["p"])) for row in rows}
+
+    async def runs(self, state: str = "running") -> list[Row]:
+        """Runs in a state, oldest first."""
+        return await self.rows("SELECT * FROM run WHERE state = $1 ORDER BY entered_at, run_id", state)
+
+    async def outbox(self, lane: UUID | None = None) -> list[str]:
+        """Names of what is queued, in order."""
+        return await self.values(
+            "SELECT CASE kind WHEN 'start' THEN 'start: ' || name ELSE name END FROM outbox "
+            "WHERE $1::uuid IS NULL OR lane = $1 ORDER BY seq",
+            lane,
+        )
+
+    async def problems(self, event_id: UUID | None) -> list[str]:
+        """What could not be done with an event."""
+        return await self.values(
+            "SELECT p ->> 'detail' FROM event, jsonb_array_elements(problems) p WHERE event_id = $1", event_id
+        )
+
+    async def close(self, run_id: UUID, *, seen: Sequence[UUID] = (), outcome: str = "nudged") -> Closed:
+        """A run's last act."""
+        return await close_run(
+            self.database, self.routes, run_id, outcome=outcome, seen=seen, at=datetime.now(UTC)
+        )
+
+
+def order(*products: Row, order_id: str = "o-1") -> Row:
+    """Properties of an order."""
+    return {"order_id": order_id, "products": [dict(product) for product in products]}

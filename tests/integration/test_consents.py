@@ -1,0 +1,284 @@
+"""What people said: where it comes from, which word stands, and that an opt-out follows the address."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from activities.gate import facts_of, plan_of
+from policy.consent import consented, not_opted_out
+from policy.facts import Limits
+from policy.finding import Finding
+from policy.verdict import Channel
+from profiles import consents
+from profiles.claims import Ask, Planned, read_under_lock, record_sent, refuse_address, write_decision
+from profiles.database import Database
+from profiles.ids import new_id
+from tests.facts import CARTS, LAMP, Facts
+
+ADA = "ada@example.com"
+YES = {"consents": {"email": True, "sms": True}}
+
+
+async def words(facts: Facts, kind: str, value: str) -> dict[tuple[str, str], str]:
+    """The latest word on each channel and topic."""
+    rows = await facts.rows(
+        "SELECT DISTINCT ON (channel, topic) channel, topic, state FROM consent WHERE profile_id = $1 "
+        "ORDER BY channel, topic, seq DESC",
+        await facts.who(kind, value),
+    )
+    return {(row["channel"], row["topic"]): row["state"] for row in rows}
+
+
+async def opted_out(facts: Facts) -> list[tuple[str, str, str]]:
+    """Addresses that want nothing: channel, address, topic."""
+    rows = await facts.rows("SELECT channel, address, topic FROM opt_out ORDER BY 1, 2, 3")
+    return [(row["channel"], row["address"], row["topic"]) for row in rows]
+
+
+async def run_of(facts: Facts, **identifiers: str) -> UUID:
+    """A live run of somebody's cart."""
+    await facts.happens("Product Added", LAMP | {"cart_id": f"c-{new_id().hex}"}, **identifiers)
+    return UUID(str((await facts.runs())[-1]["run_id"]))
+
+
+async def may_mail(facts: Facts, run_id: UUID, channel: Channel = Channel.EMAIL) -> list[str]:
+    """What policy says of marketing to this person, on the facts as the gate reads them: reasons against."""
+    async with facts.database.transaction() as connection:
+        [now] = await facts.values("SELECT now()")
+        snapshot = await read_under_lock(connection, Ask(run_id, "s", channel.value, now))
+    assert snapshot is not None
+    known = facts_of(snapshot, channel, now, "UTC")
+    plan: Any = plan_of(_Request(channel), "marketing", "marketing")  # type: ignore[arg-type]
+    found: list[Finding] = [check(plan, known, Limits(), now) for check in (not_opted_out, consented)]
+    return [finding.reason.value for finding in found if finding.reason]
+
+
+class _Request:
+    promoting = None
+    expires_at = None
+    journey = "carts"
+    cart_id = None
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+
+async def sent(facts: Facts, run_id: UUID, address: str, channel: str = "email", step: str = "s") -> UUID:
+    """A message that went out to an address."""
+    message_id, token = new_id(), new_id()
+    [row] = await facts.rows("SELECT profile_id, now() AS now FROM run WHERE run_id = $1", run_id)
+    planned = Planned(
+        message_id, row["profile_id"], run_id, step, "carts", channel, "t", "marketing", "claimed", "allow",
+        row["now"], address=address, token=token, decision_id=new_id(),
+    )  # fmt: skip
+    async with facts.database.transaction() as connection:
+        await write_decision(connection, planned)
+        await record_sent(connection, message_id, token, provider="p", provider_id="1", at=row["now"])
+    return message_id
+
+
+async def test_consents_in_traits_go_into_the_ledger_with_their_source(database: Database) -> None:
+    facts = Facts(database)
+    await facts.happens("Signed Up", traits={"consents": {"email": True, "sms": False}}, email=ADA)
+
+    assert await words(facts, "email", ADA) == {
+        ("email", "marketing"): "granted",
+        ("sms", "marketing"): "withdrawn",
+    }
+    assert await facts.values("SELECT DISTINCT source FROM consent") == ["test"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param({"email": "yes"}, id="not a boolean"),
+        pytest.param({"fax": True}, id="not a channel"),
+        pytest.param("all", id="not an object"),
+    ],
+)
+async def test_a_consent_nobody_can_read_is_recorded_and_changes_nothing(
+    database: Database, said: object
+) -> None:
+    facts = Facts(database)
+    answer = await facts.happens("Signed Up", traits={"consents": said}, email=ADA)
+
+    assert await words(facts, "email", ADA) == {}
+    [problem] = await facts.problems(answer.event_id)
+    assert "must be true or false, of a channel" in problem
+
+
+async def test_consent_changed_names_channel_topic_and_state(database: Database) -> None:
+    facts = Facts(database)
+    said = {"channel": "email", "topic": "news", "state": "granted", "source": "desk"}
+    await facts.happens("Consent Changed", said, email=ADA)
+    bad = await facts.happens("Consent Changed", {"channel": "email", "state": "maybe"}, email=ADA)
+
+    assert await words(facts, "email", ADA) == {("email", "news"): "granted"}
+    assert await facts.values("SELECT source FROM consent") == ["desk"]
+    assert len(await facts.problems(bad.event_id)) == 1
+
+
+async def test_the_last_word_of_one_batch_stands_for_person_and_address(database: Database) -> None:
+    facts = Facts(database)
+    no, yes = ({"consents": {"email": state}} for state in (False, True))
+    await facts.ingest(
+        [facts.event("A", traits=t, email=ADA, ago=timedelta(seconds=9 - n)) for n, t in enumerate((yes, no))]
+    )
+    assert await opted_out(facts) == [("email", ADA, "marketing")]
+
+    await facts.ingest(
+        [facts.event("A", traits=t, email=ADA, ago=timedelta(seconds=5 - n)) for n, t in enumerate((no, yes))]
+    )
+    assert await opted_out(facts) == []
+    assert await words(facts, "email", ADA) == {("email", "marketing"): "granted"}
+
+
+async def test_a_grant_delivered_late_does_not_undo_a_newer_withdrawal(database: Database) -> None:
+    facts = Facts(database)
+    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, email=ADA)
+    late = await facts.happens("Signed Up", traits=YES, email=ADA, ago=timedelta(days=400))
+
+    assert (await words(facts, "email", ADA))[("email", "marketing")] == "withdrawn"
+    assert await opted_out(facts) == [("email", ADA, "marketing")]
+    assert await facts.problems(late.event_id) == [
+        "the grant of marketing on email is older than its withdrawal"
+    ]
+
+
+async def test_a_withdrawal_delivered_late_counts_and_a_newer_grant_ends_it(database: Database) -> None:
+    facts = Facts(database)
+    await facts.happens("Signed Up", traits=YES, email=ADA)
+    await facts.happens("A", traits={"consents": {"email": False}}, email=ADA, ago=timedelta(days=9))
+    assert await opted_out(facts) == [("email", ADA, "marketing")]
+
+    await facts.happens("A", traits={"consents": {"email": True}}, email=ADA)
+    assert await opted_out(facts) == []
+
+
+async def test_a_withdrawal_from_the_future_of_a_wrong_clock_can_be_taken_back(database: Database) -> None:
+    facts = Facts(database)
+    await facts.happens("A", traits={"consents": {"email": False}}, email=ADA, ago=-timedelta(days=900))
+    await facts.happens("A", traits={"consents": {"email": True}}, email=ADA, ago=-timedelta(seconds=5))
+
+    assert (await words(facts, "email", ADA))[("email", "marketing")] == "granted"
+
+
+async def test_a_no_to_all_channels_reaches_every_address(database: Database) -> None:
+    facts = Facts(database)
+    await facts.happens(
+        "Consent Changed", {"channel": "all", "state": "withdrawn"}, email=ADA, phone="+4915112345678"
+    )
+
+    assert await opted_out(facts) == [("email", ADA, "marketing"), ("sms", "+4915112345678", "marketing")]
+
+
+async def test_unsubscribing_in_a_message_opts_out_the_address_it_went_to(database: Database) -> None:
+    facts = Facts(database, CARTS)
+    run_id = await run_of(facts, email=ADA)
+    message = await sent(facts, run_id, "old@example.com")
+    await facts.happens("Message Unsubscribed", {"message_id": str(message)})
+
+    assert await words(facts, "email", ADA) == {("email", "marketing"): "withdrawn"}
+    assert await opted_out(facts) == [("email", ADA, "marketing"), ("email", "old@example.com", "marketing")]
+
+
+async def test_a_no_to_ads_takes_the_person_out_of_their_audiences(database: Database) -> None:
+    facts = Facts(database, CARTS)
+    run_id = await run_of(facts, email=ADA)
+    await facts.rows(
+        "INSERT INTO audience_member (member_id, audience, item, profile_id, run_id, state) "
+        "SELECT gen_random_uuid(), 'left', 'lamp', profile_id, run_id, 'in' FROM run WHERE run_id = $1",
+        run_id,
+    )
+    await facts.happens("Consent Changed", {"channel": "ads", "state": "withdrawn"}, email=ADA)
+
+    assert await facts.values("SELECT state || ' ' || reason FROM audience_member") == ["leaving opted_out"]
+    assert await facts.values("SELECT name FROM outbox WHERE kind = 'audience'") == ["remove"]
+
+
+async def test_invariant_5_an_address_that_joins_the_person_later_is_covered_by_their_word(
+    database: Database,
+) -> None:
+    facts = Facts(database, CARTS)
+    run_id = await run_of(facts, email=ADA, user_id="42")
+    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
+    await facts.happens("Account Updated", email="second@example.com", user_id="42")
+
+    assert "opted_out" in await may_mail(facts, run_id)
+
+
+async def a_stranger_with_the_address(facts: Facts) -> UUID:
+    """The first owner withdrew and was forgotten; then somebody else comes by the same address, and says yes
+    on another channel. Their run."""
+    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, email=ADA)
+    await facts.rows("DELETE FROM identifier")
+    run_id = await run_of(facts, user_id="stranger")
+    await facts.happens("Checkout Started", {"cart_id": "c-9"}, email=ADA, user_id="stranger")
+    return run_id
+
+
+async def test_invariant_5_the_opt_out_stays_with_the_address_when_another_profile_gets_it(
+    database: Database,
+) -> None:
+    facts = Facts(database, CARTS)
+
+    assert await may_mail(facts, await a_stranger_with_the_address(facts)) == ["opted_out"]
+
+
+async def test_invariant_5_without_the_mark_on_the_address_the_stranger_would_be_mailed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Teeth: the word kept with the profile alone."""
+    monkeypatch.setattr(consents, "_mark_address", lambda *_: None)
+    facts = Facts(database, CARTS)
+
+    assert await may_mail(facts, await a_stranger_with_the_address(facts)) == []
+
+
+async def test_invariant_5_without_the_persons_ledger_a_second_address_would_be_mailed(
+    database: Database,
+) -> None:
+    """Teeth: the word kept with the address alone."""
+    facts = Facts(database, CARTS)
+    run_id = await run_of(facts, email=ADA, user_id="42")
+    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
+    await facts.happens("Checkout Started", {"cart_id": "c-9"}, email="second@example.com", user_id="42")
+    assert "opted_out" in await may_mail(facts, run_id)
+    await facts.rows("DELETE FROM consent")
+
+    assert await may_mail(facts, run_id) == []
+
+
+async def test_invariant_5_an_opt_out_is_in_force_from_its_commit(database: Database) -> None:
+    facts = Facts(database, CARTS)
+    run_id = await run_of(facts, email=ADA)
+    await facts.happens("Signed Up", traits=YES, email=ADA)
+    assert await may_mail(facts, run_id) == []
+    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, email=ADA)
+
+    assert await may_mail(facts, run_id) == ["opted_out", "no_consent"]
+
+
+async def test_a_grant_for_marketing_leaves_a_providers_stop_in_place(database: Database) -> None:
+    facts = Facts(database, CARTS)
+    run_id = await run_of(facts, phone="+4915112345678")
+    async with database.transaction() as connection:
+        [now] = await facts.values("SELECT now()")
+        await refuse_address(connection, "sms", "+4915112345678", "opted_out", now)
+    await facts.happens("Signed Up", traits=YES, phone="+4915112345678")
+
+    assert await may_mail(facts, run_id, Channel.SMS) == ["opted_out"]
+
+
+async def test_nothing_on_file_lets_mail_pass_only_where_the_address_came_with_an_order(
+    database: Database,
+) -> None:
+    facts = Facts(database, CARTS)
+    run_id = await run_of(facts, email=ADA)
+    assert await may_mail(facts, run_id) == ["no_consent"]
+    await facts.happens("Checkout Started", {"cart_id": "c-1"}, email=ADA)
+
+    assert await may_mail(facts, run_id) == []
+    assert await may_mail(facts, run_id, Channel.SMS) == ["no_consent"]

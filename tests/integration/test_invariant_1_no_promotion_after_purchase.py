@@ -1,0 +1,269 @@
+"""Invariant 1: from the COMMIT of a purchase, no claim that promotes its item commits for that person."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from policy.verdict import Channel
+from profiles import claims
+from profiles.claims import Ask, Snapshot
+from profiles.migrate import upgrade_async
+from tests.proofs import size
+from tests.shop import Held, Shop, shopper
+from workers.stack.postgres import EmbeddedPostgres
+from workers.stack.temporal import TemporalDevServer
+
+CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.ADS)
+GATES = ("activities.gate.read_under_lock", "activities.audience_gate.read_under_lock")
+
+VIOLATIONS = """
+SELECT d.step, s.item, pg_xact_commit_timestamp(s.xmin) AS bought, pg_xact_commit_timestamp(d.xmin) AS allowed
+FROM decision d JOIN suppression s ON s.profile_id = d.profile_id AND s.item = ANY(d.items)
+WHERE d.verdict = 'allow' AND pg_xact_commit_timestamp(s.xmin) < pg_xact_commit_timestamp(d.xmin)
+"""
+"""Postgres's own order of commits. A merge writes the other profile's suppressions anew, so they count from it."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+    """A server that keeps the instant of every commit."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("ordered"))
+    async with server:
+        connection = await asyncpg.connect(server.url("postgres"))
+        await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
+        await connection.close()
+    async with server:
+        await upgrade_async(await server.create_database("template_of_tests"))
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shop(
+    ordered: EmbeddedPostgres, temporal: TemporalDevServer, request: pytest.FixtureRequest
+) -> AsyncIterator[Shop]:
+    """Waypost without workers, on a database of this test's own that keeps the order of commits."""
+    name = f"test_{abs(hash(request.node.nodeid))}"
+    url = await ordered.create_database(name, template="template_of_tests")
+    async with Shop(url, temporal.client) as running:
+        yield running
+    await ordered.drop_database(urlsplit(url).path[1:])
+
+
+async def without_lock(connection: Any, ask: Ask) -> Snapshot | None:
+    """The naive reading: no lock at all."""
+    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
+    return await claims.read_snapshot(connection, profile_id, ask)
+
+
+async def in_one_statement(connection: Any, ask: Ask) -> Snapshot | None:
+    """Lock and snapshot in one statement: the snapshot is older than the lock it waits for."""
+    told = "FROM profile p JOIN run r"
+    assert told in claims._SNAPSHOT, "the snapshot's text has changed: this variant must follow"
+    both = claims._SNAPSHOT.replace(told, "FROM held JOIN profile p ON p.profile_id = held.profile_id JOIN run r")
+    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
+    statement = f"WITH held AS MATERIALIZED (SELECT profile_id FROM profile WHERE profile_id = $1 FOR NO KEY UPDATE) {both}"
+
+    class OneStatement:
+        async def fetchrow(self, _: str, *arguments: Any) -> Any:
+            return await connection.fetchrow(statement, *arguments)
+
+    return await claims.read_snapshot(OneStatement(), profile_id, ask)
+
+
+async def in_two_statements(connection: Any, ask: Ask) -> Snapshot | None:
+    """The product's own reading."""
+    return await claims.read_under_lock(connection, ask)
+
+
+Reading = Callable[[Any, Ask], Awaitable[Snapshot | None]]
+
+
+async def purchase_committed_while_the_claim_waits(shop: Shop, channel: Channel) -> tuple[str, ...]:
+    """Hold a purchase before its COMMIT, let a claim come, then commit; what the claim lets through."""
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    held = Held(shop.url)
+    order = shop.event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
+    purchase = asyncio.create_task(shop.ingest_on(held)([order]))
+    await held.worked.wait()
+    claim = asyncio.create_task(shop.allowed(shop.ask(run_id, "reminder", "lamp", channel=channel)))
+    await shop.someone_waits_for_a_lock(or_done=claim)
+    held.may_commit.set()
+    await purchase
+    await held.close()
+    return await claim
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+async def test_invariant_1_a_claim_that_waited_for_a_purchase_sees_it(shop: Shop, channel: Channel) -> None:
+    allowed = await purchase_committed_while_the_claim_waits(shop, channel)
+
+    assert allowed == ()
+    assert await shop.rows(VIOLATIONS) == []
+    [decision] = await shop.decisions()
+    assert (decision["verdict"], decision["reason"]) == ("withhold", "purchased")
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("reading", [in_one_statement, without_lock])
+async def test_invariant_1_fails_where_the_gate_does_not_lock_first_and_read_then(
+    shop: Shop, channel: Channel, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for gate in GATES:
+        monkeypatch.setattr(gate, reading)
+    if reading is without_lock:
+        allowed = await claim_commits_after_a_purchase_it_did_not_read(shop, channel, reading, monkeypatch)
+    else:
+        allowed = await purchase_committed_while_the_claim_waits(shop, channel)
+
+    assert allowed == ("lamp",)
+    assert [(row["step"], row["item"]) for row in await shop.rows(VIOLATIONS)] == [("reminder", "lamp")]
+
+
+async def claim_commits_after_a_purchase_it_did_not_read(
+    shop: Shop, channel: Channel, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, ...]:
+    """Let a purchase come between a claim's reading and its COMMIT, as far as the gate's lock lets it."""
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def then_wait(connection: Any, ask: Ask) -> Snapshot | None:
+        snapshot = await reading(connection, ask)
+        read.set()
+        await go_on.wait()
+        return snapshot
+
+    for gate in GATES:
+        monkeypatch.setattr(gate, then_wait)
+    claim = asyncio.create_task(shop.allowed(shop.ask(run_id, "reminder", "lamp", channel=channel)))
+    await read.wait()
+    order = shop.event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
+    purchase = asyncio.create_task(shop.ingest([order]))
+    await shop.someone_waits_for_a_lock(or_done=purchase)
+    go_on.set()
+    await purchase
+    return await claim
+
+
+async def test_invariant_1_a_purchase_waits_for_a_claim_that_has_read(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed = await claim_commits_after_a_purchase_it_did_not_read(
+        shop, Channel.EMAIL, in_two_statements, monkeypatch
+    )
+
+    assert allowed == ("lamp",)
+    assert await shop.rows(VIOLATIONS) == []
+
+
+class Race:
+    """Purchases and claims of a few people on many connections, and what each of them knew."""
+
+    def __init__(self, shop: Shop, *, purchases: int, claims: int, seed: int) -> None:
+        self.shop = shop
+        self.random = random.Random(seed)
+        self.people = max(4, purchases // 8)
+        self.products = [f"p-{n}" for n in range(8)]
+        self.purchases = purchases
+        self.claims = claims
+        self.runs: dict[int, UUID] = {}
+        self.acknowledged: dict[tuple[int, str], float] = {}
+        self.too_late: list[str] = []
+        self.promoted = 0
+
+    async def prepare(self) -> None:
+        for person in range(self.people):
+            self.runs[person] = await self.shop.leaves_cart(
+                self.products, cart_id=f"c-{person}", **shopper(person)
+            )
+
+    async def buy(self, number: int) -> None:
+        person, product = number % self.people, self.products[(number // self.people) % len(self.products)]
+        order = self.shop.order(product, order_id=f"o-{number}")
+        card = f"card-{number}"
+        match number % 3:
+            case 0:
+                await self.shop.takes("Order Completed", order, event_id=f"buy-{number}", **shopper(person))
+            case 1:
+                # One event of a card nobody knew, with the address: bought and merged at once.
+                await self.shop.takes("Product Viewed", {"product_id": "x"}, event_id=f"view-{number}", loyalty_id=card)
+                await self.shop.takes(
+                    "Order Completed", order, event_id=f"buy-{number}", loyalty_id=card,
+                    email=shopper(person)["email"],
+                )  # fmt: skip
+            case _:
+                # Bought as a stranger; only a later event tells who it was.
+                await self.shop.takes("Order Completed", order, event_id=f"buy-{number}", loyalty_id=card)
+                await self.shop.takes("Identify", {}, event_id=f"who-{number}", loyalty_id=card, **shopper(person))
+        self.acknowledged[person, product] = time.monotonic()
+
+    async def claim(self, number: int) -> None:
+        person = self.random.randrange(self.people)
+        wanted = self.random.sample(self.products, self.random.randint(1, len(self.products)))
+        channel = CHANNELS[number % len(CHANNELS)]
+        cart_id = f"c-{person}" if number % 2 else None
+        began = time.monotonic()
+        known = {p for p in wanted if self.acknowledged.get((person, p), began) < began}
+        request = self.shop.ask(self.runs[person], f"step-{number}", *wanted, channel=channel, cart_id=cart_id)
+        allowed = await self.shop.allowed(request)
+        self.promoted += len(allowed)
+        self.too_late += [f"{person}/{product} on {channel}" for product in known.intersection(allowed)]
+
+    async def run(self, at_once: int = 12) -> None:
+        turns = asyncio.Semaphore(at_once)
+        jobs = [("buy", n) for n in range(self.purchases)] + [("claim", n) for n in range(self.claims)]
+        self.random.shuffle(jobs)
+
+        async def one(kind: str, number: int) -> None:
+            async with turns:
+                await (self.buy(number) if kind == "buy" else self.claim(number))
+
+        await asyncio.gather(*(one(kind, number) for kind, number in jobs))
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channel(shop: Shop) -> None:
+    race = Race(shop, purchases=size(80, 500), claims=size(300, 2000), seed=20_261_121)
+    await race.prepare()
+    await race.run()
+
+    assert race.too_late == []
+    assert await shop.rows(VIOLATIONS) == []
+    withheld = await shop.rows("SELECT 1 FROM decision WHERE 'purchased' = reason OR items_removed <> '{}'")
+    assert race.promoted > 0, "nothing was promoted, so nothing was proved"
+    assert withheld, "no purchase came before a claim, so nothing was proved"
+
+
+async def test_invariant_1_holds_across_a_merge_that_a_claim_waited_for(shop: Shop) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), loyalty_id="card-1")
+    held = Held(shop.url)
+    joined = shop.event("Identify", {}, loyalty_id="card-1", **shopper(1))
+    merge = asyncio.create_task(shop.ingest_on(held)([joined]))
+    await held.worked.wait()
+    claim = asyncio.create_task(shop.allowed(shop.ask(run_id, "reminder", "lamp")))
+    assert await shop.someone_waits_for_a_lock(or_done=claim)
+    held.may_commit.set()
+    await merge
+    await held.close()
+
+    assert await claim == ()
+
+
+async def test_invariant_1_any_variant_of_a_bought_product_is_withheld(shop: Shop) -> None:
+    run_id = await shop.leaves_cart(["lamp", "chair"], cart_id="c-1", **shopper(1))
+    bought = {"order_id": "o-1", "products": [{"product_id": "lamp", "sku": "lamp-red"}]}
+    await shop.takes("Order Completed", bought, channel="store", **shopper(1))
+
+    assert await shop.allowed(shop.ask(run_id, "mail", "lamp", "chair")) == ("chair",)
+    assert await shop.allowed(shop.ask(run_id, "ads", "lamp", "chair", channel=Channel.ADS)) == ("chair",)
+    assert await shop.allowed(shop.ask(run_id, "sms", "lamp", channel=Channel.SMS)) == ()
+

@@ -1,0 +1,163 @@
+"""The demo's people: the same for the same seed, no address twice, and the rates of an ordinary shop."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from profiles.identifiers import normalise
+from workers.demo.acts import Act
+from workers.demo.calendar import beats, opening_after
+from workers.demo.cast import cast
+from workers.demo.reactions import Received, react
+from workers.demo.shop import CATALOGUE
+from workers.demo.shoppers import Life
+from workers.demo.traffic import passes
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+OPENING = datetime(2026, 11, 22, tzinfo=UTC)
+FOR_EVER = OPENING + timedelta(days=400)
+
+
+def acts_of(count: int, seed: int = 7) -> list[Act]:
+    """All that so many people plan to do by themselves."""
+    found: list[Act] = []
+    for shopper in cast(count, seed):
+        life = Life(shopper, OPENING, seed)
+        found += life.past(NOON)
+        life.plan()
+        found += life.take(FOR_EVER)
+    return found
+
+
+def name_of(act: Act) -> str:
+    return str(act.body["event"] if "event" in act.body else act.body["type"])
+
+
+def test_the_same_seed_makes_the_same_acts_and_another_seed_others() -> None:
+    again = acts_of(30)
+
+    assert acts_of(30) == again
+    assert acts_of(30, seed=8) != again
+
+
+def test_a_larger_cast_begins_with_the_smaller_one() -> None:
+    assert cast(50, 7)[:20] == cast(20, 7)
+
+
+@pytest.mark.parametrize("count", [200, 4000])
+def test_no_two_people_share_an_address_and_each_address_is_one(count: int) -> None:
+    people = cast(count, 7)
+    emails = [one.email for one in people if one.email]
+    phones = [one.phone for one in people if one.phone]
+
+    assert len(emails) == len(set(emails))
+    assert len(phones) == len(set(phones))
+    assert emails == [normalise("email", one) for one in emails]
+    assert phones == [normalise("phone", one) for one in phones]
+
+
+def test_mail_addresses_belong_to_nobody() -> None:
+    assert {one.email.rpartition("@")[2] for one in cast(300, 7) if one.email} == {"example.com"}
+
+
+def test_event_ids_are_unique() -> None:
+    ids = [act.body.get("messageId") or act.body["id"] for act in acts_of(200)]
+
+    assert len(ids) == len(set(ids))
+
+
+def visits_of(acts: list[Act]) -> int:
+    """How often somebody came to look: half an hour without a page ends a visit."""
+    seen: dict[tuple[int, str], datetime] = {}
+    visits = 0
+    for act in sorted(acts, key=lambda act: act.at):
+        if name_of(act) == "Product Viewed":
+            last = seen.get((act.shopper, act.door))
+            visits += last is None or act.at - last > timedelta(minutes=30)
+            seen[act.shopper, act.door] = act.at
+    return visits
+
+
+def test_about_a_third_of_the_visits_fill_a_cart_and_most_carts_are_left_behind() -> None:
+    acts = acts_of(2000)
+    visits = visits_of(acts)
+    carts = {act.body["properties"]["cart_id"] for act in acts if name_of(act) == "Product Added"}
+    names = Counter(name_of(act) for act in acts if act.at > OPENING and act.is_segment)
+
+    assert visits > 2000
+    assert 0.33 < len(carts) / visits < 0.43
+    assert 0.15 < names["Order Completed"] / len(carts) < 0.4
+
+
+def test_lapsed_customers_bought_over_a_hundred_days_ago_and_look_at_nothing_now() -> None:
+    lapsed = [one for one in cast(200, 7) if one.lapsed]
+    lives = [Life(shopper, OPENING, 7) for shopper in lapsed]
+    past = [act for life in lives for act in life.past(NOON)]
+    for life in lives:
+        life.plan()
+
+    assert len(lapsed) > 10
+    assert max(act.at for act in past) < NOON - timedelta(days=100)
+    assert {name_of(act) for life in lives for act in life.take(FOR_EVER)} <= {"Order Completed"}
+
+
+def test_acts_are_handed_out_once_and_in_order() -> None:
+    [shopper] = cast(1, 7)
+    life = Life(shopper, OPENING, 7)
+    life.buy_online(OPENING + timedelta(hours=2), list(CATALOGUE[:2]))
+    life.buy_online(OPENING + timedelta(hours=1), list(CATALOGUE[:1]))
+    first = life.take(OPENING + timedelta(hours=3))
+
+    assert [act.at for act in first] == [OPENING + timedelta(hours=1), OPENING + timedelta(hours=2)]
+    assert not set(map(id, first)) & set(map(id, life.take(FOR_EVER)))
+
+
+def test_requests_keep_each_persons_order_and_part_their_devices() -> None:
+    acts = sorted(acts_of(60), key=lambda act: act.at)
+    told = [act for _, passed in passes(acts) for act in passed]
+
+    assert sorted(map(id, told)) == sorted(map(id, acts))
+    for number in range(1, 61):
+        mine = [act for act in acts if act.shopper == number]
+        assert [act for act in told if act.shopper == number] == mine
+    for is_segment, passed in passes(acts):
+        doors: dict[int, set[str]] = {}
+        for act in passed:
+            assert act.is_segment is is_segment
+            doors.setdefault(act.shopper, set()).add(act.door)
+        assert {len(used) for used in doors.values()} == {1}
+
+
+def test_a_mail_to_an_address_that_bounces_is_neither_opened_nor_clicked() -> None:
+    shopper = next(one for one in cast(400, 7) if one.bounces)
+    life = Life(shopper, OPENING, 7)
+    mail = Received("m-1", "email", "cart_reminder", True, ("oslo-chair",), OPENING)
+
+    assert react(life, mail, OPENING, 7) is False
+    assert [name_of(act) for act in life.take(FOR_EVER)] == ["Message Bounced"]
+
+
+def test_nobody_unsubscribes_by_an_order_confirmation() -> None:
+    lives = [Life(shopper, OPENING, 7) for shopper in cast(400, 7)]
+    confirmation = Received("m-1", "email", "order_confirmation", False, (), OPENING)
+    promotion = Received("m-2", "email", "cross_sell", True, (), OPENING)
+
+    assert not any(react(life, confirmation, OPENING, 7) for life in lives)
+    assert any(react(life, promotion, OPENING, 7) for life in lives)
+
+
+def test_what_is_done_about_a_message_comes_after_it_and_after_now() -> None:
+    for shopper in cast(100, 7):
+        life = Life(shopper, OPENING, 7)
+        react(life, Received("m-1", "sms", "cart_offer", True, (), OPENING), OPENING + timedelta(hours=9), 7)
+
+        assert min(act.at for act in life.take(FOR_EVER)) > OPENING + timedelta(hours=9)
+
+
+def test_the_calendar_opens_at_midnight_and_its_beats_follow_one_another() -> None:
+    ends = [beat.ends for beat in beats(opening_after(NOON))]
+
+    assert opening_after(NOON) == OPENING
+    assert opening_after(OPENING) == OPENING + timedelta(days=1)
+    assert ends == sorted(set(ends))

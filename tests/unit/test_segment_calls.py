@@ -1,0 +1,225 @@
+"""Segment's calls as events: names, people, times, and ids."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from api.heard import Rejection
+from api.segment import Sender, segment_call
+from api.segment_words import MESSAGE_ALIASES
+from profiles.events import Event
+from profiles.incoming import IncomingEvent
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+SENDER = Sender("segment/shop", NOW)
+
+
+def heard(raw: dict[str, Any], call: str | None = None, sender: Sender = SENDER) -> IncomingEvent:
+    """A call that must be taken in."""
+    found = segment_call({"messageId": "m", **raw}, call, sender)
+    assert isinstance(found, IncomingEvent), found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        ("identify", "Identified"),
+        ("alias", "Aliased"),
+        ("page", "Page Viewed"),
+        ("screen", "Screen Viewed"),
+        ("group", "Group Joined"),
+        ("track", "Lamp Lit"),
+    ],
+)
+def test_every_call_becomes_an_event_named_in_the_past_tense(call: str, name: str) -> None:
+    by_path = heard({"userId": "u", "event": "Lamp Lit"}, call)
+    by_type = heard({"userId": "u", "event": "Lamp Lit", "type": call})
+
+    assert name == by_path.type == by_type.type
+
+
+@pytest.mark.parametrize("alias", MESSAGE_ALIASES)
+def test_every_alias_of_a_message_event_is_a_declared_event(alias: str) -> None:
+    event = heard({"userId": "u", "event": alias.title(), "properties": {"email_id": "id-1"}}, "track")
+
+    assert event.type in Event.by_name
+    assert event.properties["message_id"] == "id-1"
+    assert alias.title() == event.context["aliased_from"]
+
+
+def test_identifiers_come_from_ids_traits_context_and_properties() -> None:
+    event = heard(
+        {
+            "userId": 42,
+            "anonymousId": "a-9",
+            "context": {"traits": {"email": "ADA@example.com"}},
+            "properties": {"phone": "+49 1511 2345678", "loyalty_id": "L7"},
+            "event": "X",
+        },
+        "track",
+    )
+
+    expected = {
+        ("user_id", "42"),
+        ("anonymous_id", "a-9"),
+        ("email", "ada@example.com"),
+        ("phone", "+4915112345678"),
+        ("loyalty_id", "L7"),
+    }
+    assert expected == set(event.identifiers)
+
+
+def test_of_two_addresses_in_one_call_the_first_counts_so_that_no_strangers_are_joined() -> None:
+    event = heard(
+        {"traits": {"email": "ada@example.com"}, "context": {"traits": {"email": "bob@example.com"}}},
+        "identify",
+    )
+
+    assert event.identifiers == (("email", "ada@example.com"),)
+
+
+def test_the_traits_of_a_group_are_not_the_persons() -> None:
+    event = heard({"userId": "u", "groupId": "g", "traits": {"email": "info@example.com"}}, "group")
+
+    assert event.identifiers == (("user_id", "u"),)
+    assert event.traits == {}
+    assert event.properties == {"group_id": "g", "group_traits": {"email": "info@example.com"}}
+
+
+def test_only_identify_changes_traits_because_libraries_repeat_old_ones_in_the_context() -> None:
+    stale = {"userId": "u", "context": {"traits": {"consents": {"email": True}}}, "event": "X"}
+
+    assert heard(stale, "track").traits == {}
+    assert heard({"userId": "u", "traits": {"city": "Berlin"}}, "identify").traits == {"city": "Berlin"}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        pytest.param({"previousId": "a-9"}, ("anonymous_id", "a-9"), id="anonymous by default"),
+        pytest.param({"previousId": "ada@example.com"}, ("email", "ada@example.com"), id="an address"),
+        pytest.param(
+            {"previousId": "7", "context": {"previous_id_type": "user_id"}},
+            ("user_id", "7"),
+            id="as the context says",
+        ),
+    ],
+)
+def test_alias_names_both_people(more: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert (("user_id", "42"), expected) == heard({"userId": "42", **more}, "alias").identifiers
+
+
+def test_a_wrong_clock_at_the_sender_cancels_out() -> None:
+    event = heard(
+        {"userId": "u", "event": "X", "timestamp": "2001-01-01T00:00:00Z", "sentAt": "2001-01-01T00:00:10Z"},
+        "track",
+    )
+
+    assert NOW - timedelta(seconds=10) == event.time
+
+
+def test_a_batch_lends_its_sent_at_to_its_calls() -> None:
+    sender = Sender("segment/shop", NOW, sent_at="2026-11-21T11:00:00Z")
+    event = heard(
+        {"userId": "u", "event": "X", "type": "track", "timestamp": "2026-11-21T10:59:00Z"}, None, sender
+    )
+
+    assert NOW - timedelta(minutes=1) == event.time
+
+
+def test_a_timestamp_without_sent_at_stands_as_it_is_and_without_offset_is_utc() -> None:
+    event = heard({"userId": "u", "event": "X", "timestamp": "2026-11-20T10:00:00"}, "track")
+
+    assert datetime(2026, 11, 20, 10, tzinfo=UTC) == event.time
+
+
+@pytest.mark.parametrize(
+    "time", ["soon", [], {}, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", 1e300]
+)
+def test_a_time_nobody_can_read_is_now_and_noted(time: Any) -> None:
+    event = heard({"userId": "u", "event": "X", "timestamp": time}, "track")
+
+    assert event.time == NOW
+    assert [problem["code"] for problem in event.problems] == ["bad_time"]
+
+
+def test_a_call_without_an_id_gets_one_from_its_content_and_day() -> None:
+    call = {"userId": "u", "event": "X", "messageId": None}
+    retried = Sender("segment/shop", NOW + timedelta(hours=1))
+    next_day = Sender("segment/shop", NOW + timedelta(days=1))
+    first, again = heard(call, "track"), heard({**call, "sentAt": "2026-11-21T12:00:00Z"}, "track", retried)
+
+    assert first.id == again.id
+    assert first.content_hash() == again.content_hash()
+    assert first.id != heard(call, "track", next_day).id
+    assert first.id != heard({**call, "properties": {"a": 1}}, "track").id
+
+
+def test_a_retry_has_the_same_digest_and_another_timestamp_another() -> None:
+    call = {
+        "userId": "u",
+        "event": "X",
+        "timestamp": "2026-11-21T10:00:00Z",
+        "sentAt": "2026-11-21T10:00:01Z",
+    }
+    first = heard(call, "track")
+    again = heard(
+        {**call, "sentAt": "2026-11-21T10:05:00Z"}, "track", Sender("segment/shop", NOW + timedelta(hours=1))
+    )
+
+    assert first.time != again.time
+    assert first.content_hash() == again.content_hash()
+    assert (
+        first.content_hash() != heard({**call, "timestamp": "2026-11-21T10:00:02Z"}, "track").content_hash()
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "pointer"),
+    [
+        pytest.param({"type": "track", "userId": "u"}, "missing", "/event", id="a track call without a name"),
+        pytest.param({"type": "dance", "userId": "u"}, "unknown_type", "/type", id="a call of no kind"),
+        pytest.param({"type": "page"}, "no_identifier", "/identifiers", id="nobody"),
+        pytest.param({"type": "page", "userId": "anonymous"}, "no_identifier", "/userId", id="a placeholder"),
+        pytest.param({"type": "page", "userId": ["u"]}, "no_identifier", "/userId", id="a list of ids"),
+        pytest.param({"type": "track", "event": "X", "userId": True}, "no_identifier", "/userId", id="true"),
+        pytest.param(
+            {"type": "track", "event": "X", "properties": "p"}, "invalid", "/properties", id="no object"
+        ),
+        pytest.param(
+            {"type": "track", "event": "n" * 256, "userId": "u"}, "invalid", "/event", id="a long name"
+        ),
+    ],
+)
+def test_a_rejection_says_what_and_where(raw: dict[str, Any], code: str, pointer: str) -> None:
+    found = segment_call(raw, None, SENDER)
+
+    assert isinstance(found, Rejection)
+    assert (code, pointer) == (found.code, found.pointer)
+    assert found.detail
+
+
+@pytest.mark.parametrize(
+    ("call", "more", "channel"),
+    [
+        ("track", {"channel": "store"}, "store"),
+        ("track", {"channel": "browser"}, "web"),
+        ("track", {"context": {"library": {"name": "analytics.js"}}}, "web"),
+        ("track", {"context": {"library": {"name": "analytics-ios"}}}, "mobile"),
+        ("track", {"context": {"library": {"name": "analytics-python"}}}, "server"),
+        ("screen", {}, "mobile"),
+        ("page", {}, "web"),
+    ],
+)
+def test_the_channel_is_what_the_call_says_else_its_library_else_its_kind(
+    call: str, more: dict[str, Any], channel: str
+) -> None:
+    assert channel == heard({"userId": "u", "event": "X", **more}, call).channel
+
+
+def test_an_event_about_a_message_of_ours_needs_no_identifier() -> None:
+    event = heard({"event": "Email Opened", "properties": {"message_id": "m-1"}}, "track")
+
+    assert (event.type, event.identifiers) == ("Message Opened", ())

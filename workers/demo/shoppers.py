@@ -1,0 +1,198 @@
+"""How people shop: what they look at, leave in the cart, buy on the web or in the store, and send back.
+
+The rates are those of an ordinary web shop: about a third of the visits fill a cart, and about a quarter
+of the carts are paid for at once.
+"""
+
+from datetime import datetime, timedelta
+from random import Random
+
+from workers.demo.acts import Act, Pen, Row
+from workers.demo.cast import Shopper
+from workers.demo.shop import STORES, Product, browse
+
+_CART = 0.3
+"""Of visits; with those who compare in several carts, and on two devices, it comes to a third of all."""
+_CHECKOUT = 0.5
+_PAID = 0.55
+"""Of checkouts."""
+_STORE_AFTER_CART = 0.45
+"""Of carts left behind by people with a loyalty card: bought in the store instead, all of it or some."""
+
+
+class Life:
+    """One shopper's days; acts are planned ahead and handed out as time goes by."""
+
+    def __init__(self, shopper: Shopper, opening: datetime, seed: int) -> None:
+        """``opening``: when the shop's first day begins."""
+        self.shopper = shopper
+        self.opening = opening
+        self.pen = Pen(shopper)
+        self.bought: list[Product] = []
+        self._rng = Random(f"{seed}/days/{shopper.number}")  # noqa: S311 - a simulation
+        self._orders = 0
+        self._visits = 0
+        self._seen_on: set[str] = set()
+        self._ahead: list[Act] = []
+
+    def past(self, now: datetime) -> list[Act]:
+        """What the shop's books say of earlier times: an account, and orders of weeks or months ago."""
+        shopper, rng = self.shopper, self._rng
+        if not (shopper.lapsed or shopper.regular):
+            return []
+        ago = timedelta(days=rng.uniform(105, 260) if shopper.lapsed else rng.uniform(6, 60))
+        goods = browse(rng, shopper.favourite, rng.randint(1, 3))
+        self.bought += goods
+        signed_in = self.pen.identify(now - ago - timedelta(minutes=9), "web")
+        order = self._order(goods)
+        if shopper.loyalty_id and rng.random() < 0.7:
+            return [signed_in, self.pen.receipt(now - ago, rng.choice(STORES), order)]
+        return [signed_in, self.pen.track(now - ago, "web", "Order Completed", order, known=True)]
+
+    def plan(self) -> None:
+        """Plan the first days: visits, and walks into a store."""
+        shopper, rng = self.shopper, self._rng
+        if shopper.lapsed:
+            if shopper.loyalty_id and rng.random() < 0.2:
+                at = self.opening + timedelta(days=rng.randint(3, 12), hours=rng.uniform(8, 17))
+                self.buy_in_store(at, browse(rng, shopper.favourite, 1))
+            return
+        first = self.opening + timedelta(minutes=rng.uniform(0, 24 * 60 - 5))
+        if rng.random() < 0.92:
+            if shopper.two_devices:
+                first = self._other_device(first)
+            self._visit(first)
+        if shopper.undecided:
+            for hour in (1.5, 3, 4.5):
+                self._visit(first + timedelta(hours=hour), fills_a_cart=True)
+        elif rng.random() < 0.28:
+            self._visit(first + timedelta(days=rng.choice((2, 3)), hours=rng.uniform(-3, 5)))
+        if shopper.loyalty_id and rng.random() < 0.12:
+            at = self.opening + timedelta(days=rng.randint(0, 4), hours=rng.uniform(8, 17))
+            self.buy_in_store(at, browse(rng, shopper.favourite, rng.randint(1, 3)))
+            if rng.random() < 0.5:
+                self._visit(at + timedelta(hours=rng.uniform(3, 9)), fills_a_cart=True)
+
+    def take(self, until: datetime) -> list[Act]:
+        """The acts before ``until``, in order; they are not handed out twice."""
+        due = sorted((act for act in self._ahead if act.at < until), key=lambda act: act.at)
+        self._ahead = [act for act in self._ahead if act.at >= until]
+        return due
+
+    def add(self, *acts: Act) -> None:
+        """Plan more."""
+        self._ahead.extend(acts)
+
+    def buy_online(self, at: datetime, goods: list[Product], device: str = "web") -> None:
+        """Order on the web, and what follows from it."""
+        known = self.shopper.has_account
+        order = self._order(goods)
+        email = None if known else self.shopper.email
+        self.add(self.pen.track(at, device, "Order Completed", order, known=known, email=email))
+        self.bought += goods
+        self._aftermath(at, order)
+
+    def buy_in_store(self, at: datetime, goods: list[Product]) -> None:
+        """Buy at a till, in whatever variant is on the shelf."""
+        shelf = [product.line(self._rng.choice(product.variants)) for product in goods]
+        order = self._order(goods) | {"products": shelf}
+        self.add(self.pen.receipt(at, self._rng.choice(STORES), order))
+        self.bought += goods
+
+    def _visit(self, at: datetime, *, fills_a_cart: bool = False) -> None:
+        """Look at things; perhaps fill a cart, perhaps pay."""
+        rng, shopper = self._rng, self.shopper
+        self._visits += 1
+        device = "mobile" if rng.random() < 0.4 else "web"
+        at = self._sign_in(at, device)
+        seen = browse(rng, shopper.favourite, rng.randint(1, 6))
+        if self.bought and rng.random() < 0.5:
+            seen.append(rng.choice(self.bought))  # to see what it costs now, or to want a second one
+        for product in seen:
+            at = self._click(at, device, "Product Viewed", product.line())
+        if not fills_a_cart and rng.random() > _CART:
+            return
+        goods = rng.sample(seen, min(len(seen), rng.choice((1, 1, 2, 2, 3))))
+        if seen[-1] in self.bought and seen[-1] not in goods and rng.random() < 0.6:
+            goods.append(seen[-1])
+        cart = {"cart_id": f"cart-{shopper.number}-{self._visits}"}
+        for product in goods:
+            at = self._click(at, device, "Product Added", product.line(rng.choice(product.variants)) | cart)
+        if len(goods) > 1 and rng.random() < 0.1:
+            at = self._click(at, device, "Product Removed", goods.pop().line() | cart)
+        self._leave_or_pay(at, device, goods)
+
+    def _leave_or_pay(self, at: datetime, device: str, goods: list[Product]) -> None:
+        rng = self._rng
+        if rng.random() < _CHECKOUT:
+            lines = [product.line() for product in goods]
+            checkout = {"value": sum(line["price"] for line in lines), "currency": "EUR", "products": lines}
+            at = self._click(at, device, "Checkout Started", checkout, email=self.shopper.email)
+            if rng.random() < _PAID:
+                self.buy_online(at + timedelta(minutes=2), goods, device)
+                return
+        if self.shopper.loyalty_id and rng.random() < _STORE_AFTER_CART:
+            some = goods if rng.random() < 0.6 else rng.sample(goods, max(1, len(goods) - 1))
+            # On the way home, before any reminder; or the day after, with the reminder in mind.
+            soon = rng.random() < 0.3
+            later = timedelta(minutes=rng.uniform(20, 50)) if soon else timedelta(hours=rng.uniform(13, 22))
+            self.buy_in_store(at + later, some)
+
+    def _other_device(self, at: datetime) -> datetime:
+        """Browse on the phone without signing in; both devices turn out to be one person at the login."""
+        [product] = browse(self._rng, self.shopper.favourite, 1)
+        self.add(self.pen.track(at, "mobile", "Product Viewed", product.line(), known=False))
+        at += timedelta(minutes=4)
+        if self._rng.random() < 0.6:
+            cart = {"cart_id": f"cart-{self.shopper.number}-phone"}
+            self.add(self.pen.track(at, "mobile", "Product Added", product.line() | cart, known=False))
+        self._sign_in(at + timedelta(minutes=25), "web")
+        return self._sign_in(at + timedelta(minutes=35), "mobile")
+
+    def _sign_in(self, at: datetime, device: str) -> datetime:
+        if self.shopper.has_account and device not in self._seen_on:
+            self._seen_on.add(device)
+            self.add(self.pen.identify(at, device))
+        return at + timedelta(seconds=20)
+
+    def _click(
+        self, at: datetime, device: str, name: str, properties: Row, email: str | None = None
+    ) -> datetime:
+        known = self.shopper.has_account
+        told = None if known else email
+        self.add(self.pen.track(at, device, name, properties, known=known, email=told))
+        return at + timedelta(seconds=self._rng.uniform(20, 150))
+
+    def _order(self, goods: list[Product]) -> Row:
+        self._orders += 1
+        lines = [product.line() for product in goods]
+        return {
+            "order_id": f"order-{self.shopper.number}-{self._orders}",
+            "total": round(sum(line["price"] for line in lines), 2),
+            "currency": "EUR",
+            "products": lines,
+        }
+
+    def _aftermath(self, at: datetime, order: Row) -> None:
+        """A web order is called off, or delivered: in time, late or never; some are sent back."""
+        rng = self._rng
+        about = {"order_id": order["order_id"]}
+        if rng.random() < 0.05:
+            self.add(
+                self.pen.told(
+                    at + timedelta(hours=rng.uniform(3, 11)),
+                    "support",
+                    "Order Cancelled",
+                    about,
+                    channel="support",
+                )
+            )
+            return
+        fate = rng.random()
+        if fate > 0.93:
+            return
+        delivered = at + timedelta(days=rng.uniform(2, 4) if fate < 0.8 else rng.uniform(8, 12))
+        self.add(self.pen.told(delivered, "carrier", "Order Delivered", about))
+        if rng.random() < 0.1:
+            back = delivered + timedelta(days=rng.uniform(1, 4))
+            self.add(self.pen.told(back, "support", "Order Refunded", about, channel="support"))

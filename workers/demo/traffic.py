@@ -1,0 +1,173 @@
+"""The demo's traffic: people act, the API is told, time passes, messages reach people, people act again."""
+
+import asyncio
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from temporalio.client import Client
+
+from profiles.database import Database
+from workers.demo.acts import Act
+from workers.demo.calendar import Beat, Travel, beats, opening_after
+from workers.demo.cast import cast
+from workers.demo.reactions import Received, react
+from workers.demo.shoppers import Life
+from workers.faults import Fault
+from workers.ingest.door import Door
+from workers.sweeps import SCHEDULE_ID
+
+_SWEPT_WITHIN_S = 45.0
+
+_SENT = """
+SELECT m.message_id, m.channel, m.template, m.message_class, m.items, m.address, m.sent_at,
+       s.headers->>'List-Unsubscribe' AS unsubscribe
+FROM message m JOIN sandbox_message s USING (message_id) ORDER BY m.decided_at, m.message_id
+"""
+
+
+class Progress(Protocol):
+    """Where the traffic says how far it is."""
+
+    def phase(self, name: str) -> None:
+        """A new stretch begins."""
+
+    def part(self, share: float) -> None:
+        """How much of the stretch is done, from 0 to 1."""
+
+
+class Traffic:
+    """One shop's customers, from old orders to the end of the last run."""
+
+    def __init__(
+        self, door: Door, client: Client, database: Database, *, shoppers: int, seed: int, progress: Progress
+    ) -> None:
+        self.opening = opening_after(datetime.now(UTC))
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        """Where the time went."""
+        self._door = door
+        self._client = client
+        self._database = database
+        self._seed = seed
+        self._progress = progress
+        self._travel = Travel(client, database)
+        self._lives = [Life(shopper, self.opening, seed) for shopper in cast(shoppers, seed)]
+        self._by_address = {
+            address: life
+            for life in self._lives
+            for address in (life.shopper.email, life.shopper.phone)
+            if address
+        }
+        self._received: set[UUID] = set()
+
+    async def run(self) -> None:
+        """All of it. Raises ``Fault`` (``DoorFault``) where the stack does not keep up."""
+        self._progress.phase("Older orders come in")
+        now = datetime.now(UTC)
+        await self._tell(act for life in self._lives for act in life.past(now))
+        self._progress.phase("The sweep finds who has been away for long")
+        await self._sweep()
+        for life in self._lives:
+            life.plan()
+        clock = self.opening
+        for beat in beats(self.opening):
+            self._progress.phase(beat.name)
+            await self._play(beat, clock)
+            clock = beat.ends
+
+    async def _play(self, beat: Beat, clock: datetime) -> None:
+        unsubscribing = await self._react(clock)
+        await self._tell(act for life in self._lives for act in life.take(beat.ends))
+        for link in unsubscribing:
+            if not await self._door.one_click(link):
+                raise Fault(f"the unsubscribe link of a mail does not work: {link}")
+        begun = time.monotonic()
+        await self._travel.settle()
+        self._spent("deliver", begun)
+        begun = time.monotonic()
+        await self._travel.to(beat.ends, self._progress.part)
+        self._spent("travel", begun)
+        await self._travel.settle()
+
+    async def _react(self, now: datetime) -> list[str]:
+        """Let people read what reached them since the last time; returns the links they unsubscribe by."""
+        async with self._database.transaction() as connection:
+            rows = await connection.fetch(_SENT)
+        links: list[str] = []
+        for row in rows:
+            life = self._by_address.get(row["address"])
+            if row["message_id"] in self._received or row["sent_at"] is None or life is None:
+                continue
+            self._received.add(row["message_id"])
+            if react(life, _received(row), now, self._seed) and (link := _one_click(row["unsubscribe"])):
+                links.append(link)
+        return links
+
+    async def _sweep(self) -> None:
+        """Trigger the sweep as an operator would, through its schedule, and wait for what it finds."""
+        expected = sum(life.shopper.lapsed for life in self._lives)
+        schedule = self._client.get_schedule_handle(SCHEDULE_ID)
+        deadline = time.monotonic() + _SWEPT_WITHIN_S
+        pause = 0.0
+        while await self._lapsed() < expected:
+            if time.monotonic() > deadline:
+                raise Fault(f"the sweep found fewer than {expected} lapsed customers: see demo.log")
+            if pause == 0.0:
+                await schedule.trigger()
+            pause = 0.2
+            await asyncio.sleep(pause)
+        await self._travel.settle()
+
+    async def _lapsed(self) -> int:
+        async with self._database.transaction() as connection:
+            return int(await connection.fetchval("SELECT count(*) FROM event WHERE type = 'Customer Lapsed'"))
+
+    async def _tell(self, acts: Iterable[Act]) -> None:
+        begun = time.monotonic()
+        for is_segment, passed in passes(sorted(acts, key=lambda act: act.at)):
+            await (self._door.segment if is_segment else self._door.native)([act.body for act in passed])
+        self._spent("tell", begun)
+        if refused := self._door.tally.refusals():
+            raise Fault("the API did not take the demo's events: " + "; ".join(refused))
+
+    def _spent(self, what: str, since: float) -> None:
+        self.seconds[what] += time.monotonic() - since
+
+
+def passes(acts: Sequence[Act]) -> Iterator[tuple[bool, list[Act]]]:
+    """Acts as requests, (is it for the Segment door, acts): each person's acts stay in their order.
+
+    Whenever a person turns to another door, the act goes into a later request: a login on a second
+    device must find the first one's events already told, as it would in a real shop.
+    """
+    turn: Counter[int] = Counter()
+    last: dict[int, str] = {}
+    found: defaultdict[tuple[int, bool], list[Act]] = defaultdict(list)
+    for act in acts:
+        if last.setdefault(act.shopper, act.door) != act.door:
+            turn[act.shopper] += 1
+            last[act.shopper] = act.door
+        found[turn[act.shopper], act.is_segment].append(act)
+    for (_, is_segment), passed in sorted(found.items(), key=lambda one: one[0]):
+        yield is_segment, passed
+
+
+def _received(row: Any) -> Received:
+    return Received(
+        message_id=str(row["message_id"]),
+        channel=row["channel"],
+        template=row["template"],
+        marketing=row["message_class"] == "marketing",
+        items=tuple(row["items"]),
+        at=row["sent_at"],
+    )
+
+
+def _one_click(header: str | None) -> str | None:
+    """The https or http address of a List-Unsubscribe header (RFC 8058)."""
+    found = re.search(r"<(https?://[^>]+)>", header or "")
+    return found[1] if found else None
