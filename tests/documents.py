@@ -82,7 +82,9 @@ def _commands_of(block: Block) -> Iterator[Command]:
             except ValueError:
                 continue
             if not text.endswith("\\\n"):
-                yield Command(block.place, tuple(words), "".join(lines[end:]).strip(), block.mark == "excerpt")
+                yield Command(
+                    block.place, tuple(words), "".join(lines[end:]).strip(), block.mark == "excerpt"
+                )
                 break
         else:
             raise ValueError(f"{block.place}: the quotation in {lines[0].strip()!r} never ends")

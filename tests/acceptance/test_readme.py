@@ -80,7 +80,9 @@ async def test_every_curl_line_in_the_documents_gets_the_answer_that_stands_belo
 ) -> None:
     lines = commands("curl")
     assert lines
-    app = create_app(ApiSettings(database_url=database_url, waypost_local=True, temporal_address="127.0.0.1:1"))
+    app = create_app(
+        ApiSettings(database_url=database_url, waypost_local=True, temporal_address="127.0.0.1:1")
+    )
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app=app)
         async with httpx2.AsyncClient(transport=transport) as client:
@@ -88,7 +90,7 @@ async def test_every_curl_line_in_the_documents_gets_the_answer_that_stands_belo
                 answer = await client.request(**request_of(line))
 
                 said, real = told(line.answer), told(answer.text)
-                assert (holds(said, real) if line.excerpt else said == real), f"{line.place}: {answer.text}"
+                assert holds(said, real) if line.excerpt else said == real, f"{line.place}: {answer.text}"
 
 
 @pytest.fixture

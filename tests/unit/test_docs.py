@@ -1,0 +1,280 @@
+"""The documents against the code: what they name exists, and what exists is named."""
+
+import ast
+import importlib
+import json
+import pkgutil
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import typer.main
+from prometheus_client import Counter
+from prometheus_client.registry import Collector
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings
+
+import journeys.vocabulary
+from api.app import create_app
+from api.meters import Meters
+from api.settings import ApiSettings
+from journeys.vocabulary import Journey
+from policy.verdict import Reason
+from profiles import events
+from tests.documents import DOCUMENTS, ROOT, blocks, commands, prose
+from workers.command import app
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys")
+
+READ_BY_THE_SDK = {
+    "TEMPORAL_API_KEY",
+    "TEMPORAL_TLS",
+    "TEMPORAL_TLS_CLIENT_CERT_PATH",
+    "TEMPORAL_TLS_CLIENT_KEY_PATH",
+    "TEMPORAL_TLS_SERVER_CA_CERT_PATH",
+    "TEMPORAL_TLS_SERVER_NAME",
+}
+"""Variables that temporalio.envconfig reads by itself."""
+
+_CODE = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b")
+_PREFIXES = ("WAYPOST_", "TEMPORAL_", "SENDGRID_", "TWILIO_", "SHOPIFY_", "DATABASE_", "API_", "POSTGRES_")
+_ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]*)`)? ?\| ([^|]+) \|", re.MULTILINE)
+
+
+def settings_defaults() -> dict[str, set[str]]:
+    """Every environment variable that a settings class of ours reads, and its defaults as they are written."""
+    for room in ROOMS:
+        package = importlib.import_module(room)
+        for module in pkgutil.walk_packages(package.__path__, f"{room}."):
+            if module.name.endswith("settings"):
+                importlib.import_module(module.name)
+    found: dict[str, set[str]] = {}
+    waiting: list[type[BaseSettings]] = list(BaseSettings.__subclasses__())
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(kind.__subclasses__())
+        if kind.__module__.startswith(ROOMS):
+            for name, field in kind.model_fields.items():
+                variable = str(field.validation_alias or name).upper()
+                found.setdefault(variable, set()).add(shown(field.get_default(call_default_factory=True)))
+    return found
+
+
+def shown(default: Any) -> str:
+    """A default as the table writes it; nothing where there is none."""
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    return "" if default in (None, (), "") else str(default)
+
+
+def settings_table() -> dict[str, str]:
+    return {name: default for name, default, _ in _ROW.findall(OPERATIONS.read_text("utf-8"))}
+
+
+def named(document: Path) -> list[str]:
+    """Everything a document sets as code in its prose."""
+    return _CODE.findall(prose(document))
+
+
+def test_the_settings_table_names_every_variable_that_a_settings_class_reads_and_no_other() -> None:
+    # One that is missing or has gone: write or delete its row in docs/operations.md.
+    assert set(settings_table()) == set(settings_defaults())
+
+
+@pytest.mark.parametrize("variable", sorted(settings_table()))
+def test_the_settings_table_has_the_default_that_the_code_has(variable: str) -> None:
+    assert settings_table()[variable] in settings_defaults().get(variable, set())
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_environment_variable_that_is_named_is_read(document: Path) -> None:
+    text = document.read_text("utf-8")
+    asked = {name for name in _VARIABLE.findall(text) if name.startswith(_PREFIXES)}
+    # WAYPOST_SHOP_… stands for all that begin so.
+    families = {name for name in asked if re.search(rf"{name}_…", text)}
+
+    assert asked - families - set(settings_defaults()) - READ_BY_THE_SDK - {"WAYPOST_PROOF"} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_relative_link_and_image_leads_somewhere(document: Path) -> None:
+    for link in _LINK.findall(prose(document)):
+        if "://" in link:
+            continue
+        path, _, anchor = unquote(link).partition("#")
+        target = (document.parent / path).resolve() if path else document
+
+        assert target.exists(), f"{document.name}: {link}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", prose(target), re.MULTILINE)
+            assert anchor in {anchor_of(heading) for heading in headings}, f"{document.name}: {link}"
+
+
+def anchor_of(heading: str) -> str:
+    """The anchor that a heading gets on GitHub."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_subcommand_and_option_that_is_named_exists(document: Path) -> None:
+    group = typer.main.get_command(app)
+    known = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in group.commands.items()  # type: ignore[attr-defined]
+    }
+    lines = [words.split() for words in named(document) if words.startswith("waypost ")]
+    lines += [list(line.words) for line in commands("waypost") if line.place.startswith(relative(document))]
+    for line in lines:
+        assert line[1] in known, f"{document.name}: {' '.join(line)}"
+        assert {word for word in line[2:] if word.startswith("--")} <= known[line[1]], " ".join(line)
+
+
+def test_every_subcommand_is_named_somewhere() -> None:
+    text = "".join(document.read_text("utf-8") for document in DOCUMENTS)
+    missing = [
+        name
+        for name in typer.main.get_command(app).commands  # type: ignore[attr-defined]
+        if not re.search(rf"waypost {name}\b|make {name}\b", text)
+    ]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_make_target_that_is_named_exists(document: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    asked = [line.split()[1:] for line in named(document) if line.startswith("make ")]
+    asked += [list(line.words[1:]) for line in commands("make") if line.place.startswith(relative(document))]
+
+    assert {word for words in asked for word in words if "=" not in word} <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_file_that_is_named_exists(document: Path) -> None:
+    for words in named(document):
+        if re.fullmatch(rf"(?:{'|'.join(ROOMS)}|tests|docs)/[\w./-]*", words):
+            assert (ROOT / words).exists(), f"{document.name}: {words}"
+
+
+def test_every_test_that_is_named_exists() -> None:
+    said = {words for document in DOCUMENTS for words in named(document) if words.startswith("test_")}
+    written = {
+        node.name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert said
+    assert said - written == set()
+
+
+def test_every_route_that_is_named_exists() -> None:
+    paths = create_app(ApiSettings(waypost_local=True, database_url="postgresql://u:p@h/d")).openapi()[
+        "paths"
+    ]
+    routes = {
+        (method.upper(), re.sub(r"\{[^}]*\}", "{}", path))
+        for path, methods in paths.items()
+        for method in methods
+    }
+    asked = re.compile(r"(GET|POST|PUT|DELETE) (/[\w/{}.-]*)")
+    for document in DOCUMENTS:
+        for method, path in asked.findall(" ".join(named(document))):
+            if path != "/docs":
+                assert (method, re.sub(r"\{[^}]*\}", "{}", path)) in routes, (
+                    f"{document.name}: {method} {path}"
+                )
+
+
+def test_the_readme_shows_the_cart_journey_byte_for_byte() -> None:
+    story = (ROOT / "journeys" / "cart_abandonment" / "story.py").read_text("utf-8")
+    [block] = blocks("python", "journey")
+
+    assert block.text == story[story.index("@journey(") :]
+    assert len(block.text.splitlines()) <= 25
+
+
+def test_every_word_of_the_vocabulary_has_its_place_in_the_authors_guide() -> None:
+    guide = (ROOT / "docs" / "journeys.md").read_text("utf-8")
+    methods = {name for name in vars(Journey) if not name.startswith("_")} - {"definition", "run"}
+    words = {*journeys.vocabulary.__all__, *methods}
+
+    assert {word for word in words if not re.search(rf"\b{word}\b", guide)} == set()
+
+
+def test_every_event_that_is_understood_is_in_the_senders_guide() -> None:
+    guide = (ROOT / "docs" / "events.md").read_text("utf-8")
+    kinds = [
+        kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)
+    ]
+
+    assert {kind.event_name for kind in kinds if kind.event_name not in guide} == set()
+
+
+def test_every_metric_is_in_the_operators_guide_and_no_other() -> None:
+    said = set(re.findall(r"^\| `(waypost_\w+)`", OPERATIONS.read_text("utf-8"), re.MULTILINE))
+    collectors: list[Collector] = list(Meters().registry._names_to_collectors.values())
+    kept = {
+        metric.name + ("_total" if isinstance(collector, Counter) else "")
+        for collector in dict.fromkeys(collectors)
+        for metric in collector.collect()
+    }
+
+    assert said == kept
+
+
+def test_reasons_that_are_named_belong_to_the_closed_list() -> None:
+    guide = (ROOT / "docs" / "journeys.md").read_text("utf-8")
+    said = set(re.findall(r"withheld as `(\w+)`", guide))
+
+    assert said
+    assert said <= {reason.value for reason in Reason}
+
+
+def test_pictures_are_small_and_each_is_taken_by_the_script() -> None:
+    script = (ROOT / "docs" / "screenshots.py").read_text("utf-8")
+    for picture in sorted((ROOT / "docs" / "images").iterdir()):
+        assert picture.stat().st_size < 300_000, picture.name
+        assert picture.name in script or re.sub(r"\d+", "{width}", picture.name) in script, picture.name
+
+
+def test_answers_in_the_documents_are_json() -> None:
+    for line in commands("curl"):
+        assert isinstance(json.loads(line.answer), dict), line.place
+
+
+def test_no_document_names_a_place_on_one_machine() -> None:
+    for document in DOCUMENTS:
+        assert not re.search(r"/(home|root|work|tmp|Users)/", document.read_text("utf-8")), document.name
+
+
+def test_the_licence_is_the_one_the_package_declares() -> None:
+    assert 'license = "Apache-2.0"' in (ROOT / "pyproject.toml").read_text("utf-8")
+    assert "Apache License\n" in (ROOT / "LICENSE").read_text("utf-8")
+
+
+def relative(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+def test_the_screenshots_say_what_to_install_where_there_is_no_browser(tmp_path: Path) -> None:
+    import sys
+
+    tried = subprocess.run(
+        [sys.executable, "docs/screenshots.py"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert tried.returncode == 1
+    assert tried.stderr.strip() == "no Chromium to take pictures with: apt-get install chromium"
