@@ -25,8 +25,8 @@ class Sizes:
     """Decisions of the gate, at each number of writers."""
 
 
-QUICK = Sizes("quick", repeats=3, singles=400, batches=3, batch=500, runs=20, purchases=34, decisions=120)
+QUICK = Sizes("quick", repeats=3, singles=300, batches=2, batch=500, runs=20, purchases=34, decisions=100)
 DEFAULT = Sizes(
-    "default", repeats=3, singles=1500, batches=8, batch=500, runs=60, purchases=50, decisions=400
+    "default", repeats=3, singles=1000, batches=5, batch=500, runs=40, purchases=50, decisions=300
 )
 FULL = Sizes("full", repeats=5, singles=6000, batches=40, batch=500, runs=200, purchases=200, decisions=2000)

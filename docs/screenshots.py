@@ -100,7 +100,7 @@ class Shop:
 
 
 async def eventually(look: Callable[[], Awaitable[Row | None]], what: str) -> Row:
-    """What ``look`` finds, asked again until it finds something. Raises ``TimeoutError`` saying what it was."""
+    """What ``look`` finds, asked until it finds something. Raises ``TimeoutError`` saying what was sought."""
     deadline = asyncio.get_running_loop().time() + WITHIN_S
     while (found := await look()) is None:
         if asyncio.get_running_loop().time() > deadline:

@@ -33,11 +33,7 @@ def covers(bought: Item, other: Item) -> bool:
     """Whether buying one makes promoting the other pointless: same product, or same sku."""
     if bought.product_id and other.product_id:
         return bought.product_id == other.product_id
-    return (
-        bool(bought.sku and bought.sku == other.sku)
-        or bought.key in (other.key, other.sku)
-        or (other.key == bought.sku)
-    )
+    return bool({bought.key, bought.sku} & {other.key, other.sku} - {"", None})
 
 
 def same_line(one: Item, other: Item) -> bool:

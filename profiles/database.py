@@ -42,7 +42,12 @@ class Database:
             pool_reset_on_return=None,
             connect_args={
                 "timeout": 3,
-                "server_settings": {"application_name": "waypost", "jit": "off"},
+                "server_settings": {
+                    "application_name": "waypost",
+                    "jit": "off",
+                    # A plan made while a table was small is kept while it grows: go by the index from the start.
+                    "enable_seqscan": "off",
+                },
             },
         )
 

@@ -75,8 +75,11 @@ class Person:
         return max(carts, key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
 
 
+# ARRAY(SELECT unnest(…)) hides the array's length from the planner: one plan for one id and for 500, kept.
+# With a plain ANY($1) Postgres plans anew for every single event, which costs more than the reading.
 _LOCK = """
-SELECT profile_id, merged_into FROM profile WHERE profile_id = ANY($1) ORDER BY profile_id FOR NO KEY UPDATE
+SELECT profile_id, merged_into FROM profile WHERE profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
+ORDER BY profile_id FOR NO KEY UPDATE
 """
 
 _LOAD = """
@@ -98,7 +101,7 @@ SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.email_from_
       GROUP BY channel, topic) w)::text AS withdrawals,
   (SELECT jsonb_agg(e.properties) FROM event e WHERE e.profile_id = p.profile_id
     AND e.type IN ('Order Refunded', 'Order Cancelled'))::text AS undone_orders
-FROM profile p WHERE p.profile_id = ANY($1)
+FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
 """
 
 

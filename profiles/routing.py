@@ -77,7 +77,7 @@ def interests(event: Event, routes: Sequence[Route]) -> Interests:
             starts = event.event_name in route.start_names and route.admits(event)
         except Exception as error:
             # Author code: whatever it raises must cost nobody an event.
-            problems.append({"journey": route.name, "detail": f"keyed_by or filter raised {error!r}"})
+            problems.append({"journey": route.name, "detail": f"keyed_by or filter raised {error!r}"[:500]})
             continue
         if key is not None and (fault := key_fault(key)):
             problems.append({"journey": route.name, "detail": fault})

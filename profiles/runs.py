@@ -21,6 +21,9 @@ from profiles.routing import Route, interests
 from profiles.statements import NOTIFY
 from profiles.taken import Taken
 
+# The relay locks outbox rows first and the run's row after; so does this, else the two meet in a deadlock.
+_LANE = "SELECT 1 FROM outbox WHERE lane = $1 AND (delivered_at IS NULL OR trigger) ORDER BY seq FOR UPDATE"
+
 _CLOSE = """
 UPDATE run SET state = 'ended', outcome = COALESCE(outcome, $2), detail = COALESCE(detail, $3),
   ended_at = COALESCE(ended_at, $4)
@@ -79,6 +82,7 @@ async def close_run(
         if profile_id is None:
             raise KeyError(f"no run {run_id}")
         canonical = (await lock(connection, [profile_id]))[profile_id]
+        await connection.execute(_LANE, run_id)
         journey = await connection.fetchval(_CLOSE, run_id, outcome, detail, at)
         unseen = await connection.fetch(_UNSEEN, run_id, list(seen))
         await connection.execute(_OBSOLETE, run_id)
@@ -86,8 +90,7 @@ async def close_run(
         if unseen:
             route = [route for route in routes if route.name == journey]
             now = await connection.fetchval("SELECT now()")
-            calendar = Calendar(max(now, at) if local else now, local)
-            await _reroute(connection, canonical, unseen, route, calendar, at)
+            await _reroute(connection, canonical, unseen, route, Calendar(now, local), at)
         await connection.execute(NOTIFY)
         return Closed(len(unseen))
 

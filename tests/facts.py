@@ -1,5 +1,6 @@
 """The facts alone, for tests: ingest on a real Postgres, with a routing table of the test's own."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,9 +10,11 @@ from uuid import UUID
 import orjson
 
 from policy.reentry import Reentry, Unlimited
+from profiles.claims import Planned, record_sent, write_decision
 from profiles.database import Database
 from profiles.events import Event
 from profiles.identifiers import normalise
+from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested
 from profiles.ingest import Ingest, Rules
 from profiles.routing import CART, PERSON
@@ -71,6 +74,7 @@ class Facts:
         self.routes = journeys
         self.ingest = Ingest(database, journeys, rules)
         self.source = source
+        self.now = datetime.now(UTC)
         self._events = 0
 
     def event(
@@ -112,6 +116,13 @@ class Facts:
     async def values(self, query: str, *arguments: Any) -> list[Any]:
         """The first column."""
         return [next(iter(row.values())) for row in await self.rows(query, *arguments)]
+
+    async def until(self, question: str, within_s: float = 15) -> None:
+        """Wait until a query has rows, with a deadline."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while not await self.rows(question):
+            assert asyncio.get_running_loop().time() < deadline, f"nothing within {within_s} s: {question}"
+            await asyncio.sleep(0.01)
 
     async def who(self, kind: str, value: str) -> UUID:
         """The profile an identifier points at."""
@@ -158,6 +169,42 @@ class Facts:
         """A run's last act."""
         return await close_run(
             self.database, self.routes, run_id, outcome=outcome, seen=seen, at=datetime.now(UTC)
+        )
+
+    async def sent(self, run_id: UUID, address: str = "ada@example.com", *, step: str = "s") -> UUID:
+        """A mail of a run that went out."""
+        message_id, token = new_id(), new_id()
+        [row] = await self.rows("SELECT journey, profile_id, now() AS now FROM run WHERE run_id = $1", run_id)
+        planned = Planned(
+            message_id=message_id,
+            profile_id=row["profile_id"],
+            run_id=run_id,
+            step=step,
+            journey=row["journey"],
+            channel="email",
+            template="reminder",
+            message_class="marketing",
+            status="claimed",
+            verdict="allow",
+            at=row["now"],
+            address=address,
+            token=token,
+            decision_id=new_id(),
+        )
+        async with self.database.transaction() as connection:
+            await write_decision(connection, planned)
+            await record_sent(
+                connection, message_id, token, provider="sandbox", provider_id="1", at=row["now"]
+            )
+        return message_id
+
+    async def joined(self, run_id: UUID, item: str) -> None:
+        """A place in an ad audience on behalf of a run."""
+        await self.rows(
+            "INSERT INTO audience_member (member_id, audience, item, profile_id, run_id, state) "
+            "SELECT gen_random_uuid(), 'left', $2, profile_id, run_id, 'in' FROM run WHERE run_id = $1",
+            run_id,
+            item,
         )
 
 

@@ -33,11 +33,17 @@ class CountToEnd(Journey):
 
 
 @journey(starts_on=ProductAdded, keyed_by="cart_id")
-class TwoSteps(Journey):
-    """Sends two messages an hour apart, and looks at no event between them."""
+class Doze(Journey):
+    """Sleeps to its end, and looks at no event meanwhile."""
 
     async def run(self, entry: ProductAdded) -> str:
-        await self.send("cart_reminder", promoting=self.cart.items)
         await self.sleep(hours(1))
-        await self.send("cart_offer", promoting=self.cart.items)
-        return "told"
+        return f"dozed over {entry.product_id}"
+
+
+@journey(starts_on=ProductAdded, keyed_by="cart_id")
+class Brief(Journey):
+    """Is over as soon as it is started."""
+
+    async def run(self, entry: ProductAdded) -> str:
+        return f"brief {entry.product_id}"

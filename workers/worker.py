@@ -141,7 +141,7 @@ async def run_workers(workers: Sequence[Worker]) -> None:
 
 
 async def run(settings: WorkerSettings) -> None:
-    """Run the worker until SIGTERM or Ctrl-C. Raises ``Fault`` for settings and a schema it cannot work with."""
+    """Run the worker until SIGTERM or Ctrl-C. Raises ``Fault`` for settings or a schema it cannot use."""
     activity_settings = ActivitySettings()
     try:
         journeys = load(settings.journey_modules)

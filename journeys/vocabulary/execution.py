@@ -32,6 +32,7 @@ class Execution:
         self._narrative = Narrative()
         self._cart: tuple[Item, ...] | None = None
         self._ending: Ended | None = None
+        self._entry_id: str | None = None
         self._effects = Effects(start, self._narrative, self._now, self._told)
 
     @workflow.signal(dynamic=True)
@@ -51,15 +52,22 @@ class Execution:
         event = Event.by_name[name].model_validate(payload)
         if not event.id:
             raise ValueError("the event has no id")
+        if self._ending is not None:
+            # Too late for this story: closing routes a trigger that it has not seen afresh.
+            return
         if not self._inbox.receive(event, self._now()):
             return
         self._narrative.add(self._now(), f"{name}" + (f" ({event.channel.value})" if event.channel else ""))
         if event.cart is not None and self._is_mine(event):
             self._cart = event.cart
-        for ending in self.definition.ends_on:
+        if self._entry_id is None and name in self.definition.start_names:
             # The entry event is what the journey is about, not what ends it.
-            if self._ending is None and len(self._inbox.seen) > 1:
-                self._ending = ending.after(event, self._cart)
+            self._entry_id = event.id
+            return
+        for ending in self.definition.ends_on:
+            self._ending = self._ending or ending.after(event, self._cart)
+        if self._ending is not None:
+            self._inbox.look()
 
     def _is_mine(self, event: Event) -> bool:
         return self._cart_id() is not None and event.cart_id == self._start.key

@@ -22,6 +22,7 @@ class Inbox:
     def __init__(self) -> None:
         self._arrivals: list[Arrival] = []
         self._seen: dict[str, None] = {}
+        self._looked_at = 0
 
     def receive(self, event: Event, at: datetime) -> bool:
         """Keep an event; False where it has been seen."""
@@ -31,10 +32,14 @@ class Inbox:
         self._arrivals.append(Arrival(event, at))
         return True
 
+    def look(self) -> None:
+        """The story knows all that has come so far; what comes later it has to look at anew."""
+        self._looked_at = len(self._arrivals)
+
     @property
     def seen(self) -> tuple[str, ...]:
-        """Ids of all events, in order of arrival."""
-        return tuple(self._seen)
+        """Ids of the events that came before the story looked last, in order of arrival."""
+        return tuple(arrival.event.id for arrival in self._arrivals[: self._looked_at])
 
     def first(
         self,
@@ -44,6 +49,7 @@ class Inbox:
         where: Callable[[Event], bool] | None = None,
     ) -> Arrival | None:
         """The earliest unused event of these kinds that fits."""
+        self.look()
         names = [kind.event_name for kind in kinds]
         for arrival in self._arrivals:
             event = arrival.event
@@ -59,5 +65,6 @@ class Inbox:
 
     def last_arrival(self, kinds: Iterable[type[Event]]) -> datetime | None:
         """When the last event of these kinds came, used up or not."""
+        self.look()
         names = [kind.event_name for kind in kinds]
         return next((a.arrived_at for a in reversed(self._arrivals) if a.event.event_name in names), None)

@@ -44,6 +44,7 @@ class Journey(Execution):
     @property
     def cart(self) -> Cart:
         """The cart of a journey ``keyed_by="cart_id"``; before a send the gate re-reads the truth."""
+        self._inbox.look()
         return Cart(self._cart or ())
 
     def now(self) -> datetime:

@@ -16,7 +16,7 @@ class Trap:
 
     words: tuple[bytes, ...]
     holds_answer: bool
-    """False: the chunk with the last word, and all after it, waits. True: that chunk goes on, its answer waits."""
+    """False: the chunk with the last word, and all after it, waits. True: only its answer does."""
 
 
 @dataclass(eq=False)
@@ -32,7 +32,7 @@ class _Line:
 
 
 class Cable:
-    """Forwards TCP to one server, a line a connection. Use it as ``async with Cable(host, port) as cable``."""
+    """Forwards TCP to one server, a line a connection. Use it as ``async with Cable(address) as cable``."""
 
     def __init__(self, address: str) -> None:
         server = urlsplit(f"//{address}")

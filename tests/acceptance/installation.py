@@ -1,4 +1,4 @@
-"""A whole Waypost in processes of its own, as its neighbours see it: events in, messages out, questions answered."""
+"""A whole Waypost in processes of its own, as its neighbours see it: events in, messages out, answers."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from temporalio.testing import TimeSkipper
 from activities.contracts import RunResult
 from tests.fakes import FakeSendGrid, FakeTwilio
 from workers.stack.local import ADMIN_KEY, PROCESSES, WRITE_KEY, LocalStack
-from workers.stack.processes import Child, Command
+from workers.stack.processes import Child, Command, Log
 
 Found = TypeVar("Found")
 Row = dict[str, Any]
@@ -227,6 +227,16 @@ class Installation:
         return child
 
 
+def _log_into(folder: Path) -> Log:
+    """Keeps what the processes print beside their data, for whoever looks into a failure."""
+
+    def log(name: str, line: str) -> None:
+        with (folder / "processes.log").open("a", encoding="utf-8") as lines:
+            lines.write(f"{name} | {line}\n")
+
+    return log
+
+
 @asynccontextmanager
 async def installed(folder: Path, *, processes: tuple[str, ...] = PROCESSES) -> AsyncIterator[Installation]:
     """A fresh installation in a folder, stopped at the end."""
@@ -241,7 +251,7 @@ async def installed(folder: Path, *, processes: tuple[str, ...] = PROCESSES) -> 
             "TWILIO_FROM": "+15005550006",
         }
         async with (
-            LocalStack(folder, processes=processes, environment=providers) as stack,
+            LocalStack(folder, processes=processes, environment=providers, log=_log_into(folder)) as stack,
             Installation(stack, mail, text) as installation,
         ):
             yield installation

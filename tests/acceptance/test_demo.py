@@ -88,8 +88,8 @@ async def test_the_demo_would_notice_a_promotion_after_the_purchase(
         )  # fmt: skip
         await connection.execute(
             "INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey, channel, "
-            "template, verdict, checks, items, at, recorded_at) "
-            "VALUES ($1, $2, $3, $4, 's', 'j', 'email', 't', 'allow', $5, '{lamp}', $6, $6)",
+            "template, verdict, detail, checks, items, items_removed, at, recorded_at) "
+            "VALUES ($1, $2, $3, $4, 's', 'j', 'email', 't', 'allow', '', $5, '{lamp}', '{}', $6, $6)",
             new_id(), new_id(), profile_id, new_id(), json.dumps(checks), decided,
         )  # fmt: skip
 
@@ -161,7 +161,9 @@ async def test_bad_lines_are_named_and_the_exit_code_says_so(stack: LocalStack, 
 
 
 @pytest.mark.skipif(not REES46.exists(), reason="the REES46 sample is not on this machine")
-async def test_a_real_shops_log_is_taken_in_but_for_its_last_line_which_is_cut_short(stack: LocalStack) -> None:
+async def test_a_real_shops_log_is_taken_in_but_for_its_last_line_which_is_cut_short(
+    stack: LocalStack,
+) -> None:
     done = waypost("ingest", str(REES46), "--format", "rees46", folder=stack.directory.folder.parent)
     told = counts(done.stdout)
 

@@ -97,7 +97,7 @@ async def freeze(left: Aftermath, worker: Child, postgres: Cable, number: int) -
     calls = len(installation.mail.calls)
     installation.mail.script("hang")
     await lapse(installation, calling)
-    await installation.mail.arrived(calls + 1)
+    await installation.mail.arrived(calls + 1, within_s=30)
     postgres.set_trap(b"sendgrid")
     await lapse(installation, recording)
     await installation.until(caught(postgres, 1))
@@ -131,7 +131,7 @@ async def kill_in_the_midst(left: Aftermath, number: int) -> list[str]:
         async with locked(installation, held[0]), locked(installation, held[1]) as lock:
             worker = await installation.start_beside("worker", TEMPORAL_ADDRESS=temporal.address)
             await installation.until(waiting_for_locks(installation, 2 * PER_POINT))
-            await installation.mail.arrived(calls + len(modes))
+            await installation.mail.arrived(calls + len(modes), within_s=30)
             temporal.hold()
             await lock.close()
             for address in people[AFTER_RECORD]:

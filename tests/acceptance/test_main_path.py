@@ -1,4 +1,4 @@
-"""From an event over HTTP to a message at the provider, and silence after a purchase, through real processes."""
+"""From an event over HTTP to a message at the provider, and silence after a purchase, in real processes."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Providers that refuse, stall, break off or lie: what was not sent is sent later, what may have been is not."""
+"""Providers that refuse, stall or break off: what was not sent is sent later, what may have been is not."""
 
 import asyncio
 from datetime import timedelta

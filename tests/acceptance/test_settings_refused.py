@@ -1,4 +1,4 @@
-"""Settings that cannot work are refused at start: an exit code, the variable's name, what to do, no traceback."""
+"""Settings that cannot work are refused at start: the variable's name, what to do, no traceback."""
 
 import asyncio
 import os
@@ -26,8 +26,8 @@ REFUSED = [
                  id="api with another kind of database"),
     pytest.param("relay", {"DATABASE_URL": "s3cret"}, ("DATABASE_URL", "postgresql://"),
                  id="relay with a URL that is none"),
-    pytest.param("worker", {**NOWHERE, "TWILIO_ACCOUNT_SID": "AC" + "0" * 32}, ("TWILIO_AUTH_TOKEN", "TWILIO_FROM"),
-                 id="half a Twilio"),
+    pytest.param("worker", {**NOWHERE, "TWILIO_ACCOUNT_SID": "AC" + "0" * 32},
+                 ("TWILIO_AUTH_TOKEN", "TWILIO_FROM"), id="half a Twilio"),
     pytest.param("worker", {**NOWHERE, "SENDGRID_API_KEY": "SG.s3cret"}, ("EMAIL_FROM", "PUBLIC_URL"),
                  id="SendGrid without a sender"),
     pytest.param("worker", {**NOWHERE, "WAYPOST_JOURNEYS": "no_such_stories"},
@@ -121,8 +121,13 @@ async def test_an_api_without_a_schema_takes_nothing_in_and_says_waypost_migrate
 ) -> None:
     port = closed_port().rpartition(":")[2]
     variables = {**KEYS, "DATABASE_URL": another_schema, "API_PORT": port}
-    command = Command("api", [sys.executable, "-m", "workers.command", "api"], {**plain(), **variables}, folder=tmp_path,
-                      ready_line=re.compile(r'"ready"'))  # fmt: skip
+    command = Command(
+        name="api",
+        argv=[sys.executable, "-m", "workers.command", "api"],
+        environment={**plain(), **variables},
+        folder=tmp_path,
+        ready_line=re.compile(r'"ready"'),
+    )
     child = Child(command)
     try:
         await child.start()

@@ -12,7 +12,7 @@ from policy.facts import Limits
 from policy.finding import Finding
 from policy.verdict import Channel
 from profiles import consents
-from profiles.claims import Ask, Planned, read_under_lock, record_sent, refuse_address, write_decision
+from profiles.claims import Ask, read_under_lock, refuse_address
 from profiles.database import Database
 from profiles.ids import new_id
 from tests.facts import CARTS, LAMP, Facts
@@ -63,20 +63,6 @@ class _Request:
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-
-
-async def sent(facts: Facts, run_id: UUID, address: str, channel: str = "email", step: str = "s") -> UUID:
-    """A message that went out to an address."""
-    message_id, token = new_id(), new_id()
-    [row] = await facts.rows("SELECT profile_id, now() AS now FROM run WHERE run_id = $1", run_id)
-    planned = Planned(
-        message_id, row["profile_id"], run_id, step, "carts", channel, "t", "marketing", "claimed", "allow",
-        row["now"], address=address, token=token, decision_id=new_id(),
-    )  # fmt: skip
-    async with facts.database.transaction() as connection:
-        await write_decision(connection, planned)
-        await record_sent(connection, message_id, token, provider="p", provider_id="1", at=row["now"])
-    return message_id
 
 
 async def test_consents_in_traits_go_into_the_ledger_with_their_source(database: Database) -> None:
@@ -177,7 +163,7 @@ async def test_a_no_to_all_channels_reaches_every_address(database: Database) ->
 async def test_unsubscribing_in_a_message_opts_out_the_address_it_went_to(database: Database) -> None:
     facts = Facts(database, CARTS)
     run_id = await run_of(facts, email=ADA)
-    message = await sent(facts, run_id, "old@example.com")
+    message = await facts.sent(run_id, "old@example.com")
     await facts.happens("Message Unsubscribed", {"message_id": str(message)})
 
     assert await words(facts, "email", ADA) == {("email", "marketing"): "withdrawn"}
@@ -187,11 +173,7 @@ async def test_unsubscribing_in_a_message_opts_out_the_address_it_went_to(databa
 async def test_a_no_to_ads_takes_the_person_out_of_their_audiences(database: Database) -> None:
     facts = Facts(database, CARTS)
     run_id = await run_of(facts, email=ADA)
-    await facts.rows(
-        "INSERT INTO audience_member (member_id, audience, item, profile_id, run_id, state) "
-        "SELECT gen_random_uuid(), 'left', 'lamp', profile_id, run_id, 'in' FROM run WHERE run_id = $1",
-        run_id,
-    )
+    await facts.joined(run_id, "lamp")
     await facts.happens("Consent Changed", {"channel": "ads", "state": "withdrawn"}, email=ADA)
 
     assert await facts.values("SELECT state || ' ' || reason FROM audience_member") == ["leaving opted_out"]

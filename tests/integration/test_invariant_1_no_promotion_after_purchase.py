@@ -67,7 +67,9 @@ async def in_one_statement(connection: Any, ask: Ask) -> Snapshot | None:
     """Lock and snapshot in one statement: the snapshot is older than the lock it waits for."""
     told = "FROM profile p JOIN run r"
     assert told in claims._SNAPSHOT, "the snapshot's text has changed: this variant must follow"
-    both = claims._SNAPSHOT.replace(told, "FROM held JOIN profile p ON p.profile_id = held.profile_id JOIN run r")
+    both = claims._SNAPSHOT.replace(
+        told, "FROM held JOIN profile p ON p.profile_id = held.profile_id JOIN run r"
+    )
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
     statement = f"WITH held AS MATERIALIZED (SELECT profile_id FROM profile WHERE profile_id = $1 FOR NO KEY UPDATE) {both}"
 
@@ -193,7 +195,9 @@ class Race:
                 await self.shop.takes("Order Completed", order, event_id=f"buy-{number}", **shopper(person))
             case 1:
                 # One event of a card nobody knew, with the address: bought and merged at once.
-                await self.shop.takes("Product Viewed", {"product_id": "x"}, event_id=f"view-{number}", loyalty_id=card)
+                await self.shop.takes(
+                    "Product Viewed", {"product_id": "x"}, event_id=f"view-{number}", loyalty_id=card
+                )
                 await self.shop.takes(
                     "Order Completed", order, event_id=f"buy-{number}", loyalty_id=card,
                     email=shopper(person)["email"],
@@ -201,7 +205,9 @@ class Race:
             case _:
                 # Bought as a stranger; only a later event tells who it was.
                 await self.shop.takes("Order Completed", order, event_id=f"buy-{number}", loyalty_id=card)
-                await self.shop.takes("Identify", {}, event_id=f"who-{number}", loyalty_id=card, **shopper(person))
+                await self.shop.takes(
+                    "Identify", {}, event_id=f"who-{number}", loyalty_id=card, **shopper(person)
+                )
         self.acknowledged[person, product] = time.monotonic()
 
     async def claim(self, number: int) -> None:
@@ -211,7 +217,9 @@ class Race:
         cart_id = f"c-{person}" if number % 2 else None
         began = time.monotonic()
         known = {p for p in wanted if self.acknowledged.get((person, p), began) < began}
-        request = self.shop.ask(self.runs[person], f"step-{number}", *wanted, channel=channel, cart_id=cart_id)
+        request = self.shop.ask(
+            self.runs[person], f"step-{number}", *wanted, channel=channel, cart_id=cart_id
+        )
         allowed = await self.shop.allowed(request)
         self.promoted += len(allowed)
         self.too_late += [f"{person}/{product} on {channel}" for product in known.intersection(allowed)]
@@ -266,4 +274,3 @@ async def test_invariant_1_any_variant_of_a_bought_product_is_withheld(shop: Sho
     assert await shop.allowed(shop.ask(run_id, "mail", "lamp", "chair")) == ("chair",)
     assert await shop.allowed(shop.ask(run_id, "ads", "lamp", "chair", channel=Channel.ADS)) == ("chair",)
     assert await shop.allowed(shop.ask(run_id, "sms", "lamp", channel=Channel.SMS)) == ()
-

@@ -26,7 +26,9 @@ async def lamp(shop: Shop, step: str = "reminder") -> tuple[UUID, SendMessage]:
     return run_id, shop.ask(run_id, step, "lamp", cart_id="c-1")
 
 
-async def test_invariant_3_a_redelivered_activity_returns_the_same_outcome_and_sends_nothing(shop: Shop) -> None:
+async def test_invariant_3_a_redelivered_activity_returns_the_same_outcome_and_sends_nothing(
+    shop: Shop,
+) -> None:
     _, request = await lamp(shop)
     first = await shop.sends(request)
     again = await shop.sends(request, at=LATER)
@@ -226,7 +228,9 @@ async def test_invariant_3_a_withheld_message_may_be_decided_on_again(shop: Shop
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
-async def test_invariant_3_holds_for_many_keys_with_several_attempts_each_and_failing_calls(shop: Shop) -> None:
+async def test_invariant_3_holds_for_many_keys_with_several_attempts_each_and_failing_calls(
+    shop: Shop,
+) -> None:
     keys, attempts = size(40, 500), 5
     runs = [await shop.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(10)]
     ledger = shop.ledgers[Channel.EMAIL]

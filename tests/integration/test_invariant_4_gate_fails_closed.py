@@ -31,7 +31,9 @@ WHERE m.status IN ('withheld', 'deferred', 'released') AND m.reason IS NULL
 async def unbalanced(shop: Shop) -> list[str]:
     """What the books cannot explain: each call needs an allow of its own, each message its decision."""
     faults = [f"message {row['message_id']} is {row['status']}" for row in await shop.rows(UNEXPLAINED)]
-    counted = await shop.rows("SELECT message_id::text AS id, count(*) AS n FROM decision WHERE verdict = 'allow' GROUP BY 1")
+    counted = await shop.rows(
+        "SELECT message_id::text AS id, count(*) AS n FROM decision WHERE verdict = 'allow' GROUP BY 1"
+    )
     allows = {row["id"]: row["n"] for row in counted}
     for ledger in shop.ledgers.values():
         faults += [f"call of {message_id} without a claim" for message_id in ledger.unlicensed]
@@ -42,7 +44,9 @@ async def unbalanced(shop: Shop) -> list[str]:
 
 
 @pytest.mark.parametrize("table", ["suppression", "decision", "message", "consent", "opt_out", "identifier"])
-async def test_invariant_4_nothing_is_sent_where_the_gate_cannot_read_or_write(shop: Shop, table: str) -> None:
+async def test_invariant_4_nothing_is_sent_where_the_gate_cannot_read_or_write(
+    shop: Shop, table: str
+) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     request = shop.ask(run_id, "reminder", "lamp")
     await shop.rows(f"ALTER TABLE {table} RENAME TO gone")
@@ -60,7 +64,9 @@ async def test_invariant_4_nothing_is_sent_where_the_gate_cannot_read_or_write(s
 
 async def test_invariant_4_nothing_is_sent_where_the_claim_cannot_commit(shop: Shop) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.rows("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no commit''; END'")
+    await shop.rows(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no commit''; END'"
+    )
     await shop.rows(
         "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON message DEFERRABLE INITIALLY DEFERRED "
         "FOR EACH ROW EXECUTE FUNCTION refuse()"
@@ -109,7 +115,10 @@ async def test_invariant_4_what_cannot_be_computed_is_withheld_as_error_on_recor
     assert refused.value.non_retryable is False
     assert (on_record["status"], on_record["reason"]) == ("withheld", "error")
     assert second.status is SendStatus.SENT
-    assert [(d["verdict"], d["reason"]) for d in await shop.decisions()] == [("withhold", "error"), ("allow", None)]
+    assert [(d["verdict"], d["reason"]) for d in await shop.decisions()] == [
+        ("withhold", "error"),
+        ("allow", None),
+    ]
     assert await unbalanced(shop) == []
 
 
@@ -123,7 +132,9 @@ async def test_invariant_4_a_kill_switch_stops_claims_and_says_so(shop: Shop) ->
     assert answer.verdict.reason is Reason.KILL_SWITCH
 
 
-async def test_invariant_4_a_message_that_cannot_be_written_is_given_back_with_the_reason_content(shop: Shop) -> None:
+async def test_invariant_4_a_message_that_cannot_be_written_is_given_back_with_the_reason_content(
+    shop: Shop,
+) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     # The template needs an item, and this request promotes and shows none.
     nothing = shop.ask(run_id, "reminder").model_copy(update={"promoting": None})
@@ -158,15 +169,21 @@ async def test_invariant_4_the_books_balance_after_all_kinds_of_people_and_failu
     for number in range(0, people, 3):
         await shop.takes("Consent Changed", {"channel": "email", "state": "withdrawn"}, **shopper(number))
     for ledger in shop.ledgers.values():
-        ledger.answers = [NotSent("refused"), MaybeSent("reset"), NotSent("bad", permanent=True)] * (people // 4)
+        ledger.answers = [NotSent("refused"), MaybeSent("reset"), NotSent("bad", permanent=True)] * (
+            people // 4
+        )
 
     async def one(number: int, step: int) -> None:
         channel = chance.choice([Channel.EMAIL, Channel.SMS])
         at = NOON + timedelta(hours=chance.randrange(72))
-        request = shop.ask(runs[number], f"step-{step}", "lamp", "chair", channel=channel, cart_id=f"c-{number}", at=at)
+        request = shop.ask(
+            runs[number], f"step-{step}", "lamp", "chair", channel=channel, cart_id=f"c-{number}", at=at
+        )
         async with turns:
             if chance.random() < 0.2:
-                await shop.takes("Order Completed", shop.order("lamp", order_id=f"o-{number}-{step}"), **shopper(number))
+                await shop.takes(
+                    "Order Completed", shop.order("lamp", order_id=f"o-{number}-{step}"), **shopper(number)
+                )
             for _ in range(2):
                 try:
                     await shop.sends(request, at=at, sender=sender)
@@ -176,6 +193,9 @@ async def test_invariant_4_the_books_balance_after_all_kinds_of_people_and_failu
     await asyncio.gather(*(one(number, step) for step in range(4) for number in range(people)))
 
     assert await unbalanced(shop) == []
-    reasons = {row["reason"] for row in await shop.rows("SELECT DISTINCT reason FROM decision WHERE reason IS NOT NULL")}
+    reasons = {
+        row["reason"]
+        for row in await shop.rows("SELECT DISTINCT reason FROM decision WHERE reason IS NOT NULL")
+    }
     assert {"opted_out", "quiet_hours", "capped"} <= reasons
     assert shop.ledgers[Channel.EMAIL].accepted

@@ -48,12 +48,16 @@ async def test_invariant_6_no_cap_is_passed_by_forty_writers(shop: Shop) -> None
     for number in range(size(3, 60)):
         run_id = await shop.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
         channels = [Channel.EMAIL if n % 2 else Channel.SMS for n in range(WRITERS)]
-        allowed = await together(shop, [shop.ask(run_id, f"s-{n}", "lamp", channel=c) for n, c in enumerate(channels)])
+        allowed = await together(
+            shop, [shop.ask(run_id, f"s-{n}", "lamp", channel=c) for n, c in enumerate(channels)]
+        )
 
         assert allowed == {"email": 2, "sms": 1}
 
 
-async def test_invariant_6_fails_where_writers_do_not_take_turns(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_invariant_6_fails_where_writers_do_not_take_turns(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writers = 8
     all_have_read = asyncio.Barrier(writers)
 
@@ -65,7 +69,9 @@ async def test_invariant_6_fails_where_writers_do_not_take_turns(shop: Shop, mon
 
     monkeypatch.setattr("activities.gate.read_under_lock", without_lock)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    allowed = await together(shop, [shop.ask(run_id, f"s-{n}", "lamp") for n in range(writers)], writers=writers)
+    allowed = await together(
+        shop, [shop.ask(run_id, f"s-{n}", "lamp") for n in range(writers)], writers=writers
+    )
 
     assert allowed == {"email": writers}
 
@@ -74,7 +80,9 @@ async def test_invariant_6_caps_of_two_profiles_add_up_when_they_merge(shop: Sho
     shop.gate = Gate(shop.database, CAPS_ONLY)
     mine = await shop.leaves_cart(["lamp"], cart_id="c-1", email="ada@example.com")
     theirs = await shop.leaves_cart(["chair"], cart_id="c-2", email="ada@work.example", loyalty_id="card-1")
-    before = [await shop.allowed(shop.ask(run, "mail", item)) for run, item in ((mine, "lamp"), (theirs, "chair"))]
+    before = [
+        await shop.allowed(shop.ask(run, "mail", item)) for run, item in ((mine, "lamp"), (theirs, "chair"))
+    ]
     await shop.takes("Identify", {}, email="ada@example.com", loyalty_id="card-1")
     answer = await shop.claims(shop.ask(mine, "mail again", "lamp"))
 
@@ -101,7 +109,8 @@ async def test_invariant_6_transactional_messages_are_neither_capped_nor_counted
     shop.gate = Gate(shop.database, CAPS_ONLY)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     answers = [
-        await shop.claims(confirmation(shop, run_id, n), message_class=MessageClass.TRANSACTIONAL) for n in range(4)
+        await shop.claims(confirmation(shop, run_id, n), message_class=MessageClass.TRANSACTIONAL)
+        for n in range(4)
     ]
 
     assert all(isinstance(answer, Claim) for answer in answers)
@@ -117,7 +126,9 @@ def confirmation(shop: Shop, run_id: UUID, number: int) -> SendMessage:
     return shop.ask(run_id, f"confirmation {number}").model_copy(update={"promoting": None})
 
 
-async def test_invariant_6_a_cap_window_also_counts_what_was_stamped_ahead_of_the_runs_now(shop: Shop) -> None:
+async def test_invariant_6_a_cap_window_also_counts_what_was_stamped_ahead_of_the_runs_now(
+    shop: Shop,
+) -> None:
     shop.gate = Gate(shop.database, CAPS_ONLY)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
 
@@ -167,7 +178,9 @@ async def test_invariant_6_a_provider_may_not_deliver_after_the_window_has_close
     assert claim.valid_for == timedelta(minutes=10)
 
 
-async def test_invariant_6_a_message_whose_window_opens_after_its_expiry_is_withheld_as_expired(shop: Shop) -> None:
+async def test_invariant_6_a_message_whose_window_opens_after_its_expiry_is_withheld_as_expired(
+    shop: Shop,
+) -> None:
     shop.gate = Gate(shop.database, Limits())
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     night = NOON.astimezone(BERLIN).replace(hour=22).astimezone(UTC)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -12,7 +13,7 @@ from workers.demo.cast import cast
 from workers.demo.reactions import Received, react
 from workers.demo.shop import CATALOGUE
 from workers.demo.shoppers import Life
-from workers.demo.traffic import passes
+from workers.demo.traffic import passes, scenes
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OPENING = datetime(2026, 11, 22, tzinfo=UTC)
@@ -127,6 +128,19 @@ def test_requests_keep_each_persons_order_and_part_their_devices() -> None:
             assert act.is_segment is is_segment
             doors.setdefault(act.shopper, set()).add(act.door)
         assert {len(used) for used in doors.values()} == {1}
+
+
+def test_a_scene_holds_one_thing_a_person_does_and_scenes_keep_their_order() -> None:
+    acts = acts_of(60)
+    played = scenes(acts)
+
+    assert sorted(map(id, acts)) == sorted(id(act) for scene in played for act in scene)
+    for number in range(1, 61):
+        mine = [[act.at for act in scene if act.shopper == number] for scene in played]
+        told = [at for ats in mine for at in ats]
+        assert told == sorted(told)
+        for earlier, later in pairwise(filter(None, mine)):
+            assert later[0] - earlier[-1] > timedelta(minutes=30)
 
 
 def test_a_mail_to_an_address_that_bounces_is_neither_opened_nor_clicked() -> None:

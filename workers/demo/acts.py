@@ -26,6 +26,11 @@ class Act:
         """Whether it is told as a call of the Segment HTTP API."""
         return self.door in _LIBRARIES
 
+    @property
+    def is_passive(self) -> bool:
+        """Whether no journey waits for it, so that the hour it is told at does not matter."""
+        return self.body.get("type") in ("Message Delivered", "Message Opened")
+
 
 class Pen:
     """Writes one shopper's acts, each with an id that is the same for the same seed."""

@@ -1,9 +1,11 @@
 """The demo's calendar: its days in beats, and the runs that are moved along with it."""
 
 import asyncio
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from temporalio.client import Client
@@ -14,6 +16,8 @@ from workers.travel import fast_forward
 
 _AT_ONCE = 24
 _SETTLES_WITHIN_S = 90.0
+_TOO_SHORT = timedelta(minutes=5)
+"""Not worth a jump: the demo's own seconds blur the clocks by as much."""
 
 _BEATS = (
     ("Day 1, until noon", 13),
@@ -34,8 +38,9 @@ on for a day, so the first beats are half days."""
 BEAT_NAMES = tuple(name for name, _ in _BEATS)
 
 _RUNNING = """
-SELECT run_id, workflow_id, clock_offset_s FROM run
-WHERE state = 'running' AND temporal_run_id IS NOT NULL ORDER BY run_id
+SELECT r.run_id, r.workflow_id, r.clock_offset_s, r.profile_id,
+  ARRAY(SELECT i.type || ' ' || i.value FROM identifier i WHERE i.profile_id = r.profile_id) AS person
+FROM run r WHERE r.state = 'running' AND r.temporal_run_id IS NOT NULL ORDER BY r.entered_at, r.key
 """
 
 _WAITING = """
@@ -47,7 +52,7 @@ SELECT (SELECT count(*) FROM outbox o WHERE o.delivered_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A stretch of the calendar: what happens in it is told first, then every run is moved to its end."""
+    """A stretch of the calendar: what happens in it is told in order, then every run is moved to its end."""
 
     name: str
     ends: datetime
@@ -80,35 +85,55 @@ class Travel:
             if loop.time() > deadline:
                 raise Fault(f"{waiting} deliveries still wait after {_SETTLES_WITHIN_S:.0f} s: see demo.log")
             await asyncio.sleep(pause)
-            pause = min(pause * 1.5, 0.3)
+            pause = min(pause * 1.5, 0.1)
 
-    async def to(self, instant: datetime, moved: Callable[[float], None]) -> int:
-        """Move every run to an instant of the calendar; returns how many go on after it.
+    async def everybody(self, to: datetime, moved: Callable[[float], None]) -> None:
+        """Move every run to an instant of the calendar. ``moved`` hears how much is done, from 0 to 1."""
+        await self._move([(run, to) for run in await self._running()], moved)
 
-        ``moved`` hears how much of the way is done, from 0 to 1.
+    async def some(self, to: Mapping[str, datetime]) -> None:
+        """Move the runs of some people, named by "type value" of an identifier, each to an instant."""
+        if not to:
+            return
+        moves = [
+            (run, max(instants))
+            for run in await self._running()
+            if (instants := [to[name] for name in run["person"] if name in to])
+        ]
+        await self._move(moves, lambda share: None)
+
+    async def _move(self, moves: Sequence[tuple[Any, datetime]], moved: Callable[[float], None]) -> None:
+        """Many people at once, but one person's runs one after the other, the older first.
+
+        Side by side, chance would decide which of a person's runs sends first and which one meets the cap.
         """
-        async with self._database.transaction() as connection:
-            runs = await connection.fetch(_RUNNING)
+        of_person: defaultdict[UUID, list[tuple[Any, datetime]]] = defaultdict(list)
+        for run, to in moves:
+            of_person[run["profile_id"]].append((run, to))
         turns = asyncio.Semaphore(_AT_ONCE)
         done = 0
 
-        async def move(run_id: UUID, workflow_id: str, offset_s: float) -> bool:
+        async def one_after_the_other(mine: list[tuple[Any, datetime]]) -> None:
             nonlocal done
             async with turns:
-                skipped = self._skipped.get(run_id, timedelta())
-                # A run's clock is the server's, plus its offset, plus what was skipped.
-                by = instant - (datetime.now(UTC) + timedelta(seconds=offset_s) + skipped)
-                goes_on = by <= timedelta() or await fast_forward(self._client, workflow_id, by)
-                self._skipped[run_id] = skipped + max(by, timedelta())
-            done += 1
-            moved(done / len(runs))
-            return goes_on
+                for run, to in mine:
+                    await self._jump(run, to)
+                    done += 1
+                    moved(done / len(moves))
 
-        return sum(
-            await asyncio.gather(
-                *(move(run["run_id"], run["workflow_id"], run["clock_offset_s"]) for run in runs)
-            )
-        )
+        await asyncio.gather(*(one_after_the_other(mine) for mine in of_person.values()))
+
+    async def _jump(self, run: Any, to: datetime) -> None:
+        skipped = self._skipped.get(run["run_id"], timedelta())
+        # A run's clock is the server's, plus its offset, plus what was skipped.
+        clock = datetime.now(UTC) + timedelta(seconds=run["clock_offset_s"]) + skipped
+        if to - clock > _TOO_SHORT:
+            self._skipped[run["run_id"]] = skipped + (to - clock)
+            await fast_forward(self._client, run["workflow_id"], to - clock)
+
+    async def _running(self) -> list[Any]:
+        async with self._database.transaction() as connection:
+            return list(await connection.fetch(_RUNNING))
 
     async def _waiting(self) -> int:
         async with self._database.transaction() as connection:

@@ -70,6 +70,12 @@ class Shopper:
         return known or {"anonymous_id": self.device("web")}
 
     @property
+    def handles(self) -> tuple[str, ...]:
+        """All identifiers by which Waypost may know the person, each as "type value"."""
+        devices = [f"anonymous_id {self.device(name)}" for name in ("web", "mobile")]
+        return (f"user_id {self.user_id}", *devices, f"loyalty_id {self.loyalty_id}")
+
+    @property
     def traits(self) -> dict[str, Any]:
         """What the account says of the person."""
         known = {

@@ -16,7 +16,7 @@ _CART = 0.3
 _CHECKOUT = 0.5
 _PAID = 0.55
 """Of checkouts."""
-_STORE_AFTER_CART = 0.45
+_STORE_AFTER_CART = 0.5
 """Of carts left behind by people with a loyalty card: bought in the store instead, all of it or some."""
 
 
@@ -112,7 +112,7 @@ class Life:
             at = self._click(at, device, "Product Viewed", product.line())
         if not fills_a_cart and rng.random() > _CART:
             return
-        goods = rng.sample(seen, min(len(seen), rng.choice((1, 1, 2, 2, 3))))
+        goods = rng.sample(seen, min(len(seen), rng.choice((1, 2, 2, 3))))
         if seen[-1] in self.bought and seen[-1] not in goods and rng.random() < 0.6:
             goods.append(seen[-1])
         cart = {"cart_id": f"cart-{shopper.number}-{self._visits}"}
@@ -132,7 +132,7 @@ class Life:
                 self.buy_online(at + timedelta(minutes=2), goods, device)
                 return
         if self.shopper.loyalty_id and rng.random() < _STORE_AFTER_CART:
-            some = goods if rng.random() < 0.6 else rng.sample(goods, max(1, len(goods) - 1))
+            some = goods if rng.random() < 0.45 else rng.sample(goods, max(1, len(goods) - 1))
             # On the way home, before any reminder; or the day after, with the reminder in mind.
             soon = rng.random() < 0.3
             later = timedelta(minutes=rng.uniform(20, 50)) if soon else timedelta(hours=rng.uniform(13, 22))

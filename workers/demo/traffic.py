@@ -5,7 +5,7 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from workers.ingest.door import Door
 from workers.sweeps import SCHEDULE_ID
 
 _SWEPT_WITHIN_S = 45.0
+_APART = timedelta(minutes=30)
 
 _SENT = """
 SELECT m.message_id, m.channel, m.template, m.message_class, m.items, m.address, m.sent_at,
@@ -62,6 +63,7 @@ class Traffic:
             for address in (life.shopper.email, life.shopper.phone)
             if address
         }
+        self._people = {life.shopper.number: life.shopper.handles for life in self._lives}
         self._received: set[UUID] = set()
 
     async def run(self) -> None:
@@ -81,17 +83,34 @@ class Traffic:
 
     async def _play(self, beat: Beat, clock: datetime) -> None:
         unsubscribing = await self._react(clock)
-        await self._tell(act for life in self._lives for act in life.take(beat.ends))
+        acts = [act for life in self._lives for act in life.take(beat.ends)]
+        for scene in scenes(acts):
+            await self._play_scene(scene)
         for link in unsubscribing:
             if not await self._door.one_click(link):
                 raise Fault(f"the unsubscribe link of a mail does not work: {link}")
         begun = time.monotonic()
+        await self._travel.everybody(beat.ends, self._progress.part)
+        self._spent("travel", begun)
+        await self._settle()
+
+    async def _play_scene(self, scene: list[Act]) -> None:
+        """Move those who act to the hour of it, so that their runs hear of it when it happens; then tell."""
+        begun = time.monotonic()
+        people = self._people
+        moves: dict[str, datetime] = {}
+        for act in sorted(scene, key=lambda act: act.at, reverse=True):
+            if not act.is_passive:
+                moves.update(dict.fromkeys(people[act.shopper], act.at))
+        await self._travel.some(moves)
+        self._spent("travel", begun)
+        await self._tell(scene)
+        await self._settle()
+
+    async def _settle(self) -> None:
+        begun = time.monotonic()
         await self._travel.settle()
         self._spent("deliver", begun)
-        begun = time.monotonic()
-        await self._travel.to(beat.ends, self._progress.part)
-        self._spent("travel", begun)
-        await self._travel.settle()
 
     async def _react(self, now: datetime) -> list[str]:
         """Let people read what reached them since the last time; returns the links they unsubscribe by."""
@@ -120,7 +139,9 @@ class Traffic:
                 await schedule.trigger()
             pause = 0.2
             await asyncio.sleep(pause)
-        await self._travel.settle()
+        await self._settle()
+        # Also lets the first mails go out before anybody acts, so that what they suggest is no race.
+        await self._travel.everybody(self.opening, self._progress.part)
 
     async def _lapsed(self) -> int:
         async with self._database.transaction() as connection:
@@ -136,6 +157,23 @@ class Traffic:
 
     def _spent(self, what: str, since: float) -> None:
         self.seconds[what] += time.monotonic() - since
+
+
+def scenes(acts: Iterable[Act]) -> list[list[Act]]:
+    """A beat's acts in scenes: the first thing each person does, then everybody's second, and so on.
+
+    What a person does within half an hour of the act before is one thing, such as a visit.
+    """
+    found: list[list[Act]] = []
+    last: dict[int, tuple[int, datetime]] = {}
+    for act in sorted(acts, key=lambda act: act.at):
+        number, at = last.get(act.shopper, (-1, act.at - 2 * _APART))
+        number += act.at - at > _APART
+        last[act.shopper] = (number, act.at)
+        if number == len(found):
+            found.append([])
+        found[number].append(act)
+    return found
 
 
 def passes(acts: Sequence[Act]) -> Iterator[tuple[bool, list[Act]]]:

@@ -1,0 +1,69 @@
+"""Histories carry ids, not people: nothing personal reaches the files of a Temporal server."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.waypost import Waypost
+from workers.stack.temporal import TemporalDevServer
+
+EMAIL, PHONE, NAME = "zephyrine.okonkwo@canary.example", "+4915198765432", "Zephyrine"
+LAMP = {"product_id": "canary-lamp", "name": "Aria lamp", "price": 39.0, "cart_id": "canary-cart"}
+WHO = {"email": EMAIL, "phone": PHONE}
+TRAITS = {
+    "consents": {"email": True, "sms": True, "ads": True},
+    "timezone": "Europe/Berlin", "first_name": NAME, "email": EMAIL, "phone": PHONE,
+}  # fmt: skip
+
+
+async def all_three_journeys(waypost: Waypost) -> list[str]:
+    """One person goes through every shipped journey, saying who they are wherever they can."""
+    chatty = {"customer_email": EMAIL, "coupon": NAME, "url": f"https://shop.example/?for={EMAIL}"}
+    await waypost.happens("Product Added", LAMP | chatty | {"variant": EMAIL}, traits=TRAITS, **WHO)
+    cart = await waypost.run("cart-abandonment")
+    await waypost.passes(cart, timedelta(hours=2))
+    [reminder] = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]
+    await waypost.happens("Message Opened", {"message_id": str(reminder["message_id"]), "email": EMAIL})
+    await waypost.passes(cart, timedelta(days=2))
+    order = {"order_id": "canary-order", "products": [LAMP | {"sku": EMAIL}], "email": EMAIL}
+    await waypost.happens("Order Completed", order | chatty, traits=TRAITS, **WHO)
+    await waypost.passes(await waypost.run("post-purchase"), timedelta(days=30))
+    await waypost.happens("Customer Lapsed", {"days_since_order": 99, "email": EMAIL}, traits=TRAITS, **WHO)
+    await waypost.passes(await waypost.run("win-back"), timedelta(days=40))
+    return [
+        str((await waypost.result(run)).outcome)
+        for run in await waypost.rows("SELECT * FROM run ORDER BY run_id")
+    ]
+
+
+def files_of(folder: Path) -> bytes:
+    """All that the server has written, its log of late writes included."""
+    return b"".join(file.read_bytes() for file in sorted(folder.iterdir()) if file.is_file())
+
+
+async def test_no_address_and_no_name_is_in_any_file_of_a_temporal_server(
+    database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("temporal")
+    async with TemporalDevServer(folder / "runs.db") as server:
+        async with Waypost(database_url, server.client) as waypost:
+            outcomes = await all_three_journeys(waypost)
+            [cart] = await waypost.rows("SELECT * FROM run WHERE journey = 'cart-abandonment'")
+            mails = [mail["text"] for mail in await waypost.mailbox()]
+    written = files_of(folder)
+
+    assert outcomes == ["nudged", "not_delivered", "sunset"]
+    assert any(NAME in mail for mail in mails), "no message was personal, so nothing was proved"
+    # What the files do hold is legible: keys, ids, items and signal names are found in clear.
+    for known in (
+        cart["workflow_id"],
+        str(cart["profile_id"]),
+        "canary-cart",
+        "Aria lamp",
+        "Order Completed",
+    ):
+        assert known.encode() in written, f"{known} is not found, so the search proves nothing"
+    for canary in (EMAIL, "canary.example", PHONE, PHONE[1:], NAME, "okonkwo", "Shall we stop writing"):
+        assert canary.encode() not in written
+        assert canary.lower().encode() not in written.lower()

@@ -1,0 +1,88 @@
+"""Two profiles turn out to be one person while journeys of both wait."""
+
+from temporalio.client import WorkflowExecutionStatus
+
+from tests.stories import Watch
+from tests.waypost import Waypost
+from workers.stack.temporal import TemporalDevServer
+
+LAMP = {"product_id": "lamp", "name": "Aria lamp", "cart_id": "c-1"}
+YES = {"consents": {"email": True}}
+
+
+async def test_a_purchase_whose_event_merges_two_people_ends_the_cart_run_of_the_other(
+    waypost: Waypost,
+) -> None:
+    await waypost.happens("Product Added", LAMP, traits=YES, email="ada@example.com")
+    run = await waypost.run("cart-abandonment")
+    await waypost.happens("Product Viewed", {"product_id": "chair"}, loyalty_id="card-7", channel="store")
+    people_before = await waypost.rows("SELECT 1 FROM profile WHERE merged_into IS NULL")
+    receipt = {"order_id": "r-1", "products": [{"product_id": "lamp", "sku": "lamp-red"}]}
+    await waypost.happens(
+        "Order Completed", receipt, channel="store", loyalty_id="card-7", email="ada@example.com"
+    )
+
+    assert (await waypost.result(run)).outcome == "bought"
+    assert len(people_before) == 2
+    assert len(await waypost.rows("SELECT 1 FROM profile WHERE merged_into IS NULL")) == 1
+    assert [m for m in await waypost.messages() if m["journey"] == "cart-abandonment"] == []
+
+
+async def test_a_purchase_under_the_older_identity_ends_the_run_that_came_with_the_younger_one(
+    waypost: Waypost,
+) -> None:
+    await waypost.happens("Product Viewed", {"product_id": "chair"}, loyalty_id="card-7", channel="store")
+    await waypost.happens("Product Added", LAMP, traits=YES, email="ada@example.com")
+    run = await waypost.run("cart-abandonment")
+    await waypost.happens("Identify", {}, loyalty_id="card-7", email="ada@example.com")
+    await waypost.happens(
+        "Order Completed", {"order_id": "r-1", "products": [{"product_id": "lamp"}]}, channel="store",
+        loyalty_id="card-7",
+    )  # fmt: skip
+
+    assert (await waypost.result(run)).outcome == "bought"
+
+
+async def test_of_two_live_runs_of_one_person_the_older_stays_and_the_younger_ends_as_merged(
+    database_url: str, temporal: TemporalDevServer
+) -> None:
+    async with Waypost(database_url, temporal.client, journeys=(Watch,)) as waypost:
+        await waypost.happens("Product Viewed", {"product_id": "lamp"}, email="ada@example.com")
+        older = await waypost.run("watch")
+        await waypost.happens("Product Viewed", {"product_id": "lamp"}, loyalty_id="card-7")
+        younger = await waypost.run("watch")
+        await waypost.happens("Identify", {}, email="ada@example.com", loyalty_id="card-7")
+
+        assert (await waypost.result(younger)).outcome == "merged"
+        status = {
+            row["run_id"]: (await waypost.handle(row).describe()).status
+            for row in await waypost.rows("SELECT * FROM run")
+        }
+        states = await waypost.rows(
+            "SELECT run_id, state, outcome, key, profile_id::text AS p FROM run ORDER BY 1"
+        )
+        assert status == {
+            older["run_id"]: WorkflowExecutionStatus.RUNNING,
+            younger["run_id"]: WorkflowExecutionStatus.COMPLETED,
+        }
+        assert [(row["run_id"], row["state"], row["outcome"]) for row in states] == [
+            (older["run_id"], "running", None),
+            (younger["run_id"], "ended", "merged"),
+        ]
+        assert {row["p"] for row in states} == {older["key"]}
+
+
+async def test_after_a_merge_the_run_that_stayed_hears_events_of_both_identities(
+    database_url: str, temporal: TemporalDevServer
+) -> None:
+    async with Waypost(database_url, temporal.client, journeys=(Watch,)) as waypost:
+        await waypost.happens("Product Viewed", {"product_id": "lamp"}, email="ada@example.com")
+        older = await waypost.run("watch")
+        await waypost.happens("Product Viewed", {"product_id": "lamp"}, loyalty_id="card-7")
+        await waypost.happens("Identify", {}, email="ada@example.com", loyalty_id="card-7")
+        for identity in ({"email": "ada@example.com"}, {"loyalty_id": "card-7"}):
+            await waypost.happens("Product Viewed", {"product_id": "chair"}, **identity)
+        details = await waypost.details(older)
+
+        assert details.count("Product Viewed") == 3
+        assert len(await waypost.rows("SELECT 1 FROM run")) == 2

@@ -1,0 +1,150 @@
+"""From a folded event to outbox rows, without a database."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from profiles.changes import Changes
+from profiles.declared import typed
+from profiles.dispatch import Calendar, dispatch, payload, workflow_id
+from profiles.events import Event, OrderCompleted
+from profiles.fold import fold
+from profiles.ids import new_id
+from profiles.incoming import IncomingEvent
+from profiles.person import Person
+from profiles.routing import interests
+from profiles.taken import Taken
+from tests.facts import CARTS, LAMP, PEOPLE, Journey
+
+NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
+IN_CART = LAMP | {"cart_id": "c"}
+
+
+def taken(name: str, properties: dict[str, Any] | None = None) -> Taken:
+    said = properties or {}
+    incoming = IncomingEvent("test", new_id().hex, name, "web", NOW, (("user_id", "42"),), said)
+    return Taken(incoming, new_id(), NOW, typed(name, said)[0])
+
+
+def route(person: Person, event: Taken, *journeys: Journey, calendar: Calendar | None = None) -> Changes:
+    changes = Changes()
+    folded = fold(person, event, changes, None)
+    found = interests(event.typed, journeys).of if event.typed else ()
+    dispatch(person, event, folded, found, calendar or Calendar(NOW), changes)
+    return changes
+
+
+def queued(changes: Changes) -> list[tuple[str, str]]:
+    return [(row["kind"], row["name"]) for row in changes.inserts["outbox"]]
+
+
+def test_only_a_trigger_starts_a_run_with_itself_as_first_signal() -> None:
+    person = Person(new_id())
+
+    assert queued(route(person, taken("Product Removed", IN_CART), CARTS)) == []
+    changes = route(person, taken("Product Added", IN_CART), CARTS)
+    assert queued(changes) == [("start", "Product Added")]
+    assert changes.inserts["outbox"][0]["payload"]["event"]["cart"][0]["product_id"] == "lamp"
+
+
+def test_a_second_trigger_of_a_live_run_is_a_signal_that_is_known_as_a_trigger() -> None:
+    person = Person(new_id())
+    route(person, taken("Product Added", IN_CART), CARTS)
+    changes = route(person, taken("Product Added", IN_CART), CARTS)
+    plain = route(person, taken("Product Removed", IN_CART), CARTS)
+
+    assert queued(changes) == [("signal", "Product Added")]
+    assert [row["trigger"] for row in changes.inserts["outbox"]] == [True]
+    assert [row["trigger"] for row in plain.inserts["outbox"]] == [False]
+    assert list(plain.signals.values()) == [2]
+
+
+def test_a_journey_of_persons_is_keyed_by_the_profile() -> None:
+    person = Person(new_id())
+    [run] = route(person, taken("Order Completed", {"order_id": "o", "products": [LAMP]}), PEOPLE).runs
+
+    assert run["key"] == str(person.profile_id)
+
+
+@pytest.mark.parametrize(
+    ("local", "ahead", "offset"),
+    [
+        pytest.param(False, timedelta(0), 0.0, id="a server"),
+        pytest.param(True, timedelta(days=2), 172_800.0, id="a travelled day"),
+        pytest.param(True, -timedelta(hours=1), 0.0, id="never back in time"),
+    ],
+)
+def test_a_run_of_a_local_stack_shares_its_entrys_calendar(
+    local: bool, ahead: timedelta, offset: float
+) -> None:
+    [run] = route(
+        Person(new_id()), taken("Product Added", IN_CART), CARTS, calendar=Calendar(NOW - ahead, local)
+    ).runs
+
+    assert run["clock_offset_s"] == offset
+
+
+def test_a_payload_holds_declared_fields_and_waypost_sets_the_envelope() -> None:
+    event = taken(
+        "Product Added",
+        IN_CART | {"secret": "x", "id": "theirs", "at": "1999", "channel": "fax", "email": "a@b.cd"},
+    )
+    told = payload(event, Person(new_id()), None)
+
+    assert told["id"] == str(event.event_id)
+    assert (told["channel"], told["at"]) == ("web", NOW.isoformat())
+    assert {"secret", "email"}.isdisjoint(told)
+
+
+def test_a_workflow_id_has_two_slashes_whatever_the_key() -> None:
+    run_id = UUID(int=7)
+
+    assert workflow_id("carts", "a/b c", run_id) == f"carts/a_b_c/{run_id}"
+
+
+def test_values_that_do_not_fit_are_left_out_one_by_one() -> None:
+    said = {
+        "order_id": {},
+        "total": "dear",
+        "products": [LAMP | {"price": "x"}, "lamp", LAMP | {"quantity": []}],
+    }
+    event, fault = typed("Order Completed", said)
+
+    assert isinstance(event, OrderCompleted)
+    assert [(item.sku, item.price, item.quantity) for item in event.products] == [
+        ("lamp-red", None, 1),
+        ("lamp-red", 39.0, 1),
+    ]
+    assert event.order_id is None
+    assert "products.0.price" in str(fault)
+    assert said["products"][1] == "lamp"
+
+
+def test_an_event_that_cannot_be_read_at_all_says_so_and_never_raises() -> None:
+    class Picky(Event, name="Test Of A Picky Author"):
+        must: int
+
+        def __init__(self, **data: Any) -> None:
+            super().__init__(**data)
+
+        def model_post_init(self, _: Any) -> None:
+            raise KeyError("of the author")
+
+    assert typed("Test Of A Picky Author", {})[0] is None
+    event, fault = typed("Test Of A Picky Author", {"must": 1})
+    assert event is None
+    assert "of the author" in str(fault)
+    assert typed("Nobody Declared This", {}) == (None, None)
+
+
+def test_an_event_nobody_could_read_is_routed_to_nobody() -> None:
+    changes = Changes()
+    unread = replace(taken("Product Added", IN_CART), typed=None)
+    dispatch(
+        Person(new_id()), unread, fold(Person(new_id()), unread, changes, None), (), Calendar(NOW), changes
+    )
+
+    assert queued(changes) == []
