@@ -171,6 +171,7 @@ def _own_id(item: Any) -> str | None:
     return told[:255] if isinstance(told, str) and told.isprintable() else None
 
 
+# Routes are tried in order: the busiest comes first.
+router.add_api_route("/v1/events", native, methods=["POST"], **NATIVE_DOCS)
 for _path in CALL_OF_PATH:
     router.add_api_route(_path, segment, methods=["POST"], **SEGMENT_DOCS[_path])
-router.add_api_route("/v1/events", native, methods=["POST"], **NATIVE_DOCS)

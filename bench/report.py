@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 
@@ -92,16 +93,19 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def table(comparisons: Sequence[Comparison]) -> Table:
-    """Medians, with the lowest and highest repeat; a section a bench."""
+    """Medians, with the lowest and highest repeat; a section a bench, notes under it."""
     shown = Table(
-        title="Waypost beside the bare parts (median; lowest to highest repeat)", title_justify="left"
+        title="Waypost beside the bare parts: median (lowest to highest repeat)",
+        title_justify="left",
+        caption="\n".join(f"{each.name}: {each.note}" for each in comparisons if each.note),
+        caption_justify="left",
+        box=SIMPLE_HEAD,
     )
-    shown.add_column("what", overflow="fold")
-    shown.add_column("unit")
+    shown.add_column("what")
+    shown.add_column("unit", no_wrap=True)
     for heading in ("Waypost", "bare", "Waypost / bare"):
-        shown.add_column(heading, justify="right")
+        shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("better")
-    shown.add_column("note", overflow="fold")
     bench = ""
     for each in comparisons:
         if each.bench != bench:
@@ -115,14 +119,13 @@ def table(comparisons: Sequence[Comparison]) -> Table:
             _in_words(each.bare),
             f"[bold]{_in_words(each.ratio)}[/bold]",
             ("more" if each.more_is_better else "less") if each.bare else "",
-            each.note,
         )
     return shown
 
 
 def _in_words(measure: Measure | None) -> str:
     if measure is None:
-        return "-"
+        return ""
     low, high = min(measure.values), max(measure.values)
     spread = "" if low == high else f" ({_number(low)} to {_number(high)})"
     return _number(measure.median) + spread

@@ -33,7 +33,7 @@ UNLIMITED = Limits(caps=(), quiet_hours={})
 YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}
 
 
-def shopper(number: int) -> dict[str, str]:
+def shopper(number: int) -> dict[str, Any]:
     """Identifiers of one person."""
     return {"email": f"shopper-{number}@example.com", "phone": f"+49151{12_000_000 + number}"}
 
@@ -161,7 +161,8 @@ class Shop(Waypost):
         async with asyncio.timeout(10):
             while True:
                 waiting = await self.rows(
-                    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                    "SELECT 1 FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND wait_event_type = 'Lock'"
                 )
                 if waiting:
                     return True

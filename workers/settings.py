@@ -47,7 +47,7 @@ class WorkerSettings(DatabaseSettings):
 class StackSettings(BaseSettings):
     """Ports of the local stack. Unset: the default, else a free one. 0: any free one."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     database_url: str = Field(default="", description="a Postgres of your own instead of the embedded one")
     waypost_data_dir: Path = Field(
@@ -64,7 +64,7 @@ class StackSettings(BaseSettings):
 class ServerSettings(BaseSettings):
     """Where ``waypost api`` listens."""
 
-    model_config = SettingsConfigDict(extra="ignore")
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     api_host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
     api_port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")

@@ -104,8 +104,11 @@ class Installation:
                 answer = await self.post(event)
             except httpx2.TransportError:
                 return False
-            assert answer.status_code in (200, 503), answer.text
-            return answer.status_code == 200
+            if answer.status_code == 503:
+                return False
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["results"][0]["status"] in ("accepted", "duplicate"), answer.text
+            return True
 
         await self.until(acknowledged, within_s=within_s)
         return tries

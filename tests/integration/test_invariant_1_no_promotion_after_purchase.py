@@ -29,7 +29,7 @@ SELECT d.step, s.item, pg_xact_commit_timestamp(s.xmin) AS bought, pg_xact_commi
 FROM decision d JOIN suppression s ON s.profile_id = d.profile_id AND s.item = ANY(d.items)
 WHERE d.verdict = 'allow' AND pg_xact_commit_timestamp(s.xmin) < pg_xact_commit_timestamp(d.xmin)
 """
-"""Postgres's own order of commits. A merge writes the other profile's suppressions anew, so they count from it."""
+"""By Postgres's own order of commits. A merge writes the other profile's suppressions anew: they count from it."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -71,7 +71,8 @@ async def in_one_statement(connection: Any, ask: Ask) -> Snapshot | None:
         told, "FROM held JOIN profile p ON p.profile_id = held.profile_id JOIN run r"
     )
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-    statement = f"WITH held AS MATERIALIZED (SELECT profile_id FROM profile WHERE profile_id = $1 FOR NO KEY UPDATE) {both}"
+    held = "SELECT profile_id FROM profile WHERE profile_id = $1 FOR NO KEY UPDATE"
+    statement = f"WITH held AS MATERIALIZED ({held}) {both}"
 
     class OneStatement:
         async def fetchrow(self, _: str, *arguments: Any) -> Any:

@@ -91,7 +91,8 @@ async def test_invariant_3_a_record_that_is_lost_leaves_an_unknown(shop: Shop) -
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''disk full''; END'"
     )
     await shop.rows(
-        "CREATE TRIGGER lost BEFORE UPDATE ON message FOR EACH ROW WHEN (NEW.status = 'sent') EXECUTE FUNCTION refuse()"
+        "CREATE TRIGGER lost BEFORE UPDATE ON message FOR EACH ROW WHEN (NEW.status = 'sent') "
+        "EXECUTE FUNCTION refuse()"
     )
     with pytest.raises(Exception, match="disk full"):
         await shop.sends(request)

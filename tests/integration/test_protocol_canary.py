@@ -46,11 +46,11 @@ async def test_no_address_and_no_name_is_in_any_file_of_a_temporal_server(
     database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("temporal")
-    async with TemporalDevServer(folder / "runs.db") as server:
-        async with Waypost(database_url, server.client) as waypost:
-            outcomes = await all_three_journeys(waypost)
-            [cart] = await waypost.rows("SELECT * FROM run WHERE journey = 'cart-abandonment'")
-            mails = [mail["text"] for mail in await waypost.mailbox()]
+    server = TemporalDevServer(folder / "runs.db")
+    async with server, Waypost(database_url, server.client) as waypost:
+        outcomes = await all_three_journeys(waypost)
+        [cart] = await waypost.rows("SELECT * FROM run WHERE journey = 'cart-abandonment'")
+        mails = [mail["text"] for mail in await waypost.mailbox()]
     written = files_of(folder)
 
     assert outcomes == ["nudged", "not_delivered", "sunset"]

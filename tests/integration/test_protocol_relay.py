@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -244,8 +245,9 @@ async def test_while_temporal_is_away_nothing_is_refused_and_all_is_told_when_it
 
 
 async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
-    database_url: str, tmp_path_factory: pytest.TempPathFactory
+    database_url: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workers.delivery.RPC_TIMEOUT", timedelta(seconds=1))
     server = TemporalDevServer(tmp_path_factory.mktemp("temporal") / "runs.db")
     async with server, Shop(database_url, server.client) as shop:
         run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
@@ -254,6 +256,8 @@ async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
         await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
         lost = await asyncio.gather(shop.relay.deliver_batch(), return_exceptions=True)
         await server.start()
+        shop.client = server.client
+        monkeypatch.undo()
         await drained(relay(shop, Delivery(server.client)))
         [run] = await shop.rows("SELECT * FROM run WHERE run_id = $1", run_id)
         history = await server.client.get_workflow_handle(run["workflow_id"]).fetch_history()

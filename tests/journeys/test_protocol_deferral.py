@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from tests.waypost import NOON, Row, Waypost
 
 LAMP = {"product_id": "lamp", "name": "Aria lamp", "price": 39.0, "cart_id": "c-1"}
-ADA = {"email": "ada@example.com", "phone": "+4915112345678"}
+ADA: Row = {"email": "ada@example.com", "phone": "+4915112345678"}
 YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}
 BERLIN = ZoneInfo("Europe/Berlin")
 

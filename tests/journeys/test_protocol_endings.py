@@ -19,7 +19,7 @@ from tests.stories import Brief, CountToEnd, Doze, KeepCompany
 from tests.waypost import Row, Waypost
 from workers.stack.temporal import TemporalDevServer
 
-ADA = {"email": "ada@example.com"}
+ADA: Row = {"email": "ada@example.com"}
 
 
 def added(product: str) -> Row:
@@ -218,7 +218,8 @@ async def test_a_run_whose_entry_cannot_be_read_still_ends_at_a_purchase(
     async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
         await waypost.ingest([waypost.event("Product Added", added("lamp"), **ADA)])
         await waypost.rows(
-            "UPDATE outbox SET payload = jsonb_set(payload, '{event}', '{\"quantity\": \"many\"}') WHERE kind = 'start'"
+            "UPDATE outbox SET payload = jsonb_set(payload, '{event}', $1) WHERE kind = 'start'",
+            '{"quantity": "many"}',
         )
         await waypost.deliver()
         run = await waypost.run("keep-company")

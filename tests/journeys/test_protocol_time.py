@@ -13,10 +13,10 @@ from activities.clock import run_now
 from activities.close_run import RunActivities
 from activities.contracts import CloseResult, CloseRun
 from tests.stories import Doze, KeepCompany
-from tests.waypost import NOON, Waypost
+from tests.waypost import NOON, Row, Waypost
 from workers.stack.temporal import TemporalDevServer
 
-ADA = {"email": "ada@example.com", "phone": "+4915112345678"}
+ADA: Row = {"email": "ada@example.com", "phone": "+4915112345678"}
 YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}
 LAMP = {"product_id": "lamp", "name": "Aria lamp", "cart_id": "c-1"}
 A_MINUTE = timedelta(minutes=1)
