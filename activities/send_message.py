@@ -1,8 +1,11 @@
 """Send one message: the gate's claim, then the provider's call, then the record."""
 
+import asyncio
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from temporalio import activity
@@ -115,10 +118,9 @@ class MessageActivities:
             return await self._not_sent(request, claim, error, at)
         except MaybeSent as error:
             log.warning("send outcome unknown", message_id=str(claim.message_id), detail=str(error))
-            async with self._database.transaction() as connection:
-                await mark_unknown(connection, claim.message_id)
+            await _to_its_end(self._mark_unknown(claim))
             return _result(request, claim, SendStatus.UNKNOWN)
-        await self._record(adapter, claim, accepted, at)
+        await _to_its_end(self._record(adapter, claim, accepted, at))
         return _result(request, claim, SendStatus.SENT)
 
     async def _record(self, adapter: ChannelAdapter, claim: Claim, accepted: Accepted, at: datetime) -> None:
@@ -136,12 +138,7 @@ class MessageActivities:
         reason = {"bounced": Reason.BOUNCED, "opted_out": Reason.OPTED_OUT}.get(
             error.address_problem or "", Reason.ERROR
         )
-        async with self._database.transaction() as connection:
-            if error.address_problem:
-                await refuse_address(
-                    connection, request.channel.value, claim.address, error.address_problem, at
-                )
-            await release(connection, claim.message_id, claim.token, reason.value)
+        await _to_its_end(self._refuse(request, claim, error, reason, at))
         if error.permanent:
             return _withheld(request, claim, reason, str(error))
         raise ApplicationError(
@@ -153,9 +150,39 @@ class MessageActivities:
             else ApplicationErrorCategory.UNSPECIFIED,
         ) from error
 
+    async def _refuse(
+        self, request: SendMessage, claim: Claim, error: NotSent, reason: Reason, at: datetime
+    ) -> None:
+        async with self._database.transaction() as connection:
+            if error.address_problem:
+                await refuse_address(
+                    connection, request.channel.value, claim.address, error.address_problem, at
+                )
+            await release(connection, claim.message_id, claim.token, reason.value)
+
+    async def _mark_unknown(self, claim: Claim) -> None:
+        async with self._database.transaction() as connection:
+            await mark_unknown(connection, claim.message_id)
+
     async def _release(self, claim: Claim, reason: Reason) -> None:
         async with self._database.transaction() as connection:
             await release(connection, claim.message_id, claim.token, reason.value)
+
+
+async def _to_its_end(record: Coroutine[Any, Any, None]) -> None:
+    """Write down what came of a call also where the attempt is given up meanwhile.
+
+    The worker cancels an attempt whose time is over or when it stops; what the provider said must not get
+    lost with it.
+    """
+    writing = asyncio.ensure_future(record)
+    try:
+        await asyncio.shield(writing)
+    except asyncio.CancelledError:
+        await asyncio.wait({writing})
+        if not writing.cancelled() and (failed := writing.exception()):
+            log.warning("send outcome not recorded", error=repr(failed)[:200])
+        raise
 
 
 def _reachable(snapshot: Snapshot) -> tuple[Channel, ...]:

@@ -13,6 +13,10 @@ Result = TypeVar("Result")
 
 _TRIES = 8
 
+_BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""Every statement looks up some rows by an index. A plan that Postgres makes while a table is young reads all
+of it, and is kept by the connection while the table grows: ingest then slows down until the next ANALYZE."""
+
 
 def async_url(database_url: str) -> str:
     """The SQLAlchemy form of a postgresql:// URL.
@@ -42,12 +46,7 @@ class Database:
             pool_reset_on_return=None,
             connect_args={
                 "timeout": 3,
-                "server_settings": {
-                    "application_name": "waypost",
-                    "jit": "off",
-                    # A plan made while a table was small is kept while it grows: go by the index from the start.
-                    "enable_seqscan": "off",
-                },
+                "server_settings": {"application_name": "waypost", "jit": "off", **_BY_INDEX},
             },
         )
 

@@ -130,12 +130,8 @@ def _start(
     if not interest.route.may_enter(tuple(entries), taken.at):
         return
     run_id = new_id()
-    run: dict[str, Any] = {
-        "run_id": run_id,
-        "journey": journey,
-        "key": key,
-        "clock_offset_s": calendar.offset_s(taken.incoming.time),
-    }
+    offset = calendar.offset_s(taken.incoming.time)
+    run: dict[str, Any] = {"run_id": run_id, "journey": journey, "key": key, "clock_offset_s": offset}
     start = {**run, "customer_id": person.profile_id}
     changes.runs.append(
         {
@@ -157,7 +153,7 @@ def _start(
         }
     )
     entries.append(taken.at)
-    person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=run["clock_offset_s"]))
+    person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=offset))
 
 
 def workflow_id(journey: str, key: str, run_id: UUID) -> str:

@@ -213,11 +213,10 @@ async def _messages_of(connection: Any, news: Sequence[_Prepared]) -> dict[UUID 
 
 
 def _message_id(incoming: IncomingEvent) -> UUID | None:
-    value = incoming.properties.get("message_id")
-    if not incoming.type.startswith("Message ") or not isinstance(value, str):
+    if not incoming.type.startswith("Message "):
         return None
     try:
-        return UUID(value)
+        return UUID(str(incoming.properties.get("message_id")))
     except ValueError:
         return None
 

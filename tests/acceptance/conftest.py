@@ -6,7 +6,19 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.acceptance.installation import FOREIGN, Installation, installed
+from tests.acceptance.installation import Installation, installed
+
+SET_BY_OTHERS = (
+    "WAYPOST_",
+    "SENDGRID_",
+    "TWILIO_",
+    "EMAIL_FROM",
+    "PUBLIC_URL",
+    "DATABASE_URL",
+    "DEFAULT_",
+    "API_",
+)
+"""Variables of whoever runs the tests that would reach the processes."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -14,7 +26,7 @@ def own_environment() -> Iterator[None]:
     """Processes started here know only what the tests tell them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(FOREIGN) and name != "WAYPOST_PROOF":
+            if name.startswith(SET_BY_OTHERS) and name != "WAYPOST_PROOF":
                 patch.delenv(name)
         yield
 

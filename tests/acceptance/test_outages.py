@@ -105,7 +105,7 @@ class Rush:
 
 _LEFT = """
 SELECT i.value AS email, r.state AS cart, p.state AS order, m.status AS confirmation, m.reason,
-  (SELECT count(*) FROM outbox o WHERE o.lane IN (r.run_id, p.run_id) AND o.delivered_at IS NULL) AS undelivered
+  (SELECT count(*) FROM outbox o WHERE o.lane IN (r.run_id, p.run_id) AND o.delivered_at IS NULL) AS queued
 FROM identifier i
 LEFT JOIN run r ON r.profile_id = i.profile_id AND r.journey = 'cart-abandonment'
 LEFT JOIN run p ON p.profile_id = i.profile_id AND p.journey = 'post-purchase'
@@ -156,7 +156,7 @@ async def test_invariant_2_events_are_taken_while_temporal_is_away_and_delivered
         answer = await installation.post(
             installation.event("Product Added", LAMP | {"cart_id": "cart-patient"}, traits=YES, email=email)
         )
-        away = await installation.get("/readyz")
+        away = await installation.ask("GET", "/readyz")
     finally:
         await installation.stack.start("temporal")
     run = await installation.run(email, "cart-abandonment")
@@ -182,11 +182,11 @@ async def test_postgres_away_is_503_within_a_second_and_nothing_is_half_done(
     await installation.stack.kill("postgres")
     try:
         refused = [await timed(installation, event) for _ in range(3)]
-        away = await installation.get("/readyz")
+        away = await installation.ask("GET", "/readyz")
     finally:
         await installation.stack.start("postgres")
     before = await installation.rows("SELECT 1 FROM event WHERE id = $1", event["id"])
-    nobody = await installation.get(f"/v1/profiles/email/{email}")
+    nobody = await installation.ask("GET", f"/v1/profiles/email/{email}")
     await installation.takes(event)
     run = await installation.run(email, "cart-abandonment")
 

@@ -1,21 +1,14 @@
 """What people said: where it comes from, which word stands, and that an opt-out follows the address."""
 
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 import pytest
 
-from activities.gate import facts_of, plan_of
-from policy.consent import consented, not_opted_out
-from policy.facts import Limits
-from policy.finding import Finding
 from policy.verdict import Channel
-from profiles import consents
-from profiles.claims import Ask, read_under_lock, refuse_address
+from profiles.claims import refuse_address
 from profiles.database import Database
-from profiles.ids import new_id
-from tests.facts import CARTS, LAMP, Facts
+from tests.facts import CARTS, Facts
+from tests.permission import may_mail, run_of
 
 ADA = "ada@example.com"
 YES = {"consents": {"email": True, "sms": True}}
@@ -35,34 +28,6 @@ async def opted_out(facts: Facts) -> list[tuple[str, str, str]]:
     """Addresses that want nothing: channel, address, topic."""
     rows = await facts.rows("SELECT channel, address, topic FROM opt_out ORDER BY 1, 2, 3")
     return [(row["channel"], row["address"], row["topic"]) for row in rows]
-
-
-async def run_of(facts: Facts, **identifiers: str) -> UUID:
-    """A live run of somebody's cart."""
-    await facts.happens("Product Added", LAMP | {"cart_id": f"c-{new_id().hex}"}, **identifiers)
-    return UUID(str((await facts.runs())[-1]["run_id"]))
-
-
-async def may_mail(facts: Facts, run_id: UUID, channel: Channel = Channel.EMAIL) -> list[str]:
-    """What policy says of marketing to this person, on the facts as the gate reads them: reasons against."""
-    async with facts.database.transaction() as connection:
-        [now] = await facts.values("SELECT now()")
-        snapshot = await read_under_lock(connection, Ask(run_id, "s", channel.value, now))
-    assert snapshot is not None
-    known = facts_of(snapshot, channel, now, "UTC")
-    plan: Any = plan_of(_Request(channel), "marketing", "marketing")  # type: ignore[arg-type]
-    found: list[Finding] = [check(plan, known, Limits(), now) for check in (not_opted_out, consented)]
-    return [finding.reason.value for finding in found if finding.reason]
-
-
-class _Request:
-    promoting = None
-    expires_at = None
-    journey = "carts"
-    cart_id = None
-
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
 
 
 async def test_consents_in_traits_go_into_the_ledger_with_their_source(database: Database) -> None:
@@ -178,69 +143,6 @@ async def test_a_no_to_ads_takes_the_person_out_of_their_audiences(database: Dat
 
     assert await facts.values("SELECT state || ' ' || reason FROM audience_member") == ["leaving opted_out"]
     assert await facts.values("SELECT name FROM outbox WHERE kind = 'audience'") == ["remove"]
-
-
-async def test_invariant_5_an_address_that_joins_the_person_later_is_covered_by_their_word(
-    database: Database,
-) -> None:
-    facts = Facts(database, CARTS)
-    run_id = await run_of(facts, email=ADA, user_id="42")
-    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
-    await facts.happens("Account Updated", email="second@example.com", user_id="42")
-
-    assert "opted_out" in await may_mail(facts, run_id)
-
-
-async def a_stranger_with_the_address(facts: Facts) -> UUID:
-    """The first owner withdrew and was forgotten; then somebody else comes by the same address, and says yes
-    on another channel. Their run."""
-    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, email=ADA)
-    await facts.rows("DELETE FROM identifier")
-    run_id = await run_of(facts, user_id="stranger")
-    await facts.happens("Checkout Started", {"cart_id": "c-9"}, email=ADA, user_id="stranger")
-    return run_id
-
-
-async def test_invariant_5_the_opt_out_stays_with_the_address_when_another_profile_gets_it(
-    database: Database,
-) -> None:
-    facts = Facts(database, CARTS)
-
-    assert await may_mail(facts, await a_stranger_with_the_address(facts)) == ["opted_out"]
-
-
-async def test_invariant_5_without_the_mark_on_the_address_the_stranger_would_be_mailed(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Teeth: the word kept with the profile alone."""
-    monkeypatch.setattr(consents, "_mark_address", lambda *_: None)
-    facts = Facts(database, CARTS)
-
-    assert await may_mail(facts, await a_stranger_with_the_address(facts)) == []
-
-
-async def test_invariant_5_without_the_persons_ledger_a_second_address_would_be_mailed(
-    database: Database,
-) -> None:
-    """Teeth: the word kept with the address alone."""
-    facts = Facts(database, CARTS)
-    run_id = await run_of(facts, email=ADA, user_id="42")
-    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
-    await facts.happens("Checkout Started", {"cart_id": "c-9"}, email="second@example.com", user_id="42")
-    assert "opted_out" in await may_mail(facts, run_id)
-    await facts.rows("DELETE FROM consent")
-
-    assert await may_mail(facts, run_id) == []
-
-
-async def test_invariant_5_an_opt_out_is_in_force_from_its_commit(database: Database) -> None:
-    facts = Facts(database, CARTS)
-    run_id = await run_of(facts, email=ADA)
-    await facts.happens("Signed Up", traits=YES, email=ADA)
-    assert await may_mail(facts, run_id) == []
-    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, email=ADA)
-
-    assert await may_mail(facts, run_id) == ["opted_out", "no_consent"]
 
 
 async def test_a_grant_for_marketing_leaves_a_providers_stop_in_place(database: Database) -> None:

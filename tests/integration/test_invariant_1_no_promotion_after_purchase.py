@@ -29,7 +29,8 @@ SELECT d.step, s.item, pg_xact_commit_timestamp(s.xmin) AS bought, pg_xact_commi
 FROM decision d JOIN suppression s ON s.profile_id = d.profile_id AND s.item = ANY(d.items)
 WHERE d.verdict = 'allow' AND pg_xact_commit_timestamp(s.xmin) < pg_xact_commit_timestamp(d.xmin)
 """
-"""By Postgres's own order of commits. A merge writes the other profile's suppressions anew: they count from it."""
+"""By Postgres's own order of commits. A merge writes the other profile's suppressions anew,
+so they count from it."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

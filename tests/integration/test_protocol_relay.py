@@ -21,7 +21,7 @@ from tests.proofs import size
 from tests.shop import Shop, shopper
 from tests.stories import KeepCompany
 from tests.waypost import NOON, Waypost
-from workers.delivery import CannotBeTold, Delivery, Told
+from workers.delivery import Delivery, Told
 from workers.doorbell import Doorbell
 from workers.relay import Relay
 from workers.stack.temporal import TemporalDevServer
@@ -272,80 +272,6 @@ async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
         assert "Order Completed" in signals
 
 
-@pytest.mark.parametrize(
-    ("spoil", "reason"),
-    [
-        ("UPDATE run SET workflow_id = repeat('x', 1200) WHERE run_id = $1", "WorkflowId exceeds"),
-        ("UPDATE outbox SET payload = '{\"start\": {}}' WHERE lane = $1", "holds no start and event"),
-        ('UPDATE outbox SET payload = \'{"event": {}, "start": {}}\' WHERE lane = $1', "run_id"),
-    ],
-    ids=["Temporal refuses the id", "no event", "a start without its fields"],
-)
-async def test_a_run_that_can_never_be_told_is_stuck_with_the_reason_and_blocks_no_other(
-    shop: Shop, spoil: str, reason: str
-) -> None:
-    bad = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    good = await shop.leaves_cart(["lamp"], cart_id="c-2", **shopper(2))
-    await shop.rows(spoil, bad)
-    async with asyncio.timeout(20):
-        await drained(shop.relay)
-    await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
-    await drained(shop.relay)
-    states = {row["run_id"]: (row["state"], row["detail"]) for row in await shop.rows("SELECT * FROM run")}
-    undelivered = await shop.rows("SELECT lane, error FROM outbox WHERE delivered_at IS NULL ORDER BY seq")
-
-    assert states[bad][0] == "stuck"
-    assert reason in states[bad][1]
-    assert states[good] == ("running", None)
-    assert [row["lane"] for row in undelivered] == [bad, bad]
-    assert reason in undelivered[0]["error"]
-
-
-async def test_an_ended_run_that_can_never_be_told_does_not_spin(shop: Shop) -> None:
-    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.rows(
-        "UPDATE run SET workflow_id = repeat('x', 1200), state = 'ended' WHERE run_id = $1", run_id
-    )
-    async with asyncio.timeout(20):
-        await drained(shop.relay)
-    [row] = await shop.rows("SELECT * FROM outbox WHERE lane = $1", run_id)
-
-    assert row["delivered_at"] is not None
-    assert "WorkflowId exceeds" in row["error"]
-
-
-async def test_a_run_that_temporal_has_lost_is_closed_and_what_it_missed_is_routed_afresh(
-    database_url: str, temporal: TemporalDevServer
-) -> None:
-    async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
-        added = {"product_id": "lamp", "cart_id": "c-1"}
-        await waypost.happens("Product Added", added, email="ada@example.com")
-        lost = await waypost.run("keep-company")
-        await waypost.handle(lost).terminate()
-        await waypost.happens("Product Added", added | {"product_id": "chair"}, email="ada@example.com")
-        runs = await waypost.rows("SELECT * FROM run ORDER BY run_id")
-        details = await waypost.details(runs[1])
-
-        assert [(run["state"], run["outcome"]) for run in runs] == [("ended", "gone"), ("running", None)]
-        assert details.count("Product Added") == 1
-        assert runs[1]["temporal_run_id"] is not None
-
-
-async def test_a_namespace_that_is_missing_ends_no_run(shop: Shop, temporal: TemporalDevServer) -> None:
-    await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.deliver()
-    await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
-    await shop.rows("DELETE FROM outbox WHERE kind = 'start' AND delivered_at IS NULL")
-    astray = await Client.connect(
-        temporal.address, namespace="nowhere", lazy=True, data_converter=pydantic_data_converter
-    )
-    [outcome] = await asyncio.gather(relay(shop, Delivery(astray)).deliver_batch(), return_exceptions=True)
-    [run] = await shop.rows("SELECT state FROM run WHERE key = 'c-1'")
-
-    assert "nowhere" in str(outcome)
-    assert run["state"] == "running"
-
-
 async def test_a_run_that_closes_while_its_start_is_being_marked_makes_no_deadlock(shop: Shop) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     notebook = Notebook()
@@ -365,9 +291,3 @@ async def test_a_run_that_closes_while_its_start_is_being_marked_makes_no_deadlo
 
     assert (run["state"], run["temporal_run_id"]) == ("ended", f"temporal-{run_id}")
     assert conflicts["deadlocks"] == 0
-
-
-async def test_a_refusal_for_good_names_what_temporal_said(temporal: TemporalDevServer) -> None:
-    row = Row(1, UUID(int=1), "signal", "Order Completed", {}, None, None, None)
-    with pytest.raises(CannotBeTold, match="INVALID_ARGUMENT"):
-        await Delivery(temporal.client).signal(row)
