@@ -52,15 +52,24 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
-        """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit."""
+        """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit.
+
+        A connection lost on the way raises an asyncpg error or an OSError, and is not used again.
+        """
         async with self.engine.connect() as pooled:
             connection = await _living(pooled)
             try:
                 # asyncpg's own BEGIN: SQLAlchemy sends one only before statements of its own cursors.
                 async with connection.transaction():
                     yield connection
+            except Exception as error:
+                # A dying connection also raises asyncpg's internal and the event loop's own errors.
+                internal = isinstance(error, asyncpg.InternalClientError)
+                if internal or (_is_broken(connection) and not isinstance(error, _LOST)):
+                    raise ConnectionResetError(f"the connection to Postgres was lost: {error!r}") from error
+                raise
             finally:
-                if connection.is_closed():
+                if _is_broken(connection):
                     await pooled.invalidate()
 
     async def run(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
@@ -83,6 +92,13 @@ class Database:
     async def close(self) -> None:
         """Give all connections back."""
         await self.engine.dispose()
+
+
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+
+def _is_broken(connection: Any) -> bool:
+    return bool(connection.is_closed() or connection.is_in_transaction())
 
 
 async def _living(pooled: AsyncConnection) -> Any:

@@ -222,7 +222,9 @@ def _message_id(incoming: IncomingEvent) -> UUID | None:
 
 
 def _database_is_away(error: BaseException) -> bool:
-    if isinstance(error, OSError | asyncio.TimeoutError | asyncpg.InterfaceError):
+    if isinstance(
+        error, OSError | asyncio.TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError
+    ):
         return True
     if isinstance(error, DBAPIError):
         return error.orig is None or _database_is_away(error.orig) or error.connection_invalidated

@@ -1,6 +1,6 @@
 """The queue to Temporal and the ad platforms: only a lane's oldest undelivered row is ever handed out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -38,7 +38,10 @@ _FAILED = "UPDATE outbox SET attempts = attempts + 1, error = $2 WHERE seq = $1"
 
 _STUCK = "UPDATE run SET state = 'stuck', detail = $2 WHERE run_id = $1 AND state = 'running'"
 
-_STARTED = "UPDATE run SET temporal_run_id = $2 WHERE run_id = $1"
+_STARTED = """
+UPDATE run SET temporal_run_id = s.temporal_run_id
+FROM unnest($1::uuid[], $2::text[]) AS s(run_id, temporal_run_id) WHERE run.run_id = s.run_id
+"""
 
 
 async def take(connection: Any, limit: int) -> list[Row]:
@@ -58,9 +61,11 @@ async def take(connection: Any, limit: int) -> list[Row]:
     ]
 
 
-async def delivered(connection: Any, seqs: Sequence[int]) -> None:
-    """These are told."""
+async def delivered(connection: Any, seqs: Sequence[int], started: Mapping[UUID, str]) -> None:
+    """These are told; ``started``: runs that have begun, with Temporal's own id of each."""
     await connection.execute(_DELIVERED, list(seqs))
+    if started:
+        await connection.execute(_STARTED, list(started), list(started.values()))
 
 
 async def failed(connection: Any, seq: int, error: str) -> None:
@@ -72,8 +77,3 @@ async def park(connection: Any, run_id: UUID, reason: str) -> bool:
     """A run that can never be told waits, with the reason, and blocks no other. False: none is running."""
     changed: str = await connection.execute(_STUCK, run_id, reason[:500])
     return changed == "UPDATE 1"
-
-
-async def started(connection: Any, run_id: UUID, temporal_run_id: str) -> None:
-    """Keep Temporal's own id of the run."""
-    await connection.execute(_STARTED, run_id, temporal_run_id)

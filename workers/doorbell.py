@@ -17,6 +17,8 @@ class Doorbell:
         self._url = database_url
         self._rung = asyncio.Event()
         self._connection: Any = None
+        self.rings = 0
+        """How often it has rung; several may wait, each with the count it knows."""
 
     async def __aenter__(self) -> Self:
         await self._listen()
@@ -29,13 +31,13 @@ class Doorbell:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 await self._connection.close(timeout=1)
 
-    async def wait(self, at_most_s: float) -> None:
-        """Until it rings, or the time is up."""
+    async def wait(self, at_most_s: float, *, known: int) -> None:
+        """Until it has rung more often than ``known`` times, or the time is up."""
         if self._connection is None or self._connection.is_closed():
             await self._listen()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), at_most_s)
-        self._rung.clear()
+        if self.rings == known:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rung.wait(), at_most_s)
 
     async def _listen(self) -> None:
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
@@ -43,4 +45,6 @@ class Doorbell:
             await self._connection.add_listener(CHANNEL, self._ring)
 
     def _ring(self, *_: object) -> None:
-        self._rung.set()
+        self.rings += 1
+        rung, self._rung = self._rung, asyncio.Event()
+        rung.set()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -26,6 +27,9 @@ from workers.temporal_client import connect
 log = structlog.get_logger("relay")
 
 BATCH = 100
+AT_ONCE = 3
+"""Batches under way in one relay; each locks its rows, as several relays do."""
+
 IDLE_S = 1.0
 """How long to wait for the doorbell before looking anyway."""
 _LONGEST_PAUSE_S = 5.0
@@ -53,9 +57,14 @@ class Relay:
         self._local = local
 
     async def run(self, doorbell: Doorbell) -> None:
-        """Deliver for ever. Temporal or Postgres away: pauses, a little longer each time, and goes on."""
+        """Deliver for ever, a few batches at once, so that a slow answer holds up its own batch alone."""
+        await asyncio.gather(*(self._deliver(doorbell) for _ in range(AT_ONCE)))
+
+    async def _deliver(self, doorbell: Doorbell) -> None:
+        """One batch after the other. Temporal or Postgres away: pauses, a little longer each time."""
         pause = 0.1
         while True:
+            known = doorbell.rings
             try:
                 told = await self.deliver_batch()
                 pause = 0.1
@@ -65,7 +74,7 @@ class Relay:
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 continue
             if told == 0:
-                await doorbell.wait(IDLE_S)
+                await doorbell.wait(IDLE_S, known=known)
 
     async def deliver_batch(self) -> int:
         """Deliver one batch of rows of different lanes; returns how many were told or parked."""
@@ -76,6 +85,7 @@ class Relay:
                 return 0
             answers = await asyncio.gather(*(self._tell(row) for row in rows), return_exceptions=True)
             done: list[int] = []
+            started: dict[UUID, str] = {}
             away: BaseException | None = None
             for row, answer in zip(rows, answers, strict=True):
                 match answer:
@@ -93,12 +103,12 @@ class Relay:
                         gone.append(row)
                     case str(temporal_run_id):
                         done.append(row.seq)
-                        await outbox.started(connection, row.lane, temporal_run_id)
+                        started[row.lane] = temporal_run_id
                     case _:
                         done.append(row.seq)
                         if row.kind == "audience":
                             await tell_sandbox(connection, row.lane, row.payload["audience"], row.name)
-            await outbox.delivered(connection, done)
+            await outbox.delivered(connection, done, started)
         for row in gone:
             await self._close_gone(row)
         if away is not None:
@@ -131,7 +141,7 @@ class Relay:
 async def run(settings: WorkerSettings) -> None:
     """Run one relay until SIGTERM or Ctrl-C."""
     journeys = load(settings.journey_modules)
-    database = Database(settings.database_url, pool_size=3)
+    database = Database(settings.database_url, pool_size=AT_ONCE + 3)
     client = await connect(settings, lazy=True)
     relay = Relay(database, Delivery(client), journeys.routes, local=settings.waypost_local)
     sweeper = Sweeper(database, client, journeys.routes, local=settings.waypost_local)

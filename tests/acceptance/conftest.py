@@ -8,25 +8,16 @@ import pytest_asyncio
 
 from tests.acceptance.installation import Installation, installed
 
-SET_BY_OTHERS = (
-    "WAYPOST_",
-    "SENDGRID_",
-    "TWILIO_",
-    "EMAIL_FROM",
-    "PUBLIC_URL",
-    "DATABASE_URL",
-    "DEFAULT_",
-    "API_",
-)
+SET_BY_OTHERS = ("WAYPOST_", "SENDGRID_", "TWILIO_", "EMAIL_FROM", "PUBLIC_URL", "DEFAULT_", "API_")
 """Variables of whoever runs the tests that would reach the processes."""
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def own_environment() -> Iterator[None]:
     """Processes started here know only what the tests tell them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(SET_BY_OTHERS) and name != "WAYPOST_PROOF":
+            if name.startswith(SET_BY_OTHERS) and name not in ("WAYPOST_PROOF", "WAYPOST_SHARED"):
                 patch.delenv(name)
         yield
 

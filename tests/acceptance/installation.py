@@ -52,8 +52,6 @@ class Installation:
         await asyncio.gather(*(child.kill() for child in self._beside))
         await self._http.aclose()
 
-    # Events in
-
     def event(
         self,
         name: str,
@@ -110,8 +108,6 @@ class Installation:
 
         await self.until(acknowledged, within_s=within_s)
         return tries
-
-    # Questions
 
     async def read(self, path: str) -> Any:
         """Read with an admin key."""
@@ -178,12 +174,9 @@ class Installation:
         """Ask until the answer is true, with a deadline."""
         deadline = asyncio.get_running_loop().time() + within_s
         while not (found := await probe()):
-            asked = getattr(probe, "__qualname__", "it")
-            assert asyncio.get_running_loop().time() < deadline, f"{asked}: not within {within_s} s"
+            assert asyncio.get_running_loop().time() < deadline, f"{probe.__qualname__}: not in {within_s} s"
             await asyncio.sleep(0.05)
         return found
-
-    # Time and Temporal
 
     async def temporal(self) -> Client:
         """A client of its own, so that a restart of the server leaves it in use."""
@@ -206,8 +199,6 @@ class Installation:
             if "already completed" in error.message:
                 return False
             raise
-
-    # Processes
 
     async def start_beside(self, name: str, **environment: str) -> Child:
         """Start one more process of a kind, on top of those of the stack."""

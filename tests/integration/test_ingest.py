@@ -4,9 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
-from sqlalchemy.exc import DBAPIError
 
 from profiles.database import Database
 from profiles.incoming import Ingested, Status
@@ -15,7 +13,6 @@ from tests.facts import CARTS, CHAIR, LAMP, Facts, Journey, order
 
 ADA = "ada@example.com"
 COUNTS = "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM purchase) + (SELECT count(*) FROM run)"
-LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, OSError)
 
 
 def statuses(answers: list[Ingested]) -> list[str]:

@@ -13,21 +13,6 @@ from profiles.person import lock
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, Facts, Journey, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
-CHILDREN = (
-    "identifier",
-    "event",
-    "cart",
-    "purchase",
-    "suppression",
-    "consent",
-    "message",
-    "decision",
-    "run",
-    "audience_member",
-)
-
-
-PLACEHOLDERS = ("null", "undefined", "0000", "guest", "test@test.com", "-1", "N/A")
 
 
 @pytest.mark.parametrize("said_no", ["email", "phone"])
