@@ -18,7 +18,9 @@ from profiles.outbox import Row
 from profiles.routing import Route
 from workers.delivery import CannotBeTold, Delivery, Told
 from workers.doorbell import Doorbell
+from workers.faults import Fault
 from workers.gone import close_gone
+from workers.schema import until_schema_fits
 from workers.settings import WorkerSettings
 from workers.signals import until_stopped
 from workers.sweeper import Sweeper
@@ -139,8 +141,12 @@ class Relay:
 
 
 async def run(settings: WorkerSettings) -> None:
-    """Run one relay until SIGTERM or Ctrl-C."""
-    journeys = load(settings.journey_modules)
+    """Run one relay until SIGTERM or Ctrl-C. Raises ``Fault`` for settings and a schema it cannot use."""
+    try:
+        journeys = load(settings.journey_modules)
+    except ValueError as error:
+        raise Fault(str(error)) from error
+    await until_schema_fits(settings.database_url)
     database = Database(settings.database_url, pool_size=AT_ONCE + 3)
     client = await connect(settings, lazy=True)
     relay = Relay(database, Delivery(client), journeys.routes, local=settings.waypost_local)
