@@ -25,9 +25,7 @@ class ApiSettings(DatabaseSettings):
     How Temporal is reached is read by the SDK's own ``envconfig``; the two names here have the last word.
     """
 
-    model_config = SettingsConfigDict(
-        extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     waypost_local: bool = Field(
         default=False, description="this is a local stack: development keys, time travel"

@@ -1,4 +1,4 @@
-"""Real servers for every test that needs one: Postgres and Temporal, started once, a fresh database a test."""
+"""Real servers for every test that needs one: Postgres and Temporal started once, a fresh database a test."""
 
 import os
 from collections.abc import AsyncIterator

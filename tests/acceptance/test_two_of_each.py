@@ -4,11 +4,14 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 
+import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.converter import default
 
 from tests.acceptance.installation import LAMP, YES, Installation
 from tests.proofs import size
+
+pytestmark = pytest.mark.proof
 
 SHOPPERS = size(ci=20, full=200)
 STEPS = 6

@@ -1,0 +1,52 @@
+"""A flow while it is being read: steps and ways so far, and the loose ends that the next step picks up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from workers.graph.flow import Edge, Kind, Node
+from workers.graph.steps import Step
+from workers.graph.words import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """A way out of a step whose other end is not known yet."""
+
+    source: str
+    label: str = ""
+
+
+Ends = tuple[Loose, ...]
+
+
+@dataclass(slots=True)
+class Loop:
+    """A loop around what is being read: where it begins again, and the ways that leave it."""
+
+    again: str
+    left: list[Loose] = field(default_factory=list)
+
+
+class Sketch:
+    """Gathers nodes and edges."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.edges: list[Edge] = []
+        self.loops: list[Loop] = []
+
+    def add(self, kind: Kind, title: str, lines: Sequence[str], ends: Ends) -> str:
+        """A new step, reached from these loose ends; its id."""
+        node = f"n{len(self.nodes)}"
+        self.nodes.append(Node(node, kind, title, tuple(lines)))
+        self.edges.extend(Edge(end.source, node, end.label) for end in ends)
+        return node
+
+    def add_step(self, step: Step, ends: Ends) -> tuple[Ends, Result | None]:
+        """A step of the vocabulary, its loose end, and what came of it."""
+        node = self.add(step.kind, step.title, step.lines, ends)
+        return (Loose(node),), step.result(node)
+
+    def back(self, ends: Ends, to: str) -> None:
+        """These loose ends lead to an earlier step."""
+        self.edges.extend(Edge(end.source, to, end.label, back=True) for end in ends)
