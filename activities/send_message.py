@@ -85,9 +85,19 @@ class MessageActivities:
                 # On record as withheld; the facts may be readable at the next attempt.
                 raise ApplicationError(f"the gate could not decide: {detail}", type="GateError")
             case Refusal():
-                return _refused(request, answer)
+                return self._told(request, _refused(request, answer))
             case Claim():
-                return await self._deliver(request, template, _Licence(answer, held_since), at)
+                delivered = await self._deliver(request, template, _Licence(answer, held_since), at)
+                return self._told(request, delivered)
+
+    def _told(self, request: SendMessage, result: SendResult) -> SendResult:
+        log.info(
+            f"{request.template} {result.status.value}",
+            channel=request.channel.value,
+            reason=result.reason.value if result.reason else None,
+            message_id=result.message_id,
+        )
+        return result
 
     def _template(self, request: SendMessage) -> Template:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from api.outage import Outage, Probe, is_outage, persistent
-from profiles.incoming import IncomingEvent, Ingested, Status
+from profiles.incoming import IncomingEvent, Ingested
 
 log = structlog.get_logger(__name__)
 
@@ -108,35 +108,31 @@ class Batcher:
     async def _fly(self, aboard: list[_Waiting]) -> None:
         events = [event for waiting in aboard for event in waiting.events]
         try:
-            answers = await self._take(events)
+            answers = await persistent(lambda: self._ingest(events), self._probe)
         except Exception as error:
-            # Whoever queues behind an outage would only wait for the same answer.
-            behind = list(self._queue) if isinstance(error, Outage) else []
-            for waiting in behind:
-                self._withdraw(waiting)
-            for waiting in (*aboard, *behind):
-                _settle(waiting, error)
+            await self._ditch(aboard, error)
             return
         start = 0
         for waiting in aboard:
             _settle(waiting, answers[start : start + len(waiting.events)])
             start += len(waiting.events)
 
-    async def _take(self, events: Sequence[IncomingEvent]) -> list[Ingested]:
-        """One transaction; should an event break it, halves of it, until the broken event stands alone."""
-        try:
-            return await persistent(lambda: self._ingest(events), self._probe)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            if len(events) == 1:
-                log.warning(
-                    "event_not_stored", source=events[0].source, error=type(error).__name__, exc_info=error
-                )
-                detail = "Waypost could not store this event; its log has the reason"
-                return [Ingested(events[0].id, Status.REJECTED, detail=detail)]
-        middle = len(events) // 2
-        return [*await self._take(events[:middle]), *await self._take(events[middle:])]
+    async def _ditch(self, aboard: list[_Waiting], error: Exception) -> None:
+        """Answer requests whose transaction failed; none of their events may pass for taken in."""
+        if is_outage(error):
+            # Whoever queues behind an outage would only wait for the same answer.
+            behind = list(self._queue) if isinstance(error, Outage) else []
+            for waiting in behind:
+                self._withdraw(waiting)
+            for waiting in (*aboard, *behind):
+                _settle(waiting, error)
+        elif len(aboard) > 1:
+            # A defect of ours that one request has met: the others must not pay for it.
+            for waiting in aboard:
+                await self._fly([waiting])
+        else:
+            log.error("request_not_taken_in", error=type(error).__name__, exc_info=error)
+            _settle(aboard[0], error)
 
 
 def _settle(waiting: _Waiting, outcome: list[Ingested] | Exception) -> None:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from profiles.database import async_url
 from profiles.settings import DatabaseSettings
 from profiles.tokens import SHORTEST_SECRET
 
@@ -114,6 +115,11 @@ class ApiSettings(DatabaseSettings):
 
     def _malformed(self) -> list[str]:
         faults = []
+        if self.database_url:
+            try:
+                async_url(self.database_url)
+            except ValueError as error:
+                faults.append(str(error))
         if any(len(secret.encode()) < SHORTEST_SECRET for secret in self.signing_secrets):
             faults.append(f"each of WAYPOST_SECRETS needs at least {SHORTEST_SECRET} bytes")
         if not self.waypost_local:

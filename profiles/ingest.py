@@ -1,6 +1,5 @@
 """Take events in: one Postgres transaction for the events, the person, the facts, the runs and the outbox."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from profiles.changes import Changes, encode
-from profiles.database import Database, is_conflict
+from profiles.database import Database
 from profiles.declared import typed
 from profiles.dispatch import Calendar, dispatch
 from profiles.events import Event
@@ -79,14 +78,14 @@ class Ingest:
         """Take events in, in the order given, in one transaction; answers come in the same order.
 
         Returns only after COMMIT. Should one event of several be one that cannot be stored, the others are
-        taken in without it, in transactions of their own. Raises when Postgres cannot be reached: what was
-        not answered may be sent again, and what had been written by then is a duplicate.
+        taken in without it, in transactions of their own. Raises for all else, such as Postgres away: what
+        was not answered may be sent again, and what had been written by then is a duplicate.
         """
         try:
             prepared = [self._prepare(event) for event in events]
             return await self._database.run(lambda connection: self._take(connection, prepared))
         except Exception as error:
-            if _database_is_away(error) or is_conflict(error):
+            if not _is_the_events_fault(error):
                 raise
             if len(events) == 1:
                 log.warning("event could not be taken in", source=events[0].source, error=repr(error)[:300])
@@ -221,17 +220,14 @@ def _message_id(incoming: IncomingEvent) -> UUID | None:
         return None
 
 
-def _database_is_away(error: BaseException) -> bool:
-    if isinstance(
-        error, OSError | asyncio.TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError
-    ):
-        return True
-    if isinstance(error, DBAPIError):
-        return error.orig is None or _database_is_away(error.orig) or error.connection_invalidated
+def _is_the_events_fault(error: BaseException) -> bool:
+    """Whether an event can never be stored. Whatever else goes wrong must not cost a client its event."""
     if isinstance(error, asyncpg.PostgresError):
-        # 08 connection, 53 out of resources, 57 operator intervention, 42 our own schema is wrong.
-        return (error.sqlstate or "")[:2] in ("08", "53", "57", "42")
-    return error.__class__.__module__.startswith("sqlalchemy")
+        # 22 data, 23 constraint, 54 a limit of Postgres's own.
+        return (error.sqlstate or "")[:2] in ("22", "23", "54")
+    if isinstance(error, asyncpg.InterfaceError | OSError):
+        return False
+    return isinstance(error, ValueError | OverflowError | RecursionError | orjson.JSONEncodeError)
 
 
 def _reason(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Shapes of an SVG file: text is escaped, and every colour is given, so that no page's style shines through."""
+"""Shapes of an SVG file: text is escaped, and every colour is given, whatever the page around it."""
 
 from html import escape
 
@@ -62,7 +62,7 @@ class Canvas:
         """A step around its middle."""
         paint = paint or PAINTS[shape.node.kind]
         kind = shape.node.kind
-        if kind in (Kind.CHOICE, Kind.LOOP):
+        if shape.pointed:
             w, h = shape.width / 2, shape.height / 2
             points = f"{x:.1f},{y - h:.1f} {x + w:.1f},{y:.1f} {x:.1f},{y + h:.1f} {x - w:.1f},{y:.1f}"
             self._shapes.append(
@@ -94,8 +94,9 @@ class Canvas:
         """A rectangle around its middle."""
         dashes = ' stroke-dasharray="5 3"' if dashed else ""
         self._shapes.append(
-            f'<rect x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" height="{height:.1f}" '
-            f'rx="{corner:g}" fill="{paint.fill}" stroke="{paint.line}" stroke-width="1.4"{dashes}/>'
+            f'<rect x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" '
+            f'height="{height:.1f}" rx="{corner:g}" fill="{paint.fill}" stroke="{paint.line}" '
+            f'stroke-width="1.4"{dashes}/>'
         )
 
     def frame(
@@ -105,8 +106,8 @@ class Canvas:
         colour, fill = (INTERRUPT.line, "#fffafa") if interrupts else (LINE, "#fafbfc")
         self._lines.insert(
             0,
-            f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" rx="14" '
-            f'fill="{fill}" stroke="{colour}" stroke-dasharray="4 4"/>',
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
+            f'height="{bottom - top:.1f}" rx="14" fill="{fill}" stroke="{colour}" stroke-dasharray="4 4"/>',
         )
 
     def way(self, points: list[Point]) -> None:
@@ -136,7 +137,8 @@ class Canvas:
     def label(self, text: str, x: float, y: float, width: float) -> None:
         """What is written on a way."""
         self._labels.append(
-            f'<rect x="{x - width / 2:.1f}" y="{y - 9:.1f}" width="{width:.1f}" height="18" rx="9" fill="#eef1f5"/>'
+            f'<rect x="{x - width / 2:.1f}" y="{y - 9:.1f}" width="{width:.1f}" height="18" rx="9" '
+            'fill="#eef1f5"/>'
             f'<text x="{x:.1f}" y="{y + 4.2:.1f}" font-size="{DETAIL:g}" fill="{INK}" text-anchor="middle">'
             f"{_text(text)}</text>"
         )
@@ -145,7 +147,8 @@ class Canvas:
         colour, mark = (INTERRUPT.line, "interrupt") if interrupts else (LINE, "way")
         dashes = ' stroke-dasharray="5 4"' if interrupts else ""
         self._lines.append(
-            f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dashes} marker-end="url(#{mark})"/>'
+            f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.6"{dashes} '
+            f'marker-end="url(#{mark})"/>'
         )
 
 

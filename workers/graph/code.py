@@ -54,7 +54,7 @@ class Code:
 
 
 def code_of(definition: JourneyDefinition) -> Code:
-    """Read a journey's code from its file. Raises ``Unreadable`` with what was looked for and why it failed."""
+    """Read a journey's code from its file. Raises ``Unreadable`` with the reason and what to do."""
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(definition.cls)))
     except (OSError, SyntaxError, TypeError) as error:

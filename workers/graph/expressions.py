@@ -1,7 +1,7 @@
 """The steps inside an expression, in the order they are taken, and the ways a condition splits a story."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from workers.graph.flow import Kind
 from workers.graph.sketch import Ends, Loose, Sketch
@@ -9,7 +9,7 @@ from workers.graph.steps import other_step, step_of, word_of
 from workers.graph.words import Result, Words
 
 _OWN_CODE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+Comprehension = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 
 
 def takes_time(node: ast.AST) -> bool:
@@ -51,7 +51,8 @@ class Expressions:
                 return holds + fails
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self._comprehension(expression, ends)
-        ends = self._inside(ast.iter_child_nodes(expression), ends)
+        for part in _parts(expression):
+            ends = self.steps(part, ends)
         if isinstance(expression, ast.Call) and word_of(expression):
             ends, self._last = self.sketch.add_step(step_of(expression, self.words), ends)
         return ends
@@ -72,6 +73,10 @@ class Expressions:
                 return fails, holds
             case ast.BoolOp(op=op, values=values) if takes_time(test):
                 return self._one_by_one(values, ends, all_of=isinstance(op, ast.And))
+            case ast.Compare(left=left, ops=[ast.NotEq()], comparators=[right]):
+                # Asked the other way round: "is it the store?" reads better than "is it not the store?"
+                holds, fails = self.ways(ast.Compare(left, [ast.Eq()], [right]), ends)
+                return fails, holds
             case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot() as op], comparators=[ast.Constant(None)]):
                 if takes_time(left) or self.fresh(left, ends):
                     holds, fails = self.ways(left, ends)
@@ -108,23 +113,25 @@ class Expressions:
             decided += out
         return (ends, decided) if all_of else (decided, ends)
 
-    def _inside(self, children: "Sequence[ast.AST] | object", ends: Ends) -> Ends:
-        for child in children:  # type: ignore[attr-defined]
-            if isinstance(child, ast.keyword):
-                child = child.value
-            if isinstance(child, ast.expr) and not isinstance(child, _OWN_CODE):
-                ends = self.steps(child, ends)
-        return ends
-
-    def _comprehension(self, expression: ast.expr, ends: Ends) -> Ends:
-        first = expression.generators[0]  # type: ignore[attr-defined]
+    def _comprehension(self, expression: Comprehension, ends: Ends) -> Ends:
+        first = expression.generators[0]
         ends = self.steps(first.iter, ends)
         title = f"each {ast.unparse(first.target)} of {self.words.value(first.iter)}"
         loop = self.sketch.add(Kind.LOOP, title, (), ends)
-        parts = ("elt",) if not isinstance(expression, ast.DictComp) else ("key", "value")
         inner: Ends = (Loose(loop, "next"),)
-        for name in parts:
-            inner = self.steps(getattr(expression, name), inner)
+        for part in (
+            (expression.key, expression.value) if isinstance(expression, ast.DictComp) else (expression.elt,)
+        ):
+            inner = self.steps(part, inner)
         self.sketch.back(inner, loop)
         self._last = None
         return (Loose(loop, "done"),)
+
+
+def _parts(expression: ast.expr) -> Iterator[ast.expr]:
+    """The expressions directly inside one, in the order Python works them out."""
+    for part in ast.iter_child_nodes(expression):
+        if isinstance(part, ast.keyword):
+            yield part.value
+        elif isinstance(part, ast.expr):
+            yield part

@@ -33,7 +33,7 @@ def mermaid(flow: Flow) -> str:
         f'  stop{number}(["{_text(outcome)}"]):::{_name(Kind.END)}' for number, outcome in enumerate(outcomes)
     ]
     for interrupt in flow.interrupts:
-        label = f"any time: {interrupt.event}"
+        label = f"any time: {interrupt.event} ({interrupt.reason})"
         lines.append(f'  story -.->|"{_text(label)}"| stop{outcomes.index(interrupt.outcome)}')
     lines += [_class(_name(kind), paint) for kind, paint in PAINTS.items()]
     if flow.interrupts:
@@ -60,6 +60,6 @@ def _class(name: str, paint: Paint) -> str:
 
 
 def _text(text: str) -> str:
-    """Text inside quotation marks; Mermaid writes an entity as #name; and reads Markdown after a backquote."""
+    """Text inside quotation marks. Mermaid writes an entity as #name; and a backquote begins Markdown."""
     named = {"#": "#35;", '"': "#quot;", "`": "#96;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "\\": "#92;"}
     return "".join(named.get(letter, letter) for letter in re.sub(r"\s+", " ", text))

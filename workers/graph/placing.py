@@ -1,5 +1,7 @@
 """Where each cell of the rows stands: near what it is connected with, and clear of its neighbours."""
 
+from itertools import pairwise
+
 from workers.graph.ranks import Cell, Rows
 
 BETWEEN, AROUND_WAYS, ROW_GAP = 40.0, 16.0, 19.0
@@ -18,6 +20,9 @@ def place(rows: Rows) -> tuple[float, float]:
     for turn in range(_ROUNDS):
         for row in rows.rows if turn % 2 == 0 else reversed(rows.rows):
             _settle(row, [_wish(rows, cell) for cell in row])
+    for _ in range(3):
+        for line in _lines(rows):
+            _straighten(rows, line)
     return _shift(rows)
 
 
@@ -47,13 +52,45 @@ def _wish(rows: Rows, cell: Cell) -> tuple[float, float]:
     return (total / weights, weights) if weights else (cell.x, 0.1)
 
 
+def _lines(rows: Rows) -> list[list[Cell]]:
+    """Cells that should stand exactly below one another: sequences of steps, and long ways."""
+    lines: list[list[Cell]] = []
+    taken: set[Cell] = set()
+    for cell in (cell for row in rows.rows for cell in row):
+        line = [cell]
+        while len(rows.below[line[-1]]) == 1 and len(rows.above[rows.below[line[-1]][0]]) == 1:
+            line.append(rows.below[line[-1]][0])
+        if cell not in taken and len(line) > 1:
+            lines.append(line)
+        taken.update(line)
+    return sorted(lines, key=len, reverse=True)
+
+
+def _straighten(rows: Rows, line: list[Cell]) -> None:
+    """Put a line's cells at one x, moving what stands to the right of it where there is no room."""
+    lowest, highest = float("-inf"), float("inf")
+    for cell in line:
+        row = rows.rows[cell.row]
+        place = row.index(cell)
+        if place > 0:
+            lowest = max(lowest, row[place - 1].x + _apart(row[place - 1], cell))
+        if place + 1 < len(row):
+            highest = min(highest, row[place + 1].x - _apart(cell, row[place + 1]))
+    x = max(min(sum(cell.x for cell in line) / len(line), highest), lowest)
+    for cell in line:
+        cell.x = x
+        row = rows.rows[cell.row]
+        for left, right in pairwise(row[row.index(cell) :]):
+            right.x = max(right.x, left.x + _apart(left, right))
+
+
 def _settle(row: list[Cell], wishes: list[tuple[float, float]]) -> None:
     """Move a row's cells to their wishes, as nearly as their order and the room between them allow.
 
     Least squares under an order (pool adjacent violators): neighbours that would overlap go as one block.
     """
     offsets = [0.0]
-    for left, cell in zip(row, row[1:], strict=False):
+    for left, cell in pairwise(row):
         offsets.append(offsets[-1] + _apart(left, cell))
     blocks: list[tuple[float, float, int]] = []
     for (wish, weight), offset in zip(wishes, offsets, strict=True):

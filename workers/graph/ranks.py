@@ -1,8 +1,9 @@
-"""Which row each step of a picture stands in, and in which order: few crossings, the code's order otherwise."""
+"""Which row each step of a picture stands in, and in which order: few crossings, else the code's order."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 _SWEEPS = 12
@@ -66,7 +67,7 @@ def rows_of(sizes: Mapping[str, tuple[float, float]], arrows: Sequence[Arrow], l
             path.append(Cell(f"{arrow.source}>{arrow.target}", *size, row=row, passes=True, label=label))
             rows[row].append(path[-1])
         path.append(target)
-        for upper, lower in zip(path, path[1:], strict=False):
+        for upper, lower in pairwise(path):
             placed.below[upper].append(lower)
             placed.above[lower].append(upper)
         placed.ways.append(Way(tuple(path)))

@@ -38,12 +38,17 @@ def _terms(code: Code, words: Words) -> list[str]:
     if definition.where is not None:
         written = code.declared.get("where")
         lines.append(f"where {words.filter(written) if written else definition.where.__name__}")
-    by = definition.keyed_by
-    key = getattr(by, "__name__", "its key") if callable(by) else by.removesuffix("_id").replace("_", " ")
-    lines.append(f"one live run per {'person' if by == PERSON else key}")
+    lines.append(f"one live run per {_key(code, words)}")
     if again := _again(definition.reentry):
         lines.append(again)
     return lines
+
+
+def _key(code: Code, words: Words) -> str:
+    by, written = code.definition.keyed_by, code.declared.get("keyed_by")
+    if callable(by):
+        return words.filter(written) if written is not None else getattr(by, "__name__", "key")
+    return "person" if by == PERSON else by.removesuffix("_id").replace("_", " ")
 
 
 def _again(reentry: Reentry) -> str:

@@ -80,7 +80,7 @@ def _wait(call: ast.Call, words: Words) -> Step:
 def _quiet(call: ast.Call, words: Words) -> Step:
     length, of = _argument(call, "length", 0), _argument(call, "of", 1)
     title = words.length(length) if length is not None else "a while"
-    return Step(Kind.QUIET, title, (f"without {' or '.join(words.events(of))}",) if of is not None else ())
+    return Step(Kind.QUIET, title, (f"without {words.any_of(of)}",) if of is not None else ())
 
 
 def _sleep(call: ast.Call, words: Words) -> Step:

@@ -4,10 +4,10 @@ from workers.graph import letters
 from workers.graph.canvas import Canvas
 from workers.graph.flow import Edge, Flow
 from workers.graph.lane import Lane
-from workers.graph.palette import LINE, MUTED
+from workers.graph.palette import MUTED
 from workers.graph.placing import place
 from workers.graph.ranks import Arrow, Cell, Rows, rows_of
-from workers.graph.shape import DETAIL, TITLE, Shape, shape_of
+from workers.graph.shape import DETAIL, Shape, shape_of
 
 MARGIN, INSIDE, HEAD = 28.0, 26.0, 22.0
 """Room around the card, around the story in its frame, and the size of the journey's name."""
@@ -36,7 +36,8 @@ def svg(flow: Flow) -> str:
             cell.x, cell.y = cell.x + left, cell.y + top
     _head(canvas, flow.journey, summary)
     bottom = _story(canvas, rows, shapes, MARGIN, story, top + height)
-    _ways(canvas, flow, rows, returns, left)
+    _ways(canvas, rows, shapes)
+    _returns(canvas, rows, returns, left)
     for row in rows.rows:
         for cell in row:
             if not cell.passes:
@@ -78,12 +79,16 @@ def _story(
     return bottom + INSIDE - 6
 
 
-def _ways(canvas: Canvas, flow: Flow, rows: Rows, returns: list[Edge], left: float) -> None:
+def _ways(canvas: Canvas, rows: Rows, shapes: dict[str, Shape]) -> None:
     for way in rows.ways:
-        canvas.way(_points(way.cells, _share(rows, way.cells)))
+        canvas.way(_points(way.cells, shapes))
         for cell in way.cells:
             if cell.label:
                 canvas.label(cell.label, cell.x, cell.y, cell.width)
+
+
+def _returns(canvas: Canvas, rows: Rows, returns: list[Edge], left: float) -> None:
+    """Ways back to where a loop begins again, on the left of all steps."""
     cells = {cell.name: cell for row in rows.rows for cell in row if not cell.passes}
     x = left
     for edge in returns:
@@ -93,21 +98,14 @@ def _ways(canvas: Canvas, flow: Flow, rows: Rows, returns: list[Edge], left: flo
         x -= room / 2
 
 
-def _share(rows: Rows, cells: tuple[Cell, ...]) -> float:
-    """Where on its upper edge a step is left: its ways are spread by their order."""
-    siblings = sorted(rows.below[cells[0]], key=lambda cell: cell.x)
-    if len(siblings) < 2 or cells[1] not in siblings:
-        return 0.0
-    spread = min(cells[0].width * 0.3, 70.0)
-    return spread * (2 * siblings.index(cells[1]) / (len(siblings) - 1) - 1)
-
-
-def _points(cells: tuple[Cell, ...], share: float) -> list[tuple[float, float]]:
+def _points(cells: tuple[Cell, ...], shapes: dict[str, Shape]) -> list[tuple[float, float]]:
     first, *through, last = cells
-    points = [(first.x + share, first.y + first.height / 2)]
+    aside, down = shapes[first.name].leaving(cells[1].x - first.x)
+    points = [(first.x + aside, first.y + down)]
     for cell in through:
         points += [(cell.x, cell.y - cell.height / 2), (cell.x, cell.y + cell.height / 2)]
-    return [*points, (last.x, last.y - last.height / 2)]
+    aside, up = shapes[last.name].leaving(cells[-2].x - last.x)
+    return [*points, (last.x + aside, last.y - up)]
 
 
 def _return_room(edge: Edge) -> float:
@@ -126,6 +124,3 @@ def _told(flow: Flow) -> str:
     steps = "; ".join(f"{node.kind.value} {node.title}" for node in flow.nodes)
     ends = "; ".join(f"{each.event} ends it as {each.outcome}" for each in flow.interrupts)
     return f"{flow.summary} Steps: {steps}. At any moment: {ends or 'nothing'}."
-
-
-__all__ = ["LINE", "TITLE", "svg"]

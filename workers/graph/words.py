@@ -56,6 +56,11 @@ class Words:
         each = kinds.elts if isinstance(kinds, ast.Tuple | ast.List) else [kinds]
         return [self.event(kind) for kind in each]
 
+    def any_of(self, kinds: ast.expr) -> str:
+        """The same as one phrase: "A, B or C"."""
+        *others, last = self.events(kinds) or ["any event"]
+        return f"{', '.join(others)} or {last}" if others else last
+
     def length(self, length: ast.expr) -> str:
         """A length of time, where it is written out or is a constant of the module."""
         found = self._code.meaning(length)

@@ -14,6 +14,10 @@ from workers.stack.local import ADMIN_KEY, WRITE_KEY, LocalStack
 from workers.stack.processes import Log
 
 _INTERRUPTED = 130
+_FIRST_EVENT = (
+    '{"userId":"42","event":"Product Added","properties":{"cart_id":"c-1","product_id":"p-1","name":"Lamp"},'
+    '"context":{"traits":{"email":"ada@example.com"}}}'
+)
 
 
 async def run(settings: StackSettings) -> int:
@@ -34,6 +38,9 @@ async def run(settings: StackSettings) -> int:
     try:
         console.moved(stack.ports)
         console.ready(places(stack), time.monotonic() - begun)
+        console.say(
+            f"A first event:\n\n  {first_call(stack.api_url)}\n\nOr a shop's traffic: waypost demo --serve\n"
+        )
         died = asyncio.create_task(stack.failure())
         if await _unless(stop, died):
             raise died.result()
@@ -66,6 +73,11 @@ def places(stack: LocalStack) -> dict[str, str]:
         "Admin key": f"{ADMIN_KEY}   (local only)",
         "Data": shown(stack.directory.folder),
     }
+
+
+def first_call(api_url: str) -> str:
+    """A line to paste into another terminal: something is put into a cart."""
+    return f"curl -u {WRITE_KEY}: {api_url}/v1/track -d '{_FIRST_EVENT}'"
 
 
 def stop_on_signals(say: Callable[[], None]) -> asyncio.Event:
