@@ -62,13 +62,22 @@ WHERE p.profile_id = $1
 """
 
 
+_LOCK_PERSON_OF = """
+SELECT profile_id, merged_into FROM profile
+WHERE profile_id = (SELECT profile_id FROM run WHERE run_id = $1) FOR NO KEY UPDATE
+"""
+
+
 async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
     """Lock the person of a run, then read; None where there is no such run. Holds the lock until COMMIT."""
-    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-    if profile_id is None:
+    row = await connection.fetchrow(_LOCK_PERSON_OF, ask.run_id)
+    if row is None:
         return None
-    canonical = (await lock(connection, [profile_id]))[profile_id]
-    return await read_snapshot(connection, canonical, ask)
+    profile_id, merged_into = row["profile_id"], row["merged_into"]
+    if merged_into is not None:
+        # Merged while we waited for the lock: the run has moved to the survivor, who is locked as well.
+        profile_id = (await lock(connection, [merged_into]))[merged_into]
+    return await read_snapshot(connection, profile_id, ask)
 
 
 async def read_snapshot(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot | None:

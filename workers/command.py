@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -146,6 +147,48 @@ def doctor() -> None:
         for finding in findings:
             typer.echo(finding.line())
         _finish(0 if all(finding.ok for finding in findings) else 1)
+
+
+@app.command()
+def graph(
+    journey: Annotated[str, typer.Argument(help="Its name, such as cart-abandonment.")],
+    svg: Annotated[
+        Path | None, typer.Option("--svg", metavar="FILE", help="Draw it into an SVG file.")
+    ] = None,
+    mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="Print Mermaid text; so it does by default.")
+    ] = False,
+) -> None:
+    """Draw a journey from its code: what it waits for, sends, and ends as."""
+    with explained():
+        from workers.graph.main import draw
+
+        typer.echo(draw(journey, WorkerSettings().journey_modules, to=svg, as_mermaid=mermaid))
+        _finish(0)
+
+
+class New(StrEnum):
+    """What can be made anew."""
+
+    JOURNEY = "journey"
+
+
+@app.command()
+def new(
+    what: Annotated[New, typer.Argument(help="journey")],
+    name: Annotated[str, typer.Argument(help="Its name, such as price-drop.")],
+    package: Annotated[
+        Path | None,
+        typer.Option("--package", metavar="PATH", help="Into a package of your own instead of this clone."),
+    ] = None,
+) -> None:
+    """Make a journey to begin from: `waypost new journey price-drop`. Never overwrites a file."""
+    with explained():
+        from workers.new_journey.main import create
+
+        modules = WorkerSettings().journey_modules
+        typer.echo(create(name, modules, package=package, folder=Path.cwd()))
+        _finish(0)
 
 
 @contextlib.contextmanager

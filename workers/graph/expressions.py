@@ -82,10 +82,10 @@ class Expressions:
                     holds, fails = self.ways(left, ends)
                     return (holds, fails) if isinstance(op, ast.IsNot) else (fails, holds)
         if ends and (result := self.fresh(test, ends)):
-            return (Loose(result.node, result.holds),), (Loose(result.node, result.fails),)
+            return _split(result)
         ends = self.steps(test, ends)
         if ends and self._last and isinstance(test, ast.Await | ast.NamedExpr):
-            return (Loose(self._last.node, self._last.holds),), (Loose(self._last.node, self._last.fails),)
+            return _split(self._last)
         if not ends:
             return (), ()
         node = self.sketch.add(Kind.CHOICE, f"{self.words.condition(test)}?", (), ends)
@@ -126,6 +126,12 @@ class Expressions:
         self.sketch.back(inner, loop)
         self._last = None
         return (Loose(loop, "done"),)
+
+
+def _split(result: Result) -> tuple[Ends, Ends]:
+    """Both ways out of a step; a wait without an end has one only."""
+    fails = (Loose(result.node, result.fails),) if result.fails else ()
+    return (Loose(result.node, result.holds),), fails
 
 
 def _parts(expression: ast.expr) -> Iterator[ast.expr]:

@@ -3,7 +3,7 @@
 import re
 
 from workers.graph.flow import Flow, Kind, Node
-from workers.graph.palette import INTERRUPT, PAINTS, Paint
+from workers.graph.palette import INTERRUPT, LINE, PAINTS, Paint
 
 _SHAPES = {
     Kind.ENTRY: ('(["', '"])'),
@@ -22,25 +22,33 @@ def mermaid(flow: Flow) -> str:
     """The flow as a ``flowchart``, top to bottom; ends with a newline."""
     start, *steps = flow.nodes
     lines = ["flowchart TD", f"  {_node(start)}"]
-    lines.append(f'  subgraph story["{_text(flow.journey)}"]')
+    lines.append('  subgraph story[" "]')
     lines += [f"    {_node(node)}" for node in steps]
     lines.append("  end")
     for edge in flow.edges:
         label = f'|"{_text(edge.label)}"|' if edge.label else ""
         lines.append(f"  {edge.source} -->{label} {edge.target}")
-    outcomes = list(dict.fromkeys(interrupt.outcome for interrupt in flow.interrupts))
-    lines += [
-        f'  stop{number}(["{_text(outcome)}"]):::{_name(Kind.END)}' for number, outcome in enumerate(outcomes)
-    ]
-    for interrupt in flow.interrupts:
-        label = f"any time: {interrupt.event} ({interrupt.reason})"
-        lines.append(f'  story -.->|"{_text(label)}"| stop{outcomes.index(interrupt.outcome)}')
+    lines += _interrupting(flow)
     lines += [_class(_name(kind), paint) for kind, paint in PAINTS.items()]
-    if flow.interrupts:
-        ways = range(len(flow.edges), len(flow.edges) + len(flow.interrupts))
-        lines.append(f"  linkStyle {','.join(map(str, ways))} stroke:{INTERRUPT.line}")
-    lines.append("  style story fill:transparent,stroke:#8a93a1,stroke-dasharray:4 4")
+    lines.append(_class("interrupt", INTERRUPT))
+    lines.append(f"  style story fill:transparent,stroke:{LINE},stroke-dasharray:4 4")
     return "\n".join(lines) + "\n"
+
+
+def _interrupting(flow: Flow) -> list[str]:
+    """What ends a run at any moment, in a frame of its own beside the story's."""
+    if not flow.interrupts:
+        return []
+    lines = ['  subgraph anytime["at any moment, in the middle of any wait"]']
+    for number, interrupt in enumerate(flow.interrupts):
+        lines.append(
+            f'    event{number}["{_text(interrupt.event)}<br/>{_text(interrupt.reason)}"]:::interrupt'
+        )
+        lines.append(f'    stop{number}(["{_text(interrupt.outcome)}"]):::{_name(Kind.END)}')
+        lines.append(f"    event{number} --> stop{number}")
+    lines += ["  end", "  story -.-> anytime"]
+    lines.append(f"  style anytime fill:transparent,stroke:{INTERRUPT.line},stroke-dasharray:4 4")
+    return lines
 
 
 def _node(node: Node) -> str:
@@ -62,4 +70,5 @@ def _class(name: str, paint: Paint) -> str:
 def _text(text: str) -> str:
     """Text inside quotation marks. Mermaid writes an entity as #name; and a backquote begins Markdown."""
     named = {"#": "#35;", '"': "#quot;", "`": "#96;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "\\": "#92;"}
-    return "".join(named.get(letter, letter) for letter in re.sub(r"\s+", " ", text))
+    plain = (letter for letter in re.sub(r"\s+", " ", text) if letter.isprintable())
+    return "".join(named.get(letter, letter) for letter in plain)

@@ -47,7 +47,7 @@ def _terms(code: Code, words: Words) -> list[str]:
 def _key(code: Code, words: Words) -> str:
     by, written = code.definition.keyed_by, code.declared.get("keyed_by")
     if callable(by):
-        return words.filter(written) if written is not None else getattr(by, "__name__", "key")
+        return words.key(written) if written is not None else getattr(by, "__name__", "key")
     return "person" if by == PERSON else by.removesuffix("_id").replace("_", " ")
 
 

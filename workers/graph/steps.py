@@ -72,7 +72,7 @@ def _wait(call: ast.Call, words: Words) -> Step:
     lines.append(f"for {length} at most" if length else "however long it takes")
     title = " or ".join(events)
     came = title if len(events) == 1 else "one of them came"
-    passed = f"{length} passed" if length else "never"
+    passed = f"{length} passed" if length else ""
     cases = frozenset([*events, passed] if length else events)
     return Step(Kind.WAIT, title, tuple(lines), came, passed, (f"{title} came", f"no {title} came"), cases)
 

@@ -30,6 +30,7 @@ class Result:
     holds: str
     """Label of the way on which it is there: the event came, the message was sent."""
     fails: str
+    """Label of the other way; empty where there is none."""
     said: tuple[str, str]
     """The two as conditions."""
     cases: frozenset[str] = frozenset()
@@ -129,17 +130,28 @@ class Words:
                 pairs = (f"{_COMPARED[type(op)]} {self.value(it)}" for op, it in zip(ops, rest, strict=True))
                 return " ".join([self.value(left), *pairs])
             case ast.Call(func=ast.Name(id="isinstance"), args=[it, kind]) if holds:
-                return f"{self.value(it)} is {' or '.join(self.events(kind))}"
+                it_is = "it was" if self._known(it) else f"{self.value(it)} is"
+                return f"{it_is} {self.any_of(kind)}"
+            case ast.Attribute(value=ast.Name(id=owner)) if owner in self._owners:
+                return f"{self.value(test)} is {'set' if holds else 'not set'}"
         return self.value(test) if holds else f"not {self.condition(test)}"
 
     def filter(self, test: ast.expr) -> str:
         """A function that lets events through: a lambda by what it asks, another by its name."""
-        if not isinstance(test, ast.Lambda):
-            return ast.unparse(test)
-        of_lambda = Words(self._code)
-        of_lambda._owners = {argument.arg: "its" for argument in test.args.args}
-        of_lambda.results = {k: v for k, v in self.results.items() if k not in of_lambda._owners}
-        return of_lambda.condition(test.body)
+        return self._of(test).condition(test.body) if isinstance(test, ast.Lambda) else ast.unparse(test)
+
+    def key(self, computed: ast.expr) -> str:
+        """A function that computes a key: a lambda by what it takes, another by its name."""
+        if isinstance(computed, ast.Lambda):
+            return self._of(computed).value(computed.body)
+        return ast.unparse(computed)
+
+    def _of(self, function: ast.Lambda) -> "Words":
+        """Words inside a lambda, where an event is what it is given."""
+        inside = Words(self._code)
+        inside._owners = {argument.arg: "its" for argument in function.args.args}
+        inside.results = {k: v for k, v in self.results.items() if k not in inside._owners}
+        return inside
 
     def pattern(self, pattern: ast.pattern, result: Result | None) -> str:
         """What a case of a ``match`` fits."""
@@ -147,7 +159,7 @@ class Words:
             case ast.MatchClass(cls=cls):
                 return _MESSAGES.get(self._code.meaning(cls)) or self.event(cls)
             case ast.MatchSingleton(value=None) if result:
-                return result.fails
+                return result.fails or "never"
             case ast.MatchSingleton(value=value):
                 return str(value)
             case ast.MatchOr(patterns=patterns):

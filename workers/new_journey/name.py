@@ -8,8 +8,8 @@ from journeys.vocabulary.definition import kebab
 from workers.faults import Fault
 
 _WORDS = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z][a-z0-9]*)*")
-_LONGEST = 40
-"""Letters: the name is part of every workflow id, and of a test's name."""
+_LONGEST = 30
+"""Letters: the name is part of every workflow id, and longer ones break the lines of the files made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Name:
         return "".join(word.capitalize() for word in self.words)
 
     @property
-    def plain(self) -> str:
-        """As people write it: ``price drop``."""
-        return " ".join(self.words)
+    def title(self) -> str:
+        """As people write it: ``Price drop``."""
+        return " ".join(self.words).capitalize()
 
     @property
     def event(self) -> str:
@@ -50,7 +50,7 @@ class Name:
 
 
 def name_of(text: str) -> Name:
-    """The name, in kebab-case or snake_case. Raises ``Fault`` with what is wrong and what to write instead."""
+    """The name, given in kebab-case or snake_case. Raises ``Fault``, which says what to write instead."""
     wanted = "a journey's name is small words with hyphens between them, such as price-drop"
     if not _WORDS.fullmatch(text):
         guess = re.sub(r"[^a-z0-9]+", "-", kebab(text)).strip("-")

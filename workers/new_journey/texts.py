@@ -6,7 +6,7 @@ from string import Template
 
 from workers.new_journey.name import Name
 
-_TEXTS = Path(__file__).parent / "templates"
+_FOLDER = Path(__file__).parent / "templates"
 
 
 def story_files(name: Name) -> Mapping[str, str]:
@@ -20,12 +20,22 @@ def story_files(name: Name) -> Mapping[str, str]:
     }
 
 
-def test_file(name: Name, package: str) -> str:
-    """A test of the journey, which is imported from this package."""
-    own = package != "journeys"
-    # Import order is by name, as ruff has it: a package of one's own may come before or after tests.
-    lines = sorted([f"from {package}.{name.snake}.story import {name.cls}", "from tests.waypost import Waypost"])
-    return _filled("test_own.py.txt" if own else "test.py.txt", name, imports="\n".join(lines), package=package)
+def tales_of_shipped(name: Name) -> str:
+    """A test of a journey that is registered among the shipped ones."""
+    return _filled("test_head.py.txt", name) + _filled("test_tales.py.txt", name)
+
+
+def tales_of_own(name: Name, package: str) -> str:
+    """A test of a journey in a package of the user's own."""
+    imports = sorted(
+        [
+            f"from {package}.{name.snake}.story import {name.cls}",
+            "from tests.waypost import Waypost",
+            "from workers.stack.temporal import TemporalDevServer",
+        ]
+    )
+    head = _filled("test_head_own.py.txt", name, imports="\n".join(imports))
+    return head + _filled("test_tales.py.txt", name)
 
 
 def package_file(name: Name, package: str) -> str:
@@ -35,11 +45,11 @@ def package_file(name: Name, package: str) -> str:
 
 def _filled(file: str, name: Name, **more: str) -> str:
     """Liquid's braces stay as they are: only $names are filled in, and a misspelt one is an error."""
-    return Template((_TEXTS / file).read_text("utf-8")).substitute(
+    return Template((_FOLDER / file).read_text("utf-8")).substitute(
         kebab=name.kebab,
         snake=name.snake,
         cls=name.cls,
-        plain=name.plain,
+        title=name.title,
         event=name.event,
         event_class=name.event.replace(" ", ""),
         message=name.message,

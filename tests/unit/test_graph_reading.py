@@ -1,0 +1,281 @@
+"""A journey's code read into a flow: every way a story can take is in it, in words."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+import pytest
+from temporalio import workflow
+
+from journeys.registry import SHIPPED
+from journeys.vocabulary import (
+    EMAIL,
+    PERSON,
+    SMS,
+    After,
+    AtMost,
+    Journey,
+    Sent,
+    Unknown,
+    Withheld,
+    days,
+    exit_on,
+    goal,
+    hours,
+    journey,
+    weeks,
+)
+from journeys.vocabulary.endings import Ended, Ending
+from profiles.events import (
+    MessageClicked,
+    OrderCancelled,
+    OrderCompleted,
+    OrderDelivered,
+    OrderRefunded,
+    ProductViewed,
+    TicketOpened,
+    TicketSolved,
+)
+from workers.graph.flow import Flow, Kind
+from workers.graph.reading import flow_of
+
+PATIENCE = timedelta(days=3)
+
+
+class Outcome(StrEnum):
+    OK = "all right"
+
+
+def worth_it(event: OrderCompleted) -> bool:
+    raise AssertionError("a filter is never asked for a picture")
+
+
+def ways(flow: Flow) -> set[str]:
+    """Every way, as "from -label-> to"; a way back has an arrow with two heads."""
+    title = {node.id: node.title for node in flow.nodes}
+    return {
+        f"{title[edge.source]} -{edge.label}->{'>' if edge.back else ''} {title[edge.target]}"
+        for edge in flow.edges
+    }
+
+
+def said(flow: Flow, title: str) -> tuple[str, ...]:
+    [lines] = [node.lines for node in flow.nodes if node.title == title]
+    return lines
+
+
+@pytest.mark.parametrize("shipped", SHIPPED, ids=lambda cls: cls.definition.name)
+def test_every_step_of_a_shipped_journey_is_reached_and_only_ends_lead_nowhere(
+    shipped: type[Journey],
+) -> None:
+    flow = flow_of(shipped.definition)
+    reached = {edge.target for edge in flow.edges}
+    left = {edge.source for edge in flow.edges}
+
+    assert {node.id for node in flow.nodes} - reached == {flow.nodes[0].id}
+    assert {node.id for node in flow.nodes if node.kind is Kind.END} == {n.id for n in flow.nodes} - left
+    assert flow.nodes[0].kind is Kind.ENTRY
+
+
+def test_the_cart_journey_is_drawn_as_it_is_told() -> None:
+    flow = flow_of(SHIPPED[0].definition)
+
+    assert [(node.kind.value, node.title) for node in flow.nodes] == [
+        ("starts on", "Product Added or Checkout Started"),
+        ("quiet", "1 h"),
+        ("send", "cart_reminder"),
+        ("ad audience", "left-in-cart"),
+        ("wait for", "Message Clicked"),
+        ("end", "engaged"),
+        ("send", "cart_offer"),
+        ("end", "nudged"),
+    ]
+    assert said(flow, "Product Added or Checkout Started") == (
+        "one live run per cart",
+        "again 3 days after the last entry",
+    )
+    assert said(flow, "1 h") == ("without Product Added, Product Removed or Checkout Started",)
+    assert said(flow, "Message Clicked") == ("of cart_reminder", "for 1 day at most")
+    assert said(flow, "cart_offer") == ("by sms, else email", "promotes the cart's items")
+    assert {
+        "Message Clicked -Message Clicked-> engaged",
+        "Message Clicked -1 day passed-> cart_offer",
+    } < ways(flow)
+    assert [(each.event, each.outcome) for each in flow.interrupts] == [
+        ("Order Completed", "bought"),
+        ("Product Removed", "emptied"),
+    ]
+
+
+def test_a_condition_of_two_parts_is_taken_part_by_part_as_python_does() -> None:
+    flow = flow_of(SHIPPED[1].definition)
+    [asked] = [node for node in flow.nodes if node.kind is Kind.CHOICE]
+    [sleep] = [node for node in flow.nodes if node.title == "5 days"]
+
+    assert asked.title == "the entry's channel is store?"
+    assert {edge.label for edge in flow.edges if edge.target == sleep.id} == {"yes", "Order Delivered"}
+    assert {(each.event, each.outcome, each.reason) for each in flow.interrupts} == {
+        ("Order Cancelled", "cancelled", "exit"),
+        ("Order Refunded", "refunded", "exit"),
+    }
+
+
+@journey(
+    starts_on=OrderCompleted,
+    keyed_by=PERSON,
+    where=worth_it,
+    ends_on=(goal(TicketSolved, outcome="helped"), exit_on(OrderCancelled, outcome="undone")),
+    reentry=AtMost(2),
+)
+class Branches(Journey):
+    async def run(self, entry: OrderCompleted) -> str:
+        event = await self.wait_for(TicketOpened, OrderRefunded, within=weeks(2))
+        match event:
+            case TicketOpened(ticket_id=number):
+                return f"complaint {number}"
+            case OrderRefunded():
+                await self.sleep(PATIENCE)
+            case None:
+                return Outcome.OK
+        match await self.send("sorry", promoting=None, showing=entry.products, expires=hours(12)):
+            case Sent(channel=channel):
+                return f"told by {channel.value}"
+            case Withheld() | Unknown():
+                pass
+        return "told" if await self.suggestions(limit=2) else "silent"
+
+
+def test_a_match_right_after_a_step_splits_at_the_step_itself() -> None:
+    flow = flow_of(Branches.definition)
+
+    assert {
+        "Ticket Opened or Order Refunded -Ticket Opened-> complaint {number}",
+        "Ticket Opened or Order Refunded -Order Refunded-> 3 days",
+        "Ticket Opened or Order Refunded -14 days passed-> all right",
+        "3 days --> sorry",
+        "sorry -sent-> told by {channel.value}",
+        "sorry -withheld or unknown-> up to 2 items",
+        "up to 2 items -some-> told",
+        "up to 2 items -none-> silent",
+        "Order Completed --> Ticket Opened or Order Refunded",
+    } == ways(flow)
+    assert said(flow, "sorry") == (
+        "by email",
+        "promotes nothing",
+        "shows the entry's products",
+        "expires after 12 h",
+    )
+
+
+def test_a_filter_is_named_and_a_goal_is_told_from_an_exit() -> None:
+    flow = flow_of(Branches.definition)
+
+    assert said(flow, "Order Completed") == ("where worth_it", "one live run per person", "2 times at most")
+    assert [(each.outcome, each.reason) for each in flow.interrupts] == [
+        ("helped", "goal reached"),
+        ("undone", "exit"),
+    ]
+
+
+@journey(
+    starts_on=OrderCompleted,
+    keyed_by=lambda order: order.order_id,
+    where=lambda order: order.total > 500,
+    reentry=After(days(1)),
+)
+class Loops(Journey):
+    async def run(self, entry: OrderCompleted) -> str:
+        for item in entry.products:
+            if item.price is None:
+                continue
+            told = await self.send("told", promoting=(item,), prefer=(EMAIL, SMS))
+            if not told:
+                break
+        while not await self.wait_for(OrderDelivered, within=days(1)):
+            await self.send("waiting", promoting=None)
+        while True:
+            if await self.wait_for(MessageClicked, where=lambda click: click.url is not None):
+                raise RuntimeError("clicked")
+
+
+def test_loops_lead_back_and_are_left_where_the_code_leaves_them() -> None:
+    flow = flow_of(Loops.definition)
+
+    assert {
+        "Order Completed --> each item of the entry's products",
+        "each item of the entry's products -next-> item.price is missing?",
+        "item.price is missing? -yes->> each item of the entry's products",
+        "item.price is missing? -no-> told",
+        "told -sent->> each item of the entry's products",
+        "told -not sent-> Order Delivered",
+        "each item of the entry's products -done-> Order Delivered",
+        "Order Delivered -1 day passed-> waiting",
+        "waiting -->> Order Delivered",
+        "Order Delivered -Order Delivered-> again and again",
+        "again and again --> Message Clicked",
+        "Message Clicked -Message Clicked-> raises RuntimeError('clicked')",
+    } == ways(flow)
+    assert said(flow, "Order Completed")[:2] == (
+        "where its total is over 500",
+        "one live run per its order_id",
+    )
+    assert said(flow, "Message Clicked") == ("where its url is there", "however long it takes")
+
+
+class Picky(Exception):
+    """A rule that wants more than an event."""
+
+
+def _picky(event: object, cart: object) -> Ended | None:
+    raise Picky
+
+
+@journey(starts_on=ProductViewed, keyed_by=PERSON, ends_on=Ending((OrderCompleted,), _picky))
+class Plain(Journey):
+    async def run(self, entry: ProductViewed) -> None:
+        count = len("nothing of this is drawn")
+        if count > 3:
+            count += 1
+        delivered = await self.wait_for(OrderDelivered, within=PATIENCE)
+        await workflow.execute_activity("reserve", entry.product_id, start_to_close_timeout=PATIENCE)
+        try:
+            await self._of_my_own(count)
+        except ValueError:
+            await self.sleep(days(1))
+        if delivered is None and count:
+            await workflow.wait([self.send("a", promoting=None), self.send("b", promoting=None)])
+        return
+        await self.sleep(days(99))
+
+    async def _of_my_own(self, count: int) -> None:
+        """Not drawn: a picture shows the story."""
+
+
+def test_what_is_no_word_of_the_vocabulary_stands_as_it_is_written() -> None:
+    flow = flow_of(Plain.definition)
+    calls = [(node.title, node.lines) for node in flow.nodes if node.kind is Kind.CALL]
+
+    assert calls == [
+        ("workflow.execute_activity('reserve', entry.product_id, start_to_close_timeout=PATIENCE)", ()),
+        ("_of_my_own(count)", ()),
+        ("workflow.wait(…)", ("send a", "send b")),
+    ]
+    assert "does it work? -on ValueError-> 1 day" in ways(flow)
+
+
+def test_an_earlier_wait_is_still_known_by_what_was_waited_for() -> None:
+    titles = [node.title for node in flow_of(Plain.definition).nodes]
+
+    assert "no Order Delivered came and count?" in titles
+
+
+def test_what_can_never_be_reached_is_left_out_and_no_result_is_an_outcome_too() -> None:
+    flow = flow_of(Plain.definition)
+
+    assert [node.title for node in flow.nodes if node.kind is Kind.END] == ["None"]
+    assert "99 days" not in [node.title for node in flow.nodes]
+
+
+def test_an_ending_that_cannot_be_asked_is_still_in_the_picture() -> None:
+    [interrupt] = flow_of(Plain.definition).interrupts
+
+    assert (interrupt.event, interrupt.outcome) == ("Order Completed", "ended")
