@@ -15,6 +15,9 @@ from typing import Any
 import httpx2
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from journeys.registry import load
+from workers.graph.reading import flow_of
+from workers.graph.svg import svg
 from workers.stack.local import ADMIN_KEY, LocalStack
 from workers.travel import fast_forward
 
@@ -25,6 +28,9 @@ LARGEST = 300_000
 WITHIN_S = 30.0
 COLUMNS = ("Status", "Type", "JourneyKey", "CustomerId", "Start")
 """Columns of the list of runs, set as an operator would by "Configure Columns"."""
+
+GRAPHS = ("graph-cart-abandonment.svg", "graph-post-purchase.svg", "graph-win-back.svg")
+"""Drawn from the journeys' code alone, as ``waypost graph`` does."""
 
 MIDDAY = (datetime.now(UTC) + timedelta(days=1)).replace(hour=11, minute=20, second=0, microsecond=0)
 """Tomorrow, so that the pictures show the same hours whenever they are taken."""
@@ -195,6 +201,14 @@ class Camera:
             await context.close()
 
 
+def draw_journeys() -> None:
+    """The flow of each shipped journey."""
+    journeys = load()
+    for name in GRAPHS:
+        journey = name.removeprefix("graph-").removesuffix(".svg")
+        (IMAGES / name).write_text(svg(flow_of(journeys[journey])), "utf-8")
+
+
 def chromium() -> str:
     """Where Chromium is. Raises ``NoBrowser`` saying how to get it."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -209,6 +223,7 @@ async def main() -> None:
     # Chromium's own sandbox does not work for root, as which containers often run.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     IMAGES.mkdir(exist_ok=True)
+    draw_journeys()
     with tempfile.TemporaryDirectory() as folder:
         async with (
             LocalStack(Path(folder)) as stack,

@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("dev", "demo", "api", "worker", "relay", "migrate", "ingest", "fast-forward", "doctor")
+COMMANDS = (
+    "dev",
+    "demo",
+    "api",
+    "worker",
+    "relay",
+    "migrate",
+    "ingest",
+    "fast-forward",
+    "doctor",
+    "graph",
+    "new",
+)
 SET_BY_OTHERS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "WAYPOST_LOCAL", "WAYPOST_DATA_DIR")
 
 

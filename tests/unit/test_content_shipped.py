@@ -60,7 +60,8 @@ def _name(value: object) -> str:
 
 
 def test_the_nine_messages_of_the_three_journeys_are_shipped() -> None:
-    assert sorted(SHIPPED) == [
+    # Others may stand beside them: authors add journeys to this tree.
+    assert set(SHIPPED) >= {
         "cart_offer",
         "cart_reminder",
         "cross_sell",
@@ -70,7 +71,7 @@ def test_the_nine_messages_of_the_three_journeys_are_shipped() -> None:
         "review_request",
         "we_miss_you",
         "win_back_offer",
-    ]
+    }
 
 
 @pytest.mark.parametrize(("template", "channel"), PARTS, ids=_name)
@@ -97,7 +98,11 @@ def test_each_shipped_template_renders_with_and_without_its_optional_values(
 @pytest.mark.parametrize("title", HOSTILE)
 @pytest.mark.parametrize("template", MAILS, ids=_name)
 def test_a_hostile_product_title_is_shown_literally_and_does_nothing(template: Template, title: str) -> None:
-    items = (Item.model_construct(product_id="p-1", name=title, variant=title, price=1.0, url="https://lumen.example/p"),)
+    items = (
+        Item.model_construct(
+            product_id="p-1", name=title, variant=title, price=1.0, url="https://lumen.example/p"
+        ),
+    )
     harmless = (
         Item(product_id="p-1", name="Lamp", variant="Lamp", price=1.0, url="https://lumen.example/p"),
     )

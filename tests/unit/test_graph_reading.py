@@ -4,7 +4,6 @@ from datetime import timedelta
 from enum import StrEnum
 
 import pytest
-from temporalio import workflow
 
 from journeys.registry import SHIPPED
 from journeys.vocabulary import (
@@ -24,14 +23,12 @@ from journeys.vocabulary import (
     journey,
     weeks,
 )
-from journeys.vocabulary.endings import Ended, Ending
 from profiles.events import (
     MessageClicked,
     OrderCancelled,
     OrderCompleted,
     OrderDelivered,
     OrderRefunded,
-    ProductViewed,
     TicketOpened,
     TicketSolved,
 )
@@ -219,63 +216,3 @@ def test_loops_lead_back_and_are_left_where_the_code_leaves_them() -> None:
         "one live run per its order_id",
     )
     assert said(flow, "Message Clicked") == ("where its url is there", "however long it takes")
-
-
-class Picky(Exception):
-    """A rule that wants more than an event."""
-
-
-def _picky(event: object, cart: object) -> Ended | None:
-    raise Picky
-
-
-@journey(starts_on=ProductViewed, keyed_by=PERSON, ends_on=Ending((OrderCompleted,), _picky))
-class Plain(Journey):
-    async def run(self, entry: ProductViewed) -> None:
-        count = len("nothing of this is drawn")
-        if count > 3:
-            count += 1
-        delivered = await self.wait_for(OrderDelivered, within=PATIENCE)
-        await workflow.execute_activity("reserve", entry.product_id, start_to_close_timeout=PATIENCE)
-        try:
-            await self._of_my_own(count)
-        except ValueError:
-            await self.sleep(days(1))
-        if delivered is None and count:
-            await workflow.wait([self.send("a", promoting=None), self.send("b", promoting=None)])
-        return
-        await self.sleep(days(99))
-
-    async def _of_my_own(self, count: int) -> None:
-        """Not drawn: a picture shows the story."""
-
-
-def test_what_is_no_word_of_the_vocabulary_stands_as_it_is_written() -> None:
-    flow = flow_of(Plain.definition)
-    calls = [(node.title, node.lines) for node in flow.nodes if node.kind is Kind.CALL]
-
-    assert calls == [
-        ("workflow.execute_activity('reserve', entry.product_id, start_to_close_timeout=PATIENCE)", ()),
-        ("_of_my_own(count)", ()),
-        ("workflow.wait(…)", ("send a", "send b")),
-    ]
-    assert "does it work? -on ValueError-> 1 day" in ways(flow)
-
-
-def test_an_earlier_wait_is_still_known_by_what_was_waited_for() -> None:
-    titles = [node.title for node in flow_of(Plain.definition).nodes]
-
-    assert "no Order Delivered came and count?" in titles
-
-
-def test_what_can_never_be_reached_is_left_out_and_no_result_is_an_outcome_too() -> None:
-    flow = flow_of(Plain.definition)
-
-    assert [node.title for node in flow.nodes if node.kind is Kind.END] == ["None"]
-    assert "99 days" not in [node.title for node in flow.nodes]
-
-
-def test_an_ending_that_cannot_be_asked_is_still_in_the_picture() -> None:
-    [interrupt] = flow_of(Plain.definition).interrupts
-
-    assert (interrupt.event, interrupt.outcome) == ("Order Completed", "ended")

@@ -21,6 +21,7 @@ from workers.demo.traffic import Traffic
 from workers.faults import Fault
 from workers.ingest.door import Door
 from workers.settings import StackSettings
+from workers.stack.console import shown
 from workers.stack.data_directory import DataDirectory
 from workers.stack.dev import places, stop_on_signals
 from workers.stack.errors import StackError
@@ -62,9 +63,8 @@ async def run(*, serve: bool, as_json: bool, shoppers: int = 200, seed: int = SE
             if serve:
                 await _serve(stack, settings.waypost_data_dir, Console(stderr=True, highlight=False))
     if not serve and not as_json:
-        out.print(
-            f"\n`waypost demo --serve` leaves it up, to look around. Log: {folder / _LOG}", soft_wrap=True
-        )
+        kept_in = shown(folder / _LOG)
+        out.print(f"\n`waypost demo --serve` leaves it up, to look around. Log: {kept_in}", soft_wrap=True)
     return 1 if summary.broken_promises else 0
 
 
