@@ -30,6 +30,9 @@ UPDATE run SET state = 'ended', outcome = COALESCE(outcome, $2), detail = COALES
 WHERE run_id = $1 RETURNING journey
 """
 
+# What it was stuck on stands in its detail; the reason for ending it is what counts now.
+_CLOSE_STUCK = "UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4 WHERE run_id = $1"
+
 # All are marked, seen or not: a redelivery after the end must not route again what the story acted on.
 _UNSEEN = """
 WITH marked AS (
@@ -148,7 +151,7 @@ async def signal_by_hand(
         found: UUID | None = await connection.fetchval(
             "SELECT run_id FROM run WHERE journey = $1 AND key = $2 AND state = 'running'", journey, key
         )
-        if found is None or not await _live(connection, found):
+        if found is None or await _state(connection, found) != "running":
             return None
         now = (await connection.fetchval("SELECT now()")).isoformat()
         said = scrubbed(event.model_dump(mode="json", exclude_none=True, exclude={"id"}))
@@ -159,25 +162,35 @@ async def signal_by_hand(
 
 
 async def request_end(database: Database, run_id: UUID, outcome: str, reason: str) -> bool:
-    """Ask a live run to end, through the outbox; False where it is not live."""
+    """Ask a live run to end, through the outbox; False where it is not live.
+
+    A stuck run is ended here and now, since nothing reaches it: what could not be told is dropped, and its
+    key is free again.
+    """
 
     async def work(connection: Any) -> bool:
-        if not await _live(connection, run_id):
-            return False
-        await _put(connection, run_id, END_RUN, {"outcome": outcome, "reason": reason})
-        return True
+        state = await _state(connection, run_id)
+        if state == "stuck":
+            await connection.execute(_LANE, run_id)
+            now = await connection.fetchval("SELECT now()")
+            await connection.fetchval(_CLOSE_STUCK, run_id, outcome, reason, now)
+            await connection.execute(_OBSOLETE, run_id)
+            await connection.execute(_LEAVE, run_id)
+        if state in ("running", "stuck"):
+            await _put(connection, run_id, END_RUN, {"outcome": outcome, "reason": reason})
+        return state in ("running", "stuck")
 
     return await database.run(work)
 
 
-async def _live(connection: Any, run_id: UUID) -> bool:
-    """Whether a run has not ended; holds the person's lock, so that it cannot end before COMMIT."""
+async def _state(connection: Any, run_id: UUID) -> str | None:
+    """A run's state, None where there is none; holds the person's lock, so that it stands until COMMIT."""
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
     if profile_id is None:
-        return False
+        return None
     await lock(connection, [profile_id])
-    state = await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id)
-    return bool(state != "ended")
+    state: str | None = await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id)
+    return state
 
 
 async def _put(connection: Any, run_id: UUID, name: str, payload: dict[str, Any]) -> None:

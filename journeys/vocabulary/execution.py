@@ -16,7 +16,7 @@ from journeys.vocabulary.definition import JourneyDefinition
 from journeys.vocabulary.effects import Effects, in_postgres
 from journeys.vocabulary.endings import Ended
 from journeys.vocabulary.inbox import Inbox
-from journeys.vocabulary.narrative import Narrative
+from journeys.vocabulary.narrative import Narrative, happening
 from profiles.events import Event, Item
 
 
@@ -57,7 +57,7 @@ class Execution:
             return
         if not self._inbox.receive(event, self._now()):
             return
-        self._narrative.add(self._now(), f"{name}" + (f" ({event.channel.value})" if event.channel else ""))
+        self._narrative.add(self._now(), happening(event))
         if event.cart is not None and self._is_mine(event):
             self._cart = event.cart
         if self._entry_id is None and name in self.definition.start_names:

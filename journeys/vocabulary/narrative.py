@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from profiles.events import Event, ProductEvent
+
 _MOST_LINES = 60
 _LONGEST_LINE = 300
 
@@ -40,6 +42,14 @@ class Narrative:
         if self._faults:
             parts.append(f"#### {self.faults} signals could not be read\n" + "\n".join(self._faults[-5:]))
         return "\n\n".join(parts)
+
+
+def happening(event: Event) -> str:
+    """An event in a line: what, of which items, where."""
+    items = (event.item,) if isinstance(event, ProductEvent) else getattr(event, "products", ())
+    about = ", ".join(item.key for item in items if item.key)
+    where = f" ({event.channel.value})" if event.channel else ""
+    return f"{event.event_name}{f': {about}' if about else ''}{where}"
 
 
 def stamp(at: datetime) -> str:

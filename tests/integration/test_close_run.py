@@ -187,3 +187,18 @@ async def test_a_signal_by_hand_names_a_declared_event_that_fits(database: Datab
     for name, said in (("Nothing Declared", {}), ("Product Added", {"price": "dear"})):
         with pytest.raises(ValueError, match=r"declared|does not fit"):
             await signal_by_hand(database, journey="carts", key="c", event_name=name, properties=said)
+
+
+async def test_a_stuck_run_is_ended_by_hand_at_once_and_its_key_is_free_again(database: Database) -> None:
+    facts = Facts(database, CARTS)
+    await added(facts)
+    stuck = await running(facts)
+    await facts.values("UPDATE run SET state = 'stuck', detail = 'refused' RETURNING run_id")
+
+    assert await request_end(database, stuck, "cancelled", "by hand")
+    assert await facts.values("SELECT state FROM run") == ["ended"]
+    undelivered = "SELECT name FROM outbox WHERE lane = $1 AND delivered_at IS NULL AND kind <> 'audience'"
+    assert await facts.values(undelivered, stuck) == ["End Run"]
+
+    await added(facts)
+    assert await running(facts) != stuck
