@@ -16,9 +16,6 @@ from profiles.events import Item
 JOURNEY_QUEUE = "journeys"
 """Task queue of workflows and of the short activities that only touch Postgres."""
 
-END_SIGNAL = "End Run"
-"""Control signal: end with the given outcome (``EndRun``)."""
-
 
 def send_queue(channel: Channel) -> str:
     """Task queue of one channel, so that one provider's outage blocks no other."""

@@ -83,9 +83,8 @@ class Gate:
             if standing and standing.status in _NEVER_AGAIN:
                 await mark_unknown(connection, standing.message_id)
                 return Settled(standing, accepted=False)
-            plan = plan_of(request, message_class, topic)
             facts = facts_of(snapshot, request.channel, at, self._default_zone)
-            verdict = decide(plan, facts, self._limits, at)
+            verdict = decide(plan_of(request, message_class, topic), facts, self._limits, at)
             planned = planned_of(request, snapshot, message_class, verdict, at)
             await write_decision(connection, planned)
             if isinstance(verdict, Allow):

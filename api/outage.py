@@ -43,7 +43,7 @@ def is_outage(error: BaseException) -> bool:
             return True
         if isinstance(seen, asyncpg.PostgresError):
             return (seen.sqlstate or "")[:2] in _AWAY or is_conflict(seen)
-        if isinstance(seen, asyncpg.InterfaceError | asyncpg.InternalClientError):
+        if isinstance(seen, asyncpg.InterfaceError):
             return True
         if isinstance(seen, DBAPIError) and seen.connection_invalidated:
             return True
@@ -54,9 +54,7 @@ def is_outage(error: BaseException) -> bool:
 def _is_stale(error: BaseException) -> bool:
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, asyncpg.InterfaceError | asyncpg.InternalClientError | ConnectionResetError):
-            return True
-        if isinstance(seen, asyncpg.PostgresConnectionError):
+        if isinstance(seen, asyncpg.InterfaceError | asyncpg.PostgresConnectionError | ConnectionResetError):
             return True
         if isinstance(seen, asyncpg.AdminShutdownError | asyncpg.CrashShutdownError):
             return True

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from profiles.changes import Changes
+from profiles.identifiers import ADDRESS_TYPE
 from profiles.person import Person
 from profiles.taken import KnownMessage, Taken
 
 MARKETING = "marketing"
 _CHANNELS = frozenset({"email", "sms", "push", "ads", "all"})
-_ADDRESS_TYPE = {"email": "email", "sms": "phone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _say(person: Person, taken: Taken, changes: Changes, word: Word) -> None:
             "at": taken.at,
         }
     )
-    for channel, kind in _ADDRESS_TYPE.items():
+    for channel, kind in ADDRESS_TYPE.items():
         if word.channel in (channel, "all"):
             for address in _addresses(person, taken, kind):
                 _mark_address(taken, changes, channel, address, word)

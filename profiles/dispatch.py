@@ -8,16 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from profiles.changes import Changes
-from profiles.events import OrderEvent
+from profiles.events import END_RUN, OrderEvent
 from profiles.fold import Folded
 from profiles.identifiers import names_a_person
 from profiles.ids import new_id
 from profiles.person import LiveRun, Person
 from profiles.routing import CART, MAX_SIGNALS, PERSON, Interest, key_fault
 from profiles.taken import Taken
-
-END_RUN = "End Run"
-"""Control signal; see ``activities.contracts.EndRun``."""
 
 TOO_OLD = timedelta(hours=72)
 TOO_EARLY = timedelta(minutes=5)

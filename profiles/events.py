@@ -14,6 +14,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+END_RUN = "End Run"
+"""Name of the control signal that tells a run to end; not an event."""
+
 
 class Source(StrEnum):
     """Where an event came from (the ``channel`` field of an event)."""

@@ -9,6 +9,9 @@ from email_validator import EmailNotValidError, validate_email
 IDENTIFIER_TYPES = ("user_id", "loyalty_id", "email", "phone", "anonymous_id")
 """Strongest first."""
 
+ADDRESS_TYPE = {"email": "email", "sms": "phone"}
+"""Message channel → the type of identifier that is its address."""
+
 MAX_LENGTH = 320
 """The longest valid email address; nothing longer identifies anybody."""
 

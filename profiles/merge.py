@@ -10,6 +10,7 @@ from uuid import UUID
 
 from profiles.carts import merged
 from profiles.changes import encode
+from profiles.events import END_RUN
 from profiles.person import load
 from profiles.statements import CARTS, NOTIFY
 
@@ -38,7 +39,7 @@ WITH ended AS (
   UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4
   WHERE run_id = $1 AND state <> 'ended' RETURNING run_id)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT run_id, 'signal', 'End Run', jsonb_build_object('outcome', $2::text, 'reason', $3::text) FROM ended
+SELECT run_id, 'signal', $5::text, jsonb_build_object('outcome', $2::text, 'reason', $3::text) FROM ended
 """
 
 _MOVE_RUNS = """
@@ -127,5 +128,6 @@ async def _runs(connection: Any, survivor: UUID, loser: UUID, at: datetime) -> N
         mine = (clash["other_entered_at"], clash["other_id"])
         theirs = (clash["entered_at"], clash["run_id"])
         younger = max(mine, theirs)[1]
-        await connection.execute(_END_RUN, younger, MERGED, "the person has an older run of the same key", at)
+        why = "the person has an older run of the same key"
+        await connection.execute(_END_RUN, younger, MERGED, why, at, END_RUN)
     await connection.execute(_MOVE_RUNS, survivor, loser)

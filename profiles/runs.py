@@ -12,7 +12,8 @@ import orjson
 from profiles.changes import Changes, encode
 from profiles.database import Database
 from profiles.declared import typed
-from profiles.dispatch import END_RUN, Calendar, dispatch, scrubbed
+from profiles.dispatch import Calendar, dispatch, scrubbed
+from profiles.events import END_RUN
 from profiles.fold import Folded
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import orjson
 
-_ADDRESS_TYPE = {"email": "email", "sms": "phone"}
+from profiles.identifiers import ADDRESS_TYPE
 
 
 def address_type(channel: str) -> str:
     """The identifier type a channel writes to; empty where it writes to none."""
-    return _ADDRESS_TYPE.get(channel, "")
+    return ADDRESS_TYPE.get(channel, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import FailureError
 
-from activities.contracts import END_SIGNAL, CloseResult, CloseRun, EndRun, RunResult, RunStart
+from activities.contracts import CloseResult, CloseRun, EndRun, RunResult, RunStart
 from journeys.vocabulary.definition import JourneyDefinition
 from journeys.vocabulary.effects import Effects, in_postgres
 from journeys.vocabulary.endings import Ended
 from journeys.vocabulary.inbox import Inbox
 from journeys.vocabulary.narrative import Narrative, happening
-from profiles.events import Event, Item
+from profiles.events import END_RUN, Event, Item
 
 
 class Execution:
@@ -45,7 +45,7 @@ class Execution:
         self._told()
 
     def _receive(self, name: str, payload: dict[str, Any]) -> None:
-        if name == END_SIGNAL:
+        if name == END_RUN:
             end = EndRun.model_validate(payload)
             self._ending = self._ending or Ended(end.outcome, end.reason)
             return
