@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 from datetime import datetime
-from uuid import UUID
 
 from activities.contracts import SendMessage
-from activities.gate import NoSuchRun, facts_of, plan_of, planned_of
+from activities.gate import NoSuchRun, expose, holds_of
+from activities.terms import ask_of, facts_of, plan_of, planned_of
 from policy.facts import Limits
 from policy.gate import decide
 from policy.verdict import Allow, MessageClass, Verdict
 from profiles.audiences import Place, join
-from profiles.claims import Ask, read_under_lock, write_decision
+from profiles.claims import read_under_lock, write_decision
 from profiles.database import Database
 
 TOPIC = "marketing"
@@ -26,7 +26,7 @@ class AudienceGate:
 
     async def enter(self, request: SendMessage, at: datetime) -> Verdict:
         """Decide at the run's now, and queue the entry where it is allowed. Idempotent per run and step."""
-        ask = Ask(UUID(request.run_id), request.step, request.channel.value, at, request.cart_id)
+        ask = ask_of(request, at)
 
         async def work(connection: object) -> Verdict:
             snapshot = await read_under_lock(connection, ask)
@@ -34,7 +34,8 @@ class AudienceGate:
                 raise NoSuchRun(f"no run {request.run_id}")
             if snapshot.standing and snapshot.standing.status == "sent":
                 return Allow(items=snapshot.standing.items)
-            facts = facts_of(snapshot, request.channel, at, self._default_zone)
+            held = await holds_of(connection, snapshot, request, at)
+            facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
             plan = plan_of(request, MessageClass.MARKETING, TOPIC)
             verdict = decide(plan, facts, self._limits, at)
             planned = planned_of(request, snapshot, MessageClass.MARKETING, verdict, at)
@@ -50,6 +51,7 @@ class AudienceGate:
                     at=at,
                 )
             await write_decision(connection, planned)
+            await expose(connection, request)
             return verdict
 
         return await self._database.run(work)

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.clock import run_now
 from activities.contracts import CloseResult, CloseRun
 from profiles.database import Database
+from profiles.exposures import record_exposures
 from profiles.routing import Route
 from profiles.runs import close_run
 
@@ -23,7 +24,11 @@ class RunActivities:
 
     @activity.defn(name="close_run")
     async def close_run(self, request: CloseRun) -> CloseResult:
-        """Idempotent; see ``profiles.runs.close_run``."""
+        """Idempotent; see ``profiles.runs.close_run``. Exposures are on record first."""
+        if request.exposures:
+            exposures = [(one.experiment, one.arm, one.at) for one in request.exposures]
+            async with self._database.transaction() as connection:
+                await record_exposures(connection, UUID(request.run_id), exposures)
         try:
             closed = await close_run(
                 self._database,

@@ -56,6 +56,26 @@ class RunResult(Contract):
     withheld: int = 0
 
 
+class HoldAsk(Contract):
+    """A case that holds marketing back while it is open: opened by one event, closed by any of others."""
+
+    opened: str
+    """Name of the event that opens a case."""
+    closed: tuple[str, ...]
+    by: str | None = None
+    """Property that names the case; None: a closing event closes every case before it."""
+    says: str = ""
+    """What is open, in words: "a support ticket"."""
+
+
+class Exposure(Contract):
+    """A person has come to where their arm of an experiment makes a difference."""
+
+    experiment: str
+    arm: str
+    at: datetime
+
+
 class SendMessage(Contract):
     """Ask the gate for one message on one channel, and send it if it says so."""
 
@@ -74,6 +94,13 @@ class SendMessage(Contract):
     context: dict[str, Any] = Field(default_factory=dict)
     """Values for the template besides items and profile; no personal data."""
     clock_offset_s: float = 0.0
+    choose: bool = False
+    """Answer ``elsewhere`` where another channel of the template suits the person better."""
+    hold_while: tuple[HoldAsk, ...] = ()
+    holdout: float = 0.0
+    """Percent of people whom the journey keeps its marketing from."""
+    exposures: tuple[Exposure, ...] = ()
+    """Experiments the person has come to since the run last told of any."""
 
 
 class SendStatus(StrEnum):
@@ -83,6 +110,8 @@ class SendStatus(StrEnum):
     WITHHELD = "withheld"
     DEFERRED = "deferred"
     UNKNOWN = "unknown"
+    ELSEWHERE = "elsewhere"
+    """Nothing was decided: another channel suits the person better, see ``channels``."""
 
 
 class SendResult(Contract):
@@ -99,6 +128,10 @@ class SendResult(Contract):
     removed: tuple[str, ...] = ()
     reachable: tuple[Channel, ...] = ()
     """Channels with an address on file, so the next send need not try in vain."""
+    channels: tuple[Channel, ...] = ()
+    """The template's channels as they suit the person, best first, where the run asked to choose."""
+    zone: str | None = None
+    """The person's IANA zone."""
 
 
 class JoinAudience(Contract):
@@ -112,6 +145,25 @@ class JoinAudience(Contract):
     expires_at: datetime
     cart_id: str | None = None
     clock_offset_s: float = 0.0
+    hold_while: tuple[HoldAsk, ...] = ()
+    holdout: float = 0.0
+    exposures: tuple[Exposure, ...] = ()
+
+
+class WithdrawConsent(Contract):
+    """Take the person off a topic on a channel."""
+
+    run_id: str
+    step: str
+    channel: Channel
+    topic: str = "marketing"
+    clock_offset_s: float = 0.0
+
+
+class ConsentWithdrawn(Contract):
+    """Whether there was anybody to take off."""
+
+    done: bool = True
 
 
 class CloseRun(Contract):
@@ -123,6 +175,7 @@ class CloseRun(Contract):
     """Ids of the events the story has seen; triggers not among them are routed afresh."""
     detail: str = ""
     clock_offset_s: float = 0.0
+    exposures: tuple[Exposure, ...] = ()
 
 
 class CloseResult(Contract):
@@ -130,20 +183,6 @@ class CloseResult(Contract):
 
     rerouted: int = 0
     """Trigger events routed afresh."""
-
-
-class SuggestItems(Contract):
-    """Ask for items that a person may like and has not bought."""
-
-    run_id: str
-    limit: int = 3
-    clock_offset_s: float = 0.0
-
-
-class Suggested(Contract):
-    """Items, best first; may be empty."""
-
-    items: tuple[Item, ...] = ()
 
 
 class Sweep(Contract):

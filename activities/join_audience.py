@@ -29,6 +29,9 @@ class AudienceActivities:
             promoting=request.items,
             expires_at=request.expires_at,
             cart_id=request.cart_id,
+            hold_while=request.hold_while,
+            holdout=request.holdout,
+            exposures=request.exposures,
         )
         try:
             verdict = await self._gate.enter(message, at)

@@ -18,7 +18,7 @@ from activities.content.context import ContentError
 from activities.content.template import Template
 from activities.content.templates import Templates, UnknownTemplate
 from activities.contracts import SendMessage, SendResult, SendStatus
-from activities.gate import Claim, Gate, NoSuchRun, Refusal, Settled
+from activities.gate import Claim, Elsewhere, Gate, NoSuchRun, Refusal, Settled
 from activities.letters import Letters
 from policy.verdict import Allow, Channel, Defer, Reason, Withhold
 from profiles.claims import Snapshot, mark_unknown, record_sent, refuse_address, release
@@ -63,14 +63,16 @@ class MessageActivities:
         """
         at = run_now(request.clock_offset_s)
         template = self._template(request)
-        if request.channel not in template.channels:
+        if request.channel not in template.channels and not request.choose:
             detail = f"{request.template} has no {request.channel.value} version"
             return SendResult(
                 status=SendStatus.WITHHELD, channel=request.channel, reason=Reason.NO_ADDRESS, detail=detail
             )
         held_since = time.monotonic()
         try:
-            answer = await self._gate.claim(request, template.message_class, template.topic, at)
+            answer = await self._gate.claim(
+                request, template.message_class, template.topic, at, among=template.channels
+            )
         except NoSuchRun as error:
             raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
         match answer:
@@ -86,6 +88,13 @@ class MessageActivities:
                 raise ApplicationError(f"the gate could not decide: {detail}", type="GateError")
             case Refusal():
                 return self._told(request, _refused(request, answer))
+            case Elsewhere(channels=channels, snapshot=snapshot):
+                return SendResult(
+                    status=SendStatus.ELSEWHERE,
+                    channel=request.channel,
+                    channels=channels,
+                    reachable=_reachable(snapshot),
+                )
             case Claim():
                 delivered = await self._deliver(request, template, _Licence(answer, held_since), at)
                 return self._told(request, delivered)
@@ -213,6 +222,8 @@ def _refused(request: SendMessage, refusal: Refusal) -> SendResult:
         until=None if isinstance(verdict, Withhold) else verdict.until,
         removed=verdict.removed,
         reachable=_reachable(refusal.snapshot),
+        channels=refusal.channels,
+        zone=refusal.zone,
     )
 
 
@@ -224,6 +235,8 @@ def _result(request: SendMessage, claim: Claim, status: SendStatus) -> SendResul
         items=claim.items,
         removed=claim.removed,
         reachable=_reachable(claim.snapshot),
+        channels=claim.channels,
+        zone=claim.zone,
     )
 
 

@@ -65,6 +65,9 @@ class ActivitySettings(BaseSettings):
     shop_currency: str = _env("WAYPOST_SHOP_CURRENCY", "EUR")
     """ISO 4217, e.g. EUR."""
 
+    holdout: float = _env("WAYPOST_HOLDOUT", 0.0)
+    """Percent of people, 0 to 100, who get no marketing at all, to be measured against."""
+
     secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("WAYPOST_SECRETS", ())
     """Sign preference links; the first signs, all verify. Separated by commas in the environment."""
 
@@ -119,6 +122,13 @@ class ActivitySettings(BaseSettings):
             ZoneInfo(value)
         except (ValueError, OSError, LookupError):
             raise ValueError(f"expected an IANA zone such as Europe/Berlin, got {value!r}") from None
+        return value
+
+    @field_validator("holdout")
+    @classmethod
+    def _percent(cls, value: float) -> float:
+        if not 0 <= value <= 100:
+            raise ValueError(f"expected a percentage from 0 to 100, got {value:g}")
         return value
 
     @field_validator("shop_currency")

@@ -5,7 +5,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.clock import run_now
-from activities.contracts import Suggested, SuggestItems
+from activities.read_contracts import Suggested, SuggestItems
 from profiles.database import Database
 from profiles.suggestions import suggest
 

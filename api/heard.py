@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from api.problems import Problem
+from profiles.events import ProductUpdated
 from profiles.identifiers import IDENTIFIER_TYPES, normalise
 from profiles.incoming import IncomingEvent
 
@@ -94,9 +95,14 @@ class Identifiers:
         self.problems.append({"code": code, "pointer": pointer, "detail": f"{pointer} {detail}"})
 
 
-def nobody(identifiers: Identifiers, properties: Mapping[str, Any], event_id: str) -> Rejection | None:
-    """The rejection of an event that names neither a person nor a message of ours, or None."""
-    if identifiers.found:
+def nobody(
+    identifiers: Identifiers, properties: Mapping[str, Any], event_id: str, event_type: str
+) -> Rejection | None:
+    """The rejection of an event that names neither a person nor a message of ours, or None.
+
+    The product feed is about products, and names nobody.
+    """
+    if identifiers.found or event_type == ProductUpdated.event_name:
         return None
     message_id = properties.get("message_id")
     if isinstance(message_id, str) and message_id.strip():

@@ -108,7 +108,7 @@ def native_event(
     identifiers = Identifiers(region)
     for kind, value in said.identifiers.items():
         identifiers.add(kind, value, pointer(("identifiers", kind)))
-    if refused := nobody(identifiers, said.properties, said.id):
+    if refused := nobody(identifiers, said.properties, said.id, said.type):
         return refused
     extra = [
         {

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query
+from fastapi import APIRouter, Body, Depends, Header, Query, Response
 
 from api.doors import Doors, Open, admin
 from api.json_body import mended
@@ -12,7 +12,18 @@ from api.outage import probe_of, reading, watched
 from api.paging import After, Limit
 from api.people import Runs, whom
 from api.problems import Problem, ProblemDetails, not_found, unprocessable
-from api.runs_views import Cancellation, Journeys, JourneyView, Queued, RunDetails, WaitingView
+from api.run_entry import journey_of, start_run
+from api.runs_views import (
+    Cancellation,
+    Journeys,
+    JourneyView,
+    Queued,
+    RunDetails,
+    RunEntered,
+    RunEntry,
+    SegmentView,
+    WaitingView,
+)
 from profiles import history, people
 from profiles.events import Event
 from profiles.people import RunView
@@ -40,6 +51,9 @@ async def read_journeys(doors: Open) -> Journeys:
                 starts_on=sorted(route.start_names),
                 listens_to=sorted(route.listen_names),
                 keyed_by=route.key_property,
+                segments=[SegmentView(name=one.name, every=one.every) for one in route.segments],
+                holdout=route.holdout,
+                outcomes=list(route.outcomes),
             )
             for name, route in sorted(doors.journeys.items())
         ]
@@ -69,9 +83,44 @@ async def read_journey_runs(
         )
 
     page = await reading(doors.database, read)
-    if not page.rows and journey not in doors.journeys:
-        raise _no_journey(doors, journey)
+    if not page.rows:
+        journey_of(doors, journey)
     return Runs(runs=page.rows, next_cursor=page.next_cursor)
+
+
+@router.post(
+    "/journeys/{journey}/runs",
+    status_code=202,
+    responses={
+        200: {"model": RunEntered, "description": "A request of this Idempotency-Key has started it before"},
+        409: {
+            "model": ProblemDetails,
+            "description": "The key has a live run (`run_id`) or may not enter again (`until`: from when it "
+            "may; null: never). Nothing is written",
+        },
+        413: {"model": ProblemDetails, "description": "The event is too large"},
+    },
+)
+async def enter_journey(
+    journey: str,
+    entry: RunEntry,
+    doors: Open,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None,
+        Header(min_length=1, max_length=200, description="The event's id; the same key starts one run"),
+    ] = None,
+) -> RunEntered:
+    """Start a run by an event that is taken in like any other, but reaches this journey only.
+
+    The journey's own filter is not asked, since the caller has decided; its key, its re-entry rule and one
+    live run a key hold. Where no run starts, the event is not kept either. Answered after COMMIT; the relay
+    hands the run to Temporal.
+    """
+    found, again = await start_run(doors, journey_of(doors, journey), entry, idempotency_key)
+    if again:
+        response.status_code = 200
+    return found
 
 
 async def _customer(connection: Any, doors: Doors, text: str) -> UUID:
@@ -141,8 +190,7 @@ async def signal_run(
     ] = None,
 ) -> Queued:
     """Hand one event to the live run of a key; nobody else, and not the profile, learns of it."""
-    if journey not in doors.journeys:
-        raise _no_journey(doors, journey)
+    journey_of(doors, journey)
     if event not in Event.by_name:
         raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.by_name))}")
     try:
@@ -193,7 +241,3 @@ async def cancel_run(run_id: UUID, cancellation: Cancellation, doors: Open) -> Q
     raise Problem(
         409, "Conflict", f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do"
     )
-
-
-def _no_journey(doors: Doors, name: str) -> Problem:
-    return not_found(f"no journey {name!r}; registered: {', '.join(sorted(doors.journeys)) or 'none'}")

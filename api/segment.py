@@ -82,7 +82,7 @@ def segment_call(raw: dict[str, Any], call: str | None, sender: Sender) -> Incom
     if alias:
         context["aliased_from"] = alias
     message_id = said.messageId or _derived_id(raw, kind, sender)
-    if refused := nobody(identifiers, properties, message_id):
+    if refused := nobody(identifiers, properties, message_id, event_type):
         return refused
     time, said_time, notes = _time(said, sender)
     return Heard(

@@ -2,9 +2,17 @@
 
 import difflib
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from journeys.cart_abandonment.story import CartAbandonment
+from journeys.checks.checking import faults_of
+from journeys.checks.fault import Fault, JourneyError
+from journeys.checks.importing import import_fault
+from journeys.checks.source import source_of
 from journeys.post_purchase.story import PostPurchase
 from journeys.vocabulary.definition import JourneyDefinition
 from journeys.vocabulary.journey import Journey
@@ -13,11 +21,22 @@ from journeys.win_back.story import WinBack
 SHIPPED: tuple[type[Journey], ...] = (CartAbandonment, PostPurchase, WinBack)
 
 
+OWN_ACTIVITIES = frozenset(
+    {
+        *("send_message", "close_run", "join_audience", "suggest_items", "read_holds", "read_profile"),
+        *("withdraw_consent", "sweep_lapsed", "sweep_products", "sweep_segment"),
+    }
+)
+"""Names that are taken by Waypost's own."""
+
+
 class Journeys(Mapping[str, JourneyDefinition]):
     """Journey definitions by name."""
 
-    def __init__(self, classes: Sequence[type[Journey]]) -> None:
+    def __init__(self, classes: Sequence[type[Journey]], effects: Sequence[Callable[..., Any]] = ()) -> None:
         self.classes = tuple(classes)
+        self.effects = tuple(effects)
+        """The authors' own activities."""
         self._by_name = {cls.definition.name: cls.definition for cls in classes}
 
     def __getitem__(self, name: str) -> JourneyDefinition:
@@ -40,37 +59,95 @@ class Journeys(Mapping[str, JourneyDefinition]):
         return tuple(self._by_name.values())
 
 
-def load(modules: Sequence[str] = ("journeys",)) -> Journeys:
-    """Journeys of these modules; each names its own in a ``JOURNEYS`` sequence.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was found in the modules, and all that is wrong with it."""
 
-    Raises ValueError with all that is wrong at once.
+    journeys: Journeys
+    faults: tuple[Fault, ...]
+    folders: tuple[Path, ...]
+    """Where the journeys lie, and beside them their messages; of those that cannot be registered as well."""
+    complete: bool
+    """Whether every module could be imported."""
+
+
+def load(modules: Sequence[str] = ("journeys",)) -> Journeys:
+    """Journeys of these modules; each names its own in a ``JOURNEYS`` sequence, and the activities that its
+    stories perform in ``ACTIVITIES``, if there are any.
+
+    Raises JourneyError, a ValueError, with all that is wrong at once: a line a fault, with file and line.
     """
+    reading = read(modules)
+    if reading.faults:
+        raise JourneyError(reading.faults)
+    return reading.journeys
+
+
+def read(modules: Sequence[str]) -> Reading:
+    """The same without raising: journeys that have faults are among those found."""
     classes: dict[str, type[Journey]] = {}
-    faults: list[str] = []
+    effects: dict[str, Callable[..., Any]] = {}
+    faults: list[Fault] = []
+    folders: list[Path] = []
+    complete = True
     for name in modules:
         try:
-            found = importlib.import_module(name).JOURNEYS
-        except (ImportError, AttributeError) as error:
-            faults.append(
-                f"{name}: {error}; WAYPOST_JOURNEYS names modules with a sequence JOURNEYS of journey classes"
-            )
+            module = importlib.import_module(name)
+            found = tuple(module.JOURNEYS)
+        except Exception as error:  # whatever an author's module raises is theirs to know
+            faults.append(import_fault(name, error))
+            complete = False
             continue
         for cls in found:
             faults.extend(_faults(name, cls, classes))
-    if faults:
-        raise ValueError("journeys cannot be loaded:\n" + "\n".join(f"  {fault}" for fault in faults))
-    return Journeys(tuple(classes.values()))
+            folders.extend(_folder_of(cls))
+        for effect in getattr(module, "ACTIVITIES", ()):
+            faults.extend(_effect_faults(name, effect, effects))
+    performed = tuple(effects.values()) if complete else None
+    for cls in classes.values():
+        faults.extend(faults_of(cls.definition, performed))
+    journeys = Journeys(tuple(classes.values()), tuple(effects.values()))
+    return Reading(journeys, tuple(faults), tuple(dict.fromkeys(folders)), complete)
 
 
-def _faults(module: str, cls: type[Journey], classes: dict[str, type[Journey]]) -> list[str]:
-    if "definition" not in vars(cls):
-        return [f"{module}: {getattr(cls, '__qualname__', cls)!s} is not decorated with @journey(…)"]
-    definition = cls.definition
-    if definition.name in classes and classes[definition.name] is not cls:
-        return [f"{module}: two journeys are named {definition.name!r}"]
-    classes[definition.name] = cls
-    try:
-        definition.listen_names  # noqa: B018 - reads the code once, so that faults show at load
-    except (OSError, SyntaxError) as error:
-        return [f"{module}: the code of {definition.name} cannot be read: {error}"]
+def _effect_faults(module: str, effect: Any, effects: dict[str, Callable[..., Any]]) -> list[Fault]:
+    definition = getattr(effect, "__temporal_activity_definition", None)
+    if definition is None:
+        said = f"{effect!r} in ACTIVITIES is not decorated with @activity.defn of temporalio"
+        return [Fault(module, "", 0, said)]
+    name = str(definition.name)
+    if name in OWN_ACTIVITIES or effects.get(name, effect) is not effect:
+        return [Fault(module, "", 0, f"an activity {name!r} is there already; give yours a name of its own")]
+    effects[name] = effect
     return []
+
+
+def _faults(module: str, cls: Any, classes: dict[str, type[Journey]]) -> list[Fault]:
+    """Whether a class can be registered; if so, it is."""
+    if not isinstance(cls, type):
+        return [
+            Fault(module, "", 0, f"JOURNEYS holds {cls!r}, which is no class; name journey classes in it")
+        ]
+    if "definition" not in vars(cls) or not issubclass(cls, Journey):
+        write = f"write @journey(starts_on=…, keyed_by=…) above class {cls.__name__}(Journey)"
+        return [_fault_at(module, cls, f"{cls.__qualname__} is not a journey; {write}")]
+    name = cls.definition.name
+    if classes.setdefault(name, cls) is not cls:
+        first = f"{classes[name].__module__}.{classes[name].__qualname__}"
+        return [_fault_at(name, cls, f"the name {name!r} is taken by {first}; give it another: name=…")]
+    return []
+
+
+def _folder_of(cls: Any) -> list[Path]:
+    try:
+        return [Path(inspect.getfile(cls)).parent]
+    except (OSError, TypeError):
+        return []
+
+
+def _fault_at(journey: str, cls: type, message: str) -> Fault:
+    try:
+        source, node = source_of(cls)
+    except (OSError, SyntaxError, TypeError):
+        return Fault(journey, cls.__module__, 0, message)
+    return Fault(journey, source.file, node.lineno, message)

@@ -36,6 +36,8 @@ class Plan:
     journey: str = ""
     cart_id: str | None = None
     """Set where the items are the lines of a cart: they must still be in it."""
+    holdout: float = 0.0
+    """Percent of people whom the journey keeps its marketing from, to be measured against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class SentFact:
 class Facts:
     """One consistent snapshot, read under the profile's lock."""
 
+    person: str = ""
+    """The profile's opaque id; holdouts are sticky by it."""
     run_state: str = "running"
     """running, ended or stuck."""
     erased: bool = False
@@ -86,6 +90,10 @@ class Facts:
     suppressions: tuple[Suppression, ...] = ()
     cart: tuple[PlannedItem, ...] | None = None
     """The cart's lines now, where the plan names a cart that is known."""
+    out_of_stock: frozenset[str] = frozenset()
+    """Keys of planned items that the shop is known to have sold out."""
+    held: tuple[str, ...] = ()
+    """What is open with the person and holds marketing back, in words ("a support ticket 17")."""
     sent: tuple[SentFact, ...] = ()
     zone: str = "UTC"
     """IANA zone of the person, already resolved by the order of the contract."""
@@ -131,3 +139,5 @@ class Limits:
     """Names of channels and journeys that may not claim, or "all"."""
     suppression_window: timedelta | None = DEFAULT_WINDOW
     """How long a purchase suppresses its item, from the purchase's event time; None: for good."""
+    holdout: float = 0.0
+    """Percent of people who get no marketing at all, to be measured against."""

@@ -6,6 +6,8 @@ from policy.caps import under_caps
 from policy.consent import consented, not_opted_out
 from policy.facts import Facts, Limits, Plan
 from policy.finding import CheckFunction, Finding, denied
+from policy.holdout import not_held_out
+from policy.holds import nothing_holds
 from policy.kill_switch import not_switched_off
 from policy.message_class import class_fits
 from policy.quiet_hours import in_open_hours
@@ -23,7 +25,9 @@ CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("run", run_is_live),
     ("expiry", not_expired),
     ("items", items_left),
+    ("holdout", not_held_out),
     ("caps", under_caps),
+    ("hold", nothing_holds),
     ("quiet_hours", in_open_hours),
 )
 """Legal denials before business ones, denials before what only defers."""

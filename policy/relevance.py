@@ -25,36 +25,40 @@ def not_expired(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Findi
 
 
 def items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
-    """Take out what was bought and what left the cart; deny when nothing is left to promote.
+    """Take out what was bought, sold out or left the cart; deny when nothing is left to promote.
 
     The finding's ``kept`` is a sub-sequence of the planned keys. With nothing left the reason is
-    ``purchased`` if a purchase took anything out, else ``run_ended`` (an empty cart is the end of its
-    run). An item with neither product nor stock keeping unit cannot be compared with purchases, so it
-    is taken out; it has no key and appears in neither list. Items of a cart that is not on file are
-    all taken out.
+    ``purchased`` if a purchase took anything out, else ``out_of_stock`` if the shop has none left, else
+    ``run_ended`` (an empty cart is the end of its run). An item with neither product nor stock keeping
+    unit cannot be compared with purchases, so it is taken out; it has no key and appears in neither list.
+    Items of a cart that is not on file are all taken out.
     """
     if plan.promoting is None:
         return passed("promotes nothing")
     bought = suppressed_keys((*plan.promoting, *(facts.cart or ())), facts.suppressions, at)
     keys = [item.key for item in plan.promoting if item.key]
     in_cart = _keys_in_cart(plan, facts)
-    kept = tuple(key for key in keys if key not in bought and key in in_cart)
-    removed = tuple(dict.fromkeys(key for key in keys if key in bought or key not in in_cart))
+    gone = facts.out_of_stock
+    kept = tuple(key for key in keys if key not in bought and key in in_cart and key not in gone)
+    removed = tuple(dict.fromkeys(key for key in keys if key not in kept))
     detail = f"{len(kept)} of {len(plan.promoting)} item(s) left"
     because = [
         *(f"{key} suppressed" for key in removed if key in bought),
-        *(f"{key} not in the cart" for key in removed if key not in bought),
+        *(f"{key} not in the cart" for key in removed if key not in bought and key not in in_cart),
+        *(f"{key} out of stock" for key in removed if key not in bought and key in in_cart),
     ]
     if len(keys) < len(plan.promoting):
         because.append(f"{len(plan.promoting) - len(keys)} without product or sku")
     if because:
         detail = f"{detail}: {', '.join(because)}"
-    if kept:
-        finding = passed(detail)
-    else:
-        taken = any(key in bought for key in keys)
-        finding = denied(Reason.PURCHASED if taken else Reason.RUN_ENDED, detail)
+    finding = passed(detail) if kept else denied(_why_nothing_is_left(keys, bought, in_cart & gone), detail)
     return replace(finding, kept=kept, removed=removed)
+
+
+def _why_nothing_is_left(keys: list[str], bought: frozenset[str], gone: frozenset[str]) -> Reason:
+    if any(key in bought for key in keys):
+        return Reason.PURCHASED
+    return Reason.OUT_OF_STOCK if any(key in gone for key in keys) else Reason.RUN_ENDED
 
 
 def _keys_in_cart(plan: Plan, facts: Facts) -> frozenset[str]:

@@ -53,6 +53,14 @@ def merged(one: Lines, other: Lines) -> Lines:
     return tuple(lines)
 
 
+def repriced(lines: Lines, product: Item) -> Lines:
+    """The lines with a product's new price, where it is told."""
+    if product.price is None:
+        return lines
+    new = {"price": product.price}
+    return tuple(line.model_copy(update=new) if same_line(line, product) else line for line in lines)
+
+
 def _added(lines: Lines, item: Item) -> Lines:
     if not item.key:
         return lines

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -113,13 +114,21 @@ class Changes:
         ]
 
     def _highest_messages(self) -> list[Row]:
-        """One row a message, with the highest status that this transaction heard of, and its rank."""
+        """One row a message: the highest status that this transaction heard of, and the last engagement."""
         highest: dict[UUID, int] = {}
+        engaged: dict[UUID, datetime] = {}
         for row in self.messages:
-            rank = MESSAGE_RANK.index(row["status"])
-            highest[row["message_id"]] = max(rank, highest.get(row["message_id"], rank))
+            message, rank = row["message_id"], MESSAGE_RANK.index(row["status"])
+            highest[message] = max(rank, highest.get(message, rank))
+            if (at := row["engaged_at"]) is not None:
+                engaged[message] = max(at, engaged.get(message, at))
         return [
-            {"message_id": message, "status": MESSAGE_RANK[rank], "lower": MESSAGE_RANK[:rank]}
+            {
+                "message_id": message,
+                "status": MESSAGE_RANK[rank],
+                "lower": MESSAGE_RANK[:rank],
+                "engaged_at": engaged.get(message),
+            }
             for message, rank in highest.items()
         ]
 

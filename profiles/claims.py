@@ -30,6 +30,8 @@ __all__ = [
 
 LONGEST_CAP_WINDOW = timedelta(days=31)
 
+ENGAGED_OF_LATE = timedelta(days=90)
+
 COUNTED = ("claimed", "unknown", "unknown_final", "sent", "delivered", "bounced", "opened", "clicked")
 """Statuses of a message that counts against the caps."""
 
@@ -56,7 +58,15 @@ SELECT p.traits::text AS traits, p.context_timezone, p.email_from_order, p.erase
     WHERE o.channel = $9)::text AS opt_outs,
   (SELECT jsonb_agg(jsonb_build_array(a.address, a.problem)) FROM address_problem a
     JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = a.address
-    WHERE a.channel = $9)::text AS problems
+    WHERE a.channel = $9)::text AS problems,
+  CASE WHEN $10::jsonb IS NOT NULL THEN ARRAY(
+    SELECT w.key FROM jsonb_to_recordset($10) AS w(key text, sku text) GROUP BY w.key
+    HAVING bool_and((SELECT NOT bool_or(o.in_stock) FROM product o WHERE
+      (o.item = w.key AND (w.sku IS NULL OR o.sku IN ('', w.sku))) OR o.item = w.sku) IS TRUE)
+  ) END AS out_of_stock,
+  CASE WHEN $11 THEN (SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
+    WHERE profile_id = $1 AND engaged_at > $12 GROUP BY channel) e)
+    END::text AS engaged
 FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 AND m.step = $3
 WHERE p.profile_id = $1
 """
@@ -93,6 +103,9 @@ async def read_snapshot(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot
         ask.at - LONGEST_CAP_WINDOW,
         list(COUNTED),
         ask.channel,
+        encode([{"key": key, "sku": sku} for key, sku in ask.promoted]) if ask.promoted else None,
+        ask.choosing,
+        ask.at - ENGAGED_OF_LATE,
     )
     return None if row is None else snapshot_of(profile_id, row)
 

@@ -3,9 +3,9 @@
 Only the fields declared here reach a journey (and so a Temporal history); everything else an event
 carried stays in Postgres. Declare an event of your own by subclassing ``Event``::
 
-    class PriceDropped(Event, name="Price Dropped"):
-        product_id: str
-        price: float
+    class AppointmentBooked(Event, name="Appointment Booked"):
+        appointment_id: str
+        store: str | None = None
 """
 
 from datetime import datetime
@@ -209,6 +209,50 @@ class MessageUnsubscribed(MessageEvent, name="Message Unsubscribed"):
     """The person opted out by way of the message."""
 
 
+class ProductUpdated(ProductEvent, name="Product Updated"):
+    """A product as the shop's feed tells it; names nobody. What is left out stays as it is known."""
+
+    currency: str | None = None
+    in_stock: bool | None = None
+
+
+class PriceDropped(ProductEvent, name="Price Dropped"):
+    """Something in an open cart has become cheaper; written by the product sweep, about that cart."""
+
+    was: float | None = None
+    """The price before."""
+    currency: str | None = None
+
+
+class BackInStock(ProductEvent, name="Back In Stock"):
+    """Something in an open cart can be bought again; written by the product sweep, about that cart."""
+
+
+class OutOfStock(ProductEvent, name="Out Of Stock"):
+    """Something in an open cart is sold out; written by the product sweep, about that cart."""
+
+
+class ReviewSubmitted(Event, name="Product Reviewed"):
+    """A product was reviewed."""
+
+    product_id: str | None = None
+    review_id: str | None = None
+    rating: float | None = None
+
+
+class ReturnRequested(Event, name="Return Requested"):
+    """The customer wants to give back an order, or the products of it that are named."""
+
+    order_id: str | None = None
+    products: tuple[Item, ...] = ()
+
+
+class ReturnCompleted(Event, name="Return Completed"):
+    """A return is over, whatever came of it."""
+
+    order_id: str | None = None
+
+
 class TicketOpened(Event, name="Ticket Opened"):
     """A support case began."""
 
@@ -221,8 +265,20 @@ class TicketSolved(Event, name="Ticket Solved"):
     ticket_id: str | None = None
 
 
+class SegmentEntered(Event, name="Segment Entered"):
+    """A segment's query found the person, and had not before; written by the sweep of segments."""
+
+    segment: str = ""
+
+
 class CustomerLapsed(Event, name="Customer Lapsed"):
     """Nothing was bought for longer than usual; written by the sweep."""
 
     days_since_order: int | None = None
+    orders: int | None = None
+    median_gap_days: float | None = None
+    """Days between two visits of this person, in the middle; None with fewer than three visits."""
+    lapse_after_days: float | None = None
+    """After how many days without an order this person counts as lapsed."""
     products: tuple[Item, ...] = ()
+    """What the last order was of."""

@@ -5,14 +5,26 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from profiles import consents, orders
-from profiles.carts import cart_after
+from profiles.carts import cart_after, repriced
 from profiles.changes import Changes
-from profiles.events import CartViewed, CheckoutStarted, Event, ProductAdded, ProductRemoved
+from profiles.events import (
+    BackInStock,
+    CartViewed,
+    CheckoutStarted,
+    Event,
+    OutOfStock,
+    PriceDropped,
+    ProductAdded,
+    ProductEvent,
+    ProductRemoved,
+)
 from profiles.incoming import IncomingEvent
 from profiles.person import OpenCart, Person
 from profiles.taken import KnownMessage, Taken
 
 CART_EVENTS = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
+NEWS_OF_A_CART = (PriceDropped, BackInStock, OutOfStock)
+"""About something in a cart, whose owner did nothing."""
 _CART_PROPERTIES = ("cart_id", "checkout_id", "checkout_token")
 _STATUS = {
     "Message Delivered": "delivered",
@@ -21,6 +33,7 @@ _STATUS = {
     "Message Replied": "opened",
     "Message Bounced": "bounced",
 }
+_ENGAGED = ("opened", "clicked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,8 @@ def fold(person: Person, taken: Taken, changes: Changes, window: timedelta | Non
         case _ if isinstance(taken.typed, CART_EVENTS):
             cart_id = _cart(person, taken, taken.typed, changes)
             return Folded(cart_id, (cart_id,) if cart_id else ())
+        case _ if isinstance(taken.typed, NEWS_OF_A_CART):
+            return Folded(_news(person, taken, taken.typed, changes), ())
         case _ if taken.message is not None:
             _engagement(person, taken, taken.message, changes)
     return Folded(None, ())
@@ -95,6 +110,19 @@ def _cart(person: Person, taken: Taken, event: Event, changes: Changes) -> str |
     return cart.cart_id
 
 
+def _news(person: Person, taken: Taken, event: ProductEvent, changes: Changes) -> str | None:
+    """The cart it is about: its own, which need not be there any more. A lower price goes into its lines."""
+    own = own_cart_id(taken.incoming)
+    cart = person.carts.get(own) if own else None
+    if cart is not None and isinstance(event, PriceDropped):
+        lines = repriced(cart.lines, event.item)
+        if lines != cart.lines:
+            # Its owner did nothing: updated_at stays.
+            cart.lines = lines
+            changes.keep_cart(person, cart)
+    return own
+
+
 def _keep_address_of_customer(person: Person, taken: Taken) -> None:
     """An address that comes with an order or a checkout may be written to until its owner says no."""
     has_email = person.addresses.get("email") or any(
@@ -108,7 +136,10 @@ def _keep_address_of_customer(person: Person, taken: Taken) -> None:
 def _engagement(person: Person, taken: Taken, message: KnownMessage, changes: Changes) -> None:
     name = taken.incoming.type
     if status := _STATUS.get(name):
-        changes.messages.append({"message_id": message.message_id, "status": status})
+        engaged_at = min(taken.incoming.time, taken.at) if status in _ENGAGED else None
+        changes.messages.append(
+            {"message_id": message.message_id, "status": status, "engaged_at": engaged_at}
+        )
     if name == "Message Bounced" and message.address:
         changes.address_problems[message.channel, message.address] = {
             "channel": message.channel,

@@ -20,6 +20,7 @@ from profiles.identity import grouped, resolve
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested, Status
 from profiles.person import load
+from profiles.products import is_of_a_product, keep_products
 from profiles.routing import Interests, Route, interests
 from profiles.taken import KnownMessage, Taken
 
@@ -127,8 +128,8 @@ class Ingest:
     ) -> None:
         messages = await _messages_of(connection, news)
         takens = [_taken(p, stamped[p.event_id][0], messages) for p in news]
-        named = [(t.incoming.identifiers, t.message.profile_id if t.message else None, t.at) for t in takens]
-        owners = await resolve(connection, grouped(named))
+        unnamed = await keep_products(connection, takens)
+        owners = await resolve(connection, grouped([_named(taken) for taken in takens]))
         # A new statement, after the locks: what they waited for is visible now.
         persons = await load(connection, sorted(set(owners.values())))
         changes = Changes()
@@ -136,13 +137,25 @@ class Ingest:
             row = {"event_id": taken.event_id, "profile_id": None, "cart_id": None}
             changes.events[taken.event_id] = {**row, "problems": list(ready.problems)}
             if position not in owners:
-                changes.problem(taken.event_id, "", "it names nobody: no identifier, and no message of ours")
+                if not is_of_a_product(taken):
+                    changes.problem(
+                        taken.event_id, "", "it names nobody: no identifier, and no message of ours"
+                    )
                 continue
             person = persons[owners[position]]
             folded = fold(person, taken, changes, self._rules.suppression_window)
             changes.events[taken.event_id] |= {"profile_id": person.profile_id, "cart_id": folded.cart_id}
             dispatch(person, taken, folded, ready.interests.of, calendar, changes)
+        for taken in unnamed:
+            changes.problem(taken.event_id, "", "a product without product_id and sku cannot be kept")
         await changes.write(connection, persons)
+
+
+def _named(taken: Taken) -> tuple[tuple[tuple[str, str], ...], UUID | None, datetime]:
+    """Who an event names, for grouping: identifiers, profile, instant."""
+    if is_of_a_product(taken):
+        return (), None, taken.at
+    return taken.incoming.identifiers, taken.message.profile_id if taken.message else None, taken.at
 
 
 def _row(p: _Prepared) -> dict[str, Any]:

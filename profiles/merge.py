@@ -24,8 +24,24 @@ UPDATE identifier SET profile_id = $1 WHERE (type, value) IN
 
 _MOVES = tuple(
     f"UPDATE {table} SET profile_id = $1 WHERE profile_id = $2"  # noqa: S608 - constant names
-    for table in ("event", "purchase", "suppression", "consent", "message", "decision", "audience_member")
+    for table in (
+        "event",
+        "purchase",
+        "suppression",
+        "consent",
+        "message",
+        "decision",
+        "audience_member",
+        "exposure",
+    )
 )
+
+# Who was in a segment as either of the two has been in it since the earlier time: nobody enters by a merge.
+_SEGMENTS = """
+WITH gone AS (DELETE FROM segment_member WHERE profile_id = $2 RETURNING segment, since)
+INSERT INTO segment_member (segment, profile_id, since) SELECT segment, $1, since FROM gone
+ON CONFLICT (segment, profile_id) DO UPDATE SET since = LEAST(segment_member.since, excluded.since)
+"""
 
 _RUN_CLASHES = """
 SELECT l.run_id, l.entered_at, s.run_id AS other_id, s.entered_at AS other_entered_at
@@ -77,7 +93,8 @@ WITH gone AS (UPDATE profile SET merged_into = $1 WHERE profile_id = $2 RETURNIN
 UPDATE profile p SET traits = gone.traits || p.traits,
   context_timezone = COALESCE(p.context_timezone, gone.context_timezone),
   email_from_order = p.email_from_order OR gone.email_from_order,
-  last_order_at = GREATEST(p.last_order_at, gone.last_order_at), orders = p.orders + gone.orders
+  last_order_at = GREATEST(p.last_order_at, gone.last_order_at), orders = p.orders + gone.orders,
+  lapsed_after = GREATEST(p.lapsed_after, gone.lapsed_after)
 FROM gone WHERE p.profile_id = $1
 """
 
@@ -95,6 +112,7 @@ async def merge(connection: Any, survivor: UUID, loser: UUID, *, at: datetime) -
     await connection.execute(_CONSENTS, survivor, loser, at)
     for move in _MOVES:
         await connection.execute(move, survivor, loser)
+    await connection.execute(_SEGMENTS, survivor, loser)
     await connection.execute(_LEAVE_AUDIENCES, survivor, at)
     await _runs(connection, survivor, loser, at)
     await connection.execute(_PROFILE, survivor, loser)

@@ -184,6 +184,14 @@ async def request_end(database: Database, run_id: UUID, outcome: str, reason: st
     return await database.run(work)
 
 
+async def person_of(connection: Any, run_id: UUID) -> UUID | None:
+    """Whose run it is now, after any merge; None where there is no such run."""
+    profile_id: UUID | None = await connection.fetchval(
+        "SELECT profile_id FROM run WHERE run_id = $1", run_id
+    )
+    return profile_id
+
+
 async def _state(connection: Any, run_id: UUID) -> str | None:
     """A run's state, None where there is none; holds the person's lock, so that it stands until COMMIT."""
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)

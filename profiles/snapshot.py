@@ -24,6 +24,10 @@ class Ask:
     channel: str
     at: datetime
     cart_id: str | None = None
+    promoted: tuple[tuple[str, str | None], ...] = ()
+    """Key and stock keeping unit of the items it would promote."""
+    choosing: bool = False
+    """Whether it matters on which channels the person engages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,10 @@ class Snapshot:
     problems: dict[str, str] = field(default_factory=dict)
     """Address → bounced or complained."""
     standing: Standing | None = None
+    out_of_stock: frozenset[str] = frozenset()
+    """Those of the promoted items that the shop is known to have sold out."""
+    engaged: dict[str, int] = field(default_factory=dict)
+    """Channel → messages opened or followed of late, where it was asked for."""
 
     def address(self, channel: str) -> str | None:
         """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
@@ -100,6 +108,8 @@ def snapshot_of(profile_id: UUID, row: Any) -> Snapshot:
         opt_outs=opt_outs,
         problems=dict(rows("problems")),
         standing=_standing(row),
+        out_of_stock=frozenset(row["out_of_stock"] or ()),
+        engaged=orjson.loads(row["engaged"] or "{}"),
     )
 
 

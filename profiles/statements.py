@@ -65,9 +65,10 @@ FROM jsonb_populate_recordset(NULL::event, $1) c WHERE e.event_id = c.event_id
 """
 
 MESSAGES = """
-UPDATE message m SET status = c.status
-FROM jsonb_to_recordset($1) AS c(message_id uuid, status text, lower text[])
-WHERE m.message_id = c.message_id AND m.status = ANY(c.lower)
+UPDATE message m SET status = CASE WHEN m.status = ANY(c.lower) THEN c.status ELSE m.status END,
+  engaged_at = GREATEST(m.engaged_at, c.engaged_at)
+FROM jsonb_to_recordset($1) AS c(message_id uuid, status text, lower text[], engaged_at timestamptz)
+WHERE m.message_id = c.message_id AND (m.status = ANY(c.lower) OR c.engaged_at IS NOT NULL)
 """
 
 SIGNALS = """
@@ -78,6 +79,19 @@ LEAVE = """
 UPDATE audience_member a SET state = 'leaving', reason = c.reason
 FROM jsonb_to_recordset($1) AS c(member_id uuid, reason text) WHERE a.member_id = c.member_id
 """
+
+RARE_EVENTS = (
+    "type NOT IN ('Page Viewed', 'Screen Viewed', 'Product Viewed', 'Product Added', 'Product Removed', "
+    "'Cart Viewed', 'Message Delivered', 'Message Opened', 'Message Clicked')"
+)
+"""All but the events that come by the dozen, which an index of a person's cases can do without."""
+
+STRONGEST_IDENTIFIER = """
+JOIN LATERAL (SELECT type, value FROM identifier WHERE profile_id = p.profile_id
+  ORDER BY array_position(ARRAY['user_id', 'loyalty_id', 'email', 'phone', 'anonymous_id'], type), value
+  LIMIT 1) i ON true
+"""
+"""Joins to a profile ``p`` the identifier ``i`` by which Waypost's own events name the person."""
 
 NOTIFY = "SELECT pg_notify('waypost_outbox', '')"
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from activities.gate import facts_of, plan_of
+from activities.terms import facts_of, plan_of
 from policy.consent import consented, not_opted_out
 from policy.facts import Limits
 from policy.finding import Finding
@@ -36,6 +36,7 @@ class _Request:
     expires_at = None
     journey = "carts"
     cart_id = None
+    holdout = 0.0
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

@@ -167,6 +167,26 @@ def graph(
         _finish(0)
 
 
+@app.command()
+def check(
+    journey: Annotated[list[str] | None, typer.Option("--journey", help="Only this one; repeatable.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the newest so many runs.")] = None,
+    shapes: Annotated[bool, typer.Option("--shapes", help="Compare recorded shapes; no server.")] = False,
+    record: Annotated[bool, typer.Option("--record", help="Record the shapes of the stories anew.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say before a deploy which open runs the journeys of this working tree would break. Reads only."""
+    with explained(code=2):
+        from workers.check.main import run
+        from workers.check.recorded import run as compare
+
+        settings = WorkerSettings()
+        if shapes or record:
+            _finish(compare(settings, only=journey or (), record=record, as_json=as_json))
+        _find_local_stack()
+        _finish(asyncio.run(run(WorkerSettings(), only=journey or (), limit=limit, as_json=as_json)))
+
+
 class New(StrEnum):
     """What can be made anew."""
 
@@ -192,8 +212,8 @@ def new(
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Turn what a user can mend into one clear message and exit code 1, without a traceback."""
+def explained(code: int = 1) -> Iterator[None]:
+    """Turn what a user can mend into one clear message and this exit code, without a traceback."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
@@ -201,7 +221,7 @@ def explained() -> Iterator[None]:
         if message is None:
             raise
         typer.echo(message, err=True)
-        _finish(1)
+        _finish(code)
 
 
 def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> NoReturn:

@@ -13,7 +13,8 @@ from activities.settings import ActivitySettings
 from api.settings import ApiSettings, SettingsFault
 from profiles.database import Database
 from profiles.migrate import current_async
-from workers.faults import explanation
+from workers.faults import Fault, explanation
+from workers.loading import loaded
 from workers.settings import WorkerSettings
 from workers.temporal_client import connect, missing_search_attributes
 
@@ -41,6 +42,7 @@ async def examine() -> list[Finding]:
     """Look at every part, each on its own, so that one fault does not hide another. Changes nothing."""
     findings, settings, effects = _examine_settings()
     if settings is not None:
+        findings.append(_journeys(settings))
         for part, look in (
             ("database", _database),
             ("migrations", _migrations),
@@ -78,6 +80,15 @@ def _refusals(settings: ApiSettings) -> list[str]:
     except SettingsFault as fault:
         return [str(fault)]
     return []
+
+
+def _journeys(settings: WorkerSettings) -> Finding:
+    try:
+        found = loaded(settings.journey_modules)
+    except Fault as fault:
+        return Finding("journeys", False, str(fault).replace("\n", "\n      "))
+    names = ", ".join(sorted(found.journeys)) or "none"
+    return Finding("journeys", True, f"{names}, with {len(found.templates)} messages")
 
 
 async def _bounded(

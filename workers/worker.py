@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -19,21 +19,29 @@ from activities.close_run import RunActivities
 from activities.content.templates import Templates
 from activities.contracts import JOURNEY_QUEUE, send_queue
 from activities.gate import Gate
+from activities.held import HoldActivities
 from activities.join_audience import AudienceActivities
 from activities.letters import Letters
+from activities.read_profile import ProfileActivities
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
 from activities.suggest_items import SuggestionActivities
 from activities.sweep_lapsed import SweepActivities
-from journeys.registry import Journeys, load
+from activities.sweep_products import ProductSweepActivities
+from activities.sweep_segments import SegmentActivities
+from activities.withdraw_consent import ConsentActivities
+from journeys.registry import Journeys
+from journeys.vocabulary.segment import Segment
 from policy.facts import Limits
 from policy.verdict import Channel
 from profiles.database import Database
 from profiles.ingest import Ingest, Rules
 from profiles.tokens import PreferenceTokens
-from workers.faults import Fault
+from workers.loading import loaded
 from workers.sandbox_store import sandbox_store
 from workers.schema import until_schema_fits
+from workers.segment_faults import declared_segments, refuse_wrong_segments
+from workers.segment_sweeps import SegmentSweepWorkflow, ensure_segment_schedules
 from workers.settings import WorkerSettings
 from workers.signals import until_stopped
 from workers.sweeps import SweepWorkflow, ensure_schedule
@@ -73,11 +81,16 @@ def build_workers(
     worker_settings: WorkerSettings,
     *,
     limits: Limits | None = None,
+    templates: Templates | None = None,
 ) -> list[Worker]:
-    """Put journeys and activities together: one worker for stories, one a channel."""
-    limits = limits or Limits()
+    """Put journeys and activities together: one worker for stories, one a channel.
+
+    ``templates``: the messages of these journeys, where they are loaded already.
+    """
+    limits = limits or Limits(holdout=settings.holdout)
     zone = settings.default_timezone
-    templates = Templates.load([definition.folder for definition in journeys.values()])
+    if templates is None:
+        templates = Templates.load([definition.folder for definition in journeys.values()])
     tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
     messages = MessageActivities(
         database,
@@ -89,18 +102,29 @@ def build_workers(
     runs = RunActivities(database, journeys.routes, local=worker_settings.waypost_local)
     audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))
     suggestions = SuggestionActivities(database)
+    holds = HoldActivities(database)
+    people = ProfileActivities(database, default_zone=zone)
     ingest = Ingest(database, journeys.routes, Rules(local=worker_settings.waypost_local))
+    products = ProductSweepActivities(database, ingest)
+    consents = ConsentActivities(database, ingest)
     sweeps = SweepActivities(database, ingest)
+    segments = SegmentActivities(database, ingest, declared_segments(journeys))
     grace = timedelta(seconds=worker_settings.worker_grace_s)
     stories = Worker(
         client,
         task_queue=JOURNEY_QUEUE,
-        workflows=[*journeys.classes, SweepWorkflow],
+        workflows=[*journeys.classes, SweepWorkflow, SegmentSweepWorkflow],
         activities=[
             runs.close_run,
             audiences.join_audience,
             suggestions.suggest_items,
+            holds.read_holds,
+            people.read_profile,
+            consents.withdraw_consent,
             sweeps.sweep_lapsed,
+            products.sweep_products,
+            segments.sweep_segment,
+            *journeys.effects,
         ],
         workflow_runner=workflow_runner(),
         deployment_config=_deployment(worker_settings),
@@ -141,19 +165,20 @@ async def run_workers(workers: Sequence[Worker]) -> None:
 
 
 async def run(settings: WorkerSettings) -> None:
-    """Run the worker until SIGTERM or Ctrl-C. Raises ``Fault`` for settings or a schema it cannot use."""
+    """Run the worker until SIGTERM or Ctrl-C. Raises ``Fault`` for settings or a schema it cannot
+    use, and with every fault of every journey and message."""
     activity_settings = ActivitySettings()
-    try:
-        journeys = load(settings.journey_modules)
-    except ValueError as error:
-        raise Fault(str(error)) from error
+    told = loaded(settings.journey_modules)
     await until_schema_fits(settings.database_url)
     database = Database(settings.database_url, pool_size=20)
-    client = await _connected(settings)
+    await refuse_wrong_segments(database, told.journeys)
+    client = await _connected(settings, declared_segments(told.journeys))
     channels = Channels.from_settings(
         activity_settings, sandbox_store(database), copies=settings.waypost_local
     )
-    workers = build_workers(client, database, journeys, channels, activity_settings, settings)
+    workers = build_workers(
+        client, database, told.journeys, channels, activity_settings, settings, templates=told.templates
+    )
     try:
         await until_stopped(asyncio.create_task(run_workers(workers)))
     finally:
@@ -161,13 +186,14 @@ async def run(settings: WorkerSettings) -> None:
         await database.close()
 
 
-async def _connected(settings: WorkerSettings) -> Client:
+async def _connected(settings: WorkerSettings, segments: Mapping[str, Segment]) -> Client:
     """A worker needs Temporal to be there: wait for it, and say so."""
     while True:
         try:
             client = await connect(settings)
             await ensure_search_attributes(client)
             await ensure_schedule(client)
+            await ensure_segment_schedules(client, {name: one.every for name, one in segments.items()})
             return client
         except (RPCError, RuntimeError) as error:
             log.warning("Temporal is not there yet", error=str(error)[:200])

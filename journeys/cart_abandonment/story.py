@@ -2,8 +2,26 @@
 
 from enum import StrEnum
 
-from journeys.vocabulary import EMAIL, SMS, After, Journey, cart_is_empty_or_bought, days, hours, journey
-from profiles.events import CheckoutStarted, MessageClicked, ProductAdded, ProductRemoved
+from journeys.vocabulary import (
+    EMAIL,
+    SMS,
+    After,
+    Journey,
+    cart_is_empty_or_bought,
+    days,
+    hours,
+    journey,
+    ticket_is_open,
+)
+from profiles.events import (
+    BackInStock,
+    CheckoutStarted,
+    MessageClicked,
+    OrderCompleted,
+    PriceDropped,
+    ProductAdded,
+    ProductRemoved,
+)
 
 
 class Outcome(StrEnum):
@@ -17,14 +35,24 @@ class Outcome(StrEnum):
     starts_on=(ProductAdded, CheckoutStarted),
     keyed_by="cart_id",
     ends_on=cart_is_empty_or_bought,
+    hold_while=ticket_is_open,
     reentry=After(days(3)),
 )
 class CartAbandonment(Journey):
     async def run(self, entry: ProductAdded | CheckoutStarted) -> Outcome:
         await self.quiet(hours(1), of=(ProductAdded, ProductRemoved, CheckoutStarted))
-        reminder = await self.send("cart_reminder", promoting=self.cart.items)
+        self.forget(PriceDropped, BackInStock, OrderCompleted)
+        await self.send("cart_reminder", promoting=self.cart.items)
         await self.retarget(self.cart.items, audience="left-in-cart")
-        if await self.wait_for(MessageClicked, of=reminder, within=days(1)):
-            return Outcome.ENGAGED
-        await self.send("cart_offer", promoting=self.cart.items, prefer=(SMS, EMAIL))
-        return Outcome.NUDGED
+        match await self.wait_for(MessageClicked, PriceDropped, BackInStock, OrderCompleted, within=days(1)):
+            case MessageClicked():
+                return Outcome.ENGAGED
+            case PriceDropped() | BackInStock() as news:
+                told = {"was": news.was} if isinstance(news, PriceDropped) else {}
+                await self.send("cart_news", promoting=(news.item,), context=told)
+            case OrderCompleted():
+                await self.sleep(days(2))
+                await self.send("cart_rest", promoting=self.cart.items)
+            case None:
+                await self.send("cart_offer", promoting=self.cart.items, prefer=(SMS, EMAIL))
+        return Outcome.ENGAGED if await self.wait_for(MessageClicked, within=days(2)) else Outcome.NUDGED

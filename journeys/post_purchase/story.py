@@ -1,9 +1,18 @@
-"""After a purchase: confirm it, wait until it has arrived, ask how it is, and suggest what goes with it."""
+"""After a purchase: confirm it, apologise if it is late, ask how each thing is, suggest what goes with it."""
 
 from enum import StrEnum
 
-from journeys.vocabulary import EMAIL, Journey, Once, days, exit_on, journey
-from profiles.events import OrderCancelled, OrderCompleted, OrderDelivered, OrderRefunded
+from journeys.vocabulary import EMAIL, Journey, Once, days, exit_on, journey, return_is_open, ticket_is_open
+from profiles.events import (
+    Item,
+    OrderCancelled,
+    OrderCompleted,
+    OrderDelivered,
+    OrderRefunded,
+    ReviewSubmitted,
+)
+
+MOST_REVIEWS = 3
 
 
 class Outcome(StrEnum):
@@ -11,12 +20,17 @@ class Outcome(StrEnum):
 
     COMPLETED = "completed"
     NOT_DELIVERED = "not_delivered"
+    NOTHING_KEPT = "nothing_kept"
 
 
 @journey(
     starts_on=OrderCompleted,
     keyed_by="order_id",
-    ends_on=(exit_on(OrderCancelled, outcome="cancelled"), exit_on(OrderRefunded, outcome="refunded")),
+    ends_on=(
+        exit_on(OrderCancelled, outcome="cancelled"),
+        exit_on(OrderRefunded, where=lambda refund: not refund.products, outcome="refunded"),
+    ),
+    hold_while=(ticket_is_open, return_is_open),
     reentry=Once(),
 )
 class PostPurchase(Journey):
@@ -28,8 +42,25 @@ class PostPurchase(Journey):
             if not await self.wait_for(OrderDelivered, within=days(14)):
                 return Outcome.NOT_DELIVERED
         await self.sleep(days(5))
-        await self.send("review_request", promoting=None, showing=entry.products)
-        await self.sleep(days(9))
+        await self.hold_while(ticket_is_open, return_is_open, within=days(30))
+        kept = await self.kept(entry)
+        if not kept:
+            return Outcome.NOTHING_KEPT
+        for item in kept[:MOST_REVIEWS]:
+            await self.ask_for_review(item)
         if suggested := await self.suggestions(limit=3):
-            await self.send("cross_sell", promoting=suggested, prefer=(EMAIL,))
+            await self.send("cross_sell", promoting=suggested, prefer=(EMAIL,), expires=days(14))
         return Outcome.COMPLETED
+
+    async def kept(self, order: OrderCompleted) -> list[Item]:
+        """What of the order was not given back, the dearest first."""
+        who = await self.profile()
+        items = [item for item in order.products if who.bought(item.key)]
+        return sorted(items, key=lambda item: item.price or 0.0, reverse=True)
+
+    async def ask_for_review(self, item: Item) -> None:
+        """One request, unless they have reviewed it; then three days of peace, or until they do."""
+        if await self.wait_for(ReviewSubmitted, where=lambda r: r.product_id == item.key, within=days(0)):
+            return
+        await self.send("review_request", promoting=None, showing=(item,), expires=days(14))
+        await self.wait_for(ReviewSubmitted, where=lambda r: r.product_id == item.key, within=days(3))

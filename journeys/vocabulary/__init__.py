@@ -1,11 +1,16 @@
 """The words a journey is written in."""
 
+from journeys.vocabulary.calendar import Weekday
 from journeys.vocabulary.decorator import journey
 from journeys.vocabulary.definition import PERSON
 from journeys.vocabulary.durations import days, hours, minutes, weeks
 from journeys.vocabulary.endings import cart_is_empty_or_bought, exit_on, goal
+from journeys.vocabulary.fallback import if_not_delivered, if_not_seen
+from journeys.vocabulary.holds import Hold, holding, return_is_open, ticket_is_open
 from journeys.vocabulary.journey import EMAIL, PUSH, SMS, Journey
 from journeys.vocabulary.message import Message, Sent, Unknown, Withheld
+from journeys.vocabulary.profile import Profile
+from journeys.vocabulary.segment import Segment
 from policy.reentry import After, AtMost, Once, Unlimited
 
 __all__ = [
@@ -15,19 +20,28 @@ __all__ = [
     "SMS",
     "After",
     "AtMost",
+    "Hold",
     "Journey",
     "Message",
     "Once",
+    "Profile",
+    "Segment",
     "Sent",
     "Unknown",
     "Unlimited",
+    "Weekday",
     "Withheld",
     "cart_is_empty_or_bought",
     "days",
     "exit_on",
     "goal",
+    "holding",
     "hours",
+    "if_not_delivered",
+    "if_not_seen",
     "journey",
     "minutes",
+    "return_is_open",
+    "ticket_is_open",
     "weeks",
 ]

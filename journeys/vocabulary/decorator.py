@@ -1,36 +1,78 @@
 """Make a class a journey, and so a Temporal workflow."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack, overload
 
 from temporalio import workflow
 
 from activities.contracts import RunResult, RunStart
-from journeys.vocabulary.definition import JourneyDefinition, KeyedBy, kebab
+from journeys.vocabulary.definition import JourneyDefinition, kebab
 from journeys.vocabulary.endings import Ending
+from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.journey import Journey
+from journeys.vocabulary.segment import Segment
 from policy.reentry import Reentry, Unlimited
-from profiles.events import Event
+from profiles.events import Event, SegmentEntered
 
 C = TypeVar("C", bound=type[Journey])
+E = TypeVar("E", bound=Event)
+E2 = TypeVar("E2", bound=Event)
+E3 = TypeVar("E3", bound=Event)
+E4 = TypeVar("E4", bound=Event)
 
 
+class Declared(TypedDict, total=False):
+    """What a journey may declare besides its entry."""
+
+    ends_on: Ending | tuple[Ending, ...]
+    """Goals and exits, checked on every event."""
+    reentry: Reentry
+    """How often one key may enter; any time by default."""
+    also_listens_to: tuple[type[Event], ...]
+    """Events its runs are told of although the code does not name them."""
+    hold_while: Hold | tuple[Hold, ...]
+    """No marketing of this journey goes out while one of these cases is open; it waits."""
+    holdout: float
+    """Percent of people, 0 to 100, who get no marketing of this journey, to be measured against."""
+    name: str
+    """The journey's name; the class name in kebab-case by default."""
+
+
+@overload
 def journey(
-    *,
-    starts_on: type[Event] | tuple[type[Event], ...],
-    keyed_by: KeyedBy,
-    ends_on: Ending | tuple[Ending, ...] = (),
-    reentry: Reentry | None = None,
-    where: Callable[[Any], bool] | None = None,
-    also_listens_to: tuple[type[Event], ...] = (),
-    name: str | None = None,
+    *, starts_on: type[E] | tuple[type[E]], keyed_by: str | Callable[[E], str | None],
+    where: Callable[[E], bool] | None = None, **more: Unpack[Declared],
+) -> Callable[[C], C]: ...  # fmt: skip
+@overload
+def journey(
+    *, starts_on: tuple[type[E], type[E2]], keyed_by: str | Callable[[E | E2], str | None],
+    where: Callable[[E | E2], bool] | None = None, **more: Unpack[Declared],
+) -> Callable[[C], C]: ...  # fmt: skip
+@overload
+def journey(
+    *, starts_on: tuple[type[E], type[E2], type[E3]], keyed_by: str | Callable[[E | E2 | E3], str | None],
+    where: Callable[[E | E2 | E3], bool] | None = None, **more: Unpack[Declared],
+) -> Callable[[C], C]: ...  # fmt: skip
+@overload
+def journey(
+    *, starts_on: tuple[type[E], type[E2], type[E3], type[E4]],
+    keyed_by: str | Callable[[E | E2 | E3 | E4], str | None],
+    where: Callable[[E | E2 | E3 | E4], bool] | None = None, **more: Unpack[Declared],
+) -> Callable[[C], C]: ...  # fmt: skip
+@overload
+def journey(
+    *, starts_on: Segment | tuple[Segment, ...], keyed_by: str | Callable[[SegmentEntered], str | None],
+    where: Callable[[SegmentEntered], bool] | None = None, **more: Unpack[Declared],
+) -> Callable[[C], C]: ...  # fmt: skip
+def journey(
+    *, starts_on: Any, keyed_by: Any, where: Any = None, **more: Unpack[Declared]
 ) -> Callable[[C], C]:
-    """Make a class a journey, and a Temporal workflow of its name (the class name in kebab-case).
+    """Make a class a journey, and a Temporal workflow of its name.
 
-    ``starts_on``: events that start a run, if ``where`` (a filter) lets them. ``keyed_by``: a property's
-    name, PERSON, or a function of the event; one live run per key. ``ends_on``: goals and exits, checked on
-    every event. ``reentry``: how often one key may enter; any time by default. A run is told of the events
-    it starts and ends on, those the class's code names, and ``also_listens_to``.
+    ``starts_on``: events that start a run, if ``where`` (a filter) lets them; or a segment, whose newcomers
+    do. ``keyed_by``: a property's name, PERSON, or a function of the event; one live run per key. The rest:
+    see ``Declared``. A run is told of the events it starts, ends and holds on, those the class's code names,
+    and ``also_listens_to``.
     """
 
     def decorate(cls: C) -> C:
@@ -40,14 +82,16 @@ def journey(
                 f"{cls.__qualname__} is decorated with @journey and must define `async def run(self, entry)`"
             )
         definition = JourneyDefinition(
-            name=name or kebab(cls.__name__),
+            name=more.get("name") or kebab(cls.__name__),
             cls=cls,
-            starts_on=starts_on if isinstance(starts_on, tuple) else (starts_on,),
+            entries=_all(starts_on),
             keyed_by=keyed_by,
-            ends_on=ends_on if isinstance(ends_on, tuple) else (ends_on,),
-            reentry=reentry or Unlimited(),
+            ends_on=_all(more.get("ends_on", ())),
+            reentry=more.get("reentry") or Unlimited(),
             where=where,
-            also_listens_to=also_listens_to,
+            also_listens_to=more.get("also_listens_to", ()),
+            hold_while=_all(more.get("hold_while", ())),
+            holdout=more.get("holdout", 0.0),
         )
 
         async def run(self: Journey, start: RunStart) -> RunResult:
@@ -63,3 +107,7 @@ def journey(
         return workflow.defn(name=definition.name)(cls)
 
     return decorate
+
+
+def _all(one_or_more: Any) -> tuple[Any, ...]:
+    return one_or_more if isinstance(one_or_more, tuple) else (one_or_more,)

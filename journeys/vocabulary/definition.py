@@ -8,13 +8,17 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from journeys.vocabulary.endings import Ending
+from journeys.vocabulary.fallback import LISTENS, Fallback
+from journeys.vocabulary.holds import Hold
+from journeys.vocabulary.segment import Segment
 from policy.reentry import Reentry
-from profiles.events import Event
+from profiles.events import Event, SegmentEntered
 
 PERSON = "person"
 """``keyed_by=PERSON``: one live run per person."""
@@ -27,13 +31,27 @@ class JourneyDefinition:
     """One journey as declared; routing and the worker go by it."""
 
     name: str
-    cls: type
-    starts_on: tuple[type[Event], ...]
+    cls: Any
+    entries: tuple[type[Event] | Segment, ...]
+    """Events and segments that start a run, as declared."""
     keyed_by: KeyedBy
     ends_on: tuple[Ending, ...]
     reentry: Reentry
     where: Callable[[Any], bool] | None
     also_listens_to: tuple[type[Event], ...]
+    hold_while: tuple[Hold, ...] = ()
+    holdout: float = 0.0
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Segments whose newcomers enter."""
+        return tuple(entry for entry in self.entries if isinstance(entry, Segment))
+
+    @cached_property
+    def starts_on(self) -> tuple[type[Event], ...]:
+        """Events that may start a run; for a segment the one that says who has entered it."""
+        kinds = (SegmentEntered if isinstance(entry, Segment) else entry for entry in self.entries)
+        return tuple(dict.fromkeys(kinds))
 
     @property
     def summary(self) -> str:
@@ -48,6 +66,15 @@ class JourneyDefinition:
         return Path(inspect.getfile(self.cls)).parent
 
     @cached_property
+    def outcomes(self) -> tuple[str, ...]:
+        """How a run may come out by its story or its endings, as far as the story's type says."""
+        told = inspect.get_annotations(self.cls.story, eval_str=False).get("return")
+        if isinstance(told, str):
+            told = vars(sys.modules[self.cls.__module__]).get(told)
+        words = [str(one) for one in told] if isinstance(told, type) and issubclass(told, StrEnum) else []
+        return tuple(dict.fromkeys([*words, *(word for ending in self.ends_on for word in ending.outcomes)]))
+
+    @cached_property
     def start_names(self) -> frozenset[str]:
         """Names of the events that may start a run."""
         return frozenset(kind.event_name for kind in self.starts_on)
@@ -55,7 +82,9 @@ class JourneyDefinition:
     @cached_property
     def listen_names(self) -> frozenset[str]:
         """Names of all events its runs are told of: what it starts or ends on, and what its code names."""
-        declared = [*self.starts_on, *self.also_listens_to, *(e for end in self.ends_on for e in end.events)]
+        declared = [*self.starts_on, *self.also_listens_to]
+        declared += [kind for ending in self.ends_on for kind in ending.events]
+        declared += [kind for hold in self.hold_while for kind in hold.events]
         return frozenset(kind.event_name for kind in [*declared, *_named_in(self.cls)])
 
     @property
@@ -70,7 +99,9 @@ class JourneyDefinition:
         return None if key is None else str(key)
 
     def admits(self, event: Event) -> bool:
-        """Whether this event may start a run, by the journey's own filter."""
+        """Whether this event may start a run, by the journey's segments and its own filter."""
+        if isinstance(event, SegmentEntered) and not any(one.has(event) for one in self.segments):
+            return False
         return self.where is None or bool(self.where(event))
 
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
@@ -84,9 +115,22 @@ def kebab(name: str) -> str:
 
 
 def _named_in(cls: type) -> list[type[Event]]:
-    """Event classes that the class's code names: what a story waits for, it must be told of."""
+    """Events that the class's code names, itself or by a word for them: what a story waits for, it must be
+    told of."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     scope = vars(sys.modules[cls.__module__])
-    found = [scope.get(name) for name in names]
-    return [kind for kind in found if isinstance(kind, type) and issubclass(kind, Event) and kind.event_name]
+    return [kind for name in names for kind in _meant_by(scope.get(name)) if kind.event_name]
+
+
+def _meant_by(named: Any) -> tuple[type[Event], ...]:
+    match named:
+        case type() if issubclass(named, Event):
+            return (named,)
+        case tuple():
+            return tuple(kind for one in named for kind in _meant_by(one))
+        case Hold() | Fallback():
+            return named.events
+        case _ if callable(named) and named in LISTENS:
+            return LISTENS[named]
+    return ()

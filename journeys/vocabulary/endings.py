@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from profiles.events import Event, Item, OrderCompleted, ProductRemoved
+
+E = TypeVar("E", bound=Event)
 
 Lines = tuple[Item, ...] | None
 
@@ -23,6 +26,8 @@ class Ending:
     events: tuple[type[Event], ...]
     rule: Callable[[Event, Lines], Ended | None]
     """Gets the event and, for a run keyed by cart, the cart's lines after it."""
+    outcomes: tuple[str, ...] = ()
+    """How a run that it ends may come out."""
 
     def after(self, event: Event, cart: Lines) -> Ended | None:
         """The end this event brings, if any."""
@@ -31,14 +36,25 @@ class Ending:
         return None
 
 
-def goal(*events: type[Event], outcome: str = "converted") -> Ending:
-    """Any of these events is what the journey was for."""
-    return Ending(events, lambda event, _: Ended(outcome, f"goal reached: {event.event_name}"))
+def goal(*events: type[E], outcome: str = "converted", where: Callable[[E], bool] | None = None) -> Ending:
+    """Any of these events, if ``where`` lets it count, is what the journey was for."""
+    return Ending(events, _rule("goal reached", outcome, where), (outcome,))
 
 
-def exit_on(*events: type[Event], outcome: str = "exited") -> Ending:
-    """Any of these events makes the journey pointless."""
-    return Ending(events, lambda event, _: Ended(outcome, f"exit: {event.event_name}"))
+def exit_on(*events: type[E], outcome: str = "exited", where: Callable[[E], bool] | None = None) -> Ending:
+    """Any of these events, if ``where`` lets it count, makes the journey pointless."""
+    return Ending(events, _rule("exit", outcome, where), (outcome,))
+
+
+def _rule(
+    says: str, outcome: str, where: Callable[[Any], bool] | None
+) -> Callable[[Event, Lines], Ended | None]:
+    def rule(event: Event, _: Lines) -> Ended | None:
+        if where is not None and not where(event):
+            return None
+        return Ended(outcome, f"{says}: {event.event_name}")
+
+    return rule
 
 
 def _cart_left(event: Event, cart: Lines) -> Ended | None:
@@ -49,5 +65,5 @@ def _cart_left(event: Event, cart: Lines) -> Ended | None:
     return Ended("emptied", "nothing is left in the cart")
 
 
-cart_is_empty_or_bought = Ending((OrderCompleted, ProductRemoved), _cart_left)
+cart_is_empty_or_bought = Ending((OrderCompleted, ProductRemoved), _cart_left, ("bought", "emptied"))
 """No line is left in the cart: bought, wherever it was bought, or taken out."""

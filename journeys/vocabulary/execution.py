@@ -13,10 +13,11 @@ from temporalio.exceptions import FailureError
 
 from activities.contracts import CloseResult, CloseRun, EndRun, RunResult, RunStart
 from journeys.vocabulary.definition import JourneyDefinition
-from journeys.vocabulary.effects import Effects, in_postgres
+from journeys.vocabulary.effects import Effects, Standing, in_postgres
 from journeys.vocabulary.endings import Ended
 from journeys.vocabulary.inbox import Inbox
 from journeys.vocabulary.narrative import Narrative, happening
+from journeys.vocabulary.sending import Sending
 from profiles.events import END_RUN, Event, Item
 
 
@@ -29,11 +30,16 @@ class Execution:
     def __init__(self, start: RunStart) -> None:
         self._start = start
         self._inbox = Inbox()
-        self._narrative = Narrative()
+        self._narrative = Narrative(self._now, workflow.set_current_details)
         self._cart: tuple[Item, ...] | None = None
         self._ending: Ended | None = None
         self._entry_id: str | None = None
-        self._effects = Effects(start, self._narrative, self._now, self._told)
+        holds = self.definition.hold_while
+        self._standing = Standing(
+            start, self._narrative, self._now, tuple(hold.ask for hold in holds), self.definition.holdout
+        )
+        self._effects = Effects(self._standing)
+        self._sending = Sending(self._standing, self._inbox, holds, self._stop_if_ended)
 
     @workflow.signal(dynamic=True)
     def _on_event(self, name: str, args: Sequence[RawValue]) -> None:
@@ -42,7 +48,6 @@ class Execution:
             self._receive(name, workflow.payload_converter().from_payload(args[0].payload, dict))
         except Exception as error:
             self._narrative.fault(name, repr(error))
-        self._told()
 
     def _receive(self, name: str, payload: dict[str, Any]) -> None:
         if name == END_RUN:
@@ -57,7 +62,7 @@ class Execution:
             return
         if not self._inbox.receive(event, self._now()):
             return
-        self._narrative.add(self._now(), happening(event))
+        self._narrative.note(happening(event))
         if event.cart is not None and self._is_mine(event):
             self._cart = event.cart
         if self._entry_id is None and name in self.definition.start_names:
@@ -105,23 +110,24 @@ class Execution:
         return await self._close(self._ending, failure)
 
     async def _close(self, ended: Ended, failure: FailureError | None) -> RunResult:
-        self._tell_now(f"Closing: {ended.outcome}")
+        self._narrative.say(f"Closing: {ended.outcome}")
         closing = CloseRun(
             run_id=self._start.run_id,
             outcome=ended.outcome,
             detail=ended.reason,
             seen=self._inbox.seen,
             clock_offset_s=self._start.clock_offset_s,
+            exposures=self._standing.exposures.untold,
         )
         await in_postgres("close_run", closing, CloseResult, f"close: {ended.outcome}")
-        self._tell_now(f"Ended: {ended.outcome} ({ended.reason})")
+        self._narrative.say(f"Ended: {ended.outcome} ({ended.reason})")
         if failure is not None:
             raise failure
         return RunResult(
             outcome=ended.outcome,
             detail=ended.reason,
-            sent=self._effects.sent,
-            withheld=self._effects.withheld,
+            sent=self._sending.sent,
+            withheld=self._sending.withheld,
         )
 
     def _now(self) -> datetime:
@@ -131,14 +137,3 @@ class Execution:
         # An activity that completed although it was to be cancelled swallows the cancellation.
         if self._ending is not None:
             raise asyncio.CancelledError(self._ending.reason)
-
-    def _note(self, line: str) -> None:
-        self._narrative.add(self._now(), line)
-        self._told()
-
-    def _tell_now(self, line: str) -> None:
-        self._narrative.now(line)
-        self._told()
-
-    def _told(self) -> None:
-        workflow.set_current_details(self._narrative.markdown())

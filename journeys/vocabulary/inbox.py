@@ -1,6 +1,6 @@
 """The events a run has been told of: each once, in order of arrival, and which of them a wait has used up."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,26 +45,43 @@ class Inbox:
         self,
         kinds: Iterable[type[Event]],
         *,
-        message_id: str | None = None,
+        of: Collection[str] | None = None,
         where: Callable[[Event], bool] | None = None,
+        but: Collection[Arrival] = (),
     ) -> Arrival | None:
-        """The earliest unused event of these kinds that fits."""
+        """The earliest unused event of these kinds that fits: ``of`` these messages, not in ``but``."""
         self.look()
-        names = [kind.event_name for kind in kinds]
-        for arrival in self._arrivals:
-            event = arrival.event
-            if arrival.used or event.event_name not in names:
+        for arrival in self._of(kinds, of):
+            if arrival.used or any(arrival is other for other in but):
                 continue
-            if message_id is not None and not (
-                isinstance(event, MessageEvent) and event.message_id == message_id
-            ):
-                continue
-            if where is None or where(event):
+            if where is None or where(arrival.event):
                 return arrival
         return None
+
+    def has(self, kinds: Iterable[type[Event]], *, of: Collection[str]) -> bool:
+        """Whether such an event of one of these messages came, used up or not; the story does not look."""
+        return any(True for _ in self._of(kinds, of))
+
+    def use_up(self, kinds: Iterable[type[Event]]) -> None:
+        """What came so far of these kinds is no news to a later wait."""
+        self.look()
+        for arrival in self._of(kinds, None):
+            arrival.used = True
+
+    def count(self, kinds: Iterable[type[Event]]) -> int:
+        """How many events of these kinds came, used up or not; the story does not look."""
+        return sum(1 for _ in self._of(kinds, None))
 
     def last_arrival(self, kinds: Iterable[type[Event]]) -> datetime | None:
         """When the last event of these kinds came, used up or not."""
         self.look()
+        return max((arrival.arrived_at for arrival in self._of(kinds, None)), default=None)
+
+    def _of(self, kinds: Iterable[type[Event]], of: Collection[str] | None) -> Iterator[Arrival]:
         names = [kind.event_name for kind in kinds]
-        return next((a.arrived_at for a in reversed(self._arrivals) if a.event.event_name in names), None)
+        for arrival in self._arrivals:
+            event = arrival.event
+            if event.event_name not in names:
+                continue
+            if of is None or (isinstance(event, MessageEvent) and event.message_id in of):
+                yield arrival

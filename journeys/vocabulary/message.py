@@ -14,9 +14,16 @@ class Sent:
     channel: Channel
     items: tuple[str, ...] = ()
     """Keys of the items it showed."""
+    earlier: tuple[str, ...] = ()
+    """Ids of the message on the channels it was sent on before, where it fell back."""
 
     def __bool__(self) -> bool:
         return True
+
+    @property
+    def message_ids(self) -> tuple[str, ...]:
+        """Ids of the message on every channel it was sent on."""
+        return (*self.earlier, self.message_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What an operator reads in Temporal UI: what the run waits for, and its story so far, in Markdown."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from profiles.events import Event, ProductEvent
@@ -9,25 +10,30 @@ _LONGEST_LINE = 300
 
 
 class Narrative:
-    """Lines of a story and one line about now."""
+    """Lines of a story and one line about now; whatever changes is told at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime], tell: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._tell = tell
         self._lines: list[str] = []
         self._now = "Starting."
         self._faults: list[str] = []
 
-    def add(self, at: datetime, line: str) -> None:
+    def note(self, line: str) -> None:
         """Something happened."""
-        self._lines.append(f"- {stamp(at)} {line[:_LONGEST_LINE]}")
+        self._lines.append(f"- {stamp(self._clock())} {line[:_LONGEST_LINE]}")
         del self._lines[:-_MOST_LINES]
+        self._tell(self.markdown())
 
-    def now(self, line: str) -> None:
+    def say(self, line: str) -> None:
         """What the run is doing, or waiting for."""
         self._now = line
+        self._tell(self.markdown())
 
     def fault(self, signal: str, error: str) -> None:
         """A signal that could not be read; counted, and shown."""
         self._faults.append(f"- `{signal}`: {error[:_LONGEST_LINE]}")
+        self._tell(self.markdown())
 
     @property
     def faults(self) -> int:

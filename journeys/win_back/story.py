@@ -1,15 +1,28 @@
-"""Win back a customer who has been away for long: a hello, an offer, a goodbye; over at any purchase."""
+"""Win back who stays away longer than they used to: a hello, an offer if it takes one, a goodbye."""
 
 from enum import StrEnum
 
-from journeys.vocabulary import EMAIL, PERSON, SMS, After, Journey, days, goal, journey
-from profiles.events import CustomerLapsed, MessageClicked, OrderCompleted
+from journeys.vocabulary import (
+    EMAIL,
+    PERSON,
+    SMS,
+    After,
+    Journey,
+    days,
+    goal,
+    journey,
+    return_is_open,
+    ticket_is_open,
+)
+from profiles.events import CustomerLapsed, MessageClicked, OrderCompleted, ProductAdded, ProductViewed
 
 
 class Outcome(StrEnum):
     """How the story may end by itself; ``won_back`` comes from a purchase."""
 
+    BACK = "back"
     ENGAGED = "engaged"
+    STAYING = "staying"
     SUNSET = "sunset"
 
 
@@ -17,14 +30,24 @@ class Outcome(StrEnum):
     starts_on=CustomerLapsed,
     keyed_by=PERSON,
     ends_on=goal(OrderCompleted, outcome="won_back"),
+    hold_while=(ticket_is_open, return_is_open),
     reentry=After(days(180)),
 )
 class WinBack(Journey):
     async def run(self, entry: CustomerLapsed) -> Outcome:
-        hello = await self.send("we_miss_you", promoting=await self.suggestions(limit=3))
-        if not await self.wait_for(MessageClicked, of=hello, within=days(7)):
+        away = {"days": entry.days_since_order}
+        await self.send("we_miss_you", promoting=await self.suggestions(limit=3), context=away)
+        if await self.wait_for(MessageClicked, ProductViewed, ProductAdded, within=days(7)):
+            # They come by themselves: an incentive would only be given away.
+            await self.wait_for(ProductAdded, within=days(14))
+            return Outcome.BACK
+        if self.experiment("win-back-incentive", offer=80, control=20) == "offer":
             await self.send("win_back_offer", promoting=None, prefer=(SMS, EMAIL))
-        if await self.wait_for(MessageClicked, within=days(14)):
+        if await self.wait_for(MessageClicked, ProductViewed, ProductAdded, within=days(14)):
             return Outcome.ENGAGED
-        await self.send("goodbye", promoting=None)
+        if not await self.send("goodbye", promoting=None, prefer=(EMAIL,)):
+            return Outcome.SUNSET
+        if await self.wait_for(MessageClicked, ProductViewed, within=days(14)):
+            return Outcome.STAYING
+        await self.opt_out(EMAIL)
         return Outcome.SUNSET

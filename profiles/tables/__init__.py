@@ -1,6 +1,26 @@
 """The unified profile as Postgres tables. Decisions read only columns stamped by ingest or a run's
 clock; ``recorded_at`` is Postgres's own stamp, for people, and no decision reads it."""
 
-from profiles.tables import consents, messages, orders, people, runs, sandbox
+from profiles.tables import (
+    consents,
+    exposures,
+    messages,
+    orders,
+    people,
+    products,
+    runs,
+    sandbox,
+    segments,
+)
 
-__all__ = ["consents", "messages", "orders", "people", "runs", "sandbox"]
+__all__ = [
+    "consents",
+    "exposures",
+    "messages",
+    "orders",
+    "people",
+    "products",
+    "runs",
+    "sandbox",
+    "segments",
+]

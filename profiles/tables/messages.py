@@ -35,6 +35,8 @@ class Message(SQLModel, table=True):
     claimed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """By the run's clock; caps count from here."""
     sent_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    engaged_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When it was last opened, clicked or answered."""
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
     claim_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """Postgres's stamp of the claim, for the sweep of stale claims only."""

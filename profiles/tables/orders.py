@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
 from profiles.tables.columns import instant
@@ -14,7 +14,7 @@ class Purchase(SQLModel, table=True):
 
     event_id: UUID = Field(primary_key=True)
     line: int = Field(primary_key=True)
-    profile_id: UUID = Field(index=True)
+    profile_id: UUID
     order_id: str | None = None
     item: str = Field(index=True)
     sku: str | None = None
@@ -26,6 +26,8 @@ class Purchase(SQLModel, table=True):
     time: datetime = Field(sa_column=instant())
     at: datetime = Field(sa_column=instant())
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+    __table_args__ = (Index("purchase_profile_time", "profile_id", "time"),)
 
 
 class Suppression(SQLModel, table=True):

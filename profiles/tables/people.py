@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Column, Index, LargeBinary, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+from profiles.statements import RARE_EVENTS
 from profiles.tables.columns import instant, json_column
 
 
@@ -22,14 +23,22 @@ class Profile(SQLModel, table=True):
     """The email address came with an order or a checkout."""
     last_order_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     orders: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    lapsed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-    """When the sweep last declared this person lapsed."""
+    lapsed_after: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """Time of the order after which the sweep last declared this person lapsed."""
     erased_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     created_at: datetime = Field(sa_column=instant())
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
 
     __table_args__ = (
         Index("profile_last_order", "last_order_at", postgresql_where=text("merged_into IS NULL")),
+        Index(
+            "profile_not_lapsed",
+            "last_order_at",
+            postgresql_where=text(
+                "merged_into IS NULL AND erased_at IS NULL "
+                "AND (lapsed_after IS NULL OR lapsed_after < last_order_at)"
+            ),
+        ),
         Index("profile_merged_into", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     )
 
@@ -76,6 +85,12 @@ class Event(SQLModel, table=True):
             "profile_id",
             postgresql_where=text("type IN ('Order Refunded', 'Order Cancelled')"),
         ),
+        Index(
+            "event_cases",
+            "profile_id",
+            "type",
+            postgresql_where=text(f"profile_id IS NOT NULL AND {RARE_EVENTS}"),
+        ),
     )
 
 
@@ -89,3 +104,13 @@ class Cart(SQLModel, table=True):
     closed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """When an order emptied it; a closed cart is nobody's open cart."""
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+    __table_args__ = (
+        Index(
+            "cart_open_lines",
+            "lines",
+            postgresql_using="gin",
+            postgresql_ops={"lines": "jsonb_path_ops"},
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+    )

@@ -117,8 +117,10 @@ async def test_the_journey_of_the_documents_runs_and_falls_silent_at_a_purchase(
     yes = {"consents": {"email": True}}
     price = {"product_id": "lamp", "name": "Aria lamp", "price": 29.0}
     async with Waypost(database_url, temporal.client, journeys=journeys) as waypost:
-        await waypost.happens("Price Dropped", price, traits=yes, email="ada@example.com")
-        await waypost.happens("Price Dropped", price | {"price": 3.0}, traits=yes, email="grace@example.com")
+        await waypost.happens("Watched Price Dropped", price, traits=yes, email="ada@example.com")
+        await waypost.happens(
+            "Watched Price Dropped", price | {"price": 3.0}, traits=yes, email="grace@example.com"
+        )
         run = await waypost.run("price-drop")
         await waypost.passes(run, timedelta(hours=1))
         receipt = {"order_id": "r-1", "products": [{"product_id": "lamp"}]}

@@ -214,3 +214,29 @@ async def test_grouping_joins_events_by_any_shared_identifier_or_message_owner()
     ]
 
     assert sorted(sorted(group.members) for group in identity.grouped(named)) == [[0, 1, 2], [3]]
+
+
+async def test_a_merged_person_is_in_every_segment_of_the_two_since_the_earlier_time(
+    database: Database,
+) -> None:
+    facts = Facts(database)
+    await facts.happens("Seen", email=ADA)
+    await facts.happens("Seen", phone=PHONE)
+    ada, other = await facts.who("email", ADA), await facts.who("phone", PHONE)
+    for person, days, segments in ((ada, 1, ("a", "both")), (other, 2, ("b", "both"))):
+        await facts.rows(
+            "INSERT INTO segment_member (segment, profile_id, since) "
+            "SELECT unnest($1::text[]), $2, now() - $3::interval",
+            segments,
+            person,
+            timedelta(days=days),
+        )
+    await facts.happens("Signed In", email=ADA, phone=PHONE)
+
+    assert [
+        (row["segment"], row["profile_id"], row["days"])
+        for row in await facts.rows(
+            "SELECT segment, profile_id, round(EXTRACT(epoch FROM now() - since) / 86400)::int AS days "
+            "FROM segment_member ORDER BY segment"
+        )
+    ] == [("a", ada, 1), ("b", ada, 2), ("both", ada, 2)]

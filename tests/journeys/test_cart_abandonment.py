@@ -1,71 +1,100 @@
 """The cart journey, told on virtual time: what a shopper does, and what reaches them."""
 
-from datetime import timedelta
+from datetime import time
 
-from tests.waypost import Waypost
-
-LAMP = {"product_id": "lamp", "name": "Aria lamp", "price": 39.0, "cart_id": "c-1"}
-CHAIR = {"product_id": "chair", "name": "Oslo chair", "price": 99.0, "cart_id": "c-1"}
-ADA = {"email": "ada@example.com", "phone": "+4915112345678"}
-YES = {
-    "consents": {"email": True, "sms": True, "ads": True},
-    "timezone": "Europe/Berlin",
-    "first_name": "Ada",
-}
+from journeys.vocabulary import days, hours
+from workers.testing import Shop, Shopper
 
 
-async def test_a_cart_left_behind_is_reminded_of_by_mail_and_then_by_sms(waypost: Waypost) -> None:
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
-    run = await waypost.run("cart-abandonment")
-    await waypost.passes(run, timedelta(days=3))
+async def test_a_cart_left_behind_is_reminded_of_by_mail_and_then_by_sms(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(days(3))
 
-    assert (await waypost.result(run)).outcome == "nudged"
-    sent = [(m["template"], m["channel"], m["items"], m["status"]) for m in await waypost.messages()]
-    assert sent == [
-        ("cart_reminder", "email", ["lamp"], "sent"),
-        ("left-in-cart", "ads", ["lamp"], "sent"),
-        ("cart_offer", "sms", ["lamp"], "sent"),
+    assert shopper.received == ["cart_reminder", "cart_offer"]
+    assert [message.channel for message in shopper.received] == ["email", "sms"]
+    assert shopper.outcome == "nudged"
+
+
+async def test_ads_show_what_was_left_behind_until_the_run_ends(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(hours(2))
+
+    assert shopper.audiences == ["left-in-cart"]
+    assert shopper.audiences[0].items == ("lamp",)
+    await shopper.waits(days(2))
+    assert shopper.audiences == []
+
+
+async def test_what_was_bought_in_the_store_ends_the_wait_at_once(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(hours(2))
+    await shopper.buys("lamp", where="store")
+
+    assert shopper.outcome == "bought"
+    assert shopper.received == ["cart_reminder", "order_confirmation"]
+    assert shopper.audiences == []
+
+
+async def test_a_cart_shrinks_to_what_is_left(shop: Shop, shopper: Shopper) -> None:
+    shop.sells("lamp", name="Aria lamp")
+    shop.sells("chair", name="Oslo chair")
+    await shopper.adds("lamp")
+    await shopper.adds("chair")
+    await shopper.buys("lamp")
+    await shopper.waits(hours(2))
+
+    [_, reminder] = shopper.received
+    assert (reminder, reminder.items) == ("cart_reminder", ("chair",))
+    assert "Oslo chair" in reminder.html
+    assert "Aria lamp" not in reminder.html
+
+
+async def test_a_click_on_the_reminder_ends_the_story_as_engaged(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(hours(2))
+    await shopper.clicks("cart_reminder")
+
+    assert shopper.outcome == "engaged"
+    assert shopper.received[0].status == "clicked"
+
+
+async def test_every_new_product_begins_the_quiet_anew(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(hours(0.75))
+    await shopper.adds("chair")
+    await shopper.waits(hours(0.75))
+
+    assert shopper.received == []
+    await shopper.waits(hours(0.5))
+    assert shopper.received[0].items == ("lamp", "chair")
+
+
+async def test_an_offer_due_at_night_waits_for_the_morning(shopper: Shopper) -> None:
+    await shopper.waits_until(time(20, 30))
+    await shopper.adds("lamp")
+    await shopper.waits(hours(26))
+
+    assert shopper.received == ["cart_reminder"]
+    await shopper.waits_until(time(8, 5))
+    assert shopper.received == ["cart_reminder", "cart_offer"]
+    assert shopper.timeline.when(shopper.received[1].at) == "day 3 08:00"
+
+
+async def test_who_has_no_phone_gets_the_offer_by_mail(shop: Shop) -> None:
+    shopper = await shop.shopper(phone=None)
+    await shopper.adds("lamp")
+    await shopper.waits(days(3))
+
+    assert [message.channel for message in shopper.received] == ["email", "email"]
+
+
+async def test_who_never_said_yes_gets_nothing(shop: Shop) -> None:
+    shopper = await shop.shopper(consents={})
+    await shopper.adds("lamp")
+    await shopper.waits(days(3))
+
+    assert shopper.received == []
+    assert [(message, message.reason) for message in shopper.withheld] == [
+        ("cart_reminder", "no_consent"),
+        ("cart_offer", "no_consent"),
     ]
-
-
-async def test_what_was_bought_in_the_store_ends_the_wait_at_once(waypost: Waypost) -> None:
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
-    run = await waypost.run("cart-abandonment")
-    await waypost.passes(run, timedelta(hours=2))
-    receipt = {"order_id": "receipt-7", "products": [{"product_id": "lamp", "sku": "lamp-red"}]}
-    await waypost.happens("Order Completed", receipt, channel="store", source="pos/1", email=ADA["email"])
-
-    assert (await waypost.result(run)).outcome == "bought"
-    assert [m["template"] for m in await waypost.messages() if m["journey"] == "cart-abandonment"] == [
-        "cart_reminder",
-        "left-in-cart",
-    ]
-    row = await waypost.run("cart-abandonment")
-    assert (row["state"], row["outcome"]) == ("ended", "bought")
-
-
-async def test_a_cart_shrinks_to_what_is_left(waypost: Waypost) -> None:
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
-    await waypost.happens("Product Added", CHAIR, **ADA)
-    run = await waypost.run("cart-abandonment")
-    order = {"order_id": "o-1", "products": [LAMP | {"cart_id": None}]}
-    await waypost.happens("Order Completed", order, **ADA)
-    await waypost.passes(run, timedelta(hours=2))
-
-    [reminder] = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]
-    assert reminder["items"] == ["chair"]
-    [mail] = [m for m in await waypost.mailbox() if m["message_id"] == reminder["message_id"]]
-    assert "Oslo chair" in mail["html"]
-    assert "Aria lamp" not in mail["html"]
-
-
-async def test_a_click_on_the_reminder_ends_the_story_as_engaged(waypost: Waypost) -> None:
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
-    run = await waypost.run("cart-abandonment")
-    await waypost.passes(run, timedelta(hours=2))
-    [reminder] = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]
-    await waypost.happens("Message Clicked", {"message_id": str(reminder["message_id"])})
-
-    assert (await waypost.result(run)).outcome == "engaged"
-    [reminder] = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]
-    assert reminder["status"] == "clicked"

@@ -208,7 +208,9 @@ def _fault(node: ast.AST) -> str:
     return ""
 
 
-FILES = sorted(Path(journeys.__file__).parent.rglob("*.py"))
+FOLDER = Path(journeys.__file__).parent
+# What reads stories when they are loaded is no part of any.
+FILES = [file for file in sorted(FOLDER.rglob("*.py")) if FOLDER / "checks" not in file.parents]
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,25 @@ WITHHELD = [
         Reason.RUN_ENDED,
         id="nameless item",
     ),
+    pytest.param(
+        SMS, facts(out_of_stock=frozenset({"lamp", "chair"})), Limits(), Reason.OUT_OF_STOCK, id="sold out"
+    ),
+    pytest.param(
+        SMS,
+        facts(out_of_stock=frozenset({"lamp"}), suppressions=bought("chair")),
+        Limits(),
+        Reason.PURCHASED,
+        id="one bought, one sold out",
+    ),
+    pytest.param(
+        CART,
+        facts(cart=(DESK,), out_of_stock=frozenset({"lamp"})),
+        Limits(),
+        Reason.RUN_ENDED,
+        id="sold out, and not in the cart any more",
+    ),
+    pytest.param(replace(SMS, holdout=100), facts(), Limits(), Reason.HOLDOUT, id="the journey's holdout"),
+    pytest.param(SMS, facts(), Limits(holdout=100), Reason.HOLDOUT, id="the shop's holdout"),
     pytest.param(SMS, facts(sent=(SentFact(Channel.SMS, NOW - HOUR),)), Limits(), Reason.CAPPED, id="capped"),
     pytest.param(SMS, facts(zone="Ada's flat"), Limits(), Reason.ERROR, id="a zone that is none"),
     pytest.param(
@@ -113,6 +132,9 @@ ALLOWED = [
     pytest.param(replace(SMS, promoting=None), facts(), (), (), id="promotes nothing"),
     pytest.param(SMS, facts(suppressions=bought("lamp")), ("chair",), ("lamp",), id="shrunk by a purchase"),
     pytest.param(CART, facts(cart=(CHAIR,)), ("chair",), ("lamp",), id="shrunk with the cart"),
+    pytest.param(
+        SMS, facts(out_of_stock=frozenset({"lamp"})), ("chair",), ("lamp",), id="without what is sold out"
+    ),
     pytest.param(
         CART, facts(cart=(LAMP_BLUE, CHAIR)), ("lamp", "chair"), (), id="another variant in the cart"
     ),
@@ -146,6 +168,9 @@ ALLOWED = [
     ),
     pytest.param(RECEIPT, Facts(sent=(SentFact(Channel.SMS, NOW),) * 9), (), (), id="transactional: no caps"),
     pytest.param(
+        replace(RECEIPT, holdout=100), facts(held=("a return",)), (), (), id="transactional: nothing holds it"
+    ),
+    pytest.param(
         replace(SMS, channel=Channel.ADS),
         facts(sent=(SentFact(Channel.SMS, NOW),) * 9, address_problem="bounced"),
         ("lamp", "chair"),
@@ -169,8 +194,11 @@ HOPELESS = Facts(
     address_problem="bounced",
     opted_out=("all",),
     suppressions=bought("lamp", "chair"),
+    out_of_stock=frozenset({"lamp", "chair"}),
     sent=(SentFact(Channel.SMS, NIGHT),),
+    held=("a support ticket 7",),
 )
+HOPELESSLY = replace(SMS, topic="transactional", expires_at=NOW, holdout=100)
 REPAIRS: list[tuple[Reason, Callable[[Plan, Facts, Limits], tuple[Plan, Facts, Limits]]]] = [
     (Reason.KILL_SWITCH, lambda p, f, s: (p, f, Limits())),
     (Reason.ERASED, lambda p, f, s: (p, replace(f, erased=False), s)),
@@ -181,13 +209,16 @@ REPAIRS: list[tuple[Reason, Callable[[Plan, Facts, Limits], tuple[Plan, Facts, L
     (Reason.RUN_ENDED, lambda p, f, s: (p, replace(f, run_state="running"), s)),
     (Reason.EXPIRED, lambda p, f, s: (replace(p, expires_at=NIGHT + DAY), f, s)),
     (Reason.PURCHASED, lambda p, f, s: (p, replace(f, suppressions=()), s)),
+    (Reason.OUT_OF_STOCK, lambda p, f, s: (p, replace(f, out_of_stock=frozenset()), s)),
+    (Reason.HOLDOUT, lambda p, f, s: (replace(p, holdout=0), f, s)),
     (Reason.CAPPED, lambda p, f, s: (p, replace(f, sent=()), s)),
+    (Reason.LOWER_PRIORITY, lambda p, f, s: (p, replace(f, held=()), s)),
     (Reason.QUIET_HOURS, lambda p, f, s: (p, replace(f, zone="Pacific/Auckland"), s)),
 ]
 
 
 def test_the_first_failing_check_in_the_order_of_the_design_decides() -> None:
-    state = (replace(SMS, topic="transactional", expires_at=NOW), HOPELESS, Limits(kill_switches=("all",)))
+    state = (HOPELESSLY, HOPELESS, Limits(kill_switches=("all",)))
 
     for reason, repair in REPAIRS:
         verdict = decide(*state, NIGHT)
@@ -199,9 +230,7 @@ def test_the_first_failing_check_in_the_order_of_the_design_decides() -> None:
 
 
 def test_every_check_is_recorded_in_order_whatever_the_others_say() -> None:
-    plan = replace(SMS, topic="transactional", expires_at=NOW)
-
-    verdict = decide(plan, HOPELESS, Limits(kill_switches=("all",)), NIGHT)
+    verdict = decide(HOPELESSLY, HOPELESS, Limits(kill_switches=("all",)), NIGHT)
 
     assert [name for name, _ in CHECKS] == [check.name for check in verdict.checks]
     assert [check.name for check in verdict.checks if check.passed] == []
@@ -221,7 +250,9 @@ def test_a_passing_verdict_says_what_it_stood_on() -> None:
         "run": "the run is running",
         "expiry": "expires at 2026-11-24T12:00:00+00:00",
         "items": "1 of 2 item(s) left: lamp suppressed",
+        "holdout": "not held out",
         "caps": "0 of 1 on sms in 1 day; 0 of 5 on all channels in 7 days",
+        "hold": "nothing holds it",
         "quiet_hours": "12:00 in UTC (from default), open 08:00 to 21:00",
     }
 

@@ -12,7 +12,7 @@ from workers.faults import Fault
 from workers.new_journey.main import create
 from workers.new_journey.name import name_of
 from workers.new_journey.registration import Registration
-from workers.new_journey.texts import story_files, tales_of_own, tales_of_shipped
+from workers.new_journey.texts import conftest, story_files, tales
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("journeys", "profiles", "policy", "activities", "workers", "api", "tests")
@@ -162,14 +162,43 @@ def test_outside_a_clone_a_package_of_ones_own_is_proposed(tmp_path: Path) -> No
         made("price-drop", tmp_path)
 
 
-def test_a_package_outside_the_clone_gets_the_layouts_and_says_how_it_is_found(tmp_path: Path) -> None:
+def test_a_package_outside_the_clone_gets_layouts_fixtures_and_a_test_and_says_how_it_is_found(
+    tmp_path: Path,
+) -> None:
     first = made("price-drop", tmp_path, Path("shop"))
     second = made("back-in-stock", tmp_path, Path("shop"))
 
     assert "WAYPOST_JOURNEYS=journeys,shop" in first
     assert f"PYTHONPATH={tmp_path}" in second
+    assert "python -m pytest tests/test_back_in_stock.py" in second
+    assert (tmp_path / "tests" / "test_price_drop.py").is_file()
+    assert 'pytest_plugins = ["workers.testing.plugin"]' in (tmp_path / "conftest.py").read_text()
     assert (tmp_path / "shop" / "layouts" / "letter.mjml").is_file()
     assert "JOURNEYS = (PriceDrop, BackInStock)" in (tmp_path / "shop" / "__init__.py").read_text()
+
+
+def test_a_conftest_of_the_users_own_stays_as_it_is_and_the_line_it_needs_is_told(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("collect_ignore = []\n")
+    told = made("price-drop", tmp_path, Path("shop"))
+
+    assert (tmp_path / "conftest.py").read_text() == "collect_ignore = []\n"
+    assert "with pytest_plugins = ['workers.testing.plugin'] in conftest.py" in told
+
+
+@pytest.mark.timeout(300)
+def test_a_journey_in_a_folder_of_the_users_own_passes_its_test_there(tmp_path: Path) -> None:
+    made("price-drop", tmp_path, Path("shop"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "2 passed" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("package", ["my-shop", "json", "policy"])
@@ -183,7 +212,7 @@ def test_a_package_that_cannot_be_imported_or_hides_another_is_refused(package: 
 def test_the_longest_name_still_makes_files_that_the_formatter_leaves_alone(tmp_path: Path) -> None:
     name = name_of(LONGEST)
     assert len(LONGEST) == 30
-    texts = [story_files(name)["story.py"], tales_of_shipped(name), tales_of_own(name, "shop")]
+    texts = [story_files(name)["story.py"], tales(name, "journeys"), tales(name, "shop"), conftest()]
     for number, text in enumerate(texts):
         (tmp_path / f"made_{number}.py").write_text(text)
     config = str(ROOT / "pyproject.toml")

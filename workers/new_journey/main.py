@@ -13,9 +13,10 @@ from workers.faults import Fault
 from workers.new_journey.files import write
 from workers.new_journey.name import Name, name_of
 from workers.new_journey.registration import Registration, names_bound
-from workers.new_journey.texts import package_file, story_files, tales_of_own, tales_of_shipped
+from workers.new_journey.texts import conftest, package_file, story_files, tales
 
 _LAYOUTS = Path(journeys.__file__).parent / "layouts"
+_PLUGIN = "workers.testing.plugin"
 _REGISTRY = Path("journeys/registry.py")
 _ROOMS = ("journeys", "profiles", "policy", "activities", "workers", "api", "tests", "bench", "docs")
 
@@ -44,7 +45,7 @@ def _in_tree(name: Name, root: Path | None, folder: Path) -> str:
     _vacant(home, name)
     files = {home / path: text for path, text in story_files(name).items()}
     test = root / "tests" / "journeys" / f"test_{name.snake}.py"
-    files[test] = tales_of_shipped(name)
+    files[test] = tales(name, "journeys")
     registry = root / _REGISTRY
     entry = Registration(str(_REGISTRY), "SHIPPED", f"journeys.{name.snake}.story", name.cls)
     write(files, {registry: entry.added_to(registry.read_bytes().decode())})
@@ -53,7 +54,7 @@ def _in_tree(name: Name, root: Path | None, folder: Path) -> str:
         f"{name.cls} is registered in {_shown(registry, folder)}.",
         _tell(name, home, folder),
         f"Try it in virtual time: python -m pytest {_shown(test, folder)}",
-        f"Look at it: waypost graph {name.kebab}, and then waypost dev",
+        f"Look at it: waypost graph {name.kebab}, waypost preview {name.kebab}, and then waypost dev",
     )
 
 
@@ -70,19 +71,24 @@ def _in_package(name: Name, package: Path, root: Path | None, folder: Path) -> s
     front = package / "__init__.py"
     fronts = {front: _front(front, name, title, folder)}
     files |= _layouts(package)
-    # The fixtures of a journey test are Waypost's own, so a test can only live in its tree.
-    test = root / "tests" / "journeys" / f"test_{name.snake}.py" if root == package.parent and root else None
-    if test is not None:
-        files[test] = tales_of_own(name, title)
+    in_clone = root == package.parent
+    test = package.parent / "tests" / ("journeys" if in_clone else "") / f"test_{name.snake}.py"
+    files[test] = tales(name, title)
+    # At the top of the user's folder: pytest takes plugins from no other place.
+    fixtures = package.parent / "conftest.py"
+    if not in_clone and not fixtures.exists():
+        files[fixtures] = conftest()
     write(files if front.exists() else files | fronts, fronts if front.exists() else {})
-    path = "" if root == package.parent else f" and PYTHONPATH={package.parent.resolve()}"
-    tried = f"Try it in virtual time: python -m pytest {_shown(test, folder)}; look" if test else "Look"
+    path = "" if in_clone else f" and PYTHONPATH={package.parent.resolve()}"
+    plugged = in_clone or _PLUGIN in (files.get(fixtures) or fixtures.read_text("utf-8"))
+    first = "" if plugged else f"with pytest_plugins = [{_PLUGIN!r}] in {_shown(fixtures, folder)}, "
     return _told(
         [_shown(path, folder) for path in files],
         f"{name.cls} is in JOURNEYS of {_shown(front, folder)}.",
         _tell(name, home, folder),
         f"Set WAYPOST_JOURNEYS=journeys,{title}{path}: api, worker and relay read it",
-        f"{tried} at it: waypost graph {name.kebab}",
+        f"Try it in virtual time: {first}python -m pytest {_shown(test, folder)}; look at it: "
+        f"waypost graph {name.kebab}, waypost preview {name.kebab}",
     )
 
 

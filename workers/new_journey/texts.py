@@ -14,28 +14,26 @@ def story_files(name: Name) -> Mapping[str, str]:
     return {
         "__init__.py": "",
         "story.py": _filled("story.py.txt", name),
+        "preview.yaml": _filled("preview.yaml", name),
         f"{name.message}/message.toml": _filled("message.toml", name),
         f"{name.message}/email.mjml": _filled("email.mjml", name),
         f"{name.message}/sms.txt": _filled("sms.txt", name),
     }
 
 
-def tales_of_shipped(name: Name) -> str:
-    """A test of a journey that is registered among the shipped ones."""
-    return _filled("test_head.py.txt", name) + _filled("test_tales.py.txt", name)
+def tales(name: Name, package: str) -> str:
+    """A test of the journey, in Waypost's own package or in one of the user's."""
+    imports = [
+        "from journeys.vocabulary import days, hours",
+        f"from {package}.{name.snake}.story import {name.cls}",
+        "from workers.testing import Shopper, with_journeys",
+    ]
+    return _filled("test.py.txt", name, imports="\n".join(sorted(imports)))
 
 
-def tales_of_own(name: Name, package: str) -> str:
-    """A test of a journey in a package of the user's own."""
-    imports = sorted(
-        [
-            f"from {package}.{name.snake}.story import {name.cls}",
-            "from tests.waypost import Waypost",
-            "from workers.stack.temporal import TemporalDevServer",
-        ]
-    )
-    head = _filled("test_head_own.py.txt", name, imports="\n".join(imports))
-    return head + _filled("test_tales.py.txt", name)
+def conftest() -> str:
+    """The ``conftest.py`` of a folder of one's own, which brings the fixtures of journey tests."""
+    return (_FOLDER / "conftest.py.txt").read_text("utf-8")
 
 
 def package_file(name: Name, package: str) -> str:

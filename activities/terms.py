@@ -1,0 +1,130 @@
+"""Requests and snapshots in the words of ``policy``, and verdicts in the words of ``profiles``."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from activities.contracts import SendMessage
+from policy.channel_choice import ranked
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
+from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict
+from policy.zones import ResolvedZone, resolve_zone
+from profiles.carts import as_items
+from profiles.claims import Ask, Planned, Snapshot
+from profiles.events import Item
+from profiles.ids import new_id
+
+_MARKETING = ("marketing", "all")
+
+
+def ask_of(request: SendMessage, at: datetime) -> Ask:
+    """A request in the words of ``profiles``."""
+    promoted = tuple((item.key, item.sku) for item in request.promoting or () if item.key)
+    run_id, channel = UUID(request.run_id), request.channel.value
+    return Ask(run_id, request.step, channel, at, request.cart_id, promoted, request.choose)
+
+
+def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
+    """The channels as they suit the person, best first."""
+    candidates = [channel for channel in Channel if channel in among]
+    no = [c for c, topic, state, _ in snapshot.consents if state != "granted" and topic in _MARKETING]
+    return ranked(
+        candidates,
+        reachable=[channel for channel in candidates if snapshot.address(channel.value)],
+        refused=[channel for channel in candidates if channel.value in no or "all" in no],
+        stated=_text(snapshot.traits.get("preferred_channel")),
+        engaged={Channel(name): count for name, count in snapshot.engaged.items()},
+    )
+
+
+def facts_of(
+    snapshot: Snapshot, channel: Channel, at: datetime, default_zone: str, held: tuple[str, ...] = ()
+) -> Facts:
+    """A snapshot in the words of ``policy``."""
+    address = snapshot.address(channel.value)
+    zone = zone_of(snapshot, default_zone)
+    return Facts(
+        person=str(snapshot.profile_id),
+        held=held,
+        out_of_stock=snapshot.out_of_stock,
+        run_state=snapshot.run_state,
+        erased=snapshot.erased,
+        has_address=address is not None or channel is Channel.ADS,
+        address_problem=snapshot.problems.get(address or ""),
+        opted_out=snapshot.opt_outs.get(address or "", ()),
+        consents=tuple(
+            ConsentFact(c, topic, state == "granted", source) for c, topic, state, source in snapshot.consents
+        ),
+        address_from_order=snapshot.email_from_order,
+        suppressions=tuple(Suppression(*row) for row in snapshot.suppressions),
+        cart=None if snapshot.cart is None else planned_items(as_items(snapshot.cart)),
+        sent=tuple(SentFact(Channel(name), sent_at) for name, sent_at in snapshot.sent),
+        zone=zone.zone,
+        zone_source=zone.source,
+        zones=zone.zones,
+    )
+
+
+def zone_of(snapshot: Snapshot, default_zone: str) -> ResolvedZone:
+    """Where the person lives, as far as is known."""
+    named = _text(snapshot.traits.get("timezone"))
+    return resolve_zone(named, snapshot.context_timezone, snapshot.address("sms"), default_zone)
+
+
+def planned_items(items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
+    """Items as the gate compares them."""
+    return tuple(PlannedItem(item.product_id, item.sku) for item in items)
+
+
+def plan_of(request: SendMessage, message_class: MessageClass, topic: str) -> Plan:
+    """A request in the words of ``policy``."""
+    return Plan(
+        channel=request.channel,
+        message_class=message_class,
+        topic=topic,
+        promoting=None if request.promoting is None else planned_items(request.promoting),
+        expires_at=request.expires_at,
+        journey=request.journey,
+        cart_id=request.cart_id if request.promoting is not None else None,
+        holdout=request.holdout,
+    )
+
+
+def planned_of(
+    request: SendMessage, snapshot: Snapshot, message_class: MessageClass, verdict: Verdict, at: datetime
+) -> Planned:
+    """A verdict as it is written down."""
+    standing = snapshot.standing
+    planned = Planned(
+        decision_id=new_id(),
+        message_id=standing.message_id if standing else new_id(),
+        profile_id=snapshot.profile_id,
+        run_id=UUID(request.run_id),
+        step=request.step,
+        journey=request.journey,
+        channel=request.channel.value,
+        template=request.template,
+        message_class=message_class.value,
+        status="withheld",
+        verdict="withhold",
+        at=at,
+        items=tuple(item.key for item in request.promoting or ()),
+        items_removed=verdict.removed,
+        checks=tuple({"name": c.name, "passed": c.passed, "detail": c.detail} for c in verdict.checks),
+        address=snapshot.address(request.channel.value),
+    )
+    match verdict:
+        case Allow(items=items):
+            shown = items or tuple(item.key for item in request.showing)
+            return replace(planned, status="claimed", verdict="allow", items=shown, token=new_id())
+        case Defer(reason=reason, until=until, detail=detail):
+            return replace(
+                planned, status="deferred", verdict="defer", reason=reason.value, detail=detail, until=until
+            )
+        case refused:
+            return replace(planned, reason=refused.reason.value, detail=refused.detail)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

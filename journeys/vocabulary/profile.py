@@ -1,0 +1,72 @@
+"""The person as a story may see them: what they bought and when, and the traits the author declares."""
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ValidationError
+
+from activities.read_contracts import Bought, ProfileRead
+
+_PERSONAL = frozenset(
+    {
+        *("email", "phone", "name", "first_name", "last_name", "firstname", "lastname", "username"),
+        *("address", "street", "birthday", "date_of_birth"),
+    }
+)
+
+
+class Profile(ProfileRead):
+    """A snapshot; ask again for a newer one. Declare traits of your own by subclassing::
+
+        class Member(Profile):
+            plan: str = "none"
+
+    Each needs a default, for people whose trait is missing or does not fit. Names, addresses and the like
+    are refused: what a story reads is written into Temporal's history, and histories carry ids, not people.
+    """
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        for name in cls.declared():
+            if name in _PERSONAL:
+                raise TypeError(
+                    f"{cls.__qualname__}.{name}: a story may not read it, since histories carry ids, not "
+                    "people; templates have first_name, and the gate has the address"
+                )
+            if cls.model_fields[name].is_required():
+                raise TypeError(f"{cls.__qualname__}.{name} needs a default, for people who have no {name}")
+
+    @classmethod
+    def declared(cls) -> tuple[str, ...]:
+        """Names of the traits this class declares."""
+        return tuple(name for name in cls.model_fields if name not in Profile.model_fields)
+
+    @classmethod
+    def read_from(cls, read: ProfileRead) -> tuple["Profile", tuple[str, ...]]:
+        """The profile, and which traits did not fit and have their default instead. Never raises."""
+        known = {name: getattr(read, name) for name in ProfileRead.model_fields}
+        traits = {name: read.traits[name] for name in cls.declared() if name in read.traits}
+        try:
+            return cls.model_validate({**known, **traits}), ()
+        except ValidationError as error:
+            unfit = tuple(dict.fromkeys(str(fault["loc"][0]) for fault in error.errors() if fault["loc"]))
+            fitting = {name: value for name, value in traits.items() if name not in unfit}
+            return cls.model_validate({**known, **fitting}), unfit
+
+    @property
+    def median_gap(self) -> timedelta | None:
+        """The usual time between two orders; None with fewer than three."""
+        return None if self.median_gap_days is None else timedelta(days=self.median_gap_days)
+
+    @property
+    def since_last_order(self) -> timedelta | None:
+        """Time since the last order; None without any."""
+        return None if self.last_order_at is None else self.at - self.last_order_at
+
+    def bought(self, item: str, within: timedelta | None = None) -> Bought | None:
+        """The latest purchase of an item (by its key) that was kept, within that time or on record at all."""
+        for line in self.purchases:
+            if line.item == item and line.quantity > 0 and (within is None or self.at - line.at <= within):
+                return line
+        return None

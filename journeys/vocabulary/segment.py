@@ -1,0 +1,44 @@
+"""People whom a query finds: who newly belongs to them enters a journey."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from profiles.events import SegmentEntered
+
+_EXAMPLE = "SELECT profile_id FROM person WHERE orders >= 3"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A named query over the view ``person``; it is asked every so often, and only newcomers enter.
+
+    ``query`` is one SELECT whose first column is ``profile_id``. ``existing``: whether those who belong to
+    it when it is first asked enter as well; else they are only noted. Who leaves and comes back is a
+    newcomer again. Raises ValueError for a name that is none, and for what is not one SELECT.
+    """
+
+    name: str
+    query: str
+    every: timedelta = timedelta(hours=1)
+    existing: bool = False
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"a segment's name is lower-case letters, digits, - and _, got {self.name!r}; "
+                "as in Segment('big-spenders', …)"
+            )
+        text = self.query.strip().rstrip(";").lower()
+        if not text.startswith(("select", "with")) or ";" in text:
+            raise ValueError(
+                f"segment {self.name!r}: expected one query of profile_id, as in {_EXAMPLE!r}; "
+                f"got {self.query.strip()[:60]!r}"
+            )
+        if self.every < timedelta(minutes=1):
+            raise ValueError(f"segment {self.name!r}: every={self.every}; expected at least a minute")
+
+    def has(self, event: SegmentEntered) -> bool:
+        """Whether the event is of this segment."""
+        return event.segment == self.name

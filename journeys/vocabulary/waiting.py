@@ -1,0 +1,205 @@
+"""The words that let time pass: wait for something, for all of several, for quiet, for an hour of the day."""
+
+import contextlib
+from collections.abc import Callable, Sequence
+from datetime import time, timedelta
+from typing import Any, TypeVar, overload
+
+from temporalio import workflow
+
+from journeys.vocabulary.calendar import Weekday
+from journeys.vocabulary.durations import in_words
+from journeys.vocabulary.execution import Execution
+from journeys.vocabulary.holds import Hold
+from journeys.vocabulary.inbox import Arrival
+from journeys.vocabulary.message import Message, Sent
+from journeys.vocabulary.narrative import stamp
+from policy.zones import local_time_after
+from profiles.events import Event
+
+E = TypeVar("E", bound=Event)
+E2 = TypeVar("E2", bound=Event)
+E3 = TypeVar("E3", bound=Event)
+E4 = TypeVar("E4", bound=Event)
+
+
+class Waiting(Execution):
+    """Every wait is ended at once by a goal or exit, and sees what came before it began (look-back)."""
+
+    @overload
+    async def wait_for(
+        self, kind: type[E], /, *, of: Message | None = None, where: Callable[[E], bool] | None = None,
+        within: timedelta | None = None,
+    ) -> E | None: ...  # fmt: skip
+    @overload
+    async def wait_for(
+        self, kind: type[E], kind2: type[E2], /, *, of: Message | None = None,
+        where: Callable[[E | E2], bool] | None = None, within: timedelta | None = None,
+    ) -> E | E2 | None: ...  # fmt: skip
+    @overload
+    async def wait_for(
+        self, kind: type[E], kind2: type[E2], kind3: type[E3], /, *, of: Message | None = None,
+        where: Callable[[E | E2 | E3], bool] | None = None, within: timedelta | None = None,
+    ) -> E | E2 | E3 | None: ...  # fmt: skip
+    @overload
+    async def wait_for(
+        self, kind: type[E], kind2: type[E2], kind3: type[E3], kind4: type[E4], /, *,
+        of: Message | None = None, where: Callable[[E | E2 | E3 | E4], bool] | None = None,
+        within: timedelta | None = None,
+    ) -> E | E2 | E3 | E4 | None: ...  # fmt: skip
+    async def wait_for(
+        self, *kinds: type[Any], of: Message | None = None, where: Callable[[Any], bool] | None = None,
+        within: timedelta | None = None,
+    ) -> Any:  # fmt: skip
+        """The first of these events that the run has not used yet, or None once ``within`` has passed.
+
+        Finds what came before the wait began as well (look-back). ``of`` keeps to events of one message; of a
+        message that was not sent nothing can come, so the time passes. A goal or exit ends the wait at once.
+        """
+        names = " or ".join(kind.event_name for kind in kinds) + (f" of {of.template}" if of else "")
+        ids = _ids(of)
+
+        def found() -> list[Arrival]:
+            arrival = self._inbox.first(kinds, of=ids, where=where)
+            return [] if arrival is None else [arrival]
+
+        arrivals = await self._arrivals(found, names, within)
+        return arrivals[0].event if arrivals else None
+
+    @overload
+    async def wait_for_all(
+        self, kind: type[E], kind2: type[E2], /, *, of: Message | None = None,
+        within: timedelta | None = None,
+    ) -> tuple[E, E2] | None: ...  # fmt: skip
+    @overload
+    async def wait_for_all(
+        self, kind: type[E], kind2: type[E2], kind3: type[E3], /, *, of: Message | None = None,
+        within: timedelta | None = None,
+    ) -> tuple[E, E2, E3] | None: ...  # fmt: skip
+    @overload
+    async def wait_for_all(
+        self, kind: type[E], kind2: type[E2], kind3: type[E3], kind4: type[E4], /, *,
+        of: Message | None = None, within: timedelta | None = None,
+    ) -> tuple[E, E2, E3, E4] | None: ...  # fmt: skip
+    async def wait_for_all(
+        self, *kinds: type[Any], of: Message | None = None, within: timedelta | None = None
+    ) -> Any:
+        """One event of each kind, in whatever order they come, or None once ``within`` has passed.
+
+        None uses nothing up: what did come is there for the next wait.
+        """
+        names = " and ".join(kind.event_name for kind in kinds) + (f" of {of.template}" if of else "")
+        ids = _ids(of)
+
+        def found() -> list[Arrival]:
+            arrivals: list[Arrival] = []
+            for kind in kinds:
+                arrival = self._inbox.first((kind,), of=ids, but=arrivals)
+                if arrival is None:
+                    return []
+                arrivals.append(arrival)
+            return arrivals
+
+        arrivals = await self._arrivals(found, names, within)
+        return tuple(arrival.event for arrival in arrivals) if arrivals else None
+
+    async def _arrivals(
+        self, found: Callable[[], list[Arrival]], names: str, within: timedelta | None
+    ) -> list[Arrival]:
+        deadline = None if within is None else self._now() + within
+        self._narrative.say(f"Waiting for {names}" + (f", until {stamp(deadline)}" if deadline else ""))
+        if not found() and (within is None or within > timedelta(0)):
+            try:
+                await workflow.wait_condition(
+                    lambda: bool(found()), timeout=within, timeout_summary=f"wait for {names}"
+                )
+            except TimeoutError:
+                self._narrative.note(f"no {names} within {in_words(within or timedelta(0))}")
+        self._stop_if_ended()
+        arrivals = found()
+        for arrival in arrivals:
+            arrival.used = True
+        return arrivals
+
+    def forget(self, *kinds: type[Event]) -> None:
+        """What came so far of these events is no news any more: a later wait finds what comes from now on."""
+        self._inbox.use_up(kinds)
+
+    async def quiet(self, length: timedelta, of: Sequence[type[Event]]) -> None:
+        """Wait until none of these events has come for ``length`` (debounce).
+
+        One timer while it lasts; it is armed again only when it fires and something came in between.
+        """
+        names = ", ".join(kind.event_name for kind in of)
+        while True:
+            last = self._inbox.last_arrival(of) or self._now()
+            remaining = last + length - self._now()
+            if remaining <= timedelta(0):
+                return
+            self._narrative.say(
+                f"Waiting for {in_words(length)} without {names}, until {stamp(last + length)}"
+            )
+            await workflow.sleep(remaining, summary=f"quiet for {in_words(length)}")
+            self._stop_if_ended()
+
+    async def sleep(self, length: timedelta) -> None:
+        """Let time pass. A goal or exit ends the sleep at once."""
+        if length <= timedelta(0):
+            return
+        self._narrative.say(f"Sleeping until {stamp(self._now() + length)}")
+        await workflow.sleep(length, summary=f"sleep {in_words(length)}")
+        self._stop_if_ended()
+
+    async def sleep_until(self, at: time, *, weekday: Weekday | None = None) -> None:
+        """Sleep until it is next ``at`` o'clock where the person lives, on that weekday if one is named.
+
+        A local time that a clock change skips is the moment of the change; one that occurs twice is the
+        first. The zone is the one the run heard last; a run that has heard none reads the profile.
+        """
+        zone = await self._effects.zone()
+        self._stop_if_ended()
+        until = local_time_after(self._now(), zone, at, weekday)
+        day = f"{weekday.name.capitalize()} " if weekday is not None else ""
+        self._narrative.say(f"Sleeping until {day}{at:%H:%M} {zone}, that is {stamp(until)}")
+        await workflow.sleep(until - self._now(), summary=f"until {day}{at:%H:%M} {zone}")
+        self._stop_if_ended()
+
+    async def hold_while(self, *holds: Hold, within: timedelta | None = None) -> bool:
+        """Wait while one of these cases is open for the person; False if one still is once the time is up.
+
+        It also sees what was opened before the run. Between this and a send another case may open: name it
+        in ``@journey(hold_while=…)``, and the gate holds the message itself.
+        """
+        asks = tuple(hold.ask for hold in holds)
+        closing = tuple(dict.fromkeys(kind for hold in holds for kind in hold.closed))
+        deadline = None if within is None else self._now() + within
+        until = f", until {stamp(deadline)}" if deadline else ""
+        while True:
+            closed = self._inbox.count(closing)
+            held = await self._effects.held(asks)
+            self._stop_if_ended()
+            if not held:
+                return True
+            remaining = None if deadline is None else deadline - self._now()
+            what = " and ".join(held)
+            if remaining is not None and remaining <= timedelta(0):
+                self._narrative.note(f"still open: {what}")
+                return False
+            self._narrative.say(f"Held while {what} is open{until}")
+            await self._one_more(closing, closed, remaining, f"held: {what}")
+            self._stop_if_ended()
+
+    async def _one_more(
+        self, kinds: Sequence[type[Event]], than: int, within: timedelta | None, summary: str
+    ) -> None:
+        """Until more events of these kinds have come than so many, or the time is up."""
+        with contextlib.suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._inbox.count(kinds) > than, timeout=within, timeout_summary=summary
+            )
+
+
+def _ids(of: Message | None) -> tuple[str, ...] | None:
+    if of is None:
+        return None
+    return of.message_ids if isinstance(of, Sent) else ()

@@ -1,0 +1,24 @@
+"""What the SQL view ``person`` promises to authors' queries: a row a person, but for merged and erased ones.
+
+The view itself is made by the migrations. Names and meanings here are stable: columns may be added, and none
+is taken away or given another meaning.
+"""
+
+COLUMNS = {
+    "profile_id": "uuid; the person",
+    "traits": "jsonb; all traits on file, as in traits ->> 'plan' = 'gold'",
+    "orders": "int; orders ever, over all channels, those later refunded or cancelled included",
+    "spent": "numeric; over all orders, without what was given back; 0 without any; in the shop's currency",
+    "first_order_at": "timestamptz; of the first order whose products are known; null without any",
+    "last_order_at": "timestamptz; of the last order; null without any",
+    "days_since_order": "int; whole days since the last order; null without any",
+    "median_gap_days": "float; days between two visits, in the middle; several orders on one day (UTC) are "
+    "one visit; null with fewer than three visits",
+    "created_at": "timestamptz; when the profile began",
+    "last_event_at": "timestamptz; when anything was last heard of the person",
+    "open_cart_items": "int; lines in carts that no order has emptied",
+    "reachable_email": "boolean; there is an email address that has not bounced or complained; says nothing "
+    "of consent, which the gate decides",
+    "reachable_sms": "boolean; there is a phone number that has not bounced or complained; the same",
+}
+"""Column → type and meaning. Columns a query does not name cost nothing."""

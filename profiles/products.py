@@ -1,0 +1,124 @@
+"""What the shop's feed says of its products: the newest word on each field stands, whenever it came in."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from profiles.changes import encode
+from profiles.dispatch import TOO_OLD
+from profiles.events import ProductUpdated
+from profiles.taken import Taken
+
+_LOCK = """
+INSERT INTO product (item, sku) SELECT item, sku FROM jsonb_to_recordset($1) AS p(item text, sku text)
+ORDER BY item, sku ON CONFLICT (item, sku) DO UPDATE SET sku = excluded.sku
+RETURNING item, sku, name, price, currency, in_stock, url, image_url, changed_at, priced_at, stocked_at
+"""
+
+_WRITE = """
+WITH changed AS (
+  INSERT INTO product_change (item, sku, was_price, price, was_in_stock, in_stock, at)
+  SELECT item, sku, was_price, price, was_in_stock, in_stock, at
+  FROM jsonb_populate_recordset(NULL::product_change, $2))
+UPDATE product p SET name = c.name, price = c.price, currency = c.currency, in_stock = c.in_stock,
+  url = c.url, image_url = c.image_url, changed_at = c.changed_at, priced_at = c.priced_at,
+  stocked_at = c.stocked_at
+FROM jsonb_populate_recordset(NULL::product, $1) c WHERE p.item = c.item AND p.sku = c.sku
+"""
+
+
+@dataclass(slots=True)
+class Product:
+    """One product, or one variant, as it is known."""
+
+    item: str
+    sku: str
+    name: str | None = None
+    price: float | None = None
+    currency: str | None = None
+    in_stock: bool | None = None
+    url: str | None = None
+    image_url: str | None = None
+    changed_at: datetime | None = None
+    priced_at: datetime | None = None
+    stocked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductChange:
+    """A price or a stock that was known, and became another."""
+
+    item: str
+    sku: str
+    was_price: float | None
+    price: float | None
+    was_in_stock: bool | None
+    in_stock: bool | None
+    at: datetime
+
+
+def is_of_a_product(taken: Taken) -> bool:
+    """Whether an event is of the product feed: about a product, and about nobody."""
+    return taken.incoming.type == ProductUpdated.event_name
+
+
+async def keep_products(connection: Any, takens: Sequence[Taken]) -> list[Taken]:
+    """Write what product events say. Returns those that name no product.
+
+    Locks products in key order; call it after the events are inserted and before any identifier is touched,
+    which is the place of products in the order of locks.
+    """
+    told = [(taken, event) for taken in takens if isinstance(event := taken.typed, ProductUpdated)]
+    named = [(taken, event) for taken, event in told if event.item.key]
+    if named:
+        keys = sorted({(event.item.key, _sku(event)) for _, event in named})
+        rows = await connection.fetch(_LOCK, encode([{"item": item, "sku": sku} for item, sku in keys]))
+        products = {(row["item"], row["sku"]): Product(**row) for row in rows}
+        changes = [
+            change
+            for taken, event in named
+            if (change := tell(products[event.item.key, _sku(event)], taken, event)) is not None
+        ]
+        written = [asdict(products[key]) for key in keys]
+        await connection.execute(_WRITE, encode(written), encode([asdict(change) for change in changes]))
+    return [taken for taken, event in told if not event.item.key]
+
+
+def tell(product: Product, taken: Taken, event: ProductUpdated) -> ProductChange | None:
+    """Apply one event to a product; what changed by it, or None. Pure but for ``product``.
+
+    Only what had been known can change, a price in another currency is no change of price, and an event
+    that is older than 72 hours changes the product without a word to anybody.
+    """
+    # A feed's clock that runs ahead must not outdo every later event.
+    time = min(taken.incoming.time, taken.at)
+    was_price, was_in_stock, was_currency = product.price, product.in_stock, product.currency
+    if event.price is not None and (product.priced_at is None or time >= product.priced_at):
+        product.price, product.priced_at = event.price, time
+        product.currency = event.currency or product.currency
+    if event.in_stock is not None and (product.stocked_at is None or time >= product.stocked_at):
+        product.in_stock, product.stocked_at = event.in_stock, time
+    if product.changed_at is None or time >= product.changed_at:
+        product.changed_at = time
+        product.name = event.name or product.name
+        product.url = event.url or product.url
+        product.image_url = event.image_url or product.image_url
+    priced = was_price is not None and product.price != was_price and was_currency in (None, product.currency)
+    stocked = was_in_stock is not None and product.in_stock != was_in_stock
+    if not (priced or stocked) or taken.at - taken.incoming.time > TOO_OLD:
+        return None
+    return ProductChange(
+        product.item,
+        product.sku,
+        was_price if priced else None,
+        product.price if priced else None,
+        was_in_stock if stocked else None,
+        product.in_stock if stocked else None,
+        taken.at,
+    )
+
+
+def _sku(event: ProductUpdated) -> str:
+    """The variant; a product that is told of by its sku alone has none."""
+    return (event.sku or "") if event.product_id else ""

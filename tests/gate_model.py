@@ -1,0 +1,83 @@
+"""The rules of the gate once more, as plainly as they can be said, to hold the gate against."""
+
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from policy.facts import Cap, Facts, Limits, Plan, QuietHours
+from policy.verdict import Reason
+
+
+def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[str, Reason]]:
+    """Every check that fails, in order, and why. Holdouts of nobody or everybody only."""
+    marketing, sms, ads = plan.message_class == "marketing", plan.channel == "sms", plan.channel == "ads"
+    topics = {"all", "marketing", plan.topic} if marketing else {"transactional"}
+    words = [c.granted for c in facts.consents if c.channel in {"all", plan.channel} and c.topic in topics]
+    bad_class = plan.topic == "transactional" if marketing else bool(plan.promoting) or ads
+    trouble = {"bounced": Reason.BOUNCED, "complained": Reason.COMPLAINED}
+    problem = not ads and facts.address_problem and trouble.get(facts.address_problem, Reason.NO_ADDRESS)
+    problem = problem if facts.has_address else Reason.NO_ADDRESS
+    switches = {"all", plan.channel, plan.journey or "all"}
+    refused = not all(words) or topics & set(facts.opted_out) or (sms and "all" in facts.opted_out)
+    welcome = (words and all(words)) or (not words and plan.channel == "email" and facts.address_from_order)
+    bought, sold_out, left = model_items(plan, facts, at)
+    nothing_left = Reason.PURCHASED if bought else Reason.OUT_OF_STOCK if sold_out else Reason.RUN_ENDED
+    full = marketing and not ads and any(model_full(cap, plan, facts, at) for cap in limits.caps)
+    opening = None if ads else model_opening(limits.quiet_hours.get(plan.channel), facts.zone, at)
+    late = opening is not None and opening >= plan.expires_at
+    rules: list[tuple[str, Any, Any]] = [
+        ("kill_switch", Reason.KILL_SWITCH, switches & {*limits.kill_switches}),
+        ("erased", Reason.ERASED, facts.erased),
+        ("class", Reason.CONTENT, bad_class),
+        ("address", problem, problem),
+        ("opt_out", Reason.OPTED_OUT, refused),
+        ("consent", Reason.NO_CONSENT, marketing and not welcome),
+        ("run", Reason.RUN_ENDED, facts.run_state != "running"),
+        ("expiry", Reason.EXPIRED, at >= plan.expires_at),
+        ("items", nothing_left, plan.promoting is not None and not left),
+        ("holdout", Reason.HOLDOUT, marketing and 100 in (plan.holdout, limits.holdout)),
+        ("caps", Reason.CAPPED, full),
+        ("hold", Reason.LOWER_PRIORITY, marketing and facts.held),
+        ("quiet_hours", Reason.EXPIRED if late else Reason.QUIET_HOURS, opening),
+    ]
+    return [(check, reason) for check, reason, broken in rules if broken]
+
+
+def model_items(plan: Plan, facts: Facts, at: datetime) -> tuple[set[str], set[str], list[str]]:
+    """Planned keys that were bought, those that are sold out, and those that are left."""
+    gone = [s for s in facts.suppressions if s.until is None or at < s.until]
+    names = ({s.item for s in gone} | {s.sku for s in gone if s.sku}) - {""}
+    products = {s.item for s in gone} - {""}
+    seen = (plan.promoting or ()) + (facts.cart or ())
+    bought = {i.key for i in seen if i.key and (i.product_id in products or i.sku in names)}
+    planned = plan.promoting or ()
+    units = {line.sku for line in facts.cart or () if line.sku}
+    keys = {line.key for line in facts.cart or () if line.key}
+    there = {i.key for i in planned if plan.cart_id is None or i.key in keys or i.sku in units}
+    sold_out = there & facts.out_of_stock
+    left = [i.key for i in planned if i.key and i.key in there - bought - sold_out]
+    return bought & {i.key for i in planned}, sold_out, left
+
+
+def model_full(cap: Cap, plan: Plan, facts: Facts, at: datetime) -> bool:
+    """The cap concerns the plan and has no room."""
+    if cap.channel not in {None, plan.channel}:
+        return False
+    counting = [s for s in facts.sent if s.channel != "ads" and s.channel == (cap.channel or s.channel)]
+    return len([s for s in counting if at - s.at < cap.window]) >= cap.limit
+
+
+def model_opening(hours: QuietHours | None, zone: str, at: datetime) -> datetime | None:
+    """The next opening, where it is closed; good for zones whose clocks do not change these days."""
+    if hours is None or hours.opens == hours.closes:
+        return None
+    here = at.astimezone(ZoneInfo(zone))
+    midnight = datetime.combine(here.date(), time(), here.tzinfo)
+    days = [midnight + timedelta(days=n) for n in (-1, 0, 1)]
+    length = (
+        datetime.combine(here.date(), hours.closes) - datetime.combine(here.date(), hours.opens)
+    ) % timedelta(days=1)
+    openings = [datetime.combine(day.date(), hours.opens, here.tzinfo) for day in days]
+    if any(opening <= here < opening + length for opening in openings):
+        return None
+    return min(opening for opening in openings if opening > here)

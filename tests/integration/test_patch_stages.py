@@ -1,0 +1,102 @@
+"""The four stages of a patch: which runs go on at which stage, by replay and by the shape of the story."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowHistory
+
+from journeys.vocabulary import Journey
+from tests.changing import Before, Clean, Guarded, Settled
+from tests.waypost import Waypost
+from workers.check.comparing import changed
+from workers.check.difference import difference
+from workers.check.reading import shape_of
+from workers.check.replaying import replayed
+from workers.stack.temporal import TemporalDevServer
+
+STAGES: tuple[type[Journey], ...] = (Before, Guarded, Settled, Clean)
+
+
+async def lived(
+    database_url: str, temporal: TemporalDevServer, stage: type[Journey], key: str
+) -> list[WorkflowHistory]:
+    """One run of a stage, as it stood in its wait for a click and at its end."""
+    async with Waypost(database_url, temporal.client, journeys=[stage]) as waypost:
+        line = {"product_id": "lamp", "cart_id": key}
+        await waypost.happens("Product Added", line, email=f"{key}@example.com", event_id=key)
+        run = await waypost.run("call-back", key)
+        await waypost.passes(run, timedelta(hours=2))
+        waiting = await waypost.handle(run).fetch_history()
+        await waypost.passes(run, timedelta(days=4))
+        await waypost.result(run)
+        return [waiting, await waypost.handle(run).fetch_history()]
+
+
+async def fate(stage: type[Journey], histories: list[WorkflowHistory]) -> list[str]:
+    """What becomes of these runs at a stage: nothing, or where they break."""
+
+    async def each() -> AsyncIterator[WorkflowHistory]:
+        for history in histories:
+            yield history
+
+    return [difference(one).words if one.failure else "goes on" async for one in replayed([stage], each())]
+
+
+async def test_each_stage_of_a_patch_keeps_the_runs_it_says_it_keeps(
+    database_url: str, temporal: TemporalDevServer
+) -> None:
+    too_much = (
+        "history has the timer 'quiet for 1 h' here, the code now asks for activity suggest_items "
+        "(suggest 1 items)"
+    )
+    unknown = "history went the new way of patch 'ask-first', the code now knows no such patch"
+    fates = {}
+    for begun in STAGES:
+        histories = await lived(database_url, temporal, begun, f"begun-{begun.__name__.lower()}")
+        for stage in STAGES[STAGES.index(begun) :]:
+            [found] = set(await fate(stage, histories))
+            fates[begun.__name__, stage.__name__] = found
+
+    assert fates == {
+        ("Before", "Before"): "goes on",
+        ("Before", "Guarded"): "goes on",
+        ("Before", "Settled"): too_much,
+        ("Before", "Clean"): too_much,
+        ("Guarded", "Guarded"): "goes on",
+        ("Guarded", "Settled"): "goes on",
+        ("Guarded", "Clean"): unknown,
+        ("Settled", "Settled"): "goes on",
+        ("Settled", "Clean"): "goes on",
+        ("Clean", "Clean"): "goes on",
+    }
+
+
+def test_the_shape_passes_where_a_change_is_guarded() -> None:
+    assert changed(Guarded, shape_of(Before)) is None
+
+
+@pytest.mark.parametrize(
+    ("stage", "recorded", "words"),
+    [
+        (Settled, Before, "added: deprecate_patch 'ask-first'"),
+        (Clean, Before, "added: suggestions (1), after run:"),
+        (Settled, Guarded, "the old way of patch 'ask-first' is gone: runs that began before the patch"),
+        (Clean, Guarded, "patch 'ask-first' is gone: runs that began before it, or took its new way"),
+        (Clean, Settled, "deprecate_patch('ask-first') is gone: runs that took its new way would break"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_the_shape_names_a_stage_taken_too_early(
+    stage: type[Journey], recorded: type[Journey], words: str
+) -> None:
+    found = changed(stage, shape_of(recorded))
+
+    assert found is not None
+    assert words in str(found)
+    assert "waypost check --record" in str(found)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_recorded_anew_passes(stage: type[Journey]) -> None:
+    assert changed(stage, shape_of(stage)) is None

@@ -1,0 +1,18 @@
+"""Channels are EMAIL, SMS and PUSH, no text."""
+
+from journeys.vocabulary import Journey, hours, if_not_delivered, if_not_seen, journey
+from profiles.events import ProductAdded
+
+
+@journey(starts_on=ProductAdded, keyed_by="cart_id")
+class Story(Journey):
+    async def run(self, entry: ProductAdded) -> str:
+        # E: Argument "prefer" to "send" of "Journey" has incompatible type "tuple[str]"…  [arg-type]
+        await self.send("offer", promoting=None, prefer=("sms",))
+        # E: Argument "prefer" to "send" of "Journey" has incompatible type "str"…  [arg-type]
+        await self.send("offer", promoting=None, prefer="sms")
+        # E: Argument "then" to "if_not_seen" has incompatible type "str"…  [arg-type]
+        await self.send("offer", promoting=None, fallback=if_not_seen(within=hours(1), then="sms"))
+        # E: Argument "fallback" to "send" of "Journey" has incompatible type "def if_not_del…  [arg-type]
+        await self.send("offer", promoting=None, fallback=if_not_delivered)
+        return "done"

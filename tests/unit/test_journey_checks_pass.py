@@ -1,0 +1,167 @@
+"""What is not certainly wrong is left alone: no false alarm, and no code that stops the reading."""
+
+import ast
+import importlib
+import inspect
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from journeys.checks.catalog import Catalog
+from journeys.checks.checking import faults_in, faults_of, message_faults_of
+from journeys.checks.source import Function, Source
+from journeys.checks.story import Story
+from journeys.registry import SHIPPED, load, read
+from journeys.vocabulary import Journey
+from profiles.events import Event
+from tests import stories
+from tests.documents import ROOT, blocks
+from tests.histories import changed
+from workers.loading import catalog_of, loaded
+
+WRITTEN = [
+    kind
+    for module in (stories, changed)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, Journey) and "definition" in vars(kind)
+]
+PRELUDE = "from typing import Any\nfrom journeys.vocabulary import *\nfrom profiles.events import *\n\n\n"
+EXCERPTS = [block for block in blocks("python") if block.mark in ("story", "declare")]
+UNRELATED = (
+    *("argparse", "ast", "asyncio.base_events", "asyncio.tasks", "configparser", "contextlib", "csv"),
+    *("dataclasses", "difflib", "email.message", "enum", "fractions", "http.client", "inspect", "ipaddress"),
+    *("logging.handlers", "mailbox", "pathlib", "random", "smtplib", "tarfile", "typing", "unittest.mock"),
+)
+"""Modules of the standard library: code that was not written to be read as a story."""
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to import from; what was imported and declared there is forgotten afterwards."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before, known = set(sys.modules), dict(Event.by_name)
+    yield tmp_path
+    Event.by_name.clear()
+    Event.by_name.update(known)
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def faults_of_all(module: str, *, catalog: Catalog) -> list[str]:
+    reading = read([module])
+    found = [*reading.faults]
+    for definition in reading.journeys.values():
+        found += message_faults_of(definition, catalog)
+    return [str(fault) for fault in found]
+
+
+def test_the_shipped_journeys_and_their_messages_load() -> None:
+    found = loaded(["journeys"])
+
+    assert set(found.journeys) == {cls.definition.name for cls in SHIPPED}
+    assert "cart_reminder" in found.templates
+
+
+@pytest.mark.parametrize("kind", WRITTEN, ids=lambda kind: kind.__name__)
+def test_a_journey_of_the_tests_has_no_fault(kind: type[Journey]) -> None:
+    assert faults_of(kind.definition) == []
+
+
+@pytest.mark.parametrize("block", EXCERPTS, ids=lambda block: block.place)
+def test_an_example_of_the_documents_has_no_fault(block: object, shelf: Path) -> None:
+    text, mark, line = block.text, block.mark, block.line  # type: ignore[attr-defined]
+    name = f"excerpt_{line}"
+    if mark == "story":
+        head = '@journey(starts_on=ProductAdded, keyed_by="cart_id")\nclass Excerpt(Journey):\n'
+        body = textwrap.indent(text, " " * 8)
+        text = f"{head}    async def run(self, entry: ProductAdded) -> Any:\n{body}        return None\n"
+    else:
+        text = re.sub(r"^journey\(", "@journey(", text, flags=re.MULTILINE)
+        text += (
+            "class Excerpt(Journey):\n    async def run(self, entry: Any) -> str:\n        return 'done'\n"
+        )
+    (shelf / f"{name}.py").write_text(f"{PRELUDE}{text}\n\nJOURNEYS = (Excerpt,)\n", "utf-8")
+
+    shipped = [definition.folder for definition in load().values()]
+    assert faults_of_all(name, catalog=catalog_of(shipped, complete=False)) == []
+
+
+def test_the_whole_journey_of_the_documents_has_no_fault(shelf: Path) -> None:
+    for language in ("python", "toml"):
+        for block in blocks(language, "file"):
+            file = shelf / block.mark.partition("=")[2]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text, "utf-8")
+    for block in blocks("xml", "file"):
+        (shelf / block.mark.partition("=")[2]).write_text(block.text, "utf-8")
+
+    folder = shelf / "shop" / "price_drop"
+    assert "price_dropped" in catalog_of([folder])
+    assert faults_of_all("shop", catalog=Catalog([], complete=False)) == []
+
+
+def test_a_new_journey_has_no_fault(shelf: Path) -> None:
+    words = ("new", "journey", "lamp-checks", "--package", "stall")
+    made = subprocess.run(
+        [sys.executable, "-m", "workers.command", *words],
+        cwd=shelf,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert made.returncode == 0, made.stderr
+
+    assert "lamp-checks" in loaded(["journeys", "stall"]).journeys
+
+
+@pytest.mark.parametrize("module", UNRELATED)
+def test_code_that_was_never_meant_to_be_a_story_is_read_without_a_stumble(module: str) -> None:
+    found = importlib.import_module(module)
+    tree = ast.parse(inspect.getsource(found))
+    source = Source(module, f"{module}.py", tree, vars(found))
+    functions = [node for node in ast.walk(tree) if isinstance(node, Function)]
+
+    assert functions
+    for function in functions:
+        function.name = "run"
+        alone = ast.ClassDef("Any", [], [], [function], [], lineno=1)
+        # A check that stumbles warns, and warnings are errors here.
+        faults_in(Story(stories.Watch.definition, source, alone))
+
+
+ODD = """
+class Odd:
+    @property
+    def __class__(self):
+        raise RuntimeError("do not look at me")
+
+
+ODD = Odd()
+
+
+@journey(starts_on=ProductAdded, keyed_by="cart_id")
+class Looks(Journey):
+    async def run(self, entry: ProductAdded) -> str:
+        await self.sleep(ODD)
+        return self.experiment("offer")
+
+
+JOURNEYS = (Looks,)
+"""
+
+
+def test_a_check_that_stumbles_warns_and_the_others_go_on(shelf: Path) -> None:
+    (shelf / "odd_story.py").write_text(PRELUDE + ODD, "utf-8")
+
+    with pytest.warns(RuntimeWarning, match="a check of looks was skipped: .*do not look at me"):
+        reading = read(["odd_story"])
+    assert ["self.experiment has no arm" in fault.message for fault in reading.faults] == [True]

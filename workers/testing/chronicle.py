@@ -1,0 +1,128 @@
+"""Gather a timeline while a story is told: events, entries, waits, decisions, ends, each once."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from policy.verdict import Channel
+from workers.testing.clockwork import RunClock
+from workers.testing.ledger import Decision, Ledger, Received, RunSeen
+from workers.testing.timeline import SHOPPER, Entry, Timeline
+from workers.testing.waypost import Row, Waypost
+from workers.testing.words import why
+
+_EVENTS = (
+    "SELECT event_id, type, channel, at, properties::text AS properties, problems::text AS problems "
+    "FROM event WHERE profile_id = $1 ORDER BY recorded_at, at, event_id"
+)
+
+_LONG = 30
+"""Keys as long as this were made up by Waypost and say nothing to a reader."""
+
+
+class Chronicle:
+    """Fills one person's timeline, look by look."""
+
+    def __init__(self, waypost: Waypost, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self._waypost = waypost
+        self._seen: set[object] = set()
+        self._read: dict[UUID, int] = {}
+
+    async def look(self, profile_id: UUID, ledger: Ledger, clocks: dict[UUID, RunClock]) -> None:
+        """Add what has happened since the last look."""
+        received = {each.message_id: each for each in ledger.received}
+        found = [
+            _event(row, received)
+            for row in await self._waypost.rows(_EVENTS, profile_id)
+            if self._is_new(("event", row["event_id"]))
+        ]
+        found += [
+            _decided(decision, received.get(decision.message_id))
+            for number, decision in enumerate(ledger.decisions)
+            if self._is_new(("decision", number))
+        ]
+        for message in ledger.received:
+            if message.status.startswith("unknown") and self._is_new(("unknown", message.message_id)):
+                words = f"{message}: the provider's answer was lost; it is not sent again"
+                found.append(Entry(message.at, message.journey, "unknown", words, order=3))
+        for run in ledger.runs:
+            found += self._of_run(run, clocks.get(run.run_id))
+        self.timeline.add(found)
+        self.timeline.standing = [
+            Entry(self._waypost.clock, run.journey, "now", run.waiting_for)
+            for run in ledger.runs
+            if run.waiting_for and run.state == "running"
+        ]
+
+    def _of_run(self, run: RunSeen, clock: RunClock | None) -> list[Entry]:
+        found = []
+        if self._is_new(("enters", run.run_id)):
+            about = f" ({run.key})" if len(run.key) < _LONG else ""
+            found.append(Entry(run.entered_at, run.journey, "enters", f"begins{about}", order=1))
+        if clock is not None:
+            steps = clock.history.steps
+            for step in steps[self._read.get(run.run_id, 0) :]:
+                until = None if step.until is None else step.until + clock.offset
+                words = f"waits: {step.words}" if until else step.words
+                if " deferred: " not in step.words:  # the decision tells it
+                    kind = "waits" if until else "does"
+                    found.append(Entry(step.at + clock.offset, run.journey, kind, words, until, order=4))
+            self._read[run.run_id] = len(steps)
+        if run.state != "running" and self._is_new((run.state, run.run_id)):
+            at = run.ended_at or self._waypost.clock
+            words = f"ends: {run.outcome} ({run.detail})" if run.state == "ended" else f"stuck: {run.detail}"
+            found.append(Entry(at, run.journey, "ends", words, order=5))
+        return found
+
+    def _is_new(self, what: object) -> bool:
+        if what in self._seen:
+            return False
+        self._seen.add(what)
+        return True
+
+
+def _event(row: Row, received: dict[UUID, Received]) -> Entry:
+    said = orjson.loads(row["properties"])
+    of = [each for each in received.values() if str(each.message_id) == said.get("message_id")]
+    about = f": {of[0]}" if of else _named(said)
+    where = "" if row["channel"] == "web" else f" ({row['channel']})"
+    problems = "".join(f"; not as meant: {each['detail']}" for each in orjson.loads(row["problems"]))
+    return Entry(row["at"], SHOPPER, "event", f"{row['type']}{about}{where}{problems}")
+
+
+def _named(said: dict[str, Any]) -> str:
+    products: Iterable[Any] = said.get("products") or [said]
+    items = [str(each.get("product_id") or each.get("sku") or "") for each in products]
+    others = [str(said.get(name) or "") for name in ("order_id", "ticket_id", "channel", "state")]
+    named = ", ".join(filter(None, [*items, *others]))
+    return f": {named}" if named else ""
+
+
+def _decided(decision: Decision, message: Received | None) -> Entry:
+    # Another channel's turn, after this one's provider refused, is another decision.
+    received = message if message is not None and message.channel is decision.channel else None
+    name = f"{decision.channel.value} {decision.template}"
+    items = f": {', '.join(decision.items)}" if decision.items else ""
+    gone = f"; without {', '.join(decision.items_removed)}" if decision.items_removed else ""
+    kind, until, words = "sent", None, f"sends {name}{items}{gone}"
+    match decision.verdict:
+        case "allow" if decision.channel is Channel.ADS:
+            kind, words = "ads", f"enters ad audience {decision.template}{items}"
+        case "allow" if received is None:
+            kind, words = "does", f"tries to send {name}{items}{gone}"
+        case "withhold" if decision.channel is Channel.ADS:
+            kind = "withheld"
+            words = f"enters no ad audience {decision.template}: {why(decision.reason, decision.detail)}"
+        case "withhold":
+            kind = "withheld"
+            words = f"withholds {name}: {why(decision.reason, decision.detail)}"
+        case "defer":
+            kind, until = "deferred", decision.until
+            words = f"holds back {name}: {why(decision.reason, decision.detail)}"
+    if kind == "sent" and received is not None and received.subject:
+        words += f' "{received.subject}"'
+    shown = received.message_id if kind == "sent" and received is not None else None
+    return Entry(decision.at, decision.journey, kind, words, until, shown, order=2)

@@ -1,0 +1,174 @@
+"""Let time pass for several runs at once, in order; and know when nothing moves any more."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from temporalio.api.enums.v1 import PendingActivityState
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.contracts import RunResult
+from workers.testing.faults import NotAtRest, StoryFailed
+from workers.testing.history import RunHistory, in_words, instant, is_authors_mistake
+from workers.testing.waypost import Row, Waypost
+
+_AT_REST_WITHIN_S = 20.0
+_LOOK_AGAIN_S = 0.004
+_LOOK_S = 0.25
+_TOGETHER = timedelta(seconds=5)
+"""Runs whose timers are due so close to each other are moved at once."""
+
+_RUNS = "SELECT * FROM run WHERE temporal_run_id IS NOT NULL ORDER BY entered_at, run_id"
+
+
+@dataclass(slots=True)
+class RunClock:
+    """One run, where its clock stands, and what is known of its history."""
+
+    run_id: UUID
+    journey: str
+    handle: WorkflowHandle[Any, RunResult]
+    offset: timedelta
+    """From Temporal's clock to the test's calendar."""
+    position: datetime
+    """How far the test has moved it; its own clock is ahead by the time the test has really taken."""
+    now: datetime
+    history: RunHistory = field(default_factory=RunHistory)
+    ended: bool = False
+    length: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """When its next timer fires, counted from its position."""
+        due = self.history.due
+        return None if due is None else self.position + (due + self.offset - self.now)
+
+
+class Clockwork:
+    """The clocks of all runs of one Waypost."""
+
+    def __init__(self, waypost: Waypost) -> None:
+        self._waypost = waypost
+        self.runs: dict[UUID, RunClock] = {}
+
+    @property
+    def live(self) -> list[RunClock]:
+        """The runs that have not ended."""
+        return [run for run in self.runs.values() if not run.ended]
+
+    async def settle(self) -> None:
+        """Deliver, and wait until every run stands at a wait (or at a retry) and nothing is queued.
+
+        Raises ``StoryFailed`` where a journey's own code raised, and ``NotAtRest`` after 20 seconds.
+        """
+        deadline = asyncio.get_running_loop().time() + _AT_REST_WITHIN_S
+        await self._waypost.deliver()
+        while True:
+            await self._find()
+            moving = [run for run in self.live if not await self._at_rest(run)]
+            # What a run wrote before it came to rest may have queued something for another.
+            if not moving and not await self._waypost.deliver():
+                return
+            if failed := self._waypost.failed:
+                raise failed
+            if asyncio.get_running_loop().time() > deadline:
+                raise self._stuck(moving)
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def move(self, until: datetime) -> None:
+        """Move every run to ``until``, timer by timer in the order they are due, and the test's clock too."""
+        await self.settle()
+        while behind := [run for run in self.live if run.position < until]:
+            goal = until if len(behind) == 1 else min([until, *(run.due or until for run in behind)])
+            for run in behind:
+                if goal == until or (run.due or until) <= goal + _TOGETHER:
+                    await self._forward(run, max(goal, run.due or goal) if goal < until else until)
+            self._waypost.clock = max(self._waypost.clock, min(goal, until))
+            await self.settle()
+        self._waypost.clock = until
+
+    async def _forward(self, run: RunClock, to: datetime) -> None:
+        by = max(to - run.position, timedelta(milliseconds=1))
+        run.position += by
+        moving = asyncio.ensure_future(self._waypost.skipper.fast_forward(run.handle, by))
+        try:
+            await self._watch(run, moving)
+            await moving
+        except RPCError as error:
+            # Ended on its own just before, which is a normal answer.
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        finally:
+            moving.cancel()
+
+    async def _watch(self, run: RunClock, moving: asyncio.Future[bool]) -> None:
+        """Until a run has been moved; time does not pass for a story that raises or an activity that hangs."""
+        loop = asyncio.get_running_loop()
+        length, deadline = run.length, loop.time() + _AT_REST_WITHIN_S
+        while not (await asyncio.wait({moving}, timeout=_LOOK_S))[0]:
+            await self._at_rest(run)
+            if run.length != length:
+                length, deadline = run.length, loop.time() + _AT_REST_WITHIN_S
+            if loop.time() > deadline:
+                raise self._stuck([run])
+
+    def _stuck(self, moving: list[RunClock]) -> NotAtRest:
+        names = ", ".join(dict.fromkeys(run.journey for run in moving)) or "the outbox"
+        return NotAtRest(
+            f"{names} did not come to rest within {_AT_REST_WITHIN_S:g} s: does an activity hang, or does "
+            "the story go round without waiting?"
+        )
+
+    async def _find(self) -> None:
+        for row in await self._waypost.rows(_RUNS):
+            if row["run_id"] not in self.runs:
+                self.runs[row["run_id"]] = self._clock(row)
+
+    def _clock(self, row: Row) -> RunClock:
+        # A run that another one's end has started is as far as that one was.
+        position = max(self._waypost.clock, row["entered_at"])
+        return RunClock(
+            run_id=row["run_id"],
+            journey=row["journey"],
+            handle=self._waypost.handle(row),
+            offset=timedelta(seconds=row["clock_offset_s"]),
+            position=position,
+            now=position,
+        )
+
+    async def _at_rest(self, run: RunClock) -> bool:
+        told = await run.handle.describe()
+        raw = told.raw_description
+        info = raw.workflow_extended_info.time_skipping_info
+        skipped = raw.workflow_extended_info.HasField("time_skipping_info")
+        now = instant(info.current_time) if skipped else datetime.now(UTC)
+        run.now = now + run.offset
+        if told.history_length != run.length:
+            run.history.read((await run.handle.fetch_history()).events)
+            run.length = told.history_length
+        run.ended = told.status is not WorkflowExecutionStatus.RUNNING
+        self._raise_faults(run, told)
+        if run.ended:
+            return True
+        if raw.HasField("pending_workflow_task") or not all(map(_is_retrying, raw.pending_activities)):
+            return False
+        return run.history.due is None or run.history.due > now
+
+    def _raise_faults(self, run: RunClock, told: WorkflowExecutionDescription) -> None:
+        mistakes = [
+            in_words(pending.last_failure)
+            for pending in told.raw_description.pending_activities
+            if is_authors_mistake(pending.last_failure)
+        ]
+        if fault := run.history.fault or next(iter(mistakes), ""):
+            run.ended = True  # reported once; nothing more can be expected of it
+            raise StoryFailed(f"{run.journey} cannot go on: {fault}")
+
+
+def _is_retrying(pending: Any) -> bool:
+    """An activity that failed and will be tried again when more time has passed."""
+    scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    return bool(scheduled and pending.attempt > 1 and pending.HasField("last_failure"))
