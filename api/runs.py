@@ -26,6 +26,7 @@ from api.runs_views import (
 )
 from profiles import history, people
 from profiles.events import Event
+from profiles.exposures import exposures_of
 from profiles.people import RunView
 from profiles.runs import request_end, signal_by_hand
 
@@ -141,7 +142,7 @@ async def _customer(connection: Any, doors: Doors, text: str) -> UUID:
 async def read_run(run_id: UUID, doors: Open) -> RunDetails:
     """One run: its state, what it waits for and until when, its messages and the gate's decisions."""
 
-    async def read(connection: Any) -> tuple[RunView, Any, Any]:
+    async def read(connection: Any) -> tuple[RunView, Any, Any, Any]:
         run = await history.run(connection, run_id)
         if run is None:
             raise not_found(
@@ -149,14 +150,15 @@ async def read_run(run_id: UUID, doors: Open) -> RunDetails:
             )
         messages = await history.messages(connection, run_id=run_id, limit=MOST)
         decisions = await history.decisions(connection, run_id=run_id, limit=MOST)
-        return run, messages.rows, decisions.rows
+        return run, messages.rows, decisions.rows, await exposures_of(connection, run_id)
 
-    run, messages, decisions = await reading(doors.database, read)
+    run, messages, decisions, exposures = await reading(doors.database, read)
     return RunDetails(
         **{name: getattr(run, name) for name in RunView.__dataclass_fields__},
         waiting=await _waiting(doors, run),
         messages=messages,
         decisions=decisions,
+        exposures=exposures,
         temporal_url=doors.engine.link(run.workflow_id, run.temporal_run_id),
     )
 

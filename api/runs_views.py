@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.native import Time
 from profiles import history
+from profiles.exposures import ExposureView
 
 
 class SegmentView(BaseModel):
@@ -64,6 +65,7 @@ class RunDetails(BaseModel):
     waiting: WaitingView
     messages: list[history.MessageView]
     decisions: list[history.DecisionView]
+    exposures: list[ExposureView] = Field(description="Arms of experiments it has come to")
     temporal_url: str | None = Field(
         description="The run in the Temporal web UI, where TEMPORAL_UI_URL is set"
     )

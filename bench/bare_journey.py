@@ -8,6 +8,7 @@ from temporalio import workflow
 QUEUE = "bench-bare"
 QUIET = timedelta(hours=1)
 WAIT = timedelta(days=1)
+LAST_WAIT = timedelta(days=2)
 
 
 @dataclass
@@ -21,7 +22,8 @@ class Told:
 
 @workflow.defn(name="bare-cart")
 class BareCart:
-    """Quiet for an hour, two effects, wait for a day, one more effect, and a last one; a purchase ends it."""
+    """Quiet for an hour, two effects, a day's wait, one more effect, two days' wait, and a last effect; a
+    purchase ends it."""
 
     @workflow.init
     def __init__(self, run: str) -> None:
@@ -42,6 +44,7 @@ class BareCart:
             await _insert(run, "audience")
             if not await self._is_bought_within(WAIT):
                 await _insert(run, "offer")
+                await self._is_bought_within(LAST_WAIT)
         await _insert(run, "close")
         return "bought" if self._bought else "nudged"
 

@@ -24,7 +24,7 @@ BUDGET = 10
 """Actions of the whole story: entry, one more cart event, settle re-armed once, waits, three sends, close."""
 
 _UNTIL_REMINDED = timedelta(hours=2)
-_UNTIL_NUDGED = timedelta(days=3)
+_UNTIL_NUDGED = timedelta(days=4)
 _WARM_UP = 8
 _WITHIN_S = 60.0
 _PROCESSES = ("api", "relay", "worker", "bench.bare_worker")

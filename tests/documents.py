@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCUMENTS = (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
+WORDS = tuple(sorted((ROOT / "docs" / "words").glob("*.md")))
+"""One page a word of the vocabulary."""
 
 _FENCE = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -50,13 +52,22 @@ def blocks(language: str, mark: str | None = None) -> list[Block]:
 
 
 def commands(program: str) -> list[Command]:
-    """Every command in the console blocks that starts this program, in order."""
+    """Every command in the console blocks that starts this program, in order.
+
+    Not those of blocks marked ``live``: they need a stack that runs.
+    """
     return [
         command
         for block in blocks("console")
-        for command in _commands_of(block)
+        if block.mark != "live"
+        for command in commands_of(block)
         if command.words[0] == program
     ]
+
+
+def blocks_of(document: Path) -> list[Block]:
+    """All fenced blocks of one document, in order."""
+    return list(_blocks_of(document))
 
 
 def prose(document: Path) -> str:
@@ -71,7 +82,8 @@ def _blocks_of(document: Path) -> Iterator[Block]:
         yield Block(document, text[: found.start()].count("\n") + 1, language, mark, found[2])
 
 
-def _commands_of(block: Block) -> Iterator[Command]:
+def commands_of(block: Block) -> Iterator[Command]:
+    """The commands of one console block, in order."""
     for told in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
         lines = told.splitlines(keepends=True)
         # A command goes on over lines while a quotation is open, and after a backslash.

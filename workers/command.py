@@ -168,6 +168,25 @@ def graph(
 
 
 @app.command()
+def preview(
+    journey: Annotated[str, typer.Argument(help="Its name, such as cart-abandonment.")],
+    scenario: Annotated[
+        Path | None, typer.Argument(help="YAML, or Python; preview.yaml beside the story by default.")
+    ] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Look at it in the browser.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what one shopper does, on virtual time: what is sent, what is withheld and why. Sends nothing."""
+    with explained():
+        from workers.preview.main import run
+
+        modules = WorkerSettings().journey_modules
+        told = run(journey, modules, scenario=scenario, html=html, open_it=open_it, as_json=as_json)
+        _finish(asyncio.run(told))
+
+
+@app.command()
 def check(
     journey: Annotated[list[str] | None, typer.Option("--journey", help="Only this one; repeatable.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the newest so many runs.")] = None,

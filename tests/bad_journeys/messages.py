@@ -12,7 +12,7 @@ TEMPLATE = "restok_note"
 class Sends(Journey):
     async def run(self, entry: ProductAdded) -> str:
         items, code = self.cart.items, {"code": "BACK10"}
-        # fault: no template 'cart_remindr'; did you mean 'cart_reminder'? available: cart_offer, cart_reminder, cross_sell
+        # fault: no template 'cart_remindr'; did you mean 'cart_reminder'? available: cart_news, cart_offer, cart_reminder, cart_rest
         await self.send("cart_remindr", promoting=items)
         # fault: no template 'restok_note'; did you mean 'restock_note'?
         await self.send(TEMPLATE, promoting=items)

@@ -8,7 +8,7 @@ from workers.testing import Shop, Shopper
 
 async def test_a_cart_left_behind_is_reminded_of_by_mail_and_then_by_sms(shopper: Shopper) -> None:
     await shopper.adds("lamp")
-    await shopper.waits(days(3))
+    await shopper.waits(days(4))
 
     assert shopper.received == ["cart_reminder", "cart_offer"]
     assert [message.channel for message in shopper.received] == ["email", "sms"]
@@ -21,7 +21,7 @@ async def test_ads_show_what_was_left_behind_until_the_run_ends(shopper: Shopper
 
     assert shopper.audiences == ["left-in-cart"]
     assert shopper.audiences[0].items == ("lamp",)
-    await shopper.waits(days(2))
+    await shopper.waits(days(4))
     assert shopper.audiences == []
 
 

@@ -15,6 +15,7 @@ from tests.kit.stories import (
     AfterOneAndThree,
     AfterTwo,
     Basket,
+    Measured,
     Misspelt,
     Parcel,
     Points,
@@ -28,8 +29,6 @@ from workers.testing import Shop, Shopper, StoryFailed, TellingFault, with_journ
 from workers.testing.effects import replaced
 
 pytestmark = with_journeys(Basket, Parcel)
-
-ARMS = {"offer": 50, "control": 50}
 
 
 async def test_a_ledger_compares_with_names_and_has_all_the_rest_beside_them(shopper: Shopper) -> None:
@@ -65,8 +64,8 @@ async def test_a_withheld_message_says_why(shop: Shop) -> None:
     await shopper.waits(hours(2))
 
     assert shopper.withheld == ["reminder"]
-    assert shopper.withheld[0].reason == "opted_out"
-    assert "opted out of marketing" in shopper.withheld[0].detail
+    assert (shopper.withheld[0].channel, shopper.withheld[0].reason) == ("sms", "no_consent")
+    assert shopper.withheld[0].detail == "no grant of marketing on sms on file"
 
 
 async def test_verbs_about_orders_and_tickets_mean_the_last_one(shopper: Shopper) -> None:
@@ -257,10 +256,32 @@ async def test_what_was_done_before_the_login_is_theirs_after_it(shopper: Shoppe
 @with_journeys(Tried)
 @pytest.mark.parametrize(("arm", "received"), [("offer", ["note"]), ("control", [])])
 async def test_a_person_of_either_arm_can_be_asked_for(shop: Shop, arm: str, received: list[str]) -> None:
-    shopper = await shop.shopper_in("offer", arm=arm, arms=ARMS)
+    shopper = await shop.shopper(arms={"offer": arm})
     await shopper.adds("lamp")
 
     assert shopper.received == received
+
+
+@with_journeys(Tried)
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        ({"ofer": "control"}, "no journey here has an experiment 'ofer'; there are: offer"),
+        ({"offer": "none"}, "nobody is in arm 'none' of 'offer'; there are: offer, control"),
+    ],
+)
+async def test_an_arm_there_is_not_is_refused(shop: Shop, arms: dict[str, str], said: str) -> None:
+    with pytest.raises(TellingFault, match=said):
+        await shop.shopper(arms=arms)
+
+
+@with_journeys(Measured)
+@pytest.mark.parametrize("held_out", [False, True])
+async def test_nobody_is_held_out_unless_it_is_asked_for(shop: Shop, held_out: bool) -> None:
+    shopper = await shop.shopper(held_out=held_out)
+    await shopper.adds("lamp")
+
+    assert [each.reason for each in shopper.withheld] == (["holdout"] if held_out else [])
 
 
 async def test_the_calendar_can_start_anywhere_ahead(shop: Shop) -> None:
@@ -327,7 +348,7 @@ async def test_a_timeline_tells_waits_and_reasons_by_the_shoppers_own_clock(shop
         'day 1 07:00 basket sends email reminder: lamp "About Lamp"',
         "day 1 07:00 basket enters no ad audience left-behind: the person never said yes "
         "(no grant of marketing on ads on file)",
-        "day 1 07:00 basket waits: wait for Message Clicked of reminder, until day 2 07:00",
+        "day 1 07:00 basket waits for Message Clicked of reminder, until day 2 07:00",
         "day 1 08:00 shopper Message Clicked: reminder (email)",
         "day 1 08:00 basket ends: engaged (the story was told to its end)",
     ]

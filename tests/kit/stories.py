@@ -132,3 +132,12 @@ class Tried(Journey):
         if self.experiment("offer", offer=50, control=50) == "offer":
             await self.send("note", promoting=self.cart.items, prefer=(SMS,))
         return "done"
+
+
+@journey(starts_on=ProductAdded, keyed_by="cart_id", holdout=50)
+class Measured(Journey):
+    """Half of all people get nothing, to measure against."""
+
+    async def run(self, entry: ProductAdded) -> str:
+        await self.send("note", promoting=self.cart.items, prefer=(SMS,))
+        return "done"

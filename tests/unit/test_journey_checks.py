@@ -151,6 +151,6 @@ def test_the_worker_and_the_doctor_tell_every_fault_and_fail(command: str, tmp_p
 
     told = done.stdout + done.stderr
     assert done.returncode == 1
-    assert "no template 'cart_remindr'; did you mean 'cart_reminder'? available: cart_offer" in told
+    assert "no template 'cart_remindr'; did you mean 'cart_reminder'? available: cart_news" in told
     assert "tests/bad_journeys/arms.py" in told
     assert "Traceback" not in told

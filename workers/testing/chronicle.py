@@ -17,7 +17,7 @@ _EVENTS = (
     "SELECT event_id, type, channel, at, properties::text AS properties, problems::text AS problems "
     "FROM event WHERE profile_id = $1 ORDER BY recorded_at, at, event_id"
 )
-
+_EXPOSURES = "SELECT run_id, journey, experiment, arm, at FROM exposure WHERE profile_id = $1 ORDER BY at"
 _LONG = 30
 """Keys as long as this were made up by Waypost and say nothing to a reader."""
 
@@ -48,11 +48,16 @@ class Chronicle:
             if message.status.startswith("unknown") and self._is_new(("unknown", message.message_id)):
                 words = f"{message}: the provider's answer was lost; it is not sent again"
                 found.append(Entry(message.at, message.journey, "unknown", words, order=3))
+        found += [
+            Entry(row["at"], row["journey"], "does", f"experiment {row['experiment']}: {row['arm']}", order=2)
+            for row in await self._waypost.rows(_EXPOSURES, profile_id)
+            if self._is_new(("exposure", row["run_id"], row["experiment"]))
+        ]
         for run in ledger.runs:
             found += self._of_run(run, clocks.get(run.run_id))
         self.timeline.add(found)
         self.timeline.standing = [
-            Entry(self._waypost.clock, run.journey, "now", run.waiting_for)
+            Entry(self._waypost.clock, run.journey, "now", f"now: {run.waiting_for}")
             for run in ledger.runs
             if run.waiting_for and run.state == "running"
         ]
@@ -66,7 +71,7 @@ class Chronicle:
             steps = clock.history.steps
             for step in steps[self._read.get(run.run_id, 0) :]:
                 until = None if step.until is None else step.until + clock.offset
-                words = f"waits: {step.words}" if until else step.words
+                words = _waiting(step.words) if until else step.words
                 if " deferred: " not in step.words:  # the decision tells it
                     kind = "waits" if until else "does"
                     found.append(Entry(step.at + clock.offset, run.journey, kind, words, until, order=4))
@@ -82,6 +87,12 @@ class Chronicle:
             return False
         self._seen.add(what)
         return True
+
+
+def _waiting(summary: str) -> str:
+    """A timer's summary as what the run does."""
+    verb, _, rest = summary.partition(" ")
+    return {"wait": f"waits {rest}", "sleep": f"sleeps {rest}"}.get(verb, f"waits: {summary}")
 
 
 def _event(row: Row, received: dict[UUID, Received]) -> Entry:

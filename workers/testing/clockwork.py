@@ -105,7 +105,7 @@ class Clockwork:
             moving.cancel()
 
     async def _watch(self, run: RunClock, moving: asyncio.Future[bool]) -> None:
-        """Until a run has been moved; time does not pass for a story that raises or an activity that hangs."""
+        """Until a run has moved; time does not pass for a story that raises or an activity that hangs."""
         loop = asyncio.get_running_loop()
         length, deadline = run.length, loop.time() + _AT_REST_WITHIN_S
         while not (await asyncio.wait({moving}, timeout=_LOOK_S))[0]:

@@ -13,7 +13,7 @@ from temporalio.converter import PayloadConverter
 _SHOWN_OTHERWISE = frozenset({"send_message", "join_audience", "close_run"})
 """Activities whose effects the ledger shows."""
 
-_AUTHORS_MISTAKE = frozenset({"UnknownTemplate"})
+_AUTHORS_MISTAKE = frozenset({"UnknownTemplate", "NoStandIn"})
 """Error types that no retry can mend."""
 
 _RAISED = frozenset(

@@ -14,12 +14,12 @@ from temporalio.service import RPCError
 from activities.channels.registry import Channels
 from journeys.registry import load
 from journeys.vocabulary import Journey
-from policy.assignment import assign
 from policy.facts import Limits
 from policy.verdict import Channel
 from profiles.events import Event
 from profiles.incoming import Status
 from workers.settings import WorkerSettings
+from workers.testing.arms import check_arms, experiments_of, fits
 from workers.testing.calendar import START, ZONE
 from workers.testing.clockwork import Clockwork
 from workers.testing.effects import Effect, replaced
@@ -144,39 +144,41 @@ class Shop:
         timezone: str = ZONE,
         email: str | None = "",
         phone: str | None = "",
+        arms: Mapping[str, str] | None = None,
+        held_out: bool = False,
         **traits: Any,
     ) -> Shopper:
         """A person the shop knows: with an email address and a phone number (None: without), a first name,
-        a yes to email, SMS and ads unless ``consents`` says otherwise, and any other traits."""
+        a yes to email, SMS and ads unless ``consents`` says otherwise, and any other traits.
+
+        ``arms``: which arm of an experiment they are in. ``held_out``: whether they are among those whom
+        journeys with a ``holdout`` keep their marketing from; nobody is unless it says so.
+        """
         await self.open()
+        journeys = self.waypost.journeys.routes
+        experiments = experiments_of(journeys) if arms else {}
+        check_arms(arms or {}, experiments)
         name = name or _NAMES[len(self.shoppers) % len(_NAMES)]
+        yes = dict(_YES if consents is None else consents)
+        said = {"first_name": name, "timezone": timezone, "consents": yes, **traits}
+        while True:
+            # An id is given and not chosen, so people come until one fits.
+            shopper = Shopper(self, name, timezone, self._identifiers(email, phone))
+            await self.takes(shopper, "Identified", {}, traits=said)
+            if fits(await shopper.profile_id(), arms or {}, experiments, journeys, holdout=held_out):
+                break
+        self.shoppers.append(shopper)
+        await shopper.look()
+        return shopper
+
+    def _identifiers(self, email: str | None, phone: str | None) -> dict[str, str]:
         user = self.next_name("user")
         identifiers = {
             "user_id": user,
             "email": f"{user}@example.com" if email == "" else email,
             "phone": f"+49151{12_345_600 + self._counts['user']}" if phone == "" else phone,
         }
-        known = {kind: value for kind, value in identifiers.items() if value}
-        shopper = Shopper(self, name, timezone, known)
-        self.shoppers.append(shopper)
-        said = {
-            "first_name": name,
-            "timezone": timezone,
-            "consents": dict(_YES if consents is None else consents),
-        }
-        await self.takes(shopper, "Identified", {}, traits={**said, **traits})
-        return shopper
-
-    async def shopper_in(self, experiment: str, *, arm: str, arms: Mapping[str, int], **who: Any) -> Shopper:
-        """A person whom an experiment puts into this arm; ``arms`` as the story gives them, ``who`` as for
-        ``shopper``. Arms are drawn by an id that nobody chooses, so people come until one fits."""
-        if arm not in arms or not arms[arm]:
-            raise TellingFault(f"nobody is in arm {arm!r} of {experiment!r}; there are: {', '.join(arms)}")
-        while True:
-            shopper = await self.shopper(**who)
-            if assign(str(await shopper.profile_id()), experiment, arms) == arm:
-                return shopper
-            self.shoppers.remove(shopper)
+        return {kind: value for kind, value in identifiers.items() if value}
 
     def sells(self, product: str, **details: Any) -> None:
         """Say more about a product than its name: price, sku, category, image_url, …"""

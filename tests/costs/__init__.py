@@ -1,0 +1,1 @@
+"""Small journeys, each of which shows what one word costs."""

@@ -1,0 +1,29 @@
+"""The names an author's activity may not take are those that the worker registers itself."""
+
+from pydantic import SecretStr
+from temporalio import activity
+
+from activities.channels.registry import Channels
+from activities.settings import ActivitySettings
+from journeys.registry import OWN_ACTIVITIES, SHIPPED, Journeys
+from profiles.database import Database
+from workers.settings import WorkerSettings
+from workers.stack.temporal import TemporalDevServer
+from workers.worker import build_workers
+
+
+async def test_the_names_that_are_taken_are_exactly_those_the_worker_registers(
+    temporal: TemporalDevServer, database: Database
+) -> None:
+    workers = build_workers(
+        temporal.client,
+        database,
+        Journeys(SHIPPED),
+        Channels({}, {}),
+        ActivitySettings(secrets=(SecretStr("a secret of tests, which is long enough"),)),
+        WorkerSettings(waypost_local=True, waypost_versioning=False),
+    )
+    functions = [function for worker in workers for function in worker.config()["activities"]]
+    names = {activity._Definition.must_from_callable(function).name for function in functions}
+
+    assert names == OWN_ACTIVITIES

@@ -1,0 +1,126 @@
+"""What each word costs on Temporal Cloud, counted from the history of a run that uses it."""
+
+import inspect
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.api.enums.v1 import EventType
+
+from bench.actions import actions
+from journeys.vocabulary import Journey
+from journeys.vocabulary.deciding import Deciding
+from journeys.vocabulary.waiting import Waiting
+from tests.costs.row import ACTIVITY, TIMER, Row
+from tests.costs.table import BEGIN, END, STORIES, documented, markdown, row_of
+from tests.documents import ROOT
+from tests.effects_of_words import points_of
+from tests.waypost import Row as Found
+from tests.waypost import Waypost
+from workers.stack.temporal import TemporalDevServer
+
+YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}
+KINDS = {"timer": TIMER, "activity attempt": ACTIVITY}
+ONCE_A_RUN = Counter({"start": 1, ACTIVITY: 1})
+"""The start, and the activity that closes the run."""
+
+
+async def told(shop: Waypost, story: type[Journey]) -> Found:
+    """A run of the story, told to its end."""
+    row = row_of(story)
+    person = {"email": "ada@example.com"} | ({"phone": "+4915112345678"} if row.phone else {})
+    shop.clock += row.later
+    for name, properties in row.before:
+        await shop.happens(name, properties, **person)
+    await shop.happens("Product Viewed", {"product_id": "lamp"}, traits=YES | row.traits, **person)
+    run = await shop.run(story.definition.name)
+    for step in row.happens:
+        if isinstance(step, timedelta):
+            await shop.passes(run, step)
+        else:
+            await shop.happens(step[0], step[1] | await about(shop, step[0]), **person)
+    await shop.result(run)
+    return run
+
+
+async def about(shop: Waypost, event: str) -> dict[str, Any]:
+    """The message that an event of messages is about: the last one."""
+    if not event.startswith("Message "):
+        return {}
+    return {"message_id": str((await shop.messages())[-1]["message_id"])}
+
+
+async def counted(shop: Waypost, run: Found) -> tuple[Counter[str], int]:
+    """Billed actions of a run by kind, and how many of its events it was told of by a signal of its own."""
+    history = (await shop.handle(run).fetch_history()).events
+    found = actions(history, started_with_signal=True)
+    signals = found.pop("signal", 0)
+    return Counter({KINDS.get(kind, kind): count for kind, count in found.items()}), signals
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: f"{row_of(story).word} {row_of(story).case}")
+async def test_a_word_costs_what_the_table_says(
+    database_url: str, temporal: TemporalDevServer, story: type[Journey]
+) -> None:
+    row = row_of(story)
+    async with Waypost(database_url, temporal.client, journeys=(story,), effects=(points_of,)) as shop:
+        cost, signals = await counted(shop, await told(shop, story))
+
+    assert Counter(row.costs) == cost - ONCE_A_RUN
+    assert cost == cost | ONCE_A_RUN
+    assert signals == sum(isinstance(step, tuple) for step in row.happens)
+
+
+async def test_what_is_free_is_in_the_history_and_not_counted(
+    database_url: str, temporal: TemporalDevServer
+) -> None:
+    [story] = [one for one in STORIES if one.__name__ == "Experiments"]
+    async with Waypost(database_url, temporal.client, journeys=(story,)) as shop:
+        run = await told(shop, story)
+        details = await shop.details(run)
+        history = (await shop.handle(run).fetch_history()).events
+
+    assert "experiment offer" in details
+    assert history[0].workflow_execution_started_event_attributes.search_attributes.indexed_fields
+    assert {event.event_type for event in history}.isdisjoint(
+        {
+            EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
+            EventType.EVENT_TYPE_WORKFLOW_PROPERTIES_MODIFIED,
+            EventType.EVENT_TYPE_MARKER_RECORDED,
+        }
+    )
+
+
+def test_every_word_has_its_cost() -> None:
+    words = [
+        name
+        for room in (Waiting, Deciding, Journey)
+        for name, word in vars(room).items()
+        if inspect.isfunction(word) and not name.startswith("_")
+    ]
+
+    assert sorted(set(words) - {"now"}) == sorted({row_of(story).word for story in STORIES})
+
+
+def test_the_table_has_a_row_for_each_story() -> None:
+    lines = markdown().splitlines()
+
+    assert len(lines) == 2 + 3 + len(STORIES)
+    assert "| `sleep_until` | the first one: it reads the zone | 2 | activity, timer |" in lines
+    assert "| `choose` | by weight or by score | 0 |  |" in lines
+
+
+def test_the_documentation_shows_the_table_as_it_is() -> None:
+    text = (ROOT / "docs" / "temporal.md").read_text(encoding="utf-8")
+
+    assert documented(text) == markdown(), f"put it between {BEGIN} and {END}:\n{markdown()}"
+
+
+def test_a_document_without_its_marks_shows_nothing() -> None:
+    assert documented("# Temporal\n") is None
+    assert documented(f"{BEGIN}\nrows\n{END}\nmore") == "rows"
+
+
+def test_a_row_says_what_it_is_made_of() -> None:
+    assert Row("send", "twice", (ACTIVITY, TIMER, ACTIVITY)).costs.count(ACTIVITY) == 2

@@ -1,0 +1,94 @@
+"""The examples of the documents as code on disk: a package ``told``, one journey's folder a document."""
+
+import ast
+import shutil
+from pathlib import Path
+
+from profiles import events
+from tests.documents import ROOT, Block, blocks_of
+
+_EVENTS = sorted(name for name, each in vars(events).items() if isinstance(each, type) and name[0] != "_")
+
+WORDS_AND_EVENTS = f"""
+import asyncio
+from datetime import *
+from temporalio import activity, workflow
+from journeys.vocabulary import *
+from profiles.events import {", ".join(_EVENTS)}
+"""
+"""What an excerpt may name without importing it."""
+
+_SHIPPED = tuple(
+    file.parent for file in (ROOT / "journeys").glob("*/*/message.toml") if "layouts" not in file.parts
+)
+
+STORY, TEST, WRONG = "word", "test", "wrong"
+"""Marks of Python blocks: a journey's file, tests that tell it, and a mistake, with its error below it."""
+
+
+def marked(document: Path, mark: str) -> list[Block]:
+    """Python blocks of a document with this mark."""
+    return [block for block in blocks_of(document) if (block.language, block.mark) == ("python", mark)]
+
+
+def telling_in(document: Path) -> list[str]:
+    """Names of the tests that a document tells its journey by."""
+    return [
+        node.name
+        for block in marked(document, TEST)
+        for node in ast.parse(block.text).body
+        if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef) and node.name.startswith("test_")
+    ]
+
+
+def mistakes(document: Path) -> list[tuple[Block, Block]]:
+    """Each mistake of a document, and the error it shows below."""
+    found = blocks_of(document)
+    return [(one, found[place + 1]) for place, one in enumerate(found) if one.mark == WRONG]
+
+
+def write(document: Path, folder: Path) -> str:
+    """Write a document's journey and its tests below ``folder``; returns the module of the journey.
+
+    Shipped messages that the story names lie beside it, as an author's own would.
+    """
+    home = folder / "told" / document.stem
+    home.mkdir(parents=True)
+    story = "\n\n".join(block.text for block in marked(document, STORY))
+    (home / "story.py").write_text(story, "utf-8")
+    module = f"told.{document.stem}.story"
+    tests = [
+        f"{WORDS_AND_EVENTS}from workers.testing import *\nfrom {module} import *\n",
+        *(block.text for block in marked(document, TEST)),
+    ]
+    (home / "tests.py").write_text("\n\n".join(tests), "utf-8")
+    layouts = folder / "told" / "layouts"
+    if not layouts.exists():
+        shutil.copytree(ROOT / "journeys" / "layouts", layouts)
+    for message in _SHIPPED:
+        if f'"{message.name}"' in story:
+            shutil.copytree(message, home / message.name)
+    return module
+
+
+def write_mistake(block: Block, folder: Path) -> str:
+    """Write a mistake as a module of its own; returns its name. A body of ``run`` gets a journey around it."""
+    name = f"mistake_{block.document.stem}_{block.line}"
+    classes = [
+        node.name for node in ast.walk(ast.parse(f"async def _():\n{_indented(block.text, 4)}"))
+        if isinstance(node, ast.ClassDef) and node.decorator_list
+    ]  # fmt: skip
+    if classes or block.text.startswith(("class ", "Segment(")):
+        text = f"{block.text}\n\nJOURNEYS = ({''.join(f'{each}, ' for each in classes)})\n"
+    else:
+        text = (
+            '@journey(starts_on=ProductAdded, keyed_by="cart_id")\nclass Excerpt(Journey):\n'
+            "    async def run(self, entry: ProductAdded) -> str:\n"
+            f'{_indented(block.text, 8)}\n        return "done"\n\n\nJOURNEYS = (Excerpt,)\n'
+        )
+    (folder / f"{name}.py").write_text(f"{WORDS_AND_EVENTS}\n\n{text}", "utf-8")
+    return name
+
+
+def _indented(text: str, by: int) -> str:
+    return "\n".join(f"{' ' * by}{line}" if line else line for line in text.splitlines())

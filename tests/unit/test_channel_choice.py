@@ -1,0 +1,56 @@
+"""Which channel suits a person: what is reachable, what they said, where they react, in this order."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from policy.channel_choice import ranked
+from policy.verdict import Channel
+
+EMAIL, SMS, PUSH = Channel.EMAIL, Channel.SMS, Channel.PUSH
+ALL = (EMAIL, SMS, PUSH)
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param({}, (EMAIL, SMS, PUSH), id="nothing known: as the template has them"),
+        pytest.param({"engaged": {SMS: 2, EMAIL: 1}}, (SMS, EMAIL, PUSH), id="where they react most"),
+        pytest.param({"engaged": {SMS: 1, EMAIL: 1}}, (EMAIL, SMS, PUSH), id="a tie: as the template has"),
+        pytest.param({"stated": "push"}, (PUSH, EMAIL, SMS), id="the channel they named"),
+        pytest.param({"stated": " SMS "}, (SMS, EMAIL, PUSH), id="however they wrote it"),
+        pytest.param({"stated": "fax"}, (EMAIL, SMS, PUSH), id="a channel that is none"),
+        pytest.param({"stated": ""}, (EMAIL, SMS, PUSH), id="no word"),
+        pytest.param(
+            {"stated": "push", "engaged": {SMS: 9}}, (PUSH, SMS, EMAIL), id="their word before their habit"
+        ),
+        pytest.param(
+            {"stated": "sms", "refused": [SMS]}, (EMAIL, PUSH, SMS), id="a refusal outweighs their word"
+        ),
+        pytest.param({"reachable": [SMS, PUSH]}, (SMS, PUSH, EMAIL), id="no address: last"),
+        pytest.param(
+            {"stated": "email", "reachable": [SMS]}, (SMS, EMAIL, PUSH), id="the named one has no address"
+        ),
+        pytest.param(
+            {"reachable": [SMS], "refused": [SMS]},
+            (SMS, EMAIL, PUSH),
+            id="refused but reachable: the gate is to say no, not the ranking",
+        ),
+    ],
+)
+def test_the_channel_that_suits_comes_first(known: dict[str, Any], expected: tuple[Channel, ...]) -> None:
+    assert ranked(ALL, **{"reachable": ALL, **known}) == expected
+
+
+def test_of_what_is_known_the_order_of_the_candidates_decides_nothing() -> None:
+    found = {
+        ranked(order, reachable=[PUSH, SMS], stated="push", engaged={SMS: 1}) for order in permutations(ALL)
+    }
+
+    assert found == {(PUSH, SMS, EMAIL)}
+
+
+def test_none_is_left_out_and_none_comes_twice() -> None:
+    assert ranked([SMS, EMAIL, SMS], reachable=()) == (SMS, EMAIL)
+    assert ranked([], reachable=ALL, stated="sms") == ()
