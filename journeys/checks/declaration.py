@@ -15,6 +15,7 @@ from journeys.vocabulary.endings import Ending, cart_is_empty_or_bought
 from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.segment import Segment
 from policy.reentry import After, AtMost
+from profiles.events import ProductUpdated
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 
@@ -45,6 +46,12 @@ def _events(story: Story) -> Iterator[Fault]:
     if not definition.entries:
         yield story.fault(story.declared.get("starts_on"), "starts_on names no event, so no run ever starts")
     yield from _kinds(story, "starts_on", starts)
+    if ProductUpdated in starts:
+        yield story.fault(
+            story.declared.get("starts_on"),
+            "ProductUpdated names nobody, so it starts no run; whose cart holds the product is told by "
+            "PriceDropped, BackInStock and OutOfStock",
+        )
     also = definition.also_listens_to
     if isinstance(also, tuple | list):
         yield from _kinds(story, "also_listens_to", also)

@@ -5,7 +5,7 @@
 from enum import Enum, StrEnum
 
 from journeys.vocabulary import PERSON, Journey, Segment, journey
-from profiles.events import CheckoutStarted, OrderCompleted, ProductAdded, ProductViewed
+from profiles.events import CheckoutStarted, OrderCompleted, ProductAdded, ProductUpdated, ProductViewed
 
 
 class Outcome(StrEnum):
@@ -27,6 +27,13 @@ class HalfAnEntry(Journey):
 class TooMuchOfAnEntry(Journey):
     # fault: entry is never OrderCompleted, which starts no run; write entry: ProductAdded
     async def run(self, entry: ProductAdded | OrderCompleted) -> Outcome:
+        return Outcome.DONE
+
+
+# fault: ProductUpdated names nobody, so it starts no run
+@journey(starts_on=ProductUpdated, keyed_by="product_id")
+class StartedByAFeed(Journey):
+    async def run(self, entry: ProductUpdated) -> Outcome:
         return Outcome.DONE
 
 
@@ -93,6 +100,6 @@ class ReturnsAPlainEnum(Journey):
 
 
 JOURNEYS = (
-    HalfAnEntry, TooMuchOfAnEntry, WrongAboutTheSegment, NotAsync, Yields, TakesTwo, TakesNothing, SaysNothing,
-    ReturnsNothing, ReturnsANumber, ReturnsAPlainEnum,
+    HalfAnEntry, TooMuchOfAnEntry, StartedByAFeed, WrongAboutTheSegment, NotAsync, Yields, TakesTwo, TakesNothing,
+    SaysNothing, ReturnsNothing, ReturnsANumber, ReturnsAPlainEnum,
 )  # fmt: skip

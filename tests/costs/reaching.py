@@ -133,3 +133,12 @@ class Retargets(Journey):
     async def run(self, entry: ProductViewed) -> str:
         await self.retarget([Item(product_id="lamp")], audience="viewed")
         return "entered"
+
+
+@journey(starts_on=ProductViewed, keyed_by=PERSON)
+class OptsOut(Journey):
+    row = Row("opt_out", "", (ACTIVITY,))
+
+    async def run(self, entry: ProductViewed) -> str:
+        await self.opt_out(SMS)
+        return "left in peace"

@@ -60,6 +60,15 @@ class WaitsForAll(Journey):
 
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
+class Forgets(Journey):
+    row = Row("forget", "", (), happens=(HOUR, DELIVERED))
+
+    async def run(self, entry: ProductViewed) -> str:
+        self.forget(ProductViewed)
+        return "came" if await self.wait_for(OrderDelivered) else "did not"
+
+
+@journey(starts_on=ProductViewed, keyed_by=PERSON)
 class Quiet(Journey):
     row = Row("quiet", "undisturbed", (TIMER,), happens=(days(2),))
 

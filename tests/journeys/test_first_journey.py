@@ -150,9 +150,7 @@ def _asked(stack: dict[str, str], command: Command) -> httpx2.Response:
     )
     user = words[words.index("-u") + 1].rstrip(":")
     with httpx2.Client(auth=(user, "")) as client:
-        answer = (
-            client.post(url, content=words[words.index("-d") + 1]) if "-d" in words else client.get(url)
-        )
+        answer = client.post(url, content=words[words.index("-d") + 1]) if "-d" in words else client.get(url)
     assert answer.status_code == 200, answer.text
     return answer
 

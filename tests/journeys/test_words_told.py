@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +15,13 @@ from journeys.checks.fault import JourneyError
 from journeys.registry import load, read
 from journeys.vocabulary import Journey
 from profiles.events import Event
-from tests.documents import ROOT, WORDS, Block
+from tests.documents import ROOT, WORDS, Block, blocks_of
 from tests.told import STORY, marked, mistakes, telling_in, write, write_mistake
 from workers.loading import catalog_of
 from workers.testing import Shop
 
-DOCUMENTS = (*WORDS, ROOT / "docs" / "temporal.md", ROOT / "docs" / "testing.md")
+TESTING = ROOT / "docs" / "testing.md"
+DOCUMENTS = (*WORDS, ROOT / "docs" / "temporal.md", TESTING)
 TELLING = [document for document in DOCUMENTS if marked(document, STORY)]
 TESTS = [(document, name) for document in TELLING for name in telling_in(document)]
 MISTAKES = [pair for document in DOCUMENTS for pair in mistakes(document)]
@@ -52,7 +55,9 @@ async def test_what_a_page_tells_is_so(document: Path, name: str, library: Path,
     parts = inspect.signature(told).parameters
     given = {"shop": shop} | ({"shopper": await shop.shopper()} if "shopper" in parts else {})
 
-    await told(**{part: given[part] for part in parts})
+    answer = told(**{part: given[part] for part in parts})
+    if inspect.isawaitable(answer):
+        await answer
 
 
 @pytest.mark.parametrize("document", TELLING, ids=lambda document: document.stem)
@@ -90,3 +95,40 @@ def faults_in(module: str) -> list[str]:
     catalog = catalog_of([*folders, *found.folders], complete=True)
     more = [fault for each in found.journeys.values() for fault in message_faults_of(each, catalog)]
     return [fault.message for fault in JourneyError([*found.faults, *more]).faults]
+
+
+def test_a_failure_looks_as_the_page_shows(tmp_path: Path) -> None:
+    [failing] = [block for block in blocks_of(TESTING) if block.mark == "fails"]
+    (tmp_path / "test_shown.py").write_text(failing.text, "utf-8")
+    done = run("pytest", "-q", "-p", "workers.testing.plugin", "-p", "no:cacheprovider", "test_shown.py", folder=tmp_path)
+
+    shown = below(failing)
+    assert done.returncode == 1
+    assert shown in done.stdout
+
+
+def test_a_scenario_of_the_page_is_told(tmp_path: Path) -> None:
+    [scenario] = [block for block in blocks_of(TESTING) if block.mark == "scenario"]
+    (tmp_path / "tokyo.yaml").write_text(scenario.text, "utf-8")
+    done = run("workers.command", "preview", "cart-abandonment", "tokyo.yaml", folder=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "cart-abandonment ended as bought; received: cart_reminder (email)" in done.stdout
+
+
+def below(block: Block) -> str:
+    """The text that follows a block."""
+    found = blocks_of(block.document)
+    return found[found.index(block) + 1].text
+
+
+def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A module of Python in this folder, on the code of this tree."""
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )

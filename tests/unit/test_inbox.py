@@ -100,6 +100,15 @@ def test_used_events_still_count_and_still_break_the_quiet() -> None:
     assert box.last_arrival([OrderCompleted]) is None
 
 
+def test_what_is_used_up_is_not_found_and_what_comes_later_is() -> None:
+    box = inbox(ProductAdded(id="1"), OrderCompleted(id="2"), ProductAdded(id="3"))
+    box.use_up([ProductAdded])
+    box.receive(ProductAdded(id="4"), NOON)
+
+    assert [found(box, ProductAdded) for _ in range(2)] == ["4", None]
+    assert found(box, OrderCompleted) == "2"
+
+
 LOOKS = [
     pytest.param(lambda box: box.first([OrderCompleted]), ("1", "2"), id="a wait looks"),
     pytest.param(lambda box: box.last_arrival([OrderCompleted]), ("1", "2"), id="quiet looks"),

@@ -9,8 +9,10 @@ import pytest
 
 from policy.assignment import assign
 from policy.facts import Limits
+from workers import testing
 from workers.testing.calendar import START, day_of, next_time, stamp
 from workers.testing.pure import Allow, Defer, Person, arm, person, verdict, why_not
+from workers.testing.timeline import Timeline
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -85,6 +87,15 @@ def test_decisions_load_neither_temporal_nor_a_database() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_kit_offers_these_names_and_no_more() -> None:
+    assert testing.__all__ == [
+        *("Received", "Shop", "Shopper", "StoryFailed", "TellingFault", "Withheld", "with_journeys")
+    ]
+    assert all(callable(getattr(testing, name)) for name in testing.__all__)
+    with pytest.raises(AttributeError, match="it has Received, Shop, Shopper"):
+        testing.Shoper  # noqa: B018 - the attribute is what is asked for
+
+
 def test_the_calendar_starts_at_noon_on_a_monday_ahead() -> None:
     local = START.astimezone(ZoneInfo("Europe/Berlin"))
 
@@ -102,3 +113,13 @@ def test_the_next_time_a_clock_shows_is_never_now() -> None:
     assert next_time(START, time(12), "Europe/Berlin") == START + DAY
     assert next_time(START, time(12, 30), "Europe/Berlin") == START + HOUR / 2
     assert next_time(START, time(9), "Europe/Berlin") == START + 21 * HOUR
+
+
+def test_what_a_run_says_in_utc_is_shown_by_the_shoppers_clock() -> None:
+    timeline = Timeline("Ada", "Europe/Berlin", START)
+    later, new_year = START + DAY, datetime(START.year + 1, 1, 1, 11, tzinfo=UTC)
+
+    said = f"until {later:%a %d %b %H:%M} UTC"
+    assert timeline.localised(said, START) == "until day 2 12:00"
+    said = f"until {new_year:%a %d %b %H:%M} UTC"
+    assert timeline.localised(said, new_year - DAY) == f"until {timeline.when(new_year)}"

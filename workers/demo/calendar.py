@@ -21,8 +21,8 @@ _TOO_SHORT = timedelta(minutes=5)
 
 _BEATS = (
     ("Day 1, until noon", 13),
-    ("Day 1, the evening", 25),
-    ("Day 2, until noon", 37),
+    ("Day 1, until the evening", 21),
+    ("The night, until noon", 37),
     ("Day 2, the evening", 49),
     ("Days 3 and 4", 4 * 24),
     ("Days 5 to 8", 8 * 24),
@@ -33,7 +33,7 @@ _BEATS = (
     ("Until day 48", 48 * 24),
 )
 """Name, and hours from the opening to its end. A reminder comes an hour after the cart and can be acted
-on for a day, so the first beats are half days."""
+on for a day, so the first beats are about half days."""
 
 BEAT_NAMES = tuple(name for name, _ in _BEATS)
 

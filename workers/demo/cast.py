@@ -44,7 +44,9 @@ class Shopper:
     has_account: bool
     two_devices: bool
     lapsed: bool
-    """Bought long ago, and nothing since."""
+    """Bought some time ago, and nothing since."""
+    steady: bool
+    """Of those who lapsed: came every few weeks before, so that it took less for them to be missed."""
     regular: bool
     """Bought something in the last weeks."""
     undecided: bool
@@ -117,6 +119,7 @@ def _shopper(number: int, rng: Random) -> Shopper:
         regular=has_account and not lapsed and rng.random() < 0.35,
         undecided=not lapsed and rng.random() < 0.035,
         bounces=email is not None and rng.random() < 0.03,
+        steady=lapsed and rng.random() < 0.4,
     )
 
 

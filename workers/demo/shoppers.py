@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from workers.demo.acts import Act, Pen, Row
+from workers.demo.cases import Cases
 from workers.demo.cast import Shopper
 from workers.demo.shop import STORES, Product, browse
 
@@ -28,6 +29,7 @@ class Life:
         self.shopper = shopper
         self.opening = opening
         self.pen = Pen(shopper)
+        self.cases = Cases(shopper, self.pen, seed)
         self.bought: list[Product] = []
         self._rng = Random(f"{seed}/days/{shopper.number}")  # noqa: S311 - a simulation
         self._orders = 0
@@ -40,14 +42,29 @@ class Life:
         shopper, rng = self.shopper, self._rng
         if not (shopper.lapsed or shopper.regular):
             return []
+        if shopper.steady:
+            return self._steady_past(now)
         ago = timedelta(days=rng.uniform(105, 260) if shopper.lapsed else rng.uniform(6, 60))
+        return [self._account(now - ago), self._past_order(now - ago)]
+
+    def _steady_past(self, now: datetime) -> list[Act]:
+        """An order every few weeks, the last one more than two such stretches ago."""
+        every = timedelta(days=self._rng.uniform(14, 23))
+        last = now - every * self._rng.uniform(2.3, 3.2)
+        orders = [self._past_order(last - every * back) for back in reversed(range(self._rng.randint(3, 4)))]
+        return [self._account(orders[0].at), *orders]
+
+    def _account(self, ordered: datetime) -> Act:
+        return self.pen.identify(ordered - timedelta(minutes=9), "web")
+
+    def _past_order(self, at: datetime) -> Act:
+        shopper, rng = self.shopper, self._rng
         goods = browse(rng, shopper.favourite, rng.randint(1, 3))
         self.bought += goods
-        signed_in = self.pen.identify(now - ago - timedelta(minutes=9), "web")
         order = self._order(goods)
         if shopper.loyalty_id and rng.random() < 0.7:
-            return [signed_in, self.pen.receipt(now - ago, rng.choice(STORES), order)]
-        return [signed_in, self.pen.track(now - ago, "web", "Order Completed", order, known=True)]
+            return self.pen.receipt(at, rng.choice(STORES), order)
+        return self.pen.track(at, "web", "Order Completed", order, known=True)
 
     def plan(self) -> None:
         """Plan the first days: visits, and walks into a store."""
@@ -131,6 +148,7 @@ class Life:
             if rng.random() < _PAID:
                 self.buy_online(at + timedelta(minutes=2), goods, device)
                 return
+        self.add(*self.cases.about_cart(at))
         if self.shopper.loyalty_id and rng.random() < _STORE_AFTER_CART:
             some = goods if rng.random() < 0.45 else rng.sample(goods, max(1, len(goods) - 1))
             # On the way home, before any reminder; or the day after, with the reminder in mind.
@@ -196,3 +214,5 @@ class Life:
         if rng.random() < 0.1:
             back = delivered + timedelta(days=rng.uniform(1, 4))
             self.add(self.pen.told(back, "support", "Order Refunded", about, channel="support"))
+            return
+        self.add(*self.cases.about_order(delivered, order))

@@ -1,6 +1,5 @@
 """The demo's traffic: people act, the API is told, time passes, messages reach people, people act again."""
 
-import asyncio
 import re
 import time
 from collections import Counter, defaultdict
@@ -15,13 +14,13 @@ from profiles.database import Database
 from workers.demo.acts import Act
 from workers.demo.calendar import Beat, Travel, beats, opening_after
 from workers.demo.cast import cast
+from workers.demo.feed import Feed
 from workers.demo.reactions import Received, react
 from workers.demo.shoppers import Life
+from workers.demo.sweeping import Sweeps
 from workers.faults import Fault
 from workers.ingest.door import Door
-from workers.sweeps import SCHEDULE_ID
 
-_SWEPT_WITHIN_S = 45.0
 _APART = timedelta(minutes=30)
 
 _SENT = """
@@ -51,11 +50,12 @@ class Traffic:
         self.seconds: defaultdict[str, float] = defaultdict(float)
         """Where the time went."""
         self._door = door
-        self._client = client
         self._database = database
         self._seed = seed
         self._progress = progress
         self._travel = Travel(client, database)
+        self._sweeps = Sweeps(client, database)
+        self._feed = Feed(self.opening, seed)
         self._lives = [Life(shopper, self.opening, seed) for shopper in cast(shoppers, seed)]
         self._by_address = {
             address: life
@@ -72,7 +72,7 @@ class Traffic:
         now = datetime.now(UTC)
         await self._tell(act for life in self._lives for act in life.past(now))
         self._progress.phase("The sweep finds who has been away for long")
-        await self._sweep()
+        await self._find_the_lapsed()
         for life in self._lives:
             life.plan()
         clock = self.opening
@@ -83,6 +83,7 @@ class Traffic:
 
     async def _play(self, beat: Beat, clock: datetime) -> None:
         unsubscribing = await self._react(clock)
+        await self._update_products(clock)
         acts = [act for life in self._lives for act in life.take(beat.ends)]
         for scene in scenes(acts):
             await self._play_scene(scene)
@@ -122,36 +123,36 @@ class Traffic:
             if row["message_id"] in self._received or row["sent_at"] is None or life is None:
                 continue
             self._received.add(row["message_id"])
-            if react(life, _received(row), now, self._seed) and (link := _one_click(row["unsubscribe"])):
-                links.append(link)
+            if react(life, _received(row), now, self._seed, self._feed.shelf):
+                links += _one_click(row["unsubscribe"])
         return links
 
-    async def _sweep(self) -> None:
-        """Trigger the sweep as an operator would, through its schedule, and wait for what it finds."""
-        expected = sum(life.shopper.lapsed for life in self._lives)
-        schedule = self._client.get_schedule_handle(SCHEDULE_ID)
-        deadline = time.monotonic() + _SWEPT_WITHIN_S
-        pause = 0.0
-        while await self._lapsed() < expected:
-            if time.monotonic() > deadline:
-                raise Fault(f"the sweep found fewer than {expected} lapsed customers: see demo.log")
-            if pause == 0.0:
-                await schedule.trigger()
-            pause = 0.2
-            await asyncio.sleep(pause)
+    async def _find_the_lapsed(self) -> None:
+        begun = time.monotonic()
+        await self._sweeps.lapsed(sum(life.shopper.lapsed for life in self._lives))
+        self._spent("sweep", begun)
         await self._settle()
         # Also lets the first mails go out before anybody acts, so that what they suggest is no race.
         await self._travel.everybody(self.opening, self._progress.part)
 
-    async def _lapsed(self) -> int:
-        async with self._database.transaction() as connection:
-            return int(await connection.fetchval("SELECT count(*) FROM event WHERE type = 'Customer Lapsed'"))
+    async def _update_products(self, clock: datetime) -> None:
+        """What the feed says by now, and the sweep that tells those whose open carts it concerns."""
+        if updates := self._feed.take(clock):
+            await self._door.native([update.body for update in updates])
+            self._refused()
+            begun = time.monotonic()
+            await self._sweeps.products()
+            self._spent("sweep", begun)
+            await self._settle()
 
     async def _tell(self, acts: Iterable[Act]) -> None:
         begun = time.monotonic()
         for is_segment, passed in passes(sorted(acts, key=lambda act: act.at)):
             await (self._door.segment if is_segment else self._door.native)([act.body for act in passed])
         self._spent("tell", begun)
+        self._refused()
+
+    def _refused(self) -> None:
         if refused := self._door.tally.refusals():
             raise Fault("the API did not take the demo's events: " + "; ".join(refused))
 
@@ -205,7 +206,6 @@ def _received(row: Any) -> Received:
     )
 
 
-def _one_click(header: str | None) -> str | None:
-    """The https or http address of a List-Unsubscribe header (RFC 8058)."""
-    found = re.search(r"<(https?://[^>]+)>", header or "")
-    return found[1] if found else None
+def _one_click(header: str | None) -> list[str]:
+    """The https or http address of a List-Unsubscribe header (RFC 8058), where there is one."""
+    return re.findall(r"<(https?://[^>]+)>", header or "")[:1]

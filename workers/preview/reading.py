@@ -190,7 +190,7 @@ class _Reader:
 
     def _value(self, node: Node) -> Any:
         try:
-            return self._loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+            return self._loader.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
             self._fault(node, f"cannot be read: {error}")
             return None

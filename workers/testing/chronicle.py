@@ -57,10 +57,13 @@ class Chronicle:
             found += self._of_run(run, clocks.get(run.run_id))
         self.timeline.add(found)
         self.timeline.standing = [
-            Entry(self._waypost.clock, run.journey, "now", f"now: {run.waiting_for}")
+            Entry(self._waypost.clock, run.journey, "now", self._now(run.waiting_for))
             for run in ledger.runs
             if run.waiting_for and run.state == "running"
         ]
+
+    def _now(self, line: str) -> str:
+        return f"now: {self.timeline.localised(line, self._waypost.clock)}"
 
     def _of_run(self, run: RunSeen, clock: RunClock | None) -> list[Entry]:
         found = []

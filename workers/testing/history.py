@@ -79,6 +79,8 @@ class RunHistory:
                     self.steps.append(Step(at, _summary(event) or kind))
             case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
                 self._judge(event.activity_task_started_event_attributes.last_failure)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+                self._judge(event.activity_task_failed_event_attributes.failure)
             case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
                 failed = event.workflow_task_failed_event_attributes
                 self._raised = in_words(failed.failure) if failed.cause in _RAISED else ""

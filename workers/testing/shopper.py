@@ -145,6 +145,10 @@ class Shopper(Standing):
         """Be found by the sweep: nothing was bought for so many days."""
         await self.happens("Customer Lapsed", {"days_since_order": days}, source="sweep", channel="server")
 
+    async def enters_segment(self, segment: str) -> None:
+        """Be found by the sweep: they belong to a segment now."""
+        await self.happens("Segment Entered", {"segment": segment}, source="sweep", channel="server")
+
     # Anything else
 
     async def happens(

@@ -1,8 +1,9 @@
 """What happened to one person, in the order it happened, for people to read."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,6 +12,9 @@ from workers.testing.calendar import day_of, stamp
 
 SHOPPER = "shopper"
 """Who an entry is about, where it is no journey."""
+
+_STAMP = re.compile(r"[A-Z][a-z]{2} \d{2} [A-Z][a-z]{2} \d{2}:\d{2} UTC")
+_HALF_A_YEAR = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,16 @@ class Timeline:
         until = f"{entry.until.astimezone(ZoneInfo(self.zone)):%H:%M}"
         same_day = self.day(entry.until) == self.day(entry.at)
         return f"{entry.words}, until {until if same_day else self.when(entry.until)}"
+
+    def localised(self, words: str, near: datetime) -> str:
+        """What a run says of itself in UTC, by the shopper's clock."""
+
+        def local(found: re.Match[str]) -> str:
+            at = datetime.strptime(f"{near.year} {found[0]}", "%Y %a %d %b %H:%M UTC").replace(tzinfo=UTC)
+            # A run speaks of no year; what seems long past is in the next one.
+            return self.when(at if at > near - _HALF_A_YEAR else at.replace(year=near.year + 1))
+
+        return _STAMP.sub(local, words)
 
     def day(self, at: datetime) -> int:
         """The day of the story."""

@@ -1,0 +1,95 @@
+"""The cart journey where something changes about the cart: its price, its stock, what is left of it, a ticket."""
+
+from journeys.cart_abandonment.story import CartAbandonment
+from journeys.vocabulary import days, hours
+from workers.testing import Shopper, with_journeys
+
+pytestmark = with_journeys(CartAbandonment)
+
+
+async def test_a_lower_price_is_told_in_place_of_the_offer(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.adds("chair")
+    await shopper.waits(hours(2))
+    await shopper.happens("Price Dropped", {"product_id": "lamp", "name": "Lamp", "price": 29.0, "was": 39.0})
+    await shopper.waits(days(4))
+
+    assert shopper.received == ["cart_reminder", "cart_news"]
+    assert shopper.received[1].items == ("lamp",)
+    assert "costs less now" in shopper.received[1].subject
+    assert shopper.outcome == "nudged"
+
+
+async def test_what_is_back_in_stock_is_told(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(hours(2))
+    await shopper.happens("Back In Stock", {"product_id": "lamp", "name": "Lamp"})
+    await shopper.waits(days(4))
+
+    assert shopper.received == ["cart_reminder", "cart_news"]
+    assert "is back" in shopper.received[1].subject
+
+
+async def test_a_price_that_fell_before_the_reminder_is_no_news_after_it(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.happens("Price Dropped", {"product_id": "lamp", "price": 29.0, "was": 39.0})
+    await shopper.waits(hours(2))
+
+    assert shopper.received == ["cart_reminder"]
+
+
+async def test_who_buys_half_is_left_in_peace_for_two_days_and_reminded_of_the_rest(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.adds("chair")
+    await shopper.waits(hours(2))
+    await shopper.buys("lamp", where="store")
+    await shopper.waits(days(1.5))
+    assert shopper.received == ["cart_reminder"]
+    await shopper.waits(days(1))
+
+    assert shopper.received == ["cart_reminder", "cart_rest"]
+    assert shopper.received[1].items == ("chair",)
+
+
+async def test_who_buys_the_rest_as_well_hears_no_more(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.adds("chair")
+    await shopper.waits(hours(2))
+    await shopper.buys("lamp")
+    await shopper.waits(days(1))
+    await shopper.buys("chair", where="store")
+
+    assert shopper.outcome == "bought"
+    await shopper.waits(days(5))
+    assert shopper.received == ["cart_reminder"]
+
+
+async def test_nothing_is_promoted_while_a_ticket_is_open(shopper: Shopper) -> None:
+    await shopper.opens_ticket()
+    await shopper.adds("lamp")
+    await shopper.waits(days(1))
+    assert shopper.received == []
+    assert shopper.audiences == []
+    await shopper.ticket_is_solved()
+
+    assert shopper.received == ["cart_reminder"]
+    assert [d.reason for d in shopper.decisions if d.verdict == "defer"] == ["lower_priority"]
+
+
+async def test_a_ticket_that_is_opened_in_the_middle_holds_the_offer(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(hours(2))
+    await shopper.opens_ticket()
+    await shopper.waits(days(1.25))
+    assert shopper.received == ["cart_reminder"]
+    await shopper.ticket_is_solved()
+
+    assert shopper.received == ["cart_reminder", "cart_offer"]
+
+
+async def test_a_click_on_the_offer_counts(shopper: Shopper) -> None:
+    await shopper.adds("lamp")
+    await shopper.waits(hours(30))
+    await shopper.clicks("cart_offer")
+
+    assert shopper.outcome == "engaged"

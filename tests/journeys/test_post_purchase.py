@@ -1,0 +1,121 @@
+"""What follows a purchase, told on virtual time."""
+
+from journeys.post_purchase.story import PostPurchase
+from journeys.vocabulary import days
+from workers.testing import Shop, Shopper, with_journeys
+
+pytestmark = with_journeys(PostPurchase)
+
+
+async def test_an_order_is_confirmed_at_once_and_shows_what_was_bought(shopper: Shopper) -> None:
+    await shopper.buys("lamp", "chair")
+
+    assert shopper.received == ["order_confirmation"]
+    assert shopper.received[0].items == ("lamp", "chair")
+
+
+async def test_a_late_delivery_is_apologised_for_and_the_story_goes_on_when_it_arrives(
+    shopper: Shopper,
+) -> None:
+    await shopper.buys("lamp")
+    await shopper.waits(days(8))
+    assert shopper.received == ["order_confirmation", "delivery_apology"]
+    await shopper.is_delivered()
+    await shopper.waits(days(10))
+
+    assert shopper.received == ["order_confirmation", "delivery_apology", "review_request"]
+    assert shopper.outcome == "completed"
+
+
+async def test_an_order_that_never_arrives_asks_for_no_review(shopper: Shopper) -> None:
+    await shopper.buys("lamp")
+    await shopper.waits(days(30))
+
+    assert shopper.received == ["order_confirmation", "delivery_apology"]
+    assert shopper.outcome == "not_delivered"
+
+
+async def test_each_thing_is_asked_about_by_itself_the_dearest_first(shop: Shop, shopper: Shopper) -> None:
+    shop.sells("lamp", price=39.0)
+    shop.sells("chair", price=99.0)
+    await shopper.buys("lamp", "chair", where="store")
+    await shopper.waits(days(6))
+    assert [message.items for message in shopper.received[1:]] == [("chair",)]
+    await shopper.waits(days(4))
+
+    assert [message.items for message in shopper.received if message == "review_request"] == [
+        ("chair",),
+        ("lamp",),
+    ]
+
+
+async def test_no_review_is_asked_of_what_was_given_back(shopper: Shopper) -> None:
+    await shopper.buys("lamp", "chair", where="store")
+    await shopper.is_refunded("chair")
+    await shopper.waits(days(15))
+
+    assert [message.items for message in shopper.received if message == "review_request"] == [("lamp",)]
+
+
+async def test_who_gave_everything_back_is_left_alone(shopper: Shopper) -> None:
+    await shopper.buys("lamp", "chair", where="store")
+    await shopper.is_refunded("chair")
+    await shopper.is_refunded("lamp")
+    await shopper.waits(days(15))
+
+    assert shopper.outcome == "nothing_kept"
+    assert shopper.received == ["order_confirmation"]
+
+
+async def test_a_refund_of_the_whole_order_ends_the_story_at_once(shopper: Shopper) -> None:
+    await shopper.buys("lamp")
+    await shopper.waits(days(1))
+    await shopper.is_refunded()
+
+    assert shopper.outcome == "refunded"
+
+
+async def test_who_has_reviewed_is_not_asked(shopper: Shopper) -> None:
+    await shopper.buys("lamp", where="store")
+    await shopper.waits(days(2))
+    await shopper.happens("Product Reviewed", {"product_id": "lamp", "rating": 5})
+    await shopper.waits(days(10))
+
+    assert "review_request" not in shopper.received
+    assert shopper.outcome == "completed"
+
+
+async def test_there_is_silence_while_a_return_is_open(shopper: Shopper) -> None:
+    await shopper.buys("lamp", "chair", where="store")
+    await shopper.returns()
+    await shopper.waits(days(8))
+    assert shopper.received == ["order_confirmation"]
+    await shopper.is_refunded("chair")
+    await shopper.waits(days(1))
+
+    assert shopper.received == ["order_confirmation", "review_request"]
+    assert shopper.received[1].items == ("lamp",)
+
+
+async def test_there_is_silence_while_a_ticket_is_open_but_an_apology_is_no_marketing(
+    shopper: Shopper,
+) -> None:
+    await shopper.buys("lamp")
+    await shopper.opens_ticket()
+    await shopper.waits(days(8))
+
+    assert shopper.received == ["order_confirmation", "delivery_apology"]
+    await shopper.is_delivered()
+    await shopper.waits(days(8))
+    assert shopper.received == ["order_confirmation", "delivery_apology"]
+    await shopper.ticket_is_solved()
+    assert shopper.received == ["order_confirmation", "delivery_apology", "review_request"]
+
+
+async def test_what_they_looked_at_is_suggested_in_the_end(shopper: Shopper) -> None:
+    await shopper.views("desk")
+    await shopper.buys("lamp", where="store")
+    await shopper.waits(days(10))
+
+    assert shopper.received == ["order_confirmation", "review_request", "cross_sell"]
+    assert shopper.received[-1].items == ("desk",)

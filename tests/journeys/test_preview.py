@@ -1,0 +1,233 @@
+"""A preview: a scenario told to real code on virtual time, as a timeline, as values, and as a page."""
+
+import json
+import os
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from journeys.registry import Journeys, load
+from tests.kit.stories import Basket, Misspelt, Parcel, Points, loyalty_points
+from workers.faults import Fault
+from workers.preview.main import as_values, in_words, told_of
+from workers.preview.page import page
+from workers.preview.telling import Told, scene_of
+from workers.testing import Shop, StoryFailed
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = sorted(load())
+
+LEFT_BEHIND = """
+shopper: {name: Ben, consents: {email: true, sms: true}}
+products: {lamp: {name: Aria lamp}}
+story:
+  - adds: lamp
+  - waits: 26h
+"""
+
+
+async def told(shop: Shop, path: Path, *journeys: type, effects: tuple[object, ...] = ()) -> Told:
+    """What came of a scenario for the first of these journeys."""
+    known = Journeys(journeys, effects)  # type: ignore[arg-type]
+    name = next(iter(known))
+    await scene_of(path, known, name)(shop)
+    return told_of(shop, name, path.name, None)
+
+
+def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+async def test_a_scenario_is_told_in_words_and_as_values(shop: Shop, tmp_path: Path) -> None:
+    found = await told(shop, written(tmp_path, LEFT_BEHIND), Basket, Parcel)
+
+    lines = [" ".join(line.split()) for line in in_words(found).splitlines()]
+    assert lines[0] == "Ben, by the clock of Europe/Berlin"
+    assert 'day 1 13:00 basket sends email reminder: lamp "About Aria lamp"' in lines
+    assert "day 2 13:00 basket sends sms offer: lamp" in lines
+    assert lines[-1] == "basket ended as nudged; received: reminder (email), offer (sms)"
+    values = json.loads(json.dumps(as_values(found)))
+    assert [each["template"] for each in values["messages"]] == ["reminder", "offer"]
+    assert [each["kind"] for each in values["timeline"]][:3] == ["event", "event", "enters"]
+    assert values["outcome"] == "nudged"
+
+
+async def test_only_the_journey_that_is_previewed_runs_unless_others_are_named(
+    shop: Shop, tmp_path: Path
+) -> None:
+    text = "also_runs: [parcel]\nstory:\n- adds: lamp\n- buys: lamp"
+    found = await told(shop, written(tmp_path, text), Basket, Parcel)
+
+    assert found.outcome == "bought"
+    assert list(found.received) == ["receipt"]
+
+
+async def test_a_journey_named_beside_it_that_is_not_there_is_told(shop: Shop, tmp_path: Path) -> None:
+    path = written(tmp_path, "also_runs: [parcle]\nstory:\n- adds: lamp")
+    with pytest.raises(Fault, match="also_runs: no journey parcle; registered: basket, parcel"):
+        await told(shop, path, Basket, Parcel)
+
+
+async def test_what_cannot_be_done_names_the_line_and_what_happened_until_then_is_shown(
+    shop: Shop, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "story:\n- adds: lamp\n- clicks: reminder\n")
+    with pytest.raises(Fault, match=r"mine\.yaml:3: Ada cannot click reminder: received nothing"):
+        await told(shop, path, Basket)
+
+    found = told_of(shop, "basket", "mine.yaml", "mine.yaml:3: no")
+    assert "Product Added: lamp" in in_words(found)
+    assert '<p class="fault">mine.yaml:3: no</p>' in page(found)
+
+
+async def test_an_activity_of_the_authors_own_is_not_run_and_its_answer_is_asked_for(
+    shop: Shop, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "story:\n- views: lamp\n")
+    with pytest.raises(Fault, match=r"what it answers, as in `effects: \{loyalty_points: 250\}`"):
+        await told(shop, path, Points, effects=(loyalty_points,))
+
+
+async def test_the_answer_of_an_activity_comes_from_the_scenario(shop: Shop, tmp_path: Path) -> None:
+    path = written(tmp_path, "effects: {loyalty_points: 250}\nstory:\n- views: lamp\n")
+
+    assert (await told(shop, path, Points, effects=(loyalty_points,))).outcome == "rich"
+
+
+async def test_a_scenario_in_python_is_told_to_a_shopper(shop: Shop, tmp_path: Path) -> None:
+    text = "async def scenario(shopper):\n    await shopper.adds('lamp')\n    await shopper.removes('lamp')\n"
+
+    assert (await told(shop, written(tmp_path, text, "mine.py"), Basket)).outcome == "emptied"
+
+
+async def test_a_scenario_in_python_may_make_its_own_shopper(shop: Shop, tmp_path: Path) -> None:
+    text = "async def scenario(shop):\n    ada = await shop.shopper(phone=None)\n    await ada.adds('lamp')\n"
+    found = await told(shop, written(tmp_path, text, "mine.py"), Basket)
+
+    assert "phone" not in shop.shoppers[0].identifiers
+    assert found.outcome is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("x = 1", "has no `async def scenario"), ("def scenario(shopper): ...", "has no `async")],
+)
+def test_a_python_file_without_a_scenario_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(Fault, match=said):
+        scene_of(written(tmp_path, text, "mine.py"), Journeys((Basket,)), "basket")
+
+
+async def test_a_story_with_a_mistake_is_told_as_its_own_error(shop: Shop, tmp_path: Path) -> None:
+    path = written(tmp_path, "story:\n- views: lamp\n")
+    with pytest.raises((Fault, StoryFailed), match="no template 'noet'"):
+        await told(shop, path, Misspelt)
+
+
+@pytest.mark.parametrize("journey", SHIPPED)
+async def test_the_scenario_beside_every_shipped_journey_can_be_told_to_its_end(
+    shop: Shop, journey: str
+) -> None:
+    journeys = load()
+    await scene_of(journeys[journey].folder / "preview.yaml", journeys, journey)(shop)
+    found = told_of(shop, journey, "preview.yaml", None)
+
+    assert found.outcome is not None
+    assert found.received
+
+
+class _Page(HTMLParser):
+    """What of a page would matter to a browser."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.frames: list[dict[str, str | None]] = []
+        self.loads: list[str | None] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [value for name, value in attrs if name in ("src", "href")]
+        if tag == "iframe":
+            self.frames.append(dict(attrs))
+
+
+async def test_the_page_shows_each_message_as_the_customer_sees_it_and_loads_nothing(
+    shop: Shop, tmp_path: Path
+) -> None:
+    text = LEFT_BEHIND.replace("Aria lamp", "<script>alert(1)</script>")
+    found = await told(shop, written(tmp_path, text), Basket)
+    shown = _Page(page(found))
+
+    assert [frame["sandbox"] for frame in shown.frames] == ["allow-same-origin"]
+    assert shown.frames[0]["srcdoc"] == found.received[0].html
+    assert (shown.tags.count("script"), shown.loads) == (1, [])
+    assert '<figure class="sms">' in page(found)
+    assert "Reply STOP to opt out" in page(found)
+
+
+BROWSER = """#!/bin/sh
+echo "$1" > "{seen}"
+"""
+
+
+@pytest.mark.timeout(200)
+def test_the_command_brings_its_own_servers_sends_nothing_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    seen, browser, temporary = tmp_path / "seen", tmp_path / "browser", tmp_path / "temporary"
+    browser.write_text(BROWSER.format(seen=seen))
+    browser.chmod(0o755)
+    temporary.mkdir(mode=0o755)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "TMPDIR": str(temporary),
+        "BROWSER": f"{browser} %s",
+        "DATABASE_URL": "postgresql://nobody:no@127.0.0.1:1/none",
+        "SENDGRID_API_KEY": "SG.real",
+        "EMAIL_FROM": "shop@example.com",
+        "SENDGRID_BASE_URL": "http://127.0.0.1:1",
+    }
+    words = ("preview", "post-purchase", "--json", "--open", "--html", str(tmp_path / "seen.html"))
+    done = subprocess.run(
+        [sys.executable, "-m", "workers.command", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["messages"][0]["template"] == "order_confirmation"
+    assert "Starting Postgres and Temporal" in done.stderr
+    assert seen.read_text().strip() == (tmp_path / "seen.html").as_uri()
+    assert "<h1>post-purchase</h1>" in (tmp_path / "seen.html").read_text()
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nothing"], "no journey 'nothing'; registered: cart-abandonment, post-purchase, win-back"),
+        (["win-back", "none.yaml"], "none.yaml cannot be read"),
+        (["win-back", "none.py"], "there is no scenario none.py"),
+    ],
+)
+def test_what_the_command_cannot_find_is_told_before_anything_starts(words: list[str], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "workers.command", "preview", *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Starting" not in done.stderr
