@@ -54,11 +54,14 @@ def write(document: Path, folder: Path) -> str:
     """
     home = folder / "told" / document.stem
     home.mkdir(parents=True)
+    for package in (home.parent, home):
+        (package / "__init__.py").touch()
     story = "\n\n".join(block.text for block in marked(document, STORY))
     (home / "story.py").write_text(story, "utf-8")
     module = f"told.{document.stem}.story"
     tests = [
-        f"{WORDS_AND_EVENTS}from workers.testing import *\nfrom {module} import *\n",
+        WORDS_AND_EVENTS,
+        f"from workers.testing import Shop, Shopper, TellingFault\nfrom {module} import *\n",
         *(block.text for block in marked(document, TEST)),
     ]
     (home / "tests.py").write_text("\n\n".join(tests), "utf-8")
@@ -72,7 +75,7 @@ def write(document: Path, folder: Path) -> str:
 
 
 def write_mistake(block: Block, folder: Path) -> str:
-    """Write a mistake as a module of its own; returns its name. A body of ``run`` gets a journey around it."""
+    """Write a mistake as a module; returns its name. The body of a ``run`` gets a journey around it."""
     name = f"mistake_{block.document.stem}_{block.line}"
     classes = [
         node.name for node in ast.walk(ast.parse(f"async def _():\n{_indented(block.text, 4)}"))

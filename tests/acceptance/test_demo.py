@@ -16,7 +16,9 @@ import pytest_asyncio
 
 from profiles.database import Database
 from profiles.ids import new_id
-from workers.demo.summary import bought_and_promoted
+from profiles.incoming import IncomingEvent
+from profiles.ingest import Ingest, Rules
+from workers.demo.breaches import bought_and_promoted, promoted_during_a_ticket
 from workers.stack.local import LocalStack
 
 REES46 = Path(__file__).parents[3] / "shared" / "data" / "rees46_2019-10-01_first_2h50.csv.gz"
@@ -59,9 +61,16 @@ def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
     assert told["temporal"] == {"Completed": sum(runs.values())}
     assert told["runs"]["cart-abandonment"]["bought"] > 0
     assert sum(told["messages"]["email"].values()) > sum(told["messages"]["sms"].values()) > 0
+    assert told["promoted_while_a_ticket_was_open"] == 0
     assert told["silence"]["audience_joined"] > 0
     assert told["silence"]["audience_left_over"] == 0
     assert told["shop"]["merged"] > 0
+    assert told["shop"]["lapsed_by_rhythm"] > 0
+    assert told["patience"]["cheaper"] >= told["patience"]["told"] > 0
+    assert told["patience"]["held"] >= told["patience"]["held_and_sent"] > 0
+    assert told["patience"]["reviews_asked"] > 0
+    assert told["experiments"].keys() == {"win-back-incentive"}
+    assert told["links"] == {}
     assert sum(told["events"].values()) > 400
     assert not (tmp_path / ".waypost" / "demo" / "stack.json").exists()
 
@@ -94,6 +103,57 @@ async def test_the_demo_would_notice_a_promotion_after_the_purchase(
         )  # fmt: skip
 
     assert await bought_and_promoted(database) == found
+
+
+@pytest.mark.parametrize(
+    ("what", "clock", "committed", "message_class", "found"),
+    [
+        ("between opening and solving", 2, 2, "marketing", 1),
+        ("before the ticket", -1, -1, "marketing", 0),
+        ("once it was solved", 5, 5, "marketing", 0),
+        ("of an order, so that it need not wait", 2, 2, "transactional", 0),
+        ("by a clock ahead of the ticket that nobody knew of yet", 2, -1, "marketing", 0),
+        ("by a clock behind the solving that was known", 3, 5, "marketing", 0),
+    ],
+)
+async def test_the_demo_would_notice_a_promotion_while_a_ticket_is_open(
+    database: Database, what: str, clock: int, committed: int, message_class: str, found: int
+) -> None:
+    now, run_id, message_id = datetime.now(UTC), new_id(), new_id()
+    told = [("Ticket Opened", "t-1", 0), ("Ticket Solved", "t-1", 4), ("Ticket Solved", "t-2", 1)]
+    ingest = Ingest(database, (), Rules(local=True))
+    await ingest(
+        [
+            IncomingEvent(
+                source="support",
+                id=f"{name} {ticket}",
+                type=name,
+                channel="support",
+                time=now + timedelta(hours=hour),
+                identifiers=(("user_id", "7"),),
+                properties={"ticket_id": ticket},
+            )
+            for name, ticket, hour in told
+        ]
+    )
+    decided, recorded = now + timedelta(hours=clock), now + timedelta(hours=committed)
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE event SET recorded_at = at")
+        profile_id = await connection.fetchval("SELECT profile_id FROM profile")
+        await connection.execute(
+            "INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, "
+            "message_class, items, status, decided_at) "
+            "VALUES ($1, $2, $3, 's', 'j', 'email', 't', $4, '{}', 'sent', $5)",
+            message_id, profile_id, run_id, message_class, decided,
+        )  # fmt: skip
+        await connection.execute(
+            "INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey, channel, "
+            "template, verdict, detail, checks, items, items_removed, at, recorded_at) "
+            "VALUES ($1, $2, $3, $4, 's', 'j', 'email', 't', 'allow', '', '[]', '{}', '{}', $5, $6)",
+            new_id(), message_id, profile_id, run_id, decided, recorded,
+        )  # fmt: skip
+
+    assert await promoted_during_a_ticket(database) == found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

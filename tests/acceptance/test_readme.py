@@ -3,12 +3,9 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,20 +15,10 @@ import pytest
 
 from api.app import create_app
 from api.settings import ApiSettings
-from journeys.registry import load
-from profiles.events import Event
-from tests.documents import ROOT, Block, Command, blocks, commands
-from tests.waypost import Waypost
-from workers.stack.temporal import TemporalDevServer
+from tests.documents import DOCUMENTS, ROOT, Block, Command, blocks, commands
+from tests.told import STORY, TEST, WORDS_AND_EVENTS, WRONG, marked, write
 
 ADDRESS = "http://127.0.0.1:8000"
-
-PRELUDE = """
-from journeys.vocabulary import *
-from profiles.events import *
-
-"""
-"""What every excerpt of docs/journeys.md may name."""
 
 _VARYING = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 
@@ -92,60 +79,18 @@ async def test_every_curl_line_in_the_documents_gets_the_answer_that_stands_belo
                 assert holds(said, real) if line.excerpt else said == real, f"{line.place}: {answer.text}"
 
 
-@pytest.fixture
-def shop_of_the_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The package that docs/journeys.md writes, importable; forgotten afterwards."""
-    for language in ("python", "toml", "xml"):
-        for block in blocks(language, "file"):
-            file = tmp_path / block.mark.partition("=")[2]
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.text, "utf-8")
-    shutil.copytree(ROOT / "journeys" / "layouts", tmp_path / "shop" / "layouts")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    declared = dict(Event.by_name)
-    yield "shop"
-    Event.by_name.clear()
-    Event.by_name.update(declared)
-    for name in [name for name in sys.modules if name.split(".")[0] == "shop"]:
-        del sys.modules[name]
-
-
-async def test_the_journey_of_the_documents_runs_and_falls_silent_at_a_purchase(
-    shop_of_the_documents: str, database_url: str, temporal: TemporalDevServer
-) -> None:
-    journeys = load([shop_of_the_documents]).classes
-    yes = {"consents": {"email": True}}
-    price = {"product_id": "lamp", "name": "Aria lamp", "price": 29.0}
-    async with Waypost(database_url, temporal.client, journeys=journeys) as waypost:
-        await waypost.happens("Watched Price Dropped", price, traits=yes, email="ada@example.com")
-        await waypost.happens(
-            "Watched Price Dropped", price | {"price": 3.0}, traits=yes, email="grace@example.com"
-        )
-        run = await waypost.run("price-drop")
-        await waypost.passes(run, timedelta(hours=1))
-        receipt = {"order_id": "r-1", "products": [{"product_id": "lamp"}]}
-        await waypost.happens("Order Completed", receipt, email="ada@example.com")
-
-        assert (await waypost.result(run)).outcome == "bought"
-        assert [(m["template"], m["status"], m["items"]) for m in await waypost.messages()] == [
-            ("price_dropped", "sent", ["lamp"])
-        ]
-        [mail] = await waypost.mailbox()
-        assert mail["subject"] == "Aria lamp costs less now"
-        assert len(await waypost.rows("SELECT 1 FROM run")) == 1
-
-
 @pytest.mark.timeout(400)
 def test_every_piece_of_python_in_the_documents_passes_mypy_strict(tmp_path: Path) -> None:
-    # The journey in the README is a part of a file that is checked as it is.
-    pieces = [block for block in blocks("python") if not block.mark.startswith(("file=", "journey"))]
+    # The journey in the README is a part of a file that is checked as it is; a mistake is one on purpose.
+    told = ("journey", STORY, TEST, WRONG)
+    # So are the tests of a file that a reader is to write: they import it by a name it does not have here.
+    pieces = [block for block in blocks("python") if not block.mark.startswith(("file=tests/", *told))]
     assert pieces
     for number, block in enumerate(pieces):
         (tmp_path / f"piece_{number}.py").write_text(as_module(block), "utf-8")
-    for block in blocks("python", "file"):
-        file = tmp_path / block.mark.partition("=")[2]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(block.text, "utf-8")
+    for document in DOCUMENTS:
+        if marked(document, STORY):
+            write(document, tmp_path)
 
     checked = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--config-file", "pyproject.toml", str(tmp_path)],
@@ -165,15 +110,15 @@ def as_module(block: Block) -> str:
         case "story":
             body = textwrap.indent(block.text, " " * 8)
             return (
-                f"# {block.place}\n{PRELUDE}from typing import Any\n\n\n"
+                f"# {block.place}\n{WORDS_AND_EVENTS}from typing import Any\n\n\n"
                 "class Excerpt(Journey):\n"
                 f"    async def run(self, entry: ProductAdded) -> Any:\n{body}        return None\n"
             )
-        case "declare":
-            return f"# {block.place}\n{PRELUDE}\n{block.text}"
-        case "":
+        case mark if mark in ("", "fails") or mark.startswith("file="):
             return f"# {block.place}\n{block.text}"
-    raise ValueError(f"{block.place}: python blocks are marked story, declare, file=… or nothing")
+    raise ValueError(
+        f"{block.place}: python blocks are marked story, word, test, wrong, fails, file=… or nothing"
+    )
 
 
 def test_the_addresses_in_the_curl_lines_are_those_of_a_local_stack() -> None:

@@ -70,7 +70,7 @@ class SendsWhereItSuits(Journey):
 class SendsElsewhere(Journey):
     row = Row(
         "send",
-        "without `prefer`, and another channel suits: the first time only",
+        "without `prefer`, and another channel suits",
         (ACTIVITY, ACTIVITY),
         traits={"preferred_channel": "sms"},
     )
@@ -83,7 +83,7 @@ class SendsElsewhere(Journey):
 class SendsElsewhereTwice(Journey):
     row = Row(
         "send",
-        "the same twice in a run, capped the second time",
+        "the same, two in a run: the channel is looked for once",
         (ACTIVITY, ACTIVITY, ACTIVITY),
         traits={"preferred_channel": "sms"},
     )

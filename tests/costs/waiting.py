@@ -119,7 +119,7 @@ class SleepsUntilNine(Journey):
 class SleepsUntilNineAgain(Journey):
     row = Row(
         "sleep_until",
-        "after a send, `profile()` or another one",
+        "two in a run: the zone is read once, also by a send or `profile()`",
         (ACTIVITY, TIMER, TIMER),
         happens=(days(3),),
     )

@@ -1,5 +1,7 @@
 """Tales of carts left behind: one for each wait point and outcome."""
 
+from activities.channels.adapter import MaybeSent
+from policy.verdict import Channel
 from tests.histories.tale import DAY, EVENING, HOUR, YES, Tale, tale
 
 CART = "cart-abandonment"
@@ -140,6 +142,13 @@ async def told_that_it_is_back(t: Tale) -> None:
     await t.passes(CART, HOUR * 2)
     await t.happens("Back In Stock", {"product_id": "lamp", "name": "A lamp", "cart_id": t.key})
     await t.passes(CART, DAY * 3)
+
+
+@tale(CART, "nudged")
+async def the_answer_about_the_reminder_is_lost(t: Tale) -> None:
+    t.providers[Channel.EMAIL].answers.append(MaybeSent("the connection broke"))
+    await t.adds("lamp")
+    await t.passes(CART, DAY * 4)
 
 
 @tale(CART, None)

@@ -1,11 +1,13 @@
 """What a tale is: one shopper, what happens to them, and how their run ends; told on virtual time."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from policy.verdict import Channel
+from tests.ledger import Ledger
 from tests.waypost import NOON, Row, Waypost
 
 CANARIES = ("quillon", "+4915199", "4915199")
@@ -23,8 +25,9 @@ YES = {
 class Tale:
     """One shopper and what happens to them."""
 
-    def __init__(self, waypost: Waypost, number: int) -> None:
+    def __init__(self, waypost: Waypost, number: int, providers: Mapping[Channel, Ledger]) -> None:
         self.waypost = waypost
+        self.providers = providers
         self.key = f"k-{number}"
         self.who = {"email": f"quillon-{number}@example.com", "phone": f"+4915199{number:06d}"}
         waypost.clock = NOON
@@ -50,10 +53,11 @@ class Tale:
         await self.happens("Message Clicked", {"message_id": str(message["message_id"])})
 
     async def run(self, journey: str) -> Row:
-        """This shopper's run."""
+        """This shopper's run, the youngest."""
         [found] = await self.waypost.rows(
             "SELECT r.* FROM run r JOIN identifier i ON i.profile_id = r.profile_id "
-            "WHERE i.value = $1 AND r.journey = $2", self.who["email"], journey,
+            "WHERE i.value = $1 AND r.journey = $2 ORDER BY r.entered_at DESC LIMIT 1",
+            self.who["email"], journey,
         )  # fmt: skip
         return found
 

@@ -87,3 +87,12 @@ async def sunset_with_nothing_to_suggest(t: Tale) -> None:
 async def sunset_without_a_word_where_no_mail_may_go_out(t: Tale) -> None:
     await t.happens("Customer Lapsed", {"days_since_order": 120})
     await t.passes(BACK, DAY * 40)
+
+
+@tale(BACK, "merged")
+async def merged_with_the_run_of_somebody_who_is_the_same(t: Tale) -> None:
+    await lapses(t)
+    t.waypost.clock += HOUR
+    card = {"loyalty_id": f"card-{t.key}"}
+    await t.waypost.happens("Customer Lapsed", {"days_since_order": 90}, traits=YES, **card)
+    await t.happens("Cart Viewed", {}, **card)

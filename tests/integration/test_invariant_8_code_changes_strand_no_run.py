@@ -17,11 +17,14 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from activities.channels.registry import Channels
 from journeys.registry import SHIPPED
 from journeys.vocabulary import Journey
+from policy.verdict import Channel
 from tests import histories
 from tests.histories.changed import WithOneMoreActivity, WithOneMoreTimer
 from tests.histories.tales import CANARIES, TALES, Tale
+from tests.ledger import Ledger
 from tests.waypost import Waypost
 from workers.stack.temporal import TemporalDevServer
 from workers.worker import workflow_runner
@@ -52,9 +55,10 @@ async def test_invariant_8_every_tale_of_a_shipped_journey_ends_as_told(
     )
     ends: dict[str, str | None] = {}
     told: dict[str, str] = {}
-    async with Waypost(database_url, client) as waypost:
+    providers = {channel: Ledger(channel) for channel in Channel}
+    async with Waypost(database_url, client, channels=Channels(providers, {})) as waypost:
         for number, each in enumerate(TALES):
-            tale = Tale(waypost, number)
+            tale = Tale(waypost, number, providers)
             await each.tell(tale)
             run = await tale.run(each.journey)
             handle = waypost.handle(run)

@@ -9,6 +9,7 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 
 from bench.actions import actions
+from journeys.registry import SHIPPED, Journeys
 from journeys.vocabulary import Journey
 from journeys.vocabulary.deciding import Deciding
 from journeys.vocabulary.waiting import Waiting
@@ -21,6 +22,9 @@ from tests.waypost import Waypost
 from workers.stack.temporal import TemporalDevServer
 
 YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}
+CART_BUDGET = 10
+"""Of a cart left behind and told of to the end."""
+
 KINDS = {"timer": TIMER, "activity attempt": ACTIVITY}
 ONCE_A_RUN = Counter({"start": 1, ACTIVITY: 1})
 """The start, and the activity that closes the run."""
@@ -124,3 +128,24 @@ def test_a_document_without_its_marks_shows_nothing() -> None:
 
 def test_a_row_says_what_it_is_made_of() -> None:
     assert Row("send", "twice", (ACTIVITY, TIMER, ACTIVITY)).costs.count(ACTIVITY) == 2
+
+
+async def test_a_cart_that_nobody_comes_back_to_costs_no_more_than_its_budget(
+    database_url: str, temporal: TemporalDevServer
+) -> None:
+    """Entry, one more event of the cart, quiet armed again, two waits, three sends, end."""
+    story = Journeys(SHIPPED)["cart-abandonment"].cls
+    lamp, desk = ({"product_id": name, "price": 39.0, "cart_id": "c-1"} for name in ("lamp", "desk"))
+    ada = {"email": "ada@example.com", "phone": "+4915112345678"}
+    async with Waypost(database_url, temporal.client, journeys=(story,)) as shop:
+        await shop.happens("Product Added", lamp, traits=YES, **ada)
+        run = await shop.run("cart-abandonment")
+        await shop.passes(run, timedelta(minutes=30))
+        await shop.happens("Product Added", desk, **ada)
+        await shop.passes(run, timedelta(days=60))
+        outcome = (await shop.result(run)).outcome
+        cost, signals = await counted(shop, run)
+
+    assert outcome not in ("bought", "emptied")
+    assert signals == 1
+    assert cost.total() + signals <= CART_BUDGET, cost

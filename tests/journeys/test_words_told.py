@@ -66,7 +66,7 @@ def test_every_example_may_be_registered(document: Path, library: Path) -> None:
     story = importlib.import_module(module)
     if not hasattr(story, "JOURNEYS"):
         classes = [each for each in vars(story).values() if getattr(each, "__module__", "") == module]
-        story.JOURNEYS = tuple(
+        vars(story)["JOURNEYS"] = tuple(
             each for each in classes if inspect.isclass(each) and issubclass(each, Journey)
         )
 
@@ -100,7 +100,16 @@ def faults_in(module: str) -> list[str]:
 def test_a_failure_looks_as_the_page_shows(tmp_path: Path) -> None:
     [failing] = [block for block in blocks_of(TESTING) if block.mark == "fails"]
     (tmp_path / "test_shown.py").write_text(failing.text, "utf-8")
-    done = run("pytest", "-q", "-p", "workers.testing.plugin", "-p", "no:cacheprovider", "test_shown.py", folder=tmp_path)
+    done = run(
+        "pytest",
+        "-q",
+        "-p",
+        "workers.testing.plugin",
+        "-p",
+        "no:cacheprovider",
+        "test_shown.py",
+        folder=tmp_path,
+    )
 
     shown = below(failing)
     assert done.returncode == 1

@@ -10,6 +10,7 @@ from profiles.identifiers import normalise
 from workers.demo.acts import Act
 from workers.demo.calendar import beats, opening_after
 from workers.demo.cast import cast
+from workers.demo.feed import BACK, CHEAPER, SOLD_OUT, Feed
 from workers.demo.reactions import Received, react
 from workers.demo.shop import CATALOGUE
 from workers.demo.shoppers import Life
@@ -18,6 +19,7 @@ from workers.demo.traffic import passes, scenes
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OPENING = datetime(2026, 11, 22, tzinfo=UTC)
 FOR_EVER = OPENING + timedelta(days=400)
+SHELF = {product.product_id: product for product in CATALOGUE}
 
 
 def acts_of(count: int, seed: int = 7) -> list[Act]:
@@ -91,8 +93,8 @@ def test_about_a_third_of_the_visits_fill_a_cart_and_most_carts_are_left_behind(
     assert 0.15 < names["Order Completed"] / len(carts) < 0.4
 
 
-def test_lapsed_customers_bought_over_a_hundred_days_ago_and_look_at_nothing_now() -> None:
-    lapsed = [one for one in cast(200, 7) if one.lapsed]
+def test_lapsed_customers_bought_over_a_hundred_days_ago_unless_they_used_to_come_often() -> None:
+    lapsed = [one for one in cast(400, 7) if one.lapsed and not one.steady]
     lives = [Life(shopper, OPENING, 7) for shopper in lapsed]
     past = [act for life in lives for act in life.past(NOON)]
     for life in lives:
@@ -101,6 +103,90 @@ def test_lapsed_customers_bought_over_a_hundred_days_ago_and_look_at_nothing_now
     assert len(lapsed) > 10
     assert max(act.at for act in past) < NOON - timedelta(days=100)
     assert {name_of(act) for life in lives for act in life.take(FOR_EVER)} <= {"Order Completed"}
+
+
+def test_steady_customers_have_been_away_twice_as_long_as_they_used_to_be_but_no_ninety_days() -> None:
+    steady = [one for one in cast(400, 7) if one.steady]
+
+    assert len(steady) > 5
+    for shopper in steady:
+        orders = [act.at for act in Life(shopper, OPENING, 7).past(NOON) if name_of(act) == "Order Completed"]
+        gaps = [later - earlier for earlier, later in pairwise(orders)]
+        away = NOON - orders[-1]
+        assert len(orders) >= 3
+        assert max(2 * max(gaps) + timedelta(days=1), timedelta(days=30)) < away < timedelta(days=90)
+
+
+def test_every_ticket_is_solved_and_what_is_sent_back_is_some_of_a_delivered_order() -> None:
+    acts = acts_of(600)
+    said = {
+        name: [act for act in acts if name_of(act) == name]
+        for name in (
+            "Ticket Opened",
+            "Ticket Solved",
+            "Return Requested",
+            "Order Delivered",
+            "Order Completed",
+        )
+    }
+    opened, solved = (
+        {act.body["properties"]["ticket_id"]: act.at for act in said[name]}
+        for name in ("Ticket Opened", "Ticket Solved")
+    )
+    delivered = {act.body["properties"]["order_id"]: act.at for act in said["Order Delivered"]}
+    lines = {
+        act.body["properties"]["order_id"]: act.body["properties"]["products"]
+        for act in said["Order Completed"]
+    }
+
+    assert len(opened) > 10
+    assert opened.keys() == solved.keys()
+    assert all(solved[ticket] > at for ticket, at in opened.items())
+    assert len(said["Return Requested"]) > 5
+    for act in said["Return Requested"]:
+        order, back = act.body["properties"]["order_id"], act.body["properties"]["products"]
+        assert act.at > delivered[order]
+        assert 0 < len(back) < len(lines[order])
+        assert all(line in lines[order] for line in back)
+
+
+def test_the_feed_tells_the_catalogue_first_and_every_change_at_the_end_of_a_beat() -> None:
+    ends = {beat.ends for beat in beats(OPENING)}
+    feed = Feed(OPENING, ["oslo-chair", "stone-mug", "oslo-chair"])
+    catalogue = feed.take(OPENING)
+    changes = feed.take(FOR_EVER)
+    gone, back = changes[0], changes[-1]
+
+    assert [update.product for update in catalogue] == list(CATALOGUE)
+    assert {OPENING + SOLD_OUT, OPENING + CHEAPER, OPENING + BACK} == {update.at for update in changes}
+    assert {update.at for update in changes} <= ends
+    assert (gone.in_stock, back.in_stock, gone.product) == (False, True, back.product)
+    assert gone.product.product_id == "oslo-chair"
+    assert changes[1].product.product_id == "stone-mug"
+    assert len(changes) == 5
+    for update in changes[1:-1]:
+        assert update.product.price < SHELF[update.product.product_id].price
+        assert feed.shelf[update.product.product_id] == update.product
+    assert not feed.take(FOR_EVER)
+
+
+def test_the_feed_names_nobody_and_no_two_of_its_events_share_an_id() -> None:
+    bodies = [update.body for update in Feed(OPENING, ()).take(FOR_EVER)]
+
+    assert {str(body["identifiers"]) for body in bodies} == {"{}"}
+    assert len({body["id"] for body in bodies}) == len(bodies)
+
+
+def test_what_people_want_is_what_they_put_into_their_carts_by_then() -> None:
+    [shopper] = [one for one in cast(60, 7) if one.undecided][:1]
+    life = Life(shopper, OPENING, 7)
+    life.plan()
+    wanted = life.wants(FOR_EVER)
+    added = [act for act in life.take(FOR_EVER) if name_of(act) == "Product Added"]
+
+    assert sorted(wanted) == sorted(act.body["properties"]["product_id"] for act in added)
+    assert wanted
+    assert not life.wants(OPENING)
 
 
 def test_acts_are_handed_out_once_and_in_order() -> None:
@@ -148,7 +234,7 @@ def test_a_mail_to_an_address_that_bounces_is_neither_opened_nor_clicked() -> No
     life = Life(shopper, OPENING, 7)
     mail = Received("m-1", "email", "cart_reminder", True, ("oslo-chair",), OPENING)
 
-    assert react(life, mail, OPENING, 7) is False
+    assert react(life, mail, OPENING, 7, SHELF) is False
     assert [name_of(act) for act in life.take(FOR_EVER)] == ["Message Bounced"]
 
 
@@ -157,14 +243,15 @@ def test_nobody_unsubscribes_by_an_order_confirmation() -> None:
     confirmation = Received("m-1", "email", "order_confirmation", False, (), OPENING)
     promotion = Received("m-2", "email", "cross_sell", True, (), OPENING)
 
-    assert not any(react(life, confirmation, OPENING, 7) for life in lives)
-    assert any(react(life, promotion, OPENING, 7) for life in lives)
+    assert not any(react(life, confirmation, OPENING, 7, SHELF) for life in lives)
+    assert any(react(life, promotion, OPENING, 7, SHELF) for life in lives)
 
 
 def test_what_is_done_about_a_message_comes_after_it_and_after_now() -> None:
     for shopper in cast(100, 7):
         life = Life(shopper, OPENING, 7)
-        react(life, Received("m-1", "sms", "cart_offer", True, (), OPENING), OPENING + timedelta(hours=9), 7)
+        offer = Received("m-1", "sms", "cart_offer", True, (), OPENING)
+        react(life, offer, OPENING + timedelta(hours=9), 7, SHELF)
 
         assert min(act.at for act in life.take(FOR_EVER)) > OPENING + timedelta(hours=9)
 

@@ -1,9 +1,9 @@
 """The shop's product feed: all it sells, then what becomes cheaper, sells out and comes back."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from random import Random
 from typing import Any
 
 from workers.demo.shop import CATALOGUE, URL, Product
@@ -46,12 +46,16 @@ class Update:
 
 
 class Feed:
-    """One seed's updates, handed out as time goes by."""
+    """The updates of the demo's days, handed out as time goes by."""
 
-    def __init__(self, opening: datetime, seed: int) -> None:
-        """``opening``: when the shop's first day begins; the whole catalogue is told then."""
-        rng = Random(f"{seed}/feed")  # noqa: S311 - a simulation
-        gone, *cheaper = rng.sample(CATALOGUE, 4)
+    def __init__(self, opening: datetime, wanted: Iterable[str]) -> None:
+        """``opening``: when the shop's first day begins; the whole catalogue is told then.
+
+        ``wanted``: ids of products as people put them into carts. What most want sells out, and the next
+        three become cheaper, so that the news always concerns somebody.
+        """
+        times = Counter(wanted)
+        gone, *cheaper = sorted(CATALOGUE, key=lambda product: -times[product.product_id])[:4]
         self._ahead = [
             *(Update(opening, product, True) for product in CATALOGUE),
             Update(opening + SOLD_OUT, gone, False),

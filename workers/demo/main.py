@@ -15,6 +15,7 @@ from rich.console import Console
 from profiles.database import Database
 from workers.demo import shop
 from workers.demo.progress import Bar
+from workers.demo.promises import broken
 from workers.demo.summary import Summary, summarise
 from workers.demo.table import show
 from workers.demo.traffic import Traffic
@@ -55,16 +56,22 @@ async def run(*, serve: bool, as_json: bool, shoppers: int = 200, seed: int = SE
         async with stack:
             summary = await _unless_it_dies(stack, _traffic(stack, bar, shoppers, seed, begun))
             bar.stop()
+            summary.broken_promises = broken(summary)
+            summary.links = _links(stack) if serve else {}
             if as_json:
                 sys.stdout.write(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
             else:
                 show(summary, out)
             sys.stdout.flush()
             if serve:
-                await _serve(stack, settings.waypost_data_dir, Console(stderr=True, highlight=False))
+                front = settings.waypost_data_dir
+                await _serve(stack, front, summary.links, Console(stderr=True, highlight=False))
     if not serve and not as_json:
-        kept_in = shown(folder / _LOG)
-        out.print(f"\n`waypost demo --serve` leaves it up, to look around. Log: {kept_in}", soft_wrap=True)
+        out.print(
+            "\nAll of it is stopped; `make demo ARGS=--serve` keeps it up, to see mails and runs. "
+            f"Log: {shown(folder / _LOG)}",
+            soft_wrap=True,
+        )
     return 1 if summary.broken_promises else 0
 
 
@@ -85,7 +92,6 @@ async def _traffic(stack: LocalStack, bar: Bar, shoppers: int, seed: int, begun:
                 shoppers=shoppers,
                 seed=seed,
                 opening=traffic.opening,
-                links=_links(stack),
                 seconds=time.monotonic() - begun,
                 seconds_by_part=seconds | traffic.seconds,
             )
@@ -106,7 +112,7 @@ async def _unless_it_dies(stack: LocalStack, work: Coroutine[Any, Any, Summary])
         working.cancel()
 
 
-async def _serve(stack: LocalStack, data_dir: Path, console: Console) -> None:
+async def _serve(stack: LocalStack, data_dir: Path, links: dict[str, str], console: Console) -> None:
     """Stay up until Ctrl-C, findable for other commands. Raises ``StackError`` when a process dies."""
     stop = stop_on_signals(lambda: console.print("Stopping …", style="bold"))
     front = DataDirectory(data_dir)
@@ -116,7 +122,7 @@ async def _serve(stack: LocalStack, data_dir: Path, console: Console) -> None:
     except StackError:
         pass  # another stack runs on the folder itself; the demo's is found under its own
     console.print()
-    for name, place in places(stack).items():
+    for name, place in (places(stack) | links).items():
         console.print(f"[bold]{name:<12}[/] {place}", soft_wrap=True)
     console.print("Ctrl-C stops it; `waypost demo` starts afresh", style="bold")
     stopped, died = asyncio.create_task(stop.wait()), asyncio.create_task(stack.failure())

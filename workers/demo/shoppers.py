@@ -70,7 +70,7 @@ class Life:
         """Plan the first days: visits, and walks into a store."""
         shopper, rng = self.shopper, self._rng
         if shopper.lapsed:
-            if shopper.loyalty_id and rng.random() < 0.2:
+            if shopper.loyalty_id and rng.random() < 0.35:
                 at = self.opening + timedelta(days=rng.randint(3, 12), hours=rng.uniform(8, 17))
                 self.buy_in_store(at, browse(rng, shopper.favourite, 1))
             return
@@ -95,6 +95,13 @@ class Life:
         due = sorted((act for act in self._ahead if act.at < until), key=lambda act: act.at)
         self._ahead = [act for act in self._ahead if act.at >= until]
         return due
+
+    def wants(self, until: datetime) -> list[str]:
+        """Ids of the products that go into a cart before ``until``, as far as it is planned."""
+        added = [
+            act.body for act in self._ahead if act.at < until and act.body.get("event") == "Product Added"
+        ]
+        return [body["properties"]["product_id"] for body in added]
 
     def add(self, *acts: Act) -> None:
         """Plan more."""

@@ -1,4 +1,4 @@
-"""What the demo did, counted in Postgres and in Temporal, and whether it kept its promises."""
+"""What the demo did, counted in Postgres and in Temporal."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -8,6 +8,7 @@ from typing import Any
 from temporalio.client import Client
 
 from profiles.database import Database
+from workers.demo.breaches import bought_and_promoted, promoted_during_a_ticket
 from workers.demo.example import EXAMPLE, in_words
 
 Counts = dict[str, int]
@@ -21,7 +22,9 @@ SELECT (SELECT count(DISTINCT (profile_id, cart_id)) FROM event WHERE type = 'Pr
   (SELECT count(DISTINCT event_id) FROM purchase WHERE channel = 'store' AND at > $1) AS orders_store,
   (SELECT count(DISTINCT event_id) FROM purchase WHERE at <= $1) AS orders_older,
   (SELECT count(*) FROM profile WHERE merged_into IS NULL) AS people,
-  (SELECT count(*) FROM profile WHERE merged_into IS NOT NULL) AS merged
+  (SELECT count(*) FROM profile WHERE merged_into IS NOT NULL) AS merged,
+  (SELECT count(*) FROM event WHERE type = 'Customer Lapsed'
+    AND properties->>'median_gap_days' IS NOT NULL) AS lapsed_by_rhythm
 """
 
 _RUNS = """
@@ -48,7 +51,7 @@ _SILENCE = """
 SELECT (SELECT count(*) FROM run WHERE journey = 'cart-abandonment' AND outcome = 'bought') AS carts_silenced,
   (SELECT count(*) FROM message WHERE status = 'withheld' AND reason = 'purchased') AS withheld_bought,
   (SELECT count(DISTINCT message_id) FROM decision
-    WHERE verdict = 'allow' AND items_removed <> '{}') AS shrunk_messages,
+    WHERE verdict = 'allow' AND items_removed <> '{}' AND NOT checks @? $1::jsonpath) AS shrunk_messages,
   (SELECT count(DISTINCT o.lane) FROM outbox o JOIN run r ON r.run_id = o.lane
     WHERE r.journey = 'cart-abandonment' AND o.name = 'Order Completed'
       AND jsonb_array_length(COALESCE(o.payload->'cart', '[]')) > 0) AS shrunk_carts,
@@ -63,21 +66,32 @@ SELECT (SELECT count(*) FROM run WHERE journey = 'cart-abandonment' AND outcome 
   (SELECT count(*) FROM message WHERE status IN ('claimed', 'unknown', 'unknown_final')) AS unknown
 """
 
-_BROKEN = """
-SELECT count(*) FROM decision d
-WHERE d.verdict = 'allow' AND d.items <> '{}'
-  AND NOT d.checks @> '[{"name": "items", "detail": "promotes nothing"}]'
-  AND EXISTS (SELECT 1 FROM suppression s WHERE s.profile_id = d.profile_id AND s.item = ANY(d.items)
-    AND s.recorded_at < d.recorded_at AND (s.until IS NULL OR s.until > d.at)
-    AND (s.lifted_at IS NULL OR s.lifted_at > d.at))
+_SOLD_OUT = '$[*] ? (@.name == "items" && @.detail like_regex "out of stock")'
+"""In the checks of a decision: something in it was sold out."""
+
+_PATIENCE = """
+WITH held AS (SELECT DISTINCT message_id FROM decision WHERE verdict = 'defer' AND reason = 'lower_priority'),
+sent AS (SELECT * FROM message WHERE sent_at IS NOT NULL AND channel <> 'ads')
+SELECT (SELECT count(*) FROM event WHERE type = 'Ticket Opened') AS tickets,
+  (SELECT count(*) FROM event WHERE type = 'Return Requested') AS returns,
+  (SELECT count(*) FROM held) AS held,
+  (SELECT count(*) FROM sent JOIN held USING (message_id)) AS held_and_sent,
+  (SELECT count(*) FROM event WHERE type = 'Price Dropped') AS cheaper,
+  (SELECT count(*) FROM event WHERE type = 'Back In Stock') AS back_in_stock,
+  (SELECT count(*) FROM sent WHERE template = 'cart_news') AS told,
+  (SELECT count(*) FROM message WHERE status = 'withheld' AND reason = 'out_of_stock') AS withheld_sold_out,
+  (SELECT count(DISTINCT message_id) FROM decision
+    WHERE verdict = 'allow' AND checks @? $1::jsonpath) AS shrunk_sold_out,
+  (SELECT count(*) FROM sent WHERE template = 'review_request') AS reviews_asked,
+  (SELECT count(*) FROM event WHERE type = 'Product Reviewed') AS reviewed,
+  (SELECT count(*) FROM purchase p WHERE returned > 0 AND EXISTS
+    (SELECT 1 FROM purchase kept WHERE kept.event_id = p.event_id AND kept.returned = 0)) AS sent_back
 """
-"""Promotions allowed after the purchase of what they promote; a suppression counts from its commit."""
 
-_UNTOLD = ("running", "stuck", "failed", "gone", "timed_out", "terminated", "overflow")
-"""What no story may end as."""
-
-_PROMISED_FROM = 100
-"""Shoppers, from which on everything the demo shows is sure to happen."""
+_EXPERIMENTS = """
+SELECT experiment AS outer, arm AS name, count(DISTINCT profile_id) AS n FROM exposure
+GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
+"""
 
 
 @dataclass(slots=True)
@@ -95,10 +109,16 @@ class Summary:
     statuses: Counts
     withheld: Counts
     silence: Counts
+    patience: Counts
+    """What waited for something more important, or for news."""
+    experiments: Nested
+    """Experiment → arm → people."""
     bought_items_promoted_after_purchase: int
+    promoted_while_a_ticket_was_open: int
     example: str | None
-    links: dict[str, str]
     seconds_by_part: dict[str, float]
+    links: dict[str, str] = field(default_factory=dict)
+    """Where to look; empty where nothing stays up."""
     broken_promises: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -113,16 +133,14 @@ async def summarise(
     shoppers: int,
     seed: int,
     opening: datetime,
-    links: dict[str, str],
     seconds: float,
     seconds_by_part: dict[str, float],
 ) -> Summary:
     """Count everything. ``opening``: when the first day of the calendar began."""
-    broken = await bought_and_promoted(database)
+    bought, promoted = await bought_and_promoted(database), await promoted_during_a_ticket(database)
     async with database.transaction() as connection:
-        silence = dict(await connection.fetchrow(_SILENCE))
         example = await connection.fetchrow(EXAMPLE)
-        summary = Summary(
+        return Summary(
             shoppers=shoppers,
             seed=seed,
             seconds=round(seconds, 1),
@@ -133,61 +151,14 @@ async def summarise(
             messages=_nested(await connection.fetch(_MESSAGES)),
             statuses=_counts(await connection.fetch(_ENGAGEMENT)),
             withheld=_counts(await connection.fetch(_WITHHELD)),
-            silence=silence,
-            bought_items_promoted_after_purchase=broken,
+            silence=dict(await connection.fetchrow(_SILENCE, _SOLD_OUT)),
+            patience=dict(await connection.fetchrow(_PATIENCE, _SOLD_OUT)),
+            experiments=_nested(await connection.fetch(_EXPERIMENTS)),
+            bought_items_promoted_after_purchase=bought,
+            promoted_while_a_ticket_was_open=promoted,
             example=None if example is None else in_words(example),
-            links=links,
             seconds_by_part={name: round(value, 1) for name, value in seconds_by_part.items()},
         )
-    summary.broken_promises = _broken(summary)
-    return summary
-
-
-async def bought_and_promoted(database: Database) -> int:
-    """How many promotions were allowed of an item the person had already bought; it must be none."""
-    async with database.transaction() as connection:
-        return int(await connection.fetchval(_BROKEN))
-
-
-def _broken(summary: Summary) -> list[str]:
-    """What did not happen although it was promised, in words."""
-    said: list[str] = []
-    if summary.bought_items_promoted_after_purchase:
-        said.append(
-            f"{summary.bought_items_promoted_after_purchase} bought items were promoted after purchase"
-        )
-    for journey, found in summary.runs.items():
-        said += [f"{found[state]} runs of {journey} are {state}" for state in _UNTOLD if found.get(state)]
-    ended = sum(n for found in summary.runs.values() for n in found.values())
-    if summary.temporal.get("Completed", 0) != ended:
-        said.append(
-            f"Temporal has {summary.temporal.get('Completed', 0)} completed runs, Postgres {ended} runs"
-        )
-    if summary.silence["unknown"]:
-        said.append(f"{summary.silence['unknown']} messages have an unknown outcome")
-    if summary.silence["audience_left_over"]:
-        said.append(f"{summary.silence['audience_left_over']} people are still in an audience")
-    if not ended:
-        said.append("no run ended")
-    if summary.shoppers >= _PROMISED_FROM:
-        said += [f"nothing to show: {what}" for what, count in _variety(summary).items() if not count]
-    return said
-
-
-def _variety(summary: Summary) -> Counts:
-    return {
-        "runs of cart-abandonment": sum(summary.runs.get("cart-abandonment", {}).values()),
-        "runs of post-purchase": sum(summary.runs.get("post-purchase", {}).values()),
-        "runs of win-back": sum(summary.runs.get("win-back", {}).values()),
-        "mails": sum(summary.messages.get("email", {}).values()),
-        "text messages": sum(summary.messages.get("sms", {}).values()),
-        "carts silenced by a purchase": summary.silence["carts_silenced"],
-        "promotions withheld because bought": summary.silence["withheld_bought"],
-        "carts shrunk": summary.silence["shrunk_carts"],
-        "audience removals": summary.silence["audience_bought"],
-        "opt-outs": summary.silence["one_click"],
-        "merged people": summary.shop["merged"],
-    }
 
 
 async def _in_temporal(client: Client) -> Counts:

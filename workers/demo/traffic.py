@@ -14,7 +14,7 @@ from profiles.database import Database
 from workers.demo.acts import Act
 from workers.demo.calendar import Beat, Travel, beats, opening_after
 from workers.demo.cast import cast
-from workers.demo.feed import Feed
+from workers.demo.feed import CHEAPER, Feed
 from workers.demo.reactions import Received, react
 from workers.demo.shoppers import Life
 from workers.demo.sweeping import Sweeps
@@ -55,7 +55,7 @@ class Traffic:
         self._progress = progress
         self._travel = Travel(client, database)
         self._sweeps = Sweeps(client, database)
-        self._feed = Feed(self.opening, seed)
+        self._feed = Feed(self.opening, ())
         self._lives = [Life(shopper, self.opening, seed) for shopper in cast(shoppers, seed)]
         self._by_address = {
             address: life
@@ -75,6 +75,8 @@ class Traffic:
         await self._find_the_lapsed()
         for life in self._lives:
             life.plan()
+        evening = self.opening + CHEAPER
+        self._feed = Feed(self.opening, [item for life in self._lives for item in life.wants(evening)])
         clock = self.opening
         for beat in beats(self.opening):
             self._progress.phase(beat.name)
