@@ -50,7 +50,7 @@ def waypost(*words: str, folder: Path, **environment: str) -> subprocess.Complet
 
 @pytest.mark.timeout(300)
 def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
-    done = waypost("demo", "--json", "--shoppers", "60", folder=tmp_path, **ANY_PORTS)
+    done = waypost("demo", "--json", "--shoppers", "100", folder=tmp_path, **ANY_PORTS)
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout)
 
@@ -68,6 +68,7 @@ def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
     assert told["shop"]["lapsed_by_rhythm"] > 0
     assert told["patience"]["cheaper"] >= told["patience"]["told"] > 0
     assert told["patience"]["held"] >= told["patience"]["held_and_sent"] > 0
+    assert told["patience"]["withheld_sold_out"] + told["patience"]["shrunk_sold_out"] > 0
     assert told["patience"]["reviews_asked"] > 0
     assert told["experiments"].keys() == {"win-back-incentive"}
     assert told["links"] == {}

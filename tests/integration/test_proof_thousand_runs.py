@@ -127,7 +127,7 @@ async def test_proof_every_run_ends_as_its_own_events_say_and_everything_happens
     points = tmp_path / "points"
     points.mkdir()
     # In CI close to each other, so that what they tore down is waited for once.
-    last = RUNS * STEPS * (0.9 if FULL else 0.5)
+    last = RUNS * STEPS * (0.9 if FULL else 0.3)
     moments = sorted(random.Random(SEED).sample(range(RUNS // 2, int(last)), KILLS))
     begun = time.monotonic()
     async with (

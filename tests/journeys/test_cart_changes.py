@@ -1,4 +1,4 @@
-"""The cart journey where something changes about the cart: its price, its stock, what is left of it, a ticket."""
+"""The cart journey where something changes: a price, the stock, what is left of the cart, a ticket."""
 
 from journeys.cart_abandonment.story import CartAbandonment
 from journeys.vocabulary import days, hours

@@ -5,7 +5,7 @@ from workers.demo.summary import Counts, Summary
 _UNTOLD = ("running", "stuck", "failed", "gone", "timed_out", "terminated", "overflow")
 """What no story may end as."""
 
-_PROMISED_FROM = 100
+_PROMISED_FROM = 200
 """Shoppers, from which on everything the demo shows is sure to happen."""
 
 
