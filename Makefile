@@ -10,9 +10,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 OLD_PYTHON := Waypost needs Python 3.11 or newer; set PYTHON, as in: make PYTHON=python3.12 demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint types bench prove screenshots lock clean
+.PHONY: help install demo dev test lint types bench prove screenshots lock clean
 
 help:
+	@echo "make install      .venv with all that Waypost needs, nothing else"
 	@echo "make demo         a local stack with a shop's traffic, ends with a summary"
 	@echo "make dev          a local stack until Ctrl-C"
 	@echo "make test         all tests"
@@ -30,6 +31,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PIP) --require-hashes -r requirements.lock
 	@$(PIP) --no-deps -e .
 	@touch $@
+
+install: $(STAMP)
 
 demo: $(STAMP)
 	@$(BIN)/waypost demo $(ARGS)

@@ -48,8 +48,8 @@ class CartAbandonment(Journey):
             case MessageClicked():
                 return Outcome.ENGAGED
             case PriceDropped() | BackInStock() as news:
-                told = {"was": news.was} if isinstance(news, PriceDropped) else {}
-                await self.send("cart_news", promoting=(news.item,), context=told)
+                was = getattr(news, "was", None)
+                await self.send("cart_news", promoting=(news.item,), context={"was": was})
             case OrderCompleted():
                 await self.sleep(days(2))
                 await self.send("cart_rest", promoting=self.cart.items)

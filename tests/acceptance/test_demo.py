@@ -19,6 +19,8 @@ from profiles.ids import new_id
 from profiles.incoming import IncomingEvent
 from profiles.ingest import Ingest, Rules
 from workers.demo.breaches import bought_and_promoted, promoted_during_a_ticket
+from workers.demo.promises import broken
+from workers.demo.summary import Summary
 from workers.stack.local import LocalStack
 
 REES46 = Path(__file__).parents[3] / "shared" / "data" / "rees46_2019-10-01_first_2h50.csv.gz"
@@ -74,6 +76,38 @@ def test_the_demo_keeps_its_promises(tmp_path: Path) -> None:
     assert told["links"] == {}
     assert sum(told["events"].values()) > 400
     assert not (tmp_path / ".waypost" / "demo" / "stack.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("bought", "during_a_ticket", "words"),
+    [
+        (0, 0, []),
+        (2, 0, ["2 bought items were promoted after purchase"]),
+        (0, 1, ["1 promotions went out while a support ticket was open"]),
+    ],
+)
+def test_the_demo_says_which_promise_it_broke(bought: int, during_a_ticket: int, words: list[str]) -> None:
+    summary = Summary(
+        shoppers=9,
+        seed=7,
+        seconds=1,
+        events={},
+        shop={},
+        runs={"win-back": {"sunset": 1}},
+        temporal={"Completed": 1},
+        messages={},
+        statuses={},
+        withheld={},
+        silence={"unknown": 0, "audience_left_over": 0},
+        patience={},
+        experiments={},
+        bought_items_promoted_after_purchase=bought,
+        promoted_while_a_ticket_was_open=during_a_ticket,
+        example=None,
+        seconds_by_part={},
+    )
+
+    assert broken(summary) == words
 
 
 @pytest.mark.parametrize(
