@@ -131,8 +131,9 @@ class Waiting(Execution):
         One timer while it lasts; it is armed again only when it fires and something came in between.
         """
         names = ", ".join(kind.event_name for kind in of)
+        begun = self._now()
         while True:
-            last = self._inbox.last_arrival(of) or self._now()
+            last = self._inbox.last_arrival(of) or begun
             remaining = last + length - self._now()
             if remaining <= timedelta(0):
                 return

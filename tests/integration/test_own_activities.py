@@ -2,6 +2,7 @@
 
 from pydantic import SecretStr
 from temporalio import activity
+from temporalio.client import Client
 
 from activities.channels.registry import Channels
 from activities.settings import ActivitySettings
@@ -15,8 +16,10 @@ from workers.worker import build_workers
 async def test_the_names_that_are_taken_are_exactly_those_the_worker_registers(
     temporal: TemporalDevServer, database: Database
 ) -> None:
+    # Workers that never run stay registered with their client: none of the other tests may use it.
+    client = await Client.connect(temporal.address)
     workers = build_workers(
-        temporal.client,
+        client,
         database,
         Journeys(SHIPPED),
         Channels({}, {}),
