@@ -13,9 +13,6 @@ from profiles.database import Database
 TIMEOUT_S = 30
 """Seconds an author's query may take."""
 
-SWEPT = UUID(int=0)
-"""Nobody: the member that stands for a segment's last finished sweep, at its ``since``."""
-
 # What Database sets for ingest, which looks up single rows, would spoil a query over everybody.
 _ALONE = f"""
 SET TRANSACTION READ ONLY;
@@ -34,11 +31,11 @@ WHERE p.merged_into IS NULL AND p.erased_at IS NULL
 
 _ASK = f"""
 WITH found AS MATERIALIZED ({_FOUND}),
-member AS MATERIALIZED (SELECT profile_id, since FROM segment_member WHERE segment = $1)
-SELECT now() AS at, (SELECT since FROM member WHERE profile_id = $2) AS last_sweep,
+member AS MATERIALIZED (SELECT profile_id FROM segment_member WHERE segment = $1)
+SELECT now() AS at, (SELECT swept_at FROM segment WHERE name = $1) AS last_sweep,
   (SELECT count(*) FROM found) AS found,
   ARRAY(SELECT profile_id FROM found EXCEPT SELECT profile_id FROM member ORDER BY 1) AS newcomers,
-  ARRAY(SELECT profile_id FROM member WHERE profile_id <> $2 EXCEPT SELECT profile_id FROM found) AS gone
+  ARRAY(SELECT profile_id FROM member EXCEPT SELECT profile_id FROM found) AS gone
 """  # noqa: S608 - constant fragments; the query is code of the author's
 
 _COLUMNS = """
@@ -87,7 +84,7 @@ async def ask(database: Database, segment: SegmentQuery) -> Asked:
     try:
         async with database.transaction() as connection:
             await connection.execute(_ALONE)
-            row = await connection.fetchrow(_ASK.format(query=_bare(segment)), segment.name, SWEPT)
+            row = await connection.fetchrow(_ASK.format(query=_bare(segment)), segment.name)
     except asyncpg.QueryCanceledError as error:
         raise SegmentFault(
             f"segment {segment.name!r}: its query was stopped ({error}); it may take {TIMEOUT_S} s, "

@@ -17,7 +17,7 @@ from profiles.events import SegmentEntered
 from profiles.incoming import IncomingEvent, Status
 from profiles.ingest import Ingest
 from profiles.person import lock
-from profiles.segment_queries import SWEPT, Asked, SegmentQuery, ask
+from profiles.segment_queries import Asked, SegmentQuery, ask
 from profiles.statements import STRONGEST_IDENTIFIER
 
 SOURCE = "waypost/segment"
@@ -36,8 +36,8 @@ ON CONFLICT (segment, profile_id) DO NOTHING
 _LEAVE = "DELETE FROM segment_member WHERE segment = $1 AND profile_id = ANY($2) AND since <= $3"
 
 _FINISH = """
-INSERT INTO segment_member (segment, profile_id, since) VALUES ($1, $2, $3)
-ON CONFLICT (segment, profile_id) DO UPDATE SET since = GREATEST(segment_member.since, excluded.since)
+INSERT INTO segment (name, swept_at) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET swept_at = GREATEST(segment.swept_at, excluded.swept_at)
 """
 
 
@@ -82,7 +82,7 @@ async def sweep_segment(
     async def finish(connection: Any) -> None:
         # In one COMMIT: who left and comes back does so after a finished sweep, and so into a new stay.
         await connection.execute(_LEAVE, segment.name, asked.gone, asked.at)
-        await connection.execute(_FINISH, segment.name, SWEPT, asked.at)
+        await connection.execute(_FINISH, segment.name, asked.at)
 
     await database.run(finish)
     return SegmentSweep(

@@ -68,6 +68,13 @@ def upgrade() -> None:
     op.create_index("exposure_experiment", "exposure", ["experiment", "arm"])
     op.create_index("ix_exposure_profile_id", "exposure", ["profile_id"])
     op.create_table(
+        "segment",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("swept_at", sa.DateTime(timezone=True), nullable=False),
+        _stamp(),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "segment_member",
         sa.Column("segment", sa.Text(), nullable=False),
         sa.Column("profile_id", sa.Uuid(), nullable=False),
@@ -143,4 +150,5 @@ def downgrade() -> None:
     op.drop_table("product_change")
     op.drop_table("product")
     op.drop_table("segment_member")
+    op.drop_table("segment")
     op.drop_table("exposure")
