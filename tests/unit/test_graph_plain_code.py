@@ -39,7 +39,7 @@ class Plain(Journey):
         await self.sleep(days(99))
 
     async def _of_my_own(self, count: int) -> None:
-        """Not drawn: a picture shows the story."""
+        """Takes no step, so nothing of it is drawn."""
 
 
 def test_what_is_no_word_of_the_vocabulary_stands_as_it_is_written() -> None:
@@ -48,11 +48,10 @@ def test_what_is_no_word_of_the_vocabulary_stands_as_it_is_written() -> None:
 
     assert calls == [
         ("workflow.execute_activity('reserve', entry.product_id, start_to_close_timeout=PATIENCE)", ()),
-        ("_of_my_own(count)", ()),
         ("workflow.wait(…)", ("send a", "send b")),
     ]
     [tried] = [node for node in flow.nodes if node.title == "does it work?"]
-    assert [edge.label for edge in flow.edges if edge.source == tried.id] == ["try", "on ValueError"]
+    assert {edge.label for edge in flow.edges if edge.source == tried.id} == {"try", "on ValueError"}
 
 
 def test_an_earlier_wait_is_still_known_by_what_was_waited_for() -> None:

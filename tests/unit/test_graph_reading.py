@@ -79,23 +79,36 @@ def test_the_cart_journey_is_drawn_as_it_is_told() -> None:
     assert [(node.kind.value, node.title) for node in flow.nodes] == [
         ("starts on", "Product Added or Checkout Started"),
         ("quiet", "1 h"),
+        ("forget", "Price Dropped, Back In Stock and Order Completed"),
         ("send", "cart_reminder"),
         ("ad audience", "left-in-cart"),
+        ("wait for", "Message Clicked or Price Dropped or Back In Stock or Order Completed"),
+        ("end", "engaged"),
+        ("send", "cart_news"),
+        ("sleep", "2 days"),
+        ("send", "cart_rest"),
+        ("send", "cart_offer"),
         ("wait for", "Message Clicked"),
         ("end", "engaged"),
-        ("send", "cart_offer"),
         ("end", "nudged"),
     ]
     assert said(flow, "Product Added or Checkout Started") == (
         "one live run per cart",
         "again 3 days after the last entry",
+        "silent while a support ticket is open",
     )
     assert said(flow, "1 h") == ("without Product Added, Product Removed or Checkout Started",)
-    assert said(flow, "Message Clicked") == ("of cart_reminder", "for 1 day at most")
+    assert said(flow, "cart_reminder") == ("on the channel that suits", "promotes the cart's items")
+    assert said(flow, "cart_news") == ("on the channel that suits", "promotes the news' item")
     assert said(flow, "cart_offer") == ("by sms, else email", "promotes the cart's items")
+    waited = "Message Clicked or Price Dropped or Back In Stock or Order Completed"
     assert {
+        f"{waited} -Message Clicked-> engaged",
+        f"{waited} -Price Dropped or Back In Stock-> cart_news",
+        f"{waited} -Order Completed-> 2 days",
+        f"{waited} -1 day passed-> cart_offer",
         "Message Clicked -Message Clicked-> engaged",
-        "Message Clicked -1 day passed-> cart_offer",
+        "Message Clicked -2 days passed-> nudged",
     } < ways(flow)
     assert [(each.event, each.outcome) for each in flow.interrupts] == [
         ("Order Completed", "bought"),
@@ -105,15 +118,50 @@ def test_the_cart_journey_is_drawn_as_it_is_told() -> None:
 
 def test_a_condition_of_two_parts_is_taken_part_by_part_as_python_does() -> None:
     flow = flow_of(SHIPPED[1].definition)
-    [asked] = [node for node in flow.nodes if node.kind is Kind.CHOICE]
     [sleep] = [node for node in flow.nodes if node.title == "5 days"]
 
-    assert asked.title == "the entry's channel is store?"
+    assert "the entry's channel is store?" in {node.title for node in flow.nodes if node.kind is Kind.CHOICE}
     assert {edge.label for edge in flow.edges if edge.target == sleep.id} == {"yes", "Order Delivered"}
-    assert {(each.event, each.outcome, each.reason) for each in flow.interrupts} == {
+
+
+def test_methods_of_the_story_are_drawn_as_what_they_contain() -> None:
+    flow = flow_of(SHIPPED[1].definition)
+    begun = [(node.kind.value, node.title) for node in flow.nodes].index(("sleep", "5 days"))
+
+    assert [(node.kind.value, node.title) for node in flow.nodes[begun + 1 : begun + 8]] == [
+        ("hold while open", "a support ticket or a return"),
+        ("read", "the profile"),
+        ("choice", "any kept?"),
+        ("end", "nothing_kept"),
+        ("loop", "for each item of kept, 3 at most"),
+        ("look back for", "Product Reviewed"),
+        ("send", "review_request"),
+    ]
+    assert said(flow, "review_request")[2] == "shows the item"
+    assert {
+        "the profile --> any kept?",
+        "any kept? -no-> nothing_kept",
+        "for each item of kept, 3 at most -next-> Product Reviewed",
+        "Product Reviewed -Product Reviewed->> for each item of kept, 3 at most",
+        "Product Reviewed -not so far-> review_request",
+        "Product Reviewed -->> for each item of kept, 3 at most",
+    } < ways(flow)
+
+
+def test_a_goal_or_exit_with_a_filter_says_when_it_counts() -> None:
+    flow = flow_of(SHIPPED[1].definition)
+
+    assert [(each.event, each.outcome, each.reason) for each in flow.interrupts] == [
         ("Order Cancelled", "cancelled", "exit"),
-        ("Order Refunded", "refunded", "exit"),
-    }
+        ("Order Refunded", "refunded", "exit, where it has no products"),
+    ]
+
+
+def test_an_experiment_splits_where_it_is_asked_by_the_shares_of_its_arms() -> None:
+    assert {
+        "win-back-incentive -offer: 80 of 100-> win_back_offer",
+        "win-back-incentive -control: 20 of 100-> Message Clicked or Product Viewed or Product Added",
+    } < ways(flow_of(SHIPPED[2].definition))
 
 
 @journey(
@@ -156,7 +204,7 @@ def test_a_match_right_after_a_step_splits_at_the_step_itself() -> None:
         "Order Completed --> Ticket Opened or Order Refunded",
     } == ways(flow)
     assert said(flow, "sorry") == (
-        "by email",
+        "on the channel that suits",
         "promotes nothing",
         "shows the entry's products",
         "expires after 12 h",
@@ -198,13 +246,13 @@ def test_loops_lead_back_and_are_left_where_the_code_leaves_them() -> None:
     flow = flow_of(Loops.definition)
 
     assert {
-        "Order Completed --> each item of the entry's products",
-        "each item of the entry's products -next-> item.price is missing?",
-        "item.price is missing? -yes->> each item of the entry's products",
-        "item.price is missing? -no-> told",
-        "told -sent->> each item of the entry's products",
+        "Order Completed --> for each item of the entry's products",
+        "for each item of the entry's products -next-> the item's price is missing?",
+        "the item's price is missing? -yes->> for each item of the entry's products",
+        "the item's price is missing? -no-> told",
+        "told -sent->> for each item of the entry's products",
         "told -not sent-> Order Delivered",
-        "each item of the entry's products -done-> Order Delivered",
+        "for each item of the entry's products -done-> Order Delivered",
         "Order Delivered -1 day passed-> waiting",
         "waiting -->> Order Delivered",
         "Order Delivered -Order Delivered-> again and again",

@@ -93,20 +93,6 @@ def test_an_example_of_the_documents_has_no_fault(block: object, shelf: Path) ->
     assert faults_of_all(name, catalog=catalog_of(shipped, complete=False)) == []
 
 
-def test_the_whole_journey_of_the_documents_has_no_fault(shelf: Path) -> None:
-    for language in ("python", "toml"):
-        for block in blocks(language, "file"):
-            file = shelf / block.mark.partition("=")[2]
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.text, "utf-8")
-    for block in blocks("xml", "file"):
-        (shelf / block.mark.partition("=")[2]).write_text(block.text, "utf-8")
-
-    folder = shelf / "shop" / "price_drop"
-    assert "price_dropped" in catalog_of([folder])
-    assert faults_of_all("shop", catalog=Catalog([], complete=False)) == []
-
-
 def test_a_new_journey_has_no_fault(shelf: Path) -> None:
     words = ("new", "journey", "lamp-checks", "--package", "stall")
     made = subprocess.run(

@@ -64,7 +64,7 @@ def _journeys(summary: Summary) -> Iterator[Row]:
     for journey, outcomes in summary.runs.items():
         yield f"runs of {journey}", sum(outcomes.values()), _listed(outcomes)
     for experiment, arms in summary.experiments.items():
-        yield f"in {experiment}", sum(arms.values()), f"people: {_listed(arms)}"
+        yield "in an experiment", sum(arms.values()), f"{experiment}: {_listed(arms)}"
 
 
 def _went_out(summary: Summary) -> Iterator[Row]:

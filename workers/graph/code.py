@@ -1,15 +1,16 @@
 """The code of a journey as a tree: its story, its declaration, and what the names in them stand for."""
 
 import ast
-import inspect
 import sys
-import textwrap
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import ModuleType
 from typing import Any
 
+from journeys.checks.source import Function
+from journeys.checks.story import story_of
 from journeys.vocabulary.definition import JourneyDefinition
 
 
@@ -26,7 +27,11 @@ class Code:
     declared: Mapping[str, ast.expr]
     """Arguments of ``@journey`` as written."""
     scope: Mapping[str, Any]
-    """Names of the journey's module."""
+    """Names of the journey's module, and of those its class is derived from."""
+    methods: Mapping[str, Function]
+    """Methods of the author's own, but for the story itself."""
+    functions: Mapping[str, Function]
+    """Functions of the journey's module."""
 
     @property
     def entry(self) -> str:
@@ -56,26 +61,18 @@ class Code:
 def code_of(definition: JourneyDefinition) -> Code:
     """Read a journey's code from its file. Raises ``Unreadable`` with the reason and what to do."""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(definition.cls)))
+        story = story_of(definition)
+        methods = {name: function for name, (_, function) in story.methods.items()}
     except (OSError, SyntaxError, TypeError) as error:
         raise Unreadable(
             f"the code of {definition.name} cannot be read: {error}; a picture is drawn from the class as it "
             "stands in its file, so keep the class in a .py file"
         ) from error
-    [cls] = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    stories = [node for node in cls.body if isinstance(node, ast.AsyncFunctionDef) and node.name == "run"]
-    if not stories:
+    told = methods.pop("run", None)
+    if not isinstance(told, ast.AsyncFunctionDef):
         raise Unreadable(
             f"{definition.name} has no `async def run(self, entry)` in its class body; write it there"
         )
-    return Code(definition, stories[-1], _declared(cls), vars(sys.modules[definition.cls.__module__]))
-
-
-def _declared(cls: ast.ClassDef) -> dict[str, ast.expr]:
-    return {
-        keyword.arg: keyword.value
-        for decorator in cls.decorator_list
-        if isinstance(decorator, ast.Call)
-        for keyword in decorator.keywords
-        if keyword.arg
-    }
+    sources = [source for source, _ in story.classes]
+    scope = ChainMap(*(dict(vars(sys.modules[source.module])) for source in sources))
+    return Code(definition, told, story.declared, scope, methods, story.source.functions)

@@ -1,43 +1,52 @@
-"""The lane beside a story: what ends a run at any moment, and as what."""
+"""The lane below a story: what ends a run at any moment, and as what."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from workers.graph.canvas import Canvas
 from workers.graph.flow import Interrupt, Kind, Node
 from workers.graph.palette import INTERRUPT
 from workers.graph.shape import TAG, Line, Shape, shape_of, widest_of
 
-_HEAD = ("AT ANY MOMENT,", "IN THE MIDDLE OF ANY WAIT")
-_INSIDE, _TOP, _BETWEEN, _DOWN = 20.0, 52.0, 26.0, 26.0
+GAP = 42.0
+"""Room between the story's frame and the lane, for an arrow."""
+
+_HEAD = "AT ANY MOMENT, IN THE MIDDLE OF ANY WAIT"
+_INSIDE, _TOP, _BETWEEN, _ACROSS = 20.0, 36.0, 14.0, 34.0
 
 
 class Lane:
-    """Events that interrupt, one below the other, each with its outcome."""
+    """Events that interrupt, one below the other, each with its outcome beside it."""
 
     def __init__(self, interrupts: Sequence[Interrupt]) -> None:
-        self._pairs = [
-            (_event(number, each), shape_of(Node(f"o{number}", Kind.END, each.outcome)))
-            for number, each in enumerate(interrupts)
+        events = [_event(number, each) for number, each in enumerate(interrupts)]
+        ends = [
+            shape_of(Node(f"o{number}", Kind.END, each.outcome)) for number, each in enumerate(interrupts)
         ]
-        head = widest_of([Line(text, TAG) for text in _HEAD])
-        widths = [shape.width for pair in self._pairs for shape in pair]
-        self.width = max([head, *widths]) + 2 * _INSIDE
+        self._events = max((event.width for event in events), default=0.0)
+        self._pairs = [
+            (replace(event, width=self._events), end) for event, end in zip(events, ends, strict=True)
+        ]
+        outcomes = max((outcome.width for _, outcome in self._pairs), default=0.0)
+        head = widest_of([Line(_HEAD, TAG)])
+        self.width = max(head, self._events + _ACROSS + outcomes) + 2 * _INSIDE
+        self._aside = (self.width - self._events - _ACROSS - outcomes) / 2
 
-    def draw(self, canvas: Canvas, story: float, left: float, top: float) -> float:
-        """Draw it with its left edge and its top here, and arrows from the story's right edge. Its bottom."""
-        middle, y = left + self.width / 2, top + _TOP
-        for number, text in enumerate(_HEAD):
-            canvas.words(
-                text, middle, top + 22 + 15 * number, TAG, colour=INTERRUPT.line, bold=True, at="middle"
-            )
+    def draw(self, canvas: Canvas, left: float, top: float, middle: float) -> float:
+        """Draw it with its corner here, below a story whose frame ends above it. Returns its bottom."""
+        canvas.corners([(middle, top - GAP), (middle, top)], interrupts=True)
+        canvas.words(
+            _HEAD, left + self.width / 2, top + 23, TAG, colour=INTERRUPT.line, bold=True, at="middle"
+        )
+        y = top + _TOP
         for event, outcome in self._pairs:
-            at = y + event.height / 2
-            canvas.corners([(story, at), (middle - event.width / 2, at)], interrupts=True)
-            canvas.step(event, middle, at, INTERRUPT)
-            y += event.height + _DOWN
-            canvas.corners([(middle, y - _DOWN), (middle, y)], interrupts=True)
-            canvas.step(outcome, middle, y + outcome.height / 2)
-            y += outcome.height + _BETWEEN
+            height = max(event.height, outcome.height)
+            start, at = left + self._aside, y + height / 2
+            canvas.step(event, start + event.width / 2, at, INTERRUPT)
+            end = start + self._events + _ACROSS
+            canvas.corners([(start + event.width, at), (end, at)], interrupts=True)
+            canvas.step(outcome, end + outcome.width / 2, at)
+            y += height + _BETWEEN
         bottom = y - _BETWEEN + _INSIDE
         canvas.frame(left, top, left + self.width, bottom, interrupts=True)
         return bottom

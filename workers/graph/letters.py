@@ -1,5 +1,6 @@
 """How wide text is, without a browser, a little on the safe side; and text broken into lines."""
 
+import re
 import textwrap
 
 _NARROW = "iljtfrI.,:;'|![]() "
@@ -18,12 +19,21 @@ def lines(text: str, at_most: int) -> list[str]:
     return textwrap.wrap(text, at_most, break_on_hyphens=False) or [""]
 
 
+def balanced(text: str, at_most: int) -> list[str]:
+    """The same in as few lines, all about equally long."""
+    best = lines(text, at_most)
+    longest = max(map(len, text.split()), default=0)
+    while at_most > longest and len(closer := lines(text, at_most - 1)) == len(best):
+        best, at_most = closer, at_most - 1
+    return best
+
+
 def alternatives(text: str, at_most: int) -> list[str]:
-    """The same, where "A or B" that is too long for one line is broken before its "or"."""
+    """The same, where "A or B" that is too long for one line is broken before its "or", and so on."""
     if len(text) <= at_most:
         return [text]
-    first, *others = text.split(" or ")
-    return [line for part in (first, *(f"or {other}" for other in others)) for line in lines(part, at_most)]
+    parts = re.split(r"(?<=,) | (?=(?:or|and) )", text)
+    return [line for part in parts for line in balanced(part, at_most)]
 
 
 def _letter(letter: str) -> float:

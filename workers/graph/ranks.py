@@ -104,13 +104,20 @@ def _by_first_sight(rows: Rows) -> None:
     def look(cell: Cell) -> None:
         if cell not in seen:
             seen[cell] = len(seen)
-            for lower in rows.below[cell]:
+            # An end stands on the right: ways back to a loop run on the left.
+            for lower in sorted(rows.below[cell], key=lambda lower: _is_end(rows, lower)):
                 look(lower)
 
     for cell in rows.rows[0]:
         look(cell)
     for row in rows.rows:
         row.sort(key=lambda cell: seen.get(cell, len(seen)))
+
+
+def _is_end(rows: Rows, cell: Cell) -> bool:
+    while cell.passes:
+        cell = rows.below[cell][0]
+    return not rows.below[cell]
 
 
 def _places(rows: Rows) -> Callable[[Cell], float]:

@@ -1,24 +1,36 @@
 """Read a journey's code into a flow; the story is not run."""
 
+import ast
+
+from journeys.vocabulary import Segment
 from journeys.vocabulary.definition import PERSON, JourneyDefinition
 from journeys.vocabulary.durations import in_words
-from journeys.vocabulary.endings import Ending
 from policy.reentry import After, AtMost, Once, Reentry, Unlimited
 from profiles.events import Event
-from workers.graph.code import Code, code_of
-from workers.graph.flow import Flow, Interrupt, Kind
-from workers.graph.sketch import Loose, Sketch
+from workers.graph.code import Code, Unreadable, code_of
+from workers.graph.endings import interrupts
+from workers.graph.flow import Flow, Kind
+from workers.graph.own import Own
+from workers.graph.result import Loose
+from workers.graph.sketch import Sketch
 from workers.graph.statements import Statements
 from workers.graph.words import Words
+
+_UNITS = {"1 min": "minute", "1 h": "hour", "1 day": "day"}
 
 
 def flow_of(definition: JourneyDefinition) -> Flow:
     """The flow of a journey. Raises ``Unreadable`` where its code cannot be found."""
     code = code_of(definition)
     words, sketch = Words(code), Sketch()
-    starts = " or ".join(kind.event_name for kind in definition.starts_on)
+    starts = " or ".join(map(_entry, definition.entries))
     entry = sketch.add(Kind.ENTRY, starts, _terms(code, words), ())
-    ends = Statements(sketch, words).read(code.story.body, (Loose(entry),))
+    try:
+        ends = Statements(sketch, words, Own(code)).read(code.story.body, (Loose(entry),))
+    except RecursionError as error:
+        raise Unreadable(
+            f"the story of {definition.name} is nested too deeply to be drawn; move parts of it into methods"
+        ) from error
     if ends:
         # A story that returns nothing has this for an outcome.
         sketch.add(Kind.END, "None", (), ends)
@@ -27,12 +39,21 @@ def flow_of(definition: JourneyDefinition) -> Flow:
         summary=definition.summary,
         nodes=tuple(sketch.nodes),
         edges=tuple(sketch.edges),
-        interrupts=tuple(_interrupts(definition)),
+        interrupts=tuple(interrupts(code, words)),
     )
 
 
+def _entry(entry: type[Event] | Segment) -> str:
+    if not isinstance(entry, Segment):
+        return entry.event_name
+    length = in_words(entry.every)
+    every = _UNITS.get(length, length)
+    who = "who belongs to or enters" if entry.existing else "enters"
+    return f"{who} segment {entry.name} (every {every})"
+
+
 def _terms(code: Code, words: Words) -> list[str]:
-    """On what terms a run starts: the filter, the key, how often."""
+    """On what terms a run starts: the filter, the key, how often; and what holds all of its marketing."""
     definition = code.definition
     lines = []
     if definition.where is not None:
@@ -41,14 +62,18 @@ def _terms(code: Code, words: Words) -> list[str]:
     lines.append(f"one live run per {_key(code, words)}")
     if again := _again(definition.reentry):
         lines.append(again)
+    if definition.hold_while:
+        lines.append(f"silent while {' or '.join(hold.says for hold in definition.hold_while)} is open")
+    if definition.holdout:
+        lines.append(f"{definition.holdout:g}% get nothing, to be measured against")
     return lines
 
 
 def _key(code: Code, words: Words) -> str:
     by, written = code.definition.keyed_by, code.declared.get("keyed_by")
-    if callable(by):
-        return words.key(written) if written is not None else getattr(by, "__name__", "key")
-    return "person" if by == PERSON else by.removesuffix("_id").replace("_", " ")
+    if isinstance(by, str):
+        return "person" if by == PERSON else by.removesuffix("_id").replace("_", " ")
+    return words.key(written) if isinstance(written, ast.expr) else getattr(by, "__name__", "key")
 
 
 def _again(reentry: Reentry) -> str:
@@ -61,20 +86,3 @@ def _again(reentry: Reentry) -> str:
             return f"{times} times at most"
         case Unlimited():
             return ""
-
-
-def _interrupts(definition: JourneyDefinition) -> list[Interrupt]:
-    return [_interrupt(ending, kind) for ending in definition.ends_on for kind in ending.events]
-
-
-def _interrupt(ending: Ending, kind: type[Event]) -> Interrupt:
-    """What an event ends a run with, asked of the declared rule; the cart, if there is one, is empty then."""
-    try:
-        ended = ending.after(kind.model_construct(), ())
-    except Exception:
-        # A rule of the author's own that reads the event's fields.
-        ended = None
-    if ended is None:
-        return Interrupt(kind.event_name, "ended", "by a rule of this journey")
-    reason = ended.reason.removesuffix(f": {kind.event_name}")
-    return Interrupt(kind.event_name, ended.outcome, reason)

@@ -55,7 +55,9 @@ def shape_of(node: Node) -> Shape:
     longest = _CODE_LETTERS if node.kind is Kind.CALL else _TITLE_LETTERS
     lines = [] if node.kind is Kind.END else [Line(node.kind.value.upper(), TAG)]
     lines += [Line(text, TITLE) for text in letters.alternatives(node.title, longest)]
-    lines += [Line(text, DETAIL) for detail in node.lines for text in letters.lines(detail, _DETAIL_LETTERS)]
+    lines += [
+        Line(text, DETAIL) for detail in node.lines for text in letters.balanced(detail, _DETAIL_LETTERS)
+    ]
     widest = widest_of(lines)
     height = sum(LEADING[line.size] for line in lines)
     if node.kind is Kind.END:
@@ -70,6 +72,6 @@ def widest_of(lines: "list[Line] | tuple[Line, ...]") -> float:
 
 def _diamond(node: Node) -> Shape:
     # A rectangle of w by h touches a diamond of (w + a) by (h + b) where w/(w+a) + h/(h+b) = 1.
-    lines = tuple(Line(text, TITLE) for text in letters.lines(node.title, _QUESTION_LETTERS))
+    lines = tuple(Line(text, TITLE) for text in letters.balanced(node.title, _QUESTION_LETTERS))
     wide, high = widest_of(lines), len(lines) * LEADING[TITLE]
     return Shape(node, lines, wide * 1.4 + 24, high * 2.7 + 14)

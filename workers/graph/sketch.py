@@ -4,19 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from workers.graph.flow import Edge, Kind, Node
-from workers.graph.steps import Step
-from workers.graph.words import Result
-
-
-@dataclass(frozen=True, slots=True)
-class Loose:
-    """A way out of a step whose other end is not known yet."""
-
-    source: str
-    label: str = ""
-
-
-Ends = tuple[Loose, ...]
+from workers.graph.result import Ends, Loose, Result
+from workers.graph.step import Step
 
 
 @dataclass(slots=True)
@@ -43,9 +32,13 @@ class Sketch:
         return node
 
     def add_step(self, step: Step, ends: Ends) -> tuple[Ends, Result | None]:
-        """A step of the vocabulary, its loose end, and what came of it."""
-        node = self.add(step.kind, step.title, step.lines, ends)
-        return (Loose(node),), step.result(node)
+        """A step of the vocabulary, its loose ends, and what came of it."""
+        node, beside = self.add(step.kind, step.title, step.lines, ends), ""
+        if step.otherwise is not None:
+            label, second = step.otherwise
+            beside = self.add(second.kind, second.title, second.lines, (Loose(node, label),))
+        result = step.result(node, beside)
+        return (result.open if result else (Loose(node),)), result
 
     def back(self, ends: Ends, to: str) -> None:
         """These loose ends lead to an earlier step."""

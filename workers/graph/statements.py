@@ -3,36 +3,32 @@
 import ast
 from collections.abc import Sequence
 
-from workers.graph.expressions import Expressions, takes_time
+from journeys.checks.source import Function
+from workers.graph.expressions import Expressions, Leave
 from workers.graph.flow import Kind
-from workers.graph.sketch import Ends, Loop, Loose, Sketch
-from workers.graph.words import Result, Words
-
-_LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
-_OWN_CODE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-
-
-def matters(node: ast.AST) -> bool:
-    """Whether a picture shows anything of it: a step, or a way out."""
-    if isinstance(node, _OWN_CODE):
-        return False
-    return isinstance(node, _LEAVES) or takes_time(node) or any(map(matters, ast.iter_child_nodes(node)))
+from workers.graph.names import stored
+from workers.graph.own import Own, told
+from workers.graph.result import Ends, Loose, Result
+from workers.graph.sketch import Loop, Sketch
+from workers.graph.words import Words
 
 
 class Statements:
     """Reads statements into a sketch."""
 
-    def __init__(self, sketch: Sketch, words: Words) -> None:
+    def __init__(self, sketch: Sketch, words: Words, own: Own) -> None:
         self._sketch = sketch
         self._words = words
-        self._expressions = Expressions(sketch, words)
+        self._own = own
+        self._expressions = Expressions(sketch, words, own, self._tell)
+        self._leave: Leave = self._end
 
     def read(self, statements: Sequence[ast.stmt], ends: Ends) -> Ends:
         """The loose ends after these statements. What can never be reached is left out."""
         for statement in statements:
             if not ends:
                 break
-            if matters(statement) or isinstance(statement, ast.Assign):
+            if self._own.matters(statement) or isinstance(statement, ast.Assign):
                 ends = self._statement(statement, ends)
         return ends
 
@@ -73,32 +69,70 @@ class Statements:
         return ends
 
     def _return(self, value: ast.expr | None, ends: Ends) -> Ends:
+        call = value.value if isinstance(value, ast.Await) else value
         if isinstance(value, ast.IfExp):
             holds, fails = self._expressions.ways(value.test, ends)
             self._return(value.body, holds)
-            return self._return(value.orelse, fails)
+            self._return(value.orelse, fails)
+        elif (
+            isinstance(call, ast.Call) and (function := self._own.called(call)) and self._own.takes_time(call)
+        ):
+            # What the method returns is what is returned here.
+            for part in (*call.args, *(each.value for each in call.keywords)):
+                ends = self._expressions.steps(part, ends)
+            self._tell(function, call, ends, self._leave)
+        elif ends:
+            self._leave(value, ends)
+        return ()
+
+    def _end(self, value: ast.expr | None, ends: Ends) -> None:
+        """The story ends here, with this outcome."""
         ends = self._expressions.steps(value, ends)
         if ends:
             self._sketch.add(Kind.END, "None" if value is None else self._words.value(value), (), ends)
-        return ()
+
+    def _tell(self, function: Function, call: ast.Call, ends: Ends, leave: Leave) -> None:
+        """Read a method of the author's own in place of its call."""
+        if not ends:
+            return
+        inside = told(function, call)
+        around, outer = self._words.names, self._leave
+        self._words.names = around.within(inside.body, inside.parameters)
+        self._leave = leave
+        self._own.enter(function)
+        left = self.read(inside.body, ends)
+        if left:
+            self._leave(None, left)
+        self._own.leave()
+        self._words.names, self._leave = around, outer
 
     def _loop(self, loop: ast.While | ast.For | ast.AsyncFor, ends: Ends) -> Ends:
-        first = len(self._sketch.nodes)
         if isinstance(loop, ast.While):
-            if isinstance(loop.test, ast.Constant):
-                ends = (Loose(self._sketch.add(Kind.LOOP, "again and again", (), ends)),)
-            holds, fails = self._expressions.ways(loop.test, ends)
+            again, holds, fails = self._while(loop.test, ends)
         else:
             ends = self._expressions.steps(loop.iter, ends)
-            first = len(self._sketch.nodes)
-            title = f"each {ast.unparse(loop.target)} of {self._words.value(loop.iter)}"
-            node = self._sketch.add(Kind.LOOP, title, (), ends)
-            holds, fails = (Loose(node, "next"),), (Loose(node, "done"),)
-        around = Loop(again=self._sketch.nodes[first].id)
+            title = self._words.each(loop.target, loop.iter)
+            again = self._sketch.add(Kind.LOOP, title, (), ends)
+            self._words.names.each |= set(stored([loop.target]))
+            holds, fails = (Loose(again, "next"),), (Loose(again, "done"),)
+        around = Loop(again)
         self._sketch.loops.append(around)
         self._sketch.back(self.read(loop.body, holds), around.again)
         self._sketch.loops.pop()
         return self.read(loop.orelse, fails) + tuple(around.left)
+
+    def _while(self, test: ast.expr, ends: Ends) -> tuple[str, Ends, Ends]:
+        """Where a loop begins again, and its ways on and out."""
+        first = len(self._sketch.nodes)
+        if isinstance(test, ast.Constant):
+            again = self._sketch.add(Kind.LOOP, "again and again", (), ends)
+            return again, *self._expressions.ways(test, (Loose(again),))
+        if self._own.takes_time(test):
+            holds, fails = self._expressions.ways(test, ends)
+            if len(self._sketch.nodes) > first:
+                return self._sketch.nodes[first].id, holds, fails
+        again = self._sketch.add(Kind.LOOP, f"{self._words.condition(test)}?", (), ends)
+        return again, (Loose(again, "yes"),), (Loose(again, "no"),)
 
     def _match(self, match: ast.Match, ends: Ends) -> Ends:
         ends, result = self._expressions.subject(match.subject, ends)
@@ -106,21 +140,31 @@ class Statements:
             return ()
         node = result.node if result else self._asked(match.subject, ends)
         known = result or self._result_of(match.subject)
-        left = set(known.cases) if known else {"anything else"}
+        every = known.cases | {known.arm(arm) for arm, _ in known.arms} if known else frozenset()
+        left = set(every) or {"anything else"}
         after: Ends = ()
         for case in match.cases:
-            label = self._words.pattern(case.pattern, known)
+            label = self._label(case.pattern, known, left)
             if case.guard is None:
-                left -= set(self._fitting(case.pattern, label, left))
+                left -= self._fitting(case.pattern, label, left, known)
             else:
                 label += f", if {self._words.condition(case.guard)}"
-            after += self.read(case.body, (Loose(node, label),))
+            after += self.read(case.body, result.case(label) if result else (Loose(node, label),))
         return after + ((Loose(node, "anything else"),) if left else ())
 
-    def _fitting(self, pattern: ast.pattern, label: str, left: set[str]) -> list[str]:
-        """Which of the remaining cases a pattern uses up."""
+    def _label(self, pattern: ast.pattern, known: Result | None, left: set[str]) -> str:
         whole = isinstance(pattern, ast.MatchAs) and pattern.pattern is None
-        return sorted(left) if whole else [case for case in left if case in label.split(" or ")]
+        if whole and known and known.arms:
+            return known.others(*(arm for arm, _ in known.arms if known.arm(arm) not in left))
+        return self._words.pattern(pattern, known)
+
+    def _fitting(self, pattern: ast.pattern, label: str, left: set[str], known: Result | None) -> set[str]:
+        """Which of the remaining cases a pattern uses up."""
+        if isinstance(pattern, ast.MatchAs) and pattern.pattern is None:
+            return set(left)
+        if known and known.drawn and isinstance(pattern, ast.MatchOr):
+            return {self._words.pattern(each, known) for each in pattern.patterns}
+        return {case for case in left if case == label or case in label.split(" or ")}
 
     def _asked(self, subject: ast.expr, ends: Ends) -> str:
         known = self._result_of(subject)
@@ -128,7 +172,7 @@ class Statements:
         return self._sketch.add(Kind.CHOICE, title, (), ends)
 
     def _result_of(self, subject: ast.expr) -> Result | None:
-        return self._words.results.get(subject.id) if isinstance(subject, ast.Name) else None
+        return self._words.names.results.get(subject.id) if isinstance(subject, ast.Name) else None
 
     def _try(self, attempt: ast.Try | ast.TryStar, ends: Ends) -> Ends:
         node = self._sketch.add(Kind.CHOICE, "does it work?", (), ends) if attempt.handlers else ""

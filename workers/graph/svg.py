@@ -3,7 +3,7 @@
 from workers.graph import letters
 from workers.graph.canvas import Canvas
 from workers.graph.flow import Edge, Flow
-from workers.graph.lane import Lane
+from workers.graph.lane import GAP, Lane
 from workers.graph.palette import MUTED
 from workers.graph.placing import place
 from workers.graph.ranks import Arrow, Cell, Rows, rows_of
@@ -13,7 +13,7 @@ MARGIN, INSIDE, HEAD = 28.0, 26.0, 22.0
 """Room around the card, around the story in its frame, and the size of the journey's name."""
 
 _LABEL_HEIGHT, _LABEL_SIDE = 20.0, 7.0
-_LANE_GAP, _RETURN_GAP = 74.0, 26.0
+_RETURN_GAP = 26.0
 _SUMMARY_LETTER = 6.6
 
 
@@ -26,8 +26,11 @@ def svg(flow: Flow) -> str:
     lane = Lane(flow.interrupts)
     left = MARGIN + INSIDE + sum(_return_room(edge) for edge in returns)
     story = left + width + INSIDE
-    total = story + (_LANE_GAP + lane.width if flow.interrupts else 0.0) + MARGIN
-    total = max(total, letters.width(flow.journey, HEAD, bold=True) + 2 * MARGIN)
+    if flow.interrupts:
+        # The lane is no wider than the story's frame.
+        wider = max(0.0, MARGIN + lane.width - story)
+        left, story = left + wider / 2, story + wider
+    total = max(story + MARGIN, letters.width(flow.journey, HEAD, bold=True) + 2 * MARGIN)
     summary = letters.lines(flow.summary, int((total - 2 * MARGIN) / _SUMMARY_LETTER))
     top = MARGIN + HEAD + 12 + 18 * len(summary) + 18
     canvas = Canvas(total, 0.0, title=f"The journey {flow.journey}", description=_told(flow))
@@ -43,7 +46,8 @@ def svg(flow: Flow) -> str:
             if not cell.passes:
                 canvas.step(shapes[cell.name], cell.x, cell.y)
     if flow.interrupts:
-        bottom = max(bottom, lane.draw(canvas, story, story + _LANE_GAP, _frame_top(rows)))
+        middle = (MARGIN + story) / 2
+        bottom = lane.draw(canvas, middle - lane.width / 2, bottom + GAP, middle)
     canvas.height = bottom + MARGIN
     return canvas.text()
 
