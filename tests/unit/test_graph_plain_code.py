@@ -1,14 +1,33 @@
 """What a picture makes of code that is no word of the vocabulary, and of endings it cannot ask."""
 
+import argparse
+import ast
+import asyncio.base_events
+import inspect
+import smtplib
+import tarfile
+import typing
+from dataclasses import replace
 from datetime import timedelta
+from itertools import count
+from types import ModuleType
 
+import pytest
 from temporalio import workflow
 
+from journeys.checks.source import Function
+from journeys.checks.words import WORDS
 from journeys.vocabulary import PERSON, Journey, days, journey
 from journeys.vocabulary.endings import Ended, Ending
 from profiles.events import OrderCompleted, OrderDelivered, ProductViewed
+from workers.graph.code import code_of
 from workers.graph.flow import Kind
+from workers.graph.own import Own
 from workers.graph.reading import flow_of
+from workers.graph.result import Loose
+from workers.graph.sketch import Sketch
+from workers.graph.statements import Statements
+from workers.graph.words import Words
 
 PATIENCE = timedelta(days=3)
 
@@ -71,3 +90,40 @@ def test_an_ending_that_cannot_be_asked_is_still_in_the_picture() -> None:
     [interrupt] = flow_of(Plain.definition).interrupts
 
     assert (interrupt.event, interrupt.outcome) == ("Order Completed", "ended")
+
+
+class _AsStory(ast.NodeTransformer):
+    """Any code as a story: every third call says a word, with whatever it was given; others are awaited."""
+
+    def __init__(self) -> None:
+        self._calls = count()
+        self._words = sorted(WORDS)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        number = next(self._calls)
+        word = ast.Attribute(
+            ast.Name("self", ast.Load()), self._words[number // 3 % len(self._words)], ast.Load()
+        )
+        said = ast.Call(word, node.args, node.keywords) if number % 3 == 0 else node
+        return said if number % 3 == 2 else ast.Await(said)
+
+
+@pytest.mark.parametrize(
+    "module", [argparse, asyncio.base_events, smtplib, tarfile, typing], ids=lambda module: module.__name__
+)
+def test_there_is_no_code_that_cannot_be_read(module: ModuleType) -> None:
+    tree = _AsStory().visit(ast.parse(inspect.getsource(module)))
+    code = code_of(Plain.definition)
+    read = 0
+    for cls in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+        methods = {node.name: node for node in cls.body if isinstance(node, Function)}
+        for method in methods.values():
+            told = ast.AsyncFunctionDef("run", method.args, method.body, [])
+            story = replace(code, story=told, methods=methods)
+            sketch = Sketch()
+            entry = sketch.add(Kind.ENTRY, "it begins", (), ())
+            Statements(sketch, Words(story), Own(story)).read(told.body, (Loose(entry),))
+            read += len(sketch.nodes)
+
+    assert read > 50

@@ -8,9 +8,7 @@ from temporalio import activity
 
 from journeys.checks.words import WORDS
 from journeys.vocabulary import (
-    EMAIL,
     PERSON,
-    PUSH,
     SMS,
     Journey,
     Profile,
@@ -21,25 +19,22 @@ from journeys.vocabulary import (
     goal,
     holding,
     hours,
-    if_not_delivered,
-    if_not_seen,
     journey,
-    minutes,
     ticket_is_open,
 )
 from profiles.events import (
     BackInStock,
     Event,
-    MessageClicked,
     OrderCompleted,
     OrderDelivered,
     OrderRefunded,
     PriceDropped,
-    ProductViewed,
     ReviewSubmitted,
     SegmentEntered,
     TicketSolved,
 )
+from tests.unit.test_graph_draws import Draws, Falls
+from tests.unit.test_graph_methods import Within
 from tests.unit.test_graph_reading import said, ways
 from workers.graph.flow import Flow
 from workers.graph.mermaid import mermaid
@@ -50,8 +45,6 @@ from workers.graph.svg import svg
 BIG = Segment("big-spenders", "SELECT profile_id FROM person WHERE spent > 1000")
 WEEKLY = Segment("weekly", "SELECT profile_id FROM person", every=days(7), existing=True)
 NEWS = (PriceDropped, BackInStock)
-TONES = {"warm": 3, "dry": 1}
-UNDELIVERED = if_not_delivered(within=minutes(30), then=(SMS, PUSH))
 IS_DEAR = goal(OrderDelivered, outcome="dear", where=lambda order: (order.total or 0) > 100)
 
 
@@ -166,123 +159,11 @@ def test_goals_and_exits_say_when_they_count_as_far_as_they_are_written_where_th
     ]
 
 
-@journey(starts_on=ProductViewed, keyed_by=PERSON)
-class Falls(Journey):
-    async def run(self, entry: ProductViewed) -> str:
-        unseen = if_not_seen(within=hours(6), then=SMS)
-        note = await self.send("hello", promoting=None, prefer=(EMAIL,), fallback=unseen)
-        if not note:
-            return "not told"
-        await self.send("bye", promoting=None, fallback=UNDELIVERED)
-        return "told"
-
-
-def test_a_fallback_is_a_second_send_that_joins_the_way_of_the_first() -> None:
-    flow = flow_of(Falls.definition)
-
-    assert {
-        "Product Viewed --> hello",
-        "hello -not seen within 6 h-> hello",
-        "hello -not sent-> not told",
-        "hello -sent-> bye",
-        "hello --> bye",
-        "bye -not delivered within 30 min-> bye",
-        "bye -else-> told",
-        "bye --> told",
-    } == ways(flow)
-    assert [node.lines[0] for node in flow.nodes if node.kind.value == "send"] == [
-        "by email",
-        "by sms",
-        "on the channel that suits",
-        "by sms, else push",
-    ]
-
-
-@journey(starts_on=ProductViewed, keyed_by=PERSON)
-class Draws(Journey):
-    async def run(self, entry: ProductViewed) -> str:
-        match self.experiment("size", small=50, big=30, none=20):
-            case "small" | "big":
-                await self.send("offer", promoting=None)
-            case _:
-                pass
-        tone = self.choose("tone", TONES)
-        await self.sleep(days(1))
-        if tone == "warm":
-            return "warm"
-        if self.experiment("colour", red=1, green=1, blue=2) in ("red", "green"):
-            return tone
-        template = self.choose("words", {"long": 1, "short": 1})
-        await self.send(template, promoting=None)
-        best = self.choose("dearest", await self.suggestions(), by=lambda item: item.price)
-        if best is None:
-            return "nothing"
-        return "else"
-
-
-def test_draws_split_by_their_shares_at_once_or_later() -> None:
-    flow = flow_of(Draws.definition)
-
-    assert {
-        "size -small or big: 80 of 100-> offer",
-        "size -none: 20 of 100-> tone",
-        "offer --> tone",
-        "warm or dry? -warm: 3 of 4-> warm",
-        "warm or dry? -dry: 1 of 4-> colour",
-        "colour -red or green: 2 of 4-> warm or dry",
-        "colour -blue: 2 of 4-> words",
-        "words --> long or short",
-        "dearest -none-> nothing",
-        "dearest -one-> else",
-    } < ways(flow)
-    assert said(flow, "tone") == ("warm 3, dry 1",)
-    assert said(flow, "dearest") == ("the best of the suggestions", "by its price")
-
-
-@journey(starts_on=ProductViewed, keyed_by=PERSON)
-class Within(Journey):
-    async def run(self, entry: ProductViewed) -> str:
-        if not await self.clicks(times=2) and await self.again(3):
-            return "gone"
-        return await self.over("seen")
-
-    async def clicks(self, times: int) -> bool:
-        for _ in range(times):
-            if await self.wait_for(MessageClicked, within=days(1)):
-                return True
-        return False
-
-    async def again(self, left: int) -> bool:
-        await self.sleep(days(left))
-        return left > 0 and await self.again(left - 1)
-
-    async def over(self, how: str) -> str:
-        if await self.wait_for(MessageClicked, within=days(2)):
-            return f"{how}, clicked"
-        return how
-
-
-def test_what_a_method_answers_leads_on_where_it_was_asked() -> None:
-    assert {
-        "Product Viewed --> 2 times",
-        "2 times -next-> Message Clicked",
-        "Message Clicked -1 day passed->> 2 times",
-        "2 times -done-> 3 days",
-        "Message Clicked -Message Clicked-> Message Clicked",
-        "3 days --> 3 is over 0?",
-        "3 is over 0? -yes-> again(3 - 1)",
-        "3 is over 0? -no-> Message Clicked",
-        "again(3 - 1) --> again(3 - 1)?",
-        "again(3 - 1)? -yes-> gone",
-        "again(3 - 1)? -no-> Message Clicked",
-        "Message Clicked -Message Clicked-> seen, clicked",
-        "Message Clicked -2 days passed-> seen",
-    } == ways(flow_of(Within.definition))
-
-
 def test_no_word_of_the_vocabulary_is_without_a_step() -> None:
     plain = {"cart", "customer_id", "now"}
-    unknown = {word for word in WORDS - plain if word_of(ast.parse(f"self.{word}()", mode="eval").body) is None}
+    unknown = {
+        word for word in WORDS - plain if word_of(ast.parse(f"self.{word}()", mode="eval").body) is None
+    }
 
     assert unknown == set()
 

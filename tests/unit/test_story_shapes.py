@@ -40,6 +40,8 @@ class Tale(Journey):
     async def run(self, entry: ProductAdded) -> str:
         big = dear(entry)
         await self.quiet(LONG, of=SEEN)
+        self.forget(MessageClicked, MessageOpened)
+        await self.opt_out(SMS)
         told = await self.send("hello", promoting=None, prefer=(EMAIL, SMS))
         if big and await self.wait_for(MessageClicked, of=told, within=days(1)):
             return "clicked"
@@ -121,13 +123,15 @@ def test_a_shipped_story_has_the_shape_its_open_runs_began_with(journey: type[Jo
         ("        await self.sleep(days(2))\n", "        if not workflow.patched('n'):\n            "
          "await self.sleep(days(2))\n            return 'told'\n        await self.suggestions()\n"),
         ('"""Worth a letter."""', '"""Worth it."""'),
+        ("self.opt_out(SMS)", "self.opt_out(EMAIL, topic='news')"),
+        ("self.forget(MessageClicked, MessageOpened)", "self.forget(MessageOpened, MessageClicked)"),
     ],
     ids=[
         "the length of a wait", "the length of a sleep", "a template", "the order of channels",
         "an expiry and a context", "an outcome", "the outcome of a goal", "a name of the author's own",
         "an argument that only names a template", "a value that no step depends on", "a guarded step more",
         "a guarded step less", "a guarded change", "a guard held in a name", "a guarded ending",
-        "a docstring",
+        "a docstring", "whom an opt-out concerns", "the order of what is forgotten",
     ],
 )  # fmt: skip
 def test_a_change_that_a_replay_does_not_mind_passes(tell: Tell, old: str, new: str) -> None:
@@ -161,6 +165,9 @@ def test_a_change_that_a_replay_does_not_mind_passes(tell: Tell, old: str, new: 
         ("self.sleep(days(2))", "self.perform('look_up', entry)", "perform look_up"),
         ("self.sleep(days(2))", "workflow.execute_activity('look_up', entry)",
          "workflow.execute_activity look_up"),
+        ("        await self.opt_out(SMS)\n", "", "removed: opt_out (SMS)"),
+        ("        self.forget(MessageClicked, MessageOpened)\n", "", "removed: forget MessageClicked, Mess"),
+        ("forget(MessageClicked, MessageOpened)", "forget(MessageOpened)", "changed: forget MessageOpened"),
     ],
     ids=[
         "a step less", "a step more", "steps in another order", "a wait of no length",
@@ -170,6 +177,7 @@ def test_a_change_that_a_replay_does_not_mind_passes(tell: Tell, old: str, new: 
         "a condition in a function of its own", "half a condition", "what a method returns", "how often",
         "one more goal",
         "another start", "a branch for a loop", "an activity for a sleep", "plain temporalio for a sleep",
+        "an opt-out less", "old news that is news again", "less that is forgotten",
     ],
 )  # fmt: skip
 def test_a_change_that_would_break_open_runs_is_named_with_its_place(

@@ -99,6 +99,11 @@ def _quiet(call: ast.Call, say: Say) -> Word:
     return Word(f"quiet {', '.join(say(part) for part in (length, of) if part is not None)}")
 
 
+def _forget(call: ast.Call, say: Say) -> Word:
+    # It leaves nothing in a history, but decides whether a later wait ends at once or sets a timer.
+    return Word(f"forget {', '.join(sorted(say(argument) for argument in call.args))}")
+
+
 def _send(call: ast.Call, say: Say) -> Word:
     prefer, fallback = _given(call, "prefer"), _given(call, "fallback")
     by = ""
@@ -128,11 +133,13 @@ _WORDS: dict[str, Callable[[ast.Call, Say], Word]] = {
     "wait_for_all": _wait,
     "hold_while": _hold,
     "quiet": _quiet,
+    "forget": _forget,
     "send": _send,
     "perform": _perform,
     "sleep": _named("sleep", 0, "length"),
     "sleep_until": _named("sleep_until", 0, "time"),
     "retarget": _named("retarget", 1, "audience"),
+    "opt_out": _named("opt_out", 0, "channel"),
     "suggestions": _named("suggestions", 0, "limit"),
     "profile": _named("profile", 0, "kind"),
 }

@@ -30,7 +30,7 @@ class Names:
     @classmethod
     def of(cls, story: Function, entry: str) -> "Names":
         """Names of a story itself."""
-        parameters = {each.arg for each in ast.walk(story.args) if isinstance(each, ast.arg)}
+        parameters = {each.arg for each in ast.walk(story.args) if isinstance(each, ast.arg)} - {"self"}
         return cls(entry, _local(story.body) | parameters, _given(story.body, parameters))
 
     def within(self, body: Sequence[ast.stmt], parameters: frozenset[str]) -> "Names":

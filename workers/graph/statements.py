@@ -8,6 +8,7 @@ from workers.graph.expressions import Expressions, Leave
 from workers.graph.flow import Kind
 from workers.graph.names import stored
 from workers.graph.own import Own, told
+from workers.graph.patterns import label_of
 from workers.graph.result import Ends, Loose, Result
 from workers.graph.sketch import Loop, Sketch
 from workers.graph.words import Words
@@ -156,14 +157,14 @@ class Statements:
         whole = isinstance(pattern, ast.MatchAs) and pattern.pattern is None
         if whole and known and known.arms:
             return known.others(*(arm for arm, _ in known.arms if known.arm(arm) not in left))
-        return self._words.pattern(pattern, known)
+        return label_of(pattern, known, self._words)
 
     def _fitting(self, pattern: ast.pattern, label: str, left: set[str], known: Result | None) -> set[str]:
         """Which of the remaining cases a pattern uses up."""
         if isinstance(pattern, ast.MatchAs) and pattern.pattern is None:
             return set(left)
         if known and known.drawn and isinstance(pattern, ast.MatchOr):
-            return {self._words.pattern(each, known) for each in pattern.patterns}
+            return {label_of(each, known, self._words) for each in pattern.patterns}
         return {case for case in left if case == label or case in label.split(" or ")}
 
     def _asked(self, subject: ast.expr, ends: Ends) -> str:

@@ -9,11 +9,9 @@ from typing import Any
 from journeys.vocabulary import durations
 from journeys.vocabulary.durations import in_words
 from journeys.vocabulary.holds import Hold
-from journeys.vocabulary.message import Sent, Unknown, Withheld
 from profiles.events import Event
 from workers.graph.code import Code
 from workers.graph.names import Names
-from workers.graph.result import Result
 
 _LENGTHS = (durations.minutes, durations.hours, durations.days, durations.weeks, timedelta)
 _COMPARED: dict[type[ast.cmpop], tuple[str, str]] = {
@@ -22,7 +20,6 @@ _COMPARED: dict[type[ast.cmpop], tuple[str, str]] = {
     ast.Gt: ("is over", "is at most"), ast.GtE: ("is at least", "is under"),
     ast.Lt: ("is under", "is at least"), ast.LtE: ("is at most", "is over"),
 }  # fmt: skip
-_MESSAGES = {Sent: "sent", Withheld: "withheld", Unknown: "unknown"}
 
 
 class Words:
@@ -184,33 +181,6 @@ class Words:
             if isinstance(computed, ast.Lambda)
             else ast.unparse(computed)
         )
-
-    def pattern(self, pattern: ast.pattern, result: Result | None) -> str:
-        """What a case of a ``match`` fits."""
-        match pattern:
-            case ast.MatchClass(cls=cls):
-                found = self.meaning(cls)
-                return next((said for kind, said in _MESSAGES.items() if kind is found), "") or self.event(
-                    cls
-                )
-            case ast.MatchSingleton(value=None) if result:
-                return result.fails or "never"
-            case ast.MatchSingleton(value=value):
-                return str(value)
-            case ast.MatchOr(patterns=patterns) if result and result.drawn:
-                return result.arm(*(self.pattern(each, None) for each in patterns))
-            case ast.MatchOr(patterns=patterns):
-                return " or ".join(self.pattern(one, result) for one in patterns)
-            case ast.MatchValue(value=expression):
-                said = self.value(expression)
-                return result.arm(said) if result and result.drawn else said
-            case ast.MatchSequence() if result and "all came" in result.cases:
-                return "all came"
-            case ast.MatchAs(pattern=None):
-                return "anything else"
-            case ast.MatchAs(pattern=ast.pattern() as inner):
-                return self.pattern(inner, result)
-        return ast.unparse(pattern)
 
     def _of(self, function: ast.Lambda) -> "Words":
         """Words inside a lambda, where an event is what it is given."""
