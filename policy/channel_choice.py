@@ -15,8 +15,8 @@ def ranked(
 ) -> tuple[Channel, ...]:
     """The reachable candidates in the order to try them; the first candidate alone where none is reachable.
 
-    Those the person refused come last, since the gate has the last word on them; else the one they named
-    as theirs (``stated``) comes first, then where they ``engaged`` most of late, then as the candidates stand.
+    Those the person refused come last, since the gate has the last word on them; else the one they named as
+    theirs (``stated``) comes first, then where they ``engaged`` most of late, then as the candidates stand.
     """
     engaged = engaged or {}
 
