@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from temporalio.client import Client
@@ -88,44 +89,17 @@ def build_workers(
     ``templates``: the messages of these journeys, where they are loaded already.
     """
     limits = limits or Limits(holdout=settings.holdout)
-    zone = settings.default_timezone
     if templates is None:
         templates = Templates.load([definition.folder for definition in journeys.values()])
     tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
-    messages = MessageActivities(
-        database,
-        Gate(database, limits, default_zone=zone),
-        channels,
-        templates,
-        Letters(settings, tokens),
-    )
-    runs = RunActivities(database, journeys.routes, local=worker_settings.waypost_local)
-    audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))
-    suggestions = SuggestionActivities(database)
-    holds = HoldActivities(database)
-    people = ProfileActivities(database, default_zone=zone)
-    ingest = Ingest(database, journeys.routes, Rules(local=worker_settings.waypost_local))
-    products = ProductSweepActivities(database, ingest)
-    consents = ConsentActivities(database, ingest)
-    sweeps = SweepActivities(database, ingest)
-    segments = SegmentActivities(database, ingest, declared_segments(journeys))
+    gate = Gate(database, limits, default_zone=settings.default_timezone)
+    messages = MessageActivities(database, gate, channels, templates, Letters(settings, tokens))
     grace = timedelta(seconds=worker_settings.worker_grace_s)
     stories = Worker(
         client,
         task_queue=JOURNEY_QUEUE,
         workflows=[*journeys.classes, SweepWorkflow, SegmentSweepWorkflow],
-        activities=[
-            runs.close_run,
-            audiences.join_audience,
-            suggestions.suggest_items,
-            holds.read_holds,
-            people.read_profile,
-            consents.withdraw_consent,
-            sweeps.sweep_lapsed,
-            products.sweep_products,
-            segments.sweep_segment,
-            *journeys.effects,
-        ],
+        activities=_in_postgres(database, journeys, limits, settings, local=worker_settings.waypost_local),
         workflow_runner=workflow_runner(),
         deployment_config=_deployment(worker_settings),
         graceful_shutdown_timeout=grace,
@@ -142,6 +116,29 @@ def build_workers(
         for channel in SENDING_CHANNELS
     ]
     return [stories, *senders]
+
+
+def _in_postgres(
+    database: Database, journeys: Journeys, limits: Limits, settings: ActivitySettings, *, local: bool
+) -> list[Callable[..., Any]]:
+    """The short activities, which only touch Postgres, and the authors' own."""
+    zone = settings.default_timezone
+    ingest = Ingest(database, journeys.routes, Rules(local=local))
+    runs = RunActivities(database, journeys.routes, local=local)
+    audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))
+    segments = SegmentActivities(database, ingest, declared_segments(journeys))
+    return [
+        runs.close_run,
+        audiences.join_audience,
+        SuggestionActivities(database).suggest_items,
+        HoldActivities(database).read_holds,
+        ProfileActivities(database, default_zone=zone).read_profile,
+        ConsentActivities(database, ingest).withdraw_consent,
+        SweepActivities(database, ingest).sweep_lapsed,
+        ProductSweepActivities(database, ingest).sweep_products,
+        segments.sweep_segment,
+        *journeys.effects,
+    ]
 
 
 def _deployment(settings: WorkerSettings) -> WorkerDeploymentConfig | None:
