@@ -15,6 +15,7 @@ pytestmark = pytest.mark.proof
 
 SHOPPERS = size(ci=20, full=200)
 STEPS = 6
+WITHIN_S = size(ci=20, full=90)
 
 
 async def leaves_a_cart(installation: Installation, email: str, first: asyncio.Event) -> None:
@@ -50,8 +51,8 @@ async def test_invariant_2_two_relays_and_two_workers_keep_order_and_do_everythi
     first.set()
     await shopping
     for email in people:
-        await installation.ended(email, "cart-abandonment")
-        await installation.settled(email, "order_confirmation", "sent")
+        await installation.ended(email, "cart-abandonment", within_s=WITHIN_S)
+        await installation.settled(email, "order_confirmation", "sent", within_s=WITHIN_S)
     ordered = await installation.rows(
         "SELECT workflow_id, array_agg(o.event_id::text ORDER BY o.seq) AS events FROM run r "
         "JOIN outbox o ON o.lane = r.run_id WHERE r.journey = 'cart-abandonment' GROUP BY workflow_id"
