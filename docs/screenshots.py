@@ -127,6 +127,7 @@ async def tell(shop: Shop) -> tuple[Row, Row]:
     order = {"order_id": "order-5001", "total": 138.0, "currency": "EUR", "products": [LAMP, CHAIR]}
     await shop.happens("Order Completed", "Barbara", order)
     await shop.happens("Customer Lapsed", "Alan", {"days_since_order": 94}, channel="server")
+    await shop.settled("cart-abandonment", "cart-7001", "Product Added: chair")
     for key in ("cart-7001", "cart-7002"):
         await shop.passes("cart-abandonment", key, timedelta(hours=2))
         await shop.settled("cart-abandonment", key, "Waiting for Message Clicked")
