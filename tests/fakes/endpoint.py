@@ -1,7 +1,9 @@
 """Servers that never get as far as HTTP: what a provider looks like when it cannot be reached."""
 
 import asyncio
+import contextlib
 import datetime
+import secrets
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -16,10 +18,15 @@ from cryptography.x509.oid import NameOID
 
 
 def closed_port() -> str:
-    """Give the address of a port on which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{taken.getsockname()[1]}"
+    """Give the address of a port on which nobody listens.
+
+    Below those that outgoing connections get, else one of another test could take it meanwhile.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with socket.socket() as taken, contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            return f"127.0.0.1:{port}"
 
 
 @asynccontextmanager
