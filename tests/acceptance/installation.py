@@ -228,6 +228,9 @@ def _log_into(folder: Path) -> Log:
 @asynccontextmanager
 async def installed(folder: Path, *, processes: tuple[str, ...] = PROCESSES) -> AsyncIterator[Installation]:
     """A fresh installation in a folder, stopped at the end."""
+    # Ports that another test's stack left in the environment are taken, or somebody else's by now.
+    for name in ("API_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT", "POSTGRES_PORT"):
+        os.environ.pop(name, None)
     async with FakeSendGrid() as mail, FakeTwilio(mail.ledger) as text:
         providers = {
             "SENDGRID_API_KEY": "SG.key",
