@@ -29,7 +29,9 @@ class EventResult(BaseModel):
     )
     pointer: str | None = Field(default=None, description="Of a rejection: JSON pointer into the event")
     problems: list[dict[str, str]] | None = Field(
-        default=None, description="What was left out of an event that was taken in, and why"
+        default=None,
+        description="What was left out of an event that was taken in, and why: code (blocked_identifier, "
+        "bad_identifier, unknown_identifier_type, unknown_field, bad_time…), pointer, detail",
     )
 
 

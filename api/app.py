@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import events_in, operation, people, runs, sandbox, unsubscribe
+from api import events_in, identity, identity_tokens, operation, people, runs, sandbox, unsubscribe
 from api.batcher import Batcher
 from api.doors import Doors
 from api.engine import Engine
@@ -19,6 +19,7 @@ from api.problems import answer_with_problems
 from api.settings import ApiSettings, SettingsFault
 from journeys import registry
 from profiles.database import Database
+from profiles.identity_tokens import IdentityTokens
 from profiles.ingest import Ingest, Rules
 from profiles.tokens import PreferenceTokens
 
@@ -26,8 +27,8 @@ _DESCRIPTION = """\
 Customer journeys as durable Python. Channels send **events** here; people, runs and decisions can be read.
 
 Send a key as `Authorization: Bearer <key>`, or as Basic with the key as user name and an empty password.
-*Write keys* may only send events, *admin keys* may do everything. Every refusal is
-`application/problem+json` (RFC 9457), and its detail says what to do.
+*Write keys* may only send events, *server keys* also vouch for people, *admin keys* may do everything.
+Every refusal is `application/problem+json` (RFC 9457), and its detail says what to do.
 """
 
 
@@ -70,7 +71,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lambda app: _open(app, settings, journeys),
         redoc_url=None,
     )
-    for part in (events_in, people, runs, unsubscribe, operation, sandbox):
+    for part in (events_in, identity_tokens, identity, people, runs, unsubscribe, operation, sandbox):
         app.include_router(part.router)
     answer_with_problems(app)
     app.add_middleware(BodyCap)
@@ -89,8 +90,9 @@ async def _open(app: FastAPI, settings: ApiSettings, journeys: registry.Journeys
         database=database,
         batcher=batcher,
         journeys=journeys,
-        keys=Keys(settings.write_keys, settings.admin_keys),
+        keys=Keys(write=settings.write_keys, server=settings.server_keys, admin=settings.admin_keys),
         tokens=PreferenceTokens(settings.signing_secrets),
+        identity_tokens=IdentityTokens(settings.signing_secrets),
         engine=Engine(settings),
         meters=Meters(),
     )

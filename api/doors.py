@@ -15,6 +15,7 @@ from api.problems import overloaded
 from api.settings import ApiSettings
 from journeys.vocabulary.definition import JourneyDefinition
 from profiles.database import Database
+from profiles.identity_tokens import IdentityTokens
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested
 from profiles.tokens import PreferenceTokens
@@ -30,6 +31,7 @@ class Doors:
     journeys: Mapping[str, JourneyDefinition]
     keys: Keys
     tokens: PreferenceTokens
+    identity_tokens: IdentityTokens
     engine: Engine
     meters: Meters
 
@@ -52,7 +54,9 @@ def doors(request: Request) -> Doors:
     return cast(Doors, request.app.state.doors)
 
 
-_shown_in_docs = HTTPBearer(auto_error=False, description="An admin key (or a write key, for events in)")
+_shown_in_docs = HTTPBearer(
+    auto_error=False, description="An admin key; for events in a write or server key will do"
+)
 
 
 def admin(
@@ -60,6 +64,13 @@ def admin(
 ) -> Key:
     """Let admin keys pass. Raises ``Problem`` 401 or 403."""
     return doors(request).keys.admit(header_key(request), Role.ADMIN)
+
+
+def server(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_shown_in_docs)] = None
+) -> Key:
+    """Let server keys pass, and admin keys. Raises ``Problem`` 401 or 403."""
+    return doors(request).keys.admit(header_key(request), Role.SERVER)
 
 
 Open = Annotated[Doors, Depends(doors)]

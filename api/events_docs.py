@@ -12,7 +12,13 @@ _LIMITS = (
     f"Limits: {MAX_EVENT // 1024} KiB an event, {MAX_BODY // 1024} KiB and {MAX_EVENTS} events a body "
     f"(after gzip too), depth {MAX_DEPTH}. One bad event never refuses a batch; a request that holds one"
     " bare event answers 422 for it. 429 and 503 carry Retry-After and write nothing. Sending the same "
-    "again is always safe."
+    "again is always safe. "
+)
+_TRUST = (
+    "A write key may be public, so what its events say of who is who counts as unverified, unless "
+    "`context.waypost_token` holds identity tokens (one, or a list) that prove every user_id, loyalty_id, "
+    "email and phone of the event: see POST /v1/identity/tokens. Events under a server or an admin key are "
+    "verified. A token is never kept; one that proves nothing is reported under `problems`."
 )
 _SEGMENT = (
     "The Segment HTTP API; unmodified Segment and RudderStack libraries work when pointed here. The "
@@ -87,7 +93,7 @@ def _docs(
     content = {"application/json": {"schema": schema, "example": example}}
     return {
         "summary": summary,
-        "description": description + _LIMITS,
+        "description": description + _LIMITS + _TRUST,
         "responses": _responses(),
         "operation_id": operation,
         "openapi_extra": {

@@ -1,6 +1,6 @@
 """Events in: the Segment HTTP API and Waypost's own, one answer an event, 2xx only after COMMIT."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,12 +20,10 @@ from api.limits import MAX_BODY, MAX_DEPTH, MAX_EVENT, MAX_EVENTS, is_deep, read
 from api.native import native_event
 from api.problems import overloaded, unprocessable
 from api.segment import Sender, segment_call
+from api.vouching import Heard, Reader, vouched
 from profiles.incoming import IncomingEvent
 
 router = APIRouter(tags=["Events in"])
-
-Heard = IncomingEvent | Rejection
-Reader = Callable[[dict[str, Any]], Heard]
 
 CALL_OF_PATH = {
     "/v1/track": "track",
@@ -80,7 +78,12 @@ async def segment(request: Request) -> Response:
     )
     call = CALL_OF_PATH[request.url.path]
     found = _items(parsed.value, "batch")
-    return await _taken(open_doors, found, parsed, len(body), lambda raw: segment_call(raw, call, sender))
+
+    def read(raw: dict[str, Any]) -> Heard:
+        return segment_call(raw, call, sender)
+
+    judged = vouched(read, key.role, open_doors.identity_tokens, at=sender.received_at)
+    return await _taken(open_doors, found, parsed, len(body), judged)
 
 
 async def native(request: Request) -> Response:
@@ -96,7 +99,8 @@ async def native(request: Request) -> Response:
             return cloud_event(raw, now=now, region=region)
         return native_event(raw, now=now, source=f"api/{key.label}", region=region)
 
-    return await _taken(open_doors, _items(parsed.value, "events"), parsed, len(body), read)
+    judged = vouched(read, key.role, open_doors.identity_tokens, at=now)
+    return await _taken(open_doors, _items(parsed.value, "events"), parsed, len(body), judged)
 
 
 def _body_key(envelope: dict[str, Any]) -> str | None:

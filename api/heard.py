@@ -7,12 +7,18 @@ from typing import Any
 
 from api.problems import Problem
 from profiles.events import ProductUpdated
-from profiles.identifiers import IDENTIFIER_TYPES, normalise
+from profiles.identifiers import IDENTIFIER_TYPES, BlockedIdentifier, in_order, normalise
 from profiles.incoming import IncomingEvent
 
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 """Instants outside are mistakes (and break time arithmetic further on)."""
+
+MOST_VALUES = 20
+"""Values of one type that an event may name; more are a list of people, not one person's."""
+
+WHOLE = 2**53
+"""Below it a float holds every whole number."""
 
 Note = dict[str, str]
 
@@ -62,23 +68,40 @@ class Identifiers:
     """Gathers who an event is about; what identifies nobody becomes a problem and is left out."""
 
     region: str | None = None
-    found: dict[tuple[str, str], None] = field(default_factory=dict)
+    found: set[tuple[str, str]] = field(default_factory=set)
     problems: list[Note] = field(default_factory=list)
+    tried: bool = False
+    """Something came that was meant to name a person, good or not."""
 
     def add(self, kind: str, value: Any, pointer: str) -> bool:
-        """Take one identifier. Returns whether it is good; null and empty ones are passed over in silence."""
-        if value is None or value == "":
+        """Take one identifier. Returns whether it is good; null is passed over in silence."""
+        if value is None:
             return False
         if kind not in IDENTIFIER_TYPES:
             known = ", ".join(IDENTIFIER_TYPES)
             self._problem("unknown_identifier_type", pointer, f"is no identifier type; there are {known}")
             return False
+        self.tried = True
         try:
-            self.found[kind, normalise(kind, value, region=self.region)] = None
+            self.found.add((kind, normalise(kind, as_text(value), region=self.region)))
+        except BlockedIdentifier as error:
+            self._problem("blocked_identifier", pointer, f"is left out: {error}")
+            return False
         except ValueError as error:
             self._problem("bad_identifier", pointer, f"is left out: {error}")
             return False
         return True
+
+    def add_all(self, kind: str, values: Any, pointer: str) -> None:
+        """Take one identifier, or each of a list."""
+        if not isinstance(values, list) or kind not in IDENTIFIER_TYPES:
+            self.add(kind, values, pointer)
+            return
+        for index, value in enumerate(values[:MOST_VALUES]):
+            self.add(kind, value, f"{pointer}/{index}")
+        if len(values) > MOST_VALUES:
+            why = f"holds {len(values)} values; the first {MOST_VALUES} are read; send one person's only"
+            self._problem("bad_identifier", pointer, why)
 
     def add_first(self, kind: str, places: Iterable[tuple[Any, str]]) -> None:
         """Take the first good one of several places: no event names two addresses by accident."""
@@ -88,21 +111,28 @@ class Identifiers:
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """(type, normalised value), in the order found."""
-        return tuple(self.found)
+        """(type, normalised value), the strongest type first."""
+        return in_order(self.found)
 
     def _problem(self, code: str, pointer: str, detail: str) -> None:
         self.problems.append({"code": code, "pointer": pointer, "detail": f"{pointer} {detail}"})
 
 
+def as_text(value: Any) -> Any:
+    """A whole number that came as 42.0, as some languages write it, as 42; anything else as it is."""
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < WHOLE
+    return int(value) if whole else value
+
+
 def nobody(
     identifiers: Identifiers, properties: Mapping[str, Any], event_id: str, event_type: str
 ) -> Rejection | None:
-    """The rejection of an event that names neither a person nor a message of ours, or None.
+    """The rejection of an event that does not try to name a person or a message of ours, or None.
 
-    The product feed is about products, and names nobody.
+    One whose identifiers are all placeholders or malformed is kept, and is nobody's. The product feed is
+    about products, and names nobody.
     """
-    if identifiers.found or event_type == ProductUpdated.event_name:
+    if identifiers.tried or event_type == ProductUpdated.event_name:
         return None
     message_id = properties.get("message_id")
     if isinstance(message_id, str) and message_id.strip():

@@ -1,4 +1,4 @@
-"""Who may come in: write keys send events, admin keys do everything. Only hashes are kept in memory."""
+"""Who may come in, and whose word counts: write, server and admin keys. Only hashes are kept in memory."""
 
 import base64
 import binascii
@@ -25,7 +25,16 @@ class Role(IntEnum):
     """What a key may do; a higher role includes the lower."""
 
     WRITE = 1
-    ADMIN = 2
+    """Sends events. It may be public, in a browser or an app, so nothing it says of a person is verified."""
+    SERVER = 2
+    """Sends verified events, and issues identity tokens; for a shop's backend and its tills."""
+    ADMIN = 3
+    """Does everything."""
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether its word on who is who is verified."""
+        return self >= Role.SERVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +59,23 @@ class Key:
         return cls(label, hashlib.sha256(text.encode()).digest(), role)
 
 
-class Keys:
-    """All keys that are live; more than one of each kind at a time, for rotation."""
+_MAY_ONLY = {
+    Role.WRITE: "a write key may only send events",
+    Role.SERVER: "a server key may only send events and issue identity tokens",
+}
+_INSTEAD = {Role.SERVER: "use a server or an admin key here", Role.ADMIN: "use an admin key here"}
 
-    def __init__(self, write: Iterable[str], admin: Iterable[str]) -> None:
+
+class Keys:
+    """All keys that are live; more than one of each kind at a time, for rotation.
+
+    Raises ValueError for one that is empty or too long.
+    """
+
+    def __init__(self, *, write: Iterable[str], server: Iterable[str], admin: Iterable[str]) -> None:
         self._keys = (
             *(Key.parse(text, Role.WRITE) for text in write),
+            *(Key.parse(text, Role.SERVER) for text in server),
             *(Key.parse(text, Role.ADMIN) for text in admin),
         )
 
@@ -80,9 +100,12 @@ class Keys:
             )
         key = self.find(secret)
         if key is None:
-            raise refused("this key is not known here; use one of WAYPOST_WRITE_KEYS or WAYPOST_ADMIN_KEYS")
+            raise refused(
+                "this key is not known here; use one of WAYPOST_WRITE_KEYS, WAYPOST_SERVER_KEYS or "
+                "WAYPOST_ADMIN_KEYS"
+            )
         if key.role < role:
-            raise Problem(403, "Forbidden", "a write key may only send events; use an admin key here")
+            raise Problem(403, "Forbidden", f"{_MAY_ONLY[key.role]}; {_INSTEAD[role]}")
         return key
 
 

@@ -17,6 +17,7 @@ from pydantic import (
 from api.heard import Heard, Identifiers, Rejection, is_plausible, nobody
 from api.problems import pointer
 from profiles.events import Source
+from profiles.identifiers import IDENTIFIER_TYPES
 from profiles.incoming import IncomingEvent
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
@@ -80,7 +81,8 @@ class NativeEvent(BaseModel):
     channel: Source = Field(default=Source.SERVER, description="Where it happened")
     time: Time | None = Field(default=None, description=EXPECTED["time"] + "; missing: when it arrives")
     identifiers: dict[str, Any] = Field(
-        default_factory=dict, description="Who it is about: user_id, loyalty_id, email, phone, anonymous_id"
+        default_factory=dict,
+        description=f"Who it is about: {', '.join(IDENTIFIER_TYPES)}; each a value or a list of values",
     )
     properties: dict[str, Any] = Field(
         default_factory=dict, description="What happened, as in the Segment spec"
@@ -107,7 +109,7 @@ def native_event(
         return Rejection("bad_time", f"/time must be {EXPECTED['time']}; got {raw['time']}", "/time", said.id)
     identifiers = Identifiers(region)
     for kind, value in said.identifiers.items():
-        identifiers.add(kind, value, pointer(("identifiers", kind)))
+        identifiers.add_all(kind, value, pointer(("identifiers", kind)))
     if refused := nobody(identifiers, said.properties, said.id, said.type):
         return refused
     extra = [

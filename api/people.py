@@ -12,6 +12,7 @@ from api.heard import Rejection
 from api.outage import reading
 from api.paging import After, Limit
 from api.problems import ProblemDetails, not_found, unprocessable
+from policy.zones import resolve_zone
 from profiles import history, people
 from profiles.identifiers import IDENTIFIER_TYPES, normalise
 from profiles.incoming import IncomingEvent, Status
@@ -148,10 +149,15 @@ async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors:
 
 @router.get("/{value:path}")
 async def read_profile(kind: Kind, value: Value, doors: Open) -> ProfileView:
-    """The unified record of a person: identifiers, traits, consents, carts, purchases, suppressions, runs."""
+    """The unified record of a person: identifiers, traits and their origins, what Waypost works out itself,
+    zone and locale with what they were taken from, consents, carts, purchases, suppressions, runs."""
+
+    def zone(named: str | None, context: str | None, phone: str | None) -> tuple[str, str]:
+        found = resolve_zone(named, context, phone, doors.settings.default_timezone)
+        return found.zone, found.source
 
     async def read(connection: Any) -> ProfileView:
-        return await people.profile(connection, await whom(connection, doors, kind, value))
+        return await people.profile(connection, await whom(connection, doors, kind, value), zone)
 
     return await reading(doors.database, read)
 

@@ -85,8 +85,10 @@ def _heard(
         raise heard.problem()
     if not heard.identifiers:
         # A message's id names somebody as well, but here it is asked for whom the run is.
-        known = f"nobody is named; send one of {', '.join(IDENTIFIER_TYPES)}"
-        raise unprocessable(known, ("/identifiers", known))
+        why = [problem for problem in heard.problems if problem["pointer"].startswith("/identifiers/")]
+        told = "".join(f": {problem['detail']}" for problem in why[:1])
+        known = f"nobody is named{told}; send one of {', '.join(IDENTIFIER_TYPES)}"
+        raise unprocessable(known, (why[0]["pointer"] if why else "/identifiers", known))
     return replace(heard, problems=(*heard.problems, *notes))
 
 

@@ -8,16 +8,17 @@ from typing import Annotated, Any
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from api.heard import Heard, Identifiers, Note, Rejection, is_plausible, nobody, shifted
+from api.heard import Heard, Identifiers, Note, Rejection, as_text, is_plausible, nobody, shifted
 from api.native import misfit
 from api.segment_words import (
     CALLS,
     EVENT_OF_CALL,
+    IDENTIFIER_FIELDS,
     MESSAGE_ALIASES,
     MESSAGE_ID_PROPERTIES,
     channel_of,
 )
-from profiles.identifiers import IDENTIFIER_TYPES, names_a_person
+from profiles.identifiers import IDENTIFIER_TYPES, names_a_person, normalise
 from profiles.incoming import IncomingEvent
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
@@ -104,19 +105,33 @@ def _identifiers(said: SegmentCall, kind: str, region: str | None) -> Identifier
     """Who a call is about. Traits of a group are the group's, and name no person."""
     found = Identifiers(region)
     context = said.context or {}
-    held = context.get("traits")
+    device = _object(context.get("device"))
     places = [
-        (said.traits if kind != "group" else None, "/traits"),
-        (held if isinstance(held, dict) else None, "/context/traits"),
-        (said.properties, "/properties"),
+        (said.traits or {} if kind != "group" else {}, "/traits"),
+        (_object(context.get("traits")), "/context/traits"),
+        (said.properties or {}, "/properties"),
     ]
-    found.add("user_id", _as_text(said.userId), "/userId")
-    for name in ("loyalty_id", "email", "phone"):
-        found.add_first(name, [(values.get(name), f"{where}/{name}") for values, where in places if values])
-    found.add("anonymous_id", _as_text(said.anonymousId), "/anonymousId")
-    if kind == "alias":
-        found.add(_kind_of_previous(said, context), _as_text(said.previousId), "/previousId")
+    found.add("user_id", said.userId, "/userId")
+    for name, fields in IDENTIFIER_FIELDS.items():
+        found.add_first(name, [(of.get(one), f"{where}/{one}") for of, where in places for one in fields])
+    # The advertising id beside it is shared by every app of the device, and reset at will.
+    found.add("push_token", device.get("token"), "/context/device/token")
+    found.add("anonymous_id", said.anonymousId, "/anonymousId")
+    if kind == "alias" and not _is_oneself(said):
+        found.add(_kind_of_previous(said, context), said.previousId, "/previousId")
     return found
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_oneself(said: SegmentCall) -> bool:
+    """Whether an alias names one id twice, which joins nothing."""
+    try:
+        return normalise("user_id", as_text(said.userId)) == normalise("user_id", as_text(said.previousId))
+    except ValueError:
+        return False
 
 
 def _kind_of_previous(said: SegmentCall, context: dict[str, Any]) -> str:
@@ -124,15 +139,10 @@ def _kind_of_previous(said: SegmentCall, context: dict[str, Any]) -> str:
     told = context.get("previous_id_type", context.get("previousIdType"))
     if told in IDENTIFIER_TYPES:
         return str(told)
-    previous = _as_text(said.previousId)
+    previous = said.previousId
     if isinstance(previous, str) and "@" in previous and names_a_person(previous):
         return "email"
     return "anonymous_id"
-
-
-def _as_text(value: Any) -> Any:
-    # 42.0 is how some languages write the number 42; anything stranger is left for normalise to refuse.
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _content(said: SegmentCall, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -142,7 +152,7 @@ def _content(said: SegmentCall, kind: str) -> tuple[dict[str, Any], dict[str, An
             if value is not None:
                 properties.setdefault(name, value)
     elif kind == "group":
-        properties = {**properties, "group_id": _as_text(said.groupId), "group_traits": said.traits or {}}
+        properties = {**properties, "group_id": as_text(said.groupId), "group_traits": said.traits or {}}
     return properties, context
 
 

@@ -39,6 +39,14 @@ MESSAGE_ALIASES = {
 }
 """Names of the Segment email and mobile specs and their kin, in small letters."""
 
+IDENTIFIER_FIELDS = {
+    "loyalty_id": ("loyalty_id",),
+    "email": ("email",),
+    "phone": ("phone",),
+    "email_sha256": ("email_sha256", "hashed_email"),
+}
+"""Identifiers that stand in traits, context.traits or properties, each by the names it has there."""
+
 MESSAGE_ID_PROPERTIES = ("message_id", "messageId", "email_id", "send_id", "sms_id")
 """Where such an event carries the id of the message, in this order."""
 

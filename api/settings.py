@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from api.keys import Key, Role
 from profiles.database import async_url
 from profiles.settings import DatabaseSettings
 from profiles.tokens import SHORTEST_SECRET
 
 LOCAL_WRITE_KEY = "dev-write"
+LOCAL_SERVER_KEY = "dev-server"
 LOCAL_ADMIN_KEY = "dev-admin"
 LOCAL_SECRET = "waypost-local-stack-signs-with-this"  # noqa: S105 - says what it is; refused elsewhere
 
@@ -35,11 +37,17 @@ class ApiSettings(DatabaseSettings):
         default=SecretStr(""),
         description="keys that may send events: key, label:key or sha256:<hex>, comma-separated",
     )
+    waypost_server_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="keys that may send events whose word on who is who counts as verified, and issue "
+        "identity tokens; for servers and tills, never in a page or an app; written as the write keys",
+    )
     waypost_admin_keys: SecretStr = Field(
         default=SecretStr(""), description="keys that may do everything; written as the write keys"
     )
     waypost_secrets: SecretStr = Field(
-        default=SecretStr(""), description="sign preference links, newest first, comma-separated"
+        default=SecretStr(""),
+        description="sign preference links and identity tokens, newest first, comma-separated",
     )
     waypost_journeys: str = Field(
         default="journeys", description="modules to load journeys from, comma-separated"
@@ -70,6 +78,12 @@ class ApiSettings(DatabaseSettings):
         return keys or ((LOCAL_WRITE_KEY,) if self.waypost_local else ())
 
     @property
+    def server_keys(self) -> tuple[str, ...]:
+        """Server keys as configured, which may be none; on a local stack ``dev-server`` then."""
+        keys = _split(self.waypost_server_keys.get_secret_value())
+        return keys or ((LOCAL_SERVER_KEY,) if self.waypost_local else ())
+
+    @property
     def admin_keys(self) -> tuple[str, ...]:
         """Admin keys as configured; on a local stack ``dev-admin`` when none is."""
         keys = _split(self.waypost_admin_keys.get_secret_value())
@@ -77,7 +91,7 @@ class ApiSettings(DatabaseSettings):
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:
-        """Secrets of the preference links; a local stack has one of its own."""
+        """Secrets of preference links and identity tokens; a local stack has one of its own."""
         secrets = _split(self.waypost_secrets.get_secret_value())
         return secrets or ((LOCAL_SECRET,) if self.waypost_local else ())
 
@@ -109,7 +123,8 @@ class ApiSettings(DatabaseSettings):
                 )
         if not self.signing_secrets:
             faults.append(
-                "WAYPOST_SECRETS is not set; make one with `openssl rand -hex 32`: it signs preference links"
+                "WAYPOST_SECRETS is not set; make one with `openssl rand -hex 32`: it signs preference "
+                "links and identity tokens"
             )
         return faults
 
@@ -124,6 +139,7 @@ class ApiSettings(DatabaseSettings):
             faults.append(f"each of WAYPOST_SECRETS needs at least {SHORTEST_SECRET} bytes")
         if not self.waypost_local:
             faults.extend(self._development_keys())
+        faults.extend(self._public_and_trusted())
         url = urlsplit(self.public_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             faults.append(f"PUBLIC_URL must look like https://waypost.example.com, got {self.public_url!r}")
@@ -138,11 +154,25 @@ class ApiSettings(DatabaseSettings):
         return faults
 
     def _development_keys(self) -> list[str]:
-        known = {LOCAL_WRITE_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET}
-        given = (*self.write_keys, *self.admin_keys, *self.signing_secrets)
+        known = {LOCAL_WRITE_KEY, LOCAL_SERVER_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET}
+        given = (*self.write_keys, *self.server_keys, *self.admin_keys, *self.signing_secrets)
         if any(value.rpartition(":")[2] in known for value in given):
             return [
                 "a key or secret of the local stack is set outside one: make your own, `openssl rand -hex 32`"
+            ]
+        return []
+
+    def _public_and_trusted(self) -> list[str]:
+        """A write key may be read in the source of a page, so the same key must not vouch for anybody."""
+        try:
+            write = {Key.parse(text, Role.WRITE).digest for text in self.write_keys}
+            server = {Key.parse(text, Role.SERVER).digest for text in self.server_keys}
+        except ValueError as error:
+            return [f"WAYPOST_WRITE_KEYS or WAYPOST_SERVER_KEYS: {error}"]
+        if write & server:
+            return [
+                "a key is in both WAYPOST_WRITE_KEYS and WAYPOST_SERVER_KEYS: write keys may be public, "
+                "server keys vouch for people; make another for one of them, `openssl rand -hex 32`"
             ]
         return []
 

@@ -1,51 +1,11 @@
-"""Decides what a person's word allows: opt-outs, grants, and which word stands after a merge."""
+"""Decides what a person's word allows: opt-outs and grants."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 
 from policy.facts import ConsentFact, Facts, Limits, Plan
 from policy.finding import Finding, denied, passed
 from policy.verdict import Channel, MessageClass, Reason
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentEntry:
-    """One row of the ledger of consents, which is only ever added to."""
-
-    sequence: int
-    """Its place in the ledger; a later word replaces an earlier one."""
-    channel: str
-    topic: str
-    granted: bool
-    source: str = ""
-
-
-def fold(rows: Iterable[ConsentEntry]) -> tuple[ConsentFact, ...]:
-    """The latest word on each (channel, topic), sorted by them; the order of ``rows`` does not matter.
-
-    Where two rows carry the same sequence the withdrawal stands.
-    """
-    latest: dict[tuple[str, str], ConsentEntry] = {}
-    for row in sorted(rows, key=lambda row: (row.sequence, not row.granted, row.source)):
-        latest[row.channel, row.topic] = row
-    return tuple(
-        ConsentFact(row.channel, row.topic, row.granted, row.source) for _, row in sorted(latest.items())
-    )
-
-
-def stricter(one: Iterable[ConsentFact], other: Iterable[ConsentFact]) -> tuple[ConsentFact, ...]:
-    """The consents of two profiles that turn out to be one person, sorted by (channel, topic).
-
-    Withdrawn on either side is withdrawn. A grant on one side with nothing on file on the other
-    stays: nothing on file is not a refusal, and the person who gave the grant is the same one.
-    """
-    merged: dict[tuple[str, str], ConsentFact] = {}
-    for fact in (*one, *other):
-        known = merged.get((fact.channel, fact.topic))
-        if known is None or (known.granted and not fact.granted):
-            merged[fact.channel, fact.topic] = fact
-    return tuple(fact for _, fact in sorted(merged.items()))
 
 
 def not_opted_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:

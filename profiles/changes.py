@@ -40,8 +40,6 @@ class Changes:
     signals: dict[UUID, int] = field(default_factory=dict)
     leaving: dict[UUID, str] = field(default_factory=dict)
     """Audience membership → why it ends."""
-    opt_outs: dict[tuple[str, str, str], Row | None] = field(default_factory=dict)
-    """(channel, address, topic) → the opt-out, or None where a grant takes it away."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
 
     def keep_cart(self, person: Person, cart: OpenCart) -> None:
@@ -91,16 +89,8 @@ class Changes:
 
     def _statements(self, persons: dict[UUID, Person]) -> list[tuple[str, list[Row]]]:
         """Statements of one jsonb parameter, and their rows; rows that others write too go in key order."""
-        opt_outs = sorted(self.opt_outs.items())
-        closed = [
-            {"channel": channel, "address": address, "topic": topic}
-            for (channel, address, topic), row in opt_outs
-            if row is None
-        ]
         return [
             *((statement, self.inserts[table]) for table, statement in statements.INSERTS.items()),
-            (statements.OPT_OUTS, [row for _, row in opt_outs if row is not None]),
-            (statements.REOPEN, closed),
             (statements.ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
             (statements.CARTS, list(self.carts.values())),
             (statements.MESSAGES, self._highest_messages()),
@@ -146,11 +136,16 @@ class Changes:
 
 
 def _profile(person: Person) -> Row:
+    time, *names = person.carts_place or (None,)
     return {
         "profile_id": person.profile_id,
         "traits": person.traits,
+        "origins": person.origins,
         "context_timezone": person.context_timezone,
-        "email_from_order": person.email_from_order,
-        "last_order_at": person.last_order_at,
-        "orders": person.orders,
+        "context_locale": person.context_locale,
+        "email_from_order": person.is_customer_by_email,
+        "last_checkout_at": person.last_checkout_at,
+        "seen": person.seen,
+        "carts_time": time,
+        "carts_key": "\x1f".join(names) if time else None,
     }

@@ -40,11 +40,10 @@ SELECT p.traits::text AS traits, p.context_timezone, p.email_from_order, p.erase
   r.state AS run_state, r.journey, r.clock_offset_s,
   m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
   m.items AS message_items,
-  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.created_at DESC, i.value) FROM identifier i
+  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.since DESC, i.value) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
-  (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.source)) FROM
-    (SELECT DISTINCT ON (channel, topic) channel, topic, state, source FROM consent
-      WHERE profile_id = p.profile_id ORDER BY channel, topic, seq DESC) c)::text AS consents,
+  (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.source)) FROM consent_state c
+    WHERE c.profile_id = p.profile_id)::text AS consents,
   (SELECT jsonb_agg(jsonb_build_array(s.item, s.sku, s.until, s.event_id) ORDER BY s.event_id)
     FROM suppression s
     WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $5)
@@ -55,7 +54,7 @@ SELECT p.traits::text AS traits, p.context_timezone, p.email_from_order, p.erase
       AND s.channel <> 'ads' AND s.status = ANY($8) AND (s.run_id, s.step) <> ($2, $3))::text AS sent,
   (SELECT jsonb_agg(jsonb_build_array(o.address, o.topic)) FROM opt_out o
     JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = o.address
-    WHERE o.channel = $9)::text AS opt_outs,
+    WHERE o.channel = $9 AND o.state = 'withdrawn')::text AS opt_outs,
   (SELECT jsonb_agg(jsonb_build_array(a.address, a.problem)) FROM address_problem a
     JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = a.address
     WHERE a.channel = $9)::text AS problems,
@@ -209,8 +208,10 @@ async def settle_stale(
 
 
 _REFUSED = """
-INSERT INTO opt_out (channel, address, topic, source, at) VALUES ($1, $2, 'all', 'provider', $3)
-ON CONFLICT DO NOTHING
+INSERT INTO opt_out (channel, address, topic, source, state, time, at)
+VALUES ($1, $2, 'all', 'provider', 'withdrawn', $3, $3)
+ON CONFLICT (channel, address, topic) DO UPDATE SET source = excluded.source, state = excluded.state,
+  time = excluded.time, at = excluded.at WHERE excluded.time >= opt_out.time
 """
 
 _FAULTY = """
@@ -219,7 +220,10 @@ INSERT INTO address_problem (channel, address, problem, at) VALUES ($1, $2, $3, 
 
 
 async def refuse_address(connection: Any, channel: str, address: str, problem: str, at: datetime) -> None:
-    """The provider said this address takes no messages (bounced), or wants none (opted_out)."""
+    """The provider said this address takes no messages (bounced), or wants none (opted_out).
+
+    A stop is entered with the topic "all", which only a later grant of that topic lifts.
+    """
     if problem == "opted_out":
         await connection.execute(_REFUSED, channel, address, at)
     else:

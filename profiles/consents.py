@@ -1,10 +1,11 @@
-"""A person's word on a channel: entries of the consent ledger, and opt-outs of their addresses. Pure."""
+"""What an event says about consent, as entries of the ledger; which word stands is not decided here. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from profiles.changes import Changes
-from profiles.identifiers import ADDRESS_TYPE
+from profiles.identifiers import ADDRESS_TYPE, implied, in_order, key, split_key
+from profiles.incoming import IncomingEvent
 from profiles.person import Person
 from profiles.taken import KnownMessage, Taken
 
@@ -13,7 +14,7 @@ _CHANNELS = frozenset({"email", "sms", "push", "ads", "all"})
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class _Said:
     """What was said about one channel and topic."""
 
     channel: str
@@ -21,95 +22,112 @@ class Word:
     granted: bool
     source: str
 
-    @property
-    def state(self) -> str:
-        """As the ledger has it."""
-        return "granted" if self.granted else "withdrawn"
-
 
 def from_traits(person: Person, taken: Taken, changes: Changes) -> None:
     """``traits.consents``: {"email": true, "sms": false}."""
-    said = taken.incoming.traits.get("consents")
-    if said is None:
-        return
-    for channel, granted in sorted(said.items()) if isinstance(said, dict) else [("", None)]:
-        if channel in _CHANNELS and isinstance(granted, bool):
-            _say(person, taken, changes, Word(channel, MARKETING, granted, taken.incoming.source))
+    for said in _in_traits(taken.incoming):
+        if isinstance(said, str):
+            changes.problem(taken.event_id, "", said)
         else:
-            where = f"traits.consents.{channel}".rstrip(".")
-            changes.problem(taken.event_id, "", f"{where} must be true or false, of a channel")
+            _say(person, taken, changes, said, _voice(taken))
 
 
 def from_event(person: Person, taken: Taken, changes: Changes) -> None:
     """``Consent Changed``: channel, topic, state, source as properties."""
-    said = taken.incoming.properties
-    channel, topic, state = (str(said.get(name) or "") for name in ("channel", "topic", "state"))
-    if channel not in _CHANNELS or state not in ("granted", "withdrawn"):
-        changes.problem(
-            taken.event_id, "", "channel must be email, sms, push, ads or all; state granted or withdrawn"
-        )
-        return
-    source = str(said.get("source") or taken.incoming.source)
-    _say(person, taken, changes, Word(channel, topic or MARKETING, state == "granted", source))
+    said = _in_properties(taken.incoming)
+    if isinstance(said, str):
+        changes.problem(taken.event_id, "", said)
+    else:
+        _say(person, taken, changes, said, _voice(taken))
 
 
 def from_message(person: Person, taken: Taken, message: KnownMessage, changes: Changes) -> None:
-    """``Message Unsubscribed``: the channel of the message, and the address that was written to."""
-    word = Word(message.channel, MARKETING, granted=False, source="message")
-    _say(person, taken, changes, word)
-    if message.address:
-        # Even where the person has another address by now.
-        _mark_address(taken, changes, message.channel, message.address, word)
+    """``Message Unsubscribed``: the channel of the message, by the voice of the address written to."""
+    _say(person, taken, changes, _in_message(message), _address_of(message) or _voice(taken))
 
 
-def _say(person: Person, taken: Taken, changes: Changes, word: Word) -> None:
-    """One ledger entry; an opt-out also goes onto the person's addresses, a grant takes it off them.
+def leave_with(person: Person, taken: Taken, changes: Changes) -> bool:
+    """Whether an event withdraws something, for everybody it names; a no to ads takes a person out of them."""
+    withdrawn = [said.channel for said in _withdrawals(taken)]
+    if "ads" in withdrawn or "all" in withdrawn:
+        changes.leave(person, list(person.audiences), "opted_out")
+    return bool(withdrawn)
 
-    A withdrawal always counts. A grant that is older than a withdrawal, by the channels' clocks, was
-    delivered late and changes nothing.
-    """
-    time = min(taken.incoming.time, taken.at)
-    told = (word.channel, word.topic)
-    if word.granted and (last := person.withdrawals.get(told)) is not None and time < last:
-        changes.problem(
-            taken.event_id, "", f"the grant of {word.topic} on {word.channel} is older than its withdrawal"
-        )
+
+def _withdrawals(taken: Taken) -> list[_Said]:
+    incoming = taken.incoming
+    said: list[_Said | str] = [*_in_traits(incoming)]
+    if incoming.type == "Consent Changed":
+        said.append(_in_properties(incoming))
+    if incoming.type == "Message Unsubscribed" and taken.message is not None:
+        said.append(_in_message(taken.message))
+    return [word for word in said if isinstance(word, _Said) and not word.granted]
+
+
+def _in_traits(incoming: IncomingEvent) -> Iterator[_Said | str]:
+    """Words, and in place of one that cannot be read what is wrong with it."""
+    said = incoming.traits.get("consents")
+    if said is None:
         return
-    if not word.granted:
-        person.withdrawals[told] = max(time, person.withdrawals.get(told, time))
-        if word.channel in ("ads", "all"):
-            changes.leave(person, list(person.audiences), "opted_out")
+    for channel, granted in sorted(said.items()) if isinstance(said, dict) else [("", None)]:
+        if channel in _CHANNELS and isinstance(granted, bool):
+            yield _Said(channel, MARKETING, granted, incoming.source)
+        else:
+            where = f"traits.consents.{channel}".rstrip(".")
+            yield f"{where} must be true or false, of a channel"
+
+
+def _in_properties(incoming: IncomingEvent) -> _Said | str:
+    """The word, or what is wrong with it."""
+    said = incoming.properties
+    channel, topic, state = (str(said.get(name) or "") for name in ("channel", "topic", "state"))
+    if channel not in _CHANNELS or state not in ("granted", "withdrawn"):
+        return "channel must be email, sms, push, ads or all; state granted or withdrawn"
+    source = str(said.get("source") or incoming.source)
+    return _Said(channel, topic or MARKETING, state == "granted", source)
+
+
+def _in_message(message: KnownMessage) -> _Said:
+    return _Said(message.channel, MARKETING, granted=False, source="message")
+
+
+def _voice(taken: Taken) -> str | None:
+    """The strongest identifier of an event, as type:value; else the address of the message it is about."""
+    named = in_order(taken.incoming.identifiers)
+    if named:
+        return key(*named[0])
+    return _address_of(taken.message) if taken.message else None
+
+
+def _named(taken: Taken) -> list[str]:
+    """All that an event names, the strongest first."""
+    pairs = list(taken.incoming.identifiers)
+    if taken.message is not None and (address := _address_of(taken.message)):
+        pairs.append(split_key(address))
+    return [key(kind, value) for kind, value in in_order((*pairs, *implied(tuple(pairs))))]
+
+
+def _address_of(message: KnownMessage) -> str | None:
+    kind = ADDRESS_TYPE.get(message.channel)
+    return key(kind, message.address) if kind and message.address else None
+
+
+def _say(person: Person, taken: Taken, changes: Changes, said: _Said, voice: str | None) -> None:
+    """One ledger entry, whatever is already there: late and unverified words are the fold's matter."""
+    if not said.granted and said.channel in ("ads", "all"):
+        changes.leave(person, list(person.audiences), "opted_out")
     changes.inserts["consent"].append(
         {
             "profile_id": person.profile_id,
-            "channel": word.channel,
-            "topic": word.topic,
-            "state": word.state,
-            "source": word.source,
+            "channel": said.channel,
+            "topic": said.topic,
+            "state": "granted" if said.granted else "withdrawn",
+            "source": said.source,
+            "verified": taken.incoming.verified,
+            "voice": voice,
+            "named": _named(taken),
             "event_id": taken.event_id,
-            "time": time,
+            "time": taken.time,
             "at": taken.at,
         }
     )
-    for channel, kind in ADDRESS_TYPE.items():
-        if word.channel in (channel, "all"):
-            for address in _addresses(person, taken, kind):
-                _mark_address(taken, changes, channel, address, word)
-
-
-def _addresses(person: Person, taken: Taken, kind: str) -> dict[str, None]:
-    named = [value for type_, value in taken.incoming.identifiers if type_ == kind]
-    return dict.fromkeys([*person.addresses.get(kind, ()), *named])
-
-
-def _mark_address(taken: Taken, changes: Changes, channel: str, address: str, word: Word) -> None:
-    row: dict[str, Any] | None = None
-    if not word.granted:
-        row = {
-            "channel": channel,
-            "address": address,
-            "topic": word.topic,
-            "source": word.source,
-            "at": taken.at,
-        }
-    changes.opt_outs[channel, address, word.topic] = row

@@ -50,8 +50,10 @@ def dispatch(
     interests: tuple[Interest, ...],
     calendar: Calendar,
     changes: Changes,
+    *,
+    starts: bool = True,
 ) -> None:
-    """Route one event of one person. Starts at most one run a journey."""
+    """Route one event of one person. Starts at most one run a journey, and none without ``starts``."""
     if taken.typed is None:
         return
     for interest in interests:
@@ -63,7 +65,7 @@ def dispatch(
         for run in targets:
             _signal(run, person, taken, folded, interest, changes)
         covered = any(run.key == key for run in targets)
-        if interest.starts and key and not covered and calendar.fresh(taken.incoming.time):
+        if starts and interest.starts and key and not covered and calendar.fresh(taken.incoming.time):
             _start(person, taken, folded, interest, key, calendar, changes)
 
 

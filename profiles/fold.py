@@ -1,12 +1,15 @@
 """What an event changes about a person: traits, carts, orders, consents, engagement. Pure: takes the person
 under lock, leaves what is to be written in ``Changes``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from profiles import consents, orders
+from profiles import consents, golden, orders
 from profiles.carts import cart_after, repriced
 from profiles.changes import Changes
+from profiles.computed import seen_after
 from profiles.events import (
     BackInStock,
     CartViewed,
@@ -25,6 +28,14 @@ from profiles.taken import KnownMessage, Taken
 CART_EVENTS = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
 NEWS_OF_A_CART = (PriceDropped, BackInStock, OutOfStock)
 """About something in a cart, whose owner did nothing."""
+FOLDED = frozenset(
+    (
+        *("Product Added", "Product Removed", "Cart Viewed", "Checkout Started"),
+        *("Price Dropped", "Order Completed"),
+    )
+)
+"""Names of the events whose order matters to a person's carts."""
+_MADE = "cart-"
 _CART_PROPERTIES = ("cart_id", "checkout_id", "checkout_token")
 _STATUS = {
     "Message Delivered": "delivered",
@@ -44,22 +55,31 @@ class Folded:
     """The cart an event is about, its own or the person's open one."""
     changed_carts: tuple[str, ...]
 
+    def by_now(self, renamed: Mapping[str, str]) -> "Folded":
+        """With carts by the names that they have got since."""
+        cart_id = renamed.get(self.cart_id, self.cart_id) if self.cart_id else None
+        return Folded(cart_id, tuple(renamed.get(cart, cart) for cart in self.changed_carts))
+
 
 def fold(person: Person, taken: Taken, changes: Changes, window: timedelta | None) -> Folded:
     """Apply one event to a person. ``window``: how long a purchase suppresses; None: for good."""
     _traits(person, taken)
+    if taken.incoming.type in FOLDED:
+        person.reach(taken.place)
     consents.from_traits(person, taken, changes)
     match taken.incoming.type:
         case "Order Completed":
             own = own_cart_id(taken.incoming)
             changed = orders.purchase(person, taken, own, changes, window)
-            _keep_address_of_customer(person, taken)
+            _checks_out(person, taken)
             return Folded(own, changed)
         case "Consent Changed":
             consents.from_event(person, taken, changes)
         case undoing if undoing in orders.UNDOING:
             orders.undo(person, taken, changes)
         case _ if isinstance(taken.typed, CART_EVENTS):
+            if isinstance(taken.typed, CheckoutStarted):
+                _checks_out(person, taken)
             cart_id = _cart(person, taken, taken.typed, changes)
             return Folded(cart_id, (cart_id,) if cart_id else ())
         case _ if isinstance(taken.typed, NEWS_OF_A_CART):
@@ -79,15 +99,19 @@ def own_cart_id(incoming: IncomingEvent) -> str | None:
 
 
 def _traits(person: Person, taken: Taken) -> None:
-    said = taken.incoming.traits
-    known = {name: value for name, value in said.items() if name != "consents" and value is not None}
-    if any(person.traits.get(name) != value for name, value in known.items()):
-        person.traits = {**person.traits, **known}
+    said = taken.incoming
+    word: dict[str, Any] = {"time": taken.time, "source": said.source, "event_id": said.id}
+    word["verified"] = said.verified
+    traits, origins = golden.heard(person.traits, person.origins, said.traits, **word)
+    zone, locale, origins = golden.context_heard(
+        person.context_timezone, person.context_locale, origins, said.context, **word
+    )
+    last_seen = seen_after(person.seen, said, taken.at)
+    # What an event does not change comes back as the very object.
+    if origins is not person.origins or last_seen is not person.seen:
         person.changed = True
-    zone = taken.incoming.context.get("timezone")
-    if isinstance(zone, str) and zone and zone[:64] != person.context_timezone:
-        person.context_timezone = zone[:64]
-        person.changed = True
+    person.traits, person.origins, person.seen = traits, origins, last_seen
+    person.context_timezone, person.context_locale = zone, locale
 
 
 def _cart(person: Person, taken: Taken, event: Event, changes: Changes) -> str | None:
@@ -98,16 +122,37 @@ def _cart(person: Person, taken: Taken, event: Event, changes: Changes) -> str |
         after = cart_after((), event)
         if not after and not own:
             return None
-        cart = OpenCart(own or f"cart-{taken.event_id.hex}", after, taken.at)
+        before = _made(taken.cart_id)
+        if before in person.carts:
+            # It was part of that cart until an earlier order was heard of.
+            before = None
+        cart = OpenCart(own or before or f"{_MADE}{taken.event_id.hex}", after, taken.time)
+        cart.unnamed = not (own or before)
         person.carts[cart.cart_id] = cart
     else:
         cart.lines = cart_after(cart.lines, event)
-        cart.updated_at = max(cart.updated_at, taken.at)
+        cart.updated_at = max(cart.updated_at, taken.time)
         cart.closed_at = None
-    if isinstance(event, CheckoutStarted):
-        _keep_address_of_customer(person, taken)
+    if taken.cart_id is not None and taken.cart_id != cart.cart_id:
+        _name_again(person, cart, taken.cart_id)
     changes.keep_cart(person, cart)
     return cart.cart_id
+
+
+def _made(cart_id: str | None) -> str | None:
+    """A cart id of Waypost's own making, as it was given when the event came in."""
+    return cart_id if cart_id is not None and cart_id.startswith(_MADE) else None
+
+
+def _name_again(person: Person, cart: OpenCart, was: str) -> None:
+    """A past event of a cart tells what it was called; runs know it by that name."""
+    if cart.unnamed and _made(was) and was not in person.carts:
+        person.renamed[cart.cart_id] = was
+        del person.carts[cart.cart_id]
+        cart.cart_id, cart.unnamed = was, False
+        person.carts[was] = cart
+    else:
+        person.renamed[was] = cart.cart_id
 
 
 def _news(person: Person, taken: Taken, event: ProductEvent, changes: Changes) -> str | None:
@@ -123,20 +168,17 @@ def _news(person: Person, taken: Taken, event: ProductEvent, changes: Changes) -
     return own
 
 
-def _keep_address_of_customer(person: Person, taken: Taken) -> None:
-    """An address that comes with an order or a checkout may be written to until its owner says no."""
-    has_email = person.addresses.get("email") or any(
-        kind == "email" for kind, _ in taken.incoming.identifiers
-    )
-    if has_email and not person.email_from_order:
-        person.email_from_order = True
+def _checks_out(person: Person, taken: Taken) -> None:
+    """An address that is known by an order or a checkout may be written to until its owner says no."""
+    if person.last_checkout_at is None or taken.time > person.last_checkout_at:
+        person.last_checkout_at = taken.time
         person.changed = True
 
 
 def _engagement(person: Person, taken: Taken, message: KnownMessage, changes: Changes) -> None:
     name = taken.incoming.type
     if status := _STATUS.get(name):
-        engaged_at = min(taken.incoming.time, taken.at) if status in _ENGAGED else None
+        engaged_at = taken.time if status in _ENGAGED else None
         changes.messages.append(
             {"message_id": message.message_id, "status": status, "engaged_at": engaged_at}
         )

@@ -1,28 +1,56 @@
-"""Which values identify a person, and in which spelling."""
+"""Which values identify a person, how strongly, and in which spelling."""
 
+import hashlib
 import re
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-import phonenumbers
-from email_validator import EmailNotValidError, validate_email
+from profiles import spelling
+from profiles.blocked import BlockedIdentifier, is_placeholder
+from profiles.spelling import InvalidIdentifier
 
-IDENTIFIER_TYPES = ("user_id", "loyalty_id", "email", "phone", "anonymous_id")
+__all__ = [
+    "ADDRESS_TYPE",
+    "IDENTIFIER_TYPES",
+    "LONGEST",
+    "MAX_LENGTH",
+    "STRONG",
+    "WEAK",
+    "BlockedIdentifier",
+    "InvalidIdentifier",
+    "implied",
+    "in_order",
+    "key",
+    "names_a_person",
+    "normalise",
+    "split_key",
+]
+
+IDENTIFIER_TYPES = ("user_id", "loyalty_id", "email", "phone", "push_token", "anonymous_id", "email_sha256")
 """Strongest first."""
+
+STRONG = ("user_id", "loyalty_id", "email", "phone")
+"""Types that a person gives, and that say who somebody is."""
+
+WEAK = ("push_token", "anonymous_id", "email_sha256")
+"""Types of a device, or of what another system made of an address; several people may share one."""
 
 ADDRESS_TYPE = {"email": "email", "sms": "phone"}
 """Message channel → the type of identifier that is its address."""
 
 MAX_LENGTH = 320
-"""The longest valid email address; nothing longer identifies anybody."""
+"""The longest valid email address; nothing longer identifies anybody, but for a push token."""
 
-_BLOCKED = frozenset(
-    (
-        *("null", "none", "nil", "undefined", "nan", "n/a", "na", "unknown", "anonymous", "guest", "test"),
-        *("void", "-1", "true", "false", "[object object]"),
-        *("guest@guest.com", "test@test.com", "none@none.com", "noreply@noreply.com"),
-    )
-)
-_NOTHING = re.compile(r"[0\-\s._]*")
+LONGEST = {kind: 1024 if kind == "push_token" else MAX_LENGTH for kind in IDENTIFIER_TYPES}
+"""Characters that a value of a type may have."""
+
+_SPELLED: dict[str, Callable[[str, str | None], str]] = {
+    "email": lambda text, _: spelling.email(text),
+    "phone": spelling.phone,
+    "email_sha256": lambda text, _: spelling.email_sha256(text),
+}
+"""How a type is spelled; a type that is not here is an opaque id, whose case counts."""
+
 # Anchored at the @, also as it is written in a URL, so that a long text costs linear time.
 # lamp@2x.png is a picture.
 _EMAIL = re.compile(r"[^@\s/](?:@|%40)(?!\dx\.)[^@\s/]+\.[^@\s/]")
@@ -33,48 +61,65 @@ _FEWEST_DIGITS = 8
 
 
 def normalise(kind: str, value: object, *, region: str | None = None) -> str:
-    """The one spelling under which an identifier is kept; idempotent.
+    """The one spelling under which an identifier is kept; idempotent, and an address of it still delivers.
 
-    ``region`` (ISO 3166 alpha-2) reads phone numbers written without a country code. Raises ValueError
-    saying why when the value is malformed or identifies nobody ("null", all zeros).
+    ``region`` (ISO 3166 alpha-2) reads phone numbers written without a country code. Raises
+    ``BlockedIdentifier`` for a value that identifies nobody ("null", all zeros, noreply@…) and
+    ``InvalidIdentifier`` for a malformed one, both ValueErrors that say why.
     """
     if kind not in IDENTIFIER_TYPES:
-        raise ValueError(f"no identifier type {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}")
+        raise InvalidIdentifier(f"no identifier type {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}")
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"{kind} must be a string, got {type(value).__name__}")
-    return _normalise(kind, str(value).strip(), region)
+        raise InvalidIdentifier(f"{kind} must be a string, got {type(value).__name__}")
+    text = str(value).strip()
+    if len(text) > LONGEST[kind]:
+        raise InvalidIdentifier(f"{kind} is {len(text)} characters long; at most {LONGEST[kind]}")
+    return _normalise(kind, text, region)
 
 
 @lru_cache(maxsize=20_000)
 def _normalise(kind: str, text: str, region: str | None) -> str:
-    if len(text) > MAX_LENGTH:
-        raise ValueError(f"{kind} is {len(text)} characters long; at most {MAX_LENGTH}")
-    if text.lower() in _BLOCKED or _NOTHING.fullmatch(text):
-        raise ValueError(f"{kind} {text[:40]!r} is a placeholder that identifies nobody")
-    if not text.isprintable():
-        raise ValueError(f"{kind} has characters that do not print")
-    if kind == "email":
-        return _email(text)
-    if kind == "phone":
-        return _phone(text, region)
-    return text
+    spelled = _SPELLED.get(kind)
+    text = spelling.plain(text, "NFKC" if spelled else "NFC")
+    if is_placeholder(text):
+        raise BlockedIdentifier(
+            f"{kind} {text[:40]!r} is a placeholder that identifies nobody; send no {kind} when there is none"
+        )
+    found = spelled(spelling.opaque(kind, text), region) if spelled else spelling.opaque(kind, text)
+    if len(found) > LONGEST[kind]:
+        raise InvalidIdentifier(f"{kind} is {len(found)} characters long; at most {LONGEST[kind]}")
+    if is_placeholder(found):
+        raise BlockedIdentifier(f"{kind} {found[:40]!r} identifies nobody; send no {kind} when there is none")
+    return found
 
 
-def _email(text: str) -> str:
-    try:
-        return validate_email(text, check_deliverability=False, test_environment=True).normalized.lower()
-    except EmailNotValidError as error:
-        raise ValueError(f"email is not an address: {error}") from None
+def key(kind: str, value: str) -> str:
+    """``type:value``, the identifier as one text. ``value`` is normalised."""
+    return f"{kind}:{value}"
 
 
-def _phone(text: str, region: str | None) -> str:
-    try:
-        number = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException as error:
-        raise ValueError(f"phone is not a number (write it as +49151…): {error}") from None
-    if not phonenumbers.is_possible_number(number):
-        raise ValueError("phone has a wrong number of digits for its country (write it as +49151…)")
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+def split_key(text: str) -> tuple[str, str]:
+    """(type, value) of a key; raises ``InvalidIdentifier`` for a text that is none."""
+    kind, colon, value = text.partition(":")
+    if not colon or not value or kind not in IDENTIFIER_TYPES:
+        known = ", ".join(IDENTIFIER_TYPES)
+        raise InvalidIdentifier(f"{text[:60]!r} is no identifier; write type:value, with one of {known}")
+    return kind, value
+
+
+def in_order(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Each identifier once, by type (strongest first) and value."""
+    return tuple(sorted(set(identifiers), key=lambda one: (IDENTIFIER_TYPES.index(one[0]), one[1])))
+
+
+def implied(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What (type, normalised value) pairs say besides themselves: the email_sha256 of every email.
+
+    It is the hash of the normalised address. A system that hashed another spelling of it (a tag, the dots of
+    a Gmail address) has a hash that leads to nobody until an event names both.
+    """
+    addresses = sorted({value for kind, value in identifiers if kind == "email"})
+    return tuple(("email_sha256", hashlib.sha256(one.encode()).hexdigest()) for one in addresses)
 
 
 def names_a_person(text: str) -> bool:

@@ -1,24 +1,47 @@
-"""Who an event is about: identifiers to profiles, under locks; merges where one event names two people."""
+"""Who an event is about: identifiers to profiles, under locks, in one round trip where nothing is new."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from profiles.changes import encode
+from profiles.component import digest
+from profiles.identifiers import STRONG, implied, key, split_key
+from profiles.identity_rules import DEVICE, strongest_first
 from profiles.ids import new_id
-from profiles.merge import merge
+from profiles.moves import owner
 from profiles.person import lock
+from profiles.regroup import Cause, Settled, settle
 
-Pair = tuple[str, str]
-
-_UPSERT = """
-INSERT INTO identifier (type, value, profile_id, created_at)
-SELECT type, value, profile_id, created_at FROM jsonb_populate_recordset(NULL::identifier, $1)
-ORDER BY type, value
-ON CONFLICT (type, value) DO UPDATE SET value = excluded.value
-RETURNING type, value, profile_id
+# The filter keeps a link that is known from being locked, and the count keeps it behind the identifiers'
+# locks. Of two events that say the same the earlier one is the cause.
+_NAME = """
+WITH named AS (
+  INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at)
+  SELECT type, value, profile_id, profile_id, since, COALESCE(linked_at, since), vouched, created_at
+  FROM jsonb_populate_recordset(NULL::identifier, $1) ORDER BY type, value
+  ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since)
+  RETURNING type, value, profile_id, status),
+told AS (
+  SELECT decode(digest, 'hex') AS digest, verified, ARRAY(SELECT jsonb_array_elements_text(keys)) AS keys,
+    time, source, id, event_id, at
+  FROM jsonb_to_recordset($2) AS t(digest text, verified boolean, keys jsonb, time timestamptz, source text,
+    id text, event_id uuid, at timestamptz)
+  WHERE (SELECT count(*) FROM named) > 0),
+linked AS (
+  INSERT INTO identity_link AS l (digest, verified, keys, time, source, id, event_id, at)
+  SELECT digest, verified, keys, time, source, id, event_id, at FROM told t
+  WHERE NOT EXISTS (SELECT 1 FROM identity_link k WHERE k.digest = t.digest AND k.verified = t.verified
+    AND (k.time, k.source COLLATE "C", k.id COLLATE "C") <= (t.time, t.source, t.id))
+  ORDER BY digest, verified
+  ON CONFLICT (digest, verified) DO UPDATE SET time = excluded.time, source = excluded.source,
+    id = excluded.id, event_id = excluded.event_id, at = excluded.at
+    WHERE (excluded.time, excluded.source COLLATE "C", excluded.id COLLATE "C") < (l.time, l.source, l.id)
+  RETURNING encode(digest, 'hex') AS digest, verified)
+SELECT type, value, profile_id, status, NULL AS digest, NULL AS verified FROM named
+UNION ALL SELECT NULL, NULL, NULL, NULL, digest, verified FROM linked
 """
 
 _NEW = """
@@ -31,26 +54,87 @@ UPDATE identifier i SET profile_id = c.profile_id FROM jsonb_populate_recordset(
 WHERE i.type = c.type AND i.value = c.value
 """
 
-_NEVER = datetime.max.replace(tzinfo=UTC)
+_ATTEST = "UPDATE identifier SET status = 'good' WHERE type = $1 AND value = $2 AND status = 'quarantined'"
+
+_VOUCHED = "SELECT DISTINCT profile_id FROM identifier WHERE profile_id = ANY($1) AND vouched"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom one event names, and what it takes to weigh its word."""
+
+    event_id: UUID
+    source: str
+    id: str
+    time: datetime
+    """When it was said: never after ``at``."""
+    at: datetime
+    verified: bool
+    keys: tuple[str, ...]
+    """type:value, the strongest first; without those that identify nobody."""
+    profile_id: UUID | None = None
+    """Named by a message of ours."""
+
+    @classmethod
+    def by(
+        cls,
+        identifiers: Iterable[tuple[str, str]],
+        *,
+        shunned: Collection[str] = (),
+        profile_id: UUID | None = None,
+        **said: Any,
+    ) -> "Named":
+        """By the identifiers of an event and what they imply, but for ``shunned`` keys."""
+        pairs = tuple(identifiers)
+        keys = dict.fromkeys(key(kind, value) for kind, value in (*pairs, *implied(pairs)))
+        good = sorted((one for one in keys if one not in shunned), key=strongest_first)
+        return cls(keys=tuple(good), profile_id=profile_id, **said)
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it says something of who is who: names two identifiers, or vouches for one."""
+        return len(self.keys) > 1 or (self.verified and split_key(self.keys[0])[0] in STRONG)
+
+    @property
+    def digest(self) -> str:
+        """Of the identifiers alone."""
+        return digest(self.keys)
 
 
 @dataclass(slots=True)
 class Group:
-    """Events of one request that are about one person, as far as their identifiers tell."""
+    """Events of one request that share identifiers."""
 
+    own: UUID
+    """The profile proposed for what is new."""
     members: list[int] = field(default_factory=list)
     """Positions of the events."""
-    identifiers: dict[Pair, None] = field(default_factory=dict)
-    profile_ids: set[UUID] = field(default_factory=set)
-    """Profiles named otherwise, by a message of theirs."""
-    at: datetime = _NEVER
-    """When the first of them was taken in."""
+    keys: dict[str, None] = field(default_factory=dict)
+    links: dict[tuple[str, bool], int] = field(default_factory=dict)
+    """(digest, verified) → position of its earliest event."""
 
 
-def grouped(named: Sequence[tuple[tuple[Pair, ...], UUID | None, datetime]]) -> list[Group]:
-    """Join events that share an identifier or a profile; an entry: identifiers, profile, instant."""
-    owner: dict[Any, int] = {}
-    parent = list(range(len(named)))
+@dataclass(slots=True)
+class Resolved:
+    """Whose each event is."""
+
+    owners: dict[int, UUID] = field(default_factory=dict)
+    """Position → canonical profile, locked; events that name nobody are left out."""
+    others: dict[int, tuple[UUID, ...]] = field(default_factory=dict)
+    """Position → the other people it names, whom it could not be joined with; locked as well."""
+    profile_of: dict[str, UUID] = field(default_factory=dict)
+    """Key → the profile it belongs to."""
+    settled: Settled = field(default_factory=Settled)
+    shunned: dict[str, None] = field(default_factory=dict)
+    """Keys found to be nobody's."""
+    grown: set[UUID] = field(default_factory=set)
+    """People with an identifier that is new to them."""
+
+
+def grouped(events: Sequence[Named]) -> list[Group]:
+    """Join events that share an identifier, so that a new person among them is proposed once."""
+    first: dict[str, int] = {}
+    parent = list(range(len(events)))
 
     def root(i: int) -> int:
         while parent[i] != i:
@@ -58,85 +142,178 @@ def grouped(named: Sequence[tuple[tuple[Pair, ...], UUID | None, datetime]]) -> 
             i = parent[i]
         return i
 
-    for position, (identifiers, profile_id, _) in enumerate(named):
-        for handle in (*identifiers, *([profile_id] if profile_id else [])):
-            first = owner.setdefault(handle, position)
-            one, other = sorted((root(first), root(position)))
-            parent[other] = one
+    for position, named in enumerate(events):
+        for one in named.keys:
+            a, b = sorted((root(first.setdefault(one, position)), root(position)))
+            parent[b] = a
     groups: dict[int, Group] = {}
-    for position, (identifiers, profile_id, at) in enumerate(named):
-        group = groups.setdefault(root(position), Group())
+    for position, named in enumerate(events):
+        if not named.keys:
+            continue
+        group = groups.get(root(position)) or groups.setdefault(root(position), Group(new_id()))
         group.members.append(position)
-        group.identifiers.update(dict.fromkeys(identifiers))
-        if profile_id:
-            group.profile_ids.add(profile_id)
-        group.at = min(group.at, at)
+        group.keys.update(dict.fromkeys(named.keys))
+        if named.is_evidence:
+            link = (named.digest, named.verified)
+            known = group.links.get(link)
+            if known is None or _place(named) < _place(events[known]):
+                group.links[link] = position
     return list(groups.values())
 
 
-async def resolve(connection: Any, groups: Sequence[Group]) -> dict[int, UUID]:
-    """Position of each event → its canonical profile, locked. Makes, and merges, profiles as needed.
+def _place(named: Named) -> tuple[datetime, str, str]:
+    return named.time, named.source, named.id
 
-    Events that name nobody are left out.
-    """
-    named = [group for group in groups if group.identifiers or group.profile_ids]
-    proposed = [new_id() for _ in named]
-    pointers = await _upsert(connection, named, proposed)
-    found = [
-        {*group.profile_ids, *(pointers[pair] for pair in group.identifiers)} - {own}
-        for group, own in zip(named, proposed, strict=True)
-    ]
-    existing = sorted(set().union(*found))
-    canonical = await lock(connection, existing) if existing else {}
-    fresh: list[dict[str, Any]] = []
-    merged: dict[UUID, UUID] = {}
-    owners: list[UUID] = []
-    for group, own, known in zip(named, proposed, found, strict=True):
-        people = {_follow(canonical[profile_id], merged) for profile_id in known}
-        if not people:
-            fresh.append({"profile_id": own, "created_at": group.at})
-            people = {own}
-        # UUIDv7 sorts by age: the oldest profile stays.
-        survivor, *losers = sorted(people)
-        for loser in losers:
-            await merge(connection, survivor, loser, at=group.at)
-            merged[loser] = survivor
-        owners.append(survivor)
-    # A later group may have merged what an earlier one was given to.
-    owners = [_follow(owner, merged) for owner in owners]
+
+@dataclass(slots=True)
+class _Pointers:
+    """What the first statement found."""
+
+    profile: dict[str, UUID] = field(default_factory=dict)
+    shunned: dict[str, None] = field(default_factory=dict)
+    news: set[tuple[str, bool]] = field(default_factory=set)
+    """Links that are new, or older than they were."""
+
+
+async def resolve(connection: Any, events: Sequence[Named]) -> Resolved:
+    """Whose each event is, with the profiles locked. Makes profiles, and joins or parts people, as needed."""
+    groups = grouped(events)
+    pointers = await _name(connection, events, groups)
+    proposed = {group.own for group in groups}
+    spoken = {named.profile_id for named in events if named.profile_id is not None}
+    known = sorted({*pointers.profile.values(), *spoken} - proposed)
+    canonical = await lock(connection, known) if known else {}
+    found = Resolved(shunned=pointers.shunned)
+    at = {one: canonical.get(where, where) for one, where in pointers.profile.items()}
+    fresh, unsettled = [], []
+    for group in groups:
+        if _is_one_new_person(group, pointers):
+            fresh.append({"profile_id": group.own, "created_at": min(events[m].at for m in group.members)})
+        elif _is_news(group, pointers, at):
+            unsettled.append(group)
+    if unsettled:
+        await _attest(connection, events, unsettled, pointers)
+        seeds = [one for group in unsettled for one in group.keys]
+        when = min(events[m].at for group in unsettled for m in group.members)
+        where = {one: pointers.profile[one] for one in seeds}
+        found.settled = await settle(connection, where, canonical, proposed, Cause(when), news=pointers.news)
+        at |= found.settled.profile_of
+        found.shunned.update(dict.fromkeys(found.settled.quarantined))
+        canonical = {one: found.settled.now_of.get(who, who) for one, who in canonical.items()}
     if fresh:
         await connection.execute(_NEW, encode(fresh))
-    if repoint := _astray(named, owners, pointers):
-        await connection.execute(_REPOINT, encode(repoint))
-    return {position: owner for group, owner in zip(named, owners, strict=True) for position in group.members}
+    if astray := _astray(pointers, at, found.settled):
+        await connection.execute(_REPOINT, encode(astray))
+    found.grown = {at[one] for one, where in pointers.profile.items() if where in proposed}
+    found.profile_of = at
+    await _own(connection, events, at, canonical, found)
+    return found
 
 
-async def _upsert(connection: Any, groups: Sequence[Group], proposed: Sequence[UUID]) -> dict[Pair, UUID]:
+async def _name(connection: Any, events: Sequence[Named], groups: Sequence[Group]) -> _Pointers:
     """Every identifier → the profile it points at, locked; unknown ones point at the proposed profile."""
-    rows = [
-        {"type": kind, "value": value, "profile_id": own, "created_at": group.at}
-        for group, own in zip(groups, proposed, strict=True)
-        for kind, value in group.identifiers
-    ]
+    rows: dict[str, dict[str, Any]] = {}
+    links = []
+    for group in groups:
+        for member in group.members:
+            named = events[member]
+            for one in named.keys:
+                kind, value = split_key(one)
+                row = rows.setdefault(one, {"type": kind, "value": value, "profile_id": group.own})
+                row["since"] = min(named.time, row.get("since", named.time))
+                row["created_at"] = min(named.at, row.get("created_at", named.at))
+                if named.is_evidence:
+                    row["linked_at"] = min(named.time, row.get("linked_at", named.time))
+                vouched = named.verified and kind in STRONG
+                row["vouched"] = vouched or row.get("vouched", False)
+        for (told, verified), position in group.links.items():
+            named = events[position]
+            link = {"digest": told, "verified": verified, "keys": named.keys, "time": named.time}
+            links.append({**link, "source": named.source, "id": named.id, "event_id": named.event_id})
+            links[-1]["at"] = named.at
+    pointers = _Pointers()
     if not rows:
-        return {}
-    found = await connection.fetch(_UPSERT, encode(rows))
-    return {(row["type"], row["value"]): row["profile_id"] for row in found}
+        return pointers
+    for row in await connection.fetch(_NAME, encode(list(rows.values())), encode(links)):
+        if row["digest"] is not None:
+            pointers.news.add((row["digest"], row["verified"]))
+            continue
+        one = key(row["type"], row["value"])
+        pointers.profile[one] = row["profile_id"]
+        if row["status"] == "quarantined":
+            pointers.shunned[one] = None
+    return pointers
 
 
-def _astray(
-    groups: Sequence[Group], owners: Sequence[UUID], pointers: dict[Pair, UUID]
-) -> list[dict[str, Any]]:
-    """Identifiers that point at another profile than their owner's."""
+async def _attest(
+    connection: Any, events: Sequence[Named], groups: Sequence[Group], pointers: _Pointers
+) -> None:
+    """An address that only made-up events took away is weighed anew once a verified one names it."""
+    named = [
+        one
+        for group in groups
+        for (told, verified), position in group.links.items()
+        if verified and (told, verified) in pointers.news
+        for one in events[position].keys
+        if one in pointers.shunned and split_key(one)[0] not in DEVICE
+    ]
+    for one in dict.fromkeys(named):
+        await connection.execute(_ATTEST, *split_key(one))
+        del pointers.shunned[one]
+
+
+def _is_one_new_person(group: Group, pointers: _Pointers) -> bool:
+    """Whether all of a group is new and said in one breath, so that there is nothing to weigh."""
+    if len(group.links) > 1 or any(pointers.profile[one] != group.own for one in group.keys):
+        return False
+    kinds = [split_key(one)[0] for one in group.keys]
+    return len(set(kinds)) == len(kinds) and (bool(group.links) or len(kinds) == 1)
+
+
+def _is_news(group: Group, pointers: _Pointers, at: dict[str, UUID]) -> bool:
+    """Whether a group says something about who is who that is not known yet."""
+    if pointers.news.intersection(group.links):
+        return True
+    good = [one for one in group.keys if one not in pointers.shunned]
+    # Proposed for a key that stands alone but for the shunned ones beside it.
+    return any(at[one] == group.own for one in good)
+
+
+def _astray(pointers: _Pointers, at: dict[str, UUID], settled: Settled) -> list[dict[str, Any]]:
+    """Identifiers that a merge had to leave behind, because this transaction held them."""
     return [
-        {"type": kind, "value": value, "profile_id": owner}
-        for group, owner in zip(groups, owners, strict=True)
-        for kind, value in group.identifiers
-        if pointers[kind, value] != owner
+        {**dict(zip(("type", "value"), split_key(one), strict=True)), "profile_id": at[one]}
+        for one, where in pointers.profile.items()
+        if at[one] != where and one not in settled.profile_of
     ]
 
 
-def _follow(profile_id: UUID, merged: dict[UUID, UUID]) -> UUID:
-    while profile_id in merged:
-        profile_id = merged[profile_id]
-    return profile_id
+async def _own(
+    connection: Any,
+    events: Sequence[Named],
+    at: dict[str, UUID],
+    canonical: dict[UUID, UUID],
+    found: Resolved,
+) -> None:
+    """Give each event to one person, and name the others that it speaks of."""
+    apart: dict[int, list[str]] = {}
+    for position, named in enumerate(events):
+        good = [one for one in named.keys if one not in found.shunned]
+        people = dict.fromkeys(at[one] for one in good)
+        if named.profile_id is not None:
+            found.owners[position] = canonical[named.profile_id]
+        elif len(people) == 1:
+            found.owners[position] = at[good[0]]
+        elif people:
+            apart[position] = good
+            found.owners[position] = at[good[0]]
+        found.others[position] = tuple(people)
+    unsure = {at[one] for position, good in apart.items() if not events[position].verified for one in good}
+    if unsure:
+        rows = await connection.fetch(_VOUCHED, sorted(unsure))
+        vouched = frozenset(row["profile_id"] for row in rows)
+        for position, good in apart.items():
+            found.owners[position] = owner(good, at, vouched, verified=events[position].verified)
+    for position, people_named in found.others.items():
+        mine = found.owners.get(position)
+        found.others[position] = tuple(who for who in people_named if who != mine)

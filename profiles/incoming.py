@@ -36,6 +36,8 @@ class IncomingEvent:
     context: dict[str, Any] = field(default_factory=dict)
     problems: tuple[dict[str, Any], ...] = ()
     """What the door found and kept anyway, e.g. an identifier that is no valid phone."""
+    verified: bool = True
+    """Whether its sender is known to speak for the people it names; not so where a key may be public."""
 
     def content_hash(self) -> bytes:
         """Digest of all that the channel said, so that a changed replay is seen as a conflict."""

@@ -10,29 +10,35 @@ import asyncpg
 import orjson
 import structlog
 
-from profiles.changes import Changes, encode
+from profiles.changes import encode
 from profiles.database import Database
 from profiles.declared import typed
-from profiles.dispatch import Calendar, dispatch
+from profiles.dispatch import Calendar
 from profiles.events import Event
-from profiles.fold import fold
-from profiles.identity import grouped, resolve
+from profiles.identifiers import ADDRESS_TYPE
+from profiles.identity import Named, resolve
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested, Status
-from profiles.person import load
 from profiles.products import is_of_a_product, keep_products
 from profiles.routing import Interests, Route, interests
+from profiles.shunned import Shunned
 from profiles.taken import KnownMessage, Taken
+from profiles.telling import Telling
+
+OURS = "waypost/"
+"""Sources that begin like this are Waypost's own."""
 
 log = structlog.get_logger(__name__)
 
 _INSERT = """
 INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at,
-  identifiers, properties, traits, context, problems)
+  identifiers, properties, traits, context, verified, problems)
 SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time,
-  CASE WHEN $2 THEN GREATEST(now(), time) ELSE now() END, identifiers, properties, traits, context, problems
+  CASE WHEN $2 THEN GREATEST(now(), time) ELSE now() END, identifiers, properties, traits, context, verified,
+  problems
 FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text, type text, channel text,
-  time timestamptz, identifiers jsonb, properties jsonb, traits jsonb, context jsonb, problems jsonb)
+  time timestamptz, identifiers jsonb, properties jsonb, traits jsonb, context jsonb, verified boolean,
+  problems jsonb)
 ORDER BY source, id
 ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
 """
@@ -74,6 +80,7 @@ class Ingest:
         self._database = database
         self._routes = tuple(routes)
         self._rules = rules or Rules()
+        self._shunned = Shunned()
 
     async def __call__(self, events: Sequence[IncomingEvent]) -> list[Ingested]:
         """Take events in, in the order given, in one transaction; answers come in the same order.
@@ -129,33 +136,48 @@ class Ingest:
         messages = await _messages_of(connection, news)
         takens = [_taken(p, stamped[p.event_id][0], messages) for p in news]
         unnamed = await keep_products(connection, takens)
-        owners = await resolve(connection, grouped([_named(taken) for taken in takens]))
+        resolved = await resolve(connection, [self._named(taken) for taken in takens])
+        self._shunned.add(resolved.shunned)
         # A new statement, after the locks: what they waited for is visible now.
-        persons = await load(connection, sorted(set(owners.values())))
-        changes = Changes()
-        for position, (taken, ready) in enumerate(zip(takens, news, strict=True)):
+        telling = await Telling.of(connection, takens, resolved, self._rules.suppression_window)
+        for taken, ready in zip(takens, news, strict=True):
             row = {"event_id": taken.event_id, "profile_id": None, "cart_id": None}
-            changes.events[taken.event_id] = {**row, "problems": list(ready.problems)}
-            if position not in owners:
-                if not is_of_a_product(taken):
-                    changes.problem(
-                        taken.event_id, "", "it names nobody: no identifier, and no message of ours"
-                    )
-                continue
-            person = persons[owners[position]]
-            folded = fold(person, taken, changes, self._rules.suppression_window)
-            changes.events[taken.event_id] |= {"profile_id": person.profile_id, "cart_id": folded.cart_id}
-            dispatch(person, taken, folded, ready.interests.of, calendar, changes)
+            telling.changes.events[taken.event_id] = {**row, "problems": list(ready.problems)}
+        telling.fold()
+        for position, (taken, ready) in enumerate(zip(takens, news, strict=True)):
+            if not is_of_a_product(taken) and position not in resolved.owners:
+                telling.changes.problem(taken.event_id, "", _names_nobody(taken))
+            telling.dispatch(position, ready.interests.of, calendar)
         for taken in unnamed:
-            changes.problem(taken.event_id, "", "a product without product_id and sku cannot be kept")
-        await changes.write(connection, persons)
+            telling.changes.problem(taken.event_id, "", "a product without product_id and sku cannot be kept")
+        await telling.write(connection, calendar.now)
+
+    def _named(self, taken: Taken) -> Named:
+        """Whom an event names: by its identifiers, and by a message of ours."""
+        said, message = taken.incoming, taken.message
+        place: dict[str, Any] = {"source": said.source, "id": said.id, "time": taken.time, "at": taken.at}
+        if is_of_a_product(taken):
+            return Named.by((), event_id=taken.event_id, verified=said.verified, **place)
+        # What Waypost writes itself says nothing new of who is who.
+        named, verified = list(said.identifiers), said.verified and not said.source.startswith(OURS)
+        if named and message is not None and message.address and message.channel in ADDRESS_TYPE:
+            # Its id went to that address and nowhere else: who knows it has read that mail.
+            named.append((ADDRESS_TYPE[message.channel], message.address))
+            verified = True
+        return Named.by(
+            named,
+            shunned=self._shunned,
+            profile_id=message.profile_id if message else None,
+            event_id=taken.event_id,
+            verified=verified,
+            **place,
+        )
 
 
-def _named(taken: Taken) -> tuple[tuple[tuple[str, str], ...], UUID | None, datetime]:
-    """Who an event names, for grouping: identifiers, profile, instant."""
-    if is_of_a_product(taken):
-        return (), None, taken.at
-    return taken.incoming.identifiers, taken.message.profile_id if taken.message else None, taken.at
+def _names_nobody(taken: Taken) -> str:
+    if taken.incoming.identifiers:
+        return "what it names is shared by so many that it is nobody's: it counts for no one"
+    return "it names nobody: no identifier, and no message of ours"
 
 
 def _row(p: _Prepared) -> dict[str, Any]:
@@ -175,6 +197,7 @@ def _row(p: _Prepared) -> dict[str, Any]:
         "properties": said.properties,
         "traits": said.traits,
         "context": said.context,
+        "verified": said.verified,
         "problems": p.problems,
     }
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from profiles.carts import as_items, covers, without
-from profiles.changes import Changes
+from profiles.changes import Changes, Row
 from profiles.events import Item
 from profiles.person import Person
 from profiles.taken import Taken
@@ -29,9 +29,29 @@ def purchase(
         # The refund came before its purchase.
         if order_id is not None and _text(undoing.get("order_id")) == order_id:
             _lift(person, taken, undoing, order_id, changes, only_this=True)
-    person.orders += 1
-    person.last_order_at = max(filter(None, (person.last_order_at, taken.incoming.time)))
-    person.changed = True
+    return _take_out(person, taken, own_cart, bought, changes)
+
+
+def take_out(
+    person: Person, taken: Taken, changes: Changes, window: timedelta | None = None
+) -> tuple[str, ...]:
+    """What somebody bought whose order also names this person, without the two being one.
+
+    It is not promoted to them either, for it may have been them; the purchase itself is not theirs. Returns
+    the ids of the carts it changed.
+    """
+    bought = products_of(taken.incoming.properties)
+    order_id = _text(taken.incoming.properties.get("order_id"))
+    until = _until(taken.incoming.time, window)
+    for row in _rows(person, taken, bought, order_id):
+        changes.inserts["suppression"].append({**row, "until": until, "reason": "purchased"})
+    person.reach(taken.place)
+    return _take_out(person, taken, None, bought, changes)
+
+
+def _take_out(
+    person: Person, taken: Taken, own_cart: str | None, bought: Sequence[Item], changes: Changes
+) -> tuple[str, ...]:
     places = [(member, Item(product_id=member.item, sku=member.sku)) for member in person.audiences]
     leaving = [member for member, place in places if any(covers(item, place) for item in bought)]
     changes.leave(person, leaving, "purchased")
@@ -70,6 +90,21 @@ def _until(time: datetime, window: timedelta | None) -> datetime | None:
         return None
 
 
+def _rows(person: Person, taken: Taken, bought: Sequence[Item], order_id: str | None) -> list[Row]:
+    """What a purchase and a suppression have in common, a row an item."""
+    return [
+        {
+            "event_id": taken.event_id,
+            "line": line,
+            "profile_id": person.profile_id,
+            "order_id": order_id,
+            "item": item.key,
+            "sku": item.sku,
+        }
+        for line, item in enumerate(bought)
+    ]
+
+
 def _keep(
     person: Person,
     taken: Taken,
@@ -78,15 +113,8 @@ def _keep(
     until: datetime | None,
     changes: Changes,
 ) -> None:
-    for line, item in enumerate(bought):
-        row = {
-            "event_id": taken.event_id,
-            "line": line,
-            "profile_id": person.profile_id,
-            "order_id": order_id,
-            "item": item.key,
-            "sku": item.sku,
-        }
+    rows = _rows(person, taken, bought, order_id)
+    for row, item in zip(rows, bought, strict=True):
         changes.inserts["suppression"].append({**row, "until": until, "reason": "purchased"})
         row |= {"name": item.name, "price": item.price, "quantity": item.quantity, "returned": 0}
         row |= {"channel": taken.incoming.channel, "time": taken.incoming.time, "at": taken.at}
@@ -119,6 +147,8 @@ def _shrink_carts(
     changed: list[str] = []
     for cart in sorted(person.carts.values(), key=lambda cart: cart.cart_id):
         left = without(cart.lines, bought)
+        if cart.closed_at is not None:
+            continue
         if left == cart.lines and cart.cart_id != own_cart:
             continue
         cart.lines = left

@@ -1,5 +1,6 @@
 """What is known of a person, for reading: the profile behind any identifier, and all that hangs on it."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,9 @@ from uuid import UUID
 
 import orjson
 
+from profiles import record
 from profiles.identifiers import normalise
+from profiles.record import ComputedView, Guess, OriginView, ZoneRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class IdentifierView:
 
 @dataclass(frozen=True, slots=True)
 class ConsentView:
-    """The person's latest word on one channel and topic."""
+    """The person's word on one channel and topic, as it stands."""
 
     channel: str
     topic: str
@@ -109,6 +112,11 @@ class ProfileView:
     profile_id: UUID
     identifiers: list[IdentifierView]
     traits: dict[str, Any]
+    origins: dict[str, OriginView]
+    """Field of the traits, or context.timezone and context.locale → who said it, and when."""
+    computed: ComputedView
+    timezone: Guess
+    locale: Guess | None
     consents: list[ConsentView]
     opt_outs: list[OptOutView]
     address_problems: list[AddressProblemView]
@@ -133,13 +141,15 @@ SELECT profile_id FROM chain WHERE merged_into IS NULL
 """
 
 _CONSENTS = """
-SELECT DISTINCT ON (channel, topic) channel, topic, state, source, at FROM consent WHERE profile_id = $1
-ORDER BY channel, topic, seq DESC
+SELECT channel, topic, state, source, at FROM consent_state WHERE profile_id = $1 ORDER BY channel, topic
 """
 
 _ADDRESSES = "(SELECT value FROM identifier WHERE profile_id = $1 AND type IN ('email', 'phone'))"
 
-_OPT_OUTS = f"SELECT channel, topic, source, at FROM opt_out WHERE address IN {_ADDRESSES} ORDER BY 1, 2"  # noqa: S608
+_OPT_OUTS = f"""
+SELECT channel, topic, source, at FROM opt_out WHERE state = 'withdrawn' AND address IN {_ADDRESSES}
+ORDER BY channel, topic
+"""  # noqa: S608 - constant names
 
 _PROBLEMS = f"SELECT channel, problem, at FROM address_problem WHERE address IN {_ADDRESSES} ORDER BY 1, 2"  # noqa: S608
 
@@ -184,16 +194,20 @@ async def find(connection: Any, kind: str, value: str, *, region: str | None = N
 
 
 async def identifiers(connection: Any, profile_id: UUID) -> list[IdentifierView]:
-    """Everything that points at a profile, the oldest first."""
+    """Everything that points at a profile, the oldest first; but for digests of addresses that are there."""
     rows = await connection.fetch(
         "SELECT type, value FROM identifier WHERE profile_id = $1 ORDER BY created_at, type, value",
         profile_id,
     )
-    return [IdentifierView(**row) for row in rows]
+    emails = [row["value"].encode() for row in rows if row["type"] == "email"]
+    digests = {hashlib.sha256(email).hexdigest() for email in emails}
+    return [
+        IdentifierView(**row) for row in rows if row["type"] != "email_sha256" or row["value"] not in digests
+    ]
 
 
 async def consents(connection: Any, profile_id: UUID) -> list[ConsentView]:
-    """The latest word on each channel and topic."""
+    """The word that stands on each channel and topic."""
     return [ConsentView(**row) for row in await connection.fetch(_CONSENTS, profile_id)]
 
 
@@ -202,14 +216,21 @@ async def opt_outs(connection: Any, profile_id: UUID) -> list[OptOutView]:
     return [OptOutView(**row) for row in await connection.fetch(_OPT_OUTS, profile_id)]
 
 
-async def profile(connection: Any, profile_id: UUID) -> ProfileView:
-    """Everything about one canonical profile; long lists are cut at ``MOST``, the newest first."""
-    traits = await connection.fetchval("SELECT traits::text FROM profile WHERE profile_id = $1", profile_id)
+async def profile(connection: Any, profile_id: UUID, zone: ZoneRule) -> ProfileView:
+    """Everything about one canonical profile; long lists are cut at ``MOST``, the newest first.
+
+    Raises LookupError where there is no such profile.
+    """
+    known = await record.read(connection, profile_id, zone)
     carts = await connection.fetch(_CARTS, profile_id, MOST)
     return ProfileView(
         profile_id=profile_id,
         identifiers=await identifiers(connection, profile_id),
-        traits=orjson.loads(traits or "{}"),
+        traits=known.traits,
+        origins=known.origins,
+        computed=known.computed,
+        timezone=known.timezone,
+        locale=known.locale,
         consents=await consents(connection, profile_id),
         opt_outs=await opt_outs(connection, profile_id),
         address_problems=[AddressProblemView(**row) for row in await connection.fetch(_PROBLEMS, profile_id)],

@@ -9,6 +9,8 @@ from uuid import UUID
 import orjson
 
 from profiles.carts import Lines, as_items
+from profiles.golden import Origins, Values
+from profiles.taken import Place
 
 
 @dataclass(slots=True)
@@ -18,8 +20,11 @@ class OpenCart:
     cart_id: str
     lines: Lines
     updated_at: datetime
+    """Time of the last event of it."""
     closed_at: datetime | None = None
     """When an order emptied it."""
+    unnamed: bool = False
+    """Its id was made for an event that comes in now; one that it had before takes its place."""
 
 
 @dataclass(slots=True)
@@ -50,11 +55,19 @@ class Person:
     """Working copy of one canonical profile; valid only while its row is locked."""
 
     profile_id: UUID
-    traits: dict[str, Any] = field(default_factory=dict)
+    traits: Values = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
     context_timezone: str | None = None
+    context_locale: str | None = None
     email_from_order: bool = False
-    last_order_at: datetime | None = None
-    orders: int = 0
+    email_since: datetime | None = None
+    """When an email address of the person was first named."""
+    last_checkout_at: datetime | None = None
+    has_habits: bool = False
+    """There is an hour of the day that the person prefers, which hangs on their zone."""
+    seen: dict[str, str] = field(default_factory=dict)
+    carts_place: Place | None = None
+    """Place of the last event that the carts were folded from."""
     carts: dict[str, OpenCart] = field(default_factory=dict)
     runs: list[LiveRun] = field(default_factory=list)
     entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
@@ -62,8 +75,8 @@ class Person:
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """Identifier type → values; email and phone only."""
     audiences: list[Membership] = field(default_factory=list)
-    withdrawals: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    """(channel, topic) → when the person last withdrew it, by the channel's clock."""
+    renamed: dict[str, str] = field(default_factory=dict)
+    """A cart's id when an event of it came in → the id of the cart that it is part of by now."""
     undone_orders: list[dict[str, Any]] = field(default_factory=list)
     """What refunds and cancellations said: one may come before its purchase."""
     changed: bool = False
@@ -74,6 +87,24 @@ class Person:
         carts = [cart for cart in self.carts.values() if cart.closed_at is None]
         return max(carts, key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
 
+    def reach(self, place: Place) -> None:
+        """The carts are folded up to here."""
+        if self.carts_place is None or place > self.carts_place:
+            self.carts_place = place
+            self.changed = True
+
+    @property
+    def zone(self) -> tuple[Any, str | None]:
+        """What was said of the person's time zone: by a trait, and by an event's context."""
+        return self.traits.get("timezone"), self.context_timezone
+
+    @property
+    def is_customer_by_email(self) -> bool:
+        """Whether an email address was theirs by the time of an order or a checkout."""
+        if self.last_checkout_at is None or self.email_since is None:
+            return False
+        return self.email_since <= self.last_checkout_at
+
 
 # ARRAY(SELECT unnest(…)) hides the array's length from the planner: one plan for one id and for 500, kept.
 # With a plain ANY($1) Postgres plans anew for every single event, which costs more than the reading.
@@ -83,22 +114,21 @@ ORDER BY profile_id FOR NO KEY UPDATE
 """
 
 _LOAD = """
-SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.email_from_order, p.last_order_at,
-  p.orders,
+SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
+  p.context_locale, p.preferred_hour IS NOT NULL AS has_habits, p.email_from_order, p.last_checkout_at,
+  p.seen::text AS seen, p.carts_time, p.carts_key,
+  (SELECT min(i.since) FROM identifier i WHERE i.profile_id = p.profile_id AND i.type = 'email'
+  ) AS email_since,
   (SELECT jsonb_agg(jsonb_build_array(c.cart_id, c.lines, c.updated_at)) FROM cart c
     WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL)::text AS carts,
   (SELECT jsonb_agg(jsonb_build_array(r.run_id, r.journey, r.key, r.entered_at, r.state, r.signals,
       r.clock_offset_s) ORDER BY r.entered_at, r.run_id) FROM run r
     WHERE r.profile_id = p.profile_id)::text AS runs,
-  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.created_at, i.value) FROM identifier i
+  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.since, i.value) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
   (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id))
     FROM audience_member a
     WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
-  (SELECT jsonb_agg(jsonb_build_array(w.channel, w.topic, w.time)) FROM
-    (SELECT channel, topic, max(time) AS time FROM consent
-      WHERE profile_id = p.profile_id AND state = 'withdrawn'
-      GROUP BY channel, topic) w)::text AS withdrawals,
   (SELECT jsonb_agg(e.properties) FROM event e WHERE e.profile_id = p.profile_id
     AND e.type IN ('Order Refunded', 'Order Cancelled'))::text AS undone_orders
 FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
@@ -136,10 +166,15 @@ def _person(row: Any) -> Person:
     person = Person(
         profile_id=row["profile_id"],
         traits=orjson.loads(row["traits"]),
+        origins=orjson.loads(row["origins"]),
         context_timezone=row["context_timezone"],
+        context_locale=row["context_locale"],
         email_from_order=row["email_from_order"],
-        last_order_at=row["last_order_at"],
-        orders=row["orders"],
+        email_since=row["email_since"],
+        has_habits=row["has_habits"],
+        last_checkout_at=row["last_checkout_at"],
+        seen=orjson.loads(row["seen"]),
+        carts_place=_place(row["carts_time"], row["carts_key"]),
         undone_orders=orjson.loads(row["undone_orders"] or "[]"),
     )
     for cart_id, lines, updated_at in orjson.loads(row["carts"] or "[]"):
@@ -153,6 +188,12 @@ def _person(row: Any) -> Person:
         person.addresses.setdefault(kind, []).append(value)
     for member_id, audience, item, sku, run_id in orjson.loads(row["audiences"] or "[]"):
         person.audiences.append(Membership(UUID(member_id), audience, item, sku, UUID(run_id)))
-    for channel, topic, time in orjson.loads(row["withdrawals"] or "[]"):
-        person.withdrawals[channel, topic] = datetime.fromisoformat(time)
+    person.changed = person.email_from_order != person.is_customer_by_email
     return person
+
+
+def _place(time: datetime | None, key: str | None) -> Place | None:
+    if time is None or key is None:
+        return None
+    source, _, event = key.partition("\x1f")
+    return time, source, event

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from profiles.dispatch import scrubbed
+from profiles.record import text
 
 PERSONAL_TRAITS = frozenset(
     (
@@ -52,7 +53,7 @@ class ProfileFacts:
     phone_for_zone: str | None
     """PERSONAL: to work out the zone in the activity, and for nothing else; it must not leave it."""
     language: str | None
-    """``traits.locale``, else ``traits.language``."""
+    """``traits.locale``, else ``traits.language``, else the locale of an event's context."""
     created_at: datetime
     orders: int
     spent: float
@@ -69,7 +70,7 @@ class ProfileFacts:
     reachable: tuple[str, ...] = ()
     """Of email and sms: the channels with an address that has not bounced or complained."""
     consents: tuple[tuple[str, str, bool], ...] = ()
-    """(channel or "all", topic, granted): the latest word on each."""
+    """(channel or "all", topic, granted): the word that stands on each."""
     engaged_at: dict[str, datetime] = field(default_factory=dict)
     """Channel → when a message of it was last opened, clicked or answered."""
     engaged_times: dict[str, int] = field(default_factory=dict)
@@ -77,16 +78,14 @@ class ProfileFacts:
 
 
 _FACTS = """
-SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.created_at, p.orders,
-  s.spent::float8 AS spent, s.first_order_at, p.last_order_at, s.median_gap_days, s.reachable_email,
-  s.reachable_sms,
-  (SELECT value FROM identifier WHERE profile_id = p.profile_id AND type = 'phone'
-    ORDER BY created_at DESC, value LIMIT 1) AS phone_for_zone,
+SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.context_locale, p.created_at, p.orders,
+  p.spent, p.first_order_at, p.last_order_at, p.median_gap_days, s.reachable_email, s.reachable_sms,
+  (SELECT value FROM identifier WHERE profile_id = p.profile_id AND type = 'phone' AND status <> 'quarantined'
+    ORDER BY since DESC, value LIMIT 1) AS phone_for_zone,
   (SELECT count(*) FROM cart c WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL
     AND c.lines <> '[]'::jsonb) AS open_carts,
-  (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state = 'granted')) FROM
-    (SELECT DISTINCT ON (channel, topic) channel, topic, state FROM consent
-      WHERE profile_id = p.profile_id ORDER BY channel, topic, seq DESC) c)::text AS consents,
+  (SELECT jsonb_agg(jsonb_build_array(channel, topic, state = 'granted') ORDER BY channel, topic)
+    FROM consent_state WHERE profile_id = p.profile_id)::text AS consents,
   (SELECT jsonb_agg(jsonb_build_array(m.channel, m.engaged_at, m.times)) FROM
     (SELECT channel, max(engaged_at) AS engaged_at, count(*) FILTER (WHERE engaged_at > $2) AS times
       FROM message WHERE profile_id = p.profile_id AND engaged_at IS NOT NULL GROUP BY channel
@@ -128,10 +127,10 @@ def _facts(row: Any, purchases: Sequence[Any], asked: Sequence[str]) -> ProfileF
     return ProfileFacts(
         profile_id=row["profile_id"],
         traits=scrubbed({name: known[name] for name in asked if name in known}),
-        timezone=_text(known, "timezone"),
+        timezone=text(known, "timezone"),
         context_timezone=row["context_timezone"],
         phone_for_zone=row["phone_for_zone"],
-        language=_text(known, "locale") or _text(known, "language"),
+        language=text(known, "locale") or text(known, "language") or row["context_locale"],
         created_at=row["created_at"],
         orders=row["orders"],
         spent=row["spent"],
@@ -147,8 +146,3 @@ def _facts(row: Any, purchases: Sequence[Any], asked: Sequence[str]) -> ProfileF
         engaged_at={channel: datetime.fromisoformat(last) for channel, last, _ in engaged},
         engaged_times={channel: times for channel, _, times in engaged},
     )
-
-
-def _text(traits: dict[str, Any], name: str) -> str | None:
-    value = traits.get(name)
-    return value if isinstance(value, str) and value.strip() else None

@@ -55,12 +55,12 @@ class Snapshot:
     addresses: dict[str, tuple[str, ...]]
     """email and phone, newest first."""
     consents: tuple[tuple[str, str, str, str], ...]
-    """channel, topic, state, source: the latest word each."""
+    """channel, topic, state, source: the word that stands on each."""
     suppressions: tuple[tuple[str, str | None, datetime | None, str], ...]
     cart: tuple[dict[str, Any], ...] | None
     sent: tuple[tuple[str, datetime], ...]
     opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Address → topics."""
+    """Address → topics it is opted out of."""
     problems: dict[str, str] = field(default_factory=dict)
     """Address → bounced or complained."""
     standing: Standing | None = None

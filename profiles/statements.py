@@ -14,21 +14,12 @@ INSERTS = {
         "event_id, line, profile_id, order_id, item, sku, name, price, quantity, returned, channel, time, at",
     ),
     "suppression": _insert("suppression", "profile_id, event_id, line, item, sku, order_id, until, reason"),
-    "consent": _insert("consent", "profile_id, channel, topic, state, source, event_id, time, at"),
+    "consent": _insert(
+        "consent", "profile_id, channel, topic, state, source, verified, voice, named, event_id, time, at"
+    ),
     "outbox": _insert("outbox", "lane, kind, name, event_id, payload, trigger"),
 }
 """In the order of the rows, which is the order of the events."""
-
-OPT_OUTS = _insert(
-    "opt_out",
-    "channel, address, topic, source, at",
-    "ON CONFLICT (channel, address, topic) DO UPDATE SET source = excluded.source, at = excluded.at",
-)
-
-REOPEN = """
-DELETE FROM opt_out o USING jsonb_to_recordset($1) AS c(channel text, address text, topic text)
-WHERE o.channel = c.channel AND o.address = c.address AND o.topic = c.topic
-"""
 
 # A complaint weighs more than a bounce.
 ADDRESS_PROBLEMS = _insert(
@@ -54,8 +45,9 @@ CARTS = _insert(
 )
 
 PROFILES = """
-UPDATE profile p SET traits = c.traits, context_timezone = c.context_timezone,
-  email_from_order = c.email_from_order, last_order_at = c.last_order_at, orders = c.orders
+UPDATE profile p SET traits = c.traits, origins = c.origins, context_timezone = c.context_timezone,
+  context_locale = c.context_locale, email_from_order = c.email_from_order,
+  last_checkout_at = c.last_checkout_at, seen = c.seen, carts_time = c.carts_time, carts_key = c.carts_key
 FROM jsonb_populate_recordset(NULL::profile, $1) c WHERE p.profile_id = c.profile_id
 """
 
@@ -88,28 +80,28 @@ RARE_EVENTS = (
 
 STRONGEST_IDENTIFIER = """
 JOIN LATERAL (SELECT type, value FROM identifier WHERE profile_id = p.profile_id
-  ORDER BY array_position(ARRAY['user_id', 'loyalty_id', 'email', 'phone', 'anonymous_id'], type), value
+  AND status <> 'quarantined' ORDER BY array_position(ARRAY['user_id', 'loyalty_id', 'email', 'phone',
+    'push_token', 'anonymous_id', 'email_sha256'], type), value
   LIMIT 1) i ON true
 """
 """Joins to a profile ``p`` the identifier ``i`` by which Waypost's own events name the person."""
 
 NOTIFY = "SELECT pg_notify('waypost_outbox', '')"
 
-# Where both name a variant, only that variant came back: the customer still has the others.
+# Where both name a variant, only that variant came back: the customer still has the others. Whom else the
+# purchase suppressed for is freed as well.
 LIFT = """
 WITH undone AS (SELECT * FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, event_id uuid,
   item text, sku text, quantity int, at timestamptz)),
-lifted AS (UPDATE suppression s SET lifted_at = u.at FROM undone u
-  WHERE s.profile_id = u.profile_id AND s.order_id = u.order_id AND s.lifted_at IS NULL
-    AND (u.event_id IS NULL OR s.event_id = u.event_id)
-    AND (u.item IS NULL
-      OR CASE WHEN s.sku IS NULL OR u.sku IS NULL THEN s.item = u.item ELSE s.sku = u.sku END)),
-returned AS (SELECT p.event_id, p.line, sum(COALESCE(u.quantity, p.quantity)) AS quantity
+given_back AS (SELECT p.event_id, p.line, sum(COALESCE(u.quantity, p.quantity)) AS quantity,
+    min(GREATEST(u.at, p.at)) AS at
   FROM purchase p JOIN undone u ON p.profile_id = u.profile_id AND p.order_id = u.order_id
     AND (u.event_id IS NULL OR p.event_id = u.event_id)
     AND (u.item IS NULL
       OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)
-  GROUP BY p.event_id, p.line)
-UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.quantity) FROM returned r
+  GROUP BY p.event_id, p.line),
+lifted AS (UPDATE suppression s SET lifted_at = r.at FROM given_back r
+  WHERE s.event_id = r.event_id AND s.line = r.line AND s.lifted_at IS NULL)
+UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.quantity) FROM given_back r
 WHERE p.event_id = r.event_id AND p.line = r.line
 """

@@ -7,6 +7,8 @@ from uuid import UUID
 from profiles.events import Event
 from profiles.incoming import IncomingEvent
 
+Place = tuple[datetime, str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
@@ -21,7 +23,7 @@ class KnownMessage:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An event that was taken in: new, with Waypost's id and its instant."""
+    """An event that was taken in, with Waypost's id and its instant."""
 
     incoming: IncomingEvent
     event_id: UUID
@@ -29,3 +31,15 @@ class Taken:
     typed: Event | None
     """None: of a name nobody declared, or its properties do not fit the declared ones."""
     message: KnownMessage | None = None
+    cart_id: str | None = None
+    """The cart it was about when it came in; None for one that comes in now."""
+
+    @property
+    def time(self) -> datetime:
+        """When it happened, as far as can be: no event happens after it came in."""
+        return min(self.incoming.time, self.at)
+
+    @property
+    def place(self) -> Place:
+        """Its place among all events, the same in whatever order they come in."""
+        return self.time, self.incoming.source, self.incoming.id

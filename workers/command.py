@@ -10,6 +10,7 @@ import typer
 from workers.authoring import authoring
 from workers.exits import explained, find_local_stack, finish
 from workers.faults import Fault
+from workers.identity.command import identity
 from workers.settings import ServerSettings, StackSettings, WorkerSettings
 
 app = typer.Typer(
@@ -167,6 +168,7 @@ def main() -> None:
 
 
 app.add_typer(authoring)
+app.add_typer(identity)
 
 if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@ clock; ``recorded_at`` is Postgres's own stamp, for people, and no decision read
 from profiles.tables import (
     consents,
     exposures,
+    identity,
     messages,
     orders,
     people,
@@ -16,6 +17,7 @@ from profiles.tables import (
 __all__ = [
     "consents",
     "exposures",
+    "identity",
     "messages",
     "orders",
     "people",

@@ -3,14 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity
+from sqlalchemy import BigInteger, Column, Identity, Index, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from profiles.tables.columns import instant
 
 
 class Consent(SQLModel, table=True):
-    """One entry of the append-only consent ledger; the state is the last entry of (channel, topic)."""
+    """One entry of the append-only consent ledger; the state is a fold of it, ``ConsentState``."""
 
     seq: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
@@ -21,15 +22,49 @@ class Consent(SQLModel, table=True):
     state: str
     """granted or withdrawn."""
     source: str
+    verified: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """Said by somebody known to speak for the person."""
+    voice: str | None = None
+    """The identifier under which it was said, as type:value; null: under every one."""
+    named: list[str] = Field(
+        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
+    )
+    """All identifiers of the event: a withdrawal counts for everybody whom they belong to."""
     event_id: UUID | None = None
     time: datetime = Field(sa_column=instant())
     """When it was said, by the channel's clock; never after ``at``."""
     at: datetime = Field(sa_column=instant())
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
 
+    __table_args__ = (
+        Index(
+            "consent_withdrawn_by",
+            "named",
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "off"},
+            postgresql_where=text("state = 'withdrawn'"),
+        ),
+    )
+
+
+class ConsentState(SQLModel, table=True):
+    """What a person's word is by now: the fold of their ledger."""
+
+    __tablename__ = "consent_state"
+
+    profile_id: UUID = Field(primary_key=True)
+    channel: str = Field(primary_key=True)
+    topic: str = Field(primary_key=True)
+    state: str
+    source: str
+    event_id: UUID | None = None
+    time: datetime = Field(sa_column=instant())
+    at: datetime = Field(sa_column=instant())
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
 
 class OptOut(SQLModel, table=True):
-    """An address that does not want messages, whoever it belongs to."""
+    """Whether an address wants messages, whoever it belongs to; the later word stands."""
 
     __tablename__ = "opt_out"
 
@@ -37,6 +72,10 @@ class OptOut(SQLModel, table=True):
     address: str = Field(primary_key=True)
     topic: str = Field(primary_key=True)
     source: str
+    state: str = Field(default="withdrawn", sa_column_kwargs={"server_default": text("'withdrawn'")})
+    """withdrawn or granted."""
+    time: datetime = Field(sa_column=instant())
+    """When it was said."""
     at: datetime = Field(sa_column=instant())
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
 

@@ -18,11 +18,30 @@ class Profile(SQLModel, table=True):
     merged_into: UUID | None = None
     """Set once the person turned out to be another one; follow it to the canonical profile."""
     traits: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    origins: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    """Field of the traits → who said it and when: {"time", "source", "event_id", "rank"}."""
     context_timezone: str | None = None
+    context_locale: str | None = None
     email_from_order: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """The email address came with an order or a checkout."""
     last_order_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     orders: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    last_checkout_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """Time of the last order or checkout."""
+    first_order_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    spent: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
+    """Over all orders, without what was given back; in the shop's currency."""
+    median_gap_days: float | None = None
+    seen: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    """Channel → when the person was last heard of there; see ``profiles.computed``."""
+    opens: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    clicks: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    preferred_channel: str | None = None
+    preferred_hour: int | None = None
+    """Hour of the day, 0 to 23, in the person's zone."""
+    carts_time: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    carts_key: str | None = None
+    """With ``carts_time``: the place of the last event that the carts were folded from."""
     lapsed_after: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """Time of the order after which the sweep last declared this person lapsed."""
     erased_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
@@ -49,8 +68,22 @@ class Identifier(SQLModel, table=True):
     type: str = Field(primary_key=True)
     value: str = Field(primary_key=True)
     profile_id: UUID = Field(index=True)
+    origin: UUID
+    """The profile it was given when it was first seen; the oldest of a person's is the person's own."""
+    since: datetime = Field(sa_column=instant())
+    """Time of the earliest event that names it."""
+    linked_at: datetime = Field(sa_column=instant())
+    """When it became this person's, by the time of the event that says so."""
+    status: str = Field(default="good", sa_column_kwargs={"server_default": text("'good'")})
+    """good; quarantined: so many share it that it is nobody's; released: an operator says it is not."""
+    vouched: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """A verified event linked it with another one."""
     created_at: datetime = Field(sa_column=instant())
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+    __table_args__ = (
+        Index("identifier_quarantined", "type", "value", postgresql_where=text("status = 'quarantined'")),
+    )
 
 
 class Event(SQLModel, table=True):
@@ -73,6 +106,8 @@ class Event(SQLModel, table=True):
     properties: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
     traits: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
     context: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    verified: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    """Its sender is known to speak for the people it names."""
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=json_column("[]"))
     """What could not be done with it, and why: [{"journey", "detail"}]."""
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))

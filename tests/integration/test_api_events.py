@@ -13,8 +13,9 @@ import pytest_asyncio
 from api.batcher import Batcher
 from api.events_in import PATHS
 from api.limits import MAX_BODY, MAX_DEPTH, MAX_EVENT, MAX_EVENTS
+from profiles.identifiers import IDENTIFIER_TYPES
 from tests.integration.open_api import OpenApi, event, opened
-from tests.integration.poison import POISON
+from tests.integration.poison import IDENTIFIERS, POISON
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -82,15 +83,40 @@ async def test_a_batch_of_nothing_but_bad_events_is_still_a_200(api: OpenApi) ->
     assert [r["code"] for r in results] == ["missing", "unknown_type"]
 
 
-async def test_an_event_that_names_nobody_is_rejected_and_says_why(api: OpenApi) -> None:
-    answer = await api.send("/v1/track", {"event": "X", "userId": "null", "messageId": "m"})
+async def test_an_event_without_any_identifier_is_rejected_and_says_what_to_send(api: OpenApi) -> None:
+    answer = await api.send("/v1/track", {"event": "X", "messageId": "m"})
 
     assert answer.status_code == 422
     assert answer.json()["code"] == "no_identifier"
-    assert "placeholder" in answer.json()["detail"]
+    assert "send one of user_id, loyalty_id, email, phone" in answer.json()["detail"]
 
 
-async def test_a_blocked_identifier_beside_a_good_one_is_left_out_and_reported(api: OpenApi) -> None:
+@pytest.mark.parametrize(
+    ("user", "code"),
+    [
+        pytest.param("null", "blocked_identifier", id="a placeholder"),
+        pytest.param("u" * 321, "bad_identifier", id="malformed"),
+    ],
+)
+async def test_an_event_whose_only_identifier_is_nobodys_is_kept_and_belongs_to_nobody(
+    api: OpenApi, user: str, code: str
+) -> None:
+    bought = {"event": "Order Completed", "messageId": "m", "userId": user, "properties": {"product_id": "p"}}
+    (result,) = await api.results("/v1/track", bought)
+
+    assert result["status"] == "accepted"
+    assert [(p["code"], p["pointer"]) for p in result["problems"]] == [(code, "/userId")]
+    (kept,) = await api.rows(
+        "SELECT profile_id, identifiers::text AS named, problems::text AS why FROM event"
+    )
+    assert (kept["profile_id"], kept["named"]) == (None, "{}")
+    assert code in kept["why"]
+    assert (
+        list(await api.rows("SELECT FROM identifier")) == list(await api.rows("SELECT FROM purchase")) == []
+    )
+
+
+async def test_a_malformed_identifier_beside_a_good_one_is_left_out_and_reported(api: OpenApi) -> None:
     (result,) = await api.results(
         "/v1/identify", {"userId": "u-1", "messageId": "m", "traits": {"email": "not an address"}}
     )
@@ -99,6 +125,47 @@ async def test_a_blocked_identifier_beside_a_good_one_is_left_out_and_reported(a
     assert [(p["code"], p["pointer"]) for p in result["problems"]] == [("bad_identifier", "/traits/email")]
     (kept,) = await api.rows("SELECT problems::text AS problems FROM event")
     assert "bad_identifier" in kept["problems"]
+
+
+async def test_every_spelling_of_an_address_finds_one_person(api: OpenApi) -> None:
+    for number, told in enumerate(("Ada@Example.com", "a\u200bda@example.com", "Ada <ada@ｅxample.com.>")):
+        await api.results("/v1/events", event(event_id=f"e-{number}", identifiers={"email": told}))
+    await api.results("/v1/events", event(event_id="posing", identifiers={"email": "\u0430da@example.com"}))
+
+    assert [tuple(row) for row in await api.rows("SELECT type, value FROM identifier")] == [
+        ("email", "ada@example.com")
+    ]
+    assert len(await api.rows("SELECT FROM event WHERE profile_id IS NOT NULL")) == 3
+
+
+async def test_aliases_of_oneself_of_strangers_and_in_circles_are_ordinary_events(api: OpenApi) -> None:
+    pairs = [("42", "42"), ("42", "never seen"), ("a", "b"), ("b", "c"), ("c", "a"), ("null", "a"), ("a", "")]
+    calls = [
+        {"type": "alias", "messageId": f"m-{number}", "userId": user, "previousId": previous}
+        for number, (user, previous) in enumerate(pairs)
+    ]
+    results = await api.results("/v1/batch", {"batch": calls})
+
+    assert ["accepted"] * len(pairs) == [result["status"] for result in results]
+    owners = await api.rows("SELECT id FROM event WHERE profile_id IS NULL")
+    assert list(owners) == []
+
+
+@pytest.mark.parametrize("kind", IDENTIFIER_TYPES)
+async def test_no_identifier_is_answered_with_a_server_error(api: OpenApi, kind: str) -> None:
+    wrong = {}
+    for number, (name, value) in enumerate(IDENTIFIERS.items()):
+        frame = b'{"id":"n%d","messageId":"s%d","type":"T","event":"X","%s":%s,"identifiers":{"%s":%s},'
+        body = frame % (number, number, b"userId", value, kind.encode(), value)
+        body += b'"previousId":%s,"traits":{"%s":%s},"context":{"device":{"token":%s}}}' % (
+            value, kind.encode(), value, value,
+        )  # fmt: skip
+        for path in ("/v1/events", "/v1/identify", "/v1/alias"):
+            answer = await api.send(path, body)
+            if answer.status_code not in (200, 422):
+                wrong[name, path] = answer.text
+
+    assert wrong == {}
 
 
 async def test_a_nul_character_in_a_product_name_does_not_lose_the_purchase(api: OpenApi) -> None:

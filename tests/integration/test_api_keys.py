@@ -1,4 +1,4 @@
-"""Who may come in: every route needs a key but those on a short list, and a write key only sends events."""
+"""Who may come in: every route needs a key but those on a short list, and each kind of key has its rights."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -19,6 +19,8 @@ PUBLIC = {
     "/unsubscribe/{token}", "/preferences/{token}",
 }  # fmt: skip
 """Routes without a key; the last two carry a signed token instead."""
+
+CLAIM = {"type": "user_id", "value": "u-1"}
 
 SIGNED = "/webhooks/"
 """Routes whose requests are signed by a provider."""
@@ -77,6 +79,35 @@ async def test_a_write_key_only_sends_events(api: OpenApi) -> None:
 
     assert {403} == {answer.status_code for answer in answers.values()}
     assert (await api.send("/v1/events", event())).status_code == 200
+
+
+async def test_a_server_key_sends_events_and_issues_tokens_and_no_more(database_url: str) -> None:
+    server = {"Authorization": "Bearer server-key-of-tests"}
+    mine = (*PATHS, "/v1/identity/tokens")
+    closed = [(m, p) for m, p in routes() if p not in PUBLIC and p not in mine and not p.startswith(SIGNED)]
+    async with opened(database_url, waypost_server_keys=SecretStr("till:server-key-of-tests")) as api:
+        answers = [await api.client.request(m, concrete(p), headers=server) for m, p in closed]
+        sent = await api.send("/v1/events", event(), headers=server)
+        named = await api.send("/v1/track", {"userId": "u", "event": "X", "messageId": "m"}, headers=server)
+        issued = await api.client.post("/v1/identity/tokens", json=CLAIM, headers=server)
+        sources = [row["source"] for row in await api.rows("SELECT source FROM event ORDER BY id")]
+
+    assert len(closed) > 10
+    assert {403} == {answer.status_code for answer in answers}
+    assert {"a server key may only send events and issue identity tokens; use an admin key here"} == {
+        answer.json()["detail"] for answer in answers
+    }
+    assert [sent.status_code, named.status_code, issued.status_code] == [200, 200, 200]
+    assert sources == ["test", "segment/till"]
+
+
+async def test_without_a_server_key_set_there_is_none(api: OpenApi) -> None:
+    answers = [
+        await api.send("/v1/events", event(), headers={"Authorization": f"Bearer {key}"})
+        for key in ("dev-server", "server-key-of-tests")
+    ]
+
+    assert [answer.status_code for answer in answers] == [401, 401]
 
 
 async def test_an_admin_key_does_everything(api: OpenApi) -> None:
@@ -139,6 +170,9 @@ async def test_a_local_stack_has_keys_of_its_own(database_url: str) -> None:
     }
     async with opened(database_url, waypost_local=True, **none) as api:
         sent = await api.send("/v1/events", event(), headers={"Authorization": "Bearer dev-write"})
+        vouched = await api.client.post(
+            "/v1/identity/tokens", json=CLAIM, headers={"Authorization": "Bearer dev-server"}
+        )
         read = await api.client.get("/v1/journeys", headers={"Authorization": "Bearer dev-admin"})
 
-    assert [sent.status_code, read.status_code] == [200, 200]
+    assert [sent.status_code, vouched.status_code, read.status_code] == [200, 200, 200]

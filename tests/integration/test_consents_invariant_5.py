@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from profiles import consents
+from profiles import consent_state
 from profiles.database import Database
 from tests.facts import CARTS, Facts
 from tests.permission import may_mail, run_of
@@ -48,22 +48,23 @@ async def test_invariant_5_without_the_mark_on_the_address_the_stranger_would_be
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: the word kept with the profile alone."""
-    monkeypatch.setattr(consents, "_mark_address", lambda *_: None)
+    monkeypatch.setattr(consent_state, "remarked", lambda *_: ([], []))
     facts = Facts(database, CARTS)
 
     assert await may_mail(facts, await a_stranger_with_the_address(facts)) == []
 
 
-async def test_invariant_5_without_the_persons_ledger_a_second_address_would_be_mailed(
+async def test_invariant_5_without_the_persons_state_a_second_address_would_be_mailed(
     database: Database,
 ) -> None:
-    """Teeth: the word kept with the address alone."""
+    """Teeth: the word kept with the addresses alone that there were when it was said."""
     facts = Facts(database, CARTS)
     run_id = await run_of(facts, email=ADA, user_id="42")
     await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
     await facts.happens("Checkout Started", {"cart_id": "c-9"}, email="second@example.com", user_id="42")
     assert "opted_out" in await may_mail(facts, run_id)
-    await facts.rows("DELETE FROM consent")
+    await facts.rows("DELETE FROM consent_state")
+    await facts.rows("DELETE FROM opt_out WHERE address = 'second@example.com'")
 
     assert await may_mail(facts, run_id) == []
 

@@ -1,12 +1,13 @@
 """Who has lapsed: by their own rhythm where they have one, else by the shop's word; once per absence."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 import pytest
 
 from profiles.database import Database
+from profiles.lapse import lapse_after, lapse_state
 from profiles.lapsed import DEFAULT_LAPSE, Lapse, sweep_lapsed
 from tests.facts import CHAIR, LAMP, Facts, order
 
@@ -54,8 +55,13 @@ async def test_a_customer_lapses_by_their_own_rhythm_and_else_by_the_shops_word(
 ) -> None:
     facts = Facts(database)
     await bought(facts, *days_ago, email=ADA)
+    [row] = await facts.rows("SELECT last_order_at, orders, median_gap_days, now() AS now FROM profile")
+    events = await found(facts)
 
-    assert bool(await found(facts)) is lapses
+    # The sweep asks in SQL what the rule says in Python.
+    assert bool(events) is lapses is (lapse_state(**row) == "lapsed")
+    rhythm = row["orders"], row["median_gap_days"]
+    assert [event["lapse_after_days"] for event in events] == [lapse_after(*rhythm).days] * lapses
 
 
 async def test_the_event_says_by_what_it_was_found_and_what_the_last_order_was_of(database: Database) -> None:
@@ -166,6 +172,31 @@ async def test_a_shop_sets_its_own_lengths(database: Database) -> None:
 
     assert await found(facts, Lapse(otherwise=timedelta(days=11))) == []
     assert len(await found(facts, Lapse(otherwise=timedelta(days=9)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("days", "orders", "gap", "state"),
+    [
+        pytest.param(None, 0, None, "never_bought", id="no order"),
+        pytest.param(45, 1, None, "active", id="half of the shop's ninety days"),
+        pytest.param(46, 1, None, "at_risk", id="more than half of them"),
+        pytest.param(90, 2, None, "at_risk", id="all of them"),
+        pytest.param(91, 2, None, "lapsed", id="more than all"),
+        pytest.param(20, 3, 20.0, "active", id="as long as between two visits"),
+        pytest.param(21, 3, 20.0, "at_risk", id="longer than between two visits"),
+        pytest.param(41, 3, 20.0, "lapsed", id="more than twice as long"),
+        pytest.param(15, 9, 1.0, "active", id="every day: half of thirty days"),
+        pytest.param(29, 9, 1.0, "at_risk", id="every day: nobody lapses before thirty"),
+        pytest.param(366, 3, 400.0, "lapsed", id="seldom: after a year at the latest"),
+    ],
+)
+def test_who_is_away_for_more_than_half_of_what_makes_a_lapse_is_at_risk(
+    days: int | None, orders: int, gap: float | None, state: str
+) -> None:
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    last = None if days is None else now - timedelta(days=days)
+
+    assert lapse_state(last, orders, gap, now) == state
 
 
 def test_lengths_that_cannot_be_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""What a story may know of the person, and what authors' queries see of everybody."""
+"""What a story may know of the person."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -7,7 +7,6 @@ import pytest
 
 from profiles.database import Database
 from profiles.ids import new_id
-from profiles.person_view import COLUMNS
 from profiles.profile_reading import PERSONAL_TRAITS, ProfileFacts, read_profile
 from profiles.routing import PERSON
 from tests.facts import CHAIR, LAMP, Facts, Journey, order
@@ -140,6 +139,14 @@ async def test_what_a_zone_and_a_language_are_worked_out_from_is_told_as_it_came
     assert (await read(facts)).language == "de-AT"
 
 
+async def test_the_language_of_a_browser_is_taken_where_no_trait_says_one(facts: Facts) -> None:
+    await facts.happens("Product Viewed", LAMP, context={"locale": "pt-BR"}, email=ADA)
+    guessed = (await read(facts)).language
+    await facts.happens("Identified", traits={"language": "de"}, email=ADA)
+
+    assert (guessed, (await read(facts)).language) == ("pt-BR", "de")
+
+
 async def test_the_latest_word_on_each_channel_and_where_the_person_can_be_reached(facts: Facts) -> None:
     for consents in ({"email": True, "sms": True}, {"sms": False}):
         await facts.happens("Identified", traits={"consents": consents}, email=ADA, phone=PHONE)
@@ -201,32 +208,3 @@ async def test_there_is_nothing_to_read_without_a_run_and_of_an_erased_person(fa
         ]
 
     assert found == [None, None]
-
-
-async def test_the_view_of_people_has_the_columns_it_promises(facts: Facts) -> None:
-    assert await facts.values(
-        "SELECT column_name::text FROM information_schema.columns WHERE table_name = 'person' "
-        "ORDER BY ordinal_position"
-    ) == list(COLUMNS)
-
-
-async def test_authors_queries_see_a_row_a_person(facts: Facts) -> None:
-    await bought(facts, 5, 15, 45)
-    await facts.happens("Order Refunded", {"order_id": "o-15"}, email=ADA)
-    await facts.happens("Product Added", CHAIR | {"cart_id": "c"}, email=ADA)
-    await facts.happens("Identified", traits={"plan": "gold"}, phone=PHONE)
-    await facts.happens("Identified", user_id="erased")
-    erased = await facts.who("user_id", "erased")
-    await facts.rows("UPDATE profile SET erased_at = now() WHERE profile_id = $1", erased)
-    query = (
-        "SELECT orders, spent::float8, first_order_at < last_order_at AS ordered, days_since_order, "
-        "median_gap_days, open_cart_items, reachable_email, reachable_sms FROM person ORDER BY orders"
-    )
-
-    assert [tuple(row.values()) for row in await facts.rows(query)] == [
-        (0, 0.0, None, None, None, 0, False, True),
-        (3, 78.0, True, 5, 20.0, 1, True, False),
-    ]
-    assert await facts.values("SELECT count(*) FROM person WHERE traits ->> 'plan' = 'gold'") == [1]
-    await facts.happens("Signed In", email=ADA, phone=PHONE)
-    assert await facts.values("SELECT orders FROM person WHERE last_event_at >= created_at") == [3]

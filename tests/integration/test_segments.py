@@ -223,7 +223,8 @@ async def test_people_whom_no_identifier_names_are_counted_and_enter_once_one_do
     [nameless] = await people.values("DELETE FROM identifier WHERE value = 'ada' RETURNING profile_id")
     swept = await people.sweep()
     await people.rows(
-        "INSERT INTO identifier (type, value, profile_id, created_at) VALUES ('user_id', 'ida', $1, now())",
+        "INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, created_at) "
+        "VALUES ('user_id', 'ida', $1, $1, now(), now(), now())",
         nameless,
     )
     later = await people.sweep()

@@ -1,13 +1,10 @@
-"""Consent: what a person's word allows, the latest word, and the word that stands after a merge."""
+"""Consent: what a person's word allows."""
 
 from datetime import UTC, datetime
-from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from policy.consent import ConsentEntry, consented, fold, not_opted_out, stricter
+from policy.consent import consented, not_opted_out
 from policy.facts import ConsentFact, Facts, Limits, Plan
 from policy.verdict import Channel, MessageClass, Reason
 
@@ -107,72 +104,3 @@ def test_marketing_needs_a_yes(
     finding = consented(plan(*message), facts, Limits(), NOW)
 
     assert (None if allowed else Reason.NO_CONSENT) == finding.reason
-
-
-def test_the_latest_word_stands_in_whatever_order_the_rows_come() -> None:
-    rows = (
-        ConsentEntry(1, "sms", "marketing", granted=True, source="form"),
-        ConsentEntry(2, "sms", "marketing", granted=False, source="stop"),
-        ConsentEntry(3, "sms", "marketing", granted=True, source="start"),
-        ConsentEntry(4, "email", "marketing", granted=False, source="page"),
-    )
-    expected = (
-        ConsentFact("email", "marketing", granted=False, source="page"),
-        ConsentFact("sms", "marketing", granted=True, source="start"),
-    )
-
-    for shuffled in permutations(rows):
-        assert expected == fold(shuffled)
-
-
-def test_of_two_words_at_one_place_the_no_stands() -> None:
-    rows = [ConsentEntry(1, "sms", "marketing", granted=granted) for granted in (False, True)]
-
-    assert (no("sms", "marketing"),) == fold(rows) == fold(rows[::-1])
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        pytest.param((yes("sms", "all"),), (no("sms", "all"),), (no("sms", "all"),), id="a no wins"),
-        pytest.param((yes("sms", "all"),), (), (yes("sms", "all"),), id="nothing on file is no refusal"),
-        pytest.param((), (no("sms", "all"),), (no("sms", "all"),), id="a no alone"),
-        pytest.param((yes("sms", "all"),), (yes("sms", "all"),), (yes("sms", "all"),), id="twice yes"),
-        pytest.param(
-            (yes("sms", "all"),),
-            (no("email", "all"),),
-            (no("email", "all"), yes("sms", "all")),
-            id="different channels stay apart",
-        ),
-    ],
-)
-def test_a_merge_takes_the_stricter_word(
-    one: tuple[ConsentFact, ...], other: tuple[ConsentFact, ...], expected: tuple[ConsentFact, ...]
-) -> None:
-    assert expected == stricter(one, other)
-
-
-FACTS = st.lists(
-    st.builds(
-        ConsentFact,
-        channel=st.sampled_from(["all", "email", "sms"]),
-        topic=st.sampled_from(["all", "marketing", "transactional"]),
-        granted=st.booleans(),
-    ),
-    max_size=6,
-)
-
-
-@settings(deadline=None)
-@given(FACTS, FACTS, st.sampled_from(["marketing", "transactional"]), st.sampled_from(["email", "sms"]))
-def test_a_merge_allows_nothing_that_either_side_refused(
-    one: list[ConsentFact], other: list[ConsentFact], topic: str, channel: str
-) -> None:
-    merged = stricter(one, other)
-
-    assert merged == stricter(other, one)
-    refused_apart = [
-        not_opted_out(plan(channel, topic), Facts(consents=tuple(s)), Limits(), NOW) for s in (one, other)
-    ]
-    refused_merged = not_opted_out(plan(channel, topic), Facts(consents=merged), Limits(), NOW)
-    assert any(finding.reason for finding in refused_apart) == (refused_merged.reason is not None)

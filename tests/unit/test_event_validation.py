@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.cloudevents import cloud_event
-from api.heard import Rejection
+from api.heard import MOST_VALUES, Rejection
 from api.json_body import mended, parse
 from api.limits import is_deep
 from api.native import native_event
 from api.problems import Problem
 from profiles.events import Source
+from profiles.identifiers import IDENTIFIER_TYPES
 from profiles.incoming import IncomingEvent
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -91,7 +92,7 @@ def test_a_time_that_is_not_rfc_3339_with_an_offset_or_absurd_is_refused(time: A
         ({"identifiers": ["u"]}, "invalid", "/identifiers"),
         ({"properties": "p"}, "invalid", "/properties"),
         ({"identifiers": {}}, "no_identifier", "/identifiers"),
-        ({"identifiers": {"email": "nobody"}}, "no_identifier", "/identifiers/email"),
+        ({"identifiers": {"email": None, "user_id": []}}, "no_identifier", "/identifiers"),
         ({"identifiers": {"passport": "X"}}, "no_identifier", "/identifiers/passport"),
     ],
 )
@@ -103,6 +104,65 @@ def test_a_rejection_names_the_field_and_what_it_must_be(
     assert isinstance(found, Rejection)
     assert (code, pointer) == (found.code, found.pointer)
     assert "send" in found.detail or "must be" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "problems"),
+    [
+        pytest.param(
+            {"user_id": "null"}, [("blocked_identifier", "/identifiers/user_id")], id="a placeholder"
+        ),
+        pytest.param({"email": "nobody@"}, [("bad_identifier", "/identifiers/email")], id="malformed"),
+        pytest.param({"email": ""}, [("blocked_identifier", "/identifiers/email")], id="an empty text"),
+        pytest.param({"phone": {}}, [("bad_identifier", "/identifiers/phone")], id="an object"),
+        pytest.param({"user_id": 1.5}, [("bad_identifier", "/identifiers/user_id")], id="a fraction"),
+        pytest.param({"user_id": 1e300}, [("bad_identifier", "/identifiers/user_id")], id="a huge number"),
+        pytest.param(
+            {"email": "guest@x.org", "phone": "12"},
+            [("blocked_identifier", "/identifiers/email"), ("bad_identifier", "/identifiers/phone")],
+            id="one of each",
+        ),
+        pytest.param(
+            {"email": ["null", ["a@x.org"]]},
+            [("blocked_identifier", "/identifiers/email/0"), ("bad_identifier", "/identifiers/email/1")],
+            id="lists",
+        ),
+    ],
+)
+def test_an_event_whose_identifiers_are_nobodys_is_kept_and_says_so(
+    identifiers: dict[str, Any], problems: list[tuple[str, str]]
+) -> None:
+    event = kept(identifiers=identifiers)
+
+    assert event.identifiers == ()
+    assert problems == [(problem["code"], problem["pointer"]) for problem in event.problems]
+    assert all("is left out: " in problem["detail"] for problem in event.problems)
+
+
+def test_an_identifier_may_be_a_list_of_which_each_is_spelled() -> None:
+    event = kept(
+        identifiers={"email": ["B@x.org", "a@x.org", "b@X.ORG"], "anonymous_id": ["a-9", None, 42.0]}
+    )
+
+    assert event.identifiers == (
+        ("email", "a@x.org"), ("email", "b@x.org"), ("anonymous_id", "42"), ("anonymous_id", "a-9"),
+    )  # fmt: skip
+    assert event.problems == ()
+
+
+def test_a_list_of_people_is_not_one_persons() -> None:
+    event = kept(identifiers={"user_id": [f"u-{number:02}" for number in range(MOST_VALUES + 1)]})
+
+    assert len(event.identifiers) == MOST_VALUES
+    [problem] = event.problems
+    assert (problem["code"], problem["pointer"]) == ("bad_identifier", "/identifiers/user_id")
+    assert f"the first {MOST_VALUES} are read" in problem["detail"]
+
+
+def test_the_strongest_identifier_comes_first_however_they_are_sent() -> None:
+    event = kept(identifiers={"anonymous_id": "a", "push_token": "t", "email": "a@x.org", "user_id": "7"})
+
+    assert [kind for kind, _ in event.identifiers] == ["user_id", "email", "push_token", "anonymous_id"]
 
 
 def test_all_faults_of_an_event_are_told_at_once() -> None:
@@ -133,7 +193,9 @@ def test_a_phone_without_a_country_is_read_by_the_region_set() -> None:
 
     assert isinstance(german, IncomingEvent)
     assert german.identifiers == (("phone", "+4915112345678"),)
-    assert isinstance(native_event(raw, now=NOW, source="s", region=None), Rejection)
+    abroad = native_event(raw, now=NOW, source="s", region=None)
+    assert isinstance(abroad, IncomingEvent)
+    assert abroad.identifiers == ()
 
 
 CLOUD: dict[str, Any] = {"specversion": "1.0", "id": "e", "source": "/s", "type": "T"}
@@ -173,6 +235,25 @@ def test_what_is_not_json_is_a_400_that_says_where(body: bytes) -> None:
 
 
 texts = st.text(st.characters(codec=None, exclude_categories=()))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(IDENTIFIER_TYPES) | texts,
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | texts,
+            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=2),
+            max_leaves=5,
+        ),
+        max_size=5,
+    )
+)
+def test_whatever_an_identifier_is_the_event_is_kept_or_names_nobody(identifiers: dict[str, Any]) -> None:
+    found = read(identifiers=identifiers)
+
+    assert isinstance(found, IncomingEvent) or found.code == "no_identifier"
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),

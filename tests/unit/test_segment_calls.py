@@ -1,5 +1,6 @@
 """Segment's calls as events: names, people, times, and ids."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -182,9 +183,7 @@ def test_a_retry_has_the_same_digest_and_another_timestamp_another() -> None:
         pytest.param({"type": "track", "userId": "u"}, "missing", "/event", id="a track call without a name"),
         pytest.param({"type": "dance", "userId": "u"}, "unknown_type", "/type", id="a call of no kind"),
         pytest.param({"type": "page"}, "no_identifier", "/identifiers", id="nobody"),
-        pytest.param({"type": "page", "userId": "anonymous"}, "no_identifier", "/userId", id="a placeholder"),
-        pytest.param({"type": "page", "userId": ["u"]}, "no_identifier", "/userId", id="a list of ids"),
-        pytest.param({"type": "track", "event": "X", "userId": True}, "no_identifier", "/userId", id="true"),
+        pytest.param({"type": "page", "userId": None}, "no_identifier", "/identifiers", id="null"),
         pytest.param(
             {"type": "track", "event": "X", "properties": "p"}, "invalid", "/properties", id="no object"
         ),
@@ -199,6 +198,94 @@ def test_a_rejection_says_what_and_where(raw: dict[str, Any], code: str, pointer
     assert isinstance(found, Rejection)
     assert (code, pointer) == (found.code, found.pointer)
     assert found.detail
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "pointer"),
+    [
+        pytest.param({"userId": "anonymous"}, "blocked_identifier", "/userId", id="a placeholder"),
+        pytest.param({"anonymousId": ""}, "blocked_identifier", "/anonymousId", id="an empty text"),
+        pytest.param({"userId": ["u"]}, "bad_identifier", "/userId", id="a list of ids"),
+        pytest.param({"userId": True}, "bad_identifier", "/userId", id="true"),
+        pytest.param(
+            {"traits": {"email": "guest@x.org"}}, "blocked_identifier", "/traits/email", id="a guest"
+        ),
+        pytest.param(
+            {"context": {"device": {"token": "null"}}},
+            "blocked_identifier",
+            "/context/device/token",
+            id="no token",
+        ),
+        pytest.param(
+            {"properties": {"hashed_email": "d41d8"}},
+            "bad_identifier",
+            "/properties/hashed_email",
+            id="no hash",
+        ),
+    ],
+)
+def test_a_call_that_names_nobody_we_know_is_kept_and_says_so(
+    more: dict[str, Any], code: str, pointer: str
+) -> None:
+    event = heard(more, "identify")
+
+    assert event.identifiers == ()
+    assert [(code, pointer)] == [(problem["code"], problem["pointer"]) for problem in event.problems]
+
+
+def test_a_device_is_known_by_its_push_token_and_not_by_its_advertising_id() -> None:
+    device = {"token": "APA91b-x", "advertisingId": "7A3CBEA0-BDF5-11E4-8DFC-AA07A5B093DB", "id": "B5372DB0"}
+    event = heard({"userId": "u", "context": {"device": device}}, "screen")
+
+    assert event.identifiers == (("user_id", "u"), ("push_token", "APA91b-x"))
+
+
+@pytest.mark.parametrize("device", [None, "phone", [], {"token": None}])
+def test_a_device_that_says_nothing_is_no_fault(device: Any) -> None:
+    event = heard({"userId": "u", "context": {"device": device}}, "screen")
+
+    assert (event.identifiers, event.problems) == ((("user_id", "u"),), ())
+
+
+HASH = hashlib.sha256(b"ada@x.org").hexdigest()
+
+
+@pytest.mark.parametrize("name", ["email_sha256", "hashed_email"])
+@pytest.mark.parametrize(
+    "place", [("traits",), ("context", "traits"), ("properties",)], ids=lambda place: ".".join(place)
+)
+def test_a_hashed_address_is_read_where_an_address_would_be(name: str, place: tuple[str, ...]) -> None:
+    held: dict[str, Any] = {name: HASH.upper()}
+    for outer in reversed(place):
+        held = {outer: held}
+
+    assert heard(held, "identify").identifiers == (("email_sha256", HASH),)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({"userId": "42", "previousId": "42"}, id="the same"),
+        pytest.param({"userId": 42, "previousId": " 42\u200b"}, id="the same in another spelling"),
+        pytest.param({"userId": "42", "previousId": 42.0}, id="the same as a number"),
+        pytest.param(
+            {"userId": "42", "previousId": "42", "context": {"previousIdType": "anonymous_id"}},
+            id="the same, said to be of another type",
+        ),
+        pytest.param({"userId": "42", "previousId": None}, id="none"),
+    ],
+)
+def test_an_alias_of_oneself_is_one_identifier_and_joins_nothing(more: dict[str, Any]) -> None:
+    event = heard(more, "alias")
+
+    assert (event.identifiers, event.problems) == ((("user_id", "42"),), ())
+
+
+def test_an_alias_of_a_placeholder_joins_nothing_and_says_so() -> None:
+    event = heard({"userId": "null", "previousId": "null"}, "alias")
+
+    assert event.identifiers == ()
+    assert [problem["pointer"] for problem in event.problems] == ["/userId", "/previousId"]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ SELECT (SELECT count(*) FROM run WHERE journey = 'cart-abandonment' AND outcome 
   (SELECT count(*) FROM sandbox_audience) AS audience_left_over,
   (SELECT count(DISTINCT message_id) FROM decision
     WHERE verdict = 'defer' AND reason = 'quiet_hours') AS deferred,
-  (SELECT count(*) FROM opt_out) AS opt_outs,
+  (SELECT count(*) FROM opt_out WHERE state = 'withdrawn') AS opt_outs,
   (SELECT count(*) FROM event WHERE type = 'Message Unsubscribed') AS one_click,
   (SELECT count(*) FROM message WHERE status IN ('claimed', 'unknown', 'unknown_final')) AS unknown
 """

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from workers.settings import StackSettings
 from workers.stack.console import StackConsole, shown
 from workers.stack.errors import StackError
-from workers.stack.local import ADMIN_KEY, WRITE_KEY, LocalStack
+from workers.stack.local import ADMIN_KEY, SERVER_KEY, WRITE_KEY, LocalStack
 from workers.stack.processes import Log
 
 _INTERRUPTED = 130
@@ -70,6 +70,7 @@ def places(stack: LocalStack) -> dict[str, str]:
         "Mailbox": f"{stack.api_url}/sandbox   every rendered message, as its receiver sees it",
         "Temporal UI": stack.ui_url,
         "Write key": f"{WRITE_KEY}   (local only)",
+        "Server key": f"{SERVER_KEY}   (local only)",
         "Admin key": f"{ADMIN_KEY}   (local only)",
         "Data": shown(stack.directory.folder),
     }

@@ -20,6 +20,7 @@ from workers.stack.processes import Child, Command, Log, silent
 from workers.stack.temporal import NAMESPACE, TemporalDevServer
 
 WRITE_KEY = "dev-write"
+SERVER_KEY = "dev-server"
 ADMIN_KEY = "dev-admin"
 PROCESSES = ("api", "relay", "worker")
 
@@ -122,6 +123,7 @@ class LocalStack:
             "WAYPOST_LOCAL": "1",
             "WAYPOST_DATA_DIR": str(self.directory.folder),
             "WAYPOST_WRITE_KEYS": WRITE_KEY,
+            "WAYPOST_SERVER_KEYS": SERVER_KEY,
             "WAYPOST_ADMIN_KEYS": ADMIN_KEY,
             "WORKER_GRACE_S": str(_WORKER_GRACE_S),
             **self._extra,

@@ -1,0 +1,148 @@
+"""All identifiers, links and cuts that bear on who a few identifiers are, read with the profiles locked."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.graph import Graph, Link, resolve
+from profiles.identifiers import split_key
+from profiles.person import lock
+
+# One statement a round, and one round where nobody's identifiers were ever named beside somebody else's.
+# A quarantined key is followed no further: it is nobody's, and thousands may hang on it.
+_READ = """
+WITH ids AS MATERIALIZED (SELECT type || ':' || value AS key, profile_id, origin, since, linked_at, status,
+    vouched FROM identifier WHERE profile_id = ANY($1)),
+links AS MATERIALIZED (SELECT * FROM identity_link
+  WHERE keys && (SELECT array_agg(key) FROM ids WHERE status <> 'quarantined'))
+SELECT
+  (SELECT jsonb_agg(jsonb_build_array(key, profile_id, origin, since, linked_at, status, vouched))
+    FROM ids)::text AS ids,
+  (SELECT jsonb_agg(jsonb_build_array(link_id, keys, time, source, id, verified, event_id))
+    FROM links)::text AS links,
+  (SELECT jsonb_agg(jsonb_build_array(one, other)) FROM identity_cut WHERE lifted_at IS NULL
+    AND one = ANY(SELECT key FROM ids))::text AS cuts
+"""
+
+_POINTERS = """
+SELECT i.type || ':' || i.value AS key, i.profile_id, i.origin, i.since, i.linked_at, i.status, i.vouched
+FROM identifier i JOIN unnest($1::text[], $2::text[]) AS asked(type, value) USING (type, value)
+"""
+
+
+def digest(keys: Sequence[str]) -> str:
+    """What tells one set of identifiers from another; ``keys`` the strongest first."""
+    return hashlib.sha256("\x1f".join(keys).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An identifier as it is on file."""
+
+    key: str
+    profile_id: UUID
+    """Its canonical profile."""
+    origin: UUID
+    since: datetime
+    linked_at: datetime
+    status: str
+    """good; quarantined: nobody's; released: an operator said that it is somebody's after all."""
+    vouched: bool
+
+
+@dataclass(slots=True)
+class Component:
+    """What ``profiles.graph.resolve`` is asked with."""
+
+    known: dict[str, Known] = field(default_factory=dict)
+    links: dict[int, Link] = field(default_factory=dict)
+    cuts: dict[frozenset[str], None] = field(default_factory=dict)
+    canonical: dict[UUID, UUID] = field(default_factory=dict)
+    """Every profile met → the one it is by now, locked."""
+
+    def resolved(self) -> Graph:
+        """Who is who."""
+        links = [
+            replace(link, keys=keys)
+            for link in self.links.values()
+            if (keys := tuple(key for key in link.keys if key in self.known))
+        ]
+        linked = {key for link in links for key in link.keys}
+        return resolve(
+            links,
+            # When a linked key was first seen is a matter of its links alone: what comes in by itself later
+            # on must not change who is who.
+            alone={key: row.since for key, row in self.known.items() if key not in linked},
+            cuts=self.cuts,
+            quarantined=[key for key, row in self.known.items() if row.status == "quarantined"],
+            released=[key for key, row in self.known.items() if row.status == "released"],
+        )
+
+
+async def component(
+    connection: Any, pointers: Mapping[str, UUID], canonical: Mapping[UUID, UUID]
+) -> Component:
+    """Everything that hangs together with some identifiers, near or far.
+
+    ``pointers``: the profile that each one's row points at. ``canonical``: those already locked. Locks the
+    profiles of all others that it meets.
+    """
+    found = Component(canonical=dict(canonical))
+    frontier = dict.fromkeys(pointers.values())
+    read: dict[UUID, None] = {}
+    while frontier:
+        await _lock(connection, found, frontier)
+        asked = dict.fromkeys([*frontier, *(found.canonical.get(who, who) for who in frontier)])
+        read |= asked
+        row = await connection.fetchrow(_READ, list(asked))
+        for known in _ids(row, found):
+            found.known[known.key] = known
+        for link_id, keys, time, source, event, verified, event_id in orjson.loads(row["links"] or "[]"):
+            at = datetime.fromisoformat(time)
+            found.links[link_id] = Link(tuple(keys), at, source, event, verified, UUID(event_id))
+        for one, other in orjson.loads(row["cuts"] or "[]"):
+            found.cuts[frozenset((one, other))] = None
+        frontier = await _outside(connection, found, read)
+    return found
+
+
+async def _lock(connection: Any, found: Component, profiles: Collection[UUID]) -> None:
+    unknown = [who for who in profiles if who not in found.canonical]
+    if unknown:
+        found.canonical |= await lock(connection, unknown)
+
+
+def _ids(row: Any, found: Component) -> list[Known]:
+    return [
+        Known(
+            key,
+            found.canonical.get(UUID(who), UUID(who)),
+            UUID(origin),
+            datetime.fromisoformat(since),
+            datetime.fromisoformat(linked_at),
+            status,
+            vouched,
+        )
+        for key, who, origin, since, linked_at, status, vouched in orjson.loads(row["ids"] or "[]")
+    ]
+
+
+async def _outside(connection: Any, found: Component, read: Collection[UUID]) -> dict[UUID, None]:
+    """The profiles of keys that links name and that have not been read."""
+    keys = dict.fromkeys(key for link in found.links.values() for key in link.keys if key not in found.known)
+    if not keys:
+        return {}
+    kinds, values = zip(*(split_key(key) for key in keys), strict=True)
+    frontier: dict[UUID, None] = {}
+    for row in await connection.fetch(_POINTERS, list(kinds), list(values)):
+        if row["status"] == "quarantined":
+            # Nobody's: its profile holds nothing else, and is not to be a place where everybody waits.
+            found.known[row["key"]] = Known(**row)
+        elif row["profile_id"] not in read:
+            frontier[row["profile_id"]] = None
+    return frontier

@@ -1,0 +1,91 @@
+"""Which profile each person of an identity graph is. Pure."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from profiles.component import Known
+from profiles.graph import Graph
+from profiles.identity_rules import strongest_first
+
+
+@dataclass(slots=True)
+class Placement:
+    """Where every key belongs by now, against where it was."""
+
+    profile_of: dict[str, UUID] = field(default_factory=dict)
+    moved: dict[UUID, dict[UUID, None]] = field(default_factory=dict)
+    """A profile that existed → the profiles its keys belong to now."""
+    stirred: bool = False
+    """Somebody is vouched for who was not, or no more: whose the unverified events are is asked anew."""
+
+    def whole(self) -> dict[UUID, UUID]:
+        """Profiles that are no more, since all of their keys went to one other."""
+        used = set(self.profile_of.values())
+        return {was: next(iter(now)) for was, now in self.moved.items() if len(now) == 1 and was not in used}
+
+    def taken_apart(self) -> dict[UUID, UUID]:
+        """Profiles that are no more, since their keys went to several others."""
+        used = set(self.profile_of.values())
+        return {was: next(iter(now)) for was, now in self.moved.items() if len(now) > 1 and was not in used}
+
+    def parted(self) -> list[UUID]:
+        """Profiles that lost keys to others: some, or all while it lives on."""
+        whole = self.whole()
+        return [was for was, now in self.moved.items() if list(now) != [was] and was not in whole]
+
+    def reowned(self) -> list[UUID]:
+        """Profiles of which each event has to be asked whose it is."""
+        return list(self.moved) if self.stirred else self.parted()
+
+
+def placed(
+    graph: Graph, known: Mapping[str, Known], fresh: Iterable[UUID], new_id: Callable[[], UUID]
+) -> Placement:
+    """Give each person the oldest profile that one of their keys was first seen under.
+
+    So that two who are joined are the older one, and two who are parted again are who they were. A key that
+    is nobody's gets a profile of its own, which holds nothing else. ``fresh``: profiles proposed in this
+    transaction, which do not exist yet.
+    """
+    taken: dict[UUID, None] = {}
+    placement = Placement()
+    proposed = set(fresh)
+
+    def turn(cluster: tuple[str, ...]) -> tuple[Any, ...]:
+        oldest = min(known[key].origin for key in cluster)
+        return cluster[0] in graph.quarantined, oldest, strongest_first(cluster[0])
+
+    for cluster in sorted(graph.clusters, key=turn):
+        shunned = cluster[0] in graph.quarantined
+        own = known[cluster[0]].profile_id if shunned and _stands_alone(cluster[0], known) else None
+        claims = [own] if own else [] if shunned else sorted({known[key].origin for key in cluster})
+        mine = next((who for who in claims if who not in taken), None) or new_id()
+        taken[mine] = None
+        for key in cluster:
+            placement.profile_of[key] = mine
+            was = known[key].profile_id
+            if was not in proposed:
+                placement.moved.setdefault(was, {})[mine] = None
+    placement.stirred = len(graph.clusters) > 1 and _is_stirred(graph, known, placement, proposed)
+    return placement
+
+
+def _is_stirred(
+    graph: Graph, known: Mapping[str, Known], placement: Placement, proposed: Collection[UUID]
+) -> bool:
+    before = {row.profile_id for row in known.values() if row.vouched and row.profile_id not in proposed}
+    now = {placement.profile_of[key] for key in graph.vouched}
+    return any(
+        (row.profile_id in before) != (placement.profile_of[key] in now)
+        for key, row in known.items()
+        if row.profile_id not in proposed
+    )
+
+
+def _stands_alone(key: str, known: Mapping[str, Known]) -> bool:
+    mine = known[key].profile_id
+    return known[key].status == "quarantined" and not any(
+        row.profile_id == mine for other, row in known.items() if other != key
+    )

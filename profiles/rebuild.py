@@ -1,0 +1,151 @@
+"""Bring everything that hangs on people in line, after their identifiers and events have moved."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles import computed, consent_state, refold
+from profiles.carts import Lines, as_items
+from profiles.changes import Changes, encode
+from profiles.fold import FOLDED
+from profiles.orders import undo
+from profiles.person import Person, load
+from profiles.run_keys import Standing, rekey
+from profiles.statements import LIFT
+from profiles.suppressed import reach
+
+_CARTS = "SELECT profile_id, cart_id, lines::text AS lines FROM cart WHERE profile_id = ANY($1)"
+
+_RUNS = "SELECT run_id, profile_id, key FROM run WHERE profile_id = ANY($1) AND state <> 'ended'"
+
+_OWNERS = "SELECT event_id, profile_id FROM event WHERE profile_id = ANY($1) AND type = ANY($2)"
+
+_LAPSED = """
+UPDATE profile p SET lapsed_after = l.lapsed_after
+FROM jsonb_to_recordset($1) AS l(profile_id uuid, lapsed_after timestamptz)
+WHERE p.profile_id = l.profile_id AND p.lapsed_after IS DISTINCT FROM l.lapsed_after
+"""
+
+_UNDONE = """
+SELECT profile_id, event_id, source, id, type, channel, time, at, properties::text AS properties FROM event
+WHERE profile_id = ANY($1) AND type IN ('Order Refunded', 'Order Cancelled')
+"""
+
+_UNLIFT = (
+    "UPDATE purchase SET returned = 0 WHERE profile_id = ANY($1) AND returned > 0",
+    "UPDATE suppression s SET lifted_at = NULL FROM purchase p WHERE p.profile_id = ANY($1) "
+    "AND s.event_id = p.event_id AND s.line = p.line AND s.lifted_at IS NOT NULL",
+)
+
+# What one of the two had bought, the other is no longer shown; a no to ads counts for both.
+_LEAVE_AUDIENCES = """
+WITH leaving AS (UPDATE audience_member a SET state = 'leaving', reason = why.reason
+  FROM (SELECT m.member_id, CASE WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.profile_id = m.profile_id
+          AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $2)
+          AND (s.item IN (m.item, m.sku) OR s.sku IN (m.item, m.sku))) THEN 'purchased'
+        WHEN EXISTS (SELECT 1 FROM consent_state c WHERE c.profile_id = m.profile_id
+          AND c.channel IN ('ads', 'all') AND c.state = 'withdrawn') THEN 'opted_out' END AS reason
+        FROM audience_member m WHERE m.profile_id = ANY($1) AND m.state IN ('joining', 'in')) why
+  WHERE a.member_id = why.member_id AND why.reason IS NOT NULL
+  RETURNING a.member_id, a.audience, a.reason)
+INSERT INTO outbox (lane, kind, name, payload)
+SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', reason)
+FROM leaving
+"""
+
+
+@dataclass(slots=True)
+class Before:
+    """What live runs went by until now, and whose events were whose."""
+
+    carts: dict[tuple[UUID, str], Lines] = field(default_factory=dict)
+    runs: dict[UUID, tuple[UUID, str]] = field(default_factory=dict)
+    """Live run → its profile and key."""
+    owners: dict[UUID, UUID] = field(default_factory=dict)
+    """Event → its profile."""
+
+    def lines(self, run_id: UUID) -> Lines | None:
+        """What lay in a run's cart; None where it had none."""
+        return self.carts.get(self.runs[run_id]) if run_id in self.runs else None
+
+
+async def before(connection: Any, involved: Collection[UUID]) -> Before:
+    """Read it before anything moves."""
+    people = sorted(involved)
+    return Before(
+        {
+            (row["profile_id"], row["cart_id"]): as_items(orjson.loads(row["lines"]))
+            for row in await connection.fetch(_CARTS, people)
+        },
+        {row["run_id"]: (row["profile_id"], row["key"]) for row in await connection.fetch(_RUNS, people)},
+        {row["event_id"]: row["profile_id"] for row in await connection.fetch(_OWNERS, people, list(FOLDED))},
+    )
+
+
+async def after(
+    connection: Any,
+    people: Collection[UUID],
+    involved: Collection[UUID],
+    was: Before,
+    profile_of: dict[str, UUID],
+    nobodys: Collection[UUID],
+    at: datetime,
+) -> None:
+    """Fold ``people`` anew from the events that are theirs by now, and tell their live runs what is news.
+
+    ``involved``: they and the profiles they were. ``nobodys``: profiles of keys that are nobody's; no run
+    lives on there. Past events start nothing.
+    """
+    await reach(connection, involved, profile_of, nobodys)
+    await connection.execute("DELETE FROM cart WHERE profile_id = ANY($1)", sorted(involved))
+    persons = await load(connection, sorted(people))
+    for person in persons.values():
+        _forget(person)
+    told = await refold.history(connection, sorted(people))
+    for who, events in told.items():
+        refold.retell(persons[who], events)
+    await refold.seen(connection, persons)
+    changes = Changes()
+    for person in persons.values():
+        for cart in person.carts.values():
+            changes.keep_cart(person, cart)
+    standing = Standing(
+        persons, {who: [taken for taken, _ in events] for who, events in told.items()}, nobodys
+    )
+    await rekey(connection, standing, was, involved, at, changes)
+    await changes.write(connection, persons)
+    await _lapse(connection, sorted(people))
+    await _lift(connection, persons)
+    await computed.refresh(connection, sorted(people))
+    await consent_state.refresh(connection, sorted(involved), at)
+    await connection.execute(_LEAVE_AUDIENCES, sorted(people), at)
+
+
+def _forget(person: Person) -> None:
+    """What is folded from events."""
+    person.traits, person.origins, person.seen, person.carts = {}, {}, {}, {}
+    person.context_timezone = person.context_locale = None
+    person.last_checkout_at = person.carts_place = None
+    person.changed = True
+
+
+async def _lapse(connection: Any, people: list[UUID]) -> None:
+    known = await refold.lapses(connection, people)
+    rows = [{"profile_id": who, "lapsed_after": known.get(who)} for who in people]
+    await connection.execute(_LAPSED, encode(rows))
+
+
+async def _lift(connection: Any, persons: dict[UUID, Person]) -> None:
+    """Refunds and cancellations meet the purchases they are about, whoever's they were before."""
+    rows = await connection.fetch(_UNDONE, sorted(persons))
+    for statement in _UNLIFT:
+        await connection.execute(statement, sorted(persons))
+    changes = Changes()
+    for row in rows:
+        undo(persons[row["profile_id"]], refold.bare(row), changes)
+    if changes.undone:
+        await connection.execute(LIFT, encode(changes.undone))

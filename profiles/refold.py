@@ -1,0 +1,96 @@
+"""Fold people anew from their events, in the order in which they happened."""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.changes import Changes
+from profiles.computed import last_seen
+from profiles.declared import typed
+from profiles.fold import FOLDED, fold
+from profiles.incoming import IncomingEvent
+from profiles.orders import take_out
+from profiles.person import Person
+from profiles.taken import Taken
+
+# Views of pages and products leave no trace but when somebody was last seen. What somebody else bought, whom
+# an event named beside this person, is taken out of this person's carts as well.
+_EVENTS = """
+SELECT e.profile_id AS whose, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at,
+  e.verified, e.cart_id, e.properties::text AS properties, e.traits::text AS traits,
+  e.context::text AS context, e.identifiers::text AS identifiers
+FROM event e WHERE e.profile_id = ANY($1) AND (e.type = ANY($2) OR e.traits <> '{}'::jsonb
+  OR e.context ?| ARRAY['timezone', 'locale'])
+UNION ALL
+SELECT s.profile_id, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at, e.verified,
+  e.cart_id, e.properties::text, '{}', '{}', '{}'
+FROM event e JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE profile_id = ANY($1)) s
+  ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id
+"""
+
+_LAPSED = """
+SELECT profile_id, max(substring(id FROM '[^/]+$')::timestamptz) AS lapsed_after FROM event
+WHERE profile_id = ANY($1) AND type = 'Customer Lapsed' AND source = 'waypost/sweep' GROUP BY profile_id
+"""
+
+
+async def history(connection: Any, profile_ids: Collection[UUID]) -> dict[UUID, list[tuple[Taken, bool]]]:
+    """Each person's events that leave a trace, in their order; with whether it is their own."""
+    found: dict[UUID, list[tuple[Taken, bool]]] = {who: [] for who in profile_ids}
+    for row in await connection.fetch(_EVENTS, list(profile_ids), list(FOLDED)):
+        found[row["whose"]].append((_taken(row), row["profile_id"] == row["whose"]))
+    for events in found.values():
+        events.sort(key=lambda pair: pair[0].place)
+    return found
+
+
+def retell(person: Person, events: Iterable[tuple[Taken, bool]]) -> None:
+    """Fold past events into a person; what they wrote when they came stays as it is."""
+    unwritten = Changes()
+    for taken, own in events:
+        if own:
+            fold(person, taken, unwritten, None)
+        else:
+            take_out(person, taken, unwritten)
+
+
+async def seen(connection: Any, persons: dict[UUID, Person]) -> None:
+    """When each person was last heard of on each channel, over all their events."""
+    for who, channels in (await last_seen(connection, sorted(persons))).items():
+        persons[who].seen = channels
+
+
+async def lapses(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, datetime]:
+    """The order after which each person was last declared lapsed."""
+    rows = await connection.fetch(_LAPSED, list(profile_ids))
+    return {row["profile_id"]: row["lapsed_after"] for row in rows}
+
+
+def bare(row: Any) -> Taken:
+    """An event as far as a row without identifiers and traits tells."""
+    properties = orjson.loads(row["properties"])
+    said = (row["source"], row["id"], row["type"], row["channel"], row["time"])
+    return Taken(IncomingEvent(*said, (), properties), row["event_id"], row["at"], None)
+
+
+def _taken(row: Any) -> Taken:
+    properties = orjson.loads(row["properties"])
+    named = orjson.loads(row["identifiers"])
+    incoming = IncomingEvent(
+        source=row["source"],
+        id=row["id"],
+        type=row["type"],
+        channel=row["channel"],
+        time=row["time"],
+        identifiers=tuple((kind, value) for kind, held in named.items() for value in held),
+        properties=properties,
+        traits=orjson.loads(row["traits"]),
+        context=orjson.loads(row["context"]),
+        verified=row["verified"],
+    )
+    return Taken(
+        incoming, row["event_id"], row["at"], typed(row["type"], properties)[0], None, row["cart_id"]
+    )

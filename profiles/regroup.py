@@ -1,0 +1,148 @@
+"""People are joined, or parted, in one transaction: their runs, messages, words and purchases go along."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from profiles import rebuild
+from profiles.changes import encode
+from profiles.component import Component, component
+from profiles.graph import Graph
+from profiles.identifiers import split_key
+from profiles.identity_journal import journal
+from profiles.ids import new_id
+from profiles.moves import move_all, move_some
+from profiles.placement import Placement, placed
+from profiles.statements import NOTIFY
+
+_NEW = """
+INSERT INTO profile (profile_id, created_at) SELECT unnest($1::uuid[]), $2 ON CONFLICT (profile_id) DO NOTHING
+"""
+
+_REVIVE = "UPDATE profile SET merged_into = NULL WHERE profile_id = ANY($1) AND merged_into IS NOT NULL"
+
+# A row held by an event that waits for these profiles stays behind; the event brings it along.
+_FREE = """
+SELECT type, value FROM identifier WHERE profile_id = ANY($1) ORDER BY type, value FOR UPDATE SKIP LOCKED
+"""
+
+_PLACE = """
+UPDATE identifier i SET profile_id = c.profile_id, origin = c.origin, linked_at = c.linked_at,
+  vouched = c.vouched, status = c.status
+FROM jsonb_to_recordset($1) AS c(type text, value text, profile_id uuid, origin uuid, linked_at timestamptz,
+  vouched boolean, status text)
+WHERE i.type = c.type AND i.value = c.value
+"""
+
+
+@dataclass(slots=True)
+class Settled:
+    """Who is who by now, for all that hangs together with what was asked."""
+
+    profile_of: dict[str, UUID] = field(default_factory=dict)
+    now_of: dict[UUID, UUID] = field(default_factory=dict)
+    """A profile that is no more → the one that it is by now."""
+    quarantined: tuple[str, ...] = ()
+    touched: set[UUID] = field(default_factory=set)
+    """People who are not whom they were; folded anew."""
+    by_itself: set[UUID] = field(default_factory=set)
+    """Profiles of keys that are nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why people are settled anew."""
+
+    at: datetime
+    actor: str | None = None
+    """An operator; None: an event."""
+    reason: str = ""
+
+
+async def settle(
+    connection: Any,
+    pointers: Mapping[str, UUID],
+    canonical: Mapping[UUID, UUID],
+    proposed: Collection[UUID],
+    cause: Cause,
+    *,
+    news: Collection[tuple[str, bool]] = (),
+) -> Settled:
+    """Weigh all evidence around some identifiers anew, and bring everything in line with it.
+
+    ``pointers``: where each identifier's row points; ``canonical``: profiles already locked; ``proposed``:
+    profiles that do not exist yet; ``news``: (digest, verified) of links that have just come in. The caller
+    holds the identifiers' locks.
+    """
+    found = await component(connection, pointers, canonical)
+    graph = found.resolved()
+    placement = placed(graph, found.known, proposed, new_id)
+    mine = set(placement.profile_of.values())
+    there = set(found.canonical.values()) - set(proposed)
+    await connection.execute(_NEW, sorted(mine - there), cause.at)
+    await connection.execute(_REVIVE, sorted(mine))
+    await _place(connection, found, graph, placement, proposed)
+    settled = Settled(
+        profile_of=placement.profile_of,
+        now_of=placement.whole(),
+        quarantined=tuple(sorted(graph.quarantined)),
+        by_itself={placement.profile_of[key] for key in graph.quarantined},
+    )
+    await journal(connection, found, graph, placement, cause, news)
+    if settled.now_of or placement.reowned():
+        settled.touched = await _move(connection, graph, placement, settled, cause)
+        await connection.execute(NOTIFY)
+    return settled
+
+
+async def _move(
+    connection: Any, graph: Graph, placement: Placement, settled: Settled, cause: Cause
+) -> set[UUID]:
+    """Bring everything that hangs on people to where their identifiers are by now."""
+    vouched = frozenset(placement.profile_of[key] for key in graph.vouched)
+    involved = {*placement.moved, *(who for now in placement.moved.values() for who in now)}
+    before = await rebuild.before(connection, involved)
+    for was in placement.reowned():
+        await move_some(connection, was, placement.profile_of, vouched)
+    for was, now in settled.now_of.items():
+        await move_all(connection, was, now)
+    for was, now in placement.taken_apart().items():
+        settled.now_of[was] = now
+        await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", now, was)
+    people = {who for now in placement.moved.values() for who in now}
+    profile_of, nobodys = placement.profile_of, settled.by_itself
+    await rebuild.after(connection, people, involved, before, profile_of, nobodys, cause.at)
+    return people
+
+
+async def _place(
+    connection: Any, found: Component, graph: Graph, placement: Placement, proposed: Collection[UUID]
+) -> None:
+    """Write down where identifiers belong, where that is news."""
+    held = {key for key, row in found.known.items() if row.profile_id in proposed}
+    rows = []
+    for key, mine in placement.profile_of.items():
+        row = found.known[key]
+        status = "quarantined" if key in graph.quarantined else row.status
+        linked_at = graph.joined_at.get(key, row.linked_at)
+        # Seen for the first time: it has never been anybody else's.
+        origin = mine if key in held else row.origin
+        now = (mine, origin, linked_at, key in graph.vouched, status)
+        if now != (row.profile_id, row.origin, row.linked_at, row.vouched, row.status):
+            kind, value = split_key(key)
+            names = ("profile_id", "origin", "linked_at", "vouched", "status")
+            rows.append({"type": kind, "value": value, **dict(zip(names, now, strict=True))})
+    leaving = sorted(placement.whole())
+    if leaving and len(rows) > len(held):
+        free = {(row["type"], row["value"]) for row in await connection.fetch(_FREE, leaving)}
+        gone = set(leaving)
+        rows = [
+            row
+            for row in rows
+            if found.known[f"{row['type']}:{row['value']}"].profile_id not in gone
+            or (row["type"], row["value"]) in free
+        ]
+    if rows:
+        await connection.execute(_PLACE, encode(rows))

@@ -1,0 +1,113 @@
+"""Live runs of people who were joined or parted: under which key they go on, and which of two stays."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from profiles.changes import Changes
+from profiles.dispatch import payload
+from profiles.events import END_RUN
+from profiles.person import Person
+from profiles.routing import MAX_SIGNALS
+from profiles.taken import Taken
+
+if TYPE_CHECKING:
+    from profiles.rebuild import Before
+
+MERGED = "merged"
+"""Outcome of a run that ended because another run goes on for it."""
+QUARANTINED = "quarantined"
+"""Outcome of a run that was begun under an identifier which is nobody's."""
+
+_LIVE = """
+SELECT run_id, journey, key, profile_id, entered_at, signals FROM run
+WHERE profile_id = ANY($1) AND state <> 'ended' ORDER BY entered_at, run_id
+"""
+
+_END = """
+WITH ended AS (
+  UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4
+  WHERE run_id = $1 AND state <> 'ended' RETURNING run_id)
+INSERT INTO outbox (lane, kind, name, payload)
+SELECT run_id, 'signal', $5::text, jsonb_build_object('outcome', $2::text, 'reason', $3::text) FROM ended
+"""
+
+_KEY = "UPDATE run SET key = $2 WHERE run_id = $1"
+
+# Re-entry counts the runs of a key, those that have ended too.
+_ENDED = """
+UPDATE run SET key = profile_id::text WHERE profile_id = ANY($1) AND state = 'ended' AND key = ANY($2)
+  AND key <> profile_id::text
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """People as they are by now."""
+
+    persons: dict[UUID, Person]
+    told: dict[UUID, list[Taken]]
+    """Each person's events that leave a trace, in their order."""
+    nobodys: Collection[UUID]
+
+    def key_of(self, run: Any, profiles: Collection[str]) -> str:
+        """The key that a run goes by: its person, its cart as that is called by now, or what it was."""
+        key: str = run["key"]
+        if key in profiles:
+            return str(run["profile_id"])
+        person = self.persons[run["profile_id"]]
+        return key if key in person.carts else person.renamed.get(key, key)
+
+
+async def rekey(
+    connection: Any,
+    standing: Standing,
+    was: "Before",
+    involved: Collection[UUID],
+    at: datetime,
+    changes: Changes,
+) -> None:
+    """Let every live run go on where it belongs; of two with one key the older stays, the other ends."""
+    profiles = {str(who) for who in involved}
+    people = sorted(standing.persons)
+    oldest: dict[tuple[str, str], Any] = {}
+    for run in await connection.fetch(_LIVE, people):
+        if run["profile_id"] in standing.nobodys:
+            why = "it was begun under an identifier that so many share that it is nobody's"
+            await connection.execute(_END, run["run_id"], QUARANTINED, why, at, END_RUN)
+            continue
+        key = standing.key_of(run, profiles)
+        if oldest.setdefault((run["journey"], key), run) is not run:
+            why = "the person has an older run of the same key"
+            await connection.execute(_END, run["run_id"], MERGED, why, at, END_RUN)
+    for (_, key), run in oldest.items():
+        if key != run["key"]:
+            await connection.execute(_KEY, run["run_id"], key)
+        _tell(standing, was, run, key, changes)
+    await connection.execute(_ENDED, people, sorted(profiles))
+
+
+def _tell(standing: Standing, was: "Before", run: Any, key: str, changes: Changes) -> None:
+    """A run whose cart is another by now hears the last event that was not its person's until now."""
+    person = standing.persons[run["profile_id"]]
+    lines = was.lines(run["run_id"])
+    cart = person.carts.get(key)
+    if lines is None or (cart.lines if cart else ()) == lines or run["signals"] + 1 >= MAX_SIGNALS:
+        return
+    former = was.runs[run["run_id"]][0]
+    news = [taken for taken in standing.told[person.profile_id] if was.owners.get(taken.event_id) != former]
+    if not news or news[-1].typed is None:
+        return
+    changes.signals[run["run_id"]] = run["signals"] + 1
+    changes.inserts["outbox"].append(
+        {
+            "lane": run["run_id"],
+            "kind": "signal",
+            "name": news[-1].incoming.type,
+            "event_id": news[-1].event_id,
+            "payload": payload(news[-1], person, key),
+            "trigger": False,
+        }
+    )

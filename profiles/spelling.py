@@ -1,0 +1,181 @@
+"""The one spelling of a value that identifies somebody, type by type. Every function is idempotent."""
+
+import base64
+import binascii
+import re
+import unicodedata
+from typing import Literal
+from urllib.parse import unquote
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+
+from profiles.blocked import BlockedIdentifier, is_nobodys_email, is_nobodys_phone
+
+
+class InvalidIdentifier(ValueError):
+    """A malformed value."""
+
+
+# Unicode's Default_Ignorable_Code_Point: zero-width and bidi characters, joiners, variation selectors.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_LOST = "\N{REPLACEMENT CHARACTER}"
+
+_FULL_STOPS = str.maketrans("\u3002\uff61", "..")
+_IN_BRACKETS = re.compile(r"[^<]*<([^<>]+)>")
+
+_GMAIL = frozenset(("gmail.com", "googlemail.com"))
+_TAGGING = _GMAIL | frozenset(
+    (
+        *("outlook.com", "outlook.de", "outlook.fr", "outlook.es", "outlook.it", "outlook.co.uk"),
+        *("hotmail.com", "hotmail.de", "hotmail.fr", "hotmail.es", "hotmail.it", "hotmail.co.uk"),
+        *("live.com", "live.de", "live.fr", "live.nl", "live.co.uk", "msn.com", "passport.com"),
+        *("icloud.com", "me.com", "mac.com", "fastmail.com", "fastmail.fm"),
+        *("proton.me", "protonmail.com", "protonmail.ch", "pm.me"),
+    )
+)
+"""Providers that deliver ada+anything@ to ada@."""
+
+_SCRIPTS = frozenset(("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "COPTIC", "CHEROKEE", "LISU", "DESERET"))
+"""Scripts with letters that look like another's of this set, by the first word of a letter's Unicode name."""
+
+_LIKE_LATIN = frozenset("асԁеһіјӏорԛѕѵԝхуүαγικνορσυχօոսհցզ")
+"""Small letters of other scripts that look Latin (Unicode's confusables, the exact ones)."""
+
+_SCHEME = re.compile(r"(tel|sms|callto|whatsapp):", re.IGNORECASE)
+_HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
+_BASE64_DIGEST = re.compile(r"[A-Za-z0-9+/_-]{43}=?")
+
+
+def plain(text: str, form: Literal["NFC", "NFKC"]) -> str:
+    """The text in a Unicode normalisation form, without margins and without what cannot be seen."""
+    if text.isascii():
+        return text.strip()
+    return _INVISIBLE.sub("", unicodedata.normalize(form, _INVISIBLE.sub("", text))).strip()
+
+
+def opaque(kind: str, text: str) -> str:
+    """An id, a token: case stays. Raises ``InvalidIdentifier`` for what cannot have been meant."""
+    if _LOST in text:
+        raise InvalidIdentifier(f"{kind} has a character that was not valid Unicode; send it as UTF-8")
+    if not text.isprintable():
+        raise InvalidIdentifier(f"{kind} has characters that do not print; send it without them")
+    return text
+
+
+def email(text: str) -> str:
+    """An address: the mailbox in small letters, the domain in small ASCII letters (punycode).
+
+    The result still delivers: of what it drops, tags and a Gmail address's dots, the provider drops all.
+    """
+    text = _address(opaque("email", text))
+    try:
+        found = validate_email(text, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise InvalidIdentifier(f"email is not an address (write it as ada@example.com): {error}") from None
+    local, domain = unicodedata.normalize("NFKC", found.local_part.lower()), found.ascii_domain.lower()
+    _one_script([local, *found.domain.lower().split(".")])
+    spelled = _mailbox(local, domain)
+    if is_nobodys_email(f"{local}@{domain}") or is_nobodys_email(spelled):
+        raise _nobodys("email", "mailbox", spelled)
+    return spelled
+
+
+def _address(text: str) -> str:
+    """What stands in ``Ada <ada@x.org>`` or ``mailto:ada@x.org?subject=…``, without full stops at its end."""
+    if found := _IN_BRACKETS.fullmatch(text):
+        text = found[1].strip()
+    if text[:7].lower() == "mailto:":
+        text = opaque("email", plain(unquote(text[7:].partition("?")[0]), "NFKC"))
+    local, at, domain = text.rpartition("@")
+    return local + at + domain.translate(_FULL_STOPS).rstrip(".")
+
+
+def _mailbox(local: str, domain: str) -> str:
+    name = local.partition("+")[0] if domain in _TAGGING else local
+    if domain in _GMAIL:
+        name, domain = name.replace(".", ""), "gmail.com"
+    if not name:
+        raise InvalidIdentifier("email has nothing before its +tag; write it as ada+tag@example.com")
+    return f"{name}@{domain}"
+
+
+def _one_script(parts: list[str]) -> None:
+    """Refuse letters that pose as others: two look-alike scripts within a part, or a part that is all posing.
+
+    Parts are the mailbox and each label of the domain, so an address wholly of one script is fine, and so is
+    one whose domain ends in .com.
+    """
+    scripts = [
+        {unicodedata.name(c, "").partition(" ")[0] for c in p if c.isalpha()} & _SCRIPTS for p in parts
+    ]
+    mixed = any(len(found) > 1 for found in scripts)
+    posing = any("LATIN" in found for found in scripts) and any(
+        found and "LATIN" not in found and all(c in _LIKE_LATIN for c in part if c.isalpha())
+        for part, found in zip(parts, scripts, strict=True)
+    )
+    if mixed or posing:
+        raise InvalidIdentifier(
+            "email is of mixed scripts: it has letters that look like Latin ones and are not; type it anew"
+        )
+
+
+def phone(text: str, region: str | None) -> str:
+    """A number in E.164, its extension dropped; ``region`` reads one without a country code.
+
+    The country is that of the code or of ``region``, never guessed from the number: 07911 123456 is a number
+    of Guernsey to some tables and of Britain to whoever typed it.
+    """
+    text = _SCHEME.sub("", opaque("phone", text), count=1)
+    if is_nobodys_phone("".join(c for c in text if c.isdecimal())):
+        raise _nobodys("phone", "number", text)
+    number = _number(text, region)
+    spelled = _e164(number)
+    if is_nobodys_phone(phonenumbers.national_significant_number(number)):
+        raise _nobodys("phone", "number", spelled)
+    # Some nonsense, read again, loses another leading digit: no such number can be dialled.
+    if _e164(_number(spelled, None)) != spelled:
+        raise InvalidIdentifier("phone is no number of its country (write it as +49151…)")
+    return spelled
+
+
+def _number(text: str, region: str | None) -> phonenumbers.PhoneNumber:
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        raise InvalidIdentifier(f"phone is not a number (write it as +49151…): {error}") from None
+    # A number that can be dialled within its town only names nobody.
+    if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        raise InvalidIdentifier("phone has a wrong number of digits for its country (write it as +49151…)")
+    return number
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _nobodys(kind: str, what: str, shown: str) -> BlockedIdentifier:
+    return BlockedIdentifier(
+        f"{kind} {shown[:40]!r} is a placeholder, a {what} of nobody; send no {kind} when there is none"
+    )
+
+
+def email_sha256(text: str) -> str:
+    """A SHA-256 digest of a normalised address, from 64 hex digits or base64, as small hex digits."""
+    if _HEX_DIGEST.fullmatch(text):
+        return text.lower()
+    if _BASE64_DIGEST.fullmatch(text):
+        try:
+            # Standard and URL-safe alphabets differ in two characters only.
+            digest = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_").rstrip("=") + "=")
+        except binascii.Error:
+            digest = b""
+        if len(digest) == 32:
+            return digest.hex()
+    raise InvalidIdentifier(
+        f"email_sha256 must be 64 hex digits or 32 bytes in base64; got {len(text)} characters; "
+        "send an address as email"
+    )

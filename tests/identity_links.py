@@ -1,0 +1,36 @@
+"""Links as events make them, and people without the hashes of their addresses."""
+
+from datetime import UTC, datetime, timedelta
+
+from profiles.graph import Graph, Link
+from profiles.identity_rules import hash_of
+
+START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def link(hour: float, *keys: str, verified: bool = True) -> Link:
+    """An event so many hours after the start, with the hash that an email implies."""
+    implied = [hash_of(key) for key in keys if key.startswith("email:")]
+    return Link((*keys, *implied), START + timedelta(hours=hour), "shop", f"e-{hour:g}", verified)
+
+
+def logins(count: int) -> list[Link]:
+    """So many people who log in at one tablet, a minute apart."""
+    return [
+        link(n / 60, f"user_id:{n}", f"email:p{n}@example.com", "anonymous_id:tablet") for n in range(count)
+    ]
+
+
+def names_of(graph: Graph, key: str) -> set[str]:
+    """The keys of one person."""
+    return {name for name in graph.cluster_of(key) if not name.startswith("email_sha256:")}
+
+
+def people(graph: Graph) -> list[set[str]]:
+    """The keys of each."""
+    return [names_of(graph, cluster[0]) for cluster in graph.clusters]
+
+
+def refusals(graph: Graph) -> list[tuple[str, str, str]]:
+    """(the key joined to, the key that did not join, why), in order."""
+    return [(step.one, step.other, step.why) for step in graph.steps if not step.joined]

@@ -1,0 +1,50 @@
+"""In whatever order events come in, and however often: the same people, records and suppressions."""
+
+import os
+import random
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from profiles.database import Database
+from profiles.incoming import IncomingEvent
+from tests.facts import Facts
+from tests.lives import Told, as_events, lives
+from tests.record import Record, forget_all, record
+
+FULL = os.environ.get("WAYPOST_PROOF") == "full"
+HISTORIES, ORDERS = (500, 20) if FULL else (25, 4)
+
+
+async def lived(database: Database, events: list[IncomingEvent], cuts: list[int]) -> Record:
+    """The records after these events, in batches cut at some places."""
+    await forget_all(database)
+    facts = Facts(database)
+    edges = [0, *sorted({cut for cut in cuts if 0 < cut < len(events)}), len(events)]
+    for start, end in pairwise(edges):
+        await facts.ingest(events[start:end])
+    return await record(database)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(7200 if FULL else 300)
+@settings(
+    max_examples=HISTORIES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(life=lives, seed=st.integers(0, 2**32))
+async def test_any_order_of_arrival_gives_the_same_people_records_and_suppressions(
+    database: Database, life: list[Told], seed: int
+) -> None:
+    dice, events = random.Random(seed), as_events(life)
+    expected = await lived(database, sorted(events, key=lambda event: event.time), [])
+    for _ in range(ORDERS):
+        shuffled = [*events, *dice.choices(events, k=dice.randrange(4))]
+        dice.shuffle(shuffled)
+        cuts = [dice.randrange(len(shuffled)) for _ in range(dice.randrange(8))]
+        found = await lived(database, shuffled, cuts)
+
+        assert found == expected, [(event.id, event.type) for event in shuffled]

@@ -1,0 +1,95 @@
+"""Made-up lives for Hypothesis: a few people with shared devices, carts, orders, refunds, words on consent."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from profiles.incoming import IncomingEvent
+
+START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+_USERS = [("user_id", "u-1"), ("user_id", "u-2"), ("user_id", "u-3")]
+_EMAILS = [("email", "ada@example.com"), ("email", "bob@example.com")]
+_OTHERS = [
+    *(("phone", "+4915112345678"), ("loyalty_id", "L-1")),
+    *(("anonymous_id", "tablet"), ("anonymous_id", "phone"), ("push_token", "t-1")),
+]
+_PRODUCTS = [{"product_id": name, "sku": f"{name}-red", "price": 10.0} for name in ("lamp", "chair", "desk")]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What happened, without its place in the line."""
+
+    name: str
+    properties: dict[str, Any]
+    traits: dict[str, Any]
+    context: dict[str, Any]
+    channel: str
+    named: tuple[tuple[str, str], ...]
+    verified: bool
+    minute: int
+
+
+_product = st.sampled_from(_PRODUCTS)
+_in_cart = st.sampled_from([{}, {}, {"cart_id": "c-1"}, {"cart_id": "c-2"}])
+_order = st.sampled_from([{"order_id": "o-1"}, {"order_id": "o-2"}, {"order_id": "o-3"}])
+
+_happening = st.one_of(
+    st.builds(lambda product, cart: ("Product Added", product | cart), _product, _in_cart),
+    st.builds(lambda product, cart: ("Product Removed", product | cart), _product, _in_cart),
+    st.builds(lambda product, cart: ("Checkout Started", {"products": [product]} | cart), _product, _in_cart),
+    st.builds(
+        lambda order, products: ("Order Completed", order | {"products": products}),
+        _order,
+        st.lists(_product, min_size=1, max_size=2),
+    ),
+    st.builds(lambda order, products: ("Order Refunded", order | {"products": products}), _order,
+              st.lists(_product, max_size=1)),
+    st.builds(
+        lambda channel, state: ("Consent Changed", {"channel": channel, "state": state}),
+        st.sampled_from(["email", "sms", "all"]),
+        st.sampled_from(["granted", "withdrawn"]),
+    ),
+    st.just(("Product Viewed", {"product_id": "lamp"})),
+)  # fmt: skip
+
+_traits = st.dictionaries(st.sampled_from(["plan", "city", "timezone"]), st.sampled_from(["a", "b"]), max_size=2)
+
+_named = st.lists(st.sampled_from([*_USERS, *_EMAILS, *_OTHERS]), min_size=1, max_size=3, unique=True)
+
+told = st.builds(
+    lambda happening, traits, context, channel, named, verified, minute: Told(
+        happening[0], happening[1], traits, context, channel, tuple(named), verified, minute
+    ),
+    _happening,
+    _traits,
+    st.sampled_from([{}, {"timezone": "Europe/Berlin"}, {"timezone": "America/New_York", "locale": "en-US"}]),
+    st.sampled_from(["web", "mobile", "store"]),
+    _named,
+    st.booleans(),
+    st.integers(0, 60 * 24 * 20),
+)
+
+lives = st.lists(told, min_size=1, max_size=30)
+
+
+def as_events(life: list[Told]) -> list[IncomingEvent]:
+    """A life as events, each with an id of its own that does not depend on where it stands."""
+    return [
+        IncomingEvent(
+            source=f"life/{one.channel}",
+            id=f"e-{number}",
+            type=one.name,
+            channel=one.channel,
+            time=START + timedelta(minutes=one.minute),
+            identifiers=one.named,
+            properties=one.properties,
+            traits=one.traits,
+            context=one.context,
+            verified=one.verified,
+        )
+        for number, one in enumerate(life)
+    ]

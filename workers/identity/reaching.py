@@ -1,0 +1,55 @@
+"""How the identity commands reach the facts: one database, errors in words."""
+
+import getpass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.settings import ApiSettings
+from profiles.database import Database
+from profiles.identifiers import key as key_of
+from profiles.identifiers import normalise
+from profiles.identity_wishes import Needless, Senseless, Unknown
+from workers.faults import Fault
+from workers.settings import WorkerSettings
+
+_OF_ANOTHER_VERSION = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
+
+
+@asynccontextmanager
+async def facts() -> AsyncIterator[Database]:
+    """The database of the settings, closed at the end. Raises ``Fault`` for all a user can mend."""
+    try:
+        database = Database(WorkerSettings().database_url, pool_size=1)
+    except ValueError as error:
+        raise Fault(str(error)) from error
+    try:
+        yield database
+    except (Unknown, Senseless) as refusal:
+        raise Fault(f"{refusal}.") from refusal
+    except Needless as refusal:
+        raise Fault(f"{refusal}; nothing was changed.") from refusal
+    except _OF_ANOTHER_VERSION as error:
+        raise Fault(f"the database is of another version: {error}\nRun `waypost migrate`.") from error
+    except (OSError, SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Fault(f"the database does not answer: {error}\nCheck DATABASE_URL.") from error
+    finally:
+        await database.close()
+
+
+def spelled(kind: str, value: str) -> str:
+    """The key (type:value) of an identifier in any spelling. Raises ``Fault``."""
+    try:
+        return key_of(kind, normalise(kind, value, region=ApiSettings().region))
+    except ValueError as error:
+        raise Fault(f"nobody can have this identifier: {error}") from error
+
+
+def actor() -> str:
+    """Who does something, for the log."""
+    try:
+        return f"command/{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user may have no name
+        return "command"

@@ -1,0 +1,136 @@
+"""Identities as tables in a terminal."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from uuid import UUID
+
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from profiles.identity_apart import ComesApart
+from profiles.identity_messages import SentMessage
+from profiles.identity_quarantine import QuarantinedIdentifier
+from profiles.identity_view import HeldIdentifier, IdentityEdge, IdentityView
+
+_LOG_ROWS = 20
+
+
+def of_person(view: IdentityView) -> str:
+    """All of one person's identity; of the log the newest rows."""
+    parts: list[RenderableType] = [f"Profile {view.profile_id}"]
+    if view.merged:
+        parts.append("Merged into it: " + ", ".join(map(str, view.merged)))
+    parts.append(_identifiers("Identifiers", view.identifiers))
+    joined = [edge for edge in view.edges if edge.joined]
+    refused = [edge for edge in view.edges if not edge.joined]
+    if joined:
+        parts.append(_table("Joined by", ("one", "other", "event", "time", "verified"), map(_joined, joined)))
+    if refused:
+        parts.append(_table("Not joined", ("why",), ((edge.reason,) for edge in refused)))
+    if view.cuts:
+        parts.append(_cuts(view))
+    if view.log:
+        rows = [
+            (_time(row.at), row.kind, row.key or "", row.other_key or "", row.actor or "", row.detail)
+            for row in view.log[:_LOG_ROWS]
+        ]
+        parts.append(_table("Log", ("at", "what", "identifier", "and", "by", "detail"), rows))
+    return _printed(*parts)
+
+
+def coming_apart(apart: ComesApart) -> str:
+    """What a cut would part."""
+    parts: list[RenderableType] = [
+        _table(
+            f"Profile {apart.profile_id} comes apart into",
+            ("person", "identifiers"),
+            ((str(number), ", ".join(keys)) for number, keys in enumerate(apart.parts, 1)),
+        )
+    ]
+    if apart.runs:
+        rows = ((run.journey, run.key, str(run.run_id)) for run in apart.runs)
+        parts.append(_table("Running for them; each goes to its own person", ("journey", "key", "run"), rows))
+    parts += _sent(apart.messages)
+    return _printed(*parts).rstrip("\n")
+
+
+def of_people(people: Mapping[UUID, Sequence[HeldIdentifier]], messages: Sequence[SentMessage]) -> str:
+    """The people there are now, and what was sent to them as one."""
+    tables: list[RenderableType] = [_identifiers(f"Profile {who}", held) for who, held in people.items()]
+    return _printed(*tables, *_sent(messages))
+
+
+def of_quarantine(found: Sequence[QuarantinedIdentifier]) -> str:
+    """The identifiers that are nobody's."""
+    if not found:
+        return "No identifier is quarantined."
+    rows = ((one.type, one.value, str(one.people), _time(one.since)) for one in found)
+    return _printed(_table("Nobody's", ("type", "value", "people", "since"), rows)).rstrip("\n")
+
+
+def _identifiers(title: str, held: Iterable[HeldIdentifier]) -> Table:
+    rows = (
+        (
+            one.type,
+            one.value,
+            _time(one.since),
+            _time(one.linked_at),
+            "yes" if one.vouched else "no",
+            one.status,
+        )
+        for one in held
+    )
+    return _table(title, ("type", "value", "seen since", "this person's since", "vouched", "status"), rows)
+
+
+def _joined(edge: IdentityEdge) -> tuple[str, ...]:
+    event = f"{edge.cause.event_type or 'an event'} {edge.cause.id} from {edge.cause.source}"
+    return edge.one, edge.other, event, _time(edge.cause.time), "yes" if edge.cause.verified else "no"
+
+
+def _cuts(view: IdentityView) -> Table:
+    rows = (
+        (
+            str(cut.cut_id),
+            cut.one,
+            cut.other,
+            cut.actor,
+            cut.reason,
+            _time(cut.at),
+            _time(cut.lifted_at) if cut.lifted_at else "no",
+        )
+        for cut in view.cuts
+    )
+    return _table("Cut apart", ("cut", "one", "other", "by", "reason", "at", "lifted"), rows)
+
+
+def _sent(messages: Sequence[SentMessage]) -> list[RenderableType]:
+    if not messages:
+        return ["No message went out while they were one."]
+    rows = (
+        (_time(one.sent_at), one.channel, one.template, one.journey, str(one.message_id)) for one in messages
+    )
+    return [_table("Sent while they were one", ("at", "channel", "template", "journey", "message"), rows)]
+
+
+def _table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _time(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M}Z"
+
+
+def _printed(*parts: RenderableType) -> str:
+    # What customers wrote is text: square brackets in it mean nothing.
+    console = Console(file=StringIO(), markup=False, emoji=False, highlight=False)
+    with console.capture() as told:
+        for part in parts:
+            console.print(part)
+    return told.get()
