@@ -34,6 +34,12 @@ class Meters:
         self._unknown = self._gauge(
             "waypost_messages_unknown", "Messages of which nobody knows whether they went out"
         )
+        self._quarantined = self._gauge(
+            "waypost_identifiers_quarantined", "Identifiers that so many people share that they are nobody's"
+        )
+        self._quarantined_last_day = self._gauge(
+            "waypost_identifiers_quarantined_last_day", "Identifiers quarantined within 24 hours"
+        )
 
     def page(self, backlog: Backlog | None, queued: int) -> bytes:
         """The metrics as Prometheus reads them. ``backlog`` None: Postgres is away, its figures stand."""
@@ -45,6 +51,8 @@ class Meters:
             self._live.set(backlog.live_runs)
             self._stuck.set(backlog.stuck_runs)
             self._unknown.set(backlog.unknown_messages)
+            self._quarantined.set(backlog.quarantined)
+            self._quarantined_last_day.set(backlog.quarantined_last_day)
         return generate_latest(self.registry)
 
     def _gauge(self, name: str, says: str) -> Gauge:

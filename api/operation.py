@@ -1,6 +1,7 @@
 """Operation: is it alive, is it ready, how much waits."""
 
 import asyncio
+from datetime import datetime
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
@@ -9,8 +10,9 @@ from pydantic import BaseModel, Field
 
 from api.doors import Doors, Open
 from api.outage import Outage, reading
-from profiles.backlog import Backlog, StuckRun, backlog, stuck_runs
+from profiles.backlog import Backlog, StuckRun, backlog, lately_quarantined, stuck_runs
 from profiles.migrate import head
+from profiles.shortening import shortened
 
 router = APIRouter(tags=["Operation"])
 
@@ -20,6 +22,14 @@ class Part(BaseModel):
 
     state: Literal["ok", "behind", "unreachable", "unknown"]
     detail: str | None = Field(default=None, description="What is wrong, and what to do")
+
+
+class Quarantined(BaseModel):
+    """An identifier that so many people share that it is nobody's."""
+
+    type: str
+    value: str = Field(description="Shortened; `waypost identity quarantined` shows it whole")
+    since: datetime
 
 
 class Ready(BaseModel):
@@ -34,6 +44,8 @@ class Ready(BaseModel):
     outbox_undelivered: int | None = None
     stuck_runs: int | None = None
     stuck: list[StuckRun] = Field(default_factory=list, description="The newest stuck runs, and why")
+    quarantined: int | None = Field(default=None, description="Identifiers that are nobody's")
+    lately_quarantined: list[Quarantined] = Field(default_factory=list, description="The newest of them")
 
 
 @router.get("/", include_in_schema=False)
@@ -66,15 +78,21 @@ async def readyz(response: Response, doors: Open) -> Ready:
 async def _database(doors: Doors) -> Ready:
     unknown = Part(state="unknown")
 
-    async def read(connection: Any) -> tuple[str | None, Backlog | None, list[StuckRun]]:
+    async def read(
+        connection: Any,
+    ) -> tuple[str | None, Backlog | None, list[StuckRun], list[Quarantined]]:
         has = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
         found = await connection.fetchval("SELECT version_num FROM alembic_version") if has else None
         if found != head():
-            return found, None, []
-        return found, await backlog(connection), await stuck_runs(connection)
+            return found, None, [], []
+        shared = [
+            Quarantined(type=one.type, value=shortened(one.type, one.value), since=one.quarantined_at)
+            for one in await lately_quarantined(connection)
+        ]
+        return found, await backlog(connection), await stuck_runs(connection), shared
 
     try:
-        revision, figures, stuck = await reading(doors.database, read)
+        revision, figures, stuck, shared = await reading(doors.database, read)
     except Outage as error:
         away = Part(
             state="unreachable",
@@ -96,6 +114,8 @@ async def _database(doors: Doors) -> Ready:
         outbox_undelivered=figures.undelivered,
         stuck_runs=figures.stuck_runs,
         stuck=stuck,
+        quarantined=figures.quarantined,
+        lately_quarantined=shared,
     )
 
 

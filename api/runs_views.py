@@ -30,6 +30,10 @@ class JourneyView(BaseModel):
     outcomes: list[str] = Field(
         description="How a run may come out by its story or its endings, as far as its type says"
     )
+    on_merge: Literal["continue", "end"] = Field(
+        default="continue",
+        description="What becomes of a run whose person turns out to be another, older one",
+    )
     holdout: float = Field(description="Percent of people who get no marketing of it, to measure against")
 
 
@@ -88,7 +92,8 @@ class RunEntry(BaseModel):
     )
 
     identifiers: dict[str, Any] = Field(
-        description="Who it is: user_id, loyalty_id, email, phone, anonymous_id; one at least"
+        description="Who it is: user_id, loyalty_id, email, phone, push_token, anonymous_id, email_sha256; "
+        "one at least"
     )
     event: str | None = Field(
         default=None,

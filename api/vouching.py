@@ -10,6 +10,7 @@ from api.heard import Note, Rejection
 from api.keys import Role
 from profiles.identity_tokens import Fault, IdentityTokens, Proof, vouching
 from profiles.incoming import IncomingEvent
+from profiles.ingest import OURS
 
 TOKEN_FIELD = "waypost_token"  # noqa: S105 - the name of a field
 MOST_TOKENS = 8
@@ -18,6 +19,7 @@ MOST_TOKENS = 8
 Heard = IncomingEvent | Rejection
 Reader = Callable[[dict[str, Any]], Heard]
 
+_RESERVED = f"/source begins with {OURS}, as only Waypost's own events do; send the name of your system"
 _PLACE = f"/context/{TOKEN_FIELD}"
 _RENEW = "have your server issue a new one by POST /v1/identity/tokens"
 _SAYS = {
@@ -33,12 +35,17 @@ def vouched(read: Reader, role: Role, tokens: IdentityTokens, *, at: datetime) -
     The word of a server or admin key always is; that of a write key is where identity tokens in the context
     prove every strong identifier of the event. Tokens are taken out before anything is read: none is kept,
     and a retry with a fresh one is the same event. One that proves nothing becomes a problem of the event.
+    Nobody out there is Waypost itself: an event from a source of its own is refused, whatever the key.
     """
 
     def heard(raw: dict[str, Any]) -> Heard:
         bare, told = _token_taken_out(raw)
         event = read(bare)
-        if role.is_trusted or isinstance(event, Rejection):
+        if isinstance(event, Rejection):
+            return event
+        if event.source.startswith(OURS):
+            return Rejection("reserved_source", _RESERVED, "/source", event.id)
+        if role.is_trusted:
             return event
         if not told:
             return replace(event, verified=False)

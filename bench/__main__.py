@@ -15,12 +15,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import gate, ingest, journeys, latency, machine
+from bench import gate, identity, ingest, journeys, latency, machine
 from bench.report import Comparison, table
 from bench.servers import own_servers
 from bench.sizes import DEFAULT, FULL, QUICK, SEED, Sizes
 
-BENCHES: dict[str, ModuleType] = {bench.NAME: bench for bench in (ingest, journeys, latency, gate)}
+BENCHES: dict[str, ModuleType] = {bench.NAME: bench for bench in (ingest, identity, journeys, latency, gate)}
 RESULTS = Path(__file__).parent / "results"
 
 _NARROWEST = 132
@@ -33,7 +33,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option("--only", help=f"One of {', '.join(BENCHES)}.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, not a table.")] = False,
 ) -> None:
-    """Measure events, journeys, latency and the gate, each beside its bare parts on the same servers."""
+    """Measure events, people, journeys, latency and the gate, each beside its bare parts."""
     if quick and full:
         raise typer.BadParameter("--quick and --full exclude one another")
     unknown = sorted(set(only or ()) - set(BENCHES))

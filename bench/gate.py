@@ -36,13 +36,13 @@ _LIMITS = Limits(caps=tuple(replace(cap, limit=10**6) for cap in Limits().caps))
 """The shipped caps, checked in full and never reached, so that every decision goes all the way to a claim."""
 
 _PEOPLE = """
-INSERT INTO profile (profile_id, traits, email_from_order, created_at)
-SELECT profile_id, '{"timezone": "Europe/Berlin"}', true, $2
+INSERT INTO profile (profile_id, traits, email_from_order, last_checkout_at, created_at)
+SELECT profile_id, '{"timezone": "Europe/Berlin"}', true, $2, $2
 FROM jsonb_to_recordset($1) AS p(profile_id uuid)
 """
 _ADDRESSES = """
-INSERT INTO identifier (type, value, profile_id, created_at)
-SELECT 'email', 'person-' || profile_id || '@example.com', profile_id, $2
+INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at)
+SELECT 'email', 'person-' || profile_id || '@example.com', profile_id, profile_id, $2, $2, true, $2
 FROM jsonb_to_recordset($1) AS p(profile_id uuid)
 """
 _CARTS = """

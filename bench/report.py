@@ -47,6 +47,8 @@ class Comparison:
     """None: there is no bare counterpart, so there is no ratio."""
     more_is_better: bool = True
     note: str = ""
+    sides: tuple[str, str] = ("Waypost", "bare")
+    """What ``ours`` and ``bare`` are of, where it is not that."""
 
     @property
     def ratio(self) -> Measure | None:
@@ -71,6 +73,7 @@ class Comparison:
             "name": self.name,
             "unit": self.unit,
             "more_is_better": self.more_is_better,
+            "sides": list(self.sides),
             "ours": self.ours.as_json(),
             "bare": self.bare.as_json() if self.bare else None,
             "ratio": self.ratio.as_json() if self.ratio else None,
@@ -111,7 +114,7 @@ def table(comparisons: Sequence[Comparison]) -> Table:
         if each.bench != bench:
             bench = each.bench
             shown.add_section()
-            shown.add_row(f"[bold]{bench}[/bold]")
+            shown.add_row(f"[bold]{bench}[/bold]", "", *_headings(each))
         shown.add_row(
             each.name,
             each.unit,
@@ -121,6 +124,12 @@ def table(comparisons: Sequence[Comparison]) -> Table:
             ("more" if each.more_is_better else "less") if each.bare else "",
         )
     return shown
+
+
+def _headings(each: Comparison) -> tuple[str, ...]:
+    """Of a bench whose sides are others than the table says."""
+    ours, bare = each.sides
+    return () if each.sides == ("Waypost", "bare") else (f"[bold]{ours}[/bold]", bare, "ratio")
 
 
 def _in_words(measure: Measure | None) -> str:

@@ -31,6 +31,9 @@ _STOP_WITHIN_S = 5.0
 # A provider key of the user's must not make a bench send real messages.
 _SET_BY_OTHERS = ("TEMPORAL_", "SENDGRID_", "TWILIO_", "WAYPOST_", "SHOPIFY_", "DATABASE_URL", "PUBLIC_URL")
 
+_MEMORY = {"shared_buffers": "2GB", "max_wal_size": "8GB"}
+"""As for a shop with a million people: the defaults are those of a small machine of long ago."""
+
 
 @dataclass(frozen=True, slots=True)
 class Processes:
@@ -143,4 +146,14 @@ async def own_servers(folder: Path) -> AsyncIterator[Servers]:
         EmbeddedPostgres(folder / "postgres") as postgres,
         TemporalDevServer(folder / "temporal" / "temporal.db") as temporal,
     ):
+        await _give_memory(postgres)
         yield Servers(postgres.url("postgres"), temporal, folder)
+
+
+async def _give_memory(postgres: EmbeddedPostgres) -> None:
+    connection = await asyncpg.connect(postgres.url("postgres"))
+    for name, value in _MEMORY.items():
+        await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    await connection.close()
+    await postgres.stop()
+    await postgres.start()

@@ -23,9 +23,15 @@ class Sizes:
     """Purchases whose run is waited for, at each load."""
     decisions: int
     """Decisions of the gate, at each number of writers."""
+    few: int = 10_000
+    """People there before the first event."""
+    many: int = 1_000_000
+    """As many as a few must not cost more than."""
 
 
-QUICK = Sizes("quick", repeats=3, singles=300, batches=2, batch=500, runs=20, purchases=34, decisions=100)
+QUICK = Sizes(
+    "quick", repeats=3, singles=300, batches=2, batch=500, runs=20, purchases=34, decisions=100, many=100_000
+)
 DEFAULT = Sizes(
     "default", repeats=3, singles=1000, batches=5, batch=500, runs=40, purchases=50, decisions=300
 )

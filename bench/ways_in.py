@@ -24,6 +24,8 @@ from profiles.ingest import Ingest, Rules
 AT_ONCE = 16
 """Connections, for events sent one by one."""
 
+Take = Callable[[Sequence[IncomingEvent]], Awaitable[list[Ingested]]]
+
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -58,16 +60,17 @@ class Http(Way):
 class InProcess(Way):
     """The same events handed to a function of ours in this process."""
 
-    def __init__(self, take: Callable[[Sequence[IncomingEvent]], Awaitable[list[Ingested]]]) -> None:
+    def __init__(self, take: Take) -> None:
         self._take = take
 
     async def singles(self, events: Sequence[Event]) -> float:
-        return await seconds_for([[event] for event in events], [self._ingest] * AT_ONCE)
+        return await seconds_for([[event] for event in events], [self.take] * AT_ONCE)
 
     async def batches(self, batches: Sequence[Sequence[Event]]) -> float:
-        return await seconds_for(batches, [self._ingest])
+        return await seconds_for(batches, [self.take])
 
-    async def _ingest(self, events: Sequence[Event]) -> None:
+    async def take(self, events: Sequence[Event]) -> None:
+        """One request. Raises RuntimeError when one of its events is not accepted."""
         answers = await self._take([read(event) for event in events])
         _all_accepted([answer.status for answer in answers])
 

@@ -15,7 +15,9 @@ from typing import Any
 import httpx2
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from api.identity_picture.svg import svg as picture_of
 from journeys.registry import load
+from tests.identities import ada
 from workers.graph.reading import flow_of
 from workers.graph.svg import svg
 from workers.stack.local import ADMIN_KEY, LocalStack
@@ -210,6 +212,11 @@ def draw_journeys() -> None:
         (IMAGES / name).write_text(svg(flow_of(journeys[journey])), "utf-8")
 
 
+def draw_identity() -> None:
+    """A person's identifiers and what joined them, as ``waypost identity show`` draws them."""
+    (IMAGES / "identity.svg").write_text(picture_of(ada()), "utf-8")
+
+
 def chromium() -> str:
     """Where Chromium is. Raises ``NoBrowser`` saying how to get it."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -225,6 +232,7 @@ async def main() -> None:
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     IMAGES.mkdir(exist_ok=True)
     draw_journeys()
+    draw_identity()
     with tempfile.TemporaryDirectory() as folder:
         async with (
             LocalStack(Path(folder)) as stack,

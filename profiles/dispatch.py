@@ -139,6 +139,7 @@ def _start(
             "workflow_id": workflow_id(journey, key, run_id),
             "entry_event": taken.event_id,
             "entered_at": taken.at,
+            "on_merge": interest.route.on_merge,
         }
     )
     changes.inserts["outbox"].append(

@@ -122,6 +122,10 @@ class _Asked:
     def admits(self, event: Event) -> bool:
         return True
 
+    @property
+    def on_merge(self) -> str:
+        return self.route.on_merge
+
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
         return self.route.may_enter(entries, at)
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles.identity_evidence import evidence
-from profiles.identity_messages import SentMessage, messages_while
+from profiles.identity_messages import SentMessage, messages_since, one_since
 from profiles.identity_view import identifiers_of
 
 
@@ -25,31 +25,32 @@ class ComesApart:
 
     profile_id: UUID
     parts: list[list[str]]
-    """The person's identifiers (type:value) by the person they would belong to; one part: no cut."""
+    """The person's identifiers (type:value) by the person they would belong to, first whose the first
+    of the two is, then the other's."""
     runs: list[LiveRun]
     messages: list[SentMessage]
-    """Sent since the two became one person."""
+    """Sent, or under way, since the two have been taken for one person."""
 
 
 _RUNS = "SELECT run_id, journey, key FROM run WHERE profile_id = $1 AND state <> 'ended' ORDER BY entered_at"
 
 
 async def comes_apart(
-    connection: Any, profile_id: UUID, one: str, other: str, *, now: datetime
+    connection: Any, profile_id: UUID, one: str, other: str, *, now: datetime | None = None
 ) -> ComesApart:
     """Look ahead at a cut between two identifiers (type:value) of one canonical profile."""
     held = await identifiers_of(connection, profile_id)
     own = [identifier.key for identifier in held]
     found = await evidence(connection, own)
+    since = await one_since(connection, found, found.resolved(), one, other)
     found.cuts[frozenset((one, other))] = None
     graph = found.resolved()
-    parts: dict[tuple[str, ...], list[str]] = {}
+    parts: dict[tuple[str, ...], list[str]] = {graph.cluster_of(key): [] for key in (one, other)}
     for key in own:
         parts.setdefault(graph.cluster_of(key), []).append(key)
-    since = max(identifier.linked_at for identifier in held if identifier.key in (one, other))
     return ComesApart(
         profile_id,
         list(parts.values()),
         [LiveRun(**row) for row in await connection.fetch(_RUNS, profile_id)],
-        await messages_while(connection, profile_id, since, now),
+        await messages_since(connection, profile_id, since),
     )

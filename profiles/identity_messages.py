@@ -1,45 +1,100 @@
 """Messages that went out while people were one who should not have been, for reading."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-MOST = 200
-"""Messages that are read at most."""
+from profiles.component import Component
+from profiles.graph import Graph
+from profiles.identity_rules import hash_of
+
+_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """A message that went out."""
+    """A message that went out, or may have."""
 
     message_id: UUID
     journey: str
     channel: str
     template: str
     sent_at: datetime
+    """By the run's clock. Where the provider has not answered: when it was to be called."""
+    status: str = "sent"
 
 
-_WHILE = """
-SELECT message_id, journey, channel, template, sent_at FROM message
-WHERE profile_id = $1 AND sent_at BETWEEN $2 AND $3 ORDER BY sent_at, message_id LIMIT $4
+# A claim is what a person's facts license: whoever was claimed for as one was written to as one, though the
+# provider answered later. By Postgres's stamps: a run's clock may have travelled, and an event's time says
+# when two became one in the world, not since when Waypost has taken them to be. Filtered on the index of
+# profile_id; the sent ones and those under way.
+_SINCE = """
+SELECT message_id, journey, channel, template, COALESCE(sent_at, claimed_at, decided_at) AS sent_at, status
+FROM message WHERE profile_id = $1 AND status NOT IN ('withheld', 'deferred', 'released')
+  AND COALESCE(claim_recorded_at, recorded_at) >= $2
+ORDER BY 5, message_id
 """
 
 _THESE = """
-SELECT message_id, journey, channel, template, sent_at FROM message
-WHERE message_id = ANY($1) AND sent_at IS NOT NULL ORDER BY sent_at, message_id
+SELECT message_id, journey, channel, template, COALESCE(sent_at, claimed_at, decided_at) AS sent_at, status
+FROM message WHERE message_id = ANY($1) ORDER BY 5, message_id
+"""
+
+_TOLD = "SELECT event_id, recorded_at FROM identity_link WHERE link_id = ANY($1)"
+
+_JOINED = """
+SELECT key, other_key, max(recorded_at) AS at FROM identity_log
+WHERE profile_id = ANY($1) AND kind = 'joined' GROUP BY key, other_key
 """
 
 
-async def messages_while(
-    connection: Any, profile_id: UUID, since: datetime, until: datetime
-) -> list[SentMessage]:
-    """Messages that went out to a profile between two instants, both included, the oldest first."""
-    rows = await connection.fetch(_WHILE, profile_id, since, until, MOST)
-    return [SentMessage(**row) for row in rows]
+async def messages_since(connection: Any, profile_id: UUID, since: datetime) -> list[SentMessage]:
+    """Messages that went out to a profile, or may have, claimed from this instant of Postgres's clock on.
+
+    The oldest first.
+    """
+    return [SentMessage(**row) for row in await connection.fetch(_SINCE, profile_id, since)]
 
 
 async def messages_by_id(connection: Any, message_ids: Sequence[UUID]) -> list[SentMessage]:
-    """Those of these messages that went out, the oldest first."""
+    """These messages, the oldest first."""
     return [SentMessage(**row) for row in await connection.fetch(_THESE, list(message_ids))]
+
+
+async def one_since(connection: Any, found: Component, graph: Graph, one: str, other: str) -> datetime:
+    """Since when, by Postgres's clock, two identifiers (type:value) of one person have been taken for that.
+
+    ``graph``: what ``found`` resolves to. A pair that was joined, parted and joined again counts from the
+    last time; a person to whom others were joined since then counts from when these two were.
+    """
+    told = {row["event_id"]: row["recorded_at"] for row in await connection.fetch(_TOLD, list(found.links))}
+    people = {who for known in found.known.values() for who in (known.profile_id, known.origin)}
+    again = {
+        frozenset((row["key"], row["other_key"])): row["at"]
+        for row in await connection.fetch(_JOINED, sorted(people))
+    }
+    ties = [
+        (
+            max(told[step.link.event_id], again.get(frozenset((step.one, step.other)), _ALWAYS)),
+            step.one,
+            step.other,
+        )
+        for step in graph.steps
+        if step.joined and step.link.event_id in told
+    ]
+    hashes = ((_ALWAYS, key, hash_of(key)) for key in graph.cluster_of(one))
+    return _tied((*ties, *(tie for tie in hashes if tie[2] in found.known)), one, other)
+
+
+def _tied(ties: Iterable[tuple[datetime, str, str]], one: str, other: str) -> datetime:
+    """When the last tie was made that two identifiers needed to hang together; always, if it is not known."""
+    groups: dict[str, set[str]] = {}
+    for at, this, that in sorted(ties):
+        few, many = sorted((groups.get(this, {this}), groups.get(that, {that})), key=len)
+        many |= few
+        groups |= dict.fromkeys(many, many)
+        if other in groups.get(one, ()):
+            return at
+    return _ALWAYS

@@ -49,7 +49,7 @@ class Limit:
 _LIMITS = MappingProxyType(
     {
         "user_id": Limit(1),
-        "loyalty_id": Limit(2, timedelta(days=365)),
+        "loyalty_id": Limit(5, timedelta(days=365)),
         "email": Limit(5, timedelta(days=365)),
         "phone": Limit(5, timedelta(days=365)),
         "push_token": Limit(10, timedelta(days=30)),

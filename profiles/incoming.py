@@ -22,7 +22,8 @@ class Status(StrEnum):
 @dataclass(frozen=True, slots=True)
 class IncomingEvent:
     """One event. ``identifiers`` are (type, normalised value); types: user_id, loyalty_id, email, phone,
-    anonymous_id. At least one identifier, or a ``message_id`` property of a message that Waypost sent."""
+    push_token, anonymous_id, email_sha256. Without any it is nobody's, but for a ``message_id`` property of a
+    message that Waypost sent."""
 
     source: str
     id: str

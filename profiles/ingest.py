@@ -17,6 +17,7 @@ from profiles.dispatch import Calendar
 from profiles.events import Event
 from profiles.identifiers import ADDRESS_TYPE
 from profiles.identity import Named, resolve
+from profiles.identity_rules import DEVICE
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested, Status
 from profiles.products import is_of_a_product, keep_products
@@ -161,9 +162,11 @@ class Ingest:
         # What Waypost writes itself says nothing new of who is who.
         named, verified = list(said.identifiers), said.verified and not said.source.startswith(OURS)
         if named and message is not None and message.address and message.channel in ADDRESS_TYPE:
-            # Its id went to that address and nowhere else: who knows it has read that mail.
-            named.append((ADDRESS_TYPE[message.channel], message.address))
-            verified = True
+            address = (ADDRESS_TYPE[message.channel], message.address)
+            # Its id went to that address and nowhere else: who knows it has read that mail, on this device.
+            # Who else they say they are it does not prove.
+            verified = verified or all(kind in DEVICE or (kind, value) == address for kind, value in named)
+            named.append(address)
         return Named.by(
             named,
             shunned=self._shunned,

@@ -65,6 +65,8 @@ class Person:
     last_checkout_at: datetime | None = None
     has_habits: bool = False
     """There is an hour of the day that the person prefers, which hangs on their zone."""
+    has_spoken: bool = False
+    """Some word of theirs on consent stands."""
     seen: dict[str, str] = field(default_factory=dict)
     carts_place: Place | None = None
     """Place of the last event that the carts were folded from."""
@@ -115,7 +117,8 @@ ORDER BY profile_id FOR NO KEY UPDATE
 
 _LOAD = """
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
-  p.context_locale, p.preferred_hour IS NOT NULL AS has_habits, p.email_from_order, p.last_checkout_at,
+  p.context_locale, p.preferred_hour IS NOT NULL AS has_habits,
+  EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id) AS has_spoken, p.email_from_order, p.last_checkout_at,
   p.seen::text AS seen, p.carts_time, p.carts_key,
   (SELECT min(i.since) FROM identifier i WHERE i.profile_id = p.profile_id AND i.type = 'email'
   ) AS email_since,
@@ -172,6 +175,7 @@ def _person(row: Any) -> Person:
         email_from_order=row["email_from_order"],
         email_since=row["email_since"],
         has_habits=row["has_habits"],
+        has_spoken=row["has_spoken"],
         last_checkout_at=row["last_checkout_at"],
         seen=orjson.loads(row["seen"]),
         carts_place=_place(row["carts_time"], row["carts_key"]),

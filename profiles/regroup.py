@@ -47,6 +47,8 @@ class Settled:
     quarantined: tuple[str, ...] = ()
     touched: set[UUID] = field(default_factory=set)
     """People who are not whom they were; folded anew."""
+    weighed: set[UUID] = field(default_factory=set)
+    """People of whose identifiers more, or less, is known than before: since when, vouched for by whom."""
     by_itself: set[UUID] = field(default_factory=set)
     """Profiles of keys that are nobody's."""
 
@@ -83,9 +85,10 @@ async def settle(
     there = set(found.canonical.values()) - set(proposed)
     await connection.execute(_NEW, sorted(mine - there), cause.at)
     await connection.execute(_REVIVE, sorted(mine))
-    await _place(connection, found, graph, placement, proposed)
+    weighed = await _place(connection, found, graph, placement, proposed)
     settled = Settled(
         profile_of=placement.profile_of,
+        weighed=weighed,
         now_of=placement.whole(),
         quarantined=tuple(sorted(graph.quarantined)),
         by_itself={placement.profile_of[key] for key in graph.quarantined},
@@ -119,10 +122,10 @@ async def _move(
 
 async def _place(
     connection: Any, found: Component, graph: Graph, placement: Placement, proposed: Collection[UUID]
-) -> None:
-    """Write down where identifiers belong, where that is news."""
+) -> set[UUID]:
+    """Write down where identifiers belong and what is known of them; returns the people for whom it is news."""
     held = {key for key, row in found.known.items() if row.profile_id in proposed}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key, mine in placement.profile_of.items():
         row = found.known[key]
         status = "quarantined" if key in graph.quarantined else row.status
@@ -134,6 +137,7 @@ async def _place(
             kind, value = split_key(key)
             names = ("profile_id", "origin", "linked_at", "vouched", "status")
             rows.append({"type": kind, "value": value, **dict(zip(names, now, strict=True))})
+    weighed = {row["profile_id"] for row in rows}
     leaving = sorted(placement.whole())
     if leaving and len(rows) > len(held):
         free = {(row["type"], row["value"]) for row in await connection.fetch(_FREE, leaving)}
@@ -146,3 +150,4 @@ async def _place(
         ]
     if rows:
         await connection.execute(_PLACE, encode(rows))
+    return weighed

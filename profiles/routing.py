@@ -14,6 +14,11 @@ PERSON = "person"
 CART = "cart_id"
 """``keyed_by`` value that ingest may fill in: the event's own cart, else the person's open cart."""
 
+GO_ON = "continue"
+"""``on_merge`` value: a run goes on under the person that its own turns out to be."""
+END = "end"
+"""``on_merge`` value: it ends at once, as ``merged``."""
+
 MAX_KEY = 200
 MAX_SIGNALS = 1000
 """Signals per run; the run ends as ``overflow`` at this number."""
@@ -37,6 +42,10 @@ class Route(Protocol):
     @property
     def key_property(self) -> str | None:
         """PERSON, CART, another property's name, or None where ``key_of`` computes it."""
+
+    @property
+    def on_merge(self) -> str:
+        """GO_ON or END: what becomes of a run once its person turns out to be another. Kept with each run."""
 
     def key_of(self, event: Event) -> str | None:
         """The run's key for this event; None: the event carries none. May run author code."""

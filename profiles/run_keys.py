@@ -10,7 +10,7 @@ from profiles.changes import Changes
 from profiles.dispatch import payload
 from profiles.events import END_RUN
 from profiles.person import Person
-from profiles.routing import MAX_SIGNALS
+from profiles.routing import END, MAX_SIGNALS
 from profiles.taken import Taken
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ QUARANTINED = "quarantined"
 """Outcome of a run that was begun under an identifier which is nobody's."""
 
 _LIVE = """
-SELECT run_id, journey, key, profile_id, entered_at, signals FROM run
+SELECT run_id, journey, key, profile_id, entered_at, signals, on_merge FROM run
 WHERE profile_id = ANY($1) AND state <> 'ended' ORDER BY entered_at, run_id
 """
 
@@ -69,24 +69,36 @@ async def rekey(
     at: datetime,
     changes: Changes,
 ) -> None:
-    """Let every live run go on where it belongs; of two with one key the older stays, the other ends."""
+    """Let every live run go on where it belongs, or end, as its journey said when it began.
+
+    Of two that go on with one key the older stays, and the other ends.
+    """
     profiles = {str(who) for who in involved}
     people = sorted(standing.persons)
     oldest: dict[tuple[str, str], Any] = {}
     for run in await connection.fetch(_LIVE, people):
-        if run["profile_id"] in standing.nobodys:
-            why = "it was begun under an identifier that so many share that it is nobody's"
-            await connection.execute(_END, run["run_id"], QUARANTINED, why, at, END_RUN)
-            continue
         key = standing.key_of(run, profiles)
-        if oldest.setdefault((run["journey"], key), run) is not run:
-            why = "the person has an older run of the same key"
-            await connection.execute(_END, run["run_id"], MERGED, why, at, END_RUN)
+        ending = _ending(standing, was, run)
+        if ending is None and oldest.setdefault((run["journey"], key), run) is not run:
+            ending = MERGED, "the person has an older run of the same key"
+        if ending is not None:
+            await connection.execute(_END, run["run_id"], *ending, at, END_RUN)
     for (_, key), run in oldest.items():
         if key != run["key"]:
             await connection.execute(_KEY, run["run_id"], key)
         _tell(standing, was, run, key, changes)
     await connection.execute(_ENDED, people, sorted(profiles))
+
+
+def _ending(standing: Standing, was: "Before", run: Any) -> tuple[str, str] | None:
+    """Outcome and reason of a run that goes on for nobody; None: it goes on."""
+    if run["profile_id"] in standing.nobodys:
+        return QUARANTINED, "it was begun under an identifier that so many share that it is nobody's"
+    former, _ = was.runs.get(run["run_id"], (run["profile_id"], ""))
+    # Where the former person lives on the two were parted, and the run is whose it has always been.
+    if run["on_merge"] == END and former != run["profile_id"] and former not in standing.persons:
+        return MERGED, "its person turned out to be another, and the journey ends on a merge"
+    return None
 
 
 def _tell(standing: Standing, was: "Before", run: Any, key: str, changes: Changes) -> None:

@@ -31,8 +31,9 @@ ADDRESS_PROBLEMS = _insert(
 
 RUNS = """
 INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, clock_offset_s, signals,
-  entered_at)
-SELECT run_id, journey, key, profile_id, 'running', workflow_id, entry_event, clock_offset_s, 0, entered_at
+  entered_at, on_merge)
+SELECT run_id, journey, key, profile_id, 'running', workflow_id, entry_event, clock_offset_s, 0, entered_at,
+  on_merge
 FROM jsonb_populate_recordset(NULL::run, $1) ORDER BY journey, key, run_id
 ON CONFLICT (journey, key) WHERE state <> 'ended' DO NOTHING RETURNING run_id
 """

@@ -142,7 +142,14 @@ class Telling:
             await connection.execute(_FORGET_CARTS, sorted(self.late))
         await self.changes.write(connection, self.persons)
         self.speaking |= {row["profile_id"] for row in self.changes.inserts["consent"]}
-        await consent_state.refresh(connection, self.speaking | self.resolved.grown & set(self.persons), at)
+        # Whether a word counts hangs on when and by whom identifiers were linked, too; and it counts for a new
+        # address. Somebody who has never said anything has nothing to weigh.
+        news = {
+            who
+            for who in self.resolved.grown | self.resolved.settled.weighed
+            if who not in self.persons or self.persons[who].has_spoken
+        }
+        await consent_state.refresh(connection, self.speaking | news, at)
         due = {
             self.resolved.owners[position]
             for position, taken in enumerate(self.takens)

@@ -10,7 +10,9 @@ from profiles import consent_state
 from profiles.changes import encode
 from profiles.database import Database
 from profiles.identifiers import split_key
+from profiles.identity_evidence import evidence
 from profiles.identity_journal import entry, write
+from profiles.identity_messages import messages_since, one_since
 from profiles.person import lock
 from profiles.regroup import Cause, Settled, settle
 
@@ -37,21 +39,17 @@ UPDATE identifier SET status = 'released' WHERE type = $1 AND value = $2 AND sta
 RETURNING profile_id
 """
 
-# What was sent to the one while the two were taken to be one person, by the instant that they became it.
-_SENT = """
-SELECT m.message_id FROM message m JOIN identifier i ON i.type || ':' || i.value = ANY($2)
-WHERE m.profile_id = ANY($1) AND m.sent_at IS NOT NULL
-GROUP BY m.message_id, m.sent_at HAVING m.sent_at >= max(i.linked_at) ORDER BY m.sent_at, m.message_id
-"""
-
 _WORDS = """
-SELECT channel, topic FROM consent_state WHERE profile_id = ANY($1) AND state = 'withdrawn'
+SELECT channel, topic FROM consent_state WHERE profile_id = $1 AND state = 'withdrawn'
 """
 
+# Said of every identifier there was, so that the word stays with each of them, wherever it belongs by then.
+# Never before what they have said: on a local stack a person's words may lie ahead of the clock.
 _STAY = """
-INSERT INTO consent (profile_id, channel, topic, state, source, verified, voice, time, at)
-SELECT w.profile_id, w.channel, w.topic, 'withdrawn', 'unmerge', true, NULL, $2, $2
-FROM jsonb_to_recordset($1) AS w(profile_id uuid, channel text, topic text)
+INSERT INTO consent (profile_id, channel, topic, state, source, verified, voice, named, time, at)
+SELECT $1, w.channel, w.topic, 'withdrawn', 'unmerge', true, NULL, $2, l.last, l.last
+FROM jsonb_to_recordset($3) AS w(channel text, topic text),
+  (SELECT GREATEST($4, max(time)) AS last FROM consent WHERE profile_id = ANY($5)) l
 """
 
 
@@ -63,8 +61,20 @@ class Cut:
     profiles: tuple[UUID, ...]
     """The people whom the two identifiers belong to by now."""
     sent: tuple[UUID, ...]
-    """Messages sent while they were taken to be one."""
+    """Messages sent, or under way, while they were taken to be one; the oldest first."""
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _AsOne:
+    """A person who is about to come apart."""
+
+    profile_id: UUID
+    keys: tuple[str, ...]
+    sent: tuple[UUID, ...]
+    """Messages since the two identifiers were taken to be one person's."""
+    withdrawn: tuple[tuple[str, str], ...]
+    """(channel, topic)."""
 
 
 async def cut(database: Database, one: str, other: str, *, actor: str, reason: str) -> Cut:
@@ -84,19 +94,19 @@ async def cut(database: Database, one: str, other: str, *, actor: str, reason: s
         cut_id = await connection.fetchval(_KNOWN_CUT, first, second)
         if cut_id is not None:
             return Cut(cut_id, tuple(dict.fromkeys(canonical[who] for who in pointers.values())), (), at)
-        together = sorted({canonical[who] for who in pointers.values()})
-        sent = [row["message_id"] for row in await connection.fetch(_SENT, together, [first, second])]
-        held = await connection.fetch(_WORDS, together)
+        people = {canonical[who] for who in pointers.values()}
+        whole = await _as_one(connection, people.pop(), first, second) if len(people) == 1 else None
         cut_id = await connection.fetchval(_CUT, first, second, actor, reason, at)
         settled = await settle(connection, pointers, canonical, (), Cause(at, actor, reason))
         profiles = tuple(dict.fromkeys(settled.profile_of[key] for key in (first, second)))
         row = entry(
             "cut", at, actor=actor, detail=reason, profile_id=profiles[0], key=first, other_key=second
         )
-        await write(connection, [row])
-        if len(together) == 1 and len(profiles) > 1:
-            await _stay_strict(connection, held, settled, at)
-        return Cut(cut_id, profiles, tuple(sent) if len(together) == 1 else (), at)
+        await write(connection, [row | {"other_profile_id": profiles[-1]}])
+        if whole is None:
+            return Cut(cut_id, profiles, (), at)
+        await _stay_strict(connection, whole, settled, at)
+        return Cut(cut_id, profiles, whole.sent, at)
 
     return await database.run(work)
 
@@ -149,17 +159,28 @@ async def _locked(connection: Any, keys: Sequence[str]) -> tuple[dict[str, UUID]
     rows = await connection.fetch(_POINTERS, list(kinds), list(values))
     pointers = {row["key"]: row["profile_id"] for row in rows}
     if missing := [key for key in keys if key not in pointers]:
-        raise KeyError(f"{', '.join(missing)} is not on file")
+        raise KeyError(f"not on file: {', '.join(missing)}; name identifiers that events have named")
     return pointers, await lock(connection, sorted(set(pointers.values())))
 
 
-async def _stay_strict(connection: Any, held: Sequence[Any], settled: Settled, at: datetime) -> None:
+async def _as_one(connection: Any, profile_id: UUID, one: str, other: str) -> _AsOne:
+    """What is lost to sight once two identifiers are apart. The caller holds the profile's lock."""
+    found = await evidence(connection, (one, other))
+    graph = found.resolved()
+    since = await one_since(connection, found, graph, one, other)
+    return _AsOne(
+        profile_id,
+        (*graph.cluster_of(one), other),
+        tuple(message.message_id for message in await messages_since(connection, profile_id, since)),
+        tuple((row["channel"], row["topic"]) for row in await connection.fetch(_WORDS, profile_id)),
+    )
+
+
+async def _stay_strict(connection: Any, whole: _AsOne, settled: Settled, at: datetime) -> None:
     """What was withdrawn while they were one stays withdrawn for each of them, until they say otherwise."""
-    rows = [
-        {"profile_id": who, "channel": row["channel"], "topic": row["topic"]}
-        for who in sorted(settled.touched)
-        for row in held
-    ]
-    if rows:
-        await connection.execute(_STAY, encode(rows), at)
-        await consent_state.refresh(connection, sorted(settled.touched), at)
+    parts = sorted({settled.profile_of[key] for key in whole.keys})
+    if whole.withdrawn and len(parts) > 1:
+        words = encode([{"channel": channel, "topic": topic} for channel, topic in whole.withdrawn])
+        who = settled.profile_of[whole.keys[0]]
+        await connection.execute(_STAY, who, list(whole.keys), words, at, parts)
+        await consent_state.refresh(connection, parts, at)

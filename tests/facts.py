@@ -39,6 +39,7 @@ class Journey:
     reentry: Reentry = UNLIMITED
     key: Callable[[Event], str | None] | None = None
     where: Callable[[Event], bool] | None = None
+    on_merge: str = "continue"
 
     @property
     def start_names(self) -> frozenset[str]:

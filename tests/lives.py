@@ -1,6 +1,6 @@
-"""Made-up lives for Hypothesis: a few people with shared devices, carts, orders, refunds, words on consent."""
+"""Made-up lives for Hypothesis: a few people with shared devices, carts, orders, refunds, consents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ _USERS = [("user_id", "u-1"), ("user_id", "u-2"), ("user_id", "u-3")]
 _EMAILS = [("email", "ada@example.com"), ("email", "bob@example.com")]
 _OTHERS = [
     *(("phone", "+4915112345678"), ("loyalty_id", "L-1")),
-    *(("anonymous_id", "tablet"), ("anonymous_id", "phone"), ("push_token", "t-1")),
+    *(("anonymous_id", "tablet"), ("anonymous_id", "handset"), ("push_token", "t-1")),
 ]
 _PRODUCTS = [{"product_id": name, "sku": f"{name}-red", "price": 10.0} for name in ("lamp", "chair", "desk")]
 
@@ -56,35 +56,64 @@ _happening = st.one_of(
     st.just(("Product Viewed", {"product_id": "lamp"})),
 )  # fmt: skip
 
-_traits = st.dictionaries(st.sampled_from(["plan", "city", "timezone"]), st.sampled_from(["a", "b"]), max_size=2)
-
-_named = st.lists(st.sampled_from([*_USERS, *_EMAILS, *_OTHERS]), min_size=1, max_size=3, unique=True)
-
-told = st.builds(
-    lambda happening, traits, context, channel, named, verified, minute: Told(
-        happening[0], happening[1], traits, context, channel, tuple(named), verified, minute
-    ),
-    _happening,
-    _traits,
-    st.sampled_from([{}, {"timezone": "Europe/Berlin"}, {"timezone": "America/New_York", "locale": "en-US"}]),
-    st.sampled_from(["web", "mobile", "store"]),
-    _named,
-    st.booleans(),
-    st.integers(0, 60 * 24 * 20),
+_traits = st.dictionaries(
+    st.sampled_from(["plan", "city", "timezone"]), st.sampled_from(["a", "b"]), max_size=2
 )
+
+
+def _told(identifiers: list[tuple[str, str]]) -> st.SearchStrategy[Told]:
+    return st.builds(
+        lambda happening, traits, context, channel, named, verified, minute: Told(
+            happening[0], happening[1], traits, context, channel, tuple(named), verified, minute
+        ),
+        _happening,
+        _traits,
+        st.sampled_from(
+            [{}, {"timezone": "Europe/Berlin"}, {"timezone": "America/New_York", "locale": "en-US"}]
+        ),
+        st.sampled_from(["web", "mobile", "store"]),
+        st.lists(st.sampled_from(identifiers), min_size=1, max_size=3, unique=True),
+        st.booleans(),
+        st.integers(0, 60 * 24 * 20),
+    )
+
+
+told = _told([*_USERS, *_EMAILS, *_OTHERS])
 
 lives = st.lists(told, min_size=1, max_size=30)
 
+_ELSE = {"email": "else.{}", "phone": "{}9"}
 
-def as_events(life: list[Told]) -> list[IncomingEvent]:
-    """A life as events, each with an id of its own that does not depend on where it stands."""
+lives_of_some = st.lists(told, min_size=1, max_size=10)
+
+
+def _somebody_else(one: Told) -> Told:
+    named = tuple((kind, _ELSE.get(kind, "{}-else").format(value)) for kind, value in one.named)
+    cart = one.properties.get("cart_id")
+    return replace(
+        one, named=named, properties=one.properties | ({"cart_id": f"{cart}-else"} if cart else {})
+    )
+
+
+lives_of_others = st.lists(_told([*_EMAILS, *_OTHERS]).map(_somebody_else), min_size=1, max_size=10)
+"""Shares no identifier and no cart with ``lives``, though orders go by the same numbers; nobody signs in, so
+that they can be taken for somebody who does."""
+
+
+def as_events(
+    life: list[Told], name: str = "e", *, start: datetime = START, minute: timedelta = timedelta(minutes=1)
+) -> list[IncomingEvent]:
+    """A life as events, each with an id of its own that does not depend on where it stands.
+
+    ``start``: when the first can happen; ``minute``: how long one of the life's minutes takes.
+    """
     return [
         IncomingEvent(
             source=f"life/{one.channel}",
-            id=f"e-{number}",
+            id=f"{name}-{number}",
             type=one.name,
             channel=one.channel,
-            time=START + timedelta(minutes=one.minute),
+            time=start + one.minute * minute,
             identifiers=one.named,
             properties=one.properties,
             traits=one.traits,

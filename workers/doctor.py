@@ -11,8 +11,11 @@ from pydantic_settings import SettingsError
 
 from activities.settings import ActivitySettings
 from api.settings import ApiSettings, SettingsFault
+from profiles.backlog import backlog, lately_quarantined
 from profiles.database import Database
+from profiles.identity_quarantine import WHAT_TO_DO
 from profiles.migrate import current_async
+from profiles.shortening import shortened
 from workers.faults import Fault, explanation
 from workers.loading import loaded
 from workers.settings import WorkerSettings
@@ -30,11 +33,11 @@ class Finding:
     ok: bool
     found: str
     advice: str = ""
-    """What to do; only where something is to be done."""
+    """What to do; only where something is to be done. A part that is well and has some is a warning."""
 
     def line(self) -> str:
         """One line for a terminal."""
-        verdict = "ok  " if self.ok else "FAIL"
+        verdict = ("warn" if self.advice else "ok  ") if self.ok else "FAIL"
         return f"{verdict}  {self.part:<10}  {self.found}" + (f" → {self.advice}" if self.advice else "")
 
 
@@ -49,6 +52,8 @@ async def examine() -> list[Finding]:
             ("temporal", _temporal),
         ):
             findings.append(await _bounded(part, look, settings))
+        if all(finding.ok for finding in findings if finding.part in ("database", "migrations")):
+            findings.append(await _bounded("identity", _identity, settings))
     if effects is not None:
         findings.extend(_providers(effects))
     return findings
@@ -109,6 +114,7 @@ async def _bounded(
 _ADVICE = {
     "database": "check DATABASE_URL, and that Postgres runs and is reachable from here",
     "migrations": "mend the database first",
+    "identity": "mend the database first",
     "temporal": "check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS…, and that Temporal runs",
 }
 
@@ -144,6 +150,16 @@ async def _migrations(settings: WorkerSettings) -> Finding:
     return Finding(
         "migrations", False, f"at {revision or 'none'}, the code needs {newest}", "run `waypost migrate`"
     )
+
+
+async def _identity(settings: WorkerSettings) -> Finding:
+    async with _opened(settings) as connection:
+        figures, newest = await backlog(connection), await lately_quarantined(connection, limit=3)
+    if not figures.quarantined:
+        return Finding("identity", True, "no identifier is quarantined")
+    names = ", ".join(f"{one.type} {shortened(one.type, one.value)}" for one in newest)
+    found = f"{figures.quarantined} quarantined; newest: {names}"
+    return Finding("identity", True, found, WHAT_TO_DO)
 
 
 async def _temporal(settings: WorkerSettings) -> Finding:

@@ -1,21 +1,23 @@
-"""Checks of what ``@journey`` declares: name, start, key, filter, endings, re-entry, holdout."""
+"""Checks of what ``@journey`` declares: name, start, key, filter, endings, re-entry, holdout, merges."""
 
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from journeys.checks.events import not_an_event
 from journeys.checks.fault import Fault, meant
 from journeys.checks.properties import properties_of
 from journeys.checks.story import Story
-from journeys.vocabulary.definition import PERSON
+from journeys.vocabulary.definition import PERSON, OnMerge
 from journeys.vocabulary.endings import Ending, cart_is_empty_or_bought
 from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.segment import Segment
 from policy.reentry import After, AtMost
 from profiles.events import ProductUpdated
+
+ON_MERGE = get_args(OnMerge)
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 
@@ -28,6 +30,7 @@ def faults(story: Story) -> Iterator[Fault]:
     for name, does in (("where", "whether it starts a run"), ("keyed_by", "the key of its run")):
         yield from _function(story, name, does)
     yield from _numbers(story)
+    yield from _on_merge(story)
 
 
 def _name(story: Story) -> Iterator[Fault]:
@@ -144,6 +147,16 @@ def _numbers(story: Story) -> Iterator[Fault]:
     if not isinstance(holdout, int | float) or not 0 <= holdout <= 100:
         yield story.fault(
             story.declared.get("holdout"), f"holdout={holdout!r}: expected a percentage, from 0 to 100"
+        )
+
+
+def _on_merge(story: Story) -> Iterator[Fault]:
+    word = story.definition.on_merge
+    if word not in ON_MERGE:
+        yield story.fault(
+            story.declared.get("on_merge"),
+            f'on_merge={word!r}: expected "continue" (a run goes on under the person that its own turns out to '
+            'be) or "end" (it ends at once, as merged)',
         )
 
 

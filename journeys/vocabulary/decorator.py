@@ -6,7 +6,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, overload
 from temporalio import workflow
 
 from activities.contracts import RunResult, RunStart
-from journeys.vocabulary.definition import JourneyDefinition, kebab
+from journeys.vocabulary.definition import JourneyDefinition, OnMerge, kebab
 from journeys.vocabulary.endings import Ending
 from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.journey import Journey
@@ -34,6 +34,9 @@ class Declared(TypedDict, total=False):
     """No marketing of this journey goes out while one of these cases is open; it waits."""
     holdout: float
     """Percent of people, 0 to 100, who get no marketing of this journey, to be measured against."""
+    on_merge: OnMerge
+    """What becomes of a run whose person turns out to be another, older one: "continue", under that person,
+    as when left out; or "end", at once, as ``merged``. What a run began with holds for it."""
     name: str
     """The journey's name; the class name in kebab-case by default."""
 
@@ -92,6 +95,7 @@ def journey(
             also_listens_to=more.get("also_listens_to", ()),
             hold_while=_all(more.get("hold_while", ())),
             holdout=more.get("holdout", 0.0),
+            on_merge=more.get("on_merge", "continue"),
         )
 
         async def run(self: Journey, start: RunStart) -> RunResult:

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from journeys.vocabulary.endings import Ending
 from journeys.vocabulary.fallback import LISTENS, Fallback
@@ -22,6 +22,8 @@ from profiles.events import Event, SegmentEntered
 
 PERSON = "person"
 """``keyed_by=PERSON``: one live run per person."""
+
+OnMerge = Literal["continue", "end"]
 
 KeyedBy = str | Callable[[Any], str | None]
 
@@ -41,6 +43,7 @@ class JourneyDefinition:
     also_listens_to: tuple[type[Event], ...]
     hold_while: tuple[Hold, ...] = ()
     holdout: float = 0.0
+    on_merge: OnMerge = "continue"
 
     @property
     def segments(self) -> tuple[Segment, ...]:

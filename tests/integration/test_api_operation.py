@@ -35,6 +35,7 @@ async def test_it_is_ready_without_temporal_and_says_so(api: OpenApi) -> None:
     ]
     assert "delivered" in body["temporal"]["detail"]
     assert (body["stuck_runs"], body["stuck"]) == (0, [])
+    assert (body["quarantined"], body["lately_quarantined"]) == (0, [])
 
 
 async def test_stuck_runs_are_shown_with_their_reasons(api: OpenApi) -> None:
@@ -44,6 +45,27 @@ async def test_stuck_runs_are_shown_with_their_reasons(api: OpenApi) -> None:
 
     assert body["stuck_runs"] == 1
     assert [run["reason"] for run in body["stuck"]] == ["no worker knows this journey"]
+
+
+async def test_quarantined_identifiers_are_shown_and_counted_and_it_stays_ready(api: OpenApi) -> None:
+    shared = [
+        event("Signed In", f"q-{n}", identifiers={"user_id": f"u-{n}", "email": "guest-desk@shop.example"})
+        for n in range(11)
+    ]
+    for one in shared:
+        await api.results("/v1/events", one)
+    answer = await api.client.get("/readyz")
+    body, text = answer.json(), (await api.client.get("/metrics")).text
+    await api.rows("UPDATE identifier SET status = 'released' WHERE type = 'email'")
+    released = (await api.client.get("/readyz")).json()
+
+    assert (answer.status_code, body["ready"], body["quarantined"]) == (200, True, 2)
+    assert [one["type"] for one in body["lately_quarantined"]] == ["email", "email_sha256"]
+    assert body["lately_quarantined"][0]["value"] == "g…@shop.example"
+    assert "guest-desk" not in answer.text
+    assert "\nwaypost_identifiers_quarantined 2.0\n" in text
+    assert "\nwaypost_identifiers_quarantined_last_day 2.0\n" in text
+    assert [one["type"] for one in released["lately_quarantined"]] == ["email_sha256"]
 
 
 async def test_it_is_not_ready_while_migrations_are_missing(api: OpenApi) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import httpx2
@@ -57,6 +58,44 @@ async def test_a_run_is_started_and_its_event_kept_like_any_other(api: OpenApi) 
     assert profile["carts"][0]["cart_id"] == "c-1"
     assert (str(stored["event_id"]), stored["source"]) == (said["event_id"], "api/cart-abandonment")
     assert await kept(api) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("user_id", "42"),
+        ("loyalty_id", "L7"),
+        ("email", "Ada@Example.com"),
+        ("phone", "+49 151 12345678"),
+        ("push_token", "fcm:token-of-a-handset"),
+        ("anonymous_id", "device-1"),
+        ("email_sha256", sha256(b"ada@example.com").hexdigest()),
+    ],
+)
+async def test_whom_a_run_is_for_may_be_told_by_any_type_of_identifier(
+    api: OpenApi, kind: str, value: str
+) -> None:
+    answer = await enters(api, CART | {"identifiers": {kind: value}})
+    profile = await api.read(f"/v1/profiles/{kind}/{value}")
+
+    assert answer.status_code == 202, answer.text
+    assert [run["run_id"] for run in profile["runs"]] == [answer.json()["run_id"]]
+
+
+async def test_a_run_of_somebody_known_by_a_server_is_theirs_whichever_identifier_is_told(
+    api: OpenApi,
+) -> None:
+    everything = {"user_id": "42", "email": "ada@example.com", "anonymous_id": "device-1"}
+    await api.send("/v1/events", event(identifiers=everything, properties={}), headers=ADMIN)
+    hashed = sha256(b"ada@example.com").hexdigest()
+    for number, (kind, value) in enumerate((*everything.items(), ("email_sha256", hashed))):
+        cart = LAMP | {"cart_id": f"c-{number}"}
+        assert (
+            await enters(api, {**CART, "identifiers": {kind: value}, "properties": cart})
+        ).status_code == 202
+    [row] = await api.rows("SELECT count(DISTINCT profile_id) AS people, count(*) AS runs FROM run")
+
+    assert (row["people"], row["runs"]) == (1, 4)
 
 
 async def test_only_the_journey_that_is_named_learns_of_the_event(api: OpenApi) -> None:

@@ -191,17 +191,17 @@ class Race:
     async def buy(self, number: int) -> None:
         person, product = number % self.people, self.products[(number // self.people) % len(self.products)]
         order = self.shop.order(product, order_id=f"o-{number}")
-        card = f"card-{number}"
+        card, second = f"card-{number}", f"+49152{20_000_000 + number}"
         match number % 3:
             case 0:
                 await self.shop.takes("Order Completed", order, event_id=f"buy-{number}", **shopper(person))
             case 1:
-                # One event of a card nobody knew, with the address: bought and merged at once.
+                # One event of a number nobody knew, with the address: bought and merged at once.
                 await self.shop.takes(
-                    "Product Viewed", {"product_id": "x"}, event_id=f"view-{number}", loyalty_id=card
+                    "Product Viewed", {"product_id": "x"}, event_id=f"view-{number}", phone=second
                 )
                 await self.shop.takes(
-                    "Order Completed", order, event_id=f"buy-{number}", loyalty_id=card,
+                    "Order Completed", order, event_id=f"buy-{number}", phone=second,
                     email=shopper(person)["email"],
                 )  # fmt: skip
             case _:

@@ -144,7 +144,7 @@ async def test_products_are_locked_in_the_order_of_their_keys_and_before_anybody
         free = "SELECT {} FROM {} FOR UPDATE SKIP LOCKED"
 
         assert await facts.values(free.format("item", "product")) == []
-        assert await facts.values(free.format("value", "identifier")) == [ADA]
+        assert ADA in await facts.values(free.format("value", "identifier"))
     await waiting
 
 

@@ -3,25 +3,33 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import asyncpg
 import orjson
 import pytest
 from rich.console import Console
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import ActivityTaskStartedEventAttributes, HistoryEvent
 
-from bench import gate, ingest, journeys, latency
+from bench import gate, identity, ingest, journeys, latency
 from bench.__main__ import results_of
 from bench.actions import actions
 from bench.at_once import seconds_for
 from bench.carts import NOON
 from bench.machine import CpuClock, cpu_seconds, described
+from bench.population import populate
 from bench.report import Comparison, Measure, percentile, rate, table
+from bench.resolution import Kind, Visitors
 from bench.servers import Servers
 from bench.sizes import Sizes
 from bench.traffic import Traffic, cart_event, in_batches
+from bench.ways_in import read
+from profiles.database import Database
+from profiles.ingest import Ingest
 from workers.stack.temporal import TemporalDevServer
 
-TINY = Sizes("tiny", repeats=1, singles=20, batches=2, batch=10, runs=2, purchases=2, decisions=10)
+TINY = Sizes(
+    "tiny", repeats=1, singles=20, batches=2, batch=10, runs=2, purchases=2, decisions=10, few=60, many=300
+)
 
 
 def compared(ours: tuple[float, ...], bare: tuple[float, ...] | None, note: str = "") -> Comparison:
@@ -90,6 +98,7 @@ def test_the_results_file_holds_every_value_and_what_the_table_shows_of_them() -
             "name": "name",
             "unit": "events/s",
             "more_is_better": True,
+            "sides": ["Waypost", "bare"],
             "ours": {"median": 20, "min": 10, "max": 30, "values": [10, 30, 20]},
             "bare": {"median": 30, "min": 20, "max": 80, "values": [20, 30, 80]},
             "ratio": {"median": 0.5, "min": 0.25, "max": 1, "values": [0.5, 1, 0.25]},
@@ -106,6 +115,16 @@ def test_the_table_shows_medians_with_their_spread_in_three_digits() -> None:
 
     assert "1,250 (1,230 to 1,300)" in said
     assert "0.500 (0.494 to 0.520)" in said
+
+
+def test_the_table_names_the_sides_of_a_bench_that_has_others() -> None:
+    row = Comparison("people", "an event", "ms", Measure((2.0,)), Measure((1.0,)), sides=("many", "few"))
+    console = Console(width=160)
+    with console.capture() as captured:
+        console.print(table([row]))
+    [said] = [line for line in captured.get().splitlines() if "people" in line]
+
+    assert said.split() == ["people", "many", "few", "ratio"]
 
 
 def test_a_start_with_its_signal_is_one_action_and_each_attempt_of_an_activity_is_one() -> None:
@@ -134,6 +153,16 @@ def test_the_same_seed_makes_the_same_traffic_and_another_one_another() -> None:
     assert bought(1) == bought(1)
     assert bought(1) != bought(2)
     assert len({event["id"] for event in Traffic(1).events(200)}) == 200
+
+
+def test_of_five_hundred_events_as_many_are_of_each_kind_as_of_all() -> None:
+    visitors = Visitors(1, 1000)
+    first, second = visitors.mixed(500), visitors.mixed(500)
+
+    alone = [[event for event in block if len(event["identifiers"]) == 1] for block in (first, second)]
+    assert [len(block) for block in alone] == [75, 75]
+    assert len({event["id"] for event in (*first, *second)}) == 1000
+    assert all("email" in event["identifiers"] for event in visitors.of_kind(Kind.MERGE, 20))
 
 
 def test_batches_hold_every_event_once_in_order() -> None:
@@ -194,6 +223,46 @@ async def test_ingest_is_measured_by_every_way_in(servers: Servers) -> None:
         *(f"{way}, one by one, 16 at once" for way in ("HTTP", "Batcher", "Ingest")),
         *(f"{way}, batches of 10" for way in ("HTTP", "Batcher", "Ingest")),
     ]
+
+
+async def test_a_made_up_population_is_what_its_own_events_would_have_left(servers: Servers) -> None:
+    async with servers.database() as url:
+        indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+        before = await _asked(url, indexes)
+        made = await populate(url, 50)
+        after = await _asked(url, indexes)
+        people = Visitors(1, 50).of_kind(Kind.KNOWN, 40)
+        database = Database(url)
+        await Ingest(database, ())([read(event) for event in people])
+        await database.close()
+
+        assert after == before
+        assert made.count == await _asked(url, "SELECT count(*) FROM profile", whole=False)
+        assert await _asked(url, "SELECT count(*) FROM identity_link", whole=False) == 45
+        assert await _asked(url, "SELECT count(*) FROM identity_log", whole=False) == 0
+
+
+async def _asked(url: str, query: str, *, whole: bool = True) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return (
+            [row[0] for row in await connection.fetch(query)] if whole else await connection.fetchval(query)
+        )
+    finally:
+        await connection.close()
+
+
+async def test_people_are_resolved_among_few_and_among_many(servers: Servers) -> None:
+    told: list[str] = []
+
+    rows = {row.name: row for row in await identity.measure(servers, TINY, told.append)}
+
+    assert len(told) == identity.steps(TINY)
+    assert {row.sides for row in rows.values()} == {("300 people", "60 people")}
+    trips = {kind: rows[f"{kind}, one by one"] for kind in Kind}
+    assert all(row.ratio == Measure((1.0,)) for row in trips.values())
+    assert trips[Kind.KNOWN].ours.median <= identity.MOST_ROUND_TRIPS
+    assert trips[Kind.SINGLE].ours.median <= identity.MOST_ROUND_TRIPS
 
 
 async def test_the_cart_journey_costs_no_more_actions_than_its_budget(servers: Servers) -> None:

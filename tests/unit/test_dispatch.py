@@ -69,6 +69,13 @@ def test_a_journey_of_persons_is_keyed_by_the_profile() -> None:
     assert run["key"] == str(person.profile_id)
 
 
+@pytest.mark.parametrize("said", ["continue", "end"])
+def test_a_run_keeps_what_its_journey_said_of_merges_when_it_began(said: str) -> None:
+    [run] = route(Person(new_id()), taken("Product Added", IN_CART), replace(CARTS, on_merge=said)).runs
+
+    assert run["on_merge"] == said
+
+
 @pytest.mark.parametrize(
     ("local", "ahead", "offset"),
     [

@@ -51,10 +51,13 @@ def anchor_of(heading: str) -> str:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_subcommand_and_option_that_is_named_exists(document: Path) -> None:
     group = typer.main.get_command(app)
-    known = {
-        name: {option for parameter in command.params for option in parameter.opts}
-        for name, command in group.commands.items()  # type: ignore[attr-defined]
-    }
+
+    def options(command: object) -> set[str]:
+        nested = getattr(command, "commands", {}).values()
+        own = {option for each in command.params for option in each.opts}  # type: ignore[attr-defined]
+        return own.union(*map(options, nested))
+
+    known = {name: options(command) for name, command in group.commands.items()}  # type: ignore[attr-defined]
     lines = [words.split() for words in named(document) if words.startswith("waypost ")]
     lines += [list(line.words) for line in commands("waypost") if line.place.startswith(relative(document))]
     for line in lines:

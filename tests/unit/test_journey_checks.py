@@ -6,11 +6,14 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from journeys.checks.checking import message_faults_of
+from journeys.cart_abandonment.story import CartAbandonment
+from journeys.checks.checking import faults_of, message_faults_of
 from journeys.checks.fault import Fault, JourneyError
 from journeys.registry import load, read
 from workers.faults import Fault as Refused
@@ -83,6 +86,16 @@ def test_faults_stand_by_journey_in_the_order_of_the_code_a_line_each() -> None:
         "  tests.bad_journeys.unregistered\n"
         f"    tests/bad_journeys/unregistered.py:{undecorated[0]}: Undecorated is not a journey; write "
         "@journey(starts_on=…, keyed_by=…) above class Undecorated(Journey)"
+    )
+
+
+@pytest.mark.parametrize("word", ["stop", "Continue", None, True])
+def test_a_word_on_merges_that_there_is_not_is_told_with_those_there_are(word: Any) -> None:
+    [fault] = faults_of(replace(CartAbandonment.definition, on_merge=word))
+
+    assert fault.message == (
+        f'on_merge={word!r}: expected "continue" (a run goes on under the person that its own turns out to be) '
+        'or "end" (it ends at once, as merged)'
     )
 
 

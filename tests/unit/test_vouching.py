@@ -209,6 +209,21 @@ def test_a_rejected_event_stays_rejected_with_a_token() -> None:
     assert found.code == "no_identifier"
 
 
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("source", ["waypost/sweep", "waypost/consents", "waypost/"])
+def test_nobody_sends_events_from_a_source_of_waypost_itself(role: Role, source: str) -> None:
+    native = {"id": "e", "type": "Customer Lapsed", "source": source, "identifiers": {"user_id": "42"}}
+    cloud = {"specversion": "1.0", "id": "e", "source": source, "type": "X", "subject": "user_id:42"}
+    refused = [
+        vouched(read, role, TOKENS, at=NOW)(raw)
+        for read, raw in ((by_native, native), (by_cloud_event, cloud))
+    ]
+
+    for found in refused:
+        assert isinstance(found, Rejection)
+        assert (found.code, found.pointer, found.id) == ("reserved_source", "/source", "e")
+
+
 @pytest.mark.parametrize("message_id", ["m-1", None])
 @pytest.mark.parametrize("rest", [{}, {"context": {"timezone": "Europe/Berlin"}}])
 def test_a_retry_with_a_fresh_token_or_none_is_the_same_event(

@@ -118,6 +118,15 @@ FROM unnest(o.placed || e.touched) t GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 
 WHERE p.profile_id = c.profile_id
 """
 
+_PROVIDERS = (
+    "'gmail.com', 'googlemail.com', 'outlook.com', 'outlook.de', 'outlook.fr', 'outlook.es', 'outlook.it', "
+    "'outlook.co.uk', 'hotmail.com', 'hotmail.de', 'hotmail.fr', 'hotmail.es', 'hotmail.it', "
+    "'hotmail.co.uk', 'live.com', 'live.de', 'live.fr', 'live.nl', 'live.co.uk', 'msn.com', 'passport.com', "
+    "'icloud.com', 'me.com', 'mac.com', 'fastmail.com', 'fastmail.fm', 'proton.me', 'protonmail.com', "
+    "'protonmail.ch', 'pm.me'"
+)
+"""Of mailboxes that are written in several ways."""
+
 
 def _stamp() -> sa.Column[object]:
     return sa.Column(
@@ -134,6 +143,8 @@ def upgrade() -> None:
     _links()
     _cuts_and_log()
     _consents()
+    _spellings()
+    _together()
     _profiles()
     _what_is_known_already()
     op.execute("DROP VIEW person")
@@ -161,6 +172,7 @@ def _identifiers() -> None:
     op.add_column(
         "event", sa.Column("verified", sa.Boolean(), server_default=sa.text("true"), nullable=False)
     )
+    op.add_column("run", sa.Column("on_merge", sa.Text(), server_default="continue", nullable=False))
 
 
 def _links() -> None:
@@ -186,7 +198,7 @@ def _links() -> None:
         postgresql_using="gin",
         postgresql_with={"fastupdate": "off"},
     )
-    # What joined people until now was always believed.
+    # Whoever sent it, it is not known to have come from somebody who knows.
     op.execute(
         """
         WITH named AS (
@@ -197,9 +209,48 @@ def _links() -> None:
             FROM jsonb_each(e.identifiers) t(type, held), jsonb_array_elements_text(t.held) v(value)) k
             ON array_length(k.keys, 1) > 1)
         INSERT INTO identity_link (digest, verified, keys, time, source, id, event_id, at)
-        SELECT DISTINCT ON (keys) sha256(convert_to(array_to_string(keys, chr(31)), 'UTF8')), true, keys,
+        SELECT DISTINCT ON (keys) sha256(convert_to(array_to_string(keys, chr(31)), 'UTF8')), false, keys,
           time, source, id, event_id, at
         FROM named ORDER BY keys, time, source COLLATE "C", id COLLATE "C"
+        """
+    )
+
+
+def _spellings() -> None:
+    """Addresses get the one spelling of a mailbox beside the one they came in, so that both find it."""
+    for table, column, columns in (
+        ("identifier", "value", "type, value, profile_id, origin, since, linked_at, created_at"),
+        ("opt_out", "address", "channel, address, topic, source, state, time, at"),
+        ("address_problem", "address", "channel, address, problem, at"),
+    ):
+        kind = "type" if table == "identifier" else "channel"
+        respelled = columns.replace(column, "spelled", 1)
+        op.execute(
+            f"""
+            INSERT INTO {table} ({columns})
+            SELECT {respelled} FROM (SELECT *, CASE
+                WHEN domain IN ('gmail.com', 'googlemail.com')
+                  THEN replace(split_part(local, '+', 1), '.', '') || '@gmail.com'
+                ELSE split_part(local, '+', 1) || '@' || domain END AS spelled
+              FROM (SELECT *, lower(split_part({column}, '@', 1)) AS local,
+                  lower(split_part({column}, '@', 2)) AS domain FROM {table} WHERE {kind} = 'email') parts
+              WHERE domain IN ({_PROVIDERS})) new
+            WHERE spelled <> {column} AND spelled NOT LIKE '@%' ON CONFLICT DO NOTHING
+            """  # noqa: S608 - constant names
+        )
+
+
+def _together() -> None:
+    # Who is one person by now stays one, where no rule forbids it.
+    op.execute(
+        """
+        INSERT INTO identity_link (digest, verified, keys, time, source, id, event_id, at)
+        SELECT sha256(convert_to(array_to_string(keys, chr(31)), 'UTF8')), false, keys, since,
+          'waypost/upgrade', profile_id::text, profile_id, since
+        FROM (SELECT profile_id, min(since) AS since, array_agg(type || ':' || value ORDER BY array_position(
+            ARRAY['user_id', 'loyalty_id', 'email', 'phone', 'anonymous_id'], type), value COLLATE "C") AS keys
+          FROM identifier GROUP BY profile_id HAVING count(*) > 1) people
+        ON CONFLICT (digest, verified) DO NOTHING
         """
     )
 
@@ -358,6 +409,7 @@ def downgrade() -> None:
         ("opt_out", ("state", "time")),
         ("consent", ("verified", "voice", "named")),
         ("event", ("verified",)),
+        ("run", ("on_merge",)),
     ):
         for name in names:
             op.drop_column(table, name)

@@ -18,6 +18,13 @@ class ReentryAsTime(Journey):
         return "done"
 
 
+# E: No overload variant of "journey"…  [call-overload]
+@journey(starts_on=ProductViewed, keyed_by=PERSON, on_merge="stop")
+class NoSuchWord(Journey):
+    async def run(self, entry: ProductViewed) -> str:
+        return "done"
+
+
 # E: Unexpected keyword argument "holdouts" for overloaded function "journey"…  [call-overload]
 # E: No overload variant of "journey"…  [call-overload]
 @journey(starts_on=ProductViewed, keyed_by=PERSON, holdouts=5)

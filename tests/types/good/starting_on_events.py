@@ -61,6 +61,7 @@ class OnTwo(Journey):
     reentry=AtMost(3),
     also_listens_to=(ProductViewed,),
     holdout=5,
+    on_merge="continue",
     name="on-three-kinds",
 )
 class OnThree(Journey):
@@ -73,6 +74,7 @@ class OnThree(Journey):
     keyed_by=PERSON,
     where=lambda e: isinstance(e, CheckoutStarted | CartViewed) or e.product_id is not None,
     reentry=Unlimited(),
+    on_merge="end",
 )
 class OnFour(Journey):
     async def run(self, entry: ProductAdded | ProductViewed | CheckoutStarted | CartViewed) -> Outcome:

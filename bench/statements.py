@@ -1,0 +1,30 @@
+"""How many statements each kind of event costs, counted on the connection itself."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from profiles.database import Database
+
+_BEGIN_AND_COMMIT = 2
+
+
+class CountingDatabase(Database):
+    """A pool that counts: each statement waits for its answer, so it is a round trip."""
+
+    def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
+        super().__init__(database_url, pool_size=pool_size)
+        self.statements = 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with super().transaction() as connection:
+            self.statements += _BEGIN_AND_COMMIT
+            connection.add_query_logger(self._count)
+            try:
+                yield connection
+            finally:
+                connection.remove_query_logger(self._count)
+
+    def _count(self, _: object) -> None:
+        self.statements += 1

@@ -1,0 +1,80 @@
+"""Two people are parted while something waits, or is on its way: it is about whose it is by then."""
+
+import pytest
+
+from activities.gate import Claim
+from profiles.preferences import subscriber
+from profiles.runs import close_run
+from profiles.tokens import PreferenceClaim
+from tests.integration.sends_in_flight import LATER, waits_for
+from tests.integration.two_people import TwoPeople
+from tests.shop import Shop
+from tests.waypost import NOON
+
+YOUNGER = pytest.mark.parametrize("younger", ["ada", "the other"], ids="{} is younger".format)
+
+
+@YOUNGER
+async def test_what_a_closing_run_did_not_hear_is_routed_for_whose_run_it_is(
+    shop: Shop, younger: str
+) -> None:
+    two = TwoPeople(shop, 1)
+    run_id = await two.are_one(younger)
+    unheard = shop.event("Checkout Started", {"cart_id": two.carts[0]}, **two.ada)
+    [taken] = await shop.ingest([unheard])
+    closing = close_run(
+        shop.database, shop.journeys.routes, run_id, outcome="nudged", seen=[], at=LATER, local=True
+    )
+    closed = await waits_for(shop, two.parted, closing)
+    ada = await two.who(email=two.ada["email"])
+
+    assert closed.rerouted == 1
+    assert await shop.rows("SELECT profile_id FROM event WHERE event_id = $1", taken.event_id) == [
+        {"profile_id": ada}
+    ]
+    assert await shop.rows("SELECT DISTINCT profile_id FROM run") == [{"profile_id": ada}]
+
+
+@YOUNGER
+async def test_a_call_back_about_a_message_reaches_the_run_that_sent_it(shop: Shop, younger: str) -> None:
+    two = TwoPeople(shop, 1)
+    run_id = await two.are_one(younger)
+    sent = await shop.sends(two.ask(run_id), at=NOON)
+    clicked = shop.ingest([shop.event("Message Clicked", {"message_id": sent.message_id}, event_id="click")])
+    await waits_for(shop, two.parted, clicked)
+
+    told = await shop.rows("SELECT name FROM outbox WHERE lane = $1 ORDER BY seq DESC LIMIT 1", run_id)
+    assert told == [{"name": "Message Clicked"}]
+    assert await shop.rows("SELECT profile_id FROM event WHERE id = 'click'") == [
+        {"profile_id": await two.who(email=two.ada["email"])}
+    ]
+
+
+@YOUNGER
+async def test_a_message_on_its_way_is_told_to_the_operator_who_parts_the_two(
+    shop: Shop, younger: str
+) -> None:
+    """It may be in the wrong letter box as well as one that is recorded."""
+    two = TwoPeople(shop, 1)
+    run_id = await two.are_one(younger)
+    await shop.claims(two.ask(run_id))
+    parted = await two.parted(shop.database)
+
+    assert parted.sent == ((await shop.message(run_id, "reminder"))["message_id"],)
+
+
+@YOUNGER
+async def test_the_preference_page_of_a_message_shows_whoever_reads_that_address(
+    shop: Shop, younger: str
+) -> None:
+    two = TwoPeople(shop, 1)
+    run_id = await two.are_one(younger)
+    claim = await shop.claims(two.ask(run_id))
+    assert isinstance(claim, Claim)
+    link = PreferenceClaim(str(claim.snapshot.profile_id), str(claim.message_id), "email", "marketing")
+    await two.parted(shop.database)
+    async with shop.database.transaction() as connection:
+        shown = await subscriber(connection, link)
+
+    mails = [one.value for one in shown.identifiers if one.type == "email"]
+    assert mails == [claim.address]
