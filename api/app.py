@@ -66,7 +66,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         raise SettingsFault(str(error)) from error
     app = FastAPI(
         title="Waypost",
-        version="0.2.0",
+        version="0.3.0",
         description=_DESCRIPTION,
         lifespan=lambda app: _open(app, settings, journeys),
         redoc_url=None,

@@ -54,6 +54,7 @@ async def read_journeys(doors: Open) -> Journeys:
                 keyed_by=route.key_property,
                 segments=[SegmentView(name=one.name, every=one.every) for one in route.segments],
                 holdout=route.holdout,
+                on_merge=route.on_merge,
                 outcomes=list(route.outcomes),
             )
             for name, route in sorted(doors.journeys.items())

@@ -31,7 +31,6 @@ class JourneyView(BaseModel):
         description="How a run may come out by its story or its endings, as far as its type says"
     )
     on_merge: Literal["continue", "end"] = Field(
-        default="continue",
         description="What becomes of a run whose person turns out to be another, older one",
     )
     holdout: float = Field(description="Percent of people who get no marketing of it, to measure against")

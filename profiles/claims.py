@@ -37,7 +37,7 @@ COUNTED = ("claimed", "unknown", "unknown_final", "sent", "delivered", "bounced"
 
 _SNAPSHOT = """
 SELECT p.traits::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
-  r.state AS run_state, r.journey, r.clock_offset_s,
+  r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
   m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
   m.items AS message_items,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.since DESC, i.value) FROM identifier i
@@ -86,7 +86,15 @@ async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
     if merged_into is not None:
         # Merged while we waited for the lock: the run has moved to the survivor, who is locked as well.
         profile_id = (await lock(connection, [merged_into]))[merged_into]
-    return await read_snapshot(connection, profile_id, ask)
+    snapshot = await read_snapshot(connection, profile_id, ask)
+    while snapshot is not None and snapshot.run_of != profile_id:
+        # Parted while we waited for the lock: the run has gone with somebody else, who is not locked yet.
+        now = (await lock(connection, [snapshot.run_of]))[snapshot.run_of]
+        if now == profile_id:
+            break
+        profile_id = now
+        snapshot = await read_snapshot(connection, profile_id, ask)
+    return snapshot
 
 
 async def read_snapshot(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot | None:

@@ -47,6 +47,8 @@ class Known:
     key: str
     profile_id: UUID
     """Its canonical profile."""
+    pointer: UUID
+    """The profile that its row names: one that is no more, where a merge had to leave it behind."""
     origin: UUID
     since: datetime
     linked_at: datetime
@@ -122,6 +124,7 @@ def _ids(row: Any, found: Component) -> list[Known]:
         Known(
             key,
             found.canonical.get(UUID(who), UUID(who)),
+            UUID(who),
             UUID(origin),
             datetime.fromisoformat(since),
             datetime.fromisoformat(linked_at),
@@ -142,7 +145,7 @@ async def _outside(connection: Any, found: Component, read: Collection[UUID]) ->
     for row in await connection.fetch(_POINTERS, list(kinds), list(values)):
         if row["status"] == "quarantined":
             # Nobody's: its profile holds nothing else, and is not to be a place where everybody waits.
-            found.known[row["key"]] = Known(**row)
+            found.known[row["key"]] = Known(**row, pointer=row["profile_id"])
         elif row["profile_id"] not in read:
             frontier[row["profile_id"]] = None
     return frontier

@@ -47,7 +47,7 @@ def from_message(person: Person, taken: Taken, message: KnownMessage, changes: C
 
 
 def leave_with(person: Person, taken: Taken, changes: Changes) -> bool:
-    """Whether an event withdraws something, for everybody it names; a no to ads takes a person out of them."""
+    """Whether an event withdraws something, for all whom it names; a no to ads takes a person out of them."""
     withdrawn = [said.channel for said in _withdrawals(taken)]
     if "ads" in withdrawn or "all" in withdrawn:
         changes.leave(person, list(person.audiences), "opted_out")

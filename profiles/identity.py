@@ -56,6 +56,8 @@ WHERE i.type = c.type AND i.value = c.value
 
 _ATTEST = "UPDATE identifier SET status = 'good' WHERE type = $1 AND value = $2 AND status = 'quarantined'"
 
+_WHOSE = "SELECT message_id, profile_id FROM message WHERE message_id = ANY($1)"
+
 _VOUCHED = "SELECT DISTINCT profile_id FROM identifier WHERE profile_id = ANY($1) AND vouched"
 
 
@@ -73,7 +75,9 @@ class Named:
     keys: tuple[str, ...]
     """type:value, the strongest first; without those that identify nobody."""
     profile_id: UUID | None = None
-    """Named by a message of ours."""
+    """Named by a message of ours, as far as was known before the locks."""
+    message_id: UUID | None = None
+    """That message."""
 
     @classmethod
     def by(
@@ -196,7 +200,9 @@ async def resolve(connection: Any, events: Sequence[Named]) -> Resolved:
         seeds = [one for group in unsettled for one in group.keys]
         when = min(events[m].at for group in unsettled for m in group.members)
         where = {one: pointers.profile[one] for one in seeds}
-        found.settled = await settle(connection, where, canonical, proposed, Cause(when), news=pointers.news)
+        # What is only proposed needs no lock: nobody else knows of it.
+        locked = canonical | {own: own for own in proposed}
+        found.settled = await settle(connection, where, locked, proposed, Cause(when), news=pointers.news)
         at |= found.settled.profile_of
         found.shunned.update(dict.fromkeys(found.settled.quarantined))
         canonical = {one: found.settled.now_of.get(who, who) for one, who in canonical.items()}
@@ -205,9 +211,29 @@ async def resolve(connection: Any, events: Sequence[Named]) -> Resolved:
     if astray := _astray(pointers, at, found.settled):
         await connection.execute(_REPOINT, encode(astray))
     found.grown = {at[one] for one, where in pointers.profile.items() if where in proposed}
+    # Nobody has ever spoken of whom nobody has ever named.
+    found.grown -= {row["profile_id"] for row in fresh}
     found.profile_of = at
-    await _own(connection, events, at, canonical, found)
+    await _own(connection, events, at, await _spoken(connection, events, canonical, found), found)
     return found
+
+
+async def _spoken(
+    connection: Any, events: Sequence[Named], canonical: dict[UUID, UUID], found: Resolved
+) -> dict[UUID, UUID]:
+    """Message that an event names → whose it is by now, who is locked as well.
+
+    While we waited for the locks, people may have been parted, and a message gone with somebody else.
+    """
+    asked = [named.message_id for named in events if named.message_id is not None]
+    if not asked:
+        return {}
+    whose = {row["message_id"]: row["profile_id"] for row in await connection.fetch(_WHOSE, asked)}
+    locked = {*canonical.values(), *found.profile_of.values()}
+    if unlocked := sorted(set(whose.values()) - locked):
+        now = await lock(connection, unlocked)
+        whose = {message: now.get(who, who) for message, who in whose.items()}
+    return whose
 
 
 async def _name(connection: Any, events: Sequence[Named], groups: Sequence[Group]) -> _Pointers:
@@ -292,7 +318,7 @@ async def _own(
     connection: Any,
     events: Sequence[Named],
     at: dict[str, UUID],
-    canonical: dict[UUID, UUID],
+    spoken: dict[UUID, UUID],
     found: Resolved,
 ) -> None:
     """Give each event to one person, and name the others that it speaks of."""
@@ -300,8 +326,8 @@ async def _own(
     for position, named in enumerate(events):
         good = [one for one in named.keys if one not in found.shunned]
         people = dict.fromkeys(at[one] for one in good)
-        if named.profile_id is not None:
-            found.owners[position] = canonical[named.profile_id]
+        if named.message_id is not None:
+            found.owners[position] = spoken[named.message_id]
         elif len(people) == 1:
             found.owners[position] = at[good[0]]
         elif people:

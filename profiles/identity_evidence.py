@@ -37,7 +37,7 @@ async def evidence(connection: Any, keys: Collection[str]) -> Component:
         pairs = [split_key(key) for key in frontier]
         kinds, values = [kind for kind, _ in pairs], [value for _, value in pairs]
         for row in await connection.fetch(_KNOWN, kinds, values):
-            found.known[row["key"]] = Known(**row)
+            found.known[row["key"]] = Known(**row, pointer=row["profile_id"])
         sought = [key for key in frontier if key in found.known and _is_good(found.known[key])]
         frontier = {}
         for row in await connection.fetch(_LINKS, sought, MOST_LINKS):

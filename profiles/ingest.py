@@ -171,6 +171,7 @@ class Ingest:
             named,
             shunned=self._shunned,
             profile_id=message.profile_id if message else None,
+            message_id=message.message_id if message else None,
             event_id=taken.event_id,
             verified=verified,
             **place,

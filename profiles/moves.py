@@ -55,7 +55,8 @@ _BY_EVENT = (
     # What became of a message follows the message.
     "UPDATE event t SET profile_id = m.profile_id FROM message m "
     "WHERE t.profile_id = $1 AND t.type LIKE 'Message %' AND t.identifiers = '{}'::jsonb "
-    "AND m.message_id::text = t.properties ->> 'message_id' AND m.profile_id <> $1",
+    "AND m.message_id = CASE WHEN pg_input_is_valid(t.properties ->> 'message_id', 'uuid') "
+    "THEN (t.properties ->> 'message_id')::uuid END AND m.profile_id <> $1",
     "UPDATE consent t SET profile_id = e.profile_id FROM event e "
     "WHERE t.profile_id = $1 AND e.event_id = t.event_id AND e.profile_id <> $1",
 )
@@ -71,13 +72,20 @@ async def move_all(connection: Any, was: UUID, now: UUID) -> None:
 
 
 async def move_some(
-    connection: Any, was: UUID, profile_of: Mapping[str, UUID], vouched: frozenset[UUID]
+    connection: Any,
+    was: UUID,
+    good: Mapping[str, UUID],
+    profile_of: Mapping[str, UUID],
+    vouched: frozenset[UUID],
 ) -> None:
-    """Each event of a profile goes where its identifiers have gone, and the rest follows its events."""
+    """Each event of a profile goes where its identifiers have gone, and the rest follows its events.
+
+    ``good``: those of ``profile_of`` that are somebody's; an event that names no such one goes to nobody's.
+    """
     moves = [
         {"event_id": row["event_id"], "profile_id": now}
         for row in await connection.fetch(_EVENTS, was)
-        if (now := _owner(row, profile_of, vouched)) not in (was, None)
+        if (now := _owner(row, good, vouched) or _owner(row, profile_of, vouched)) not in (was, None)
     ]
     if moves:
         await connection.execute(_REOWN, encode(moves))

@@ -118,8 +118,8 @@ ORDER BY profile_id FOR NO KEY UPDATE
 _LOAD = """
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
   p.context_locale, p.preferred_hour IS NOT NULL AS has_habits,
-  EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id) AS has_spoken, p.email_from_order, p.last_checkout_at,
-  p.seen::text AS seen, p.carts_time, p.carts_key,
+  EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id) AS has_spoken, p.email_from_order,
+  p.last_checkout_at, p.seen::text AS seen, p.carts_time, p.carts_key,
   (SELECT min(i.since) FROM identifier i WHERE i.profile_id = p.profile_id AND i.type = 'email'
   ) AS email_since,
   (SELECT jsonb_agg(jsonb_build_array(c.cart_id, c.lines, c.updated_at)) FROM cart c
@@ -156,6 +156,21 @@ async def lock(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, UUID]
             at = into
         canonical[profile_id] = at
     return canonical
+
+
+_RUN_OF = "SELECT profile_id FROM run WHERE run_id = $1"
+
+
+async def lock_person_of(connection: Any, run_id: UUID) -> UUID | None:
+    """Lock whoever's run it is once the lock is held; None where there is no such run.
+
+    People may be joined or parted while this waits; those who are locked by then stay so until COMMIT.
+    """
+    asked: UUID | None = None
+    held: UUID | None = None
+    while (whose := await connection.fetchval(_RUN_OF, run_id)) != asked:
+        asked, held = whose, (await lock(connection, [whose]))[whose]
+    return held
 
 
 async def load(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, Person]:

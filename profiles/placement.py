@@ -1,6 +1,6 @@
 """Which profile each person of an identity graph is. Pure."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -53,14 +53,17 @@ def placed(
     placement = Placement()
     proposed = set(fresh)
 
+    def claims_of(cluster: tuple[str, ...]) -> list[tuple[bool, UUID]]:
+        # Whom others know already comes before whom nobody has heard of yet.
+        return sorted({(known[key].origin in proposed, known[key].origin) for key in cluster})
+
     def turn(cluster: tuple[str, ...]) -> tuple[Any, ...]:
-        oldest = min(known[key].origin for key in cluster)
-        return cluster[0] in graph.quarantined, oldest, strongest_first(cluster[0])
+        return cluster[0] in graph.quarantined, claims_of(cluster)[0], strongest_first(cluster[0])
 
     for cluster in sorted(graph.clusters, key=turn):
         shunned = cluster[0] in graph.quarantined
         own = known[cluster[0]].profile_id if shunned and _stands_alone(cluster[0], known) else None
-        claims = [own] if own else [] if shunned else sorted({known[key].origin for key in cluster})
+        claims = [own] if own else [] if shunned else [origin for _, origin in claims_of(cluster)]
         mine = next((who for who in claims if who not in taken), None) or new_id()
         taken[mine] = None
         for key in cluster:
@@ -72,15 +75,63 @@ def placed(
     return placement
 
 
+def changed_parts(
+    placement: Placement,
+    graph: Graph,
+    known: Mapping[str, Known],
+    links: Iterable[Sequence[str]],
+    fresh: Iterable[UUID],
+) -> list[Placement]:
+    """The parts of a placement in which somebody moves; a part: people whom evidence brings together.
+
+    Those who only happen to be in one request are left alone, as they would be in requests of their own.
+    ``links``: the keys of each.
+    """
+    proposed = set(fresh)
+    found = []
+    for keys in _parts(placement, known, links):
+        part = Placement({key: placement.profile_of[key] for key in keys})
+        for key in keys:
+            if (was := known[key].profile_id) in placement.moved:
+                part.moved[was] = placement.moved[was]
+        several = len(set(part.profile_of.values())) > 1
+        part.stirred = several and _is_stirred(graph, known, part, proposed)
+        if part.reowned() or part.whole():
+            found.append(part)
+    return found
+
+
+def _parts(
+    placement: Placement, known: Mapping[str, Known], links: Iterable[Sequence[str]]
+) -> list[list[str]]:
+    parent: dict[Any, Any] = {}
+
+    def root(one: Any) -> Any:
+        while (above := parent.setdefault(one, one)) != one:
+            parent[one] = one = parent.setdefault(above, above)
+        return one
+
+    for key, mine in placement.profile_of.items():
+        for profile in (known[key].profile_id, mine):
+            parent[root(key)] = root(profile)
+    for keys in links:
+        there = [key for key in keys if key in known]
+        for key in there[1:]:
+            parent[root(key)] = root(there[0])
+    parts: dict[Any, list[str]] = {}
+    for key in placement.profile_of:
+        parts.setdefault(root(key), []).append(key)
+    return list(parts.values())
+
+
 def _is_stirred(
     graph: Graph, known: Mapping[str, Known], placement: Placement, proposed: Collection[UUID]
 ) -> bool:
-    before = {row.profile_id for row in known.values() if row.vouched and row.profile_id not in proposed}
-    now = {placement.profile_of[key] for key in graph.vouched}
+    mine = [(known[key], who, key in graph.vouched) for key, who in placement.profile_of.items()]
+    before = {row.profile_id for row, _, _ in mine if row.vouched and row.profile_id not in proposed}
+    now = {who for _, who, vouched in mine if vouched}
     return any(
-        (row.profile_id in before) != (placement.profile_of[key] in now)
-        for key, row in known.items()
-        if row.profile_id not in proposed
+        (row.profile_id in before) != (who in now) for row, who, _ in mine if row.profile_id not in proposed
     )
 
 

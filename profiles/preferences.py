@@ -49,12 +49,19 @@ SELECT max(seq) FROM consent WHERE profile_id = $1 AND channel IN ($2, 'all') AN
 """
 
 
+# Whoever has the address by now: the two may have been taken to be one when the message went out.
+_READER = """
+SELECT COALESCE((SELECT i.profile_id FROM identifier i
+    WHERE i.type = CASE m.channel WHEN 'email' THEN 'email' WHEN 'sms' THEN 'phone' END
+      AND i.value = m.address), m.profile_id) FROM message m WHERE m.message_id = $1
+"""
+
+
 async def subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber:
     """The person a token was made for, through merges; an empty one where nobody is left."""
     message_id, given = _uuid(claim.message_id), _uuid(claim.profile_id)
-    owner = await connection.fetchval("SELECT profile_id FROM message WHERE message_id = $1", message_id)
-    profile_id = await canonical(connection, given) if given else None
-    profile_id = profile_id or owner
+    owner = await connection.fetchval(_READER, message_id)
+    profile_id = owner or (await canonical(connection, given) if given else None)
     if profile_id is None:
         return Subscriber()
     return Subscriber(

@@ -1,6 +1,6 @@
 """People are joined, or parted, in one transaction: their runs, messages, words and purchases go along."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,14 +14,14 @@ from profiles.identifiers import split_key
 from profiles.identity_journal import journal
 from profiles.ids import new_id
 from profiles.moves import move_all, move_some
-from profiles.placement import Placement, placed
+from profiles.placement import Placement, changed_parts, placed
 from profiles.statements import NOTIFY
 
+# One that is there is no more who it was: it is somebody again.
 _NEW = """
-INSERT INTO profile (profile_id, created_at) SELECT unnest($1::uuid[]), $2 ON CONFLICT (profile_id) DO NOTHING
+INSERT INTO profile (profile_id, created_at) SELECT unnest($1::uuid[]), $2
+ON CONFLICT (profile_id) DO UPDATE SET merged_into = NULL
 """
-
-_REVIVE = "UPDATE profile SET merged_into = NULL WHERE profile_id = ANY($1) AND merged_into IS NOT NULL"
 
 # A row held by an event that waits for these profiles stays behind; the event brings it along.
 _FREE = """
@@ -83,8 +83,8 @@ async def settle(
     placement = placed(graph, found.known, proposed, new_id)
     mine = set(placement.profile_of.values())
     there = set(found.canonical.values()) - set(proposed)
-    await connection.execute(_NEW, sorted(mine - there), cause.at)
-    await connection.execute(_REVIVE, sorted(mine))
+    if mine - there:
+        await connection.execute(_NEW, sorted(mine - there), cause.at)
     weighed = await _place(connection, found, graph, placement, proposed)
     settled = Settled(
         profile_of=placement.profile_of,
@@ -94,28 +94,34 @@ async def settle(
         by_itself={placement.profile_of[key] for key in graph.quarantined},
     )
     await journal(connection, found, graph, placement, cause, news)
-    if settled.now_of or placement.reowned():
-        settled.touched = await _move(connection, graph, placement, settled, cause)
+    parts = changed_parts(
+        placement, graph, found.known, [link.keys for link in found.links.values()], proposed
+    )
+    if parts:
+        settled.touched = await _move(connection, graph, parts, settled, cause)
         await connection.execute(NOTIFY)
     return settled
 
 
 async def _move(
-    connection: Any, graph: Graph, placement: Placement, settled: Settled, cause: Cause
+    connection: Any, graph: Graph, parts: Sequence[Placement], settled: Settled, cause: Cause
 ) -> set[UUID]:
     """Bring everything that hangs on people to where their identifiers are by now."""
-    vouched = frozenset(placement.profile_of[key] for key in graph.vouched)
-    involved = {*placement.moved, *(who for now in placement.moved.values() for who in now)}
+    profile_of = {key: who for part in parts for key, who in part.profile_of.items()}
+    vouched = frozenset(profile_of[key] for key in graph.vouched if key in profile_of)
+    people = {who for part in parts for now in part.moved.values() for who in now}
+    involved = {*people, *(was for part in parts for was in part.moved)}
     before = await rebuild.before(connection, involved)
-    for was in placement.reowned():
-        await move_some(connection, was, placement.profile_of, vouched)
-    for was, now in settled.now_of.items():
-        await move_all(connection, was, now)
-    for was, now in placement.taken_apart().items():
-        settled.now_of[was] = now
-        await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", now, was)
-    people = {who for now in placement.moved.values() for who in now}
-    profile_of, nobodys = placement.profile_of, settled.by_itself
+    for part in parts:
+        good = {key: who for key, who in part.profile_of.items() if who not in settled.by_itself}
+        for was in part.reowned():
+            await move_some(connection, was, good, part.profile_of, vouched)
+        for was, now in part.whole().items():
+            await move_all(connection, was, now)
+        for was, now in part.taken_apart().items():
+            settled.now_of[was] = now
+            await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", now, was)
+    nobodys = settled.by_itself & people
     await rebuild.after(connection, people, involved, before, profile_of, nobodys, cause.at)
     return people
 
@@ -123,7 +129,7 @@ async def _move(
 async def _place(
     connection: Any, found: Component, graph: Graph, placement: Placement, proposed: Collection[UUID]
 ) -> set[UUID]:
-    """Write down where identifiers belong and what is known of them; returns the people for whom it is news."""
+    """Write down where identifiers belong and what is known of them; for whom it is news."""
     held = {key for key, row in found.known.items() if row.profile_id in proposed}
     rows: list[dict[str, Any]] = []
     for key, mine in placement.profile_of.items():
@@ -133,7 +139,7 @@ async def _place(
         # Seen for the first time: it has never been anybody else's.
         origin = mine if key in held else row.origin
         now = (mine, origin, linked_at, key in graph.vouched, status)
-        if now != (row.profile_id, row.origin, row.linked_at, row.vouched, row.status):
+        if now != (row.pointer, row.origin, row.linked_at, row.vouched, row.status):
             kind, value = split_key(key)
             names = ("profile_id", "origin", "linked_at", "vouched", "status")
             rows.append({"type": kind, "value": value, **dict(zip(names, now, strict=True))})

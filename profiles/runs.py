@@ -17,7 +17,7 @@ from profiles.events import END_RUN
 from profiles.fold import Folded
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent
-from profiles.person import load, lock
+from profiles.person import load, lock_person_of
 from profiles.routing import Route, interests
 from profiles.statements import NOTIFY
 from profiles.taken import Taken
@@ -82,10 +82,9 @@ async def close_run(
     """
 
     async def work(connection: Any) -> Closed:
-        profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
-        if profile_id is None:
+        canonical = await lock_person_of(connection, run_id)
+        if canonical is None:
             raise KeyError(f"no run {run_id}")
-        canonical = (await lock(connection, [profile_id]))[profile_id]
         await connection.execute(_LANE, run_id)
         journey = await connection.fetchval(_CLOSE, run_id, outcome, detail, at)
         unseen = await connection.fetch(_UNSEEN, run_id, list(seen))
@@ -194,10 +193,8 @@ async def person_of(connection: Any, run_id: UUID) -> UUID | None:
 
 async def _state(connection: Any, run_id: UUID) -> str | None:
     """A run's state, None where there is none; holds the person's lock, so that it stands until COMMIT."""
-    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
-    if profile_id is None:
+    if await lock_person_of(connection, run_id) is None:
         return None
-    await lock(connection, [profile_id])
     state: str | None = await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id)
     return state
 

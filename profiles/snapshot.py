@@ -52,6 +52,8 @@ class Snapshot:
     email_from_order: bool
     erased: bool
     run_state: str
+    run_of: UUID
+    """Whose the run is, as far as this reading knows: somebody else once people were parted."""
     addresses: dict[str, tuple[str, ...]]
     """email and phone, newest first."""
     consents: tuple[tuple[str, str, str, str], ...]
@@ -97,6 +99,7 @@ def snapshot_of(profile_id: UUID, row: Any) -> Snapshot:
         email_from_order=row["email_from_order"],
         erased=row["erased_at"] is not None,
         run_state=row["run_state"],
+        run_of=row["run_of"],
         addresses=addresses,
         consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
         suppressions=tuple(

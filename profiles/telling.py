@@ -142,8 +142,8 @@ class Telling:
             await connection.execute(_FORGET_CARTS, sorted(self.late))
         await self.changes.write(connection, self.persons)
         self.speaking |= {row["profile_id"] for row in self.changes.inserts["consent"]}
-        # Whether a word counts hangs on when and by whom identifiers were linked, too; and it counts for a new
-        # address. Somebody who has never said anything has nothing to weigh.
+        # Whether a word counts hangs on when and by whom identifiers were linked, too; and it counts for a
+        # new address. Somebody who has never said anything has nothing to weigh.
         news = {
             who
             for who in self.resolved.grown | self.resolved.settled.weighed

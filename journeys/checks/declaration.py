@@ -155,8 +155,8 @@ def _on_merge(story: Story) -> Iterator[Fault]:
     if word not in ON_MERGE:
         yield story.fault(
             story.declared.get("on_merge"),
-            f'on_merge={word!r}: expected "continue" (a run goes on under the person that its own turns out to '
-            'be) or "end" (it ends at once, as merged)',
+            f'on_merge={word!r}: expected "continue" (a run goes on under the person that its own turns out '
+            'to be) or "end" (it ends at once, as merged)',
         )
 
 

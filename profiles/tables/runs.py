@@ -26,7 +26,7 @@ class Run(SQLModel, table=True):
     detail: str | None = None
     clock_offset_s: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
     on_merge: str = Field(default="continue", sa_column_kwargs={"server_default": text("'continue'")})
-    """continue or end: what becomes of it once its person turns out to be another, as declared when it began."""
+    """continue or end: what becomes of it when its person turns out to be another; as it began."""
     signals: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     entered_at: datetime = Field(sa_column=instant())
     ended_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))

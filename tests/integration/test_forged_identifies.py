@@ -72,6 +72,8 @@ async def attacked(api: OpenApi, most: int) -> tuple[dict[int, set[str]], list[s
     return await reached(api, before), answers
 
 
+@pytest.mark.proof
+@pytest.mark.timeout(900)
 async def test_a_forger_with_a_write_key_reaches_nothing(api: OpenApi) -> None:
     harmed, answers = await attacked(api, size(200, 1_000))
     theirs = {key for victim in VICTIMS for key in victim.keys}
@@ -84,6 +86,8 @@ async def test_a_forger_with_a_write_key_reaches_nothing(api: OpenApi) -> None:
     assert answers.count("accepted") > len(answers) * 3 // 4
 
 
+@pytest.mark.proof
+@pytest.mark.timeout(900)
 async def test_were_a_write_key_believed_the_same_forger_would_reach_every_aim(database_url: str) -> None:
     believed = SecretStr("till:server-key-of-tests,shop:write-key-of-tests")
     keys = {"waypost_server_keys": believed, "waypost_write_keys": SecretStr("another-key-of-tests")}

@@ -64,7 +64,8 @@ async def whose(facts: Facts) -> dict[str, dict[UUID, int]]:
     query = "SELECT profile_id, count(*) AS many FROM {}{} GROUP BY profile_id"
     return {
         table: {
-            row["profile_id"]: row["many"] for row in await facts.rows(query.format(table, only.get(table, "")))
+            row["profile_id"]: row["many"]
+            for row in await facts.rows(query.format(table, only.get(table, "")))
         }
         for table in CHILDREN
     }

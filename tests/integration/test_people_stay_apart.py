@@ -27,7 +27,9 @@ def known_by(kind: str, value: str) -> dict[str, str]:
         return {}
 
 
-async def claims(facts: Facts, name: str = "Seen", properties: dict[str, Any] | None = None, **who: str) -> None:
+async def claims(
+    facts: Facts, name: str = "Seen", properties: dict[str, Any] | None = None, **who: str
+) -> None:
     """Somebody with a public key says who somebody is."""
     await facts.ingest([replace(facts.event(name, properties, **who), verified=False)])
 
@@ -210,7 +212,9 @@ async def test_invariant_7_if_every_sender_were_believed_a_stranger_would_get_in
     assert await facts.suppressed("email", ADA) == ["lamp"]
 
 
-async def test_invariant_7_two_whom_an_operator_parted_stay_apart_whatever_is_said(database: Database) -> None:
+async def test_invariant_7_two_whom_an_operator_parted_stay_apart_whatever_is_said(
+    database: Database,
+) -> None:
     facts = Facts(database)
     await facts.happens("Signed In", email=ADA, phone="+4915112345678")
     await cut(database, f"email:{ADA}", "phone:+4915112345678", actor="ops", reason="siblings")

@@ -91,7 +91,9 @@ async def test_once_a_tablet_is_nobodys_what_is_done_at_it_without_a_login_is_no
     [answer] = await facts.ingest([replace(late, verified=verified)])
 
     # The tablet's own profile holds what came before; nobody can be written to under it.
-    whose = "SELECT count(*) FROM event e JOIN identifier i USING (profile_id) WHERE {} AND i.type = 'user_id'"
+    whose = (
+        "SELECT count(*) FROM event e JOIN identifier i USING (profile_id) WHERE {} AND i.type = 'user_id'"
+    )
     logged_out = "NOT e.identifiers ? 'user_id'"
     assert await facts.values(whose.format(logged_out)) == [0]
     assert await facts.values("SELECT profile_id FROM event WHERE event_id = $1", answer.event_id) == [None]

@@ -37,17 +37,17 @@ class TwoPeople:
     number: int
 
     @property
-    def ada(self) -> dict[str, str]:
+    def ada(self) -> dict[str, Any]:
         """What Ada is known by."""
         return dict(shopper(self.number))
 
     @property
-    def card(self) -> dict[str, str]:
+    def card(self) -> dict[str, Any]:
         """What the other is known by in the store."""
         return {"loyalty_id": f"card-{self.number}"}
 
     @property
-    def work(self) -> dict[str, str]:
+    def work(self) -> dict[str, Any]:
         """What the other is known by online."""
         return {"email": f"ada-{self.number}@work.example", **self.card}
 

@@ -1,5 +1,7 @@
 """Two profiles turn out to be one person while journeys of both wait."""
 
+from datetime import timedelta
+
 from temporalio.client import WorkflowExecutionStatus
 
 from tests.stories import Watch
@@ -86,3 +88,38 @@ async def test_after_a_merge_the_run_that_stayed_hears_events_of_both_identities
 
         assert details.count("Product Viewed") == 3
         assert len(await waypost.rows("SELECT 1 FROM run")) == 2
+
+
+async def test_a_run_whose_cart_is_called_otherwise_since_a_merge_still_hears_that_it_was_bought(
+    waypost: Waypost,
+) -> None:
+    """The phone was offline: what was put into the cart there came first, and is heard of last."""
+    lamp, chair = {"product_id": "lamp", "name": "Lamp"}, {"product_id": "chair", "name": "Chair"}
+    await waypost.happens("Product Added", chair, traits=YES, email="ada@example.com")
+    run = await waypost.run("cart-abandonment")
+    earlier = waypost.clock - timedelta(minutes=10)
+    await waypost.happens("Product Added", lamp, time=earlier, anonymous_id="m-5f2a")
+    await waypost.happens("Signed In", {}, email="ada@example.com", anonymous_id="m-5f2a")
+    [row] = await waypost.rows("SELECT key, state FROM run WHERE run_id = $1", run["run_id"])
+    receipt = {"order_id": "r-1", "products": [{"product_id": "lamp"}, {"product_id": "chair"}]}
+    await waypost.happens("Order Completed", receipt, channel="store", email="ada@example.com")
+
+    assert row["state"] == "running"
+    assert row["key"] != run["key"]
+    assert (await waypost.result(run)).outcome == "bought"
+    assert [m for m in await waypost.messages() if m["journey"] == "cart-abandonment"] == []
+
+
+async def test_a_run_whose_cart_is_called_otherwise_since_a_merge_still_reminds_of_all_of_it(
+    waypost: Waypost,
+) -> None:
+    lamp, chair = {"product_id": "lamp", "name": "Lamp"}, {"product_id": "chair", "name": "Chair"}
+    await waypost.happens("Product Added", chair, traits=YES, email="ada@example.com")
+    run = await waypost.run("cart-abandonment")
+    earlier = waypost.clock - timedelta(minutes=10)
+    await waypost.happens("Product Added", lamp, time=earlier, anonymous_id="m-5f2a")
+    await waypost.happens("Signed In", {}, email="ada@example.com", anonymous_id="m-5f2a")
+    await waypost.result(run)
+    sent = [m for m in await waypost.messages() if m["journey"] == "cart-abandonment" and m["sent_at"]]
+
+    assert {"lamp", "chair"} == set(sent[0]["items"])

@@ -94,8 +94,8 @@ def test_a_word_on_merges_that_there_is_not_is_told_with_those_there_are(word: A
     [fault] = faults_of(replace(CartAbandonment.definition, on_merge=word))
 
     assert fault.message == (
-        f'on_merge={word!r}: expected "continue" (a run goes on under the person that its own turns out to be) '
-        'or "end" (it ends at once, as merged)'
+        f'on_merge={word!r}: expected "continue" (a run goes on under the person that its own turns out to '
+        'be) or "end" (it ends at once, as merged)'
     )
 
 

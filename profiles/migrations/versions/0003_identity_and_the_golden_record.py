@@ -247,8 +247,9 @@ def _together() -> None:
         INSERT INTO identity_link (digest, verified, keys, time, source, id, event_id, at)
         SELECT sha256(convert_to(array_to_string(keys, chr(31)), 'UTF8')), false, keys, since,
           'waypost/upgrade', profile_id::text, profile_id, since
-        FROM (SELECT profile_id, min(since) AS since, array_agg(type || ':' || value ORDER BY array_position(
-            ARRAY['user_id', 'loyalty_id', 'email', 'phone', 'anonymous_id'], type), value COLLATE "C") AS keys
+        FROM (SELECT profile_id, min(since) AS since, array_agg(type || ':' || value ORDER BY
+            array_position(ARRAY['user_id', 'loyalty_id', 'email', 'phone', 'anonymous_id'], type),
+            value COLLATE "C") AS keys
           FROM identifier GROUP BY profile_id HAVING count(*) > 1) people
         ON CONFLICT (digest, verified) DO NOTHING
         """
