@@ -145,6 +145,7 @@ def _profile(person: Person) -> Row:
         "context_locale": person.context_locale,
         "email_from_order": person.is_customer_by_email,
         "last_checkout_at": person.last_checkout_at,
+        "sure_checkout_at": person.sure_checkout_at,
         "seen": person.seen,
         "carts_time": time,
         "carts_key": "\x1f".join(names) if time else None,

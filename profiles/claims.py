@@ -35,12 +35,18 @@ ENGAGED_OF_LATE = timedelta(days=90)
 COUNTED = ("claimed", "unknown", "unknown_final", "sent", "delivered", "bounced", "opened", "clicked")
 """Statuses of a message that counts against the caps."""
 
+# Where a person is vouched for, neither a page's word on their address nor the time it names decides which of
+# their addresses is written to.
 _SNAPSHOT = """
-SELECT p.traits::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
+SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profile_id AND i.vouched)
+    THEN p.traits - ARRAY(SELECT o.key FROM jsonb_each(p.origins) o
+      WHERE o.key IN ('email', 'phone') AND o.value ->> 'rank' = '1')
+    ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
   r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
   m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
   m.items AS message_items,
-  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.since DESC, i.value) FROM identifier i
+  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value)
+      ORDER BY CASE WHEN i.vouched THEN i.linked_at ELSE i.since END DESC, i.value) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
   (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.source)) FROM consent_state c
     WHERE c.profile_id = p.profile_id)::text AS consents,
@@ -48,7 +54,8 @@ SELECT p.traits::text AS traits, p.context_timezone, p.email_from_order, p.erase
     FROM suppression s
     WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $5)
   )::text AS suppressions,
-  (SELECT c.lines FROM cart c WHERE c.profile_id = p.profile_id AND c.cart_id = $6)::text AS cart,
+  (SELECT c.lines FROM cart c WHERE $6::text IS NOT NULL AND c.profile_id = p.profile_id
+    AND c.cart_id IN ($6::text, r.key) ORDER BY c.cart_id <> $6::text LIMIT 1)::text AS cart,
   (SELECT jsonb_agg(jsonb_build_array(s.channel, s.claimed_at)) FROM message s
     WHERE s.profile_id = p.profile_id AND s.claimed_at > $7 AND s.message_class = 'marketing'
       AND s.channel <> 'ads' AND s.status = ANY($8) AND (s.run_id, s.step) <> ($2, $3))::text AS sent,

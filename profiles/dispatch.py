@@ -106,10 +106,11 @@ def _signal(
         end = {"outcome": "overflow", "reason": f"{MAX_SIGNALS} events reached this run"}
         row |= {"name": END_RUN, "payload": end, "trigger": False}
     else:
-        cart_id = run.key if interest.route.key_property == CART else folded.cart_id
+        of_a_cart = interest.route.key_property == CART
+        cart_id = run.key if of_a_cart else folded.cart_id
         row |= {
             "name": taken.incoming.type,
-            "payload": payload(taken, person, cart_id),
+            "payload": payload(taken, person, cart_id, called=run.called if of_a_cart else None),
             "trigger": interest.starts,
         }
     changes.inserts["outbox"].append(row)
@@ -153,7 +154,7 @@ def _start(
         }
     )
     entries.append(taken.at)
-    person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=offset))
+    person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=offset, called=key))
 
 
 def workflow_id(journey: str, key: str, run_id: UUID) -> str:
@@ -161,8 +162,13 @@ def workflow_id(journey: str, key: str, run_id: UUID) -> str:
     return f"{journey}/{_UNSAFE.sub('_', key)}/{run_id}"
 
 
-def payload(taken: Taken, person: Person, cart_id: str | None) -> dict[str, Any]:
-    """What a journey gets to see of an event: its declared fields and the cart's lines, no person."""
+def payload(
+    taken: Taken, person: Person, cart_id: str | None, *, called: str | None = None
+) -> dict[str, Any]:
+    """What a journey gets to see of an event: its declared fields and the cart's lines, no person.
+
+    ``called``: the cart's id as the story knows it.
+    """
     cart = person.carts.get(cart_id) if cart_id else None
     own = (
         scrubbed(taken.typed.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE))
@@ -176,7 +182,7 @@ def payload(taken: Taken, person: Person, cart_id: str | None) -> dict[str, Any]
         "channel": taken.incoming.channel,
     }
     if cart_id:
-        own["cart_id"] = _scrub(cart_id)
+        own["cart_id"] = _scrub(called or cart_id)
     if cart is not None:
         own["cart"] = [scrubbed(line.model_dump(mode="json", exclude_none=True)) for line in cart.lines]
     return {name: value for name, value in own.items() if value is not None}

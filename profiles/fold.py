@@ -22,7 +22,7 @@ from profiles.events import (
     ProductRemoved,
 )
 from profiles.incoming import IncomingEvent
-from profiles.person import OpenCart, Person
+from profiles.person import MADE_CART, OpenCart, Person
 from profiles.taken import KnownMessage, Taken
 
 CART_EVENTS = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
@@ -35,7 +35,6 @@ FOLDED = frozenset(
     )
 )
 """Names of the events whose order matters to a person's carts."""
-_MADE = "cart-"
 _CART_PROPERTIES = ("cart_id", "checkout_id", "checkout_token")
 _STATUS = {
     "Message Delivered": "delivered",
@@ -126,7 +125,7 @@ def _cart(person: Person, taken: Taken, event: Event, changes: Changes) -> str |
         if before in person.carts:
             # It was part of that cart until an earlier order was heard of.
             before = None
-        cart = OpenCart(own or before or f"{_MADE}{taken.event_id.hex}", after, taken.time)
+        cart = OpenCart(own or before or f"{MADE_CART}{taken.event_id.hex}", after, taken.time)
         cart.unnamed = not (own or before)
         person.carts[cart.cart_id] = cart
     else:
@@ -141,7 +140,7 @@ def _cart(person: Person, taken: Taken, event: Event, changes: Changes) -> str |
 
 def _made(cart_id: str | None) -> str | None:
     """A cart id of Waypost's own making, as it was given when the event came in."""
-    return cart_id if cart_id is not None and cart_id.startswith(_MADE) else None
+    return cart_id if cart_id is not None and cart_id.startswith(MADE_CART) else None
 
 
 def _name_again(person: Person, cart: OpenCart, was: str) -> None:
@@ -172,6 +171,10 @@ def _checks_out(person: Person, taken: Taken) -> None:
     """An address that is known by an order or a checkout may be written to until its owner says no."""
     if person.last_checkout_at is None or taken.time > person.last_checkout_at:
         person.last_checkout_at = taken.time
+        person.changed = True
+    sure = person.sure_checkout_at
+    if taken.incoming.verified and (sure is None or taken.time > sure):
+        person.sure_checkout_at = taken.time
         person.changed = True
 
 

@@ -88,11 +88,16 @@ class Named:
         profile_id: UUID | None = None,
         **said: Any,
     ) -> "Named":
-        """By the identifiers of an event and what they imply, but for ``shunned`` keys."""
+        """By the identifiers of an event and what they imply, but for ``shunned`` keys.
+
+        A verified event names an address whatever is remembered of it: perhaps only made-up events had taken
+        it away.
+        """
         pairs = tuple(identifiers)
         keys = dict.fromkeys(key(kind, value) for kind, value in (*pairs, *implied(pairs)))
-        good = sorted((one for one in keys if one not in shunned), key=strongest_first)
-        return cls(keys=tuple(good), profile_id=profile_id, **said)
+        weighed = said["verified"]
+        good = [one for one in keys if one not in shunned or (weighed and split_key(one)[0] not in DEVICE)]
+        return cls(keys=tuple(sorted(good, key=strongest_first)), profile_id=profile_id, **said)
 
     @property
     def is_evidence(self) -> bool:

@@ -25,10 +25,10 @@ def purchase(
     _keep(person, taken, bought, order_id, _until(taken.incoming.time, window), changes)
     if not bought or _unnamed(taken.incoming.properties, bought):
         changes.problem(taken.event_id, "", "a product without product_id and sku cannot be suppressed")
-    for undoing in person.undone_orders:
+    for undoing, verified in person.undone_orders:
         # The refund came before its purchase.
         if order_id is not None and _text(undoing.get("order_id")) == order_id:
-            _lift(person, taken, undoing, order_id, changes, only_this=True)
+            _lift(person, taken, undoing, order_id, changes, verified=verified, only_this=True)
     return _take_out(person, taken, own_cart, bought, changes)
 
 
@@ -59,7 +59,10 @@ def _take_out(
 
 
 def undo(person: Person, taken: Taken, changes: Changes) -> None:
-    """A refund or a cancellation lifts suppressions: the listed products', or the whole order's."""
+    """A refund or a cancellation lifts suppressions: the listed products', or the whole order's.
+
+    An unverified one undoes no verified purchase: nobody is promoted what they own because a page said so.
+    """
     order_id = _text(taken.incoming.properties.get("order_id"))
     if order_id is None:
         changes.problem(taken.event_id, "", "order_id is missing: no purchase could be undone")
@@ -68,7 +71,7 @@ def undo(person: Person, taken: Taken, changes: Changes) -> None:
         changes.problem(
             taken.event_id, "", "a product without product_id and sku cannot be found in the order"
         )
-    _lift(person, taken, taken.incoming.properties, order_id, changes)
+    _lift(person, taken, taken.incoming.properties, order_id, changes, verified=taken.incoming.verified)
 
 
 def products_of(properties: Mapping[str, Any]) -> tuple[Item, ...]:
@@ -128,9 +131,11 @@ def _lift(
     order_id: str,
     changes: Changes,
     *,
+    verified: bool,
     only_this: bool = False,
 ) -> None:
     whole: dict[str, Any] = {"profile_id": person.profile_id, "order_id": order_id, "at": taken.at}
+    whole["verified"] = verified
     if only_this:
         whole["event_id"] = taken.event_id
     items = products_of(undoing)

@@ -37,6 +37,8 @@ class LiveRun:
     entered_at: datetime
     signals: int = 0
     clock_offset_s: float = 0.0
+    called: str = ""
+    """The key that its story knows; its cart may be called otherwise by now."""
 
 
 @dataclass(slots=True)
@@ -63,6 +65,10 @@ class Person:
     email_since: datetime | None = None
     """When an email address of the person was first named."""
     last_checkout_at: datetime | None = None
+    sure_checkout_at: datetime | None = None
+    """Of the last verified one."""
+    vouched: bool = False
+    """A verified event names them: what pages say wins no consent of theirs."""
     has_habits: bool = False
     """There is an hour of the day that the person prefers, which hangs on their zone."""
     has_spoken: bool = False
@@ -79,7 +85,7 @@ class Person:
     audiences: list[Membership] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
     """A cart's id when an event of it came in → the id of the cart that it is part of by now."""
-    undone_orders: list[dict[str, Any]] = field(default_factory=list)
+    undone_orders: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
     """What refunds and cancellations said: one may come before its purchase."""
     changed: bool = False
     """Whether the profile's own row is to be written."""
@@ -103,10 +109,12 @@ class Person:
     @property
     def is_customer_by_email(self) -> bool:
         """Whether an email address was theirs by the time of an order or a checkout."""
-        if self.last_checkout_at is None or self.email_since is None:
-            return False
-        return self.email_since <= self.last_checkout_at
+        checkout = self.sure_checkout_at if self.vouched else self.last_checkout_at
+        return checkout is not None and self.email_since is not None and self.email_since <= checkout
 
+
+MADE_CART = "cart-"
+"""How cart ids of Waypost's own making begin."""
 
 # ARRAY(SELECT unnest(…)) hides the array's length from the planner: one plan for one id and for 500, kept.
 # With a plain ANY($1) Postgres plans anew for every single event, which costs more than the reading.
@@ -119,21 +127,23 @@ _LOAD = """
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
   p.context_locale, p.preferred_hour IS NOT NULL AS has_habits,
   EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id) AS has_spoken, p.email_from_order,
-  p.last_checkout_at, p.seen::text AS seen, p.carts_time, p.carts_key,
-  (SELECT min(i.since) FROM identifier i WHERE i.profile_id = p.profile_id AND i.type = 'email'
-  ) AS email_since,
+  p.last_checkout_at, p.sure_checkout_at, p.seen::text AS seen, p.carts_time, p.carts_key,
+  (SELECT min(CASE WHEN i.vouched THEN i.linked_at ELSE i.since END) FROM identifier i
+    WHERE i.profile_id = p.profile_id AND i.type = 'email') AS email_since,
+  EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profile_id AND i.vouched) AS vouched,
   (SELECT jsonb_agg(jsonb_build_array(c.cart_id, c.lines, c.updated_at)) FROM cart c
     WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL)::text AS carts,
   (SELECT jsonb_agg(jsonb_build_array(r.run_id, r.journey, r.key, r.entered_at, r.state, r.signals,
-      r.clock_offset_s) ORDER BY r.entered_at, r.run_id) FROM run r
+      r.clock_offset_s, r.workflow_id) ORDER BY r.entered_at, r.run_id) FROM run r
     WHERE r.profile_id = p.profile_id)::text AS runs,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.since, i.value) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
   (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id))
     FROM audience_member a
     WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
-  (SELECT jsonb_agg(e.properties) FROM event e WHERE e.profile_id = p.profile_id
-    AND e.type IN ('Order Refunded', 'Order Cancelled'))::text AS undone_orders
+  (SELECT jsonb_agg(jsonb_build_array(e.properties, e.verified)) FROM event e
+    WHERE e.profile_id = p.profile_id AND e.type IN ('Order Refunded', 'Order Cancelled')
+  )::text AS undone_orders
 FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
 """
 
@@ -173,6 +183,14 @@ async def lock_person_of(connection: Any, run_id: UUID) -> UUID | None:
     return held
 
 
+def called_at_first(key: str, workflow_id: str) -> str:
+    """The cart that a run was begun for, where Waypost made up its id; else the run's key.
+
+    A merge may show that the cart is part of an older one; the story goes on calling it as it did.
+    """
+    return workflow_id.split("/")[-2] if key.startswith(MADE_CART) else key
+
+
 async def load(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, Person]:
     """Read the state of locked, canonical profiles in one round trip."""
     if not profile_ids:
@@ -192,17 +210,22 @@ def _person(row: Any) -> Person:
         has_habits=row["has_habits"],
         has_spoken=row["has_spoken"],
         last_checkout_at=row["last_checkout_at"],
+        sure_checkout_at=row["sure_checkout_at"],
+        vouched=row["vouched"],
         seen=orjson.loads(row["seen"]),
         carts_place=_place(row["carts_time"], row["carts_key"]),
-        undone_orders=orjson.loads(row["undone_orders"] or "[]"),
+        undone_orders=[(said, sure) for said, sure in orjson.loads(row["undone_orders"] or "[]")],
     )
     for cart_id, lines, updated_at in orjson.loads(row["carts"] or "[]"):
         person.carts[cart_id] = OpenCart(cart_id, as_items(lines), datetime.fromisoformat(updated_at))
-    for run_id, journey, key, entered_at, state, signals, offset in orjson.loads(row["runs"] or "[]"):
+    for run_id, journey, key, entered_at, state, signals, offset, workflow_id in orjson.loads(
+        row["runs"] or "[]"
+    ):
         entered = datetime.fromisoformat(entered_at)
         person.entries.setdefault((journey, key), []).append(entered)
         if state != "ended":
-            person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset))
+            called = called_at_first(key, workflow_id)
+            person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset, called))
     for kind, value in orjson.loads(row["addresses"] or "[]"):
         person.addresses.setdefault(kind, []).append(value)
     for member_id, audience, item, sku, run_id in orjson.loads(row["audiences"] or "[]"):

@@ -13,7 +13,8 @@ from profiles.taken import Taken
 _LOCK = """
 INSERT INTO product (item, sku) SELECT item, sku FROM jsonb_to_recordset($1) AS p(item text, sku text)
 ORDER BY item, sku ON CONFLICT (item, sku) DO UPDATE SET sku = excluded.sku
-RETURNING item, sku, name, price, currency, in_stock, url, image_url, changed_at, priced_at, stocked_at
+RETURNING item, sku, name, price, currency, in_stock, url, image_url, changed_at, priced_at, stocked_at,
+  verified
 """
 
 _WRITE = """
@@ -23,7 +24,7 @@ WITH changed AS (
   FROM jsonb_populate_recordset(NULL::product_change, $2))
 UPDATE product p SET name = c.name, price = c.price, currency = c.currency, in_stock = c.in_stock,
   url = c.url, image_url = c.image_url, changed_at = c.changed_at, priced_at = c.priced_at,
-  stocked_at = c.stocked_at
+  stocked_at = c.stocked_at, verified = c.verified
 FROM jsonb_populate_recordset(NULL::product, $1) c WHERE p.item = c.item AND p.sku = c.sku
 """
 
@@ -43,6 +44,8 @@ class Product:
     changed_at: datetime | None = None
     priced_at: datetime | None = None
     stocked_at: datetime | None = None
+    verified: bool = False
+    """The shop's own feed tells of it: what pages say of it counts for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,14 @@ def tell(product: Product, taken: Taken, event: ProductUpdated) -> ProductChange
     """Apply one event to a product; what changed by it, or None. Pure but for ``product``.
 
     Only what had been known can change, a price in another currency is no change of price, and an event
-    that is older than 72 hours changes the product without a word to anybody.
+    that is older than 72 hours changes the product without a word to anybody. An unverified event changes
+    no product that a verified one has told of, whose first word outdoes all that was said before.
     """
+    if not taken.incoming.verified and product.verified:
+        return None
+    if taken.incoming.verified and not product.verified:
+        product.verified = True
+        product.changed_at = product.priced_at = product.stocked_at = None
     # A feed's clock that runs ahead must not outdo every later event.
     time = min(taken.incoming.time, taken.at)
     was_price, was_in_stock, was_currency = product.price, product.in_stock, product.currency

@@ -31,8 +31,8 @@ WHERE p.profile_id = l.profile_id AND p.lapsed_after IS DISTINCT FROM l.lapsed_a
 """
 
 _UNDONE = """
-SELECT profile_id, event_id, source, id, type, channel, time, at, properties::text AS properties FROM event
-WHERE profile_id = ANY($1) AND type IN ('Order Refunded', 'Order Cancelled')
+SELECT profile_id, event_id, source, id, type, channel, time, at, verified, properties::text AS properties
+FROM event WHERE profile_id = ANY($1) AND type IN ('Order Refunded', 'Order Cancelled')
 """
 
 _UNLIFT = (
@@ -129,7 +129,7 @@ def _forget(person: Person) -> None:
     """What is folded from events."""
     person.traits, person.origins, person.seen, person.carts = {}, {}, {}, {}
     person.context_timezone = person.context_locale = None
-    person.last_checkout_at = person.carts_place = None
+    person.last_checkout_at = person.sure_checkout_at = person.carts_place = None
     person.changed = True
 
 

@@ -33,7 +33,8 @@ FROM event e JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE p
 
 _LAPSED = """
 SELECT profile_id, max(substring(id FROM '[^/]+$')::timestamptz) AS lapsed_after FROM event
-WHERE profile_id = ANY($1) AND type = 'Customer Lapsed' AND source = 'waypost/sweep' GROUP BY profile_id
+WHERE profile_id = ANY($1) AND type = 'Customer Lapsed' AND source = 'waypost/sweep'
+  AND verified GROUP BY profile_id
 """
 
 
@@ -73,7 +74,9 @@ def bare(row: Any) -> Taken:
     """An event as far as a row without identifiers and traits tells."""
     properties = orjson.loads(row["properties"])
     said = (row["source"], row["id"], row["type"], row["channel"], row["time"])
-    return Taken(IncomingEvent(*said, (), properties), row["event_id"], row["at"], None)
+    return Taken(
+        IncomingEvent(*said, (), properties, verified=row["verified"]), row["event_id"], row["at"], None
+    )
 
 
 def _taken(row: Any) -> Taken:

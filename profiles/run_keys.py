@@ -9,7 +9,7 @@ from uuid import UUID
 from profiles.changes import Changes
 from profiles.dispatch import payload
 from profiles.events import END_RUN
-from profiles.person import Person
+from profiles.person import Person, called_at_first
 from profiles.routing import END, MAX_SIGNALS
 from profiles.taken import Taken
 
@@ -22,7 +22,7 @@ QUARANTINED = "quarantined"
 """Outcome of a run that was begun under an identifier which is nobody's."""
 
 _LIVE = """
-SELECT run_id, journey, key, profile_id, entered_at, signals, on_merge FROM run
+SELECT run_id, journey, key, profile_id, entered_at, signals, workflow_id, on_merge FROM run
 WHERE profile_id = ANY($1) AND state <> 'ended' ORDER BY entered_at, run_id
 """
 
@@ -119,7 +119,7 @@ def _tell(standing: Standing, was: "Before", run: Any, key: str, changes: Change
             "kind": "signal",
             "name": news[-1].incoming.type,
             "event_id": news[-1].event_id,
-            "payload": payload(news[-1], person, key),
+            "payload": payload(news[-1], person, key, called=called_at_first(key, run["workflow_id"])),
             "trigger": False,
         }
     )

@@ -48,7 +48,8 @@ CARTS = _insert(
 PROFILES = """
 UPDATE profile p SET traits = c.traits, origins = c.origins, context_timezone = c.context_timezone,
   context_locale = c.context_locale, email_from_order = c.email_from_order,
-  last_checkout_at = c.last_checkout_at, seen = c.seen, carts_time = c.carts_time, carts_key = c.carts_key
+  last_checkout_at = c.last_checkout_at, sure_checkout_at = c.sure_checkout_at, seen = c.seen,
+  carts_time = c.carts_time, carts_key = c.carts_key
 FROM jsonb_populate_recordset(NULL::profile, $1) c WHERE p.profile_id = c.profile_id
 """
 
@@ -93,11 +94,12 @@ NOTIFY = "SELECT pg_notify('waypost_outbox', '')"
 # purchase suppressed for is freed as well.
 LIFT = """
 WITH undone AS (SELECT * FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, event_id uuid,
-  item text, sku text, quantity int, at timestamptz)),
+  item text, sku text, quantity int, at timestamptz, verified boolean)),
 given_back AS (SELECT p.event_id, p.line, sum(COALESCE(u.quantity, p.quantity)) AS quantity,
     min(GREATEST(u.at, p.at)) AS at
   FROM purchase p JOIN undone u ON p.profile_id = u.profile_id AND p.order_id = u.order_id
     AND (u.event_id IS NULL OR p.event_id = u.event_id)
+    AND (u.verified OR NOT (SELECT e.verified FROM event e WHERE e.event_id = p.event_id))
     AND (u.item IS NULL
       OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)
   GROUP BY p.event_id, p.line),

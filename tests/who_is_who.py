@@ -1,6 +1,7 @@
 """Who is who: as the rules find it over all that was said, and as it is in Postgres."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 from profiles.database import Database
@@ -15,7 +16,7 @@ People = set[frozenset[str]]
 
 def named(event: IncomingEvent) -> Named:
     """Whom an event names, as ingest weighs it."""
-    place = {"source": event.source, "id": event.id, "time": event.time, "at": event.time}
+    place: dict[str, Any] = {"source": event.source, "id": event.id, "time": event.time, "at": event.time}
     return Named.by(event.identifiers, event_id=new_id(), verified=event.verified, **place)
 
 
@@ -32,7 +33,7 @@ def people(graph: Graph) -> People:
 
 
 async def people_in(database: Database) -> People:
-    """The keys of each person in Postgres; an identifier that points at nobody's living profile is an error."""
+    """The keys of each person in Postgres. Fails where an identifier points at a profile that is no more."""
     found: dict[UUID, set[str]] = {}
     async with database.transaction() as connection:
         rows = await connection.fetch(

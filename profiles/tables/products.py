@@ -28,6 +28,8 @@ class Product(SQLModel, table=True):
     """Time of the newest event that told a price: events out of order are judged field by field."""
     stocked_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """Time of the newest event that told whether it is in stock."""
+    verified: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    """A verified event has told of it."""
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
 
 

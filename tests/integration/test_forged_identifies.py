@@ -14,6 +14,7 @@ from tests.forger import SERVER, Standing, Victim, lost, standing
 from tests.forgeries import Call, forgeries
 from tests.integration.open_api import ADMIN, OpenApi, opened
 from tests.proofs import size
+from tests.record import forget_all
 
 VICTIMS = [Victim(number) for number in range(8)]
 ADA = VICTIMS[0]
@@ -62,13 +63,19 @@ async def reached(api: OpenApi, before: dict[Victim, Standing]) -> dict[int, set
     return {number: aims for number, aims in harmed.items() if aims}
 
 
-async def attacked(api: OpenApi, most: int) -> tuple[dict[int, set[str]], list[str]]:
-    """What a forger reaches after the victims were vouched for."""
+async def attacked(api: OpenApi, most: int, *, first: bool = False) -> tuple[dict[int, set[str]], list[str]]:
+    """What a forger reaches after the victims were vouched for, and with ``first`` before it as well."""
     for victim in VICTIMS:
         await victim.speaks(api)
     before = {victim: await standing(api, victim) for victim in VICTIMS}
     calls = forgeries(most, len(VICTIMS), seed=7)
-    answers = await told(api, calls)
+    half = len(calls) // 2 if first else 0
+    if first:
+        await forget_all(api.doors.database)
+        await told(api, calls[:half])
+        for victim in VICTIMS:
+            await victim.speaks(api)
+    answers = await told(api, calls[half:])
     return await reached(api, before), answers
 
 
@@ -121,6 +128,7 @@ async def test_a_forged_no_counts_and_a_verified_yes_takes_it_back(
 @pytest.mark.parametrize("pair", [{}, {"user_id": "mallory"}, {"anonymous_id": "browser"}])
 async def test_a_forged_purchase_suppresses_and_empties_the_cart(api: OpenApi, pair: dict[str, str]) -> None:
     await ADA.speaks(api)
+    before = await standing(api, ADA)
     order = {"order_id": "o-1", "products": [LAMP]}
     named = {"phone": ADA.known["phone"]} | pair
     await says(api, "bought", "Order Completed", identifiers=named, properties=order)
@@ -130,6 +138,7 @@ async def test_a_forged_purchase_suppresses_and_empties_the_cart(api: OpenApi, p
     assert await facts.suppressed("user_id", "u-0") == ["lamp"]
     assert await facts.carts() == {"c-0": []}
     assert "Order Completed" in await facts.outbox(run["run_id"])
+    assert lost(before, await standing(api, ADA)) == set()
 
 
 @pytest.mark.parametrize(

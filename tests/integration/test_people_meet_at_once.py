@@ -1,6 +1,7 @@
 """People are joined and parted while events of theirs come in: nothing is lost, and nothing goes astray."""
 
 import asyncio
+from typing import Any
 
 from profiles import identity
 from profiles.database import Database
@@ -24,8 +25,14 @@ async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new
     await facts.happens("Signed In", loyalty_id=CARD, phone=PHONE)
     old, young = await facts.who("email", ADA), await facts.who("phone", PHONE)
     held, go = asyncio.Event(), asyncio.Event()
-    said = {"source": "test", "id": "link", "time": facts.now, "at": facts.now, "verified": True}
-    both = Named.by((("email", ADA), ("loyalty_id", CARD)), event_id=new_id(), **said)
+    said: dict[str, Any] = {
+        "source": "test",
+        "id": "link",
+        "time": facts.now,
+        "at": facts.now,
+        "verified": True,
+    }
+    both = Named.by((("email", ADA), ("loyalty_id", CARD)), event_id=new_id(), verified=True, **said)
 
     async def merging() -> None:
         async with database.transaction() as connection:

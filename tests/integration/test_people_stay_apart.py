@@ -107,8 +107,14 @@ SPELLED: dict[str, Callable[[int], str]] = {
 
 @pytest.mark.parametrize(
     ("kind", "most", "days"),
-    [("loyalty_id", 2, 365), ("email", 5, 365), ("phone", 5, 365), ("push_token", 10, 30), ("anonymous_id", 10, 7)],
-)  # fmt: skip
+    [
+        ("loyalty_id", 2, 365),
+        ("email", 5, 365),
+        ("phone", 5, 365),
+        ("push_token", 10, 30),
+        ("anonymous_id", 10, 7),
+    ],
+)
 @pytest.mark.parametrize("slowly", [False, True], ids=["at once", "over time"])
 async def test_invariant_7_one_person_has_so_many_of_a_type_and_no_more_within_its_window(
     database: Database, kind: str, most: int, days: int, slowly: bool
@@ -229,7 +235,7 @@ async def test_invariant_7_two_whom_an_operator_parted_stay_apart_whatever_is_sa
 async def test_invariant_7_who_was_parted_by_a_quarantine_never_moves_in_with_the_other(
     database: Database,
 ) -> None:
-    """Both were first seen under one profile, and nothing that counts leads from one to the other any more."""
+    """Both were first seen under one profile, and nothing leads from the one to the other any more."""
     facts, day = Facts(database), timedelta(days=1)
     await facts.happens("Seen", anonymous_id="tablet", ago=3 * day)
     await facts.happens("Signed In", email="eve@x.org", anonymous_id="tablet", ago=day)

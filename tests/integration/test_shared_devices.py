@@ -21,8 +21,8 @@ FROM identifier i JOIN cart c USING (profile_id), jsonb_array_elements(c.lines) 
 WHERE i.type = 'user_id' AND c.closed_at IS NULL GROUP BY i.value
 """
 PURCHASES = """
-SELECT i.value AS who, array_agg(DISTINCT p.item) AS items FROM identifier i JOIN purchase p USING (profile_id)
-WHERE i.type = 'user_id' GROUP BY i.value
+SELECT i.value AS who, array_agg(DISTINCT p.item) AS items
+FROM identifier i JOIN purchase p USING (profile_id) WHERE i.type = 'user_id' GROUP BY i.value
 """
 
 

@@ -146,6 +146,7 @@ def upgrade() -> None:
     _spellings()
     _together()
     _profiles()
+    _products()
     _what_is_known_already()
     op.execute("DROP VIEW person")
     op.execute(_PERSON)
@@ -344,11 +345,18 @@ def _consents() -> None:
     op.alter_column("opt_out", "time", nullable=False)
 
 
+def _products() -> None:
+    op.add_column(
+        "product", sa.Column("verified", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
+
+
 def _profiles() -> None:
     for column in (
         sa.Column("origins", sa.dialects.postgresql.JSONB(), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("context_locale", sa.Text(), nullable=True),
         _time("last_checkout_at", nullable=True),
+        _time("sure_checkout_at", nullable=True),
         _time("first_order_at", nullable=True),
         sa.Column("spent", sa.Float(), server_default=sa.text("0"), nullable=False),
         sa.Column("median_gap_days", sa.Float(), nullable=True),
@@ -367,7 +375,7 @@ def _what_is_known_already() -> None:
     # Where the events are that tell.
     op.execute(
         """
-        UPDATE profile p SET last_checkout_at = c.last FROM (
+        UPDATE profile p SET last_checkout_at = c.last, sure_checkout_at = c.last FROM (
           SELECT profile_id, max(LEAST(time, at)) AS last FROM event
           WHERE type IN ('Order Completed', 'Checkout Started') GROUP BY profile_id) c
         WHERE c.profile_id = p.profile_id
@@ -401,10 +409,12 @@ def downgrade() -> None:
     op.execute("DROP VIEW person")
     op.execute(_PERSON_BEFORE)
     for name in (
-        *("origins", "context_locale", "last_checkout_at", "first_order_at", "spent", "median_gap_days"),
+        *("origins", "context_locale", "last_checkout_at", "sure_checkout_at", "first_order_at", "spent"),
+        "median_gap_days",
         *("seen", "opens", "clicks", "preferred_channel", "preferred_hour", "carts_time", "carts_key"),
     ):
         op.drop_column("profile", name)
+    op.drop_column("product", "verified")
     op.execute("DELETE FROM opt_out WHERE state <> 'withdrawn'")
     for table, names in (
         ("opt_out", ("state", "time")),
