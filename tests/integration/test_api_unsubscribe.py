@@ -33,7 +33,9 @@ class Letter:
 
     async def opted_out(self) -> list[tuple[str, str]]:
         """(channel, address) of every opt-out there is."""
-        rows = await self.api.rows("SELECT channel, address FROM opt_out WHERE state = 'withdrawn' ORDER BY 1, 2")
+        rows = await self.api.rows(
+            "SELECT channel, address FROM opt_out WHERE state = 'withdrawn' ORDER BY 1, 2"
+        )
         return [(row["channel"], row["address"]) for row in rows]
 
     async def count(self, table: str) -> int:

@@ -14,7 +14,6 @@ from tests.forger import SERVER, Standing, Victim, lost, standing
 from tests.forgeries import Call, forgeries
 from tests.integration.open_api import ADMIN, OpenApi, opened
 from tests.proofs import size
-from tests.record import forget_all
 
 VICTIMS = [Victim(number) for number in range(8)]
 ADA = VICTIMS[0]
@@ -63,19 +62,12 @@ async def reached(api: OpenApi, before: dict[Victim, Standing]) -> dict[int, set
     return {number: aims for number, aims in harmed.items() if aims}
 
 
-async def attacked(api: OpenApi, most: int, *, first: bool = False) -> tuple[dict[int, set[str]], list[str]]:
-    """What a forger reaches after the victims were vouched for, and with ``first`` before it as well."""
+async def attacked(api: OpenApi, most: int) -> tuple[dict[int, set[str]], list[str]]:
+    """What a forger reaches after the victims were vouched for."""
     for victim in VICTIMS:
         await victim.speaks(api)
     before = {victim: await standing(api, victim) for victim in VICTIMS}
-    calls = forgeries(most, len(VICTIMS), seed=7)
-    half = len(calls) // 2 if first else 0
-    if first:
-        await forget_all(api.doors.database)
-        await told(api, calls[:half])
-        for victim in VICTIMS:
-            await victim.speaks(api)
-    answers = await told(api, calls[half:])
+    answers = await told(api, forgeries(most, len(VICTIMS), seed=7))
     return await reached(api, before), answers
 
 

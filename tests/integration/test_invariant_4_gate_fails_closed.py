@@ -43,7 +43,9 @@ async def unbalanced(shop: Shop) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize("table", ["suppression", "decision", "message", "consent_state", "opt_out", "identifier"])
+@pytest.mark.parametrize(
+    "table", ["suppression", "decision", "message", "consent_state", "opt_out", "identifier"]
+)
 async def test_invariant_4_nothing_is_sent_where_the_gate_cannot_read_or_write(
     shop: Shop, table: str
 ) -> None:

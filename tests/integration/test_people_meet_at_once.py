@@ -30,7 +30,6 @@ async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new
         "id": "link",
         "time": facts.now,
         "at": facts.now,
-        "verified": True,
     }
     both = Named.by((("email", ADA), ("loyalty_id", CARD)), event_id=new_id(), verified=True, **said)
 

@@ -60,7 +60,9 @@ def test_unsubscribing_in_a_message_is_said_by_the_address_that_was_written_to()
     changes = Changes()
     message = KnownMessage(new_id(), new_id(), new_id(), "sms", "+4915112345678")
     person = Person(new_id())
-    consents.from_message(person, taken(replace(EVENT, type="Message Unsubscribed"), message), message, changes)
+    consents.from_message(
+        person, taken(replace(EVENT, type="Message Unsubscribed"), message), message, changes
+    )
 
     [row] = changes.inserts["consent"]
     assert (row["channel"], row["state"], row["voice"]) == ("sms", "withdrawn", "phone:+4915112345678")
