@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from profiles import consents, golden, orders
 from profiles.carts import cart_after, repriced
@@ -121,11 +122,11 @@ def _cart(person: Person, taken: Taken, event: Event, changes: Changes) -> str |
         after = cart_after((), event)
         if not after and not own:
             return None
-        before = _made(taken.cart_id)
+        before = _made(taken)
         if before in person.carts:
             # It was part of that cart until an earlier order was heard of.
             before = None
-        cart = OpenCart(own or before or f"{MADE_CART}{taken.event_id.hex}", after, taken.time)
+        cart = OpenCart(own or before or made_by(taken.event_id), after, taken.time)
         cart.unnamed = not (own or before)
         person.carts[cart.cart_id] = cart
     else:
@@ -133,23 +134,33 @@ def _cart(person: Person, taken: Taken, event: Event, changes: Changes) -> str |
         cart.updated_at = max(cart.updated_at, taken.time)
         cart.closed_at = None
     if taken.cart_id is not None and taken.cart_id != cart.cart_id:
-        _name_again(person, cart, taken.cart_id)
+        _name_again(person, cart, taken.cart_id, _made(taken))
     changes.keep_cart(person, cart)
     return cart.cart_id
 
 
-def _made(cart_id: str | None) -> str | None:
-    """A cart id of Waypost's own making, as it was given when the event came in."""
-    return cart_id if cart_id is not None and cart_id.startswith(MADE_CART) else None
+def made_by(event_id: UUID) -> str:
+    """The id of a cart that an event without one began."""
+    return f"{MADE_CART}{event_id.hex}"
 
 
-def _name_again(person: Person, cart: OpenCart, was: str) -> None:
+def is_made(cart_id: str | None) -> bool:
+    """Whether a cart's id is of Waypost's own making."""
+    return cart_id is not None and cart_id.startswith(MADE_CART)
+
+
+def _made(taken: Taken) -> str | None:
+    """A cart id of Waypost's own making, as it was given when the event came in; of two people one has it."""
+    return taken.cart_id if is_made(taken.cart_id) and not taken.lent else None
+
+
+def _name_again(person: Person, cart: OpenCart, was: str, made: str | None) -> None:
     """A past event of a cart tells what it was called; runs know it by that name."""
-    if cart.unnamed and _made(was) and was not in person.carts:
-        person.renamed[cart.cart_id] = was
+    if cart.unnamed and made and made not in person.carts:
+        person.renamed[cart.cart_id] = made
         del person.carts[cart.cart_id]
-        cart.cart_id, cart.unnamed = was, False
-        person.carts[was] = cart
+        cart.cart_id, cart.unnamed = made, False
+        person.carts[made] = cart
     else:
         person.renamed[was] = cart.cart_id
 

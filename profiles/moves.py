@@ -59,6 +59,10 @@ _BY_EVENT = (
     "THEN (t.properties ->> 'message_id')::uuid END AND m.profile_id <> $1",
     "UPDATE consent t SET profile_id = e.profile_id FROM event e "
     "WHERE t.profile_id = $1 AND e.event_id = t.event_id AND e.profile_id <> $1",
+    # An operator's word has no event; it was said of identifiers.
+    "UPDATE consent t SET profile_id = i.profile_id FROM identifier i "
+    "WHERE t.profile_id = $1 AND t.event_id IS NULL AND i.type = split_part(t.named[1], ':', 1) "
+    "AND i.value = substr(t.named[1], strpos(t.named[1], ':') + 1) AND i.profile_id <> $1",
 )
 """A run follows the event that began it, and all that the run did follows the run."""
 

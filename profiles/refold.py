@@ -1,6 +1,7 @@
 """Fold people anew from their events, in the order in which they happened."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ import orjson
 from profiles.changes import Changes
 from profiles.computed import last_seen
 from profiles.declared import typed
-from profiles.fold import FOLDED, fold
+from profiles.fold import FOLDED, fold, is_made, made_by
 from profiles.incoming import IncomingEvent
 from profiles.orders import take_out
 from profiles.person import Person
@@ -45,6 +46,10 @@ async def history(connection: Any, profile_ids: Collection[UUID]) -> dict[UUID, 
         found[row["whose"]].append((_taken(row), row["profile_id"] == row["whose"]))
     for events in found.values():
         events.sort(key=lambda pair: pair[0].place)
+        mine = {made_by(taken.event_id) for taken, own in events if own}
+        for position, (taken, own) in enumerate(events):
+            if is_made(taken.cart_id) and taken.cart_id not in mine:
+                events[position] = replace(taken, lent=True), own
     return found
 
 

@@ -131,13 +131,16 @@ async def _place(
 ) -> set[UUID]:
     """Write down where identifiers belong and what is known of them; for whom it is news."""
     held = {key for key, row in found.known.items() if row.profile_id in proposed}
+    origins = {row.origin for row in found.known.values()}
     rows: list[dict[str, Any]] = []
     for key, mine in placement.profile_of.items():
         row = found.known[key]
         status = "quarantined" if key in graph.quarantined else row.status
         linked_at = graph.joined_at.get(key, row.linked_at)
-        # Seen for the first time: it has never been anybody else's.
-        origin = mine if key in held else row.origin
+        # Seen for the first time, it has never been anybody else's; and who is given a profile of their own
+        # because others have those that their keys came with is to have the same one the next time.
+        made = mine not in origins and key not in graph.quarantined
+        origin = mine if key in held or made else row.origin
         now = (mine, origin, linked_at, key in graph.vouched, status)
         if now != (row.pointer, row.origin, row.linked_at, row.vouched, row.status):
             kind, value = split_key(key)

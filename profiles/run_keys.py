@@ -22,8 +22,10 @@ QUARANTINED = "quarantined"
 """Outcome of a run that was begun under an identifier which is nobody's."""
 
 _LIVE = """
-SELECT run_id, journey, key, profile_id, entered_at, signals, workflow_id, on_merge FROM run
-WHERE profile_id = ANY($1) AND state <> 'ended' ORDER BY entered_at, run_id
+SELECT r.run_id, r.journey, r.key, r.profile_id, r.entered_at, r.signals, r.workflow_id, r.on_merge,
+  e.cart_id AS began_in
+FROM run r LEFT JOIN event e ON e.event_id = r.entry_event
+WHERE r.profile_id = ANY($1) AND r.state <> 'ended' ORDER BY r.entered_at, r.run_id
 """
 
 _END = """
@@ -52,13 +54,18 @@ class Standing:
     """Each person's events that leave a trace, in their order."""
     nobodys: Collection[UUID]
 
-    def key_of(self, run: Any, profiles: Collection[str]) -> str:
+    def key_of(self, run: Any, profiles: Collection[str], *, of_a_cart: bool) -> str:
         """The key that a run goes by: its person, its cart as that is called by now, or what it was."""
         key: str = run["key"]
         if key in profiles:
             return str(run["profile_id"])
         person = self.persons[run["profile_id"]]
-        return key if key in person.carts else person.renamed.get(key, key)
+        if key in person.carts:
+            return key
+        # It went by somebody else's cart while the two were one person; its own is the one it began in.
+        began = person.renamed.get(run["began_in"], run["began_in"])
+        own = began if of_a_cart and began in person.carts else key
+        return person.renamed.get(key, own)
 
 
 async def rekey(
@@ -77,7 +84,7 @@ async def rekey(
     people = sorted(standing.persons)
     oldest: dict[tuple[str, str], Any] = {}
     for run in await connection.fetch(_LIVE, people):
-        key = standing.key_of(run, profiles)
+        key = standing.key_of(run, profiles, of_a_cart=was.lines(run["run_id"]) is not None)
         ending = _ending(standing, was, run)
         if ending is None and oldest.setdefault((run["journey"], key), run) is not run:
             ending = MERGED, "the person has an older run of the same key"

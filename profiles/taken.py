@@ -33,6 +33,8 @@ class Taken:
     message: KnownMessage | None = None
     cart_id: str | None = None
     """The cart it was about when it came in; None for one that comes in now."""
+    lent: bool = False
+    """That cart was named after an event which is not this person's, or is no more."""
 
     @property
     def time(self) -> datetime:
