@@ -1,7 +1,6 @@
 """What would come apart if two identifiers of one person were cut: the parts, their runs, their messages."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,9 +34,7 @@ class ComesApart:
 _RUNS = "SELECT run_id, journey, key FROM run WHERE profile_id = $1 AND state <> 'ended' ORDER BY entered_at"
 
 
-async def comes_apart(
-    connection: Any, profile_id: UUID, one: str, other: str, *, now: datetime | None = None
-) -> ComesApart:
+async def comes_apart(connection: Any, profile_id: UUID, one: str, other: str) -> ComesApart:
     """Look ahead at a cut between two identifiers (type:value) of one canonical profile."""
     held = await identifiers_of(connection, profile_id)
     own = [identifier.key for identifier in held]

@@ -91,7 +91,7 @@ def ada() -> IdentityView:
             joined(MOBILE, PUSH, cause("Application Opened", "mobile", days[5], verified=False)),
             joined(hash_of(EMAIL), TABLET, cause("Email Link Clicked", "email", days[7])),
             joined(USER, WORK, cause("Checkout Started", "web", days[9])),
-            refused(OTHER_USER, TABLET, "strong", cause("Signed In", "web", days[10])),
+            refused(OTHER_USER, TABLET, "limit", cause("Signed In", "web", days[10]), "user_id"),
             refused(LOYALTY, OTHER_USER, "limit", cause("Order Completed", "store", days[11]), "user_id"),
             refused(LOYALTY, KIOSK, "quarantined", cause("Product Viewed", "store", days[11])),
         ],

@@ -225,20 +225,25 @@ async def test_invariant_7_two_whom_an_operator_parted_stay_apart_whatever_is_sa
     assert await facts.who("email", ADA) != await facts.who("phone", "+4915112345678")
 
 
+@pytest.mark.parametrize("known_before", [False, True], ids=["new", "with a profile of their own"])
 async def test_invariant_7_who_was_parted_by_a_quarantine_never_moves_in_with_the_other(
-    database: Database,
+    database: Database, known_before: bool
 ) -> None:
     """Both were first seen under one profile, and nothing leads from the one to the other any more."""
     facts, day = Facts(database), timedelta(days=1)
+    eve, phone = "eve@x.org", "+4915112345678"
     await facts.happens("Seen", anonymous_id="tablet", ago=3 * day)
-    await facts.happens("Signed In", email="eve@x.org", anonymous_id="tablet", ago=day)
+    await facts.happens("Signed In", email=eve, anonymous_id="tablet", ago=day)
+    if known_before:
+        await facts.happens("Seen", phone=phone)
+        await facts.happens("Signed In", email=eve, phone=phone)
     # Heard of late: the tablet had been somebody else's before.
     await facts.happens("Signed In", user_id="u-1", anonymous_id="tablet", ago=2 * day)
     await facts.happens("Order Completed", order(LAMP), user_id="u-1")
     for n in range(2, 8):
         await facts.happens("Signed In", user_id=f"u-{n}", anonymous_id="tablet")
-    await facts.happens("Signed In", email="eve@x.org", phone="+4915112345678")
+    await facts.happens("Signed In", email=eve, phone=phone, loyalty_id="L-1")
 
-    assert await facts.who("user_id", "u-1") != await facts.who("email", "eve@x.org")
-    assert await facts.suppressed("email", "eve@x.org") == []
+    assert await facts.who("user_id", "u-1") != await facts.who("email", eve)
+    assert await facts.suppressed("email", eve) == []
     assert len(await people_in(database)) == 9

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +50,7 @@ async def look_ahead(one: tuple[str, str], other: tuple[str, str]) -> Ahead:
 
     async def read(connection: Any) -> ComesApart:
         profile_id = await may_cut(connection, *keys)
-        return await comes_apart(connection, profile_id, *keys, now=datetime.now(UTC))
+        return await comes_apart(connection, profile_id, *keys)
 
     async with facts() as database:
         return Ahead(*keys, await database.run(read))
@@ -85,7 +84,7 @@ async def release_identifier(named: tuple[str, str], *, reason: str) -> Parted:
 
 def in_words(parted: Parted) -> str:
     """What to print of it."""
-    return f"{of_people(parted.people, parted.messages)}{parted.said}"
+    return f"{of_people(parted.people, parted.messages if parted.cut_id else None)}{parted.said}"
 
 
 async def _people(database: Database, profiles: Sequence[UUID]) -> dict[UUID, list[HeldIdentifier]]:

@@ -55,10 +55,10 @@ def coming_apart(apart: ComesApart) -> str:
     return _printed(*parts).rstrip("\n")
 
 
-def of_people(people: Mapping[UUID, Sequence[HeldIdentifier]], messages: Sequence[SentMessage]) -> str:
-    """The people there are now, and what was sent to them as one."""
+def of_people(people: Mapping[UUID, Sequence[HeldIdentifier]], messages: Sequence[SentMessage] | None) -> str:
+    """The people there are now, and after a cut what was sent to them as one."""
     tables: list[RenderableType] = [_identifiers(f"Profile {who}", held) for who, held in people.items()]
-    return _printed(*tables, *_sent(messages))
+    return _printed(*tables, *([] if messages is None else _sent(messages)))
 
 
 def of_quarantine(found: Sequence[QuarantinedIdentifier]) -> str:
