@@ -16,10 +16,11 @@ from profiles.declared import typed
 from profiles.dispatch import Calendar
 from profiles.events import Event
 from profiles.identifiers import ADDRESS_TYPE
-from profiles.identity import Named, resolve
+from profiles.identity import resolve
 from profiles.identity_rules import DEVICE
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested, Status
+from profiles.naming import Named
 from profiles.products import is_of_a_product, keep_products
 from profiles.routing import Interests, Route, interests
 from profiles.shunned import Shunned

@@ -7,9 +7,9 @@ from uuid import UUID
 from profiles.database import Database
 from profiles.graph import Graph, Link, resolve
 from profiles.identifiers import split_key
-from profiles.identity import Named
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent
+from profiles.naming import Named
 
 People = set[frozenset[str]]
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from profiles import identity
+from profiles import identity, naming
 from profiles.database import Database
 from profiles.graph import owner
-from profiles.identity import Named
 from profiles.incoming import IncomingEvent, Status
+from profiles.naming import Named
 from tests.facts import CARTS, LAMP, Facts, order
 from tests.proofs import size
 from tests.record import forget_all
@@ -122,14 +122,14 @@ async def test_without_the_upserts_row_lock_one_address_would_be_two_people(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: look first, insert later, and whoever came in between is overlooked."""
-    naive = identity._NAME.replace(
+    naive = naming._NAME.replace(
         "ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since)",
         "ON CONFLICT (type, value) DO NOTHING",
     )
-    assert naive != identity._NAME
+    assert naive != naming._NAME
     facts = Facts(database)
     await facts.happens("Seen", email="a@x.org")
-    monkeypatch.setattr(identity, "_NAME", naive)
+    monkeypatch.setattr(naming, "_NAME", naive)
 
     with pytest.raises(KeyError):
         async with database.transaction() as connection:
@@ -148,14 +148,14 @@ def test_events_of_a_batch_that_share_an_identifier_are_weighed_together() -> No
     card, tablet = ("loyalty_id", "L-1"), ("anonymous_id", "t-1")
     told = [said_by(ada), said_by(bob, tablet), said_by(), said_by(card, ada), said_by(tablet), said_by(card)]
 
-    assert sorted(group.members for group in identity.grouped(told)) == [[0, 3, 5], [1, 4]]
+    assert sorted(group.members for group in naming.grouped(told)) == [[0, 3, 5], [1, 4]]
 
 
 def test_of_two_events_that_say_the_same_the_earlier_one_is_the_cause() -> None:
     pair = ("loyalty_id", "L-1"), ("email", "ada@x.org")
     later, earlier = said_by(*pair, at=1), said_by(*pair, at=2)
     earlier = replace(earlier, time=later.time.replace(year=2020))
-    [group] = identity.grouped([later, earlier])
+    [group] = naming.grouped([later, earlier])
 
     assert {(later.digest, True): 1} == group.links
 

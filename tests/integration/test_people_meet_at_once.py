@@ -5,8 +5,8 @@ from typing import Any
 
 from profiles import identity
 from profiles.database import Database
-from profiles.identity import Named
 from profiles.ids import new_id
+from profiles.naming import Named
 from profiles.person import lock
 from profiles.unmerge import cut, mend
 from tests.facts import CARTS, LAMP, Facts, order

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from profiles.database import Database
 from profiles.graph import Link, resolve
 from profiles.identifiers import key
-from profiles.identity import Named
 from profiles.identity_apart import comes_apart
 from profiles.identity_rules import DEVICE, kind_of
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent
+from profiles.naming import Named
 from profiles.unmerge import cut, mend
 from tests.facts import CARTS, PEOPLE, Facts
 from tests.lives import Told, as_events, lives_of_others, lives_of_some
