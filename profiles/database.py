@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 Result = TypeVar("Result")
 
 _TRIES = 8
+# The first lock of its transaction, and nobody who holds another waits for it.
+_TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtext('waypost: again'))"
 
 _BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 """Every statement looks up some rows by an index. A plan that Postgres makes while a table is young reads all
@@ -75,12 +77,15 @@ class Database:
     async def run(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
         """Run ``work`` in a transaction; after a deadlock or serialization failure, the whole again.
 
-        ``work`` may run several times and must keep nothing from an earlier try.
+        Those who run again take turns, so that they meet nobody but newcomers. ``work`` may run several times
+        and must keep nothing from an earlier try.
         """
         attempt = 1
         while True:
             try:
                 async with self.transaction() as connection:
+                    if attempt > 1:
+                        await connection.execute(_TAKE_TURNS)
                     return await work(connection)
             except Exception as error:
                 if attempt == _TRIES or not is_conflict(error):

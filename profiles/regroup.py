@@ -132,6 +132,7 @@ async def _place(
     """Write down where identifiers belong and what is known of them; for whom it is news."""
     held = {key for key, row in found.known.items() if row.profile_id in proposed}
     origins = {row.origin for row in found.known.values()}
+    used = {who for key, who in placement.profile_of.items() if key not in graph.quarantined}
     rows: list[dict[str, Any]] = []
     for key, mine in placement.profile_of.items():
         row = found.known[key]
@@ -139,8 +140,11 @@ async def _place(
         linked_at = graph.joined_at.get(key, row.linked_at)
         # Seen for the first time, it has never been anybody else's; and who is given a profile of their own
         # because others have those that their keys came with is to have the same one the next time.
+        # And what was first seen under somebody else's profile is not to claim it once nothing shows any more
+        # that the other is there.
         made = mine not in origins and key not in graph.quarantined
-        origin = mine if key in held or made else row.origin
+        lent = row.origin != mine and row.origin in used and key not in graph.quarantined
+        origin = mine if key in held or made or lent else row.origin
         now = (mine, origin, linked_at, key in graph.vouched, status)
         if now != (row.pointer, row.origin, row.linked_at, row.vouched, row.status):
             kind, value = split_key(key)

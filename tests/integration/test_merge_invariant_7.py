@@ -148,7 +148,7 @@ async def test_invariant_7_a_table_left_out_of_a_parting_is_noticed(
 ) -> None:
     """Teeth: what does not follow its event stays with the other person."""
     left = tuple(move for move in moves._BY_EVENT if not move.startswith(f"UPDATE {table} "))
-    assert len(left) == len(moves._BY_EVENT) - 1
+    assert len(left) < len(moves._BY_EVENT)
     monkeypatch.setattr(moves, "_BY_EVENT", left)
     facts = Facts(database, CARTS, PEOPLE)
     await two_lives(facts)
