@@ -14,12 +14,18 @@ from profiles.identifiers import split_key
 from profiles.person import lock
 
 # One statement a round, and one round where nobody's identifiers were ever named beside somebody else's.
-# A quarantined key is followed no further: it is nobody's, and thousands may hang on it.
+# A quarantined key is followed no further: it is nobody's, and thousands may hang on it. Nor is a vouched one
+# (or a vouched address's hash) over unverified links: they join nobody to it and do not count against it, and
+# anybody may have made up thousands.
 _READ = """
 WITH ids AS MATERIALIZED (SELECT type || ':' || value AS key, profile_id, origin, since, linked_at, status,
     vouched FROM identifier WHERE profile_id = ANY($1)),
-links AS MATERIALIZED (SELECT * FROM identity_link
-  WHERE keys && (SELECT array_agg(key) FROM ids WHERE status <> 'quarantined'))
+closed AS (SELECT key FROM ids WHERE vouched AND NOT $2 UNION ALL
+  SELECT 'email_sha256:' || encode(sha256(convert_to(substr(key, 7), 'UTF8')), 'hex') FROM ids
+  WHERE vouched AND NOT $2 AND key LIKE 'email:%'),
+links AS MATERIALIZED (SELECT * FROM identity_link WHERE keys && (SELECT array_agg(key) FROM ids
+    WHERE status <> 'quarantined' AND key NOT IN (SELECT key FROM closed))
+  UNION SELECT * FROM identity_link WHERE verified AND keys && (SELECT array_agg(key) FROM closed))
 SELECT
   (SELECT jsonb_agg(jsonb_build_array(key, profile_id, origin, since, linked_at, status, vouched))
     FROM ids)::text AS ids,
@@ -87,12 +93,17 @@ class Component:
 
 
 async def component(
-    connection: Any, pointers: Mapping[str, UUID], canonical: Mapping[UUID, UUID]
+    connection: Any,
+    pointers: Mapping[str, UUID],
+    canonical: Mapping[UUID, UUID],
+    *,
+    hearsay: bool = False,
 ) -> Component:
     """Everything that hangs together with some identifiers, near or far.
 
     ``pointers``: the profile that each one's row points at. ``canonical``: those already locked. Locks the
-    profiles of all others that it meets.
+    profiles of all others that it meets. ``hearsay``: also what unverified links say of vouched keys, which
+    matters only where one is vouched for no more.
     """
     found = Component(canonical=dict(canonical))
     frontier = dict.fromkeys(pointers.values())
@@ -101,7 +112,7 @@ async def component(
         await _lock(connection, found, frontier)
         asked = dict.fromkeys([*frontier, *(found.canonical.get(who, who) for who in frontier)])
         read |= asked
-        row = await connection.fetchrow(_READ, list(asked))
+        row = await connection.fetchrow(_READ, list(asked), hearsay)
         for known in _ids(row, found):
             found.known[known.key] = known
         for link_id, keys, time, source, event, verified, event_id in orjson.loads(row["links"] or "[]"):

@@ -12,6 +12,7 @@ from profiles import routing
 from profiles.database import Database
 from profiles.dispatch import TOO_OLD, Calendar
 from profiles.events import Event
+from profiles.identity import Resolved
 from profiles.incoming import IncomingEvent, Ingested, Status
 from profiles.ingest import Ingest, Rules
 from profiles.routing import Route
@@ -140,8 +141,8 @@ class _Entry(Ingest):
         self._local = rules.local
         self.entered: Entered | None = None
 
-    async def _take(self, connection: Any, prepared: Any) -> list[Ingested]:
-        [answer] = await super()._take(connection, prepared)
+    async def _take(self, connection: Any, prepared: Any) -> tuple[list[Ingested], Resolved]:
+        [answer], resolved = await super()._take(connection, prepared)
         run = await connection.fetchrow(_RUN, answer.event_id, self._route.name)
         if answer.status is not Status.ACCEPTED:
             if run is None or answer.status is Status.CONFLICT:
@@ -149,7 +150,7 @@ class _Entry(Ingest):
         elif run is None:
             raise await self._why_not(connection, answer.event_id, prepared[0].typed)
         self.entered = Entered(**run, again=answer.status is Status.DUPLICATE)
-        return [answer]
+        return [answer], resolved
 
     async def _why_not(self, connection: Any, event_id: UUID | None, event: Event) -> NotEntered:
         """Why the event started no run; asked in its own transaction, under the person's lock."""

@@ -23,6 +23,12 @@ UPDATE identifier i SET profile_id = c.profile_id FROM jsonb_populate_recordset(
 WHERE i.type = c.type AND i.value = c.value
 """
 
+# Once something verified is known, what is verified has been counted, and nothing else counts.
+_IS_HEARD_OF = """
+SELECT bool_and(EXISTS (SELECT 1 FROM identity_link WHERE verified AND keys @> ARRAY[asked.key]
+  AND digest <> ALL($2::bytea[]))) FROM unnest($1::text[]) AS asked(key)
+"""
+
 _ATTEST = "UPDATE identifier SET status = 'good' WHERE type = $1 AND value = $2 AND status = 'quarantined'"
 
 _WHOSE = "SELECT message_id, profile_id FROM message WHERE message_id = ANY($1)"
@@ -116,6 +122,9 @@ async def _attest(
         for one in events[position].keys
         if one in pointers.shunned and split_key(one)[0] not in DEVICE
     ]
+    told = [bytes.fromhex(digest) for digest, verified in pointers.news if verified]
+    if not named or await connection.fetchval(_IS_HEARD_OF, list(dict.fromkeys(named)), told):
+        return
     for one in dict.fromkeys(named):
         await connection.execute(_ATTEST, *split_key(one))
         del pointers.shunned[one]

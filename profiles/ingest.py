@@ -16,7 +16,8 @@ from profiles.declared import typed
 from profiles.dispatch import Calendar
 from profiles.events import Event
 from profiles.identifiers import ADDRESS_TYPE
-from profiles.identity import resolve
+from profiles.identity import Resolved, resolve
+from profiles.identity_quarantine import warn
 from profiles.identity_rules import DEVICE
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested, Status
@@ -93,13 +94,18 @@ class Ingest:
         """
         try:
             prepared = [self._prepare(event) for event in events]
-            return await self._database.run(lambda connection: self._take(connection, prepared))
+            answers, resolved = await self._database.run(lambda connection: self._take(connection, prepared))
         except Exception as error:
             if not _is_the_events_fault(error):
                 raise
             if len(events) == 1:
                 log.warning("event could not be taken in", source=events[0].source, error=repr(error)[:300])
                 return [Ingested(events[0].id, Status.REJECTED, detail=_reason(error))]
+        else:
+            # What a transaction found holds once it is committed.
+            self._shunned.add(resolved.shunned)
+            warn(resolved.settled.newly)
+            return answers
         middle = len(events) // 2
         return [*await self(events[:middle]), *await self(events[middle:])]
 
@@ -111,16 +117,17 @@ class Ingest:
             problems.append({"journey": "", "detail": fault})
         return _Prepared(incoming, new_id(), incoming.content_hash(), event, asked, problems)
 
-    async def _take(self, connection: Any, prepared: Sequence[_Prepared]) -> list[Ingested]:
+    async def _take(self, connection: Any, prepared: Sequence[_Prepared]) -> tuple[list[Ingested], Resolved]:
+        resolved = Resolved()
         if not prepared:
-            return []
+            return [], resolved
         first = _first_of_each(prepared)
         stamped = await self._insert(connection, list(first.values()))
         news = [p for p in prepared if p.event_id in stamped]
         if news:
             now = next(iter(stamped.values()))[1]
-            await self._apply(connection, news, stamped, Calendar(now, self._rules.local))
-        return await _answers(connection, prepared, first, stamped)
+            resolved = await self._apply(connection, news, stamped, Calendar(now, self._rules.local))
+        return await _answers(connection, prepared, first, stamped), resolved
 
     async def _insert(
         self, connection: Any, events: list[_Prepared]
@@ -134,12 +141,11 @@ class Ingest:
         news: Sequence[_Prepared],
         stamped: dict[UUID, tuple[datetime, datetime]],
         calendar: Calendar,
-    ) -> None:
+    ) -> Resolved:
         messages = await _messages_of(connection, news)
         takens = [_taken(p, stamped[p.event_id][0], messages) for p in news]
         unnamed = await keep_products(connection, takens)
         resolved = await resolve(connection, [self._named(taken) for taken in takens])
-        self._shunned.add(resolved.shunned)
         # A new statement, after the locks: what they waited for is visible now.
         telling = await Telling.of(connection, takens, resolved, self._rules.suppression_window)
         for taken, ready in zip(takens, news, strict=True):
@@ -153,6 +159,7 @@ class Ingest:
         for taken in unnamed:
             telling.changes.problem(taken.event_id, "", "a product without product_id and sku cannot be kept")
         await telling.write(connection, calendar.now)
+        return resolved
 
     def _named(self, taken: Taken) -> Named:
         """Whom an event names: by its identifiers, and by a message of ours."""

@@ -41,15 +41,19 @@ class Placement:
 
 
 def placed(
-    graph: Graph, known: Mapping[str, Known], fresh: Iterable[UUID], new_id: Callable[[], UUID]
+    graph: Graph,
+    known: Mapping[str, Known],
+    fresh: Iterable[UUID],
+    new_id: Callable[[], UUID],
+    elsewhere: Collection[UUID] = (),
 ) -> Placement:
     """Give each person the oldest profile that one of their keys was first seen under.
 
     So that two who are joined are the older one, and two who are parted again are who they were. A key that
     is nobody's gets a profile of its own, which holds nothing else. ``fresh``: profiles proposed in this
-    transaction, which do not exist yet.
+    transaction, which do not exist yet; ``elsewhere``: those that are somebody else's by now.
     """
-    taken: dict[UUID, None] = {}
+    taken: dict[UUID, None] = dict.fromkeys(elsewhere)
     placement = Placement()
     proposed = set(fresh)
 

@@ -12,6 +12,7 @@ from profiles.component import Component, component
 from profiles.graph import Graph
 from profiles.identifiers import split_key
 from profiles.identity_journal import journal
+from profiles.identity_quarantine import Quarantine, newly_quarantined
 from profiles.ids import new_id
 from profiles.moves import move_all, move_some
 from profiles.placement import Placement, changed_parts, placed
@@ -21,6 +22,10 @@ from profiles.statements import NOTIFY
 _NEW = """
 INSERT INTO profile (profile_id, created_at) SELECT unnest($1::uuid[]), $2
 ON CONFLICT (profile_id) DO UPDATE SET merged_into = NULL
+"""
+
+_ELSEWHERE = """
+SELECT DISTINCT profile_id FROM identifier WHERE profile_id = ANY($1) AND type || ':' || value <> ALL($2)
 """
 
 # A row held by an event that waits for these profiles stays behind; the event brings it along.
@@ -45,6 +50,8 @@ class Settled:
     now_of: dict[UUID, UUID] = field(default_factory=dict)
     """A profile that is no more → the one that it is by now."""
     quarantined: tuple[str, ...] = ()
+    newly: tuple[Quarantine, ...] = ()
+    """Those of them that were not until now."""
     touched: set[UUID] = field(default_factory=set)
     """People who are not whom they were; folded anew."""
     weighed: set[UUID] = field(default_factory=set)
@@ -80,7 +87,10 @@ async def settle(
     """
     found = await component(connection, pointers, canonical)
     graph = found.resolved()
-    placement = placed(graph, found.known, proposed, new_id)
+    if any(row.vouched and key not in graph.vouched for key, row in found.known.items()):
+        found = await component(connection, pointers, found.canonical, hearsay=True)
+        graph = found.resolved()
+    placement = placed(graph, found.known, proposed, new_id, await _elsewhere(connection, found))
     mine = set(placement.profile_of.values())
     there = set(found.canonical.values()) - set(proposed)
     if mine - there:
@@ -91,6 +101,7 @@ async def settle(
         weighed=weighed,
         now_of=placement.whole(),
         quarantined=tuple(sorted(graph.quarantined)),
+        newly=newly_quarantined(found, graph),
         by_itself={placement.profile_of[key] for key in graph.quarantined},
     )
     await journal(connection, found, graph, placement, cause, news)
@@ -101,6 +112,15 @@ async def settle(
         settled.touched = await _move(connection, graph, parts, settled, cause)
         await connection.execute(NOTIFY)
     return settled
+
+
+async def _elsewhere(connection: Any, found: Component) -> list[UUID]:
+    """Profiles that some of these identifiers were first seen under, and that are somebody else's by now."""
+    asked = {row.origin for row in found.known.values()} - {row.profile_id for row in found.known.values()}
+    if not asked:
+        return []
+    rows = await connection.fetch(_ELSEWHERE, sorted(asked), list(found.known))
+    return [row["profile_id"] for row in rows]
 
 
 async def _move(
@@ -114,7 +134,9 @@ async def _move(
     before = await rebuild.before(connection, involved)
     for part in parts:
         good = {key: who for key, who in part.profile_of.items() if who not in settled.by_itself}
-        for was in part.reowned():
+        # What an identifier did that is nobody's now is somebody's, where its events name others too.
+        lost = [was for was, now in part.whole().items() if now in settled.by_itself]
+        for was in dict.fromkeys((*part.reowned(), *lost)):
             await move_some(connection, was, good, part.profile_of, vouched)
         for was, now in part.whole().items():
             await move_all(connection, was, now)

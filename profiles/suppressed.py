@@ -38,10 +38,14 @@ async def reach(
     """
     wanted: dict[tuple[UUID, UUID, int], dict[str, Any]] = {}
     there: dict[tuple[UUID, UUID, int], None] = {}
+    people = {*involved, *profile_of.values()}
     for row in await connection.fetch(_ROWS, sorted(involved)):
         there[row["profile_id"], row["event_id"], row["line"]] = None
         kept = {name: row[name] for name in row.keys() if name not in ("owner", "identifiers")}  # noqa: SIM118
         for who in _concerned(row, profile_of, nobodys):
+            if who not in people:
+                # An owner of whom nothing has changed keeps what is theirs.
+                continue
             wanted.setdefault((who, row["event_id"], row["line"]), {**kept, "profile_id": who})
     gone = [
         {"profile_id": who, "event_id": event, "line": line}

@@ -75,3 +75,7 @@ class IdentityLog(SQLModel, table=True):
     actor: str | None = None
     detail: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+    __table_args__ = (
+        Index("identity_log_quarantined", "recorded_at", postgresql_where=text("kind = 'quarantined'")),
+    )

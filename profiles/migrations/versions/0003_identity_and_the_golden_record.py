@@ -289,6 +289,12 @@ def _cuts_and_log() -> None:
     )
     op.create_index("ix_identity_log_profile_id", "identity_log", ["profile_id"])
     op.create_index("ix_identity_log_other_profile_id", "identity_log", ["other_profile_id"])
+    op.create_index(
+        "identity_log_quarantined",
+        "identity_log",
+        ["recorded_at"],
+        postgresql_where=sa.text("kind = 'quarantined'"),
+    )
     op.execute(
         """
         CREATE FUNCTION identity_log_stays() RETURNS trigger LANGUAGE plpgsql AS $$
