@@ -1,6 +1,6 @@
 """Who an event is about: identifiers to profiles, under locks, in one round trip where nothing is new."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -24,9 +24,9 @@ WHERE i.type = c.type AND i.value = c.value
 """
 
 # Once something verified is known, what is verified has been counted, and nothing else counts.
-_IS_HEARD_OF = """
-SELECT bool_and(EXISTS (SELECT 1 FROM identity_link WHERE verified AND keys @> ARRAY[asked.key]
-  AND digest <> ALL($2::bytea[]))) FROM unnest($1::text[]) AS asked(key)
+_ATTESTED = """
+SELECT asked.key FROM unnest($1::text[]) AS asked(key) WHERE EXISTS (SELECT 1 FROM identity_link
+  WHERE verified AND keys @> ARRAY[asked.key] AND digest <> ALL($2::bytea[]))
 """
 
 _ATTEST = "UPDATE identifier SET status = 'good' WHERE type = $1 AND value = $2 AND status = 'quarantined'"
@@ -49,6 +49,8 @@ class Resolved:
     settled: Settled = field(default_factory=Settled)
     shunned: dict[str, None] = field(default_factory=dict)
     """Keys found to be nobody's."""
+    attested: frozenset[str] = frozenset()
+    """Those of them that verified events took away: only an operator gives them back."""
     grown: set[UUID] = field(default_factory=set)
     """People with an identifier that is new to them."""
 
@@ -88,6 +90,7 @@ async def resolve(connection: Any, events: Sequence[Named]) -> Resolved:
     # Nobody has ever spoken of whom nobody has ever named.
     found.grown -= {row["profile_id"] for row in fresh}
     found.profile_of = at
+    found.attested = await _attested(connection, found.shunned)
     await _own(connection, events, at, await _spoken(connection, events, canonical, found), found)
     return found
 
@@ -110,6 +113,13 @@ async def _spoken(
     return whose
 
 
+async def _attested(connection: Any, keys: Iterable[str], but: Sequence[bytes] = ()) -> frozenset[str]:
+    """Those keys that verified links name, other than the links ``but``."""
+    asked = list(dict.fromkeys(keys))
+    rows = await connection.fetch(_ATTESTED, asked, list(but)) if asked else ()
+    return frozenset(row["key"] for row in rows)
+
+
 async def _attest(
     connection: Any, events: Sequence[Named], groups: Sequence[Group], pointers: Pointers
 ) -> None:
@@ -123,7 +133,7 @@ async def _attest(
         if one in pointers.shunned and split_key(one)[0] not in DEVICE
     ]
     told = [bytes.fromhex(digest) for digest, verified in pointers.news if verified]
-    if not named or await connection.fetchval(_IS_HEARD_OF, list(dict.fromkeys(named)), told):
+    if set(named) <= await _attested(connection, named, told):
         return
     for one in dict.fromkeys(named):
         await connection.execute(_ATTEST, *split_key(one))

@@ -103,7 +103,7 @@ class Ingest:
                 return [Ingested(events[0].id, Status.REJECTED, detail=_reason(error))]
         else:
             # What a transaction found holds once it is committed.
-            self._shunned.add(resolved.shunned)
+            self._shunned.add(resolved.shunned, resolved.attested)
             warn(resolved.settled.newly)
             return answers
         middle = len(events) // 2

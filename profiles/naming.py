@@ -1,6 +1,6 @@
 """What events name: identifiers and links, written down and looked up in one statement."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,8 +9,9 @@ from uuid import UUID
 from profiles.changes import encode
 from profiles.component import digest
 from profiles.identifiers import STRONG, implied, key, split_key
-from profiles.identity_rules import DEVICE, strongest_first
+from profiles.identity_rules import strongest_first
 from profiles.ids import new_id
+from profiles.shunned import Shunned
 
 # The filter keeps a link that is known from being locked, and the count keeps it behind the identifiers'
 # locks. Of two events that say the same the earlier one is the cause.
@@ -65,19 +66,15 @@ class Named:
         cls,
         identifiers: Iterable[tuple[str, str]],
         *,
-        shunned: Collection[str] = (),
+        shunned: Shunned | None = None,
         profile_id: UUID | None = None,
         **said: Any,
     ) -> "Named":
-        """By the identifiers of an event and what they imply, but for ``shunned`` keys.
-
-        A verified event names an address whatever is remembered of it: perhaps only made-up events had taken
-        it away.
-        """
+        """By the identifiers of an event and what they imply, but for ``shunned`` keys."""
         pairs = tuple(identifiers)
         keys = dict.fromkeys(key(kind, value) for kind, value in (*pairs, *implied(pairs)))
-        weighed = said["verified"]
-        good = [one for one in keys if one not in shunned or (weighed and split_key(one)[0] not in DEVICE)]
+        memory, verified = shunned or Shunned(), said["verified"]
+        good = [one for one in keys if not memory.has(one, verified=verified)]
         return cls(keys=tuple(sorted(good, key=strongest_first)), profile_id=profile_id, **said)
 
     @property
