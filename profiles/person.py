@@ -237,5 +237,5 @@ def _person(row: Any) -> Person:
 def _place(time: datetime | None, key: str | None) -> Place | None:
     if time is None or key is None:
         return None
-    source, _, event = key.partition("\x1f")
-    return time, source, event
+    rank, source, event = key.split("\x1f", 2)
+    return time, rank, source, event

@@ -132,9 +132,9 @@ async def test_every_spelling_of_an_address_finds_one_person(api: OpenApi) -> No
         await api.results("/v1/events", event(event_id=f"e-{number}", identifiers={"email": told}))
     await api.results("/v1/events", event(event_id="posing", identifiers={"email": "\u0430da@example.com"}))
 
-    assert [tuple(row) for row in await api.rows("SELECT type, value FROM identifier")] == [
-        ("email", "ada@example.com")
-    ]
+    assert [
+        tuple(row) for row in await api.rows("SELECT type, value FROM identifier WHERE type = 'email'")
+    ] == [("email", "ada@example.com")]
     assert len(await api.rows("SELECT FROM event WHERE profile_id IS NOT NULL")) == 3
 
 

@@ -15,7 +15,7 @@ from tests.lives import Told, as_events, lives
 from tests.record import Record, forget_all, record
 
 FULL = os.environ.get("WAYPOST_PROOF") == "full"
-HISTORIES, ORDERS = (500, 20) if FULL else (25, 4)
+HISTORIES, ORDERS = (500, 20) if FULL else (10, 3)
 
 
 async def lived(database: Database, events: list[IncomingEvent], cuts: list[int]) -> Record:

@@ -402,7 +402,8 @@ def _what_is_known_already() -> None:
     op.execute(
         """
         UPDATE profile p SET carts_time = c.time, carts_key = c.key FROM (
-          SELECT DISTINCT ON (profile_id) profile_id, LEAST(time, at) AS time, source || chr(31) || id AS key
+          SELECT DISTINCT ON (profile_id) profile_id, LEAST(time, at) AS time,
+            '1' || chr(31) || source || chr(31) || id AS key
           FROM event WHERE type IN ('Product Added', 'Product Removed', 'Cart Viewed', 'Checkout Started',
             'Price Dropped', 'Order Completed')
           ORDER BY profile_id, LEAST(time, at) DESC, source COLLATE "C" DESC, id COLLATE "C" DESC) c
