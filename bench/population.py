@@ -44,7 +44,7 @@ _FILL = {
       has_bought AND email IS NOT NULL, bought, has_bought::int, bought, bought,
       CASE WHEN has_bought THEN 10 + n % 200 ELSE 0 END, jsonb_build_object('web', said -> 'time'),
       CASE WHEN has_cart OR has_bought THEN time END,
-      CASE WHEN has_cart OR has_bought THEN 'shop/web' || chr(31) || 'p-' || n END, time
+      CASE WHEN has_cart OR has_bought THEN '0' || chr(31) || 'shop/web' || chr(31) || 'p-' || n END, time
     FROM made CROSS JOIN LATERAL (SELECT CASE WHEN has_bought THEN time END AS bought, jsonb_build_object(
       'time', to_char(time AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'), 'source', 'shop/web',
       'event_id', 'p-' || n, 'rank', 2) AS said OFFSET 0) s
