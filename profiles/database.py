@@ -60,9 +60,11 @@ class Database:
         """
         async with self.engine.connect() as pooled:
             connection = await _living(pooled)
+            begun = False
             try:
                 # asyncpg's own BEGIN: SQLAlchemy sends one only before statements of its own cursors.
                 async with connection.transaction():
+                    begun = True
                     yield connection
             except Exception as error:
                 # A dying connection also raises asyncpg's internal and the event loop's own errors.
@@ -71,7 +73,8 @@ class Database:
                     raise ConnectionResetError(f"the connection to Postgres was lost: {error!r}") from error
                 raise
             finally:
-                if _is_broken(connection):
+                # Cancelled in its BEGIN, asyncpg takes what follows for a part of it, and never commits.
+                if not begun or _is_broken(connection):
                     await pooled.invalidate()
 
     async def run(self, work: Callable[[Any], Awaitable[Result]]) -> Result:

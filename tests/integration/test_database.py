@@ -109,3 +109,26 @@ def test_another_databases_url_is_refused_without_showing_its_password(url: str)
 def test_every_spelling_of_a_postgres_url_is_understood() -> None:
     for scheme in ("postgres", "postgresql", "postgresql+asyncpg"):
         assert async_url(f"{scheme}://u@h/d") == "postgresql+asyncpg://u@h/d"
+
+
+async def test_what_follows_a_transaction_that_was_cancelled_at_any_moment_is_kept(database_url: str) -> None:
+    pool, kept = Database(database_url, pool_size=1), 0
+
+    async def write() -> None:
+        async with pool.transaction() as connection:
+            await connection.execute("INSERT INTO kept VALUES (1)")
+
+    async with pool.transaction() as connection:
+        await connection.execute("CREATE TABLE kept (n int)")
+    for moment in range(60):
+        cancelled = asyncio.create_task(write())
+        for _ in range(moment):
+            await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.wait([cancelled])
+        await write()
+        async with pool.transaction() as connection:
+            found = await connection.fetchval("SELECT count(*) FROM kept")
+        assert found in (kept + 1, kept + 2), f"cancelled after {moment} turns"
+        kept = found
+    await pool.close()
