@@ -47,19 +47,24 @@ def placed(
     new_id: Callable[[], UUID],
     elsewhere: Collection[UUID] = (),
 ) -> Placement:
-    """Give each person the oldest profile that one of their keys was first seen under.
+    """Give each person the oldest profile that their keys were first seen under.
 
-    So that two who are joined are the older one, and two who are parted again are who they were. A key that
-    is nobody's gets a profile of its own, which holds nothing else. ``fresh``: profiles proposed in this
-    transaction, which do not exist yet; ``elsewhere``: those that are somebody else's by now.
+    So that two who are joined are the older one, and two who are parted again are who they were. Where
+    several people have keys that were first seen under one profile, it is whose the strongest of them is.
+    A key that is nobody's gets a profile of its own, which holds nothing else. ``fresh``: profiles proposed
+    in this transaction, which do not exist yet; ``elsewhere``: those that are somebody else's by now.
     """
     taken: dict[UUID, None] = dict.fromkeys(elsewhere)
     placement = Placement()
     proposed = set(fresh)
+    heads: dict[UUID, str] = {}
+    for key in sorted((key for key in known if key not in graph.quarantined), key=strongest_first):
+        heads.setdefault(known[key].origin, key)
 
-    def claims_of(cluster: tuple[str, ...]) -> list[tuple[bool, UUID]]:
+    def claims_of(cluster: tuple[str, ...]) -> list[tuple[bool, bool, UUID]]:
         # Whom others know already comes before whom nobody has heard of yet.
-        return sorted({(known[key].origin in proposed, known[key].origin) for key in cluster})
+        origins = {known[key].origin for key in cluster}
+        return sorted((heads.get(who) not in cluster, who in proposed, who) for who in origins)
 
     def turn(cluster: tuple[str, ...]) -> tuple[Any, ...]:
         return cluster[0] in graph.quarantined, claims_of(cluster)[0], strongest_first(cluster[0])
@@ -67,7 +72,7 @@ def placed(
     for cluster in sorted(graph.clusters, key=turn):
         shunned = cluster[0] in graph.quarantined
         own = known[cluster[0]].profile_id if shunned and _stands_alone(cluster[0], known) else None
-        claims = [own] if own else [] if shunned else [origin for _, origin in claims_of(cluster)]
+        claims = [own] if own else [] if shunned else [origin for *_, origin in claims_of(cluster)]
         mine = next((who for who in claims if who not in taken), None) or new_id()
         taken[mine] = None
         for key in cluster:

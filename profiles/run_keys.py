@@ -28,6 +28,10 @@ FROM run r LEFT JOIN event e ON e.event_id = r.entry_event
 WHERE r.profile_id = ANY($1) AND r.state <> 'ended' ORDER BY r.entered_at, r.run_id
 """
 
+_TAKEN = """
+SELECT journey, key FROM run WHERE key = ANY($2) AND profile_id <> ALL($1) AND state <> 'ended'
+"""
+
 _END = """
 WITH ended AS (
   UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4
@@ -36,7 +40,12 @@ INSERT INTO outbox (lane, kind, name, payload)
 SELECT run_id, 'signal', $5::text, jsonb_build_object('outcome', $2::text, 'reason', $3::text) FROM ended
 """
 
-_KEY = "UPDATE run SET key = $2 WHERE run_id = $1"
+# Two steps, since two runs may take each other's keys, and no two live ones ever have the same.
+_KEYS = (
+    "UPDATE run SET key = run_id::text WHERE run_id = ANY($1)",
+    "UPDATE run r SET key = k.key FROM unnest($1::uuid[], $2::text[]) AS k(run_id, key) "
+    "WHERE r.run_id = k.run_id",
+)
 
 # Re-entry counts the runs of a key, those that have ended too.
 _ENDED = """
@@ -60,12 +69,11 @@ class Standing:
         if key in profiles:
             return str(run["profile_id"])
         person = self.persons[run["profile_id"]]
-        if key in person.carts:
-            return key
-        # It went by somebody else's cart while the two were one person; its own is the one it began in.
+        # The one it began in is its own: it went by somebody else's while the two were one person.
         began = person.renamed.get(run["began_in"], run["began_in"])
-        own = began if of_a_cart and began in person.carts else key
-        return person.renamed.get(key, own)
+        if of_a_cart and began in person.carts:
+            return str(began)
+        return key if key in person.carts else person.renamed.get(key, key)
 
 
 async def rekey(
@@ -83,16 +91,27 @@ async def rekey(
     profiles = {str(who) for who in involved}
     people = sorted(standing.persons)
     oldest: dict[tuple[str, str], Any] = {}
-    for run in await connection.fetch(_LIVE, people):
-        key = standing.key_of(run, profiles, of_a_cart=was.lines(run["run_id"]) is not None)
+    runs = await connection.fetch(_LIVE, people)
+    keys = {
+        run["run_id"]: standing.key_of(run, profiles, of_a_cart=was.lines(run["run_id"]) is not None)
+        for run in runs
+    }
+    # Two strangers may give their carts one name, but only one of them has a run that goes by it.
+    taken = {tuple(row) for row in await connection.fetch(_TAKEN, people, list(keys.values()))}
+    for run in runs:
+        own = keys[run["run_id"]]
+        key = run["key"] if (run["journey"], own) in taken else own
         ending = _ending(standing, was, run)
         if ending is None and oldest.setdefault((run["journey"], key), run) is not run:
             ending = MERGED, "the person has an older run of the same key"
         if ending is not None:
             await connection.execute(_END, run["run_id"], *ending, at, END_RUN)
+    renamed = {run["run_id"]: key for (_, key), run in oldest.items() if key != run["key"]}
+    if renamed:
+        free, take = _KEYS
+        await connection.execute(free, list(renamed))
+        await connection.execute(take, list(renamed), list(renamed.values()))
     for (_, key), run in oldest.items():
-        if key != run["key"]:
-            await connection.execute(_KEY, run["run_id"], key)
         _tell(standing, was, run, key, changes)
     await connection.execute(_ENDED, people, sorted(profiles))
 

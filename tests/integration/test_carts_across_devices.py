@@ -9,7 +9,7 @@ import pytest
 from profiles.claims import Ask, read_under_lock
 from profiles.database import Database
 from profiles.unmerge import cut
-from tests.facts import CARTS, CHAIR, LAMP, Facts, Journey
+from tests.facts import CARTS, CHAIR, LAMP, Facts, Journey, order
 
 ADA = "ada@example.com"
 MINUTE = timedelta(minutes=1)
@@ -89,6 +89,51 @@ async def test_parted_again_each_has_the_cart_that_was_theirs_and_a_run_that_kno
     web = runs["web"]
     assert (live["run_id"], live["key"]) == (web["run_id"], web["key"])
     assert await cart_at_the_gate(facts, live["run_id"], web["key"]) == ["chair"]
+
+
+async def test_a_strangers_cart_of_the_same_name_keeps_nobody_from_being_joined(database: Database) -> None:
+    facts = Facts(database, CARTS)
+    await adds(facts, CHAIR | {"cart_id": "web-7"}, 30, email="bob@example.com")
+    await adds(facts, LAMP | {"cart_id": "web-7"}, 20, anonymous_id="m-5f2a")
+    await adds(facts, CHAIR, 10, email=ADA)
+    before = {run["run_id"]: run["key"] for run in await facts.runs()}
+    joined = await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
+
+    assert joined.status == "accepted"
+    assert await facts.who("anonymous_id", "m-5f2a") == await facts.who("email", ADA)
+    assert {run["run_id"]: run["key"] for run in await facts.runs()} == before
+
+
+async def test_of_several_carts_of_one_person_each_run_gets_its_own_back_when_parted(
+    database: Database,
+) -> None:
+    facts = Facts(database, CARTS)
+    await adds(facts, LAMP, 10, email=ADA)
+    await facts.happens("Order Completed", order(LAMP), email=ADA, ago=20 * MINUTE)
+    await adds(facts, LAMP, 30, email=ADA)
+    await adds(facts, CHAIR, 25, anonymous_id="m-5f2a")
+    began = {run["run_id"]: run["key"] for run in await facts.runs()}
+    await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
+    await cut(database, f"email:{ADA}", "anonymous_id:m-5f2a", actor="ops", reason="two people")
+
+    [live] = await facts.runs()
+    assert len(began) == 3
+    assert live["key"] == began[live["run_id"]]
+
+
+async def test_runs_may_take_each_others_keys(database: Database) -> None:
+    facts = Facts(database, CARTS)
+    await adds(facts, LAMP | {"cart_id": "web-1"}, 30, email=ADA)
+    await adds(facts, CHAIR | {"cart_id": "web-2"}, 20, email=ADA)
+    before = {run["run_id"]: run["key"] for run in await facts.runs()}
+    one, other = before
+    for run_id, key in ((one, "away"), (other, before[one]), (one, before[other])):
+        await facts.rows("UPDATE run SET key = $2 WHERE run_id = $1", run_id, key)
+    await facts.happens("Product Viewed", LAMP, anonymous_id="m-5f2a")
+    joined = await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
+
+    assert joined.status == "accepted"
+    assert {run["run_id"]: run["key"] for run in await facts.runs()} == before
 
 
 async def test_a_run_that_is_about_no_cart_is_shown_none(database: Database) -> None:

@@ -1,5 +1,6 @@
 """People taken apart: whose runs, carts and words are whose afterwards."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -65,6 +66,21 @@ async def test_what_was_withdrawn_while_they_were_one_stays_so_for_both_until_ea
     assert late == ["withdrawn"]
     assert await word(facts, "email", ADA) == ["granted"]
     assert await word(facts, "phone", PHONE) == ["withdrawn"]
+
+
+async def test_a_device_that_was_lent_does_not_take_the_others_profile_along(database: Database) -> None:
+    facts = Facts(database)
+    await facts.happens("Signed In", phone=PHONE)
+    viewed = facts.event("Product Viewed", LAMP, user_id="ada", loyalty_id="L-1", anonymous_id="tablet")
+    await facts.ingest([replace(viewed, verified=False)])
+    before = await facts.who("user_id", "ada"), await facts.who("phone", PHONE)
+    await facts.happens("Signed In", anonymous_id="tablet", phone=PHONE)
+    meanwhile = await facts.who("anonymous_id", "tablet")
+    await cut(facts.database, "anonymous_id:tablet", PHONE_KEY, **BY)
+
+    assert meanwhile == before[1]
+    assert (await facts.who("user_id", "ada"), await facts.who("phone", PHONE)) == before
+    assert await facts.who("anonymous_id", "tablet") == before[0]
 
 
 async def test_somebody_whom_an_event_named_in_vain_keeps_their_own_word(database: Database) -> None:
