@@ -76,11 +76,16 @@ SELECT count(*)::int AS orders, max(o.last) AS last_order_at, array_agg(o.first)
   GROUP BY named.order_id, CASE WHEN named.order_id IS NULL THEN e.event_id END) o
 """
 
-# Numeric sums do not depend on the order of the rows; the bounds are those of what they are kept as.
+# An order that two channels report is paid once. Numeric sums do not depend on the order of the rows; the
+# bounds are those of what they are kept as.
 _SPENT = """
-SELECT min(LEAST(u.time, u.at)) AS first_order_at, GREATEST(-1e300, LEAST(1e300,
-  COALESCE(round(sum(u.price::numeric * (u.quantity - u.returned)), 2), 0)))::float8 AS spent
-FROM purchase u WHERE u.profile_id = v.profile_id
+SELECT min(r.first) AS first_order_at,
+  GREATEST(-1e300, LEAST(1e300, COALESCE(round(sum(r.paid), 2), 0)))::float8 AS spent
+FROM (SELECT min(p.first) AS first, max(p.paid) AS paid
+  FROM (SELECT u.order_id, u.event_id, min(LEAST(u.time, u.at)) AS first,
+      sum(u.price::numeric * (u.quantity - u.returned)) AS paid
+    FROM purchase u WHERE u.profile_id = v.profile_id GROUP BY u.order_id, u.event_id) p
+  GROUP BY p.order_id, CASE WHEN p.order_id IS NULL THEN p.event_id END) r
 """
 
 _RHYTHM = """

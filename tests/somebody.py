@@ -96,7 +96,11 @@ def naive(person: Somebody, zone: str = "UTC") -> dict[str, Any]:
     readable = [one for one in person.orders if one.lines]
     days = sorted({one.at.astimezone(UTC).date() for one in readable})
     gaps = [(later - sooner).days for sooner, later in pairwise(days)]
-    lines = [line for one in readable for line in one.lines]
+    paid: dict[object, list[float]] = {}
+    for number, one in enumerate(person.orders):
+        known = None if one.order_id is None else str(one.order_id).strip() or None
+        total = sum((line.price or 0) * (line.quantity - line.returned) for line in one.lines)
+        paid.setdefault(known or number, []).append(total)
     touched = [touch for touch in person.touches if touch.at]
     last = max((touch.at for touch in touched if touch.at), default=START)
     lately = Counter(t.channel for t in touched if t.at and t.at > last - timedelta(days=180))
@@ -106,7 +110,7 @@ def naive(person: Somebody, zone: str = "UTC") -> dict[str, Any]:
         "orders": len(placed),
         "last_order_at": max((one.at for one in person.orders), default=None),
         "first_order_at": min((one.at for one in readable), default=None),
-        "spent": round(sum((line.price or 0) * (line.quantity - line.returned) for line in lines), 2),
+        "spent": round(sum(map(max, paid.values())), 2),
         "median_gap_days": float(median(gaps)) if len(gaps) >= 2 else None,
         "opens": sum(touch.status in ("opened", "clicked") for touch in person.touches),
         "clicks": sum(touch.status == "clicked" for touch in person.touches),

@@ -67,7 +67,7 @@ async def run(file: Path, *, format: str, as_live: bool) -> int:
     console = Console(highlight=False)
     shift = _shift_to_now(file, format) if as_live else timedelta()
     begun_at = datetime.now(UTC)
-    async with Door(settings.url, settings.write_key) as door:
+    async with Door(settings.url, settings.key) as door:
         await door.check()
         replay = await _replayed(file, format, shift, door, console)
     _report(console, replay)

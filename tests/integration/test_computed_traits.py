@@ -84,6 +84,16 @@ async def test_an_order_counts_once_and_also_where_its_products_could_not_be_rea
     ) == (2, START, None, 0.0)  # fmt: skip
 
 
+async def test_an_order_that_two_channels_report_is_paid_once(database: Database) -> None:
+    till = Order(START, [Line(19.99, 2, 1), Line(5.0)], "o-1")
+    backend = Order(START + timedelta(hours=1), [Line(19.99, 2, 1), Line(5.0), Line(4.0)], "o-1")
+    nameless = [Order(START, [Line(5.0)]), Order(START, [Line(5.0)])]
+    [once, each] = await worked_out(database, [Somebody([till, backend]), Somebody(nameless)])
+
+    assert (once["spent"], once["orders"], once["first_order_at"]) == (28.99, 1, START)
+    assert each["spent"] == 10.0
+
+
 async def test_the_preferred_hour_is_that_of_the_persons_own_clock_in_summer_and_winter(
     database: Database,
 ) -> None:

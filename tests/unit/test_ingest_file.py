@@ -188,11 +188,20 @@ async def test_an_unknown_format_is_answered_with_the_known_ones(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("keys", "used"), [("dev-write", "dev-write"), ("sha256:abc, web:secret", "secret"), ("a:b,c", "b")]
+    ("servers", "pages", "used"),
+    [
+        ("", "dev-write", "dev-write"),
+        ("", "sha256:abc, web:secret", "secret"),
+        ("", "web:sha256:abc,b", "b"),
+        ("", "a:b,c", "b"),
+        ("till:trusted", "public", "trusted"),
+        ("sha256:abc", "public", "public"),
+    ],
 )
-def test_the_first_key_that_is_written_out_is_used(
-    monkeypatch: pytest.MonkeyPatch, keys: str, used: str
+def test_the_first_key_that_is_written_out_is_used_a_server_key_before_a_write_key(
+    monkeypatch: pytest.MonkeyPatch, servers: str, pages: str, used: str
 ) -> None:
-    monkeypatch.setenv("WAYPOST_WRITE_KEYS", keys)
+    monkeypatch.setenv("WAYPOST_SERVER_KEYS", servers)
+    monkeypatch.setenv("WAYPOST_WRITE_KEYS", pages)
 
-    assert IngestSettings().write_key == used
+    assert IngestSettings().key == used

@@ -52,14 +52,14 @@ class Tally:
 
 
 class Door:
-    """One API and one write key; use as an async context manager."""
+    """One API and one of its keys; use as an async context manager."""
 
-    def __init__(self, api_url: str, write_key: str) -> None:
+    def __init__(self, api_url: str, key: str) -> None:
         self.api_url = api_url.rstrip("/")
         self.tally = Tally()
         self._client = httpx2.AsyncClient(
             base_url=self.api_url,
-            headers={"Authorization": f"Bearer {write_key}", "Content-Type": "application/json"},
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
             timeout=_TIMEOUT_S,
         )
 
@@ -78,7 +78,7 @@ class Door:
         if not alive:
             raise DoorFault(
                 f"no Waypost API answers at {self.api_url}: start one with `waypost dev` (same folder, or "
-                "the same WAYPOST_DATA_DIR), or set API_URL and WAYPOST_WRITE_KEYS to one that runs"
+                "the same WAYPOST_DATA_DIR), or set API_URL and WAYPOST_SERVER_KEYS to one that runs"
             )
 
     async def native(self, events: Sequence[Row]) -> list[Row]:
@@ -148,6 +148,7 @@ def _refusal(api_url: str, answer: httpx2.Response | None) -> str:
         return f"{api_url} gave no answer"
     if answer.status_code in (401, 403):
         return (
-            f"{api_url} refuses the write key ({answer.status_code}): set WAYPOST_WRITE_KEYS to one it knows"
+            f"{api_url} refuses the key ({answer.status_code}): set WAYPOST_SERVER_KEYS, or else "
+            "WAYPOST_WRITE_KEYS, to one it knows"
         )
     return f"{api_url} answered {answer.status_code}: {answer.text[:300]}"

@@ -16,6 +16,10 @@ class IngestSettings(BaseSettings):
     waypost_write_keys: SecretStr = Field(
         default=SecretStr("dev-write"), description="keys that may send events; the first one is used"
     )
+    waypost_server_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="keys that vouch for people; the first one comes before any write key",
+    )
     database_url: str = Field(default="", description="where the runs that started can be counted")
 
     @property
@@ -24,10 +28,13 @@ class IngestSettings(BaseSettings):
         return self.api_url or f"http://127.0.0.1:{self.api_port}"
 
     @property
-    def write_key(self) -> str:
-        """The first key that is written out. Raises ``Fault`` where only digests are."""
-        keys = [key.strip() for key in self.waypost_write_keys.get_secret_value().split(",")]
-        for key in keys:
-            if key and not key.startswith("sha256:"):
-                return key.rpartition(":")[2]
-        raise Fault("WAYPOST_WRITE_KEYS holds digests only: set it to a write key as it is sent")
+    def key(self) -> str:
+        """The first key that is written out, a server key before a write key: who has the file has the shop's
+        word. Raises ``Fault`` where only digests are."""
+        for held in (self.waypost_server_keys, self.waypost_write_keys):
+            for key in (part.strip() for part in held.get_secret_value().split(",")):
+                if key and "sha256:" not in key:
+                    return key.rpartition(":")[2]
+        raise Fault(
+            "WAYPOST_SERVER_KEYS and WAYPOST_WRITE_KEYS hold digests only: set one to a key as it is sent"
+        )

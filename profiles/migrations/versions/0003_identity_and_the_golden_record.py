@@ -92,9 +92,13 @@ SELECT count(*)::int AS orders, max(o.last) AS last_order_at, array_agg(o.first)
   WHERE e.profile_id = v.profile_id AND e.type = 'Order Completed'
   GROUP BY named.order_id, CASE WHEN named.order_id IS NULL THEN e.event_id END) o
 ) o CROSS JOIN LATERAL (
-SELECT min(LEAST(u.time, u.at)) AS first_order_at, GREATEST(-1e300, LEAST(1e300,
-  COALESCE(round(sum(u.price::numeric * (u.quantity - u.returned)), 2), 0)))::float8 AS spent
-FROM purchase u WHERE u.profile_id = v.profile_id
+SELECT min(r.first) AS first_order_at,
+  GREATEST(-1e300, LEAST(1e300, COALESCE(round(sum(r.paid), 2), 0)))::float8 AS spent
+FROM (SELECT min(p.first) AS first, max(p.paid) AS paid
+  FROM (SELECT u.order_id, u.event_id, min(LEAST(u.time, u.at)) AS first,
+      sum(u.price::numeric * (u.quantity - u.returned)) AS paid
+    FROM purchase u WHERE u.profile_id = v.profile_id GROUP BY u.order_id, u.event_id) p
+  GROUP BY p.order_id, CASE WHEN p.order_id IS NULL THEN p.event_id END) r
 ) s CROSS JOIN LATERAL (
 SELECT CASE WHEN count(gap) >= 2 THEN percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) END AS median_gap_days
 FROM (SELECT day - lag(day) OVER (ORDER BY day) AS gap FROM (
