@@ -6,8 +6,8 @@ from datetime import datetime
 from activities.contracts import SendMessage
 from activities.gate import NoSuchRun, expose, holds_of
 from activities.terms import ask_of, facts_of, plan_of, planned_of
-from policy.facts import Limits
 from policy.gate import decide
+from policy.limits import Limits
 from policy.verdict import Allow, MessageClass, Verdict
 from profiles.audiences import Place, join
 from profiles.claims import read_under_lock, write_decision

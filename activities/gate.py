@@ -8,8 +8,9 @@ from uuid import UUID
 from activities.contracts import SendMessage
 from activities.held import open_in_words
 from activities.terms import ask_of, facts_of, plan_of, planned_of, ranking
-from policy.facts import Facts, Limits
+from policy.facts import Facts
 from policy.gate import decide
+from policy.limits import Limits
 from policy.quiet_hours import common_close
 from policy.verdict import Allow, Channel, MessageClass, Verdict
 from profiles.claims import Planned, Snapshot, Standing, mark_unknown, read_under_lock, write_decision

@@ -15,7 +15,7 @@ from bench.at_once import seconds_for
 from bench.report import Comparison, Measure, rate
 from bench.servers import Servers
 from bench.sizes import Sizes
-from policy.facts import Limits
+from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
 from profiles.changes import encode
 from profiles.claims import LONGEST_CAP_WINDOW

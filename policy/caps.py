@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from policy.durations import in_words
-from policy.facts import Cap, Facts, Limits, Plan
+from policy.facts import Facts, Plan
 from policy.finding import Finding, denied, passed
+from policy.limits import Cap, Limits
 from policy.verdict import Channel, MessageClass, Reason
 
 

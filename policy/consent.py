@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from policy.facts import ConsentFact, Facts, Limits, Plan
+from policy.facts import ConsentFact, Facts, Plan
 from policy.finding import Finding, denied, passed
+from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from policy.facts import Facts, Limits, Plan
+from policy.facts import Facts, Plan
+from policy.limits import Limits
 from policy.verdict import Reason
 
 

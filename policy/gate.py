@@ -4,11 +4,12 @@ from datetime import datetime
 
 from policy.caps import under_caps
 from policy.consent import consented, not_opted_out
-from policy.facts import Facts, Limits, Plan
+from policy.facts import Facts, Plan
 from policy.finding import CheckFunction, Finding, denied
 from policy.holdout import not_held_out
 from policy.holds import nothing_holds
 from policy.kill_switch import not_switched_off
+from policy.limits import Limits
 from policy.message_class import class_fits
 from policy.quiet_hours import in_open_hours
 from policy.recipient import address_works, not_erased

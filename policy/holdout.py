@@ -3,8 +3,9 @@
 from datetime import datetime
 
 from policy.assignment import assign
-from policy.facts import Facts, Limits, Plan
+from policy.facts import Facts, Plan
 from policy.finding import Finding, denied, passed
+from policy.limits import Limits
 from policy.verdict import MessageClass, Reason
 
 _EXACT = 1000

@@ -2,8 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from policy.facts import Facts, Limits, Plan
+from policy.facts import Facts, Plan
 from policy.finding import Finding, deferred, passed
+from policy.limits import Limits
 from policy.verdict import MessageClass, Reason
 
 LOOK_AGAIN = timedelta(days=1)

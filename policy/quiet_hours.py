@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from policy.facts import Facts, Limits, Plan, QuietHours
+from policy.facts import Facts, Plan
 from policy.finding import Finding, deferred, denied, passed
+from policy.limits import Limits, QuietHours
 from policy.verdict import Channel, Reason
 from policy.zones import offset_change, with_offset, zone_info
 

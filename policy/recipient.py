@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from policy.facts import Facts, Limits, Plan
+from policy.facts import Facts, Plan
 from policy.finding import Finding, denied, passed
+from policy.limits import Limits
 from policy.verdict import Channel, Reason
 
 

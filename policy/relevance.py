@@ -3,8 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
-from policy.facts import Facts, Limits, Plan
+from policy.facts import Facts, Plan
 from policy.finding import Finding, denied, passed
+from policy.limits import Limits
 from policy.suppression import suppressed_keys
 from policy.verdict import Reason
 from policy.zones import with_offset

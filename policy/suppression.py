@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from policy.facts import DEFAULT_WINDOW, PlannedItem, Suppression
+from policy.facts import PlannedItem, Suppression
+from policy.limits import DEFAULT_WINDOW
 
 
 def suppression_until(event_time: datetime, window: timedelta | None = DEFAULT_WINDOW) -> datetime | None:

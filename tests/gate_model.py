@@ -4,7 +4,8 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from policy.facts import Cap, Facts, Limits, Plan, QuietHours
+from policy.facts import Facts, Plan
+from policy.limits import Cap, Limits, QuietHours
 from policy.verdict import Reason
 
 

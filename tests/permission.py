@@ -5,8 +5,8 @@ from uuid import UUID
 
 from activities.terms import facts_of, plan_of
 from policy.consent import consented, not_opted_out
-from policy.facts import Limits
 from policy.finding import Finding
+from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.claims import Ask, read_under_lock
 from profiles.ids import new_id

@@ -33,7 +33,7 @@ from activities.sweep_segments import SegmentActivities
 from activities.withdraw_consent import ConsentActivities
 from journeys.registry import Journeys
 from journeys.vocabulary.segment import Segment
-from policy.facts import Limits
+from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.database import Database
 from profiles.ingest import Ingest, Rules

@@ -11,7 +11,7 @@ import pytest
 from activities.channels.adapter import Accepted, NotSent, Outgoing
 from activities.contracts import SendMessage, SendResult
 from activities.gate import Claim, Elsewhere, Gate, Refusal, Settled
-from policy.facts import Limits
+from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.database import Database
 from tests.ledger import Ledger

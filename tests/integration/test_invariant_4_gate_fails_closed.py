@@ -12,7 +12,7 @@ from temporalio.exceptions import ApplicationError
 from activities.channels.adapter import MaybeSent, NotSent
 from activities.contracts import SendStatus
 from activities.gate import Refusal
-from policy.facts import Limits
+from policy.limits import Limits
 from policy.verdict import Channel, Reason, Withhold
 from tests.proofs import size
 from tests.shop import Held, Shop, shopper

@@ -11,7 +11,7 @@ import pytest
 
 from activities.contracts import SendMessage
 from activities.gate import Claim, Gate, Refusal
-from policy.facts import Limits
+from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
 from profiles import claims
 from profiles.claims import Ask, Snapshot

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from activities.gate import Gate
-from policy.facts import Limits
+from policy.limits import Limits
 from policy.verdict import Channel
 from profiles import claims, moves, outbox, rebuild
 from profiles.claims import Ask, Snapshot

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from journeys.vocabulary import days, hours, minutes
-from policy.facts import Cap, Limits
+from policy.limits import Cap, Limits
 from tests.kit.stories import (
     AfterOneAndThree,
     AfterTwo,

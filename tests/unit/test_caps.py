@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from policy.caps import counted, under_caps
-from policy.facts import Cap, Facts, Limits, Plan, SentFact
+from policy.facts import Facts, Plan, SentFact
+from policy.limits import Cap, Limits
 from policy.verdict import Channel, MessageClass, Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from policy.consent import consented, not_opted_out
-from policy.facts import ConsentFact, Facts, Limits, Plan
+from policy.facts import ConsentFact, Facts, Plan
+from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

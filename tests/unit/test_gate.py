@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.facts import ConsentFact, Facts, Limits, Plan, PlannedItem, SentFact, Suppression
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import decide
+from policy.limits import Limits
 from policy.verdict import Allow, Channel, MessageClass, Reason, Withhold
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from policy.facts import ConsentFact, Facts, Limits, Plan, PlannedItem, SentFact, Suppression
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import CHECKS, decide
+from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

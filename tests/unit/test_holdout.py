@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from policy.assignment import assign
-from policy.facts import Facts, Limits, Plan
+from policy.facts import Facts, Plan
 from policy.holdout import held_out, not_held_out
+from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from policy.facts import QuietHours
+from policy.limits import QuietHours
 from policy.quiet_hours import closes_at, common_close, is_open, next_common_opening, next_opening
 
 DAYTIME = QuietHours(time(8), time(21))

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.facts import Limits, PlannedItem, Suppression
+from policy.facts import PlannedItem, Suppression
+from policy.limits import Limits
 from policy.suppression import concerns, is_active, suppressed_keys, suppression_until
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

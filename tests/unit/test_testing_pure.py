@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from policy.assignment import assign
-from policy.facts import Limits
+from policy.limits import Limits
 from workers import testing
 from workers.testing.calendar import START, day_of, next_time, stamp
 from workers.testing.pure import Allow, Defer, Person, arm, person, verdict, why_not

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from policy.assignment import assign
-from policy.facts import ConsentFact, Facts, Limits, Plan, PlannedItem, SentFact, Suppression
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import decide
+from policy.limits import Limits
 from policy.suppression import suppression_until
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict, Withhold
 from workers.testing.calendar import START, ZONE

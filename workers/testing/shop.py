@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 from activities.channels.registry import Channels
 from journeys.registry import load
 from journeys.vocabulary import Journey
-from policy.facts import Limits
+from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.events import Event
 from profiles.incoming import Status

@@ -18,7 +18,7 @@ from activities.contracts import RunResult
 from activities.settings import ActivitySettings
 from journeys.registry import SHIPPED, Journeys
 from journeys.vocabulary import Journey
-from policy.facts import Limits
+from policy.limits import Limits
 from profiles.database import Database
 from profiles.identifiers import normalise
 from profiles.incoming import IncomingEvent, Ingested
