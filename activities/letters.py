@@ -26,6 +26,7 @@ class Letters:
             postal_address=settings.shop_address,
             url=settings.shop_url,
             support_email=settings.shop_support_email,
+            hosts=settings.shop_hosts,
             currency=settings.shop_currency,
         )
 

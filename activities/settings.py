@@ -16,6 +16,7 @@ from activities.loopback import is_loopback
 SECRET_LENGTH = 32
 """Least number of characters of a signing secret."""
 
+_HOST = re.compile(r"(?i)[a-z0-9-]+(\.[a-z0-9-]+)*")
 _SID = "{}[0-9a-fA-F]{{32}}"
 _SMS_SENDER = r"\+[1-9]\d{6,14}|\d{3,8}|[A-Za-z0-9 +_&-]{1,11}"
 _SMS_SENDER_FORM = "a number such as +15005550006, a short code, or a name of at most 11 characters"
@@ -61,6 +62,8 @@ class ActivitySettings(BaseSettings):
     shop_address: str = _env("WAYPOST_SHOP_ADDRESS", "1 Example Street, 10115 Berlin")
     """Postal address; the law wants it at the foot of every marketing mail."""
     shop_url: str = _env("WAYPOST_SHOP_URL", "https://shop.example.com")
+    shop_hosts: Annotated[tuple[str, ...], NoDecode] = _env("WAYPOST_SHOP_HOSTS", ())
+    """Hosts that links of items may lead to besides the shop's own, separated by commas."""
     shop_support_email: str = _env("WAYPOST_SHOP_SUPPORT_EMAIL", "help@example.com")
     shop_currency: str = _env("WAYPOST_SHOP_CURRENCY", "EUR")
     """ISO 4217, e.g. EUR."""
@@ -71,12 +74,20 @@ class ActivitySettings(BaseSettings):
     secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("WAYPOST_SECRETS", ())
     """Sign preference links; the first signs, all verify. Separated by commas in the environment."""
 
-    @field_validator("secrets", mode="before")
+    @field_validator("shop_hosts", "secrets", mode="before")
     @classmethod
-    def _split_secrets(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part for part in re.split(r"[,\s]+", value) if part)
         return value
+
+    @field_validator("shop_hosts")
+    @classmethod
+    def _bare_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [host for host in value if not _HOST.fullmatch(host)]
+        if wrong:
+            raise ValueError(f"expected hosts such as www.example.com, got {', '.join(map(repr, wrong))}")
+        return tuple(host.lower().removeprefix("www.") for host in value)
 
     @field_validator("secrets")
     @classmethod

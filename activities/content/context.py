@@ -71,7 +71,7 @@ class RenderContext:
     def values(self) -> dict[str, Any]:
         """The names a template may use, besides those of its own message.toml."""
         shop_url = self.links.shop_url
-        items = [_item_values(item, shop_url) for item in self.items]
+        items = [_item_values(item, shop_url, self.shop) for item in self.items]
         totals = [item["total"] for item in items]
         return {
             "shop": self.shop.values(),
@@ -119,9 +119,9 @@ def plain_value(value: Any) -> Any:
             )
 
 
-def _item_values(item: Item, shop_url: str) -> dict[str, Any]:
+def _item_values(item: Item, shop_url: str, shop: Shop) -> dict[str, Any]:
     name = one_line(item.name or "", LONGEST_ITEM_NAME) or "Your item"
-    price = amount(item.price)
+    price, link = amount(item.price), absolute_url(item.url, shop_url)
     background, letter = _TINTS[crc32((item.key or name).encode()) % len(_TINTS)]
     return {
         "key": item.key,
@@ -132,7 +132,7 @@ def _item_values(item: Item, shop_url: str) -> dict[str, Any]:
         "quantity": item.quantity,
         "price": price,
         "total": None if price is None else price * item.quantity,
-        "url": absolute_url(item.url, shop_url),
+        "url": link if link and shop.owns(link) else None,
         "image_url": absolute_url(item.image_url, shop_url),
         "initial": next((c.upper()[:1] for c in name if c.isalnum()), "•"),
         "tint": background,

@@ -48,6 +48,14 @@ def absolute_url(value: str | None, shop_url: str) -> str | None:
         return None
 
 
+def host_of(url: str) -> str:
+    """The host of a URL in lower case, without a leading ``www.``; empty where there is none."""
+    try:
+        return (urlsplit(url).hostname or "").lower().removeprefix("www.")
+    except ValueError:
+        return ""
+
+
 def printable(text: str) -> str:
     """Without control characters (MJML refuses them) and direction overrides; line breaks stay."""
     return _DIRECTION_MARKS.sub("", _CONTROL.sub("", text))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from activities.content.safe_text import safe_url
+from activities.content.safe_text import host_of, safe_url
 
 _HEX = re.compile(r"#[0-9a-fA-F]{6}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -20,6 +20,8 @@ class Shop:
     support_email: str
     currency: str = "EUR"
     """ISO 4217; used where an order or cart names none."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that an item's link may lead to besides that of ``url``, each with its subdomains."""
     locale: str = "en"
     """Used to write amounts where the person's own locale is unknown."""
     logo_url: str | None = None
@@ -46,6 +48,11 @@ class Shop:
             faults.append(f"logo_url: expected an http(s) address or None, got {self.logo_url!r}")
         if faults:
             raise ValueError("the shop cannot sign messages: " + "; ".join(faults))
+
+    def owns(self, link: str) -> bool:
+        """Whether a link leads to the shop: what a page says of an item may come from anybody."""
+        host = host_of(link)
+        return any(host == own or host.endswith(f".{own}") for own in (host_of(self.url), *self.hosts) if own)
 
     @property
     def accent_text(self) -> str:

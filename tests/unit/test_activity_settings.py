@@ -85,6 +85,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         pytest.param({"DEFAULT_TIMEZONE": "Berlin"}, "IANA zone such as Europe/Berlin", id="no such zone"),
         pytest.param({"DEFAULT_TIMEZONE": "../etc/passwd"}, "IANA zone", id="zone that is a path"),
         pytest.param({"WAYPOST_SHOP_CURRENCY": "Euro"}, "ISO 4217 code such as EUR", id="no such currency"),
+        pytest.param({"WAYPOST_SHOP_HOSTS": "https://a.example"}, "hosts such as", id="host that is a link"),
         pytest.param({"WAYPOST_SECRETS": f"{SECRET},hidden-short"}, "number 2 has fewer", id="weak secret"),
     ],
 )

@@ -1,5 +1,6 @@
 """Rendering one message: the words a customer reads, amounts, headers, and refusals."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,32 @@ def test_a_relative_product_link_leads_to_the_shop() -> None:
     assert 'href="https://lumen.example/p/lamp"' in (
         render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context()).html
     )
+
+
+@pytest.mark.parametrize(
+    ("link", "leads"),
+    [
+        pytest.param("https://lumen.example/p", True, id="the shop's own host"),
+        pytest.param("https://WWW.Lumen.example/p", True, id="its www"),
+        pytest.param("http://de.lumen.example/p", True, id="a subdomain"),
+        pytest.param("https://lumen-outlet.example/p", True, id="a host the shop names"),
+        pytest.param("https://evil.example/lumen.example", False, id="somebody else"),
+        pytest.param("https://evillumen.example/p", False, id="a name that only ends alike"),
+        pytest.param("//evil.example/p", False, id="without a scheme"),
+        pytest.param("https://lumen.example@evil.example/p", False, id="the shop as a user name"),
+        pytest.param("mailto:sales@evil.example", False, id="a mail address"),
+        pytest.param("tel:+4990012345", False, id="a number to call"),
+    ],
+)
+def test_an_items_link_leads_to_the_shop_or_nowhere(link: str, leads: bool) -> None:
+    shop = replace(SHOP, hosts=("lumen-outlet.example",))
+    html = render(
+        TEMPLATES["cart_reminder"],
+        Channel.EMAIL,
+        RenderContext(shop, LINKS, (LAMP.model_copy(update={"url": link}),)),
+    ).html
+
+    assert (link in html) is leads
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from policy.facts import (
-    Cap,
-    ConsentFact,
-    Facts,
-    Limits,
-    Plan,
-    PlannedItem,
-    QuietHours,
-    SentFact,
-    Suppression,
-)
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import CHECKS, decide
+from policy.limits import Cap, Limits, QuietHours
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict, Withhold
 from tests.gate_model import model, model_items
 
