@@ -47,7 +47,7 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
   m.items AS message_items,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value)
       ORDER BY CASE WHEN i.vouched THEN i.linked_at ELSE i.since END DESC, i.value) FROM identifier i
-    WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
+    WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone', 'push_token'))::text AS addresses,
   (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.source)) FROM consent_state c
     WHERE c.profile_id = p.profile_id)::text AS consents,
   (SELECT jsonb_agg(jsonb_build_array(s.item, s.sku, s.until, s.event_id) ORDER BY s.event_id)

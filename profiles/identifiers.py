@@ -35,7 +35,7 @@ STRONG = ("user_id", "loyalty_id", "email", "phone")
 WEAK = ("push_token", "anonymous_id", "email_sha256")
 """Types of a device, or of what another system made of an address; several people may share one."""
 
-ADDRESS_TYPE = {"email": "email", "sms": "phone"}
+ADDRESS_TYPE = {"email": "email", "sms": "phone", "push": "push_token"}
 """Message channel → the type of identifier that is its address."""
 
 MAX_LENGTH = 320

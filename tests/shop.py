@@ -30,12 +30,13 @@ from tests.ledger import Ledger
 from tests.waypost import NOON, Row, Waypost
 
 UNLIMITED = Limits(caps=(), quiet_hours={})
-YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}
+YES = {"consents": {"email": True, "sms": True, "push": True, "ads": True}, "timezone": "Europe/Berlin"}
 
 
 def shopper(number: int) -> dict[str, Any]:
     """Identifiers of one person."""
-    return {"email": f"shopper-{number}@example.com", "phone": f"+49151{12_000_000 + number}"}
+    mail, phone = f"shopper-{number}@example.com", f"+49151{12_000_000 + number}"
+    return {"email": mail, "phone": phone, "push_token": f"token-{number}-of-an-app"}
 
 
 class Held(Database):

@@ -21,7 +21,7 @@ from tests.shop import Held, Shop, shopper
 from workers.stack.postgres import EmbeddedPostgres
 from workers.stack.temporal import TemporalDevServer
 
-CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.ADS)
+CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.ADS)
 GATES = ("activities.gate.read_under_lock", "activities.audience_gate.read_under_lock")
 
 VIOLATIONS = """
@@ -241,7 +241,7 @@ class Race:
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channel(shop: Shop) -> None:
-    race = Race(shop, purchases=size(80, 500), claims=size(300, 2000), seed=20_261_121)
+    race = Race(shop, purchases=size(80, 2_000), claims=size(300, 10_000), seed=20_261_121)
     await race.prepare()
     await race.run()
 
