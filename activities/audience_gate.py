@@ -10,7 +10,7 @@ from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Allow, MessageClass, Verdict
 from profiles.audiences import Place, join
-from profiles.claims import read_under_lock, write_decision
+from profiles.claims import lock_person_of, read_under_lock, write_decision
 from profiles.database import Database
 
 TOPIC = "marketing"
@@ -54,4 +54,4 @@ class AudienceGate:
             await expose(connection, request)
             return verdict
 
-        return await self._database.run(work)
+        return await self._database.run(work, lock_person_of(ask))

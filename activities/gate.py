@@ -13,7 +13,15 @@ from policy.gate import decide
 from policy.limits import Limits
 from policy.quiet_hours import common_close
 from policy.verdict import Allow, Channel, MessageClass, Verdict
-from profiles.claims import Planned, Snapshot, Standing, mark_unknown, read_under_lock, write_decision
+from profiles.claims import (
+    Planned,
+    Snapshot,
+    Standing,
+    lock_person_of,
+    mark_unknown,
+    read_under_lock,
+    write_decision,
+)
 from profiles.database import Database
 from profiles.exposures import record_exposures
 
@@ -117,7 +125,7 @@ class Gate:
                 return self._claim(planned, verdict, snapshot, request, facts, at, channels)
             return Refusal(planned.message_id, verdict, snapshot, facts.zone, channels)
 
-        return await self._database.run(work)
+        return await self._database.run(work, lock_person_of(ask))
 
     def _claim(
         self,

@@ -17,8 +17,8 @@ class CountingDatabase(Database):
         self.statements = 0
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
-        async with super().transaction() as connection:
+    async def transaction(self, first: str = "") -> AsyncIterator[Any]:
+        async with super().transaction(first) as connection:
             self.statements += _BEGIN_AND_COMMIT
             connection.add_query_logger(self._count)
             try:

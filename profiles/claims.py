@@ -18,6 +18,7 @@ __all__ = [
     "Planned",
     "Snapshot",
     "Standing",
+    "lock_person_of",
     "mark_unknown",
     "read_snapshot",
     "read_under_lock",
@@ -42,7 +43,7 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
     THEN p.traits - ARRAY(SELECT o.key FROM jsonb_each(p.origins) o
       WHERE o.key IN ('email', 'phone') AND o.value ->> 'rank' = '1')
     ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
-  r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
+  p.profile_id, r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
   m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
   m.items AS message_items,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value)
@@ -71,41 +72,46 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
       (o.item = w.key AND (w.sku IS NULL OR o.sku IN ('', w.sku))) OR o.item = w.sku) IS TRUE)
   ) END AS out_of_stock,
   CASE WHEN $11 THEN (SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
-    WHERE profile_id = $1 AND engaged_at > $12 GROUP BY channel) e)
+    WHERE profile_id = p.profile_id AND engaged_at > $12 GROUP BY channel) e)
     END::text AS engaged
 FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 AND m.step = $3
-WHERE p.profile_id = $1
+WHERE p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)
 """
 
-
+# Who was locked is kept for the transaction, since the rows of what goes along with BEGIN are not returned.
 _LOCK_PERSON_OF = """
-SELECT profile_id, merged_into FROM profile
-WHERE profile_id = (SELECT profile_id FROM run WHERE run_id = $1) FOR NO KEY UPDATE
+SELECT set_config('waypost.locked', (SELECT p.profile_id::text FROM profile p
+  WHERE p.profile_id = (SELECT r.profile_id FROM run r WHERE r.run_id = '{run_id}') FOR NO KEY UPDATE), true)
 """
+
+
+def lock_person_of(ask: Ask) -> str:
+    """The first of the gate's two statements, to begin the transaction with."""
+    return _LOCK_PERSON_OF.format(run_id=ask.run_id)
 
 
 async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
-    """Lock the person of a run, then read; None where there is no such run. Holds the lock until COMMIT."""
-    row = await connection.fetchrow(_LOCK_PERSON_OF, ask.run_id)
-    if row is None:
-        return None
-    profile_id, merged_into = row["profile_id"], row["merged_into"]
-    if merged_into is not None:
-        # Merged while we waited for the lock: the run has moved to the survivor, who is locked as well.
-        profile_id = (await lock(connection, [merged_into]))[merged_into]
-    snapshot = await read_snapshot(connection, profile_id, ask)
-    while snapshot is not None and snapshot.run_of != profile_id:
-        # Parted while we waited for the lock: the run has gone with somebody else, who is not locked yet.
+    """Read under the lock that ``lock_person_of`` took; None where there is no such run.
+
+    Holds the lock until COMMIT. Where the run has gone to somebody else meanwhile, by a merge or a split,
+    they are locked and read instead; so is its person where nobody is locked yet.
+    """
+    snapshot = await read_snapshot(connection, None, ask)
+    if snapshot is None:
+        run_of = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
+        if run_of is None:
+            return None
+        snapshot = await read_snapshot(connection, (await lock(connection, [run_of]))[run_of], ask)
+    while snapshot is not None and snapshot.run_of != snapshot.profile_id:
         now = (await lock(connection, [snapshot.run_of]))[snapshot.run_of]
-        if now == profile_id:
+        if now == snapshot.profile_id:
             break
-        profile_id = now
-        snapshot = await read_snapshot(connection, profile_id, ask)
+        snapshot = await read_snapshot(connection, now, ask)
     return snapshot
 
 
-async def read_snapshot(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot | None:
-    """The second statement; call it only with the profile's lock held."""
+async def read_snapshot(connection: Any, profile_id: UUID | None, ask: Ask) -> Snapshot | None:
+    """The second statement; call it only with the profile's lock held. None: the one locked to begin with."""
     row = await connection.fetchrow(
         _SNAPSHOT,
         profile_id,
@@ -121,7 +127,7 @@ async def read_snapshot(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot
         ask.choosing,
         ask.at - ENGAGED_OF_LATE,
     )
-    return None if row is None else snapshot_of(profile_id, row)
+    return None if row is None else snapshot_of(row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The one way to Postgres: pooled connections, and transactions that are tried again after a deadlock."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -53,19 +54,28 @@ class Database:
         )
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
+    async def transaction(self, first: str = "") -> AsyncIterator[Any]:
         """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit.
 
-        A connection lost on the way raises an asyncpg error or an OSError, and is not used again.
+        ``first``: a statement without parameters that goes along with BEGIN, in the same round trip, and
+        whose rows are not returned. A connection lost on the way raises an asyncpg error or an OSError, and
+        is not used again; nor is one whose BEGIN was cancelled. Raises ``InFailedSQLTransactionError`` where
+        an error of a statement was passed over, since Postgres then keeps nothing.
         """
         async with self.engine.connect() as pooled:
             connection = await _living(pooled)
             begun = False
             try:
-                # asyncpg's own BEGIN: SQLAlchemy sends one only before statements of its own cursors.
-                async with connection.transaction():
-                    begun = True
+                # SQLAlchemy sends a BEGIN only before statements of its own cursors.
+                await connection.execute(f"BEGIN; {first}" if first else "BEGIN")
+                begun = True
+                try:
                     yield connection
+                except BaseException:
+                    await _roll_back(connection)
+                    raise
+                if await connection.execute("COMMIT") != "COMMIT":
+                    raise asyncpg.InFailedSQLTransactionError("rolled back: a statement had failed before")
             except Exception as error:
                 # A dying connection also raises asyncpg's internal and the event loop's own errors.
                 internal = isinstance(error, asyncpg.InternalClientError)
@@ -73,22 +83,19 @@ class Database:
                     raise ConnectionResetError(f"the connection to Postgres was lost: {error!r}") from error
                 raise
             finally:
-                # Cancelled in its BEGIN, asyncpg takes what follows for a part of it, and never commits.
                 if not begun or _is_broken(connection):
                     await pooled.invalidate()
 
-    async def run(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
+    async def run(self, work: Callable[[Any], Awaitable[Result]], first: str = "") -> Result:
         """Run ``work`` in a transaction; after a deadlock or serialization failure, the whole again.
 
-        Those who run again take turns, so that they meet nobody but newcomers. ``work`` may run several times
-        and must keep nothing from an earlier try.
+        ``first``: see ``transaction``. Those who run again take turns, so that they meet only newcomers.
+        ``work`` may run several times and must keep nothing from an earlier try.
         """
         attempt = 1
         while True:
             try:
-                async with self.transaction() as connection:
-                    if attempt > 1:
-                        await connection.execute(_TAKE_TURNS)
+                async with self.transaction(first) as connection:
                     return await work(connection)
             except Exception as error:
                 if attempt == _TRIES or not is_conflict(error):
@@ -96,6 +103,7 @@ class Database:
             # Jitter keeps two transactions that met once from meeting again.
             await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - not a secret
             attempt += 1
+            first = first if first.startswith(_TAKE_TURNS) else f"{_TAKE_TURNS}; {first}"
 
     async def close(self) -> None:
         """Give all connections back."""
@@ -107,6 +115,12 @@ _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 def _is_broken(connection: Any) -> bool:
     return bool(connection.is_closed() or connection.is_in_transaction())
+
+
+async def _roll_back(connection: Any) -> None:
+    # What came before tells more than a connection that takes no ROLLBACK, and is not used again.
+    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        await connection.execute("ROLLBACK")
 
 
 async def _living(pooled: AsyncConnection) -> Any:

@@ -79,7 +79,7 @@ class Snapshot:
         return named if named in known else next(iter(known), None)
 
 
-def snapshot_of(profile_id: UUID, row: Any) -> Snapshot:
+def snapshot_of(row: Any) -> Snapshot:
     """One row of the reading, as values."""
 
     def rows(name: str) -> list[list[Any]]:
@@ -93,7 +93,7 @@ def snapshot_of(profile_id: UUID, row: Any) -> Snapshot:
     for address, topic in rows("opt_outs"):
         opt_outs[address] = (*opt_outs.get(address, ()), topic)
     return Snapshot(
-        profile_id=profile_id,
+        profile_id=row["profile_id"],
         traits=orjson.loads(row["traits"]),
         context_timezone=row["context_timezone"],
         email_from_order=row["email_from_order"],

@@ -48,9 +48,9 @@ class Held(Database):
         self.may_commit = asyncio.Event()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
+    async def transaction(self, first: str = "") -> AsyncIterator[Any]:
         """As ever, with a stop before the COMMIT."""
-        async with super().transaction() as connection:
+        async with super().transaction(first) as connection:
             yield connection
             self.worked.set()
             await self.may_commit.wait()

@@ -67,6 +67,7 @@ async def test_invariant_6_fails_where_writers_do_not_take_turns(
         await all_have_read.wait()
         return snapshot
 
+    monkeypatch.setattr("activities.gate.lock_person_of", lambda ask: "")
     monkeypatch.setattr("activities.gate.read_under_lock", without_lock)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     allowed = await together(

@@ -59,8 +59,8 @@ class Crashing(Database):
     crash = True
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Any]:
-        async with super().transaction() as connection:
+    async def transaction(self, first: str = "") -> AsyncIterator[Any]:
+        async with super().transaction(first) as connection:
             yield connection
             if self.crash:
                 self.crash = False
