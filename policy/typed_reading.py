@@ -65,7 +65,9 @@ class Reading:
             return self._table(inner[0], inner[1], raw, place, default)
         self.set_by_text.append(place)
         if origin is Literal:
-            return raw if raw in inner else self._fault(place, one_of(inner), raw)
+            return (
+                raw if raw in inner else self._fault(place, one_of(inner), raw, advice=spelling(raw, inner))
+            )
         if origin is not None:
             return self._list(origin, inner, raw, place)
         try:
@@ -88,7 +90,7 @@ class Reading:
         if len(wanted) == 1 and is_dataclass(wanted[0]):
             self.faults += tried[0].faults
             return _BAD
-        also = f' or "{nothing[-1] if len(nothing) == 1 else FOR_GOOD[0]}"' if nothing else ""
+        also = f', or "{nothing[-1] if len(nothing) == 1 else FOR_GOOD[0]}"' if nothing else ""
         first = [one.faults[0] for one in tried]
         expected = " or ".join(fault.expected for fault in first) + also
         return self._fault(place, expected, raw, advice=first[0].advice)

@@ -98,7 +98,7 @@ def _policy() -> Finding:
         return Finding("policy", False, "not read: WAYPOST_HOLDOUT is wrong", "mend the settings first")
     except PolicyFaults as faults:
         return Finding("policy", False, str(faults).replace("\n", "\n      "), "`waypost policy check`")
-    place = f"{policy.name}, {len(policy.lines)} values set" if policy.name else "the defaults, no file"
+    place = f"{policy.name}, values set: {len(policy.lines)}" if policy.name else "the defaults, no file"
     return Finding("policy", True, f"{place}; version {version_of(policy.limits)}")
 
 

@@ -47,12 +47,12 @@ def _what(policy: Policy) -> str:
 
 def _faults(refused: PolicyFaults) -> str:
     count = len(refused.faults)
-    table = Table(title=f"{refused.name}: {count} fault{'s' if count > 1 else ''}", title_justify="left")
+    table = Table()
     table.add_column("line", justify="right", no_wrap=True)
     table.add_column("what is wrong", overflow="fold")
     for fault in refused.faults:
         table.add_row(str(fault.line), fault.words)
-    return _printed(table)
+    return f"{refused.name}: {count} fault{'s' if count > 1 else ''}\n{_printed(table)}"
 
 
 def _printed(table: Table) -> str:

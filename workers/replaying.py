@@ -64,7 +64,7 @@ class Outcome:
 
     def json(self) -> str:
         """All of it."""
-        return orjson.dumps(self, None, orjson.OPT_INDENT_2).decode()
+        return orjson.dumps(self, str, orjson.OPT_INDENT_2).decode()
 
 
 async def replayed(since: timedelta | None) -> Outcome:
