@@ -12,6 +12,8 @@ from policy.durations import length_of, short
 
 T = TypeVar("T")
 
+_AS_THEY_ARE = frozenset({str, int, bool, types.NoneType})
+
 
 def encode(value: Any, *, full: bool = False) -> Any:
     """A value as JSON has it. Fields at their defaults are left out, unless ``full``.
@@ -19,11 +21,20 @@ def encode(value: Any, *, full: bool = False) -> Any:
     Sets are sorted, and a whole number is the same whether it was 10 or 10.0, so that equal values have one
     form. Raises TypeError for a type that no plan, fact or limit is made of.
     """
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if is_dataclass(value):
+        return {
+            name: encode(one, full=full)
+            for name, default in _defaults(cast(Any, kind))
+            if (one := getattr(value, name)) != default or full
+        }
+    if kind is tuple or kind is list:
+        return [encode(one, full=full) for one in value]
     match value:
         case Enum():
             return value.value
-        case None | bool() | int() | str():
-            return value
         case float():
             return int(value) if value.is_integer() else value
         case datetime() | date() | time():
@@ -34,15 +45,7 @@ def encode(value: Any, *, full: bool = False) -> Any:
             return {str(encode(key)): encode(one, full=full) for key, one in value.items()}
         case frozenset():
             return sorted(encode(one, full=full) for one in value)
-        case tuple() | list():
-            return [encode(one, full=full) for one in value]
-    if is_dataclass(value):
-        return {
-            name: encode(one, full=full)
-            for name, default in _defaults(cast(Any, type(value)))
-            if (one := getattr(value, name)) != default or full
-        }
-    raise TypeError(f"expected plain values and dataclasses of them, got {type(value).__name__}")
+    raise TypeError(f"expected plain values and dataclasses of them, got {kind.__name__}")
 
 
 def decode(kind: type[T], raw: Any) -> T:
