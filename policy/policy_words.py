@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from typing import Any, cast
@@ -64,7 +64,7 @@ def in_toml(value: Any, hint: Any = None) -> str:
             return _inline({str(key): in_toml(one) for key, one in value.items()})
     hints = hints_of(cast(Any, type(value)))
     given = {one.name: getattr(value, one.name) for one in fields(value)}
-    absent = {one.name for one in fields(value) if one.default is not MISSING and given[one.name] is None}
+    absent = {one.name for one in fields(value) if one.default is None and given[one.name] is None}
     return _inline({name: in_toml(one, hints[name]) for name, one in given.items() if name not in absent})
 
 

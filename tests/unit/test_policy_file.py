@@ -185,6 +185,7 @@ class Spread:
 
     least: timedelta = timedelta(hours=1)
     most: timedelta = timedelta(hours=5)
+    pause: timedelta | None = timedelta(hours=9)
 
     def __post_init__(self) -> None:
         if self.least > self.most:
@@ -213,7 +214,8 @@ class Everything:
 
 SAID = Everything(
     flag=True, count=2, share=3.0, word="b", mode="hard", day=date(2027, 1, 1), span=(time(1), time(2)),
-    names=frozenset({"x", "y"}), either="three", maybe=Spread(most=2 * DAY), spread=Spread(2 * DAY, 3 * DAY),
+    names=frozenset({"x", "y"}), either="three", maybe=Spread(most=2 * DAY, pause=None),
+    spread=Spread(2 * DAY, 3 * DAY),
     by_channel={Channel.SMS: (Cap(1, DAY),)}, by_number={5: "five"}, nested={"a": {"b": None, "c": DAY}},
 )  # fmt: skip
 
@@ -242,7 +244,7 @@ def test_every_kind_of_value_is_read() -> None:
         ("day = 2026-11-27T08:00:00", "day: expected a date such as 2026-11-27, got 2026-11-27 08:00:00"),
         ('span = ["08:00"]', "span: expected 2 values, got a list of 1"),
         ("either = 1.5", "either: expected a whole number or text, got 1.5"),
-        ('maybe.mst = "1d"', "unknown key 'maybe.mst'; known: least, most; did you mean 'most'?"),
+        ('maybe.mst = "1d"', "unknown key 'maybe.mst'; known: least, most, pause; did you mean 'most'?"),
         ('spread.least = "6h"', "spread.least: least must not be above most"),
         ('by_number.five = "5"', "unknown key 'by_number.five'; known: whole numbers"),
         ('nested.a."b.c" = 3', "nested.a.\"b.c\": expected a length of time with its unit, such as"),
