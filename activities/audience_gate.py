@@ -8,6 +8,7 @@ from activities.gate import NoSuchRun, expose, holds_of
 from activities.terms import ask_of, facts_of, plan_of, planned_of
 from policy.gate import decide
 from policy.limits import Limits
+from policy.replay import basis_of, version_of
 from policy.verdict import Allow, MessageClass, Verdict
 from profiles.audiences import Place, join
 from profiles.claims import lock_person_of, read_under_lock, write_decision
@@ -22,6 +23,7 @@ class AudienceGate:
     def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
         self._database = database
         self._limits = limits
+        self._policy = version_of(limits)
         self._default_zone = default_zone
 
     async def enter(self, request: SendMessage, at: datetime) -> Verdict:
@@ -50,7 +52,8 @@ class AudienceGate:
                     places=[Place(item.key, item.sku) for item in left],
                     at=at,
                 )
-            await write_decision(connection, planned)
+            basis = basis_of(plan, facts, at)
+            await write_decision(connection, replace(planned, policy=self._policy, basis=basis))
             await expose(connection, request)
             return verdict
 

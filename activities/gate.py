@@ -1,7 +1,7 @@
 """The send gate's transaction: lock, read, let ``policy`` decide, write down what it says, commit."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from policy.facts import Facts
 from policy.gate import decide
 from policy.limits import Limits
 from policy.quiet_hours import common_close
+from policy.replay import basis_of, version_of
 from policy.verdict import Allow, Channel, MessageClass, Verdict
 from profiles.claims import (
     Planned,
@@ -84,6 +85,7 @@ class Gate:
     def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
         self._database = database
         self._limits = limits
+        self._policy = version_of(limits)
         self._default_zone = default_zone
 
     async def claim(
@@ -117,9 +119,11 @@ class Gate:
                 return Elsewhere(channels, snapshot)
             held = await holds_of(connection, snapshot, request, at)
             facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
-            verdict = decide(plan_of(request, message_class, topic), facts, self._limits, at)
+            plan = plan_of(request, message_class, topic)
+            verdict = decide(plan, facts, self._limits, at)
             planned = planned_of(request, snapshot, message_class, verdict, at)
-            await write_decision(connection, planned)
+            basis = basis_of(plan, facts, at)
+            await write_decision(connection, replace(planned, policy=self._policy, basis=basis))
             await expose(connection, request)
             if isinstance(verdict, Allow):
                 return self._claim(planned, verdict, snapshot, request, facts, at, channels)

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from activities.loopback import is_loopback
+from policy.settings import PolicySettings
 
 SECRET_LENGTH = 32
 """Least number of characters of a signing secret."""
@@ -26,7 +27,7 @@ def _env(name: str, default: Any = None) -> Any:
     return Field(default=default, validation_alias=name)
 
 
-class ActivitySettings(BaseSettings):
+class ActivitySettings(PolicySettings):
     """Read from the environment; construction raises an error that names the variables at fault.
 
     Without ``SENDGRID_API_KEY`` email goes to the sandbox, without ``TWILIO_ACCOUNT_SID`` so does SMS.
@@ -67,9 +68,6 @@ class ActivitySettings(BaseSettings):
     shop_support_email: str = _env("WAYPOST_SHOP_SUPPORT_EMAIL", "help@example.com")
     shop_currency: str = _env("WAYPOST_SHOP_CURRENCY", "EUR")
     """ISO 4217, e.g. EUR."""
-
-    holdout: float = _env("WAYPOST_HOLDOUT", 0.0)
-    """Percent of people, 0 to 100, who get no marketing at all, to be measured against."""
 
     secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("WAYPOST_SECRETS", ())
     """Sign preference links; the first signs, all verify. Separated by commas in the environment."""
@@ -133,13 +131,6 @@ class ActivitySettings(BaseSettings):
             ZoneInfo(value)
         except (ValueError, OSError, LookupError):
             raise ValueError(f"expected an IANA zone such as Europe/Berlin, got {value!r}") from None
-        return value
-
-    @field_validator("holdout")
-    @classmethod
-    def _percent(cls, value: float) -> float:
-        if not 0 <= value <= 100:
-            raise ValueError(f"expected a percentage from 0 to 100, got {value:g}")
         return value
 
     @field_validator("shop_currency")

@@ -18,6 +18,8 @@ from api.outage import probe_of
 from api.problems import answer_with_problems
 from api.settings import ApiSettings, SettingsFault
 from journeys import registry
+from policy.limits import Limits
+from policy.replay import version_of
 from profiles.database import Database
 from profiles.identity_tokens import IdentityTokens
 from profiles.ingest import Ingest, Rules
@@ -62,13 +64,14 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     settings.check()
     try:
         journeys = registry.load(settings.journey_modules)
+        limits = settings.policy.limits
     except ValueError as error:
         raise SettingsFault(str(error)) from error
     app = FastAPI(
         title="Waypost",
         version="0.3.0",
         description=_DESCRIPTION,
-        lifespan=lambda app: _open(app, settings, journeys),
+        lifespan=lambda app: _open(app, settings, journeys, limits),
         redoc_url=None,
     )
     for part in (events_in, identity_tokens, identity, people, runs, unsubscribe, operation, sandbox):
@@ -80,10 +83,13 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _open(app: FastAPI, settings: ApiSettings, journeys: registry.Journeys) -> AsyncIterator[None]:
+async def _open(
+    app: FastAPI, settings: ApiSettings, journeys: registry.Journeys, limits: Limits
+) -> AsyncIterator[None]:
     """Build what the doors share, and close it when the app ends, after all that is under way."""
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
-    ingest = Ingest(database, journeys.routes, Rules(local=settings.waypost_local))
+    rules = Rules(local=settings.waypost_local, suppression_window=limits.suppression_window)
+    ingest = Ingest(database, journeys.routes, rules)
     batcher = Batcher(ingest.__call__, probe_of(database))
     app.state.doors = Doors(
         settings=settings,
@@ -94,7 +100,7 @@ async def _open(app: FastAPI, settings: ApiSettings, journeys: registry.Journeys
         tokens=PreferenceTokens(settings.signing_secrets),
         identity_tokens=IdentityTokens(settings.signing_secrets),
         engine=Engine(settings),
-        meters=Meters(),
+        meters=Meters(version_of(limits)),
     )
     try:
         yield

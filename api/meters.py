@@ -1,6 +1,6 @@
 """What is counted for Prometheus."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 from profiles.backlog import Backlog
 
@@ -10,8 +10,11 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 class Meters:
     """One set an app, so that two apps in a process do not count each other's events."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: str = "") -> None:
+        """``policy``: the version of the policy that this process goes by."""
         self.registry = CollectorRegistry()
+        self.policy = Info("waypost_policy", "The policy in force", registry=self.registry)
+        self.policy.info({"version": policy})
         self.events = Counter(
             "waypost_events", "Events by what became of them", ["status"], registry=self.registry
         )

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from api.keys import Key, Role
+from policy.settings import PolicySettings
 from profiles.database import async_url
 from profiles.settings import DatabaseSettings
 from profiles.tokens import SHORTEST_SECRET
@@ -22,7 +23,7 @@ class SettingsFault(ValueError):
     """The API cannot start with these settings; the message names every fault and what to set."""
 
 
-class ApiSettings(DatabaseSettings):
+class ApiSettings(DatabaseSettings, PolicySettings):
     """Read from the environment. ``check`` says all that is missing at once.
 
     How Temporal is reached is read by the SDK's own ``envconfig``; the two names here have the last word.

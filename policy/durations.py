@@ -1,8 +1,19 @@
-"""Says a length of time in words, for details and summaries."""
+"""Lengths of time in words: read from what the shop sets, said in details and summaries."""
 
+import re
 from datetime import timedelta
 
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+
+_LENGTHS = {
+    "w": timedelta(weeks=1),
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
+_NAMES = {"week": "w", "day": "d", "hour": "h", "min": "m", "minute": "m", "second": "s"}
+_PART = re.compile(r"\s*(\d+)(?:\.(\d{1,6}))?\s*([a-z]+)")
 
 
 def in_words(length: timedelta) -> str:
@@ -18,3 +29,41 @@ def in_words(length: timedelta) -> str:
             parts.append(f"{count} {unit}" if count == 1 else f"{count} {unit}s")
     words = " ".join(parts) or "0 seconds"
     return f"minus {words}" if length < timedelta() and parts else words
+
+
+def length_of(words: str) -> timedelta:
+    """Read "25d", "12h", "90m", "2w", "730 days", "1d 12h". The inverse of ``short``.
+
+    Seconds may have a fraction. Raises ValueError for anything else: a bare number says no unit.
+    """
+    text = words.strip().lower()
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
+    length, at = timedelta(), 0
+    try:
+        while found := _PART.match(rest, at):
+            count, fraction, unit = found.groups()
+            letter = _NAMES.get(unit.removesuffix("s") if len(unit) > 1 else unit, unit)
+            if fraction and letter != "s":
+                break
+            length += int(count) * _LENGTHS[letter]
+            length += timedelta(microseconds=int((fraction or "").ljust(6, "0")))
+            at = found.end()
+        if at and at == len(rest):
+            return sign * length
+    except (KeyError, OverflowError):
+        pass
+    raise ValueError(f"expected a length of time such as 25d, 12h, 90m, 2w or 730 days, got {words!r}")
+
+
+def short(length: timedelta) -> str:
+    """Exact, as it is written in a file: "25d", "1d 12h", "0s"."""
+    rest = abs(length)
+    parts = []
+    for letter in "dhm":
+        count, rest = divmod(rest, _LENGTHS[letter])
+        if count:
+            parts.append(f"{count}{letter}")
+    if rest:
+        fraction = f".{rest.microseconds:06}".rstrip("0") if rest.microseconds else ""
+        parts.append(f"{rest.seconds}{fraction}s")
+    return ("-" if length < timedelta() else "") + (" ".join(parts) or "0s")

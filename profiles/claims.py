@@ -156,13 +156,17 @@ class Planned:
     address: str | None = None
     token: UUID | None = None
     decision_id: UUID | None = None
+    policy: str | None = None
+    """Version of the policy."""
+    basis: dict[str, Any] | None = None
+    """What the verdict stood on; no address, no name."""
 
 
 _WRITE = """
 WITH decided AS (
   INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey, channel, template,
-    verdict, reason, detail, checks, items, items_removed, until, at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16))
+    verdict, reason, detail, checks, items, items_removed, until, at, policy, basis)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $21, $22))
 INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class,
   items, address, status, reason, token, decided_at, claimed_at, claim_recorded_at)
 VALUES ($2, $3, $4, $5, $6, $7, $8, $17, $13, $18, $19, $10, $20, $16,
@@ -180,7 +184,8 @@ async def write_decision(connection: Any, planned: Planned) -> None:
     decision = (p.decision_id, p.message_id, p.profile_id, p.run_id, p.step, p.journey, p.channel, p.template)
     verdict = (p.verdict, p.reason, p.detail, encode(list(p.checks)), list(p.items), list(p.items_removed))
     message = (p.message_class, p.address, p.status, p.token)
-    await connection.execute(_WRITE, *decision, *verdict, p.until, p.at, *message)
+    kept = (p.policy, None if p.basis is None else encode(p.basis))
+    await connection.execute(_WRITE, *decision, *verdict, p.until, p.at, *message, *kept)
 
 
 _RECORD = """

@@ -52,6 +52,8 @@ class DecisionView:
     template: str
     until: datetime | None
     at: datetime
+    policy: str | None
+    """Version of the policy it was made by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ ORDER BY decided_at DESC, message_id DESC LIMIT $4
 
 _DECISIONS = """
 SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
-       journey, run_id, step, channel, template, until, at
+       journey, run_id, step, channel, template, until, at, policy
 FROM decision WHERE {whose} = $1 AND ($2::timestamptz IS NULL OR (at, decision_id) < ($2, $3::uuid))
 ORDER BY at DESC, decision_id DESC LIMIT $4
 """

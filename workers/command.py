@@ -8,9 +8,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from workers.authoring import authoring
+from workers.decisions_command import decisions
 from workers.exits import explained, find_local_stack, finish
 from workers.faults import Fault
 from workers.identity.command import identity
+from workers.policy_command import policy
 from workers.settings import ServerSettings, StackSettings, WorkerSettings
 
 app = typer.Typer(
@@ -169,6 +171,8 @@ def main() -> None:
 
 app.add_typer(authoring)
 app.add_typer(identity)
+app.add_typer(policy)
+app.add_typer(decisions)
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,9 @@ from pydantic_settings import SettingsError
 
 from activities.settings import ActivitySettings
 from api.settings import ApiSettings, SettingsFault
+from policy.policy_file import PolicyFaults
+from policy.replay import version_of
+from policy.settings import PolicySettings
 from profiles.backlog import backlog, lately_quarantined
 from profiles.database import Database
 from profiles.identity_quarantine import WHAT_TO_DO
@@ -44,6 +47,7 @@ class Finding:
 async def examine() -> list[Finding]:
     """Look at every part, each on its own, so that one fault does not hide another. Changes nothing."""
     findings, settings, effects = _examine_settings()
+    findings.append(_policy())
     if settings is not None:
         findings.append(_journeys(settings))
         for part, look in (
@@ -85,6 +89,17 @@ def _refusals(settings: ApiSettings) -> list[str]:
     except SettingsFault as fault:
         return [str(fault)]
     return []
+
+
+def _policy() -> Finding:
+    try:
+        policy = PolicySettings().policy
+    except ValidationError:  # told among the settings
+        return Finding("policy", False, "not read: WAYPOST_HOLDOUT is wrong", "mend the settings first")
+    except PolicyFaults as faults:
+        return Finding("policy", False, str(faults).replace("\n", "\n      "), "`waypost policy check`")
+    place = f"{policy.name}, values set: {len(policy.lines)}" if policy.name else "the defaults, no file"
+    return Finding("policy", True, f"{place}; version {version_of(policy.limits)}")
 
 
 def _journeys(settings: WorkerSettings) -> Finding:

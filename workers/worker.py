@@ -39,6 +39,7 @@ from profiles.database import Database
 from profiles.ingest import Ingest, Rules
 from profiles.tokens import PreferenceTokens
 from workers.loading import loaded
+from workers.policies import keep_limits, policy_in_force
 from workers.sandbox_store import sandbox_store
 from workers.schema import until_schema_fits
 from workers.segment_faults import declared_segments, refuse_wrong_segments
@@ -88,7 +89,7 @@ def build_workers(
 
     ``templates``: the messages of these journeys, where they are loaded already.
     """
-    limits = limits or Limits(holdout=settings.holdout)
+    limits = limits or settings.policy.limits
     if templates is None:
         templates = Templates.load([definition.folder for definition in journeys.values()])
     tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
@@ -123,7 +124,8 @@ def _in_postgres(
 ) -> list[Callable[..., Any]]:
     """The short activities, which only touch Postgres, and the authors' own."""
     zone = settings.default_timezone
-    ingest = Ingest(database, journeys.routes, Rules(local=local))
+    rules = Rules(local=local, suppression_window=limits.suppression_window)
+    ingest = Ingest(database, journeys.routes, rules)
     runs = RunActivities(database, journeys.routes, local=local)
     audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))
     segments = SegmentActivities(database, ingest, declared_segments(journeys))
@@ -162,19 +164,28 @@ async def run_workers(workers: Sequence[Worker]) -> None:
 
 
 async def run(settings: WorkerSettings) -> None:
-    """Run the worker until SIGTERM or Ctrl-C. Raises ``Fault`` for settings or a schema it cannot
+    """Run the worker until SIGTERM or Ctrl-C. Raises ``Fault`` for settings, a policy or a schema it cannot
     use, and with every fault of every journey and message."""
     activity_settings = ActivitySettings()
+    limits = policy_in_force(activity_settings).limits
     told = loaded(settings.journey_modules)
     await until_schema_fits(settings.database_url)
     database = Database(settings.database_url, pool_size=20)
     await refuse_wrong_segments(database, told.journeys)
+    await keep_limits(database, limits)
     client = await _connected(settings, declared_segments(told.journeys))
     channels = Channels.from_settings(
         activity_settings, sandbox_store(database), copies=settings.waypost_local
     )
     workers = build_workers(
-        client, database, told.journeys, channels, activity_settings, settings, templates=told.templates
+        client,
+        database,
+        told.journeys,
+        channels,
+        activity_settings,
+        settings,
+        limits=limits,
+        templates=told.templates,
     )
     try:
         await until_stopped(asyncio.create_task(run_workers(workers)))

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Column, Index, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from profiles.tables.columns import instant, json_column
@@ -70,6 +70,10 @@ class Decision(SQLModel, table=True):
     until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     at: datetime = Field(sa_column=instant())
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    policy: str | None = None
+    """Version of the policy it was made by; None before versions were kept."""
+    basis: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
+    """The plan and the facts it stood on, without address or name, so that it can be made again."""
 
     __table_args__ = (Index("decision_profile_at", "profile_id", "at"), Index("decision_run", "run_id"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import Counter
+from prometheus_client import Counter, Info
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
@@ -29,6 +29,8 @@ READ_BY_THE_SDK = {
 
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+\b")
 _PREFIXES = ("WAYPOST_", "TEMPORAL_", "SENDGRID_", "TWILIO_", "SHOPIFY_", "DATABASE_", "API_", "POSTGRES_")
+_ENDS: dict[type, str] = {Counter: "_total", Info: "_info"}
+"""What the page of metrics appends to a name."""
 _ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]*)`)? ?\| ([^|]+) \|", re.MULTILINE)
 
 
@@ -86,7 +88,7 @@ def test_every_metric_is_in_the_operators_guide_and_no_other() -> None:
     said = set(re.findall(r"^\| `(waypost_\w+)`", OPERATIONS.read_text("utf-8"), re.MULTILINE))
     collectors = list(Meters().registry._names_to_collectors.values())
     kept = {
-        metric.name + ("_total" if isinstance(collector, Counter) else "")
+        metric.name + _ENDS.get(type(collector), "")
         for collector in dict.fromkeys(collectors)
         for metric in collector.collect()
     }

@@ -72,7 +72,7 @@ LIMITS = st.builds(
         st.builds(
             Cap,
             limit=st.integers(0, 3),
-            window=st.integers(0, 100).map(lambda hours: timedelta(hours=hours)),
+            window=st.integers(1, 100).map(lambda hours: timedelta(hours=hours)),
             channel=st.none() | st.sampled_from(Channel),
         ),
         max_size=2,

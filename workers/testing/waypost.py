@@ -24,6 +24,7 @@ from profiles.identifiers import normalise
 from profiles.incoming import IncomingEvent, Ingested
 from profiles.ingest import Ingest, Rules
 from workers.delivery import Delivery
+from workers.policies import keep_limits
 from workers.relay import Relay
 from workers.sandbox_store import sandbox_store
 from workers.settings import WorkerSettings
@@ -36,8 +37,8 @@ _SKIPS = 10_000
 """Jumps in time that one fast-forward may take; a provider that is away for days is tried often."""
 
 _KEYS = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
-_FIXED: dict[str, Any] = {**dict.fromkeys(_KEYS), "WAYPOST_HOLDOUT": 0.0}
-"""Whatever the environment says: a test sends nothing for real, and nobody is left out by chance."""
+_FIXED: dict[str, Any] = {**dict.fromkeys(_KEYS), "waypost_policy": ""}
+"""Whatever the environment says: a test sends nothing for real."""
 
 
 class Waypost:
@@ -58,18 +59,20 @@ class Waypost:
         self.database = Database(database_url)
         self.client = client
         self.journeys = Journeys(journeys, effects)
-        self.ingest = Ingest(self.database, self.journeys.routes, Rules(local=True))
+        self._limits = limits or Limits()
+        rules = Rules(local=True, suppression_window=self._limits.suppression_window)
+        self.ingest = Ingest(self.database, self.journeys.routes, rules)
         self.relay = Relay(self.database, Delivery(client), self.journeys.routes, local=True)
         self.skipper = TimeSkipper(client, config=Skipping(max_session_skip_count=_SKIPS))
         self.clock = starts_at
         self._channels = channels
-        self._limits = limits
         self._with_workers = with_workers
         self._events = 0
         self._workers: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._with_workers:
+            await keep_limits(self.database, self._limits)
             secrets = (SecretStr("a secret of tests, which is long enough"),)
             settings = ActivitySettings(**{**_FIXED, "WAYPOST_SECRETS": secrets})
             channels = self._channels or Channels.from_settings(settings, sandbox_store(self.database))
