@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -18,6 +19,8 @@ from api.outage import probe_of
 from api.problems import answer_with_problems
 from api.settings import ApiSettings, SettingsFault
 from journeys import registry
+from policy.item_rules import rule_for
+from policy.limits import Limits
 from profiles.database import Database
 from profiles.identity_tokens import IdentityTokens
 from profiles.ingest import Ingest, Rules
@@ -53,8 +56,8 @@ class EventsInCors:
         await (self._open if is_open else self._app)(scope, receive, send)
 
 
-def create_app(settings: ApiSettings | None = None) -> FastAPI:
-    """The HTTP API. Reads the environment where no settings are given.
+def create_app(settings: ApiSettings | None = None, limits: Limits | None = None) -> FastAPI:
+    """The HTTP API. Reads the environment where no settings are given; ``limits``: what the shop sets.
 
     Raises ``SettingsFault`` with all that is missing or unsafe, and for journeys that cannot be loaded.
     """
@@ -68,7 +71,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         title="Waypost",
         version="0.3.0",
         description=_DESCRIPTION,
-        lifespan=lambda app: _open(app, settings, journeys),
+        lifespan=lambda app: _open(app, settings, journeys, limits or Limits()),
         redoc_url=None,
     )
     for part in (events_in, identity_tokens, identity, people, runs, unsubscribe, operation, sandbox):
@@ -80,10 +83,18 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
 
 
 @asynccontextmanager
-async def _open(app: FastAPI, settings: ApiSettings, journeys: registry.Journeys) -> AsyncIterator[None]:
+async def _open(
+    app: FastAPI, settings: ApiSettings, journeys: registry.Journeys, limits: Limits
+) -> AsyncIterator[None]:
     """Build what the doors share, and close it when the app ends, after all that is under way."""
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
-    ingest = Ingest(database, journeys.routes, Rules(local=settings.waypost_local))
+    meters = Meters()
+    rules = Rules(
+        local=settings.waypost_local,
+        suppression=partial(rule_for, limits),
+        overtaken=meters.overtaken.inc,
+    )
+    ingest = Ingest(database, journeys.routes, rules)
     batcher = Batcher(ingest.__call__, probe_of(database))
     app.state.doors = Doors(
         settings=settings,
@@ -94,7 +105,8 @@ async def _open(app: FastAPI, settings: ApiSettings, journeys: registry.Journeys
         tokens=PreferenceTokens(settings.signing_secrets),
         identity_tokens=IdentityTokens(settings.signing_secrets),
         engine=Engine(settings),
-        meters=Meters(),
+        meters=meters,
+        rules=rules,
     )
     try:
         yield
