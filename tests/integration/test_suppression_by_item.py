@@ -16,6 +16,7 @@ from profiles.bought import NEVER
 from profiles.database import Database
 from profiles.events import Item
 from profiles.ingest import Rules
+from profiles.suggestions import suggest
 from tests.facts import CARTS, CHAIR, LAMP, Facts, order
 from tests.record import record
 
@@ -33,6 +34,7 @@ SHOP = Limits(
 RED = {"product_id": "shirt", "sku": "red", "category": "Shirts"}
 BLUE = RED | {"sku": "blue"}
 RECEIPT = {"sku": "lamp-red"}
+LATE = timedelta(hours=2)
 ONE_LAMP = ("Order Refunded", {"products": [LAMP | {"quantity": 1}]})
 
 
@@ -264,25 +266,23 @@ async def test_what_is_given_back_in_part_is_still_owned(
 
 
 @pytest.mark.parametrize(
-    ("said", "hours_ago", "marked"),
+    ("said", "ago", "marked"),
     [
-        pytest.param(LAMP, 2, True, id="bought before, heard of after"),
-        pytest.param(RECEIPT, 2, True, id="by a receipt"),
-        pytest.param(LAMP, 0, False, id="not late"),
-        pytest.param(CHAIR, 2, False, id="something else"),
-        pytest.param(LAMP | {"category": "Coffee"}, 2, False, id="what does not suppress"),
+        pytest.param(LAMP, LATE, True, id="bought before, heard of after"),
+        pytest.param(RECEIPT, LATE, True, id="by a receipt"),
+        pytest.param(LAMP, timedelta(seconds=30), False, id="not late"),
+        pytest.param(CHAIR, LATE, False, id="something else"),
+        pytest.param(LAMP | {"category": "Coffee"}, LATE, False, id="what does not suppress"),
     ],
 )
 async def test_a_message_is_marked_that_a_purchase_overtook(
-    database: Database, said: dict[str, Any], hours_ago: int, marked: bool
+    database: Database, said: dict[str, Any], ago: timedelta, marked: bool
 ) -> None:
     heard: list[int] = []
     facts = shop(database, overtaken=heard.append)
     await feed(facts, {"product_id": "lamp", "sku": "lamp-red"})
     assert await left(facts, LAMP, {"product_id": "rug"}) == ("lamp", "rug")
-    answer = await facts.happens(
-        "Order Completed", order(said), channel="store", email=ADA, ago=timedelta(hours=hours_ago)
-    )
+    answer = await facts.happens("Order Completed", order(said), channel="store", email=ADA, ago=ago)
 
     assert await facts.values("SELECT overtaken_by FROM message") == [answer.event_id if marked else None]
     assert heard == ([1] if marked else [])
@@ -315,3 +315,27 @@ async def test_the_feed_tells_of_category_group_and_bundle_and_the_newest_word_s
 
     await facts.happens("Product Updated", {"product_id": "set", "group": "oslo", "bundle": []})
     assert await facts.rows(told) == [{"category": "Tea", "item_group": "oslo", "bundle": []}]
+
+
+@pytest.mark.parametrize(
+    ("bought", "expected"),
+    [
+        pytest.param(CHAIR, ["spot", "lamp"], id="something else"),
+        pytest.param(LAMP | {"category": "Lamps"}, [], id="of their category"),
+        pytest.param(LAMP, ["spot"], id="one of them"),
+        pytest.param(RECEIPT, ["spot"], id="one of them, by a receipt"),
+    ],
+)
+async def test_nothing_is_suggested_that_a_purchase_reaches(
+    database: Database, bought: dict[str, Any], expected: list[str]
+) -> None:
+    facts = shop(database)
+    await asked(facts)
+    for looked_at in (LAMP, {"product_id": "spot", "name": "Spot"}):
+        await facts.happens("Product Viewed", looked_at | {"category": "Lamps"}, email=ADA)
+    await facts.happens("Order Completed", order(bought), email=ADA)
+    [run] = await facts.runs()
+    async with database.transaction() as connection:
+        found = await suggest(connection, run["run_id"], limit=5, at=datetime.now(UTC))
+
+    assert [item.key for item in found] == expected

@@ -28,7 +28,8 @@ def written(shelf: tuple[OnShelf, ...], *, quantity: int = 1, showing: bool = Fa
     """The text of a mail about the lamp."""
     snapshot = Snapshot(
         profile_id=new_id(), traits={}, context_timezone=None, email_from_order=False, erased=False,
-        run_state="running", run_of=new_id(), addresses={}, consents=(), suppressions=(), sent=(), shelf=shelf,
+        run_state="running", run_of=new_id(), addresses={}, consents=(), suppressions=(), sent=(),
+        shelf=shelf,
         cart=({"product_id": "lamp", "sku": "red", "quantity": quantity},),
     )  # fmt: skip
     claim = Claim(
