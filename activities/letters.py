@@ -12,6 +12,8 @@ from activities.contracts import SendMessage
 from activities.gate import Claim
 from activities.settings import ActivitySettings
 from profiles.events import Item
+from profiles.shelf import price_of
+from profiles.snapshot import Snapshot
 from profiles.tokens import PreferenceTokens
 
 
@@ -34,14 +36,15 @@ class Letters:
         """The message for one person on one channel. Raises ``ContentError``."""
         traits = claim.snapshot.traits
         left = frozenset(claim.items)
-        items = [item for item in request.promoting or () if item.key in left] or list(request.showing)
+        currency = _text(request.context, "currency") or _text(traits, "currency")
+        promoted = [item for item in request.promoting or () if item.key in left]
         context = RenderContext(
             shop=self._shop,
             links=self._links(template, request, claim),
-            items=_fresh(items, claim.snapshot.cart),
+            items=_fresh(promoted, claim.snapshot, currency or self._shop.currency) or request.showing,
             first_name=_text(traits, "first_name", "firstName", "name"),
             locale=_text(traits, "locale", "language"),
-            currency=_text(request.context, "currency") or _text(traits, "currency"),
+            currency=currency,
             extra=request.context,
         )
         return render(template, request.channel, context)
@@ -60,13 +63,17 @@ class Letters:
         )
 
 
-def _fresh(items: Sequence[Item], cart: Sequence[dict[str, Any]] | None) -> tuple[Item, ...]:
-    """Items with the quantity the cart has now."""
-    now = {(row.get("product_id"), row.get("sku")): row for row in cart or ()}
+def _fresh(items: Sequence[Item], snapshot: Snapshot, currency: str) -> tuple[Item, ...]:
+    """Items with the quantity the cart has now, and the price that the shop's feed has."""
+    now = {(row.get("product_id"), row.get("sku")): row for row in snapshot.cart or ()}
     fresh = []
     for item in items:
-        row = now.get((item.product_id, item.sku))
-        fresh.append(item.model_copy(update={"quantity": int(row.get("quantity", 1))}) if row else item)
+        newer: dict[str, Any] = {}
+        if row := now.get((item.product_id, item.sku)):
+            newer["quantity"] = int(row.get("quantity", 1))
+        if (price := price_of(snapshot.shelf, item.key, item.sku, currency)) is not None:
+            newer["price"] = price
+        fresh.append(item.model_copy(update=newer))
     return tuple(fresh)
 
 

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from activities.contracts import SendMessage
 from policy.channel_choice import ranked
-from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Shelved, Suppression
+from policy.limits import Scope
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict
 from policy.zones import ResolvedZone, resolve_zone
 from profiles.carts import as_items
@@ -57,7 +58,14 @@ def facts_of(
             ConsentFact(c, topic, state == "granted", source) for c, topic, state, source in snapshot.consents
         ),
         address_from_order=snapshot.email_from_order,
-        suppressions=tuple(Suppression(*row) for row in snapshot.suppressions),
+        suppressions=tuple(
+            Suppression(item, sku, until, event_id, Scope(scope), of, parts)
+            for item, sku, until, event_id, scope, of, parts in snapshot.suppressions
+        ),
+        shelf=tuple(
+            Shelved(row.item, row.sku or None, row.category, row.item_group, row.bundle)
+            for row in snapshot.shelf
+        ),
         cart=None if snapshot.cart is None else planned_items(as_items(snapshot.cart)),
         sent=tuple(SentFact(Channel(name), sent_at) for name, sent_at in snapshot.sent),
         zone=zone.zone,
@@ -74,7 +82,7 @@ def zone_of(snapshot: Snapshot, default_zone: str) -> ResolvedZone:
 
 def planned_items(items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
     """Items as the gate compares them."""
-    return tuple(PlannedItem(item.product_id, item.sku) for item in items)
+    return tuple(PlannedItem(item.product_id, item.sku, item.category, item.group) for item in items)
 
 
 def plan_of(request: SendMessage, message_class: MessageClass, topic: str) -> Plan:

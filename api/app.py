@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -18,6 +19,7 @@ from api.outage import probe_of
 from api.problems import answer_with_problems
 from api.settings import ApiSettings, SettingsFault
 from journeys import registry
+from policy.item_rules import rule_for
 from policy.limits import Limits
 from policy.replay import version_of
 from profiles.database import Database
@@ -55,8 +57,8 @@ class EventsInCors:
         await (self._open if is_open else self._app)(scope, receive, send)
 
 
-def create_app(settings: ApiSettings | None = None) -> FastAPI:
-    """The HTTP API. Reads the environment where no settings are given.
+def create_app(settings: ApiSettings | None = None, limits: Limits | None = None) -> FastAPI:
+    """The HTTP API. Reads the environment where no settings are given; ``limits``: what the shop sets.
 
     Raises ``SettingsFault`` with all that is missing or unsafe, and for journeys that cannot be loaded.
     """
@@ -88,7 +90,12 @@ async def _open(
 ) -> AsyncIterator[None]:
     """Build what the doors share, and close it when the app ends, after all that is under way."""
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
-    rules = Rules(local=settings.waypost_local, suppression_window=limits.suppression_window)
+    meters = Meters(version_of(limits))
+    rules = Rules(
+        local=settings.waypost_local,
+        suppression=partial(rule_for, limits),
+        overtaken=meters.overtaken.inc,
+    )
     ingest = Ingest(database, journeys.routes, rules)
     batcher = Batcher(ingest.__call__, probe_of(database))
     app.state.doors = Doors(
@@ -100,7 +107,8 @@ async def _open(
         tokens=PreferenceTokens(settings.signing_secrets),
         identity_tokens=IdentityTokens(settings.signing_secrets),
         engine=Engine(settings),
-        meters=Meters(version_of(limits)),
+        meters=meters,
+        rules=rules,
     )
     try:
         yield

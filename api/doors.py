@@ -18,6 +18,7 @@ from profiles.database import Database
 from profiles.identity_tokens import IdentityTokens
 from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested
+from profiles.ingest import Rules
 from profiles.tokens import PreferenceTokens
 
 
@@ -34,6 +35,7 @@ class Doors:
     identity_tokens: IdentityTokens
     engine: Engine
     meters: Meters
+    rules: Rules
 
     async def take(self, *events: IncomingEvent) -> list[Ingested]:
         """Events of our own making (consents, opt-outs), by the same way in as everybody's.

@@ -24,6 +24,11 @@ class Meters:
             "waypost_ingest_seconds", "From a request's parsed events to their COMMIT", buckets=_SECONDS,
             registry=self.registry,
         )  # fmt: skip
+        self.overtaken = Counter(
+            "waypost_messages_overtaken",
+            "Messages that promoted what had been bought by then, by a purchase heard of too late",
+            registry=self.registry,
+        )
         self.queued = self._gauge("waypost_ingest_queued", "Events that wait for a transaction to begin")
         self._postgres = self._gauge("waypost_postgres_up", "1 while Postgres answers")
         self._outbox = self._gauge(

@@ -22,7 +22,6 @@ from profiles.entry import Entered, IdIsTaken, KeyIsLive, MayNotReenter, NotEnte
 from profiles.events import SegmentEntered
 from profiles.identifiers import IDENTIFIER_TYPES
 from profiles.incoming import IncomingEvent, Status
-from profiles.ingest import Rules
 
 
 def journey_of(doors: Doors, name: str) -> JourneyDefinition:
@@ -42,11 +41,10 @@ async def start_run(
     no run, and where the Idempotency-Key came with another body. Nothing is written then.
     """
     incoming = _heard(journey, asked, idempotency_key, doors.settings.region)
-    rules = Rules(local=doors.settings.waypost_local)
     try:
         # Idempotent by the event's id, so that a connection that dies may be replaced.
         found = await persistent(
-            lambda: enter(doors.database, journey, incoming, rules), probe_of(doors.database)
+            lambda: enter(doors.database, journey, incoming, doors.rules), probe_of(doors.database)
         )
     except NotEntered as why:
         raise _refused(journey, why) from None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from policy.limits import Scope
 from policy.verdict import Channel, MessageClass
 
 
@@ -12,6 +13,9 @@ class PlannedItem:
 
     product_id: str | None
     sku: str | None
+    category: str | None = None
+    """As the plan has it; the feed's own word counts as well."""
+    group: str | None = None
 
     @property
     def key(self) -> str:
@@ -45,6 +49,23 @@ class Suppression:
     sku: str | None
     until: datetime | None
     event_id: str = ""
+    scope: Scope = Scope.PRODUCT
+    of: str | None = None
+    """The unit, the group or the category that it reaches, where the scope is one of these."""
+    parts: tuple[str, ...] = ()
+    """Products that the item consists of, where it is a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """One product, or one variant of it, as the shop's feed tells it."""
+
+    product: str
+    sku: str | None = None
+    category: str | None = None
+    group: str | None = None
+    bundle: tuple[str, ...] = ()
+    """Products it consists of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +110,8 @@ class Facts:
     """The cart's lines now, where the plan names a cart that is known."""
     out_of_stock: frozenset[str] = frozenset()
     """Keys of planned items that the shop is known to have sold out."""
+    shelf: tuple[Shelved, ...] = ()
+    """What the feed says of the planned items."""
     held: tuple[str, ...] = ()
     """What is open with the person and holds marketing back, in words ("a support ticket 17")."""
     sent: tuple[SentFact, ...] = ()

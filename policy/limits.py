@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import time, timedelta
+from enum import StrEnum
 
 from policy.durations import short
 from policy.verdict import Channel
@@ -41,6 +42,50 @@ class QuietHours:
     closes: time
 
 
+class Scope(StrEnum):
+    """How far a purchase reaches among the shop's products."""
+
+    VARIANT = "variant"
+    """This stock keeping unit alone."""
+    PRODUCT = "product"
+    """Any variant of the product."""
+    GROUP = "group"
+    """Any product of the group that it belongs to."""
+    CATEGORY = "category"
+    """Any product of its category."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionRule:
+    """How long, and how far, buying something keeps it from being promoted.
+
+    It is about the purchases that fit all of ``category``, ``product`` and ``group`` that are set; with none
+    set, about every purchase. Upper and lower case count as equal. Raises ValueError for a window below zero
+    and for a blank name.
+    """
+
+    window: timedelta | None = DEFAULT_WINDOW
+    """From the purchase's event time; zero: buying does not suppress; None: for good."""
+    scope: Scope = Scope.PRODUCT
+    category: str | None = None
+    product: str | None = None
+    """A product id, else a stock keeping unit."""
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"expected a {name} with a name, got {value!r}; leave it out where the rule is about any"
+            for name in ("category", "product", "group")
+            if (value := getattr(self, name)) is not None and not value.strip()
+        ]
+        if self.window is not None and self.window < timedelta():
+            faults.append(
+                f"expected a window of zero or more, got {self.window}; zero never suppresses, None for good"
+            )
+        if faults:
+            raise ValueError(f"suppression rule: {'; '.join(faults)}")
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the shop sets; the defaults are those of the HTTP contract."""
@@ -60,6 +105,9 @@ class Limits:
     """Names of channels and journeys that may not claim, or "all"."""
     suppression_window: timedelta | None = DEFAULT_WINDOW
     """How long a purchase suppresses its item, from the purchase's event time; None: for good."""
+    suppression: tuple[SuppressionRule, ...] = ()
+    """The first that fits a purchase says how long and how far it suppresses; where none does, it is
+    ``suppression_window`` and the product."""
     holdout: float = 0.0
     """Percent of people who get no marketing at all, to be measured against."""
 

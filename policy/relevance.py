@@ -1,12 +1,14 @@
 """Decides whether a message still makes sense: the run lives, the time is not up, items are left."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from policy.facts import Facts, Plan
+from policy.facts import Facts, Plan, PlannedItem
 from policy.finding import Finding, denied, passed
 from policy.limits import Limits
-from policy.suppression import suppressed_keys
+from policy.shelf import known
+from policy.suppression import is_active, parts_bought, suppressed
 from policy.verdict import Reason
 from policy.zones import with_offset
 
@@ -36,7 +38,7 @@ def items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Findin
     """
     if plan.promoting is None:
         return passed("promotes nothing")
-    bought = suppressed_keys((*plan.promoting, *(facts.cart or ())), facts.suppressions, at)
+    bought = suppressed(plan.promoting, facts.suppressions, at, facts.shelf, facts.cart or ())
     keys = [item.key for item in plan.promoting if item.key]
     in_cart = _keys_in_cart(plan, facts)
     gone = facts.out_of_stock
@@ -44,22 +46,38 @@ def items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Findin
     removed = tuple(dict.fromkeys(key for key in keys if key not in kept))
     detail = f"{len(kept)} of {len(plan.promoting)} item(s) left"
     because = [
-        *(f"{key} suppressed" for key in removed if key in bought),
+        *(f"{key} suppressed{_because(bought[key])}" for key in removed if key in bought),
         *(f"{key} not in the cart" for key in removed if key not in bought and key not in in_cart),
         *(f"{key} out of stock" for key in removed if key not in bought and key in in_cart),
     ]
     if len(keys) < len(plan.promoting):
         because.append(f"{len(plan.promoting) - len(keys)} without product or sku")
+    because += _bundles_in_part(plan.promoting, kept, facts, at)
     if because:
         detail = f"{detail}: {', '.join(because)}"
     finding = passed(detail) if kept else denied(_why_nothing_is_left(keys, bought, in_cart & gone), detail)
     return replace(finding, kept=kept, removed=removed)
 
 
-def _why_nothing_is_left(keys: list[str], bought: frozenset[str], gone: frozenset[str]) -> Reason:
+def _why_nothing_is_left(keys: list[str], bought: Collection[str], gone: frozenset[str]) -> Reason:
     if any(key in bought for key in keys):
         return Reason.PURCHASED
     return Reason.OUT_OF_STOCK if any(key in gone for key in keys) else Reason.RUN_ENDED
+
+
+def _because(why: str) -> str:
+    return f" ({why})" if why else ""
+
+
+def _bundles_in_part(
+    items: Sequence[PlannedItem], kept: Collection[str], facts: Facts, at: datetime
+) -> list[str]:
+    """A bundle of which only some parts were bought may still be promoted, and the record says so."""
+    active = [row for row in facts.suppressions if is_active(row, at)]
+    if not active or not facts.shelf:
+        return []
+    counts = {item.key: parts_bought(known(item, facts.shelf), active) for item in items if item.key in kept}
+    return [f"{key} kept: {some} of its {all_} parts bought" for key, (some, all_) in counts.items() if some]
 
 
 def _keys_in_cart(plan: Plan, facts: Facts) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Who is in which ad audience for which item, and what the ad platform has yet to be told."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,6 +46,47 @@ async def join(
     rows = [{"member_id": new_id(), "item": place.item, "sku": place.sku} for place in places]
     await connection.execute(_JOIN, encode(rows), audience, profile_id, run_id, at)
     await connection.execute(NOTIFY)
+
+
+# In force for the person, and about the place: as ``policy.suppression`` has it, over all places at once.
+# Of somebody parted or joined, the stricter word on ads counts as well.
+_LEAVE = """
+WITH owned AS (SELECT s.* FROM suppression s WHERE s.profile_id = ANY($1) AND s.lifted_at IS NULL
+  AND (s.until IS NULL OR s.until > $2)),
+place AS (SELECT m.*, ARRAY(SELECT o.item FROM product o WHERE o.sku = m.item) || m.item AS products
+  FROM audience_member m WHERE m.profile_id = ANY($1) AND m.state IN ('joining', 'in')),
+told AS (SELECT m.member_id, o.* FROM place m JOIN product o ON o.item = ANY(m.products)),
+why AS (SELECT m.member_id, CASE
+    WHEN EXISTS (SELECT 1 FROM owned s WHERE s.profile_id = m.profile_id AND (CASE s.scope
+          WHEN 'variant' THEN s.of IN (m.item, m.sku) OR (m.sku IS NULL AND s.item = ANY(m.products))
+          ELSE s.item = ANY(m.products) OR s.item = m.sku OR s.sku IN (m.item, m.sku) OR (s.item = s.sku
+            AND EXISTS (SELECT 1 FROM told t WHERE t.member_id = m.member_id AND t.sku = s.sku)) END
+        OR s.parts && m.products OR m.sku = ANY(s.parts)
+        OR EXISTS (SELECT 1 FROM told t WHERE t.member_id = m.member_id AND lower(btrim(s.of)) = lower(btrim(
+          CASE s.scope WHEN 'group' THEN t.item_group WHEN 'category' THEN t.category END)))))
+      OR EXISTS (SELECT 1 FROM told t WHERE t.member_id = m.member_id AND cardinality(t.bundle) > 0
+        AND NOT EXISTS (SELECT 1 FROM unnest(t.bundle) part WHERE NOT EXISTS (SELECT 1 FROM owned s
+          WHERE s.profile_id = m.profile_id AND (part IN (s.item, s.sku) OR part = ANY(s.parts)))))
+      THEN 'purchased'
+    WHEN EXISTS (SELECT 1 FROM consent_state c WHERE c.profile_id = m.profile_id
+      AND c.channel IN ('ads', 'all') AND c.state = 'withdrawn') THEN 'opted_out' END AS reason
+  FROM place m),
+leaving AS (UPDATE audience_member a SET state = 'leaving', reason = why.reason FROM why
+  WHERE a.member_id = why.member_id AND why.reason IS NOT NULL
+  RETURNING a.member_id, a.audience, a.reason)
+INSERT INTO outbox (lane, kind, name, payload)
+SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', reason)
+FROM leaving RETURNING lane
+"""
+
+
+async def leave_audiences(connection: Any, people: Collection[UUID], at: datetime) -> None:
+    """Take people out of the audiences for what they must not be shown any more, through the outbox.
+
+    Needs their locks; ``at`` is the transaction's now. Idempotent: who is leaving already is not told again.
+    """
+    if await connection.fetch(_LEAVE, sorted(people), at):
+        await connection.execute(NOTIFY)
 
 
 async def tell_sandbox(connection: Any, member_id: UUID, audience: str, name: str) -> None:

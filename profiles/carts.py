@@ -1,6 +1,6 @@
 """Cart arithmetic: what lies in a cart after an event. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
 
@@ -22,11 +22,6 @@ def cart_after(lines: Lines, event: Event) -> Lines:
             return tuple(item for item in event.products if item.key)
         case _:
             return lines
-
-
-def without(lines: Lines, bought: Sequence[Item]) -> Lines:
-    """The lines that no bought item covers: any variant of a bought product goes."""
-    return tuple(line for line in lines if not any(covers(item, line) for item in bought))
 
 
 def covers(bought: Item, other: Item) -> bool:

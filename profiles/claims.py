@@ -11,6 +11,7 @@ from uuid import UUID
 
 from profiles.changes import encode
 from profiles.person import lock
+from profiles.shelf import SHELF, names_of
 from profiles.snapshot import Ask, Snapshot, Standing, address_type, snapshot_of
 
 __all__ = [
@@ -51,7 +52,8 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone', 'push_token'))::text AS addresses,
   (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.source)) FROM consent_state c
     WHERE c.profile_id = p.profile_id)::text AS consents,
-  (SELECT jsonb_agg(jsonb_build_array(s.item, s.sku, s.until, s.event_id) ORDER BY s.event_id)
+  (SELECT jsonb_agg(jsonb_build_array(s.item, s.sku, s.until, s.event_id, s.scope, s.of, s.parts)
+      ORDER BY s.event_id, s.line)
     FROM suppression s
     WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $5)
   )::text AS suppressions,
@@ -66,17 +68,13 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
   (SELECT jsonb_agg(jsonb_build_array(a.address, a.problem)) FROM address_problem a
     JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = a.address
     WHERE a.channel = $9)::text AS problems,
-  CASE WHEN $10::jsonb IS NOT NULL THEN ARRAY(
-    SELECT w.key FROM jsonb_to_recordset($10) AS w(key text, sku text) GROUP BY w.key
-    HAVING bool_and((SELECT NOT bool_or(o.in_stock) FROM product o WHERE
-      (o.item = w.key AND (w.sku IS NULL OR o.sku IN ('', w.sku))) OR o.item = w.sku) IS TRUE)
-  ) END AS out_of_stock,
+  CASE WHEN $10::text[] IS NOT NULL THEN {shelf} END::text AS shelf,
   CASE WHEN $11 THEN (SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
     WHERE profile_id = p.profile_id AND engaged_at > $12 GROUP BY channel) e)
     END::text AS engaged
 FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 AND m.step = $3
 WHERE p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)
-"""
+""".replace("{shelf}", SHELF.format("$10"))
 
 # Who was locked is kept for the transaction, since the rows of what goes along with BEGIN are not returned.
 _LOCK_PERSON_OF = """
@@ -123,11 +121,11 @@ async def read_snapshot(connection: Any, profile_id: UUID | None, ask: Ask) -> S
         ask.at - LONGEST_CAP_WINDOW,
         list(COUNTED),
         ask.channel,
-        encode([{"key": key, "sku": sku} for key, sku in ask.promoted]) if ask.promoted else None,
+        names_of(ask.promoted) or None,
         ask.choosing,
         ask.at - ENGAGED_OF_LATE,
     )
-    return None if row is None else snapshot_of(row)
+    return None if row is None else snapshot_of(row, ask)
 
 
 @dataclass(frozen=True, slots=True)

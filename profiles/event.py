@@ -4,10 +4,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 END_RUN = "End Run"
 """Name of the control signal that tells a run to end; not an event."""
+
+
+GROUP = AliasChoices("group", "item_group_id")
+"""Names of a product's group in what channels send."""
 
 
 class Source(StrEnum):
@@ -36,6 +40,8 @@ class Item(BaseModel):
     name: str | None = None
     variant: str | None = None
     category: str | None = None
+    group: str | None = Field(default=None, validation_alias=GROUP)
+    """Products that are much the same to a buyer, by a name of the shop's."""
     brand: str | None = None
     price: float | None = None
     quantity: int = Field(default=1, ge=0)

@@ -8,7 +8,10 @@ carried stays in Postgres. Declare an event of your own by subclassing ``Event``
         store: str | None = None
 """
 
+from pydantic import Field
+
 from profiles.event import END_RUN as END_RUN
+from profiles.event import GROUP
 from profiles.event import Event as Event
 from profiles.event import Item as Item
 from profiles.event import Source as Source
@@ -22,6 +25,7 @@ class ProductEvent(Event):
     name: str | None = None
     variant: str | None = None
     category: str | None = None
+    group: str | None = Field(default=None, validation_alias=GROUP)
     brand: str | None = None
     price: float | None = None
     quantity: int = 1
@@ -133,6 +137,8 @@ class ProductUpdated(ProductEvent, name="Product Updated"):
 
     currency: str | None = None
     in_stock: bool | None = None
+    bundle: tuple[str, ...] | None = None
+    """Ids of the products it consists of; empty: it is no bundle any more."""
 
 
 class PriceDropped(ProductEvent, name="Price Dropped"):

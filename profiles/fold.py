@@ -3,7 +3,6 @@ under lock, leaves what is to be written in ``Changes``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -61,8 +60,8 @@ class Folded:
         return Folded(cart_id, tuple(renamed.get(cart, cart) for cart in self.changed_carts))
 
 
-def fold(person: Person, taken: Taken, changes: Changes, window: timedelta | None) -> Folded:
-    """Apply one event to a person. ``window``: how long a purchase suppresses; None: for good."""
+def fold(person: Person, taken: Taken, changes: Changes) -> Folded:
+    """Apply one event to a person."""
     _traits(person, taken)
     if taken.incoming.type in FOLDED:
         person.reach(taken.place)
@@ -70,7 +69,7 @@ def fold(person: Person, taken: Taken, changes: Changes, window: timedelta | Non
     match taken.incoming.type:
         case "Order Completed":
             own = own_cart_id(taken.incoming)
-            changed = orders.purchase(person, taken, own, changes, window)
+            changed = orders.purchase(person, taken, own, changes)
             _checks_out(person, taken)
             return Folded(own, changed)
         case "Consent Changed":

@@ -31,6 +31,8 @@ class MessageView:
     provider: str | None
     decided_at: datetime
     sent_at: datetime | None
+    overtaken_by: UUID | None
+    """The event of a purchase of what it promotes that came in too late to hold it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Cursor:
 
 _MESSAGES = """
 SELECT message_id, journey, run_id, step, channel, template, message_class, items, status, reason, provider,
-       decided_at, sent_at
+       decided_at, sent_at, overtaken_by
 FROM message WHERE {whose} = $1 AND ($2::timestamptz IS NULL OR (decided_at, message_id) < ($2, $3::uuid))
 ORDER BY decided_at DESC, message_id DESC LIMIT $4
 """

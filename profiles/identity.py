@@ -53,6 +53,8 @@ class Resolved:
     """Those of them that verified events took away: only an operator gives them back."""
     grown: set[UUID] = field(default_factory=set)
     """People with an identifier that is new to them."""
+    overtaken: int = 0
+    """Messages that a purchase overtook which was heard of late."""
 
 
 async def resolve(connection: Any, events: Sequence[Named]) -> Resolved:

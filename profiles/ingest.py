@@ -1,6 +1,6 @@
 """Take events in: one Postgres transaction for the events, the person, the facts, the runs and the outbox."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 import structlog
 
+from profiles.bought import Asked, PlainRule
 from profiles.changes import encode
 from profiles.database import Database
 from profiles.declared import typed
@@ -62,6 +63,16 @@ class Rules:
     """A local stack: time may be travelled."""
     suppression_window: timedelta | None = timedelta(days=365)
     """How long a purchase keeps its item from being promoted; None: for good."""
+    suppression: Asked | None = None
+    """What the shop says of a purchase of one item; None: the window above, and the product."""
+    overtaken: Callable[[int], object] | None = None
+    """Hears, after COMMIT, how many messages a purchase overtook that was heard of late."""
+
+    @property
+    def rule_of(self) -> Asked:
+        """How long and how far a purchase suppresses."""
+        plain = PlainRule(self.suppression_window)
+        return self.suppression or (lambda product, sku, category, group: plain)
 
 
 @dataclass(slots=True)
@@ -105,6 +116,8 @@ class Ingest:
             # What a transaction found holds once it is committed.
             self._shunned.add(resolved.shunned, resolved.attested)
             warn(resolved.settled.newly)
+            if self._rules.overtaken and resolved.overtaken:
+                self._rules.overtaken(resolved.overtaken)
             return answers
         middle = len(events) // 2
         return [*await self(events[:middle]), *await self(events[middle:])]
@@ -147,7 +160,7 @@ class Ingest:
         unnamed = await keep_products(connection, takens)
         resolved = await resolve(connection, [self._named(taken) for taken in takens])
         # A new statement, after the locks: what they waited for is visible now.
-        telling = await Telling.of(connection, takens, resolved, self._rules.suppression_window)
+        telling = await Telling.of(connection, takens, resolved, self._rules.rule_of)
         for taken, ready in zip(takens, news, strict=True):
             row = {"event_id": taken.event_id, "profile_id": None, "cart_id": None}
             telling.changes.events[taken.event_id] = {**row, "problems": list(ready.problems)}
@@ -158,7 +171,7 @@ class Ingest:
             telling.dispatch(position, ready.interests.of, calendar)
         for taken in unnamed:
             telling.changes.problem(taken.event_id, "", "a product without product_id and sku cannot be kept")
-        await telling.write(connection, calendar.now)
+        resolved.overtaken = await telling.write(connection, calendar.now)
         return resolved
 
     def _named(self, taken: Taken) -> Named:

@@ -83,6 +83,12 @@ class SuppressionView:
 
     item: str
     sku: str | None
+    scope: str
+    """How far it reaches: variant, product, group or category."""
+    of: str | None
+    """The unit, the group or the category, where it reaches that."""
+    parts: list[str]
+    """Products that the item consists of, where it is a bundle."""
     until: datetime | None
     reason: str
     event_id: UUID
@@ -164,7 +170,7 @@ WHERE profile_id = $1 ORDER BY at DESC, event_id, line LIMIT $2
 """
 
 _SUPPRESSIONS = """
-SELECT item, sku, until, reason, event_id FROM suppression
+SELECT item, sku, scope, of, parts, until, reason, event_id FROM suppression
 WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > now())
 ORDER BY event_id DESC, line LIMIT $2
 """

@@ -1,7 +1,7 @@
 """What the shop's feed says of its products: the newest word on each field stands, whenever it came in."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,8 @@ from profiles.taken import Taken
 _LOCK = """
 INSERT INTO product (item, sku) SELECT item, sku FROM jsonb_to_recordset($1) AS p(item text, sku text)
 ORDER BY item, sku ON CONFLICT (item, sku) DO UPDATE SET sku = excluded.sku
-RETURNING item, sku, name, price, currency, in_stock, url, image_url, changed_at, priced_at, stocked_at,
-  verified
+RETURNING item, sku, name, price, currency, in_stock, url, image_url, category, item_group, bundle,
+  changed_at, priced_at, stocked_at, verified
 """
 
 _WRITE = """
@@ -23,7 +23,8 @@ WITH changed AS (
   SELECT item, sku, was_price, price, was_in_stock, in_stock, at
   FROM jsonb_populate_recordset(NULL::product_change, $2))
 UPDATE product p SET name = c.name, price = c.price, currency = c.currency, in_stock = c.in_stock,
-  url = c.url, image_url = c.image_url, changed_at = c.changed_at, priced_at = c.priced_at,
+  url = c.url, image_url = c.image_url, category = c.category, item_group = c.item_group,
+  bundle = COALESCE(c.bundle, '{}'), changed_at = c.changed_at, priced_at = c.priced_at,
   stocked_at = c.stocked_at, verified = c.verified
 FROM jsonb_populate_recordset(NULL::product, $1) c WHERE p.item = c.item AND p.sku = c.sku
 """
@@ -41,6 +42,10 @@ class Product:
     in_stock: bool | None = None
     url: str | None = None
     image_url: str | None = None
+    category: str | None = None
+    item_group: str | None = None
+    bundle: list[str] = field(default_factory=list)
+    """Products it consists of."""
     changed_at: datetime | None = None
     priced_at: datetime | None = None
     stocked_at: datetime | None = None
@@ -113,6 +118,10 @@ def tell(product: Product, taken: Taken, event: ProductUpdated) -> ProductChange
         product.name = event.name or product.name
         product.url = event.url or product.url
         product.image_url = event.image_url or product.image_url
+        product.category = event.category or product.category
+        product.item_group = event.group or product.item_group
+        if event.bundle is not None:
+            product.bundle = list(event.bundle)
     priced = was_price is not None and product.price != was_price and was_currency in (None, product.currency)
     stocked = was_in_stock is not None and product.in_stock != was_in_stock
     if not (priced or stocked) or taken.at - taken.incoming.time > TOO_OLD:

@@ -9,6 +9,7 @@ from uuid import UUID
 import orjson
 
 from profiles import computed, consent_state, refold
+from profiles.audiences import leave_audiences
 from profiles.carts import Lines, as_items
 from profiles.changes import Changes, encode
 from profiles.fold import FOLDED
@@ -40,22 +41,6 @@ _UNLIFT = (
     "UPDATE suppression s SET lifted_at = NULL FROM purchase p WHERE p.profile_id = ANY($1) "
     "AND s.event_id = p.event_id AND s.line = p.line AND s.lifted_at IS NOT NULL",
 )
-
-# What one of the two had bought, the other is no longer shown; a no to ads counts for both.
-_LEAVE_AUDIENCES = """
-WITH leaving AS (UPDATE audience_member a SET state = 'leaving', reason = why.reason
-  FROM (SELECT m.member_id, CASE WHEN EXISTS (SELECT 1 FROM suppression s WHERE s.profile_id = m.profile_id
-          AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $2)
-          AND (s.item IN (m.item, m.sku) OR s.sku IN (m.item, m.sku))) THEN 'purchased'
-        WHEN EXISTS (SELECT 1 FROM consent_state c WHERE c.profile_id = m.profile_id
-          AND c.channel IN ('ads', 'all') AND c.state = 'withdrawn') THEN 'opted_out' END AS reason
-        FROM audience_member m WHERE m.profile_id = ANY($1) AND m.state IN ('joining', 'in')) why
-  WHERE a.member_id = why.member_id AND why.reason IS NOT NULL
-  RETURNING a.member_id, a.audience, a.reason)
-INSERT INTO outbox (lane, kind, name, payload)
-SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', reason)
-FROM leaving
-"""
 
 
 @dataclass(slots=True)
@@ -122,7 +107,7 @@ async def after(
     await _lift(connection, persons)
     await computed.refresh(connection, sorted(people))
     await consent_state.refresh(connection, sorted(involved), at)
-    await connection.execute(_LEAVE_AUDIENCES, sorted(people), at)
+    await leave_audiences(connection, people, at)
 
 
 def _forget(person: Person) -> None:

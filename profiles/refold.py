@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from profiles.bought import read_again
 from profiles.changes import Changes
 from profiles.computed import last_seen
 from profiles.declared import typed
@@ -17,20 +18,27 @@ from profiles.orders import take_out
 from profiles.person import Person
 from profiles.taken import Taken
 
+# How an order's lines were read when it came in: its owner's rows tell.
+_BOUGHT = """CASE WHEN e.type = 'Order Completed' THEN (
+  SELECT jsonb_object_agg(u.line, jsonb_build_array(u.item, o.scope)) FROM purchase u
+  LEFT JOIN suppression o ON o.profile_id = e.profile_id AND o.event_id = u.event_id AND o.line = u.line
+  WHERE u.event_id = e.event_id)::text END AS bought"""
+
 # Views of pages and products leave no trace but when somebody was last seen. What somebody else bought, whom
 # an event named beside this person, is taken out of this person's carts as well.
-_EVENTS = """
-SELECT e.profile_id AS whose, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at,
-  e.verified, e.cart_id, e.properties::text AS properties, e.traits::text AS traits,
+_EVENTS = f"""
+SELECT e.profile_id AS whose, {_BOUGHT}, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel,
+  e.time, e.at, e.verified, e.cart_id, e.properties::text AS properties, e.traits::text AS traits,
   e.context::text AS context, e.identifiers::text AS identifiers
-FROM event e WHERE e.profile_id = ANY($1) AND (e.type = ANY($2) OR e.traits <> '{}'::jsonb
+FROM event e WHERE e.profile_id = ANY($1) AND (e.type = ANY($2) OR e.traits <> '{{}}'::jsonb
   OR e.context ?| ARRAY['timezone', 'locale'])
 UNION ALL
-SELECT s.profile_id, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at, e.verified,
-  e.cart_id, e.properties::text, '{}', '{}', '{}'
+SELECT s.profile_id, {_BOUGHT}, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at,
+  e.verified,
+  e.cart_id, e.properties::text, '{{}}', '{{}}', '{{}}'
 FROM event e JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE profile_id = ANY($1)) s
   ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id
-"""
+"""  # noqa: S608 - constant fragment
 
 _LAPSED = """
 SELECT profile_id, max(substring(id FROM '[^/]+$')::timestamptz) AS lapsed_after FROM event
@@ -58,7 +66,7 @@ def retell(person: Person, events: Iterable[tuple[Taken, bool]]) -> None:
     unwritten = Changes()
     for taken, own in events:
         if own:
-            fold(person, taken, unwritten, None)
+            fold(person, taken, unwritten)
         else:
             take_out(person, taken, unwritten)
 
@@ -99,6 +107,6 @@ def _taken(row: Any) -> Taken:
         context=orjson.loads(row["context"]),
         verified=row["verified"],
     )
-    return Taken(
-        incoming, row["event_id"], row["at"], typed(row["type"], properties)[0], None, row["cart_id"]
-    )
+    bought = None if row["bought"] is None else read_again(properties, orjson.loads(row["bought"]))
+    event = typed(row["type"], properties)[0]
+    return Taken(incoming, row["event_id"], row["at"], event, None, row["cart_id"], bought=bought)

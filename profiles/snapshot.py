@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from profiles.identifiers import ADDRESS_TYPE
+from profiles.shelf import OnShelf, shelf_of, sold_out
 
 
 def address_type(channel: str) -> str:
@@ -58,7 +59,8 @@ class Snapshot:
     """email and phone, newest first."""
     consents: tuple[tuple[str, str, str, str], ...]
     """channel, topic, state, source: the word that stands on each."""
-    suppressions: tuple[tuple[str, str | None, datetime | None, str], ...]
+    suppressions: tuple[tuple[str, str | None, datetime | None, str, str, str | None, tuple[str, ...]], ...]
+    """item, sku, until, event, scope, what it reaches, parts of a bundle."""
     cart: tuple[dict[str, Any], ...] | None
     sent: tuple[tuple[str, datetime], ...]
     opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class Snapshot:
     standing: Standing | None = None
     out_of_stock: frozenset[str] = frozenset()
     """Those of the promoted items that the shop is known to have sold out."""
+    shelf: tuple[OnShelf, ...] = ()
+    """What the shop's feed says of the promoted items."""
     engaged: dict[str, int] = field(default_factory=dict)
     """Channel → messages opened or followed of late, where it was asked for."""
 
@@ -79,7 +83,7 @@ class Snapshot:
         return named if named in known else next(iter(known), None)
 
 
-def snapshot_of(row: Any) -> Snapshot:
+def snapshot_of(row: Any, ask: Ask) -> Snapshot:
     """One row of the reading, as values."""
 
     def rows(name: str) -> list[list[Any]]:
@@ -92,6 +96,7 @@ def snapshot_of(row: Any) -> Snapshot:
     opt_outs: dict[str, tuple[str, ...]] = {}
     for address, topic in rows("opt_outs"):
         opt_outs[address] = (*opt_outs.get(address, ()), topic)
+    shelf = shelf_of(rows("shelf"))
     return Snapshot(
         profile_id=row["profile_id"],
         traits=orjson.loads(row["traits"]),
@@ -103,15 +108,16 @@ def snapshot_of(row: Any) -> Snapshot:
         addresses=addresses,
         consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
         suppressions=tuple(
-            (item, sku, datetime.fromisoformat(until) if until else None, event_id)
-            for item, sku, until, event_id in rows("suppressions")
+            (item, sku, datetime.fromisoformat(until) if until else None, event_id, scope, of, tuple(parts))
+            for item, sku, until, event_id, scope, of, parts in rows("suppressions")
         ),
         cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
         sent=tuple((channel, datetime.fromisoformat(at)) for channel, at in rows("sent")),
         opt_outs=opt_outs,
         problems=dict(rows("problems")),
         standing=_standing(row),
-        out_of_stock=frozenset(row["out_of_stock"] or ()),
+        shelf=shelf,
+        out_of_stock=sold_out(shelf, ask.promoted),
         engaged=orjson.loads(row["engaged"] or "{}"),
     )
 

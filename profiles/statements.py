@@ -13,7 +13,9 @@ INSERTS = {
         "purchase",
         "event_id, line, profile_id, order_id, item, sku, name, price, quantity, returned, channel, time, at",
     ),
-    "suppression": _insert("suppression", "profile_id, event_id, line, item, sku, order_id, until, reason"),
+    "suppression": _insert(
+        "suppression", "profile_id, event_id, line, item, sku, order_id, until, reason, scope, of, parts"
+    ),
     "consent": _insert(
         "consent", "profile_id, channel, topic, state, source, verified, voice, named, event_id, time, at"
     ),
@@ -90,21 +92,30 @@ JOIN LATERAL (SELECT type, value FROM identifier WHERE profile_id = p.profile_id
 
 NOTIFY = "SELECT pg_notify('waypost_outbox', '')"
 
-# Where both name a variant, only that variant came back: the customer still has the others. Whom else the
-# purchase suppressed for is freed as well.
+# Where both name a variant, only that variant came back: the customer still has the others. A product that is
+# named without a quantity came back once on each line that fits; one with a quantity, line by line, as far as
+# it goes. What is given back in part is still owned. Whom else the purchase suppressed for is freed as well.
 LIFT = """
-WITH undone AS (SELECT * FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, event_id uuid,
-  item text, sku text, quantity int, at timestamptz, verified boolean)),
-given_back AS (SELECT p.event_id, p.line, sum(COALESCE(u.quantity, p.quantity)) AS quantity,
-    min(GREATEST(u.at, p.at)) AS at
+WITH undone AS (SELECT profile_id, order_id, event_id, item, sku, verified, max(at) AS at,
+    count(*) FILTER (WHERE quantity IS NULL) AS times, COALESCE(sum(quantity), 0) AS quantity
+  FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, event_id uuid,
+    item text, sku text, quantity int, at timestamptz, verified boolean)
+  GROUP BY profile_id, order_id, event_id, item, sku, verified),
+fitting AS (SELECT p.event_id, p.line, u.item, u.times, u.quantity, GREATEST(u.at, p.at) AS at,
+    p.quantity - p.returned AS there,
+    COALESCE(sum(p.quantity - p.returned) OVER (PARTITION BY p.event_id, u.item, u.sku, u.verified, u.event_id
+      ORDER BY p.line ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
   FROM purchase p JOIN undone u ON p.profile_id = u.profile_id AND p.order_id = u.order_id
     AND (u.event_id IS NULL OR p.event_id = u.event_id)
     AND (u.verified OR NOT (SELECT e.verified FROM event e WHERE e.event_id = p.event_id))
     AND (u.item IS NULL
-      OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)
-  GROUP BY p.event_id, p.line),
-lifted AS (UPDATE suppression s SET lifted_at = r.at FROM given_back r
-  WHERE s.event_id = r.event_id AND s.line = r.line AND s.lifted_at IS NULL)
-UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.quantity) FROM given_back r
-WHERE p.event_id = r.event_id AND p.line = r.line
+      OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)),
+given_back AS (SELECT event_id, line, max(at) AS at, sum(CASE WHEN item IS NULL THEN there
+      ELSE times + LEAST(there, GREATEST(0, quantity - before)) END)::int AS quantity
+  FROM fitting GROUP BY event_id, line),
+returned AS (UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.quantity) FROM given_back r
+  WHERE p.event_id = r.event_id AND p.line = r.line
+  RETURNING p.event_id, p.line, p.returned >= p.quantity AS wholly, r.at)
+UPDATE suppression s SET lifted_at = r.at FROM returned r
+WHERE r.wholly AND s.event_id = r.event_id AND s.line = r.line AND s.lifted_at IS NULL
 """

@@ -6,8 +6,10 @@ from uuid import UUID
 
 import orjson
 
-from profiles.carts import as_items, covers
+from profiles.bought import takes
+from profiles.carts import as_items
 from profiles.events import Item
+from profiles.taken import Bought
 
 _LOOKED_AT = """
 SELECT properties::text AS row FROM event
@@ -24,7 +26,7 @@ WHERE mine.profile_id = $1 GROUP BY other.item ORDER BY count(*) DESC, other.ite
 """
 
 _BOUGHT = """
-SELECT item, sku FROM suppression
+SELECT item, sku, scope, of, parts FROM suppression
 WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
 """
 
@@ -32,15 +34,26 @@ WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
 async def suggest(connection: Any, run_id: UUID, *, limit: int, at: datetime) -> tuple[Item, ...]:
     """Best first, at most ``limit``; only a proposal, since the gate checks again before anything is sent."""
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
-    bought = [
-        Item(product_id=row["item"], sku=row["sku"])
-        for row in await connection.fetch(_BOUGHT, profile_id, at)
-    ]
+    bought = [_bought(row) for row in await connection.fetch(_BOUGHT, profile_id, at)]
     found: dict[str, Item] = {}
     for query, arguments in ((_LOOKED_AT, (profile_id, at)), (_GOES_WITH, (profile_id,))):
         if len(found) >= limit:
             break
         for item in as_items(orjson.loads(row["row"]) for row in await connection.fetch(query, *arguments)):
-            if item.name and not any(covers(one, item) for one in bought):
+            if item.name and not any(_reaches(one, item) for one in bought):
                 found.setdefault(item.key, item.model_copy(update={"quantity": 1}))
     return tuple(found.values())[:limit]
+
+
+def _bought(row: Any) -> Bought:
+    # A receipt that knew the unit alone names no product.
+    product = None if row["item"] == row["sku"] else row["item"]
+    item = Item(product_id=product, sku=row["sku"])
+    return Bought(item, row["scope"], row["of"], parts=tuple(row["parts"]))
+
+
+def _reaches(bought: Bought, item: Item) -> bool:
+    """As far as the item itself says; the gate asks the feed as well."""
+    kind = {"category": item.category, "group": item.group}.get(bought.scope)
+    alike = bool(kind and bought.of) and str(kind).casefold() == str(bought.of).casefold()
+    return alike or item.key in bought.parts or takes(bought, item)

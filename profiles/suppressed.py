@@ -11,6 +11,7 @@ from profiles.identifiers import implied, key
 
 _ROWS = """
 SELECT s.profile_id, s.event_id, s.line, s.item, s.sku, s.order_id, s.until, s.reason, s.lifted_at,
+  s.scope, s.of, s.parts,
   e.profile_id AS owner, e.identifiers::text AS identifiers
 FROM suppression s JOIN event e USING (event_id) WHERE s.profile_id = ANY($1)
 ORDER BY s.event_id, s.line, s.profile_id
@@ -22,8 +23,9 @@ WHERE s.profile_id = g.profile_id AND s.event_id = g.event_id AND s.line = g.lin
 """
 
 _NEW = """
-INSERT INTO suppression (profile_id, event_id, line, item, sku, order_id, until, reason, lifted_at)
-SELECT profile_id, event_id, line, item, sku, order_id, until, reason, lifted_at
+INSERT INTO suppression (profile_id, event_id, line, item, sku, order_id, until, reason, lifted_at, scope, of,
+  parts)
+SELECT profile_id, event_id, line, item, sku, order_id, until, reason, lifted_at, scope, of, parts
 FROM jsonb_populate_recordset(NULL::suppression, $1)
 """
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from profiles.events import Event
+from profiles.events import Event, Item
 from profiles.incoming import IncomingEvent
 
 Place = tuple[datetime, str, str, str]
@@ -25,6 +25,22 @@ class KnownMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Bought:
+    """A line of an order, and what it keeps from being promoted."""
+
+    item: Item
+    """With its product, where the feed knew whose unit it is."""
+    scope: str = "product"
+    """How far it reaches: variant, product, group or category."""
+    of: str | None = None
+    """The unit, the group or the category, where it reaches that."""
+    until: datetime | None = None
+    """None: for good."""
+    parts: tuple[str, ...] = ()
+    """Products that it consists of, where it is a bundle."""
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """An event that was taken in, with Waypost's id and its instant."""
 
@@ -38,6 +54,8 @@ class Taken:
     """The cart it was about when it came in; None for one that comes in now."""
     lent: bool = False
     """That cart was named after an event which is not this person's, or is no more."""
+    bought: tuple[Bought, ...] | None = None
+    """An order's lines as rules and feed have them; None: nobody has read them yet."""
 
     @property
     def time(self) -> datetime:

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from profiles import computed, consent_state, consents, orders, refold
+from profiles.audiences import leave_audiences
+from profiles.bought import ORDER, Asked, read_orders
 from profiles.changes import Changes
 from profiles.dispatch import Calendar, dispatch
 from profiles.fold import FOLDED, Folded, fold
 from profiles.identity import Resolved
+from profiles.overtaken import mark_overtaken
 from profiles.person import Person, load
 from profiles.routing import Interest
 from profiles.taken import Place, Taken
@@ -24,7 +27,6 @@ class Telling:
 
     takens: Sequence[Taken]
     resolved: Resolved
-    window: timedelta | None
     persons: dict[UUID, Person]
     late: dict[UUID, list[tuple[Taken, bool]]] = field(default_factory=dict)
     """People to whom something happened before what their carts were folded from → all that is known."""
@@ -39,11 +41,12 @@ class Telling:
 
     @classmethod
     async def of(
-        cls, connection: Any, takens: Sequence[Taken], resolved: Resolved, window: timedelta | None
+        cls, connection: Any, takens: Sequence[Taken], resolved: Resolved, rule_of: Asked
     ) -> "Telling":
-        """Read the people; a statement of its own, after the locks."""
+        """Read the people; a statement of its own, after the locks. ``rule_of``: how purchases suppress."""
         people = {*resolved.owners.values(), *(who for others in resolved.others.values() for who in others)}
-        telling = cls(takens, resolved, window, await load(connection, sorted(people)))
+        takens = await read_orders(connection, takens, rule_of)
+        telling = cls(takens, resolved, await load(connection, sorted(people)))
         telling.zones = {who: person.zone for who, person in telling.persons.items()}
         if late := telling._late():
             telling.late = await refold.history(connection, late)
@@ -103,11 +106,11 @@ class Telling:
     def _one(self, position: int, person: Person) -> None:
         taken = self.takens[position]
         if person.profile_id == self.resolved.owners[position]:
-            self.folded[position] = fold(person, taken, self.changes, self.window)
+            self.folded[position] = fold(person, taken, self.changes)
             return
         # Somebody else whom it names, too: what was bought is not promoted to them either, and a no is a no.
-        if taken.incoming.type == "Order Completed":
-            carts = orders.take_out(person, taken, self.changes, self.window)
+        if taken.incoming.type == ORDER:
+            carts = orders.take_out(person, taken, self.changes)
             self.touched[position, person.profile_id] = carts
         if consents.leave_with(person, taken, self.changes):
             self.speaking.add(person.profile_id)
@@ -136,11 +139,16 @@ class Telling:
                     starts=False,
                 )
 
-    async def write(self, connection: Any, at: datetime) -> None:
-        """Write all of it, and work out what follows from it."""
+    async def write(self, connection: Any, at: datetime) -> int:
+        """Write all of it, and work out what follows from it; how many messages a late purchase overtook."""
         if self.late:
             await connection.execute(_FORGET_CARTS, sorted(self.late))
         await self.changes.write(connection, self.persons)
+        orders = [position for position, taken in enumerate(self.takens) if taken.incoming.type == ORDER]
+        buyers = dict.fromkeys(who for position in orders for who in self._concerned(position))
+        if shown := [who for who in buyers if self.persons[who].audiences]:
+            await leave_audiences(connection, shown, at)
+        overtaken = await mark_overtaken(connection, [self.takens[position] for position in orders], buyers)
         self.speaking |= {row["profile_id"] for row in self.changes.inserts["consent"]}
         # Whether a word counts hangs on when and by whom identifiers were linked, too; and it counts for a
         # new address. Somebody who has never said anything has nothing to weigh.
@@ -161,3 +169,4 @@ class Telling:
             if person.has_habits and person.zone != self.zones[who]
         }
         await computed.refresh(connection, sorted(due))
+        return overtaken

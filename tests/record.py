@@ -23,7 +23,8 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
   (SELECT jsonb_agg(jsonb_build_array(e.source, e.id, u.line, u.item, u.sku, u.quantity, u.returned,
       u.order_id) ORDER BY e.source, e.id, u.line) FROM purchase u JOIN event e USING (event_id)
     WHERE u.profile_id = p.profile_id)::text AS purchases,
-  (SELECT jsonb_agg(jsonb_build_array(e.source, e.id, s.line, s.item, s.until, s.lifted_at IS NULL)
+  (SELECT jsonb_agg(jsonb_build_array(e.source, e.id, s.line, s.item, s.until, s.lifted_at IS NULL,
+      s.scope, s.of, s.parts)
       ORDER BY e.source, e.id, s.line) FROM suppression s JOIN event e USING (event_id)
     WHERE s.profile_id = p.profile_id)::text AS suppressions,
   (SELECT jsonb_agg(jsonb_build_array(channel, topic, state, source, time) ORDER BY channel, topic)

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -33,6 +34,7 @@ from activities.sweep_segments import SegmentActivities
 from activities.withdraw_consent import ConsentActivities
 from journeys.registry import Journeys
 from journeys.vocabulary.segment import Segment
+from policy.item_rules import rule_for
 from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.database import Database
@@ -124,7 +126,7 @@ def _in_postgres(
 ) -> list[Callable[..., Any]]:
     """The short activities, which only touch Postgres, and the authors' own."""
     zone = settings.default_timezone
-    rules = Rules(local=local, suppression_window=limits.suppression_window)
+    rules = Rules(local=local, suppression=partial(rule_for, limits))
     ingest = Ingest(database, journeys.routes, rules)
     runs = RunActivities(database, journeys.routes, local=local)
     audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))

@@ -37,6 +37,8 @@ class Message(SQLModel, table=True):
     sent_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     engaged_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """When it was last opened, clicked or answered."""
+    overtaken_by: UUID | None = None
+    """A purchase of what it promotes, made before it was decided on and heard of afterwards."""
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
     claim_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """Postgres's stamp of the claim, for the sweep of stale claims only."""

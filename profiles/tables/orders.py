@@ -3,7 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index, text
+from sqlalchemy import Column, Index, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from profiles.tables.columns import instant
@@ -40,6 +41,14 @@ class Suppression(SQLModel, table=True):
     sku: str | None = None
     order_id: str | None = None
     until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    scope: str = Field(default="product", sa_column_kwargs={"server_default": text("'product'")})
+    """How far it reaches: variant, product, group or category."""
+    of: str | None = None
+    """The unit, the group or the category, where it reaches that."""
+    parts: list[str] = Field(
+        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
+    )
+    """Products that the item consists of, where it is a bundle."""
     reason: str = "purchased"
     lifted_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """Set by a return, refund or cancellation."""

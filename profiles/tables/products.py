@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Column, Identity, Index, text
+from sqlalchemy import BigInteger, Column, Identity, Index, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from profiles.tables.columns import instant
@@ -22,6 +23,13 @@ class Product(SQLModel, table=True):
     """None: the feed says nothing about it."""
     url: str | None = None
     image_url: str | None = None
+    category: str | None = None
+    item_group: str | None = None
+    """Products that are much the same to a buyer have one name of the shop's in common."""
+    bundle: list[str] = Field(
+        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
+    )
+    """Products it consists of."""
     changed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """Time of the newest event about it."""
     priced_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
@@ -31,6 +39,8 @@ class Product(SQLModel, table=True):
     verified: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """A verified event has told of it."""
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+    __table_args__ = (Index("product_sku", "sku"),)
 
 
 class ProductChange(SQLModel, table=True):

@@ -1,6 +1,7 @@
 """Operation: alive, ready, counted; and the sandbox's mailbox."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import asyncpg
@@ -8,6 +9,7 @@ import pytest_asyncio
 
 from profiles.ids import new_id
 from profiles.migrate import head
+from tests.facts import Facts
 from tests.integration.open_api import ADMIN, OpenApi, event, opened
 
 _SANDBOX = """
@@ -181,3 +183,19 @@ async def test_closing_gives_every_connection_back(database_url: str) -> None:
     await watcher.close()
 
     assert left == 0
+
+
+async def test_a_purchase_heard_of_late_is_shown_on_the_message_it_overtook_and_counted(api: OpenApi) -> None:
+    lamp = {"product_id": "lamp", "cart_id": "c-1"}
+    await api.results("/v1/events", event(properties=lamp))
+    facts = Facts(api.doors.database)
+    [run] = await facts.runs()
+    await facts.sent(run["run_id"])
+    await facts.rows("UPDATE message SET items = '{lamp}'")
+    an_hour_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    bought = event("Order Completed", "e-2", time=an_hour_ago, properties={"products": [lamp]})
+    [answer] = await api.results("/v1/events", bought)
+
+    [message] = (await api.read("/v1/profiles/user_id/u-1/messages"))["messages"]
+    assert message["overtaken_by"] == answer["event_id"]
+    assert "waypost_messages_overtaken_total 1.0" in (await api.client.get("/metrics")).text

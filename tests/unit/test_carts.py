@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from profiles.carts import as_items, cart_after, covers, merged, without
+from profiles.bought import takes
+from profiles.carts import as_items, cart_after, covers, merged
 from profiles.events import (
     CartViewed,
     CheckoutStarted,
@@ -14,6 +15,7 @@ from profiles.events import (
     ProductRemoved,
     ProductViewed,
 )
+from profiles.taken import Bought
 
 LAMP = Item(product_id="lamp", sku="lamp-red", quantity=2)
 BLUE = Item(product_id="lamp", sku="lamp-blue")
@@ -67,7 +69,21 @@ def test_a_cart_after_an_event(event: Event, left: list[tuple[str, int]]) -> Non
 )
 def test_what_a_purchase_covers(bought: Item, other: Item, covered: bool) -> None:
     assert covers(bought, other) is covered
-    assert (without((other,), [bought]) == ()) is covered
+    assert takes(Bought(bought), other) is covered
+
+
+@pytest.mark.parametrize(
+    ("bought", "other", "taken"),
+    [
+        pytest.param(LAMP, LAMP, True, id="the variant"),
+        pytest.param(LAMP, BLUE, False, id="another variant"),
+        pytest.param(LAMP, Item(product_id="lamp"), True, id="a line that may be that variant"),
+    ],
+)
+def test_where_the_shop_tells_variants_apart_only_the_bought_one_leaves_the_cart(
+    bought: Item, other: Item, taken: bool
+) -> None:
+    assert taken is takes(Bought(bought, scope="variant"), other)
 
 
 def test_two_carts_become_one_with_every_line_once_and_the_larger_number() -> None:

@@ -31,7 +31,7 @@ def taken(name: str, properties: dict[str, Any] | None = None) -> Taken:
 
 def route(person: Person, event: Taken, *journeys: Journey, calendar: Calendar | None = None) -> Changes:
     changes = Changes()
-    folded = fold(person, event, changes, None)
+    folded = fold(person, event, changes)
     found = interests(event.typed, journeys).of if event.typed else ()
     dispatch(person, event, folded, found, calendar or Calendar(NOW), changes)
     return changes
@@ -150,8 +150,6 @@ def test_an_event_that_cannot_be_read_at_all_says_so_and_never_raises() -> None:
 def test_an_event_nobody_could_read_is_routed_to_nobody() -> None:
     changes = Changes()
     unread = replace(taken("Product Added", IN_CART), typed=None)
-    dispatch(
-        Person(new_id()), unread, fold(Person(new_id()), unread, changes, None), (), Calendar(NOW), changes
-    )
+    dispatch(Person(new_id()), unread, fold(Person(new_id()), unread, changes), (), Calendar(NOW), changes)
 
     assert queued(changes) == []

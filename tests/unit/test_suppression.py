@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.facts import PlannedItem, Suppression
-from policy.limits import Limits
-from policy.suppression import concerns, is_active, suppressed_keys, suppression_until
+from policy.facts import Facts, Plan, PlannedItem, Shelved, Suppression
+from policy.item_rules import rule_for
+from policy.limits import Limits, Scope, SuppressionRule
+from policy.relevance import items_left
+from policy.suppression import concerns, is_active, suppressed, suppressed_keys, suppression_until
+from policy.verdict import Channel, MessageClass
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -66,3 +69,137 @@ def test_a_window_counts_from_the_purchase(window: timedelta | None, expected: d
 def test_a_purchase_suppresses_for_a_year_where_nothing_else_is_set() -> None:
     assert NOW + timedelta(days=365) == suppression_until(NOW)
     assert timedelta(days=365) == Limits().suppression_window
+
+
+RED, BLUE, WHOLE = PlannedItem("shirt", "red"), PlannedItem("shirt", "blue"), PlannedItem("shirt", None)
+BOUGHT_RED = Suppression("shirt", "red", None, scope=Scope.VARIANT, of="red")
+LAMPS = Suppression("lamp", None, None, scope=Scope.CATEGORY, of="Lamps")
+X = PlannedItem("x", None)
+ARIA = Suppression("lamp", None, None, scope=Scope.GROUP, of="aria")
+SET = Suppression("set", None, None, parts=("cup", "pot"))
+
+
+@pytest.mark.parametrize(
+    ("row", "item", "shelf", "expected"),
+    [
+        pytest.param(BOUGHT_RED, RED, (), True, id="variant: the very unit"),
+        pytest.param(BOUGHT_RED, BLUE, (), False, id="variant: another one"),
+        pytest.param(BOUGHT_RED, WHOLE, (), True, id="variant: planned without its unit"),
+        pytest.param(BOUGHT_RED, PlannedItem(None, "red"), (), True, id="variant: planned by its unit"),
+        pytest.param(LAMPS, PlannedItem("x", None, "lamps "), (), True, id="category: by the plan's word"),
+        pytest.param(LAMPS, X, (Shelved("x", category="Lamps"),), True, id="by the feed's"),
+        pytest.param(LAMPS, PlannedItem("x", "x-1"), (Shelved("x", "x-2", "Lamps"),), True, id="a variant's"),
+        pytest.param(LAMPS, PlannedItem("x", None, "Chairs"), (), False, id="category: another one"),
+        pytest.param(LAMPS, X, (Shelved("y", category="Lamps"),), False, id="of another"),
+        pytest.param(LAMPS, PlannedItem("x", None, group="Lamps"), (), False, id="a group is no category"),
+        pytest.param(LAMPS, PlannedItem("lamp", None), (), True, id="category: the product itself"),
+        pytest.param(ARIA, PlannedItem("x", None, group="Aria"), (), True, id="group: by the plan's word"),
+        pytest.param(ARIA, PlannedItem(None, "u"), (Shelved("x", "u", group="aria"),), True, id="a unit's"),
+        pytest.param(ARIA, PlannedItem("x", None, "aria"), (), False, id="a category is no group"),
+        pytest.param(SET, PlannedItem("cup", "cup-blue"), (), True, id="a part of a bundle"),
+        pytest.param(SET, PlannedItem("saucer", None), (), False, id="no part of it"),
+        pytest.param(
+            Suppression("red", "red", None), BLUE, (Shelved("shirt", "red"),), True,
+            id="a receipt's unit, which the feed has as a variant by now",
+        ),
+        pytest.param(
+            Suppression("shirt", None, None), PlannedItem(None, "blue"), (Shelved("shirt", "blue"),), True,
+            id="planned by a unit that the feed has as a variant",
+        ),
+    ],
+)  # fmt: skip
+def test_a_purchase_reaches_as_far_as_the_shop_says(
+    row: Suppression, item: PlannedItem, shelf: tuple[Shelved, ...], expected: bool
+) -> None:
+    assert expected == concerns(row, item, shelf)
+
+
+def test_a_variant_in_the_cart_takes_no_other_variant_with_it() -> None:
+    assert suppressed([BLUE], [BOUGHT_RED], NOW, beside=[RED]) == {}
+    assert suppressed([BLUE, RED], [BOUGHT_RED], NOW) == {"shirt": ""}
+
+
+@pytest.mark.parametrize(
+    ("bought", "expected"),
+    [
+        pytest.param([], {}, id="no part"),
+        pytest.param([Suppression("cup", "cup-blue", None)], {}, id="one of two parts"),
+        pytest.param(
+            [Suppression("cup", None, None), Suppression("x", "pot", None)],
+            {"set": "every part of it was bought"},
+            id="both",
+        ),
+        pytest.param(
+            [Suppression("cup", None, None), Suppression("pot", None, NOW)], {}, id="one of them long ago"
+        ),
+    ],
+)
+def test_a_bundle_is_suppressed_once_every_part_of_it_was_bought(
+    bought: list[Suppression], expected: dict[str, str]
+) -> None:
+    shelf = (Shelved("set", bundle=("cup", "pot")),)
+
+    assert expected == suppressed([PlannedItem("set", None)], bought, NOW, shelf)
+
+
+def test_the_record_of_a_decision_says_why_in_words() -> None:
+    plan = Plan(
+        Channel.EMAIL,
+        MessageClass.MARKETING,
+        "marketing",
+        (PlannedItem("desk-lamp", None, "Lamps"), PlannedItem("cup", None), PlannedItem("box", None)),
+        NOW + timedelta(days=1),
+    )
+    shelf = (Shelved("box", bundle=("cup", "spoon")),)
+    facts = Facts(suppressions=(LAMPS, SET), shelf=shelf)
+
+    finding = items_left(plan, facts, Limits(), NOW)
+
+    assert finding.detail == (
+        "1 of 3 item(s) left: desk-lamp suppressed (of the category Lamps, of which lamp was bought), "
+        "cup suppressed (a part of set, which was bought), box kept: 1 of its 2 parts bought"
+    )
+    assert (finding.kept, finding.removed) == (("box",), ("desk-lamp", "cup"))
+
+
+COFFEE = SuppressionRule(timedelta(days=25), category="Coffee")
+SHOP = Limits(
+    suppression=(
+        SuppressionRule(timedelta(0), category="coffee", group="capsules"),
+        COFFEE,
+        SuppressionRule(timedelta(days=730), Scope.CATEGORY, product="lamp"),
+        SuppressionRule(None, Scope.VARIANT, group="shirts"),
+    ),
+    suppression_window=timedelta(days=90),
+)
+
+
+@pytest.mark.parametrize(
+    ("product", "sku", "category", "group", "window", "scope"),
+    [
+        pytest.param("c", None, "Coffee", "capsules", timedelta(0), Scope.PRODUCT, id="all that is set fits"),
+        pytest.param("c", None, " COFFEE", None, timedelta(days=25), Scope.PRODUCT, id="the first that fits"),
+        pytest.param("lamp", None, None, None, timedelta(days=730), Scope.CATEGORY, id="a product"),
+        pytest.param(None, "lamp", None, None, timedelta(days=730), Scope.CATEGORY, id="a unit"),
+        pytest.param("x", None, None, "shirts", None, Scope.VARIANT, id="a group"),
+        pytest.param("x", None, "Tea", None, timedelta(days=90), Scope.PRODUCT, id="none: the shop's window"),
+    ],
+)
+def test_the_first_rule_that_fits_says_how_long_and_how_far(
+    product: str | None,
+    sku: str | None,
+    category: str | None,
+    group: str | None,
+    window: timedelta | None,
+    scope: Scope,
+) -> None:
+    found = rule_for(SHOP, product, sku, category, group)
+
+    assert (window, scope) == (found.window, found.scope)
+
+
+def test_a_rule_that_cannot_be_meant_is_refused_with_all_that_is_wrong() -> None:
+    with pytest.raises(
+        ValueError, match=r"expected a category with a name, got ' '.*expected a window of zero"
+    ):
+        SuppressionRule(timedelta(days=-1), category=" ")

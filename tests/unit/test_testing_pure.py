@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from policy.assignment import assign
-from policy.limits import Limits
+from policy.limits import Limits, SuppressionRule
 from workers import testing
 from workers.testing.calendar import START, day_of, next_time, stamp
 from workers.testing.pure import Allow, Defer, Person, arm, person, verdict, why_not
@@ -63,6 +63,13 @@ def test_the_shops_own_limits_count() -> None:
 
 def test_transactional_mail_needs_no_consent() -> None:
     assert why_not(verdict(person(consents={}), "transactional")) is None
+
+
+def test_the_shops_own_rules_of_suppression_count() -> None:
+    limits = Limits(suppression=(SuppressionRule(timedelta(0), product="coffee"),))
+    who = person(bought={"coffee": DAY, "lamp": DAY})
+
+    assert verdict(who, promoting=["coffee", "lamp"], limits=limits) == Allow(("coffee",), ("lamp",))
 
 
 def test_an_unknown_channel_is_refused() -> None:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from policy.assignment import assign
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import decide
+from policy.item_rules import rule_for
 from policy.limits import Limits
 from policy.suppression import suppression_until
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict, Withhold
@@ -125,7 +126,9 @@ def _facts(who: Person, limits: Limits, at: datetime) -> Facts:
             ConsentFact(channel, "marketing", granted) for channel, granted in sorted(who.consents.items())
         ),
         suppressions=tuple(
-            Suppression(product, None, suppression_until(at - ago, limits.suppression_window))
+            Suppression(
+                product, None, suppression_until(at - ago, rule_for(limits, product, None, None, None).window)
+            )
             for product, ago in who.bought.items()
         ),
         sent=tuple(SentFact(Channel(channel), at - ago) for channel, ago in who.sent),

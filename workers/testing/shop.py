@@ -72,7 +72,7 @@ class Shop:
         """Set the shop up, before its first shopper; what is left out stays as it is.
 
         ``starts_at``: where its calendar begins, with an offset, later than now. ``journeys``: instead of
-        those of WAYPOST_JOURNEYS. ``limits``: caps and quiet hours. ``effects``: functions in place of the
+        those of WAYPOST_JOURNEYS. ``limits``: what the shop sets. ``effects``: functions in place of the
         author's own activities, by name; those left out are the real ones.
         """
         if self._waypost is not None:

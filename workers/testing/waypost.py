@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from activities.contracts import RunResult
 from activities.settings import ActivitySettings
 from journeys.registry import SHIPPED, Journeys
 from journeys.vocabulary import Journey
+from policy.item_rules import rule_for
 from policy.limits import Limits
 from profiles.database import Database
 from profiles.identifiers import normalise
@@ -60,7 +62,7 @@ class Waypost:
         self.client = client
         self.journeys = Journeys(journeys, effects)
         self._limits = limits or Limits()
-        rules = Rules(local=True, suppression_window=self._limits.suppression_window)
+        rules = Rules(local=True, suppression=partial(rule_for, self._limits))
         self.ingest = Ingest(self.database, self.journeys.routes, rules)
         self.relay = Relay(self.database, Delivery(client), self.journeys.routes, local=True)
         self.skipper = TimeSkipper(client, config=Skipping(max_session_skip_count=_SKIPS))
