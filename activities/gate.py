@@ -92,7 +92,7 @@ class Gate:
         ``among``: the channels to choose from where the request asks to choose. Raises ``NoSuchRun``. A
         claim found in another's hands becomes ``unknown``: that one may have called.
         """
-        ask = ask_of(request, at)
+        ask = ask_of(request, at, self._limits)
 
         async def work(connection: object) -> Claim | Refusal | Settled | Elsewhere:
             snapshot = await read_under_lock(connection, ask)
@@ -109,8 +109,9 @@ class Gate:
                 return Elsewhere(channels, snapshot)
             held = await holds_of(connection, snapshot, request, at)
             facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
-            verdict = decide(plan_of(request, message_class, topic), facts, self._limits, at)
-            planned = planned_of(request, snapshot, message_class, verdict, at)
+            plan = plan_of(request, message_class, topic, standing)
+            verdict = decide(plan, facts, self._limits, at)
+            planned = planned_of(request, snapshot, plan, verdict, at)
             await write_decision(connection, planned)
             await expose(connection, request)
             if isinstance(verdict, Allow):

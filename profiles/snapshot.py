@@ -1,7 +1,7 @@
 """All that bears on one message, as plain values."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,8 @@ class Ask:
     """Key and stock keeping unit of the items it would promote."""
     choosing: bool = False
     """Whether it matters on which channels the person engages."""
+    counting_back: timedelta = timedelta(0)
+    """How far back it matters what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,22 @@ class Standing:
     channel: str
     reason: str | None
     items: tuple[str, ...]
+    planned_at: datetime | None = None
+    """When it was first asked for, by the run's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that was put off and will ask again."""
+
+    channel: str
+    journey: str
+    topic: str
+    until: datetime
+    expires_at: datetime
+    planned_at: datetime
+    value: float
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +78,8 @@ class Snapshot:
     """channel, topic, state, source: the word that stands on each."""
     suppressions: tuple[tuple[str, str | None, datetime | None, str], ...]
     cart: tuple[dict[str, Any], ...] | None
-    sent: tuple[tuple[str, datetime], ...]
+    sent: tuple[tuple[str, datetime, str, str], ...]
+    """Channel, when, journey, topic."""
     opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Address → topics it is opted out of."""
     problems: dict[str, str] = field(default_factory=dict)
@@ -70,6 +89,8 @@ class Snapshot:
     """Those of the promoted items that the shop is known to have sold out."""
     engaged: dict[str, int] = field(default_factory=dict)
     """Channel → messages opened or followed of late, where it was asked for."""
+    waiting: tuple[Waiting, ...] = ()
+    """Marketing of the person's other live runs that was put off."""
 
     def address(self, channel: str) -> str | None:
         """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
@@ -107,12 +128,13 @@ def snapshot_of(profile_id: UUID, row: Any) -> Snapshot:
             for item, sku, until, event_id in rows("suppressions")
         ),
         cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
-        sent=tuple((channel, datetime.fromisoformat(at)) for channel, at in rows("sent")),
+        sent=tuple((c, datetime.fromisoformat(at), journey, topic) for c, at, journey, topic in rows("sent")),
         opt_outs=opt_outs,
         problems=dict(rows("problems")),
         standing=_standing(row),
         out_of_stock=frozenset(row["out_of_stock"] or ()),
         engaged=orjson.loads(row["engaged"] or "{}"),
+        waiting=tuple(_waiting(*one) for one in rows("waiting")),
     )
 
 
@@ -126,4 +148,12 @@ def _standing(row: Any) -> Standing | None:
         row["message_channel"],
         row["message_reason"],
         tuple(row["message_items"]),
+        row["message_planned_at"],
     )
+
+
+def _waiting(
+    channel: str, journey: str, topic: str, until: str, expires: str, planned: str, value: float, message: str
+) -> Waiting:
+    instants = [datetime.fromisoformat(at) for at in (until, expires, planned)]
+    return Waiting(channel, journey, topic, instants[0], instants[1], instants[2], value, message)
