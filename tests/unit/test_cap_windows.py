@@ -192,7 +192,7 @@ def test_whether_a_capped_message_waits(
     facts = Facts(sent=(SentFact(Channel.EMAIL, NOW),))
     rules = {} if rule is None else {"win-back": WhenCapped(rule), "carts": WhenCapped.WAIT}
     limits = Limits(caps=(Cap(1, DAY),), when_capped=rules)
-    plan = replace(PLAN, expires_at=NOW + expires_in, when_capped=own and WhenCapped(own))
+    plan = replace(PLAN, expires_at=NOW + expires_in, when_capped=WhenCapped(own) if own else None)
     finding = under_caps(plan, facts, limits, NOW)
 
     assert expected == (finding.reason, finding.until is not None)
