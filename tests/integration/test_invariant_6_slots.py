@@ -269,3 +269,17 @@ async def test_what_waits_for_one_of_two_keeps_its_place_when_they_become_one(sh
     assert isinstance(verdict, Withhold)
     assert verdict.reason is Reason.LOWER_PRIORITY
     assert verdict.detail.startswith("the slot left of 1 on email in 1 day: 1 of win-back waiting go first")
+
+
+async def test_who_asks_again_while_waiting_keeps_its_place(shop: Shop) -> None:
+    important, until, run_id = await one_waits(shop)
+    equal = shop.ask(run_id, "equal", "chair", at=until).model_copy(
+        update={"journey": "win-back", "when_capped": "wait"}
+    )
+    assert isinstance(await asked(shop, shop.gate, equal, "marketing", until - timedelta(hours=2)), Defer)
+    assert isinstance(await asked(shop, shop.gate, important, "marketing", until - timedelta(hours=1)), Defer)
+    second = await asked(shop, shop.gate, equal, "marketing", until)
+
+    assert isinstance(second, Defer)
+    assert second.reason is Reason.LOWER_PRIORITY
+    assert isinstance(await asked(shop, shop.gate, important, "marketing", until), Claim)
