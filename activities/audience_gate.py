@@ -28,7 +28,7 @@ class AudienceGate:
 
     async def enter(self, request: SendMessage, at: datetime) -> Verdict:
         """Decide at the run's now, and queue the entry where it is allowed. Idempotent per run and step."""
-        ask = ask_of(request, at)
+        ask = ask_of(request, at, self._limits)
 
         async def work(connection: object) -> Verdict:
             snapshot = await read_under_lock(connection, ask)
@@ -40,7 +40,7 @@ class AudienceGate:
             facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
             plan = plan_of(request, MessageClass.MARKETING, TOPIC)
             verdict = decide(plan, facts, self._limits, at)
-            planned = planned_of(request, snapshot, MessageClass.MARKETING, verdict, at)
+            planned = planned_of(request, snapshot, plan, verdict, at)
             if isinstance(verdict, Allow):
                 planned = replace(planned, status="sent")
                 left = [item for item in request.promoting or () if item.key in verdict.items]

@@ -6,7 +6,7 @@ a name or a message body. Every field added later needs a default, or old runs c
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -101,6 +101,10 @@ class SendMessage(Contract):
     """Percent of people whom the journey keeps its marketing from."""
     exposures: tuple[Exposure, ...] = ()
     """Experiments the person has come to since the run last told of any."""
+    value: float = 0.0
+    """What it is worth: prices times quantities of what it promotes; decides between equal priorities."""
+    when_capped: Literal["withhold", "wait"] | None = None
+    """What becomes of it where a cap leaves no slot; None: what the shop sets, else withheld."""
 
 
 class SendStatus(StrEnum):

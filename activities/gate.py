@@ -102,7 +102,7 @@ class Gate:
         ``among``: the channels to choose from where the request asks to choose. Raises ``NoSuchRun``. A
         claim found in another's hands becomes ``unknown``: that one may have called.
         """
-        ask = ask_of(request, at)
+        ask = ask_of(request, at, self._limits)
 
         async def work(connection: object) -> Claim | Refusal | Settled | Elsewhere:
             snapshot = await read_under_lock(connection, ask)
@@ -119,9 +119,9 @@ class Gate:
                 return Elsewhere(channels, snapshot)
             held = await holds_of(connection, snapshot, request, at)
             facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
-            plan = plan_of(request, message_class, topic)
+            plan = plan_of(request, message_class, topic, standing)
             verdict = decide(plan, facts, self._limits, at)
-            planned = planned_of(request, snapshot, message_class, verdict, at)
+            planned = planned_of(request, snapshot, plan, verdict, at)
             basis = basis_of(plan, facts, at)
             await write_decision(connection, replace(planned, policy=self._policy, basis=basis))
             await expose(connection, request)

@@ -6,24 +6,27 @@ from datetime import datetime
 from uuid import UUID
 
 from activities.contracts import SendMessage
+from policy.caps import reach
 from policy.channel_choice import ranked
-from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Shelved, Suppression
-from policy.limits import Scope
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Shelved, Suppression, WaitingFact
+from policy.limits import Limits, Scope, WhenCapped
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict
 from policy.zones import ResolvedZone, resolve_zone
 from profiles.carts import as_items
-from profiles.claims import Ask, Planned, Snapshot
+from profiles.claims import Ask, Planned, Snapshot, Standing
 from profiles.events import Item
 from profiles.ids import new_id
+from profiles.snapshot import Waiting
 
 _MARKETING = ("marketing", "all")
 
 
-def ask_of(request: SendMessage, at: datetime) -> Ask:
+def ask_of(request: SendMessage, at: datetime, limits: Limits) -> Ask:
     """A request in the words of ``profiles``."""
     promoted = tuple((item.key, item.sku) for item in request.promoting or () if item.key)
     run_id, channel = UUID(request.run_id), request.channel.value
-    return Ask(run_id, request.step, channel, at, request.cart_id, promoted, request.choose)
+    back = reach(limits)
+    return Ask(run_id, request.step, channel, at, request.cart_id, promoted, request.choose, back)
 
 
 def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
@@ -67,7 +70,10 @@ def facts_of(
             for row in snapshot.shelf
         ),
         cart=None if snapshot.cart is None else planned_items(as_items(snapshot.cart)),
-        sent=tuple(SentFact(Channel(name), sent_at) for name, sent_at in snapshot.sent),
+        sent=tuple(
+            SentFact(Channel(c), sent_at, journey, topic) for c, sent_at, journey, topic in snapshot.sent
+        ),
+        waiting=tuple(_waits(one) for one in snapshot.waiting),
         zone=zone.zone,
         zone_source=zone.source,
         zones=zone.zones,
@@ -85,7 +91,16 @@ def planned_items(items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
     return tuple(PlannedItem(item.product_id, item.sku, item.category, item.group) for item in items)
 
 
-def plan_of(request: SendMessage, message_class: MessageClass, topic: str) -> Plan:
+def _waits(one: Waiting) -> WaitingFact:
+    return WaitingFact(
+        Channel(one.channel), one.journey, one.topic, one.until, one.expires_at, one.planned_at, one.value,
+        one.message_id,
+    )  # fmt: skip
+
+
+def plan_of(
+    request: SendMessage, message_class: MessageClass, topic: str, standing: Standing | None = None
+) -> Plan:
     """A request in the words of ``policy``."""
     return Plan(
         channel=request.channel,
@@ -96,11 +111,15 @@ def plan_of(request: SendMessage, message_class: MessageClass, topic: str) -> Pl
         journey=request.journey,
         cart_id=request.cart_id if request.promoting is not None else None,
         holdout=request.holdout,
+        value=request.value,
+        when_capped=WhenCapped(request.when_capped) if request.when_capped else None,
+        since=standing.planned_at if standing else None,
+        message_id=str(standing.message_id) if standing else "",
     )
 
 
 def planned_of(
-    request: SendMessage, snapshot: Snapshot, message_class: MessageClass, verdict: Verdict, at: datetime
+    request: SendMessage, snapshot: Snapshot, plan: Plan, verdict: Verdict, at: datetime
 ) -> Planned:
     """A verdict as it is written down."""
     standing = snapshot.standing
@@ -113,7 +132,7 @@ def planned_of(
         journey=request.journey,
         channel=request.channel.value,
         template=request.template,
-        message_class=message_class.value,
+        message_class=plan.message_class.value,
         status="withheld",
         verdict="withhold",
         at=at,
@@ -121,6 +140,9 @@ def planned_of(
         items_removed=verdict.removed,
         checks=tuple({"name": c.name, "passed": c.passed, "detail": c.detail} for c in verdict.checks),
         address=snapshot.address(request.channel.value),
+        topic=plan.topic,
+        value=plan.value,
+        expires_at=plan.expires_at,
     )
     match verdict:
         case Allow(items=items):

@@ -18,7 +18,7 @@ from bench.sizes import Sizes
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
 from profiles.changes import encode
-from profiles.claims import LONGEST_CAP_WINDOW
+from profiles.claims import READ_BACK
 from profiles.database import Database
 from profiles.events import Item
 from profiles.ids import new_id
@@ -30,7 +30,7 @@ PEOPLE = 200
 
 _WARM_UP = 80
 _FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
-_APART = LONGEST_CAP_WINDOW + timedelta(days=1)
+_APART = READ_BACK + timedelta(days=1)
 """So far apart, a decision counts no more earlier messages than a real one would."""
 _LIMITS = Limits(caps=tuple(replace(cap, limit=10**6) for cap in Limits().caps))
 """The shipped caps, checked in full and never reached, so that every decision goes all the way to a claim."""

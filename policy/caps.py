@@ -1,48 +1,105 @@
-"""Decides whether a person has had enough marketing for now: caps over rolling windows."""
+"""Decides whether a person has had enough marketing for now: caps over windows and calendar periods."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from policy.durations import in_words
-from policy.facts import Facts, Plan
-from policy.finding import Finding, denied, passed
-from policy.limits import Cap, Limits
+from policy.facts import Facts, Plan, SentFact, WaitingFact
+from policy.finding import Finding, passed
+from policy.limits import Cap, Limits, Period
+from policy.periods import period_of, since_in_words
 from policy.verdict import Channel, MessageClass, Reason
+from policy.when_capped import no_slot
+
+_REACH = {
+    Period.DAY: timedelta(days=2),
+    Period.WEEK: timedelta(days=8),
+    Period.MONTH: timedelta(days=32),
+}
+"""No period is longer, whatever the clocks do in it."""
 
 
-def counted(cap: Cap, facts: Facts, at: datetime) -> int:
-    """How many messages count against the cap: those sent after ``at`` − window, that instant excluded.
+def reach(limits: Limits) -> timedelta:
+    """How far back sent messages have to be known, so that every cap can be counted."""
+    return max((_length(cap) for cap in limits.caps), default=timedelta(0))
+
+
+def matches(cap: Cap, message: Plan | SentFact | WaitingFact) -> bool:
+    """Whether the cap is about such a message: everything it names, the message has."""
+    return (
+        cap.channel in (None, message.channel)
+        and cap.journey in (None, message.journey)
+        and cap.topic in (None, message.topic)
+    )
+
+
+def leaves(cap: Cap, sent_at: datetime, zone: str) -> datetime:
+    """From when on a message sent at ``sent_at`` no longer counts: that instant is free of it."""
+    if cap.per is not None:
+        return period_of(cap.per, sent_at, zone)[1]
+    return sent_at + _length(cap)
+
+
+def counting(cap: Cap, facts: Facts, at: datetime) -> list[datetime]:
+    """The instants from which the messages that count at ``at`` no longer will, the first one first.
 
     There is no upper bound: under clocks that disagree, a message stamped ahead of ``at`` was still
     sent. Ads are shown, not sent, and never count.
     """
-    since = at - cap.window
-    return sum(
-        1
+    ends = (
+        leaves(cap, sent.at, facts.zone)
         for sent in facts.sent
-        if sent.at > since and sent.channel is not Channel.ADS and cap.channel in (None, sent.channel)
+        if sent.channel is not Channel.ADS and matches(cap, sent)
     )
+    return sorted(end for end in ends if end > at)
+
+
+def counted(cap: Cap, facts: Facts, at: datetime) -> int:
+    """How many messages count against the cap.
+
+    Of a window those sent after ``at`` − window, that instant excluded; of a calendar period those sent from
+    its first instant on.
+    """
+    return len(counting(cap, facts, at))
+
+
+def is_capped(plan: Plan) -> bool:
+    """Whether caps are about such a message at all: transactional ones and ads are not capped."""
+    return plan.message_class is not MessageClass.TRANSACTIONAL and plan.channel is not Channel.ADS
 
 
 def under_caps(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
-    """Deny marketing beyond any cap of its channel or over all channels.
+    """Deny marketing beyond any cap that matches it; put it off instead where its journey waits.
 
+    It fits again when the oldest messages that count have left their windows or periods, under every cap.
     Transactional messages and ads are neither capped nor counted.
     """
-    if plan.message_class is MessageClass.TRANSACTIONAL:
-        return passed("transactional messages are not capped")
-    if plan.channel is Channel.ADS:
-        return passed("ads are not capped")
-    used = [
-        (cap, counted(cap, facts, at))
-        for cap in limits.caps
-        if cap.channel is None or cap.channel is plan.channel
+    if not is_capped(plan):
+        kind = "ads" if plan.channel is Channel.ADS else "transactional messages"
+        return passed(f"{kind} are not capped")
+    used = [(cap, counting(cap, facts, at)) for cap in limits.caps if matches(cap, plan)]
+    full = [(cap, ends) for cap, ends in used if len(ends) >= cap.limit]
+    if not full:
+        return passed("; ".join(_used(cap, len(ends), facts, at) for cap, ends in used) or "no cap")
+    words = "; ".join(_used(cap, len(ends), facts, at) for cap, ends in full)
+    # A cap of none never has room again.
+    fits = None if any(cap.limit == 0 for cap, _ in full) else max(e[len(e) - cap.limit] for cap, e in full)
+    return no_slot(plan, limits, Reason.CAPPED, fits, f"cap reached: {words}")
+
+
+def _length(cap: Cap) -> timedelta:
+    return _REACH[cap.per] if cap.per is not None else cap.window or timedelta(0)
+
+
+def _used(cap: Cap, count: int, facts: Facts, at: datetime) -> str:
+    return f"{count} of {cap.limit} {said(cap, facts, at)}"
+
+
+def said(cap: Cap, facts: Facts, at: datetime) -> str:
+    """What the cap is about, and since when: "on email for win-back this week (since Monday …)"."""
+    about = [
+        *([f"on {cap.channel.value}"] if cap.channel else []),
+        *([f"for {cap.journey}"] if cap.journey else []),
+        *([f"about {cap.topic}"] if cap.topic else []),
     ]
-    exhausted = [_in_words(cap, count) for cap, count in used if count >= cap.limit]
-    if exhausted:
-        return denied(Reason.CAPPED, f"cap reached: {'; '.join(exhausted)}")
-    return passed("; ".join(_in_words(cap, count) for cap, count in used) or "no cap")
-
-
-def _in_words(cap: Cap, count: int) -> str:
-    over = cap.channel.value if cap.channel else "all channels"
-    return f"{count} of {cap.limit} on {over} in {in_words(cap.window)}"
+    when = since_in_words(cap.per, at, facts.zone) if cap.per else f"in {in_words(_length(cap))}"
+    return " ".join([*(about or ["on all channels"]), when])

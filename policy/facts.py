@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from policy.limits import Scope
+from policy.limits import Scope, WhenCapped
 from policy.verdict import Channel, MessageClass
 
 
@@ -39,6 +39,13 @@ class Plan:
     """Set where the items are the lines of a cart: they must still be in it."""
     holdout: float = 0.0
     """Percent of people whom the journey keeps its marketing from, to be measured against."""
+    value: float = 0.0
+    """What the message is worth, e.g. the prices of what it promotes; decides between equal priorities."""
+    when_capped: WhenCapped | None = None
+    """What the journey wants where there is no slot; None: nothing, and it is withheld."""
+    since: datetime | None = None
+    """When this message was first asked for; None: never before."""
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,23 @@ class SentFact:
 
     channel: Channel
     at: datetime
+    journey: str = ""
+    topic: str = "marketing"
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingFact:
+    """A marketing message of another live run, put off for now: it will ask for a slot at ``until``."""
+
+    channel: Channel
+    journey: str
+    topic: str
+    until: datetime
+    expires_at: datetime
+    since: datetime
+    """When it was first asked for, by its run's clock."""
+    value: float = 0.0
+    message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +144,5 @@ class Facts:
     zone_source: str = "default"
     zones: tuple[str, ...] = ()
     """All zones the person may live in, where more than one is plausible; empty: ``zone`` alone."""
+    waiting: tuple[WaitingFact, ...] = ()
+    """What other runs of the person want to send as soon as they may."""

@@ -11,6 +11,7 @@ from policy.holds import nothing_holds
 from policy.kill_switch import not_switched_off
 from policy.limits import Limits
 from policy.message_class import class_fits
+from policy.priority import yields_to_nobody
 from policy.quiet_hours import in_open_hours
 from policy.recipient import address_works, not_erased
 from policy.relevance import items_left, not_expired, run_is_live
@@ -28,6 +29,7 @@ CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("items", items_left),
     ("holdout", not_held_out),
     ("caps", under_caps),
+    ("priority", yields_to_nobody),
     ("hold", nothing_holds),
     ("quiet_hours", in_open_hours),
 )

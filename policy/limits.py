@@ -10,26 +10,65 @@ from policy.verdict import Channel
 DEFAULT_WINDOW = timedelta(days=365)
 """How long a purchase suppresses its item where the shop sets nothing else."""
 
-LONGEST_CAP_WINDOW = timedelta(days=31)
-"""The gate reads the messages of so much time back, so a longer window would count too few."""
+
+LONGEST_WINDOW = timedelta(days=366)
+"""Of a cap: to refuse one, all messages of that long are read and counted."""
+
+
+class Period(StrEnum):
+    """A calendar period in the person's own zone."""
+
+    DAY = "day"
+    WEEK = "week"
+    """From Monday on."""
+    MONTH = "month"
+
+
+class WhenCapped(StrEnum):
+    """What becomes of a message that a cap or a more important one leaves no room for."""
+
+    WITHHOLD = "withhold"
+    """It is not sent, and the story goes on."""
+    WAIT = "wait"
+    """It waits for its turn, and is withheld as expired where that would come too late."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """At most so many marketing messages in a rolling window."""
+    """At most so many marketing messages in a rolling window, or in a calendar period.
+
+    Exactly one of ``window`` and ``per`` is given. ``channel``, ``journey`` and ``topic`` narrow it; all of
+    those named have to match, both for a message to be counted and for one to be refused. Raises ValueError
+    for a limit below 0, both or neither of ``window`` and ``per``, and a window that is not between 0 and
+    ``LONGEST_WINDOW``.
+    """
 
     limit: int
-    window: timedelta
+    window: timedelta | None = None
     channel: Channel | None = None
     """None: over all channels."""
+    journey: str | None = None
+    """None: over all journeys."""
+    topic: str | None = None
+    """None: over all topics."""
+    per: Period | None = None
+    """A calendar period, in the person's zone; each begins with all of its slots free."""
 
     def __post_init__(self) -> None:
+        """Refuse what no shop can mean."""
         faults = []
         if self.limit < 0:
-            faults.append(f"limit: expected 0 messages or more, got {self.limit}; 0 sends none")
-        if not timedelta() < self.window <= LONGEST_CAP_WINDOW:
-            longest, got = short(LONGEST_CAP_WINDOW), short(self.window)
-            faults.append(f"window: expected more than no time and at most {longest}, got {got}")
+            faults.append(
+                f"limit: expected 0 messages or more, got {self.limit}; 0 stops what the cap matches"
+            )
+        if (self.window is None) == (self.per is None):
+            got = "neither" if self.window is None else f"window {short(self.window)} and per {self.per}"
+            faults.append(f"window: expected either a window or a calendar period (per), got {got}")
+        if self.window is not None and not timedelta() < self.window <= LONGEST_WINDOW:
+            longest, told = short(LONGEST_WINDOW), short(self.window)
+            faults.append(f"window: expected more than no time and at most {longest}, got {told}")
+        if self.per is not None and self.per not in tuple(Period):
+            faults.append(f"per: expected one of {', '.join(Period)}, got {self.per!r}")
         if faults:
             raise ValueError("\n".join(faults))
 
@@ -110,12 +149,23 @@ class Limits:
     ``suppression_window`` and the product."""
     holdout: float = 0.0
     """Percent of people who get no marketing at all, to be measured against."""
+    priorities: dict[str, int] = field(default_factory=dict)
+    """Journey → how important its marketing is, 0 where nothing is said; the higher one gets the slot."""
+    when_capped: dict[str, WhenCapped] = field(default_factory=dict)
+    """Journey → what becomes of a message that finds no slot; goes before what the journey itself says."""
 
     def __post_init__(self) -> None:
+        """Refuse what no shop can mean."""
+        faults = []
         if self.suppression_window is not None and self.suppression_window <= timedelta():
-            raise ValueError(
+            faults.append(
                 "suppression_window: expected more than no time, or None for good, "
                 f"got {short(self.suppression_window)}"
             )
         if not 0 <= self.holdout <= 100:
-            raise ValueError(f"holdout: expected a percentage from 0 to 100, got {self.holdout:g}")
+            faults.append(f"holdout: expected a percentage from 0 to 100, got {self.holdout:g}")
+        unknown = {name: word for name, word in self.when_capped.items() if word not in tuple(WhenCapped)}
+        if unknown:
+            faults.append(f"when_capped: expected one of {', '.join(WhenCapped)}, got {unknown}")
+        if faults:
+            raise ValueError("\n".join(faults))

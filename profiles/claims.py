@@ -30,7 +30,8 @@ __all__ = [
     "write_decision",
 ]
 
-LONGEST_CAP_WINDOW = timedelta(days=31)
+READ_BACK = timedelta(days=31)
+"""How far back sent messages are read where no cap looks further."""
 
 ENGAGED_OF_LATE = timedelta(days=90)
 
@@ -46,7 +47,7 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
     ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
   p.profile_id, r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
   m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
-  m.items AS message_items,
+  m.items AS message_items, COALESCE(m.planned_at, m.decided_at) AS message_planned_at,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value)
       ORDER BY CASE WHEN i.vouched THEN i.linked_at ELSE i.since END DESC, i.value) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone', 'push_token'))::text AS addresses,
@@ -59,9 +60,15 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
   )::text AS suppressions,
   (SELECT c.lines FROM cart c WHERE $6::text IS NOT NULL AND c.profile_id = p.profile_id
     AND c.cart_id IN ($6::text, r.key) ORDER BY c.cart_id <> $6::text LIMIT 1)::text AS cart,
-  (SELECT jsonb_agg(jsonb_build_array(s.channel, s.claimed_at)) FROM message s
+  (SELECT jsonb_agg(jsonb_build_array(s.channel, s.claimed_at, s.journey,
+      COALESCE(s.topic, 'marketing'))) FROM message s
     WHERE s.profile_id = p.profile_id AND s.claimed_at > $7 AND s.message_class = 'marketing'
       AND s.channel <> 'ads' AND s.status = ANY($8) AND (s.run_id, s.step) <> ($2, $3))::text AS sent,
+  (SELECT jsonb_agg(jsonb_build_array(w.channel, w.journey, COALESCE(w.topic, 'marketing'), w.deferred_until,
+      w.expires_at, COALESCE(w.planned_at, w.decided_at), w.value, w.message_id) ORDER BY w.message_id)
+    FROM message w JOIN run o ON o.run_id = w.run_id AND o.state = 'running'
+    WHERE w.profile_id = p.profile_id AND w.status = 'deferred' AND w.message_class = 'marketing'
+      AND w.channel <> 'ads' AND w.expires_at > $5 AND w.run_id <> $2)::text AS waiting,
   (SELECT jsonb_agg(jsonb_build_array(o.address, o.topic)) FROM opt_out o
     JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = o.address
     WHERE o.channel = $9 AND o.state = 'withdrawn')::text AS opt_outs,
@@ -118,7 +125,7 @@ async def read_snapshot(connection: Any, profile_id: UUID | None, ask: Ask) -> S
         address_type(ask.channel),
         ask.at,
         ask.cart_id,
-        ask.at - LONGEST_CAP_WINDOW,
+        ask.at - max(READ_BACK, ask.counting_back),
         list(COUNTED),
         ask.channel,
         names_of(ask.promoted) or None,
@@ -158,6 +165,10 @@ class Planned:
     """Version of the policy."""
     basis: dict[str, Any] | None = None
     """What the verdict stood on; no address, no name."""
+    topic: str | None = None
+    value: float = 0.0
+    """What the message is worth, to decide between equals that want one slot."""
+    expires_at: datetime | None = None
 
 
 _WRITE = """
@@ -166,13 +177,16 @@ WITH decided AS (
     verdict, reason, detail, checks, items, items_removed, until, at, policy, basis)
   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $21, $22))
 INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class,
-  items, address, status, reason, token, decided_at, claimed_at, claim_recorded_at)
+  items, address, status, reason, token, decided_at, claimed_at, claim_recorded_at,
+  topic, value, expires_at, deferred_until, planned_at)
 VALUES ($2, $3, $4, $5, $6, $7, $8, $17, $13, $18, $19, $10, $20, $16,
-  CASE WHEN $19 = 'claimed' THEN $16::timestamptz END, CASE WHEN $19 = 'claimed' THEN clock_timestamp() END)
+  CASE WHEN $19 = 'claimed' THEN $16::timestamptz END, CASE WHEN $19 = 'claimed' THEN clock_timestamp() END,
+  $23, $24, $25, CASE WHEN $19 = 'deferred' THEN $15::timestamptz END, $16)
 ON CONFLICT (run_id, step) DO UPDATE SET channel = excluded.channel, items = excluded.items,
   address = excluded.address, status = excluded.status, reason = excluded.reason, token = excluded.token,
   decided_at = excluded.decided_at, claimed_at = excluded.claimed_at,
-  claim_recorded_at = excluded.claim_recorded_at
+  claim_recorded_at = excluded.claim_recorded_at, topic = excluded.topic, value = excluded.value,
+  expires_at = excluded.expires_at, deferred_until = excluded.deferred_until
 """
 
 
@@ -183,7 +197,8 @@ async def write_decision(connection: Any, planned: Planned) -> None:
     verdict = (p.verdict, p.reason, p.detail, encode(list(p.checks)), list(p.items), list(p.items_removed))
     message = (p.message_class, p.address, p.status, p.token)
     kept = (p.policy, None if p.basis is None else encode(p.basis))
-    await connection.execute(_WRITE, *decision, *verdict, p.until, p.at, *message, *kept)
+    slot = (p.topic, p.value, p.expires_at)
+    await connection.execute(_WRITE, *decision, *verdict, p.until, p.at, *message, *kept, *slot)
 
 
 _RECORD = """

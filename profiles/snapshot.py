@@ -1,7 +1,7 @@
 """All that bears on one message, as plain values."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,8 @@ class Ask:
     """Key and stock keeping unit of the items it would promote."""
     choosing: bool = False
     """Whether it matters on which channels the person engages."""
+    counting_back: timedelta = timedelta(0)
+    """How far back it matters what was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,22 @@ class Standing:
     channel: str
     reason: str | None
     items: tuple[str, ...]
+    planned_at: datetime | None = None
+    """When it was first asked for, by the run's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that was put off and will ask again."""
+
+    channel: str
+    journey: str
+    topic: str
+    until: datetime
+    expires_at: datetime
+    planned_at: datetime
+    value: float
+    message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +80,8 @@ class Snapshot:
     suppressions: tuple[tuple[str, str | None, datetime | None, str, str, str | None, tuple[str, ...]], ...]
     """item, sku, until, event, scope, what it reaches, parts of a bundle."""
     cart: tuple[dict[str, Any], ...] | None
-    sent: tuple[tuple[str, datetime], ...]
+    sent: tuple[tuple[str, datetime, str, str], ...]
+    """Channel, when, journey, topic."""
     opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Address → topics it is opted out of."""
     problems: dict[str, str] = field(default_factory=dict)
@@ -74,6 +93,8 @@ class Snapshot:
     """What the shop's feed says of the promoted items."""
     engaged: dict[str, int] = field(default_factory=dict)
     """Channel → messages opened or followed of late, where it was asked for."""
+    waiting: tuple[Waiting, ...] = ()
+    """Marketing of the person's other live runs that was put off."""
 
     def address(self, channel: str) -> str | None:
         """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
@@ -112,13 +133,14 @@ def snapshot_of(row: Any, ask: Ask) -> Snapshot:
             for item, sku, until, event_id, scope, of, parts in rows("suppressions")
         ),
         cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
-        sent=tuple((channel, datetime.fromisoformat(at)) for channel, at in rows("sent")),
+        sent=tuple((c, datetime.fromisoformat(at), journey, topic) for c, at, journey, topic in rows("sent")),
         opt_outs=opt_outs,
         problems=dict(rows("problems")),
         standing=_standing(row),
         shelf=shelf,
         out_of_stock=sold_out(shelf, ask.promoted),
         engaged=orjson.loads(row["engaged"] or "{}"),
+        waiting=tuple(_waiting(*one) for one in rows("waiting")),
     )
 
 
@@ -132,4 +154,12 @@ def _standing(row: Any) -> Standing | None:
         row["message_channel"],
         row["message_reason"],
         tuple(row["message_items"]),
+        row["message_planned_at"],
     )
+
+
+def _waiting(
+    channel: str, journey: str, topic: str, until: str, expires: str, planned: str, value: float, message: str
+) -> Waiting:
+    instants = [datetime.fromisoformat(at) for at in (until, expires, planned)]
+    return Waiting(channel, journey, topic, instants[0], instants[1], instants[2], value, message)

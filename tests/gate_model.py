@@ -5,8 +5,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from policy.facts import Facts, Plan
-from policy.limits import Cap, Limits, QuietHours
+from policy.limits import Limits, QuietHours
 from policy.verdict import Reason
+from tests.cap_model import model_full, model_yields
 
 
 def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[str, Reason]]:
@@ -24,6 +25,7 @@ def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[
     bought, sold_out, left = model_items(plan, facts, at)
     nothing_left = Reason.PURCHASED if bought else Reason.OUT_OF_STOCK if sold_out else Reason.RUN_ENDED
     full = marketing and not ads and any(model_full(cap, plan, facts, at) for cap in limits.caps)
+    yields = marketing and not ads and any(model_yields(cap, plan, facts, limits, at) for cap in limits.caps)
     opening = None if ads else model_opening(limits.quiet_hours.get(plan.channel), facts.zone, at)
     late = opening is not None and opening >= plan.expires_at
     rules: list[tuple[str, Any, Any]] = [
@@ -38,6 +40,7 @@ def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[
         ("items", nothing_left, plan.promoting is not None and not left),
         ("holdout", Reason.HOLDOUT, marketing and 100 in (plan.holdout, limits.holdout)),
         ("caps", Reason.CAPPED, full),
+        ("priority", Reason.LOWER_PRIORITY, yields),
         ("hold", Reason.LOWER_PRIORITY, marketing and facts.held),
         ("quiet_hours", Reason.EXPIRED if late else Reason.QUIET_HOURS, opening),
     ]
@@ -58,14 +61,6 @@ def model_items(plan: Plan, facts: Facts, at: datetime) -> tuple[set[str], set[s
     sold_out = there & facts.out_of_stock
     left = [i.key for i in planned if i.key and i.key in there - bought - sold_out]
     return bought & {i.key for i in planned}, sold_out, left
-
-
-def model_full(cap: Cap, plan: Plan, facts: Facts, at: datetime) -> bool:
-    """The cap concerns the plan and has no room."""
-    if cap.channel not in {None, plan.channel}:
-        return False
-    counting = [s for s in facts.sent if s.channel != "ads" and s.channel == (cap.channel or s.channel)]
-    return len([s for s in counting if at - s.at < cap.window]) >= cap.limit
 
 
 def model_opening(hours: QuietHours | None, zone: str, at: datetime) -> datetime | None:

@@ -37,6 +37,8 @@ class _Request:
     journey = "carts"
     cart_id = None
     holdout = 0.0
+    value = 0.0
+    when_capped = None
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

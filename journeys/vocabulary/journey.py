@@ -8,7 +8,7 @@ from journeys.vocabulary.deciding import Deciding
 from journeys.vocabulary.durations import days
 from journeys.vocabulary.fallback import Fallback
 from journeys.vocabulary.message import Message
-from journeys.vocabulary.sending import Letter
+from journeys.vocabulary.sending import Letter, WhenCapped, worth
 from policy.verdict import Channel
 from profiles.events import Item
 
@@ -27,7 +27,7 @@ class Cart:
     @property
     def value(self) -> float:
         """What its lines cost together, as far as their prices are known."""
-        return sum((item.price or 0.0) * item.quantity for item in self.items)
+        return worth(self.items)
 
     def __bool__(self) -> bool:
         return bool(self.items)
@@ -66,6 +66,7 @@ class Journey(Deciding):
         fallback: Fallback | None = None,
         expires: timedelta = TWO_DAYS,
         context: dict[str, Any] | None = None,
+        when_capped: WhenCapped | None = None,
     ) -> Message:
         """Send a message, if the gate allows it, on the channel that suits the person.
 
@@ -75,10 +76,12 @@ class Journey(Deciding):
         channels the template has. A channel without address or consent is passed over for the next.
         ``fallback`` sends it on another channel as well if the first one did not get through in time; never
         after an unknown outcome, since that may have arrived. A deferred message waits and passes the whole
-        gate again; after ``expires`` it is withheld. At most once a channel, and never an exception for a
+        gate again; after ``expires`` it is withheld. ``when_capped``: where a cap or a more important journey
+        leaves no slot, "wait" for one as long, or "withhold" it, as when left out; the shop's settings go
+        before. At most once a channel, and never an exception for a
         message that could not be sent.
         """
-        letter = Letter(template, promoting, showing, expires, context or {}, self._cart_id())
+        letter = Letter(template, promoting, showing, expires, context or {}, self._cart_id(), when_capped)
         message = await self._sending.send(letter, prefer, fallback)
         self._stop_if_ended()
         return message

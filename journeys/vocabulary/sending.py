@@ -1,9 +1,9 @@
 """Sending one message: on which channel, until when, and on another one where it did not get through."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -24,6 +24,8 @@ from profiles.events import Item, MessageBounced
 SEND_RETRY = RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=5))
 START_TO_CLOSE = timedelta(seconds=30)
 
+WhenCapped = Literal["withhold", "wait"]
+
 _NEXT_CHANNEL = frozenset(
     {Reason.NO_ADDRESS, Reason.NO_CONSENT, Reason.OPTED_OUT, Reason.BOUNCED, Reason.COMPLAINED}
 )
@@ -40,6 +42,12 @@ class Letter:
     expires: timedelta
     context: dict[str, Any]
     cart_id: str | None
+    when_capped: WhenCapped | None = None
+
+
+def worth(items: Iterable[Item]) -> float:
+    """What items cost together, as far as their prices are known."""
+    return sum((item.price or 0.0) * item.quantity for item in items)
 
 
 class Sending:
@@ -138,6 +146,8 @@ class Sending:
             hold_while=s.hold_while,
             holdout=s.holdout,
             exposures=s.exposures.untold,
+            value=worth(letter.promoting or ()),
+            when_capped=letter.when_capped,
         )
 
     async def _on(

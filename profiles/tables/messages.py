@@ -42,10 +42,20 @@ class Message(SQLModel, table=True):
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
     claim_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """Postgres's stamp of the claim, for the sweep of stale claims only."""
+    topic: str | None = None
+    """Consent topic; null in rows from before 0.4.0, which count as "marketing"."""
+    value: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
+    """What it is worth, to decide between equals that want one slot."""
+    expires_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    deferred_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When a deferred message asks again."""
+    planned_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When it was first asked for, by the run's clock."""
 
     __table_args__ = (
         UniqueConstraint("run_id", "step", name="message_send_key"),
         Index("message_profile_claimed", "profile_id", "claimed_at"),
+        Index("message_deferred", "profile_id", postgresql_where=text("status = 'deferred'")),
         Index(
             "message_claims", "claim_recorded_at", postgresql_where=text("status IN ('claimed', 'unknown')")
         ),

@@ -82,4 +82,6 @@ async def test_a_purchase_ends_a_deferral_at_once(waypost: Waypost) -> None:
     await waypost.happens("Order Completed", {"order_id": "o-1", "products": [{"product_id": "lamp"}]}, **ADA)
 
     assert (await waypost.result(run)).outcome == "bought"
+    # What it promotes is on record as its worth, in case somebody else wants the same slot.
+    assert [m["value"] for m in await waypost.messages() if m["template"] == "cart_offer"] == [39.0]
     assert await decisions_on_the_offer(waypost) == [("defer", "quiet_hours")]

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from journeys.vocabulary import days, hours, minutes
-from policy.limits import Cap, Limits
+from policy.limits import Cap, Limits, WhenCapped
 from tests.kit.stories import (
+    AfterFour,
     AfterOneAndThree,
     AfterTwo,
     Basket,
@@ -170,6 +171,26 @@ async def test_runs_of_several_journeys_move_in_the_order_of_their_timers(shop: 
     ]
     assert [(each.journey, each.reason) for each in shopper.withheld] == [("after-one-and-three", "capped")]
     assert shopper.timeline.when(shopper.withheld[0].at) == "day 1 15:00"
+
+
+async def test_a_message_that_finds_no_slot_waits_for_one_where_the_shop_or_its_story_says_so(
+    shop: Shop,
+) -> None:
+    two_a_day = Limits(
+        caps=(Cap(2, timedelta(days=1)),), when_capped={"after-one-and-three": WhenCapped.WAIT}
+    )
+    told = (AfterOneAndThree, AfterTwo, AfterFour)
+    shopper = await shop(journeys=told, limits=two_a_day).shopper()
+    await shopper.adds("lamp")
+    await shopper.waits(days(4))
+
+    assert [(each.journey, shopper.timeline.when(each.at)) for each in shopper.received] == [
+        ("after-one-and-three", "day 1 13:00"),
+        ("after-two", "day 1 14:00"),
+        ("after-one-and-three", "day 2 13:00"),
+        ("after-four", "day 2 14:00"),
+    ]
+    assert shopper.withheld == []
 
 
 @with_journeys(AfterTwo)

@@ -125,6 +125,16 @@ class AfterTwo(Journey):
 
 
 @journey(starts_on=ProductAdded, keyed_by="cart_id")
+class AfterFour(Journey):
+    """Sends after four hours, or as soon as there is a slot."""
+
+    async def run(self, entry: ProductAdded) -> str:
+        await self.sleep(hours(4))
+        note = await self.send("note", promoting=self.cart.items, prefer=(SMS,), when_capped="wait")
+        return type(note).__name__
+
+
+@journey(starts_on=ProductAdded, keyed_by="cart_id")
 class Tried(Journey):
     """Only the arm "offer" is written to."""
 

@@ -76,7 +76,9 @@ def test_the_default_caps(plan: Plan, history: tuple[SentFact, ...], expected: R
 def test_a_cap_says_what_filled_it() -> None:
     finding = under_caps(EMAIL, Facts(sent=sent(DAY / 2, DAY / 3)), Limits(), NOW)
 
-    assert finding.detail == "cap reached: 2 of 2 on email in 1 day"
+    assert finding.detail == (
+        "cap reached: 2 of 2 on email in 1 day; fits at 2026-11-22T00:00:00+00:00 at the earliest"
+    )
 
 
 def test_a_cap_of_none_stops_a_channel() -> None:

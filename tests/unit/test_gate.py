@@ -11,6 +11,7 @@ from policy.limits import Limits
 from policy.verdict import Allow, Channel, MessageClass, Reason, Withhold
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LAMP, LAMP_BLUE = PlannedItem("lamp", "lamp-red"), PlannedItem("lamp", "lamp-blue")
 CHAIR, DESK = PlannedItem("chair", None), PlannedItem(None, "desk-1")
@@ -202,6 +203,7 @@ def test_a_passing_verdict_says_what_it_stood_on() -> None:
         "items": "1 of 2 item(s) left: lamp suppressed",
         "holdout": "not held out",
         "caps": "0 of 1 on sms in 1 day; 0 of 5 on all channels in 7 days",
+        "priority": "nothing more important needs the slot",
         "hold": "nothing holds it",
         "quiet_hours": "12:00 in UTC (from default), open 08:00 to 21:00",
     }
@@ -214,8 +216,8 @@ def test_an_error_does_not_repeat_what_a_person_typed() -> None:
 
 
 def test_the_edge_of_the_calendar_is_an_error_and_no_licence_to_send() -> None:
-    verdict = decide(EMAIL, facts(), Limits(), datetime.min.replace(tzinfo=UTC))
+    verdict = decide(EMAIL, facts(sent=(SentFact(EMAIL.channel, LAST),)), Limits(), NOW)
 
     assert isinstance(verdict, Withhold)
     assert verdict.reason is Reason.ERROR
-    assert [check.name for check in verdict.checks if not check.passed] == ["caps"]
+    assert [check.name for check in verdict.checks if not check.passed] == ["caps", "priority"]

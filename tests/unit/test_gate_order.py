@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression, WaitingFact
 from policy.gate import CHECKS, decide
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
@@ -25,6 +25,7 @@ HOPELESS = Facts(
     suppressions=(Suppression("lamp", None, None), Suppression("chair", None, None)),
     out_of_stock=frozenset({"lamp", "chair"}),
     sent=(SentFact(Channel.SMS, NIGHT),),
+    waiting=(WaitingFact(Channel.SMS, "win-back", "marketing", NIGHT, NIGHT + DAY, NIGHT),) * 5,
     held=("a support ticket 7",),
 )
 HOPELESSLY = replace(SMS, topic="transactional", expires_at=NOW, holdout=100)
@@ -41,6 +42,7 @@ REPAIRS: list[tuple[Reason, Callable[[Plan, Facts, Limits], tuple[Plan, Facts, L
     (Reason.OUT_OF_STOCK, lambda p, f, s: (p, replace(f, out_of_stock=frozenset()), s)),
     (Reason.HOLDOUT, lambda p, f, s: (replace(p, holdout=0), f, s)),
     (Reason.CAPPED, lambda p, f, s: (p, replace(f, sent=()), s)),
+    (Reason.LOWER_PRIORITY, lambda p, f, s: (p, replace(f, waiting=()), s)),
     (Reason.LOWER_PRIORITY, lambda p, f, s: (p, replace(f, held=()), s)),
     (Reason.QUIET_HOURS, lambda p, f, s: (p, replace(f, zone="Pacific/Auckland"), s)),
 ]

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression, WaitingFact
 from policy.gate import CHECKS, decide
-from policy.limits import Cap, Limits, QuietHours
+from policy.limits import Cap, Limits, Period, QuietHours
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict, Withhold
 from tests.gate_model import model, model_items
 
@@ -20,6 +20,19 @@ ITEMS = st.builds(PlannedItem, product_id=NAMES, sku=NAMES)
 LINES = st.lists(ITEMS, max_size=4).map(tuple)
 HOURS = st.builds(QuietHours, opens=st.times(), closes=st.times())
 
+JOURNEYS = st.sampled_from(["", "win-back"])
+MARKETING_TOPICS = st.sampled_from(["marketing", "offers"])
+VALUES = st.sampled_from([0.0, 0.0, 39.0])
+ABOUT = {
+    "limit": st.integers(0, 3),
+    "channel": st.none() | st.sampled_from(Channel),
+    "journey": st.none() | JOURNEYS,
+    "topic": st.none() | MARKETING_TOPICS,
+}
+CAPS = st.builds(
+    Cap, window=st.integers(1, 100).map(lambda hours: timedelta(hours=hours)), **ABOUT
+) | st.builds(Cap, per=st.sampled_from(Period), **ABOUT)
+
 HELD_OUT = st.sampled_from([0.0] * 9 + [100.0])
 
 PLANS = st.builds(
@@ -29,9 +42,12 @@ PLANS = st.builds(
     topic=TOPICS,
     promoting=st.none() | LINES,
     expires_at=INSTANTS,
-    journey=st.sampled_from(["", "win-back"]),
+    journey=JOURNEYS,
     cart_id=st.none() | st.just("c-1"),
     holdout=HELD_OUT,
+    value=VALUES,
+    since=st.none() | INSTANTS,
+    message_id=st.sampled_from("mop"),
 )
 FACTS = st.builds(
     Facts,
@@ -62,21 +78,32 @@ FACTS = st.builds(
     cart=st.none() | LINES,
     out_of_stock=st.frozensets(st.sampled_from("abc"), max_size=2),
     held=st.sampled_from([()] * 5 + [("a support ticket 7",)]),
-    sent=st.lists(st.builds(SentFact, channel=st.sampled_from(Channel), at=INSTANTS), max_size=4).map(tuple),
+    sent=st.lists(
+        st.builds(
+            SentFact, channel=st.sampled_from(Channel), at=INSTANTS, journey=JOURNEYS, topic=MARKETING_TOPICS
+        ),
+        max_size=4,
+    ).map(tuple),
+    waiting=st.lists(
+        st.builds(
+            WaitingFact,
+            channel=st.sampled_from([Channel.EMAIL, Channel.SMS, Channel.PUSH]),
+            journey=JOURNEYS,
+            topic=MARKETING_TOPICS,
+            until=INSTANTS,
+            expires_at=INSTANTS,
+            since=INSTANTS,
+            value=VALUES,
+            message_id=st.sampled_from("nq"),
+        ),
+        max_size=3,
+    ).map(tuple),
     zone=st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York", "Asia/Kathmandu"]),
 )
 LIMITS = st.builds(
     Limits,
-    caps=st.just(Limits().caps)
-    | st.lists(
-        st.builds(
-            Cap,
-            limit=st.integers(0, 3),
-            window=st.integers(1, 100).map(lambda hours: timedelta(hours=hours)),
-            channel=st.none() | st.sampled_from(Channel),
-        ),
-        max_size=2,
-    ).map(tuple),
+    caps=st.just(Limits().caps) | st.lists(CAPS, max_size=2).map(tuple),
+    priorities=st.dictionaries(JOURNEYS, st.integers(-1, 1), max_size=2),
     quiet_hours=st.just(Limits().quiet_hours) | st.dictionaries(st.sampled_from(Channel), HOURS),
     kill_switches=st.sampled_from([()] * 5 + [("all",), ("sms",), ("win-back",), ("",)]),
     holdout=HELD_OUT,
@@ -103,7 +130,10 @@ def test_the_gate_agrees_with_a_plain_model_on_every_check(plan: Plan, facts: Fa
         event(reason)
     assert [name for name, _ in expected] == [check.name for check in verdict.checks if not check.passed]
     assert next((reason for _, reason in expected), None) == reason_of(verdict)
-    assert isinstance(verdict, Defer) == (reason_of(verdict) in (Reason.QUIET_HOURS, Reason.LOWER_PRIORITY))
+    assert isinstance(verdict, Defer) == (
+        reason_of(verdict) is Reason.QUIET_HOURS
+        or next(iter(expected), None) == ("hold", Reason.LOWER_PRIORITY)
+    )
 
 
 @settings(max_examples=500, deadline=None)
@@ -117,6 +147,7 @@ def test_what_is_shown_was_planned_and_is_neither_bought_nor_gone(plan: Plan, fa
         opted_out=(),
         run_state="running",
         sent=(),
+        waiting=(),
         held=(),
     )
     plan = replace(
