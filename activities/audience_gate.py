@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from activities.contracts import SendMessage
-from activities.gate import NoSuchRun, expose, holds_of
+from activities.gate import NoSuchRun, decided, expose, holds_of
 from activities.terms import ask_of, facts_of, plan_of, planned_of
-from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Allow, MessageClass, Verdict
 from profiles.audiences import Place, join
@@ -35,9 +35,9 @@ class AudienceGate:
             if snapshot.standing and snapshot.standing.status == "sent":
                 return Allow(items=snapshot.standing.items)
             held = await holds_of(connection, snapshot, request, at)
-            facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
             plan = plan_of(request, MessageClass.MARKETING, TOPIC)
-            verdict = decide(plan, facts, self._limits, at)
+            read = partial(facts_of, snapshot, request.channel, at, self._default_zone, held)
+            _, verdict = decided(plan, read, self._limits, at)
             planned = planned_of(request, snapshot, MessageClass.MARKETING, verdict, at)
             if isinstance(verdict, Allow):
                 planned = replace(planned, status="sent")

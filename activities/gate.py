@@ -1,24 +1,26 @@
 """The send gate's transaction: lock, read, let ``policy`` decide, write down what it says, commit."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from activities.contracts import SendMessage
 from activities.held import open_in_words
 from activities.terms import ask_of, facts_of, plan_of, planned_of, ranking
-from policy.facts import Facts
+from policy.facts import Facts, Plan
 from policy.gate import decide
 from policy.limits import Limits
 from policy.quiet_hours import common_close
+from policy.undecided import unreadable
 from policy.verdict import Allow, Channel, MessageClass, Verdict
 from profiles.claims import Planned, Snapshot, Standing, mark_unknown, read_under_lock, write_decision
 from profiles.database import Database
 from profiles.exposures import record_exposures
 
 _ACCEPTED = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
-_NEVER_AGAIN = frozenset({"claimed", "unknown", "unknown_final"})
+_UNSENT = frozenset({"withheld", "deferred", "released"})
+"""All else may have been sent, also a status that this version does not know."""
 
 
 class NoSuchRun(LookupError):
@@ -86,13 +88,15 @@ class Gate:
         at: datetime,
         *,
         among: Collection[Channel] = (),
+        breaker_open_until: datetime | None = None,
     ) -> Claim | Refusal | Settled | Elsewhere:
         """Decide on one message at the run's now; whatever the answer, it is committed when this returns.
 
-        ``among``: the channels to choose from where the request asks to choose. Raises ``NoSuchRun``. A
-        claim found in another's hands becomes ``unknown``: that one may have called.
+        ``among``: the channels to choose from where the request asks to choose. ``breaker_open_until``: the
+        channel's provider is left alone until then. Raises ``NoSuchRun``. A claim found in another's hands
+        becomes ``unknown``: that one may have called.
         """
-        ask = ask_of(request, at)
+        ask = ask_of(request, at, budgeted=request.channel in self._limits.budgets)
 
         async def work(connection: object) -> Claim | Refusal | Settled | Elsewhere:
             snapshot = await read_under_lock(connection, ask)
@@ -101,15 +105,20 @@ class Gate:
             if standing := snapshot.standing:
                 if standing.status in _ACCEPTED:
                     return Settled(standing, accepted=True)
-                if standing.status in _NEVER_AGAIN:
+                if standing.status not in _UNSENT:
                     await mark_unknown(connection, standing.message_id)
                     return Settled(standing, accepted=False)
             channels = ranking(snapshot, among) if request.choose else ()
             if standing is None and channels and channels[0] is not request.channel:
                 return Elsewhere(channels, snapshot)
             held = await holds_of(connection, snapshot, request, at)
-            facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
-            verdict = decide(plan_of(request, message_class, topic), facts, self._limits, at)
+            plan = plan_of(request, message_class, topic)
+
+            def read() -> Facts:
+                facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
+                return replace(facts, breaker_open_until=breaker_open_until)
+
+            facts, verdict = decided(plan, read, self._limits, at)
             planned = planned_of(request, snapshot, message_class, verdict, at)
             await write_decision(connection, planned)
             await expose(connection, request)
@@ -144,6 +153,15 @@ class Gate:
             zone=facts.zone,
             channels=channels,
         )
+
+
+def decided(plan: Plan, read: Callable[[], Facts], limits: Limits, at: datetime) -> tuple[Facts, Verdict]:
+    """The facts that ``read`` makes of a snapshot, and the verdict; ``error`` where they cannot be read."""
+    try:
+        facts = read()
+    except Exception as error:
+        return Facts(), unreadable(plan.expires_at, at, error)
+    return facts, decide(plan, facts, limits, at)
 
 
 async def holds_of(

@@ -8,6 +8,7 @@ from uuid import UUID
 from activities.contracts import SendMessage
 from policy.channel_choice import ranked
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
+from policy.stop import Stop, StopKind
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict
 from policy.zones import ResolvedZone, resolve_zone
 from profiles.carts import as_items
@@ -18,11 +19,11 @@ from profiles.ids import new_id
 _MARKETING = ("marketing", "all")
 
 
-def ask_of(request: SendMessage, at: datetime) -> Ask:
-    """A request in the words of ``profiles``."""
+def ask_of(request: SendMessage, at: datetime, *, budgeted: bool = False) -> Ask:
+    """A request in the words of ``profiles``; ``budgeted``: the channel's claims are to be counted."""
     promoted = tuple((item.key, item.sku) for item in request.promoting or () if item.key)
     run_id, channel = UUID(request.run_id), request.channel.value
-    return Ask(run_id, request.step, channel, at, request.cart_id, promoted, request.choose)
+    return Ask(run_id, request.step, channel, at, request.cart_id, promoted, request.choose, budgeted)
 
 
 def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
@@ -34,7 +35,7 @@ def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ..
         reachable=[channel for channel in candidates if snapshot.address(channel.value)],
         refused=[channel for channel in candidates if channel.value in no or "all" in no],
         stated=_text(snapshot.traits.get("preferred_channel")),
-        engaged={Channel(name): count for name, count in snapshot.engaged.items()},
+        engaged={channel: snapshot.engaged.get(channel.value, 0) for channel in candidates},
     )
 
 
@@ -63,6 +64,8 @@ def facts_of(
         zone=zone.zone,
         zone_source=zone.source,
         zones=zone.zones,
+        stopped=tuple(Stop(StopKind(kind), name, since) for kind, name, since in snapshot.stops),
+        claims_last_minute=snapshot.claims_last_minute,
     )
 
 
@@ -88,6 +91,7 @@ def plan_of(request: SendMessage, message_class: MessageClass, topic: str) -> Pl
         journey=request.journey,
         cart_id=request.cart_id if request.promoting is not None else None,
         holdout=request.holdout,
+        template=request.template,
     )
 
 

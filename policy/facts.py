@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from policy.stop import Stop
 from policy.verdict import Channel, MessageClass
 
 
@@ -35,6 +36,8 @@ class Plan:
     """Set where the items are the lines of a cart: they must still be in it."""
     holdout: float = 0.0
     """Percent of people whom the journey keeps its marketing from, to be measured against."""
+    template: str = ""
+    """Name of the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +100,9 @@ class Facts:
     zone_source: str = "default"
     zones: tuple[str, ...] = ()
     """All zones the person may live in, where more than one is plausible; empty: ``zone`` alone."""
+    stopped: tuple[Stop, ...] = ()
+    """Every kill switch that is on, whatever it names."""
+    claims_last_minute: int | None = None
+    """Claims on the plan's channel within a minute; None: nobody counted them."""
+    breaker_open_until: datetime | None = None
+    """The provider failed over and over, and is left alone until then."""

@@ -10,8 +10,10 @@ from typing import Any
 from uuid import UUID
 
 from profiles.changes import encode
+from profiles.patience import GIVE_UP_S, PATIENCE
 from profiles.person import lock
 from profiles.snapshot import Ask, Snapshot, Standing, address_type, snapshot_of
+from profiles.stops import TAKE_PART
 
 __all__ = [
     "Ask",
@@ -72,21 +74,27 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
   ) END AS out_of_stock,
   CASE WHEN $11 THEN (SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
     WHERE profile_id = $1 AND engaged_at > $12 GROUP BY channel) e)
-    END::text AS engaged
+    END::text AS engaged,
+  (SELECT jsonb_agg(jsonb_build_array(k.kind, k.name, k.since)) FROM kill_switch k)::text AS stops,
+  CASE WHEN $13 THEN (SELECT count(*)::int FROM message b WHERE b.channel = $9 AND b.status = ANY($8)
+    AND b.claimed_at > $5 - interval '1 minute' AND b.claimed_at < $5 + interval '1 minute'
+    AND (b.run_id, b.step) <> ($2, $3)) END AS claims_last_minute
 FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 AND m.step = $3
 WHERE p.profile_id = $1
 """
 
 
-_LOCK_PERSON_OF = """
-SELECT profile_id, merged_into FROM profile
-WHERE profile_id = (SELECT profile_id FROM run WHERE run_id = $1) FOR NO KEY UPDATE
-"""
+# The switches' lock comes after the person's, so that whoever stops something waits for no queue of a person.
+_LOCK_PERSON_OF = f"""
+SELECT person.profile_id, person.merged_into, {TAKE_PART} FROM (SELECT profile_id, merged_into FROM profile
+  WHERE profile_id = (SELECT profile_id FROM run WHERE run_id = $1 AND {PATIENCE}) FOR NO KEY UPDATE) person
+"""  # noqa: S608 - constants
 
 
 async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
     """Lock the person of a run, then read; None where there is no such run. Holds the lock until COMMIT."""
-    row = await connection.fetchrow(_LOCK_PERSON_OF, ask.run_id)
+    # Postgres's own timeouts begin with this statement; a table locked as a whole is waited for before it.
+    row = await connection.fetchrow(_LOCK_PERSON_OF, ask.run_id, timeout=GIVE_UP_S)
     if row is None:
         return None
     profile_id, merged_into = row["profile_id"], row["merged_into"]
@@ -120,6 +128,7 @@ async def read_snapshot(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot
         encode([{"key": key, "sku": sku} for key, sku in ask.promoted]) if ask.promoted else None,
         ask.choosing,
         ask.at - ENGAGED_OF_LATE,
+        ask.budgeted,
     )
     return None if row is None else snapshot_of(profile_id, row)
 

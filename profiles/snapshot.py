@@ -28,6 +28,8 @@ class Ask:
     """Key and stock keeping unit of the items it would promote."""
     choosing: bool = False
     """Whether it matters on which channels the person engages."""
+    budgeted: bool = False
+    """Whether the channel's claims of the last minute matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,10 @@ class Snapshot:
     """Those of the promoted items that the shop is known to have sold out."""
     engaged: dict[str, int] = field(default_factory=dict)
     """Channel → messages opened or followed of late, where it was asked for."""
+    stops: tuple[tuple[str, str, datetime], ...] = ()
+    """kind, name, since of every kill switch that is on."""
+    claims_last_minute: int | None = None
+    """On the channel, where it was asked for."""
 
     def address(self, channel: str) -> str | None:
         """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
@@ -113,6 +119,8 @@ def snapshot_of(profile_id: UUID, row: Any) -> Snapshot:
         standing=_standing(row),
         out_of_stock=frozenset(row["out_of_stock"] or ()),
         engaged=orjson.loads(row["engaged"] or "{}"),
+        stops=tuple((kind, name, datetime.fromisoformat(since)) for kind, name, since in rows("stops")),
+        claims_last_minute=row["claims_last_minute"],
     )
 
 

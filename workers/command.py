@@ -12,6 +12,7 @@ from workers.exits import explained, find_local_stack, finish
 from workers.faults import Fault
 from workers.identity.command import identity
 from workers.settings import ServerSettings, StackSettings, WorkerSettings
+from workers.stops.command import stopping
 
 app = typer.Typer(
     name="waypost",
@@ -169,6 +170,7 @@ def main() -> None:
 
 app.add_typer(authoring)
 app.add_typer(identity)
+app.add_typer(stopping)
 
 if __name__ == "__main__":
     main()

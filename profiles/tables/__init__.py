@@ -12,6 +12,7 @@ from profiles.tables import (
     runs,
     sandbox,
     segments,
+    stops,
 )
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "runs",
     "sandbox",
     "segments",
+    "stops",
 ]

@@ -26,6 +26,7 @@ HOPELESS = Facts(
     out_of_stock=frozenset({"lamp", "chair"}),
     sent=(SentFact(Channel.SMS, NIGHT),),
     held=("a support ticket 7",),
+    breaker_open_until=NIGHT + DAY,
 )
 HOPELESSLY = replace(SMS, topic="transactional", expires_at=NOW, holdout=100)
 REPAIRS: list[tuple[Reason, Callable[[Plan, Facts, Limits], tuple[Plan, Facts, Limits]]]] = [
@@ -43,6 +44,7 @@ REPAIRS: list[tuple[Reason, Callable[[Plan, Facts, Limits], tuple[Plan, Facts, L
     (Reason.CAPPED, lambda p, f, s: (p, replace(f, sent=()), s)),
     (Reason.LOWER_PRIORITY, lambda p, f, s: (p, replace(f, held=()), s)),
     (Reason.QUIET_HOURS, lambda p, f, s: (p, replace(f, zone="Pacific/Auckland"), s)),
+    (Reason.PROVIDER_BUDGET, lambda p, f, s: (p, replace(f, breaker_open_until=None), s)),
 ]
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import CHECKS, decide
-from policy.limits import Cap, Limits, QuietHours
+from policy.limits import Budget, Cap, Limits, QuietHours
+from policy.stop import Stop, StopKind
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict, Withhold
 from tests.gate_model import model, model_items
 
@@ -32,6 +33,13 @@ PLANS = st.builds(
     journey=st.sampled_from(["", "win-back"]),
     cart_id=st.none() | st.just("c-1"),
     holdout=HELD_OUT,
+    template=st.sampled_from(["", "hello"]),
+)
+STOPS = st.one_of(
+    st.builds(Stop, st.just(StopKind.ALL), st.just("all"), INSTANTS),
+    st.builds(Stop, st.just(StopKind.CHANNEL), st.sampled_from(["sms", "email", "ads"]), INSTANTS),
+    st.builds(Stop, st.just(StopKind.JOURNEY), st.just("win-back"), INSTANTS),
+    st.builds(Stop, st.just(StopKind.TEMPLATE), st.just("hello"), INSTANTS),
 )
 FACTS = st.builds(
     Facts,
@@ -62,6 +70,9 @@ FACTS = st.builds(
     cart=st.none() | LINES,
     out_of_stock=st.frozensets(st.sampled_from("abc"), max_size=2),
     held=st.sampled_from([()] * 5 + [("a support ticket 7",)]),
+    stopped=st.lists(STOPS, max_size=1).map(tuple),
+    claims_last_minute=st.integers(0, 3),
+    breaker_open_until=st.none() | INSTANTS,
     sent=st.lists(st.builds(SentFact, channel=st.sampled_from(Channel), at=INSTANTS), max_size=4).map(tuple),
     zone=st.sampled_from(["UTC", "Asia/Tokyo", "America/New_York", "Asia/Kathmandu"]),
 )
@@ -78,7 +89,8 @@ LIMITS = st.builds(
         max_size=2,
     ).map(tuple),
     quiet_hours=st.just(Limits().quiet_hours) | st.dictionaries(st.sampled_from(Channel), HOURS),
-    kill_switches=st.sampled_from([()] * 5 + [("all",), ("sms",), ("win-back",), ("",)]),
+    kill_switches=st.sampled_from([()] * 5 + [("all",), ("sms",), ("win-back",), ("hello",), ("",)]),
+    budgets=st.just({}) | st.dictionaries(st.sampled_from(Channel), st.builds(Budget, st.integers(1, 3))),
     holdout=HELD_OUT,
 )
 # The same, and values that no caller should pass.
@@ -103,7 +115,11 @@ def test_the_gate_agrees_with_a_plain_model_on_every_check(plan: Plan, facts: Fa
         event(reason)
     assert [name for name, _ in expected] == [check.name for check in verdict.checks if not check.passed]
     assert next((reason for _, reason in expected), None) == reason_of(verdict)
-    assert isinstance(verdict, Defer) == (reason_of(verdict) in (Reason.QUIET_HOURS, Reason.LOWER_PRIORITY))
+    waits = {Reason.QUIET_HOURS, Reason.LOWER_PRIORITY, Reason.PROVIDER_BUDGET}
+    if facts.stopped and plan.expires_at > NOW and not limits.kill_switches:
+        waits.add(Reason.KILL_SWITCH)
+    event(f"{type(verdict).__name__} {reason_of(verdict)}")
+    assert limits.kill_switches or isinstance(verdict, Defer) == (reason_of(verdict) in waits)
 
 
 @settings(max_examples=500, deadline=None)
@@ -118,6 +134,8 @@ def test_what_is_shown_was_planned_and_is_neither_bought_nor_gone(plan: Plan, fa
         run_state="running",
         sent=(),
         held=(),
+        stopped=(),
+        breaker_open_until=None,
     )
     plan = replace(
         plan,
