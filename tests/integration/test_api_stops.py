@@ -89,7 +89,7 @@ async def test_by_command_too(api: OpenApi, database_url: str, monkeypatch: pyte
         await switch_off(StopKind.ALL, "", reason=""),
         await switch_off(StopKind.ALL, "all", reason=""),
     ]
-    with pytest.raises(Fault, match="no journey 'winback'; known: .* did you mean 'win-back'"):
+    with pytest.raises(Fault, match=r"no journey 'winback'; known: .* did you mean 'win-back'"):
         await switch_on(StopKind.JOURNEY, "winback", reason="")
     with pytest.raises(Fault, match="a channel has a name"):
         await switch_off(StopKind.CHANNEL, "", reason="")

@@ -218,7 +218,7 @@ async def test_invariant_4_nothing_is_sent_for_a_run_that_is_not_on_file(shop: S
 
 
 @pytest.mark.parametrize(
-    ("waits_for", "timeout", "fault"),
+    ("waits_for", "bound", "fault"),
     [
         ("SELECT 1 FROM profile FOR UPDATE", "lock_timeout", asyncpg.LockNotAvailableError),
         ("LOCK TABLE cart", "statement_timeout", asyncpg.QueryCanceledError),
@@ -227,13 +227,13 @@ async def test_invariant_4_nothing_is_sent_for_a_run_that_is_not_on_file(shop: S
     ids=["a person's lock", "a statement", "a table's lock"],
 )
 async def test_invariant_4_nothing_is_sent_where_the_database_is_slow(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch, waits_for: str, timeout: str | None, fault: type[Exception]
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, waits_for: str, bound: str | None, fault: type[Exception]
 ) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     request = shop.ask(run_id, "reminder", "lamp")
-    soon = claims._LOCK_PERSON_OF.replace(f"'{timeout}', '5s'", f"'{timeout}', '50ms'")
+    soon = claims._LOCK_PERSON_OF.replace(f"'{bound}', '5s'", f"'{bound}', '50ms'")
     monkeypatch.setattr("profiles.claims._LOCK_PERSON_OF", soon)
-    monkeypatch.setattr("profiles.claims.GIVE_UP_S", 0.05 if timeout is None else 6.0)
+    monkeypatch.setattr("profiles.claims.GIVE_UP_S", 0.05 if bound is None else 6.0)
     held, enough = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:

@@ -10,7 +10,7 @@ from activities.sweep_templates import TemplateSweepActivities
 from policy.limits import Thresholds
 from profiles import stops
 from profiles.ids import new_id
-from tests.facts import Facts
+from tests.facts import CARTS, Facts
 from tests.permission import may_mail, run_of
 
 RULES = Thresholds(at_least=20, complaints=10.0, bounces=5.0)
@@ -96,13 +96,13 @@ async def test_what_somebody_stopped_already_keeps_their_reason(facts: Facts) ->
 
 
 async def test_a_complaint_closes_the_address_opts_out_and_is_kept_with_the_message(facts: Facts) -> None:
-    run_id = await run_of(Facts(facts.database, *_carts()), email="ada@example.com")
+    run_id = await run_of(Facts(facts.database, CARTS), email="ada@example.com")
     before = await may_mail(facts, run_id)
     message = await facts.sent(run_id)
     await facts.happens("Message Complained", {"message_id": str(message)})
     await facts.happens("Message Complained", {"message_id": str(message)}, ago=timedelta(hours=1))
     [row] = await facts.rows(
-        "SELECT status, recorded_at - complained_at > '30 min' AS first, p.problem FROM message "
+        "SELECT status, m.recorded_at - complained_at > '30 min' AS first, p.problem FROM message m "
         "JOIN address_problem p USING (address)"
     )
     [withdrawn] = await facts.values("SELECT topic FROM opt_out WHERE state = 'withdrawn'")
@@ -111,9 +111,3 @@ async def test_a_complaint_closes_the_address_opts_out_and_is_kept_with_the_mess
     assert "opted_out" in await may_mail(facts, run_id)
     assert row == {"status": "delivered", "first": True, "problem": "complained"}
     assert withdrawn == "marketing"
-
-
-def _carts() -> tuple[Any, ...]:
-    from tests.facts import CARTS
-
-    return (CARTS,)
