@@ -2,17 +2,18 @@
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from activities.contracts import SendMessage
-from activities.gate import NoSuchRun, expose, holds_of
+from activities.gate import NoSuchRun, decided, expose, holds_of
 from activities.terms import ask_of, facts_of, plan_of, planned_of
-from policy.gate import decide
 from policy.limits import Limits
 from policy.replay import basis_of, version_of
 from policy.verdict import Allow, MessageClass, Verdict
 from profiles.audiences import Place, join
 from profiles.claims import lock_person_of, read_under_lock, write_decision
 from profiles.database import Database
+from profiles.patience import GIVE_UP_S
 
 TOPIC = "marketing"
 
@@ -37,9 +38,9 @@ class AudienceGate:
             if snapshot.standing and snapshot.standing.status == "sent":
                 return Allow(items=snapshot.standing.items)
             held = await holds_of(connection, snapshot, request, at)
-            facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
             plan = plan_of(request, MessageClass.MARKETING, TOPIC)
-            verdict = decide(plan, facts, self._limits, at)
+            read = partial(facts_of, snapshot, request.channel, at, self._default_zone, held)
+            facts, verdict = decided(plan, read, self._limits, at)
             planned = planned_of(request, snapshot, plan, verdict, at)
             if isinstance(verdict, Allow):
                 planned = replace(planned, status="sent")
@@ -52,9 +53,9 @@ class AudienceGate:
                     places=[Place(item.key, item.sku) for item in left],
                     at=at,
                 )
-            basis = basis_of(plan, facts, at)
+            basis = basis_of(plan, facts, at) if facts else None
             await write_decision(connection, replace(planned, policy=self._policy, basis=basis))
             await expose(connection, request)
             return verdict
 
-        return await self._database.run(work, lock_person_of(ask))
+        return await self._database.run(work, lock_person_of(ask), GIVE_UP_S)

@@ -1,6 +1,6 @@
 """The send gate's transaction: lock, read, let ``policy`` decide, write down what it says, commit."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -8,11 +8,12 @@ from uuid import UUID
 from activities.contracts import SendMessage
 from activities.held import open_in_words
 from activities.terms import ask_of, facts_of, plan_of, planned_of, ranking
-from policy.facts import Facts
+from policy.facts import Facts, Plan
 from policy.gate import decide
 from policy.limits import Limits
 from policy.quiet_hours import common_close
 from policy.replay import basis_of, version_of
+from policy.undecided import unreadable
 from policy.verdict import Allow, Channel, MessageClass, Verdict
 from profiles.claims import (
     Planned,
@@ -25,9 +26,11 @@ from profiles.claims import (
 )
 from profiles.database import Database
 from profiles.exposures import record_exposures
+from profiles.patience import GIVE_UP_S
 
 _ACCEPTED = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
-_NEVER_AGAIN = frozenset({"claimed", "unknown", "unknown_final"})
+_UNSENT = frozenset({"withheld", "deferred", "released"})
+"""All else may have been sent, also a status that this version does not know."""
 
 
 class NoSuchRun(LookupError):
@@ -96,11 +99,13 @@ class Gate:
         at: datetime,
         *,
         among: Collection[Channel] = (),
+        breaker_open_until: datetime | None = None,
     ) -> Claim | Refusal | Settled | Elsewhere:
         """Decide on one message at the run's now; whatever the answer, it is committed when this returns.
 
-        ``among``: the channels to choose from where the request asks to choose. Raises ``NoSuchRun``. A
-        claim found in another's hands becomes ``unknown``: that one may have called.
+        ``among``: the channels to choose from where the request asks to choose. ``breaker_open_until``: the
+        channel's provider is left alone until then. Raises ``NoSuchRun``. A claim found in another's hands
+        becomes ``unknown``: that one may have called.
         """
         ask = ask_of(request, at, self._limits)
 
@@ -111,25 +116,31 @@ class Gate:
             if standing := snapshot.standing:
                 if standing.status in _ACCEPTED:
                     return Settled(standing, accepted=True)
-                if standing.status in _NEVER_AGAIN:
+                if standing.status not in _UNSENT:
                     await mark_unknown(connection, standing.message_id)
                     return Settled(standing, accepted=False)
             channels = ranking(snapshot, among) if request.choose else ()
             if standing is None and channels and channels[0] is not request.channel:
                 return Elsewhere(channels, snapshot)
             held = await holds_of(connection, snapshot, request, at)
-            facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
             plan = plan_of(request, message_class, topic, standing)
-            verdict = decide(plan, facts, self._limits, at)
+
+            def read() -> Facts:
+                facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
+                return replace(facts, breaker_open_until=breaker_open_until)
+
+            facts, verdict = decided(plan, read, self._limits, at)
             planned = planned_of(request, snapshot, plan, verdict, at)
-            basis = basis_of(plan, facts, at)
+            basis = basis_of(plan, facts, at) if facts else None
             await write_decision(connection, replace(planned, policy=self._policy, basis=basis))
             await expose(connection, request)
-            if isinstance(verdict, Allow):
+            if facts and isinstance(verdict, Allow):
                 return self._claim(planned, verdict, snapshot, request, facts, at, channels)
-            return Refusal(planned.message_id, verdict, snapshot, facts.zone, channels)
+            return Refusal(
+                planned.message_id, verdict, snapshot, facts.zone if facts else self._default_zone, channels
+            )
 
-        return await self._database.run(work, lock_person_of(ask))
+        return await self._database.run(work, lock_person_of(ask), GIVE_UP_S)
 
     def _claim(
         self,
@@ -156,6 +167,17 @@ class Gate:
             zone=facts.zone,
             channels=channels,
         )
+
+
+def decided(
+    plan: Plan, read: Callable[[], Facts], limits: Limits, at: datetime
+) -> tuple[Facts | None, Verdict]:
+    """The facts that ``read`` makes of a snapshot, and the verdict; none and ``error`` where they cannot be read."""
+    try:
+        facts = read()
+    except Exception as error:
+        return None, unreadable(plan.expires_at, at, error)
+    return facts, decide(plan, facts, limits, at)
 
 
 async def holds_of(

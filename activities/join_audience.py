@@ -7,7 +7,7 @@ from activities.audience_gate import AudienceGate
 from activities.clock import run_now
 from activities.contracts import JoinAudience, SendMessage, SendResult, SendStatus
 from activities.gate import NoSuchRun
-from policy.verdict import Allow, Channel, Defer
+from policy.verdict import Allow, Channel, Defer, Reason
 
 
 class AudienceActivities:
@@ -37,6 +37,8 @@ class AudienceActivities:
             verdict = await self._gate.enter(message, at)
         except NoSuchRun as error:
             raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
+        if isinstance(verdict, Defer) and verdict.reason is Reason.ERROR:
+            raise ApplicationError("the gate could not decide; on record as deferred", type="GateError")
         if isinstance(verdict, Allow):
             return SendResult(
                 status=SendStatus.SENT, channel=Channel.ADS, items=verdict.items, removed=verdict.removed

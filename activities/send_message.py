@@ -12,6 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.channels.adapter import Accepted, ChannelAdapter, Content, MaybeSent, NotSent, Outgoing
+from activities.channels.breaker import Breaker, Breakers
 from activities.channels.registry import Channels
 from activities.clock import run_now
 from activities.content.context import ContentError
@@ -20,8 +21,10 @@ from activities.content.templates import Templates, UnknownTemplate
 from activities.contracts import SendMessage, SendResult, SendStatus
 from activities.gate import Claim, Elsewhere, Gate, NoSuchRun, Refusal, Settled
 from activities.letters import Letters
-from policy.verdict import Allow, Channel, Defer, Reason, Withhold
-from profiles.claims import Snapshot, mark_unknown, record_sent, refuse_address, release
+from activities.send_results import asked_again, is_over, reachable, refused, result_of, withheld
+from policy.limits import BreakerRule
+from policy.verdict import Channel, Defer, Reason, Withhold
+from profiles.claims import mark_unknown, record_sent, refuse_address, release
 from profiles.database import Database
 
 log = structlog.get_logger(__name__)
@@ -46,13 +49,20 @@ class MessageActivities:
     """The activity that sends; one instance a worker."""
 
     def __init__(
-        self, database: Database, gate: Gate, channels: Channels, templates: Templates, letters: Letters
+        self,
+        database: Database,
+        gate: Gate,
+        channels: Channels,
+        templates: Templates,
+        letters: Letters,
+        breakers: Breakers | None = None,
     ) -> None:
         self._database = database
         self._gate = gate
         self._channels = channels
         self._templates = templates
         self._letters = letters
+        self._breakers = breakers or Breakers(BreakerRule())
 
     @activity.defn(name="send_message")
     async def send_message(self, request: SendMessage) -> SendResult:
@@ -68,10 +78,21 @@ class MessageActivities:
             return SendResult(
                 status=SendStatus.WITHHELD, channel=request.channel, reason=Reason.NO_ADDRESS, detail=detail
             )
+        with self._breakers[request.channel].turn() as wait:
+            return await self._decide_and_send(request, template, at, None if wait is None else at + wait)
+
+    async def _decide_and_send(
+        self, request: SendMessage, template: Template, at: datetime, open_until: datetime | None
+    ) -> SendResult:
         held_since = time.monotonic()
         try:
             answer = await self._gate.claim(
-                request, template.message_class, template.topic, at, among=template.channels
+                request,
+                template.message_class,
+                template.topic,
+                at,
+                among=template.channels,
+                breaker_open_until=open_until,
             )
         except NoSuchRun as error:
             raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
@@ -83,17 +104,19 @@ class MessageActivities:
                     message_id=str(standing.message_id),
                     items=standing.items,
                 )
-            case Refusal(verdict=Withhold(reason=Reason.ERROR, detail=detail)):
+            case Refusal(verdict=Defer(reason=Reason.ERROR | Reason.PROVIDER_BUDGET) as verdict):
+                raise asked_again(verdict, at)
+            case Refusal(verdict=Withhold(reason=Reason.ERROR, detail=detail)) if not is_over(request, at):
                 # On record as withheld; the facts may be readable at the next attempt.
                 raise ApplicationError(f"the gate could not decide: {detail}", type="GateError")
             case Refusal():
-                return self._told(request, _refused(request, answer))
+                return self._told(request, refused(request, answer))
             case Elsewhere(channels=channels, snapshot=snapshot):
                 return SendResult(
                     status=SendStatus.ELSEWHERE,
                     channel=request.channel,
                     channels=channels,
-                    reachable=_reachable(snapshot),
+                    reachable=reachable(snapshot),
                 )
             case Claim():
                 delivered = await self._deliver(request, template, _Licence(answer, held_since), at)
@@ -122,25 +145,28 @@ class MessageActivities:
             content = self._letters.write(template, request, claim)
         except ContentError as error:
             await self._release(claim, Reason.CONTENT)
-            return _withheld(request, claim, Reason.CONTENT, str(error))
+            return withheld(request, claim, Reason.CONTENT, str(error))
         if licence.lapsed:
             await self._release(claim, Reason.ERROR)
             raise ApplicationError(f"the claim was not used within {CALL_WITHIN_S} s", type="ClaimLapsed")
         return await self._call(request, claim, content, at)
 
     async def _call(self, request: SendMessage, claim: Claim, content: Content, at: datetime) -> SendResult:
-        adapter = self._channels.adapter(request.channel)
+        adapter, breaker = self._channels.adapter(request.channel), self._breakers[request.channel]
         outgoing = Outgoing(str(claim.message_id), claim.address, content, claim.valid_for)
         try:
             accepted = await adapter.deliver(outgoing)
         except NotSent as error:
+            _refused_by_provider(breaker, error)
             return await self._not_sent(request, claim, error, at)
         except MaybeSent as error:
+            breaker.failed()
             log.warning("send outcome unknown", message_id=str(claim.message_id), detail=str(error))
             await _to_its_end(self._mark_unknown(claim))
-            return _result(request, claim, SendStatus.UNKNOWN)
+            return result_of(request, claim, SendStatus.UNKNOWN)
+        breaker.answered()
         await _to_its_end(self._record(adapter, claim, accepted, at))
-        return _result(request, claim, SendStatus.SENT)
+        return result_of(request, claim, SendStatus.SENT)
 
     async def _record(self, adapter: ChannelAdapter, claim: Claim, accepted: Accepted, at: datetime) -> None:
         async with self._database.transaction() as connection:
@@ -159,7 +185,7 @@ class MessageActivities:
         )
         await _to_its_end(self._refuse(request, claim, error, reason, at))
         if error.permanent:
-            return _withheld(request, claim, reason, str(error))
+            return withheld(request, claim, reason, str(error))
         raise ApplicationError(
             f"not sent, and given back: {error}",
             type="NotSent",
@@ -204,42 +230,8 @@ async def _to_its_end(record: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-def _reachable(snapshot: Snapshot) -> tuple[Channel, ...]:
-    return tuple(channel for channel in (Channel.EMAIL, Channel.SMS) if snapshot.address(channel.value))
-
-
-def _refused(request: SendMessage, refusal: Refusal) -> SendResult:
-    verdict = refusal.verdict
-    if isinstance(verdict, Allow):
-        raise AssertionError("an allowed message has a claim")
-    deferred = isinstance(verdict, Defer)
-    return SendResult(
-        status=SendStatus.DEFERRED if deferred else SendStatus.WITHHELD,
-        channel=request.channel,
-        message_id=str(refusal.message_id),
-        reason=verdict.reason,
-        detail=verdict.detail,
-        until=None if isinstance(verdict, Withhold) else verdict.until,
-        removed=verdict.removed,
-        reachable=_reachable(refusal.snapshot),
-        channels=refusal.channels,
-        zone=refusal.zone,
-    )
-
-
-def _result(request: SendMessage, claim: Claim, status: SendStatus) -> SendResult:
-    return SendResult(
-        status=status,
-        channel=request.channel,
-        message_id=str(claim.message_id),
-        items=claim.items,
-        removed=claim.removed,
-        reachable=_reachable(claim.snapshot),
-        channels=claim.channels,
-        zone=claim.zone,
-    )
-
-
-def _withheld(request: SendMessage, claim: Claim, reason: Reason, detail: str) -> SendResult:
-    result = _result(request, claim, SendStatus.WITHHELD)
-    return result.model_copy(update={"reason": reason, "detail": detail})
+def _refused_by_provider(breaker: Breaker, error: NotSent) -> None:
+    if error.permanent or error.address_problem:
+        breaker.answered()
+    else:
+        breaker.failed(error.retry_after)

@@ -10,6 +10,7 @@ from policy.caps import reach
 from policy.channel_choice import ranked
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Shelved, Suppression, WaitingFact
 from policy.limits import Limits, Scope, WhenCapped
+from policy.stop import Stop, StopKind
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict
 from policy.zones import ResolvedZone, resolve_zone
 from profiles.carts import as_items
@@ -24,9 +25,17 @@ _MARKETING = ("marketing", "all")
 def ask_of(request: SendMessage, at: datetime, limits: Limits) -> Ask:
     """A request in the words of ``profiles``."""
     promoted = tuple((item.key, item.sku) for item in request.promoting or () if item.key)
-    run_id, channel = UUID(request.run_id), request.channel.value
-    back = reach(limits)
-    return Ask(run_id, request.step, channel, at, request.cart_id, promoted, request.choose, back)
+    return Ask(
+        UUID(request.run_id),
+        request.step,
+        request.channel.value,
+        at,
+        request.cart_id,
+        promoted,
+        request.choose,
+        counting_back=reach(limits),
+        budgeted=request.channel in limits.budgets,
+    )
 
 
 def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
@@ -38,7 +47,7 @@ def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ..
         reachable=[channel for channel in candidates if snapshot.address(channel.value)],
         refused=[channel for channel in candidates if channel.value in no or "all" in no],
         stated=_text(snapshot.traits.get("preferred_channel")),
-        engaged={Channel(name): count for name, count in snapshot.engaged.items()},
+        engaged={channel: snapshot.engaged.get(channel.value, 0) for channel in candidates},
     )
 
 
@@ -77,6 +86,8 @@ def facts_of(
         zone=zone.zone,
         zone_source=zone.source,
         zones=zone.zones,
+        stopped=tuple(Stop(StopKind(kind), name, since) for kind, name, since in snapshot.stops),
+        claims_last_minute=snapshot.claims_last_minute,
     )
 
 
@@ -115,6 +126,7 @@ def plan_of(
         when_capped=WhenCapped(request.when_capped) if request.when_capped else None,
         since=standing.planned_at if standing else None,
         message_id=str(standing.message_id) if standing else "",
+        template=request.template,
     )
 
 

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
+from policy.stop import StopKind
 from profiles.backlog import Backlog
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -48,6 +49,11 @@ class Meters:
         self._quarantined_last_day = self._gauge(
             "waypost_identifiers_quarantined_last_day", "Identifiers quarantined within 24 hours"
         )
+        self._stops = Gauge(
+            "waypost_stops_active", "Kill switches that are on", ["kind"], registry=self.registry
+        )
+        for kind in StopKind:
+            self._stops.labels(kind.value)
 
     def page(self, backlog: Backlog | None, queued: int) -> bytes:
         """The metrics as Prometheus reads them. ``backlog`` None: Postgres is away, its figures stand."""
@@ -61,6 +67,8 @@ class Meters:
             self._unknown.set(backlog.unknown_messages)
             self._quarantined.set(backlog.quarantined)
             self._quarantined_last_day.set(backlog.quarantined_last_day)
+            for kind in StopKind:
+                self._stops.labels(kind.value).set(backlog.stops.count(kind.value))
         return generate_latest(self.registry)
 
     def _gauge(self, name: str, says: str) -> Gauge:

@@ -13,6 +13,7 @@ from api.outage import Outage, reading
 from profiles.backlog import Backlog, StuckRun, backlog, lately_quarantined, stuck_runs
 from profiles.migrate import head
 from profiles.shortening import shortened
+from profiles.stops import Switch, stops
 
 router = APIRouter(tags=["Operation"])
 
@@ -32,6 +33,14 @@ class Quarantined(BaseModel):
     since: datetime
 
 
+class Stopped(BaseModel):
+    """A kill switch that is on."""
+
+    kind: str
+    name: str
+    since: datetime
+
+
 class Ready(BaseModel):
     """Whether events are taken in, and how the rest is."""
 
@@ -46,6 +55,7 @@ class Ready(BaseModel):
     stuck: list[StuckRun] = Field(default_factory=list, description="The newest stuck runs, and why")
     quarantined: int | None = Field(default=None, description="Identifiers that are nobody's")
     lately_quarantined: list[Quarantined] = Field(default_factory=list, description="The newest of them")
+    stops: list[Stopped] = Field(default_factory=list, description="What is stopped, by people or its rates")
 
 
 @router.get("/", include_in_schema=False)
@@ -80,19 +90,20 @@ async def _database(doors: Doors) -> Ready:
 
     async def read(
         connection: Any,
-    ) -> tuple[str | None, Backlog | None, list[StuckRun], list[Quarantined]]:
+    ) -> tuple[str | None, Backlog | None, list[StuckRun], list[Quarantined], list[Switch]]:
         has = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
         found = await connection.fetchval("SELECT version_num FROM alembic_version") if has else None
         if found != head():
-            return found, None, [], []
+            return found, None, [], [], []
         shared = [
             Quarantined(type=one.type, value=shortened(one.type, one.value), since=one.quarantined_at)
             for one in await lately_quarantined(connection)
         ]
-        return found, await backlog(connection), await stuck_runs(connection), shared
+        figures, stuck = await backlog(connection), await stuck_runs(connection)
+        return found, figures, stuck, shared, await stops(connection)
 
     try:
-        revision, figures, stuck, shared = await reading(doors.database, read)
+        revision, figures, stuck, shared, stopped = await reading(doors.database, read)
     except Outage as error:
         away = Part(
             state="unreachable",
@@ -116,6 +127,7 @@ async def _database(doors: Doors) -> Ready:
         stuck=stuck,
         quarantined=figures.quarantined,
         lately_quarantined=shared,
+        stops=[Stopped(kind=one.kind, name=one.name, since=one.since) for one in stopped],
     )
 
 

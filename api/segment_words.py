@@ -24,7 +24,7 @@ MESSAGE_ALIASES = {
     "email bounced": "Message Bounced",
     "email replied": "Message Replied",
     "email unsubscribed": "Message Unsubscribed",
-    "email marked as spam": "Message Unsubscribed",
+    "email marked as spam": "Message Complained",
     "unsubscribed": "Message Unsubscribed",
     "sms delivered": "Message Delivered",
     "sms link clicked": "Message Clicked",

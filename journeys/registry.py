@@ -24,7 +24,7 @@ SHIPPED: tuple[type[Journey], ...] = (CartAbandonment, PostPurchase, WinBack)
 OWN_ACTIVITIES = frozenset(
     {
         *("send_message", "close_run", "join_audience", "suggest_items", "read_holds", "read_profile"),
-        *("withdraw_consent", "sweep_lapsed", "sweep_products", "sweep_segment"),
+        *("withdraw_consent", "sweep_lapsed", "sweep_products", "sweep_segment", "sweep_templates"),
     }
 )
 """Names that are taken by Waypost's own."""

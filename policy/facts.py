@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policy.limits import Scope, WhenCapped
+from policy.stop import Stop
 from policy.verdict import Channel, MessageClass
 
 
@@ -46,6 +47,8 @@ class Plan:
     since: datetime | None = None
     """When this message was first asked for; None: never before."""
     message_id: str = ""
+    template: str = ""
+    """Name of the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +149,9 @@ class Facts:
     """All zones the person may live in, where more than one is plausible; empty: ``zone`` alone."""
     waiting: tuple[WaitingFact, ...] = ()
     """What other runs of the person want to send as soon as they may."""
+    stopped: tuple[Stop, ...] = ()
+    """Every kill switch that is on, whatever it names."""
+    claims_last_minute: int | None = None
+    """Claims on the plan's channel within a minute; None: nobody counted them."""
+    breaker_open_until: datetime | None = None
+    """The provider failed over and over, and is left alone until then."""

@@ -5,16 +5,18 @@ from datetime import datetime
 from policy.caps import under_caps
 from policy.consent import consented, not_opted_out
 from policy.facts import Facts, Plan
-from policy.finding import CheckFunction, Finding, denied
+from policy.finding import CheckFunction, Finding
 from policy.holdout import not_held_out
 from policy.holds import nothing_holds
 from policy.kill_switch import not_switched_off
 from policy.limits import Limits
 from policy.message_class import class_fits
 from policy.priority import yields_to_nobody
+from policy.provider import provider_takes_it
 from policy.quiet_hours import in_open_hours
 from policy.recipient import address_works, not_erased
 from policy.relevance import items_left, not_expired, run_is_live
+from policy.undecided import undecided
 from policy.verdict import Allow, Check, Defer, Reason, Verdict, Withhold
 
 CHECKS: tuple[tuple[str, CheckFunction], ...] = (
@@ -32,6 +34,7 @@ CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("priority", yields_to_nobody),
     ("hold", nothing_holds),
     ("quiet_hours", in_open_hours),
+    ("provider", provider_takes_it),
 )
 """Legal denials before business ones, denials before what only defers."""
 
@@ -43,8 +46,9 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
     offset. All checks are evaluated and recorded in ``checks``, in order; the first one that does not
     pass gives the verdict and its reason, and ``removed`` names the items taken out in any case.
 
-    Never raises and fails closed: a check that cannot be computed on what it was given (an instant
-    without an offset, a zone that does not exist) denies with the reason ``error``.
+    Never raises and fails closed: where a check cannot be computed on what it was given (a zone that does
+    not exist) the message is deferred with the reason ``error`` until it expires; where not even that can be
+    told (an instant without an offset) it is withheld.
     """
     findings = [(name, _evaluate(check, plan, facts, limits, at)) for name, check in CHECKS]
     checks = tuple(Check(name, finding.reason is None, finding.detail) for name, finding in findings)
@@ -63,9 +67,7 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
 def _evaluate(check: CheckFunction, plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
     try:
         return check(plan, facts, limits, at)
-    except (TypeError, ValueError, OverflowError) as error:
+    except Exception as error:
         # The message of the error may quote what a person typed, so only its kind is recorded.
-        return denied(
-            Reason.ERROR,
-            f"not computable ({type(error).__name__}): expected instants with an offset and an IANA zone",
-        )
+        said = f"not computable ({type(error).__name__}): expected instants with an offset and an IANA zone"
+        return undecided(plan.expires_at, at, said)

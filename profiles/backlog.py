@@ -20,6 +20,8 @@ class Backlog:
     """Identifiers that are nobody's; an address and its hash are two."""
     quarantined_last_day: int
     """Those that became it within 24 hours, released ones included."""
+    stops: list[str]
+    """The kind of each kill switch that is on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - o.oldest), 0)
   (SELECT count(*) FROM message WHERE status = 'unknown') AS unknown_messages,
   (SELECT count(*) FROM identifier WHERE status = 'quarantined') AS quarantined,
   (SELECT count(DISTINCT key) FROM identity_log WHERE kind = 'quarantined'
-    AND recorded_at > now() - interval '1 day') AS quarantined_last_day
+    AND recorded_at > now() - interval '1 day') AS quarantined_last_day,
+  ARRAY(SELECT kind FROM kill_switch) AS stops
 FROM (SELECT count(*), min(recorded_at) AS oldest FROM outbox WHERE delivered_at IS NULL) o
 """
 

@@ -107,17 +107,21 @@ class Changes:
         """One row a message: the highest status that this transaction heard of, and the last engagement."""
         highest: dict[UUID, int] = {}
         engaged: dict[UUID, datetime] = {}
+        complained: dict[UUID, datetime] = {}
         for row in self.messages:
             message, rank = row["message_id"], MESSAGE_RANK.index(row["status"])
             highest[message] = max(rank, highest.get(message, rank))
             if (at := row["engaged_at"]) is not None:
                 engaged[message] = max(at, engaged.get(message, at))
+            if (at := row["complained_at"]) is not None:
+                complained[message] = min(at, complained.get(message, at))
         return [
             {
                 "message_id": message,
                 "status": MESSAGE_RANK[rank],
                 "lower": MESSAGE_RANK[:rank],
                 "engaged_at": engaged.get(message),
+                "complained_at": complained.get(message),
             }
             for message, rank in highest.items()
         ]

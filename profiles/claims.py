@@ -10,9 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from profiles.changes import encode
+from profiles.patience import PATIENCE
 from profiles.person import lock
 from profiles.shelf import SHELF, names_of
 from profiles.snapshot import Ask, Snapshot, Standing, address_type, snapshot_of
+from profiles.stops import TAKE_PART
 
 __all__ = [
     "Ask",
@@ -78,16 +80,22 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
   CASE WHEN $10::text[] IS NOT NULL THEN {shelf} END::text AS shelf,
   CASE WHEN $11 THEN (SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
     WHERE profile_id = p.profile_id AND engaged_at > $12 GROUP BY channel) e)
-    END::text AS engaged
+    END::text AS engaged,
+  (SELECT jsonb_agg(jsonb_build_array(k.kind, k.name, k.since)) FROM kill_switch k)::text AS stops,
+  CASE WHEN $13 THEN (SELECT count(*)::int FROM message b WHERE b.channel = $9 AND b.status = ANY($8)
+    AND b.claimed_at > $5 - interval '1 minute' AND b.claimed_at < $5 + interval '1 minute'
+    AND (b.run_id, b.step) <> ($2, $3)) END AS claims_last_minute
 FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 AND m.step = $3
 WHERE p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)
 """.replace("{shelf}", SHELF.format("$10"))
 
-# Who was locked is kept for the transaction, since the rows of what goes along with BEGIN are not returned.
-_LOCK_PERSON_OF = """
-SELECT set_config('waypost.locked', (SELECT p.profile_id::text FROM profile p
-  WHERE p.profile_id = (SELECT r.profile_id FROM run r WHERE r.run_id = '{run_id}') FOR NO KEY UPDATE), true)
-"""
+# Who was locked is kept for the transaction, since the rows of what goes along with BEGIN are not returned. The
+# switches' lock comes after the person's, so that whoever stops something waits for no queue of a person.
+_LOCK_PERSON_OF = f"""
+SELECT set_config('waypost.locked', person.profile_id::text, true), {TAKE_PART}
+FROM (SELECT profile_id FROM profile WHERE profile_id = (SELECT profile_id FROM run
+  WHERE run_id = '{{run_id}}' AND {PATIENCE}) FOR NO KEY UPDATE) person
+"""  # noqa: S608 - constants
 
 
 def lock_person_of(ask: Ask) -> str:
@@ -103,10 +111,8 @@ async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
     """
     snapshot = await read_snapshot(connection, None, ask)
     if snapshot is None:
-        run_of = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-        if run_of is None:
-            return None
-        snapshot = await read_snapshot(connection, (await lock(connection, [run_of]))[run_of], ask)
+        await connection.execute(lock_person_of(ask))
+        snapshot = await read_snapshot(connection, None, ask)
     while snapshot is not None and snapshot.run_of != snapshot.profile_id:
         now = (await lock(connection, [snapshot.run_of]))[snapshot.run_of]
         if now == snapshot.profile_id:
@@ -131,6 +137,7 @@ async def read_snapshot(connection: Any, profile_id: UUID | None, ask: Ask) -> S
         names_of(ask.promoted) or None,
         ask.choosing,
         ask.at - ENGAGED_OF_LATE,
+        ask.budgeted,
     )
     return None if row is None else snapshot_of(row, ask)
 

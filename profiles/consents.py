@@ -10,6 +10,8 @@ from profiles.person import Person
 from profiles.taken import KnownMessage, Taken
 
 MARKETING = "marketing"
+OPT_OUTS = frozenset({"Message Unsubscribed", "Message Complained"})
+"""Events of a message that say no to its channel."""
 _CHANNELS = frozenset({"email", "sms", "push", "ads", "all"})
 
 
@@ -42,7 +44,7 @@ def from_event(person: Person, taken: Taken, changes: Changes) -> None:
 
 
 def from_message(person: Person, taken: Taken, message: KnownMessage, changes: Changes) -> None:
-    """``Message Unsubscribed``: the channel of the message, by the voice of the address written to."""
+    """One of ``OPT_OUTS``: the channel of the message, by the voice of the address written to."""
     _say(person, taken, changes, _in_message(message), _address_of(message) or _voice(taken))
 
 
@@ -59,7 +61,7 @@ def _withdrawals(taken: Taken) -> list[_Said]:
     said: list[_Said | str] = [*_in_traits(incoming)]
     if incoming.type == "Consent Changed":
         said.append(_in_properties(incoming))
-    if incoming.type == "Message Unsubscribed" and taken.message is not None:
+    if incoming.type in OPT_OUTS and taken.message is not None:
         said.append(_in_message(taken.message))
     return [word for word in said if isinstance(word, _Said) and not word.granted]
 

@@ -54,11 +54,11 @@ class Database:
         )
 
     @asynccontextmanager
-    async def transaction(self, first: str = "") -> AsyncIterator[Any]:
+    async def transaction(self, first: str = "", within_s: float | None = None) -> AsyncIterator[Any]:
         """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit.
 
         ``first``: a statement without parameters that goes along with BEGIN, in the same round trip, and
-        whose rows are not returned. A connection lost on the way raises an asyncpg error or an OSError, and
+        whose rows are not returned; ``within_s``: TimeoutError where both take longer. A connection lost on the way raises an asyncpg error or an OSError, and
         is not used again; nor is one whose BEGIN was cancelled. Raises ``InFailedSQLTransactionError`` where
         an error of a statement was passed over, since Postgres then keeps nothing.
         """
@@ -67,7 +67,7 @@ class Database:
             begun = False
             try:
                 # SQLAlchemy sends a BEGIN only before statements of its own cursors.
-                await connection.execute(f"BEGIN; {first}" if first else "BEGIN")
+                await connection.execute(f"BEGIN; {first}" if first else "BEGIN", timeout=within_s)
                 begun = True
                 try:
                     yield connection
@@ -86,16 +86,18 @@ class Database:
                 if not begun or _is_broken(connection):
                     await pooled.invalidate()
 
-    async def run(self, work: Callable[[Any], Awaitable[Result]], first: str = "") -> Result:
+    async def run(
+        self, work: Callable[[Any], Awaitable[Result]], first: str = "", within_s: float | None = None
+    ) -> Result:
         """Run ``work`` in a transaction; after a deadlock or serialization failure, the whole again.
 
-        ``first``: see ``transaction``. Those who run again take turns, so that they meet only newcomers.
+        ``first``, ``within_s``: see ``transaction``. Those who run again take turns, so that they meet only newcomers.
         ``work`` may run several times and must keep nothing from an earlier try.
         """
         attempt = 1
         while True:
             try:
-                async with self.transaction(first) as connection:
+                async with self.transaction(first, within_s) as connection:
                     return await work(connection)
             except Exception as error:
                 if attempt == _TRIES or not is_conflict(error):

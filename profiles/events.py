@@ -124,6 +124,10 @@ class MessageBounced(MessageEvent, name="Message Bounced"):
     reason: str | None = None
 
 
+class MessageComplained(MessageEvent, name="Message Complained"):
+    """The person reported the message as spam; closes the address, and opts out of marketing."""
+
+
 class MessageReplied(MessageEvent, name="Message Replied"):
     """The person answered."""
 

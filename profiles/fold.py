@@ -42,7 +42,9 @@ _STATUS = {
     "Message Clicked": "clicked",
     "Message Replied": "opened",
     "Message Bounced": "bounced",
+    "Message Complained": "delivered",
 }
+_PROBLEM = {"Message Bounced": "bounced", "Message Complained": "complained"}
 _ENGAGED = ("opened", "clicked")
 
 
@@ -193,14 +195,19 @@ def _engagement(person: Person, taken: Taken, message: KnownMessage, changes: Ch
     if status := _STATUS.get(name):
         engaged_at = taken.time if status in _ENGAGED else None
         changes.messages.append(
-            {"message_id": message.message_id, "status": status, "engaged_at": engaged_at}
+            {
+                "message_id": message.message_id,
+                "status": status,
+                "engaged_at": engaged_at,
+                "complained_at": taken.time if name == "Message Complained" else None,
+            }
         )
-    if name == "Message Bounced" and message.address:
+    if (problem := _PROBLEM.get(name)) and message.address:
         changes.address_problems[message.channel, message.address] = {
             "channel": message.channel,
             "address": message.address,
-            "problem": "bounced",
+            "problem": problem,
             "at": taken.at,
         }
-    if name == "Message Unsubscribed":
+    if name in consents.OPT_OUTS:
         consents.from_message(person, taken, message, changes)

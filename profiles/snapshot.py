@@ -31,6 +31,8 @@ class Ask:
     """Whether it matters on which channels the person engages."""
     counting_back: timedelta = timedelta(0)
     """How far back it matters what was sent."""
+    budgeted: bool = False
+    """Whether the channel's claims of the last minute matter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,10 @@ class Snapshot:
     """Channel → messages opened or followed of late, where it was asked for."""
     waiting: tuple[Waiting, ...] = ()
     """Marketing of the person's other live runs that was put off."""
+    stops: tuple[tuple[str, str, datetime], ...] = ()
+    """kind, name, since of every kill switch that is on."""
+    claims_last_minute: int | None = None
+    """On the channel, where it was asked for."""
 
     def address(self, channel: str) -> str | None:
         """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
@@ -141,6 +147,8 @@ def snapshot_of(row: Any, ask: Ask) -> Snapshot:
         out_of_stock=sold_out(shelf, ask.promoted),
         engaged=orjson.loads(row["engaged"] or "{}"),
         waiting=tuple(_waiting(*one) for one in rows("waiting")),
+        stops=tuple((kind, name, datetime.fromisoformat(since)) for kind, name, since in rows("stops")),
+        claims_last_minute=row["claims_last_minute"],
     )
 
 

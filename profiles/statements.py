@@ -62,9 +62,11 @@ FROM jsonb_populate_recordset(NULL::event, $1) c WHERE e.event_id = c.event_id
 
 MESSAGES = """
 UPDATE message m SET status = CASE WHEN m.status = ANY(c.lower) THEN c.status ELSE m.status END,
-  engaged_at = GREATEST(m.engaged_at, c.engaged_at)
-FROM jsonb_to_recordset($1) AS c(message_id uuid, status text, lower text[], engaged_at timestamptz)
-WHERE m.message_id = c.message_id AND (m.status = ANY(c.lower) OR c.engaged_at IS NOT NULL)
+  engaged_at = GREATEST(m.engaged_at, c.engaged_at), complained_at = LEAST(m.complained_at, c.complained_at)
+FROM jsonb_to_recordset($1) AS c(message_id uuid, status text, lower text[], engaged_at timestamptz,
+  complained_at timestamptz)
+WHERE m.message_id = c.message_id
+  AND (m.status = ANY(c.lower) OR c.engaged_at IS NOT NULL OR c.complained_at IS NOT NULL)
 """
 
 SIGNALS = """

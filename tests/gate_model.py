@@ -19,7 +19,12 @@ def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[
     trouble = {"bounced": Reason.BOUNCED, "complained": Reason.COMPLAINED}
     problem = not ads and facts.address_problem and trouble.get(facts.address_problem, Reason.NO_ADDRESS)
     problem = problem if facts.has_address else Reason.NO_ADDRESS
-    switches = {"all", plan.channel, plan.journey or "all"}
+    switches = {"all", plan.channel, plan.journey or "all", plan.template or "all"}
+    here = {("all", "all"), ("channel", plan.channel), ("journey", plan.journey), ("template", plan.template)}
+    stopped = {(stop.kind, stop.name) for stop in facts.stopped} & here
+    resting = facts.breaker_open_until is not None and at < facts.breaker_open_until
+    budget = limits.budgets.get(plan.channel)
+    spent = budget and (facts.claims_last_minute or 0) >= budget.per_minute
     refused = not all(words) or topics & set(facts.opted_out) or (sms and "all" in facts.opted_out)
     welcome = (words and all(words)) or (not words and plan.channel == "email" and facts.address_from_order)
     bought, sold_out, left = model_items(plan, facts, at)
@@ -29,7 +34,7 @@ def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[
     opening = None if ads else model_opening(limits.quiet_hours.get(plan.channel), facts.zone, at)
     late = opening is not None and opening >= plan.expires_at
     rules: list[tuple[str, Any, Any]] = [
-        ("kill_switch", Reason.KILL_SWITCH, switches & {*limits.kill_switches}),
+        ("kill_switch", Reason.KILL_SWITCH, switches & {*limits.kill_switches} or stopped),
         ("erased", Reason.ERASED, facts.erased),
         ("class", Reason.CONTENT, bad_class),
         ("address", problem, problem),
@@ -43,6 +48,7 @@ def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[
         ("priority", Reason.LOWER_PRIORITY, yields),
         ("hold", Reason.LOWER_PRIORITY, marketing and facts.held),
         ("quiet_hours", Reason.EXPIRED if late else Reason.QUIET_HOURS, opening),
+        ("provider", Reason.PROVIDER_BUDGET, not ads and (resting or spent)),
     ]
     return [(check, reason) for check, reason, broken in rules if broken]
 

@@ -39,6 +39,7 @@ class _Request:
     holdout = 0.0
     value = 0.0
     when_capped = None
+    template = ""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.audience_gate import AudienceGate
+from activities.channels.breaker import Breakers
 from activities.channels.registry import Channels
 from activities.content.templates import Templates
 from activities.contracts import SendMessage, SendResult
@@ -20,7 +21,7 @@ from activities.gate import Claim, Gate, Refusal, Settled
 from activities.letters import Letters
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
-from policy.limits import Limits
+from policy.limits import BreakerRule, Limits
 from policy.verdict import Allow, Channel, MessageClass
 from profiles.database import Database
 from profiles.events import Item
@@ -130,8 +131,8 @@ class Shop(Waypost):
         answer = await self.claims(request, at=at)
         return answer.items if isinstance(answer, Claim) else ()
 
-    def sender(self, *, gate: Gate | None = None) -> MessageActivities:
-        """The real send activity, with ledgers for providers."""
+    def sender(self, *, gate: Gate | None = None, breakers: Breakers | None = None) -> MessageActivities:
+        """The real send activity, with ledgers for providers, and no breaker unless one is given."""
         settings = ActivitySettings(secrets=(SecretStr("a secret of tests, which is long enough"),))
         tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
         folders = [definition.folder for definition in self.journeys.values()]
@@ -141,6 +142,7 @@ class Shop(Waypost):
             Channels(self.ledgers, {}),
             Templates.load(folders),
             Letters(settings, tokens),
+            breakers or Breakers(BreakerRule(failures=1_000_000)),
         )
 
     async def sends(

@@ -14,6 +14,7 @@ from workers.faults import Fault
 from workers.identity.command import identity
 from workers.policy_command import policy
 from workers.settings import ServerSettings, StackSettings, WorkerSettings
+from workers.stops.command import stopping
 
 app = typer.Typer(
     name="waypost",
@@ -173,6 +174,7 @@ app.add_typer(authoring)
 app.add_typer(identity)
 app.add_typer(policy)
 app.add_typer(decisions)
+app.add_typer(stopping)
 
 if __name__ == "__main__":
     main()

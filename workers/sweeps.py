@@ -36,7 +36,10 @@ LAPSED = ScheduledSweep(SCHEDULE_ID, "sweep_lapsed", timedelta(hours=1), "lapsed
 PRODUCTS = ScheduledSweep(
     "waypost-products", "sweep_products", timedelta(minutes=1), "products in open carts that changed"
 )
-SWEEPS = (LAPSED, PRODUCTS)
+TEMPLATES = ScheduledSweep(
+    "waypost-templates", "sweep_templates", timedelta(minutes=1), "templates that bounce or annoy too many"
+)
+SWEEPS = (LAPSED, PRODUCTS, TEMPLATES)
 
 
 @workflow.defn(name="sweep")
@@ -55,7 +58,7 @@ class SweepWorkflow:
             start_to_close_timeout=timedelta(minutes=10),
             summary=f"find {looks_for}",
         )
-        workflow.set_current_details(f"{looks_for}: {found.entered} events written")
+        workflow.set_current_details(f"{looks_for}: {found.entered} found")
         return found
 
 

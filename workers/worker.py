@@ -16,6 +16,7 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.audience_gate import AudienceGate
+from activities.channels.breaker import Breakers
 from activities.channels.registry import Channels
 from activities.close_run import RunActivities
 from activities.content.templates import Templates
@@ -31,6 +32,7 @@ from activities.suggest_items import SuggestionActivities
 from activities.sweep_lapsed import SweepActivities
 from activities.sweep_products import ProductSweepActivities
 from activities.sweep_segments import SegmentActivities
+from activities.sweep_templates import TemplateSweepActivities
 from activities.withdraw_consent import ConsentActivities
 from journeys.registry import Journeys
 from journeys.vocabulary.segment import Segment
@@ -96,7 +98,8 @@ def build_workers(
         templates = Templates.load([definition.folder for definition in journeys.values()])
     tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
     gate = Gate(database, limits, default_zone=settings.default_timezone)
-    messages = MessageActivities(database, gate, channels, templates, Letters(settings, tokens))
+    breakers, letters = Breakers(limits.breaker), Letters(settings, tokens)
+    messages = MessageActivities(database, gate, channels, templates, letters, breakers)
     grace = timedelta(seconds=worker_settings.worker_grace_s)
     stories = Worker(
         client,
@@ -141,6 +144,7 @@ def _in_postgres(
         SweepActivities(database, ingest).sweep_lapsed,
         ProductSweepActivities(database, ingest).sweep_products,
         segments.sweep_segment,
+        TemplateSweepActivities(database, limits.thresholds).sweep_templates,
         *journeys.effects,
     ]
 

@@ -13,6 +13,7 @@ from profiles.tables import (
     runs,
     sandbox,
     segments,
+    stops,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "runs",
     "sandbox",
     "segments",
+    "stops",
 ]

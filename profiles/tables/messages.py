@@ -39,6 +39,8 @@ class Message(SQLModel, table=True):
     """When it was last opened, clicked or answered."""
     overtaken_by: UUID | None = None
     """A purchase of what it promotes, made before it was decided on and heard of afterwards."""
+    complained_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When it was first reported as spam."""
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
     claim_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """Postgres's stamp of the claim, for the sweep of stale claims only."""
@@ -56,6 +58,12 @@ class Message(SQLModel, table=True):
         UniqueConstraint("run_id", "step", name="message_send_key"),
         Index("message_profile_claimed", "profile_id", "claimed_at"),
         Index("message_deferred", "profile_id", postgresql_where=text("status = 'deferred'")),
+        Index(
+            "message_channel_claimed",
+            "channel",
+            "claimed_at",
+            postgresql_where=text("claimed_at IS NOT NULL"),
+        ),
         Index(
             "message_claims", "claim_recorded_at", postgresql_where=text("status IN ('claimed', 'unknown')")
         ),

@@ -6,16 +6,19 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from temporalio.exceptions import ApplicationError
 
 from activities.channels.adapter import MaybeSent, NotSent
 from activities.contracts import SendStatus
-from activities.gate import Refusal
+from activities.gate import Gate, Refusal
 from policy.limits import Limits
 from policy.verdict import Channel, Reason, Withhold
+from profiles import claims
+from profiles.claims import Ask
+from profiles.database import Database
 from tests.proofs import size
-from tests.shop import Held, Shop, shopper
+from tests.shop import UNLIMITED, Held, Shop, shopper
 from tests.waypost import NOON
 
 UNEXPLAINED = """
@@ -44,7 +47,8 @@ async def unbalanced(shop: Shop) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "table", ["suppression", "decision", "message", "consent_state", "opt_out", "identifier"]
+    "table",
+    ["suppression", "decision", "message", "consent_state", "opt_out", "identifier", "kill_switch"],
 )
 async def test_invariant_4_nothing_is_sent_where_the_gate_cannot_read_or_write(
     shop: Shop, table: str
@@ -158,6 +162,131 @@ async def test_invariant_4_the_books_know_an_unexplained_message(shop: Shop) -> 
 
     assert len(balance_without_decision) == 2
     assert len(await unbalanced(shop)) == 2
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "INSERT INTO kill_switch VALUES ('country', 'de', now(), 'newer than this code', 'test')",
+        "UPDATE message SET channel = 'fax' WHERE step = 'earlier'",
+    ],
+    ids=["a switch of an unknown kind", "a message on an unknown channel"],
+)
+async def test_invariant_4_what_cannot_be_read_is_deferred_as_error_on_record_and_asked_again(
+    shop: Shop, odd: str
+) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    await shop.sends(shop.ask(run_id, "earlier", "lamp"))
+    await shop.rows(odd)
+    request = shop.ask(run_id, "reminder", "lamp")
+    with pytest.raises(ApplicationError, match="deferred, error: the facts cannot be read") as refused:
+        await shop.sends(request)
+    on_record = await shop.message(run_id, "reminder")
+    last = await shop.sends(request, at=request.expires_at)
+    await shop.rows("DELETE FROM kill_switch")
+    await shop.rows("UPDATE message SET channel = 'email'")
+    sent = await shop.sends(request)
+
+    assert refused.value.next_retry_delay == timedelta(minutes=1)
+    assert refused.value.non_retryable is False
+    assert (on_record["status"], on_record["reason"]) == ("deferred", "error")
+    assert (last.status, last.reason) == (SendStatus.WITHHELD, Reason.ERROR)
+    assert sent.status is SendStatus.SENT
+    assert len(shop.ledgers[Channel.EMAIL].accepted) == 2
+    assert await unbalanced(shop) == []
+
+
+async def test_invariant_4_a_message_of_an_unknown_status_may_have_been_sent(shop: Shop) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    request = shop.ask(run_id, "reminder", "lamp")
+    await shop.sends(request)
+    await shop.rows("UPDATE message SET status = 'forwarded'")
+    again = await shop.sends(request)
+
+    assert again.status is SendStatus.UNKNOWN
+    assert len(shop.ledgers[Channel.EMAIL].accepted) == 1
+
+
+async def test_invariant_4_nothing_is_sent_for_a_run_that_is_not_on_file(shop: Shop) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    await shop.rows("DELETE FROM run")
+    with pytest.raises(ApplicationError, match="no run") as refused:
+        await shop.sends(shop.ask(run_id, "reminder", "lamp"))
+
+    assert refused.value.non_retryable
+    assert shop.ledgers[Channel.EMAIL].calls == {}
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "bound", "fault"),
+    [
+        ("SELECT 1 FROM profile FOR UPDATE", "lock_timeout", asyncpg.LockNotAvailableError),
+        ("LOCK TABLE cart", "statement_timeout", asyncpg.QueryCanceledError),
+        ("LOCK TABLE profile", None, TimeoutError),
+    ],
+    ids=["a person's lock", "a statement", "a table's lock"],
+)
+async def test_invariant_4_nothing_is_sent_where_the_database_is_slow(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, waits_for: str, bound: str | None, fault: type[Exception]
+) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    request = shop.ask(run_id, "reminder", "lamp")
+    soon = claims._LOCK_PERSON_OF.replace(f"'{bound}', '5s'", f"'{bound}', '50ms'")
+    monkeypatch.setattr("profiles.claims._LOCK_PERSON_OF", soon)
+    monkeypatch.setattr("activities.gate.GIVE_UP_S", 0.05 if bound is None else 6.0)
+    held, enough = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with shop.database.transaction() as connection:
+            await connection.execute(waits_for)
+            held.set()
+            await enough.wait()
+
+    holder = asyncio.create_task(hold())
+    await held.wait()
+    with pytest.raises(fault):
+        await shop.sends(request)
+    enough.set()
+    await holder
+
+    assert shop.ledgers[Channel.EMAIL].calls == {}
+    assert await shop.messages() == []
+    monkeypatch.undo()
+    assert (await shop.sends(request)).status is SendStatus.SENT
+
+
+async def test_invariant_4_the_gates_patience_ends_with_its_transaction(shop: Shop) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
+    async with shop.database.transaction() as connection:
+        before = [await connection.fetchval(f"SHOW {name}") for name in names]
+        async with connection.transaction():
+            await claims.read_under_lock(connection, Ask(run_id, "s", "email", NOON))
+            inside = [await connection.fetchval(f"SHOW {name}") for name in names]
+            backend = await connection.fetchval("SELECT pg_backend_pid()")
+    async with shop.database.transaction() as connection:
+        same = backend == await connection.fetchval("SELECT pg_backend_pid()")
+        after = [await connection.fetchval(f"SHOW {name}") for name in names]
+
+    assert inside == ["5s", "5s", "10s"]
+    assert same
+    assert after == before
+
+
+async def test_invariant_4_nothing_is_sent_where_no_connection_is_free(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    request = shop.ask(run_id, "reminder", "lamp")
+    small = Database(shop.url, pool_size=1)
+    monkeypatch.setattr(small.engine.sync_engine.pool, "_timeout", 0.05)
+    async with small.transaction(), small.transaction():
+        with pytest.raises(SQLAlchemyError, match="QueuePool limit"):
+            await shop.sends(request, sender=shop.sender(gate=Gate(small, UNLIMITED)))
+    await small.close()
+
+    assert shop.ledgers[Channel.EMAIL].calls == {}
+    assert await shop.messages() == []
 
 
 @pytest.mark.proof

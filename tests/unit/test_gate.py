@@ -8,7 +8,7 @@ import pytest
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import decide
 from policy.limits import Limits
-from policy.verdict import Allow, Channel, MessageClass, Reason, Withhold
+from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 LAST = datetime.max.replace(tzinfo=UTC)
@@ -105,7 +105,6 @@ WITHHELD = [
     pytest.param(replace(SMS, holdout=100), facts(), Limits(), Reason.HOLDOUT, id="the journey's holdout"),
     pytest.param(SMS, facts(), Limits(holdout=100), Reason.HOLDOUT, id="the shop's holdout"),
     pytest.param(SMS, facts(sent=(SentFact(Channel.SMS, NOW - HOUR),)), Limits(), Reason.CAPPED, id="capped"),
-    pytest.param(SMS, facts(zone="Ada's flat"), Limits(), Reason.ERROR, id="a zone that is none"),
     pytest.param(
         replace(SMS, expires_at=datetime(2027, 1, 1)),  # noqa: DTZ001 - the fault under test
         facts(),
@@ -206,18 +205,21 @@ def test_a_passing_verdict_says_what_it_stood_on() -> None:
         "priority": "nothing more important needs the slot",
         "hold": "nothing holds it",
         "quiet_hours": "12:00 in UTC (from default), open 08:00 to 21:00",
+        "provider": "no budget on sms",
     }
 
 
 def test_an_error_does_not_repeat_what_a_person_typed() -> None:
     verdict = decide(SMS, facts(zone="Ada's flat"), Limits(), NOW)
 
+    assert isinstance(verdict, Defer)
+    assert verdict.reason is Reason.ERROR
     assert "Ada" not in repr(verdict)
 
 
 def test_the_edge_of_the_calendar_is_an_error_and_no_licence_to_send() -> None:
     verdict = decide(EMAIL, facts(sent=(SentFact(EMAIL.channel, LAST),)), Limits(), NOW)
 
-    assert isinstance(verdict, Withhold)
-    assert verdict.reason is Reason.ERROR
+    assert isinstance(verdict, Defer)
+    assert (verdict.reason, verdict.until) == (Reason.ERROR, NOW + timedelta(minutes=1))
     assert [check.name for check in verdict.checks if not check.passed] == ["caps", "priority"]

@@ -27,6 +27,7 @@ HOPELESS = Facts(
     sent=(SentFact(Channel.SMS, NIGHT),),
     waiting=(WaitingFact(Channel.SMS, "win-back", "marketing", NIGHT, NIGHT + DAY, NIGHT),) * 5,
     held=("a support ticket 7",),
+    breaker_open_until=NIGHT + DAY,
 )
 HOPELESSLY = replace(SMS, topic="transactional", expires_at=NOW, holdout=100)
 REPAIRS: list[tuple[Reason, Callable[[Plan, Facts, Limits], tuple[Plan, Facts, Limits]]]] = [
@@ -45,6 +46,7 @@ REPAIRS: list[tuple[Reason, Callable[[Plan, Facts, Limits], tuple[Plan, Facts, L
     (Reason.LOWER_PRIORITY, lambda p, f, s: (p, replace(f, waiting=()), s)),
     (Reason.LOWER_PRIORITY, lambda p, f, s: (p, replace(f, held=()), s)),
     (Reason.QUIET_HOURS, lambda p, f, s: (p, replace(f, zone="Pacific/Auckland"), s)),
+    (Reason.PROVIDER_BUDGET, lambda p, f, s: (p, replace(f, breaker_open_until=None), s)),
 ]
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression, WaitingFact
 from policy.gate import CHECKS, decide
-from policy.limits import Cap, Limits, Period, QuietHours
+from policy.limits import Budget, Cap, Limits, Period, QuietHours
+from policy.stop import Stop, StopKind
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict, Withhold
 from tests.gate_model import model, model_items
 
@@ -48,6 +49,13 @@ PLANS = st.builds(
     value=VALUES,
     since=st.none() | INSTANTS,
     message_id=st.sampled_from("mop"),
+    template=st.sampled_from(["", "hello"]),
+)
+STOPS = st.one_of(
+    st.builds(Stop, st.just(StopKind.ALL), st.just("all"), INSTANTS),
+    st.builds(Stop, st.just(StopKind.CHANNEL), st.sampled_from(["sms", "email", "ads"]), INSTANTS),
+    st.builds(Stop, st.just(StopKind.JOURNEY), st.just("win-back"), INSTANTS),
+    st.builds(Stop, st.just(StopKind.TEMPLATE), st.just("hello"), INSTANTS),
 )
 FACTS = st.builds(
     Facts,
@@ -78,6 +86,9 @@ FACTS = st.builds(
     cart=st.none() | LINES,
     out_of_stock=st.frozensets(st.sampled_from("abc"), max_size=2),
     held=st.sampled_from([()] * 5 + [("a support ticket 7",)]),
+    stopped=st.lists(STOPS, max_size=1).map(tuple),
+    claims_last_minute=st.integers(0, 3),
+    breaker_open_until=st.none() | INSTANTS,
     sent=st.lists(
         st.builds(
             SentFact, channel=st.sampled_from(Channel), at=INSTANTS, journey=JOURNEYS, topic=MARKETING_TOPICS
@@ -105,7 +116,8 @@ LIMITS = st.builds(
     caps=st.just(Limits().caps) | st.lists(CAPS, max_size=2).map(tuple),
     priorities=st.dictionaries(JOURNEYS, st.integers(-1, 1), max_size=2),
     quiet_hours=st.just(Limits().quiet_hours) | st.dictionaries(st.sampled_from(Channel), HOURS),
-    kill_switches=st.sampled_from([()] * 5 + [("all",), ("sms",), ("win-back",), ("",)]),
+    kill_switches=st.sampled_from([()] * 5 + [("all",), ("sms",), ("win-back",), ("hello",), ("",)]),
+    budgets=st.just({}) | st.dictionaries(st.sampled_from(Channel), st.builds(Budget, st.integers(1, 3))),
     holdout=HELD_OUT,
 )
 # The same, and values that no caller should pass.
@@ -130,10 +142,13 @@ def test_the_gate_agrees_with_a_plain_model_on_every_check(plan: Plan, facts: Fa
         event(reason)
     assert [name for name, _ in expected] == [check.name for check in verdict.checks if not check.passed]
     assert next((reason for _, reason in expected), None) == reason_of(verdict)
-    assert isinstance(verdict, Defer) == (
-        reason_of(verdict) is Reason.QUIET_HOURS
-        or next(iter(expected), None) == ("hold", Reason.LOWER_PRIORITY)
-    )
+    check, reason = next(iter(expected), ("", None))
+    waits = {Reason.QUIET_HOURS, Reason.PROVIDER_BUDGET}
+    if facts.stopped and plan.expires_at > NOW and not limits.kill_switches:
+        waits.add(Reason.KILL_SWITCH)
+    event(f"{type(verdict).__name__} {reason_of(verdict)}")
+    holds = (check, reason) == ("hold", Reason.LOWER_PRIORITY)
+    assert limits.kill_switches or isinstance(verdict, Defer) == (reason in waits or holds)
 
 
 @settings(max_examples=500, deadline=None)
@@ -149,6 +164,8 @@ def test_what_is_shown_was_planned_and_is_neither_bought_nor_gone(plan: Plan, fa
         sent=(),
         waiting=(),
         held=(),
+        stopped=(),
+        breaker_open_until=None,
     )
     plan = replace(
         plan,

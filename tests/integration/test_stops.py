@@ -1,0 +1,197 @@
+"""Kill switches against gates at work: after a switch's commit no claim commits, on any worker."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from activities.gate import Claim, Gate, Refusal
+from policy.limits import Limits
+from policy.verdict import Channel, Defer, Reason
+from profiles import claims, stops
+from profiles.claims import Ask, Snapshot
+from profiles.database import Database
+from tests.shop import UNLIMITED, Held, Shop, shopper
+from tests.waypost import NOON
+
+PEOPLE = 4
+
+
+async def switched(shop: Shop, kind: str = "all", name: str = "all", *, on: bool = True) -> bool:
+    """Stop or resume; true where that changed something."""
+    async with shop.database.transaction() as connection:
+        change = stops.stop if on else stops.resume
+        return await change(connection, kind, name, reason="test", actor="tests")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def gates(shop: Shop) -> AsyncIterator[list[Gate]]:
+    """Two workers: two gates on two pools."""
+    pools = [Database(shop.url, pool_size=4) for _ in range(2)]
+    yield [Gate(pool, UNLIMITED) for pool in pools]
+    for pool in pools:
+        await pool.close()
+
+
+async def claims_after_a_stop(shop: Shop, gates: list[Gate]) -> int:
+    """How many claims committed after a switch did, with gates that claim all the time."""
+    runs = [await shop.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(PEOPLE)]
+    flowing, refused, enough = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def worker(gate: Gate, run_id: UUID, number: int) -> None:
+        step = 0
+        while not enough.is_set():
+            step += 1
+            answer = await shop.claims(shop.ask(run_id, f"{number}-{step}", "lamp"), gate=gate)
+            if isinstance(answer, Claim) and step > 3:
+                flowing.set()
+            if isinstance(answer, Refusal):
+                refused.set()
+            await asyncio.sleep(0)
+
+    busy = [
+        asyncio.create_task(worker(gate, run_id, number))
+        for number, gate in enumerate(gates)
+        for run_id in runs
+    ]
+    await asyncio.wait_for(flowing.wait(), 30)
+    await switched(shop)
+    [at_the_stop] = await shop.rows("SELECT count(*) AS n FROM message WHERE status = 'claimed'")
+    await asyncio.wait({asyncio.create_task(refused.wait())}, timeout=1)
+    await asyncio.sleep(0.2)
+    enough.set()
+    await asyncio.gather(*busy)
+    [in_the_end] = await shop.rows("SELECT count(*) AS n FROM message WHERE status = 'claimed'")
+    after: int = in_the_end["n"] - at_the_stop["n"]
+    return after
+
+
+async def test_after_the_commit_of_a_stop_no_claim_commits_on_any_worker(
+    shop: Shop, gates: list[Gate]
+) -> None:
+    assert await claims_after_a_stop(shop, gates) == 0
+
+    [reasons] = await shop.rows(
+        "SELECT array_agg(DISTINCT reason) AS r FROM decision WHERE reason IS NOT NULL"
+    )
+    assert reasons["r"] == ["kill_switch"]
+
+
+async def test_it_fails_where_a_gate_remembers_the_switches(
+    shop: Shop, gates: list[Gate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def with_old_switches(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot | None:
+        snapshot = await read_snapshot(connection, profile_id, ask)
+        return snapshot and replace(snapshot, stops=())
+
+    read_snapshot = claims.read_snapshot
+    monkeypatch.setattr("profiles.claims.read_snapshot", with_old_switches)
+
+    assert await claims_after_a_stop(shop, gates) > 0
+
+
+async def test_a_stop_waits_for_the_claim_that_has_read_the_switches_and_that_one_comes_first(
+    shop: Shop,
+) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    held = Held(shop.url)
+    claiming = asyncio.create_task(
+        shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=Gate(held, UNLIMITED))
+    )
+    await held.worked.wait()
+    stopping = asyncio.create_task(switched(shop))
+    waits = await shop.someone_waits_for_a_lock(or_done=stopping)
+    held.may_commit.set()
+    answer = await claiming
+    await stopping
+    await held.close()
+
+    assert waits
+    assert isinstance(answer, Claim)
+    assert isinstance(await shop.claims(shop.ask(run_id, "next", "lamp")), Refusal)
+
+
+async def test_it_fails_where_gates_do_not_take_part_in_the_switches_lock(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    alone = claims._LOCK_PERSON_OF.replace(stops.TAKE_PART, "1")
+    monkeypatch.setattr("profiles.claims._LOCK_PERSON_OF", alone)
+    held = Held(shop.url)
+    claiming = asyncio.create_task(
+        shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=Gate(held, UNLIMITED))
+    )
+    await held.worked.wait()
+    await switched(shop)
+    [claimed_at_the_stop] = await shop.rows("SELECT count(*) AS n FROM message")
+    held.may_commit.set()
+    answer = await claiming
+    await held.close()
+
+    assert claimed_at_the_stop["n"] == 0
+    assert isinstance(answer, Claim), "a claim that committed after the stop"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "channel"),
+    [
+        ("channel", "sms", Channel.SMS),
+        ("journey", "cart-abandonment", Channel.EMAIL),
+        ("template", "cart_reminder", Channel.EMAIL),
+        ("all", "all", Channel.SMS),
+        ("channel", "ads", Channel.ADS),
+        ("all", "all", Channel.ADS),
+    ],
+)
+async def test_what_is_stopped_waits_and_goes_out_once_it_is_resumed(
+    shop: Shop, kind: str, name: str, channel: Channel
+) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    request = shop.ask(run_id, "reminder", "lamp", channel=channel)
+    await switched(shop, kind, name)
+    while_stopped = await shop.allowed(request)
+    row = await shop.message(run_id, "reminder")
+    await switched(shop, kind, name, on=False)
+
+    assert while_stopped == ()
+    assert (row["status"], row["reason"]) == ("deferred", "kill_switch")
+    assert await shop.allowed(request) == ("lamp",)
+
+
+async def test_a_deferral_is_told_with_its_time_and_no_provider_is_called(shop: Shop) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    await shop.rows("INSERT INTO kill_switch VALUES ('channel', 'email', $1, 'test', 'tests')", NOON)
+    answer = await shop.claims(shop.ask(run_id, "reminder", "lamp"))
+    result = await shop.sends(shop.ask(run_id, "reminder", "lamp"))
+
+    assert isinstance(answer, Refusal)
+    assert isinstance(answer.verdict, Defer)
+    assert answer.verdict.until == NOON + timedelta(minutes=5)
+    assert (result.reason, result.until) == (Reason.KILL_SWITCH, NOON + timedelta(minutes=5))
+    assert shop.ledgers[Channel.EMAIL].calls == {}
+
+
+async def test_switching_twice_changes_nothing_and_every_switch_is_on_record_for_good(shop: Shop) -> None:
+    changed = [await switched(shop, "channel", "sms", on=on) for on in (False, True, True, False, False)]
+    log = await shop.rows("SELECT done, actor FROM kill_switch_log ORDER BY seq")
+    for spoiling in ("DELETE FROM kill_switch_log", "UPDATE kill_switch_log SET actor = 'somebody else'"):
+        with pytest.raises(asyncpg.RaiseError, match="append-only"):
+            await shop.rows(spoiling)
+
+    assert changed == [False, True, False, True, False]
+    assert [(row["done"], row["actor"]) for row in log] == [("stopped", "tests"), ("resumed", "tests")]
+
+
+async def test_limits_still_withhold_what_they_name(shop: Shop) -> None:
+    gate = Gate(shop.database, Limits(kill_switches=("cart_reminder",)))
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    answer = await shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=gate)
+
+    assert isinstance(answer, Refusal)
+    assert (await shop.message(run_id, "reminder"))["status"] == "withheld"
