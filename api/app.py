@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import events_in, identity, identity_tokens, operation, people, runs, sandbox, unsubscribe
+from api import consents, events_in, identity, identity_tokens, operation, people, runs, sandbox, unsubscribe
 from api.batcher import Batcher
 from api.doors import Doors
 from api.engine import Engine
@@ -71,7 +71,17 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lambda app: _open(app, settings, journeys),
         redoc_url=None,
     )
-    for part in (events_in, identity_tokens, identity, people, runs, unsubscribe, operation, sandbox):
+    for part in (
+        events_in,
+        identity_tokens,
+        identity,
+        consents,
+        people,
+        runs,
+        unsubscribe,
+        operation,
+        sandbox,
+    ):
         app.include_router(part.router)
     answer_with_problems(app)
     app.add_middleware(BodyCap)

@@ -15,6 +15,7 @@ from activities.gate import Refusal
 from policy.limits import Limits
 from policy.verdict import Channel, Reason, Withhold
 from tests.proofs import size
+from tests.record import erase
 from tests.shop import Held, Shop, shopper
 from tests.waypost import NOON
 
@@ -152,7 +153,7 @@ async def test_invariant_4_a_message_that_cannot_be_written_is_given_back_with_t
 async def test_invariant_4_the_books_know_an_unexplained_message(shop: Shop) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     await shop.sends(shop.ask(run_id, "reminder", "lamp"))
-    await shop.rows("DELETE FROM decision")
+    await erase(shop.database, "DELETE FROM decision")
     balance_without_decision = await unbalanced(shop)
     await shop.rows("UPDATE message SET status = 'withheld', reason = NULL")
 

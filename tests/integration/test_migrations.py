@@ -47,7 +47,7 @@ async def test_processes_that_migrate_at_once_wait_for_each_other(
 @pytest.mark.parametrize(
     ("revision", "word"),
     [
-        pytest.param(None, "none, this code needs 0003; run `waypost migrate`", id="a missing schema"),
+        pytest.param(None, f"none, this code needs {head()}; run `waypost migrate`", id="a missing schema"),
         pytest.param("9999", "revision 9999, which this code does not know", id="a newer schema"),
     ],
 )
