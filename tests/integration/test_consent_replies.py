@@ -1,5 +1,6 @@
 """Answers to text messages: STOP at once, in doubt as well, START only where a reply had stopped."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +14,11 @@ from profiles.database import Database
 from profiles.identity_wishes import Needless, Unknown
 from profiles.incoming import Ingested
 from tests.facts import CARTS, Facts
-from tests.integration.open_api import ADMIN, event, opened
+from tests.integration.open_api import event, opened
 from tests.permission import may_mail, run_of
 
 PHONE, OTHER, ADA = "+4915112345678", "+4915112345679", "ada@example.com"
-OUT = ["opted_out"]
+OUT = ["opted_out", "no_consent"]
 NEVER_ASKED = ["no_consent"]
 
 
@@ -64,7 +65,7 @@ async def test_a_reply_that_stops_counts_from_its_commit(ada: Texting, text: str
     assert await ada.may() == []
     await ada.answers(text)
 
-    assert await ada.may() == ["opted_out"]
+    assert await ada.may() == OUT
     assert len(await ada.to_review()) == listed
     [entry] = await ada.facts.rows(
         "SELECT topic, source, method, voice FROM consent WHERE state = 'withdrawn'"
@@ -139,8 +140,6 @@ async def test_what_was_said_last_counts_however_late_it_comes(ada: Texting, fir
 
 
 async def test_a_start_that_nobody_vouches_for_lifts_no_stop_that_somebody_does(ada: Texting) -> None:
-    from dataclasses import replace
-
     await ada.agrees()
     await ada.answers("STOP")
     forged = ada.facts.event("Message Replied", {"text": "START"}, channel="sms", phone=PHONE)
@@ -253,4 +252,3 @@ async def test_the_review_is_read_over_http(database_url: str) -> None:
     assert texts == ["who is this 2", "who is this 1", "who is this 0"]
     assert PHONE not in str(first)
     assert (second["next_cursor"], refused.status_code) == (None, 401)
-    assert ADMIN
