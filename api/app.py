@@ -8,7 +8,18 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import events_in, identity, identity_tokens, operation, people, runs, sandbox, stops, unsubscribe
+from api import (
+    consents,
+    events_in,
+    identity,
+    identity_tokens,
+    operation,
+    people,
+    runs,
+    sandbox,
+    stops,
+    unsubscribe,
+)
 from api.batcher import Batcher
 from api.doors import Doors
 from api.engine import Engine
@@ -76,8 +87,18 @@ def create_app(settings: ApiSettings | None = None, limits: Limits | None = None
         lifespan=lambda app: _open(app, settings, journeys, limits),
         redoc_url=None,
     )
-    parts = (events_in, identity_tokens, identity, people, runs, unsubscribe, operation, stops, sandbox)
-    for part in parts:
+    for part in (
+        events_in,
+        identity_tokens,
+        identity,
+        consents,
+        people,
+        runs,
+        unsubscribe,
+        operation,
+        stops,
+        sandbox,
+    ):
         app.include_router(part.router)
     answer_with_problems(app)
     app.add_middleware(BodyCap)

@@ -16,7 +16,7 @@ from pydantic import (
 
 from api.heard import Heard, Identifiers, Rejection, is_plausible, nobody
 from api.problems import pointer
-from profiles.events import Source
+from profiles.events import MessageReplied, Source
 from profiles.identifiers import IDENTIFIER_TYPES
 from profiles.incoming import IncomingEvent
 
@@ -110,6 +110,8 @@ def native_event(
     identifiers = Identifiers(region)
     for kind, value in said.identifiers.items():
         identifiers.add_all(kind, value, pointer(("identifiers", kind)))
+    if said.type == MessageReplied.event_name and said.channel is Source.SMS and not identifiers.tried:
+        identifiers.add("phone", said.properties.get("from"), "/properties/from")
     if refused := nobody(identifiers, said.properties, said.id, said.type):
         return refused
     extra = [

@@ -1,28 +1,26 @@
-"""People: what is known of somebody, what was sent to them and decided about them, their consents."""
+"""People: what is known of somebody, what was sent to them and decided about them."""
 
-from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api.doors import Doors, Open, admin, fresh_event_id
-from api.heard import Rejection
+from api.doors import Doors, Open, admin
 from api.outage import reading
 from api.paging import After, Limit
-from api.problems import ProblemDetails, not_found, unprocessable
+from api.problems import ProblemDetails, not_found
 from policy.zones import resolve_zone
 from profiles import history, people
-from profiles.identifiers import IDENTIFIER_TYPES, normalise
-from profiles.incoming import IncomingEvent, Status
+from profiles.identifiers import IDENTIFIER_TYPES
 from profiles.people import ProfileView, RunView
 
+NOBODY: dict[int | str, dict[str, Any]] = {
+    404: {"model": ProblemDetails, "description": "Nobody has this identifier"}
+}
+
 router = APIRouter(
-    prefix="/v1/profiles/{type}",
-    tags=["People"],
-    dependencies=[Depends(admin)],
-    responses={404: {"model": ProblemDetails, "description": "Nobody has this identifier"}},
+    prefix="/v1/profiles/{type}", tags=["People"], dependencies=[Depends(admin)], responses=NOBODY
 )
 
 Kind = Annotated[str, Path(alias="type", description="One of " + ", ".join(IDENTIFIER_TYPES))]
@@ -48,35 +46,6 @@ class Runs(BaseModel):
 
     runs: list[RunView]
     next_cursor: str | None = None
-
-
-class ConsentChange(BaseModel):
-    """The person's word on one channel and topic."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    channel: Literal["email", "sms", "push", "ads", "all"]
-    topic: str = Field(
-        default="marketing", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$"
-    )
-    state: Literal["granted", "withdrawn"]
-    source: str = Field(
-        default="api",
-        min_length=1,
-        max_length=200,
-        pattern=r"^[^\x00]*$",
-        description="How the person said so",
-    )
-
-
-class ConsentKept(BaseModel):
-    """A consent as it stands from now on."""
-
-    channel: str
-    topic: str
-    state: str
-    source: str
-    at: datetime
 
 
 async def whom(connection: Any, open_doors: Doors, kind: str, value: str) -> UUID:
@@ -126,27 +95,6 @@ async def read_runs(kind: Kind, value: Value, doors: Open, after: After, limit: 
     return Runs(runs=page.rows, next_cursor=page.next_cursor)
 
 
-@router.put(
-    "/{value:path}/consents",
-    responses={422: {"model": ProblemDetails, "description": "The identifier or the consent is malformed"}},
-)
-async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors: Open) -> ConsentKept:
-    """Set one consent, in force from the answer on.
-
-    It is written as an event; an identifier that nobody has yet makes a new person.
-    """
-    try:
-        spelled = normalise(kind, value, region=doors.settings.region)
-    except ValueError as error:
-        raise unprocessable(f"nobody can have this identifier: {error}", ("value", str(error))) from None
-    now = datetime.now(UTC)
-    event = consent_event(((kind, spelled),), change, source="waypost/consents", at=now)
-    (answer,) = await doors.take(event)
-    if answer.status is Status.REJECTED:
-        raise Rejection("not_stored", answer.detail).problem()
-    return ConsentKept(**change.model_dump(), at=now)
-
-
 @router.get("/{value:path}")
 async def read_profile(kind: Kind, value: Value, doors: Open) -> ProfileView:
     """The unified record of a person: identifiers, traits and their origins, what Waypost works out itself,
@@ -160,23 +108,3 @@ async def read_profile(kind: Kind, value: Value, doors: Open) -> ProfileView:
         return await people.profile(connection, await whom(connection, doors, kind, value), zone)
 
     return await reading(doors.database, read)
-
-
-def consent_event(
-    identifiers: tuple[tuple[str, str], ...],
-    change: ConsentChange,
-    *,
-    source: str,
-    at: datetime,
-    event_id: str | None = None,
-) -> IncomingEvent:
-    """A consent as the event it is kept as."""
-    return IncomingEvent(
-        source=source,
-        id=event_id or fresh_event_id("consent"),
-        type="Consent Changed",
-        channel="server",
-        time=at,
-        identifiers=identifiers,
-        properties=change.model_dump(),
-    )

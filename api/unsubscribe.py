@@ -6,12 +6,12 @@ from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 
+from api.consents import ConsentChange, consent_event
 from api.doors import Doors, Open
 from api.heard import Heard
 from api.limits import read_body
 from api.outage import reading
 from api.pages import Markup, fill, page
-from api.people import ConsentChange, consent_event
 from profiles.identifiers import IDENTIFIER_TYPES
 from profiles.incoming import IncomingEvent
 from profiles.preferences import Subscriber, subscriber
@@ -123,6 +123,7 @@ def _opt_out(claim: PreferenceClaim, known: Subscriber) -> IncomingEvent | None:
                 "topic": claim.topic,
                 "state": "withdrawn",
                 "source": "unsubscribe link",
+                "method": "one_click",
             }
         )
         now = datetime.now(UTC)
@@ -134,7 +135,12 @@ def _opt_out(claim: PreferenceClaim, known: Subscriber) -> IncomingEvent | None:
         channel="email" if claim.channel == "email" else "server",
         time=datetime.now(UTC),
         identifiers=(),
-        properties={"message_id": claim.message_id, "channel": claim.channel, "topic": claim.topic},
+        properties={
+            "message_id": claim.message_id,
+            "channel": claim.channel,
+            "topic": claim.topic,
+            "method": "one_click",
+        },
     )
 
 
@@ -153,7 +159,8 @@ def _timeless(event: IncomingEvent) -> Heard:
 
 def _consent(known: Subscriber, channel: str, granted: bool, now: datetime) -> IncomingEvent:
     state = "granted" if granted else "withdrawn"
-    change = ConsentChange.model_validate({"channel": channel, "state": state, "source": "preference page"})
+    said = {"channel": channel, "state": state, "source": "preference page", "method": "preference_page"}
+    change = ConsentChange.model_validate(said)
     return consent_event(_strongest(known), change, source=SOURCE, at=now)
 
 

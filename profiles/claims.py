@@ -89,7 +89,7 @@ FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 
 WHERE p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)
 """.replace("{shelf}", SHELF.format("$10"))
 
-# Who was locked is kept for the transaction, since the rows of what goes along with BEGIN are not returned. The
+# Who was locked is kept for the transaction, as the rows of what goes along with BEGIN are not returned. The
 # switches' lock comes after the person's, so that whoever stops something waits for no queue of a person.
 _LOCK_PERSON_OF = f"""
 SELECT set_config('waypost.locked', person.profile_id::text, true), {TAKE_PART}

@@ -1,7 +1,7 @@
 """People's consents as they stand: read from the ledger, kept per person and in the register of addresses."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,7 @@ import orjson
 
 from profiles.changes import Row, encode
 from profiles.consent_fold import About, State, Word, fold
+from profiles.evidence import Evidence
 from profiles.identifiers import ADDRESS_TYPE
 from profiles.opt_out import Mark, Speaker, remarked
 
@@ -17,17 +18,22 @@ from profiles.opt_out import Mark, Speaker, remarked
 _READ = """
 SELECT w.profile_id,
   (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.verified, c.voice, c.time, c.source,
-      c.event_id, c.at, c.named))
-    FROM (SELECT DISTINCT ON (channel, topic, state, verified, voice, named) * FROM
-        (SELECT * FROM consent WHERE profile_id = w.profile_id UNION ALL
+      c.event_id, c.at, c.named, c.text_version, c.method, c.jurisdiction, c.annulled))
+    FROM (SELECT DISTINCT ON (channel, topic, state, verified, voice, named, replied, annulled) * FROM
+        (SELECT *, CASE state WHEN 'granted' THEN method = 'keyword_start'
+            ELSE method IN ('keyword', 'reply_doubtful', 'review') END IS TRUE AS replied,
+          (method IN ('reply_doubtful', 'review') AND EXISTS (SELECT 1 FROM consent r
+            WHERE r.reviews = COALESCE(said.reviews, said.seq) AND r.state = 'granted')) IS TRUE AS annulled
+        FROM (SELECT * FROM consent WHERE profile_id = w.profile_id UNION ALL
           SELECT * FROM consent WHERE state = 'withdrawn' AND profile_id <> w.profile_id AND named &&
             (SELECT array_agg(type || ':' || value) FROM identifier
-              WHERE profile_id = w.profile_id AND status <> 'quarantined')) said
-      ORDER BY channel, topic, state, verified, voice, named, time DESC, source COLLATE "C" DESC, at DESC,
-        event_id::text COLLATE "C" DESC NULLS LAST) c)::text AS words,
+              WHERE profile_id = w.profile_id AND status <> 'quarantined')) said) judged
+      ORDER BY channel, topic, state, verified, voice, named, replied, annulled, time DESC,
+        source COLLATE "C" DESC, at DESC, event_id::text COLLATE "C" DESC NULLS LAST) c)::text AS words,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value, i.linked_at, i.vouched)) FROM identifier i
     WHERE i.profile_id = w.profile_id AND i.status <> 'quarantined')::text AS identifiers,
-  (SELECT jsonb_agg(jsonb_build_array(s.channel, s.topic, s.state, s.source, s.time, s.at, s.event_id))
+  (SELECT jsonb_agg(jsonb_build_array(s.channel, s.topic, s.state, s.source, s.time, s.at, s.event_id,
+      s.text_version, s.method, s.jurisdiction))
     FROM consent_state s WHERE s.profile_id = w.profile_id)::text AS states,
   (SELECT jsonb_agg(jsonb_build_array(o.channel, o.address, o.topic, o.state, o.time, o.source))
     FROM (SELECT i.type, i.value FROM identifier i
@@ -51,11 +57,13 @@ WITH gone AS (
   DELETE FROM consent_state s USING jsonb_to_recordset($2) AS g(profile_id uuid, channel text, topic text)
   WHERE s.profile_id = g.profile_id AND s.channel = g.channel AND s.topic = g.topic),
 folded AS (
-  INSERT INTO consent_state (profile_id, channel, topic, state, source, event_id, time, at)
-  SELECT profile_id, channel, topic, state, source, event_id, time, at
+  INSERT INTO consent_state (profile_id, channel, topic, state, source, event_id, time, at, text_version,
+    method, jurisdiction)
+  SELECT profile_id, channel, topic, state, source, event_id, time, at, text_version, method, jurisdiction
   FROM jsonb_populate_recordset(NULL::consent_state, $1)
   ON CONFLICT (profile_id, channel, topic) DO UPDATE SET state = excluded.state, source = excluded.source,
-    event_id = excluded.event_id, time = excluded.time, at = excluded.at)
+    event_id = excluded.event_id, time = excluded.time, at = excluded.at,
+    text_version = excluded.text_version, method = excluded.method, jurisdiction = excluded.jurisdiction)
 INSERT INTO opt_out (channel, address, topic, source, state, time, at)
 SELECT channel, address, topic, source, state, time, at FROM jsonb_populate_recordset(NULL::opt_out, $3)
 ORDER BY channel, address, topic
@@ -71,6 +79,7 @@ class _Found:
 
     profile_id: UUID
     speaker: Speaker
+    states: dict[About, State]
     kept: dict[About, State]
     marks: list[Mark]
 
@@ -104,7 +113,7 @@ def _changed(people: Sequence[_Found]) -> tuple[list[Row], list[Row]]:
     states: list[Row] = []
     gone: list[Row] = []
     for person in people:
-        now = person.speaker.states
+        now = person.states
         for (channel, topic), state in now.items():
             if person.kept.get((channel, topic)) != state:
                 row = {"profile_id": person.profile_id, "channel": channel, "topic": topic}
@@ -113,6 +122,7 @@ def _changed(people: Sequence[_Found]) -> tuple[list[Row], list[Row]]:
                     "event_id": state.event_id,
                     "time": state.time,
                     "at": state.at,
+                    **asdict(state.evidence),
                 }
                 states.append(row | said | {"state": _word(not state.granted)})
         gone += [
@@ -149,9 +159,11 @@ def _found(row: Any) -> _Found:
             source,
             _id(event),
             _time(at),
+            Evidence(*shown),
+            annulled,
         )
-        for channel, topic, state, verified, voice, time, source, event, at, named in orjson.loads(
-            row["words"] or "[]"
+        for channel, topic, state, verified, voice, time, source, event, at, named, *shown, annulled in (
+            orjson.loads(row["words"] or "[]")
         )
     )
     return _Found(
@@ -159,12 +171,15 @@ def _found(row: Any) -> _Found:
         Speaker(
             frozenset(joined_at),
             words,
-            states=fold(words, joined_at, vouched),
-            sure=fold((word for word in words if word.verified), joined_at, vouched),
+            states=fold(words, joined_at, vouched, consents=False),
+            sure=fold((word for word in words if word.verified), joined_at, vouched, consents=False),
         ),
+        fold(words, joined_at, vouched),
         {
-            (channel, topic): State(state == "granted", source, _time(time), _time(at), _id(event))
-            for channel, topic, state, source, time, at, event in orjson.loads(row["states"] or "[]")
+            (channel, topic): State(
+                state == "granted", source, _time(time), _time(at), _id(event), Evidence(*shown)
+            )
+            for channel, topic, state, source, time, at, event, *shown in orjson.loads(row["states"] or "[]")
         },
         [
             Mark(channel, address, topic, state == "withdrawn", _time(time), source)

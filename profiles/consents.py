@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from profiles import evidence, replies
 from profiles.changes import Changes
+from profiles.evidence import NONE, Evidence
 from profiles.identifiers import ADDRESS_TYPE, implied, in_order, key, split_key
 from profiles.incoming import IncomingEvent
 from profiles.person import Person
@@ -12,6 +14,8 @@ from profiles.taken import KnownMessage, Taken
 MARKETING = "marketing"
 OPT_OUTS = frozenset({"Message Unsubscribed", "Message Complained"})
 """Events of a message that say no to its channel."""
+REPLY = "reply"
+"""Source of what somebody said by answering a message."""
 _CHANNELS = frozenset({"email", "sms", "push", "ads", "all"})
 
 
@@ -23,10 +27,13 @@ class _Said:
     topic: str
     granted: bool
     source: str
+    evidence: Evidence = NONE
+    faults: tuple[str, ...] = ()
+    """What is wrong with the evidence that came."""
 
 
 def from_traits(person: Person, taken: Taken, changes: Changes) -> None:
-    """``traits.consents``: {"email": true, "sms": false}."""
+    """``traits.consents``: {"email": true, "sms": {"granted": false, "method": "checkbox"}}."""
     for said in _in_traits(taken.incoming):
         if isinstance(said, str):
             changes.problem(taken.event_id, "", said)
@@ -35,7 +42,7 @@ def from_traits(person: Person, taken: Taken, changes: Changes) -> None:
 
 
 def from_event(person: Person, taken: Taken, changes: Changes) -> None:
-    """``Consent Changed``: channel, topic, state, source as properties."""
+    """``Consent Changed``: channel, topic, state, source and evidence as properties."""
     said = _in_properties(taken.incoming)
     if isinstance(said, str):
         changes.problem(taken.event_id, "", said)
@@ -45,7 +52,16 @@ def from_event(person: Person, taken: Taken, changes: Changes) -> None:
 
 def from_message(person: Person, taken: Taken, message: KnownMessage, changes: Changes) -> None:
     """One of ``OPT_OUTS``: the channel of the message, by the voice of the address written to."""
-    _say(person, taken, changes, _in_message(message), _address_of(message) or _voice(taken))
+    _say(person, taken, changes, _in_message(message, taken.incoming), _address_of(message) or _voice(taken))
+
+
+def from_reply(person: Person, taken: Taken, changes: Changes) -> None:
+    """``Message Replied`` by SMS: what the text says, by the voice of the number it came from."""
+    voice = _sender(taken)
+    for said in _in_reply(taken):
+        # Nobody takes an opt-out back but the number that it came from.
+        if not said.granted or (voice or "").startswith(f"{ADDRESS_TYPE[replies.CHANNEL]}:"):
+            _say(person, taken, changes, said, voice)
 
 
 def leave_with(person: Person, taken: Taken, changes: Changes) -> bool:
@@ -62,7 +78,9 @@ def _withdrawals(taken: Taken) -> list[_Said]:
     if incoming.type == "Consent Changed":
         said.append(_in_properties(incoming))
     if incoming.type in OPT_OUTS and taken.message is not None:
-        said.append(_in_message(taken.message))
+        said.append(_in_message(taken.message, incoming))
+    if incoming.type == "Message Replied":
+        said += _in_reply(taken)
     return [word for word in said if isinstance(word, _Said) and not word.granted]
 
 
@@ -71,12 +89,16 @@ def _in_traits(incoming: IncomingEvent) -> Iterator[_Said | str]:
     said = incoming.traits.get("consents")
     if said is None:
         return
-    for channel, granted in sorted(said.items()) if isinstance(said, dict) else [("", None)]:
+    for channel, word in sorted(said.items()) if isinstance(said, dict) else [("", None)]:
+        where = f"traits.consents.{channel}".rstrip(".")
+        granted = word.get("granted") if isinstance(word, dict) else word
         if channel in _CHANNELS and isinstance(granted, bool):
-            yield _Said(channel, MARKETING, granted, incoming.source)
+            shown = word if isinstance(word, dict) else {}
+            yield _Said(
+                channel, MARKETING, granted, incoming.source, *evidence.read(shown, where=f"{where}.")
+            )
         else:
-            where = f"traits.consents.{channel}".rstrip(".")
-            yield f"{where} must be true or false, of a channel"
+            yield f"{where} must be true or false, or an object with granted, of a channel"
 
 
 def _in_properties(incoming: IncomingEvent) -> _Said | str:
@@ -86,11 +108,34 @@ def _in_properties(incoming: IncomingEvent) -> _Said | str:
     if channel not in _CHANNELS or state not in ("granted", "withdrawn"):
         return "channel must be email, sms, push, ads or all; state granted or withdrawn"
     source = str(said.get("source") or incoming.source)
-    return _Said(channel, topic or MARKETING, state == "granted", source)
+    return _Said(channel, topic or MARKETING, state == "granted", source, *evidence.read(said))
 
 
-def _in_message(message: KnownMessage) -> _Said:
-    return _Said(message.channel, MARKETING, granted=False, source="message")
+def _in_message(message: KnownMessage, incoming: IncomingEvent) -> _Said:
+    shown = evidence.read(incoming.properties, method="provider")
+    return _Said(message.channel, MARKETING, False, "message", *shown)
+
+
+def _in_reply(taken: Taken) -> list[_Said]:
+    """At most one word."""
+    incoming = taken.incoming
+    channel = taken.message.channel if taken.message is not None else incoming.channel
+    if channel != replies.CHANNEL:
+        return []
+    method = replies.METHOD.get(replies.read(replies.text_of(incoming.properties)))
+    if method is None:
+        return []
+    granted = method == evidence.RESTART
+    return [_Said(channel, replies.TOPIC, granted, REPLY, Evidence(method=method))]
+
+
+def _sender(taken: Taken) -> str | None:
+    """The number that an answer came from, as type:value, as far as can be told."""
+    kind = ADDRESS_TYPE[replies.CHANNEL]
+    numbers = [value for of, value in in_order(taken.incoming.identifiers) if of == kind]
+    if numbers:
+        return key(kind, numbers[0])
+    return (_address_of(taken.message) if taken.message is not None else None) or _voice(taken)
 
 
 def _voice(taken: Taken) -> str | None:
@@ -116,6 +161,8 @@ def _address_of(message: KnownMessage) -> str | None:
 
 def _say(person: Person, taken: Taken, changes: Changes, said: _Said, voice: str | None) -> None:
     """One ledger entry, whatever is already there: late and unverified words are the fold's matter."""
+    for fault in said.faults:
+        changes.problem(taken.event_id, "", fault)
     if not said.granted and said.channel in ("ads", "all"):
         changes.leave(person, list(person.audiences), "opted_out")
     changes.inserts["consent"].append(
@@ -125,6 +172,9 @@ def _say(person: Person, taken: Taken, changes: Changes, said: _Said, voice: str
             "topic": said.topic,
             "state": "granted" if said.granted else "withdrawn",
             "source": said.source,
+            "text_version": said.evidence.text_version,
+            "method": said.evidence.method,
+            "jurisdiction": said.evidence.jurisdiction,
             "verified": taken.incoming.verified,
             "voice": voice,
             "named": _named(taken),

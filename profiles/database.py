@@ -58,9 +58,10 @@ class Database:
         """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit.
 
         ``first``: a statement without parameters that goes along with BEGIN, in the same round trip, and
-        whose rows are not returned; ``within_s``: TimeoutError where both take longer. A connection lost on the way raises an asyncpg error or an OSError, and
-        is not used again; nor is one whose BEGIN was cancelled. Raises ``InFailedSQLTransactionError`` where
-        an error of a statement was passed over, since Postgres then keeps nothing.
+        whose rows are not returned; ``within_s``: TimeoutError where the two take longer. A connection lost
+        on the way raises an asyncpg error or an OSError, and is not used again; nor is one whose BEGIN was
+        cancelled. Raises ``InFailedSQLTransactionError`` where an error of a statement was passed over, since
+        Postgres then keeps nothing.
         """
         async with self.engine.connect() as pooled:
             connection = await _living(pooled)
@@ -91,8 +92,8 @@ class Database:
     ) -> Result:
         """Run ``work`` in a transaction; after a deadlock or serialization failure, the whole again.
 
-        ``first``, ``within_s``: see ``transaction``. Those who run again take turns, so that they meet only newcomers.
-        ``work`` may run several times and must keep nothing from an earlier try.
+        ``first``, ``within_s``: see ``transaction``. Those who run again take turns, so that they
+        meet only newcomers. ``work`` may run several times and must keep nothing from an earlier try.
         """
         attempt = 1
         while True:

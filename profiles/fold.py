@@ -76,6 +76,10 @@ def fold(person: Person, taken: Taken, changes: Changes) -> Folded:
             return Folded(own, changed)
         case "Consent Changed":
             consents.from_event(person, taken, changes)
+        case "Message Replied":
+            if taken.message is not None:
+                _engagement(person, taken, taken.message, changes)
+            consents.from_reply(person, taken, changes)
         case undoing if undoing in orders.UNDOING:
             orders.undo(person, taken, changes)
         case _ if isinstance(taken.typed, CART_EVENTS):

@@ -82,7 +82,7 @@ def _of_former_addresses(person: Speaker) -> Iterator[tuple[list[Mark], bool]]:
         said = [word for word in person.words if word.voice == voice]
         for words, sure in (([word for word in said if word.verified], True), (said, False)):
             # Vouched: whose it is by now is not known here, so an unverified grant counts for nothing.
-            states = fold(words, {}, vouched=True)
+            states = fold(words, {}, vouched=True, consents=False)
             yield [mark for address in addresses([voice]) for mark in _marks(address, states)], sure
 
 

@@ -30,6 +30,12 @@ class ConsentView:
     state: str
     source: str
     at: datetime
+    text_version: str | None = None
+    """Version of the wording that was shown."""
+    method: str | None = None
+    """How it was said, such as checkbox or keyword."""
+    jurisdiction: str | None = None
+    """Country or region code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,8 @@ SELECT profile_id FROM chain WHERE merged_into IS NULL
 """
 
 _CONSENTS = """
-SELECT channel, topic, state, source, at FROM consent_state WHERE profile_id = $1 ORDER BY channel, topic
+SELECT channel, topic, state, source, at, text_version, method, jurisdiction FROM consent_state
+WHERE profile_id = $1 ORDER BY channel, topic
 """
 
 _ADDRESSES = "(SELECT value FROM identifier WHERE profile_id = $1 AND type IN ('email', 'phone'))"

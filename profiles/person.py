@@ -72,7 +72,7 @@ class Person:
     has_habits: bool = False
     """There is an hour of the day that the person prefers, which hangs on their zone."""
     has_spoken: bool = False
-    """Some word of theirs on consent stands."""
+    """Some word of theirs on consent stands, or is on file."""
     seen: dict[str, str] = field(default_factory=dict)
     carts_place: Place | None = None
     """Place of the last event that the carts were folded from."""
@@ -126,7 +126,8 @@ ORDER BY profile_id FOR NO KEY UPDATE
 _LOAD = """
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
   p.context_locale, p.preferred_hour IS NOT NULL AS has_habits,
-  EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id) AS has_spoken, p.email_from_order,
+  EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id)
+    OR EXISTS (SELECT 1 FROM consent c WHERE c.profile_id = p.profile_id) AS has_spoken, p.email_from_order,
   p.last_checkout_at, p.sure_checkout_at, p.seen::text AS seen, p.carts_time, p.carts_key,
   (SELECT min(CASE WHEN i.vouched THEN i.linked_at ELSE i.since END) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type = 'email') AS email_since,

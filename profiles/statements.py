@@ -17,7 +17,9 @@ INSERTS = {
         "suppression", "profile_id, event_id, line, item, sku, order_id, until, reason, scope, of, parts"
     ),
     "consent": _insert(
-        "consent", "profile_id, channel, topic, state, source, verified, voice, named, event_id, time, at"
+        "consent",
+        "profile_id, channel, topic, state, source, text_version, method, jurisdiction, verified, voice, "
+        "named, event_id, time, at",
     ),
     "outbox": _insert("outbox", "lane, kind, name, event_id, payload, trigger"),
 }

@@ -46,8 +46,8 @@ SELECT channel, topic FROM consent_state WHERE profile_id = $1 AND state = 'with
 # Said of every identifier there was, so that the word stays with each of them, wherever it belongs by then.
 # Never before what they have said: on a local stack a person's words may lie ahead of the clock.
 _STAY = """
-INSERT INTO consent (profile_id, channel, topic, state, source, verified, voice, named, time, at)
-SELECT $1, w.channel, w.topic, 'withdrawn', 'unmerge', true, NULL, $2, l.last, l.last
+INSERT INTO consent (profile_id, channel, topic, state, source, method, verified, voice, named, time, at)
+SELECT $1, w.channel, w.topic, 'withdrawn', 'unmerge', 'unmerge', true, NULL, $2, l.last, l.last
 FROM jsonb_to_recordset($3) AS w(channel text, topic text),
   (SELECT GREATEST($4, max(time)) AS last FROM consent WHERE profile_id = ANY($5)) l
 """

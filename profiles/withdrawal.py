@@ -29,7 +29,7 @@ async def withdraw(
     identifier = await database.run(who)
     if identifier is None:
         return False
-    said = {"channel": channel, "topic": topic, "state": "withdrawn", "source": SOURCE}
+    said = {"channel": channel, "topic": topic, "state": "withdrawn", "source": SOURCE, "method": "journey"}
     event_id = f"{run_id}/{step}"
     await ingest([IncomingEvent(SOURCE, event_id, "Consent Changed", "server", at, (identifier,), said)])
     return True

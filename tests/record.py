@@ -80,5 +80,11 @@ TABLES = (
 
 async def forget_all(database: Database) -> None:
     """An empty shop."""
+    await erase(database, f"TRUNCATE {', '.join(TABLES)}")
+
+
+async def erase(database: Database, statement: str) -> None:
+    """Do what a ledger refuses to everybody but an erasure."""
     async with database.transaction() as connection:
-        await connection.execute(f"TRUNCATE {', '.join(TABLES)}")
+        await connection.execute("SET LOCAL waypost.erasing = 'on'")
+        await connection.execute(statement)

@@ -49,9 +49,9 @@ class Held(Database):
         self.may_commit = asyncio.Event()
 
     @asynccontextmanager
-    async def transaction(self, first: str = "") -> AsyncIterator[Any]:
+    async def transaction(self, first: str = "", within_s: float | None = None) -> AsyncIterator[Any]:
         """As ever, with a stop before the COMMIT."""
-        async with super().transaction(first) as connection:
+        async with super().transaction(first, within_s) as connection:
             yield connection
             self.worked.set()
             await self.may_commit.wait()

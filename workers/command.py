@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from workers.authoring import authoring
+from workers.consents.command import consents
 from workers.decisions_command import decisions
 from workers.exits import explained, find_local_stack, finish
 from workers.faults import Fault
@@ -88,21 +89,33 @@ def relay() -> None:
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    app_role: Annotated[
+        str | None,
+        typer.Option(
+            "--app-role",
+            metavar="NAME",
+            help="Let this Postgres role run Waypost without changing its ledgers; made where missing.",
+        ),
+    ] = None,
+) -> None:
     """Bring the database schema to this version. Safe to run at any time, by several at once."""
     with explained():
         from sqlalchemy.exc import SQLAlchemyError
 
         from profiles.migrate import current, upgrade
+        from workers.app_role import let
 
         find_local_stack()
-        url = WorkerSettings().database_url
+        settings = WorkerSettings()
+        url = settings.database_url
         try:
             upgrade(url)
             revision, _ = current(url)
+            let_run = let(url, app_role, settings.database_app_password) if app_role else ""
         except (OSError, SQLAlchemyError, ValueError) as error:
             raise Fault(f"the database cannot be migrated: {error}\nCheck DATABASE_URL.") from error
-        typer.echo(f"The database is at revision {revision}.")
+        typer.echo(f"The database is at revision {revision}.{let_run}")
         finish(0)
 
 
@@ -175,6 +188,7 @@ app.add_typer(identity)
 app.add_typer(policy)
 app.add_typer(decisions)
 app.add_typer(stopping)
+app.add_typer(consents)
 
 if __name__ == "__main__":
     main()

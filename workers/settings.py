@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from profiles.settings import DatabaseSettings
@@ -30,6 +30,10 @@ class WorkerSettings(DatabaseSettings):
     waypost_build_id: str = Field(default="", description="build id of a versioned worker")
     worker_grace_s: float = Field(
         default=40.0, ge=0, description="seconds running activities may finish in when the worker is stopped"
+    )
+
+    database_app_password: SecretStr | None = Field(
+        default=None, description="given to the role of `waypost migrate --app-role`; none: left as it is"
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,11 @@ from profiles.tables.columns import instant
 
 
 class Consent(SQLModel, table=True):
-    """One entry of the append-only consent ledger; the state is a fold of it, ``ConsentState``."""
+    """One entry of the append-only consent ledger; the state is a fold of it, ``ConsentState``.
+
+    Postgres itself refuses to change or delete one. Only ``profile_id``, which is nothing that was said,
+    follows the person.
+    """
 
     seq: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
@@ -35,6 +39,14 @@ class Consent(SQLModel, table=True):
     """When it was said, by the channel's clock; never after ``at``."""
     at: datetime = Field(sa_column=instant())
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    text_version: str | None = None
+    """Of the wording that was shown."""
+    method: str | None = None
+    """checkbox, double_opt_in, keyword, and so on; see ``profiles.evidence``."""
+    jurisdiction: str | None = None
+    """Country or region code."""
+    reviews: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    """The entry that an operator passes judgement on by this one."""
 
     __table_args__ = (
         Index(
@@ -44,6 +56,8 @@ class Consent(SQLModel, table=True):
             postgresql_with={"fastupdate": "off"},
             postgresql_where=text("state = 'withdrawn'"),
         ),
+        Index("consent_reviews", "reviews", unique=True, postgresql_where=text("reviews IS NOT NULL")),
+        Index("consent_doubtful", "at", "seq", postgresql_where=text("method = 'reply_doubtful'")),
     )
 
 
@@ -61,6 +75,9 @@ class ConsentState(SQLModel, table=True):
     time: datetime = Field(sa_column=instant())
     at: datetime = Field(sa_column=instant())
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    text_version: str | None = None
+    method: str | None = None
+    jurisdiction: str | None = None
 
 
 class OptOut(SQLModel, table=True):

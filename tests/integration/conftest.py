@@ -2,9 +2,13 @@
 
 from collections.abc import AsyncIterator
 
+import asyncpg
+import pytest
 import pytest_asyncio
 
+from profiles.migrate import upgrade_async
 from tests.shop import Shop
+from workers.stack.postgres import EmbeddedPostgres
 from workers.stack.temporal import TemporalDevServer
 
 
@@ -13,3 +17,16 @@ async def shop(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[
     """Waypost without workers, on this test's own database."""
     async with Shop(database_url, temporal.client) as running:
         yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+    """A server that keeps the instant of every commit."""
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("ordered"))
+    async with server:
+        connection = await asyncpg.connect(server.url("postgres"))
+        await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
+        await connection.close()
+    async with server:
+        await upgrade_async(await server.create_database("template_of_tests"))
+        yield server

@@ -7,6 +7,7 @@ import pytest
 from profiles.claims import refuse_address
 from profiles.database import Database
 from tests.integration.consent_ledger import DAY, Ledger, day
+from tests.record import erase
 
 ADA, BOB, CALL = "ada@example.com", "bob@example.com", "+4915112345678"
 
@@ -49,7 +50,7 @@ async def test_however_the_words_arrive_the_same_stands(ledger: Ledger) -> None:
     words = [("granted", 1, ADA), ("withdrawn", 2, BOB), ("granted", 3, ADA), ("granted", 6, ADA)]
     ends = []
     for order in permutations(words):
-        await ledger.rows("TRUNCATE consent, consent_state, opt_out, identifier, profile")
+        await erase(ledger.database, "TRUNCATE consent, consent_state, opt_out, identifier, profile")
         ada = await ledger.person(f"email:{ADA}")
         await ledger.gets(ada, f"email:{BOB}", joined=5)
         for state, on, voice in order:

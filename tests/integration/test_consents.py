@@ -60,7 +60,7 @@ async def test_a_consent_nobody_can_read_is_recorded_and_changes_nothing(
 
     assert await words(facts, "email", ADA) == {}
     [problem] = await facts.problems(answer.event_id)
-    assert "must be true or false, of a channel" in problem
+    assert "must be true or false, or an object with granted, of a channel" in problem
 
 
 async def test_consent_changed_names_channel_topic_and_state(database: Database) -> None:

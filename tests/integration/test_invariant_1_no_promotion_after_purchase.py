@@ -8,14 +8,12 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from policy.verdict import Channel
 from profiles import claims
 from profiles.claims import Ask, Snapshot
-from profiles.migrate import upgrade_async
 from tests.proofs import size
 from tests.shop import Held, Shop, shopper
 from workers.stack.postgres import EmbeddedPostgres
@@ -31,19 +29,6 @@ WHERE d.verdict = 'allow' AND pg_xact_commit_timestamp(s.xmin) < pg_xact_commit_
 """
 """By Postgres's own order of commits. A merge writes the other profile's suppressions anew,
 so they count from it."""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
-    """A server that keeps the instant of every commit."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("ordered"))
-    async with server:
-        connection = await asyncpg.connect(server.url("postgres"))
-        await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
-        await connection.close()
-    async with server:
-        await upgrade_async(await server.create_database("template_of_tests"))
-        yield server
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -18,6 +18,7 @@ from profiles import claims
 from profiles.claims import Ask
 from profiles.database import Database
 from tests.proofs import size
+from tests.record import erase
 from tests.shop import UNLIMITED, Held, Shop, shopper
 from tests.waypost import NOON
 
@@ -156,7 +157,7 @@ async def test_invariant_4_a_message_that_cannot_be_written_is_given_back_with_t
 async def test_invariant_4_the_books_know_an_unexplained_message(shop: Shop) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     await shop.sends(shop.ask(run_id, "reminder", "lamp"))
-    await shop.rows("DELETE FROM decision")
+    await erase(shop.database, "DELETE FROM decision")
     balance_without_decision = await unbalanced(shop)
     await shop.rows("UPDATE message SET status = 'withheld', reason = NULL")
 

@@ -59,8 +59,8 @@ class Crashing(Database):
     crash = True
 
     @asynccontextmanager
-    async def transaction(self, first: str = "") -> AsyncIterator[Any]:
-        async with super().transaction(first) as connection:
+    async def transaction(self, first: str = "", within_s: float | None = None) -> AsyncIterator[Any]:
+        async with super().transaction(first, within_s) as connection:
             yield connection
             if self.crash:
                 self.crash = False

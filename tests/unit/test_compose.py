@@ -146,11 +146,30 @@ def test_what_scales_has_no_name_or_single_host_port_of_its_own(
 
 def test_secrets_have_no_defaults() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    for secret in ("POSTGRES_PASSWORD", "WAYPOST_WRITE_KEYS", "WAYPOST_ADMIN_KEYS", "WAYPOST_SECRETS"):
+    for secret in (
+        "POSTGRES_PASSWORD",
+        "DATABASE_APP_PASSWORD",
+        "WAYPOST_WRITE_KEYS",
+        "WAYPOST_ADMIN_KEYS",
+        "WAYPOST_SECRETS",
+    ):
         forms = set(re.findall(rf"\$\{{{secret}(.{{0,2}})", text))
 
         assert forms
         assert all(form.startswith(":?") for form in forms), secret
+
+
+def test_only_the_migration_runs_as_the_owner_and_makes_the_role_that_the_others_run_as(
+    compose: dict[str, Any],
+) -> None:
+    role = {
+        name: compose["services"][name]["environment"]["DATABASE_URL"].split("//")[1].split(":")[0]
+        for name in OURS
+    }
+    owner = compose["services"]["postgres"]["environment"]["POSTGRES_USER"]
+
+    assert role == dict.fromkeys(SCALABLE, "waypost_app") | {"migrate": owner}
+    assert compose["services"]["migrate"]["command"] == ["migrate", "--app-role", "waypost_app"]
 
 
 def test_postgres_sorts_text_as_on_a_local_stack(compose: dict[str, Any]) -> None:
