@@ -17,6 +17,7 @@ from api.meters import Meters
 from api.outage import probe_of
 from api.problems import answer_with_problems
 from api.settings import ApiSettings, SettingsFault
+from api.why import routes as why
 from journeys import registry
 from profiles.database import Database
 from profiles.identity_tokens import IdentityTokens
@@ -71,8 +72,9 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lambda app: _open(app, settings, journeys),
         redoc_url=None,
     )
-    for part in (events_in, identity_tokens, identity, people, runs, unsubscribe, operation, sandbox):
-        app.include_router(part.router)
+    parts = (events_in, identity_tokens, identity, why, people, runs, unsubscribe, operation, sandbox)
+    for router in (*(part.router for part in parts), why.pages):
+        app.include_router(router)
     answer_with_problems(app)
     app.add_middleware(BodyCap)
     app.add_middleware(EventsInCors)
