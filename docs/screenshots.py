@@ -58,9 +58,16 @@ class Shop:
     events: int = 0
 
     async def happens(
-        self, name: str, who: str, properties: Row, *, after: timedelta = timedelta(), channel: str = "web"
+        self,
+        name: str,
+        who: str,
+        properties: Row,
+        *,
+        after: timedelta = timedelta(),
+        channel: str = "web",
+        agrees: bool = True,
     ) -> None:
-        """One event of one person, so long after midday."""
+        """One event of one person, so long after midday; with a yes to all channels, or no word on them."""
         self.events += 1
         answer = await self.client.post(
             "/v1/events",
@@ -74,7 +81,7 @@ class Shop:
                 "traits": {
                     "first_name": who,
                     "timezone": "Europe/Berlin",
-                    "consents": {"email": True, "sms": True, "ads": True},
+                    **({"consents": {"email": True, "sms": True, "ads": True}} if agrees else {}),
                 },
                 "properties": properties,
             },
@@ -148,15 +155,17 @@ async def tell_of_mary(shop: Shop) -> None:
     await left_behind(shop, "cart-8002", RUG, timedelta(minutes=25))
     await left_behind(shop, "cart-8003", VASE, timedelta(hours=2))
     stop = {"channel": "sms", "topic": "marketing", "state": "withdrawn", "source": "preference page"}
-    await shop.happens("Consent Changed", "Mary", stop, after=timedelta(hours=4))
+    await shop.happens("Consent Changed", "Mary", stop, after=timedelta(hours=4), agrees=False)
     receipt = {"order_id": "receipt-91", "total": 39.0, "products": [LAMP]}
-    await shop.happens("Order Completed", "Mary", receipt, after=timedelta(hours=5), channel="store")
+    given: Row = {"channel": "store", "agrees": False}
+    await shop.happens("Order Completed", "Mary", receipt, after=timedelta(hours=5), **given)
     await left_behind(shop, "cart-8004", LAMP, timedelta(hours=6), channel="mobile")
 
 
 async def left_behind(shop: Shop, cart_id: str, line: Row, after: timedelta, *, channel: str = "web") -> None:
     """A cart of Mary's, until its reminder was decided on."""
-    await shop.happens("Product Added", "Mary", line | {"cart_id": cart_id}, after=after, channel=channel)
+    given: Row = {"after": after, "channel": channel, "agrees": not after}
+    await shop.happens("Product Added", "Mary", line | {"cart_id": cart_id}, **given)
     await shop.settled("cart-abandonment", cart_id, "Product Added")
     await shop.passes("cart-abandonment", cart_id, timedelta(minutes=61))
 

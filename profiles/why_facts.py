@@ -43,6 +43,11 @@ class EventFact:
     problems: tuple[str, ...] = ()
     """What could not be done with it, in words."""
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Products and units of its lines."""
+        return tuple(key for line in self.lines for key in (line.product_id, line.sku) if key)
+
 
 @dataclass(frozen=True, slots=True)
 class BoughtFact:

@@ -96,6 +96,6 @@ class Desk:
 
     async def buys(self) -> None:
         """The lamp, in the store, at 14:03."""
-        given = {"source": "pos/berlin-3", "channel": "store", "hours": 5.95}
+        given: dict[str, Any] = {"source": "pos/berlin-3", "channel": "store", "hours": 5.95}
         order = {"order_id": "o-17", "products": [LAMP]}
         await self.hears("Order Completed", order, event_id=f"evt-9-{self.story}", **given)

@@ -13,7 +13,7 @@ from rich.table import Table
 from api.engine import Engine
 from api.settings import ApiSettings
 from api.why.answer import Answer, Asked, Teller, first_line, instant, teller_of
-from api.why.because import ZONE_FROM
+from api.why.phrases import ZONE_FROM
 from api.why.timeline import Entry
 from profiles import people, why
 from profiles.identifiers import as_asked, split_key

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from api.why.facts import Fact, facts_of, suppressions
 from api.why.grounds import Case
+from api.why.narrowing import about, matching, variants
 from api.why.sentences import sentence
-from api.why.timeline import Entry, about, matching, timeline
+from api.why.timeline import Entry, timeline
 from api.why.words import items, listed, name_of, plain, when
 from policy.limits import Limits
 from policy.zones import ResolvedZone, resolve_zone, zone_info
@@ -100,7 +101,7 @@ class Teller:
     def answer(self, asked: Asked, waits: Mapping[UUID, str] | None = None) -> Answer:
         """The answer. ``waits``: what those of ``waiting_runs`` wait for, in words."""
         zone, decisions = self.zone, self.decisions(asked)
-        chosen = decisions[-1] if decisions else None
+        chosen = max(decisions, key=_latest, default=None)
         moment = asked.at or (chosen.at if chosen else None)
         lines = timeline(self.account, [self.case(one) for one in decisions], zone.zone)
         lines = about(lines, journey=asked.journey, keys=variants(self.account, asked.item))
@@ -148,17 +149,6 @@ def teller_of(account: Account, default_zone: str) -> Teller:
     return Teller(account, Limits(), default_zone)
 
 
-def variants(account: Account, wanted: str | None) -> frozenset[str] | None:
-    """An item with all that is known as the same product: its units, and the product of a unit."""
-    if wanted is None:
-        return None
-    lines = [(line.product_id, line.sku) for event in account.events.values() for line in event.lines]
-    lines += [(one.item, one.sku) for one in account.bought]
-    products = {wanted} | {product for product, sku in lines if sku == wanted and product}
-    units = {sku for product, sku in lines if product in products and sku}
-    return frozenset(products | units)
-
-
 def instant(text: str, zone: str) -> datetime:
     """A moment as somebody writes it; without an offset it is by the person's clock. Raises ValueError."""
     try:
@@ -169,6 +159,11 @@ def instant(text: str, zone: str) -> datetime:
             f"got {text[:40]!r}"
         ) from None
     return found if found.tzinfo else found.replace(tzinfo=zone_info(zone))
+
+
+def _latest(decision: DecisionView) -> tuple[datetime, bool, datetime]:
+    """Of what was decided in one minute, a message comes before an ad audience."""
+    return decision.at.replace(second=0, microsecond=0), decision.channel != "ads", decision.at
 
 
 def first_line(details: str | None) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from api.why import grounds
-from api.why.grounds import Case, Slots
+from api.why.grounds import Case
+from api.why.phrases import ZONE_FROM, bought_when, slots_in_words, subject, word_in_words
 from api.why.words import (
     address,
     channel_word,
@@ -18,21 +19,11 @@ from api.why.words import (
     near,
     plain,
     when,
-    where,
 )
-from policy.durations import in_words
 from policy.verdict import Channel, Reason
 from policy.zones import zone_info
 from profiles.history import DecisionView
-from profiles.why_facts import BoughtFact, EventFact, WordFact
-
-ZONE_FROM = {
-    "traits": "as their profile says",
-    "context": "as their browser or app said",
-    "phone": "after their phone number",
-    "default": "the shop's own, as theirs is not known",
-}
-"""What a zone was taken from, in words."""
+from profiles.why_facts import EventFact
 
 Clause = Callable[[Case], str]
 
@@ -46,44 +37,6 @@ def because(case: Case, reason: str) -> str:
         return f"{plain(reason)}: {_detail(case)}"
 
 
-def bought_in_words(case: Case, key: str, bought: BoughtFact) -> str:
-    """ "p-1 (Aria lamp) had been bought at 14:03 in the store (Order Completed o-17, event pos 9)"."""
-    return f"{item(case.account, key)} {_bought_when(case, bought)}"
-
-
-def word_in_words(case: Case, word: WordFact) -> str:
-    """Whose word, when and through what: "on Fri 20 Nov 2026 at 09:12 through the preference page (…)"."""
-    event = case.account.event(word.event_id)
-    told = near(word.time, case.at, case.zone)
-    if event is None:
-        return f"{told} through {plain(word.source)}"
-    through = "" if word.source in (event.source, "message") else f" through {plain(word.source)}"
-    return f"{told}{through} ({event_ref(event)})"
-
-
-def subject(word: WordFact) -> str:
-    """What a word is about: "marketing by email", "everything by sms", "all messages"."""
-    topic = "everything" if word.topic == "all" else plain(word.topic)
-    return (
-        f"{topic} on every channel" if word.channel == "all" else f"{topic} by {channel_word(word.channel)}"
-    )
-
-
-def slots_in_words(slots: Slots, *, more: int = 0) -> str:
-    """ "1 of 2 emails in 1 day": what had gone out before the message, and ``more``."""
-    return f"{len(slots.used) + more} of {_cap(slots)}"
-
-
-def _bought_when(case: Case, bought: BoughtFact) -> str:
-    event = case.account.event(bought.event_id)
-    if event is None:
-        return f"had been bought (order {plain(bought.order_id)})"
-    back = bought.lifted_at
-    since = "" if back is None else f"; given back since, on {when(back, case.zone)}"
-    told = happened(event, case.at, case.zone)
-    return f"had been bought {told} {where(event.channel)} ({event_ref(event)}{since})"
-
-
 def _purchased(case: Case) -> str:
     found = grounds.purchases(case)
     if not found:
@@ -93,7 +46,7 @@ def _purchased(case: Case) -> str:
     for key, one in found:
         by_order.setdefault(one.event_id, []).append(key)
     parts = [
-        f"{items(case.account, keys)} {_bought_when(case, bought[event_id])}"  # type: ignore[index]
+        f"{items(case.account, keys)} {bought_when(case, bought[event_id])}"  # type: ignore[index]
         for event_id, keys in by_order.items()
     ]
     return listed(parts)
@@ -128,15 +81,6 @@ def _capped(case: Case) -> str:
     ]
     free = near(latest.free_at or case.at, case.at, case.zone)
     return f"{slots_in_words(latest)} had gone out ({listed(sent, 5)}); the next is free {free}"
-
-
-def _cap(slots: Slots) -> str:
-    cap = slots.cap
-    kind = (
-        {Channel.EMAIL: "email", Channel.SMS: "text message"}.get(cap.channel) if cap.channel else "message"
-    )
-    word = kind or f"{cap.channel} message"
-    return f"{cap.limit} {word}{'' if cap.limit == 1 else 's'} in {in_words(cap.window)}"
 
 
 def _quiet_hours(case: Case) -> str:

@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from api.why import grounds
-from api.why.because import ZONE_FROM, bought_in_words, slots_in_words, subject, word_in_words
 from api.why.grounds import Case
+from api.why.phrases import ZONE_FROM, bought_in_words, slots_in_words, subject, word_in_words
 from api.why.sentences import started_by
 from api.why.words import detail, item, listed, near, plain, when
 from profiles.why_facts import Account, EventFact

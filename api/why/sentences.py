@@ -1,8 +1,9 @@
 """One sentence a verdict: who was sent what, when, and why; or why not, by which event and item. Pure."""
 
 from api.why import grounds
-from api.why.because import because, bought_in_words, slots_in_words, subject, word_in_words
+from api.why.because import because
 from api.why.grounds import Case
+from api.why.phrases import bought_in_words, slots_in_words, subject, word_in_words
 from api.why.words import (
     channel_word,
     event_ref,
@@ -48,10 +49,12 @@ def outcome(case: Case) -> str:
 
 
 def reason_in_words(case: Case) -> str:
-    """The reason alone, as a clause: what it stood on."""
+    """The reason alone, as a clause: what it stood on, without what started its run."""
     if case.decision.verdict == "allow":
         released = case.message and case.message.status == "released" and _is_last(case)
-        return because(case, case.message.reason or "error") if released and case.message else _grounds(case)
+        if released and case.message:
+            return because(case, case.message.reason or "error")
+        return "; ".join(_passed(case))
     return f"{_reason(case)}{_put_off(case) if case.decision.verdict == 'defer' else ''}"
 
 
@@ -100,8 +103,11 @@ def _allowed(case: Case) -> str:
 
 
 def _grounds(case: Case) -> str:
-    parts = [*_started(case), _checks(case), *_without(case), *_consent(case), *_slots(case)]
-    return "; ".join(parts)
+    return "; ".join([*_started(case), *_passed(case)])
+
+
+def _passed(case: Case) -> list[str]:
+    return [_checks(case), *_without(case), *_consent(case), *_slots(case)]
 
 
 def _started(case: Case) -> list[str]:

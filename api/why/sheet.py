@@ -7,7 +7,7 @@ from fastapi import Response
 
 from api.pages import Markup, fill, page
 from api.why.answer import Answer, Asked
-from api.why.because import ZONE_FROM
+from api.why.phrases import ZONE_FROM
 from api.why.timeline import Entry
 from profiles.people import RunView
 
@@ -76,7 +76,7 @@ def _days(entries: Sequence[Entry], links: Mapping[UUID, str]) -> Markup:
 
 
 def _entry(entry: Entry, clock: str, links: Mapping[UUID, str]) -> Markup:
-    link = links.get(entry.run_id) if entry.run_id else None
+    link = links.get(entry.run_id) if entry.run_id and entry.kind in ("run", "decision") else None
     problems = fill("why_problems.html", problems=entry.problems) if entry.problems else Markup("")
     return fill(
         "why_entry.html",

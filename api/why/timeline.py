@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from api.why.because import subject
 from api.why.grounds import Case
+from api.why.phrases import subject
 from api.why.sentences import ACCEPTED, UNKNOWN, outcome, reason_in_words
 from api.why.words import (
     LATE,
@@ -22,7 +22,6 @@ from api.why.words import (
     when,
     where,
 )
-from profiles.history import DecisionView
 from profiles.people import RunView
 from profiles.why_facts import Account, EventFact, IdentityFact, MessageFact, WordFact
 
@@ -97,7 +96,7 @@ def _event(account: Account, event: EventFact, zone: str) -> Entry:
         local=when(event.at, zone),
         kind="event",
         text=f"{what}{about}, {where(event.channel)} (event {ref}){late}",
-        items=tuple(key for line in event.lines for key in (line.product_id, line.sku) if key),
+        items=event.keys,
         event_id=event.event_id,
         problems=plain("; ".join(event.problems), 400) or None,
     )
@@ -110,27 +109,47 @@ def _about_message(account: Account, event: EventFact) -> str:
 
 
 def _words(account: Account, zone: str) -> Iterator[Entry]:
+    for said in _news(account.words):
+        yield _word(account, said, zone)
     told = {(word.channel, word.topic, word.granted, word.time) for word in account.words}
     every = {(word.topic, word.granted, word.time) for word in account.words if word.channel == "all"}
-    for word in account.words:
-        yield _word(account, word, zone)
     for mark in account.marks:
         # What the person said is on their addresses as well; here is what somebody else said of these.
         known = (mark.channel, mark.topic, mark.granted, mark.time) in told
         if not known and (mark.topic, mark.granted, mark.time) not in every:
-            yield _word(account, mark, zone)
+            yield _word(account, [mark], zone)
 
 
-def _word(account: Account, word: WordFact, zone: str) -> Entry:
+def _news(words: Iterable[WordFact]) -> list[list[WordFact]]:
+    """Words that change something, those of one event together: some senders repeat them with every event."""
+    last: dict[tuple[str, str], tuple[bool, bool]] = {}
+    told: dict[object, list[WordFact]] = {}
+    for word in words:
+        about, said = (word.channel, word.topic), (word.granted, word.verified)
+        if last.get(about) != said:
+            last[about] = said
+            told.setdefault((word.event_id, word.topic, word.source, said, word.at), []).append(word)
+    return list(told.values())
+
+
+def _word(account: Account, words: Sequence[WordFact], zone: str) -> Entry:
+    word = words[0]
     event = account.event(word.event_id)
     said = "said yes to" if word.granted else "refused"
+    about = subject(word) if len(words) == 1 else _together(words)
     whose = f" for {address(word.channel, word.address)}" if word.address else ""
     ref = f" (event {plain(event.source)} {plain(event.id)})" if event else ""
     through = "" if event is not None and word.source == event.source else f", through {plain(word.source)}"
     doubt = "" if word.verified else ", by a sender who is not vouched for"
     late = f", said on {when(word.time, zone)}" if word.at - word.time > LATE else ""
-    text = f"{said} {subject(word)}{whose}{through}{ref}{doubt}{late}"
+    text = f"{said} {about}{whose}{through}{ref}{doubt}{late}"
     return Entry(word.at, when(word.at, zone), "consent", text, event_id=word.event_id)
+
+
+def _together(words: Sequence[WordFact]) -> str:
+    topic = "everything" if words[0].topic == "all" else plain(words[0].topic)
+    channels = ("every channel" if word.channel == "all" else channel_word(word.channel) for word in words)
+    return f"{topic} by {listed(list(channels), 5)}"
 
 
 def _problems(account: Account, zone: str) -> Iterator[Entry]:
@@ -171,21 +190,22 @@ def _runs(account: Account, zone: str) -> Iterator[Entry]:
         entry = account.entry(run.run_id)
         by = f", started by {event_ref(entry)}" if entry else ""
         key = f"{plain(run.journey)} ({plain(run.key)})"
-        yield _of_run(run, run.entered_at, f"{key} began{by}", zone)
+        items = entry.keys if entry else ()
+        yield _of_run(run, run.entered_at, f"{key} began{by}", items, zone)
         if run.ended_at is not None:
             outcome = f" as {plain(run.outcome)}" if run.outcome else ""
             why = f" ({plain(run.detail, 200)})" if run.detail else ""
-            yield _of_run(run, run.ended_at, f"{key} ended{outcome}{why}", zone)
+            yield _of_run(run, run.ended_at, f"{key} ended{outcome}{why}", items, zone)
 
 
-def _of_run(run: RunView, at: datetime, text: str, zone: str) -> Entry:
-    return Entry(at, when(at, zone), "run", text, journey=run.journey, run_id=run.run_id)
+def _of_run(run: RunView, at: datetime, text: str, items: tuple[str, ...], zone: str) -> Entry:
+    return Entry(at, when(at, zone), "run", text, journey=run.journey, items=items, run_id=run.run_id)
 
 
 def _decision(case: Case) -> Entry:
     one = case.decision
-    by = "for the ad audience" if one.channel == "ads" else f"by {channel_word(one.channel)}"
-    name = f"{plain(one.template)} {by}" if one.channel != "ads" else f"{by} {plain(one.template)}"
+    template = plain(one.template)
+    name = f"{template} by {channel_word(one.channel)}" if one.channel != "ads" else f"ad audience {template}"
     return Entry(
         at=one.at,
         local=when(one.at, case.zone),
@@ -230,18 +250,3 @@ def _message(account: Account, one: MessageFact, at: datetime, said: str, zone: 
         run_id=one.run_id,
         message_id=one.message_id,
     )
-
-
-def about(entries: Iterable[Entry], *, journey: str | None, keys: frozenset[str] | None) -> list[Entry]:
-    """Those that concern a journey, or any of these items; what names neither concerns everything."""
-    return [
-        entry
-        for entry in entries
-        if (journey is None or entry.journey in (None, journey))
-        and (not keys or not entry.items or keys.intersection(entry.items))
-    ]
-
-
-def matching(decisions: Iterable[DecisionView], keys: frozenset[str] | None) -> list[DecisionView]:
-    """The verdicts about any of these items; None: all."""
-    return [one for one in decisions if not keys or keys.intersection((*one.items, *one.items_removed))]

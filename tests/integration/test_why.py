@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from activities.contracts import HoldAsk
+from tests.documents import blocks, commands_of
 from tests.integration.open_api import ADMIN, WRITE, OpenApi, opened
 from tests.shop import Shop
 from tests.why_desk import EVENING, HOUR, SMS, YES, Desk
@@ -23,7 +24,7 @@ from workers.why import ask
 
 BOUGHT = (
     "Ada was not sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin): p-1 (Aria lamp) "
-    "had been bought at 14:03 in the store (Order Completed o-17, event pos/berlin-3 evt-9-c-1)."
+    "had been bought at 14:03 in the store (Order Completed o-17, event pos/berlin-3 evt-9-cart-7001)."
 )
 PERSON = "/v1/profiles/email/ada-1@example.com"
 
@@ -31,7 +32,7 @@ PERSON = "/v1/profiles/email/ada-1@example.com"
 @pytest_asyncio.fixture(loop_scope="session")
 async def desk(shop: Shop) -> Desk:
     """Ada got a text message at one, bought the lamp at two, and was kept from a reminder at eight."""
-    desk = Desk(shop, "c-1", 1)
+    desk = Desk(shop, "cart-7001", 1)
     await desk.opens(YES)
     await desk.sends("1", hours=7, channel=SMS)
     await desk.buys()
@@ -60,10 +61,10 @@ async def test_the_api_answers_in_a_sentence_with_its_facts_and_the_timeline(
         "Ada was not sent cart_reminder",
         "Ada was sent cart_reminder",
     ]
-    assert (suppression["item"], suppression["event"]["id"]) == ("p-1", "evt-9-c-1")
+    assert (suppression["item"], suppression["event"]["id"]) == ("p-1", "evt-9-cart-7001")
     assert suppression["text"].startswith("p-1 (Aria lamp) is not to be promoted until Sun 21 Nov 2038")
     assert [line["kind"] for line in answer["timeline"]] == [
-        *("event", "consent", "consent", "run", "decision", "message"),
+        *("event", "consent", "run", "decision", "message"),
         *("event", "run", "decision"),
     ]
     assert last["text"].startswith(
@@ -206,3 +207,24 @@ async def test_the_command_prints_the_answer_and_knows_whom_it_does_not_know(
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "nobody has email:bob@example.com; check its spelling" in unknown.stderr
     assert "Traceback" not in unknown.stderr
+
+
+async def test_the_answer_in_the_operators_guide_is_what_the_command_prints(
+    desk: Desk, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("COLUMNS", "118")
+    [said] = [command for block in blocks("console", "why") for command in commands_of(block)]
+    answer = await ask("ada-1@example.com", journey="cart-abandonment", item="p-1", at=None, as_json=False)
+
+    assert said.words == (
+        "waypost",
+        "why",
+        "ada@example.com",
+        "--journey",
+        "cart-abandonment",
+        "--item",
+        "p-1",
+    )
+    # Eleven years earlier every day of that year is the same day of the week.
+    assert said.answer == answer.replace("2037", "2026").replace("2038", "2027").strip()

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, time
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,7 @@ async def without_an_address(desk: Desk) -> None:
 )
 async def bounced(desk: Desk) -> None:
     message = {"message_id": str(await desk.sends("1", hours=3))}
-    given = {"source": "sendgrid", "channel": "email", "hours": 2}
+    given: dict[str, Any] = {"source": "sendgrid", "channel": "email", "hours": 2}
     await desk.hears("Message Bounced", message, event_id="sg-7", **given)
     await desk.asks("2")
 
