@@ -172,7 +172,7 @@ class Gate:
 def decided(
     plan: Plan, read: Callable[[], Facts], limits: Limits, at: datetime
 ) -> tuple[Facts | None, Verdict]:
-    """The facts that ``read`` makes of a snapshot, and the verdict; no facts and ``error`` where it cannot."""
+    """The facts that ``read`` makes of a snapshot, and the verdict; none and ``error`` else."""
     try:
         facts = read()
     except Exception as error:

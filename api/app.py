@@ -29,6 +29,7 @@ from api.meters import Meters
 from api.outage import probe_of
 from api.problems import answer_with_problems
 from api.settings import ApiSettings, SettingsFault
+from api.why import routes as why
 from journeys import registry
 from policy.item_rules import rule_for
 from policy.limits import Limits
@@ -87,10 +88,11 @@ def create_app(settings: ApiSettings | None = None, limits: Limits | None = None
         lifespan=lambda app: _open(app, settings, journeys, limits),
         redoc_url=None,
     )
-    for part in (
+    parts = (
         events_in,
         identity_tokens,
         identity,
+        why,
         consents,
         people,
         runs,
@@ -98,8 +100,9 @@ def create_app(settings: ApiSettings | None = None, limits: Limits | None = None
         operation,
         stops,
         sandbox,
-    ):
-        app.include_router(part.router)
+    )
+    for router in (*(part.router for part in parts), why.pages):
+        app.include_router(router)
     answer_with_problems(app)
     app.add_middleware(BodyCap)
     app.add_middleware(EventsInCors)

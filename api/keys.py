@@ -131,3 +131,16 @@ def header_key(request: Request) -> str | None:
         # Some clients can only fill in the password.
         return name or password
     raise refused("the Authorization header must be `Bearer <key>`, or Basic with the key as user name")
+
+
+def browser_key(request: Request) -> str | None:
+    """The key as a person types it into a browser's own form: as the password, else as the user name.
+
+    None without one. Raises ``Problem`` 401 when malformed.
+    """
+    scheme, _, rest = request.headers.get("authorization", "").strip().partition(" ")
+    key = header_key(request)
+    if scheme.lower() != "basic":
+        return key
+    _, _, password = base64.b64decode(rest.strip()).decode().partition(":")
+    return password or key

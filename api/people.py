@@ -10,8 +10,9 @@ from api.doors import Doors, Open, admin
 from api.outage import reading
 from api.paging import After, Limit
 from api.problems import ProblemDetails, not_found
+from api.why.answer import ToldDecision, teller_of
 from policy.zones import resolve_zone
-from profiles import history, people
+from profiles import history, people, why
 from profiles.identifiers import IDENTIFIER_TYPES
 from profiles.people import ProfileView, RunView
 
@@ -37,7 +38,7 @@ class Messages(BaseModel):
 class Decisions(BaseModel):
     """Verdicts of the gate, the newest first."""
 
-    decisions: list[history.DecisionView]
+    decisions: list[ToldDecision]
     next_cursor: str | None = None
 
 
@@ -73,14 +74,18 @@ async def read_messages(kind: Kind, value: Value, doors: Open, after: After, lim
 
 @router.get("/{value:path}/decisions")
 async def read_decisions(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Decisions:
-    """Every verdict of the gate about a person, with each check and what it stood on."""
+    """Every verdict of the gate about a person: why in a sentence, and each check with what it stood on."""
 
-    async def read(connection: Any) -> history.Page[history.DecisionView]:
+    async def read(connection: Any) -> Decisions:
         profile_id = await whom(connection, doors, kind, value)
-        return await history.decisions(connection, profile_id=profile_id, limit=limit, after=after)
+        page = await history.decisions(connection, profile_id=profile_id, limit=limit, after=after)
+        account = await why.read(connection, profile_id) if page.rows else None
+        if account is None:
+            return Decisions(decisions=[])
+        teller = teller_of(account, doors.settings.default_timezone)
+        return Decisions(decisions=[teller.told(one) for one in page.rows], next_cursor=page.next_cursor)
 
-    page = await reading(doors.database, read)
-    return Decisions(decisions=page.rows, next_cursor=page.next_cursor)
+    return await reading(doors.database, read)
 
 
 @router.get("/{value:path}/runs")

@@ -27,6 +27,7 @@ from api.runs_views import (
 from profiles import history, people
 from profiles.events import Event
 from profiles.exposures import exposures_of
+from profiles.identifiers import as_asked
 from profiles.people import RunView
 from profiles.runs import request_end, signal_by_hand
 
@@ -130,10 +131,7 @@ async def _customer(connection: Any, doors: Doors, text: str) -> UUID:
     try:
         found = await people.canonical(connection, UUID(text))
     except ValueError:
-        kind, separator, value = text.partition(":")
-        if not separator:
-            kind, value = ("email" if "@" in text else "phone" if text.startswith("+") else "user_id"), text
-        return await whom(connection, doors, kind, value)
+        return await whom(connection, doors, *as_asked(text))
     if found is None:
         raise not_found(f"there is no profile {text}")
     return found

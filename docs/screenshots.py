@@ -39,6 +39,7 @@ MIDDAY = (datetime.now(UTC) + timedelta(days=1)).replace(hour=11, minute=20, sec
 
 LAMP = {"product_id": "lamp", "name": "Aria lamp", "price": 39.0}
 CHAIR = {"product_id": "chair", "name": "Oslo chair", "variant": "Oak", "price": 99.0}
+VASE = {"product_id": "vase", "name": "Mora vase", "price": 24.0}
 RUG = {"product_id": "rug", "name": "Tana rug", "price": 149.0}
 
 Row = dict[str, Any]
@@ -57,23 +58,30 @@ class Shop:
     events: int = 0
 
     async def happens(
-        self, name: str, who: str, properties: Row, *, after: timedelta = timedelta(), channel: str = "web"
+        self,
+        name: str,
+        who: str,
+        properties: Row,
+        *,
+        after: timedelta = timedelta(),
+        channel: str = "web",
+        agrees: bool = True,
     ) -> None:
-        """One event of one person, so long after midday."""
+        """One event of one person, so long after midday; with a yes to all channels, or no word on them."""
         self.events += 1
         answer = await self.client.post(
             "/v1/events",
             json={
                 "id": f"shop-{self.events}",
                 "type": name,
-                "source": "shop" if channel == "web" else "pos/berlin-3",
+                "source": "pos/berlin-3" if channel == "store" else "shop",
                 "channel": channel,
                 "time": (MIDDAY + after).isoformat(),
                 "identifiers": {"email": f"{who.lower()}@example.com"},
                 "traits": {
                     "first_name": who,
                     "timezone": "Europe/Berlin",
-                    "consents": {"email": True, "sms": True, "ads": True},
+                    **({"consents": {"email": True, "sms": True, "ads": True}} if agrees else {}),
                 },
                 "properties": properties,
             },
@@ -140,6 +148,35 @@ async def tell(shop: Shop) -> tuple[Row, Row]:
     return await shop.settled("cart-abandonment", "cart-7001", "Waiting for Message Clicked"), ended
 
 
+async def tell_of_mary(shop: Shop) -> None:
+    """A day of somebody of whom an operator may well ask why: reminded twice, capped, silent by SMS, and then
+    found out to have bought it in the store."""
+    await left_behind(shop, "cart-8001", CHAIR, timedelta())
+    await left_behind(shop, "cart-8002", RUG, timedelta(minutes=25))
+    await left_behind(shop, "cart-8003", VASE, timedelta(hours=2))
+    stop = {"channel": "sms", "topic": "marketing", "state": "withdrawn", "source": "preference page"}
+    await shop.happens("Consent Changed", "Mary", stop, after=timedelta(hours=4), agrees=False)
+    receipt = {"order_id": "receipt-91", "total": 39.0, "products": [LAMP]}
+    given: Row = {"channel": "store", "agrees": False}
+    await shop.happens("Order Completed", "Mary", receipt, after=timedelta(hours=5), **given)
+    await left_behind(shop, "cart-8004", LAMP, timedelta(hours=6), channel="mobile")
+
+
+async def left_behind(shop: Shop, cart_id: str, line: Row, after: timedelta, *, channel: str = "web") -> None:
+    """A cart of Mary's, until its reminder was decided on."""
+    given: Row = {"after": after, "channel": channel, "agrees": not after}
+    await shop.happens("Product Added", "Mary", line | {"cart_id": cart_id}, **given)
+    await shop.settled("cart-abandonment", cart_id, "Product Added")
+    await shop.passes("cart-abandonment", cart_id, timedelta(minutes=61))
+
+    async def decided() -> Row | None:
+        found = (await shop.client.get("/v1/profiles/email/mary@example.com/decisions")).json()["decisions"]
+        about = [one for one in found if line["product_id"] in one["items"]]
+        return about[0] if about else None
+
+    await eventually(decided, f"a decision on {cart_id}")
+
+
 @dataclass(slots=True)
 class Camera:
     """A browser that takes pictures of pages."""
@@ -203,6 +240,16 @@ class Camera:
             await self.take(mail, f"mail-{width}.png")
             await context.close()
 
+    async def why(self, stack: LocalStack) -> None:
+        """Why somebody did not get something, at a desk and on a phone."""
+        for width, height, name in ((1200, 1150, "why-desk.png"), (360, 860, "why-phone.png")):
+            context = await self.desk(width, height)
+            page = await context.new_page()
+            await page.goto(f"{stack.api_url}/why/email/mary@example.com")
+            await page.get_by_text("had been bought").first.wait_for()
+            await self.take(page, name)
+            await context.close()
+
 
 def draw_journeys() -> None:
     """The flow of each shipped journey."""
@@ -239,12 +286,15 @@ async def main() -> None:
             httpx2.AsyncClient(base_url=stack.api_url, auth=(ADMIN_KEY, "")) as client,
             async_playwright() as player,
         ):
-            waiting, ended = await tell(Shop(stack, client))
+            shop = Shop(stack, client)
+            waiting, ended = await tell(shop)
             browser = await player.chromium.launch(executable_path=executable, args=arguments)
             camera = Camera(browser)
             await camera.temporal(stack, waiting, ended)
             [reminder] = [m for m in waiting["messages"] if m["template"] == "cart_reminder"]
             await camera.mail(stack, reminder["message_id"])
+            await tell_of_mary(shop)
+            await camera.why(stack)
             await browser.close()
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "WEAK",
     "BlockedIdentifier",
     "InvalidIdentifier",
+    "as_asked",
     "implied",
     "in_order",
     "key",
@@ -105,6 +106,15 @@ def split_key(text: str) -> tuple[str, str]:
         known = ", ".join(IDENTIFIER_TYPES)
         raise InvalidIdentifier(f"{text[:60]!r} is no identifier; write type:value, with one of {known}")
     return kind, value
+
+
+def as_asked(text: str) -> tuple[str, str]:
+    """(type, value) of an identifier as a person types it: type:value, or a bare email, phone or user_id."""
+    kind, colon, value = text.strip().partition(":")
+    if colon and kind in IDENTIFIER_TYPES:
+        return kind, value
+    bare = text.strip()
+    return ("email" if "@" in bare else "phone" if bare.startswith("+") else "user_id"), bare
 
 
 def in_order(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

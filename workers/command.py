@@ -149,6 +149,33 @@ def fast_forward(
 
 
 @app.command()
+def why(
+    customer: Annotated[
+        str,
+        typer.Argument(
+            metavar="CUSTOMER", help="type:value, a bare email, phone or user_id, or a profile_id."
+        ),
+    ],
+    journey: Annotated[str | None, typer.Option("--journey", help="Only this journey.")] = None,
+    item: Annotated[
+        str | None, typer.Option("--item", help="Only what concerns this item, any variant of it.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="The moment asked about, such as 2026-11-21T20:00."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Say why somebody was sent a message, or was not, and what led to it."""
+    with explained():
+        from workers.why import ask
+
+        find_local_stack()
+        typer.echo(asyncio.run(ask(customer, journey=journey, item=item, at=at, as_json=as_json)), nl=False)
+        finish(0)
+
+
+@app.command()
 def doctor() -> None:
     """Check settings, database, migrations, Temporal and providers; say what to do about each."""
     with explained():
