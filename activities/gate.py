@@ -8,10 +8,10 @@ from uuid import UUID
 from activities.contracts import SendMessage
 from activities.held import open_in_words
 from activities.terms import ask_of, facts_of, plan_of, planned_of, ranking
-from policy.facts import Facts
+from policy.facts import Facts, Plan
 from policy.gate import decide
 from policy.limits import Limits
-from policy.quiet_hours import common_close
+from policy.quiet_hours import open_until
 from policy.verdict import Allow, Channel, MessageClass, Verdict
 from profiles.claims import Planned, Snapshot, Standing, mark_unknown, read_under_lock, write_decision
 from profiles.database import Database
@@ -109,12 +109,13 @@ class Gate:
                 return Elsewhere(channels, snapshot)
             held = await holds_of(connection, snapshot, request, at)
             facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
-            verdict = decide(plan_of(request, message_class, topic), facts, self._limits, at)
+            plan = plan_of(request, message_class, topic)
+            verdict = decide(plan, facts, self._limits, at)
             planned = planned_of(request, snapshot, message_class, verdict, at)
             await write_decision(connection, planned)
             await expose(connection, request)
             if isinstance(verdict, Allow):
-                return self._claim(planned, verdict, snapshot, request, facts, at, channels)
+                return self._claim(planned, verdict, snapshot, plan, facts, at, channels)
             return Refusal(planned.message_id, verdict, snapshot, facts.zone, channels)
 
         return await self._database.run(work)
@@ -124,15 +125,11 @@ class Gate:
         planned: Planned,
         verdict: Allow,
         snapshot: Snapshot,
-        request: SendMessage,
+        plan: Plan,
         facts: Facts,
         at: datetime,
         channels: tuple[Channel, ...],
     ) -> Claim:
-        valid_for = request.expires_at - at
-        if hours := self._limits.quiet_hours.get(request.channel):
-            closing = common_close(hours, facts.zones, at)
-            valid_for = min(valid_for, closing - at) if closing else valid_for
         return Claim(
             message_id=planned.message_id,
             token=planned.token or planned.message_id,
@@ -140,7 +137,7 @@ class Gate:
             items=verdict.items,
             removed=verdict.removed,
             snapshot=snapshot,
-            valid_for=valid_for,
+            valid_for=open_until(plan, facts, self._limits, at) - at,
             zone=facts.zone,
             channels=channels,
         )

@@ -8,6 +8,7 @@ from uuid import UUID
 from activities.contracts import SendMessage
 from policy.channel_choice import ranked
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
+from policy.places import places_of, zones_there
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict
 from policy.zones import ResolvedZone, resolve_zone
 from profiles.carts import as_items
@@ -43,7 +44,9 @@ def facts_of(
 ) -> Facts:
     """A snapshot in the words of ``policy``."""
     address = snapshot.address(channel.value)
-    zone = zone_of(snapshot, default_zone)
+    resolved = zone_of(snapshot, default_zone)
+    places = places_of(snapshot.traits, snapshot.address("sms"), resolved)
+    zone = zones_there(places, resolved)
     return Facts(
         person=str(snapshot.profile_id),
         held=held,
@@ -63,6 +66,7 @@ def facts_of(
         zone=zone.zone,
         zone_source=zone.source,
         zones=zone.zones,
+        places=places,
     )
 
 
@@ -88,6 +92,7 @@ def plan_of(request: SendMessage, message_class: MessageClass, topic: str) -> Pl
         journey=request.journey,
         cart_id=request.cart_id if request.promoting is not None else None,
         holdout=request.holdout,
+        key=f"{request.run_id}/{request.step}",
     )
 
 

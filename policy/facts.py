@@ -35,6 +35,8 @@ class Plan:
     """Set where the items are the lines of a cart: they must still be in it."""
     holdout: float = 0.0
     """Percent of people whom the journey keeps its marketing from, to be measured against."""
+    key: str = ""
+    """The send key (run and step), the same at every attempt; empty: nothing to spread messages by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,18 @@ class SentFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A place the person may be in, as far as rules on hours go."""
+
+    country: str
+    """ISO 3166-1, two letters."""
+    region: str = ""
+    """ISO 3166-2, such as US-FL; empty: any region of the country."""
+    source: str = ""
+    """What it was taken from, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One consistent snapshot, read under the profile's lock."""
 
@@ -97,3 +111,5 @@ class Facts:
     zone_source: str = "default"
     zones: tuple[str, ...] = ()
     """All zones the person may live in, where more than one is plausible; empty: ``zone`` alone."""
+    places: tuple[Place, ...] = ()
+    """Everywhere the person may be; the rules of all of them hold. Empty: nothing is known."""

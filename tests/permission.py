@@ -37,6 +37,7 @@ class _Request:
     journey = "carts"
     cart_id = None
     holdout = 0.0
+    run_id = step = "-"
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
