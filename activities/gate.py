@@ -11,7 +11,7 @@ from activities.terms import ask_of, facts_of, plan_of, planned_of, ranking
 from policy.facts import Facts, Plan
 from policy.gate import decide
 from policy.limits import Limits
-from policy.quiet_hours import common_close
+from policy.quiet_hours import open_until
 from policy.replay import basis_of, version_of
 from policy.undecided import unreadable
 from policy.verdict import Allow, Channel, MessageClass, Verdict
@@ -135,10 +135,9 @@ class Gate:
             await write_decision(connection, replace(planned, policy=self._policy, basis=basis))
             await expose(connection, request)
             if facts and isinstance(verdict, Allow):
-                return self._claim(planned, verdict, snapshot, request, facts, at, channels)
-            return Refusal(
-                planned.message_id, verdict, snapshot, facts.zone if facts else self._default_zone, channels
-            )
+                return self._claim(planned, verdict, snapshot, plan, facts, at, channels)
+            zone = facts.zone if facts else self._default_zone
+            return Refusal(planned.message_id, verdict, snapshot, zone, channels)
 
         return await self._database.run(work, lock_person_of(ask), GIVE_UP_S)
 
@@ -147,15 +146,11 @@ class Gate:
         planned: Planned,
         verdict: Allow,
         snapshot: Snapshot,
-        request: SendMessage,
+        plan: Plan,
         facts: Facts,
         at: datetime,
         channels: tuple[Channel, ...],
     ) -> Claim:
-        valid_for = request.expires_at - at
-        if hours := self._limits.quiet_hours.get(request.channel):
-            closing = common_close(hours, facts.zones, at)
-            valid_for = min(valid_for, closing - at) if closing else valid_for
         return Claim(
             message_id=planned.message_id,
             token=planned.token or planned.message_id,
@@ -163,7 +158,7 @@ class Gate:
             items=verdict.items,
             removed=verdict.removed,
             snapshot=snapshot,
-            valid_for=valid_for,
+            valid_for=open_until(plan, facts, self._limits, at) - at,
             zone=facts.zone,
             channels=channels,
         )

@@ -10,6 +10,7 @@ from policy.caps import reach
 from policy.channel_choice import ranked
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Shelved, Suppression, WaitingFact
 from policy.limits import Limits, Scope, WhenCapped
+from policy.places import places_of, zones_there
 from policy.stop import Stop, StopKind
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict
 from policy.zones import ResolvedZone, resolve_zone
@@ -56,7 +57,9 @@ def facts_of(
 ) -> Facts:
     """A snapshot in the words of ``policy``."""
     address = snapshot.address(channel.value)
-    zone = zone_of(snapshot, default_zone)
+    resolved = zone_of(snapshot, default_zone)
+    places = places_of(snapshot.traits, snapshot.address("sms"), resolved)
+    zone = zones_there(places, resolved)
     return Facts(
         person=str(snapshot.profile_id),
         held=held,
@@ -88,6 +91,7 @@ def facts_of(
         zones=zone.zones,
         stopped=tuple(Stop(StopKind(kind), name, since) for kind, name, since in snapshot.stops),
         claims_last_minute=snapshot.claims_last_minute,
+        places=places,
     )
 
 
@@ -127,6 +131,7 @@ def plan_of(
         since=standing.planned_at if standing else None,
         message_id=str(standing.message_id) if standing else "",
         template=request.template,
+        key=f"{request.run_id}/{request.step}",
     )
 
 

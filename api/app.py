@@ -134,6 +134,7 @@ async def _open(
         engine=Engine(settings),
         meters=meters,
         rules=rules,
+        limits=limits,
     )
     try:
         yield

@@ -14,6 +14,7 @@ from api.meters import Meters
 from api.problems import overloaded
 from api.settings import ApiSettings
 from journeys.vocabulary.definition import JourneyDefinition
+from policy.limits import Limits
 from profiles.database import Database
 from profiles.identity_tokens import IdentityTokens
 from profiles.ids import new_id
@@ -36,6 +37,7 @@ class Doors:
     engine: Engine
     meters: Meters
     rules: Rules
+    limits: Limits
 
     async def take(self, *events: IncomingEvent) -> list[Ingested]:
         """Events of our own making (consents, opt-outs), by the same way in as everybody's.

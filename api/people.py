@@ -82,7 +82,7 @@ async def read_decisions(kind: Kind, value: Value, doors: Open, after: After, li
         account = await why.read(connection, profile_id) if page.rows else None
         if account is None:
             return Decisions(decisions=[])
-        teller = teller_of(account, doors.settings.default_timezone)
+        teller = teller_of(account, doors.limits, doors.settings.default_timezone)
         return Decisions(decisions=[teller.told(one) for one in page.rows], next_cursor=page.next_cursor)
 
     return await reading(doors.database, read)

@@ -49,6 +49,8 @@ class Plan:
     message_id: str = ""
     template: str = ""
     """Name of the message."""
+    key: str = ""
+    """The send key (run and step), the same at every attempt; empty: nothing to spread messages by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,18 @@ class WaitingFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A place the person may be in, as far as rules on hours go."""
+
+    country: str
+    """ISO 3166-1, two letters."""
+    region: str = ""
+    """ISO 3166-2, such as US-FL; empty: any region of the country."""
+    source: str = ""
+    """What it was taken from, in words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """One consistent snapshot, read under the profile's lock."""
 
@@ -155,3 +169,5 @@ class Facts:
     """Claims on the plan's channel within a minute; None: nobody counted them."""
     breaker_open_until: datetime | None = None
     """The provider failed over and over, and is left alone until then."""
+    places: tuple[Place, ...] = ()
+    """Everywhere the person may be; the rules of all of them hold. Empty: nothing is known."""

@@ -3,12 +3,17 @@
 from dataclasses import dataclass, field
 from datetime import time, timedelta
 from enum import StrEnum
+from re import fullmatch
 
 from policy.durations import short
+from policy.jurisdiction import Jurisdiction
 from policy.verdict import Channel
 
 DEFAULT_WINDOW = timedelta(days=365)
 """How long a purchase suppresses its item where the shop sets nothing else."""
+
+DEFAULT_SPREAD = timedelta(minutes=15)
+"""How long the messages of a night take to go out in the morning."""
 
 
 LONGEST_WINDOW = timedelta(days=366)
@@ -224,6 +229,14 @@ class Limits:
     """What a channel's provider gets in a minute; a channel without one: no limit."""
     breaker: BreakerRule = BreakerRule()
     """When a provider that keeps failing is left alone."""
+    jurisdictions: dict[str, Jurisdiction] = field(default_factory=dict)
+    """ISO 3166 code ("FR", "US-FL") → hours that take the place of the entry in ``policy.jurisdictions``."""
+    jurisdiction_channels: tuple[Channel, ...] = (Channel.SMS, Channel.PUSH)
+    """Where the hours of places count, for marketing; ads have no hours."""
+    spread: dict[Channel, timedelta] = field(
+        default_factory=lambda: dict.fromkeys((Channel.EMAIL, Channel.SMS, Channel.PUSH), DEFAULT_SPREAD)
+    )
+    """Over how long after an opening the messages that waited for it are spread, by channel."""
 
     def __post_init__(self) -> None:
         """Refuse what no shop can mean."""
@@ -238,5 +251,15 @@ class Limits:
         unknown = {name: word for name, word in self.when_capped.items() if word not in tuple(WhenCapped)}
         if unknown:
             faults.append(f"when_capped: expected one of {', '.join(WhenCapped)}, got {unknown}")
+        faults += [
+            f"jurisdictions: expected an ISO 3166 code such as FR or US-FL, got {code!r}"
+            for code in self.jurisdictions
+            if not fullmatch(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", code)
+        ]
+        faults += [
+            f"spread: expected 0 or more on {channel.value}, got {short(spread)}"
+            for channel, spread in self.spread.items()
+            if spread < timedelta()
+        ]
         if faults:
             raise ValueError("\n".join(faults))

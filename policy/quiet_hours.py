@@ -1,135 +1,75 @@
-"""Decides whether a channel is open at an instant in the recipient's zone, and when it opens next."""
+"""Decides whether a message may reach its recipient at this hour of their day, and when it may next."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from policy.facts import Facts, Plan
 from policy.finding import Finding, deferred, denied, passed
-from policy.limits import Limits, QuietHours
-from policy.verdict import Channel, Reason
-from policy.zones import offset_change, with_offset, zone_info
-
-_DAY = timedelta(days=1)
-_FAR = timedelta(days=9)
-
-
-def is_open(hours: QuietHours, zone: str, at: datetime) -> bool:
-    """Whether the wall clock in ``zone`` is in the window at ``at``: ``opens`` included, ``closes`` not.
-
-    A window may cross midnight (opens 22:00, closes 06:00). Where both ends are equal it is open round
-    the clock. Raises ValueError for an unknown zone and for ``at`` without an offset.
-    """
-    return _holds(hours, with_offset(at).astimezone(zone_info(zone)).time())
-
-
-def next_opening(hours: QuietHours, zone: str, at: datetime) -> datetime:
-    """The first instant (UTC) not before ``at`` at which the window is open; ``at`` itself if it is.
-
-    Right across clock changes: a skipped opening time opens at the moment of the change, and clocks
-    that go back into the window open it again. Raises ValueError for an unknown zone and for
-    ``at`` without an offset.
-    """
-    return _first_instant(hours, zone_info(zone), at, wanted=True)
-
-
-def closes_at(hours: QuietHours, zone: str, at: datetime) -> datetime | None:
-    """The end (UTC, excluded) of the window that is open at ``at``; None where it never closes.
-
-    A provider's validity period that ends here never delivers into quiet hours. Where clocks go back
-    over the closing time, the first of the two is the end. Raises ValueError for an unknown zone, for
-    ``at`` without an offset, and where the window is not open then.
-    """
-    if not is_open(hours, zone, at):
-        raise ValueError(
-            f"expected an instant in the window {_in_words(hours)} of {zone}, got {at.isoformat()}; "
-            "ask for next_opening first"
-        )
-    if hours.opens == hours.closes:
-        return None
-    return _first_instant(hours, zone_info(zone), at, wanted=False)
+from policy.governing_hours import Governing, governing_hours
+from policy.jurisdiction import Jurisdiction
+from policy.limits import Limits
+from policy.open_hours import common_close, next_common_opening, spans
+from policy.spread import wake_up
+from policy.verdict import Reason
+from policy.windows import in_words
+from policy.zones import with_offset, zone_info
 
 
 def in_open_hours(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
-    """Defer a message of either class to the next opening of its channel in the person's zone.
+    """Defer to the next opening of the channel by the shop's hours and by the rules of the person's place.
 
-    Denies as expired where the window opens only at or after the plan's expiry. Ads have no quiet
-    hours; other channels have those that the limits name.
+    See ``governing_hours`` for whose hours hold, and ``wake_up`` for how long after the opening the message
+    wakes. Denies as expired where nothing opens before the plan's expiry, or within nine days.
     """
-    hours = limits.quiet_hours.get(plan.channel)
-    if hours is None or plan.channel is Channel.ADS:
+    governing = governing_hours(plan, facts, limits)
+    if governing is None:
         return passed(f"no quiet hours on {plan.channel.value}")
-    zones = facts.zones or (facts.zone,)
-    local = with_offset(at).astimezone(zone_info(facts.zone))
-    now = f"{local:%H:%M} in {_zones_in_words(facts)} (from {facts.zone_source}), open {_in_words(hours)}"
-    opening = next_common_opening(hours, zones, at, before=with_offset(plan.expires_at))
+    now = _now_in_words(governing, facts, with_offset(at))
+    before = with_offset(plan.expires_at)
+    opening = next_common_opening(governing.hours, governing.zones, at, before=before)
     if opening is None:
         return denied(Reason.EXPIRED, f"{now}; does not open before the expiry")
     if opening <= at:
         return passed(now)
-    return deferred(Reason.QUIET_HOURS, opening, f"{now}; opens at {opening.isoformat()}")
+    closes = common_close(governing.hours, governing.zones, opening, before=before)
+    until = wake_up(plan, facts, limits, opening, closes)
+    return deferred(Reason.QUIET_HOURS, until, f"{now}; {_next_in_words(facts, opening, until)}")
 
 
-def next_common_opening(
-    hours: QuietHours, zones: Sequence[str], at: datetime, *, before: datetime
-) -> datetime | None:
-    """The first instant (UTC) not before ``at`` at which the window is open in every zone.
+def open_until(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> datetime:
+    """Until when (UTC, excluded) a message that may go at ``at`` may still arrive: never past its expiry.
 
-    ``at`` itself where it is; None where none lies before ``before``, or within nine days: zones too far
-    apart may never agree.
+    Every hour that governs the message is open all the time until then. Raises ValueError where one is
+    not open at ``at``.
     """
-    limit = min(before, at + _FAR)
-    now = at
-    while True:
-        latest = max(next_opening(hours, zone, now) for zone in zones)
-        if latest <= now:
-            return now
-        if latest >= limit:
-            return None
-        now = latest
+    governing = governing_hours(plan, facts, limits)
+    if governing is None:
+        return plan.expires_at
+    closes = common_close(governing.hours, governing.zones, at, before=plan.expires_at)
+    return min(closes or plan.expires_at, plan.expires_at)
 
 
-def common_close(hours: QuietHours, zones: Sequence[str], at: datetime) -> datetime | None:
-    """The first end (UTC, excluded) of the windows open at ``at`` in these zones; None: they never close.
-
-    Raises ValueError where one of them is not open then.
-    """
-    ends = [end for zone in zones if (end := closes_at(hours, zone, at)) is not None]
-    return min(ends, default=None)
-
-
-def _zones_in_words(facts: Facts) -> str:
-    others = len(facts.zones) - 1
-    return facts.zone if others < 1 else f"{facts.zone} and {others} other zones of the country"
-
-
-def _holds(hours: QuietHours, clock: time) -> bool:
-    if hours.opens < hours.closes:
-        return hours.opens <= clock < hours.closes
-    return clock >= hours.opens or clock < hours.closes
+def _now_in_words(governing: Governing, facts: Facts, at: datetime) -> str:
+    local = at.astimezone(zone_info(facts.zone))
+    others = len(governing.zones) - 1
+    zone = facts.zone if others < 1 else f"{facts.zone} and {others} other zones of the country"
+    where = f"{zone} (from {facts.zone_source})"
+    if governing.places:
+        where = f"{' and '.join(governing.places)}, {where}"
+    today = spans(governing.hours, local.date())
+    hours = f"open {in_words(today)}" if today else f"closed on {local:%A}"
+    if names := {name for each in governing.hours.hours if (name := _holiday(each, local))}:
+        hours += f" ({' and '.join(sorted(names))})"
+    return f"{local:%H:%M} in {where}, {hours}"
 
 
-def _first_instant(hours: QuietHours, zone: ZoneInfo, at: datetime, *, wanted: bool) -> datetime:
-    # Between two changes of the offset the wall clock runs evenly, so the next edge is arithmetic; at a
-    # change the clock jumps, so the question is put again there.
-    edge = _since_midnight(hours.opens if wanted else hours.closes)
-    now = with_offset(at).astimezone(UTC)
-    while True:
-        clock = now.astimezone(zone).time()
-        if _holds(hours, clock) is wanted:
-            return now
-        candidate = now + (edge - _since_midnight(clock)) % _DAY
-        change = offset_change(zone, now, candidate)
-        if change is None:
-            return candidate
-        now = change
+def _holiday(hours: object, local: datetime) -> str | None:
+    if isinstance(hours, Jurisdiction) and hours.holidays is not None:
+        return hours.holiday(local.date())
+    return None
 
 
-def _since_midnight(clock: time) -> timedelta:
-    return timedelta(
-        hours=clock.hour, minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond
-    )
-
-
-def _in_words(hours: QuietHours) -> str:
-    return f"{hours.opens:%H:%M} to {hours.closes:%H:%M}"
+def _next_in_words(facts: Facts, opening: datetime, until: datetime) -> str:
+    rules = zone_info(facts.zone)
+    local, waking = opening.astimezone(rules), until.astimezone(rules)
+    later = f", spread out to {waking:%H:%M:%S}" if until > opening else ""
+    return f"next {local:%H:%M} on {local:%A}{later}"

@@ -30,7 +30,8 @@ def _names() -> dict[str, str]:
 
 
 @cache
-def _zones_of_country() -> dict[str, frozenset[str]]:
+def zones_by_country() -> dict[str, frozenset[str]]:
+    """ISO 3166-1 code → the IANA zones of the country."""
     table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
     zones: dict[str, set[str]] = {}
     for line in table.splitlines():
@@ -92,7 +93,7 @@ def _zones_of_phone(phone_e164: str) -> tuple[str, ...]:
     # A number the metadata cannot place comes back as "Etc/Unknown", which is no IANA zone.
     zones = sorted(known for name in time_zones_for_number(number) if (known := known_zone(name)))
     country = phonenumbers.region_code_for_number(number) or ""
-    at_home = _zones_of_country().get(country, frozenset())
+    at_home = zones_by_country().get(country, frozenset())
     return tuple(zone for zone in zones if zone in at_home) or tuple(zones)
 
 

@@ -44,7 +44,8 @@ ORDER BY at DESC, decision_id DESC LIMIT $3
 """
 
 _MESSAGES = """
-SELECT message_id, run_id, step, journey, channel, template, message_class, status, reason, address,
+SELECT message_id, run_id, step, journey, channel, template, message_class,
+  COALESCE(topic, 'marketing') AS topic, status, reason, address,
   provider, items, decided_at, claimed_at, sent_at
 FROM message WHERE profile_id = $1 ORDER BY decided_at DESC, message_id DESC LIMIT $2
 """

@@ -110,6 +110,7 @@ class MessageFact:
     channel: str
     template: str
     message_class: str
+    topic: str
     status: str
     reason: str | None
     address: str | None

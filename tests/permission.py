@@ -40,6 +40,7 @@ class _Request:
     value = 0.0
     when_capped = None
     template = ""
+    run_id = step = "-"
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel

@@ -35,14 +35,15 @@ async def ask(customer: str, *, journey: str | None, item: str | None, at: str |
         account = await why.read(connection, profile_id, journey=journey)
         if account is None:
             raise Unknown(f"there is no profile {profile_id} any more")
-        teller = teller_of(account, settings.default_timezone)
+        teller = teller_of(account, settings.policy.limits, settings.default_timezone)
         try:
             moment = instant(at, teller.zone.zone) if at else None
         except ValueError as error:
             raise Fault(f"--at: {error}.") from error
         if moment is not None and account.cut:
             account = await why.read(connection, profile_id, journey=journey, until=moment) or account
-        return teller_of(account, settings.default_timezone), Asked(journey, item, moment)
+        teller = teller_of(account, settings.policy.limits, settings.default_timezone)
+        return teller, Asked(journey, item, moment)
 
     async with facts() as database:
         teller, asked = await database.run(read)

@@ -144,9 +144,9 @@ class Teller:
         return f"{begun}: {listed(told)}."
 
 
-def teller_of(account: Account, default_zone: str) -> Teller:
+def teller_of(account: Account, limits: Limits, default_zone: str) -> Teller:
     """Tells of an account by the shop's limits."""
-    return Teller(account, Limits(), default_zone)
+    return Teller(account, limits, default_zone)
 
 
 def instant(text: str, zone: str) -> datetime:

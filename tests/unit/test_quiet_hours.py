@@ -1,22 +1,20 @@
 """Quiet hours: when a channel is open in a zone, across every change of the clocks."""
 
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
-from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
 from policy.limits import QuietHours
-from policy.quiet_hours import closes_at, common_close, is_open, next_common_opening, next_opening
+from policy.open_hours import closes_at, common_close, is_open, next_common_opening, next_opening
+from tests.clock_changes import MINUTE, changes, starts_around
 
 DAYTIME = QuietHours(time(8), time(21))
 OVERNIGHT = QuietHours(time(22), time(6))
 ROUND_THE_CLOCK = QuietHours(time(8), time(8))
 INTO_THE_CHANGE = QuietHours(time(2, 30), time(4))
 UNTIL_THE_CHANGE = QuietHours(time(22), time(1, 30))
-MINUTE = timedelta(minutes=1)
 
 ODD_ZONES = (
     "Africa/Cairo",  # changes at midnight
@@ -158,7 +156,7 @@ def test_a_window_closes_at_its_end(hours: QuietHours, at: str, expected: str | 
 
 
 def test_a_closed_window_has_no_end() -> None:
-    with pytest.raises(ValueError, match="expected an instant in the window 08:00 to 21:00 of Europe/Berlin"):
+    with pytest.raises(ValueError, match="expected an instant in a window of Europe/Berlin"):
         closes_at(DAYTIME, "Europe/Berlin", local("Europe/Berlin", "2026-05-05 07:00"))
 
 
@@ -172,29 +170,6 @@ def test_an_instant_without_an_offset_is_refused(question: object) -> None:
 def test_an_unknown_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="expected an IANA zone such as \"Europe/Berlin\", got 'Mars/Base'"):
         next_opening(DAYTIME, "Mars/Base", datetime(2026, 5, 5, 12, tzinfo=UTC))
-
-
-@cache
-def changes(zone: str) -> tuple[datetime, ...]:
-    """Every change of the offset in 2026 to 2028, by looking at each hour, then each minute."""
-    rules, found = ZoneInfo(zone), []
-    hour = datetime(2026, 1, 1, tzinfo=UTC)
-    while hour.year < 2029:
-        following = hour + timedelta(hours=6)
-        if hour.astimezone(rules).utcoffset() != following.astimezone(rules).utcoffset():
-            minute = hour
-            while minute.astimezone(rules).utcoffset() == hour.astimezone(rules).utcoffset():
-                minute += MINUTE
-            found.append(minute)
-        hour = following
-    return tuple(found)
-
-
-def starts_around(change: datetime) -> Iterator[datetime]:
-    for hours in (-26, -13, -3, -1, 0, 1, 9):
-        yield change + timedelta(hours=hours)
-    for nudge in (-MINUTE, -timedelta(microseconds=1), timedelta(seconds=59)):
-        yield change + nudge
 
 
 def check_zone(zone: str, windows: tuple[QuietHours, ...]) -> int:

@@ -45,7 +45,8 @@ class Shop:
         self._client = client
         self._starts_at = START
         self._journeys: Sequence[type[Journey]] | None = None
-        self._limits: Limits | None = None
+        # Tests name the minute a message goes out, so the morning's are not spread.
+        self._limits = Limits(spread={})
         self._effects: Mapping[str, Effect] = {}
         self._waypost: Waypost | None = None
         self._clockwork: Clockwork | None = None
@@ -72,8 +73,9 @@ class Shop:
         """Set the shop up, before its first shopper; what is left out stays as it is.
 
         ``starts_at``: where its calendar begins, with an offset, later than now. ``journeys``: instead of
-        those of WAYPOST_JOURNEYS. ``limits``: what the shop sets. ``effects``: functions in place of the
-        author's own activities, by name; those left out are the real ones.
+        those of WAYPOST_JOURNEYS. ``limits``: what the shop sets; by default the usual, without a spread.
+        ``effects``: functions in place of the author's own activities, by name; those left out are the real
+        ones.
         """
         if self._waypost is not None:
             raise TellingFault(
