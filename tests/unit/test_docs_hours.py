@@ -7,7 +7,7 @@ from policy.jurisdictions import JURISDICTIONS
 from policy.windows import Window, in_words
 from tests.documents import ROOT
 
-DOCUMENT = ROOT / "docs" / "operations.md"
+DOCUMENT = ROOT / "docs" / "policy.md"
 HEAD = "| | place | Monday to Friday | Saturday | Sunday | public holidays | source | seen |"
 
 

@@ -233,7 +233,7 @@ def test_no_state_is_more_lenient_than_federal_law() -> None:
 
 
 def test_settings_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"got 'Florida'; expected a spread of 0 or more on sms, got -1 day"):
+    with pytest.raises(ValueError, match=r"got 'Florida'\nspread: expected 0 or more on sms, got -1d"):
         Limits(jurisdictions={"Florida": FRENCH_CALLS}, spread={Channel.SMS: -timedelta(days=1)})
     with pytest.raises(ValueError, match="expected a window that ends after it begins"):
         Window(time(20), time(8))

@@ -30,7 +30,7 @@ opens = "08:00"
 opens = "09:00"
 [[caps]]
 limit = -1
-window = "40d"
+window = "400d"
 chanel = "sms"
 [[caps]]
 limit = true
@@ -92,8 +92,8 @@ def test_every_fault_is_told_at_once_with_line_path_what_was_expected_and_what_c
         'got "25:00"',
         "line 7: unknown key 'quiet_hours.smss'; known: email, sms, push, ads; did you mean 'sms'?",
         "line 9: quiet_hours.email.closes: expected a value for closes, got nothing",
-        "line 12: caps[1].limit: expected 0 messages or more, got -1; 0 sends none",
-        "line 13: caps[1].window: expected more than no time and at most 31d, got 40d",
+        "line 12: caps[1].limit: expected 0 messages or more, got -1; 0 stops what the cap matches",
+        "line 13: caps[1].window: expected more than no time and at most 366d, got 400d",
         "line 14: unknown key 'caps[1].chanel'; known: " + ", ".join(Cap.__dataclass_fields__)
         + "; did you mean 'channel'?",
         "line 16: caps[2].limit: expected a whole number, got true",
@@ -286,7 +286,7 @@ def test_a_length_is_read_as_it_was_written(length: timedelta) -> None:
     assert length == length_of(short(length))
 
 
-@pytest.mark.parametrize("cap", [{"limit": -1}, {"window": timedelta()}, {"window": 32 * DAY}])
+@pytest.mark.parametrize("cap", [{"limit": -1}, {"window": timedelta()}, {"window": 367 * DAY}])
 def test_caps_that_make_no_sense_are_refused_in_code_as_well(cap: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
         replace(Cap(1, DAY), **cap)  # type: ignore[arg-type]
