@@ -98,7 +98,7 @@ def test_every_fault_is_told_at_once_with_line_path_what_was_expected_and_what_c
         + "; did you mean 'channel'?",
         "line 16: caps[2].limit: expected a whole number, got true",
         'line 17: caps[2].window: expected a length of time with its unit, such as "25d", "12h", "90m" '
-        'or "2w", got 25',
+        'or "2w", or "for good", got 25',
         'line 18: caps[2].channel: expected one of email, sms, push, ads, or "none", got "smss"; '
         "did you mean 'sms'?",
     ]  # fmt: skip
