@@ -172,6 +172,7 @@ async def test_invariant_5_fails_where_the_gate_reads_without_the_lock(
         await go_on.wait()
         return snapshot
 
+    monkeypatch.setattr("activities.gate.lock_person_of", lambda ask: "")
     monkeypatch.setattr("activities.gate.read_under_lock", without_lock)
     claim = asyncio.create_task(race.claim("late", race.gates[0]))
     await read.wait()

@@ -77,9 +77,9 @@ class Shopping(RuleBasedStateMachine):
         self.orders.append((f"o-{len(self.orders)}", products, time))
         bought = {"order_id": self.orders[-1][0], "products": [{"product_id": one} for one in products]}
         self.happens("Order Completed", bought, time=time, who=CARD if card else ADA)
-        self.story.is_customer |= not card
+        # With the card it is the person's order too, once it is known whose card it was.
+        self.story.is_customer = True
         if card:
-            # Only now it is known whose card it was.
             self.happens("Identify", {}, who={**ADA, **CARD})
         self.remembers()
 

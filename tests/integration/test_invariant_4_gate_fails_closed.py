@@ -261,10 +261,9 @@ async def test_invariant_4_the_gates_patience_ends_with_its_transaction(shop: Sh
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
     async with shop.database.transaction() as connection:
         before = [await connection.fetchval(f"SHOW {name}") for name in names]
-        async with connection.transaction():
-            await claims.read_under_lock(connection, Ask(run_id, "s", "email", NOON))
-            inside = [await connection.fetchval(f"SHOW {name}") for name in names]
-            backend = await connection.fetchval("SELECT pg_backend_pid()")
+        await claims.read_under_lock(connection, Ask(run_id, "s", "email", NOON))
+        inside = [await connection.fetchval(f"SHOW {name}") for name in names]
+        backend = await connection.fetchval("SELECT pg_backend_pid()")
     async with shop.database.transaction() as connection:
         same = backend == await connection.fetchval("SELECT pg_backend_pid()")
         after = [await connection.fetchval(f"SHOW {name}") for name in names]

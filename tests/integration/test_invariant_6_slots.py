@@ -92,6 +92,7 @@ async def test_invariant_6_every_kind_of_cap_fails_where_writers_do_not_take_tur
     shop: Shop, monkeypatch: pytest.MonkeyPatch, limits: Limits
 ) -> None:
     writers = 8
+    monkeypatch.setattr("activities.gate.lock_person_of", lambda ask: "")
     monkeypatch.setattr("activities.gate.read_under_lock", without_lock(asyncio.Barrier(writers)))
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
 
@@ -208,6 +209,7 @@ async def test_invariant_6_without_turns_a_lower_one_takes_the_slot_that_is_bein
     lower = shop.ask(other_run, "s", "chair", at=until)
     assert isinstance(refused := await asked(shop, shop.gate, lower, "marketing", until), Withhold)
     assert refused.reason is Reason.LOWER_PRIORITY
+    monkeypatch.setattr("activities.gate.lock_person_of", lambda ask: "")
     monkeypatch.setattr("activities.gate.read_under_lock", without_lock(asyncio.Barrier(2)))
     again = lower.model_copy(update={"journey": "win-back", "value": 99.0, "step": "worth more"})
     answers = await asyncio.gather(
