@@ -38,7 +38,7 @@ FROM profile p LEFT JOIN (SELECT p.profile_id, i.type, i.value FROM profile p {S
 
 _DECISIONS = """
 SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
-  journey, run_id, step, channel, template, until, at
+  journey, run_id, step, channel, template, until, at, policy
 FROM decision WHERE profile_id = $1 AND at <= $2 AND ($4::text IS NULL OR journey = $4)
 ORDER BY at DESC, decision_id DESC LIMIT $3
 """
