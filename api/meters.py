@@ -5,6 +5,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from policy.stop import StopKind
 from profiles.backlog import Backlog
 
+_QUANTILES = ("0.5", "0.99")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -55,6 +56,24 @@ class Meters:
         for kind in StopKind:
             self._stops.labels(kind.value)
 
+        self._removals = self._gauge(
+            "waypost_audience_removals_unconfirmed",
+            "Places in ad audiences that are to end and are not confirmed to be gone",
+        )
+        self._removals_oldest = self._gauge(
+            "waypost_audience_removals_oldest_seconds", "Since when the oldest unconfirmed removal waits"
+        )
+        self._accept = Gauge(
+            "waypost_claim_to_accept_seconds",
+            "From a message's claim to the provider's yes, over the last hour",
+            ["channel", "quantile"],
+            registry=self.registry,
+        )
+        self._in_flight = self._gauge(
+            "waypost_messages_in_flight_at_purchase",
+            "Messages of the last day that a provider took after a purchase of what they promote",
+        )
+
     def page(self, backlog: Backlog | None, queued: int) -> bytes:
         """The metrics as Prometheus reads them. ``backlog`` None: Postgres is away, its figures stand."""
         self.queued.set(queued)
@@ -69,6 +88,13 @@ class Meters:
             self._quarantined_last_day.set(backlog.quarantined_last_day)
             for kind in StopKind:
                 self._stops.labels(kind.value).set(backlog.stops.count(kind.value))
+            self._removals.set(backlog.removals_unconfirmed)
+            self._removals_oldest.set(backlog.removals_oldest_s)
+            self._in_flight.set(backlog.in_flight_at_purchase)
+            self._accept.clear()
+            for channel, took in backlog.claim_to_accept.items():
+                for quantile, seconds in zip(_QUANTILES, took, strict=True):
+                    self._accept.labels(channel, quantile).set(seconds)
         return generate_latest(self.registry)
 
     def _gauge(self, name: str, says: str) -> Gauge:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.doors import Doors, Open
 from api.outage import Outage, reading
-from profiles.backlog import Backlog, StuckRun, backlog, lately_quarantined, stuck_runs
+from profiles.backlog import REMOVALS_OVERDUE, Backlog, StuckRun, backlog, lately_quarantined, stuck_runs
 from profiles.migrate import head
 from profiles.shortening import shortened
 from profiles.stops import Switch, stops
@@ -55,6 +55,12 @@ class Ready(BaseModel):
     stuck: list[StuckRun] = Field(default_factory=list, description="The newest stuck runs, and why")
     quarantined: int | None = Field(default=None, description="Identifiers that are nobody's")
     lately_quarantined: list[Quarantined] = Field(default_factory=list, description="The newest of them")
+    audience_removals_unconfirmed: int | None = Field(
+        default=None, description="Places in ad audiences that are to end and are not confirmed to be gone"
+    )
+    audience_removals_overdue: str | None = Field(
+        default=None, description="What to do; only where one of them waits for over 5 minutes"
+    )
     stops: list[Stopped] = Field(default_factory=list, description="What is stopped, by people or its rates")
 
 
@@ -127,6 +133,8 @@ async def _database(doors: Doors) -> Ready:
         stuck=stuck,
         quarantined=figures.quarantined,
         lately_quarantined=shared,
+        audience_removals_unconfirmed=figures.removals_unconfirmed,
+        audience_removals_overdue=REMOVALS_OVERDUE if figures.overdue else None,
         stops=[Stopped(kind=one.kind, name=one.name, since=one.since) for one in stopped],
     )
 

@@ -31,13 +31,6 @@ INSERT INTO outbox (lane, kind, name, payload)
 SELECT member_id, 'audience', 'add', jsonb_build_object('audience', $2::text) FROM joined
 """
 
-_TOLD = """
-UPDATE audience_member SET
-  state = CASE WHEN $2 = 'remove' THEN 'out' WHEN state = 'joining' THEN 'in' ELSE state END,
-  left_at = CASE $2 WHEN 'remove' THEN now() ELSE left_at END
-WHERE member_id = $1
-"""
-
 
 async def join(
     connection: Any, *, audience: str, profile_id: UUID, run_id: UUID, places: Sequence[Place], at: datetime
@@ -71,7 +64,7 @@ why AS (SELECT m.member_id, CASE
     WHEN EXISTS (SELECT 1 FROM consent_state c WHERE c.profile_id = m.profile_id
       AND c.channel IN ('ads', 'all') AND c.state = 'withdrawn') THEN 'opted_out' END AS reason
   FROM place m),
-leaving AS (UPDATE audience_member a SET state = 'leaving', reason = why.reason FROM why
+leaving AS (UPDATE audience_member a SET state = 'leaving', reason = why.reason, leaving_at = now() FROM why
   WHERE a.member_id = why.member_id AND why.reason IS NOT NULL
   RETURNING a.member_id, a.audience, a.reason)
 INSERT INTO outbox (lane, kind, name, payload)
@@ -87,17 +80,3 @@ async def leave_audiences(connection: Any, people: Collection[UUID], at: datetim
     """
     if await connection.fetch(_LEAVE, sorted(people), at):
         await connection.execute(NOTIFY)
-
-
-async def tell_sandbox(connection: Any, member_id: UUID, audience: str, name: str) -> None:
-    """The sandbox ad platform's own books: add or remove, idempotent; then the membership is settled."""
-    if name == "add":
-        await connection.execute(
-            "INSERT INTO sandbox_audience (audience, member_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            audience, member_id,
-        )  # fmt: skip
-    else:
-        await connection.execute(
-            "DELETE FROM sandbox_audience WHERE audience = $1 AND member_id = $2", audience, member_id
-        )
-    await connection.execute(_TOLD, member_id, name)

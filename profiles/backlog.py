@@ -1,9 +1,21 @@
-"""What waits for somebody: undelivered outbox rows, stuck runs, messages of unknown outcome, quarantines."""
+"""What waits for somebody: outbox rows, stuck runs, unknown messages, quarantines, unconfirmed removals."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+import orjson
+
+from profiles.in_flight import CLAIM_TO_ACCEPT, IN_FLIGHT_AT_PURCHASE
+
+OVERDUE = timedelta(minutes=5)
+"""A removal from an ad audience that is not confirmed by then alarms."""
+
+REMOVALS_OVERDUE = (
+    "people are shown ads for what they bought or refused: see in the relay's log what the ad "
+    "platform answers, and whether a relay runs; it goes on trying"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +34,19 @@ class Backlog:
     """Those that became it within 24 hours, released ones included."""
     stops: list[str]
     """The kind of each kill switch that is on."""
+    removals_unconfirmed: int = 0
+    """Places in ad audiences that are to end, and that no platform has confirmed to be gone."""
+    removals_oldest_s: float = 0.0
+    """Since when the oldest of them waits, in seconds."""
+    claim_to_accept: dict[str, list[float]] = field(default_factory=dict)
+    """Channel → median and 99th percentile of the last hour, in seconds; without those that sent nothing."""
+    in_flight_at_purchase: int = 0
+    """Messages of the last day that a provider took after a purchase of what they promote."""
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a removal from an ad audience waits for too long."""
+        return self.removals_oldest_s > OVERDUE.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +69,7 @@ class LatelyQuarantined:
 
 
 # The quarantined identifiers have an index of their own, and so have the log's rows of them.
-_BACKLOG = """
+_BACKLOG = f"""
 SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - o.oldest), 0)::float8 AS oldest_s,
   (SELECT count(*) FROM run WHERE state <> 'ended') AS live_runs,
   (SELECT count(*) FROM run WHERE state = 'stuck') AS stuck_runs,
@@ -52,9 +77,14 @@ SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - o.oldest), 0)
   (SELECT count(*) FROM identifier WHERE status = 'quarantined') AS quarantined,
   (SELECT count(DISTINCT key) FROM identity_log WHERE kind = 'quarantined'
     AND recorded_at > now() - interval '1 day') AS quarantined_last_day,
-  ARRAY(SELECT kind FROM kill_switch) AS stops
-FROM (SELECT count(*), min(recorded_at) AS oldest FROM outbox WHERE delivered_at IS NULL) o
-"""
+  ARRAY(SELECT kind FROM kill_switch) AS stops,
+  a.count AS removals_unconfirmed,
+  COALESCE(EXTRACT(epoch FROM now() - a.oldest), 0)::float8 AS removals_oldest_s,
+  ({CLAIM_TO_ACCEPT})::text AS claim_to_accept, ({IN_FLIGHT_AT_PURCHASE}) AS in_flight_at_purchase
+FROM (SELECT count(*), min(recorded_at) AS oldest FROM outbox WHERE delivered_at IS NULL) o,
+  (SELECT count(*), min(COALESCE(leaving_at, recorded_at)) AS oldest FROM audience_member
+    WHERE state = 'leaving') a
+"""  # noqa: S608 - constants
 
 _STUCK = """
 SELECT r.run_id, r.journey, COALESCE(r.detail, o.error) AS reason FROM run r
@@ -74,7 +104,8 @@ WHERE i.status = 'quarantined' GROUP BY i.type, i.value ORDER BY quarantined_at 
 
 async def backlog(connection: Any) -> Backlog:
     """The figures now."""
-    return Backlog(**await connection.fetchrow(_BACKLOG))
+    row = dict(await connection.fetchrow(_BACKLOG))
+    return Backlog(**row | {"claim_to_accept": orjson.loads(row["claim_to_accept"] or "{}")})
 
 
 async def stuck_runs(connection: Any, limit: int = 20) -> list[StuckRun]:

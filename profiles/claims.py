@@ -211,7 +211,8 @@ async def write_decision(connection: Any, planned: Planned) -> None:
 _RECORD = """
 UPDATE message SET
   status = CASE WHEN status IN ('claimed', 'unknown', 'unknown_final') THEN 'sent' ELSE status END,
-  provider = $3, provider_id = $4, sent_at = $5
+  provider = $3, provider_id = $4, sent_at = $5,
+  accept_recorded_at = COALESCE(accept_recorded_at, clock_timestamp())
 WHERE message_id = $1 AND token = $2
 """
 

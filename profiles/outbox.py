@@ -7,6 +7,9 @@ from uuid import UUID
 
 import orjson
 
+LONGEST_S = 60.0
+"""The longest time between two attempts of what is postponed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -28,6 +31,7 @@ _TAKE = """
 SELECT o.seq, o.lane, o.kind, o.name, o.payload::text AS payload, o.event_id, r.workflow_id, r.profile_id
 FROM outbox o LEFT JOIN run r ON r.run_id = o.lane
 WHERE o.delivered_at IS NULL AND (r.state IS NULL OR r.state <> 'stuck')
+  AND (o.retry_at IS NULL OR o.retry_at <= now())
   AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.lane = o.lane AND e.delivered_at IS NULL AND e.seq < o.seq)
 ORDER BY o.seq LIMIT $1 FOR UPDATE OF o SKIP LOCKED
 """
@@ -35,6 +39,11 @@ ORDER BY o.seq LIMIT $1 FOR UPDATE OF o SKIP LOCKED
 _DELIVERED = "UPDATE outbox SET delivered_at = now(), attempts = attempts + 1 WHERE seq = ANY($1)"
 
 _FAILED = "UPDATE outbox SET attempts = attempts + 1, error = $2 WHERE seq = $1"
+
+_POSTPONED = """
+UPDATE outbox SET attempts = attempts + 1, error = $2,
+  retry_at = clock_timestamp() + LEAST(2 ^ LEAST(attempts, 10), $3) * interval '1 second' WHERE seq = $1
+"""
 
 _STUCK = "UPDATE run SET state = 'stuck', detail = $2 WHERE run_id = $1 AND state = 'running'"
 
@@ -71,6 +80,11 @@ async def delivered(connection: Any, seqs: Sequence[int], started: Mapping[UUID,
 async def failed(connection: Any, seq: int, error: str) -> None:
     """This one was not told; it stays first in its lane."""
     await connection.execute(_FAILED, seq, error[:500])
+
+
+async def postponed(connection: Any, seq: int, error: str) -> None:
+    """This one was not told, and is not handed out again at once: after 1 s, then 2, at last each minute."""
+    await connection.execute(_POSTPONED, seq, error[:500], LONGEST_S)
 
 
 async def park(connection: Any, run_id: UUID, reason: str) -> bool:

@@ -49,7 +49,7 @@ UPDATE outbox SET delivered_at = now(), error = 'the run has ended' WHERE lane =
 """
 
 _LEAVE = """
-WITH leaving AS (UPDATE audience_member SET state = 'leaving', reason = 'run_ended'
+WITH leaving AS (UPDATE audience_member SET state = 'leaving', reason = 'run_ended', leaving_at = now()
   WHERE run_id = $1 AND state IN ('joining', 'in') RETURNING member_id, audience)
 INSERT INTO outbox (lane, kind, name, payload)
 SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', 'run_ended')

@@ -76,7 +76,7 @@ UPDATE run r SET signals = c.signals FROM jsonb_populate_recordset(NULL::run, $1
 """
 
 LEAVE = """
-UPDATE audience_member a SET state = 'leaving', reason = c.reason
+UPDATE audience_member a SET state = 'leaving', reason = c.reason, leaving_at = now()
 FROM jsonb_to_recordset($1) AS c(member_id uuid, reason text) WHERE a.member_id = c.member_id
 """
 

@@ -14,7 +14,7 @@ from api.settings import ApiSettings, SettingsFault
 from policy.policy_file import PolicyFaults
 from policy.replay import version_of
 from policy.settings import PolicySettings
-from profiles.backlog import backlog, lately_quarantined
+from profiles.backlog import REMOVALS_OVERDUE, backlog, lately_quarantined
 from profiles.database import Database
 from profiles.identity_quarantine import WHAT_TO_DO
 from profiles.migrate import current_async
@@ -58,6 +58,7 @@ async def examine() -> list[Finding]:
             findings.append(await _bounded(part, look, settings))
         if all(finding.ok for finding in findings if finding.part in ("database", "migrations")):
             findings.append(await _bounded("identity", _identity, settings))
+            findings.append(await _bounded("audiences", _audiences, settings))
     if effects is not None:
         findings.extend(_providers(effects))
     return findings
@@ -130,6 +131,7 @@ _ADVICE = {
     "database": "check DATABASE_URL, and that Postgres runs and is reachable from here",
     "migrations": "mend the database first",
     "identity": "mend the database first",
+    "audiences": "mend the database first",
     "temporal": "check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS…, and that Temporal runs",
 }
 
@@ -175,6 +177,16 @@ async def _identity(settings: WorkerSettings) -> Finding:
     names = ", ".join(f"{one.type} {shortened(one.type, one.value)}" for one in newest)
     found = f"{figures.quarantined} quarantined; newest: {names}"
     return Finding("identity", True, found, WHAT_TO_DO)
+
+
+async def _audiences(settings: WorkerSettings) -> Finding:
+    async with _opened(settings) as connection:
+        figures = await backlog(connection)
+    waiting, oldest = figures.removals_unconfirmed, figures.removals_oldest_s
+    if not waiting:
+        return Finding("audiences", True, "every removal is confirmed")
+    found = f"{waiting} removals unconfirmed, the oldest for {oldest:.0f} s"
+    return Finding("audiences", not figures.overdue, found, REMOVALS_OVERDUE if figures.overdue else "")
 
 
 async def _temporal(settings: WorkerSettings) -> Finding:

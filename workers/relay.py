@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -12,14 +14,16 @@ from temporalio.service import RPCError
 
 from journeys.registry import load
 from profiles import outbox
-from profiles.audiences import tell_sandbox
 from profiles.database import Database
+from profiles.memberships import Membership, confirmed, memberships
 from profiles.outbox import Row
 from profiles.routing import Route
+from workers.ad_platform import AdPlatform, Unconfirmed, tell
 from workers.delivery import CannotBeTold, Delivery, Told
 from workers.doorbell import Doorbell
 from workers.faults import Fault
 from workers.gone import close_gone
+from workers.sandbox_audiences import SandboxAudiences
 from workers.schema import until_schema_fits
 from workers.settings import WorkerSettings
 from workers.signals import until_stopped
@@ -47,16 +51,39 @@ _AWAY = (
 )
 
 
+@dataclass(slots=True)
+class Outcome:
+    """What became of one batch."""
+
+    done: list[int] = field(default_factory=list)
+    started: dict[UUID, str] = field(default_factory=dict)
+    gone: list[Row] = field(default_factory=list)
+    away: BaseException | None = None
+    """Why the rest waits: Temporal or Postgres did not answer."""
+
+
+def _is_entry(row: Row) -> bool:
+    return (row.kind, row.name) == ("audience", "add")
+
+
 class Relay:
     """Delivers until told to stop. Holds a batch's locks while it delivers, and marks what was told."""
 
     def __init__(
-        self, database: Database, delivery: Delivery, routes: Sequence[Route], *, local: bool = False
+        self,
+        database: Database,
+        delivery: Delivery,
+        routes: Sequence[Route],
+        *,
+        local: bool = False,
+        platform: AdPlatform | None = None,
     ) -> None:
+        """``platform``: where the ad audiences are; None: the sandbox."""
         self._database = database
         self._delivery = delivery
         self._routes = tuple(routes)
         self._local = local
+        self._platform = platform or SandboxAudiences(database)
 
     async def run(self, doorbell: Doorbell) -> None:
         """Deliver for ever, a few batches at once, so that a slow answer holds up its own batch alone."""
@@ -79,52 +106,63 @@ class Relay:
                 await doorbell.wait(IDLE_S, known=known)
 
     async def deliver_batch(self) -> int:
-        """Deliver one batch of rows of different lanes; returns how many were told or parked."""
-        gone: list[Row] = []
+        """Deliver one batch of rows of different lanes; returns how many were told, parked or postponed."""
+        outcome = Outcome()
         async with self._database.transaction() as connection:
             rows = await outbox.take(connection, BATCH)
             if not rows:
                 return 0
-            answers = await asyncio.gather(*(self._tell(row) for row in rows), return_exceptions=True)
-            done: list[int] = []
-            started: dict[UUID, str] = {}
-            away: BaseException | None = None
-            for row, answer in zip(rows, answers, strict=True):
-                match answer:
-                    case CannotBeTold():
-                        log.error("run is stuck", run_id=str(row.lane), reason=str(answer))
-                        await outbox.failed(connection, row.seq, str(answer))
-                        if not await outbox.park(connection, row.lane, str(answer)):
-                            # An ended run waits for nobody; kept first in its lane, the row would spin.
-                            done.append(row.seq)
-                    case BaseException():
-                        await outbox.failed(connection, row.seq, repr(answer))
-                        away = answer
-                    case Told.GONE:
-                        done.append(row.seq)
-                        gone.append(row)
-                    case str(temporal_run_id):
-                        done.append(row.seq)
-                        started[row.lane] = temporal_run_id
-                    case _:
-                        done.append(row.seq)
-                        if row.kind == "audience":
-                            await tell_sandbox(connection, row.lane, row.payload["audience"], row.name)
-            await outbox.delivered(connection, done, started)
-        for row in gone:
+            # Who comes back to an audience enters once their removal is confirmed, be it in this very batch.
+            entries = [row for row in rows if _is_entry(row)]
+            for part in ([row for row in rows if not _is_entry(row)], entries):
+                standing = await memberships(connection, [row.lane for row in part if _is_entry(row)])
+                telling = (self._tell(row, standing.get(row.lane)) for row in part)
+                answers = await asyncio.gather(*telling, return_exceptions=True)
+                for row, answer in zip(part, answers, strict=True):
+                    await self._settle(connection, row, answer, outcome)
+            await outbox.delivered(connection, outcome.done, outcome.started)
+        for row in outcome.gone:
             await self._close_gone(row)
-        if away is not None:
-            raise away
+        if outcome.away is not None:
+            raise outcome.away
         return len(rows)
 
-    async def _tell(self, row: Row) -> str | Told | None:
+    async def _settle(
+        self, connection: Any, row: Row, answer: str | Told | BaseException | None, outcome: Outcome
+    ) -> None:
+        match answer:
+            case CannotBeTold():
+                log.error("run is stuck", run_id=str(row.lane), reason=str(answer))
+                await outbox.failed(connection, row.seq, str(answer))
+                if not await outbox.park(connection, row.lane, str(answer)):
+                    # An ended run waits for nobody; kept first in its lane, the row would spin.
+                    outcome.done.append(row.seq)
+            case Unconfirmed():
+                # Postponed, not "away": an ad platform that fails holds up nobody's signals.
+                log.warning("ad platform has not confirmed", told=row.name, reason=str(answer))
+                await outbox.postponed(connection, row.seq, str(answer))
+            case BaseException():
+                await outbox.failed(connection, row.seq, repr(answer))
+                outcome.away = answer
+            case Told.GONE:
+                outcome.done.append(row.seq)
+                outcome.gone.append(row)
+            case str(temporal_run_id):
+                outcome.done.append(row.seq)
+                outcome.started[row.lane] = temporal_run_id
+            case _:
+                outcome.done.append(row.seq)
+                if row.kind == "audience":
+                    await confirmed(connection, row.lane, row.name)
+
+    async def _tell(self, row: Row, standing: Membership | None) -> str | Told | None:
         match row.kind:
             case "start":
                 return await self._delivery.start(row) or Told.DONE
             case "signal":
                 return await self._delivery.signal(row)
             case _:
-                # The sandbox ad platform lives in Postgres: it is told in the batch's own transaction.
+                await tell(self._platform, row, standing)
                 return None
 
     async def _close_gone(self, row: Row) -> None:

@@ -43,7 +43,7 @@ class Message(SQLModel, table=True):
     """When it was first reported as spam."""
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
     claim_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-    """Postgres's stamp of the claim, for the sweep of stale claims only."""
+    """Postgres's stamp of the claim, for the sweep of stale claims and for figures."""
     topic: str | None = None
     """Consent topic; null in rows from before 0.4.0, which count as "marketing"."""
     value: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
@@ -53,6 +53,8 @@ class Message(SQLModel, table=True):
     """When a deferred message asks again."""
     planned_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """When it was first asked for, by the run's clock."""
+    accept_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """Postgres's stamp of the provider's yes. For figures only: nothing is decided on it."""
 
     __table_args__ = (
         UniqueConstraint("run_id", "step", name="message_send_key"),
@@ -66,6 +68,12 @@ class Message(SQLModel, table=True):
         ),
         Index(
             "message_claims", "claim_recorded_at", postgresql_where=text("status IN ('claimed', 'unknown')")
+        ),
+        Index(
+            "message_accepted",
+            "channel",
+            "accept_recorded_at",
+            postgresql_where=text("accept_recorded_at IS NOT NULL"),
         ),
     )
 
@@ -110,8 +118,15 @@ class AudienceMember(SQLModel, table=True):
     profile_id: UUID = Field(index=True)
     run_id: UUID = Field(index=True)
     state: str
-    """joining, in, leaving or out."""
+    """joining, in, leaving or out; out once the platform has confirmed it."""
     reason: str | None = None
     joined_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     left_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When the platform confirmed that they are gone, by the clock of Postgres."""
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    leaving_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When the removal was queued, by the clock of Postgres."""
+
+    __table_args__ = (
+        Index("audience_member_leaving", "leaving_at", postgresql_where=text("state = 'leaving'")),
+    )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Text, text
+from sqlalchemy import Column, DateTime, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -26,9 +26,16 @@ class Purchase(SQLModel, table=True):
     channel: str
     time: datetime = Field(sa_column=instant())
     at: datetime = Field(sa_column=instant())
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    recorded_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    )
+    """When it was written, under its person's lock; not when its transaction began to wait for that."""
 
-    __table_args__ = (Index("purchase_profile_time", "profile_id", "time"),)
+    __table_args__ = (
+        Index("purchase_profile_time", "profile_id", "time"),
+        Index("purchase_recorded", "recorded_at", postgresql_using="brin"),
+    )
 
 
 class Suppression(SQLModel, table=True):

@@ -62,6 +62,8 @@ class Outbox(SQLModel, table=True):
     rerouted_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     error: str | None = None
     recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    retry_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """Not handed out before: an ad platform that fails is left alone for a while, its lane with it."""
 
     __table_args__ = (
         Index("outbox_undelivered", "lane", "seq", postgresql_where=text("delivered_at IS NULL")),
