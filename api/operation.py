@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
@@ -143,7 +144,7 @@ async def _database(doors: Doors) -> Ready:
 async def metrics(doors: Open) -> Response:
     """Prometheus metrics."""
     try:
-        figures = await reading(doors.database, backlog)
+        figures = await reading(doors.database, partial(backlog, under_way=True))
     except Outage:
         figures = None
     page = doors.meters.page(figures, doors.batcher.queued)

@@ -39,7 +39,8 @@ class Backlog:
     removals_oldest_s: float = 0.0
     """Since when the oldest of them waits, in seconds."""
     claim_to_accept: dict[str, list[float]] = field(default_factory=dict)
-    """Channel → median and 99th percentile of the last hour, in seconds; without those that sent nothing."""
+    """Channel → median and 99th percentile of the last hour, in seconds; without those that sent nothing.
+    As the next one, empty where it is not asked for."""
     in_flight_at_purchase: int = 0
     """Messages of the last day that a provider took after a purchase of what they promote."""
 
@@ -80,7 +81,8 @@ SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - o.oldest), 0)
   ARRAY(SELECT kind FROM kill_switch) AS stops,
   a.count AS removals_unconfirmed,
   COALESCE(EXTRACT(epoch FROM now() - a.oldest), 0)::float8 AS removals_oldest_s,
-  ({CLAIM_TO_ACCEPT})::text AS claim_to_accept, ({IN_FLIGHT_AT_PURCHASE}) AS in_flight_at_purchase
+  CASE WHEN $1 THEN ({CLAIM_TO_ACCEPT}) END::text AS claim_to_accept,
+  CASE WHEN $1 THEN ({IN_FLIGHT_AT_PURCHASE}) ELSE 0 END AS in_flight_at_purchase
 FROM (SELECT count(*), min(recorded_at) AS oldest FROM outbox WHERE delivered_at IS NULL) o,
   (SELECT count(*), min(COALESCE(leaving_at, recorded_at)) AS oldest FROM audience_member
     WHERE state = 'leaving') a
@@ -102,9 +104,9 @@ WHERE i.status = 'quarantined' GROUP BY i.type, i.value ORDER BY quarantined_at 
 """
 
 
-async def backlog(connection: Any) -> Backlog:
-    """The figures now."""
-    row = dict(await connection.fetchrow(_BACKLOG))
+async def backlog(connection: Any, *, under_way: bool = False) -> Backlog:
+    """The figures now; ``under_way``: those of messages under way as well, which cost the most."""
+    row = dict(await connection.fetchrow(_BACKLOG, under_way))
     return Backlog(**row | {"claim_to_accept": orjson.loads(row["claim_to_accept"] or "{}")})
 
 

@@ -1,7 +1,7 @@
 """What is under way when a purchase lands: the time from claim to the provider's yes, and who fell in."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -13,23 +13,31 @@ from profiles import backlog
 from profiles.claims import record_sent
 from profiles.ids import new_id
 from tests.shop import Shop, shopper
-from tests.waypost import NOON
 
 ADA = shopper(1)
+NOW = datetime.now(UTC)
 
 
 async def figures(shop: Shop) -> backlog.Backlog:
     """What operators see."""
     async with shop.database.transaction() as connection:
-        return await backlog.backlog(connection)
+        return await backlog.backlog(connection, under_way=True)
 
 
-async def accepted(shop: Shop, claim: object) -> None:
-    """The provider takes a message."""
+async def asks(
+    shop: Shop, run_id: UUID, step: str = "mail", product: str = "lamp", channel: Channel = Channel.EMAIL
+) -> Claim:
+    """The claim of a message that promotes something, made now."""
+    claim = await shop.claims(shop.ask(run_id, step, product, channel=channel, at=NOW), at=NOW)
     assert isinstance(claim, Claim)
+    return claim
+
+
+async def accepted(shop: Shop, claim: Claim) -> None:
+    """The provider takes a message."""
     async with shop.database.transaction() as connection:
         await record_sent(
-            connection, claim.message_id, claim.token, provider="ledger", provider_id="1", at=NOON
+            connection, claim.message_id, claim.token, provider="ledger", provider_id="1", at=NOW
         )
 
 
@@ -46,7 +54,7 @@ async def run_id(shop: Shop) -> UUID:
 async def test_a_message_keeps_when_postgres_heard_that_the_provider_took_it(
     shop: Shop, run_id: UUID
 ) -> None:
-    claim = await shop.claims(shop.ask(run_id, "mail", "lamp"))
+    claim = await asks(shop, run_id)
     claimed = await shop.message(run_id, "mail")
     await accepted(shop, claim)
     first = await shop.message(run_id, "mail")
@@ -55,7 +63,7 @@ async def test_a_message_keeps_when_postgres_heard_that_the_provider_took_it(
     assert claimed["accept_recorded_at"] is None
     # By the clock of Postgres, whatever instant the run goes by.
     assert first["accept_recorded_at"] > first["claim_recorded_at"]
-    assert first["sent_at"] == NOON
+    assert first["sent_at"] == NOW
     assert (await shop.message(run_id, "mail"))["accept_recorded_at"] == first["accept_recorded_at"]
 
 
@@ -80,7 +88,7 @@ async def test_the_time_from_claim_to_accept_is_told_by_channel_over_the_last_ho
 async def test_what_a_purchase_finds_under_way_is_counted_once_the_provider_took_it(
     shop: Shop, run_id: UUID
 ) -> None:
-    claim = await shop.claims(shop.ask(run_id, "mail", "lamp"))
+    claim = await asks(shop, run_id)
     await buys(shop)
     await buys(shop, "chair")
     before = (await figures(shop)).in_flight_at_purchase
@@ -95,15 +103,17 @@ async def test_what_a_purchase_finds_under_way_is_counted_once_the_provider_took
 async def test_what_was_accepted_before_the_purchase_or_promotes_something_else_is_not_counted(
     shop: Shop, run_id: UUID
 ) -> None:
-    await accepted(shop, await shop.claims(shop.ask(run_id, "mail", "lamp")))
-    other = await shop.claims(shop.ask(run_id, "text", "chair", channel=Channel.SMS))
+    await accepted(shop, await asks(shop, run_id))
+    other = await asks(shop, run_id, "text", "chair", Channel.SMS)
     await buys(shop)
     await accepted(shop, other)
     counted = (await figures(shop)).in_flight_at_purchase
     await shop.rows("UPDATE message SET accept_recorded_at = now() WHERE step = 'mail'")
     within = (await figures(shop)).in_flight_at_purchase
-    await shop.rows("UPDATE message SET accept_recorded_at = accept_recorded_at - interval '25 h',"
-                    " claim_recorded_at = claim_recorded_at - interval '25 h'")  # fmt: skip
+    await shop.rows(
+        "UPDATE message SET accept_recorded_at = accept_recorded_at - interval '25 h', "
+        "claimed_at = claimed_at - interval '25 h', claim_recorded_at = claim_recorded_at - interval '25 h'"
+    )
     await shop.rows("UPDATE purchase SET recorded_at = recorded_at - interval '25 h'")
 
     assert (counted, within) == (0, 1)
@@ -119,7 +129,7 @@ async def test_a_purchase_that_began_before_the_claim_it_waited_for_comes_after_
     )
     async with shop.database.transaction() as connection:
         await connection.execute("SELECT 1 FROM profile FOR NO KEY UPDATE")
-        claiming = asyncio.create_task(shop.claims(shop.ask(run_id, "mail", "lamp")))
+        claiming = asyncio.create_task(asks(shop, run_id))
         await shop.until(waits, 1)
         buying = asyncio.create_task(buys(shop))
         await shop.until(waits, 2)
@@ -136,7 +146,8 @@ async def test_a_purchase_that_began_before_the_claim_it_waited_for_comes_after_
 
 
 async def test_the_figures_are_read_by_index(shop: Shop) -> None:
-    plan = "\n".join(row["QUERY PLAN"] for row in await shop.rows(f"EXPLAIN {backlog._BACKLOG}"))
+    rows = await shop.rows(f"EXPLAIN {backlog._BACKLOG}", True)
+    plan = "\n".join(row["QUERY PLAN"] for row in rows)
 
     assert "message_accepted" in plan
     assert "purchase_recorded" in plan
