@@ -23,8 +23,8 @@ def upgrade() -> None:
     )
     op.add_column("outbox", sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("message", sa.Column("accept_recorded_at", sa.DateTime(timezone=True), nullable=True))
-    # A btree, which costs each accept some 85 bytes of WAL, and is read as one range. BRIN would cost nothing,
-    # but later words on old messages free room in old blocks, new messages go there, and then it reads all.
+    # A btree, which costs each accept some 85 bytes of WAL, and is read as one range. BRIN would cost less,
+    # but later words on old messages free room in old blocks, new messages go there, and it reads them all.
     op.create_index(
         "message_accepted",
         "message",
