@@ -11,7 +11,7 @@ from policy.facts import ConsentFact, Facts, Plan, PlannedItem, Shelved, Suppres
 from policy.finding import CheckFunction
 from policy.holds import nothing_holds
 from policy.kill_switch import not_switched_off
-from policy.limits import Budget, Cap, Limits, Period
+from policy.limits import Budget, Cap, Limits, Period, Scope
 from policy.message_class import class_fits
 from policy.priority import yields_to_nobody
 from policy.provider import provider_takes_it
@@ -355,3 +355,33 @@ def test_what_cannot_be_decided_says_why_and_whether_it_has_expired() -> None:
     assert [(check.name, check.passed, check.detail) for check in verdict.checks] == [
         ("facts", False, verdict.detail)
     ]
+
+
+def test_only_a_bundle_that_is_kept_and_was_bought_in_part_lately_is_said_to_be_so() -> None:
+    shelf = (Shelved("set", bundle=("cup", "pot")), Shelved("box", bundle=("cup", "lid")), Shelved("mug"))
+    plan = replace(OFFER, promoting=tuple(PlannedItem(name, None) for name in ("set", "box", "mug")))
+    facts = replace(
+        YES,
+        shelf=shelf,
+        out_of_stock=frozenset({"box"}),
+        suppressions=(Suppression("cup", None, None), Suppression("pot", None, NOW)),
+    )
+
+    assert items_left(plan, facts, Limits(), NOW).detail == (
+        "2 of 3 item(s) left: box out of stock, set kept: 1 of its 2 parts bought"
+    )
+
+
+def test_of_several_reasons_that_it_was_bought_itself_is_told_else_the_shortest() -> None:
+    item = PlannedItem("cup", None, group="blue")
+    group = Suppression("pot", None, None, scope=Scope.GROUP, of="blue")
+    part = Suppression("everything-for-the-table", None, None, parts=("cup",))
+
+    assert suppressed((item,), (part, group), NOW) == {"cup": "of the group blue, of which pot was bought"}
+    assert suppressed((item,), (part, Suppression("cup", None, None), group), NOW) == {"cup": ""}
+
+
+def test_a_part_without_a_name_was_not_bought() -> None:
+    shelf = (Shelved("set", bundle=("cup", "")),)
+
+    assert suppressed((PlannedItem("set", None),), (Suppression("cup", "", None),), NOW, shelf) == {}
