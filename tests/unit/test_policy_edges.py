@@ -20,7 +20,7 @@ from policy.recipient import address_works, not_erased
 from policy.relevance import items_left, not_expired, run_is_live
 from policy.shelf import known
 from policy.stop import Stop, StopKind
-from policy.suppression import suppressed
+from policy.suppression import concerns, suppressed
 from policy.undecided import undecided, unreadable
 from policy.verdict import Channel, MessageClass, Reason
 from policy.windows import Window, in_words, shared, since_midnight
@@ -301,25 +301,25 @@ def test_windows_are_said_in_words() -> None:
 
 def test_a_unit_s_own_bundle_goes_before_the_product_s() -> None:
     shelf = (
+        Shelved("set", "2", bundle=("b",)),
         Shelved("set", None, bundle=("a",)),
-        Shelved("set", "set-2", bundle=("b",)),
-        Shelved("set", "set-1", bundle=("c",)),
-        Shelved("set", "set-9"),
+        Shelved("set", "1", bundle=("c",)),
+        Shelved("set", "9"),
     )
 
-    assert known(PlannedItem("set", "set-1"), shelf).parts == ("c",)
-    assert known(PlannedItem("set", "set-9"), shelf).parts == ("a",)
+    assert known(PlannedItem("set", "1"), shelf).parts == ("c",)
+    assert known(PlannedItem("set", "9"), shelf).parts == ("a",)
     assert known(PlannedItem("set", None), shelf).parts == ("a",)
-    assert known(PlannedItem("set", "set-3"), shelf[1:3]).parts == ("c",)
+    assert known(PlannedItem("set", "3"), (shelf[0], shelf[2])).parts == ("c",)
 
 
 def test_what_nobody_told_of_an_item_is_not_known() -> None:
     lamp = known(PlannedItem("lamp", None, " Lights ", " "), (Shelved("lamp"), Shelved("rug", "r")))
-    nameless = known(PlannedItem(None, None), (Shelved("lamp"), Shelved("", "")))
+    nameless = known(PlannedItem(None, "u"), (Shelved("lamp"), Shelved("", "u")))
 
     assert (lamp.products, lamp.variants) == (frozenset({"lamp"}), frozenset())
     assert (lamp.categories, lamp.groups) == (frozenset({"lights"}), frozenset())
-    assert (nameless.products, nameless.variants) == (frozenset(), frozenset())
+    assert (nameless.products, nameless.variants) == (frozenset(), frozenset({"u"}))
 
 
 def test_a_bundle_bought_whole_says_so() -> None:
@@ -385,3 +385,20 @@ def test_a_part_without_a_name_was_not_bought() -> None:
     shelf = (Shelved("set", bundle=("cup", "")),)
 
     assert suppressed((PlannedItem("set", None),), (Suppression("cup", "", None),), NOW, shelf) == {}
+
+
+def test_an_empty_name_is_not_an_empty_part() -> None:
+    row = Suppression("set", None, None, parts=("",))
+
+    assert not concerns(row, PlannedItem("cup", ""))
+
+
+def test_of_scope_variant_the_unit_counts_however_it_is_told() -> None:
+    by_sku = Suppression("shirt", "red", None, scope=Scope.VARIANT)
+    by_unit_alone = Suppression("red", "red", None, scope=Scope.VARIANT)
+    whole = PlannedItem("shirt", None)
+
+    assert concerns(by_sku, PlannedItem("shirt", "red"))
+    assert not concerns(by_sku, PlannedItem("shirt", "blue"))
+    assert concerns(by_unit_alone, whole, (Shelved("shirt", "red"),))
+    assert not concerns(by_unit_alone, whole, (Shelved("shirt", "blue"),))
