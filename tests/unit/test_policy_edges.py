@@ -7,7 +7,16 @@ import pytest
 
 from policy.caps import reach, under_caps
 from policy.consent import consented, not_opted_out
-from policy.facts import ConsentFact, Facts, Plan, PlannedItem, Shelved, Suppression, WaitingFact
+from policy.facts import (
+    ConsentFact,
+    Facts,
+    Plan,
+    PlannedItem,
+    SentFact,
+    Shelved,
+    Suppression,
+    WaitingFact,
+)
 from policy.finding import CheckFunction
 from policy.holds import nothing_holds
 from policy.kill_switch import not_switched_off
@@ -402,3 +411,24 @@ def test_of_scope_variant_the_unit_counts_however_it_is_told() -> None:
     assert not concerns(by_sku, PlannedItem("shirt", "blue"))
     assert concerns(by_unit_alone, whole, (Shelved("shirt", "red"),))
     assert not concerns(by_unit_alone, whole, (Shelved("shirt", "blue"),))
+
+
+@pytest.mark.parametrize(
+    ("caps", "expected"),
+    [
+        (
+            (Cap(1, DAY, Channel.SMS), Cap(1, 2 * DAY)),
+            "cap reached: 1 of 1 on sms in 1 day; 1 of 1 on all channels in 2 days; "
+            "fits at 2026-11-23T11:00:00+00:00 at the earliest",
+        ),
+        (
+            (Cap(0, DAY, Channel.SMS), Cap(1, 2 * DAY)),
+            "cap reached: 1 of 0 on sms in 1 day; 1 of 1 on all channels in 2 days",
+        ),
+    ],
+    ids=["it fits when it fits under both", "under a cap of none never"],
+)
+def test_every_cap_that_is_full_is_told(caps: tuple[Cap, ...], expected: str) -> None:
+    facts = replace(YES, sent=(SentFact(Channel.SMS, NOW - HOUR),))
+
+    assert expected == under_caps(OFFER, facts, Limits(caps=caps), NOW).detail
