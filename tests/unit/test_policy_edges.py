@@ -10,6 +10,7 @@ from policy.consent import consented, not_opted_out
 from policy.facts import (
     ConsentFact,
     Facts,
+    Place,
     Plan,
     PlannedItem,
     SentFact,
@@ -18,13 +19,15 @@ from policy.facts import (
     WaitingFact,
 )
 from policy.finding import CheckFunction
+from policy.holdout import not_held_out
 from policy.holds import nothing_holds
+from policy.jurisdiction import Jurisdiction
 from policy.kill_switch import not_switched_off
-from policy.limits import Budget, Cap, Limits, Period, Scope
+from policy.limits import Budget, Cap, Limits, Period, QuietHours, Scope
 from policy.message_class import class_fits
-from policy.priority import yields_to_nobody
+from policy.priority import outranks, yields_to_nobody
 from policy.provider import provider_takes_it
-from policy.quiet_hours import in_open_hours
+from policy.quiet_hours import in_open_hours, open_until
 from policy.recipient import address_works, not_erased
 from policy.relevance import items_left, not_expired, run_is_live
 from policy.shelf import known
@@ -432,3 +435,96 @@ def test_every_cap_that_is_full_is_told(caps: tuple[Cap, ...], expected: str) ->
     facts = replace(YES, sent=(SentFact(Channel.SMS, NOW - HOUR),))
 
     assert expected == under_caps(OFFER, facts, Limits(caps=caps), NOW).detail
+
+
+def waiting(journey: str, message_id: str = "m-1") -> WaitingFact:
+    return WaitingFact(
+        Channel.SMS, journey, "offers", NOW + HOUR, NOW + DAY, NOW - HOUR, message_id=message_id
+    )
+
+
+def test_every_cap_that_is_tight_and_every_journey_that_goes_first_is_told() -> None:
+    limits = Limits(
+        caps=(Cap(1, DAY, Channel.SMS), Cap(2, 2 * DAY)), priorities={"cart": 2, "browse": 1, "win-back": 0}
+    )
+    facts = replace(YES, waiting=(waiting("cart"), waiting("browse", "m-2"), waiting("cart", "m-3")))
+
+    assert yields_to_nobody(OFFER, facts, limits, NOW).detail.startswith(
+        "the slot left of 1 on sms in 1 day: 3 of cart, browse waiting go first; "
+        "the 2 slots left of 2 on all channels in 2 days: 3 of cart, browse waiting go first; fits at "
+    )
+
+
+def test_nobody_is_yielded_to_where_the_cap_is_full() -> None:
+    limits = Limits(caps=(Cap(1, DAY),), priorities={"cart": 1})
+    facts = replace(YES, sent=(SentFact(Channel.SMS, NOW - HOUR),), waiting=(waiting("cart"),))
+
+    assert yields_to_nobody(OFFER, facts, limits, NOW).reason is None
+
+
+def test_no_message_outranks_itself() -> None:
+    itself = waiting("win-back")
+    plan = replace(OFFER, since=itself.since, message_id="m-1")
+
+    assert not outranks(itself, plan, Limits())
+    assert outranks(itself, replace(plan, message_id="m-2"), Limits())
+    assert not outranks(itself, replace(plan, message_id="m-0"), Limits())
+
+
+def test_a_receipt_is_never_held_out() -> None:
+    finding = not_held_out(RECEIPT, YES, Limits(holdout=100), NOW)
+
+    assert (finding.reason, finding.detail) == (None, "transactional messages reach everybody")
+
+
+def test_what_is_deferred_as_unreadable_is_on_record_too() -> None:
+    verdict = unreadable(NOW + DAY, NOW, KeyError("fax"))
+
+    assert [check.name for check in verdict.checks] == ["facts"]
+
+
+def test_a_window_of_seconds_is_not_slept_through() -> None:
+    limits = Limits(quiet_hours={Channel.SMS: QuietHours(time(13), time(13, 0, 3))})
+    finding = in_open_hours(replace(OFFER, key="run-1/offer"), YES, limits, NOW)
+
+    assert (finding.reason, finding.until) == (Reason.QUIET_HOURS, NOW + HOUR)
+
+
+def test_where_no_hours_govern_a_message_may_arrive_until_it_expires() -> None:
+    assert open_until(MAIL, YES, Limits(), NOW) == MAIL.expires_at
+
+
+@pytest.mark.parametrize(
+    ("zones", "expected"),
+    [
+        (("UTC",), "12:00 in UTC (from phone), open 08:00 to 21:00"),
+        (
+            ("UTC", "Europe/Paris"),
+            "12:00 in UTC and 1 other zones of the country (from phone), open 08:00 to 21:00",
+        ),
+        (
+            ("UTC", "Europe/Paris", "Europe/Rome"),
+            "12:00 in UTC and 2 other zones of the country (from phone), open 08:00 to 21:00",
+        ),
+    ],
+)
+def test_it_is_said_how_many_other_zones_somebody_may_live_in(zones: tuple[str, ...], expected: str) -> None:
+    facts = replace(YES, zones=zones, zone_source="phone")
+
+    assert expected == in_open_hours(OFFER, facts, Limits(), NOW).detail
+
+
+def test_the_holidays_of_two_places_are_both_named() -> None:
+    christmas = NOW.replace(month=12, day=25)
+    limits = Limits(
+        jurisdictions={
+            "DE": Jurisdiction((Window(time(8), time(20)),), holidays=(), days=(christmas.date(),)),
+            "FR": Jurisdiction((Window(time(8), time(20)),), holidays=(), calendar="FR"),
+        }
+    )
+    facts = replace(YES, places=(Place("DE", source="the address"), Place("FR", source="the phone number")))
+
+    said = in_open_hours(replace(OFFER, expires_at=christmas + DAY), facts, limits, christmas).detail
+
+    assert "closed on Friday (" in said
+    assert " and a public holiday)" in said
