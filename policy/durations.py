@@ -42,7 +42,7 @@ def length_of(words: str) -> timedelta:
     try:
         while found := _PART.match(rest, at):
             count, fraction, unit = found.groups()
-            letter = _NAMES.get(unit.removesuffix("s") if len(unit) > 1 else unit, unit)
+            letter = _NAMES.get(unit.removesuffix("s"), unit)
             if fraction and letter != "s":
                 break
             length += int(count) * _LENGTHS[letter]

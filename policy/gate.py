@@ -55,8 +55,6 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
     items = next(finding for name, finding in findings if name == "items")
     for _, finding in findings:
         match finding:
-            case Finding(reason=None):
-                continue
             case Finding(reason=Reason() as reason, until=datetime() as until):
                 return Defer(reason, until, finding.detail, items.removed, checks)
             case Finding(reason=Reason() as reason):

@@ -23,4 +23,4 @@ def rule_for(
 
 
 def _folded(name: str | None) -> str | None:
-    return name.strip().casefold() if name and name.strip() else None
+    return name.strip().casefold() if name else None

@@ -86,6 +86,6 @@ def _keys_in_cart(plan: Plan, facts: Facts) -> frozenset[str]:
     if plan.cart_id is None:
         return frozenset(item.key for item in items)
     lines = facts.cart or ()
-    keys = {line.key for line in lines if line.key}
+    keys = {line.key for line in lines}
     units = {line.sku for line in lines if line.sku}
     return frozenset(item.key for item in items if item.key in keys or item.sku in units)

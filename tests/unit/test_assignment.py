@@ -36,6 +36,10 @@ def test_two_experiments_split_people_independently() -> None:
     assert len(counts) == 4
 
 
+def test_an_arm_of_the_smallest_weight_takes_everybody_where_it_is_alone() -> None:
+    assert {assign(person, "offer", {"a": 1}) for person in PEOPLE[:20]} == {"a"}
+
+
 @pytest.mark.parametrize("weights", [{}, {"a": 0}, {"a": 2, "b": -1}])
 def test_weights_that_share_out_nothing_are_refused(weights: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="experiment 'offer': expected arms with weights of 0 or more"):

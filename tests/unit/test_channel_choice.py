@@ -17,6 +17,7 @@ ALL = (EMAIL, SMS, PUSH)
     [
         pytest.param({}, (EMAIL, SMS, PUSH), id="nothing known: as the template has them"),
         pytest.param({"engaged": {SMS: 2, EMAIL: 1}}, (SMS, EMAIL, PUSH), id="where they react most"),
+        pytest.param({"engaged": {SMS: 1}}, (SMS, EMAIL, PUSH), id="a single reaction is more than none"),
         pytest.param({"engaged": {SMS: 1, EMAIL: 1}}, (EMAIL, SMS, PUSH), id="a tie: as the template has"),
         pytest.param({"stated": "push"}, (PUSH, EMAIL, SMS), id="the channel they named"),
         pytest.param({"stated": " SMS "}, (SMS, EMAIL, PUSH), id="however they wrote it"),

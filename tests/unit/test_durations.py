@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from policy.durations import in_words
+from policy.durations import in_words, length_of, short
 
 
 @pytest.mark.parametrize(
@@ -13,11 +13,63 @@ from policy.durations import in_words
         (timedelta(days=7), "7 days"),
         (timedelta(days=1), "1 day"),
         (timedelta(hours=1, minutes=30), "1 hour 30 minutes"),
+        (timedelta(minutes=1, seconds=59), "1 minute 59 seconds"),
         (timedelta(days=1, seconds=1), "1 day 1 second"),
         (timedelta(), "0 seconds"),
         (timedelta(milliseconds=900), "0 seconds"),
+        (timedelta(milliseconds=-900), "0 seconds"),
         (timedelta(hours=-2), "minus 2 hours"),
     ],
 )
 def test_a_length_of_time_is_said_in_words(length: timedelta, expected: str) -> None:
     assert expected == in_words(length)
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        (timedelta(days=25), "25d"),
+        (timedelta(days=1, hours=12), "1d 12h"),
+        (timedelta(minutes=90), "1h 30m"),
+        (timedelta(seconds=59), "59s"),
+        (timedelta(minutes=1, seconds=0.25), "1m 0.25s"),
+        (timedelta(microseconds=1), "0.000001s"),
+        (timedelta(), "0s"),
+        (timedelta(hours=-26), "-1d 2h"),
+    ],
+)
+def test_a_length_of_time_is_written_and_read_again(length: timedelta, expected: str) -> None:
+    assert expected == short(length)
+    assert length == length_of(expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("1week", timedelta(weeks=1)),
+        ("2 weeks", timedelta(weeks=2)),
+        ("1 day", timedelta(days=1)),
+        ("3 hours", timedelta(hours=3)),
+        ("3 hour", timedelta(hours=3)),
+        ("5 min", timedelta(minutes=5)),
+        ("5 mins", timedelta(minutes=5)),
+        ("5 minutes", timedelta(minutes=5)),
+        ("7 seconds", timedelta(seconds=7)),
+        ("1.5 seconds", timedelta(seconds=1.5)),
+        ("1.000001s", timedelta(seconds=1, microseconds=1)),
+        ("-2H", timedelta(hours=-2)),
+        ("1d1d", timedelta(days=2)),
+    ],
+)
+def test_units_are_read_however_they_are_written(words: str, expected: timedelta) -> None:
+    assert expected == length_of(words)
+
+
+@pytest.mark.parametrize("words", ["1.5h", "1.0m", "1s?", "1ss", "-", "1.0000001s", "x1d", "1 fortnight"])
+def test_what_is_no_length_is_refused_with_what_is(words: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        length_of(words)
+
+    assert str(refused.value) == (
+        f"expected a length of time such as 25d, 12h, 90m, 2w or 730 days, got {words!r}"
+    )
