@@ -31,5 +31,6 @@ def _names(kind: StopKind, journeys: Mapping[str, JourneyDefinition]) -> tuple[s
             return tuple(channel.value for channel in Channel)
         case StopKind.JOURNEY:
             return tuple(sorted(journeys))
-    folders = {definition.folder for definition in journeys.values()}
-    return tuple(sorted({file.parent.name for folder in folders for file in folder.glob("*/message.toml")}))
+    folders = dict.fromkeys(definition.folder for definition in journeys.values())
+    named = dict.fromkeys(file.parent.name for folder in folders for file in folder.glob("*/message.toml"))
+    return tuple(sorted(named))

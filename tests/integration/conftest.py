@@ -22,7 +22,7 @@ async def shop(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
     """A server that keeps the instant of every commit."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("ordered"))
+    server = EmbeddedPostgres(tmp_path_factory.mktemp("ordered"), settings={"fsync": "off"})
     async with server:
         connection = await asyncpg.connect(server.url("postgres"))
         await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")

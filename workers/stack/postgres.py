@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -43,11 +44,14 @@ class EmbeddedPostgres:
     """One Postgres server on the loopback address, with a password, for one data directory.
 
     Use it as an async context manager, or with ``start`` and ``stop``. Data survive both a stop and
-    a ``kill -9``. ``port``: 0 for any free one.
+    a ``kill -9``. ``port``: 0 for any free one. ``settings``: of Postgres, besides those it always has.
     """
 
-    def __init__(self, data_dir: Path, *, port: int = 0, log: Log = silent) -> None:
+    def __init__(
+        self, data_dir: Path, *, port: int = 0, log: Log = silent, settings: Mapping[str, str] | None = None
+    ) -> None:
         self._home = data_dir
+        self._settings = _SETTINGS | dict(settings or {})
         self._wish = Wish("POSTGRES_PORT", 5433, port)
         self._log = log
         self._files: PostgresFiles | None = None
@@ -81,7 +85,7 @@ class EmbeddedPostgres:
         self._password = files.password_file.read_text()
         await _until_old_server_is_gone(files.cluster)
         self.port = choose({"Postgres": self._wish})["Postgres"].number
-        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         argv = [str(files.binaries / "postgres"), "-D", str(files.cluster), "-p", str(self.port), *settings]
         # SIGINT is Postgres's fast shutdown: it ends the sessions and leaves a clean cluster.
         self.child = self._child(files, "postgres", argv, signal.SIGINT, self._log)

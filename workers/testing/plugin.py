@@ -44,6 +44,10 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
         obj.pytestmark = [*marks, pytest.mark.asyncio(loop_scope="session").mark]  # type: ignore[attr-defined]
 
 
+_UNTIL_THE_END = {"fsync": "off", "full_page_writes": "off"}
+"""What survives a ``kill -9`` is enough: nobody asks for these data once the power was off."""
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """URL of a server on which databases may be made: DATABASE_URL's, else an embedded one."""
@@ -51,7 +55,7 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
         yield url
         return
     folder: Path = tmp_path_factory.mktemp("postgres")
-    async with EmbeddedPostgres(folder) as server:
+    async with EmbeddedPostgres(folder, settings=_UNTIL_THE_END) as server:
         yield server.url("postgres")
 
 
