@@ -27,7 +27,7 @@ from policy.stop import Stop, StopKind
 from policy.undecided import undecided, unreadable
 from policy.verdict import Channel, MessageClass, Reason
 from policy.windows import Window, in_words, shared, since_midnight
-from policy.zones import offset_change, with_offset, zone_info
+from policy.zones import local_time_after, offset_change, with_offset, zone_info
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -312,3 +312,9 @@ def test_a_change_of_the_clocks_is_found_up_to_the_end_and_not_after_it() -> Non
     assert offset_change(berlin, change - 40 * MINUTE, change) == change
     assert offset_change(berlin, change - 40 * MINUTE, change + DAY) == change
     assert offset_change(berlin, change, change + DAY) is None
+
+
+def test_a_sunday_is_a_weekday_that_can_be_waited_for() -> None:
+    assert local_time_after(NOW, "UTC", time(9), weekday=6) == NOW + 21 * HOUR
+    with pytest.raises(ValueError, match="expected a weekday from 0"):
+        local_time_after(NOW, "UTC", time(9), weekday=7)
