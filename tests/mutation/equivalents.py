@@ -37,11 +37,11 @@ EQUIVALENT: dict[str, str] = {
     "zones:offset_change: after.timestamp() // 1 → after.timestamp() * 1": "int() rounds down since 1970",
     "zones:offset_change: 3600 → 3601": "any step that is about an hour finds the same instant",
     "zones:offset_change: 3600 → 3599": "any step that is about an hour finds the same instant",
-    "zones:local_time_after: raise AssertionError('unreachable: nine days hold every weekday after today') → gone": (
-        "unreachable"
-    ),
+    "zones:local_time_after: raise AssertionError("
+    "'unreachable: nine days hold every weekday after today') → gone": ("unreachable"),
     "zones:local_time_after: 'unreachable: nine days hold every weekday after today' → "
     "'XXunreachable: nine days hold every weekday after todayXX'": "unreachable",
+    "places:may_be_in: _same_clock(zone, own) → _same_clock(own, zone)": "the two are compared",
     "zones:local_time_after: 9 → 10": "a tenth day is never needed",
     "places:places_of: '' → 'XX'": "neither is a number",
 }
