@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from policy.durations import length_of, short
 
@@ -83,8 +83,6 @@ def _decoded(hint: Any, raw: Any) -> Any:
     if arms := union_of(hint):
         return _first(arms, raw)
     origin, inner = get_origin(hint), get_args(hint)
-    if origin is Annotated:
-        return _decoded(inner[0], raw)
     if origin is Literal:
         return raw
     if origin is not None:

@@ -107,8 +107,8 @@ def _name(node: Node) -> str:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
-def _changes(node: Node) -> Iterator[tuple[str, Node | None]]:
-    """Descriptions of changes, and what stands there then; None: the statement goes."""
+def _changes(node: Node) -> Iterator[tuple[str, Node]]:
+    """Descriptions of changes, and what stands there then."""
     match node:
         case ast.Compare():
             for index, op in enumerate(node.ops):
@@ -203,7 +203,7 @@ def _at(tree: Node, path: Path) -> Node:
     return tree
 
 
-def _replaced(tree: ast.Module, path: Path, changed: Node | None) -> ast.Module:
+def _replaced(tree: ast.Module, path: Path, changed: Node) -> ast.Module:
     result = copy.deepcopy(tree)
     *outer, (name, index) = path
     parent = _at(result, tuple(outer))

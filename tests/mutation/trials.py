@@ -15,8 +15,9 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
-from itertools import count, pairwise
+from itertools import count
 from mmap import mmap
 from pathlib import Path
 from types import CodeType
@@ -124,7 +125,7 @@ def forked(work: Callable[[], Any], patience_s: float | None = None) -> int:
     return status
 
 
-class _Instead:
+class _Instead(Loader):
     """Loads a mutant in place of its module."""
 
     def __init__(self, name: str, code: CodeType) -> None:
@@ -192,7 +193,7 @@ def _survives(mutant: Mutant, callers: Sequence[pytest.Item], noticed: memoryvie
     compiled = compile(mutant.tree(), function.__code__.co_filename, "exec")
     function.__code__ = _code(compiled, mutant.function.split("."))
     _forget()
-    for number, (item, following) in enumerate(pairwise([*callers, None]), 1):
+    for number, (item, following) in enumerate(zip(callers, [*callers[1:], None], strict=True), 1):
         noticed[0] = number
         signal.setitimer(signal.ITIMER_PROF, PATIENCE_S)
         if not _passes(item, following):

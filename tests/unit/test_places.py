@@ -138,6 +138,18 @@ def test_clocks_are_those_of_the_number_and_of_the_address(
     assert there.zone in there.zones
 
 
+def test_it_is_said_what_the_clocks_were_taken_from() -> None:
+    moved = resolve_zone(None, None, CALIFORNIAN, "UTC")
+    florida = places_of({"country": "US", "state": "FL"}, None, UNKNOWN)
+
+    assert zones_there(florida, UNKNOWN).source == "address"
+    assert zones_there(florida, moved).source == "phone and address"
+
+
+def test_a_region_is_known_however_its_code_is_written() -> None:
+    assert places_of({"country": "DE", "region": "de-by"}, None, UNKNOWN) == (Place("DE", "DE-BY", ADDRESS),)
+
+
 def test_the_area_codes_are_those_of_the_numbering_plan() -> None:
     compared = 0
     for area in range(201, 990):

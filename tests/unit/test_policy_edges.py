@@ -1,4 +1,4 @@
-"""The checks of the gate at their edges, and what each of them says."""
+"""The checks of the gate at their edges."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -6,7 +6,6 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from policy.caps import reach, under_caps
-from policy.consent import consented, not_opted_out
 from policy.facts import (
     ConsentFact,
     Facts,
@@ -14,216 +13,30 @@ from policy.facts import (
     Plan,
     PlannedItem,
     SentFact,
-    Shelved,
-    Suppression,
     WaitingFact,
 )
-from policy.finding import CheckFunction
 from policy.holdout import not_held_out
-from policy.holds import nothing_holds
 from policy.jurisdiction import Jurisdiction
 from policy.kill_switch import not_switched_off
-from policy.limits import Budget, Cap, Limits, Period, QuietHours, Scope
-from policy.message_class import class_fits
+from policy.limits import Budget, Cap, Limits, Period, QuietHours
+from policy.open_hours import common_close, spans
 from policy.priority import outranks, yields_to_nobody
 from policy.provider import provider_takes_it
 from policy.quiet_hours import in_open_hours, open_until
-from policy.recipient import address_works, not_erased
-from policy.relevance import items_left, not_expired, run_is_live
-from policy.shelf import known
 from policy.stop import Stop, StopKind
-from policy.suppression import concerns, suppressed
 from policy.undecided import undecided, unreadable
 from policy.verdict import Channel, MessageClass, Reason
 from policy.windows import Window, in_words, shared, since_midnight
+from policy.zones import local_time_after, offset_change, with_offset, zone_info
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 LAMP, CHAIR = PlannedItem("lamp", "lamp-red"), PlannedItem("chair", None)
 OFFER = Plan(Channel.SMS, MessageClass.MARKETING, "offers", (LAMP,), NOW + DAY, "win-back", template="hello")
 RECEIPT = Plan(Channel.SMS, MessageClass.TRANSACTIONAL, "transactional", None, NOW + DAY)
-AD = replace(OFFER, channel=Channel.ADS)
 MAIL = replace(OFFER, channel=Channel.EMAIL)
 YES = Facts(consents=(ConsentFact("sms", "offers", granted=True), ConsentFact("all", "all", granted=True)))
-NO = Facts(consents=(ConsentFact("sms", "offers", granted=False), ConsentFact("all", "all", granted=False)))
-BOUGHT = replace(YES, suppressions=(Suppression("lamp", None, None),))
-RESTING = replace(YES, breaker_open_until=NOW + 7 * MINUTE)
 TEN = Limits(budgets={Channel.SMS: Budget(10)})
-
-SAID: list[tuple[CheckFunction, Plan, Facts, Limits, str]] = [
-    (not_switched_off, OFFER, YES, Limits(), "no kill switch"),
-    (
-        not_switched_off,
-        OFFER,
-        YES,
-        Limits(kill_switches=("hello", "sms", "hello", "")),
-        "kill switch on for hello, sms",
-    ),
-    (
-        not_switched_off,
-        OFFER,
-        replace(YES, stopped=(Stop(StopKind.ALL, "all", NOW - HOUR), Stop(StopKind.CHANNEL, "sms", NOW))),
-        Limits(),
-        "everything is stopped since 2026-11-21 11:00+00:00, "
-        "channel sms is stopped since 2026-11-21 12:00+00:00",
-    ),
-    (
-        not_switched_off,
-        replace(OFFER, expires_at=NOW),
-        replace(YES, stopped=(Stop(StopKind.TEMPLATE, "hello", NOW),)),
-        Limits(),
-        "template hello is stopped since 2026-11-21 12:00+00:00, and the message has expired",
-    ),
-    (not_erased, OFFER, replace(YES, erased=True), Limits(), "the profile was erased"),
-    (address_works, OFFER, replace(YES, has_address=False), Limits(), "no sms address on file"),
-    (
-        address_works,
-        OFFER,
-        replace(YES, address_problem="bounced"),
-        Limits(),
-        "the address bounced for good",
-    ),
-    (
-        address_works,
-        OFFER,
-        replace(YES, address_problem="complained"),
-        Limits(),
-        "the person reported a message as spam",
-    ),
-    (
-        address_works,
-        OFFER,
-        replace(YES, address_problem="fax"),
-        Limits(),
-        "the address has a problem of an unknown kind",
-    ),
-    (class_fits, RECEIPT, YES, Limits(), "transactional"),
-    (
-        class_fits,
-        replace(OFFER, topic="transactional"),
-        YES,
-        Limits(),
-        'marketing under the topic "transactional": give the template its own topic',
-    ),
-    (
-        class_fits,
-        replace(RECEIPT, promoting=(LAMP, CHAIR)),
-        YES,
-        Limits(),
-        "transactional, but promotes 2 item(s): promote in a marketing template",
-    ),
-    (
-        class_fits,
-        replace(RECEIPT, channel=Channel.ADS),
-        YES,
-        Limits(),
-        "transactional, but an ad: ads are marketing",
-    ),
-    (not_opted_out, OFFER, YES, Limits(), "no opt-out from all, marketing, offers"),
-    (not_opted_out, RECEIPT, YES, Limits(), "no opt-out from transactional"),
-    (
-        not_opted_out,
-        OFFER,
-        replace(YES, opted_out=("all", "offers", "all", "news")),
-        Limits(),
-        "the address is opted out of all, offers",
-    ),
-    (
-        not_opted_out,
-        RECEIPT,
-        replace(YES, opted_out=("transactional", "all")),
-        Limits(),
-        "the address is opted out of transactional, all",
-    ),
-    (not_opted_out, OFFER, NO, Limits(), "the person withdrew offers on sms, all on all"),
-    (consented, RECEIPT, YES, Limits(), "transactional messages need no consent"),
-    (consented, OFFER, YES, Limits(), "granted: offers on sms, all on all"),
-    (consented, OFFER, NO, Limits(), "consent for offers on sms was withdrawn"),
-    (consented, OFFER, Facts(), Limits(), "no grant of offers on sms on file"),
-    (
-        consented,
-        MAIL,
-        Facts(address_from_order=True),
-        Limits(),
-        "nothing on file, but the address came with an order or a checkout",
-    ),
-    (run_is_live, OFFER, replace(YES, run_state="ended"), Limits(), "the run is ended"),
-    (not_expired, replace(OFFER, expires_at=NOW), YES, Limits(), "expired at 2026-11-21T12:00:00+00:00"),
-    (items_left, RECEIPT, YES, Limits(), "promotes nothing"),
-    (items_left, OFFER, YES, Limits(), "1 of 1 item(s) left"),
-    (items_left, OFFER, BOUGHT, Limits(), "0 of 1 item(s) left: lamp suppressed"),
-    (
-        items_left,
-        replace(OFFER, promoting=(LAMP, CHAIR, PlannedItem(None, None), PlannedItem("", ""))),
-        replace(YES, out_of_stock=frozenset({"chair"})),
-        Limits(),
-        "1 of 4 item(s) left: chair out of stock, 2 without product or sku",
-    ),
-    (
-        items_left,
-        replace(OFFER, cart_id="c-1", promoting=(LAMP, CHAIR)),
-        replace(YES, cart=(CHAIR,), out_of_stock=frozenset({"lamp"})),
-        Limits(),
-        "1 of 2 item(s) left: lamp not in the cart",
-    ),
-    (under_caps, RECEIPT, YES, Limits(), "transactional messages are not capped"),
-    (under_caps, AD, YES, Limits(), "ads are not capped"),
-    (under_caps, OFFER, YES, Limits(caps=()), "no cap"),
-    (
-        under_caps,
-        OFFER,
-        YES,
-        Limits(caps=(Cap(3, HOUR, Channel.SMS, "win-back", "offers"), Cap(4, per=Period.DAY))),
-        "0 of 3 on sms for win-back about offers in 1 hour; 0 of 4 on all channels today (since 00:00 UTC)",
-    ),
-    (under_caps, OFFER, YES, Limits(caps=(Cap(0, DAY),)), "cap reached: 0 of 0 on all channels in 1 day"),
-    (yields_to_nobody, AD, YES, Limits(), "not capped, so it yields to nobody"),
-    (
-        yields_to_nobody,
-        OFFER,
-        replace(
-            YES, waiting=(WaitingFact(Channel.PUSH, "news", "offers", NOW + HOUR, NOW + DAY, NOW - HOUR),)
-        ),
-        Limits(caps=(Cap(1, DAY, Channel.SMS),)),
-        "nothing more important needs the slot; 1 waiting",
-    ),
-    (nothing_holds, OFFER, YES, Limits(), "nothing holds it"),
-    (
-        nothing_holds,
-        RECEIPT,
-        replace(YES, held=("a return",)),
-        Limits(),
-        "transactional messages are not held",
-    ),
-    (in_open_hours, MAIL, YES, Limits(), "no quiet hours on email"),
-    (provider_takes_it, AD, YES, Limits(), "ads have no provider here"),
-    (provider_takes_it, OFFER, YES, Limits(), "no budget on sms"),
-    (
-        provider_takes_it,
-        OFFER,
-        RESTING,
-        Limits(),
-        "the provider of sms failed over and over; left alone until 2026-11-21T12:07:00+00:00",
-    ),
-    (
-        provider_takes_it,
-        OFFER,
-        replace(YES, claims_last_minute=9),
-        TEN,
-        "9 of 10 on sms in the last minute",
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("check", "plan", "facts", "limits", "expected"),
-    SAID,
-    ids=[f"{row[0].__name__}: {row[4]}" for row in SAID],
-)
-def test_a_check_says_what_it_found(
-    check: CheckFunction, plan: Plan, facts: Facts, limits: Limits, expected: str
-) -> None:
-    assert expected == check(plan, facts, limits, NOW).detail
 
 
 def test_an_empty_name_switches_off_nothing() -> None:
@@ -311,36 +124,6 @@ def test_windows_are_said_in_words() -> None:
     assert in_words((morning, (13 * HOUR, DAY))) == "08:00 to 12:59 and 13:00 to 24:00"
 
 
-def test_a_unit_s_own_bundle_goes_before_the_product_s() -> None:
-    shelf = (
-        Shelved("set", "2", bundle=("b",)),
-        Shelved("set", None, bundle=("a",)),
-        Shelved("set", "1", bundle=("c",)),
-        Shelved("set", "9"),
-    )
-
-    assert known(PlannedItem("set", "1"), shelf).parts == ("c",)
-    assert known(PlannedItem("set", "9"), shelf).parts == ("a",)
-    assert known(PlannedItem("set", None), shelf).parts == ("a",)
-    assert known(PlannedItem("set", "3"), (shelf[0], shelf[2])).parts == ("c",)
-
-
-def test_what_nobody_told_of_an_item_is_not_known() -> None:
-    lamp = known(PlannedItem("lamp", None, " Lights ", " "), (Shelved("lamp"), Shelved("rug", "r")))
-    nameless = known(PlannedItem(None, "u"), (Shelved("lamp"), Shelved("", "u")))
-
-    assert (lamp.products, lamp.variants) == (frozenset({"lamp"}), frozenset())
-    assert (lamp.categories, lamp.groups) == (frozenset({"lights"}), frozenset())
-    assert (nameless.products, nameless.variants) == (frozenset(), frozenset({"u"}))
-
-
-def test_a_bundle_bought_whole_says_so() -> None:
-    shelf = (Shelved("set", bundle=("a", "b", "a")),)
-    rows = (Suppression("a", None, None), Suppression("c", None, None, parts=("b",)))
-
-    assert suppressed((PlannedItem("set", None),), rows, NOW, shelf) == {"set": "every part of it was bought"}
-
-
 @pytest.mark.parametrize(
     ("caps", "expected"),
     [
@@ -367,53 +150,6 @@ def test_what_cannot_be_decided_says_why_and_whether_it_has_expired() -> None:
     assert [(check.name, check.passed, check.detail) for check in verdict.checks] == [
         ("facts", False, verdict.detail)
     ]
-
-
-def test_only_a_bundle_that_is_kept_and_was_bought_in_part_lately_is_said_to_be_so() -> None:
-    shelf = (Shelved("set", bundle=("cup", "pot")), Shelved("box", bundle=("cup", "lid")), Shelved("mug"))
-    plan = replace(OFFER, promoting=tuple(PlannedItem(name, None) for name in ("set", "box", "mug")))
-    facts = replace(
-        YES,
-        shelf=shelf,
-        out_of_stock=frozenset({"box"}),
-        suppressions=(Suppression("cup", None, None), Suppression("pot", None, NOW)),
-    )
-
-    assert items_left(plan, facts, Limits(), NOW).detail == (
-        "2 of 3 item(s) left: box out of stock, set kept: 1 of its 2 parts bought"
-    )
-
-
-def test_of_several_reasons_that_it_was_bought_itself_is_told_else_the_shortest() -> None:
-    item = PlannedItem("cup", None, group="blue")
-    group = Suppression("pot", None, None, scope=Scope.GROUP, of="blue")
-    part = Suppression("everything-for-the-table", None, None, parts=("cup",))
-
-    assert suppressed((item,), (part, group), NOW) == {"cup": "of the group blue, of which pot was bought"}
-    assert suppressed((item,), (part, Suppression("cup", None, None), group), NOW) == {"cup": ""}
-
-
-def test_a_part_without_a_name_was_not_bought() -> None:
-    shelf = (Shelved("set", bundle=("cup", "")),)
-
-    assert suppressed((PlannedItem("set", None),), (Suppression("cup", "", None),), NOW, shelf) == {}
-
-
-def test_an_empty_name_is_not_an_empty_part() -> None:
-    row = Suppression("set", None, None, parts=("",))
-
-    assert not concerns(row, PlannedItem("cup", ""))
-
-
-def test_of_scope_variant_the_unit_counts_however_it_is_told() -> None:
-    by_sku = Suppression("shirt", "red", None, scope=Scope.VARIANT)
-    by_unit_alone = Suppression("red", "red", None, scope=Scope.VARIANT)
-    whole = PlannedItem("shirt", None)
-
-    assert concerns(by_sku, PlannedItem("shirt", "red"))
-    assert not concerns(by_sku, PlannedItem("shirt", "blue"))
-    assert concerns(by_unit_alone, whole, (Shelved("shirt", "red"),))
-    assert not concerns(by_unit_alone, whole, (Shelved("shirt", "blue"),))
 
 
 @pytest.mark.parametrize(
@@ -526,5 +262,59 @@ def test_the_holidays_of_two_places_are_both_named() -> None:
 
     said = in_open_hours(replace(OFFER, expires_at=christmas + DAY), facts, limits, christmas).detail
 
+    assert said.startswith(
+        "12:00 in DE (from the address) and FR (from the phone number), UTC (from default)"
+    )
     assert "closed on Friday (" in said
     assert " and a public holiday)" in said
+
+
+def test_where_the_region_is_unknown_it_is_said_how_many_rules_hold() -> None:
+    daytime = Jurisdiction((Window(time(8), time(20)),))
+    limits = Limits(jurisdictions={"DE": daytime, "DE-BY": daytime})
+    facts = replace(YES, places=(Place("DE", source="the address"),))
+
+    assert in_open_hours(OFFER, facts, limits, NOW).detail == (
+        "12:00 in DE (from the address; region unknown, so the strictest of 2 rules), "
+        "UTC (from default), open 08:00 to 20:00"
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        (QuietHours(time(8), time(8)), ((timedelta(), DAY),)),
+        (QuietHours(time(22), time()), ((22 * HOUR, DAY),)),
+        (QuietHours(time(22), time(6)), ((timedelta(), 6 * HOUR), (22 * HOUR, DAY))),
+    ],
+    ids=["round the clock", "until midnight", "over midnight"],
+)
+def test_hours_are_windows_of_a_day(hours: QuietHours, expected: tuple[object, ...]) -> None:
+    assert expected == spans(hours, NOW.date())
+
+
+def test_an_instant_without_an_offset_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected an instant with an offset, got 2026-11-21T12:00:00; add"):
+        with_offset(NOW.replace(tzinfo=None))
+
+
+def test_a_close_after_the_end_that_is_asked_for_is_none() -> None:
+    daytime = QuietHours(time(8), time(21))
+
+    assert common_close(daytime, ("UTC",), NOW, before=NOW + HOUR) is None
+    assert common_close(daytime, ("UTC", "Europe/Paris"), NOW, before=NOW + DAY) == NOW + 8 * HOUR
+
+
+def test_a_change_of_the_clocks_is_found_up_to_the_end_and_not_after_it() -> None:
+    berlin, change = zone_info("Europe/Berlin"), datetime(2026, 10, 25, 1, tzinfo=UTC)
+
+    assert offset_change(berlin, change - 40 * MINUTE, change - 10 * MINUTE) is None
+    assert offset_change(berlin, change - 40 * MINUTE, change) == change
+    assert offset_change(berlin, change - 40 * MINUTE, change + DAY) == change
+    assert offset_change(berlin, change, change + DAY) is None
+
+
+def test_a_sunday_is_a_weekday_that_can_be_waited_for() -> None:
+    assert local_time_after(NOW, "UTC", time(9), weekday=6) == NOW + 21 * HOUR
+    with pytest.raises(ValueError, match="expected a weekday from 0"):
+        local_time_after(NOW, "UTC", time(9), weekday=7)
