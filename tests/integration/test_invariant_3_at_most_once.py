@@ -12,6 +12,7 @@ from activities.contracts import SendMessage, SendResult, SendStatus
 from activities.gate import Claim, Refusal
 from policy.verdict import Channel, Reason
 from profiles import claims
+from profiles.changes import MESSAGE_RANK
 from tests.ledger import Ledger
 from tests.proofs import size
 from tests.shop import Shop, shopper
@@ -43,7 +44,7 @@ async def test_invariant_3_fails_where_a_settled_key_is_not_looked_at(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("activities.gate._ACCEPTED", frozenset())
-    monkeypatch.setattr("activities.gate._NEVER_AGAIN", frozenset())
+    monkeypatch.setattr("activities.gate._UNSENT", frozenset(MESSAGE_RANK))
     _, request = await lamp(shop)
     await shop.sends(request)
     await shop.sends(request, at=LATER)

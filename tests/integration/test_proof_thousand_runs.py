@@ -17,6 +17,7 @@ import pytest
 from activities.channels.registry import Channels
 from journeys.vocabulary.inbox import Inbox
 from policy.verdict import Channel
+from profiles.changes import MESSAGE_RANK
 from profiles.claims import record_sent
 from profiles.events import Event
 from tests.fakes import FakeSendGrid, FakeTwilio
@@ -192,7 +193,7 @@ async def test_proof_fails_where_a_send_key_is_not_known_again(
 ) -> None:
     monkeypatch.setenv(LEDGER, str(tmp_path))
     if not guarded:
-        monkeypatch.setattr("activities.gate._NEVER_AGAIN", frozenset())
+        monkeypatch.setattr("activities.gate._UNSENT", frozenset(MESSAGE_RANK))
     lost: set[UUID] = set()
 
     async def lost_once(connection: object, message_id: UUID, *known: Any, **more: Any) -> None:
