@@ -161,7 +161,7 @@ def test_after_any_story_the_gate_says_what_the_model_says(machine: type[Shoppin
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         machine,
         settings=settings(
-            max_examples=size(6, 500),
+            max_examples=size(4, 500),
             stateful_step_count=size(30, 50),
             deadline=None,
             suppress_health_check=list(HealthCheck),

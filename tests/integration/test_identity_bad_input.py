@@ -11,7 +11,7 @@ from tests.integration.open_api import ADMIN, OpenApi, event, opened
 from tests.integration.poison import IDENTIFIERS
 from tests.proofs import size
 
-EVENTS = size(1_000, 10_000)
+EVENTS = size(500, 10_000)
 
 MALFORMED = [
     ("email", "ada@", "bad_identifier"),

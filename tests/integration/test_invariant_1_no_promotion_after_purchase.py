@@ -227,7 +227,7 @@ class Race:
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channel(shop: Shop) -> None:
-    race = Race(shop, purchases=size(80, 2_000), claims=size(300, 10_000), seed=20_261_121)
+    race = Race(shop, purchases=size(40, 2_000), claims=size(150, 10_000), seed=20_261_121)
     await race.prepare()
     await race.run()
 

@@ -29,7 +29,7 @@ BY = {"actor": "test", "reason": "two people"}
 NOTHING = Told("Signed In", {}, {}, {}, "support", (), False, 60 * 24 * 20)
 
 proof = settings(
-    max_examples=size(8, 500),
+    max_examples=size(5, 500),
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,

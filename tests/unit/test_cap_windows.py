@@ -44,7 +44,7 @@ SENT = st.lists(
 ).map(tuple)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(CAPS, min_size=1, max_size=3).map(tuple), SENT, st.sampled_from(CHANGING), INSTANTS)
 def test_what_counts_is_what_a_plain_loop_over_local_dates_counts(
     caps: tuple[Cap, ...], sent: tuple[SentFact, ...], zone: str, at: datetime
@@ -56,7 +56,7 @@ def test_what_counts_is_what_a_plain_loop_over_local_dates_counts(
     assert any(full) == (under_caps(PLAN, facts, Limits(caps=caps), at).reason is Reason.CAPPED)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(CAPS, min_size=1, max_size=3).map(tuple), SENT, st.sampled_from(CHANGING), INSTANTS)
 def test_a_message_that_waits_fits_at_its_instant_and_not_before(
     caps: tuple[Cap, ...], sent: tuple[SentFact, ...], zone: str, at: datetime

@@ -151,7 +151,7 @@ def test_the_gate_agrees_with_a_plain_model_on_every_check(plan: Plan, facts: Fa
     assert limits.kill_switches or isinstance(verdict, Defer) == (reason in waits or holds)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(PLANS, FACTS)
 def test_what_is_shown_was_planned_and_is_neither_bought_nor_gone(plan: Plan, facts: Facts) -> None:
     willing = replace(
@@ -193,7 +193,7 @@ def test_what_is_shown_was_planned_and_is_neither_bought_nor_gone(plan: Plan, fa
         assert {*verdict.removed} | {*verdict.items} == {*keys} - {""}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.builds(lambda plan, expires_at: replace(plan, expires_at=expires_at), PLANS, WILD_INSTANTS),
     st.builds(

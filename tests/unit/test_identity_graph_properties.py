@@ -84,7 +84,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(cases())
 def test_a_model_of_plain_sets_finds_the_same_people(case: Case) -> None:
     graph = case.resolved()
@@ -167,7 +167,7 @@ FORGED = links(6, verified=st.just(False), most=30).map(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(
     honest=links(6, verified=st.just(True), most=15), forged=FORGED, rules=st.sampled_from([DEFAULT, TIGHT])
 )

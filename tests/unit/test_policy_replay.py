@@ -34,14 +34,14 @@ def stored(value: Any) -> Any:
     return json.loads(json.dumps(value))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ANY_PLANS, ANY_FACTS)
 def test_plans_and_facts_come_back_as_they_were(plan: Plan, facts: Facts) -> None:
     assert plan == decode(Plan, stored(encode(plan)))
     assert facts == decode(Facts, stored(encode(facts)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(ANY_LIMITS)
 def test_limits_come_back_as_they_were_and_under_the_same_version(limits: Limits) -> None:
     back = limits_from_json(stored(limits_as_json(limits)))
@@ -50,7 +50,7 @@ def test_limits_come_back_as_they_were_and_under_the_same_version(limits: Limits
     assert version_of(limits) == version_of(back)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(PLANS, FACTS, LIMITS)
 def test_a_decision_made_again_comes_out_the_same(plan: Plan, facts: Facts, limits: Limits) -> None:
     first = decide(plan, facts, limits, NOW)
