@@ -98,7 +98,8 @@ class Database:
         attempt = 1
         while True:
             try:
-                async with self.transaction(first, within_s) as connection:
+                opening = first if attempt == 1 else f"{_TAKE_TURNS}; {first}"
+                async with self.transaction(opening, within_s) as connection:
                     return await work(connection)
             except Exception as error:
                 if attempt == _TRIES or not is_conflict(error):
@@ -106,7 +107,6 @@ class Database:
             # Jitter keeps two transactions that met once from meeting again.
             await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - not a secret
             attempt += 1
-            first = first if first.startswith(_TAKE_TURNS) else f"{_TAKE_TURNS}; {first}"
 
     async def close(self) -> None:
         """Give all connections back."""
