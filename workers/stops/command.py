@@ -21,23 +21,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 @stopping.command()
 def stop(kind: Kind, name: Name = "", reason: Reason = "by hand", as_json: Json = False) -> None:
     """Stop a channel, a journey, a template, or all. In force at once; what is due waits."""
-    with explained():
-        from workers.stops.switching import as_text, switch_on
-
-        find_local_stack()
-        done = asyncio.run(switch_on(kind, name, reason=reason))
-        typer.echo(done.model_dump_json() if as_json else as_text(done))
-        finish(0)
+    _switch(kind, name, reason, as_json, on=True)
 
 
 @stopping.command()
 def resume(kind: Kind, name: Name = "", reason: Reason = "by hand", as_json: Json = False) -> None:
     """Let it send again; messages that wait pass the whole gate first."""
+    _switch(kind, name, reason, as_json, on=False)
+
+
+def _switch(kind: StopKind, name: str, reason: str, as_json: bool, *, on: bool) -> None:
     with explained():
-        from workers.stops.switching import as_text, switch_off
+        from workers.stops.switching import as_text, switch_off, switch_on
 
         find_local_stack()
-        done = asyncio.run(switch_off(kind, name, reason=reason))
+        done = asyncio.run((switch_on if on else switch_off)(kind, name, reason=reason))
         typer.echo(done.model_dump_json() if as_json else as_text(done))
         finish(0)
 
