@@ -1,7 +1,6 @@
 """What each check of the gate says it found, word by word."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,7 +17,7 @@ from policy.facts import (
 from policy.finding import CheckFunction
 from policy.holds import nothing_holds
 from policy.kill_switch import not_switched_off
-from policy.limits import Budget, Cap, Limits, Period
+from policy.limits import Cap, Limits, Period
 from policy.message_class import class_fits
 from policy.priority import yields_to_nobody
 from policy.provider import provider_takes_it
@@ -26,20 +25,13 @@ from policy.quiet_hours import in_open_hours
 from policy.recipient import address_works, not_erased
 from policy.relevance import items_left, not_expired, run_is_live
 from policy.stop import Stop, StopKind
-from policy.verdict import Channel, MessageClass
+from policy.verdict import Channel
+from tests.gate_cases import CHAIR, DAY, HOUR, LAMP, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, YES
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-LAMP, CHAIR = PlannedItem("lamp", "lamp-red"), PlannedItem("chair", None)
-OFFER = Plan(Channel.SMS, MessageClass.MARKETING, "offers", (LAMP,), NOW + DAY, "win-back", template="hello")
-RECEIPT = Plan(Channel.SMS, MessageClass.TRANSACTIONAL, "transactional", None, NOW + DAY)
 AD = replace(OFFER, channel=Channel.ADS)
-MAIL = replace(OFFER, channel=Channel.EMAIL)
-YES = Facts(consents=(ConsentFact("sms", "offers", granted=True), ConsentFact("all", "all", granted=True)))
 NO = Facts(consents=(ConsentFact("sms", "offers", granted=False), ConsentFact("all", "all", granted=False)))
 BOUGHT = replace(YES, suppressions=(Suppression("lamp", None, None),))
 RESTING = replace(YES, breaker_open_until=NOW + 7 * MINUTE)
-TEN = Limits(budgets={Channel.SMS: Budget(10)})
 
 SAID: list[tuple[CheckFunction, Plan, Facts, Limits, str]] = [
     (not_switched_off, OFFER, YES, Limits(), "no kill switch"),

@@ -7,36 +7,24 @@ import pytest
 
 from policy.caps import reach, under_caps
 from policy.facts import (
-    ConsentFact,
-    Facts,
     Place,
-    Plan,
-    PlannedItem,
     SentFact,
     WaitingFact,
 )
 from policy.holdout import not_held_out
 from policy.jurisdiction import Jurisdiction
 from policy.kill_switch import not_switched_off
-from policy.limits import Budget, Cap, Limits, Period, QuietHours
+from policy.limits import Cap, Limits, Period, QuietHours
 from policy.open_hours import common_close, spans
 from policy.priority import outranks, yields_to_nobody
 from policy.provider import provider_takes_it
 from policy.quiet_hours import in_open_hours, open_until
 from policy.stop import Stop, StopKind
 from policy.undecided import undecided, unreadable
-from policy.verdict import Channel, MessageClass, Reason
+from policy.verdict import Channel, Reason
 from policy.windows import Window, in_words, shared, since_midnight
 from policy.zones import local_time_after, offset_change, with_offset, zone_info
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-LAMP, CHAIR = PlannedItem("lamp", "lamp-red"), PlannedItem("chair", None)
-OFFER = Plan(Channel.SMS, MessageClass.MARKETING, "offers", (LAMP,), NOW + DAY, "win-back", template="hello")
-RECEIPT = Plan(Channel.SMS, MessageClass.TRANSACTIONAL, "transactional", None, NOW + DAY)
-MAIL = replace(OFFER, channel=Channel.EMAIL)
-YES = Facts(consents=(ConsentFact("sms", "offers", granted=True), ConsentFact("all", "all", granted=True)))
-TEN = Limits(budgets={Channel.SMS: Budget(10)})
+from tests.gate_cases import DAY, HOUR, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, YES
 
 
 def test_an_empty_name_switches_off_nothing() -> None:
