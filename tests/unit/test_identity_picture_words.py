@@ -8,9 +8,10 @@ import pytest
 from api.identity_picture.gathering import MOST, sheet_of
 from api.identity_picture.letters import lines
 from api.identity_picture.mermaid import mermaid
-from api.identity_picture.shortening import shortened, shown
+from api.identity_picture.shortening import shown
 from api.identity_picture.svg import svg
 from profiles.identity_rules import hash_of
+from profiles.shortening import shortened
 from tests.identities import (
     BROTHER,
     EMAIL,
