@@ -25,6 +25,7 @@ from profiles.evidence import JURISDICTION, MALFORMED, METHOD, TEXT_VERSION
 from profiles.history import Page
 from profiles.identifiers import normalise
 from profiles.incoming import IncomingEvent, Status
+from profiles.people import ConsentView
 
 router = APIRouter(tags=["Consents"], dependencies=[Depends(admin)])
 
@@ -77,19 +78,6 @@ class ConsentChange(BaseModel):
     )
 
 
-class ConsentKept(BaseModel):
-    """A consent as it stands from now on."""
-
-    channel: str
-    topic: str
-    state: str
-    source: str
-    at: datetime
-    text_version: str | None = None
-    method: str | None = None
-    jurisdiction: str | None = None
-
-
 class Consents(BaseModel):
     """Words on consent, the newest first."""
 
@@ -105,7 +93,7 @@ class Replies(BaseModel):
 
 
 @router.put("/v1/profiles/{type}/{value:path}/consents", responses=_MALFORMED_CURSOR)
-async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors: Open) -> ConsentKept:
+async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors: Open) -> ConsentView:
     """Set one consent, in force from the answer on.
 
     It is written as an event; an identifier that nobody has yet makes a new person. Evidence that cannot be
@@ -123,7 +111,7 @@ async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors:
     if answer.status is Status.REJECTED:
         raise Rejection("not_stored", answer.detail).problem()
     shown, _ = evidence.read(event.properties)
-    return ConsentKept(
+    return ConsentView(
         channel=change.channel,
         topic=change.topic,
         state=change.state,

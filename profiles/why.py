@@ -7,13 +7,13 @@ from uuid import UUID
 import orjson
 
 from profiles.history import DecisionView
+from profiles.identity_view import LogEntry
 from profiles.people import RUN_COLUMNS, RunView
 from profiles.statements import STRONGEST_IDENTIFIER
 from profiles.why_facts import (
     Account,
     BoughtFact,
     EventFact,
-    IdentityFact,
     Line,
     MessageFact,
     ProblemFact,
@@ -103,7 +103,8 @@ ORDER BY at DESC LIMIT $3
 """  # noqa: S608 - constant names
 
 _IDENTITY = """
-SELECT kind, profile_id, other_profile_id, key, other_key, cause, actor, detail, at FROM identity_log
+SELECT seq, at, kind, profile_id, other_profile_id, key, other_key, cause, actor, detail
+FROM identity_log
 WHERE (profile_id = $1 OR other_profile_id = $1) AND at <= $2 AND kind NOT IN ('joined', 'demoted')
 ORDER BY seq DESC LIMIT $3
 """
@@ -151,7 +152,7 @@ async def read(
         ),
         runs=tuple(_run(one) for one in reversed(runs)),
         entries={one["run_id"]: one["entry_event"] for one in runs},
-        identity=tuple(IdentityFact(**one) for one in reversed(identity)),
+        identity=tuple(LogEntry(**one) for one in reversed(identity)),
         products=tuple(ProductFact(**one) for one in await connection.fetch(_PRODUCTS, list(items))),
         cut=MOST in (len(decisions), len(runs), len(events), len(words)),
     )

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from profiles.history import DecisionView
+from profiles.identity_view import LogEntry
 from profiles.people import RunView
 
 
@@ -122,21 +123,6 @@ class MessageFact:
 
 
 @dataclass(frozen=True, slots=True)
-class IdentityFact:
-    """Something that became of the person's identity."""
-
-    kind: str
-    profile_id: UUID | None
-    other_profile_id: UUID | None
-    key: str | None
-    other_key: str | None
-    cause: UUID | None
-    actor: str | None
-    detail: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class ProductFact:
     """A product as the feed last told it."""
 
@@ -181,7 +167,7 @@ class Account:
     runs: tuple[RunView, ...] = ()
     entries: Mapping[UUID, UUID] = field(default_factory=dict)
     """Run → the event that started it."""
-    identity: tuple[IdentityFact, ...] = ()
+    identity: tuple[LogEntry, ...] = ()
     products: tuple[ProductFact, ...] = ()
     cut: bool = False
     """There is more than was read: of some kind only the newest are here."""

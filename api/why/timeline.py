@@ -22,8 +22,9 @@ from api.why.words import (
     when,
     where,
 )
+from profiles.identity_view import LogEntry
 from profiles.people import RunView
-from profiles.why_facts import Account, EventFact, IdentityFact, MessageFact, WordFact
+from profiles.why_facts import Account, EventFact, MessageFact, WordFact
 
 Kind = Literal["event", "run", "decision", "message", "consent", "identity"]
 
@@ -165,7 +166,7 @@ def _identity(account: Account, zone: str) -> Iterator[Entry]:
         yield Entry(one.at, when(one.at, zone), "identity", text, event_id=one.cause)
 
 
-def _became(account: Account, one: IdentityFact) -> str:
+def _became(account: Account, one: LogEntry) -> str:
     mine = one.profile_id == account.who.profile_id
     other = one.other_profile_id if mine else one.profile_id
     keys = listed([key_in_words(key) for key in (one.key, one.other_key) if key])
