@@ -2,16 +2,14 @@
 
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 from activities.contracts import SendMessage
-from activities.gate import NoSuchRun, decided, expose, holds_of
-from activities.terms import ask_of, facts_of, plan_of, planned_of
+from activities.deciding import Decider, NoSuchRun, expose
+from activities.terms import ask_of, plan_of
 from policy.limits import Limits
-from policy.replay import basis_of, version_of
 from policy.verdict import Allow, MessageClass, Verdict
 from profiles.audiences import Place, join
-from profiles.claims import lock_person_of, read_under_lock, write_decision
+from profiles.claims import decision_of, lock_person_of, read_under_lock
 from profiles.database import Database
 from profiles.patience import GIVE_UP_S
 
@@ -23,13 +21,11 @@ class AudienceGate:
 
     def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
         self._database = database
-        self._limits = limits
-        self._policy = version_of(limits)
-        self._default_zone = default_zone
+        self._decider = Decider(limits, default_zone=default_zone)
 
     async def enter(self, request: SendMessage, at: datetime) -> Verdict:
         """Decide at the run's now, and queue the entry where it is allowed. Idempotent per run and step."""
-        ask = ask_of(request, at, self._limits)
+        ask = ask_of(request, at, self._decider.limits)
 
         async def work(connection: object) -> Verdict:
             snapshot = await read_under_lock(connection, ask)
@@ -37,11 +33,9 @@ class AudienceGate:
                 raise NoSuchRun(f"no run {request.run_id}")
             if snapshot.standing and snapshot.standing.status == "sent":
                 return Allow(items=snapshot.standing.items)
-            held = await holds_of(connection, snapshot, request, at)
             plan = plan_of(request, MessageClass.MARKETING, TOPIC)
-            read = partial(facts_of, snapshot, request.channel, at, self._default_zone, held)
-            facts, verdict = decided(plan, read, self._limits, at)
-            planned = planned_of(request, snapshot, plan, verdict, at)
+            decided = await self._decider.decide(connection, request, plan, snapshot, at)
+            verdict, planned = decided.verdict, decided.planned
             if isinstance(verdict, Allow):
                 planned = replace(planned, status="sent")
                 left = [item for item in request.promoting or () if item.key in verdict.items]
@@ -53,9 +47,8 @@ class AudienceGate:
                     places=[Place(item.key, item.sku) for item in left],
                     at=at,
                 )
-            basis = basis_of(plan, facts, at) if facts else None
-            await write_decision(connection, replace(planned, policy=self._policy, basis=basis))
             await expose(connection, request)
+            await self._database.commit(connection, decision_of(planned))
             return verdict
 
         return await self._database.run(work, lock_person_of(ask), GIVE_UP_S)

@@ -1,40 +1,31 @@
 """The send gate's transaction: lock, read, let ``policy`` decide, write down what it says, commit."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from activities.held import open_in_words
-from activities.terms import ask_of, facts_of, plan_of, planned_of, ranking
-from policy.facts import Facts, Plan
-from policy.gate import decide
+from activities.deciding import Decided, Decider, NoSuchRun, expose
+from activities.terms import ask_of, plan_of, ranking
+from policy.facts import Plan
 from policy.limits import Limits
 from policy.quiet_hours import open_until
-from policy.replay import basis_of, version_of
-from policy.undecided import unreadable
 from policy.verdict import Allow, Channel, MessageClass, Verdict
 from profiles.claims import (
-    Planned,
     Snapshot,
     Standing,
+    decision_of,
     lock_person_of,
     mark_unknown,
     read_under_lock,
-    write_decision,
 )
 from profiles.database import Database
-from profiles.exposures import record_exposures
 from profiles.patience import GIVE_UP_S
 
 _ACCEPTED = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
 _UNSENT = frozenset({"withheld", "deferred", "released"})
 """All else may have been sent, also a status that this version does not know."""
-
-
-class NoSuchRun(LookupError):
-    """The run is not in Postgres: the workflow was started by somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +78,7 @@ class Gate:
 
     def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
         self._database = database
-        self._limits = limits
-        self._policy = version_of(limits)
-        self._default_zone = default_zone
+        self._decider = Decider(limits, default_zone=default_zone)
 
     async def claim(
         self,
@@ -107,7 +96,7 @@ class Gate:
         channel's provider is left alone until then. Raises ``NoSuchRun``. A claim found in another's hands
         becomes ``unknown``: that one may have called.
         """
-        ask = ask_of(request, at, self._limits)
+        ask = ask_of(request, at, self._decider.limits)
 
         async def work(connection: object) -> Claim | Refusal | Settled | Elsewhere:
             snapshot = await read_under_lock(connection, ask)
@@ -122,35 +111,22 @@ class Gate:
             channels = ranking(snapshot, among) if request.choose else ()
             if standing is None and channels and channels[0] is not request.channel:
                 return Elsewhere(channels, snapshot)
-            held = await holds_of(connection, snapshot, request, at)
             plan = plan_of(request, message_class, topic, standing)
-
-            def read() -> Facts:
-                facts = facts_of(snapshot, request.channel, at, self._default_zone, held)
-                return replace(facts, breaker_open_until=breaker_open_until)
-
-            facts, verdict = decided(plan, read, self._limits, at)
-            planned = planned_of(request, snapshot, plan, verdict, at)
-            basis = basis_of(plan, facts, at) if facts else None
-            await write_decision(connection, replace(planned, policy=self._policy, basis=basis))
+            decided = await self._decider.decide(
+                connection, request, plan, snapshot, at, breaker_open_until=breaker_open_until
+            )
             await expose(connection, request)
-            if facts and isinstance(verdict, Allow):
-                return self._claim(planned, verdict, snapshot, plan, facts, at, channels)
-            zone = facts.zone if facts else self._default_zone
-            return Refusal(planned.message_id, verdict, snapshot, zone, channels)
+            await self._database.commit(connection, decision_of(decided.planned))
+            return self._answer(decided, plan, snapshot, at, channels)
 
         return await self._database.run(work, lock_person_of(ask), GIVE_UP_S)
 
-    def _claim(
-        self,
-        planned: Planned,
-        verdict: Allow,
-        snapshot: Snapshot,
-        plan: Plan,
-        facts: Facts,
-        at: datetime,
-        channels: tuple[Channel, ...],
-    ) -> Claim:
+    def _answer(
+        self, decided: Decided, plan: Plan, snapshot: Snapshot, at: datetime, channels: tuple[Channel, ...]
+    ) -> Claim | Refusal:
+        planned, verdict = decided.planned, decided.verdict
+        if decided.facts is None or not isinstance(verdict, Allow):
+            return Refusal(planned.message_id, verdict, snapshot, decided.zone, channels)
         return Claim(
             message_id=planned.message_id,
             token=planned.token or planned.message_id,
@@ -158,34 +134,7 @@ class Gate:
             items=verdict.items,
             removed=verdict.removed,
             snapshot=snapshot,
-            valid_for=open_until(plan, facts, self._limits, at) - at,
-            zone=facts.zone,
+            valid_for=open_until(plan, decided.facts, self._decider.limits, at) - at,
+            zone=decided.zone,
             channels=channels,
         )
-
-
-def decided(
-    plan: Plan, read: Callable[[], Facts], limits: Limits, at: datetime
-) -> tuple[Facts | None, Verdict]:
-    """The facts that ``read`` makes of a snapshot, and the verdict; none and ``error`` else."""
-    try:
-        facts = read()
-    except Exception as error:
-        return None, unreadable(plan.expires_at, at, error)
-    return facts, decide(plan, facts, limits, at)
-
-
-async def holds_of(
-    connection: object, snapshot: Snapshot, request: SendMessage, at: datetime
-) -> tuple[str, ...]:
-    """What is open with the person and holds the message back, in words; asked under the lock."""
-    if not request.hold_while:
-        return ()
-    return await open_in_words(connection, snapshot.profile_id, request.hold_while, at)
-
-
-async def expose(connection: object, request: SendMessage) -> None:
-    """Put on record which arms of experiments the person has come to."""
-    if request.exposures:
-        exposures = [(one.experiment, one.arm, one.at) for one in request.exposures]
-        await record_exposures(connection, UUID(request.run_id), exposures)

@@ -6,7 +6,7 @@ from temporalio.exceptions import ApplicationError
 from activities.audience_gate import AudienceGate
 from activities.clock import run_now
 from activities.contracts import JoinAudience, SendMessage, SendResult, SendStatus
-from activities.gate import NoSuchRun
+from activities.deciding import NoSuchRun
 from policy.verdict import Allow, Channel, Defer, Reason
 
 

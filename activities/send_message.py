@@ -19,7 +19,8 @@ from activities.content.context import ContentError
 from activities.content.template import Template
 from activities.content.templates import Templates, UnknownTemplate
 from activities.contracts import SendMessage, SendResult, SendStatus
-from activities.gate import Claim, Elsewhere, Gate, NoSuchRun, Refusal, Settled
+from activities.deciding import NoSuchRun
+from activities.gate import Claim, Elsewhere, Gate, Refusal, Settled
 from activities.letters import Letters
 from activities.send_results import asked_again, is_over, reachable, refused, result_of, withheld
 from policy.limits import BreakerRule

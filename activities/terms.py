@@ -1,8 +1,8 @@
 """Requests and snapshots in the words of ``policy``, and verdicts in the words of ``profiles``."""
 
 from collections.abc import Collection
-from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from activities.contracts import SendMessage
@@ -12,7 +12,7 @@ from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Shelve
 from policy.limits import Limits, Scope, WhenCapped
 from policy.places import places_of, zones_there
 from policy.stop import Stop, StopKind
-from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict
+from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict, Withhold
 from policy.zones import ResolvedZone, resolve_zone
 from profiles.carts import as_items
 from profiles.claims import Ask, Planned, Snapshot, Standing
@@ -53,7 +53,12 @@ def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ..
 
 
 def facts_of(
-    snapshot: Snapshot, channel: Channel, at: datetime, default_zone: str, held: tuple[str, ...] = ()
+    snapshot: Snapshot,
+    channel: Channel,
+    at: datetime,
+    default_zone: str,
+    held: tuple[str, ...] = (),
+    breaker_open_until: datetime | None = None,
 ) -> Facts:
     """A snapshot in the words of ``policy``."""
     address = snapshot.address(channel.value)
@@ -91,6 +96,7 @@ def facts_of(
         zones=zone.zones,
         stopped=tuple(Stop(StopKind(kind), name, since) for kind, name, since in snapshot.stops),
         claims_last_minute=snapshot.claims_last_minute,
+        breaker_open_until=breaker_open_until,
         places=places,
     )
 
@@ -136,11 +142,23 @@ def plan_of(
 
 
 def planned_of(
-    request: SendMessage, snapshot: Snapshot, plan: Plan, verdict: Verdict, at: datetime
+    request: SendMessage,
+    snapshot: Snapshot,
+    plan: Plan,
+    verdict: Verdict,
+    at: datetime,
+    policy: str,
+    basis: dict[str, Any] | None = None,
 ) -> Planned:
-    """A verdict as it is written down."""
+    """A verdict as it is written down; ``basis`` and ``policy``: what it stood on, and by which limits."""
     standing = snapshot.standing
-    planned = Planned(
+    status, word = _WORDS[type(verdict)]
+    if isinstance(verdict, Allow):
+        reason, detail, items = None, "", verdict.items or tuple(item.key for item in request.showing)
+    else:
+        reason, detail = verdict.reason.value, verdict.detail
+        items = tuple(item.key for item in request.promoting or ())
+    return Planned(
         decision_id=new_id(),
         message_id=standing.message_id if standing else new_id(),
         profile_id=snapshot.profile_id,
@@ -150,27 +168,27 @@ def planned_of(
         channel=request.channel.value,
         template=request.template,
         message_class=plan.message_class.value,
-        status="withheld",
-        verdict="withhold",
+        status=status,
+        verdict=word,
         at=at,
-        items=tuple(item.key for item in request.promoting or ()),
+        items=items,
         items_removed=verdict.removed,
-        checks=tuple({"name": c.name, "passed": c.passed, "detail": c.detail} for c in verdict.checks),
+        reason=reason,
+        detail=detail,
+        checks=verdict.checks,
+        until=verdict.until if isinstance(verdict, Defer) else None,
         address=snapshot.address(request.channel.value),
+        token=new_id() if isinstance(verdict, Allow) else None,
+        policy=policy,
+        basis=basis,
         topic=plan.topic,
         value=plan.value,
         expires_at=plan.expires_at,
     )
-    match verdict:
-        case Allow(items=items):
-            shown = items or tuple(item.key for item in request.showing)
-            return replace(planned, status="claimed", verdict="allow", items=shown, token=new_id())
-        case Defer(reason=reason, until=until, detail=detail):
-            return replace(
-                planned, status="deferred", verdict="defer", reason=reason.value, detail=detail, until=until
-            )
-        case refused:
-            return replace(planned, reason=refused.reason.value, detail=refused.detail)
+
+
+_WORDS = {Allow: ("claimed", "allow"), Withhold: ("withheld", "withhold"), Defer: ("deferred", "defer")}
+"""Verdict → status of the message, and its word."""
 
 
 def _text(value: object) -> str | None:

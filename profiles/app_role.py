@@ -9,7 +9,7 @@ from sqlalchemy.pool import NullPool
 from profiles.database import async_url
 
 ONLY_READ = ("alembic_version",)
-ONLY_ADDED_TO = ("identity_log",)
+ONLY_ADDED_TO = ("identity_log", "kill_switch_log")
 ADDED_TO_AND_MOVED = ("consent", "decision")
 """What was said or decided; only whose it is may change, where two people turn out to be one."""
 

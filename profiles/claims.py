@@ -6,25 +6,28 @@ snapshot from before its wait, and misses the purchase it waited for.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from profiles.changes import encode
+import orjson
+
 from profiles.patience import PATIENCE
 from profiles.person import lock
 from profiles.shelf import SHELF, names_of
 from profiles.snapshot import Ask, Snapshot, Standing, address_type, snapshot_of
-from profiles.stops import TAKE_PART
 
 __all__ = [
     "Ask",
     "Planned",
     "Snapshot",
     "Standing",
+    "decision_of",
     "lock_person_of",
     "mark_unknown",
     "read_snapshot",
     "read_under_lock",
+    "reading",
     "record_sent",
     "refuse_address",
     "release",
@@ -35,24 +38,24 @@ __all__ = [
 READ_BACK = timedelta(days=31)
 """How far back sent messages are read where no cap looks further."""
 
-ENGAGED_OF_LATE = timedelta(days=90)
-
 COUNTED = ("claimed", "unknown", "unknown_final", "sent", "delivered", "bounced", "opened", "clicked")
 """Statuses of a message that counts against the caps."""
 
 # Where a person is vouched for, neither a page's word on their address nor the time it names decides which of
-# their addresses is written to.
+# their addresses is written to. What is not asked for is left out of the text: a reading costs by its length.
 _SNAPSHOT = """
-SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profile_id AND i.vouched)
+WITH mine AS MATERIALIZED (
+  SELECT type, value, vouched, CASE WHEN vouched THEN linked_at ELSE since END AS at FROM identifier
+  WHERE profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid))
+SELECT CASE WHEN (SELECT bool_or(vouched) FROM mine)
     THEN p.traits - ARRAY(SELECT o.key FROM jsonb_each(p.origins) o
       WHERE o.key IN ('email', 'phone') AND o.value ->> 'rank' = '1')
     ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
   p.profile_id, r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
   m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
   m.items AS message_items, COALESCE(m.planned_at, m.decided_at) AS message_planned_at,
-  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value)
-      ORDER BY CASE WHEN i.vouched THEN i.linked_at ELSE i.since END DESC, i.value) FROM identifier i
-    WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone', 'push_token'))::text AS addresses,
+  (SELECT jsonb_agg(jsonb_build_array(type, value) ORDER BY at DESC, value) FROM mine
+    WHERE type IN ('email', 'phone', 'push_token'))::text AS addresses,
   (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.source)) FROM consent_state c
     WHERE c.profile_id = p.profile_id)::text AS consents,
   (SELECT jsonb_agg(jsonb_build_array(s.item, s.sku, s.until, s.event_id, s.scope, s.of, s.parts)
@@ -72,35 +75,35 @@ SELECT CASE WHEN EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profi
     WHERE w.profile_id = p.profile_id AND w.status = 'deferred' AND w.message_class = 'marketing'
       AND w.channel <> 'ads' AND w.expires_at > $5 AND w.run_id <> $2)::text AS waiting,
   (SELECT jsonb_agg(jsonb_build_array(o.address, o.topic)) FROM opt_out o
-    JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = o.address
-    WHERE o.channel = $9 AND o.state = 'withdrawn')::text AS opt_outs,
+    WHERE o.channel = $9 AND o.address = ANY(ARRAY(SELECT value FROM mine WHERE type = $4))
+      AND o.state = 'withdrawn')::text AS opt_outs,
   (SELECT jsonb_agg(jsonb_build_array(a.address, a.problem)) FROM address_problem a
-    JOIN identifier i ON i.profile_id = p.profile_id AND i.type = $4 AND i.value = a.address
-    WHERE a.channel = $9)::text AS problems,
-  CASE WHEN $10::text[] IS NOT NULL THEN {shelf} END::text AS shelf,
-  CASE WHEN $11 THEN (SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
-    WHERE profile_id = p.profile_id AND engaged_at > $12 GROUP BY channel) e)
-    END::text AS engaged,
+    WHERE a.channel = $9 AND a.address = ANY(ARRAY(SELECT value FROM mine WHERE type = $4))
+  )::text AS problems,
   (SELECT jsonb_agg(jsonb_build_array(k.kind, k.name, k.since)) FROM kill_switch k)::text AS stops,
-  CASE WHEN $13 THEN (SELECT count(*)::int FROM message b WHERE b.channel = $9 AND b.status = ANY($8)
-    AND b.claimed_at > $5 - interval '1 minute' AND b.claimed_at < $5 + interval '1 minute'
-    AND (b.run_id, b.step) <> ($2, $3)) END AS claims_last_minute
+  {shelf}::text AS shelf, {engaged}::text AS engaged, {claims}::int AS claims_last_minute
 FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 AND m.step = $3
 WHERE p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)
-""".replace("{shelf}", SHELF.format("$10"))
+"""
 
-# Who was locked is kept for the transaction, as the rows of what goes along with BEGIN are not returned. The
-# switches' lock comes after the person's, so that whoever stops something waits for no queue of a person.
-_LOCK_PERSON_OF = f"""
-SELECT set_config('waypost.locked', person.profile_id::text, true), {TAKE_PART}
-FROM (SELECT profile_id FROM profile WHERE profile_id = (SELECT profile_id FROM run
-  WHERE run_id = '{{run_id}}' AND {PATIENCE}) FOR NO KEY UPDATE) person
-"""  # noqa: S608 - constants
+_ENGAGED = """(SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
+  WHERE profile_id = p.profile_id AND engaged_at > $5 - interval '90 days' GROUP BY channel) e)"""
+
+_CLAIMS = """(SELECT count(*) FROM message b WHERE b.channel = $9 AND b.status = ANY($8)
+  AND b.claimed_at > $5 - interval '1 minute' AND b.claimed_at < $5 + interval '1 minute'
+  AND (b.run_id, b.step) <> ($2, $3))"""
+
+
+@lru_cache
+def reading(*, choosing: bool, budgeted: bool) -> str:
+    """The second of the gate's two statements: everything that bears on a message."""
+    engaged, claims = _ENGAGED if choosing else "NULL", _CLAIMS if budgeted else "NULL"
+    return _SNAPSHOT.format(shelf=SHELF.format("$10"), engaged=engaged, claims=claims)
 
 
 def lock_person_of(ask: Ask) -> str:
-    """The first of the gate's two statements, to begin the transaction with."""
-    return _LOCK_PERSON_OF.format(run_id=ask.run_id)
+    """The first of the gate's two statements, to begin the transaction with: see ``lock_person_of_run``."""
+    return f"SELECT lock_person_of_run('{ask.run_id}', {PATIENCE})"
 
 
 async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
@@ -124,7 +127,7 @@ async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
 async def read_snapshot(connection: Any, profile_id: UUID | None, ask: Ask) -> Snapshot | None:
     """The second statement; call it only with the profile's lock held. None: the one locked to begin with."""
     row = await connection.fetchrow(
-        _SNAPSHOT,
+        reading(choosing=ask.choosing, budgeted=ask.budgeted),
         profile_id,
         ask.run_id,
         ask.step,
@@ -134,10 +137,7 @@ async def read_snapshot(connection: Any, profile_id: UUID | None, ask: Ask) -> S
         ask.at - max(READ_BACK, ask.counting_back),
         list(COUNTED),
         ask.channel,
-        names_of(ask.promoted) or None,
-        ask.choosing,
-        ask.at - ENGAGED_OF_LATE,
-        ask.budgeted,
+        names_of(ask.promoted),
     )
     return None if row is None else snapshot_of(row, ask)
 
@@ -163,7 +163,8 @@ class Planned:
     items_removed: tuple[str, ...] = ()
     reason: str | None = None
     detail: str = ""
-    checks: tuple[dict[str, Any], ...] = ()
+    checks: tuple[object, ...] = ()
+    """Each of name, passed and detail."""
     until: datetime | None = None
     address: str | None = None
     token: UUID | None = None
@@ -178,34 +179,18 @@ class Planned:
     expires_at: datetime | None = None
 
 
-_WRITE = """
-WITH decided AS (
-  INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey, channel, template,
-    verdict, reason, detail, checks, items, items_removed, until, at, policy, basis)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $21, $22))
-INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class,
-  items, address, status, reason, token, decided_at, claimed_at, claim_recorded_at,
-  topic, value, expires_at, deferred_until, planned_at)
-VALUES ($2, $3, $4, $5, $6, $7, $8, $17, $13, $18, $19, $10, $20, $16,
-  CASE WHEN $19 = 'claimed' THEN $16::timestamptz END, CASE WHEN $19 = 'claimed' THEN clock_timestamp() END,
-  $23, $24, $25, CASE WHEN $19 = 'deferred' THEN $15::timestamptz END, $16)
-ON CONFLICT (run_id, step) DO UPDATE SET channel = excluded.channel, items = excluded.items,
-  address = excluded.address, status = excluded.status, reason = excluded.reason, token = excluded.token,
-  decided_at = excluded.decided_at, claimed_at = excluded.claimed_at,
-  claim_recorded_at = excluded.claim_recorded_at, topic = excluded.topic, value = excluded.value,
-  expires_at = excluded.expires_at, deferred_until = excluded.deferred_until
-"""
+def decision_of(planned: Planned) -> str:
+    """The claim (or the refusal) and the decision, as one statement to end the transaction with.
+
+    Under the lock still held. In hexadecimal digits, of which none can end the literal that they stand in.
+    """
+    document = orjson.dumps(planned, default=str).hex()
+    return f"SELECT write_decision(convert_from('\\x{document}', 'UTF8')::jsonb)"
 
 
 async def write_decision(connection: Any, planned: Planned) -> None:
-    """The claim (or the refusal) and the decision, in one statement, under the lock still held."""
-    p = planned
-    decision = (p.decision_id, p.message_id, p.profile_id, p.run_id, p.step, p.journey, p.channel, p.template)
-    verdict = (p.verdict, p.reason, p.detail, encode(list(p.checks)), list(p.items), list(p.items_removed))
-    message = (p.message_class, p.address, p.status, p.token)
-    kept = (p.policy, None if p.basis is None else encode(p.basis))
-    slot = (p.topic, p.value, p.expires_at)
-    await connection.execute(_WRITE, *decision, *verdict, p.until, p.at, *message, *kept, *slot)
+    """The same, in a transaction that goes on."""
+    await connection.execute(decision_of(planned))
 
 
 _RECORD = """

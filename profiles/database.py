@@ -55,7 +55,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, first: str = "", within_s: float | None = None) -> AsyncIterator[Any]:
-        """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit.
+        """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit if not before.
 
         ``first``: a statement without parameters that goes along with BEGIN, in the same round trip, and
         whose rows are not returned; ``within_s``: TimeoutError where the two take longer. A connection lost
@@ -75,8 +75,8 @@ class Database:
                 except BaseException:
                     await _roll_back(connection)
                     raise
-                if await connection.execute("COMMIT") != "COMMIT":
-                    raise asyncpg.InFailedSQLTransactionError("rolled back: a statement had failed before")
+                if connection.is_in_transaction():
+                    await self.commit(connection)
             except Exception as error:
                 # A dying connection also raises asyncpg's internal and the event loop's own errors.
                 internal = isinstance(error, asyncpg.InternalClientError)
@@ -107,6 +107,14 @@ class Database:
             # Jitter keeps two transactions that met once from meeting again.
             await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - not a secret
             attempt += 1
+
+    async def commit(self, connection: Any, last: str = "") -> None:
+        """End a transaction; ``last``: its last statement, without parameters, in the same round trip.
+
+        Raises ``InFailedSQLTransactionError`` where Postgres keeps nothing since a statement had failed.
+        """
+        if await connection.execute(f"{last}; COMMIT" if last else "COMMIT") != "COMMIT":
+            raise asyncpg.InFailedSQLTransactionError("rolled back: a statement had failed before")
 
     async def close(self) -> None:
         """Give all connections back."""

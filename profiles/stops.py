@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-TAKE_PART = "pg_advisory_xact_lock_shared(hashtext('waypost: stops'))"
-"""What a gate calls before it reads the switches. Switching waits for those who have, and they for it: so no
-claim commits after a switch that it has not seen."""
-
+# A gate takes the same lock, shared, before it reads the switches (lock_person_of_run). Switching waits for
+# those who have, and they for it: so no claim commits after a switch that it has not seen.
 _SWITCHING = "SELECT pg_advisory_xact_lock(hashtext('waypost: stops'))"
 
 

@@ -1,8 +1,7 @@
 """Waypost without workers: people with carts and runs in Postgres, and a gate to ask, many at once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,13 +47,11 @@ class Held(Database):
         self.worked = asyncio.Event()
         self.may_commit = asyncio.Event()
 
-    @asynccontextmanager
-    async def transaction(self, first: str = "", within_s: float | None = None) -> AsyncIterator[Any]:
-        """As ever, with a stop before the COMMIT."""
-        async with super().transaction(first, within_s) as connection:
-            yield connection
-            self.worked.set()
-            await self.may_commit.wait()
+    async def commit(self, connection: Any, last: str = "") -> None:
+        """As ever, with a stop before it."""
+        self.worked.set()
+        await self.may_commit.wait()
+        await super().commit(connection, last)
 
 
 class Shop(Waypost):

@@ -20,6 +20,8 @@ PER_POINT = 4
 
 BEFORE_CLAIM, BEFORE_ACCEPT, AFTER_ACCEPT, AFTER_RECORD = "claim", "call", "accept", "record"
 POINTS = (BEFORE_CLAIM, BEFORE_ACCEPT, AFTER_ACCEPT, AFTER_RECORD)
+CLAIM = (b"claimed".hex().encode(), b"COMMIT")
+"""What a claim says to Postgres, from its own words to its COMMIT; the words are in hexadecimal digits."""
 FROZEN = ("frozen in its call", "frozen before its record", "frozen before its call")
 
 
@@ -83,8 +85,8 @@ async def freeze(left: Aftermath, worker: Child, postgres: Cable, number: int) -
     postgres.set_trap(b"sendgrid")
     await lapse(installation, recording)
     await installation.until(caught(postgres, 1))
-    # From the claim's own words to its COMMIT, whose answer the worker never hears.
-    postgres.set_trap(b"claimed", b"COMMIT", holds_answer=True)
+    # The worker never hears the answer.
+    postgres.set_trap(*CLAIM, holds_answer=True)
     await lapse(installation, claiming)
     await installation.until(caught(postgres, 2))
     await installation.settled(claiming, "we_miss_you", "claimed")
@@ -132,7 +134,7 @@ async def hesitate(left: Aftermath, number: int) -> Child:
     address = f"hesitant-{number}@example.com"
     async with cables(installation) as (postgres, _):
         worker = await installation.start_beside("worker", DATABASE_URL=url_through(installation, postgres))
-        postgres.set_trap(b"claimed", b"COMMIT", holds_answer=True)
+        postgres.set_trap(*CLAIM, holds_answer=True)
         await lapse(installation, address)
         await installation.until(caught(postgres, 1))
         # The very thing under test is time that passes: nothing to wait for but the clock.

@@ -51,14 +51,14 @@ async def without_lock(connection: Any, ask: Ask) -> Snapshot | None:
 
 async def in_one_statement(connection: Any, ask: Ask) -> Snapshot | None:
     """Lock and snapshot in one statement: the snapshot is older than the lock it waits for."""
-    told = "FROM profile p JOIN run r"
-    assert told in claims._SNAPSHOT, "the snapshot's text has changed: this variant must follow"
-    both = claims._SNAPSHOT.replace(
+    text = claims.reading(choosing=ask.choosing, budgeted=ask.budgeted)
+    first, told = "WITH mine AS", "FROM profile p JOIN run r"
+    assert {first, told} == {part for part in (first, told) if part in text}, "follow the reading's new text"
+    held = "held AS MATERIALIZED (SELECT profile_id FROM profile WHERE profile_id = $1 FOR NO KEY UPDATE)"
+    statement = text.replace(first, f"WITH {held}, mine AS").replace(
         told, "FROM held JOIN profile p ON p.profile_id = held.profile_id JOIN run r"
     )
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-    held = "SELECT profile_id FROM profile WHERE profile_id = $1 FOR NO KEY UPDATE"
-    statement = f"WITH held AS MATERIALIZED ({held}) {both}"
 
     class OneStatement:
         async def fetchrow(self, _: str, *arguments: Any) -> Any:

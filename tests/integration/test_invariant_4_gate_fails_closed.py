@@ -130,7 +130,7 @@ async def test_invariant_4_what_cannot_be_computed_is_withheld_as_error_on_recor
 
 
 async def test_invariant_4_a_kill_switch_stops_claims_and_says_so(shop: Shop) -> None:
-    shop.gate._limits = Limits(kill_switches=("all",))
+    shop.gate = Gate(shop.database, Limits(kill_switches=("all",)))
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     answer = await shop.claims(shop.ask(run_id, "reminder", "lamp"))
 
@@ -232,8 +232,8 @@ async def test_invariant_4_nothing_is_sent_where_the_database_is_slow(
 ) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     request = shop.ask(run_id, "reminder", "lamp")
-    soon = claims._LOCK_PERSON_OF.replace(f"'{bound}', '5s'", f"'{bound}', '50ms'")
-    monkeypatch.setattr("profiles.claims._LOCK_PERSON_OF", soon)
+    soon = claims.PATIENCE.replace(f"{bound} => '5s'", f"{bound} => '50ms'")
+    monkeypatch.setattr("profiles.claims.PATIENCE", soon)
     monkeypatch.setattr("activities.gate.GIVE_UP_S", 0.05 if bound is None else 6.0)
     held, enough = asyncio.Event(), asyncio.Event()
 
@@ -292,7 +292,7 @@ async def test_invariant_4_nothing_is_sent_where_no_connection_is_free(
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 async def test_invariant_4_the_books_balance_after_all_kinds_of_people_and_failures(shop: Shop) -> None:
-    shop.gate._limits = Limits()
+    shop.gate = Gate(shop.database, Limits())
     chance = random.Random(4)
     people, sender = size(24, 300), shop.sender()
     turns = asyncio.Semaphore(10)

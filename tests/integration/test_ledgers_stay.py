@@ -13,6 +13,7 @@ from profiles.consent_review import restore, to_review
 from profiles.database import Database
 from profiles.ids import new_id
 from profiles.migrate import check_schema
+from profiles.stops import stop
 from tests.facts import CARTS, LAMP, Facts, order
 from tests.integration.open_api import ADMIN, event, opened
 from tests.permission import may_mail, run_of
@@ -25,6 +26,7 @@ FORGED = {
     "consent": "UPDATE consent SET state = 'withdrawn'",
     "decision": "UPDATE decision SET verdict = 'withhold'",
     "identity_log": "UPDATE identity_log SET detail = 'never happened'",
+    "kill_switch_log": "UPDATE kill_switch_log SET reason = 'never happened'",
 }
 REFUSED = [
     *FORGED.items(),
@@ -56,12 +58,14 @@ async def app(app_url: str) -> AsyncIterator[Database]:
 
 
 async def with_a_row_in_each(facts: Facts) -> dict[str, list[object]]:
-    """Somebody who said yes, was written to, and turned out to be somebody else as well."""
+    """Somebody who said yes, was written to, and turned out to be somebody else as well; something is stopped."""
     run_id = await run_of(facts, email=ADA)
     await facts.happens("Signed Up", traits={"consents": {"email": True}}, email=ADA)
     await facts.happens("Seen", phone=PHONE)
     await facts.sent(run_id)
     await facts.happens("Seen", email=ADA, phone=PHONE)
+    async with facts.database.transaction() as connection:
+        await stop(connection, "channel", "push", reason="a mistake", actor="an operator")
     found = await all_rows(facts)
     assert all(found.values())
     return found

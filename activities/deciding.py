@@ -1,0 +1,84 @@
+"""What both gates do alike: a verdict on a snapshot, and the row that is written down about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from activities.contracts import SendMessage
+from activities.held import open_in_words
+from activities.terms import facts_of, planned_of
+from policy.facts import Facts, Plan
+from policy.gate import decide
+from policy.limits import Limits
+from policy.replay import basis_of, version_of
+from policy.undecided import unreadable
+from policy.verdict import Verdict
+from profiles.claims import Planned, Snapshot
+from profiles.exposures import record_exposures
+
+
+class NoSuchRun(LookupError):
+    """The run is not in Postgres: the workflow was started by somebody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A verdict, what it stood on, and how it is written down."""
+
+    verdict: Verdict
+    facts: Facts | None
+    """None where the snapshot could not be read; the verdict is ``error`` then."""
+    planned: Planned
+    zone: str
+    """Of the person, as far as is known."""
+
+
+class Decider:
+    """Decides by one policy; holds no state between calls."""
+
+    def __init__(self, limits: Limits, *, default_zone: str = "UTC") -> None:
+        self.limits = limits
+        self._policy = version_of(limits)
+        self._default_zone = default_zone
+
+    async def decide(
+        self,
+        connection: object,
+        request: SendMessage,
+        plan: Plan,
+        snapshot: Snapshot,
+        at: datetime,
+        *,
+        breaker_open_until: datetime | None = None,
+    ) -> Decided:
+        """Decide at the run's now, with the person's lock held; nothing is written yet.
+
+        ``breaker_open_until``: the channel's provider is left alone until then.
+        """
+        held = await _holds_of(connection, snapshot, request, at)
+        try:
+            facts = facts_of(snapshot, request.channel, at, self._default_zone, held, breaker_open_until)
+        except Exception as error:
+            verdict = unreadable(plan.expires_at, at, error)
+            planned = planned_of(request, snapshot, plan, verdict, at, self._policy)
+            return Decided(verdict, None, planned, self._default_zone)
+        verdict = decide(plan, facts, self.limits, at)
+        basis = basis_of(plan, facts, at)
+        planned = planned_of(request, snapshot, plan, verdict, at, self._policy, basis)
+        return Decided(verdict, facts, planned, facts.zone)
+
+
+async def _holds_of(
+    connection: object, snapshot: Snapshot, request: SendMessage, at: datetime
+) -> tuple[str, ...]:
+    """What is open with the person and holds the message back, in words; asked under the lock."""
+    if not request.hold_while:
+        return ()
+    return await open_in_words(connection, snapshot.profile_id, request.hold_while, at)
+
+
+async def expose(connection: object, request: SendMessage) -> None:
+    """Put on record which arms of experiments the person has come to."""
+    if request.exposures:
+        exposures = [(one.experiment, one.arm, one.at) for one in request.exposures]
+        await record_exposures(connection, UUID(request.run_id), exposures)
