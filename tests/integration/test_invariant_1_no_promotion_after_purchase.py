@@ -14,7 +14,7 @@ import pytest_asyncio
 from policy.verdict import Channel
 from profiles import claims
 from profiles.claims import Ask, Snapshot
-from tests.proofs import size
+from tests.proofs import FULL, size
 from tests.shop import Held, Shop, shopper
 from workers.stack.postgres import EmbeddedPostgres
 from workers.stack.temporal import TemporalDevServer
@@ -234,8 +234,32 @@ async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channe
     assert race.too_late == []
     assert await shop.rows(VIOLATIONS) == []
     withheld = await shop.rows("SELECT 1 FROM decision WHERE 'purchased' = reason OR items_removed <> '{}'")
+    print(
+        f"{race.claims} claims, {race.purchases} purchases: {race.promoted} promoted, {len(withheld)} withheld"
+    )
     assert race.promoted > 0, "nothing was promoted, so nothing was proved"
     assert withheld, "no purchase came before a claim, so nothing was proved"
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(
+    not FULL, reason="left to chance: WAYPOST_PROOF=full; barriers force it in the tests above"
+)
+@pytest.mark.parametrize("reading", [in_one_statement, without_lock])
+async def test_invariant_1_the_same_race_finds_out_a_gate_that_does_not_lock_first_and_read_then(
+    shop: Shop, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for gate in GATES:
+        monkeypatch.setattr(f"{gate}.lock_person_of", lambda ask: "")
+        monkeypatch.setattr(f"{gate}.read_under_lock", reading)
+    race = Race(shop, purchases=400, claims=4_000, seed=20_261_122)
+    await race.prepare()
+    await race.run()
+
+    found = await shop.rows(VIOLATIONS)
+    print(f"{reading.__name__}: {len(found)} claims after a purchase's commit, of {race.promoted} promoted")
+    assert found != []
 
 
 async def test_invariant_1_holds_across_a_merge_that_a_claim_waited_for(shop: Shop) -> None:
