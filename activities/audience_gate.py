@@ -5,7 +5,7 @@ from datetime import datetime
 
 from activities.contracts import SendMessage
 from activities.deciding import Decider, NoSuchRun, expose
-from activities.terms import ask_of, plan_of
+from activities.terms import plan_of
 from policy.limits import Limits
 from policy.verdict import Allow, MessageClass, Verdict
 from profiles.audiences import Place, join
@@ -25,7 +25,7 @@ class AudienceGate:
 
     async def enter(self, request: SendMessage, at: datetime) -> Verdict:
         """Decide at the run's now, and queue the entry where it is allowed. Idempotent per run and step."""
-        ask = ask_of(request, at, self._decider.limits)
+        ask = self._decider.ask_of(request, at)
 
         async def work(connection: object) -> Verdict:
             snapshot = await read_under_lock(connection, ask)

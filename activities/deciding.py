@@ -6,14 +6,15 @@ from uuid import UUID
 
 from activities.contracts import SendMessage
 from activities.held import open_in_words
-from activities.terms import facts_of, planned_of
+from activities.terms import ask_of, facts_of, planned_of
+from policy.caps import reach
 from policy.facts import Facts, Plan
 from policy.gate import decide
 from policy.limits import Limits
 from policy.replay import basis_of, version_of
 from policy.undecided import unreadable
 from policy.verdict import Verdict
-from profiles.claims import Planned, Snapshot
+from profiles.claims import Ask, Planned, Snapshot
 from profiles.exposures import record_exposures
 
 
@@ -38,8 +39,13 @@ class Decider:
 
     def __init__(self, limits: Limits, *, default_zone: str = "UTC") -> None:
         self.limits = limits
+        self._back = reach(limits)
         self._policy = version_of(limits)
         self._default_zone = default_zone
+
+    def ask_of(self, request: SendMessage, at: datetime) -> Ask:
+        """What has to be read, so that this policy can decide."""
+        return ask_of(request, at, self._back, budgeted=request.channel in self.limits.budgets)
 
     async def decide(
         self,

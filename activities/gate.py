@@ -7,7 +7,7 @@ from uuid import UUID
 
 from activities.contracts import SendMessage
 from activities.deciding import Decided, Decider, NoSuchRun, expose
-from activities.terms import ask_of, plan_of, ranking
+from activities.terms import plan_of, ranking
 from policy.facts import Plan
 from policy.limits import Limits
 from policy.quiet_hours import open_until
@@ -96,7 +96,7 @@ class Gate:
         channel's provider is left alone until then. Raises ``NoSuchRun``. A claim found in another's hands
         becomes ``unknown``: that one may have called.
         """
-        ask = ask_of(request, at, self._decider.limits)
+        ask = self._decider.ask_of(request, at)
 
         async def work(connection: object) -> Claim | Refusal | Settled | Elsewhere:
             snapshot = await read_under_lock(connection, ask)

@@ -1,15 +1,14 @@
 """Requests and snapshots in the words of ``policy``, and verdicts in the words of ``profiles``."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from policy.caps import reach
 from policy.channel_choice import ranked
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Shelved, Suppression, WaitingFact
-from policy.limits import Limits, Scope, WhenCapped
+from policy.limits import Scope, WhenCapped
 from policy.places import places_of, zones_there
 from policy.stop import Stop, StopKind
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict, Withhold
@@ -23,7 +22,7 @@ from profiles.snapshot import Waiting
 _MARKETING = ("marketing", "all")
 
 
-def ask_of(request: SendMessage, at: datetime, limits: Limits) -> Ask:
+def ask_of(request: SendMessage, at: datetime, counting_back: timedelta, *, budgeted: bool) -> Ask:
     """A request in the words of ``profiles``."""
     promoted = tuple((item.key, item.sku) for item in request.promoting or () if item.key)
     return Ask(
@@ -34,8 +33,8 @@ def ask_of(request: SendMessage, at: datetime, limits: Limits) -> Ask:
         request.cart_id,
         promoted,
         request.choose,
-        counting_back=reach(limits),
-        budgeted=request.channel in limits.budgets,
+        counting_back=counting_back,
+        budgeted=budgeted,
     )
 
 

@@ -74,13 +74,10 @@ class Person:
 class _Asked:
     """One decision to be taken."""
 
-    number: int
     person: Person
-
-    @property
-    def at(self) -> datetime:
-        """The run's now. The calendar starts again long before datetimes end."""
-        return _FIRST + (self.number % 50_000) * _APART
+    at: datetime
+    """The run's now."""
+    request: SendMessage
 
 
 def steps(sizes: Sizes) -> int:
@@ -146,27 +143,31 @@ async def _decide(
     writers: int,
     decisions: int,
 ) -> float:
-    asked = [
-        _Asked(number, people[number % len(people)])
-        for number, _ in zip(numbers, range(decisions), strict=False)
-    ]
+    asked = [_asked(number, people) for number, _ in zip(numbers, range(decisions), strict=False)]
     return rate(decisions, await seconds_for(asked, [work] * writers))
 
 
-async def _claim(gate: Gate, asked: _Asked) -> None:
+def _asked(number: int, people: Sequence[Person]) -> _Asked:
+    person = people[number % len(people)]
+    # The calendar starts again long before datetimes end.
+    at = _FIRST + (number % 50_000) * _APART
     request = SendMessage(
-        run_id=str(asked.person.run_id),
-        step=f"step {asked.number}",
+        run_id=str(person.run_id),
+        step=f"step {number}",
         journey="cart-abandonment",
         template="cart_reminder",
         channel=Channel.EMAIL,
         promoting=(Item(product_id="p-1", sku="p-1-red"),),
-        expires_at=asked.at + timedelta(days=2),
+        expires_at=at + timedelta(days=2),
         cart_id="cart",
     )
-    answer = await gate.claim(request, MessageClass.MARKETING, "marketing", asked.at)
+    return _Asked(person, at, request)
+
+
+async def _claim(gate: Gate, asked: _Asked) -> None:
+    answer = await gate.claim(asked.request, MessageClass.MARKETING, "marketing", asked.at)
     if not isinstance(answer, Claim):
-        raise RuntimeError(f"expected the gate to allow decision {asked.number}; got {answer}")
+        raise RuntimeError(f"expected the gate to allow {asked.request.step}; got {answer}")
 
 
 async def _bare(database: Database, asked: _Asked) -> None:

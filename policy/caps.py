@@ -1,6 +1,7 @@
 """Decides whether a person has had enough marketing for now: caps over windows and calendar periods."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from policy.durations import in_words
 from policy.facts import Facts, Plan, SentFact, WaitingFact
@@ -96,10 +97,16 @@ def _used(cap: Cap, count: int, facts: Facts, at: datetime) -> str:
 
 def said(cap: Cap, facts: Facts, at: datetime) -> str:
     """What the cap is about, and since when: "on email for win-back this week (since Monday …)"."""
-    about = [
+    if cap.per:
+        return f"{_about(cap)} {since_in_words(cap.per, at, facts.zone)}"
+    return f"{_about(cap)} in {in_words(_length(cap))}"
+
+
+@lru_cache(maxsize=1024)
+def _about(cap: Cap) -> str:
+    named = [
         *([f"on {cap.channel.value}"] if cap.channel else []),
         *([f"for {cap.journey}"] if cap.journey else []),
         *([f"about {cap.topic}"] if cap.topic else []),
     ]
-    when = since_in_words(cap.per, at, facts.zone) if cap.per else f"in {in_words(_length(cap))}"
-    return " ".join([*(about or ["on all channels"]), when])
+    return " ".join(named) or "on all channels"

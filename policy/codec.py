@@ -24,14 +24,15 @@ def encode(value: Any, *, full: bool = False) -> Any:
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value
-    if is_dataclass(value):
-        return {
-            name: encode(one, full=full)
-            for name, default in _defaults(cast(Any, kind))
-            if (one := getattr(value, name)) != default or full
-        }
     if kind is tuple or kind is list:
         return [encode(one, full=full) for one in value]
+    if (defaults := _defaults(cast(Any, kind))) is not None:
+        found = {}
+        for name, default in defaults:
+            one = getattr(value, name)
+            if full or (one is not default and one != default):
+                found[name] = one if type(one) in _AS_THEY_ARE else encode(one, full=full)
+        return found
     match value:
         case Enum():
             return value.value
@@ -65,8 +66,10 @@ def hints_of(kind: Any) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _defaults(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """Field → default. One without is equal to nothing."""
+def _defaults(kind: Any) -> tuple[tuple[str, Any], ...] | None:
+    """Field → default, where one without is equal to nothing; None for what is no dataclass."""
+    if not is_dataclass(kind):
+        return None
     found = []
     for field in fields(kind):
         default = field.default if field.default_factory is MISSING else field.default_factory()

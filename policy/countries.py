@@ -1,6 +1,6 @@
 """Countries by what people call them and by their zones, from the tables that come with tzdata."""
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 from policy.zones import zones_by_country
@@ -14,6 +14,7 @@ _ALSO = {
 }
 
 
+@lru_cache(maxsize=4096)
 def country_named(text: str) -> str | None:
     """The ISO 3166-1 code of what somebody calls a country: a code or an English name, in any case."""
     said = text.strip().casefold()

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -16,6 +17,7 @@ _NAMES = {"week": "w", "day": "d", "hour": "h", "min": "m", "minute": "m", "seco
 _PART = re.compile(r"\s*(\d+)(?:\.(\d{1,6}))?\s*([a-z]+)")
 
 
+@lru_cache(maxsize=1024)
 def in_words(length: timedelta) -> str:
     """Exact to the second, the largest units first: "7 days", "1 hour 30 minutes", "0 seconds".
 

@@ -17,7 +17,7 @@ from policy.quiet_hours import in_open_hours
 from policy.recipient import address_works, not_erased
 from policy.relevance import items_left, not_expired, run_is_live
 from policy.undecided import undecided
-from policy.verdict import Allow, Check, Defer, Reason, Verdict, Withhold
+from policy.verdict import Allow, Check, Defer, Verdict, Withhold
 
 CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("kill_switch", not_switched_off),
@@ -50,15 +50,17 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
     not exist) the message is deferred with the reason ``error`` until it expires; where not even that can be
     told (an instant without an offset) it is withheld.
     """
-    findings = [(name, _evaluate(check, plan, facts, limits, at)) for name, check in CHECKS]
-    checks = tuple(Check(name, finding.reason is None, finding.detail) for name, finding in findings)
-    items = next(finding for name, finding in findings if name == "items")
-    for _, finding in findings:
-        match finding:
-            case Finding(reason=Reason() as reason, until=datetime() as until):
-                return Defer(reason, until, finding.detail, items.removed, checks)
-            case Finding(reason=Reason() as reason):
-                return Withhold(reason, finding.detail, items.removed, checks)
+    findings = {name: _evaluate(check, plan, facts, limits, at) for name, check in CHECKS}
+    checks = tuple(
+        [Check(name, finding.reason is None, finding.detail) for name, finding in findings.items()]
+    )
+    items = findings["items"]
+    for finding in findings.values():
+        if finding.reason is None:
+            continue
+        if finding.until is not None:
+            return Defer(finding.reason, finding.until, finding.detail, items.removed, checks)
+        return Withhold(finding.reason, finding.detail, items.removed, checks)
     return Allow(items.kept, items.removed, checks)
 
 

@@ -157,7 +157,8 @@ def _addresses(keys: Iterable[str], given: frozenset[str], attested: frozenset[s
 
     def stands_for(key: str) -> str:
         email = emails.get(key, key)
-        return key if key in given or (key in attested and email not in attested) else email
+        alone = (key in given and email not in given) or (key in attested and email not in attested)
+        return key if alone else email
 
     known = dict.fromkeys(keys)
     emails = {hash_of(key): key for key in known if kind_of(key) == "email"}

@@ -58,7 +58,7 @@ async def app(app_url: str) -> AsyncIterator[Database]:
 
 
 async def with_a_row_in_each(facts: Facts) -> dict[str, list[object]]:
-    """Somebody who said yes, was written to, and turned out to be somebody else as well; something is stopped."""
+    """Somebody who said yes, was written to, and turned out to be somebody else; push is stopped."""
     run_id = await run_of(facts, email=ADA)
     await facts.happens("Signed Up", traits={"consents": {"email": True}}, email=ADA)
     await facts.happens("Seen", phone=PHONE)

@@ -1,10 +1,12 @@
 """What many people share is nobody's, and what a browser says changes no customer."""
 
+from datetime import timedelta
+
 import pytest
 
 from profiles.graph import resolve
 from profiles.identity_rules import hash_of
-from tests.identity_links import link, logins, names_of, people, refusals
+from tests.identity_links import START, link, logins, names_of, people, refusals
 
 
 def test_five_people_at_a_shared_tablet_are_five_and_the_tablet_is_the_first_ones() -> None:
@@ -33,6 +35,18 @@ def test_a_tablet_known_to_be_nobodys_joins_nobody_from_the_first_login_on() -> 
 
     assert len(graph.clusters) == 3
     assert graph.quarantined == {"anonymous_id:tablet"}
+
+
+def test_an_address_that_is_nobodys_is_one_with_its_hash_whether_that_was_found_or_given() -> None:
+    address = "email:ada@example.com"
+    alone = {address: START + timedelta(days=1), hash_of(address): START}
+
+    found = resolve((), alone=alone, quarantined=[address])
+    given = resolve((), alone=alone, quarantined=[address, hash_of(address)])
+    hash_alone = resolve((), alone=alone, quarantined=[hash_of(address)])
+
+    assert found.joined_at == given.joined_at == dict.fromkeys(alone, START)
+    assert hash_alone.joined_at == alone
 
 
 def test_a_released_key_is_somebodys_however_many_share_it() -> None:
