@@ -74,7 +74,8 @@ class Shopping(RuleBasedStateMachine):
     @rule(products=some, card=st.booleans(), late=st.booleans())
     def buys(self, products: list[str], card: bool, late: bool) -> None:
         time = self.now - 3 * DAY if late else self.now
-        self.orders.append((f"o-{len(self.orders)}", products, time))
+        # A shop gives no two orders one id, not even after one was cancelled.
+        self.orders.append((f"o-{self.count}", products, time))
         bought = {"order_id": self.orders[-1][0], "products": [{"product_id": one} for one in products]}
         self.happens("Order Completed", bought, time=time, who=CARD if card else ADA)
         # With the card it is the person's order too, once it is known whose card it was.
