@@ -20,7 +20,7 @@ VARIANT, PRODUCT = "variant", "product"
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Until when a purchase suppresses that does not: before the now of any run, whatever its clock."""
 
-_SHELF = f"SELECT {SHELF.format('$1')}::text"
+_SHELF = f"SELECT {SHELF.format('$1')}"
 
 
 class ItemRule(Protocol):
@@ -58,7 +58,7 @@ async def read_orders(connection: Any, takens: Sequence[Taken], rule_of: Asked) 
     if not lines:
         return list(takens)
     names = names_of((item.key, item.sku) for item in lines)
-    shelf = shelf_of(orjson.loads(await connection.fetchval(_SHELF, names) or "[]"))
+    shelf = shelf_of(map(orjson.loads, await connection.fetchval(_SHELF, names)))
     return [
         replace(taken, bought=read(taken, shelf, rule_of)) if taken.incoming.type == ORDER else taken
         for taken in takens

@@ -42,46 +42,46 @@ COUNTED = ("claimed", "unknown", "unknown_final", "sent", "delivered", "bounced"
 """Statuses of a message that counts against the caps."""
 
 # Where a person is vouched for, neither a page's word on their address nor the time it names decides which of
-# their addresses is written to. What is not asked for is left out of the text: a reading costs by its length.
+# their addresses is written to. A reading costs by the steps of its plan, whatever they find: so what is not
+# asked for is left out of the text, and rows come as they are, to be put in order by who reads them.
 _SNAPSHOT = """
 WITH mine AS MATERIALIZED (
   SELECT type, value, vouched, CASE WHEN vouched THEN linked_at ELSE since END AS at FROM identifier
   WHERE profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid))
-SELECT CASE WHEN (SELECT bool_or(vouched) FROM mine)
-    THEN p.traits - ARRAY(SELECT o.key FROM jsonb_each(p.origins) o
-      WHERE o.key IN ('email', 'phone') AND o.value ->> 'rank' = '1')
+SELECT CASE WHEN EXISTS (SELECT FROM mine WHERE vouched)
+    THEN p.traits - ARRAY[CASE WHEN p.origins #>> '{{email,rank}}' = '1' THEN 'email' END,
+      CASE WHEN p.origins #>> '{{phone,rank}}' = '1' THEN 'phone' END]
     ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
   p.profile_id, r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
   m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
   m.items AS message_items, COALESCE(m.planned_at, m.decided_at) AS message_planned_at,
-  (SELECT jsonb_agg(jsonb_build_array(type, value) ORDER BY at DESC, value) FROM mine
-    WHERE type IN ('email', 'phone', 'push_token'))::text AS addresses,
-  (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.source)) FROM consent_state c
-    WHERE c.profile_id = p.profile_id)::text AS consents,
-  (SELECT jsonb_agg(jsonb_build_array(s.item, s.sku, s.until, s.event_id, s.scope, s.of, s.parts)
-      ORDER BY s.event_id, s.line)
+  ARRAY(SELECT json_build_array(type, value, extract(epoch FROM at))::text FROM mine
+    WHERE type IN ('email', 'phone', 'push_token')) AS addresses,
+  ARRAY(SELECT json_build_array(c.channel, c.topic, c.state, c.source)::text FROM consent_state c
+    WHERE c.profile_id = p.profile_id) AS consents,
+  ARRAY(SELECT json_build_array(s.event_id, s.line, s.item, s.sku, s.until, s.scope, s.of, s.parts)::text
     FROM suppression s
     WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > $5)
-  )::text AS suppressions,
-  (SELECT c.lines FROM cart c WHERE $6::text IS NOT NULL AND c.profile_id = p.profile_id
-    AND c.cart_id IN ($6::text, r.key) ORDER BY c.cart_id <> $6::text LIMIT 1)::text AS cart,
-  (SELECT jsonb_agg(jsonb_build_array(s.channel, s.claimed_at, s.journey,
-      COALESCE(s.topic, 'marketing'))) FROM message s
+  ) AS suppressions,
+  COALESCE((SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = $6),
+    (SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = r.key AND $6::text IS NOT NULL)
+  )::text AS cart,
+  ARRAY(SELECT json_build_array(s.channel, s.claimed_at, s.journey, COALESCE(s.topic, 'marketing'))::text
+    FROM message s
     WHERE s.profile_id = p.profile_id AND s.claimed_at > $7 AND s.message_class = 'marketing'
-      AND s.channel <> 'ads' AND s.status = ANY($8) AND (s.run_id, s.step) <> ($2, $3))::text AS sent,
-  (SELECT jsonb_agg(jsonb_build_array(w.channel, w.journey, COALESCE(w.topic, 'marketing'), w.deferred_until,
-      w.expires_at, COALESCE(w.planned_at, w.decided_at), w.value, w.message_id) ORDER BY w.message_id)
+      AND s.channel <> 'ads' AND s.status = ANY($8) AND (s.run_id, s.step) <> ($2, $3)) AS sent,
+  ARRAY(SELECT json_build_array(w.message_id, w.channel, w.journey, COALESCE(w.topic, 'marketing'),
+      w.deferred_until, w.expires_at, COALESCE(w.planned_at, w.decided_at), w.value)::text
     FROM message w JOIN run o ON o.run_id = w.run_id AND o.state = 'running'
     WHERE w.profile_id = p.profile_id AND w.status = 'deferred' AND w.message_class = 'marketing'
-      AND w.channel <> 'ads' AND w.expires_at > $5 AND w.run_id <> $2)::text AS waiting,
-  (SELECT jsonb_agg(jsonb_build_array(o.address, o.topic)) FROM opt_out o
+      AND w.channel <> 'ads' AND w.expires_at > $5 AND w.run_id <> $2) AS waiting,
+  ARRAY(SELECT json_build_array(o.address, o.topic)::text FROM opt_out o
     WHERE o.channel = $9 AND o.address = ANY(ARRAY(SELECT value FROM mine WHERE type = $4))
-      AND o.state = 'withdrawn')::text AS opt_outs,
-  (SELECT jsonb_agg(jsonb_build_array(a.address, a.problem)) FROM address_problem a
-    WHERE a.channel = $9 AND a.address = ANY(ARRAY(SELECT value FROM mine WHERE type = $4))
-  )::text AS problems,
-  (SELECT jsonb_agg(jsonb_build_array(k.kind, k.name, k.since)) FROM kill_switch k)::text AS stops,
-  {shelf}::text AS shelf, {engaged}::text AS engaged, {claims}::int AS claims_last_minute
+      AND o.state = 'withdrawn') AS opt_outs,
+  ARRAY(SELECT json_build_array(a.address, a.problem)::text FROM address_problem a
+    WHERE a.channel = $9 AND a.address = ANY(ARRAY(SELECT value FROM mine WHERE type = $4))) AS problems,
+  ARRAY(SELECT json_build_array(k.kind, k.name, k.since)::text FROM kill_switch k) AS stops,
+  {shelf} AS shelf, {engaged}::text AS engaged, {claims}::int AS claims_last_minute
 FROM profile p JOIN run r ON r.run_id = $2 LEFT JOIN message m ON m.run_id = $2 AND m.step = $3
 WHERE p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)
 """
@@ -182,10 +182,10 @@ class Planned:
 def decision_of(planned: Planned) -> str:
     """The claim (or the refusal) and the decision, as one statement to end the transaction with.
 
-    Under the lock still held. In hexadecimal digits, of which none can end the literal that they stand in.
+    Under the lock still held. Nothing that anybody typed ends the literal: no quotation mark is left in it.
     """
-    document = orjson.dumps(planned, default=str).hex()
-    return f"SELECT write_decision(convert_from('\\x{document}', 'UTF8')::jsonb)"
+    document = orjson.dumps(planned, default=str).decode().replace("'", r"\u0027")
+    return f"SELECT write_decision('{document}')"
 
 
 async def write_decision(connection: Any, planned: Planned) -> None:

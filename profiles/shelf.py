@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SHELF = """(SELECT jsonb_agg(jsonb_build_array(o.item, o.sku, o.bundle, o.in_stock, o.price, o.currency,
-    o.category, o.item_group) ORDER BY o.item, o.sku)
+SHELF = """ARRAY(SELECT json_build_array(o.item, o.sku, o.bundle, o.in_stock, o.price, o.currency,
+    o.category, o.item_group)::text
   FROM product o WHERE o.item = ANY({0}) OR o.sku = ANY({0}))"""
-"""One jsonb value; ``{0}`` is a text[] of product ids and stock keeping units, none of them empty."""
+"""A text[] of JSON; ``{0}`` is a text[] of product ids and stock keeping units, none of them empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,14 @@ class OnShelf:
 
 
 def shelf_of(rows: Iterable[Sequence[Any]]) -> tuple[OnShelf, ...]:
-    """What ``SHELF`` read, as values."""
-    return tuple(OnShelf(item, sku, tuple(bundle), *more) for item, sku, bundle, *more in rows)
+    """What ``SHELF`` read, as values, in the order of item and unit."""
+    return tuple(
+        OnShelf(item, sku, tuple(bundle), *more) for item, sku, bundle, *more in sorted(rows, key=_place)
+    )
+
+
+def _place(row: Sequence[Any]) -> tuple[str, str]:
+    return row[0], row[1]
 
 
 def names_of(lines: Iterable[tuple[str, str | None]]) -> list[str]:

@@ -1,5 +1,6 @@
 """All that bears on one message, as plain values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -114,11 +115,10 @@ def snapshot_of(row: Any, ask: Ask) -> Snapshot:
     """One row of the reading, as values."""
 
     def rows(name: str) -> list[list[Any]]:
-        found: list[list[Any]] = orjson.loads(row[name] or "[]")
-        return found
+        return [orjson.loads(text) for text in row[name]]
 
     addresses: dict[str, tuple[str, ...]] = {}
-    for kind, value in rows("addresses"):
+    for kind, value, _ in sorted(rows("addresses"), key=_newest_first):
         addresses[kind] = (*addresses.get(kind, ()), value)
     opt_outs: dict[str, tuple[str, ...]] = {}
     for address, topic in rows("opt_outs"):
@@ -136,7 +136,7 @@ def snapshot_of(row: Any, ask: Ask) -> Snapshot:
         consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
         suppressions=tuple(
             (item, sku, datetime.fromisoformat(until) if until else None, event_id, scope, of, tuple(parts))
-            for item, sku, until, event_id, scope, of, parts in rows("suppressions")
+            for event_id, _, item, sku, until, scope, of, parts in sorted(rows("suppressions"), key=_by_event)
         ),
         cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
         sent=tuple((c, datetime.fromisoformat(at), journey, topic) for c, at, journey, topic in rows("sent")),
@@ -146,10 +146,19 @@ def snapshot_of(row: Any, ask: Ask) -> Snapshot:
         shelf=shelf,
         out_of_stock=sold_out(shelf, ask.promoted),
         engaged=orjson.loads(row["engaged"] or "{}"),
-        waiting=tuple(_waiting(*one) for one in rows("waiting")),
+        waiting=tuple(_waiting(*one) for one in sorted(rows("waiting"))),
         stops=tuple((kind, name, datetime.fromisoformat(since)) for kind, name, since in rows("stops")),
         claims_last_minute=row["claims_last_minute"],
     )
+
+
+def _newest_first(row: Sequence[Any]) -> tuple[float, str]:
+    _, address, seen_at = row
+    return -seen_at, address
+
+
+def _by_event(row: Sequence[Any]) -> tuple[str, int]:
+    return row[0], row[1]
 
 
 def _standing(row: Any) -> Standing | None:
@@ -167,7 +176,7 @@ def _standing(row: Any) -> Standing | None:
 
 
 def _waiting(
-    channel: str, journey: str, topic: str, until: str, expires: str, planned: str, value: float, message: str
+    message: str, channel: str, journey: str, topic: str, until: str, expires: str, planned: str, value: float
 ) -> Waiting:
     instants = [datetime.fromisoformat(at) for at in (until, expires, planned)]
     return Waiting(channel, journey, topic, instants[0], instants[1], instants[2], value, message)

@@ -20,8 +20,8 @@ PER_POINT = 4
 
 BEFORE_CLAIM, BEFORE_ACCEPT, AFTER_ACCEPT, AFTER_RECORD = "claim", "call", "accept", "record"
 POINTS = (BEFORE_CLAIM, BEFORE_ACCEPT, AFTER_ACCEPT, AFTER_RECORD)
-CLAIM = (b"claimed".hex().encode(), b"COMMIT")
-"""What a claim says to Postgres, from its own words to its COMMIT; the words are in hexadecimal digits."""
+CLAIM = (b"claimed", b"COMMIT")
+"""What a claim says to Postgres, from its own words to its COMMIT."""
 FROZEN = ("frozen in its call", "frozen before its record", "frozen before its call")
 
 

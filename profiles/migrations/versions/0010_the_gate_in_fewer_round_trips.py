@@ -32,21 +32,23 @@ END $$
 _WRITE = """
 CREATE FUNCTION write_decision(planned jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey, channel, template,
-    verdict, reason, detail, checks, items, items_removed, until, at, policy, basis)
-  SELECT decision_id, message_id, profile_id, run_id, step, journey, channel, template,
-    verdict, reason, detail, checks, items, items_removed, until, at, policy, basis
-  FROM jsonb_populate_record(NULL::decision, planned);
+  WITH p AS MATERIALIZED (SELECT * FROM jsonb_to_record(planned) AS p(
+    decision_id uuid, message_id uuid, profile_id uuid, run_id uuid, step text, journey text, channel text,
+    template text, message_class text, status text, verdict text, at timestamptz, items text[],
+    items_removed text[], reason text, detail text, checks jsonb, until timestamptz, address text, token uuid,
+    policy text, basis jsonb, topic text, value double precision, expires_at timestamptz)
+  ), decided AS (
+    INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey, channel, template,
+      verdict, reason, detail, checks, items, items_removed, until, at, policy, basis)
+    SELECT decision_id, message_id, profile_id, run_id, step, journey, channel, template,
+      verdict, reason, detail, checks, items, items_removed, until, at, policy, basis FROM p)
   INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class,
     items, address, status, reason, token, decided_at, claimed_at, claim_recorded_at,
     topic, value, expires_at, deferred_until, planned_at)
-  SELECT m.message_id, m.profile_id, m.run_id, m.step, m.journey, m.channel, m.template, m.message_class,
-    m.items, m.address, m.status, m.reason, m.token, n.at,
-    CASE WHEN m.status = 'claimed' THEN n.at END,
-    CASE WHEN m.status = 'claimed' THEN clock_timestamp() END,
-    m.topic, m.value, m.expires_at, CASE WHEN m.status = 'deferred' THEN n.until END, n.at
-  FROM jsonb_populate_record(NULL::message, planned) m,
-    jsonb_to_record(planned) AS n(at timestamptz, until timestamptz)
+  SELECT message_id, profile_id, run_id, step, journey, channel, template, message_class,
+    items, address, status, reason, token, at, CASE WHEN status = 'claimed' THEN at END,
+    CASE WHEN status = 'claimed' THEN clock_timestamp() END,
+    topic, value, expires_at, CASE WHEN status = 'deferred' THEN until END, at FROM p
   ON CONFLICT (run_id, step) DO UPDATE SET channel = excluded.channel, items = excluded.items,
     address = excluded.address, status = excluded.status, reason = excluded.reason, token = excluded.token,
     decided_at = excluded.decided_at, claimed_at = excluded.claimed_at,
