@@ -78,8 +78,9 @@ class Shopping(RuleBasedStateMachine):
         self.orders.append((f"o-{self.count}", products, time))
         bought = {"order_id": self.orders[-1][0], "products": [{"product_id": one} for one in products]}
         self.happens("Order Completed", bought, time=time, who=CARD if card else ADA)
-        # With the card it is the person's order too, once it is known whose card it was.
-        self.story.is_customer = True
+        # With the card it is the person's order too, once it is known whose card it was; their address came
+        # with it if it was known by then.
+        self.story.is_customer |= not card or time >= START
         if card:
             self.happens("Identify", {}, who={**ADA, **CARD})
         self.remembers()
