@@ -87,7 +87,8 @@ def facts_of(
         ),
         cart=None if snapshot.cart is None else planned_items(as_items(snapshot.cart)),
         sent=tuple(
-            SentFact(Channel(c), sent_at, journey, topic) for c, sent_at, journey, topic in snapshot.sent
+            SentFact(Channel(channel), sent_at, journey, topic, run, template, items)
+            for channel, sent_at, journey, topic, run, template, items in snapshot.sent
         ),
         waiting=tuple(_waits(one) for one in snapshot.waiting),
         zone=zone.zone,

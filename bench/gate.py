@@ -1,8 +1,9 @@
-"""Decisions of the send gate a second, under contention, beside the least that a locking transaction does."""
+"""Decisions of the send gate, their rate and length, beside the least that a locking transaction does."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -12,12 +13,13 @@ from uuid import UUID
 from activities.contracts import SendMessage
 from activities.gate import Claim, Gate
 from bench.at_once import seconds_for
-from bench.report import Comparison, Measure, rate
+from bench.in_a_story import Person, in_a_story
+from bench.population import populate
+from bench.report import Comparison, Measure, percentile, rate
 from bench.servers import Servers
 from bench.sizes import Sizes
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
-from profiles.changes import encode
 from profiles.claims import READ_BACK
 from profiles.database import Database
 from profiles.events import Item
@@ -25,8 +27,11 @@ from profiles.ids import new_id
 
 NAME = "gate"
 WRITERS = (1, 8, 40)
-PEOPLE = 200
-"""More than writers, so that no two of these ever wait for one another."""
+ASKED_ABOUT = 800
+"""People at most, spread over the whole population; more than writers, so that no two of these wait for each
+other."""
+LOWEST_RATIO = 0.6
+"""At least so much of the bare transactions the gate is to do."""
 
 _WARM_UP = 80
 _FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -35,39 +40,11 @@ _APART = READ_BACK + timedelta(days=1)
 _LIMITS = Limits(caps=tuple(replace(cap, limit=10**6) for cap in Limits().caps))
 """The shipped caps, checked in full and never reached, so that every decision goes all the way to a claim."""
 
-_PEOPLE = """
-INSERT INTO profile (profile_id, traits, email_from_order, last_checkout_at, created_at)
-SELECT profile_id, '{"timezone": "Europe/Berlin"}', true, $2, $2
-FROM jsonb_to_recordset($1) AS p(profile_id uuid)
-"""
-_ADDRESSES = """
-INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at)
-SELECT 'email', 'person-' || profile_id || '@example.com', profile_id, profile_id, $2, $2, true, $2
-FROM jsonb_to_recordset($1) AS p(profile_id uuid)
-"""
-_CARTS = """
-INSERT INTO cart (profile_id, cart_id, lines, updated_at)
-SELECT profile_id, 'cart', '[{"product_id": "p-1", "sku": "p-1-red", "quantity": 1}]', $2
-FROM jsonb_to_recordset($1) AS p(profile_id uuid)
-"""
-_RUNS = """
-INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, entered_at)
-SELECT run_id, 'cart-abandonment', run_id::text, profile_id, 'running', run_id::text, run_id, $2
-FROM jsonb_to_recordset($1) AS p(profile_id uuid, run_id uuid)
-"""
 _BARE_TABLE = (
     "CREATE TABLE bare_decision (id uuid PRIMARY KEY, profile_id uuid NOT NULL, at timestamptz NOT NULL)"
 )
 
 Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A profile and its run."""
-
-    profile_id: UUID
-    run_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +57,41 @@ class _Asked:
     request: SendMessage
 
 
+Work = Callable[[_Asked], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one way of working did in each repeat."""
+
+    rates: list[float] = field(default_factory=list)
+    p99_ms: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """So many writers, among so many people."""
+
+    population: int
+    writers: int
+    on_one: bool
+
+    @property
+    def name(self) -> str:
+        writers = f"{self.writers} writer{'s' if self.writers > 1 else ''}"
+        return f"{writers}, {'one person' if self.on_one else 'each another person'} of {self.population:,}"
+
+
+def _cases(sizes: Sizes) -> list[_Case]:
+    return [
+        *(_Case(sizes.few, writers, on_one) for on_one in (False, True) for writers in WRITERS),
+        *(_Case(sizes.many, writers, on_one=False) for writers in WRITERS),
+    ]
+
+
 def steps(sizes: Sizes) -> int:
     """How often ``measure`` tells of progress."""
-    return sizes.repeats * len(WRITERS) * 2
+    return 2 + sizes.repeats * len(_cases(sizes))
 
 
 async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison]:
@@ -90,61 +99,85 @@ async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison
 
     Raises RuntimeError when a message is not allowed: a refusal would be another, shorter way.
     """
-    found: dict[tuple[str, int], tuple[list[float], list[float]]] = {}
-    async with servers.database() as url, _pool(url) as database:
-        people = await _people(database, PEOPLE)
-        numbers = count()
-        ours, bare = partial(_claim, Gate(database, _LIMITS)), partial(_bare, database)
-        for work in (ours, bare):
-            await _decide(work, people, numbers, 8, _WARM_UP)
+    numbers = count()
+    found = {case: (_Found(), _Found()) for case in _cases(sizes)}
+    async with AsyncExitStack() as stack:
+        sides: dict[int, tuple[tuple[Work, Work], list[Person]]] = {}
+        for population in (sizes.few, sizes.many):
+            tell(f"{NAME}: making {population:,} people")
+            database = await stack.enter_async_context(_peopled(servers, population))
+            people = await in_a_story(database, population, ASKED_ABOUT)
+            works = partial(_claim, Gate(database, _LIMITS)), partial(_bare, database)
+            sides[population] = works, people
+            for work in works:
+                await _decide(work, people, numbers, max(WRITERS), _WARM_UP * 5)
         for _ in range(sizes.repeats):
-            for writers in WRITERS:
-                for whose, chosen in (("distinct profiles", people), ("one profile", people[:1])):
-                    tell(f"{NAME}: {writers} writers, {whose}")
-                    rates = found.setdefault((whose, writers), ([], []))
-                    for work, values in zip((ours, bare), rates, strict=True):
-                        values.append(await _decide(work, chosen, numbers, writers, sizes.decisions))
+            for case, sums in found.items():
+                tell(f"{NAME}: {case.name}")
+                works, people = sides[case.population]
+                for work, whose in zip(works, sums, strict=True):
+                    chosen = people[:1] if case.on_one else people
+                    seconds, took = await _decide(work, chosen, numbers, case.writers, sizes.decisions)
+                    whose.rates.append(rate(sizes.decisions, seconds))
+                    whose.p99_ms.append(percentile(took, 0.99) * 1000)
+    return [*_rates(found), *_p99s(found)]
+
+
+def _rates(found: dict[_Case, tuple[_Found, _Found]]) -> list[Comparison]:
     return [
         Comparison(
             NAME,
-            f"{writers} writer{'s' if writers > 1 else ''}, {whose}",
+            case.name,
             "decisions/s",
-            Measure(tuple(ours_rates)),
-            Measure(tuple(bare_rates)),
-            note="all wait for one lock" if whose == "one profile" and writers > 1 else "",
+            Measure(tuple(ours.rates)),
+            Measure(tuple(bare.rates)),
+            note="all wait for one lock" if case.on_one and case.writers > 1 else "",
         )
-        for (whose, writers), (ours_rates, bare_rates) in sorted(found.items())
+        for case, (ours, bare) in found.items()
+    ]
+
+
+def _p99s(found: dict[_Case, tuple[_Found, _Found]]) -> list[Comparison]:
+    return [
+        Comparison(
+            NAME,
+            f"p99, {case.name}",
+            "ms",
+            Measure(tuple(ours.p99_ms)),
+            Measure(tuple(bare.p99_ms)),
+            more_is_better=False,
+        )
+        for case, (ours, bare) in found.items()
+        if not case.on_one
     ]
 
 
 @asynccontextmanager
-async def _pool(url: str) -> AsyncIterator[Database]:
-    database = Database(url, pool_size=max(WRITERS))
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-async def _people(database: Database, number: int) -> list[Person]:
-    people = [Person(new_id(), new_id()) for _ in range(number)]
-    rows = encode([{"profile_id": person.profile_id, "run_id": person.run_id} for person in people])
-    async with database.transaction() as connection:
-        for statement in (_PEOPLE, _ADDRESSES, _CARTS, _RUNS):
-            await connection.execute(statement, rows, _FIRST)
-        await connection.execute(_BARE_TABLE)
-    return people
+async def _peopled(servers: Servers, population: int) -> AsyncIterator[Database]:
+    async with servers.database() as url:
+        await populate(url, population)
+        database = Database(url, pool_size=max(WRITERS))
+        try:
+            async with database.transaction() as connection:
+                await connection.execute(_BARE_TABLE)
+            yield database
+        finally:
+            await database.close()
 
 
 async def _decide(
-    work: Callable[[_Asked], Awaitable[None]],
-    people: Sequence[Person],
-    numbers: "count[int]",
-    writers: int,
-    decisions: int,
-) -> float:
+    work: Work, people: Sequence[Person], numbers: "count[int]", writers: int, decisions: int
+) -> tuple[float, list[float]]:
+    """Seconds that all took together, and each alone."""
     asked = [_asked(number, people) for number, _ in zip(numbers, range(decisions), strict=False)]
-    return rate(decisions, await seconds_for(asked, [work] * writers))
+    took: list[float] = []
+
+    async def timed(one: _Asked) -> None:
+        begun = time.perf_counter()
+        await work(one)
+        took.append(time.perf_counter() - begun)
+
+    return await seconds_for(asked, [timed] * writers), took
 
 
 def _asked(number: int, people: Sequence[Person]) -> _Asked:
@@ -157,9 +190,9 @@ def _asked(number: int, people: Sequence[Person]) -> _Asked:
         journey="cart-abandonment",
         template="cart_reminder",
         channel=Channel.EMAIL,
-        promoting=(Item(product_id="p-1", sku="p-1-red"),),
+        promoting=(Item(product_id=person.product_id, sku=person.sku),),
         expires_at=at + timedelta(days=2),
-        cart_id="cart",
+        cart_id=person.cart_id,
     )
     return _Asked(person, at, request)
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from dataclasses import dataclass
+from uuid import UUID
 
 import asyncpg
 
@@ -137,6 +138,16 @@ def identifiers_of(number: int) -> dict[str, str]:
 def has_name(number: int) -> bool:
     """Whether it is known by more than a browser."""
     return number % _NAMELESS != 0
+
+
+def left_a_cart(number: int) -> bool:
+    """Whether it has a cart that was not bought."""
+    return number % _EVERY["cart"] == 1 and number % _EVERY["order"] != 2
+
+
+def profile_id_of(number: int) -> UUID:
+    """Under which it is on file."""
+    return UUID(f"018f0001-0000-7000-8000-{number:012x}")
 
 
 async def populate(database_url: str, count: int) -> Population:

@@ -20,8 +20,8 @@ _REACH = {
 
 
 def reach(limits: Limits) -> timedelta:
-    """How far back sent messages have to be known, so that every cap can be counted."""
-    return max((_length(cap) for cap in limits.caps), default=timedelta(0))
+    """How far back sent messages have to be known, so that every cap and every repetition can be counted."""
+    return max([limits.duplicates_within, *(_length(cap) for cap in limits.caps)])
 
 
 def matches(cap: Cap, message: Plan | SentFact | WaitingFact) -> bool:

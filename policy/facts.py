@@ -100,6 +100,10 @@ class SentFact:
     at: datetime
     journey: str = ""
     topic: str = "marketing"
+    run: str = ""
+    template: str = ""
+    items: tuple[str, ...] = ()
+    """Keys of what it showed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from policy.caps import under_caps
 from policy.consent import consented, not_opted_out
+from policy.duplicate import says_something_new
 from policy.facts import Facts, Plan
 from policy.finding import CheckFunction, Finding
 from policy.holdout import not_held_out
@@ -30,6 +31,7 @@ CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("expiry", not_expired),
     ("items", items_left),
     ("holdout", not_held_out),
+    ("duplicate", says_something_new),
     ("caps", under_caps),
     ("priority", yields_to_nobody),
     ("hold", nothing_holds),

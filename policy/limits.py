@@ -219,6 +219,8 @@ class Limits:
     ``suppression_window`` and the product."""
     holdout: float = 0.0
     """Percent of people who get no marketing at all, to be measured against."""
+    duplicates_within: timedelta = timedelta(days=1)
+    """For so long no other run says the same again: one template about the same items; zero: it may."""
     priorities: dict[str, int] = field(default_factory=dict)
     """Journey → how important its marketing is, 0 where nothing is said; the higher one gets the slot."""
     when_capped: dict[str, WhenCapped] = field(default_factory=dict)
@@ -246,6 +248,9 @@ class Limits:
                 "suppression_window: expected more than no time, or None for good, "
                 f"got {short(self.suppression_window)}"
             )
+        if not timedelta() <= self.duplicates_within <= LONGEST_WINDOW:
+            longest, told = short(LONGEST_WINDOW), short(self.duplicates_within)
+            faults.append(f"duplicates_within: expected from 0 to {longest}, got {told}")
         if not 0 <= self.holdout <= 100:
             faults.append(f"holdout: expected a percentage from 0 to 100, got {self.holdout:g}")
         unknown = {name: word for name, word in self.when_capped.items() if word not in tuple(WhenCapped)}

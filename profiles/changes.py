@@ -150,6 +150,7 @@ def _profile(person: Person) -> Row:
         "email_from_order": person.is_customer_by_email,
         "last_checkout_at": person.last_checkout_at,
         "sure_checkout_at": person.sure_checkout_at,
+        "email_ordered": person.email_ordered,
         "seen": person.seen,
         "carts_time": time,
         "carts_key": "\x1f".join(names) if time else None,

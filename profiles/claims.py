@@ -66,8 +66,8 @@ SELECT CASE WHEN EXISTS (SELECT FROM mine WHERE vouched)
   COALESCE((SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = $6),
     (SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = r.key AND $6::text IS NOT NULL)
   )::text AS cart,
-  ARRAY(SELECT json_build_array(s.channel, s.claimed_at, s.journey, COALESCE(s.topic, 'marketing'))::text
-    FROM message s
+  ARRAY(SELECT json_build_array(s.channel, s.claimed_at, s.journey, COALESCE(s.topic, 'marketing'),
+      s.run_id, s.template, s.items)::text FROM message s
     WHERE s.profile_id = p.profile_id AND s.claimed_at > $7 AND s.message_class = 'marketing'
       AND s.channel <> 'ads' AND s.status = ANY($8) AND (s.run_id, s.step) <> ($2, $3)) AS sent,
   ARRAY(SELECT json_build_array(w.message_id, w.channel, w.journey, COALESCE(w.topic, 'marketing'),

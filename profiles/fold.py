@@ -192,6 +192,10 @@ def _checks_out(person: Person, taken: Taken) -> None:
     if taken.incoming.verified and (sure is None or taken.time > sure):
         person.sure_checkout_at = taken.time
         person.changed = True
+    named = any(kind == "email" for kind, _ in taken.incoming.identifiers)
+    if named and person.email_ordered < (rank := 2 if taken.incoming.verified else 1):
+        person.email_ordered = rank
+        person.changed = True
 
 
 def _engagement(person: Person, taken: Taken, message: KnownMessage, changes: Changes) -> None:

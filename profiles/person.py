@@ -63,10 +63,12 @@ class Person:
     context_locale: str | None = None
     email_from_order: bool = False
     email_since: datetime | None = None
-    """When an email address of the person was first named."""
+    """Since when an email address is theirs."""
     last_checkout_at: datetime | None = None
     sure_checkout_at: datetime | None = None
     """Of the last verified one."""
+    email_ordered: int = 0
+    """Whether one of these itself named an email address: 0 none, 1 by a page's word, 2 verified."""
     vouched: bool = False
     """A verified event names them: what pages say wins no consent of theirs."""
     has_habits: bool = False
@@ -108,9 +110,13 @@ class Person:
 
     @property
     def is_customer_by_email(self) -> bool:
-        """Whether an email address was theirs by the time of an order or a checkout."""
+        """Whether an email address was theirs by the time of an order or a checkout, or came with one."""
+        if self.email_since is None:
+            return False
+        if self.email_ordered >= (2 if self.vouched else 1):
+            return True
         checkout = self.sure_checkout_at if self.vouched else self.last_checkout_at
-        return checkout is not None and self.email_since is not None and self.email_since <= checkout
+        return checkout is not None and self.email_since <= checkout
 
 
 MADE_CART = "cart-"
@@ -128,7 +134,7 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
   p.context_locale, p.preferred_hour IS NOT NULL AS has_habits,
   EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id)
     OR EXISTS (SELECT 1 FROM consent c WHERE c.profile_id = p.profile_id) AS has_spoken, p.email_from_order,
-  p.last_checkout_at, p.sure_checkout_at, p.seen::text AS seen, p.carts_time, p.carts_key,
+  p.last_checkout_at, p.sure_checkout_at, p.email_ordered, p.seen::text AS seen, p.carts_time, p.carts_key,
   (SELECT min(CASE WHEN i.vouched THEN i.linked_at ELSE i.since END) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type = 'email') AS email_since,
   EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profile_id AND i.vouched) AS vouched,
@@ -212,6 +218,7 @@ def _person(row: Any) -> Person:
         has_spoken=row["has_spoken"],
         last_checkout_at=row["last_checkout_at"],
         sure_checkout_at=row["sure_checkout_at"],
+        email_ordered=row["email_ordered"],
         vouched=row["vouched"],
         seen=orjson.loads(row["seen"]),
         carts_place=_place(row["carts_time"], row["carts_key"]),

@@ -115,6 +115,7 @@ def _forget(person: Person) -> None:
     person.traits, person.origins, person.seen, person.carts = {}, {}, {}, {}
     person.context_timezone = person.context_locale = None
     person.last_checkout_at = person.sure_checkout_at = person.carts_place = None
+    person.email_ordered = 0
     person.changed = True
 
 

@@ -83,8 +83,8 @@ class Snapshot:
     suppressions: tuple[tuple[str, str | None, datetime | None, str, str, str | None, tuple[str, ...]], ...]
     """item, sku, until, event, scope, what it reaches, parts of a bundle."""
     cart: tuple[dict[str, Any], ...] | None
-    sent: tuple[tuple[str, datetime, str, str], ...]
-    """Channel, when, journey, topic."""
+    sent: tuple[tuple[str, datetime, str, str, str, str, tuple[str, ...]], ...]
+    """Channel, when, journey, topic, run, template, items."""
     opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Address → topics it is opted out of."""
     problems: dict[str, str] = field(default_factory=dict)
@@ -139,7 +139,10 @@ def snapshot_of(row: Any, ask: Ask) -> Snapshot:
             for event_id, _, item, sku, until, scope, of, parts in sorted(rows("suppressions"), key=_by_event)
         ),
         cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
-        sent=tuple((c, datetime.fromisoformat(at), journey, topic) for c, at, journey, topic in rows("sent")),
+        sent=tuple(
+            (channel, datetime.fromisoformat(at), journey, topic, run, template, tuple(items))
+            for channel, at, journey, topic, run, template, items in rows("sent")
+        ),
         opt_outs=opt_outs,
         problems=dict(rows("problems")),
         standing=_standing(row),

@@ -52,8 +52,8 @@ CARTS = _insert(
 PROFILES = """
 UPDATE profile p SET traits = c.traits, origins = c.origins, context_timezone = c.context_timezone,
   context_locale = c.context_locale, email_from_order = c.email_from_order,
-  last_checkout_at = c.last_checkout_at, sure_checkout_at = c.sure_checkout_at, seen = c.seen,
-  carts_time = c.carts_time, carts_key = c.carts_key
+  last_checkout_at = c.last_checkout_at, sure_checkout_at = c.sure_checkout_at,
+  email_ordered = c.email_ordered, seen = c.seen, carts_time = c.carts_time, carts_key = c.carts_key
 FROM jsonb_populate_recordset(NULL::profile, $1) c WHERE p.profile_id = c.profile_id
 """
 

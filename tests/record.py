@@ -12,7 +12,7 @@ _MADE = re.compile(r"cart-[0-9a-f]{32}")
 _PEOPLE = """
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
   p.context_locale, p.email_from_order, p.last_checkout_at, p.seen::text AS seen, p.orders, p.spent,
-  p.first_order_at, p.last_order_at, p.median_gap_days, p.preferred_hour, p.opens, p.clicks,
+  p.email_ordered, p.first_order_at, p.last_order_at, p.median_gap_days, p.preferred_hour, p.opens, p.clicks,
   p.preferred_channel, p.lapsed_after,
   (SELECT array_agg(type || ':' || value ORDER BY type, value) FROM identifier i
     WHERE i.profile_id = p.profile_id) AS identifiers,

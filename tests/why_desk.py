@@ -38,12 +38,13 @@ class Desk:
         """Hers alone."""
         return f"ada-{self.number}@example.com"
 
-    async def opens(self, consents: Mapping[str, bool]) -> None:
-        """The lamp goes into the cart."""
+    async def opens(self, consents: Mapping[str, bool], *, cart: str = "") -> None:
+        """The lamp goes into the cart, or into another one."""
         traits = {"first_name": "Ada", "timezone": "Europe/Berlin", "consents": dict(consents)}
-        cart = LAMP | {"cart_id": self.story}
-        await self.hears("Product Added", cart, event_id=f"{self.story}-1", hours=8, traits=traits)
-        [run] = await self.shop.rows("SELECT run_id FROM run WHERE key = $1", self.story)
+        name = cart or self.story
+        added = LAMP | {"cart_id": name}
+        await self.hears("Product Added", added, event_id=f"{name}-1", hours=8, traits=traits)
+        [run] = await self.shop.rows("SELECT run_id FROM run WHERE key = $1", name)
         self.run_id = run["run_id"]
 
     async def hears(

@@ -213,7 +213,7 @@ def _provider_budget(case: Case) -> str:
 
 
 def _duplicate(case: Case) -> str:
-    return f"the same had been sent already: {_detail(case)}"
+    return f"it would only have said the same again: {_detail(case)}"
 
 
 def _content(case: Case) -> str:

@@ -30,6 +30,8 @@ class Profile(SQLModel, table=True):
     """Time of the last order or checkout."""
     sure_checkout_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     """Time of the last verified one."""
+    email_ordered: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """Whether an order or checkout itself named an email address: 0 none, 1 by a page's word, 2 verified."""
     first_order_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     spent: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
     """Over all orders, without what was given back; in the shop's currency."""

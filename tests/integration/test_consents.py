@@ -10,7 +10,8 @@ import pytest
 from policy.verdict import Channel
 from profiles.claims import refuse_address
 from profiles.database import Database
-from tests.facts import CARTS, Facts
+from tests.facts import CARTS, LAMP, Facts
+from tests.facts import order as order_of
 from tests.permission import may_mail, run_of
 
 ADA = "ada@example.com"
@@ -235,3 +236,25 @@ async def test_nothing_on_file_lets_mail_pass_only_where_the_address_came_with_a
 
     assert await may_mail(facts, run_id) == []
     assert await may_mail(facts, run_id, Channel.SMS) == ["no_consent"]
+
+
+async def test_an_address_that_came_with_an_order_stays_so_when_an_older_card_turns_out_to_be_theirs(
+    database: Database,
+) -> None:
+    facts = Facts(database, CARTS)
+    run_id = await run_of(facts, email=ADA)
+    await facts.happens("Order Completed", order_of(LAMP), ago=timedelta(days=7), loyalty_id="L-1")
+    await facts.happens("Order Completed", order_of(LAMP, order_id="o-2"), email=ADA)
+    assert await may_mail(facts, run_id) == []
+    await facts.happens("Seen", email=ADA, loyalty_id="L-1")
+
+    assert await may_mail(facts, run_id) == []
+
+
+async def test_an_order_by_card_is_no_word_on_an_address_that_was_told_later(database: Database) -> None:
+    facts = Facts(database, CARTS)
+    await facts.happens("Order Completed", order_of(LAMP), loyalty_id="L-1")
+    run_id = await run_of(facts, email=ADA)
+    await facts.happens("Seen", email=ADA, loyalty_id="L-1")
+
+    assert await may_mail(facts, run_id) == ["no_consent"]

@@ -201,6 +201,7 @@ def test_a_passing_verdict_says_what_it_stood_on() -> None:
         "expiry": "expires at 2026-11-24T12:00:00+00:00",
         "items": "1 of 2 item(s) left: lamp suppressed",
         "holdout": "not held out",
+        "duplicate": "not said by another run in 1 day",
         "caps": "0 of 1 on sms in 1 day; 0 of 5 on all channels in 7 days",
         "priority": "nothing more important needs the slot",
         "hold": "nothing holds it",

@@ -15,6 +15,7 @@ DAY = timedelta(days=1)
 
 ITEMS = (PlannedItem("lamp", "lamp-red"), PlannedItem("chair", None))
 SMS = Plan(Channel.SMS, MessageClass.MARKETING, "marketing", ITEMS, NOW + 3 * DAY, "cart-abandonment")
+AGAIN = SentFact(Channel.SMS, NIGHT, template="reminder", items=("lamp", "chair"))
 YES = (ConsentFact("all", "all", granted=True),)
 
 HOPELESS = Facts(
@@ -24,12 +25,12 @@ HOPELESS = Facts(
     opted_out=("all",),
     suppressions=(Suppression("lamp", None, None), Suppression("chair", None, None)),
     out_of_stock=frozenset({"lamp", "chair"}),
-    sent=(SentFact(Channel.SMS, NIGHT),),
+    sent=(AGAIN,),
     waiting=(WaitingFact(Channel.SMS, "win-back", "marketing", NIGHT, NIGHT + DAY, NIGHT),) * 5,
     held=("a support ticket 7",),
     breaker_open_until=NIGHT + DAY,
 )
-HOPELESSLY = replace(SMS, topic="transactional", expires_at=NOW, holdout=100)
+HOPELESSLY = replace(SMS, template="reminder", topic="transactional", expires_at=NOW, holdout=100)
 REPAIRS: list[tuple[Reason, Callable[[Plan, Facts, Limits], tuple[Plan, Facts, Limits]]]] = [
     (Reason.KILL_SWITCH, lambda p, f, s: (p, f, Limits())),
     (Reason.ERASED, lambda p, f, s: (p, replace(f, erased=False), s)),
@@ -42,6 +43,7 @@ REPAIRS: list[tuple[Reason, Callable[[Plan, Facts, Limits], tuple[Plan, Facts, L
     (Reason.PURCHASED, lambda p, f, s: (p, replace(f, suppressions=()), s)),
     (Reason.OUT_OF_STOCK, lambda p, f, s: (p, replace(f, out_of_stock=frozenset()), s)),
     (Reason.HOLDOUT, lambda p, f, s: (replace(p, holdout=0), f, s)),
+    (Reason.DUPLICATE, lambda p, f, s: (p, replace(f, sent=(replace(AGAIN, items=("lamp",)),)), s)),
     (Reason.CAPPED, lambda p, f, s: (p, replace(f, sent=()), s)),
     (Reason.LOWER_PRIORITY, lambda p, f, s: (p, replace(f, waiting=()), s)),
     (Reason.LOWER_PRIORITY, lambda p, f, s: (p, replace(f, held=()), s)),

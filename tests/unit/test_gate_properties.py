@@ -50,6 +50,7 @@ PLANS = st.builds(
     since=st.none() | INSTANTS,
     message_id=st.sampled_from("mop"),
     template=st.sampled_from(["", "hello"]),
+    key=st.sampled_from(["", "r-1/hello", "r-2/hello"]),
 )
 STOPS = st.one_of(
     st.builds(Stop, st.just(StopKind.ALL), st.just("all"), INSTANTS),
@@ -91,7 +92,14 @@ FACTS = st.builds(
     breaker_open_until=st.none() | INSTANTS,
     sent=st.lists(
         st.builds(
-            SentFact, channel=st.sampled_from(Channel), at=INSTANTS, journey=JOURNEYS, topic=MARKETING_TOPICS
+            SentFact,
+            channel=st.sampled_from(Channel),
+            at=INSTANTS,
+            journey=JOURNEYS,
+            topic=MARKETING_TOPICS,
+            run=st.sampled_from(["r-1", "r-2"]),
+            template=st.sampled_from(["", "hello", "bye"]),
+            items=st.sets(st.sampled_from("abc")).map(sorted).map(tuple),
         ),
         max_size=4,
     ).map(tuple),
@@ -119,6 +127,7 @@ LIMITS = st.builds(
     kill_switches=st.sampled_from([()] * 5 + [("all",), ("sms",), ("win-back",), ("hello",), ("",)]),
     budgets=st.just({}) | st.dictionaries(st.sampled_from(Channel), st.builds(Budget, st.integers(1, 3))),
     holdout=HELD_OUT,
+    duplicates_within=st.sampled_from([timedelta(), timedelta(hours=12), timedelta(days=1)]),
 )
 # The same, and values that no caller should pass.
 WILD_INSTANTS = INSTANTS | st.datetimes(timezones=st.none() | st.just(UTC) | st.just(timezone.max))

@@ -115,17 +115,17 @@ def test_windows_are_said_in_words() -> None:
 @pytest.mark.parametrize(
     ("caps", "expected"),
     [
-        ((), timedelta()),
+        ((), timedelta(hours=3)),
         ((Cap(1, HOUR), Cap(1, DAY)), DAY),
         ((Cap(1, per=Period.DAY),), 2 * DAY),
         ((Cap(1, per=Period.WEEK),), 8 * DAY),
         ((Cap(1, per=Period.MONTH),), 32 * DAY),
     ],
 )
-def test_sent_messages_are_read_as_far_back_as_any_cap_reaches(
+def test_sent_messages_are_read_as_far_back_as_any_cap_or_repetition_reaches(
     caps: tuple[Cap, ...], expected: timedelta
 ) -> None:
-    assert expected == reach(Limits(caps=caps))
+    assert expected == reach(Limits(caps=caps, duplicates_within=timedelta(hours=3)))
 
 
 def test_what_cannot_be_decided_says_why_and_whether_it_has_expired() -> None:

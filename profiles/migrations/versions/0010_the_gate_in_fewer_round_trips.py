@@ -1,5 +1,6 @@
-"""The gate's lock and its last word as functions, which keep their plans; the log of switches as a ledger."""
+"""The gate's lock and last word as functions; a ledger of switches; addresses that came with orders."""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
@@ -64,6 +65,11 @@ BEGIN RAISE EXCEPTION 'kill_switch_log is append-only: write another row'; END $
 
 
 def upgrade() -> None:
+    op.add_column("profile", sa.Column("email_ordered", sa.Integer(), server_default="0", nullable=False))
+    op.execute(
+        "UPDATE profile SET email_ordered = CASE WHEN sure_checkout_at IS NULL THEN 1 ELSE 2 END "
+        "WHERE email_from_order"
+    )
     op.execute(_LOCK)
     op.execute(_WRITE)
     op.execute("DROP TRIGGER kill_switch_log_stays ON kill_switch_log")
@@ -88,3 +94,4 @@ def downgrade() -> None:
     )
     op.execute("DROP FUNCTION write_decision(jsonb)")
     op.execute("DROP FUNCTION lock_person_of_run(uuid, text, text, text)")
+    op.drop_column("profile", "email_ordered")

@@ -1,0 +1,50 @@
+"""People of a population who are in the middle of a journey: they have left a cart, and may be written to."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from bench.population import has_name, left_a_cart, profile_id_of
+from profiles.changes import encode
+from profiles.database import Database
+from profiles.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an address, a cart that holds one product, and a run about it."""
+
+    profile_id: UUID
+    run_id: UUID
+    cart_id: str
+    product_id: str
+    sku: str
+
+
+_ASKED = """
+UPDATE profile p SET email_from_order = true
+FROM jsonb_to_recordset($1) AS a(profile_id uuid) WHERE p.profile_id = a.profile_id
+"""
+_RUNS = """
+INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, entered_at)
+SELECT run_id, 'cart-abandonment', cart_id, profile_id, 'running', run_id::text, run_id, now()
+FROM jsonb_to_recordset($1) AS p(profile_id uuid, run_id uuid, cart_id text)
+"""
+
+
+async def in_a_story(database: Database, population: int, most: int) -> list[Person]:
+    """At most so many of them, spread over all of a population of that size, each with a run of its own.
+
+    Raises ValueError where the population has none.
+    """
+    fit = [n for n in range(1, population + 1) if has_name(n) and left_a_cart(n)]
+    if not fit:
+        raise ValueError(f"nobody of {population} people has an address and a cart: make more people")
+    chosen = fit[:: max(1, len(fit) // most)][:most]
+    people = [
+        Person(profile_id_of(n), new_id(), f"cart-{n}", f"p-{n % 200}", f"p-{n % 200}-red") for n in chosen
+    ]
+    rows = encode(people)
+    async with database.transaction() as connection:
+        for statement in (_ASKED, _RUNS):
+            await connection.execute(statement, rows)
+    return people
