@@ -118,16 +118,16 @@ class SuppressionRule:
 
     def __post_init__(self) -> None:
         faults = [
-            f"expected a {name} with a name, got {value!r}; leave it out where the rule is about any"
+            f"{name}: expected a name, got {value!r}; leave it out where the rule is about any"
             for name in ("category", "product", "group")
             if (value := getattr(self, name)) is not None and not value.strip()
         ]
         if self.window is not None and self.window < timedelta():
             faults.append(
-                f"expected a window of zero or more, got {self.window}; zero never suppresses, None for good"
+                f"window: expected zero or more, got {self.window}; zero never suppresses, None for good"
             )
         if faults:
-            raise ValueError(f"suppression rule: {'; '.join(faults)}")
+            raise ValueError("\n".join(faults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +155,14 @@ class BreakerRule:
     longest: timedelta = timedelta(minutes=10)
 
     def __post_init__(self) -> None:
-        if self.failures < 1 or not timedelta(0) < self.first <= self.longest:
-            raise ValueError(
-                "expected 1 or more failures, and a first rest above 0 and no longer than the longest, got "
-                f"failures={self.failures}, first={self.first}, longest={self.longest}; the defaults are 5, "
-                "30 seconds and 10 minutes"
-            )
+        faults = []
+        if self.failures < 1:
+            faults.append(f"failures: expected 1 or more, got {self.failures}; the default is 5")
+        if not timedelta(0) < self.first <= self.longest:
+            got = f"{short(self.first)} and {short(self.longest)}; the defaults are 30s and 10m"
+            faults.append(f"first: expected more than no time and no more than longest, got {got}")
+        if faults:
+            raise ValueError("\n".join(faults))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +183,19 @@ class Thresholds:
 
     def __post_init__(self) -> None:
         faults = [
-            f"expected {name} above 0 and up to 100 percent, or none for never, got {percent:g}"
+            f"{name}: expected above 0 and up to 100 percent, or none for never, got {percent:g}"
             for name, percent in (("complaints", self.complaints), ("bounces", self.bounces))
             if percent is not None and not 0 < percent <= 100
         ]
         if self.window <= timedelta(0):
-            faults.append(f"expected a window longer than 0, got {self.window}: the default is a day")
-        if self.at_least < 1 or self.least_reports < 1:
-            got = f"{self.at_least} and {self.least_reports}"
-            faults.append(f"expected at_least and least_reports of 1 or more, got {got}")
+            faults.append(f"window: expected more than no time, got {self.window}: the default is a day")
+        faults += [
+            f"{name}: expected 1 or more, got {number}"
+            for name, number in (("at_least", self.at_least), ("least_reports", self.least_reports))
+            if number < 1
+        ]
         if faults:
-            raise ValueError("; ".join(faults))
+            raise ValueError("\n".join(faults))
 
 
 @dataclass(frozen=True, slots=True)

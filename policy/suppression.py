@@ -31,17 +31,6 @@ def is_active(suppression: Suppression, at: datetime) -> bool:
     return suppression.until is None or suppression.until > at
 
 
-def concerns(suppression: Suppression, item: PlannedItem, shelf: Iterable[Shelved] = ()) -> bool:
-    """The suppression is about this item, as far as its scope reaches.
-
-    The product (any variant of it) or the same unit; of scope variant the same unit alone, and an item
-    planned without its unit, which may be that one. Of scope group or category also whatever is of the same,
-    by the plan's own word or the feed's. A bundle's suppression is about its parts. An item without product
-    and unit is never matched (and never promoted, see ``policy.relevance``).
-    """
-    return _why(suppression, known(item, shelf)) is not None
-
-
 def suppressed(
     items: Sequence[PlannedItem],
     suppressions: Iterable[Suppression],
@@ -72,16 +61,6 @@ def suppressed(
     return found
 
 
-def suppressed_keys(
-    items: Sequence[PlannedItem],
-    suppressions: Iterable[Suppression],
-    at: datetime,
-    shelf: Sequence[Shelved] = (),
-) -> frozenset[str]:
-    """Keys of the items that must not be promoted at ``at``: those of ``suppressed``."""
-    return frozenset(suppressed(items, suppressions, at, shelf))
-
-
 def parts_bought(bundle: Known, active: Iterable[Suppression]) -> tuple[int, int]:
     """How many parts of a bundle were bought, and how many it has; (0, 0) for what is no bundle.
 
@@ -93,7 +72,13 @@ def parts_bought(bundle: Known, active: Iterable[Suppression]) -> tuple[int, int
 
 
 def _why(row: Suppression, about: Known) -> str | None:
-    """Why a suppression is about an item: "" where it is simply that one, None where it is not."""
+    """Why a suppression is about an item: "" where it is simply that one, None where it is not.
+
+    The product (any variant of it) or the same unit; of scope variant the same unit alone, and an item
+    planned without its unit, which may be that one. Of scope group or category also whatever is of the same,
+    by the plan's own word or the feed's. A bundle's suppression is about its parts. An item without product
+    and unit is never matched (and never promoted, see ``policy.relevance``).
+    """
     if _is_the_same(row, about):
         return ""
     if row.scope is Scope.GROUP and folded(row.of) & about.groups:

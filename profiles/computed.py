@@ -5,7 +5,7 @@ All of it is a function of the rows, never of the moment: nothing here asks for 
 came in: a time ahead of that counts as of then.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -40,11 +40,6 @@ def seen_after(seen: dict[str, str], incoming: IncomingEvent, at: datetime) -> d
         return seen
     last = min(incoming.time, at).astimezone(UTC).isoformat(timespec="microseconds")
     return seen if last <= seen.get(incoming.channel, "") else {**seen, incoming.channel: last}
-
-
-def seen_by_both(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
-    """Of two people who are one: the later time of each channel."""
-    return {channel: max(one.get(channel, ""), other.get(channel, "")) for channel in {**one, **other}}
 
 
 # The same over all of somebody's events, for those whose events have become others.

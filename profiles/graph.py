@@ -1,6 +1,6 @@
 """Resolves identifiers into people: which keys are one person, since when, and why others are not."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import permutations
@@ -103,20 +103,6 @@ def resolve(
     clusters = Clusters(seen, vouched, _apart(cuts, address), rules)
     steps = tuple(step for link in taken for step in _steps(link, clusters, address, nobodys, rules))
     return _graph(clusters, address, vouched - nobodys, nobodys, steps)
-
-
-def owner(keys: Sequence[str], verified: bool, graph: Graph) -> str | None:
-    """The key whose cluster an event that names these keys belongs to; None when no key is good.
-
-    That is its strongest good key. An unverified event that names several people belongs to the strongest
-    key of those who are not vouched for, if there is one: a browser may not write into a customer's
-    profile by also naming the customer.
-    """
-    good = sorted((key for key in keys if key not in graph.quarantined), key=strongest_first)
-    if not verified and len({graph.cluster_of(key) for key in good}) > 1:
-        free = (key for key in good if graph.vouched.isdisjoint(graph.cluster_of(key)))
-        return next(free, good[0])
-    return good[0] if good else None
 
 
 def explain(step: Step, rules: IdentityRules = DEFAULT) -> str:

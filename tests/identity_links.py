@@ -1,9 +1,10 @@
 """Links as events make them, and people without the hashes of their addresses."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from profiles.graph import Graph, Link
-from profiles.identity_rules import hash_of
+from profiles.identity_rules import hash_of, strongest_first
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -34,3 +35,17 @@ def people(graph: Graph) -> list[set[str]]:
 def refusals(graph: Graph) -> list[tuple[str, str, str]]:
     """(the key joined to, the key that did not join, why), in order."""
     return [(step.one, step.other, step.why) for step in graph.steps if not step.joined]
+
+
+def owner(keys: Sequence[str], verified: bool, graph: Graph) -> str | None:
+    """The key whose cluster an event that names these keys belongs to; None when no key is good.
+
+    That is its strongest good key. An unverified event that names several people belongs to the strongest
+    key of those who are not vouched for, if there is one: a browser may not write into a customer's
+    profile by also naming the customer.
+    """
+    good = sorted((key for key in keys if key not in graph.quarantined), key=strongest_first)
+    if not verified and len({graph.cluster_of(key) for key in good}) > 1:
+        free = (key for key in good if graph.vouched.isdisjoint(graph.cluster_of(key)))
+        return next(free, good[0])
+    return good[0] if good else None

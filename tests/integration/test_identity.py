@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from profiles import identity, naming
 from profiles.database import Database
-from profiles.graph import owner
 from profiles.incoming import IncomingEvent, Status
 from profiles.naming import Named
 from tests.facts import CARTS, LAMP, Facts, order
+from tests.identity_links import owner
 from tests.proofs import size
 from tests.record import forget_all
 from tests.who_is_who import named, people, people_in, quarantined_in, resolved

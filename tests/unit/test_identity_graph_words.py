@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from profiles.graph import Step, explain, owner, resolve
-from tests.identity_links import link
+from profiles.graph import Step, explain, resolve
+from tests.identity_links import link, owner
 
 HONEST = (
     link(1, "user_id:1", "email:ada@example.com", "anonymous_id:a"),

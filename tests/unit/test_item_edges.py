@@ -14,7 +14,7 @@ from policy.facts import (
 from policy.limits import Limits, Scope
 from policy.relevance import items_left
 from policy.shelf import known
-from policy.suppression import concerns, suppressed
+from policy.suppression import suppressed
 from policy.verdict import Channel, MessageClass
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -87,7 +87,7 @@ def test_a_part_without_a_name_was_not_bought() -> None:
 def test_an_empty_name_is_not_an_empty_part() -> None:
     row = Suppression("set", None, None, parts=("",))
 
-    assert not concerns(row, PlannedItem("cup", ""))
+    assert not suppressed([PlannedItem("cup", "")], [row], NOW)
 
 
 def test_of_scope_variant_the_unit_counts_however_it_is_told() -> None:
@@ -95,7 +95,7 @@ def test_of_scope_variant_the_unit_counts_however_it_is_told() -> None:
     by_unit_alone = Suppression("red", "red", None, scope=Scope.VARIANT)
     whole = PlannedItem("shirt", None)
 
-    assert concerns(by_sku, PlannedItem("shirt", "red"))
-    assert not concerns(by_sku, PlannedItem("shirt", "blue"))
-    assert concerns(by_unit_alone, whole, (Shelved("shirt", "red"),))
-    assert not concerns(by_unit_alone, whole, (Shelved("shirt", "blue"),))
+    assert suppressed([PlannedItem("shirt", "red")], [by_sku], NOW)
+    assert not suppressed([PlannedItem("shirt", "blue")], [by_sku], NOW)
+    assert suppressed([whole], [by_unit_alone], NOW, (Shelved("shirt", "red"),))
+    assert not suppressed([whole], [by_unit_alone], NOW, (Shelved("shirt", "blue"),))

@@ -78,8 +78,11 @@ def test_neither_waits_beyond_the_expiry() -> None:
     ("make", "said"),
     [
         (lambda: Budget(0), "expected a budget of 1 message a minute or more, got 0"),
-        (lambda: BreakerRule(failures=0), "got failures=0"),
-        (lambda: BreakerRule(first=timedelta(hours=1)), "no longer than the longest"),
+        (lambda: BreakerRule(failures=0), "^failures: expected 1 or more, got 0; the default is 5$"),
+        (
+            lambda: BreakerRule(first=timedelta(hours=1)),
+            "^first: expected more than no time and no more than longest, got 1h and 10m;",
+        ),
     ],
     ids=["budget", "failures", "rest"],
 )
