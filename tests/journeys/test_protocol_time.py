@@ -89,7 +89,8 @@ async def test_an_activitys_now_travels_with_the_run_also_across_its_retries(
 
 async def test_caps_travel_so_that_a_day_later_there_is_room_again(waypost: Waypost) -> None:
     for number in range(3):
-        await waypost.happens("Product Added", LAMP | {"cart_id": f"c-{number}"}, traits=YES, **ADA)
+        added = {"product_id": f"lamp-{number}", "cart_id": f"c-{number}"}
+        await waypost.happens("Product Added", LAMP | added, traits=YES, **ADA)
     runs = [await waypost.run("cart-abandonment", f"c-{number}") for number in range(3)]
     for run in runs:
         await waypost.skipper.fast_forward(waypost.handle(run), timedelta(hours=2))

@@ -160,7 +160,7 @@ def test_only_what_has_a_stand_in_is_replaced() -> None:
 
 
 async def test_runs_of_several_journeys_move_in_the_order_of_their_timers(shop: Shop) -> None:
-    two_a_day = Limits(caps=(Cap(2, timedelta(days=1)),))
+    two_a_day = Limits(caps=(Cap(2, timedelta(days=1)),), duplicates_within=timedelta(0))
     shopper = await shop(journeys=(AfterOneAndThree, AfterTwo), limits=two_a_day).shopper()
     await shopper.adds("lamp")
     await shopper.waits(days(3))
@@ -177,7 +177,9 @@ async def test_a_message_that_finds_no_slot_waits_for_one_where_the_shop_or_its_
     shop: Shop,
 ) -> None:
     two_a_day = Limits(
-        caps=(Cap(2, timedelta(days=1)),), when_capped={"after-one-and-three": WhenCapped.WAIT}
+        caps=(Cap(2, timedelta(days=1)),),
+        when_capped={"after-one-and-three": WhenCapped.WAIT},
+        duplicates_within=timedelta(0),
     )
     told = (AfterOneAndThree, AfterTwo, AfterFour)
     shopper = await shop(journeys=told, limits=two_a_day).shopper()

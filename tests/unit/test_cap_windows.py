@@ -143,7 +143,7 @@ def test_what_is_read_reaches_back_to_the_beginning_of_every_period() -> None:
         assert longest < back, per
     assert timedelta(days=7) == reach(Limits())
     assert timedelta(days=200) == reach(Limits(caps=(Cap(1, timedelta(days=200)), Cap(1, per=Period.MONTH))))
-    assert timedelta(0) == reach(Limits(caps=()))
+    assert timedelta(0) == reach(Limits(caps=(), duplicates_within=timedelta(0)))
 
 
 @pytest.mark.parametrize(
