@@ -210,6 +210,31 @@ def test_the_command_brings_its_own_servers_sends_nothing_and_leaves_nothing_beh
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.timeout(200)
+def test_the_command_goes_by_the_policy_of_the_shop(tmp_path: Path) -> None:
+    path = written(tmp_path, LEFT_BEHIND)
+    policy = written(tmp_path, 'kill_switches = ["email"]\n', "policy.toml")
+    faulty = written(tmp_path, "holdout = 120\n", "faulty.toml")
+
+    def previewed(file: Path) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "workers.command", "preview", "cart-abandonment", str(path), "--json"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "WAYPOST_POLICY": str(file)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done, refused = previewed(policy), previewed(faulty)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "kill switch on for email" in done.stdout
+    assert "email" not in {message["channel"] for message in json.loads(done.stdout)["messages"]}
+    assert refused.returncode == 1
+    assert "holdout: expected a percentage from 0 to 100, got 120" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

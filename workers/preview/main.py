@@ -13,8 +13,11 @@ from typing import Any
 import structlog
 
 from journeys.registry import Journeys, load
+from policy.policy_file import Policy
+from policy.settings import PolicySettings
 from profiles.migrate import upgrade_async
 from workers.faults import Fault
+from workers.policies import policy_in_force
 from workers.preview.page import page
 from workers.preview.reading import SAMPLE
 from workers.preview.telling import Scene, Told, scene_of
@@ -37,15 +40,17 @@ async def run(
 ) -> int:
     """Tell a scenario, print what came of it; returns the exit code, 1 where it was not told to its end.
 
-    Nothing is sent to a provider, whatever keys are set, and nothing is left running. Raises ``Fault``.
+    By the shop's policy, where ``WAYPOST_POLICY`` names one. Nothing is sent to a provider, whatever keys are
+    set, and nothing is left running. Raises ``Fault``.
     """
     journeys = _journeys(modules, journey)
     path = scenario or journeys[journey].folder / SCENARIO
     if scenario is None and not path.exists():
         raise Fault(f"{journey} has no {SCENARIO} yet; write {path}, for example:\n\n{SAMPLE}")
     scene = scene_of(path, journeys, journey)
+    policy = policy_in_force(PolicySettings())
     _be_quiet()
-    told = await _told(scene, journey, path.name)
+    told = await _told(scene, journey, path.name, policy)
     if html is not None or open_it:
         html = _written(told, html)
     print(json.dumps(as_values(told), indent=2) if as_json else in_words(told))
@@ -58,9 +63,11 @@ async def run(
     return 0 if told.fault is None else 1
 
 
-async def _told(scene: Scene, journey: str, name: str) -> Told:
+async def _told(scene: Scene, journey: str, name: str, policy: Policy) -> Told:
     async with _servers() as (database_url, temporal):
         shop = Shop(database_url, temporal.client)
+        if policy.name:
+            shop(limits=policy.limits)
         fault: str | None = None
         try:
             await scene(shop)
