@@ -51,7 +51,9 @@ def open_until(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> dateti
 def _now_in_words(governing: Governing, facts: Facts, at: datetime) -> str:
     local = at.astimezone(zone_info(facts.zone))
     others = len(governing.zones) - 1
-    zone = facts.zone if others < 1 else f"{facts.zone} and {others} other zones of the country"
+    zone = facts.zone
+    if others > 0:
+        zone += f" and {others} other zone{'s' if others > 1 else ''} of the country"
     where = f"{zone} (from {facts.zone_source})"
     if governing.places:
         where = f"{' and '.join(governing.places)}, {where}"

@@ -224,7 +224,7 @@ def test_where_no_hours_govern_a_message_may_arrive_until_it_expires() -> None:
         (("UTC",), "12:00 in UTC (from phone), open 08:00 to 21:00"),
         (
             ("UTC", "Europe/Paris"),
-            "12:00 in UTC and 1 other zones of the country (from phone), open 08:00 to 21:00",
+            "12:00 in UTC and 1 other zone of the country (from phone), open 08:00 to 21:00",
         ),
         (
             ("UTC", "Europe/Paris", "Europe/Rome"),
