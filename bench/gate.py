@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
-from typing import Any
 from uuid import UUID
 
 from activities.contracts import SendMessage
 from activities.gate import Claim, Gate
 from bench.at_once import seconds_for
+from bench.bare_gate import beside_the_gate
 from bench.in_a_story import Person, in_a_story
 from bench.population import populate
 from bench.report import Comparison, Measure, percentile, rate
@@ -23,7 +23,6 @@ from policy.verdict import Channel, MessageClass
 from profiles.claims import READ_BACK
 from profiles.database import Database
 from profiles.events import Item
-from profiles.ids import new_id
 
 NAME = "gate"
 WRITERS = (1, 8, 40)
@@ -33,16 +32,12 @@ other."""
 LOWEST_RATIO = 0.6
 """At least so much of the bare transactions the gate is to do."""
 
-_WARM_UP = 80
+_WARM_UP = 400
 _FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _APART = READ_BACK + timedelta(days=1)
 """So far apart, a decision counts no more earlier messages than a real one would."""
 _LIMITS = Limits(caps=tuple(replace(cap, limit=10**6) for cap in Limits().caps))
 """The shipped caps, checked in full and never reached, so that every decision goes all the way to a claim."""
-
-_BARE_TABLE = (
-    "CREATE TABLE bare_decision (id uuid PRIMARY KEY, profile_id uuid NOT NULL, at timestamptz NOT NULL)"
-)
 
 Tell = Callable[[str], None]
 
@@ -58,6 +53,7 @@ class _Asked:
 
 
 Work = Callable[[_Asked], Awaitable[None]]
+Write = Callable[[UUID, UUID, str, datetime], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -95,22 +91,25 @@ def steps(sizes: Sizes) -> int:
 
 
 async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison]:
-    """Claims by ``Gate.claim`` and bare transactions, on the same pool and the same profiles.
+    """Claims by ``Gate.claim`` and bare transactions of two kinds, on the same pool and the same profiles.
 
     Raises RuntimeError when a message is not allowed: a refusal would be another, shorter way.
     """
     numbers = count()
-    found = {case: (_Found(), _Found()) for case in _cases(sizes)}
+    found = {case: (_Found(), _Found(), _Found()) for case in _cases(sizes)}
     async with AsyncExitStack() as stack:
-        sides: dict[int, tuple[tuple[Work, Work], list[Person]]] = {}
+        sides: dict[int, tuple[tuple[Work, ...], list[Person]]] = {}
         for population in (sizes.few, sizes.many):
             tell(f"{NAME}: making {population:,} people")
             database = await stack.enter_async_context(_peopled(servers, population))
             people = await in_a_story(database, population, ASKED_ABOUT)
-            works = partial(_claim, Gate(database, _LIMITS)), partial(_bare, database)
+            gate = partial(_claim, Gate(database, _LIMITS))
+            await _decide(gate, people, numbers, max(WRITERS), _WARM_UP)
+            bare = await beside_the_gate(database)
+            works = gate, partial(_bare, bare.one_row), partial(_bare, bare.same_rows)
             sides[population] = works, people
             for work in works:
-                await _decide(work, people, numbers, max(WRITERS), _WARM_UP * 5)
+                await _decide(work, people, numbers, max(WRITERS), _WARM_UP)
         for _ in range(sizes.repeats):
             for case, sums in found.items():
                 tell(f"{NAME}: {case.name}")
@@ -120,36 +119,20 @@ async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison
                     seconds, took = await _decide(work, chosen, numbers, case.writers, sizes.decisions)
                     whose.rates.append(rate(sizes.decisions, seconds))
                     whose.p99_ms.append(percentile(took, 0.99) * 1000)
-    return [*_rates(found), *_p99s(found)]
+    return [row for case, sums in found.items() for row in _rows(case, *sums)]
 
 
-def _rates(found: dict[_Case, tuple[_Found, _Found]]) -> list[Comparison]:
-    return [
-        Comparison(
-            NAME,
-            case.name,
-            "decisions/s",
-            Measure(tuple(ours.rates)),
-            Measure(tuple(bare.rates)),
-            note="all wait for one lock" if case.on_one and case.writers > 1 else "",
-        )
-        for case, (ours, bare) in found.items()
+def _rows(case: _Case, ours: _Found, one_row: _Found, same_rows: _Found) -> list[Comparison]:
+    note = "all wait for one lock" if case.on_one and case.writers > 1 else ""
+    rates = Measure(tuple(ours.rates))
+    rows = [
+        Comparison(NAME, case.name, "decisions/s", rates, Measure(tuple(one_row.rates)), note=note),
+        Comparison(NAME, "  beside the same rows", "decisions/s", rates, Measure(tuple(same_rows.rates))),
     ]
-
-
-def _p99s(found: dict[_Case, tuple[_Found, _Found]]) -> list[Comparison]:
-    return [
-        Comparison(
-            NAME,
-            f"p99, {case.name}",
-            "ms",
-            Measure(tuple(ours.p99_ms)),
-            Measure(tuple(bare.p99_ms)),
-            more_is_better=False,
-        )
-        for case, (ours, bare) in found.items()
-        if not case.on_one
-    ]
+    if not case.on_one:
+        p99 = Measure(tuple(ours.p99_ms)), Measure(tuple(one_row.p99_ms))
+        rows.append(Comparison(NAME, "  p99", "ms", *p99, more_is_better=False))
+    return rows
 
 
 @asynccontextmanager
@@ -158,8 +141,6 @@ async def _peopled(servers: Servers, population: int) -> AsyncIterator[Database]
         await populate(url, population)
         database = Database(url, pool_size=max(WRITERS))
         try:
-            async with database.transaction() as connection:
-                await connection.execute(_BARE_TABLE)
             yield database
         finally:
             await database.close()
@@ -203,18 +184,5 @@ async def _claim(gate: Gate, asked: _Asked) -> None:
         raise RuntimeError(f"expected the gate to allow {asked.request.step}; got {answer}")
 
 
-async def _bare(database: Database, asked: _Asked) -> None:
-    """Lock a row, read a row, insert a row, commit."""
-    async with database.transaction() as connection:
-        profile_id, run_id = asked.person.profile_id, asked.person.run_id
-        await _locked(connection, profile_id)
-        await connection.fetchrow("SELECT state, journey FROM run WHERE run_id = $1", run_id)
-        await connection.execute(
-            "INSERT INTO bare_decision VALUES ($1, $2, $3)", new_id(), profile_id, asked.at
-        )
-
-
-async def _locked(connection: Any, profile_id: UUID) -> None:
-    await connection.fetchrow(
-        "SELECT merged_into FROM profile WHERE profile_id = $1 FOR NO KEY UPDATE", profile_id
-    )
+async def _bare(write: Write, asked: _Asked) -> None:
+    await write(asked.person.profile_id, asked.person.run_id, asked.request.step, asked.at)
