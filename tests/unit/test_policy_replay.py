@@ -3,6 +3,7 @@
 import json
 from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime, time, timedelta
+from hashlib import sha256
 from typing import Any, cast
 
 import pytest
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from policy.codec import decode, encode
 from policy.facts import Facts, Plan, PlannedItem, SentFact
 from policy.gate import decide
+from policy.jurisdiction import Jurisdiction
 from policy.limits import Cap, Limits, QuietHours
 from policy.policy_file import read_policy
 from policy.replay import basis_of, limits_as_json, limits_from_json, rerun, version_of
 from policy.verdict import Channel, MessageClass
+from policy.windows import Window
 from tests.unit.test_gate_properties import FACTS, LIMITS, NOW, PLANS
 
 WINDOWS = st.none() | st.timedeltas(min_value=timedelta(microseconds=1))
@@ -143,3 +146,38 @@ def test_an_instant_keeps_its_offset_and_its_microseconds() -> None:
 
     assert at == decode(datetime, encode(at))
     assert PlannedItem("p", None) == decode(PlannedItem, {"product_id": "p", "sku": None})
+
+
+def test_one_decision_is_made_again_from_its_json() -> None:
+    plan = replace(PLAN, promoting=(PlannedItem("lamp", "lamp-red"),), key="r-1/s", template="hello")
+    facts = Facts(person="p-1", address_from_order=True, sent=(SentFact(Channel.EMAIL, NOW),))
+    kept = json.loads(json.dumps(basis_of(plan, facts, NOW)))
+
+    again = rerun(kept, Limits())
+
+    assert again == decide(plan, facts, Limits(), NOW)
+    assert again.checks == decide(plan, facts, Limits(), NOW).checks
+
+
+@pytest.mark.parametrize("missing", ["plan", "facts", "at"])
+def test_what_is_no_basis_is_refused_with_what_there_is(missing: str) -> None:
+    kept = basis_of(PLAN, Facts(), NOW)
+    del kept[missing]
+
+    with pytest.raises(ValueError, match=f"^expected a basis of plan, facts and at, got {', '.join(kept)}$"):
+        rerun(kept, Limits())
+
+
+def test_limits_come_back_from_their_json_and_a_version_is_the_digest_of_it() -> None:
+    limits = Limits(
+        caps=(Cap(3, timedelta(hours=5), Channel.EMAIL),),
+        priorities={"win-back": 2},
+        quiet_hours={Channel.SMS: QuietHours(time(9), time(20))},
+        jurisdictions={"FR": Jurisdiction((Window(time(10), time(13)),), name="France")},
+    )
+    kept = json.loads(json.dumps(limits_as_json(limits)))
+    canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"))
+
+    assert limits == limits_from_json(kept)
+    assert kept["jurisdictions"]["FR"].keys() == {one.name for one in fields(Jurisdiction)}
+    assert version_of(limits) == sha256(canonical.encode()).hexdigest()[:12]

@@ -13,7 +13,7 @@ from api.meters import Meters
 from api.settings import ApiSettings, SettingsFault
 from policy.policy_file import PolicyFaults
 from policy.replay import version_of
-from policy.settings import PolicySettings
+from policy.settings import PolicySettings, read_file
 from workers.doctor import _policy
 from workers.faults import Fault
 from workers.policy_tables import checked, shown
@@ -153,3 +153,34 @@ def test_the_doctor_has_a_line_for_the_policy(file: Path, monkeypatch: pytest.Mo
 
 def test_metrics_name_the_policy_in_force() -> None:
     assert 'waypost_policy_info{version="9d4a6ad0e64c"} 1.0' in Meters("9d4a6ad0e64c").page(None, 0).decode()
+
+
+def test_a_file_that_cannot_be_read_is_told_as_one_fault(tmp_path: Path) -> None:
+    absent, odd = tmp_path / "none.toml", tmp_path / "odd.toml"
+    odd.write_bytes(b"holdout = \xff")
+    advice = "name one that this process may read"
+    for path, why in ((absent, "No such file or directory"), (odd, "it is not UTF-8")):
+        with pytest.raises(PolicyFaults) as refused:
+            read_file(str(path))
+        [fault] = refused.value.faults
+
+        assert refused.value.name == str(path)
+        assert (fault.line, fault.path, fault.expected, fault.came) == (1, "", "a file of TOML", why)
+        assert fault.words == f"expected a file of TOML, got none: {why}; {advice}"
+
+
+def test_a_holdout_in_two_places_is_told_where_the_file_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "shop.toml"
+    path.write_text("\nholdout = 5\n")
+    monkeypatch.setenv("WAYPOST_POLICY", str(path))
+    monkeypatch.setenv("WAYPOST_HOLDOUT", "100")
+    with pytest.raises(PolicyFaults) as refused:
+        _ = PolicySettings().policy
+    [fault] = refused.value.faults
+
+    assert (fault.line, fault.path, fault.expected, fault.came) == (2, "holdout", "one place", "two")
+    monkeypatch.delenv("WAYPOST_POLICY")
+    assert PolicySettings().policy.limits.holdout == 100
+    assert PolicySettings().policy.set_by(("holdout",)) == "WAYPOST_HOLDOUT"

@@ -4,10 +4,17 @@ from datetime import date
 
 import pytest
 
-from policy.public_holidays import CALENDARS, easter, public_holidays
+from policy.public_holidays import CALENDARS, easter, fixed, from_easter, nth, public_holidays
+
+EASTERS = (
+    "1818-03-22 1900-04-15 1943-04-25 1954-04-18 1961-04-02 1981-04-19 1989-03-26 1999-04-04 2000-04-23 "
+    "2001-04-15 2002-03-31 2008-03-23 2011-04-24 2016-03-27 2019-04-21 2024-03-31 2025-04-20 2026-04-05 "
+    "2027-03-28 2028-04-16 2038-04-25 2049-04-18 2076-04-19 2100-03-28 2285-03-22"
+)
+"""As published; the earliest and the latest there can be, and the years for which simpler rules fail."""
 
 
-@pytest.mark.parametrize("expected", ["2024-03-31", "2025-04-20", "2026-04-05", "2027-03-28", "2038-04-25"])
+@pytest.mark.parametrize("expected", EASTERS.split())
 def test_easter_is_when_it_is(expected: str) -> None:
     day = date.fromisoformat(expected)
 
@@ -63,3 +70,32 @@ def test_every_calendar_names_days_of_its_year_alone(calendar: str) -> None:
 def test_a_calendar_nobody_keeps_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected a calendar among .*, got 'DE'"):
         public_holidays("DE", 2026)
+
+
+@pytest.mark.parametrize(
+    ("month", "weekday", "number", "expected"),
+    [
+        (1, 0, 3, "2026-01-19"),
+        (9, 0, 1, "2026-09-07"),
+        (11, 3, 4, "2026-11-26"),
+        (11, 0, 1, "2027-11-01"),
+        (5, 0, -1, "2026-05-25"),
+        (8, 0, -1, "2026-08-31"),
+        (12, 4, -1, "2026-12-25"),
+        (12, 3, -1, "2026-12-31"),
+        (2, 0, -1, "2028-02-28"),
+        (2, 1, -1, "2028-02-29"),
+    ],
+)
+def test_the_nth_weekday_of_a_month_and_the_last_one(
+    month: int, weekday: int, number: int, expected: str
+) -> None:
+    day = date.fromisoformat(expected)
+
+    assert day == nth(month, weekday, number)(day.year)
+
+
+def test_a_fixed_day_and_one_that_hangs_on_easter() -> None:
+    assert fixed(7, 14)(2026) == date(2026, 7, 14)
+    assert from_easter(-2)(2026) == date(2026, 4, 3)
+    assert from_easter(39)(2026) == date(2026, 5, 14)

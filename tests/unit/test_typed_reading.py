@@ -1,0 +1,213 @@
+"""What a text means for a declared type, fault by fault: nothing is passed over, nothing is said twice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+import pytest
+
+from policy.toml_lines import lines_of
+from policy.typed_reading import Reading
+from policy.verdict import Channel
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Slot:
+    size: int
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.size > 9:
+            raise ValueError("size: expected 9 or less")
+        if self.size == 7 and self.name == "seven":
+            raise ValueError("size and name: expected not both of the same")
+        if self.size == 8:
+            raise ValueError("no slot is of that kind")
+
+
+@dataclass(frozen=True)
+class Shop:
+    slots: tuple[Slot, ...] = ()
+    first: Slot | None = None
+    pair: tuple[int, str] = (1, "one")
+    numbers: dict[int, int] = field(default_factory=lambda: {1: 1, 2: 2})
+    waits: dict[Channel, timedelta] = field(default_factory=lambda: {Channel.SMS: HOUR})
+    names: dict[str, str] = field(default_factory=dict)
+    percent: Annotated[float, "of people"] = 1.0
+    kind: Literal["big", "small"] = "big"
+    window: timedelta | None = HOUR
+    either: int | timedelta = 1
+    maybe: int | None = None
+    words: Mapping[str, int] = field(default_factory=dict)
+
+
+def read(raw: dict[str, Any], lines: dict[Any, int] | None = None) -> tuple[Shop, Reading]:
+    reading = Reading(lines or {})
+    return reading.read(Shop, raw, (), Shop()), reading
+
+
+def faults(raw: dict[str, Any]) -> list[str]:
+    return [fault.words for fault in read(raw)[1].faults]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({}, Shop()),
+        ({"percent": 3}, Shop(percent=3.0)),
+        ({"kind": "small"}, Shop(kind="small")),
+        ({"window": " For Good "}, Shop(window=None)),
+        ({"window": "NONE"}, Shop(window=None)),
+        ({"window": "2h"}, Shop(window=2 * HOUR)),
+        ({"either": "2h"}, Shop(either=2 * HOUR)),
+        ({"either": 5}, Shop(either=5)),
+        ({"maybe": "none"}, Shop(maybe=None)),
+        ({"maybe": 3}, Shop(maybe=3)),
+        ({"pair": [2, "two"]}, Shop(pair=(2, "two"))),
+        ({"numbers": {"2": 5, "3": 6}}, Shop(numbers={1: 1, 2: 5, 3: 6})),
+        ({"numbers": {"1": "none"}}, Shop(numbers={2: 2})),
+        ({"waits": {"sms": "none", "email": "2h"}}, Shop(waits={Channel.EMAIL: 2 * HOUR})),
+        ({"names": {"a": "none"}}, Shop(names={"a": "none"})),
+        ({"slots": []}, Shop()),
+        ({"slots": [{"size": 1}, {"size": 2, "name": "two"}]}, Shop(slots=(Slot(1), Slot(2, "two")))),
+        ({"first": {"size": 4}}, Shop(first=Slot(4))),
+        ({"first": "none"}, Shop()),
+    ],
+)
+def test_what_is_sound_is_read(raw: dict[str, Any], expected: Shop) -> None:
+    shop, reading = read(raw)
+
+    assert reading.faults == []
+    assert shop == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (
+            {"window": "forever"},
+            [
+                'window: expected a length of time with its unit, such as "25d", "12h", "90m" or '
+                '"2w", or "for good", got "forever"'
+            ],
+        ),
+        ({"maybe": "x"}, ['maybe: expected a whole number, or "none", got "x"']),
+        (
+            {"either": "x"},
+            [
+                "either: expected a whole number or a length of time with its unit, such as "
+                '"25d", "12h", "90m" or "2w", got "x"'
+            ],
+        ),
+        ({"kind": "smal"}, ["kind: expected one of big, small, got \"smal\"; did you mean 'small'?"]),
+        ({"pair": [1]}, ["pair: expected 2 values, got a list of 1"]),
+        ({"pair": ["x", 2]}, ['pair[1]: expected a whole number, got "x"', "pair[2]: expected text, got 2"]),
+        ({"pair": 7}, ["pair: expected a list, got 7"]),
+        ({"pair": {}}, ["pair: expected a list, got a table"]),
+        ({"slots": {"size": 1}}, ["slots: expected [[slots]] for each one, got a table"]),
+        ({"slots": 3}, ["slots: expected a list, got 3"]),
+        ({"slots": [7]}, ["slots[1]: expected a table with size, name, got 7"]),
+        ({"slots": [{}]}, ["slots[1].size: expected a value for size, got nothing"]),
+        ({"slots": [{"size": 10}]}, ["slots[1].size: expected 9 or less"]),
+        ({"slots": [{"size": 8}]}, ["slots[1]: no slot is of that kind"]),
+        (
+            {"slots": [{"size": 7, "name": "seven"}]},
+            ["slots[1].size: size and name: expected not both of the same"],
+        ),
+        ({"first": {"size": "x"}}, ['first.size: expected a whole number, got "x"']),
+        ({"first": {"size": 10}}, ["first.size: expected 9 or less"]),
+        (
+            {"numbers": {"x": 1, "y": "z"}},
+            [
+                "unknown key 'numbers.x'; known: whole numbers",
+                "unknown key 'numbers.y'; known: whole numbers",
+            ],
+        ),
+        (
+            {"numbers": {"1": "x", "2": "y"}},
+            ['numbers.1: expected a whole number, got "x"', 'numbers.2: expected a whole number, got "y"'],
+        ),
+        (
+            {"waits": {"emial": "1h"}},
+            ["unknown key 'waits.emial'; known: email, sms, push, ads; did you mean 'email'?"],
+        ),
+        ({"waits": 1}, ["waits: expected a table, got 1"]),
+        (
+            {"percnt": 1},
+            [
+                "unknown key 'percnt'; known: slots, first, pair, numbers, waits, names, percent, kind, "
+                "window, either, maybe, words; did you mean 'percent'?"
+            ],
+        ),
+        (
+            {"qqq": 1, "percent": "x"},
+            [
+                "unknown key 'qqq'; known: slots, first, pair, numbers, waits, names, percent, "
+                "kind, window, either, maybe, words",
+                'percent: expected a number, got "x"',
+            ],
+        ),
+    ],
+)
+def test_what_is_not_is_told_in_full(raw: dict[str, Any], expected: list[str]) -> None:
+    assert sorted(faults(raw)) == sorted(expected)
+
+
+def test_a_fault_in_one_entry_hides_none_in_the_next() -> None:
+    assert len(faults({"slots": [{"size": 10}, {"size": "x"}, {"size": 11}]})) == 3
+    assert len(faults({"first": {"size": 10}, "numbers": {"1": "x"}, "kind": 7, "percent": True})) == 4
+
+
+def test_what_the_text_sets_is_remembered() -> None:
+    _, reading = read(
+        {"window": "none", "numbers": {"1": "none", "3": 4}, "either": "2h", "slots": [{"size": 1}]}
+    )
+
+    assert set(reading.set_by_text) == {
+        ("window",),
+        ("numbers", "1"),
+        ("numbers", "3"),
+        ("either",),
+        ("slots",),
+        ("slots", 0, "size"),
+    }
+
+
+def test_a_fault_stands_on_its_line_or_on_that_of_what_holds_it() -> None:
+    text = "percent = 1\n\n[numbers]\n# a comment\n1 = 2\n[[slots]]\nsize = 1\n[[slots]]\nname = 'x'\n"
+    reading = Reading(lines_of(text))
+
+    assert [reading.line(place) for place in (("percent",), ("numbers", "1"), ("slots", 1, "size"))] == [
+        1,
+        5,
+        8,
+    ]
+    assert reading.line(("nowhere",)) == 1
+    assert reading.line(()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a = [\n  1,\n  2,\n]\n", {("a",): 1, ("a", 0): 2, ("a", 1): 3}),
+        ("a = [1, 2]\n", {("a",): 1, ("a", 0): 1, ("a", 1): 1}),
+        ("a = [\n]\n", {("a",): 1}),
+        ("  # c\n \t \na = 1\n", {("a",): 3}),
+        ("  [t]\n  b = 1\n", {("t",): 1, ("t", "b"): 2}),
+        (
+            "a = [[1, 2],\n [3]]\n",
+            {("a",): 1, ("a", 0): 1, ("a", 1): 2, ("a", 0, 0): 1, ("a", 0, 1): 1, ("a", 1, 0): 2},
+        ),
+        (
+            "[[t]]\nb = [\n1]\n\n[[t]]\n",
+            {("t",): 1, ("t", 0): 1, ("t", 0, "b"): 2, ("t", 0, "b", 0): 3, ("t", 1): 5},
+        ),
+        ("a.b.c = 1", {("a",): 1, ("a", "b"): 1, ("a", "b", "c"): 1}),
+        ('a = """\n# no comment\n"""\nb = 2\n', {("a",): 1, ("b",): 4}),
+    ],
+)
+def test_every_key_and_element_has_its_line(text: str, expected: dict[Any, int]) -> None:
+    assert lines_of(text) == expected
