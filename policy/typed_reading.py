@@ -6,7 +6,7 @@ import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from datetime import timedelta
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from policy.codec import hints_of, union_of
 from policy.plain_values import listed, one_of, plain, shown, spelling, values_of
@@ -57,8 +57,6 @@ class Reading:
         if arms := union_of(hint):
             return self._union(arms, raw, place, default)
         origin, inner = get_origin(hint), get_args(hint)
-        if origin is Annotated:
-            return self.read(inner[0], raw, place, default)
         if is_dataclass(hint):
             return self._dataclass(hint, raw, place, default)
         if isinstance(origin, type) and issubclass(origin, Mapping):
