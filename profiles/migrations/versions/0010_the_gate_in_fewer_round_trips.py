@@ -15,17 +15,17 @@ depends_on = None
 _LOCK = """
 CREATE FUNCTION lock_person_of_run(run uuid, lock_timeout text, statement_timeout text, idle_timeout text)
 RETURNS void LANGUAGE plpgsql AS $$
-DECLARE locked uuid;
+DECLARE locked uuid; said text;
 BEGIN
-  PERFORM set_config('lock_timeout', lock_timeout, true),
-    set_config('statement_timeout', statement_timeout, true),
-    set_config('idle_in_transaction_session_timeout', idle_timeout, true),
-    set_config('plan_cache_mode', 'force_generic_plan', true);
+  said := set_config('lock_timeout', lock_timeout, true)
+    || set_config('statement_timeout', statement_timeout, true)
+    || set_config('idle_in_transaction_session_timeout', idle_timeout, true)
+    || set_config('plan_cache_mode', 'force_generic_plan', true);
   SELECT p.profile_id INTO locked FROM profile p
     WHERE p.profile_id = (SELECT r.profile_id FROM run r WHERE r.run_id = run) FOR NO KEY UPDATE;
   IF FOUND THEN
-    PERFORM set_config('waypost.locked', locked::text, true),
-      pg_advisory_xact_lock_shared(hashtext('waypost: stops'));
+    said := set_config('waypost.locked', locked::text, true);
+    PERFORM pg_advisory_xact_lock_shared(hashtext('waypost: stops'));
   END IF;
 END $$
 """
