@@ -15,14 +15,13 @@ def says_something_new(plan: Plan, facts: Facts, limits: Limits, at: datetime) -
 
     So one person who turns out to be two profiles, or has two carts with one lamp, is reminded of it once,
     on whatever channel. What promotes nothing is no concern of this check, and neither is what the same run
-    sends: its story decides on that.
+    sends: its story decides on that. Where nothing is left to promote, there is nothing to say again.
     """
     window = limits.duplicates_within
     if plan.message_class is MessageClass.TRANSACTIONAL or not plan.promoting or not window:
         return passed("nothing to compare with")
     same = [one for one in facts.sent if _is_of_another_run(one, plan) and one.at > at - window]
-    if same:
-        kept = set(items_left(plan, facts, limits, at).kept)
+    if same and (kept := set(items_left(plan, facts, limits, at).kept)):
         if told := next((one for one in same if kept <= set(one.items)), None):
             detail = f"{plan.template} about the same items went by {told.channel.value}"
             from_run = f"from another run of {told.journey}, on {told.at.isoformat()}"

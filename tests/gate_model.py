@@ -30,7 +30,7 @@ def model(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> list[tuple[
     bought, sold_out, left = model_items(plan, facts, at)
     nothing_left = Reason.PURCHASED if bought else Reason.OUT_OF_STOCK if sold_out else Reason.RUN_ENDED
     others = [s for s in facts.sent if plan.template == s.template != "" and plan.key.split("/")[0] != s.run]
-    again = [s for s in others if at - limits.duplicates_within < s.at and set(left) <= set(s.items)]
+    again = [s for s in others if at - limits.duplicates_within < s.at and set() < set(left) <= set(s.items)]
     full = marketing and not ads and any(model_full(cap, plan, facts, at) for cap in limits.caps)
     yields = marketing and not ads and any(model_yields(cap, plan, facts, limits, at) for cap in limits.caps)
     opening = None if ads else model_opening(limits.quiet_hours.get(plan.channel), facts.zone, at)

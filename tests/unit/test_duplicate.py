@@ -113,3 +113,12 @@ def test_with_nothing_of_the_kind_it_is_new() -> None:
 
     assert (finding.reason, finding.detail) == (None, "not said by another run in 1 day")
     assert isinstance(decide(PLAN, Facts(address_from_order=True), Limits(), NOW), Allow)
+
+
+def test_with_nothing_left_there_is_nothing_to_say_again() -> None:
+    bought = (Suppression("lamp", None, None), Suppression("chair-1", "chair-1", None))
+
+    assert is_new(suppressions=bought)
+    verdict = decide(PLAN, Facts(sent=(TOLD,), suppressions=bought, address_from_order=True), Limits(), NOW)
+    assert isinstance(verdict, Withhold)
+    assert [check.name for check in verdict.checks if not check.passed] == ["items"]
