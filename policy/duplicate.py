@@ -21,11 +21,12 @@ def says_something_new(plan: Plan, facts: Facts, limits: Limits, at: datetime) -
     if plan.message_class is MessageClass.TRANSACTIONAL or not plan.promoting or not window:
         return passed("nothing to compare with")
     same = [one for one in facts.sent if _is_of_another_run(one, plan) and one.at > at - window]
-    if same and (kept := set(items_left(plan, facts, limits, at).kept)):
-        if told := next((one for one in same if kept <= set(one.items)), None):
-            detail = f"{plan.template} about the same items went by {told.channel.value}"
-            from_run = f"from another run of {told.journey}, on {told.at.isoformat()}"
-            return denied(Reason.DUPLICATE, f"{detail} {from_run}")
+    kept = set(items_left(plan, facts, limits, at).kept) if same else set()
+    told = next((one for one in same if kept and kept <= set(one.items)), None)
+    if told:
+        detail = f"{plan.template} about the same items went by {told.channel.value}"
+        from_run = f"from another run of {told.journey}, on {told.at.isoformat()}"
+        return denied(Reason.DUPLICATE, f"{detail} {from_run}")
     return passed(f"not said by another run in {in_words(window)}")
 
 
