@@ -12,16 +12,10 @@ from policy.facts import Plan
 from policy.limits import Limits
 from policy.quiet_hours import open_until
 from policy.verdict import Allow, Channel, MessageClass, Verdict
-from profiles.claims import (
-    Snapshot,
-    Standing,
-    decision_of,
-    lock_person_of,
-    mark_unknown,
-    read_under_lock,
-)
+from profiles.claims import Snapshot, Standing, decision_of, lock_person_of, read_under_lock
 from profiles.database import Database
 from profiles.patience import GIVE_UP_S
+from profiles.settling import mark_unknown
 
 _ACCEPTED = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
 _UNSENT = frozenset({"withheld", "deferred", "released"})

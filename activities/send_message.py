@@ -23,10 +23,10 @@ from activities.deciding import NoSuchRun
 from activities.gate import Claim, Elsewhere, Gate, Refusal, Settled
 from activities.letters import Letters
 from activities.send_results import asked_again, is_over, reachable, refused, result_of, withheld
-from policy.limits import BreakerRule
+from policy.provider_limits import BreakerRule
 from policy.verdict import Channel, Defer, Reason, Withhold
-from profiles.claims import mark_unknown, record_sent, refuse_address, release
 from profiles.database import Database
+from profiles.settling import mark_unknown, record_sent, refuse_address, release
 
 log = structlog.get_logger(__name__)
 

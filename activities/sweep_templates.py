@@ -7,7 +7,7 @@ from temporalio import activity
 
 from activities.contracts import Sweep, Swept
 from policy.durations import in_words
-from policy.limits import Thresholds
+from policy.provider_limits import Thresholds
 from profiles.database import Database
 from profiles.stopping_rates import Rates, Sick, sick_templates, stop_template
 

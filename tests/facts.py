@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from policy.reentry import Reentry, Unlimited
-from profiles.claims import Planned, record_sent, write_decision
+from profiles.claims import Planned, write_decision
 from profiles.database import Database
 from profiles.events import Event
 from profiles.identifiers import normalise
@@ -19,6 +19,7 @@ from profiles.incoming import IncomingEvent, Ingested
 from profiles.ingest import Ingest, Rules
 from profiles.routing import CART, PERSON
 from profiles.runs import Closed, close_run
+from profiles.settling import record_sent
 
 Row = dict[str, Any]
 

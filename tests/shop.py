@@ -20,7 +20,8 @@ from activities.gate import Claim, Gate, Refusal, Settled
 from activities.letters import Letters
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
-from policy.limits import BreakerRule, Limits
+from policy.limits import Limits
+from policy.provider_limits import BreakerRule
 from policy.verdict import Allow, Channel, MessageClass
 from profiles.database import Database
 from profiles.events import Item

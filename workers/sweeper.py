@@ -11,9 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError
 
-from profiles.claims import settle_stale
 from profiles.database import Database
 from profiles.routing import Route
+from profiles.settling import settle_stale
 from workers.gone import close_gone
 
 log = structlog.get_logger("sweeper")

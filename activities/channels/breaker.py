@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from policy.limits import BreakerRule
+from policy.provider_limits import BreakerRule
 from policy.verdict import Channel
 
 

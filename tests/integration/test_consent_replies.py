@@ -8,11 +8,11 @@ import pytest
 
 from policy.verdict import Channel
 from profiles import consent_review
-from profiles.claims import refuse_address
 from profiles.consent_review import DoubtfulReply, keep, restore
 from profiles.database import Database
 from profiles.identity_wishes import Needless, Unknown
 from profiles.incoming import Ingested
+from profiles.settling import refuse_address
 from tests.facts import CARTS, Facts
 from tests.integration.open_api import event, opened
 from tests.permission import may_mail, run_of

@@ -4,8 +4,8 @@ from itertools import permutations
 
 import pytest
 
-from profiles.claims import refuse_address
 from profiles.database import Database
+from profiles.settling import refuse_address
 from tests.integration.consent_ledger import DAY, Ledger, day
 from tests.record import erase
 

@@ -13,12 +13,12 @@ from activities.contracts import SendMessage
 from activities.gate import Claim, Gate, Refusal
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, MessageClass
-from profiles.claims import release
 from profiles.database import Database
 from profiles.events import Item
 from profiles.identifiers import normalise
 from profiles.incoming import IncomingEvent
 from profiles.ingest import Rules
+from profiles.settling import release
 from tests.facts import CARTS, Facts
 from tests.gate_story import DAY, Story
 from tests.proofs import FULL, size

@@ -10,8 +10,8 @@ from activities.gate import Claim
 from api.meters import Meters
 from policy.verdict import Channel
 from profiles import backlog
-from profiles.claims import record_sent
 from profiles.ids import new_id
+from profiles.settling import record_sent
 from tests.integration.open_api import opened
 from tests.shop import Shop, shopper
 

@@ -13,7 +13,7 @@ from activities.contracts import SendMessage
 from activities.gate import Claim, Gate, Refusal
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
-from profiles import claims
+from profiles import claims, settling
 from profiles.claims import Ask, Snapshot
 from profiles.database import Database
 from tests.proofs import size
@@ -100,7 +100,7 @@ async def test_invariant_6_a_message_given_back_gives_its_cap_back(shop: Shop) -
     assert isinstance(first, Claim)
     capped = await shop.allowed(shop.ask(run_id, "b", "lamp", channel=Channel.SMS))
     async with shop.database.transaction() as connection:
-        await claims.release(connection, first.message_id, first.token, "error")
+        await settling.release(connection, first.message_id, first.token, "error")
 
     assert capped == ()
     assert await shop.allowed(shop.ask(run_id, "b", "lamp", channel=Channel.SMS)) == ("lamp",)

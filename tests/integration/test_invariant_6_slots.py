@@ -12,7 +12,7 @@ from activities.contracts import SendMessage
 from activities.gate import Claim, Gate, Refusal
 from policy.limits import Cap, Limits, Period, WhenCapped
 from policy.verdict import Channel, Defer, MessageClass, Reason, Verdict, Withhold
-from profiles import claims
+from profiles import claims, settling
 from profiles.claims import Ask, Snapshot
 from profiles.database import Database
 from tests.proofs import size
@@ -121,7 +121,7 @@ async def test_invariant_6_a_message_given_back_gives_the_slot_of_its_journey_an
     assert isinstance(first, Claim)
     capped = await asked(shop, gate, b, "offers")
     async with shop.database.transaction() as connection:
-        await claims.release(connection, first.message_id, first.token, "error")
+        await settling.release(connection, first.message_id, first.token, "error")
 
     assert isinstance(capped, Withhold)
     assert capped.reason is Reason.CAPPED

@@ -18,8 +18,8 @@ from activities.channels.registry import Channels
 from journeys.vocabulary.inbox import Inbox
 from policy.verdict import Channel
 from profiles.changes import MESSAGE_RANK
-from profiles.claims import record_sent
 from profiles.events import Event
+from profiles.settling import record_sent
 from tests.fakes import FakeSendGrid, FakeTwilio
 from tests.fakes.ledger import Delivery
 from tests.proofs import FULL, size

@@ -9,7 +9,8 @@ from activities.channels.adapter import MaybeSent, NotSent
 from activities.channels.breaker import Breakers
 from activities.contracts import SendStatus
 from activities.gate import Claim, Gate, Refusal
-from policy.limits import BreakerRule, Budget, Limits
+from policy.limits import Limits
+from policy.provider_limits import BreakerRule, Budget
 from policy.verdict import Channel, Reason
 from tests.shop import Shop, shopper
 from tests.waypost import NOON

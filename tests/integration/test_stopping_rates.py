@@ -7,7 +7,7 @@ import pytest
 
 from activities.contracts import Sweep
 from activities.sweep_templates import TemplateSweepActivities
-from policy.limits import Thresholds
+from policy.provider_limits import Thresholds
 from profiles import stops
 from profiles.ids import new_id
 from tests.facts import CARTS, Facts

@@ -4,10 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from profiles import identity_messages
-from profiles.claims import Planned, record_sent, write_decision
+from profiles.claims import Planned, write_decision
 from profiles.database import Database
 from profiles.identity_apart import comes_apart
 from profiles.ids import new_id
+from profiles.settling import record_sent
 from profiles.unmerge import cut, mend
 from tests.facts import CARTS, LAMP, Facts
 from tests.integration.test_unmerge import ADA, ADA_KEY, BY, DAY, PHONE, PHONE_KEY, joined, parted

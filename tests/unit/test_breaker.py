@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from activities.channels.breaker import Breaker, Breakers
-from policy.limits import BreakerRule
+from policy.provider_limits import BreakerRule
 from policy.verdict import Channel
 
 S = timedelta(seconds=1)

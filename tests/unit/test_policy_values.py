@@ -5,18 +5,11 @@ from typing import Any
 
 import pytest
 
-from policy.limits import (
-    LONGEST_WINDOW,
-    BreakerRule,
-    Budget,
-    Cap,
-    Limits,
-    SuppressionRule,
-    Thresholds,
-)
+from policy.limits import LONGEST_WINDOW, Cap, Limits, SuppressionRule
 from policy.plain_values import expected, plain, shown, spelling
 from policy.policy_file import PolicyFaults, read_policy
 from policy.policy_words import in_toml
+from policy.provider_limits import BreakerRule, Budget, Thresholds
 from policy.verdict import Channel
 
 DAY = timedelta(days=1)

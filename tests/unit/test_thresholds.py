@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from activities.sweep_templates import why
-from policy.limits import Thresholds
+from policy.provider_limits import Thresholds
 from profiles.stopping_rates import Sick
 
 

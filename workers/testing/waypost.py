@@ -21,7 +21,8 @@ from activities.settings import ActivitySettings
 from journeys.registry import SHIPPED, Journeys
 from journeys.vocabulary import Journey
 from policy.item_rules import rule_for
-from policy.limits import BreakerRule, Limits
+from policy.limits import Limits
+from policy.provider_limits import BreakerRule
 from profiles.database import Database
 from profiles.identifiers import normalise
 from profiles.incoming import IncomingEvent, Ingested
