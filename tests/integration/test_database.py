@@ -1,6 +1,7 @@
 """Transactions: real ones, tried again after a conflict, on connections that are alive."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import asyncpg
@@ -111,12 +112,18 @@ def test_every_spelling_of_a_postgres_url_is_understood() -> None:
         assert async_url(f"{scheme}://u@h/d") == "postgresql+asyncpg://u@h/d"
 
 
-async def test_what_follows_a_transaction_that_was_cancelled_at_any_moment_is_kept(database_url: str) -> None:
+@pytest.mark.parametrize("along", [False, True], ids=["by itself", "along with COMMIT"])
+async def test_what_follows_a_transaction_that_was_cancelled_at_any_moment_is_kept(
+    database_url: str, along: bool
+) -> None:
     pool, kept = Database(database_url, pool_size=1), 0
 
     async def write() -> None:
         async with pool.transaction() as connection:
-            await connection.execute("INSERT INTO kept VALUES (1)")
+            if along:
+                await pool.commit(connection, "INSERT INTO kept VALUES (1)")
+            else:
+                await connection.execute("INSERT INTO kept VALUES (1)")
 
     async with pool.transaction() as connection:
         await connection.execute("CREATE TABLE kept (n int)")
@@ -132,3 +139,44 @@ async def test_what_follows_a_transaction_that_was_cancelled_at_any_moment_is_ke
         assert found in (kept + 1, kept + 2), f"cancelled after {moment} turns"
         kept = found
     await pool.close()
+
+
+async def test_what_goes_along_with_commit_is_kept_whole_or_not_at_all(database_url: str) -> None:
+    pool = Database(database_url, pool_size=1)
+    async with pool.transaction() as connection:
+        await connection.execute("CREATE TABLE kept (n int PRIMARY KEY)")
+
+    async def write(first: int, last: int) -> None:
+        async with pool.transaction() as connection:
+            await connection.execute("INSERT INTO kept VALUES ($1)", first)
+            await pool.commit(connection, f"INSERT INTO kept VALUES ({last})")
+
+    await write(1, 2)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await write(3, 2)
+    await write(4, 5)
+    async with pool.transaction() as connection:
+        found = await connection.fetch("SELECT n FROM kept ORDER BY n")
+    await pool.close()
+
+    assert [row["n"] for row in found] == [1, 2, 4, 5]
+
+
+async def test_after_a_failed_statement_that_was_passed_over_nothing_goes_along(database_url: str) -> None:
+    pool = Database(database_url, pool_size=1)
+    async with pool.transaction() as connection:
+        await connection.execute("CREATE TABLE kept (n int)")
+
+    async def write() -> None:
+        async with pool.transaction() as connection:
+            with contextlib.suppress(asyncpg.UndefinedTableError):
+                await connection.execute("INSERT INTO nowhere VALUES (1)")
+            await pool.commit(connection, "INSERT INTO kept VALUES (1)")
+
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        await write()
+    async with pool.transaction() as connection:
+        found = await connection.fetchval("SELECT count(*) FROM kept")
+    await pool.close()
+
+    assert found == 0
