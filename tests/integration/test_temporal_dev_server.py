@@ -1,5 +1,6 @@
 """The Temporal dev server of a local stack: what it keeps, and how the clock of a single run moves."""
 
+import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from profiles.ids import new_id
 from workers.settings import WorkerSettings
+from workers.stack.ports import Port, choose
 from workers.stack.temporal import TemporalDevServer
 from workers.temporal_client import connect, ensure_search_attributes, missing_search_attributes
 from workers.travel import TravelError, current_time, fast_forward, fast_forward_all
@@ -122,3 +124,14 @@ async def test_a_process_connects_where_its_settings_say(tmp_path: Path) -> None
 
         assert connected.namespace == "default"
         assert await missing_search_attributes(connected) == []
+
+
+async def test_a_port_that_somebody_took_meanwhile_is_chosen_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = socket.create_server(("127.0.0.1", 0))
+    number = taken.getsockname()[1]
+    found = iter([{"Temporal": Port(number)}])
+    monkeypatch.setattr("workers.stack.temporal.choose", lambda wishes: next(found, None) or choose(wishes))
+    async with TemporalDevServer() as server:
+        assert server.port != number
+        assert await server.client.service_client.check_health()
+    taken.close()

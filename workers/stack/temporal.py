@@ -17,7 +17,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from workers.stack.errors import StackError
+from workers.stack.errors import ChildDied, StackError
 from workers.stack.ports import HOST, Wish, choose
 from workers.stack.processes import Child, Command, Log, silent
 from workers.temporal_client import SEARCH_ATTRIBUTES, ensure_search_attributes
@@ -25,6 +25,7 @@ from workers.temporal_client import SEARCH_ATTRIBUTES, ensure_search_attributes
 NAMESPACE = "default"
 _READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 5.0
+_TRIES = 3
 _RETENTION = timedelta(days=90)
 _DYNAMIC_CONFIG = (
     # Time travel, one clock per run.
@@ -84,6 +85,17 @@ class TemporalDevServer:
 
     async def start(self) -> None:
         """Start the server and wait until its namespace takes runs. Raises ``StackError``."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                await self._start_once()
+            except ChildDied as died:
+                # A port that was free a moment ago: others are chosen, or the one that was set is named.
+                if not tries_left or "address already in use" not in str(died):
+                    raise
+            else:
+                return
+
+    async def _start_once(self) -> None:
         ports = {name: port.number for name, port in choose(self._wishes).items()}
         self.port = ports["Temporal"]
         self.ui_port = ports.get("Temporal UI")
