@@ -1,6 +1,6 @@
 """The send gate's transaction: lock, read, let ``policy`` decide, write down what it says, commit."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,7 +12,16 @@ from policy.facts import Plan
 from policy.limits import Limits
 from policy.quiet_hours import open_until
 from policy.verdict import Allow, Channel, MessageClass, Verdict
-from profiles.claims import Snapshot, Standing, decision_of, lock_person_of, read_under_lock
+from profiles.claims import (
+    Planned,
+    Snapshot,
+    Standing,
+    decision_of,
+    lock_free_people_of,
+    lock_person_of,
+    read_those_locked,
+    read_under_lock,
+)
 from profiles.database import Database
 from profiles.patience import GIVE_UP_S
 from profiles.settling import mark_unknown
@@ -67,6 +76,24 @@ class Settled:
     """True: the provider took it. False: nobody knows, and nobody may call."""
 
 
+Answer = Claim | Refusal | Settled | Elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A message to be decided on."""
+
+    request: SendMessage
+    message_class: MessageClass
+    topic: str
+    at: datetime
+    """The run's now."""
+    among: Collection[Channel] = ()
+    """The channels to choose from where the request asks to choose."""
+    breaker_open_until: datetime | None = None
+    """The channel's provider is left alone until then."""
+
+
 class Gate:
     """Decides and claims; holds no state between calls."""
 
@@ -74,46 +101,65 @@ class Gate:
         self._database = database
         self._decider = Decider(limits, default_zone=default_zone)
 
-    async def claim(
-        self,
-        request: SendMessage,
-        message_class: MessageClass,
-        topic: str,
-        at: datetime,
-        *,
-        among: Collection[Channel] = (),
-        breaker_open_until: datetime | None = None,
-    ) -> Claim | Refusal | Settled | Elsewhere:
-        """Decide on one message at the run's now; whatever the answer, it is committed when this returns.
+    async def hear(self, case: Case) -> Answer:
+        """Decide on one message; whatever the answer, it is committed when this returns.
 
-        ``among``: the channels to choose from where the request asks to choose. ``breaker_open_until``: the
-        channel's provider is left alone until then. Raises ``NoSuchRun``. A claim found in another's hands
-        becomes ``unknown``: that one may have called.
+        Raises ``NoSuchRun``. A claim found in another's hands becomes ``unknown``: that one may have called.
         """
-        ask = self._decider.ask_of(request, at)
+        ask = self._decider.ask_of(case.request, case.at)
 
-        async def work(connection: object) -> Claim | Refusal | Settled | Elsewhere:
+        async def work(connection: object) -> Answer:
             snapshot = await read_under_lock(connection, ask)
             if snapshot is None:
-                raise NoSuchRun(f"no run {request.run_id}")
-            if standing := snapshot.standing:
-                if standing.status in _ACCEPTED:
-                    return Settled(standing, accepted=True)
-                if standing.status not in _UNSENT:
-                    await mark_unknown(connection, standing.message_id)
-                    return Settled(standing, accepted=False)
-            channels = ranking(snapshot, among) if request.choose else ()
-            if standing is None and channels and channels[0] is not request.channel:
-                return Elsewhere(channels, snapshot)
-            plan = plan_of(request, message_class, topic, standing)
-            decided = await self._decider.decide(
-                connection, request, plan, snapshot, at, breaker_open_until=breaker_open_until
-            )
-            await expose(connection, request)
-            await self._database.commit(connection, decision_of(decided.planned))
-            return self._answer(decided, plan, snapshot, at, channels)
+                raise NoSuchRun(f"no run {case.request.run_id}")
+            answer, planned = await self._decide(connection, case, snapshot)
+            await self._database.commit(connection, decision_of(planned) if planned else "")
+            return answer
 
         return await self._database.run(work, lock_person_of(ask), GIVE_UP_S)
+
+    async def hear_together(self, cases: Sequence[Case]) -> list[Answer | None]:
+        """Decide on messages to several people in one transaction: all that are answered are committed.
+
+        None, and nothing decided, where the person is locked by somebody else, or is also meant by a case
+        before: those are to be heard alone. Waits for nobody's lock.
+        """
+        asks = [self._decider.ask_of(case.request, case.at) for case in cases]
+
+        async def work(connection: object) -> list[Answer | None]:
+            answers: list[Answer | None] = []
+            written: list[Planned] = []
+            for case, snapshot in zip(cases, await read_those_locked(connection, asks), strict=True):
+                if snapshot is None:
+                    answers.append(None)
+                    continue
+                answer, planned = await self._decide(connection, case, snapshot)
+                answers.append(answer)
+                written.extend([planned] if planned else [])
+            await self._database.commit(connection, decision_of(*written) if written else "")
+            return answers
+
+        return await self._database.run(work, lock_free_people_of(asks), GIVE_UP_S)
+
+    async def _decide(
+        self, connection: object, case: Case, snapshot: Snapshot
+    ) -> tuple[Answer, Planned | None]:
+        """With the person's lock held; and what is to be written down, where anything is."""
+        request, standing = case.request, snapshot.standing
+        if standing and standing.status in _ACCEPTED:
+            return Settled(standing, accepted=True), None
+        if standing and standing.status not in _UNSENT:
+            await mark_unknown(connection, standing.message_id)
+            return Settled(standing, accepted=False), None
+        channels = ranking(snapshot, case.among) if request.choose else ()
+        if standing is None and channels and channels[0] is not request.channel:
+            return Elsewhere(channels, snapshot), None
+        plan = plan_of(request, case.message_class, case.topic, standing)
+        decided = await self._decider.decide(
+            connection, request, plan, snapshot, case.at, breaker_open_until=case.breaker_open_until
+        )
+        await expose(connection, request)
+        return self._answer(decided, plan, snapshot, case.at, channels), decided.planned
 
     def _answer(
         self, decided: Decided, plan: Plan, snapshot: Snapshot, at: datetime, channels: tuple[Channel, ...]

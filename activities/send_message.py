@@ -20,9 +20,10 @@ from activities.content.template import Template
 from activities.content.templates import Templates, UnknownTemplate
 from activities.contracts import SendMessage, SendResult, SendStatus
 from activities.deciding import NoSuchRun
-from activities.gate import Claim, Elsewhere, Gate, Refusal, Settled
+from activities.gate import Case, Claim, Elsewhere, Gate, Refusal, Settled
 from activities.letters import Letters
 from activities.send_results import asked_again, is_over, reachable, refused, result_of, withheld
+from activities.sittings import Sittings
 from policy.provider_limits import BreakerRule
 from policy.verdict import Channel, Defer, Reason, Withhold
 from profiles.database import Database
@@ -52,7 +53,7 @@ class MessageActivities:
     def __init__(
         self,
         database: Database,
-        gate: Gate,
+        gate: Gate | Sittings,
         channels: Channels,
         templates: Templates,
         letters: Letters,
@@ -86,15 +87,9 @@ class MessageActivities:
         self, request: SendMessage, template: Template, at: datetime, open_until: datetime | None
     ) -> SendResult:
         held_since = time.monotonic()
+        case = Case(request, template.message_class, template.topic, at, template.channels, open_until)
         try:
-            answer = await self._gate.claim(
-                request,
-                template.message_class,
-                template.topic,
-                at,
-                among=template.channels,
-                breaker_open_until=open_until,
-            )
+            answer = await self._gate.hear(case)
         except NoSuchRun as error:
             raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
         match answer:

@@ -10,7 +10,8 @@ from itertools import count
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from activities.gate import Claim, Gate
+from activities.gate import Case, Claim, Gate
+from activities.sittings import Sittings
 from bench.at_once import seconds_for
 from bench.bare_gate import beside_the_gate
 from bench.in_a_story import Person, in_a_story
@@ -20,19 +21,18 @@ from bench.servers import Servers
 from bench.sizes import Sizes
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
-from profiles.claims import READ_BACK
 from profiles.database import Database
 from profiles.events import Item
+from profiles.message_facts import READ_BACK
 
 NAME = "gate"
 WRITERS = (1, 8, 40)
 ASKED_ABOUT = 800
 """People at most, spread over the whole population; more than writers, so that no two of these wait for each
 other."""
-LOWEST_RATIO = 0.6
-"""At least so much of the bare transactions the gate is to do."""
 
 _WARM_UP = 400
+_TURNS = 5
 _FIRST = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _APART = READ_BACK + timedelta(days=1)
 """So far apart, a decision counts no more earlier messages than a real one would."""
@@ -91,7 +91,7 @@ def steps(sizes: Sizes) -> int:
 
 
 async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison]:
-    """Claims by ``Gate.claim`` and bare transactions of two kinds, on the same pool and the same profiles.
+    """Claims as a worker makes them, and bare transactions of two kinds, on the same pool and profiles.
 
     Raises RuntimeError when a message is not allowed: a refusal would be another, shorter way.
     """
@@ -103,7 +103,7 @@ async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison
             tell(f"{NAME}: making {population:,} people")
             database = await stack.enter_async_context(_peopled(servers, population))
             people = await in_a_story(database, population, ASKED_ABOUT)
-            gate = partial(_claim, Gate(database, _LIMITS))
+            gate = partial(_claim, Sittings(Gate(database, _LIMITS)))
             await _decide(gate, people, numbers, max(WRITERS), _WARM_UP)
             bare = await beside_the_gate(database)
             works = gate, partial(_bare, bare.one_row), partial(_bare, bare.same_rows)
@@ -114,11 +114,8 @@ async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison
             for case, sums in found.items():
                 tell(f"{NAME}: {case.name}")
                 works, people = sides[case.population]
-                for work, whose in zip(works, sums, strict=True):
-                    chosen = people[:1] if case.on_one else people
-                    seconds, took = await _decide(work, chosen, numbers, case.writers, sizes.decisions)
-                    whose.rates.append(rate(sizes.decisions, seconds))
-                    whose.p99_ms.append(percentile(took, 0.99) * 1000)
+                chosen = people[:1] if case.on_one else people
+                await _in_turns(list(zip(works, sums, strict=True)), chosen, numbers, case.writers, sizes)
     return [row for case, sums in found.items() for row in _rows(case, *sums)]
 
 
@@ -144,6 +141,27 @@ async def _peopled(servers: Servers, population: int) -> AsyncIterator[Database]
             yield database
         finally:
             await database.close()
+
+
+async def _in_turns(
+    sides: Sequence[tuple[Work, _Found]],
+    people: Sequence[Person],
+    numbers: "count[int]",
+    writers: int,
+    sizes: Sizes,
+) -> None:
+    """A part of one, a part of the next: a machine that is slow for a moment is slow for all of them."""
+    seconds: list[float] = [0.0 for _ in sides]
+    took: list[list[float]] = [[] for _ in sides]
+    each = sizes.decisions // _TURNS
+    for _ in range(_TURNS):
+        for place, (work, _found) in enumerate(sides):
+            spent, of_each = await _decide(work, people, numbers, writers, each)
+            seconds[place] += spent
+            took[place] += of_each
+    for (_work, found), spent, of_each in zip(sides, seconds, took, strict=True):
+        found.rates.append(rate(each * _TURNS, spent))
+        found.p99_ms.append(percentile(of_each, 0.99) * 1000)
 
 
 async def _decide(
@@ -178,8 +196,8 @@ def _asked(number: int, people: Sequence[Person]) -> _Asked:
     return _Asked(person, at, request)
 
 
-async def _claim(gate: Gate, asked: _Asked) -> None:
-    answer = await gate.claim(asked.request, MessageClass.MARKETING, "marketing", asked.at)
+async def _claim(gate: Sittings, asked: _Asked) -> None:
+    answer = await gate.hear(Case(asked.request, MessageClass.MARKETING, "marketing", asked.at))
     if not isinstance(answer, Claim):
         raise RuntimeError(f"expected the gate to allow {asked.request.step}; got {answer}")
 

@@ -30,9 +30,9 @@ class Sizes:
 
 
 QUICK = Sizes(
-    "quick", repeats=3, singles=300, batches=2, batch=500, runs=20, purchases=34, decisions=100, many=100_000
+    "quick", repeats=3, singles=300, batches=2, batch=500, runs=20, purchases=34, decisions=200, many=100_000
 )
 DEFAULT = Sizes(
-    "default", repeats=3, singles=1000, batches=5, batch=500, runs=40, purchases=50, decisions=300
+    "default", repeats=3, singles=1000, batches=5, batch=500, runs=40, purchases=50, decisions=600
 )
 FULL = Sizes("full", repeats=5, singles=6000, batches=40, batch=500, runs=200, purchases=200, decisions=2000)

@@ -1,5 +1,6 @@
 """The ways into Postgres that ``bench.ingest`` compares: HTTP, its parts in this process, bare inserts."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -29,16 +30,16 @@ Take = Callable[[Sequence[IncomingEvent]], Awaitable[list[Ingested]]]
 _JSON = {"Content-Type": "application/json"}
 
 
-class Way:
+class Way(ABC):
     """A way in: events one by one, or a batch at a time. Each returns seconds."""
 
+    @abstractmethod
     async def singles(self, events: Sequence[Event]) -> float:
         """``AT_ONCE`` at once."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def batches(self, batches: Sequence[Sequence[Event]]) -> float:
         """One after another."""
-        raise NotImplementedError
 
 
 class Http(Way):

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from policy.reentry import Reentry, Unlimited
-from profiles.claims import Planned, write_decision
+from profiles.claims import Planned, decision_of
 from profiles.database import Database
 from profiles.events import Event
 from profiles.identifiers import normalise
@@ -194,7 +194,7 @@ class Facts:
             decision_id=new_id(),
         )
         async with self.database.transaction() as connection:
-            await write_decision(connection, planned)
+            await connection.execute(decision_of(planned))
             await record_sent(
                 connection, message_id, token, provider="sandbox", provider_id="1", at=row["now"]
             )

@@ -16,10 +16,11 @@ from activities.channels.breaker import Breakers
 from activities.channels.registry import Channels
 from activities.content.templates import Templates
 from activities.contracts import SendMessage, SendResult
-from activities.gate import Claim, Gate, Refusal, Settled
+from activities.gate import Answer, Case, Claim, Gate
 from activities.letters import Letters
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
+from activities.sittings import Sittings
 from policy.limits import Limits
 from policy.provider_limits import BreakerRule
 from policy.verdict import Allow, Channel, MessageClass
@@ -61,7 +62,7 @@ class Shop(Waypost):
     def __init__(self, database_url: str, client: Client, *, limits: Limits = UNLIMITED) -> None:
         super().__init__(database_url, client, with_workers=False)
         self.url = database_url
-        self.gate = Gate(self.database, limits)
+        self.gate: Gate | Sittings = Gate(self.database, limits)
         self.audience_gate = AudienceGate(self.database, limits)
         self.ledgers = {channel: Ledger(channel, self.database) for channel in Channel}
 
@@ -116,10 +117,10 @@ class Shop(Waypost):
         *,
         at: datetime = NOON,
         message_class: MessageClass = MessageClass.MARKETING,
-        gate: Gate | None = None,
-    ) -> Claim | Refusal | Settled:
+        gate: Gate | Sittings | None = None,
+    ) -> Answer:
         """Ask the gate of messages."""
-        return await (gate or self.gate).claim(request, message_class, message_class.value, at)
+        return await (gate or self.gate).hear(Case(request, message_class, message_class.value, at))
 
     async def allowed(self, request: SendMessage, *, at: datetime = NOON) -> tuple[str, ...]:
         """The items the gate lets through on the request's channel, ads included."""

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from activities.gate import Gate
+from activities.gate import Case, Gate
 from api.why.answer import Answer, Asked, Teller
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
@@ -76,7 +76,7 @@ class Desk:
     ) -> None:
         """The gate decides, by these limits."""
         gate = Gate(self.shop.database, limits)
-        await gate.claim(self.request(step, at=at, **more), MessageClass.MARKETING, topic, at)
+        await gate.hear(Case(self.request(step, at=at, **more), MessageClass.MARKETING, topic, at))
 
     async def sends(self, step: str, *, hours: float = 0, **more: Any) -> UUID:
         """A reminder that is sent, or tried, so many hours before the evening; its message."""

@@ -28,6 +28,7 @@ from activities.letters import Letters
 from activities.read_profile import ProfileActivities
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
+from activities.sittings import Sittings
 from activities.suggest_items import SuggestionActivities
 from activities.sweep_lapsed import SweepActivities
 from activities.sweep_products import ProductSweepActivities
@@ -97,7 +98,7 @@ def build_workers(
     if templates is None:
         templates = Templates.load([definition.folder for definition in journeys.values()])
     tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
-    gate = Gate(database, limits, default_zone=settings.default_timezone)
+    gate = Sittings(Gate(database, limits, default_zone=settings.default_timezone))
     breakers, letters = Breakers(limits.breaker), Letters(settings, tokens)
     messages = MessageActivities(database, gate, channels, templates, letters, breakers)
     grace = timedelta(seconds=worker_settings.worker_grace_s)

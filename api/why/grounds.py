@@ -8,8 +8,8 @@ from policy.caps import leaves, matches
 from policy.facts import SentFact
 from policy.limits import Cap, Limits
 from policy.verdict import Channel
-from profiles.claims import COUNTED
 from profiles.history import DecisionView
+from profiles.message_facts import COUNTED
 from profiles.people import RunView
 from profiles.why_facts import Account, BoughtFact, EventFact, MessageFact, ProblemFact, WordFact
 

@@ -10,7 +10,7 @@ import pytest
 
 from activities.channels.adapter import Accepted, NotSent, Outgoing
 from activities.contracts import SendMessage, SendResult
-from activities.gate import Claim, Elsewhere, Gate, Refusal, Settled
+from activities.gate import Answer, Case, Gate
 from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.database import Database
@@ -54,9 +54,9 @@ class Pausing(Gate):
         super().__init__(database, limits)
         self.decided, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def claim(self, *asked: Any, **more: Any) -> Claim | Refusal | Settled | Elsewhere:
+    async def hear(self, case: Case) -> Answer:
         """As ever, and then wait."""
-        answer = await super().claim(*asked, **more)
+        answer = await super().hear(case)
         self.decided.set()
         await self.go_on.wait()
         return answer

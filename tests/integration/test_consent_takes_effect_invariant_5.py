@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from activities.contracts import SendMessage
-from activities.gate import Claim, Gate
+from activities.gate import Case, Claim, Gate
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
 from profiles import claims
@@ -60,7 +60,7 @@ class Race:
             promoting=None,
             expires_at=now + timedelta(days=2),
         )
-        answer = await gate.claim(request, MessageClass.MARKETING, "marketing", now)
+        answer = await gate.hear(Case(request, MessageClass.MARKETING, "marketing", now))
         async with self.answered:
             (self.allowed if isinstance(answer, Claim) else self.refused).append(step)
             self.answered.notify_all()

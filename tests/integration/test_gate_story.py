@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from activities.contracts import SendMessage
-from activities.gate import Claim, Gate, Refusal
+from activities.gate import Case, Claim, Gate, Refusal
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, MessageClass
 from profiles.database import Database
@@ -122,7 +122,7 @@ class Shopping(RuleBasedStateMachine):
             promoting=tuple(Item(product_id=product) for product in products),
             expires_at=expires,
         )
-        answer = self.do(self.gate.claim(request, MessageClass.MARKETING, "marketing", self.now))
+        answer = self.do(self.gate.hear(Case(request, MessageClass.MARKETING, "marketing", self.now)))
         expected = self.story.verdict(channel.value, products, self.now, expires)
         if isinstance(answer, Claim):
             assert ("allow", list(answer.items)) == expected

@@ -11,11 +11,13 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from activities.gate import Gate
+from activities.sittings import Sittings
 from policy.verdict import Channel
-from profiles import claims
+from profiles import claims, message_facts
 from profiles.claims import Ask, Snapshot
 from tests.proofs import FULL, size
-from tests.shop import Held, Shop, shopper
+from tests.shop import UNLIMITED, Held, Shop, shopper
 from workers.stack.postgres import EmbeddedPostgres
 from workers.stack.temporal import TemporalDevServer
 
@@ -51,12 +53,12 @@ async def without_lock(connection: Any, ask: Ask) -> Snapshot | None:
 
 async def in_one_statement(connection: Any, ask: Ask) -> Snapshot | None:
     """Lock and snapshot in one statement: the snapshot is older than the lock it waits for."""
-    text = claims.reading(choosing=ask.choosing, budgeted=ask.budgeted)
-    first, told = "WITH mine AS", "FROM profile p JOIN run r"
-    assert {first, told} == {part for part in (first, told) if part in text}, "follow the reading's new text"
+    text = message_facts.reading(choosing=ask.choosing, budgeted=ask.budgeted)
+    told = "JOIN profile p ON "
+    assert told in text, "follow the reading's new text"
     held = "held AS MATERIALIZED (SELECT profile_id FROM profile WHERE profile_id = $1 FOR NO KEY UPDATE)"
-    statement = text.replace(first, f"WITH {held}, mine AS").replace(
-        told, "FROM held JOIN profile p ON p.profile_id = held.profile_id JOIN run r"
+    statement = f"WITH {held} " + text.replace(
+        told, "CROSS JOIN held JOIN profile p ON p.profile_id = held.profile_id AND "
     )
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
 
@@ -226,7 +228,12 @@ class Race:
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
-async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channel(shop: Shop) -> None:
+@pytest.mark.parametrize("sittings", [False, True], ids=["one by one", "in sittings"])
+async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channel(
+    shop: Shop, sittings: bool
+) -> None:
+    if sittings:
+        shop.gate = Sittings(Gate(shop.database, UNLIMITED))
     race = Race(shop, purchases=size(40, 2_000), claims=size(150, 10_000), seed=20_261_121)
     await race.prepare()
     await race.run()

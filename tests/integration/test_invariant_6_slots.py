@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from activities.contracts import SendMessage
-from activities.gate import Claim, Gate, Refusal
+from activities.gate import Case, Claim, Gate, Refusal
 from policy.limits import Cap, Limits, Period, WhenCapped
 from policy.verdict import Channel, Defer, MessageClass, Reason, Verdict, Withhold
 from profiles import claims, settling
@@ -46,7 +46,7 @@ async def asked(
     shop: Shop, gate: Gate, request: SendMessage, topic: str, at: datetime = NOON
 ) -> Claim | Verdict:
     """What the gate says of marketing about a topic."""
-    answer = await gate.claim(request, MessageClass.MARKETING, topic, at)
+    answer = await gate.hear(Case(request, MessageClass.MARKETING, topic, at))
     assert isinstance(answer, Claim | Refusal)
     return answer if isinstance(answer, Claim) else answer.verdict
 

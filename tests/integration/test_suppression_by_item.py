@@ -8,7 +8,7 @@ import pytest
 
 from activities.audience_gate import AudienceGate
 from activities.contracts import SendMessage
-from activities.gate import Claim, Gate, Refusal
+from activities.gate import Case, Claim, Gate, Refusal
 from policy.item_rules import rule_for
 from policy.limits import Limits, Scope, SuppressionRule
 from policy.verdict import Allow, Channel, MessageClass, Reason
@@ -64,9 +64,8 @@ async def asked(facts: Facts, *items: dict[str, Any], channel: Channel = Channel
 async def left(facts: Facts, *items: dict[str, Any]) -> tuple[str, ...]:
     """What the gate leaves of the items."""
     request = await asked(facts, *items)
-    answer = await Gate(facts.database, SHOP).claim(
-        request, MessageClass.MARKETING, "marketing", datetime.now(UTC)
-    )
+    case = Case(request, MessageClass.MARKETING, "marketing", datetime.now(UTC))
+    answer = await Gate(facts.database, SHOP).hear(case)
     if isinstance(answer, Claim):
         return answer.items
     assert isinstance(answer, Refusal)

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles import identity_messages
-from profiles.claims import Planned, write_decision
+from profiles.claims import Planned, decision_of
 from profiles.database import Database
 from profiles.identity_apart import comes_apart
 from profiles.ids import new_id
@@ -35,7 +35,7 @@ async def claimed(facts: Facts, run_id: UUID, step: str, *, at: Any = None) -> t
         decision_id=new_id(),
     )
     async with facts.database.transaction() as connection:
-        await write_decision(connection, planned)
+        await connection.execute(decision_of(planned))
     return message_id, token
 
 

@@ -79,10 +79,7 @@ def test_every_type_says_what_it_looks_like() -> None:
 
 
 def test_only_the_closest_word_is_asked_about() -> None:
-    assert spelling("holdouts", ["holdout", "holdouts2", "hold"]) in (
-        "did you mean 'holdouts2'?",
-        "did you mean 'holdout'?",
-    )
+    assert spelling("holdouts", ["holdout", "holdouts2", "hold"]) == "did you mean 'holdouts2'?"
     assert spelling("quite different", ["holdout"]) == ""
     assert spelling(7, ["holdout"]) == ""
 
