@@ -1,12 +1,12 @@
 """Messages that are asked for while others are decided on are heard in one sitting: one transaction for all.
 
-A lone one is heard at once, as if there were no sittings. Under load most of what a decision costs is round trips, the
-start of its reading and COMMIT; a sitting pays for them once.
+A lone one is heard at once, as if there were no sittings. Under load most of what a decision costs is round
+trips, the start of its reading and COMMIT; a sitting pays for them once.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,20 +38,22 @@ class Sittings:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._queue: deque[_Waiting] = deque()
-        self._seats: set[_Seat] = set()
+        self._seats: dict[object, float] = {}
+        """Those taken, and since when, by the loop's clock."""
+        self._relief: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def hear(self, case: Case) -> Answer:
         """As ``Gate.hear``, and raises what it does: whatever the answer, it is committed when this returns.
 
-        Who is cancelled while a sitting is under way leaves a claim that nobody uses, as a crash does.
+        Who is cancelled while others are heard along leaves a claim that nobody uses, as a crash does.
         """
         if not self._seats and not self._queue:
-            seat = _Seat(self._seats, self._begin)
+            seat = self._take()
             try:
                 return await self._gate.hear(case)
             finally:
-                seat.leave()
+                self._leave(seat)
         loop = asyncio.get_running_loop()
         waiting = _Waiting(case, loop.create_future())
         self._queue.append(waiting)
@@ -60,25 +62,42 @@ class Sittings:
             loop.call_soon(self._begin)
         return await waiting.answer
 
+    def _take(self) -> object:
+        seat = object()
+        self._seats[seat] = asyncio.get_running_loop().time()
+        return seat
+
+    def _leave(self, seat: object) -> None:
+        self._seats.pop(seat, None)
+        self._begin()
+
     def _begin(self) -> None:
         while self._queue and len(self._seats) < AT_ONCE:
             called = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
             if there := [waiting for waiting in called if not waiting.answer.done()]:
-                self._start(self._sit(there, _Seat(self._seats, self._begin)))
+                self._start(self._sit(there, self._take()))
+        if self._queue and self._relief is None:
+            self._relief = asyncio.get_running_loop().call_later(GIVES_WAY_S, self._relieve)
+
+    def _relieve(self) -> None:
+        self._relief = None
+        late = asyncio.get_running_loop().time() - GIVES_WAY_S
+        self._seats = {seat: since for seat, since in self._seats.items() if since > late}
+        self._begin()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _sit(self, there: Sequence[_Waiting], seat: "_Seat") -> None:
+    async def _sit(self, there: Sequence[_Waiting], seat: object) -> None:
         try:
             if len(there) == 1:
                 await self._hear_alone(there[0])
                 return
             answers = await self._hear_together(there)
         finally:
-            seat.leave()
+            self._leave(seat)
         for waiting, answer in zip(there, answers, strict=True):
             if answer is None:
                 self._start(self._hear_alone(waiting))
@@ -101,22 +120,6 @@ class Sittings:
             _settle(waiting, await self._gate.hear(waiting.case))
         except Exception as error:
             _settle(waiting, error)
-
-
-class _Seat:
-    """One of ``AT_ONCE``: taken until its sitting is over, or has taken too long."""
-
-    def __init__(self, seats: "set[_Seat]", on_leave: Callable[[], None]) -> None:
-        self._seats, self._on_leave = seats, on_leave
-        self._timer = asyncio.get_running_loop().call_later(GIVES_WAY_S, self.leave)
-        seats.add(self)
-
-    def leave(self) -> None:
-        """Give the seat to those who wait; a second time does nothing."""
-        if self in self._seats:
-            self._timer.cancel()
-            self._seats.remove(self)
-            self._on_leave()
 
 
 def _settle(waiting: _Waiting, outcome: Answer | Exception) -> None:
