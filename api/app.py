@@ -83,7 +83,7 @@ def create_app(settings: ApiSettings | None = None, limits: Limits | None = None
         raise SettingsFault(str(error)) from error
     app = FastAPI(
         title="Waypost",
-        version="0.5.0",
+        version="0.6.0",
         description=_DESCRIPTION,
         lifespan=lambda app: _open(app, settings, journeys, limits),
         redoc_url=None,

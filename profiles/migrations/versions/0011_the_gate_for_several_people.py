@@ -30,11 +30,10 @@ BEGIN
 END $$
 """
 
-# write_decision, of one, stays for workers of the version before.
 _WRITE = """
-CREATE FUNCTION write_decisions(planned jsonb) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION {name}(planned jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  WITH p AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(planned) AS p(
+  WITH p AS MATERIALIZED (SELECT * FROM {rows}(planned) AS p(
     decision_id uuid, message_id uuid, profile_id uuid, run_id uuid, step text, journey text, channel text,
     template text, message_class text, status text, verdict text, at timestamptz, items text[],
     items_removed text[], reason text, detail text, checks jsonb, until timestamptz, address text, token uuid,
@@ -62,9 +61,11 @@ END $$
 
 def upgrade() -> None:
     op.execute(_LOCK)
-    op.execute(_WRITE)
+    op.execute(_WRITE.format(name="write_decisions", rows="jsonb_to_recordset"))
+    op.execute("DROP FUNCTION write_decision(jsonb)")
 
 
 def downgrade() -> None:
+    op.execute(_WRITE.format(name="write_decision", rows="jsonb_to_record"))
     op.execute("DROP FUNCTION write_decisions(jsonb)")
     op.execute("DROP FUNCTION lock_free_people_of_runs(uuid[], text, text, text)")
