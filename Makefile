@@ -9,6 +9,9 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 OLD_PYTHON := Waypost needs Python 3.11 or newer; set PYTHON, as in: make PYTHON=python3.12 demo
 
+# Tests and the local stack start dozens of processes; each would read all the code anew without bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo dev test lint types bench prove screenshots lock clean
 

@@ -1,7 +1,7 @@
 """Take events in: one Postgres transaction for the events, the person, the facts, the runs and the outbox."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,20 +11,17 @@ import orjson
 import structlog
 
 from profiles.bought import Asked, PlainRule
-from profiles.changes import encode
 from profiles.database import Database
-from profiles.declared import typed
 from profiles.dispatch import Calendar
-from profiles.events import Event
 from profiles.identifiers import ADDRESS_TYPE
 from profiles.identity import Resolved, resolve
 from profiles.identity_quarantine import warn
 from profiles.identity_rules import DEVICE
-from profiles.ids import new_id
 from profiles.incoming import IncomingEvent, Ingested, Status
 from profiles.naming import Named
+from profiles.prepared import Prepared, answers_to, first_of_each, insert, message_id_of, messages_of, prepare
 from profiles.products import is_of_a_product, keep_products
-from profiles.routing import Interests, Route, interests
+from profiles.routing import Route
 from profiles.shunned import Shunned
 from profiles.taken import KnownMessage, Taken
 from profiles.telling import Telling
@@ -33,26 +30,6 @@ OURS = "waypost/"
 """Sources that begin like this are Waypost's own."""
 
 log = structlog.get_logger(__name__)
-
-_INSERT = """
-INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at,
-  identifiers, properties, traits, context, verified, problems)
-SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time,
-  CASE WHEN $2 THEN GREATEST(now(), time) ELSE now() END, identifiers, properties, traits, context, verified,
-  problems
-FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text, type text, channel text,
-  time timestamptz, identifiers jsonb, properties jsonb, traits jsonb, context jsonb, verified boolean,
-  problems jsonb)
-ORDER BY source, id
-ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
-"""
-
-_KNOWN = """
-SELECT e.source, e.id, e.event_id, e.content_hash FROM event e
-JOIN jsonb_to_recordset($1) AS k(source text, id text) ON e.source = k.source AND e.id = k.id
-"""
-
-_MESSAGES = "SELECT message_id, profile_id, run_id, channel, address FROM message WHERE message_id = ANY($1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +52,6 @@ class Rules:
         return self.suppression or (lambda product, sku, category, group: plain)
 
 
-@dataclass(slots=True)
-class _Prepared:
-    """An event with all that author code and parsing say of it, before the transaction."""
-
-    incoming: IncomingEvent
-    event_id: UUID
-    hash: bytes
-    typed: Event | None
-    interests: Interests
-    problems: list[dict[str, Any]] = field(default_factory=list)
-
-
 class Ingest:
     """The one way in. Idempotent on (source, id): a replay changes nothing and says so."""
 
@@ -104,7 +69,7 @@ class Ingest:
         was not answered may be sent again, and what had been written by then is a duplicate.
         """
         try:
-            prepared = [self._prepare(event) for event in events]
+            prepared = [prepare(event, self._routes) for event in events]
             answers, resolved = await self._database.run(lambda connection: self._take(connection, prepared))
         except Exception as error:
             if not _is_the_events_fault(error):
@@ -122,40 +87,26 @@ class Ingest:
         middle = len(events) // 2
         return [*await self(events[:middle]), *await self(events[middle:])]
 
-    def _prepare(self, incoming: IncomingEvent) -> _Prepared:
-        event, fault = typed(incoming.type, incoming.properties)
-        asked = interests(event, self._routes) if event is not None else Interests()
-        problems = [*incoming.problems, *asked.problems]
-        if fault:
-            problems.append({"journey": "", "detail": fault})
-        return _Prepared(incoming, new_id(), incoming.content_hash(), event, asked, problems)
-
-    async def _take(self, connection: Any, prepared: Sequence[_Prepared]) -> tuple[list[Ingested], Resolved]:
+    async def _take(self, connection: Any, prepared: Sequence[Prepared]) -> tuple[list[Ingested], Resolved]:
         resolved = Resolved()
         if not prepared:
             return [], resolved
-        first = _first_of_each(prepared)
-        stamped = await self._insert(connection, list(first.values()))
+        first = first_of_each(prepared)
+        stamped = await insert(connection, list(first.values()), local=self._rules.local)
         news = [p for p in prepared if p.event_id in stamped]
         if news:
             now = next(iter(stamped.values()))[1]
             resolved = await self._apply(connection, news, stamped, Calendar(now, self._rules.local))
-        return await _answers(connection, prepared, first, stamped), resolved
-
-    async def _insert(
-        self, connection: Any, events: list[_Prepared]
-    ) -> dict[UUID, tuple[datetime, datetime]]:
-        found = await connection.fetch(_INSERT, encode([_row(p) for p in events]), self._rules.local)
-        return {row["event_id"]: (row["at"], row["now"]) for row in found}
+        return await answers_to(connection, prepared, first, stamped), resolved
 
     async def _apply(
         self,
         connection: Any,
-        news: Sequence[_Prepared],
+        news: Sequence[Prepared],
         stamped: dict[UUID, tuple[datetime, datetime]],
         calendar: Calendar,
     ) -> Resolved:
-        messages = await _messages_of(connection, news)
+        messages = await messages_of(connection, news)
         takens = [_taken(p, stamped[p.event_id][0], messages) for p in news]
         unnamed = await keep_products(connection, takens)
         resolved = await resolve(connection, [self._named(taken) for taken in takens])
@@ -205,80 +156,8 @@ def _names_nobody(taken: Taken) -> str:
     return "it names nobody: no identifier, and no message of ours"
 
 
-def _row(p: _Prepared) -> dict[str, Any]:
-    said = p.incoming
-    identifiers: dict[str, list[str]] = {}
-    for kind, value in said.identifiers:
-        identifiers.setdefault(kind, []).append(value)
-    return {
-        "event_id": p.event_id,
-        "source": said.source,
-        "id": said.id,
-        "hash": p.hash.hex(),
-        "type": said.type,
-        "channel": said.channel,
-        "time": said.time,
-        "identifiers": identifiers,
-        "properties": said.properties,
-        "traits": said.traits,
-        "context": said.context,
-        "verified": said.verified,
-        "problems": p.problems,
-    }
-
-
-def _taken(p: _Prepared, at: datetime, messages: dict[UUID | None, KnownMessage]) -> Taken:
-    return Taken(p.incoming, p.event_id, at, p.typed, messages.get(_message_id(p.incoming)))
-
-
-def _first_of_each(prepared: Sequence[_Prepared]) -> dict[tuple[str, str], _Prepared]:
-    first: dict[tuple[str, str], _Prepared] = {}
-    for p in prepared:
-        first.setdefault((p.incoming.source, p.incoming.id), p)
-    return first
-
-
-async def _answers(
-    connection: Any,
-    prepared: Sequence[_Prepared],
-    first: dict[tuple[str, str], _Prepared],
-    stamped: dict[UUID, tuple[datetime, datetime]],
-) -> list[Ingested]:
-    known = {name: (p.event_id, p.hash) for name, p in first.items() if p.event_id in stamped}
-    missing = [{"source": s, "id": i} for s, i in first if (s, i) not in known]
-    if missing:
-        for row in await connection.fetch(_KNOWN, encode(missing)):
-            known[row["source"], row["id"]] = (row["event_id"], bytes(row["content_hash"]))
-    answers = []
-    for p in prepared:
-        event_id, content = known[p.incoming.source, p.incoming.id]
-        if event_id == p.event_id:
-            answers.append(Ingested(p.incoming.id, Status.ACCEPTED, event_id))
-        else:
-            status = Status.DUPLICATE if content == p.hash else Status.CONFLICT
-            answers.append(Ingested(p.incoming.id, status, event_id))
-    return answers
-
-
-async def _messages_of(connection: Any, news: Sequence[_Prepared]) -> dict[UUID | None, KnownMessage]:
-    asked = sorted({found for p in news if (found := _message_id(p.incoming))})
-    if not asked:
-        return {}
-    return {
-        row["message_id"]: KnownMessage(
-            row["message_id"], row["profile_id"], row["run_id"], row["channel"], row["address"]
-        )
-        for row in await connection.fetch(_MESSAGES, asked)
-    }
-
-
-def _message_id(incoming: IncomingEvent) -> UUID | None:
-    if not incoming.type.startswith("Message "):
-        return None
-    try:
-        return UUID(str(incoming.properties.get("message_id")))
-    except ValueError:
-        return None
+def _taken(p: Prepared, at: datetime, messages: dict[UUID | None, KnownMessage]) -> Taken:
+    return Taken(p.incoming, p.event_id, at, p.typed, messages.get(message_id_of(p.incoming)))
 
 
 def _is_the_events_fault(error: BaseException) -> bool:
