@@ -1,5 +1,6 @@
 """Real servers come with the testing kit; here is what only our own tests use besides."""
 
+import gc
 import sys
 from collections.abc import AsyncIterator
 
@@ -17,6 +18,11 @@ if "tests.mutation.trials" not in sys.modules:
     # Every run of all tests draws others, but for a build server's; mutants bring settings of their own.
     settings.register_profile("waypost", settings(), max_examples=size(ci=40, full=100))
     settings.load_profile("waypost")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: the garbage collector need not look at it again."""
+    gc.freeze()
 
 
 @pytest_asyncio.fixture(loop_scope="session")

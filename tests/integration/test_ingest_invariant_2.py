@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from profiles import ingest
+from profiles import ingest, prepared
 from profiles.database import Database
 from profiles.identity import resolve
 from profiles.incoming import Ingested
@@ -154,7 +154,9 @@ async def test_invariant_2_without_the_dedupe_a_replay_would_count_twice(
     event = facts.event("Order Completed", order(LAMP), email=ADA)
     await facts.ingest([event])
     await facts.rows("ALTER TABLE event DROP CONSTRAINT event_source_id")
-    monkeypatch.setattr(ingest, "_INSERT", ingest._INSERT.replace("ON CONFLICT (source, id) DO NOTHING", ""))
+    monkeypatch.setattr(
+        prepared, "_INSERT", prepared._INSERT.replace("ON CONFLICT (source, id) DO NOTHING", "")
+    )
     await facts.ingest([event])
 
     assert await facts.values("SELECT count(*) FROM purchase") == [2]

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +50,14 @@ def test_zero_asks_for_any_free_port_and_no_two_are_the_same() -> None:
     ports = choose({str(n): Wish("X_PORT", 8000, 0) for n in range(20)})
 
     assert len({port.number for port in ports.values()}) == 20
+
+
+def test_any_free_port_is_none_that_an_outgoing_connection_may_take() -> None:
+    outgoing = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if not outgoing.is_file():
+        pytest.skip("only Linux tells which ports its outgoing connections take")
+    first, last = map(int, outgoing.read_text().split())
+
+    ports = choose({str(n): Wish("X_PORT", 8000, 0) for n in range(20)})
+
+    assert [port.number for port in ports.values() if first <= port.number <= last] == []

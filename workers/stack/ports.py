@@ -1,5 +1,6 @@
 """Which TCP ports a local stack listens on."""
 
+import random
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +9,9 @@ from workers.stack.errors import StackError
 
 HOST = "127.0.0.1"
 _NEARBY = 50
+_QUIET = range(20_000, 32_768)
+"""Below those that systems give to outgoing connections: one of these could take a port between the moment
+it is chosen and the moment its process listens on it."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def choose(wishes: Mapping[str, Wish]) -> dict[str, Port]:
 
 def _hold(name: str, wish: Wish, held: list[socket.socket]) -> Port:
     if wish.wanted is not None:
-        bound = _bind(wish.wanted)
+        bound = _bind(wish.wanted) if wish.wanted else _any()
         if bound is None:
             raise StackError(
                 f"{wish.variable}={wish.wanted} is taken by another process; "
@@ -57,12 +61,17 @@ def _hold(name: str, wish: Wish, held: list[socket.socket]) -> Port:
             )
         held.append(bound)
         return Port(bound.getsockname()[1])
-    for candidate in (*range(wish.default, wish.default + _NEARBY), 0):
-        if (bound := _bind(candidate)) is not None:
-            held.append(bound)
-            number: int = bound.getsockname()[1]
-            return Port(number, moved_from=None if number == wish.default else wish.default)
+    nearby = map(_bind, range(wish.default, wish.default + _NEARBY))
+    if (bound := next(filter(None, nearby), None) or _any()) is not None:
+        held.append(bound)
+        number: int = bound.getsockname()[1]
+        return Port(number, moved_from=None if number == wish.default else wish.default)
     raise StackError(f"no free port for {name}: set {wish.variable} to one that is free")
+
+
+def _any() -> socket.socket | None:
+    quiet = map(_bind, random.sample(_QUIET, _NEARBY))
+    return next(filter(None, quiet), None) or _bind(0)
 
 
 def _bind(number: int) -> socket.socket | None:
