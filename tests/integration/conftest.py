@@ -10,6 +10,7 @@ from profiles.migrate import upgrade_async
 from tests.shop import Shop
 from workers.stack.postgres import EmbeddedPostgres
 from workers.stack.temporal import TemporalDevServer
+from workers.testing.in_memory import folder_in_memory
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -22,11 +23,13 @@ async def shop(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
     """A server that keeps the instant of every commit."""
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("ordered"), settings={"fsync": "off"})
-    async with server:
-        connection = await asyncpg.connect(server.url("postgres"))
-        await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
-        await connection.close()
-    async with server:
-        await upgrade_async(await server.create_database("template_of_tests"))
-        yield server
+    with folder_in_memory() as memory:
+        folder = memory or tmp_path_factory.mktemp("ordered")
+        server = EmbeddedPostgres(folder, settings={"fsync": "off"})
+        async with server:
+            connection = await asyncpg.connect(server.url("postgres"))
+            await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
+            await connection.close()
+        async with server:
+            await upgrade_async(await server.create_database("template_of_tests"))
+            yield server

@@ -15,6 +15,7 @@ from profiles.ids import new_id
 from profiles.migrate import upgrade_async
 from workers.stack.postgres import EmbeddedPostgres
 from workers.stack.temporal import TemporalDevServer
+from workers.testing.in_memory import folder_in_memory
 from workers.testing.shop import Shop
 from workers.testing.shopper import Shopper
 
@@ -44,8 +45,11 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
         obj.pytestmark = [*marks, pytest.mark.asyncio(loop_scope="session").mark]  # type: ignore[attr-defined]
 
 
-_UNTIL_THE_END = {"fsync": "off", "full_page_writes": "off"}
+_UNTIL_THE_END = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
 """What survives a ``kill -9`` is enough: nobody asks for these data once the power was off."""
+
+_COPY = "" if os.environ.get("DATABASE_URL") else "STRATEGY file_copy"
+"""Cheaper where a checkpoint costs nothing, which it does on somebody's own server."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -54,9 +58,10 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
     if url := os.environ.get("DATABASE_URL"):
         yield url
         return
-    folder: Path = tmp_path_factory.mktemp("postgres")
-    async with EmbeddedPostgres(folder, settings=_UNTIL_THE_END) as server:
-        yield server.url("postgres")
+    with folder_in_memory() as memory:
+        folder: Path = memory or tmp_path_factory.mktemp("postgres")
+        async with EmbeddedPostgres(folder, settings=_UNTIL_THE_END) as server:
+            yield server.url("postgres")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -72,7 +77,7 @@ async def migrated(postgres: str) -> AsyncIterator[str]:
 async def database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
     """URL of an empty, migrated database of this test's own."""
     name = f"test_{new_id().hex}"
-    await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated}")
+    await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated} {_COPY}")
     yield _named(postgres, name)
     await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 

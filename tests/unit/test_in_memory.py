@@ -1,0 +1,57 @@
+"""Folders in memory: there where there is room, and gone afterwards."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workers.testing import in_memory
+from workers.testing.in_memory import folder_in_memory
+
+
+@pytest.fixture(autouse=True)
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stands for the system's, with room enough for a file."""
+    monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(in_memory, "ENOUGH", 1)
+    return tmp_path
+
+
+def test_a_folder_is_gone_with_all_that_is_in_it(memory: Path) -> None:
+    with folder_in_memory() as folder:
+        assert folder is not None
+        (folder / "a file").write_text("data")
+
+    assert list(memory.iterdir()) == []
+
+
+def test_two_at_once_are_two(memory: Path) -> None:
+    with folder_in_memory() as one, folder_in_memory() as two:
+        assert None not in (one, two)
+        assert len({one, two}) == len(list(memory.iterdir())) == 2
+
+
+def test_without_room_there_is_none(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_memory, "ENOUGH", 1 << 60)
+    with folder_in_memory() as folder:
+        assert folder is None
+
+
+def test_without_shared_memory_there_is_none(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(in_memory, "SHARED_MEMORY", memory / "not there")
+    with folder_in_memory() as folder:
+        assert folder is None
+
+
+def test_what_a_killed_process_left_goes_and_what_is_in_use_stays(memory: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
+    )
+    left = memory / f"waypost-tests-{ended.stdout.strip()}-abc"
+    used, of_others = memory / f"waypost-tests-{os.getppid()}-abc", memory / "something else"
+    for folder in (left, used, of_others):
+        folder.mkdir()
+    with folder_in_memory():
+        assert [folder.exists() for folder in (left, used, of_others)] == [False, True, True]
