@@ -181,8 +181,8 @@ async def _decide(
 
 def _asked(number: int, people: Sequence[Person]) -> _Asked:
     person = people[number % len(people)]
-    # The calendar starts again long before datetimes end.
-    at = _FIRST + (number % 50_000) * _APART
+    # Each person has a calendar, which starts again before datetimes end.
+    at = _FIRST + (number // len(people) % 80_000) * _APART
     request = SendMessage(
         run_id=str(person.run_id),
         step=f"step {number}",

@@ -35,4 +35,4 @@ QUICK = Sizes(
 DEFAULT = Sizes(
     "default", repeats=3, singles=1000, batches=5, batch=500, runs=40, purchases=50, decisions=600
 )
-FULL = Sizes("full", repeats=5, singles=6000, batches=40, batch=500, runs=200, purchases=200, decisions=2000)
+FULL = Sizes("full", repeats=5, singles=6000, batches=40, batch=500, runs=200, purchases=200, decisions=1000)

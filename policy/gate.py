@@ -1,6 +1,7 @@
 """Decides whether a planned message may be sent now: every check, and the first failure is the verdict."""
 
 from datetime import datetime
+from functools import lru_cache
 
 from policy.caps import under_caps
 from policy.consent import consented, not_opted_out
@@ -54,7 +55,7 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
     """
     findings = {name: _evaluate(check, plan, facts, limits, at) for name, check in CHECKS}
     checks = tuple(
-        [Check(name, finding.reason is None, finding.detail) for name, finding in findings.items()]
+        [_check(name, finding.reason is None, finding.detail) for name, finding in findings.items()]
     )
     items = findings["items"]
     for finding in findings.values():
@@ -64,6 +65,10 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
             return Defer(finding.reason, finding.until, finding.detail, items.removed, checks)
         return Withhold(finding.reason, finding.detail, items.removed, checks)
     return Allow(items.kept, items.removed, checks)
+
+
+# Most checks pass in the same few words.
+_check = lru_cache(maxsize=1024)(Check)
 
 
 def _evaluate(check: CheckFunction, plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:

@@ -31,7 +31,8 @@ def yields_to_nobody(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> 
     tight = [
         (cap, free, rivals)
         for cap in limits.caps
-        if matches(cap, plan)
+        if ahead
+        and matches(cap, plan)
         and (free := cap.limit - counted(cap, facts, at)) > 0
         and free <= len(rivals := _rivals(cap, ahead, facts, at))
     ]
