@@ -31,8 +31,7 @@ def yields_to_nobody(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> 
     tight = [
         (cap, free, rivals)
         for cap in limits.caps
-        if ahead
-        and matches(cap, plan)
+        if matches(cap, plan)
         and (free := cap.limit - counted(cap, facts, at)) > 0
         and free <= len(rivals := _rivals(cap, ahead, facts, at))
     ]

@@ -1,7 +1,6 @@
 """Decides whether a message still makes sense: the run lives, the time is not up, items are left."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from policy.facts import Facts, Plan, PlannedItem
@@ -55,8 +54,8 @@ def items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Findin
     because += _bundles_in_part(plan.promoting, kept, facts, at)
     if because:
         detail = f"{detail}: {', '.join(because)}"
-    finding = passed(detail) if kept else denied(_why_nothing_is_left(keys, bought, in_cart & gone), detail)
-    return replace(finding, kept=kept, removed=removed)
+    reason = None if kept else _why_nothing_is_left(keys, bought, in_cart & gone)
+    return Finding(detail, reason, kept=kept, removed=removed)
 
 
 def _why_nothing_is_left(keys: list[str], bought: Collection[str], gone: frozenset[str]) -> Reason:
