@@ -135,7 +135,8 @@ class Gate:
                     continue
                 answer, planned = await self._decide(connection, case, snapshot)
                 answers.append(answer)
-                written.extend([planned] if planned else [])
+                if planned:
+                    written.append(planned)
             await self._database.commit(connection, decision_of(*written) if written else "")
             return answers
 

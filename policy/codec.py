@@ -26,8 +26,6 @@ def encode(value: Any, *, full: bool = False) -> Any:
         return value
     if kind is tuple or kind is list:
         return [encode(one, full=full) for one in value]
-    if kind is datetime:
-        return cast(datetime, value).isoformat()
     if (defaults := _defaults(cast(Any, kind))) is not None:
         found = {}
         for name, default in defaults:

@@ -57,7 +57,7 @@ async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
 async def read_snapshot(connection: Any, profile_id: UUID | None, ask: Ask) -> Snapshot | None:
     """The second statement; call it only with the profile's lock held. None: the one locked to begin with."""
     text = reading(choosing=ask.choosing, budgeted=ask.budgeted)
-    row = await connection.fetchrow(text, profile_id, *arguments(ask))
+    row = await connection.fetchrow(text, profile_id, *arguments(ask).values())
     return None if row is None else snapshot_of(row, ask)
 
 

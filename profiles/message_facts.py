@@ -108,26 +108,20 @@ def _text(asked: str, whose: str, place: str, choosing: bool, budgeted: bool) ->
     )
 
 
-def arguments(ask: Ask) -> tuple[Any, ...]:
-    """``$2`` and on of ``reading``."""
-    since = ask.at - max(READ_BACK, ask.counting_back)
-    return (
-        ask.run_id,
-        ask.step,
-        ask.channel,
-        address_type(ask.channel),
-        ask.at,
-        since,
-        ask.cart_id,
-        names_of(ask.promoted),
-    )
-
-
-_NAMES = ("run_id", "step", "channel", "type", "at", "since", "cart_id", "names")
+def arguments(ask: Ask) -> dict[str, Any]:
+    """What both statements ask with, by name; for ``reading`` it is ``$2`` and on, in this order."""
+    return {
+        "run_id": ask.run_id,
+        "step": ask.step,
+        "channel": ask.channel,
+        "type": address_type(ask.channel),
+        "at": ask.at,
+        "since": ask.at - max(READ_BACK, ask.counting_back),
+        "cart_id": ask.cart_id,
+        "names": names_of(ask.promoted),
+    }
 
 
 def arguments_of_several(asks: Sequence[Ask]) -> str:
     """``$1`` of ``reading_of_several``; ``place`` is where the ask stands among them."""
-    return encode(
-        [{"place": place, **dict(zip(_NAMES, arguments(ask), strict=True))} for place, ask in enumerate(asks)]
-    )
+    return encode([{"place": place, **arguments(ask)} for place, ask in enumerate(asks)])

@@ -50,6 +50,6 @@ def _is_alive(folder: Path) -> bool:
         os.kill(int(pid), 0)
     except (ProcessLookupError, ValueError):
         return False
-    except OSError:
-        return True
+    except PermissionError:
+        pass  # somebody else's
     return True

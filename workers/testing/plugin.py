@@ -49,7 +49,7 @@ _UNTIL_THE_END = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "12
 """What survives a ``kill -9`` is enough: nobody asks for these data once the power was off."""
 
 _COPY = "" if os.environ.get("DATABASE_URL") else "STRATEGY file_copy"
-"""Cheaper where a checkpoint costs nothing, which it does on somebody's own server."""
+"""Of two ways to copy the cheaper one, if a checkpoint costs nothing. On a server of one's own it may."""
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
