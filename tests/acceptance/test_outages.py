@@ -12,7 +12,7 @@ import pytest
 from tests.acceptance.installation import CHAIR, LAMP, YES, Installation
 from tests.proofs import FULL, size
 
-SHOPPERS = size(ci=8, full=120)
+SHOPPERS = size(ci=12, full=120)
 AT_ONCE = 8
 
 pytestmark = pytest.mark.timeout(600 if FULL else 180)

@@ -13,7 +13,7 @@ from tests.proofs import size
 
 pytestmark = pytest.mark.proof
 
-SHOPPERS = size(ci=8, full=200)
+SHOPPERS = size(ci=12, full=200)
 STEPS = 6
 WITHIN_S = size(ci=20, full=90)
 

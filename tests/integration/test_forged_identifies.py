@@ -74,7 +74,7 @@ async def attacked(api: OpenApi, most: int) -> tuple[dict[int, set[str]], list[s
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 async def test_a_forger_with_a_write_key_reaches_nothing(api: OpenApi) -> None:
-    harmed, answers = await attacked(api, size(60, 1_000))
+    harmed, answers = await attacked(api, size(100, 1_000))
     theirs = {key for victim in VICTIMS for key in victim.keys}
     mixed = [keys for keys in await people(api) if theirs & {*keys} and {*keys} - theirs]
 

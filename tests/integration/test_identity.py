@@ -180,7 +180,7 @@ STORY = (
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
 @settings(
-    max_examples=size(6, 150),
+    max_examples=size(8, 150),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -233,7 +233,7 @@ async def test_invariant_3_a_withheld_message_may_be_decided_on_again(shop: Shop
 async def test_invariant_3_holds_for_many_keys_with_several_attempts_each_and_failing_calls(
     shop: Shop,
 ) -> None:
-    keys, attempts = size(30, 500), 5
+    keys, attempts = size(40, 500), 5
     runs = [await shop.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(10)]
     ledger = shop.ledgers[Channel.EMAIL]
     # One call in three fails before it is accepted, one in three after.

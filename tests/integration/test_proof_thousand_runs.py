@@ -35,7 +35,7 @@ from workers.testing.provider import Posted, Provider
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(3600 if FULL else 180)]
 
 SEED = 20261122
-RUNS = size(ci=24, full=1_000)
+RUNS = size(ci=36, full=1_000)
 KILLS = size(ci=2, full=12)
 STEPS = 5
 """Least that a life takes, as ``Crowd.steps`` counts."""

@@ -125,7 +125,7 @@ async def test_several_relays_keep_the_order_of_every_run(
     shop: Shop, relays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.relay.BATCH", 7)
-    runs = size(16, 300)
+    runs = size(24, 300)
     for number in range(runs):
         await shop.leaves_cart(["lamp", "chair", "desk"], cart_id=f"c-{number}", **shopper(number))
         await shop.takes("Order Completed", shop.order("desk", order_id=f"o-{number}"), **shopper(number))

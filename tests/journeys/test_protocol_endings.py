@@ -151,7 +151,7 @@ async def test_closing_twice_changes_nothing(database_url: str, temporal: Tempor
 async def test_no_signal_of_two_hundred_is_lost_where_they_race_with_completion(
     database_url: str, temporal: TemporalDevServer
 ) -> None:
-    count = size(60, 900)
+    count = size(100, 900)
     async with Waypost(database_url, temporal.client, journeys=(CountToEnd,)) as waypost:
         await waypost.happens("Product Added", added("lamp"), **ADA)
         run = await waypost.run("count-to-end")

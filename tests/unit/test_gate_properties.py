@@ -141,7 +141,7 @@ def reason_of(verdict: Verdict) -> Reason | None:
     return None if isinstance(verdict, Allow) else verdict.reason
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(PLANS, FACTS, LIMITS)
 def test_the_gate_agrees_with_a_plain_model_on_every_check(plan: Plan, facts: Facts, limits: Limits) -> None:
     expected = model(plan, facts, limits, NOW)
