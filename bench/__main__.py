@@ -107,7 +107,7 @@ def _conditions(started: dict[str, Any], sizes: Sizes) -> str:
     return (
         f"{started['cores']} cores, {started['system']}, Python {started['python']}; "
         f"{sizes.repeats} repeats ({sizes.name}); load average at the start {load}.{warning}\n"
-        "How to read this, and what it does not show: docs/benchmarks.md"
+        "How to read this, and what it does not show: docs/explanation/benchmarks.md"
     )
 
 

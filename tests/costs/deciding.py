@@ -20,7 +20,7 @@ class Suggests(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class Reads(Journey):
-    row = Row("profile", "with traits of your own or without", (ACTIVITY,))
+    row = Row("profile", "with or without declared traits", (ACTIVITY,))
 
     async def run(self, entry: ProductViewed) -> str:
         return (await self.profile(Member)).plan
@@ -36,7 +36,7 @@ class Performs(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class Experiments(Journey):
-    row = Row("experiment", "its exposure is told with the next activity, at the latest the last", ())
+    row = Row("experiment", "its exposure is recorded with the next activity, at the latest the last", ())
 
     async def run(self, entry: ProductViewed) -> str:
         return self.experiment("offer", offer=50, control=50)

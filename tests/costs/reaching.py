@@ -24,7 +24,7 @@ ticket_is_open = holding(TicketOpened, until=TicketSolved, by="ticket_id")
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class Sends(Journey):
-    row = Row("send", "at once, or withheld", (ACTIVITY,))
+    row = Row("send", "sent at once, or withheld", (ACTIVITY,))
 
     async def run(self, entry: ProductViewed) -> str:
         return type(await self.send("note", promoting=None, prefer=(EMAIL,))).__name__
@@ -34,7 +34,7 @@ class Sends(Journey):
 class SendsInTheMorning(Journey):
     row = Row(
         "send",
-        "deferred, as in quiet hours: asked again when its time has come",
+        "deferred, for example by quiet hours, and repeated at the new time",
         (ACTIVITY, TIMER, ACTIVITY),
         later=MIDNIGHT,
         happens=(days(1),),
@@ -48,7 +48,7 @@ class SendsInTheMorning(Journey):
 class SendsWhenItIsSolved(Journey):
     row = Row(
         "send",
-        "held by a case for less than a day; two more for each day",
+        "held by an open case for less than a day; two more for each day",
         (ACTIVITY, TIMER, ACTIVITY),
         before=(OPENED,),
         happens=(hours(1), SOLVED),
@@ -60,7 +60,7 @@ class SendsWhenItIsSolved(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class SendsWhereItSuits(Journey):
-    row = Row("send", "without `prefer`, and mail suits", (ACTIVITY,))
+    row = Row("send", "without `prefer`, if email is the preferred channel", (ACTIVITY,))
 
     async def run(self, entry: ProductViewed) -> str:
         return type(await self.send("note", promoting=None)).__name__
@@ -70,7 +70,7 @@ class SendsWhereItSuits(Journey):
 class SendsElsewhere(Journey):
     row = Row(
         "send",
-        "without `prefer`, and another channel suits",
+        "without `prefer`, if another channel is preferred",
         (ACTIVITY, ACTIVITY),
         traits={"preferred_channel": "sms"},
     )
@@ -83,7 +83,7 @@ class SendsElsewhere(Journey):
 class SendsElsewhereTwice(Journey):
     row = Row(
         "send",
-        "the same, two in a run: the channel is looked for once",
+        "the same, two in a run: the channel is chosen once",
         (ACTIVITY, ACTIVITY, ACTIVITY),
         traits={"preferred_channel": "sms"},
     )
@@ -95,9 +95,7 @@ class SendsElsewhereTwice(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class SendsOnTheNextChannel(Journey):
-    row = Row(
-        "send", "on the second channel, where the first has no address", (ACTIVITY, ACTIVITY), phone=False
-    )
+    row = Row("send", "on the second channel, if the first has no address", (ACTIVITY, ACTIVITY), phone=False)
 
     async def run(self, entry: ProductViewed) -> str:
         return type(await self.send("note", promoting=None, prefer=(SMS, EMAIL))).__name__
@@ -128,7 +126,7 @@ class IsSeen(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class Retargets(Journey):
-    row = Row("retarget", "entering an ad audience; leaving it is free", (ACTIVITY,))
+    row = Row("retarget", "to enter an ad audience; to leave it is free", (ACTIVITY,))
 
     async def run(self, entry: ProductViewed) -> str:
         await self.retarget([Item(product_id="lamp")], audience="viewed")

@@ -32,8 +32,8 @@ def markdown() -> str:
         [
             "| Word | Case | Actions | Made of |",
             "| --- | --- | --- | --- |",
-            "| the entry | the run starts, and is told of its first event | 1 | start with signal |",
-            "| each event | that the run is told of, whether or not it waits for it | 1 | signal |",
+            "| the entry | the run starts and receives its first event | 1 | start with signal |",
+            "| each event | delivered to the run, whether or not the run waits for it | 1 | signal |",
             "| the end | the run is closed | 1 | activity |",
             *(
                 f"| `{row.word}` | {row.case or 'always'} | {len(row.costs)} | {_made_of(row)} |"

@@ -32,7 +32,9 @@ class WaitsWithoutEnd(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class WaitsForSomeTime(Journey):
-    row = Row("wait_for", "`within` some time, come what may", (TIMER,), happens=(HOUR, DELIVERED))
+    row = Row(
+        "wait_for", "with `within`, whether or not an event arrives", (TIMER,), happens=(HOUR, DELIVERED)
+    )
 
     async def run(self, entry: ProductViewed) -> str:
         return "came" if await self.wait_for(OrderDelivered, within=days(2)) else "did not"
@@ -40,7 +42,7 @@ class WaitsForSomeTime(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class FindsWhatCame(Journey):
-    row = Row("wait_for", "for what has come already", (), happens=(HOUR, DELIVERED, FULFILLED))
+    row = Row("wait_for", "for an event that has already arrived", (), happens=(HOUR, DELIVERED, FULFILLED))
 
     async def run(self, entry: ProductViewed) -> str:
         await self.wait_for(OrderFulfilled)
@@ -50,7 +52,10 @@ class FindsWhatCame(Journey):
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class WaitsForAll(Journey):
     row = Row(
-        "wait_for_all", "`within` some time, of any number", (TIMER,), happens=(HOUR, DELIVERED, FULFILLED)
+        "wait_for_all",
+        "with `within`, for any number of events",
+        (TIMER,),
+        happens=(HOUR, DELIVERED, FULFILLED),
     )
 
     async def run(self, entry: ProductViewed) -> str:
@@ -70,7 +75,7 @@ class Forgets(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class Quiet(Journey):
-    row = Row("quiet", "undisturbed", (TIMER,), happens=(days(2),))
+    row = Row("quiet", "without an event meanwhile", (TIMER,), happens=(days(2),))
 
     async def run(self, entry: ProductViewed) -> str:
         await self.quiet(hours(10), of=(ProductAdded,))
@@ -81,7 +86,7 @@ class Quiet(Journey):
 class Disturbed(Journey):
     row = Row(
         "quiet",
-        "armed again, once for any number of events",
+        "restarted once, for any number of events",
         (TIMER, TIMER),
         happens=(
             hours(2),
@@ -108,7 +113,9 @@ class Sleeps(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class SleepsUntilNine(Journey):
-    row = Row("sleep_until", "the first one: it reads the zone", (ACTIVITY, TIMER), happens=(days(2),))
+    row = Row(
+        "sleep_until", "the first one in a run, which reads the zone", (ACTIVITY, TIMER), happens=(days(2),)
+    )
 
     async def run(self, entry: ProductViewed) -> str:
         await self.sleep_until(time(9))
@@ -142,7 +149,7 @@ class HoldsForNothing(Journey):
 class HoldsForOne(Journey):
     row = Row(
         "hold_while",
-        "one case is open: asked again when it is closed",
+        "one case is open; read again when it is closed",
         (ACTIVITY, TIMER, ACTIVITY),
         before=(OPENED,),
         happens=(HOUR, SOLVED),

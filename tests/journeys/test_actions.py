@@ -111,12 +111,12 @@ def test_the_table_has_a_row_for_each_story() -> None:
     lines = markdown().splitlines()
 
     assert len(lines) == 2 + 3 + len(STORIES)
-    assert "| `sleep_until` | the first one: it reads the zone | 2 | activity, timer |" in lines
+    assert "| `sleep_until` | the first one in a run, which reads the zone | 2 | activity, timer |" in lines
     assert "| `choose` | by weight or by score | 0 |  |" in lines
 
 
 def test_the_documentation_shows_the_table_as_it_is() -> None:
-    text = (ROOT / "docs" / "temporal.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "explanation" / "temporal.md").read_text(encoding="utf-8")
 
     assert documented(text) == markdown(), f"put it between {BEGIN} and {END}:\n{markdown()}"
 

@@ -21,7 +21,7 @@ from workers.loading import catalog_of
 from workers.testing import Shop
 
 TESTING = ROOT / "docs" / "testing.md"
-DOCUMENTS = (*WORDS, ROOT / "docs" / "temporal.md", TESTING)
+DOCUMENTS = (*WORDS, ROOT / "docs" / "explanation" / "temporal.md", TESTING)
 TELLING = [document for document in DOCUMENTS if marked(document, STORY)]
 TESTS = [(document, name) for document in TELLING for name in telling_in(document)]
 MISTAKES = [pair for document in DOCUMENTS for pair in mistakes(document)]

@@ -20,6 +20,9 @@ from workers.command import app
 
 ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys")
 
+FOUR_HEADINGS = ("Problem", "Mechanism", "Guarantee", "Test")
+"""Of each protocol in docs/explanation/architecture.md."""
+
 _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -107,6 +110,43 @@ def test_every_test_that_is_named_exists() -> None:
     assert said - written == set()
 
 
+def test_every_protocol_has_the_same_four_headings_and_names_a_test() -> None:
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text("utf-8")
+    chapter = text[text.index("\n## Protocols\n") : text.index("\n## Design decisions\n")]
+    protocols = re.split(r"^### ", chapter, flags=re.MULTILINE)[1:]
+
+    assert len(protocols) > 10
+    for protocol in protocols:
+        name, _, body = protocol.partition("\n")
+        assert re.findall(r"^\*\*(\w+)\.\*\* ", body, re.MULTILINE) == list(FOUR_HEADINGS), name
+        assert re.search(r"^\*\*Test\.\*\* `test_", body, re.MULTILINE), name
+
+
+def test_every_test_of_an_invariant_is_listed_under_its_number_and_the_table_names_one() -> None:
+    listed = (ROOT / "docs" / "reference" / "invariant-tests.md").read_text("utf-8")
+    chapters = dict(re.findall(r"^## (\d)\. .*\n((?:(?!## ).*\n)*)", listed, re.MULTILINE))
+    table = dict(
+        re.findall(
+            r"^\| (\d) \| .* \| `(test_\w+)` \|$",
+            (ROOT / "docs" / "explanation" / "architecture.md").read_text("utf-8"),
+            re.MULTILINE,
+        )
+    )
+    numbered = [
+        (number, name)
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name, number in re.findall(r"def (test_invariant_(\d)_\w+)", file.read_text("utf-8"))
+    ]
+
+    assert numbered
+    # One that is missing: add it to docs/reference/invariant-tests.md.
+    assert [name for number, name in numbered if f"* `{name}`" not in chapters[number]] == []
+    assert sorted(table) == sorted(chapters) == [str(number) for number in range(1, 10)]
+    assert {
+        number: name in _CODE.findall(chapters[number]) for number, name in table.items()
+    } == dict.fromkeys(table, True)
+
+
 def test_every_route_that_is_named_exists() -> None:
     paths = create_app(ApiSettings(waypost_local=True, database_url="postgresql://u:p@h/d")).openapi()[
         "paths"
@@ -178,7 +218,7 @@ def test_every_page_is_linked_from_another() -> None:
         if "://" not in link and not link.startswith("#")
     }
 
-    assert {document for document in DOCUMENTS if document.name != "README.md"} - linked == set()
+    assert set(DOCUMENTS) - linked - {ROOT / "README.md"} == set()
 
 
 def test_a_page_about_a_word_is_short_and_says_what_it_costs_and_what_an_operator_sees() -> None:
@@ -192,7 +232,7 @@ def test_a_page_about_a_word_is_short_and_says_what_it_costs_and_what_an_operato
 
 
 def test_every_event_that_is_understood_is_in_the_senders_guide() -> None:
-    guide = (ROOT / "docs" / "events.md").read_text("utf-8")
+    guide = (ROOT / "docs" / "reference" / "events.md").read_text("utf-8")
     kinds = [
         kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)
     ]

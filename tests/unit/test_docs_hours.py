@@ -7,8 +7,8 @@ from policy.jurisdictions import JURISDICTIONS
 from policy.windows import Window, in_words
 from tests.documents import ROOT
 
-DOCUMENT = ROOT / "docs" / "policy.md"
-HEAD = "| | place | Monday to Friday | Saturday | Sunday | public holidays | source | seen |"
+DOCUMENT = ROOT / "docs" / "reference" / "policy.md"
+HEAD = "| | place | Monday to Friday | Saturday | Sunday | public holidays | source | kind of source |"
 
 
 def windows(some: tuple[Window, ...] | None, otherwise: str) -> str:
@@ -22,7 +22,7 @@ def row(code: str, entry: Jurisdiction) -> str:
     days = (
         windows(entry.saturday, weekdays),
         windows(entry.sunday, weekdays),
-        windows(entry.holidays, "as ever"),
+        windows(entry.holidays, "as usual"),
     )
     return f"| {' | '.join((code, entry.name, weekdays, *days, entry.source, entry.verified.value))} |"
 
@@ -38,6 +38,6 @@ def test_the_documents_show_every_entry_of_the_table_and_no_other() -> None:
 def test_the_rows_show_what_decides() -> None:
     texas = row("US-TX", JURISDICTIONS["US-TX"])
 
-    assert texas.startswith("| US-TX | Texas | 09:00–21:00 | 09:00–21:00 | 12:00–21:00 | as ever | ")
+    assert texas.startswith("| US-TX | Texas | 09:00–21:00 | 09:00–21:00 | 12:00–21:00 | as usual | ")
     assert in_words(JURISDICTIONS["US-TX"].spans(date(2026, 6, 7))) == "12:00 to 21:00"
     assert "| closed | closed |" in row("US-LA", JURISDICTIONS["US-LA"])

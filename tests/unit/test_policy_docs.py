@@ -12,7 +12,7 @@ from policy.policy_file import read_policy
 from tests.documents import ROOT, Block, blocks, commands
 from workers.policy_tables import checked
 
-PAGE = ROOT / "docs" / "policy.md"
+PAGE = ROOT / "docs" / "reference" / "policy.md"
 
 
 def examples() -> list[Block]:
@@ -27,7 +27,7 @@ def examples() -> list[Block]:
 def test_the_whole_file_on_the_page_says_the_defaults_and_every_one_of_them() -> None:
     whole, *_ = examples()
 
-    # A value that is new: write it into the file of docs/policy.md, with its default and a comment.
+    # A value that is new: write it into the file of docs/reference/policy.md, with its default and a comment.
     assert Limits() == read_policy(whole.text).limits
     assert set(read_policy(whole.text).lines) >= {("holdout",), ("caps",), ("quiet_hours", "sms", "opens")}
     assert [one.name for one in fields(Limits) if not re.search(rf"\b{one.name}\b", whole.text)] == []
