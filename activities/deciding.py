@@ -63,7 +63,7 @@ class Decider:
         """
         held = await _holds_of(connection, snapshot, request, at)
         try:
-            facts = facts_of(snapshot, request.channel, at, self._default_zone, held, breaker_open_until)
+            facts = facts_of(snapshot, request.channel, self._default_zone, held, breaker_open_until)
         except Exception as error:
             verdict = unreadable(plan.expires_at, at, error)
             planned = planned_of(request, snapshot, plan, verdict, at, self._policy)

@@ -54,7 +54,6 @@ def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ..
 def facts_of(
     snapshot: Snapshot,
     channel: Channel,
-    at: datetime,
     default_zone: str,
     held: tuple[str, ...] = (),
     breaker_open_until: datetime | None = None,

@@ -69,8 +69,8 @@ class EventsInCors:
         await (self._open if is_open else self._app)(scope, receive, send)
 
 
-def create_app(settings: ApiSettings | None = None, limits: Limits | None = None) -> FastAPI:
-    """The HTTP API. Reads the environment where no settings are given; ``limits``: what the shop sets.
+def create_app(settings: ApiSettings | None = None) -> FastAPI:
+    """The HTTP API. Reads the environment where no settings are given.
 
     Raises ``SettingsFault`` with all that is missing or unsafe, and for journeys that cannot be loaded.
     """

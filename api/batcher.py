@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,3 @@ def _settle(waiting: _Waiting, outcome: list[Ingested] | Exception) -> None:
         waiting.answer.exception()
     else:
         waiting.answer.set_result(outcome)
-
-
-Submit = Callable[[Sequence[IncomingEvent]], Awaitable[list[Ingested]]]
-"""What a door needs of a batcher."""

@@ -36,18 +36,6 @@ def same_line(one: Item, other: Item) -> bool:
     return one.key == other.key and (one.sku or other.sku) == (other.sku or one.sku)
 
 
-def merged(one: Lines, other: Lines) -> Lines:
-    """Two carts of one person under one id: every line once, the larger quantity."""
-    lines = list(one)
-    for line in other:
-        at = next((i for i, known in enumerate(lines) if same_line(known, line)), None)
-        if at is None:
-            lines.append(line)
-        elif line.quantity > lines[at].quantity:
-            lines[at] = line
-    return tuple(lines)
-
-
 def repriced(lines: Lines, product: Item) -> Lines:
     """The lines with a product's new price, where it is told."""
     if product.price is None:

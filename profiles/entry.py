@@ -88,7 +88,7 @@ async def enter(
     a key hold. Idempotent on the event's (source, id). Raises a ``NotEntered`` where no run starts, and then
     the event is not kept either, so that the same id may be sent again.
     """
-    ingest = _Entry(database, route, incoming, rules or Rules())
+    ingest = _Entry(database, route, rules or Rules())
     [answer] = await ingest([incoming])
     if ingest.entered is None:
         raise Unfit(answer.detail)
@@ -134,10 +134,9 @@ class _Asked:
 class _Entry(Ingest):
     """Ingest of one event, which is undone where it starts no run."""
 
-    def __init__(self, database: Database, route: Route, incoming: IncomingEvent, rules: Rules) -> None:
+    def __init__(self, database: Database, route: Route, rules: Rules) -> None:
         super().__init__(database, [_Asked(route)], rules)
         self._route = route
-        self._incoming = incoming
         self._local = rules.local
         self.entered: Entered | None = None
 

@@ -94,25 +94,6 @@ def context_said(context: Mapping[str, Any]) -> dict[str, str]:
     return said
 
 
-def joined(one: tuple[Values, Origins], other: tuple[Values, Origins]) -> tuple[Values, Origins]:
-    """Two records as one: of every field the word that outweighs, as if one had heard all.
-
-    Origins of fields without a value are left out: give the context's values along, by ``TIMEZONE`` and
-    ``LOCALE``, where its origins are to stay.
-    """
-    values: Values = {}
-    origins: Origins = {}
-    for name in {**one[0], **other[0]}:
-        mine, theirs = one[1].get(name), other[1].get(name)
-        if _outweighs(other[0].get(name), theirs, one[0].get(name), mine):
-            values[name], register = other[0][name], theirs
-        else:
-            values[name], register = one[0].get(name), mine
-        if register is not None:
-            origins[name] = register
-    return values, origins
-
-
 def _heard(
     values: Values, origins: Origins, said: Mapping[str, Any], register: Register
 ) -> tuple[Values, Origins]:

@@ -15,7 +15,6 @@ __all__ = [
     "LONGEST",
     "MAX_LENGTH",
     "STRONG",
-    "WEAK",
     "BlockedIdentifier",
     "InvalidIdentifier",
     "as_asked",
@@ -31,10 +30,8 @@ IDENTIFIER_TYPES = ("user_id", "loyalty_id", "email", "phone", "push_token", "an
 """Strongest first."""
 
 STRONG = ("user_id", "loyalty_id", "email", "phone")
-"""Types that a person gives, and that say who somebody is."""
-
-WEAK = ("push_token", "anonymous_id", "email_sha256")
-"""Types of a device, or of what another system made of an address; several people may share one."""
+"""Types that a person gives, and that say who somebody is. The others are of a device, or of what another
+system made of an address; several people may share one."""
 
 ADDRESS_TYPE = {"email": "email", "sms": "phone", "push": "push_token"}
 """Message channel → the type of identifier that is its address."""

@@ -21,7 +21,6 @@ PERSONAL_TRAITS = frozenset(
 
 PURCHASES_WITHIN = timedelta(days=400)
 MOST_PURCHASES = 50
-ENGAGED_WITHIN = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,6 @@ class ProfileFacts:
     """(channel or "all", topic, granted): the word that stands on each."""
     engaged_at: dict[str, datetime] = field(default_factory=dict)
     """Channel → when a message of it was last opened, clicked or answered."""
-    engaged_times: dict[str, int] = field(default_factory=dict)
-    """Channel → how many messages were, of those touched in the last 180 days."""
 
 
 _FACTS = """
@@ -86,8 +83,8 @@ SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.context_loc
     AND c.lines <> '[]'::jsonb) AS open_carts,
   (SELECT jsonb_agg(jsonb_build_array(channel, topic, state = 'granted') ORDER BY channel, topic)
     FROM consent_state WHERE profile_id = p.profile_id)::text AS consents,
-  (SELECT jsonb_agg(jsonb_build_array(m.channel, m.engaged_at, m.times)) FROM
-    (SELECT channel, max(engaged_at) AS engaged_at, count(*) FILTER (WHERE engaged_at > $2) AS times
+  (SELECT jsonb_agg(jsonb_build_array(m.channel, m.engaged_at)) FROM
+    (SELECT channel, max(engaged_at) AS engaged_at
       FROM message WHERE profile_id = p.profile_id AND engaged_at IS NOT NULL GROUP BY channel
     ) m)::text AS engaged
 FROM run r JOIN profile p ON p.profile_id = r.profile_id JOIN person s ON s.profile_id = p.profile_id
@@ -113,7 +110,7 @@ async def read_profile(
             f"a story may not read {', '.join(refused)}: what it reads is kept in histories, which carry "
             "ids, not people; templates have first_name, and the gate has the address"
         )
-    row = await connection.fetchrow(_FACTS, run_id, at - ENGAGED_WITHIN)
+    row = await connection.fetchrow(_FACTS, run_id)
     if row is None:
         return None
     purchases = await connection.fetch(_PURCHASES, row["profile_id"], at - PURCHASES_WITHIN, MOST_PURCHASES)
@@ -143,6 +140,5 @@ def _facts(row: Any, purchases: Sequence[Any], asked: Sequence[str]) -> ProfileF
         consents=tuple(
             (channel, topic, granted) for channel, topic, granted in orjson.loads(row["consents"] or "[]")
         ),
-        engaged_at={channel: datetime.fromisoformat(last) for channel, last, _ in engaged},
-        engaged_times={channel: times for channel, _, times in engaged},
+        engaged_at={channel: datetime.fromisoformat(last) for channel, last in engaged},
     )

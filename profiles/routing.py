@@ -14,10 +14,8 @@ PERSON = "person"
 CART = "cart_id"
 """``keyed_by`` value that ingest may fill in: the event's own cart, else the person's open cart."""
 
-GO_ON = "continue"
-"""``on_merge`` value: a run goes on under the person that its own turns out to be."""
 END = "end"
-"""``on_merge`` value: it ends at once, as ``merged``."""
+"""``on_merge`` value: a run ends at once, as ``merged``, where its person turns out to be another."""
 
 MAX_KEY = 200
 MAX_SIGNALS = 1000
@@ -45,7 +43,7 @@ class Route(Protocol):
 
     @property
     def on_merge(self) -> str:
-        """GO_ON or END: what becomes of a run once its person turns out to be another. Kept with each run."""
+        """What becomes of a run whose person turns out to be another: "continue" or END. Kept with a run."""
 
     def key_of(self, event: Event) -> str | None:
         """The run's key for this event; None: the event carries none. May run author code."""

@@ -25,7 +25,7 @@ async def may_mail(facts: Facts, run_id: UUID, channel: Channel = Channel.EMAIL)
         [now] = await facts.values("SELECT now()")
         snapshot = await read_under_lock(connection, Ask(run_id, "s", channel.value, now))
     assert snapshot is not None
-    known = facts_of(snapshot, channel, now, "UTC")
+    known = facts_of(snapshot, channel, "UTC")
     plan: Any = plan_of(_Request(channel), "marketing", "marketing")  # type: ignore[arg-type]
     found: list[Finding] = [check(plan, known, Limits(), now) for check in (not_opted_out, consented)]
     return [finding.reason.value for finding in found if finding.reason]

@@ -41,16 +41,7 @@ def configure(*, local: bool, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers = [out]
     root.setLevel(level)
-    # One line per HTTP request, or per step of a start, is noise beside our own decisions.
-    for chatty in (
-        "uvicorn.error",
-        "httpx2",
-        "httpcore2",
-        "httpx",
-        "httpcore",
-        "alembic",
-        "twilio.http_client",
-    ):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -3,9 +3,7 @@
 The server's API for it is marked experimental, so it is kept behind the functions of this file.
 """
 
-import asyncio
 import re
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -22,7 +20,6 @@ from workers.temporal_client import connect
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _DURATION = re.compile(r"(?:\d+[wdhms])+")
 _PART = re.compile(r"(\d+)([wdhms])")
-_AT_ONCE = 20
 
 
 class TravelError(Fault):
@@ -57,20 +54,6 @@ async def fast_forward(client: Client, workflow_id: str, by: timedelta) -> bool:
         if error.status is RPCStatusCode.NOT_FOUND and await _has_ended(handle):
             return False
         raise TravelError(_explained(error, workflow_id)) from error
-
-
-async def fast_forward_all(client: Client, workflow_ids: Sequence[str], by: timedelta) -> int:
-    """Move many runs, a few at once; returns how many are still running afterwards.
-
-    Each run has its own clock, so nothing orders what they do to one another on the way.
-    """
-    turns = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(workflow_id: str) -> bool:
-        async with turns:
-            return await fast_forward(client, workflow_id, by)
-
-    return sum(await asyncio.gather(*(one(workflow_id) for workflow_id in workflow_ids)))
 
 
 async def current_time(client: Client, workflow_id: str) -> datetime:

@@ -1,15 +1,25 @@
 """What authors' queries see of everybody."""
 
+import re
 from datetime import timedelta
 
 import pytest
 
 from profiles.database import Database
-from profiles.person_view import COLUMNS
 from profiles.routing import PERSON
+from tests.documents import ROOT
 from tests.facts import CHAIR, LAMP, Facts, Journey, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
+
+COLUMNS = [
+    *("profile_id", "traits", "orders", "spent", "first_order_at", "last_order_at", "days_since_order"),
+    *("median_gap_days", "created_at", "last_event_at", "open_cart_items", "reachable_email"),
+    *("reachable_sms", "timezone", "locale", "preferred_channel", "preferred_hour", "opens", "clicks"),
+    "last_seen",
+]
+"""Authors' queries name them: a column may be added, and none may go."""
+
 READER = Journey(name="reader", starts=("Product Viewed",), listens=(), key_property=PERSON)
 
 
@@ -20,10 +30,19 @@ def facts(database: Database) -> Facts:
 
 
 async def test_the_view_of_people_has_the_columns_it_promises(facts: Facts) -> None:
-    assert await facts.values(
-        "SELECT column_name::text FROM information_schema.columns WHERE table_name = 'person' "
-        "ORDER BY ordinal_position"
-    ) == list(COLUMNS)
+    assert (
+        await facts.values(
+            "SELECT column_name::text FROM information_schema.columns WHERE table_name = 'person' "
+            "ORDER BY ordinal_position"
+        )
+        == COLUMNS
+    )
+
+
+def test_the_page_about_segments_lists_every_column_of_the_view() -> None:
+    page = (ROOT / "docs" / "words" / "segment.md").read_text("utf-8")
+
+    assert re.findall(r"(?m)^\| `(\w+)` \|", page) == COLUMNS
 
 
 async def test_authors_queries_see_a_row_a_person(facts: Facts) -> None:

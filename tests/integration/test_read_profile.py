@@ -172,11 +172,10 @@ async def test_engagement_is_told_by_channel_from_when_it_happened(facts: Facts)
         ("Message Opened", second, 5),
     ):
         await facts.happens(name, {"message_id": str(message)}, ago=timedelta(hours=hours))
-    found, later = await read(facts), await read(facts, at=datetime.now(UTC) + timedelta(days=181))
+    found = await read(facts)
 
     hours_ago = (datetime.now(UTC) - found.engaged_at["email"]) / timedelta(hours=1)
     assert round(hours_ago) == 2
-    assert (found.engaged_times, later.engaged_times) == ({"email": 2}, {"email": 0})
     assert await facts.values("SELECT status FROM message ORDER BY step") == ["clicked", "opened"]
 
 

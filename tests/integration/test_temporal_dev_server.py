@@ -17,7 +17,7 @@ from workers.settings import WorkerSettings
 from workers.stack.ports import Port, choose
 from workers.stack.temporal import TemporalDevServer
 from workers.temporal_client import connect, ensure_search_attributes, missing_search_attributes
-from workers.travel import TravelError, current_time, fast_forward, fast_forward_all
+from workers.travel import TravelError, current_time, fast_forward
 
 QUEUE = "patience"
 
@@ -70,17 +70,6 @@ async def test_a_run_that_ends_on_the_way_or_ended_before_is_a_normal_answer(cli
 
     assert (on_the_way, afterwards) == (False, False)
     assert await run.result() == "waited"
-
-
-async def test_many_runs_move_at_once_and_those_still_running_are_counted(client: Client) -> None:
-    short = [await wait_patiently(client, 1) for _ in range(10)]
-    long = [await wait_patiently(client, 100) for _ in range(5)]
-
-    still_running = await fast_forward_all(client, [run.id for run in (*short, *long)], timedelta(days=10))
-
-    assert still_running == 5
-    for run in long:
-        await run.terminate()
 
 
 async def test_a_run_that_does_not_exist_is_an_error(client: Client) -> None:

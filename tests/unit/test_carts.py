@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from profiles.bought import takes
-from profiles.carts import as_items, cart_after, covers, merged
+from profiles.carts import as_items, cart_after, covers
 from profiles.events import (
     CartViewed,
     CheckoutStarted,
@@ -84,14 +84,6 @@ def test_where_the_shop_tells_variants_apart_only_the_bought_one_leaves_the_cart
     bought: Item, other: Item, taken: bool
 ) -> None:
     assert taken is takes(Bought(bought, scope="variant"), other)
-
-
-def test_two_carts_become_one_with_every_line_once_and_the_larger_number() -> None:
-    assert shown(merged((LAMP, CHAIR), (BLUE, LAMP.model_copy(update={"quantity": 5})))) == [
-        ("lamp-red", 5),
-        ("chair", 1),
-        ("lamp-blue", 1),
-    ]
 
 
 @pytest.mark.parametrize(

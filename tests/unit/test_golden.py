@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiles.computed import seen_after
-from profiles.golden import LOCALE, TIMEZONE, Origins, Values, context_heard, context_said, heard, joined
+from profiles.golden import LOCALE, TIMEZONE, Origins, Values, context_heard, context_said, heard
 from profiles.incoming import IncomingEvent
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -91,26 +91,6 @@ def test_hearing_all_of_it_again_changes_nothing(sayings: list[Saying]) -> None:
     assert once == hear(*sayings, record=once)
 
 
-@given(SAYINGS, SAYINGS)
-def test_joining_two_records_is_hearing_all_that_both_have_heard(
-    one: list[Saying], other: list[Saying]
-) -> None:
-    together = hear(*one, *other)
-
-    assert together == joined(hear(*one), hear(*other))
-    assert together == joined(hear(*other), hear(*one))
-
-
-@given(SAYINGS, SAYINGS, SAYINGS)
-def test_it_does_not_matter_which_two_of_three_records_are_joined_first(
-    one: list[Saying], other: list[Saying], third: list[Saying]
-) -> None:
-    a, b, c = hear(*one), hear(*other), hear(*third)
-
-    assert joined(joined(a, b), c) == joined(a, joined(b, c))
-    assert a == joined(a, a)
-
-
 @given(SAYINGS)
 def test_every_field_has_an_origin_and_every_origin_a_field(sayings: list[Saying]) -> None:
     values, origins = hear(*sayings)
@@ -172,7 +152,6 @@ def test_a_value_without_an_origin_gives_way_to_the_first_word() -> None:
     unverified = Saying({"plan": "gold"}, verified=False)
 
     assert hear(unverified, record=({"plan": "tin", "city": "Ulm"}, {}))[0] == {"plan": "gold", "city": "Ulm"}
-    assert joined(({"plan": "tin"}, {}), hear(unverified)) == hear(unverified)
 
 
 @pytest.mark.parametrize(

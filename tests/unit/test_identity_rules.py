@@ -98,7 +98,7 @@ def test_the_rules_know_every_type_of_identifier() -> None:
     assert identifiers.IDENTIFIER_TYPES == PRIORITY
     assert set(identifiers.STRONG) == STRONG == DEFAULT.strong
     assert set(PRIORITY) == set(DEFAULT.shared_by) == {*DEFAULT.limits, "email_sha256"}
-    assert set(identifiers.WEAK) > DEVICE
+    assert set(identifiers.IDENTIFIER_TYPES) - STRONG > DEVICE
 
 
 def test_the_hash_of_an_email_is_the_one_that_its_event_implies() -> None:

@@ -11,7 +11,6 @@ from workers.check.source import Function, Source
 from workers.check.words import Word, patch_of
 
 _LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
-_ASSIGNMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign)
 
 
 class Book(Protocol):
