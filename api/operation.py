@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from api.doors import Doors, Open
 from api.outage import Outage, reading
 from profiles.backlog import REMOVALS_OVERDUE, Backlog, StuckRun, backlog, lately_quarantined, stuck_runs
-from profiles.migrate import head
+from profiles.migrate import head, revision_of
 from profiles.shortening import shortened
 from profiles.stops import Switch, stops
 
@@ -98,8 +98,7 @@ async def _database(doors: Doors) -> Ready:
     async def read(
         connection: Any,
     ) -> tuple[str | None, Backlog | None, list[StuckRun], list[Quarantined], list[Switch]]:
-        has = await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL")
-        found = await connection.fetchval("SELECT version_num FROM alembic_version") if has else None
+        found = await revision_of(connection)
         if found != head():
             return found, None, [], [], []
         shared = [

@@ -64,12 +64,7 @@ def _is_stale(error: BaseException) -> bool:
 
 def probe_of(database: Database) -> Probe:
     """Asks Postgres for a sign of life."""
-
-    async def probe() -> None:
-        async with database.transaction() as connection:
-            await connection.execute("SELECT 1")
-
-    return probe
+    return database.ping
 
 
 async def persistent(

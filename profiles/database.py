@@ -118,6 +118,11 @@ class Database:
         if await connection.execute(f"{last}; COMMIT" if last else "COMMIT") != "COMMIT":
             raise asyncpg.InFailedSQLTransactionError("rolled back: a statement had failed before")
 
+    async def ping(self) -> None:
+        """Ask Postgres for a sign of life. Raises what ``transaction`` raises where there is none."""
+        async with self.transaction() as connection:
+            await connection.execute("SELECT 1")
+
     async def close(self) -> None:
         """Give all connections back."""
         await self.engine.dispose()
@@ -143,6 +148,15 @@ async def _living(pooled: AsyncConnection) -> Any:
         if not connection.is_closed():
             return connection
         await pooled.invalidate()
+
+
+async def server_of(connection: Any) -> tuple[str, str]:
+    """Return the server's version, and the provider of the database's locale ("b": builtin)."""
+    version: str = await connection.fetchval("SHOW server_version")
+    provider: str = await connection.fetchval(
+        "SELECT datlocprovider::text FROM pg_database WHERE datname = current_database()"
+    )
+    return version, provider
 
 
 def is_conflict(error: BaseException) -> bool:

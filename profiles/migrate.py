@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -62,6 +63,14 @@ async def current_async(database_url: str) -> tuple[str | None, str]:
             return await connection.run_sync(_current), head()
     finally:
         await engine.dispose()
+
+
+async def revision_of(connection: Any) -> str | None:
+    """Return the revision of the database behind a connection, None where it was never migrated."""
+    if not await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+        return None
+    revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return revision
 
 
 class OldSchema(RuntimeError):

@@ -57,6 +57,18 @@ FROM leaving
 """
 
 
+_DELIVERED = """
+SELECT event_id FROM outbox
+WHERE lane = $1 AND event_id IS NOT NULL AND ($2::bigint IS NULL OR seq < $2)
+  AND ($2::bigint IS NOT NULL OR delivered_at IS NOT NULL)
+"""
+
+_STARTED_BY = """
+SELECT count(*) FROM run r JOIN event e ON e.event_id = r.entry_event
+WHERE r.recorded_at >= $1 AND e.source LIKE $2
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Closed:
     """What closing a run did."""
@@ -189,6 +201,36 @@ async def person_of(connection: Any, run_id: UUID) -> UUID | None:
         "SELECT profile_id FROM run WHERE run_id = $1", run_id
     )
     return profile_id
+
+
+async def delivered_events(
+    connection: Any, run_id: UUID, *, before_seq: int | None = None
+) -> tuple[list[UUID], datetime]:
+    """Return ids of the events that were delivered to a run, and Postgres's now.
+
+    ``before_seq``: all that lie before this row of the outbox count as delivered, and no others.
+    """
+    now: datetime = await connection.fetchval("SELECT now()")
+    return [row["event_id"] for row in await connection.fetch(_DELIVERED, run_id, before_seq)], now
+
+
+async def is_live(connection: Any, run_id: UUID) -> bool:
+    """Return whether there is such a run and it has not ended."""
+    query = "SELECT true FROM run WHERE run_id = $1 AND state <> 'ended'"
+    return bool(await connection.fetchval(query, run_id))
+
+
+async def workflow_id_of(connection: Any, run_id: UUID) -> str | None:
+    """Return Temporal's id of a run, None where there is no such run."""
+    workflow_id: str | None = await connection.fetchval(
+        "SELECT workflow_id FROM run WHERE run_id = $1", run_id
+    )
+    return workflow_id
+
+
+async def count_started(connection: Any, since: datetime, source: str) -> int:
+    """Count runs that began since then, by Postgres's clock, with an event of this source (LIKE pattern)."""
+    return int(await connection.fetchval(_STARTED_BY, since, source))
 
 
 async def _state(connection: Any, run_id: UUID) -> str | None:

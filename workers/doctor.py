@@ -15,7 +15,7 @@ from policy.policy_file import PolicyFaults
 from policy.replay import version_of
 from policy.settings import PolicySettings
 from profiles.backlog import REMOVALS_OVERDUE, backlog, lately_quarantined
-from profiles.database import Database
+from profiles.database import Database, server_of
 from profiles.identity_quarantine import WHAT_TO_DO
 from profiles.migrate import current_async
 from profiles.shortening import shortened
@@ -148,10 +148,7 @@ async def _opened(settings: WorkerSettings) -> AsyncIterator[Any]:
 
 async def _database(settings: WorkerSettings) -> Finding:
     async with _opened(settings) as connection:
-        version = await connection.fetchval("show server_version")
-        provider = await connection.fetchval(
-            "select datlocprovider::text from pg_database where datname = current_database()"
-        )
+        version, provider = await server_of(connection)
     if int(version.split(".")[0]) < _OLDEST_POSTGRES:
         return Finding("database", False, f"Postgres {version}", f"use Postgres {_OLDEST_POSTGRES} or newer")
     if provider != "b":

@@ -5,13 +5,7 @@ from uuid import UUID
 
 from profiles.database import Database
 from profiles.routing import Route
-from profiles.runs import close_run
-
-_TOLD = """
-SELECT event_id FROM outbox
-WHERE lane = $1 AND event_id IS NOT NULL AND ($2::bigint IS NULL OR seq < $2)
-  AND ($2::bigint IS NOT NULL OR delivered_at IS NOT NULL)
-"""
+from profiles.runs import close_run, delivered_events
 
 
 async def close_gone(
@@ -27,6 +21,5 @@ async def close_gone(
     """What was delivered (before ``before_seq``, where given) counts as seen. Idempotent: a run that closed
     itself keeps its own outcome."""
     async with database.transaction() as connection:
-        now = await connection.fetchval("SELECT now()")
-        seen = [row["event_id"] for row in await connection.fetch(_TOLD, run_id, before_seq)]
+        seen, now = await delivered_events(connection, run_id, before_seq=before_seq)
     await close_run(database, routes, run_id, outcome=outcome, detail=detail, seen=seen, at=now, local=local)

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from profiles.database import Database
+from profiles.runs import count_started
 from workers.faults import Fault
 from workers.ingest import rees46, segment
 from workers.ingest.door import MOST_EVENTS, Door
@@ -28,11 +29,6 @@ FORMATS: dict[str, Callable[[TextIO, timedelta], Iterator[Line]]] = {
 
 _SHOWN = 10
 """Bad lines that are printed; all are counted."""
-
-_RUNS = """
-SELECT count(*) FROM run r JOIN event e ON e.event_id = r.entry_event
-WHERE r.recorded_at >= $1 AND e.source LIKE $2
-"""
 
 _SOURCES = {"rees46": rees46.SOURCE, "segment": "segment/%"}
 
@@ -126,7 +122,7 @@ async def _runs_started(settings: IngestSettings, format: str, since: datetime) 
     database = Database(settings.database_url, pool_size=1)
     try:
         async with database.transaction() as connection:
-            return int(await connection.fetchval(_RUNS, since, _SOURCES[format]))
+            return await count_started(connection, since, _SOURCES[format])
     finally:
         await database.close()
 

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from profiles import mailbox
 from profiles.database import Database
 
 
@@ -14,26 +15,14 @@ class SandboxAudiences:
     async def add(self, audience: str, member_id: UUID) -> None:
         """Take a member in; idempotent."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                "INSERT INTO sandbox_audience (audience, member_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                audience,
-                member_id,
-            )
+            await mailbox.add_member(connection, audience, member_id)
 
     async def remove(self, audience: str, member_id: UUID) -> None:
         """Take a member out; idempotent."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                "DELETE FROM sandbox_audience WHERE audience = $1 AND member_id = $2", audience, member_id
-            )
+            await mailbox.remove_member(connection, audience, member_id)
 
     async def holds(self, audience: str, member_id: UUID) -> bool:
         """Whether the books have the member."""
         async with self._database.transaction() as connection:
-            return bool(
-                await connection.fetchval(
-                    "SELECT true FROM sandbox_audience WHERE audience = $1 AND member_id = $2",
-                    audience,
-                    member_id,
-                )
-            )
+            return await mailbox.has_member(connection, audience, member_id)

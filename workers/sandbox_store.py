@@ -3,13 +3,8 @@
 from uuid import UUID
 
 from activities.channels.sandbox import SandboxMessage, Store
-from profiles.changes import encode
+from profiles import mailbox
 from profiles.database import Database
-
-_KEEP = """
-INSERT INTO sandbox_message (message_id, channel, address, subject, html, text, headers)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
-"""
 
 
 def sandbox_store(database: Database) -> Store:
@@ -17,15 +12,15 @@ def sandbox_store(database: Database) -> Store:
 
     async def keep(message: SandboxMessage) -> None:
         async with database.transaction() as connection:
-            await connection.execute(
-                _KEEP,
+            await mailbox.keep(
+                connection,
                 UUID(message.message_id),
-                message.channel.value,
-                message.to,
-                message.subject,
-                message.html,
-                message.text,
-                encode(message.headers),
+                channel=message.channel.value,
+                address=message.to,
+                subject=message.subject,
+                html=message.html,
+                text=message.text,
+                headers=message.headers,
             )
 
     return keep

@@ -13,6 +13,7 @@ from temporalio.service import RPCError
 
 from profiles.database import Database
 from profiles.routing import Route
+from profiles.runs import is_live
 from profiles.settling import settle_stale
 from workers.gone import close_gone
 
@@ -84,11 +85,7 @@ class Sweeper:
 
     async def _is_live(self, run_id: UUID) -> bool:
         async with self._database.transaction() as connection:
-            return bool(
-                await connection.fetchval(
-                    "SELECT true FROM run WHERE run_id = $1 AND state <> 'ended'", run_id
-                )
-            )
+            return await is_live(connection, run_id)
 
 
 def _run_id(workflow_id: str) -> UUID | None:

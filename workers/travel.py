@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
 from policy.durations import in_words
+from profiles import runs
 from profiles.database import Database
 from workers.faults import Fault
 from workers.settings import WorkerSettings
@@ -92,7 +93,7 @@ async def workflow_id_of(database: Database, run_id: str) -> str:
     except ValueError:
         raise TravelError(f"expected a run id such as those under GET /v1/runs; got {run_id!r}") from None
     async with database.transaction() as connection:
-        found: str | None = await connection.fetchval("select workflow_id from run where run_id = $1", wanted)
+        found = await runs.workflow_id_of(connection, wanted)
     if found is None:
         raise TravelError(f"no run {run_id}; GET /v1/journeys/{{journey}}/runs lists them")
     return found
