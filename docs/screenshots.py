@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from api.d2 import DrawingError
 from api.identity_picture.svg import svg as picture_of
 from journeys.registry import load
 from tests.identities import ada
@@ -301,5 +302,5 @@ async def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main())
-    except NoBrowser as error:
+    except (NoBrowser, DrawingError) as error:
         sys.exit(str(error))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from api.d2 import DrawingError
 from journeys.registry import load
 from workers.faults import Fault
 from workers.graph.code import Unreadable
@@ -16,13 +17,15 @@ def draw(journey: str, modules: Sequence[str], *, to: Path | None, as_mermaid: b
     """What to print: Mermaid text, or where the SVG file was written, or both.
 
     An SVG file that is there already is replaced. Raises ``Fault`` for an unknown journey, for code that
-    cannot be read and for a file that cannot be written.
+    cannot be read, for a picture that cannot be drawn and for a file that cannot be written.
     """
     flow = read(journey, modules)
     said = [] if to is not None and not as_mermaid else [mermaid(flow).rstrip("\n")]
     if to is not None:
         try:
             to.write_text(svg(flow), "utf-8")
+        except DrawingError as error:
+            raise Fault(str(error)) from error
         except OSError as error:
             raise Fault(
                 f"{to} cannot be written: {error.strerror}; name a file in a folder that exists"

@@ -13,7 +13,7 @@ class Paint(NamedTuple):
     ink: str
 
 
-INK, MUTED, LINE, CARD = "#1f2329", "#5b6472", "#8a93a1", "#ffffff"
+INK, MUTED, LINE = "#1f2329", "#5b6472", "#8a93a1"
 INTERRUPT = Paint("#fdeeec", "#c0443a", INK)
 
 _WAIT, _PAUSE = Paint("#e8f0fc", "#3a6fc0", INK), Paint("#eef0f4", "#6f7989", INK)

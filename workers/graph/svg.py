@@ -1,130 +1,113 @@
-"""A flow as an SVG picture, drawn here: no browser, no fonts to load, the same on light and dark pages."""
+"""A flow as an SVG picture, laid out and drawn by D2."""
 
-from workers.graph import letters
-from workers.graph.canvas import Canvas
-from workers.graph.flow import Edge, Flow
-from workers.graph.lane import GAP, Lane
-from workers.graph.palette import MUTED
-from workers.graph.placing import place
-from workers.graph.ranks import Arrow, Cell, Rows, rows_of
-from workers.graph.shape import DETAIL, Shape, shape_of
+import re
+from collections.abc import Iterator, Sequence
 
-MARGIN, INSIDE, HEAD = 28.0, 26.0, 22.0
-"""Room around the card, around the story in its frame, and the size of the journey's name."""
+from api.d2 import RED, TextLine, box, heading, quote, render, style, wrap
+from workers.graph.flow import Edge, Flow, Interrupt, Kind, Node
+from workers.graph.palette import INK, INTERRUPT, LINE, MUTED, PAINTS, Paint
 
-_LABEL_HEIGHT, _LABEL_SIDE = 20.0, 7.0
-_RETURN_GAP = 26.0
-_SUMMARY_LETTER = 6.6
+_SHAPES = {Kind.CHOICE: "diamond", Kind.LOOP: "hexagon", Kind.END: "rectangle"}
+"""Kinds whose shape says what they are: they have a title only."""
+
+_CORNERS: dict[Kind, int | str] = {Kind.CHOICE: "", Kind.LOOP: "", Kind.ENTRY: 20, Kind.END: 20}
+"""Radius, where it is not that of all others; a diamond has none."""
+
+_TITLE, _CODE, _QUESTION, _DETAIL, _LABEL = 26, 38, 24, 40, 20
+"""Characters of a line in each place."""
+
+_RED = f"{{{style(stroke=RED, stroke_dash=4)}}}"
 
 
 def svg(flow: Flow) -> str:
-    """The picture as the text of an SVG file; ends with a newline."""
-    shapes = {node.id: shape_of(node) for node in flow.nodes}
-    rows = _rows(flow, shapes)
-    width, height = place(rows)
-    returns = [edge for edge in flow.edges if edge.back]
-    lane = Lane(flow.interrupts)
-    left = MARGIN + INSIDE + sum(_return_room(edge) for edge in returns)
-    story = left + width + INSIDE
+    """Return the picture as the text of an SVG file; it ends with a newline. Raises ``DrawingError``."""
+    return render(source(flow), title=f"The journey {flow.journey}")
+
+
+def source(flow: Flow) -> str:
+    """Return the flow in D2's language: the entry, the story in a frame, and below it what ends a run."""
+    first, *rest = flow.nodes
+    names = {first.id: first.id} | {node.id: f"story.{node.id}" for node in rest}
+    lines = ["direction: down", *heading(flow.journey, flow.summary)]
+    if rest:
+        lines.append(f"story: '' {{{_frame()}}}")
+    for node in flow.nodes:
+        lines += _step(names[node.id], node)
+    for number, edge in enumerate(flow.edges):
+        lines += _way(f"story.way{number}", edge, names[edge.source], names[edge.target])
     if flow.interrupts:
-        # The lane is no wider than the story's frame.
-        wider = max(0.0, MARGIN + lane.width - story)
-        left, story = left + wider / 2, story + wider
-    total = max(story + MARGIN, letters.width(flow.journey, HEAD, bold=True) + 2 * MARGIN)
-    summary = letters.lines(flow.summary, int((total - 2 * MARGIN) / _SUMMARY_LETTER))
-    top = MARGIN + HEAD + 12 + 18 * len(summary) + 18
-    canvas = Canvas(total, 0.0, title=f"The journey {flow.journey}", description=_told(flow))
-    for row in rows.rows:
-        for cell in row:
-            cell.x, cell.y = cell.x + left, cell.y + top
-    _head(canvas, flow.journey, summary)
-    bottom = _story(canvas, rows, shapes, MARGIN, story, top + height)
-    _ways(canvas, rows, shapes)
-    _returns(canvas, rows, returns, left)
-    for row in rows.rows:
-        for cell in row:
-            if not cell.passes:
-                canvas.step(shapes[cell.name], cell.x, cell.y)
-    if flow.interrupts:
-        middle = (MARGIN + story) / 2
-        bottom = lane.draw(canvas, middle - lane.width / 2, bottom + GAP, middle)
-    canvas.height = bottom + MARGIN
-    return canvas.text()
+        lines += _interrupting(flow.interrupts, "story" if rest else first.id)
+    return "\n".join(lines) + "\n"
 
 
-def _rows(flow: Flow, shapes: dict[str, Shape]) -> Rows:
-    sizes = {name: (shape.width, shape.height) for name, shape in shapes.items()}
-    arrows = [
-        Arrow(edge.source, edge.target, edge.label, letters.width(edge.label, DETAIL) + 2 * _LABEL_SIDE)
-        for edge in flow.edges
-        if not edge.back
-    ]
-    return rows_of(sizes, arrows, _LABEL_HEIGHT)
+def _step(name: str, node: Node) -> Iterator[str]:
+    paint = PAINTS[node.kind]
+    if node.kind in _SHAPES:
+        title = quote(*wrap(node.title, _QUESTION))
+        yield f"{name}: {title} {{shape: {_SHAPES[node.kind]}; {_style(node.kind, paint)}}}"
+        return
+    lines = [TextLine(node.kind.value.upper(), 12, paint.line, bold=True)]
+    lines += _title(_alternatives(node.title, _CODE if node.kind is Kind.CALL else _TITLE))
+    lines += [line for text in node.lines for line in _detail(text)]
+    yield from box(name, lines, _style(node.kind, paint))
 
 
-def _head(canvas: Canvas, name: str, summary: list[str]) -> None:
-    canvas.words(name, MARGIN, MARGIN + HEAD - 4, HEAD, bold=True)
-    for number, line in enumerate(summary):
-        canvas.words(line, MARGIN, MARGIN + HEAD + 20 + 18 * number, 13.5, colour=MUTED)
+def _title(lines: Sequence[str]) -> list[TextLine]:
+    return [TextLine(line, 17, INK, bold=True) for line in lines]
 
 
-def _frame_top(rows: Rows) -> float:
-    """The frame begins below the entry: only what comes after can be interrupted."""
-    entry = rows.rows[0][0]
-    return entry.y + entry.height / 2 + 14
+def _detail(text: str) -> list[TextLine]:
+    return [TextLine(line, 14, MUTED) for line in wrap(text, _DETAIL)]
 
 
-def _story(
-    canvas: Canvas, rows: Rows, shapes: dict[str, Shape], left: float, right: float, bottom: float
-) -> float:
-    if len(shapes) == 1:
-        return bottom
-    canvas.frame(left, _frame_top(rows), right, bottom + INSIDE - 6)
-    return bottom + INSIDE - 6
+def _style(kind: Kind, paint: Paint) -> str:
+    # The dark end of a story has a light outline, which is seen on a dark page.
+    return style(
+        fill=paint.fill,
+        stroke=LINE if kind is Kind.END else paint.line,
+        stroke_dash=4 if kind is Kind.CALL else 0,
+        border_radius=_CORNERS.get(kind, 8),
+        font_color=paint.ink,
+    )
 
 
-def _ways(canvas: Canvas, rows: Rows, shapes: dict[str, Shape]) -> None:
-    for way in rows.ways:
-        canvas.way(_points(way.cells, shapes))
-        for cell in way.cells:
-            if cell.label:
-                canvas.label(cell.label, cell.x, cell.y, cell.width)
+def _frame(colour: str = "") -> str:
+    return style(fill="transparent", stroke=colour, stroke_dash=4, border_radius=12)
 
 
-def _returns(canvas: Canvas, rows: Rows, returns: list[Edge], left: float) -> None:
-    """Ways back to where a loop begins again, on the left of all steps."""
-    cells = {cell.name: cell for row in rows.rows for cell in row if not cell.passes}
-    x = left
-    for edge in returns:
-        room = _return_room(edge)
-        x -= room / 2
-        _return(canvas, cells[edge.source], cells[edge.target], edge.label, x, room)
-        x -= room / 2
+def _alternatives(text: str, width: int) -> list[str]:
+    """Text in lines, where "A or B" that is too long for one line is broken before its "or"."""
+    parts = [text] if len(text) <= width else re.split(r"(?<=,) | (?=(?:or|and) )", text)
+    return [line for part in parts for line in wrap(part, width)]
 
 
-def _points(cells: tuple[Cell, ...], shapes: dict[str, Shape]) -> list[tuple[float, float]]:
-    first, *through, last = cells
-    aside, down = shapes[first.name].leaving(cells[1].x - first.x)
-    points = [(first.x + aside, first.y + down)]
-    for cell in through:
-        points += [(cell.x, cell.y - cell.height / 2), (cell.x, cell.y + cell.height / 2)]
-    aside, up = shapes[last.name].leaving(cells[-2].x - last.x)
-    return [*points, (last.x + aside, last.y - up)]
-
-
-def _return_room(edge: Edge) -> float:
-    return max(_RETURN_GAP, letters.width(edge.label, DETAIL) + 2 * _LABEL_SIDE + 6 if edge.label else 0.0)
-
-
-def _return(canvas: Canvas, source: Cell, target: Cell, label: str, x: float, room: float) -> None:
-    down, up = source.y + source.height / 2 + 9, target.y - target.height / 2 - 9
-    start, end = source.x - 12, target.x - min(24.0, target.width / 8)
-    canvas.corners([(start, down - 9), (start, down), (x, down), (x, up), (end, up), (end, up + 9)])
+def _way(name: str, edge: Edge, source: str, target: str) -> Iterator[str]:
+    """An arrow. Its label is a shape without an outline, so that the layout keeps room for it."""
+    # d2 draws no arrow from a box straight to itself.
+    label = wrap(edge.label, _LABEL) or ["again"] * (source == target)
     if label:
-        canvas.label(label, x, (down + up) / 2, room - 6)
+        yield _label(name, label)
+    # A way back is written from its target, which keeps the head of a loop above its body.
+    if edge.back:
+        yield f"{target} <- {name} -- {source}" if label else f"{target} <- {source}"
+    else:
+        yield f"{source} -- {name} -> {target}" if label else f"{source} -> {target}"
 
 
-def _told(flow: Flow) -> str:
-    steps = "; ".join(f"{node.kind.value} {node.title}" for node in flow.nodes)
-    ends = "; ".join(f"{each.event} ends it as {each.outcome}" for each in flow.interrupts)
-    return f"{flow.summary} Steps: {steps}. At any moment: {ends or 'nothing'}."
+def _label(name: str, lines: Sequence[str], colour: str = "") -> str:
+    font = style(font_size=14, italic="true", font_color=colour)
+    return f"{name}: {quote(*lines)} {{shape: text; {font}}}"
+
+
+def _interrupting(interrupts: Sequence[Interrupt], story: str) -> Iterator[str]:
+    """What ends a run at any moment, each event beside its outcome."""
+    yield _label("moment", ["at any moment, in the middle of any wait"], RED)
+    grid = f"grid-rows: {len(interrupts)}; grid-columns: 2; vertical-gap: 16; horizontal-gap: 56"
+    yield f"anytime: '' {{{grid}; {_frame(RED)}}}"
+    for number, each in enumerate(interrupts):
+        event, outcome = f"anytime.event{number}", f"anytime.outcome{number}"
+        lines = _title(wrap(each.event, _TITLE)) + _detail(each.reason)
+        yield from box(event, lines, _style(Kind.WAIT, INTERRUPT))
+        yield from _step(outcome, Node(outcome, Kind.END, each.outcome))
+        yield f"{event} -> {outcome}: {_RED}"
+    yield f"{story} -- moment -> anytime: {_RED}"
