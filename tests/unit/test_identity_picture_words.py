@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from api.identity_picture.gathering import MOST, sheet_of
-from api.identity_picture.letters import lines
 from api.identity_picture.mermaid import mermaid
 from api.identity_picture.shortening import shown
 from api.identity_picture.svg import svg
@@ -130,13 +129,6 @@ def test_quotation_marks_and_angle_brackets_cannot_end_a_text_of_mermaid() -> No
         assert line.count('"') % 2 == 0
         assert "<script" not in line
         assert "\x07" not in line
-
-
-def test_a_line_of_a_label_never_ends_with_a_dot_between_two_parts() -> None:
-    wrapped = lines("Application Opened · mobile · 8 Nov 13:47 · unverified", 100.0, 12.5)
-
-    assert len(wrapped) > 2
-    assert not [line for line in wrapped if line.endswith("·")]
 
 
 def test_the_year_is_told_where_several_are_shown() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from api.d2 import DrawingError
 from api.identity_picture.mermaid import mermaid
 from api.identity_picture.svg import svg
 from profiles.identifiers import split_key
@@ -56,5 +57,8 @@ def _as(format: str, view: IdentityView, full: bool) -> str:
         case "mermaid":
             return mermaid(view, full=full)
         case "svg":
-            return svg(view, full=full)
+            try:
+                return svg(view, full=full)
+            except DrawingError as error:
+                raise Fault(str(error)) from error
     return of_person(view)
