@@ -5,46 +5,77 @@ PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
 STAMP := $(VENV)/.installed
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 OLD_PYTHON := Waypost needs Python 3.11 or newer; set PYTHON, as in: make PYTHON=python3.12 demo
 
-# Tests and the local stack start dozens of processes; each would read all the code anew without bytecode.
+# Python writes bytecode when a module is first imported. Installers compile all of it, which takes longer than
+# the demo's own imports. Tests and the local stack start dozens of processes, so they must find it written.
 unexport PYTHONDONTWRITEBYTECODE
+unexport UV_COMPILE_BYTECODE
+
+# uv installs in seconds what takes pip a minute. Where no uv is on the PATH, pip fetches it into .venv. Where
+# that fails, or uv reaches no index (it does not read pip.conf), pip installs everything.
+HAVE_UV := $(shell command -v $(UV) 2>/dev/null)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-compile
+UV_PIP := pip install --quiet --python $(BIN)/python
+ifdef HAVE_UV
+INSTALL = install() { $(UV) $(UV_PIP) "$$@"; }; install
+else
+INSTALL = install() { { test -x $(BIN)/uv && $(BIN)/uv $(UV_PIP) "$$@"; } || $(PIP) "$$@"; }; install
+endif
+
+# One part of requirements.lock, from its heading to the next.
+part = sed -n '/^\# --- $(1) ---/,/^\# ---/p' requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint types bench prove screenshots lock clean
+.PHONY: help install demo dev check lint types quick test bench prove new-migration screenshots lock clean
 
 help:
-	@echo "make install      .venv with all that Waypost needs, nothing else"
-	@echo "make demo         a local stack with a shop's traffic, ends with a summary"
-	@echo "make dev          a local stack until Ctrl-C"
-	@echo "make test         all tests"
-	@echo "make lint types   style, architecture and types"
-	@echo "make bench        speed, compared with the bare SDK"
-	@echo "make prove        the proofs at full size"
-	@echo "make screenshots  the pictures in docs/"
-	@echo "make lock         requirements.lock anew (needs uv)"
-	@echo "make clean        remove .venv and caches; data in .waypost/ stay"
+	@echo "make demo           a local stack with a shop's traffic, ends with a summary"
+	@echo "make dev            a local stack until Ctrl-C"
+	@echo "make install        .venv with all that Waypost and its tests need, nothing else"
+	@echo "make check          the checks before a commit: lint, types and quick"
+	@echo "make lint types     style, architecture and types"
+	@echo "make quick          tests of pure code and of the shipped journeys"
+	@echo "make test           all tests"
+	@echo "make bench          speed, compared with the bare SDK"
+	@echo "make prove          the proofs at full size"
+	@echo "make new-migration  a migration from what the tables say; NAME=\"add a column\""
+	@echo "make screenshots    the pictures in docs/"
+	@echo "make lock           requirements.lock anew (needs uv)"
+	@echo "make clean          remove .venv and caches; data in .waypost/ stay"
 
-$(STAMP): requirements.lock pyproject.toml
+$(RUNTIME): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "$(OLD_PYTHON)")'
-	@echo "Installing Waypost into $(VENV) (once; about a minute) ..."
+	@echo "Installing Waypost into $(VENV) (once; under a minute) ..."
+ifdef HAVE_UV
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+else
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) --require-hashes -r requirements.lock
-	@$(PIP) --no-deps -e .
+	@$(call part,installer) > $(VENV)/installer.txt
+	@$(PIP) --only-binary :all: --require-hashes -r $(VENV)/installer.txt || echo "Going on without uv ..."
+endif
+	@{ $(call part,production); $(call part,local stack); } > $(VENV)/runtime.txt
+	@$(INSTALL) --require-hashes -r $(VENV)/runtime.txt
+	@$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(STAMP): $(RUNTIME)
+	@echo "Installing the development tools into $(VENV) (once) ..."
+	@$(call part,development) > $(VENV)/development.txt
+	@$(INSTALL) --require-hashes -r $(VENV)/development.txt
 	@touch $@
 
 install: $(STAMP)
 
-demo: $(STAMP)
+demo: $(RUNTIME)
 	@$(BIN)/waypost demo $(ARGS)
 
-dev: $(STAMP)
+dev: $(RUNTIME)
 	@$(BIN)/waypost dev
 
-test: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+check: lint types quick
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
@@ -55,33 +86,52 @@ lint: $(STAMP)
 types: $(STAMP)
 	@$(BIN)/mypy --strict
 
+quick: $(STAMP)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not proof" tests/unit tests/journeys $(ARGS)
+
+test: $(STAMP)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
 bench: $(STAMP)
 	@$(BIN)/python -m bench $(ARGS)
 
 prove: $(STAMP)
 	@WAYPOST_PROOF=full $(BIN)/python -m pytest -m proof $(ARGS)
 
+new-migration: $(STAMP)
+	@$(BIN)/python -m workers.stack.new_migration "$(NAME)"
+	@$(BIN)/ruff check --fix --quiet profiles/migrations/versions
+	@$(BIN)/ruff format --quiet profiles/migrations/versions
+
 screenshots: $(STAMP)
 	@$(BIN)/python docs/screenshots.py
 
-# Two parts, so that the container image can install the first one alone.
+# In parts: the container image installs the first, `make demo` the first two, the tests the first three. The
+# last holds the installer itself.
 COMPILE := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
+LOCK := $(VENV)/lock
+without = $$(sed -nE 's/^([a-z0-9._-]+)==.*/--no-emit-package \1/p' $(1))
 lock:
-	@mkdir -p $(VENV)/lock
-	@cp requirements.lock $(VENV)/lock/all.txt 2>/dev/null || true
-	@$(COMPILE) --all-extras --group dev --output-file $(VENV)/lock/all.txt $(ARGS)
-	@$(COMPILE) --constraints $(VENV)/lock/all.txt --output-file $(VENV)/lock/production.txt
-	@$(COMPILE) --constraints $(VENV)/lock/all.txt --all-extras --group dev \
-		$$(sed -nE 's/^([a-z0-9._-]+)==.*/--no-emit-package \1/p' $(VENV)/lock/production.txt) \
-		--output-file $(VENV)/lock/rest.txt
+	@mkdir -p $(LOCK)
+	@cp requirements.lock $(LOCK)/all.txt 2>/dev/null || true
+	@$(COMPILE) --all-extras --group dev --group install --output-file $(LOCK)/all.txt $(ARGS)
+	@$(COMPILE) --constraints $(LOCK)/all.txt --output-file $(LOCK)/production.txt
+	@$(COMPILE) --constraints $(LOCK)/all.txt --extra local $(call without,$(LOCK)/production.txt) \
+		--output-file $(LOCK)/local.txt
+	@$(COMPILE) --constraints $(LOCK)/all.txt --all-extras --group dev \
+		$(call without,$(LOCK)/production.txt $(LOCK)/local.txt) --output-file $(LOCK)/development.txt
+	@$(filter-out pyproject.toml,$(COMPILE)) --constraints $(LOCK)/all.txt --group install \
+		--output-file $(LOCK)/installer.txt
 	@{ \
 		echo "# All that Waypost needs, with hashes, for every platform. Made by \`make lock\`; to renew the pins:"; \
 		echo "# make lock ARGS=--upgrade"; \
-		echo "# --- production ---"; cat $(VENV)/lock/production.txt; \
-		echo "# --- local stack and development ---"; cat $(VENV)/lock/rest.txt; \
+		echo "# --- production ---"; cat $(LOCK)/production.txt; \
+		echo "# --- local stack ---"; cat $(LOCK)/local.txt; \
+		echo "# --- development ---"; cat $(LOCK)/development.txt; \
+		echo "# --- installer ---"; cat $(LOCK)/installer.txt; \
 	} > requirements.lock
-	@rm -r $(VENV)/lock
+	@rm -r $(LOCK)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,13 +1,14 @@
 """Bring the schema to the newest revision, once, whoever asks at the same time."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -15,13 +16,18 @@ from sqlalchemy.pool import NullPool
 from profiles.database import async_url
 
 _SCRIPTS = Path(__file__).parent / "migrations"
+_REVISIONS = _SCRIPTS / "versions"
 _LOCK = 727_001
 
 
-def _config() -> Config:
+def _config(folder: Path = _REVISIONS) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
     config.set_main_option("path_separator", "os")
+    config.set_main_option(
+        "version_locations", os.pathsep.join(dict.fromkeys((str(_REVISIONS), str(folder))))
+    )
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
     return config
 
 
@@ -53,6 +59,32 @@ async def upgrade_async(database_url: str) -> None:
             await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+
+
+async def new_revision_async(database_url: str, message: str, folder: Path = _REVISIONS) -> Path:
+    """Write a migration that brings a database at the newest revision to what the tables declare.
+
+    Returns the file, which needs a review: Alembic sees tables, columns, indexes and constraints, but no
+    functions, and it takes a renamed column for a dropped and an added one. Where nothing differs, the
+    migration is empty. Raises alembic's ``CommandError`` where the database is at an older revision.
+    """
+    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_new_revision, message, folder)
+    finally:
+        await engine.dispose()
+
+
+def _new_revision(connection: Connection, message: str, folder: Path) -> Path:
+    config = _config(folder)
+    config.attributes["connection"] = connection
+    written = command.revision(
+        config, message, autogenerate=True, rev_id=f"{int(head()) + 1:04}", version_path=str(folder)
+    )
+    if not isinstance(written, Script):
+        raise RuntimeError(f"expected one migration, got {written!r}")
+    return Path(written.path)
 
 
 async def current_async(database_url: str) -> tuple[str | None, str]:

@@ -1,31 +1,65 @@
 """The schema: one migration, the same as the tables say, and a clear word where it is missing or old."""
 
 import asyncio
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, String, text
 from sqlmodel import SQLModel
 
 import profiles.tables
 from profiles.database import Database
-from profiles.migrate import OldSchema, check_schema, current_async, head, upgrade_async
+from profiles.migrate import OldSchema, check_schema, current_async, head, new_revision_async, upgrade_async
 
 
-async def test_the_migrations_make_what_the_tables_say(database: Database) -> None:
-    def differs(*types: Any) -> bool | None:
+def differences(connection: Connection) -> list[object]:
+    """What the tables say and the database does not have, or the other way round."""
+
+    def types_differ(*types: Any) -> bool | None:
         # SQLModel's AutoString has no length either: to Postgres both are text.
         return False if all(isinstance(getattr(kind, "impl", kind), String) for kind in types[-2:]) else None
 
-    def differences(connection: Connection) -> list[object]:
-        opts = {"compare_type": differs, "compare_server_default": True}
-        return list(compare_metadata(MigrationContext.configure(connection, opts=opts), SQLModel.metadata))
+    opts = {"compare_type": types_differ, "compare_server_default": True}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=opts), SQLModel.metadata))
 
+
+async def test_the_migrations_make_what_the_tables_say(database: Database) -> None:
     assert profiles.tables.__all__
     async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_a_new_migration_brings_an_old_database_to_what_the_tables_say(
+    database_url: str, database: Database, tmp_path: Path
+) -> None:
+    def apply(connection: Connection) -> None:
+        with Operations.context(MigrationContext.configure(connection)):
+            runpy.run_path(str(file))["upgrade"]()
+
+    async with database.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE kill_switch_log DROP COLUMN reason"))
+        await connection.execute(text("DROP INDEX outbox_undelivered"))
+    file = await new_revision_async(database_url, "What was taken away", tmp_path)
+    written = file.read_text("utf-8")
+    async with database.engine.begin() as connection:
+        await connection.run_sync(apply)
+        left = await connection.run_sync(differences)
+
+    assert file == tmp_path / f"{int(head()) + 1:04}_what_was_taken_away.py"
+    assert f"down_revision = {head()!r}" in written
+    assert "op.add_column('kill_switch_log', sa.Column('reason', sa.Text(), nullable=False))" in written
+    assert left == []
+
+
+async def test_a_new_migration_is_empty_where_nothing_differs(database_url: str, tmp_path: Path) -> None:
+    file = await new_revision_async(database_url, "a function", tmp_path)
+
+    assert "op." not in file.read_text("utf-8")
 
 
 async def test_a_migrated_database_passes_and_migrating_again_changes_nothing(database_url: str) -> None:

