@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from html import escape
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from api.doors import Open, admin, doors
 from api.outage import reading
-from api.pages import Markup, fill, page
+from api.pages import page
 from api.problems import not_found
 from profiles.mailbox import Letter, letter, letters
 
@@ -19,7 +18,7 @@ MOST = 200
 """Messages in the list."""
 
 _KINDS = {"sms": "Text message", "push": "App notification"}
-_LINK = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)]")
+_LINK = re.compile(r"(https?://[^\s<>\"]+[^\s<>\".,;:!?)])")
 
 
 def _may_look(request: Request) -> None:
@@ -61,63 +60,44 @@ def _mailbox(found: Sequence[Letter], shown: Letter | None) -> Response:
         if not found
         else f"{len(found)} message{'s' if len(found) > 1 else ''}, the newest first"
     )
-    body = fill(
+    return page(
         "mailbox.html",
+        style="sandbox.css",
+        frames=True,
         count=f"The latest {MOST} messages" if len(found) == MOST else count,
-        rows=Markup("\n".join(_row(one, current=shown is not None and one.message_id == shown.message_id)
-                              for one in found)),
-        letter=_letter(shown) if shown else fill("empty.html"),
-    )  # fmt: skip
-    return page("Sandbox", body, style="sandbox.css", frames=True)
+        rows=[_row(one, current=shown is not None and one.message_id == shown.message_id) for one in found],
+        message=_message(shown) if shown else None,
+    )
 
 
-def _row(one: Letter, *, current: bool) -> Markup:
+def _row(one: Letter, *, current: bool) -> dict[str, object]:
     at = _at(one)
-    return fill(
-        "mailbox_row.html",
-        message_id=str(one.message_id),
-        current=Markup('aria-current="true"') if current else "",
-        channel=one.channel,
-        to=one.address,
-        instant=at.isoformat(),
-        when=f"{at:%d %b, %H:%M}",
-        subject=one.subject or one.preview.split("\n")[0],
-        preview=" ".join(one.preview.split()) if one.subject else "",
-    )
+    return {
+        "message_id": one.message_id,
+        "current": current,
+        "channel": one.channel,
+        "to": one.address,
+        "instant": at.isoformat(),
+        "when": f"{at:%d %b, %H:%M}",
+        "subject": one.subject or one.preview.split("\n")[0],
+        "preview": " ".join(one.preview.split()) if one.subject else "",
+    }
 
 
-def _letter(one: Letter) -> Markup:
-    when = f"{_at(one):%A, %d %B %Y, %H:%M} UTC"
-    if one.html:
-        # Links open beside the mailbox; the frame itself can run nothing and go nowhere.
-        views = fill("mail_views.html", srcdoc='<base target="_blank">' + one.html)
-    else:
-        views = fill("sms_view.html", when=when, bubble=_linked(one.text))
+def _message(one: Letter) -> dict[str, object]:
     facts = (("journey", one.journey), ("template", one.template), ("status", one.status))
-    return fill(
-        "letter.html",
-        subject=one.subject or _KINDS.get(one.channel, one.channel),
-        to=one.address,
-        when=when,
-        facts=Markup("".join(fill("fact.html", name=name, value=value) for name, value in facts if value)),
-        views=views,
-        text=one.text,
-    )
+    return {
+        "subject": one.subject or _KINDS.get(one.channel, one.channel),
+        "to": one.address,
+        "when": f"{_at(one):%A, %d %B %Y, %H:%M} UTC",
+        "facts": [{"name": name, "value": value} for name, value in facts if value],
+        "html": one.html or None,
+        "text": one.text,
+        # The pattern is one group, so that every second part is a link.
+        "parts": [{"text": part, "is_link": n % 2 == 1} for n, part in enumerate(_LINK.split(one.text))],
+    }
 
 
 def _at(one: Letter) -> datetime:
     """By the run's clock, which may have travelled, as the customer would read it."""
     return one.decided_at or one.recorded_at
-
-
-def _linked(text: str) -> Markup:
-    """Text with its links to follow, as a phone shows them."""
-    made, start = [], 0
-    for found in _LINK.finditer(text):
-        link = escape(found[0])
-        made += [
-            escape(text[start : found.start()]),
-            f'<a href="{link}" target="_blank" rel="noreferrer">{link}</a>',
-        ]
-        start = found.end()
-    return Markup("".join([*made, escape(text[start:])]))

@@ -11,7 +11,7 @@ from api.doors import Doors, Open
 from api.heard import Heard
 from api.limits import read_body
 from api.outage import reading
-from api.pages import Markup, fill, page
+from api.pages import page
 from profiles.identifiers import IDENTIFIER_TYPES
 from profiles.incoming import IncomingEvent
 from profiles.preferences import Subscriber, subscriber
@@ -36,13 +36,7 @@ async def ask(token: str, doors: Open) -> Response:
     claim = doors.tokens.read(token)
     if claim is None:
         return _unknown_link()
-    body = fill(
-        "unsubscribe.html",
-        channel=_IN_WORDS.get(claim.channel, claim.channel),
-        action=f"/unsubscribe/{token}",
-        preferences=f"/preferences/{token}",
-    )
-    return page("Unsubscribe", body)
+    return page("unsubscribe.html", channel=_IN_WORDS.get(claim.channel, claim.channel), token=token)
 
 
 @router.post("/unsubscribe/{token}")
@@ -55,10 +49,7 @@ async def unsubscribe(token: str, doors: Open) -> Response:
     event = _opt_out(claim, known)
     if event is not None:
         await doors.take(event)
-    channel = _IN_WORDS.get(claim.channel, claim.channel)
-    return page(
-        "Unsubscribed", fill("unsubscribed.html", channel=channel, preferences=f"/preferences/{token}")
-    )
+    return page("unsubscribed.html", channel=_IN_WORDS.get(claim.channel, claim.channel), token=token)
 
 
 @router.get("/preferences/{token}")
@@ -79,8 +70,13 @@ async def save(token: str, request: Request, doors: Open) -> Response:
         return _unknown_link()
     form = _fields(await read_body(request))
     if form.get("form") != ["preferences"]:
-        says = "This form came without its fields. Go back, reload the page and save again."
-        return page("Not saved", fill("notice.html", headline="Nothing was changed", says=says), status=422)
+        return page(
+            "notice.html",
+            status=422,
+            title="Not saved",
+            headline="Nothing was changed",
+            explanation="This form came without its fields. Go back, reload the page and save again.",
+        )
     known = await _subscriber(doors, claim)
     if not known.identifiers:
         return _nobody()
@@ -170,34 +166,29 @@ def _strongest(known: Subscriber) -> tuple[tuple[str, str], ...]:
 
 
 def _preferences(token: str, known: Subscriber, *, saved: bool = False) -> Response:
-    switches = [
-        fill(
-            "channel.html",
-            name=name,
-            says=says,
-            channel=channel,
-            checked="checked" if known.takes(channel) else "",
-        )
-        for channel, (name, says) in CHANNELS.items()
+    channels = [
+        {"name": name, "title": title, "description": description, "granted": known.takes(name)}
+        for name, (title, description) in CHANNELS.items()
     ]
-    note = (
-        Markup('<p role="status"><strong>Saved.</strong> It counts from now on.</p>') if saved else Markup("")
-    )
-    body = fill(
-        "preferences.html", action=f"/preferences/{token}", channels=Markup("".join(switches)), saved=note
-    )
-    return page("Your preferences", body)
+    return page("preferences.html", token=token, channels=channels, saved=saved)
 
 
 def _unknown_link() -> Response:
-    says = "It may have been cut short on its way. Open the link in the message again, or answer the message."
     return page(
-        "Unknown link", fill("notice.html", headline="We do not know this link", says=says), status=404
+        "notice.html",
+        status=404,
+        title="Unknown link",
+        headline="We do not know this link",
+        explanation="It may have been cut short on its way. Open the link in the message again, or answer "
+        "the message.",
     )
 
 
 def _nobody() -> Response:
-    says = "The person this link was made for is no longer on file, so nothing is sent to them."
     return page(
-        "Nobody here", fill("notice.html", headline="There is nothing to change", says=says), status=404
+        "notice.html",
+        status=404,
+        title="Nobody here",
+        headline="There is nothing to change",
+        explanation="The person this link was made for is no longer on file, so nothing is sent to them.",
     )

@@ -1,41 +1,39 @@
-"""Renders the few HTML pages: templates beside this file, every value escaped, nothing from elsewhere."""
+"""Renders the HTML pages: Liquid templates beside this file, one a page, every value escaped."""
 
 import base64
 import hashlib
-from functools import lru_cache
-from html import escape
 from pathlib import Path
-from string import Template
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse
+from liquid import CachingFileSystemLoader, Environment, StrictUndefined
+from liquid.extra import BlockTag, ExtendsTag
 
 _FOLDER = Path(__file__).parent
 
+_LIQUID = Environment(
+    autoescape=True,
+    undefined=StrictUndefined,
+    loader=CachingFileSystemLoader(_FOLDER, auto_reload=False),
+)
+_LIQUID.add_tag(ExtendsTag)
+_LIQUID.add_tag(BlockTag)
 
-class Markup(str):
-    """HTML that was made here and is not escaped again."""
-
-    __slots__ = ()
-
-
-@lru_cache
-def _text(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def fill(template: str, /, **values: str) -> Markup:
-    """A template with its values put in, all but ``Markup`` escaped. Raises KeyError for a missing one."""
-    safe = {key: value if isinstance(value, Markup) else escape(value) for key, value in values.items()}
-    return Markup(Template(_text(template)).substitute(safe))
+# Read once, at import: a faulty template stops the process at its start, and no request reads a file.
+_TEMPLATES = {path.name: _LIQUID.get_template(path.name) for path in _FOLDER.glob("*.html")}
+_STYLES = {path.name: path.read_text(encoding="utf-8") for path in _FOLDER.glob("*.css")}
 
 
 def page(
-    title: str, body: Markup, *, style: str = "page.css", status: int = 200, frames: bool = False
+    template: str, /, *, style: str = "page.css", status: int = 200, frames: bool = False, **values: object
 ) -> Response:
-    """A whole page. ``frames``: it shows messages in frames of its own, which inherit its policy."""
-    css = _text(style)
-    html = fill("layout.html", title=title, style=Markup(css), body=body)
+    """Render a whole page. Its work is bounded by the lists among ``values``, which callers bound.
+
+    ``frames``: the page shows messages in frames of its own, which inherit its content security policy.
+    Raises ``liquid.exceptions.UndefinedError`` for a value that the template names and the caller left out.
+    """
+    css = _STYLES[style]
+    html = _TEMPLATES[template].render(values, style=css)
     return HTMLResponse(html, status, headers=_headers(css, frames=frames))
 
 

@@ -1,8 +1,8 @@
 """One self-contained HTML page: the timeline, and each message as the customer sees it."""
 
-from html import escape
 from pathlib import Path
-from string import Template
+
+from liquid import Environment, StrictUndefined
 
 from policy.verdict import Channel
 from workers.preview.telling import Told
@@ -26,24 +26,32 @@ _MARKS = {
 
 
 def page(told: Told) -> str:
-    """The page's text. Nothing in it is loaded from elsewhere but the pictures that mails name."""
+    """Return the page's text. Nothing in it is loaded from elsewhere but the pictures that mails name."""
     messages = {each.message_id: each for each in told.received}
-    rows: list[str] = []
+    entries: list[dict[str, object]] = []
     day = 0
     for entry in told.timeline:
-        if told.timeline.day(entry.at) != day:
-            day = told.timeline.day(entry.at)
-            rows.append(f'<li class="day"><h2>Day {day}</h2></li>')
+        new_day = told.timeline.day(entry.at)
         message = messages.get(entry.message_id) if entry.message_id else None
-        rows.append(_row(told, entry, message))
-    fault = f'<p class="fault">{escape(told.fault)}</p>' if told.fault else ""
-    return Template((_FOLDER / "page.html").read_text("utf-8")).substitute(
-        title=escape(f"{told.journey}: {told.scenario}"),
-        journey=escape(told.journey),
-        summary=escape(_summary(told)),
-        fault=fault,
+        entries.append(
+            _entry(told, entry)
+            | {
+                "new_day": new_day if new_day != day else None,
+                "message": None if message is None else _message(message),
+            }
+        )
+        day = new_day
+    # Liquid escapes every value; strict, so that a misspelt name is an error.
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
+        (_FOLDER / "page.html").read_text("utf-8")
+    )
+    return template.render(
+        journey=told.journey,
+        scenario=told.scenario,
+        summary=_summary(told),
+        fault=told.fault or None,
         style=(_FOLDER / "page.css").read_text("utf-8"),
-        rows="\n".join(rows),
+        entries=entries,
     )
 
 
@@ -56,27 +64,23 @@ def _summary(told: Told) -> str:
     )
 
 
-def _row(told: Told, entry: Entry, message: Received | None) -> str:
-    who = "shopper" if entry.who == SHOPPER else "journey"
-    clock = told.timeline.when(entry.at).split()[-1]
-    words = escape(told.timeline.sentence(entry))
-    shown = "" if message is None else _shown(message)
-    other = entry.who not in (SHOPPER, told.journey)
-    name = f"<small>{escape(entry.who)}</small> " if other else ""
-    return (
-        f'<li class="{who} {entry.kind}"><time>{clock}</time>'
-        f'<span class="mark" aria-hidden="true">{_MARKS.get(entry.kind, "·")}</span>'
-        f"<div><p>{name}{words}</p>{shown}</div></li>"
-    )
+def _entry(told: Told, entry: Entry) -> dict[str, object]:
+    return {
+        "side": "shopper" if entry.who == SHOPPER else "journey",
+        "kind": entry.kind,
+        "clock": told.timeline.when(entry.at).split()[-1],
+        "mark": _MARKS.get(entry.kind, "·"),
+        "other_journey": entry.who if entry.who not in (SHOPPER, told.journey) else None,
+        "text": told.timeline.sentence(entry),
+    }
 
 
-def _shown(message: Received) -> str:
-    if message.channel is Channel.EMAIL and message.html:
-        # No scripts run in there; the page may only measure how tall it is.
-        return (
-            f'<figure class="mail"><figcaption><b>{escape(message.subject)}</b> to {escape(message.to)}'
-            f'</figcaption><iframe title="{escape(message)}" sandbox="allow-same-origin" '
-            f'srcdoc="{escape(message.html)}"></iframe></figure>'
-        )
-    text = escape(message.text)
-    return f'<figure class="sms"><figcaption>to {escape(message.to)}</figcaption><p>{text}</p></figure>'
+def _message(message: Received) -> dict[str, object]:
+    # No scripts run in a mail's frame; the page may only measure how tall it is.
+    return {
+        "template": str(message),
+        "to": message.to,
+        "subject": message.subject,
+        "text": message.text,
+        "html": message.html if message.channel is Channel.EMAIL and message.html else None,
+    }
