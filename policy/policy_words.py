@@ -3,12 +3,10 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import date, datetime, time, timedelta
-from enum import Enum
+from datetime import date, time, timedelta
 from typing import Any, cast
 
-from policy.codec import hints_of, union_of
-from policy.durations import short
+from policy.codec import encode, hints_of, union_of
 from policy.limits import Limits
 from policy.policy_file import Policy
 from policy.toml_lines import Place
@@ -42,30 +40,24 @@ def in_toml(value: Any, hint: Any = None) -> str:
     match value:
         case None:
             return json.dumps(FOR_GOOD[0] if timedelta in union_of(hint) else NONE)
-        case bool():
-            return "true" if value else "false"
-        case Enum():
-            return json.dumps(value.value)
-        case str():
-            return json.dumps(value, ensure_ascii=False)
-        case int() | float():
-            return f"{value:g}" if isinstance(value, float) else str(value)
         case time():
             return json.dumps(value.isoformat("minutes" if not value.second else "seconds"))
-        case datetime() | date():
+        case date():
             return value.isoformat()
-        case timedelta():
-            return json.dumps(short(value))
         case frozenset():
             return f"[{', '.join(sorted(in_toml(one) for one in value))}]"
         case tuple() | list():
             return f"[{', '.join(in_toml(one) for one in value)}]"
         case Mapping():
             return _inline({str(key): in_toml(one) for key, one in value.items()})
-    hints = hints_of(cast(Any, type(value)))
-    given = {one.name: getattr(value, one.name) for one in fields(value)}
-    absent = {one.name for one in fields(value) if one.default is None and given[one.name] is None}
-    return _inline({name: in_toml(one, hints[name]) for name, one in given.items() if name not in absent})
+    if not is_dataclass(value):
+        return json.dumps(encode(value), ensure_ascii=False)
+    hints, given = (
+        hints_of(cast(Any, type(value))),
+        [(one, getattr(value, one.name)) for one in fields(value)],
+    )
+    stated = [(one.name, inner) for one, inner in given if (inner, one.default) != (None, None)]
+    return _inline({name: in_toml(inner, hints[name]) for name, inner in stated})
 
 
 def _values(value: Any, hint: Any, place: Place) -> Iterator[tuple[Place, Any, Any]]:

@@ -96,11 +96,14 @@ def test_what_came_is_shown_as_it_was_written() -> None:
 
 
 def test_a_value_is_told_as_the_file_would_say_it() -> None:
-    assert [in_toml(value) for value in (True, False, "Köln", 2.0, 3, Channel.SMS, time(8, 0, 5))] == [
+    values = (True, False, "Köln", 2.0, 10.34375, 3, Channel.SMS, time(8, 0, 5))
+
+    assert [in_toml(value) for value in values] == [
         "true",
         "false",
         '"Köln"',
         "2",
+        "10.34375",
         "3",
         '"sms"',
         '"08:00:05"',
