@@ -1,18 +1,31 @@
-"""Values of a decision as JSON and back, without loss, by the types that their classes declare."""
+"""Encodes plans, facts and limits as JSON, and decodes them by the types that their classes declare."""
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, SchemaValidator
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from policy.durations import length_of, short
 
 T = TypeVar("T")
+Parsers = Mapping[str, Callable[[str], Any]]
+"""Type of a node → how a value of it is read from text."""
 
 _AS_THEY_ARE = frozenset({str, int, bool, types.NoneType})
+_SCALARS = frozenset({"bool", "int", "float", "str", "date", "datetime", "time", "timedelta"})
+_FROM_JSON: Parsers = {
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+    "time": time.fromisoformat,
+    "timedelta": length_of,
+}
 
 
 def encode(value: Any, *, full: bool = False) -> Any:
@@ -52,17 +65,66 @@ def encode(value: Any, *, full: bool = False) -> Any:
 def decode(kind: type[T], raw: Any) -> T:
     """The value that ``encode`` had, as ``kind``.
 
-    What ``raw`` leaves out is at its default, and what ``kind`` no longer has is passed over, so that what
-    was recorded by older code still decodes. Raises ValueError for what is no such value.
+    A field that ``raw`` leaves out is at its default; a field that ``kind`` no longer has is ignored, so that
+    values recorded by older code still decode. Raises ValueError, with every fault, where ``raw`` is none.
     """
-    return cast(T, _decoded(kind, raw))
+    try:
+        return cast(T, _decoder(cast(Any, kind)).validate_python(raw))
+    except ValidationError as invalid:
+        raise ValueError("; ".join(_in_words(kind, error) for error in invalid.errors())) from invalid
 
 
-@lru_cache(maxsize=256)
 def hints_of(kind: Any) -> dict[str, Any]:
     """The declared types of a dataclass's fields."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind) if field.init}
+
+
+def union_of(hint: Any) -> tuple[Any, ...]:
+    """The types of a union; empty for anything else."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else ()
+
+
+def strict_validator(
+    kind: Any, parsers: Parsers, adapt: Callable[[Any], Any] = lambda node: node
+) -> SchemaValidator:
+    """A validator that takes scalars of the declared type only, or text that a parser reads as one.
+
+    Tables become dataclasses and lists become tuples and sets, as pydantic does by default. Keys of mappings
+    are text, so they are converted. ``adapt`` may replace each node of the schema, the inner ones first.
+    """
+
+    def strict(node: Any) -> Any:
+        if isinstance(node, list):
+            return [strict(one) for one in node]
+        if not isinstance(node, dict):
+            return node
+        node = {key: strict(one) for key, one in node.items()}
+        name = node.get("type")
+        if name == "dict":
+            node["keys_schema"] = {**node["keys_schema"], "strict": False}
+        elif name in _SCALARS:
+            node["strict"] = True
+        adapted = adapt(node)
+        return _parsed_by(parsers[name], adapted) if name in parsers else adapted
+
+    return SchemaValidator(strict(TypeAdapter(kind).core_schema))
+
+
+def _parsed_by(parser: Callable[[str], Any], node: Any) -> Any:
+    return no_info_before_validator_function(
+        lambda raw: parser(raw) if isinstance(raw, str) else raw, schema=node
+    )
+
+
+def _in_words(kind: type, error: ErrorDetails) -> str:
+    came = "" if error["type"] in ("missing", "value_error") else f", got {error['input']!r}"
+    return f"{'.'.join(map(str, (kind.__name__, *error['loc'])))}: {error['msg']}{came}"
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: Any) -> SchemaValidator:
+    return strict_validator(kind, _FROM_JSON)
 
 
 @lru_cache(maxsize=256)
@@ -75,75 +137,3 @@ def _defaults(kind: Any) -> tuple[tuple[str, Any], ...] | None:
         default = field.default if field.default_factory is MISSING else field.default_factory()
         found.append((field.name, default))
     return tuple(found)
-
-
-def union_of(hint: Any) -> tuple[Any, ...]:
-    """What a union is of; empty for anything else."""
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else ()
-
-
-def _decoded(hint: Any, raw: Any) -> Any:
-    if arms := union_of(hint):
-        return _first(arms, raw)
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return raw
-    if origin is not None:
-        return _collection(origin, inner, raw)
-    return _dataclass(hint, raw) if is_dataclass(hint) else _plain(hint, raw)
-
-
-def _dataclass(kind: Any, raw: Any) -> Any:
-    if not isinstance(raw, Mapping):
-        raise ValueError(f"expected fields of {kind.__name__}, got {type(raw).__name__}")
-    hints = hints_of(kind)
-    given = {name: _decoded(hints[name], one) for name, one in raw.items() if name in hints}
-    try:
-        return kind(**given)
-    except TypeError as error:
-        raise ValueError(f"{kind.__name__}: expected every field without a default: {error}") from error
-
-
-def _first(arms: tuple[Any, ...], raw: Any) -> Any:
-    if raw is None and types.NoneType in arms:
-        return None
-    said: list[str] = []
-    for arm in arms:
-        if arm is not types.NoneType:
-            try:
-                return _decoded(arm, raw)
-            except ValueError as error:
-                said.append(str(error))
-    raise ValueError("; ".join(said))
-
-
-def _collection(origin: Any, inner: tuple[Any, ...], raw: Any) -> Any:
-    if issubclass(origin, Mapping):
-        if not isinstance(raw, Mapping):
-            raise ValueError(f"expected a mapping, got {type(raw).__name__}")
-        return {_key(inner[0], key): _decoded(inner[1], one) for key, one in raw.items()}
-    if not isinstance(raw, Sequence) or isinstance(raw, str):
-        raise ValueError(f"expected a list, got {type(raw).__name__}")
-    if origin is tuple and inner[-1] is not Ellipsis:
-        if len(raw) != len(inner):
-            raise ValueError(f"expected {len(inner)} values, got {len(raw)}")
-        return tuple(_decoded(hint, one) for hint, one in zip(inner, raw, strict=True))
-    return origin(_decoded(inner[0], one) for one in raw)
-
-
-def _key(hint: Any, key: str) -> Any:
-    return int(key) if hint is int else _decoded(hint, key)
-
-
-def _plain(hint: Any, raw: Any) -> Any:
-    if hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
-        return float(raw)
-    if hint in (datetime, date, time) and isinstance(raw, str):
-        return hint.fromisoformat(raw)
-    if hint is timedelta and isinstance(raw, str):
-        return length_of(raw)
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return hint(raw)
-    if hint in (bool, int, str) and type(raw) is hint:
-        return raw
-    raise ValueError(f"expected {getattr(hint, '__name__', hint)}, got {raw!r}")

@@ -5,8 +5,8 @@ import tomllib
 from dataclasses import dataclass, field
 
 from policy.limits import Limits
-from policy.toml_lines import Place, lines_of
-from policy.typed_reading import Fault, Reading, dotted
+from policy.toml_lines import Place, line_of, lines_of
+from policy.typed_reading import Fault, decode_toml, value_at
 
 _PLACE_OF_SYNTAX = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -35,8 +35,7 @@ class Policy:
 
     def line_of(self, place: Place) -> int | None:
         """Where the file sets a value, or the list that it is a part of; None: it is a default."""
-        ends = range(len(place), 0, -1)
-        return next((self.lines[place[:end]] for end in ends if place[:end] in self.lines), None)
+        return line_of(self.lines, place)
 
     def set_by(self, place: Place) -> str:
         """Who sets a value, in words."""
@@ -57,11 +56,11 @@ def read_policy(text: str, name: str = "the policy") -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise PolicyFaults(name, (_of_syntax(str(error), text),)) from error
     lines = lines_of(text)
-    reading = Reading(lines)
-    limits = reading.read(Limits, raw, (), Limits())
-    if reading.faults:
-        raise PolicyFaults(name, tuple(sorted(reading.faults, key=lambda fault: (fault.line, fault.path))))
-    return Policy(limits, name, {place: reading.line(place) for place in reading.set_by_text})
+    limits, faults = decode_toml(Limits(), raw, lines)
+    if faults:
+        raise PolicyFaults(name, tuple(faults))
+    values = {place: line for place, line in lines.items() if not isinstance(value_at(raw, place), dict)}
+    return Policy(limits, name, values)
 
 
 def _of_syntax(said: str, text: str) -> Fault:
@@ -71,6 +70,3 @@ def _of_syntax(said: str, text: str) -> Fault:
     column = f" in column {found[2]}" if found and found[2] else ""
     problem = _PLACE_OF_SYNTAX.sub("", said)
     return Fault(line, "", "TOML", problem, f"not TOML: {problem}{column}")
-
-
-__all__ = ["Fault", "Policy", "PolicyFaults", "dotted", "read_policy"]

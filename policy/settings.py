@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from policy.policy_file import Fault, Policy, PolicyFaults, read_policy
+from policy.policy_file import Policy, PolicyFaults, read_policy
+from policy.typed_reading import Fault
 
 
 class PolicySettings(BaseSettings):

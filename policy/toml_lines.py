@@ -1,6 +1,7 @@
-"""Where each key of a TOML text stands, which the standard library tells of syntax faults only."""
+"""Finds the line of each key of a TOML text. The standard library reports the lines of syntax faults only."""
 
 import tomllib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Place = tuple[str | int, ...]
@@ -10,29 +11,38 @@ Place = tuple[str | int, ...]
 def lines_of(text: str) -> dict[Place, int]:
     """Line (from 1) of every key, table and list element of a text that ``tomllib`` has parsed.
 
-    Statements are found by parsing: lines are gathered until they parse by themselves, which the first lines
-    of a statement never do.
+    A statement ends on the first line with which it parses. A list that is written over several lines also
+    parses with its bracket closed early, which shows what each line adds to it.
     """
     found: dict[Place, int] = {}
     sizes: dict[Place, int] = {}
     table: Place = ()
     lines: list[str] = []
+    first = 0
     for number, line in enumerate(text.split("\n"), 1):
         if not lines and (not line.strip() or line.lstrip().startswith("#")):
             continue
         lines.append(line)
-        parsed = _parsed("\n".join(lines))
+        first = first or number
+        statement = _parsed("\n".join(lines))
+        parsed = statement or _parsed("\n".join([*lines, "]"]))
         if parsed is None:
             continue
-        first = number - len(lines) + 1
         if lines[0].lstrip().startswith("["):
             table = _opened(parsed, sizes)
-            for end in range(1, len(table) + 1):
-                found.setdefault(table[:end], first)
+            places = [table[:end] for end in range(1, len(table) + 1)]
         else:
-            _keep(parsed, table, first, found, _element_lines(lines, first))
-        lines = []
+            places = [(*table, *place) for place in _places(parsed)]
+        for place in places:
+            found.setdefault(place, first)
+        first, lines = 0, [] if statement else lines
     return found
+
+
+def line_of(lines: Mapping[Place, int], place: Place) -> int | None:
+    """The line of a place, or of the innermost table or list around it; None where it has none."""
+    ends = range(len(place), 0, -1)
+    return next((lines[place[:end]] for end in ends if place[:end] in lines), None)
 
 
 def _opened(parsed: dict[str, Any], sizes: dict[Place, int]) -> Place:
@@ -49,29 +59,13 @@ def _opened(parsed: dict[str, Any], sizes: dict[Place, int]) -> Place:
     return place
 
 
-def _keep(value: Any, place: Place, line: int, found: dict[Place, int], elements: list[int]) -> None:
-    if place:
-        found.setdefault(place, line)
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            _keep(inner, (*place, key), line, found, elements)
-    elif isinstance(value, list):
-        own = elements if len(elements) == len(value) else [line] * len(value)
-        for index, inner in enumerate(value):
-            _keep(inner, (*place, index), own[index], found, [])
-
-
-def _element_lines(lines: list[str], first: int) -> list[int]:
-    """Lines of the elements of a list that is written over several lines."""
-    found: list[int] = []
-    for end in range(1, len(lines) + 1):
-        last = end == len(lines)
-        parsed: Any = _parsed("\n".join(lines[:end]) + ("" if last else "\n]"))
-        while isinstance(parsed, dict) and len(parsed) == 1:
-            [parsed] = parsed.values()
-        if isinstance(parsed, list):
-            found += [first + end - 1] * (len(parsed) - len(found))
-    return found
+def _places(value: Any) -> Iterator[Place]:
+    entries = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, inner in entries:
+        yield (key,)
+        yield from ((key, *place) for place in _places(inner))
 
 
 def _parsed(text: str) -> dict[str, Any] | None:

@@ -1,24 +1,45 @@
-"""Reads parsed TOML as values of declared types, strictly, and keeps every fault with its line."""
+"""Decodes parsed TOML into dataclasses with pydantic, and reports every fault with its line."""
 
 import json
 import re
-import types
-from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
-from datetime import timedelta
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, is_dataclass
+from datetime import date, datetime, time, timedelta
+from difflib import get_close_matches
+from enum import Enum
+from functools import lru_cache, reduce
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from policy.codec import hints_of, union_of
-from policy.plain_values import listed, one_of, plain, shown, spelling, values_of
-from policy.toml_lines import Place
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, SchemaValidator
+from pydantic_core.core_schema import no_info_after_validator_function, no_info_wrap_validator_function
+
+from policy.codec import hints_of, strict_validator, union_of
+from policy.durations import length_of
+from policy.toml_lines import Place, line_of
+
+T = TypeVar("T")
 
 FOR_GOOD = ("for good", "never")
 """Words for a length of time without an end."""
 NONE = "none"
 """The word for no value, and for an entry of a table that is to be taken out."""
 
+_REMOVED = object()
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_BAD: Any = object()
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+_EXPECTED: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    time: 'a time of day from "00:00" to "24:00", such as "08:00"',
+    timedelta: 'a length of time with its unit, such as "25d", "12h", "90m" or "2w"',
+    date: "a date such as 2026-11-27",
+    datetime: "a time with its offset such as 2026-11-27T08:00:00+01:00",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,154 +59,195 @@ class Fault:
         return f"line {self.line}: {self.words}"
 
 
-@dataclass(slots=True)
-class Reading:
-    """One text being read. ``faults`` is complete when ``read`` returns."""
+def decode_toml(default: T, raw: Mapping[str, Any], lines: Mapping[Place, int]) -> tuple[T, list[Fault]]:
+    """``default`` with the values of ``raw`` set, and all faults in the order of their lines.
 
-    lines: Mapping[Place, int]
-    faults: list[Fault] = field(default_factory=list)
-    set_by_text: list[Place] = field(default_factory=list)
-    """Values and lists that the text sets."""
+    A table sets the keys that it names and leaves the others at their defaults; a list replaces the default
+    list. Where there are faults, the first result is undefined.
+    """
+    kind: Any = type(default)
+    value, left = default, deepcopy(dict(raw))
+    faults: dict[Fault, None] = {}
+    removed: set[Place] = set()
+    while left:
+        try:
+            value = _validator(kind).validate_python(_merged(default, left))
+            break
+        except ValidationError as invalid:
+            errors = invalid.errors()
+        # A class checks its values only when each of them has its type. So faulty entries are removed and the
+        # rest is validated again. That a removed value is missing then is no new fault. What holds a faulty
+        # list element, or lacks a value, is removed last: its other faults are found before.
+        places: set[Place] = set()
+        for error in errors:
+            found = [one for one in _faults(error, kind, raw, lines) if not _within(one[0], places)]
+            faults |= {fault: None for place, fault in found if place not in removed}
+            places |= {place for place, _ in found}
+        while places and not (gone := {place for place in places if _remove(left, place)}):
+            places = {place[:-1] for place in places if place}
+        removed |= gone
+        left = left if gone else {}
+    return value, sorted(faults, key=lambda fault: (fault.line, fault.path))
 
-    def line(self, place: Place) -> int:
-        """Of a place, or of what it is a part of."""
-        ends = range(len(place), 0, -1)
-        return next((self.lines[place[:end]] for end in ends if place[:end] in self.lines), 1)
 
-    def read(self, hint: Any, raw: Any, place: Place, default: Any = MISSING) -> Any:
-        """The value of a declared type. What it means after a fault is undefined."""
-        if arms := union_of(hint):
-            return self._union(arms, raw, place, default)
-        origin, inner = get_origin(hint), get_args(hint)
-        if is_dataclass(hint):
-            return self._dataclass(hint, raw, place, default)
-        if isinstance(origin, type) and issubclass(origin, Mapping):
-            return self._table(inner[0], inner[1], raw, place, default)
-        self.set_by_text.append(place)
-        if origin is Literal:
-            return (
-                raw if raw in inner else self._fault(place, one_of(inner), raw, advice=spelling(raw, inner))
+def _within(place: Place, places: set[Place]) -> bool:
+    return any(place[:end] in places for end in range(len(place) + 1))
+
+
+@lru_cache(maxsize=16)
+def _validator(kind: Any) -> SchemaValidator:
+    return strict_validator(kind, {"time": _clock, "timedelta": length_of}, _as_in_toml)
+
+
+def _as_in_toml(node: Any) -> Any:
+    match node:
+        case {"type": "float"}:
+            return {**node, "allow_inf_nan": False}
+        case {"type": "str"}:
+            return {**node, "pattern": r"\s*\S", "regex_engine": "python-re"}
+        case {"type": "dataclass-args"}:
+            return {**node, "extra_behavior": "forbid"}
+        case {"type": "nullable", "schema": inner}:
+            words = (NONE, *FOR_GOOD) if inner.get("schema", {}).get("type") == "timedelta" else (NONE,)
+            return no_info_wrap_validator_function(
+                lambda raw, read: None if str(raw).strip().lower() in words else read(raw), schema=node
             )
-        if origin is not None:
-            return self._list(origin, inner, raw, place)
-        try:
-            return plain(hint, raw)
-        except ValueError as expected:
-            return self._fault(place, str(expected), raw, advice=spelling(raw, values_of(hint)))
+        case {"type": "dict", "values_schema": values} if values["type"] != "str":
+            entry = no_info_wrap_validator_function(
+                lambda raw, read: _REMOVED if raw == NONE else read(raw), schema=values
+            )
+            return no_info_after_validator_function(
+                lambda table: {key: value for key, value in table.items() if value is not _REMOVED},
+                schema={**node, "values_schema": entry},
+            )
+    return node
 
-    def _union(self, arms: tuple[Any, ...], raw: Any, place: Place, default: Any) -> Any:
-        wanted = [arm for arm in arms if arm is not types.NoneType]
-        nothing = () if len(wanted) == len(arms) else ((NONE, *FOR_GOOD) if timedelta in wanted else (NONE,))
-        if isinstance(raw, str) and raw.strip().lower() in nothing:
-            self.set_by_text.append(place)
-            return None
-        tried = [Reading(self.lines) for _ in wanted]
-        for arm, one in zip(wanted, tried, strict=True):
-            value = one.read(arm, raw, place, MISSING if default is None else default)
-            if not one.faults:
-                self.set_by_text += one.set_by_text
-                return value
-        if len(wanted) == 1 and is_dataclass(wanted[0]):
-            self.faults += tried[0].faults
-            return _BAD
-        also = f', or "{nothing[-1] if len(nothing) == 1 else FOR_GOOD[0]}"' if nothing else ""
-        first = [one.faults[0] for one in tried]
-        expected = " or ".join(fault.expected for fault in first) + also
-        return self._fault(place, expected, raw, advice=first[0].advice)
 
-    def _dataclass(self, kind: Any, raw: Any, place: Place, default: Any) -> Any:
-        if not isinstance(raw, dict):
-            return self._fault(place, f"a table with {listed(hints_of(kind))}", raw)
-        hints = hints_of(kind)
-        defaults = {one.name: _default_of(one, default) for one in fields(kind)}
-        for key in raw:
-            if key not in hints:
-                self._unknown(key, (*place, key), hints)
-        given = {
-            key: self.read(hints[key], one, (*place, key), defaults[key])
-            for key, one in raw.items()
-            if key in hints
-        }
-        missing = [key for key in hints if key not in raw and defaults[key] is MISSING]
-        for key in missing:
-            self._fault((*place, key), f"a value for {key}", None)
-        sound = {key: one for key, one in given.items() if one is not _BAD}
-        if missing or (len(sound) < len(given) and default is MISSING):
-            return _BAD
-        try:
-            return kind(**sound) if default is MISSING else replace(default, **sound)
-        except ValueError as error:
-            return self._refused(error, sound, raw, place, default)
+def _clock(words: str) -> time:
+    """A time of day; "24:00" is midnight. Raises ValueError."""
+    if not (found := _CLOCK.fullmatch(words.strip())):
+        raise ValueError(words)
+    hour, minute, second = (int(part or 0) for part in found.groups())
+    return time(0) if (hour, minute, second) == (24, 0, 0) else time(hour, minute, second)
 
-    def _refused(
-        self, error: ValueError, given: dict[str, Any], raw: dict[str, Any], place: Place, default: Any
-    ) -> Any:
-        """A value that its own class refuses. Which it is, is found by setting them one at a time."""
-        alone: dict[str, str] = {}
-        for key, value in given.items() if default is not MISSING else ():
-            try:
-                replace(default, **{key: value})
-            except ValueError as refusal:
-                alone[key] = str(refusal)
-        for line in str(error).splitlines() if not alone else ():
-            named = [key for key in re.findall(r"\w+", line) if key in given]
-            if not named:
-                return self._fault(place, str(error), raw, whole=True)
-            alone.setdefault(named[0], line)
-        for key, refused in alone.items():
-            self._fault((*place, key), refused.removeprefix(f"{key}: "), raw[key], whole=True)
-        return _BAD
 
-    def _table(self, key_hint: Any, hint: Any, raw: Any, place: Place, default: Any) -> Any:
-        if not isinstance(raw, dict):
-            return self._fault(place, "a table", raw)
-        result = {} if default is MISSING else dict(default)
-        bad = False
-        for key, one in raw.items():
-            at = (*place, key)
-            try:
-                name = int(key) if key_hint is int else plain(key_hint, key)
-            except ValueError:
-                bad = self._unknown(key, at, values_of(key_hint) or ["whole numbers"]) is _BAD
-                continue
-            if one == NONE and hint is not str:
-                result.pop(name, None)
-                self.set_by_text.append(at)
-                continue
-            value = self.read(hint, one, at, result.get(name, MISSING))
-            bad = bad or value is _BAD
-            result[name] = value
-        return _BAD if bad else result
+def _merged(default: Any, raw: Any) -> Any:
+    """The tables of ``raw`` over those of ``default``; any other value replaces its default."""
+    if not isinstance(raw, dict) or not (is_dataclass(default) or isinstance(default, Mapping)):
+        return raw
+    if isinstance(default, Mapping):
+        values = {str(key): value for key, value in default.items()}
+    else:
+        values = {name: getattr(default, name) for name in hints_of(type(default))}
+    return values | {key: _merged(values.get(key), value) for key, value in raw.items()}
 
-    def _list(self, origin: Any, inner: tuple[Any, ...], raw: Any, place: Place) -> Any:
-        if not isinstance(raw, list):
-            table = is_dataclass(inner[0]) and isinstance(raw, dict)
-            return self._fault(place, f"[[{dotted(place)}]] for each one" if table else "a list", raw)
-        if origin is tuple and inner[-1] is not Ellipsis:
-            if len(raw) != len(inner):
-                return self._fault(place, f"{len(inner)} values", raw)
-            hints: Iterable[Any] = inner
+
+def _remove(raw: dict[str, Any], place: Place) -> bool:
+    """Remove an entry of a table. False where there is none at the place."""
+    table = value_at(raw, place[:-1])
+    return bool(place) and isinstance(table, dict) and table.pop(place[-1], None) is not None
+
+
+def _faults(
+    error: ErrorDetails, kind: Any, raw: Mapping[str, Any], lines: Mapping[Place, int]
+) -> Iterator[tuple[Place, Fault]]:
+    """The faults that an error of pydantic stands for, in words of the text, each with its place."""
+
+    def fault(place: Place, wanted: str, words: str, advice: str = "", came: str = "") -> tuple[Place, Fault]:
+        came, words = came or shown(value_at(raw, place)), f"{words}; {advice}" if advice else words
+        return place, Fault(line_of(lines, place) or 1, dotted(place), wanted, came, words, advice)
+
+    def unknown(place: Place, known: list[str]) -> tuple[Place, Fault]:
+        advice, listed = spelling(place[-1], known), ", ".join(known)
+        words = f"unknown key {dotted(place)!r}; known: {listed}"
+        return fault(place, f"one of {listed}", words, advice, f"the key {place[-1]!r}")
+
+    place, problem = error["loc"], error["type"]
+    if problem == "unexpected_keyword_argument":
+        yield unknown(place, list(hints_of(_present(_declared(kind, place[:-1])))))
+        return
+    if place[-1:] == ("[key]",) and not is_dataclass(table := _present(_declared(kind, place[:-2]))):
+        key, _ = get_args(table)
+        yield unknown(place[:-1], values_of(key) or [expected(key)])
+        return
+    hint, came, path = _declared(kind, place), value_at(raw, place), dotted(place)
+    if problem == "value_error" and is_dataclass(_present(hint)):
+        # A class says one fault a line. It is about a field that it names: a given one, where there is one.
+        for sentence in str(error["ctx"]["error"]).splitlines():
+            named = [word for word in re.findall(r"\w+", sentence) if word in hints_of(_present(hint))]
+            at = (*place, *sorted(named, key=lambda name: name not in came)[:1])
+            wanted = sentence.removeprefix(f"{at[-1]}: ") if at else sentence
+            yield fault(at, wanted, f"{dotted(at)}: {wanted}" if at else wanted)
+        return
+    wanted = f"a value for {dotted(place[-1:])}" if problem == "missing" else expected(hint)
+    if isinstance(came, dict) and any(map(is_dataclass, get_args(_present(hint))[:1])):
+        wanted = wanted.replace("a list", f"[[{path}]] for each one")
+    words = f"{path}: expected {wanted}, got {shown(came)}"
+    yield fault(place, wanted, words, spelling(came, values_of(hint)))
+
+
+def _declared(kind: Any, place: Place) -> Any:
+    """The type that is declared for a place."""
+    hint = kind
+    for part in place:
+        hint = _present(hint)
+        if is_dataclass(hint):
+            hint = hints_of(hint)[str(part)]
         else:
-            hints = [inner[0]] * len(raw)
-        found = [
-            self.read(hint, one, (*place, index))
-            for index, (hint, one) in enumerate(zip(hints, raw, strict=True))
-        ]
-        return _BAD if any(one is _BAD for one in found) else origin(found)
+            inner = [one for one in get_args(hint) if one is not Ellipsis]
+            hint = inner[min(part, len(inner) - 1)] if isinstance(part, int) else inner[-1]
+    return hint
 
-    def _unknown(self, key: str, place: Place, known: Iterable[str]) -> Any:
-        known = list(known)
-        advice, path = spelling(key, known), dotted(place)
-        words = f"unknown key {path!r}; known: {listed(known)}" + (f"; {advice}" if advice else "")
-        self.faults.append(Fault(self.line(place), path, one_of(known), f"the key {key!r}", words, advice))
-        return _BAD
 
-    def _fault(self, place: Place, expected: str, raw: Any, *, advice: str = "", whole: bool = False) -> Any:
-        path, came, then = dotted(place), shown(raw), f"; {advice}" if advice else ""
-        sentence = expected if whole else f"expected {expected}, got {came}{then}"
-        words = f"{path}: {sentence}" if path else sentence
-        self.faults.append(Fault(self.line(place), path, expected, came, words, advice))
-        return _BAD
+def _present(hint: Any) -> Any:
+    """The type of a value that may be absent, where it is not."""
+    return next((one for one in union_of(hint) if one is not NoneType), hint)
+
+
+def expected(hint: Any) -> str:
+    """What a value of a declared type looks like in TOML."""
+    hint, types = _present(hint), union_of(hint)
+    origin, values = get_origin(hint), values_of(hint)
+    if values:
+        words = f"one of {', '.join(values)}"
+    elif is_dataclass(hint):
+        words = f"a table with {', '.join(hints_of(hint))}"
+    elif origin is not None:
+        words = "a table" if issubclass(origin, Mapping) else "a list"
+    else:
+        words = _EXPECTED[hint]
+    return f'{words}, or "{FOR_GOOD[0] if hint is timedelta else NONE}"' if NoneType in types else words
+
+
+def values_of(hint: Any) -> list[str]:
+    """The values of a type that has a closed list of them; empty for any other type."""
+    hint = _present(hint)
+    if get_origin(hint) is Literal:
+        return list(map(str, get_args(hint)))
+    return [str(one.value) for one in hint] if isinstance(hint, type) and issubclass(hint, Enum) else []
+
+
+def spelling(raw: Any, known: list[str]) -> str:
+    """What was perhaps meant, as a question; empty where nothing is close."""
+    close = get_close_matches(raw, known, n=1) if isinstance(raw, str) else []
+    return f"did you mean {close[0]!r}?" if close else ""
+
+
+def shown(raw: Any) -> str:
+    """A value as it was written."""
+    if isinstance(raw, str | bool):
+        return json.dumps(raw, ensure_ascii=False)
+    if isinstance(raw, list):
+        return f"a list of {len(raw)}"
+    return "a table" if isinstance(raw, dict) else "nothing" if raw is None else str(raw)
+
+
+def value_at(raw: Any, place: Place) -> Any:
+    """The value at a place; None where there is none."""
+    try:
+        return reduce(lambda inner, part: inner[part], place, raw)
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def dotted(place: Place) -> str:
@@ -197,9 +259,3 @@ def dotted(place: Place) -> str:
         else:
             words += ("." if words else "") + (part if _BARE_KEY.fullmatch(part) else json.dumps(part))
     return words
-
-
-def _default_of(one: Any, whole: Any) -> Any:
-    if whole is not MISSING:
-        return getattr(whole, one.name)
-    return one.default if one.default_factory is MISSING else one.default_factory()
