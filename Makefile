@@ -99,9 +99,9 @@ prove: $(STAMP)
 	@WAYPOST_PROOF=full $(BIN)/python -m pytest -m proof $(ARGS)
 
 new-migration: $(STAMP)
-	@$(BIN)/python -m workers.stack.new_migration "$(NAME)"
-	@$(BIN)/ruff check --fix --quiet profiles/migrations/versions
-	@$(BIN)/ruff format --quiet profiles/migrations/versions
+	@$(BIN)/python -m local.new_migration "$(NAME)"
+	@$(BIN)/ruff check --fix --quiet profiles/db/migrations/versions
+	@$(BIN)/ruff format --quiet profiles/db/migrations/versions
 
 screenshots: $(STAMP)
 	@$(BIN)/python docs/screenshots.py

@@ -6,12 +6,12 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.clock import run_now
 from activities.contracts import CloseResult, CloseRun
-from profiles.database import Database
-from profiles.exposures import record_exposures
-from profiles.routing import Route
-from profiles.runs import close_run
+from activities.run_context import run_now
+from profiles.db.database import Database
+from profiles.runs.exposures import record_exposures
+from profiles.runs.lifecycle import close_run
+from profiles.runs.routing import Route
 
 
 class RunActivities:
@@ -24,7 +24,7 @@ class RunActivities:
 
     @activity.defn(name="close_run")
     async def close_run(self, request: CloseRun) -> CloseResult:
-        """Idempotent; see ``profiles.runs.close_run``. Exposures are on record first."""
+        """Idempotent; see ``profiles.runs.lifecycle.close_run``. Exposures are on record first."""
         if request.exposures:
             exposures = [(one.experiment, one.arm, one.at) for one in request.exposures]
             async with self._database.transaction() as connection:

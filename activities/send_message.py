@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -12,22 +12,21 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.channels.adapter import Accepted, ChannelAdapter, Content, MaybeSent, NotSent, Outgoing
-from activities.channels.breaker import Breaker, Breakers
+from activities.channels.circuit_breaker import Breaker, Breakers
 from activities.channels.registry import Channels
-from activities.clock import run_now
 from activities.content.context import ContentError
 from activities.content.template import Template
 from activities.content.templates import Templates, UnknownTemplate
 from activities.contracts import SendMessage, SendResult, SendStatus
-from activities.deciding import NoSuchRun
-from activities.gate import Case, Claim, Elsewhere, Gate, Refusal, Settled
-from activities.letters import Letters
-from activities.send_results import asked_again, is_over, reachable, refused, result_of, withheld
-from activities.sittings import Sittings
-from policy.provider_limits import BreakerRule
-from policy.verdict import Channel, Defer, Reason, Withhold
-from profiles.database import Database
-from profiles.settling import mark_unknown, record_sent, refuse_address, release
+from activities.gate.batching import Sittings
+from activities.gate.send_gate import Case, Claim, Elsewhere, Gate, Refusal, Settled
+from activities.message_renderer import Letters
+from activities.run_context import NoSuchRun, run_now
+from policy.limits import BreakerRule
+from policy.verdict import Allow, Channel, Defer, Reason, Withhold
+from profiles.db.database import Database
+from profiles.messaging.claims import mark_unknown, record_sent, refuse_address, release
+from profiles.messaging.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 
@@ -231,3 +230,65 @@ def _refused_by_provider(breaker: Breaker, error: NotSent) -> None:
         breaker.answered()
     else:
         breaker.failed(error.retry_after)
+
+
+def asked_again(verdict: Defer, at: datetime) -> ApplicationError:
+    """By Temporal's own retry instead of a timer of the run: a wait of days costs its history nothing."""
+    return ApplicationError(
+        f"deferred, {verdict.reason.value}: {verdict.detail}",
+        type="GateError" if verdict.reason is Reason.ERROR else "ProviderBudget",
+        next_retry_delay=max(verdict.until - at, timedelta(seconds=1)),
+        category=ApplicationErrorCategory.UNSPECIFIED
+        if verdict.reason is Reason.ERROR
+        else ApplicationErrorCategory.BENIGN,
+    )
+
+
+def is_over(request: SendMessage, at: datetime) -> bool:
+    """The message's time is over, as far as can be told."""
+    return request.expires_at.tzinfo is not None and at >= request.expires_at
+
+
+def reachable(snapshot: Snapshot) -> tuple[Channel, ...]:
+    """Channels with an address on file."""
+    return tuple(channel for channel in (Channel.EMAIL, Channel.SMS) if snapshot.address(channel.value))
+
+
+def refused(request: SendMessage, refusal: Refusal) -> SendResult:
+    """Withheld or deferred by the gate."""
+    verdict = refusal.verdict
+    if isinstance(verdict, Allow):
+        raise AssertionError("an allowed message has a claim")
+    deferred = isinstance(verdict, Defer)
+    return SendResult(
+        status=SendStatus.DEFERRED if deferred else SendStatus.WITHHELD,
+        channel=request.channel,
+        message_id=str(refusal.message_id),
+        reason=verdict.reason,
+        detail=verdict.detail,
+        until=None if isinstance(verdict, Withhold) else verdict.until,
+        removed=verdict.removed,
+        reachable=reachable(refusal.snapshot),
+        channels=refusal.channels,
+        zone=refusal.zone,
+    )
+
+
+def result_of(request: SendMessage, claim: Claim, status: SendStatus) -> SendResult:
+    """What came of a claim."""
+    return SendResult(
+        status=status,
+        channel=request.channel,
+        message_id=str(claim.message_id),
+        items=claim.items,
+        removed=claim.removed,
+        reachable=reachable(claim.snapshot),
+        channels=claim.channels,
+        zone=claim.zone,
+    )
+
+
+def withheld(request: SendMessage, claim: Claim, reason: Reason, detail: str) -> SendResult:
+    """A claim that was given back for good."""
+    result = result_of(request, claim, SendStatus.WITHHELD)
+    return result.model_copy(update={"reason": reason, "detail": detail})

@@ -2,6 +2,7 @@
 
 import re
 from email.utils import parseaddr
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -11,15 +12,17 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from activities.loopback import is_loopback
-from policy.settings import PolicySettings
+from policy.config.settings import PolicySettings
 
 SECRET_LENGTH = 32
 """Least number of characters of a signing secret."""
 
 _HOST = re.compile(r"(?i)[a-z0-9-]+(\.[a-z0-9-]+)*")
+
 _SID = "{}[0-9a-fA-F]{{32}}"
+
 _SMS_SENDER = r"\+[1-9]\d{6,14}|\d{3,8}|[A-Za-z0-9 +_&-]{1,11}"
+
 _SMS_SENDER_FORM = "a number such as +15005550006, a short code, or a name of at most 11 characters"
 
 
@@ -216,3 +219,13 @@ def _clear_text(name: str, url: str) -> list[str]:
 def _is_local(url: str) -> bool:
     host = urlsplit(url).hostname
     return is_loopback(host) or (host is not None and "." not in host and ":" not in host)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host name or address (RFC 5735, 4291, 6761) means this machine; so does none."""
+    if not host or host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -8,36 +8,36 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api import (
+from api.batching import Batcher
+from api.dependencies import Doors
+from api.events import routes
+from api.http.bodies import BodyCap
+from api.http.keys import Keys
+from api.http.metrics import Meters
+from api.http.outage import probe_of
+from api.http.problems import answer_with_problems
+from api.routes import (
     consents,
-    events_in,
+    health,
     identity,
     identity_tokens,
-    operation,
-    people,
+    kill_switches,
+    preferences,
+    profiles,
     runs,
     sandbox,
-    stops,
-    unsubscribe,
 )
-from api.batcher import Batcher
-from api.doors import Doors
-from api.engine import Engine
-from api.keys import Keys
-from api.limits import BodyCap
-from api.meters import Meters
-from api.outage import probe_of
-from api.problems import answer_with_problems
 from api.settings import ApiSettings, SettingsFault
+from api.temporal import Engine
 from api.why import routes as why
 from journeys import registry
-from policy.item_rules import rule_for
+from policy.checks.suppression import rule_for
 from policy.limits import Limits
 from policy.replay import version_of
-from profiles.database import Database
-from profiles.identity_tokens import IdentityTokens
-from profiles.ingest import Ingest, Rules
-from profiles.tokens import PreferenceTokens
+from profiles.db.database import Database
+from profiles.identity.tokens import IdentityTokens
+from profiles.ingest.pipeline import Ingest, Rules
+from profiles.messaging.preference_tokens import PreferenceTokens
 
 _DESCRIPTION = """\
 Customer journeys as durable Python. Channels send **events** here; people, runs and decisions can be read.
@@ -65,7 +65,7 @@ class EventsInCors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, events in by way of CORS."""
-        is_open = scope["type"] == "http" and scope["path"] in events_in.PATHS
+        is_open = scope["type"] == "http" and scope["path"] in routes.PATHS
         await (self._open if is_open else self._app)(scope, receive, send)
 
 
@@ -89,16 +89,16 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         redoc_url=None,
     )
     parts = (
-        events_in,
+        routes,
         identity_tokens,
         identity,
         why,
         consents,
-        people,
+        profiles,
         runs,
-        unsubscribe,
-        operation,
-        stops,
+        preferences,
+        health,
+        kill_switches,
         sandbox,
     )
     for router in (*(part.router for part in parts), why.pages):

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from api.keys import Key, Role
-from policy.settings import PolicySettings
-from profiles.database import async_url
-from profiles.settings import DatabaseSettings
-from profiles.tokens import SHORTEST_SECRET
+from api.http.keys import Key, Role
+from policy.config.settings import PolicySettings
+from profiles.db.database import async_url
+from profiles.db.settings import DatabaseSettings
+from profiles.identity.tokens import SHORTEST_SECRET
 
 LOCAL_WRITE_KEY = "dev-write"
 LOCAL_SERVER_KEY = "dev-server"

@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.changes import encode
-from profiles.database import Database
-from profiles.ids import new_id
+from profiles.db.database import Database
+from profiles.db.sql import encode, new_id
 
 _NARROW = """
 CREATE TABLE bare_decision (id uuid PRIMARY KEY, profile_id uuid NOT NULL, at timestamptz NOT NULL)

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 
 from bench.traffic import Event
-from profiles.ids import new_id
+from profiles.db.sql import new_id
 
 _SCHEMA = "CREATE TABLE bare_event (LIKE event INCLUDING ALL)"
 

@@ -11,7 +11,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from bench.bare_journey import QUEUE, BareCart, Told
-from profiles.ids import new_id
+from profiles.db.sql import new_id
 
 _TABLE = "CREATE TABLE IF NOT EXISTS bare_effect (id uuid PRIMARY KEY, run text NOT NULL, what text NOT NULL)"
 _INSERT = "INSERT INTO bare_effect VALUES ($1, $2, $3)"

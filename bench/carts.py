@@ -17,7 +17,7 @@ from bench.bare_journey import QUEUE, BareCart, Told
 from bench.servers import Processes
 from bench.traffic import cart_event, cart_of
 from bench.ways_in import post, session
-from profiles.ids import new_id
+from profiles.db.sql import new_id
 
 Handle = WorkflowHandle[Any, Any]
 

@@ -10,8 +10,8 @@ from itertools import count
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from activities.gate import Case, Claim, Gate
-from activities.sittings import Sittings
+from activities.gate.batching import Sittings
+from activities.gate.send_gate import Case, Claim, Gate
 from bench.at_once import seconds_for
 from bench.bare_gate import beside_the_gate
 from bench.in_a_story import Person, in_a_story
@@ -21,9 +21,9 @@ from bench.servers import Servers
 from bench.sizes import Sizes
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
-from profiles.database import Database
+from profiles.db.database import Database
 from profiles.events import Item
-from profiles.message_facts import READ_BACK
+from profiles.messaging.snapshot import READ_BACK
 
 NAME = "gate"
 WRITERS = (1, 8, 40)

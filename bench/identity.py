@@ -14,9 +14,9 @@ from bench.statements import CountingDatabase
 from bench.traffic import in_batches
 from bench.ways_in import AT_ONCE, InProcess
 from journeys.registry import load
-from profiles.database import Database
-from profiles.ingest import Ingest, Rules
-from profiles.routing import Route
+from profiles.db.database import Database
+from profiles.ingest.pipeline import Ingest, Rules
+from profiles.runs.routing import Route
 
 NAME = "identity"
 HIGHEST_RATIO = 1.3

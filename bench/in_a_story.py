@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from bench.population import has_name, left_a_cart, profile_id_of
-from profiles.changes import encode
-from profiles.database import Database
-from profiles.ids import new_id
+from profiles.db.database import Database
+from profiles.db.sql import encode, new_id
 
 
 @dataclass(frozen=True, slots=True)

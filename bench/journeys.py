@@ -16,7 +16,7 @@ from bench.machine import CpuClock
 from bench.report import Comparison, Measure, rate
 from bench.servers import Servers
 from bench.sizes import Sizes
-from workers.travel import fast_forward
+from local.time_travel import fast_forward
 
 NAME = "journeys"
 AT_ONCE = 16

@@ -13,13 +13,13 @@ import asyncpg
 import httpx2
 from temporalio.client import Client
 
-from profiles.ids import new_id
-from profiles.migrate import upgrade_async
-from workers.stack.local import ADMIN_KEY, WRITE_KEY
-from workers.stack.ports import HOST, Wish, choose
-from workers.stack.postgres import EmbeddedPostgres
-from workers.stack.processes import Child, Command
-from workers.stack.temporal import NAMESPACE, TemporalDevServer
+from local.ports import HOST, Wish, choose
+from local.postgres import EmbeddedPostgres
+from local.processes import Child, Command
+from local.stack import ADMIN_KEY, WRITE_KEY
+from local.temporal_server import NAMESPACE, TemporalDevServer
+from profiles.db.migrate import upgrade_async
+from profiles.db.sql import new_id
 
 ROOT = Path(__file__).parents[1]
 WRITE = {"Authorization": f"Bearer {WRITE_KEY}"}
@@ -126,7 +126,7 @@ class Servers:
 
 
 def _command(name: str, environment: Mapping[str, str]) -> Command:
-    module = [name] if name.startswith("bench.") else ["workers.command", name]
+    module = [name] if name.startswith("bench.") else ["cli.main", name]
     argv = [sys.executable, "-m", *module]
     return Command(name=name, argv=argv, environment=environment, folder=ROOT, ready_line=_READY)
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from profiles.database import Database
+from profiles.db.database import Database
 
 _BEGIN_AND_COMMIT = 2
 

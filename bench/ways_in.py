@@ -10,17 +10,18 @@ from typing import Any
 import aiohttp
 import orjson
 
-from api.batcher import Batcher
-from api.native import native_event
-from api.outage import probe_of
+from api.batching import Batcher
+from api.events.native import native_event
+from api.http.outage import probe_of
 from bench.at_once import seconds_for
 from bench.bare_ingest import connected, create_table, insert_many, insert_one
 from bench.servers import WRITE, Processes
 from bench.traffic import Event
 from journeys.registry import load
-from profiles.database import Database
-from profiles.incoming import IncomingEvent, Ingested, Status
-from profiles.ingest import Ingest, Rules
+from profiles.db.database import Database
+from profiles.ingest.event_store import Ingested, Status
+from profiles.ingest.pipeline import Ingest, Rules
+from profiles.state.event_records import IncomingEvent
 
 AT_ONCE = 16
 """Connections, for events sent one by one."""

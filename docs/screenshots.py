@@ -16,13 +16,13 @@ import httpx2
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from api.d2 import DrawingError
-from api.identity_picture.svg import svg as picture_of
+from api.identity_diagram.svg import svg as picture_of
+from authoring.graph.reading import flow_of
+from authoring.graph.svg import svg
 from journeys.registry import load
+from local.stack import ADMIN_KEY, LocalStack
+from local.time_travel import fast_forward
 from tests.identities import ada
-from workers.graph.reading import flow_of
-from workers.graph.svg import svg
-from workers.stack.local import ADMIN_KEY, LocalStack
-from workers.travel import fast_forward
 
 IMAGES = Path(__file__).parent / "images"
 LARGEST = 300_000

@@ -2,10 +2,35 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
+from policy.hours.places import Place
 from policy.limits import Scope, WhenCapped
-from policy.stop import Stop
 from policy.verdict import Channel, MessageClass
+
+
+class StopKind(StrEnum):
+    """What a kill switch is about."""
+
+    ALL = "all"
+    CHANNEL = "channel"
+    JOURNEY = "journey"
+    TEMPLATE = "template"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A kill switch that is on."""
+
+    kind: StopKind
+    name: str
+    """Of the channel, journey or template; "all" for everything."""
+    since: datetime
+
+    @property
+    def words(self) -> str:
+        """As operators say it: "channel sms", "everything"."""
+        return "everything" if self.kind is StopKind.ALL else f"{self.kind.value} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +144,6 @@ class WaitingFact:
     """When it was first asked for, by its run's clock."""
     value: float = 0.0
     message_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place the person may be in, as far as rules on hours go."""
-
-    country: str
-    """ISO 3166-1, two letters."""
-    region: str = ""
-    """ISO 3166-2, such as US-FL; empty: any region of the country."""
-    source: str = ""
-    """What it was taken from, in words."""
 
 
 @dataclass(frozen=True, slots=True)

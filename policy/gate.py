@@ -3,22 +3,15 @@
 from datetime import datetime
 from functools import lru_cache
 
-from policy.caps import under_caps
-from policy.consent import consented, not_opted_out
-from policy.duplicate import says_something_new
+from policy.checks.eligibility import address_works, class_fits, consented, not_erased, not_opted_out
+from policy.checks.exclusions import not_held_out, nothing_holds
+from policy.checks.frequency_caps import under_caps, yields_to_nobody
+from policy.checks.operations import not_switched_off, provider_takes_it
+from policy.checks.quiet_hours import in_open_hours
+from policy.checks.relevance import items_left, not_expired, run_is_live, says_something_new
+from policy.checks.result import CheckFunction, Finding, undecided
 from policy.facts import Facts, Plan
-from policy.finding import CheckFunction, Finding
-from policy.holdout import not_held_out
-from policy.holds import nothing_holds
-from policy.kill_switch import not_switched_off
 from policy.limits import Limits
-from policy.message_class import class_fits
-from policy.priority import yields_to_nobody
-from policy.provider import provider_takes_it
-from policy.quiet_hours import in_open_hours
-from policy.recipient import address_works, not_erased
-from policy.relevance import items_left, not_expired, run_is_live
-from policy.undecided import undecided
 from policy.verdict import Allow, Check, Defer, Verdict, Withhold
 
 CHECKS: tuple[tuple[str, CheckFunction], ...] = (

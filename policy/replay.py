@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from policy.codec import decode, encode
+from policy.config.codec import decode, encode
 from policy.facts import Facts, Plan
 from policy.gate import decide
 from policy.limits import Limits

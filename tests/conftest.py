@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from profiles.database import Database
+from local.temporal_server import TemporalDevServer
+from profiles.db.database import Database
 from tests.waypost import Waypost
-from workers.stack.temporal import TemporalDevServer
 
-pytest_plugins = ["workers.testing.plugin"]
+pytest_plugins = ["authoring.testing.plugin"]
 
 
 def pytest_collection_finish() -> None:

@@ -10,16 +10,16 @@ from uuid import UUID
 import orjson
 
 from policy.reentry import Reentry, Unlimited
-from profiles.claims import Planned, decision_of
-from profiles.database import Database
+from profiles.db.database import Database
+from profiles.db.sql import new_id
 from profiles.events import Event
-from profiles.identifiers import normalise
-from profiles.ids import new_id
-from profiles.incoming import IncomingEvent, Ingested
-from profiles.ingest import Ingest, Rules
-from profiles.routing import CART, PERSON
-from profiles.runs import Closed, close_run
-from profiles.settling import record_sent
+from profiles.identity.identifiers import normalise
+from profiles.ingest.event_store import Ingested
+from profiles.ingest.pipeline import Ingest, Rules
+from profiles.messaging.claims import Planned, decision_of, record_sent
+from profiles.runs.lifecycle import Closed, close_run
+from profiles.runs.routing import CART, PERSON
+from profiles.state.event_records import IncomingEvent
 
 Row = dict[str, Any]
 

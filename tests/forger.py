@@ -7,7 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from policy.verdict import Channel
-from profiles.claims import Ask, read_under_lock
+from profiles.messaging.claims import read_under_lock
+from profiles.messaging.snapshot import Ask
 from tests.facts import LAMP, Facts
 from tests.integration.open_api import ADMIN, OpenApi
 from tests.permission import may_mail

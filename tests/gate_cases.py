@@ -4,8 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem
-from policy.limits import Limits
-from policy.provider_limits import Budget
+from policy.limits import Budget, Limits
 from policy.verdict import Channel, MessageClass
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -5,7 +5,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from policy.facts import Facts, Plan
-from policy.limits import Limits, QuietHours
+from policy.hours.windows import QuietHours
+from policy.limits import Limits
 from policy.verdict import Reason
 from tests.cap_model import model_full, model_yields
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from profiles.identity_rules import hash_of
-from profiles.identity_view import Cause, HeldIdentifier, IdentityEdge, IdentityView, Neighbour
+from profiles.identity.identifiers import hash_of
+from profiles.identity.views import Cause, HeldIdentifier, IdentityEdge, IdentityView, Neighbour
 
 PERSON = UUID("019a2f00-1111-7000-8000-00000ada0001")
 BROTHER = UUID("019a2f00-2222-7000-8000-00000bab0002")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from profiles.graph import Graph, Link
-from profiles.identity_rules import hash_of, strongest_first
+from profiles.identity.graph import Graph, Link
+from profiles.identity.identifiers import hash_of, strongest_first
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from profiles.graph import Link
-from profiles.identity_rules import DEVICE, IdentityRules, Limit, hash_of, strongest_first
+from profiles.identity.graph import Link
+from profiles.identity.identifiers import DEVICE, IdentityRules, Limit, hash_of, strongest_first
 
 
 @dataclass
@@ -37,7 +37,7 @@ def model(
     given: Collection[str],
     rules: IdentityRules,
 ) -> People:
-    """What ``profiles.graph.resolve`` must find."""
+    """What ``profiles.identity.graph.resolve`` must find."""
     links = sorted(links, key=lambda link: (not link.verified, link.time, link.source, link.id, link.keys))
     sworn = {key for link in links if link.verified for key in link.keys if kind(key) not in DEVICE}
     known = {*alone, *(key for link in links for key in link.keys)}

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from profiles.database import Database
-from profiles.identity_rules import STRONG, strongest_first
-from profiles.ids import new_id
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.identity.identifiers import STRONG, strongest_first
 from tests.identities import FIRST
 
 _EVENT = """

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from activities.channels.adapter import Accepted, MaybeSent, NotSent, Outgoing
 from policy.verdict import Channel
-from profiles.database import Database
+from profiles.db.database import Database
 
 
 @dataclass

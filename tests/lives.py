@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from profiles.incoming import IncomingEvent
+from profiles.state.event_records import IncomingEvent
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 

@@ -3,13 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-from activities.terms import facts_of, plan_of
-from policy.consent import consented, not_opted_out
-from policy.finding import Finding
+from activities.gate.mapping import facts_of, plan_of
+from policy.checks.eligibility import consented, not_opted_out
+from policy.checks.result import Finding
 from policy.limits import Limits
 from policy.verdict import Channel
-from profiles.claims import Ask, read_under_lock
-from profiles.ids import new_id
+from profiles.db.sql import new_id
+from profiles.messaging.claims import read_under_lock
+from profiles.messaging.snapshot import Ask
 from tests.facts import LAMP, Facts
 
 

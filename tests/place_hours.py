@@ -3,8 +3,8 @@
 from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
-from policy.jurisdiction import Jurisdiction
-from policy.limits import QuietHours
+from policy.hours.jurisdictions import Jurisdiction
+from policy.hours.windows import QuietHours
 
 
 def open_by_model(hours: QuietHours | Jurisdiction, zone: str, at: datetime) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from profiles.database import Database
+from profiles.db.database import Database
 
 _MADE = re.compile(r"cart-[0-9a-f]{32}")
 

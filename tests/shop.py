@@ -11,23 +11,22 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities.audience_gate import AudienceGate
-from activities.channels.breaker import Breakers
+from activities.audiences import AudienceGate
+from activities.channels.circuit_breaker import Breakers
 from activities.channels.registry import Channels
 from activities.content.templates import Templates
 from activities.contracts import SendMessage, SendResult
-from activities.gate import Answer, Case, Claim, Gate
-from activities.letters import Letters
+from activities.gate.batching import Sittings
+from activities.gate.send_gate import Answer, Case, Claim, Gate
+from activities.message_renderer import Letters
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
-from activities.sittings import Sittings
-from policy.limits import Limits
-from policy.provider_limits import BreakerRule
+from policy.limits import BreakerRule, Limits
 from policy.verdict import Allow, Channel, MessageClass
-from profiles.database import Database
+from profiles.db.database import Database
 from profiles.events import Item
-from profiles.ingest import Ingest, Rules
-from profiles.tokens import PreferenceTokens
+from profiles.ingest.pipeline import Ingest, Rules
+from profiles.messaging.preference_tokens import PreferenceTokens
 from tests.ledger import Ledger
 from tests.waypost import NOON, Row, Waypost
 

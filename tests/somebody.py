@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from profiles.ids import new_id
+from profiles.db.sql import new_id
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TAKEN_IN = START + timedelta(days=4000)

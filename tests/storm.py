@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from statistics import quantiles
 from typing import Any
 
-from api.batcher import Batcher
-from api.outage import probe_of
-from profiles.database import Database
-from profiles.identifiers import normalise
-from profiles.incoming import IncomingEvent
-from profiles.ingest import Ingest
+from api.batching import Batcher
+from api.http.outage import probe_of
+from profiles.db.database import Database
+from profiles.identity.identifiers import normalise
+from profiles.ingest.pipeline import Ingest
+from profiles.state.event_records import IncomingEvent
 from tests.facts import CARTS
 
 Named = tuple[str, str]

@@ -61,7 +61,7 @@ def write(document: Path, folder: Path) -> str:
     module = f"told.{document.stem}.story"
     tests = [
         WORDS_AND_EVENTS,
-        f"from workers.testing import Shop, Shopper, TellingFault\nfrom {module} import *\n",
+        f"from authoring.testing import Shop, Shopper, TellingFault\nfrom {module} import *\n",
         *(block.text for block in marked(document, TEST)),
     ]
     (home / "tests.py").write_text("\n\n".join(tests), "utf-8")

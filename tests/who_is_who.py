@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from profiles.database import Database
-from profiles.graph import Graph, Link, resolve
-from profiles.identifiers import split_key
-from profiles.ids import new_id
-from profiles.incoming import IncomingEvent
-from profiles.naming import Named
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.identity.graph import Graph, Link, resolve
+from profiles.identity.identifiers import split_key
+from profiles.ingest.resolution import Named
+from profiles.state.event_records import IncomingEvent
 
 People = set[frozenset[str]]
 

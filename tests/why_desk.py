@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from activities.gate import Case, Gate
+from activities.gate.send_gate import Case, Gate
 from api.why.answer import Answer, Asked, Teller
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
-from profiles import why
+from profiles.views import decision_evidence
 from tests.shop import UNLIMITED, Shop
 
 EVENING = datetime(2037, 11, 21, 19, tzinfo=UTC)
@@ -91,7 +91,7 @@ class Desk:
             profile_id = await connection.fetchval(
                 "SELECT profile_id FROM run WHERE run_id = $1", self.run_id
             )
-            account = await why.read(connection, profile_id)
+            account = await decision_evidence.read(connection, profile_id)
         assert account is not None
         return Teller(account, Limits()).answer(asked or Asked())
 

@@ -4,8 +4,8 @@ import asyncio
 from typing import Protocol
 from uuid import UUID
 
-from profiles.memberships import Membership
-from profiles.outbox import Row
+from profiles.messaging.audiences import Membership
+from profiles.runs.outbox import Row
 
 WITHIN_S = 10.0
 """What a platform may take for one thing."""

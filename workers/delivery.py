@@ -15,7 +15,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import JOURNEY_QUEUE, RunStart
-from profiles.outbox import Row
+from profiles.runs.outbox import Row
 
 CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
 JOURNEY_KEY = SearchAttributeKey.for_keyword("JourneyKey")

@@ -13,21 +13,19 @@ from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
 from journeys.registry import load
-from profiles import outbox
-from profiles.database import Database
-from profiles.memberships import Membership, confirmed, memberships
-from profiles.outbox import Row
-from profiles.routing import Route
+from profiles.db.database import Database
+from profiles.messaging.audiences import Membership, confirmed, memberships
+from profiles.runs import outbox
+from profiles.runs.outbox import Row
+from profiles.runs.routing import Route
 from workers.ad_platform import AdPlatform, Unconfirmed, tell
 from workers.delivery import CannotBeTold, Delivery, Told
-from workers.doorbell import Doorbell
-from workers.faults import Fault
-from workers.gone import close_gone
-from workers.sandbox_audiences import SandboxAudiences
-from workers.schema import until_schema_fits
+from workers.outbox_listener import Doorbell
+from workers.process import Fault, until_stopped
+from workers.reconciler import Sweeper, close_gone
+from workers.sandbox import SandboxAudiences
 from workers.settings import WorkerSettings
-from workers.signals import until_stopped
-from workers.sweeper import Sweeper
+from workers.startup import until_schema_fits
 from workers.temporal_client import connect
 
 log = structlog.get_logger("relay")

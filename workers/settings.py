@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from profiles.settings import DatabaseSettings
+from profiles.db.settings import DatabaseSettings
 
 
 class WorkerSettings(DatabaseSettings):

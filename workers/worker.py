@@ -15,43 +15,45 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.audience_gate import AudienceGate
-from activities.channels.breaker import Breakers
+from activities.audiences import AudienceActivities, AudienceGate
+from activities.channels.circuit_breaker import Breakers
 from activities.channels.registry import Channels
 from activities.close_run import RunActivities
+from activities.consent import ConsentActivities
 from activities.content.templates import Templates
 from activities.contracts import JOURNEY_QUEUE, send_queue
-from activities.gate import Gate
-from activities.held import HoldActivities
-from activities.join_audience import AudienceActivities
-from activities.letters import Letters
-from activities.read_profile import ProfileActivities
+from activities.gate.batching import Sittings
+from activities.gate.send_gate import Gate
+from activities.message_renderer import Letters
+from activities.profile import HoldActivities, ProfileActivities, SuggestionActivities
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
-from activities.sittings import Sittings
-from activities.suggest_items import SuggestionActivities
-from activities.sweep_lapsed import SweepActivities
-from activities.sweep_products import ProductSweepActivities
-from activities.sweep_segments import SegmentActivities
-from activities.sweep_templates import TemplateSweepActivities
-from activities.withdraw_consent import ConsentActivities
+from activities.sweeps import (
+    ProductSweepActivities,
+    SegmentActivities,
+    SweepActivities,
+    TemplateSweepActivities,
+)
 from journeys.registry import Journeys
 from journeys.vocabulary.segment import Segment
-from policy.item_rules import rule_for
+from policy.checks.suppression import rule_for
 from policy.limits import Limits
 from policy.verdict import Channel
-from profiles.database import Database
-from profiles.ingest import Ingest, Rules
-from profiles.tokens import PreferenceTokens
-from workers.loading import loaded
-from workers.policies import keep_limits, policy_in_force
-from workers.sandbox_store import sandbox_store
-from workers.schema import until_schema_fits
-from workers.segment_faults import declared_segments, refuse_wrong_segments
-from workers.segment_sweeps import SegmentSweepWorkflow, ensure_segment_schedules
+from profiles.db.database import Database
+from profiles.ingest.pipeline import Ingest, Rules
+from profiles.messaging.preference_tokens import PreferenceTokens
+from workers.process import until_stopped
+from workers.sandbox import sandbox_store
+from workers.schedules import SegmentSweepWorkflow, SweepWorkflow, ensure_schedule, ensure_segment_schedules
 from workers.settings import WorkerSettings
-from workers.signals import until_stopped
-from workers.sweeps import SweepWorkflow, ensure_schedule
+from workers.startup import (
+    declared_segments,
+    keep_limits,
+    loaded,
+    policy_in_force,
+    refuse_wrong_segments,
+    until_schema_fits,
+)
 from workers.temporal_client import connect, ensure_search_attributes
 
 log = structlog.get_logger("worker")

@@ -28,8 +28,7 @@ from sendgrid.helpers.mail import (
 )
 
 from activities.channels.adapter import Accepted, MaybeSent, NotSent, Outgoing
-from activities.channels.answer import Answer, told_to_wait, without_addresses
-from activities.channels.wire import NotConnected, Wire, opener, read
+from activities.channels.http import Answer, NotConnected, Wire, opener, read, told_to_wait, without_addresses
 from policy.verdict import Channel
 
 logging.getLogger("python_http_client.client").setLevel(logging.INFO)  # at DEBUG it logs key and body

@@ -16,8 +16,8 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from activities.channels.adapter import Accepted, MaybeSent, NotSent, Outgoing
-from activities.channels.answer import BODY_LIMIT, Answer, told_to_wait, without_addresses
-from activities.loopback import is_loopback
+from activities.channels.http import BODY_LIMIT, Answer, told_to_wait, without_addresses
+from activities.settings import is_loopback
 from policy.verdict import Channel
 
 CALLBACK_PATH = "/webhooks/twilio/status"

@@ -1,0 +1,1 @@
+"""Message templates: loading, validation, rendering for email and SMS."""

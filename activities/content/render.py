@@ -10,7 +10,7 @@ from liquid.exceptions import LiquidError
 from activities.channels.adapter import Content
 from activities.content.context import ContentError, RenderContext
 from activities.content.plain_text import plain_text
-from activities.content.segments import segments, thrifty
+from activities.content.sms_segments import segments, thrifty
 from activities.content.template import Template
 from policy.verdict import Channel
 

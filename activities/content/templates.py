@@ -8,12 +8,26 @@ from types import MappingProxyType
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError
 
-from activities.content import sample
-from activities.content.checks import Found, liquid_fault, liquid_faults, source_faults, trial_faults
-from activities.content.faults import Fault, TemplateError, shown_path
-from activities.content.language import Language, language
-from activities.content.manifest import FILE_NAME, Manifest, read_manifest
-from activities.content.template import CHANNEL_FILES, Template
+from activities.content import samples
+from activities.content.template import (
+    CHANNEL_FILES,
+    FILE_NAME,
+    Language,
+    Manifest,
+    Template,
+    language,
+    read_manifest,
+)
+from activities.content.validation import (
+    Fault,
+    Found,
+    TemplateError,
+    liquid_fault,
+    liquid_faults,
+    shown_path,
+    source_faults,
+    trial_faults,
+)
 from policy.verdict import Channel
 
 __all__ = ["Template", "TemplateError", "Templates", "UnknownTemplate"]
@@ -198,7 +212,7 @@ class _Message:
             return None
 
     def _check(self, template: Template, lines: Mapping[str, int]) -> None:
-        every = sample.trials(template.manifest)[0].context
+        every = samples.trials(template.manifest)[0].context
         known = {**template.values(every), "subject": "", "preheader": ""}
         static: list[Found] = []
         for body in template.bodies.values():

@@ -1,1 +1,1 @@
-"""Why a message was sent, or why not: one sentence, the facts behind it, and a person's timeline."""
+"""Why a message was or was not sent: evidence, reasons, sentences, timeline, page."""

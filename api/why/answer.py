@@ -1,21 +1,20 @@
 """Answers "why": narrows an account to what was asked, picks the verdict, and says it. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from api.why.evidence import Case
 from api.why.facts import Fact, facts_of, suppressions
-from api.why.grounds import Case
-from api.why.narrowing import about, matching, variants
 from api.why.sentences import sentence
 from api.why.timeline import Entry, timeline
-from api.why.words import items, listed, name_of, plain, when
+from api.why.wording import items, listed, name_of, plain, when
+from policy.hours.time_zones import ResolvedZone, resolve_zone, zone_info
 from policy.limits import Limits
-from policy.zones import ResolvedZone, resolve_zone, zone_info
-from profiles.history import DecisionView
-from profiles.people import RunView
-from profiles.why_facts import Account
+from profiles.views.decision_evidence import Account
+from profiles.views.history import DecisionView
+from profiles.views.profile import RunView
 
 MOST_LINES = 400
 """Lines of a timeline, the newest."""
@@ -176,3 +175,29 @@ def _waits(run: RunView, waits: Mapping[UUID, str]) -> str:
         return f"is stuck ({plain(run.detail or 'no reason on record')})"
     said = waits.get(run.run_id)
     return f"says: {said}" if said else "runs, and could not be asked what it waits for"
+
+
+def variants(account: Account, wanted: str | None) -> frozenset[str] | None:
+    """An item with all that is known as the same product: its units, and the product of a unit."""
+    if wanted is None:
+        return None
+    lines = [(line.product_id, line.sku) for event in account.events.values() for line in event.lines]
+    lines += [(one.item, one.sku) for one in account.bought]
+    products = {wanted} | {product for product, sku in lines if sku == wanted and product}
+    units = {sku for product, sku in lines if product in products and sku}
+    return frozenset(products | units)
+
+
+def about(entries: Iterable[Entry], *, journey: str | None, keys: frozenset[str] | None) -> list[Entry]:
+    """Those that concern a journey, or any of these items; what names neither concerns everything."""
+    return [
+        entry
+        for entry in entries
+        if (journey is None or entry.journey in (None, journey))
+        and (not keys or not entry.items or keys.intersection(entry.items))
+    ]
+
+
+def matching(decisions: Iterable[DecisionView], keys: frozenset[str] | None) -> list[DecisionView]:
+    """The verdicts about any of these items; None: all."""
+    return [one for one in decisions if not keys or keys.intersection((*one.items, *one.items_removed))]

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from api.why import grounds
-from api.why.grounds import Case
-from api.why.phrases import ZONE_FROM, bought_in_words, slots_in_words, subject, word_in_words
+from api.why import evidence
+from api.why.evidence import Case
+from api.why.reasons import ZONE_FROM, bought_in_words, slots_in_words, subject, word_in_words
 from api.why.sentences import started_by
-from api.why.words import detail, item, listed, near, plain, when
-from profiles.why_facts import Account, EventFact
+from api.why.wording import detail, item, listed, near, plain, when
+from profiles.views.decision_evidence import Account, EventFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def facts_of(case: Case) -> list[Fact]:
 def suppressions(account: Account, at: datetime, zone: str) -> list[Fact]:
     """What was not to be promoted at an instant, until when, and by which event."""
     found = []
-    for one in grounds.in_force(account, at):
+    for one in evidence.in_force(account, at):
         event = account.event(one.event_id)
         until = f"until {when(one.until, zone)}" if one.until else "for good"
         by = f", by {plain(event.type)} {plain(one.order_id or '')}".rstrip() if event else ""
@@ -82,7 +82,7 @@ def _failed(case: Case) -> Iterator[Fact]:
     for check in case.decision.checks:
         if not check.get("passed"):
             yield Fact("check", f"{plain(check.get('name'))}: {detail(str(check.get('detail')), case.zone)}")
-    in_words = dict(grounds.purchases(case))
+    in_words = dict(evidence.purchases(case))
     for key, bought in in_words.items():
         if not bought.counts(case.at):
             told = bought_in_words(case, key, bought)
@@ -90,7 +90,7 @@ def _failed(case: Case) -> Iterator[Fact]:
 
 
 def _words(case: Case) -> Iterator[Fact]:
-    for word, said in ((grounds.refusal(case), "refused"), (grounds.grant(case), "said yes to")):
+    for word, said in ((evidence.refusal(case), "refused"), (evidence.grant(case), "said yes to")):
         if word is not None:
             event = ref_of(case.account.event(word.event_id))
             yield Fact("consent", f"{said} {subject(word)} {word_in_words(case, word)}", word.at, event=event)
@@ -98,7 +98,7 @@ def _words(case: Case) -> Iterator[Fact]:
 
 def _slots(case: Case) -> Iterator[Fact]:
     if case.marketing and case.decision.channel != "ads":
-        for one in grounds.slots(case):
+        for one in evidence.slots(case):
             sent = [
                 f"{plain(m.template)} {near(m.claimed_at, case.at, case.zone)}"
                 for m in one.used

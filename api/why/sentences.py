@@ -1,24 +1,13 @@
 """One sentence a verdict: who was sent what, when, and why; or why not, by which event and item. Pure."""
 
-from api.why import grounds
-from api.why.because import because
-from api.why.grounds import Case
-from api.why.phrases import bought_in_words, slots_in_words, subject, word_in_words
-from api.why.words import (
-    channel_word,
-    event_ref,
-    happened,
-    item,
-    items,
-    listed,
-    name_of,
-    near,
-    plain,
-    when,
-)
-from profiles.why_facts import Account, EventFact
+from api.why import evidence
+from api.why.evidence import Case
+from api.why.reasons import because, bought_in_words, slots_in_words, subject, word_in_words
+from api.why.wording import channel_word, event_ref, happened, item, items, listed, name_of, near, plain, when
+from profiles.views.decision_evidence import Account, EventFact
 
 ACCEPTED = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
+
 UNKNOWN = frozenset({"unknown", "unknown_final"})
 
 
@@ -121,7 +110,7 @@ def _checks(case: Case) -> str:
 
 def _without(case: Case) -> list[str]:
     removed = case.decision.items_removed
-    bought = grounds.purchases(case)
+    bought = evidence.purchases(case)
     told = [f"without {bought_in_words(case, key, one)}" for key, one in bought]
     named = {key for key, _ in bought}
     rest = [key for key in removed if key not in named]
@@ -131,7 +120,7 @@ def _without(case: Case) -> list[str]:
 def _consent(case: Case) -> list[str]:
     if not case.marketing:
         return ["it is no marketing, which needs no consent"]
-    yes = grounds.grant(case)
+    yes = evidence.grant(case)
     if yes is not None:
         return [f"last said yes to {subject(yes)} {word_in_words(case, yes)}"]
     return [str(one["detail"]) for one in case.decision.checks if one.get("name") == "consent"]
@@ -140,14 +129,14 @@ def _consent(case: Case) -> list[str]:
 def _slots(case: Case) -> list[str]:
     if not case.marketing or case.decision.channel == "ads":
         return []
-    used = [slots_in_words(one, more=1) for one in grounds.slots(case)]
+    used = [slots_in_words(one, more=1) for one in evidence.slots(case)]
     return [f"it was {listed(used)}"] if used else []
 
 
 def _put_off(case: Case) -> str:
     until = case.decision.until
     told = f"; put off until {when(until, case.zone)}" if until else ""
-    later = grounds.came_to(case)
+    later = evidence.came_to(case)
     if later is None:
         return told
     at = near(later.at, until or case.at, case.zone)
@@ -159,4 +148,4 @@ def _put_off(case: Case) -> str:
 
 def _is_last(case: Case) -> bool:
     """Whether the message's status is this verdict's doing."""
-    return grounds.came_to(case) is None
+    return evidence.came_to(case) is None

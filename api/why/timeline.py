@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from api.why.grounds import Case
-from api.why.phrases import subject
+from api.why.evidence import Case
+from api.why.reasons import subject
 from api.why.sentences import ACCEPTED, UNKNOWN, outcome, reason_in_words
-from api.why.words import (
+from api.why.wording import (
     LATE,
     address,
     channel_word,
@@ -22,9 +22,9 @@ from api.why.words import (
     when,
     where,
 )
-from profiles.identity_view import LogEntry
-from profiles.people import RunView
-from profiles.why_facts import Account, EventFact, MessageFact, WordFact
+from profiles.identity.views import LogEntry
+from profiles.views.decision_evidence import Account, EventFact, MessageFact, WordFact
+from profiles.views.profile import RunView
 
 Kind = Literal["event", "run", "decision", "message", "consent", "identity"]
 

@@ -23,7 +23,7 @@ _SAYS: Mapping[str, str] = {
     "comes out differently at each replay; write self.choose(…), self.experiment(…) or workflow.random()": """
         random numpy.random secrets os.urandom os.getrandom""",
     "comes out differently at each replay; write workflow.uuid4()": """
-        uuid.uuid1 uuid.uuid4 uuid.uuid6 uuid.uuid7 uuid_utils profiles.ids""",
+        uuid.uuid1 uuid.uuid4 uuid.uuid6 uuid.uuid7 uuid_utils profiles.db.sql""",
     f"reaches out of the run, and holds up all others meanwhile; {_PERFORM}": """
         builtins.open builtins.input io.open requests httpx httpx2 aiohttp urllib.request urllib3
         http.client socket smtplib ftplib subprocess sqlite3 asyncpg psycopg psycopg2 sqlalchemy sqlmodel

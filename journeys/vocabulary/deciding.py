@@ -11,7 +11,7 @@ from journeys.vocabulary.durations import days
 from journeys.vocabulary.effects import RETRY
 from journeys.vocabulary.profile import Profile
 from journeys.vocabulary.waiting import Waiting
-from policy.assignment import assign
+from policy.experiments import assign
 
 P = TypeVar("P", bound=Profile)
 T = TypeVar("T")

@@ -14,12 +14,17 @@ from activities.contracts import (
     Contract,
     HoldAsk,
     JoinAudience,
+    OpenHolds,
+    ProfileRead,
+    ReadHolds,
+    ReadProfile,
     RunStart,
     SendResult,
     SendStatus,
+    Suggested,
+    SuggestItems,
     WithdrawConsent,
 )
-from activities.read_contracts import OpenHolds, ProfileRead, ReadHolds, ReadProfile, Suggested, SuggestItems
 from journeys.vocabulary.exposures import Exposures
 from journeys.vocabulary.narrative import Narrative
 from policy.verdict import Channel

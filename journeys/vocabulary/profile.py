@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from activities.read_contracts import Bought, ProfileRead
+from activities.contracts import Bought, ProfileRead
 
 _PERSONAL = frozenset(
     {

@@ -14,7 +14,7 @@ from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.inbox import Arrival
 from journeys.vocabulary.message import Message, Sent
 from journeys.vocabulary.narrative import stamp
-from policy.zones import local_time_after
+from policy.hours.time_zones import local_time_after
 from profiles.events import Event
 
 E = TypeVar("E", bound=Event)

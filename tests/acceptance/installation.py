@@ -18,9 +18,9 @@ from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
 from activities.contracts import RunResult
+from local.processes import Child, Command, Log
+from local.stack import ADMIN_KEY, PROCESSES, WRITE_KEY, LocalStack
 from tests.fakes import FakeSendGrid, FakeTwilio
-from workers.stack.local import ADMIN_KEY, PROCESSES, WRITE_KEY, LocalStack
-from workers.stack.processes import Child, Command, Log
 
 Found = TypeVar("Found")
 Row = dict[str, Any]
@@ -204,7 +204,7 @@ class Installation:
         """Start one more process of a kind, on top of those of the stack."""
         command = Command(
             name=name,
-            argv=[sys.executable, "-m", "workers.command", name],
+            argv=[sys.executable, "-m", "cli.main", name],
             environment={**os.environ, "PYTHONUNBUFFERED": "1", **self.stack.environment(), **environment},
             ready_line=re.compile(r"\] ready\b"),
         )

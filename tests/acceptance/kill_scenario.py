@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from activities.send_message import CALL_WITHIN_S
+from local.processes import Child
 from tests.acceptance.cable import Cable
 from tests.acceptance.installation import LAMP, YES, Installation, Row
-from workers.stack.processes import Child
 
 PER_POINT = 4
 """At each of the four points and round: together no more than the sends a worker makes at once."""

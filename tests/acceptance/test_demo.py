@@ -14,14 +14,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from profiles.database import Database
-from profiles.ids import new_id
-from profiles.incoming import IncomingEvent
-from profiles.ingest import Ingest, Rules
-from workers.demo.breaches import bought_and_promoted, promoted_during_a_ticket
-from workers.demo.promises import broken
-from workers.demo.summary import Summary
-from workers.stack.local import LocalStack
+from local.demo.summary import Summary, bought_and_promoted, broken, promoted_during_a_ticket
+from local.stack import LocalStack
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.ingest.pipeline import Ingest, Rules
+from profiles.state.event_records import IncomingEvent
 
 REES46 = Path(__file__).parents[3] / "shared" / "data" / "rees46_2019-10-01_first_2h50.csv.gz"
 
@@ -40,7 +38,7 @@ def waypost(*words: str, folder: Path, **environment: str) -> subprocess.Complet
     """Run the command."""
     paths = os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-m", "workers.command", *words],
+        [sys.executable, "-m", "cli.main", *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1", **environment},
         capture_output=True,

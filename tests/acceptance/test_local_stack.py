@@ -15,10 +15,10 @@ import asyncpg
 import httpx2
 import pytest
 
+from local.data_directory import running_stack
+from local.ports import HOST
+from local.stack import LocalStack
 from tests.process_table import descendants, ended, wait_until
-from workers.stack.data_directory import running_stack
-from workers.stack.local import LocalStack
-from workers.stack.ports import HOST
 
 READY = "Waypost is ready"
 CLOSING = "the data stay"
@@ -43,7 +43,7 @@ class Terminal:
         self.data = folder / ".waypost"
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "workers.command", "dev"],
+            [sys.executable, "-m", "cli.main", "dev"],
             cwd=folder,
             env={**outer, "PYTHONPATH": os.getcwd(), "NO_COLOR": "1", **environment},
             stdout=subprocess.PIPE,

@@ -13,8 +13,8 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from local.processes import Child, Command
 from tests.fakes.endpoint import closed_port
-from workers.stack.processes import Child, Command
 
 KEYS = {"WAYPOST_WRITE_KEYS": "w" * 40, "WAYPOST_ADMIN_KEYS": "a" * 40, "WAYPOST_SECRETS": "s" * 40}
 NOWHERE = {"DATABASE_URL": "postgresql://waypost:s3cret@127.0.0.1:1/none"}
@@ -43,7 +43,7 @@ def plain() -> dict[str, str]:
 def start(process: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a process of Waypost in an empty folder until it ends by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "workers.command", process],
+        [sys.executable, "-m", "cli.main", process],
         cwd=folder,
         env={**plain(), **environment},
         capture_output=True,
@@ -123,7 +123,7 @@ async def test_an_api_without_a_schema_takes_nothing_in_and_says_waypost_migrate
     variables = {**KEYS, "DATABASE_URL": another_schema, "API_PORT": port}
     command = Command(
         name="api",
-        argv=[sys.executable, "-m", "workers.command", "api"],
+        argv=[sys.executable, "-m", "cli.main", "api"],
         environment={**plain(), **variables},
         folder=tmp_path,
         ready_line=re.compile(r'"ready"'),

@@ -1,6 +1,6 @@
 """Tales of customers who stay away: one for each wait point and outcome."""
 
-from policy.assignment import assign
+from policy.experiments import assign
 from tests.histories.tale import DAY, HOUR, YES, Tale, tale
 
 BACK = "win-back"

@@ -6,11 +6,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from profiles.migrate import upgrade_async
+from authoring.testing.shared_memory import folder_in_memory
+from local.postgres import EmbeddedPostgres
+from local.temporal_server import TemporalDevServer
+from profiles.db.migrate import upgrade_async
 from tests.shop import Shop
-from workers.stack.postgres import EmbeddedPostgres
-from workers.stack.temporal import TemporalDevServer
-from workers.testing.in_memory import folder_in_memory
 
 
 @pytest_asyncio.fixture(loop_scope="session")

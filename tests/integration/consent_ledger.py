@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from profiles.consent_state import refresh
-from profiles.database import Database
-from profiles.ids import new_id
+from profiles.consent.effective import refresh
+from profiles.db.database import Database
+from profiles.db.sql import new_id
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 

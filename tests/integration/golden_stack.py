@@ -25,11 +25,11 @@ from temporalio.worker import Worker
 from activities.channels.registry import Channels
 from activities.settings import ActivitySettings
 from journeys.registry import load
-from profiles.database import Database
+from profiles.db.database import Database
 from tests.integration.open_api import ADMIN, opened
-from workers.policies import keep_limits
-from workers.sandbox_store import sandbox_store
+from workers.sandbox import sandbox_store
 from workers.settings import WorkerSettings
+from workers.startup import keep_limits
 from workers.worker import build_workers
 
 MONDAY = datetime(2040, 6, 4, 10, tzinfo=UTC)

@@ -10,7 +10,7 @@ import orjson
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.doors import Doors
+from api.dependencies import Doors
 from api.settings import ApiSettings
 
 WRITE = {"Authorization": "Bearer write-key-of-tests"}

@@ -10,10 +10,10 @@ import pytest
 
 from activities.channels.adapter import Accepted, NotSent, Outgoing
 from activities.contracts import SendMessage, SendResult
-from activities.gate import Answer, Case, Gate
+from activities.gate.send_gate import Answer, Case, Gate
 from policy.limits import Limits
 from policy.verdict import Channel
-from profiles.database import Database
+from profiles.db.database import Database
 from tests.ledger import Ledger
 from tests.shop import Held, Shop
 from tests.waypost import NOON

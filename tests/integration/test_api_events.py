@@ -10,10 +10,10 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from api.batcher import Batcher
-from api.events_in import PATHS
-from api.limits import MAX_BODY, MAX_DEPTH, MAX_EVENT, MAX_EVENTS
-from profiles.identifiers import IDENTIFIER_TYPES
+from api.batching import Batcher
+from api.events.routes import PATHS
+from api.http.bodies import MAX_BODY, MAX_DEPTH, MAX_EVENT, MAX_EVENTS
+from profiles.identity.identifiers import IDENTIFIER_TYPES
 from tests.integration.open_api import OpenApi, event, opened
 from tests.integration.poison import IDENTIFIERS, POISON
 

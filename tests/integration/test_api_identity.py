@@ -11,7 +11,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from profiles.ids import new_id
+from profiles.db.sql import new_id
 from tests.integration.open_api import ADMIN, WRITE, OpenApi, event, opened
 from tests.pictures import texts
 

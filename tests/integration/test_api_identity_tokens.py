@@ -9,9 +9,10 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from api.batcher import Batcher
-from api.outage import probe_of
-from profiles.incoming import IncomingEvent, Ingested
+from api.batching import Batcher
+from api.http.outage import probe_of
+from profiles.ingest.event_store import Ingested
+from profiles.state.event_records import IncomingEvent
 from tests.integration.open_api import ADMIN, WRITE, OpenApi, opened
 
 SERVER = {"Authorization": "Bearer server-key-of-tests"}

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.events_in import PATHS
+from api.events.routes import PATHS
 from tests.integration.open_api import ADMIN, WRITE, OpenApi, event, opened, settings
 
 PUBLIC = {

@@ -7,8 +7,8 @@ from html import unescape
 import asyncpg
 import pytest_asyncio
 
-from profiles.ids import new_id
-from profiles.migrate import head
+from profiles.db.migrate import head
+from profiles.db.sql import new_id
 from tests.facts import Facts
 from tests.integration.open_api import ADMIN, OpenApi, event, opened
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from profiles.ids import new_id
+from profiles.db.sql import new_id
 from tests.integration.open_api import ADMIN, OpenApi, event, opened
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from policy.policy_file import read_policy
+from policy.config.policy_file import read_policy
 from policy.replay import version_of
-from profiles.database import Database
+from profiles.db.database import Database
 from tests.integration.open_api import event, opened
 
 POLICY = 'suppression_window = "2w"\n'

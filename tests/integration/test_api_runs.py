@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 import pytest_asyncio
 
+from local.temporal_server import TemporalDevServer
 from tests.integration.open_api import ADMIN, OpenApi, event, opened
 from tests.waypost import Waypost
-from workers.stack.temporal import TemporalDevServer
 
 UNKNOWN = "01900000-0000-7000-8000-000000000000"
 

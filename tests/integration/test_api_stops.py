@@ -7,10 +7,10 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from policy.stop import StopKind
+from cli.kill_switches import as_text, list_stops, switch_off, switch_on
+from policy.facts import StopKind
 from tests.integration.open_api import ADMIN, OpenApi, opened
-from workers.faults import Fault
-from workers.stops.switching import as_text, list_stops, switch_off, switch_on
+from workers.process import Fault
 
 WHY = {"reason": "the shop's prices are wrong"}
 

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from api.unsubscribe import CHANNELS
-from profiles.ids import new_id
+from api.routes.preferences import CHANNELS
+from profiles.db.sql import new_id
 from tests.integration.open_api import OpenApi, event, opened
 
 _MESSAGE = """

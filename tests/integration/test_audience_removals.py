@@ -6,15 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from api.meters import Meters
+from api.http.metrics import Meters
+from cli.doctor import Finding, examine
 from policy.verdict import Channel
-from profiles.backlog import Backlog, backlog
+from profiles.views.backlog import Backlog, backlog
 from tests.integration.open_api import opened
 from tests.shop import Shop, shopper
 from workers.delivery import Delivery
-from workers.doctor import Finding, examine
 from workers.relay import Relay
-from workers.sandbox_audiences import SandboxAudiences
+from workers.sandbox import SandboxAudiences
 
 ADA = shopper(1)
 

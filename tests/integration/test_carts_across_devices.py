@@ -6,9 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from profiles.claims import Ask, read_under_lock
-from profiles.database import Database
-from profiles.unmerge import cut
+from profiles.db.database import Database
+from profiles.merging.unmerge import cut
+from profiles.messaging.claims import read_under_lock
+from profiles.messaging.snapshot import Ask
 from tests.facts import CARTS, CHAIR, LAMP, Facts, Journey, order
 
 ADA = "ada@example.com"

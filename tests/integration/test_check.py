@@ -13,15 +13,15 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
+from authoring.replay.findings import Findings
+from authoring.replay.main import check
+from authoring.replay.open_runs import OpenRuns
 from journeys.registry import Journeys
 from journeys.vocabulary import Journey
+from local.temporal_server import TemporalDevServer
 from tests.changing import Before, Clean, Guarded, Napping, Raising, WithoutTheWait
 from tests.stories import Watch
 from tests.waypost import Waypost
-from workers.check.findings import Findings
-from workers.check.main import check
-from workers.check.open_runs import OpenRuns
-from workers.stack.temporal import TemporalDevServer
 
 NAME = "call-back"
 
@@ -183,7 +183,7 @@ async def test_the_command_tells_by_its_exit_code_and_in_json(
     paths = os.pathsep.join([os.getcwd(), str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "workers.command", "check", "--json", "--journey", NAME],
+        [sys.executable, "-m", "cli.main", "check", "--json", "--journey", NAME],
         cwd=tmp_path,
         env={
             **os.environ,

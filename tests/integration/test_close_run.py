@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from policy.reentry import Once
-from profiles.database import Database
-from profiles.ids import new_id
-from profiles.runs import request_end, signal_by_hand
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.runs.lifecycle import request_end, signal_by_hand
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, Facts, Journey, order
 
 ADA = "ada@example.com"

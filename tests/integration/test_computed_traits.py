@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from profiles.computed import refresh
-from profiles.database import Database
+from profiles.db.database import Database
+from profiles.projection.computed import refresh
 from tests.facts import Facts, order
 from tests.somebody import START, TAKEN_IN, Line, Order, Somebody, Touch, naive, somebody
 

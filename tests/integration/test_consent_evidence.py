@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from profiles.database import Database
-from profiles.history import Cursor
-from profiles.ids import new_id
+from profiles.db.database import Database
+from profiles.db.pagination import Cursor
+from profiles.db.sql import new_id
 from tests.facts import Facts
 from tests.integration.open_api import ADMIN, OpenApi, event, opened
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from policy.verdict import Channel
-from profiles import consent_review
-from profiles.consent_review import DoubtfulReply, keep, restore
-from profiles.database import Database
-from profiles.identity_wishes import Needless, Unknown
-from profiles.incoming import Ingested
-from profiles.settling import refuse_address
+from profiles.consent import review
+from profiles.consent.review import DoubtfulReply, keep, restore
+from profiles.db.database import Database
+from profiles.errors import Needless, Unknown
+from profiles.ingest.event_store import Ingested
+from profiles.messaging.claims import refuse_address
 from tests.facts import CARTS, Facts
 from tests.integration.open_api import event, opened
 from tests.permission import may_mail, run_of
@@ -50,7 +50,7 @@ class Texting:
         return await may_mail(self.facts, self.run_id, Channel.SMS)
 
     async def to_review(self) -> list[DoubtfulReply]:
-        page = await self.facts.database.run(lambda c: consent_review.to_review(c, limit=50))
+        page = await self.facts.database.run(lambda c: review.to_review(c, limit=50))
         return page.rows
 
 

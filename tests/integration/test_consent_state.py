@@ -4,8 +4,8 @@ from itertools import permutations
 
 import pytest
 
-from profiles.database import Database
-from profiles.settling import refuse_address
+from profiles.db.database import Database
+from profiles.messaging.claims import refuse_address
 from tests.integration.consent_ledger import DAY, Ledger, day
 from tests.record import erase
 

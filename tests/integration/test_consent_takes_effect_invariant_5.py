@@ -12,16 +12,16 @@ import pytest
 import pytest_asyncio
 
 from activities.contracts import SendMessage
-from activities.gate import Case, Claim, Gate
+from activities.gate.send_gate import Case, Claim, Gate
+from local.postgres import EmbeddedPostgres
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
-from profiles import claims
-from profiles.claims import Ask, Snapshot
-from profiles.database import Database
+from profiles.db.database import Database
+from profiles.messaging import claims
+from profiles.messaging.snapshot import Ask, Snapshot
 from tests.facts import CARTS, Facts
 from tests.integration.open_api import ADMIN, OpenApi, event, opened
 from tests.permission import run_of
-from workers.stack.postgres import EmbeddedPostgres
 
 MAIL, PHONE = "ada@example.com", "+4915112345678"
 UNLIMITED = Limits(caps=(), quiet_hours={})
@@ -172,8 +172,8 @@ async def test_invariant_5_fails_where_the_gate_reads_without_the_lock(
         await go_on.wait()
         return snapshot
 
-    monkeypatch.setattr("activities.gate.lock_person_of", lambda ask: "")
-    monkeypatch.setattr("activities.gate.read_under_lock", without_lock)
+    monkeypatch.setattr("activities.gate.send_gate.lock_person_of", lambda ask: "")
+    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", without_lock)
     claim = asyncio.create_task(race.claim("late", race.gates[0]))
     await read.wait()
     await by_the_api(race)

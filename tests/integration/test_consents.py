@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from policy.verdict import Channel
-from profiles.database import Database
-from profiles.settling import refuse_address
+from profiles.db.database import Database
+from profiles.messaging.claims import refuse_address
 from tests.facts import CARTS, LAMP, Facts
 from tests.facts import order as order_of
 from tests.permission import may_mail, run_of

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from profiles.database import Database
-from profiles.ids import new_id
+from profiles.db.database import Database
+from profiles.db.sql import new_id
 from tests.facts import Facts
 from tests.unit.test_identity_command import SET_BY_OTHERS
 
@@ -21,7 +21,7 @@ def waypost(url: str, *words: str, code: int = 0, **more: str) -> str:
     outer = {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
     here = {"COLUMNS": "200", "NO_COLOR": "1", "DATABASE_URL": url, **more}
     done = subprocess.run(
-        [sys.executable, "-m", "workers.command", *words],
+        [sys.executable, "-m", "cli.main", *words],
         env={**outer, **here},
         capture_output=True,
         text=True,

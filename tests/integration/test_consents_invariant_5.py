@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from profiles import consent_state
-from profiles.database import Database
+from profiles.consent import effective
+from profiles.db.database import Database
 from tests.facts import CARTS, Facts
 from tests.permission import may_mail, run_of
 
@@ -48,7 +48,7 @@ async def test_invariant_5_without_the_mark_on_the_address_the_stranger_would_be
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: the word kept with the profile alone."""
-    monkeypatch.setattr(consent_state, "remarked", lambda *_: ([], []))
+    monkeypatch.setattr(effective, "remarked", lambda *_: ([], []))
     facts = Facts(database, CARTS)
 
     assert await may_mail(facts, await a_stranger_with_the_address(facts)) == []

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from profiles.database import Database, async_url, is_conflict
+from profiles.db.database import Database, async_url, is_conflict
 
 
 async def test_what_is_written_before_an_error_is_not_kept(database: Database) -> None:

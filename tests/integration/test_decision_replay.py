@@ -14,18 +14,19 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from activities.audience_gate import AudienceGate
-from activities.gate import Gate
-from policy.limits import Cap, Limits, QuietHours
+from activities.audiences import AudienceGate
+from activities.gate.send_gate import Gate
+from cli.decisions import in_words, replayed
+from local.temporal_server import TemporalDevServer
+from policy.hours.windows import QuietHours
+from policy.limits import Cap, Limits
 from policy.replay import limits_as_json, version_of
 from policy.verdict import Channel, MessageClass
-from profiles.history import decisions
+from profiles.views.history import decisions
 from tests.shop import Shop, shopper
 from tests.unit.test_identity_command import SET_BY_OTHERS
 from tests.waypost import NOON
-from workers.policies import keep_limits
-from workers.replaying import in_words, replayed
-from workers.stack.temporal import TemporalDevServer
+from workers.startup import keep_limits
 
 DAY = timedelta(days=1)
 STRICT = Limits(
@@ -160,7 +161,7 @@ async def test_the_command_ends_with_1_when_a_decision_flips(
     outer = {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "workers.command", "decisions", "replay", "--since", "7d", "--json"],
+        [sys.executable, "-m", "cli.main", "decisions", "replay", "--since", "7d", "--json"],
         cwd=tmp_path,
         env={**outer, "PYTHONPATH": os.getcwd(), "DATABASE_URL": database_url},
         capture_output=True,

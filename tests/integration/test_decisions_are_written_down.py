@@ -10,9 +10,9 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.claims import Planned, decision_of
-from profiles.database import Database
-from profiles.ids import new_id
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.messaging.claims import Planned, decision_of
 from tests.facts import CARTS, Facts
 from tests.permission import run_of
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from profiles.database import Database
-from profiles.identity_rules import DEFAULT
+from cli.doctor import Finding, examine
+from profiles.db.database import Database
+from profiles.identity.identifiers import DEFAULT
 from tests.facts import Facts
 from tests.storm import SHAPES, order
-from workers.doctor import Finding, examine
 
 DESK = SHAPES["a mail address of the desk"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from local import postgres as postgres_files
+from local.postgres import EmbeddedPostgres
+from local.processes import ChildDied, StackError
 from tests.process_table import ended, wait_until
-from workers.stack import postgres_files
-from workers.stack.errors import ChildDied, StackError
-from workers.stack.postgres import EmbeddedPostgres
 
 
 async def query(url: str, text: str) -> object:
@@ -116,7 +116,7 @@ async def test_root_starts_it_for_the_user_who_owns_the_data(tmp_path: Path) -> 
 def test_it_shuts_down_cleanly_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import asyncio, pathlib
-        from workers.stack.postgres import EmbeddedPostgres
+        from local.postgres import EmbeddedPostgres
         async def main():
             async with EmbeddedPostgres(pathlib.Path({str(tmp_path)!r}) / "postgres"):
                 print("up", flush=True)

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from profiles.database import Database
-from profiles.exposures import exposures_of, record_exposures
-from profiles.ids import new_id
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.runs.exposures import exposures_of, record_exposures
 from tests.facts import CARTS, LAMP, Facts
 
 ADA, PHONE = "ada@example.com", "+4915112345678"

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from profiles.identifiers import STRONG
+from profiles.identity.identifiers import STRONG
 from tests.facts import LAMP, Facts
 from tests.forger import SERVER, Victim, lost, standing
 from tests.integration.open_api import OpenApi
-from tests.integration.test_forged_identifies import api as api
 from tests.integration.test_forged_identifies import people, says, told
 
 ADA = Victim(0)

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from profiles.settling import refuse_address
+from profiles.messaging.claims import refuse_address
 from tests.facts import LAMP, Facts
 from tests.forger import SERVER, Standing, Victim, lost, standing
 from tests.forgeries import Call, forgeries

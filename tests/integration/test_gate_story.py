@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from activities.contracts import SendMessage
-from activities.gate import Case, Claim, Gate, Refusal
+from activities.gate.send_gate import Case, Claim, Gate, Refusal
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, MessageClass
-from profiles.database import Database
+from profiles.db.database import Database
 from profiles.events import Item
-from profiles.identifiers import normalise
-from profiles.incoming import IncomingEvent
-from profiles.ingest import Rules
-from profiles.settling import release
+from profiles.identity.identifiers import normalise
+from profiles.ingest.pipeline import Rules
+from profiles.messaging.claims import release
+from profiles.state.event_records import IncomingEvent
 from tests.facts import CARTS, Facts
 from tests.gate_story import DAY, Story
 from tests.proofs import FULL, size

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from profiles.computed import last_seen, seen_after
-from profiles.database import Database
-from profiles.ids import new_id
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.projection.computed import last_seen, seen_after
 from tests.facts import CHAIR, LAMP, Facts, order
 from tests.somebody import MESSAGE, START
 

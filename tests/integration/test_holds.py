@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from profiles.database import Database
-from profiles.holds import LONGEST, HoldPair, OpenHold, open_holds
+from profiles.db.database import Database
+from profiles.runs.holds import LONGEST, HoldPair, OpenHold, open_holds
 from tests.facts import Facts
 
 ADA, PHONE = "ada@example.com", "+4915112345678"

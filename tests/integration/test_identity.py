@@ -9,10 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from profiles import identity, naming
-from profiles.database import Database
-from profiles.incoming import IncomingEvent, Status
-from profiles.naming import Named
+from profiles.db.database import Database
+from profiles.ingest import resolution
+from profiles.ingest import resolution as naming
+from profiles.ingest.event_store import Status
+from profiles.ingest.resolution import Named
+from profiles.state.event_records import IncomingEvent
 from tests.facts import CARTS, LAMP, Facts, order
 from tests.identity_links import owner
 from tests.proofs import size
@@ -133,7 +135,7 @@ async def test_without_the_upserts_row_lock_one_address_would_be_two_people(
 
     with pytest.raises(KeyError):
         async with database.transaction() as connection:
-            await identity.resolve(connection, [named(facts.event("Seen", email="a@x.org"))])
+            await resolution.resolve(connection, [named(facts.event("Seen", email="a@x.org"))])
 
 
 def said_by(*identifiers: tuple[str, str], at: int = 0) -> Named:

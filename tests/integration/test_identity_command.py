@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from profiles.database import Database
+from cli.identity import show_identity
+from profiles.db.database import Database
 from tests.facts import Facts
 from tests.unit.test_identity_command import SET_BY_OTHERS
-from workers.faults import Fault
-from workers.identity.showing import show_identity
+from workers.process import Fault
 
 ADA, PHONE = ("email", "ada@example.com"), ("phone", "+4915112345678")
 WHY = ("--reason", "siblings")
@@ -29,7 +29,7 @@ class Command:
         outer = {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
         here = {"PYTHONPATH": os.getcwd(), "COLUMNS": "200", "NO_COLOR": "1", "DATABASE_URL": self.url}
         done = subprocess.run(
-            [sys.executable, "-m", "workers.command", "identity", *words],
+            [sys.executable, "-m", "cli.main", "identity", *words],
             cwd=self.folder,
             env={**outer, **here},
             input=answer,

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from profiles.database import Database
-from profiles.identity_apart import ComesApart, comes_apart
-from profiles.identity_messages import messages_by_id, messages_since
-from profiles.identity_quarantine import quarantined
-from profiles.identity_rules import hash_of
-from profiles.identity_view import IdentityView, identity_of
-from profiles.identity_wishes import Needless, Senseless, Unknown, may_cut, may_mend, may_release
+from profiles.db.database import Database
+from profiles.errors import Needless, Senseless, Unknown
+from profiles.identity.identifiers import hash_of
+from profiles.identity.quarantine import quarantined
+from profiles.identity.views import IdentityView, identity_of
+from profiles.merging.cut_preview import ComesApart, comes_apart, messages_by_id, messages_since
+from profiles.merging.unmerge import may_cut, may_mend, may_release
 from tests.identities import EMAIL, FIRST, KIOSK, LOYALTY, MOBILE, OTHER_USER, PHONE, TABLET, USER
 from tests.identity_rows import IdentityRows
 

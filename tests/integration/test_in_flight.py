@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from activities.gate import Claim
-from api.meters import Meters
+from activities.gate.send_gate import Claim
+from api.http.metrics import Meters
 from policy.verdict import Channel
-from profiles import backlog
-from profiles.ids import new_id
-from profiles.settling import record_sent
+from profiles.db.sql import new_id
+from profiles.messaging.claims import record_sent
+from profiles.views import backlog
 from tests.integration.open_api import opened
 from tests.shop import Shop, shopper
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from profiles.database import Database
-from profiles.incoming import Ingested, Status
-from profiles.ingest import Rules
+from profiles.db.database import Database
+from profiles.ingest.event_store import Ingested, Status
+from profiles.ingest.pipeline import Rules
 from tests.facts import CARTS, CHAIR, LAMP, Facts, Journey, order
 
 ADA = "ada@example.com"

@@ -8,11 +8,11 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from profiles import ingest, prepared
-from profiles.database import Database
-from profiles.identity import resolve
-from profiles.incoming import Ingested
-from profiles.ingest import Ingest
+from profiles.db.database import Database
+from profiles.ingest import event_store, pipeline
+from profiles.ingest.event_store import Ingested
+from profiles.ingest.pipeline import Ingest
+from profiles.ingest.resolution import resolve
 from tests.facts import CARTS, LAMP, Facts, order
 
 ADA = "ada@example.com"
@@ -133,7 +133,7 @@ async def test_invariant_2_without_a_transaction_half_an_event_would_stay(
 
     facts = Facts(database)
     event = facts.event("Order Completed", order(LAMP), email=ADA)
-    monkeypatch.setattr(ingest, "resolve", broken)
+    monkeypatch.setattr(pipeline, "resolve", broken)
     with pytest.raises(OSError, match="network"):
         await facts.ingest([event])
     guarded = await facts.values("SELECT count(*) FROM event")
@@ -155,7 +155,7 @@ async def test_invariant_2_without_the_dedupe_a_replay_would_count_twice(
     await facts.ingest([event])
     await facts.rows("ALTER TABLE event DROP CONSTRAINT event_source_id")
     monkeypatch.setattr(
-        prepared, "_INSERT", prepared._INSERT.replace("ON CONFLICT (source, id) DO NOTHING", "")
+        event_store, "_INSERT", event_store._INSERT.replace("ON CONFLICT (source, id) DO NOTHING", "")
     )
     await facts.ingest([event])
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from profiles.database import Database
-from profiles.ingest import Rules
+from profiles.db.database import Database
+from profiles.ingest.pipeline import Rules
 from tests.facts import CARTS, CHAIR, LAMP, Facts, order
 
 ADA = "ada@example.com"

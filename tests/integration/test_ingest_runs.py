@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 
 from policy.reentry import After, Once
-from profiles import dispatch, fold
-from profiles.changes import MESSAGE_RANK
-from profiles.database import Database
-from profiles.ingest import Rules
-from profiles.routing import MAX_SIGNALS
+from profiles.db.database import Database
+from profiles.ingest.pipeline import Rules
+from profiles.projection import apply
+from profiles.runs import routing
+from profiles.runs.routing import MAX_SIGNALS
+from profiles.state.unit_of_work import MESSAGE_RANK
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, Facts, Journey, order
 
 ADA = "ada@example.com"
@@ -112,7 +113,7 @@ async def test_a_run_that_hears_a_thousand_events_is_told_to_end_exactly_once(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most = 40
-    monkeypatch.setattr(dispatch, "MAX_SIGNALS", most)
+    monkeypatch.setattr(routing, "MAX_SIGNALS", most)
     facts = Facts(database, CARTS)
     await facts.happens("Product Added", IN_CART, email=ADA)
     await facts.ingest([facts.event("Product Added", IN_CART, email=ADA) for _ in range(most - 2)])
@@ -195,7 +196,7 @@ async def test_callbacks_in_any_order_and_number_leave_the_furthest_status(
 
 
 async def test_every_status_a_callback_sets_is_one_of_the_ranks() -> None:
-    assert set(fold._STATUS.values()) <= set(MESSAGE_RANK)
+    assert set(apply._STATUS.values()) <= set(MESSAGE_RANK)
 
 
 async def test_a_bounce_marks_the_address_and_leaves_a_complaint_standing(database: Database) -> None:

@@ -11,18 +11,19 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from activities.gate import Gate
-from activities.sittings import Sittings
+from activities.gate.batching import Sittings
+from activities.gate.send_gate import Gate
+from local.postgres import EmbeddedPostgres
+from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
-from profiles import claims, message_facts
-from profiles.claims import Ask, Snapshot
+from profiles.messaging import claims
+from profiles.messaging import snapshot as message_facts
+from profiles.messaging.snapshot import Ask, Snapshot
 from tests.proofs import FULL, size
 from tests.shop import UNLIMITED, Held, Shop, shopper
-from workers.stack.postgres import EmbeddedPostgres
-from workers.stack.temporal import TemporalDevServer
 
 CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.ADS)
-GATES = ("activities.gate", "activities.audience_gate")
+GATES = ("activities.gate.send_gate", "activities.audiences")
 
 VIOLATIONS = """
 SELECT d.step, s.item, pg_xact_commit_timestamp(s.xmin) AS bought, pg_xact_commit_timestamp(d.xmin) AS allowed

@@ -9,10 +9,10 @@ from temporalio.exceptions import ApplicationError
 
 from activities.channels.adapter import MaybeSent, NotSent
 from activities.contracts import SendMessage, SendResult, SendStatus
-from activities.gate import Claim, Refusal
+from activities.gate.send_gate import Claim, Refusal
 from policy.verdict import Channel, Reason
-from profiles import settling
-from profiles.changes import MESSAGE_RANK
+from profiles.messaging import claims
+from profiles.state.unit_of_work import MESSAGE_RANK
 from tests.ledger import Ledger
 from tests.proofs import size
 from tests.shop import Shop, shopper
@@ -43,8 +43,8 @@ async def test_invariant_3_a_redelivered_activity_returns_the_same_outcome_and_s
 async def test_invariant_3_fails_where_a_settled_key_is_not_looked_at(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.gate._ACCEPTED", frozenset())
-    monkeypatch.setattr("activities.gate._UNSENT", frozenset(MESSAGE_RANK))
+    monkeypatch.setattr("activities.gate.send_gate._ACCEPTED", frozenset())
+    monkeypatch.setattr("activities.gate.send_gate._UNSENT", frozenset(MESSAGE_RANK))
     _, request = await lamp(shop)
     await shop.sends(request)
     await shop.sends(request, at=LATER)
@@ -177,12 +177,12 @@ async def test_invariant_3_a_holder_whose_claim_was_taken_for_unknown_cannot_rel
     held = await shop.claims(request)
     assert isinstance(held, Claim)
     async with shop.database.transaction() as connection:
-        await settling.release(connection, held.message_id, held.token, "error")
+        await claims.release(connection, held.message_id, held.token, "error")
     newer = await shop.claims(request, at=LATER)
     assert isinstance(newer, Claim)
     async with shop.database.transaction() as connection:
-        await settling.release(connection, held.message_id, held.token, "error")
-        await settling.record_sent(
+        await claims.release(connection, held.message_id, held.token, "error")
+        await claims.record_sent(
             connection, held.message_id, held.token, provider="ledger", provider_id="late", at=LATER
         )
     row = await shop.message(run_id, "reminder")
@@ -198,7 +198,7 @@ async def test_invariant_3_claims_left_behind_become_unknown_and_then_final(shop
     async def settled(age: timedelta) -> tuple[int, str]:
         await shop.rows("UPDATE message SET claim_recorded_at = now() - $1::interval", age)
         async with shop.database.transaction() as connection:
-            count = await settling.settle_stale(connection)
+            count = await claims.settle_stale(connection)
         return count, (await shop.message(run_id, "reminder"))["status"]
 
     assert await settled(timedelta(minutes=4)) == (0, "claimed")

@@ -11,12 +11,12 @@ from temporalio.exceptions import ApplicationError
 
 from activities.channels.adapter import MaybeSent, NotSent
 from activities.contracts import SendStatus
-from activities.gate import Gate, Refusal
+from activities.gate.send_gate import Gate, Refusal
 from policy.limits import Limits
 from policy.verdict import Channel, Reason, Withhold
-from profiles import claims
-from profiles.claims import Ask
-from profiles.database import Database
+from profiles.db.database import Database
+from profiles.messaging import claims
+from profiles.messaging.snapshot import Ask
 from tests.proofs import size
 from tests.record import erase
 from tests.shop import UNLIMITED, Held, Shop, shopper
@@ -233,8 +233,8 @@ async def test_invariant_4_nothing_is_sent_where_the_database_is_slow(
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     request = shop.ask(run_id, "reminder", "lamp")
     soon = claims.PATIENCE.replace(f"{bound} => '5s'", f"{bound} => '50ms'")
-    monkeypatch.setattr("profiles.claims.PATIENCE", soon)
-    monkeypatch.setattr("activities.gate.GIVE_UP_S", 0.05 if bound is None else 6.0)
+    monkeypatch.setattr("profiles.messaging.claims.PATIENCE", soon)
+    monkeypatch.setattr("activities.gate.send_gate.GIVE_UP_S", 0.05 if bound is None else 6.0)
     held, enough = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:

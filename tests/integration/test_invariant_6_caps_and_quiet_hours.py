@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from activities.contracts import SendMessage
-from activities.gate import Claim, Gate, Refusal
+from activities.gate.send_gate import Claim, Gate, Refusal
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
-from profiles import claims, settling
-from profiles.claims import Ask, Snapshot
-from profiles.database import Database
+from profiles.db.database import Database
+from profiles.messaging import claims
+from profiles.messaging import claims as settling
+from profiles.messaging.snapshot import Ask, Snapshot
 from tests.proofs import size
 from tests.shop import Shop, shopper
 from tests.waypost import NOON
@@ -67,8 +68,8 @@ async def test_invariant_6_fails_where_writers_do_not_take_turns(
         await all_have_read.wait()
         return snapshot
 
-    monkeypatch.setattr("activities.gate.lock_person_of", lambda ask: "")
-    monkeypatch.setattr("activities.gate.read_under_lock", without_lock)
+    monkeypatch.setattr("activities.gate.send_gate.lock_person_of", lambda ask: "")
+    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", without_lock)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     allowed = await together(
         shop, [shop.ask(run_id, f"s-{n}", "lamp") for n in range(writers)], writers=writers

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from activities.contracts import SendMessage
-from activities.gate import Case, Claim, Gate, Refusal
+from activities.gate.send_gate import Case, Claim, Gate, Refusal
 from policy.limits import Cap, Limits, Period, WhenCapped
 from policy.verdict import Channel, Defer, MessageClass, Reason, Verdict, Withhold
-from profiles import claims, settling
-from profiles.claims import Ask, Snapshot
-from profiles.database import Database
+from profiles.db.database import Database
+from profiles.messaging import claims
+from profiles.messaging import claims as settling
+from profiles.messaging.snapshot import Ask, Snapshot
 from tests.proofs import size
 from tests.shop import Shop, shopper
 from tests.waypost import NOON
@@ -92,8 +93,8 @@ async def test_invariant_6_every_kind_of_cap_fails_where_writers_do_not_take_tur
     shop: Shop, monkeypatch: pytest.MonkeyPatch, limits: Limits
 ) -> None:
     writers = 8
-    monkeypatch.setattr("activities.gate.lock_person_of", lambda ask: "")
-    monkeypatch.setattr("activities.gate.read_under_lock", without_lock(asyncio.Barrier(writers)))
+    monkeypatch.setattr("activities.gate.send_gate.lock_person_of", lambda ask: "")
+    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", without_lock(asyncio.Barrier(writers)))
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
 
     assert {(j, t): 2 for j in JOURNEYS for t in TOPICS} == await many(shop, run_id, limits, writers)
@@ -209,8 +210,8 @@ async def test_invariant_6_without_turns_a_lower_one_takes_the_slot_that_is_bein
     lower = shop.ask(other_run, "s", "chair", at=until)
     assert isinstance(refused := await asked(shop, shop.gate, lower, "marketing", until), Withhold)
     assert refused.reason is Reason.LOWER_PRIORITY
-    monkeypatch.setattr("activities.gate.lock_person_of", lambda ask: "")
-    monkeypatch.setattr("activities.gate.read_under_lock", without_lock(asyncio.Barrier(2)))
+    monkeypatch.setattr("activities.gate.send_gate.lock_person_of", lambda ask: "")
+    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", without_lock(asyncio.Barrier(2)))
     again = lower.model_copy(update={"journey": "win-back", "value": 99.0, "step": "worth more"})
     answers = await asyncio.gather(
         *(asked(shop, shop.gate, one, "marketing", until) for one in (important, again))

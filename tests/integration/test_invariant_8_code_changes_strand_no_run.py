@@ -20,13 +20,13 @@ from temporalio.worker import Replayer
 from activities.channels.registry import Channels
 from journeys.registry import SHIPPED
 from journeys.vocabulary import Journey
+from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
 from tests import histories
 from tests.histories.changed import WithOneMoreActivity, WithOneMoreTimer
 from tests.histories.tales import CANARIES, TALES, Tale
 from tests.ledger import Ledger
 from tests.waypost import Waypost
-from workers.stack.temporal import TemporalDevServer
 from workers.worker import workflow_runner
 
 FOLDER = Path(histories.__file__).parent

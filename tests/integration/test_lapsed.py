@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from profiles.database import Database
-from profiles.lapse import lapse_after, lapse_state
-from profiles.lapsed import DEFAULT_LAPSE, Lapse, sweep_lapsed
+from profiles.db.database import Database
+from profiles.projection.lapse import DEFAULT_LAPSE, Lapse, lapse_after, lapse_state
+from profiles.sweeps.lapsed import sweep_lapsed
 from tests.facts import CHAIR, LAMP, Facts, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"

@@ -7,19 +7,19 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from profiles import unmerge
-from profiles.app_role import OwnsTheTables, grant_async
-from profiles.consent_review import restore, to_review
-from profiles.database import Database
-from profiles.ids import new_id
-from profiles.migrate import check_schema
-from profiles.stops import stop
+from local.temporal_server import TemporalDevServer
+from profiles.consent.review import restore, to_review
+from profiles.db.database import Database
+from profiles.db.migrate import check_schema
+from profiles.db.roles import OwnsTheTables, grant_async
+from profiles.db.sql import new_id
+from profiles.merging import unmerge
+from profiles.messaging.kill_switches import stop
 from tests.facts import CARTS, LAMP, Facts, order
 from tests.integration.open_api import ADMIN, event, opened
 from tests.permission import may_mail, run_of
 from tests.record import erase
 from tests.shop import Shop, shopper
-from workers.stack.temporal import TemporalDevServer
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
 FORGED = {

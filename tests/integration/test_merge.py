@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from policy.reentry import Once
-from profiles.database import Database
-from profiles.person import lock
+from profiles.db.database import Database
+from profiles.db.locks import lock
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, Facts, Journey, order
 from tests.who_is_who import people_in
 

@@ -5,11 +5,13 @@ from uuid import UUID
 
 import pytest
 
-from activities.gate import Gate
+from activities.gate.send_gate import Gate
 from policy.limits import Limits
 from policy.verdict import Channel
-from profiles import claims, moves, outbox, rebuild
-from profiles.claims import Ask, Snapshot
+from profiles.merging import reassign, rebuild
+from profiles.messaging import claims
+from profiles.messaging.snapshot import Ask, Snapshot
+from profiles.runs import outbox
 from tests.integration.sends_in_flight import CAPS_ONLY, LATER, Ringing, Step, sends_through, waits_for
 from tests.integration.two_people import TwoPeople, word
 from tests.shop import Shop
@@ -43,7 +45,7 @@ async def test_the_table_fails_where_the_gate_does_not_follow_a_merge_that_it_wa
     await two.the_other_comes(brings)
     run_id = await two.ada_leaves_a_lamp()
     ada_was = await two.who(email=two.ada["email"])
-    monkeypatch.setattr("activities.gate.read_under_lock", to_the_profile_it_began_with)
+    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", to_the_profile_it_began_with)
     await sends_through(two.shop, two.ask(run_id), Step.WAITING, lambda pool: two.joined(pool, brings))
 
     assert ada_was in await two.owners_of(run_id)
@@ -53,7 +55,7 @@ async def test_the_table_fails_where_the_gate_does_not_follow_a_merge_that_it_wa
 async def test_the_table_fails_where_messages_do_not_go_along(
     two: TwoPeople, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moves, "WHOLE", tuple(move for move in moves.WHOLE if "message" not in move))
+    monkeypatch.setattr(reassign, "WHOLE", tuple(move for move in reassign.WHOLE if "message" not in move))
     run_id = await two.ada_leaves_a_lamp()
     await two.the_other_comes("both mails of two")
     sent = await sends_through(two.shop, two.ask(run_id), Step.UNCLAIMED, two.joined)

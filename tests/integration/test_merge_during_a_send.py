@@ -12,14 +12,14 @@ import pytest
 import pytest_asyncio
 
 from activities.content.templates import Templates
-from activities.gate import Gate
+from activities.gate.send_gate import Gate
 from journeys.registry import load
+from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
-from profiles.ids import new_id
+from profiles.db.sql import new_id
 from tests.integration.sends_in_flight import CAPS_ONLY, LATER, Ringing, Step, sends_through
 from tests.integration.two_people import BRINGS, WITHHELD, TwoPeople, word
 from tests.shop import Shop
-from workers.stack.temporal import TemporalDevServer
 
 Table = dict[tuple[str, Step], str]
 

@@ -5,10 +5,10 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from profiles import moves, rebuild
-from profiles.database import Database
-from profiles.exposures import record_exposures
-from profiles.unmerge import cut
+from profiles.db.database import Database
+from profiles.merging import reassign, rebuild
+from profiles.merging.unmerge import cut
+from profiles.runs.exposures import record_exposures
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, Facts, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
@@ -113,12 +113,12 @@ async def test_invariant_7_a_merge_is_undone_by_what_its_log_says(database: Data
     assert await facts.values("SELECT kind FROM identity_log ORDER BY seq DESC LIMIT 1") == ["cut"]
 
 
-@pytest.mark.parametrize("table", [move.split()[1] for move in moves.WHOLE])
+@pytest.mark.parametrize("table", [move.split()[1] for move in reassign.WHOLE])
 async def test_invariant_7_a_table_left_out_of_the_merge_is_noticed(
     database: Database, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     """Teeth: leave one table's move out, and rows of the younger profile stay behind."""
-    monkeypatch.setattr(moves, "WHOLE", tuple(move for move in moves.WHOLE if f" {table} " not in move))
+    monkeypatch.setattr(reassign, "WHOLE", tuple(move for move in reassign.WHOLE if f" {table} " not in move))
     facts = Facts(database, CARTS, PEOPLE)
     _, younger = await two_lives(facts)
     await facts.happens("Signed In", email=ADA, phone=PHONE)
@@ -147,9 +147,9 @@ async def test_invariant_7_a_table_left_out_of_a_parting_is_noticed(
     database: Database, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     """Teeth: what does not follow its event stays with the other person."""
-    left = tuple(move for move in moves._BY_EVENT if not move.startswith(f"UPDATE {table} "))
-    assert len(left) < len(moves._BY_EVENT)
-    monkeypatch.setattr(moves, "_BY_EVENT", left)
+    left = tuple(move for move in reassign._BY_EVENT if not move.startswith(f"UPDATE {table} "))
+    assert len(left) < len(reassign._BY_EVENT)
+    monkeypatch.setattr(reassign, "_BY_EVENT", left)
     facts = Facts(database, CARTS, PEOPLE)
     await two_lives(facts)
     before = await whose(facts)
@@ -168,7 +168,7 @@ async def test_invariant_7_every_table_of_a_person_is_in_the_list(database: Data
     )
 
     assert {*CHILDREN, "profile", "identity_log"} == set(tables)
-    assert {move.split()[1] for move in (*moves.WHOLE, *moves._BY_EVENT)} <= set(CHILDREN)
+    assert {move.split()[1] for move in (*reassign.WHOLE, *reassign._BY_EVENT)} <= set(CHILDREN)
 
 
 LOGGED = ("UPDATE identity_log SET detail = 'never happened'", "DELETE FROM identity_log")

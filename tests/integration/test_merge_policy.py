@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from profiles.database import Database
-from profiles.unmerge import cut
+from profiles.db.database import Database
+from profiles.merging.unmerge import cut
 from tests.facts import CARTS, LAMP, PEOPLE, Facts, Journey, order
 
 ADA, CARD = "ada@example.com", "card-1"

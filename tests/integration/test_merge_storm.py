@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from profiles import graph
-from profiles.component import component
-from profiles.database import Database
+from profiles.db.database import Database
 from profiles.events import END_RUN
-from profiles.identifiers import key
-from profiles.identity_rules import DEFAULT, IdentityRules
-from profiles.ingest import Ingest
-from profiles.unmerge import release
+from profiles.identity import graph
+from profiles.identity.component import component
+from profiles.identity.identifiers import DEFAULT, IdentityRules, key
+from profiles.ingest.pipeline import Ingest
+from profiles.merging.unmerge import release
 from tests.facts import CARTS, Facts
 from tests.proofs import FULL, size
 from tests.storm import SHAPES, Shape, Weather, left_in_cart, order, told, weather
@@ -173,7 +172,7 @@ async def test_without_the_limit_on_sharing_the_same_storm_blends_people(
     blended: int,
 ) -> None:
     """Teeth."""
-    monkeypatch.setattr("profiles.component.resolve", partial(graph.resolve, rules=rules))
+    monkeypatch.setattr("profiles.identity.component.resolve", partial(graph.resolve, rules=rules))
     facts, shape = Facts(database), SHAPES["a user id of the kiosk"]
     async with weather(database_url) as sky:
         await storm_among_others(sky, shape, 60)

@@ -12,9 +12,16 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, String, text
 from sqlmodel import SQLModel
 
-import profiles.tables
-from profiles.database import Database
-from profiles.migrate import OldSchema, check_schema, current_async, head, new_revision_async, upgrade_async
+import profiles.db.tables
+from profiles.db.database import Database
+from profiles.db.migrate import (
+    OldSchema,
+    check_schema,
+    current_async,
+    head,
+    new_revision_async,
+    upgrade_async,
+)
 
 
 def differences(connection: Connection) -> list[object]:
@@ -29,7 +36,7 @@ def differences(connection: Connection) -> list[object]:
 
 
 async def test_the_migrations_make_what_the_tables_say(database: Database) -> None:
-    assert profiles.tables.__all__
+    assert profiles.db.tables.__all__
     async with database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from profiles.database import Database
-from profiles.incoming import IncomingEvent
+from profiles.db.database import Database
+from profiles.state.event_records import IncomingEvent
 from tests.facts import Facts
 from tests.lives import Told, as_events, lives
 from tests.record import Record, forget_all, record

@@ -7,9 +7,9 @@ from temporalio.client import Client
 from activities.channels.registry import Channels
 from activities.settings import ActivitySettings
 from journeys.registry import OWN_ACTIVITIES, SHIPPED, Journeys
-from profiles.database import Database
+from local.temporal_server import TemporalDevServer
+from profiles.db.database import Database
 from workers.settings import WorkerSettings
-from workers.stack.temporal import TemporalDevServer
 from workers.worker import build_workers
 
 

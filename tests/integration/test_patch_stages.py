@@ -6,14 +6,14 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowHistory
 
+from authoring.replay.comparing import changed
+from authoring.replay.difference import difference
+from authoring.replay.reading import shape_of
+from authoring.replay.replaying import replayed
 from journeys.vocabulary import Journey
+from local.temporal_server import TemporalDevServer
 from tests.changing import Before, Clean, Guarded, Settled
 from tests.waypost import Waypost
-from workers.check.comparing import changed
-from workers.check.difference import difference
-from workers.check.reading import shape_of
-from workers.check.replaying import replayed
-from workers.stack.temporal import TemporalDevServer
 
 STAGES: tuple[type[Journey], ...] = (Before, Guarded, Settled, Clean)
 

@@ -3,12 +3,12 @@
 import asyncio
 from typing import Any
 
-from profiles import identity
-from profiles.database import Database
-from profiles.ids import new_id
-from profiles.naming import Named
-from profiles.person import lock
-from profiles.unmerge import cut, mend
+from profiles.db.database import Database
+from profiles.db.locks import lock
+from profiles.db.sql import new_id
+from profiles.ingest import resolution
+from profiles.ingest.resolution import Named
+from profiles.merging.unmerge import cut, mend
 from tests.facts import CARTS, LAMP, Facts, order
 from tests.who_is_who import people, people_in, resolved
 
@@ -38,7 +38,7 @@ async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new
             await lock(connection, [old, young])
             held.set()
             await go.wait()
-            await identity.resolve(connection, [both])
+            await resolution.resolve(connection, [both])
 
     task = asyncio.create_task(merging())
     await held.wait()

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from profiles import component, identifiers
-from profiles.database import Database
-from profiles.graph import Graph, Link, resolve
-from profiles.identity_rules import DEFAULT, PRIORITY
-from profiles.unmerge import cut
+from profiles.db.database import Database
+from profiles.identity import component, identifiers
+from profiles.identity.graph import Graph, Link, resolve
+from profiles.identity.identifiers import DEFAULT, PRIORITY
+from profiles.merging.unmerge import cut
 from tests.facts import LAMP, Facts, order
 from tests.who_is_who import of_kind, people_in, quarantined_in
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from profiles.database import Database
-from profiles.routing import PERSON
+from profiles.db.database import Database
+from profiles.runs.routing import PERSON
 from tests.documents import ROOT
 from tests.facts import CHAIR, LAMP, Facts, Journey, order
 

@@ -9,16 +9,16 @@ import pytest
 from temporalio.worker import Worker
 
 from activities.contracts import Sweep, Swept
-from activities.sweep_products import ProductSweepActivities
-from profiles.claims import read_under_lock
-from profiles.database import Database
-from profiles.ids import new_id
-from profiles.incoming import IncomingEvent
-from profiles.product_sweep import DEFAULT_NEWS, ProductNews, sweep_products
-from profiles.snapshot import Ask
+from activities.sweeps import ProductSweepActivities
+from local.temporal_server import TemporalDevServer
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.messaging.claims import read_under_lock
+from profiles.messaging.snapshot import Ask
+from profiles.state.event_records import IncomingEvent
+from profiles.sweeps.product_alerts import DEFAULT_NEWS, ProductNews, sweep_products
 from tests.facts import CARTS, CHAIR, LAMP, Facts, Journey, order
-from workers.stack.temporal import TemporalDevServer
-from workers.sweeps import PRODUCTS, SweepWorkflow
+from workers.schedules import PRODUCTS, SweepWorkflow
 
 ADA, GRACE = "ada@example.com", "grace@example.com"
 FEED = {"product_id": "lamp", "sku": "lamp-red", "name": "Aria lamp", "price": 39.0, "in_stock": True}

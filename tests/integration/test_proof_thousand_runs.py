@@ -15,11 +15,14 @@ from uuid import UUID
 import pytest
 
 from activities.channels.registry import Channels
+from authoring.testing.fakes import Posted, Provider
 from journeys.vocabulary.inbox import Inbox
+from local.processes import Child, Command
+from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
-from profiles.changes import MESSAGE_RANK
 from profiles.events import Event
-from profiles.settling import record_sent
+from profiles.messaging.claims import record_sent
+from profiles.state.unit_of_work import MESSAGE_RANK
 from tests.fakes import FakeSendGrid, FakeTwilio
 from tests.fakes.ledger import Delivery
 from tests.proofs import FULL, size
@@ -28,9 +31,6 @@ from tests.thousand.crowd import Crowd, shoppers
 from tests.thousand.effects import LEDGER
 from tests.thousand.verdict import Verdict, judge
 from tests.waypost import Waypost
-from workers.stack.processes import Child, Command
-from workers.stack.temporal import TemporalDevServer
-from workers.testing.provider import Posted, Provider
 
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(3600 if FULL else 180)]
 
@@ -56,7 +56,7 @@ class MortalWorker:
         """Start one, and wait until it is ready."""
         command = Command(
             name="worker",
-            argv=[sys.executable, "-m", "workers.command", "worker"],
+            argv=[sys.executable, "-m", "cli.main", "worker"],
             environment=self._environment,
             folder=ROOT,
             ready_line=re.compile(r"\] ready\b"),
@@ -193,7 +193,7 @@ async def test_proof_fails_where_a_send_key_is_not_known_again(
 ) -> None:
     monkeypatch.setenv(LEDGER, str(tmp_path))
     if not guarded:
-        monkeypatch.setattr("activities.gate._UNSENT", frozenset(MESSAGE_RANK))
+        monkeypatch.setattr("activities.gate.send_gate._UNSENT", frozenset(MESSAGE_RANK))
     lost: set[UUID] = set()
 
     async def lost_once(connection: object, message_id: UUID, *known: Any, **more: Any) -> None:

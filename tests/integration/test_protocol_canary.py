@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from local.temporal_server import TemporalDevServer
 from tests.waypost import Waypost
-from workers.stack.temporal import TemporalDevServer
 
 EMAIL, PHONE, NAME = "zephyrine.okonkwo@canary.example", "+4915198765432", "Zephyrine"
 LAMP = {"product_id": "canary-lamp", "name": "Aria lamp", "price": 39.0, "cart_id": "canary-cart"}

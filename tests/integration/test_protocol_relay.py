@@ -13,18 +13,18 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from profiles import outbox
-from profiles.database import Database
-from profiles.outbox import Row
-from profiles.runs import close_run
+from local.temporal_server import TemporalDevServer
+from profiles.db.database import Database
+from profiles.runs import outbox
+from profiles.runs.lifecycle import close_run
+from profiles.runs.outbox import Row
 from tests.proofs import size
 from tests.shop import Shop, shopper
 from tests.stories import KeepCompany
 from tests.waypost import NOON, Waypost
 from workers.delivery import Delivery, Told
-from workers.doorbell import Doorbell
+from workers.outbox_listener import Doorbell
 from workers.relay import Relay
-from workers.stack.temporal import TemporalDevServer
 
 
 class Notebook(Delivery):

@@ -9,9 +9,9 @@ from temporalio.workflow import SandboxImportNotificationPolicy as Policy
 
 from journeys.registry import SHIPPED
 from journeys.vocabulary import Journey
-from profiles.ids import new_id
+from local.temporal_server import TemporalDevServer
+from profiles.db.sql import new_id
 from tests.unrehearsed import Careless
-from workers.stack.temporal import TemporalDevServer
 from workers.worker import workflow_runner
 
 

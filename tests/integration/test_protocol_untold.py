@@ -7,13 +7,13 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from profiles.outbox import Row
+from local.temporal_server import TemporalDevServer
+from profiles.runs.outbox import Row
 from tests.shop import Shop, shopper
 from tests.stories import KeepCompany
 from tests.waypost import Waypost
 from workers.delivery import CannotBeTold, Delivery
 from workers.relay import Relay
-from workers.stack.temporal import TemporalDevServer
 
 
 @pytest.mark.parametrize(

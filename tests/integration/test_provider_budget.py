@@ -6,11 +6,10 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.channels.adapter import MaybeSent, NotSent
-from activities.channels.breaker import Breakers
+from activities.channels.circuit_breaker import Breakers
 from activities.contracts import SendStatus
-from activities.gate import Claim, Gate, Refusal
-from policy.limits import Limits
-from policy.provider_limits import BreakerRule, Budget
+from activities.gate.send_gate import Claim, Gate, Refusal
+from policy.limits import BreakerRule, Budget, Limits
 from policy.verdict import Channel, Reason
 from tests.shop import Shop, shopper
 from tests.waypost import NOON

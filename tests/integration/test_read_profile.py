@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from profiles.database import Database
-from profiles.ids import new_id
-from profiles.profile_reading import PERSONAL_TRAITS, ProfileFacts, read_profile
-from profiles.routing import PERSON
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.runs.routing import PERSON
+from profiles.views.journey_profile import PERSONAL_TRAITS, ProfileFacts, read_profile
 from tests.facts import CHAIR, LAMP, Facts, Journey, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"

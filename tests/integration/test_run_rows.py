@@ -6,14 +6,14 @@ from uuid import UUID
 
 import pytest
 
-from profiles.database import Database
-from profiles.ids import new_id
-from profiles.runs import count_started, delivered_events, is_live, workflow_id_of
+from local.time_travel import TravelError
+from local.time_travel import workflow_id_of as workflow_to_travel
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.runs.lifecycle import count_started, delivered_events, is_live, workflow_id_of
 from tests.facts import CARTS, CHAIR, LAMP, Facts
 from tests.waypost import Waypost
-from workers.sweeper import Sweeper
-from workers.travel import TravelError
-from workers.travel import workflow_id_of as workflow_to_travel
+from workers.reconciler import Sweeper
 
 HOUR = timedelta(hours=1)
 

@@ -9,14 +9,13 @@ import pytest
 from journeys.registry import Journeys
 from journeys.vocabulary import PERSON, Segment, hours, journey
 from journeys.vocabulary import Journey as Story
-from profiles.database import Database
+from profiles.db.database import Database
 from profiles.events import SegmentEntered
-from profiles.ingest import Ingest
-from profiles.segment_queries import SegmentFault, query_faults
-from profiles.segments import SegmentSweep, sweep_segment
+from profiles.ingest.pipeline import Ingest
+from profiles.sweeps.segments import SegmentFault, SegmentSweep, query_faults, sweep_segment
 from tests.facts import LAMP, Facts, Journey
 from tests.segment_stories import GreetRegulars, ThankRegulars
-from workers.segment_faults import segment_faults
+from workers.startup import segment_faults
 
 REGULARS = Segment("regulars", "SELECT profile_id, orders FROM person WHERE orders >= 2 -- or more")
 THANKS = Journey(name="thanks", starts=("Segment Entered",), listens=(), key_property="person")

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from profiles.database import Database
-from profiles.incoming import IncomingEvent, Status
+from profiles.db.database import Database
+from profiles.ingest.event_store import Status
+from profiles.state.event_records import IncomingEvent
 from tests.facts import CARTS, Facts, order
 from tests.proofs import size
 from tests.who_is_who import of_kind, people, people_in, quarantined_in, resolved

@@ -10,16 +10,16 @@ import pytest
 import pytest_asyncio
 
 from activities.contracts import SendMessage
-from activities.deciding import NoSuchRun
-from activities.gate import Answer, Case, Claim, Gate, Refusal
-from activities.sittings import AT_ONCE, MOST, Sittings
+from activities.gate.batching import AT_ONCE, MOST, Sittings
+from activities.gate.send_gate import Answer, Case, Claim, Gate, Refusal
+from activities.run_context import NoSuchRun
+from local.temporal_server import TemporalDevServer
 from policy.limits import Cap, Limits
 from policy.verdict import MessageClass, Reason
-from profiles.claims import Ask, read_those_locked
-from profiles.ids import new_id
-from profiles.snapshot import Snapshot
+from profiles.db.sql import new_id
+from profiles.messaging.claims import read_those_locked
+from profiles.messaging.snapshot import Ask, Snapshot
 from tests.shop import NOON, UNLIMITED, Held, Shop, shopper
-from workers.stack.temporal import TemporalDevServer
 
 ONE_A_DAY = Limits(caps=(Cap(1, timedelta(days=1)),), quiet_hours={}, duplicates_within=timedelta(0))
 PEOPLE = 5
@@ -137,7 +137,7 @@ async def test_invariant_6_fails_where_one_person_has_several_cases_in_a_sitting
     async def all_of_them(connection: Any, asks: Sequence[Ask]) -> list[Snapshot | None]:
         return [(await read_those_locked(connection, [ask]))[0] for ask in asks]
 
-    monkeypatch.setattr("activities.gate.read_those_locked", all_of_them)
+    monkeypatch.setattr("activities.gate.send_gate.read_those_locked", all_of_them)
     _, answers = await cap_of_one(shop)
 
     assert [isinstance(answer, Claim) for answer in answers].count(True) > 2
@@ -197,7 +197,7 @@ async def purchase_between_reading_and_commit(shop: Shop, monkeypatch: pytest.Mo
         await go_on.wait()
         return snapshots
 
-    monkeypatch.setattr("activities.gate.read_those_locked", then_wait)
+    monkeypatch.setattr("activities.gate.send_gate.read_those_locked", then_wait)
     answers = asyncio.create_task(heard(shop, Kept(shop), *(shop.ask(run, "mail", "lamp") for run in runs)))
     await read.wait()
     order = shop.event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(0))
@@ -227,7 +227,7 @@ async def test_invariant_1_fails_where_a_sitting_reads_without_the_locks(
             f"WHERE run_id = ANY('{{{runs}}}')), true)"
         )
 
-    monkeypatch.setattr("activities.gate.lock_free_people_of", without)
+    monkeypatch.setattr("activities.gate.send_gate.lock_free_people_of", without)
     waited, *answers = await purchase_between_reading_and_commit(shop, monkeypatch)
 
     assert not waited
@@ -245,7 +245,7 @@ async def test_a_run_that_changed_hands_is_heard_alone(shop: Shop, monkeypatch: 
         await connection.execute("SELECT set_config('waypost.locked', $1, true)", str(new_id()))
         return await read_those_locked(connection, asks)
 
-    monkeypatch.setattr("activities.gate.read_those_locked", after_a_merge)
+    monkeypatch.setattr("activities.gate.send_gate.read_those_locked", after_a_merge)
     answers = await heard(shop, gate, *(shop.ask(run, "mail", "lamp") for run in runs))
 
     assert [type(answer) for answer in answers] == [Claim] * 3
@@ -270,7 +270,7 @@ async def test_where_postgres_is_away_everybody_is_told(shop: Shop, monkeypatch:
     async def lost(connection: Any, asks: Sequence[Ask]) -> list[Snapshot | None]:
         raise ConnectionResetError("gone")
 
-    monkeypatch.setattr("activities.gate.read_those_locked", lost)
+    monkeypatch.setattr("activities.gate.send_gate.read_those_locked", lost)
     answers = await heard(shop, gate, *(shop.ask(run, "mail", "lamp") for run in runs))
 
     assert [type(answer) for answer in answers] == [ConnectionResetError] * PEOPLE

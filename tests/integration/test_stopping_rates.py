@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from activities.contracts import Sweep
-from activities.sweep_templates import TemplateSweepActivities
-from policy.provider_limits import Thresholds
-from profiles import stops
-from profiles.ids import new_id
+from activities.sweeps import TemplateSweepActivities
+from policy.limits import Thresholds
+from profiles.db.sql import new_id
+from profiles.messaging import kill_switches
 from tests.facts import CARTS, Facts
 from tests.permission import may_mail, run_of
 
@@ -51,7 +51,9 @@ async def swept(facts: Facts, rules: Thresholds = RULES) -> int:
 async def stopped(facts: Facts) -> dict[str, str]:
     """Template → why."""
     async with facts.database.transaction() as connection:
-        return {one.name: one.reason for one in await stops.stops(connection) if one.actor == "waypost"}
+        return {
+            one.name: one.reason for one in await kill_switches.stops(connection) if one.actor == "waypost"
+        }
 
 
 async def test_a_template_at_its_limit_stops_with_its_figures_and_others_go_on(facts: Facts) -> None:
@@ -74,7 +76,7 @@ async def test_a_template_that_was_resumed_counts_from_then(facts: Facts) -> Non
     await went_out(facts, "hello", 20, bounced=20, ago=timedelta(minutes=1))
     first = await swept(facts)
     async with facts.database.transaction() as connection:
-        await stops.resume(connection, "template", "hello", reason="list was cleaned", actor="tests")
+        await kill_switches.resume(connection, "template", "hello", reason="list was cleaned", actor="tests")
     after = await swept(facts)
     await went_out(facts, "hello", 20, bounced=20, ago=timedelta(seconds=-1))
 
@@ -90,7 +92,7 @@ async def test_no_limit_is_no_stop(facts: Facts) -> None:
 async def test_what_somebody_stopped_already_keeps_their_reason(facts: Facts) -> None:
     await went_out(facts, "hello", 20, bounced=20)
     async with facts.database.transaction() as connection:
-        await stops.stop(connection, "template", "hello", reason="by hand", actor="tests")
+        await kill_switches.stop(connection, "template", "hello", reason="by hand", actor="tests")
 
     assert (await swept(facts), await stopped(facts)) == (0, {})
 

@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from activities.gate import Claim, Gate, Refusal
+from activities.gate.send_gate import Claim, Gate, Refusal
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, Reason
-from profiles import claims, stops
-from profiles.claims import Ask, Snapshot
-from profiles.database import Database
+from profiles.db.database import Database
+from profiles.messaging import claims, kill_switches
+from profiles.messaging.snapshot import Ask, Snapshot
 from tests.shop import UNLIMITED, Held, Shop, shopper
 from tests.waypost import NOON
 
@@ -26,7 +26,7 @@ PEOPLE = 4
 async def switched(shop: Shop, kind: str = "all", name: str = "all", *, on: bool = True) -> bool:
     """Stop or resume; true where that changed something."""
     async with shop.database.transaction() as connection:
-        change = stops.stop if on else stops.resume
+        change = kill_switches.stop if on else kill_switches.resume
         return await change(connection, kind, name, reason="test", actor="tests")
 
 
@@ -91,7 +91,7 @@ async def test_it_fails_where_a_gate_remembers_the_switches(
         return snapshot and replace(snapshot, stops=())
 
     read_snapshot = claims.read_snapshot
-    monkeypatch.setattr("profiles.claims.read_snapshot", with_old_switches)
+    monkeypatch.setattr("profiles.messaging.claims.read_snapshot", with_old_switches)
 
     assert await claims_after_a_stop(shop, gates) > 0
 

@@ -21,7 +21,8 @@ import pytest
 import journeys
 import journeys.vocabulary
 import profiles.events
-from profiles.database import Database
+from local.temporal_server import TemporalDevServer
+from profiles.db.database import Database
 from tests.integration.golden_files import FOLDER, as_json, assert_golden
 from tests.integration.golden_names import (
     commands,
@@ -37,9 +38,7 @@ from tests.integration.golden_names import (
 from tests.integration.golden_scenarios import WITH_DEFAULTS, WITH_POLICY, Scenario, play, without_details
 from tests.integration.golden_schema import schema_as_text
 from tests.integration.golden_stack import YES, Stack, count_ids, rows_as_json, stack
-from workers.segment_sweeps import ensure_segment_schedules
-from workers.stack.temporal import TemporalDevServer
-from workers.sweeps import ensure_schedule
+from workers.schedules import ensure_schedule, ensure_segment_schedules
 from workers.temporal_client import ensure_search_attributes
 
 POLICY = FOLDER / "policy.toml"

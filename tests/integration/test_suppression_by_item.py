@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from activities.audience_gate import AudienceGate
+from activities.audiences import AudienceGate
 from activities.contracts import SendMessage
-from activities.gate import Case, Claim, Gate, Refusal
-from policy.item_rules import rule_for
+from activities.gate.send_gate import Case, Claim, Gate, Refusal
+from policy.checks.suppression import rule_for
 from policy.limits import Limits, Scope, SuppressionRule
 from policy.verdict import Allow, Channel, MessageClass, Reason
-from profiles.bought import NEVER
-from profiles.database import Database
+from profiles.commerce.orders import NEVER
+from profiles.commerce.suggestions import suggest
+from profiles.db.database import Database
 from profiles.events import Item
-from profiles.ingest import Rules
-from profiles.suggestions import suggest
+from profiles.ingest.pipeline import Rules
 from tests.facts import CARTS, CHAIR, LAMP, Facts, order
 from tests.record import record
 

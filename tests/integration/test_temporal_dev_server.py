@@ -12,12 +12,12 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from profiles.ids import new_id
+from local.ports import Port, choose
+from local.temporal_server import TemporalDevServer
+from local.time_travel import TravelError, current_time, fast_forward
+from profiles.db.sql import new_id
 from workers.settings import WorkerSettings
-from workers.stack.ports import Port, choose
-from workers.stack.temporal import TemporalDevServer
 from workers.temporal_client import connect, ensure_search_attributes, missing_search_attributes
-from workers.travel import TravelError, current_time, fast_forward
 
 QUEUE = "patience"
 
@@ -119,7 +119,7 @@ async def test_a_port_that_somebody_took_meanwhile_is_chosen_anew(monkeypatch: p
     taken = socket.create_server(("127.0.0.1", 0))
     number = taken.getsockname()[1]
     found = iter([{"Temporal": Port(number)}])
-    monkeypatch.setattr("workers.stack.temporal.choose", lambda wishes: next(found, None) or choose(wishes))
+    monkeypatch.setattr("local.temporal_server.choose", lambda wishes: next(found, None) or choose(wishes))
     async with TemporalDevServer() as server:
         assert server.port != number
         assert await server.client.service_client.check_health()

@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 
 from policy.reentry import After
-from profiles.database import Database
-from profiles.ingest import Rules
-from profiles.unmerge import Cut, cut, mend
+from profiles.db.database import Database
+from profiles.ingest.pipeline import Rules
+from profiles.merging.unmerge import Cut, cut, mend
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, UNLIMITED, Facts, Journey, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"

@@ -3,13 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from profiles import identity_messages
-from profiles.claims import Planned, decision_of
-from profiles.database import Database
-from profiles.identity_apart import comes_apart
-from profiles.ids import new_id
-from profiles.settling import record_sent
-from profiles.unmerge import cut, mend
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.merging import cut_preview
+from profiles.merging.cut_preview import comes_apart
+from profiles.merging.unmerge import cut, mend
+from profiles.messaging.claims import Planned, decision_of, record_sent
 from tests.facts import CARTS, LAMP, Facts
 from tests.integration.test_unmerge import ADA, ADA_KEY, BY, DAY, PHONE, PHONE_KEY, joined, parted
 
@@ -143,7 +142,7 @@ async def test_messages_of_somebody_with_ten_thousand_are_read_by_an_index(datab
     await joined(facts)
     await facts.rows(written, ada, run, "meanwhile", 3)
     await facts.rows("ANALYZE message")
-    plan = await facts.values(f"EXPLAIN {identity_messages._SINCE}", ada, facts.now)
+    plan = await facts.values(f"EXPLAIN {cut_preview._SINCE}", ada, facts.now)
 
     assert "Seq Scan" not in "".join(plan)
     assert len((await parted(facts)).sent) == 3

@@ -11,15 +11,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from profiles.database import Database
-from profiles.graph import Link, resolve
-from profiles.identifiers import key
-from profiles.identity_apart import comes_apart
-from profiles.identity_rules import DEVICE, kind_of
-from profiles.ids import new_id
-from profiles.incoming import IncomingEvent
-from profiles.naming import Named
-from profiles.unmerge import cut, mend
+from profiles.db.database import Database
+from profiles.db.sql import new_id
+from profiles.identity.graph import Link, resolve
+from profiles.identity.identifiers import DEVICE, key, kind_of
+from profiles.ingest.resolution import Named
+from profiles.merging.cut_preview import comes_apart
+from profiles.merging.unmerge import cut, mend
+from profiles.state.event_records import IncomingEvent
 from tests.facts import CARTS, PEOPLE, Facts
 from tests.lives import Told, as_events, lives_of_others, lives_of_some
 from tests.proofs import FULL, size

@@ -2,10 +2,10 @@
 
 import pytest
 
-from activities.gate import Claim
-from profiles.preferences import subscriber
-from profiles.runs import close_run
-from profiles.tokens import PreferenceClaim
+from activities.gate.send_gate import Claim
+from profiles.messaging.preference_tokens import PreferenceClaim
+from profiles.runs.lifecycle import close_run
+from profiles.views.preferences import subscriber
 from tests.integration.sends_in_flight import LATER, waits_for
 from tests.integration.two_people import TwoPeople
 from tests.shop import Shop

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from profiles.database import Database
-from profiles.identity_wishes import Needless, Senseless, Unknown, may_cut, may_mend
-from profiles.unmerge import Cut, cut, mend
+from profiles.db.database import Database
+from profiles.errors import Needless, Senseless, Unknown
+from profiles.merging.unmerge import Cut, cut, may_cut, may_mend, mend
 from tests.facts import CARTS, CHAIR, LAMP, Facts, order
 from tests.integration.test_unmerge import ADA, ADA_KEY, BY, PHONE, PHONE_KEY, joined, parted
 from tests.record import TABLES, record

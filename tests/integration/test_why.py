@@ -15,12 +15,12 @@ import pytest
 import pytest_asyncio
 
 from activities.contracts import HoldAsk
+from cli.why import ask
 from tests.documents import blocks, commands_of
 from tests.integration.open_api import ADMIN, WRITE, OpenApi, opened
 from tests.shop import Shop
 from tests.why_desk import EVENING, HOUR, SMS, YES, Desk
-from workers.faults import Fault
-from workers.why import ask
+from workers.process import Fault
 
 BOUGHT = (
     "Ada was not sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin): p-1 (Aria lamp) "
@@ -190,7 +190,7 @@ async def test_the_command_prints_the_answer_and_knows_whom_it_does_not_know(
         await ask("ada-1@example.com", **nothing | {"at": "noon"})
     unknown = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "workers.command", "why", "bob@example.com"],
+        [sys.executable, "-m", "cli.main", "why", "bob@example.com"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.getcwd(), "NO_COLOR": "1"},
         capture_output=True,

@@ -8,10 +8,10 @@ import pytest
 
 from activities.channels.adapter import NotSent
 from activities.contracts import HoldAsk
-from policy.limits import Limits, QuietHours
-from policy.provider_limits import Budget
+from policy.hours.windows import QuietHours
+from policy.limits import Budget, Limits
 from policy.verdict import Channel, Reason
-from profiles.settling import refuse_address
+from profiles.messaging.claims import refuse_address
 from tests.shop import Shop
 from tests.why_desk import EVENING, HOUR, LAMP, SMS, YES, Desk
 

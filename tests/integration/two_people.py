@@ -7,8 +7,8 @@ from uuid import UUID
 
 from activities.contracts import SendMessage, SendResult
 from policy.verdict import Channel
-from profiles.database import Database
-from profiles.unmerge import Cut, cut
+from profiles.db.database import Database
+from profiles.merging.unmerge import Cut, cut
 from tests.shop import YES, Shop, shopper
 
 WITHHELD = {

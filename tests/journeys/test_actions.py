@@ -13,13 +13,13 @@ from journeys.registry import SHIPPED, Journeys
 from journeys.vocabulary import Journey
 from journeys.vocabulary.deciding import Deciding
 from journeys.vocabulary.waiting import Waiting
+from local.temporal_server import TemporalDevServer
 from tests.costs.row import ACTIVITY, TIMER, Row
 from tests.costs.table import BEGIN, END, STORIES, documented, markdown, row_of
 from tests.documents import ROOT
 from tests.effects_of_words import points_of
 from tests.waypost import Row as Found
 from tests.waypost import Waypost
-from workers.stack.temporal import TemporalDevServer
 
 YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}
 CART_BUDGET = 10

@@ -2,8 +2,8 @@
 
 from datetime import time
 
+from authoring.testing import Shop, Shopper
 from journeys.vocabulary import days, hours
-from workers.testing import Shop, Shopper
 
 
 async def test_a_cart_left_behind_is_reminded_of_by_mail_and_then_by_sms(shopper: Shopper) -> None:

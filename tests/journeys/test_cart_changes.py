@@ -1,8 +1,8 @@
 """The cart journey where something changes: a price, the stock, what is left of the cart, a ticket."""
 
+from authoring.testing import Shopper, with_journeys
 from journeys.cart_abandonment.story import CartAbandonment
 from journeys.vocabulary import days, hours
-from workers.testing import Shopper, with_journeys
 
 pytestmark = with_journeys(CartAbandonment)
 

@@ -13,11 +13,22 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from local.data_directory import running_stack
 from tests.documents import ROOT, Block, Command, blocks_of, commands_of
-from workers.stack.data_directory import running_stack
 
 PAGE = ROOT / "docs" / "first-journey.md"
-ROOMS = ("journeys", "profiles", "policy", "activities", "workers", "api", "tests")
+ROOMS = (
+    "journeys",
+    "profiles",
+    "policy",
+    "activities",
+    "workers",
+    "api",
+    "local",
+    "authoring",
+    "cli",
+    "tests",
+)
 SET_BY_OTHERS = ("DATABASE_URL", "WAYPOST_", "TEMPORAL_", "API_", "POSTGRES_", "PUBLIC_URL")
 ANY_PORTS = {"API_PORT": "0", "TEMPORAL_PORT": "0", "TEMPORAL_UI_PORT": "0", "POSTGRES_PORT": "0"}
 
@@ -53,7 +64,7 @@ class Reader:
     def program(self, words: list[str]) -> list[str]:
         """The command of this copy's own code."""
         if words[0] == "waypost":
-            return [sys.executable, "-m", "workers.command", *words[1:]]
+            return [sys.executable, "-m", "cli.main", *words[1:]]
         assert words[0] == "python", f"the page types {words[0]!r}, which is not tried here"
         return [sys.executable, *words[1:]]
 

@@ -1,8 +1,8 @@
 """What follows a purchase, told on virtual time."""
 
+from authoring.testing import Shop, Shopper, with_journeys
 from journeys.post_purchase.story import PostPurchase
 from journeys.vocabulary import days
-from workers.testing import Shop, Shopper, with_journeys
 
 pytestmark = with_journeys(PostPurchase)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from authoring.preview.main import as_values, in_words, told_of
+from authoring.preview.page import page
+from authoring.preview.runner import Told, scene_of
+from authoring.testing import Shop, StoryFailed
 from journeys.registry import Journeys, load
 from tests.kit.stories import Basket, Misspelt, Parcel, Points, loyalty_points
-from workers.faults import Fault
-from workers.preview.main import as_values, in_words, told_of
-from workers.preview.page import page
-from workers.preview.telling import Told, scene_of
-from workers.testing import Shop, StoryFailed
+from workers.process import Fault
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(load())
@@ -194,7 +194,7 @@ def test_the_command_brings_its_own_servers_sends_nothing_and_leaves_nothing_beh
     }
     words = ("preview", "post-purchase", "--json", "--open", "--html", str(tmp_path / "seen.html"))
     done = subprocess.run(
-        [sys.executable, "-m", "workers.command", *words],
+        [sys.executable, "-m", "cli.main", *words],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -218,7 +218,7 @@ def test_the_command_goes_by_the_policy_of_the_shop(tmp_path: Path) -> None:
 
     def previewed(file: Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "workers.command", "preview", "cart-abandonment", str(path), "--json"],
+            [sys.executable, "-m", "cli.main", "preview", "cart-abandonment", str(path), "--json"],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT), "WAYPOST_POLICY": str(file)},
             capture_output=True,
@@ -245,7 +245,7 @@ def test_the_command_goes_by_the_policy_of_the_shop(tmp_path: Path) -> None:
 )
 def test_what_the_command_cannot_find_is_told_before_anything_starts(words: list[str], said: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "workers.command", "preview", *words],
+        [sys.executable, "-m", "cli.main", "preview", *words],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.client import WorkflowExecutionStatus
 
+from local.temporal_server import TemporalDevServer
 from tests.stories import Watch
 from tests.waypost import Row, Waypost
-from workers.stack.temporal import TemporalDevServer
 
 LAMP = {"product_id": "lamp", "name": "Aria lamp", "cart_id": "c-1"}
 YES = {"consents": {"email": True}}

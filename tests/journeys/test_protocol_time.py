@@ -9,12 +9,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 import journeys
-from activities.clock import run_now
 from activities.close_run import RunActivities
 from activities.contracts import CloseResult, CloseRun
+from activities.run_context import run_now
+from local.temporal_server import TemporalDevServer
 from tests.stories import Doze
 from tests.waypost import NOON, Row, Waypost
-from workers.stack.temporal import TemporalDevServer
 
 ADA: Row = {"email": "ada@example.com", "phone": "+4915112345678"}
 YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}

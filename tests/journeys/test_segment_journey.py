@@ -12,17 +12,17 @@ from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.segment_contracts import SegmentSwept, SweepSegment
-from activities.sweep_segments import SegmentActivities
+from activities.contracts import SegmentSwept, SweepSegment
+from activities.sweeps import SegmentActivities
 from journeys.registry import Journeys
 from journeys.vocabulary import Segment
-from profiles.segments import sweep_segment
+from local.temporal_server import TemporalDevServer
+from profiles.sweeps.segments import sweep_segment
 from tests.segment_stories import REGULARS, GreetRegulars, ThankRegulars
 from tests.waypost import Waypost
-from workers.faults import Fault
-from workers.segment_faults import declared_segments, refuse_wrong_segments
-from workers.segment_sweeps import PREFIX, ensure_segment_schedules
-from workers.stack.temporal import TemporalDevServer
+from workers.process import Fault
+from workers.schedules import PREFIX, ensure_segment_schedules
+from workers.startup import declared_segments, refuse_wrong_segments
 
 LAMP = {"product_id": "lamp", "name": "Aria lamp", "price": 39.0}
 

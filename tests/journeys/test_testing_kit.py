@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from authoring.testing import Shop, Shopper, StoryFailed, TellingFault, with_journeys
+from authoring.testing.fakes import replaced
 from journeys.vocabulary import days, hours, minutes
 from policy.limits import Cap, Limits, WhenCapped
 from tests.kit.stories import (
@@ -26,8 +28,6 @@ from tests.kit.stories import (
     Tried,
     loyalty_points,
 )
-from workers.testing import Shop, Shopper, StoryFailed, TellingFault, with_journeys
-from workers.testing.effects import replaced
 
 pytestmark = with_journeys(Basket, Parcel)
 
@@ -379,7 +379,7 @@ async def test_a_timeline_tells_waits_and_reasons_by_the_shoppers_own_clock(shop
 
 AN_AUTHORS_TEST = """
 from journeys.vocabulary import hours
-from workers.testing import Shopper
+from authoring.testing import Shopper
 
 async def test_a_reminder(shopper: Shopper) -> None:
     await shopper.adds("lamp")
@@ -398,7 +398,7 @@ async def test_that_fails(shopper: Shopper) -> None:
 def test_an_authors_own_folder_needs_one_line_and_a_failed_test_shows_its_timeline(
     tmp_path: Path, mode: str
 ) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["workers.testing.plugin"]\n')
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["authoring.testing.plugin"]\n')
     (tmp_path / "test_mine.py").write_text(AN_AUTHORS_TEST)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--asyncio-mode={mode}"],

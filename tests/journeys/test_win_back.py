@@ -1,9 +1,9 @@
 """Winning back who stays away, told on virtual time; each arm of its experiment by somebody who is in it."""
 
+from authoring.testing import Shop, Shopper, with_journeys
 from journeys.vocabulary import days
 from journeys.win_back.story import WinBack
-from policy.assignment import assign
-from workers.testing import Shop, Shopper, with_journeys
+from policy.experiments import assign
 
 pytestmark = with_journeys(WinBack)
 

@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 
 from journeys.cart_abandonment.story import CartAbandonment
+from local.temporal_server import TemporalDevServer
 from tests import stories_of_words as words
 from tests.effects_of_words import points_of
 from tests.waypost import Waypost
-from workers.stack.temporal import TemporalDevServer
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ADA = {"email": "ada@example.com", "phone": "+4915112345678"}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from authoring.testing import Shop
 from journeys.checks.checking import message_faults_of
 from journeys.checks.fault import JourneyError
 from journeys.registry import load, read
@@ -17,8 +18,7 @@ from journeys.vocabulary import Journey
 from profiles.events import Event
 from tests.documents import ROOT, WORDS, Block, blocks_of
 from tests.told import STORY, marked, mistakes, telling_in, write, write_mistake
-from workers.loading import catalog_of
-from workers.testing import Shop
+from workers.startup import catalog_of
 
 TESTING = ROOT / "docs" / "testing.md"
 DOCUMENTS = (*WORDS, ROOT / "docs" / "explanation" / "temporal.md", TESTING)
@@ -104,7 +104,7 @@ def test_a_failure_looks_as_the_page_shows(tmp_path: Path) -> None:
         "pytest",
         "-q",
         "-p",
-        "workers.testing.plugin",
+        "authoring.testing.plugin",
         "-p",
         "no:cacheprovider",
         "test_shown.py",
@@ -119,7 +119,7 @@ def test_a_failure_looks_as_the_page_shows(tmp_path: Path) -> None:
 def test_a_scenario_of_the_page_is_told(tmp_path: Path) -> None:
     [scenario] = [block for block in blocks_of(TESTING) if block.mark == "scenario"]
     (tmp_path / "tokyo.yaml").write_text(scenario.text, "utf-8")
-    done = run("workers.command", "preview", "cart-abandonment", "tokyo.yaml", folder=tmp_path)
+    done = run("cli.main", "preview", "cart-abandonment", "tokyo.yaml", folder=tmp_path)
 
     assert done.returncode == 0, done.stderr
     assert "cart-abandonment ended as bought; received: cart_reminder (email)" in done.stdout

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 from temporalio.service import RPCError, RPCStatusCode
 
-from profiles.incoming import IncomingEvent, Status
+from profiles.ingest.event_store import Status
+from profiles.state.event_records import IncomingEvent
 from tests.waypost import Row, Waypost
 
 TIMES = 3

@@ -7,7 +7,7 @@ from pathlib import Path
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.converter import default
 
-from policy.assignment import assign
+from policy.experiments import assign
 from tests.fakes.ledger import Delivery
 from tests.thousand.crowd import Shopper
 from tests.waypost import Row, Waypost

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from policy.assignment import assign
+from policy.experiments import assign
 
 PEOPLE = [f"person-{number}" for number in range(4_000)]
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.batcher import Batcher, Overloaded
-from api.outage import Outage
-from profiles.incoming import IncomingEvent, Ingested, Status
+from api.batching import Batcher, Overloaded
+from api.http.outage import Outage
+from profiles.ingest.event_store import Ingested, Status
+from profiles.state.event_records import IncomingEvent
 
 
 def event(name: str) -> IncomingEvent:

@@ -23,9 +23,9 @@ from bench.servers import Servers
 from bench.sizes import Sizes
 from bench.traffic import Traffic, cart_event, in_batches
 from bench.ways_in import read
-from profiles.database import Database
-from profiles.ingest import Ingest
-from workers.stack.temporal import TemporalDevServer
+from local.temporal_server import TemporalDevServer
+from profiles.db.database import Database
+from profiles.ingest.pipeline import Ingest
 
 TINY = Sizes(
     "tiny", repeats=1, singles=20, batches=2, batch=10, runs=2, purchases=2, decisions=10, few=60, many=300

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from activities.channels.breaker import Breaker, Breakers
-from policy.provider_limits import BreakerRule
+from activities.channels.circuit_breaker import Breaker, Breakers
+from policy.limits import BreakerRule
 from policy.verdict import Channel
 
 S = timedelta(seconds=1)

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from policy.caps import counted, leaves, reach, under_caps
+from policy.checks.frequency_caps import counted, leaves, period_of, reach, under_caps
 from policy.facts import Facts, Plan, SentFact
 from policy.limits import Cap, Limits, Period, WhenCapped
-from policy.periods import period_of
 from policy.verdict import Channel, MessageClass, Reason
 from tests.cap_model import model_full, model_period, model_used
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.caps import counted, under_caps
+from policy.checks.frequency_caps import counted, under_caps
 from policy.facts import Facts, Plan, SentFact
 from policy.limits import Cap, Limits
 from policy.verdict import Channel, MessageClass, Reason

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from profiles.bought import takes
-from profiles.carts import as_items, cart_after, covers
+from profiles.commerce.orders import takes
 from profiles.events import (
     CartViewed,
     CheckoutStarted,
@@ -15,7 +14,8 @@ from profiles.events import (
     ProductRemoved,
     ProductViewed,
 )
-from profiles.taken import Bought
+from profiles.state.cart import as_items, cart_after, covers
+from profiles.state.event_records import Bought
 
 LAMP = Item(product_id="lamp", sku="lamp-red", quantity=2)
 BLUE = Item(product_id="lamp", sku="lamp-blue")

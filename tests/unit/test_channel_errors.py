@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from activities.channels import sendgrid, twilio
 from activities.channels.adapter import Accepted, MaybeSent, NotSent
-from activities.channels.answer import LONGEST_WAIT, UNTOLD_WAIT, Answer, told_to_wait, without_addresses
+from activities.channels.http import LONGEST_WAIT, UNTOLD_WAIT, Answer, told_to_wait, without_addresses
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 

@@ -28,7 +28,7 @@ def check(*words: str, folder: Path, **environment: str) -> subprocess.Completed
     """Run the command in a folder whose modules it can load."""
     paths = os.pathsep.join([os.getcwd(), str(folder), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-m", "workers.command", "check", *words],
+        [sys.executable, "-m", "cli.main", "check", *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1", **environment},
         capture_output=True,

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from policy.codec import decode, encode, hints_of, union_of
-from policy.facts import Place, Plan, SentFact
+from policy.config.codec import decode, encode, hints_of, union_of
+from policy.facts import Plan, SentFact
+from policy.hours.places import Place
 from policy.verdict import Channel, MessageClass
 
 

@@ -28,7 +28,7 @@ def waypost(*words: str, folder: Path, **environment: str) -> subprocess.Complet
     outer = {k: v for k, v in os.environ.items() if k not in SET_BY_OTHERS}
     paths = os.pathsep.join([os.getcwd(), outer.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-m", "workers.command", *words],
+        [sys.executable, "-m", "cli.main", *words],
         cwd=folder,
         env={**outer, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1", **environment},
         capture_output=True,
@@ -41,7 +41,7 @@ def waypost(*words: str, folder: Path, **environment: str) -> subprocess.Complet
 def test_help_names_every_command_without_loading_what_they_need(tmp_path: Path) -> None:
     said = waypost("--help", folder=tmp_path).stdout
     loaded = subprocess.run(
-        [sys.executable, "-c", "import workers.command, sys; print(*sys.modules)"],
+        [sys.executable, "-c", "import cli.main, sys; print(*sys.modules)"],
         env={**os.environ, "PYTHONPATH": os.getcwd()},
         capture_output=True,
         text=True,

@@ -19,12 +19,12 @@ from packaging.utils import canonicalize_name
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
-from workers.command import app
+from cli.main import app
 
 ROOT = Path(__file__).parents[2]
 OURS = ("migrate", "api", "relay", "worker")
 SCALABLE = ("api", "relay", "worker")
-ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys")
+ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys", "local", "authoring", "cli")
 
 READ_BY_OTHERS = {
     "postgres": {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRES_INITDB_ARGS"},

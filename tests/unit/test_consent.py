@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from policy.consent import consented, not_opted_out
+from policy.checks.eligibility import consented, not_opted_out
 from policy.facts import ConsentFact, Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiles.consent_fold import State, Word, fold
+from profiles.consent.ledger import State, Word, fold
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 USER, MAIL, PHONE = "user_id:42", "email:ada@example.com", "phone:+4915112345678"

@@ -3,12 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from profiles import consents
-from profiles.changes import Changes
-from profiles.ids import new_id
-from profiles.incoming import IncomingEvent
-from profiles.person import Membership, Person
-from profiles.taken import KnownMessage, Taken
+from profiles.consent import declarations
+from profiles.db.sql import new_id
+from profiles.state.event_records import IncomingEvent, KnownMessage, Taken
+from profiles.state.profile_state import Membership, Person
+from profiles.state.unit_of_work import Changes
 
 ADA = "ada@example.com"
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -24,7 +23,7 @@ def test_a_withdrawal_of_ads_takes_everybody_it_names_out_of_their_audiences() -
     changes = Changes()
     other = Person(new_id(), audiences=[Membership(new_id(), "left", "lamp", None, new_id())])
 
-    assert consents.leave_with(other, taken(EVENT), changes)
+    assert declarations.leave_with(other, taken(EVENT), changes)
     assert (other.audiences, list(changes.leaving.values())) == ([], ["opted_out"])
 
 
@@ -33,7 +32,7 @@ def test_what_withdraws_and_what_does_not() -> None:
     in_traits = replace(EVENT, type="Signed Up", properties={}, traits={"consents": {"email": False}})
 
     def withdraws(incoming: IncomingEvent, about: KnownMessage | None = None) -> bool:
-        return consents.leave_with(Person(new_id()), taken(incoming, about), Changes())
+        return declarations.leave_with(Person(new_id()), taken(incoming, about), Changes())
 
     assert withdraws(in_traits)
     assert withdraws(replace(EVENT, properties=SAID | {"channel": "all"}))
@@ -47,7 +46,7 @@ def test_a_word_is_entered_once_with_all_identifiers_under_which_it_was_said() -
     changes = Changes()
     person = Person(new_id())
     named = (("anonymous_id", "a-1"), ("email", ADA), ("user_id", "42"))
-    consents.from_event(person, taken(replace(EVENT, identifiers=named)), changes)
+    declarations.from_event(person, taken(replace(EVENT, identifiers=named)), changes)
 
     [row] = changes.inserts["consent"]
     keys = row["named"]
@@ -60,7 +59,7 @@ def test_unsubscribing_in_a_message_is_said_by_the_address_that_was_written_to()
     changes = Changes()
     message = KnownMessage(new_id(), new_id(), new_id(), "sms", "+4915112345678")
     person = Person(new_id())
-    consents.from_message(
+    declarations.from_message(
         person, taken(replace(EVENT, type="Message Unsubscribed"), message), message, changes
     )
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 import journeys
-from activities.content.context import ContentError, Links, RenderContext
+from activities.content.context import ContentError, Links, RenderContext, Shop
 from activities.content.render import one_click_headers, render
-from activities.content.shop import Shop
 from activities.content.templates import Templates
 from policy.verdict import Channel
 from profiles.events import Item

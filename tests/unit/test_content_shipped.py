@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 
 import journeys
-from activities.content import sample
-from activities.content.context import Links, RenderContext
+from activities.content import samples
+from activities.content.context import Links, RenderContext, Shop
 from activities.content.plain_text import visible_links
 from activities.content.render import render
-from activities.content.segments import segments
-from activities.content.shop import Shop
+from activities.content.sms_segments import segments
 from activities.content.template import Template
 from activities.content.templates import Templates
 from policy.verdict import Channel
@@ -79,7 +78,7 @@ def test_the_nine_messages_of_the_three_journeys_are_shipped() -> None:
 def test_each_shipped_template_renders_with_and_without_its_optional_values(
     template: Template, channel: Channel, trial: str
 ) -> None:
-    context = next(t.context for t in sample.trials(template.manifest) if t.name == trial)
+    context = next(t.context for t in samples.trials(template.manifest) if t.name == trial)
 
     content = render(template, channel, context)
 
@@ -137,7 +136,7 @@ def test_a_link_with_a_script_in_it_is_dropped(template: Template, scheme: str) 
 def test_marketing_mail_carries_address_way_out_and_one_click_and_transactional_mail_does_not(
     template: Template,
 ) -> None:
-    content = render(template, Channel.EMAIL, _context(template, (sample.LAMP,)))
+    content = render(template, Channel.EMAIL, _context(template, (samples.LAMP,)))
 
     marketing = template.is_marketing
     assert (LINKS.unsubscribe_url in visible_links(content.html)) is marketing
@@ -154,7 +153,7 @@ def test_marketing_mail_carries_address_way_out_and_one_click_and_transactional_
 
 @pytest.mark.parametrize("template", TEXTS, ids=_name)
 def test_a_text_message_fits_two_segments_and_marketing_ends_with_stop(template: Template) -> None:
-    text = render(template, Channel.SMS, _context(template, (sample.LAMP,))).text
+    text = render(template, Channel.SMS, _context(template, (samples.LAMP,))).text
 
     assert segments(text) <= 2
     assert text.startswith("Lumen & Co: ")

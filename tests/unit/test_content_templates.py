@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from activities.content.context import ContentError, Links, RenderContext
+from activities.content.context import ContentError, Links, RenderContext, Shop
 from activities.content.render import render
-from activities.content.shop import Shop
 from activities.content.templates import TemplateError, Templates, UnknownTemplate
 from policy.verdict import Channel, MessageClass
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activities.content.plain_text import plain_text, visible_links
-from activities.content.safe_text import one_line, safe_url
-from activities.content.segments import segments, thrifty
+from activities.content.sanitize import one_line, safe_url
+from activities.content.sms_segments import segments, thrifty
 
 
 @pytest.mark.parametrize(

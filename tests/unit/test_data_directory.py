@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.stack.data_directory import DataDirectory, running_stack
-from workers.stack.errors import StackError
+from local.data_directory import DataDirectory, running_stack
+from local.processes import StackError
 
 
 def test_a_second_stack_on_the_same_folder_is_told_who_has_it(tmp_path: Path) -> None:

@@ -6,15 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from profiles.identifiers import normalise
-from workers.demo.acts import Act
-from workers.demo.calendar import beats, opening_after
-from workers.demo.cast import cast
-from workers.demo.feed import BACK, CHEAPER, SOLD_OUT, Feed
-from workers.demo.reactions import Received, react
-from workers.demo.shop import CATALOGUE
-from workers.demo.shoppers import Life
-from workers.demo.traffic import passes, scenes
+from local.demo.behaviour import Life, Received, react
+from local.demo.calendar import beats, opening_after
+from local.demo.catalog import BACK, CATALOGUE, CHEAPER, SOLD_OUT, Feed
+from local.demo.events import Act
+from local.demo.people import cast
+from local.demo.traffic import passes, scenes
+from profiles.identity.identifiers import normalise
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OPENING = datetime(2026, 11, 22, tzinfo=UTC)

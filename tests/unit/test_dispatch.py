@@ -7,16 +7,14 @@ from uuid import UUID
 
 import pytest
 
-from profiles.changes import Changes
-from profiles.declared import typed
-from profiles.dispatch import Calendar, dispatch, payload, workflow_id
+from profiles.db.sql import new_id
 from profiles.events import Event, OrderCompleted
-from profiles.fold import fold
-from profiles.ids import new_id
-from profiles.incoming import IncomingEvent
-from profiles.person import Person
-from profiles.routing import interests
-from profiles.taken import Taken
+from profiles.projection.apply import fold
+from profiles.runs.routing import dispatch, interests, payload, workflow_id
+from profiles.state.clock import Calendar
+from profiles.state.event_records import IncomingEvent, Taken, typed
+from profiles.state.profile_state import Person
+from profiles.state.unit_of_work import Changes
 from tests.facts import CARTS, LAMP, PEOPLE, Journey
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)

@@ -12,13 +12,13 @@ import typer.main
 import journeys.vocabulary
 from api.app import create_app
 from api.settings import ApiSettings
+from cli.main import app
 from journeys.vocabulary import Journey
 from policy.verdict import Reason
 from profiles import events
 from tests.documents import DOCUMENTS, ROOT, WORDS, blocks, blocks_of, commands, prose
-from workers.command import app
 
-ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys")
+ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys", "local", "authoring", "cli")
 
 FOUR_HEADINGS = ("Problem", "Mechanism", "Guarantee", "Test")
 """Of each protocol in docs/explanation/architecture.md."""
@@ -180,7 +180,7 @@ def test_what_the_documents_say_is_not_there_yet_is_not_there() -> None:
 
 def test_the_demos_output_in_the_readme_has_the_lines_the_demo_prints() -> None:
     [line] = [line for line in commands("make") if line.words[1] == "demo"]
-    table = (ROOT / "workers" / "demo" / "table.py").read_text("utf-8")
+    table = (ROOT / "local" / "demo" / "console.py").read_text("utf-8")
     names = re.findall(r"^  (\S.*?)  +[\d,]+ ", line.answer, re.MULTILINE)
 
     assert len(names) > 10

@@ -2,9 +2,8 @@
 
 from datetime import date
 
-from policy.jurisdiction import Jurisdiction
-from policy.jurisdictions import JURISDICTIONS
-from policy.windows import Window, in_words
+from policy.hours.jurisdictions import JURISDICTIONS, Jurisdiction
+from policy.hours.windows import Window, in_words
 from tests.documents import ROOT
 
 DOCUMENT = ROOT / "docs" / "reference" / "policy.md"

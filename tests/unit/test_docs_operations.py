@@ -11,11 +11,11 @@ from prometheus_client import Counter, Info
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from api.meters import Meters
+from api.http.metrics import Meters
 from tests.documents import DOCUMENTS, ROOT
 
 OPERATIONS = ROOT / "docs" / "operations.md"
-ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys")
+ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys", "local", "authoring", "cli")
 
 READ_BY_THE_SDK = {
     "TEMPORAL_API_KEY",

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.duplicate import says_something_new
+from policy.checks.relevance import says_something_new
 from policy.facts import Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import decide
 from policy.limits import Limits

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cloudevents import cloud_event
-from api.heard import MOST_VALUES, Rejection
-from api.json_body import mended, parse
-from api.limits import is_deep
-from api.native import native_event
-from api.problems import Problem
+from api.events.native import cloud_event, native_event
+from api.events.parsed import MOST_VALUES, Rejection
+from api.http.bodies import is_deep
+from api.http.json_body import mended, parse
+from api.http.problems import Problem
 from profiles.events import Source
-from profiles.identifiers import IDENTIFIER_TYPES
-from profiles.incoming import IncomingEvent
+from profiles.identity.identifiers import IDENTIFIER_TYPES
+from profiles.state.event_records import IncomingEvent
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 BARE: dict[str, Any] = {"id": "e", "type": "T", "source": "s", "identifiers": {"user_id": "u"}}

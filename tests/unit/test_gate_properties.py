@@ -6,11 +6,20 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression, WaitingFact
+from policy.facts import (
+    ConsentFact,
+    Facts,
+    Plan,
+    PlannedItem,
+    SentFact,
+    Stop,
+    StopKind,
+    Suppression,
+    WaitingFact,
+)
 from policy.gate import CHECKS, decide
-from policy.limits import Cap, Limits, Period, QuietHours
-from policy.provider_limits import Budget
-from policy.stop import Stop, StopKind
+from policy.hours.windows import QuietHours
+from policy.limits import Budget, Cap, Limits, Period
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict, Withhold
 from tests.gate_model import model, model_items
 

@@ -4,27 +4,24 @@ from dataclasses import replace
 
 import pytest
 
-from policy.caps import under_caps
-from policy.consent import consented, not_opted_out
+from policy.checks.eligibility import address_works, class_fits, consented, not_erased, not_opted_out
+from policy.checks.exclusions import nothing_holds
+from policy.checks.frequency_caps import under_caps, yields_to_nobody
+from policy.checks.operations import not_switched_off, provider_takes_it
+from policy.checks.quiet_hours import in_open_hours
+from policy.checks.relevance import items_left, not_expired, run_is_live
+from policy.checks.result import CheckFunction
 from policy.facts import (
     ConsentFact,
     Facts,
     Plan,
     PlannedItem,
+    Stop,
+    StopKind,
     Suppression,
     WaitingFact,
 )
-from policy.finding import CheckFunction
-from policy.holds import nothing_holds
-from policy.kill_switch import not_switched_off
 from policy.limits import Cap, Limits, Period
-from policy.message_class import class_fits
-from policy.priority import yields_to_nobody
-from policy.provider import provider_takes_it
-from policy.quiet_hours import in_open_hours
-from policy.recipient import address_works, not_erased
-from policy.relevance import items_left, not_expired, run_is_live
-from policy.stop import Stop, StopKind
 from policy.verdict import Channel
 from tests.gate_cases import CHAIR, DAY, HOUR, LAMP, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, YES
 

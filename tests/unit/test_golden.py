@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.computed import seen_after
-from profiles.golden import LOCALE, TIMEZONE, Origins, Values, context_heard, context_said, heard
-from profiles.incoming import IncomingEvent
+from profiles.projection.computed import seen_after
+from profiles.state.event_records import IncomingEvent
+from profiles.state.traits import LOCALE, TIMEZONE, Origins, Values, context_heard, context_said, heard
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TOKYO = timezone(timedelta(hours=9))

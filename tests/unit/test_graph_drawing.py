@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from authoring.graph.flow import Edge, Flow, Interrupt, Kind, Node
+from authoring.graph.main import draw
+from authoring.graph.mermaid import mermaid
+from authoring.graph.palette import INTERRUPT, PAINTS
+from authoring.graph.reading import flow_of
+from authoring.graph.svg import svg
 from journeys.registry import SHIPPED, load
 from tests.pictures import DRAWING, names, tags, texts
-from workers.faults import Fault
-from workers.graph.flow import Edge, Flow, Interrupt, Kind, Node
-from workers.graph.main import draw
-from workers.graph.mermaid import mermaid
-from workers.graph.palette import INTERRUPT, PAINTS
-from workers.graph.reading import flow_of
-from workers.graph.svg import svg
+from workers.process import Fault
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
@@ -183,7 +183,7 @@ def test_without_d2_a_picture_is_refused_with_what_to_install_and_mermaid_is_dra
 def test_the_command_prints_mermaid_and_writes_what_it_is_told_to(tmp_path: Path) -> None:
     def graph(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "workers.command", "graph", *words],
+            [sys.executable, "-m", "cli.main", "graph", *words],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,

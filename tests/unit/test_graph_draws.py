@@ -1,5 +1,6 @@
 """Where a step leads on by more than one way of its own: a message that falls back, and what is drawn."""
 
+from authoring.graph.reading import flow_of
 from journeys.vocabulary import (
     EMAIL,
     PERSON,
@@ -15,7 +16,6 @@ from journeys.vocabulary import (
 )
 from profiles.events import ProductViewed
 from tests.unit.test_graph_reading import said, ways
-from workers.graph.reading import flow_of
 
 TONES = {"warm": 3, "dry": 1}
 UNDELIVERED = if_not_delivered(within=minutes(30), then=(SMS, PUSH))

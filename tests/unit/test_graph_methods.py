@@ -1,10 +1,10 @@
 """Methods that a story calls, drawn in place of the call."""
 
+from authoring.graph.reading import flow_of
 from journeys.registry import SHIPPED
 from journeys.vocabulary import PERSON, Journey, days, journey
 from profiles.events import MessageClicked, ProductViewed
 from tests.unit.test_graph_reading import said, ways
-from workers.graph.reading import flow_of
 
 
 def test_methods_of_the_story_are_drawn_as_what_they_contain() -> None:

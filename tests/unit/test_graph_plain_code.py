@@ -15,19 +15,19 @@ from types import ModuleType
 import pytest
 from temporalio import workflow
 
+from authoring.graph.code import code_of
+from authoring.graph.flow import Kind
+from authoring.graph.own import Own
+from authoring.graph.reading import flow_of
+from authoring.graph.result import Loose
+from authoring.graph.sketch import Sketch
+from authoring.graph.statements import Statements
+from authoring.graph.words import Words
 from journeys.checks.source import Function
 from journeys.checks.words import WORDS
 from journeys.vocabulary import PERSON, Journey, days, journey
 from journeys.vocabulary.endings import Ended, Ending
 from profiles.events import OrderCompleted, OrderDelivered, ProductViewed
-from workers.graph.code import code_of
-from workers.graph.flow import Kind
-from workers.graph.own import Own
-from workers.graph.reading import flow_of
-from workers.graph.result import Loose
-from workers.graph.sketch import Sketch
-from workers.graph.statements import Statements
-from workers.graph.words import Words
 
 PATIENCE = timedelta(days=3)
 

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import pytest
 
+from authoring.graph.flow import Flow, Kind
+from authoring.graph.reading import flow_of
 from journeys.registry import SHIPPED
 from journeys.vocabulary import (
     EMAIL,
@@ -32,8 +34,6 @@ from profiles.events import (
     TicketOpened,
     TicketSolved,
 )
-from workers.graph.flow import Flow, Kind
-from workers.graph.reading import flow_of
 
 PATIENCE = timedelta(days=3)
 

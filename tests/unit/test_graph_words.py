@@ -6,6 +6,11 @@ from datetime import time
 import pytest
 from temporalio import activity
 
+from authoring.graph.flow import Flow
+from authoring.graph.mermaid import mermaid
+from authoring.graph.reading import flow_of
+from authoring.graph.steps import word_of
+from authoring.graph.svg import svg
 from journeys.checks.words import WORDS
 from journeys.vocabulary import (
     PERSON,
@@ -36,11 +41,6 @@ from profiles.events import (
 from tests.unit.test_graph_draws import Draws, Falls
 from tests.unit.test_graph_methods import Within
 from tests.unit.test_graph_reading import said, ways
-from workers.graph.flow import Flow
-from workers.graph.mermaid import mermaid
-from workers.graph.reading import flow_of
-from workers.graph.steps import word_of
-from workers.graph.svg import svg
 
 BIG = Segment("big-spenders", "SELECT profile_id FROM person WHERE spent > 1000")
 WEEKLY = Segment("weekly", "SELECT profile_id FROM person", every=days(7), existing=True)

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.assignment import assign
+from policy.checks.exclusions import held_out, not_held_out
+from policy.experiments import assign
 from policy.facts import Facts, Plan
-from policy.holdout import held_out, not_held_out
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from policy.checks.exclusions import LOOK_AGAIN, nothing_holds
 from policy.facts import ConsentFact, Facts, Plan, SentFact
 from policy.gate import decide
-from policy.holds import LOOK_AGAIN, nothing_holds
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
 

@@ -6,18 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.identifiers import (
+from profiles.identity.identifiers import (
     IDENTIFIER_TYPES,
     LONGEST,
     STRONG,
-    BlockedIdentifier,
-    InvalidIdentifier,
     in_order,
     key,
     names_a_person,
     normalise,
     split_key,
 )
+from profiles.identity.normalization import BlockedIdentifier, InvalidIdentifier
 
 
 def test_the_strong_types_come_first() -> None:

@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from profiles.blocked import EMAILS, WORDS
-from profiles.identifiers import (
-    IDENTIFIER_TYPES,
-    BlockedIdentifier,
-    InvalidIdentifier,
-    implied,
-    normalise,
-)
+from profiles.identity.identifiers import IDENTIFIER_TYPES, implied, normalise
+from profiles.identity.normalization import EMAILS, WORDS, BlockedIdentifier, InvalidIdentifier
 
 BLOCKED, INVALID = BlockedIdentifier, InvalidIdentifier
 OPAQUE = ("user_id", "loyalty_id", "push_token", "anonymous_id")

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.identifiers import BlockedIdentifier, InvalidIdentifier, normalise
+from profiles.identity.identifiers import normalise
+from profiles.identity.normalization import BlockedIdentifier, InvalidIdentifier
 
 ADA = "ada@x.org"
 BLOCKED, INVALID = BlockedIdentifier, InvalidIdentifier

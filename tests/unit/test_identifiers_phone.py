@@ -2,7 +2,8 @@
 
 import pytest
 
-from profiles.identifiers import BlockedIdentifier, InvalidIdentifier, normalise
+from profiles.identity.identifiers import normalise
+from profiles.identity.normalization import BlockedIdentifier, InvalidIdentifier
 
 ADA = "+4915112345678"
 BLOCKED, INVALID = BlockedIdentifier, InvalidIdentifier

@@ -9,11 +9,10 @@ from uuid import UUID
 
 import pytest
 
-from profiles.identity_apart import ComesApart, LiveRun
-from profiles.identity_messages import SentMessage
-from profiles.identity_quarantine import QuarantinedIdentifier
+from cli.tables import coming_apart, of_person, of_quarantine
+from profiles.identity.quarantine import QuarantinedIdentifier
+from profiles.merging.cut_preview import ComesApart, LiveRun, SentMessage
 from tests.identities import EMAIL, FIRST, PERSON, PHONE, ada, held, seen
-from workers.identity.tables import coming_apart, of_person, of_quarantine
 
 SET_BY_OTHERS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "WAYPOST_LOCAL", "WAYPOST_DATA_DIR")
 NOWHERE = "postgresql://waypost:x@127.0.0.1:1/none"
@@ -30,7 +29,7 @@ def identity(*words: str, folder: Path, **environment: str) -> subprocess.Comple
     outer = {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
     paths = os.pathsep.join([os.getcwd(), outer.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-m", "workers.command", "identity", *words],
+        [sys.executable, "-m", "cli.main", "identity", *words],
         cwd=folder,
         env={**outer, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1", **environment},
         capture_output=True,

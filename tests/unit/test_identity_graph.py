@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from profiles.graph import Graph, resolve
-from profiles.identity_rules import IdentityRules, hash_of
+from profiles.identity.graph import Graph, resolve
+from profiles.identity.identifiers import IdentityRules, hash_of
 from tests.identity_links import START, link, names_of, people, refusals
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from profiles.graph import Graph, Link, resolve
-from profiles.identity_rules import DEFAULT, PRIORITY, IdentityRules, Limit, hash_of, strongest_first
+from profiles.identity.graph import Graph, Link, resolve
+from profiles.identity.identifiers import DEFAULT, PRIORITY, IdentityRules, Limit, hash_of, strongest_first
 from tests.identity_model import model
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

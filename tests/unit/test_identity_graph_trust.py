@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from profiles.graph import resolve
-from profiles.identity_rules import hash_of
+from profiles.identity.graph import resolve
+from profiles.identity.identifiers import hash_of
 from tests.identity_links import START, link, logins, names_of, people, refusals
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from profiles.graph import Step, explain, resolve
+from profiles.identity.graph import Step, explain, resolve
 from tests.identity_links import link, owner
 
 HONEST = (

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.d2 import RED
-from api.identity_picture.gathering import MOST, sheet_of
-from api.identity_picture.sheet import Sheet
-from api.identity_picture.svg import svg
-from profiles.identity_view import IdentityView
+from api.identity_diagram.builder import MOST, sheet_of
+from api.identity_diagram.model import Sheet
+from api.identity_diagram.svg import svg
+from profiles.identity.views import IdentityView
 from tests.identities import (
     EVERY,
     STRANGE,

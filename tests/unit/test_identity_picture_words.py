@@ -5,12 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from api.identity_picture.gathering import MOST, sheet_of
-from api.identity_picture.mermaid import mermaid
-from api.identity_picture.shortening import shown
-from api.identity_picture.svg import svg
-from profiles.identity_rules import hash_of
-from profiles.shortening import shortened
+from api.identity_diagram.builder import MOST, sheet_of, shown
+from api.identity_diagram.mermaid import mermaid
+from api.identity_diagram.svg import svg
+from profiles.identity.identifiers import hash_of, shortened
 from tests.identities import (
     BROTHER,
     EMAIL,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.identifiers import STRONG
-from profiles.identity_tokens import LONGEST_TOKEN, Fault, IdentityTokens, Proof, vouching
+from profiles.identity.identifiers import STRONG
+from profiles.identity.tokens import LONGEST_TOKEN, Fault, IdentityTokens, Proof, vouching
 
 OLD, NEW = "old-secret-" + "o" * 32, "new-secret-" + "n" * 32
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from workers.testing import in_memory
-from workers.testing.in_memory import folder_in_memory
+from authoring.testing import shared_memory
+from authoring.testing.shared_memory import folder_in_memory
 
 
 @pytest.fixture(autouse=True)
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stands for the system's, with room enough for a file."""
-    monkeypatch.setattr(in_memory, "SHARED_MEMORY", tmp_path)
-    monkeypatch.setattr(in_memory, "ENOUGH", 1)
+    monkeypatch.setattr(shared_memory, "SHARED_MEMORY", tmp_path)
+    monkeypatch.setattr(shared_memory, "ENOUGH", 1)
     return tmp_path
 
 
@@ -34,13 +34,13 @@ def test_two_at_once_are_two(memory: Path) -> None:
 
 
 def test_without_room_there_is_none(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_memory, "ENOUGH", 1 << 60)
+    monkeypatch.setattr(shared_memory, "ENOUGH", 1 << 60)
     with folder_in_memory() as folder:
         assert folder is None
 
 
 def test_without_shared_memory_there_is_none(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(in_memory, "SHARED_MEMORY", memory / "not there")
+    monkeypatch.setattr(shared_memory, "SHARED_MEMORY", memory / "not there")
     with folder_in_memory() as folder:
         assert folder is None
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from workers.faults import Fault
-from workers.ingest import rees46, segment
-from workers.ingest.door import MOST_BYTES, MOST_EVENTS, Door, bodies
-from workers.ingest.line import Bad, Told, opened
-from workers.ingest_file import IngestSettings, run
+from cli.ingest import formats
+from cli.ingest import formats as segment
+from cli.ingest.formats import Bad, Told, opened
+from cli.ingest.main import run
+from workers.ingest_client import MOST_BYTES, MOST_EVENTS, Door, IngestSettings, bodies
+from workers.process import Fault
 
 HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
 VIEW = "2019-10-01 00:00:00 UTC,view,44600062,2103,,shiseido,35.79,541312140,s-1"
@@ -34,12 +35,12 @@ def written(folder: Path, *lines: str, name: str = "log.csv", packed: bool = Fal
 
 def of_rees46(file: Path, shift: timedelta = NO_SHIFT) -> list[Told | Bad]:
     with opened(file) as (text, _):
-        return list(rees46.read(text, shift))
+        return list(formats.read_rees46(text, shift))
 
 
 def of_segment(file: Path, shift: timedelta = NO_SHIFT) -> list[Told | Bad]:
     with opened(file) as (text, _):
-        return list(segment.read(text, shift))
+        return list(segment.read_segment(text, shift))
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from policy.checks.relevance import items_left
+from policy.checks.suppression import known, suppressed
 from policy.facts import (
     ConsentFact,
     Facts,
@@ -12,9 +14,6 @@ from policy.facts import (
     Suppression,
 )
 from policy.limits import Limits, Scope
-from policy.relevance import items_left
-from policy.shelf import known
-from policy.suppression import suppressed
 from policy.verdict import Channel, MessageClass
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

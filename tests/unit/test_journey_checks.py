@@ -16,8 +16,8 @@ from journeys.cart_abandonment.story import CartAbandonment
 from journeys.checks.checking import faults_of, message_faults_of
 from journeys.checks.fault import Fault, JourneyError
 from journeys.registry import load, read
-from workers.faults import Fault as Refused
-from workers.loading import catalog_of, loaded
+from workers.process import Fault as Refused
+from workers.startup import catalog_of, loaded
 
 ROOT = Path(__file__).parents[2]
 BAD = sorted(file.stem for file in (ROOT / "tests" / "bad_journeys").glob("[a-z]*.py"))
@@ -148,7 +148,7 @@ def test_a_module_that_cannot_be_imported_hides_no_fault_of_another(
 def test_the_worker_and_the_doctor_tell_every_fault_and_fail(command: str, tmp_path: Path) -> None:
     nowhere = {"DATABASE_URL": "postgresql://waypost:x@127.0.0.1:1/none", "TEMPORAL_ADDRESS": "127.0.0.1:1"}
     done = subprocess.run(
-        [sys.executable, "-m", "workers.command", command],
+        [sys.executable, "-m", "cli.main", command],
         cwd=tmp_path,
         env={
             **nowhere,

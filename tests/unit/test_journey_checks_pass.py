@@ -23,7 +23,7 @@ from profiles.events import Event
 from tests import stories
 from tests.documents import ROOT, blocks
 from tests.histories import changed
-from workers.loading import catalog_of, loaded
+from workers.startup import catalog_of, loaded
 
 WRITTEN = [
     kind
@@ -96,7 +96,7 @@ def test_an_example_of_the_documents_has_no_fault(block: object, shelf: Path) ->
 def test_a_new_journey_has_no_fault(shelf: Path) -> None:
     words = ("new", "journey", "lamp-checks", "--package", "stall")
     made = subprocess.run(
-        [sys.executable, "-m", "workers.command", *words],
+        [sys.executable, "-m", "cli.main", *words],
         cwd=shelf,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
         capture_output=True,

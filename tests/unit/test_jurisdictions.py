@@ -6,17 +6,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from policy.facts import ConsentFact, Facts, Place, Plan
+from policy.checks.quiet_hours import governing_hours
+from policy.facts import ConsentFact, Facts, Plan
 from policy.gate import decide
-from policy.governing_hours import governing_hours
-from policy.jurisdiction import Jurisdiction, Verified
-from policy.jurisdictions import JURISDICTIONS
-from policy.limits import Limits, QuietHours
-from policy.places import PHONE, ZONE
-from policy.us_states import STATES
+from policy.hours.jurisdictions import JURISDICTIONS, Jurisdiction, Verified
+from policy.hours.places import PHONE, ZONE, Place
+from policy.hours.time_zones import zones_by_country
+from policy.hours.us_states import STATES
+from policy.hours.windows import QuietHours, Window
+from policy.limits import Limits
 from policy.verdict import Allow, Channel, Check, Defer, MessageClass, Reason, Withhold
-from policy.windows import Window
-from policy.zones import zones_by_country
 
 LATER = datetime.fromisoformat("2028-12-31 00:00+00:00")
 SMS = Plan(Channel.SMS, MessageClass.MARKETING, "marketing", None, LATER)

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.facts import ConsentFact, Facts, Plan
+from policy.facts import ConsentFact, Facts, Plan, Stop, StopKind
 from policy.gate import decide
 from policy.limits import Limits
-from policy.stop import Stop, StopKind
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

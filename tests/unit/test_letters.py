@@ -9,15 +9,15 @@ from pydantic import SecretStr
 import journeys.cart_abandonment
 from activities.content.templates import Templates
 from activities.contracts import SendMessage
-from activities.gate import Claim
-from activities.letters import Letters
+from activities.gate.send_gate import Claim
+from activities.message_renderer import Letters
 from activities.settings import ActivitySettings
 from policy.verdict import Channel
+from profiles.commerce.catalog import OnShelf
+from profiles.db.sql import new_id
 from profiles.events import Item
-from profiles.ids import new_id
-from profiles.shelf import OnShelf
-from profiles.snapshot import Snapshot
-from profiles.tokens import PreferenceTokens
+from profiles.messaging.preference_tokens import PreferenceTokens
+from profiles.messaging.snapshot import Snapshot
 
 LAMP = Item(product_id="lamp", sku="red", name="Aria lamp", price=39.0)
 SECRET = "a secret of tests, which is long enough"

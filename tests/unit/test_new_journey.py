@@ -8,14 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from workers.faults import Fault
-from workers.new_journey.main import create
-from workers.new_journey.name import name_of
-from workers.new_journey.registration import Registration
-from workers.new_journey.texts import conftest, story_files, tales
+from authoring.scaffold.main import conftest, create, name_of, story_files, tales
+from authoring.scaffold.registration import Registration
+from workers.process import Fault
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("journeys", "profiles", "policy", "activities", "workers", "api", "tests")
+ROOMS = (
+    "journeys",
+    "profiles",
+    "policy",
+    "activities",
+    "workers",
+    "api",
+    "local",
+    "authoring",
+    "cli",
+    "tests",
+)
 LONGEST = "abandoned-wish-list-remind-now"
 
 PRICE_DROP = Registration("registry.py", "SHIPPED", "journeys.price_drop.story", "PriceDrop")
@@ -62,8 +71,8 @@ def made(name: str, folder: Path, package: Path | None = None) -> str:
 
 @pytest.mark.timeout(500)
 def test_new_journeys_pass_the_linter_the_type_checker_and_their_own_tests_at_once(clone: Path) -> None:
-    told = run("workers.command", "new", "journey", "price-drop", folder=clone)
-    own = run("workers.command", "new", "journey", "back-in-stock", "--package", "shop", folder=clone)
+    told = run("cli.main", "new", "journey", "price-drop", folder=clone)
+    own = run("cli.main", "new", "journey", "back-in-stock", "--package", "shop", folder=clone)
     assert (told.returncode, own.returncode) == (0, 0), told.stderr + own.stderr
 
     new = ["journeys", "shop", "tests/journeys/test_price_drop.py", "tests/journeys/test_back_in_stock.py"]
@@ -75,7 +84,7 @@ def test_new_journeys_pass_the_linter_the_type_checker_and_their_own_tests_at_on
     ]
     assert [(done.returncode, done.stdout) for done in checks if done.returncode] == []
     assert "4 passed" in checks[-1].stdout
-    graph = run("workers.command", "graph", "price-drop", folder=clone)
+    graph = run("cli.main", "graph", "price-drop", folder=clone)
     assert "price_drop_note" in graph.stdout
 
 
@@ -172,7 +181,7 @@ def test_a_package_outside_the_clone_gets_layouts_fixtures_and_a_test_and_says_h
     assert f"PYTHONPATH={tmp_path}" in second
     assert "python -m pytest tests/test_back_in_stock.py" in second
     assert (tmp_path / "tests" / "test_price_drop.py").is_file()
-    assert 'pytest_plugins = ["workers.testing.plugin"]' in (tmp_path / "conftest.py").read_text()
+    assert 'pytest_plugins = ["authoring.testing.plugin"]' in (tmp_path / "conftest.py").read_text()
     assert (tmp_path / "shop" / "layouts" / "letter.mjml").is_file()
     assert "JOURNEYS = (PriceDrop, BackInStock)" in (tmp_path / "shop" / "__init__.py").read_text()
 
@@ -182,7 +191,7 @@ def test_a_conftest_of_the_users_own_stays_as_it_is_and_the_line_it_needs_is_tol
     told = made("price-drop", tmp_path, Path("shop"))
 
     assert (tmp_path / "conftest.py").read_text() == "collect_ignore = []\n"
-    assert "with pytest_plugins = ['workers.testing.plugin'] in conftest.py" in told
+    assert "with pytest_plugins = ['authoring.testing.plugin'] in conftest.py" in told
 
 
 @pytest.mark.timeout(300)

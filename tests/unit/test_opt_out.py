@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiles.consent_fold import Word, fold
-from profiles.opt_out import Mark, Speaker, remarked
+from profiles.consent.ledger import Mark, Speaker, Word, fold, remarked
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 ADA, BOB, CALL = "ada@example.com", "bob@example.com", "+4915112345678"

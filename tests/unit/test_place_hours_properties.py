@@ -10,18 +10,17 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from policy.facts import ConsentFact, Facts, Place, Plan
+from policy.checks.quiet_hours import governing_hours, open_until
+from policy.facts import ConsentFact, Facts, Plan
 from policy.gate import decide
-from policy.governing_hours import governing_hours
-from policy.jurisdiction import Jurisdiction
-from policy.jurisdictions import JURISDICTIONS
-from policy.limits import Limits, QuietHours
-from policy.open_hours import closes_at, next_opening
-from policy.quiet_hours import open_until
-from policy.us_states import STATES
+from policy.hours.jurisdictions import JURISDICTIONS, Jurisdiction
+from policy.hours.opening_hours import closes_at, next_opening
+from policy.hours.places import Place
+from policy.hours.time_zones import zones_by_country
+from policy.hours.us_states import STATES
+from policy.hours.windows import QuietHours, Window
+from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass
-from policy.windows import Window
-from policy.zones import zones_by_country
 from tests.clock_changes import MINUTE, changes, starts_around
 from tests.place_hours import open_by_model
 

@@ -8,11 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import geocoder
 
-from policy.countries import country_named, country_of_zone
-from policy.facts import Place
-from policy.places import ADDRESS, PHONE, ZONE, places_of, zones_there
-from policy.us_states import STATES, state_named, state_of_number
-from policy.zones import ResolvedZone, known_zone, resolve_zone
+from policy.hours.places import (
+    ADDRESS,
+    PHONE,
+    ZONE,
+    Place,
+    country_named,
+    country_of_zone,
+    places_of,
+    zones_there,
+)
+from policy.hours.time_zones import ResolvedZone, known_zone, resolve_zone
+from policy.hours.us_states import STATES, state_named, state_of_number
 
 FLORIDIAN, CALIFORNIAN, TOLL_FREE, PARISIAN = "+13055550123", "+14155550123", "+18005550123", "+33612345678"
 UNKNOWN = ResolvedZone("UTC", "default", ("UTC",))

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.policy import checked
+from policy.config.policy_file import read_policy
 from policy.limits import Limits
-from policy.policy_file import read_policy
 from tests.documents import ROOT, Block, blocks, commands
-from workers.policy_tables import checked
 
 PAGE = ROOT / "docs" / "reference" / "policy.md"
 

@@ -5,25 +5,19 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from policy.caps import reach, under_caps
-from policy.facts import (
-    Place,
-    SentFact,
-    WaitingFact,
-)
-from policy.holdout import not_held_out
-from policy.jurisdiction import Jurisdiction
-from policy.kill_switch import not_switched_off
-from policy.limits import Cap, Limits, Period, QuietHours
-from policy.open_hours import common_close, spans
-from policy.priority import outranks, yields_to_nobody
-from policy.provider import provider_takes_it
-from policy.quiet_hours import in_open_hours, open_until
-from policy.stop import Stop, StopKind
-from policy.undecided import undecided, unreadable
+from policy.checks.exclusions import not_held_out
+from policy.checks.frequency_caps import outranks, reach, under_caps, yields_to_nobody
+from policy.checks.operations import not_switched_off, provider_takes_it
+from policy.checks.quiet_hours import in_open_hours, open_until
+from policy.checks.result import undecided, unreadable
+from policy.facts import SentFact, Stop, StopKind, WaitingFact
+from policy.hours.jurisdictions import Jurisdiction
+from policy.hours.opening_hours import common_close, spans
+from policy.hours.places import Place
+from policy.hours.time_zones import local_time_after, offset_change, with_offset, zone_info
+from policy.hours.windows import QuietHours, Window, in_words, shared, since_midnight
+from policy.limits import Cap, Limits, Period
 from policy.verdict import Channel, Reason
-from policy.windows import Window, in_words, shared, since_midnight
-from policy.zones import local_time_after, offset_change, with_offset, zone_info
 from tests.gate_cases import DAY, HOUR, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, YES
 
 

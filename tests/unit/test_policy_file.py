@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy.config.policy_file import PolicyFaults, in_toml, read_policy, settings_of
+from policy.config.toml_reader import decode_toml
 from policy.durations import length_of, short
-from policy.limits import Cap, Limits, QuietHours
-from policy.policy_file import PolicyFaults, read_policy
-from policy.policy_words import in_toml, settings_of
-from policy.typed_reading import decode_toml
+from policy.hours.windows import QuietHours
+from policy.limits import Cap, Limits
 from policy.verdict import Channel
 
 DAY = timedelta(days=1)

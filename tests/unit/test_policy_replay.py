@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.codec import decode, encode
+from policy.config.codec import decode, encode
+from policy.config.policy_file import read_policy
 from policy.facts import Facts, Plan, PlannedItem, SentFact
 from policy.gate import decide
-from policy.jurisdiction import Jurisdiction
-from policy.limits import Cap, Limits, QuietHours
-from policy.policy_file import read_policy
+from policy.hours.jurisdictions import Jurisdiction
+from policy.hours.windows import QuietHours, Window
+from policy.limits import Cap, Limits
 from policy.replay import basis_of, limits_as_json, limits_from_json, rerun, version_of
 from policy.verdict import Channel, MessageClass
-from policy.windows import Window
 from tests.unit.test_gate_properties import FACTS, LIMITS, NOW, PLANS
 
 WINDOWS = st.none() | st.timedeltas(min_value=timedelta(microseconds=1))

@@ -9,14 +9,14 @@ from pydantic import SecretStr, ValidationError
 
 from activities.settings import ActivitySettings
 from api.app import create_app
-from api.meters import Meters
+from api.http.metrics import Meters
 from api.settings import ApiSettings, SettingsFault
-from policy.policy_file import PolicyFaults
+from cli.doctor import _policy
+from cli.policy import checked, shown
+from policy.config.policy_file import PolicyFaults
+from policy.config.settings import PolicySettings, read_file
 from policy.replay import version_of
-from policy.settings import PolicySettings, read_file
-from workers.doctor import _policy
-from workers.faults import Fault
-from workers.policy_tables import checked, shown
+from workers.process import Fault
 from workers.settings import WorkerSettings
 from workers.worker import run
 

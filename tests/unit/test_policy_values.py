@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from policy.limits import LONGEST_WINDOW, Cap, Limits, SuppressionRule
-from policy.policy_file import PolicyFaults, read_policy
-from policy.policy_words import in_toml
-from policy.provider_limits import BreakerRule, Budget, Thresholds
-from policy.typed_reading import decode_toml, expected, shown, spelling
+from policy.config.policy_file import PolicyFaults, in_toml, read_policy
+from policy.config.toml_reader import decode_toml, expected, shown, spelling
+from policy.limits import LONGEST_WINDOW, BreakerRule, Budget, Cap, Limits, SuppressionRule, Thresholds
 from policy.verdict import Channel
 
 DAY = timedelta(days=1)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.stack.errors import StackError
-from workers.stack.ports import HOST, Wish, choose
+from local.ports import HOST, Wish, choose
+from local.processes import StackError
 
 
 @pytest.fixture

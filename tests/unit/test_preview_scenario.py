@@ -7,12 +7,10 @@ from pathlib import Path
 import pytest
 
 import journeys
+from authoring.preview.scenario import SAMPLE, VERBS, ScenarioFaults, Step, converted, parse, read
+from authoring.testing.shopper import Shopper
 from journeys.registry import load
-from workers.faults import Fault
-from workers.preview.reading import SAMPLE, parse, read
-from workers.preview.scenario import ScenarioFaults, Step
-from workers.preview.verbs import VERBS, converted
-from workers.testing.shopper import Shopper
+from workers.process import Fault
 
 
 def faults(text: str) -> list[tuple[int, str]]:

@@ -6,10 +6,10 @@ from itertools import permutations
 
 import pytest
 
+from policy.checks.frequency_caps import AFTER_ITS_TURN, ITS_TURN, outranks, yields_to_nobody
+from policy.checks.result import Finding
 from policy.facts import Facts, Plan, SentFact, WaitingFact
-from policy.finding import Finding
 from policy.limits import Cap, Limits, Period, WhenCapped
-from policy.priority import AFTER_ITS_TURN, ITS_TURN, outranks, yields_to_nobody
 from policy.verdict import Channel, MessageClass, Reason
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from local import parent_watch
+from local.processes import Child, ChildDied, Command, StackError
 from tests.process_table import ended, wait_until
-from workers.stack import parent
-from workers.stack.errors import ChildDied, StackError
-from workers.stack.processes import Child, Command
 
 DEAF = """
 import signal, time
@@ -92,8 +91,8 @@ def _kill_a_parent_and_expect_its_child_gone(tmp_path: Path, before: str) -> Non
     worker = f"import os, pathlib, time; {write}; time.sleep(60)"
     script = textwrap.dedent(f"""
         import asyncio, os, sys
-        from workers.stack import parent
-        from workers.stack.processes import Child, Command
+        from local import parent_watch as parent
+        from local.processes import Child, Command
         {before}
         async def main():
             command = Command("child", [sys.executable, "-c", {worker!r}], dict(os.environ))
@@ -117,7 +116,7 @@ def _kill_a_parent_and_expect_its_child_gone(tmp_path: Path, before: str) -> Non
 
 
 def test_the_watching_process_hands_on_signals_and_the_exit_code() -> None:
-    argv = [sys.executable, parent.__file__, str(os.getpid()), "9", sys.executable, "-c", LISTENING]
+    argv = [sys.executable, parent_watch.__file__, str(os.getpid()), "9", sys.executable, "-c", LISTENING]
     watcher = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     assert watcher.stdout is not None
     with watcher.stdout as said:

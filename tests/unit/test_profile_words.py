@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from activities.read_contracts import Bought, ProfileRead
+from activities.contracts import Bought, ProfileRead
 from journeys.vocabulary import EMAIL, Profile
 from policy.verdict import Channel
 

@@ -7,8 +7,7 @@ import pytest
 
 from policy.facts import ConsentFact, Facts, Plan
 from policy.gate import decide
-from policy.limits import Limits
-from policy.provider_limits import BreakerRule, Budget
+from policy.limits import BreakerRule, Budget, Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from policy.public_holidays import CALENDARS, easter, fixed, from_easter, nth, public_holidays
+from policy.hours.holidays import CALENDARS, easter, fixed, from_easter, nth, public_holidays
 
 EASTERS = (
     "1818-03-22 1900-04-15 1943-04-25 1954-04-18 1961-04-02 1981-04-19 1989-03-26 1999-04-04 2000-04-23 "

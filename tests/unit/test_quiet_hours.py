@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from policy.limits import QuietHours
-from policy.open_hours import closes_at, common_close, is_open, next_common_opening, next_opening
+from policy.hours.opening_hours import closes_at, common_close, is_open, next_common_opening, next_opening
+from policy.hours.windows import QuietHours
 from tests.clock_changes import MINUTE, changes, starts_around
 
 DAYTIME = QuietHours(time(8), time(21))

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Stop, StopKind, Suppression
 from policy.gate import decide
 from policy.limits import Limits
-from policy.stop import Stop, StopKind
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.replies import KEYWORDS, LONGEST, START, Reading, read, text_of
+from profiles.consent.replies import KEYWORDS, LONGEST, START, Reading, classify_reply, text_of
 
 STOPS = (
     *("STOP", "stop", "Stop.", "STOP!!!", " stop ", "sToP\n", '"STOP"', "S T O P", "s.t.o.p", "st op"),
@@ -119,17 +119,17 @@ NOTHINGS = (
     ],
 )
 def test_a_reply_is_read_as_a_person_would_read_it(expected: Reading, text: str) -> None:
-    assert read(text) is expected
+    assert classify_reply(text) is expected
 
 
 @given(st.sampled_from(sorted(KEYWORDS)), st.sampled_from(["", " ", ".", "!", "\n", "\u200d", "❤️", " 🙂 "]))
 def test_what_stands_around_a_keyword_changes_nothing(keyword: str, around: str) -> None:
-    assert read(f"{around}{keyword.upper()}{around}") is Reading.STOP
+    assert classify_reply(f"{around}{keyword.upper()}{around}") is Reading.STOP
 
 
 @given(st.text(max_size=200), st.sampled_from(["stop", "unsubscribe", "opt out", "Abmelden", "désabonner"]))
 def test_nothing_that_has_the_word_in_it_is_ever_passed_over(text: str, word: str) -> None:
-    assert read(f"{word} {text}") in (Reading.STOP, Reading.DOUBTFUL)
+    assert classify_reply(f"{word} {text}") in (Reading.STOP, Reading.DOUBTFUL)
 
 
 def test_no_word_both_stops_and_starts() -> None:
@@ -137,7 +137,7 @@ def test_no_word_both_stops_and_starts() -> None:
 
 
 def test_a_text_without_end_is_read_up_to_its_limit() -> None:
-    assert read("a" * LONGEST + " stop") is Reading.NOTHING
+    assert classify_reply("a" * LONGEST + " stop") is Reading.NOTHING
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from profiles.events import Event, ProductAdded, ProductViewed, TicketOpened
-from profiles.routing import MAX_KEY, Interest, interests, key_fault
+from profiles.runs.routing import MAX_KEY, Interest, interests, key_fault
 from tests.facts import CARTS, PEOPLE, Journey
 
 ADDED = ProductAdded(product_id="lamp")

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.heard import Rejection
-from api.segment import Sender, segment_call
-from api.segment_words import MESSAGE_ALIASES
+from api.events.parsed import Rejection
+from api.events.segment import MESSAGE_ALIASES, Sender, segment_call
 from profiles.events import Event
-from profiles.incoming import IncomingEvent
+from profiles.state.event_records import IncomingEvent
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 SENDER = Sender("segment/shop", NOW)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from profiles.shelf import OnShelf, price_of, product_of, sold_out
+from profiles.commerce.catalog import OnShelf, price_of, product_of, sold_out
 
 RED = OnShelf("lamp", "red", in_stock=False, price=30.0, currency="EUR")
 BLUE = OnShelf("lamp", "blue", in_stock=True, price=40.0)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from api.signatures import sendgrid_key, verify_sendgrid, verify_shopify, verify_twilio
+from api.webhooks.signatures import sendgrid_key, verify_sendgrid, verify_shopify, verify_twilio
 from tests.fakes.vendor import vendor_file, vendor_json
 
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -4,10 +4,12 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
-from policy.facts import ConsentFact, Facts, Place, Plan
+from policy.checks.quiet_hours import wake_up
+from policy.facts import ConsentFact, Facts, Plan
 from policy.gate import decide
-from policy.limits import Limits, QuietHours
-from policy.spread import wake_up
+from policy.hours.places import Place
+from policy.hours.windows import QuietHours
+from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass
 
 NIGHT = datetime(2026, 11, 21, 22, tzinfo=UTC)

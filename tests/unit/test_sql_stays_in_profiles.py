@@ -11,9 +11,9 @@ import pytest
 from tests.documents import ROOT
 
 ALLOWED = {
-    "workers.demo": "the demo's summary counts rows of the local stack that it has filled itself",
-    "workers.testing": "the testing kit shows authors what their stories left behind",
-    "workers.stack.postgres": "makes databases on the embedded server, before there is any table",
+    "local.demo": "the demo's summary counts rows of the local stack that it has filled itself",
+    "authoring.testing": "the testing kit shows authors what their stories left behind",
+    "local.postgres": "makes databases on the embedded server, before there is any table",
     "journeys.vocabulary.segment": "an author's query is SQL, and the error shows an example of one",
 }
 """Module or package → why it may hold statements."""

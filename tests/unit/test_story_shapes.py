@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from authoring.replay.comparing import Changed, changed
+from authoring.replay.reading import shape_of
+from authoring.replay.recorded import compare, save
+from authoring.replay.shape import read, written
 from journeys.registry import SHIPPED
 from journeys.vocabulary import Journey
-from workers.check.comparing import Changed, changed
-from workers.check.reading import shape_of
-from workers.check.recorded import compare, save
-from workers.check.shape import read, written
 
 HEAD = '''
 from temporalio import workflow

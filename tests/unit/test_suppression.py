@@ -4,11 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from policy.checks.relevance import items_left
+from policy.checks.suppression import is_active, rule_for, suppressed, suppression_until
 from policy.facts import Facts, Plan, PlannedItem, Shelved, Suppression
-from policy.item_rules import rule_for
 from policy.limits import Limits, Scope, SuppressionRule
-from policy.relevance import items_left
-from policy.suppression import is_active, suppressed, suppression_until
 from policy.verdict import Channel, MessageClass
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from policy.assignment import assign
+from authoring import testing
+from authoring.testing.calendar import START, day_of, next_time, stamp
+from authoring.testing.pure import Person, arm, person, verdict, why_not
+from authoring.testing.timeline import Timeline
+from policy.experiments import assign
 from policy.limits import Limits, SuppressionRule
-from workers import testing
-from workers.testing.calendar import START, day_of, next_time, stamp
-from workers.testing.pure import Allow, Defer, Person, arm, person, verdict, why_not
-from workers.testing.timeline import Timeline
+from policy.verdict import Allow, Defer
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -86,7 +87,7 @@ def test_the_arm_is_the_one_a_story_would_get() -> None:
 
 def test_decisions_load_neither_temporal_nor_a_database() -> None:
     code = (
-        "import sys, workers.testing.pure; "
+        "import sys, authoring.testing.pure; "
         "print([m for m in ('temporalio', 'asyncpg', 'sqlalchemy', 'pytest') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

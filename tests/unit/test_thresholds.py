@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from activities.sweep_templates import why
-from policy.provider_limits import Thresholds
-from profiles.stopping_rates import Sick
+from activities.sweeps import why
+from policy.limits import Thresholds
+from profiles.messaging.kill_switches import Sick
 
 
 def test_a_stop_says_its_figures_and_the_limit() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.tokens import PreferenceClaim, PreferenceTokens
+from profiles.messaging.preference_tokens import PreferenceClaim, PreferenceTokens
 
 OLD, NEW = "old-secret-" + "o" * 32, "new-secret-" + "n" * 32
 CLAIM = PreferenceClaim(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy.toml_lines import Place, lines_of
+from policy.config.toml_reader import Place, lines_of
 
 TEXT = '''# a comment
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from local.time_travel import TravelError, duration, refuse_unless_local
 from workers.settings import WorkerSettings
-from workers.travel import TravelError, duration, refuse_unless_local
 
 
 @pytest.mark.parametrize(

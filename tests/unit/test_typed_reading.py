@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from policy.toml_lines import line_of, lines_of
-from policy.typed_reading import Fault, decode_toml
+from policy.config.toml_reader import Fault, decode_toml, line_of, lines_of
 from policy.verdict import Channel
 
 HOUR = timedelta(hours=1)

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from policy import gate
+from policy.checks.result import Finding, unreadable
 from policy.facts import ConsentFact, Facts, Plan
-from policy.finding import Finding
 from policy.limits import Limits
-from policy.undecided import unreadable
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

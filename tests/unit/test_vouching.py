@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
-from api.cloudevents import cloud_event
-from api.heard import Rejection
-from api.keys import Role
-from api.native import native_event
-from api.segment import Sender, segment_call
-from api.vouching import MOST_TOKENS, Heard, vouched
-from profiles.identifiers import normalise
-from profiles.identity_tokens import IdentityTokens
-from profiles.incoming import IncomingEvent
+from api.events.native import cloud_event, native_event
+from api.events.parsed import Rejection
+from api.events.segment import Sender, segment_call
+from api.events.verification import MOST_TOKENS, Heard, vouched
+from api.http.keys import Role
+from profiles.identity.identifiers import normalise
+from profiles.identity.tokens import IdentityTokens
+from profiles.state.event_records import IncomingEvent
 
 OLD, NEW = "old-secret-" + "o" * 32, "new-secret-" + "n" * 32
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

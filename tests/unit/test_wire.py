@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from activities.channels.wire import NotConnected, Wire
+from activities.channels.http import NotConnected, Wire
 
 
 @pytest.fixture

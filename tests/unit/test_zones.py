@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.zones import known_zone, local_time_after, resolve_zone, zone_info
+from policy.hours.time_zones import known_zone, local_time_after, resolve_zone, zone_info
 
 BERLIN = "+4915112345678"
 

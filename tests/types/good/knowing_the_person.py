@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import assert_type
 
-from activities.read_contracts import Bought
+from activities.contracts import Bought
 from journeys.vocabulary import EMAIL, PERSON, Journey, Profile, days, journey
 from profiles.events import ProductViewed
 

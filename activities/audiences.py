@@ -1,0 +1,99 @@
+"""Put a person into an ad audience: an ad promotes items, so it passes the same gate as a message."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.contracts import JoinAudience, SendMessage, SendResult, SendStatus
+from activities.gate.decider import Decider, expose
+from activities.gate.mapping import plan_of
+from activities.run_context import NoSuchRun, run_now
+from policy.limits import Limits
+from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict
+from profiles.db.database import Database
+from profiles.messaging.audiences import Place, join
+from profiles.messaging.claims import GIVE_UP_S, decision_of, lock_person_of, read_under_lock
+
+TOPIC = "marketing"
+
+
+class AudienceGate:
+    """Decides on entering an audience; the platform is told by the relay."""
+
+    def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
+        self._database = database
+        self._decider = Decider(limits, default_zone=default_zone)
+
+    async def enter(self, request: SendMessage, at: datetime) -> Verdict:
+        """Decide at the run's now, and queue the entry where it is allowed. Idempotent per run and step."""
+        ask = self._decider.ask_of(request, at)
+
+        async def work(connection: object) -> Verdict:
+            snapshot = await read_under_lock(connection, ask)
+            if snapshot is None:
+                raise NoSuchRun(f"no run {request.run_id}")
+            if snapshot.standing and snapshot.standing.status == "sent":
+                return Allow(items=snapshot.standing.items)
+            plan = plan_of(request, MessageClass.MARKETING, TOPIC)
+            decided = await self._decider.decide(connection, request, plan, snapshot, at)
+            verdict, planned = decided.verdict, decided.planned
+            if isinstance(verdict, Allow):
+                planned = replace(planned, status="sent")
+                left = [item for item in request.promoting or () if item.key in verdict.items]
+                await join(
+                    connection,
+                    audience=request.template,
+                    profile_id=snapshot.profile_id,
+                    run_id=ask.run_id,
+                    places=[Place(item.key, item.sku) for item in left],
+                    at=at,
+                )
+            await expose(connection, request)
+            await self._database.commit(connection, decision_of(planned))
+            return verdict
+
+        return await self._database.run(work, lock_person_of(ask), GIVE_UP_S)
+
+
+class AudienceActivities:
+    """What a journey may do about ad audiences."""
+
+    def __init__(self, gate: AudienceGate) -> None:
+        self._gate = gate
+
+    @activity.defn(name="join_audience")
+    async def join_audience(self, request: JoinAudience) -> SendResult:
+        """Enter for what is left of the items; idempotent per run, audience and item."""
+        at = run_now(request.clock_offset_s)
+        message = SendMessage(
+            run_id=request.run_id,
+            step=request.step,
+            journey=request.journey,
+            template=request.audience,
+            channel=Channel.ADS,
+            promoting=request.items,
+            expires_at=request.expires_at,
+            cart_id=request.cart_id,
+            hold_while=request.hold_while,
+            holdout=request.holdout,
+            exposures=request.exposures,
+        )
+        try:
+            verdict = await self._gate.enter(message, at)
+        except NoSuchRun as error:
+            raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
+        if isinstance(verdict, Defer) and verdict.reason is Reason.ERROR:
+            raise ApplicationError("the gate could not decide; on record as deferred", type="GateError")
+        if isinstance(verdict, Allow):
+            return SendResult(
+                status=SendStatus.SENT, channel=Channel.ADS, items=verdict.items, removed=verdict.removed
+            )
+        return SendResult(
+            status=SendStatus.DEFERRED if isinstance(verdict, Defer) else SendStatus.WITHHELD,
+            channel=Channel.ADS,
+            reason=verdict.reason,
+            detail=verdict.detail,
+            removed=verdict.removed,
+        )

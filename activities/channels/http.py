@@ -1,0 +1,207 @@
+"""One HTTP request by urllib whose caller knows whether a byte of it may have left."""
+
+import math
+import re
+import socket
+import ssl
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any
+
+BODY_LIMIT = 64 * 1024
+"""Bytes read of an answer; providers are untrusted input (OWASP API10)."""
+
+UNTOLD_WAIT = timedelta(seconds=10)
+"""Wait after a 429 that names no time."""
+
+LONGEST_WAIT = timedelta(hours=1)
+"""A provider's clock that is far off must not park a message for ever."""
+
+_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;]+|\+?\d(?:[\s().-]{0,2}\d){6,}")
+
+_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
+
+_DETAIL_LIMIT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers (names in lower case) and at most ``BODY_LIMIT`` bytes of body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    whole: bool = True
+    """False: the body was cut off, by the provider or by the limit."""
+
+
+def told_to_wait(headers: Mapping[str, str], now: datetime) -> timedelta:
+    """Tell how long a 429 asks for, between one second and ``LONGEST_WAIT``.
+
+    Reads ``X-RateLimit-Reset`` (SendGrid: epoch seconds), then ``Retry-After`` (RFC 9110: seconds or
+    a date); ``UNTOLD_WAIT`` where neither is there or readable. Rounds up: no call before the reset.
+    """
+    for wait in (_until_reset(headers, now), _retry_after(headers, now)):
+        if wait is not None:
+            return min(max(wait, timedelta(seconds=1)), LONGEST_WAIT)
+    return UNTOLD_WAIT
+
+
+def without_addresses(words: str) -> str:
+    """Take mail addresses and numbers long enough to be a phone out of a provider's words.
+
+    Details of failures are kept in Temporal histories, where no address belongs, and in Postgres,
+    which takes neither NUL nor half a surrogate pair: what cannot be printed becomes a space.
+    """
+    printable = "".join(letter if letter.isprintable() else " " for letter in words)
+    return _ADDRESS.sub("[address]", " ".join(printable.split()))[:_DETAIL_LIMIT]
+
+
+def _until_reset(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    seconds = _number(headers.get("x-ratelimit-reset"))
+    return None if seconds is None else timedelta(seconds=math.ceil(seconds - now.timestamp()))
+
+
+def _retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    value = headers.get("retry-after")
+    seconds = _number(value)
+    if seconds is not None:
+        return timedelta(seconds=math.ceil(seconds))
+    if value is None:
+        return None
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
+
+
+def _number(value: str | None) -> float | None:
+    """Read a plain decimal number of seconds; None for anything else, and for absurd sizes."""
+    return float(value) if value and _SECONDS.fullmatch(value) else None
+
+
+class NotConnected(Exception):
+    """No byte of the request has left: name, route, TLS, or time ran out before."""
+
+
+class Wire:
+    """The connection of one request, shared by the thread that talks and the caller who may cut it.
+
+    ``connect_within`` bounds the time from construction to the first request byte, whatever holds it
+    up (a busy pool, DNS, TLS), so a licence to send is never used late. All times in seconds.
+    """
+
+    def __init__(self, *, timeout: float, connect_within: float) -> None:
+        self.timeout = timeout
+        self._begin_by = time.monotonic() + connect_within
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._cut = False
+
+    @property
+    def began(self) -> bool:
+        """Whether a byte of the request may have left."""
+        return self._socket is not None
+
+    def cut(self) -> None:
+        """End the request from another thread: not begun, it never leaves; begun, its socket is shut."""
+        with self._lock:
+            self._cut = True
+            if self._socket is not None:
+                try:
+                    self._socket.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    return  # the other side was faster
+
+    @contextmanager
+    def connecting(self, connection: HTTPConnection) -> Iterator[None]:
+        """Turn every failure to connect into ``NotConnected``; after it, bytes may leave."""
+        connection.timeout = self._time_to_connect()
+        try:
+            yield
+        except (OSError, HTTPException, UnicodeError) as exc:
+            raise NotConnected(f"{type(exc).__name__} while connecting") from exc
+        with self._lock:
+            if self._cut or time.monotonic() > self._begin_by:
+                connection.close()
+                raise NotConnected("time ran out before the request began")
+            self._socket = connection.sock
+        connection.sock.settimeout(self.timeout)
+
+    def _time_to_connect(self) -> float:
+        left = self._begin_by - time.monotonic()
+        if self._cut or left <= 0:
+            raise NotConnected("time ran out before the request began")
+        return left
+
+
+class _Plain(HTTPConnection):
+    def __init__(self, host: str, *, wire: Wire, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._wire = wire
+
+    def connect(self) -> None:
+        with self._wire.connecting(self):
+            super().connect()
+
+
+class _Secure(HTTPSConnection):
+    def __init__(self, host: str, *, wire: Wire, **options: Any) -> None:
+        super().__init__(host, **options)
+        self._wire = wire
+
+    def connect(self) -> None:
+        with self._wire.connecting(self):
+            super().connect()
+
+
+class _PlainHandler(urllib.request.HTTPHandler):
+    def __init__(self, wire: Wire) -> None:
+        super().__init__()
+        self._wire = wire
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(_Plain, wire=self._wire), req)
+
+
+class _SecureHandler(urllib.request.HTTPSHandler):
+    def __init__(self, wire: Wire, tls: ssl.SSLContext) -> None:
+        super().__init__(context=tls)
+        self._wire, self._tls = wire, tls
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(_Secure, wire=self._wire), req, context=self._tls)
+
+
+def opener(wire: Wire, tls: ssl.SSLContext) -> urllib.request.OpenerDirector:
+    """Build an opener that follows no redirect, raises for no status, and honours proxy settings."""
+    director = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.UnknownHandler(),
+        _PlainHandler(wire),
+        _SecureHandler(wire, tls),
+    ):
+        director.add_handler(handler)
+    return director
+
+
+def read(response: HTTPResponse) -> Answer:
+    """Read at most ``BODY_LIMIT`` bytes; a body cut off is marked, as its status still counts."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    with response:
+        try:
+            body = response.read(BODY_LIMIT)
+            whole = not response.length and not response.read(1)
+        except (HTTPException, OSError):
+            return Answer(response.status, headers, whole=False)
+    return Answer(response.status, headers, body, whole)

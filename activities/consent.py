@@ -1,0 +1,33 @@
+"""Stop marketing to a person on a channel, where a story decides so."""
+
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.contracts import ConsentWithdrawn, WithdrawConsent
+from activities.run_context import run_now
+from profiles.db.database import Database
+from profiles.ingest.consent_withdrawal import withdraw
+from profiles.ingest.pipeline import Ingest
+
+
+class ConsentActivities:
+    """What a journey may do about consent: take it back, and nothing else."""
+
+    def __init__(self, database: Database, ingest: Ingest) -> None:
+        self._database = database
+        self._ingest = ingest
+
+    @activity.defn(name="withdraw_consent")
+    async def withdraw_consent(self, request: WithdrawConsent) -> ConsentWithdrawn:
+        """Idempotent per run and step; holds for the person's addresses, like any opt-out."""
+        done = await withdraw(
+            self._database,
+            self._ingest,
+            UUID(request.run_id),
+            request.step,
+            channel=request.channel.value,
+            topic=request.topic,
+            at=run_now(request.clock_offset_s),
+        )
+        return ConsentWithdrawn(done=done)

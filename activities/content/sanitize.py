@@ -1,0 +1,86 @@
+"""Decides what of a customer's or a shop's data may stand in a message: no tricks, no scripts."""
+
+import re
+import unicodedata
+from urllib.parse import urljoin, urlsplit
+
+ALLOWED_SCHEMES = ("http", "https", "mailto", "tel")
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+
+_DIRECTION_MARKS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+
+_URL_REFUSED = re.compile(r"[\x00-\x1f\x7f\\<>\"`{}|^\ud800-\udfff]")
+
+_NOT_A_NAME = re.compile(r"[/\\@<>{}:;=\[\]|]|www\.|\.\w{2,}|\d{3,}", re.IGNORECASE)
+
+LONGEST_NAME = 40
+
+
+def safe_url(value: object) -> str:
+    """The URL if a mail program may follow it, else the empty string. Never raises.
+
+    Only http, https, mailto and tel: HTML escaping does not stop ``javascript:`` or ``data:``.
+    A protocol-relative address (``//cdn.example/a.jpg``) becomes https; blanks become ``%20``.
+    """
+    if not isinstance(value, str):
+        return ""
+    url = value.strip()
+    if url.startswith("//"):
+        url = f"https:{url}"
+    if _URL_REFUSED.search(url):
+        return ""
+    url = re.sub(r"\s", "%20", url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    scheme = parts.scheme.lower()
+    if scheme not in ALLOWED_SCHEMES:
+        return ""
+    if scheme in ("http", "https") and not parts.hostname:
+        return ""
+    return url
+
+
+def absolute_url(value: str | None, shop_url: str) -> str | None:
+    """A safe absolute URL, relative ones resolved against the shop's; None when there is none to trust."""
+    if value is None or not value.strip():
+        return None
+    try:
+        return safe_url(urljoin(shop_url, value.strip())) or None
+    except ValueError:
+        return None
+
+
+def host_of(url: str) -> str:
+    """The host of a URL in lower case, without a leading ``www.``; empty where there is none."""
+    try:
+        return (urlsplit(url).hostname or "").lower().removeprefix("www.")
+    except ValueError:
+        return ""
+
+
+def printable(text: str) -> str:
+    """Without control characters (MJML refuses them) and direction overrides; line breaks stay."""
+    return _DIRECTION_MARKS.sub("", _CONTROL.sub("", text))
+
+
+def one_line(text: str, longest: int) -> str:
+    """Printable, blanks collapsed, cut to ``longest`` characters with an ellipsis."""
+    flat = " ".join(printable(text).split())
+    return flat if len(flat) <= longest else f"{flat[: longest - 1].rstrip()}…"
+
+
+def greeting_name(first_name: str | None) -> str | None:
+    """The name to greet by, or None where it does not look like one.
+
+    Sign-up forms are abused to mail advertising to strangers through the name field, so a "name"
+    with an address, a host or a long number in it is not repeated.
+    """
+    if first_name is None:
+        return None
+    name = unicodedata.normalize("NFC", " ".join(printable(first_name).split()))
+    if not name or len(name) > LONGEST_NAME or _NOT_A_NAME.search(name):
+        return None
+    return name

@@ -1,0 +1,204 @@
+"""Requests and snapshots in the words of ``policy``, and verdicts in the words of ``profiles``."""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from activities.contracts import SendMessage
+from policy.channel_choice import ranked
+from policy.facts import (
+    ConsentFact,
+    Facts,
+    Plan,
+    PlannedItem,
+    SentFact,
+    Shelved,
+    Stop,
+    StopKind,
+    Suppression,
+    WaitingFact,
+)
+from policy.hours.places import places_of, zones_there
+from policy.hours.time_zones import ResolvedZone, resolve_zone
+from policy.limits import Scope, WhenCapped
+from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict, Withhold
+from profiles.db.sql import new_id
+from profiles.events import Item
+from profiles.messaging.claims import Planned
+from profiles.messaging.snapshot import Ask, Snapshot, Standing, Waiting
+from profiles.state.cart import as_items
+
+_MARKETING = ("marketing", "all")
+
+
+def ask_of(request: SendMessage, at: datetime, counting_back: timedelta, *, budgeted: bool) -> Ask:
+    """A request in the words of ``profiles``."""
+    promoted = tuple((item.key, item.sku) for item in request.promoting or () if item.key)
+    return Ask(
+        UUID(request.run_id),
+        request.step,
+        request.channel.value,
+        at,
+        request.cart_id,
+        promoted,
+        request.choose,
+        counting_back=counting_back,
+        budgeted=budgeted,
+    )
+
+
+def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
+    """The channels as they suit the person, best first."""
+    candidates = [channel for channel in Channel if channel in among]
+    no = [c for c, topic, state, _ in snapshot.consents if state != "granted" and topic in _MARKETING]
+    return ranked(
+        candidates,
+        reachable=[channel for channel in candidates if snapshot.address(channel.value)],
+        refused=[channel for channel in candidates if channel.value in no or "all" in no],
+        stated=_text(snapshot.traits.get("preferred_channel")),
+        engaged={channel: snapshot.engaged.get(channel.value, 0) for channel in candidates},
+    )
+
+
+def facts_of(
+    snapshot: Snapshot,
+    channel: Channel,
+    default_zone: str,
+    held: tuple[str, ...] = (),
+    breaker_open_until: datetime | None = None,
+) -> Facts:
+    """A snapshot in the words of ``policy``."""
+    address = snapshot.address(channel.value)
+    resolved = zone_of(snapshot, default_zone)
+    places = places_of(snapshot.traits, snapshot.address("sms"), resolved)
+    zone = zones_there(places, resolved)
+    return Facts(
+        person=str(snapshot.profile_id),
+        held=held,
+        out_of_stock=snapshot.out_of_stock,
+        run_state=snapshot.run_state,
+        erased=snapshot.erased,
+        has_address=address is not None or channel is Channel.ADS,
+        address_problem=snapshot.problems.get(address or ""),
+        opted_out=snapshot.opt_outs.get(address or "", ()),
+        consents=tuple(
+            ConsentFact(c, topic, state == "granted", source) for c, topic, state, source in snapshot.consents
+        ),
+        address_from_order=snapshot.email_from_order,
+        suppressions=tuple(
+            Suppression(item, sku, until, event_id, Scope(scope), of, parts)
+            for item, sku, until, event_id, scope, of, parts in snapshot.suppressions
+        ),
+        shelf=tuple(
+            Shelved(row.item, row.sku or None, row.category, row.item_group, row.bundle)
+            for row in snapshot.shelf
+        ),
+        cart=None if snapshot.cart is None else planned_items(as_items(snapshot.cart)),
+        sent=tuple(
+            SentFact(Channel(channel), sent_at, journey, topic, run, template, items)
+            for channel, sent_at, journey, topic, run, template, items in snapshot.sent
+        ),
+        waiting=tuple(_waits(one) for one in snapshot.waiting),
+        zone=zone.zone,
+        zone_source=zone.source,
+        zones=zone.zones,
+        stopped=tuple(Stop(StopKind(kind), name, since) for kind, name, since in snapshot.stops),
+        claims_last_minute=snapshot.claims_last_minute,
+        breaker_open_until=breaker_open_until,
+        places=places,
+    )
+
+
+def zone_of(snapshot: Snapshot, default_zone: str) -> ResolvedZone:
+    """Where the person lives, as far as is known."""
+    named = _text(snapshot.traits.get("timezone"))
+    return resolve_zone(named, snapshot.context_timezone, snapshot.address("sms"), default_zone)
+
+
+def planned_items(items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
+    """Items as the gate compares them."""
+    return tuple(PlannedItem(item.product_id, item.sku, item.category, item.group) for item in items)
+
+
+def _waits(one: Waiting) -> WaitingFact:
+    return WaitingFact(
+        Channel(one.channel), one.journey, one.topic, one.until, one.expires_at, one.planned_at, one.value,
+        one.message_id,
+    )  # fmt: skip
+
+
+def plan_of(
+    request: SendMessage, message_class: MessageClass, topic: str, standing: Standing | None = None
+) -> Plan:
+    """A request in the words of ``policy``."""
+    return Plan(
+        channel=request.channel,
+        message_class=message_class,
+        topic=topic,
+        promoting=None if request.promoting is None else planned_items(request.promoting),
+        expires_at=request.expires_at,
+        journey=request.journey,
+        cart_id=request.cart_id if request.promoting is not None else None,
+        holdout=request.holdout,
+        value=request.value,
+        when_capped=WhenCapped(request.when_capped) if request.when_capped else None,
+        since=standing.planned_at if standing else None,
+        message_id=str(standing.message_id) if standing else "",
+        template=request.template,
+        key=f"{request.run_id}/{request.step}",
+    )
+
+
+def planned_of(
+    request: SendMessage,
+    snapshot: Snapshot,
+    plan: Plan,
+    verdict: Verdict,
+    at: datetime,
+    policy: str,
+    basis: dict[str, Any] | None = None,
+) -> Planned:
+    """A verdict as it is written down; ``basis`` and ``policy``: what it stood on, and by which limits."""
+    standing = snapshot.standing
+    status, word = _WORDS[type(verdict)]
+    if isinstance(verdict, Allow):
+        reason, detail, items = None, "", verdict.items or tuple(item.key for item in request.showing)
+    else:
+        reason, detail = verdict.reason.value, verdict.detail
+        items = tuple(item.key for item in request.promoting or ())
+    return Planned(
+        decision_id=new_id(),
+        message_id=standing.message_id if standing else new_id(),
+        profile_id=snapshot.profile_id,
+        run_id=UUID(request.run_id),
+        step=request.step,
+        journey=request.journey,
+        channel=request.channel.value,
+        template=request.template,
+        message_class=plan.message_class.value,
+        status=status,
+        verdict=word,
+        at=at,
+        items=items,
+        items_removed=verdict.removed,
+        reason=reason,
+        detail=detail,
+        checks=verdict.checks,
+        until=verdict.until if isinstance(verdict, Defer) else None,
+        address=snapshot.address(request.channel.value),
+        token=new_id() if isinstance(verdict, Allow) else None,
+        policy=policy,
+        basis=basis,
+        topic=plan.topic,
+        value=plan.value,
+        expires_at=plan.expires_at,
+    )
+
+
+_WORDS = {Allow: ("claimed", "allow"), Withhold: ("withheld", "withhold"), Defer: ("deferred", "defer")}
+"""Verdict → status of the message, and its word."""
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,80 @@
+"""Write the message a claim licenses: the person, the items that are left, and links that work."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from activities.channels.adapter import Content
+from activities.content.context import Links, RenderContext, Shop
+from activities.content.render import render
+from activities.content.template import Template
+from activities.contracts import SendMessage
+from activities.gate.send_gate import Claim
+from activities.settings import ActivitySettings
+from profiles.commerce.catalog import price_of
+from profiles.events import Item
+from profiles.messaging.preference_tokens import PreferenceTokens
+from profiles.messaging.snapshot import Snapshot
+
+
+class Letters:
+    """Renders messages for one shop."""
+
+    def __init__(self, settings: ActivitySettings, tokens: PreferenceTokens) -> None:
+        self._public_url = settings.public_url
+        self._tokens = tokens
+        self._shop = Shop(
+            name=settings.shop_name,
+            postal_address=settings.shop_address,
+            url=settings.shop_url,
+            support_email=settings.shop_support_email,
+            hosts=settings.shop_hosts,
+            currency=settings.shop_currency,
+        )
+
+    def write(self, template: Template, request: SendMessage, claim: Claim) -> Content:
+        """The message for one person on one channel. Raises ``ContentError``."""
+        traits = claim.snapshot.traits
+        left = frozenset(claim.items)
+        currency = _text(request.context, "currency") or _text(traits, "currency")
+        promoted = [item for item in request.promoting or () if item.key in left]
+        context = RenderContext(
+            shop=self._shop,
+            links=self._links(template, request, claim),
+            items=_fresh(promoted, claim.snapshot, currency or self._shop.currency) or request.showing,
+            first_name=_text(traits, "first_name", "firstName", "name"),
+            locale=_text(traits, "locale", "language"),
+            currency=currency,
+            extra=request.context,
+        )
+        return render(template, request.channel, context)
+
+    def _links(self, template: Template, request: SendMessage, claim: Claim) -> Links:
+        token = self._tokens.issue(
+            str(claim.snapshot.profile_id), str(claim.message_id), request.channel.value, template.topic
+        )
+        unsubscribe = f"{self._public_url}/unsubscribe/{token}"
+        return Links(
+            shop_url=self._shop.url,
+            cart_url=f"{self._shop.url}/cart",
+            unsubscribe_url=unsubscribe,
+            preferences_url=f"{self._public_url}/preferences/{token}",
+            one_click_url=unsubscribe,
+        )
+
+
+def _fresh(items: Sequence[Item], snapshot: Snapshot, currency: str) -> tuple[Item, ...]:
+    """Items with the quantity the cart has now, and the price that the shop's feed has."""
+    now = {(row.get("product_id"), row.get("sku")): row for row in snapshot.cart or ()}
+    fresh = []
+    for item in items:
+        newer: dict[str, Any] = {}
+        if row := now.get((item.product_id, item.sku)):
+            newer["quantity"] = int(row.get("quantity", 1))
+        if (price := price_of(snapshot.shelf, item.key, item.sku, currency)) is not None:
+            newer["price"] = price
+        fresh.append(item.model_copy(update=newer))
+    return tuple(fresh)
+
+
+def _text(traits: dict[str, Any], *names: str) -> str | None:
+    return next((value for name in names if isinstance(value := traits.get(name), str) and value), None)

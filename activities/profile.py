@@ -1,0 +1,117 @@
+"""Read the person on a run's behalf; nothing that names them leaves the activity."""
+
+from datetime import datetime
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.contracts import (
+    Bought,
+    OpenHolds,
+    ProfileRead,
+    ReadHolds,
+    ReadProfile,
+    Suggested,
+    SuggestItems,
+)
+from activities.gate.decider import open_in_words
+from activities.run_context import run_now
+from policy.hours.time_zones import resolve_zone
+from policy.verdict import Channel
+from profiles.commerce.suggestions import suggest
+from profiles.db.database import Database
+from profiles.runs.lifecycle import person_of
+from profiles.views.journey_profile import ProfileFacts, read_profile
+
+_MARKETING = ("marketing", "all")
+
+
+class ProfileActivities:
+    """Reads of the profile on a run's behalf."""
+
+    def __init__(self, database: Database, *, default_zone: str = "UTC") -> None:
+        self._database = database
+        self._default_zone = default_zone
+
+    @activity.defn(name="read_profile")
+    async def read_profile(self, request: ReadProfile) -> ProfileRead:
+        """The person now; a read, so it may be repeated."""
+        at = run_now(request.clock_offset_s)
+        try:
+            async with self._database.transaction() as connection:
+                facts = await read_profile(connection, UUID(request.run_id), traits=request.traits, at=at)
+        except ValueError as error:
+            raise ApplicationError(str(error), type="PersonalTrait", non_retryable=True) from error
+        if facts is None:
+            # Erased, or no such run: a story learns that nothing is known, and the gate sends nothing.
+            return ProfileRead(at=at, zone=self._default_zone)
+        return _told(facts, at, self._default_zone)
+
+
+def _told(facts: ProfileFacts, at: datetime, default_zone: str) -> ProfileRead:
+    zone = resolve_zone(facts.timezone, facts.context_timezone, facts.phone_for_zone, default_zone)
+    said = {channel: granted for channel, topic, granted in facts.consents if topic in _MARKETING}
+    return ProfileRead(
+        at=at,
+        zone=zone.zone,
+        zone_source=zone.source,
+        language=facts.language,
+        since=facts.created_at,
+        orders=facts.orders,
+        spent=facts.spent,
+        first_order_at=facts.first_order_at,
+        last_order_at=facts.last_order_at,
+        median_gap_days=facts.median_gap_days,
+        purchases=tuple(
+            Bought(
+                item=one.item,
+                name=one.name,
+                price=one.price,
+                quantity=max(one.quantity - one.returned, 0),
+                at=one.at,
+                channel=one.channel,
+                order_id=one.order_id,
+            )
+            for one in facts.purchases
+        ),
+        open_carts=facts.open_carts,
+        reachable=tuple(Channel(name) for name in facts.reachable),
+        granted=tuple(channel for channel in Channel if said.get(channel.value, said.get("all"))),
+        refused=tuple(channel for channel in Channel if said.get(channel.value, said.get("all")) is False),
+        engaged_at={Channel(name): last for name, last in facts.engaged_at.items()},
+        traits=facts.traits,
+    )
+
+
+class SuggestionActivities:
+    """Reads of the profile on a run's behalf."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name="suggest_items")
+    async def suggest_items(self, request: SuggestItems) -> Suggested:
+        """Items, best first; a read, so it may be repeated."""
+        async with self._database.transaction() as connection:
+            items = await suggest(
+                connection, UUID(request.run_id), limit=request.limit, at=run_now(request.clock_offset_s)
+            )
+        return Suggested(items=items)
+
+
+class HoldActivities:
+    """Reads of open cases on a run's behalf."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @activity.defn(name="read_holds")
+    async def read_holds(self, request: ReadHolds) -> OpenHolds:
+        """What is open now; a read, so it may be repeated."""
+        at = run_now(request.clock_offset_s)
+        async with self._database.transaction() as connection:
+            profile_id = await person_of(connection, UUID(request.run_id))
+            if profile_id is None:
+                raise ApplicationError(f"no run {request.run_id}", type="NoSuchRun", non_retryable=True)
+            return OpenHolds(held=await open_in_words(connection, profile_id, request.hold_while, at))

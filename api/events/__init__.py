@@ -1,0 +1,1 @@
+"""`/v1/events` and the Segment endpoints: parsing, verification, responses."""

@@ -1,0 +1,201 @@
+"""Waypost's own event format, field by field as the HTTP contract has it."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from api.events.parsed import Heard, Identifiers, Rejection, is_plausible, nobody
+from api.http.problems import pointer
+from profiles.events import MessageReplied, Source
+from profiles.identity.identifiers import IDENTIFIER_TYPES
+from profiles.state.event_records import IncomingEvent
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+
+EXPECTED = {
+    "id": "the channel's own id of the event, 1 to 255 characters; a retry must carry the same",
+    "type": "the event's name, such as Order Completed",
+    "source": "who sends, such as pos/berlin-3",
+    "channel": "one of " + ", ".join(Source),
+    "time": "RFC 3339 with an offset, such as 2026-11-21T10:00:00+01:00, between 1970 and 2100",
+    "identifiers": 'an object such as {"email": "ada@example.com"}',
+    "properties": "an object",
+    "traits": "an object",
+    "context": "an object",
+    "specversion": '"1.0"',
+    "data": "an object with identifiers and properties",
+}
+"""What a field must be, for the sentence that refuses another value."""
+
+
+def _time_text(value: Any) -> Any:
+    # Pydantic would read numbers and dates without a time as well; the contract says RFC 3339.
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or "T" not in value.upper().replace(" ", "T", 1) or len(value) < 20:
+        raise ValueError("not RFC 3339 with an offset")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_time_text)]
+
+
+class NativeEvent(BaseModel):
+    """One event as a channel sends it to ``POST /v1/events``."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "evt-1",
+                    "type": "Order Completed",
+                    "source": "pos/berlin-3",
+                    "channel": "store",
+                    "time": "2026-11-21T10:00:00+01:00",
+                    "identifiers": {"email": "ada@example.com", "loyalty_id": "L7"},
+                    "properties": {
+                        "order_id": "o-1",
+                        "products": [{"product_id": "p-1", "sku": "p-1-red", "name": "Lamp", "price": 39.0}],
+                    },
+                }
+            ]
+        },
+    )
+
+    id: Name = Field(description=EXPECTED["id"])
+    type: Name = Field(description=EXPECTED["type"])
+    source: Name | None = Field(
+        default=None, description="Who sends; unique together with id. Missing: api/<key label>"
+    )
+    channel: Source = Field(default=Source.SERVER, description="Where it happened")
+    time: Time | None = Field(default=None, description=EXPECTED["time"] + "; missing: when it arrives")
+    identifiers: dict[str, Any] = Field(
+        default_factory=dict,
+        description=f"Who it is about: {', '.join(IDENTIFIER_TYPES)}; each a value or a list of values",
+    )
+    properties: dict[str, Any] = Field(
+        default_factory=dict, description="What happened, as in the Segment spec"
+    )
+    traits: dict[str, Any] = Field(
+        default_factory=dict, description="What is known of the person, consents included"
+    )
+    context: dict[str, Any] = Field(default_factory=dict, description="Circumstances, such as timezone")
+
+
+_NATIVE = TypeAdapter(NativeEvent)
+
+
+def native_event(
+    raw: dict[str, Any], *, now: datetime, source: str, region: str | None
+) -> IncomingEvent | Rejection:
+    """Read one native event. ``source`` stands in where it names none, ``now`` where it has no time."""
+    try:
+        # null says the same as leaving a field out.
+        said = _NATIVE.validate_python({name: value for name, value in raw.items() if value is not None})
+    except ValidationError as error:
+        return misfit(error, raw)
+    if said.time is not None and not is_plausible(said.time):
+        return Rejection("bad_time", f"/time must be {EXPECTED['time']}; got {raw['time']}", "/time", said.id)
+    identifiers = Identifiers(region)
+    for kind, value in said.identifiers.items():
+        identifiers.add_all(kind, value, pointer(("identifiers", kind)))
+    if said.type == MessageReplied.event_name and said.channel is Source.SMS and not identifiers.tried:
+        identifiers.add("phone", said.properties.get("from"), "/properties/from")
+    if refused := nobody(identifiers, said.properties, said.id, said.type):
+        return refused
+    extra = [
+        {
+            "code": "unknown_field",
+            "pointer": pointer((name,)),
+            "detail": f"{pointer((name,))} is no field and not kept",
+        }
+        for name in (said.model_extra or {})
+    ]
+    time = said.time.astimezone(UTC) if said.time else None
+    return Heard(
+        source=said.source or source,
+        id=said.id,
+        type=said.type,
+        channel=said.channel.value,
+        time=time or now,
+        identifiers=identifiers.pairs,
+        properties=said.properties,
+        traits=said.traits,
+        context=said.context,
+        problems=(*identifiers.problems, *extra),
+        said_time=time,
+    )
+
+
+def misfit(error: ValidationError, raw: dict[str, Any]) -> Rejection:
+    """All faults of an event that does not fit its format, the first one as the code."""
+    faults = [
+        (pointer(fault["loc"]), _sentence(fault["loc"], fault["type"], fault["msg"], fault["input"]))
+        for fault in error.errors(include_url=False, include_context=False)
+    ]
+    missing = error.errors()[0]["type"] == "missing"
+    event_id = raw.get("id", raw.get("messageId"))
+    return Rejection(
+        "missing" if missing else "invalid",
+        "; ".join(detail for _, detail in faults[:5]),
+        faults[0][0],
+        event_id if isinstance(event_id, str) else None,
+        tuple(faults),
+    )
+
+
+def _sentence(loc: tuple[int | str, ...], kind: str, message: str, came: Any) -> str:
+    where, expected = pointer(loc), EXPECTED.get(str(loc[0]) if loc else "", message)
+    if kind == "missing":
+        return f"{where} is missing; send {expected}"
+    shown = type(came).__name__ if isinstance(came, dict | list) else repr(came)[:60]
+    return f"{where} must be {expected}; got {shown}"
+
+
+_DATA = ("identifiers", "properties", "traits", "context", "channel")
+
+
+def is_cloud_event(raw: dict[str, Any]) -> bool:
+    """Whether an object calls itself a CloudEvent."""
+    return "specversion" in raw
+
+
+def cloud_event(raw: dict[str, Any], *, now: datetime, region: str | None) -> IncomingEvent | Rejection:
+    """Read one CloudEvent; source and id are its own, as the specification demands."""
+    event_id = raw.get("id") if isinstance(raw.get("id"), str) else None
+    if raw["specversion"] != "1.0":
+        return _refused("specversion", event_id, "is not a version that is read here")
+    if raw.get("source") in (None, ""):
+        return _refused("source", event_id, "is missing", code="missing")
+    data = raw.get("data", {})
+    if "data_base64" in raw or not isinstance(data, dict):
+        return _refused("data", event_id, "cannot be read")
+    native = {
+        name: raw[name] for name in ("id", "source", "type", "time", "channel") if raw.get(name) is not None
+    }
+    if any(name in data for name in ("identifiers", "properties", "traits")):
+        native |= {name: data[name] for name in _DATA if data.get(name) is not None}
+    else:
+        native["properties"] = data
+    subject = raw.get("subject")
+    if isinstance(subject, str):
+        kind, _, value = subject.partition(":")
+        named = native.get("identifiers", {})
+        if kind in IDENTIFIER_TYPES and value and isinstance(named, dict):
+            native["identifiers"] = {kind: value, **named}
+    return native_event(native, now=now, source="", region=region)
+
+
+def _refused(name: str, event_id: str | None, why: str, *, code: str = "invalid") -> Rejection:
+    return Rejection(code, f"/{name} {why}; send {EXPECTED[name]}", f"/{name}", event_id)

@@ -1,0 +1,136 @@
+"""What /docs says about the routes that take events, whose bodies are judged by content, not by a schema."""
+
+from typing import Any
+
+from api.events.native import NativeEvent
+from api.events.responses import EventResults
+from api.events.segment import SegmentCall
+from api.http.bodies import MAX_BODY, MAX_DEPTH, MAX_EVENT, MAX_EVENTS
+from api.http.problems import ProblemDetails
+
+_LIMITS = (
+    f"Limits: {MAX_EVENT // 1024} KiB an event, {MAX_BODY // 1024} KiB and {MAX_EVENTS} events a body "
+    f"(after gzip too), depth {MAX_DEPTH}. One bad event never refuses a batch; a request that holds one"
+    " bare event answers 422 for it. 429 and 503 carry Retry-After and write nothing. Sending the same "
+    "again is always safe. "
+)
+
+_TRUST = (
+    "A write key may be public, so what its events say of who is who counts as unverified, unless "
+    "`context.waypost_token` holds identity tokens (one, or a list) that prove every user_id, loyalty_id, "
+    "email and phone of the event: see POST /v1/identity/tokens. Events under a server or an admin key are "
+    "verified. A token is never kept; one that proves nothing is reported under `problems`."
+)
+
+_SEGMENT = (
+    "The Segment HTTP API; unmodified Segment and RudderStack libraries work when pointed here. The "
+    "body is judged by its content, never by its Content-Type, and may be gzip. The write key comes as "
+    "Basic or Bearer, or as `writeKey` in the body, as the browser client sends it. `messageId` is the "
+    "event's id; a call without one gets an id made from its content and the day, so a retry is a "
+    "duplicate, but so is a second, equal call on the same day: send one. `timestamp` is corrected by "
+    "`sentAt` as Segment does. The source of all events is `segment/<label of the key>`. An identifier "
+    "that is malformed or identifies nobody is left out and reported under `problems`. "
+)
+
+_NATIVE = (
+    'One event, `{"events": [...]}`, a CloudEvent (structured or batched: recognised by `specversion`),'
+    " or a list. `id` and `source` together identify an event; `source` defaults to `api/<label of the "
+    "key>`. `time` is RFC 3339 with an offset; without it the event happened when it arrives. "
+)
+
+_TRACK = {
+    "messageId": "m-1",
+    "userId": "42",
+    "event": "Product Added",
+    "timestamp": "2026-11-21T10:00:00Z",
+    "properties": {"cart_id": "c-1", "product_id": "p-1", "sku": "p-1-red", "name": "Lamp", "price": 39.0},
+    "context": {"traits": {"email": "ada@example.com"}, "timezone": "Europe/Berlin"},
+}
+
+_EXAMPLES: dict[str | None, dict[str, Any]] = {
+    "track": _TRACK,
+    "identify": {
+        "messageId": "m-2",
+        "userId": "42",
+        "anonymousId": "a-9",
+        "traits": {
+            "email": "ada@example.com",
+            "first_name": "Ada",
+            "consents": {"email": True, "sms": False},
+        },
+    },
+    "alias": {"messageId": "m-3", "userId": "42", "previousId": "a-9"},
+    "page": {
+        "messageId": "m-4",
+        "anonymousId": "a-9",
+        "name": "Lamps",
+        "properties": {"url": "https://shop.example/lamps"},
+    },
+    "screen": {"messageId": "m-5", "anonymousId": "a-9", "name": "Lamps"},
+    "group": {
+        "messageId": "m-6",
+        "userId": "42",
+        "groupId": "g-1",
+        "traits": {"name": "Analytical Engines Ltd"},
+    },
+    None: {"batch": [{"type": "track", **_TRACK}]},
+}
+
+
+def _responses() -> dict[int | str, dict[str, Any]]:
+    says = {
+        400: "The body is not JSON, or broken gzip",
+        401: "No key, or an unknown one",
+        413: "Over a limit",
+        422: "The one event of the request is refused",
+        429: "Too much is waiting; see Retry-After",
+        503: "Postgres is away; see Retry-After",
+    }
+    return {
+        200: {"model": EventResults, "description": "One result an event; committed"},
+        **{status: {"model": ProblemDetails, "description": text} for status, text in says.items()},
+    }
+
+
+def _docs(
+    summary: str, description: str, schema: dict[str, Any], example: Any, operation: str
+) -> dict[str, Any]:
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {
+        "summary": summary,
+        "description": description + _LIMITS + _TRUST,
+        "responses": _responses(),
+        "operation_id": operation,
+        "openapi_extra": {
+            "requestBody": {"required": True, "content": content},
+            "security": [{"HTTPBearer": []}],
+        },
+    }
+
+
+def _segment_docs(path: str, call: str | None) -> dict[str, Any]:
+    one = SegmentCall.model_json_schema()
+    one.pop("$defs", None)
+    schema = one if call else {"type": "object", "properties": {"batch": {"type": "array", "items": one}}}
+    return _docs(
+        f"Segment: {call or 'batch'}", _SEGMENT, schema, _EXAMPLES[call], "segment" + path.replace("/", "_")
+    )
+
+
+def _native_docs() -> dict[str, Any]:
+    schema = NativeEvent.model_json_schema()
+    sources = schema.pop("$defs")["Source"]
+    schema["properties"]["channel"] = sources | {"default": "server"}
+    example = schema["examples"][0]
+    return _docs("Native events and CloudEvents", _NATIVE, schema, example, "native_events")
+
+
+_CALLS = ("track", "identify", "alias", "page", "screen", "group")
+
+SEGMENT_DOCS = {
+    **{f"/v1/{call}": _segment_docs(f"/v1/{call}", call) for call in _CALLS},
+    **{f"/v1/{call[0]}": _segment_docs(f"/v1/{call[0]}", call) for call in _CALLS},
+    **{path: _segment_docs(path, None) for path in ("/v1/batch", "/v1/b", "/v1/m")},
+}
+
+NATIVE_DOCS = _native_docs()

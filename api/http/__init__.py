@@ -1,0 +1,1 @@
+"""What every route shares: keys, body limits, problem responses, outages, metrics."""

@@ -1,0 +1,149 @@
+"""How much a request may bring: bytes on the wire, bytes after gzip, events, and depth."""
+
+import asyncio
+import zlib
+from typing import Any
+
+from fastapi import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.problems import Problem
+
+MAX_BODY = 1024 * 1024
+"""Bytes, as sent and after gzip."""
+
+MAX_EVENT = 64 * 1024
+"""Bytes of one event as compact JSON."""
+
+MAX_EVENTS = 1000
+"""Events in one body."""
+
+MAX_DEPTH = 16
+"""Objects and lists inside each other, the event itself being the first."""
+
+BODY_S = 30.0
+"""Seconds a client has to send its body."""
+
+_GZIP = b"\x1f\x8b"
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, inflated where it is gzip by its first bytes; headers are not believed.
+
+    Raises ``Problem`` 413 over ``MAX_BODY`` (judged while it streams, before and after inflating), 400 for
+    broken gzip, 408 when it takes too long, 415 for another compression.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > MAX_BODY:
+        raise too_large()
+    try:
+        async with asyncio.timeout(BODY_S):
+            body = await _gathered(request)
+    except TimeoutError:
+        raise Problem(
+            408, "Request Timeout", f"the body did not arrive within {BODY_S:.0f} s; send it again"
+        ) from None
+    if body.startswith(_GZIP):
+        return inflated(body)
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise Problem(
+            415,
+            "Unsupported Media Type",
+            f"content-encoding {encoding[:40]!r} is not read here; send gzip or none",
+        )
+    return body
+
+
+async def _gathered(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY:
+            raise too_large()
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def inflated(body: bytes) -> bytes:
+    """What a gzip body holds. Never inflates more than a byte over the limit, so a bomb costs nothing."""
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        plain = inflater.decompress(body, MAX_BODY + 1)
+    except zlib.error as error:
+        raise _broken_gzip(str(error)) from None
+    if len(plain) > MAX_BODY:
+        raise too_large(" after gzip")
+    if not inflater.eof or inflater.unused_data:
+        raise _broken_gzip("the stream is cut short, or something follows it")
+    return plain
+
+
+def _broken_gzip(why: str) -> Problem:
+    return Problem(
+        400, "Bad Request", f"the body starts as gzip but cannot be inflated: {why}; send it again whole"
+    )
+
+
+def too_large(when: str = "") -> Problem:
+    """413 for a body."""
+    return Problem(
+        413,
+        "Content Too Large",
+        f"the body is over the limit of {MAX_BODY} bytes{when}; send smaller batches",
+    )
+
+
+def too_many(count: int) -> Problem:
+    """413 for a batch."""
+    return Problem(
+        413,
+        "Content Too Large",
+        f"the body holds {count} events, the limit is {MAX_EVENTS}; send smaller batches",
+    )
+
+
+def is_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
+    """Whether objects and lists are nested deeper than ``limit``. Level by level, so depth costs no stack."""
+    level = [value] if isinstance(value, dict | list) else []
+    depth = 0
+    while level:
+        depth += 1
+        if depth > limit:
+            return True
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) is dict or type(child) is list
+        ]
+    return False
+
+
+class BodyCap:
+    """Stops every body over ``MAX_BODY``, also where the framework reads it before the key is seen."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on as long as its body stays within bounds."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = dict(scope["headers"]).get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > MAX_BODY:
+            await too_large().response()(scope, receive, send)
+            return
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MAX_BODY:
+                raise too_large()
+            return message
+
+        await self._app(scope, counted, send)

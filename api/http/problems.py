@@ -1,0 +1,166 @@
+"""Every refusal as application/problem+json (RFC 9457): what was wrong, where, and what to do."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+import asyncpg
+import orjson
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from api.http.outage import Outage, is_outage
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldFault(BaseModel):
+    """One field and what is wrong with it."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the body, or the parameter's name")
+    detail: str = Field(description="What was expected, what came, what to do")
+
+
+class ProblemDetails(BaseModel):
+    """A refusal (RFC 9457)."""
+
+    type: str = Field(default="about:blank")
+    title: str
+    status: int
+    detail: str = Field(description="What to do about it")
+    errors: list[FieldFault] = Field(default_factory=list, description="Faults of single fields")
+
+
+class Problem(Exception):
+    """Raised anywhere in a door; answered as problem+json."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        errors: Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail = status, title, detail
+        self.errors, self.headers, self.more = tuple(errors), dict(headers or {}), more
+
+    def response(self) -> Response:
+        """The HTTP answer."""
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in self.errors]
+        return Response(
+            orjson.dumps(body | self.more, default=str), self.status, self.headers, media_type=MEDIA_TYPE
+        )
+
+
+def not_found(detail: str) -> Problem:
+    """404."""
+    return Problem(404, "Not Found", detail)
+
+
+def unprocessable(detail: str, *errors: tuple[str, str]) -> Problem:
+    """422; without ``errors`` the body as a whole is meant."""
+    return Problem(422, "Unprocessable Content", detail, errors=errors)
+
+
+def unavailable() -> Problem:
+    """503 while Postgres is away."""
+    return Problem(
+        503,
+        "Service Unavailable",
+        "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds",
+        headers={"Retry-After": "2"},
+    )
+
+
+def overloaded() -> Problem:
+    """429: more is waiting than this process takes."""
+    return Problem(
+        429,
+        "Too Many Requests",
+        "too many events are waiting here, and nothing of this request was written; "
+        "send it again after Retry-After seconds",
+        headers={"Retry-After": "1"},
+    )
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Make every error of ``app`` a problem+json answer."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(Outage, _outage)
+    app.add_exception_handler(asyncpg.PostgresError, _refused_by_postgres)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    return cast(Problem, error).response()
+
+
+async def _outage(request: Request, error: Exception) -> Response:
+    log.warning("postgres_away", path=request.scope.get("path"), error=str(error))
+    return unavailable().response()
+
+
+async def _refused_by_postgres(request: Request, error: Exception) -> Response:
+    if is_outage(error):
+        return await _outage(request, error)
+    if not isinstance(error, asyncpg.DataError):
+        return await _unexpected(request, error)
+    return unprocessable(
+        f"Postgres cannot take a value of this request: {error}; correct it and send the request again"
+    ).response()
+
+
+async def _http(request: Request, raised: Exception) -> Response:
+    error = cast(HTTPException, raised)
+    title = HTTPStatus(error.status_code).phrase
+    detail = str(error.detail)
+    if error.status_code == 404:
+        detail = "there is nothing under this path; /docs lists what there is"
+    elif error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        detail = f"{request.method} is not possible here; allowed: {allowed or 'see /docs'}"
+    return Problem(error.status_code, title, detail, headers=error.headers).response()
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    found = cast(RequestValidationError, error).errors()
+    faults = [(_place(fault["loc"]), str(fault["msg"])) for fault in found]
+    said = "; ".join(f"{place}: {message}" for place, message in faults[:5])
+    return unprocessable(f"{said}; correct this and send the request again", *faults).response()
+
+
+def _place(loc: Sequence[int | str]) -> str:
+    """Body fields as a JSON pointer, parameters by their name."""
+    if loc and loc[0] == "body":
+        return pointer(loc[1:])
+    return str(loc[-1]) if loc else ""
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.error("unexpected", path=request.scope.get("path"), error=type(error).__name__, exc_info=error)
+    return Problem(
+        500, "Internal Server Error", "this is a fault of Waypost's; its log has the details"
+    ).response()
+
+
+def pointer(loc: Sequence[int | str]) -> str:
+    """A JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in loc)

@@ -1,0 +1,1 @@
+"""The diagram of a profile's identifiers: model, Mermaid, SVG."""

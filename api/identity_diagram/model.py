@@ -1,0 +1,122 @@
+"""What a picture of an identity shows, before it is drawn: people, their identifiers, what joined them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from profiles.identity.views import Cause, IdentityEdge
+
+REST = "rest"
+"""Kind of the one node that stands for all that had no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A line to another person's identifier that was not joined."""
+
+    source: str
+    """Key of the person's own identifier."""
+    label: str
+    """The event, and why it joined nothing."""
+
+
+@dataclass(slots=True)
+class Spot:
+    """One identifier in the picture."""
+
+    key: str
+    kind: str
+    text: str
+    strong: bool
+    vouched: bool = False
+    nobodys: bool = False
+    """Quarantined."""
+    parent: str | None = None
+    """What it was joined to; None where a tree begins."""
+    label: str = ""
+    """What joined it, or since when it is known."""
+    depth: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Fence:
+    """The identifiers of one person, or those that are nobody's."""
+
+    title: str
+    spots: list[Spot]
+    """Each after the one it was joined to."""
+    nobodys: bool = False
+
+
+@dataclass(slots=True)
+class Sheet:
+    """One person, and whom they were nearly joined with."""
+
+    title: str
+    subtitle: str
+    fences: list[Fence]
+    """The person's own first."""
+
+
+TYPES = {
+    "user_id": "user id",
+    "loyalty_id": "loyalty id",
+    "email": "email",
+    "phone": "phone",
+    "push_token": "push token",
+    "anonymous_id": "anonymous id",
+    "email_sha256": "email hash",
+}
+"""Strongest first."""
+
+_LONGEST_NAME = 28
+
+
+class Calendar:
+    """Writes instants in UTC, with the year where several years are shown."""
+
+    def __init__(self, times: Iterable[datetime]) -> None:
+        self._years = len({time.astimezone(UTC).year for time in times}) > 1
+
+    def minute(self, time: datetime) -> str:
+        """12 Nov 10:04."""
+        time = time.astimezone(UTC)
+        return f"{time.day} {time:%b %Y %H:%M}" if self._years else f"{time.day} {time:%b %H:%M}"
+
+
+def day(time: datetime) -> str:
+    """12 Nov 2026."""
+    time = time.astimezone(UTC)
+    return f"{time.day} {time:%b %Y}"
+
+
+def event_in_words(cause: Cause, calendar: Calendar) -> str:
+    """Signed In · web · 12 Nov 10:04."""
+    name = cause.event_type or "an event"
+    if len(name) > _LONGEST_NAME:
+        name = name[: _LONGEST_NAME - 1] + "…"
+    parts = [name, cause.channel, calendar.minute(cause.time)]
+    return " · ".join(part for part in parts if part)
+
+
+def joined_in_words(cause: Cause, calendar: Calendar) -> str:
+    """What joined two identifiers."""
+    return event_in_words(cause, calendar) + ("" if cause.verified else " · unverified")
+
+
+def refused_in_words(edge: IdentityEdge, calendar: Calendar) -> str:
+    """What did not join them; without the identifiers, which the full sentence holds."""
+    why = {
+        "limit": f"not joined, too many {TYPES.get(edge.detail, edge.detail)}s for one person",
+        "strong": "not joined, a device or a hash is too weak to make two people one",
+        "unverified": "not joined, the sender may not vouch for a known person",
+        "cut": "kept apart by an operator",
+        "quarantined": "not joined, shared by too many to be anybody's",
+    }
+    return f"{event_in_words(edge.cause, calendar)}: {why.get(edge.why, 'not joined')}"
+
+
+def count_in_words(count: int, one: str) -> str:
+    """1 identifier, 2 identifiers."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"

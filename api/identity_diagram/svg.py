@@ -1,0 +1,72 @@
+"""A picture of an identity as SVG, laid out and drawn by D2."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from api.d2 import RED, TextLine, box, heading, note, quote, render, style, wrap
+from api.identity_diagram.builder import sheet_of
+from api.identity_diagram.model import REST, TYPES, Fence, Sheet, Spot
+from api.identity_diagram.style import FENCE_LINE, LINE, paint_of
+from profiles.identity.views import IdentityView
+
+_LABEL = 46
+"""Characters of a line about an identifier."""
+
+_LEGEND = TextLine("✓ named by a sender who may vouch for it. Times are UTC.")
+
+_REFUSALS = TextLine("Red: named together, not joined.", colour=RED)
+
+
+def svg(view: IdentityView, *, full: bool = False) -> str:
+    """Return the picture as the text of an SVG file; it ends with a newline.
+
+    Values are shortened unless ``full``. Raises ``DrawingError``.
+    """
+    sheet = sheet_of(view, full=full)
+    return render(source(sheet), title=sheet.title)
+
+
+def source(sheet: Sheet) -> str:
+    """Return a sheet in D2's language: a frame a person, lines for what joined, red ones for what did not."""
+    lines = [f"direction: {_direction(sheet)}", *heading(sheet.title, sheet.subtitle)]
+    names: dict[str, str] = {}
+    for number, fence in enumerate(sheet.fences):
+        lines.append(_frame(f"fence{number}", fence, first=number == 0))
+        for place, spot in enumerate(fence.spots):
+            names[spot.key] = f"fence{number}.n{place}"
+            lines += _spot(names[spot.key], spot)
+    spots = [spot for fence in sheet.fences for spot in fence.spots]
+    refused = f"{{target-arrowhead: {{shape: cross}}; {style(stroke=RED, stroke_dash=4)}}}"
+    refusals = [(names[each.source], names[spot.key]) for spot in spots for each in spot.refusals]
+    lines += [f"{names[spot.parent]} -- {names[spot.key]}" for spot in spots if spot.parent is not None]
+    lines += [f"{one} -> {other}: {refused}" for one, other in refusals]
+    lines += note("legend", [_REFUSALS, _LEGEND] if refusals else [_LEGEND], "bottom-center")
+    return "\n".join(lines) + "\n"
+
+
+def _direction(sheet: Sheet) -> str:
+    """Down for a chain, to the right where many are beside each other: so no picture gets too wide."""
+    breadth = Counter(spot.depth for spot in sheet.fences[0].spots)
+    return "right" if max(breadth.values(), default=0) > len(breadth) else "down"
+
+
+def _frame(name: str, fence: Fence, *, first: bool) -> str:
+    # Lines from the person come in at the top of other frames, so these have their title at the bottom.
+    place, line = ("top", FENCE_LINE) if first else ("bottom", LINE)
+    dash = 4 if fence.nobodys else 0
+    look = style(
+        fill="transparent", stroke=line, stroke_dash=dash, border_radius=12, font_size=15, bold="false"
+    )
+    return f"{name}: {quote(fence.title)} {{label.near: {place}-center; {look}}}"
+
+
+def _spot(name: str, spot: Spot) -> Iterator[str]:
+    paint, rest = paint_of(spot), spot.kind == REST
+    lines = [TextLine(spot.text, 17, paint.ink, bold=spot.strong)]
+    if not rest:
+        tag = TYPES.get(spot.kind, spot.kind).upper() + (" ✓" if spot.vouched else "")
+        lines.insert(0, TextLine(tag, 12, paint.tag, bold=True))
+    labels = [spot.label, *(f"× {refusal.label}" for refusal in spot.refusals)]
+    lines += [TextLine(line, 14, paint.ink) for label in labels for line in wrap(label, _LABEL)]
+    dash, corner = 4 if spot.nobodys or rest else 0, 8 if spot.strong or rest else 20
+    return box(name, lines, style(fill=paint.fill, stroke=paint.line, stroke_dash=dash, border_radius=corner))

@@ -1,0 +1,176 @@
+"""Consents: set one, read a person's ledger of them, and list replies that somebody has to look at."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from api.dependencies import NOBODY, After, Kind, Limit, Open, Value, admin, fresh_event_id, whom
+from api.events.parsed import Rejection
+from api.http.outage import reading
+from api.http.problems import ProblemDetails, unprocessable
+from profiles.consent import evidence, review
+from profiles.consent import review as consent_review
+from profiles.consent.evidence import JURISDICTION, MALFORMED, METHOD_PATTERN, TEXT_VERSION
+from profiles.db.pagination import Page
+from profiles.identity.identifiers import normalise
+from profiles.ingest.event_store import Status
+from profiles.state.event_records import IncomingEvent
+from profiles.views.profile import ConsentView
+
+router = APIRouter(tags=["Consents"], dependencies=[Depends(admin)])
+
+_MALFORMED_CURSOR: dict[int | str, dict[str, Any]] = {
+    422: {"model": ProblemDetails, "description": "The identifier, the consent or the cursor is malformed"}
+}
+
+
+def _lenient(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """Evidence that cannot be kept refuses a yes, and never a no."""
+    try:
+        kept = read(value)
+        if kept is not None and (wrong := evidence.fault(str(info.field_name), kept)) is not None:
+            raise ValueError(wrong)
+    except (ValidationError, ValueError):
+        if info.data.get("state") == "withdrawn":
+            return MALFORMED
+        raise
+    return kept
+
+
+class ConsentChange(BaseModel):
+    """The person's word on one channel and topic, and how they came to say it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    channel: Literal["email", "sms", "push", "ads", "all"]
+    topic: str = Field(
+        default="marketing", min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_. -]*$"
+    )
+    state: Literal["granted", "withdrawn"]
+    source: str = Field(
+        default="api",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00]*$",
+        description="How the person said so",
+    )
+    text_version: Annotated[str | None, WrapValidator(_lenient)] = Field(
+        default=None, pattern=TEXT_VERSION, description="Version of the wording that was shown"
+    )
+    method: Annotated[str | None, WrapValidator(_lenient)] = Field(
+        default=None,
+        pattern=METHOD_PATTERN,
+        description="checkbox, double_opt_in, keyword, preference_page, one_click, provider, api, import "
+        "or a word of yours; missing: api",
+    )
+    jurisdiction: Annotated[str | None, WrapValidator(_lenient)] = Field(
+        default=None, pattern=JURISDICTION, description="Country or region code, such as DE or US-CA"
+    )
+
+
+class Consents(BaseModel):
+    """Words on consent, the newest first."""
+
+    consents: list[review.ConsentEntry]
+    next_cursor: str | None = Field(description="For ?cursor= of the next page; null on the last")
+
+
+class Replies(BaseModel):
+    """Replies that nobody has looked at, the newest first."""
+
+    replies: list[consent_review.DoubtfulReply]
+    next_cursor: str | None = None
+
+
+@router.put("/v1/profiles/{type}/{value:path}/consents", responses=_MALFORMED_CURSOR)
+async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors: Open) -> ConsentView:
+    """Set one consent, in force from the answer on.
+
+    It is written as an event; an identifier that nobody has yet makes a new person. Evidence that cannot be
+    kept refuses a grant; a withdrawal counts without it, and its event has the problem on record.
+    """
+    try:
+        spelled = normalise(kind, value, region=doors.settings.region)
+    except ValueError as error:
+        raise unprocessable(f"nobody can have this identifier: {error}", ("value", str(error))) from None
+    now = datetime.now(UTC)
+    if change.method is None:
+        change = change.model_copy(update={"method": "api"})
+    event = consent_event(((kind, spelled),), change, source="waypost/consents", at=now)
+    (answer,) = await doors.take(event)
+    if answer.status is Status.REJECTED:
+        raise Rejection("not_stored", answer.detail).problem()
+    shown, _ = evidence.read_evidence(event.properties)
+    return ConsentView(
+        channel=change.channel,
+        topic=change.topic,
+        state=change.state,
+        source=change.source,
+        at=now,
+        text_version=shown.text_version,
+        method=shown.method,
+        jurisdiction=shown.jurisdiction,
+    )
+
+
+@router.get("/v1/profiles/{type}/{value:path}/consents", responses={**NOBODY, **_MALFORMED_CURSOR})
+async def read_consents(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Consents:
+    """A person's ledger: each word as it was said, with its evidence. What stands is in the profile."""
+
+    async def read(connection: Any) -> Page[review.ConsentEntry]:
+        profile_id = await whom(connection, doors, kind, value)
+        return await review.entries(connection, profile_id, limit=limit, after=after)
+
+    page = await _page(doors, read)
+    return Consents(consents=page.rows, next_cursor=page.next_cursor)
+
+
+@router.get("/v1/consents/review", responses=_MALFORMED_CURSOR)
+async def read_review(doors: Open, after: After, limit: Limit = 50) -> Replies:
+    """Text messages that were taken for an opt-out although they may have meant something else.
+
+    `waypost consents keep` and `waypost consents restore` say what one meant.
+    """
+    page = await _page(
+        doors, lambda connection: consent_review.to_review(connection, limit=limit, after=after)
+    )
+    return Replies(replies=page.rows, next_cursor=page.next_cursor)
+
+
+async def _page(doors: Open, read: Any) -> Page[Any]:
+    """Raises ``Problem`` 422 for a cursor of another list."""
+    try:
+        page: Page[Any] = await reading(doors.database, read)
+    except review.OtherList as error:
+        raise unprocessable(f"cursor is {error}", ("cursor", str(error))) from None
+    return page
+
+
+def consent_event(
+    identifiers: tuple[tuple[str, str], ...],
+    change: ConsentChange,
+    *,
+    source: str,
+    at: datetime,
+    event_id: str | None = None,
+) -> IncomingEvent:
+    """A consent as the event it is kept as."""
+    return IncomingEvent(
+        source=source,
+        id=event_id or fresh_event_id("consent"),
+        type="Consent Changed",
+        channel="server",
+        time=at,
+        identifiers=identifiers,
+        properties=change.model_dump(exclude_none=True),
+    )

@@ -1,0 +1,159 @@
+"""Operation: is it alive, is it ready, how much waits."""
+
+import asyncio
+from datetime import datetime
+from functools import partial
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, Field
+
+from api.dependencies import Doors, Open
+from api.http.outage import Outage, reading
+from profiles.db.migrate import head, revision_of
+from profiles.identity.identifiers import shortened
+from profiles.messaging.kill_switches import Switch, stops
+from profiles.views.backlog import (
+    REMOVALS_OVERDUE,
+    Backlog,
+    StuckRun,
+    backlog,
+    lately_quarantined,
+    stuck_runs,
+)
+
+router = APIRouter(tags=["Operation"])
+
+
+class Part(BaseModel):
+    """One thing this process needs."""
+
+    state: Literal["ok", "behind", "unreachable", "unknown"]
+    detail: str | None = Field(default=None, description="What is wrong, and what to do")
+
+
+class Quarantined(BaseModel):
+    """An identifier that so many people share that it is nobody's."""
+
+    type: str
+    value: str = Field(description="Shortened; `waypost identity quarantined` shows it whole")
+    since: datetime
+
+
+class Stopped(BaseModel):
+    """A kill switch that is on."""
+
+    __module__ = "api.operation"  # part of the schema name in OpenAPI, which is public
+
+    kind: str
+    name: str
+    since: datetime
+
+
+class Ready(BaseModel):
+    """Whether events are taken in, and how the rest is."""
+
+    ready: bool = Field(
+        description="Events are taken in; that needs Postgres and its migrations, not Temporal"
+    )
+    postgres: Part
+    migrations: Part
+    temporal: Part
+    outbox_undelivered: int | None = None
+    stuck_runs: int | None = None
+    stuck: list[StuckRun] = Field(default_factory=list, description="The newest stuck runs, and why")
+    quarantined: int | None = Field(default=None, description="Identifiers that are nobody's")
+    lately_quarantined: list[Quarantined] = Field(default_factory=list, description="The newest of them")
+    audience_removals_unconfirmed: int | None = Field(
+        default=None, description="Places in ad audiences that are to end and are not confirmed to be gone"
+    )
+    audience_removals_overdue: str | None = Field(
+        default=None, description="What to do; only where one of them waits for over 5 minutes"
+    )
+    stops: list[Stopped] = Field(default_factory=list, description="What is stopped, by people or its rates")
+
+
+@router.get("/", include_in_schema=False)
+async def root() -> Response:
+    """The documentation."""
+    return RedirectResponse("/docs")
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """This process is alive; says nothing of anything else."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", responses={503: {"model": Ready, "description": "Events are not taken in"}})
+async def readyz(response: Response, doors: Open) -> Ready:
+    """Postgres, migrations and Temporal, each with its own state. 200 while events are taken in."""
+    ready, temporal = await asyncio.gather(_database(doors), doors.engine.fault())
+    if temporal is None:
+        ready.temporal = Part(state="ok")
+    else:
+        waits = "; events are taken in and delivered to it when it is back"
+        ready.temporal = Part(state="unreachable", detail=temporal + (waits if ready.ready else ""))
+    response.status_code = 200 if ready.ready else 503
+    if not ready.ready:
+        response.headers["Retry-After"] = "2"
+    return ready
+
+
+async def _database(doors: Doors) -> Ready:
+    unknown = Part(state="unknown")
+
+    async def read(
+        connection: Any,
+    ) -> tuple[str | None, Backlog | None, list[StuckRun], list[Quarantined], list[Switch]]:
+        found = await revision_of(connection)
+        if found != head():
+            return found, None, [], [], []
+        shared = [
+            Quarantined(type=one.type, value=shortened(one.type, one.value), since=one.quarantined_at)
+            for one in await lately_quarantined(connection)
+        ]
+        figures, stuck = await backlog(connection), await stuck_runs(connection)
+        return found, figures, stuck, shared, await stops(connection)
+
+    try:
+        revision, figures, stuck, shared, stopped = await reading(doors.database, read)
+    except Outage as error:
+        away = Part(
+            state="unreachable",
+            detail=f"Postgres does not answer ({error}); check DATABASE_URL and the server",
+        )
+        return Ready(ready=False, postgres=away, migrations=unknown, temporal=unknown)
+    ok = Part(state="ok")
+    if figures is None:
+        behind = Part(
+            state="behind",
+            detail=f"the schema is at {revision or 'nothing'}, this code needs {head()}: `waypost migrate`",
+        )
+        return Ready(ready=False, postgres=ok, migrations=behind, temporal=unknown)
+    return Ready(
+        ready=True,
+        postgres=ok,
+        migrations=ok,
+        temporal=unknown,
+        outbox_undelivered=figures.undelivered,
+        stuck_runs=figures.stuck_runs,
+        stuck=stuck,
+        quarantined=figures.quarantined,
+        lately_quarantined=shared,
+        audience_removals_unconfirmed=figures.removals_unconfirmed,
+        audience_removals_overdue=REMOVALS_OVERDUE if figures.overdue else None,
+        stops=[Stopped(kind=one.kind, name=one.name, since=one.since) for one in stopped],
+    )
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+async def metrics(doors: Open) -> Response:
+    """Prometheus metrics."""
+    try:
+        figures = await reading(doors.database, partial(backlog, under_way=True))
+    except Outage:
+        figures = None
+    page = doors.meters.page(figures, doors.batcher.queued)
+    return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,65 @@
+"""Identity tokens: a server says who its visitor is, and the visitor's page passes it on with its events."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.dependencies import Open, server
+from api.http.problems import ProblemDetails, unprocessable
+from profiles.identity.identifiers import normalise
+from profiles.identity.tokens import LONGEST_LIFE
+
+router = APIRouter(prefix="/v1/identity", tags=["Identity"])
+
+_SAYS = {401: "No key, or an unknown one", 403: "A write key", 422: "No good identifier, or expiry"}
+
+Life = Annotated[int, Field(ge=1, le=int(LONGEST_LIFE.total_seconds()))]
+
+
+class Claim(BaseModel):
+    """Who the bearer of a token is."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"type": "user_id", "value": "42", "expires_in_s": 3600}]},
+    )
+
+    type: Literal["user_id", "loyalty_id", "email", "phone"]
+    value: str = Field(description="The identifier, in any spelling; text, as events name it")
+    expires_in_s: Life = Field(default=3600, description="Seconds until the token proves nothing any more")
+
+
+class IssuedToken(BaseModel):
+    """A token, and how long it lasts."""
+
+    token: str = Field(description="URL-safe, under 256 characters; not kept here")
+    expires_at: datetime
+
+
+@router.post(
+    "/tokens",
+    dependencies=[Depends(server)],
+    operation_id="issue_identity_token",
+    summary="Issue an identity token",
+    responses={status: {"model": ProblemDetails, "description": text} for status, text in _SAYS.items()},
+)
+async def issue(claim: Claim, doors: Open, response: Response) -> IssuedToken:
+    """Vouch for a visitor whom your server has signed in. Needs a server or an admin key.
+
+    The page sends the token as `context.waypost_token` (a text, or a list to prove several identifiers) with
+    events under its write key. Such an event counts as verified when the tokens prove every user_id,
+    loyalty_id, email and phone that it names. Nothing is stored: asking again gives another token, and the
+    earlier one stays good until it expires.
+    """
+    expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=claim.expires_in_s)
+    try:
+        value = normalise(claim.type, claim.value, region=doors.settings.region)
+    except ValueError as error:
+        detail = f"/value identifies nobody: {error}; send the {claim.type} as its events name it"
+        raise unprocessable(detail, ("/value", detail)) from None
+    # RFC 9111 section 5.2.2.5: the token is its bearer's only.
+    response.headers["Cache-Control"] = "no-store"
+    token = doors.identity_tokens.issue(claim.type, value, expires_at=expires_at)
+    return IssuedToken(token=token, expires_at=expires_at)

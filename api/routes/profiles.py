@@ -1,0 +1,88 @@
+"""People: what is known of somebody, what was sent to them and decided about them."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from api.dependencies import NOBODY, After, Kind, Limit, Open, Value, admin, whom
+from api.http.outage import reading
+from api.routes.run_schemas import Runs
+from api.why.answer import ToldDecision, teller_of
+from policy.hours.time_zones import resolve_zone
+from profiles.db import pagination
+from profiles.views import decision_evidence, history, profile
+from profiles.views.profile import ProfileView, RunView
+
+router = APIRouter(
+    prefix="/v1/profiles/{type}", tags=["People"], dependencies=[Depends(admin)], responses=NOBODY
+)
+
+
+class Messages(BaseModel):
+    """Messages, the newest first."""
+
+    messages: list[history.MessageView]
+    next_cursor: str | None = Field(description="For ?cursor= of the next page; null on the last")
+
+
+class Decisions(BaseModel):
+    """Verdicts of the gate, the newest first."""
+
+    decisions: list[ToldDecision]
+    next_cursor: str | None = None
+
+
+@router.get("/{value:path}/messages")
+async def read_messages(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Messages:
+    """Every message to a person, sent or not."""
+
+    async def read(connection: Any) -> pagination.Page[history.MessageView]:
+        profile_id = await whom(connection, doors, kind, value)
+        return await history.messages(connection, profile_id=profile_id, limit=limit, after=after)
+
+    page = await reading(doors.database, read)
+    return Messages(messages=page.rows, next_cursor=page.next_cursor)
+
+
+@router.get("/{value:path}/decisions")
+async def read_decisions(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Decisions:
+    """Every verdict of the gate about a person: why in a sentence, and each check with what it stood on."""
+
+    async def read(connection: Any) -> Decisions:
+        profile_id = await whom(connection, doors, kind, value)
+        page = await history.decisions(connection, profile_id=profile_id, limit=limit, after=after)
+        account = await decision_evidence.read(connection, profile_id) if page.rows else None
+        if account is None:
+            return Decisions(decisions=[])
+        teller = teller_of(account, doors.limits, doors.settings.default_timezone)
+        return Decisions(decisions=[teller.told(one) for one in page.rows], next_cursor=page.next_cursor)
+
+    return await reading(doors.database, read)
+
+
+@router.get("/{value:path}/runs")
+async def read_runs(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Runs:
+    """Every run for a person."""
+
+    async def read(connection: Any) -> pagination.Page[RunView]:
+        profile_id = await whom(connection, doors, kind, value)
+        return await history.runs(connection, profile_id=profile_id, limit=limit, after=after)
+
+    page = await reading(doors.database, read)
+    return Runs(runs=page.rows, next_cursor=page.next_cursor)
+
+
+@router.get("/{value:path}")
+async def read_profile(kind: Kind, value: Value, doors: Open) -> ProfileView:
+    """The unified record of a person: identifiers, traits and their origins, what Waypost works out itself,
+    zone and locale with what they were taken from, consents, carts, purchases, suppressions, runs."""
+
+    def zone(named: str | None, context: str | None, phone: str | None) -> tuple[str, str]:
+        found = resolve_zone(named, context, phone, doors.settings.default_timezone)
+        return found.zone, found.source
+
+    async def read(connection: Any) -> ProfileView:
+        return await profile.profile(connection, await whom(connection, doors, kind, value), zone)
+
+    return await reading(doors.database, read)

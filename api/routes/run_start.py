@@ -1,0 +1,144 @@
+"""Start a run by hand: read what is asked, take it in for one journey, or say why no run starts."""
+
+import difflib
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from api.dependencies import Doors, fresh_event_id
+from api.events.native import native_event
+from api.events.parsed import Rejection
+from api.http.bodies import MAX_DEPTH, MAX_EVENT, is_deep
+from api.http.json_body import mended
+from api.http.outage import persistent, probe_of
+from api.http.problems import Problem, not_found, unprocessable
+from api.routes.run_schemas import RunEntered, RunEntry
+from journeys.vocabulary.definition import JourneyDefinition
+from policy.reentry import After as ReentryAfter
+from policy.reentry import AtMost, Once, Reentry
+from profiles.events import SegmentEntered
+from profiles.identity.identifiers import IDENTIFIER_TYPES
+from profiles.ingest.event_store import Status
+from profiles.ingest.manual_start import Entered, IdIsTaken, KeyIsLive, MayNotReenter, NotEntered, enter
+from profiles.state.event_records import IncomingEvent, typed
+
+
+def journey_of(doors: Doors, name: str) -> JourneyDefinition:
+    """The journey of that name. Raises ``Problem`` 404, which names the nearest."""
+    try:
+        return doors.journeys[name]
+    except KeyError as error:
+        raise not_found(str(error.args[0])) from None
+
+
+async def start_run(
+    doors: Doors, journey: JourneyDefinition, asked: RunEntry, idempotency_key: str | None
+) -> tuple[RunEntered, bool]:
+    """Start a run; returns it, and whether an earlier request of the same key had done so.
+
+    Raises ``Problem`` 409 where the key has a live run or may not enter again; 422 and 413 for what can start
+    no run, and where the Idempotency-Key came with another body. Nothing is written then.
+    """
+    incoming = _heard(journey, asked, idempotency_key, doors.settings.region)
+    try:
+        # Idempotent by the event's id, so that a connection that dies may be replaced.
+        found = await persistent(
+            lambda: enter(doors.database, journey, incoming, doors.rules), probe_of(doors.database)
+        )
+    except NotEntered as why:
+        raise _refused(journey, why) from None
+    doors.meters.events.labels((Status.DUPLICATE if found.again else Status.ACCEPTED).value).inc()
+    return _view(journey, found), found.again
+
+
+def _view(journey: JourneyDefinition, found: Entered) -> RunEntered:
+    return RunEntered(
+        run_id=found.run_id, journey=journey.name, key=found.key, state=found.state, event_id=found.event_id
+    )
+
+
+def _heard(
+    journey: JourneyDefinition, asked: RunEntry, idempotency_key: str | None, region: str | None
+) -> IncomingEvent:
+    """What is asked, as an event. Raises ``Problem`` 422 or 413 where it is none that starts this journey."""
+    raw: dict[str, Any] = {
+        **asked.model_dump(include={"identifiers", "properties", "traits", "time"}),
+        "id": idempotency_key or fresh_event_id("by-api"),
+        "type": _event_name(journey, asked.event),
+        "source": f"api/{journey.name}",
+    }
+    if is_deep(raw):
+        raise unprocessable(f"the body nests deeper than the limit of {MAX_DEPTH} objects and lists")
+    raw, notes = mended(raw)
+    if len(orjson.dumps(raw)) > MAX_EVENT:
+        raise Problem(413, "Content Too Large", f"the event is over the limit of {MAX_EVENT} bytes")
+    if raw["type"] == SegmentEntered.event_name:
+        raw["properties"] = _of_segment(journey, raw["properties"])
+    _, fault = typed(raw["type"], raw["properties"])
+    if fault:
+        raise unprocessable(f"the properties do not fit: {fault}", ("/properties", fault))
+    heard = native_event(raw, now=datetime.now(UTC), source=raw["source"], region=region)
+    if isinstance(heard, Rejection):
+        raise heard.problem()
+    if not heard.identifiers:
+        # A message's id names somebody as well, but here it is asked for whom the run is.
+        why = [problem for problem in heard.problems if problem["pointer"].startswith("/identifiers/")]
+        told = "".join(f": {problem['detail']}" for problem in why[:1])
+        known = f"nobody is named{told}; send one of {', '.join(IDENTIFIER_TYPES)}"
+        raise unprocessable(known, (why[0]["pointer"] if why else "/identifiers", known))
+    return replace(heard, problems=(*heard.problems, *notes))
+
+
+def _event_name(journey: JourneyDefinition, asked: str | None) -> str:
+    names = sorted(journey.start_names)
+    if asked is None and len(names) == 1:
+        return names[0]
+    if asked in journey.start_names:
+        return str(asked)
+    starts = f"{journey.name} starts on {', '.join(names)}"
+    if asked is None:
+        raise unprocessable(f"event is missing; {starts}", ("/event", f"missing; {starts}"))
+    near = difflib.get_close_matches(asked, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    detail = f"no run starts on {asked[:100]!r}; {starts}{hint}"
+    raise unprocessable(detail, ("/event", detail))
+
+
+def _of_segment(journey: JourneyDefinition, properties: dict[str, Any]) -> dict[str, Any]:
+    names = [segment.name for segment in journey.segments]
+    said = properties.get("segment", names[0] if len(names) == 1 else None)
+    if names and said not in names:
+        detail = f"properties.segment must be one of {', '.join(names)}; got {str(said)[:100]!r}"
+        raise unprocessable(detail, ("/properties/segment", detail))
+    return {**properties, "segment": said}
+
+
+def _refused(journey: JourneyDefinition, why: NotEntered) -> Problem:
+    match why:
+        case KeyIsLive(run_id=run_id):
+            detail = f"{why}; wait for its end, or POST /v1/runs/{run_id}/cancel"
+            return Problem(409, "Conflict", detail, run_id=run_id)
+        case IdIsTaken(run_id=run_id):
+            detail = f"{why}; send another Idempotency-Key with another body"
+            # As draft-ietf-httpapi-idempotency-key-header has it.
+            return Problem(422, "Unprocessable Content", detail, run_id=run_id)
+        case MayNotReenter():
+            rule, until = _rule(journey.reentry, why)
+            return Problem(409, "Conflict", f"{why}: {rule}", until=until)
+    return unprocessable(f"no run starts: {why}")
+
+
+def _rule(reentry: Reentry, why: MayNotReenter) -> tuple[str, datetime | None]:
+    """What the re-entry rule says, and from when it allows another entry; None: never."""
+    last = max(why.entries, default=why.at)
+    match reentry:
+        case ReentryAfter(period=period):
+            until = last + period
+            return f"again {period} after its last entry, so from {until.isoformat()}", until
+        case Once():
+            return f"a key enters once, and this one did at {last.isoformat()}", None
+        case AtMost(times=times):
+            return f"a key enters {times} times at most; the last time was {last.isoformat()}", None
+    return f"its last entry was {last.isoformat()}", None

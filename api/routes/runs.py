@@ -1,0 +1,245 @@
+"""Journeys and their runs: what is registered, what runs, what it waits for; signal or end one by hand."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Header, Query, Response
+
+from api.dependencies import After, Doors, Limit, Open, admin, whom
+from api.http.bodies import MAX_DEPTH, is_deep
+from api.http.json_body import mended
+from api.http.outage import probe_of, reading, watched
+from api.http.problems import Problem, ProblemDetails, not_found, unprocessable
+from api.routes.run_schemas import (
+    Cancellation,
+    Journeys,
+    JourneyView,
+    Queued,
+    RunDetails,
+    RunEntered,
+    RunEntry,
+    Runs,
+    SegmentView,
+    WaitingView,
+)
+from api.routes.run_start import journey_of, start_run
+from profiles.db import pagination
+from profiles.events import Event
+from profiles.identity import component
+from profiles.identity.identifiers import as_asked
+from profiles.runs.exposures import exposures_of
+from profiles.runs.lifecycle import request_end, signal_by_hand
+from profiles.views import history
+from profiles.views.profile import RunView
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["Journeys and runs"],
+    dependencies=[Depends(admin)],
+    responses={404: {"model": ProblemDetails, "description": "There is no such journey or run"}},
+)
+
+MOST = 200
+"""Messages and decisions shown with a run."""
+
+
+@router.get("/journeys")
+async def read_journeys(doors: Open) -> Journeys:
+    """The journeys that events are routed to."""
+    return Journeys(
+        journeys=[
+            JourneyView(
+                name=name,
+                summary=route.summary,
+                starts_on=sorted(route.start_names),
+                listens_to=sorted(route.listen_names),
+                keyed_by=route.key_property,
+                segments=[SegmentView(name=one.name, every=one.every) for one in route.segments],
+                holdout=route.holdout,
+                on_merge=route.on_merge,
+                outcomes=list(route.outcomes),
+            )
+            for name, route in sorted(doors.journeys.items())
+        ]
+    )
+
+
+@router.get("/journeys/{journey}/runs")
+async def read_journey_runs(
+    journey: str,
+    doors: Open,
+    after: After,
+    state: Annotated[
+        Literal["running", "ended", "stuck"] | None, Query(description="Only runs in this state")
+    ] = None,
+    customer: Annotated[
+        str | None,
+        Query(max_length=400, description="A profile_id, type:value, or a bare email, phone or user_id"),
+    ] = None,
+    limit: Limit = 50,
+) -> Runs:
+    """Runs of one journey, the newest first."""
+
+    async def read(connection: Any) -> pagination.Page[RunView]:
+        person = await _customer(connection, doors, customer) if customer else None
+        return await history.runs(
+            connection, profile_id=person, journey=journey, state=state, limit=limit, after=after
+        )
+
+    page = await reading(doors.database, read)
+    if not page.rows:
+        journey_of(doors, journey)
+    return Runs(runs=page.rows, next_cursor=page.next_cursor)
+
+
+@router.post(
+    "/journeys/{journey}/runs",
+    status_code=202,
+    responses={
+        200: {"model": RunEntered, "description": "A request of this Idempotency-Key has started it before"},
+        409: {
+            "model": ProblemDetails,
+            "description": "The key has a live run (`run_id`) or may not enter again (`until`: from when it "
+            "may; null: never). Nothing is written",
+        },
+        413: {"model": ProblemDetails, "description": "The event is too large"},
+    },
+)
+async def enter_journey(
+    journey: str,
+    entry: RunEntry,
+    doors: Open,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None,
+        Header(min_length=1, max_length=200, description="The event's id; the same key starts one run"),
+    ] = None,
+) -> RunEntered:
+    """Start a run by an event that is taken in like any other, but reaches this journey only.
+
+    The journey's own filter is not asked, since the caller has decided; its key, its re-entry rule and one
+    live run a key hold. Where no run starts, the event is not kept either. Answered after COMMIT; the relay
+    hands the run to Temporal.
+    """
+    found, again = await start_run(doors, journey_of(doors, journey), entry, idempotency_key)
+    if again:
+        response.status_code = 200
+    return found
+
+
+async def _customer(connection: Any, doors: Doors, text: str) -> UUID:
+    """The person a filter means. Raises ``Problem`` 404."""
+    try:
+        found = await component.canonical(connection, UUID(text))
+    except ValueError:
+        return await whom(connection, doors, *as_asked(text))
+    if found is None:
+        raise not_found(f"there is no profile {text}")
+    return found
+
+
+@router.get("/runs/{run_id}")
+async def read_run(run_id: UUID, doors: Open) -> RunDetails:
+    """One run: its state, what it waits for and until when, its messages and the gate's decisions."""
+
+    async def read(connection: Any) -> tuple[RunView, Any, Any, Any]:
+        run = await history.run(connection, run_id)
+        if run is None:
+            raise not_found(
+                f"there is no run {run_id}; GET /v1/journeys/{{journey}}/runs lists runs by our own ids"
+            )
+        messages = await history.messages(connection, run_id=run_id, limit=MOST)
+        decisions = await history.decisions(connection, run_id=run_id, limit=MOST)
+        return run, messages.rows, decisions.rows, await exposures_of(connection, run_id)
+
+    run, messages, decisions, exposures = await reading(doors.database, read)
+    return RunDetails(
+        **{name: getattr(run, name) for name in RunView.__dataclass_fields__},
+        waiting=await _waiting(doors, run),
+        messages=messages,
+        decisions=decisions,
+        exposures=exposures,
+        temporal_url=doors.engine.link(run.workflow_id, run.temporal_run_id),
+    )
+
+
+async def _waiting(doors: Doors, run: RunView) -> WaitingView:
+    if run.state == "ended":
+        return WaitingView(details=None, note=f"nothing: it ended ({run.outcome or 'no outcome on record'})")
+    if run.state == "stuck":
+        return WaitingView(
+            details=None, note=f"an operator: {run.detail or 'it could not be told about an event'}"
+        )
+    found = await doors.engine.waiting(run.workflow_id, run.temporal_run_id)
+    return WaitingView(details=found.details, note=found.note)
+
+
+@router.post("/journeys/{journey}/runs/{key:path}/signals/{event}", status_code=202)
+async def signal_run(
+    journey: str,
+    key: str,
+    event: str,
+    doors: Open,
+    body: Annotated[
+        dict[str, Any] | None,
+        Body(
+            description='The event\'s properties, as they are or as {"properties": {…}}',
+            examples=[{"order_id": "o-1"}],
+        ),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, Header(max_length=200, description="The same key reaches the run once")
+    ] = None,
+) -> Queued:
+    """Hand one event to the live run of a key; nobody else, and not the profile, learns of it."""
+    journey_of(doors, journey)
+    if event not in Event.by_name:
+        raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.by_name))}")
+    try:
+        run_id = await watched(
+            signal_by_hand(
+                doors.database,
+                journey=journey,
+                key=key,
+                event_name=event,
+                properties=_properties(body),
+                idempotency_key=idempotency_key,
+            ),
+            probe_of(doors.database),
+        )
+    except ValueError as error:
+        raise unprocessable(f"the properties do not fit: {error}") from None
+    if run_id is None:
+        raise not_found(
+            f"{journey} has no live run with this key; GET /v1/journeys/{journey}/runs?state=running"
+        )
+    return Queued(run_id=run_id)
+
+
+def _properties(body: dict[str, Any] | None) -> dict[str, Any]:
+    """The event's properties, fit to be kept. Raises ``Problem`` 422 where they nest too deep."""
+    if is_deep(body):
+        raise unprocessable(f"the properties nest deeper than the limit of {MAX_DEPTH}; flatten them")
+    given: dict[str, Any] = mended(body or {})[0]
+    held = given.get("properties")
+    return held if isinstance(held, dict) and set(given) == {"properties"} else given
+
+
+@router.post(
+    "/runs/{run_id}/cancel",
+    status_code=202,
+    responses={409: {"model": ProblemDetails, "description": "The run has ended already"}},
+)
+async def cancel_run(run_id: UUID, cancellation: Cancellation, doors: Open) -> Queued:
+    """End a run early, with outcome ``cancelled``."""
+    asked = await watched(
+        request_end(doors.database, run_id, "cancelled", cancellation.reason), probe_of(doors.database)
+    )
+    if asked:
+        return Queued(run_id=run_id)
+    run = await reading(doors.database, lambda connection: history.run(connection, run_id))
+    if run is None:
+        raise not_found(f"there is no run {run_id}")
+    raise Problem(
+        409, "Conflict", f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do"
+    )

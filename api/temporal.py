@@ -1,0 +1,100 @@
+"""Temporal, as far as a door looks at it: whether it is there, and what a run waits for."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import quote
+
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from api.settings import ApiSettings
+
+_LOCAL_ADDRESS = "127.0.0.1:7233"
+
+_RPC = timedelta(seconds=2)
+
+_METADATA = "__temporal_workflow_metadata"
+"""The query that every workflow answers by itself, with its current details among others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a run waits for, in its own words."""
+
+    details: str | None
+    """Markdown that the journey keeps up to date; None where nobody could be asked."""
+    note: str
+    """Why there are no details, or who gave them."""
+
+
+class Engine:
+    """A client that connects when it is first needed, so that the API starts without Temporal."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+
+    async def client(self) -> Client:
+        """The client; not yet connected to anything."""
+        if self._client is None:
+            profile = ClientConfig.load_client_connect_config(disable_file=self._settings.waypost_local)
+            profile["target_host"] = (
+                self._settings.temporal_address or profile.get("target_host") or _LOCAL_ADDRESS
+            )
+            if self._settings.temporal_namespace:
+                profile["namespace"] = self._settings.temporal_namespace
+            self._client = await Client.connect(**profile, data_converter=pydantic_data_converter, lazy=True)
+        return self._client
+
+    async def fault(self) -> str | None:
+        """Why Temporal cannot be used, or None while it answers. Takes about a second at most."""
+        try:
+            async with asyncio.timeout(1.0):
+                client = await self.client()
+                healthy = await client.service_client.check_health(timeout=_RPC)
+        except TimeoutError:
+            return "Temporal does not answer within a second"
+        except (RPCError, RuntimeError, OSError, ValueError) as error:
+            return f"Temporal cannot be reached: {error}"[:300]
+        return None if healthy else "Temporal says it is not serving"
+
+    async def waiting(self, workflow_id: str, temporal_run_id: str | None) -> Waiting:
+        """Ask a run what it waits for. Never raises: what stands in the way is said in words."""
+        try:
+            async with asyncio.timeout(2.5):
+                client = await self.client()
+                handle = client.get_workflow_handle(workflow_id, run_id=temporal_run_id)
+                answer = await handle.query(_METADATA, result_type=WorkflowMetadata, rpc_timeout=_RPC)
+        except RPCError as error:
+            return Waiting(None, _in_words(error))
+        except TimeoutError:
+            return Waiting(None, "no answer within 2 seconds: no worker runs, or Temporal is away")
+        except Exception as error:
+            # Queries fail in many ways (a failing workflow, another version's worker); none is the reader's.
+            return Waiting(None, f"the run could not be asked: {type(error).__name__}: {error}"[:300])
+        return Waiting(answer.current_details or None, "as the run says itself")
+
+    def link(self, workflow_id: str, temporal_run_id: str | None) -> str | None:
+        """The run's page in the Temporal web UI, or None where no UI is set."""
+        base = self._settings.temporal_ui_url.rstrip("/")
+        if not base:
+            return None
+        namespace = self._settings.temporal_namespace or (
+            self._client.namespace if self._client else "default"
+        )
+        place = f"{base}/namespaces/{quote(namespace, safe='')}/workflows/{quote(workflow_id, safe='')}"
+        return f"{place}/{quote(temporal_run_id, safe='')}/history" if temporal_run_id else place
+
+
+def _in_words(error: RPCError) -> str:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return "Temporal does not know this run yet (the relay delivers it), or no longer"
+    if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+        return "no answer within 2 seconds: no worker runs that could tell"
+    if error.status is RPCStatusCode.UNAVAILABLE:
+        return "Temporal cannot be reached"
+    return f"the run could not be asked: {error.message}"[:300]

@@ -1,0 +1,1 @@
+"""Provider webhooks: signatures."""

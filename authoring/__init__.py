@@ -1,0 +1,1 @@
+"""Tools for authors of journeys: graph, replay check, preview, scaffold, test kit."""

@@ -1,0 +1,1 @@
+"""Flow charts of a journey, read from its source."""

@@ -1,0 +1,45 @@
+"""What ``waypost graph`` does: find the journey, read it, draw it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from api.d2 import DrawingError
+from authoring.graph.code import Unreadable
+from authoring.graph.flow import Flow
+from authoring.graph.mermaid import mermaid
+from authoring.graph.reading import flow_of
+from authoring.graph.svg import svg
+from journeys.registry import load
+from workers.process import Fault
+
+
+def draw(journey: str, modules: Sequence[str], *, to: Path | None, as_mermaid: bool) -> str:
+    """What to print: Mermaid text, or where the SVG file was written, or both.
+
+    An SVG file that is there already is replaced. Raises ``Fault`` for an unknown journey, for code that
+    cannot be read, for a picture that cannot be drawn and for a file that cannot be written.
+    """
+    flow = read(journey, modules)
+    said = [] if to is not None and not as_mermaid else [mermaid(flow).rstrip("\n")]
+    if to is not None:
+        try:
+            to.write_text(svg(flow), "utf-8")
+        except DrawingError as error:
+            raise Fault(str(error)) from error
+        except OSError as error:
+            raise Fault(
+                f"{to} cannot be written: {error.strerror}; name a file in a folder that exists"
+            ) from error
+        # Mermaid may be piped into a file: a comment does no harm there.
+        said.append(f"%% {to}" if as_mermaid else f"{to}: {len(flow.nodes)} steps of {journey}")
+    return "\n".join(said)
+
+
+def read(journey: str, modules: Sequence[str]) -> Flow:
+    """The flow of a registered journey. Raises ``Fault``."""
+    try:
+        return flow_of(load(modules)[journey])
+    except KeyError as error:
+        raise Fault(str(error.args[0])) from error
+    except (Unreadable, ValueError) as error:
+        raise Fault(str(error)) from error

@@ -1,0 +1,221 @@
+"""Expressions of a story in plain words, as an operator would say them."""
+
+import ast
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import Enum
+from typing import Any
+
+from authoring.graph.code import Code
+from authoring.graph.names import Names
+from journeys.vocabulary import durations
+from journeys.vocabulary.durations import in_words
+from journeys.vocabulary.holds import Hold
+from profiles.events import Event
+
+_LENGTHS = (durations.minutes, durations.hours, durations.days, durations.weeks, timedelta)
+
+_COMPARED: dict[type[ast.cmpop], tuple[str, str]] = {
+    ast.Eq: ("is", "is not"), ast.NotEq: ("is not", "is"), ast.Is: ("is", "is not"),
+    ast.IsNot: ("is not", "is"), ast.In: ("is in", "is not in"), ast.NotIn: ("is not in", "is in"),
+    ast.Gt: ("is over", "is at most"), ast.GtE: ("is at least", "is under"),
+    ast.Lt: ("is under", "is at least"), ast.LtE: ("is at most", "is over"),
+}  # fmt: skip
+
+
+class Words:
+    """Says expressions of one story; ``names`` learns on the way what its names stand for."""
+
+    def __init__(self, code: Code, names: Names | None = None) -> None:
+        self._code = code
+        self.names = names or Names.of(code.story, code.entry)
+
+    def meaning(self, expression: ast.expr) -> Any:
+        """The module-level value that an expression names, by way of local names too; None where none is."""
+        found = self.resolved(expression)
+        return (
+            None
+            if isinstance(found, ast.Name) and found.id in self.names.local
+            else self._code.meaning(found)
+        )
+
+    def resolved(self, expression: ast.expr) -> ast.expr:
+        """What a local name was given, where it is given one value only; else the expression itself."""
+        for _ in range(5):
+            if not isinstance(expression, ast.Name) or expression.id not in self.names.given:
+                break
+            expression = self.names.given[expression.id]
+        return expression
+
+    def computed(self, expression: ast.expr, functions: Sequence[Any]) -> Any:
+        """The value of a constant, or of a call of one of these functions with plain numbers; else None."""
+        found = self.resolved(expression)
+        if not isinstance(found, ast.Call):
+            return self.meaning(found)
+        function = self.meaning(found.func)
+        if not any(function is each for each in functions):
+            return None
+        try:
+            numbers = [ast.literal_eval(argument) for argument in found.args]
+            return function(*numbers, **{k.arg: ast.literal_eval(k.value) for k in found.keywords if k.arg})
+        except (ValueError, TypeError, ArithmeticError):
+            return None
+
+    def timed(self, length: ast.expr | None) -> timedelta | None:
+        """A length of time, where it is written out or is a constant of the module."""
+        found = None if length is None else self.computed(length, _LENGTHS)
+        return found if isinstance(found, timedelta) else None
+
+    def length(self, length: ast.expr) -> str:
+        """The same in words; as it is written where it is computed."""
+        found = self.timed(length)
+        return in_words(found) if found is not None else ast.unparse(length).replace("self.", "")
+
+    def event(self, kind: ast.expr) -> str:
+        """An event class by its event's name."""
+        found = self.meaning(kind)
+        return found.event_name if _is_event(found) and found.event_name else ast.unparse(kind)
+
+    def events_of(self, kinds: Sequence[ast.expr]) -> list[str]:
+        """Event classes, and tuples of them with a star or without."""
+        names = []
+        for kind in kinds:
+            written = self.resolved(kind.value if isinstance(kind, ast.Starred) else kind)
+            found = self.meaning(written)
+            if isinstance(written, ast.Tuple | ast.List):
+                names += self.events_of(written.elts)
+            elif isinstance(found, tuple) and found and all(map(_is_event, found)):
+                names += [each.event_name for each in found]
+            else:
+                names.append(self.event(written))
+        return names
+
+    def any_of(self, kinds: ast.expr) -> str:
+        """The same as one phrase: "A, B or C"."""
+        *others, last = self.events_of([kinds]) or ["any event"]
+        return f"{', '.join(others)} or {last}" if others else last
+
+    def hold(self, case: ast.expr) -> str:
+        """A case that holds marketing back."""
+        found = self.meaning(case)
+        return found.says if isinstance(found, Hold) else self.value(case)
+
+    def value(self, expression: ast.expr) -> str:
+        """A thing: a noun, or its code where there is no word for it."""
+        match expression:
+            case ast.Await(value=value) | ast.Starred(value=value):
+                return self.value(value)
+            case ast.NamedExpr(target=target):
+                return self.value(target)
+            case ast.JoinedStr(values=parts):
+                return "".join(self._part(part) for part in parts)
+            case ast.IfExp(body=body, orelse=other):
+                return " or ".join(dict.fromkeys([self.value(body), self.value(other)]))
+            case ast.Name(id=name):
+                return self._name(expression)
+            case ast.Attribute(value=ast.Name(id="self"), attr="cart"):
+                return "the cart"
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr="cart"), attr=name):
+                return f"the cart's {name}"
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if whose := self.names.whose(owner):
+                return f"{whose} {name}"
+            case ast.Tuple(elts=[only]) | ast.List(elts=[only]):
+                return self.value(only)
+            case ast.Subscript(
+                value=whole, slice=ast.Slice(lower=None, upper=ast.expr() as upper, step=None)
+            ):
+                return f"{self.value(whole)}, {self.value(upper)} at most"
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr="suggestions")):
+                return "the suggestions"
+            case ast.BoolOp(op=op, values=values):
+                return (" or " if isinstance(op, ast.Or) else " and ").join(self.value(one) for one in values)
+        return self._plain(expression)
+
+    def condition(self, test: ast.expr, holds: bool = True) -> str:
+        """A condition, or its opposite."""
+        match test:
+            case ast.NamedExpr(value=value) | ast.Await(value=value):
+                return self.condition(value, holds)
+            case ast.UnaryOp(op=ast.Not(), operand=inner):
+                return self.condition(inner, not holds)
+            case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot() as op], comparators=[ast.Constant(None)]):
+                there = isinstance(op, ast.IsNot) is holds
+                return self.condition(left, there) if self._known(left) else (
+                    f"{self.value(left)} is {'there' if there else 'missing'}"
+                )  # fmt: skip
+            case ast.Name(id=name) if said := self.names.said(name, holds):
+                return said
+            case ast.Attribute(value=ast.Name(id="self"), attr="cart"):
+                return "the cart has items" if holds else "the cart is empty"
+            case ast.BoolOp(op=op, values=values):
+                either = isinstance(op, ast.Or) is holds
+                return (" or " if either else " and ").join(self.condition(each, holds) for each in values)
+            case ast.Compare(left=left, ops=[op], comparators=[right]):
+                return f"{self.value(left)} {_COMPARED[type(op)][not holds]} {self.value(right)}"
+            case ast.Compare(left=left, ops=ops, comparators=rest) if holds:
+                pairs = (
+                    f"{_COMPARED[type(op)][0]} {self.value(it)}" for op, it in zip(ops, rest, strict=True)
+                )
+                return " ".join([self.value(left), *pairs])
+            case ast.Call(func=ast.Name(id="isinstance"), args=[it, kind]) if holds:
+                it_is = "it was" if self._known(it) else f"{self.value(it)} is"
+                return f"{it_is} {self.any_of(kind)}"
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if who := self.names.who(owner):
+                return f"{who} has {'' if holds else 'no '}{name}"
+        return self.value(test) if holds else f"not {self.value(test)}"
+
+    def each(self, target: ast.expr, of: ast.expr) -> str:
+        """A loop: what it goes through, or how often."""
+        match of:
+            case ast.Call(func=ast.Name("range"), args=[times]):
+                return f"{self.value(times)} times"
+        return f"for each {ast.unparse(target)} of {self.value(of)}"
+
+    def filter(self, test: ast.expr) -> str:
+        """A function that lets events through: a lambda by what it asks, another by its name."""
+        return self._of(test).condition(test.body) if isinstance(test, ast.Lambda) else ast.unparse(test)
+
+    def key(self, computed: ast.expr) -> str:
+        """A function that computes a key or a score: a lambda by what it takes, another by its name."""
+        return (
+            self._of(computed).value(computed.body)
+            if isinstance(computed, ast.Lambda)
+            else ast.unparse(computed)
+        )
+
+    def _of(self, function: ast.Lambda) -> "Words":
+        """Words inside a lambda, where an event is what it is given."""
+        return Words(self._code, self.names.inside([argument.arg for argument in function.args.args]))
+
+    def _name(self, name: ast.Name) -> str:
+        if noun := self.names.noun(name.id):
+            return noun
+        found = self.resolved(name)
+        if isinstance(found, ast.Constant | ast.JoinedStr):
+            return self.value(found)
+        if isinstance(found, ast.IfExp) and all(
+            isinstance(e, ast.Constant) for e in (found.body, found.orelse)
+        ):
+            return self.value(found)
+        return self._plain(name)
+
+    def _plain(self, expression: ast.expr) -> str:
+        found = self.meaning(expression) if not isinstance(expression, ast.Call) else None
+        if isinstance(found, Enum):
+            return str(found.value)
+        if isinstance(found, str | int | float) and not isinstance(found, bool):
+            return str(found)
+        return ast.unparse(expression).replace("self.", "")
+
+    def _known(self, expression: ast.expr) -> bool:
+        return isinstance(expression, ast.Name) and expression.id in self.names.results
+
+    def _part(self, part: ast.expr) -> str:
+        if isinstance(part, ast.FormattedValue) and not isinstance(part.value, ast.Constant):
+            return "{" + ast.unparse(part.value).replace("self.", "") + "}"
+        found = part.value if isinstance(part, ast.FormattedValue) else part
+        return str(found.value) if isinstance(found, ast.Constant) else ast.unparse(found)
+
+
+def _is_event(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, Event)

@@ -1,0 +1,1 @@
+"""`waypost preview`: one shopper's scenario on virtual time."""

@@ -1,0 +1,186 @@
+"""What ``waypost preview`` does: servers of its own for a few seconds, one scenario, and what came of it."""
+
+import json
+import logging
+import sys
+import tempfile
+import webbrowser
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from authoring.preview.page import page
+from authoring.preview.runner import Scene, Told, scene_of
+from authoring.preview.scenario import SAMPLE
+from authoring.testing.shop import Shop
+from journeys.registry import Journeys, load
+from local.postgres import EmbeddedPostgres
+from local.temporal_server import TemporalDevServer
+from policy.config.policy_file import Policy
+from policy.config.settings import PolicySettings
+from profiles.db.migrate import upgrade_async
+from workers.process import Fault
+from workers.startup import policy_in_force
+
+SCENARIO = "preview.yaml"
+"""The scenario that lies beside a journey's story."""
+
+
+async def run(
+    journey: str,
+    modules: Sequence[str],
+    *,
+    scenario: Path | None = None,
+    html: Path | None = None,
+    open_it: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Tell a scenario, print what came of it; returns the exit code, 1 where it was not told to its end.
+
+    By the shop's policy, where ``WAYPOST_POLICY`` names one. Nothing is sent to a provider, whatever keys are
+    set, and nothing is left running. Raises ``Fault``.
+    """
+    journeys = _journeys(modules, journey)
+    path = scenario or journeys[journey].folder / SCENARIO
+    if scenario is None and not path.exists():
+        raise Fault(f"{journey} has no {SCENARIO} yet; write {path}, for example:\n\n{SAMPLE}")
+    scene = scene_of(path, journeys, journey)
+    policy = policy_in_force(PolicySettings())
+    _be_quiet()
+    told = await _told(scene, journey, path.name, policy)
+    if html is not None or open_it:
+        html = _written(told, html)
+    print(json.dumps(as_values(told), indent=2) if as_json else in_words(told))
+    if html is not None and not as_json:
+        print(f"\n{html}")
+    if html is not None and open_it:
+        webbrowser.open(html.resolve().as_uri())
+    if told.fault is not None:
+        print(f"\n{told.fault}", file=sys.stderr)
+    return 0 if told.fault is None else 1
+
+
+async def _told(scene: Scene, journey: str, name: str, policy: Policy) -> Told:
+    async with _servers() as (database_url, temporal):
+        shop = Shop(database_url, temporal.client)
+        if policy.name:
+            shop(limits=policy.limits)
+        fault: str | None = None
+        try:
+            await scene(shop)
+        except (Fault, AssertionError) as error:
+            if not shop.shoppers:
+                raise
+            fault = str(error)
+        finally:
+            await shop.close()
+        return told_of(shop, journey, name, fault)
+
+
+def told_of(shop: Shop, journey: str, name: str, fault: str | None) -> Told:
+    """What the first shopper of a shop has lived through."""
+    shopper = shop.shoppers[0]
+    return Told(
+        journey=journey,
+        scenario=name,
+        timeline=shopper.timeline,
+        received=tuple(shopper.received),
+        withheld=tuple(shopper.withheld),
+        outcome=next((run.outcome for run in reversed(shopper.runs) if run.journey == journey), None),
+        fault=fault,
+    )
+
+
+@asynccontextmanager
+async def _servers() -> AsyncIterator[tuple[str, TemporalDevServer]]:
+    """A Postgres and a Temporal of the preview's own; the database of DATABASE_URL is never touched."""
+    _say("Starting Postgres and Temporal for the preview ...")
+    with tempfile.TemporaryDirectory(prefix="waypost-preview-", ignore_cleanup_errors=True) as folder:
+        async with EmbeddedPostgres(Path(folder) / "postgres") as postgres, TemporalDevServer() as temporal:
+            await upgrade_async(postgres.database_url)
+            _say("Telling the scenario ...")
+            yield postgres.database_url, temporal
+            _say("")
+
+
+def in_words(told: Told) -> str:
+    """The timeline and a line that sums it up."""
+    got = ", ".join(f"{each} ({each.channel.value})" for each in told.received) or "nothing"
+    kept = ", ".join(f"{each} ({each.reason})" for each in told.withheld)
+    ended = f"ended as {told.outcome}" if told.outcome else "has not ended"
+    return f"{told.timeline}\n\n{told.journey} {ended}; received: {got}" + (
+        f"; withheld: {kept}" if kept else ""
+    )
+
+
+def as_values(told: Told) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "journey": told.journey,
+        "scenario": told.scenario,
+        "outcome": told.outcome,
+        "fault": told.fault,
+        "timeline": told.timeline.as_json(),
+        "messages": [
+            {
+                "template": str(each),
+                "message_id": str(each.message_id),
+                "channel": each.channel.value,
+                "at": each.at.isoformat(timespec="seconds"),
+                "items": list(each.items),
+                "status": each.status,
+                "subject": each.subject,
+                "text": each.text,
+                "html": each.html,
+            }
+            for each in told.received
+        ],
+        "withheld": [
+            {
+                "template": str(each),
+                "channel": each.channel.value,
+                "reason": each.reason,
+                "detail": each.detail,
+            }
+            for each in told.withheld
+        ],
+    }
+
+
+def _written(told: Told, to: Path | None) -> Path:
+    path = to or Path(tempfile.mkdtemp(prefix="waypost-preview-")) / f"{told.journey}.html"
+    try:
+        path.write_text(page(told), "utf-8")
+    except OSError as error:
+        raise Fault(
+            f"{path} cannot be written: {error.strerror}; name a file in a folder that exists"
+        ) from error
+    return path
+
+
+def _journeys(modules: Sequence[str], journey: str) -> Journeys:
+    try:
+        journeys = load(modules)
+        journeys[journey]
+    except KeyError as error:
+        raise Fault(str(error.args[0])) from error
+    except ValueError as error:
+        raise Fault(str(error)) from error
+    return journeys
+
+
+def _be_quiet() -> None:
+    """The timeline tells what the log would, in order."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("temporalio").setLevel(logging.CRITICAL)
+
+
+def _say(words: str) -> None:
+    """One line that shows what takes so long; it goes away on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
+    elif words:
+        print(words, file=sys.stderr, flush=True)

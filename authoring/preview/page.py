@@ -1,0 +1,87 @@
+"""One self-contained HTML page: the timeline, and each message as the customer sees it."""
+
+from pathlib import Path
+
+from liquid import Environment, StrictUndefined
+
+from authoring.preview.runner import Told
+from authoring.testing.observations import Received
+from authoring.testing.timeline import SHOPPER, Entry
+from policy.verdict import Channel
+
+_FOLDER = Path(__file__).parent
+
+_MARKS = {
+    "event": "●",
+    "enters": "▶",
+    "waits": "◷",
+    "does": "⚙",
+    "sent": "✉",
+    "unknown": "?",
+    "withheld": "✕",
+    "deferred": "◷",
+    "ads": "◎",
+    "ends": "■",
+    "now": "◷",
+}
+
+
+def page(told: Told) -> str:
+    """Return the page's text. Nothing in it is loaded from elsewhere but the pictures that mails name."""
+    messages = {each.message_id: each for each in told.received}
+    entries: list[dict[str, object]] = []
+    day = 0
+    for entry in told.timeline:
+        new_day = told.timeline.day(entry.at)
+        message = messages.get(entry.message_id) if entry.message_id else None
+        entries.append(
+            _entry(told, entry)
+            | {
+                "new_day": new_day if new_day != day else None,
+                "message": None if message is None else _message(message),
+            }
+        )
+        day = new_day
+    # Liquid escapes every value; strict, so that a misspelt name is an error.
+    template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
+        (_FOLDER / "page.html").read_text("utf-8")
+    )
+    return template.render(
+        journey=told.journey,
+        scenario=told.scenario,
+        summary=_summary(told),
+        fault=told.fault or None,
+        style=(_FOLDER / "page.css").read_text("utf-8"),
+        entries=entries,
+    )
+
+
+def _summary(told: Told) -> str:
+    ended = f"ended as {told.outcome}" if told.outcome else "has not ended"
+    sent, kept = len(told.received), len(told.withheld)
+    return (
+        f"{told.timeline.name}, by the clock of {told.timeline.zone} · {ended} · "
+        f"{sent} received, {kept} withheld · {told.scenario}"
+    )
+
+
+def _entry(told: Told, entry: Entry) -> dict[str, object]:
+    return {
+        "side": "shopper" if entry.who == SHOPPER else "journey",
+        "kind": entry.kind,
+        "clock": told.timeline.when(entry.at).split()[-1],
+        "mark": _MARKS.get(entry.kind, "·"),
+        "other_journey": entry.who if entry.who not in (SHOPPER, told.journey) else None,
+        "text": told.timeline.sentence(entry),
+    }
+
+
+def _message(message: Received) -> dict[str, object]:
+    # No scripts run in a mail's frame; the page may only measure how tall it is.
+    return {
+        "template": str(message),
+        "to": message.to,
+        "subject": message.subject,
+        "text": message.text,
+        "html": message.html if message.channel is Channel.EMAIL and message.html else None,
+    }

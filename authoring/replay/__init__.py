@@ -1,0 +1,1 @@
+"""`waypost check`: replays open runs against the working tree before a deploy."""

@@ -1,0 +1,103 @@
+"""``waypost check``: would the open runs of a live server go on with the journeys of the working tree?"""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from authoring.replay.findings import Findings
+from authoring.replay.open_runs import OpenRuns, of_no_journey
+from authoring.replay.replaying import replayed
+from authoring.replay.report import show
+from journeys.registry import Journeys, load
+from workers.process import Fault
+from workers.settings import WorkerSettings
+from workers.temporal_client import connect
+
+
+async def run(
+    settings: WorkerSettings, *, only: Sequence[str] = (), limit: int | None = None, as_json: bool = False
+) -> int:
+    """Check and print; returns the exit code: 0 all go on, 1 some would break.
+
+    Reads only: it starts no worker, and changes nothing on the server. ``only`` names journeys, none for all;
+    ``limit`` replays the newest so many. Raises ``Fault`` where the settings, a name or the server are wrong.
+    """
+    journeys = journeys_of(settings, only)
+    try:
+        client = await connect(settings)
+        findings = await check(client, journeys, only=only, limit=limit, progress=not as_json)
+    except (RPCError, RuntimeError) as error:
+        raise Fault(
+            f"Temporal cannot be read: {' '.join(str(error).split())[:300]}\n"
+            "Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS…, and that Temporal runs."
+        ) from error
+    if as_json:
+        sys.stdout.write(json.dumps(findings.as_json(), indent=2) + "\n")
+    else:
+        show(Console(), findings)
+    return 1 if findings.would_break() else 0
+
+
+async def check(
+    client: Client,
+    journeys: Journeys,
+    *,
+    only: Sequence[str] = (),
+    limit: int | None = None,
+    progress: bool = False,
+) -> Findings:
+    """Replay the open runs of these journeys; without ``only``, also name those of no journey at all.
+
+    ``progress`` shows a bar on standard error, where that is a terminal.
+    """
+    names = tuple(only) or tuple(journeys)
+    runs = OpenRuns(client, names, limit)
+    findings = Findings(open_runs=await runs.count())
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (progress and console.is_terminal),
+    )
+    with bar:
+        task = bar.add_task("Replaying open runs", total=min(findings.open_runs, limit or findings.open_runs))
+
+        def ended() -> None:
+            findings.ended += 1
+            bar.advance(task)
+
+        async for each in replayed(journeys.classes, runs.histories(ended)):
+            findings.add(each)
+            bar.advance(task)
+    if not only:
+        for kind, ids in (await of_no_journey(client, tuple(journeys))).items():
+            findings.add_orphans(kind, ids)
+    return findings
+
+
+def journeys_of(settings: WorkerSettings, only: Sequence[str]) -> Journeys:
+    """The journeys of the working tree. Raises ``Fault``, also for a name in ``only`` that is none."""
+    try:
+        journeys = load(settings.journey_modules)
+    except ValueError as error:
+        raise Fault(str(error)) from error
+    unknown = []
+    for name in only:
+        try:
+            journeys[name]
+        except KeyError as error:
+            unknown.append(str(error.args[0]))
+    if not journeys:
+        unknown.append("no journeys are registered; WAYPOST_JOURNEYS names modules with a sequence JOURNEYS")
+    if unknown:
+        raise Fault("\n".join(unknown))
+    return journeys

@@ -1,0 +1,1 @@
+"""`waypost new`: files of a new journey."""

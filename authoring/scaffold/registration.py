@@ -1,0 +1,146 @@
+"""One more journey in the list that registers it: the file's text, changed in two places and nowhere else."""
+
+import ast
+import io
+from dataclasses import dataclass
+
+from workers.process import Fault
+
+_LINE = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What is to be added, and to which list."""
+
+    file: str
+    """What to call the file in an error."""
+    variable: str
+    """The list: ``SHIPPED`` of the registry, or a package's ``JOURNEYS``."""
+    module: str
+    cls: str
+
+    def added_to(self, text: str) -> str:
+        """The file's text with the class imported and in the list; the same text where it is in already.
+
+        Raises ``Fault``, which says what to write by hand, where the file does not look as expected.
+        """
+        tree = self._parsed(text)
+        listed = self._list_of(tree)
+        if any(isinstance(each, ast.Name) and each.id == self.cls for each in listed.elts):
+            return text
+        if self.cls in names_bound(tree):
+            raise Fault(
+                f"the class would be {self.cls}, a name that {self.file} uses for something else. Choose "
+                "another name; nothing was written"
+            )
+        end = "\r\n" if "\r\n" in text else "\n"
+        # Lines as the parser counts them: splitlines would also break at form feeds.
+        lines = list(io.StringIO(text, newline=""))
+        # From the bottom up, so that the place of the import stays where it was found.
+        if listed.lineno == listed.end_lineno:
+            self._rewrite(lines, listed, end)
+        else:
+            self._insert(lines, listed, end)
+        lines.insert(_place_of_import(tree, self.module), f"from {self.module} import {self.cls}{end}")
+        changed = "".join(lines)
+        self._parsed(changed)
+        return changed
+
+    def _parsed(self, text: str) -> ast.Module:
+        try:
+            return ast.parse(text)
+        except SyntaxError as error:
+            raise self._unexpected(f"it cannot be parsed: {error}") from error
+
+    def _list_of(self, tree: ast.Module) -> ast.Tuple | ast.List:
+        found = [value for statement in tree.body if (value := self._value(statement)) is not None]
+        match found:
+            case [ast.Tuple() | ast.List() as listed]:
+                return listed
+            case []:
+                raise self._unexpected(f"it has no {self.variable} = (…) at its top level")
+            case [_]:
+                raise self._unexpected(f"its {self.variable} is no tuple or list that is written out")
+        raise self._unexpected(f"it sets {self.variable} {len(found)} times")
+
+    def _value(self, statement: ast.stmt) -> ast.expr | None:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == self.variable:
+                return value
+            case ast.AnnAssign(target=ast.Name(id=name), value=value) if name == self.variable:
+                return value
+        return None
+
+    def _rewrite(self, lines: list[str], listed: ast.Tuple | ast.List, end: str) -> None:
+        """A list on one line: on one line again where it fits, else one class a line, as ruff has it."""
+        raw = lines[listed.lineno - 1].encode()
+        before, old, after = (
+            raw[: listed.col_offset].decode(),
+            raw[listed.col_offset : listed.end_col_offset].decode(),
+            raw[listed.end_col_offset :].decode(),
+        )
+        if old[0] not in "([":
+            raise self._unexpected(f"its {self.variable} has no brackets around it")
+        classes = [*(ast.unparse(each) for each in listed.elts), self.cls]
+        comma = "," if len(classes) == 1 and old[0] == "(" else ""
+        line = f"{before}{old[0]}{', '.join(classes)}{comma}{old[-1]}{after}"
+        if len(line.rstrip()) > _LINE:
+            rows = "".join(f"    {each},{end}" for each in classes)
+            line = f"{before}{old[0]}{end}{rows}{old[-1]}{after}"
+        lines[listed.lineno - 1] = line
+
+    def _insert(self, lines: list[str], listed: ast.Tuple | ast.List, end: str) -> None:
+        """A list over several lines: one more line before its last, and comments stay where they are."""
+        last = (listed.end_lineno or listed.lineno) - 1
+        if not listed.elts or lines[last].strip() not in (")", "]"):
+            raise self._unexpected(f"the last line of its {self.variable} is not a bracket alone")
+        element = listed.elts[-1]
+        row = (element.end_lineno or element.lineno) - 1
+        rest = lines[row].encode()[element.end_col_offset :].decode()
+        if not rest.lstrip().startswith(","):
+            raise self._unexpected(f"the last class of its {self.variable} has no comma after it")
+        indent = lines[row][: len(lines[row]) - len(lines[row].lstrip())]
+        lines.insert(last, f"{indent}{self.cls},{end}")
+
+    def _unexpected(self, what: str) -> Fault:
+        return Fault(
+            f"{self.file} does not look as expected: {what}. Nothing was written. Expected a line like\n"
+            f"  {self.variable} = (SomeJourney, AnotherJourney)\n"
+            "Put it back into this form and try again."
+        )
+
+
+def names_bound(tree: ast.Module) -> set[str]:
+    """Names that a module gives something at its top level."""
+    names: set[str] = set()
+    for statement in tree.body:
+        match statement:
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                names.update((alias.asname or alias.name).split(".")[0] for alias in aliases)
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=targets):
+                names.update(target.id for target in targets if isinstance(target, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+    return names
+
+
+def _place_of_import(tree: ast.Module, module: str) -> int:
+    """Before which line, counted from 0, an import of this module stands in order."""
+    package = module.split(".")[0]
+    siblings = [
+        each
+        for each in tree.body
+        if isinstance(each, ast.ImportFrom)
+        and (each.module or "").split(".")[0] == package
+        and not each.level
+    ]
+    for each in siblings:
+        if (each.module or "") > module:
+            return each.lineno - 1
+    imports = [each for each in tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
+    docstring = tree.body[:1] if ast.get_docstring(tree) is not None else []
+    before = siblings or imports or docstring
+    return (before[-1].end_lineno or 0) if before else 0

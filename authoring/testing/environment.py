@@ -1,0 +1,216 @@
+"""All of Waypost in one process, for tests: real Postgres, real Temporal; the test says when to deliver."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import SecretStr
+from temporalio.api.sdk.v1 import WorkflowMetadata
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
+from temporalio.testing import TimeSkipper
+from temporalio.testing import TimeSkippingConfig as Skipping
+
+from activities.channels.registry import Channels
+from activities.contracts import RunResult
+from activities.settings import ActivitySettings
+from authoring.testing.calendar import START
+from journeys.registry import SHIPPED, Journeys
+from journeys.vocabulary import Journey
+from policy.checks.suppression import rule_for
+from policy.limits import BreakerRule, Limits
+from profiles.db.database import Database
+from profiles.identity.identifiers import normalise
+from profiles.ingest.event_store import Ingested
+from profiles.ingest.pipeline import Ingest, Rules
+from profiles.state.event_records import IncomingEvent
+from workers.delivery import Delivery
+from workers.relay import Relay
+from workers.sandbox import sandbox_store
+from workers.settings import WorkerSettings
+from workers.startup import keep_limits
+from workers.worker import build_workers, run_workers
+
+Row = dict[str, Any]
+
+_SKIPS = 10_000
+"""Jumps in time that one fast-forward may take; a provider that is away for days is tried often."""
+
+_KEYS = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+
+_FIXED: dict[str, Any] = {**dict.fromkeys(_KEYS), "waypost_policy": ""}
+"""Whatever the environment says: a test sends nothing for real."""
+
+
+class Waypost:
+    """A running Waypost. Nothing is delivered to Temporal until ``deliver`` is called."""
+
+    def __init__(
+        self,
+        database_url: str,
+        client: Client,
+        *,
+        journeys: Sequence[type[Journey]] = SHIPPED,
+        channels: Channels | None = None,
+        limits: Limits | None = None,
+        with_workers: bool = True,
+        effects: Sequence[Callable[..., Any]] = (),
+        starts_at: datetime = START,
+    ) -> None:
+        self.database = Database(database_url)
+        self.client = client
+        self.journeys = Journeys(journeys, effects)
+        # A breaker goes by the worker's own clock, which no skipped day moves.
+        self._limits = replace(limits or Limits(), breaker=BreakerRule(failures=1_000_000))
+        rules = Rules(local=True, suppression=partial(rule_for, self._limits))
+        self.ingest = Ingest(self.database, self.journeys.routes, rules)
+        self.relay = Relay(self.database, Delivery(client), self.journeys.routes, local=True)
+        self.skipper = TimeSkipper(client, config=Skipping(max_session_skip_count=_SKIPS))
+        self.clock = starts_at
+        self._channels = channels
+        self._with_workers = with_workers
+        self._events = 0
+        self._workers: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._with_workers:
+            await keep_limits(self.database, self._limits)
+            secrets = (SecretStr("a secret of tests, which is long enough"),)
+            settings = ActivitySettings(**{**_FIXED, "WAYPOST_SECRETS": secrets})
+            channels = self._channels or Channels.from_settings(settings, sandbox_store(self.database))
+            workers = build_workers(
+                self.client,
+                self.database,
+                self.journeys,
+                channels,
+                settings,
+                WorkerSettings(waypost_local=True, waypost_versioning=False, worker_grace_s=2),
+                limits=self._limits,
+            )
+            self._workers = asyncio.create_task(run_workers(workers))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for run in await self.rows("SELECT workflow_id FROM run WHERE temporal_run_id IS NOT NULL"):
+            await self._terminate(run["workflow_id"])
+        if self._workers is not None:
+            self._workers.cancel()
+            await asyncio.wait([self._workers])
+        await self.database.close()
+
+    async def _terminate(self, workflow_id: str) -> None:
+        # A run left open would be picked up by the next test's workers, on another database.
+        try:
+            await self.client.get_workflow_handle(workflow_id).terminate()
+        except RPCError:
+            return
+
+    @property
+    def failed(self) -> BaseException | None:
+        """Why the workers ended by themselves, if they did."""
+        if self._workers is None or not self._workers.done() or self._workers.cancelled():
+            return None
+        return self._workers.exception()
+
+    def event(
+        self,
+        name: str,
+        properties: Row | None = None,
+        *,
+        traits: Row | None = None,
+        source: str = "test",
+        channel: str = "web",
+        event_id: str | None = None,
+        time: datetime | None = None,
+        **identifiers: str,
+    ) -> IncomingEvent:
+        """An event at the test's clock; identifiers as keywords (email=…, user_id=…)."""
+        self._events += 1
+        return IncomingEvent(
+            source=source,
+            id=event_id or f"e{self._events}",
+            type=name,
+            channel=channel,
+            time=time or self.clock,
+            identifiers=tuple((kind, normalise(kind, value)) for kind, value in identifiers.items()),
+            properties=properties or {},
+            traits=traits or {},
+        )
+
+    async def happens(self, name: str, properties: Row | None = None, **more: Any) -> Ingested:
+        """Take one event in, and deliver what it queued."""
+        [answer] = await self.ingest([self.event(name, properties, **more)])
+        await self.deliver()
+        return answer
+
+    async def deliver(self) -> int:
+        """Deliver the outbox until it is empty; returns how much was told."""
+        told = 0
+        while batch := await self.relay.deliver_batch():
+            told += batch
+        return told
+
+    async def rows(self, query: str, *arguments: Any) -> list[Row]:
+        """Rows of the test's database."""
+        async with self.database.transaction() as connection:
+            return [dict(row) for row in await connection.fetch(query, *arguments)]
+
+    async def run(self, journey: str, key: str | None = None) -> Row:
+        """The newest run of a journey."""
+        found = await self.rows(
+            "SELECT * FROM run WHERE journey = $1 AND ($2::text IS NULL OR key = $2) "
+            "ORDER BY run_id DESC LIMIT 1",
+            journey,
+            key,
+        )
+        if not found:
+            raise AssertionError(f"no run of {journey}")
+        return found[0]
+
+    def handle(self, run: Row) -> WorkflowHandle[Any, RunResult]:
+        """Temporal's handle of a run."""
+        return self.client.get_workflow_handle(run["workflow_id"], result_type=RunResult)
+
+    async def passes(self, run: Row, length: timedelta) -> bool:
+        """Let time pass for one run and for the test's clock; False where the run ended on the way."""
+        self.clock += length
+        going_on = await self.skipper.fast_forward(self.handle(run), length)
+        await self.deliver()
+        return going_on
+
+    async def result(self, run: Row, within_s: float = 20) -> RunResult:
+        """How a run ended."""
+        async with asyncio.timeout(within_s):
+            return await self.handle(run).result()
+
+    async def messages(self) -> list[Row]:
+        """Messages, oldest first."""
+        return await self.rows("SELECT * FROM message ORDER BY decided_at, message_id")
+
+    async def decisions(self) -> list[Row]:
+        """Decisions, oldest first."""
+        return await self.rows("SELECT * FROM decision ORDER BY recorded_at, decision_id")
+
+    async def mailbox(self) -> list[Row]:
+        """What the sandbox delivered, oldest first."""
+        return await self.rows("SELECT * FROM sandbox_message ORDER BY recorded_at, message_id")
+
+    async def details(self, run: Row) -> str:
+        """What an operator reads in Temporal UI."""
+        found = await self.handle(run).query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+        return str(found.current_details)
+
+    async def until(self, question: str, *arguments: Any, within_s: float = 15) -> list[Row]:
+        """Wait until a query has rows, with a deadline."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while not (found := await self.rows(question, *arguments)):
+            if asyncio.get_running_loop().time() > deadline:
+                raise AssertionError(f"nothing within {within_s} s: {question}")
+            await asyncio.sleep(0.05)
+        return found

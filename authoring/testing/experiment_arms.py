@@ -1,0 +1,54 @@
+"""Which people fit: an arm of an experiment and a holdout are drawn by an id that nobody chooses."""
+
+import ast
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from authoring.testing.errors import TellingFault
+from journeys.checks.lengths import length_of
+from journeys.checks.part import argument
+from journeys.checks.story import story_of
+from journeys.vocabulary.definition import JourneyDefinition
+from policy.checks.exclusions import held_out
+from policy.experiments import assign
+
+Arms = Mapping[str, int]
+
+
+def experiments_of(journeys: Iterable[JourneyDefinition]) -> dict[str, Arms]:
+    """Name → arms with their weights, as the journeys' code has them written out."""
+    found: dict[str, Arms] = {}
+    for definition in journeys:
+        for part, call, word in story_of(definition).words():
+            name = argument(call, "name", 0)
+            if word == "experiment" and isinstance(name, ast.Constant):
+                arms = {each.arg: length_of(part, each.value) for each in call.keywords if each.arg}
+                if all(type(weight) is int for weight in arms.values()):
+                    found[str(name.value)] = arms
+    return found
+
+
+def check_arms(wanted: Mapping[str, str], experiments: Mapping[str, Arms]) -> None:
+    """Raises ``TellingFault`` for an experiment or an arm that no journey here has."""
+    for experiment, arm in wanted.items():
+        if experiment not in experiments:
+            there = ", ".join(experiments) or "none with weights written out"
+            raise TellingFault(f"no journey here has an experiment {experiment!r}; there are: {there}")
+        if not experiments[experiment].get(arm):
+            there = ", ".join(experiments[experiment])
+            raise TellingFault(f"nobody is in arm {arm!r} of {experiment!r}; there are: {there}")
+
+
+def fits(
+    person: UUID | None,
+    wanted: Mapping[str, str],
+    experiments: Mapping[str, Arms],
+    journeys: Iterable[JourneyDefinition],
+    *,
+    holdout: bool,
+) -> bool:
+    """Whether a person is in the arms wanted, and held out of every journey that does so, or of none."""
+    if any(assign(str(person), name, experiments[name]) != arm for name, arm in wanted.items()):
+        return False
+    partial = [each for each in journeys if 0 < each.holdout < 100]
+    return all(held_out(str(person), f"journey {each.name}", each.holdout) is holdout for each in partial)

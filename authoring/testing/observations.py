@@ -1,0 +1,248 @@
+"""What became of one person, as a test looks at it: messages, decisions, audiences and runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+import orjson
+
+from authoring.testing.environment import Row, Waypost
+from authoring.testing.fakes import Posted
+from policy.verdict import Channel, Reason
+
+
+class Received(str):
+    """A message the person has got. It *is* its template's name, so that lists compare plainly::
+
+    assert shopper.received == ["cart_reminder"]
+    assert shopper.received[0].channel == "email"
+    """
+
+    message_id: UUID
+    journey: str
+    channel: Channel
+    items: tuple[str, ...]
+    """Keys of the items it showed."""
+    subject: str
+    text: str
+    html: str
+    to: str
+    at: datetime
+    """When it was sent, on the test's calendar."""
+    status: str
+    """sent, delivered, opened, clicked, bounced; unknown where the provider's answer was lost."""
+
+    __slots__ = ("at", "channel", "html", "items", "journey", "message_id", "status", "subject", "text", "to")
+
+    @classmethod
+    def of(cls, row: Row, posted: Posted) -> Self:
+        """A message's row, and what the provider accepted of it."""
+        received = cls(row["template"])
+        received.message_id = row["message_id"]
+        received.journey = row["journey"]
+        received.channel = posted.channel
+        received.items = tuple(row["items"])
+        received.subject = posted.outgoing.content.subject
+        received.text = posted.outgoing.content.text
+        received.html = posted.outgoing.content.html
+        received.to = posted.outgoing.to
+        received.at = row["sent_at"] or row["claimed_at"] or row["decided_at"]
+        received.status = row["status"]
+        return received
+
+
+class Withheld(str):
+    """A message that was planned and not sent. It *is* its template's name."""
+
+    journey: str
+    channel: Channel
+    reason: str
+    """As in the HTTP contract: purchased, no_consent, capped, …"""
+    detail: str
+    items: tuple[str, ...]
+    at: datetime
+
+    __slots__ = ("at", "channel", "detail", "items", "journey", "reason")
+
+    @classmethod
+    def of(cls, row: Row, detail: str) -> Self:
+        """A message's row, and what its last decision said."""
+        withheld = cls(row["template"])
+        withheld.journey = row["journey"]
+        withheld.channel = Channel(row["channel"])
+        withheld.reason = row["reason"] or ""
+        withheld.detail = detail
+        withheld.items = tuple(row["items"])
+        withheld.at = row["decided_at"]
+        return withheld
+
+
+class Audience(str):
+    """An ad audience the person is in now. It *is* the audience's name."""
+
+    items: tuple[str, ...]
+    """Keys of the items they are shown ads for."""
+
+    __slots__ = ("items",)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One verdict of the gate."""
+
+    template: str
+    channel: Channel
+    verdict: str
+    """allow, withhold or defer."""
+    reason: str | None
+    detail: str
+    items: tuple[str, ...]
+    items_removed: tuple[str, ...]
+    until: datetime | None
+    at: datetime
+    journey: str
+    run_id: UUID
+    message_id: UUID
+    checks: tuple[dict[str, Any], ...] = field(repr=False)
+    """Every check the gate made: name, passed, detail."""
+
+    def __str__(self) -> str:
+        because = f": {why(self.reason, self.detail)}" if self.verdict != "allow" else ""
+        return f"{self.verdict} {self.channel.value} {self.template}{because}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSeen:
+    """One run of this person's."""
+
+    run_id: UUID
+    journey: str
+    key: str
+    state: str
+    """running, ended or stuck."""
+    outcome: str | None
+    detail: str
+    entered_at: datetime
+    ended_at: datetime | None
+    waiting_for: str | None = None
+    """What it says it waits for; None once it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """All that a test may look at, read in one go."""
+
+    received: list[Received] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    audiences: list[Audience] = field(default_factory=list)
+    runs: list[RunSeen] = field(default_factory=list)
+
+
+_MESSAGES = "SELECT * FROM message WHERE profile_id = $1 ORDER BY decided_at, message_id"
+
+_DECISIONS = (
+    "SELECT *, checks::text AS checks FROM decision WHERE profile_id = $1 ORDER BY recorded_at, decision_id"
+)
+
+_AUDIENCES = (
+    "SELECT audience, array_agg(item ORDER BY joined_at, item) AS items FROM audience_member "
+    "WHERE profile_id = $1 AND state IN ('joining', 'in') GROUP BY audience ORDER BY audience"
+)
+
+_RUNS = "SELECT * FROM run WHERE profile_id = $1 ORDER BY entered_at, run_id"
+
+_NOT_SENT = ("withheld", "released")
+
+
+async def read(waypost: Waypost, profile_id: UUID, post: Sequence[Posted], waits: dict[UUID, str]) -> Ledger:
+    """One person's ledger as of now. ``waits``: what each live run says it waits for."""
+    rows = {str(row["message_id"]): row for row in await waypost.rows(_MESSAGES, profile_id)}
+    decisions = [_decision(row) for row in await waypost.rows(_DECISIONS, profile_id)]
+    said = {each.message_id: each.detail for each in decisions if each.verdict != "allow"}
+    return Ledger(
+        received=[
+            Received.of(rows[posted.outgoing.message_id], posted)
+            for posted in post
+            if posted.outgoing.message_id in rows
+        ],
+        withheld=[
+            Withheld.of(row, said.get(row["message_id"], ""))
+            for row in rows.values()
+            if row["status"] in _NOT_SENT and row["channel"] != Channel.ADS
+        ],
+        decisions=decisions,
+        audiences=[_audience(row) for row in await waypost.rows(_AUDIENCES, profile_id)],
+        runs=[_run(row, waits) for row in await waypost.rows(_RUNS, profile_id)],
+    )
+
+
+def _decision(row: Row) -> Decision:
+    return Decision(
+        template=row["template"],
+        channel=Channel(row["channel"]),
+        verdict=row["verdict"],
+        reason=row["reason"],
+        detail=row["detail"],
+        items=tuple(row["items"]),
+        items_removed=tuple(row["items_removed"]),
+        until=row["until"],
+        at=row["at"],
+        journey=row["journey"],
+        run_id=row["run_id"],
+        message_id=row["message_id"],
+        checks=tuple(orjson.loads(row["checks"])),
+    )
+
+
+def _audience(row: Row) -> Audience:
+    audience = Audience(row["audience"])
+    audience.items = tuple(row["items"])
+    return audience
+
+
+def _run(row: Row, waits: dict[UUID, str]) -> RunSeen:
+    return RunSeen(
+        run_id=row["run_id"],
+        journey=row["journey"],
+        key=row["key"],
+        state=row["state"],
+        outcome=row["outcome"],
+        detail=row["detail"] or "",
+        entered_at=row["entered_at"],
+        ended_at=row["ended_at"],
+        waiting_for=waits.get(row["run_id"]),
+    )
+
+
+_WORDS = {
+    Reason.PURCHASED: "it has been bought",
+    Reason.OPTED_OUT: "the person said no",
+    Reason.NO_CONSENT: "the person never said yes",
+    Reason.CAPPED: "the person has had enough messages for now",
+    Reason.QUIET_HOURS: "it is quiet time there",
+    Reason.NO_ADDRESS: "there is no address to send it to",
+    Reason.BOUNCED: "the address takes no messages",
+    Reason.COMPLAINED: "the person reported a message as spam",
+    Reason.EXPIRED: "its time is over",
+    Reason.OUT_OF_STOCK: "it is sold out",
+    Reason.LOWER_PRIORITY: "something else comes first",
+    Reason.HOLDOUT: "the person is held out, to measure against",
+    Reason.RUN_ENDED: "what it is about is over",
+    Reason.ERASED: "the person has been erased",
+    Reason.KILL_SWITCH: "sending is switched off",
+    Reason.PROVIDER_BUDGET: "the provider has no room",
+    Reason.DUPLICATE: "it has been sent before",
+    Reason.CONTENT: "its text cannot be written",
+    Reason.ERROR: "something failed",
+}
+
+
+def why(reason: str | None, detail: str = "") -> str:
+    """A reason of the HTTP contract in plain words, with what it stood on."""
+    if reason is None:
+        return detail
+    plain = _WORDS[Reason(reason)] if reason in list(Reason) else reason
+    return f"{plain} ({detail})" if detail else plain

@@ -1,0 +1,132 @@
+"""The pytest plugin: name it in ``pytest_plugins`` of a conftest, and ask for ``shopper`` in a test."""
+
+import inspect
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from authoring.testing.shared_memory import folder_in_memory
+from authoring.testing.shop import Shop
+from authoring.testing.shopper import Shopper
+from journeys.vocabulary import Journey
+from local.postgres import EmbeddedPostgres
+from local.temporal_server import TemporalDevServer
+from profiles.db.migrate import upgrade_async
+from profiles.db.sql import new_id
+
+_TEMPLATE = f"waypost_template_{os.getpid()}"
+
+_OURS = frozenset({"shop", "shopper", "database_url", "temporal"})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line(
+        "markers", "journeys: which journeys the shop of this test runs; see authoring.testing.with_journeys"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
+    """Tests that use the shop run on the loop its servers run on, whatever mode pytest-asyncio is in."""
+    if isinstance(obj, Journey):
+        # pytest takes a class in a marker for what is to be marked, so that the test itself is gone.
+        raise pytest.UsageError(
+            f"{name}: write @with_journeys(…) of authoring.testing, not @pytest.mark.journeys"
+        )
+    if not inspect.iscoroutinefunction(obj) or not collector.istestfunction(obj, name):  # type: ignore[attr-defined]
+        return
+    if _OURS.intersection(inspect.signature(obj).parameters):
+        marks = [mark for mark in getattr(obj, "pytestmark", []) if mark.name != "asyncio"]
+        obj.pytestmark = [*marks, pytest.mark.asyncio(loop_scope="session").mark]  # type: ignore[attr-defined]
+
+
+_UNTIL_THE_END = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
+"""What survives a ``kill -9`` is enough: nobody asks for these data once the power was off."""
+
+_COPY = "" if os.environ.get("DATABASE_URL") else "STRATEGY file_copy"
+"""Of two ways to copy the cheaper one, if a checkpoint costs nothing. On a server of one's own it may."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """URL of a server on which databases may be made: DATABASE_URL's, else an embedded one."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
+        return
+    with folder_in_memory() as memory:
+        folder: Path = memory or tmp_path_factory.mktemp("postgres")
+        async with EmbeddedPostgres(folder, settings=_UNTIL_THE_END) as server:
+            yield server.url("postgres")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def migrated(postgres: str) -> AsyncIterator[str]:
+    """Name of a migrated database to clone from."""
+    await _execute(postgres, f"CREATE DATABASE {_TEMPLATE}")
+    await upgrade_async(_named(postgres, _TEMPLATE))
+    yield _TEMPLATE
+    await _execute(postgres, f"DROP DATABASE {_TEMPLATE} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
+    """URL of an empty, migrated database of this test's own."""
+    name = f"test_{new_id().hex}"
+    await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated} {_COPY}")
+    yield _named(postgres, name)
+    await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def temporal() -> AsyncIterator[TemporalDevServer]:
+    """A Temporal server whose runs can travel in time."""
+    async with TemporalDevServer() as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shop(
+    request: pytest.FixtureRequest, database_url: str, temporal: TemporalDevServer
+) -> AsyncIterator[Shop]:
+    """A shop that opens at its first use; ``shop(starts_at=…)`` sets it up before."""
+    running = Shop(database_url, temporal.client)
+    if (marker := request.node.get_closest_marker("journeys")) is not None:
+        running(journeys=marker.args)
+    yield running
+    await running.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def shopper(shop: Shop) -> Shopper:
+    """A person with a yes to everything, who lives in Europe/Berlin."""
+    return await shop.shopper()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failed test shows what happened to its shoppers, when, and why."""
+    outcome = yield
+    report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
+    if report.when == "call" and report.failed:
+        for each in getattr(item, "funcargs", {}).values():
+            if isinstance(each, Shop):
+                for shopper in each.shoppers:
+                    report.sections.append((f"timeline of {shopper.name}", str(shopper.timeline)))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _named(url: str, database: str) -> str:
+    return urlsplit(url)._replace(path=f"/{database}").geturl()

@@ -1,0 +1,134 @@
+"""Decisions without any server: a person in a line, and what the real gate says about them, in no time.
+
+ada = person(consents={"email": True}, bought={"lamp": days(3)})
+assert why_not(verdict(ada, promoting=["lamp"])) == "purchased"
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from authoring.testing.calendar import START, ZONE
+from policy.checks.suppression import rule_for, suppression_until
+from policy.experiments import assign
+from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
+from policy.gate import decide
+from policy.limits import Limits
+from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict, Withhold
+
+__all__ = ["Allow", "Channel", "Defer", "Limits", "Person", "Withhold", "arm", "person", "verdict", "why_not"]
+
+_TWO_DAYS = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """All the gate knows of somebody; lengths of time are how long ago."""
+
+    id: str = "ada"
+    consents: Mapping[str, bool] = field(default_factory=dict)
+    bought: Mapping[str, timedelta] = field(default_factory=dict)
+    sent: Sequence[tuple[str, timedelta]] = ()
+    zone: str = ZONE
+    facts: Facts = field(default_factory=Facts)
+
+
+def person(
+    id: str = "ada",
+    *,
+    consents: Mapping[str, bool] | None = None,
+    bought: Mapping[str, timedelta] | None = None,
+    sent: Sequence[tuple[str, timedelta]] = (),
+    zone: str = ZONE,
+    has_address: bool = True,
+    bounced: bool = False,
+    complained: bool = False,
+    opted_out: Sequence[str] = (),
+    is_customer: bool = False,
+    erased: bool = False,
+    cart: Collection[str] | None = None,
+    sold_out: Collection[str] = (),
+    held: Sequence[str] = (),
+    run: str = "running",
+) -> Person:
+    """Somebody who said yes to email, SMS and ads, unless ``consents`` says otherwise.
+
+    ``bought``: product → how long ago. ``sent``: (channel, how long ago) of marketing that counts against
+    the caps. ``opted_out``: topics the *address* is out of. ``is_customer``: the address came with an order.
+    ``held``: what is open with them, in words. ``run``: running, ended or stuck.
+    """
+    facts = Facts(
+        person=id,
+        run_state=run,
+        erased=erased,
+        has_address=has_address,
+        address_problem="bounced" if bounced else "complained" if complained else None,
+        opted_out=tuple(opted_out),
+        address_from_order=is_customer,
+        cart=None if cart is None else tuple(PlannedItem(product, None) for product in cart),
+        out_of_stock=frozenset(sold_out),
+        held=tuple(held),
+        zone=zone,
+        zone_source="traits",
+    )
+    yes = {"email": True, "sms": True, "ads": True}
+    return Person(id, yes if consents is None else consents, bought or {}, tuple(sent), zone, facts)
+
+
+def verdict(
+    who: Person,
+    message_class: MessageClass | str = MessageClass.MARKETING,
+    *,
+    channel: Channel | str = Channel.EMAIL,
+    promoting: Sequence[str] | None = None,
+    topic: str | None = None,
+    at: datetime = START,
+    expires: timedelta = _TWO_DAYS,
+    journey: str = "",
+    holdout: float = 0.0,
+    limits: Limits | None = None,
+) -> Verdict:
+    """What the gate says of one message to a person at ``at``: the real ``policy.gate.decide``.
+
+    ``promoting``: product ids; None: it promotes nothing. Raises ValueError for an unknown channel or class.
+    """
+    limits = limits or Limits()
+    kind = MessageClass(message_class)
+    plan = Plan(
+        channel=Channel(channel),
+        message_class=kind,
+        topic=topic or kind.value,
+        promoting=None if promoting is None else tuple(PlannedItem(product, None) for product in promoting),
+        expires_at=at + expires,
+        journey=journey,
+        cart_id=None if who.facts.cart is None or promoting is None else "cart",
+        holdout=holdout,
+    )
+    return decide(plan, _facts(who, limits, at), limits, at)
+
+
+def why_not(said: Verdict) -> Reason | None:
+    """The reason of a verdict; None where it allows the message."""
+    return None if isinstance(said, Allow) else said.reason
+
+
+def arm(who: Person, experiment: str, **arms: int) -> str:
+    """The arm of an experiment a person is in, as ``self.experiment`` of a journey would say."""
+    return assign(who.id, experiment, arms)
+
+
+def _facts(who: Person, limits: Limits, at: datetime) -> Facts:
+    """The person's facts, their lengths of time counted back from ``at``."""
+    return replace(
+        who.facts,
+        consents=tuple(
+            ConsentFact(channel, "marketing", granted) for channel, granted in sorted(who.consents.items())
+        ),
+        suppressions=tuple(
+            Suppression(
+                product, None, suppression_until(at - ago, rule_for(limits, product, None, None, None).window)
+            )
+            for product, ago in who.bought.items()
+        ),
+        sent=tuple(SentFact(Channel(channel), at - ago) for channel, ago in who.sent),
+    )

@@ -1,0 +1,240 @@
+"""Gather a timeline while a story is told: events, entries, waits, decisions, ends, each once."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from authoring.testing.calendar import day_of, stamp
+from authoring.testing.environment import Row, Waypost
+from authoring.testing.observations import Decision, Ledger, Received, RunSeen, why
+from authoring.testing.virtual_time import RunClock
+from policy.verdict import Channel
+
+SHOPPER = "shopper"
+"""Who an entry is about, where it is no journey."""
+
+_STAMP = re.compile(r"[A-Z][a-z]{2} \d{2} [A-Z][a-z]{2} \d{2}:\d{2} UTC")
+
+_HALF_A_YEAR = timedelta(days=180)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a timeline."""
+
+    at: datetime
+    who: str
+    """SHOPPER, or the journey."""
+    kind: str
+    """event, enters, waits, does, sent, unknown, withheld, deferred, ads, ends, now."""
+    words: str
+    until: datetime | None = None
+    message_id: UUID | None = None
+    order: int = 0
+    """Which comes first of what happened at the same instant: causes before effects."""
+
+
+@dataclass
+class Timeline:
+    """Entries in order; ``str`` writes them for a terminal, in the shopper's own time."""
+
+    name: str
+    zone: str
+    start: datetime
+    entries: list[Entry] = field(default_factory=list)
+    standing: list[Entry] = field(default_factory=list)
+    """What the live runs wait for now."""
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter([*self.entries, *self.standing])
+
+    def __len__(self) -> int:
+        return len(self.entries) + len(self.standing)
+
+    def __str__(self) -> str:
+        rows = [(self.when(each.at), each.who, self.sentence(each)) for each in self]
+        day = max((len(when) for when, _, _ in rows), default=0)
+        who = max((len(name) for _, name, _ in rows), default=0)
+        lines = [f"{when:<{day}}  {name:<{who}}  {words}" for when, name, words in rows]
+        return "\n".join([f"{self.name}, by the clock of {self.zone}", *lines])
+
+    def when(self, at: datetime) -> str:
+        """ "day 2 09:00"."""
+        return stamp(at, self.start, self.zone)
+
+    def sentence(self, entry: Entry) -> str:
+        """An entry's words, with the end of a wait or deferral."""
+        if entry.until is None:
+            return entry.words
+        until = f"{entry.until.astimezone(ZoneInfo(self.zone)):%H:%M}"
+        same_day = self.day(entry.until) == self.day(entry.at)
+        return f"{entry.words}, until {until if same_day else self.when(entry.until)}"
+
+    def localised(self, words: str, near: datetime) -> str:
+        """What a run says of itself in UTC, by the shopper's clock."""
+
+        def local(found: re.Match[str]) -> str:
+            at = datetime.strptime(f"{near.year} {found[0]}", "%Y %a %d %b %H:%M UTC").replace(tzinfo=UTC)
+            # A run speaks of no year; what seems long past is in the next one.
+            return self.when(at if at > near - _HALF_A_YEAR else at.replace(year=near.year + 1))
+
+        return _STAMP.sub(local, words)
+
+    def day(self, at: datetime) -> int:
+        """The day of the story."""
+        return day_of(at, self.start, self.zone)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """The entries as plain values."""
+        return [
+            {
+                "day": self.day(each.at),
+                "at": each.at.astimezone(ZoneInfo(self.zone)).isoformat(timespec="seconds"),
+                "who": each.who,
+                "kind": each.kind,
+                "words": self.sentence(each),
+                "message_id": str(each.message_id) if each.message_id else None,
+            }
+            for each in self
+        ]
+
+    def add(self, found: list[Entry]) -> None:
+        """Append what is new since the last look: in the order of its instants, causes first."""
+        self.entries += sorted(found, key=lambda each: (each.at, each.order))
+
+
+_EVENTS = (
+    "SELECT event_id, type, channel, at, properties::text AS properties, problems::text AS problems "
+    "FROM event WHERE profile_id = $1 ORDER BY recorded_at, at, event_id"
+)
+
+_EXPOSURES = "SELECT run_id, journey, experiment, arm, at FROM exposure WHERE profile_id = $1 ORDER BY at"
+
+_LONG = 30
+"""Keys as long as this were made up by Waypost and say nothing to a reader."""
+
+
+class Chronicle:
+    """Fills one person's timeline, look by look."""
+
+    def __init__(self, waypost: Waypost, timeline: Timeline) -> None:
+        self.timeline = timeline
+        self._waypost = waypost
+        self._seen: set[object] = set()
+        self._read: dict[UUID, int] = {}
+
+    async def look(self, profile_id: UUID, ledger: Ledger, clocks: dict[UUID, RunClock]) -> None:
+        """Add what has happened since the last look."""
+        received = {each.message_id: each for each in ledger.received}
+        found = [
+            _event(row, received)
+            for row in await self._waypost.rows(_EVENTS, profile_id)
+            if self._is_new(("event", row["event_id"]))
+        ]
+        found += [
+            _decided(decision, received.get(decision.message_id))
+            for number, decision in enumerate(ledger.decisions)
+            if self._is_new(("decision", number))
+        ]
+        for message in ledger.received:
+            if message.status.startswith("unknown") and self._is_new(("unknown", message.message_id)):
+                words = f"{message}: the provider's answer was lost; it is not sent again"
+                found.append(Entry(message.at, message.journey, "unknown", words, order=3))
+        found += [
+            Entry(row["at"], row["journey"], "does", f"experiment {row['experiment']}: {row['arm']}", order=2)
+            for row in await self._waypost.rows(_EXPOSURES, profile_id)
+            if self._is_new(("exposure", row["run_id"], row["experiment"]))
+        ]
+        for run in ledger.runs:
+            found += self._of_run(run, clocks.get(run.run_id))
+        self.timeline.add(found)
+        self.timeline.standing = [
+            Entry(self._waypost.clock, run.journey, "now", self._now(run.waiting_for))
+            for run in ledger.runs
+            if run.waiting_for and run.state == "running"
+        ]
+
+    def _now(self, line: str) -> str:
+        return f"now: {self.timeline.localised(line, self._waypost.clock)}"
+
+    def _of_run(self, run: RunSeen, clock: RunClock | None) -> list[Entry]:
+        found = []
+        if self._is_new(("enters", run.run_id)):
+            about = f" ({run.key})" if len(run.key) < _LONG else ""
+            found.append(Entry(run.entered_at, run.journey, "enters", f"begins{about}", order=1))
+        if clock is not None:
+            steps = clock.history.steps
+            for step in steps[self._read.get(run.run_id, 0) :]:
+                until = None if step.until is None else step.until + clock.offset
+                words = _waiting(step.words) if until else step.words
+                if " deferred: " not in step.words:  # the decision tells it
+                    kind = "waits" if until else "does"
+                    found.append(Entry(step.at + clock.offset, run.journey, kind, words, until, order=4))
+            self._read[run.run_id] = len(steps)
+        if run.state != "running" and self._is_new((run.state, run.run_id)):
+            at = run.ended_at or self._waypost.clock
+            words = f"ends: {run.outcome} ({run.detail})" if run.state == "ended" else f"stuck: {run.detail}"
+            found.append(Entry(at, run.journey, "ends", words, order=5))
+        return found
+
+    def _is_new(self, what: object) -> bool:
+        if what in self._seen:
+            return False
+        self._seen.add(what)
+        return True
+
+
+def _waiting(summary: str) -> str:
+    """A timer's summary as what the run does."""
+    verb, _, rest = summary.partition(" ")
+    return {"wait": f"waits {rest}", "sleep": f"sleeps {rest}"}.get(verb, f"waits: {summary}")
+
+
+def _event(row: Row, received: dict[UUID, Received]) -> Entry:
+    said = orjson.loads(row["properties"])
+    of = [each for each in received.values() if str(each.message_id) == said.get("message_id")]
+    about = f": {of[0]}" if of else _named(said)
+    where = "" if row["channel"] == "web" else f" ({row['channel']})"
+    problems = "".join(f"; not as meant: {each['detail']}" for each in orjson.loads(row["problems"]))
+    return Entry(row["at"], SHOPPER, "event", f"{row['type']}{about}{where}{problems}")
+
+
+def _named(said: dict[str, Any]) -> str:
+    products: Iterable[Any] = said.get("products") or [said]
+    items = [str(each.get("product_id") or each.get("sku") or "") for each in products]
+    others = [str(said.get(name) or "") for name in ("order_id", "ticket_id", "channel", "state")]
+    named = ", ".join(filter(None, [*items, *others]))
+    return f": {named}" if named else ""
+
+
+def _decided(decision: Decision, message: Received | None) -> Entry:
+    # Another channel's turn, after this one's provider refused, is another decision.
+    received = message if message is not None and message.channel is decision.channel else None
+    name = f"{decision.channel.value} {decision.template}"
+    items = f": {', '.join(decision.items)}" if decision.items else ""
+    gone = f"; without {', '.join(decision.items_removed)}" if decision.items_removed else ""
+    kind, until, words = "sent", None, f"sends {name}{items}{gone}"
+    match decision.verdict:
+        case "allow" if decision.channel is Channel.ADS:
+            kind, words = "ads", f"enters ad audience {decision.template}{items}"
+        case "allow" if received is None:
+            kind, words = "does", f"tries to send {name}{items}{gone}"
+        case "withhold" if decision.channel is Channel.ADS:
+            kind = "withheld"
+            words = f"enters no ad audience {decision.template}: {why(decision.reason, decision.detail)}"
+        case "withhold":
+            kind = "withheld"
+            words = f"withholds {name}: {why(decision.reason, decision.detail)}"
+        case "defer":
+            kind, until = "deferred", decision.until
+            words = f"holds back {name}: {why(decision.reason, decision.detail)}"
+    if kind == "sent" and received is not None and received.subject:
+        words += f' "{received.subject}"'
+    shown = received.message_id if kind == "sent" and received is not None else None
+    return Entry(decision.at, decision.journey, kind, words, until, shown, order=2)

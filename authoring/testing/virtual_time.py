@@ -1,0 +1,295 @@
+"""Let time pass for several runs at once, in order; and know when nothing moves any more."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.enums.v1 import EventType, PendingActivityState, WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.converter import PayloadConverter
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.contracts import RunResult
+from authoring.testing.environment import Row, Waypost
+from authoring.testing.errors import NotAtRest, StoryFailed
+
+_SHOWN_OTHERWISE = frozenset({"send_message", "join_audience", "close_run"})
+"""Activities whose effects the ledger shows."""
+
+_AUTHORS_MISTAKE = frozenset({"UnknownTemplate", "NoStandIn"})
+"""Error types that no retry can mend."""
+
+_RAISED = frozenset(
+    {
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
+        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR,
+    }
+)
+"""A task also fails in good order, where a signal comes in while it is being answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing a run did, by Temporal's clock."""
+
+    at: datetime
+    words: str
+    until: datetime | None = None
+    """Set for a wait: when it is over at the latest."""
+
+
+@dataclass(slots=True)
+class RunHistory:
+    """One run's history as far as it has been read."""
+
+    steps: list[Step] = field(default_factory=list)
+    _raised: str = ""
+    _mistake: str = ""
+    _timers: dict[int, datetime] = field(default_factory=dict)
+    _read: int = 0
+
+    def read(self, events: Sequence[HistoryEvent]) -> None:
+        """Take in a whole history; what has been read before is passed over."""
+        for event in events:
+            if event.event_id > self._read:
+                self._take(event)
+                self._read = event.event_id
+
+    @property
+    def fault(self) -> str:
+        """What the author has to mend, in Temporal's words; empty while nothing is wrong."""
+        return self._mistake or self._raised
+
+    @property
+    def due(self) -> datetime | None:
+        """When the next timer fires, by Temporal's clock."""
+        return min(self._timers.values(), default=None)
+
+    def _take(self, event: HistoryEvent) -> None:
+        at = instant(event.event_time)
+        match event.event_type:
+            case EventType.EVENT_TYPE_TIMER_STARTED:
+                due = at + event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+                self._timers[event.event_id] = due
+                self.steps.append(Step(at, _summary(event), due))
+            case EventType.EVENT_TYPE_TIMER_FIRED:
+                self._timers.pop(event.timer_fired_event_attributes.started_event_id, None)
+            case EventType.EVENT_TYPE_TIMER_CANCELED:
+                self._timers.pop(event.timer_canceled_event_attributes.started_event_id, None)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                kind = event.activity_task_scheduled_event_attributes.activity_type.name
+                if kind not in _SHOWN_OTHERWISE:
+                    self.steps.append(Step(at, _summary(event) or kind))
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                self._judge(event.activity_task_started_event_attributes.last_failure)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+                self._judge(event.activity_task_failed_event_attributes.failure)
+            case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+                failed = event.workflow_task_failed_event_attributes
+                self._raised = in_words(failed.failure) if failed.cause in _RAISED else ""
+            case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+                self._raised = ""
+
+    def _judge(self, failure: Failure) -> None:
+        if is_authors_mistake(failure):
+            self._mistake = in_words(failure)
+
+
+def is_authors_mistake(failure: Failure) -> bool:
+    """Whether an activity failed for something that only an author can mend."""
+    return failure.application_failure_info.type in _AUTHORS_MISTAKE
+
+
+def in_words(failure: Failure) -> str:
+    """A failure with its kind, and where in the code it came from."""
+    kind = failure.application_failure_info.type
+    told = f"{kind}: {failure.message}" if kind and kind not in failure.message else failure.message
+    return f"{told}\n{failure.stack_trace.rstrip()}" if failure.stack_trace.strip() else told
+
+
+def instant(stamp: Timestamp) -> datetime:
+    """A protobuf instant as Python's."""
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def _summary(event: HistoryEvent) -> str:
+    payload = event.user_metadata.summary
+    return str(PayloadConverter.default.from_payload(payload, str)) if payload.data else ""
+
+
+_AT_REST_WITHIN_S = 20.0
+
+_LOOK_AGAIN_S = 0.004
+
+_LOOK_S = 0.25
+
+_TOGETHER = timedelta(seconds=5)
+"""Timers due so close to each other, or to where time is to stand, fire in one move."""
+
+_PAST = timedelta(seconds=3)
+"""How far a run is moved past a timer: a server that is told to stop within milliseconds of one may miss
+its stop, and run on to the next."""
+
+_RUNS = "SELECT * FROM run WHERE temporal_run_id IS NOT NULL ORDER BY entered_at, run_id"
+
+
+@dataclass(slots=True)
+class RunClock:
+    """One run, where its clock stands, and what is known of its history."""
+
+    run_id: UUID
+    journey: str
+    handle: WorkflowHandle[Any, RunResult]
+    offset: timedelta
+    """From Temporal's clock to the test's calendar."""
+    position: datetime
+    """How far the test has moved it; its own clock is ahead by the time the test has really taken."""
+    now: datetime
+    history: RunHistory = field(default_factory=RunHistory)
+    ended: bool = False
+    length: int = 0
+
+    @property
+    def due(self) -> datetime | None:
+        """When its next timer fires, counted from its position."""
+        due = self.history.due
+        return None if due is None else self.position + (due + self.offset - self.now)
+
+    def is_behind(self, until: datetime) -> bool:
+        """Whether it has to move, so that all that is due by then has happened."""
+        return self.position < until or (self.due is not None and self.due <= until + _TOGETHER)
+
+
+class Clockwork:
+    """The clocks of all runs of one Waypost."""
+
+    def __init__(self, waypost: Waypost) -> None:
+        self._waypost = waypost
+        self.runs: dict[UUID, RunClock] = {}
+
+    @property
+    def live(self) -> list[RunClock]:
+        """The runs that have not ended."""
+        return [run for run in self.runs.values() if not run.ended]
+
+    async def settle(self) -> None:
+        """Deliver, and wait until every run stands at a wait (or at a retry) and nothing is queued.
+
+        Raises ``StoryFailed`` where a journey's own code raised, and ``NotAtRest`` after 20 seconds.
+        """
+        deadline = asyncio.get_running_loop().time() + _AT_REST_WITHIN_S
+        await self._waypost.deliver()
+        while True:
+            await self._find()
+            moving = [run for run in self.live if not await self._at_rest(run)]
+            # What a run wrote before it came to rest may have queued something for another.
+            if not moving and not await self._waypost.deliver():
+                return
+            if failed := self._waypost.failed:
+                raise failed
+            if asyncio.get_running_loop().time() > deadline:
+                raise self._stuck(moving)
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    async def move(self, until: datetime) -> None:
+        """Move every run to ``until``, timer by timer in the order they are due, and the test's clock too."""
+        await self.settle()
+        while behind := [run for run in self.live if run.is_behind(until)]:
+            goal = until if len(behind) == 1 else min([until, *(run.due or until for run in behind)])
+            for run in behind:
+                if (due := run.due) is not None and due <= goal + _TOGETHER:
+                    await self._forward(run, max(goal, due + _PAST))
+                elif goal == until:
+                    await self._forward(run, until)
+            self._waypost.clock = max(self._waypost.clock, min(goal, until))
+            await self.settle()
+        self._waypost.clock = until
+
+    async def _forward(self, run: RunClock, to: datetime) -> None:
+        by = max(to - run.position, timedelta(milliseconds=1))
+        run.position += by
+        moving = asyncio.ensure_future(self._waypost.skipper.fast_forward(run.handle, by))
+        try:
+            await self._watch(run, moving)
+            await moving
+        except RPCError as error:
+            # Ended on its own just before, which is a normal answer.
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+        finally:
+            moving.cancel()
+
+    async def _watch(self, run: RunClock, moving: asyncio.Future[bool]) -> None:
+        """Until a run has moved; time does not pass for a story that raises or an activity that hangs."""
+        loop = asyncio.get_running_loop()
+        length, deadline = run.length, loop.time() + _AT_REST_WITHIN_S
+        while not (await asyncio.wait({moving}, timeout=_LOOK_S))[0]:
+            await self._at_rest(run)
+            if run.length != length:
+                length, deadline = run.length, loop.time() + _AT_REST_WITHIN_S
+            if loop.time() > deadline:
+                raise self._stuck([run])
+
+    def _stuck(self, moving: list[RunClock]) -> NotAtRest:
+        names = ", ".join(dict.fromkeys(run.journey for run in moving)) or "the outbox"
+        return NotAtRest(
+            f"{names} did not come to rest within {_AT_REST_WITHIN_S:g} s: does an activity hang, or does "
+            "the story go round without waiting?"
+        )
+
+    async def _find(self) -> None:
+        for row in await self._waypost.rows(_RUNS):
+            if row["run_id"] not in self.runs:
+                self.runs[row["run_id"]] = self._clock(row)
+
+    def _clock(self, row: Row) -> RunClock:
+        # A run that another one's end has started is as far as that one was.
+        position = max(self._waypost.clock, row["entered_at"])
+        return RunClock(
+            run_id=row["run_id"],
+            journey=row["journey"],
+            handle=self._waypost.handle(row),
+            offset=timedelta(seconds=row["clock_offset_s"]),
+            position=position,
+            now=position,
+        )
+
+    async def _at_rest(self, run: RunClock) -> bool:
+        told = await run.handle.describe()
+        raw = told.raw_description
+        info = raw.workflow_extended_info.time_skipping_info
+        skipped = raw.workflow_extended_info.HasField("time_skipping_info")
+        now = instant(info.current_time) if skipped else datetime.now(UTC)
+        run.now = now + run.offset
+        if told.history_length != run.length:
+            run.history.read((await run.handle.fetch_history()).events)
+            run.length = told.history_length
+        run.ended = told.status is not WorkflowExecutionStatus.RUNNING
+        self._raise_faults(run, told)
+        if run.ended:
+            return True
+        if raw.HasField("pending_workflow_task") or not all(map(_is_retrying, raw.pending_activities)):
+            return False
+        return run.history.due is None or run.history.due > now
+
+    def _raise_faults(self, run: RunClock, told: WorkflowExecutionDescription) -> None:
+        mistakes = [
+            in_words(pending.last_failure)
+            for pending in told.raw_description.pending_activities
+            if is_authors_mistake(pending.last_failure)
+        ]
+        if fault := run.history.fault or next(iter(mistakes), ""):
+            run.ended = True  # reported once; nothing more can be expected of it
+            raise StoryFailed(f"{run.journey} cannot go on: {fault}")
+
+
+def _is_retrying(pending: Any) -> bool:
+    """An activity that failed and will be tried again when more time has passed."""
+    scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    return bool(scheduled and pending.attempt > 1 and pending.HasField("last_failure"))

@@ -1,0 +1,1 @@
+"""The `waypost` command. Thin: parses arguments, calls the rooms below, prints."""

@@ -1,0 +1,141 @@
+"""What ``waypost decisions replay`` does: recorded decisions, made once more and compared."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any
+from uuid import UUID
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from cli.database import facts
+from policy.limits import Limits
+from policy.replay import limits_from_json, rerun
+from policy.verdict import Allow, Defer, Verdict
+from profiles.messaging.policy_versions import Recorded, decided, kept_policy
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What matters of a verdict."""
+
+    verdict: str
+    reason: str | None = None
+    until: datetime | None = None
+    items_removed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        until = f" until {self.until.isoformat()}" if self.until else ""
+        without = f" without {', '.join(self.items_removed)}" if self.items_removed else ""
+        return f"{self.verdict}{f' ({self.reason})' if self.reason else ''}{until}{without}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """A decision that comes out otherwise."""
+
+    decision_id: UUID
+    run_id: UUID
+    journey: str
+    step: str
+    channel: str
+    at: datetime
+    policy: str | None
+    recorded: Said
+    now: Said
+    detail: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Of a whole replay."""
+
+    replayed: int = 0
+    policies: Counter[str] = field(default_factory=Counter)
+    """Version → decisions made by it and made again."""
+    without_basis: int = 0
+    """Recorded by older code, which kept nothing to decide on."""
+    unknown_policies: Counter[str] = field(default_factory=Counter)
+    """Version → decisions of it, where no process has kept that version."""
+    flipped: list[Flip] = field(default_factory=list)
+
+    def json(self) -> str:
+        """All of it."""
+        return orjson.dumps(self, str, orjson.OPT_INDENT_2).decode()
+
+
+async def replayed(since: timedelta | None) -> Outcome:
+    """Decide again on what every decision stood on. Reads only. Raises ``Fault``."""
+    outcome = Outcome()
+    async with facts() as database, database.transaction() as connection:
+        known: dict[str, Limits | None] = {}
+        async for recorded in decided(connection, since):
+            version = recorded.policy
+            if recorded.basis is None or version is None:
+                outcome.without_basis += 1
+                continue
+            if version not in known:
+                kept = await kept_policy(connection, version)
+                known[version] = None if kept is None else limits_from_json(kept)
+            if (limits := known[version]) is None:
+                outcome.unknown_policies[version] += 1
+                continue
+            outcome.replayed += 1
+            outcome.policies[version] += 1
+            if flip := _flip(recorded, recorded.basis, limits):
+                outcome.flipped.append(flip)
+    return outcome
+
+
+def _flip(recorded: Recorded, basis: dict[str, Any], limits: Limits) -> Flip | None:
+    then = Said(recorded.verdict, recorded.reason, recorded.until, recorded.items_removed)
+    try:
+        verdict = rerun(basis, limits)
+        now, detail = _said(verdict), "" if isinstance(verdict, Allow) else verdict.detail
+    except ValueError as error:
+        now, detail = Said("unreadable"), str(error)
+    if now == then:
+        return None
+    r = recorded
+    where = (r.decision_id, r.run_id, r.journey, r.step, r.channel, r.at, r.policy)
+    return Flip(*where, then, now, detail)
+
+
+def _said(verdict: Verdict) -> Said:
+    match verdict:
+        case Allow(removed=removed):
+            return Said("allow", None, None, removed)
+        case Defer(reason=reason, until=until, removed=removed):
+            return Said("defer", reason.value, until, removed)
+        case refused:
+            return Said("withhold", refused.reason.value, None, refused.removed)
+
+
+def in_words(outcome: Outcome) -> str:
+    """What to print of it."""
+    made = f"{outcome.replayed:,} decisions made again, by {len(outcome.policies)} version(s) of the policy"
+    flipped = f"{len(outcome.flipped):,} come out otherwise." if outcome.flipped else "all as recorded."
+    lines = [f"{made}: {flipped}"]
+    if outcome.without_basis:
+        lines.append(f"{outcome.without_basis:,} are older than the record of what they stood on.")
+    for version, count in outcome.unknown_policies.items():
+        lines.append(f"{count:,} name policy {version}, which no process has kept; they were not made again.")
+    if outcome.flipped:
+        lines.append(_table(outcome.flipped))
+    return "\n".join(lines)
+
+
+def _table(flips: list[Flip]) -> str:
+    table = Table()
+    for name in ("decision", "at", "message", "recorded", "now"):
+        table.add_column(name, overflow="fold")
+    for flip in flips:
+        message = f"{flip.journey} {flip.step}, {flip.channel}"
+        now = f"{flip.now}: {flip.detail}" if flip.detail else str(flip.now)
+        table.add_row(str(flip.decision_id), f"{flip.at:%Y-%m-%d %H:%M}", message, str(flip.recorded), now)
+    out = StringIO()
+    Console(file=out, highlight=False, markup=False).print(table)
+    return out.getvalue().rstrip("\n")

@@ -1,0 +1,1 @@
+"""`waypost ingest`: sends events from files to the API."""

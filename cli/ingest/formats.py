@@ -1,0 +1,224 @@
+"""Reads REES46's shop logs (eCommerce behavior data): views, carts and purchases of signed-in users."""
+
+import csv
+import gzip
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, cast
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from workers.process import Fault
+
+Row = dict[str, Any]
+
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event; ``number`` is the line it stands in, or begins in."""
+
+    number: int
+    body: Row
+    time: datetime
+    who: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """One line that is no event."""
+
+    number: int
+    reason: str
+
+
+Line = Told | Bad
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
+    """The file's text, and the file underneath, whose position tells how far one is.
+
+    Whether it is gzip is judged by its first bytes.
+    """
+    with file.open("rb") as raw:
+        packed = raw.read(2) == _GZIP
+        raw.seek(0)
+        if packed:
+            with gzip.open(raw, "rt", encoding="utf-8", errors="replace", newline="") as text:
+                yield cast(TextIO, text), raw
+        else:
+            with file.open(encoding="utf-8", errors="replace", newline="") as text:
+                yield text, cast(BinaryIO, text.buffer)
+
+
+def content_id(prefix: str, content: Any) -> str:
+    """An id that is the same for the same content, so that a second replay is known as one."""
+    told = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)
+    return f"{prefix}-{hashlib.sha256(told).hexdigest()[:40]}"
+
+
+REES46_COLUMNS = (
+    "event_time",
+    "event_type",
+    "product_id",
+    "category_code",
+    "brand",
+    "price",
+    "user_id",
+    "user_session",
+)
+
+REES46_SOURCE = "rees46"
+
+_EVENTS = {"view": "Product Viewed", "cart": "Product Added", "remove_from_cart": "Product Removed"}
+
+
+def read_rees46(text: TextIO, shift: timedelta) -> Iterator[Line]:
+    """Every row as a native event, in the file's order, its time moved by ``shift``.
+
+    What one session bought at one instant is one order, since the log has a row an item and no order ids.
+    Sessions are no identifiers: every row names its user, and a session shared by two must not join them.
+    Raises ``Fault`` where the columns are others.
+    """
+    rows = csv.reader(text)
+    header = next(rows, [])
+    if missing := [name for name in REES46_COLUMNS if name not in header]:
+        raise Fault(
+            f"expected a REES46 file with the columns {', '.join(REES46_COLUMNS)}; {', '.join(missing)} "
+            f"missing, the first line is {','.join(header)[:120]!r}"
+        )
+    orders: dict[tuple[str, str], list[tuple[int, Row]]] = {}
+    for values in rows:
+        number = rows.line_num
+        if len(values) != len(header):
+            yield Bad(number, f"expected {len(header)} columns, got {len(values)}")
+            continue
+        row: Row = dict(zip(header, values, strict=True))
+        fault, time = _checked(row)
+        if time is None:
+            yield Bad(number, fault)
+            continue
+        row["time"] = time + shift
+        yield from _orders(orders, before=row["time"])
+        if row["event_type"] == "purchase":
+            orders.setdefault((row["user_id"], row["user_session"]), []).append((number, row))
+        else:
+            yield _told(number, _EVENTS[row["event_type"]], row, _product(row))
+    yield from _orders(orders, before=None)
+
+
+def _checked(row: Row) -> tuple[str, datetime | None]:
+    """(why the row is no event, None), or ("", its time)."""
+    kind = row["event_type"]
+    if kind != "purchase" and kind not in _EVENTS:
+        return f"event_type must be one of purchase, {', '.join(_EVENTS)}; got {kind[:40]!r}", None
+    for name in ("product_id", "user_id"):
+        if not row[name].strip():
+            return f"{name} is empty", None
+    try:
+        float(row["price"] or 0)
+    except ValueError:
+        return f"price must be a number, got {row['price'][:40]!r}", None
+    try:
+        return "", datetime.strptime(row["event_time"].removesuffix(" UTC"), "%Y-%m-%d %H:%M:%S").replace(
+            tzinfo=UTC
+        )
+    except ValueError:
+        return f"event_time must read as 2019-10-01 00:00:00 UTC, got {row['event_time'][:40]!r}", None
+
+
+def _orders(
+    orders: dict[tuple[str, str], list[tuple[int, Row]]], *, before: datetime | None
+) -> Iterator[Told]:
+    """The orders that no later row can add to."""
+    for key, lines in list(orders.items()):
+        number, first = lines[0]
+        if before is not None and first["time"] >= before:
+            continue
+        del orders[key]
+        products = [_product(row) for _, row in lines]
+        order = {
+            "order_id": f"{first['user_session']}-{int(first['time'].timestamp())}",
+            "total": round(sum(product.get("price") or 0.0 for product in products), 2),
+            "currency": "USD",
+            "products": products,
+        }
+        yield _told(number, "Order Completed", first, order)
+
+
+def _told(number: int, name: str, row: Row, properties: Row) -> Told:
+    content = {
+        "type": name,
+        "channel": "web",
+        "time": row["time"].isoformat(),
+        "identifiers": {"user_id": row["user_id"]},
+        "properties": properties,
+        "context": {"session_id": row["user_session"]},
+    }
+    body = {"id": content_id(REES46_SOURCE, content), "source": REES46_SOURCE, **content}
+    return Told(number, body, row["time"], row["user_id"], name)
+
+
+def _product(row: Row) -> Row:
+    """A product of the log; it has no names, so brand and kind stand for one."""
+    kind = row["category_code"].rpartition(".")[2].replace("_", " ")
+    product = {
+        "product_id": row["product_id"],
+        "name": " ".join(filter(None, (row["brand"].capitalize(), kind))) or f"Product {row['product_id']}",
+        "category": row["category_code"],
+        "brand": row["brand"],
+        "price": float(row["price"] or 0),
+    }
+    return {field: value for field, value in product.items() if value != ""}
+
+
+_TIME = TypeAdapter(datetime)
+
+_TIMES = ("timestamp", "originalTimestamp", "receivedAt")
+
+_LEFT_OUT = ("sentAt", "receivedAt", "originalTimestamp", "writeKey")
+"""``sentAt`` corrects a sender's clock by when the call arrives, and an archive arrives years later."""
+
+
+def read_segment(text: TextIO, shift: timedelta) -> Iterator[Line]:
+    """Every call, in the file's order, its time moved by ``shift``; empty lines are passed over."""
+    for number, line in enumerate(text, start=1):
+        if line.strip():
+            yield _line(number, line, shift)
+
+
+def _line(number: int, line: str, shift: timedelta) -> Line:
+    try:
+        call = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        return Bad(number, f"expected one JSON object, got {line.strip()[:40]!r} ({error})")
+    if not isinstance(call, dict):
+        return Bad(number, f"expected a JSON object, got {type(call).__name__}")
+    said = next((call[name] for name in _TIMES if call.get(name)), None)
+    if said is None:
+        return Bad(number, "timestamp is missing; without it the call would count as made now")
+    try:
+        time = _TIME.validate_python(said)
+    except ValidationError:
+        return Bad(number, f"timestamp must be ISO 8601, got {str(said)[:40]!r}")
+    time = (time if time.tzinfo else time.replace(tzinfo=UTC)) + shift
+    body = {name: value for name, value in call.items() if name not in _LEFT_OUT}
+    body["timestamp"] = time.isoformat()
+    body["messageId"] = _message_id(body, call.get("messageId"), shift)
+    who = call.get("userId") or call.get("anonymousId") or ""
+    return Told(number, body, time, str(who), str(call.get("event") or call.get("type") or ""))
+
+
+def _message_id(body: Row, given: Any, shift: timedelta) -> str:
+    """The call's own id; a call that has none, or that is moved to another time, is known by its content."""
+    if isinstance(given, str) and given and not shift:
+        return given
+    return content_id("file", body)

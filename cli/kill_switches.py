@@ -1,0 +1,108 @@
+"""What ``waypost stop``, ``resume`` and ``stops`` do, and how they say it."""
+
+from io import StringIO
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Column, Table
+
+from cli.database import actor, facts
+from journeys import registry
+from journeys.registry import NotStoppable, check_stoppable
+from policy.facts import StopKind
+from profiles.messaging import kill_switches
+from workers.process import Fault
+from workers.settings import WorkerSettings
+
+
+class Switched(BaseModel):
+    """What came of a wish to stop or to resume."""
+
+    kind: StopKind
+    name: str
+    stopped: bool
+    """How it is now."""
+    changed: bool
+    """False: it was so already."""
+
+
+async def switch_on(kind: StopKind, name: str, *, reason: str) -> Switched:
+    """Stop something; in force when this returns. Raises ``Fault`` for a name that is none."""
+    name = _named(kind, name)
+    _check(kind, name)
+
+    async def work(connection: Any) -> bool:
+        return await kill_switches.stop(connection, kind.value, name, reason=_said(reason), actor=actor())
+
+    async with facts() as database:
+        return Switched(kind=kind, name=name, stopped=True, changed=await database.run(work))
+
+
+async def switch_off(kind: StopKind, name: str, *, reason: str) -> Switched:
+    """Resume something, also what has gone from the code. Raises ``Fault`` for a name that is none."""
+    name = _named(kind, name)
+
+    async def work(connection: Any) -> bool:
+        return await kill_switches.resume(connection, kind.value, name, reason=_said(reason), actor=actor())
+
+    async with facts() as database:
+        changed = await database.run(work)
+    if not changed:
+        _check(kind, name)
+    return Switched(kind=kind, name=name, stopped=False, changed=changed)
+
+
+async def list_stops(*, as_json: bool) -> str:
+    """What to print of all that is stopped."""
+    async with facts() as database:
+        found = await database.run(kill_switches.stops)
+    if as_json:
+        return orjson.dumps({"stops": found}, str, orjson.OPT_INDENT_2).decode() + "\n"
+    if not found:
+        return "Nothing is stopped.\n"
+    table = Table(*(Column(title, overflow="fold") for title in ("kind", "name", "since", "reason", "by")))
+    for one in found:
+        table.add_row(one.kind, one.name, one.since.isoformat(" ", "seconds"), one.reason, one.actor)
+    # A reason is text: square brackets in it mean nothing.
+    console = Console(file=StringIO(), markup=False, emoji=False, highlight=False)
+    with console.capture() as told:
+        console.print(table)
+    return told.get()
+
+
+def as_text(done: Switched) -> str:
+    """In words."""
+    what = "everything" if done.kind is StopKind.ALL else f"{done.kind.value} {done.name}"
+    if not done.changed:
+        return f"{what} {'is stopped already' if done.stopped else 'is not stopped'}; nothing was changed."
+    if done.stopped:
+        again = f"waypost resume {done.kind.value}" + ("" if done.kind is StopKind.ALL else f" {done.name}")
+        return f"{what} is stopped: nothing more is claimed. What is due waits. To go on: {again}"
+    return f"{what} may send again; what waits asks the gate within an hour, most of it within minutes."
+
+
+def _named(kind: StopKind, name: str) -> str:
+    if kind is StopKind.ALL:
+        if name not in ("", "all"):
+            raise Fault(f"all is everything, and {name!r} is one thing: say its kind, or leave it out.")
+        return "all"
+    if not name:
+        raise Fault(f"a {kind.value} has a name: waypost stop {kind.value} NAME.")
+    return name
+
+
+def _said(reason: str) -> str:
+    return reason.strip()[:500] or "by hand"
+
+
+def _check(kind: StopKind, name: str) -> None:
+    """In a hurry, with journeys that cannot be loaded, a channel or all can be stopped still."""
+    loads = kind in (StopKind.JOURNEY, StopKind.TEMPLATE)
+    try:
+        check_stoppable(kind, name, registry.load(WorkerSettings().journey_modules) if loads else {})
+    except NotStoppable as refusal:
+        raise Fault(f"{refusal}.") from refusal
+    except ValueError as error:
+        raise Fault(f"the journeys cannot be loaded, so names are not known: {error}") from error

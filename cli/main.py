@@ -1,0 +1,221 @@
+"""The ``waypost`` command: every process and every tool of the project, one subcommand each."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from cli.commands import authoring, consents, decisions, identity, policy, stopping
+from cli.exits import explained, find_local_stack, finish
+from workers.process import Fault
+from workers.settings import ServerSettings, StackSettings, WorkerSettings
+
+app = typer.Typer(
+    name="waypost",
+    help="Customer journeys as durable Python. `waypost dev` starts everything on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+
+
+@app.command()
+def dev() -> None:
+    """Run a whole local stack (database, Temporal, API, relay, worker) until Ctrl-C."""
+    with explained():
+        from local.dev import run
+
+        finish(asyncio.run(run(StackSettings())))
+
+
+@app.command()
+def demo(
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, to look around.")] = False,
+    shoppers: Annotated[int | None, typer.Option("--shoppers", min=1, help="How many people shop.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run a local stack with a shop's traffic on it, and sum up what was sent and what was not."""
+    with explained():
+        from local.demo.main import run
+
+        options = {} if shoppers is None else {"shoppers": shoppers}
+        finish(asyncio.run(run(serve=serve, as_json=as_json, **options)))
+
+
+@app.command()
+def api() -> None:
+    """Run the HTTP API."""
+    with explained():
+        from api.app import create_app
+        from api.settings import ApiSettings, SettingsFault
+        from workers.process import configure
+        from workers.server import serve
+
+        configure(local=WorkerSettings().waypost_local)
+        settings = ApiSettings()
+        try:
+            application = create_app(settings)
+        except SettingsFault as fault:
+            raise Fault(str(fault)) from fault
+        serve(application, ServerSettings())
+        finish(0)
+
+
+@app.command()
+def worker() -> None:
+    """Run the journey worker."""
+    with explained():
+        from workers.worker import run
+
+        _run_process(run)
+
+
+@app.command()
+def relay() -> None:
+    """Run the relay, which delivers accepted events to Temporal."""
+    with explained():
+        from workers.relay import run
+
+        _run_process(run)
+
+
+@app.command()
+def migrate(
+    app_role: Annotated[
+        str | None,
+        typer.Option(
+            "--app-role",
+            metavar="NAME",
+            help="Let this Postgres role run Waypost without changing its ledgers; made where missing.",
+        ),
+    ] = None,
+) -> None:
+    """Bring the database schema to this version. Safe to run at any time, by several at once."""
+    with explained():
+        from sqlalchemy.exc import SQLAlchemyError
+
+        from cli.database import let
+        from profiles.db.migrate import current, upgrade
+
+        find_local_stack()
+        settings = WorkerSettings()
+        url = settings.database_url
+        try:
+            upgrade(url)
+            revision, _ = current(url)
+            let_run = let(url, app_role, settings.database_app_password) if app_role else ""
+        except (OSError, SQLAlchemyError, ValueError) as error:
+            raise Fault(f"the database cannot be migrated: {error}\nCheck DATABASE_URL.") from error
+        typer.echo(f"The database is at revision {revision}.{let_run}")
+        finish(0)
+
+
+@app.command()
+def ingest(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of real events.")],
+    format: Annotated[str, typer.Option("--format", help="rees46 or segment.")],
+    as_live: Annotated[bool, typer.Option("--as-live", help="Shift the times so that they end now.")] = False,
+) -> None:
+    """Send a file of events through the API. Historical: they start no run, unless --as-live."""
+    with explained():
+        from cli.ingest.main import run
+
+        find_local_stack()
+        finish(asyncio.run(run(file, format=format, as_live=as_live)))
+
+
+@app.command("fast-forward")
+def fast_forward(
+    run_id: Annotated[str, typer.Argument(help="Ours, as in GET /v1/runs.")],
+    length: Annotated[str, typer.Argument(metavar="DURATION", help="How far, such as 3d, 2h30m or 45m.")],
+) -> None:
+    """Move one run's clock forward (local stack only)."""
+    with explained():
+        from local.time_travel import duration, fast_forward_run
+
+        by = duration(length)
+        find_local_stack()
+        typer.echo(asyncio.run(fast_forward_run(WorkerSettings(), run_id, by)))
+        finish(0)
+
+
+@app.command()
+def why(
+    customer: Annotated[
+        str,
+        typer.Argument(
+            metavar="CUSTOMER", help="type:value, a bare email, phone or user_id, or a profile_id."
+        ),
+    ],
+    journey: Annotated[str | None, typer.Option("--journey", help="Only this journey.")] = None,
+    item: Annotated[
+        str | None, typer.Option("--item", help="Only what concerns this item, any variant of it.")
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="TIME", help="The moment asked about, such as 2026-11-21T20:00."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Say why somebody was sent a message, or was not, and what led to it."""
+    with explained():
+        from cli.why import ask
+
+        find_local_stack()
+        typer.echo(asyncio.run(ask(customer, journey=journey, item=item, at=at, as_json=as_json)), nl=False)
+        finish(0)
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, database, migrations, Temporal and providers; say what to do about each."""
+    with explained():
+        from cli.doctor import examine
+
+        local = find_local_stack()
+        findings = asyncio.run(examine())
+        if local:
+            typer.echo("A local stack runs here; these are its settings.")
+        for finding in findings:
+            typer.echo(finding.line())
+        finish(0 if all(finding.ok for finding in findings) else 1)
+
+
+def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> NoReturn:
+    """Run one of Waypost's own processes until it is told to stop."""
+    from profiles.db.database import async_url
+    from workers.process import configure
+
+    settings = WorkerSettings()
+    configure(local=settings.waypost_local)
+    try:
+        async_url(settings.database_url)
+    except ValueError as error:
+        raise Fault(str(error)) from error
+    asyncio.run(run(settings))
+    finish(0)
+
+
+def main() -> None:
+    """Entry point of the ``waypost`` script."""
+    app()
+
+
+app.add_typer(authoring)
+
+app.add_typer(identity)
+
+app.add_typer(policy)
+
+app.add_typer(decisions)
+
+app.add_typer(stopping)
+
+app.add_typer(consents)
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,4 @@
+"""The local stack: embedded Postgres and Temporal, their processes, time travel.
+
+Nothing here runs in production.
+"""

@@ -1,0 +1,178 @@
+"""The demo's summary as one table for people."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from local.demo.calendar import BEAT_NAMES
+from local.demo.summary import Counts, Summary
+
+Row = tuple[str, int, str]
+
+_REASONS = {
+    "purchased": "bought",
+    "expired": "too late",
+    "run_ended": "not in the cart any more",
+    "out_of_stock": "sold out",
+}
+
+_CHANNELS = {"email": "mails", "sms": "text messages"}
+
+_READ = {"opened": "opened", "clicked": "followed a link"}
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print the table, what was checked, the example, and what did not happen as promised."""
+    table = _table()
+    table.title = f"{summary.shoppers} shoppers, 48 days, {summary.seconds:.0f} seconds"
+    for section in (_came_in(summary), _journeys(summary), _went_out(summary), _silence(summary)):
+        for name, count, detail in section:
+            table.add_row(name, f"{count:,}", detail)
+        table.add_section()
+    console.print(table)
+    # A table of its own, so that its long names leave the other one's details their room.
+    checked = _table(frame=None)
+    for name, breaches, detail in _checked(summary):
+        checked.add_row(name, f"[bold {'red' if breaches else 'green'}]{breaches}[/]", detail)
+    console.print(checked)
+    if summary.example:
+        console.print()
+        console.print(summary.example, style="bold", soft_wrap=True, markup=False)
+    for promise in summary.broken_promises:
+        console.print(f"[bold red]Not as promised:[/] {promise}", soft_wrap=True)
+
+
+def _table(frame: box.Box | None = box.SIMPLE_HEAD) -> Table:
+    padding = (0, 1) if frame else (0, 1, 0, 2)
+    table = Table(box=frame, title_style="bold", show_header=False, padding=padding)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold", style="dim")
+    return table
+
+
+def _came_in(summary: Summary) -> Iterator[Row]:
+    shop = summary.shop
+    yield "events", sum(summary.events.values()), _listed(summary.events)
+    yield "people", shop["people"], f"{shop['merged']} more profiles turned out to be one of them"
+    orders = {"online": shop["orders_web"], "in a store": shop["orders_store"]}
+    filled, older = shop["carts_filled"], shop["orders_older"]
+    yield "orders", sum(orders.values()), f"{_listed(orders)}; {filled} carts filled; {older} older orders"
+
+
+def _journeys(summary: Summary) -> Iterator[Row]:
+    for journey, outcomes in summary.runs.items():
+        yield f"runs of {journey}", sum(outcomes.values()), _listed(outcomes)
+    for experiment, arms in summary.experiments.items():
+        yield "in an experiment", sum(arms.values()), f"{experiment}: {_listed(arms)}"
+
+
+def _went_out(summary: Summary) -> Iterator[Row]:
+    for channel, templates in summary.messages.items():
+        yield f"{_CHANNELS.get(channel, channel)} sent", sum(templates.values()), _listed(templates)
+    read = {word: summary.statuses.get(status, 0) for status, word in _READ.items()}
+    opted_out = summary.silence["one_click"]
+    yield (
+        "opened or followed",
+        sum(read.values()),
+        f"{_listed(read)}; {opted_out} opted out by one click",
+    )
+    found = summary.patience
+    yield (
+        "told of a cart's news",
+        found["told"],
+        f"{found['cheaper']} held something cheaper now, {found['back_in_stock']} something back in stock",
+    )
+    yield (
+        "asked for a review",
+        found["reviews_asked"],
+        f"one for each thing kept ({found['sent_back']} went back); {found['reviewed']} reviews came",
+    )
+
+
+def _silence(summary: Summary) -> Iterator[Row]:
+    found, patience = summary.silence, summary.patience
+    withheld = {_REASONS.get(reason, reason): n for reason, n in summary.withheld.items()}
+    yield "withheld by the gate", sum(withheld.values()), _listed(withheld)
+    yield "held for ticket or return", patience["held"], _held(patience)
+    yield "put off for quiet hours", found["deferred"], "decided afresh when the morning came"
+    sold_out = {"withheld": patience["withheld_sold_out"], "sent without it": patience["shrunk_sold_out"]}
+    yield "sold out by then", sum(sold_out.values()), _listed(sold_out)
+    yield "cart journeys silenced", found["carts_silenced"], "a purchase ended them, in the middle of a wait"
+    yield (
+        "carts shrunk",
+        found["shrunk_carts"],
+        f"some of it was bought; {found['shrunk_messages']} messages went out without an item",
+    )
+    yield (
+        "ad audience removals",
+        found["audience_bought"],
+        f"on purchase; the other {found['audience_run_ended']} of {found['audience_joined']} with their run",
+    )
+
+
+def _held(patience: Counts) -> str:
+    cases = f"{patience['tickets']} tickets, {patience['returns']} returns"
+    after = patience["held_and_sent"]
+    return f"{cases}; {after} sent once closed, {patience['held'] - after} not at all"
+
+
+def _checked(summary: Summary) -> Iterator[Row]:
+    decided = "checked over every decision"
+    yield "bought items promoted after purchase", summary.bought_items_promoted_after_purchase, decided
+    yield "promoted while a ticket was open", summary.promoted_while_a_ticket_was_open, decided
+
+
+def _listed(counts: Counts) -> str:
+    return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n)
+
+
+_PHASES = 4 + len(BEAT_NAMES)
+"""Start, older orders, sweep, the beats, and the count."""
+
+
+class Bar:
+    """One bar over all phases; on a terminal it moves, elsewhere each phase is a line."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<52}"),
+            BarColumn(bar_width=30),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=_PHASES)
+        self._begun = -1
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def phase(self, name: str) -> None:
+        """A new phase begins; the one before is done."""
+        self._begun += 1
+        self._bar.update(self._task, description=name, completed=self._begun)
+        if not self._console.is_terminal:
+            self._console.print(f"{name} …", markup=False)
+
+    def part(self, share: float) -> None:
+        """How much of the phase is done, from 0 to 1."""
+        self._bar.update(self._task, completed=self._begun + share)
+
+    def stop(self) -> None:
+        """Take the bar away. Idempotent."""
+        self._bar.stop()

@@ -1,0 +1,182 @@
+"""``waypost demo``: a local stack with a shop's traffic on it, and what came of it."""
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from rich.console import Console
+
+from local.data_directory import DataDirectory
+from local.demo import catalog
+from local.demo.console import Bar, show
+from local.demo.summary import Summary, broken, summarise
+from local.demo.traffic import Traffic
+from local.dev import places, shown, stop_on_signals
+from local.processes import Log, StackError
+from local.stack import WRITE_KEY, LocalStack
+from local.temporal_server import NAMESPACE
+from profiles.db.database import Database
+from workers.ingest_client import Door
+from workers.process import Fault
+from workers.settings import StackSettings
+
+SEED = 7
+
+_NO_PROVIDERS = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+"""Emptied for the demo's processes: its people are invented, and nobody must be written to."""
+
+_LOG = "demo.log"
+
+
+async def run(*, serve: bool, as_json: bool, shoppers: int = 200, seed: int = SEED) -> int:
+    """Run the demo on a fresh stack under the data directory's ``demo`` folder; returns the exit code.
+
+    0: everything happened as promised. 1: something did not; it is said what. With ``serve`` the stack
+    stays up until Ctrl-C, and other commands find it as they find `waypost dev`. What an earlier demo
+    left is removed first. Raises ``StackError`` and ``Fault``.
+    """
+    begun = time.monotonic()
+    settings = StackSettings()
+    folder = settings.waypost_data_dir.absolute() / "demo"
+    _clear(folder)
+    out = Console(highlight=False)
+    with Bar(Console(stderr=True, highlight=False)) as bar, (folder / _LOG).open("w") as log:
+        bar.phase("Starting Postgres, Temporal, API, relay and worker")
+        stack = _stack(settings, folder, lambda name, line: print(f"{name:<8} {line}", file=log, flush=True))
+        async with stack:
+            summary = await _unless_it_dies(stack, _traffic(stack, bar, shoppers, seed, begun))
+            bar.stop()
+            summary.broken_promises = broken(summary)
+            summary.links = _links(stack) if serve else {}
+            if as_json:
+                sys.stdout.write(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
+            else:
+                show(summary, out)
+            sys.stdout.flush()
+            if serve:
+                front = settings.waypost_data_dir
+                await _serve(stack, front, summary.links, Console(stderr=True, highlight=False))
+    if not serve and not as_json:
+        out.print(
+            "\nAll of it is stopped; `make demo ARGS=--serve` keeps it up, to see mails and runs. "
+            f"Log: {shown(folder / _LOG)}",
+            soft_wrap=True,
+        )
+    return 1 if summary.broken_promises else 0
+
+
+async def _traffic(stack: LocalStack, bar: Bar, shoppers: int, seed: int, begun: float) -> Summary:
+    database = Database(stack.database_url, pool_size=4)
+    client = stack.temporal.client
+    seconds = {"start": time.monotonic() - begun}
+    try:
+        async with Door(stack.api_url, WRITE_KEY) as door:
+            await door.check()
+            await _must_be_empty(database)
+            traffic = Traffic(door, client, database, shoppers=shoppers, seed=seed, progress=bar)
+            await traffic.run()
+            bar.phase("Counting")
+            return await summarise(
+                database,
+                client,
+                shoppers=shoppers,
+                seed=seed,
+                opening=traffic.opening,
+                seconds=time.monotonic() - begun,
+                seconds_by_part=seconds | traffic.seconds,
+            )
+    finally:
+        await database.close()
+
+
+async def _unless_it_dies(stack: LocalStack, work: Coroutine[Any, Any, Summary]) -> Summary:
+    """Await the work. Raises ``StackError`` when a process of the stack dies first."""
+    working, died = asyncio.create_task(work), asyncio.create_task(stack.failure())
+    try:
+        await asyncio.wait([working, died], return_when=asyncio.FIRST_COMPLETED)
+        if died.done() and not working.done():
+            raise died.result()
+        return await working
+    finally:
+        died.cancel()
+        working.cancel()
+
+
+async def _serve(stack: LocalStack, data_dir: Path, links: dict[str, str], console: Console) -> None:
+    """Stay up until Ctrl-C, findable for other commands. Raises ``StackError`` when a process dies."""
+    stop = stop_on_signals(lambda: console.print("Stopping …", style="bold"))
+    front = DataDirectory(data_dir)
+    try:
+        front.take()
+        front.publish(stack.environment())
+    except StackError:
+        pass  # another stack runs on the folder itself; the demo's is found under its own
+    console.print()
+    for name, place in (places(stack) | links).items():
+        console.print(f"[bold]{name:<12}[/] {place}", soft_wrap=True)
+    console.print("Ctrl-C stops it; `waypost demo` starts afresh", style="bold")
+    stopped, died = asyncio.create_task(stop.wait()), asyncio.create_task(stack.failure())
+    try:
+        await asyncio.wait([stopped, died], return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            raise died.result()
+    finally:
+        stopped.cancel()
+        died.cancel()
+        front.release()
+
+
+def _stack(settings: StackSettings, folder: Path, log: Log) -> LocalStack:
+    return LocalStack(
+        folder,
+        api_port=settings.api_port,
+        temporal_port=settings.temporal_port,
+        temporal_ui_port=settings.temporal_ui_port,
+        postgres_port=settings.postgres_port,
+        database_url=settings.database_url,
+        environment={
+            **dict.fromkeys(_NO_PROVIDERS, ""),
+            "WAYPOST_JOURNEYS": "journeys",
+            "WAYPOST_SHOP_NAME": catalog.NAME,
+            "WAYPOST_SHOP_ADDRESS": catalog.ADDRESS,
+            "WAYPOST_SHOP_URL": catalog.URL,
+        },
+        log=log,
+    )
+
+
+async def _must_be_empty(database: Database) -> None:
+    """A database of the user's own may hold real people: they are not to be mixed with invented ones."""
+    async with database.transaction() as connection:
+        if await connection.fetchval("SELECT EXISTS (SELECT 1 FROM event)"):
+            raise Fault(
+                "the demo wants an empty database, and DATABASE_URL names one that holds events: "
+                "unset it (the demo then brings its own), or name an empty one"
+            )
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an earlier demo left. Raises ``StackError`` while one runs there."""
+    held = DataDirectory(folder)
+    held.take()
+    try:
+        for left in folder.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left)
+    finally:
+        held.release()
+
+
+def _links(stack: LocalStack) -> dict[str, str]:
+    query = quote("JourneyKey IS NOT NULL")
+    return {
+        "Temporal UI": f"{stack.ui_url}/namespaces/{NAMESPACE}/workflows?query={query}",
+        "Mailbox": f"{stack.api_url}/sandbox",
+        "API docs": f"{stack.api_url}/docs",
+    }

@@ -1,0 +1,300 @@
+"""What the demo did, counted in Postgres and in Temporal."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from temporalio.client import Client
+
+from profiles.db.database import Database
+
+Counts = dict[str, int]
+
+Nested = dict[str, Counts]
+
+_EVENTS = "SELECT channel AS name, count(*) AS n FROM event GROUP BY 1 ORDER BY 2 DESC, 1"
+
+_SHOP = """
+SELECT (SELECT count(DISTINCT (profile_id, cart_id)) FROM event WHERE type = 'Product Added') AS carts_filled,
+  (SELECT count(DISTINCT event_id) FROM purchase WHERE channel <> 'store' AND at > $1) AS orders_web,
+  (SELECT count(DISTINCT event_id) FROM purchase WHERE channel = 'store' AND at > $1) AS orders_store,
+  (SELECT count(DISTINCT event_id) FROM purchase WHERE at <= $1) AS orders_older,
+  (SELECT count(*) FROM profile WHERE merged_into IS NULL) AS people,
+  (SELECT count(*) FROM profile WHERE merged_into IS NOT NULL) AS merged,
+  (SELECT count(*) FROM event WHERE type = 'Customer Lapsed'
+    AND properties->>'median_gap_days' IS NOT NULL) AS lapsed_by_rhythm
+"""
+
+_RUNS = """
+SELECT journey AS outer, count(*) AS n,
+  CASE WHEN state = 'ended' THEN COALESCE(outcome, 'ended') ELSE state END AS name
+FROM run GROUP BY 1, 3 ORDER BY 1, 2 DESC, 3
+"""
+
+_MESSAGES = """
+SELECT channel AS outer, template AS name, count(*) AS n FROM message
+WHERE status IN ('sent', 'delivered', 'opened', 'clicked', 'bounced') AND channel <> 'ads'
+GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
+"""
+
+_ENGAGEMENT = (
+    "SELECT status AS name, count(*) AS n FROM message WHERE channel <> 'ads' GROUP BY 1 ORDER BY 2 DESC, 1"
+)
+
+_WITHHELD = """
+SELECT reason AS name, count(*) AS n FROM message WHERE status = 'withheld' GROUP BY 1 ORDER BY 2 DESC, 1
+"""
+
+_SILENCE = """
+SELECT (SELECT count(*) FROM run WHERE journey = 'cart-abandonment' AND outcome = 'bought') AS carts_silenced,
+  (SELECT count(*) FROM message WHERE status = 'withheld' AND reason = 'purchased') AS withheld_bought,
+  (SELECT count(DISTINCT message_id) FROM decision
+    WHERE verdict = 'allow' AND items_removed <> '{}' AND NOT checks @? $1::jsonpath) AS shrunk_messages,
+  (SELECT count(DISTINCT o.lane) FROM outbox o JOIN run r ON r.run_id = o.lane
+    WHERE r.journey = 'cart-abandonment' AND o.name = 'Order Completed'
+      AND jsonb_array_length(COALESCE(o.payload->'cart', '[]')) > 0) AS shrunk_carts,
+  (SELECT count(*) FROM audience_member WHERE state = 'out' AND reason = 'purchased') AS audience_bought,
+  (SELECT count(*) FROM audience_member WHERE state = 'out' AND reason <> 'purchased') AS audience_run_ended,
+  (SELECT count(*) FROM audience_member) AS audience_joined,
+  (SELECT count(*) FROM sandbox_audience) AS audience_left_over,
+  (SELECT count(DISTINCT message_id) FROM decision
+    WHERE verdict = 'defer' AND reason = 'quiet_hours') AS deferred,
+  (SELECT count(*) FROM opt_out WHERE state = 'withdrawn') AS opt_outs,
+  (SELECT count(*) FROM event WHERE type = 'Message Unsubscribed') AS one_click,
+  (SELECT count(*) FROM message WHERE status IN ('claimed', 'unknown', 'unknown_final')) AS unknown
+"""
+
+_SOLD_OUT = '$[*] ? (@.name == "items" && @.detail like_regex "out of stock")'
+"""In the checks of a decision: something in it was sold out."""
+
+_PATIENCE = """
+WITH held AS (SELECT DISTINCT message_id FROM decision WHERE verdict = 'defer' AND reason = 'lower_priority'),
+sent AS (SELECT * FROM message WHERE sent_at IS NOT NULL AND channel <> 'ads')
+SELECT (SELECT count(*) FROM event WHERE type = 'Ticket Opened') AS tickets,
+  (SELECT count(*) FROM event WHERE type = 'Return Requested') AS returns,
+  (SELECT count(*) FROM held) AS held,
+  (SELECT count(*) FROM sent JOIN held USING (message_id)) AS held_and_sent,
+  (SELECT count(*) FROM event WHERE type = 'Price Dropped') AS cheaper,
+  (SELECT count(*) FROM event WHERE type = 'Back In Stock') AS back_in_stock,
+  (SELECT count(*) FROM sent WHERE template = 'cart_news') AS told,
+  (SELECT count(*) FROM message WHERE status = 'withheld' AND reason = 'out_of_stock') AS withheld_sold_out,
+  (SELECT count(DISTINCT message_id) FROM decision
+    WHERE verdict = 'allow' AND checks @? $1::jsonpath) AS shrunk_sold_out,
+  (SELECT count(*) FROM sent WHERE template = 'review_request') AS reviews_asked,
+  (SELECT count(*) FROM event WHERE type = 'Product Reviewed') AS reviewed,
+  (SELECT count(*) FROM purchase p WHERE returned > 0 AND EXISTS
+    (SELECT 1 FROM purchase kept WHERE kept.event_id = p.event_id AND kept.returned = 0)) AS sent_back
+"""
+
+_EXPERIMENTS = """
+SELECT experiment AS outer, arm AS name, count(DISTINCT profile_id) AS n FROM exposure
+GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
+"""
+
+
+@dataclass(slots=True)
+class Summary:
+    """Every number from Postgres or Temporal."""
+
+    shoppers: int
+    seed: int
+    seconds: float
+    events: Counts
+    shop: Counts
+    runs: Nested
+    temporal: Counts
+    messages: Nested
+    statuses: Counts
+    withheld: Counts
+    silence: Counts
+    patience: Counts
+    """What waited for something more important, or for news."""
+    experiments: Nested
+    """Experiment → arm → people."""
+    bought_items_promoted_after_purchase: int
+    promoted_while_a_ticket_was_open: int
+    example: str | None
+    seconds_by_part: dict[str, float]
+    links: dict[str, str] = field(default_factory=dict)
+    """Where to look; empty where nothing stays up."""
+    broken_promises: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        return asdict(self)
+
+
+async def summarise(
+    database: Database,
+    client: Client,
+    *,
+    shoppers: int,
+    seed: int,
+    opening: datetime,
+    seconds: float,
+    seconds_by_part: dict[str, float],
+) -> Summary:
+    """Count everything. ``opening``: when the first day of the calendar began."""
+    bought, promoted = await bought_and_promoted(database), await promoted_during_a_ticket(database)
+    async with database.transaction() as connection:
+        example = await connection.fetchrow(EXAMPLE)
+        return Summary(
+            shoppers=shoppers,
+            seed=seed,
+            seconds=round(seconds, 1),
+            events=_counts(await connection.fetch(_EVENTS)),
+            shop=dict(await connection.fetchrow(_SHOP, opening)),
+            runs=_nested(await connection.fetch(_RUNS)),
+            temporal=await _in_temporal(client),
+            messages=_nested(await connection.fetch(_MESSAGES)),
+            statuses=_counts(await connection.fetch(_ENGAGEMENT)),
+            withheld=_counts(await connection.fetch(_WITHHELD)),
+            silence=dict(await connection.fetchrow(_SILENCE, _SOLD_OUT)),
+            patience=dict(await connection.fetchrow(_PATIENCE, _SOLD_OUT)),
+            experiments=_nested(await connection.fetch(_EXPERIMENTS)),
+            bought_items_promoted_after_purchase=bought,
+            promoted_while_a_ticket_was_open=promoted,
+            example=None if example is None else in_words(example),
+            seconds_by_part={name: round(value, 1) for name, value in seconds_by_part.items()},
+        )
+
+
+async def _in_temporal(client: Client) -> Counts:
+    """Journey runs by Temporal's own state."""
+    counted = await client.count_workflows("JourneyKey IS NOT NULL GROUP BY ExecutionStatus")
+    return {str(group.group_values[0]): group.count for group in counted.groups}
+
+
+def _counts(rows: Sequence[Any]) -> Counts:
+    return {row["name"]: row["n"] for row in rows}
+
+
+def _nested(rows: Sequence[Any]) -> Nested:
+    found: Nested = {}
+    for row in rows:
+        found.setdefault(row["outer"], {})[row["name"]] = row["n"]
+    return found
+
+
+_BOUGHT = """
+SELECT count(*) FROM decision d
+WHERE d.verdict = 'allow' AND d.items <> '{}'
+  AND NOT d.checks @> '[{"name": "items", "detail": "promotes nothing"}]'
+  AND EXISTS (SELECT 1 FROM suppression s WHERE s.profile_id = d.profile_id AND s.item = ANY(d.items)
+    AND s.recorded_at < d.recorded_at AND (s.until IS NULL OR s.until > d.at)
+    AND (s.lifted_at IS NULL OR s.lifted_at > d.at))
+"""
+"""Promotions allowed after the purchase of what they promote; a suppression counts from its commit."""
+
+_TICKET = """
+SELECT count(*) FROM decision d JOIN message m USING (message_id)
+WHERE d.verdict = 'allow' AND m.message_class = 'marketing'
+  AND EXISTS (SELECT 1 FROM event o WHERE o.profile_id = d.profile_id AND o.type = 'Ticket Opened'
+    AND o.at <= d.at AND o.recorded_at < d.recorded_at
+    AND NOT EXISTS (SELECT 1 FROM event c WHERE c.profile_id = o.profile_id AND c.type = 'Ticket Solved'
+      AND c.properties->>'ticket_id' = o.properties->>'ticket_id'
+      AND (c.at <= d.at OR c.recorded_at < d.recorded_at)))
+"""
+"""Marketing allowed while, by the run's clock, a ticket of the person was open. What had not been committed
+by then could not be known, and what had been is known to a run whose clock is minutes behind."""
+
+
+async def bought_and_promoted(database: Database) -> int:
+    """How many decisions let a bought item be promoted: the number that must be 0."""
+    async with database.transaction() as connection:
+        return int(await connection.fetchval(_BOUGHT))
+
+
+async def promoted_during_a_ticket(database: Database) -> int:
+    """How many decisions let marketing out while a support ticket was open; must be 0 as well."""
+    async with database.transaction() as connection:
+        return int(await connection.fetchval(_TICKET))
+
+
+EXAMPLE = """
+SELECT COALESCE(p.traits->>'first_name', 'Somebody') AS first_name, p.traits->>'timezone' AS zone,
+  (SELECT min(value) FROM identifier i WHERE i.profile_id = p.profile_id AND i.type = 'user_id') AS user_id,
+  d.template, d.channel, d.at, d.journey, b.name, b.order_id, b.channel AS bought_in, b.time AS bought_at
+FROM decision d JOIN profile p ON p.profile_id = d.profile_id
+JOIN LATERAL (
+  SELECT pu.* FROM purchase pu
+  WHERE pu.profile_id = d.profile_id AND pu.item = ANY(d.items_removed) AND pu.at < d.at
+  ORDER BY pu.time DESC LIMIT 1) b ON true
+WHERE d.verdict = 'withhold' AND d.reason = 'purchased' AND d.channel <> 'ads'
+ORDER BY (p.traits ? 'first_name') DESC, (b.channel = 'store') DESC, b.time DESC, p.profile_id, d.at LIMIT 1
+"""
+"""A store purchase by preference, since that is the one other systems miss."""
+
+
+def in_words(row: Any) -> str:
+    """The question and its answer; times in the person's own zone."""
+    zone = ZoneInfo(row["zone"] or "UTC")
+
+    def local(at: datetime) -> str:
+        return at.astimezone(zone).strftime("%a %d %b %H:%M")
+
+    who, where = row["first_name"], "in the store" if row["bought_in"] == "store" else "online"
+    return (
+        f"Why did {who} ({row['user_id'] or 'no account'}) not get {row['template']} by {row['channel']} on "
+        f"{local(row['at'])}? The {row['name']} in it was bought {where} on {local(row['bought_at'])} "
+        f"({row['order_id']})."
+    )
+
+
+_UNTOLD = ("running", "stuck", "failed", "gone", "timed_out", "terminated", "overflow")
+"""What no story may end as."""
+
+_PROMISED_FROM = 200
+"""Shoppers, from which on everything the demo shows is sure to happen."""
+
+
+def broken(summary: Summary) -> list[str]:
+    """What did not happen although it was promised, in words."""
+    said: list[str] = []
+    if bought := summary.bought_items_promoted_after_purchase:
+        said.append(f"{bought} bought items were promoted after purchase")
+    if promoted := summary.promoted_while_a_ticket_was_open:
+        said.append(f"{promoted} promotions went out while a support ticket was open")
+    for journey, found in summary.runs.items():
+        said += [f"{found[state]} runs of {journey} are {state}" for state in _UNTOLD if found.get(state)]
+    ended = sum(n for found in summary.runs.values() for n in found.values())
+    if summary.temporal.get("Completed", 0) != ended:
+        said.append(
+            f"Temporal has {summary.temporal.get('Completed', 0)} completed runs, Postgres {ended} runs"
+        )
+    if summary.silence["unknown"]:
+        said.append(f"{summary.silence['unknown']} messages have an unknown outcome")
+    if summary.silence["audience_left_over"]:
+        said.append(f"{summary.silence['audience_left_over']} people are still in an audience")
+    if not ended:
+        said.append("no run ended")
+    if summary.shoppers >= _PROMISED_FROM:
+        said += [f"nothing to show: {what}" for what, count in _variety(summary).items() if not count]
+    return said
+
+
+def _variety(summary: Summary) -> Counts:
+    silence, patience = summary.silence, summary.patience
+    return {
+        "runs of cart-abandonment": sum(summary.runs.get("cart-abandonment", {}).values()),
+        "runs of post-purchase": sum(summary.runs.get("post-purchase", {}).values()),
+        "runs of win-back": sum(summary.runs.get("win-back", {}).values()),
+        "customers missed by their own rhythm": summary.shop["lapsed_by_rhythm"],
+        "people in an experiment": sum(n for arms in summary.experiments.values() for n in arms.values()),
+        "mails": sum(summary.messages.get("email", {}).values()),
+        "text messages": sum(summary.messages.get("sms", {}).values()),
+        "carts silenced by a purchase": silence["carts_silenced"],
+        "promotions withheld because bought": silence["withheld_bought"],
+        "carts shrunk": silence["shrunk_carts"],
+        "messages without what was sold out": patience["withheld_sold_out"] + patience["shrunk_sold_out"],
+        "audience removals": silence["audience_bought"],
+        "messages held for a ticket or return": patience["held"],
+        "messages sent after a ticket or return": patience["held_and_sent"],
+        "carts told of a price or of stock": patience["told"],
+        "review requests": patience["reviews_asked"],
+        "things sent back": patience["sent_back"],
+        "opt-outs": silence["one_click"],
+        "merged people": summary.shop["merged"],
+    }

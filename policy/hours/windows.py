@@ -1,0 +1,71 @@
+"""Windows of the local day in which a channel is open, and what several rules on them leave together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import time, timedelta
+
+DAY = timedelta(days=1)
+
+Span = tuple[timedelta, timedelta]
+"""From, until (excluded), counted from local midnight by the wall clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Open from ``opens`` to ``closes`` local time, end excluded, within one day; 00:00 closes at its end.
+
+    Raises ValueError for a window that ends before it begins: write it as two, one on either day.
+    """
+
+    opens: time
+    closes: time
+
+    def __post_init__(self) -> None:
+        if self.opens.tzinfo or self.closes.tzinfo:
+            raise ValueError(f"expected local times without an offset, got {self.opens} and {self.closes}")
+        if self.closes != time() and self.closes <= self.opens:
+            raise ValueError(
+                f"expected a window that ends after it begins, got {self.opens} to {self.closes}; "
+                "write one that crosses midnight as two: until 00:00, and from 00:00"
+            )
+
+    @property
+    def span(self) -> Span:
+        """The window counted from midnight."""
+        return since_midnight(self.opens), since_midnight(self.closes) or DAY
+
+
+def since_midnight(clock: time) -> timedelta:
+    """What the wall clock shows, as a length."""
+    return timedelta(
+        hours=clock.hour, minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond
+    )
+
+
+def shared(days: Iterable[tuple[Span, ...]]) -> tuple[Span, ...]:
+    """What is open by every rule: the intersection of their windows, in order. No rule: all day."""
+    left: tuple[Span, ...] = ((timedelta(), DAY),)
+    for spans in days:
+        both = ((max(a[0], b[0]), min(a[1], b[1])) for a in left for b in spans)
+        left = tuple(sorted(span for span in both if span[0] < span[1]))
+    return left
+
+
+def in_words(spans: tuple[Span, ...]) -> str:
+    """ "08:00 to 20:00", "10:00 to 13:00 and 14:00 to 20:00", "all day" or "not at all"."""
+    if spans == ((timedelta(), DAY),):
+        return "all day"
+    return " and ".join(f"{_clock(opens)} to {_clock(closes)}" for opens, closes in spans) or "not at all"
+
+
+def _clock(since: timedelta) -> str:
+    minutes = int(since / timedelta(minutes=1))
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """A channel is open from ``opens`` to ``closes`` local time, end excluded."""
+
+    opens: time
+    closes: time

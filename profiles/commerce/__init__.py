@@ -1,0 +1,1 @@
+"""Products, orders, and the suppressions that follow a purchase."""

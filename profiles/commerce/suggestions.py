@@ -1,0 +1,59 @@
+"""What a person may like and has not bought: what they looked at, else what goes with what they bought."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.commerce.orders import takes
+from profiles.events import Item
+from profiles.state.cart import as_items
+from profiles.state.event_records import Bought
+
+_LOOKED_AT = """
+SELECT properties::text AS row FROM event
+WHERE profile_id = $1 AND type IN ('Product Viewed', 'Product Added') AND at <= $2
+ORDER BY at DESC, event_id DESC LIMIT 50
+"""
+
+_GOES_WITH = """
+SELECT jsonb_build_object('product_id', other.item, 'sku', min(other.sku), 'name', min(other.name),
+  'price', min(other.price))::text AS row
+FROM purchase mine JOIN purchase same ON same.item = mine.item AND same.profile_id <> mine.profile_id
+JOIN purchase other ON other.event_id = same.event_id AND other.item <> mine.item
+WHERE mine.profile_id = $1 GROUP BY other.item ORDER BY count(*) DESC, other.item LIMIT 50
+"""
+
+_BOUGHT = """
+SELECT item, sku, scope, of, parts FROM suppression
+WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
+"""
+
+
+async def suggest(connection: Any, run_id: UUID, *, limit: int, at: datetime) -> tuple[Item, ...]:
+    """Best first, at most ``limit``; only a proposal, since the gate checks again before anything is sent."""
+    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
+    bought = [_bought(row) for row in await connection.fetch(_BOUGHT, profile_id, at)]
+    found: dict[str, Item] = {}
+    for query, arguments in ((_LOOKED_AT, (profile_id, at)), (_GOES_WITH, (profile_id,))):
+        if len(found) >= limit:
+            break
+        for item in as_items(orjson.loads(row["row"]) for row in await connection.fetch(query, *arguments)):
+            if item.name and not any(_reaches(one, item) for one in bought):
+                found.setdefault(item.key, item.model_copy(update={"quantity": 1}))
+    return tuple(found.values())[:limit]
+
+
+def _bought(row: Any) -> Bought:
+    # A receipt that knew the unit alone names no product.
+    product = None if row["item"] == row["sku"] else row["item"]
+    item = Item(product_id=product, sku=row["sku"])
+    return Bought(item, row["scope"], row["of"], parts=tuple(row["parts"]))
+
+
+def _reaches(bought: Bought, item: Item) -> bool:
+    """As far as the item itself says; the gate asks the feed as well."""
+    kind = {"category": item.category, "group": item.group}.get(bought.scope)
+    alike = bool(kind and bought.of) and str(kind).casefold() == str(bought.of).casefold()
+    return alike or item.key in bought.parts or takes(bought, item)

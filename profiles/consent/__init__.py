@@ -1,0 +1,1 @@
+"""Consent: declarations, evidence, the append-only ledger, effective consent, review of doubtful replies."""

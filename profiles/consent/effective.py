@@ -1,0 +1,201 @@
+"""People's consents as they stand: read from the ledger, kept per person and in the register of addresses."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.consent.evidence import Evidence
+from profiles.consent.ledger import About, Mark, Speaker, State, Word, fold, remarked
+from profiles.db.sql import encode
+from profiles.identity.identifiers import ADDRESS_TYPE
+from profiles.state.unit_of_work import Row
+
+# The last word of each kind is all that a fold needs; channels repeat a person's consents with every call.
+_READ = """
+SELECT w.profile_id,
+  (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.verified, c.voice, c.time, c.source,
+      c.event_id, c.at, c.named, c.text_version, c.method, c.jurisdiction, c.annulled))
+    FROM (SELECT DISTINCT ON (channel, topic, state, verified, voice, named, replied, annulled) * FROM
+        (SELECT *, CASE state WHEN 'granted' THEN method = 'keyword_start'
+            ELSE method IN ('keyword', 'reply_doubtful', 'review') END IS TRUE AS replied,
+          (method IN ('reply_doubtful', 'review') AND EXISTS (SELECT 1 FROM consent r
+            WHERE r.reviews = COALESCE(said.reviews, said.seq) AND r.state = 'granted')) IS TRUE AS annulled
+        FROM (SELECT * FROM consent WHERE profile_id = w.profile_id UNION ALL
+          SELECT * FROM consent WHERE state = 'withdrawn' AND profile_id <> w.profile_id AND named &&
+            (SELECT array_agg(type || ':' || value) FROM identifier
+              WHERE profile_id = w.profile_id AND status <> 'quarantined')) said) judged
+      ORDER BY channel, topic, state, verified, voice, named, replied, annulled, time DESC,
+        source COLLATE "C" DESC, at DESC, event_id::text COLLATE "C" DESC NULLS LAST) c)::text AS words,
+  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value, i.linked_at, i.vouched)) FROM identifier i
+    WHERE i.profile_id = w.profile_id AND i.status <> 'quarantined')::text AS identifiers,
+  (SELECT jsonb_agg(jsonb_build_array(s.channel, s.topic, s.state, s.source, s.time, s.at, s.event_id,
+      s.text_version, s.method, s.jurisdiction))
+    FROM consent_state s WHERE s.profile_id = w.profile_id)::text AS states,
+  (SELECT jsonb_agg(jsonb_build_array(o.channel, o.address, o.topic, o.state, o.time, o.source))
+    FROM (SELECT i.type, i.value FROM identifier i
+        WHERE i.profile_id = w.profile_id AND i.status <> 'quarantined'
+      UNION SELECT split_part(c.voice, ':', 1), substr(c.voice, strpos(c.voice, ':') + 1) FROM consent c
+      WHERE c.profile_id = w.profile_id) a
+    JOIN unnest($2::text[], $3::text[]) AS t(channel, type) ON t.type = a.type
+    JOIN opt_out o ON o.channel = t.channel AND o.address = a.value)::text AS marks
+FROM unnest($1::uuid[]) AS w(profile_id)
+"""
+
+_TAKE_AWAY = """
+DELETE FROM opt_out o
+USING jsonb_to_recordset($1) AS g(channel text, address text, topic text, time timestamptz)
+WHERE o.channel = g.channel AND o.address = g.address AND o.topic = g.topic AND o.time = g.time
+"""
+
+# A stop of the provider that was entered since the reading is not lifted by an older grant.
+_WRITE = """
+WITH gone AS (
+  DELETE FROM consent_state s USING jsonb_to_recordset($2) AS g(profile_id uuid, channel text, topic text)
+  WHERE s.profile_id = g.profile_id AND s.channel = g.channel AND s.topic = g.topic),
+folded AS (
+  INSERT INTO consent_state (profile_id, channel, topic, state, source, event_id, time, at, text_version,
+    method, jurisdiction)
+  SELECT profile_id, channel, topic, state, source, event_id, time, at, text_version, method, jurisdiction
+  FROM jsonb_populate_recordset(NULL::consent_state, $1)
+  ON CONFLICT (profile_id, channel, topic) DO UPDATE SET state = excluded.state, source = excluded.source,
+    event_id = excluded.event_id, time = excluded.time, at = excluded.at,
+    text_version = excluded.text_version, method = excluded.method, jurisdiction = excluded.jurisdiction)
+INSERT INTO opt_out (channel, address, topic, source, state, time, at)
+SELECT channel, address, topic, source, state, time, at FROM jsonb_populate_recordset(NULL::opt_out, $3)
+ORDER BY channel, address, topic
+ON CONFLICT (channel, address, topic) DO UPDATE SET source = excluded.source, state = excluded.state,
+  time = excluded.time, at = excluded.at
+WHERE excluded.state = 'withdrawn' OR excluded.time > opt_out.time
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A person and what is kept of them until now."""
+
+    profile_id: UUID
+    speaker: Speaker
+    states: dict[About, State]
+    kept: dict[About, State]
+    marks: list[Mark]
+
+
+async def refresh(connection: Any, profile_ids: Collection[UUID], at: datetime) -> None:
+    """Bring ``consent_state`` and the register of opt-outs in line with the ledger, for some people.
+
+    Call it under their locks, at the end of a transaction that entered words of theirs, or gave them or took
+    from them identifiers or ledger rows (a merge, a split: name all sides, the profile that is no more
+    included). One statement that reads, and at most two that write what changed, however many people.
+    Idempotent. ``at``: the transaction's instant, stamped on entries of the register.
+    """
+    if not profile_ids:
+        return
+    channels, kinds = list(ADDRESS_TYPE), list(ADDRESS_TYPE.values())
+    rows = await connection.fetch(_READ, sorted(set(profile_ids)), channels, kinds)
+    people = [_found(row) for row in rows]
+    marks, stale = remarked(
+        [person.speaker for person in people], (mark for person in people for mark in person.marks)
+    )
+    if stale:
+        await connection.execute(_TAKE_AWAY, encode([_entry(mark, at) for mark in stale]))
+    states, gone = _changed(people)
+    if states or gone or marks:
+        entries = [_entry(mark, at) for mark in marks]
+        await connection.execute(_WRITE, encode(states), encode(gone), encode(entries))
+
+
+def _changed(people: Sequence[_Found]) -> tuple[list[Row], list[Row]]:
+    """Rows of ``consent_state`` to write, and to delete."""
+    states: list[Row] = []
+    gone: list[Row] = []
+    for person in people:
+        now = person.states
+        for (channel, topic), state in now.items():
+            if person.kept.get((channel, topic)) != state:
+                row = {"profile_id": person.profile_id, "channel": channel, "topic": topic}
+                said = {
+                    "source": state.source,
+                    "event_id": state.event_id,
+                    "time": state.time,
+                    "at": state.at,
+                    **asdict(state.evidence),
+                }
+                states.append(row | said | {"state": _word(not state.granted)})
+        gone += [
+            {"profile_id": person.profile_id, "channel": channel, "topic": topic}
+            for channel, topic in person.kept
+            if (channel, topic) not in now
+        ]
+    return states, gone
+
+
+def _entry(mark: Mark, at: datetime) -> Row:
+    place = {"channel": mark.channel, "address": mark.address, "topic": mark.topic}
+    return place | {"source": mark.source, "state": _word(mark.withdrawn), "time": mark.time, "at": at}
+
+
+def _word(withdrawn: bool) -> str:
+    return "withdrawn" if withdrawn else "granted"
+
+
+def _found(row: Any) -> _Found:
+    joined_at: dict[str, datetime] = {}
+    vouched = False
+    for kind, value, linked_at, vouched_for in orjson.loads(row["identifiers"] or "[]"):
+        joined_at[f"{kind}:{value}"] = _time(linked_at)
+        vouched = vouched or vouched_for
+    words = tuple(
+        Word(
+            channel,
+            topic,
+            state == "granted",
+            verified,
+            _voice(voice, named, joined_at),
+            _time(time),
+            source,
+            _id(event),
+            _time(at),
+            Evidence(*shown),
+            annulled,
+        )
+        for channel, topic, state, verified, voice, time, source, event, at, named, *shown, annulled in (
+            orjson.loads(row["words"] or "[]")
+        )
+    )
+    return _Found(
+        row["profile_id"],
+        Speaker(
+            frozenset(joined_at),
+            words,
+            states=fold(words, joined_at, vouched, consents=False),
+            sure=fold((word for word in words if word.verified), joined_at, vouched, consents=False),
+        ),
+        fold(words, joined_at, vouched),
+        {
+            (channel, topic): State(
+                state == "granted", source, _time(time), _time(at), _id(event), Evidence(*shown)
+            )
+            for channel, topic, state, source, time, at, event, *shown in orjson.loads(row["states"] or "[]")
+        },
+        [
+            Mark(channel, address, topic, state == "withdrawn", _time(time), source)
+            for channel, address, topic, state, time, source in orjson.loads(row["marks"] or "[]")
+        ],
+    )
+
+
+def _voice(voice: str | None, named: Sequence[str], own: Collection[str]) -> str | None:
+    """The person's own identifier under which a word was said, where it was said under several people's."""
+    return voice if voice is None or voice in own else next((one for one in named if one in own), voice)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _id(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)

@@ -1,0 +1,243 @@
+"""The register of addresses that take no messages, as people's words leave it. Pure."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from profiles.consent.evidence import DOUBTFUL, KEYWORD, NONE, RESTART, REVIEW, Evidence
+from profiles.identity.identifiers import ADDRESS_TYPE
+
+_REPLIED = frozenset((KEYWORD, DOUBTFUL, REVIEW))
+"""Methods of what an answer to a text message withdrew."""
+
+About = tuple[str, str]
+"""(channel, topic)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One entry of the ledger."""
+
+    channel: str
+    topic: str
+    granted: bool
+    verified: bool
+    """Said by somebody known to speak for the person."""
+    voice: str | None
+    """The identifier under which it was said, as type:value; None: as good as said under any."""
+    time: datetime
+    """By the channel's clock."""
+    source: str
+    event_id: UUID | None
+    at: datetime
+    """When it was taken in."""
+    evidence: Evidence = NONE
+    annulled: bool = False
+    """An operator found that it meant nothing of the kind: it counts for nothing."""
+
+    @property
+    def restarts(self) -> bool:
+        """It takes back what an answer of the same number withdrew, and is no consent by itself."""
+        return self.granted and self.evidence.method == RESTART
+
+    @property
+    def replied(self) -> bool:
+        """It was withdrawn by an answer to a text message."""
+        return not self.granted and self.evidence.method in _REPLIED
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What stands, and the word it comes from."""
+
+    granted: bool
+    source: str
+    time: datetime
+    at: datetime
+    event_id: UUID | None
+    evidence: Evidence = NONE
+
+
+def fold(
+    words: Iterable[Word], joined_at: Mapping[str, datetime], vouched: bool, *, consents: bool = True
+) -> dict[About, State]:
+    """The word that stands on each (channel, topic); neither order nor repetition of ``words`` matters.
+
+    A withdrawal stands until a later grant lifts it: one of the same voice, or one said after both voices
+    had become one person; and a verified one, unless the withdrawal was itself unverified. So where two
+    people become one, the stricter word stands until they speak anew. An unverified grant counts for
+    nothing where the person is ``vouched`` for. ``joined_at``: identifier → when it became the person's.
+    A word that restarts leaves what stood before; where that is nothing, nothing. ``consents``: False counts
+    it as a yes, as the register does, which lets pass and agrees to nothing.
+    """
+    counted = (
+        word for word in words if not word.annulled and (word.verified or not word.granted or not vouched)
+    )
+    told: dict[About, list[Word]] = {}
+    for word in _last_of_each_voice(counted):
+        told.setdefault((word.channel, word.topic), []).append(word)
+    states = {about: _standing(said, joined_at, consents) for about, said in sorted(told.items())}
+    return {about: state for about, state in states.items() if state is not None}
+
+
+def _last_of_each_voice(words: Iterable[Word]) -> list[Word]:
+    """Nothing that lifts a voice's last withdrawal leaves an earlier one standing, and no earlier grant lifts
+    more than the last one: whoever says the same a thousand times is heard once."""
+    last: dict[tuple[str, str, bool, bool, str | None, bool], Word] = {}
+    for word in words:
+        special = word.restarts or word.replied
+        kind = (word.channel, word.topic, word.granted, word.verified, word.voice, special)
+        if kind not in last or _place(word) > _place(last[kind]):
+            last[kind] = word
+    return list(last.values())
+
+
+def _standing(said: Iterable[Word], joined_at: Mapping[str, datetime], consents: bool) -> State | None:
+    grants = [word for word in said if word.granted]
+    refusals = [word for word in said if not word.granted]
+    unlifted = [no for no in refusals if not any(_lifts(yes, no, joined_at) for yes in grants)]
+    left = unlifted or [yes for yes in grants if not (consents and yes.restarts)]
+    if not left:
+        return None
+    word = max(left, key=_place)
+    return State(word.granted, word.source, word.time, word.at, word.event_id, word.evidence)
+
+
+def _lifts(yes: Word, no: Word, joined_at: Mapping[str, datetime]) -> bool:
+    if yes.time <= no.time or (no.verified and not yes.verified):
+        return False
+    if yes.restarts:
+        return no.replied and yes.voice is not None and yes.voice == no.voice
+    if yes.voice is None or no.voice is None or yes.voice == no.voice:
+        return True
+    # A voice that is none of the person's identifiers, such as a former address, may refuse on their behalf,
+    # which they can take back; it cannot take back what they refused.
+    joined = joined_at.get(yes.voice)
+    return joined is not None and yes.time > max(joined, joined_at.get(no.voice, no.time))
+
+
+def _place(word: Word) -> tuple[datetime, str, datetime, str]:
+    return word.time, word.source, word.at, str(word.event_id or "")
+
+
+Address = tuple[str, str]
+"""(channel, address)."""
+
+_KINDS = frozenset(ADDRESS_TYPE.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One entry of the register."""
+
+    channel: str
+    address: str
+    topic: str
+    withdrawn: bool
+    time: datetime
+    source: str
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """The entry's key."""
+        return self.channel, self.address, self.topic
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A person as the register needs them."""
+
+    identifiers: frozenset[str]
+    """As type:value."""
+    words: tuple[Word, ...]
+    states: Mapping[About, State]
+    sure: Mapping[About, State]
+    """The same from verified words alone."""
+
+
+def remarked(people: Sequence[Speaker], known: Iterable[Mark]) -> tuple[list[Mark], list[Mark]]:
+    """Entries to write and entries to take away first, so that the register says what people's words say.
+
+    ``known``: the entries there are on the people's addresses. Those that came with a word of the people are
+    made anew, as an address may have turned out not to be whose it was; those of others, such as an earlier
+    owner or a provider, stay. On an address of theirs, what a person withdrew is withdrawn; else the later
+    word wins, whoever's it was, and of two at one time the withdrawal; but unverified words touch no
+    withdrawal of somebody else's. An address that said no itself is entered, though no longer the person's.
+    """
+    before = {mark.place: mark for mark in known}
+    sayings = {(*_saying(word), word.channel) for person in people for word in person.words}
+    after = {place: mark for place, mark in before.items() if not _came_with(sayings, mark)}
+    for person in people:
+        for said, sure in _of_former_addresses(person):
+            _enter(after, said, sure=sure)
+    for person in people:
+        _enter(after, _of_own_addresses(person, person.sure), sure=True, own=True)
+        _enter(after, _of_own_addresses(person, person.states), own=True)
+    changed = [mark for place, mark in sorted(after.items()) if mark != before.get(place)]
+    stale = [mark for place, mark in sorted(before.items()) if not _gives_way(mark, after.get(place))]
+    return changed, stale
+
+
+def addresses(identifiers: Iterable[str]) -> list[Address]:
+    """The addresses among identifiers (type:value), each with the channel that writes to it."""
+    split = sorted(key.partition(":")[::2] for key in identifiers)
+    return [(channel, value) for kind, value in split for channel, of in ADDRESS_TYPE.items() if of == kind]
+
+
+def _of_own_addresses(person: Speaker, states: Mapping[About, State]) -> list[Mark]:
+    return [mark for address in addresses(person.identifiers) for mark in _marks(address, states)]
+
+
+def _of_former_addresses(person: Speaker) -> Iterator[tuple[list[Mark], bool]]:
+    """Entries, and whether they come from verified words."""
+    spoke = {word.voice for word in person.words if word.voice is not None} - person.identifiers
+    for voice in sorted(voice for voice in spoke if voice.partition(":")[0] in _KINDS):
+        said = [word for word in person.words if word.voice == voice]
+        for words, sure in (([word for word in said if word.verified], True), (said, False)):
+            # Vouched: whose it is by now is not known here, so an unverified grant counts for nothing.
+            states = fold(words, {}, vouched=True, consents=False)
+            yield [mark for address in addresses([voice]) for mark in _marks(address, states)], sure
+
+
+def _marks(address: Address, states: Mapping[About, State]) -> list[Mark]:
+    """One a topic: a no to the channel or to all channels outweighs a yes to the other."""
+    channel, value = address
+    marks: dict[str, Mark] = {}
+    for (of, topic), state in states.items():
+        if of in (channel, "all"):
+            mark = Mark(channel, value, topic, not state.granted, state.time, state.source)
+            known = marks.get(topic)
+            if known is None or (mark.withdrawn, mark.time) > (known.withdrawn, known.time):
+                marks[topic] = mark
+    return list(marks.values())
+
+
+def _enter(
+    register: dict[tuple[str, str, str], Mark],
+    marks: Iterable[Mark],
+    *,
+    sure: bool = False,
+    own: bool = False,
+) -> None:
+    for mark in marks:
+        there = register.get(mark.place)
+        if there is None or (own and mark.withdrawn and not there.withdrawn):
+            register[mark.place] = mark
+        elif sure or not there.withdrawn:
+            register[mark.place] = max(there, mark, key=lambda one: (one.time, one.withdrawn))
+
+
+def _gives_way(mark: Mark, to: Mark | None) -> bool:
+    """Whether an entry is right, or will be replaced by what is written."""
+    return to is not None and (to == mark or to.withdrawn or to.time > mark.time)
+
+
+def _saying(word: Word) -> tuple[str, bool, datetime, str]:
+    """What an entry has in common with the word it came with, besides the channel."""
+    return word.topic, not word.granted, word.time, word.source
+
+
+def _came_with(sayings: Collection[tuple[str, bool, datetime, str, str]], mark: Mark) -> bool:
+    said = (mark.topic, mark.withdrawn, mark.time, mark.source)
+    return any((*said, channel) in sayings for channel in (mark.channel, "all"))

@@ -1,0 +1,174 @@
+"""What a person who answers a text message says of it: stop, perhaps stop, start again, or nothing. Pure.
+
+47 CFR 64.1200(a)(10) names stop, quit, end, revoke, opt out, cancel and unsubscribe, and takes any other
+reasonable words for a revocation as well. So a text that may mean one counts as one, and is looked at.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from profiles.consent import evidence
+
+CHANNEL = "sms"
+
+TOPIC = "all"
+"""Carriers and the law take STOP as a no to every message to that number."""
+
+LONGEST = 2_000
+"""Characters that are read."""
+
+
+class Reading(StrEnum):
+    """What an answer means."""
+
+    STOP = "stop"
+    DOUBTFUL = "doubtful"
+    """It may mean stop."""
+    START = "start"
+    NOTHING = "nothing"
+
+
+REPLY_METHOD = {
+    Reading.STOP: evidence.KEYWORD,
+    Reading.DOUBTFUL: evidence.DOUBTFUL,
+    Reading.START: evidence.RESTART,
+}
+"""How a reading stands in the ledger; nothing is not entered."""
+
+KEYWORDS = frozenset(
+    (
+        *("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"),
+        *("stopp", "abmelden", "abmeldung", "abbestellen", "austragen", "beenden", "kundigen", "kuendigen"),
+        *("widerruf", "widerrufen", "ende"),
+        *("arret", "arreter", "arretez", "desabonner", "desabonnement", "desinscrire", "desinscription"),
+        *("resilier", "fin"),
+        *("alto", "baja", "dardebaja", "darmedebaja", "cancelar", "parar", "detener", "salir", "desuscribir"),
+        *("annulla", "cancella", "cancellami", "disiscrivi", "disiscrivimi", "basta", "revoca"),
+        *("stoppen", "afmelden", "uitschrijven", "opzeggen", "einde"),
+        *("pare", "sair", "descadastrar", "fim"),
+    )
+)
+"""Alone, in any spelling of letters, they stop; in English, German, French, Spanish, Italian, Dutch and
+Portuguese, without accents and blanks."""
+
+START = frozenset(("start", "unstop", "yes"))
+
+_COURTESY = frozenset(
+    (
+        *("please", "pls", "plz", "thanks", "thank", "you", "thx", "ty", "now", "sms"),
+        *("bitte", "danke", "svp", "merci", "por", "favor", "gracias", "per", "favore", "grazie"),
+        *("aub", "alstublieft", "alsjeblieft", "bedankt", "obrigado", "obrigada"),
+    )
+)
+"""Words that change nothing."""
+
+_REFUSALS = frozenset(("no", "nope", "nah", "nein", "non", "nee", "nao"))
+"""Alone, they may answer a question or refuse the whole."""
+
+_BEGINNINGS = (
+    *("stop", "unsub", "unsus", "unsc", "optout", "cancel", "revok", "quit", "spam", "harass", "scam"),
+    *("abmeld", "abbestell", "austrag", "kundig", "kuendig", "widerruf", "belastig", "belaestig", "loschen"),
+    *("arret", "desabonn", "desinscri", "resili", "harcel", "suppr"),
+    *("desuscri", "suscripcion", "disiscri", "cancell", "annull", "descadastr", "smett"),
+    *("afmeld", "uitschrijf", "uitschrijv", "opzeg"),
+)
+"""A word that begins so may mean it, whatever stands around it."""
+
+_WORDS = frozenset(
+    (
+        *("stpo", "sotp", "stoop", "stp", "st0p", "stob", "sto", "stio", "unsub", "lawyer", "sue", "illegal"),
+        *("fuck", "remove", "baja", "basta", "parar", "pare", "parem", "sair", "dejen", "remover"),
+    )
+)
+
+_PHRASES = (
+    *("opt out", "opt me out", "leave me alone", "leave us alone", "go away", "wrong number", "wrong person"),
+    *(
+        "who is this",
+        "who s this",
+        "whos this",
+        "who are you",
+        "take me off",
+        "off your list",
+        "off the list",
+    ),
+    *("do not text", "don t text", "dont text", "do not contact", "don t contact", "dont contact"),
+    *("do not message", "don t message", "dont message", "do not want", "don t want", "dont want"),
+    *("do not call", "do not send", "don t send", "dont send", "no more", "not interested", "no interest"),
+    *(
+        "lose my number",
+        "lose this number",
+        "delete my number",
+        "delete me",
+        "knock it off",
+        "enough already",
+    ),
+    *("never signed up", "did not sign up", "didn t sign up", "didnt sign up", "new number", "new phone"),
+    *("lass mich", "lassen sie mich", "lasst mich", "in ruhe", "falsche nummer", "nummer falsch", "wer ist"),
+    *("wer bist", "wer sind sie", "kein interesse", "keine sms", "keine nachrichten", "keine werbung"),
+    *("nicht mehr", "keine mehr", "hor auf", "hort auf", "horen sie auf", "aufhoren", "will nicht"),
+    *("laissez moi", "laisse moi", "mauvais numero", "faux numero", "plus de sms", "plus de message"),
+    *(
+        "plus de messages",
+        "ne m envoyez",
+        "n envoyez plus",
+        "ne plus recevoir",
+        "qui est ce",
+        "qui etes vous",
+    ),
+    *("c est qui", "pas interesse", "pas interessee", "me contactez plus", "retirez moi", "foutez moi"),
+    *("dejame", "dejenme", "dejeme", "deja de", "en paz", "numero equivocado", "quien es", "quien eres"),
+    *("no me interesa", "no mas", "no quiero", "no me escriban", "no me escriba", "borrame", "borrenme"),
+    *("quitame", "lasciami", "lasciatemi", "in pace", "numero sbagliato", "chi e", "chi sei", "chi siete"),
+    *("non mi interessa", "non scrivetemi", "non voglio", "non scrivermi", "laat me", "met rust"),
+    *("verkeerd nummer", "wie is dit", "wie ben je", "geen sms", "geen berichten", "geen interesse"),
+    *("niet meer", "hou op", "houd op", "deixe em paz", "deixem em paz", "numero errado", "quem e"),
+    *("nao quero", "nao tenho interesse", "sem interesse", "nao envie", "nao enviem", "tire me"),
+)
+
+_SIGNS = re.compile("[\U0001f6d1\U0001f6ab\u26d4\u270b\U0001f595]")
+"""Stop sign, no entry, a raised hand, a finger."""
+
+
+def classify_reply(text: str) -> Reading:
+    """What an answer means; case, accents, punctuation, emoji and blanks count for nothing.
+
+    STOP is a keyword by itself, or several, with no more than a please. Start is one by itself. A help
+    keyword, and whatever else has nothing of a refusal in it, is nothing.
+    """
+    text = text[:LONGEST]
+    words = _plain(text).split()
+    said = [word for word in words if word not in _COURTESY] or words
+    if "".join(said) in KEYWORDS or (said and KEYWORDS.issuperset(said)):
+        return Reading.STOP
+    if _may_refuse(words, said) or _SIGNS.search(text):
+        return Reading.DOUBTFUL
+    return Reading.START if "".join(words) in START else Reading.NOTHING
+
+
+def text_of(properties: Mapping[str, Any]) -> str:
+    """The text of an answer: ``text``, else ``body``; empty where there is none."""
+    for name in ("text", "body"):
+        value = properties.get(name)
+        if isinstance(value, str) and value.strip():
+            return value
+    return ""
+
+
+def _may_refuse(words: list[str], said: list[str]) -> bool:
+    if len(said) == 1 and said[0] in _REFUSALS:
+        return True
+    if any(word in _WORDS or word.startswith(_BEGINNINGS) for word in words):
+        return True
+    line = f" {' '.join(words)} "
+    return any(f" {phrase} " in line for phrase in _PHRASES)
+
+
+def _plain(text: str) -> str:
+    """Small letters without accents and digits; all else is a blank, but for what has no width."""
+    spelled = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    kept = (letter for letter in spelled if unicodedata.category(letter) not in ("Mn", "Me", "Cf"))
+    return "".join(letter if letter.isalnum() else " " for letter in kept)

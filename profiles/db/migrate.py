@@ -1,0 +1,140 @@
+"""Bring the schema to the newest revision, once, whoever asks at the same time."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from profiles.db.database import async_url
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+_REVISIONS = _SCRIPTS / "versions"
+
+_LOCK = 727_001
+
+
+def _config(folder: Path = _REVISIONS) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option(
+        "version_locations", os.pathsep.join(dict.fromkeys((str(_REVISIONS), str(folder))))
+    )
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    return config
+
+
+def head() -> str:
+    """The revision this code needs."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    if revision is None:
+        raise RuntimeError(f"no migrations under {_SCRIPTS}")
+    return revision
+
+
+def _upgrade(connection: Connection) -> None:
+    # An advisory lock, so that several processes starting at once migrate one after the other.
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def upgrade_async(database_url: str) -> None:
+    """Apply all missing migrations in one transaction. Idempotent."""
+    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+async def new_revision_async(database_url: str, message: str, folder: Path = _REVISIONS) -> Path:
+    """Write a migration that brings a database at the newest revision to what the tables declare.
+
+    Returns the file, which needs a review: Alembic sees tables, columns, indexes and constraints, but no
+    functions, and it takes a renamed column for a dropped and an added one. Where nothing differs, the
+    migration is empty. Raises alembic's ``CommandError`` where the database is at an older revision.
+    """
+    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_new_revision, message, folder)
+    finally:
+        await engine.dispose()
+
+
+def _new_revision(connection: Connection, message: str, folder: Path) -> Path:
+    config = _config(folder)
+    config.attributes["connection"] = connection
+    written = command.revision(
+        config, message, autogenerate=True, rev_id=f"{int(head()) + 1:04}", version_path=str(folder)
+    )
+    if not isinstance(written, Script):
+        raise RuntimeError(f"expected one migration, got {written!r}")
+    return Path(written.path)
+
+
+async def current_async(database_url: str) -> tuple[str | None, str]:
+    """(revision of the database, revision this code needs)."""
+    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(_current), head()
+    finally:
+        await engine.dispose()
+
+
+async def revision_of(connection: Any) -> str | None:
+    """Return the revision of the database behind a connection, None where it was never migrated."""
+    if not await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+        return None
+    revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
+    return revision
+
+
+class OldSchema(RuntimeError):
+    """The database's schema is not the one this code needs."""
+
+
+async def check_schema(database_url: str) -> None:
+    """Raise ``OldSchema``, saying what to do, unless the database is at the revision this code needs."""
+    found, needed = await current_async(database_url)
+    if found == needed:
+        return
+    if found is not None and found not in _known():
+        raise OldSchema(
+            f"the database is at revision {found}, which this code does not know (its newest is {needed}); "
+            "deploy the code that migrated it, or newer"
+        )
+    raise OldSchema(
+        f"the database is at revision {found or 'none'}, this code needs {needed}; run `waypost migrate`"
+    )
+
+
+def _known() -> frozenset[str]:
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def upgrade(database_url: str) -> None:
+    """``upgrade_async`` for callers without an event loop."""
+    asyncio.run(upgrade_async(database_url))
+
+
+def current(database_url: str) -> tuple[str | None, str]:
+    """``current_async`` for callers without an event loop."""
+    return asyncio.run(current_async(database_url))

@@ -1,0 +1,200 @@
+"""Messages, the decisions about them, and ad audiences, as Postgres tables."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+from profiles.db.tables.columns import instant, json_column
+
+
+class Message(SQLModel, table=True):
+    """One communication to one person on one channel, planned or sent; one row a send key."""
+
+    message_id: UUID = Field(primary_key=True)
+    profile_id: UUID
+    run_id: UUID
+    step: str
+    journey: str
+    channel: str
+    template: str
+    message_class: str
+    items: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    address: str | None = None
+    status: str
+    """One of ``profiles.state.unit_of_work.MESSAGE_RANK``."""
+    reason: str | None = None
+    token: UUID | None = None
+    """Who holds the claim."""
+    provider: str | None = None
+    provider_id: str | None = None
+    decided_at: datetime = Field(sa_column=instant())
+    claimed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """By the run's clock; caps count from here."""
+    sent_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    engaged_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When it was last opened, clicked or answered."""
+    overtaken_by: UUID | None = None
+    """A purchase of what it promotes, made before it was decided on and heard of afterwards."""
+    complained_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When it was first reported as spam."""
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    claim_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """Postgres's stamp of the claim, for the sweep of stale claims and for figures."""
+    topic: str | None = None
+    """Consent topic; null in rows from before 0.4.0, which count as "marketing"."""
+    value: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
+    """What it is worth, to decide between equals that want one slot."""
+    expires_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    deferred_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When a deferred message asks again."""
+    planned_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When it was first asked for, by the run's clock."""
+    accept_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """Postgres's stamp of the provider's yes. For figures only: nothing is decided on it."""
+
+    __table_args__ = (
+        UniqueConstraint("run_id", "step", name="message_send_key"),
+        Index("message_profile_claimed", "profile_id", "claimed_at"),
+        Index("message_deferred", "profile_id", postgresql_where=text("status = 'deferred'")),
+        Index(
+            "message_channel_claimed",
+            "channel",
+            "claimed_at",
+            postgresql_where=text("claimed_at IS NOT NULL"),
+        ),
+        Index(
+            "message_claims", "claim_recorded_at", postgresql_where=text("status IN ('claimed', 'unknown')")
+        ),
+        Index(
+            "message_accepted",
+            "channel",
+            "accept_recorded_at",
+            postgresql_where=text("accept_recorded_at IS NOT NULL"),
+        ),
+    )
+
+
+class Decision(SQLModel, table=True):
+    """The gate's recorded verdict, with every check and the values it stood on."""
+
+    decision_id: UUID = Field(primary_key=True)
+    message_id: UUID
+    profile_id: UUID
+    run_id: UUID
+    step: str
+    journey: str
+    channel: str
+    template: str
+    verdict: str
+    reason: str | None = None
+    detail: str = ""
+    checks: list[dict[str, Any]] = Field(default_factory=list, sa_column=json_column("[]"))
+    items: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    items_removed: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    at: datetime = Field(sa_column=instant())
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    policy: str | None = None
+    """Version of the policy it was made by; None before versions were kept."""
+    basis: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
+    """The plan and the facts it stood on, without address or name, so that it can be made again."""
+
+    __table_args__ = (Index("decision_profile_at", "profile_id", "at"), Index("decision_run", "run_id"))
+
+
+class AudienceMember(SQLModel, table=True):
+    """A person in an ad audience for one item, on behalf of one run."""
+
+    __tablename__ = "audience_member"
+
+    member_id: UUID = Field(primary_key=True)
+    audience: str
+    item: str
+    sku: str | None = None
+    profile_id: UUID = Field(index=True)
+    run_id: UUID = Field(index=True)
+    state: str
+    """joining, in, leaving or out; out once the platform has confirmed it."""
+    reason: str | None = None
+    joined_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    left_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When the platform confirmed that they are gone, by the clock of Postgres."""
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    leaving_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    """When the removal was queued, by the clock of Postgres."""
+
+    __table_args__ = (
+        Index("audience_member_leaving", "leaving_at", postgresql_where=text("state = 'leaving'")),
+    )
+
+
+class Policy(SQLModel, table=True):
+    """What the shop had set while decisions were made by this version; never changed."""
+
+    version: str = Field(primary_key=True)
+    limits: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+
+class KillSwitch(SQLModel, table=True):
+    """Something that is stopped; no row, not stopped."""
+
+    __tablename__ = "kill_switch"
+
+    kind: str = Field(primary_key=True)
+    """all, channel, journey or template."""
+    name: str = Field(primary_key=True)
+    """"all" where the kind is."""
+    since: datetime = Field(sa_column=instant())
+    reason: str
+    actor: str
+
+    __table_args__ = (CheckConstraint("(kind = 'all') = (name = 'all')", name="kill_switch_all"),)
+
+
+class KillSwitchLog(SQLModel, table=True):
+    """Who stopped and resumed what, and why, in the order it happened; rows are only ever added."""
+
+    __tablename__ = "kill_switch_log"
+
+    seq: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
+    )
+    kind: str
+    name: str
+    done: str
+    """stopped or resumed."""
+    reason: str
+    actor: str
+    at: datetime = Field(sa_column=instant())
+
+    __table_args__ = (Index("kill_switch_log_name", "kind", "name", "at"),)
+
+
+class SandboxMessage(SQLModel, table=True):
+    """What the sandbox delivered, as the customer would see it."""
+
+    __tablename__ = "sandbox_message"
+
+    message_id: UUID = Field(primary_key=True)
+    channel: str
+    address: str
+    subject: str = ""
+    html: str = ""
+    text: str = ""
+    headers: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+
+
+class SandboxAudience(SQLModel, table=True):
+    """The sandbox ad platform: who is in which audience, by its own books."""
+
+    __tablename__ = "sandbox_audience"
+
+    audience: str = Field(primary_key=True)
+    member_id: UUID = Field(primary_key=True)
+    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))

@@ -1,0 +1,145 @@
+"""Which identifiers are nobody's, with how many people they were seen and since when; and the warning."""
+
+import time
+from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from profiles.identity.identifiers import DEVICE, hash_of, shortened, split_key
+
+if TYPE_CHECKING:
+    from profiles.identity.component import Component
+    from profiles.identity.graph import Graph
+
+log = structlog.get_logger(__name__)
+
+WHAT_TO_DO = (
+    "see `waypost identity quarantined`; find out which channel sends it for everybody and have it stop, or "
+    "lift it with `waypost identity release` should it be one person's after all"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedIdentifier:
+    """An identifier that so many people share that it identifies nobody."""
+
+    type: str
+    value: str
+    people: int
+    """Seen with so many until it was quarantined; later ones are not counted."""
+    since: datetime
+    """When it was quarantined, by the time of the event that did it; else when it was first seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """An identifier that has just been found to be nobody's."""
+
+    key: str
+    people: int
+    """Who named it, each once."""
+
+
+_QUARANTINED = """
+SELECT type, value, since FROM identifier WHERE status = 'quarantined' AND (type, value) > ($1, $2)
+ORDER BY type, value LIMIT $3
+"""
+
+_PEOPLE = """
+SELECT asked.key, count(DISTINCT i.profile_id) AS people FROM unnest($1::text[]) AS asked(key)
+JOIN identity_link l ON l.keys @> ARRAY[asked.key] CROSS JOIN unnest(l.keys) AS beside(key)
+JOIN identifier i ON i.type = split_part(beside.key, ':', 1)
+  AND i.value = substr(beside.key, strpos(beside.key, ':') + 1) AND i.status <> 'quarantined'
+GROUP BY asked.key
+"""
+
+_LOGGED = """
+SELECT key, max(at) AS at FROM identity_log WHERE kind = 'quarantined' AND key = ANY($1) GROUP BY key
+"""
+
+
+async def quarantined(
+    connection: Any, *, limit: int, after: tuple[str, str] = ("", "")
+) -> list[QuarantinedIdentifier]:
+    """Quarantined identifiers in the order of (type, value), those behind ``after``."""
+    rows = await connection.fetch(_QUARANTINED, *after, limit)
+    keys = [f"{row['type']}:{row['value']}" for row in rows]
+    people = {row["key"]: row["people"] for row in await connection.fetch(_PEOPLE, keys)}
+    logged = {row["key"]: row["at"] for row in await connection.fetch(_LOGGED, keys)}
+    return [
+        QuarantinedIdentifier(row["type"], row["value"], people.get(key, 0), logged.get(key, row["since"]))
+        for key, row in zip(keys, rows, strict=True)
+    ]
+
+
+def newly_quarantined(found: "Component", graph: "Graph") -> tuple[Quarantine, ...]:
+    """The keys that a resolution takes from everybody and that were somebody's before; pure."""
+    beside: dict[str, set[str]] = {
+        key: set() for key in sorted(graph.quarantined) if found.known[key].status != "quarantined"
+    }
+    for link in found.links.values():
+        people = {graph.cluster_of(key)[0] for key in link.keys if key not in graph.quarantined}
+        for key in link.keys:
+            if key in beside:
+                beside[key] |= people
+    return tuple(Quarantine(key, len(people)) for key, people in beside.items())
+
+
+def warn(news: Iterable[Quarantine]) -> None:
+    """Tell the log, once an identifier; call after COMMIT. An address and its hash are one to tell."""
+    found = {one.key: one for one in news}
+    hashes = {hash_of(key) for key in found if key.startswith("email:")}
+    for key, one in found.items():
+        if key not in hashes:
+            kind, value = split_key(key)
+            log.warning(
+                "identifier quarantined",
+                type=kind,
+                value=shortened(kind, value),
+                people=one.people,
+                advice=WHAT_TO_DO,
+            )
+
+
+FOR_S = 30.0
+"""Seconds after which Postgres is asked again: an operator may have released one."""
+
+_MOST = 10_000
+
+
+class Shunned(AbstractSet[str]):
+    """Keys lately found to be nobody's. Thousands of events may name one, each waiting for its row."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, tuple[float, bool]] = {}
+
+    def add(self, keys: Iterable[str], attested: Collection[str] = ()) -> None:
+        """Remember some for ``FOR_S``. ``attested``: those that verified events took away."""
+        until = time.monotonic() + FOR_S
+        for key in keys:
+            self._until.pop(key, None)
+            self._until[key] = (until, key in attested)
+        while len(self._until) > _MOST:
+            del self._until[next(iter(self._until))]
+
+    def has(self, key: str, *, verified: bool) -> bool:
+        """Whether an event need not name it.
+
+        A verified one must name an address that only made-up events have taken away: it is weighed anew then.
+        A device is nobody's whoever says so.
+        """
+        until, attested = self._until.get(key, (0.0, False))
+        return until > time.monotonic() and (not verified or attested or split_key(key)[0] in DEVICE)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.has(key, verified=False)
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key in self._until if key in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

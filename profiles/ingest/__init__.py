@@ -1,0 +1,1 @@
+"""One transaction per batch of events: store, resolve identity, apply, route, write outbox rows."""

@@ -1,0 +1,35 @@
+"""Take a person off marketing on a channel on a journey's behalf, by an event like any other."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from profiles.db.database import Database
+from profiles.identity.identifiers import STRONGEST_IDENTIFIER
+from profiles.ingest.pipeline import Ingest
+from profiles.state.event_records import IncomingEvent
+
+SOURCE = "waypost/journey"
+
+_WHO = f"""
+SELECT i.type, i.value FROM run r JOIN profile p ON p.profile_id = r.profile_id {STRONGEST_IDENTIFIER}
+WHERE r.run_id = $1
+"""  # noqa: S608 - constant fragments
+
+
+async def withdraw(
+    database: Database, ingest: Ingest, run_id: UUID, step: str, *, channel: str, topic: str, at: datetime
+) -> bool:
+    """Write ``Consent Changed``; False for a person without identifiers. Idempotent per run and step."""
+
+    async def who(connection: Any) -> tuple[str, str] | None:
+        row = await connection.fetchrow(_WHO, run_id)
+        return None if row is None else (row["type"], row["value"])
+
+    identifier = await database.run(who)
+    if identifier is None:
+        return False
+    said = {"channel": channel, "topic": topic, "state": "withdrawn", "source": SOURCE, "method": "journey"}
+    event_id = f"{run_id}/{step}"
+    await ingest([IncomingEvent(SOURCE, event_id, "Consent Changed", "server", at, (identifier,), said)])
+    return True

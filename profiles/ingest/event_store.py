@@ -1,0 +1,164 @@
+"""Events with all that is known of them before the transaction, and the rows of ``event`` they become."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from profiles.db.sql import encode, new_id
+from profiles.events import Event
+from profiles.runs.routing import Interests, Route, interests
+from profiles.state.event_records import IncomingEvent, KnownMessage, typed
+
+
+class Status(StrEnum):
+    """What became of one event, as the HTTP contract names it."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """The answer for one event, in the order asked."""
+
+    id: str
+    status: Status
+    event_id: UUID | None = None
+    """Waypost's own id of the event that stands."""
+    detail: str = ""
+    """Why it was rejected."""
+
+
+_INSERT = """
+INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at,
+  identifiers, properties, traits, context, verified, problems)
+SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time,
+  CASE WHEN $2 THEN GREATEST(now(), time) ELSE now() END, identifiers, properties, traits, context, verified,
+  problems
+FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text, type text, channel text,
+  time timestamptz, identifiers jsonb, properties jsonb, traits jsonb, context jsonb, verified boolean,
+  problems jsonb)
+ORDER BY source, id
+ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
+"""
+
+_KNOWN = """
+SELECT e.source, e.id, e.event_id, e.content_hash FROM event e
+JOIN jsonb_to_recordset($1) AS k(source text, id text) ON e.source = k.source AND e.id = k.id
+"""
+
+_MESSAGES = "SELECT message_id, profile_id, run_id, channel, address FROM message WHERE message_id = ANY($1)"
+
+
+@dataclass(slots=True)
+class Prepared:
+    """An event with all that author code and parsing say of it, before the transaction."""
+
+    incoming: IncomingEvent
+    event_id: UUID
+    hash: bytes
+    typed: Event | None
+    interests: Interests
+    problems: list[dict[str, Any]] = field(default_factory=list)
+
+
+def prepare(incoming: IncomingEvent, routes: Sequence[Route]) -> Prepared:
+    """Parse an event, and ask author code about it: what raises is a problem of the event's, not an error."""
+    event, fault = typed(incoming.type, incoming.properties)
+    asked = interests(event, routes) if event is not None else Interests()
+    problems = [*incoming.problems, *asked.problems]
+    if fault:
+        problems.append({"journey": "", "detail": fault})
+    return Prepared(incoming, new_id(), incoming.content_hash(), event, asked, problems)
+
+
+def first_of_each(prepared: Sequence[Prepared]) -> dict[tuple[str, str], Prepared]:
+    """One of each (source, id), the one that came first."""
+    first: dict[tuple[str, str], Prepared] = {}
+    for p in prepared:
+        first.setdefault((p.incoming.source, p.incoming.id), p)
+    return first
+
+
+async def insert(
+    connection: Any, events: Sequence[Prepared], *, local: bool
+) -> dict[UUID, tuple[datetime, datetime]]:
+    """Write those that are new; their ids → instant of arrival, and the transaction's now.
+
+    ``local``: time may be travelled, so an event of a later day arrives on it.
+    """
+    found = await connection.fetch(_INSERT, encode([_row(p) for p in events]), local)
+    return {row["event_id"]: (row["at"], row["now"]) for row in found}
+
+
+def _row(p: Prepared) -> dict[str, Any]:
+    said = p.incoming
+    identifiers: dict[str, list[str]] = {}
+    for kind, value in said.identifiers:
+        identifiers.setdefault(kind, []).append(value)
+    return {
+        "event_id": p.event_id,
+        "source": said.source,
+        "id": said.id,
+        "hash": p.hash.hex(),
+        "type": said.type,
+        "channel": said.channel,
+        "time": said.time,
+        "identifiers": identifiers,
+        "properties": said.properties,
+        "traits": said.traits,
+        "context": said.context,
+        "verified": said.verified,
+        "problems": p.problems,
+    }
+
+
+async def answers_to(
+    connection: Any,
+    prepared: Sequence[Prepared],
+    first: dict[tuple[str, str], Prepared],
+    stamped: dict[UUID, tuple[datetime, datetime]],
+) -> list[Ingested]:
+    """What became of each, in the order given: accepted, a duplicate, or in conflict with what is known."""
+    known = {name: (p.event_id, p.hash) for name, p in first.items() if p.event_id in stamped}
+    missing = [{"source": s, "id": i} for s, i in first if (s, i) not in known]
+    if missing:
+        for row in await connection.fetch(_KNOWN, encode(missing)):
+            known[row["source"], row["id"]] = (row["event_id"], bytes(row["content_hash"]))
+    answers = []
+    for p in prepared:
+        event_id, content = known[p.incoming.source, p.incoming.id]
+        if event_id == p.event_id:
+            answers.append(Ingested(p.incoming.id, Status.ACCEPTED, event_id))
+        else:
+            status = Status.DUPLICATE if content == p.hash else Status.CONFLICT
+            answers.append(Ingested(p.incoming.id, status, event_id))
+    return answers
+
+
+async def messages_of(connection: Any, news: Sequence[Prepared]) -> dict[UUID | None, KnownMessage]:
+    """The messages of ours that events are about, by id, as far as they exist."""
+    asked = sorted({found for p in news if (found := message_id_of(p.incoming))})
+    if not asked:
+        return {}
+    return {
+        row["message_id"]: KnownMessage(
+            row["message_id"], row["profile_id"], row["run_id"], row["channel"], row["address"]
+        )
+        for row in await connection.fetch(_MESSAGES, asked)
+    }
+
+
+def message_id_of(incoming: IncomingEvent) -> UUID | None:
+    """Which message of ours an event says it is about."""
+    if not incoming.type.startswith("Message "):
+        return None
+    try:
+        return UUID(str(incoming.properties.get("message_id")))
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""Merge and split of profiles: assignment, reassignment of rows, rebuild, audit log, unmerge."""

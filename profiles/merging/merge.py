@@ -1,0 +1,175 @@
+"""People are joined, or parted, in one transaction: their runs, messages, words and purchases go along."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from profiles.db.sql import NOTIFY, encode, new_id
+from profiles.identity.component import Component, component
+from profiles.identity.graph import Graph
+from profiles.identity.identifiers import split_key
+from profiles.identity.quarantine import Quarantine, newly_quarantined
+from profiles.merging import rebuild
+from profiles.merging.assignment import Placement, changed_parts, placed
+from profiles.merging.audit_log import Cause, journal
+from profiles.merging.reassign import move_all, move_some
+
+# One that is there is no more who it was: it is somebody again.
+_NEW = """
+INSERT INTO profile (profile_id, created_at) SELECT unnest($1::uuid[]), $2
+ON CONFLICT (profile_id) DO UPDATE SET merged_into = NULL
+"""
+
+_ELSEWHERE = """
+SELECT DISTINCT profile_id FROM identifier WHERE profile_id = ANY($1) AND type || ':' || value <> ALL($2)
+"""
+
+# A row held by an event that waits for these profiles stays behind; the event brings it along.
+_FREE = """
+SELECT type, value FROM identifier WHERE profile_id = ANY($1) ORDER BY type, value FOR UPDATE SKIP LOCKED
+"""
+
+_PLACE = """
+UPDATE identifier i SET profile_id = c.profile_id, origin = c.origin, linked_at = c.linked_at,
+  vouched = c.vouched, status = c.status
+FROM jsonb_to_recordset($1) AS c(type text, value text, profile_id uuid, origin uuid, linked_at timestamptz,
+  vouched boolean, status text)
+WHERE i.type = c.type AND i.value = c.value
+"""
+
+
+@dataclass(slots=True)
+class Settled:
+    """Who is who by now, for all that hangs together with what was asked."""
+
+    profile_of: dict[str, UUID] = field(default_factory=dict)
+    now_of: dict[UUID, UUID] = field(default_factory=dict)
+    """A profile that is no more → the one that it is by now."""
+    quarantined: tuple[str, ...] = ()
+    newly: tuple[Quarantine, ...] = ()
+    """Those of them that were not until now."""
+    touched: set[UUID] = field(default_factory=set)
+    """People who are not whom they were; folded anew."""
+    weighed: set[UUID] = field(default_factory=set)
+    """People of whose identifiers more, or less, is known than before: since when, vouched for by whom."""
+    by_itself: set[UUID] = field(default_factory=set)
+    """Profiles of keys that are nobody's."""
+
+
+async def settle(
+    connection: Any,
+    pointers: Mapping[str, UUID],
+    canonical: Mapping[UUID, UUID],
+    proposed: Collection[UUID],
+    cause: Cause,
+    *,
+    news: Collection[tuple[str, bool]] = (),
+) -> Settled:
+    """Weigh all evidence around some identifiers anew, and bring everything in line with it.
+
+    ``pointers``: where each identifier's row points; ``canonical``: profiles already locked; ``proposed``:
+    profiles that do not exist yet; ``news``: (digest, verified) of links that have just come in. The caller
+    holds the identifiers' locks.
+    """
+    found = await component(connection, pointers, canonical)
+    graph = found.resolved()
+    if any(row.vouched and key not in graph.vouched for key, row in found.known.items()):
+        found = await component(connection, pointers, found.canonical, hearsay=True)
+        graph = found.resolved()
+    placement = placed(graph, found.known, proposed, new_id, await _elsewhere(connection, found))
+    mine = set(placement.profile_of.values())
+    there = set(found.canonical.values()) - set(proposed)
+    if mine - there:
+        await connection.execute(_NEW, sorted(mine - there), cause.at)
+    weighed = await _place(connection, found, graph, placement, proposed)
+    settled = Settled(
+        profile_of=placement.profile_of,
+        weighed=weighed,
+        now_of=placement.whole(),
+        quarantined=tuple(sorted(graph.quarantined)),
+        newly=newly_quarantined(found, graph),
+        by_itself={placement.profile_of[key] for key in graph.quarantined},
+    )
+    await journal(connection, found, graph, placement, cause, news)
+    parts = changed_parts(
+        placement, graph, found.known, [link.keys for link in found.links.values()], proposed
+    )
+    if parts:
+        settled.touched = await _move(connection, graph, parts, settled, cause)
+        await connection.execute(NOTIFY)
+    return settled
+
+
+async def _elsewhere(connection: Any, found: Component) -> list[UUID]:
+    """Profiles that some of these identifiers were first seen under, and that are somebody else's by now."""
+    asked = {row.origin for row in found.known.values()} - {row.profile_id for row in found.known.values()}
+    if not asked:
+        return []
+    rows = await connection.fetch(_ELSEWHERE, sorted(asked), list(found.known))
+    return [row["profile_id"] for row in rows]
+
+
+async def _move(
+    connection: Any, graph: Graph, parts: Sequence[Placement], settled: Settled, cause: Cause
+) -> set[UUID]:
+    """Bring everything that hangs on people to where their identifiers are by now."""
+    profile_of = {key: who for part in parts for key, who in part.profile_of.items()}
+    vouched = frozenset(profile_of[key] for key in graph.vouched if key in profile_of)
+    people = {who for part in parts for now in part.moved.values() for who in now}
+    involved = {*people, *(was for part in parts for was in part.moved)}
+    before = await rebuild.before(connection, involved)
+    for part in parts:
+        good = {key: who for key, who in part.profile_of.items() if who not in settled.by_itself}
+        # What an identifier did that is nobody's now is somebody's, where its events name others too.
+        lost = [was for was, now in part.whole().items() if now in settled.by_itself]
+        for was in dict.fromkeys((*part.reowned(), *lost)):
+            await move_some(connection, was, good, part.profile_of, vouched)
+        for was, now in part.whole().items():
+            await move_all(connection, was, now)
+        for was, now in part.taken_apart().items():
+            settled.now_of[was] = now
+            await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", now, was)
+    nobodys = settled.by_itself & people
+    await rebuild.after(connection, people, involved, before, profile_of, nobodys, cause.at)
+    return people
+
+
+async def _place(
+    connection: Any, found: Component, graph: Graph, placement: Placement, proposed: Collection[UUID]
+) -> set[UUID]:
+    """Write down where identifiers belong and what is known of them; for whom it is news."""
+    held = {key for key, row in found.known.items() if row.profile_id in proposed}
+    origins = {row.origin for row in found.known.values()}
+    used = {who for key, who in placement.profile_of.items() if key not in graph.quarantined}
+    rows: list[dict[str, Any]] = []
+    for key, mine in placement.profile_of.items():
+        row = found.known[key]
+        status = "quarantined" if key in graph.quarantined else row.status
+        linked_at = graph.joined_at.get(key, row.linked_at)
+        # Seen for the first time, it has never been anybody else's; and who is given a profile of their own
+        # because others have those that their keys came with is to have the same one the next time.
+        # And what was first seen under somebody else's profile is not to claim it once nothing shows any more
+        # that the other is there.
+        made = mine not in origins and key not in graph.quarantined
+        lent = row.origin != mine and row.origin in used and key not in graph.quarantined
+        origin = mine if key in held or made or lent else row.origin
+        now = (mine, origin, linked_at, key in graph.vouched, status)
+        if now != (row.pointer, row.origin, row.linked_at, row.vouched, row.status):
+            kind, value = split_key(key)
+            names = ("profile_id", "origin", "linked_at", "vouched", "status")
+            rows.append({"type": kind, "value": value, **dict(zip(names, now, strict=True))})
+    weighed = {row["profile_id"] for row in rows}
+    leaving = sorted(placement.whole())
+    if leaving and len(rows) > len(held):
+        free = {(row["type"], row["value"]) for row in await connection.fetch(_FREE, leaving)}
+        gone = set(leaving)
+        rows = [
+            row
+            for row in rows
+            if found.known[f"{row['type']}:{row['value']}"].profile_id not in gone
+            or (row["type"], row["value"]) in free
+        ]
+    if rows:
+        await connection.execute(_PLACE, encode(rows))
+    return weighed

@@ -1,0 +1,108 @@
+"""Rows that follow a person's identifiers to another profile: all of them, or those of some events."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.db.sql import encode
+from profiles.identity.identifiers import implied, key, strongest_first
+from profiles.merging.assignment import owner
+
+WHOLE = tuple(
+    f"UPDATE {table} SET profile_id = $1 WHERE profile_id = $2"  # noqa: S608 - constant names
+    for table in (
+        *("event", "purchase", "consent", "message", "decision", "audience_member", "exposure", "run"),
+    )
+)
+"""Everything that follows a person as a whole; what is folded from the events is folded anew instead."""
+
+# Who was in a segment as either of the two has been in it since the earlier time: nobody enters by a merge.
+SEGMENTS = """
+WITH gone AS (DELETE FROM segment_member WHERE profile_id = $2 RETURNING segment, since)
+INSERT INTO segment_member (segment, profile_id, since) SELECT segment, $1, since FROM gone
+ON CONFLICT (segment, profile_id) DO UPDATE SET since = LEAST(segment_member.since, excluded.since)
+"""
+
+# Nor does anybody enter by being parted.
+_SEGMENTS_OF_BOTH = """
+INSERT INTO segment_member (segment, profile_id, since)
+SELECT m.segment, w.who, m.since FROM segment_member m CROSS JOIN unnest($1::uuid[]) AS w(who)
+WHERE m.profile_id = $2 ON CONFLICT (segment, profile_id) DO NOTHING
+"""
+
+_EVENTS = """
+SELECT event_id, identifiers::text AS identifiers, verified FROM event
+WHERE profile_id = $1 AND identifiers <> '{}'::jsonb
+"""
+
+_REOWN = """
+UPDATE event e SET profile_id = c.profile_id FROM jsonb_to_recordset($1) AS c(event_id uuid, profile_id uuid)
+WHERE e.event_id = c.event_id
+"""
+
+_BY_EVENT = (
+    "UPDATE purchase t SET profile_id = e.profile_id FROM event e "
+    "WHERE t.profile_id = $1 AND e.event_id = t.event_id AND e.profile_id <> $1",
+    "UPDATE run t SET profile_id = e.profile_id FROM event e "
+    "WHERE t.profile_id = $1 AND e.event_id = t.entry_event AND e.profile_id <> $1",
+    *(
+        f"UPDATE {table} t SET profile_id = r.profile_id FROM run r "  # noqa: S608 - constant names
+        "WHERE t.profile_id = $1 AND r.run_id = t.run_id AND r.profile_id <> $1"
+        for table in ("message", "decision", "audience_member", "exposure")
+    ),
+    # What became of a message follows the message.
+    "UPDATE event t SET profile_id = m.profile_id FROM message m "
+    "WHERE t.profile_id = $1 AND t.type LIKE 'Message %' AND t.identifiers = '{}'::jsonb "
+    "AND m.message_id = CASE WHEN pg_input_is_valid(t.properties ->> 'message_id', 'uuid') "
+    "THEN (t.properties ->> 'message_id')::uuid END AND m.profile_id <> $1",
+    "UPDATE consent t SET profile_id = e.profile_id FROM event e "
+    "WHERE t.profile_id = $1 AND e.event_id = t.event_id AND e.profile_id <> $1",
+    # An operator's word has no event; it was said of identifiers.
+    "UPDATE consent t SET profile_id = i.profile_id FROM identifier i "
+    "WHERE t.profile_id = $1 AND t.event_id IS NULL AND i.type = split_part(t.named[1], ':', 1) "
+    "AND i.value = substr(t.named[1], strpos(t.named[1], ':') + 1) AND i.profile_id <> $1",
+)
+"""A run follows the event that began it, and all that the run did follows the run."""
+
+
+async def move_all(connection: Any, was: UUID, now: UUID) -> None:
+    """Everything of one profile goes to another. The caller holds both locks, and folds the other anew."""
+    for move in WHOLE:
+        await connection.execute(move, now, was)
+    await connection.execute(SEGMENTS, now, was)
+    await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", now, was)
+
+
+async def move_some(
+    connection: Any,
+    was: UUID,
+    good: Mapping[str, UUID],
+    profile_of: Mapping[str, UUID],
+    vouched: frozenset[UUID],
+) -> None:
+    """Each event of a profile goes where its identifiers have gone, and the rest follows its events.
+
+    ``good``: those of ``profile_of`` that are somebody's; an event that names no such one goes to nobody's.
+    """
+    moves = [
+        {"event_id": row["event_id"], "profile_id": now}
+        for row in await connection.fetch(_EVENTS, was)
+        if (now := _owner(row, good, vouched) or _owner(row, profile_of, vouched)) not in (was, None)
+    ]
+    if moves:
+        await connection.execute(_REOWN, encode(moves))
+    for statement in _BY_EVENT:
+        await connection.execute(statement, was)
+    others = sorted({who for who in profile_of.values() if who != was})
+    await connection.execute(_SEGMENTS_OF_BOTH, others, was)
+
+
+def _owner(row: Any, profile_of: Mapping[str, UUID], vouched: frozenset[UUID]) -> UUID | None:
+    pairs = [(kind, value) for kind, held in orjson.loads(row["identifiers"]).items() for value in held]
+    named = dict.fromkeys(key(kind, value) for kind, value in (*pairs, *implied(tuple(pairs))))
+    keys = sorted((one for one in named if one in profile_of), key=strongest_first)
+    if not keys:
+        return None
+    return owner(keys, profile_of, vouched, verified=row["verified"])

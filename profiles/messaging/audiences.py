@@ -1,0 +1,120 @@
+"""Who is in which ad audience for which item, and what the ad platform has yet to be told."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from profiles.db.sql import NOTIFY, encode, new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One item a person would be shown ads for."""
+
+    item: str
+    sku: str | None
+
+
+_JOIN = """
+WITH wanted AS (SELECT * FROM jsonb_to_recordset($1) AS w(member_id uuid, item text, sku text)),
+joined AS (
+  INSERT INTO audience_member (member_id, audience, item, sku, profile_id, run_id, state, joined_at)
+  SELECT w.member_id, $2, w.item, w.sku, $3, $4, 'joining', $5 FROM wanted w
+  WHERE NOT EXISTS (SELECT 1 FROM audience_member a
+    WHERE a.run_id = $4 AND a.audience = $2 AND a.item = w.item AND a.state IN ('joining', 'in'))
+  RETURNING member_id)
+INSERT INTO outbox (lane, kind, name, payload)
+SELECT member_id, 'audience', 'add', jsonb_build_object('audience', $2::text) FROM joined
+"""
+
+
+async def join(
+    connection: Any, *, audience: str, profile_id: UUID, run_id: UUID, places: Sequence[Place], at: datetime
+) -> None:
+    """Enter a person for items, through the outbox. Idempotent per run and item; needs the profile's lock."""
+    rows = [{"member_id": new_id(), "item": place.item, "sku": place.sku} for place in places]
+    await connection.execute(_JOIN, encode(rows), audience, profile_id, run_id, at)
+    await connection.execute(NOTIFY)
+
+
+# In force for the profile and about the item, as in ``policy.checks.suppression``, for all items at once.
+# Of somebody parted or joined, the stricter word on ads counts as well.
+_LEAVE = """
+WITH owned AS (SELECT s.* FROM suppression s WHERE s.profile_id = ANY($1) AND s.lifted_at IS NULL
+  AND (s.until IS NULL OR s.until > $2)),
+place AS (SELECT m.*, ARRAY(SELECT o.item FROM product o WHERE o.sku = m.item) || m.item AS products
+  FROM audience_member m WHERE m.profile_id = ANY($1) AND m.state IN ('joining', 'in')),
+told AS (SELECT m.member_id, o.* FROM place m JOIN product o ON o.item = ANY(m.products)),
+why AS (SELECT m.member_id, CASE
+    WHEN EXISTS (SELECT 1 FROM owned s WHERE s.profile_id = m.profile_id AND (CASE s.scope
+          WHEN 'variant' THEN s.of IN (m.item, m.sku) OR (m.sku IS NULL AND s.item = ANY(m.products))
+          ELSE s.item = ANY(m.products) OR s.item = m.sku OR s.sku IN (m.item, m.sku) OR (s.item = s.sku
+            AND EXISTS (SELECT 1 FROM told t WHERE t.member_id = m.member_id AND t.sku = s.sku)) END
+        OR s.parts && m.products OR m.sku = ANY(s.parts)
+        OR EXISTS (SELECT 1 FROM told t WHERE t.member_id = m.member_id AND lower(btrim(s.of)) = lower(btrim(
+          CASE s.scope WHEN 'group' THEN t.item_group WHEN 'category' THEN t.category END)))))
+      OR EXISTS (SELECT 1 FROM told t WHERE t.member_id = m.member_id AND cardinality(t.bundle) > 0
+        AND NOT EXISTS (SELECT 1 FROM unnest(t.bundle) part WHERE NOT EXISTS (SELECT 1 FROM owned s
+          WHERE s.profile_id = m.profile_id AND (part IN (s.item, s.sku) OR part = ANY(s.parts)))))
+      THEN 'purchased'
+    WHEN EXISTS (SELECT 1 FROM consent_state c WHERE c.profile_id = m.profile_id
+      AND c.channel IN ('ads', 'all') AND c.state = 'withdrawn') THEN 'opted_out' END AS reason
+  FROM place m),
+leaving AS (UPDATE audience_member a SET state = 'leaving', reason = why.reason, leaving_at = now() FROM why
+  WHERE a.member_id = why.member_id AND why.reason IS NOT NULL
+  RETURNING a.member_id, a.audience, a.reason)
+INSERT INTO outbox (lane, kind, name, payload)
+SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', reason)
+FROM leaving RETURNING lane
+"""
+
+
+async def leave_audiences(connection: Any, people: Collection[UUID], at: datetime) -> None:
+    """Take people out of the audiences for what they must not be shown any more, through the outbox.
+
+    Needs their locks; ``at`` is the transaction's now. Idempotent: who is leaving already is not told again.
+    """
+    if await connection.fetch(_LEAVE, sorted(people), at):
+        await connection.execute(NOTIFY)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One place, before the platform is told of it."""
+
+    state: str
+    """joining, in, leaving or out."""
+    behind: bool
+    """An earlier place of the same person, for the same item in the same audience, is not confirmed gone."""
+
+
+_MEMBERSHIPS = """
+SELECT m.member_id, m.state, EXISTS (SELECT 1 FROM audience_member e
+    WHERE e.profile_id = m.profile_id AND e.audience = m.audience AND e.item = m.item
+      AND e.state = 'leaving' AND e.member_id <> m.member_id) AS behind
+FROM audience_member m WHERE m.member_id = ANY($1)
+"""
+
+# A removal that was queued while the platform was told of the entry has the last word.
+_CONFIRMED = """
+UPDATE audience_member SET
+  state = CASE WHEN $2 = 'remove' THEN 'out' WHEN state = 'joining' THEN 'in' ELSE state END,
+  left_at = CASE $2 WHEN 'remove' THEN COALESCE(left_at, clock_timestamp()) ELSE left_at END
+WHERE member_id = $1
+"""
+
+
+async def memberships(connection: Any, member_ids: Collection[UUID]) -> dict[UUID, Membership]:
+    """How these places stand; who is erased has none."""
+    if not member_ids:
+        return {}
+    rows = await connection.fetch(_MEMBERSHIPS, list(member_ids))
+    return {row["member_id"]: Membership(row["state"], row["behind"]) for row in rows}
+
+
+async def confirmed(connection: Any, member_id: UUID, name: str) -> None:
+    """The platform has done it (``name``: add or remove). Idempotent: ``left_at`` is the first confirmation,
+    by the clock of Postgres."""
+    await connection.execute(_CONFIRMED, member_id, name)

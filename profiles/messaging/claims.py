@@ -1,0 +1,206 @@
+"""The facts a message is decided on, read under the profile's lock, and the claim that licenses the call.
+
+Two statements, never one: the lock first, then the snapshot. A single statement that locks and reads has a
+snapshot from before its wait, and misses the purchase it waited for.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.db.locks import lock
+from profiles.messaging.snapshot import (
+    Ask,
+    Snapshot,
+    arguments,
+    arguments_of_several,
+    reading,
+    reading_of_several,
+    snapshot_of,
+)
+
+
+def lock_person_of(ask: Ask) -> str:
+    """The first of the gate's two statements, to begin the transaction with: see ``lock_person_of_run``."""
+    return f"SELECT lock_person_of_run('{ask.run_id}', {PATIENCE})"
+
+
+async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
+    """Read under the lock that ``lock_person_of`` took; None where there is no such run.
+
+    Holds the lock until COMMIT. Where the run has gone to somebody else meanwhile, by a merge or a split,
+    they are locked and read instead; so is its person where nobody is locked yet.
+    """
+    snapshot = await read_snapshot(connection, None, ask)
+    if snapshot is None:
+        await connection.execute(lock_person_of(ask))
+        snapshot = await read_snapshot(connection, None, ask)
+    while snapshot is not None and snapshot.run_of != snapshot.profile_id:
+        now = (await lock(connection, [snapshot.run_of]))[snapshot.run_of]
+        if now == snapshot.profile_id:
+            break
+        snapshot = await read_snapshot(connection, now, ask)
+    return snapshot
+
+
+async def read_snapshot(connection: Any, profile_id: UUID | None, ask: Ask) -> Snapshot | None:
+    """The second statement; call it only with the profile's lock held. None: the one locked to begin with."""
+    text = reading(choosing=ask.choosing, budgeted=ask.budgeted)
+    row = await connection.fetchrow(text, profile_id, *arguments(ask).values())
+    return None if row is None else snapshot_of(row, ask)
+
+
+def lock_free_people_of(asks: Sequence[Ask]) -> str:
+    """The first statement for several messages: locks whom nobody else holds, and waits for no one."""
+    runs = ",".join(str(ask.run_id) for ask in asks)
+    return f"SELECT lock_free_people_of_runs('{{{runs}}}', {PATIENCE})"
+
+
+async def read_those_locked(connection: Any, asks: Sequence[Ask]) -> list[Snapshot | None]:
+    """Read for each ask under the lock that ``lock_free_people_of`` took; holds the locks until COMMIT.
+
+    None where the person is not locked, or is whose ask came before: what is decided on that one has to be
+    known first. Those ask again alone.
+    """
+    text = reading_of_several(
+        choosing=any(ask.choosing for ask in asks), budgeted=any(ask.budgeted for ask in asks)
+    )
+    rows = {row["place"]: row for row in await connection.fetch(text, arguments_of_several(asks))}
+    found: list[Snapshot | None] = []
+    seen: set[UUID] = set()
+    for place, ask in enumerate(asks):
+        row = rows.get(place)
+        if row is None or row["profile_id"] in seen:
+            found.append(None)
+        else:
+            seen.add(row["profile_id"])
+            found.append(snapshot_of(row, ask))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A message as it is written down: the row, and the decision about it."""
+
+    message_id: UUID
+    profile_id: UUID
+    run_id: UUID
+    step: str
+    journey: str
+    channel: str
+    template: str
+    message_class: str
+    status: str
+    """claimed, withheld or deferred."""
+    verdict: str
+    """allow, withhold or defer."""
+    at: datetime
+    items: tuple[str, ...] = ()
+    items_removed: tuple[str, ...] = ()
+    reason: str | None = None
+    detail: str = ""
+    checks: tuple[object, ...] = ()
+    """Each of name, passed and detail."""
+    until: datetime | None = None
+    address: str | None = None
+    token: UUID | None = None
+    decision_id: UUID | None = None
+    policy: str | None = None
+    """Version of the policy."""
+    basis: dict[str, Any] | None = None
+    """What the verdict stood on; no address, no name."""
+    topic: str | None = None
+    value: float = 0.0
+    """What the message is worth, to decide between equals that want one slot."""
+    expires_at: datetime | None = None
+
+
+def decision_of(*planned: Planned) -> str:
+    """The claims (or refusals) and the decisions, as one statement to end the transaction with.
+
+    Under the locks still held. Nothing that anybody typed ends the literal: no quotation mark is left in it.
+    """
+    document = orjson.dumps(planned, default=str).decode().replace("'", r"\u0027")
+    return f"SELECT write_decisions('{document}')"
+
+
+_RECORD = """
+UPDATE message SET
+  status = CASE WHEN status IN ('claimed', 'unknown', 'unknown_final') THEN 'sent' ELSE status END,
+  provider = $3, provider_id = $4, sent_at = $5,
+  accept_recorded_at = COALESCE(accept_recorded_at, clock_timestamp())
+WHERE message_id = $1 AND token = $2
+"""
+
+_RELEASE = """
+UPDATE message SET status = 'released', reason = $3, claimed_at = NULL, claim_recorded_at = NULL
+WHERE message_id = $1 AND token = $2 AND status IN ('claimed', 'unknown', 'unknown_final')
+"""
+
+_UNKNOWN = "UPDATE message SET status = 'unknown' WHERE message_id = $1 AND status = 'claimed'"
+
+_STALE = """
+UPDATE message SET status = CASE status WHEN 'claimed' THEN 'unknown' ELSE 'unknown_final' END
+WHERE (status = 'claimed' AND claim_recorded_at < now() - $1::interval)
+   OR (status = 'unknown' AND claim_recorded_at < now() - $2::interval) RETURNING status
+"""
+
+
+async def record_sent(
+    connection: Any, message_id: UUID, token: UUID, *, provider: str, provider_id: str, at: datetime
+) -> None:
+    """The provider took it. The holder's own record may replace ``unknown``; a webhook's later word stays."""
+    await connection.execute(_RECORD, message_id, token, provider, provider_id, at)
+
+
+async def release(connection: Any, message_id: UUID, token: UUID, reason: str) -> None:
+    """Definitely not sent: the claim is void and the cap is given back."""
+    await connection.execute(_RELEASE, message_id, token, reason)
+
+
+async def mark_unknown(connection: Any, message_id: UUID) -> None:
+    """Perhaps sent: nobody may call for this send key again."""
+    await connection.execute(_UNKNOWN, message_id)
+
+
+async def settle_stale(
+    connection: Any, *, claims: timedelta = timedelta(minutes=5), unknowns: timedelta = timedelta(minutes=15)
+) -> int:
+    """Claims nobody recorded become unknown, unknowns no webhook settled become final. Returns how many."""
+    return len(await connection.fetch(_STALE, claims, unknowns))
+
+
+_REFUSED = """
+INSERT INTO opt_out (channel, address, topic, source, state, time, at)
+VALUES ($1, $2, 'all', 'provider', 'withdrawn', $3, $3)
+ON CONFLICT (channel, address, topic) DO UPDATE SET source = excluded.source, state = excluded.state,
+  time = excluded.time, at = excluded.at WHERE excluded.time >= opt_out.time
+"""
+
+_FAULTY = """
+INSERT INTO address_problem (channel, address, problem, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+"""
+
+
+async def refuse_address(connection: Any, channel: str, address: str, problem: str, at: datetime) -> None:
+    """The provider said this address takes no messages (bounced), or wants none (opted_out).
+
+    A stop is entered with the topic "all", which only a later grant of that topic lifts.
+    """
+    if problem == "opted_out":
+        await connection.execute(_REFUSED, channel, address, at)
+    else:
+        await connection.execute(_FAULTY, channel, address, problem, at)
+
+
+PATIENCE = "lock_timeout => '5s', statement_timeout => '5s', idle_timeout => '10s'"
+"""Arguments of ``lock_person_of_run``: in this transaction nobody waits longer than 5 s for a lock or, from
+the next statement on, for a statement: a claim that took longer could not be used any more. Postgres ends a
+session that freezes between two. It costs no round trip, and is set before the wait."""
+
+GIVE_UP_S = 6.0
+"""By the caller's own clock, where Postgres does not even say that it waits."""

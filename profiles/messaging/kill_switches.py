@@ -1,0 +1,111 @@
+"""Kill switches: what is stopped, switching it, and the log of that."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+# A gate takes the same lock, shared, before it reads the switches (lock_person_of_run). Switching waits for
+# those who have, and they for it: so no claim commits after a switch that it has not seen.
+_SWITCHING = "SELECT pg_advisory_xact_lock(hashtext('waypost: stops'))"
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Something that is stopped."""
+
+    kind: str
+    """all, channel, journey or template."""
+    name: str
+    """"all" where the kind is."""
+    since: datetime
+    """By the clock of Postgres."""
+    reason: str
+    actor: str
+
+
+_STOP = """
+WITH stopped AS (INSERT INTO kill_switch (kind, name, since, reason, actor)
+  VALUES ($1, $2, clock_timestamp(), $3, $4) ON CONFLICT DO NOTHING RETURNING *)
+INSERT INTO kill_switch_log (kind, name, done, reason, actor, at)
+SELECT kind, name, 'stopped', reason, actor, since FROM stopped RETURNING true
+"""
+
+_RESUME = """
+WITH resumed AS (DELETE FROM kill_switch WHERE kind = $1 AND name = $2 RETURNING *)
+INSERT INTO kill_switch_log (kind, name, done, reason, actor, at)
+SELECT kind, name, 'resumed', $3, $4, clock_timestamp() FROM resumed RETURNING true
+"""
+
+_STOPS = "SELECT kind, name, since, reason, actor FROM kill_switch ORDER BY kind, name"
+
+
+async def stop(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
+    """Switch on. False where it was on: the first one's reason stands. In force when the transaction commits.
+
+    Waits for the gates that have read the switches, some milliseconds; the gate's own timeouts bound it.
+    """
+    await connection.execute(_SWITCHING)
+    return bool(await connection.fetchval(_STOP, kind, name, reason, actor))
+
+
+async def resume(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
+    """Switch off; False where it was off. The rates of a template count anew from here."""
+    return bool(await connection.fetchval(_RESUME, kind, name, reason, actor))
+
+
+async def stops(connection: Any) -> list[Switch]:
+    """All that is stopped now."""
+    return [Switch(**row) for row in await connection.fetch(_STOPS)]
+
+
+ACTOR = "waypost"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What is too many; percent of what was sent in the window. None: never."""
+
+    complaints: float | None
+    bounces: float | None
+    window: timedelta
+    at_least: int
+    least_reports: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sick:
+    """A template that is past a limit, and is not stopped yet."""
+
+    template: str
+    sent: int
+    bounced: int
+    complained: int
+
+
+# By the run's clock, as caps; what was sent before an operator resumed the template has been judged by them.
+_SICK = """
+SELECT m.template, count(*) AS sent, count(*) FILTER (WHERE m.status = 'bounced') AS bounced,
+  count(m.complained_at) AS complained
+FROM message m LEFT JOIN (SELECT name, max(at) AS at FROM kill_switch_log
+  WHERE kind = 'template' AND done = 'resumed' GROUP BY name) r ON r.name = m.template
+WHERE m.channel = ANY(ARRAY['email', 'sms', 'push']) AND m.claimed_at > now() - $1::interval
+  AND m.claimed_at > COALESCE(r.at, '-infinity')
+  AND m.status IN ('sent', 'delivered', 'bounced', 'opened', 'clicked')
+  AND NOT EXISTS (SELECT 1 FROM kill_switch k WHERE k.kind = 'template' AND k.name = m.template)
+GROUP BY m.template HAVING count(*) >= $2 AND (
+  (count(m.complained_at) >= $5 AND count(m.complained_at) * 100.0 >= count(*) * $3::float8)
+  OR (count(*) FILTER (WHERE m.status = 'bounced') >= $5
+    AND count(*) FILTER (WHERE m.status = 'bounced') * 100.0 >= count(*) * $4::float8))
+ORDER BY m.template
+"""
+
+
+async def sick_templates(connection: Any, rates: Rates) -> list[Sick]:
+    """Templates past a limit. One statement, by the index of claims per channel."""
+    limits = (rates.at_least, rates.complaints, rates.bounces, rates.least_reports)
+    return [Sick(**row) for row in await connection.fetch(_SICK, rates.window, *limits)]
+
+
+async def stop_template(connection: Any, sick: Sick, reason: str) -> bool:
+    """Stop it in Waypost's own name; False where somebody else has. It never resumes by itself."""
+    return await stop(connection, "template", sick.template, reason=reason, actor=ACTOR)

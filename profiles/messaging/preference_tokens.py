@@ -1,0 +1,99 @@
+"""Preference tokens: who may change which consent without logging in; signed, without personal data."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from profiles.identity.tokens import SHORTEST_SECRET
+
+VERSION = "1"
+
+LONGEST_TOKEN = 512
+"""Characters; longer ones are refused unread."""
+
+_PURPOSE = b"waypost preference token"
+
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceClaim:
+    """What a token says; true, because we signed it."""
+
+    profile_id: str
+    """As of sending: follow ``merged_into`` before use."""
+    message_id: str
+    channel: str
+    topic: str
+
+
+class PreferenceTokens:
+    """Issues and reads tokens. The first secret signs; the others are still accepted, for rotation."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        """``secrets``: newest first, each of at least 32 bytes; raises ``ValueError`` otherwise."""
+        if not secrets:
+            raise ValueError(
+                "preference tokens need at least one secret, got none; make one with `openssl rand -hex 32`"
+            )
+        short = [i for i, secret in enumerate(secrets) if len(secret.encode()) < SHORTEST_SECRET]
+        if short:
+            numbers = ", ".join(str(i + 1) for i in short)
+            raise ValueError(
+                f"secrets of preference tokens need {SHORTEST_SECRET} bytes; too short: number {numbers} of "
+                f"{len(secrets)}; make one with `openssl rand -hex 32`"
+            )
+        self._keys = tuple(hmac.digest(secret.encode(), _PURPOSE, hashlib.sha256) for secret in secrets)
+
+    def issue(self, profile_id: str, message_id: str, channel: str, topic: str) -> str:
+        """A token for the links of one message: URL-safe, the same for the same values and secret.
+
+        It does not expire: an opt-out must work for 30 days (CAN-SPAM), and an old mail's link should too.
+        """
+        parts = (profile_id, message_id, channel, topic)
+        if any(_SEPARATOR in part or not part for part in parts):
+            raise ValueError(
+                "a preference token needs four values, none empty and none with a control character"
+            )
+        payload = _SEPARATOR.join(parts).encode()
+        token = f"{VERSION}.{_encode(payload)}.{_encode(self._sign(self._keys[0], payload))}"
+        if len(token) > LONGEST_TOKEN:
+            raise ValueError(
+                f"a preference token holds {LONGEST_TOKEN} characters at most; the ids are too long"
+            )
+        return token
+
+    def read(self, token: str) -> PreferenceClaim | None:
+        """What the token says, or None for anything we did not sign; constant time, never raises."""
+        if len(token) > LONGEST_TOKEN or not token.isascii():
+            return None
+        version, _, rest = token.partition(".")
+        body, _, signature = rest.partition(".")
+        payload, given = _decode(body), _decode(signature)
+        if version != VERSION or payload is None or given is None:
+            return None
+        matches = [hmac.compare_digest(self._sign(key, payload), given) for key in self._keys]
+        if not any(matches):
+            return None
+        parts = payload.decode().split(_SEPARATOR)
+        return PreferenceClaim(*parts) if len(parts) == 4 else None
+
+    @staticmethod
+    def _sign(key: bytes, payload: bytes) -> bytes:
+        return hmac.digest(key, VERSION.encode() + b"." + payload, hashlib.sha256)
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes | None:
+    """Strict: only the one spelling that ``_encode`` gives, so no two tokens read the same."""
+    try:
+        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return data if _encode(data) == text else None

@@ -1,0 +1,90 @@
+"""What the sandbox delivered and which ad audiences it keeps, in tables of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from profiles.db.sql import encode
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One delivered message; its bodies are empty in a list."""
+
+    message_id: UUID
+    channel: str
+    address: str
+    subject: str
+    recorded_at: datetime
+    preview: str
+    journey: str | None
+    template: str | None
+    status: str | None
+    decided_at: datetime | None
+    """By the run's clock, which may have travelled."""
+    html: str = ""
+    text: str = ""
+
+
+_KEEP = """
+INSERT INTO sandbox_message (message_id, channel, address, subject, html, text, headers)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+"""
+
+_COLUMNS = """
+SELECT s.message_id, s.channel, s.address, s.subject, s.recorded_at, left(s.text, 160) AS preview,
+       m.journey, m.template, m.status, m.decided_at{bodies}
+FROM sandbox_message s LEFT JOIN message m USING (message_id)
+"""
+
+
+async def keep(
+    connection: Any,
+    message_id: UUID,
+    *,
+    channel: str,
+    address: str,
+    subject: str,
+    html: str,
+    text: str,
+    headers: Mapping[str, str],
+) -> None:
+    """Keep a delivered message. Idempotent: a second one with the same id changes nothing."""
+    await connection.execute(_KEEP, message_id, channel, address, subject, html, text, encode(headers))
+
+
+async def letters(connection: Any, limit: int) -> list[Letter]:
+    """The newest messages."""
+    query = _COLUMNS.format(bodies="") + " ORDER BY s.recorded_at DESC, s.message_id DESC LIMIT $1"
+    return [Letter(**row) for row in await connection.fetch(query, limit)]
+
+
+async def letter(connection: Any, message_id: UUID) -> Letter | None:
+    """One message with its bodies."""
+    query = _COLUMNS.format(bodies=", s.html, s.text") + " WHERE s.message_id = $1"
+    row = await connection.fetchrow(query, message_id)
+    return None if row is None else Letter(**row)
+
+
+async def add_member(connection: Any, audience: str, member_id: UUID) -> None:
+    """Add a member to an audience of the sandbox. Idempotent."""
+    await connection.execute(
+        "INSERT INTO sandbox_audience (audience, member_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        audience,
+        member_id,
+    )
+
+
+async def remove_member(connection: Any, audience: str, member_id: UUID) -> None:
+    """Remove a member from an audience of the sandbox. Idempotent."""
+    await connection.execute(
+        "DELETE FROM sandbox_audience WHERE audience = $1 AND member_id = $2", audience, member_id
+    )
+
+
+async def has_member(connection: Any, audience: str, member_id: UUID) -> bool:
+    """Return whether an audience of the sandbox has the member."""
+    query = "SELECT true FROM sandbox_audience WHERE audience = $1 AND member_id = $2"
+    return bool(await connection.fetchval(query, audience, member_id))

@@ -1,0 +1,300 @@
+"""All that bears on one message, as plain values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.commerce.catalog import SHELF, OnShelf, names_of, shelf_of, sold_out
+from profiles.db.sql import encode
+from profiles.identity.identifiers import ADDRESS_TYPE
+
+
+def address_type(channel: str) -> str:
+    """The identifier type a channel writes to; empty where it writes to none."""
+    return ADDRESS_TYPE.get(channel, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Which message is being decided on."""
+
+    run_id: UUID
+    step: str
+    channel: str
+    at: datetime
+    cart_id: str | None = None
+    promoted: tuple[tuple[str, str | None], ...] = ()
+    """Key and stock keeping unit of the items it would promote."""
+    choosing: bool = False
+    """Whether it matters on which channels the person engages."""
+    counting_back: timedelta = timedelta(0)
+    """How far back it matters what was sent."""
+    budgeted: bool = False
+    """Whether the channel's claims of the last minute matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The message row of this send key, where there is one."""
+
+    message_id: UUID
+    status: str
+    token: UUID | None
+    channel: str
+    reason: str | None
+    items: tuple[str, ...]
+    planned_at: datetime | None = None
+    """When it was first asked for, by the run's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that was put off and will ask again."""
+
+    channel: str
+    journey: str
+    topic: str
+    until: datetime
+    expires_at: datetime
+    planned_at: datetime
+    value: float
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One consistent reading of all that bears on a message."""
+
+    profile_id: UUID
+    traits: dict[str, Any]
+    context_timezone: str | None
+    email_from_order: bool
+    erased: bool
+    run_state: str
+    run_of: UUID
+    """Whose the run is, as far as this reading knows: somebody else once people were parted."""
+    addresses: dict[str, tuple[str, ...]]
+    """email and phone, newest first."""
+    consents: tuple[tuple[str, str, str, str], ...]
+    """channel, topic, state, source: the word that stands on each."""
+    suppressions: tuple[tuple[str, str | None, datetime | None, str, str, str | None, tuple[str, ...]], ...]
+    """item, sku, until, event, scope, what it reaches, parts of a bundle."""
+    cart: tuple[dict[str, Any], ...] | None
+    sent: tuple[tuple[str, datetime, str, str, str, str, tuple[str, ...]], ...]
+    """Channel, when, journey, topic, run, template, items."""
+    opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Address → topics it is opted out of."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """Address → bounced or complained."""
+    standing: Standing | None = None
+    out_of_stock: frozenset[str] = frozenset()
+    """Those of the promoted items that the shop is known to have sold out."""
+    shelf: tuple[OnShelf, ...] = ()
+    """What the shop's feed says of the promoted items."""
+    engaged: dict[str, int] = field(default_factory=dict)
+    """Channel → messages opened or followed of late, where it was asked for."""
+    waiting: tuple[Waiting, ...] = ()
+    """Marketing of the person's other live runs that was put off."""
+    stops: tuple[tuple[str, str, datetime], ...] = ()
+    """kind, name, since of every kill switch that is on."""
+    claims_last_minute: int | None = None
+    """On the channel, where it was asked for."""
+
+    def address(self, channel: str) -> str | None:
+        """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
+        kind = address_type(channel)
+        known = self.addresses.get(kind, ())
+        named = str(self.traits.get(kind, "")).strip().lower()
+        return named if named in known else next(iter(known), None)
+
+
+def snapshot_of(row: Any, ask: Ask) -> Snapshot:
+    """One row of the reading, as values."""
+
+    def rows(name: str) -> list[list[Any]]:
+        return [orjson.loads(text) for text in row[name]]
+
+    addresses: dict[str, tuple[str, ...]] = {}
+    for kind, value, _ in sorted(rows("addresses"), key=_newest_first):
+        addresses[kind] = (*addresses.get(kind, ()), value)
+    opt_outs: dict[str, tuple[str, ...]] = {}
+    for address, topic in rows("opt_outs"):
+        opt_outs[address] = (*opt_outs.get(address, ()), topic)
+    shelf = shelf_of(rows("shelf"))
+    return Snapshot(
+        profile_id=row["profile_id"],
+        traits=orjson.loads(row["traits"]),
+        context_timezone=row["context_timezone"],
+        email_from_order=row["email_from_order"],
+        erased=row["erased_at"] is not None,
+        run_state=row["run_state"],
+        run_of=row["run_of"],
+        addresses=addresses,
+        consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
+        suppressions=tuple(
+            (item, sku, datetime.fromisoformat(until) if until else None, event_id, scope, of, tuple(parts))
+            for event_id, _, item, sku, until, scope, of, parts in sorted(rows("suppressions"), key=_by_event)
+        ),
+        cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
+        sent=tuple(
+            (channel, datetime.fromisoformat(at), journey, topic, run, template, tuple(items))
+            for channel, at, journey, topic, run, template, items in rows("sent")
+        ),
+        opt_outs=opt_outs,
+        problems=dict(rows("problems")),
+        standing=_standing(row),
+        shelf=shelf,
+        out_of_stock=sold_out(shelf, ask.promoted),
+        engaged=orjson.loads(row["engaged"] or "{}"),
+        waiting=tuple(_waiting(*one) for one in sorted(rows("waiting"))),
+        stops=tuple((kind, name, datetime.fromisoformat(since)) for kind, name, since in rows("stops")),
+        claims_last_minute=row["claims_last_minute"],
+    )
+
+
+def _newest_first(row: Sequence[Any]) -> tuple[float, str]:
+    _, address, seen_at = row
+    return -seen_at, address
+
+
+def _by_event(row: Sequence[Any]) -> tuple[str, int]:
+    return row[0], row[1]
+
+
+def _standing(row: Any) -> Standing | None:
+    if row["message_id"] is None:
+        return None
+    return Standing(
+        row["message_id"],
+        row["status"],
+        row["token"],
+        row["message_channel"],
+        row["message_reason"],
+        tuple(row["message_items"]),
+        row["message_planned_at"],
+    )
+
+
+def _waiting(
+    message: str, channel: str, journey: str, topic: str, until: str, expires: str, planned: str, value: float
+) -> Waiting:
+    instants = [datetime.fromisoformat(at) for at in (until, expires, planned)]
+    return Waiting(channel, journey, topic, instants[0], instants[1], instants[2], value, message)
+
+
+READ_BACK = timedelta(days=31)
+"""How far back sent messages are read where no cap looks further."""
+
+COUNTED = ("claimed", "unknown", "unknown_final", "sent", "delivered", "bounced", "opened", "clicked")
+"""Statuses of a message that counts against the caps."""
+
+_SNAPSHOT = """
+SELECT {place} CASE WHEN mine.vouched
+    THEN p.traits - ARRAY[CASE WHEN p.origins #>> '{{email,rank}}' = '1' THEN 'email' END,
+      CASE WHEN p.origins #>> '{{phone,rank}}' = '1' THEN 'phone' END]
+    ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
+  p.profile_id, r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
+  m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
+  m.items AS message_items, COALESCE(m.planned_at, m.decided_at) AS message_planned_at, mine.addresses,
+  ARRAY(SELECT json_build_array(c.channel, c.topic, c.state, c.source)::text FROM consent_state c
+    WHERE c.profile_id = p.profile_id) AS consents,
+  ARRAY(SELECT json_build_array(s.event_id, s.line, s.item, s.sku, s.until, s.scope, s.of, s.parts)::text
+    FROM suppression s
+    WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > ask.at)
+  ) AS suppressions,
+  COALESCE((SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = ask.cart_id),
+    (SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = r.key AND ask.cart_id IS NOT NULL)
+  )::text AS cart,
+  ARRAY(SELECT json_build_array(s.channel, s.claimed_at, s.journey, COALESCE(s.topic, 'marketing'),
+      s.run_id, s.template, s.items)::text FROM message s
+    WHERE s.profile_id = p.profile_id AND s.claimed_at > ask.since AND s.message_class = 'marketing'
+      AND s.channel <> 'ads' AND s.status = ANY({counted}) AND (s.run_id, s.step) <> (ask.run_id, ask.step)
+  ) AS sent,
+  ARRAY(SELECT json_build_array(w.message_id, w.channel, w.journey, COALESCE(w.topic, 'marketing'),
+      w.deferred_until, w.expires_at, COALESCE(w.planned_at, w.decided_at), w.value)::text
+    FROM message w JOIN run o ON o.run_id = w.run_id AND o.state = 'running'
+    WHERE w.profile_id = p.profile_id AND w.status = 'deferred' AND w.message_class = 'marketing'
+      AND w.channel <> 'ads' AND w.expires_at > ask.at AND w.run_id <> ask.run_id) AS waiting,
+  ARRAY(SELECT json_build_array(o.address, o.topic)::text FROM opt_out o
+    WHERE o.channel = ask.channel AND o.address = ANY(mine.here) AND o.state = 'withdrawn') AS opt_outs,
+  ARRAY(SELECT json_build_array(a.address, a.problem)::text FROM address_problem a
+    WHERE a.channel = ask.channel AND a.address = ANY(mine.here)) AS problems,
+  ARRAY(SELECT json_build_array(k.kind, k.name, k.since)::text FROM kill_switch k) AS stops,
+  {shelf} AS shelf, {engaged}::text AS engaged, {claims}::int AS claims_last_minute
+FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {whose}
+  LEFT JOIN message m ON m.run_id = ask.run_id AND m.step = ask.step
+  CROSS JOIN LATERAL (
+    SELECT COALESCE(bool_or(vouched), false) AS vouched,
+      COALESCE(array_agg(json_build_array(type, value, extract(epoch FROM
+        CASE WHEN vouched THEN linked_at ELSE since END))::text)
+        FILTER (WHERE type IN ('email', 'phone', 'push_token')), '{{}}') AS addresses,
+      array_agg(value) FILTER (WHERE type = ask.type) AS here
+    FROM identifier WHERE profile_id = p.profile_id) mine
+"""
+
+_ENGAGED = """(SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
+  WHERE profile_id = p.profile_id AND engaged_at > ask.at - interval '90 days' GROUP BY channel) e)"""
+
+_CLAIMS = """(SELECT count(*) FROM message b WHERE b.channel = ask.channel AND b.status = ANY({counted})
+  AND b.claimed_at > ask.at - interval '1 minute' AND b.claimed_at < ask.at + interval '1 minute'
+  AND (b.run_id, b.step) <> (ask.run_id, ask.step))"""
+
+_OF_ONE = """(SELECT $2::uuid AS run_id, $3::text AS step, $4::text AS channel, $5::text AS type,
+  $6::timestamptz AS at, $7::timestamptz AS since, $8::text AS cart_id, $9::text[] AS names) ask"""
+
+_WHOSE_ONE = "p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)"
+
+_OF_SEVERAL = """jsonb_to_recordset($1) AS ask(place int, run_id uuid, step text, channel text, type text,
+  at timestamptz, since timestamptz, cart_id text, names text[])"""
+
+_WHOSE_SEVERAL = """p.profile_id = r.profile_id
+  AND p.profile_id = ANY(string_to_array(current_setting('waypost.locked', true), ',')::uuid[])"""
+
+
+@lru_cache
+def reading(*, choosing: bool, budgeted: bool) -> str:
+    """The statement for one message: of profile ``$1``, or where that is null, of the one locked."""
+    return _text(_OF_ONE, _WHOSE_ONE, "", choosing, budgeted)
+
+
+@lru_cache
+def reading_of_several(*, choosing: bool, budgeted: bool) -> str:
+    """The statement for several messages: a row for each whose run is of one of those locked."""
+    return _text(_OF_SEVERAL, _WHOSE_SEVERAL, "ask.place,", choosing, budgeted)
+
+
+def _text(asked: str, whose: str, place: str, choosing: bool, budgeted: bool) -> str:
+    counted = f"'{{{','.join(COUNTED)}}}'::text[]"
+    return _SNAPSHOT.format(
+        asked=asked,
+        whose=whose,
+        place=place,
+        counted=counted,
+        shelf=SHELF.format("ask.names"),
+        engaged=_ENGAGED if choosing else "NULL",
+        claims=_CLAIMS.format(counted=counted) if budgeted else "NULL",
+    )
+
+
+def arguments(ask: Ask) -> dict[str, Any]:
+    """What both statements ask with, by name; for ``reading`` it is ``$2`` and on, in this order."""
+    return {
+        "run_id": ask.run_id,
+        "step": ask.step,
+        "channel": ask.channel,
+        "type": address_type(ask.channel),
+        "at": ask.at,
+        "since": ask.at - max(READ_BACK, ask.counting_back),
+        "cart_id": ask.cart_id,
+        "names": names_of(ask.promoted),
+    }
+
+
+def arguments_of_several(asks: Sequence[Ask]) -> str:
+    """``$1`` of ``reading_of_several``; ``place`` is where the ask stands among them."""
+    return encode([{"place": place, **arguments(ask)} for place, ask in enumerate(asks)])

@@ -1,0 +1,1 @@
+"""Applying events to profile state: live, and by replaying stored events."""

@@ -1,0 +1,47 @@
+"""Which arm of an experiment a run was given, once it mattered: what experiments are read by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from profiles.db.sql import encode
+
+_RECORD = """
+INSERT INTO exposure (run_id, experiment, arm, journey, profile_id, at)
+SELECT r.run_id, e.experiment, e.arm, r.journey, r.profile_id, e.at
+FROM jsonb_to_recordset($2) AS e(experiment text, arm text, at timestamptz) JOIN run r ON r.run_id = $1
+ON CONFLICT (run_id, experiment) DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureView:
+    """A run met an experiment."""
+
+    experiment: str
+    arm: str
+    at: datetime
+
+
+async def record_exposures(
+    connection: Any, run_id: UUID, exposures: Sequence[tuple[str, str, datetime]]
+) -> None:
+    """Note (experiment, arm, at) for a run and its person. Idempotent: the first arm of an experiment stands.
+
+    Nothing is written where there is no such run.
+    """
+    first: dict[str, dict[str, Any]] = {}
+    for experiment, arm, exposed_at in exposures:
+        first.setdefault(experiment, {"experiment": experiment, "arm": arm, "at": exposed_at})
+    if first:
+        await connection.execute(_RECORD, run_id, encode(list(first.values())))
+
+
+async def exposures_of(connection: Any, run_id: UUID) -> list[ExposureView]:
+    """What a run has met, in the order it met it."""
+    rows = await connection.fetch(
+        "SELECT experiment, arm, at FROM exposure WHERE run_id = $1 ORDER BY at, experiment", run_id
+    )
+    return [ExposureView(**row) for row in rows]

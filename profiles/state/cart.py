@@ -1,0 +1,101 @@
+"""Cart arithmetic: what lies in a cart after an event. Pure."""
+
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from profiles.events import CartViewed, CheckoutStarted, Event, Item, ProductAdded, ProductRemoved
+
+Lines = tuple[Item, ...]
+
+
+def cart_after(lines: Lines, event: Event) -> Lines:
+    """The cart's lines after a cart event; other events leave it as it is."""
+    match event:
+        case ProductAdded():
+            return _added(lines, event.item)
+        case ProductRemoved():
+            # Most shops send Product Removed without a quantity when the whole line goes.
+            whole = "quantity" not in event.model_fields_set
+            return _removed(lines, event.item, whole=whole)
+        case CheckoutStarted() | CartViewed() if event.products:
+            return tuple(item for item in event.products if item.key)
+        case _:
+            return lines
+
+
+def covers(bought: Item, other: Item) -> bool:
+    """Whether buying one makes promoting the other pointless: same product, or same sku."""
+    if bought.product_id and other.product_id:
+        return bought.product_id == other.product_id
+    return bool({bought.key, bought.sku} & {other.key, other.sku} - {"", None})
+
+
+def same_line(one: Item, other: Item) -> bool:
+    """Whether two lines are the same thing on the shelf: product and variant."""
+    return one.key == other.key and (one.sku or other.sku) == (other.sku or one.sku)
+
+
+def repriced(lines: Lines, product: Item) -> Lines:
+    """The lines with a product's new price, where it is told."""
+    if product.price is None:
+        return lines
+    new = {"price": product.price}
+    return tuple(line.model_copy(update=new) if same_line(line, product) else line for line in lines)
+
+
+def _added(lines: Lines, item: Item) -> Lines:
+    if not item.key:
+        return lines
+    after: list[Item] = []
+    found = False
+    for line in lines:
+        if not found and same_line(line, item):
+            found = True
+            newer = {k: v for k, v in item.model_dump().items() if v is not None}
+            line = line.model_copy(update={**newer, "quantity": line.quantity + item.quantity})
+        after.append(line)
+    return tuple(after if found else [*after, item])
+
+
+def _removed(lines: Lines, item: Item, *, whole: bool) -> Lines:
+    after: list[Item] = []
+    for line in lines:
+        if same_line(line, item):
+            left = 0 if whole else line.quantity - item.quantity
+            if left > 0:
+                after.append(line.model_copy(update={"quantity": left}))
+        else:
+            after.append(line)
+    return tuple(after)
+
+
+def as_items(rows: Iterable[object]) -> Lines:
+    """Lines out of stored or received rows; a row that names no product is left out."""
+    return tuple(item for row in rows if (item := _item(row)) is not None and item.key)
+
+
+def _item(row: object) -> Item | None:
+    try:
+        return Item.model_validate(row)
+    except ValidationError as error:
+        if not isinstance(row, Mapping):
+            return None
+        # A price nobody can read must not hide what was bought.
+        wrong = {fault["loc"][0] for fault in error.errors(include_url=False)}
+        return Item.model_validate({name: value for name, value in row.items() if name not in wrong})
+
+
+MADE_CART = "cart-"
+"""How cart ids of Waypost's own making begin."""
+
+
+def made_by(event_id: UUID) -> str:
+    """The id of a cart that an event without one began."""
+    return f"{MADE_CART}{event_id.hex}"
+
+
+def is_made(cart_id: str | None) -> bool:
+    """Whether a cart's id is of Waypost's own making."""
+    return cart_id is not None and cart_id.startswith(MADE_CART)

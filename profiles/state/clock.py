@@ -1,0 +1,28 @@
+"""Turn one folded event into outbox rows: signals to live runs, and starts of new ones. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+TOO_OLD = timedelta(hours=72)
+
+TOO_EARLY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """How this stack relates event time to the clock."""
+
+    now: datetime
+    """Postgres's now()."""
+    local: bool = False
+    """A local stack: events may lie in the future, and runs share their calendar."""
+
+    def fresh(self, time: datetime) -> bool:
+        """Whether an event of that time may start a run."""
+        if self.now - time > TOO_OLD:
+            return False
+        return self.local or time - self.now <= TOO_EARLY
+
+    def offset_s(self, time: datetime) -> float:
+        """What a run started by an event of that time adds to Temporal's clock, in seconds."""
+        return max(0.0, (time - self.now).total_seconds()) if self.local else 0.0

@@ -1,0 +1,204 @@
+"""A person's state under lock, as far as an event may change it or be routed by it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.state.cart import MADE_CART, Lines, as_items
+from profiles.state.event_records import Place
+from profiles.state.traits import Origins, Values
+
+
+@dataclass(slots=True)
+class OpenCart:
+    """A cart and when it last changed."""
+
+    cart_id: str
+    lines: Lines
+    updated_at: datetime
+    """Time of the last event of it."""
+    closed_at: datetime | None = None
+    """When an order emptied it."""
+    unnamed: bool = False
+    """Its id was made for an event that comes in now; one that it had before takes its place."""
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A run that has not ended."""
+
+    run_id: UUID
+    journey: str
+    key: str
+    entered_at: datetime
+    signals: int = 0
+    clock_offset_s: float = 0.0
+    called: str = ""
+    """The key that its story knows; its cart may be called otherwise by now."""
+
+
+@dataclass(slots=True)
+class Membership:
+    """A place in an ad audience."""
+
+    member_id: UUID
+    audience: str
+    item: str
+    sku: str | None
+    run_id: UUID
+
+
+@dataclass(slots=True)
+class Person:
+    """Working copy of one canonical profile; valid only while its row is locked."""
+
+    profile_id: UUID
+    traits: Values = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
+    context_timezone: str | None = None
+    context_locale: str | None = None
+    email_from_order: bool = False
+    email_since: datetime | None = None
+    """Since when an email address is theirs."""
+    last_checkout_at: datetime | None = None
+    sure_checkout_at: datetime | None = None
+    """Of the last verified one."""
+    email_ordered: int = 0
+    """Whether one of these itself named an email address: 0 none, 1 by a page's word, 2 verified."""
+    vouched: bool = False
+    """A verified event names them: what pages say wins no consent of theirs."""
+    has_habits: bool = False
+    """There is an hour of the day that the person prefers, which hangs on their zone."""
+    has_spoken: bool = False
+    """Some word of theirs on consent stands, or is on file."""
+    seen: dict[str, str] = field(default_factory=dict)
+    carts_place: Place | None = None
+    """Place of the last event that the carts were folded from."""
+    carts: dict[str, OpenCart] = field(default_factory=dict)
+    runs: list[LiveRun] = field(default_factory=list)
+    entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
+    """(journey, key) → when its runs entered."""
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    """Identifier type → values; email and phone only."""
+    audiences: list[Membership] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+    """A cart's id when an event of it came in → the id of the cart that it is part of by now."""
+    undone_orders: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
+    """What refunds and cancellations said: one may come before its purchase."""
+    changed: bool = False
+    """Whether the profile's own row is to be written."""
+
+    def open_cart(self) -> OpenCart | None:
+        """The cart that changed last, of those that no order has emptied."""
+        carts = [cart for cart in self.carts.values() if cart.closed_at is None]
+        return max(carts, key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
+
+    def reach(self, place: Place) -> None:
+        """The carts are folded up to here."""
+        if self.carts_place is None or place > self.carts_place:
+            self.carts_place = place
+            self.changed = True
+
+    @property
+    def zone(self) -> tuple[Any, str | None]:
+        """What was said of the person's time zone: by a trait, and by an event's context."""
+        return self.traits.get("timezone"), self.context_timezone
+
+    @property
+    def is_customer_by_email(self) -> bool:
+        """Whether an email address was theirs by the time of an order or a checkout, or came with one."""
+        if self.email_since is None:
+            return False
+        if self.email_ordered >= (2 if self.vouched else 1):
+            return True
+        checkout = self.sure_checkout_at if self.vouched else self.last_checkout_at
+        return checkout is not None and self.email_since <= checkout
+
+
+_LOAD = """
+SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
+  p.context_locale, p.preferred_hour IS NOT NULL AS has_habits,
+  EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id)
+    OR EXISTS (SELECT 1 FROM consent c WHERE c.profile_id = p.profile_id) AS has_spoken, p.email_from_order,
+  p.last_checkout_at, p.sure_checkout_at, p.email_ordered, p.seen::text AS seen, p.carts_time, p.carts_key,
+  (SELECT min(CASE WHEN i.vouched THEN i.linked_at ELSE i.since END) FROM identifier i
+    WHERE i.profile_id = p.profile_id AND i.type = 'email') AS email_since,
+  EXISTS (SELECT 1 FROM identifier i WHERE i.profile_id = p.profile_id AND i.vouched) AS vouched,
+  (SELECT jsonb_agg(jsonb_build_array(c.cart_id, c.lines, c.updated_at)) FROM cart c
+    WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL)::text AS carts,
+  (SELECT jsonb_agg(jsonb_build_array(r.run_id, r.journey, r.key, r.entered_at, r.state, r.signals,
+      r.clock_offset_s, r.workflow_id) ORDER BY r.entered_at, r.run_id) FROM run r
+    WHERE r.profile_id = p.profile_id)::text AS runs,
+  (SELECT jsonb_agg(jsonb_build_array(i.type, i.value) ORDER BY i.since, i.value) FROM identifier i
+    WHERE i.profile_id = p.profile_id AND i.type IN ('email', 'phone'))::text AS addresses,
+  (SELECT jsonb_agg(jsonb_build_array(a.member_id, a.audience, a.item, a.sku, a.run_id))
+    FROM audience_member a
+    WHERE a.profile_id = p.profile_id AND a.state IN ('joining', 'in'))::text AS audiences,
+  (SELECT jsonb_agg(jsonb_build_array(e.properties, e.verified)) FROM event e
+    WHERE e.profile_id = p.profile_id AND e.type IN ('Order Refunded', 'Order Cancelled')
+  )::text AS undone_orders
+FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
+"""
+
+
+def called_at_first(key: str, workflow_id: str) -> str:
+    """The cart that a run was begun for, where Waypost made up its id; else the run's key.
+
+    A merge may show that the cart is part of an older one; the story goes on calling it as it did.
+    """
+    return workflow_id.split("/")[-2] if key.startswith(MADE_CART) else key
+
+
+async def load(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, Person]:
+    """Read the state of locked, canonical profiles in one round trip."""
+    if not profile_ids:
+        return {}
+    return {row["profile_id"]: _person(row) for row in await connection.fetch(_LOAD, list(profile_ids))}
+
+
+def _person(row: Any) -> Person:
+    person = Person(
+        profile_id=row["profile_id"],
+        traits=orjson.loads(row["traits"]),
+        origins=orjson.loads(row["origins"]),
+        context_timezone=row["context_timezone"],
+        context_locale=row["context_locale"],
+        email_from_order=row["email_from_order"],
+        email_since=row["email_since"],
+        has_habits=row["has_habits"],
+        has_spoken=row["has_spoken"],
+        last_checkout_at=row["last_checkout_at"],
+        sure_checkout_at=row["sure_checkout_at"],
+        email_ordered=row["email_ordered"],
+        vouched=row["vouched"],
+        seen=orjson.loads(row["seen"]),
+        carts_place=_place(row["carts_time"], row["carts_key"]),
+        undone_orders=[(said, sure) for said, sure in orjson.loads(row["undone_orders"] or "[]")],
+    )
+    for cart_id, lines, updated_at in orjson.loads(row["carts"] or "[]"):
+        person.carts[cart_id] = OpenCart(cart_id, as_items(lines), datetime.fromisoformat(updated_at))
+    for run_id, journey, key, entered_at, state, signals, offset, workflow_id in orjson.loads(
+        row["runs"] or "[]"
+    ):
+        entered = datetime.fromisoformat(entered_at)
+        person.entries.setdefault((journey, key), []).append(entered)
+        if state != "ended":
+            called = called_at_first(key, workflow_id)
+            person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset, called))
+    for kind, value in orjson.loads(row["addresses"] or "[]"):
+        person.addresses.setdefault(kind, []).append(value)
+    for member_id, audience, item, sku, run_id in orjson.loads(row["audiences"] or "[]"):
+        person.audiences.append(Membership(UUID(member_id), audience, item, sku, UUID(run_id)))
+    person.changed = person.email_from_order != person.is_customer_by_email
+    return person
+
+
+def _place(time: datetime | None, key: str | None) -> Place | None:
+    if time is None or key is None:
+        return None
+    rank, source, event = key.split("\x1f", 2)
+    return time, rank, source, event

@@ -1,0 +1,259 @@
+"""What a transaction is going to write: gathered first, then written in bulk in very few statements."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from profiles.db import sql
+from profiles.db.sql import encode
+from profiles.state.profile_state import Membership, OpenCart, Person
+
+Row = dict[str, Any]
+
+MESSAGE_RANK = (
+    *("withheld", "deferred", "released", "claimed", "unknown", "unknown_final"),
+    *("sent", "delivered", "bounced", "opened", "clicked"),
+)
+"""A message's status only ever moves to the right."""
+
+
+@dataclass(slots=True)
+class Changes:
+    """Rows to write at the end of one transaction."""
+
+    inserts: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    """Of purchase, suppression, consent and outbox."""
+    runs: list[Row] = field(default_factory=list)
+    carts: dict[tuple[UUID, str], Row] = field(default_factory=dict)
+    events: dict[UUID, Row] = field(default_factory=dict)
+    messages: list[Row] = field(default_factory=list)
+    undone: list[Row] = field(default_factory=list)
+    signals: dict[UUID, int] = field(default_factory=dict)
+    leaving: dict[UUID, str] = field(default_factory=dict)
+    """Audience membership → why it ends."""
+    address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
+
+    def keep_cart(self, person: Person, cart: OpenCart) -> None:
+        """Write a cart as it is now."""
+        self.carts[person.profile_id, cart.cart_id] = {
+            "profile_id": person.profile_id,
+            "cart_id": cart.cart_id,
+            "lines": [line.model_dump(exclude_none=True) for line in cart.lines],
+            "updated_at": cart.updated_at,
+            "closed_at": cart.closed_at,
+        }
+
+    def leave(self, person: Person, members: Iterable[Membership], reason: str) -> None:
+        """Take a person out of ad audiences."""
+        for member in members:
+            self.leaving[member.member_id] = reason
+            payload = {"audience": member.audience, "reason": reason}
+            row = {"lane": member.member_id, "kind": "audience", "name": "remove", "payload": payload}
+            self.inserts["outbox"].append({**row, "event_id": None, "trigger": False})
+        person.audiences = [member for member in person.audiences if member.member_id not in self.leaving]
+
+    def problem(self, event_id: UUID, journey: str, detail: str) -> None:
+        """Record on the event what could not be done with it."""
+        if (row := self.events.get(event_id)) is not None:
+            row["problems"].append({"journey": journey, "detail": detail})
+
+    async def write(self, connection: Any, persons: dict[UUID, Person]) -> None:
+        """Write everything; without the starts of runs that lost their key's race.
+
+        Runs go first, since they may lose; then all tables in one statement, which their locks allow; then
+        what must see the rows just written.
+        """
+        await self._write_runs(connection)
+        parts: list[str] = []
+        arguments: list[Any] = []
+        for statement, rows in self._statements(persons):
+            if rows:
+                arguments.append(encode(rows))
+                parts.append(statement.replace("$1", f"${len(arguments)}"))
+        if self.inserts["outbox"]:
+            parts.append(sql.NOTIFY)
+        if parts:
+            named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts[:-1]))
+            await connection.execute(f"WITH {named} {parts[-1]}" if named else parts[-1], *arguments)
+        if self.undone:
+            await connection.execute(LIFT, encode(self.undone))
+
+    def _statements(self, persons: dict[UUID, Person]) -> list[tuple[str, list[Row]]]:
+        """Statements of one jsonb parameter, and their rows; rows that others write too go in key order."""
+        return [
+            *((statement, self.inserts[table]) for table, statement in INSERTS.items()),
+            (ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
+            (CARTS, list(self.carts.values())),
+            (MESSAGES, self._highest_messages()),
+            (SIGNALS, [{"run_id": run, "signals": count} for run, count in self.signals.items()]),
+            (
+                LEAVE,
+                [{"member_id": member, "reason": why} for member, why in self.leaving.items()],
+            ),
+            (PROFILES, [_profile(person) for person in persons.values() if person.changed]),
+            (EVENTS, list(self.events.values())),
+        ]
+
+    def _highest_messages(self) -> list[Row]:
+        """One row a message: the highest status that this transaction heard of, and the last engagement."""
+        highest: dict[UUID, int] = {}
+        engaged: dict[UUID, datetime] = {}
+        complained: dict[UUID, datetime] = {}
+        for row in self.messages:
+            message, rank = row["message_id"], MESSAGE_RANK.index(row["status"])
+            highest[message] = max(rank, highest.get(message, rank))
+            if (at := row["engaged_at"]) is not None:
+                engaged[message] = max(at, engaged.get(message, at))
+            if (at := row["complained_at"]) is not None:
+                complained[message] = min(at, complained.get(message, at))
+        return [
+            {
+                "message_id": message,
+                "status": MESSAGE_RANK[rank],
+                "lower": MESSAGE_RANK[:rank],
+                "engaged_at": engaged.get(message),
+                "complained_at": complained.get(message),
+            }
+            for message, rank in highest.items()
+        ]
+
+    async def _write_runs(self, connection: Any) -> None:
+        if not self.runs:
+            return
+        started = {row["run_id"] for row in await connection.fetch(RUNS, encode(self.runs))}
+        lost = [run for run in self.runs if run["run_id"] not in started]
+        for run in lost:
+            detail = f"key {run['key']!r} already has a live run of another profile"
+            self.problem(run["entry_event"], run["journey"], detail)
+        gone = {run["run_id"] for run in lost}
+        self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] not in gone]
+        self.signals = {run: count for run, count in self.signals.items() if run not in gone}
+
+
+def _profile(person: Person) -> Row:
+    time, *names = person.carts_place or (None,)
+    return {
+        "profile_id": person.profile_id,
+        "traits": person.traits,
+        "origins": person.origins,
+        "context_timezone": person.context_timezone,
+        "context_locale": person.context_locale,
+        "email_from_order": person.is_customer_by_email,
+        "last_checkout_at": person.last_checkout_at,
+        "sure_checkout_at": person.sure_checkout_at,
+        "email_ordered": person.email_ordered,
+        "seen": person.seen,
+        "carts_time": time,
+        "carts_key": "\x1f".join(names) if time else None,
+    }
+
+
+def _insert(table: str, columns: str, conflict: str = "") -> str:
+    return (
+        f"INSERT INTO {table} ({columns}) SELECT {columns} "  # noqa: S608 - constant names
+        f"FROM jsonb_populate_recordset(NULL::{table}, $1) {conflict}"
+    )
+
+
+INSERTS = {
+    "purchase": _insert(
+        "purchase",
+        "event_id, line, profile_id, order_id, item, sku, name, price, quantity, returned, channel, time, at",
+    ),
+    "suppression": _insert(
+        "suppression", "profile_id, event_id, line, item, sku, order_id, until, reason, scope, of, parts"
+    ),
+    "consent": _insert(
+        "consent",
+        "profile_id, channel, topic, state, source, text_version, method, jurisdiction, verified, voice, "
+        "named, event_id, time, at",
+    ),
+    "outbox": _insert("outbox", "lane, kind, name, event_id, payload, trigger"),
+}
+"""In the order of the rows, which is the order of the events."""
+
+# A complaint weighs more than a bounce.
+ADDRESS_PROBLEMS = _insert(
+    "address_problem",
+    "channel, address, problem, at",
+    "ON CONFLICT (channel, address) DO UPDATE SET problem = excluded.problem, at = excluded.at "
+    "WHERE address_problem.problem <> 'complained'",
+)
+
+RUNS = """
+INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, clock_offset_s, signals,
+  entered_at, on_merge)
+SELECT run_id, journey, key, profile_id, 'running', workflow_id, entry_event, clock_offset_s, 0, entered_at,
+  on_merge
+FROM jsonb_populate_recordset(NULL::run, $1) ORDER BY journey, key, run_id
+ON CONFLICT (journey, key) WHERE state <> 'ended' DO NOTHING RETURNING run_id
+"""
+
+CARTS = _insert(
+    "cart",
+    "profile_id, cart_id, lines, updated_at, closed_at",
+    "ON CONFLICT (profile_id, cart_id) DO UPDATE "
+    "SET lines = excluded.lines, updated_at = excluded.updated_at, closed_at = excluded.closed_at",
+)
+
+PROFILES = """
+UPDATE profile p SET traits = c.traits, origins = c.origins, context_timezone = c.context_timezone,
+  context_locale = c.context_locale, email_from_order = c.email_from_order,
+  last_checkout_at = c.last_checkout_at, sure_checkout_at = c.sure_checkout_at,
+  email_ordered = c.email_ordered, seen = c.seen, carts_time = c.carts_time, carts_key = c.carts_key
+FROM jsonb_populate_recordset(NULL::profile, $1) c WHERE p.profile_id = c.profile_id
+"""
+
+EVENTS = """
+UPDATE event e SET profile_id = c.profile_id, cart_id = c.cart_id, problems = c.problems
+FROM jsonb_populate_recordset(NULL::event, $1) c WHERE e.event_id = c.event_id
+"""
+
+MESSAGES = """
+UPDATE message m SET status = CASE WHEN m.status = ANY(c.lower) THEN c.status ELSE m.status END,
+  engaged_at = GREATEST(m.engaged_at, c.engaged_at), complained_at = LEAST(m.complained_at, c.complained_at)
+FROM jsonb_to_recordset($1) AS c(message_id uuid, status text, lower text[], engaged_at timestamptz,
+  complained_at timestamptz)
+WHERE m.message_id = c.message_id
+  AND (m.status = ANY(c.lower) OR c.engaged_at IS NOT NULL OR c.complained_at IS NOT NULL)
+"""
+
+SIGNALS = """
+UPDATE run r SET signals = c.signals FROM jsonb_populate_recordset(NULL::run, $1) c WHERE r.run_id = c.run_id
+"""
+
+LEAVE = """
+UPDATE audience_member a SET state = 'leaving', reason = c.reason, leaving_at = now()
+FROM jsonb_to_recordset($1) AS c(member_id uuid, reason text) WHERE a.member_id = c.member_id
+"""
+
+# Where both name a variant, only that variant came back: the customer still has the others. A product that is
+# named without a quantity came back once on each line that fits; one with a quantity, line by line, as far as
+# it goes. What is given back in part is still owned. Whom else the purchase suppressed for is freed as well.
+LIFT = """
+WITH undone AS (SELECT profile_id, order_id, event_id, item, sku, verified, max(at) AS at,
+    count(*) FILTER (WHERE quantity IS NULL) AS times, COALESCE(sum(quantity), 0) AS quantity
+  FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, event_id uuid,
+    item text, sku text, quantity int, at timestamptz, verified boolean)
+  GROUP BY profile_id, order_id, event_id, item, sku, verified),
+fitting AS (SELECT p.event_id, p.line, u.item, u.times, u.quantity, GREATEST(u.at, p.at) AS at,
+    p.quantity - p.returned AS there,
+    COALESCE(sum(p.quantity - p.returned) OVER (PARTITION BY p.event_id, u.item, u.sku, u.verified, u.event_id
+      ORDER BY p.line ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+  FROM purchase p JOIN undone u ON p.profile_id = u.profile_id AND p.order_id = u.order_id
+    AND (u.event_id IS NULL OR p.event_id = u.event_id)
+    AND (u.verified OR NOT (SELECT e.verified FROM event e WHERE e.event_id = p.event_id))
+    AND (u.item IS NULL
+      OR CASE WHEN p.sku IS NULL OR u.sku IS NULL THEN p.item = u.item ELSE p.sku = u.sku END)),
+given_back AS (SELECT event_id, line, max(at) AS at, sum(CASE WHEN item IS NULL THEN there
+      ELSE times + LEAST(there, GREATEST(0, quantity - before)) END)::int AS quantity
+  FROM fitting GROUP BY event_id, line),
+returned AS (UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.quantity) FROM given_back r
+  WHERE p.event_id = r.event_id AND p.line = r.line
+  RETURNING p.event_id, p.line, p.returned >= p.quantity AS wholly, r.at)
+UPDATE suppression s SET lifted_at = r.at FROM returned r
+WHERE r.wholly AND s.event_id = r.event_id AND s.line = r.line AND s.lifted_at IS NULL
+"""

@@ -1,0 +1,1 @@
+"""Events that no channel sends: lapsed customers, product alerts, segment entries."""

@@ -1,0 +1,145 @@
+"""Tell people whose open cart holds a product that it became cheaper, sold out, or came back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.db.database import Database
+from profiles.db.sql import encode
+from profiles.events import BackInStock, Event, Item, OutOfStock, PriceDropped
+from profiles.identity.identifiers import STRONGEST_IDENTIFIER
+from profiles.ingest.event_store import Status
+from profiles.ingest.pipeline import Ingest
+from profiles.state.cart import as_items
+from profiles.state.event_records import IncomingEvent
+
+SOURCE = "waypost/products"
+
+_CHANGES = """
+SELECT c.seq, c.item, c.sku, c.was_price, c.price, c.was_in_stock, c.in_stock, c.at, p.name, p.currency,
+  p.url, p.image_url, p.price AS price_now, p.in_stock AS in_stock_now
+FROM product_change c JOIN product p ON p.item = c.item AND p.sku = c.sku
+WHERE c.swept_at IS NULL ORDER BY c.seq LIMIT $1
+"""
+
+# One condition a kind of line: by product, or by sku alone.
+_CARTS = f"""
+SELECT c.profile_id, c.cart_id, c.lines::text AS lines, i.type, i.value
+FROM cart c JOIN profile p ON p.profile_id = c.profile_id AND p.erased_at IS NULL {STRONGEST_IDENTIFIER}
+WHERE c.closed_at IS NULL AND (c.lines @> $1::jsonb OR c.lines @> $2::jsonb)
+  AND c.updated_at > now() - $3::interval
+  AND ($4::uuid IS NULL OR (c.profile_id, c.cart_id) > ($4, $5))
+ORDER BY c.profile_id, c.cart_id LIMIT $6
+"""  # noqa: S608 - constant fragments
+
+_SWEPT = "UPDATE product_change SET swept_at = now() WHERE seq = ANY($1) AND swept_at IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class ProductNews:
+    """What is worth telling, and to whom."""
+
+    least_drop: float = 0.05
+    """Part of the price by which it must have fallen."""
+    carts_within: timedelta = timedelta(days=90)
+    """Carts that nobody has touched for longer are left in peace."""
+
+
+DEFAULT_NEWS = ProductNews()
+
+
+async def sweep_products(
+    database: Database, ingest: Ingest, *, news: ProductNews = DEFAULT_NEWS, limit: int = 500
+) -> tuple[int, int]:
+    """Write ``Price Dropped``, ``Back In Stock`` and ``Out Of Stock`` for at most ``limit`` product changes.
+
+    Returns (changes looked at, events that were new); the first is 0 when nothing is left. A change that a
+    later one has overtaken is not told. Idempotent: an event's id is the change, the person and the cart.
+    """
+    async with database.transaction() as connection:
+        changes = await connection.fetch(_CHANGES, limit)
+    told = 0
+    for change in changes:
+        if kinds := worth_telling(change, news):
+            told += await _tell(database, ingest, change, kinds, news, limit)
+    if changes:
+        async with database.transaction() as connection:
+            await connection.execute(_SWEPT, [change["seq"] for change in changes])
+    return len(changes), told
+
+
+def worth_telling(change: Any, news: ProductNews) -> tuple[type[Event], ...]:
+    """Which events a change makes, as long as what it says is still so."""
+    kinds: list[type[Event]] = []
+    if change["in_stock"] is not None and change["in_stock"] == change["in_stock_now"]:
+        kinds.append(BackInStock if change["in_stock"] else OutOfStock)
+    was, price = change["was_price"], change["price"]
+    fell = was is not None and price is not None and was - price >= was * news.least_drop and price < was
+    # What is sold out at a lower price is no good news.
+    if fell and price == change["price_now"] and change["in_stock_now"] is not False:
+        kinds.append(PriceDropped)
+    return tuple(kinds)
+
+
+async def _tell(
+    database: Database,
+    ingest: Ingest,
+    change: Any,
+    kinds: Sequence[type[Event]],
+    news: ProductNews,
+    limit: int,
+) -> int:
+    by_product, by_sku = (encode([{name: change["item"]}]) for name in ("product_id", "sku"))
+    told, last = 0, (None, None)
+    while True:
+        async with database.transaction() as connection:
+            carts = await connection.fetch(_CARTS, by_product, by_sku, news.carts_within, *last, limit)
+        events = [
+            _event(kind, change, cart, line)
+            for cart in carts
+            if (line := _line(change, cart)) is not None
+            for kind in kinds
+        ]
+        answers = await ingest(events)
+        told += sum(answer.status is Status.ACCEPTED for answer in answers)
+        if len(carts) < limit:
+            return told
+        last = (carts[-1]["profile_id"], carts[-1]["cart_id"])
+
+
+def _line(change: Any, cart: Any) -> Item | None:
+    """The cart's line that is the changed product; a line or a change without a sku fits any variant."""
+    for line in as_items(orjson.loads(cart["lines"])):
+        same_product = line.key == change["item"] and (not change["sku"] or line.sku in (None, change["sku"]))
+        if same_product or line.sku == change["item"]:
+            return line
+    return None
+
+
+def _event(kind: type[Event], change: Any, cart: Any, line: Item) -> IncomingEvent:
+    name = kind.event_name
+    profile_id: UUID = cart["profile_id"]
+    said = {
+        "cart_id": cart["cart_id"],
+        "product_id": line.product_id,
+        "sku": line.sku,
+        "name": line.name or change["name"],
+        "price": change["price_now"],
+        "url": change["url"] or line.url,
+        "image_url": change["image_url"] or line.image_url,
+    }
+    if kind is PriceDropped:
+        said |= {"was": change["was_price"], "currency": change["currency"]}
+    return IncomingEvent(
+        source=SOURCE,
+        id=f"{name}/{change['seq']}/{profile_id}/{cart['cart_id']}",
+        type=name,
+        channel="server",
+        time=change["at"],
+        identifiers=((cart["type"], cart["value"]),),
+        properties={key: value for key, value in said.items() if value is not None},
+    )

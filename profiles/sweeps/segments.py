@@ -1,0 +1,259 @@
+"""Ask an author's query who belongs to a segment, without letting it write; say what is wrong with it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import asyncpg
+
+from profiles.db.database import Database
+from profiles.db.locks import lock
+from profiles.events import SegmentEntered
+from profiles.identity.identifiers import STRONGEST_IDENTIFIER
+from profiles.ingest.event_store import Status
+from profiles.ingest.pipeline import Ingest
+from profiles.state.event_records import IncomingEvent
+
+TIMEOUT_S = 30
+"""Seconds an author's query may take."""
+
+# What Database sets for ingest, which looks up single rows, would spoil a query over everybody.
+_ALONE = f"""
+SET TRANSACTION READ ONLY;
+SET LOCAL statement_timeout = '{TIMEOUT_S}s';
+SET LOCAL enable_seqscan = on;
+SET LOCAL enable_hashjoin = on;
+SET LOCAL enable_mergejoin = on
+"""
+
+_FOUND = """
+SELECT DISTINCT p.profile_id FROM (
+{query}
+) AS asked(first_column_of_segment) JOIN profile p ON p.profile_id = asked.first_column_of_segment
+WHERE p.merged_into IS NULL AND p.erased_at IS NULL
+"""
+
+_ASK = f"""
+WITH found AS MATERIALIZED ({_FOUND}),
+member AS MATERIALIZED (SELECT profile_id FROM segment_member WHERE segment = $1)
+SELECT now() AS at, (SELECT swept_at FROM segment WHERE name = $1) AS last_sweep,
+  (SELECT count(*) FROM found) AS found,
+  ARRAY(SELECT profile_id FROM found EXCEPT SELECT profile_id FROM member ORDER BY 1) AS newcomers,
+  ARRAY(SELECT profile_id FROM member EXCEPT SELECT profile_id FROM found) AS gone
+"""  # noqa: S608 - constant fragments; the query is code of the author's
+
+_COLUMNS = """
+SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
+WHERE attrelid = to_regclass('person') AND attnum > 0 AND NOT attisdropped
+"""
+
+
+class SegmentFault(Exception):
+    """A segment's query cannot be asked; the message says which, why, and what to do."""
+
+
+class SegmentQuery(Protocol):
+    """What a sweep needs to know of a segment. An author's ``Segment`` has this shape."""
+
+    @property
+    def name(self) -> str:
+        """Unique among segments."""
+
+    @property
+    def query(self) -> str:
+        """One SELECT whose first column is ``profile_id``."""
+
+    @property
+    def existing(self) -> bool:
+        """Whether those enter whom the first sweep finds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a query said, and who belonged before; of one snapshot."""
+
+    at: datetime
+    last_sweep: datetime | None
+    """When the last finished sweep asked; None: there was none."""
+    found: int
+    newcomers: list[UUID]
+    gone: list[UUID]
+
+
+async def ask(database: Database, segment: SegmentQuery) -> Asked:
+    """Ask a segment's query; only its first column counts, and of it only canonical people not erased.
+
+    Raises ``SegmentFault`` where it fails, writes, or takes over ``TIMEOUT_S``.
+    """
+    try:
+        async with database.transaction() as connection:
+            await connection.execute(_ALONE)
+            row = await connection.fetchrow(_ASK.format(query=_bare(segment)), segment.name)
+    except asyncpg.QueryCanceledError as error:
+        raise SegmentFault(
+            f"segment {segment.name!r}: its query was stopped ({error}); it may take {TIMEOUT_S} s, "
+            "so narrow it down"
+        ) from error
+    except asyncpg.PostgresError as error:
+        raise SegmentFault(f"segment {segment.name!r} cannot be asked: {_said(error)}") from error
+    return Asked(**row)
+
+
+async def query_faults(database: Database, segments: Iterable[SegmentQuery]) -> list[str]:
+    """What Postgres has against the queries of these segments, a sentence each; nothing is run.
+
+    Each is parsed and planned against the schema as it is. The first column must be ``profile_id``, a uuid.
+    """
+    faults = []
+    for segment in segments:
+        try:
+            async with database.transaction() as connection:
+                await connection.execute(_ALONE)
+                if fault := await _fault(connection, _bare(segment)):
+                    faults.append(f"segment {segment.name!r}: {fault}")
+        except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, asyncpg.FeatureNotSupportedError) as error:
+            shown = isinstance(error, asyncpg.UndefinedColumnError)
+            columns = await _columns(database) if shown else ""
+            faults.append(f"segment {segment.name!r}: {_said(error)}{columns}")
+    return faults
+
+
+async def _fault(connection: Any, query: str) -> str | None:
+    prepared = await connection.prepare(query)
+    columns = [(column.name, column.type.name) for column in prepared.get_attributes()]
+    if columns[:1] != [("profile_id", "uuid")]:
+        came = f"{columns[0][0]} of type {columns[0][1]}" if columns else "no column"
+        return f"its first column must be profile_id, a uuid; got {came}"
+    if prepared.get_parameters():
+        return "it has parameters ($1), and nobody to give them; write the values into it"
+    await connection.execute(f"EXPLAIN {_FOUND.format(query=query)}")
+    return None
+
+
+async def _columns(database: Database) -> str:
+    async with database.transaction() as connection:
+        return f"; person has the columns {await connection.fetchval(_COLUMNS)}"
+
+
+def _bare(segment: SegmentQuery) -> str:
+    return segment.query.strip().rstrip(";")
+
+
+def _said(error: asyncpg.PostgresError) -> str:
+    """Postgres's own words, with its hint."""
+    hint = getattr(error, "hint", None)
+    return f"{error.args[0]} ({hint})" if hint else str(error.args[0])
+
+
+SOURCE = "waypost/segment"
+
+BATCH = 500
+
+_NAMED = f"""
+SELECT p.profile_id, i.type, i.value FROM profile p {STRONGEST_IDENTIFIER}
+WHERE p.profile_id = ANY($1) AND p.merged_into IS NULL AND p.erased_at IS NULL ORDER BY p.profile_id
+"""  # noqa: S608 - constant fragments
+
+_NOTE = """
+INSERT INTO segment_member (segment, profile_id, since) SELECT $1, unnest($2::uuid[]), $3
+ON CONFLICT (segment, profile_id) DO NOTHING
+"""
+
+_LEAVE = "DELETE FROM segment_member WHERE segment = $1 AND profile_id = ANY($2) AND since <= $3"
+
+_FINISH = """
+INSERT INTO segment (name, swept_at) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET swept_at = GREATEST(segment.swept_at, excluded.swept_at)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSweep:
+    """What one sweep found and did."""
+
+    found: int
+    newcomers: int = 0
+    """Entered."""
+    left: int = 0
+    skipped: int = 0
+    """Newcomers without an identifier to name them by; asked again at every sweep."""
+    noted: int = 0
+    """Found by the first sweep of the segment, and therefore not entered."""
+
+
+async def sweep_segment(
+    database: Database,
+    ingest: Ingest,
+    segment: SegmentQuery,
+    *,
+    batch: int = BATCH,
+    progress: Callable[[int], None] = lambda done: None,
+) -> SegmentSweep:
+    """Ask a segment's query; enter newcomers by ``Segment Entered``, forget those who left.
+
+    Idempotent, also where it was killed on its way: one event a stay. The first finished sweep of a segment
+    only notes whom it finds, unless ``existing``. ``progress`` hears how many newcomers are done, after each
+    ``batch``. Raises ``SegmentFault`` where the query fails, writes, or takes over ``TIMEOUT_S``.
+    """
+    asked = await ask(database, segment)
+    noting = asked.last_sweep is None and not segment.existing
+    done = 0
+    for start in range(0, len(asked.newcomers), batch):
+        some = asked.newcomers[start : start + batch]
+        members = some if noting else await _enter(database, ingest, segment.name, some, asked)
+        await _note(database, segment.name, members, asked.at)
+        done += len(members)
+        progress(done)
+
+    async def finish(connection: Any) -> None:
+        # In one COMMIT: who left and comes back does so after a finished sweep, and so into a new stay.
+        await connection.execute(_LEAVE, segment.name, asked.gone, asked.at)
+        await connection.execute(_FINISH, segment.name, asked.at)
+
+    await database.run(finish)
+    return SegmentSweep(
+        found=asked.found,
+        newcomers=0 if noting else done,
+        left=len(asked.gone),
+        skipped=len(asked.newcomers) - done,
+        noted=done if noting else 0,
+    )
+
+
+async def _enter(
+    database: Database, ingest: Ingest, segment: str, newcomers: Sequence[UUID], asked: Asked
+) -> list[UUID]:
+    """Write the events of newcomers; returns those who have one now."""
+    async with database.transaction() as connection:
+        named = await connection.fetch(_NAMED, newcomers)
+    stay = asked.last_sweep.isoformat() if asked.last_sweep else "first"
+    answers = await ingest(
+        [
+            IncomingEvent(
+                source=SOURCE,
+                id=f"{segment}/{row['profile_id']}/{stay}",
+                type=SegmentEntered.event_name,
+                channel="server",
+                time=asked.at,
+                identifiers=((row["type"], row["value"]),),
+                properties={"segment": segment},
+            )
+            for row in named
+        ]
+    )
+    return [
+        row["profile_id"]
+        for row, answer in zip(named, answers, strict=True)
+        if answer.status is not Status.REJECTED
+    ]
+
+
+async def _note(database: Database, segment: str, members: Sequence[UUID], at: datetime) -> None:
+    async def work(connection: Any) -> None:
+        # By way of the one order of locks; who was merged meanwhile is noted under their new profile.
+        canonical = await lock(connection, members)
+        await connection.execute(_NOTE, segment, sorted(set(canonical.values())), at)
+
+    await database.run(work)

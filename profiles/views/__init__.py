@@ -1,0 +1,1 @@
+"""Read-only queries for the API, journeys and operators. Nothing here writes."""

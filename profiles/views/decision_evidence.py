@@ -1,0 +1,374 @@
+"""Reads what bears on "why was this sent, or why not", of one person, up to an instant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.identity.identifiers import STRONGEST_IDENTIFIER
+from profiles.identity.views import LogEntry
+from profiles.views.history import DecisionView
+from profiles.views.profile import RUN_COLUMNS, RunView
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A product as an event names it."""
+
+    product_id: str | None
+    sku: str | None
+    name: str | None
+
+    @property
+    def key(self) -> str:
+        """The product, else the stock keeping unit."""
+        return self.product_id or self.sku or ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFact:
+    """Something that happened, as it came in."""
+
+    event_id: UUID
+    source: str
+    id: str
+    """The channel's own id."""
+    type: str
+    channel: str
+    time: datetime
+    """When it happened, by the channel's clock."""
+    at: datetime
+    """When it was taken in; decisions go by this one."""
+    said: Mapping[str, str | float]
+    """Its properties, as far as they are text or numbers."""
+    lines: tuple[Line, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What could not be done with it, in words."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Products and units of its lines."""
+        return tuple(key for line in self.lines for key in (line.product_id, line.sku) if key)
+
+
+@dataclass(frozen=True, slots=True)
+class BoughtFact:
+    """An item not to be promoted, and the purchase behind it."""
+
+    item: str
+    sku: str | None
+    name: str | None
+    order_id: str | None
+    until: datetime | None
+    """None: for good."""
+    lifted_at: datetime | None
+    event_id: UUID
+    at: datetime
+    """When it was taken in, and so in force."""
+
+    def counts(self, at: datetime) -> bool:
+        """Whether the item was not to be promoted at an instant."""
+        return self.at <= at and self.lasts(at)
+
+    def lasts(self, at: datetime) -> bool:
+        """Whether it was not yet over by then."""
+        return (self.until is None or self.until > at) and (self.lifted_at is None or self.lifted_at > at)
+
+
+@dataclass(frozen=True, slots=True)
+class WordFact:
+    """A yes or a no to a channel and topic; of the person, or of an address where ``address`` is set."""
+
+    channel: str
+    topic: str
+    granted: bool
+    source: str
+    event_id: UUID | None
+    time: datetime
+    at: datetime
+    address: str | None = None
+    verified: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFact:
+    """An address that takes no messages."""
+
+    channel: str
+    address: str
+    problem: str
+    """bounced or complained."""
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFact:
+    """A message as it stands."""
+
+    message_id: UUID
+    run_id: UUID
+    step: str
+    journey: str
+    channel: str
+    template: str
+    message_class: str
+    topic: str
+    status: str
+    reason: str | None
+    address: str | None
+    provider: str | None
+    items: tuple[str, ...]
+    decided_at: datetime
+    claimed_at: datetime | None
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFact:
+    """A product as the feed last told it."""
+
+    item: str
+    sku: str
+    name: str | None
+    in_stock: bool | None
+    stocked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhoFact:
+    """The person, as far as an answer names them and tells their time."""
+
+    profile_id: UUID
+    first_name: str | None
+    key: tuple[str, str] | None
+    """The strongest identifier: type and value."""
+    timezone: str | None
+    """``traits.timezone``, as it came."""
+    context_timezone: str | None
+    phone: str | None
+    """To work out the zone, and for nothing else."""
+    erased_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """All of it about one person; lists from the oldest to the newest."""
+
+    who: WhoFact
+    decisions: tuple[DecisionView, ...] = ()
+    events: Mapping[UUID, EventFact] = field(default_factory=dict)
+    """By our own id, in the order in which they were taken in."""
+    bought: tuple[BoughtFact, ...] = ()
+    words: tuple[WordFact, ...] = ()
+    """The person's own."""
+    marks: tuple[WordFact, ...] = ()
+    """Of their addresses: what stands on each."""
+    problems: tuple[ProblemFact, ...] = ()
+    messages: tuple[MessageFact, ...] = ()
+    runs: tuple[RunView, ...] = ()
+    entries: Mapping[UUID, UUID] = field(default_factory=dict)
+    """Run → the event that started it."""
+    identity: tuple[LogEntry, ...] = ()
+    products: tuple[ProductFact, ...] = ()
+    cut: bool = False
+    """There is more than was read: of some kind only the newest are here."""
+
+    def message(self, message_id: UUID) -> MessageFact | None:
+        """One message."""
+        return next((one for one in self.messages if one.message_id == message_id), None)
+
+    def run(self, run_id: UUID) -> RunView | None:
+        """One run."""
+        return next((one for one in self.runs if one.run_id == run_id), None)
+
+    def entry(self, run_id: UUID) -> EventFact | None:
+        """The event that started a run."""
+        started_by = self.entries.get(run_id)
+        return self.events.get(started_by) if started_by else None
+
+    def event(self, event_id: UUID | None) -> EventFact | None:
+        """One event, where it is known and was read."""
+        return self.events.get(event_id) if event_id else None
+
+
+MOST = 500
+"""Rows of one kind, the newest."""
+
+_EVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+_WHO = f"""
+SELECT p.profile_id, p.traits ->> 'first_name' AS first_name, p.traits ->> 'firstName' AS also_first_name,
+  p.traits ->> 'timezone' AS timezone, p.context_timezone, p.erased_at, k.type, k.value,
+  (SELECT value FROM identifier WHERE profile_id = p.profile_id AND type = 'phone'
+    AND status <> 'quarantined' ORDER BY since DESC, value LIMIT 1) AS phone
+FROM profile p LEFT JOIN (SELECT p.profile_id, i.type, i.value FROM profile p {STRONGEST_IDENTIFIER}
+  WHERE p.profile_id = $1) k USING (profile_id) WHERE p.profile_id = $1
+"""  # noqa: S608 - constant names
+
+_DECISIONS = """
+SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
+  journey, run_id, step, channel, template, until, at, policy
+FROM decision WHERE profile_id = $1 AND at <= $2 AND ($4::text IS NULL OR journey = $4)
+ORDER BY at DESC, decision_id DESC LIMIT $3
+"""
+
+_MESSAGES = """
+SELECT message_id, run_id, step, journey, channel, template, message_class,
+  COALESCE(topic, 'marketing') AS topic, status, reason, address,
+  provider, items, decided_at, claimed_at, sent_at
+FROM message WHERE profile_id = $1 ORDER BY decided_at DESC, message_id DESC LIMIT $2
+"""
+
+_RUNS = f"""
+SELECT {RUN_COLUMNS}, entry_event FROM run WHERE profile_id = $1 AND entered_at <= $2
+ORDER BY entered_at DESC, run_id DESC LIMIT $3
+"""  # noqa: S608 - constant names
+
+# Only short values: an answer names an order or a ticket, and a large event must not fill it.
+_EVENT_COLUMNS = """
+SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at,
+  (SELECT jsonb_object_agg(key, value) FROM jsonb_each(e.properties)
+    WHERE jsonb_typeof(value) IN ('string', 'number') AND length(value::text) < 200)::text AS said,
+  (SELECT jsonb_agg(jsonb_build_array(p ->> 'product_id', p ->> 'sku', p ->> 'name'))
+    FROM jsonb_array_elements(CASE jsonb_typeof(e.properties -> 'products') WHEN 'array'
+      THEN e.properties -> 'products' ELSE '[]' END) p WHERE jsonb_typeof(p) = 'object')::text AS lines,
+  (SELECT array_agg(p ->> 'detail') FROM jsonb_array_elements(e.problems) p) AS problems
+FROM event e
+"""
+
+_EVENTS = (
+    f"{_EVENT_COLUMNS} WHERE e.profile_id = $1 AND e.at <= $2 ORDER BY e.at DESC, e.event_id DESC LIMIT $3"
+)
+
+# Those that something else stands on, however long ago they were.
+_NAMED = f"{_EVENT_COLUMNS} WHERE e.event_id = ANY($1)"
+
+_BOUGHT = """
+SELECT s.item, s.sku, u.name, COALESCE(s.order_id, u.order_id) AS order_id, s.until, s.lifted_at, s.event_id,
+  COALESCE(u.at, e.at) AS at
+FROM suppression s LEFT JOIN purchase u USING (event_id, line) JOIN event e USING (event_id)
+WHERE s.profile_id = $1 AND COALESCE(u.at, e.at) <= $2 ORDER BY at DESC, s.event_id, s.line LIMIT $3
+"""
+
+_WORDS = """
+SELECT channel, topic, state = 'granted' AS granted, source, event_id, time, at, verified
+FROM consent WHERE profile_id = $1 AND at <= $2 ORDER BY at DESC, seq DESC LIMIT $3
+"""
+
+# Of the addresses that are theirs now, and of those that messages to them went to.
+_ADDRESSES = """
+(SELECT value FROM identifier WHERE profile_id = $1 AND type IN ('email', 'phone')
+  UNION SELECT address FROM message WHERE profile_id = $1 AND address IS NOT NULL)
+"""
+
+_MARKS = f"""
+SELECT channel, topic, state = 'granted' AS granted, source, NULL::uuid AS event_id, time, at, address
+FROM opt_out WHERE address IN {_ADDRESSES} AND at <= $2 ORDER BY at DESC LIMIT $3
+"""  # noqa: S608 - constant names
+
+_PROBLEMS = f"""
+SELECT channel, address, problem, at FROM address_problem WHERE address IN {_ADDRESSES} AND at <= $2
+ORDER BY at DESC LIMIT $3
+"""  # noqa: S608 - constant names
+
+_IDENTITY = """
+SELECT seq, at, kind, profile_id, other_profile_id, key, other_key, cause, actor, detail
+FROM identity_log
+WHERE (profile_id = $1 OR other_profile_id = $1) AND at <= $2 AND kind NOT IN ('joined', 'demoted')
+ORDER BY seq DESC LIMIT $3
+"""
+
+_PRODUCTS = """
+SELECT item, sku, name, in_stock, stocked_at FROM product WHERE item = ANY($1) ORDER BY item, sku
+"""
+
+
+async def read(
+    connection: Any, profile_id: UUID, *, until: datetime | None = None, journey: str | None = None
+) -> Account | None:
+    """What bears on the verdicts about one canonical profile up to ``until`` (None: all of it).
+
+    ``journey`` narrows the decisions alone: what they stand on is the person's. A reading without locks, of
+    at most ``MOST`` rows of a kind, the newest. None where there is no such profile.
+    """
+    row = await connection.fetchrow(_WHO, profile_id)
+    if row is None:
+        return None
+    ends = (profile_id, until or _EVER, MOST)
+    decisions = await connection.fetch(_DECISIONS, *ends, journey)
+    runs = await connection.fetch(_RUNS, *ends)
+    bought = await connection.fetch(_BOUGHT, *ends)
+    words = await connection.fetch(_WORDS, *ends)
+    identity = await connection.fetch(_IDENTITY, *ends)
+    events = {row["event_id"]: _event(row) for row in reversed(await connection.fetch(_EVENTS, *ends))}
+    behind = [one["entry_event"] for one in runs]
+    behind += [one["event_id"] for one in (*bought, *words)] + [one["cause"] for one in identity]
+    missing = list({event_id for event_id in behind if event_id and event_id not in events})
+    more = [_event(row) for row in await connection.fetch(_NAMED, missing)] if missing else []
+    known = sorted((*events.values(), *more), key=lambda event: (event.at, event.event_id))
+    items = {key for one in decisions for key in (*one["items"], *one["items_removed"])}
+    return Account(
+        who=_who(row),
+        decisions=tuple(_decision(one) for one in reversed(decisions)),
+        events={event.event_id: event for event in known},
+        bought=tuple(BoughtFact(**one) for one in reversed(bought)),
+        words=tuple(WordFact(**one) for one in reversed(words)),
+        marks=tuple(WordFact(**one) for one in reversed(await connection.fetch(_MARKS, *ends))),
+        problems=tuple(ProblemFact(**one) for one in reversed(await connection.fetch(_PROBLEMS, *ends))),
+        messages=tuple(
+            MessageFact(**{**one, "items": tuple(one["items"])})
+            for one in reversed(await connection.fetch(_MESSAGES, profile_id, MOST))
+        ),
+        runs=tuple(_run(one) for one in reversed(runs)),
+        entries={one["run_id"]: one["entry_event"] for one in runs},
+        identity=tuple(LogEntry(**one) for one in reversed(identity)),
+        products=tuple(ProductFact(**one) for one in await connection.fetch(_PRODUCTS, list(items))),
+        cut=MOST in (len(decisions), len(runs), len(events), len(words)),
+    )
+
+
+def _who(row: Any) -> WhoFact:
+    return WhoFact(
+        profile_id=row["profile_id"],
+        first_name=row["first_name"] or row["also_first_name"],
+        key=(row["type"], row["value"]) if row["type"] else None,
+        timezone=row["timezone"],
+        context_timezone=row["context_timezone"],
+        phone=row["phone"],
+        erased_at=row["erased_at"],
+    )
+
+
+def _event(row: Any) -> EventFact:
+    said = orjson.loads(row["said"] or "{}")
+    lines = [Line(*line) for line in orjson.loads(row["lines"] or "[]")]
+    own = [_text(said.get(name)) for name in ("product_id", "sku", "name")]
+    if own[0] or own[1]:
+        lines.insert(0, Line(*own))
+    return EventFact(
+        event_id=row["event_id"],
+        source=row["source"],
+        id=row["id"],
+        type=row["type"],
+        channel=row["channel"],
+        time=row["time"],
+        at=row["at"],
+        said=said,
+        lines=tuple(lines),
+        problems=tuple(one for one in row["problems"] or () if one),
+    )
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _decision(row: Any) -> DecisionView:
+    return DecisionView(**{**row, "checks": orjson.loads(row["checks"])})
+
+
+def _run(row: Any) -> RunView:
+    return RunView(**{name: row[name] for name in RunView.__dataclass_fields__})

@@ -1,0 +1,130 @@
+"""What was sent, decided and run, newest first, page by page."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.db.pagination import Cursor, Page, cursor_parameters, to_page
+from profiles.views.profile import RUN_COLUMNS, RunView
+
+
+@dataclass(frozen=True, slots=True)
+class MessageView:
+    """One communication, planned or sent."""
+
+    message_id: UUID
+    journey: str
+    run_id: UUID
+    step: str
+    channel: str
+    template: str
+    message_class: str
+    items: list[str]
+    status: str
+    reason: str | None
+    provider: str | None
+    decided_at: datetime
+    sent_at: datetime | None
+    overtaken_by: UUID | None
+    """The event of a purchase of what it promotes that came in too late to hold it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """One verdict of the gate, with every check it made."""
+
+    decision_id: UUID
+    message_id: UUID
+    verdict: str
+    reason: str | None
+    detail: str
+    checks: list[dict[str, Any]]
+    items: list[str]
+    items_removed: list[str]
+    journey: str
+    run_id: UUID
+    step: str
+    channel: str
+    template: str
+    until: datetime | None
+    at: datetime
+    policy: str | None
+    """Version of the policy it was made by."""
+
+
+_MESSAGES = """
+SELECT message_id, journey, run_id, step, channel, template, message_class, items, status, reason, provider,
+       decided_at, sent_at, overtaken_by
+FROM message WHERE {whose} = $1 AND ($2::timestamptz IS NULL OR (decided_at, message_id) < ($2, $3::uuid))
+ORDER BY decided_at DESC, message_id DESC LIMIT $4
+"""
+
+_DECISIONS = """
+SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
+       journey, run_id, step, channel, template, until, at, policy
+FROM decision WHERE {whose} = $1 AND ($2::timestamptz IS NULL OR (at, decision_id) < ($2, $3::uuid))
+ORDER BY at DESC, decision_id DESC LIMIT $4
+"""
+
+_RUNS = f"""
+SELECT {RUN_COLUMNS} FROM run
+WHERE ($1::uuid IS NULL OR profile_id = $1) AND ($5::text IS NULL OR journey = $5)
+  AND ($6::text IS NULL OR state = $6) AND ($2::timestamptz IS NULL OR (entered_at, run_id) < ($2, $3::uuid))
+ORDER BY entered_at DESC, run_id DESC LIMIT $4
+"""  # noqa: S608 - constant names
+
+
+async def messages(
+    connection: Any,
+    *,
+    profile_id: UUID | None = None,
+    run_id: UUID | None = None,
+    limit: int,
+    after: Cursor | None = None,
+) -> Page[MessageView]:
+    """Messages of one person or of one run."""
+    whose = "profile_id" if profile_id else "run_id"
+    rows = await connection.fetch(
+        _MESSAGES.format(whose=whose), profile_id or run_id, *cursor_parameters(after), limit + 1
+    )
+    return to_page([MessageView(**row) for row in rows], limit, "decided_at", "message_id")
+
+
+async def decisions(
+    connection: Any,
+    *,
+    profile_id: UUID | None = None,
+    run_id: UUID | None = None,
+    limit: int,
+    after: Cursor | None = None,
+) -> Page[DecisionView]:
+    """Verdicts about one person or in one run."""
+    whose = "profile_id" if profile_id else "run_id"
+    rows = await connection.fetch(
+        _DECISIONS.format(whose=whose), profile_id or run_id, *cursor_parameters(after), limit + 1
+    )
+    views = [DecisionView(**{**row, "checks": orjson.loads(row["checks"])}) for row in rows]
+    return to_page(views, limit, "at", "decision_id")
+
+
+async def runs(
+    connection: Any,
+    *,
+    profile_id: UUID | None = None,
+    journey: str | None = None,
+    state: str | None = None,
+    limit: int,
+    after: Cursor | None = None,
+) -> Page[RunView]:
+    """Runs, of a person, of a journey, in a state; each None leaves that open."""
+    rows = await connection.fetch(_RUNS, profile_id, *cursor_parameters(after), limit + 1, journey, state)
+    return to_page([RunView(**row) for row in rows], limit, "entered_at", "run_id")
+
+
+async def run(connection: Any, run_id: UUID) -> RunView | None:
+    """One run by our own id."""
+    row = await connection.fetchrow(f"SELECT {RUN_COLUMNS} FROM run WHERE run_id = $1", run_id)  # noqa: S608
+    return None if row is None else RunView(**row)

@@ -1,0 +1,145 @@
+"""What a story may know of the person: buying, engagement, consents, and the traits it asks for by name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from profiles.identity.identifiers import scrubbed
+from profiles.views.profile import text
+
+PERSONAL_TRAITS = frozenset(
+    (
+        *("email", "phone", "name", "first_name", "last_name", "firstName", "lastName", "username"),
+        *("firstname", "lastname", "address", "street", "birthday", "date_of_birth"),
+    )
+)
+"""Traits that never leave Postgres: histories carry ids, not people."""
+
+PURCHASES_WITHIN = timedelta(days=400)
+
+MOST_PURCHASES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseFact:
+    """One line of an order."""
+
+    item: str
+    sku: str | None
+    name: str | None
+    price: float | None
+    quantity: int
+    returned: int
+    at: datetime
+    """When it was bought, by the channel's clock."""
+    channel: str
+    order_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFacts:
+    """The person at one moment, as plain values."""
+
+    profile_id: UUID
+    traits: dict[str, Any]
+    """Those asked for and on file; a value that reads as an address is None."""
+    timezone: str | None
+    """``traits.timezone``, as it came."""
+    context_timezone: str | None
+    phone_for_zone: str | None
+    """PERSONAL: to work out the zone in the activity, and for nothing else; it must not leave it."""
+    language: str | None
+    """``traits.locale``, else ``traits.language``, else the locale of an event's context."""
+    created_at: datetime
+    orders: int
+    spent: float
+    """Over all orders, without what was given back; in the shop's currency."""
+    first_order_at: datetime | None
+    last_order_at: datetime | None
+    median_gap_days: float | None
+    """Days between two visits, in the middle; several orders on one day (UTC) are one visit. None with
+    fewer than three visits."""
+    purchases: tuple[PurchaseFact, ...]
+    """Newest first."""
+    open_carts: int
+    """Carts that no order has emptied and in which something lies."""
+    reachable: tuple[str, ...] = ()
+    """Of email and sms: the channels with an address that has not bounced or complained."""
+    consents: tuple[tuple[str, str, bool], ...] = ()
+    """(channel or "all", topic, granted): the word that stands on each."""
+    engaged_at: dict[str, datetime] = field(default_factory=dict)
+    """Channel → when a message of it was last opened, clicked or answered."""
+
+
+_FACTS = """
+SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.context_locale, p.created_at, p.orders,
+  p.spent, p.first_order_at, p.last_order_at, p.median_gap_days, s.reachable_email, s.reachable_sms,
+  (SELECT value FROM identifier WHERE profile_id = p.profile_id AND type = 'phone' AND status <> 'quarantined'
+    ORDER BY since DESC, value LIMIT 1) AS phone_for_zone,
+  (SELECT count(*) FROM cart c WHERE c.profile_id = p.profile_id AND c.closed_at IS NULL
+    AND c.lines <> '[]'::jsonb) AS open_carts,
+  (SELECT jsonb_agg(jsonb_build_array(channel, topic, state = 'granted') ORDER BY channel, topic)
+    FROM consent_state WHERE profile_id = p.profile_id)::text AS consents,
+  (SELECT jsonb_agg(jsonb_build_array(m.channel, m.engaged_at)) FROM
+    (SELECT channel, max(engaged_at) AS engaged_at
+      FROM message WHERE profile_id = p.profile_id AND engaged_at IS NOT NULL GROUP BY channel
+    ) m)::text AS engaged
+FROM run r JOIN profile p ON p.profile_id = r.profile_id JOIN person s ON s.profile_id = p.profile_id
+WHERE r.run_id = $1
+"""
+
+_PURCHASES = """
+SELECT item, sku, name, price, quantity, returned, time AS at, channel, order_id FROM purchase
+WHERE profile_id = $1 AND time > $2 ORDER BY time DESC, event_id DESC, line LIMIT $3
+"""
+
+
+async def read_profile(
+    connection: Any, run_id: UUID, *, traits: Sequence[str], at: datetime
+) -> ProfileFacts | None:
+    """The person of a run at its now, ``at``; None where there is no such run, or the person was erased.
+
+    A reading without locks: the gate checks all of it again. Raises ValueError for traits of
+    ``PERSONAL_TRAITS``, naming all of them.
+    """
+    if refused := sorted(PERSONAL_TRAITS.intersection(traits)):
+        raise ValueError(
+            f"a story may not read {', '.join(refused)}: what it reads is kept in histories, which carry "
+            "ids, not people; templates have first_name, and the gate has the address"
+        )
+    row = await connection.fetchrow(_FACTS, run_id)
+    if row is None:
+        return None
+    purchases = await connection.fetch(_PURCHASES, row["profile_id"], at - PURCHASES_WITHIN, MOST_PURCHASES)
+    return _facts(row, purchases, traits)
+
+
+def _facts(row: Any, purchases: Sequence[Any], asked: Sequence[str]) -> ProfileFacts:
+    known: dict[str, Any] = orjson.loads(row["traits"])
+    engaged = orjson.loads(row["engaged"] or "[]")
+    reachable = (("email", row["reachable_email"]), ("sms", row["reachable_sms"]))
+    return ProfileFacts(
+        profile_id=row["profile_id"],
+        traits=scrubbed({name: known[name] for name in asked if name in known}),
+        timezone=text(known, "timezone"),
+        context_timezone=row["context_timezone"],
+        phone_for_zone=row["phone_for_zone"],
+        language=text(known, "locale") or text(known, "language") or row["context_locale"],
+        created_at=row["created_at"],
+        orders=row["orders"],
+        spent=row["spent"],
+        first_order_at=row["first_order_at"],
+        last_order_at=row["last_order_at"],
+        median_gap_days=row["median_gap_days"],
+        purchases=tuple(PurchaseFact(**purchase) for purchase in purchases),
+        open_carts=row["open_carts"],
+        reachable=tuple(channel for channel, is_reachable in reachable if is_reachable),
+        consents=tuple(
+            (channel, topic, granted) for channel, topic, granted in orjson.loads(row["consents"] or "[]")
+        ),
+        engaged_at={channel: datetime.fromisoformat(last) for channel, last in engaged},
+    )

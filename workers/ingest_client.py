@@ -1,0 +1,192 @@
+"""Sends events through the HTTP API in batches, as a channel would, and counts what became of them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+import orjson
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from workers.process import Fault
+
+Row = dict[str, Any]
+
+MOST_EVENTS = 500
+
+MOST_BYTES = 900_000
+"""Of one body: below the API's limits of 1,000 events and 1 MiB."""
+
+_TRIES = 8
+
+_TIMEOUT_S = 30.0
+
+
+class DoorFault(Fault):
+    """The API cannot be reached, or refuses all of what is sent."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the events sent so far."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    """Of the rejected ones, by code."""
+    examples: dict[str, str] = field(default_factory=dict)
+    """Code → the first sentence heard with it."""
+
+    def add(self, results: Iterable[Row]) -> None:
+        """Count the API's answers."""
+        for result in results:
+            self.statuses[result["status"]] += 1
+            if result["status"] == "rejected":
+                self.codes[result["code"]] += 1
+                self.examples.setdefault(result["code"], result.get("detail") or "")
+
+    def refusals(self) -> list[str]:
+        """What was not taken in as it is, in words; empty where all was."""
+        said = [f"{n} rejected, {code}: {self.examples[code]}" for code, n in self.codes.items()]
+        if conflicts := self.statuses["conflict"]:
+            said.append(f"{conflicts} with an id that came before with other content")
+        return said
+
+
+class Door:
+    """One API and one of its keys; use as an async context manager."""
+
+    def __init__(self, api_url: str, key: str) -> None:
+        self.api_url = api_url.rstrip("/")
+        self.tally = Tally()
+        self._client = httpx2.AsyncClient(
+            base_url=self.api_url,
+            headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+            timeout=_TIMEOUT_S,
+        )
+
+    async def __aenter__(self) -> "Door":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def check(self) -> None:
+        """Raise ``DoorFault`` unless an API answers."""
+        try:
+            alive = (await self._client.get("/healthz")).status_code == httpx2.codes.OK
+        except httpx2.HTTPError:
+            alive = False
+        if not alive:
+            raise DoorFault(
+                f"no Waypost API answers at {self.api_url}: start one with `waypost dev` (same folder, or "
+                "the same WAYPOST_DATA_DIR), or set API_URL and WAYPOST_SERVER_KEYS to one that runs"
+            )
+
+    async def native(self, events: Sequence[Row]) -> list[Row]:
+        """``POST /v1/events``; one result an event, committed. See ``_post`` for errors."""
+        return await self._batches("/v1/events", "events", events)
+
+    async def segment(self, calls: Sequence[Row]) -> list[Row]:
+        """``POST /v1/batch`` with calls of the Segment HTTP API; as ``native``."""
+        return await self._batches("/v1/batch", "batch", calls)
+
+    async def one_click(self, url: str) -> bool:
+        """Press the unsubscribe button of a mail program (RFC 8058); whether the API took it."""
+        form = {"List-Unsubscribe": "One-Click"}
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": ""}
+        answer = await self._client.post(url, data=form, headers=headers)
+        return answer.status_code == httpx2.codes.OK
+
+    async def _batches(self, path: str, name: str, events: Sequence[Row]) -> list[Row]:
+        results: list[Row] = []
+        for body in bodies(name, events):
+            answers = (await self._post(path, body)).json()["results"]
+            self.tally.add(answers)
+            results.extend(answers)
+        return results
+
+    async def _post(self, path: str, body: bytes) -> httpx2.Response:
+        """Post, and again when the API asks for patience; the ids make that safe.
+
+        Raises ``DoorFault`` when the API is away, stays busy, or refuses the request as a whole.
+        """
+        answer = None
+        for attempt in range(_TRIES):
+            try:
+                answer = await self._client.post(path, content=body)
+            except httpx2.HTTPError as error:
+                raise DoorFault(f"{self.api_url} stopped answering: {type(error).__name__}") from error
+            if answer.status_code not in (429, 503):
+                break
+            asked = answer.headers.get("Retry-After", "")
+            await asyncio.sleep(float(asked) if asked.isdigit() else min(0.2 * 2**attempt, 5.0))
+        if answer is None or answer.status_code != httpx2.codes.OK:
+            raise DoorFault(_refusal(self.api_url, answer))
+        return answer
+
+
+def bodies(name: str, events: Iterable[Row]) -> Iterator[bytes]:
+    """Events as request bodies of at most ``MOST_EVENTS`` events and about ``MOST_BYTES`` bytes each."""
+    batch: list[bytes] = []
+    size = 0
+    for event in events:
+        line = orjson.dumps(event)
+        if batch and (len(batch) == MOST_EVENTS or size + len(line) > MOST_BYTES):
+            yield _body(name, batch)
+            batch, size = [], 0
+        batch.append(line)
+        size += len(line) + 1
+    if batch:
+        yield _body(name, batch)
+
+
+def _body(name: str, batch: Sequence[bytes]) -> bytes:
+    return b'{"%s":[%s]}' % (name.encode(), b",".join(batch))
+
+
+def _refusal(api_url: str, answer: httpx2.Response | None) -> str:
+    if answer is None:
+        return f"{api_url} gave no answer"
+    if answer.status_code in (401, 403):
+        return (
+            f"{api_url} refuses the key ({answer.status_code}): set WAYPOST_SERVER_KEYS, or else "
+            "WAYPOST_WRITE_KEYS, to one it knows"
+        )
+    return f"{api_url} answered {answer.status_code}: {answer.text[:300]}"
+
+
+class IngestSettings(BaseSettings):
+    """Where the API is; a local stack that runs on the data directory sets these by itself."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
+
+    api_url: str = Field(default="", description="base URL of the API; empty: this machine's, on API_PORT")
+    api_port: int = Field(default=8000, ge=1, le=65535, description="port of the API on this machine")
+    waypost_write_keys: SecretStr = Field(
+        default=SecretStr("dev-write"), description="keys that may send events; the first one is used"
+    )
+    waypost_server_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="keys that vouch for people; the first one comes before any write key",
+    )
+    database_url: str = Field(default="", description="where the runs that started can be counted")
+
+    @property
+    def url(self) -> str:
+        """Base URL of the API."""
+        return self.api_url or f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def key(self) -> str:
+        """The first key that is written out, a server key before a write key: who has the file has the shop's
+        word. Raises ``Fault`` where only digests are."""
+        for held in (self.waypost_server_keys, self.waypost_write_keys):
+            for key in (part.strip() for part in held.get_secret_value().split(",")):
+                if key and "sha256:" not in key:
+                    return key.rpartition(":")[2]
+        raise Fault(
+            "WAYPOST_SERVER_KEYS and WAYPOST_WRITE_KEYS hold digests only: set one to a key as it is sent"
+        )

@@ -1,0 +1,106 @@
+"""One stream of log lines per process, ours and every library's: JSON in production, plain words locally."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsError
+from structlog.typing import Processor
+
+_CHATTY = ("uvicorn.error", "httpx2", "httpcore2", "httpx", "httpcore", "alembic", "twilio.http_client")
+"""Libraries whose line per HTTP request, or per step of a start, is noise beside our own decisions."""
+
+
+def configure(*, local: bool, level: int = logging.INFO) -> None:
+    """Send structlog and stdlib logging to standard output in one form. Call once, before anything logs."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if local else "iso", utc=not local),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    last: list[Processor]
+    if local:
+        last = [structlog.dev.ConsoleRenderer(colors=_wants_colour(), pad_event_to=0)]
+    else:
+        last = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    out = logging.StreamHandler(sys.stdout)
+    out.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [out]
+    root.setLevel(level)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _wants_colour() -> bool:
+    return "NO_COLOR" not in os.environ and ("FORCE_COLOR" in os.environ or sys.stdout.isatty())
+
+
+async def until_stopped(work: "asyncio.Future[Any]") -> None:
+    """Wait for SIGTERM or SIGINT, then cancel ``work``; if ``work`` ends by itself, raise what it raised."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not work.done():
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+        return
+    work.result()
+
+
+class Fault(Exception):
+    """Something the user can mend; the message says what was expected, what came, what to do."""
+
+
+def explanation(error: BaseException) -> str | None:
+    """What to print instead of a traceback, or None when the error is a bug that needs one."""
+    if isinstance(error, Fault):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "Interrupted."
+    if isinstance(error, ValidationError) and error.title in _settings_classes():
+        # The values stay unsaid: any of them may be a secret.
+        lines = [f"  {_variable(each['loc'])}: {each['msg']}" for each in error.errors(include_input=False)]
+        return "\n".join(["The settings cannot be used; correct these environment variables:", *lines])
+    if isinstance(error, SettingsError):
+        return f"The settings cannot be used: {error}"
+    return None
+
+
+def _settings_classes() -> set[str]:
+    found: set[str] = set()
+    waiting: list[type[BaseSettings]] = [BaseSettings]
+    while waiting:
+        children = waiting.pop().__subclasses__()
+        found.update(child.__name__ for child in children)
+        waiting.extend(children)
+    return found
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """The environment variable's name; a fault of several settings together names them in its message."""
+    return str(location[0]).upper() if location else "several"

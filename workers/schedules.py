@@ -1,0 +1,171 @@
+"""Sweeps of segments: a schedule each, which operators may pause and whose runs say what was found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.common import RetryPolicy
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.contracts import JOURNEY_QUEUE, SegmentSwept, Sweep, SweepSegment, Swept
+
+PREFIX = "waypost-segment-"
+"""Of the ids of schedules, and of the sweeps they start."""
+
+_TRIES = RetryPolicy(
+    initial_interval=timedelta(seconds=10), maximum_interval=timedelta(minutes=5), maximum_attempts=6
+)
+"""About ten minutes; then this sweep has failed, visibly, and the next one is due in its time."""
+
+
+@workflow.defn(name="sweep-segment")
+class SegmentSweepWorkflow:
+    """Find who newly belongs to one segment."""
+
+    @workflow.run
+    async def run(self, request: SweepSegment) -> SegmentSwept:
+        """One sweep, as one activity."""
+        workflow.set_current_details(f"asks who belongs to {request.segment}")
+        swept: SegmentSwept = await workflow.execute_activity(
+            "sweep_segment",
+            request,
+            result_type=SegmentSwept,
+            start_to_close_timeout=timedelta(hours=1),
+            heartbeat_timeout=timedelta(minutes=2),
+            retry_policy=_TRIES,
+            summary=request.segment,
+        )
+        workflow.set_current_details(swept.words)
+        return swept
+
+
+async def ensure_segment_schedules(client: Client, segments: Mapping[str, timedelta]) -> None:
+    """Make the schedules of these segments (name → how often) what the code says. Idempotent.
+
+    A new one sweeps at once. A changed ``every`` is applied; that operators have paused one stays as it is.
+    Schedules of segments that are gone are deleted: they would only fail for ever, and who belonged is kept
+    in Postgres, where a segment that comes back goes on. All workers share one task queue and so one code;
+    the last to start has the last word.
+    """
+    for name, every in segments.items():
+        await _ensure(client, name, every)
+    known = {PREFIX + name for name in segments}
+    async for listed in await client.list_schedules():
+        if listed.id.startswith(PREFIX) and listed.id not in known:
+            await _delete(client, listed.id)
+
+
+async def _ensure(client: Client, name: str, every: timedelta) -> None:
+    spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)], jitter=every / 10)
+
+    async def changed(found: ScheduleUpdateInput) -> ScheduleUpdate | None:
+        schedule = found.description.schedule
+        if [interval.every for interval in schedule.spec.intervals] == [every]:
+            return None
+        schedule.spec = spec
+        return ScheduleUpdate(schedule)
+
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            SegmentSweepWorkflow.run,
+            SweepSegment(segment=name),
+            id=PREFIX + name,
+            task_queue=JOURNEY_QUEUE,
+            static_summary=f"find who newly belongs to {name}",
+        ),
+        spec=spec,
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )
+    try:
+        await client.create_schedule(PREFIX + name, schedule, trigger_immediately=True)
+    except ScheduleAlreadyRunningError:
+        await client.get_schedule_handle(PREFIX + name).update(changed)
+
+
+async def _delete(client: Client, schedule_id: str) -> None:
+    try:
+        await client.get_schedule_handle(schedule_id).delete()
+    except RPCError as error:
+        # The list lags behind, and another worker may have been first.
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledSweep:
+    """One sweep, and how often it is made."""
+
+    schedule_id: str
+    activity: str
+    every: timedelta
+    looks_for: str
+    """In words, for operators."""
+
+
+SCHEDULE_ID = "waypost-sweeps"
+"""The schedule of the sweep for lapsed customers."""
+
+LAPSED = ScheduledSweep(SCHEDULE_ID, "sweep_lapsed", timedelta(hours=1), "lapsed customers")
+
+PRODUCTS = ScheduledSweep(
+    "waypost-products", "sweep_products", timedelta(minutes=1), "products in open carts that changed"
+)
+
+TEMPLATES = ScheduledSweep(
+    "waypost-templates", "sweep_templates", timedelta(minutes=1), "templates that bounce or annoy too many"
+)
+
+SWEEPS = (LAPSED, PRODUCTS, TEMPLATES)
+
+
+@workflow.defn(name="sweep")
+class SweepWorkflow:
+    """Find people whom no event of a channel brings in."""
+
+    @workflow.run
+    async def run(
+        self, request: Sweep, activity: str = LAPSED.activity, looks_for: str = LAPSED.looks_for
+    ) -> Swept:
+        """One sweep, as one activity."""
+        found: Swept = await workflow.execute_activity(
+            activity,
+            request,
+            result_type=Swept,
+            start_to_close_timeout=timedelta(minutes=10),
+            summary=f"find {looks_for}",
+        )
+        workflow.set_current_details(f"{looks_for}: {found.entered} found")
+        return found
+
+
+async def ensure_schedule(client: Client) -> None:
+    """Make the schedules that are not there yet; one that operators changed or paused stays as it is."""
+    for sweep in SWEEPS:
+        schedule = Schedule(
+            action=ScheduleActionStartWorkflow(
+                "sweep",
+                args=[Sweep(), sweep.activity, sweep.looks_for],
+                id=sweep.schedule_id,
+                task_queue=JOURNEY_QUEUE,
+                static_summary=f"find {sweep.looks_for}",
+            ),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=sweep.every)]),
+            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+        )
+        try:
+            await client.create_schedule(sweep.schedule_id, schedule)
+        except ScheduleAlreadyRunningError:
+            continue
