@@ -7,16 +7,21 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contracts import JoinAudience, SendMessage, SendResult, SendStatus
-from activities.gate.decider import Decider, expose
-from activities.gate.mapping import plan_of
+from activities.gate.decider import Decider, save_exposures
+from activities.gate.mapping import to_plan
 from activities.run_context import NoSuchRun, run_now
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict
 from profiles.db.database import Database
-from profiles.messaging.audiences import Place, join
-from profiles.messaging.claims import GIVE_UP_S, decision_of, lock_person_of, read_under_lock
+from profiles.messaging.audiences import AudienceItem, add_to_audience
+from profiles.messaging.claims import (
+    GATE_DEADLINE_S,
+    lock_profile_sql,
+    read_locked_snapshot,
+    write_decisions_sql,
+)
 
-TOPIC = "marketing"
+AUDIENCE_TOPIC = "marketing"
 
 
 class AudienceGate:
@@ -31,30 +36,30 @@ class AudienceGate:
         ask = self._decider.ask_of(request, at)
 
         async def work(connection: object) -> Verdict:
-            snapshot = await read_under_lock(connection, ask)
+            snapshot = await read_locked_snapshot(connection, ask)
             if snapshot is None:
                 raise NoSuchRun(f"no run {request.run_id}")
             if snapshot.standing and snapshot.standing.status == "sent":
                 return Allow(items=snapshot.standing.items)
-            plan = plan_of(request, MessageClass.MARKETING, TOPIC)
+            plan = to_plan(request, MessageClass.MARKETING, AUDIENCE_TOPIC)
             decided = await self._decider.decide(connection, request, plan, snapshot, at)
             verdict, planned = decided.verdict, decided.planned
             if isinstance(verdict, Allow):
                 planned = replace(planned, status="sent")
                 left = [item for item in request.promoting or () if item.key in verdict.items]
-                await join(
+                await add_to_audience(
                     connection,
                     audience=request.template,
                     profile_id=snapshot.profile_id,
                     run_id=ask.run_id,
-                    places=[Place(item.key, item.sku) for item in left],
+                    items=[AudienceItem(item.key, item.sku) for item in left],
                     at=at,
                 )
-            await expose(connection, request)
-            await self._database.commit(connection, decision_of(planned))
+            await save_exposures(connection, request)
+            await self._database.commit(connection, write_decisions_sql(planned))
             return verdict
 
-        return await self._database.run(work, lock_person_of(ask), GIVE_UP_S)
+        return await self._database.run(work, lock_profile_sql(ask), GATE_DEADLINE_S)
 
 
 class AudienceActivities:

@@ -36,7 +36,7 @@ class RunActivities:
                 UUID(request.run_id),
                 outcome=request.outcome,
                 detail=request.detail,
-                seen=[UUID(event_id) for event_id in request.seen if _is_ours(event_id)],
+                seen_event_ids=[UUID(event_id) for event_id in request.seen if _is_event_id(event_id)],
                 at=run_now(request.clock_offset_s),
                 local=self._local,
             )
@@ -45,7 +45,7 @@ class RunActivities:
         return CloseResult(rerouted=closed.rerouted)
 
 
-def _is_ours(event_id: str) -> bool:
+def _is_event_id(event_id: str) -> bool:
     # Signals by hand carry ids that are no events in Postgres.
     try:
         UUID(event_id)

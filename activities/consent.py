@@ -4,10 +4,10 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.contracts import ConsentWithdrawn, WithdrawConsent
+from activities.contracts import WithdrawConsent, WithdrawConsentResult
 from activities.run_context import run_now
 from profiles.db.database import Database
-from profiles.ingest.consent_withdrawal import withdraw
+from profiles.ingest.consent_withdrawal import withdraw_consent
 from profiles.ingest.pipeline import Ingest
 
 
@@ -19,9 +19,9 @@ class ConsentActivities:
         self._ingest = ingest
 
     @activity.defn(name="withdraw_consent")
-    async def withdraw_consent(self, request: WithdrawConsent) -> ConsentWithdrawn:
+    async def withdraw_consent(self, request: WithdrawConsent) -> WithdrawConsentResult:
         """Idempotent per run and step; holds for the person's addresses, like any opt-out."""
-        done = await withdraw(
+        done = await withdraw_consent(
             self._database,
             self._ingest,
             UUID(request.run_id),
@@ -30,4 +30,4 @@ class ConsentActivities:
             topic=request.topic,
             at=run_now(request.clock_offset_s),
         )
-        return ConsentWithdrawn(done=done)
+        return WithdrawConsentResult(done=done)

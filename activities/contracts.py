@@ -56,7 +56,7 @@ class RunResult(Contract):
     withheld: int = 0
 
 
-class HoldAsk(Contract):
+class HoldSpec(Contract):
     """A case that holds marketing back while it is open: opened by one event, closed by any of others."""
 
     opened: str
@@ -96,7 +96,7 @@ class SendMessage(Contract):
     clock_offset_s: float = 0.0
     choose: bool = False
     """Answer ``elsewhere`` where another channel of the template suits the person better."""
-    hold_while: tuple[HoldAsk, ...] = ()
+    hold_while: tuple[HoldSpec, ...] = ()
     holdout: float = 0.0
     """Percent of people whom the journey keeps its marketing from."""
     exposures: tuple[Exposure, ...] = ()
@@ -149,7 +149,7 @@ class JoinAudience(Contract):
     expires_at: datetime
     cart_id: str | None = None
     clock_offset_s: float = 0.0
-    hold_while: tuple[HoldAsk, ...] = ()
+    hold_while: tuple[HoldSpec, ...] = ()
     holdout: float = 0.0
     exposures: tuple[Exposure, ...] = ()
 
@@ -164,7 +164,7 @@ class WithdrawConsent(Contract):
     clock_offset_s: float = 0.0
 
 
-class ConsentWithdrawn(Contract):
+class WithdrawConsentResult(Contract):
     """Whether there was anybody to take off."""
 
     done: bool = True
@@ -189,13 +189,13 @@ class CloseResult(Contract):
     """Trigger events routed afresh."""
 
 
-class Sweep(Contract):
+class SweepRequest(Contract):
     """Look for people whom no event of a channel brings in."""
 
     batch: int = 500
 
 
-class Swept(Contract):
+class SweepResult(Contract):
     """What a sweep found."""
 
     entered: int = 0
@@ -209,7 +209,7 @@ class SuggestItems(Contract):
     clock_offset_s: float = 0.0
 
 
-class Suggested(Contract):
+class SuggestedItems(Contract):
     """Items, best first; may be empty."""
 
     items: tuple[Item, ...] = ()
@@ -219,7 +219,7 @@ class ReadHolds(Contract):
     """Ask which of these cases are open for the person."""
 
     run_id: str
-    hold_while: tuple[HoldAsk, ...]
+    hold_while: tuple[HoldSpec, ...]
     clock_offset_s: float = 0.0
 
 
@@ -238,7 +238,7 @@ class ReadProfile(Contract):
     clock_offset_s: float = 0.0
 
 
-class Bought(Contract):
+class PurchasedItem(Contract):
     """One line of an order."""
 
     item: str
@@ -253,7 +253,7 @@ class Bought(Contract):
     order_id: str | None = None
 
 
-class ProfileRead(Contract):
+class ProfileSnapshot(Contract):
     """The person at one moment; no name and no address."""
 
     at: datetime
@@ -270,7 +270,7 @@ class ProfileRead(Contract):
     last_order_at: datetime | None = None
     median_gap_days: float | None = None
     """Days between orders, the median; None with fewer than three."""
-    purchases: tuple[Bought, ...] = ()
+    purchases: tuple[PurchasedItem, ...] = ()
     """Of the last 400 days, the newest first, at most 50 lines."""
     open_carts: int = 0
     reachable: tuple[Channel, ...] = ()
@@ -292,7 +292,7 @@ class SweepSegment(Contract):
     """Its name; the query is that of the worker's own code."""
 
 
-class SegmentSwept(Contract):
+class SegmentSweepResult(Contract):
     """What one sweep of a segment found."""
 
     found: int = 0

@@ -3,26 +3,26 @@
 from collections.abc import Sequence
 from typing import Any
 
-from activities.channels.adapter import Content
-from activities.content.context import Links, RenderContext, Shop
-from activities.content.render import render
+from activities.channels.adapter import RenderedMessage
+from activities.content.context import Links, RenderContext, ShopDetails
+from activities.content.render import render_message
 from activities.content.template import Template
 from activities.contracts import SendMessage
-from activities.gate.send_gate import Claim
+from activities.gate.send_gate import SendClaim
 from activities.settings import ActivitySettings
-from profiles.commerce.catalog import price_of
+from profiles.commerce.catalog import current_price
 from profiles.events import Item
 from profiles.messaging.preference_tokens import PreferenceTokens
 from profiles.messaging.snapshot import Snapshot
 
 
-class Letters:
+class MessageRenderer:
     """Renders messages for one shop."""
 
     def __init__(self, settings: ActivitySettings, tokens: PreferenceTokens) -> None:
         self._public_url = settings.public_url
         self._tokens = tokens
-        self._shop = Shop(
+        self._shop = ShopDetails(
             name=settings.shop_name,
             postal_address=settings.shop_address,
             url=settings.shop_url,
@@ -31,24 +31,25 @@ class Letters:
             currency=settings.shop_currency,
         )
 
-    def write(self, template: Template, request: SendMessage, claim: Claim) -> Content:
+    def write(self, template: Template, request: SendMessage, claim: SendClaim) -> RenderedMessage:
         """The message for one person on one channel. Raises ``ContentError``."""
         traits = claim.snapshot.traits
         left = frozenset(claim.items)
-        currency = _text(request.context, "currency") or _text(traits, "currency")
+        currency = _first_text(request.context, "currency") or _first_text(traits, "currency")
         promoted = [item for item in request.promoting or () if item.key in left]
         context = RenderContext(
             shop=self._shop,
             links=self._links(template, request, claim),
-            items=_fresh(promoted, claim.snapshot, currency or self._shop.currency) or request.showing,
-            first_name=_text(traits, "first_name", "firstName", "name"),
-            locale=_text(traits, "locale", "language"),
+            items=_with_current_values(promoted, claim.snapshot, currency or self._shop.currency)
+            or request.showing,
+            first_name=_first_text(traits, "first_name", "firstName", "name"),
+            locale=_first_text(traits, "locale", "language"),
             currency=currency,
             extra=request.context,
         )
-        return render(template, request.channel, context)
+        return render_message(template, request.channel, context)
 
-    def _links(self, template: Template, request: SendMessage, claim: Claim) -> Links:
+    def _links(self, template: Template, request: SendMessage, claim: SendClaim) -> Links:
         token = self._tokens.issue(
             str(claim.snapshot.profile_id), str(claim.message_id), request.channel.value, template.topic
         )
@@ -62,7 +63,7 @@ class Letters:
         )
 
 
-def _fresh(items: Sequence[Item], snapshot: Snapshot, currency: str) -> tuple[Item, ...]:
+def _with_current_values(items: Sequence[Item], snapshot: Snapshot, currency: str) -> tuple[Item, ...]:
     """Items with the quantity the cart has now, and the price that the shop's feed has."""
     now = {(row.get("product_id"), row.get("sku")): row for row in snapshot.cart or ()}
     fresh = []
@@ -70,11 +71,11 @@ def _fresh(items: Sequence[Item], snapshot: Snapshot, currency: str) -> tuple[It
         newer: dict[str, Any] = {}
         if row := now.get((item.product_id, item.sku)):
             newer["quantity"] = int(row.get("quantity", 1))
-        if (price := price_of(snapshot.shelf, item.key, item.sku, currency)) is not None:
+        if (price := current_price(snapshot.shelf, item.key, item.sku, currency)) is not None:
             newer["price"] = price
         fresh.append(item.model_copy(update=newer))
     return tuple(fresh)
 
 
-def _text(traits: dict[str, Any], *names: str) -> str | None:
+def _first_text(traits: dict[str, Any], *names: str) -> str | None:
     return next((value for name in names if isinstance(value := traits.get(name), str) and value), None)

@@ -7,24 +7,24 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contracts import (
-    Bought,
     OpenHolds,
-    ProfileRead,
+    ProfileSnapshot,
+    PurchasedItem,
     ReadHolds,
     ReadProfile,
-    Suggested,
+    SuggestedItems,
     SuggestItems,
 )
-from activities.gate.decider import open_in_words
+from activities.gate.decider import describe_open_holds
 from activities.run_context import run_now
 from policy.hours.time_zones import resolve_zone
 from policy.verdict import Channel
-from profiles.commerce.suggestions import suggest
+from profiles.commerce.suggestions import suggest_items
 from profiles.db.database import Database
-from profiles.runs.lifecycle import person_of
-from profiles.views.journey_profile import ProfileFacts, read_profile
+from profiles.runs.lifecycle import load_run_profile
+from profiles.views.journey_profile import ProfileFacts, load_profile_facts
 
-_MARKETING = ("marketing", "all")
+_MARKETING_TOPICS = ("marketing", "all")
 
 
 class ProfileActivities:
@@ -35,24 +35,26 @@ class ProfileActivities:
         self._default_zone = default_zone
 
     @activity.defn(name="read_profile")
-    async def read_profile(self, request: ReadProfile) -> ProfileRead:
+    async def read_profile(self, request: ReadProfile) -> ProfileSnapshot:
         """The person now; a read, so it may be repeated."""
         at = run_now(request.clock_offset_s)
         try:
             async with self._database.transaction() as connection:
-                facts = await read_profile(connection, UUID(request.run_id), traits=request.traits, at=at)
+                facts = await load_profile_facts(
+                    connection, UUID(request.run_id), traits=request.traits, at=at
+                )
         except ValueError as error:
             raise ApplicationError(str(error), type="PersonalTrait", non_retryable=True) from error
         if facts is None:
             # Erased, or no such run: a story learns that nothing is known, and the gate sends nothing.
-            return ProfileRead(at=at, zone=self._default_zone)
-        return _told(facts, at, self._default_zone)
+            return ProfileSnapshot(at=at, zone=self._default_zone)
+        return _to_profile_snapshot(facts, at, self._default_zone)
 
 
-def _told(facts: ProfileFacts, at: datetime, default_zone: str) -> ProfileRead:
+def _to_profile_snapshot(facts: ProfileFacts, at: datetime, default_zone: str) -> ProfileSnapshot:
     zone = resolve_zone(facts.timezone, facts.context_timezone, facts.phone_for_zone, default_zone)
-    said = {channel: granted for channel, topic, granted in facts.consents if topic in _MARKETING}
-    return ProfileRead(
+    said = {channel: granted for channel, topic, granted in facts.consents if topic in _MARKETING_TOPICS}
+    return ProfileSnapshot(
         at=at,
         zone=zone.zone,
         zone_source=zone.source,
@@ -64,7 +66,7 @@ def _told(facts: ProfileFacts, at: datetime, default_zone: str) -> ProfileRead:
         last_order_at=facts.last_order_at,
         median_gap_days=facts.median_gap_days,
         purchases=tuple(
-            Bought(
+            PurchasedItem(
                 item=one.item,
                 name=one.name,
                 price=one.price,
@@ -91,13 +93,13 @@ class SuggestionActivities:
         self._database = database
 
     @activity.defn(name="suggest_items")
-    async def suggest_items(self, request: SuggestItems) -> Suggested:
+    async def suggest_items(self, request: SuggestItems) -> SuggestedItems:
         """Items, best first; a read, so it may be repeated."""
         async with self._database.transaction() as connection:
-            items = await suggest(
+            items = await suggest_items(
                 connection, UUID(request.run_id), limit=request.limit, at=run_now(request.clock_offset_s)
             )
-        return Suggested(items=items)
+        return SuggestedItems(items=items)
 
 
 class HoldActivities:
@@ -111,7 +113,7 @@ class HoldActivities:
         """What is open now; a read, so it may be repeated."""
         at = run_now(request.clock_offset_s)
         async with self._database.transaction() as connection:
-            profile_id = await person_of(connection, UUID(request.run_id))
+            profile_id = await load_run_profile(connection, UUID(request.run_id))
             if profile_id is None:
                 raise ApplicationError(f"no run {request.run_id}", type="NoSuchRun", non_retryable=True)
-            return OpenHolds(held=await open_in_words(connection, profile_id, request.hold_while, at))
+            return OpenHolds(held=await describe_open_holds(connection, profile_id, request.hold_while, at))

@@ -11,39 +11,53 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.channels.adapter import Accepted, ChannelAdapter, Content, MaybeSent, NotSent, Outgoing
-from activities.channels.circuit_breaker import Breaker, Breakers
-from activities.channels.registry import Channels
+from activities.channels.adapter import (
+    Accepted,
+    ChannelAdapter,
+    MaybeSent,
+    NotSent,
+    OutgoingMessage,
+    RenderedMessage,
+)
+from activities.channels.circuit_breaker import CircuitBreaker, CircuitBreakers
+from activities.channels.registry import ChannelRegistry
 from activities.content.context import ContentError
 from activities.content.template import Template
-from activities.content.templates import Templates, UnknownTemplate
+from activities.content.templates import TemplateRegistry, UnknownTemplate
 from activities.contracts import SendMessage, SendResult, SendStatus
-from activities.gate.batching import Sittings
-from activities.gate.send_gate import Case, Claim, Elsewhere, Gate, Refusal, Settled
-from activities.message_renderer import Letters
+from activities.gate.batching import GateBatcher
+from activities.gate.send_gate import (
+    BetterChannel,
+    GateRequest,
+    NotAllowed,
+    PriorAttempt,
+    SendClaim,
+    SendGate,
+)
+from activities.message_renderer import MessageRenderer
 from activities.run_context import NoSuchRun, run_now
 from policy.limits import BreakerRule
 from policy.verdict import Allow, Channel, Defer, Reason, Withhold
 from profiles.db.database import Database
-from profiles.messaging.claims import mark_unknown, record_sent, refuse_address, release
+from profiles.messaging.claims import mark_unknown, record_address_problem, record_sent, release_claim
 from profiles.messaging.snapshot import Snapshot
 
 log = structlog.get_logger(__name__)
 
-CALL_WITHIN_S = 5.0
+MAX_CLAIM_AGE_S = 5.0
 """A claim older than this, by the monotonic clock, is given back instead of used: its holder was frozen."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Licence:
+class HeldClaim:
     """A claim, and since when it is held."""
 
-    claim: Claim
+    claim: SendClaim
     held_since: float
 
     @property
     def lapsed(self) -> bool:
-        return time.monotonic() - self.held_since > CALL_WITHIN_S
+        return time.monotonic() - self.held_since > MAX_CLAIM_AGE_S
 
 
 class MessageActivities:
@@ -52,18 +66,18 @@ class MessageActivities:
     def __init__(
         self,
         database: Database,
-        gate: Gate | Sittings,
-        channels: Channels,
-        templates: Templates,
-        letters: Letters,
-        breakers: Breakers | None = None,
+        gate: SendGate | GateBatcher,
+        channels: ChannelRegistry,
+        templates: TemplateRegistry,
+        renderer: MessageRenderer,
+        breakers: CircuitBreakers | None = None,
     ) -> None:
         self._database = database
         self._gate = gate
         self._channels = channels
         self._templates = templates
-        self._letters = letters
-        self._breakers = breakers or Breakers(BreakerRule())
+        self._renderer = renderer
+        self._breakers = breakers or CircuitBreakers(BreakerRule())
 
     @activity.defn(name="send_message")
     async def send_message(self, request: SendMessage) -> SendResult:
@@ -73,48 +87,50 @@ class MessageActivities:
         is given back first. An outcome nobody knows is returned as ``unknown``, and settles the key.
         """
         at = run_now(request.clock_offset_s)
-        template = self._template(request)
+        template = self._find_template(request)
         if request.channel not in template.channels and not request.choose:
             detail = f"{request.template} has no {request.channel.value} version"
             return SendResult(
                 status=SendStatus.WITHHELD, channel=request.channel, reason=Reason.NO_ADDRESS, detail=detail
             )
-        with self._breakers[request.channel].turn() as wait:
+        with self._breakers[request.channel].attempt() as wait:
             return await self._decide_and_send(request, template, at, None if wait is None else at + wait)
 
     async def _decide_and_send(
         self, request: SendMessage, template: Template, at: datetime, open_until: datetime | None
     ) -> SendResult:
         held_since = time.monotonic()
-        case = Case(request, template.message_class, template.topic, at, template.channels, open_until)
+        case = GateRequest(request, template.message_class, template.topic, at, template.channels, open_until)
         try:
             answer = await self._gate.hear(case)
         except NoSuchRun as error:
             raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
         match answer:
-            case Settled(standing=standing, accepted=accepted):
+            case PriorAttempt(standing=standing, accepted=accepted):
                 return SendResult(
                     status=SendStatus.SENT if accepted else SendStatus.UNKNOWN,
                     channel=Channel(standing.channel),
                     message_id=str(standing.message_id),
                     items=standing.items,
                 )
-            case Refusal(verdict=Defer(reason=Reason.ERROR | Reason.PROVIDER_BUDGET) as verdict):
-                raise asked_again(verdict, at)
-            case Refusal(verdict=Withhold(reason=Reason.ERROR, detail=detail)) if not is_over(request, at):
+            case NotAllowed(verdict=Defer(reason=Reason.ERROR | Reason.PROVIDER_BUDGET) as verdict):
+                raise retryable_error(verdict, at)
+            case NotAllowed(verdict=Withhold(reason=Reason.ERROR, detail=detail)) if not is_expired(
+                request, at
+            ):
                 # On record as withheld; the facts may be readable at the next attempt.
                 raise ApplicationError(f"the gate could not decide: {detail}", type="GateError")
-            case Refusal():
-                return self._told(request, refused(request, answer))
-            case Elsewhere(channels=channels, snapshot=snapshot):
+            case NotAllowed():
+                return self._told(request, not_allowed_result(request, answer))
+            case BetterChannel(channels=channels, snapshot=snapshot):
                 return SendResult(
                     status=SendStatus.ELSEWHERE,
                     channel=request.channel,
                     channels=channels,
-                    reachable=reachable(snapshot),
+                    reachable=reachable_channels(snapshot),
                 )
-            case Claim():
-                delivered = await self._deliver(request, template, _Licence(answer, held_since), at)
+            case SendClaim():
+                delivered = await self._deliver(request, template, HeldClaim(answer, held_since), at)
                 return self._told(request, delivered)
 
     def _told(self, request: SendMessage, result: SendResult) -> SendResult:
@@ -126,44 +142,48 @@ class MessageActivities:
         )
         return result
 
-    def _template(self, request: SendMessage) -> Template:
+    def _find_template(self, request: SendMessage) -> Template:
         try:
             return self._templates[request.template]
         except UnknownTemplate as error:
             raise ApplicationError(str(error), type="UnknownTemplate") from error
 
     async def _deliver(
-        self, request: SendMessage, template: Template, licence: _Licence, at: datetime
+        self, request: SendMessage, template: Template, licence: HeldClaim, at: datetime
     ) -> SendResult:
         claim = licence.claim
         try:
-            content = self._letters.write(template, request, claim)
+            content = self._renderer.write(template, request, claim)
         except ContentError as error:
             await self._release(claim, Reason.CONTENT)
-            return withheld(request, claim, Reason.CONTENT, str(error))
+            return withheld_result(request, claim, Reason.CONTENT, str(error))
         if licence.lapsed:
             await self._release(claim, Reason.ERROR)
-            raise ApplicationError(f"the claim was not used within {CALL_WITHIN_S} s", type="ClaimLapsed")
+            raise ApplicationError(f"the claim was not used within {MAX_CLAIM_AGE_S} s", type="ClaimLapsed")
         return await self._call(request, claim, content, at)
 
-    async def _call(self, request: SendMessage, claim: Claim, content: Content, at: datetime) -> SendResult:
+    async def _call(
+        self, request: SendMessage, claim: SendClaim, content: RenderedMessage, at: datetime
+    ) -> SendResult:
         adapter, breaker = self._channels.adapter(request.channel), self._breakers[request.channel]
-        outgoing = Outgoing(str(claim.message_id), claim.address, content, claim.valid_for)
+        outgoing = OutgoingMessage(str(claim.message_id), claim.address, content, claim.valid_for)
         try:
             accepted = await adapter.deliver(outgoing)
         except NotSent as error:
-            _refused_by_provider(breaker, error)
-            return await self._not_sent(request, claim, error, at)
+            _record_provider_refusal(breaker, error)
+            return await self._handle_not_sent(request, claim, error, at)
         except MaybeSent as error:
             breaker.failed()
             log.warning("send outcome unknown", message_id=str(claim.message_id), detail=str(error))
-            await _to_its_end(self._mark_unknown(claim))
-            return result_of(request, claim, SendStatus.UNKNOWN)
+            await _finish_despite_cancellation(self._mark_unknown(claim))
+            return claim_result(request, claim, SendStatus.UNKNOWN)
         breaker.answered()
-        await _to_its_end(self._record(adapter, claim, accepted, at))
-        return result_of(request, claim, SendStatus.SENT)
+        await _finish_despite_cancellation(self._record(adapter, claim, accepted, at))
+        return claim_result(request, claim, SendStatus.SENT)
 
-    async def _record(self, adapter: ChannelAdapter, claim: Claim, accepted: Accepted, at: datetime) -> None:
+    async def _record(
+        self, adapter: ChannelAdapter, claim: SendClaim, accepted: Accepted, at: datetime
+    ) -> None:
         async with self._database.transaction() as connection:
             await record_sent(
                 connection,
@@ -174,13 +194,15 @@ class MessageActivities:
                 at=at,
             )
 
-    async def _not_sent(self, request: SendMessage, claim: Claim, error: NotSent, at: datetime) -> SendResult:
+    async def _handle_not_sent(
+        self, request: SendMessage, claim: SendClaim, error: NotSent, at: datetime
+    ) -> SendResult:
         reason = {"bounced": Reason.BOUNCED, "opted_out": Reason.OPTED_OUT}.get(
             error.address_problem or "", Reason.ERROR
         )
-        await _to_its_end(self._refuse(request, claim, error, reason, at))
+        await _finish_despite_cancellation(self._release_refused(request, claim, error, reason, at))
         if error.permanent:
-            return withheld(request, claim, reason, str(error))
+            return withheld_result(request, claim, reason, str(error))
         raise ApplicationError(
             f"not sent, and given back: {error}",
             type="NotSent",
@@ -190,26 +212,26 @@ class MessageActivities:
             else ApplicationErrorCategory.UNSPECIFIED,
         ) from error
 
-    async def _refuse(
-        self, request: SendMessage, claim: Claim, error: NotSent, reason: Reason, at: datetime
+    async def _release_refused(
+        self, request: SendMessage, claim: SendClaim, error: NotSent, reason: Reason, at: datetime
     ) -> None:
         async with self._database.transaction() as connection:
             if error.address_problem:
-                await refuse_address(
+                await record_address_problem(
                     connection, request.channel.value, claim.address, error.address_problem, at
                 )
-            await release(connection, claim.message_id, claim.token, reason.value)
+            await release_claim(connection, claim.message_id, claim.token, reason.value)
 
-    async def _mark_unknown(self, claim: Claim) -> None:
+    async def _mark_unknown(self, claim: SendClaim) -> None:
         async with self._database.transaction() as connection:
             await mark_unknown(connection, claim.message_id)
 
-    async def _release(self, claim: Claim, reason: Reason) -> None:
+    async def _release(self, claim: SendClaim, reason: Reason) -> None:
         async with self._database.transaction() as connection:
-            await release(connection, claim.message_id, claim.token, reason.value)
+            await release_claim(connection, claim.message_id, claim.token, reason.value)
 
 
-async def _to_its_end(record: Coroutine[Any, Any, None]) -> None:
+async def _finish_despite_cancellation(record: Coroutine[Any, Any, None]) -> None:
     """Write down what came of a call also where the attempt is given up meanwhile.
 
     The worker cancels an attempt whose time is over or when it stops; what the provider said must not get
@@ -225,36 +247,36 @@ async def _to_its_end(record: Coroutine[Any, Any, None]) -> None:
         raise
 
 
-def _refused_by_provider(breaker: Breaker, error: NotSent) -> None:
+def _record_provider_refusal(breaker: CircuitBreaker, error: NotSent) -> None:
     if error.permanent or error.address_problem:
         breaker.answered()
     else:
         breaker.failed(error.retry_after)
 
 
-def asked_again(verdict: Defer, at: datetime) -> ApplicationError:
+def retryable_error(deferral: Defer, at: datetime) -> ApplicationError:
     """By Temporal's own retry instead of a timer of the run: a wait of days costs its history nothing."""
     return ApplicationError(
-        f"deferred, {verdict.reason.value}: {verdict.detail}",
-        type="GateError" if verdict.reason is Reason.ERROR else "ProviderBudget",
-        next_retry_delay=max(verdict.until - at, timedelta(seconds=1)),
+        f"deferred, {deferral.reason.value}: {deferral.detail}",
+        type="GateError" if deferral.reason is Reason.ERROR else "ProviderBudget",
+        next_retry_delay=max(deferral.until - at, timedelta(seconds=1)),
         category=ApplicationErrorCategory.UNSPECIFIED
-        if verdict.reason is Reason.ERROR
+        if deferral.reason is Reason.ERROR
         else ApplicationErrorCategory.BENIGN,
     )
 
 
-def is_over(request: SendMessage, at: datetime) -> bool:
+def is_expired(request: SendMessage, at: datetime) -> bool:
     """The message's time is over, as far as can be told."""
     return request.expires_at.tzinfo is not None and at >= request.expires_at
 
 
-def reachable(snapshot: Snapshot) -> tuple[Channel, ...]:
+def reachable_channels(snapshot: Snapshot) -> tuple[Channel, ...]:
     """Channels with an address on file."""
     return tuple(channel for channel in (Channel.EMAIL, Channel.SMS) if snapshot.address(channel.value))
 
 
-def refused(request: SendMessage, refusal: Refusal) -> SendResult:
+def not_allowed_result(request: SendMessage, refusal: NotAllowed) -> SendResult:
     """Withheld or deferred by the gate."""
     verdict = refusal.verdict
     if isinstance(verdict, Allow):
@@ -268,13 +290,13 @@ def refused(request: SendMessage, refusal: Refusal) -> SendResult:
         detail=verdict.detail,
         until=None if isinstance(verdict, Withhold) else verdict.until,
         removed=verdict.removed,
-        reachable=reachable(refusal.snapshot),
+        reachable=reachable_channels(refusal.snapshot),
         channels=refusal.channels,
         zone=refusal.zone,
     )
 
 
-def result_of(request: SendMessage, claim: Claim, status: SendStatus) -> SendResult:
+def claim_result(request: SendMessage, claim: SendClaim, status: SendStatus) -> SendResult:
     """What came of a claim."""
     return SendResult(
         status=status,
@@ -282,13 +304,13 @@ def result_of(request: SendMessage, claim: Claim, status: SendStatus) -> SendRes
         message_id=str(claim.message_id),
         items=claim.items,
         removed=claim.removed,
-        reachable=reachable(claim.snapshot),
+        reachable=reachable_channels(claim.snapshot),
         channels=claim.channels,
         zone=claim.zone,
     )
 
 
-def withheld(request: SendMessage, claim: Claim, reason: Reason, detail: str) -> SendResult:
+def withheld_result(request: SendMessage, claim: SendClaim, reason: Reason, detail: str) -> SendResult:
     """A claim that was given back for good."""
-    result = result_of(request, claim, SendStatus.WITHHELD)
+    result = claim_result(request, claim, SendStatus.WITHHELD)
     return result.model_copy(update={"reason": reason, "detail": detail})

@@ -14,19 +14,19 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from policy.config.settings import PolicySettings
 
-SECRET_LENGTH = 32
+MIN_SECRET_LENGTH = 32
 """Least number of characters of a signing secret."""
 
-_HOST = re.compile(r"(?i)[a-z0-9-]+(\.[a-z0-9-]+)*")
+_HOST_PATTERN = re.compile(r"(?i)[a-z0-9-]+(\.[a-z0-9-]+)*")
 
-_SID = "{}[0-9a-fA-F]{{32}}"
+_SID_PATTERN = "{}[0-9a-fA-F]{{32}}"
 
-_SMS_SENDER = r"\+[1-9]\d{6,14}|\d{3,8}|[A-Za-z0-9 +_&-]{1,11}"
+_SMS_SENDER_PATTERN = r"\+[1-9]\d{6,14}|\d{3,8}|[A-Za-z0-9 +_&-]{1,11}"
 
-_SMS_SENDER_FORM = "a number such as +15005550006, a short code, or a name of at most 11 characters"
+_SMS_SENDER_HINT = "a number such as +15005550006, a short code, or a name of at most 11 characters"
 
 
-def _env(name: str, default: Any = None) -> Any:
+def _env_field(name: str, default: Any = None) -> Any:
     return Field(default=default, validation_alias=name)
 
 
@@ -45,39 +45,39 @@ class ActivitySettings(PolicySettings):
         hide_input_in_errors=True,
     )
 
-    sendgrid_api_key: SecretStr | None = _env("SENDGRID_API_KEY")
-    sendgrid_base_url: str = _env("SENDGRID_BASE_URL", "https://api.sendgrid.com")
-    email_from: str | None = _env("EMAIL_FROM")
+    sendgrid_api_key: SecretStr | None = _env_field("SENDGRID_API_KEY")
+    sendgrid_base_url: str = _env_field("SENDGRID_BASE_URL", "https://api.sendgrid.com")
+    email_from: str | None = _env_field("EMAIL_FROM")
     """``hello@example.com`` or ``Lamps <hello@example.com>``."""
 
-    twilio_account_sid: str | None = _env("TWILIO_ACCOUNT_SID")
-    twilio_auth_token: SecretStr | None = _env("TWILIO_AUTH_TOKEN")
-    twilio_base_url: str = _env("TWILIO_BASE_URL", "https://api.twilio.com")
-    twilio_from: str | None = _env("TWILIO_FROM")
+    twilio_account_sid: str | None = _env_field("TWILIO_ACCOUNT_SID")
+    twilio_auth_token: SecretStr | None = _env_field("TWILIO_AUTH_TOKEN")
+    twilio_base_url: str = _env_field("TWILIO_BASE_URL", "https://api.twilio.com")
+    twilio_from: str | None = _env_field("TWILIO_FROM")
     """An E.164 number, a short code, or an alphanumeric sender of up to 11 characters."""
-    twilio_messaging_service_sid: str | None = _env("TWILIO_MESSAGING_SERVICE_SID")
+    twilio_messaging_service_sid: str | None = _env_field("TWILIO_MESSAGING_SERVICE_SID")
 
-    public_url: str = _env("PUBLIC_URL", "http://127.0.0.1:8000")
+    public_url: str = _env_field("PUBLIC_URL", "http://127.0.0.1:8000")
     """Where links in messages and provider callbacks reach the API; no slash at the end."""
-    default_timezone: str = _env("DEFAULT_TIMEZONE", "UTC")
-    data_dir: Path = _env("WAYPOST_DATA_DIR", Path(".waypost"))
+    default_timezone: str = _env_field("DEFAULT_TIMEZONE", "UTC")
+    data_dir: Path = _env_field("WAYPOST_DATA_DIR", Path(".waypost"))
 
-    shop_name: str = _env("WAYPOST_SHOP_NAME", "Example Shop")
-    shop_address: str = _env("WAYPOST_SHOP_ADDRESS", "1 Example Street, 10115 Berlin")
+    shop_name: str = _env_field("WAYPOST_SHOP_NAME", "Example Shop")
+    shop_address: str = _env_field("WAYPOST_SHOP_ADDRESS", "1 Example Street, 10115 Berlin")
     """Postal address; the law wants it at the foot of every marketing mail."""
-    shop_url: str = _env("WAYPOST_SHOP_URL", "https://shop.example.com")
-    shop_hosts: Annotated[tuple[str, ...], NoDecode] = _env("WAYPOST_SHOP_HOSTS", ())
+    shop_url: str = _env_field("WAYPOST_SHOP_URL", "https://shop.example.com")
+    shop_hosts: Annotated[tuple[str, ...], NoDecode] = _env_field("WAYPOST_SHOP_HOSTS", ())
     """Hosts that links of items may lead to besides the shop's own, separated by commas."""
-    shop_support_email: str = _env("WAYPOST_SHOP_SUPPORT_EMAIL", "help@example.com")
-    shop_currency: str = _env("WAYPOST_SHOP_CURRENCY", "EUR")
+    shop_support_email: str = _env_field("WAYPOST_SHOP_SUPPORT_EMAIL", "help@example.com")
+    shop_currency: str = _env_field("WAYPOST_SHOP_CURRENCY", "EUR")
     """ISO 4217, e.g. EUR."""
 
-    secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env("WAYPOST_SECRETS", ())
+    secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env_field("WAYPOST_SECRETS", ())
     """Sign preference links; the first signs, all verify. Separated by commas in the environment."""
 
     @field_validator("shop_hosts", "secrets", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
+    def _split_list(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part for part in re.split(r"[,\s]+", value) if part)
         return value
@@ -85,7 +85,7 @@ class ActivitySettings(PolicySettings):
     @field_validator("shop_hosts")
     @classmethod
     def _bare_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [host for host in value if not _HOST.fullmatch(host)]
+        wrong = [host for host in value if not _HOST_PATTERN.fullmatch(host)]
         if wrong:
             raise ValueError(f"expected hosts such as www.example.com, got {', '.join(map(repr, wrong))}")
         return tuple(host.lower().removeprefix("www.") for host in value)
@@ -93,10 +93,10 @@ class ActivitySettings(PolicySettings):
     @field_validator("secrets")
     @classmethod
     def _strong_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-        short = [n for n, secret in enumerate(value, 1) if len(secret.get_secret_value()) < SECRET_LENGTH]
+        short = [n for n, secret in enumerate(value, 1) if len(secret.get_secret_value()) < MIN_SECRET_LENGTH]
         if short:
             raise ValueError(
-                f"each of WAYPOST_SECRETS needs at least {SECRET_LENGTH} characters, number "
+                f"each of WAYPOST_SECRETS needs at least {MIN_SECRET_LENGTH} characters, number "
                 f"{', '.join(map(str, short))} has fewer; make one by "
                 "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
             )
@@ -118,7 +118,7 @@ class ActivitySettings(PolicySettings):
 
     @field_validator("email_from")
     @classmethod
-    def _one_sender(cls, value: str | None) -> str | None:
+    def _valid_sender(cls, value: str | None) -> str | None:
         if value is None:
             return None
         try:
@@ -144,7 +144,7 @@ class ActivitySettings(PolicySettings):
         return value
 
     @model_validator(mode="after")
-    def _all_faults_at_once(self) -> Self:
+    def _check_providers(self) -> Self:
         faults = [*self._sendgrid_faults(), *self._twilio_faults()]
         if faults:
             raise ValueError("; ".join(faults))
@@ -153,13 +153,13 @@ class ActivitySettings(PolicySettings):
     def _sendgrid_faults(self) -> list[str]:
         if self.sendgrid_api_key is None:
             return []
-        faults = _clear_text("SENDGRID_BASE_URL", self.sendgrid_base_url)
+        faults = _cleartext_faults("SENDGRID_BASE_URL", self.sendgrid_base_url)
         if self.email_from is None:
             faults.append(
                 "SENDGRID_API_KEY is set but EMAIL_FROM is not: set EMAIL_FROM to a sender that SendGrid "
                 "has verified, e.g. 'Lamps <hello@example.com>'"
             )
-        if _is_local(self.sendgrid_base_url):
+        if _is_local_url(self.sendgrid_base_url):
             return faults
         if not self.public_url.startswith("https://"):
             faults.append(
@@ -178,7 +178,7 @@ class ActivitySettings(PolicySettings):
             if self.twilio_auth_token is None:
                 return []
             return ["TWILIO_AUTH_TOKEN is set but TWILIO_ACCOUNT_SID is not: set both, or neither"]
-        faults = _clear_text("TWILIO_BASE_URL", self.twilio_base_url)
+        faults = _cleartext_faults("TWILIO_BASE_URL", self.twilio_base_url)
         if self.twilio_auth_token is None:
             faults.append("TWILIO_ACCOUNT_SID is set but TWILIO_AUTH_TOKEN is not: set both, or neither")
         if self.twilio_messaging_service_sid is None and self.twilio_from is None:
@@ -186,37 +186,37 @@ class ActivitySettings(PolicySettings):
                 "TWILIO_ACCOUNT_SID is set but no sender: set TWILIO_FROM to a number of the account, "
                 "or TWILIO_MESSAGING_SERVICE_SID"
             )
-        if not _is_local(self.twilio_base_url):
+        if not _is_local_url(self.twilio_base_url):
             faults += [
                 f"{name} must be {form}"
                 for name, value, pattern, form in (
                     (
                         "TWILIO_ACCOUNT_SID",
                         self.twilio_account_sid,
-                        _SID.format("AC"),
+                        _SID_PATTERN.format("AC"),
                         "AC and 32 hex digits",
                     ),
                     (
                         "TWILIO_MESSAGING_SERVICE_SID",
                         self.twilio_messaging_service_sid,
-                        _SID.format("MG"),
+                        _SID_PATTERN.format("MG"),
                         "MG and 32 hex digits",
                     ),
-                    ("TWILIO_FROM", self.twilio_from, _SMS_SENDER, _SMS_SENDER_FORM),
+                    ("TWILIO_FROM", self.twilio_from, _SMS_SENDER_PATTERN, _SMS_SENDER_HINT),
                 )
                 if value is not None and not re.fullmatch(pattern, value)
             ]
         return faults
 
 
-def _clear_text(name: str, url: str) -> list[str]:
+def _cleartext_faults(name: str, url: str) -> list[str]:
     """Refuse http where the key would cross a network; a host without a dot is a container's."""
-    if url.startswith("https://") or _is_local(url):
+    if url.startswith("https://") or _is_local_url(url):
         return []
     return [f"{name} must be https, got {url}: the key would travel in the clear"]
 
 
-def _is_local(url: str) -> bool:
+def _is_local_url(url: str) -> bool:
     host = urlsplit(url).hostname
     return is_loopback(host) or (host is not None and "." not in host and ":" not in host)
 

@@ -8,16 +8,21 @@ import structlog
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.contracts import SegmentSwept, Sweep, SweepSegment, Swept
-from policy.durations import in_words
-from policy.limits import Thresholds
+from activities.contracts import SegmentSweepResult, SweepRequest, SweepResult, SweepSegment
+from policy.durations import format_duration
+from policy.limits import TemplateStopThresholds
 from profiles.db.database import Database
 from profiles.ingest.pipeline import Ingest
-from profiles.messaging.kill_switches import Rates, Sick, sick_templates, stop_template
-from profiles.projection.lapse import DEFAULT_LAPSE, Lapse
+from profiles.messaging.kill_switches import (
+    DeliverabilityLimits,
+    UnhealthyTemplate,
+    stop_template,
+    unhealthy_templates,
+)
+from profiles.projection.lapse import DEFAULT_LAPSE_RULES, LapseRules
 from profiles.sweeps.lapsed import sweep_lapsed
-from profiles.sweeps.product_alerts import DEFAULT_NEWS, ProductNews, sweep_products
-from profiles.sweeps.segments import SegmentFault, SegmentQuery, sweep_segment
+from profiles.sweeps.product_alerts import DEFAULT_ALERT_RULES, ProductAlertRules, sweep_products
+from profiles.sweeps.segments import SegmentQuery, SegmentQueryError, sweep_segment
 
 log = structlog.get_logger(__name__)
 
@@ -25,32 +30,32 @@ log = structlog.get_logger(__name__)
 class TemplateSweepActivities:
     """Sweeps that switch kill switches on, and never off."""
 
-    def __init__(self, database: Database, thresholds: Thresholds) -> None:
+    def __init__(self, database: Database, thresholds: TemplateStopThresholds) -> None:
         self._database = database
         self._thresholds = thresholds
 
     @activity.defn(name="sweep_templates")
-    async def sweep_templates(self, request: Sweep) -> Swept:
+    async def sweep_templates(self, request: SweepRequest) -> SweepResult:
         """Stop every template past a threshold; idempotent. ``entered``: how many were stopped."""
         t, stopped = self._thresholds, 0
         async with self._database.transaction() as connection:
-            rates = Rates(t.complaints, t.bounces, t.window, t.at_least, t.least_reports)
-            for sick in await sick_templates(connection, rates):
-                reason = why(sick, t)
+            rates = DeliverabilityLimits(t.complaints, t.bounces, t.window, t.at_least, t.least_reports)
+            for sick in await unhealthy_templates(connection, rates):
+                reason = describe_rates(sick, t)
                 if await stop_template(connection, sick, reason):
                     stopped += 1
                     log.warning("template stopped by itself", template=sick.template, reason=reason)
-        return Swept(entered=stopped)
+        return SweepResult(entered=stopped)
 
 
-def why(sick: Sick, thresholds: Thresholds) -> str:
+def describe_rates(sick: UnhealthyTemplate, thresholds: TemplateStopThresholds) -> str:
     """In words: "12 of 240 bounced in the last day (5 %), the limit is 5 %"."""
     counts = (
         ("were reported as spam", sick.complained, thresholds.complaints),
         ("bounced", sick.bounced, thresholds.bounces),
     )
     said = [
-        f"{count} of {sick.sent} {what} in the last {_span(thresholds.window)} "
+        f"{count} of {sick.sent} {what} in the last {_describe_window(thresholds.window)} "
         f"({100 * count / sick.sent:.3g} %), the limit is {limit:g} %"
         for what, count, limit in counts
         if limit is not None and count >= thresholds.least_reports and 100 * count >= limit * sick.sent
@@ -58,48 +63,50 @@ def why(sick: Sick, thresholds: Thresholds) -> str:
     return "; ".join(said)
 
 
-def _span(window: timedelta) -> str:
-    return in_words(window).removeprefix("1 ")
+def _describe_window(window: timedelta) -> str:
+    return format_duration(window).removeprefix("1 ")
 
 
 class SweepActivities:
     """Sweeps that enter people by writing events."""
 
-    def __init__(self, database: Database, ingest: Ingest, lapse: Lapse = DEFAULT_LAPSE) -> None:
+    def __init__(self, database: Database, ingest: Ingest, lapse: LapseRules = DEFAULT_LAPSE_RULES) -> None:
         self._database = database
         self._ingest = ingest
         self._lapse = lapse
 
     @activity.defn(name="sweep_lapsed")
-    async def sweep_lapsed(self, request: Sweep) -> Swept:
+    async def sweep_lapsed(self, request: SweepRequest) -> SweepResult:
         """Until nobody is left to find; idempotent."""
         entered = 0
         while found := await sweep_lapsed(
-            self._database, self._ingest, lapse=self._lapse, limit=request.batch
+            self._database, self._ingest, rules=self._lapse, limit=request.batch
         ):
             entered += found
-        return Swept(entered=entered)
+        return SweepResult(entered=entered)
 
 
 class ProductSweepActivities:
     """Sweeps that tell people about their carts by writing events."""
 
-    def __init__(self, database: Database, ingest: Ingest, news: ProductNews = DEFAULT_NEWS) -> None:
+    def __init__(
+        self, database: Database, ingest: Ingest, news: ProductAlertRules = DEFAULT_ALERT_RULES
+    ) -> None:
         self._database = database
         self._ingest = ingest
-        self._news = news
+        self._alert_rules = news
 
     @activity.defn(name="sweep_products")
-    async def sweep_products(self, request: Sweep) -> Swept:
+    async def sweep_products(self, request: SweepRequest) -> SweepResult:
         """Until no change is left; idempotent."""
         entered = 0
         while True:
             looked_at, told = await sweep_products(
-                self._database, self._ingest, news=self._news, limit=request.batch
+                self._database, self._ingest, rules=self._alert_rules, limit=request.batch
             )
             entered += told
             if not looked_at:
-                return Swept(entered=entered)
+                return SweepResult(entered=entered)
 
 
 class SegmentActivities:
@@ -111,7 +118,7 @@ class SegmentActivities:
         self._segments = dict(segments)
 
     @activity.defn(name="sweep_segment")
-    async def sweep_segment(self, request: SweepSegment) -> SegmentSwept:
+    async def sweep_segment(self, request: SweepSegment) -> SegmentSweepResult:
         """Enter newcomers; idempotent, so that it may be tried again at any time.
 
         Fails, to be tried again, where the query does, and on a worker whose code knows no such segment:
@@ -126,6 +133,6 @@ class SegmentActivities:
             )
         try:
             swept = await sweep_segment(self._database, self._ingest, segment, progress=activity.heartbeat)
-        except SegmentFault as fault:
+        except SegmentQueryError as fault:
             raise ApplicationError(str(fault), type="SegmentFault") from fault
-        return SegmentSwept(**asdict(swept))
+        return SegmentSweepResult(**asdict(swept))

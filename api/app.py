@@ -9,13 +9,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.batching import Batcher
-from api.dependencies import Doors
+from api.dependencies import AppState
 from api.events import routes
-from api.http.bodies import BodyCap
-from api.http.keys import Keys
-from api.http.metrics import Meters
-from api.http.outage import probe_of
-from api.http.problems import answer_with_problems
+from api.http.bodies import BodySizeLimitMiddleware
+from api.http.keys import ApiKeys
+from api.http.metrics import Metrics
+from api.http.outage import create_probe
+from api.http.problems import register_problem_handlers
 from api.routes import (
     consents,
     health,
@@ -27,19 +27,19 @@ from api.routes import (
     runs,
     sandbox,
 )
-from api.settings import ApiSettings, SettingsFault
-from api.temporal import Engine
+from api.settings import ApiSettings, InvalidSettings
+from api.temporal import TemporalGateway
 from api.why import routes as why
 from journeys import registry
 from policy.checks.suppression import rule_for
 from policy.limits import Limits
-from policy.replay import version_of
+from policy.replay import policy_version
 from profiles.db.database import Database
 from profiles.identity.tokens import IdentityTokens
-from profiles.ingest.pipeline import Ingest, Rules
+from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.messaging.preference_tokens import PreferenceTokens
 
-_DESCRIPTION = """\
+_API_DESCRIPTION = """\
 Customer journeys as durable Python. Channels send **events** here; people, runs and decisions can be read.
 
 Send a key as `Authorization: Bearer <key>`, or as Basic with the key as user name and an empty password.
@@ -48,7 +48,7 @@ Every refusal is `application/problem+json` (RFC 9457), and its detail says what
 """
 
 
-class EventsInCors:
+class EventsCorsMiddleware:
     """Lets every web origin send events, and only that: nothing else here is for browsers of other sites."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -65,7 +65,7 @@ class EventsInCors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, events in by way of CORS."""
-        is_open = scope["type"] == "http" and scope["path"] in routes.PATHS
+        is_open = scope["type"] == "http" and scope["path"] in routes.EVENT_PATHS
         await (self._open if is_open else self._app)(scope, receive, send)
 
 
@@ -77,15 +77,15 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     settings = settings or ApiSettings()
     settings.check()
     try:
-        journeys = registry.load(settings.journey_modules)
+        journeys = registry.load_journeys(settings.journey_modules)
         limits = settings.policy.limits
     except ValueError as error:
-        raise SettingsFault(str(error)) from error
+        raise InvalidSettings(str(error)) from error
     app = FastAPI(
         title="Waypost",
         version="0.6.0",
-        description=_DESCRIPTION,
-        lifespan=lambda app: _open(app, settings, journeys, limits),
+        description=_API_DESCRIPTION,
+        lifespan=lambda app: _lifespan(app, settings, journeys, limits),
         redoc_url=None,
     )
     parts = (
@@ -101,38 +101,38 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         kill_switches,
         sandbox,
     )
-    for router in (*(part.router for part in parts), why.pages):
+    for router in (*(part.router for part in parts), why.page_router):
         app.include_router(router)
-    answer_with_problems(app)
-    app.add_middleware(BodyCap)
-    app.add_middleware(EventsInCors)
+    register_problem_handlers(app)
+    app.add_middleware(BodySizeLimitMiddleware)
+    app.add_middleware(EventsCorsMiddleware)
     return app
 
 
 @asynccontextmanager
-async def _open(
-    app: FastAPI, settings: ApiSettings, journeys: registry.Journeys, limits: Limits
+async def _lifespan(
+    app: FastAPI, settings: ApiSettings, journeys: registry.JourneyRegistry, limits: Limits
 ) -> AsyncIterator[None]:
     """Build what the doors share, and close it when the app ends, after all that is under way."""
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
-    meters = Meters(version_of(limits))
-    rules = Rules(
+    meters = Metrics(policy_version(limits))
+    rules = IngestConfig(
         local=settings.waypost_local,
         suppression=partial(rule_for, limits),
         overtaken=meters.overtaken.inc,
     )
     ingest = Ingest(database, journeys.routes, rules)
-    batcher = Batcher(ingest.__call__, probe_of(database))
-    app.state.doors = Doors(
+    batcher = Batcher(ingest.__call__, create_probe(database))
+    app.state.doors = AppState(
         settings=settings,
         database=database,
         batcher=batcher,
         journeys=journeys,
-        keys=Keys(write=settings.write_keys, server=settings.server_keys, admin=settings.admin_keys),
-        tokens=PreferenceTokens(settings.signing_secrets),
+        keys=ApiKeys(write=settings.write_keys, server=settings.server_keys, admin=settings.admin_keys),
+        preference_tokens=PreferenceTokens(settings.signing_secrets),
         identity_tokens=IdentityTokens(settings.signing_secrets),
-        engine=Engine(settings),
-        meters=meters,
+        engine=TemporalGateway(settings),
+        metrics=meters,
         rules=rules,
         limits=limits,
     )

@@ -8,13 +8,13 @@ from typing import Any
 
 import structlog
 
-from api.http.outage import Outage, Probe, is_outage, persistent
-from profiles.ingest.event_store import Ingested
+from api.http.outage import Outage, Probe, is_outage, retry_stale_connection
+from profiles.ingest.event_store import IngestResult
 from profiles.state.event_records import IncomingEvent
 
 log = structlog.get_logger(__name__)
 
-IngestCall = Callable[[Sequence[IncomingEvent]], Coroutine[Any, Any, list[Ingested]]]
+IngestCallable = Callable[[Sequence[IncomingEvent]], Coroutine[Any, Any, list[IngestResult]]]
 
 
 class Overloaded(Exception):
@@ -22,11 +22,11 @@ class Overloaded(Exception):
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
+class _PendingRequest:
     """One request's events, until their transaction has committed."""
 
     events: Sequence[IncomingEvent]
-    answer: "asyncio.Future[list[Ingested]]"
+    answer: "asyncio.Future[list[IngestResult]]"
 
 
 class Batcher:
@@ -34,29 +34,33 @@ class Batcher:
 
     def __init__(
         self,
-        ingest: IngestCall,
+        ingest: IngestCallable,
         probe: Probe,
         *,
-        flights: int = 2,
-        most: int = 500,
-        most_waiting: int = 5000,
-        patience_s: float = 5.0,
+        max_concurrent_batches: int = 2,
+        max_batch_events: int = 500,
+        max_queued_events: int = 5000,
+        queue_timeout_s: float = 5.0,
     ) -> None:
         """``flights``: transactions at once; ``most``: events that requests may share one with;
         ``most_waiting``: events that may queue; ``patience_s``: how long a request may queue."""
         self._ingest, self._probe = ingest, probe
-        self._most_flights, self._most, self._most_waiting = flights, most, most_waiting
-        self._patience_s = patience_s
-        self._queue: deque[_Waiting] = deque()
-        self._queued = 0
-        self._flights: set[asyncio.Task[None]] = set()
+        self._max_concurrent_batches, self._max_batch_events, self._max_queued_events = (
+            max_concurrent_batches,
+            max_batch_events,
+            max_queued_events,
+        )
+        self._queue_timeout_s = queue_timeout_s
+        self._queue: deque[_PendingRequest] = deque()
+        self._queued_events = 0
+        self._running_batches: set[asyncio.Task[None]] = set()
 
     @property
     def queued(self) -> int:
         """Events that wait for a transaction to begin."""
-        return self._queued
+        return self._queued_events
 
-    async def submit(self, events: Sequence[IncomingEvent]) -> list[Ingested]:
+    async def submit(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
         """Take events in; answers in the same order, after COMMIT.
 
         Raises ``Overloaded`` when too much waits, ``Outage`` when Postgres is away; nothing was written then
@@ -64,79 +68,79 @@ class Batcher:
         """
         if not events:
             return []
-        if self._queued and self._queued + len(events) > self._most_waiting:
+        if self._queued_events and self._queued_events + len(events) > self._max_queued_events:
             raise Overloaded
-        waiting = _Waiting(events, asyncio.get_running_loop().create_future())
+        waiting = _PendingRequest(events, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
-        self._queued += len(events)
-        self._launch()
-        done, _ = await asyncio.wait({waiting.answer}, timeout=self._patience_s)
+        self._queued_events += len(events)
+        self._start_batches()
+        done, _ = await asyncio.wait({waiting.answer}, timeout=self._queue_timeout_s)
         if not done and waiting in self._queue:
-            self._withdraw(waiting)
+            self._remove_from_queue(waiting)
             raise Overloaded
         return await waiting.answer
 
     async def close(self) -> None:
         """Wait until everything that was submitted is answered."""
-        while self._flights:
-            await asyncio.wait(set(self._flights))
+        while self._running_batches:
+            await asyncio.wait(set(self._running_batches))
 
-    def _launch(self) -> None:
-        while self._queue and len(self._flights) < self._most_flights:
-            flight = asyncio.create_task(self._fly(self._board()))
-            self._flights.add(flight)
-            flight.add_done_callback(self._landed)
+    def _start_batches(self) -> None:
+        while self._queue and len(self._running_batches) < self._max_concurrent_batches:
+            flight = asyncio.create_task(self._run_batch(self._next_batch()))
+            self._running_batches.add(flight)
+            flight.add_done_callback(self._on_batch_done)
 
-    def _landed(self, flight: "asyncio.Task[None]") -> None:
-        self._flights.discard(flight)
-        self._launch()
+    def _on_batch_done(self, flight: "asyncio.Task[None]") -> None:
+        self._running_batches.discard(flight)
+        self._start_batches()
 
-    def _board(self) -> list[_Waiting]:
+    def _next_batch(self) -> list[_PendingRequest]:
         """The requests that go together: in order of arrival, one at least, ``_most`` events at most."""
-        aboard: list[_Waiting] = []
+        aboard: list[_PendingRequest] = []
         count = 0
-        while self._queue and (not aboard or count + len(self._queue[0].events) <= self._most):
+        while self._queue and (not aboard or count + len(self._queue[0].events) <= self._max_batch_events):
             waiting = self._queue.popleft()
             count += len(waiting.events)
             aboard.append(waiting)
-        self._queued -= count
+        self._queued_events -= count
         return aboard
 
-    def _withdraw(self, waiting: _Waiting) -> None:
+    def _remove_from_queue(self, waiting: _PendingRequest) -> None:
         self._queue.remove(waiting)
-        self._queued -= len(waiting.events)
+        self._queued_events -= len(waiting.events)
 
-    async def _fly(self, aboard: list[_Waiting]) -> None:
+    async def _run_batch(self, aboard: list[_PendingRequest]) -> None:
         events = [event for waiting in aboard for event in waiting.events]
         try:
-            answers = await persistent(lambda: self._ingest(events), self._probe)
+            answers = await retry_stale_connection(lambda: self._ingest(events), self._probe)
         except Exception as error:
-            await self._ditch(aboard, error)
+            await self._handle_batch_error(aboard, error)
             return
         start = 0
         for waiting in aboard:
-            _settle(waiting, answers[start : start + len(waiting.events)])
+            _complete_request(waiting, answers[start : start + len(waiting.events)])
             start += len(waiting.events)
 
-    async def _ditch(self, aboard: list[_Waiting], error: Exception) -> None:
+    async def _handle_batch_error(self, aboard: list[_PendingRequest], error: Exception) -> None:
         """Answer requests whose transaction failed; none of their events may pass for taken in."""
         if is_outage(error):
             # Whoever queues behind an outage would only wait for the same answer.
             behind = list(self._queue) if isinstance(error, Outage) else []
             for waiting in behind:
-                self._withdraw(waiting)
+                self._remove_from_queue(waiting)
             for waiting in (*aboard, *behind):
-                _settle(waiting, error)
+                _complete_request(waiting, error)
         elif len(aboard) > 1:
             # A defect of ours that one request has met: the others must not pay for it.
             for waiting in aboard:
-                await self._fly([waiting])
+                await self._run_batch([waiting])
         else:
             log.error("request_not_taken_in", error=type(error).__name__, exc_info=error)
-            _settle(aboard[0], error)
+            _complete_request(aboard[0], error)
 
 
-def _settle(waiting: _Waiting, outcome: list[Ingested] | Exception) -> None:
+def _complete_request(waiting: _PendingRequest, outcome: list[IngestResult] | Exception) -> None:
     if waiting.answer.done():
         return
     if isinstance(outcome, Exception):

@@ -10,11 +10,11 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.batching import Batcher, Overloaded
-from api.http.keys import Key, Keys, Role, header_key
-from api.http.metrics import Meters
+from api.http.keys import ApiKey, ApiKeys, Role, key_from_header
+from api.http.metrics import Metrics
 from api.http.problems import ProblemDetails, not_found, overloaded, unprocessable
 from api.settings import ApiSettings
-from api.temporal import Engine
+from api.temporal import TemporalGateway
 from journeys.vocabulary.definition import JourneyDefinition
 from policy.limits import Limits
 from profiles.db.database import Database
@@ -23,29 +23,29 @@ from profiles.db.sql import new_id
 from profiles.identity import component
 from profiles.identity.identifiers import IDENTIFIER_TYPES
 from profiles.identity.tokens import IdentityTokens
-from profiles.ingest.event_store import Ingested
-from profiles.ingest.pipeline import Rules
+from profiles.ingest.event_store import IngestResult
+from profiles.ingest.pipeline import IngestConfig
 from profiles.messaging.preference_tokens import PreferenceTokens
 from profiles.state.event_records import IncomingEvent
 
 
 @dataclass(slots=True)
-class Doors:
+class AppState:
     """The one set of open things of this process."""
 
     settings: ApiSettings
     database: Database
     batcher: Batcher
     journeys: Mapping[str, JourneyDefinition]
-    keys: Keys
-    tokens: PreferenceTokens
+    keys: ApiKeys
+    preference_tokens: PreferenceTokens
     identity_tokens: IdentityTokens
-    engine: Engine
-    meters: Meters
-    rules: Rules
+    engine: TemporalGateway
+    metrics: Metrics
+    rules: IngestConfig
     limits: Limits
 
-    async def take(self, *events: IncomingEvent) -> list[Ingested]:
+    async def take(self, *events: IncomingEvent) -> list[IngestResult]:
         """Events of our own making (consents, opt-outs), by the same way in as everybody's.
 
         Raises ``Problem`` 429 when overloaded, ``Outage`` when Postgres is away.
@@ -55,47 +55,47 @@ class Doors:
         except Overloaded:
             raise overloaded() from None
         for answer in answers:
-            self.meters.events.labels(answer.status.value).inc()
+            self.metrics.events.labels(answer.status.value).inc()
         return answers
 
 
-def doors(request: Request) -> Doors:
+def get_app_state(request: Request) -> AppState:
     """The open things, for a route."""
-    return cast(Doors, request.app.state.doors)
+    return cast(AppState, request.app.state.doors)
 
 
-_shown_in_docs = HTTPBearer(
+_bearer_scheme = HTTPBearer(
     auto_error=False, description="An admin key; for events in a write or server key will do"
 )
 
 
-def admin(
-    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_shown_in_docs)] = None
-) -> Key:
+def require_admin_key(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer_scheme)] = None
+) -> ApiKey:
     """Let admin keys pass. Raises ``Problem`` 401 or 403."""
-    return doors(request).keys.admit(header_key(request), Role.ADMIN)
+    return get_app_state(request).keys.authorize(key_from_header(request), Role.ADMIN)
 
 
-def server(
-    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_shown_in_docs)] = None
-) -> Key:
+def require_server_key(
+    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer_scheme)] = None
+) -> ApiKey:
     """Let server keys pass, and admin keys. Raises ``Problem`` 401 or 403."""
-    return doors(request).keys.admit(header_key(request), Role.SERVER)
+    return get_app_state(request).keys.authorize(key_from_header(request), Role.SERVER)
 
 
-Open = Annotated[Doors, Depends(doors)]
+AppStateDep = Annotated[AppState, Depends(get_app_state)]
 """A route's parameter for the doors."""
 
 
-def fresh_event_id(prefix: str) -> str:
+def new_event_id(prefix: str) -> str:
     """An id for an event that Waypost itself writes once."""
     return f"{prefix}-{new_id()}"
 
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Rows of a page")]
+LimitParam = Annotated[int, Query(ge=1, le=200, description="Rows of a page")]
 
 
-def _after(
+def _parse_cursor(
     cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
 ) -> Cursor | None:
     """Where a page begins. Raises ``Problem`` 422 for what is no cursor."""
@@ -105,21 +105,23 @@ def _after(
         raise unprocessable(f"cursor is {error}", ("cursor", str(error))) from None
 
 
-After = Annotated[Cursor | None, Depends(_after)]
+CursorParam = Annotated[Cursor | None, Depends(_parse_cursor)]
 
-NOBODY: dict[int | str, dict[str, Any]] = {
+NOT_FOUND_RESPONSE: dict[int | str, dict[str, Any]] = {
     404: {"model": ProblemDetails, "description": "Nobody has this identifier"}
 }
 
-Kind = Annotated[str, Path(alias="type", description="One of " + ", ".join(IDENTIFIER_TYPES))]
+IdentifierTypeParam = Annotated[str, Path(alias="type", description="One of " + ", ".join(IDENTIFIER_TYPES))]
 
-Value = Annotated[str, Path(description="The identifier, in any spelling; of a merged person any of theirs")]
+IdentifierValueParam = Annotated[
+    str, Path(description="The identifier, in any spelling; of a merged person any of theirs")
+]
 
 
-async def whom(connection: Any, open_doors: Doors, kind: str, value: str) -> UUID:
+async def profile_id_or_404(connection: Any, open_doors: AppState, kind: str, value: str) -> UUID:
     """The canonical profile behind an identifier. Raises ``Problem`` 404."""
     try:
-        found = await component.find(connection, kind, value, region=open_doors.settings.region)
+        found = await component.find_profile_id(connection, kind, value, region=open_doors.settings.region)
     except ValueError as error:
         raise not_found(f"nobody can have this identifier: {error}") from None
     if found is None:

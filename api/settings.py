@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from api.http.keys import Key, Role
+from api.http.keys import ApiKey, Role
 from policy.config.settings import PolicySettings
 from profiles.db.database import async_url
 from profiles.db.settings import DatabaseSettings
-from profiles.identity.tokens import SHORTEST_SECRET
+from profiles.identity.tokens import MIN_SECRET_BYTES
 
 LOCAL_WRITE_KEY = "dev-write"
 LOCAL_SERVER_KEY = "dev-server"
@@ -19,7 +19,7 @@ LOCAL_ADMIN_KEY = "dev-admin"
 LOCAL_SECRET = "waypost-local-stack-signs-with-this"  # noqa: S105 - says what it is; refused elsewhere
 
 
-class SettingsFault(ValueError):
+class InvalidSettings(ValueError):
     """The API cannot start with these settings; the message names every fault and what to set."""
 
 
@@ -70,30 +70,30 @@ class ApiSettings(DatabaseSettings, PolicySettings):
     @property
     def journey_modules(self) -> tuple[str, ...]:
         """The modules to load, in order."""
-        return _split(self.waypost_journeys)
+        return _split_list(self.waypost_journeys)
 
     @property
     def write_keys(self) -> tuple[str, ...]:
         """Write keys as configured; on a local stack ``dev-write`` when none is."""
-        keys = _split(self.waypost_write_keys.get_secret_value())
+        keys = _split_list(self.waypost_write_keys.get_secret_value())
         return keys or ((LOCAL_WRITE_KEY,) if self.waypost_local else ())
 
     @property
     def server_keys(self) -> tuple[str, ...]:
         """Server keys as configured, which may be none; on a local stack ``dev-server`` then."""
-        keys = _split(self.waypost_server_keys.get_secret_value())
+        keys = _split_list(self.waypost_server_keys.get_secret_value())
         return keys or ((LOCAL_SERVER_KEY,) if self.waypost_local else ())
 
     @property
     def admin_keys(self) -> tuple[str, ...]:
         """Admin keys as configured; on a local stack ``dev-admin`` when none is."""
-        keys = _split(self.waypost_admin_keys.get_secret_value())
+        keys = _split_list(self.waypost_admin_keys.get_secret_value())
         return keys or ((LOCAL_ADMIN_KEY,) if self.waypost_local else ())
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:
         """Secrets of preference links and identity tokens; a local stack has one of its own."""
-        secrets = _split(self.waypost_secrets.get_secret_value())
+        secrets = _split_list(self.waypost_secrets.get_secret_value())
         return secrets or ((LOCAL_SECRET,) if self.waypost_local else ())
 
     @property
@@ -106,11 +106,11 @@ class ApiSettings(DatabaseSettings, PolicySettings):
 
         Raises ``SettingsFault`` with one message that names every fault; no secret shows in it.
         """
-        faults = [*self._missing(), *self._malformed()]
+        faults = [*self._missing_settings(), *self._invalid_settings()]
         if faults:
-            raise SettingsFault("the API cannot start:\n" + "\n".join(f"  * {fault}" for fault in faults))
+            raise InvalidSettings("the API cannot start:\n" + "\n".join(f"  * {fault}" for fault in faults))
 
-    def _missing(self) -> list[str]:
+    def _missing_settings(self) -> list[str]:
         faults = []
         if not self.database_url:
             faults.append(
@@ -129,18 +129,18 @@ class ApiSettings(DatabaseSettings, PolicySettings):
             )
         return faults
 
-    def _malformed(self) -> list[str]:
+    def _invalid_settings(self) -> list[str]:
         faults = []
         if self.database_url:
             try:
                 async_url(self.database_url)
             except ValueError as error:
                 faults.append(str(error))
-        if any(len(secret.encode()) < SHORTEST_SECRET for secret in self.signing_secrets):
-            faults.append(f"each of WAYPOST_SECRETS needs at least {SHORTEST_SECRET} bytes")
+        if any(len(secret.encode()) < MIN_SECRET_BYTES for secret in self.signing_secrets):
+            faults.append(f"each of WAYPOST_SECRETS needs at least {MIN_SECRET_BYTES} bytes")
         if not self.waypost_local:
-            faults.extend(self._development_keys())
-        faults.extend(self._public_and_trusted())
+            faults.extend(self._development_key_faults())
+        faults.extend(self._shared_key_faults())
         url = urlsplit(self.public_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             faults.append(f"PUBLIC_URL must look like https://waypost.example.com, got {self.public_url!r}")
@@ -154,7 +154,7 @@ class ApiSettings(DatabaseSettings, PolicySettings):
             faults.append(f"DEFAULT_REGION must be two letters such as DE, got {self.default_region!r}")
         return faults
 
-    def _development_keys(self) -> list[str]:
+    def _development_key_faults(self) -> list[str]:
         known = {LOCAL_WRITE_KEY, LOCAL_SERVER_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET}
         given = (*self.write_keys, *self.server_keys, *self.admin_keys, *self.signing_secrets)
         if any(value.rpartition(":")[2] in known for value in given):
@@ -163,11 +163,11 @@ class ApiSettings(DatabaseSettings, PolicySettings):
             ]
         return []
 
-    def _public_and_trusted(self) -> list[str]:
+    def _shared_key_faults(self) -> list[str]:
         """A write key may be read in the source of a page, so the same key must not vouch for anybody."""
         try:
-            write = {Key.parse(text, Role.WRITE).digest for text in self.write_keys}
-            server = {Key.parse(text, Role.SERVER).digest for text in self.server_keys}
+            write = {ApiKey.parse(text, Role.WRITE).digest for text in self.write_keys}
+            server = {ApiKey.parse(text, Role.SERVER).digest for text in self.server_keys}
         except ValueError as error:
             return [f"WAYPOST_WRITE_KEYS or WAYPOST_SERVER_KEYS: {error}"]
         if write & server:
@@ -178,5 +178,5 @@ class ApiSettings(DatabaseSettings, PolicySettings):
         return []
 
 
-def _split(text: str) -> tuple[str, ...]:
+def _split_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())

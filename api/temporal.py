@@ -13,16 +13,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.settings import ApiSettings
 
-_LOCAL_ADDRESS = "127.0.0.1:7233"
+_DEFAULT_ADDRESS = "127.0.0.1:7233"
 
-_RPC = timedelta(seconds=2)
+_RPC_TIMEOUT = timedelta(seconds=2)
 
-_METADATA = "__temporal_workflow_metadata"
+_METADATA_QUERY = "__temporal_workflow_metadata"
 """The query that every workflow answers by itself, with its current details among others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingWait:
     """What a run waits for, in its own words."""
 
     details: str | None
@@ -31,7 +31,7 @@ class Waiting:
     """Why there are no details, or who gave them."""
 
 
-class Engine:
+class TemporalGateway:
     """A client that connects when it is first needed, so that the API starts without Temporal."""
 
     def __init__(self, settings: ApiSettings) -> None:
@@ -43,7 +43,7 @@ class Engine:
         if self._client is None:
             profile = ClientConfig.load_client_connect_config(disable_file=self._settings.waypost_local)
             profile["target_host"] = (
-                self._settings.temporal_address or profile.get("target_host") or _LOCAL_ADDRESS
+                self._settings.temporal_address or profile.get("target_host") or _DEFAULT_ADDRESS
             )
             if self._settings.temporal_namespace:
                 profile["namespace"] = self._settings.temporal_namespace
@@ -55,28 +55,30 @@ class Engine:
         try:
             async with asyncio.timeout(1.0):
                 client = await self.client()
-                healthy = await client.service_client.check_health(timeout=_RPC)
+                healthy = await client.service_client.check_health(timeout=_RPC_TIMEOUT)
         except TimeoutError:
             return "Temporal does not answer within a second"
         except (RPCError, RuntimeError, OSError, ValueError) as error:
             return f"Temporal cannot be reached: {error}"[:300]
         return None if healthy else "Temporal says it is not serving"
 
-    async def waiting(self, workflow_id: str, temporal_run_id: str | None) -> Waiting:
+    async def waiting(self, workflow_id: str, temporal_run_id: str | None) -> PendingWait:
         """Ask a run what it waits for. Never raises: what stands in the way is said in words."""
         try:
             async with asyncio.timeout(2.5):
                 client = await self.client()
                 handle = client.get_workflow_handle(workflow_id, run_id=temporal_run_id)
-                answer = await handle.query(_METADATA, result_type=WorkflowMetadata, rpc_timeout=_RPC)
+                answer = await handle.query(
+                    _METADATA_QUERY, result_type=WorkflowMetadata, rpc_timeout=_RPC_TIMEOUT
+                )
         except RPCError as error:
-            return Waiting(None, _in_words(error))
+            return PendingWait(None, _describe_rpc_error(error))
         except TimeoutError:
-            return Waiting(None, "no answer within 2 seconds: no worker runs, or Temporal is away")
+            return PendingWait(None, "no answer within 2 seconds: no worker runs, or Temporal is away")
         except Exception as error:
             # Queries fail in many ways (a failing workflow, another version's worker); none is the reader's.
-            return Waiting(None, f"the run could not be asked: {type(error).__name__}: {error}"[:300])
-        return Waiting(answer.current_details or None, "as the run says itself")
+            return PendingWait(None, f"the run could not be asked: {type(error).__name__}: {error}"[:300])
+        return PendingWait(answer.current_details or None, "as the run says itself")
 
     def link(self, workflow_id: str, temporal_run_id: str | None) -> str | None:
         """The run's page in the Temporal web UI, or None where no UI is set."""
@@ -90,7 +92,7 @@ class Engine:
         return f"{place}/{quote(temporal_run_id, safe='')}/history" if temporal_run_id else place
 
 
-def _in_words(error: RPCError) -> str:
+def _describe_rpc_error(error: RPCError) -> str:
     if error.status is RPCStatusCode.NOT_FOUND:
         return "Temporal does not know this run yet (the relay delivers it), or no longer"
     if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):

@@ -16,14 +16,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import gate, identity, ingest, journeys, latency, machine
-from bench.report import Comparison, table
-from bench.servers import own_servers
+from bench.report import BenchComparison, comparison_table
+from bench.servers import start_servers
 from bench.sizes import DEFAULT, FULL, QUICK, SEED, Sizes
 
 BENCHES: dict[str, ModuleType] = {bench.NAME: bench for bench in (ingest, identity, journeys, latency, gate)}
 RESULTS = Path(__file__).parent / "results"
 
-_NARROWEST = 132
+_MIN_TABLE_WIDTH = 132
 """Columns below which the table cannot be read."""
 
 
@@ -31,7 +31,9 @@ def main(
     quick: Annotated[bool, typer.Option("--quick", help="Smaller, and coarse.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Larger: for figures to publish.")] = False,
     only: Annotated[list[str] | None, typer.Option("--only", help=f"One of {', '.join(BENCHES)}.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON, not a table.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the results as JSON, not a comparison_table.")
+    ] = False,
 ) -> None:
     """Measure events, people, journeys, latency and the gate, each beside its bare parts."""
     if quick and full:
@@ -41,26 +43,26 @@ def main(
         raise typer.BadParameter(f"no bench {', '.join(unknown)}; there are: {', '.join(BENCHES)}")
     sizes = QUICK if quick else FULL if full else DEFAULT
     chosen = [bench for name, bench in BENCHES.items() if not only or name in only]
-    started = machine.described()
-    comparisons = asyncio.run(_measured(chosen, sizes))
-    written = results_of(started, sizes, comparisons)
-    kept = _keep(written)
+    started = machine.describe_machine()
+    comparisons = asyncio.run(_measure_all(chosen, sizes))
+    written = encode_results(started, sizes, comparisons)
+    kept = _write_results(written)
     if as_json:
         print(written.decode())
     else:
         console = Console()
-        console.width = max(console.width, _NARROWEST)
-        console.print(table(comparisons))
-        console.print(_conditions(started, sizes))
+        console.width = max(console.width, _MIN_TABLE_WIDTH)
+        console.print(comparison_table(comparisons))
+        console.print(_format_conditions(started, sizes))
     Console(stderr=True).print(f"Kept in {kept}.")
     sys.stdout.flush()
     # The Temporal SDK may crash in an orderly end of a short process.
     os._exit(0)
 
 
-async def _measured(benches: list[ModuleType], sizes: Sizes) -> list[Comparison]:
+async def _measure_all(benches: list[ModuleType], sizes: Sizes) -> list[BenchComparison]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    comparisons: list[Comparison] = []
+    comparisons: list[BenchComparison] = []
     with (
         tempfile.TemporaryDirectory(prefix="waypost-bench-") as folder,
         Progress(*columns, console=Console(stderr=True)) as progress,
@@ -71,19 +73,19 @@ async def _measured(benches: list[ModuleType], sizes: Sizes) -> list[Comparison]
         def tell(what: str) -> None:
             progress.update(bar, description=what, advance=1)
 
-        async with own_servers(Path(folder)) as servers:
+        async with start_servers(Path(folder)) as servers:
             for bench in benches:
-                measure: Callable[..., Coroutine[Any, Any, list[Comparison]]] = bench.measure
+                measure: Callable[..., Coroutine[Any, Any, list[BenchComparison]]] = bench.measure
                 comparisons += await measure(servers, sizes, tell)
             progress.update(bar, description="done", advance=1)
     return comparisons
 
 
-def results_of(started: dict[str, Any], sizes: Sizes, comparisons: list[Comparison]) -> bytes:
+def encode_results(started: dict[str, Any], sizes: Sizes, comparisons: list[BenchComparison]) -> bytes:
     """What the results file holds: the machine, the sizes, and every value of every repeat."""
     content = {
         "machine": started,
-        "load_average_at_the_end": machine.described()["load_average"],
+        "load_average_at_the_end": machine.describe_machine()["load_average"],
         "seed": SEED,
         "sizes": sizes,
         "comparisons": [each.as_json() for each in comparisons],
@@ -91,14 +93,14 @@ def results_of(started: dict[str, Any], sizes: Sizes, comparisons: list[Comparis
     return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
 
-def _keep(results: bytes) -> Path:
+def _write_results(results: bytes) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
     path.write_bytes(results)
     return path
 
 
-def _conditions(started: dict[str, Any], sizes: Sizes) -> str:
+def _format_conditions(started: dict[str, Any], sizes: Sizes) -> str:
     load = ", ".join(f"{each:.2f}" for each in started["load_average"])
     busy = started["load_average"][0] > 0.5 * started["cores"]
     warning = (

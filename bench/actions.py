@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 
-_PLAIN = {
+_ACTION_KINDS = {
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED: "start",
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED: "signal",
     EventType.EVENT_TYPE_TIMER_STARTED: "timer",
@@ -14,7 +14,7 @@ _PLAIN = {
 }
 
 
-def actions(history: Iterable[HistoryEvent], *, started_with_signal: bool) -> Counter[str]:
+def count_billed_actions(history: Iterable[HistoryEvent], *, started_with_signal: bool) -> Counter[str]:
     """Billed actions by kind. A start with its signal is one action; each attempt of an activity is one.
 
     Current details, summaries, search attributes set at the start and queries are free.
@@ -22,7 +22,7 @@ def actions(history: Iterable[HistoryEvent], *, started_with_signal: bool) -> Co
     """
     counted: Counter[str] = Counter()
     for event in history:
-        if kind := _PLAIN.get(event.event_type):
+        if kind := _ACTION_KINDS.get(event.event_type):
             counted[kind] += 1
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             # Only the last attempt is written down, with its number.

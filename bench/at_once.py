@@ -7,13 +7,13 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-Worker = Callable[[Item], Awaitable[object]]
+ItemWorker = Callable[[Item], Awaitable[object]]
 
-_WITHIN_S = 60.0
-_AGAIN_AFTER_S = 0.02
+_POLL_TIMEOUT_S = 60.0
+_POLL_INTERVAL_S = 0.02
 
 
-async def seconds_for(items: Iterable[Item], workers: Iterable[Worker[Item]]) -> float:
+async def time_workers(items: Iterable[Item], workers: Iterable[ItemWorker[Item]]) -> float:
     """Seconds until all items are done; each worker takes the next one as soon as it is free.
 
     Raises an ``ExceptionGroup`` of what workers raised; the first one stops the others.
@@ -22,19 +22,19 @@ async def seconds_for(items: Iterable[Item], workers: Iterable[Worker[Item]]) ->
     begun = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         for worker in workers:
-            group.create_task(_work(queue, worker))
+            group.create_task(_process_queue(queue, worker))
     return time.perf_counter() - begun
 
 
-async def _work(queue: Iterator[Item], worker: Worker[Item]) -> None:
+async def _process_queue(queue: Iterator[Item], worker: ItemWorker[Item]) -> None:
     for item in queue:
         await worker(item)
 
 
-async def until(ask: Callable[[], Awaitable[Answer | None]]) -> Answer:
+async def poll_until(ask: Callable[[], Awaitable[Answer | None]]) -> Answer:
     """The first answer that is not None, False or empty. Raises TimeoutError after a minute."""
-    async with asyncio.timeout(_WITHIN_S):
+    async with asyncio.timeout(_POLL_TIMEOUT_S):
         # What is asked about happens in another process, which sets no event of ours.
         while not (answer := await ask()):  # noqa: ASYNC110
-            await asyncio.sleep(_AGAIN_AFTER_S)
+            await asyncio.sleep(_POLL_INTERVAL_S)
     return answer

@@ -8,18 +8,18 @@ from typing import Any
 import asyncpg
 import orjson
 
-from bench.traffic import Event
+from bench.traffic import EventBody
 from profiles.db.sql import new_id
 
-_SCHEMA = "CREATE TABLE bare_event (LIKE event INCLUDING ALL)"
+_CREATE_TABLE = "CREATE TABLE bare_event (LIKE event INCLUDING ALL)"
 
-_ONE = """
+_INSERT_ONE = """
 INSERT INTO bare_event (event_id, source, id, content_hash, type, channel, time, at, identifiers, properties,
   traits, context, problems)
 VALUES ($1, $2, $3, $4, $5, $6, $7, now(), $8, $9, '{}', $10, '[]')
 """
 
-_MANY = """
+_INSERT_MANY = """
 INSERT INTO bare_event (event_id, source, id, content_hash, type, channel, time, at, identifiers, properties,
   traits, context, problems)
 SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time, now(), identifiers, properties, '{}',
@@ -31,31 +31,31 @@ FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text,
 
 async def create_table(connection: Any) -> None:
     """A table with the columns and indexes of ``event``."""
-    await connection.execute(_SCHEMA)
+    await connection.execute(_CREATE_TABLE)
 
 
-async def insert_one(connection: Any, event: Event) -> None:
+async def insert_one(connection: Any, event: EventBody) -> None:
     """One event, one statement, one commit."""
     await connection.execute(
-        _ONE,
+        _INSERT_ONE,
         new_id(), event["source"], event["id"], _digest(event), event["type"], event["channel"],
         datetime.fromisoformat(event["time"]), _json(event["identifiers"]), _json(event["properties"]),
         _json(event["context"]),
     )  # fmt: skip
 
 
-async def insert_many(connection: Any, events: Sequence[Event]) -> None:
+async def insert_many(connection: Any, events: Sequence[EventBody]) -> None:
     """A batch, one statement, one commit."""
     rows = [{**event, "event_id": new_id(), "hash": _digest(event).hex()} for event in events]
-    await connection.execute(_MANY, orjson.dumps(rows, default=str).decode())
+    await connection.execute(_INSERT_MANY, orjson.dumps(rows, default=str).decode())
 
 
-async def connected(database_url: str, count: int) -> list[Any]:
+async def open_connections(database_url: str, count: int) -> list[Any]:
     """So many connections, with the statement already prepared in none of them."""
     return [await asyncpg.connect(database_url, server_settings={"jit": "off"}) for _ in range(count)]
 
 
-def _digest(event: Event) -> bytes:
+def _digest(event: EventBody) -> bytes:
     return hashlib.sha256(orjson.dumps(event, option=orjson.OPT_SORT_KEYS)).digest()
 
 

@@ -6,13 +6,13 @@ from datetime import timedelta
 from temporalio import workflow
 
 QUEUE = "bench-bare"
-QUIET = timedelta(hours=1)
-WAIT = timedelta(days=1)
+QUIET_PERIOD = timedelta(hours=1)
+FIRST_WAIT = timedelta(days=1)
 LAST_WAIT = timedelta(days=2)
 
 
 @dataclass
-class Told:
+class BareEvent:
     """A signal's payload, and an activity's."""
 
     run: str
@@ -21,19 +21,19 @@ class Told:
 
 
 @workflow.defn(name="bare-cart")
-class BareCart:
+class BareCartWorkflow:
     """Quiet for an hour, two effects, a day's wait, one more effect, two days' wait, and a last effect; a
     purchase ends it."""
 
     @workflow.init
     def __init__(self, run: str) -> None:
-        self._heard = 0
+        self._signal_count = 0
         self._bought = False
 
     @workflow.signal
-    def told(self, event: Told) -> None:
+    def told(self, event: BareEvent) -> None:
         """Something happened to the cart."""
-        self._heard += 1
+        self._signal_count += 1
         self._bought = self._bought or event.what == "bought"
 
     @workflow.run
@@ -42,7 +42,7 @@ class BareCart:
         if not await self._is_bought_while_quiet():
             await _insert(run, "reminder")
             await _insert(run, "audience")
-            if not await self._is_bought_within(WAIT):
+            if not await self._is_bought_within(FIRST_WAIT):
                 await _insert(run, "offer")
                 await self._is_bought_within(LAST_WAIT)
         await _insert(run, "close")
@@ -50,9 +50,9 @@ class BareCart:
 
     async def _is_bought_while_quiet(self) -> bool:
         heard = -1
-        while heard != self._heard:
-            heard = self._heard
-            if await self._is_bought_within(QUIET):
+        while heard != self._signal_count:
+            heard = self._signal_count
+            if await self._is_bought_within(QUIET_PERIOD):
                 return True
         return False
 
@@ -65,4 +65,6 @@ class BareCart:
 
 
 async def _insert(run: str, what: str) -> None:
-    await workflow.execute_activity("insert", Told(run, what), start_to_close_timeout=timedelta(seconds=30))
+    await workflow.execute_activity(
+        "insert", BareEvent(run, what), start_to_close_timeout=timedelta(seconds=30)
+    )

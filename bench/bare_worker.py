@@ -10,22 +10,24 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
-from bench.bare_journey import QUEUE, BareCart, Told
+from bench.bare_journey import QUEUE, BareCartWorkflow, BareEvent
 from profiles.db.sql import new_id
 
-_TABLE = "CREATE TABLE IF NOT EXISTS bare_effect (id uuid PRIMARY KEY, run text NOT NULL, what text NOT NULL)"
+_CREATE_TABLE = (
+    "CREATE TABLE IF NOT EXISTS bare_effect (id uuid PRIMARY KEY, run text NOT NULL, what text NOT NULL)"
+)
 _INSERT = "INSERT INTO bare_effect VALUES ($1, $2, $3)"
-_CONNECTIONS = 20
+_POOL_SIZE = 20
 
 
-class Effects:
+class BareActivities:
     """The bare journey's activity, on a pool as large as that of Waypost's worker."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
     @activity.defn
-    async def insert(self, told: Told) -> None:
+    async def insert(self, told: BareEvent) -> None:
         """Write one row."""
         await self._pool.execute(_INSERT, new_id(), told.run, told.what)
 
@@ -39,13 +41,13 @@ async def main() -> None:
         namespace=os.environ["TEMPORAL_NAMESPACE"],
         data_converter=pydantic_data_converter,
     )
-    async with asyncpg.create_pool(os.environ["DATABASE_URL"], max_size=_CONNECTIONS) as pool:
-        await pool.execute(_TABLE)
+    async with asyncpg.create_pool(os.environ["DATABASE_URL"], max_size=_POOL_SIZE) as pool:
+        await pool.execute(_CREATE_TABLE)
         worker = Worker(
             client,
             task_queue=QUEUE,
-            workflows=[BareCart],
-            activities=[Effects(pool).insert],
+            workflows=[BareCartWorkflow],
+            activities=[BareActivities(pool).insert],
             max_cached_workflows=2000,
         )
         async with worker:

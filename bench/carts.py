@@ -12,27 +12,27 @@ import aiohttp
 import asyncpg
 from temporalio.client import Client, WorkflowHandle
 
-from bench.at_once import until
-from bench.bare_journey import QUEUE, BareCart, Told
-from bench.servers import Processes
-from bench.traffic import cart_event, cart_of
-from bench.ways_in import post, session
+from bench.at_once import poll_until
+from bench.bare_journey import QUEUE, BareCartWorkflow, BareEvent
+from bench.servers import BenchProcesses
+from bench.traffic import cart_event, shopper_cart_id
+from bench.ways_in import open_session, post_event
 from profiles.db.sql import new_id
 
-Handle = WorkflowHandle[Any, Any]
+RunHandle = WorkflowHandle[Any, Any]
 
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
 """Tomorrow: where the shoppers' calendar starts, so that nothing depends on the hour a bench is run."""
 
-ARMED = 6
+ARMED_HISTORY_LENGTH = 6
 """Events of a history whose first task is done and whose first timer runs."""
 
-_RUN = """
+_SELECT_WORKFLOW_ID = """
 SELECT workflow_id FROM run WHERE journey = 'cart-abandonment' AND key = $1 AND temporal_run_id IS NOT NULL
 """
 
 
-class Carts(Protocol):
+class CartDriver(Protocol):
     """One shopper and one run each, by number."""
 
     async def add(self, shopper: int, at: datetime) -> None:
@@ -41,79 +41,81 @@ class Carts(Protocol):
     async def buy(self, shopper: int, at: datetime) -> None:
         """All of it is bought. Returns once that is accepted."""
 
-    async def run_of(self, shopper: int) -> Handle:
+    async def run_of(self, shopper: int) -> RunHandle:
         """The shopper's run, once it is started."""
 
 
-class WaypostCarts:
+class WaypostCartDriver:
     """By events to the API. The relay starts and signals the runs."""
 
     def __init__(self, client: Client, requests: aiohttp.ClientSession, connection: Any) -> None:
         self._client = client
         self._requests = requests
         self._connection = connection
-        self._one_query = asyncio.Lock()
+        self._query_lock = asyncio.Lock()
 
     async def add(self, shopper: int, at: datetime) -> None:
-        await post(self._requests, cart_event("Product Added", shopper, at))
+        await post_event(self._requests, cart_event("Product Added", shopper, at))
 
     async def buy(self, shopper: int, at: datetime) -> None:
-        await post(self._requests, cart_event("Order Completed", shopper, at))
+        await post_event(self._requests, cart_event("Order Completed", shopper, at))
 
-    async def run_of(self, shopper: int) -> Handle:
-        return self._client.get_workflow_handle(await until(lambda: self._workflow_id(shopper)))
+    async def run_of(self, shopper: int) -> RunHandle:
+        return self._client.get_workflow_handle(await poll_until(lambda: self._workflow_id(shopper)))
 
     async def _workflow_id(self, shopper: int) -> str | None:
-        async with self._one_query:
-            found: str | None = await self._connection.fetchval(_RUN, cart_of(shopper))
+        async with self._query_lock:
+            found: str | None = await self._connection.fetchval(_SELECT_WORKFLOW_ID, shopper_cart_id(shopper))
         return found
 
 
-class BareCarts:
+class BareCartDriver:
     """By the SDK's client: a start with its signal, and plain signals."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._started: dict[int, Handle] = {}
+        self._started: dict[int, RunHandle] = {}
         self._name = f"bare-cart/{new_id()}"
 
     async def add(self, shopper: int, at: datetime) -> None:
-        run, told = f"{self._name}/{shopper}", Told(str(shopper), "added")
+        run, told = f"{self._name}/{shopper}", BareEvent(str(shopper), "added")
         if handle := self._started.get(shopper):
-            await handle.signal(BareCart.told, told)
+            await handle.signal(BareCartWorkflow.told, told)
             return
         self._started[shopper] = await self._client.start_workflow(
-            BareCart.run, run, id=run, task_queue=QUEUE, start_signal="told", start_signal_args=[told]
+            BareCartWorkflow.run, run, id=run, task_queue=QUEUE, start_signal="told", start_signal_args=[told]
         )
 
     async def buy(self, shopper: int, at: datetime) -> None:
-        await self._started[shopper].signal(BareCart.told, Told(str(shopper), "bought"))
+        await self._started[shopper].signal(BareCartWorkflow.told, BareEvent(str(shopper), "bought"))
 
-    async def run_of(self, shopper: int) -> Handle:
+    async def run_of(self, shopper: int) -> RunHandle:
         return self._started[shopper]
 
 
 @asynccontextmanager
-async def both(client: Client, processes: Processes, database_url: str) -> AsyncIterator[tuple[Carts, Carts]]:
+async def open_drivers(
+    client: Client, processes: BenchProcesses, database_url: str
+) -> AsyncIterator[tuple[CartDriver, CartDriver]]:
     """Waypost's carts and the bare ones."""
     connection = await asyncpg.connect(database_url)
     try:
-        async with session(processes) as requests:
-            yield WaypostCarts(client, requests, connection), BareCarts(client)
+        async with open_session(processes) as requests:
+            yield WaypostCartDriver(client, requests, connection), BareCartDriver(client)
     finally:
         await connection.close()
 
 
-def shoppers(numbers: "count[int]", how_many: int) -> list[int]:
+def next_shoppers(numbers: "count[int]", how_many: int) -> list[int]:
     """Shoppers whom nobody has seen yet."""
     return [next(numbers) for _ in range(how_many)]
 
 
-async def until_armed(handles: Sequence[Handle]) -> None:
+async def wait_until_armed(handles: Sequence[RunHandle]) -> None:
     """Wait until each run waits at its first timer. Raises TimeoutError after a minute."""
 
-    async def armed(handle: Handle) -> bool:
-        return (await handle.describe()).history_length >= ARMED
+    async def armed(handle: RunHandle) -> bool:
+        return (await handle.describe()).history_length >= ARMED_HISTORY_LENGTH
 
     for handle in handles:
-        await until(partial(armed, handle))
+        await poll_until(partial(armed, handle))

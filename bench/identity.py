@@ -6,34 +6,34 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from bench.population import Population, populate
-from bench.report import Comparison, Measure
-from bench.resolution import Kind, Visitors
-from bench.servers import Servers
+from bench.report import BenchComparison, Measure
+from bench.resolution import IdentityEventGenerator, IdentityEventKind
+from bench.servers import BenchServers
 from bench.sizes import SEED, Sizes
 from bench.statements import CountingDatabase
-from bench.traffic import in_batches
-from bench.ways_in import AT_ONCE, InProcess
-from journeys.registry import load
+from bench.traffic import split_batches
+from bench.ways_in import CONCURRENCY, InProcessPath
+from journeys.registry import load_journeys
 from profiles.db.database import Database
-from profiles.ingest.pipeline import Ingest, Rules
+from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.runs.routing import Route
 
 NAME = "identity"
-HIGHEST_RATIO = 1.3
+MAX_RATIO = 1.3
 """So many times as much may an event cost among ``Sizes.many`` people as among ``Sizes.few``."""
 
-_SINGLES = f"one by one, {AT_ONCE} at once"
-_COUNTED = 5
+_SINGLES = f"one by one, {CONCURRENCY} at once"
+_EVENTS_PER_KIND = 5
 """Events of each kind whose statements are counted."""
 _WARM_UP = 2
 """Batches, and as many events one by one as one of them holds."""
 
-MOST_ROUND_TRIPS = 7
+MAX_ROUND_TRIPS = 7
 """Of an event that says nothing new of who is who, with those that begin and commit."""
 
-_MOST = f"the ratio is to stay under {HIGHEST_RATIO}"
+_RATIO_NOTE = f"the ratio is to stay under {MAX_RATIO}"
 
-Tell = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -41,8 +41,8 @@ class _Side:
     """A population, and events of its people on their way in."""
 
     population: Population
-    visitors: Visitors
-    way: InProcess
+    visitors: IdentityEventGenerator
+    ingest_path: InProcessPath
     counting: CountingDatabase
     """The same database on a connection of its own; what counts takes time."""
     found: dict[str, list[float]] = field(default_factory=dict)
@@ -53,17 +53,17 @@ class _Side:
 
     async def singles(self, count: int) -> float:
         """Milliseconds an event, ``AT_ONCE`` at once."""
-        return await self.way.singles(self.visitors.mixed(count)) * 1000 / count
+        return await self.ingest_path.singles(self.visitors.mixed(count)) * 1000 / count
 
     async def batches(self, count: int, size: int) -> float:
         """Milliseconds an event, a batch after the other."""
         events = self.visitors.mixed(count * size)
-        return await self.way.batches(in_batches(events, size)) * 1000 / len(events)
+        return await self.ingest_path.batches(split_batches(events, size)) * 1000 / len(events)
 
-    async def statements(self, kind: Kind, routes: Sequence[Route]) -> float:
+    async def statements(self, kind: IdentityEventKind, routes: Sequence[Route]) -> float:
         """Round trips of a page view that says something of a kind."""
-        way, counted = InProcess(Ingest(self.counting, routes).__call__), []
-        for event in self.visitors.of_kind(kind, _COUNTED):
+        way, counted = InProcessPath(Ingest(self.counting, routes).__call__), []
+        for event in self.visitors.of_kind(kind, _EVENTS_PER_KIND):
             before = self.counting.statements
             await way.take([{**event, "type": "Product Viewed", "properties": {"product_id": "p-1"}}])
             counted.append(float(self.counting.statements - before))
@@ -75,18 +75,20 @@ def steps(sizes: Sizes) -> int:
     return 2 + sizes.repeats * 2
 
 
-async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison]:
+async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -> list[BenchComparison]:
     """A shop's traffic handed to ingest, in the same mix on both sides, in turns.
 
     Raises RuntimeError when an event is not accepted.
     """
-    routes = load().routes
+    routes = load_journeys().routes
     async with AsyncExitStack() as stack:
         sides = []
         for count in (sizes.few, sizes.many):
             tell(f"{NAME}: making {count:,} people")
-            sides.append(await stack.enter_async_context(_side(servers, count, routes)))
-        counted = {kind: [await side.statements(kind, routes) for side in sides] for kind in Kind}
+            sides.append(await stack.enter_async_context(_open_side(servers, count, routes)))
+        counted = {
+            kind: [await side.statements(kind, routes) for side in sides] for kind in IdentityEventKind
+        }
         for side in sides:
             await side.batches(_WARM_UP, sizes.batch)
             await side.singles(_WARM_UP * sizes.batch)
@@ -100,33 +102,35 @@ async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison
             for side in turn:
                 ms = await side.batches(sizes.batches, sizes.batch)
                 side.found.setdefault(f"batches of {sizes.batch}", []).append(ms)
-    return _compared(sides[0], sides[1], counted)
+    return _comparisons(sides[0], sides[1], counted)
 
 
 @asynccontextmanager
-async def _side(servers: Servers, count: int, routes: Sequence[Route]) -> AsyncIterator[_Side]:
+async def _open_side(servers: BenchServers, count: int, routes: Sequence[Route]) -> AsyncIterator[_Side]:
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(servers.database())
         population = await populate(url, count)
-        database, counting = Database(url, pool_size=AT_ONCE), CountingDatabase(url, pool_size=1)
+        database, counting = Database(url, pool_size=CONCURRENCY), CountingDatabase(url, pool_size=1)
         stack.push_async_callback(database.close)
         stack.push_async_callback(counting.close)
-        way = InProcess(Ingest(database, routes, Rules(local=True)).__call__)
-        yield _Side(population, Visitors(SEED, count), way, counting)
+        way = InProcessPath(Ingest(database, routes, IngestConfig(local=True)).__call__)
+        yield _Side(population, IdentityEventGenerator(SEED, count), way, counting)
 
 
-def _compared(few: _Side, many: _Side, counted: dict[Kind, list[float]]) -> list[Comparison]:
+def _comparisons(
+    few: _Side, many: _Side, counted: dict[IdentityEventKind, list[float]]
+) -> list[BenchComparison]:
     def row(
         name: str, unit: str, mine: Sequence[float], theirs: Sequence[float], note: str = ""
-    ) -> Comparison:
-        return Comparison(
+    ) -> BenchComparison:
+        return BenchComparison(
             NAME, name, unit, Measure(tuple(mine)), Measure(tuple(theirs)),
             more_is_better=False, note=note, sides=(many.name, few.name),
         )  # fmt: skip
 
     big, small = many.population, few.population
     return [
-        *(row(how, "ms/event", many.found[how], few.found[how], _MOST) for how in few.found),
+        *(row(how, "ms/event", many.found[how], few.found[how], _RATIO_NOTE) for how in few.found),
         *(
             row(f"{kind}, one by one", "round trips", counts[1:], counts[:1])
             for kind, counts in counted.items()

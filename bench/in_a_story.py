@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from bench.population import has_name, left_a_cart, profile_id_of
+from bench.population import has_open_cart, is_named, person_profile_id
 from profiles.db.database import Database
-from profiles.db.sql import encode, new_id
+from profiles.db.sql import encode_jsonb, new_id
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonWithRun:
     """Somebody with an address, a cart that holds one product, and a run about it."""
 
     profile_id: UUID
@@ -19,31 +19,34 @@ class Person:
     sku: str
 
 
-_ASKED = """
+_UPDATE_EMAIL_FROM_ORDER = """
 UPDATE profile p SET email_from_order = true
 FROM jsonb_to_recordset($1) AS a(profile_id uuid) WHERE p.profile_id = a.profile_id
 """
-_RUNS = """
+_INSERT_RUNS = """
 INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, entered_at)
 SELECT run_id, 'cart-abandonment', cart_id, profile_id, 'running', run_id::text, run_id, now()
 FROM jsonb_to_recordset($1) AS p(profile_id uuid, run_id uuid, cart_id text)
 """
 
 
-async def in_a_story(database: Database, population: int, most: int) -> list[Person]:
+async def create_people_with_runs(
+    database: Database, population: int, max_people: int
+) -> list[PersonWithRun]:
     """At most so many of them, spread over all of a population of that size, each with a run of its own.
 
     Raises ValueError where the population has none.
     """
-    fit = [n for n in range(1, population + 1) if has_name(n) and left_a_cart(n)]
+    fit = [n for n in range(1, population + 1) if is_named(n) and has_open_cart(n)]
     if not fit:
         raise ValueError(f"nobody of {population} people has an address and a cart: make more people")
-    chosen = fit[:: max(1, len(fit) // most)][:most]
+    chosen = fit[:: max(1, len(fit) // max_people)][:max_people]
     people = [
-        Person(profile_id_of(n), new_id(), f"cart-{n}", f"p-{n % 200}", f"p-{n % 200}-red") for n in chosen
+        PersonWithRun(person_profile_id(n), new_id(), f"cart-{n}", f"p-{n % 200}", f"p-{n % 200}-red")
+        for n in chosen
     ]
-    rows = encode(people)
+    rows = encode_jsonb(people)
     async with database.transaction() as connection:
-        for statement in (_ASKED, _RUNS):
+        for statement in (_UPDATE_EMAIL_FROM_ORDER, _INSERT_RUNS):
             await connection.execute(statement, rows)
     return people

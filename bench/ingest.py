@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 import aiohttp
 import orjson
 
-from bench.at_once import seconds_for
+from bench.at_once import time_workers
 from bench.machine import CpuClock
-from bench.report import Comparison, Measure, rate
-from bench.servers import Servers
+from bench.report import BenchComparison, Measure, per_second
+from bench.servers import BenchServers
 from bench.sizes import SEED, Sizes
-from bench.traffic import Event, Traffic, in_batches
-from bench.ways_in import AT_ONCE, Http, Way, in_this_process, read, session
+from bench.traffic import EventBody, EventGenerator, split_batches
+from bench.ways_in import CONCURRENCY, HttpPath, IngestPath, open_in_process_paths, open_session, parse_event
 
 NAME = "ingest"
-SINGLES = f"one by one, {AT_ONCE} at once"
+SINGLES = f"one by one, {CONCURRENCY} at once"
 BATCHES = "in batches, one at a time"
 _WARM_UP = 64
 
-Tell = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 def steps(sizes: Sizes) -> int:
@@ -30,27 +30,27 @@ def steps(sizes: Sizes) -> int:
 
 
 @dataclass(slots=True)
-class _Found:
+class _IngestFigures:
     """Figures by what they are of, a value a repeat."""
 
     rates: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     api_cpu_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
-async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison]:
+async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -> list[BenchComparison]:
     """Every way in takes the same made-up shop's events, new ones for each way and each repeat.
 
     Relay and worker do not run: what events start waits in the outbox, as while Temporal is down.
     Raises RuntimeError when an event is not accepted.
     """
-    found, traffic = _Found(), Traffic(SEED)
+    found, traffic = _IngestFigures(), EventGenerator(SEED)
     async with (
         servers.database() as url,
         servers.running(url, "api") as processes,
-        in_this_process(url) as others,
-        session(processes) as requests,
+        open_in_process_paths(url) as others,
+        open_session(processes) as requests,
     ):
-        ways = {"HTTP": Http(requests), **others}
+        ways = {"HTTP": HttpPath(requests), **others}
         cpu = CpuClock({"api": processes.pids["api"]})
         for way in ways.values():
             await way.singles(traffic.events(_WARM_UP))
@@ -59,40 +59,48 @@ async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison
             for how in (SINGLES, BATCHES):
                 tell(f"{NAME}: {how}")
                 for name, way in ways.items():
-                    await _run(way, name, how, sizes, traffic, cpu, found)
-            found.rates["", "door"].append(await _door(requests, sizes.singles))
-            found.rates["", "reading"].append(_reading(traffic.events(sizes.batch)))
-    return _compared(found, sizes)
+                    await _measure_path(way, name, how, sizes, traffic, cpu, found)
+            found.rates["", "door"].append(await _measure_healthz(requests, sizes.singles))
+            found.rates["", "reading"].append(_measure_parsing(traffic.events(sizes.batch)))
+    return _comparisons(found, sizes)
 
 
-async def _run(
-    way: Way, name: str, how: str, sizes: Sizes, traffic: Traffic, cpu: CpuClock, found: _Found
+async def _measure_path(
+    way: IngestPath,
+    name: str,
+    how: str,
+    sizes: Sizes,
+    traffic: EventGenerator,
+    cpu: CpuClock,
+    found: _IngestFigures,
 ) -> None:
     count = sizes.singles if how == SINGLES else sizes.batches * sizes.batch
     events = traffic.events(count)
     cpu.start()
-    seconds = await (way.singles(events) if how == SINGLES else way.batches(in_batches(events, sizes.batch)))
-    found.rates[how, name].append(rate(count, seconds))
+    seconds = await (
+        way.singles(events) if how == SINGLES else way.batches(split_batches(events, sizes.batch))
+    )
+    found.rates[how, name].append(per_second(count, seconds))
     if name == "HTTP":
         found.api_cpu_ms[how].extend(cpu.per(count).values())
 
 
-async def _door(requests: aiohttp.ClientSession, count: int) -> float:
+async def _measure_healthz(requests: aiohttp.ClientSession, count: int) -> float:
     """Requests a second that this client and that server manage when nothing is to be done."""
 
     async def ask(path: str) -> None:
         async with requests.get(path) as answer:
             await answer.read()
 
-    return rate(count, await seconds_for(["/healthz"] * count, [ask] * AT_ONCE))
+    return per_second(count, await time_workers(["/healthz"] * count, [ask] * CONCURRENCY))
 
 
-def _reading(events: Sequence[Event]) -> float:
+def _measure_parsing(events: Sequence[EventBody]) -> float:
     bodies = [orjson.dumps(event) for event in events]
     begun = time.perf_counter()
     for body in bodies:
-        read(orjson.loads(body)).content_hash()
-    return rate(len(bodies), time.perf_counter() - begun)
+        parse_event(orjson.loads(body)).content_hash()
+    return per_second(len(bodies), time.perf_counter() - begun)
 
 
 _NOTES = {
@@ -102,25 +110,27 @@ _NOTES = {
 }
 
 
-def _compared(found: _Found, sizes: Sizes) -> list[Comparison]:
+def _comparisons(found: _IngestFigures, sizes: Sizes) -> list[BenchComparison]:
     def measured(how: str, way: str) -> Measure:
         return Measure(tuple(found.rates[how, way]))
 
     rows = []
     for how in (SINGLES, BATCHES):
         for way, note in _NOTES.items():
-            name, bare = f"{way}, {_sized(how, sizes)}", measured(how, "bare")
-            rows.append(Comparison(NAME, name, "events/s", measured(how, way), bare, note=note))
+            name, bare = f"{way}, {_mode_label(how, sizes)}", measured(how, "bare")
+            rows.append(BenchComparison(NAME, name, "events/s", measured(how, way), bare, note=note))
     for how, values in found.api_cpu_ms.items():
-        name = f"CPU of the API process, {_sized(how, sizes)}"
-        rows.append(Comparison(NAME, name, "ms/event", Measure(tuple(values)), more_is_better=False))
+        name = f"CPU of the API process, {_mode_label(how, sizes)}"
+        rows.append(BenchComparison(NAME, name, "ms/event", Measure(tuple(values)), more_is_better=False))
     door = "GET /healthz: what client and server manage when nothing is to be done"
     return [
         *rows,
-        Comparison(NAME, f"HTTP alone, {SINGLES}", "requests/s", measured("", "door"), note=door),
-        Comparison(NAME, "reading and checking events", "events/s", measured("", "reading"), note="one core"),
+        BenchComparison(NAME, f"HTTP alone, {SINGLES}", "requests/s", measured("", "door"), note=door),
+        BenchComparison(
+            NAME, "reading and checking events", "events/s", measured("", "reading"), note="one core"
+        ),
     ]
 
 
-def _sized(how: str, sizes: Sizes) -> str:
+def _mode_label(how: str, sizes: Sizes) -> str:
     return f"batches of {sizes.batch}" if how == BATCHES else how

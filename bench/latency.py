@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 
-from bench.at_once import seconds_for
-from bench.carts import NOON, Carts, both, shoppers, until_armed
-from bench.report import Comparison, Measure, percentile
-from bench.servers import Servers
+from bench.at_once import time_workers
+from bench.carts import NOON, CartDriver, next_shoppers, open_drivers, wait_until_armed
+from bench.report import BenchComparison, Measure, percentile
+from bench.servers import BenchServers
 from bench.sizes import Sizes
 
 NAME = "latency"
@@ -17,10 +17,10 @@ LOADS = (1, 8)
 """Purchases at once."""
 
 _WARM_UP = 5
-_WITHIN_S = 30.0
+_RUN_TIMEOUT_S = 30.0
 _PROCESSES = ("api", "relay", "worker", "bench.bare_worker")
 
-Tell = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 def steps(sizes: Sizes) -> int:
@@ -28,7 +28,7 @@ def steps(sizes: Sizes) -> int:
     return sizes.repeats * len(LOADS) * 2
 
 
-async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison]:
+async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -> list[BenchComparison]:
     """Milliseconds from the 2xx of a purchase (bare: of its signal) to the end of the run that waits for it.
 
     All shipped journeys are loaded: each purchase also starts a post-purchase run, as it does for a user.
@@ -38,47 +38,47 @@ async def measure(servers: Servers, sizes: Sizes, tell: Tell) -> list[Comparison
     async with (
         servers.database() as url,
         servers.running(url, *_PROCESSES) as processes,
-        both(servers.client, processes, url) as carts,
+        open_drivers(servers.client, processes, url) as carts,
     ):
-        sides: dict[str, Carts] = dict(zip(("waypost", "bare"), carts, strict=True))
+        sides: dict[str, CartDriver] = dict(zip(("waypost", "bare"), carts, strict=True))
         for told_to in sides.values():
-            await _waits(told_to, shoppers(numbers, _WARM_UP), 1)
+            await _measure_waits(told_to, next_shoppers(numbers, _WARM_UP), 1)
         for _ in range(sizes.repeats):
             for load in LOADS:
                 for name, told_to in sides.items():
                     tell(f"{NAME}: {load} at once, {name}")
-                    waits = await _waits(told_to, shoppers(numbers, sizes.purchases), load)
+                    waits = await _measure_waits(told_to, next_shoppers(numbers, sizes.purchases), load)
                     found.setdefault((load, name), []).append(waits)
-    return [row for load in LOADS for row in _compared(load, found[load, "waypost"], found[load, "bare"])]
+    return [row for load in LOADS for row in _comparisons(load, found[load, "waypost"], found[load, "bare"])]
 
 
-async def _waits(carts: Carts, people: Sequence[int], at_once: int) -> list[float]:
+async def _measure_waits(carts: CartDriver, people: Sequence[int], at_once: int) -> list[float]:
     """Milliseconds of each purchase."""
-    await seconds_for(people, [lambda each: carts.add(each, NOON)] * 8)
+    await time_workers(people, [lambda each: carts.add(each, NOON)] * 8)
     handles = {each: await carts.run_of(each) for each in people}
-    await until_armed(list(handles.values()))
+    await wait_until_armed(list(handles.values()))
     waits: list[float] = []
 
     async def buy(person: int) -> None:
         # Asked for before the purchase, so that the answer is on its way the moment the run has ended.
-        ended = asyncio.create_task(_ended(handles[person].result()))
+        ended = asyncio.create_task(_end_time(handles[person].result()))
         await carts.buy(person, NOON + timedelta(minutes=1))
         accepted = time.perf_counter()
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(_RUN_TIMEOUT_S):
             waits.append(max(0.0, (await ended - accepted) * 1000))
 
-    await seconds_for(people, [buy] * at_once)
+    await time_workers(people, [buy] * at_once)
     return waits
 
 
-async def _ended(result: "asyncio.Future[object] | object") -> float:
+async def _end_time(result: "asyncio.Future[object] | object") -> float:
     await result  # type: ignore[misc]
     return time.perf_counter()
 
 
-def _compared(load: int, ours: list[list[float]], bare: list[list[float]]) -> list[Comparison]:
-    def row(name: str, mine: Measure, theirs: Measure, note: str) -> Comparison:
-        return Comparison(NAME, name, "ms", mine, theirs, more_is_better=False, note=note)
+def _comparisons(load: int, ours: list[list[float]], bare: list[list[float]]) -> list[BenchComparison]:
+    def row(name: str, mine: Measure, theirs: Measure, note: str) -> BenchComparison:
+        return BenchComparison(NAME, name, "ms", mine, theirs, more_is_better=False, note=note)
 
     def medians(repeats: list[list[float]]) -> Measure:
         return Measure(tuple(percentile(waits, 0.5) for waits in repeats))

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-_TICKS = os.sysconf("SC_CLK_TCK")
-_USER, _OF_CHILDREN = 11, 13
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_UTIME_FIELD, _CUTIME_FIELD = 11, 13
 """Positions in /proc/<pid>/stat, counted from the process's state: utime, stime; cutime, cstime."""
 
 
-def described() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """Kind and load of the machine, at this moment."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -30,8 +30,8 @@ def cpu_seconds(pid: int) -> float | None:
         return None
     # The program's name stands in brackets and may hold spaces.
     fields = stat.rpartition(")")[2].split()
-    ticks = [int(field) for field in fields[_USER : _OF_CHILDREN + 2]]
-    return sum(ticks) / _TICKS
+    ticks = [int(field) for field in fields[_UTIME_FIELD : _CUTIME_FIELD + 2]]
+    return sum(ticks) / _TICKS_PER_SECOND
 
 
 class CpuClock:

@@ -8,35 +8,35 @@ from uuid import UUID
 
 import asyncpg
 
-_IN_BULK = {
+_BULK_LOAD_SETTINGS = {
     "synchronous_commit": "off",
     "work_mem": "256MB",
     "maintenance_work_mem": "256MB",
     "jit": "off",
 }
 
-_EVERY = {"user_id": 3, "cart": 8, "order": 5}
+_ONE_IN = {"user_id": 3, "cart": 8, "order": 5}
 """Of so many people one has it."""
-_NAMELESS = 10
+_UNNAMED_ONE_IN = 10
 """Of so many people one is known by a browser alone."""
 
 # A year of newcomers, so that no window of the limits holds more than a share of them.
-_PEOPLE = f"""
+_CREATE_PEOPLE = f"""
 CREATE UNLOGGED TABLE made AS SELECT *, encode(sha256(email::bytea), 'hex') AS email_sha256 FROM (
   SELECT n, ('018f0001-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS profile_id,
     ('018f0002-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS event_id,
     md5('browser-' || n) AS browser,
-    CASE WHEN n % {_NAMELESS} <> 0 THEN 'person' || n || '@example.com' END AS email,
-    CASE WHEN n % {_NAMELESS} <> 0 AND n % {_EVERY["user_id"]} = 0 THEN 'u-' || n END AS user_id,
-    n % {_EVERY["cart"]} = 1 AS has_cart, n % {_EVERY["order"]} = 2 AS has_bought,
+    CASE WHEN n % {_UNNAMED_ONE_IN} <> 0 THEN 'person' || n || '@example.com' END AS email,
+    CASE WHEN n % {_UNNAMED_ONE_IN} <> 0 AND n % {_ONE_IN["user_id"]} = 0 THEN 'u-' || n END AS user_id,
+    n % {_ONE_IN["cart"]} = 1 AS has_cart, n % {_ONE_IN["order"]} = 2 AS has_bought,
     now() - interval '1 year' + interval '360 days' * n / $1 AS time
   FROM generate_series(1, $1::bigint) n) people
 """
 
-_LINES = """jsonb_build_array(jsonb_build_object('product_id', 'p-' || n % 200, 'sku', 'p-' || n % 200 ||
+_CART_LINES_SQL = """jsonb_build_array(jsonb_build_object('product_id', 'p-' || n % 200, 'sku', 'p-' || n % 200 ||
   '-red', 'name', 'Lamp number ' || n % 200, 'price', 10 + n % 200, 'quantity', 1))"""
 
-_FILL = {
+_INSERT_BY_TABLE = {
     "profile": """
     INSERT INTO profile (profile_id, traits, origins, context_timezone, email_from_order, last_order_at,
       orders, last_checkout_at, first_order_at, spent, seen, carts_time, carts_key, created_at)
@@ -78,14 +78,14 @@ _FILL = {
         || CASE WHEN email IS NULL THEN '{{}}' ELSE jsonb_build_object('email', jsonb_build_array(email)) END
         || CASE WHEN user_id IS NULL THEN '{{}}'
           ELSE jsonb_build_object('user_id', jsonb_build_array(user_id)) END,
-      CASE WHEN has_bought THEN jsonb_build_object('order_id', 'o-p-' || n, 'products', {_LINES})
-        WHEN has_cart THEN jsonb_build_object('cart_id', 'cart-' || n, 'products', {_LINES}) ELSE '{{}}' END,
+      CASE WHEN has_bought THEN jsonb_build_object('order_id', 'o-p-' || n, 'products', {_CART_LINES_SQL})
+        WHEN has_cart THEN jsonb_build_object('cart_id', 'cart-' || n, 'products', {_CART_LINES_SQL}) ELSE '{{}}' END,
       '{{"first_name": "Ada", "city": "Berlin"}}', '{{"timezone": "Europe/Berlin"}}'
     FROM made
     """,
     "cart": f"""
     INSERT INTO cart (profile_id, cart_id, lines, updated_at)
-    SELECT profile_id, 'cart-' || n, {_LINES}, time FROM made WHERE has_cart AND NOT has_bought
+    SELECT profile_id, 'cart-' || n, {_CART_LINES_SQL}, time FROM made WHERE has_cart AND NOT has_bought
     """,
     "purchase": """
     INSERT INTO purchase (event_id, line, profile_id, order_id, item, sku, name, price, quantity, returned,
@@ -103,7 +103,7 @@ _FILL = {
 }
 
 # With the rows there, all of an index is made several times faster than entry by entry.
-_INDEXES = """
+_SELECT_INDEXES = """
 SELECT format('ALTER TABLE %I DROP CONSTRAINT %I', $1::text, conname) AS drop,
   format('ALTER TABLE %I ADD CONSTRAINT %I %s', $1, conname, pg_get_constraintdef(oid)) AS make
 FROM pg_constraint WHERE conrelid = $1::regclass AND contype IN ('p', 'u')
@@ -125,27 +125,27 @@ class Population:
     """Of the database."""
 
 
-def identifiers_of(number: int) -> dict[str, str]:
+def person_identifiers(number: int) -> dict[str, str]:
     """By what an event of theirs names one of the population: all that was named together."""
     named = {"anonymous_id": hashlib.md5(f"browser-{number}".encode(), usedforsecurity=False).hexdigest()}
-    if has_name(number):
+    if is_named(number):
         named["email"] = f"person{number}@example.com"
-        if number % _EVERY["user_id"] == 0:
+        if number % _ONE_IN["user_id"] == 0:
             named["user_id"] = f"u-{number}"
     return named
 
 
-def has_name(number: int) -> bool:
+def is_named(number: int) -> bool:
     """Whether it is known by more than a browser."""
-    return number % _NAMELESS != 0
+    return number % _UNNAMED_ONE_IN != 0
 
 
-def left_a_cart(number: int) -> bool:
+def has_open_cart(number: int) -> bool:
     """Whether it has a cart that was not bought."""
-    return number % _EVERY["cart"] == 1 and number % _EVERY["order"] != 2
+    return number % _ONE_IN["cart"] == 1 and number % _ONE_IN["order"] != 2
 
 
-def profile_id_of(number: int) -> UUID:
+def person_profile_id(number: int) -> UUID:
     """Under which it is on file."""
     return UUID(f"018f0001-0000-7000-8000-{number:012x}")
 
@@ -156,10 +156,12 @@ async def populate(database_url: str, count: int) -> Population:
     Tables are filled side by side, without their indexes, which are made afterwards.
     """
     begun = time.perf_counter()
-    async with asyncpg.create_pool(database_url, min_size=0, max_size=2, server_settings=_IN_BULK) as pool:
-        await pool.execute(_PEOPLE, count)
+    async with asyncpg.create_pool(
+        database_url, min_size=0, max_size=2, server_settings=_BULK_LOAD_SETTINGS
+    ) as pool:
+        await pool.execute(_CREATE_PEOPLE, count)
         await pool.execute("ANALYZE made")
-        await asyncio.gather(*(_fill(pool, table) for table in _FILL))
+        await asyncio.gather(*(_fill(pool, table) for table in _INSERT_BY_TABLE))
         await pool.execute("DROP TABLE made")
         await pool.execute("CHECKPOINT")
         size = await pool.fetchval("SELECT pg_database_size(current_database())")
@@ -168,10 +170,10 @@ async def populate(database_url: str, count: int) -> Population:
 
 async def _fill(pool: asyncpg.Pool, table: str) -> None:
     async with pool.acquire() as connection:
-        indexes = await connection.fetch(_INDEXES, table)
+        indexes = await connection.fetch(_SELECT_INDEXES, table)
         for index in indexes:
             await connection.execute(index["drop"])
-        await connection.execute(_FILL[table])
+        await connection.execute(_INSERT_BY_TABLE[table])
         for index in indexes:
             await connection.execute(index["make"])
         await connection.execute(f"VACUUM (ANALYZE) {table}")

@@ -36,7 +36,7 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class BenchComparison:
     """Waypost beside the bare parts, for one quantity."""
 
     bench: str
@@ -81,7 +81,7 @@ class Comparison:
         }
 
 
-def rate(count: int, seconds: float) -> float:
+def per_second(count: int, seconds: float) -> float:
     """How many a second. Raises ValueError where no time has passed."""
     if seconds <= 0:
         raise ValueError(f"expected a positive time for {count} items, got {seconds} s")
@@ -95,7 +95,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
-def table(comparisons: Sequence[Comparison]) -> Table:
+def comparison_table(comparisons: Sequence[BenchComparison]) -> Table:
     """Medians, with the lowest and highest repeat; a section a bench, notes under it."""
     shown = Table(
         title="Waypost beside the bare parts: median (lowest to highest repeat)",
@@ -114,33 +114,33 @@ def table(comparisons: Sequence[Comparison]) -> Table:
         if each.bench != bench:
             bench = each.bench
             shown.add_section()
-            shown.add_row(f"[bold]{bench}[/bold]", "", *_headings(each))
+            shown.add_row(f"[bold]{bench}[/bold]", "", *_side_headings(each))
         shown.add_row(
             each.name,
             each.unit,
-            _in_words(each.ours),
-            _in_words(each.bare),
-            f"[bold]{_in_words(each.ratio)}[/bold]",
+            _format_measure(each.ours),
+            _format_measure(each.bare),
+            f"[bold]{_format_measure(each.ratio)}[/bold]",
             ("more" if each.more_is_better else "less") if each.bare else "",
         )
     return shown
 
 
-def _headings(each: Comparison) -> tuple[str, ...]:
+def _side_headings(each: BenchComparison) -> tuple[str, ...]:
     """Of a bench whose sides are others than the table says."""
     ours, bare = each.sides
     return () if each.sides == ("Waypost", "bare") else (f"[bold]{ours}[/bold]", bare, "ratio")
 
 
-def _in_words(measure: Measure | None) -> str:
+def _format_measure(measure: Measure | None) -> str:
     if measure is None:
         return ""
     low, high = min(measure.values), max(measure.values)
-    spread = "" if low == high else f" ({_number(low)} to {_number(high)})"
-    return _number(measure.median) + spread
+    spread = "" if low == high else f" ({_format_number(low)} to {_format_number(high)})"
+    return _format_number(measure.median) + spread
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     """Three significant digits, and no more precision than that."""
     if value == 0 or not math.isfinite(value):
         return str(value)

@@ -13,37 +13,45 @@ import asyncpg
 import httpx2
 from temporalio.client import Client
 
-from local.ports import HOST, Wish, choose
+from local.ports import HOST, PortRequest, choose_ports
 from local.postgres import EmbeddedPostgres
-from local.processes import Child, Command
+from local.processes import ChildProcess, Command
 from local.stack import ADMIN_KEY, WRITE_KEY
 from local.temporal_server import NAMESPACE, TemporalDevServer
-from profiles.db.migrate import upgrade_async
+from profiles.db.migrate import upgrade_schema_async
 from profiles.db.sql import new_id
 
 ROOT = Path(__file__).parents[1]
-WRITE = {"Authorization": f"Bearer {WRITE_KEY}"}
+WRITE_HEADERS = {"Authorization": f"Bearer {WRITE_KEY}"}
 SECRET = "a-secret-of-the-benches-which-is-long-enough-to-sign-with"
 
-_READY = re.compile(r"\] ready\b|^ready$")
-_READY_WITHIN_S = 60.0
-_STOP_WITHIN_S = 5.0
+_READY_LINE = re.compile(r"\] ready\b|^ready$")
+_READY_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 5.0
 # A provider key of the user's must not make a bench send real messages.
-_SET_BY_OTHERS = ("TEMPORAL_", "SENDGRID_", "TWILIO_", "WAYPOST_", "SHOPIFY_", "DATABASE_URL", "PUBLIC_URL")
+_REMOVED_ENV_PREFIXES = (
+    "TEMPORAL_",
+    "SENDGRID_",
+    "TWILIO_",
+    "WAYPOST_",
+    "SHOPIFY_",
+    "DATABASE_URL",
+    "PUBLIC_URL",
+)
 
-_MEMORY = {"shared_buffers": "2GB", "max_wal_size": "8GB"}
+_MEMORY_SETTINGS = {"shared_buffers": "2GB", "max_wal_size": "8GB"}
 """As for a shop with a million people: the defaults are those of a small machine of long ago."""
 
 
 @dataclass(frozen=True, slots=True)
-class Processes:
+class BenchProcesses:
     """Processes that run for one bench."""
 
     api_url: str
     pids: dict[str, int] = field(default_factory=dict)
 
 
-class Servers:
+class BenchServers:
     """One Postgres and one Temporal; a bench asks for databases and processes on them."""
 
     def __init__(self, postgres_url: str, temporal: TemporalDevServer, folder: Path) -> None:
@@ -70,7 +78,7 @@ class Servers:
         await self._execute(f"CREATE DATABASE {name}")
         url = urlsplit(self._postgres_url)._replace(path=f"/{name}").geturl()
         try:
-            await upgrade_async(url)
+            await upgrade_schema_async(url)
             yield url
         finally:
             await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -85,26 +93,26 @@ class Servers:
     @asynccontextmanager
     async def running(
         self, database_url: str, *modules: str, journeys: str = "journeys"
-    ) -> AsyncIterator[Processes]:
+    ) -> AsyncIterator[BenchProcesses]:
         """Run processes until the block ends: api, relay, worker of ``waypost``, or modules of this package.
 
         ``journeys``: the module they load journeys from. Raises ``StackError`` when one does not get ready.
         """
-        port = choose({"api": Wish("API_PORT", 8000, 0)})["api"].number
-        processes = Processes(f"http://{HOST}:{port}")
+        port = choose_ports({"api": PortRequest("API_PORT", 8000, 0)})["api"].number
+        processes = BenchProcesses(f"http://{HOST}:{port}")
         environment = self._environment(database_url, port, journeys)
         async with AsyncExitStack() as stack:
             for name in modules:
-                child = Child(_command(name, environment))
+                child = ChildProcess(_command(name, environment))
                 await child.start()
-                stack.push_async_callback(child.stop, _STOP_WITHIN_S)
+                stack.push_async_callback(child.stop, _STOP_TIMEOUT_S)
                 processes.pids[name] = child.pid
-                probe = (lambda: _answers(processes.api_url)) if name == "api" else None
-                await child.until_ready(probe, within=_READY_WITHIN_S)
+                probe = (lambda: _is_api_ready(processes.api_url)) if name == "api" else None
+                await child.until_ready(probe, timeout_s=_READY_TIMEOUT_S)
             yield processes
 
     def _environment(self, database_url: str, port: int, journeys: str) -> dict[str, str]:
-        outer = {k: v for k, v in os.environ.items() if not k.startswith(_SET_BY_OTHERS)}
+        outer = {k: v for k, v in os.environ.items() if not k.startswith(_REMOVED_ENV_PREFIXES)}
         return {
             **outer,
             "PYTHONUNBUFFERED": "1",
@@ -128,10 +136,10 @@ class Servers:
 def _command(name: str, environment: Mapping[str, str]) -> Command:
     module = [name] if name.startswith("bench.") else ["cli.main", name]
     argv = [sys.executable, "-m", *module]
-    return Command(name=name, argv=argv, environment=environment, folder=ROOT, ready_line=_READY)
+    return Command(name=name, argv=argv, environment=environment, folder=ROOT, ready_line=_READY_LINE)
 
 
-async def _answers(api_url: str) -> bool:
+async def _is_api_ready(api_url: str) -> bool:
     try:
         async with httpx2.AsyncClient() as client:
             return (await client.get(f"{api_url}/healthz", timeout=2)).status_code == 200
@@ -140,19 +148,19 @@ async def _answers(api_url: str) -> bool:
 
 
 @asynccontextmanager
-async def own_servers(folder: Path) -> AsyncIterator[Servers]:
+async def start_servers(folder: Path) -> AsyncIterator[BenchServers]:
     """Servers of the benches' own, their data in ``folder``."""
     async with (
         EmbeddedPostgres(folder / "postgres") as postgres,
         TemporalDevServer(folder / "temporal" / "temporal.db") as temporal,
     ):
-        await _give_memory(postgres)
-        yield Servers(postgres.url("postgres"), temporal, folder)
+        await _apply_memory_settings(postgres)
+        yield BenchServers(postgres.url("postgres"), temporal, folder)
 
 
-async def _give_memory(postgres: EmbeddedPostgres) -> None:
+async def _apply_memory_settings(postgres: EmbeddedPostgres) -> None:
     connection = await asyncpg.connect(postgres.url("postgres"))
-    for name, value in _MEMORY.items():
+    for name, value in _MEMORY_SETTINGS.items():
         await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
     await connection.close()
     await postgres.stop()

@@ -17,8 +17,10 @@ class CountingDatabase(Database):
         self.statements = 0
 
     @asynccontextmanager
-    async def transaction(self, first: str = "", within_s: float | None = None) -> AsyncIterator[Any]:
-        async with super().transaction(first, within_s) as connection:
+    async def transaction(
+        self, first_statement: str = "", timeout_s: float | None = None
+    ) -> AsyncIterator[Any]:
+        async with super().transaction(first_statement, timeout_s) as connection:
             self.statements += _BEGIN_AND_COMMIT
             connection.add_query_logger(self._count)
             try:

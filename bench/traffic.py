@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-Event = dict[str, Any]
+EventBody = dict[str, Any]
 
-SHOPPING_AT_ONCE = 400
-VISIT = 8
+CONCURRENT_SHOPPERS = 400
+EVENTS_PER_VISIT = 8
 """Events of one person, on average; then another one comes."""
-PRODUCTS = 200
-_WEIGHTS = {
+PRODUCT_COUNT = 200
+_EVENT_WEIGHTS = {
     "Product Viewed": 60,
     "Product Added": 18,
     "Product Removed": 4,
@@ -21,14 +21,14 @@ _WEIGHTS = {
 }
 
 
-class Traffic:
+class EventGenerator:
     """Native events of one shop, as a channel would post them to ``/v1/events``."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self._count = 0
 
-    def events(self, count: int, *, at: datetime | None = None) -> list[Event]:
+    def events(self, count: int, *, at: datetime | None = None) -> list[EventBody]:
         """The next events; their times are spread over the minute before ``at`` (now)."""
         newest = at or datetime.now(UTC)
         return [
@@ -36,10 +36,10 @@ class Traffic:
             for n in range(count)
         ]
 
-    def _event(self, time: datetime) -> Event:
+    def _event(self, time: datetime) -> EventBody:
         self._count += 1
-        [name] = self._random.choices(list(_WEIGHTS), weights=list(_WEIGHTS.values()))
-        person = self._count // VISIT + self._random.randrange(SHOPPING_AT_ONCE)
+        [name] = self._random.choices(list(_EVENT_WEIGHTS), weights=list(_EVENT_WEIGHTS.values()))
+        person = self._count // EVENTS_PER_VISIT + self._random.randrange(CONCURRENT_SHOPPERS)
         return {
             "id": f"e-{self._count}",
             "type": name,
@@ -52,7 +52,9 @@ class Traffic:
         }
 
     def _properties(self, name: str) -> dict[str, Any]:
-        products = [product(self._random.randrange(PRODUCTS)) for _ in range(self._random.randint(1, 3))]
+        products = [
+            product_line(self._random.randrange(PRODUCT_COUNT)) for _ in range(self._random.randint(1, 3))
+        ]
         match name:
             case "Order Completed" | "Checkout Started":
                 return {"order_id": f"o-{self._count}", "currency": "EUR", "products": products}
@@ -62,7 +64,7 @@ class Traffic:
                 return products[0]
 
 
-def product(number: int) -> dict[str, Any]:
+def product_line(number: int) -> dict[str, Any]:
     """One line of a cart."""
     return {
         "product_id": f"p-{number}",
@@ -75,10 +77,10 @@ def product(number: int) -> dict[str, Any]:
     }
 
 
-def cart_event(name: str, shopper: int, time: datetime) -> Event:
+def cart_event(name: str, shopper: int, time: datetime) -> EventBody:
     """What happens to the cart of one shopper of their own, who may be written to: added, or bought."""
-    line = product(1)
-    event: Event = {
+    line = product_line(1)
+    event: EventBody = {
         "id": f"{name}-{shopper}-{time.isoformat()}",
         "type": name,
         "source": "shop/web",
@@ -89,16 +91,16 @@ def cart_event(name: str, shopper: int, time: datetime) -> Event:
     if name == "Order Completed":
         return event | {"properties": {"order_id": f"o-{shopper}", "products": [line]}}
     return event | {
-        "properties": {**line, "cart_id": cart_of(shopper)},
+        "properties": {**line, "cart_id": shopper_cart_id(shopper)},
         "traits": {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"},
     }
 
 
-def cart_of(shopper: int) -> str:
+def shopper_cart_id(shopper: int) -> str:
     """The cart id of a shopper."""
     return f"cart-{shopper}"
 
 
-def in_batches(events: Sequence[Event], size: int) -> list[Sequence[Event]]:
+def split_batches(events: Sequence[EventBody], size: int) -> list[Sequence[EventBody]]:
     """Cut into requests of ``size`` events."""
     return [events[start : start + size] for start in range(0, len(events), size)]

@@ -11,15 +11,15 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from cli.database import facts
+from cli.database import open_database
 from policy.limits import Limits
-from policy.replay import limits_from_json, rerun
+from policy.replay import limits_from_json, redecide
 from policy.verdict import Allow, Defer, Verdict
-from profiles.messaging.policy_versions import Recorded, decided, kept_policy
+from profiles.messaging.policy_versions import RecordedDecision, iterate_decisions, load_policy_version
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class VerdictSummary:
     """What matters of a verdict."""
 
     verdict: str
@@ -34,7 +34,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
+class ChangedDecision:
     """A decision that comes out otherwise."""
 
     decision_id: UUID
@@ -44,13 +44,13 @@ class Flip:
     channel: str
     at: datetime
     policy: str | None
-    recorded: Said
-    now: Said
+    recorded: VerdictSummary
+    now: VerdictSummary
     detail: str
 
 
 @dataclass(slots=True)
-class Outcome:
+class DecisionReplayResult:
     """Of a whole replay."""
 
     replayed: int = 0
@@ -60,61 +60,61 @@ class Outcome:
     """Recorded by older code, which kept nothing to decide on."""
     unknown_policies: Counter[str] = field(default_factory=Counter)
     """Version → decisions of it, where no process has kept that version."""
-    flipped: list[Flip] = field(default_factory=list)
+    flipped: list[ChangedDecision] = field(default_factory=list)
 
     def json(self) -> str:
         """All of it."""
         return orjson.dumps(self, str, orjson.OPT_INDENT_2).decode()
 
 
-async def replayed(since: timedelta | None) -> Outcome:
+async def replay_decisions(since: timedelta | None) -> DecisionReplayResult:
     """Decide again on what every decision stood on. Reads only. Raises ``Fault``."""
-    outcome = Outcome()
-    async with facts() as database, database.transaction() as connection:
+    outcome = DecisionReplayResult()
+    async with open_database() as database, database.transaction() as connection:
         known: dict[str, Limits | None] = {}
-        async for recorded in decided(connection, since):
+        async for recorded in iterate_decisions(connection, since):
             version = recorded.policy
             if recorded.basis is None or version is None:
                 outcome.without_basis += 1
                 continue
             if version not in known:
-                kept = await kept_policy(connection, version)
+                kept = await load_policy_version(connection, version)
                 known[version] = None if kept is None else limits_from_json(kept)
             if (limits := known[version]) is None:
                 outcome.unknown_policies[version] += 1
                 continue
             outcome.replayed += 1
             outcome.policies[version] += 1
-            if flip := _flip(recorded, recorded.basis, limits):
+            if flip := _find_change(recorded, recorded.basis, limits):
                 outcome.flipped.append(flip)
     return outcome
 
 
-def _flip(recorded: Recorded, basis: dict[str, Any], limits: Limits) -> Flip | None:
-    then = Said(recorded.verdict, recorded.reason, recorded.until, recorded.items_removed)
+def _find_change(recorded: RecordedDecision, basis: dict[str, Any], limits: Limits) -> ChangedDecision | None:
+    then = VerdictSummary(recorded.verdict, recorded.reason, recorded.until, recorded.items_removed)
     try:
-        verdict = rerun(basis, limits)
-        now, detail = _said(verdict), "" if isinstance(verdict, Allow) else verdict.detail
+        verdict = redecide(basis, limits)
+        now, detail = _summarise_verdict(verdict), "" if isinstance(verdict, Allow) else verdict.detail
     except ValueError as error:
-        now, detail = Said("unreadable"), str(error)
+        now, detail = VerdictSummary("unreadable"), str(error)
     if now == then:
         return None
     r = recorded
     where = (r.decision_id, r.run_id, r.journey, r.step, r.channel, r.at, r.policy)
-    return Flip(*where, then, now, detail)
+    return ChangedDecision(*where, then, now, detail)
 
 
-def _said(verdict: Verdict) -> Said:
+def _summarise_verdict(verdict: Verdict) -> VerdictSummary:
     match verdict:
         case Allow(removed=removed):
-            return Said("allow", None, None, removed)
+            return VerdictSummary("allow", None, None, removed)
         case Defer(reason=reason, until=until, removed=removed):
-            return Said("defer", reason.value, until, removed)
+            return VerdictSummary("defer", reason.value, until, removed)
         case refused:
-            return Said("withhold", refused.reason.value, None, refused.removed)
+            return VerdictSummary("withhold", refused.reason.value, None, refused.removed)
 
 
-def in_words(outcome: Outcome) -> str:
+def format_replay(outcome: DecisionReplayResult) -> str:
     """What to print of it."""
     made = f"{outcome.replayed:,} decisions made again, by {len(outcome.policies)} version(s) of the policy"
     flipped = f"{len(outcome.flipped):,} come out otherwise." if outcome.flipped else "all as recorded."
@@ -124,11 +124,11 @@ def in_words(outcome: Outcome) -> str:
     for version, count in outcome.unknown_policies.items():
         lines.append(f"{count:,} name policy {version}, which no process has kept; they were not made again.")
     if outcome.flipped:
-        lines.append(_table(outcome.flipped))
+        lines.append(_format_changed(outcome.flipped))
     return "\n".join(lines)
 
 
-def _table(flips: list[Flip]) -> str:
+def _format_changed(flips: list[ChangedDecision]) -> str:
     table = Table()
     for name in ("decision", "at", "message", "recorded", "now"):
         table.add_column(name, overflow="fold")

@@ -10,23 +10,23 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from activities.settings import ActivitySettings
-from api.settings import ApiSettings, SettingsFault
+from api.settings import ApiSettings, InvalidSettings
 from policy.config.policy_file import PolicyFaults
 from policy.config.settings import PolicySettings
-from policy.replay import version_of
+from policy.replay import policy_version
 from profiles.db.database import Database, server_of
-from profiles.db.migrate import current_async
-from profiles.identity.identifiers import shortened
-from profiles.identity.quarantine import WHAT_TO_DO
-from profiles.views.backlog import REMOVALS_OVERDUE, backlog, lately_quarantined
-from workers.process import Fault, explanation
+from profiles.db.migrate import schema_revisions_async
+from profiles.identity.identifiers import mask_identifier
+from profiles.identity.quarantine import QUARANTINE_ADVICE
+from profiles.views.backlog import REMOVALS_OVERDUE_ADVICE, list_recent_quarantines, load_backlog
+from workers.process import UserError, format_user_error
 from workers.settings import WorkerSettings
-from workers.startup import loaded
-from workers.temporal_client import connect, missing_search_attributes
+from workers.startup import load_checked_journeys
+from workers.temporal_client import connect_temporal, missing_search_attributes
 
-_WITHIN_S = 10.0
+_CHECK_TIMEOUT_S = 10.0
 
-_OLDEST_POSTGRES = 18
+_MIN_POSTGRES_VERSION = 18
 
 
 @dataclass(frozen=True)
@@ -45,38 +45,38 @@ class Finding:
         return f"{verdict}  {self.part:<10}  {self.found}" + (f" → {self.advice}" if self.advice else "")
 
 
-async def examine() -> list[Finding]:
+async def examine_installation() -> list[Finding]:
     """Look at every part, each on its own, so that one fault does not hide another. Changes nothing."""
-    findings, settings, effects = _examine_settings()
-    findings.append(_policy())
+    findings, settings, effects = _check_settings()
+    findings.append(_check_policy())
     if settings is not None:
-        findings.append(_journeys(settings))
+        findings.append(_check_journeys(settings))
         for part, look in (
-            ("database", _database),
-            ("migrations", _migrations),
-            ("temporal", _temporal),
+            ("database", _check_database),
+            ("migrations", _check_migrations),
+            ("temporal", _check_temporal),
         ):
-            findings.append(await _bounded(part, look, settings))
+            findings.append(await _check_with_timeout(part, look, settings))
         if all(finding.ok for finding in findings if finding.part in ("database", "migrations")):
-            findings.append(await _bounded("identity", _identity, settings))
-            findings.append(await _bounded("audiences", _audiences, settings))
+            findings.append(await _check_with_timeout("identity", _check_identity, settings))
+            findings.append(await _check_with_timeout("audiences", _check_audiences, settings))
     if effects is not None:
-        findings.extend(_providers(effects))
+        findings.extend(_check_providers(effects))
     return findings
 
 
-def _examine_settings() -> tuple[list[Finding], WorkerSettings | None, ActivitySettings | None]:
+def _check_settings() -> tuple[list[Finding], WorkerSettings | None, ActivitySettings | None]:
     faults: list[str] = []
     read: list[Any] = []
     for kind in (WorkerSettings, ActivitySettings, ApiSettings):
         try:
             read.append(kind())
         except (ValidationError, SettingsError) as error:
-            faults.append(explanation(error) or str(error))
+            faults.append(format_user_error(error) or str(error))
             read.append(None)
         else:
             if isinstance(read[-1], ApiSettings):
-                faults.extend(_refusals(read[-1]))
+                faults.extend(_api_settings_faults(read[-1]))
     if faults:
         finding = Finding("settings", False, "\n      ".join(faults))
     else:
@@ -85,15 +85,15 @@ def _examine_settings() -> tuple[list[Finding], WorkerSettings | None, ActivityS
     return [finding], read[0], read[1]
 
 
-def _refusals(settings: ApiSettings) -> list[str]:
+def _api_settings_faults(settings: ApiSettings) -> list[str]:
     try:
         settings.check()
-    except SettingsFault as fault:
+    except InvalidSettings as fault:
         return [str(fault)]
     return []
 
 
-def _policy() -> Finding:
+def _check_policy() -> Finding:
     try:
         policy = PolicySettings().policy
     except ValidationError:  # told among the settings
@@ -101,27 +101,27 @@ def _policy() -> Finding:
     except PolicyFaults as faults:
         return Finding("policy", False, str(faults).replace("\n", "\n      "), "`waypost policy check`")
     place = f"{policy.name}, values set: {len(policy.lines)}" if policy.name else "the defaults, no file"
-    return Finding("policy", True, f"{place}; version {version_of(policy.limits)}")
+    return Finding("policy", True, f"{place}; version {policy_version(policy.limits)}")
 
 
-def _journeys(settings: WorkerSettings) -> Finding:
+def _check_journeys(settings: WorkerSettings) -> Finding:
     try:
-        found = loaded(settings.journey_modules)
-    except Fault as fault:
+        found = load_checked_journeys(settings.journey_modules)
+    except UserError as fault:
         return Finding("journeys", False, str(fault).replace("\n", "\n      "))
     names = ", ".join(sorted(found.journeys)) or "none"
     return Finding("journeys", True, f"{names}, with {len(found.templates)} messages")
 
 
-async def _bounded(
+async def _check_with_timeout(
     part: str, look: Callable[[WorkerSettings], Awaitable[Finding]], settings: WorkerSettings
 ) -> Finding:
     try:
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(_CHECK_TIMEOUT_S):
             return await look(settings)
     except TimeoutError:
         return Finding(
-            part, False, f"no answer within {_WITHIN_S:.0f} s", "check the address and the network"
+            part, False, f"no answer within {_CHECK_TIMEOUT_S:.0f} s", "check the address and the network"
         )
     except Exception as error:  # whatever a driver raises is what the doctor was asked to find
         found = " ".join(str(error).split()) or type(error).__name__
@@ -138,7 +138,7 @@ _ADVICE = {
 
 
 @asynccontextmanager
-async def _opened(settings: WorkerSettings) -> AsyncIterator[Any]:
+async def _open_connection(settings: WorkerSettings) -> AsyncIterator[Any]:
     database = Database(settings.database_url, pool_size=1)
     try:
         async with database.transaction() as connection:
@@ -147,19 +147,21 @@ async def _opened(settings: WorkerSettings) -> AsyncIterator[Any]:
         await database.close()
 
 
-async def _database(settings: WorkerSettings) -> Finding:
-    async with _opened(settings) as connection:
+async def _check_database(settings: WorkerSettings) -> Finding:
+    async with _open_connection(settings) as connection:
         version, provider = await server_of(connection)
-    if int(version.split(".")[0]) < _OLDEST_POSTGRES:
-        return Finding("database", False, f"Postgres {version}", f"use Postgres {_OLDEST_POSTGRES} or newer")
+    if int(version.split(".")[0]) < _MIN_POSTGRES_VERSION:
+        return Finding(
+            "database", False, f"Postgres {version}", f"use Postgres {_MIN_POSTGRES_VERSION} or newer"
+        )
     if provider != "b":
         advice = "text sorts as the operating system says; see docker-compose.yml for the builtin provider"
         return Finding("database", True, f"Postgres {version}", advice)
     return Finding("database", True, f"Postgres {version}")
 
 
-async def _migrations(settings: WorkerSettings) -> Finding:
-    revision, newest = await current_async(settings.database_url)
+async def _check_migrations(settings: WorkerSettings) -> Finding:
+    revision, newest = await schema_revisions_async(settings.database_url)
     if revision == newest:
         return Finding("migrations", True, f"at {newest}, the newest")
     return Finding(
@@ -167,28 +169,33 @@ async def _migrations(settings: WorkerSettings) -> Finding:
     )
 
 
-async def _identity(settings: WorkerSettings) -> Finding:
-    async with _opened(settings) as connection:
-        figures, newest = await backlog(connection), await lately_quarantined(connection, limit=3)
+async def _check_identity(settings: WorkerSettings) -> Finding:
+    async with _open_connection(settings) as connection:
+        figures, newest = await load_backlog(connection), await list_recent_quarantines(connection, limit=3)
     if not figures.quarantined:
         return Finding("identity", True, "no identifier is quarantined")
-    names = ", ".join(f"{one.type} {shortened(one.type, one.value)}" for one in newest)
+    names = ", ".join(f"{one.type} {mask_identifier(one.type, one.value)}" for one in newest)
     found = f"{figures.quarantined} quarantined; newest: {names}"
-    return Finding("identity", True, found, WHAT_TO_DO)
+    return Finding("identity", True, found, QUARANTINE_ADVICE)
 
 
-async def _audiences(settings: WorkerSettings) -> Finding:
-    async with _opened(settings) as connection:
-        figures = await backlog(connection)
+async def _check_audiences(settings: WorkerSettings) -> Finding:
+    async with _open_connection(settings) as connection:
+        figures = await load_backlog(connection)
     waiting, oldest = figures.removals_unconfirmed, figures.removals_oldest_s
     if not waiting:
         return Finding("audiences", True, "every removal is confirmed")
     found = f"{waiting} removals unconfirmed, the oldest for {oldest:.0f} s"
-    return Finding("audiences", not figures.overdue, found, REMOVALS_OVERDUE if figures.overdue else "")
+    return Finding(
+        "audiences",
+        not figures.has_overdue_removals,
+        found,
+        REMOVALS_OVERDUE_ADVICE if figures.has_overdue_removals else "",
+    )
 
 
-async def _temporal(settings: WorkerSettings) -> Finding:
-    client = await connect(settings)
+async def _check_temporal(settings: WorkerSettings) -> Finding:
+    client = await connect_temporal(settings)
     missing = await missing_search_attributes(client)
     where = f"{client.service_client.config.target_host}, namespace {client.namespace}"
     if missing:
@@ -197,7 +204,7 @@ async def _temporal(settings: WorkerSettings) -> Finding:
     return Finding("temporal", True, where)
 
 
-def _providers(effects: ActivitySettings) -> list[Finding]:
+def _check_providers(effects: ActivitySettings) -> list[Finding]:
     sandbox = "the sandbox: nothing leaves this machine (GET /sandbox shows each message)"
     email = f"SendGrid at {effects.sendgrid_base_url}, from {effects.email_from}"
     sender = effects.twilio_messaging_service_sid or effects.twilio_from

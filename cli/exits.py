@@ -8,33 +8,33 @@ from typing import NoReturn
 
 import typer
 
-from local.data_directory import running_stack
-from workers.process import explanation
+from local.data_directory import find_running_stack
+from workers.process import format_user_error
 from workers.settings import StackSettings
 
 
 @contextlib.contextmanager
-def explained(code: int = 1) -> Iterator[None]:
+def report_errors(code: int = 1) -> Iterator[None]:
     """Turn what a user can mend into one clear message and this exit code, without a traceback."""
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
-        message = explanation(error)
+        message = format_user_error(error)
         if message is None:
             raise
         typer.echo(message, err=True)
-        finish(code)
+        exit_now(code)
 
 
-def find_local_stack() -> bool:
+def use_local_stack() -> bool:
     """Let a tool find the stack that runs on this data directory; what the user has set stays as set."""
-    found = running_stack(StackSettings().waypost_data_dir)
+    found = find_running_stack(StackSettings().waypost_data_dir)
     for name, value in (found or {}).items():
         os.environ.setdefault(name, value)
     return found is not None
 
 
-def finish(code: int) -> NoReturn:
+def exit_now(code: int) -> NoReturn:
     """End at once with this exit code: the Temporal SDK may crash in an orderly end of a short process."""
     sys.stdout.flush()
     sys.stderr.flush()

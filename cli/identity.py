@@ -9,33 +9,33 @@ from uuid import UUID
 import orjson
 
 from api.d2 import DrawingError
-from api.identity_diagram.mermaid import mermaid
+from api.identity_diagram.mermaid import render_mermaid
 from api.identity_diagram.svg import svg
-from cli.database import actor, facts, spelled
-from cli.tables import of_people, of_person, of_quarantine
+from cli.database import current_actor, open_database, parse_identifier
+from cli.tables import format_identity, format_people, format_quarantined
 from profiles.db.database import Database
-from profiles.errors import Unknown
-from profiles.identity.component import find
+from profiles.errors import NotFound
+from profiles.identity.component import find_profile_id
 from profiles.identity.identifiers import split_key
-from profiles.identity.quarantine import quarantined
-from profiles.identity.views import HeldIdentifier, IdentityView, identifiers_of, identity_of
+from profiles.identity.quarantine import load_quarantined
+from profiles.identity.views import HeldIdentifier, IdentityView, load_identifiers, load_identity
 from profiles.merging import unmerge
-from profiles.merging.cut_preview import ComesApart, SentMessage, comes_apart, messages_by_id
-from profiles.merging.unmerge import may_cut, may_mend, may_release
-from workers.process import Fault
+from profiles.merging.cut_preview import CutPreview, SentMessage, load_messages_by_id, preview_cut
+from profiles.merging.unmerge import check_cut, check_mend, check_release
+from workers.process import UserError
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class CutPlan:
     """A cut that has not been made."""
 
     one: str
     other: str
-    apart: ComesApart
+    preview: CutPreview
 
 
 @dataclass(frozen=True, slots=True)
-class Parted:
+class CutResult:
     """The people there are now, and what was done."""
 
     said: str
@@ -52,95 +52,97 @@ class Parted:
         return orjson.dumps(told, str, orjson.OPT_INDENT_2).decode()
 
 
-async def look_ahead(one: tuple[str, str], other: tuple[str, str]) -> Ahead:
+async def plan_cut(one: tuple[str, str], other: tuple[str, str]) -> CutPlan:
     """What a cut would part. Changes nothing. Raises ``Fault``."""
-    keys = spelled(*one), spelled(*other)
+    keys = parse_identifier(*one), parse_identifier(*other)
 
-    async def read(connection: Any) -> ComesApart:
-        profile_id = await may_cut(connection, *keys)
-        return await comes_apart(connection, profile_id, *keys)
+    async def read(connection: Any) -> CutPreview:
+        profile_id = await check_cut(connection, *keys)
+        return await preview_cut(connection, profile_id, *keys)
 
-    async with facts() as database:
-        return Ahead(*keys, await database.run(read))
+    async with open_database() as database:
+        return CutPlan(*keys, await database.run(read))
 
 
-async def cut_apart(ahead: Ahead, *, reason: str) -> Parted:
+async def apply_cut(ahead: CutPlan, *, reason: str) -> CutResult:
     """Make the cut. Raises ``Fault``."""
-    async with facts() as database:
-        cut = await unmerge.cut(database, ahead.one, ahead.other, actor=actor(), reason=reason)
-        sent = await database.run(lambda connection: messages_by_id(connection, cut.sent))
+    async with open_database() as database:
+        cut = await unmerge.cut_identifiers(
+            database, ahead.one, ahead.other, actor=current_actor(), reason=reason
+        )
+        sent = await database.run(lambda connection: load_messages_by_id(connection, cut.sent))
         said = f"Cut {cut.cut_id}; `waypost identity mend {cut.cut_id}` undoes it."
-        return Parted(said, await _people(database, cut.profiles), cut.cut_id, sent)
+        return CutResult(said, await _load_people(database, cut.profiles), cut.cut_id, sent)
 
 
-async def mend_cut(cut_id: int, *, reason: str) -> Parted:
+async def lift_cut(cut_id: int, *, reason: str) -> CutResult:
     """Lift a cut. Raises ``Fault``."""
-    async with facts() as database:
-        await database.run(lambda connection: may_mend(connection, cut_id))
-        now = await unmerge.mend(database, cut_id, actor=actor(), reason=reason)
-        return Parted(f"Cut {cut_id} is lifted.", await _people(database, now))
+    async with open_database() as database:
+        await database.run(lambda connection: check_mend(connection, cut_id))
+        now = await unmerge.mend_cut(database, cut_id, actor=current_actor(), reason=reason)
+        return CutResult(f"Cut {cut_id} is lifted.", await _load_people(database, now))
 
 
-async def release_identifier(named: tuple[str, str], *, reason: str) -> Parted:
+async def release_identifier(named: tuple[str, str], *, reason: str) -> CutResult:
     """Let a quarantined identifier be somebody's. Raises ``Fault``."""
-    key = spelled(*named)
-    async with facts() as database:
-        await database.run(lambda connection: may_release(connection, key))
-        now = await unmerge.release(database, key, actor=actor(), reason=reason)
-        return Parted(f"{key} is no longer quarantined.", await _people(database, now))
+    key = parse_identifier(*named)
+    async with open_database() as database:
+        await database.run(lambda connection: check_release(connection, key))
+        now = await unmerge.release_identifier(database, key, actor=current_actor(), reason=reason)
+        return CutResult(f"{key} is no longer quarantined.", await _load_people(database, now))
 
 
-def in_words(parted: Parted) -> str:
+def format_result(parted: CutResult) -> str:
     """What to print of it."""
-    return f"{of_people(parted.people, parted.messages if parted.cut_id else None)}{parted.said}"
+    return f"{format_people(parted.people, parted.messages if parted.cut_id else None)}{parted.said}"
 
 
-async def _people(database: Database, profiles: Sequence[UUID]) -> dict[UUID, list[HeldIdentifier]]:
+async def _load_people(database: Database, profiles: Sequence[UUID]) -> dict[UUID, list[HeldIdentifier]]:
     async with database.transaction() as connection:
-        return {who: await identifiers_of(connection, who) for who in profiles}
+        return {who: await load_identifiers(connection, who) for who in profiles}
 
 
 async def show_identity(kind: str, value: str, *, format: str, full: bool) -> str:
     """The identity of the person behind an identifier, as text. Raises ``Fault``."""
-    key = spelled(kind, value)
+    key = parse_identifier(kind, value)
 
     async def read(connection: Any) -> IdentityView:
-        profile_id = await find(connection, *split_key(key))
+        profile_id = await find_profile_id(connection, *split_key(key))
         if profile_id is None:
-            raise Unknown(f"nobody has {key}; check its spelling, or send an event that names it")
-        return await identity_of(connection, profile_id)
+            raise NotFound(f"nobody has {key}; check its spelling, or send an event that names it")
+        return await load_identity(connection, profile_id)
 
-    async with facts() as database:
-        return _as(format, await database.run(read), full)
+    async with open_database() as database:
+        return _format_view(format, await database.run(read), full)
 
 
-def write(text: str, to: Path) -> None:
+def write_file(text: str, to: Path) -> None:
     """Into a file; one that is there already is replaced. Raises ``Fault``."""
     try:
         to.write_text(text, "utf-8")
     except OSError as error:
         said = f"{to} cannot be written: {error.strerror}; name a file in a folder that exists"
-        raise Fault(said) from error
+        raise UserError(said) from error
 
 
 async def list_quarantined(*, limit: int, as_json: bool) -> str:
     """What to print of the identifiers that are nobody's. Raises ``Fault``."""
-    async with facts() as database:
-        found = await database.run(lambda connection: quarantined(connection, limit=limit))
+    async with open_database() as database:
+        found = await database.run(lambda connection: load_quarantined(connection, limit=limit))
     if as_json:
         return orjson.dumps({"quarantined": found}, str, orjson.OPT_INDENT_2).decode()
-    return of_quarantine(found)
+    return format_quarantined(found)
 
 
-def _as(format: str, view: IdentityView, full: bool) -> str:
+def _format_view(format: str, view: IdentityView, full: bool) -> str:
     match format:
         case "json":
             return orjson.dumps(view, str, orjson.OPT_INDENT_2).decode() + "\n"
         case "mermaid":
-            return mermaid(view, full=full)
+            return render_mermaid(view, full=full)
         case "svg":
             try:
                 return svg(view, full=full)
             except DrawingError as error:
-                raise Fault(str(error)) from error
-    return of_person(view)
+                raise UserError(str(error)) from error
+    return format_identity(view)

@@ -8,16 +8,16 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Column, Table
 
-from cli.database import actor, facts
+from cli.database import current_actor, open_database
 from journeys import registry
-from journeys.registry import NotStoppable, check_stoppable
+from journeys.registry import UnknownStopTarget, check_stop_target
 from policy.facts import StopKind
 from profiles.messaging import kill_switches
-from workers.process import Fault
+from workers.process import UserError
 from workers.settings import WorkerSettings
 
 
-class Switched(BaseModel):
+class StopChange(BaseModel):
     """What came of a wish to stop or to resume."""
 
     kind: StopKind
@@ -28,36 +28,40 @@ class Switched(BaseModel):
     """False: it was so already."""
 
 
-async def switch_on(kind: StopKind, name: str, *, reason: str) -> Switched:
+async def activate_stop(kind: StopKind, name: str, *, reason: str) -> StopChange:
     """Stop something; in force when this returns. Raises ``Fault`` for a name that is none."""
-    name = _named(kind, name)
-    _check(kind, name)
+    name = _validate_name(kind, name)
+    _require_stoppable(kind, name)
 
     async def work(connection: Any) -> bool:
-        return await kill_switches.stop(connection, kind.value, name, reason=_said(reason), actor=actor())
+        return await kill_switches.activate_kill_switch(
+            connection, kind.value, name, reason=_normalise_reason(reason), actor=current_actor()
+        )
 
-    async with facts() as database:
-        return Switched(kind=kind, name=name, stopped=True, changed=await database.run(work))
+    async with open_database() as database:
+        return StopChange(kind=kind, name=name, stopped=True, changed=await database.run(work))
 
 
-async def switch_off(kind: StopKind, name: str, *, reason: str) -> Switched:
+async def lift_stop(kind: StopKind, name: str, *, reason: str) -> StopChange:
     """Resume something, also what has gone from the code. Raises ``Fault`` for a name that is none."""
-    name = _named(kind, name)
+    name = _validate_name(kind, name)
 
     async def work(connection: Any) -> bool:
-        return await kill_switches.resume(connection, kind.value, name, reason=_said(reason), actor=actor())
+        return await kill_switches.deactivate_kill_switch(
+            connection, kind.value, name, reason=_normalise_reason(reason), actor=current_actor()
+        )
 
-    async with facts() as database:
+    async with open_database() as database:
         changed = await database.run(work)
     if not changed:
-        _check(kind, name)
-    return Switched(kind=kind, name=name, stopped=False, changed=changed)
+        _require_stoppable(kind, name)
+    return StopChange(kind=kind, name=name, stopped=False, changed=changed)
 
 
 async def list_stops(*, as_json: bool) -> str:
     """What to print of all that is stopped."""
-    async with facts() as database:
-        found = await database.run(kill_switches.stops)
+    async with open_database() as database:
+        found = await database.run(kill_switches.list_kill_switches)
     if as_json:
         return orjson.dumps({"stops": found}, str, orjson.OPT_INDENT_2).decode() + "\n"
     if not found:
@@ -72,7 +76,7 @@ async def list_stops(*, as_json: bool) -> str:
     return told.get()
 
 
-def as_text(done: Switched) -> str:
+def format_change(done: StopChange) -> str:
     """In words."""
     what = "everything" if done.kind is StopKind.ALL else f"{done.kind.value} {done.name}"
     if not done.changed:
@@ -83,26 +87,28 @@ def as_text(done: Switched) -> str:
     return f"{what} may send again; what waits asks the gate within an hour, most of it within minutes."
 
 
-def _named(kind: StopKind, name: str) -> str:
+def _validate_name(kind: StopKind, name: str) -> str:
     if kind is StopKind.ALL:
         if name not in ("", "all"):
-            raise Fault(f"all is everything, and {name!r} is one thing: say its kind, or leave it out.")
+            raise UserError(f"all is everything, and {name!r} is one thing: say its kind, or leave it out.")
         return "all"
     if not name:
-        raise Fault(f"a {kind.value} has a name: waypost stop {kind.value} NAME.")
+        raise UserError(f"a {kind.value} has a name: waypost stop {kind.value} NAME.")
     return name
 
 
-def _said(reason: str) -> str:
+def _normalise_reason(reason: str) -> str:
     return reason.strip()[:500] or "by hand"
 
 
-def _check(kind: StopKind, name: str) -> None:
+def _require_stoppable(kind: StopKind, name: str) -> None:
     """In a hurry, with journeys that cannot be loaded, a channel or all can be stopped still."""
     loads = kind in (StopKind.JOURNEY, StopKind.TEMPLATE)
     try:
-        check_stoppable(kind, name, registry.load(WorkerSettings().journey_modules) if loads else {})
-    except NotStoppable as refusal:
-        raise Fault(f"{refusal}.") from refusal
+        check_stop_target(
+            kind, name, registry.load_journeys(WorkerSettings().journey_modules) if loads else {}
+        )
+    except UnknownStopTarget as refusal:
+        raise UserError(f"{refusal}.") from refusal
     except ValueError as error:
-        raise Fault(f"the journeys cannot be loaded, so names are not known: {error}") from error
+        raise UserError(f"the journeys cannot be loaded, so names are not known: {error}") from error

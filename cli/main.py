@@ -7,9 +7,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from cli.commands import authoring, consents, decisions, identity, policy, stopping
-from cli.exits import explained, find_local_stack, finish
-from workers.process import Fault
+from cli.commands import authoring_app, consents_app, decisions_app, identity_app, kill_switch_app, policy_app
+from cli.exits import exit_now, report_errors, use_local_stack
+from workers.process import UserError
 from workers.settings import ServerSettings, StackSettings, WorkerSettings
 
 app = typer.Typer(
@@ -20,67 +20,67 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
 @app.command()
 def dev() -> None:
     """Run a whole local stack (database, Temporal, API, relay, worker) until Ctrl-C."""
-    with explained():
-        from local.dev import run
+    with report_errors():
+        from local.dev import run_dev_stack
 
-        finish(asyncio.run(run(StackSettings())))
+        exit_now(asyncio.run(run_dev_stack(StackSettings())))
 
 
 @app.command()
 def demo(
     serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, to look around.")] = False,
     shoppers: Annotated[int | None, typer.Option("--shoppers", min=1, help="How many people shop.")] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a local stack with a shop's traffic on it, and sum up what was sent and what was not."""
-    with explained():
-        from local.demo.main import run
+    with report_errors():
+        from local.demo.main import run_demo
 
         options = {} if shoppers is None else {"shoppers": shoppers}
-        finish(asyncio.run(run(serve=serve, as_json=as_json, **options)))
+        exit_now(asyncio.run(run_demo(serve=serve, as_json=as_json, **options)))
 
 
 @app.command()
 def api() -> None:
     """Run the HTTP API."""
-    with explained():
+    with report_errors():
         from api.app import create_app
-        from api.settings import ApiSettings, SettingsFault
-        from workers.process import configure
-        from workers.server import serve
+        from api.settings import ApiSettings, InvalidSettings
+        from workers.process import configure_logging
+        from workers.server import serve_app
 
-        configure(local=WorkerSettings().waypost_local)
+        configure_logging(local=WorkerSettings().waypost_local)
         settings = ApiSettings()
         try:
             application = create_app(settings)
-        except SettingsFault as fault:
-            raise Fault(str(fault)) from fault
-        serve(application, ServerSettings())
-        finish(0)
+        except InvalidSettings as fault:
+            raise UserError(str(fault)) from fault
+        serve_app(application, ServerSettings())
+        exit_now(0)
 
 
 @app.command()
 def worker() -> None:
     """Run the journey worker."""
-    with explained():
-        from workers.worker import run
+    with report_errors():
+        from workers.worker import run_worker_process
 
-        _run_process(run)
+        _run_process(run_worker_process)
 
 
 @app.command()
 def relay() -> None:
     """Run the relay, which delivers accepted events to Temporal."""
-    with explained():
-        from workers.relay import run
+    with report_errors():
+        from workers.relay import run_relay_process
 
-        _run_process(run)
+        _run_process(run_relay_process)
 
 
 @app.command()
@@ -95,23 +95,23 @@ def migrate(
     ] = None,
 ) -> None:
     """Bring the database schema to this version. Safe to run at any time, by several at once."""
-    with explained():
+    with report_errors():
         from sqlalchemy.exc import SQLAlchemyError
 
-        from cli.database import let
-        from profiles.db.migrate import current, upgrade
+        from cli.database import grant_app_role
+        from profiles.db.migrate import schema_revisions, upgrade_schema
 
-        find_local_stack()
+        use_local_stack()
         settings = WorkerSettings()
         url = settings.database_url
         try:
-            upgrade(url)
-            revision, _ = current(url)
-            let_run = let(url, app_role, settings.database_app_password) if app_role else ""
+            upgrade_schema(url)
+            revision, _ = schema_revisions(url)
+            let_run = grant_app_role(url, app_role, settings.database_app_password) if app_role else ""
         except (OSError, SQLAlchemyError, ValueError) as error:
-            raise Fault(f"the database cannot be migrated: {error}\nCheck DATABASE_URL.") from error
+            raise UserError(f"the database cannot be migrated: {error}\nCheck DATABASE_URL.") from error
         typer.echo(f"The database is at revision {revision}.{let_run}")
-        finish(0)
+        exit_now(0)
 
 
 @app.command()
@@ -121,11 +121,11 @@ def ingest(
     as_live: Annotated[bool, typer.Option("--as-live", help="Shift the times so that they end now.")] = False,
 ) -> None:
     """Send a file of events through the API. Historical: they start no run, unless --as-live."""
-    with explained():
-        from cli.ingest.main import run
+    with report_errors():
+        from cli.ingest.main import replay_file
 
-        find_local_stack()
-        finish(asyncio.run(run(file, format=format, as_live=as_live)))
+        use_local_stack()
+        exit_now(asyncio.run(replay_file(file, format=format, as_live=as_live)))
 
 
 @app.command("fast-forward")
@@ -134,13 +134,13 @@ def fast_forward(
     length: Annotated[str, typer.Argument(metavar="DURATION", help="How far, such as 3d, 2h30m or 45m.")],
 ) -> None:
     """Move one run's clock forward (local stack only)."""
-    with explained():
-        from local.time_travel import duration, fast_forward_run
+    with report_errors():
+        from local.time_travel import fast_forward_run, parse_duration
 
-        by = duration(length)
-        find_local_stack()
+        by = parse_duration(length)
+        use_local_stack()
         typer.echo(asyncio.run(fast_forward_run(WorkerSettings(), run_id, by)))
-        finish(0)
+        exit_now(0)
 
 
 @app.command()
@@ -162,42 +162,44 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Say why somebody was sent a message, or was not, and what led to it."""
-    with explained():
-        from cli.why import ask
+    with report_errors():
+        from cli.why import answer_why
 
-        find_local_stack()
-        typer.echo(asyncio.run(ask(customer, journey=journey, item=item, at=at, as_json=as_json)), nl=False)
-        finish(0)
+        use_local_stack()
+        typer.echo(
+            asyncio.run(answer_why(customer, journey=journey, item=item, at=at, as_json=as_json)), nl=False
+        )
+        exit_now(0)
 
 
 @app.command()
 def doctor() -> None:
     """Check settings, database, migrations, Temporal and providers; say what to do about each."""
-    with explained():
-        from cli.doctor import examine
+    with report_errors():
+        from cli.doctor import examine_installation
 
-        local = find_local_stack()
-        findings = asyncio.run(examine())
+        local = use_local_stack()
+        findings = asyncio.run(examine_installation())
         if local:
             typer.echo("A local stack runs here; these are its settings.")
         for finding in findings:
             typer.echo(finding.line())
-        finish(0 if all(finding.ok for finding in findings) else 1)
+        exit_now(0 if all(finding.ok for finding in findings) else 1)
 
 
 def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> NoReturn:
     """Run one of Waypost's own processes until it is told to stop."""
     from profiles.db.database import async_url
-    from workers.process import configure
+    from workers.process import configure_logging
 
     settings = WorkerSettings()
-    configure(local=settings.waypost_local)
+    configure_logging(local=settings.waypost_local)
     try:
         async_url(settings.database_url)
     except ValueError as error:
-        raise Fault(str(error)) from error
+        raise UserError(str(error)) from error
     asyncio.run(run(settings))
-    finish(0)
+    exit_now(0)
 
 
 def main() -> None:
@@ -205,17 +207,17 @@ def main() -> None:
     app()
 
 
-app.add_typer(authoring)
+app.add_typer(authoring_app)
 
-app.add_typer(identity)
+app.add_typer(identity_app)
 
-app.add_typer(policy)
+app.add_typer(policy_app)
 
-app.add_typer(decisions)
+app.add_typer(decisions_app)
 
-app.add_typer(stopping)
+app.add_typer(kill_switch_app)
 
-app.add_typer(consents)
+app.add_typer(consents_app)
 
 if __name__ == "__main__":
     main()

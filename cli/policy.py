@@ -9,56 +9,56 @@ from rich.console import Console
 from rich.table import Table
 
 from policy.config.policy_file import Policy, PolicyFaults, settings_of
-from policy.config.settings import PolicySettings, read_file
-from policy.replay import version_of
+from policy.config.settings import PolicySettings, load_policy_file
+from policy.replay import policy_version
 
 
-def checked(file: Path | None, *, as_json: bool) -> tuple[str, bool]:
+def check_policy_file(file: Path | None, *, as_json: bool) -> tuple[str, bool]:
     """What to print of a file, by default the one that is set, and whether it can be used."""
     try:
-        policy = PolicySettings().policy if file is None else read_file(str(file))
+        policy = PolicySettings().policy if file is None else load_policy_file(str(file))
     except PolicyFaults as refused:
         if as_json:
             faults = [asdict(fault) for fault in refused.faults]
-            return _json({"file": refused.name, "ok": False, "faults": faults}), False
-        return _faults(refused), False
-    version = version_of(policy.limits)
+            return _to_json({"file": refused.name, "ok": False, "faults": faults}), False
+        return _format_faults(refused), False
+    version = policy_version(policy.limits)
     if as_json:
-        return _json({"file": policy.name or None, "ok": True, "version": version, "faults": []}), True
-    return f"{_what(policy)} can be used: policy {version}.", True
+        return _to_json({"file": policy.name or None, "ok": True, "version": version, "faults": []}), True
+    return f"{_policy_label(policy)} can be used: policy {version}.", True
 
 
-def shown(policy: Policy, *, as_json: bool) -> str:
+def format_policy(policy: Policy, *, as_json: bool) -> str:
     """The policy in force as TOML, each value with where it was set, or as JSON."""
-    version, settings = version_of(policy.limits), settings_of(policy)
+    version, settings = policy_version(policy.limits), settings_of(policy)
     if as_json:
         values = {one.path: {"value": one.value, "set_by": one.set_by} for one in settings}
-        return _json({"file": policy.name or None, "version": version, "values": values})
-    lines = [f"# Policy {version}: {_what(policy)}"]
+        return _to_json({"file": policy.name or None, "version": version, "values": values})
+    lines = [f"# Policy {version}: {_policy_label(policy)}"]
     width = min(max(len(str(one)) for one in settings), 60)
     lines += [f"{one!s:<{width}}  # {one.set_by}" for one in settings]
     return "\n".join(lines)
 
 
-def _what(policy: Policy) -> str:
+def _policy_label(policy: Policy) -> str:
     return policy.name or "the defaults, no file (WAYPOST_POLICY is not set)"
 
 
-def _faults(refused: PolicyFaults) -> str:
+def _format_faults(refused: PolicyFaults) -> str:
     count = len(refused.faults)
     table = Table()
     table.add_column("line", justify="right", no_wrap=True)
     table.add_column("what is wrong", overflow="fold")
     for fault in refused.faults:
         table.add_row(str(fault.line), fault.words)
-    return f"{refused.name}: {count} fault{'s' if count > 1 else ''}\n{_printed(table)}"
+    return f"{refused.name}: {count} fault{'s' if count > 1 else ''}\n{_render_table(table)}"
 
 
-def _printed(table: Table) -> str:
+def _render_table(table: Table) -> str:
     out = StringIO()
     Console(file=out, highlight=False, markup=False).print(table)
     return out.getvalue().rstrip("\n")
 
 
-def _json(told: object) -> str:
+def _to_json(told: object) -> str:
     return orjson.dumps(told, None, orjson.OPT_INDENT_2).decode()

@@ -11,52 +11,57 @@ from rich.padding import Padding
 from rich.table import Table
 
 from api.settings import ApiSettings
-from api.temporal import Engine
-from api.why.answer import Answer, Asked, Teller, first_line, instant, teller_of
-from api.why.reasons import ZONE_FROM
+from api.temporal import TemporalGateway
+from api.why.answer import Answer, Explainer, WhyQuery, create_explainer, first_line_of_details, parse_instant
+from api.why.reasons import ZONE_SOURCE_TEXTS
 from api.why.timeline import Entry
-from cli.database import facts, spelled
-from profiles.errors import Unknown
+from cli.database import open_database, parse_identifier
+from profiles.errors import NotFound
 from profiles.identity import component
-from profiles.identity.identifiers import as_asked, split_key
+from profiles.identity.identifiers import parse_identifier_input, split_key
 from profiles.views import decision_evidence
 from profiles.views.profile import RunView
-from workers.process import Fault
+from workers.process import UserError
 
-MOST_ASKED = 5
+MAX_QUERIED_RUNS = 5
 """Runs that are asked what they wait for."""
 
 
-async def ask(customer: str, *, journey: str | None, item: str | None, at: str | None, as_json: bool) -> str:
+async def answer_why(
+    customer: str, *, journey: str | None, item: str | None, at: str | None, as_json: bool
+) -> str:
     """The answer as text. Raises ``Fault`` for somebody who is not known, and for a time that is none."""
     settings = ApiSettings()
 
-    async def read(connection: Any) -> tuple[Teller, Asked]:
-        profile_id = await _whom(connection, customer)
-        account = await decision_evidence.read(connection, profile_id, journey=journey)
+    async def read(connection: Any) -> tuple[Explainer, WhyQuery]:
+        profile_id = await _find_profile_id(connection, customer)
+        account = await decision_evidence.load_decision_evidence(connection, profile_id, journey=journey)
         if account is None:
-            raise Unknown(f"there is no profile {profile_id} any more")
-        teller = teller_of(account, settings.policy.limits, settings.default_timezone)
+            raise NotFound(f"there is no profile {profile_id} any more")
+        teller = create_explainer(account, settings.policy.limits, settings.default_timezone)
         try:
-            moment = instant(at, teller.zone.zone) if at else None
+            moment = parse_instant(at, teller.zone.zone) if at else None
         except ValueError as error:
-            raise Fault(f"--at: {error}.") from error
+            raise UserError(f"--at: {error}.") from error
         if moment is not None and account.cut:
             account = (
-                await decision_evidence.read(connection, profile_id, journey=journey, until=moment) or account
+                await decision_evidence.load_decision_evidence(
+                    connection, profile_id, journey=journey, until=moment
+                )
+                or account
             )
-        teller = teller_of(account, settings.policy.limits, settings.default_timezone)
-        return teller, Asked(journey, item, moment)
+        teller = create_explainer(account, settings.policy.limits, settings.default_timezone)
+        return teller, WhyQuery(journey, item, moment)
 
-    async with facts() as database:
+    async with open_database() as database:
         teller, asked = await database.run(read)
-    answer = teller.answer(asked, await _waits(settings, teller.waiting_runs(asked)))
+    answer = teller.answer(asked, await _query_waits(settings, teller.runs_to_query(asked)))
     if as_json:
         return orjson.dumps(answer, str, orjson.OPT_INDENT_2).decode() + "\n"
-    return in_words(answer)
+    return format_answer(answer)
 
 
-def in_words(answer: Answer) -> str:
+def format_answer(answer: Answer) -> str:
     """The sentence, what it stood on, and the timeline, for a terminal of any width."""
     # What customers wrote is text: square brackets in it mean nothing.
     console = Console(file=StringIO(), markup=False, emoji=False, highlight=False)
@@ -66,15 +71,15 @@ def in_words(answer: Answer) -> str:
             console.print("\nWhat it stood on")
             for fact in answer.facts:
                 console.print(Padding(f"{fact.kind}: {fact.text}", (0, 0, 0, 2)))
-        source = ZONE_FROM.get(answer.zone_source, answer.zone_source)
+        source = ZONE_SOURCE_TEXTS.get(answer.zone_source, answer.zone_source)
         console.print(f"\nWhat happened, by the clock of {answer.zone} ({source})")
-        console.print(_lines(answer.timeline) if answer.timeline else "  nothing on file")
+        console.print(_timeline_table(answer.timeline) if answer.timeline else "  nothing on file")
         if answer.is_cut:
             console.print("There is more on file; --at looks at an earlier moment.")
     return "\n".join(line.rstrip() for line in told.get().splitlines()) + "\n"
 
 
-def _lines(entries: Sequence[Entry]) -> Table:
+def _timeline_table(entries: Sequence[Entry]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)
@@ -82,33 +87,33 @@ def _lines(entries: Sequence[Entry]) -> Table:
     day = ""
     for entry in entries:
         today, _, clock = entry.local.partition(" at ")
-        table.add_row(f"  {today if today != day else '':<15} {clock}", entry.kind, _text(entry))
+        table.add_row(f"  {today if today != day else '':<15} {clock}", entry.kind, _entry_text(entry))
         day = today
     return table
 
 
-def _text(entry: Entry) -> str:
+def _entry_text(entry: Entry) -> str:
     failed = [f"did not pass: {one.name}: {one.detail}" for one in entry.checks if not one.passed]
     problems = [f"not done with it: {entry.problems}"] if entry.problems else []
     return "\n  ".join([entry.text, *failed, *problems])
 
 
-async def _whom(connection: Any, customer: str) -> UUID:
+async def _find_profile_id(connection: Any, customer: str) -> UUID:
     try:
-        found = await component.canonical(connection, UUID(customer))
+        found = await component.load_canonical_id(connection, UUID(customer))
     except ValueError:
-        key = spelled(*as_asked(customer))
-        found = await component.find(connection, *split_key(key))
+        key = parse_identifier(*parse_identifier_input(customer))
+        found = await component.find_profile_id(connection, *split_key(key))
         if found is None:
-            raise Unknown(f"nobody has {key}; check its spelling, or send an event that names it") from None
+            raise NotFound(f"nobody has {key}; check its spelling, or send an event that names it") from None
     if found is None:
-        raise Unknown(f"there is no profile {customer}")
+        raise NotFound(f"there is no profile {customer}")
     return found
 
 
-async def _waits(settings: ApiSettings, runs: Sequence[RunView]) -> dict[UUID, str]:
-    engine, waits = Engine(settings), {}
-    for run in [run for run in runs if run.state == "running"][-MOST_ASKED:]:
+async def _query_waits(settings: ApiSettings, runs: Sequence[RunView]) -> dict[UUID, str]:
+    engine, waits = TemporalGateway(settings), {}
+    for run in [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]:
         one = await engine.waiting(run.workflow_id, run.temporal_run_id)
-        waits[run.run_id] = first_line(one.details)
+        waits[run.run_id] = first_line_of_details(one.details)
     return waits

@@ -19,7 +19,7 @@ from api.d2 import DrawingError
 from api.identity_diagram.svg import svg as picture_of
 from authoring.graph.reading import flow_of
 from authoring.graph.svg import svg
-from journeys.registry import load
+from journeys.registry import load_journeys
 from local.stack import ADMIN_KEY, LocalStack
 from local.time_travel import fast_forward
 from tests.identities import ada
@@ -254,7 +254,7 @@ class Camera:
 
 def draw_journeys() -> None:
     """The flow of each shipped journey."""
-    journeys = load()
+    journeys = load_journeys()
     for name in GRAPHS:
         journey = name.removeprefix("graph-").removesuffix(".svg")
         (IMAGES / name).write_text(svg(flow_of(journeys[journey])), "utf-8")

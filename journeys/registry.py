@@ -23,7 +23,7 @@ from policy.verdict import Channel
 SHIPPED: tuple[type[Journey], ...] = (CartAbandonment, PostPurchase, WinBack)
 
 
-OWN_ACTIVITIES = frozenset(
+BUILT_IN_ACTIVITIES = frozenset(
     {
         *("send_message", "close_run", "join_audience", "suggest_items", "read_holds", "read_profile"),
         *("withdraw_consent", "sweep_lapsed", "sweep_products", "sweep_segment", "sweep_templates"),
@@ -32,7 +32,7 @@ OWN_ACTIVITIES = frozenset(
 """Names that are taken by Waypost's own."""
 
 
-class Journeys(Mapping[str, JourneyDefinition]):
+class JourneyRegistry(Mapping[str, JourneyDefinition]):
     """Journey definitions by name."""
 
     def __init__(self, classes: Sequence[type[Journey]], effects: Sequence[Callable[..., Any]] = ()) -> None:
@@ -62,10 +62,10 @@ class Journeys(Mapping[str, JourneyDefinition]):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class DiscoveryResult:
     """What was found in the modules, and all that is wrong with it."""
 
-    journeys: Journeys
+    journeys: JourneyRegistry
     faults: tuple[Fault, ...]
     folders: tuple[Path, ...]
     """Where the journeys lie, and beside them their messages; of those that cannot be registered as well."""
@@ -73,19 +73,19 @@ class Reading:
     """Whether every module could be imported."""
 
 
-def load(modules: Sequence[str] = ("journeys",)) -> Journeys:
+def load_journeys(modules: Sequence[str] = ("journeys",)) -> JourneyRegistry:
     """Journeys of these modules; each names its own in a ``JOURNEYS`` sequence, and the activities that its
     stories perform in ``ACTIVITIES``, if there are any.
 
     Raises JourneyError, a ValueError, with all that is wrong at once: a line a fault, with file and line.
     """
-    reading = read(modules)
+    reading = discover_journeys(modules)
     if reading.faults:
         raise JourneyError(reading.faults)
     return reading.journeys
 
 
-def read(modules: Sequence[str]) -> Reading:
+def discover_journeys(modules: Sequence[str]) -> DiscoveryResult:
     """The same without raising: journeys that have faults are among those found."""
     classes: dict[str, type[Journey]] = {}
     effects: dict[str, Callable[..., Any]] = {}
@@ -101,30 +101,30 @@ def read(modules: Sequence[str]) -> Reading:
             complete = False
             continue
         for cls in found:
-            faults.extend(_faults(name, cls, classes))
-            folders.extend(_folder_of(cls))
+            faults.extend(_registration_faults(name, cls, classes))
+            folders.extend(_journey_folder(cls))
         for effect in getattr(module, "ACTIVITIES", ()):
-            faults.extend(_effect_faults(name, effect, effects))
+            faults.extend(_activity_faults(name, effect, effects))
     performed = tuple(effects.values()) if complete else None
     for cls in classes.values():
         faults.extend(faults_of(cls.definition, performed))
-    journeys = Journeys(tuple(classes.values()), tuple(effects.values()))
-    return Reading(journeys, tuple(faults), tuple(dict.fromkeys(folders)), complete)
+    journeys = JourneyRegistry(tuple(classes.values()), tuple(effects.values()))
+    return DiscoveryResult(journeys, tuple(faults), tuple(dict.fromkeys(folders)), complete)
 
 
-def _effect_faults(module: str, effect: Any, effects: dict[str, Callable[..., Any]]) -> list[Fault]:
+def _activity_faults(module: str, effect: Any, effects: dict[str, Callable[..., Any]]) -> list[Fault]:
     definition = getattr(effect, "__temporal_activity_definition", None)
     if definition is None:
         said = f"{effect!r} in ACTIVITIES is not decorated with @activity.defn of temporalio"
         return [Fault(module, "", 0, said)]
     name = str(definition.name)
-    if name in OWN_ACTIVITIES or effects.get(name, effect) is not effect:
+    if name in BUILT_IN_ACTIVITIES or effects.get(name, effect) is not effect:
         return [Fault(module, "", 0, f"an activity {name!r} is there already; give yours a name of its own")]
     effects[name] = effect
     return []
 
 
-def _faults(module: str, cls: Any, classes: dict[str, type[Journey]]) -> list[Fault]:
+def _registration_faults(module: str, cls: Any, classes: dict[str, type[Journey]]) -> list[Fault]:
     """Whether a class can be registered; if so, it is."""
     if not isinstance(cls, type):
         return [
@@ -132,22 +132,22 @@ def _faults(module: str, cls: Any, classes: dict[str, type[Journey]]) -> list[Fa
         ]
     if "definition" not in vars(cls) or not issubclass(cls, Journey):
         write = f"write @journey(starts_on=…, keyed_by=…) above class {cls.__name__}(Journey)"
-        return [_fault_at(module, cls, f"{cls.__qualname__} is not a journey; {write}")]
+        return [_fault_at_class(module, cls, f"{cls.__qualname__} is not a journey; {write}")]
     name = cls.definition.name
     if classes.setdefault(name, cls) is not cls:
         first = f"{classes[name].__module__}.{classes[name].__qualname__}"
-        return [_fault_at(name, cls, f"the name {name!r} is taken by {first}; give it another: name=…")]
+        return [_fault_at_class(name, cls, f"the name {name!r} is taken by {first}; give it another: name=…")]
     return []
 
 
-def _folder_of(cls: Any) -> list[Path]:
+def _journey_folder(cls: Any) -> list[Path]:
     try:
         return [Path(inspect.getfile(cls)).parent]
     except (OSError, TypeError):
         return []
 
 
-def _fault_at(journey: str, cls: type, message: str) -> Fault:
+def _fault_at_class(journey: str, cls: type, message: str) -> Fault:
     try:
         source, node = source_of(cls)
     except (OSError, SyntaxError, TypeError):
@@ -155,22 +155,22 @@ def _fault_at(journey: str, cls: type, message: str) -> Fault:
     return Fault(journey, source.file, node.lineno, message)
 
 
-class NotStoppable(LookupError):
+class UnknownStopTarget(LookupError):
     """There is no such thing; says which there are."""
 
 
-def check_stoppable(kind: StopKind, name: str, journeys: Mapping[str, JourneyDefinition]) -> None:
+def check_stop_target(kind: StopKind, name: str, journeys: Mapping[str, JourneyDefinition]) -> None:
     """Raises ``NotStoppable`` where there is no such channel, journey or template; "all" names everything."""
-    known = _names(kind, journeys)
+    known = _known_names(kind, journeys)
     if name in known:
         return
     close = difflib.get_close_matches(name, known, n=1)
     guess = f"; did you mean {close[0]!r}?" if close else ""
     what = "such thing as" if kind is StopKind.ALL else kind.value
-    raise NotStoppable(f"no {what} {name!r}; known: {', '.join(known) or 'none'}{guess}")
+    raise UnknownStopTarget(f"no {what} {name!r}; known: {', '.join(known) or 'none'}{guess}")
 
 
-def _names(kind: StopKind, journeys: Mapping[str, JourneyDefinition]) -> tuple[str, ...]:
+def _known_names(kind: StopKind, journeys: Mapping[str, JourneyDefinition]) -> tuple[str, ...]:
     match kind:
         case StopKind.ALL:
             return ("all",)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from local.processes import StackError
 
-_LOCK = "stack.lock"
+_LOCK_FILE = "stack.lock"
 
-_ENVIRONMENT = "stack.json"
+_ENVIRONMENT_FILE = "stack.json"
 
-_SECRET = "secret"  # noqa: S105 (a file name)
+_SECRET_FILE = "secret"  # noqa: S105 (a file name)
 
-_ASK_AGAIN_FOR_S = 0.5
+_LOCK_TIMEOUT_S = 0.5
 
 
 class DataDirectory:
@@ -24,7 +24,7 @@ class DataDirectory:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        self._lock: int | None = None
+        self._lock_fd: int | None = None
 
     @property
     def postgres(self) -> Path:
@@ -40,13 +40,13 @@ class DataDirectory:
         """Make this process the folder's only stack. Raises ``StackError`` when another one is."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            lock = os.open(self.folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
         except PermissionError as error:
             raise StackError(
                 f"cannot write to {self.folder} ({error.strerror}): "
                 "set WAYPOST_DATA_DIR to a folder of your own"
             ) from error
-        deadline = time.monotonic() + _ASK_AGAIN_FOR_S
+        deadline = time.monotonic() + _LOCK_TIMEOUT_S
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,25 +64,25 @@ class DataDirectory:
                 ) from None
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        self._lock = lock
+        self._lock_fd = lock
 
-    def secret(self) -> str:
+    def load_secret(self) -> str:
         """The secret that signs this stack's links, made once, so that links outlive a restart."""
-        path = self.folder / _SECRET
+        path = self.folder / _SECRET_FILE
         if not path.exists():
             _write_private(path, secrets.token_urlsafe(32))
         return path.read_text()
 
-    def publish(self, environment: Mapping[str, str]) -> None:
+    def publish_environment(self, environment: Mapping[str, str]) -> None:
         """Write down, for this user only, the environment in which a command finds this stack."""
-        _write_private(self.folder / _ENVIRONMENT, json.dumps(dict(environment), indent=2))
+        _write_private(self.folder / _ENVIRONMENT_FILE, json.dumps(dict(environment), indent=2))
 
     def release(self) -> None:
         """Let go of the folder. Idempotent."""
-        if self._lock is not None:
-            (self.folder / _ENVIRONMENT).unlink(missing_ok=True)
-            os.close(self._lock)
-            self._lock = None
+        if self._lock_fd is not None:
+            (self.folder / _ENVIRONMENT_FILE).unlink(missing_ok=True)
+            os.close(self._lock_fd)
+            self._lock_fd = None
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -94,10 +94,10 @@ def _write_private(path: Path, text: str) -> None:
     partial.rename(path)
 
 
-def running_stack(folder: Path) -> dict[str, str] | None:
+def find_running_stack(folder: Path) -> dict[str, str] | None:
     """The environment of the stack that runs on ``folder`` at this moment, or None when none does."""
     try:
-        lock = os.open(folder / _LOCK, os.O_RDONLY)
+        lock = os.open(folder / _LOCK_FILE, os.O_RDONLY)
     except OSError:
         return None
     try:
@@ -108,6 +108,6 @@ def running_stack(folder: Path) -> dict[str, str] | None:
     finally:
         os.close(lock)
     try:
-        return dict(json.loads((folder / _ENVIRONMENT).read_text()))
+        return dict(json.loads((folder / _ENVIRONMENT_FILE).read_text()))
     except (OSError, ValueError):
         return None

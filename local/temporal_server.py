@@ -17,17 +17,17 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from local.ports import HOST, Wish, choose
-from local.processes import Child, ChildDied, Command, Log, StackError, silent
+from local.ports import HOST, PortRequest, choose_ports
+from local.processes import ChildExited, ChildProcess, Command, LogCallback, StackError, discard_line
 from workers.temporal_client import SEARCH_ATTRIBUTES, ensure_search_attributes
 
 NAMESPACE = "default"
 
-_READY_WITHIN_S = 60.0
+_READY_TIMEOUT_S = 60.0
 
-_STOP_WITHIN_S = 5.0
+_STOP_TIMEOUT_S = 5.0
 
-_TRIES = 3
+_MAX_START_ATTEMPTS = 3
 
 _RETENTION = timedelta(days=90)
 
@@ -50,17 +50,22 @@ class TemporalDevServer:
     """
 
     def __init__(
-        self, db_file: Path | None = None, *, port: int = 0, ui_port: int | None = None, log: Log = silent
+        self,
+        db_file: Path | None = None,
+        *,
+        port: int = 0,
+        ui_port: int | None = None,
+        log: LogCallback = discard_line,
     ) -> None:
         self._db_file = db_file
-        self._wishes = {"Temporal": Wish("TEMPORAL_PORT", 7233, port)}
+        self._port_requests = {"Temporal": PortRequest("TEMPORAL_PORT", 7233, port)}
         if ui_port is not None:
-            self._wishes["Temporal UI"] = Wish("TEMPORAL_UI_PORT", 8233, ui_port)
+            self._port_requests["Temporal UI"] = PortRequest("TEMPORAL_UI_PORT", 8233, ui_port)
         self._log = log
         self._client: Client | None = None
         self.port = port
         self.ui_port = ui_port
-        self.child: Child | None = None
+        self.child: ChildProcess | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -90,10 +95,10 @@ class TemporalDevServer:
 
     async def start(self) -> None:
         """Start the server and wait until its namespace takes runs. Raises ``StackError``."""
-        for tries_left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(_MAX_START_ATTEMPTS)):
             try:
                 await self._start_once()
-            except ChildDied as died:
+            except ChildExited as died:
                 # A port that was free a moment ago: others are chosen, or the one that was set is named.
                 if not tries_left or "address already in use" not in str(died):
                     raise
@@ -101,24 +106,24 @@ class TemporalDevServer:
                 return
 
     async def _start_once(self) -> None:
-        ports = {name: port.number for name, port in choose(self._wishes).items()}
+        ports = {name: port.number for name, port in choose_ports(self._port_requests).items()}
         self.port = ports["Temporal"]
         self.ui_port = ports.get("Temporal UI")
         if self._db_file is not None:
             self._db_file.parent.mkdir(parents=True, exist_ok=True)
         command = Command(
             name="temporal",
-            argv=self._argv(binary()),
+            argv=self._argv(find_temporal_binary()),
             # The server reads none of these; a client profile of the user's must not confuse it.
             environment={k: v for k, v in os.environ.items() if not k.startswith("TEMPORAL_")},
             stop_signal=signal.SIGINT,
             # It polls itself, and reports every one of its own polls that its shutdown cuts off.
-            quiet_end=True,
+            mute_on_stop=True,
         )
-        self.child = Child(command, self._log)
+        self.child = ChildProcess(command, self._log)
         await self.child.start()
         try:
-            await self.child.until_ready(self._takes_runs, within=_READY_WITHIN_S)
+            await self.child.until_ready(self._is_ready, timeout_s=_READY_TIMEOUT_S)
             await ensure_search_attributes(self.client)
         except BaseException:
             await self.stop()
@@ -128,7 +133,7 @@ class TemporalDevServer:
         """Stop the server within seconds. Idempotent."""
         self._client = None
         if self.child is not None:
-            await self.child.stop(_STOP_WITHIN_S)
+            await self.child.stop(_STOP_TIMEOUT_S)
 
     async def kill(self) -> None:
         """``kill -9`` the server."""
@@ -148,7 +153,7 @@ class TemporalDevServer:
         argv += [word for name in SEARCH_ATTRIBUTES for word in ("--search-attribute", f"{name}=Keyword")]
         return argv + [word for value in _DYNAMIC_CONFIG for word in ("--dynamic-config-value", value)]
 
-    async def _takes_runs(self) -> bool:
+    async def _is_ready(self) -> bool:
         """Connected, and the namespace, which is then there, told to keep ended runs to be looked at."""
         try:
             async with asyncio.timeout(5):
@@ -168,7 +173,7 @@ class TemporalDevServer:
         return True
 
 
-def binary() -> str:
+def find_temporal_binary() -> str:
     """Path of the ``temporal`` program; raises ``StackError`` with what to do when it is missing."""
     beside = Path(sys.executable).with_name("temporal")
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("temporal")

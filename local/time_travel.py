@@ -11,31 +11,31 @@ from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import TimeSkipper
 
-from policy.durations import in_words
+from policy.durations import format_duration
 from profiles.db.database import Database
 from profiles.runs import lifecycle
-from workers.process import Fault
+from workers.process import UserError
 from workers.settings import WorkerSettings
-from workers.temporal_client import connect
+from workers.temporal_client import connect_temporal
 
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 _DURATION = re.compile(r"(?:\d+[wdhms])+")
 
-_PART = re.compile(r"(\d+)([wdhms])")
+_DURATION_PART = re.compile(r"(\d+)([wdhms])")
 
 
-class TravelError(Fault):
+class TravelError(UserError):
     """Time cannot be moved."""
 
 
-def duration(words: str) -> timedelta:
+def parse_duration(words: str) -> timedelta:
     """Read "3d", "2h30m", "90s", "1w". Raises ``TravelError`` for anything else, and for zero."""
     text = words.strip().lower()
     length = timedelta(
         **{
-            _UNITS[unit]: sum(int(n) for n, u in _PART.findall(text) if u == unit)
-            for unit in {u for _, u in _PART.findall(text)}
+            _UNITS[unit]: sum(int(n) for n, u in _DURATION_PART.findall(text) if u == unit)
+            for unit in {u for _, u in _DURATION_PART.findall(text)}
         }
     )
     if not _DURATION.fullmatch(text) or length <= timedelta():
@@ -56,7 +56,7 @@ async def fast_forward(client: Client, workflow_id: str, by: timedelta) -> bool:
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND and await _has_ended(handle):
             return False
-        raise TravelError(_explained(error, workflow_id)) from error
+        raise TravelError(_describe_error(error, workflow_id)) from error
 
 
 async def current_time(client: Client, workflow_id: str) -> datetime:
@@ -64,7 +64,7 @@ async def current_time(client: Client, workflow_id: str) -> datetime:
     return await TimeSkipper(client).get_current_time(client.get_workflow_handle(workflow_id))
 
 
-def refuse_unless_local(settings: WorkerSettings) -> None:
+def require_local_stack(settings: WorkerSettings) -> None:
     """Time travel is for local stacks. Raises ``TravelError`` elsewhere."""
     if not settings.waypost_local:
         raise TravelError(
@@ -75,20 +75,20 @@ def refuse_unless_local(settings: WorkerSettings) -> None:
 
 async def fast_forward_run(settings: WorkerSettings, run_id: str, by: timedelta) -> str:
     """What ``waypost fast-forward`` does; returns the sentence to print. Raises ``TravelError``."""
-    refuse_unless_local(settings)
+    require_local_stack(settings)
     database = Database(settings.database_url, pool_size=1)
     try:
-        workflow_id = await workflow_id_of(database, run_id)
+        workflow_id = await load_workflow_id(database, run_id)
     finally:
         await database.close()
-    client = await connect(settings)
+    client = await connect_temporal(settings)
     if not await fast_forward(client, workflow_id, by):
         return f"{workflow_id} has ended."
     now = await current_time(client, workflow_id)
-    return f"{workflow_id} is {in_words(by)} later: its clock says {now:%Y-%m-%d %H:%M} UTC."
+    return f"{workflow_id} is {format_duration(by)} later: its clock says {now:%Y-%m-%d %H:%M} UTC."
 
 
-async def workflow_id_of(database: Database, run_id: str) -> str:
+async def load_workflow_id(database: Database, run_id: str) -> str:
     """The Temporal id of one of our runs. Raises ``TravelError`` when there is no such run."""
     try:
         wanted = UUID(run_id)
@@ -108,7 +108,7 @@ async def _has_ended(handle: WorkflowHandle[object, object]) -> bool:
         return False
 
 
-def _explained(error: RPCError, workflow_id: str) -> str:
+def _describe_error(error: RPCError, workflow_id: str) -> str:
     if error.status is RPCStatusCode.NOT_FOUND:
         return f"Temporal has no workflow {workflow_id!r} yet: the relay starts it once it and the worker run"
     return f"Temporal does not move the clock of {workflow_id!r}: {error.message}"

@@ -4,28 +4,28 @@ import re
 from datetime import timedelta
 from functools import lru_cache
 
-_UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_UNIT_SECONDS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
-_LENGTHS = {
+_UNIT_DURATIONS = {
     "w": timedelta(weeks=1),
     "d": timedelta(days=1),
     "h": timedelta(hours=1),
     "m": timedelta(minutes=1),
     "s": timedelta(seconds=1),
 }
-_NAMES = {"week": "w", "day": "d", "hour": "h", "min": "m", "minute": "m", "second": "s"}
-_PART = re.compile(r"\s*(\d+)(?:\.(\d{1,6}))?\s*([a-z]+)")
+_UNIT_ALIASES = {"week": "w", "day": "d", "hour": "h", "min": "m", "minute": "m", "second": "s"}
+_COMPONENT_PATTERN = re.compile(r"\s*(\d+)(?:\.(\d{1,6}))?\s*([a-z]+)")
 
 
 @lru_cache(maxsize=1024)
-def in_words(length: timedelta) -> str:
+def format_duration(length: timedelta) -> str:
     """Exact to the second, the largest units first: "7 days", "1 hour 30 minutes", "0 seconds".
 
     A negative length is said with "minus" in front.
     """
     seconds = int(abs(length).total_seconds())
     parts = []
-    for size, unit in _UNITS:
+    for size, unit in _UNIT_SECONDS:
         count, seconds = divmod(seconds, size)
         if count:
             parts.append(f"{count} {unit}" if count == 1 else f"{count} {unit}s")
@@ -33,7 +33,7 @@ def in_words(length: timedelta) -> str:
     return f"minus {words}" if length < timedelta() and parts else words
 
 
-def length_of(words: str) -> timedelta:
+def parse_duration(words: str) -> timedelta:
     """Read "25d", "12h", "90m", "2w", "730 days", "1d 12h". The inverse of ``short``.
 
     Seconds may have a fraction. Raises ValueError for anything else: a bare number says no unit.
@@ -42,12 +42,12 @@ def length_of(words: str) -> timedelta:
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
     length, at = timedelta(), 0
     try:
-        while found := _PART.match(rest, at):
+        while found := _COMPONENT_PATTERN.match(rest, at):
             count, fraction, unit = found.groups()
-            letter = _NAMES.get(unit.removesuffix("s"), unit)
+            letter = _UNIT_ALIASES.get(unit.removesuffix("s"), unit)
             if fraction and letter != "s":
                 break
-            length += int(count) * _LENGTHS[letter]
+            length += int(count) * _UNIT_DURATIONS[letter]
             length += timedelta(microseconds=int((fraction or "").ljust(6, "0")))
             at = found.end()
         if at and at == len(rest):
@@ -57,12 +57,12 @@ def length_of(words: str) -> timedelta:
     raise ValueError(f"expected a length of time such as 25d, 12h, 90m, 2w or 730 days, got {words!r}")
 
 
-def short(length: timedelta) -> str:
+def format_compact_duration(length: timedelta) -> str:
     """Exact, as it is written in a file: "25d", "1d 12h", "0s"."""
     rest = abs(length)
     parts = []
     for letter in "dhm":
-        count, rest = divmod(rest, _LENGTHS[letter])
+        count, rest = divmod(rest, _UNIT_DURATIONS[letter])
         if count:
             parts.append(f"{count}{letter}")
     if rest:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 
 
-def assign(person: str, experiment: str, weights: Mapping[str, int]) -> str:
+def assign_arm(person: str, experiment: str, weights: Mapping[str, int]) -> str:
     """The name of the person's arm, in proportion to the weights, which need not add up to 100.
 
     Sticky: it depends on nothing but the arguments, and not on the order in which the arms are

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from policy.hours.places import Place
-from policy.limits import Scope, WhenCapped
+from policy.limits import CapReachedAction, SuppressionScope
 from policy.verdict import Channel, MessageClass
 
 
@@ -19,7 +19,7 @@ class StopKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class ActiveKillSwitch:
     """A kill switch that is on."""
 
     kind: StopKind
@@ -67,7 +67,7 @@ class Plan:
     """Percent of people whom the journey keeps its marketing from, to be measured against."""
     value: float = 0.0
     """What the message is worth, e.g. the prices of what it promotes; decides between equal priorities."""
-    when_capped: WhenCapped | None = None
+    when_capped: CapReachedAction | None = None
     """What the journey wants where there is no slot; None: nothing, and it is withheld."""
     since: datetime | None = None
     """When this message was first asked for; None: never before."""
@@ -86,7 +86,7 @@ class Suppression:
     sku: str | None
     until: datetime | None
     event_id: str = ""
-    scope: Scope = Scope.PRODUCT
+    scope: SuppressionScope = SuppressionScope.PRODUCT
     of: str | None = None
     """The unit, the group or the category that it reaches, where the scope is one of these."""
     parts: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Suppression:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class CatalogItem:
     """One product, or one variant of it, as the shop's feed tells it."""
 
     product: str
@@ -168,7 +168,7 @@ class Facts:
     """The cart's lines now, where the plan names a cart that is known."""
     out_of_stock: frozenset[str] = frozenset()
     """Keys of planned items that the shop is known to have sold out."""
-    shelf: tuple[Shelved, ...] = ()
+    shelf: tuple[CatalogItem, ...] = ()
     """What the feed says of the planned items."""
     held: tuple[str, ...] = ()
     """What is open with the person and holds marketing back, in words ("a support ticket 17")."""
@@ -180,7 +180,7 @@ class Facts:
     """All zones the person may live in, where more than one is plausible; empty: ``zone`` alone."""
     waiting: tuple[WaitingFact, ...] = ()
     """What other runs of the person want to send as soon as they may."""
-    stopped: tuple[Stop, ...] = ()
+    stopped: tuple[ActiveKillSwitch, ...] = ()
     """Every kill switch that is on, whatever it names."""
     claims_last_minute: int | None = None
     """Claims on the plan's channel within a minute; None: nobody counted them."""

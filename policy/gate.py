@@ -3,34 +3,40 @@
 from datetime import datetime
 from functools import lru_cache
 
-from policy.checks.eligibility import address_works, class_fits, consented, not_erased, not_opted_out
-from policy.checks.exclusions import not_held_out, nothing_holds
-from policy.checks.frequency_caps import under_caps, yields_to_nobody
-from policy.checks.operations import not_switched_off, provider_takes_it
-from policy.checks.quiet_hours import in_open_hours
-from policy.checks.relevance import items_left, not_expired, run_is_live, says_something_new
-from policy.checks.result import CheckFunction, Finding, undecided
+from policy.checks.eligibility import (
+    address_usable,
+    has_consent,
+    message_class_valid,
+    not_erased,
+    not_opted_out,
+)
+from policy.checks.exclusions import no_open_hold, not_held_out
+from policy.checks.frequency_caps import has_priority, under_caps
+from policy.checks.operations import no_kill_switch, provider_available
+from policy.checks.quiet_hours import outside_quiet_hours
+from policy.checks.relevance import has_items_left, is_not_duplicate, not_expired, run_is_active
+from policy.checks.result import CheckFunction, CheckResult, error_result
 from policy.facts import Facts, Plan
 from policy.limits import Limits
-from policy.verdict import Allow, Check, Defer, Verdict, Withhold
+from policy.verdict import Allow, CheckRecord, Defer, Verdict, Withhold
 
 CHECKS: tuple[tuple[str, CheckFunction], ...] = (
-    ("kill_switch", not_switched_off),
+    ("kill_switch", no_kill_switch),
     ("erased", not_erased),
-    ("class", class_fits),
-    ("address", address_works),
+    ("class", message_class_valid),
+    ("address", address_usable),
     ("opt_out", not_opted_out),
-    ("consent", consented),
-    ("run", run_is_live),
+    ("consent", has_consent),
+    ("run", run_is_active),
     ("expiry", not_expired),
-    ("items", items_left),
+    ("items", has_items_left),
     ("holdout", not_held_out),
-    ("duplicate", says_something_new),
+    ("duplicate", is_not_duplicate),
     ("caps", under_caps),
-    ("priority", yields_to_nobody),
-    ("hold", nothing_holds),
-    ("quiet_hours", in_open_hours),
-    ("provider", provider_takes_it),
+    ("priority", has_priority),
+    ("hold", no_open_hold),
+    ("quiet_hours", outside_quiet_hours),
+    ("provider", provider_available),
 )
 """Legal denials before business ones, denials before what only defers."""
 
@@ -46,9 +52,9 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
     not exist) the message is deferred with the reason ``error`` until it expires; where not even that can be
     told (an instant without an offset) it is withheld.
     """
-    findings = {name: _evaluate(check, plan, facts, limits, at) for name, check in CHECKS}
+    findings = {name: _run_check(check, plan, facts, limits, at) for name, check in CHECKS}
     checks = tuple(
-        [_check(name, finding.reason is None, finding.detail) for name, finding in findings.items()]
+        [_cached_check(name, finding.reason is None, finding.detail) for name, finding in findings.items()]
     )
     items = findings["items"]
     for finding in findings.values():
@@ -61,13 +67,13 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
 
 
 # Most checks pass in the same few words.
-_check = lru_cache(maxsize=1024)(Check)
+_cached_check = lru_cache(maxsize=1024)(CheckRecord)
 
 
-def _evaluate(check: CheckFunction, plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def _run_check(check: CheckFunction, plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     try:
         return check(plan, facts, limits, at)
     except Exception as error:
         # The message of the error may quote what a person typed, so only its kind is recorded.
         said = f"not computable ({type(error).__name__}): expected instants with an offset and an IANA zone"
-        return undecided(plan.expires_at, at, said)
+        return error_result(plan.expires_at, at, said)

@@ -5,7 +5,7 @@ from datetime import time, timedelta
 from enum import StrEnum
 from re import fullmatch
 
-from policy.durations import short
+from policy.durations import format_compact_duration
 from policy.hours.jurisdictions import Jurisdiction
 from policy.hours.windows import QuietHours
 from policy.verdict import Channel
@@ -40,14 +40,14 @@ class BreakerRule:
         if self.failures < 1:
             faults.append(f"failures: expected 1 or more, got {self.failures}; the default is 5")
         if not timedelta(0) < self.first <= self.longest:
-            got = f"{short(self.first)} and {short(self.longest)}; the defaults are 30s and 10m"
+            got = f"{format_compact_duration(self.first)} and {format_compact_duration(self.longest)}; the defaults are 30s and 10m"
             faults.append(f"first: expected more than no time and no more than longest, got {got}")
         if faults:
             raise ValueError("\n".join(faults))
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
+class TemplateStopThresholds:
     """When a template stops by itself: percent of what was sent in the window. None: never.
 
     Gmail and Yahoo ask bulk senders to stay below 0.1 % of complaints and never to reach 0.3 %
@@ -79,18 +79,18 @@ class Thresholds:
             raise ValueError("\n".join(faults))
 
 
-DEFAULT_WINDOW = timedelta(days=365)
+DEFAULT_SUPPRESSION_WINDOW = timedelta(days=365)
 """How long a purchase suppresses its item where the shop sets nothing else."""
 
-DEFAULT_SPREAD = timedelta(minutes=15)
+DEFAULT_RESUME_SPREAD = timedelta(minutes=15)
 """How long the messages of a night take to go out in the morning."""
 
 
-LONGEST_WINDOW = timedelta(days=366)
+MAX_CAP_WINDOW = timedelta(days=366)
 """Of a cap: to refuse one, all messages of that long are read and counted."""
 
 
-class Period(StrEnum):
+class CalendarPeriod(StrEnum):
     """A calendar period in the person's own zone."""
 
     DAY = "day"
@@ -99,7 +99,7 @@ class Period(StrEnum):
     MONTH = "month"
 
 
-class WhenCapped(StrEnum):
+class CapReachedAction(StrEnum):
     """What becomes of a message that a cap or a more important one leaves no room for."""
 
     WITHHOLD = "withhold"
@@ -126,7 +126,7 @@ class Cap:
     """None: over all journeys."""
     topic: str | None = None
     """None: over all topics."""
-    per: Period | None = None
+    per: CalendarPeriod | None = None
     """A calendar period, in the person's zone; each begins with all of its slots free."""
 
     def __post_init__(self) -> None:
@@ -137,18 +137,22 @@ class Cap:
                 f"limit: expected 0 messages or more, got {self.limit}; 0 stops what the cap matches"
             )
         if (self.window is None) == (self.per is None):
-            got = "neither" if self.window is None else f"window {short(self.window)} and per {self.per}"
+            got = (
+                "neither"
+                if self.window is None
+                else f"window {format_compact_duration(self.window)} and per {self.per}"
+            )
             faults.append(f"window: expected either a window or a calendar period (per), got {got}")
-        if self.window is not None and not timedelta() < self.window <= LONGEST_WINDOW:
-            longest, told = short(LONGEST_WINDOW), short(self.window)
+        if self.window is not None and not timedelta() < self.window <= MAX_CAP_WINDOW:
+            longest, told = format_compact_duration(MAX_CAP_WINDOW), format_compact_duration(self.window)
             faults.append(f"window: expected more than no time and at most {longest}, got {told}")
-        if self.per is not None and self.per not in tuple(Period):
-            faults.append(f"per: expected one of {', '.join(Period)}, got {self.per!r}")
+        if self.per is not None and self.per not in tuple(CalendarPeriod):
+            faults.append(f"per: expected one of {', '.join(CalendarPeriod)}, got {self.per!r}")
         if faults:
             raise ValueError("\n".join(faults))
 
 
-class Scope(StrEnum):
+class SuppressionScope(StrEnum):
     """How far a purchase reaches among the shop's products."""
 
     VARIANT = "variant"
@@ -170,9 +174,9 @@ class SuppressionRule:
     and for a blank name.
     """
 
-    window: timedelta | None = DEFAULT_WINDOW
+    window: timedelta | None = DEFAULT_SUPPRESSION_WINDOW
     """From the purchase's event time; zero: buying does not suppress; None: for good."""
-    scope: Scope = Scope.PRODUCT
+    scope: SuppressionScope = SuppressionScope.PRODUCT
     category: str | None = None
     product: str | None = None
     """A product id, else a stock keeping unit."""
@@ -210,7 +214,7 @@ class Limits:
     kill_switches: tuple[str, ...] = ()
     """Names of channels, journeys and templates that may not claim, or "all": withheld, and never sent later.
     For a while, use a kill switch of the database."""
-    suppression_window: timedelta | None = DEFAULT_WINDOW
+    suppression_window: timedelta | None = DEFAULT_SUPPRESSION_WINDOW
     """How long a purchase suppresses its item, from the purchase's event time; None: for good."""
     suppression: tuple[SuppressionRule, ...] = ()
     """The first that fits a purchase says how long and how far it suppresses; where none does, it is
@@ -221,9 +225,9 @@ class Limits:
     """For so long no other run says the same again: one template about the same items; zero: it may."""
     priorities: dict[str, int] = field(default_factory=dict)
     """Journey → how important its marketing is, 0 where nothing is said; the higher one gets the slot."""
-    when_capped: dict[str, WhenCapped] = field(default_factory=dict)
+    when_capped: dict[str, CapReachedAction] = field(default_factory=dict)
     """Journey → what becomes of a message that finds no slot; goes before what the journey itself says."""
-    thresholds: Thresholds = field(default_factory=Thresholds)
+    thresholds: TemplateStopThresholds = field(default_factory=TemplateStopThresholds)
     """When a template stops by itself."""
     budgets: dict[Channel, Budget] = field(default_factory=dict)
     """What a channel's provider gets in a minute; a channel without one: no limit."""
@@ -234,7 +238,9 @@ class Limits:
     jurisdiction_channels: tuple[Channel, ...] = (Channel.SMS, Channel.PUSH)
     """Where the hours of places count, for marketing; ads have no hours."""
     spread: dict[Channel, timedelta] = field(
-        default_factory=lambda: dict.fromkeys((Channel.EMAIL, Channel.SMS, Channel.PUSH), DEFAULT_SPREAD)
+        default_factory=lambda: dict.fromkeys(
+            (Channel.EMAIL, Channel.SMS, Channel.PUSH), DEFAULT_RESUME_SPREAD
+        )
     )
     """Over how long after an opening the messages that waited for it are spread, by channel."""
 
@@ -244,23 +250,28 @@ class Limits:
         if self.suppression_window is not None and self.suppression_window <= timedelta():
             faults.append(
                 "suppression_window: expected more than no time, or None for good, "
-                f"got {short(self.suppression_window)}"
+                f"got {format_compact_duration(self.suppression_window)}"
             )
-        if not timedelta() <= self.duplicates_within <= LONGEST_WINDOW:
-            longest, told = short(LONGEST_WINDOW), short(self.duplicates_within)
+        if not timedelta() <= self.duplicates_within <= MAX_CAP_WINDOW:
+            longest, told = (
+                format_compact_duration(MAX_CAP_WINDOW),
+                format_compact_duration(self.duplicates_within),
+            )
             faults.append(f"duplicates_within: expected from 0 to {longest}, got {told}")
         if not 0 <= self.holdout <= 100:
             faults.append(f"holdout: expected a percentage from 0 to 100, got {self.holdout:g}")
-        unknown = {name: word for name, word in self.when_capped.items() if word not in tuple(WhenCapped)}
+        unknown = {
+            name: word for name, word in self.when_capped.items() if word not in tuple(CapReachedAction)
+        }
         if unknown:
-            faults.append(f"when_capped: expected one of {', '.join(WhenCapped)}, got {unknown}")
+            faults.append(f"when_capped: expected one of {', '.join(CapReachedAction)}, got {unknown}")
         faults += [
             f"jurisdictions: expected an ISO 3166 code such as FR or US-FL, got {code!r}"
             for code in self.jurisdictions
             if not fullmatch(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", code)
         ]
         faults += [
-            f"spread: expected 0 or more on {channel.value}, got {short(spread)}"
+            f"spread: expected 0 or more on {channel.value}, got {format_compact_duration(spread)}"
             for channel, spread in self.spread.items()
             if spread < timedelta()
         ]

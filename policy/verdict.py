@@ -46,7 +46,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class CheckRecord:
     """One check of the gate and what it found."""
 
     name: str
@@ -63,7 +63,7 @@ class Allow:
     """Keys of the items that may still be promoted, in the order planned."""
     removed: tuple[str, ...] = ()
     """Keys of planned items that are no longer relevant."""
-    checks: tuple[Check, ...] = field(default=(), compare=False)
+    checks: tuple[CheckRecord, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Withhold:
     reason: Reason
     detail: str = ""
     removed: tuple[str, ...] = ()
-    checks: tuple[Check, ...] = field(default=(), compare=False)
+    checks: tuple[CheckRecord, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Defer:
     until: datetime
     detail: str = ""
     removed: tuple[str, ...] = ()
-    checks: tuple[Check, ...] = field(default=(), compare=False)
+    checks: tuple[CheckRecord, ...] = field(default=(), compare=False)
 
 
 Verdict = Allow | Withhold | Defer

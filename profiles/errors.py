@@ -1,13 +1,13 @@
 """What an operator may ask of identities; refused here, in words, where there is nothing to do."""
 
 
-class Unknown(Exception):
+class NotFound(Exception):
     """What was named is not there."""
 
 
-class Needless(Exception):
+class NoChange(Exception):
     """It is there, and is as asked for already."""
 
 
-class Senseless(Exception):
+class InvalidRequest(Exception):
     """It can never be done."""

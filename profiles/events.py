@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-END_RUN = "End Run"
+END_RUN_SIGNAL = "End Run"
 """Name of the control signal that tells a run to end; not an event."""
 
 
-GROUP = AliasChoices("group", "item_group_id")
+GROUP_ALIASES = AliasChoices("group", "item_group_id")
 """Names of a product's group in what channels send."""
 
 
@@ -48,7 +48,7 @@ class Item(BaseModel):
     name: str | None = None
     variant: str | None = None
     category: str | None = None
-    group: str | None = Field(default=None, validation_alias=GROUP)
+    group: str | None = Field(default=None, validation_alias=GROUP_ALIASES)
     """Products that are much the same to a buyer, by a name of the shop's."""
     brand: str | None = None
     price: float | None = None
@@ -70,7 +70,7 @@ class Event(BaseModel):
     )
 
     event_name: ClassVar[str] = ""
-    by_name: ClassVar[dict[str, type["Event"]]] = {}
+    registry: ClassVar[dict[str, type["Event"]]] = {}
 
     id: str = ""
     """Waypost's own id of the event; the channel's id stays in Postgres."""
@@ -87,7 +87,7 @@ class Event(BaseModel):
         super().__init_subclass__(**kwargs)
         if name:
             cls.event_name = name
-            known = Event.by_name.setdefault(name, cls)
+            known = Event.registry.setdefault(name, cls)
             # A workflow sandbox imports an author's module again: the first class stays registered.
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise TypeError(
@@ -109,7 +109,7 @@ class ProductEvent(Event):
     name: str | None = None
     variant: str | None = None
     category: str | None = None
-    group: str | None = Field(default=None, validation_alias=GROUP)
+    group: str | None = Field(default=None, validation_alias=GROUP_ALIASES)
     brand: str | None = None
     price: float | None = None
     quantity: int = 1

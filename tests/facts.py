@@ -13,12 +13,12 @@ from policy.reentry import Reentry, Unlimited
 from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.events import Event
-from profiles.identity.identifiers import normalise
-from profiles.ingest.event_store import Ingested
-from profiles.ingest.pipeline import Ingest, Rules
-from profiles.messaging.claims import Planned, decision_of, record_sent
-from profiles.runs.lifecycle import Closed, close_run
-from profiles.runs.routing import CART, PERSON
+from profiles.identity.identifiers import normalize_identifier
+from profiles.ingest.event_store import IngestResult
+from profiles.ingest.pipeline import Ingest, IngestConfig
+from profiles.messaging.claims import MessageRow, record_sent, write_decisions_sql
+from profiles.runs.lifecycle import ClosedRun, close_run
+from profiles.runs.routing import KEY_CART, KEY_PERSON
 from profiles.state.event_records import IncomingEvent
 
 Row = dict[str, Any]
@@ -36,7 +36,7 @@ class Journey:
     name: str = "carts"
     starts: tuple[str, ...] = ("Product Added", "Checkout Started")
     listens: tuple[str, ...] = ("Product Removed", "Order Completed", "Message Clicked")
-    key_property: str | None = CART
+    key_property: str | None = KEY_CART
     reentry: Reentry = UNLIMITED
     key: Callable[[Event], str | None] | None = None
     where: Callable[[Event], bool] | None = None
@@ -63,14 +63,16 @@ class Journey:
 
 
 CARTS = Journey()
-PEOPLE = Journey(name="people", starts=("Order Completed",), listens=("Product Viewed",), key_property=PERSON)
+PEOPLE = Journey(
+    name="people", starts=("Order Completed",), listens=("Product Viewed",), key_property=KEY_PERSON
+)
 
 
 class Facts:
     """Ingest, and questions about what it left behind."""
 
     def __init__(
-        self, database: Database, *journeys: Journey, rules: Rules | None = None, source: str = "test"
+        self, database: Database, *journeys: Journey, rules: IngestConfig | None = None, source: str = "test"
     ) -> None:
         self.database = database
         self.routes = journeys
@@ -99,13 +101,15 @@ class Facts:
             type=name,
             channel=channel,
             time=datetime.now(UTC) - ago,
-            identifiers=tuple((kind, normalise(kind, value)) for kind, value in identifiers.items()),
+            identifiers=tuple(
+                (kind, normalize_identifier(kind, value)) for kind, value in identifiers.items()
+            ),
             properties=properties or {},
             traits=traits or {},
             context=context or {},
         )
 
-    async def happens(self, name: str, properties: Row | None = None, **more: Any) -> Ingested:
+    async def happens(self, name: str, properties: Row | None = None, **more: Any) -> IngestResult:
         """Take one event in."""
         [answer] = await self.ingest([self.event(name, properties, **more)])
         return answer
@@ -129,7 +133,9 @@ class Facts:
     async def who(self, kind: str, value: str) -> UUID:
         """The profile an identifier points at."""
         [found] = await self.values(
-            "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2", kind, normalise(kind, value)
+            "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2",
+            kind,
+            normalize_identifier(kind, value),
         )
         assert isinstance(found, UUID)
         return found
@@ -167,17 +173,17 @@ class Facts:
             "SELECT p ->> 'detail' FROM event, jsonb_array_elements(problems) p WHERE event_id = $1", event_id
         )
 
-    async def close(self, run_id: UUID, *, seen: Sequence[UUID] = (), outcome: str = "nudged") -> Closed:
+    async def close(self, run_id: UUID, *, seen: Sequence[UUID] = (), outcome: str = "nudged") -> ClosedRun:
         """A run's last act."""
         return await close_run(
-            self.database, self.routes, run_id, outcome=outcome, seen=seen, at=datetime.now(UTC)
+            self.database, self.routes, run_id, outcome=outcome, seen_event_ids=seen, at=datetime.now(UTC)
         )
 
     async def sent(self, run_id: UUID, address: str = "ada@example.com", *, step: str = "s") -> UUID:
         """A mail of a run that went out."""
         message_id, token = new_id(), new_id()
         [row] = await self.rows("SELECT journey, profile_id, now() AS now FROM run WHERE run_id = $1", run_id)
-        planned = Planned(
+        planned = MessageRow(
             message_id=message_id,
             profile_id=row["profile_id"],
             run_id=run_id,
@@ -194,7 +200,7 @@ class Facts:
             decision_id=new_id(),
         )
         async with self.database.transaction() as connection:
-            await connection.execute(decision_of(planned))
+            await connection.execute(write_decisions_sql(planned))
             await record_sent(
                 connection, message_id, token, provider="sandbox", provider_id="1", at=row["now"]
             )

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from policy.verdict import Channel
-from profiles.messaging.claims import read_under_lock
-from profiles.messaging.snapshot import Ask
+from profiles.messaging.claims import read_locked_snapshot
+from profiles.messaging.snapshot import SnapshotQuery
 from tests.facts import LAMP, Facts
 from tests.integration.open_api import ADMIN, OpenApi
 from tests.permission import may_mail
@@ -104,7 +104,7 @@ async def standing(api: OpenApi, victim: Victim) -> Standing:
     )
     async with facts.database.transaction() as connection:
         asks = [_ask(run["run_id"], channel) for channel in CHANNELS]
-        snapshots = [await read_under_lock(connection, ask) for ask in asks]
+        snapshots = [await read_locked_snapshot(connection, ask) for ask in asks]
     first, _ = snapshots
     assert first is not None
     return Standing(
@@ -117,8 +117,8 @@ async def standing(api: OpenApi, victim: Victim) -> Standing:
     )
 
 
-def _ask(run_id: UUID, channel: str) -> Ask:
-    return Ask(run_id, "s", channel, datetime.now(UTC))
+def _ask(run_id: UUID, channel: str) -> SnapshotQuery:
+    return SnapshotQuery(run_id, "s", channel, datetime.now(UTC))
 
 
 def lost(before: Standing, after: Standing) -> set[str]:

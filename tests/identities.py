@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from profiles.identity.identifiers import hash_of
+from profiles.identity.identifiers import email_hash_key
 from profiles.identity.views import Cause, HeldIdentifier, IdentityEdge, IdentityView, Neighbour
 
 PERSON = UUID("019a2f00-1111-7000-8000-00000ada0001")
@@ -75,7 +75,7 @@ def ada() -> IdentityView:
             held(MOBILE),
             held(USER, days[1], vouched=True),
             held(EMAIL, days[1], vouched=True),
-            held(hash_of(EMAIL), days[1]),
+            held(email_hash_key(EMAIL), days[1]),
             held(LOYALTY, days[3], vouched=True),
             held(PHONE, days[3], vouched=True),
             held(PUSH, days[5]),
@@ -85,11 +85,11 @@ def ada() -> IdentityView:
         [
             joined(EMAIL, MOBILE, cause("Signed Up", "mobile", days[1])),
             joined(USER, EMAIL, cause("Signed In", "server", days[2])),
-            joined(EMAIL, hash_of(EMAIL), cause("Signed Up", "mobile", days[1])),
+            joined(EMAIL, email_hash_key(EMAIL), cause("Signed Up", "mobile", days[1])),
             joined(LOYALTY, PHONE, cause("Order Completed", "store", days[3])),
             joined(EMAIL, LOYALTY, cause("Order Completed", "store", days[4])),
             joined(MOBILE, PUSH, cause("Application Opened", "mobile", days[5], verified=False)),
-            joined(hash_of(EMAIL), TABLET, cause("Email Link Clicked", "email", days[7])),
+            joined(email_hash_key(EMAIL), TABLET, cause("Email Link Clicked", "email", days[7])),
             joined(USER, WORK, cause("Checkout Started", "web", days[9])),
             refused(OTHER_USER, TABLET, "limit", cause("Signed In", "web", days[10]), "user_id"),
             refused(LOYALTY, OTHER_USER, "limit", cause("Order Completed", "store", days[11]), "user_id"),

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from profiles.identity.graph import Graph, Link
-from profiles.identity.identifiers import hash_of, strongest_first
+from profiles.identity.graph import IdentityGraph, Link
+from profiles.identity.identifiers import email_hash_key, strongest_first
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def link(hour: float, *keys: str, verified: bool = True) -> Link:
     """An event so many hours after the start, with the hash that an email implies."""
-    implied = [hash_of(key) for key in keys if key.startswith("email:")]
+    implied = [email_hash_key(key) for key in keys if key.startswith("email:")]
     return Link((*keys, *implied), START + timedelta(hours=hour), "shop", f"e-{hour:g}", verified)
 
 
@@ -22,22 +22,22 @@ def logins(count: int) -> list[Link]:
     ]
 
 
-def names_of(graph: Graph, key: str) -> set[str]:
+def names_of(graph: IdentityGraph, key: str) -> set[str]:
     """The keys of one person."""
     return {name for name in graph.cluster_of(key) if not name.startswith("email_sha256:")}
 
 
-def people(graph: Graph) -> list[set[str]]:
+def people(graph: IdentityGraph) -> list[set[str]]:
     """The keys of each."""
     return [names_of(graph, cluster[0]) for cluster in graph.clusters]
 
 
-def refusals(graph: Graph) -> list[tuple[str, str, str]]:
+def refusals(graph: IdentityGraph) -> list[tuple[str, str, str]]:
     """(the key joined to, the key that did not join, why), in order."""
     return [(step.one, step.other, step.why) for step in graph.steps if not step.joined]
 
 
-def owner(keys: Sequence[str], verified: bool, graph: Graph) -> str | None:
+def owner(keys: Sequence[str], verified: bool, graph: IdentityGraph) -> str | None:
     """The key whose cluster an event that names these keys belongs to; None when no key is good.
 
     That is its strongest good key. An unverified event that names several people belongs to the strongest

@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from profiles.identity.graph import Link
-from profiles.identity.identifiers import DEVICE, IdentityRules, Limit, hash_of, strongest_first
+from profiles.identity.identifiers import (
+    DEVICE_TYPES,
+    IdentityRules,
+    ValueLimit,
+    email_hash_key,
+    strongest_first,
+)
 
 
 @dataclass
@@ -21,7 +27,7 @@ def kind(key: str) -> str:
     return key.split(":")[0]
 
 
-def too_many(times: list[datetime], limit: Limit) -> bool:
+def too_many(times: list[datetime], limit: ValueLimit) -> bool:
     """Whether some window that begins at one of them holds more than the most."""
     return any(
         sum(start <= time and (limit.within is None or time - start < limit.within) for time in times)
@@ -37,11 +43,11 @@ def model(
     given: Collection[str],
     rules: IdentityRules,
 ) -> People:
-    """What ``profiles.identity.graph.resolve`` must find."""
+    """What ``profiles.identity.graph.resolve_graph`` must find."""
     links = sorted(links, key=lambda link: (not link.verified, link.time, link.source, link.id, link.keys))
-    sworn = {key for link in links if link.verified for key in link.keys if kind(key) not in DEVICE}
+    sworn = {key for link in links if link.verified for key in link.keys if kind(key) not in DEVICE_TYPES}
     known = {*alone, *(key for link in links for key in link.keys)}
-    email = {hash_of(key): key for key in known if kind(key) == "email"}
+    email = {email_hash_key(key): key for key in known if kind(key) == "email"}
     known_as = {
         key: key if key in given or (key in sworn and email.get(key) not in sworn) else email.get(key, key)
         for key in known

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.identity.identifiers import STRONG, strongest_first
+from profiles.identity.identifiers import STRONG_TYPES, strongest_first
 from tests.identities import FIRST
 
 _EVENT = """
@@ -55,7 +55,9 @@ class IdentityRows:
             for key in keys:
                 kind, _, value = key.partition(":")
                 status = "quarantined" if key in quarantined else "good"
-                await connection.execute(_IDENTIFIER, kind, value, profile_id, FIRST, status, kind in STRONG)
+                await connection.execute(
+                    _IDENTIFIER, kind, value, profile_id, FIRST, status, kind in STRONG_TYPES
+                )
         return profile_id
 
     async def link(

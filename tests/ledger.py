@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from activities.channels.adapter import Accepted, MaybeSent, NotSent, Outgoing
+from activities.channels.adapter import Accepted, MaybeSent, NotSent, OutgoingMessage
 from policy.verdict import Channel
 from profiles.db.database import Database
 
@@ -21,13 +21,13 @@ class Ledger:
     answers: list[Exception] = field(default_factory=list)
     """Raised by the next calls, in order. ``NotSent`` comes before accepting, all else after it."""
     calls: Counter[str] = field(default_factory=Counter)
-    accepted: list[Outgoing] = field(default_factory=list)
+    accepted: list[OutgoingMessage] = field(default_factory=list)
     unlicensed: list[str] = field(default_factory=list)
     holding: asyncio.Event | None = None
     """Where set, a call accepts, and answers only when this is."""
     called: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def deliver(self, outgoing: Outgoing) -> Accepted:
+    async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Accept one message, or do what ``answers`` says."""
         self.calls[outgoing.message_id] += 1
         if self.database is not None and not await self._licensed(self.database, outgoing.message_id):

@@ -3,14 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-from activities.gate.mapping import facts_of, plan_of
-from policy.checks.eligibility import consented, not_opted_out
-from policy.checks.result import Finding
+from activities.gate.mapping import to_facts, to_plan
+from policy.checks.eligibility import has_consent, not_opted_out
+from policy.checks.result import CheckResult
 from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.db.sql import new_id
-from profiles.messaging.claims import read_under_lock
-from profiles.messaging.snapshot import Ask
+from profiles.messaging.claims import read_locked_snapshot
+from profiles.messaging.snapshot import SnapshotQuery
 from tests.facts import LAMP, Facts
 
 
@@ -24,11 +24,11 @@ async def may_mail(facts: Facts, run_id: UUID, channel: Channel = Channel.EMAIL)
     """What policy says of marketing to this person, on the facts as the gate reads them: reasons against."""
     async with facts.database.transaction() as connection:
         [now] = await facts.values("SELECT now()")
-        snapshot = await read_under_lock(connection, Ask(run_id, "s", channel.value, now))
+        snapshot = await read_locked_snapshot(connection, SnapshotQuery(run_id, "s", channel.value, now))
     assert snapshot is not None
-    known = facts_of(snapshot, channel, "UTC")
-    plan: Any = plan_of(_Request(channel), "marketing", "marketing")  # type: ignore[arg-type]
-    found: list[Finding] = [check(plan, known, Limits(), now) for check in (not_opted_out, consented)]
+    known = to_facts(snapshot, channel, "UTC")
+    plan: Any = to_plan(_Request(channel), "marketing", "marketing")  # type: ignore[arg-type]
+    found: list[CheckResult] = [check(plan, known, Limits(), now) for check in (not_opted_out, has_consent)]
     return [finding.reason.value for finding in found if finding.reason]
 
 

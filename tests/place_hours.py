@@ -20,6 +20,6 @@ def open_by_model(hours: QuietHours | Jurisdiction, zone: str, at: datetime) -> 
     if day == 6 and hours.sunday is not None:
         windows = hours.sunday
     inside = any(one.opens <= clock and (clock < one.closes or one.closes == time()) for one in windows)
-    if hours.holidays is None or not hours.holiday(here.date()):
+    if hours.holidays is None or not hours.holiday_name(here.date()):
         return inside
     return inside and any(one.opens <= clock < one.closes for one in hours.holidays)

@@ -12,20 +12,20 @@ from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
 from activities.audiences import AudienceGate
-from activities.channels.circuit_breaker import Breakers
-from activities.channels.registry import Channels
-from activities.content.templates import Templates
+from activities.channels.circuit_breaker import CircuitBreakers
+from activities.channels.registry import ChannelRegistry
+from activities.content.templates import TemplateRegistry
 from activities.contracts import SendMessage, SendResult
-from activities.gate.batching import Sittings
-from activities.gate.send_gate import Answer, Case, Claim, Gate
-from activities.message_renderer import Letters
+from activities.gate.batching import GateBatcher
+from activities.gate.send_gate import GateOutcome, GateRequest, SendClaim, SendGate
+from activities.message_renderer import MessageRenderer
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
 from policy.limits import BreakerRule, Limits
 from policy.verdict import Allow, Channel, MessageClass
 from profiles.db.database import Database
 from profiles.events import Item
-from profiles.ingest.pipeline import Ingest, Rules
+from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.messaging.preference_tokens import PreferenceTokens
 from tests.ledger import Ledger
 from tests.waypost import NOON, Row, Waypost
@@ -61,13 +61,13 @@ class Shop(Waypost):
     def __init__(self, database_url: str, client: Client, *, limits: Limits = UNLIMITED) -> None:
         super().__init__(database_url, client, with_workers=False)
         self.url = database_url
-        self.gate: Gate | Sittings = Gate(self.database, limits)
+        self.gate: SendGate | GateBatcher = SendGate(self.database, limits)
         self.audience_gate = AudienceGate(self.database, limits)
         self.ledgers = {channel: Ledger(channel, self.database) for channel in Channel}
 
     def ingest_on(self, database: Database) -> Ingest:
         """The way in on another pool."""
-        return Ingest(database, self.journeys.routes, Rules(local=True))
+        return Ingest(database, self.journeys.routes, IngestConfig(local=True))
 
     async def takes(self, name: str, properties: Row | None = None, **more: Any) -> None:
         """Take one event in; deliver nothing."""
@@ -116,10 +116,10 @@ class Shop(Waypost):
         *,
         at: datetime = NOON,
         message_class: MessageClass = MessageClass.MARKETING,
-        gate: Gate | Sittings | None = None,
-    ) -> Answer:
+        gate: SendGate | GateBatcher | None = None,
+    ) -> GateOutcome:
         """Ask the gate of messages."""
-        return await (gate or self.gate).hear(Case(request, message_class, message_class.value, at))
+        return await (gate or self.gate).hear(GateRequest(request, message_class, message_class.value, at))
 
     async def allowed(self, request: SendMessage, *, at: datetime = NOON) -> tuple[str, ...]:
         """The items the gate lets through on the request's channel, ads included."""
@@ -127,9 +127,11 @@ class Shop(Waypost):
             verdict = await self.audience_gate.enter(request, at)
             return verdict.items if isinstance(verdict, Allow) else ()
         answer = await self.claims(request, at=at)
-        return answer.items if isinstance(answer, Claim) else ()
+        return answer.items if isinstance(answer, SendClaim) else ()
 
-    def sender(self, *, gate: Gate | None = None, breakers: Breakers | None = None) -> MessageActivities:
+    def sender(
+        self, *, gate: SendGate | None = None, breakers: CircuitBreakers | None = None
+    ) -> MessageActivities:
         """The real send activity, with ledgers for providers, and no breaker unless one is given."""
         settings = ActivitySettings(secrets=(SecretStr("a secret of tests, which is long enough"),))
         tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
@@ -137,10 +139,10 @@ class Shop(Waypost):
         return MessageActivities(
             self.database,
             gate or self.gate,
-            Channels(self.ledgers, {}),
-            Templates.load(folders),
-            Letters(settings, tokens),
-            breakers or Breakers(BreakerRule(failures=1_000_000)),
+            ChannelRegistry(self.ledgers, {}),
+            TemplateRegistry.load(folders),
+            MessageRenderer(settings, tokens),
+            breakers or CircuitBreakers(BreakerRule(failures=1_000_000)),
         )
 
     async def sends(

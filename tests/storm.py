@@ -10,9 +10,9 @@ from statistics import quantiles
 from typing import Any
 
 from api.batching import Batcher
-from api.http.outage import probe_of
+from api.http.outage import create_probe
 from profiles.db.database import Database
-from profiles.identity.identifiers import normalise
+from profiles.identity.identifiers import normalize_identifier
 from profiles.ingest.pipeline import Ingest
 from profiles.state.event_records import IncomingEvent
 from tests.facts import CARTS
@@ -45,7 +45,7 @@ def told(
     source: str, number: object, name: str, named: Sequence[Named], properties: dict[str, Any], **more: Any
 ) -> IncomingEvent:
     """An event of now."""
-    identifiers = tuple((kind, normalise(kind, value)) for kind, value in named)
+    identifiers = tuple((kind, normalize_identifier(kind, value)) for kind, value in named)
     event_id = f"{source}-{number}"
     return IncomingEvent(source, event_id, name, "web", datetime.now(UTC), identifiers, properties, **more)
 
@@ -99,7 +99,9 @@ async def weather(database_url: str, processes: int = 2) -> AsyncIterator[Weathe
     """Each process with a pool and a memory of its own."""
     pools = [Database(database_url) for _ in range(processes)]
     # As slow as the machine may be, none of these events is turned away.
-    doors = [Batcher(Ingest(pool, (CARTS,)).__call__, probe_of(pool), patience_s=60.0) for pool in pools]
+    doors = [
+        Batcher(Ingest(pool, (CARTS,)).__call__, create_probe(pool), queue_timeout_s=60.0) for pool in pools
+    ]
     try:
         yield Weather(doors)
     finally:

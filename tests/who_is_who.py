@@ -6,28 +6,28 @@ from uuid import UUID
 
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.identity.graph import Graph, Link, resolve
+from profiles.identity.graph import IdentityGraph, Link, resolve_graph
 from profiles.identity.identifiers import split_key
-from profiles.ingest.resolution import Named
+from profiles.ingest.resolution import EventIdentifiers
 from profiles.state.event_records import IncomingEvent
 
 People = set[frozenset[str]]
 
 
-def named(event: IncomingEvent) -> Named:
+def named(event: IncomingEvent) -> EventIdentifiers:
     """Whom an event names, as ingest weighs it."""
     place: dict[str, Any] = {"source": event.source, "id": event.id, "time": event.time, "at": event.time}
-    return Named.by(event.identifiers, event_id=new_id(), verified=event.verified, **place)
+    return EventIdentifiers.by(event.identifiers, event_id=new_id(), verified=event.verified, **place)
 
 
-def resolved(events: Iterable[IncomingEvent], cuts: Iterable[frozenset[str]] = ()) -> Graph:
+def resolved(events: Iterable[IncomingEvent], cuts: Iterable[frozenset[str]] = ()) -> IdentityGraph:
     """Who is who by the pure rules, over the links of all events at once."""
     told = [named(event) for event in events]
     links = [Link(one.keys, one.time, one.source, one.id, one.verified) for one in told if one.keys]
-    return resolve(links, cuts=tuple(cuts))
+    return resolve_graph(links, cuts=tuple(cuts))
 
 
-def people(graph: Graph) -> People:
+def people(graph: IdentityGraph) -> People:
     """The keys of each person."""
     return {frozenset(cluster) for cluster in graph.clusters}
 

@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from activities.gate.send_gate import Case, Gate
-from api.why.answer import Answer, Asked, Teller
+from activities.gate.send_gate import GateRequest, SendGate
+from api.why.answer import Answer, Explainer, WhyQuery
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
 from profiles.views import decision_evidence
@@ -75,8 +75,8 @@ class Desk:
         **more: Any,
     ) -> None:
         """The gate decides, by these limits."""
-        gate = Gate(self.shop.database, limits)
-        await gate.hear(Case(self.request(step, at=at, **more), MessageClass.MARKETING, topic, at))
+        gate = SendGate(self.shop.database, limits)
+        await gate.hear(GateRequest(self.request(step, at=at, **more), MessageClass.MARKETING, topic, at))
 
     async def sends(self, step: str, *, hours: float = 0, **more: Any) -> UUID:
         """A reminder that is sent, or tried, so many hours before the evening; its message."""
@@ -85,15 +85,15 @@ class Desk:
         message_id: UUID = (await self.shop.message(self.run_id, step))["message_id"]
         return message_id
 
-    async def answer(self, asked: Asked | None = None) -> Answer:
+    async def answer(self, asked: WhyQuery | None = None) -> Answer:
         """Why, by the limits of the contract."""
         async with self.shop.database.transaction() as connection:
             profile_id = await connection.fetchval(
                 "SELECT profile_id FROM run WHERE run_id = $1", self.run_id
             )
-            account = await decision_evidence.read(connection, profile_id)
+            account = await decision_evidence.load_decision_evidence(connection, profile_id)
         assert account is not None
-        return Teller(account, Limits()).answer(asked or Asked())
+        return Explainer(account, Limits()).answer(asked or WhyQuery())
 
     async def buys(self) -> None:
         """The lamp, in the store, at 14:03."""

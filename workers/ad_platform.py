@@ -5,9 +5,9 @@ from typing import Protocol
 from uuid import UUID
 
 from profiles.messaging.audiences import Membership
-from profiles.runs.outbox import Row
+from profiles.runs.outbox import OutboxRow
 
-WITHIN_S = 10.0
+PLATFORM_TIMEOUT_S = 10.0
 """What a platform may take for one thing."""
 
 
@@ -28,11 +28,11 @@ class AdPlatform(Protocol):
         """Whether the platform's own books have the member now. Asked after a removal: False confirms it."""
 
 
-class Unconfirmed(Exception):
+class UnconfirmedMembership(Exception):
     """The platform has not done it, or not said so: to be tried again."""
 
 
-async def tell(platform: AdPlatform, row: Row, standing: Membership | None) -> None:
+async def sync_member(platform: AdPlatform, row: OutboxRow, membership: Membership | None) -> None:
     """Tell the platform one outbox row; on return it is confirmed. Raises ``Unconfirmed``. Idempotent.
 
     Nobody enters who is to leave, or is erased (``standing`` None); and nobody comes back before their
@@ -40,18 +40,18 @@ async def tell(platform: AdPlatform, row: Row, standing: Membership | None) -> N
     """
     audience = row.payload["audience"]
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(PLATFORM_TIMEOUT_S):
             if row.name == "add":
-                if standing is None or standing.state in ("leaving", "out"):
+                if membership is None or membership.state in ("leaving", "out"):
                     return
-                if standing.behind:
-                    raise Unconfirmed("waits for the confirmation of an earlier removal")
+                if membership.awaits_earlier_removal:
+                    raise UnconfirmedMembership("waits for the confirmation of an earlier removal")
                 await platform.add(audience, row.lane)
                 return
             await platform.remove(audience, row.lane)
             if await platform.holds(audience, row.lane):
-                raise Unconfirmed("the platform took the removal, and still has the member")
-    except Unconfirmed:
+                raise UnconfirmedMembership("the platform took the removal, and still has the member")
+    except UnconfirmedMembership:
         raise
     except Exception as error:  # whatever a platform's client raises keeps the place unconfirmed
-        raise Unconfirmed(repr(error)[:500]) from error
+        raise UnconfirmedMembership(repr(error)[:500]) from error

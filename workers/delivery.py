@@ -15,27 +15,27 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import JOURNEY_QUEUE, RunStart
-from profiles.runs.outbox import Row
+from profiles.runs.outbox import OutboxRow
 
-CUSTOMER_ID = SearchAttributeKey.for_keyword("CustomerId")
-JOURNEY_KEY = SearchAttributeKey.for_keyword("JourneyKey")
+CUSTOMER_ID_ATTRIBUTE = SearchAttributeKey.for_keyword("CustomerId")
+JOURNEY_KEY_ATTRIBUTE = SearchAttributeKey.for_keyword("JourneyKey")
 
 RPC_TIMEOUT = timedelta(seconds=10)
 
-_PERMANENT = frozenset(
+_PERMANENT_STATUS_CODES = frozenset(
     {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.OUT_OF_RANGE}
 )
 
 
-class Told(Enum):
+class DeliveryStatus(Enum):
     """How a delivery went."""
 
     DONE = "done"
-    GONE = "gone"
+    NOT_FOUND = "gone"
     """The workflow has ended, or never was."""
 
 
-class CannotBeTold(Exception):
+class PermanentDeliveryError(Exception):
     """Temporal refuses this for good; trying again cannot help."""
 
 
@@ -45,12 +45,12 @@ class Delivery:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def start(self, row: Row) -> str | None:
+    async def start(self, row: OutboxRow) -> str | None:
         """Signal-with-start; returns Temporal's run id, also where it had been started before.
 
         The workflow id holds our run id and may not be used twice, so "already started" means redelivery.
         """
-        start = _start_of(row)
+        start = _parse_run_start(row)
         try:
             handle = await self._client.start_workflow(
                 start.journey,
@@ -62,39 +62,39 @@ class Delivery:
                 start_signal_args=[row.payload["event"]],
                 search_attributes=TypedSearchAttributes(
                     [
-                        SearchAttributePair(CUSTOMER_ID, str(row.profile_id)),
-                        SearchAttributePair(JOURNEY_KEY, start.key),
+                        SearchAttributePair(CUSTOMER_ID_ATTRIBUTE, str(row.profile_id)),
+                        SearchAttributePair(JOURNEY_KEY_ATTRIBUTE, start.key),
                     ]
                 ),
-                static_summary=_summary(row),
-                static_details=_details(start, row.payload["event"]),
+                static_summary=_static_summary(row),
+                static_details=_static_details(start, row.payload["event"]),
                 rpc_timeout=RPC_TIMEOUT,
             )
         except WorkflowAlreadyStartedError as error:
             return error.run_id
         except RPCError as error:
-            raise _sorted(error) from error
+            raise _classify_error(error) from error
         return handle.first_execution_run_id
 
-    async def signal(self, row: Row) -> Told:
+    async def signal(self, row: OutboxRow) -> DeliveryStatus:
         """A plain signal: it must never start anything."""
         try:
             handle = self._client.get_workflow_handle(row.workflow_id or "")
             await handle.signal(row.name, row.payload, rpc_timeout=RPC_TIMEOUT)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND and not _namespace_is_missing(error):
-                return Told.GONE
-            raise _sorted(error) from error
-        return Told.DONE
+                return DeliveryStatus.NOT_FOUND
+            raise _classify_error(error) from error
+        return DeliveryStatus.DONE
 
 
-def _start_of(row: Row) -> RunStart:
+def _parse_run_start(row: OutboxRow) -> RunStart:
     try:
         if not isinstance(row.payload["event"], dict):
             raise TypeError("event is no object")
         return RunStart.model_validate(row.payload["start"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CannotBeTold(f"the outbox row holds no start and event: {error!r}") from error
+        raise PermanentDeliveryError(f"the outbox row holds no start and event: {error!r}") from error
 
 
 def _namespace_is_missing(error: RPCError) -> bool:
@@ -102,20 +102,20 @@ def _namespace_is_missing(error: RPCError) -> bool:
     return any(detail.type_url.endswith("NamespaceNotFoundFailure") for detail in error.grpc_status.details)
 
 
-def _sorted(error: RPCError) -> Exception:
-    if error.status in _PERMANENT:
-        return CannotBeTold(f"Temporal refuses it ({error.status.name}): {error.message}")
+def _classify_error(error: RPCError) -> Exception:
+    if error.status in _PERMANENT_STATUS_CODES:
+        return PermanentDeliveryError(f"Temporal refuses it ({error.status.name}): {error.message}")
     return error
 
 
-def _summary(row: Row) -> str:
+def _static_summary(row: OutboxRow) -> str:
     start, event = row.payload["start"], row.payload["event"]
     items = len(event.get("cart") or event.get("products") or ())
     about = f" with {items} item{'' if items == 1 else 's'}" if items else ""
     return f"{start['key']}: entered by {row.name}{about}"[:200]
 
 
-def _details(start: RunStart, event: dict[str, Any]) -> str:
+def _static_details(start: RunStart, event: dict[str, Any]) -> str:
     """What does not change in a run's life; the rest is in its current details."""
     lines = event.get("cart") or event.get("products") or ()
     shown = "\n".join(

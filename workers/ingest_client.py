@@ -11,26 +11,26 @@ import orjson
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from workers.process import Fault
+from workers.process import UserError
 
-Row = dict[str, Any]
+JsonObject = dict[str, Any]
 
-MOST_EVENTS = 500
+MAX_BATCH_EVENTS = 500
 
-MOST_BYTES = 900_000
+MAX_BATCH_BYTES = 900_000
 """Of one body: below the API's limits of 1,000 events and 1 MiB."""
 
-_TRIES = 8
+_MAX_ATTEMPTS = 8
 
-_TIMEOUT_S = 30.0
+_REQUEST_TIMEOUT_S = 30.0
 
 
-class DoorFault(Fault):
+class IngestApiError(UserError):
     """The API cannot be reached, or refuses all of what is sent."""
 
 
 @dataclass(slots=True)
-class Tally:
+class IngestCounts:
     """What became of the events sent so far."""
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -39,7 +39,7 @@ class Tally:
     examples: dict[str, str] = field(default_factory=dict)
     """Code → the first sentence heard with it."""
 
-    def add(self, results: Iterable[Row]) -> None:
+    def add(self, results: Iterable[JsonObject]) -> None:
         """Count the API's answers."""
         for result in results:
             self.statuses[result["status"]] += 1
@@ -55,19 +55,19 @@ class Tally:
         return said
 
 
-class Door:
+class IngestClient:
     """One API and one of its keys; use as an async context manager."""
 
     def __init__(self, api_url: str, key: str) -> None:
         self.api_url = api_url.rstrip("/")
-        self.tally = Tally()
+        self.counts = IngestCounts()
         self._client = httpx2.AsyncClient(
             base_url=self.api_url,
             headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-            timeout=_TIMEOUT_S,
+            timeout=_REQUEST_TIMEOUT_S,
         )
 
-    async def __aenter__(self) -> "Door":
+    async def __aenter__(self) -> "IngestClient":
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -80,31 +80,31 @@ class Door:
         except httpx2.HTTPError:
             alive = False
         if not alive:
-            raise DoorFault(
+            raise IngestApiError(
                 f"no Waypost API answers at {self.api_url}: start one with `waypost dev` (same folder, or "
                 "the same WAYPOST_DATA_DIR), or set API_URL and WAYPOST_SERVER_KEYS to one that runs"
             )
 
-    async def native(self, events: Sequence[Row]) -> list[Row]:
+    async def native(self, events: Sequence[JsonObject]) -> list[JsonObject]:
         """``POST /v1/events``; one result an event, committed. See ``_post`` for errors."""
-        return await self._batches("/v1/events", "events", events)
+        return await self._send_batches("/v1/events", "events", events)
 
-    async def segment(self, calls: Sequence[Row]) -> list[Row]:
+    async def segment(self, calls: Sequence[JsonObject]) -> list[JsonObject]:
         """``POST /v1/batch`` with calls of the Segment HTTP API; as ``native``."""
-        return await self._batches("/v1/batch", "batch", calls)
+        return await self._send_batches("/v1/batch", "batch", calls)
 
-    async def one_click(self, url: str) -> bool:
+    async def unsubscribe_one_click(self, url: str) -> bool:
         """Press the unsubscribe button of a mail program (RFC 8058); whether the API took it."""
         form = {"List-Unsubscribe": "One-Click"}
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": ""}
         answer = await self._client.post(url, data=form, headers=headers)
         return answer.status_code == httpx2.codes.OK
 
-    async def _batches(self, path: str, name: str, events: Sequence[Row]) -> list[Row]:
-        results: list[Row] = []
-        for body in bodies(name, events):
+    async def _send_batches(self, path: str, name: str, events: Sequence[JsonObject]) -> list[JsonObject]:
+        results: list[JsonObject] = []
+        for body in split_bodies(name, events):
             answers = (await self._post(path, body)).json()["results"]
-            self.tally.add(answers)
+            self.counts.add(answers)
             results.extend(answers)
         return results
 
@@ -114,40 +114,40 @@ class Door:
         Raises ``DoorFault`` when the API is away, stays busy, or refuses the request as a whole.
         """
         answer = None
-        for attempt in range(_TRIES):
+        for attempt in range(_MAX_ATTEMPTS):
             try:
                 answer = await self._client.post(path, content=body)
             except httpx2.HTTPError as error:
-                raise DoorFault(f"{self.api_url} stopped answering: {type(error).__name__}") from error
+                raise IngestApiError(f"{self.api_url} stopped answering: {type(error).__name__}") from error
             if answer.status_code not in (429, 503):
                 break
             asked = answer.headers.get("Retry-After", "")
             await asyncio.sleep(float(asked) if asked.isdigit() else min(0.2 * 2**attempt, 5.0))
         if answer is None or answer.status_code != httpx2.codes.OK:
-            raise DoorFault(_refusal(self.api_url, answer))
+            raise IngestApiError(_describe_failure(self.api_url, answer))
         return answer
 
 
-def bodies(name: str, events: Iterable[Row]) -> Iterator[bytes]:
+def split_bodies(name: str, events: Iterable[JsonObject]) -> Iterator[bytes]:
     """Events as request bodies of at most ``MOST_EVENTS`` events and about ``MOST_BYTES`` bytes each."""
     batch: list[bytes] = []
     size = 0
     for event in events:
         line = orjson.dumps(event)
-        if batch and (len(batch) == MOST_EVENTS or size + len(line) > MOST_BYTES):
-            yield _body(name, batch)
+        if batch and (len(batch) == MAX_BATCH_EVENTS or size + len(line) > MAX_BATCH_BYTES):
+            yield _encode_body(name, batch)
             batch, size = [], 0
         batch.append(line)
         size += len(line) + 1
     if batch:
-        yield _body(name, batch)
+        yield _encode_body(name, batch)
 
 
-def _body(name: str, batch: Sequence[bytes]) -> bytes:
+def _encode_body(name: str, batch: Sequence[bytes]) -> bytes:
     return b'{"%s":[%s]}' % (name.encode(), b",".join(batch))
 
 
-def _refusal(api_url: str, answer: httpx2.Response | None) -> str:
+def _describe_failure(api_url: str, answer: httpx2.Response | None) -> str:
     if answer is None:
         return f"{api_url} gave no answer"
     if answer.status_code in (401, 403):
@@ -187,6 +187,6 @@ class IngestSettings(BaseSettings):
             for key in (part.strip() for part in held.get_secret_value().split(",")):
                 if key and "sha256:" not in key:
                     return key.rpartition(":")[2]
-        raise Fault(
+        raise UserError(
             "WAYPOST_SERVER_KEYS and WAYPOST_WRITE_KEYS hold digests only: set one to a key as it is sent"
         )

@@ -7,15 +7,15 @@ from typing import Any, Self
 
 import asyncpg
 
-CHANNEL = "waypost_outbox"
+NOTIFY_CHANNEL = "waypost_outbox"
 
 
-class Doorbell:
+class OutboxListener:
     """Listens on one connection; where that breaks, waiting goes on by time alone until it is back."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
-        self._rung = asyncio.Event()
+        self._notified = asyncio.Event()
         self._connection: Any = None
         self.rings = 0
         """How often it has rung; several may wait, each with the count it knows."""
@@ -31,20 +31,20 @@ class Doorbell:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 await self._connection.close(timeout=1)
 
-    async def wait(self, at_most_s: float, *, known: int) -> None:
+    async def wait(self, timeout_s: float, *, seen: int) -> None:
         """Until it has rung more often than ``known`` times, or the time is up."""
         if self._connection is None or self._connection.is_closed():
             await self._listen()
-        if self.rings == known:
+        if self.rings == seen:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._rung.wait(), at_most_s)
+                await asyncio.wait_for(self._notified.wait(), timeout_s)
 
     async def _listen(self) -> None:
         with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             self._connection = await asyncpg.connect(self._url, timeout=3)
-            await self._connection.add_listener(CHANNEL, self._ring)
+            await self._connection.add_listener(NOTIFY_CHANNEL, self._on_notify)
 
-    def _ring(self, *_: object) -> None:
+    def _on_notify(self, *_: object) -> None:
         self.rings += 1
-        rung, self._rung = self._rung, asyncio.Event()
+        rung, self._notified = self._notified, asyncio.Event()
         rung.set()

@@ -13,11 +13,19 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 from structlog.typing import Processor
 
-_CHATTY = ("uvicorn.error", "httpx2", "httpcore2", "httpx", "httpcore", "alembic", "twilio.http_client")
+_NOISY_LOGGERS = (
+    "uvicorn.error",
+    "httpx2",
+    "httpcore2",
+    "httpx",
+    "httpcore",
+    "alembic",
+    "twilio.http_client",
+)
 """Libraries whose line per HTTP request, or per step of a start, is noise beside our own decisions."""
 
 
-def configure(*, local: bool, level: int = logging.INFO) -> None:
+def configure_logging(*, local: bool, level: int = logging.INFO) -> None:
     """Send structlog and stdlib logging to standard output in one form. Call once, before anything logs."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -34,7 +42,7 @@ def configure(*, local: bool, level: int = logging.INFO) -> None:
     )
     last: list[Processor]
     if local:
-        last = [structlog.dev.ConsoleRenderer(colors=_wants_colour(), pad_event_to=0)]
+        last = [structlog.dev.ConsoleRenderer(colors=_use_color(), pad_event_to=0)]
     else:
         last = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
     out = logging.StreamHandler(sys.stdout)
@@ -47,15 +55,15 @@ def configure(*, local: bool, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers = [out]
     root.setLevel(level)
-    for chatty in _CHATTY:
+    for chatty in _NOISY_LOGGERS:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def _wants_colour() -> bool:
+def _use_color() -> bool:
     return "NO_COLOR" not in os.environ and ("FORCE_COLOR" in os.environ or sys.stdout.isatty())
 
 
-async def until_stopped(work: "asyncio.Future[Any]") -> None:
+async def run_until_signal(work: "asyncio.Future[Any]") -> None:
     """Wait for SIGTERM or SIGINT, then cancel ``work``; if ``work`` ends by itself, raise what it raised."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -72,19 +80,21 @@ async def until_stopped(work: "asyncio.Future[Any]") -> None:
     work.result()
 
 
-class Fault(Exception):
+class UserError(Exception):
     """Something the user can mend; the message says what was expected, what came, what to do."""
 
 
-def explanation(error: BaseException) -> str | None:
+def format_user_error(error: BaseException) -> str | None:
     """What to print instead of a traceback, or None when the error is a bug that needs one."""
-    if isinstance(error, Fault):
+    if isinstance(error, UserError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted."
     if isinstance(error, ValidationError) and error.title in _settings_classes():
         # The values stay unsaid: any of them may be a secret.
-        lines = [f"  {_variable(each['loc'])}: {each['msg']}" for each in error.errors(include_input=False)]
+        lines = [
+            f"  {_variable_name(each['loc'])}: {each['msg']}" for each in error.errors(include_input=False)
+        ]
         return "\n".join(["The settings cannot be used; correct these environment variables:", *lines])
     if isinstance(error, SettingsError):
         return f"The settings cannot be used: {error}"
@@ -101,6 +111,6 @@ def _settings_classes() -> set[str]:
     return found
 
 
-def _variable(location: tuple[int | str, ...]) -> str:
+def _variable_name(location: tuple[int | str, ...]) -> str:
     """The environment variable's name; a fault of several settings together names them in its message."""
     return str(location[0]).upper() if location else "several"

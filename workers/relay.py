@@ -12,33 +12,33 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from temporalio.service import RPCError
 
-from journeys.registry import load
+from journeys.registry import load_journeys
 from profiles.db.database import Database
-from profiles.messaging.audiences import Membership, confirmed, memberships
+from profiles.messaging.audiences import Membership, load_memberships, record_confirmation
 from profiles.runs import outbox
-from profiles.runs.outbox import Row
+from profiles.runs.outbox import OutboxRow
 from profiles.runs.routing import Route
-from workers.ad_platform import AdPlatform, Unconfirmed, tell
-from workers.delivery import CannotBeTold, Delivery, Told
-from workers.outbox_listener import Doorbell
-from workers.process import Fault, until_stopped
-from workers.reconciler import Sweeper, close_gone
-from workers.sandbox import SandboxAudiences
+from workers.ad_platform import AdPlatform, UnconfirmedMembership, sync_member
+from workers.delivery import Delivery, DeliveryStatus, PermanentDeliveryError
+from workers.outbox_listener import OutboxListener
+from workers.process import UserError, run_until_signal
+from workers.reconciler import Reconciler, close_orphaned_run
+from workers.sandbox import SandboxAdPlatform
 from workers.settings import WorkerSettings
-from workers.startup import until_schema_fits
-from workers.temporal_client import connect
+from workers.startup import wait_for_schema
+from workers.temporal_client import connect_temporal
 
 log = structlog.get_logger("relay")
 
-BATCH = 100
-AT_ONCE = 3
+BATCH_SIZE = 100
+MAX_CONCURRENT_BATCHES = 3
 """Batches under way in one relay; each locks its rows, as several relays do."""
 
-IDLE_S = 1.0
+IDLE_WAIT_S = 1.0
 """How long to wait for the doorbell before looking anyway."""
-_LONGEST_PAUSE_S = 5.0
+_MAX_RETRY_DELAY_S = 5.0
 
-_AWAY = (
+TRANSIENT_ERRORS = (
     RPCError,
     OSError,
     RuntimeError,
@@ -50,17 +50,17 @@ _AWAY = (
 
 
 @dataclass(slots=True)
-class Outcome:
+class BatchResult:
     """What became of one batch."""
 
     done: list[int] = field(default_factory=list)
     started: dict[UUID, str] = field(default_factory=dict)
-    gone: list[Row] = field(default_factory=list)
-    away: BaseException | None = None
+    gone: list[OutboxRow] = field(default_factory=list)
+    transient_error: BaseException | None = None
     """Why the rest waits: Temporal or Postgres did not answer."""
 
 
-def _is_entry(row: Row) -> bool:
+def _is_audience_entry(row: OutboxRow) -> bool:
     return (row.kind, row.name) == ("audience", "add")
 
 
@@ -81,13 +81,13 @@ class Relay:
         self._delivery = delivery
         self._routes = tuple(routes)
         self._local = local
-        self._platform = platform or SandboxAudiences(database)
+        self._platform = platform or SandboxAdPlatform(database)
 
-    async def run(self, doorbell: Doorbell) -> None:
+    async def run(self, doorbell: OutboxListener) -> None:
         """Deliver for ever, a few batches at once, so that a slow answer holds up its own batch alone."""
-        await asyncio.gather(*(self._deliver(doorbell) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(self._deliver_batches(doorbell) for _ in range(MAX_CONCURRENT_BATCHES)))
 
-    async def _deliver(self, doorbell: Doorbell) -> None:
+    async def _deliver_batches(self, doorbell: OutboxListener) -> None:
         """One batch after the other. Temporal or Postgres away: pauses, a little longer each time."""
         pause = 0.1
         while True:
@@ -95,54 +95,60 @@ class Relay:
             try:
                 told = await self.deliver_batch()
                 pause = 0.1
-            except _AWAY as error:
+            except TRANSIENT_ERRORS as error:
                 log.warning("cannot deliver yet", error=repr(error)[:200], again_in_s=pause)
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                pause = min(pause * 2, _MAX_RETRY_DELAY_S)
                 continue
             if told == 0:
-                await doorbell.wait(IDLE_S, known=known)
+                await doorbell.wait(IDLE_WAIT_S, seen=known)
 
     async def deliver_batch(self) -> int:
         """Deliver one batch of rows of different lanes; returns how many were told, parked or postponed."""
-        outcome = Outcome()
+        outcome = BatchResult()
         async with self._database.transaction() as connection:
-            rows = await outbox.take(connection, BATCH)
+            rows = await outbox.lock_batch(connection, BATCH_SIZE)
             if not rows:
                 return 0
             # Who comes back to an audience enters once their removal is confirmed, be it in this very batch.
-            entries = [row for row in rows if _is_entry(row)]
-            for part in ([row for row in rows if not _is_entry(row)], entries):
-                standing = await memberships(connection, [row.lane for row in part if _is_entry(row)])
+            entries = [row for row in rows if _is_audience_entry(row)]
+            for part in ([row for row in rows if not _is_audience_entry(row)], entries):
+                standing = await load_memberships(
+                    connection, [row.lane for row in part if _is_audience_entry(row)]
+                )
                 telling = (self._tell(row, standing.get(row.lane)) for row in part)
                 answers = await asyncio.gather(*telling, return_exceptions=True)
                 for row, answer in zip(part, answers, strict=True):
                     await self._settle(connection, row, answer, outcome)
-            await outbox.delivered(connection, outcome.done, outcome.started)
+            await outbox.mark_delivered(connection, outcome.done, outcome.started)
         for row in outcome.gone:
-            await self._close_gone(row)
-        if outcome.away is not None:
-            raise outcome.away
+            await self._close_orphaned_run(row)
+        if outcome.transient_error is not None:
+            raise outcome.transient_error
         return len(rows)
 
     async def _settle(
-        self, connection: Any, row: Row, answer: str | Told | BaseException | None, outcome: Outcome
+        self,
+        connection: Any,
+        row: OutboxRow,
+        answer: str | DeliveryStatus | BaseException | None,
+        outcome: BatchResult,
     ) -> None:
         match answer:
-            case CannotBeTold():
+            case PermanentDeliveryError():
                 log.error("run is stuck", run_id=str(row.lane), reason=str(answer))
-                await outbox.failed(connection, row.seq, str(answer))
-                if not await outbox.park(connection, row.lane, str(answer)):
+                await outbox.record_failure(connection, row.seq, str(answer))
+                if not await outbox.mark_stuck(connection, row.lane, str(answer)):
                     # An ended run waits for nobody; kept first in its lane, the row would spin.
                     outcome.done.append(row.seq)
-            case Unconfirmed():
+            case UnconfirmedMembership():
                 # Postponed, not "away": an ad platform that fails holds up nobody's signals.
                 log.warning("ad platform has not confirmed", told=row.name, reason=str(answer))
-                await outbox.postponed(connection, row.seq, str(answer))
+                await outbox.reschedule(connection, row.seq, str(answer))
             case BaseException():
-                await outbox.failed(connection, row.seq, repr(answer))
-                outcome.away = answer
-            case Told.GONE:
+                await outbox.record_failure(connection, row.seq, repr(answer))
+                outcome.transient_error = answer
+            case DeliveryStatus.NOT_FOUND:
                 outcome.done.append(row.seq)
                 outcome.gone.append(row)
             case str(temporal_run_id):
@@ -151,21 +157,21 @@ class Relay:
             case _:
                 outcome.done.append(row.seq)
                 if row.kind == "audience":
-                    await confirmed(connection, row.lane, row.name)
+                    await record_confirmation(connection, row.lane, row.name)
 
-    async def _tell(self, row: Row, standing: Membership | None) -> str | Told | None:
+    async def _tell(self, row: OutboxRow, standing: Membership | None) -> str | DeliveryStatus | None:
         match row.kind:
             case "start":
-                return await self._delivery.start(row) or Told.DONE
+                return await self._delivery.start(row) or DeliveryStatus.DONE
             case "signal":
                 return await self._delivery.signal(row)
             case _:
-                await tell(self._platform, row, standing)
+                await sync_member(self._platform, row, standing)
                 return None
 
-    async def _close_gone(self, row: Row) -> None:
+    async def _close_orphaned_run(self, row: OutboxRow) -> None:
         """The workflow had ended before it was told."""
-        await close_gone(
+        await close_orphaned_run(
             self._database,
             self._routes,
             row.lane,
@@ -176,19 +182,19 @@ class Relay:
         )
 
 
-async def run(settings: WorkerSettings) -> None:
+async def run_relay_process(settings: WorkerSettings) -> None:
     """Run one relay until SIGTERM or Ctrl-C. Raises ``Fault`` for settings and a schema it cannot use."""
     try:
-        journeys = load(settings.journey_modules)
+        journeys = load_journeys(settings.journey_modules)
     except ValueError as error:
-        raise Fault(str(error)) from error
-    await until_schema_fits(settings.database_url)
-    database = Database(settings.database_url, pool_size=AT_ONCE + 3)
-    client = await connect(settings, lazy=True)
+        raise UserError(str(error)) from error
+    await wait_for_schema(settings.database_url)
+    database = Database(settings.database_url, pool_size=MAX_CONCURRENT_BATCHES + 3)
+    client = await connect_temporal(settings, lazy=True)
     relay = Relay(database, Delivery(client), journeys.routes, local=settings.waypost_local)
-    sweeper = Sweeper(database, client, journeys.routes, local=settings.waypost_local)
-    async with Doorbell(settings.database_url) as doorbell:
+    sweeper = Reconciler(database, client, journeys.routes, local=settings.waypost_local)
+    async with OutboxListener(settings.database_url) as doorbell:
         log.info("ready")
-        await until_stopped(asyncio.gather(relay.run(doorbell), sweeper.run()))
+        await run_until_signal(asyncio.gather(relay.run(doorbell), sweeper.run()))
     with contextlib.suppress(OSError):
         await database.close()

@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from activities.channels.sandbox import SandboxMessage, Store
+from activities.channels.sandbox import SandboxMessage, SandboxStore
 from profiles.db.database import Database
 from profiles.messaging import sandbox
 
 
-class SandboxAudiences:
+class SandboxAdPlatform:
     """An ``AdPlatform`` whose every call is a transaction of its own, as a real platform's would be."""
 
     def __init__(self, database: Database) -> None:
@@ -29,7 +29,7 @@ class SandboxAudiences:
             return await sandbox.has_member(connection, audience, member_id)
 
 
-def sandbox_store(database: Database) -> Store:
+def create_sandbox_store(database: Database) -> SandboxStore:
     """A store that keeps each message once."""
 
     async def keep(message: SandboxMessage) -> None:

@@ -20,12 +20,12 @@ from temporalio.client import (
 from temporalio.common import RetryPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.contracts import JOURNEY_QUEUE, SegmentSwept, Sweep, SweepSegment, Swept
+from activities.contracts import JOURNEY_QUEUE, SegmentSweepResult, SweepRequest, SweepResult, SweepSegment
 
-PREFIX = "waypost-segment-"
+SEGMENT_SCHEDULE_PREFIX = "waypost-segment-"
 """Of the ids of schedules, and of the sweeps they start."""
 
-_TRIES = RetryPolicy(
+_SEGMENT_SWEEP_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=10), maximum_interval=timedelta(minutes=5), maximum_attempts=6
 )
 """About ten minutes; then this sweep has failed, visibly, and the next one is due in its time."""
@@ -36,16 +36,16 @@ class SegmentSweepWorkflow:
     """Find who newly belongs to one segment."""
 
     @workflow.run
-    async def run(self, request: SweepSegment) -> SegmentSwept:
+    async def run(self, request: SweepSegment) -> SegmentSweepResult:
         """One sweep, as one activity."""
         workflow.set_current_details(f"asks who belongs to {request.segment}")
-        swept: SegmentSwept = await workflow.execute_activity(
+        swept: SegmentSweepResult = await workflow.execute_activity(
             "sweep_segment",
             request,
-            result_type=SegmentSwept,
+            result_type=SegmentSweepResult,
             start_to_close_timeout=timedelta(hours=1),
             heartbeat_timeout=timedelta(minutes=2),
-            retry_policy=_TRIES,
+            retry_policy=_SEGMENT_SWEEP_RETRY,
             summary=request.segment,
         )
         workflow.set_current_details(swept.words)
@@ -61,14 +61,14 @@ async def ensure_segment_schedules(client: Client, segments: Mapping[str, timede
     the last to start has the last word.
     """
     for name, every in segments.items():
-        await _ensure(client, name, every)
-    known = {PREFIX + name for name in segments}
+        await _ensure_segment_schedule(client, name, every)
+    known = {SEGMENT_SCHEDULE_PREFIX + name for name in segments}
     async for listed in await client.list_schedules():
-        if listed.id.startswith(PREFIX) and listed.id not in known:
-            await _delete(client, listed.id)
+        if listed.id.startswith(SEGMENT_SCHEDULE_PREFIX) and listed.id not in known:
+            await _delete_schedule(client, listed.id)
 
 
-async def _ensure(client: Client, name: str, every: timedelta) -> None:
+async def _ensure_segment_schedule(client: Client, name: str, every: timedelta) -> None:
     spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)], jitter=every / 10)
 
     async def changed(found: ScheduleUpdateInput) -> ScheduleUpdate | None:
@@ -82,7 +82,7 @@ async def _ensure(client: Client, name: str, every: timedelta) -> None:
         action=ScheduleActionStartWorkflow(
             SegmentSweepWorkflow.run,
             SweepSegment(segment=name),
-            id=PREFIX + name,
+            id=SEGMENT_SCHEDULE_PREFIX + name,
             task_queue=JOURNEY_QUEUE,
             static_summary=f"find who newly belongs to {name}",
         ),
@@ -90,12 +90,12 @@ async def _ensure(client: Client, name: str, every: timedelta) -> None:
         policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
     )
     try:
-        await client.create_schedule(PREFIX + name, schedule, trigger_immediately=True)
+        await client.create_schedule(SEGMENT_SCHEDULE_PREFIX + name, schedule, trigger_immediately=True)
     except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(PREFIX + name).update(changed)
+        await client.get_schedule_handle(SEGMENT_SCHEDULE_PREFIX + name).update(changed)
 
 
-async def _delete(client: Client, schedule_id: str) -> None:
+async def _delete_schedule(client: Client, schedule_id: str) -> None:
     try:
         await client.get_schedule_handle(schedule_id).delete()
     except RPCError as error:
@@ -111,24 +111,24 @@ class ScheduledSweep:
     schedule_id: str
     activity: str
     every: timedelta
-    looks_for: str
+    description: str
     """In words, for operators."""
 
 
-SCHEDULE_ID = "waypost-sweeps"
+LAPSED_SCHEDULE_ID = "waypost-sweeps"
 """The schedule of the sweep for lapsed customers."""
 
-LAPSED = ScheduledSweep(SCHEDULE_ID, "sweep_lapsed", timedelta(hours=1), "lapsed customers")
+LAPSED_SWEEP = ScheduledSweep(LAPSED_SCHEDULE_ID, "sweep_lapsed", timedelta(hours=1), "lapsed customers")
 
-PRODUCTS = ScheduledSweep(
+PRODUCT_SWEEP = ScheduledSweep(
     "waypost-products", "sweep_products", timedelta(minutes=1), "products in open carts that changed"
 )
 
-TEMPLATES = ScheduledSweep(
+TEMPLATE_SWEEP = ScheduledSweep(
     "waypost-templates", "sweep_templates", timedelta(minutes=1), "templates that bounce or annoy too many"
 )
 
-SWEEPS = (LAPSED, PRODUCTS, TEMPLATES)
+SCHEDULED_SWEEPS = (LAPSED_SWEEP, PRODUCT_SWEEP, TEMPLATE_SWEEP)
 
 
 @workflow.defn(name="sweep")
@@ -137,13 +137,16 @@ class SweepWorkflow:
 
     @workflow.run
     async def run(
-        self, request: Sweep, activity: str = LAPSED.activity, looks_for: str = LAPSED.looks_for
-    ) -> Swept:
+        self,
+        request: SweepRequest,
+        activity: str = LAPSED_SWEEP.activity,
+        looks_for: str = LAPSED_SWEEP.description,
+    ) -> SweepResult:
         """One sweep, as one activity."""
-        found: Swept = await workflow.execute_activity(
+        found: SweepResult = await workflow.execute_activity(
             activity,
             request,
-            result_type=Swept,
+            result_type=SweepResult,
             start_to_close_timeout=timedelta(minutes=10),
             summary=f"find {looks_for}",
         )
@@ -151,16 +154,16 @@ class SweepWorkflow:
         return found
 
 
-async def ensure_schedule(client: Client) -> None:
+async def ensure_sweep_schedules(client: Client) -> None:
     """Make the schedules that are not there yet; one that operators changed or paused stays as it is."""
-    for sweep in SWEEPS:
+    for sweep in SCHEDULED_SWEEPS:
         schedule = Schedule(
             action=ScheduleActionStartWorkflow(
                 "sweep",
-                args=[Sweep(), sweep.activity, sweep.looks_for],
+                args=[SweepRequest(), sweep.activity, sweep.description],
                 id=sweep.schedule_id,
                 task_queue=JOURNEY_QUEUE,
-                static_summary=f"find {sweep.looks_for}",
+                static_summary=f"find {sweep.description}",
             ),
             spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=sweep.every)]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),

@@ -9,12 +9,12 @@ from fastapi import FastAPI
 
 from workers.settings import ServerSettings
 
-_GRACE_S = 5
+_SHUTDOWN_GRACE_S = 5
 
 log = structlog.get_logger("api")
 
 
-class _Server(uvicorn.Server):
+class _LoggingServer(uvicorn.Server):
     """Says once, in our own words, that it takes requests."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -23,7 +23,7 @@ class _Server(uvicorn.Server):
             log.info("ready", address=f"http://{self.config.host}:{self.config.port}")
 
 
-def serve(app: FastAPI, settings: ServerSettings) -> None:
+def serve_app(app: FastAPI, settings: ServerSettings) -> None:
     """Serve until SIGINT or SIGTERM, then let requests under way finish for a few seconds."""
     config = uvicorn.Config(
         app,
@@ -33,9 +33,9 @@ def serve(app: FastAPI, settings: ServerSettings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=_GRACE_S,
+        timeout_graceful_shutdown=_SHUTDOWN_GRACE_S,
     )
-    server = _Server(config)
+    server = _LoggingServer(config)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once it has shut down
         server.run()
     if not server.started:

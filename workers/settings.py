@@ -37,7 +37,7 @@ class WorkerSettings(DatabaseSettings):
     )
 
     @model_validator(mode="after")
-    def _versions_have_names(self) -> Self:
+    def _require_build_id(self) -> Self:
         if self.waypost_versioning and not self.waypost_build_id:
             raise ValueError("WAYPOST_VERSIONING is set but WAYPOST_BUILD_ID is not: name this build")
         return self

@@ -15,7 +15,7 @@ SEARCH_ATTRIBUTES = ("CustomerId", "JourneyKey")
 _LOCAL_ADDRESS = "127.0.0.1:7233"
 
 
-async def connect(settings: WorkerSettings, *, lazy: bool = False) -> Client:
+async def connect_temporal(settings: WorkerSettings, *, lazy: bool = False) -> Client:
     """A client for this process; keep it for the process's life.
 
     Address, namespace, TLS and API key come from the environment and profile file as the Temporal SDK

@@ -16,15 +16,15 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.audiences import AudienceActivities, AudienceGate
-from activities.channels.circuit_breaker import Breakers
-from activities.channels.registry import Channels
+from activities.channels.circuit_breaker import CircuitBreakers
+from activities.channels.registry import ChannelRegistry
 from activities.close_run import RunActivities
 from activities.consent import ConsentActivities
-from activities.content.templates import Templates
+from activities.content.templates import TemplateRegistry
 from activities.contracts import JOURNEY_QUEUE, send_queue
-from activities.gate.batching import Sittings
-from activities.gate.send_gate import Gate
-from activities.message_renderer import Letters
+from activities.gate.batching import GateBatcher
+from activities.gate.send_gate import SendGate
+from activities.message_renderer import MessageRenderer
 from activities.profile import HoldActivities, ProfileActivities, SuggestionActivities
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
@@ -34,31 +34,36 @@ from activities.sweeps import (
     SweepActivities,
     TemplateSweepActivities,
 )
-from journeys.registry import Journeys
+from journeys.registry import JourneyRegistry
 from journeys.vocabulary.segment import Segment
 from policy.checks.suppression import rule_for
 from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.db.database import Database
-from profiles.ingest.pipeline import Ingest, Rules
+from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.messaging.preference_tokens import PreferenceTokens
-from workers.process import until_stopped
-from workers.sandbox import sandbox_store
-from workers.schedules import SegmentSweepWorkflow, SweepWorkflow, ensure_schedule, ensure_segment_schedules
+from workers.process import run_until_signal
+from workers.sandbox import create_sandbox_store
+from workers.schedules import (
+    SegmentSweepWorkflow,
+    SweepWorkflow,
+    ensure_segment_schedules,
+    ensure_sweep_schedules,
+)
 from workers.settings import WorkerSettings
 from workers.startup import (
     declared_segments,
-    keep_limits,
-    loaded,
-    policy_in_force,
-    refuse_wrong_segments,
-    until_schema_fits,
+    load_checked_journeys,
+    load_policy,
+    store_policy_limits,
+    validate_segments,
+    wait_for_schema,
 )
-from workers.temporal_client import connect, ensure_search_attributes
+from workers.temporal_client import connect_temporal, ensure_search_attributes
 
 log = structlog.get_logger("worker")
 
-PASSED_THROUGH = (
+PASSTHROUGH_MODULES = (
     "journeys.vocabulary",
     "profiles",
     "policy",
@@ -68,29 +73,29 @@ PASSED_THROUGH = (
 """Modules the workflow sandbox does not import anew for every run; none of them does I/O for a story.
 A story's own module stays inside, so that a clock or a random number in it is caught."""
 
-SENDS_AT_ONCE = 16
+MAX_CONCURRENT_SENDS = 16
 """Per channel and worker; the mail adapter's own threads."""
 
 SENDING_CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH)
 
 
-def workflow_runner() -> SandboxedWorkflowRunner:
+def create_workflow_runner() -> SandboxedWorkflowRunner:
     """The sandbox stories run in."""
     return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH_MODULES)
     )
 
 
 def build_workers(
     client: Client,
     database: Database,
-    journeys: Journeys,
-    channels: Channels,
+    journeys: JourneyRegistry,
+    channels: ChannelRegistry,
     settings: ActivitySettings,
     worker_settings: WorkerSettings,
     *,
     limits: Limits | None = None,
-    templates: Templates | None = None,
+    templates: TemplateRegistry | None = None,
 ) -> list[Worker]:
     """Put journeys and activities together: one worker for stories, one a channel.
 
@@ -98,19 +103,21 @@ def build_workers(
     """
     limits = limits or settings.policy.limits
     if templates is None:
-        templates = Templates.load([definition.folder for definition in journeys.values()])
+        templates = TemplateRegistry.load([definition.folder for definition in journeys.values()])
     tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
-    gate = Sittings(Gate(database, limits, default_zone=settings.default_timezone))
-    breakers, letters = Breakers(limits.breaker), Letters(settings, tokens)
+    gate = GateBatcher(SendGate(database, limits, default_zone=settings.default_timezone))
+    breakers, letters = CircuitBreakers(limits.breaker), MessageRenderer(settings, tokens)
     messages = MessageActivities(database, gate, channels, templates, letters, breakers)
     grace = timedelta(seconds=worker_settings.worker_grace_s)
     stories = Worker(
         client,
         task_queue=JOURNEY_QUEUE,
         workflows=[*journeys.classes, SweepWorkflow, SegmentSweepWorkflow],
-        activities=_in_postgres(database, journeys, limits, settings, local=worker_settings.waypost_local),
-        workflow_runner=workflow_runner(),
-        deployment_config=_deployment(worker_settings),
+        activities=_journey_activities(
+            database, journeys, limits, settings, local=worker_settings.waypost_local
+        ),
+        workflow_runner=create_workflow_runner(),
+        deployment_config=_deployment_config(worker_settings),
         graceful_shutdown_timeout=grace,
         max_cached_workflows=2000,
     )
@@ -120,19 +127,19 @@ def build_workers(
             task_queue=send_queue(channel),
             activities=[messages.send_message],
             graceful_shutdown_timeout=grace,
-            max_concurrent_activities=SENDS_AT_ONCE,
+            max_concurrent_activities=MAX_CONCURRENT_SENDS,
         )
         for channel in SENDING_CHANNELS
     ]
     return [stories, *senders]
 
 
-def _in_postgres(
-    database: Database, journeys: Journeys, limits: Limits, settings: ActivitySettings, *, local: bool
+def _journey_activities(
+    database: Database, journeys: JourneyRegistry, limits: Limits, settings: ActivitySettings, *, local: bool
 ) -> list[Callable[..., Any]]:
     """The short activities, which only touch Postgres, and the authors' own."""
     zone = settings.default_timezone
-    rules = Rules(local=local, suppression=partial(rule_for, limits))
+    rules = IngestConfig(local=local, suppression=partial(rule_for, limits))
     ingest = Ingest(database, journeys.routes, rules)
     runs = RunActivities(database, journeys.routes, local=local)
     audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))
@@ -152,7 +159,7 @@ def _in_postgres(
     ]
 
 
-def _deployment(settings: WorkerSettings) -> WorkerDeploymentConfig | None:
+def _deployment_config(settings: WorkerSettings) -> WorkerDeploymentConfig | None:
     if not settings.waypost_versioning:
         return None
     return WorkerDeploymentConfig(
@@ -172,19 +179,19 @@ async def run_workers(workers: Sequence[Worker]) -> None:
             await asyncio.Event().wait()
 
 
-async def run(settings: WorkerSettings) -> None:
+async def run_worker_process(settings: WorkerSettings) -> None:
     """Run the worker until SIGTERM or Ctrl-C. Raises ``Fault`` for settings, a policy or a schema it cannot
     use, and with every fault of every journey and message."""
     activity_settings = ActivitySettings()
-    limits = policy_in_force(activity_settings).limits
-    told = loaded(settings.journey_modules)
-    await until_schema_fits(settings.database_url)
+    limits = load_policy(activity_settings).limits
+    told = load_checked_journeys(settings.journey_modules)
+    await wait_for_schema(settings.database_url)
     database = Database(settings.database_url, pool_size=20)
-    await refuse_wrong_segments(database, told.journeys)
-    await keep_limits(database, limits)
-    client = await _connected(settings, declared_segments(told.journeys))
-    channels = Channels.from_settings(
-        activity_settings, sandbox_store(database), copies=settings.waypost_local
+    await validate_segments(database, told.journeys)
+    await store_policy_limits(database, limits)
+    client = await _connect_when_available(settings, declared_segments(told.journeys))
+    channels = ChannelRegistry.from_settings(
+        activity_settings, create_sandbox_store(database), copies=settings.waypost_local
     )
     workers = build_workers(
         client,
@@ -197,19 +204,19 @@ async def run(settings: WorkerSettings) -> None:
         templates=told.templates,
     )
     try:
-        await until_stopped(asyncio.create_task(run_workers(workers)))
+        await run_until_signal(asyncio.create_task(run_workers(workers)))
     finally:
         await channels.aclose()
         await database.close()
 
 
-async def _connected(settings: WorkerSettings, segments: Mapping[str, Segment]) -> Client:
+async def _connect_when_available(settings: WorkerSettings, segments: Mapping[str, Segment]) -> Client:
     """A worker needs Temporal to be there: wait for it, and say so."""
     while True:
         try:
-            client = await connect(settings)
+            client = await connect_temporal(settings)
             await ensure_search_attributes(client)
-            await ensure_schedule(client)
+            await ensure_sweep_schedules(client)
             await ensure_segment_schedules(client, {name: one.every for name, one in segments.items()})
             return client
         except (RPCError, RuntimeError) as error:

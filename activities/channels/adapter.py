@@ -8,7 +8,7 @@ from policy.verdict import Channel
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class RenderedMessage:
     """A rendered message."""
 
     text: str
@@ -19,13 +19,13 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingMessage:
     """One message for one address, licensed by a committed claim."""
 
     message_id: str
     """Ours; the only metadata a provider gets to see."""
     to: str
-    content: Content
+    content: RenderedMessage
     valid_for: timedelta | None = None
     """The provider must not deliver later than this; None: no limit."""
 
@@ -67,7 +67,7 @@ class ChannelAdapter(Protocol):
     channel: Channel
     provider: str
 
-    async def deliver(self, outgoing: Outgoing) -> Accepted:
+    async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Hand the message over within 10 s, or raise ``NotSent`` or ``MaybeSent``."""
 
     async def aclose(self) -> None:

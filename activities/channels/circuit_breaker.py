@@ -9,24 +9,24 @@ from policy.limits import BreakerRule
 from policy.verdict import Channel
 
 
-class Breaker:
+class CircuitBreaker:
     """One channel's, in this process; several workers each find out by themselves."""
 
     def __init__(self, rule: BreakerRule, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._rule = rule
         self._clock = clock
         self._failures = 0
-        self._rest = rule.first
+        self._open_period = rule.first
         self._open_until: float | None = None
         self._probing = False
 
     @contextmanager
-    def turn(self) -> Iterator[timedelta | None]:
+    def attempt(self) -> Iterator[timedelta | None]:
         """How long the provider is to be left alone; None: it may be called.
 
         After a rest only one may call until its turn is over; the others wait as long as a first rest.
         """
-        wait = self._wait()
+        wait = self._remaining_wait()
         probes = wait is None and self._open_until is not None
         self._probing = self._probing or probes
         try:
@@ -45,15 +45,15 @@ class Breaker:
             # This call was under way when the breaker opened.
             return
         else:
-            self._rest = min(self._rest * 2, self._rule.longest)
-        rest = max(self._rest, retry_after or timedelta(0))
+            self._open_period = min(self._open_period * 2, self._rule.longest)
+        rest = max(self._open_period, retry_after or timedelta(0))
         self._open_until = self._clock() + rest.total_seconds()
 
     def answered(self) -> None:
         """The provider took a message, or refused that very one: it works."""
-        self._failures, self._rest, self._open_until = 0, self._rule.first, None
+        self._failures, self._open_period, self._open_until = 0, self._rule.first, None
 
-    def _wait(self) -> timedelta | None:
+    def _remaining_wait(self) -> timedelta | None:
         if self._open_until is None:
             return None
         left = self._open_until - self._clock()
@@ -62,11 +62,11 @@ class Breaker:
         return self._rule.first if self._probing else None
 
 
-class Breakers:
+class CircuitBreakers:
     """One a channel."""
 
     def __init__(self, rule: BreakerRule) -> None:
-        self._by_channel = {channel: Breaker(rule) for channel in Channel}
+        self._by_channel = {channel: CircuitBreaker(rule) for channel in Channel}
 
-    def __getitem__(self, channel: Channel) -> Breaker:
+    def __getitem__(self, channel: Channel) -> CircuitBreaker:
         return self._by_channel[channel]

@@ -16,24 +16,24 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 
-BODY_LIMIT = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 """Bytes read of an answer; providers are untrusted input (OWASP API10)."""
 
-UNTOLD_WAIT = timedelta(seconds=10)
+DEFAULT_RETRY_AFTER = timedelta(seconds=10)
 """Wait after a 429 that names no time."""
 
-LONGEST_WAIT = timedelta(hours=1)
+MAX_RETRY_AFTER = timedelta(hours=1)
 """A provider's clock that is far off must not park a message for ever."""
 
-_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;]+|\+?\d(?:[\s().-]{0,2}\d){6,}")
+_ADDRESS_PATTERN = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;]+|\+?\d(?:[\s().-]{0,2}\d){6,}")
 
-_SECONDS = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
+_SECONDS_PATTERN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 
-_DETAIL_LIMIT = 300
+_MAX_DETAIL_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderResponse:
     """Status, headers (names in lower case) and at most ``BODY_LIMIT`` bytes of body."""
 
     status: int
@@ -43,36 +43,36 @@ class Answer:
     """False: the body was cut off, by the provider or by the limit."""
 
 
-def told_to_wait(headers: Mapping[str, str], now: datetime) -> timedelta:
+def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta:
     """Tell how long a 429 asks for, between one second and ``LONGEST_WAIT``.
 
     Reads ``X-RateLimit-Reset`` (SendGrid: epoch seconds), then ``Retry-After`` (RFC 9110: seconds or
     a date); ``UNTOLD_WAIT`` where neither is there or readable. Rounds up: no call before the reset.
     """
-    for wait in (_until_reset(headers, now), _retry_after(headers, now)):
+    for wait in (_rate_limit_reset(headers, now), _retry_after(headers, now)):
         if wait is not None:
-            return min(max(wait, timedelta(seconds=1)), LONGEST_WAIT)
-    return UNTOLD_WAIT
+            return min(max(wait, timedelta(seconds=1)), MAX_RETRY_AFTER)
+    return DEFAULT_RETRY_AFTER
 
 
-def without_addresses(words: str) -> str:
+def sanitize_detail(words: str) -> str:
     """Take mail addresses and numbers long enough to be a phone out of a provider's words.
 
     Details of failures are kept in Temporal histories, where no address belongs, and in Postgres,
     which takes neither NUL nor half a surrogate pair: what cannot be printed becomes a space.
     """
     printable = "".join(letter if letter.isprintable() else " " for letter in words)
-    return _ADDRESS.sub("[address]", " ".join(printable.split()))[:_DETAIL_LIMIT]
+    return _ADDRESS_PATTERN.sub("[address]", " ".join(printable.split()))[:_MAX_DETAIL_LENGTH]
 
 
-def _until_reset(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    seconds = _number(headers.get("x-ratelimit-reset"))
+def _rate_limit_reset(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+    seconds = _parse_seconds(headers.get("x-ratelimit-reset"))
     return None if seconds is None else timedelta(seconds=math.ceil(seconds - now.timestamp()))
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     value = headers.get("retry-after")
-    seconds = _number(value)
+    seconds = _parse_seconds(value)
     if seconds is not None:
         return timedelta(seconds=math.ceil(seconds))
     if value is None:
@@ -84,25 +84,25 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
 
 
-def _number(value: str | None) -> float | None:
+def _parse_seconds(value: str | None) -> float | None:
     """Read a plain decimal number of seconds; None for anything else, and for absurd sizes."""
-    return float(value) if value and _SECONDS.fullmatch(value) else None
+    return float(value) if value and _SECONDS_PATTERN.fullmatch(value) else None
 
 
 class NotConnected(Exception):
     """No byte of the request has left: name, route, TLS, or time ran out before."""
 
 
-class Wire:
+class TrackedConnection:
     """The connection of one request, shared by the thread that talks and the caller who may cut it.
 
     ``connect_within`` bounds the time from construction to the first request byte, whatever holds it
     up (a busy pool, DNS, TLS), so a licence to send is never used late. All times in seconds.
     """
 
-    def __init__(self, *, timeout: float, connect_within: float) -> None:
+    def __init__(self, *, timeout: float, connect_timeout: float) -> None:
         self.timeout = timeout
-        self._begin_by = time.monotonic() + connect_within
+        self._connect_deadline = time.monotonic() + connect_timeout
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._cut = False
@@ -131,77 +131,77 @@ class Wire:
         except (OSError, HTTPException, UnicodeError) as exc:
             raise NotConnected(f"{type(exc).__name__} while connecting") from exc
         with self._lock:
-            if self._cut or time.monotonic() > self._begin_by:
+            if self._cut or time.monotonic() > self._connect_deadline:
                 connection.close()
                 raise NotConnected("time ran out before the request began")
             self._socket = connection.sock
         connection.sock.settimeout(self.timeout)
 
     def _time_to_connect(self) -> float:
-        left = self._begin_by - time.monotonic()
+        left = self._connect_deadline - time.monotonic()
         if self._cut or left <= 0:
             raise NotConnected("time ran out before the request began")
         return left
 
 
-class _Plain(HTTPConnection):
-    def __init__(self, host: str, *, wire: Wire, **options: Any) -> None:
+class _TrackedHttpConnection(HTTPConnection):
+    def __init__(self, host: str, *, wire: TrackedConnection, **options: Any) -> None:
         super().__init__(host, **options)
-        self._wire = wire
+        self._tracked = wire
 
     def connect(self) -> None:
-        with self._wire.connecting(self):
+        with self._tracked.connecting(self):
             super().connect()
 
 
-class _Secure(HTTPSConnection):
-    def __init__(self, host: str, *, wire: Wire, **options: Any) -> None:
+class _TrackedHttpsConnection(HTTPSConnection):
+    def __init__(self, host: str, *, wire: TrackedConnection, **options: Any) -> None:
         super().__init__(host, **options)
-        self._wire = wire
+        self._tracked = wire
 
     def connect(self) -> None:
-        with self._wire.connecting(self):
+        with self._tracked.connecting(self):
             super().connect()
 
 
-class _PlainHandler(urllib.request.HTTPHandler):
-    def __init__(self, wire: Wire) -> None:
+class _HttpHandler(urllib.request.HTTPHandler):
+    def __init__(self, wire: TrackedConnection) -> None:
         super().__init__()
-        self._wire = wire
+        self._tracked = wire
 
     def http_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(_Plain, wire=self._wire), req)
+        return self.do_open(partial(_TrackedHttpConnection, wire=self._tracked), req)
 
 
-class _SecureHandler(urllib.request.HTTPSHandler):
-    def __init__(self, wire: Wire, tls: ssl.SSLContext) -> None:
+class _HttpsHandler(urllib.request.HTTPSHandler):
+    def __init__(self, wire: TrackedConnection, tls: ssl.SSLContext) -> None:
         super().__init__(context=tls)
-        self._wire, self._tls = wire, tls
+        self._tracked, self._tls = wire, tls
 
     def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(_Secure, wire=self._wire), req, context=self._tls)
+        return self.do_open(partial(_TrackedHttpsConnection, wire=self._tracked), req, context=self._tls)
 
 
-def opener(wire: Wire, tls: ssl.SSLContext) -> urllib.request.OpenerDirector:
+def build_opener(wire: TrackedConnection, tls: ssl.SSLContext) -> urllib.request.OpenerDirector:
     """Build an opener that follows no redirect, raises for no status, and honours proxy settings."""
     director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
-        _PlainHandler(wire),
-        _SecureHandler(wire, tls),
+        _HttpHandler(wire),
+        _HttpsHandler(wire, tls),
     ):
         director.add_handler(handler)
     return director
 
 
-def read(response: HTTPResponse) -> Answer:
+def read_response(response: HTTPResponse) -> ProviderResponse:
     """Read at most ``BODY_LIMIT`` bytes; a body cut off is marked, as its status still counts."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     with response:
         try:
-            body = response.read(BODY_LIMIT)
+            body = response.read(MAX_BODY_BYTES)
             whole = not response.length and not response.read(1)
         except (HTTPException, OSError):
-            return Answer(response.status, headers, whole=False)
-    return Answer(response.status, headers, body, whole)
+            return ProviderResponse(response.status, headers, whole=False)
+    return ProviderResponse(response.status, headers, body, whole)

@@ -5,13 +5,13 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from activities.channels.adapter import ChannelAdapter
-from activities.channels.sandbox import Sandbox, Store
-from activities.channels.sendgrid import SendGrid
-from activities.channels.twilio import Twilio
+from activities.channels.sandbox import SandboxAdapter, SandboxStore
+from activities.channels.sendgrid import SendGridAdapter
+from activities.channels.twilio import TwilioAdapter
 from activities.settings import ActivitySettings
 from policy.verdict import Channel
 
-_HOW_TO_GO_LIVE = {
+_GO_LIVE_HINTS = {
     Channel.EMAIL: "set SENDGRID_API_KEY to send for real",
     Channel.SMS: "set TWILIO_ACCOUNT_SID to send for real",
     Channel.PUSH: "no provider is built in",
@@ -19,14 +19,14 @@ _HOW_TO_GO_LIVE = {
 }
 
 
-class Channels:
+class ChannelRegistry:
     """The adapters of one process; build once, close at its end."""
 
     def __init__(self, adapters: Mapping[Channel, ChannelAdapter], notes: Mapping[Channel, str]) -> None:
-        self._adapters, self._notes = dict(adapters), dict(notes)
+        self._adapters, self._descriptions = dict(adapters), dict(notes)
 
     @classmethod
-    def from_settings(cls, settings: ActivitySettings, store: Store, *, copies: bool = False) -> Self:
+    def from_settings(cls, settings: ActivitySettings, store: SandboxStore, *, copies: bool = False) -> Self:
         """Choose an adapter for every channel.
 
         ``store`` keeps what the sandbox delivers; with ``copies`` (a local stack) each message is also
@@ -34,16 +34,18 @@ class Channels:
         """
         folder = settings.data_dir / "sandbox" if copies else None
         adapters: dict[Channel, ChannelAdapter] = {
-            channel: Sandbox(channel, store, sender=settings.email_from or "sandbox@localhost", folder=folder)
+            channel: SandboxAdapter(
+                channel, store, sender=settings.email_from or "sandbox@localhost", folder=folder
+            )
             for channel in Channel
         }
-        notes = {channel: f"sandbox ({how})" for channel, how in _HOW_TO_GO_LIVE.items()}
-        if email := _sendgrid(settings):
+        notes = {channel: f"sandbox ({how})" for channel, how in _GO_LIVE_HINTS.items()}
+        if email := _build_sendgrid(settings):
             adapters[Channel.EMAIL] = email
             notes[Channel.EMAIL] = (
                 f"SendGrid at {urlsplit(settings.sendgrid_base_url).netloc}, from {settings.email_from}"
             )
-        if sms := _twilio(settings):
+        if sms := _build_twilio(settings):
             adapters[Channel.SMS] = sms
             sender = settings.twilio_messaging_service_sid or settings.twilio_from
             notes[Channel.SMS] = f"Twilio at {urlsplit(settings.twilio_base_url).netloc}, from {sender}"
@@ -55,7 +57,7 @@ class Channels:
 
     def describe(self) -> tuple[str, ...]:
         """Say in a line for each channel who delivers on it; names no secret."""
-        return tuple(f"{channel.value}: {self._notes[channel]}" for channel in Channel)
+        return tuple(f"{channel.value}: {self._descriptions[channel]}" for channel in Channel)
 
     async def aclose(self) -> None:
         """Release every adapter's connections."""
@@ -63,17 +65,17 @@ class Channels:
             await adapter.aclose()
 
 
-def _sendgrid(settings: ActivitySettings) -> SendGrid | None:
+def _build_sendgrid(settings: ActivitySettings) -> SendGridAdapter | None:
     if settings.sendgrid_api_key is None or settings.email_from is None:
         return None
     key = settings.sendgrid_api_key.get_secret_value()
-    return SendGrid(key, settings.email_from, base_url=settings.sendgrid_base_url)
+    return SendGridAdapter(key, settings.email_from, base_url=settings.sendgrid_base_url)
 
 
-def _twilio(settings: ActivitySettings) -> Twilio | None:
+def _build_twilio(settings: ActivitySettings) -> TwilioAdapter | None:
     if settings.twilio_account_sid is None or settings.twilio_auth_token is None:
         return None
-    return Twilio(
+    return TwilioAdapter(
         settings.twilio_account_sid,
         settings.twilio_auth_token.get_secret_value(),
         sender=settings.twilio_from,

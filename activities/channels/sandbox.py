@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from activities.channels.adapter import Accepted, MaybeSent, Outgoing
+from activities.channels.adapter import Accepted, MaybeSent, OutgoingMessage
 from policy.verdict import Channel
 
 log = structlog.get_logger(__name__)
@@ -30,22 +30,27 @@ class SandboxMessage:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Store = Callable[[SandboxMessage], Awaitable[None]]
+SandboxStore = Callable[[SandboxMessage], Awaitable[None]]
 """Keeps a sandbox message; a second call with the same message id must change nothing."""
 
 
-class Sandbox:
+class SandboxAdapter:
     """Stores each message once, with a copy as files under ``folder``/<channel>/ where a folder is given."""
 
     provider = "sandbox"
 
     def __init__(
-        self, channel: Channel, store: Store, *, sender: str = "sandbox@localhost", folder: Path | None = None
+        self,
+        channel: Channel,
+        store: SandboxStore,
+        *,
+        sender: str = "sandbox@localhost",
+        folder: Path | None = None,
     ) -> None:
         self.channel = channel
         self._store, self._sender, self._folder = store, sender, folder
 
-    async def deliver(self, outgoing: Outgoing) -> Accepted:
+    async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Store the message, then copy it; idempotent by message id.
 
         Raises ``MaybeSent`` where the store fails, since its commit may have come through. A copy that
@@ -66,20 +71,20 @@ class Sandbox:
         except Exception as exc:
             raise MaybeSent(f"sandbox: {type(exc).__name__} while storing the message") from None
         if self._folder is not None:
-            await self._copy(message, self._folder)
+            await self._write_files(message, self._folder)
         return Accepted(f"sandbox-{message.message_id}")
 
     async def aclose(self) -> None:
         """Nothing to release."""
 
-    async def _copy(self, message: SandboxMessage, folder: Path) -> None:
+    async def _write_files(self, message: SandboxMessage, folder: Path) -> None:
         try:
-            await asyncio.to_thread(write_copies, message, self._sender, folder / self.channel.value)
+            await asyncio.to_thread(write_message_files, message, self._sender, folder / self.channel.value)
         except (OSError, ValueError) as exc:
             log.warning("sandbox_copy_failed", message_id=message.message_id, error=type(exc).__name__)
 
 
-def write_copies(message: SandboxMessage, sender: str, folder: Path) -> None:
+def write_message_files(message: SandboxMessage, sender: str, folder: Path) -> None:
     """Write ``<message id>.txt``, and for mail ``.eml`` and ``.html``; replaces what is there.
 
     Raises ``OSError``, and ``ValueError`` for an id that is no file name or a header of two lines.
@@ -89,7 +94,7 @@ def write_copies(message: SandboxMessage, sender: str, folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     copies = {"txt": message.text.encode(errors="replace")}
     if message.channel is Channel.EMAIL:
-        copies["eml"] = _mail(message, sender).as_bytes(policy=SMTP)
+        copies["eml"] = _to_email(message, sender).as_bytes(policy=SMTP)
     if message.html:
         copies["html"] = message.html.encode(errors="replace")
     for ending, data in copies.items():
@@ -99,7 +104,7 @@ def write_copies(message: SandboxMessage, sender: str, folder: Path) -> None:
         fresh.replace(place)
 
 
-def _mail(message: SandboxMessage, sender: str) -> EmailMessage:
+def _to_email(message: SandboxMessage, sender: str) -> EmailMessage:
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"], mail["Subject"] = sender, message.to, message.subject
     mail["Message-ID"] = f"<{message.message_id}@waypost.localhost>"

@@ -27,17 +27,25 @@ from sendgrid.helpers.mail import (
     To,
 )
 
-from activities.channels.adapter import Accepted, MaybeSent, NotSent, Outgoing
-from activities.channels.http import Answer, NotConnected, Wire, opener, read, told_to_wait, without_addresses
+from activities.channels.adapter import Accepted, MaybeSent, NotSent, OutgoingMessage
+from activities.channels.http import (
+    NotConnected,
+    ProviderResponse,
+    TrackedConnection,
+    build_opener,
+    parse_retry_after,
+    read_response,
+    sanitize_detail,
+)
 from policy.verdict import Channel
 
 logging.getLogger("python_http_client.client").setLevel(logging.INFO)  # at DEBUG it logs key and body
 
-_CONTENT_FAULTS = frozenset({400, 413, 415, 422})
+_PERMANENT_STATUSES = frozenset({400, 413, 415, 422})
 """Statuses that the same message will always get; of the others a person may mend the cause."""
 
 
-class SendGrid:
+class SendGridAdapter:
     """Sends one mail per call by the official SDK, each on a connection of its own.
 
     The SDK blocks, so calls run on a pool of ``at_once`` threads; a call that gets no connection
@@ -54,16 +62,16 @@ class SendGrid:
         *,
         base_url: str,
         timeout_s: float = 10.0,
-        at_once: int = 16,
+        max_concurrent_calls: int = 16,
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._key, self._sender, self._base_url = api_key, sender, base_url.rstrip("/")
         self._timeout_s, self._clock = timeout_s, clock
         self._tls = tls or ssl.create_default_context()
-        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="sendgrid")
+        self._pool = ThreadPoolExecutor(max_concurrent_calls, thread_name_prefix="sendgrid")
 
-    async def deliver(self, outgoing: Outgoing) -> Accepted:
+    async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Hand one mail to SendGrid within ``timeout_s``; the provider's id is its X-Message-Id.
 
         Not idempotent: SendGrid knows no send key. Raises ``NotSent`` or ``MaybeSent``. A cancelled call
@@ -71,49 +79,49 @@ class SendGrid:
         """
         if outgoing.valid_for is not None and outgoing.valid_for <= timedelta(0):
             raise NotSent("the message's time was over before SendGrid was called; plan it again")
-        wire = Wire(timeout=self._timeout_s, connect_within=0.4 * self._timeout_s)
-        call = asyncio.get_running_loop().run_in_executor(self._pool, self._exchange, outgoing, wire)
+        wire = TrackedConnection(timeout=self._timeout_s, connect_timeout=0.4 * self._timeout_s)
+        call = asyncio.get_running_loop().run_in_executor(self._pool, self._send_blocking, outgoing, wire)
         try:
             done, _ = await asyncio.wait({call}, timeout=self._timeout_s)
         except asyncio.CancelledError:
-            self._give_up(call, wire)
+            self._abort(call, wire)
             raise
         if not done:
-            self._give_up(call, wire)
-            raise self._failure(wire, f"no answer in {self._timeout_s:g} s")
-        return judge(call.result(), self._clock())
+            self._abort(call, wire)
+            raise self._to_error(wire, f"no answer in {self._timeout_s:g} s")
+        return classify_response(call.result(), self._clock())
 
     async def aclose(self) -> None:
         """Wait for calls under way, then release the threads."""
         await asyncio.to_thread(self._pool.shutdown)
 
-    def _exchange(self, outgoing: Outgoing, wire: Wire) -> Answer:
+    def _send_blocking(self, outgoing: OutgoingMessage, wire: TrackedConnection) -> ProviderResponse:
         """Talk to SendGrid; runs on a thread of the pool."""
         try:
             sdk = SendGridAPIClient(self._key, host=self._base_url)
-            client = _Client(sdk.client, partial(opener, wire, self._tls), self._timeout_s)
+            client = _TrackedClient(sdk.client, partial(build_opener, wire, self._tls), self._timeout_s)
             sdk.client = client
-            response = sdk.send(compose(outgoing, self._sender))
-            answer: Answer = response.body
+            response = sdk.send(build_request_body(outgoing, self._sender))
+            answer: ProviderResponse = response.body
         except NotConnected as exc:
             raise NotSent(f"SendGrid could not be reached: {exc}") from None
         except Exception as exc:
-            raise self._failure(wire, type(exc).__name__, permanent=not isinstance(exc, OSError)) from None
+            raise self._to_error(wire, type(exc).__name__, permanent=not isinstance(exc, OSError)) from None
         return answer
 
     @staticmethod
-    def _give_up(call: asyncio.Future[Answer], wire: Wire) -> None:
+    def _abort(call: asyncio.Future[ProviderResponse], wire: TrackedConnection) -> None:
         wire.cut()
         call.cancel()  # its late result is of no use to anyone
 
     @staticmethod
-    def _failure(wire: Wire, what: str, *, permanent: bool = False) -> NotSent | MaybeSent:
+    def _to_error(wire: TrackedConnection, what: str, *, permanent: bool = False) -> NotSent | MaybeSent:
         if wire.began:
             return MaybeSent(f"SendGrid: {what} after the request had begun")
         return NotSent(f"SendGrid: {what} before the request began", permanent=permanent)
 
 
-def compose(outgoing: Outgoing, sender: str) -> dict[str, Any]:
+def build_request_body(outgoing: OutgoingMessage, sender: str) -> dict[str, Any]:
     """Build the request body: one personalization, our message id as the only metadata.
 
     SendGrid keeps custom arguments and categories readable and for good, so nothing personal goes there.
@@ -138,7 +146,7 @@ def compose(outgoing: Outgoing, sender: str) -> dict[str, Any]:
     return body
 
 
-def judge(answer: Answer, now: datetime) -> Accepted:
+def classify_response(answer: ProviderResponse, now: datetime) -> Accepted:
     """Sort SendGrid's answer: accepted, or raise ``NotSent`` (4xx) or ``MaybeSent`` (all else).
 
     Only a whole 202 with an X-Message-Id is an acceptance; a page with status 200 came from
@@ -148,17 +156,17 @@ def judge(answer: Answer, now: datetime) -> Accepted:
         return Accepted(answer.headers["x-message-id"])
     if not 400 <= answer.status < 500:
         raise MaybeSent(f"SendGrid answered {answer.status}, expected a whole 202 with X-Message-Id")
-    faults = _faults(answer)
-    words = without_addresses("; ".join(f"{field}: {said}" if field else said for field, said in faults))
+    faults = _parse_errors(answer)
+    words = sanitize_detail("; ".join(f"{field}: {said}" if field else said for field, said in faults))
     raise NotSent(
         f"SendGrid refused with {answer.status}" + (f": {words}" if words else ""),
-        retry_after=told_to_wait(answer.headers, now) if answer.status == 429 else None,
-        permanent=answer.status in _CONTENT_FAULTS,
-        address_problem="bounced" if answer.status == 400 and _blames_recipient(faults) else None,
+        retry_after=parse_retry_after(answer.headers, now) if answer.status == 429 else None,
+        permanent=answer.status in _PERMANENT_STATUSES,
+        address_problem="bounced" if answer.status == 400 and _is_recipient_error(faults) else None,
     )
 
 
-def _faults(answer: Answer) -> list[tuple[str, str]]:
+def _parse_errors(answer: ProviderResponse) -> list[tuple[str, str]]:
     """Read (field, message) pairs of an error body; empty where it is not SendGrid's."""
     try:
         errors = json.loads(answer.body)["errors"]
@@ -167,11 +175,11 @@ def _faults(answer: Answer) -> list[tuple[str, str]]:
         return []
 
 
-def _blames_recipient(faults: list[tuple[str, str]]) -> bool:
+def _is_recipient_error(faults: list[tuple[str, str]]) -> bool:
     return any(field.startswith("personalizations.") and ".to." in field for field, _ in faults)
 
 
-class _Client(python_http_client.Client):  # type: ignore[misc]
+class _TrackedClient(python_http_client.Client):  # type: ignore[misc]
     """The SDK's HTTP client on an opener of ours.
 
     Its own follows redirects with the key still in the headers, reads without limit, and reports a
@@ -188,26 +196,28 @@ class _Client(python_http_client.Client):  # type: ignore[misc]
         super().__init__(
             like.host, like.request_headers, version=like._version, url_path=url_path, timeout=timeout_s
         )
-        self._opening = opening
+        self._opener_factory = opening
 
-    def _build_client(self, name: str | None = None) -> "_Client":
+    def _build_client(self, name: str | None = None) -> "_TrackedClient":
         path = [*self._url_path, name] if name else self._url_path
-        return _Client(self, self._opening, self.timeout, path)
+        return _TrackedClient(self, self._opener_factory, self.timeout, path)
 
-    def _make_request(self, opener: object, request: Request, timeout: float | None = None) -> "_Read":
-        return _Read(read(self._opening().open(request, timeout=timeout or self.timeout)))
+    def _make_request(self, opener: object, request: Request, timeout: float | None = None) -> "_SdkResponse":
+        return _SdkResponse(
+            read_response(self._opener_factory().open(request, timeout=timeout or self.timeout))
+        )
 
 
-class _Read:
+class _SdkResponse:
     """An answer in the shape the SDK's ``Response`` takes in."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: ProviderResponse) -> None:
         self._answer = answer
 
     def getcode(self) -> int:
         return self._answer.status
 
-    def read(self) -> Answer:
+    def read(self) -> ProviderResponse:
         return self._answer
 
     def info(self) -> object:

@@ -15,16 +15,16 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from activities.channels.adapter import Accepted, MaybeSent, NotSent, Outgoing
-from activities.channels.http import BODY_LIMIT, Answer, told_to_wait, without_addresses
+from activities.channels.adapter import Accepted, MaybeSent, NotSent, OutgoingMessage
+from activities.channels.http import MAX_BODY_BYTES, ProviderResponse, parse_retry_after, sanitize_detail
 from activities.settings import is_loopback
 from policy.verdict import Channel
 
 CALLBACK_PATH = "/webhooks/twilio/status"
-LONGEST_VALIDITY = timedelta(seconds=36_000)
+MAX_VALIDITY = timedelta(seconds=36_000)
 """Twilio's own maximum and default for ValidityPeriod."""
 
-ADDRESS_PROBLEMS = {
+ADDRESS_ERROR_CODES = {
     21610: "opted_out",  # the person answered STOP
     21211: "bounced",  # not a phone number
     21614: "bounced",  # not a mobile number
@@ -33,15 +33,15 @@ ADDRESS_PROBLEMS = {
 }
 """Codes of twilio.com/docs/api/errors that speak of the address: never text it again."""
 
-SENDER_FAULTS = frozenset({21408, 21603, 21606, 21659, 21660})
+SENDER_ERROR_CODES = frozenset({21408, 21603, 21606, 21659, 21660})
 """Codes for a sender or a region not set up: refused with 400, but a person may mend the account."""
 
-_CONTENT_FAULTS = frozenset({400, 413, 415, 422})
+_PERMANENT_STATUSES = frozenset({400, 413, 415, 422})
 
 logging.getLogger("twilio.async_http_client").setLevel(logging.WARNING)  # seven lines a call at INFO
 
 
-class Twilio:
+class TwilioAdapter:
     """Sends one text per call by the official async SDK, over pooled connections.
 
     Give ``sender`` or ``messaging_service_sid``. The SDK's client is made at the first call, inside
@@ -67,11 +67,11 @@ class Twilio:
             raise ValueError("Twilio needs a sender or a messaging service; neither was given")
         self._account, self._token = account_sid, auth_token
         self._sender, self._service = sender or values.unset, messaging_service_sid or values.unset
-        self._public_url = public_url if public_url and reachable(public_url, base_url) else None
+        self._public_url = public_url if public_url and is_callback_reachable(public_url, base_url) else None
         self._base_url, self._timeout_s, self._clock = base_url.rstrip("/"), timeout_s, clock
         self._sdk: Client | None = None
 
-    async def deliver(self, outgoing: Outgoing) -> Accepted:
+    async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Hand one text to Twilio within ``timeout_s``; the provider's id is the message's sid.
 
         Not idempotent: Twilio may send twice if asked twice (error 20500's page). The callback URL
@@ -84,8 +84,8 @@ class Twilio:
                 body=outgoing.content.text,
                 from_=self._sender,
                 messaging_service_sid=self._service,
-                validity_period=validity_s(outgoing.valid_for),
-                status_callback=self._callback(outgoing.message_id),
+                validity_period=to_validity_period(outgoing.valid_for),
+                status_callback=self._callback_url(outgoing.message_id),
             )
         except (NotSent, MaybeSent):
             raise
@@ -106,20 +106,20 @@ class Twilio:
             self._sdk = Client(
                 self._account,
                 self._token,
-                http_client=_HttpClient(self._timeout_s, self._clock),
+                http_client=_StrictHttpClient(self._timeout_s, self._clock),
                 environment={"TWILIO_EDGE": ""},  # or variables of the SDK's own would move the host
             )
             self._sdk.api.base_url = self._base_url
         return self._sdk
 
-    def _callback(self, message_id: str) -> Any:
+    def _callback_url(self, message_id: str) -> Any:
         if self._public_url is None:
             return values.unset
         query = urlencode({"message_id": message_id})
         return f"{self._public_url.rstrip('/')}{CALLBACK_PATH}?{query}"
 
 
-def validity_s(valid_for: timedelta | None) -> Any:
+def to_validity_period(valid_for: timedelta | None) -> Any:
     """Tell Twilio's ValidityPeriod: 1 to 36,000 whole seconds, rounded down; unset where no limit.
 
     Twilio holds a text for up to 10 hours otherwise, far into the recipient's night.
@@ -128,52 +128,52 @@ def validity_s(valid_for: timedelta | None) -> Any:
         return values.unset
     if valid_for <= timedelta(0):
         raise NotSent("the message's time was over before Twilio was called; plan it again")
-    return max(1, math.floor(min(valid_for, LONGEST_VALIDITY).total_seconds()))
+    return max(1, math.floor(min(valid_for, MAX_VALIDITY).total_seconds()))
 
 
-def reachable(public_url: str, provider_url: str) -> bool:
+def is_callback_reachable(public_url: str, provider_url: str) -> bool:
     """Tell whether a provider there can call us here; Twilio refuses a callback that it cannot reach."""
     here, there = urlsplit(public_url), urlsplit(provider_url)
     return here.scheme == "https" or not is_loopback(here.hostname) or is_loopback(there.hostname)
 
 
-def judge(answer: Answer, now: datetime) -> None:
+def raise_for_response(answer: ProviderResponse, now: datetime) -> None:
     """Sort Twilio's answer: pass for 2xx, else raise ``NotSent`` (4xx) or ``MaybeSent`` (all else)."""
     if 200 <= answer.status < 300 and answer.whole:
         return
     if not 400 <= answer.status < 500:
         raise MaybeSent(f"Twilio answered {answer.status}, expected a whole 201")
-    code, said = _fault(answer)
-    problem = ADDRESS_PROBLEMS.get(code)
+    code, said = _parse_error(answer)
+    problem = ADDRESS_ERROR_CODES.get(code)
     throttled = answer.status == 429 or code == 20429
     detail = f"Twilio refused with {answer.status}" + (f", error {code}" if code else "")
     raise NotSent(
         detail + (f": {said}" if said else ""),
-        retry_after=told_to_wait(answer.headers, now) if throttled else None,
+        retry_after=parse_retry_after(answer.headers, now) if throttled else None,
         permanent=bool(problem)
-        or (answer.status in _CONTENT_FAULTS and not throttled and code not in SENDER_FAULTS),
+        or (answer.status in _PERMANENT_STATUSES and not throttled and code not in SENDER_ERROR_CODES),
         address_problem=problem,
     )
 
 
-def _fault(answer: Answer) -> tuple[int, str]:
+def _parse_error(answer: ProviderResponse) -> tuple[int, str]:
     """Read code and words of an error body, old form or RFC 9457; (0, "") where it is neither."""
     try:
         body = json.loads(answer.body)
         said = body.get("message") or body.get("detail") or body.get("title") or ""
         code = body.get("code")
-        return (code if isinstance(code, int) and code < 100_000 else 0), without_addresses(str(said))
+        return (code if isinstance(code, int) and code < 100_000 else 0), sanitize_detail(str(said))
     except (ValueError, AttributeError, RecursionError):
         return 0, ""
 
 
-class _Phase:
+class _RequestState:
     """Of one request: whether a byte of it may have left."""
 
     began = False
 
 
-class _HttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
+class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
     """The SDK's HTTP client with its timeout obeyed (twilio-python #925), and its failures sorted.
 
     No redirect is followed, no request repeated, and at most ``BODY_LIMIT`` bytes are read.
@@ -183,7 +183,7 @@ class _HttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
         super().__init__(pool_connections=False, timeout=timeout_s)
         self._clock = clock
         trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_note_begin)
+        trace.on_request_headers_sent.append(_mark_started)
         self.session = aiohttp.ClientSession(
             # Idle connections go early: one that Twilio closed first would cost an unknown outcome.
             connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=5),
@@ -205,8 +205,8 @@ class _HttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
         allow_redirects: bool = False,
     ) -> Response:
         """Make one request; raise ``NotSent`` or ``MaybeSent`` for all but a whole 2xx answer."""
-        phase = _Phase()
-        sent_headers = {**(headers or {}), **(_basic(auth) if auth else {})}
+        phase = _RequestState()
+        sent_headers = {**(headers or {}), **(_basic_auth_header(auth) if auth else {})}
         try:
             async with self.session.request(
                 method,
@@ -217,33 +217,35 @@ class _HttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
                 allow_redirects=False,
                 trace_request_ctx=phase,
             ) as response:
-                answer = await _read(response)
+                answer = await _read_limited(response)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             what = f"Twilio: {type(exc).__name__}"
             if phase.began:
                 raise MaybeSent(f"{what} after the request had begun") from None
             wrong = isinstance(exc, UnicodeError)  # a text that no request can carry
             raise NotSent(f"{what} before the request began", permanent=wrong) from None
-        judge(answer, self._clock())
+        raise_for_response(answer, self._clock())
         return Response(answer.status, answer.body.decode(errors="replace"), answer.headers)
 
 
-async def _note_begin(session: aiohttp.ClientSession, context: Any, sent: object) -> None:
+async def _mark_started(session: aiohttp.ClientSession, context: Any, sent: object) -> None:
     """Called by aiohttp just before it writes the first byte."""
     context.trace_request_ctx.began = True
 
 
-async def _read(response: aiohttp.ClientResponse) -> Answer:
+async def _read_limited(response: aiohttp.ClientResponse) -> ProviderResponse:
     headers = {name.lower(): value for name, value in response.headers.items()}
     body = bytearray()
     try:
-        while len(body) <= BODY_LIMIT and (chunk := await response.content.read(BODY_LIMIT)):
+        while len(body) <= MAX_BODY_BYTES and (chunk := await response.content.read(MAX_BODY_BYTES)):
             body += chunk
     except (TimeoutError, aiohttp.ClientError, OSError):
-        return Answer(response.status, headers, whole=False)
-    return Answer(response.status, headers, bytes(body[:BODY_LIMIT]), whole=len(body) <= BODY_LIMIT)
+        return ProviderResponse(response.status, headers, whole=False)
+    return ProviderResponse(
+        response.status, headers, bytes(body[:MAX_BODY_BYTES]), whole=len(body) <= MAX_BODY_BYTES
+    )
 
 
-def _basic(auth: tuple[str, str]) -> dict[str, str]:
+def _basic_auth_header(auth: tuple[str, str]) -> dict[str, str]:
     pair = base64.b64encode(f"{auth[0]}:{auth[1]}".encode()).decode()
     return {"Authorization": f"Basic {pair}"}

@@ -8,16 +8,23 @@ from decimal import Decimal
 from typing import Any
 from zlib import crc32
 
-from activities.content.sanitize import absolute_url, greeting_name, host_of, one_line, printable, safe_url
+from activities.content.sanitize import (
+    absolute_url,
+    safe_greeting_name,
+    safe_url,
+    strip_unprintable,
+    to_single_line,
+    url_host,
+)
 from profiles.events import Item
 
-_HEX = re.compile(r"#[0-9a-fA-F]{6}")
+_HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
-_CURRENCY = re.compile(r"[A-Z]{3}")
+_CURRENCY_CODE = re.compile(r"[A-Z]{3}")
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class ShopDetails:
     """The sender. Raises ``ValueError`` naming every field that cannot stand in a lawful message."""
 
     name: str
@@ -47,19 +54,21 @@ class Shop:
             faults.append(f"url: expected an http(s) address, got {self.url!r}")
         if "@" not in self.support_email:
             faults.append(f"support_email: expected an email address, got {self.support_email!r}")
-        if not _CURRENCY.fullmatch(self.currency):
+        if not _CURRENCY_CODE.fullmatch(self.currency):
             faults.append(f"currency: expected three capitals as in ISO 4217, got {self.currency!r}")
-        if not _HEX.fullmatch(self.accent):
+        if not _HEX_COLOR.fullmatch(self.accent):
             faults.append(f"accent: expected a colour as #rrggbb, got {self.accent!r}")
         if self.logo_url is not None and not safe_url(self.logo_url):
             faults.append(f"logo_url: expected an http(s) address or None, got {self.logo_url!r}")
         if faults:
             raise ValueError("the shop cannot sign messages: " + "; ".join(faults))
 
-    def owns(self, link: str) -> bool:
+    def is_own_link(self, link: str) -> bool:
         """Whether a link leads to the shop: what a page says of an item may come from anybody."""
-        host = host_of(link)
-        return any(host == own or host.endswith(f".{own}") for own in (host_of(self.url), *self.hosts) if own)
+        host = url_host(link)
+        return any(
+            host == own or host.endswith(f".{own}") for own in (url_host(self.url), *self.hosts) if own
+        )
 
     @property
     def accent_text(self) -> str:
@@ -82,11 +91,11 @@ class Shop:
         }
 
 
-LONGEST_ITEM_NAME = 80
+MAX_ITEM_NAME_LENGTH = 80
 
-_LOCALE = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]{2,8}){0,2}")
+_LOCALE_PATTERN = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]{2,8}){0,2}")
 
-_TINTS = (
+_PLACEHOLDER_COLORS = (
     ("#e4ebe4", "#3c5945"),
     ("#f1e6da", "#7a5230"),
     ("#e3e8f1", "#3b4f78"),
@@ -127,7 +136,7 @@ class Links:
 class RenderContext:
     """All that one message is written from."""
 
-    shop: Shop
+    shop: ShopDetails
     links: Links
     items: tuple[Item, ...] = ()
     """What is left to show, after the gate."""
@@ -146,7 +155,7 @@ class RenderContext:
         totals = [item["total"] for item in items]
         return {
             "shop": self.shop.values(),
-            "first_name": greeting_name(self.first_name),
+            "first_name": safe_greeting_name(self.first_name),
             "items": items,
             "items_total": sum(totals) if totals and None not in totals else None,
             "links": {
@@ -155,55 +164,57 @@ class RenderContext:
                 "unsubscribe_url": absolute_url(self.links.unsubscribe_url, self.shop.url),
                 "preferences_url": absolute_url(self.links.preferences_url, self.shop.url),
             },
-            "locale": babel_locale(self.locale) or babel_locale(self.shop.locale) or "en",
-            "currency": self.currency if _CURRENCY.fullmatch(self.currency or "") else self.shop.currency,
+            "locale": to_babel_locale(self.locale) or to_babel_locale(self.shop.locale) or "en",
+            "currency": self.currency
+            if _CURRENCY_CODE.fullmatch(self.currency or "")
+            else self.shop.currency,
         }
 
 
-def babel_locale(tag: str | None) -> str | None:
+def to_babel_locale(tag: str | None) -> str | None:
     """``de-DE`` as ``de_DE``; None for what is no language tag."""
     candidate = (tag or "").replace("-", "_")
-    return candidate if _LOCALE.fullmatch(candidate) else None
+    return candidate if _LOCALE_PATTERN.fullmatch(candidate) else None
 
 
-def amount(value: object) -> Decimal | None:
+def to_amount(value: object) -> Decimal | None:
     """A finite number as a decimal; None for all else, so that no customer is shown a made-up zero."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
         return None
     return Decimal(str(value))
 
 
-def plain_value(value: Any) -> Any:
+def to_plain_value(value: Any) -> Any:
     """A value of ``context=`` for a template: printable text, numbers, plain containers."""
     match value:
         case str():
-            return printable(value)
+            return strip_unprintable(value)
         case None | bool() | int() | float() | Decimal():
             return value
         case Mapping():
-            return {str(key): plain_value(inner) for key, inner in value.items()}
+            return {str(key): to_plain_value(inner) for key, inner in value.items()}
         case list() | tuple():
-            return [plain_value(inner) for inner in value]
+            return [to_plain_value(inner) for inner in value]
         case _:
             raise ContentError(
                 f"context= takes text, numbers, lists and mappings; got a {type(value).__name__}"
             )
 
 
-def _item_values(item: Item, shop_url: str, shop: Shop) -> dict[str, Any]:
-    name = one_line(item.name or "", LONGEST_ITEM_NAME) or "Your item"
-    price, link = amount(item.price), absolute_url(item.url, shop_url)
-    background, letter = _TINTS[crc32((item.key or name).encode()) % len(_TINTS)]
+def _item_values(item: Item, shop_url: str, shop: ShopDetails) -> dict[str, Any]:
+    name = to_single_line(item.name or "", MAX_ITEM_NAME_LENGTH) or "Your item"
+    price, link = to_amount(item.price), absolute_url(item.url, shop_url)
+    background, letter = _PLACEHOLDER_COLORS[crc32((item.key or name).encode()) % len(_PLACEHOLDER_COLORS)]
     return {
         "key": item.key,
         "name": name,
-        "variant": one_line(item.variant or "", LONGEST_ITEM_NAME) or None,
-        "category": one_line(item.category or "", LONGEST_ITEM_NAME) or None,
-        "brand": one_line(item.brand or "", LONGEST_ITEM_NAME) or None,
+        "variant": to_single_line(item.variant or "", MAX_ITEM_NAME_LENGTH) or None,
+        "category": to_single_line(item.category or "", MAX_ITEM_NAME_LENGTH) or None,
+        "brand": to_single_line(item.brand or "", MAX_ITEM_NAME_LENGTH) or None,
         "quantity": item.quantity,
         "price": price,
         "total": None if price is None else price * item.quantity,
-        "url": link if link and shop.owns(link) else None,
+        "url": link if link and shop.is_own_link(link) else None,
         "image_url": absolute_url(item.image_url, shop_url),
         "initial": next((c.upper()[:1] for c in name if c.isalnum()), "•"),
         "tint": background,

@@ -4,22 +4,22 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-_VOID = frozenset(
+_VOID_TAGS = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"}
 )
-_NEVER_SHOWN = frozenset({"head", "style", "script", "title", "noscript", "template"})
-_PARAGRAPHS = frozenset({"p", "h1", "h2", "h3", "h4", "ul", "ol", "table", "blockquote"})
-_LINES = frozenset({"div", "li", "article", "section", "header", "footer", "main"})
+_HIDDEN_TAGS = frozenset({"head", "style", "script", "title", "noscript", "template"})
+_PARAGRAPH_TAGS = frozenset({"p", "h1", "h2", "h3", "h4", "ul", "ol", "table", "blockquote"})
+_LINE_TAGS = frozenset({"div", "li", "article", "section", "header", "footer", "main"})
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_WHITE = re.compile(r"[ \t\r\n\f]+")
-_BLANKS = re.compile(r"[ \xa0\u202f]+")
-_GAP = "\x1f"
+_HTML_WHITESPACE = re.compile(r"[ \t\r\n\f]+")
+_SPACES = re.compile(r"[ \xa0\u202f]+")
+_CELL_SEPARATOR = "\x1f"
 """Between the cells of a row until the end, so that tidying leaves it alone; never in a cleaned text."""
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenElement:
     """An element that is still open, with the text gathered in it so far."""
 
     tag: str
@@ -30,12 +30,12 @@ class _Open:
     """Of a table row."""
 
 
-class _Reader(HTMLParser):
+class _TextExtractor(HTMLParser):
     """Reads HTML into text and the links a reader can see."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.open = [_Open("", hidden=False)]
+        self.open = [_OpenElement("", hidden=False)]
         self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -43,13 +43,13 @@ class _Reader(HTMLParser):
         parent = self.open[-1]
         hidden = (
             parent.hidden
-            or tag in _NEVER_SHOWN
+            or tag in _HIDDEN_TAGS
             or "hidden" in attributes
             or attributes.get("aria-hidden") == "true"
             or bool(_HIDDEN_STYLE.search(attributes.get("style", "")))
         )
-        if tag not in _VOID:
-            self.open.append(_Open(tag, hidden, href=attributes.get("href", "") if tag == "a" else ""))
+        if tag not in _VOID_TAGS:
+            self.open.append(_OpenElement(tag, hidden, href=attributes.get("href", "") if tag == "a" else ""))
         elif hidden:
             return
         elif tag in ("br", "hr"):
@@ -59,7 +59,7 @@ class _Reader(HTMLParser):
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
-        if tag not in _VOID:
+        if tag not in _VOID_TAGS:
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -71,13 +71,13 @@ class _Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self.open[-1].hidden:
-            self.open[-1].parts.append(_WHITE.sub(" ", data))
+            self.open[-1].parts.append(_HTML_WHITESPACE.sub(" ", data))
 
     def text(self) -> str:
         """All of it, after the last element is closed."""
         while len(self.open) > 1:
             self._close()
-        return _tidy("".join(self.open[0].parts)).replace(_GAP, "  ")
+        return _normalize_lines("".join(self.open[0].parts)).replace(_CELL_SEPARATOR, "  ")
 
     def _close(self) -> None:
         element = self.open.pop()
@@ -91,11 +91,11 @@ class _Reader(HTMLParser):
             (parent.cells if parent.tag == "tr" else parent.parts).append(inner.strip(" \n"))
         elif element.tag == "tr":
             cells = [cell for cell in element.cells if cell]
-            joint = "\n" if any("\n" in cell for cell in cells) else _GAP
+            joint = "\n" if any("\n" in cell for cell in cells) else _CELL_SEPARATOR
             parent.parts.append(f"\n\n{joint.join(cells)}\n\n")
-        elif element.tag in _PARAGRAPHS:
+        elif element.tag in _PARAGRAPH_TAGS:
             parent.parts.append(f"\n\n{inner}\n\n")
-        elif element.tag in _LINES:
+        elif element.tag in _LINE_TAGS:
             parent.parts.append(f"\n{inner}\n")
         else:
             parent.parts.append(inner)
@@ -110,27 +110,27 @@ class _Reader(HTMLParser):
         return f"{label} <{href}>"
 
 
-def _tidy(text: str) -> str:
+def _normalize_lines(text: str) -> str:
     """One blank line at most between paragraphs, no blanks at the ends of lines."""
-    lines = [_BLANKS.sub(" ", line).strip(" ") for line in text.split("\n")]
+    lines = [_SPACES.sub(" ", line).strip(" ") for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def plain_text(html: str) -> str:
+def html_to_text(html: str) -> str:
     """What a person reads in ``html``, links as ``label <address>``, hidden parts left out."""
-    return _read(html).text()
+    return _parse_html(html).text()
 
 
 def visible_links(html: str) -> tuple[str, ...]:
     """Addresses of the links a person can see in ``html``, in order."""
-    reader = _read(html)
+    reader = _parse_html(html)
     reader.text()
     return tuple(reader.links)
 
 
-def _read(html: str) -> _Reader:
+def _parse_html(html: str) -> _TextExtractor:
     """The body only, without comments: a third of a mail is said again in comments for Outlook."""
-    reader = _Reader()
+    reader = _TextExtractor()
     reader.feed(_COMMENT.sub("", html[max(html.find("<body"), 0) :]))
     reader.close()
     return reader

@@ -7,23 +7,23 @@ import mjml
 from liquid import BoundTemplate
 from liquid.exceptions import LiquidError
 
-from activities.channels.adapter import Content
+from activities.channels.adapter import RenderedMessage
 from activities.content.context import ContentError, RenderContext
-from activities.content.plain_text import plain_text
-from activities.content.sms_segments import segments, thrifty
+from activities.content.plain_text import html_to_text
+from activities.content.sms_segments import count_segments, to_cheapest_encoding
 from activities.content.template import Template
 from policy.verdict import Channel
 
-LONGEST_SUBJECT = 250
-LONGEST_HEADER_LINE = 998
+MAX_SUBJECT_LENGTH = 250
+MAX_HEADER_LINE_BYTES = 998
 """Octets without the line end (RFC 5322 section 2.1.1)."""
-MOST_SEGMENTS = 6
+MAX_SEGMENTS = 6
 """Beyond this a text message is a mistake; 2 is what templates are checked for."""
 
-__all__ = ["ContentError", "render"]
+__all__ = ["ContentError", "render_message"]
 
 
-def render(template: Template, channel: Channel, context: RenderContext) -> Content:
+def render_message(template: Template, channel: Channel, context: RenderContext) -> RenderedMessage:
     """The message for one person on one channel, ready for a provider.
 
     Pure but for the template language's own clock; about 3 ms of CPU for a mail. Raises ``ContentError``, and
@@ -34,37 +34,39 @@ def render(template: Template, channel: Channel, context: RenderContext) -> Cont
         raise ContentError(f"template {template.name!r} has no {channel.value} part (it has: {offered})")
     values = template.values(context)
     if channel is Channel.EMAIL:
-        return _email(template, context, values)
-    return _sms(template, values)
+        return _render_email(template, context, values)
+    return _render_sms(template, values)
 
 
-def _email(template: Template, context: RenderContext, values: dict[str, object]) -> Content:
-    subject = _line(template.subject, values, "subject")
-    preheader = _line(template.preheader, values, "preheader")
+def _render_email(template: Template, context: RenderContext, values: dict[str, object]) -> RenderedMessage:
+    subject = _render_single_line(template.subject, values, "subject")
+    preheader = _render_single_line(template.preheader, values, "preheader")
     if not subject:
         raise ContentError(f"template {template.name!r}: the subject came out empty")
     headers = one_click_headers(context.links.one_click_url) if template.is_marketing else {}
     if template.is_marketing and not values["links"]["unsubscribe_url"]:  # type: ignore[index]
         raise ContentError(f"template {template.name!r} is marketing and was given no unsubscribe_url")
-    body = fill(template.bodies[Channel.EMAIL], {**values, "subject": subject, "preheader": preheader})
+    body = render_liquid(
+        template.bodies[Channel.EMAIL], {**values, "subject": subject, "preheader": preheader}
+    )
     html = compile_mjml(body)
-    return Content(text=plain_text(html), subject=subject, html=html, headers=headers)
+    return RenderedMessage(text=html_to_text(html), subject=subject, html=html, headers=headers)
 
 
-def _sms(template: Template, values: dict[str, object]) -> Content:
-    lines = thrifty(fill(template.bodies[Channel.SMS], values)).splitlines()
+def _render_sms(template: Template, values: dict[str, object]) -> RenderedMessage:
+    lines = to_cheapest_encoding(render_liquid(template.bodies[Channel.SMS], values)).splitlines()
     text = "\n".join(" ".join(line.split()) for line in lines if line.strip())
     if not text:
         raise ContentError(f"template {template.name!r}: the text message came out empty")
-    count = segments(text)
-    if count > MOST_SEGMENTS:
+    count = count_segments(text)
+    if count > MAX_SEGMENTS:
         raise ContentError(
-            f"template {template.name!r}: {count} SMS segments, at most {MOST_SEGMENTS}; truncate its values"
+            f"template {template.name!r}: {count} SMS segments, at most {MAX_SEGMENTS}; truncate its values"
         )
-    return Content(text=text)
+    return RenderedMessage(text=text)
 
 
-def fill(part: BoundTemplate, values: dict[str, object]) -> str:
+def render_liquid(part: BoundTemplate, values: dict[str, object]) -> str:
     """Liquid with its values in place, or ``ContentError`` with the line."""
     try:
         return part.render(values)
@@ -92,14 +94,14 @@ def one_click_headers(url: str | None) -> dict[str, str]:
     if not url.isascii() or any(c.isspace() or not c.isprintable() or c in "<>" for c in url):
         raise ContentError("one_click_url must be printable ASCII without blanks or angle brackets")
     parts = urlsplit(url)
-    if not (parts.scheme == "https" or (parts.scheme == "http" and _is_private(parts.hostname or ""))):
+    if not (parts.scheme == "https" or (parts.scheme == "http" and _is_private_host(parts.hostname or ""))):
         raise ContentError("one_click_url must be https (RFC 8058); set PUBLIC_URL to an https address")
-    if any(len(f"{name}: {value}") > LONGEST_HEADER_LINE for name, value in header.items()):
-        raise ContentError(f"one_click_url is too long: a header line holds {LONGEST_HEADER_LINE} octets")
+    if any(len(f"{name}: {value}") > MAX_HEADER_LINE_BYTES for name, value in header.items()):
+        raise ContentError(f"one_click_url is too long: a header line holds {MAX_HEADER_LINE_BYTES} octets")
     return header
 
 
-def _is_private(host: str) -> bool:
+def _is_private_host(host: str) -> bool:
     """Whether a host is out of the public's reach: a local stack, where plain http is all there is."""
     try:
         return ipaddress.ip_address(host).is_private
@@ -107,14 +109,14 @@ def _is_private(host: str) -> bool:
         return bool(host) and ("." not in host or host.endswith(".localhost"))
 
 
-def _line(part: BoundTemplate, values: dict[str, object], name: str) -> str:
-    text = fill(part, values).strip()
+def _render_single_line(part: BoundTemplate, values: dict[str, object], name: str) -> str:
+    text = render_liquid(part, values).strip()
     if "\r" in text or "\n" in text:
         raise ContentError(
             f"the {name} holds a line break, which would start another mail header; take it out"
         )
-    if len(text) > LONGEST_SUBJECT:
+    if len(text) > MAX_SUBJECT_LENGTH:
         raise ContentError(
-            f"the {name} is {len(text)} characters long, at most {LONGEST_SUBJECT}; use truncate"
+            f"the {name} is {len(text)} characters long, at most {MAX_SUBJECT_LENGTH}; use truncate"
         )
     return text

@@ -4,18 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from activities.content.context import Links, RenderContext, Shop
+from activities.content.context import Links, RenderContext, ShopDetails
 from activities.content.template import Manifest
 from profiles.events import Item
 
-SHOP = Shop(
+SAMPLE_SHOP = ShopDetails(
     name="Sample Shop",
     postal_address="Sample Shop Ltd, 1 Sample Street, 12345 Sampleton",
     url="https://shop.example",
     support_email="help@shop.example",
 )
 
-LINKS = Links(
+SAMPLE_LINKS = Links(
     shop_url="https://shop.example",
     cart_url="https://shop.example/cart",
     unsubscribe_url="https://links.example/unsubscribe/sample-token-as-long-as-a-real-one-would-be",
@@ -23,7 +23,7 @@ LINKS = Links(
     one_click_url="https://links.example/unsubscribe/sample-token-as-long-as-a-real-one-would-be",
 )
 
-LAMP = Item(
+SAMPLE_ITEM = Item(
     product_id="p-1",
     name="Aria desk lamp",
     variant="Brushed brass",
@@ -35,29 +35,38 @@ LAMP = Item(
     image_url="https://shop.example/aria.jpg",
 )
 
-BARE = Item(product_id="p-2")
+MINIMAL_ITEM = Item(product_id="p-2")
 """Nothing but an id: channels send such lines."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class SampleContext:
     """One set of values to render a template with."""
 
     name: str
     context: RenderContext
 
 
-def trials(manifest: Manifest) -> tuple[Trial, ...]:
+def sample_contexts(manifest: Manifest) -> tuple[SampleContext, ...]:
     """Everything given, only what is required, many items: a branch not taken in one is taken in another."""
     every: Mapping[str, Any] = {name: value.sample for name, value in manifest.extra.items()}
     needed = {name: value.sample for name, value in manifest.extra.items() if value.required}
-    bare = (BARE,) if manifest.items == "required" else ()
-    many = tuple(LAMP.model_copy(update={"product_id": f"p-{i}", "quantity": i}) for i in range(1, 13))
+    bare = (MINIMAL_ITEM,) if manifest.items == "required" else ()
+    many = tuple(SAMPLE_ITEM.model_copy(update={"product_id": f"p-{i}", "quantity": i}) for i in range(1, 13))
     without_cart = Links(
-        LINKS.shop_url, None, LINKS.unsubscribe_url, LINKS.preferences_url, LINKS.one_click_url
+        SAMPLE_LINKS.shop_url,
+        None,
+        SAMPLE_LINKS.unsubscribe_url,
+        SAMPLE_LINKS.preferences_url,
+        SAMPLE_LINKS.one_click_url,
     )
     return (
-        Trial("every value given", RenderContext(SHOP, LINKS, (LAMP, BARE), "Ada", "en", "EUR", every)),
-        Trial("only required values", RenderContext(SHOP, without_cart, bare, extra=needed)),
-        Trial("twelve items", RenderContext(SHOP, LINKS, many, "Ada", "de-DE", "EUR", every)),
+        SampleContext(
+            "every value given",
+            RenderContext(SAMPLE_SHOP, SAMPLE_LINKS, (SAMPLE_ITEM, MINIMAL_ITEM), "Ada", "en", "EUR", every),
+        ),
+        SampleContext("only required values", RenderContext(SAMPLE_SHOP, without_cart, bare, extra=needed)),
+        SampleContext(
+            "twelve items", RenderContext(SAMPLE_SHOP, SAMPLE_LINKS, many, "Ada", "de-DE", "EUR", every)
+        ),
     )

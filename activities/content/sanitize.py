@@ -6,15 +6,15 @@ from urllib.parse import urljoin, urlsplit
 
 ALLOWED_SCHEMES = ("http", "https", "mailto", "tel")
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 
 _DIRECTION_MARKS = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
-_URL_REFUSED = re.compile(r"[\x00-\x1f\x7f\\<>\"`{}|^\ud800-\udfff]")
+_FORBIDDEN_IN_URL = re.compile(r"[\x00-\x1f\x7f\\<>\"`{}|^\ud800-\udfff]")
 
-_NOT_A_NAME = re.compile(r"[/\\@<>{}:;=\[\]|]|www\.|\.\w{2,}|\d{3,}", re.IGNORECASE)
+_SUSPICIOUS_IN_NAME = re.compile(r"[/\\@<>{}:;=\[\]|]|www\.|\.\w{2,}|\d{3,}", re.IGNORECASE)
 
-LONGEST_NAME = 40
+MAX_NAME_LENGTH = 40
 
 
 def safe_url(value: object) -> str:
@@ -28,7 +28,7 @@ def safe_url(value: object) -> str:
     url = value.strip()
     if url.startswith("//"):
         url = f"https:{url}"
-    if _URL_REFUSED.search(url):
+    if _FORBIDDEN_IN_URL.search(url):
         return ""
     url = re.sub(r"\s", "%20", url)
     try:
@@ -53,7 +53,7 @@ def absolute_url(value: str | None, shop_url: str) -> str | None:
         return None
 
 
-def host_of(url: str) -> str:
+def url_host(url: str) -> str:
     """The host of a URL in lower case, without a leading ``www.``; empty where there is none."""
     try:
         return (urlsplit(url).hostname or "").lower().removeprefix("www.")
@@ -61,18 +61,18 @@ def host_of(url: str) -> str:
         return ""
 
 
-def printable(text: str) -> str:
+def strip_unprintable(text: str) -> str:
     """Without control characters (MJML refuses them) and direction overrides; line breaks stay."""
-    return _DIRECTION_MARKS.sub("", _CONTROL.sub("", text))
+    return _DIRECTION_MARKS.sub("", _CONTROL_CHARACTERS.sub("", text))
 
 
-def one_line(text: str, longest: int) -> str:
+def to_single_line(text: str, max_length: int) -> str:
     """Printable, blanks collapsed, cut to ``longest`` characters with an ellipsis."""
-    flat = " ".join(printable(text).split())
-    return flat if len(flat) <= longest else f"{flat[: longest - 1].rstrip()}…"
+    flat = " ".join(strip_unprintable(text).split())
+    return flat if len(flat) <= max_length else f"{flat[: max_length - 1].rstrip()}…"
 
 
-def greeting_name(first_name: str | None) -> str | None:
+def safe_greeting_name(first_name: str | None) -> str | None:
     """The name to greet by, or None where it does not look like one.
 
     Sign-up forms are abused to mail advertising to strangers through the name field, so a "name"
@@ -80,7 +80,7 @@ def greeting_name(first_name: str | None) -> str | None:
     """
     if first_name is None:
         return None
-    name = unicodedata.normalize("NFC", " ".join(printable(first_name).split()))
-    if not name or len(name) > LONGEST_NAME or _NOT_A_NAME.search(name):
+    name = unicodedata.normalize("NFC", " ".join(strip_unprintable(first_name).split()))
+    if not name or len(name) > MAX_NAME_LENGTH or _SUSPICIOUS_IN_NAME.search(name):
         return None
     return name

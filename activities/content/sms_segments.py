@@ -9,7 +9,7 @@ GSM_7 = frozenset(
 GSM_7_EXTENDED = frozenset("^{}\\[~]|€\f")
 """Two septets each."""
 
-_SPELLINGS = str.maketrans(
+_PLAIN_REPLACEMENTS = str.maketrans(
     {
         "‘": "'",
         "’": "'",
@@ -25,12 +25,12 @@ _SPELLINGS = str.maketrans(
 )
 
 
-def thrifty(text: str) -> str:
+def to_cheapest_encoding(text: str) -> str:
     """Typographic marks in plain spelling: a single ’ makes a whole message cost more than twice as much."""
-    return text.translate(_SPELLINGS)
+    return text.translate(_PLAIN_REPLACEMENTS)
 
 
-def segments(text: str) -> int:
+def count_segments(text: str) -> int:
     """Segments billed: one of 160 septets or many of 153; with any other character 70 and 67 UTF-16 units."""
     if all(c in GSM_7 or c in GSM_7_EXTENDED for c in text):
         length = sum(2 if c in GSM_7_EXTENDED else 1 for c in text)

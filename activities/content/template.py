@@ -15,28 +15,28 @@ from liquid.extra import BlockTag, Currency, ExtendsTag
 from liquid.filter import with_context
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from activities.content.context import ContentError, RenderContext, amount, plain_value
+from activities.content.context import ContentError, RenderContext, to_amount, to_plain_value
 from activities.content.sanitize import safe_url
 from policy.verdict import Channel, MessageClass
 
-LOOP_LIMIT = 10_000
+MAX_LOOP_ITERATIONS = 10_000
 """Iterations a render, nested loops multiplied."""
 
-OUTPUT_LIMIT = 512 * 1024
+MAX_OUTPUT_BYTES = 512 * 1024
 """Bytes a render."""
 
 
-class Language(Environment):
+class LiquidEnvironment(Environment):
     """Liquid with limits, so that one template cannot stop the worker."""
 
-    loop_iteration_limit: ClassVar[int | None] = LOOP_LIMIT
-    output_stream_limit: ClassVar[int | None] = OUTPUT_LIMIT
-    local_namespace_limit: ClassVar[int | None] = OUTPUT_LIMIT
+    loop_iteration_limit: ClassVar[int | None] = MAX_LOOP_ITERATIONS
+    output_stream_limit: ClassVar[int | None] = MAX_OUTPUT_BYTES
+    local_namespace_limit: ClassVar[int | None] = MAX_OUTPUT_BYTES
     context_depth_limit: ClassVar[int] = 12
 
 
 @with_context
-class Money:
+class MoneyFilter:
     """``{{ item.price | money }}``: an amount in the message's currency, as the person's locale writes it."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Money:
 
     def __call__(self, left: object, *, context: LiquidContext) -> str:
         """Raises where there is no amount: a missing price must never read as zero."""
-        value = amount(left)
+        value = to_amount(left)
         if value is None:
             raise LiquidTypeError(
                 f"money expects a number, got a {type(left).__name__}; guard it with an if", token=None
@@ -52,9 +52,9 @@ class Money:
         return self._currency(value, context=context)
 
 
-def language(partials: Mapping[str, str], *, escape: bool) -> Language:
+def build_environment(partials: Mapping[str, str], *, escape: bool) -> LiquidEnvironment:
     """An environment whose ``extends`` and ``render`` see only ``partials``; ``escape`` for HTML."""
-    environment = Language(
+    environment = LiquidEnvironment(
         autoescape=escape,
         undefined=StrictUndefined,
         strict_filters=True,
@@ -64,12 +64,12 @@ def language(partials: Mapping[str, str], *, escape: bool) -> Language:
     environment.add_tag(ExtendsTag)
     environment.add_tag(BlockTag)
     del environment.tags["include"]  # shares its scope both ways; render does the same job in the open
-    environment.add_filter("money", Money())
+    environment.add_filter("money", MoneyFilter())
     environment.add_filter("safe_url", safe_url)
     return environment
 
 
-FILE_NAME = "message.toml"
+MANIFEST_FILE_NAME = "message.toml"
 
 
 class ExtraValue(BaseModel):
@@ -117,7 +117,7 @@ class Manifest(BaseModel):
         return self.topic or self.message_class.value
 
 
-def read_manifest(file: Path) -> tuple[Manifest | None, list[str]]:
+def load_manifest(file: Path) -> tuple[Manifest | None, list[str]]:
     """The manifest in ``file``, or None and every fault found in it, in words."""
     try:
         data = tomllib.loads(file.read_text("utf-8"))
@@ -126,10 +126,10 @@ def read_manifest(file: Path) -> tuple[Manifest | None, list[str]]:
     try:
         return Manifest.model_validate(data), []
     except ValidationError as error:
-        return None, [_in_words(fault) for fault in error.errors()]
+        return None, [_describe_error(fault) for fault in error.errors()]
 
 
-def _in_words(fault: Any) -> str:
+def _describe_error(fault: Any) -> str:
     """A pydantic fault as: key, what was expected, what came."""
     key = ".".join(str(part) for part in fault["loc"])
     match fault["type"]:
@@ -184,7 +184,7 @@ class Template:
             raise ContentError(f"template {self.name!r} shows items and none is left to show")
         return {
             **context.values(),
-            "extra": {**dict.fromkeys(declared), **{n: plain_value(v) for n, v in context.extra.items()}},
+            "extra": {**dict.fromkeys(declared), **{n: to_plain_value(v) for n, v in context.extra.items()}},
             "language": self.manifest.language,
             "message_class": self.message_class.value,
         }

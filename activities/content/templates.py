@@ -11,28 +11,28 @@ from liquid.exceptions import LiquidError
 from activities.content import samples
 from activities.content.template import (
     CHANNEL_FILES,
-    FILE_NAME,
-    Language,
+    MANIFEST_FILE_NAME,
+    LiquidEnvironment,
     Manifest,
     Template,
-    language,
-    read_manifest,
+    build_environment,
+    load_manifest,
 )
 from activities.content.validation import (
-    Fault,
-    Found,
+    PartFault,
     TemplateError,
-    liquid_fault,
+    TemplateFault,
+    display_path,
     liquid_faults,
-    shown_path,
+    sample_render_faults,
     source_faults,
-    trial_faults,
+    to_part_fault,
 )
 from policy.verdict import Channel
 
-__all__ = ["Template", "TemplateError", "Templates", "UnknownTemplate"]
+__all__ = ["Template", "TemplateError", "TemplateRegistry", "UnknownTemplate"]
 
-LAYOUTS = "layouts"
+LAYOUTS_FOLDER = "layouts"
 """Folder beside the journeys: layouts and partials that every message may use."""
 
 
@@ -43,20 +43,20 @@ class UnknownTemplate(KeyError):
         return str(self.args[0])
 
 
-class Templates(Mapping[str, Template]):
+class TemplateRegistry(Mapping[str, Template]):
     """Templates by name."""
 
     def __init__(self, templates: Iterable[Template]) -> None:
         self._by_name = {template.name: template for template in templates}
 
     @classmethod
-    def load(cls, folders: Iterable[Path]) -> "Templates":
+    def load(cls, folders: Iterable[Path]) -> "TemplateRegistry":
         """Read every message folder under the given journey folders, and the ``layouts`` beside them.
 
         Raises ``TemplateError`` with every fault of every file. Keeps nothing open, so loading again picks up
         changes.
         """
-        reader = _Reader()
+        reader = _TemplateLoader()
         for folder in dict.fromkeys(folder.resolve() for folder in folders):
             reader.read_journey(folder)
         if reader.faults:
@@ -87,78 +87,82 @@ class _Layouts:
     """The partials beside one set of journeys, in both languages."""
 
     def __init__(self, journeys: Path) -> None:
-        files = sorted(file for file in (journeys / LAYOUTS).glob("*") if file.suffix in (".mjml", ".txt"))
+        files = sorted(
+            file for file in (journeys / LAYOUTS_FOLDER).glob("*") if file.suffix in (".mjml", ".txt")
+        )
         self.partials = {file.name: file.read_text("utf-8") for file in files}
-        self.shown = {file.name: shown_path(file, journeys) for file in files}
-        self.html = language(self.partials, escape=True)
-        self.text = language(self.partials, escape=False)
+        self.shown = {file.name: display_path(file, journeys) for file in files}
+        self.html = build_environment(self.partials, escape=True)
+        self.text = build_environment(self.partials, escape=False)
 
-    def faults(self) -> Iterator[Found]:
+    def faults(self) -> Iterator[PartFault]:
         """Faults of the partials themselves."""
         for name, source in self.partials.items():
             try:
                 self.html.get_template(name)
             except LiquidError as error:
-                yield liquid_fault(name, error)
+                yield to_part_fault(name, error)
             yield from source_faults(name, source)
 
 
-class _Reader:
+class _TemplateLoader:
     """Gathers templates and faults over all folders."""
 
     def __init__(self) -> None:
         self.templates: dict[str, Template] = {}
-        self.faults: list[Fault] = []
+        self.faults: list[TemplateFault] = []
         self._layouts: dict[Path, _Layouts] = {}
 
     def read_journey(self, folder: Path) -> None:
         """Every message folder of one journey."""
         journeys = folder.parent
         if not folder.is_dir():
-            self._fault(shown_path(folder, journeys), 0, "no such folder; name a journey's folder")
+            self._add_fault(display_path(folder, journeys), 0, "no such folder; name a journey's folder")
             return
         if journeys not in self._layouts:
             self._layouts[journeys] = _Layouts(journeys)
-            self._add(self._layouts[journeys].faults(), self._layouts[journeys])
+            self._add_faults(self._layouts[journeys].faults(), self._layouts[journeys])
         for inner in sorted(path for path in folder.iterdir() if path.is_dir()):
-            if (inner / FILE_NAME).is_file():
+            if (inner / MANIFEST_FILE_NAME).is_file():
                 self._read_message(inner, self._layouts[journeys])
             elif parts := [name for name in CHANNEL_FILES.values() if (inner / name).exists()]:
-                self._fault(
-                    shown_path(inner, journeys), 0, f"has {', '.join(parts)} but no {FILE_NAME}; add one"
+                self._add_fault(
+                    display_path(inner, journeys),
+                    0,
+                    f"has {', '.join(parts)} but no {MANIFEST_FILE_NAME}; add one",
                 )
 
     def _read_message(self, folder: Path, layouts: _Layouts) -> None:
         journeys = folder.parent.parent
-        file = folder / FILE_NAME
-        shown = shown_path(file, journeys)
-        manifest, complaints = read_manifest(file)
+        file = folder / MANIFEST_FILE_NAME
+        shown = display_path(file, journeys)
+        manifest, complaints = load_manifest(file)
         for complaint in complaints:
-            self._fault(shown, 0, complaint)
+            self._add_fault(shown, 0, complaint)
         channels = {c: folder / name for c, name in CHANNEL_FILES.items() if (folder / name).is_file()}
         if not channels:
-            self._fault(shown, 0, f"no channel; add {' or '.join(CHANNEL_FILES.values())} beside it")
+            self._add_fault(shown, 0, f"no channel; add {' or '.join(CHANNEL_FILES.values())} beside it")
         if manifest is not None and Channel.EMAIL in channels and not manifest.subject.strip():
-            self._fault(shown, 0, 'subject: missing, and there is an email; add subject = "…"')
+            self._add_fault(shown, 0, 'subject: missing, and there is an email; add subject = "…"')
         if (first := self.templates.get(folder.name)) is not None:
-            self._fault(
+            self._add_fault(
                 shown, 0, f"a second template {folder.name!r}; the first is in {first.folder.parent.name}/"
             )
-        message = _Message(folder, shown, manifest, layouts)
+        message = _MessageLoader(folder, shown, manifest, layouts)
         template = message.read(channels)
-        self._add(message.found, layouts)
+        self._add_faults(message.found, layouts)
         if template is not None and first is None:
             self.templates[template.name] = template
 
-    def _add(self, found: Iterable[Found], layouts: _Layouts) -> None:
+    def _add_faults(self, found: Iterable[PartFault], layouts: _Layouts) -> None:
         for name, line, message in found:
-            self._fault(layouts.shown.get(name, name), line, message)
+            self._add_fault(layouts.shown.get(name, name), line, message)
 
-    def _fault(self, file: str, line: int, message: str) -> None:
-        self.faults.append(Fault(file, line, message))
+    def _add_fault(self, file: str, line: int, message: str) -> None:
+        self.faults.append(TemplateFault(file, line, message))
 
 
-class _Message:
+class _MessageLoader:
     """One message folder: its parts parsed, then checked."""
 
     def __init__(self, folder: Path, shown: str, manifest: Manifest | None, layouts: _Layouts) -> None:
@@ -166,7 +170,7 @@ class _Message:
         self.shown = shown
         self.manifest = manifest
         self.layouts = layouts
-        self.found: list[Found] = []
+        self.found: list[PartFault] = []
         self._sources = dict(layouts.partials)
 
     def read(self, channels: Mapping[Channel, Path]) -> Template | None:
@@ -175,7 +179,7 @@ class _Message:
         for channel, file in channels.items():
             source = file.read_text("utf-8")
             escape = channel is Channel.EMAIL
-            name = shown_path(file, self.folder.parent.parent)
+            name = display_path(file, self.folder.parent.parent)
             self._sources[name] = source
             if escape:
                 self.found.extend(source_faults(name, source))
@@ -204,25 +208,27 @@ class _Message:
         self._check(template, lines)
         return template
 
-    def _parse(self, source: str, name: str, parser: Language, line: int = 0) -> BoundTemplate | None:
+    def _parse(
+        self, source: str, name: str, parser: LiquidEnvironment, line: int = 0
+    ) -> BoundTemplate | None:
         try:
             return parser.from_string(source, name=name, path=name)
         except LiquidError as error:
-            self.found.append(liquid_fault(name, error, line=line))
+            self.found.append(to_part_fault(name, error, line=line))
             return None
 
     def _check(self, template: Template, lines: Mapping[str, int]) -> None:
-        every = samples.trials(template.manifest)[0].context
+        every = samples.sample_contexts(template.manifest)[0].context
         known = {**template.values(every), "subject": "", "preheader": ""}
-        static: list[Found] = []
+        static: list[PartFault] = []
         for body in template.bodies.values():
             static.extend(liquid_faults(body, known, self._sources))
         for key, part in (("subject", template.subject), ("preheader", template.preheader)):
             static.extend(liquid_faults(part, known, {}, line=lines[key]))
         self.found.extend(static)
         if not static and (template.manifest.subject.strip() or Channel.EMAIL not in template.channels):
-            self.found.extend(trial_faults(template))
+            self.found.extend(sample_render_faults(template))
 
     def _line_of(self, key: str) -> int:
-        lines = (self.folder / FILE_NAME).read_text("utf-8").splitlines()
+        lines = (self.folder / MANIFEST_FILE_NAME).read_text("utf-8").splitlines()
         return next((i for i, line in enumerate(lines, 1) if line.lstrip().startswith(key)), 0)

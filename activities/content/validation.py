@@ -11,47 +11,47 @@ from liquid.exceptions import LiquidError
 from liquid.span import Span
 from liquid.static_analysis import Variable
 
-from activities.channels.adapter import Content
+from activities.channels.adapter import RenderedMessage
 from activities.content import samples
 from activities.content.context import ContentError, RenderContext
 from activities.content.plain_text import visible_links
-from activities.content.render import render
-from activities.content.sms_segments import segments
+from activities.content.render import render_message
+from activities.content.sms_segments import count_segments
 from activities.content.template import Template
 from policy.verdict import Channel
 
-Found = tuple[str, int, str]
+PartFault = tuple[str, int, str]
 """Part (a partial's or file's name), line from 1 or 0, message."""
 
-MOST_SMS_SEGMENTS = 2
+MAX_SMS_SEGMENTS = 2
 
-LARGEST_MAIL = 102 * 1024
+MAX_HTML_BYTES = 102 * 1024
 """Bytes of HTML; Gmail cuts a longer mail off, and with it the unsubscribe link."""
 
-_OUTPUT = r"\{\{.*?\}\}|\{%.*?%\}"
+_LIQUID_EXPRESSION = r"\{\{.*?\}\}|\{%.*?%\}"
 
-_LINK = re.compile(
+_LINK_ATTRIBUTE = re.compile(
     rf"""\b(?P<name>href|src|srcset|background|background-url|action|thumbnails-src)\s*=\s*
-    (?:"(?P<double>(?:{_OUTPUT}|[^"])*)"|'(?P<single>(?:{_OUTPUT}|[^'])*)'|(?P<bare>\{{\{{))""",
+    (?:"(?P<double>(?:{_LIQUID_EXPRESSION}|[^"])*)"|'(?P<single>(?:{_LIQUID_EXPRESSION}|[^'])*)'|(?P<bare>\{{\{{))""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 
-_THROUGH_FILTER = re.compile(r"\{\{-?(?:(?!\}\}).)*\|\s*safe_url\s*-?\}\}", re.DOTALL)
+_SAFE_URL_EXPRESSION = re.compile(r"\{\{-?(?:(?!\}\}).)*\|\s*safe_url\s*-?\}\}", re.DOTALL)
 
-_PLAIN_LINK = re.compile(r"https://|mailto:|tel:|#", re.IGNORECASE)
+_LITERAL_LINK = re.compile(r"https://|mailto:|tel:|#", re.IGNORECASE)
 
 _CSS_URL = re.compile(r"url\(\s*['\"]?\s*\{\{", re.IGNORECASE)
 
-_LEFT_OVER = re.compile(r"<(mj-[a-z-]+)")
+_UNRENDERED_MJML = re.compile(r"<(mj-[a-z-]+)")
 
-_STOP = re.compile(r"\bSTOP\b")
+_STOP_KEYWORD = re.compile(r"\bSTOP\b")
 
 
-def source_faults(name: str, source: str) -> Iterator[Found]:
+def source_faults(name: str, source: str) -> Iterator[PartFault]:
     """Faults of one file of MJML that need no rendering: links past the filter, included files."""
-    for match in _LINK.finditer(source):
+    for match in _LINK_ATTRIBUTE.finditer(source):
         value = match["double"] if match["double"] is not None else match["single"]
-        line = line_of(source, match.start())
+        line = line_number(source, match.start())
         if value is None:
             yield (
                 name,
@@ -59,7 +59,7 @@ def source_faults(name: str, source: str) -> Iterator[Found]:
                 f'{match["name"]} without quotes; write {match["name"]}="{{{{ … | safe_url }}}}"',
             )
         elif "{{" in value or "{%" in value:
-            if not _THROUGH_FILTER.fullmatch(value.strip()):
+            if not _SAFE_URL_EXPRESSION.fullmatch(value.strip()):
                 yield (
                     name,
                     line,
@@ -68,21 +68,21 @@ def source_faults(name: str, source: str) -> Iterator[Found]:
                         f'{{{{ … | safe_url }}}}, as escaping does not stop "javascript:"'
                     ),
                 )
-        elif value.strip() and not _PLAIN_LINK.match(value.strip()):
+        elif value.strip() and not _LITERAL_LINK.match(value.strip()):
             yield name, line, f"{match['name']}={value!r}: expected https:, mailto:, tel: or #"
     for match in _CSS_URL.finditer(source):
         yield (
             name,
-            line_of(source, match.start()),
+            line_number(source, match.start()),
             "url({{ … }}) in a style cannot be made safe; use an image",
         )
     for match in re.finditer(r"<mj-include\b", source):
-        yield name, line_of(source, match.start()), 'mj-include is refused; use {% render "name.mjml" %}'
+        yield name, line_number(source, match.start()), 'mj-include is refused; use {% render "name.mjml" %}'
 
 
 def liquid_faults(
     part: BoundTemplate, known: Mapping[str, object], sources: Mapping[str, str], *, line: int = 0
-) -> Iterator[Found]:
+) -> Iterator[PartFault]:
     """Names and filters that do not exist, in any branch.
 
     ``known`` is what a template may read, ``sources`` the text of each file by its name here; ``line`` stands
@@ -91,16 +91,16 @@ def liquid_faults(
     try:
         analysis = part.analyze()
     except LiquidError as error:
-        yield liquid_fault(part.full_name(), error)
+        yield to_part_fault(part.full_name(), error)
         return
 
     def place(span: Span) -> tuple[str, int]:
         source = sources.get(span.template_name)
-        return span.template_name, line if source is None else line_of(source, span.index)
+        return span.template_name, line if source is None else line_number(source, span.index)
 
     for variables in analysis.globals.values():
         for variable in variables:
-            if message := _unknown(variable, known):
+            if message := _unknown_variable(variable, known):
                 yield *place(variable.span), message
     for filter_name, spans in analysis.filters.items():
         if filter_name not in part.env.filters:
@@ -109,59 +109,59 @@ def liquid_faults(
             yield from ((*place(span), f"no filter {filter_name!r}{guess}") for span in spans)
 
 
-def liquid_fault(name: str, error: LiquidError, *, line: int = 0) -> Found:
+def to_part_fault(name: str, error: LiquidError, *, line: int = 0) -> PartFault:
     """A Liquid error with its place."""
     where = error.context()
     return str(error.template_name or name), line or (where[0] if where else 0), str(error.message)
 
 
-def trial_faults(template: Template) -> Iterator[Found]:
+def sample_render_faults(template: Template) -> Iterator[PartFault]:
     """Faults that show when the template is rendered on each channel with sample values, each told once."""
-    told: set[Found] = set()
+    told: set[PartFault] = set()
     for channel in sorted(template.channels):
         file = str(template.bodies[channel].path)
-        for trial in samples.trials(template.manifest):
-            for part, line, message in _tried(template, channel, trial.context):
+        for trial in samples.sample_contexts(template.manifest):
+            for part, line, message in _render_faults(template, channel, trial.context):
                 if (part, line, message) not in told:
                     told.add((part, line, message))
                     yield part or file, line, f"with {trial.name}: {message}"
 
 
-def _tried(template: Template, channel: Channel, context: RenderContext) -> list[Found]:
+def _render_faults(template: Template, channel: Channel, context: RenderContext) -> list[PartFault]:
     try:
-        content = render(template, channel, context)
+        content = render_message(template, channel, context)
     except ContentError as error:
         return [(error.part, error.line, error.reason)]
     check = _mail_faults if channel is Channel.EMAIL else _sms_faults
     return [("", 0, message) for message in check(template, content)]
 
 
-def _mail_faults(template: Template, content: Content) -> Iterator[str]:
+def _mail_faults(template: Template, content: RenderedMessage) -> Iterator[str]:
     html = content.html
-    for tag in sorted({match[1] for match in _LEFT_OVER.finditer(html)}):
+    for tag in sorted({match[1] for match in _UNRENDERED_MJML.finditer(html)}):
         yield f"<{tag}> is no MJML element, or stands where MJML does not take it"
-    if len(html.encode()) > LARGEST_MAIL:
-        yield f"{len(html.encode()) // 1024} KiB of HTML; Gmail cuts a mail off at {LARGEST_MAIL // 1024} KiB"
+    if len(html.encode()) > MAX_HTML_BYTES:
+        yield f"{len(html.encode()) // 1024} KiB of HTML; Gmail cuts a mail off at {MAX_HTML_BYTES // 1024} KiB"
     if not template.is_marketing:
         return
-    if samples.SHOP.postal_address not in " ".join(content.text.split()):
+    if samples.SAMPLE_SHOP.postal_address not in " ".join(content.text.split()):
         yield "marketing mail without the postal address; put {{ shop.postal_address }} into its footer"
-    if samples.LINKS.unsubscribe_url not in visible_links(html):
+    if samples.SAMPLE_LINKS.unsubscribe_url not in visible_links(html):
         yield (
             "marketing mail without an unsubscribe link; put "
             '<a href="{{ links.unsubscribe_url | safe_url }}">Unsubscribe</a> into its footer'
         )
 
 
-def _sms_faults(template: Template, content: Content) -> Iterator[str]:
-    count = segments(content.text)
-    if count > MOST_SMS_SEGMENTS:
-        yield f"{count} SMS segments, at most {MOST_SMS_SEGMENTS}; say it shorter, or use truncate on names"
-    if template.is_marketing and not _STOP.search(content.text):
+def _sms_faults(template: Template, content: RenderedMessage) -> Iterator[str]:
+    count = count_segments(content.text)
+    if count > MAX_SMS_SEGMENTS:
+        yield f"{count} SMS segments, at most {MAX_SMS_SEGMENTS}; say it shorter, or use truncate on names"
+    if template.is_marketing and not _STOP_KEYWORD.search(content.text):
         yield 'marketing SMS without a way out; end with "Reply STOP to opt out"'
 
 
-def _unknown(variable: Variable, known: Mapping[str, object]) -> str | None:
+def _unknown_variable(variable: Variable, known: Mapping[str, object]) -> str | None:
     root, *rest = variable.segments
     if root not in known:
         return f"no value {str(root)!r}; there is: {', '.join(sorted(known))}"
@@ -174,7 +174,7 @@ def _unknown(variable: Variable, known: Mapping[str, object]) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Fault:
+class TemplateFault:
     """One thing to put right in one file."""
 
     file: str
@@ -191,18 +191,18 @@ class Fault:
 class TemplateError(Exception):
     """Message templates that may not be used; the process refuses to start."""
 
-    def __init__(self, faults: Iterable[Fault]) -> None:
+    def __init__(self, faults: Iterable[TemplateFault]) -> None:
         self.faults = tuple(sorted(set(faults)))
         count = len(self.faults)
         lines = "\n".join(f"  {fault}" for fault in self.faults)
         super().__init__(f"{count} fault{'s' if count > 1 else ''} in message templates:\n{lines}")
 
 
-def shown_path(file: Path, journeys: Path) -> str:
+def display_path(file: Path, journeys: Path) -> str:
     """``file`` as told to the author: from the folder that holds the journeys, else as it is."""
     return str(file.relative_to(journeys.parent)) if file.is_relative_to(journeys.parent) else str(file)
 
 
-def line_of(source: str, index: int) -> int:
+def line_number(source: str, index: int) -> int:
     """The line, from 1, of a position in a text."""
     return source.count("\n", 0, max(index, 0)) + 1

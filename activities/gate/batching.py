@@ -12,99 +12,103 @@ from typing import Any
 
 import structlog
 
-from activities.gate.send_gate import Answer, Case, Gate
+from activities.gate.send_gate import GateOutcome, GateRequest, SendGate
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = 2
+MAX_CONCURRENT_BATCHES = 2
 """Sittings: while Postgres works on one, this process works on the other."""
 
-MOST = 16
+MAX_BATCH_SIZE = 16
 """Cases in one sitting: the people of the first stay locked until the last is decided on."""
 
-GIVES_WAY_S = 0.02
+SLOW_BATCH_S = 0.02
 """Who waits for somebody's lock longer than this keeps no one else from being heard."""
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    case: Case
-    answer: "asyncio.Future[Answer]"
+class _QueuedRequest:
+    case: GateRequest
+    answer: "asyncio.Future[GateOutcome]"
 
 
-class Sittings:
+class GateBatcher:
     """Hears cases by one gate. Build one per process; every case of its event loop belongs to it."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: SendGate) -> None:
         self._gate = gate
-        self._queue: deque[_Waiting] = deque()
-        self._seats: dict[object, float] = {}
+        self._queue: deque[_QueuedRequest] = deque()
+        self._slots: dict[object, float] = {}
         """Those taken, and since when, by the loop's clock."""
-        self._relief: asyncio.TimerHandle | None = None
+        self._slow_batch_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def hear(self, case: Case) -> Answer:
+    async def hear(self, case: GateRequest) -> GateOutcome:
         """As ``Gate.hear``, and raises what it does: whatever the answer, it is committed when this returns.
 
         Who is cancelled while others are heard along leaves a claim that nobody uses, as a crash does.
         """
-        if not self._seats and not self._queue:
+        if not self._slots and not self._queue:
             seat = self._take()
             try:
                 return await self._gate.hear(case)
             finally:
-                self._leave(seat)
+                self._release_slot(seat)
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(case, loop.create_future())
+        waiting = _QueuedRequest(case, loop.create_future())
         self._queue.append(waiting)
         if len(self._queue) == 1:
             # Not at once: who comes at the same moment comes along.
-            loop.call_soon(self._begin)
+            loop.call_soon(self._start_batches)
         return await waiting.answer
 
     def _take(self) -> object:
         seat = object()
-        self._seats[seat] = asyncio.get_running_loop().time()
+        self._slots[seat] = asyncio.get_running_loop().time()
         return seat
 
-    def _leave(self, seat: object) -> None:
-        self._seats.pop(seat, None)
-        self._begin()
+    def _release_slot(self, seat: object) -> None:
+        self._slots.pop(seat, None)
+        self._start_batches()
 
-    def _begin(self) -> None:
-        while self._queue and len(self._seats) < AT_ONCE:
-            called = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
+    def _start_batches(self) -> None:
+        while self._queue and len(self._slots) < MAX_CONCURRENT_BATCHES:
+            called = [self._queue.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._queue)))]
             if there := [waiting for waiting in called if not waiting.answer.done()]:
-                self._start(self._sit(there, self._take()))
-        if self._queue and self._relief is None:
-            self._relief = asyncio.get_running_loop().call_later(GIVES_WAY_S, self._relieve)
+                self._start(self._run_batch(there, self._take()))
+        if self._queue and self._slow_batch_timer is None:
+            self._slow_batch_timer = asyncio.get_running_loop().call_later(
+                SLOW_BATCH_S, self._release_slow_slots
+            )
 
-    def _relieve(self) -> None:
-        self._relief = None
-        late = asyncio.get_running_loop().time() - GIVES_WAY_S
-        self._seats = {seat: since for seat, since in self._seats.items() if since > late}
-        self._begin()
+    def _release_slow_slots(self) -> None:
+        self._slow_batch_timer = None
+        late = asyncio.get_running_loop().time() - SLOW_BATCH_S
+        self._slots = {seat: since for seat, since in self._slots.items() if since > late}
+        self._start_batches()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _sit(self, there: Sequence[_Waiting], seat: object) -> None:
+    async def _run_batch(self, there: Sequence[_QueuedRequest], seat: object) -> None:
         try:
             if len(there) == 1:
-                await self._hear_alone(there[0])
+                await self._decide_alone(there[0])
                 return
-            answers = await self._hear_together(there)
+            answers = await self._decide_batch(there)
         finally:
-            self._leave(seat)
+            self._release_slot(seat)
         for waiting, answer in zip(there, answers, strict=True):
             if answer is None:
-                self._start(self._hear_alone(waiting))
+                self._start(self._decide_alone(waiting))
             else:
-                _settle(waiting, answer)
+                _set_result(waiting, answer)
 
-    async def _hear_together(self, there: Sequence[_Waiting]) -> Sequence[Answer | Exception | None]:
+    async def _decide_batch(
+        self, there: Sequence[_QueuedRequest]
+    ) -> Sequence[GateOutcome | Exception | None]:
         try:
             return await self._gate.hear_together([waiting.case for waiting in there])
         except OSError as error:
@@ -115,14 +119,14 @@ class Sittings:
             log.warning("sitting broken off", cases=len(there), error=repr(error)[:300])
             return [None] * len(there)
 
-    async def _hear_alone(self, waiting: _Waiting) -> None:
+    async def _decide_alone(self, waiting: _QueuedRequest) -> None:
         try:
-            _settle(waiting, await self._gate.hear(waiting.case))
+            _set_result(waiting, await self._gate.hear(waiting.case))
         except Exception as error:
-            _settle(waiting, error)
+            _set_result(waiting, error)
 
 
-def _settle(waiting: _Waiting, outcome: Answer | Exception) -> None:
+def _set_result(waiting: _QueuedRequest, outcome: GateOutcome | Exception) -> None:
     if waiting.answer.done():
         return
     if isinstance(outcome, Exception):

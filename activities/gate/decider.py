@@ -5,29 +5,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from activities.contracts import HoldAsk, SendMessage
-from activities.gate.mapping import ask_of, facts_of, planned_of
-from policy.checks.frequency_caps import reach
-from policy.checks.result import unreadable
+from activities.contracts import HoldSpec, SendMessage
+from activities.gate.mapping import to_facts, to_message_row, to_snapshot_query
+from policy.checks.frequency_caps import required_history
+from policy.checks.result import error_verdict
 from policy.facts import Facts, Plan
 from policy.gate import decide
 from policy.limits import Limits
-from policy.replay import basis_of, version_of
+from policy.replay import decision_inputs, policy_version
 from policy.verdict import Verdict
-from profiles.messaging.claims import Planned
-from profiles.messaging.snapshot import Ask, Snapshot
+from profiles.messaging.claims import MessageRow
+from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from profiles.runs import holds
 from profiles.runs.exposures import record_exposures
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecisionRecord:
     """A verdict, what it stood on, and how it is written down."""
 
     verdict: Verdict
     facts: Facts | None
     """None where the snapshot could not be read; the verdict is ``error`` then."""
-    planned: Planned
+    planned: MessageRow
     zone: str
     """Of the person, as far as is known."""
 
@@ -37,13 +37,15 @@ class Decider:
 
     def __init__(self, limits: Limits, *, default_zone: str = "UTC") -> None:
         self.limits = limits
-        self._back = reach(limits)
-        self._policy = version_of(limits)
+        self._required_history = required_history(limits)
+        self._policy_version = policy_version(limits)
         self._default_zone = default_zone
 
-    def ask_of(self, request: SendMessage, at: datetime) -> Ask:
+    def ask_of(self, request: SendMessage, at: datetime) -> SnapshotQuery:
         """What has to be read, so that this policy can decide."""
-        return ask_of(request, at, self._back, budgeted=request.channel in self.limits.budgets)
+        return to_snapshot_query(
+            request, at, self._required_history, budgeted=request.channel in self.limits.budgets
+        )
 
     async def decide(
         self,
@@ -54,45 +56,45 @@ class Decider:
         at: datetime,
         *,
         breaker_open_until: datetime | None = None,
-    ) -> Decided:
+    ) -> DecisionRecord:
         """Decide at the run's now, with the person's lock held; nothing is written yet.
 
         ``breaker_open_until``: the channel's provider is left alone until then.
         """
-        held = await _holds_of(connection, snapshot, request, at)
+        held = await _describe_holds(connection, snapshot, request, at)
         try:
-            facts = facts_of(snapshot, request.channel, self._default_zone, held, breaker_open_until)
+            facts = to_facts(snapshot, request.channel, self._default_zone, held, breaker_open_until)
         except Exception as error:
-            verdict = unreadable(plan.expires_at, at, error)
-            planned = planned_of(request, snapshot, plan, verdict, at, self._policy)
-            return Decided(verdict, None, planned, self._default_zone)
+            verdict = error_verdict(plan.expires_at, at, error)
+            planned = to_message_row(request, snapshot, plan, verdict, at, self._policy_version)
+            return DecisionRecord(verdict, None, planned, self._default_zone)
         verdict = decide(plan, facts, self.limits, at)
-        basis = basis_of(plan, facts, at)
-        planned = planned_of(request, snapshot, plan, verdict, at, self._policy, basis)
-        return Decided(verdict, facts, planned, facts.zone)
+        basis = decision_inputs(plan, facts, at)
+        planned = to_message_row(request, snapshot, plan, verdict, at, self._policy_version, basis)
+        return DecisionRecord(verdict, facts, planned, facts.zone)
 
 
-async def _holds_of(
+async def _describe_holds(
     connection: object, snapshot: Snapshot, request: SendMessage, at: datetime
 ) -> tuple[str, ...]:
     """What is open with the person and holds the message back, in words; asked under the lock."""
     if not request.hold_while:
         return ()
-    return await open_in_words(connection, snapshot.profile_id, request.hold_while, at)
+    return await describe_open_holds(connection, snapshot.profile_id, request.hold_while, at)
 
 
-async def expose(connection: object, request: SendMessage) -> None:
+async def save_exposures(connection: object, request: SendMessage) -> None:
     """Put on record which arms of experiments the person has come to."""
     if request.exposures:
         exposures = [(one.experiment, one.arm, one.at) for one in request.exposures]
         await record_exposures(connection, UUID(request.run_id), exposures)
 
 
-async def open_in_words(
-    connection: object, profile_id: UUID, asks: Sequence[HoldAsk], at: datetime
+async def describe_open_holds(
+    connection: object, profile_id: UUID, asks: Sequence[HoldSpec], at: datetime
 ) -> tuple[str, ...]:
     """Each open case as "a support ticket 17"; the number is the channel's own, and names nobody."""
-    cases = [holds.HoldPair(ask.opened, ask.closed, ask.by) for ask in asks]
+    cases = [holds.HoldDefinition(ask.opened, ask.closed, ask.by) for ask in asks]
     says = {ask.opened: ask.says or ask.opened for ask in asks}
-    found = await holds.open_holds(connection, profile_id, cases, at)
+    found = await holds.load_open_holds(connection, profile_id, cases, at)
     return tuple(f"{says[one.opened]} {one.ref or ''}".strip() for one in found)

@@ -6,36 +6,38 @@ from typing import Any
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from policy.channel_choice import ranked
+from policy.channel_choice import rank_channels
 from policy.facts import (
+    ActiveKillSwitch,
+    CatalogItem,
     ConsentFact,
     Facts,
     Plan,
     PlannedItem,
     SentFact,
-    Shelved,
-    Stop,
     StopKind,
     Suppression,
     WaitingFact,
 )
-from policy.hours.places import places_of, zones_there
+from policy.hours.places import add_place_zones, resolve_places
 from policy.hours.time_zones import ResolvedZone, resolve_zone
-from policy.limits import Scope, WhenCapped
+from policy.limits import CapReachedAction, SuppressionScope
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict, Withhold
 from profiles.db.sql import new_id
 from profiles.events import Item
-from profiles.messaging.claims import Planned
-from profiles.messaging.snapshot import Ask, Snapshot, Standing, Waiting
-from profiles.state.cart import as_items
+from profiles.messaging.claims import MessageRow
+from profiles.messaging.snapshot import DeferredMessage, ExistingMessage, Snapshot, SnapshotQuery
+from profiles.state.cart import parse_lines
 
-_MARKETING = ("marketing", "all")
+_MARKETING_TOPICS = ("marketing", "all")
 
 
-def ask_of(request: SendMessage, at: datetime, counting_back: timedelta, *, budgeted: bool) -> Ask:
+def to_snapshot_query(
+    request: SendMessage, at: datetime, counting_back: timedelta, *, budgeted: bool
+) -> SnapshotQuery:
     """A request in the words of ``profiles``."""
     promoted = tuple((item.key, item.sku) for item in request.promoting or () if item.key)
-    return Ask(
+    return SnapshotQuery(
         UUID(request.run_id),
         request.step,
         request.channel.value,
@@ -43,25 +45,25 @@ def ask_of(request: SendMessage, at: datetime, counting_back: timedelta, *, budg
         request.cart_id,
         promoted,
         request.choose,
-        counting_back=counting_back,
-        budgeted=budgeted,
+        lookback=counting_back,
+        needs_claim_rate=budgeted,
     )
 
 
-def ranking(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
+def rank_for_profile(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
     """The channels as they suit the person, best first."""
     candidates = [channel for channel in Channel if channel in among]
-    no = [c for c, topic, state, _ in snapshot.consents if state != "granted" and topic in _MARKETING]
-    return ranked(
+    no = [c for c, topic, state, _ in snapshot.consents if state != "granted" and topic in _MARKETING_TOPICS]
+    return rank_channels(
         candidates,
         reachable=[channel for channel in candidates if snapshot.address(channel.value)],
         refused=[channel for channel in candidates if channel.value in no or "all" in no],
-        stated=_text(snapshot.traits.get("preferred_channel")),
-        engaged={channel: snapshot.engaged.get(channel.value, 0) for channel in candidates},
+        preferred=_text_or_none(snapshot.traits.get("preferred_channel")),
+        engagement_counts={channel: snapshot.engaged.get(channel.value, 0) for channel in candidates},
     )
 
 
-def facts_of(
+def to_facts(
     snapshot: Snapshot,
     channel: Channel,
     default_zone: str,
@@ -70,9 +72,9 @@ def facts_of(
 ) -> Facts:
     """A snapshot in the words of ``policy``."""
     address = snapshot.address(channel.value)
-    resolved = zone_of(snapshot, default_zone)
-    places = places_of(snapshot.traits, snapshot.address("sms"), resolved)
-    zone = zones_there(places, resolved)
+    resolved = resolve_profile_zone(snapshot, default_zone)
+    places = resolve_places(snapshot.traits, snapshot.address("sms"), resolved)
+    zone = add_place_zones(places, resolved)
     return Facts(
         person=str(snapshot.profile_id),
         held=held,
@@ -87,62 +89,62 @@ def facts_of(
         ),
         address_from_order=snapshot.email_from_order,
         suppressions=tuple(
-            Suppression(item, sku, until, event_id, Scope(scope), of, parts)
+            Suppression(item, sku, until, event_id, SuppressionScope(scope), of, parts)
             for item, sku, until, event_id, scope, of, parts in snapshot.suppressions
         ),
         shelf=tuple(
-            Shelved(row.item, row.sku or None, row.category, row.item_group, row.bundle)
+            CatalogItem(row.item, row.sku or None, row.category, row.item_group, row.bundle)
             for row in snapshot.shelf
         ),
-        cart=None if snapshot.cart is None else planned_items(as_items(snapshot.cart)),
+        cart=None if snapshot.cart is None else to_planned_items(parse_lines(snapshot.cart)),
         sent=tuple(
             SentFact(Channel(channel), sent_at, journey, topic, run, template, items)
             for channel, sent_at, journey, topic, run, template, items in snapshot.sent
         ),
-        waiting=tuple(_waits(one) for one in snapshot.waiting),
+        waiting=tuple(_to_waiting_fact(one) for one in snapshot.waiting),
         zone=zone.zone,
         zone_source=zone.source,
         zones=zone.zones,
-        stopped=tuple(Stop(StopKind(kind), name, since) for kind, name, since in snapshot.stops),
+        stopped=tuple(ActiveKillSwitch(StopKind(kind), name, since) for kind, name, since in snapshot.stops),
         claims_last_minute=snapshot.claims_last_minute,
         breaker_open_until=breaker_open_until,
         places=places,
     )
 
 
-def zone_of(snapshot: Snapshot, default_zone: str) -> ResolvedZone:
+def resolve_profile_zone(snapshot: Snapshot, default_zone: str) -> ResolvedZone:
     """Where the person lives, as far as is known."""
-    named = _text(snapshot.traits.get("timezone"))
+    named = _text_or_none(snapshot.traits.get("timezone"))
     return resolve_zone(named, snapshot.context_timezone, snapshot.address("sms"), default_zone)
 
 
-def planned_items(items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
+def to_planned_items(items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
     """Items as the gate compares them."""
     return tuple(PlannedItem(item.product_id, item.sku, item.category, item.group) for item in items)
 
 
-def _waits(one: Waiting) -> WaitingFact:
+def _to_waiting_fact(one: DeferredMessage) -> WaitingFact:
     return WaitingFact(
         Channel(one.channel), one.journey, one.topic, one.until, one.expires_at, one.planned_at, one.value,
         one.message_id,
     )  # fmt: skip
 
 
-def plan_of(
-    request: SendMessage, message_class: MessageClass, topic: str, standing: Standing | None = None
+def to_plan(
+    request: SendMessage, message_class: MessageClass, topic: str, standing: ExistingMessage | None = None
 ) -> Plan:
     """A request in the words of ``policy``."""
     return Plan(
         channel=request.channel,
         message_class=message_class,
         topic=topic,
-        promoting=None if request.promoting is None else planned_items(request.promoting),
+        promoting=None if request.promoting is None else to_planned_items(request.promoting),
         expires_at=request.expires_at,
         journey=request.journey,
         cart_id=request.cart_id if request.promoting is not None else None,
         holdout=request.holdout,
         value=request.value,
-        when_capped=WhenCapped(request.when_capped) if request.when_capped else None,
+        when_capped=CapReachedAction(request.when_capped) if request.when_capped else None,
         since=standing.planned_at if standing else None,
         message_id=str(standing.message_id) if standing else "",
         template=request.template,
@@ -150,7 +152,7 @@ def plan_of(
     )
 
 
-def planned_of(
+def to_message_row(
     request: SendMessage,
     snapshot: Snapshot,
     plan: Plan,
@@ -158,16 +160,16 @@ def planned_of(
     at: datetime,
     policy: str,
     basis: dict[str, Any] | None = None,
-) -> Planned:
+) -> MessageRow:
     """A verdict as it is written down; ``basis`` and ``policy``: what it stood on, and by which limits."""
     standing = snapshot.standing
-    status, word = _WORDS[type(verdict)]
+    status, word = _STATUS_AND_VERDICT[type(verdict)]
     if isinstance(verdict, Allow):
         reason, detail, items = None, "", verdict.items or tuple(item.key for item in request.showing)
     else:
         reason, detail = verdict.reason.value, verdict.detail
         items = tuple(item.key for item in request.promoting or ())
-    return Planned(
+    return MessageRow(
         decision_id=new_id(),
         message_id=standing.message_id if standing else new_id(),
         profile_id=snapshot.profile_id,
@@ -196,9 +198,13 @@ def planned_of(
     )
 
 
-_WORDS = {Allow: ("claimed", "allow"), Withhold: ("withheld", "withhold"), Defer: ("deferred", "defer")}
+_STATUS_AND_VERDICT = {
+    Allow: ("claimed", "allow"),
+    Withhold: ("withheld", "withhold"),
+    Defer: ("deferred", "defer"),
+}
 """Verdict → status of the message, and its word."""
 
 
-def _text(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None

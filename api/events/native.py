@@ -14,15 +14,21 @@ from pydantic import (
     ValidationError,
 )
 
-from api.events.parsed import Heard, Identifiers, Rejection, is_plausible, nobody
-from api.http.problems import pointer
+from api.events.parsed import (
+    EventWithDerivedTime,
+    IdentifierCollector,
+    Rejection,
+    is_plausible_time,
+    reject_without_identifier,
+)
+from api.http.problems import json_pointer
 from profiles.events import MessageReplied, Source
 from profiles.identity.identifiers import IDENTIFIER_TYPES
 from profiles.state.event_records import IncomingEvent
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+ShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 
-EXPECTED = {
+FIELD_EXPECTATIONS = {
     "id": "the channel's own id of the event, 1 to 255 characters; a retry must carry the same",
     "type": "the event's name, such as Order Completed",
     "source": "who sends, such as pos/berlin-3",
@@ -38,7 +44,7 @@ EXPECTED = {
 """What a field must be, for the sentence that refuses another value."""
 
 
-def _time_text(value: Any) -> Any:
+def _require_rfc3339(value: Any) -> Any:
     # Pydantic would read numbers and dates without a time as well; the contract says RFC 3339.
     if isinstance(value, datetime):
         return value
@@ -47,7 +53,7 @@ def _time_text(value: Any) -> Any:
     return value
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_time_text)]
+EventTime = Annotated[AwareDatetime, BeforeValidator(_require_rfc3339)]
 
 
 class NativeEvent(BaseModel):
@@ -73,13 +79,15 @@ class NativeEvent(BaseModel):
         },
     )
 
-    id: Name = Field(description=EXPECTED["id"])
-    type: Name = Field(description=EXPECTED["type"])
-    source: Name | None = Field(
+    id: ShortText = Field(description=FIELD_EXPECTATIONS["id"])
+    type: ShortText = Field(description=FIELD_EXPECTATIONS["type"])
+    source: ShortText | None = Field(
         default=None, description="Who sends; unique together with id. Missing: api/<key label>"
     )
     channel: Source = Field(default=Source.SERVER, description="Where it happened")
-    time: Time | None = Field(default=None, description=EXPECTED["time"] + "; missing: when it arrives")
+    time: EventTime | None = Field(
+        default=None, description=FIELD_EXPECTATIONS["time"] + "; missing: when it arrives"
+    )
     identifiers: dict[str, Any] = Field(
         default_factory=dict,
         description=f"Who it is about: {', '.join(IDENTIFIER_TYPES)}; each a value or a list of values",
@@ -93,37 +101,45 @@ class NativeEvent(BaseModel):
     context: dict[str, Any] = Field(default_factory=dict, description="Circumstances, such as timezone")
 
 
-_NATIVE = TypeAdapter(NativeEvent)
+_NATIVE_EVENT_ADAPTER = TypeAdapter(NativeEvent)
 
 
-def native_event(
+def parse_native_event(
     raw: dict[str, Any], *, now: datetime, source: str, region: str | None
 ) -> IncomingEvent | Rejection:
     """Read one native event. ``source`` stands in where it names none, ``now`` where it has no time."""
     try:
         # null says the same as leaving a field out.
-        said = _NATIVE.validate_python({name: value for name, value in raw.items() if value is not None})
+        said = _NATIVE_EVENT_ADAPTER.validate_python(
+            {name: value for name, value in raw.items() if value is not None}
+        )
     except ValidationError as error:
-        return misfit(error, raw)
-    if said.time is not None and not is_plausible(said.time):
-        return Rejection("bad_time", f"/time must be {EXPECTED['time']}; got {raw['time']}", "/time", said.id)
-    identifiers = Identifiers(region)
+        return to_rejection(error, raw)
+    if said.time is not None and not is_plausible_time(said.time):
+        return Rejection(
+            "bad_time", f"/time must be {FIELD_EXPECTATIONS['time']}; got {raw['time']}", "/time", said.id
+        )
+    identifiers = IdentifierCollector(region)
     for kind, value in said.identifiers.items():
-        identifiers.add_all(kind, value, pointer(("identifiers", kind)))
-    if said.type == MessageReplied.event_name and said.channel is Source.SMS and not identifiers.tried:
+        identifiers.add_all(kind, value, json_pointer(("identifiers", kind)))
+    if (
+        said.type == MessageReplied.event_name
+        and said.channel is Source.SMS
+        and not identifiers.has_candidates
+    ):
         identifiers.add("phone", said.properties.get("from"), "/properties/from")
-    if refused := nobody(identifiers, said.properties, said.id, said.type):
+    if refused := reject_without_identifier(identifiers, said.properties, said.id, said.type):
         return refused
     extra = [
         {
             "code": "unknown_field",
-            "pointer": pointer((name,)),
-            "detail": f"{pointer((name,))} is no field and not kept",
+            "pointer": json_pointer((name,)),
+            "detail": f"{json_pointer((name,))} is no field and not kept",
         }
         for name in (said.model_extra or {})
     ]
     time = said.time.astimezone(UTC) if said.time else None
-    return Heard(
+    return EventWithDerivedTime(
         source=said.source or source,
         id=said.id,
         type=said.type,
@@ -134,14 +150,17 @@ def native_event(
         traits=said.traits,
         context=said.context,
         problems=(*identifiers.problems, *extra),
-        said_time=time,
+        stated_time=time,
     )
 
 
-def misfit(error: ValidationError, raw: dict[str, Any]) -> Rejection:
+def to_rejection(error: ValidationError, raw: dict[str, Any]) -> Rejection:
     """All faults of an event that does not fit its format, the first one as the code."""
     faults = [
-        (pointer(fault["loc"]), _sentence(fault["loc"], fault["type"], fault["msg"], fault["input"]))
+        (
+            json_pointer(fault["loc"]),
+            _describe_fault(fault["loc"], fault["type"], fault["msg"], fault["input"]),
+        )
         for fault in error.errors(include_url=False, include_context=False)
     ]
     missing = error.errors()[0]["type"] == "missing"
@@ -155,15 +174,15 @@ def misfit(error: ValidationError, raw: dict[str, Any]) -> Rejection:
     )
 
 
-def _sentence(loc: tuple[int | str, ...], kind: str, message: str, came: Any) -> str:
-    where, expected = pointer(loc), EXPECTED.get(str(loc[0]) if loc else "", message)
+def _describe_fault(loc: tuple[int | str, ...], kind: str, message: str, came: Any) -> str:
+    where, expected = json_pointer(loc), FIELD_EXPECTATIONS.get(str(loc[0]) if loc else "", message)
     if kind == "missing":
         return f"{where} is missing; send {expected}"
     shown = type(came).__name__ if isinstance(came, dict | list) else repr(came)[:60]
     return f"{where} must be {expected}; got {shown}"
 
 
-_DATA = ("identifiers", "properties", "traits", "context", "channel")
+_CLOUD_EVENT_DATA_FIELDS = ("identifiers", "properties", "traits", "context", "channel")
 
 
 def is_cloud_event(raw: dict[str, Any]) -> bool:
@@ -171,21 +190,21 @@ def is_cloud_event(raw: dict[str, Any]) -> bool:
     return "specversion" in raw
 
 
-def cloud_event(raw: dict[str, Any], *, now: datetime, region: str | None) -> IncomingEvent | Rejection:
+def parse_cloud_event(raw: dict[str, Any], *, now: datetime, region: str | None) -> IncomingEvent | Rejection:
     """Read one CloudEvent; source and id are its own, as the specification demands."""
     event_id = raw.get("id") if isinstance(raw.get("id"), str) else None
     if raw["specversion"] != "1.0":
-        return _refused("specversion", event_id, "is not a version that is read here")
+        return _reject_field("specversion", event_id, "is not a version that is read here")
     if raw.get("source") in (None, ""):
-        return _refused("source", event_id, "is missing", code="missing")
+        return _reject_field("source", event_id, "is missing", code="missing")
     data = raw.get("data", {})
     if "data_base64" in raw or not isinstance(data, dict):
-        return _refused("data", event_id, "cannot be read")
+        return _reject_field("data", event_id, "cannot be read")
     native = {
         name: raw[name] for name in ("id", "source", "type", "time", "channel") if raw.get(name) is not None
     }
     if any(name in data for name in ("identifiers", "properties", "traits")):
-        native |= {name: data[name] for name in _DATA if data.get(name) is not None}
+        native |= {name: data[name] for name in _CLOUD_EVENT_DATA_FIELDS if data.get(name) is not None}
     else:
         native["properties"] = data
     subject = raw.get("subject")
@@ -194,8 +213,8 @@ def cloud_event(raw: dict[str, Any], *, now: datetime, region: str | None) -> In
         named = native.get("identifiers", {})
         if kind in IDENTIFIER_TYPES and value and isinstance(named, dict):
             native["identifiers"] = {kind: value, **named}
-    return native_event(native, now=now, source="", region=region)
+    return parse_native_event(native, now=now, source="", region=region)
 
 
-def _refused(name: str, event_id: str | None, why: str, *, code: str = "invalid") -> Rejection:
-    return Rejection(code, f"/{name} {why}; send {EXPECTED[name]}", f"/{name}", event_id)
+def _reject_field(name: str, event_id: str | None, why: str, *, code: str = "invalid") -> Rejection:
+    return Rejection(code, f"/{name} {why}; send {FIELD_EXPECTATIONS[name]}", f"/{name}", event_id)

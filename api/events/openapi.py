@@ -5,24 +5,24 @@ from typing import Any
 from api.events.native import NativeEvent
 from api.events.responses import EventResults
 from api.events.segment import SegmentCall
-from api.http.bodies import MAX_BODY, MAX_DEPTH, MAX_EVENT, MAX_EVENTS
+from api.http.bodies import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS_PER_BODY
 from api.http.problems import ProblemDetails
 
-_LIMITS = (
-    f"Limits: {MAX_EVENT // 1024} KiB an event, {MAX_BODY // 1024} KiB and {MAX_EVENTS} events a body "
+_LIMITS_TEXT = (
+    f"Limits: {MAX_EVENT_BYTES // 1024} KiB an event, {MAX_BODY_BYTES // 1024} KiB and {MAX_EVENTS_PER_BODY} events a body "
     f"(after gzip too), depth {MAX_DEPTH}. One bad event never refuses a batch; a request that holds one"
     " bare event answers 422 for it. 429 and 503 carry Retry-After and write nothing. Sending the same "
     "again is always safe. "
 )
 
-_TRUST = (
+_TRUST_TEXT = (
     "A write key may be public, so what its events say of who is who counts as unverified, unless "
     "`context.waypost_token` holds identity tokens (one, or a list) that prove every user_id, loyalty_id, "
     "email and phone of the event: see POST /v1/identity/tokens. Events under a server or an admin key are "
     "verified. A token is never kept; one that proves nothing is reported under `problems`."
 )
 
-_SEGMENT = (
+_SEGMENT_TEXT = (
     "The Segment HTTP API; unmodified Segment and RudderStack libraries work when pointed here. The "
     "body is judged by its content, never by its Content-Type, and may be gzip. The write key comes as "
     "Basic or Bearer, or as `writeKey` in the body, as the browser client sends it. `messageId` is the "
@@ -38,7 +38,7 @@ _NATIVE = (
     "key>`. `time` is RFC 3339 with an offset; without it the event happened when it arrives. "
 )
 
-_TRACK = {
+_TRACK_EXAMPLE = {
     "messageId": "m-1",
     "userId": "42",
     "event": "Product Added",
@@ -47,8 +47,8 @@ _TRACK = {
     "context": {"traits": {"email": "ada@example.com"}, "timezone": "Europe/Berlin"},
 }
 
-_EXAMPLES: dict[str | None, dict[str, Any]] = {
-    "track": _TRACK,
+_SEGMENT_EXAMPLES: dict[str | None, dict[str, Any]] = {
+    "track": _TRACK_EXAMPLE,
     "identify": {
         "messageId": "m-2",
         "userId": "42",
@@ -73,11 +73,11 @@ _EXAMPLES: dict[str | None, dict[str, Any]] = {
         "groupId": "g-1",
         "traits": {"name": "Analytical Engines Ltd"},
     },
-    None: {"batch": [{"type": "track", **_TRACK}]},
+    None: {"batch": [{"type": "track", **_TRACK_EXAMPLE}]},
 }
 
 
-def _responses() -> dict[int | str, dict[str, Any]]:
+def _response_docs() -> dict[int | str, dict[str, Any]]:
     says = {
         400: "The body is not JSON, or broken gzip",
         401: "No key, or an unknown one",
@@ -92,14 +92,14 @@ def _responses() -> dict[int | str, dict[str, Any]]:
     }
 
 
-def _docs(
+def _route_docs(
     summary: str, description: str, schema: dict[str, Any], example: Any, operation: str
 ) -> dict[str, Any]:
     content = {"application/json": {"schema": schema, "example": example}}
     return {
         "summary": summary,
-        "description": description + _LIMITS + _TRUST,
-        "responses": _responses(),
+        "description": description + _LIMITS_TEXT + _TRUST_TEXT,
+        "responses": _response_docs(),
         "operation_id": operation,
         "openapi_extra": {
             "requestBody": {"required": True, "content": content},
@@ -112,8 +112,12 @@ def _segment_docs(path: str, call: str | None) -> dict[str, Any]:
     one = SegmentCall.model_json_schema()
     one.pop("$defs", None)
     schema = one if call else {"type": "object", "properties": {"batch": {"type": "array", "items": one}}}
-    return _docs(
-        f"Segment: {call or 'batch'}", _SEGMENT, schema, _EXAMPLES[call], "segment" + path.replace("/", "_")
+    return _route_docs(
+        f"Segment: {call or 'batch'}",
+        _SEGMENT_TEXT,
+        schema,
+        _SEGMENT_EXAMPLES[call],
+        "segment" + path.replace("/", "_"),
     )
 
 
@@ -122,14 +126,14 @@ def _native_docs() -> dict[str, Any]:
     sources = schema.pop("$defs")["Source"]
     schema["properties"]["channel"] = sources | {"default": "server"}
     example = schema["examples"][0]
-    return _docs("Native events and CloudEvents", _NATIVE, schema, example, "native_events")
+    return _route_docs("Native events and CloudEvents", _NATIVE, schema, example, "native_events")
 
 
-_CALLS = ("track", "identify", "alias", "page", "screen", "group")
+_CALL_TYPES = ("track", "identify", "alias", "page", "screen", "group")
 
 SEGMENT_DOCS = {
-    **{f"/v1/{call}": _segment_docs(f"/v1/{call}", call) for call in _CALLS},
-    **{f"/v1/{call[0]}": _segment_docs(f"/v1/{call[0]}", call) for call in _CALLS},
+    **{f"/v1/{call}": _segment_docs(f"/v1/{call}", call) for call in _CALL_TYPES},
+    **{f"/v1/{call[0]}": _segment_docs(f"/v1/{call[0]}", call) for call in _CALL_TYPES},
     **{path: _segment_docs(path, None) for path in ("/v1/batch", "/v1/b", "/v1/m")},
 }
 

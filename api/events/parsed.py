@@ -7,22 +7,22 @@ from typing import Any
 
 from api.http.problems import Problem
 from profiles.events import ProductUpdated
-from profiles.identity.identifiers import IDENTIFIER_TYPES, in_order, normalise
+from profiles.identity.identifiers import IDENTIFIER_TYPES, normalize_identifier, sort_identifiers
 from profiles.identity.normalization import BlockedIdentifier
 from profiles.state.event_records import IncomingEvent
 
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+MIN_EVENT_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+MAX_EVENT_TIME = datetime(2100, 1, 1, tzinfo=UTC)
 """Instants outside are mistakes (and break time arithmetic further on)."""
 
-MOST_VALUES = 20
+MAX_VALUES_PER_TYPE = 20
 """Values of one type that an event may name; more are a list of people, not one person's."""
 
-WHOLE = 2**53
+MAX_EXACT_INTEGER = 2**53
 """Below it a float holds every whole number."""
 
-Note = dict[str, str]
+EventWarning = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +49,30 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard(IncomingEvent):
+class EventWithDerivedTime(IncomingEvent):
     """An event whose ``time`` is ours to work out: it was not given, or corrected by the sender's clock.
 
     Such a time differs from one try to the next, so a replay is judged by what the channel said instead.
     """
 
-    said_time: datetime | None = None
+    stated_time: datetime | None = None
 
     def content_hash(self) -> bytes:
         """Digest of what the channel said, the same for every try."""
         # Not super(): a dataclass with slots is not the class the compiler saw.
-        if self.said_time == self.time:
+        if self.stated_time == self.time:
             return IncomingEvent.content_hash(self)
-        return IncomingEvent.content_hash(replace(self, time=self.said_time or EARLIEST))
+        return IncomingEvent.content_hash(replace(self, time=self.stated_time or MIN_EVENT_TIME))
 
 
 @dataclass(slots=True)
-class Identifiers:
+class IdentifierCollector:
     """Gathers who an event is about; what identifies nobody becomes a problem and is left out."""
 
     region: str | None = None
     found: set[tuple[str, str]] = field(default_factory=set)
-    problems: list[Note] = field(default_factory=list)
-    tried: bool = False
+    problems: list[EventWarning] = field(default_factory=list)
+    has_candidates: bool = False
     """Something came that was meant to name a person, good or not."""
 
     def add(self, kind: str, value: Any, pointer: str) -> bool:
@@ -81,16 +81,16 @@ class Identifiers:
             return False
         if kind not in IDENTIFIER_TYPES:
             known = ", ".join(IDENTIFIER_TYPES)
-            self._problem("unknown_identifier_type", pointer, f"is no identifier type; there are {known}")
+            self._add_warning("unknown_identifier_type", pointer, f"is no identifier type; there are {known}")
             return False
-        self.tried = True
+        self.has_candidates = True
         try:
-            self.found.add((kind, normalise(kind, as_text(value), region=self.region)))
+            self.found.add((kind, normalize_identifier(kind, whole_float_to_int(value), region=self.region)))
         except BlockedIdentifier as error:
-            self._problem("blocked_identifier", pointer, f"is left out: {error}")
+            self._add_warning("blocked_identifier", pointer, f"is left out: {error}")
             return False
         except ValueError as error:
-            self._problem("bad_identifier", pointer, f"is left out: {error}")
+            self._add_warning("bad_identifier", pointer, f"is left out: {error}")
             return False
         return True
 
@@ -99,11 +99,11 @@ class Identifiers:
         if not isinstance(values, list) or kind not in IDENTIFIER_TYPES:
             self.add(kind, values, pointer)
             return
-        for index, value in enumerate(values[:MOST_VALUES]):
+        for index, value in enumerate(values[:MAX_VALUES_PER_TYPE]):
             self.add(kind, value, f"{pointer}/{index}")
-        if len(values) > MOST_VALUES:
-            why = f"holds {len(values)} values; the first {MOST_VALUES} are read; send one person's only"
-            self._problem("bad_identifier", pointer, why)
+        if len(values) > MAX_VALUES_PER_TYPE:
+            why = f"holds {len(values)} values; the first {MAX_VALUES_PER_TYPE} are read; send one person's only"
+            self._add_warning("bad_identifier", pointer, why)
 
     def add_first(self, kind: str, places: Iterable[tuple[Any, str]]) -> None:
         """Take the first good one of several places: no event names two addresses by accident."""
@@ -114,27 +114,27 @@ class Identifiers:
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """(type, normalised value), the strongest type first."""
-        return in_order(self.found)
+        return sort_identifiers(self.found)
 
-    def _problem(self, code: str, pointer: str, detail: str) -> None:
+    def _add_warning(self, code: str, pointer: str, detail: str) -> None:
         self.problems.append({"code": code, "pointer": pointer, "detail": f"{pointer} {detail}"})
 
 
-def as_text(value: Any) -> Any:
+def whole_float_to_int(value: Any) -> Any:
     """A whole number that came as 42.0, as some languages write it, as 42; anything else as it is."""
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < WHOLE
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT_INTEGER
     return int(value) if whole else value
 
 
-def nobody(
-    identifiers: Identifiers, properties: Mapping[str, Any], event_id: str, event_type: str
+def reject_without_identifier(
+    identifiers: IdentifierCollector, properties: Mapping[str, Any], event_id: str, event_type: str
 ) -> Rejection | None:
     """The rejection of an event that does not try to name a person or a message of ours, or None.
 
     One whose identifiers are all placeholders or malformed is kept, and is nobody's. The product feed is
     about products, and names nobody.
     """
-    if identifiers.tried or event_type == ProductUpdated.event_name:
+    if identifiers.has_candidates or event_type == ProductUpdated.event_name:
         return None
     message_id = properties.get("message_id")
     if isinstance(message_id, str) and message_id.strip():
@@ -149,18 +149,18 @@ def nobody(
     )
 
 
-def is_plausible(time: datetime) -> bool:
+def is_plausible_time(time: datetime) -> bool:
     """Whether an instant lies where events can lie."""
     try:
-        return EARLIEST <= time <= LATEST
+        return MIN_EVENT_TIME <= time <= MAX_EVENT_TIME
     except OverflowError:
         return False
 
 
-def shifted(time: datetime, by: timedelta) -> datetime | None:
+def shift_time(time: datetime, by: timedelta) -> datetime | None:
     """``time + by``, or None where no event can lie."""
     try:
         moved = time + by
     except OverflowError:
         return None
-    return moved if is_plausible(moved) else None
+    return moved if is_plausible_time(moved) else None

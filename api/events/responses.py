@@ -8,8 +8,8 @@ from fastapi import Response
 from prometheus_client import Counter
 from pydantic import BaseModel, Field
 
-from api.events.parsed import Note, Rejection
-from profiles.ingest.event_store import Ingested, Status
+from api.events.parsed import EventWarning, Rejection
+from profiles.ingest.event_store import IngestResult, IngestStatus
 from profiles.state.event_records import IncomingEvent
 
 
@@ -43,28 +43,30 @@ class EventResults(BaseModel):
     results: list[EventResult]
 
 
-def answered(
+def to_response(
     heard: Sequence[IncomingEvent | Rejection],
-    stored: Sequence[Ingested],
+    stored: Sequence[IngestResult],
     *,
     single: bool = False,
-    meter: Counter | None = None,
+    counter: Counter | None = None,
 ) -> Response:
     """200 with one result an event; a single event that could not be stored raises ``Problem`` 422.
 
     ``stored``: what ingest said of the events among ``heard``, in their order.
     """
     outcomes = iter(stored)
-    results = [_result(index, one, outcomes) for index, one in enumerate(heard)]
+    results = [_to_event_result(index, one, outcomes) for index, one in enumerate(heard)]
     for result in results:
-        if meter is not None:
-            meter.labels(result["status"]).inc()
-    if single and results and results[0]["status"] == Status.REJECTED:
+        if counter is not None:
+            counter.labels(result["status"]).inc()
+    if single and results and results[0]["status"] == IngestStatus.REJECTED:
         raise Rejection("not_stored", results[0]["detail"]).problem()
     return Response(orjson.dumps({"success": True, "results": results}), media_type="application/json")
 
 
-def _result(index: int, heard: IncomingEvent | Rejection, outcomes: Iterator[Ingested]) -> dict[str, Any]:
+def _to_event_result(
+    index: int, heard: IncomingEvent | Rejection, outcomes: Iterator[IngestResult]
+) -> dict[str, Any]:
     if isinstance(heard, Rejection):
         return {
             "index": index,
@@ -76,7 +78,7 @@ def _result(index: int, heard: IncomingEvent | Rejection, outcomes: Iterator[Ing
         }
     outcome = next(outcomes)
     result: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status.value}
-    if outcome.status is Status.REJECTED:
+    if outcome.status is IngestStatus.REJECTED:
         return result | {"code": "not_stored", "detail": outcome.detail, "pointer": ""}
-    problems: Sequence[Note] = heard.problems
+    problems: Sequence[EventWarning] = heard.problems
     return result | {"problems": list(problems)} if problems else result

@@ -9,22 +9,30 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from api.batching import Overloaded
-from api.dependencies import Doors, doors
-from api.events.native import cloud_event, is_cloud_event, native_event
+from api.dependencies import AppState, get_app_state
+from api.events.native import is_cloud_event, parse_cloud_event, parse_native_event
 from api.events.openapi import NATIVE_DOCS, SEGMENT_DOCS
-from api.events.parsed import Note, Rejection
-from api.events.responses import answered
-from api.events.segment import Sender, segment_call
-from api.events.verification import Heard, Reader, vouched
-from api.http.bodies import MAX_BODY, MAX_DEPTH, MAX_EVENT, MAX_EVENTS, is_deep, read_body, too_many
-from api.http.json_body import Parsed, mended, parse
-from api.http.keys import Key, Role, header_key
+from api.events.parsed import EventWarning, Rejection
+from api.events.responses import to_response
+from api.events.segment import SegmentRequest, parse_segment_call
+from api.events.verification import EventParser, ParseResult, with_verification
+from api.http.bodies import (
+    MAX_BODY_BYTES,
+    MAX_DEPTH,
+    MAX_EVENT_BYTES,
+    MAX_EVENTS_PER_BODY,
+    exceeds_depth,
+    read_body,
+    too_many_events,
+)
+from api.http.json_body import ParsedBody, parse_json_body, repair_json
+from api.http.keys import ApiKey, Role, key_from_header
 from api.http.problems import overloaded, unprocessable
 from profiles.state.event_records import IncomingEvent
 
 router = APIRouter(tags=["Events in"])
 
-CALL_OF_PATH = {
+CALL_TYPE_BY_PATH = {
     "/v1/track": "track",
     "/v1/identify": "identify",
     "/v1/alias": "alias",
@@ -43,66 +51,66 @@ CALL_OF_PATH = {
 }
 """Segment's paths, short forms included; None where each call says itself what it is."""
 
-PATHS = frozenset({*CALL_OF_PATH, "/v1/events"})
+EVENT_PATHS = frozenset({*CALL_TYPE_BY_PATH, "/v1/events"})
 """All paths that take events; open to every web origin."""
 
-_BEYOND_MENDING = frozenset({"/id", "/source", "/type", "/messageId", "/event"})
+_UNREPAIRABLE_POINTERS = frozenset({"/id", "/source", "/type", "/messageId", "/event"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Items:
+class _BodyItems:
     """What a body holds."""
 
     items: Sequence[Any]
-    single: bool
+    is_single: bool
     """A bare event, whose refusal is the request's."""
 
 
 async def segment(request: Request) -> Response:
     """Take one call of the Segment HTTP API, or a batch of them."""
-    open_doors = doors(request)
-    given = header_key(request)
-    key = open_doors.keys.admit(given, Role.WRITE) if given is not None else None
+    open_doors = get_app_state(request)
+    given = key_from_header(request)
+    key = open_doors.keys.authorize(given, Role.WRITE) if given is not None else None
     body = await read_body(request)
-    parsed = parse(body)
+    parsed = parse_json_body(body)
     envelope = parsed.value if isinstance(parsed.value, dict) else {}
     if key is None and _is_telemetry(request, envelope):
-        return answered([], [])
-    key = key or open_doors.keys.admit(_body_key(envelope), Role.WRITE)
-    sender = Sender(
+        return to_response([], [])
+    key = key or open_doors.keys.authorize(_key_from_body(envelope), Role.WRITE)
+    sender = SegmentRequest(
         source=f"segment/{key.label}",
         received_at=datetime.now(UTC),
         sent_at=envelope.get("sentAt") if "batch" in envelope else None,
         region=open_doors.settings.region,
     )
-    call = CALL_OF_PATH[request.url.path]
-    found = _items(parsed.value, "batch")
+    call = CALL_TYPE_BY_PATH[request.url.path]
+    found = _to_body_items(parsed.value, "batch")
 
-    def read(raw: dict[str, Any]) -> Heard:
-        return segment_call(raw, call, sender)
+    def read(raw: dict[str, Any]) -> ParseResult:
+        return parse_segment_call(raw, call, sender)
 
-    judged = vouched(read, key.role, open_doors.identity_tokens, at=sender.received_at)
-    return await _taken(open_doors, found, parsed, len(body), judged)
+    judged = with_verification(read, key.role, open_doors.identity_tokens, at=sender.received_at)
+    return await _ingest_items(open_doors, found, parsed, len(body), judged)
 
 
 async def native(request: Request) -> Response:
     """Take one native event, ``{"events": [...]}``, one CloudEvent, or a list of either."""
-    open_doors = doors(request)
-    key: Key = open_doors.keys.admit(header_key(request), Role.WRITE)
+    open_doors = get_app_state(request)
+    key: ApiKey = open_doors.keys.authorize(key_from_header(request), Role.WRITE)
     body = await read_body(request)
-    parsed = parse(body)
+    parsed = parse_json_body(body)
     now, region = datetime.now(UTC), open_doors.settings.region
 
-    def read(raw: dict[str, Any]) -> Heard:
+    def read(raw: dict[str, Any]) -> ParseResult:
         if is_cloud_event(raw):
-            return cloud_event(raw, now=now, region=region)
-        return native_event(raw, now=now, source=f"api/{key.label}", region=region)
+            return parse_cloud_event(raw, now=now, region=region)
+        return parse_native_event(raw, now=now, source=f"api/{key.label}", region=region)
 
-    judged = vouched(read, key.role, open_doors.identity_tokens, at=now)
-    return await _taken(open_doors, _items(parsed.value, "events"), parsed, len(body), judged)
+    judged = with_verification(read, key.role, open_doors.identity_tokens, at=now)
+    return await _ingest_items(open_doors, _to_body_items(parsed.value, "events"), parsed, len(body), judged)
 
 
-def _body_key(envelope: dict[str, Any]) -> str | None:
+def _key_from_body(envelope: dict[str, Any]) -> str | None:
     """The key as the browser client puts it into the body, or into each call of a batch."""
     calls = envelope.get("batch")
     first = calls[0] if isinstance(calls, list) and calls and isinstance(calls[0], dict) else {}
@@ -119,57 +127,61 @@ def _is_telemetry(request: Request, envelope: dict[str, Any]) -> bool:
     )
 
 
-def _items(value: Any, name: str) -> _Items:
+def _to_body_items(value: Any, name: str) -> _BodyItems:
     """The events of a body. Raises ``Problem`` 413 for too many, 422 for what holds none."""
     if isinstance(value, dict) and name not in value:
-        return _Items([value], single=True)
+        return _BodyItems([value], is_single=True)
     items = value.get(name) if isinstance(value, dict) else value
     if not isinstance(items, list):
         where = f"/{name}" if isinstance(value, dict) else ""
         detail = f"{where or 'the body'} must be an object or a list of objects; got {type(items).__name__}"
         raise unprocessable(detail, (where, detail))
-    if len(items) > MAX_EVENTS:
-        raise too_many(len(items))
-    return _Items(items, single=False)
+    if len(items) > MAX_EVENTS_PER_BODY:
+        raise too_many_events(len(items))
+    return _BodyItems(items, is_single=False)
 
 
-async def _taken(open_doors: Doors, found: _Items, parsed: Parsed, size: int, read: Reader) -> Response:
-    heard = [_heard(item, read, clean=parsed.clean, measure=size > MAX_EVENT) for item in found.items]
-    if found.single and isinstance(heard[0], Rejection):
-        open_doors.meters.events.labels("rejected").inc()
+async def _ingest_items(
+    open_doors: AppState, found: _BodyItems, parsed: ParsedBody, size: int, read: EventParser
+) -> Response:
+    heard = [
+        _parse_item(item, read, clean=parsed.is_clean, measure=size > MAX_EVENT_BYTES) for item in found.items
+    ]
+    if found.is_single and isinstance(heard[0], Rejection):
+        open_doors.metrics.events.labels("rejected").inc()
         raise heard[0].problem()
     good = [one for one in heard if isinstance(one, IncomingEvent)]
     try:
-        with open_doors.meters.ingest_seconds.time():
+        with open_doors.metrics.ingest_seconds.time():
             stored = await open_doors.batcher.submit(good)
     except Overloaded:
         raise overloaded() from None
-    return answered(heard, stored, single=found.single, meter=open_doors.meters.events)
+    return to_response(heard, stored, single=found.is_single, counter=open_doors.metrics.events)
 
 
-def _heard(item: Any, read: Reader, *, clean: bool, measure: bool) -> Heard:
+def _parse_item(item: Any, read: EventParser, *, clean: bool, measure: bool) -> ParseResult:
     """One item of a body as an event, or why not."""
-    if is_deep(item):
+    if exceeds_depth(item):
         detail = f"the event nests deeper than the limit of {MAX_DEPTH} objects and lists; flatten it"
-        return Rejection("too_deep", detail, "", _own_id(item))
+        return Rejection("too_deep", detail, "", _readable_event_id(item))
     if not isinstance(item, dict):
         return Rejection("invalid", f"an event must be an object; got {type(item).__name__}")
-    notes: list[Note] = []
+    notes: list[EventWarning] = []
     if not clean:
-        item, notes = mended(item)
+        item, notes = repair_json(item)
         for note in notes:
-            if note["pointer"] in _BEYOND_MENDING:
+            if note["pointer"] in _UNREPAIRABLE_POINTERS:
                 return Rejection("bad_text", f"{note['detail']}; not in this field", note["pointer"])
-    if measure and len(orjson.dumps(item)) > MAX_EVENT:
-        detail = f"the event is over the limit of {MAX_EVENT} bytes (a body: {MAX_BODY}); send less of it"
-        return Rejection("too_large", detail, "", _own_id(item), status=413)
+    if measure and len(orjson.dumps(item)) > MAX_EVENT_BYTES:
+        detail = f"the event is over the limit of {MAX_EVENT_BYTES} bytes (a body: {MAX_BODY_BYTES}); send less of it"
+        return Rejection("too_large", detail, "", _readable_event_id(item), status=413)
     heard = read(item)
     if notes and isinstance(heard, IncomingEvent):
         return replace(heard, problems=(*heard.problems, *notes))
     return heard
 
 
-def _own_id(item: Any) -> str | None:
+def _readable_event_id(item: Any) -> str | None:
     told = item.get("id", item.get("messageId")) if isinstance(item, dict) else None
     return told[:255] if isinstance(told, str) and told.isprintable() else None
 
@@ -177,5 +189,5 @@ def _own_id(item: Any) -> str | None:
 # Routes are tried in order: the busiest comes first.
 router.add_api_route("/v1/events", native, methods=["POST"], **NATIVE_DOCS)
 
-for _path in CALL_OF_PATH:
+for _path in CALL_TYPE_BY_PATH:
     router.add_api_route(_path, segment, methods=["POST"], **SEGMENT_DOCS[_path])

@@ -6,35 +6,35 @@ from datetime import datetime
 from typing import Any
 
 from api.events.native import is_cloud_event
-from api.events.parsed import Note, Rejection
+from api.events.parsed import EventWarning, Rejection
 from api.http.keys import Role
-from profiles.identity.tokens import Fault, IdentityTokens, Proof, vouching
-from profiles.ingest.pipeline import OURS
+from profiles.identity.tokens import IdentityProof, IdentityTokens, TokenFault, verify_identifiers
+from profiles.ingest.pipeline import INTERNAL_SOURCE_PREFIX
 from profiles.state.event_records import IncomingEvent
 
 TOKEN_FIELD = "waypost_token"  # noqa: S105 - the name of a field
 
-MOST_TOKENS = 8
+MAX_TOKENS_PER_EVENT = 8
 """In one event: one for each type of identifier that can be proved, twice."""
 
-Heard = IncomingEvent | Rejection
+ParseResult = IncomingEvent | Rejection
 
-Reader = Callable[[dict[str, Any]], Heard]
+EventParser = Callable[[dict[str, Any]], ParseResult]
 
-_RESERVED = f"/source begins with {OURS}, as only Waypost's own events do; send the name of your system"
+_RESERVED_SOURCE_DETAIL = f"/source begins with {INTERNAL_SOURCE_PREFIX}, as only Waypost's own events do; send the name of your system"
 
-_PLACE = f"/context/{TOKEN_FIELD}"
+_TOKEN_POINTER = f"/context/{TOKEN_FIELD}"
 
-_RENEW = "have your server issue a new one by POST /v1/identity/tokens"
+_RENEWAL_HINT = "have your server issue a new one by POST /v1/identity/tokens"
 
-_SAYS = {
-    Fault.UNKNOWN: "was not issued here, was changed on its way, or its secret is no longer one of "
-    f"WAYPOST_SECRETS; {_RENEW}",
-    Fault.EXPIRED: f"has expired; {_RENEW}",
+_TOKEN_FAULT_DETAILS = {
+    TokenFault.UNKNOWN: "was not issued here, was changed on its way, or its secret is no longer one of "
+    f"WAYPOST_SECRETS; {_RENEWAL_HINT}",
+    TokenFault.EXPIRED: f"has expired; {_RENEWAL_HINT}",
 }
 
 
-def vouched(read: Reader, role: Role, tokens: IdentityTokens, *, at: datetime) -> Reader:
+def with_verification(read: EventParser, role: Role, tokens: IdentityTokens, *, at: datetime) -> EventParser:
     """A reader that also says whether an event is verified.
 
     The word of a server or admin key always is; that of a write key is where identity tokens in the context
@@ -43,27 +43,27 @@ def vouched(read: Reader, role: Role, tokens: IdentityTokens, *, at: datetime) -
     Nobody out there is Waypost itself: an event from a source of its own is refused, whatever the key.
     """
 
-    def heard(raw: dict[str, Any]) -> Heard:
-        bare, told = _token_taken_out(raw)
+    def heard(raw: dict[str, Any]) -> ParseResult:
+        bare, told = _extract_token(raw)
         event = read(bare)
         if isinstance(event, Rejection):
             return event
-        if event.source.startswith(OURS):
-            return Rejection("reserved_source", _RESERVED, "/source", event.id)
+        if event.source.startswith(INTERNAL_SOURCE_PREFIX):
+            return Rejection("reserved_source", _RESERVED_SOURCE_DETAIL, "/source", event.id)
         if role.is_trusted:
             return event
         if not told:
             return replace(event, verified=False)
-        proofs, notes = _proofs(told, tokens, at)
-        found = vouching(event.identifiers, proofs)
-        if proofs and found.unproved:
-            notes.append(_unproved(found.unproved))
-        return replace(event, verified=found.is_full, problems=(*event.problems, *notes))
+        proofs, notes = _verify_tokens(told, tokens, at)
+        found = verify_identifiers(event.identifiers, proofs)
+        if proofs and found.unproved_types:
+            notes.append(_unproved_identifier_warning(found.unproved_types))
+        return replace(event, verified=found.is_verified, problems=(*event.problems, *notes))
 
     return heard
 
 
-def _token_taken_out(raw: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+def _extract_token(raw: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """(the event without a token, what stood in its place)."""
     told = None
     context = raw.get("context")
@@ -75,39 +75,49 @@ def _token_taken_out(raw: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         if rest:
             raw["context"] = rest
     if is_cloud_event(raw) and isinstance(raw.get("data"), dict):
-        data, inner = _token_taken_out(raw["data"])
+        data, inner = _extract_token(raw["data"])
         return {**raw, "data": data}, inner or told
     return raw, told
 
 
-def _proofs(told: Any, tokens: IdentityTokens, at: datetime) -> tuple[list[Proof], list[Note]]:
+def _verify_tokens(
+    told: Any, tokens: IdentityTokens, at: datetime
+) -> tuple[list[IdentityProof], list[EventWarning]]:
     """(what the tokens prove, a note for each that proves nothing)."""
     given: Sequence[Any] = told if isinstance(told, list) else [told]
-    if len(given) > MOST_TOKENS:
-        return [], [_note(_PLACE, f"holds {len(given)} tokens; send {MOST_TOKENS} at most")]
-    proofs: list[Proof] = []
-    notes: list[Note] = []
+    if len(given) > MAX_TOKENS_PER_EVENT:
+        return [], [
+            _bad_token_warning(
+                _TOKEN_POINTER, f"holds {len(given)} tokens; send {MAX_TOKENS_PER_EVENT} at most"
+            )
+        ]
+    proofs: list[IdentityProof] = []
+    notes: list[EventWarning] = []
     for index, token in enumerate(given):
-        place = f"{_PLACE}/{index}" if isinstance(told, list) else _PLACE
+        place = f"{_TOKEN_POINTER}/{index}" if isinstance(told, list) else _TOKEN_POINTER
         if not isinstance(token, str):
-            notes.append(_note(place, f"must be a token, a text; got {type(token).__name__}; {_RENEW}"))
+            notes.append(
+                _bad_token_warning(
+                    place, f"must be a token, a text; got {type(token).__name__}; {_RENEWAL_HINT}"
+                )
+            )
             continue
         read = tokens.read(token, at=at)
-        if isinstance(read, Proof):
+        if isinstance(read, IdentityProof):
             proofs.append(read)
         else:
-            notes.append(_note(place, _SAYS[read]))
+            notes.append(_bad_token_warning(place, _TOKEN_FAULT_DETAILS[read]))
     return proofs, notes
 
 
-def _note(place: str, why: str) -> Note:
+def _bad_token_warning(place: str, why: str) -> EventWarning:
     return {"code": "bad_token", "pointer": place, "detail": f"{place} {why}"}
 
 
-def _unproved(kinds: Sequence[str]) -> Note:
+def _unproved_identifier_warning(kinds: Sequence[str]) -> EventWarning:
     return {
         "code": "unproved_identifier",
-        "pointer": _PLACE,
-        "detail": f"{_PLACE} does not prove this event's {', '.join(kinds)}, so the event counts as "
+        "pointer": _TOKEN_POINTER,
+        "detail": f"{_TOKEN_POINTER} does not prove this event's {', '.join(kinds)}, so the event counts as "
         "unverified; send a list with a token for each identifier, or leave the others out",
     }

@@ -9,22 +9,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.problems import Problem
 
-MAX_BODY = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 """Bytes, as sent and after gzip."""
 
-MAX_EVENT = 64 * 1024
+MAX_EVENT_BYTES = 64 * 1024
 """Bytes of one event as compact JSON."""
 
-MAX_EVENTS = 1000
+MAX_EVENTS_PER_BODY = 1000
 """Events in one body."""
 
 MAX_DEPTH = 16
 """Objects and lists inside each other, the event itself being the first."""
 
-BODY_S = 30.0
+BODY_TIMEOUT_S = 30.0
 """Seconds a client has to send its body."""
 
-_GZIP = b"\x1f\x8b"
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 async def read_body(request: Request) -> bytes:
@@ -34,17 +34,17 @@ async def read_body(request: Request) -> bytes:
     broken gzip, 408 when it takes too long, 415 for another compression.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY:
-        raise too_large()
+    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise body_too_large()
     try:
-        async with asyncio.timeout(BODY_S):
-            body = await _gathered(request)
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await _read_stream(request)
     except TimeoutError:
         raise Problem(
-            408, "Request Timeout", f"the body did not arrive within {BODY_S:.0f} s; send it again"
+            408, "Request Timeout", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s; send it again"
         ) from None
-    if body.startswith(_GZIP):
-        return inflated(body)
+    if body.startswith(_GZIP_MAGIC):
+        return decompress_gzip(body)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise Problem(
@@ -55,56 +55,56 @@ async def read_body(request: Request) -> bytes:
     return body
 
 
-async def _gathered(request: Request) -> bytes:
+async def _read_stream(request: Request) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > MAX_BODY:
-            raise too_large()
+        if size > MAX_BODY_BYTES:
+            raise body_too_large()
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def inflated(body: bytes) -> bytes:
+def decompress_gzip(body: bytes) -> bytes:
     """What a gzip body holds. Never inflates more than a byte over the limit, so a bomb costs nothing."""
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        plain = inflater.decompress(body, MAX_BODY + 1)
+        plain = inflater.decompress(body, MAX_BODY_BYTES + 1)
     except zlib.error as error:
-        raise _broken_gzip(str(error)) from None
-    if len(plain) > MAX_BODY:
-        raise too_large(" after gzip")
+        raise _invalid_gzip(str(error)) from None
+    if len(plain) > MAX_BODY_BYTES:
+        raise body_too_large(" after gzip")
     if not inflater.eof or inflater.unused_data:
-        raise _broken_gzip("the stream is cut short, or something follows it")
+        raise _invalid_gzip("the stream is cut short, or something follows it")
     return plain
 
 
-def _broken_gzip(why: str) -> Problem:
+def _invalid_gzip(why: str) -> Problem:
     return Problem(
         400, "Bad Request", f"the body starts as gzip but cannot be inflated: {why}; send it again whole"
     )
 
 
-def too_large(when: str = "") -> Problem:
+def body_too_large(when: str = "") -> Problem:
     """413 for a body."""
     return Problem(
         413,
         "Content Too Large",
-        f"the body is over the limit of {MAX_BODY} bytes{when}; send smaller batches",
+        f"the body is over the limit of {MAX_BODY_BYTES} bytes{when}; send smaller batches",
     )
 
 
-def too_many(count: int) -> Problem:
+def too_many_events(count: int) -> Problem:
     """413 for a batch."""
     return Problem(
         413,
         "Content Too Large",
-        f"the body holds {count} events, the limit is {MAX_EVENTS}; send smaller batches",
+        f"the body holds {count} events, the limit is {MAX_EVENTS_PER_BODY}; send smaller batches",
     )
 
 
-def is_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
+def exceeds_depth(value: Any, limit: int = MAX_DEPTH) -> bool:
     """Whether objects and lists are nested deeper than ``limit``. Level by level, so depth costs no stack."""
     level = [value] if isinstance(value, dict | list) else []
     depth = 0
@@ -121,7 +121,7 @@ def is_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
     return False
 
 
-class BodyCap:
+class BodySizeLimitMiddleware:
     """Stops every body over ``MAX_BODY``, also where the framework reads it before the key is seen."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -133,8 +133,8 @@ class BodyCap:
             await self._app(scope, receive, send)
             return
         declared = dict(scope["headers"]).get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > MAX_BODY:
-            await too_large().response()(scope, receive, send)
+        if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+            await body_too_large().to_response()(scope, receive, send)
             return
         size = 0
 
@@ -142,8 +142,8 @@ class BodyCap:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > MAX_BODY:
-                raise too_large()
+            if size > MAX_BODY_BYTES:
+                raise body_too_large()
             return message
 
         await self._app(scope, counted, send)

@@ -13,14 +13,14 @@ from fastapi import Request
 
 from api.http.problems import Problem
 
-LONGEST_KEY = 512
+MAX_KEY_LENGTH = 512
 """Characters; longer ones are refused unhashed."""
 
-_HASH = re.compile(r"sha256:([0-9a-fA-F]{64})")
+_HASHED_KEY_PATTERN = re.compile(r"sha256:([0-9a-fA-F]{64})")
 
-_LABEL = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63}):(.+)")
+_LABELLED_KEY_PATTERN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63}):(.+)")
 
-_ASK = 'Basic realm="Waypost", charset="UTF-8"'
+_AUTHENTICATE_CHALLENGE = 'Basic realm="Waypost", charset="UTF-8"'
 
 
 class Role(IntEnum):
@@ -40,7 +40,7 @@ class Role(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKey:
     """One configured key."""
 
     label: str
@@ -49,27 +49,27 @@ class Key:
     role: Role
 
     @classmethod
-    def parse(cls, text: str, role: Role) -> "Key":
+    def parse(cls, text: str, role: Role) -> "ApiKey":
         """Read ``key`` or ``sha256:<hex>``, each with or without ``label:``. Raises ValueError when empty."""
         label = "default"
-        if not _HASH.fullmatch(text) and (named := _LABEL.fullmatch(text)):
+        if not _HASHED_KEY_PATTERN.fullmatch(text) and (named := _LABELLED_KEY_PATTERN.fullmatch(text)):
             label, text = named.groups()
-        if not text or len(text) > LONGEST_KEY:
-            raise ValueError(f"a key has 1 to {LONGEST_KEY} characters; got {len(text)}")
-        if found := _HASH.fullmatch(text):
+        if not text or len(text) > MAX_KEY_LENGTH:
+            raise ValueError(f"a key has 1 to {MAX_KEY_LENGTH} characters; got {len(text)}")
+        if found := _HASHED_KEY_PATTERN.fullmatch(text):
             return cls(label, bytes.fromhex(found[1]), role)
         return cls(label, hashlib.sha256(text.encode()).digest(), role)
 
 
-_MAY_ONLY = {
+_ROLE_LIMITATIONS = {
     Role.WRITE: "a write key may only send events",
     Role.SERVER: "a server key may only send events and issue identity tokens",
 }
 
-_INSTEAD = {Role.SERVER: "use a server or an admin key here", Role.ADMIN: "use an admin key here"}
+_REQUIRED_KEY_HINTS = {Role.SERVER: "use a server or an admin key here", Role.ADMIN: "use an admin key here"}
 
 
-class Keys:
+class ApiKeys:
     """All keys that are live; more than one of each kind at a time, for rotation.
 
     Raises ValueError for one that is empty or too long.
@@ -77,47 +77,47 @@ class Keys:
 
     def __init__(self, *, write: Iterable[str], server: Iterable[str], admin: Iterable[str]) -> None:
         self._keys = (
-            *(Key.parse(text, Role.WRITE) for text in write),
-            *(Key.parse(text, Role.SERVER) for text in server),
-            *(Key.parse(text, Role.ADMIN) for text in admin),
+            *(ApiKey.parse(text, Role.WRITE) for text in write),
+            *(ApiKey.parse(text, Role.SERVER) for text in server),
+            *(ApiKey.parse(text, Role.ADMIN) for text in admin),
         )
 
-    def find(self, secret: str) -> Key | None:
+    def find(self, secret: str) -> ApiKey | None:
         """The key this is, or None. Compares with every key, each in constant time."""
-        if not secret or len(secret) > LONGEST_KEY:
+        if not secret or len(secret) > MAX_KEY_LENGTH:
             return None
         digest = hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
-        found: Key | None = None
+        found: ApiKey | None = None
         for key in self._keys:
             # No early exit, and of two roles for one secret the higher.
             if hmac.compare_digest(key.digest, digest) and (found is None or key.role > found.role):
                 found = key
         return found
 
-    def admit(self, secret: str | None, role: Role) -> Key:
+    def authorize(self, secret: str | None, role: Role) -> ApiKey:
         """The key, if it may act in ``role``. Raises ``Problem``: 401 for no good key, 403 for a weak one."""
         if secret is None:
-            raise refused(
+            raise unauthorized(
                 "no key came with this request; send Authorization: Bearer <key>, or Basic with the key as "
                 "user name and an empty password"
             )
         key = self.find(secret)
         if key is None:
-            raise refused(
+            raise unauthorized(
                 "this key is not known here; use one of WAYPOST_WRITE_KEYS, WAYPOST_SERVER_KEYS or "
                 "WAYPOST_ADMIN_KEYS"
             )
         if key.role < role:
-            raise Problem(403, "Forbidden", f"{_MAY_ONLY[key.role]}; {_INSTEAD[role]}")
+            raise Problem(403, "Forbidden", f"{_ROLE_LIMITATIONS[key.role]}; {_REQUIRED_KEY_HINTS[role]}")
         return key
 
 
-def refused(detail: str) -> Problem:
+def unauthorized(detail: str) -> Problem:
     """401, asking for a key."""
-    return Problem(401, "Unauthorized", detail, headers={"WWW-Authenticate": _ASK})
+    return Problem(401, "Unauthorized", detail, headers={"WWW-Authenticate": _AUTHENTICATE_CHALLENGE})
 
 
-def header_key(request: Request) -> str | None:
+def key_from_header(request: Request) -> str | None:
     """The key in the Authorization header, None without one. Raises ``Problem`` 401 when malformed."""
     header = request.headers.get("authorization")
     if header is None:
@@ -130,19 +130,19 @@ def header_key(request: Request) -> str | None:
         try:
             name, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
-            raise refused("the Basic credentials are not base64 of `key:`") from None
+            raise unauthorized("the Basic credentials are not base64 of `key:`") from None
         # Some clients can only fill in the password.
         return name or password
-    raise refused("the Authorization header must be `Bearer <key>`, or Basic with the key as user name")
+    raise unauthorized("the Authorization header must be `Bearer <key>`, or Basic with the key as user name")
 
 
-def browser_key(request: Request) -> str | None:
+def key_from_browser_login(request: Request) -> str | None:
     """The key as a person types it into a browser's own form: as the password, else as the user name.
 
     None without one. Raises ``Problem`` 401 when malformed.
     """
     scheme, _, rest = request.headers.get("authorization", "").strip().partition(" ")
-    key = header_key(request)
+    key = key_from_header(request)
     if scheme.lower() != "basic":
         return key
     _, _, password = base64.b64decode(rest.strip()).decode().partition(":")

@@ -7,24 +7,24 @@ from profiles.views.backlog import Backlog
 
 _QUANTILES = ("0.5", "0.99")
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+_INGEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
-class Meters:
+class Metrics:
     """One set an app, so that two apps in a process do not count each other's events."""
 
-    def __init__(self, policy: str = "") -> None:
+    def __init__(self, policy_version: str = "") -> None:
         """``policy``: the version of the policy that this process goes by."""
         self.registry = CollectorRegistry()
         self.policy = Info("waypost_policy", "The policy in force", registry=self.registry)
-        self.policy.info({"version": policy})
+        self.policy.info({"version": policy_version})
         self.events = Counter(
             "waypost_events", "Events by what became of them", ["status"], registry=self.registry
         )
         for status in ("accepted", "duplicate", "conflict", "rejected"):
             self.events.labels(status)
         self.ingest_seconds = Histogram(
-            "waypost_ingest_seconds", "From a request's parsed events to their COMMIT", buckets=_SECONDS,
+            "waypost_ingest_seconds", "From a request's parsed events to their COMMIT", buckets=_INGEST_BUCKETS_S,
             registry=self.registry,
         )  # fmt: skip
         self.overtaken = Counter(
@@ -33,44 +33,44 @@ class Meters:
             registry=self.registry,
         )
         self.queued = self._gauge("waypost_ingest_queued", "Events that wait for a transaction to begin")
-        self._postgres = self._gauge("waypost_postgres_up", "1 while Postgres answers")
-        self._outbox = self._gauge(
+        self._postgres_up = self._gauge("waypost_postgres_up", "1 while Postgres answers")
+        self._outbox_undelivered = self._gauge(
             "waypost_outbox_undelivered", "Outbox rows that Temporal has yet to be told"
         )
-        self._oldest = self._gauge(
+        self._outbox_oldest_s = self._gauge(
             "waypost_outbox_oldest_seconds", "Age of the oldest undelivered outbox row"
         )
-        self._live = self._gauge("waypost_runs_live", "Runs that have not ended")
+        self._live_runs = self._gauge("waypost_runs_live", "Runs that have not ended")
         self._stuck = self._gauge("waypost_runs_stuck", "Runs that wait for an operator")
-        self._unknown = self._gauge(
+        self._unknown_messages = self._gauge(
             "waypost_messages_unknown", "Messages of which nobody knows whether they went out"
         )
-        self._quarantined = self._gauge(
+        self._quarantined_identifiers = self._gauge(
             "waypost_identifiers_quarantined", "Identifiers that so many people share that they are nobody's"
         )
         self._quarantined_last_day = self._gauge(
             "waypost_identifiers_quarantined_last_day", "Identifiers quarantined within 24 hours"
         )
-        self._stops = Gauge(
+        self._active_kill_switches = Gauge(
             "waypost_stops_active", "Kill switches that are on", ["kind"], registry=self.registry
         )
         for kind in StopKind:
-            self._stops.labels(kind.value)
+            self._active_kill_switches.labels(kind.value)
 
-        self._removals = self._gauge(
+        self._unconfirmed_removals = self._gauge(
             "waypost_audience_removals_unconfirmed",
             "Places in ad audiences that are to end and are not confirmed to be gone",
         )
-        self._removals_oldest = self._gauge(
+        self._oldest_removal_s = self._gauge(
             "waypost_audience_removals_oldest_seconds", "Since when the oldest unconfirmed removal waits"
         )
-        self._accept = Gauge(
+        self._claim_to_accept_s = Gauge(
             "waypost_claim_to_accept_seconds",
             "From a message's claim to the provider's yes, over the last hour",
             ["channel", "quantile"],
             registry=self.registry,
         )
-        self._in_flight = self._gauge(
+        self._in_flight_at_purchase = self._gauge(
             "waypost_messages_in_flight_at_purchase",
             "Messages of the last day that a provider took after a purchase of what they promote",
         )
@@ -78,25 +78,25 @@ class Meters:
     def page(self, backlog: Backlog | None, queued: int) -> bytes:
         """The metrics as Prometheus reads them. ``backlog`` None: Postgres is away, its figures stand."""
         self.queued.set(queued)
-        self._postgres.set(backlog is not None)
+        self._postgres_up.set(backlog is not None)
         if backlog is not None:
-            self._outbox.set(backlog.undelivered)
-            self._oldest.set(backlog.oldest_s)
-            self._live.set(backlog.live_runs)
+            self._outbox_undelivered.set(backlog.undelivered)
+            self._outbox_oldest_s.set(backlog.oldest_s)
+            self._live_runs.set(backlog.live_runs)
             self._stuck.set(backlog.stuck_runs)
-            self._unknown.set(backlog.unknown_messages)
-            self._quarantined.set(backlog.quarantined)
+            self._unknown_messages.set(backlog.unknown_messages)
+            self._quarantined_identifiers.set(backlog.quarantined)
             self._quarantined_last_day.set(backlog.quarantined_last_day)
             for kind in StopKind:
-                self._stops.labels(kind.value).set(backlog.stops.count(kind.value))
-            self._removals.set(backlog.removals_unconfirmed)
-            self._removals_oldest.set(backlog.removals_oldest_s)
-            self._in_flight.set(backlog.in_flight_at_purchase)
-            self._accept.clear()
+                self._active_kill_switches.labels(kind.value).set(backlog.stops.count(kind.value))
+            self._unconfirmed_removals.set(backlog.removals_unconfirmed)
+            self._oldest_removal_s.set(backlog.removals_oldest_s)
+            self._in_flight_at_purchase.set(backlog.in_flight_at_purchase)
+            self._claim_to_accept_s.clear()
             for channel, took in backlog.claim_to_accept.items():
                 for quantile, seconds in zip(_QUANTILES, took, strict=True):
-                    self._accept.labels(channel, quantile).set(seconds)
+                    self._claim_to_accept_s.labels(channel, quantile).set(seconds)
         return generate_latest(self.registry)
 
-    def _gauge(self, name: str, says: str) -> Gauge:
-        return Gauge(name, says, registry=self.registry)
+    def _gauge(self, name: str, documentation: str) -> Gauge:
+        return Gauge(name, documentation, registry=self.registry)

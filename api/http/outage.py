@@ -14,27 +14,27 @@ Result = TypeVar("Result")
 
 Probe = Callable[[], Coroutine[Any, Any, None]]
 
-SLOW_S = 0.5
+PROBE_AFTER_S = 0.5
 """Work that takes longer makes us ask whether Postgres is there at all."""
 
-PROBE_S = 0.35
+PROBE_TIMEOUT_S = 0.35
 """What a probe may take; with ``SLOW_S`` it stays under the second that the contract promises."""
 
-PATIENCE_S = 30.0
+WORK_TIMEOUT_S = 30.0
 """Work that takes longer is given up even though Postgres answers."""
 
 # SQLSTATE classes: connection, transaction state, resources, operator, system, a schema that is not ours.
-_AWAY = ("08", "25", "53", "57", "58", "42", "55", "XX")
+_OUTAGE_SQLSTATE_CLASSES = ("08", "25", "53", "57", "58", "42", "55", "XX")
 
 
-_STALE_TRIES = 25
+_MAX_STALE_RETRIES = 25
 """More than a pool holds."""
 
 
 class Outage(Exception):
     """Postgres did not do the work now; the same work may be tried again later."""
 
-    stale = False
+    is_stale_connection = False
     """A pooled connection had died since its last use; the next one may be alive."""
 
 
@@ -45,7 +45,7 @@ def is_outage(error: BaseException) -> bool:
         if isinstance(seen, Outage | OSError | TimeoutError | PoolTimeout):
             return True
         if isinstance(seen, asyncpg.PostgresError):
-            return (seen.sqlstate or "")[:2] in _AWAY or is_conflict(seen)
+            return (seen.sqlstate or "")[:2] in _OUTAGE_SQLSTATE_CLASSES or is_conflict(seen)
         if isinstance(seen, asyncpg.InterfaceError):
             return True
         if isinstance(seen, DBAPIError) and seen.connection_invalidated:
@@ -54,7 +54,7 @@ def is_outage(error: BaseException) -> bool:
     return False
 
 
-def _is_stale(error: BaseException) -> bool:
+def _is_stale_error(error: BaseException) -> bool:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, asyncpg.InterfaceError | asyncpg.PostgresConnectionError | ConnectionResetError):
@@ -65,26 +65,26 @@ def _is_stale(error: BaseException) -> bool:
     return False
 
 
-def probe_of(database: Database) -> Probe:
+def create_probe(database: Database) -> Probe:
     """Asks Postgres for a sign of life."""
     return database.ping
 
 
-async def persistent(
-    make: Callable[[], Coroutine[Any, Any, Result]], probe: Probe, *, patience_s: float = PATIENCE_S
+async def retry_stale_connection(
+    make_work: Callable[[], Coroutine[Any, Any, Result]], probe: Probe, *, timeout_s: float = WORK_TIMEOUT_S
 ) -> Result:
     """``watched``, again where a pooled connection turns out dead. ``make`` must be idempotent."""
-    for _ in range(_STALE_TRIES):
+    for _ in range(_MAX_STALE_RETRIES):
         try:
-            return await watched(make(), probe, patience_s=patience_s)
+            return await with_outage_check(make_work(), probe, timeout_s=timeout_s)
         except Outage as outage:
-            if not outage.stale:
+            if not outage.is_stale_connection:
                 raise
     raise Outage("one connection after the other breaks")
 
 
-async def watched(
-    work: Coroutine[Any, Any, Result], probe: Probe, *, patience_s: float = PATIENCE_S
+async def with_outage_check(
+    work: Coroutine[Any, Any, Result], probe: Probe, *, timeout_s: float = WORK_TIMEOUT_S
 ) -> Result:
     """Await ``work`` as long as Postgres is alive.
 
@@ -93,48 +93,48 @@ async def watched(
     """
     task = asyncio.ensure_future(work)
     try:
-        until = asyncio.get_running_loop().time() + patience_s
-        while not (await asyncio.wait({task}, timeout=SLOW_S))[0]:
-            if asyncio.get_running_loop().time() > until or not await _alive(probe):
+        until = asyncio.get_running_loop().time() + timeout_s
+        while not (await asyncio.wait({task}, timeout=PROBE_AFTER_S))[0]:
+            if asyncio.get_running_loop().time() > until or not await _is_postgres_alive(probe):
                 raise Outage("Postgres does not answer in time")
         return task.result()
     except Exception as error:
         if isinstance(error, Outage) or not is_outage(error):
             raise
         outage = Outage(f"{type(error).__name__}: {error}"[:300])
-        outage.stale = _is_stale(error)
+        outage.is_stale_connection = _is_stale_error(error)
         raise outage from error
     finally:
-        _abandon(task)
+        _cancel_without_waiting(task)
 
 
-async def _alive(probe: Probe) -> bool:
+async def _is_postgres_alive(probe: Probe) -> bool:
     task = asyncio.ensure_future(probe())
     try:
-        done, _ = await asyncio.wait({task}, timeout=PROBE_S)
+        done, _ = await asyncio.wait({task}, timeout=PROBE_TIMEOUT_S)
         return bool(done) and not task.cancelled() and task.exception() is None
     finally:
-        _abandon(task)
+        _cancel_without_waiting(task)
 
 
-def _abandon(task: "asyncio.Future[Any]") -> None:
+def _cancel_without_waiting(task: "asyncio.Future[Any]") -> None:
     """Let a task end by itself; its exception is nobody's any more."""
     if not task.done():
         task.cancel()
-        _ENDING.add(task)
-        task.add_done_callback(_ended)
+        _CANCELLED_TASKS.add(task)
+        task.add_done_callback(_forget_cancelled_task)
 
 
-_ENDING: set["asyncio.Future[Any]"] = set()
+_CANCELLED_TASKS: set["asyncio.Future[Any]"] = set()
 """Cancelled work on its way out; kept here because the event loop holds tasks only weakly."""
 
 
-def _ended(task: "asyncio.Future[Any]") -> None:
-    _ENDING.discard(task)
+def _forget_cancelled_task(task: "asyncio.Future[Any]") -> None:
+    _CANCELLED_TASKS.discard(task)
     if not task.cancelled():
         task.exception()
 
 
-async def reading(database: Database, work: Callable[[Any], Awaitable[Result]]) -> Result:
+async def run_read(database: Database, work: Callable[[Any], Awaitable[Result]]) -> Result:
     """Run a read in one transaction. Raises ``Outage`` within about a second when Postgres is away."""
-    return await persistent(lambda: database.run(work), probe_of(database), patience_s=10)
+    return await retry_stale_connection(lambda: database.run(work), create_probe(database), timeout_s=10)

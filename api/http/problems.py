@@ -16,7 +16,7 @@ from api.http.outage import Outage, is_outage
 
 log = structlog.get_logger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
 class FieldFault(BaseModel):
@@ -51,9 +51,9 @@ class Problem(Exception):
     ) -> None:
         super().__init__(detail)
         self.status, self.title, self.detail = status, title, detail
-        self.errors, self.headers, self.more = tuple(errors), dict(headers or {}), more
+        self.errors, self.headers, self.extensions = tuple(errors), dict(headers or {}), more
 
-    def response(self) -> Response:
+    def to_response(self) -> Response:
         """The HTTP answer."""
         body: dict[str, Any] = {
             "type": "about:blank",
@@ -64,7 +64,10 @@ class Problem(Exception):
         if self.errors:
             body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in self.errors]
         return Response(
-            orjson.dumps(body | self.more, default=str), self.status, self.headers, media_type=MEDIA_TYPE
+            orjson.dumps(body | self.extensions, default=str),
+            self.status,
+            self.headers,
+            media_type=PROBLEM_MEDIA_TYPE,
         )
 
 
@@ -99,36 +102,36 @@ def overloaded() -> Problem:
     )
 
 
-def answer_with_problems(app: FastAPI) -> None:
+def register_problem_handlers(app: FastAPI) -> None:
     """Make every error of ``app`` a problem+json answer."""
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(Outage, _outage)
-    app.add_exception_handler(asyncpg.PostgresError, _refused_by_postgres)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(Problem, _handle_problem)
+    app.add_exception_handler(Outage, _handle_outage)
+    app.add_exception_handler(asyncpg.PostgresError, _handle_postgres_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
-async def _problem(_: Request, error: Exception) -> Response:
-    return cast(Problem, error).response()
+async def _handle_problem(_: Request, error: Exception) -> Response:
+    return cast(Problem, error).to_response()
 
 
-async def _outage(request: Request, error: Exception) -> Response:
+async def _handle_outage(request: Request, error: Exception) -> Response:
     log.warning("postgres_away", path=request.scope.get("path"), error=str(error))
-    return unavailable().response()
+    return unavailable().to_response()
 
 
-async def _refused_by_postgres(request: Request, error: Exception) -> Response:
+async def _handle_postgres_error(request: Request, error: Exception) -> Response:
     if is_outage(error):
-        return await _outage(request, error)
+        return await _handle_outage(request, error)
     if not isinstance(error, asyncpg.DataError):
-        return await _unexpected(request, error)
+        return await _handle_unexpected_error(request, error)
     return unprocessable(
         f"Postgres cannot take a value of this request: {error}; correct it and send the request again"
-    ).response()
+    ).to_response()
 
 
-async def _http(request: Request, raised: Exception) -> Response:
+async def _handle_http_exception(request: Request, raised: Exception) -> Response:
     error = cast(HTTPException, raised)
     title = HTTPStatus(error.status_code).phrase
     detail = str(error.detail)
@@ -137,30 +140,30 @@ async def _http(request: Request, raised: Exception) -> Response:
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         detail = f"{request.method} is not possible here; allowed: {allowed or 'see /docs'}"
-    return Problem(error.status_code, title, detail, headers=error.headers).response()
+    return Problem(error.status_code, title, detail, headers=error.headers).to_response()
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _handle_validation_error(_: Request, error: Exception) -> Response:
     found = cast(RequestValidationError, error).errors()
-    faults = [(_place(fault["loc"]), str(fault["msg"])) for fault in found]
+    faults = [(_error_location(fault["loc"]), str(fault["msg"])) for fault in found]
     said = "; ".join(f"{place}: {message}" for place, message in faults[:5])
-    return unprocessable(f"{said}; correct this and send the request again", *faults).response()
+    return unprocessable(f"{said}; correct this and send the request again", *faults).to_response()
 
 
-def _place(loc: Sequence[int | str]) -> str:
+def _error_location(loc: Sequence[int | str]) -> str:
     """Body fields as a JSON pointer, parameters by their name."""
     if loc and loc[0] == "body":
-        return pointer(loc[1:])
+        return json_pointer(loc[1:])
     return str(loc[-1]) if loc else ""
 
 
-async def _unexpected(request: Request, error: Exception) -> Response:
+async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
     log.error("unexpected", path=request.scope.get("path"), error=type(error).__name__, exc_info=error)
     return Problem(
         500, "Internal Server Error", "this is a fault of Waypost's; its log has the details"
-    ).response()
+    ).to_response()
 
 
-def pointer(loc: Sequence[int | str]) -> str:
+def json_pointer(loc: Sequence[int | str]) -> str:
     """A JSON pointer (RFC 6901)."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in loc)

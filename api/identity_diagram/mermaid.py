@@ -2,57 +2,72 @@
 
 import re
 
-from api.identity_diagram.builder import sheet_of
-from api.identity_diagram.model import REST, TYPES, Fence, Sheet, Spot
-from api.identity_diagram.style import FENCE, FENCE_LINE, LINE, OTHER, REFUSED, paint_of
+from api.identity_diagram.builder import build_diagram
+from api.identity_diagram.model import REMAINDER, TYPE_LABELS, DiagramGroup, DiagramNode, IdentityDiagram
+from api.identity_diagram.style import (
+    EDGE_COLOR,
+    GROUP_BORDER,
+    GROUP_FILL,
+    OTHER_GROUP_FILL,
+    REFUSED_COLOR,
+    node_style,
+)
 from profiles.identity.views import IdentityView
 
-_SQUARE, _PILL = ('["', '"]'), ('(["', '"])')
+_RECTANGLE, _STADIUM = ('["', '"]'), ('(["', '"])')
 
 
-def mermaid(view: IdentityView, *, full: bool = False) -> str:
+def render_mermaid(view: IdentityView, *, full: bool = False) -> str:
     """The picture as a ``flowchart``; ends with a newline. Values are shortened unless ``full``."""
-    return told(sheet_of(view, full=full))
+    return to_flowchart(build_diagram(view, full=full))
 
 
-def told(sheet: Sheet) -> str:
+def to_flowchart(sheet: IdentityDiagram) -> str:
     """A sheet as a ``flowchart``."""
-    spots = [spot for fence in sheet.fences for spot in fence.spots]
+    spots = [spot for fence in sheet.groups for spot in fence.nodes]
     names = {spot.key: f"n{number}" for number, spot in enumerate(spots)}
     lines = ["flowchart LR"]
-    for number, fence in enumerate(sheet.fences):
-        lines += _fence(fence, number, names)
+    for number, fence in enumerate(sheet.groups):
+        lines += _group_lines(fence, number, names)
     ways = [spot for spot in spots if spot.parent is not None]
-    lines += [f'  {names[spot.parent or ""]} ---|"{_text(spot.label)}"| {names[spot.key]}' for spot in ways]
+    lines += [
+        f'  {names[spot.parent or ""]} ---|"{_escape_text(spot.label)}"| {names[spot.key]}' for spot in ways
+    ]
     refused = [(spot, each) for spot in spots for each in spot.refusals]
-    lines += [f'  {names[each.source]} -. "{_text(each.label)}" .-x {names[s.key]}' for s, each in refused]
+    lines += [
+        f'  {names[each.source]} -. "{_escape_text(each.label)}" .-x {names[s.key]}' for s, each in refused
+    ]
     if refused:
         numbers = ",".join(str(len(ways) + number) for number in range(len(refused)))
-        lines.append(f"  linkStyle {numbers} stroke:{REFUSED},color:{REFUSED}")
-    lines += [_style(spot, names[spot.key]) for spot in spots]
+        lines.append(f"  linkStyle {numbers} stroke:{REFUSED_COLOR},color:{REFUSED_COLOR}")
+    lines += [_style_line(spot, names[spot.key]) for spot in spots]
     return "\n".join(lines) + "\n"
 
 
-def _fence(fence: Fence, number: int, names: dict[str, str]) -> list[str]:
-    lines = [f'  subgraph fence{number}["{_text(fence.title)}"]']
-    lines += [f"    {names[spot.key]}{_node(spot)}" for spot in fence.spots]
-    fill, line = (OTHER, LINE) if number else (FENCE, FENCE_LINE)
+def _group_lines(fence: DiagramGroup, number: int, names: dict[str, str]) -> list[str]:
+    lines = [f'  subgraph fence{number}["{_escape_text(fence.title)}"]']
+    lines += [f"    {names[spot.key]}{_node_text(spot)}" for spot in fence.nodes]
+    fill, line = (OTHER_GROUP_FILL, EDGE_COLOR) if number else (GROUP_FILL, GROUP_BORDER)
     return [*lines, "  end", f"  style fence{number} fill:{fill},stroke:{line}"]
 
 
-def _node(spot: Spot) -> str:
-    opening, closing = _SQUARE if spot.strong or spot.kind == REST else _PILL
-    tag = "" if spot.kind == REST else TYPES.get(spot.kind, spot.kind) + (" ✓" if spot.vouched else "")
-    return opening + "<br/>".join(_text(line) for line in (tag, spot.text) if line) + closing
+def _node_text(spot: DiagramNode) -> str:
+    opening, closing = _RECTANGLE if spot.strong or spot.kind == REMAINDER else _STADIUM
+    tag = (
+        ""
+        if spot.kind == REMAINDER
+        else TYPE_LABELS.get(spot.kind, spot.kind) + (" ✓" if spot.vouched else "")
+    )
+    return opening + "<br/>".join(_escape_text(line) for line in (tag, spot.text) if line) + closing
 
 
-def _style(spot: Spot, name: str) -> str:
-    paint = paint_of(spot)
-    dashes = ",stroke-dasharray:5 3" if spot.nobodys or spot.kind == REST else ""
+def _style_line(spot: DiagramNode, name: str) -> str:
+    paint = node_style(spot)
+    dashes = ",stroke-dasharray:5 3" if spot.nobodys or spot.kind == REMAINDER else ""
     return f"  style {name} fill:{paint.fill},stroke:{paint.line},color:{paint.ink}{dashes}"
 
 
-def _text(text: str) -> str:
+def _escape_text(text: str) -> str:
     """Text inside quotation marks. Mermaid writes an entity as #name; and a backquote begins Markdown."""
     named = {"#": "#35;", '"': "#quot;", "`": "#96;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "\\": "#92;"}
     plain = (letter for letter in re.sub(r"\s+", " ", text) if letter.isprintable())

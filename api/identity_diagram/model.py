@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 from profiles.identity.views import Cause, IdentityEdge
 
-REST = "rest"
+REMAINDER = "rest"
 """Kind of the one node that stands for all that had no room."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedLink:
     """A line to another person's identifier that was not joined."""
 
     source: str
@@ -21,7 +21,7 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Spot:
+class DiagramNode:
     """One identifier in the picture."""
 
     key: str
@@ -36,30 +36,30 @@ class Spot:
     label: str = ""
     """What joined it, or since when it is known."""
     depth: int = 0
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[RefusedLink] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Fence:
+class DiagramGroup:
     """The identifiers of one person, or those that are nobody's."""
 
     title: str
-    spots: list[Spot]
+    nodes: list[DiagramNode]
     """Each after the one it was joined to."""
     nobodys: bool = False
 
 
 @dataclass(slots=True)
-class Sheet:
+class IdentityDiagram:
     """One person, and whom they were nearly joined with."""
 
     title: str
     subtitle: str
-    fences: list[Fence]
+    groups: list[DiagramGroup]
     """The person's own first."""
 
 
-TYPES = {
+TYPE_LABELS = {
     "user_id": "user id",
     "loyalty_id": "loyalty id",
     "email": "email",
@@ -70,10 +70,10 @@ TYPES = {
 }
 """Strongest first."""
 
-_LONGEST_NAME = 28
+_MAX_EVENT_NAME_LENGTH = 28
 
 
-class Calendar:
+class InstantFormatter:
     """Writes instants in UTC, with the year where several years are shown."""
 
     def __init__(self, times: Iterable[datetime]) -> None:
@@ -85,38 +85,38 @@ class Calendar:
         return f"{time.day} {time:%b %Y %H:%M}" if self._years else f"{time.day} {time:%b %H:%M}"
 
 
-def day(time: datetime) -> str:
+def format_day(time: datetime) -> str:
     """12 Nov 2026."""
     time = time.astimezone(UTC)
     return f"{time.day} {time:%b %Y}"
 
 
-def event_in_words(cause: Cause, calendar: Calendar) -> str:
+def describe_event(cause: Cause, calendar: InstantFormatter) -> str:
     """Signed In · web · 12 Nov 10:04."""
     name = cause.event_type or "an event"
-    if len(name) > _LONGEST_NAME:
-        name = name[: _LONGEST_NAME - 1] + "…"
+    if len(name) > _MAX_EVENT_NAME_LENGTH:
+        name = name[: _MAX_EVENT_NAME_LENGTH - 1] + "…"
     parts = [name, cause.channel, calendar.minute(cause.time)]
     return " · ".join(part for part in parts if part)
 
 
-def joined_in_words(cause: Cause, calendar: Calendar) -> str:
+def describe_link(cause: Cause, calendar: InstantFormatter) -> str:
     """What joined two identifiers."""
-    return event_in_words(cause, calendar) + ("" if cause.verified else " · unverified")
+    return describe_event(cause, calendar) + ("" if cause.verified else " · unverified")
 
 
-def refused_in_words(edge: IdentityEdge, calendar: Calendar) -> str:
+def describe_refusal(edge: IdentityEdge, calendar: InstantFormatter) -> str:
     """What did not join them; without the identifiers, which the full sentence holds."""
     why = {
-        "limit": f"not joined, too many {TYPES.get(edge.detail, edge.detail)}s for one person",
+        "limit": f"not joined, too many {TYPE_LABELS.get(edge.detail, edge.detail)}s for one person",
         "strong": "not joined, a device or a hash is too weak to make two people one",
         "unverified": "not joined, the sender may not vouch for a known person",
         "cut": "kept apart by an operator",
         "quarantined": "not joined, shared by too many to be anybody's",
     }
-    return f"{event_in_words(edge.cause, calendar)}: {why.get(edge.why, 'not joined')}"
+    return f"{describe_event(edge.cause, calendar)}: {why.get(edge.why, 'not joined')}"
 
 
-def count_in_words(count: int, one: str) -> str:
+def format_count(count: int, one: str) -> str:
     """1 identifier, 2 identifiers."""
     return f"{count} {one}" if count == 1 else f"{count} {one}s"

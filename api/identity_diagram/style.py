@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from api.identity_diagram.model import REST, Spot
+from api.identity_diagram.model import REMAINDER, DiagramNode
 
 
-class Paint(NamedTuple):
+class NodeStyle(NamedTuple):
     """How a node is painted."""
 
     fill: str
@@ -14,13 +14,13 @@ class Paint(NamedTuple):
     tag: str
 
 
-INK, MUTED, LINE = "#1f2329", "#5b6472", "#8a93a1"
+TEXT_COLOR, MUTED_COLOR, EDGE_COLOR = "#1f2329", "#5b6472", "#8a93a1"
 
-FENCE, FENCE_LINE, OTHER = "#f6f9fd", "#9db4d6", "#fafbfc"
+GROUP_FILL, GROUP_BORDER, OTHER_GROUP_FILL = "#f6f9fd", "#9db4d6", "#fafbfc"
 
-REFUSED = "#c0443a"
+REFUSED_COLOR = "#c0443a"
 
-_LINES = {
+_TYPE_COLORS = {
     "user_id": "#2f5fac",
     "loyalty_id": "#7d3f9b",
     "email": "#23774a",
@@ -30,20 +30,20 @@ _LINES = {
     "email_sha256": "#857e71",
 }
 
-_TINTS = {"push_token": "#e5f4f5", "anonymous_id": "#eef0f4", "email_sha256": "#f6f5f2"}
+_TYPE_FILLS = {"push_token": "#e5f4f5", "anonymous_id": "#eef0f4", "email_sha256": "#f6f5f2"}
 
-_GREY = Paint("#eceef1", "#8a93a1", "#5b6472", "#5b6472")
+_QUARANTINED_STYLE = NodeStyle("#eceef1", "#8a93a1", "#5b6472", "#5b6472")
 
-_REST = Paint("#ffffff", "#8a93a1", INK, MUTED)
+_REMAINDER_STYLE = NodeStyle("#ffffff", "#8a93a1", TEXT_COLOR, MUTED_COLOR)
 
 
-def paint_of(spot: Spot) -> Paint:
+def node_style(spot: DiagramNode) -> NodeStyle:
     """Strong identifiers are filled, weak ones outlined, nobody's grey."""
-    if spot.kind == REST:
-        return _REST
+    if spot.kind == REMAINDER:
+        return _REMAINDER_STYLE
     if spot.nobodys:
-        return _GREY
-    line = _LINES.get(spot.kind, LINE)
+        return _QUARANTINED_STYLE
+    line = _TYPE_COLORS.get(spot.kind, EDGE_COLOR)
     if spot.strong:
-        return Paint(line, line, "#ffffff", "#ffffff")
-    return Paint(_TINTS.get(spot.kind, "#ffffff"), line, INK, line)
+        return NodeStyle(line, line, "#ffffff", "#ffffff")
+    return NodeStyle(_TYPE_FILLS.get(spot.kind, "#ffffff"), line, TEXT_COLOR, line)

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from api.d2 import RED, TextLine, box, heading, note, quote, render, style, wrap
-from api.identity_diagram.builder import sheet_of
-from api.identity_diagram.model import REST, TYPES, Fence, Sheet, Spot
-from api.identity_diagram.style import FENCE_LINE, LINE, paint_of
+from api.identity_diagram.builder import build_diagram
+from api.identity_diagram.model import REMAINDER, TYPE_LABELS, DiagramGroup, DiagramNode, IdentityDiagram
+from api.identity_diagram.style import EDGE_COLOR, GROUP_BORDER, node_style
 from profiles.identity.views import IdentityView
 
 _LABEL = 46
@@ -22,20 +22,20 @@ def svg(view: IdentityView, *, full: bool = False) -> str:
 
     Values are shortened unless ``full``. Raises ``DrawingError``.
     """
-    sheet = sheet_of(view, full=full)
+    sheet = build_diagram(view, full=full)
     return render(source(sheet), title=sheet.title)
 
 
-def source(sheet: Sheet) -> str:
+def source(sheet: IdentityDiagram) -> str:
     """Return a sheet in D2's language: a frame a person, lines for what joined, red ones for what did not."""
     lines = [f"direction: {_direction(sheet)}", *heading(sheet.title, sheet.subtitle)]
     names: dict[str, str] = {}
-    for number, fence in enumerate(sheet.fences):
+    for number, fence in enumerate(sheet.groups):
         lines.append(_frame(f"fence{number}", fence, first=number == 0))
-        for place, spot in enumerate(fence.spots):
+        for place, spot in enumerate(fence.nodes):
             names[spot.key] = f"fence{number}.n{place}"
             lines += _spot(names[spot.key], spot)
-    spots = [spot for fence in sheet.fences for spot in fence.spots]
+    spots = [spot for fence in sheet.groups for spot in fence.nodes]
     refused = f"{{target-arrowhead: {{shape: cross}}; {style(stroke=RED, stroke_dash=4)}}}"
     refusals = [(names[each.source], names[spot.key]) for spot in spots for each in spot.refusals]
     lines += [f"{names[spot.parent]} -- {names[spot.key]}" for spot in spots if spot.parent is not None]
@@ -44,15 +44,15 @@ def source(sheet: Sheet) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _direction(sheet: Sheet) -> str:
+def _direction(sheet: IdentityDiagram) -> str:
     """Down for a chain, to the right where many are beside each other: so no picture gets too wide."""
-    breadth = Counter(spot.depth for spot in sheet.fences[0].spots)
+    breadth = Counter(spot.depth for spot in sheet.groups[0].nodes)
     return "right" if max(breadth.values(), default=0) > len(breadth) else "down"
 
 
-def _frame(name: str, fence: Fence, *, first: bool) -> str:
+def _frame(name: str, fence: DiagramGroup, *, first: bool) -> str:
     # Lines from the person come in at the top of other frames, so these have their title at the bottom.
-    place, line = ("top", FENCE_LINE) if first else ("bottom", LINE)
+    place, line = ("top", GROUP_BORDER) if first else ("bottom", EDGE_COLOR)
     dash = 4 if fence.nobodys else 0
     look = style(
         fill="transparent", stroke=line, stroke_dash=dash, border_radius=12, font_size=15, bold="false"
@@ -60,11 +60,11 @@ def _frame(name: str, fence: Fence, *, first: bool) -> str:
     return f"{name}: {quote(fence.title)} {{label.near: {place}-center; {look}}}"
 
 
-def _spot(name: str, spot: Spot) -> Iterator[str]:
-    paint, rest = paint_of(spot), spot.kind == REST
+def _spot(name: str, spot: DiagramNode) -> Iterator[str]:
+    paint, rest = node_style(spot), spot.kind == REMAINDER
     lines = [TextLine(spot.text, 17, paint.ink, bold=spot.strong)]
     if not rest:
-        tag = TYPES.get(spot.kind, spot.kind).upper() + (" ✓" if spot.vouched else "")
+        tag = TYPE_LABELS.get(spot.kind, spot.kind).upper() + (" ✓" if spot.vouched else "")
         lines.insert(0, TextLine(tag, 12, paint.tag, bold=True))
     labels = [spot.label, *(f"× {refusal.label}" for refusal in spot.refusals)]
     lines += [TextLine(line, 14, paint.ink) for label in labels for line in wrap(label, _LABEL)]

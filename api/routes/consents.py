@@ -14,35 +14,50 @@ from pydantic import (
     WrapValidator,
 )
 
-from api.dependencies import NOBODY, After, Kind, Limit, Open, Value, admin, fresh_event_id, whom
+from api.dependencies import (
+    NOT_FOUND_RESPONSE,
+    AppStateDep,
+    CursorParam,
+    IdentifierTypeParam,
+    IdentifierValueParam,
+    LimitParam,
+    new_event_id,
+    profile_id_or_404,
+    require_admin_key,
+)
 from api.events.parsed import Rejection
-from api.http.outage import reading
+from api.http.outage import run_read
 from api.http.problems import ProblemDetails, unprocessable
 from profiles.consent import evidence, review
 from profiles.consent import review as consent_review
-from profiles.consent.evidence import JURISDICTION, MALFORMED, METHOD_PATTERN, TEXT_VERSION
+from profiles.consent.evidence import (
+    JURISDICTION_PATTERN,
+    MALFORMED_VALUE,
+    METHOD_PATTERN,
+    TEXT_VERSION_PATTERN,
+)
 from profiles.db.pagination import Page
-from profiles.identity.identifiers import normalise
-from profiles.ingest.event_store import Status
+from profiles.identity.identifiers import normalize_identifier
+from profiles.ingest.event_store import IngestStatus
 from profiles.state.event_records import IncomingEvent
 from profiles.views.profile import ConsentView
 
-router = APIRouter(tags=["Consents"], dependencies=[Depends(admin)])
+router = APIRouter(tags=["Consents"], dependencies=[Depends(require_admin_key)])
 
-_MALFORMED_CURSOR: dict[int | str, dict[str, Any]] = {
+_UNPROCESSABLE_RESPONSE: dict[int | str, dict[str, Any]] = {
     422: {"model": ProblemDetails, "description": "The identifier, the consent or the cursor is malformed"}
 }
 
 
-def _lenient(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+def _validate_evidence(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
     """Evidence that cannot be kept refuses a yes, and never a no."""
     try:
         kept = read(value)
-        if kept is not None and (wrong := evidence.fault(str(info.field_name), kept)) is not None:
+        if kept is not None and (wrong := evidence.evidence_fault(str(info.field_name), kept)) is not None:
             raise ValueError(wrong)
     except (ValidationError, ValueError):
         if info.data.get("state") == "withdrawn":
-            return MALFORMED
+            return MALFORMED_VALUE
         raise
     return kept
 
@@ -64,17 +79,17 @@ class ConsentChange(BaseModel):
         pattern=r"^[^\x00]*$",
         description="How the person said so",
     )
-    text_version: Annotated[str | None, WrapValidator(_lenient)] = Field(
-        default=None, pattern=TEXT_VERSION, description="Version of the wording that was shown"
+    text_version: Annotated[str | None, WrapValidator(_validate_evidence)] = Field(
+        default=None, pattern=TEXT_VERSION_PATTERN, description="Version of the wording that was shown"
     )
-    method: Annotated[str | None, WrapValidator(_lenient)] = Field(
+    method: Annotated[str | None, WrapValidator(_validate_evidence)] = Field(
         default=None,
         pattern=METHOD_PATTERN,
         description="checkbox, double_opt_in, keyword, preference_page, one_click, provider, api, import "
         "or a word of yours; missing: api",
     )
-    jurisdiction: Annotated[str | None, WrapValidator(_lenient)] = Field(
-        default=None, pattern=JURISDICTION, description="Country or region code, such as DE or US-CA"
+    jurisdiction: Annotated[str | None, WrapValidator(_validate_evidence)] = Field(
+        default=None, pattern=JURISDICTION_PATTERN, description="Country or region code, such as DE or US-CA"
     )
 
 
@@ -92,25 +107,27 @@ class Replies(BaseModel):
     next_cursor: str | None = None
 
 
-@router.put("/v1/profiles/{type}/{value:path}/consents", responses=_MALFORMED_CURSOR)
-async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors: Open) -> ConsentView:
+@router.put("/v1/profiles/{type}/{value:path}/consents", responses=_UNPROCESSABLE_RESPONSE)
+async def change_consent(
+    kind: IdentifierTypeParam, value: IdentifierValueParam, change: ConsentChange, doors: AppStateDep
+) -> ConsentView:
     """Set one consent, in force from the answer on.
 
     It is written as an event; an identifier that nobody has yet makes a new person. Evidence that cannot be
     kept refuses a grant; a withdrawal counts without it, and its event has the problem on record.
     """
     try:
-        spelled = normalise(kind, value, region=doors.settings.region)
+        spelled = normalize_identifier(kind, value, region=doors.settings.region)
     except ValueError as error:
         raise unprocessable(f"nobody can have this identifier: {error}", ("value", str(error))) from None
     now = datetime.now(UTC)
     if change.method is None:
         change = change.model_copy(update={"method": "api"})
-    event = consent_event(((kind, spelled),), change, source="waypost/consents", at=now)
+    event = build_consent_event(((kind, spelled),), change, source="waypost/consents", at=now)
     (answer,) = await doors.take(event)
-    if answer.status is Status.REJECTED:
+    if answer.status is IngestStatus.REJECTED:
         raise Rejection("not_stored", answer.detail).problem()
-    shown, _ = evidence.read_evidence(event.properties)
+    shown, _ = evidence.parse_evidence(event.properties)
     return ConsentView(
         channel=change.channel,
         topic=change.topic,
@@ -123,40 +140,48 @@ async def change_consent(kind: Kind, value: Value, change: ConsentChange, doors:
     )
 
 
-@router.get("/v1/profiles/{type}/{value:path}/consents", responses={**NOBODY, **_MALFORMED_CURSOR})
-async def read_consents(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Consents:
+@router.get(
+    "/v1/profiles/{type}/{value:path}/consents", responses={**NOT_FOUND_RESPONSE, **_UNPROCESSABLE_RESPONSE}
+)
+async def read_consents(
+    kind: IdentifierTypeParam,
+    value: IdentifierValueParam,
+    doors: AppStateDep,
+    after: CursorParam,
+    limit: LimitParam = 50,
+) -> Consents:
     """A person's ledger: each word as it was said, with its evidence. What stands is in the profile."""
 
     async def read(connection: Any) -> Page[review.ConsentEntry]:
-        profile_id = await whom(connection, doors, kind, value)
-        return await review.entries(connection, profile_id, limit=limit, after=after)
+        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        return await review.list_consent_entries(connection, profile_id, limit=limit, after=after)
 
-    page = await _page(doors, read)
+    page = await _read_page(doors, read)
     return Consents(consents=page.rows, next_cursor=page.next_cursor)
 
 
-@router.get("/v1/consents/review", responses=_MALFORMED_CURSOR)
-async def read_review(doors: Open, after: After, limit: Limit = 50) -> Replies:
+@router.get("/v1/consents/review", responses=_UNPROCESSABLE_RESPONSE)
+async def read_review(doors: AppStateDep, after: CursorParam, limit: LimitParam = 50) -> Replies:
     """Text messages that were taken for an opt-out although they may have meant something else.
 
     `waypost consents keep` and `waypost consents restore` say what one meant.
     """
-    page = await _page(
-        doors, lambda connection: consent_review.to_review(connection, limit=limit, after=after)
+    page = await _read_page(
+        doors, lambda connection: consent_review.list_doubtful_replies(connection, limit=limit, after=after)
     )
     return Replies(replies=page.rows, next_cursor=page.next_cursor)
 
 
-async def _page(doors: Open, read: Any) -> Page[Any]:
+async def _read_page(doors: AppStateDep, read: Any) -> Page[Any]:
     """Raises ``Problem`` 422 for a cursor of another list."""
     try:
-        page: Page[Any] = await reading(doors.database, read)
-    except review.OtherList as error:
+        page: Page[Any] = await run_read(doors.database, read)
+    except review.ForeignCursor as error:
         raise unprocessable(f"cursor is {error}", ("cursor", str(error))) from None
     return page
 
 
-def consent_event(
+def build_consent_event(
     identifiers: tuple[tuple[str, str], ...],
     change: ConsentChange,
     *,
@@ -167,7 +192,7 @@ def consent_event(
     """A consent as the event it is kept as."""
     return IncomingEvent(
         source=source,
-        id=event_id or fresh_event_id("consent"),
+        id=event_id or new_event_id("consent"),
         type="Consent Changed",
         channel="server",
         time=at,

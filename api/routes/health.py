@@ -9,18 +9,18 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
-from api.dependencies import Doors, Open
-from api.http.outage import Outage, reading
-from profiles.db.migrate import head, revision_of
-from profiles.identity.identifiers import shortened
-from profiles.messaging.kill_switches import Switch, stops
+from api.dependencies import AppState, AppStateDep
+from api.http.outage import Outage, run_read
+from profiles.db.migrate import head_revision, revision_of
+from profiles.identity.identifiers import mask_identifier
+from profiles.messaging.kill_switches import KillSwitch, list_kill_switches
 from profiles.views.backlog import (
-    REMOVALS_OVERDUE,
+    REMOVALS_OVERDUE_ADVICE,
     Backlog,
     StuckRun,
-    backlog,
-    lately_quarantined,
-    stuck_runs,
+    list_recent_quarantines,
+    list_stuck_runs,
+    load_backlog,
 )
 
 router = APIRouter(tags=["Operation"])
@@ -87,9 +87,9 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", responses={503: {"model": Ready, "description": "Events are not taken in"}})
-async def readyz(response: Response, doors: Open) -> Ready:
+async def readyz(response: Response, doors: AppStateDep) -> Ready:
     """Postgres, migrations and Temporal, each with its own state. 200 while events are taken in."""
-    ready, temporal = await asyncio.gather(_database(doors), doors.engine.fault())
+    ready, temporal = await asyncio.gather(_check_database(doors), doors.engine.fault())
     if temporal is None:
         ready.temporal = Part(state="ok")
     else:
@@ -101,24 +101,24 @@ async def readyz(response: Response, doors: Open) -> Ready:
     return ready
 
 
-async def _database(doors: Doors) -> Ready:
+async def _check_database(doors: AppState) -> Ready:
     unknown = Part(state="unknown")
 
     async def read(
         connection: Any,
-    ) -> tuple[str | None, Backlog | None, list[StuckRun], list[Quarantined], list[Switch]]:
+    ) -> tuple[str | None, Backlog | None, list[StuckRun], list[Quarantined], list[KillSwitch]]:
         found = await revision_of(connection)
-        if found != head():
+        if found != head_revision():
             return found, None, [], [], []
         shared = [
-            Quarantined(type=one.type, value=shortened(one.type, one.value), since=one.quarantined_at)
-            for one in await lately_quarantined(connection)
+            Quarantined(type=one.type, value=mask_identifier(one.type, one.value), since=one.quarantined_at)
+            for one in await list_recent_quarantines(connection)
         ]
-        figures, stuck = await backlog(connection), await stuck_runs(connection)
-        return found, figures, stuck, shared, await stops(connection)
+        figures, stuck = await load_backlog(connection), await list_stuck_runs(connection)
+        return found, figures, stuck, shared, await list_kill_switches(connection)
 
     try:
-        revision, figures, stuck, shared, stopped = await reading(doors.database, read)
+        revision, figures, stuck, shared, stopped = await run_read(doors.database, read)
     except Outage as error:
         away = Part(
             state="unreachable",
@@ -129,7 +129,7 @@ async def _database(doors: Doors) -> Ready:
     if figures is None:
         behind = Part(
             state="behind",
-            detail=f"the schema is at {revision or 'nothing'}, this code needs {head()}: `waypost migrate`",
+            detail=f"the schema is at {revision or 'nothing'}, this code needs {head_revision()}: `waypost migrate`",
         )
         return Ready(ready=False, postgres=ok, migrations=behind, temporal=unknown)
     return Ready(
@@ -143,17 +143,17 @@ async def _database(doors: Doors) -> Ready:
         quarantined=figures.quarantined,
         lately_quarantined=shared,
         audience_removals_unconfirmed=figures.removals_unconfirmed,
-        audience_removals_overdue=REMOVALS_OVERDUE if figures.overdue else None,
+        audience_removals_overdue=REMOVALS_OVERDUE_ADVICE if figures.has_overdue_removals else None,
         stops=[Stopped(kind=one.kind, name=one.name, since=one.since) for one in stopped],
     )
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(doors: Open) -> Response:
+async def metrics(doors: AppStateDep) -> Response:
     """Prometheus metrics."""
     try:
-        figures = await reading(doors.database, partial(backlog, under_way=True))
+        figures = await run_read(doors.database, partial(load_backlog, include_in_flight=True))
     except Outage:
         figures = None
-    page = doors.meters.page(figures, doors.batcher.queued)
+    page = doors.metrics.page(figures, doors.batcher.queued)
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

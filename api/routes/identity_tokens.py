@@ -6,16 +6,20 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.dependencies import Open, server
+from api.dependencies import AppStateDep, require_server_key
 from api.http.problems import ProblemDetails, unprocessable
-from profiles.identity.identifiers import normalise
-from profiles.identity.tokens import LONGEST_LIFE
+from profiles.identity.identifiers import normalize_identifier
+from profiles.identity.tokens import MAX_IDENTITY_TOKEN_LIFETIME
 
 router = APIRouter(prefix="/v1/identity", tags=["Identity"])
 
-_SAYS = {401: "No key, or an unknown one", 403: "A write key", 422: "No good identifier, or expiry"}
+_ERROR_DESCRIPTIONS = {
+    401: "No key, or an unknown one",
+    403: "A write key",
+    422: "No good identifier, or expiry",
+}
 
-Life = Annotated[int, Field(ge=1, le=int(LONGEST_LIFE.total_seconds()))]
+TokenLifetimeS = Annotated[int, Field(ge=1, le=int(MAX_IDENTITY_TOKEN_LIFETIME.total_seconds()))]
 
 
 class Claim(BaseModel):
@@ -28,7 +32,9 @@ class Claim(BaseModel):
 
     type: Literal["user_id", "loyalty_id", "email", "phone"]
     value: str = Field(description="The identifier, in any spelling; text, as events name it")
-    expires_in_s: Life = Field(default=3600, description="Seconds until the token proves nothing any more")
+    expires_in_s: TokenLifetimeS = Field(
+        default=3600, description="Seconds until the token proves nothing any more"
+    )
 
 
 class IssuedToken(BaseModel):
@@ -40,12 +46,14 @@ class IssuedToken(BaseModel):
 
 @router.post(
     "/tokens",
-    dependencies=[Depends(server)],
+    dependencies=[Depends(require_server_key)],
     operation_id="issue_identity_token",
     summary="Issue an identity token",
-    responses={status: {"model": ProblemDetails, "description": text} for status, text in _SAYS.items()},
+    responses={
+        status: {"model": ProblemDetails, "description": text} for status, text in _ERROR_DESCRIPTIONS.items()
+    },
 )
-async def issue(claim: Claim, doors: Open, response: Response) -> IssuedToken:
+async def issue(claim: Claim, doors: AppStateDep, response: Response) -> IssuedToken:
     """Vouch for a visitor whom your server has signed in. Needs a server or an admin key.
 
     The page sends the token as `context.waypost_token` (a text, or a list to prove several identifiers) with
@@ -55,7 +63,7 @@ async def issue(claim: Claim, doors: Open, response: Response) -> IssuedToken:
     """
     expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=claim.expires_in_s)
     try:
-        value = normalise(claim.type, claim.value, region=doors.settings.region)
+        value = normalize_identifier(claim.type, claim.value, region=doors.settings.region)
     except ValueError as error:
         detail = f"/value identifies nobody: {error}; send the {claim.type} as its events name it"
         raise unprocessable(detail, ("/value", detail)) from None

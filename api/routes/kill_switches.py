@@ -6,25 +6,25 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
-from api.dependencies import Because, Doors, Open, admin
-from api.http.keys import Key
-from api.http.outage import probe_of, reading, watched
+from api.dependencies import AppState, AppStateDep, Because, require_admin_key
+from api.http.keys import ApiKey
+from api.http.outage import create_probe, run_read, with_outage_check
 from api.http.problems import ProblemDetails, not_found
-from journeys.registry import NotStoppable, check_stoppable
+from journeys.registry import UnknownStopTarget, check_stop_target
 from policy.facts import StopKind
 from profiles.messaging import kill_switches
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {
+_NOT_FOUND_RESPONSE: dict[int | str, dict[str, Any]] = {
     404: {"model": ProblemDetails, "description": "There is no such channel, journey or template"}
 }
 
-router = APIRouter(prefix="/v1/stops", tags=["Operation"], dependencies=[Depends(admin)])
+router = APIRouter(prefix="/v1/stops", tags=["Operation"], dependencies=[Depends(require_admin_key)])
 
-Asker = Annotated[Key, Depends(admin)]
+AdminKeyDep = Annotated[ApiKey, Depends(require_admin_key)]
 
-Kind = Annotated[StopKind, Path(description="What it is")]
+StopKindParam = Annotated[StopKind, Path(description="What it is")]
 
-Name = Annotated[str, Path(max_length=200, description='Its name; "all" where the kind is')]
+StopNameParam = Annotated[str, Path(max_length=200, description='Its name; "all" where the kind is')]
 
 
 class Stopped(BaseModel):
@@ -54,26 +54,30 @@ class Resumed(BaseModel):
 
 
 @router.get("", operation_id="list_stops")
-async def read_stops(doors: Open) -> Stops:
+async def read_stops(doors: AppStateDep) -> Stops:
     """What is stopped now, since when, why and by whom."""
-    return Stops(stops=await _now(doors))
+    return Stops(stops=await _read_active_stops(doors))
 
 
-@router.put("/{kind}/{name}", operation_id="stop", responses=_REFUSALS)
-async def stop(kind: Kind, name: Name, because: Because, doors: Open, asker: Asker) -> Stopped:
+@router.put("/{kind}/{name}", operation_id="stop", responses=_NOT_FOUND_RESPONSE)
+async def stop(
+    kind: StopKindParam, name: StopNameParam, because: Because, doors: AppStateDep, asker: AdminKeyDep
+) -> Stopped:
     """Stop all messages of a channel, a journey or a template, or everything, on every worker.
 
     In force from the answer on: no message is claimed any more. What is due waits until it expires. Stopping
     what is stopped changes nothing; the first reason stands.
     """
-    _check(doors, kind, name)
+    _require_stoppable(doors, kind, name)
     actor = f"api/{asker.label}"
 
     async def work(connection: Any) -> None:
-        await kill_switches.stop(connection, kind.value, name, reason=because.reason, actor=actor)
+        await kill_switches.activate_kill_switch(
+            connection, kind.value, name, reason=because.reason, actor=actor
+        )
 
-    await watched(doors.database.run(work), probe_of(doors.database))
-    found = [one for one in await _now(doors) if (one.kind, one.name) == (kind, name)]
+    await with_outage_check(doors.database.run(work), create_probe(doors.database))
+    found = [one for one in await _read_active_stops(doors) if (one.kind, one.name) == (kind, name)]
     if not found:
         raise not_found(
             f"{kind.value} {name} was resumed by somebody else in the same moment; read /v1/stops"
@@ -81,12 +85,12 @@ async def stop(kind: Kind, name: Name, because: Because, doors: Open, asker: Ask
     return found[0]
 
 
-@router.delete("/{kind}/{name}", operation_id="resume", responses=_REFUSALS)
+@router.delete("/{kind}/{name}", operation_id="resume", responses=_NOT_FOUND_RESPONSE)
 async def resume(
-    kind: Kind,
-    name: Name,
-    doors: Open,
-    asker: Asker,
+    kind: StopKindParam,
+    name: StopNameParam,
+    doors: AppStateDep,
+    asker: AdminKeyDep,
     reason: Annotated[
         str, Query(min_length=1, max_length=500, description="Why; kept in the log")
     ] = "by API",
@@ -95,22 +99,24 @@ async def resume(
 
     async def work(connection: Any) -> bool:
         actor = f"api/{asker.label}"
-        return await kill_switches.resume(connection, kind.value, name, reason=reason, actor=actor)
+        return await kill_switches.deactivate_kill_switch(
+            connection, kind.value, name, reason=reason, actor=actor
+        )
 
-    done = await watched(doors.database.run(work), probe_of(doors.database))
+    done = await with_outage_check(doors.database.run(work), create_probe(doors.database))
     if not done:
         # What has gone from the code can still be resumed, so the name is looked at last.
-        _check(doors, kind, name)
+        _require_stoppable(doors, kind, name)
     return Resumed(resumed=done)
 
 
-def _check(doors: Doors, kind: StopKind, name: str) -> None:
+def _require_stoppable(doors: AppState, kind: StopKind, name: str) -> None:
     try:
-        check_stoppable(kind, name, doors.journeys)
-    except NotStoppable as refusal:
+        check_stop_target(kind, name, doors.journeys)
+    except UnknownStopTarget as refusal:
         raise not_found(str(refusal)) from None
 
 
-async def _now(doors: Doors) -> list[Stopped]:
-    found = await reading(doors.database, kill_switches.stops)
+async def _read_active_stops(doors: AppState) -> list[Stopped]:
+    found = await run_read(doors.database, kill_switches.list_kill_switches)
     return [Stopped.model_validate(one, from_attributes=True) for one in found]

@@ -5,17 +5,29 @@ from typing import Any
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from api.dependencies import NOBODY, After, Kind, Limit, Open, Value, admin, whom
-from api.http.outage import reading
+from api.dependencies import (
+    NOT_FOUND_RESPONSE,
+    AppStateDep,
+    CursorParam,
+    IdentifierTypeParam,
+    IdentifierValueParam,
+    LimitParam,
+    profile_id_or_404,
+    require_admin_key,
+)
+from api.http.outage import run_read
 from api.routes.run_schemas import Runs
-from api.why.answer import ToldDecision, teller_of
+from api.why.answer import ToldDecision, create_explainer
 from policy.hours.time_zones import resolve_zone
 from profiles.db import pagination
 from profiles.views import decision_evidence, history, profile
 from profiles.views.profile import ProfileView, RunView
 
 router = APIRouter(
-    prefix="/v1/profiles/{type}", tags=["People"], dependencies=[Depends(admin)], responses=NOBODY
+    prefix="/v1/profiles/{type}",
+    tags=["People"],
+    dependencies=[Depends(require_admin_key)],
+    responses=NOT_FOUND_RESPONSE,
 )
 
 
@@ -34,47 +46,69 @@ class Decisions(BaseModel):
 
 
 @router.get("/{value:path}/messages")
-async def read_messages(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Messages:
+async def read_messages(
+    kind: IdentifierTypeParam,
+    value: IdentifierValueParam,
+    doors: AppStateDep,
+    after: CursorParam,
+    limit: LimitParam = 50,
+) -> Messages:
     """Every message to a person, sent or not."""
 
     async def read(connection: Any) -> pagination.Page[history.MessageView]:
-        profile_id = await whom(connection, doors, kind, value)
-        return await history.messages(connection, profile_id=profile_id, limit=limit, after=after)
+        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        return await history.list_messages(connection, profile_id=profile_id, limit=limit, after=after)
 
-    page = await reading(doors.database, read)
+    page = await run_read(doors.database, read)
     return Messages(messages=page.rows, next_cursor=page.next_cursor)
 
 
 @router.get("/{value:path}/decisions")
-async def read_decisions(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Decisions:
+async def read_decisions(
+    kind: IdentifierTypeParam,
+    value: IdentifierValueParam,
+    doors: AppStateDep,
+    after: CursorParam,
+    limit: LimitParam = 50,
+) -> Decisions:
     """Every verdict of the gate about a person: why in a sentence, and each check with what it stood on."""
 
     async def read(connection: Any) -> Decisions:
-        profile_id = await whom(connection, doors, kind, value)
-        page = await history.decisions(connection, profile_id=profile_id, limit=limit, after=after)
-        account = await decision_evidence.read(connection, profile_id) if page.rows else None
+        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        page = await history.list_decisions(connection, profile_id=profile_id, limit=limit, after=after)
+        account = (
+            await decision_evidence.load_decision_evidence(connection, profile_id) if page.rows else None
+        )
         if account is None:
             return Decisions(decisions=[])
-        teller = teller_of(account, doors.limits, doors.settings.default_timezone)
+        teller = create_explainer(account, doors.limits, doors.settings.default_timezone)
         return Decisions(decisions=[teller.told(one) for one in page.rows], next_cursor=page.next_cursor)
 
-    return await reading(doors.database, read)
+    return await run_read(doors.database, read)
 
 
 @router.get("/{value:path}/runs")
-async def read_runs(kind: Kind, value: Value, doors: Open, after: After, limit: Limit = 50) -> Runs:
+async def read_runs(
+    kind: IdentifierTypeParam,
+    value: IdentifierValueParam,
+    doors: AppStateDep,
+    after: CursorParam,
+    limit: LimitParam = 50,
+) -> Runs:
     """Every run for a person."""
 
     async def read(connection: Any) -> pagination.Page[RunView]:
-        profile_id = await whom(connection, doors, kind, value)
-        return await history.runs(connection, profile_id=profile_id, limit=limit, after=after)
+        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        return await history.list_runs(connection, profile_id=profile_id, limit=limit, after=after)
 
-    page = await reading(doors.database, read)
+    page = await run_read(doors.database, read)
     return Runs(runs=page.rows, next_cursor=page.next_cursor)
 
 
 @router.get("/{value:path}")
-async def read_profile(kind: Kind, value: Value, doors: Open) -> ProfileView:
+async def read_profile(
+    kind: IdentifierTypeParam, value: IdentifierValueParam, doors: AppStateDep
+) -> ProfileView:
     """The unified record of a person: identifiers, traits and their origins, what Waypost works out itself,
     zone and locale with what they were taken from, consents, carts, purchases, suppressions, runs."""
 
@@ -83,6 +117,8 @@ async def read_profile(kind: Kind, value: Value, doors: Open) -> ProfileView:
         return found.zone, found.source
 
     async def read(connection: Any) -> ProfileView:
-        return await profile.profile(connection, await whom(connection, doors, kind, value), zone)
+        return await profile.load_profile(
+            connection, await profile_id_or_404(connection, doors, kind, value), zone
+        )
 
-    return await reading(doors.database, read)
+    return await run_read(doors.database, read)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.events.native import Time
+from api.events.native import EventTime
 from profiles.runs.exposures import ExposureView
 from profiles.views import history
 from profiles.views.profile import RunView
@@ -107,7 +107,7 @@ class RunEntry(BaseModel):
     traits: dict[str, Any] = Field(
         default_factory=dict, description="What is known of the person, consents included"
     )
-    time: Time | None = Field(
+    time: EventTime | None = Field(
         default=None, description="When it happened, RFC 3339 with an offset; missing: now"
     )
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import orjson
 
-from api.dependencies import Doors, fresh_event_id
-from api.events.native import native_event
+from api.dependencies import AppState, new_event_id
+from api.events.native import parse_native_event
 from api.events.parsed import Rejection
-from api.http.bodies import MAX_DEPTH, MAX_EVENT, is_deep
-from api.http.json_body import mended
-from api.http.outage import persistent, probe_of
+from api.http.bodies import MAX_DEPTH, MAX_EVENT_BYTES, exceeds_depth
+from api.http.json_body import repair_json
+from api.http.outage import create_probe, retry_stale_connection
 from api.http.problems import Problem, not_found, unprocessable
 from api.routes.run_schemas import RunEntered, RunEntry
 from journeys.vocabulary.definition import JourneyDefinition
@@ -20,12 +20,19 @@ from policy.reentry import After as ReentryAfter
 from policy.reentry import AtMost, Once, Reentry
 from profiles.events import SegmentEntered
 from profiles.identity.identifiers import IDENTIFIER_TYPES
-from profiles.ingest.event_store import Status
-from profiles.ingest.manual_start import Entered, IdIsTaken, KeyIsLive, MayNotReenter, NotEntered, enter
-from profiles.state.event_records import IncomingEvent, typed
+from profiles.ingest.event_store import IngestStatus
+from profiles.ingest.manual_start import (
+    EventIdConflict,
+    ReentryNotAllowed,
+    RunAlreadyActive,
+    RunNotStarted,
+    StartedRun,
+    start_run_manually,
+)
+from profiles.state.event_records import IncomingEvent, parse_event
 
 
-def journey_of(doors: Doors, name: str) -> JourneyDefinition:
+def journey_or_404(doors: AppState, name: str) -> JourneyDefinition:
     """The journey of that name. Raises ``Problem`` 404, which names the nearest."""
     try:
         return doors.journeys[name]
@@ -34,52 +41,55 @@ def journey_of(doors: Doors, name: str) -> JourneyDefinition:
 
 
 async def start_run(
-    doors: Doors, journey: JourneyDefinition, asked: RunEntry, idempotency_key: str | None
+    doors: AppState, journey: JourneyDefinition, entry: RunEntry, idempotency_key: str | None
 ) -> tuple[RunEntered, bool]:
     """Start a run; returns it, and whether an earlier request of the same key had done so.
 
     Raises ``Problem`` 409 where the key has a live run or may not enter again; 422 and 413 for what can start
     no run, and where the Idempotency-Key came with another body. Nothing is written then.
     """
-    incoming = _heard(journey, asked, idempotency_key, doors.settings.region)
+    incoming = _to_event(journey, entry, idempotency_key, doors.settings.region)
     try:
         # Idempotent by the event's id, so that a connection that dies may be replaced.
-        found = await persistent(
-            lambda: enter(doors.database, journey, incoming, doors.rules), probe_of(doors.database)
+        found = await retry_stale_connection(
+            lambda: start_run_manually(doors.database, journey, incoming, doors.rules),
+            create_probe(doors.database),
         )
-    except NotEntered as why:
-        raise _refused(journey, why) from None
-    doors.meters.events.labels((Status.DUPLICATE if found.again else Status.ACCEPTED).value).inc()
-    return _view(journey, found), found.again
+    except RunNotStarted as why:
+        raise _to_problem(journey, why) from None
+    doors.metrics.events.labels(
+        (IngestStatus.DUPLICATE if found.again else IngestStatus.ACCEPTED).value
+    ).inc()
+    return _to_run_entered(journey, found), found.again
 
 
-def _view(journey: JourneyDefinition, found: Entered) -> RunEntered:
+def _to_run_entered(journey: JourneyDefinition, found: StartedRun) -> RunEntered:
     return RunEntered(
         run_id=found.run_id, journey=journey.name, key=found.key, state=found.state, event_id=found.event_id
     )
 
 
-def _heard(
+def _to_event(
     journey: JourneyDefinition, asked: RunEntry, idempotency_key: str | None, region: str | None
 ) -> IncomingEvent:
     """What is asked, as an event. Raises ``Problem`` 422 or 413 where it is none that starts this journey."""
     raw: dict[str, Any] = {
         **asked.model_dump(include={"identifiers", "properties", "traits", "time"}),
-        "id": idempotency_key or fresh_event_id("by-api"),
-        "type": _event_name(journey, asked.event),
+        "id": idempotency_key or new_event_id("by-api"),
+        "type": _start_event_name(journey, asked.event),
         "source": f"api/{journey.name}",
     }
-    if is_deep(raw):
+    if exceeds_depth(raw):
         raise unprocessable(f"the body nests deeper than the limit of {MAX_DEPTH} objects and lists")
-    raw, notes = mended(raw)
-    if len(orjson.dumps(raw)) > MAX_EVENT:
-        raise Problem(413, "Content Too Large", f"the event is over the limit of {MAX_EVENT} bytes")
+    raw, notes = repair_json(raw)
+    if len(orjson.dumps(raw)) > MAX_EVENT_BYTES:
+        raise Problem(413, "Content Too Large", f"the event is over the limit of {MAX_EVENT_BYTES} bytes")
     if raw["type"] == SegmentEntered.event_name:
-        raw["properties"] = _of_segment(journey, raw["properties"])
-    _, fault = typed(raw["type"], raw["properties"])
+        raw["properties"] = _with_segment_name(journey, raw["properties"])
+    _, fault = parse_event(raw["type"], raw["properties"])
     if fault:
         raise unprocessable(f"the properties do not fit: {fault}", ("/properties", fault))
-    heard = native_event(raw, now=datetime.now(UTC), source=raw["source"], region=region)
+    heard = parse_native_event(raw, now=datetime.now(UTC), source=raw["source"], region=region)
     if isinstance(heard, Rejection):
         raise heard.problem()
     if not heard.identifiers:
@@ -91,7 +101,7 @@ def _heard(
     return replace(heard, problems=(*heard.problems, *notes))
 
 
-def _event_name(journey: JourneyDefinition, asked: str | None) -> str:
+def _start_event_name(journey: JourneyDefinition, asked: str | None) -> str:
     names = sorted(journey.start_names)
     if asked is None and len(names) == 1:
         return names[0]
@@ -106,7 +116,7 @@ def _event_name(journey: JourneyDefinition, asked: str | None) -> str:
     raise unprocessable(detail, ("/event", detail))
 
 
-def _of_segment(journey: JourneyDefinition, properties: dict[str, Any]) -> dict[str, Any]:
+def _with_segment_name(journey: JourneyDefinition, properties: dict[str, Any]) -> dict[str, Any]:
     names = [segment.name for segment in journey.segments]
     said = properties.get("segment", names[0] if len(names) == 1 else None)
     if names and said not in names:
@@ -115,22 +125,22 @@ def _of_segment(journey: JourneyDefinition, properties: dict[str, Any]) -> dict[
     return {**properties, "segment": said}
 
 
-def _refused(journey: JourneyDefinition, why: NotEntered) -> Problem:
+def _to_problem(journey: JourneyDefinition, why: RunNotStarted) -> Problem:
     match why:
-        case KeyIsLive(run_id=run_id):
+        case RunAlreadyActive(run_id=run_id):
             detail = f"{why}; wait for its end, or POST /v1/runs/{run_id}/cancel"
             return Problem(409, "Conflict", detail, run_id=run_id)
-        case IdIsTaken(run_id=run_id):
+        case EventIdConflict(run_id=run_id):
             detail = f"{why}; send another Idempotency-Key with another body"
             # As draft-ietf-httpapi-idempotency-key-header has it.
             return Problem(422, "Unprocessable Content", detail, run_id=run_id)
-        case MayNotReenter():
-            rule, until = _rule(journey.reentry, why)
+        case ReentryNotAllowed():
+            rule, until = _describe_reentry_rule(journey.reentry, why)
             return Problem(409, "Conflict", f"{why}: {rule}", until=until)
     return unprocessable(f"no run starts: {why}")
 
 
-def _rule(reentry: Reentry, why: MayNotReenter) -> tuple[str, datetime | None]:
+def _describe_reentry_rule(reentry: Reentry, why: ReentryNotAllowed) -> tuple[str, datetime | None]:
     """What the re-entry rule says, and from when it allows another entry; None: never."""
     last = max(why.entries, default=why.at)
     match reentry:

@@ -5,10 +5,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Response
 
-from api.dependencies import After, Doors, Limit, Open, admin, whom
-from api.http.bodies import MAX_DEPTH, is_deep
-from api.http.json_body import mended
-from api.http.outage import probe_of, reading, watched
+from api.dependencies import (
+    AppState,
+    AppStateDep,
+    CursorParam,
+    LimitParam,
+    profile_id_or_404,
+    require_admin_key,
+)
+from api.http.bodies import MAX_DEPTH, exceeds_depth
+from api.http.json_body import repair_json
+from api.http.outage import create_probe, run_read, with_outage_check
 from api.http.problems import Problem, ProblemDetails, not_found, unprocessable
 from api.routes.run_schemas import (
     Cancellation,
@@ -22,29 +29,29 @@ from api.routes.run_schemas import (
     SegmentView,
     WaitingView,
 )
-from api.routes.run_start import journey_of, start_run
+from api.routes.run_start import journey_or_404, start_run
 from profiles.db import pagination
 from profiles.events import Event
 from profiles.identity import component
-from profiles.identity.identifiers import as_asked
-from profiles.runs.exposures import exposures_of
-from profiles.runs.lifecycle import request_end, signal_by_hand
+from profiles.identity.identifiers import parse_identifier_input
+from profiles.runs.exposures import list_exposures
+from profiles.runs.lifecycle import request_run_end, signal_run_manually
 from profiles.views import history
 from profiles.views.profile import RunView
 
 router = APIRouter(
     prefix="/v1",
     tags=["Journeys and runs"],
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(require_admin_key)],
     responses={404: {"model": ProblemDetails, "description": "There is no such journey or run"}},
 )
 
-MOST = 200
+MAX_DETAIL_ROWS = 200
 """Messages and decisions shown with a run."""
 
 
 @router.get("/journeys")
-async def read_journeys(doors: Open) -> Journeys:
+async def read_journeys(doors: AppStateDep) -> Journeys:
     """The journeys that events are routed to."""
     return Journeys(
         journeys=[
@@ -67,8 +74,8 @@ async def read_journeys(doors: Open) -> Journeys:
 @router.get("/journeys/{journey}/runs")
 async def read_journey_runs(
     journey: str,
-    doors: Open,
-    after: After,
+    doors: AppStateDep,
+    after: CursorParam,
     state: Annotated[
         Literal["running", "ended", "stuck"] | None, Query(description="Only runs in this state")
     ] = None,
@@ -76,19 +83,19 @@ async def read_journey_runs(
         str | None,
         Query(max_length=400, description="A profile_id, type:value, or a bare email, phone or user_id"),
     ] = None,
-    limit: Limit = 50,
+    limit: LimitParam = 50,
 ) -> Runs:
     """Runs of one journey, the newest first."""
 
     async def read(connection: Any) -> pagination.Page[RunView]:
-        person = await _customer(connection, doors, customer) if customer else None
-        return await history.runs(
+        person = await _customer_profile_id(connection, doors, customer) if customer else None
+        return await history.list_runs(
             connection, profile_id=person, journey=journey, state=state, limit=limit, after=after
         )
 
-    page = await reading(doors.database, read)
+    page = await run_read(doors.database, read)
     if not page.rows:
-        journey_of(doors, journey)
+        journey_or_404(doors, journey)
     return Runs(runs=page.rows, next_cursor=page.next_cursor)
 
 
@@ -108,7 +115,7 @@ async def read_journey_runs(
 async def enter_journey(
     journey: str,
     entry: RunEntry,
-    doors: Open,
+    doors: AppStateDep,
     response: Response,
     idempotency_key: Annotated[
         str | None,
@@ -121,41 +128,41 @@ async def enter_journey(
     live run a key hold. Where no run starts, the event is not kept either. Answered after COMMIT; the relay
     hands the run to Temporal.
     """
-    found, again = await start_run(doors, journey_of(doors, journey), entry, idempotency_key)
+    found, again = await start_run(doors, journey_or_404(doors, journey), entry, idempotency_key)
     if again:
         response.status_code = 200
     return found
 
 
-async def _customer(connection: Any, doors: Doors, text: str) -> UUID:
+async def _customer_profile_id(connection: Any, doors: AppState, text: str) -> UUID:
     """The person a filter means. Raises ``Problem`` 404."""
     try:
-        found = await component.canonical(connection, UUID(text))
+        found = await component.load_canonical_id(connection, UUID(text))
     except ValueError:
-        return await whom(connection, doors, *as_asked(text))
+        return await profile_id_or_404(connection, doors, *parse_identifier_input(text))
     if found is None:
         raise not_found(f"there is no profile {text}")
     return found
 
 
 @router.get("/runs/{run_id}")
-async def read_run(run_id: UUID, doors: Open) -> RunDetails:
+async def read_run(run_id: UUID, doors: AppStateDep) -> RunDetails:
     """One run: its state, what it waits for and until when, its messages and the gate's decisions."""
 
     async def read(connection: Any) -> tuple[RunView, Any, Any, Any]:
-        run = await history.run(connection, run_id)
+        run = await history.load_run(connection, run_id)
         if run is None:
             raise not_found(
                 f"there is no run {run_id}; GET /v1/journeys/{{journey}}/runs lists runs by our own ids"
             )
-        messages = await history.messages(connection, run_id=run_id, limit=MOST)
-        decisions = await history.decisions(connection, run_id=run_id, limit=MOST)
-        return run, messages.rows, decisions.rows, await exposures_of(connection, run_id)
+        messages = await history.list_messages(connection, run_id=run_id, limit=MAX_DETAIL_ROWS)
+        decisions = await history.list_decisions(connection, run_id=run_id, limit=MAX_DETAIL_ROWS)
+        return run, messages.rows, decisions.rows, await list_exposures(connection, run_id)
 
-    run, messages, decisions, exposures = await reading(doors.database, read)
+    run, messages, decisions, exposures = await run_read(doors.database, read)
     return RunDetails(
         **{name: getattr(run, name) for name in RunView.__dataclass_fields__},
-        waiting=await _waiting(doors, run),
+        waiting=await _load_waiting_view(doors, run),
         messages=messages,
         decisions=decisions,
         exposures=exposures,
@@ -163,7 +170,7 @@ async def read_run(run_id: UUID, doors: Open) -> RunDetails:
     )
 
 
-async def _waiting(doors: Doors, run: RunView) -> WaitingView:
+async def _load_waiting_view(doors: AppState, run: RunView) -> WaitingView:
     if run.state == "ended":
         return WaitingView(details=None, note=f"nothing: it ended ({run.outcome or 'no outcome on record'})")
     if run.state == "stuck":
@@ -179,7 +186,7 @@ async def signal_run(
     journey: str,
     key: str,
     event: str,
-    doors: Open,
+    doors: AppStateDep,
     body: Annotated[
         dict[str, Any] | None,
         Body(
@@ -192,20 +199,20 @@ async def signal_run(
     ] = None,
 ) -> Queued:
     """Hand one event to the live run of a key; nobody else, and not the profile, learns of it."""
-    journey_of(doors, journey)
-    if event not in Event.by_name:
-        raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.by_name))}")
+    journey_or_404(doors, journey)
+    if event not in Event.registry:
+        raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.registry))}")
     try:
-        run_id = await watched(
-            signal_by_hand(
+        run_id = await with_outage_check(
+            signal_run_manually(
                 doors.database,
                 journey=journey,
                 key=key,
                 event_name=event,
-                properties=_properties(body),
+                properties=_signal_properties(body),
                 idempotency_key=idempotency_key,
             ),
-            probe_of(doors.database),
+            create_probe(doors.database),
         )
     except ValueError as error:
         raise unprocessable(f"the properties do not fit: {error}") from None
@@ -216,11 +223,11 @@ async def signal_run(
     return Queued(run_id=run_id)
 
 
-def _properties(body: dict[str, Any] | None) -> dict[str, Any]:
+def _signal_properties(body: dict[str, Any] | None) -> dict[str, Any]:
     """The event's properties, fit to be kept. Raises ``Problem`` 422 where they nest too deep."""
-    if is_deep(body):
+    if exceeds_depth(body):
         raise unprocessable(f"the properties nest deeper than the limit of {MAX_DEPTH}; flatten them")
-    given: dict[str, Any] = mended(body or {})[0]
+    given: dict[str, Any] = repair_json(body or {})[0]
     held = given.get("properties")
     return held if isinstance(held, dict) and set(given) == {"properties"} else given
 
@@ -230,14 +237,15 @@ def _properties(body: dict[str, Any] | None) -> dict[str, Any]:
     status_code=202,
     responses={409: {"model": ProblemDetails, "description": "The run has ended already"}},
 )
-async def cancel_run(run_id: UUID, cancellation: Cancellation, doors: Open) -> Queued:
+async def cancel_run(run_id: UUID, cancellation: Cancellation, doors: AppStateDep) -> Queued:
     """End a run early, with outcome ``cancelled``."""
-    asked = await watched(
-        request_end(doors.database, run_id, "cancelled", cancellation.reason), probe_of(doors.database)
+    asked = await with_outage_check(
+        request_run_end(doors.database, run_id, "cancelled", cancellation.reason),
+        create_probe(doors.database),
     )
     if asked:
         return Queued(run_id=run_id)
-    run = await reading(doors.database, lambda connection: history.run(connection, run_id))
+    run = await run_read(doors.database, lambda connection: history.load_run(connection, run_id))
     if run is None:
         raise not_found(f"there is no run {run_id}")
     raise Problem(

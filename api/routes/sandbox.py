@@ -8,54 +8,56 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.dependencies import Open, admin, doors
-from api.http.outage import reading
+from api.dependencies import AppStateDep, get_app_state, require_admin_key
+from api.http.outage import run_read
 from api.http.problems import not_found
 from api.pages import page
-from profiles.messaging.sandbox import Letter, letter, letters
+from profiles.messaging.sandbox import MailboxEntry, list_mailbox, load_mailbox_entry
 
-MOST = 200
+MAX_LISTED_MESSAGES = 200
 """Messages in the list."""
 
-_KINDS = {"sms": "Text message", "push": "App notification"}
+_CHANNEL_LABELS = {"sms": "Text message", "push": "App notification"}
 
-_LINK = re.compile(r"(https?://[^\s<>\"]+[^\s<>\".,;:!?)])")
+_URL_PATTERN = re.compile(r"(https?://[^\s<>\"]+[^\s<>\".,;:!?)])")
 
 
-def _may_look(request: Request) -> None:
+def _require_admin_unless_local(request: Request) -> None:
     """On a local stack anybody; elsewhere admins, since messages hold names and addresses."""
-    if not doors(request).settings.waypost_local:
-        admin(request)
+    if not get_app_state(request).settings.waypost_local:
+        require_admin_key(request)
 
 
-router = APIRouter(prefix="/sandbox", tags=["Operation"], dependencies=[Depends(_may_look)])
+router = APIRouter(prefix="/sandbox", tags=["Operation"], dependencies=[Depends(_require_admin_unless_local)])
 
 
 @router.get("")
-async def mailbox(doors: Open) -> Response:
+async def mailbox(doors: AppStateDep) -> Response:
     """The messages the sandbox delivered, the newest first and open."""
 
-    async def read(connection: Any) -> tuple[list[Letter], Letter | None]:
-        found = await letters(connection, MOST)
-        return found, await letter(connection, found[0].message_id) if found else None
+    async def read(connection: Any) -> tuple[list[MailboxEntry], MailboxEntry | None]:
+        found = await list_mailbox(connection, MAX_LISTED_MESSAGES)
+        return found, await load_mailbox_entry(connection, found[0].message_id) if found else None
 
-    return _mailbox(*await reading(doors.database, read))
+    return _mailbox_page(*await run_read(doors.database, read))
 
 
 @router.get("/{message_id}")
-async def one_message(message_id: UUID, doors: Open) -> Response:
+async def one_message(message_id: UUID, doors: AppStateDep) -> Response:
     """One message: a mail at a desk and on a phone, a text as a bubble."""
 
-    async def read(connection: Any) -> tuple[list[Letter], Letter | None]:
-        return await letters(connection, MOST), await letter(connection, message_id)
+    async def read(connection: Any) -> tuple[list[MailboxEntry], MailboxEntry | None]:
+        return await list_mailbox(connection, MAX_LISTED_MESSAGES), await load_mailbox_entry(
+            connection, message_id
+        )
 
-    found, shown = await reading(doors.database, read)
+    found, shown = await run_read(doors.database, read)
     if shown is None:
         raise not_found(f"the sandbox delivered no message {message_id}; GET /sandbox lists what it did")
-    return _mailbox(found, shown)
+    return _mailbox_page(found, shown)
 
 
-def _mailbox(found: Sequence[Letter], shown: Letter | None) -> Response:
+def _mailbox_page(found: Sequence[MailboxEntry], shown: MailboxEntry | None) -> Response:
     count = (
         "Nothing yet"
         if not found
@@ -65,14 +67,17 @@ def _mailbox(found: Sequence[Letter], shown: Letter | None) -> Response:
         "mailbox.html",
         style="sandbox.css",
         frames=True,
-        count=f"The latest {MOST} messages" if len(found) == MOST else count,
-        rows=[_row(one, current=shown is not None and one.message_id == shown.message_id) for one in found],
+        count=f"The latest {MAX_LISTED_MESSAGES} messages" if len(found) == MAX_LISTED_MESSAGES else count,
+        rows=[
+            _message_row(one, current=shown is not None and one.message_id == shown.message_id)
+            for one in found
+        ],
         message=_message(shown) if shown else None,
     )
 
 
-def _row(one: Letter, *, current: bool) -> dict[str, object]:
-    at = _at(one)
+def _message_row(one: MailboxEntry, *, current: bool) -> dict[str, object]:
+    at = _display_time(one)
     return {
         "message_id": one.message_id,
         "current": current,
@@ -85,20 +90,22 @@ def _row(one: Letter, *, current: bool) -> dict[str, object]:
     }
 
 
-def _message(one: Letter) -> dict[str, object]:
+def _message(one: MailboxEntry) -> dict[str, object]:
     facts = (("journey", one.journey), ("template", one.template), ("status", one.status))
     return {
-        "subject": one.subject or _KINDS.get(one.channel, one.channel),
+        "subject": one.subject or _CHANNEL_LABELS.get(one.channel, one.channel),
         "to": one.address,
-        "when": f"{_at(one):%A, %d %B %Y, %H:%M} UTC",
+        "when": f"{_display_time(one):%A, %d %B %Y, %H:%M} UTC",
         "facts": [{"name": name, "value": value} for name, value in facts if value],
         "html": one.html or None,
         "text": one.text,
         # The pattern is one group, so that every second part is a link.
-        "parts": [{"text": part, "is_link": n % 2 == 1} for n, part in enumerate(_LINK.split(one.text))],
+        "parts": [
+            {"text": part, "is_link": n % 2 == 1} for n, part in enumerate(_URL_PATTERN.split(one.text))
+        ],
     }
 
 
-def _at(one: Letter) -> datetime:
+def _display_time(one: MailboxEntry) -> datetime:
     """By the run's clock, which may have travelled, as the customer would read it."""
     return one.decided_at or one.recorded_at

@@ -13,15 +13,15 @@ from urllib.parse import parse_qs, urlparse
 from sendgrid.helpers.eventwebhook import EventWebhook
 from twilio.request_validator import RequestValidator, add_port, remove_port
 
-SENDGRID_WINDOW_S = 300
+SENDGRID_MAX_CLOCK_SKEW_S = 300
 """A signed request older, or further ahead, than this is a replay or a clock gone wrong."""
 
-Form = Mapping[str, str | Sequence[str]] | Sequence[tuple[str, str]]
+FormFields = Mapping[str, str | Sequence[str]] | Sequence[tuple[str, str]]
 """Form fields; a field may come more than once."""
 
 
 @lru_cache(maxsize=8)
-def sendgrid_key(public_key: str) -> Any:
+def load_sendgrid_key(public_key: str) -> Any:
     """Load SendGrid's verification key (base64 of a DER key, as its settings page shows it).
 
     Call it once at start: raises ``ValueError`` for anything but an ECDSA key on P-256.
@@ -44,10 +44,10 @@ def verify_sendgrid(
     ``timestamp`` (epoch seconds) and ``signature`` are the X-Twilio-Email-Event-Webhook headers. False
     for whatever is missing or malformed; raises ``ValueError`` only for a bad public key.
     """
-    key = sendgrid_key(public_key)
+    key = load_sendgrid_key(public_key)
     if not signature or not timestamp or not (timestamp.isascii() and timestamp.isdecimal()):
         return False
-    if len(timestamp) > 12 or abs(now.timestamp() - int(timestamp)) > SENDGRID_WINDOW_S:
+    if len(timestamp) > 12 or abs(now.timestamp() - int(timestamp)) > SENDGRID_MAX_CLOCK_SKEW_S:
         return False
     try:
         return bool(EventWebhook().verify_signature(body.decode(), signature, timestamp, key))
@@ -56,7 +56,7 @@ def verify_sendgrid(
 
 
 def verify_twilio(
-    auth_token: str, url: str, params_or_body: Form | str | bytes, signature: str | None
+    auth_token: str, url: str, params_or_body: FormFields | str | bytes, signature: str | None
 ) -> bool:
     """Check Twilio's HMAC-SHA1 over the full URL and the sorted form fields (its "Webhooks Security" page).
 
@@ -66,14 +66,14 @@ def verify_twilio(
     """
     if not auth_token or not signature:
         return False
-    fields, body_is_right = _Fields(), True
+    fields, body_is_right = _MultiDict(), True
     if isinstance(params_or_body, str | bytes):
-        body_is_right = _is_hash_of(params_or_body, url)
+        body_is_right = _matches_body_hash(params_or_body, url)
     else:
-        fields = _fields(params_or_body)
+        fields = _to_multi_dict(params_or_body)
     validator, parsed = RequestValidator(auth_token), urlparse(url)
     matches = [
-        _same(validator.compute_signature(signed_url(parsed), fields), signature)
+        _equals_constant_time(validator.compute_signature(signed_url(parsed), fields), signature)
         for signed_url in (remove_port, add_port)
     ]
     return body_is_right and any(matches)
@@ -87,34 +87,34 @@ def verify_shopify(secrets: Sequence[str], body: bytes, header: str | None) -> b
     if not header:
         return False
     matches = [
-        _same(b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode(), header)
+        _equals_constant_time(b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode(), header)
         for secret in secrets
         if secret
     ]
     return any(matches)
 
 
-class _Fields(dict[str, list[str]]):
+class _MultiDict(dict[str, list[str]]):
     """Fields in the shape of the SDK's validator, which asks a multi-dict for all values of a name."""
 
     def getall(self, name: str) -> list[str]:
         return self[name]
 
 
-def _fields(form: Form) -> _Fields:
+def _to_multi_dict(form: FormFields) -> _MultiDict:
     pairs = form.items() if isinstance(form, Mapping) else form
-    fields = _Fields()
+    fields = _MultiDict()
     for name, value in pairs:
         fields.setdefault(name, []).extend([value] if isinstance(value, str) else value)
     return fields
 
 
-def _is_hash_of(body: str | bytes, url: str) -> bool:
+def _matches_body_hash(body: str | bytes, url: str) -> bool:
     data = body.encode() if isinstance(body, str) else body
     given = parse_qs(urlparse(url).query).get("bodySHA256", [""])[0]
-    return _same(hashlib.sha256(data).hexdigest(), given)
+    return _equals_constant_time(hashlib.sha256(data).hexdigest(), given)
 
 
-def _same(computed: str, given: str) -> bool:
+def _equals_constant_time(computed: str, given: str) -> bool:
     """Compare in constant time; bytes, because text beyond ASCII would raise."""
     return hmac.compare_digest(computed.encode(), given.encode(errors="replace"))

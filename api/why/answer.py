@@ -5,23 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from api.why.evidence import Case
-from api.why.facts import Fact, facts_of, suppressions
-from api.why.sentences import sentence
-from api.why.timeline import Entry, timeline
-from api.why.wording import items, listed, name_of, plain, when
+from api.why.evidence import DecisionCase
+from api.why.facts import Fact, collect_facts, suppression_facts
+from api.why.sentences import explain_decision
+from api.why.timeline import Entry, build_timeline
+from api.why.wording import format_instant, format_items, join_words, person_name, to_plain_text
 from policy.hours.time_zones import ResolvedZone, resolve_zone, zone_info
 from policy.limits import Limits
-from profiles.views.decision_evidence import Account
+from profiles.views.decision_evidence import DecisionEvidence
 from profiles.views.history import DecisionView
 from profiles.views.profile import RunView
 
-MOST_LINES = 400
+MAX_TIMELINE_ENTRIES = 400
 """Lines of a timeline, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WhyQuery:
     """What somebody wants to know about a person."""
 
     journey: str | None = None
@@ -59,10 +59,10 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class Explainer:
     """Tells of one account, by the shop's limits and default zone."""
 
-    account: Account
+    account: DecisionEvidence
     limits: Limits
     default_zone: str = "UTC"
 
@@ -72,24 +72,24 @@ class Teller:
         who = self.account.who
         return resolve_zone(who.timezone, who.context_timezone, who.phone, self.default_zone)
 
-    def case(self, decision: DecisionView) -> Case:
+    def case(self, decision: DecisionView) -> DecisionCase:
         """A verdict in the light of the account."""
-        return Case(self.account, decision, self.zone.zone, self.zone.source, self.limits)
+        return DecisionCase(self.account, decision, self.zone.zone, self.zone.source, self.limits)
 
     def told(self, decision: DecisionView) -> ToldDecision:
         """A verdict with its sentence."""
         fields = {name: getattr(decision, name) for name in DecisionView.__dataclass_fields__}
-        return ToldDecision(**fields, sentence=sentence(self.case(decision)))
+        return ToldDecision(**fields, sentence=explain_decision(self.case(decision)))
 
-    def decisions(self, asked: Asked) -> list[DecisionView]:
+    def decisions(self, asked: WhyQuery) -> list[DecisionView]:
         """The verdicts that are asked about, the oldest first."""
         return [
             one
-            for one in matching(self.account.decisions, variants(self.account, asked.item))
+            for one in filter_decisions(self.account.decisions, product_variants(self.account, asked.item))
             if asked.journey in (None, one.journey) and (asked.at is None or one.at <= asked.at)
         ]
 
-    def waiting_runs(self, asked: Asked) -> list[RunView]:
+    def runs_to_query(self, asked: WhyQuery) -> list[RunView]:
         """The runs to ask what they wait for: none where there is a verdict to tell of."""
         if self.decisions(asked):
             return []
@@ -97,58 +97,58 @@ class Teller:
             run for run in self.account.runs if run.state != "ended" and asked.journey in (None, run.journey)
         ]
 
-    def answer(self, asked: Asked, waits: Mapping[UUID, str] | None = None) -> Answer:
+    def answer(self, asked: WhyQuery, waits: Mapping[UUID, str] | None = None) -> Answer:
         """The answer. ``waits``: what those of ``waiting_runs`` wait for, in words."""
         zone, decisions = self.zone, self.decisions(asked)
-        chosen = max(decisions, key=_latest, default=None)
+        chosen = max(decisions, key=_recency_key, default=None)
         moment = asked.at or (chosen.at if chosen else None)
-        lines = timeline(self.account, [self.case(one) for one in decisions], zone.zone)
-        lines = about(lines, journey=asked.journey, keys=variants(self.account, asked.item))
+        lines = build_timeline(self.account, [self.case(one) for one in decisions], zone.zone)
+        lines = filter_entries(lines, journey=asked.journey, keys=product_variants(self.account, asked.item))
         lines = [line for line in lines if asked.at is None or line.at <= asked.at]
         told = self.told(chosen) if chosen else None
-        facts = facts_of(self.case(chosen)) if chosen else []
+        facts = collect_facts(self.case(chosen)) if chosen else []
         if moment is not None and (chosen is None or moment != chosen.at):
             facts = [fact for fact in facts if fact.kind != "suppression"]
-            facts += suppressions(self.account, moment, zone.zone)
+            facts += suppression_facts(self.account, moment, zone.zone)
         return Answer(
-            sentence=told.sentence if told else self._nothing(asked, waits or {}),
+            sentence=told.sentence if told else self._no_decision_sentence(asked, waits or {}),
             decision=told,
             facts=facts,
-            timeline=lines[-MOST_LINES:],
+            timeline=lines[-MAX_TIMELINE_ENTRIES:],
             profile_id=self.account.who.profile_id,
-            person=name_of(self.account),
+            person=person_name(self.account),
             zone=zone.zone,
             zone_source=zone.source,
-            is_cut=self.account.cut or len(lines) > MOST_LINES,
+            is_cut=self.account.cut or len(lines) > MAX_TIMELINE_ENTRIES,
         )
 
-    def _nothing(self, asked: Asked, waits: Mapping[UUID, str]) -> str:
+    def _no_decision_sentence(self, asked: WhyQuery, waits: Mapping[UUID, str]) -> str:
         zone = self.zone.zone
         narrowed = [
-            f" about {items(self.account, [asked.item])}" if asked.item else "",
-            f" in {plain(asked.journey)}" if asked.journey else "",
-            f" by {when(asked.at, zone)} ({zone})" if asked.at else "",
+            f" about {format_items(self.account, [asked.item])}" if asked.item else "",
+            f" in {to_plain_text(asked.journey)}" if asked.journey else "",
+            f" by {format_instant(asked.at, zone)} ({zone})" if asked.at else "",
         ]
-        begun = f"Nothing was decided for {name_of(self.account)}{''.join(narrowed)} yet"
-        live = self.waiting_runs(asked)
+        begun = f"Nothing was decided for {person_name(self.account)}{''.join(narrowed)} yet"
+        live = self.runs_to_query(asked)
         if asked.at is not None:
             live = [run for run in live if run.entered_at <= asked.at]
         if not live:
             return f"{begun}: no run of theirs is live, so nothing is to be sent."
         told = [
-            f"{plain(run.journey)} ({plain(run.key)}), which began on {when(run.entered_at, zone)}, "
-            f"{_waits(run, waits)}"
+            f"{to_plain_text(run.journey)} ({to_plain_text(run.key)}), which began on {format_instant(run.entered_at, zone)}, "
+            f"{_describe_wait(run, waits)}"
             for run in live
         ]
-        return f"{begun}: {listed(told)}."
+        return f"{begun}: {join_words(told)}."
 
 
-def teller_of(account: Account, limits: Limits, default_zone: str) -> Teller:
+def create_explainer(account: DecisionEvidence, limits: Limits, default_zone: str) -> Explainer:
     """Tells of an account by the shop's limits."""
-    return Teller(account, limits, default_zone)
+    return Explainer(account, limits, default_zone)
 
 
-def instant(text: str, zone: str) -> datetime:
+def parse_instant(text: str, zone: str) -> datetime:
     """A moment as somebody writes it; without an offset it is by the person's clock. Raises ValueError."""
     try:
         found = datetime.fromisoformat(text.strip())
@@ -160,24 +160,24 @@ def instant(text: str, zone: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=zone_info(zone))
 
 
-def _latest(decision: DecisionView) -> tuple[datetime, bool, datetime]:
+def _recency_key(decision: DecisionView) -> tuple[datetime, bool, datetime]:
     """Of what was decided in one minute, a message comes before an ad audience."""
     return decision.at.replace(second=0, microsecond=0), decision.channel != "ads", decision.at
 
 
-def first_line(details: str | None) -> str:
+def first_line_of_details(details: str | None) -> str:
     """What a run waits for, of the details it keeps in Markdown; empty where it could not be asked."""
-    return plain((details or "").strip().split("\n")[0].strip("* .#"), 200)
+    return to_plain_text((details or "").strip().split("\n")[0].strip("* .#"), 200)
 
 
-def _waits(run: RunView, waits: Mapping[UUID, str]) -> str:
+def _describe_wait(run: RunView, waits: Mapping[UUID, str]) -> str:
     if run.state == "stuck":
-        return f"is stuck ({plain(run.detail or 'no reason on record')})"
+        return f"is stuck ({to_plain_text(run.detail or 'no reason on record')})"
     said = waits.get(run.run_id)
     return f"says: {said}" if said else "runs, and could not be asked what it waits for"
 
 
-def variants(account: Account, wanted: str | None) -> frozenset[str] | None:
+def product_variants(account: DecisionEvidence, wanted: str | None) -> frozenset[str] | None:
     """An item with all that is known as the same product: its units, and the product of a unit."""
     if wanted is None:
         return None
@@ -188,7 +188,9 @@ def variants(account: Account, wanted: str | None) -> frozenset[str] | None:
     return frozenset(products | units)
 
 
-def about(entries: Iterable[Entry], *, journey: str | None, keys: frozenset[str] | None) -> list[Entry]:
+def filter_entries(
+    entries: Iterable[Entry], *, journey: str | None, keys: frozenset[str] | None
+) -> list[Entry]:
     """Those that concern a journey, or any of these items; what names neither concerns everything."""
     return [
         entry
@@ -198,6 +200,6 @@ def about(entries: Iterable[Entry], *, journey: str | None, keys: frozenset[str]
     ]
 
 
-def matching(decisions: Iterable[DecisionView], keys: frozenset[str] | None) -> list[DecisionView]:
+def filter_decisions(decisions: Iterable[DecisionView], keys: frozenset[str] | None) -> list[DecisionView]:
     """The verdicts about any of these items; None: all."""
     return [one for one in decisions if not keys or keys.intersection((*one.items, *one.items_removed))]

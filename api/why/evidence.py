@@ -4,31 +4,31 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from policy.checks.frequency_caps import leaves, matches
+from policy.checks.frequency_caps import cap_applies, counts_until
 from policy.facts import SentFact
 from policy.limits import Cap, Limits
 from policy.verdict import Channel
-from profiles.messaging.snapshot import COUNTED
+from profiles.messaging.snapshot import COUNTED_STATUSES
 from profiles.views.decision_evidence import (
-    Account,
-    BoughtFact,
-    EventFact,
-    MessageFact,
-    ProblemFact,
-    WordFact,
+    AddressProblemRow,
+    ConsentRow,
+    DecisionEvidence,
+    EventRow,
+    StoredMessage,
+    SuppressionRow,
 )
 from profiles.views.history import DecisionView
 from profiles.views.profile import RunView
 
-_SAME_DEED = timedelta(minutes=5)
+_SAME_EVENT_TOLERANCE = timedelta(minutes=5)
 """A record and the event it comes from may be stamped this far apart."""
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DecisionCase:
     """One verdict, in the light of all that is on file."""
 
-    account: Account
+    account: DecisionEvidence
     decision: DecisionView
     zone: str
     zone_source: str
@@ -41,7 +41,7 @@ class Case:
         return self.decision.at
 
     @property
-    def message(self) -> MessageFact | None:
+    def message(self) -> StoredMessage | None:
         """The message it was about, as it stands by now."""
         return self.account.message(self.decision.message_id)
 
@@ -56,41 +56,45 @@ class Case:
         return self.message is None or self.message.message_class == "marketing"
 
     @property
-    def topics(self) -> tuple[str, ...]:
+    def consent_topics(self) -> tuple[str, ...]:
         """Topics whose no may stop it, the widest first."""
         return ("all", "marketing") if self.marketing else ("all", "transactional")
 
 
-def purchases(case: Case, *, removed: Iterable[str] | None = None) -> list[tuple[str, BoughtFact]]:
+def purchases_of_removed_items(
+    case: DecisionCase, *, removed: Iterable[str] | None = None
+) -> list[tuple[str, SuppressionRow]]:
     """The items that were taken out as bought, each with the last purchase that counted at the verdict."""
     found = []
     for key in dict.fromkeys(case.decision.items_removed if removed is None else removed):
-        about = [one for one in case.account.bought if _is(one, key)]
+        about = [one for one in case.account.bought if _is_about_item(one, key)]
         # A purchase counts from its commit, so its clock may be ahead of the run's.
         counted = [one for one in about if one.counts(case.at)] or [
-            one for one in about if one.lasts(case.at)
+            one for one in about if one.is_unexpired(case.at)
         ]
         if counted:
             found.append((key, counted[-1]))
     return found
 
 
-def in_force(account: Account, at: datetime) -> list[BoughtFact]:
+def active_suppressions(account: DecisionEvidence, at: datetime) -> list[SuppressionRow]:
     """What was not to be promoted at an instant, an item once, by its last purchase."""
     return list({one.item: one for one in account.bought if one.counts(at)}.values())
 
 
-def refusal(case: Case) -> WordFact | None:
+def find_refusal(case: DecisionCase) -> ConsentRow | None:
     """The no that stood: the person's last one on this channel, else the one on their address."""
-    return _last(case, case.account.words, granted=False) or _last(case, case.account.marks, granted=False)
+    return _last_consent(case, case.account.words, granted=False) or _last_consent(
+        case, case.account.opt_outs, granted=False
+    )
 
 
-def grant(case: Case) -> WordFact | None:
+def find_grant(case: DecisionCase) -> ConsentRow | None:
     """The last yes to this channel."""
-    return _last(case, case.account.words, granted=True)
+    return _last_consent(case, case.account.words, granted=True)
 
 
-def problem(case: Case, kind: str) -> ProblemFact | None:
+def find_address_problem(case: DecisionCase, kind: str) -> AddressProblemRow | None:
     """Why the address takes no messages."""
     to = case.message.address if case.message else None
     found = [
@@ -101,22 +105,24 @@ def problem(case: Case, kind: str) -> ProblemFact | None:
     return next((one for one in reversed(found) if one.address == to), found[-1] if found else None)
 
 
-def event_of_problem(case: Case, found: ProblemFact) -> EventFact | None:
+def find_problem_event(case: DecisionCase, found: AddressProblemRow) -> EventRow | None:
     """The event that told of it, unless the provider said so itself when it was called."""
     told = [
         one
         for one in case.account.events.values()
-        if one.type.startswith("Message ") and abs(one.at - found.at) <= _SAME_DEED and _speaks_of(one, found)
+        if one.type.startswith("Message ")
+        and abs(one.at - found.at) <= _SAME_EVENT_TOLERANCE
+        and _reports_problem(one, found)
     ]
     return told[-1] if told else None
 
 
 @dataclass(frozen=True, slots=True)
-class Slots:
+class CapUsage:
     """A cap, and the messages that used it."""
 
     cap: Cap
-    used: list[MessageFact]
+    used: list[StoredMessage]
     """Oldest first."""
     zone: str
 
@@ -125,32 +131,32 @@ class Slots:
         """From when on there is room again; None where there is."""
         over = len(self.used) - self.cap.limit
         claimed = self.used[over].claimed_at if 0 <= over < len(self.used) else None
-        return leaves(self.cap, claimed, self.zone) if claimed else None
+        return counts_until(self.cap, claimed, self.zone) if claimed else None
 
 
-def slots(case: Case) -> list[Slots]:
+def cap_usages(case: DecisionCase) -> list[CapUsage]:
     """Each cap that concerns the message, with what had used it, by the shop's limits as they are now."""
     sent = [
         one
         for one in case.account.messages
         if one.message_class == "marketing"
         and one.channel != "ads"
-        and one.status in COUNTED
+        and one.status in COUNTED_STATUSES
         and one.claimed_at is not None
         and one.message_id != case.decision.message_id
         and one.claimed_at <= case.at
     ]
     sent.sort(key=lambda one: (one.claimed_at or one.decided_at, one.message_id))
     return [
-        Slots(cap, [one for one in sent if _counts(one, cap, case)], case.zone)
+        CapUsage(cap, [one for one in sent if _counts_against_cap(one, cap, case)], case.zone)
         for cap in case.limits.caps
         if cap.channel in (None, case.decision.channel)
         and cap.journey in (None, case.decision.journey)
-        and cap.topic in (None, *case.topics)
+        and cap.topic in (None, *case.consent_topics)
     ]
 
 
-def opened_case(case: Case) -> EventFact | None:
+def find_blocking_event(case: DecisionCase) -> EventRow | None:
     """The event that opened what held the message back: the last one whose number the detail names."""
     words = set(case.decision.detail.replace(",", " ").split())
     found = [
@@ -163,7 +169,7 @@ def opened_case(case: Case) -> EventFact | None:
     return found[0] if found else None
 
 
-def taken_from_cart(case: Case, key: str) -> EventFact | None:
+def find_cart_removal(case: DecisionCase, key: str) -> EventRow | None:
     """The event that took an item out of the cart."""
     found = [
         one
@@ -175,7 +181,7 @@ def taken_from_cart(case: Case, key: str) -> EventFact | None:
     return found[-1] if found else None
 
 
-def end_of_run(case: Case, run: RunView) -> EventFact | None:
+def find_run_end_event(case: DecisionCase, run: RunView) -> EventRow | None:
     """The event that ended a run, where its outcome says what kind it was."""
     if run.ended_at is None:
         return None
@@ -190,7 +196,7 @@ def end_of_run(case: Case, run: RunView) -> EventFact | None:
     return found[-1] if found else None
 
 
-def put_off(case: Case) -> DecisionView | None:
+def previous_deferral(case: DecisionCase) -> DecisionView | None:
     """The last time before that the same message was put off."""
     found = [
         one
@@ -200,7 +206,7 @@ def put_off(case: Case) -> DecisionView | None:
     return found[-1] if found else None
 
 
-def came_to(case: Case) -> DecisionView | None:
+def later_decision(case: DecisionCase) -> DecisionView | None:
     """What was decided last about the same message, where that was later."""
     found = [
         one
@@ -210,37 +216,37 @@ def came_to(case: Case) -> DecisionView | None:
     return found[-1] if found else None
 
 
-def failed_check(case: Case) -> str:
+def failed_check_detail(case: DecisionCase) -> str:
     """The detail of the first check that did not pass; the decision's own where none is on record."""
     failed = next((check for check in case.decision.checks if not check.get("passed")), {})
     return str(failed.get("detail") or case.decision.detail)
 
 
-def _is(bought: BoughtFact, key: str) -> bool:
+def _is_about_item(bought: SuppressionRow, key: str) -> bool:
     return key in (bought.item, bought.sku)
 
 
-def _last(case: Case, words: Iterable[WordFact], *, granted: bool) -> WordFact | None:
+def _last_consent(case: DecisionCase, words: Iterable[ConsentRow], *, granted: bool) -> ConsentRow | None:
     to = case.message.address if case.message else None
     about = [
         one
         for one in words
         if one.granted is granted
         and one.channel in (case.decision.channel, "all")
-        and (one.topic in case.topics or one.topic not in ("marketing", "transactional"))
+        and (one.topic in case.consent_topics or one.topic not in ("marketing", "transactional"))
         and one.at <= case.at
         and one.address in (None, to)
     ]
-    return max(about, key=lambda one: (one.topic in case.topics, one.time), default=None)
+    return max(about, key=lambda one: (one.topic in case.consent_topics, one.time), default=None)
 
 
-def _speaks_of(event: EventFact, found: ProblemFact) -> bool:
+def _reports_problem(event: EventRow, found: AddressProblemRow) -> bool:
     wanted = {"bounced": "Message Bounced"}.get(found.problem)
     return event.type == wanted if wanted else found.problem in event.type.lower()
 
 
-def _counts(message: MessageFact, cap: Cap, case: Case) -> bool:
+def _counts_against_cap(message: StoredMessage, cap: Cap, case: DecisionCase) -> bool:
     if message.claimed_at is None:
         return False
     sent = SentFact(Channel(message.channel), message.claimed_at, message.journey, message.topic)
-    return matches(cap, sent) and leaves(cap, sent.at, case.zone) > case.at
+    return cap_applies(cap, sent) and counts_until(cap, sent.at, case.zone) > case.at

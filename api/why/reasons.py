@@ -4,29 +4,29 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from api.why import evidence
-from api.why.evidence import Case, Slots
+from api.why.evidence import CapUsage, DecisionCase
 from api.why.wording import (
-    address,
-    channel_word,
-    detail,
-    event_ref,
-    first_instant,
-    happened,
-    item,
-    items,
-    listed,
-    near,
-    plain,
-    when,
-    where,
+    channel_name,
+    channel_place,
+    find_first_instant,
+    format_event_ref,
+    format_event_time,
+    format_instant,
+    format_item,
+    format_items,
+    format_near,
+    join_words,
+    localise_detail,
+    mask_address,
+    to_plain_text,
 )
-from policy.durations import in_words
+from policy.durations import format_duration
 from policy.hours.time_zones import zone_info
 from policy.verdict import Channel, Reason
-from profiles.views.decision_evidence import BoughtFact, EventFact, WordFact
+from profiles.views.decision_evidence import ConsentRow, EventRow, SuppressionRow
 from profiles.views.history import DecisionView
 
-ZONE_FROM = {
+ZONE_SOURCE_TEXTS = {
     "traits": "as their profile says",
     "context": "as their browser or app said",
     "phone": "after their phone number",
@@ -35,179 +35,183 @@ ZONE_FROM = {
 """What a zone was taken from, in words."""
 
 
-def bought_in_words(case: Case, key: str, bought: BoughtFact) -> str:
+def describe_purchase(case: DecisionCase, key: str, bought: SuppressionRow) -> str:
     """ "p-1 (Aria lamp) had been bought at 14:03 in the store (Order Completed o-17, event pos 9)"."""
-    return f"{item(case.account, key)} {bought_when(case, bought)}"
+    return f"{format_item(case.account, key)} {describe_purchase_event(case, bought)}"
 
 
-def word_in_words(case: Case, word: WordFact) -> str:
+def describe_consent_source(case: DecisionCase, word: ConsentRow) -> str:
     """Whose word, when and through what: "on Fri 20 Nov 2026 at 09:12 through the preference page (…)"."""
     event = case.account.event(word.event_id)
-    told = near(word.time, case.at, case.zone)
+    told = format_near(word.time, case.at, case.zone)
     if event is None:
-        return f"{told} through {plain(word.source)}"
-    through = "" if word.source in (event.source, "message") else f" through {plain(word.source)}"
-    return f"{told}{through} ({event_ref(event)})"
+        return f"{told} through {to_plain_text(word.source)}"
+    through = "" if word.source in (event.source, "message") else f" through {to_plain_text(word.source)}"
+    return f"{told}{through} ({format_event_ref(event)})"
 
 
-def subject(word: WordFact) -> str:
+def consent_subject(word: ConsentRow) -> str:
     """What a word is about: "marketing by email", "everything by sms", "all messages"."""
-    topic = "everything" if word.topic == "all" else plain(word.topic)
+    topic = "everything" if word.topic == "all" else to_plain_text(word.topic)
     return (
-        f"{topic} on every channel" if word.channel == "all" else f"{topic} by {channel_word(word.channel)}"
+        f"{topic} on every channel" if word.channel == "all" else f"{topic} by {channel_name(word.channel)}"
     )
 
 
-def slots_in_words(slots: Slots, *, more: int = 0) -> str:
+def describe_cap_usage(slots: CapUsage, *, additional: int = 0) -> str:
     """ "1 of 2 emails in 1 day": what had gone out before the message, and ``more``."""
-    return f"{len(slots.used) + more} of {_cap(slots)}"
+    return f"{len(slots.used) + additional} of {_describe_cap(slots)}"
 
 
-def bought_when(case: Case, bought: BoughtFact) -> str:
+def describe_purchase_event(case: DecisionCase, bought: SuppressionRow) -> str:
     """ "had been bought at 14:03 in the store (…)"."""
     event = case.account.event(bought.event_id)
     if event is None:
-        return f"had been bought (order {plain(bought.order_id)})"
+        return f"had been bought (order {to_plain_text(bought.order_id)})"
     back = bought.lifted_at
-    since = "" if back is None else f"; given back since, on {when(back, case.zone)}"
-    told = happened(event, case.at, case.zone)
-    return f"had been bought {told} {where(event.channel)} ({event_ref(event)}{since})"
+    since = "" if back is None else f"; given back since, on {format_instant(back, case.zone)}"
+    told = format_event_time(event, case.at, case.zone)
+    return f"had been bought {told} {channel_place(event.channel)} ({format_event_ref(event)}{since})"
 
 
-def _cap(slots: Slots) -> str:
+def _describe_cap(slots: CapUsage) -> str:
     cap = slots.cap
     kind = (
         {Channel.EMAIL: "email", Channel.SMS: "text message"}.get(cap.channel) if cap.channel else "message"
     )
     word = kind or f"{cap.channel} message"
     about = [*([f"for {cap.journey}"] if cap.journey else []), *([f"about {cap.topic}"] if cap.topic else [])]
-    span = f"a calendar {cap.per}" if cap.per else in_words(cap.window or timedelta(0))
+    span = f"a calendar {cap.per}" if cap.per else format_duration(cap.window or timedelta(0))
     return " ".join([f"{cap.limit} {word}{'' if cap.limit == 1 else 's'}", *about, f"in {span}"])
 
 
-Clause = Callable[[Case], str]
+ReasonClause = Callable[[DecisionCase], str]
 
 
-def because(case: Case, reason: str) -> str:
+def explain_reason(case: DecisionCase, reason_code: str) -> str:
     """Why, as a clause without a full stop. ``reason`` is the decision's, or the message's where it was given
     back later; one that is not known here is said in the check's own words."""
     try:
-        return CLAUSES[Reason(reason)](case)
+        return REASON_CLAUSES[Reason(reason_code)](case)
     except ValueError:
-        return f"{plain(reason)}: {_detail(case)}"
+        return f"{to_plain_text(reason_code)}: {_check_detail(case)}"
 
 
-def _purchased(case: Case) -> str:
-    found = evidence.purchases(case)
+def _purchased(case: DecisionCase) -> str:
+    found = evidence.purchases_of_removed_items(case)
     if not found:
-        return f"what it would have promoted had been bought: {_detail(case)}"
+        return f"what it would have promoted had been bought: {_check_detail(case)}"
     by_order: dict[object, list[str]] = {}
     bought = {one.event_id: one for _, one in found}
     for key, one in found:
         by_order.setdefault(one.event_id, []).append(key)
     parts = [
-        f"{items(case.account, keys)} {bought_when(case, bought[event_id])}"  # type: ignore[index]
+        f"{format_items(case.account, keys)} {describe_purchase_event(case, bought[event_id])}"  # type: ignore[index]
         for event_id, keys in by_order.items()
     ]
-    return listed(parts)
+    return join_words(parts)
 
 
-def _opted_out(case: Case) -> str:
-    word = evidence.refusal(case)
+def _opted_out(case: DecisionCase) -> str:
+    word = evidence.find_refusal(case)
     if word is None:
-        return f"they had opted out: {_detail(case)}"
-    whose = "" if word.address is None else f"for {address(word.channel, word.address)} "
-    return f"{subject(word)} had been refused {whose}{word_in_words(case, word)}"
+        return f"they had opted out: {_check_detail(case)}"
+    whose = "" if word.address is None else f"for {mask_address(word.channel, word.address)} "
+    return f"{consent_subject(word)} had been refused {whose}{describe_consent_source(case, word)}"
 
 
-def _no_consent(case: Case) -> str:
-    if (no := evidence.refusal(case)) is not None:
-        return f"{subject(no)} had been refused {word_in_words(case, no)}"
-    if (yes := evidence.grant(case)) is not None:
-        return f"the yes to {subject(yes)} {word_in_words(case, yes)} did not do: {_detail(case)}"
+def _no_consent(case: DecisionCase) -> str:
+    if (no := evidence.find_refusal(case)) is not None:
+        return f"{consent_subject(no)} had been refused {describe_consent_source(case, no)}"
+    if (yes := evidence.find_grant(case)) is not None:
+        return f"the yes to {consent_subject(yes)} {describe_consent_source(case, yes)} did not do: {_check_detail(case)}"
     topic = "marketing" if case.marketing else "this"
-    return f"nobody had said yes to {topic} by {channel_word(case.decision.channel)}: {_detail(case)}"
+    return f"nobody had said yes to {topic} by {channel_name(case.decision.channel)}: {_check_detail(case)}"
 
 
-def _capped(case: Case) -> str:
-    full = [one for one in evidence.slots(case) if len(one.used) >= one.cap.limit and one.free_at]
+def _capped(case: DecisionCase) -> str:
+    full = [one for one in evidence.cap_usages(case) if len(one.used) >= one.cap.limit and one.free_at]
     if not full:
-        return f"there had been enough: {_detail(case)}"
+        return f"there had been enough: {_check_detail(case)}"
     latest = max(full, key=lambda one: one.free_at or case.at)
     sent = [
-        f"{plain(one.template)} by {channel_word(one.channel)} {near(one.claimed_at, case.at, case.zone)}"
+        f"{to_plain_text(one.template)} by {channel_name(one.channel)} {format_near(one.claimed_at, case.at, case.zone)}"
         for one in latest.used[-latest.cap.limit :]
         if one.claimed_at
     ]
-    free = near(latest.free_at or case.at, case.at, case.zone)
-    return f"{slots_in_words(latest)} had gone out ({listed(sent, 5)}); the next is free {free}"
+    free = format_near(latest.free_at or case.at, case.at, case.zone)
+    return f"{describe_cap_usage(latest)} had gone out ({join_words(sent, 5)}); the next is free {free}"
 
 
-def _quiet_hours(case: Case) -> str:
+def _quiet_hours(case: DecisionCase) -> str:
     local = case.at.astimezone(zone_info(case.zone))
-    hours = case.limits.quiet_hours.get(_channel(case))
-    found = evidence.failed_check(case)
+    hours = case.limits.quiet_hours.get(_to_channel(case))
+    found = evidence.failed_check_detail(case)
     if hours is None or f"{local:%H:%M}" not in found:
         # The zone or the hours are others by now: what was written down then is right.
-        return f"it was outside the hours of {channel_word(case.decision.channel)}: {_detail(case)}"
-    source = ZONE_FROM.get(case.zone_source, case.zone_source)
+        return f"it was outside the hours of {channel_name(case.decision.channel)}: {_check_detail(case)}"
+    source = ZONE_SOURCE_TEXTS.get(case.zone_source, case.zone_source)
     return (
-        f"it was {local:%H:%M} in {case.zone} ({source}), and {channel_word(case.decision.channel)} "
+        f"it was {local:%H:%M} in {case.zone} ({source}), and {channel_name(case.decision.channel)} "
         f"is open from {hours.opens:%H:%M} to {hours.closes:%H:%M}"
     )
 
 
-def _channel(case: Case) -> Channel:
+def _to_channel(case: DecisionCase) -> Channel:
     try:
         return Channel(case.decision.channel)
     except ValueError:
         return Channel.ADS
 
 
-def _no_address(case: Case) -> str:
+def _no_address(case: DecisionCase) -> str:
     kind = {"email": "email address", "sms": "phone number"}.get(case.decision.channel)
-    return f"no {kind or plain(case.decision.channel) + ' address'} was on file"
+    return f"no {kind or to_plain_text(case.decision.channel) + ' address'} was on file"
 
 
-def _bounced(case: Case) -> str:
-    return _problem(case, "bounced", "had bounced")
+def _bounced(case: DecisionCase) -> str:
+    return _describe_address_problem(case, "bounced", "had bounced")
 
 
-def _complained(case: Case) -> str:
-    return _problem(case, "complained", "had reported a message as spam")
+def _complained(case: DecisionCase) -> str:
+    return _describe_address_problem(case, "complained", "had reported a message as spam")
 
 
-def _problem(case: Case, kind: str, says: str) -> str:
-    found = evidence.problem(case, kind)
+def _describe_address_problem(case: DecisionCase, kind: str, says: str) -> str:
+    found = evidence.find_address_problem(case, kind)
     if found is None:
-        return f"the address {says}: {_detail(case)}"
-    event = evidence.event_of_problem(case, found)
-    by = f" ({_about_message(case, event)})" if event else ", as the provider said"
-    return f"{address(found.channel, found.address)} {says} {near(found.at, case.at, case.zone)}{by}"
+        return f"the address {says}: {_check_detail(case)}"
+    event = evidence.find_problem_event(case, found)
+    by = f" ({_describe_message_event(case, event)})" if event else ", as the provider said"
+    return (
+        f"{mask_address(found.channel, found.address)} {says} {format_near(found.at, case.at, case.zone)}{by}"
+    )
 
 
-def _about_message(case: Case, event: EventFact) -> str:
+def _describe_message_event(case: DecisionCase, event: EventRow) -> str:
     message = next(
         (one for one in case.account.messages if str(one.message_id) == event.said.get("message_id")), None
     )
-    return event_ref(event) + (f", about {plain(message.template)}" if message else "")
+    return format_event_ref(event) + (f", about {to_plain_text(message.template)}" if message else "")
 
 
-def _expired(case: Case) -> str:
-    found = evidence.failed_check(case)
-    ended = first_instant(found)
+def _expired(case: DecisionCase) -> str:
+    found = evidence.failed_check_detail(case)
+    ended = find_first_instant(found)
     over = ended is not None and ended <= case.at
-    told = f"its time was up {near(ended, case.at, case.zone)}" if ended and over else _detail(case)
-    before = evidence.put_off(case)
-    return told if before is None else f"{told}, after it had been put off {_put_off(case, before)}"
+    told = (
+        f"its time was up {format_near(ended, case.at, case.zone)}" if ended and over else _check_detail(case)
+    )
+    before = evidence.previous_deferral(case)
+    return told if before is None else f"{told}, after it had been put off {_describe_deferral(case, before)}"
 
 
-def _put_off(case: Case, before: DecisionView) -> str:
-    why = plain(before.reason or "").replace("_", " ")
-    return f"{near(before.at, case.at, case.zone)} ({why})"
+def _describe_deferral(case: DecisionCase, before: DecisionView) -> str:
+    why = to_plain_text(before.reason or "").replace("_", " ")
+    return f"{format_near(before.at, case.at, case.zone)} ({why})"
 
 
-def _out_of_stock(case: Case) -> str:
+def _out_of_stock(case: DecisionCase) -> str:
     since = {
         one.item: one.stocked_at
         for one in case.account.products
@@ -215,84 +219,93 @@ def _out_of_stock(case: Case) -> str:
     }
     gone = [key for key in case.decision.items_removed if key in since]
     if not gone:
-        return f"{items(case.account, case.decision.items_removed)} had been sold out: {_detail(case)}"
-    parts = [f"{item(case.account, key)} had been sold out since {_since(case, since[key])}" for key in gone]
-    return f"{listed(parts)} (Product Updated, by the product feed)"
+        return f"{format_items(case.account, case.decision.items_removed)} had been sold out: {_check_detail(case)}"
+    parts = [
+        f"{format_item(case.account, key)} had been sold out since {_describe_since(case, since[key])}"
+        for key in gone
+    ]
+    return f"{join_words(parts)} (Product Updated, by the product feed)"
 
 
-def _since(case: Case, at: datetime | None) -> str:
-    return when(at, case.zone) if at else "before"
+def _describe_since(case: DecisionCase, at: datetime | None) -> str:
+    return format_instant(at, case.zone) if at else "before"
 
 
-def _lower_priority(case: Case) -> str:
-    event = evidence.opened_case(case)
+def _lower_priority(case: DecisionCase) -> str:
+    event = evidence.find_blocking_event(case)
     if event is None:
-        return _detail(case)
-    return f"{_detail(case)}, opened {happened(event, case.at, case.zone)} ({event_ref(event)})"
+        return _check_detail(case)
+    return f"{_check_detail(case)}, opened {format_event_time(event, case.at, case.zone)} ({format_event_ref(event)})"
 
 
-def _holdout(case: Case) -> str:
-    return f"kept out, to measure against: {_detail(case)}"
+def _holdout(case: DecisionCase) -> str:
+    return f"kept out, to measure against: {_check_detail(case)}"
 
 
-def _run_ended(case: Case) -> str:
-    run, journey = case.run, plain(case.decision.journey)
+def _run_ended(case: DecisionCase) -> str:
+    run, journey = case.run, to_plain_text(case.decision.journey)
     if run is not None and run.ended_at is not None and run.ended_at <= case.at:
-        event = evidence.end_of_run(case, run)
-        by = f" (by {event_ref(event)})" if event else f" ({plain(run.detail)})" if run.detail else ""
-        outcome = f" as {plain(run.outcome)}" if run.outcome else ""
-        return f"{journey} had ended{outcome} {near(run.ended_at, case.at, case.zone)}{by}"
+        event = evidence.find_run_end_event(case, run)
+        by = (
+            f" (by {format_event_ref(event)})"
+            if event
+            else f" ({to_plain_text(run.detail)})"
+            if run.detail
+            else ""
+        )
+        outcome = f" as {to_plain_text(run.outcome)}" if run.outcome else ""
+        return f"{journey} had ended{outcome} {format_near(run.ended_at, case.at, case.zone)}{by}"
     gone = [
-        f"{item(case.account, key)} {_taken(case, key)}"
+        f"{format_item(case.account, key)} {_describe_cart_removal(case, key)}"
         for key in case.decision.items_removed
-        if not evidence.purchases(case, removed=[key])
+        if not evidence.purchases_of_removed_items(case, removed=[key])
     ]
     if gone:
-        return listed(gone)
-    return f"{journey} could not go on: {_detail(case)}"
+        return join_words(gone)
+    return f"{journey} could not go on: {_check_detail(case)}"
 
 
-def _taken(case: Case, key: str) -> str:
-    event = evidence.taken_from_cart(case, key)
+def _describe_cart_removal(case: DecisionCase, key: str) -> str:
+    event = evidence.find_cart_removal(case, key)
     if event is None:
         return "was no longer in the cart"
-    return f"had been taken out of the cart {happened(event, case.at, case.zone)} ({event_ref(event)})"
+    return f"had been taken out of the cart {format_event_time(event, case.at, case.zone)} ({format_event_ref(event)})"
 
 
-def _erased(case: Case) -> str:
+def _erased(case: DecisionCase) -> str:
     at = case.account.who.erased_at
-    return f"the profile had been erased{'' if at is None else ' ' + near(at, case.at, case.zone)}"
+    return f"the profile had been erased{'' if at is None else ' ' + format_near(at, case.at, case.zone)}"
 
 
-def _kill_switch(case: Case) -> str:
-    return f"sending was switched off by an operator: {_detail(case)}"
+def _kill_switch(case: DecisionCase) -> str:
+    return f"sending was switched off by an operator: {_check_detail(case)}"
 
 
-def _provider_budget(case: Case) -> str:
-    return f"the provider could take no more: {_detail(case)}"
+def _provider_budget(case: DecisionCase) -> str:
+    return f"the provider could take no more: {_check_detail(case)}"
 
 
-def _duplicate(case: Case) -> str:
-    return f"it would only have said the same again: {_detail(case)}"
+def _duplicate(case: DecisionCase) -> str:
+    return f"it would only have said the same again: {_check_detail(case)}"
 
 
-def _content(case: Case) -> str:
+def _content(case: DecisionCase) -> str:
     if case.decision.verdict == "allow":
         return "its text could not be made from the template (the run's details have the fault)"
-    return f"its content may not go out so: {_detail(case)}"
+    return f"its content may not go out so: {_check_detail(case)}"
 
 
-def _error(case: Case) -> str:
+def _error(case: DecisionCase) -> str:
     if case.decision.verdict == "allow":
         return "the provider did not take it (the run's details have the fault)"
-    return f"it could not be decided: {_detail(case)}"
+    return f"it could not be decided: {_check_detail(case)}"
 
 
-def _detail(case: Case) -> str:
-    return detail(evidence.failed_check(case), case.zone) or "nothing more is on record"
+def _check_detail(case: DecisionCase) -> str:
+    return localise_detail(evidence.failed_check_detail(case), case.zone) or "nothing more is on record"
 
 
-CLAUSES: dict[Reason, Clause] = {
+REASON_CLAUSES: dict[Reason, ReasonClause] = {
     Reason.PURCHASED: _purchased,
     Reason.OPTED_OUT: _opted_out,
     Reason.NO_CONSENT: _no_consent,

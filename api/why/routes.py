@@ -9,23 +9,31 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.dependencies import Doors, Kind, Open, Value, admin, doors, whom
-from api.http.keys import Role, browser_key
-from api.http.outage import reading
+from api.dependencies import (
+    AppState,
+    AppStateDep,
+    IdentifierTypeParam,
+    IdentifierValueParam,
+    get_app_state,
+    profile_id_or_404,
+    require_admin_key,
+)
+from api.http.keys import Role, key_from_browser_login
+from api.http.outage import run_read
 from api.http.problems import ProblemDetails, not_found, unprocessable
 from api.pages import page
-from api.why.answer import Answer, Asked, Teller, first_line, instant, teller_of
-from api.why.reasons import ZONE_FROM
+from api.why.answer import Answer, Explainer, WhyQuery, create_explainer, first_line_of_details, parse_instant
+from api.why.reasons import ZONE_SOURCE_TEXTS
 from api.why.timeline import Entry
 from profiles.views import decision_evidence
 from profiles.views.profile import RunView
 
-MOST_ASKED = 5
+MAX_QUERIED_RUNS = 5
 """Runs that are asked what they wait for."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _WhyParams:
     """What is asked, as it came."""
 
     journey: str | None
@@ -33,7 +41,7 @@ class _Question:
     at: str | None
 
 
-def _question(
+def _why_params(
     journey: Annotated[str | None, Query(max_length=200, description="Only this journey")] = None,
     item: Annotated[
         str | None, Query(max_length=200, description="Only what concerns this item, any variant of it")
@@ -46,16 +54,16 @@ def _question(
             "RFC 3339, without an offset by the person's clock",
         ),
     ] = None,
-) -> _Question:
-    return _Question(journey or None, item or None, at or None)
+) -> _WhyParams:
+    return _WhyParams(journey or None, item or None, at or None)
 
 
-Question = Annotated[_Question, Depends(_question)]
+WhyParamsDep = Annotated[_WhyParams, Depends(_why_params)]
 
 router = APIRouter(
     prefix="/v1/profiles/{type}",
     tags=["People"],
-    dependencies=[Depends(admin)],
+    dependencies=[Depends(require_admin_key)],
     responses={
         404: {"model": ProblemDetails, "description": "Nobody has this identifier"},
         422: {"model": ProblemDetails, "description": "at is no time"},
@@ -64,72 +72,82 @@ router = APIRouter(
 
 
 @router.get("/{value:path}/why")
-async def read_why(kind: Kind, value: Value, doors: Open, question: Question) -> Answer:
+async def read_why(
+    kind: IdentifierTypeParam, value: IdentifierValueParam, doors: AppStateDep, question: WhyParamsDep
+) -> Answer:
     """Why somebody was sent a message, or was not: one sentence, the verdict it is about, the facts that this
     stood on, and everything that happened, in order."""
-    found, _ = await _answer(doors, kind, value, question)
+    found, _ = await _load_answer(doors, kind, value, question)
     return found
 
 
-def _may_look(request: Request) -> None:
+def _require_admin_unless_local(request: Request) -> None:
     """On a local stack anybody; elsewhere admins, whose browser asks for the key as a password."""
-    if not doors(request).settings.waypost_local:
-        doors(request).keys.admit(browser_key(request), Role.ADMIN)
+    if not get_app_state(request).settings.waypost_local:
+        get_app_state(request).keys.authorize(key_from_browser_login(request), Role.ADMIN)
 
 
-pages = APIRouter(prefix="/why", tags=["Operation"], dependencies=[Depends(_may_look)])
+page_router = APIRouter(
+    prefix="/why", tags=["Operation"], dependencies=[Depends(_require_admin_unless_local)]
+)
 
 
-@pages.get("/{type}/{value:path}")
-async def show_why(kind: Kind, value: Value, doors: Open, question: Question) -> Response:
+@page_router.get("/{type}/{value:path}")
+async def show_why(
+    kind: IdentifierTypeParam, value: IdentifierValueParam, doors: AppStateDep, question: WhyParamsDep
+) -> Response:
     """The same as a page."""
-    found, runs = await _answer(doors, kind, value, question)
+    found, runs = await _load_answer(doors, kind, value, question)
     links = {
         run.run_id: link for run in runs if (link := doors.engine.link(run.workflow_id, run.temporal_run_id))
     }
-    return sheet(found, Asked(question.journey, question.item), at=question.at, runs=runs, links=links)
+    return why_page(found, WhyQuery(question.journey, question.item), at=question.at, runs=runs, links=links)
 
 
-async def _answer(
-    doors: Doors, kind: str, value: str, question: _Question
+async def _load_answer(
+    doors: AppState, kind: str, value: str, question: _WhyParams
 ) -> tuple[Answer, tuple[RunView, ...]]:
-    async def read(connection: Any) -> tuple[Teller, Asked]:
-        profile_id = await whom(connection, doors, kind, value)
-        account = await decision_evidence.read(connection, profile_id, journey=question.journey)
+    async def read(connection: Any) -> tuple[Explainer, WhyQuery]:
+        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        account = await decision_evidence.load_decision_evidence(
+            connection, profile_id, journey=question.journey
+        )
         if account is None:
             raise not_found(f"nobody has this {kind} any more")
-        teller = teller_of(account, doors.limits, doors.settings.default_timezone)
-        at = _instant(question.at, teller.zone.zone)
+        teller = create_explainer(account, doors.limits, doors.settings.default_timezone)
+        at = _parse_at(question.at, teller.zone.zone)
         if at is not None and account.cut:
             # Of some kind there is more than was read: read again, up to the moment that is asked about.
             account = (
-                await decision_evidence.read(connection, profile_id, journey=question.journey, until=at)
+                await decision_evidence.load_decision_evidence(
+                    connection, profile_id, journey=question.journey, until=at
+                )
                 or account
             )
-        teller = teller_of(account, doors.limits, doors.settings.default_timezone)
-        return teller, Asked(question.journey, question.item, at)
+        teller = create_explainer(account, doors.limits, doors.settings.default_timezone)
+        return teller, WhyQuery(question.journey, question.item, at)
 
-    teller, asked = await reading(doors.database, read)
-    waits = await _waits(doors, teller.waiting_runs(asked))
+    teller, asked = await run_read(doors.database, read)
+    waits = await _query_waits(doors, teller.runs_to_query(asked))
     return teller.answer(asked, waits), teller.account.runs
 
 
-def _instant(text: str | None, zone: str) -> datetime | None:
+def _parse_at(text: str | None, zone: str) -> datetime | None:
     try:
-        return instant(text, zone) if text else None
+        return parse_instant(text, zone) if text else None
     except ValueError as error:
         raise unprocessable(f"at: {error}", ("at", str(error))) from None
 
 
-async def _waits(doors: Doors, runs: list[RunView]) -> dict[UUID, str]:
-    asked = [run for run in runs if run.state == "running"][-MOST_ASKED:]
+async def _query_waits(doors: AppState, runs: list[RunView]) -> dict[UUID, str]:
+    asked = [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]
     found = await asyncio.gather(
         *(doors.engine.waiting(run.workflow_id, run.temporal_run_id) for run in asked)
     )
-    return {run.run_id: first_line(one.details) for run, one in zip(asked, found, strict=True)}
+    return {run.run_id: first_line_of_details(one.details) for run, one in zip(asked, found, strict=True)}
 
 
-_KINDS = {
+_KIND_LABELS = {
     "event": "Event",
     "run": "Run",
     "decision": "Decision",
@@ -138,12 +156,12 @@ _KINDS = {
     "identity": "Identity",
 }
 
-_VERDICTS = {"allow": "Allowed", "withhold": "Withheld", "defer": "Put off"}
+_VERDICT_LABELS = {"allow": "Allowed", "withhold": "Withheld", "defer": "Put off"}
 
 
-def sheet(
+def why_page(
     answer: Answer,
-    asked: Asked,
+    asked: WhyQuery,
     *,
     at: str | None,
     runs: Sequence[RunView],
@@ -157,34 +175,36 @@ def sheet(
         person=answer.person,
         sentence=answer.sentence,
         verdict=verdict,
-        verdict_label=_VERDICTS.get(verdict, "Nothing decided"),
+        verdict_label=_VERDICT_LABELS.get(verdict, "Nothing decided"),
         facts=[{"kind": fact.kind, "text": fact.text} for fact in answer.facts],
         journeys=sorted({run.journey for run in runs} | ({asked.journey} if asked.journey else set())),
         journey=asked.journey,
         item=asked.item or "",
         at=at or "",
         zone=answer.zone,
-        zone_source=ZONE_FROM.get(answer.zone_source, answer.zone_source),
+        zone_source=ZONE_SOURCE_TEXTS.get(answer.zone_source, answer.zone_source),
         is_cut=answer.is_cut,
-        days=_days(answer.timeline, links),
+        days=_group_by_day(answer.timeline, links),
     )
 
 
-def _days(entries: Sequence[Entry], links: Mapping[UUID, str]) -> list[dict[str, object]]:
+def _group_by_day(entries: Sequence[Entry], links: Mapping[UUID, str]) -> list[dict[str, object]]:
     days: dict[str, list[dict[str, object]]] = {}
     for entry in entries:
         day, _, clock = entry.local.partition(" at ")
-        days.setdefault(day, []).append(_entry(entry, clock, links))
+        days.setdefault(day, []).append(_entry_view(entry, clock, links))
     return [{"title": day, "entries": lines} for day, lines in days.items()]
 
 
-def _entry(entry: Entry, clock: str, links: Mapping[UUID, str]) -> dict[str, object]:
+def _entry_view(entry: Entry, clock: str, links: Mapping[UUID, str]) -> dict[str, object]:
     link = links.get(entry.run_id) if entry.run_id and entry.kind in ("run", "decision") else None
     failed = sum(not check.passed for check in entry.checks)
     return {
         "kind": entry.kind,
         "verdict": entry.verdict,
-        "label": _VERDICTS[entry.verdict] if entry.verdict in _VERDICTS else _KINDS[entry.kind],
+        "label": _VERDICT_LABELS[entry.verdict]
+        if entry.verdict in _VERDICT_LABELS
+        else _KIND_LABELS[entry.kind],
         "instant": entry.at.isoformat(),
         "clock": clock,
         "text": entry.text,

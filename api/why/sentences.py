@@ -1,35 +1,52 @@
 """One sentence a verdict: who was sent what, when, and why; or why not, by which event and item. Pure."""
 
 from api.why import evidence
-from api.why.evidence import Case
-from api.why.reasons import because, bought_in_words, slots_in_words, subject, word_in_words
-from api.why.wording import channel_word, event_ref, happened, item, items, listed, name_of, near, plain, when
-from profiles.views.decision_evidence import Account, EventFact
+from api.why.evidence import DecisionCase
+from api.why.reasons import (
+    consent_subject,
+    describe_cap_usage,
+    describe_consent_source,
+    describe_purchase,
+    explain_reason,
+)
+from api.why.wording import (
+    channel_name,
+    format_event_ref,
+    format_event_time,
+    format_instant,
+    format_item,
+    format_items,
+    format_near,
+    join_words,
+    person_name,
+    to_plain_text,
+)
+from profiles.views.decision_evidence import DecisionEvidence, EventRow
 
-ACCEPTED = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
+ACCEPTED_STATUSES = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
 
-UNKNOWN = frozenset({"unknown", "unknown_final"})
+UNKNOWN_STATUSES = frozenset({"unknown", "unknown_final"})
 
 
-def sentence(case: Case) -> str:
+def explain_decision(case: DecisionCase) -> str:
     """Why this verdict. Names its reason, and the event, time and item behind it where there are such."""
-    why = because(case, case.decision.reason or "")
+    why = explain_reason(case, case.decision.reason or "")
     match case.decision.verdict:
         case "allow":
-            return _allowed(case)
+            return _explain_allowed(case)
         case "defer":
-            return f"{_head(case, 'was not yet sent')}{_about(case, why)}: {why}{_put_off(case)}."
+            return f"{_subject_clause(case, 'was not yet sent')}{_items_clause(case, why)}: {why}{_deferral_clause(case)}."
         case _:
-            return f"{_head(case, 'was not sent')}{_about(case, why)}: {why}."
+            return f"{_subject_clause(case, 'was not sent')}{_items_clause(case, why)}: {why}."
 
 
-def outcome(case: Case) -> str:
+def describe_outcome(case: DecisionCase) -> str:
     """What became of it, in a word or two: "sent", "withheld: bought", "put off: quiet hours"."""
     message = case.message
-    reason = plain(case.decision.reason or "").replace("_", " ")
+    reason = to_plain_text(case.decision.reason or "").replace("_", " ")
     match case.decision.verdict:
-        case "allow" if message is not None and message.status == "released" and _is_last(case):
-            return f"given back: {plain(message.reason or 'error').replace('_', ' ')}"
+        case "allow" if message is not None and message.status == "released" and _is_last_decision(case):
+            return f"given back: {to_plain_text(message.reason or 'error').replace('_', ' ')}"
         case "allow":
             return "allowed"
         case "defer":
@@ -37,115 +54,121 @@ def outcome(case: Case) -> str:
     return f"withheld: {reason}"
 
 
-def reason_in_words(case: Case) -> str:
+def describe_reason(case: DecisionCase) -> str:
     """The reason alone, as a clause: what it stood on, without what started its run."""
     if case.decision.verdict == "allow":
-        released = case.message and case.message.status == "released" and _is_last(case)
+        released = case.message and case.message.status == "released" and _is_last_decision(case)
         if released and case.message:
-            return because(case, case.message.reason or "error")
-        return "; ".join(_passed(case))
-    return f"{_reason(case)}{_put_off(case) if case.decision.verdict == 'defer' else ''}"
+            return explain_reason(case, case.message.reason or "error")
+        return "; ".join(_passed_clauses(case))
+    return f"{_reason_clause(case)}{_deferral_clause(case) if case.decision.verdict == 'defer' else ''}"
 
 
-def started_by(account: Account, event: EventFact, case: Case) -> str:
+def describe_start_event(account: DecisionEvidence, event: EventRow, case: DecisionCase) -> str:
     """ "Product Added of p-1 (Aria lamp) at 12:00 (event shop 1)"."""
-    of = [item(account, line.key) for line in event.lines if line.key]
-    about = f" of {listed(of)}" if of and event.type.startswith(("Product", "Checkout")) else ""
-    what = event_ref(event).rpartition(", event ")
-    return f"{what[0]}{about} {happened(event, case.at, case.zone)} (event {what[2]})"
+    of = [format_item(account, line.key) for line in event.lines if line.key]
+    about = f" of {join_words(of)}" if of and event.type.startswith(("Product", "Checkout")) else ""
+    what = format_event_ref(event).rpartition(", event ")
+    return f"{what[0]}{about} {format_event_time(event, case.at, case.zone)} (event {what[2]})"
 
 
-def _head(case: Case, verb: str) -> str:
+def _subject_clause(case: DecisionCase, verb: str) -> str:
     decision = case.decision
-    at = f"on {when(case.at, case.zone)} ({case.zone})"
+    at = f"on {format_instant(case.at, case.zone)} ({case.zone})"
     if decision.channel == "ads":
         put = {"was sent": "was put", "was not sent": "was not put", "was not yet sent": "was not yet put"}
-        audience = f"into the ad audience {plain(decision.template)}"
-        return f"{name_of(case.account)} {put.get(verb, verb)} {audience} {at}"
-    sent = f"{plain(decision.template)} by {channel_word(decision.channel)}"
-    return f"{name_of(case.account)} {verb} {sent} {at}"
+        audience = f"into the ad audience {to_plain_text(decision.template)}"
+        return f"{person_name(case.account)} {put.get(verb, verb)} {audience} {at}"
+    sent = f"{to_plain_text(decision.template)} by {channel_name(decision.channel)}"
+    return f"{person_name(case.account)} {verb} {sent} {at}"
 
 
-def _about(case: Case, why: str) -> str:
+def _items_clause(case: DecisionCase, why: str) -> str:
     """The items, unless the reason names them all."""
     keys = case.decision.items
-    named = all(item(case.account, key) in why for key in keys)
-    return "" if named else f", about {items(case.account, keys)}"
+    named = all(format_item(case.account, key) in why for key in keys)
+    return "" if named else f", about {format_items(case.account, keys)}"
 
 
-def _reason(case: Case) -> str:
-    return because(case, case.decision.reason or "")
+def _reason_clause(case: DecisionCase) -> str:
+    return explain_reason(case, case.decision.reason or "")
 
 
-def _allowed(case: Case) -> str:
-    status = case.message.status if case.message and _is_last(case) else ""
+def _explain_allowed(case: DecisionCase) -> str:
+    status = case.message.status if case.message and _is_last_decision(case) else ""
     if status == "released":
-        why = because(case, (case.message.reason if case.message else None) or "error")
+        why = explain_reason(case, (case.message.reason if case.message else None) or "error")
         given_back = f"it was allowed, and then given back, as {why}"
-        return f"{_head(case, 'was not sent')}{_about(case, why)}: {given_back}."
-    if status in UNKNOWN:
+        return f"{_subject_clause(case, 'was not sent')}{_items_clause(case, why)}: {given_back}."
+    if status in UNKNOWN_STATUSES:
         lost = "the provider's answer was lost, so it is not sent again"
-        return f"{_head(case, 'may have been sent')}{_about(case, lost)}: {lost}; {_grounds(case)}."
-    verb = "was sent" if status in ACCEPTED else "is being sent" if status == "claimed" else "was to be sent"
-    about = _about(case, "")
-    return f"{_head(case, verb)}{about}{',' if about else ''} because: {_grounds(case)}."
+        return f"{_subject_clause(case, 'may have been sent')}{_items_clause(case, lost)}: {lost}; {_allowed_clause(case)}."
+    verb = (
+        "was sent"
+        if status in ACCEPTED_STATUSES
+        else "is being sent"
+        if status == "claimed"
+        else "was to be sent"
+    )
+    about = _items_clause(case, "")
+    return f"{_subject_clause(case, verb)}{about}{',' if about else ''} because: {_allowed_clause(case)}."
 
 
-def _grounds(case: Case) -> str:
-    return "; ".join([*_started(case), *_passed(case)])
+def _allowed_clause(case: DecisionCase) -> str:
+    return "; ".join([*_start_clauses(case), *_passed_clauses(case)])
 
 
-def _passed(case: Case) -> list[str]:
-    return [_checks(case), *_without(case), *_consent(case), *_slots(case)]
+def _passed_clauses(case: DecisionCase) -> list[str]:
+    return [_checks_html(case), *_removed_items_clauses(case), *_consent_clauses(case), *_cap_clauses(case)]
 
 
-def _started(case: Case) -> list[str]:
-    entry, journey = case.account.entry(case.decision.run_id), plain(case.decision.journey)
-    return [f"{journey} was started by {started_by(case.account, entry, case)}"] if entry else []
+def _start_clauses(case: DecisionCase) -> list[str]:
+    entry, journey = case.account.entry(case.decision.run_id), to_plain_text(case.decision.journey)
+    return [f"{journey} was started by {describe_start_event(case.account, entry, case)}"] if entry else []
 
 
-def _checks(case: Case) -> str:
+def _checks_html(case: DecisionCase) -> str:
     return f"all {len(case.decision.checks)} checks passed"
 
 
-def _without(case: Case) -> list[str]:
+def _removed_items_clauses(case: DecisionCase) -> list[str]:
     removed = case.decision.items_removed
-    bought = evidence.purchases(case)
-    told = [f"without {bought_in_words(case, key, one)}" for key, one in bought]
+    bought = evidence.purchases_of_removed_items(case)
+    told = [f"without {describe_purchase(case, key, one)}" for key, one in bought]
     named = {key for key, _ in bought}
     rest = [key for key in removed if key not in named]
-    return [*told, *([f"without {items(case.account, rest)}, no longer relevant"] if rest else [])]
+    return [*told, *([f"without {format_items(case.account, rest)}, no longer relevant"] if rest else [])]
 
 
-def _consent(case: Case) -> list[str]:
+def _consent_clauses(case: DecisionCase) -> list[str]:
     if not case.marketing:
         return ["it is no marketing, which needs no consent"]
-    yes = evidence.grant(case)
+    yes = evidence.find_grant(case)
     if yes is not None:
-        return [f"last said yes to {subject(yes)} {word_in_words(case, yes)}"]
+        return [f"last said yes to {consent_subject(yes)} {describe_consent_source(case, yes)}"]
     return [str(one["detail"]) for one in case.decision.checks if one.get("name") == "consent"]
 
 
-def _slots(case: Case) -> list[str]:
+def _cap_clauses(case: DecisionCase) -> list[str]:
     if not case.marketing or case.decision.channel == "ads":
         return []
-    used = [slots_in_words(one, more=1) for one in evidence.slots(case)]
-    return [f"it was {listed(used)}"] if used else []
+    used = [describe_cap_usage(one, additional=1) for one in evidence.cap_usages(case)]
+    return [f"it was {join_words(used)}"] if used else []
 
 
-def _put_off(case: Case) -> str:
+def _deferral_clause(case: DecisionCase) -> str:
     until = case.decision.until
-    told = f"; put off until {when(until, case.zone)}" if until else ""
-    later = evidence.came_to(case)
+    told = f"; put off until {format_instant(until, case.zone)}" if until else ""
+    later = evidence.later_decision(case)
     if later is None:
         return told
-    at = near(later.at, until or case.at, case.zone)
+    at = format_near(later.at, until or case.at, case.zone)
     if later.verdict == "allow":
         return f"{told}, and allowed {at}"
     said = "put off again" if later.verdict == "defer" else "withheld"
-    return f"{told}, and {said} {at} ({plain(later.reason or '').replace('_', ' ')})"
+    return f"{told}, and {said} {at} ({to_plain_text(later.reason or '').replace('_', ' ')})"
 
 
-def _is_last(case: Case) -> bool:
+def _is_last_decision(case: DecisionCase) -> bool:
     """Whether the message's status is this verdict's doing."""
-    return evidence.came_to(case) is None
+    return evidence.later_decision(case) is None

@@ -8,7 +8,7 @@ from authoring.graph.flow import Interrupt
 from authoring.graph.step import argument
 from authoring.graph.words import Words
 from journeys.vocabulary import exit_on, goal
-from journeys.vocabulary.endings import Ended, Ending
+from journeys.vocabulary.endings import Ending, RunEnding
 from profiles.events import Event
 
 
@@ -44,7 +44,7 @@ def _interrupt(ending: Ending, kind: type[Event], says: str | None) -> Interrupt
     return Interrupt(kind.event_name, ended.outcome, ended.reason.removesuffix(f": {kind.event_name}"))
 
 
-def _asked(ending: Ending, kind: type[Event]) -> Ended | None:
+def _asked(ending: Ending, kind: type[Event]) -> RunEnding | None:
     """What the rule says of such an event without anything in it; the cart, if there is one, is empty."""
     try:
         return ending.after(kind.model_construct(), ())

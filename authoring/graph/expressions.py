@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from authoring.graph.flow import Kind
 from authoring.graph.names import is_several
-from authoring.graph.own import Own
+from authoring.graph.own import OwnMethods
 from authoring.graph.result import Ends, Loose, Result, is_literal
-from authoring.graph.sketch import Sketch
+from authoring.graph.sketch import FlowBuilder
 from authoring.graph.steps import other_step, step_of, word_of
 from authoring.graph.words import Words
 from journeys.checks.source import Function
@@ -27,7 +27,7 @@ _NOTHING = ast.Constant(None)
 class Expressions:
     """Reads expressions into a sketch; ``tell`` reads the body of a method of the author's own."""
 
-    def __init__(self, sketch: Sketch, words: Words, own: Own, tell: Tell) -> None:
+    def __init__(self, sketch: FlowBuilder, words: Words, own: OwnMethods, tell: Tell) -> None:
         self.sketch = sketch
         self.words = words
         self.own = own

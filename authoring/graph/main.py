@@ -9,8 +9,8 @@ from authoring.graph.flow import Flow
 from authoring.graph.mermaid import mermaid
 from authoring.graph.reading import flow_of
 from authoring.graph.svg import svg
-from journeys.registry import load
-from workers.process import Fault
+from journeys.registry import load_journeys
+from workers.process import UserError
 
 
 def draw(journey: str, modules: Sequence[str], *, to: Path | None, as_mermaid: bool) -> str:
@@ -25,9 +25,9 @@ def draw(journey: str, modules: Sequence[str], *, to: Path | None, as_mermaid: b
         try:
             to.write_text(svg(flow), "utf-8")
         except DrawingError as error:
-            raise Fault(str(error)) from error
+            raise UserError(str(error)) from error
         except OSError as error:
-            raise Fault(
+            raise UserError(
                 f"{to} cannot be written: {error.strerror}; name a file in a folder that exists"
             ) from error
         # Mermaid may be piped into a file: a comment does no harm there.
@@ -38,8 +38,8 @@ def draw(journey: str, modules: Sequence[str], *, to: Path | None, as_mermaid: b
 def read(journey: str, modules: Sequence[str]) -> Flow:
     """The flow of a registered journey. Raises ``Fault``."""
     try:
-        return flow_of(load(modules)[journey])
+        return flow_of(load_journeys(modules)[journey])
     except KeyError as error:
-        raise Fault(str(error.args[0])) from error
+        raise UserError(str(error.args[0])) from error
     except (Unreadable, ValueError) as error:
-        raise Fault(str(error)) from error
+        raise UserError(str(error)) from error

@@ -18,7 +18,7 @@ _MOST, _DEEPEST = 60, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class InlinedCall:
     """A method as one call runs it, the call's arguments in place of its parameters."""
 
     body: list[ast.stmt]
@@ -26,7 +26,7 @@ class Told:
     """Those of its parameters that keep their names."""
 
 
-class Own:
+class OwnMethods:
     """The functions of one journey's author."""
 
     def __init__(self, code: Code) -> None:
@@ -96,7 +96,7 @@ class Own:
         return False
 
 
-def told(function: Function, call: ast.Call | None = None) -> Told:
+def told(function: Function, call: ast.Call | None = None) -> InlinedCall:
     """What a function says when it is called so. An argument that is more than a name or a value stays out:
     the parameter keeps its own name then."""
     names = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
@@ -116,7 +116,7 @@ def told(function: Function, call: ast.Call | None = None) -> Told:
         put[names[0]] = ast.Name("self", ast.Load())
     body = [_Put(put).visit(copy.deepcopy(each)) for each in function.body]
     parameters = frozenset(each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg))
-    return Told(body, parameters.difference(put))
+    return InlinedCall(body, parameters.difference(put))
 
 
 def _defaults(function: Function, names: list[str]) -> dict[str, ast.expr]:

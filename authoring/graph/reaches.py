@@ -5,7 +5,7 @@ import ast
 from authoring.graph.flow import Kind
 from authoring.graph.step import Step, argument, is_none
 from authoring.graph.words import Words
-from journeys.vocabulary.durations import in_words
+from journeys.vocabulary.durations import format_rounded_duration
 from journeys.vocabulary.fallback import Fallback, if_not_delivered, if_not_seen
 
 _UNLESS = {if_not_seen: "not seen", if_not_delivered: "not delivered"}
@@ -59,7 +59,7 @@ def _fallback(call: ast.Call, title: str, words: Words) -> tuple[str, Step] | No
         return None
     found = words.resolved(written)
     if isinstance(ready := words.meaning(found), Fallback):
-        label = f"{ready.says} within {in_words(ready.within)}"
+        label = f"{ready.says} within {format_rounded_duration(ready.within)}"
         return label, Step(Kind.SEND, title, (f"by {', else '.join(map(str, ready.then))}",))
     says = _UNLESS.get(words.meaning(found.func)) if isinstance(found, ast.Call) else None
     if says is None or not isinstance(found, ast.Call):

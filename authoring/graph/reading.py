@@ -5,14 +5,14 @@ import ast
 from authoring.graph.code import Code, Unreadable, code_of
 from authoring.graph.endings import interrupts
 from authoring.graph.flow import Flow, Kind
-from authoring.graph.own import Own
+from authoring.graph.own import OwnMethods
 from authoring.graph.result import Loose
-from authoring.graph.sketch import Sketch
+from authoring.graph.sketch import FlowBuilder
 from authoring.graph.statements import Statements
 from authoring.graph.words import Words
 from journeys.vocabulary import Segment
 from journeys.vocabulary.definition import PERSON, JourneyDefinition
-from journeys.vocabulary.durations import in_words
+from journeys.vocabulary.durations import format_rounded_duration
 from policy.reentry import After, AtMost, Once, Reentry, Unlimited
 from profiles.events import Event
 
@@ -22,11 +22,11 @@ _UNITS = {"1 min": "minute", "1 h": "hour", "1 day": "day"}
 def flow_of(definition: JourneyDefinition) -> Flow:
     """The flow of a journey. Raises ``Unreadable`` where its code cannot be found."""
     code = code_of(definition)
-    words, sketch = Words(code), Sketch()
+    words, sketch = Words(code), FlowBuilder()
     starts = " or ".join(map(_entry, definition.entries))
     entry = sketch.add(Kind.ENTRY, starts, _terms(code, words), ())
     try:
-        ends = Statements(sketch, words, Own(code)).read(code.story.body, (Loose(entry),))
+        ends = Statements(sketch, words, OwnMethods(code)).read(code.story.body, (Loose(entry),))
     except RecursionError as error:
         raise Unreadable(
             f"the story of {definition.name} is nested too deeply to be drawn; move parts of it into methods"
@@ -46,7 +46,7 @@ def flow_of(definition: JourneyDefinition) -> Flow:
 def _entry(entry: type[Event] | Segment) -> str:
     if not isinstance(entry, Segment):
         return entry.event_name
-    length = in_words(entry.every)
+    length = format_rounded_duration(entry.every)
     every = _UNITS.get(length, length)
     who = "who belongs to or enters" if entry.existing else "enters"
     return f"{who} segment {entry.name} (every {every})"
@@ -79,7 +79,7 @@ def _key(code: Code, words: Words) -> str:
 def _again(reentry: Reentry) -> str:
     match reentry:
         case After(period=period):
-            return f"again {in_words(period)} after the last entry"
+            return f"again {format_rounded_duration(period)} after the last entry"
         case Once():
             return "once for ever"
         case AtMost(times=times):

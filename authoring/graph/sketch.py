@@ -16,7 +16,7 @@ class Loop:
     left: list[Loose] = field(default_factory=list)
 
 
-class Sketch:
+class FlowBuilder:
     """Gathers nodes and edges."""
 
     def __init__(self) -> None:

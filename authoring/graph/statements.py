@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from authoring.graph.expressions import Expressions, Leave
 from authoring.graph.flow import Kind
 from authoring.graph.names import stored
-from authoring.graph.own import Own, told
+from authoring.graph.own import OwnMethods, told
 from authoring.graph.patterns import label_of
 from authoring.graph.result import Ends, Loose, Result
-from authoring.graph.sketch import Loop, Sketch
+from authoring.graph.sketch import FlowBuilder, Loop
 from authoring.graph.words import Words
 from journeys.checks.source import Function
 
@@ -17,7 +17,7 @@ from journeys.checks.source import Function
 class Statements:
     """Reads statements into a sketch."""
 
-    def __init__(self, sketch: Sketch, words: Words, own: Own) -> None:
+    def __init__(self, sketch: FlowBuilder, words: Words, own: OwnMethods) -> None:
         self._sketch = sketch
         self._words = words
         self._own = own

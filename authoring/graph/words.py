@@ -9,7 +9,7 @@ from typing import Any
 from authoring.graph.code import Code
 from authoring.graph.names import Names
 from journeys.vocabulary import durations
-from journeys.vocabulary.durations import in_words
+from journeys.vocabulary.durations import format_rounded_duration
 from journeys.vocabulary.holds import Hold
 from profiles.events import Event
 
@@ -69,7 +69,9 @@ class Words:
     def length(self, length: ast.expr) -> str:
         """The same in words; as it is written where it is computed."""
         found = self.timed(length)
-        return in_words(found) if found is not None else ast.unparse(length).replace("self.", "")
+        return (
+            format_rounded_duration(found) if found is not None else ast.unparse(length).replace("self.", "")
+        )
 
     def event(self, kind: ast.expr) -> str:
         """An event class by its event's name."""

@@ -12,30 +12,30 @@ from typing import Any
 
 import structlog
 
-from authoring.preview.page import page
-from authoring.preview.runner import Scene, Told, scene_of
-from authoring.preview.scenario import SAMPLE
+from authoring.preview.page import render_page
+from authoring.preview.runner import PreviewResult, ScenarioRunner, load_scenario
+from authoring.preview.scenario import SAMPLE_SCENARIO
 from authoring.testing.shop import Shop
-from journeys.registry import Journeys, load
+from journeys.registry import JourneyRegistry, load_journeys
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
 from policy.config.policy_file import Policy
 from policy.config.settings import PolicySettings
-from profiles.db.migrate import upgrade_async
-from workers.process import Fault
-from workers.startup import policy_in_force
+from profiles.db.migrate import upgrade_schema_async
+from workers.process import UserError
+from workers.startup import load_policy
 
-SCENARIO = "preview.yaml"
+DEFAULT_SCENARIO_FILE = "preview.yaml"
 """The scenario that lies beside a journey's story."""
 
 
-async def run(
+async def run_preview(
     journey: str,
     modules: Sequence[str],
     *,
     scenario: Path | None = None,
     html: Path | None = None,
-    open_it: bool = False,
+    open_browser: bool = False,
     as_json: bool = False,
 ) -> int:
     """Tell a scenario, print what came of it; returns the exit code, 1 where it was not told to its end.
@@ -43,47 +43,49 @@ async def run(
     By the shop's policy, where ``WAYPOST_POLICY`` names one. Nothing is sent to a provider, whatever keys are
     set, and nothing is left running. Raises ``Fault``.
     """
-    journeys = _journeys(modules, journey)
-    path = scenario or journeys[journey].folder / SCENARIO
+    journeys = _load_journeys(modules, journey)
+    path = scenario or journeys[journey].folder / DEFAULT_SCENARIO_FILE
     if scenario is None and not path.exists():
-        raise Fault(f"{journey} has no {SCENARIO} yet; write {path}, for example:\n\n{SAMPLE}")
-    scene = scene_of(path, journeys, journey)
-    policy = policy_in_force(PolicySettings())
-    _be_quiet()
-    told = await _told(scene, journey, path.name, policy)
-    if html is not None or open_it:
-        html = _written(told, html)
-    print(json.dumps(as_values(told), indent=2) if as_json else in_words(told))
+        raise UserError(
+            f"{journey} has no {DEFAULT_SCENARIO_FILE} yet; write {path}, for example:\n\n{SAMPLE_SCENARIO}"
+        )
+    scene = load_scenario(path, journeys, journey)
+    policy = load_policy(PolicySettings())
+    _silence_logs()
+    told = await _run_scenario(scene, journey, path.name, policy)
+    if html is not None or open_browser:
+        html = _write_page(told, html)
+    print(json.dumps(to_json_values(told), indent=2) if as_json else format_result(told))
     if html is not None and not as_json:
         print(f"\n{html}")
-    if html is not None and open_it:
+    if html is not None and open_browser:
         webbrowser.open(html.resolve().as_uri())
     if told.fault is not None:
         print(f"\n{told.fault}", file=sys.stderr)
     return 0 if told.fault is None else 1
 
 
-async def _told(scene: Scene, journey: str, name: str, policy: Policy) -> Told:
-    async with _servers() as (database_url, temporal):
+async def _run_scenario(scene: ScenarioRunner, journey: str, name: str, policy: Policy) -> PreviewResult:
+    async with _start_servers() as (database_url, temporal):
         shop = Shop(database_url, temporal.client)
         if policy.name:
             shop(limits=policy.limits)
         fault: str | None = None
         try:
             await scene(shop)
-        except (Fault, AssertionError) as error:
+        except (UserError, AssertionError) as error:
             if not shop.shoppers:
                 raise
             fault = str(error)
         finally:
             await shop.close()
-        return told_of(shop, journey, name, fault)
+        return collect_result(shop, journey, name, fault)
 
 
-def told_of(shop: Shop, journey: str, name: str, fault: str | None) -> Told:
+def collect_result(shop: Shop, journey: str, name: str, fault: str | None) -> PreviewResult:
     """What the first shopper of a shop has lived through."""
     shopper = shop.shoppers[0]
-    return Told(
+    return PreviewResult(
         journey=journey,
         scenario=name,
         timeline=shopper.timeline,
@@ -95,18 +97,18 @@ def told_of(shop: Shop, journey: str, name: str, fault: str | None) -> Told:
 
 
 @asynccontextmanager
-async def _servers() -> AsyncIterator[tuple[str, TemporalDevServer]]:
+async def _start_servers() -> AsyncIterator[tuple[str, TemporalDevServer]]:
     """A Postgres and a Temporal of the preview's own; the database of DATABASE_URL is never touched."""
-    _say("Starting Postgres and Temporal for the preview ...")
+    _show_progress("Starting Postgres and Temporal for the preview ...")
     with tempfile.TemporaryDirectory(prefix="waypost-preview-", ignore_cleanup_errors=True) as folder:
         async with EmbeddedPostgres(Path(folder) / "postgres") as postgres, TemporalDevServer() as temporal:
-            await upgrade_async(postgres.database_url)
-            _say("Telling the scenario ...")
+            await upgrade_schema_async(postgres.database_url)
+            _show_progress("Telling the scenario ...")
             yield postgres.database_url, temporal
-            _say("")
+            _show_progress("")
 
 
-def in_words(told: Told) -> str:
+def format_result(told: PreviewResult) -> str:
     """The timeline and a line that sums it up."""
     got = ", ".join(f"{each} ({each.channel.value})" for each in told.received) or "nothing"
     kept = ", ".join(f"{each} ({each.reason})" for each in told.withheld)
@@ -116,7 +118,7 @@ def in_words(told: Told) -> str:
     )
 
 
-def as_values(told: Told) -> dict[str, Any]:
+def to_json_values(told: PreviewResult) -> dict[str, Any]:
     """The same for programs."""
     return {
         "journey": told.journey,
@@ -150,35 +152,35 @@ def as_values(told: Told) -> dict[str, Any]:
     }
 
 
-def _written(told: Told, to: Path | None) -> Path:
+def _write_page(told: PreviewResult, to: Path | None) -> Path:
     path = to or Path(tempfile.mkdtemp(prefix="waypost-preview-")) / f"{told.journey}.html"
     try:
-        path.write_text(page(told), "utf-8")
+        path.write_text(render_page(told), "utf-8")
     except OSError as error:
-        raise Fault(
+        raise UserError(
             f"{path} cannot be written: {error.strerror}; name a file in a folder that exists"
         ) from error
     return path
 
 
-def _journeys(modules: Sequence[str], journey: str) -> Journeys:
+def _load_journeys(modules: Sequence[str], journey: str) -> JourneyRegistry:
     try:
-        journeys = load(modules)
+        journeys = load_journeys(modules)
         journeys[journey]
     except KeyError as error:
-        raise Fault(str(error.args[0])) from error
+        raise UserError(str(error.args[0])) from error
     except ValueError as error:
-        raise Fault(str(error)) from error
+        raise UserError(str(error)) from error
     return journeys
 
 
-def _be_quiet() -> None:
+def _silence_logs() -> None:
     """The timeline tells what the log would, in order."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
 
 
-def _say(words: str) -> None:
+def _show_progress(words: str) -> None:
     """One line that shows what takes so long; it goes away on a terminal."""
     if sys.stderr.isatty():
         print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from liquid import Environment, StrictUndefined
 
-from authoring.preview.runner import Told
+from authoring.preview.runner import PreviewResult
 from authoring.testing.observations import Received
-from authoring.testing.timeline import SHOPPER, Entry
+from authoring.testing.timeline import SHOPPER, TimelineEntry
 from policy.verdict import Channel
 
-_FOLDER = Path(__file__).parent
+_TEMPLATE_FOLDER = Path(__file__).parent
 
-_MARKS = {
+_ENTRY_SYMBOLS = {
     "event": "●",
     "enters": "▶",
     "waits": "◷",
@@ -26,7 +26,7 @@ _MARKS = {
 }
 
 
-def page(told: Told) -> str:
+def render_page(told: PreviewResult) -> str:
     """Return the page's text. Nothing in it is loaded from elsewhere but the pictures that mails name."""
     messages = {each.message_id: each for each in told.received}
     entries: list[dict[str, object]] = []
@@ -44,19 +44,19 @@ def page(told: Told) -> str:
         day = new_day
     # Liquid escapes every value; strict, so that a misspelt name is an error.
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
-        (_FOLDER / "page.html").read_text("utf-8")
+        (_TEMPLATE_FOLDER / "page.html").read_text("utf-8")
     )
     return template.render(
         journey=told.journey,
         scenario=told.scenario,
-        summary=_summary(told),
+        summary=_format_summary(told),
         fault=told.fault or None,
-        style=(_FOLDER / "page.css").read_text("utf-8"),
+        style=(_TEMPLATE_FOLDER / "page.css").read_text("utf-8"),
         entries=entries,
     )
 
 
-def _summary(told: Told) -> str:
+def _format_summary(told: PreviewResult) -> str:
     ended = f"ended as {told.outcome}" if told.outcome else "has not ended"
     sent, kept = len(told.received), len(told.withheld)
     return (
@@ -65,12 +65,12 @@ def _summary(told: Told) -> str:
     )
 
 
-def _entry(told: Told, entry: Entry) -> dict[str, object]:
+def _entry(told: PreviewResult, entry: TimelineEntry) -> dict[str, object]:
     return {
         "side": "shopper" if entry.who == SHOPPER else "journey",
         "kind": entry.kind,
         "clock": told.timeline.when(entry.at).split()[-1],
-        "mark": _MARKS.get(entry.kind, "·"),
+        "mark": _ENTRY_SYMBOLS.get(entry.kind, "·"),
         "other_journey": entry.who if entry.who not in (SHOPPER, told.journey) else None,
         "text": told.timeline.sentence(entry),
     }

@@ -11,21 +11,21 @@ from zoneinfo import ZoneInfo
 
 from temporalio.exceptions import ApplicationError
 
-from authoring.preview.scenario import Scenario, read
-from authoring.testing.calendar import START, ZONE, next_time
+from authoring.preview.scenario import Scenario, read_scenario
+from authoring.testing.calendar import DEFAULT_START, DEFAULT_TIMEZONE, next_time_of_day
 from authoring.testing.observations import Received, Withheld
 from authoring.testing.shop import Shop
 from authoring.testing.shopper import Shopper
 from authoring.testing.timeline import Timeline
-from journeys.registry import Journeys
-from workers.process import Fault
+from journeys.registry import JourneyRegistry
+from workers.process import UserError
 
-Scene = Callable[[Shop], Awaitable[Shopper]]
+ScenarioRunner = Callable[[Shop], Awaitable[Shopper]]
 """Tells a scenario in a shop, from its opening to its end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PreviewResult:
     """What came of a scenario."""
 
     journey: str
@@ -38,23 +38,23 @@ class Told:
     """Why it could not be told to its end."""
 
 
-def scene_of(path: Path, journeys: Journeys, journey: str) -> Scene:
+def load_scenario(path: Path, journeys: JourneyRegistry, journey: str) -> ScenarioRunner:
     """What to tell, from a YAML or a Python file. Raises ``Fault`` with what is wrong in it."""
     return (
-        _from_python(path, journeys, journey) if path.suffix == ".py" else _from_yaml(path, journeys, journey)
+        _load_python(path, journeys, journey) if path.suffix == ".py" else _load_yaml(path, journeys, journey)
     )
 
 
-def _from_yaml(path: Path, journeys: Journeys, journey: str) -> Scene:
-    scenario = read(path)
-    known = [journeys[name].cls for name in dict.fromkeys((journey, *_checked(scenario, journeys)))]
-    zone = str(scenario.shopper.get("timezone") or ZONE)
+def _load_yaml(path: Path, journeys: JourneyRegistry, journey: str) -> ScenarioRunner:
+    scenario = read_scenario(path)
+    known = [journeys[name].cls for name in dict.fromkeys((journey, *_check_also_runs(scenario, journeys)))]
+    zone = str(scenario.shopper.get("timezone") or DEFAULT_TIMEZONE)
 
     async def tell(shop: Shop) -> Shopper:
         shop(
             journeys=known,
-            starts_at=_start(scenario.starts_at, zone),
-            effects=stand_ins(journeys, scenario.effects),
+            starts_at=_resolve_start(scenario.starts_at, zone),
+            effects=stub_activities(journeys, scenario.effects),
         )
         for product, details in scenario.products.items():
             shop.sells(product, **details)
@@ -62,26 +62,26 @@ def _from_yaml(path: Path, journeys: Journeys, journey: str) -> Scene:
         for step in scenario.story:
             try:
                 await getattr(shopper, step.verb)(*step.arguments, **step.named)
-            except Fault as fault:
-                raise Fault(f"{scenario.name}:{step.line}: {fault}") from fault
+            except UserError as fault:
+                raise UserError(f"{scenario.name}:{step.line}: {fault}") from fault
         return shopper
 
     return tell
 
 
-def _from_python(path: Path, journeys: Journeys, journey: str) -> Scene:
+def _load_python(path: Path, journeys: JourneyRegistry, journey: str) -> ScenarioRunner:
     spec = importlib.util.spec_from_file_location("waypost_preview_scenario", path)
     if not path.is_file() or spec is None or spec.loader is None:
-        raise Fault(f"there is no scenario {path}; name a file with `async def scenario(shopper)`")
+        raise UserError(f"there is no scenario {path}; name a file with `async def scenario(shopper)`")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     scenario = getattr(module, "scenario", None)
     if not inspect.iscoroutinefunction(scenario):
-        raise Fault(f"{path} has no `async def scenario(shopper)`; that is what a preview tells")
+        raise UserError(f"{path} has no `async def scenario(shopper)`; that is what a preview tells")
     parameters = list(inspect.signature(scenario).parameters)
 
     async def tell(shop: Shop) -> Shopper:
-        shop(journeys=[journeys[journey].cls], effects=stand_ins(journeys, {}))
+        shop(journeys=[journeys[journey].cls], effects=stub_activities(journeys, {}))
         if parameters == ["shop"]:
             found = await scenario(shop)
             return found if isinstance(found, Shopper) else shop.shoppers[0]
@@ -92,13 +92,13 @@ def _from_python(path: Path, journeys: Journeys, journey: str) -> Scene:
     return tell
 
 
-def stand_ins(journeys: Journeys, answers: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
+def stub_activities(journeys: JourneyRegistry, answers: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
     """For every activity of the author's own one that only answers: a preview does nothing to the world."""
     names = [str(vars(effect)["__temporal_activity_definition"].name) for effect in journeys.effects]
-    return {name: _answering(name, answers) for name in names}
+    return {name: _stub_activity(name, answers) for name in names}
 
 
-def _answering(name: str, answers: Mapping[str, Any]) -> Callable[..., Any]:
+def _stub_activity(name: str, answers: Mapping[str, Any]) -> Callable[..., Any]:
     async def answer(*_: Any) -> Any:
         if name in answers:
             return answers[name]
@@ -112,15 +112,15 @@ def _answering(name: str, answers: Mapping[str, Any]) -> Callable[..., Any]:
     return answer
 
 
-def _checked(scenario: Scenario, journeys: Journeys) -> tuple[str, ...]:
+def _check_also_runs(scenario: Scenario, journeys: JourneyRegistry) -> tuple[str, ...]:
     if unknown := [name for name in scenario.also_runs if name not in journeys]:
         there = ", ".join(sorted(journeys))
-        raise Fault(f"{scenario.name}: also_runs: no journey {', '.join(unknown)}; registered: {there}")
+        raise UserError(f"{scenario.name}: also_runs: no journey {', '.join(unknown)}; registered: {there}")
     return scenario.also_runs
 
 
-def _start(wanted: datetime | time | None, zone: str) -> datetime:
+def _resolve_start(wanted: datetime | time | None, zone: str) -> datetime:
     if isinstance(wanted, time):
-        local = START.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0)
-        return next_time(local - timedelta(seconds=1), wanted, zone)
-    return wanted or START
+        local = DEFAULT_START.astimezone(ZoneInfo(zone)).replace(hour=0, minute=0)
+        return next_time_of_day(local - timedelta(seconds=1), wanted, zone)
+    return wanted or DEFAULT_START

@@ -13,12 +13,12 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from authoring.testing.shopper import Shopper
-from local.time_travel import TravelError, duration
-from workers.process import Fault
+from local.time_travel import TravelError, parse_duration
+from workers.process import UserError
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ScenarioStep:
     """One line of a story."""
 
     line: int
@@ -32,7 +32,7 @@ class Scenario:
     """All that a file says."""
 
     name: str
-    story: tuple[Step, ...]
+    story: tuple[ScenarioStep, ...]
     shopper: Mapping[str, Any] = field(default_factory=dict)
     starts_at: datetime | time | None = None
     products: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Scenario:
     effects: Mapping[str, Any] = field(default_factory=dict)
 
 
-class ScenarioFaults(Fault):
+class InvalidScenario(UserError):
     """A scenario that cannot be told; a line a fault."""
 
     def __init__(self, file: str, faults: list[tuple[int, str]]) -> None:
@@ -49,13 +49,19 @@ class ScenarioFaults(Fault):
         super().__init__(f"this scenario cannot be told:{listed}")
 
 
-_NOT_SAID = frozenset({"look", "profile_id"})
+_EXCLUDED_METHODS = frozenset({"look", "profile_id"})
 
-_EXAMPLES = {"timedelta": "2h", "datetime": "09:00", "quantity": "2", "channel": "sms", "order": "order-1"}
+_EXAMPLE_VALUES = {
+    "timedelta": "2h",
+    "datetime": "09:00",
+    "quantity": "2",
+    "channel": "sms",
+    "order": "order-1",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
+class ShopperVerb:
     """One thing a shopper can do, and what may be said with it."""
 
     name: str
@@ -64,10 +70,10 @@ class Verb:
     names: tuple[str, ...]
     """All that may be said by name."""
     required: frozenset[str]
-    kinds: Mapping[str, Any]
-    takes_many: bool
+    parameter_types: Mapping[str, Any]
+    accepts_list: bool
     """A list as its value is several things."""
-    takes_names: bool
+    accepts_mapping: bool
     """A mapping as its value is names and values."""
 
     def place(self, number: int) -> str:
@@ -78,12 +84,14 @@ class Verb:
     def example(self) -> str:
         """A line as one would write it."""
         first = self.first[0] if self.first else ""
-        kind = str(self.kinds.get(first, ""))
-        value = next((said for name, said in _EXAMPLES.items() if name in kind or name == first), "lamp")
+        kind = str(self.parameter_types.get(first, ""))
+        value = next(
+            (said for name, said in _EXAMPLE_VALUES.items() if name in kind or name == first), "lamp"
+        )
         return f"- {self.name}: {value}" if first else f"- {self.name}"
 
 
-def converted(text: str, kind: Any) -> Any:
+def convert_value(text: str, kind: Any) -> Any:
     """A word of the file as the value a verb takes. Raises ValueError saying what was expected."""
     kinds = typing.get_args(kind) or (kind,)
     if typing.get_origin(kind) is typing.Literal:
@@ -92,11 +100,11 @@ def converted(text: str, kind: Any) -> Any:
         return text
     if timedelta in kinds:
         try:
-            return duration(text)
+            return parse_duration(text)
         except TravelError as error:
             raise ValueError(str(error)) from None
     if time in kinds or datetime in kinds:
-        return _instant(text)
+        return _parse_time(text)
     if int in kinds:
         if not text.isdecimal():
             raise ValueError(f"expected a whole number; got {text!r}")
@@ -104,7 +112,7 @@ def converted(text: str, kind: Any) -> Any:
     return text
 
 
-def _instant(text: str) -> datetime | time:
+def _parse_time(text: str) -> datetime | time:
     for read in (time.fromisoformat, datetime.fromisoformat):
         try:
             found: datetime | time = read(text)
@@ -118,35 +126,35 @@ def _instant(text: str) -> datetime | time:
     )
 
 
-def _verb(name: str, method: Any) -> Verb:
+def _to_verb(name: str, method: Any) -> ShopperVerb:
     hints = typing.get_type_hints(method)
     parameters = [each for each in inspect.signature(method).parameters.values() if each.name != "self"]
     many = [each for each in parameters if each.kind is each.VAR_POSITIONAL]
     named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
     first = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
-    return Verb(
+    return ShopperVerb(
         name=name,
         first=tuple(each.name for each in (many or first[:1])),
         names=tuple(each.name for each in named),
         required=frozenset(each.name for each in first if each.default is each.empty),
-        kinds={each.name: hints.get(each.name, Any) for each in parameters},
-        takes_many=bool(many),
-        takes_names=any(each.kind is each.VAR_KEYWORD for each in parameters),
+        parameter_types={each.name: hints.get(each.name, Any) for each in parameters},
+        accepts_list=bool(many),
+        accepts_mapping=any(each.kind is each.VAR_KEYWORD for each in parameters),
     )
 
 
-VERBS: dict[str, Verb] = {
-    name: _verb(name, method)
+VERBS: dict[str, ShopperVerb] = {
+    name: _to_verb(name, method)
     for kind in reversed(Shopper.__mro__)
     for name, method in vars(kind).items()
-    if inspect.iscoroutinefunction(method) and not name.startswith("_") and name not in _NOT_SAID
+    if inspect.iscoroutinefunction(method) and not name.startswith("_") and name not in _EXCLUDED_METHODS
 }
 """Everything a shopper can do, by name."""
 
-TOP = ("shopper", "starts_at", "products", "also_runs", "effects", "story")
+SCENARIO_KEYS = ("shopper", "starts_at", "products", "also_runs", "effects", "story")
 """What a scenario may say."""
 
-SAMPLE = """\
+SAMPLE_SCENARIO = """\
 story:
   - adds: lamp
   - waits: 2h
@@ -155,31 +163,31 @@ story:
 """
 
 
-def read(path: Path) -> Scenario:
+def read_scenario(path: Path) -> Scenario:
     """The scenario in a file. Raises ``ScenarioFaults`` with all that is wrong, ``Fault`` for no file."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Fault(f"{path} cannot be read: {error}; name a scenario file, YAML or Python") from error
-    return parse(text, path.name)
+        raise UserError(f"{path} cannot be read: {error}; name a scenario file, YAML or Python") from error
+    return parse_scenario(text, path.name)
 
 
-def parse(text: str, file: str = "scenario") -> Scenario:
+def parse_scenario(text: str, file: str = "scenario") -> Scenario:
     """The scenario of a text. Raises ``ScenarioFaults``."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = f"no YAML: {getattr(error, 'problem', None) or error}"
-        raise ScenarioFaults(file, [(mark.line + 1 if mark else 1, said)]) from error
-    reader = _Reader()
+        raise InvalidScenario(file, [(mark.line + 1 if mark else 1, said)]) from error
+    reader = _ScenarioReader()
     scenario = reader.scenario(file, root)
     if reader.faults:
-        raise ScenarioFaults(file, reader.faults)
+        raise InvalidScenario(file, reader.faults)
     return scenario
 
 
-class _Reader:
+class _ScenarioReader:
     """Reads nodes, because values alone have lost their lines."""
 
     def __init__(self) -> None:
@@ -189,132 +197,141 @@ class _Reader:
     def scenario(self, file: str, root: Node | None) -> Scenario:
         said: dict[str, Node] = {}
         if not isinstance(root, MappingNode):
-            self._fault(root, f"expected a mapping with a `story`, such as:\n{SAMPLE}")
+            self._add_fault(root, f"expected a mapping with a `story`, such as:\n{SAMPLE_SCENARIO}")
         else:
-            said = {name: value for name, key, value in self._pairs(root) if self._is_known(name, key)}
+            said = {name: value for name, key, value in self._iter_pairs(root) if self._check_key(name, key)}
         if isinstance(root, MappingNode) and "story" not in said:
-            self._fault(root, "there is no `story`: a list of what the shopper does, such as `- adds: lamp`")
+            self._add_fault(
+                root, "there is no `story`: a list of what the shopper does, such as `- adds: lamp`"
+            )
         return Scenario(
             name=file,
-            story=tuple(self._story(said["story"])) if "story" in said else (),
-            shopper=self._mapping(said.get("shopper"), "shopper"),
-            starts_at=self._starts_at(said.get("starts_at")),
-            products=self._products(said.get("products")),
-            also_runs=self._names(said.get("also_runs")),
-            effects=self._mapping(said.get("effects"), "effects"),
+            story=tuple(self._read_story(said["story"])) if "story" in said else (),
+            shopper=self._read_mapping(said.get("shopper"), "shopper"),
+            starts_at=self._read_starts_at(said.get("starts_at")),
+            products=self._read_products(said.get("products")),
+            also_runs=self._read_strings(said.get("also_runs")),
+            effects=self._read_mapping(said.get("effects"), "effects"),
         )
 
-    def _is_known(self, name: str, key: Node) -> bool:
-        if name not in TOP:
-            self._fault(
-                key, f"there is no {name!r} in a scenario{_near(name, TOP)}; it has: {', '.join(TOP)}"
+    def _check_key(self, name: str, key: Node) -> bool:
+        if name not in SCENARIO_KEYS:
+            self._add_fault(
+                key,
+                f"there is no {name!r} in a scenario{_suggest(name, SCENARIO_KEYS)}; it has: {', '.join(SCENARIO_KEYS)}",
             )
-        return name in TOP
+        return name in SCENARIO_KEYS
 
-    def _story(self, node: Node) -> Iterator[Step]:
+    def _read_story(self, node: Node) -> Iterator[ScenarioStep]:
         if not isinstance(node, SequenceNode) or not node.value:
-            self._fault(node, "expected a list of what the shopper does, such as `- adds: lamp`")
+            self._add_fault(node, "expected a list of what the shopper does, such as `- adds: lamp`")
             return
         for item in node.value:
             match item:
                 case ScalarNode():
-                    yield from self._step(item, item.value, None, {})
+                    yield from self._read_step(item, item.value, None, {})
                 case MappingNode():
-                    pairs = {name: (key, value) for name, key, value in self._pairs(item)}
+                    pairs = {name: (key, value) for name, key, value in self._iter_pairs(item)}
                     if not pairs:
-                        self._fault(item, "expected one thing the shopper does, such as `- adds: lamp`")
+                        self._add_fault(item, "expected one thing the shopper does, such as `- adds: lamp`")
                         continue
                     verb = next((name for name in pairs if name in VERBS), next(iter(pairs)))
                     rest = {name: value for name, (_, value) in pairs.items() if name != verb}
-                    yield from self._step(pairs[verb][0], verb, pairs[verb][1], rest)
+                    yield from self._read_step(pairs[verb][0], verb, pairs[verb][1], rest)
                 case _:
-                    self._fault(item, "expected one thing the shopper does, such as `- adds: lamp`")
+                    self._add_fault(item, "expected one thing the shopper does, such as `- adds: lamp`")
 
-    def _step(self, at: Node, name: str, value: Node | None, rest: dict[str, Node]) -> Iterator[Step]:
+    def _read_step(
+        self, at: Node, name: str, value: Node | None, rest: dict[str, Node]
+    ) -> Iterator[ScenarioStep]:
         verb = VERBS.get(name)
         if verb is None:
-            said = f"a shopper cannot {name!r}{_near(name, VERBS)}; they can: {', '.join(VERBS)}"
-            self._fault(at, said)
+            said = f"a shopper cannot {name!r}{_suggest(name, VERBS)}; they can: {', '.join(VERBS)}"
+            self._add_fault(at, said)
             return
         named = {**rest}
         positional: list[Node] = []
-        if isinstance(value, MappingNode) and verb.takes_names:
-            named |= {key: node for key, _, node in self._pairs(value)}
-        elif isinstance(value, SequenceNode) and verb.takes_many:
+        if isinstance(value, MappingNode) and verb.accepts_mapping:
+            named |= {key: node for key, _, node in self._iter_pairs(value)}
+        elif isinstance(value, SequenceNode) and verb.accepts_list:
             positional = list(value.value)
         elif value is not None and not _is_null(value):
             positional = [value]
         before = len(self.faults)
-        self._check_shape(at, verb, positional, named)
-        arguments = tuple(self._argument(verb, verb.place(n), node) for n, node in enumerate(positional))
-        keywords = {key: self._argument(verb, key, node) for key, node in named.items()}
+        self._check_arguments(at, verb, positional, named)
+        arguments = tuple(self._read_argument(verb, verb.place(n), node) for n, node in enumerate(positional))
+        keywords = {key: self._read_argument(verb, key, node) for key, node in named.items()}
         if len(self.faults) == before:
-            yield Step(at.start_mark.line + 1, name, arguments, keywords)
+            yield ScenarioStep(at.start_mark.line + 1, name, arguments, keywords)
 
-    def _check_shape(self, at: Node, verb: Verb, positional: list[Node], named: dict[str, Node]) -> None:
-        unknown = [name for name in named if name not in verb.names and not verb.takes_names]
+    def _check_arguments(
+        self, at: Node, verb: ShopperVerb, positional: list[Node], named: dict[str, Node]
+    ) -> None:
+        unknown = [name for name in named if name not in verb.names and not verb.accepts_mapping]
         for name in unknown:
             there = ", ".join(verb.names) or "nothing besides"
-            self._fault(
-                named[name], f"`{verb.name}` knows no {name!r}{_near(name, verb.names)}; it has: {there}"
+            self._add_fault(
+                named[name], f"`{verb.name}` knows no {name!r}{_suggest(name, verb.names)}; it has: {there}"
             )
-        if len(positional) > len(verb.first) and not verb.takes_many:
-            self._fault(at, f"`{verb.name}` takes {len(verb.first) or 'no'} value, got {len(positional)}")
+        if len(positional) > len(verb.first) and not verb.accepts_list:
+            self._add_fault(at, f"`{verb.name}` takes {len(verb.first) or 'no'} value, got {len(positional)}")
         missing = [
             name for name in verb.first[len(positional) :] if name in verb.required and name not in named
         ]
         if missing:
-            self._fault(at, f"`{verb.name}` needs {' and '.join(missing)}, such as `{verb.example}`")
+            self._add_fault(at, f"`{verb.name}` needs {' and '.join(missing)}, such as `{verb.example}`")
 
-    def _argument(self, verb: Verb, name: str, node: Node) -> Any:
-        kind = verb.kinds.get(name, Any)
+    def _read_argument(self, verb: ShopperVerb, name: str, node: Node) -> Any:
+        kind = verb.parameter_types.get(name, Any)
         if isinstance(node, ScalarNode) and not _is_null(node):
             try:
-                return converted(node.value, kind) if kind is not Any else self._value(node)
+                return convert_value(node.value, kind) if kind is not Any else self._value(node)
             except ValueError as error:
-                self._fault(node, f"`{verb.name}`: {error}")
+                self._add_fault(node, f"`{verb.name}`: {error}")
                 return None
         if not isinstance(node, ScalarNode) and kind is not Any and "dict" not in str(kind):
             what = "list" if isinstance(node, SequenceNode) else "names and values"
-            self._fault(node, f"`{verb.name}` takes one value, no {what}")
+            self._add_fault(node, f"`{verb.name}` takes one value, no {what}")
             return None
         return self._value(node)
 
-    def _starts_at(self, node: Node | None) -> datetime | time | None:
+    def _read_starts_at(self, node: Node | None) -> datetime | time | None:
         if node is None:
             return None
         try:
-            found: datetime | time = converted(getattr(node, "value", ""), datetime | time)
+            found: datetime | time = convert_value(getattr(node, "value", ""), datetime | time)
         except (ValueError, TypeError) as error:
-            self._fault(node, f"`starts_at`: {error}")
+            self._add_fault(node, f"`starts_at`: {error}")
             return None
         return found
 
-    def _products(self, node: Node | None) -> dict[str, dict[str, Any]]:
-        found = self._mapping(node, "products")
+    def _read_products(self, node: Node | None) -> dict[str, dict[str, Any]]:
+        found = self._read_mapping(node, "products")
         for name, details in found.items():
             if not isinstance(details, dict):
-                self._fault(node, f"`products`: say of {name} what it is, as in `{name}: {{price: 39.0}}`")
+                self._add_fault(
+                    node, f"`products`: say of {name} what it is, as in `{name}: {{price: 39.0}}`"
+                )
         return {name: details for name, details in found.items() if isinstance(details, dict)}
 
-    def _names(self, node: Node | None) -> tuple[str, ...]:
+    def _read_strings(self, node: Node | None) -> tuple[str, ...]:
         value = [] if node is None else self._value(node)
         return tuple(str(name) for name in (value if isinstance(value, list) else [value]))
 
-    def _mapping(self, node: Node | None, what: str) -> dict[str, Any]:
+    def _read_mapping(self, node: Node | None, what: str) -> dict[str, Any]:
         if node is None or _is_null(node):
             return {}
         if not isinstance(node, MappingNode):
-            self._fault(node, f"`{what}`: expected names and values, as in `{{name: value}}`")
+            self._add_fault(node, f"`{what}`: expected names and values, as in `{{name: value}}`")
             return {}
-        return {name: self._value(value) for name, _, value in self._pairs(node)}
+        return {name: self._value(value) for name, _, value in self._iter_pairs(node)}
 
-    def _pairs(self, node: MappingNode) -> Iterator[tuple[str, Node, Node]]:
+    def _iter_pairs(self, node: MappingNode) -> Iterator[tuple[str, Node, Node]]:
         seen: set[str] = set()
         for key, value in node.value:
             name = str(key.value)
             if name in seen:
-                self._fault(key, f"{name!r} is there twice")
+                self._add_fault(key, f"{name!r} is there twice")
             seen.add(name)
             yield name, key, value
 
@@ -322,10 +339,10 @@ class _Reader:
         try:
             return self._loader.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
-            self._fault(node, f"cannot be read: {error}")
+            self._add_fault(node, f"cannot be read: {error}")
             return None
 
-    def _fault(self, node: Node | None, said: str) -> None:
+    def _add_fault(self, node: Node | None, said: str) -> None:
         self.faults.append((1 if node is None else node.start_mark.line + 1, said))
 
 
@@ -333,6 +350,6 @@ def _is_null(node: Node) -> bool:
     return str(node.tag) == "tag:yaml.org,2002:null"
 
 
-def _near(name: str, known: Any) -> str:
+def _suggest(name: str, known: Any) -> str:
     close = difflib.get_close_matches(name, list(known), 1)
     return f" (did you mean {close[0]!r}?)" if close else ""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from authoring.replay.phrases import Phrases
+from authoring.replay.phrases import ExpressionReader
 from authoring.replay.shape import Line
 from authoring.replay.source import Function, Source
 from authoring.replay.words import Word, patch_of
@@ -13,7 +13,7 @@ from authoring.replay.words import Word, patch_of
 _LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 
 
-class Book(Protocol):
+class ShapeBuilder(Protocol):
     """All that belongs to one shape."""
 
     source: Source
@@ -31,7 +31,7 @@ class Book(Protocol):
 class FunctionReader:
     """Reads one function; of its assignments it keeps those that something kept depends on."""
 
-    def __init__(self, book: Book, name: str, function: Function) -> None:
+    def __init__(self, book: ShapeBuilder, name: str, function: Function) -> None:
         self._book, self._name, self._function = book, name, function
         arguments = function.args
         each = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
@@ -42,7 +42,7 @@ class FunctionReader:
         self.needed: set[str] = set()
         self._lines: list[Line] = []
         self._depth = self._results = 0
-        self._phrases = Phrases(self, self._names)
+        self._phrases = ExpressionReader(self, self._names)
 
     def lines(self) -> list[Line]:
         """Read until no further assignment turns out to matter."""

@@ -13,10 +13,10 @@ from authoring.replay.findings import Findings
 from authoring.replay.open_runs import OpenRuns, of_no_journey
 from authoring.replay.replaying import replayed
 from authoring.replay.report import show
-from journeys.registry import Journeys, load
-from workers.process import Fault
+from journeys.registry import JourneyRegistry, load_journeys
+from workers.process import UserError
 from workers.settings import WorkerSettings
-from workers.temporal_client import connect
+from workers.temporal_client import connect_temporal
 
 
 async def run(
@@ -29,10 +29,10 @@ async def run(
     """
     journeys = journeys_of(settings, only)
     try:
-        client = await connect(settings)
+        client = await connect_temporal(settings)
         findings = await check(client, journeys, only=only, limit=limit, progress=not as_json)
     except (RPCError, RuntimeError) as error:
-        raise Fault(
+        raise UserError(
             f"Temporal cannot be read: {' '.join(str(error).split())[:300]}\n"
             "Check TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE and TEMPORAL_TLS…, and that Temporal runs."
         ) from error
@@ -45,7 +45,7 @@ async def run(
 
 async def check(
     client: Client,
-    journeys: Journeys,
+    journeys: JourneyRegistry,
     *,
     only: Sequence[str] = (),
     limit: int | None = None,
@@ -84,12 +84,12 @@ async def check(
     return findings
 
 
-def journeys_of(settings: WorkerSettings, only: Sequence[str]) -> Journeys:
+def journeys_of(settings: WorkerSettings, only: Sequence[str]) -> JourneyRegistry:
     """The journeys of the working tree. Raises ``Fault``, also for a name in ``only`` that is none."""
     try:
-        journeys = load(settings.journey_modules)
+        journeys = load_journeys(settings.journey_modules)
     except ValueError as error:
-        raise Fault(str(error)) from error
+        raise UserError(str(error)) from error
     unknown = []
     for name in only:
         try:
@@ -99,5 +99,5 @@ def journeys_of(settings: WorkerSettings, only: Sequence[str]) -> Journeys:
     if not journeys:
         unknown.append("no journeys are registered; WAYPOST_JOURNEYS names modules with a sequence JOURNEYS")
     if unknown:
-        raise Fault("\n".join(unknown))
+        raise UserError("\n".join(unknown))
     return journeys

@@ -12,7 +12,7 @@ _OWN_CODE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 
-class Page(Protocol):
+class StepWriter(Protocol):
     """Where steps are written to; the reader of statements."""
 
     def put(self, text: str, hint: str, at: ast.AST) -> None:
@@ -37,10 +37,10 @@ class Page(Protocol):
         """A call of a method of the author's own."""
 
 
-class Phrases:
+class ExpressionReader:
     """Says expressions of one function; ``names`` are its local names."""
 
-    def __init__(self, page: Page, names: dict[str, str]) -> None:
+    def __init__(self, page: StepWriter, names: dict[str, str]) -> None:
         self._page = page
         self._names = names
         self.unasked: set[str] = set()

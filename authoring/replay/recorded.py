@@ -13,7 +13,7 @@ from authoring.replay.reading import shape_of
 from authoring.replay.shape import Shape, read, written
 from authoring.replay.source import Source
 from journeys.vocabulary import Journey
-from workers.process import Fault
+from workers.process import UserError
 from workers.settings import WorkerSettings
 
 
@@ -65,7 +65,7 @@ def compare(classes: Sequence[type[Journey]]) -> Comparison:
             else:
                 found.same.append(name)
         except Unreadable as error:
-            raise Fault(str(error)) from error
+            raise UserError(str(error)) from error
     return found
 
 
@@ -80,7 +80,7 @@ def save(classes: Sequence[type[Journey]]) -> list[Path]:
         for file, shapes in files.items():
             file.write_text(written([shapes[name] for name in sorted(shapes)]), "utf-8")
     except (OSError, Unreadable) as error:
-        raise Fault(f"the shapes cannot be recorded: {error}") from error
+        raise UserError(f"the shapes cannot be recorded: {error}") from error
     return list(files)
 
 
@@ -95,7 +95,7 @@ def _stored(file: Path) -> dict[str, Shape]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise Fault(f"{file} cannot be read: {error}") from error
+        raise UserError(f"{file} cannot be read: {error}") from error
 
 
 def _lines(comparison: Comparison, files: Sequence[Path]) -> list[str]:

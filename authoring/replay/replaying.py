@@ -14,7 +14,7 @@ from temporalio.worker import Replayer, WorkflowInstance, WorkflowInstanceDetail
 
 from authoring.replay.steps import Step, steps_of_commands
 from journeys.vocabulary import Journey
-from workers.worker import workflow_runner
+from workers.worker import create_workflow_runner
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ async def replayed(
     journeys: Sequence[type[Journey]], histories: AsyncIterator[WorkflowHistory]
 ) -> AsyncIterator[Replayed]:
     """Replay as the worker runs: the same sandbox, the same converter. Nothing reaches a server."""
-    recorder = _Recorder(workflow_runner())
+    recorder = _Recorder(create_workflow_runner())
     replayer = Replayer(
         workflows=journeys,
         workflow_runner=recorder,

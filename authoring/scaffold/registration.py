@@ -4,9 +4,9 @@ import ast
 import io
 from dataclasses import dataclass
 
-from workers.process import Fault
+from workers.process import UserError
 
-_LINE = 110
+_MAX_LINE_LENGTH = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,17 +20,17 @@ class Registration:
     module: str
     cls: str
 
-    def added_to(self, text: str) -> str:
+    def add_to(self, text: str) -> str:
         """The file's text with the class imported and in the list; the same text where it is in already.
 
         Raises ``Fault``, which says what to write by hand, where the file does not look as expected.
         """
-        tree = self._parsed(text)
-        listed = self._list_of(tree)
+        tree = self._parse(text)
+        listed = self._find_list(tree)
         if any(isinstance(each, ast.Name) and each.id == self.cls for each in listed.elts):
             return text
-        if self.cls in names_bound(tree):
-            raise Fault(
+        if self.cls in bound_names(tree):
+            raise UserError(
                 f"the class would be {self.cls}, a name that {self.file} uses for something else. Choose "
                 "another name; nothing was written"
             )
@@ -39,30 +39,30 @@ class Registration:
         lines = list(io.StringIO(text, newline=""))
         # From the bottom up, so that the place of the import stays where it was found.
         if listed.lineno == listed.end_lineno:
-            self._rewrite(lines, listed, end)
+            self._rewrite_single_line(lines, listed, end)
         else:
-            self._insert(lines, listed, end)
-        lines.insert(_place_of_import(tree, self.module), f"from {self.module} import {self.cls}{end}")
+            self._insert_line(lines, listed, end)
+        lines.insert(_import_line_index(tree, self.module), f"from {self.module} import {self.cls}{end}")
         changed = "".join(lines)
-        self._parsed(changed)
+        self._parse(changed)
         return changed
 
-    def _parsed(self, text: str) -> ast.Module:
+    def _parse(self, text: str) -> ast.Module:
         try:
             return ast.parse(text)
         except SyntaxError as error:
-            raise self._unexpected(f"it cannot be parsed: {error}") from error
+            raise self._unexpected_layout(f"it cannot be parsed: {error}") from error
 
-    def _list_of(self, tree: ast.Module) -> ast.Tuple | ast.List:
+    def _find_list(self, tree: ast.Module) -> ast.Tuple | ast.List:
         found = [value for statement in tree.body if (value := self._value(statement)) is not None]
         match found:
             case [ast.Tuple() | ast.List() as listed]:
                 return listed
             case []:
-                raise self._unexpected(f"it has no {self.variable} = (…) at its top level")
+                raise self._unexpected_layout(f"it has no {self.variable} = (…) at its top level")
             case [_]:
-                raise self._unexpected(f"its {self.variable} is no tuple or list that is written out")
-        raise self._unexpected(f"it sets {self.variable} {len(found)} times")
+                raise self._unexpected_layout(f"its {self.variable} is no tuple or list that is written out")
+        raise self._unexpected_layout(f"it sets {self.variable} {len(found)} times")
 
     def _value(self, statement: ast.stmt) -> ast.expr | None:
         match statement:
@@ -72,7 +72,7 @@ class Registration:
                 return value
         return None
 
-    def _rewrite(self, lines: list[str], listed: ast.Tuple | ast.List, end: str) -> None:
+    def _rewrite_single_line(self, lines: list[str], listed: ast.Tuple | ast.List, end: str) -> None:
         """A list on one line: on one line again where it fits, else one class a line, as ruff has it."""
         raw = lines[listed.lineno - 1].encode()
         before, old, after = (
@@ -81,37 +81,37 @@ class Registration:
             raw[listed.end_col_offset :].decode(),
         )
         if old[0] not in "([":
-            raise self._unexpected(f"its {self.variable} has no brackets around it")
+            raise self._unexpected_layout(f"its {self.variable} has no brackets around it")
         classes = [*(ast.unparse(each) for each in listed.elts), self.cls]
         comma = "," if len(classes) == 1 and old[0] == "(" else ""
         line = f"{before}{old[0]}{', '.join(classes)}{comma}{old[-1]}{after}"
-        if len(line.rstrip()) > _LINE:
+        if len(line.rstrip()) > _MAX_LINE_LENGTH:
             rows = "".join(f"    {each},{end}" for each in classes)
             line = f"{before}{old[0]}{end}{rows}{old[-1]}{after}"
         lines[listed.lineno - 1] = line
 
-    def _insert(self, lines: list[str], listed: ast.Tuple | ast.List, end: str) -> None:
+    def _insert_line(self, lines: list[str], listed: ast.Tuple | ast.List, end: str) -> None:
         """A list over several lines: one more line before its last, and comments stay where they are."""
         last = (listed.end_lineno or listed.lineno) - 1
         if not listed.elts or lines[last].strip() not in (")", "]"):
-            raise self._unexpected(f"the last line of its {self.variable} is not a bracket alone")
+            raise self._unexpected_layout(f"the last line of its {self.variable} is not a bracket alone")
         element = listed.elts[-1]
         row = (element.end_lineno or element.lineno) - 1
         rest = lines[row].encode()[element.end_col_offset :].decode()
         if not rest.lstrip().startswith(","):
-            raise self._unexpected(f"the last class of its {self.variable} has no comma after it")
+            raise self._unexpected_layout(f"the last class of its {self.variable} has no comma after it")
         indent = lines[row][: len(lines[row]) - len(lines[row].lstrip())]
         lines.insert(last, f"{indent}{self.cls},{end}")
 
-    def _unexpected(self, what: str) -> Fault:
-        return Fault(
+    def _unexpected_layout(self, what: str) -> UserError:
+        return UserError(
             f"{self.file} does not look as expected: {what}. Nothing was written. Expected a line like\n"
             f"  {self.variable} = (SomeJourney, AnotherJourney)\n"
             "Put it back into this form and try again."
         )
 
 
-def names_bound(tree: ast.Module) -> set[str]:
+def bound_names(tree: ast.Module) -> set[str]:
     """Names that a module gives something at its top level."""
     names: set[str] = set()
     for statement in tree.body:
@@ -127,7 +127,7 @@ def names_bound(tree: ast.Module) -> set[str]:
     return names
 
 
-def _place_of_import(tree: ast.Module, module: str) -> int:
+def _import_line_index(tree: ast.Module, module: str) -> int:
     """Before which line, counted from 0, an import of this module stands in order."""
     package = module.split(".")[0]
     siblings = [

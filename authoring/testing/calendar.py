@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-ZONE = "Europe/Berlin"
+DEFAULT_TIMEZONE = "Europe/Berlin"
 """Where shoppers live unless a test says otherwise."""
 
 
@@ -13,25 +13,25 @@ def first_monday(year: int, month: int) -> date:
     return first + timedelta(days=-first.weekday() % 7)
 
 
-START = datetime.combine(first_monday(datetime.now(UTC).year + 1, 6), time(12), ZoneInfo(ZONE)).astimezone(
-    UTC
-)
+DEFAULT_START = datetime.combine(
+    first_monday(datetime.now(UTC).year + 1, 6), time(12), ZoneInfo(DEFAULT_TIMEZONE)
+).astimezone(UTC)
 """Noon in Berlin on the first Monday of next June: the same weekday, hour and offset whenever a test runs.
 It lies ahead because a run cannot start in Temporal's past."""
 
 
-def day_of(at: datetime, start: datetime, zone: str) -> int:
+def day_number(at: datetime, start: datetime, zone: str) -> int:
     """The day of the story, counted from 1 by the shopper's own midnight."""
     rules = ZoneInfo(zone)
     return (at.astimezone(rules).date() - start.astimezone(rules).date()).days + 1
 
 
-def stamp(at: datetime, start: datetime, zone: str) -> str:
+def format_day_time(at: datetime, start: datetime, zone: str) -> str:
     """ "day 2 09:00", by the shopper's clock."""
-    return f"day {day_of(at, start, zone)} {at.astimezone(ZoneInfo(zone)):%H:%M}"
+    return f"day {day_number(at, start, zone)} {at.astimezone(ZoneInfo(zone)):%H:%M}"
 
 
-def next_time(now: datetime, wanted: time, zone: str) -> datetime:
+def next_time_of_day(now: datetime, wanted: time, zone: str) -> datetime:
     """The next instant after ``now`` at which the clock in ``zone`` shows ``wanted``."""
     local = now.astimezone(ZoneInfo(zone))
     found = local.replace(

@@ -15,34 +15,34 @@ from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 from temporalio.testing import TimeSkippingConfig as Skipping
 
-from activities.channels.registry import Channels
+from activities.channels.registry import ChannelRegistry
 from activities.contracts import RunResult
 from activities.settings import ActivitySettings
-from authoring.testing.calendar import START
-from journeys.registry import SHIPPED, Journeys
+from authoring.testing.calendar import DEFAULT_START
+from journeys.registry import SHIPPED, JourneyRegistry
 from journeys.vocabulary import Journey
 from policy.checks.suppression import rule_for
 from policy.limits import BreakerRule, Limits
 from profiles.db.database import Database
-from profiles.identity.identifiers import normalise
-from profiles.ingest.event_store import Ingested
-from profiles.ingest.pipeline import Ingest, Rules
+from profiles.identity.identifiers import normalize_identifier
+from profiles.ingest.event_store import IngestResult
+from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.state.event_records import IncomingEvent
 from workers.delivery import Delivery
 from workers.relay import Relay
-from workers.sandbox import sandbox_store
+from workers.sandbox import create_sandbox_store
 from workers.settings import WorkerSettings
-from workers.startup import keep_limits
+from workers.startup import store_policy_limits
 from workers.worker import build_workers, run_workers
 
 Row = dict[str, Any]
 
-_SKIPS = 10_000
+_MAX_TIME_SKIPS = 10_000
 """Jumps in time that one fast-forward may take; a provider that is away for days is tried often."""
 
-_KEYS = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+_PROVIDER_KEY_VARIABLES = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 
-_FIXED: dict[str, Any] = {**dict.fromkeys(_KEYS), "waypost_policy": ""}
+_SETTINGS_OVERRIDES: dict[str, Any] = {**dict.fromkeys(_PROVIDER_KEY_VARIABLES), "waypost_policy": ""}
 """Whatever the environment says: a test sends nothing for real."""
 
 
@@ -55,33 +55,35 @@ class Waypost:
         client: Client,
         *,
         journeys: Sequence[type[Journey]] = SHIPPED,
-        channels: Channels | None = None,
+        channels: ChannelRegistry | None = None,
         limits: Limits | None = None,
         with_workers: bool = True,
         effects: Sequence[Callable[..., Any]] = (),
-        starts_at: datetime = START,
+        starts_at: datetime = DEFAULT_START,
     ) -> None:
         self.database = Database(database_url)
         self.client = client
-        self.journeys = Journeys(journeys, effects)
+        self.journeys = JourneyRegistry(journeys, effects)
         # A breaker goes by the worker's own clock, which no skipped day moves.
         self._limits = replace(limits or Limits(), breaker=BreakerRule(failures=1_000_000))
-        rules = Rules(local=True, suppression=partial(rule_for, self._limits))
+        rules = IngestConfig(local=True, suppression=partial(rule_for, self._limits))
         self.ingest = Ingest(self.database, self.journeys.routes, rules)
         self.relay = Relay(self.database, Delivery(client), self.journeys.routes, local=True)
-        self.skipper = TimeSkipper(client, config=Skipping(max_session_skip_count=_SKIPS))
+        self.skipper = TimeSkipper(client, config=Skipping(max_session_skip_count=_MAX_TIME_SKIPS))
         self.clock = starts_at
         self._channels = channels
         self._with_workers = with_workers
         self._events = 0
-        self._workers: asyncio.Task[None] | None = None
+        self._workers_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._with_workers:
-            await keep_limits(self.database, self._limits)
+            await store_policy_limits(self.database, self._limits)
             secrets = (SecretStr("a secret of tests, which is long enough"),)
-            settings = ActivitySettings(**{**_FIXED, "WAYPOST_SECRETS": secrets})
-            channels = self._channels or Channels.from_settings(settings, sandbox_store(self.database))
+            settings = ActivitySettings(**{**_SETTINGS_OVERRIDES, "WAYPOST_SECRETS": secrets})
+            channels = self._channels or ChannelRegistry.from_settings(
+                settings, create_sandbox_store(self.database)
+            )
             workers = build_workers(
                 self.client,
                 self.database,
@@ -91,7 +93,7 @@ class Waypost:
                 WorkerSettings(waypost_local=True, waypost_versioning=False, worker_grace_s=2),
                 limits=self._limits,
             )
-            self._workers = asyncio.create_task(run_workers(workers))
+            self._workers_task = asyncio.create_task(run_workers(workers))
         return self
 
     async def __aexit__(
@@ -99,9 +101,9 @@ class Waypost:
     ) -> None:
         for run in await self.rows("SELECT workflow_id FROM run WHERE temporal_run_id IS NOT NULL"):
             await self._terminate(run["workflow_id"])
-        if self._workers is not None:
-            self._workers.cancel()
-            await asyncio.wait([self._workers])
+        if self._workers_task is not None:
+            self._workers_task.cancel()
+            await asyncio.wait([self._workers_task])
         await self.database.close()
 
     async def _terminate(self, workflow_id: str) -> None:
@@ -114,9 +116,9 @@ class Waypost:
     @property
     def failed(self) -> BaseException | None:
         """Why the workers ended by themselves, if they did."""
-        if self._workers is None or not self._workers.done() or self._workers.cancelled():
+        if self._workers_task is None or not self._workers_task.done() or self._workers_task.cancelled():
             return None
-        return self._workers.exception()
+        return self._workers_task.exception()
 
     def event(
         self,
@@ -138,12 +140,14 @@ class Waypost:
             type=name,
             channel=channel,
             time=time or self.clock,
-            identifiers=tuple((kind, normalise(kind, value)) for kind, value in identifiers.items()),
+            identifiers=tuple(
+                (kind, normalize_identifier(kind, value)) for kind, value in identifiers.items()
+            ),
             properties=properties or {},
             traits=traits or {},
         )
 
-    async def happens(self, name: str, properties: Row | None = None, **more: Any) -> Ingested:
+    async def happens(self, name: str, properties: Row | None = None, **more: Any) -> IngestResult:
         """Take one event in, and deliver what it queued."""
         [answer] = await self.ingest([self.event(name, properties, **more)])
         await self.deliver()
@@ -184,9 +188,9 @@ class Waypost:
         await self.deliver()
         return going_on
 
-    async def result(self, run: Row, within_s: float = 20) -> RunResult:
+    async def result(self, run: Row, timeout_s: float = 20) -> RunResult:
         """How a run ended."""
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(timeout_s):
             return await self.handle(run).result()
 
     async def messages(self) -> list[Row]:
@@ -206,11 +210,11 @@ class Waypost:
         found = await self.handle(run).query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
         return str(found.current_details)
 
-    async def until(self, question: str, *arguments: Any, within_s: float = 15) -> list[Row]:
+    async def until(self, query: str, *arguments: Any, within_s: float = 15) -> list[Row]:
         """Wait until a query has rows, with a deadline."""
         deadline = asyncio.get_running_loop().time() + within_s
-        while not (found := await self.rows(question, *arguments)):
+        while not (found := await self.rows(query, *arguments)):
             if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"nothing within {within_s} s: {question}")
+                raise AssertionError(f"nothing within {within_s} s: {query}")
             await asyncio.sleep(0.05)
         return found

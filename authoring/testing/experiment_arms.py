@@ -9,15 +9,15 @@ from journeys.checks.lengths import length_of
 from journeys.checks.part import argument
 from journeys.checks.story import story_of
 from journeys.vocabulary.definition import JourneyDefinition
-from policy.checks.exclusions import held_out
-from policy.experiments import assign
+from policy.checks.exclusions import is_held_out
+from policy.experiments import assign_arm
 
-Arms = Mapping[str, int]
+ArmWeights = Mapping[str, int]
 
 
-def experiments_of(journeys: Iterable[JourneyDefinition]) -> dict[str, Arms]:
+def find_experiments(journeys: Iterable[JourneyDefinition]) -> dict[str, ArmWeights]:
     """Name → arms with their weights, as the journeys' code has them written out."""
-    found: dict[str, Arms] = {}
+    found: dict[str, ArmWeights] = {}
     for definition in journeys:
         for part, call, word in story_of(definition).words():
             name = argument(call, "name", 0)
@@ -28,7 +28,7 @@ def experiments_of(journeys: Iterable[JourneyDefinition]) -> dict[str, Arms]:
     return found
 
 
-def check_arms(wanted: Mapping[str, str], experiments: Mapping[str, Arms]) -> None:
+def check_arms(wanted: Mapping[str, str], experiments: Mapping[str, ArmWeights]) -> None:
     """Raises ``TellingFault`` for an experiment or an arm that no journey here has."""
     for experiment, arm in wanted.items():
         if experiment not in experiments:
@@ -39,16 +39,16 @@ def check_arms(wanted: Mapping[str, str], experiments: Mapping[str, Arms]) -> No
             raise TellingFault(f"nobody is in arm {arm!r} of {experiment!r}; there are: {there}")
 
 
-def fits(
+def matches_assignments(
     person: UUID | None,
     wanted: Mapping[str, str],
-    experiments: Mapping[str, Arms],
+    experiments: Mapping[str, ArmWeights],
     journeys: Iterable[JourneyDefinition],
     *,
     holdout: bool,
 ) -> bool:
     """Whether a person is in the arms wanted, and held out of every journey that does so, or of none."""
-    if any(assign(str(person), name, experiments[name]) != arm for name, arm in wanted.items()):
+    if any(assign_arm(str(person), name, experiments[name]) != arm for name, arm in wanted.items()):
         return False
     partial = [each for each in journeys if 0 < each.holdout < 100]
-    return all(held_out(str(person), f"journey {each.name}", each.holdout) is holdout for each in partial)
+    return all(is_held_out(str(person), f"journey {each.name}", each.holdout) is holdout for each in partial)

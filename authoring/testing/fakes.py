@@ -10,40 +10,40 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.channels.adapter import Accepted, MaybeSent, NotSent, Outgoing
+from activities.channels.adapter import Accepted, MaybeSent, NotSent, OutgoingMessage
 from policy.verdict import Channel
 from profiles.events import Item
 
-Answer = Callable[[], Exception]
+FailureFactory = Callable[[], Exception]
 
-_AN_HOUR = timedelta(hours=1)
+_DEFAULT_RETRY_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class AcceptedMessage:
     """One message that a provider accepted: from here on the customer has it."""
 
     channel: Channel
-    outgoing: Outgoing
+    outgoing: OutgoingMessage
 
 
-class Provider:
+class FakeChannelAdapter:
     """Serves one channel. It accepts everything until a test says what else it does."""
 
-    def __init__(self, channel: Channel, post: list[Posted]) -> None:
+    def __init__(self, channel: Channel, accepted_messages: list[AcceptedMessage]) -> None:
         self.channel = channel
         self.provider = f"test-{channel.value}"
         self.calls: Counter[str] = Counter()
         """Message id → how often Waypost called for it."""
-        self._post = post
-        self._answers: deque[Answer] = deque()
-        self._always: Answer | None = None
+        self._accepted_messages = accepted_messages
+        self._answers: deque[FailureFactory] = deque()
+        self._permanent_failure: FailureFactory | None = None
 
     def fails(self, times: int | None = 1, *, retry_after: timedelta | None = None) -> None:
         """Be out of order: nothing is accepted, and may be tried again. None: until ``recovers``; then the
         provider says to come back in an hour, unless ``retry_after`` says otherwise."""
-        pause = _AN_HOUR if times is None and retry_after is None else retry_after
-        self._next(lambda: NotSent("the provider is out of order", retry_after=pause), times)
+        pause = _DEFAULT_RETRY_AFTER if times is None and retry_after is None else retry_after
+        self._queue_failure(lambda: NotSent("the provider is out of order", retry_after=pause), times)
 
     def refuses(
         self,
@@ -55,60 +55,62 @@ class Provider:
     ) -> None:
         """Refuse for good; ``bounced``, ``opted_out``: for the address. None: until ``recovers``."""
         problem = "bounced" if bounced else "opted_out" if opted_out else None
-        self._next(lambda: NotSent(because, permanent=True, address_problem=problem), times)
+        self._queue_failure(lambda: NotSent(because, permanent=True, address_problem=problem), times)
 
     def loses_the_answer(self, times: int | None = 1) -> None:
         """Accept, and never say so: the customer has the message, Waypost cannot know."""
-        self._next(lambda: MaybeSent("the answer was lost"), times)
+        self._queue_failure(lambda: MaybeSent("the answer was lost"), times)
 
     def recovers(self) -> None:
         """Accept everything again."""
         self._answers.clear()
-        self._always = None
+        self._permanent_failure = None
 
-    async def deliver(self, outgoing: Outgoing) -> Accepted:
+    async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """What the send activity calls, in place of a provider's SDK."""
         self.calls[outgoing.message_id] += 1
-        make = self._answers.popleft() if self._answers else self._always
+        make = self._answers.popleft() if self._answers else self._permanent_failure
         answer = None if make is None else make()
         if isinstance(answer, NotSent):
             raise answer
-        self._post.append(Posted(self.channel, outgoing))
+        self._accepted_messages.append(AcceptedMessage(self.channel, outgoing))
         if answer is not None:
             raise answer
-        return Accepted(f"{self.provider}-{len(self._post)}")
+        return Accepted(f"{self.provider}-{len(self._accepted_messages)}")
 
     async def aclose(self) -> None:
         """Nothing to release."""
 
-    def _next(self, answer: Answer, times: int | None) -> None:
+    def _queue_failure(self, answer: FailureFactory, times: int | None) -> None:
         if times is None:
-            self._always = answer
+            self._permanent_failure = answer
         else:
             self._answers.extend([answer] * times)
 
 
-_PRICE = 39.0
+_DEFAULT_PRICE = 39.0
 
 
-class Products:
+class FakeProductCatalog:
     """Products by their id, made up as they are named."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Item] = {}
+        self._described_items: dict[str, Item] = {}
 
     def describe(self, product: str, **details: Any) -> None:
         """Say more about a product: name, price, sku, category, image_url, url, …"""
-        self._known[product] = Item(**{**self.item(product).model_dump(), **details})
+        self._described_items[product] = Item(**{**self.item(product).model_dump(), **details})
 
     def item(self, product: str | Item) -> Item:
         """The product as a line of a cart."""
         if isinstance(product, Item):
             return product
         made_up = Item(
-            product_id=product, name=product.replace("-", " ").replace("_", " ").capitalize(), price=_PRICE
+            product_id=product,
+            name=product.replace("-", " ").replace("_", " ").capitalize(),
+            price=_DEFAULT_PRICE,
         )
-        return self._known.get(product, made_up)
+        return self._described_items.get(product, made_up)
 
     def properties(self, product: str | Item, **more: Any) -> dict[str, Any]:
         """The product as an event carries it."""
@@ -119,22 +121,22 @@ Effect = Callable[..., Any]
 """An activity of an author's own, or what stands in for one."""
 
 
-def replaced(real: Sequence[Effect], stand_ins: Mapping[str, Effect]) -> list[Effect]:
+def replace_activities(real: Sequence[Effect], stand_ins: Mapping[str, Effect]) -> list[Effect]:
     """The authors' activities, those with a stand-in replaced by it."""
-    kept = [effect for effect in real if _name_of(effect) not in stand_ins]
+    kept = [effect for effect in real if _activity_name(effect) not in stand_ins]
     made = [
-        effect if _name_of(effect) == name else activity.defn(name=name)(_copy(effect))
+        effect if _activity_name(effect) == name else activity.defn(name=name)(_wrap_function(effect))
         for name, effect in stand_ins.items()
     ]
     return [*kept, *made]
 
 
-def _name_of(effect: Effect) -> str | None:
+def _activity_name(effect: Effect) -> str | None:
     definition = getattr(effect, "__temporal_activity_definition", None)
     return None if definition is None else str(definition.name)
 
 
-def _copy(effect: Effect) -> Effect:
+def _wrap_function(effect: Effect) -> Effect:
     """The same function as another object, so that naming it as an activity does not change the test's."""
     if inspect.iscoroutinefunction(effect):
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 
 from authoring.testing.environment import Row, Waypost
-from authoring.testing.fakes import Posted
+from authoring.testing.fakes import AcceptedMessage
 from policy.verdict import Channel, Reason
 
 
@@ -37,7 +37,7 @@ class Received(str):
     __slots__ = ("at", "channel", "html", "items", "journey", "message_id", "status", "subject", "text", "to")
 
     @classmethod
-    def of(cls, row: Row, posted: Posted) -> Self:
+    def of(cls, row: Row, posted: AcceptedMessage) -> Self:
         """A message's row, and what the provider accepted of it."""
         received = cls(row["template"])
         received.message_id = row["message_id"]
@@ -109,12 +109,12 @@ class Decision:
     """Every check the gate made: name, passed, detail."""
 
     def __str__(self) -> str:
-        because = f": {why(self.reason, self.detail)}" if self.verdict != "allow" else ""
+        because = f": {describe_reason(self.reason, self.detail)}" if self.verdict != "allow" else ""
         return f"{self.verdict} {self.channel.value} {self.template}{because}"
 
 
 @dataclass(frozen=True, slots=True)
-class RunSeen:
+class ObservedRun:
     """One run of this person's."""
 
     run_id: UUID
@@ -131,55 +131,57 @@ class RunSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class Observations:
     """All that a test may look at, read in one go."""
 
     received: list[Received] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     audiences: list[Audience] = field(default_factory=list)
-    runs: list[RunSeen] = field(default_factory=list)
+    runs: list[ObservedRun] = field(default_factory=list)
 
 
-_MESSAGES = "SELECT * FROM message WHERE profile_id = $1 ORDER BY decided_at, message_id"
+_SELECT_MESSAGES = "SELECT * FROM message WHERE profile_id = $1 ORDER BY decided_at, message_id"
 
-_DECISIONS = (
+_SELECT_DECISIONS = (
     "SELECT *, checks::text AS checks FROM decision WHERE profile_id = $1 ORDER BY recorded_at, decision_id"
 )
 
-_AUDIENCES = (
+_SELECT_AUDIENCES = (
     "SELECT audience, array_agg(item ORDER BY joined_at, item) AS items FROM audience_member "
     "WHERE profile_id = $1 AND state IN ('joining', 'in') GROUP BY audience ORDER BY audience"
 )
 
-_RUNS = "SELECT * FROM run WHERE profile_id = $1 ORDER BY entered_at, run_id"
+_SELECT_RUNS = "SELECT * FROM run WHERE profile_id = $1 ORDER BY entered_at, run_id"
 
-_NOT_SENT = ("withheld", "released")
+_WITHHELD_STATUSES = ("withheld", "released")
 
 
-async def read(waypost: Waypost, profile_id: UUID, post: Sequence[Posted], waits: dict[UUID, str]) -> Ledger:
+async def load_observations(
+    waypost: Waypost, profile_id: UUID, accepted: Sequence[AcceptedMessage], pending_waits: dict[UUID, str]
+) -> Observations:
     """One person's ledger as of now. ``waits``: what each live run says it waits for."""
-    rows = {str(row["message_id"]): row for row in await waypost.rows(_MESSAGES, profile_id)}
-    decisions = [_decision(row) for row in await waypost.rows(_DECISIONS, profile_id)]
+    rows = {str(row["message_id"]): row for row in await waypost.rows(_SELECT_MESSAGES, profile_id)}
+    decisions = [_to_decision(row) for row in await waypost.rows(_SELECT_DECISIONS, profile_id)]
     said = {each.message_id: each.detail for each in decisions if each.verdict != "allow"}
-    return Ledger(
+    return Observations(
         received=[
             Received.of(rows[posted.outgoing.message_id], posted)
-            for posted in post
+            for posted in accepted
             if posted.outgoing.message_id in rows
         ],
         withheld=[
             Withheld.of(row, said.get(row["message_id"], ""))
             for row in rows.values()
-            if row["status"] in _NOT_SENT and row["channel"] != Channel.ADS
+            if row["status"] in _WITHHELD_STATUSES and row["channel"] != Channel.ADS
         ],
         decisions=decisions,
-        audiences=[_audience(row) for row in await waypost.rows(_AUDIENCES, profile_id)],
-        runs=[_run(row, waits) for row in await waypost.rows(_RUNS, profile_id)],
+        audiences=[_to_audience(row) for row in await waypost.rows(_SELECT_AUDIENCES, profile_id)],
+        runs=[_to_run(row, pending_waits) for row in await waypost.rows(_SELECT_RUNS, profile_id)],
     )
 
 
-def _decision(row: Row) -> Decision:
+def _to_decision(row: Row) -> Decision:
     return Decision(
         template=row["template"],
         channel=Channel(row["channel"]),
@@ -197,14 +199,14 @@ def _decision(row: Row) -> Decision:
     )
 
 
-def _audience(row: Row) -> Audience:
+def _to_audience(row: Row) -> Audience:
     audience = Audience(row["audience"])
     audience.items = tuple(row["items"])
     return audience
 
 
-def _run(row: Row, waits: dict[UUID, str]) -> RunSeen:
-    return RunSeen(
+def _to_run(row: Row, pending_waits: dict[UUID, str]) -> ObservedRun:
+    return ObservedRun(
         run_id=row["run_id"],
         journey=row["journey"],
         key=row["key"],
@@ -213,11 +215,11 @@ def _run(row: Row, waits: dict[UUID, str]) -> RunSeen:
         detail=row["detail"] or "",
         entered_at=row["entered_at"],
         ended_at=row["ended_at"],
-        waiting_for=waits.get(row["run_id"]),
+        waiting_for=pending_waits.get(row["run_id"]),
     )
 
 
-_WORDS = {
+_REASON_TEXTS = {
     Reason.PURCHASED: "it has been bought",
     Reason.OPTED_OUT: "the person said no",
     Reason.NO_CONSENT: "the person never said yes",
@@ -240,9 +242,9 @@ _WORDS = {
 }
 
 
-def why(reason: str | None, detail: str = "") -> str:
+def describe_reason(reason: str | None, detail: str = "") -> str:
     """A reason of the HTTP contract in plain words, with what it stood on."""
     if reason is None:
         return detail
-    plain = _WORDS[Reason(reason)] if reason in list(Reason) else reason
+    plain = _REASON_TEXTS[Reason(reason)] if reason in list(Reason) else reason
     return f"{plain} ({detail})" if detail else plain

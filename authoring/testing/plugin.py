@@ -10,18 +10,18 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from authoring.testing.shared_memory import folder_in_memory
+from authoring.testing.shared_memory import shared_memory_folder
 from authoring.testing.shop import Shop
 from authoring.testing.shopper import Shopper
 from journeys.vocabulary import Journey
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
-from profiles.db.migrate import upgrade_async
+from profiles.db.migrate import upgrade_schema_async
 from profiles.db.sql import new_id
 
-_TEMPLATE = f"waypost_template_{os.getpid()}"
+_TEMPLATE_DATABASE = f"waypost_template_{os.getpid()}"
 
-_OURS = frozenset({"shop", "shopper", "database_url", "temporal"})
+_SESSION_LOOP_FIXTURES = frozenset({"shop", "shopper", "database_url", "temporal"})
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -41,15 +41,15 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
         )
     if not inspect.iscoroutinefunction(obj) or not collector.istestfunction(obj, name):  # type: ignore[attr-defined]
         return
-    if _OURS.intersection(inspect.signature(obj).parameters):
+    if _SESSION_LOOP_FIXTURES.intersection(inspect.signature(obj).parameters):
         marks = [mark for mark in getattr(obj, "pytestmark", []) if mark.name != "asyncio"]
         obj.pytestmark = [*marks, pytest.mark.asyncio(loop_scope="session").mark]  # type: ignore[attr-defined]
 
 
-_UNTIL_THE_END = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
+_NON_DURABLE_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
 """What survives a ``kill -9`` is enough: nobody asks for these data once the power was off."""
 
-_COPY = "" if os.environ.get("DATABASE_URL") else "STRATEGY file_copy"
+_COPY_STRATEGY = "" if os.environ.get("DATABASE_URL") else "STRATEGY file_copy"
 """Of two ways to copy the cheaper one, if a checkpoint costs nothing. On a server of one's own it may."""
 
 
@@ -59,27 +59,27 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
     if url := os.environ.get("DATABASE_URL"):
         yield url
         return
-    with folder_in_memory() as memory:
+    with shared_memory_folder() as memory:
         folder: Path = memory or tmp_path_factory.mktemp("postgres")
-        async with EmbeddedPostgres(folder, settings=_UNTIL_THE_END) as server:
+        async with EmbeddedPostgres(folder, settings=_NON_DURABLE_SETTINGS) as server:
             yield server.url("postgres")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated(postgres: str) -> AsyncIterator[str]:
     """Name of a migrated database to clone from."""
-    await _execute(postgres, f"CREATE DATABASE {_TEMPLATE}")
-    await upgrade_async(_named(postgres, _TEMPLATE))
-    yield _TEMPLATE
-    await _execute(postgres, f"DROP DATABASE {_TEMPLATE} WITH (FORCE)")
+    await _execute(postgres, f"CREATE DATABASE {_TEMPLATE_DATABASE}")
+    await upgrade_schema_async(_replace_database(postgres, _TEMPLATE_DATABASE))
+    yield _TEMPLATE_DATABASE
+    await _execute(postgres, f"DROP DATABASE {_TEMPLATE_DATABASE} WITH (FORCE)")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
     """URL of an empty, migrated database of this test's own."""
     name = f"test_{new_id().hex}"
-    await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated} {_COPY}")
-    yield _named(postgres, name)
+    await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated} {_COPY_STRATEGY}")
+    yield _replace_database(postgres, name)
     await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
@@ -128,5 +128,5 @@ async def _execute(url: str, statement: str) -> None:
         await connection.close()
 
 
-def _named(url: str, database: str) -> str:
+def _replace_database(url: str, database: str) -> str:
     return urlsplit(url)._replace(path=f"/{database}").geturl()

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from authoring.testing.calendar import START, ZONE
+from authoring.testing.calendar import DEFAULT_START, DEFAULT_TIMEZONE
 from policy.checks.suppression import rule_for, suppression_until
-from policy.experiments import assign
+from policy.experiments import assign_arm
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import decide
 from policy.limits import Limits
@@ -18,7 +18,7 @@ from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict,
 
 __all__ = ["Allow", "Channel", "Defer", "Limits", "Person", "Withhold", "arm", "person", "verdict", "why_not"]
 
-_TWO_DAYS = timedelta(days=2)
+_DEFAULT_EXPIRY = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Person:
     consents: Mapping[str, bool] = field(default_factory=dict)
     bought: Mapping[str, timedelta] = field(default_factory=dict)
     sent: Sequence[tuple[str, timedelta]] = ()
-    zone: str = ZONE
+    zone: str = DEFAULT_TIMEZONE
     facts: Facts = field(default_factory=Facts)
 
 
@@ -39,7 +39,7 @@ def person(
     consents: Mapping[str, bool] | None = None,
     bought: Mapping[str, timedelta] | None = None,
     sent: Sequence[tuple[str, timedelta]] = (),
-    zone: str = ZONE,
+    zone: str = DEFAULT_TIMEZONE,
     has_address: bool = True,
     bounced: bool = False,
     complained: bool = False,
@@ -82,8 +82,8 @@ def verdict(
     channel: Channel | str = Channel.EMAIL,
     promoting: Sequence[str] | None = None,
     topic: str | None = None,
-    at: datetime = START,
-    expires: timedelta = _TWO_DAYS,
+    at: datetime = DEFAULT_START,
+    expires: timedelta = _DEFAULT_EXPIRY,
     journey: str = "",
     holdout: float = 0.0,
     limits: Limits | None = None,
@@ -104,7 +104,7 @@ def verdict(
         cart_id=None if who.facts.cart is None or promoting is None else "cart",
         holdout=holdout,
     )
-    return decide(plan, _facts(who, limits, at), limits, at)
+    return decide(plan, _facts_at(who, limits, at), limits, at)
 
 
 def why_not(said: Verdict) -> Reason | None:
@@ -114,10 +114,10 @@ def why_not(said: Verdict) -> Reason | None:
 
 def arm(who: Person, experiment: str, **arms: int) -> str:
     """The arm of an experiment a person is in, as ``self.experiment`` of a journey would say."""
-    return assign(who.id, experiment, arms)
+    return assign_arm(who.id, experiment, arms)
 
 
-def _facts(who: Person, limits: Limits, at: datetime) -> Facts:
+def _facts_at(who: Person, limits: Limits, at: datetime) -> Facts:
     """The person's facts, their lengths of time counted back from ``at``."""
     return replace(
         who.facts,

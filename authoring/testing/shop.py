@@ -11,25 +11,31 @@ from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from activities.channels.registry import Channels
-from authoring.testing.calendar import START, ZONE
+from activities.channels.registry import ChannelRegistry
+from authoring.testing.calendar import DEFAULT_START, DEFAULT_TIMEZONE
 from authoring.testing.environment import Waypost
 from authoring.testing.errors import TellingFault
-from authoring.testing.experiment_arms import check_arms, experiments_of, fits
-from authoring.testing.fakes import Effect, Posted, Products, Provider, replaced
+from authoring.testing.experiment_arms import check_arms, find_experiments, matches_assignments
+from authoring.testing.fakes import (
+    AcceptedMessage,
+    Effect,
+    FakeChannelAdapter,
+    FakeProductCatalog,
+    replace_activities,
+)
 from authoring.testing.shopper import Shopper
-from authoring.testing.virtual_time import Clockwork
-from journeys.registry import load
+from authoring.testing.virtual_time import VirtualClock
+from journeys.registry import load_journeys
 from journeys.vocabulary import Journey
 from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.events import Event
-from profiles.ingest.event_store import Status
+from profiles.ingest.event_store import IngestStatus
 from workers.settings import WorkerSettings
 
-_NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gala", "Hugo")
+_FIRST_NAMES = ("Ada", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gala", "Hugo")
 
-_YES = {"email": True, "sms": True, "ads": True}
+_DEFAULT_CONSENTS = {"email": True, "sms": True, "ads": True}
 
 
 class Shop:
@@ -42,24 +48,24 @@ class Shop:
     def __init__(self, database_url: str, client: Client) -> None:
         self._database_url = database_url
         self._client = client
-        self._starts_at = START
+        self._starts_at = DEFAULT_START
         self._journeys: Sequence[type[Journey]] | None = None
         # Tests name the minute a message goes out, so the morning's are not spread.
         self._limits = Limits(spread={})
         self._effects: Mapping[str, Effect] = {}
         self._waypost: Waypost | None = None
-        self._clockwork: Clockwork | None = None
+        self._virtual_clock: VirtualClock | None = None
         self._open = AsyncExitStack()
-        self._counts: Counter[str] = Counter()
-        self.post: list[Posted] = []
+        self._id_counters: Counter[str] = Counter()
+        self.post: list[AcceptedMessage] = []
         """All that the providers accepted, in order."""
         self.email, self.sms, self.push, self.ads = (
-            Provider(channel, self.post)
+            FakeChannelAdapter(channel, self.post)
             for channel in (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.ADS)
         )
-        self.products = Products()
+        self.products = FakeProductCatalog()
         self.shoppers: list[Shopper] = []
-        self.waits_of_runs: dict[UUID, str] = {}
+        self.pending_waits: dict[UUID, str] = {}
 
     def __call__(
         self,
@@ -83,7 +89,7 @@ class Shop:
             )
         if starts_at is not None and starts_at.utcoffset() is None:
             raise TellingFault(
-                f"starts_at needs an offset, such as tzinfo=ZoneInfo({ZONE!r}); got {starts_at}"
+                f"starts_at needs an offset, such as tzinfo=ZoneInfo({DEFAULT_TIMEZONE!r}); got {starts_at}"
             )
         self._starts_at = starts_at or self._starts_at
         self._journeys = self._journeys if journeys is None else journeys
@@ -94,19 +100,19 @@ class Shop:
     async def open(self) -> Self:
         """Start Waypost; every awaited word of the shop does it by itself. Idempotent."""
         if self._waypost is None:
-            known = load(WorkerSettings().journey_modules)
-            channels = Channels({each.channel: each for each in self.providers}, {})
+            known = load_journeys(WorkerSettings().journey_modules)
+            channels = ChannelRegistry({each.channel: each for each in self.providers}, {})
             waypost = Waypost(
                 self._database_url,
                 self._client,
                 journeys=known.classes if self._journeys is None else self._journeys,
-                effects=replaced(known.effects, self._effects),
+                effects=replace_activities(known.effects, self._effects),
                 channels=channels,
                 limits=self._limits,
                 starts_at=self._starts_at,
             )
             self._waypost = await self._open.enter_async_context(waypost)
-            self._clockwork = Clockwork(waypost)
+            self._virtual_clock = VirtualClock(waypost)
         return self
 
     async def close(self) -> None:
@@ -114,7 +120,7 @@ class Shop:
         await self._open.aclose()
 
     @property
-    def providers(self) -> tuple[Provider, ...]:
+    def providers(self) -> tuple[FakeChannelAdapter, ...]:
         """The stand-ins of all channels."""
         return (self.email, self.sms, self.push, self.ads)
 
@@ -126,11 +132,11 @@ class Shop:
         return self._waypost
 
     @property
-    def clockwork(self) -> Clockwork:
+    def virtual_clock(self) -> VirtualClock:
         """The clocks of its runs."""
-        if self._clockwork is None:
+        if self._virtual_clock is None:
             raise TellingFault("the shop is not open yet: say `await shop.open()` or `await shop.shopper()`")
-        return self._clockwork
+        return self._virtual_clock
 
     @property
     def clock(self) -> datetime:
@@ -142,7 +148,7 @@ class Shop:
         name: str | None = None,
         *,
         consents: Mapping[str, bool] | None = None,
-        timezone: str = ZONE,
+        timezone: str = DEFAULT_TIMEZONE,
         email: str | None = "",
         phone: str | None = "",
         arms: Mapping[str, str] | None = None,
@@ -157,27 +163,29 @@ class Shop:
         """
         await self.open()
         journeys = self.waypost.journeys.routes
-        experiments = experiments_of(journeys) if arms else {}
+        experiments = find_experiments(journeys) if arms else {}
         check_arms(arms or {}, experiments)
-        name = name or _NAMES[len(self.shoppers) % len(_NAMES)]
-        yes = dict(_YES if consents is None else consents)
+        name = name or _FIRST_NAMES[len(self.shoppers) % len(_FIRST_NAMES)]
+        yes = dict(_DEFAULT_CONSENTS if consents is None else consents)
         said = {"first_name": name, "timezone": timezone, "consents": yes, **traits}
         while True:
             # An id is given and not chosen, so people come until one fits.
-            shopper = Shopper(self, name, timezone, self._identifiers(email, phone))
+            shopper = Shopper(self, name, timezone, self._new_identifiers(email, phone))
             await self.takes(shopper, "Identified", {}, traits=said)
-            if fits(await shopper.profile_id(), arms or {}, experiments, journeys, holdout=held_out):
+            if matches_assignments(
+                await shopper.profile_id(), arms or {}, experiments, journeys, holdout=held_out
+            ):
                 break
         self.shoppers.append(shopper)
         await shopper.look()
         return shopper
 
-    def _identifiers(self, email: str | None, phone: str | None) -> dict[str, str]:
-        user = self.next_name("user")
+    def _new_identifiers(self, email: str | None, phone: str | None) -> dict[str, str]:
+        user = self.next_id("user")
         identifiers = {
             "user_id": user,
             "email": f"{user}@example.com" if email == "" else email,
-            "phone": f"+49151{12_345_600 + self._counts['user']}" if phone == "" else phone,
+            "phone": f"+49151{12_345_600 + self._id_counters['user']}" if phone == "" else phone,
         }
         return {kind: value for kind, value in identifiers.items() if value}
 
@@ -190,8 +198,8 @@ class Shop:
         if length < timedelta():
             raise TellingFault(f"time does not run backwards: asked to wait {length}")
         await self.open()
-        await self.clockwork.move(self.clock + length)
-        await self._look()
+        await self.virtual_clock.advance_to(self.clock + length)
+        await self._reload()
 
     async def happens(self, event: Event | str, properties: dict[str, Any] | None = None) -> None:
         """An event of the shop itself, which names nobody, such as a product's new price."""
@@ -215,29 +223,31 @@ class Shop:
             name, properties, shopper.identifiers, traits=dict(traits or {}), channel=channel, source=source
         )
 
-    def next_name(self, what: str) -> str:
+    def next_id(self, what: str) -> str:
         """A name nobody has yet: order-1, order-2."""
-        self._counts[what] += 1
-        return f"{what}-{self._counts[what]}"
+        self._id_counters[what] += 1
+        return f"{what}-{self._id_counters[what]}"
 
     async def _take(self, name: str, properties: dict[str, Any], who: dict[str, str], **more: Any) -> None:
         answer = await self.waypost.happens(name, properties, **more, **who)
-        if answer.status is not Status.ACCEPTED:
+        if answer.status is not IngestStatus.ACCEPTED:
             raise TellingFault(f"{name} was not taken in: {answer.status.value}, {answer.detail}")
         try:
-            await self.clockwork.settle()
+            await self.virtual_clock.settle()
         finally:
-            await self._look()
+            await self._reload()
 
-    async def _look(self) -> None:
+    async def _reload(self) -> None:
         """Read what every run waits for, and every shopper's ledger."""
-        self.waits_of_runs = {
-            run.run_id: line for run in self.clockwork.live if (line := await self._line_of(run.handle.query))
+        self.pending_waits = {
+            run.run_id: line
+            for run in self.virtual_clock.live
+            if (line := await self._query_pending_wait(run.handle.query))
         }
         for shopper in self.shoppers:
             await shopper.look()
 
-    async def _line_of(self, query: Callable[..., Awaitable[Any]]) -> str:
+    async def _query_pending_wait(self, query: Callable[..., Awaitable[Any]]) -> str:
         """The line in bold at the head of a run's details."""
         try:
             found = await query("__temporal_workflow_metadata", result_type=WorkflowMetadata)

@@ -10,22 +10,22 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from authoring.testing.calendar import day_of, stamp
+from authoring.testing.calendar import day_number, format_day_time
 from authoring.testing.environment import Row, Waypost
-from authoring.testing.observations import Decision, Ledger, Received, RunSeen, why
+from authoring.testing.observations import Decision, Observations, ObservedRun, Received, describe_reason
 from authoring.testing.virtual_time import RunClock
 from policy.verdict import Channel
 
 SHOPPER = "shopper"
 """Who an entry is about, where it is no journey."""
 
-_STAMP = re.compile(r"[A-Z][a-z]{2} \d{2} [A-Z][a-z]{2} \d{2}:\d{2} UTC")
+_UTC_TIME_PATTERN = re.compile(r"[A-Z][a-z]{2} \d{2} [A-Z][a-z]{2} \d{2}:\d{2} UTC")
 
-_HALF_A_YEAR = timedelta(days=180)
+_MAX_TIME_IN_PAST = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TimelineEntry:
     """One line of a timeline."""
 
     at: datetime
@@ -47,11 +47,11 @@ class Timeline:
     name: str
     zone: str
     start: datetime
-    entries: list[Entry] = field(default_factory=list)
-    standing: list[Entry] = field(default_factory=list)
+    entries: list[TimelineEntry] = field(default_factory=list)
+    standing: list[TimelineEntry] = field(default_factory=list)
     """What the live runs wait for now."""
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[TimelineEntry]:
         return iter([*self.entries, *self.standing])
 
     def __len__(self) -> int:
@@ -66,9 +66,9 @@ class Timeline:
 
     def when(self, at: datetime) -> str:
         """ "day 2 09:00"."""
-        return stamp(at, self.start, self.zone)
+        return format_day_time(at, self.start, self.zone)
 
-    def sentence(self, entry: Entry) -> str:
+    def sentence(self, entry: TimelineEntry) -> str:
         """An entry's words, with the end of a wait or deferral."""
         if entry.until is None:
             return entry.words
@@ -76,19 +76,19 @@ class Timeline:
         same_day = self.day(entry.until) == self.day(entry.at)
         return f"{entry.words}, until {until if same_day else self.when(entry.until)}"
 
-    def localised(self, words: str, near: datetime) -> str:
+    def localise_times(self, text: str, near: datetime) -> str:
         """What a run says of itself in UTC, by the shopper's clock."""
 
         def local(found: re.Match[str]) -> str:
             at = datetime.strptime(f"{near.year} {found[0]}", "%Y %a %d %b %H:%M UTC").replace(tzinfo=UTC)
             # A run speaks of no year; what seems long past is in the next one.
-            return self.when(at if at > near - _HALF_A_YEAR else at.replace(year=near.year + 1))
+            return self.when(at if at > near - _MAX_TIME_IN_PAST else at.replace(year=near.year + 1))
 
-        return _STAMP.sub(local, words)
+        return _UTC_TIME_PATTERN.sub(local, text)
 
     def day(self, at: datetime) -> int:
         """The day of the story."""
-        return day_of(at, self.start, self.zone)
+        return day_number(at, self.start, self.zone)
 
     def as_json(self) -> list[dict[str, Any]]:
         """The entries as plain values."""
@@ -104,23 +104,25 @@ class Timeline:
             for each in self
         ]
 
-    def add(self, found: list[Entry]) -> None:
+    def add(self, new_entries: list[TimelineEntry]) -> None:
         """Append what is new since the last look: in the order of its instants, causes first."""
-        self.entries += sorted(found, key=lambda each: (each.at, each.order))
+        self.entries += sorted(new_entries, key=lambda each: (each.at, each.order))
 
 
-_EVENTS = (
+_SELECT_EVENTS = (
     "SELECT event_id, type, channel, at, properties::text AS properties, problems::text AS problems "
     "FROM event WHERE profile_id = $1 ORDER BY recorded_at, at, event_id"
 )
 
-_EXPOSURES = "SELECT run_id, journey, experiment, arm, at FROM exposure WHERE profile_id = $1 ORDER BY at"
+_SELECT_EXPOSURES = (
+    "SELECT run_id, journey, experiment, arm, at FROM exposure WHERE profile_id = $1 ORDER BY at"
+)
 
-_LONG = 30
+_GENERATED_KEY_LENGTH = 30
 """Keys as long as this were made up by Waypost and say nothing to a reader."""
 
 
-class Chronicle:
+class TimelineRecorder:
     """Fills one person's timeline, look by look."""
 
     def __init__(self, waypost: Waypost, timeline: Timeline) -> None:
@@ -129,83 +131,89 @@ class Chronicle:
         self._seen: set[object] = set()
         self._read: dict[UUID, int] = {}
 
-    async def look(self, profile_id: UUID, ledger: Ledger, clocks: dict[UUID, RunClock]) -> None:
+    async def look(self, profile_id: UUID, ledger: Observations, clocks: dict[UUID, RunClock]) -> None:
         """Add what has happened since the last look."""
         received = {each.message_id: each for each in ledger.received}
         found = [
-            _event(row, received)
-            for row in await self._waypost.rows(_EVENTS, profile_id)
-            if self._is_new(("event", row["event_id"]))
+            _event_entry(row, received)
+            for row in await self._waypost.rows(_SELECT_EVENTS, profile_id)
+            if self._record_key(("event", row["event_id"]))
         ]
         found += [
-            _decided(decision, received.get(decision.message_id))
+            _decision_entry(decision, received.get(decision.message_id))
             for number, decision in enumerate(ledger.decisions)
-            if self._is_new(("decision", number))
+            if self._record_key(("decision", number))
         ]
         for message in ledger.received:
-            if message.status.startswith("unknown") and self._is_new(("unknown", message.message_id)):
+            if message.status.startswith("unknown") and self._record_key(("unknown", message.message_id)):
                 words = f"{message}: the provider's answer was lost; it is not sent again"
-                found.append(Entry(message.at, message.journey, "unknown", words, order=3))
+                found.append(TimelineEntry(message.at, message.journey, "unknown", words, order=3))
         found += [
-            Entry(row["at"], row["journey"], "does", f"experiment {row['experiment']}: {row['arm']}", order=2)
-            for row in await self._waypost.rows(_EXPOSURES, profile_id)
-            if self._is_new(("exposure", row["run_id"], row["experiment"]))
+            TimelineEntry(
+                row["at"], row["journey"], "does", f"experiment {row['experiment']}: {row['arm']}", order=2
+            )
+            for row in await self._waypost.rows(_SELECT_EXPOSURES, profile_id)
+            if self._record_key(("exposure", row["run_id"], row["experiment"]))
         ]
         for run in ledger.runs:
-            found += self._of_run(run, clocks.get(run.run_id))
+            found += self._run_entries(run, clocks.get(run.run_id))
         self.timeline.add(found)
         self.timeline.standing = [
-            Entry(self._waypost.clock, run.journey, "now", self._now(run.waiting_for))
+            TimelineEntry(self._waypost.clock, run.journey, "now", self._now(run.waiting_for))
             for run in ledger.runs
             if run.waiting_for and run.state == "running"
         ]
 
     def _now(self, line: str) -> str:
-        return f"now: {self.timeline.localised(line, self._waypost.clock)}"
+        return f"now: {self.timeline.localise_times(line, self._waypost.clock)}"
 
-    def _of_run(self, run: RunSeen, clock: RunClock | None) -> list[Entry]:
+    def _run_entries(self, run: ObservedRun, clock: RunClock | None) -> list[TimelineEntry]:
         found = []
-        if self._is_new(("enters", run.run_id)):
-            about = f" ({run.key})" if len(run.key) < _LONG else ""
-            found.append(Entry(run.entered_at, run.journey, "enters", f"begins{about}", order=1))
+        if self._record_key(("enters", run.run_id)):
+            about = f" ({run.key})" if len(run.key) < _GENERATED_KEY_LENGTH else ""
+            found.append(TimelineEntry(run.entered_at, run.journey, "enters", f"begins{about}", order=1))
         if clock is not None:
             steps = clock.history.steps
             for step in steps[self._read.get(run.run_id, 0) :]:
-                until = None if step.until is None else step.until + clock.offset
-                words = _waiting(step.words) if until else step.words
+                until = None if step.until is None else step.until + clock.calendar_offset
+                words = _format_wait(step.words) if until else step.words
                 if " deferred: " not in step.words:  # the decision tells it
                     kind = "waits" if until else "does"
-                    found.append(Entry(step.at + clock.offset, run.journey, kind, words, until, order=4))
+                    found.append(
+                        TimelineEntry(
+                            step.at + clock.calendar_offset, run.journey, kind, words, until, order=4
+                        )
+                    )
             self._read[run.run_id] = len(steps)
-        if run.state != "running" and self._is_new((run.state, run.run_id)):
+        if run.state != "running" and self._record_key((run.state, run.run_id)):
             at = run.ended_at or self._waypost.clock
             words = f"ends: {run.outcome} ({run.detail})" if run.state == "ended" else f"stuck: {run.detail}"
-            found.append(Entry(at, run.journey, "ends", words, order=5))
+            found.append(TimelineEntry(at, run.journey, "ends", words, order=5))
         return found
 
-    def _is_new(self, what: object) -> bool:
+    def _record_key(self, what: object) -> bool:
         if what in self._seen:
             return False
         self._seen.add(what)
         return True
 
 
-def _waiting(summary: str) -> str:
+def _format_wait(summary: str) -> str:
     """A timer's summary as what the run does."""
     verb, _, rest = summary.partition(" ")
     return {"wait": f"waits {rest}", "sleep": f"sleeps {rest}"}.get(verb, f"waits: {summary}")
 
 
-def _event(row: Row, received: dict[UUID, Received]) -> Entry:
+def _event_entry(row: Row, received: dict[UUID, Received]) -> TimelineEntry:
     said = orjson.loads(row["properties"])
     of = [each for each in received.values() if str(each.message_id) == said.get("message_id")]
-    about = f": {of[0]}" if of else _named(said)
+    about = f": {of[0]}" if of else _format_references(said)
     where = "" if row["channel"] == "web" else f" ({row['channel']})"
     problems = "".join(f"; not as meant: {each['detail']}" for each in orjson.loads(row["problems"]))
-    return Entry(row["at"], SHOPPER, "event", f"{row['type']}{about}{where}{problems}")
+    return TimelineEntry(row["at"], SHOPPER, "event", f"{row['type']}{about}{where}{problems}")
 
 
-def _named(said: dict[str, Any]) -> str:
+def _format_references(said: dict[str, Any]) -> str:
     products: Iterable[Any] = said.get("products") or [said]
     items = [str(each.get("product_id") or each.get("sku") or "") for each in products]
     others = [str(said.get(name) or "") for name in ("order_id", "ticket_id", "channel", "state")]
@@ -213,7 +221,7 @@ def _named(said: dict[str, Any]) -> str:
     return f": {named}" if named else ""
 
 
-def _decided(decision: Decision, message: Received | None) -> Entry:
+def _decision_entry(decision: Decision, message: Received | None) -> TimelineEntry:
     # Another channel's turn, after this one's provider refused, is another decision.
     received = message if message is not None and message.channel is decision.channel else None
     name = f"{decision.channel.value} {decision.template}"
@@ -227,14 +235,14 @@ def _decided(decision: Decision, message: Received | None) -> Entry:
             kind, words = "does", f"tries to send {name}{items}{gone}"
         case "withhold" if decision.channel is Channel.ADS:
             kind = "withheld"
-            words = f"enters no ad audience {decision.template}: {why(decision.reason, decision.detail)}"
+            words = f"enters no ad audience {decision.template}: {describe_reason(decision.reason, decision.detail)}"
         case "withhold":
             kind = "withheld"
-            words = f"withholds {name}: {why(decision.reason, decision.detail)}"
+            words = f"withholds {name}: {describe_reason(decision.reason, decision.detail)}"
         case "defer":
             kind, until = "deferred", decision.until
-            words = f"holds back {name}: {why(decision.reason, decision.detail)}"
+            words = f"holds back {name}: {describe_reason(decision.reason, decision.detail)}"
     if kind == "sent" and received is not None and received.subject:
         words += f' "{received.subject}"'
     shown = received.message_id if kind == "sent" and received is not None else None
-    return Entry(decision.at, decision.journey, kind, words, until, shown, order=2)
+    return TimelineEntry(decision.at, decision.journey, kind, words, until, shown, order=2)

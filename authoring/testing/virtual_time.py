@@ -17,15 +17,15 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import RunResult
 from authoring.testing.environment import Row, Waypost
-from authoring.testing.errors import NotAtRest, StoryFailed
+from authoring.testing.errors import IdleTimeout, StoryFailed
 
-_SHOWN_OTHERWISE = frozenset({"send_message", "join_audience", "close_run"})
+_OMITTED_ACTIVITIES = frozenset({"send_message", "join_audience", "close_run"})
 """Activities whose effects the ledger shows."""
 
-_AUTHORS_MISTAKE = frozenset({"UnknownTemplate", "NoStandIn"})
+_AUTHOR_ERROR_TYPES = frozenset({"UnknownTemplate", "NoStandIn"})
 """Error types that no retry can mend."""
 
-_RAISED = frozenset(
+_STORY_ERROR_CAUSES = frozenset(
     {
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE,
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR,
@@ -35,7 +35,7 @@ _RAISED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HistoryStep:
     """One thing a run did, by Temporal's clock."""
 
     at: datetime
@@ -48,10 +48,10 @@ class Step:
 class RunHistory:
     """One run's history as far as it has been read."""
 
-    steps: list[Step] = field(default_factory=list)
-    _raised: str = ""
-    _mistake: str = ""
-    _timers: dict[int, datetime] = field(default_factory=dict)
+    steps: list[HistoryStep] = field(default_factory=list)
+    _story_error: str = ""
+    _author_error: str = ""
+    _timer_deadlines: dict[int, datetime] = field(default_factory=dict)
     _read: int = 0
 
     def read(self, events: Sequence[HistoryEvent]) -> None:
@@ -64,79 +64,81 @@ class RunHistory:
     @property
     def fault(self) -> str:
         """What the author has to mend, in Temporal's words; empty while nothing is wrong."""
-        return self._mistake or self._raised
+        return self._author_error or self._story_error
 
     @property
-    def due(self) -> datetime | None:
+    def next_timer_at(self) -> datetime | None:
         """When the next timer fires, by Temporal's clock."""
-        return min(self._timers.values(), default=None)
+        return min(self._timer_deadlines.values(), default=None)
 
     def _take(self, event: HistoryEvent) -> None:
-        at = instant(event.event_time)
+        at = to_datetime(event.event_time)
         match event.event_type:
             case EventType.EVENT_TYPE_TIMER_STARTED:
                 due = at + event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
-                self._timers[event.event_id] = due
-                self.steps.append(Step(at, _summary(event), due))
+                self._timer_deadlines[event.event_id] = due
+                self.steps.append(HistoryStep(at, _event_summary(event), due))
             case EventType.EVENT_TYPE_TIMER_FIRED:
-                self._timers.pop(event.timer_fired_event_attributes.started_event_id, None)
+                self._timer_deadlines.pop(event.timer_fired_event_attributes.started_event_id, None)
             case EventType.EVENT_TYPE_TIMER_CANCELED:
-                self._timers.pop(event.timer_canceled_event_attributes.started_event_id, None)
+                self._timer_deadlines.pop(event.timer_canceled_event_attributes.started_event_id, None)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 kind = event.activity_task_scheduled_event_attributes.activity_type.name
-                if kind not in _SHOWN_OTHERWISE:
-                    self.steps.append(Step(at, _summary(event) or kind))
+                if kind not in _OMITTED_ACTIVITIES:
+                    self.steps.append(HistoryStep(at, _event_summary(event) or kind))
             case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-                self._judge(event.activity_task_started_event_attributes.last_failure)
+                self._record_author_error(event.activity_task_started_event_attributes.last_failure)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
-                self._judge(event.activity_task_failed_event_attributes.failure)
+                self._record_author_error(event.activity_task_failed_event_attributes.failure)
             case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
                 failed = event.workflow_task_failed_event_attributes
-                self._raised = in_words(failed.failure) if failed.cause in _RAISED else ""
+                self._story_error = (
+                    format_failure(failed.failure) if failed.cause in _STORY_ERROR_CAUSES else ""
+                )
             case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
-                self._raised = ""
+                self._story_error = ""
 
-    def _judge(self, failure: Failure) -> None:
-        if is_authors_mistake(failure):
-            self._mistake = in_words(failure)
+    def _record_author_error(self, failure: Failure) -> None:
+        if is_author_error(failure):
+            self._author_error = format_failure(failure)
 
 
-def is_authors_mistake(failure: Failure) -> bool:
+def is_author_error(failure: Failure) -> bool:
     """Whether an activity failed for something that only an author can mend."""
-    return failure.application_failure_info.type in _AUTHORS_MISTAKE
+    return failure.application_failure_info.type in _AUTHOR_ERROR_TYPES
 
 
-def in_words(failure: Failure) -> str:
+def format_failure(failure: Failure) -> str:
     """A failure with its kind, and where in the code it came from."""
     kind = failure.application_failure_info.type
     told = f"{kind}: {failure.message}" if kind and kind not in failure.message else failure.message
     return f"{told}\n{failure.stack_trace.rstrip()}" if failure.stack_trace.strip() else told
 
 
-def instant(stamp: Timestamp) -> datetime:
+def to_datetime(stamp: Timestamp) -> datetime:
     """A protobuf instant as Python's."""
     return stamp.ToDatetime(tzinfo=UTC)
 
 
-def _summary(event: HistoryEvent) -> str:
+def _event_summary(event: HistoryEvent) -> str:
     payload = event.user_metadata.summary
     return str(PayloadConverter.default.from_payload(payload, str)) if payload.data else ""
 
 
-_AT_REST_WITHIN_S = 20.0
+_IDLE_TIMEOUT_S = 20.0
 
-_LOOK_AGAIN_S = 0.004
+_IDLE_POLL_INTERVAL_S = 0.004
 
-_LOOK_S = 0.25
+_ADVANCE_POLL_INTERVAL_S = 0.25
 
-_TOGETHER = timedelta(seconds=5)
+_TIMER_BATCH_WINDOW = timedelta(seconds=5)
 """Timers due so close to each other, or to where time is to stand, fire in one move."""
 
-_PAST = timedelta(seconds=3)
+_TIMER_OVERSHOOT = timedelta(seconds=3)
 """How far a run is moved past a timer: a server that is told to stop within milliseconds of one may miss
 its stop, and run on to the next."""
 
-_RUNS = "SELECT * FROM run WHERE temporal_run_id IS NOT NULL ORDER BY entered_at, run_id"
+_SELECT_STARTED_RUNS = "SELECT * FROM run WHERE temporal_run_id IS NOT NULL ORDER BY entered_at, run_id"
 
 
 @dataclass(slots=True)
@@ -146,7 +148,7 @@ class RunClock:
     run_id: UUID
     journey: str
     handle: WorkflowHandle[Any, RunResult]
-    offset: timedelta
+    calendar_offset: timedelta
     """From Temporal's clock to the test's calendar."""
     position: datetime
     """How far the test has moved it; its own clock is ahead by the time the test has really taken."""
@@ -156,17 +158,19 @@ class RunClock:
     length: int = 0
 
     @property
-    def due(self) -> datetime | None:
+    def next_timer_at(self) -> datetime | None:
         """When its next timer fires, counted from its position."""
-        due = self.history.due
-        return None if due is None else self.position + (due + self.offset - self.now)
+        due = self.history.next_timer_at
+        return None if due is None else self.position + (due + self.calendar_offset - self.now)
 
     def is_behind(self, until: datetime) -> bool:
         """Whether it has to move, so that all that is due by then has happened."""
-        return self.position < until or (self.due is not None and self.due <= until + _TOGETHER)
+        return self.position < until or (
+            self.next_timer_at is not None and self.next_timer_at <= until + _TIMER_BATCH_WINDOW
+        )
 
 
-class Clockwork:
+class VirtualClock:
     """The clocks of all runs of one Waypost."""
 
     def __init__(self, waypost: Waypost) -> None:
@@ -183,11 +187,11 @@ class Clockwork:
 
         Raises ``StoryFailed`` where a journey's own code raised, and ``NotAtRest`` after 20 seconds.
         """
-        deadline = asyncio.get_running_loop().time() + _AT_REST_WITHIN_S
+        deadline = asyncio.get_running_loop().time() + _IDLE_TIMEOUT_S
         await self._waypost.deliver()
         while True:
-            await self._find()
-            moving = [run for run in self.live if not await self._at_rest(run)]
+            await self._add_new_runs()
+            moving = [run for run in self.live if not await self._refresh_and_check_idle(run)]
             # What a run wrote before it came to rest may have queued something for another.
             if not moving and not await self._waypost.deliver():
                 return
@@ -195,23 +199,25 @@ class Clockwork:
                 raise failed
             if asyncio.get_running_loop().time() > deadline:
                 raise self._stuck(moving)
-            await asyncio.sleep(_LOOK_AGAIN_S)
+            await asyncio.sleep(_IDLE_POLL_INTERVAL_S)
 
-    async def move(self, until: datetime) -> None:
+    async def advance_to(self, until: datetime) -> None:
         """Move every run to ``until``, timer by timer in the order they are due, and the test's clock too."""
         await self.settle()
         while behind := [run for run in self.live if run.is_behind(until)]:
-            goal = until if len(behind) == 1 else min([until, *(run.due or until for run in behind)])
+            goal = (
+                until if len(behind) == 1 else min([until, *(run.next_timer_at or until for run in behind)])
+            )
             for run in behind:
-                if (due := run.due) is not None and due <= goal + _TOGETHER:
-                    await self._forward(run, max(goal, due + _PAST))
+                if (due := run.next_timer_at) is not None and due <= goal + _TIMER_BATCH_WINDOW:
+                    await self._advance_run(run, max(goal, due + _TIMER_OVERSHOOT))
                 elif goal == until:
-                    await self._forward(run, until)
+                    await self._advance_run(run, until)
             self._waypost.clock = max(self._waypost.clock, min(goal, until))
             await self.settle()
         self._waypost.clock = until
 
-    async def _forward(self, run: RunClock, to: datetime) -> None:
+    async def _advance_run(self, run: RunClock, to: datetime) -> None:
         by = max(to - run.position, timedelta(milliseconds=1))
         run.position += by
         moving = asyncio.ensure_future(self._waypost.skipper.fast_forward(run.handle, by))
@@ -228,61 +234,61 @@ class Clockwork:
     async def _watch(self, run: RunClock, moving: asyncio.Future[bool]) -> None:
         """Until a run has moved; time does not pass for a story that raises or an activity that hangs."""
         loop = asyncio.get_running_loop()
-        length, deadline = run.length, loop.time() + _AT_REST_WITHIN_S
-        while not (await asyncio.wait({moving}, timeout=_LOOK_S))[0]:
-            await self._at_rest(run)
+        length, deadline = run.length, loop.time() + _IDLE_TIMEOUT_S
+        while not (await asyncio.wait({moving}, timeout=_ADVANCE_POLL_INTERVAL_S))[0]:
+            await self._refresh_and_check_idle(run)
             if run.length != length:
-                length, deadline = run.length, loop.time() + _AT_REST_WITHIN_S
+                length, deadline = run.length, loop.time() + _IDLE_TIMEOUT_S
             if loop.time() > deadline:
                 raise self._stuck([run])
 
-    def _stuck(self, moving: list[RunClock]) -> NotAtRest:
+    def _stuck(self, moving: list[RunClock]) -> IdleTimeout:
         names = ", ".join(dict.fromkeys(run.journey for run in moving)) or "the outbox"
-        return NotAtRest(
-            f"{names} did not come to rest within {_AT_REST_WITHIN_S:g} s: does an activity hang, or does "
+        return IdleTimeout(
+            f"{names} did not come to rest within {_IDLE_TIMEOUT_S:g} s: does an activity hang, or does "
             "the story go round without waiting?"
         )
 
-    async def _find(self) -> None:
-        for row in await self._waypost.rows(_RUNS):
+    async def _add_new_runs(self) -> None:
+        for row in await self._waypost.rows(_SELECT_STARTED_RUNS):
             if row["run_id"] not in self.runs:
-                self.runs[row["run_id"]] = self._clock(row)
+                self.runs[row["run_id"]] = self._to_run_clock(row)
 
-    def _clock(self, row: Row) -> RunClock:
+    def _to_run_clock(self, row: Row) -> RunClock:
         # A run that another one's end has started is as far as that one was.
         position = max(self._waypost.clock, row["entered_at"])
         return RunClock(
             run_id=row["run_id"],
             journey=row["journey"],
             handle=self._waypost.handle(row),
-            offset=timedelta(seconds=row["clock_offset_s"]),
+            calendar_offset=timedelta(seconds=row["clock_offset_s"]),
             position=position,
             now=position,
         )
 
-    async def _at_rest(self, run: RunClock) -> bool:
+    async def _refresh_and_check_idle(self, run: RunClock) -> bool:
         told = await run.handle.describe()
         raw = told.raw_description
         info = raw.workflow_extended_info.time_skipping_info
         skipped = raw.workflow_extended_info.HasField("time_skipping_info")
-        now = instant(info.current_time) if skipped else datetime.now(UTC)
-        run.now = now + run.offset
+        now = to_datetime(info.current_time) if skipped else datetime.now(UTC)
+        run.now = now + run.calendar_offset
         if told.history_length != run.length:
             run.history.read((await run.handle.fetch_history()).events)
             run.length = told.history_length
         run.ended = told.status is not WorkflowExecutionStatus.RUNNING
-        self._raise_faults(run, told)
+        self._raise_story_error(run, told)
         if run.ended:
             return True
         if raw.HasField("pending_workflow_task") or not all(map(_is_retrying, raw.pending_activities)):
             return False
-        return run.history.due is None or run.history.due > now
+        return run.history.next_timer_at is None or run.history.next_timer_at > now
 
-    def _raise_faults(self, run: RunClock, told: WorkflowExecutionDescription) -> None:
+    def _raise_story_error(self, run: RunClock, told: WorkflowExecutionDescription) -> None:
         mistakes = [
-            in_words(pending.last_failure)
+            format_failure(pending.last_failure)
             for pending in told.raw_description.pending_activities
-            if is_authors_mistake(pending.last_failure)
+            if is_author_error(pending.last_failure)
         ]
         if fault := run.history.fault or next(iter(mistakes), ""):
             run.ended = True  # reported once; nothing more can be expected of it

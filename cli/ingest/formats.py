@@ -13,43 +13,43 @@ from typing import Any, BinaryIO, TextIO, cast
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from workers.process import Fault
+from workers.process import UserError
 
-Row = dict[str, Any]
+JsonObject = dict[str, Any]
 
-_GZIP = b"\x1f\x8b"
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ParsedLine:
     """One event; ``number`` is the line it stands in, or begins in."""
 
     number: int
-    body: Row
+    body: JsonObject
     time: datetime
     who: str
     name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class InvalidLine:
     """One line that is no event."""
 
     number: int
     reason: str
 
 
-Line = Told | Bad
+FileLine = ParsedLine | InvalidLine
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
+def open_text(file: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
     """The file's text, and the file underneath, whose position tells how far one is.
 
     Whether it is gzip is judged by its first bytes.
     """
     with file.open("rb") as raw:
-        packed = raw.read(2) == _GZIP
+        packed = raw.read(2) == _GZIP_MAGIC
         raw.seek(0)
         if packed:
             with gzip.open(raw, "rt", encoding="utf-8", errors="replace", newline="") as text:
@@ -78,10 +78,10 @@ REES46_COLUMNS = (
 
 REES46_SOURCE = "rees46"
 
-_EVENTS = {"view": "Product Viewed", "cart": "Product Added", "remove_from_cart": "Product Removed"}
+_EVENT_NAMES = {"view": "Product Viewed", "cart": "Product Added", "remove_from_cart": "Product Removed"}
 
 
-def read_rees46(text: TextIO, shift: timedelta) -> Iterator[Line]:
+def read_rees46(text: TextIO, shift: timedelta) -> Iterator[FileLine]:
     """Every row as a native event, in the file's order, its time moved by ``shift``.
 
     What one session bought at one instant is one order, since the log has a row an item and no order ids.
@@ -91,35 +91,35 @@ def read_rees46(text: TextIO, shift: timedelta) -> Iterator[Line]:
     rows = csv.reader(text)
     header = next(rows, [])
     if missing := [name for name in REES46_COLUMNS if name not in header]:
-        raise Fault(
+        raise UserError(
             f"expected a REES46 file with the columns {', '.join(REES46_COLUMNS)}; {', '.join(missing)} "
             f"missing, the first line is {','.join(header)[:120]!r}"
         )
-    orders: dict[tuple[str, str], list[tuple[int, Row]]] = {}
+    orders: dict[tuple[str, str], list[tuple[int, JsonObject]]] = {}
     for values in rows:
         number = rows.line_num
         if len(values) != len(header):
-            yield Bad(number, f"expected {len(header)} columns, got {len(values)}")
+            yield InvalidLine(number, f"expected {len(header)} columns, got {len(values)}")
             continue
-        row: Row = dict(zip(header, values, strict=True))
-        fault, time = _checked(row)
+        row: JsonObject = dict(zip(header, values, strict=True))
+        fault, time = _validate_row(row)
         if time is None:
-            yield Bad(number, fault)
+            yield InvalidLine(number, fault)
             continue
         row["time"] = time + shift
-        yield from _orders(orders, before=row["time"])
+        yield from _complete_orders(orders, before=row["time"])
         if row["event_type"] == "purchase":
             orders.setdefault((row["user_id"], row["user_session"]), []).append((number, row))
         else:
-            yield _told(number, _EVENTS[row["event_type"]], row, _product(row))
-    yield from _orders(orders, before=None)
+            yield _to_parsed_line(number, _EVENT_NAMES[row["event_type"]], row, _to_product(row))
+    yield from _complete_orders(orders, before=None)
 
 
-def _checked(row: Row) -> tuple[str, datetime | None]:
+def _validate_row(row: JsonObject) -> tuple[str, datetime | None]:
     """(why the row is no event, None), or ("", its time)."""
     kind = row["event_type"]
-    if kind != "purchase" and kind not in _EVENTS:
-        return f"event_type must be one of purchase, {', '.join(_EVENTS)}; got {kind[:40]!r}", None
+    if kind != "purchase" and kind not in _EVENT_NAMES:
+        return f"event_type must be one of purchase, {', '.join(_EVENT_NAMES)}; got {kind[:40]!r}", None
     for name in ("product_id", "user_id"):
         if not row[name].strip():
             return f"{name} is empty", None
@@ -135,26 +135,26 @@ def _checked(row: Row) -> tuple[str, datetime | None]:
         return f"event_time must read as 2019-10-01 00:00:00 UTC, got {row['event_time'][:40]!r}", None
 
 
-def _orders(
-    orders: dict[tuple[str, str], list[tuple[int, Row]]], *, before: datetime | None
-) -> Iterator[Told]:
+def _complete_orders(
+    orders: dict[tuple[str, str], list[tuple[int, JsonObject]]], *, before: datetime | None
+) -> Iterator[ParsedLine]:
     """The orders that no later row can add to."""
     for key, lines in list(orders.items()):
         number, first = lines[0]
         if before is not None and first["time"] >= before:
             continue
         del orders[key]
-        products = [_product(row) for _, row in lines]
+        products = [_to_product(row) for _, row in lines]
         order = {
             "order_id": f"{first['user_session']}-{int(first['time'].timestamp())}",
             "total": round(sum(product.get("price") or 0.0 for product in products), 2),
             "currency": "USD",
             "products": products,
         }
-        yield _told(number, "Order Completed", first, order)
+        yield _to_parsed_line(number, "Order Completed", first, order)
 
 
-def _told(number: int, name: str, row: Row, properties: Row) -> Told:
+def _to_parsed_line(number: int, name: str, row: JsonObject, properties: JsonObject) -> ParsedLine:
     content = {
         "type": name,
         "channel": "web",
@@ -164,10 +164,10 @@ def _told(number: int, name: str, row: Row, properties: Row) -> Told:
         "context": {"session_id": row["user_session"]},
     }
     body = {"id": content_id(REES46_SOURCE, content), "source": REES46_SOURCE, **content}
-    return Told(number, body, row["time"], row["user_id"], name)
+    return ParsedLine(number, body, row["time"], row["user_id"], name)
 
 
-def _product(row: Row) -> Row:
+def _to_product(row: JsonObject) -> JsonObject:
     """A product of the log; it has no names, so brand and kind stand for one."""
     kind = row["category_code"].rpartition(".")[2].replace("_", " ")
     product = {
@@ -180,44 +180,44 @@ def _product(row: Row) -> Row:
     return {field: value for field, value in product.items() if value != ""}
 
 
-_TIME = TypeAdapter(datetime)
+_DATETIME_ADAPTER = TypeAdapter(datetime)
 
-_TIMES = ("timestamp", "originalTimestamp", "receivedAt")
+_TIMESTAMP_FIELDS = ("timestamp", "originalTimestamp", "receivedAt")
 
-_LEFT_OUT = ("sentAt", "receivedAt", "originalTimestamp", "writeKey")
+_OMITTED_FIELDS = ("sentAt", "receivedAt", "originalTimestamp", "writeKey")
 """``sentAt`` corrects a sender's clock by when the call arrives, and an archive arrives years later."""
 
 
-def read_segment(text: TextIO, shift: timedelta) -> Iterator[Line]:
+def read_segment(text: TextIO, shift: timedelta) -> Iterator[FileLine]:
     """Every call, in the file's order, its time moved by ``shift``; empty lines are passed over."""
     for number, line in enumerate(text, start=1):
         if line.strip():
-            yield _line(number, line, shift)
+            yield _parse_call(number, line, shift)
 
 
-def _line(number: int, line: str, shift: timedelta) -> Line:
+def _parse_call(number: int, line: str, shift: timedelta) -> FileLine:
     try:
         call = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return Bad(number, f"expected one JSON object, got {line.strip()[:40]!r} ({error})")
+        return InvalidLine(number, f"expected one JSON object, got {line.strip()[:40]!r} ({error})")
     if not isinstance(call, dict):
-        return Bad(number, f"expected a JSON object, got {type(call).__name__}")
-    said = next((call[name] for name in _TIMES if call.get(name)), None)
+        return InvalidLine(number, f"expected a JSON object, got {type(call).__name__}")
+    said = next((call[name] for name in _TIMESTAMP_FIELDS if call.get(name)), None)
     if said is None:
-        return Bad(number, "timestamp is missing; without it the call would count as made now")
+        return InvalidLine(number, "timestamp is missing; without it the call would count as made now")
     try:
-        time = _TIME.validate_python(said)
+        time = _DATETIME_ADAPTER.validate_python(said)
     except ValidationError:
-        return Bad(number, f"timestamp must be ISO 8601, got {str(said)[:40]!r}")
+        return InvalidLine(number, f"timestamp must be ISO 8601, got {str(said)[:40]!r}")
     time = (time if time.tzinfo else time.replace(tzinfo=UTC)) + shift
-    body = {name: value for name, value in call.items() if name not in _LEFT_OUT}
+    body = {name: value for name, value in call.items() if name not in _OMITTED_FIELDS}
     body["timestamp"] = time.isoformat()
     body["messageId"] = _message_id(body, call.get("messageId"), shift)
     who = call.get("userId") or call.get("anonymousId") or ""
-    return Told(number, body, time, str(who), str(call.get("event") or call.get("type") or ""))
+    return ParsedLine(number, body, time, str(who), str(call.get("event") or call.get("type") or ""))
 
 
-def _message_id(body: Row, given: Any, shift: timedelta) -> str:
+def _message_id(body: JsonObject, given: Any, shift: timedelta) -> str:
     """The call's own id; a call that has none, or that is moved to another time, is known by its content."""
     if isinstance(given, str) and given and not shift:
         return given

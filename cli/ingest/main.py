@@ -16,41 +16,41 @@ from rich.table import Table
 
 from cli.ingest import formats
 from cli.ingest import formats as segment
-from cli.ingest.formats import Bad, Line, Told, opened
+from cli.ingest.formats import FileLine, InvalidLine, ParsedLine, open_text
 from profiles.db.database import Database
 from profiles.runs.lifecycle import count_started
-from workers.ingest_client import MOST_EVENTS, Door, IngestSettings
-from workers.process import Fault
+from workers.ingest_client import MAX_BATCH_EVENTS, IngestClient, IngestSettings
+from workers.process import UserError
 
-FORMATS: dict[str, Callable[[TextIO, timedelta], Iterator[Line]]] = {
+FORMATS: dict[str, Callable[[TextIO, timedelta], Iterator[FileLine]]] = {
     "rees46": formats.read_rees46,
     "segment": segment.read_segment,
 }
 
-_SHOWN = 10
+_MAX_PRINTED_LINES = 10
 """Bad lines that are printed; all are counted."""
 
-_SOURCES = {"rees46": formats.REES46_SOURCE, "segment": "segment/%"}
+_SOURCE_PATTERNS = {"rees46": formats.REES46_SOURCE, "segment": "segment/%"}
 
 
 @dataclass(slots=True)
-class Replay:
+class FileReplay:
     """What one file held."""
 
     sent: int = 0
     people: set[str] = field(default_factory=set)
     names: Counter[str] = field(default_factory=Counter)
-    bad: list[Bad] = field(default_factory=list)
+    bad: list[InvalidLine] = field(default_factory=list)
     seconds: float = 0.0
 
-    def add(self, told: Sequence[Told]) -> None:
+    def add(self, told: Sequence[ParsedLine]) -> None:
         """Count events that are about to be sent."""
         self.sent += len(told)
         self.people.update(one.who for one in told if one.who)
         self.names.update(one.name for one in told)
 
 
-async def run(file: Path, *, format: str, as_live: bool) -> int:
+async def replay_file(file: Path, *, format: str, as_live: bool) -> int:
     """Send the file through the API in batches; returns the exit code.
 
     0: every line was taken in, now or in an earlier replay. 1: some were not; their line numbers and reasons
@@ -58,21 +58,23 @@ async def run(file: Path, *, format: str, as_live: bool) -> int:
     nothing. ``as_live`` moves all times so that the last event is now. Raises ``Fault``.
     """
     if format not in FORMATS:
-        raise Fault(f"no format {format!r}; there are {', '.join(FORMATS)}")
+        raise UserError(f"no format {format!r}; there are {', '.join(FORMATS)}")
     settings = IngestSettings()
     console = Console(highlight=False)
     shift = _shift_to_now(file, format) if as_live else timedelta()
     begun_at = datetime.now(UTC)
-    async with Door(settings.url, settings.key) as door:
+    async with IngestClient(settings.url, settings.key) as door:
         await door.check()
-        replay = await _replayed(file, format, shift, door, console)
-    _report(console, replay)
-    _show(console, file, replay, door, await _runs_started(settings, format, begun_at))
-    return 1 if replay.bad or door.tally.refusals() else 0
+        replay = await _send_file(file, format, shift, door, console)
+    _print_invalid_lines(console, replay)
+    _print_summary(console, file, replay, door, await _count_started_runs(settings, format, begun_at))
+    return 1 if replay.bad or door.counts.refusals() else 0
 
 
-async def _replayed(file: Path, format: str, shift: timedelta, door: Door, console: Console) -> Replay:
-    replay, begun = Replay(), time.monotonic()
+async def _send_file(
+    file: Path, format: str, shift: timedelta, door: IngestClient, console: Console
+) -> FileReplay:
+    replay, begun = FileReplay(), time.monotonic()
     send = door.segment if format == "segment" else door.native
     bar = Progress(
         TextColumn("{task.description}"),
@@ -84,15 +86,15 @@ async def _replayed(file: Path, format: str, shift: timedelta, door: Door, conso
         transient=True,
         disable=not console.is_terminal,
     )
-    with bar, opened(file) as (text, raw):
+    with bar, open_text(file) as (text, raw):
         task = bar.add_task(file.name, total=os.fstat(raw.fileno()).st_size, rate="")
         for batch in _batches(FORMATS[format](text, shift)):
-            told = [line for line in batch if isinstance(line, Told)]
-            replay.bad += [line for line in batch if isinstance(line, Bad)]
+            told = [line for line in batch if isinstance(line, ParsedLine)]
+            replay.bad += [line for line in batch if isinstance(line, InvalidLine)]
             replay.add(told)
             results = await send([line.body for line in told])
             replay.bad += [
-                Bad(line.number, _refusal(result))
+                InvalidLine(line.number, _describe_refusal(result))
                 for line, result in zip(told, results, strict=True)
                 if result["status"] in ("rejected", "conflict")
             ]
@@ -101,47 +103,50 @@ async def _replayed(file: Path, format: str, shift: timedelta, door: Door, conso
     return replay
 
 
-def _batches(lines: Iterator[Line]) -> Iterator[list[Line]]:
-    while batch := list(islice(lines, MOST_EVENTS)):
+def _batches(lines: Iterator[FileLine]) -> Iterator[list[FileLine]]:
+    while batch := list(islice(lines, MAX_BATCH_EVENTS)):
         yield batch
 
 
 def _shift_to_now(file: Path, format: str) -> timedelta:
     """What to add to the file's times, in whole seconds, so that the last one is now."""
-    with opened(file) as (text, _):
+    with open_text(file) as (text, _):
         last = max(
-            (line.time for line in FORMATS[format](text, timedelta()) if isinstance(line, Told)), default=None
+            (line.time for line in FORMATS[format](text, timedelta()) if isinstance(line, ParsedLine)),
+            default=None,
         )
     return timedelta() if last is None else datetime.now(UTC).replace(microsecond=0) - last
 
 
-async def _runs_started(settings: IngestSettings, format: str, since: datetime) -> int | None:
+async def _count_started_runs(settings: IngestSettings, format: str, since: datetime) -> int | None:
     """Runs that events taken in since then have started; None where no database is named."""
     if not settings.database_url:
         return None
     database = Database(settings.database_url, pool_size=1)
     try:
         async with database.transaction() as connection:
-            return await count_started(connection, since, _SOURCES[format])
+            return await count_started(connection, since, _SOURCE_PATTERNS[format])
     finally:
         await database.close()
 
 
-def _refusal(result: dict[str, str]) -> str:
+def _describe_refusal(result: dict[str, str]) -> str:
     if result["status"] == "conflict":
         return "its id came before with other content, which stands"
     return f"{result['code']}: {result['detail']}"
 
 
-def _report(console: Console, replay: Replay) -> None:
-    for bad in replay.bad[:_SHOWN]:
+def _print_invalid_lines(console: Console, replay: FileReplay) -> None:
+    for bad in replay.bad[:_MAX_PRINTED_LINES]:
         console.print(f"line {bad.number}: {bad.reason}", style="yellow", markup=False, soft_wrap=True)
-    if len(replay.bad) > _SHOWN:
-        console.print(f"… and {len(replay.bad) - _SHOWN} more", style="yellow")
+    if len(replay.bad) > _MAX_PRINTED_LINES:
+        console.print(f"… and {len(replay.bad) - _MAX_PRINTED_LINES} more", style="yellow")
 
 
-def _show(console: Console, file: Path, replay: Replay, door: Door, runs: int | None) -> None:
-    tally = door.tally
+def _print_summary(
+    console: Console, file: Path, replay: FileReplay, door: IngestClient, runs: int | None
+) -> None:
+    tally = door.counts
     codes = ", ".join(f"{n} {code}" for code, n in tally.codes.most_common())
     rows = [
         ("events sent", replay.sent, f"{replay.sent / max(replay.seconds, 0.001):,.0f} a second"),
@@ -165,10 +170,12 @@ def _show(console: Console, file: Path, replay: Replay, door: Door, runs: int | 
     for name, count, detail in rows:
         table.add_row(name, f"{count:,}", detail)
     table.add_row(
-        "runs started", "not counted" if runs is None else f"{runs:,}", "" if runs else _why_none(runs)
+        "runs started",
+        "not counted" if runs is None else f"{runs:,}",
+        "" if runs else _explain_run_count(runs),
     )
     console.print(table)
 
 
-def _why_none(runs: int | None) -> str:
+def _explain_run_count(runs: int | None) -> str:
     return "set DATABASE_URL to count them" if runs is None else "what is older than 72 hours starts none"

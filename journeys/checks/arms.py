@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from journeys.checks.fault import Fault
 from journeys.checks.lengths import length_of
-from journeys.checks.part import Part, argument, spread
+from journeys.checks.part import FunctionSource, argument, spread
 from journeys.checks.story import Story
 
 
@@ -31,7 +31,7 @@ def faults(story: Story) -> Iterator[Fault]:
 
 
 def _weights(
-    part: Part, call: ast.Call, word: str, arms: Mapping[str, ast.expr], example: str
+    part: FunctionSource, call: ast.Call, word: str, arms: Mapping[str, ast.expr], example: str
 ) -> Iterator[Fault]:
     if not arms:
         yield part.fault(call, f"self.{word} has no arm to choose; as in {example}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from journeys.checks.fault import Fault, meant
-from journeys.checks.part import UNCLEAR, Part, argument, spread
+from journeys.checks.part import UNCLEAR, FunctionSource, argument, spread
 from journeys.checks.story import Story, is_event
 from profiles.events import Event
 
@@ -15,7 +15,7 @@ def not_an_event(value: Any) -> str:
     if is_event(value):
         if value.event_name:
             return ""
-        named = sorted(kind.__name__ for kind in Event.by_name.values() if issubclass(kind, value))
+        named = sorted(kind.__name__ for kind in Event.registry.values() if issubclass(kind, value))
         do = (
             f"name one of {', '.join(named)}"
             if named and value is not Event
@@ -23,9 +23,9 @@ def not_an_event(value: Any) -> str:
         )
         return f"{value.__name__} has no event name, so it never comes; {do}"
     if isinstance(value, str):
-        if value in Event.by_name:
-            return f"{value!r} is a name; give the class, {Event.by_name[value].__name__}"
-        return f"expected a class of events, got {value!r}{meant(value, Event.by_name)}"
+        if value in Event.registry:
+            return f"{value!r} is a name; give the class, {Event.registry[value].__name__}"
+        return f"expected a class of events, got {value!r}{meant(value, Event.registry)}"
     said = value.__name__ if isinstance(value, type) else repr(value)
     return f"expected a class of events such as OrderCompleted, got {said}"
 
@@ -50,7 +50,7 @@ def faults(story: Story) -> Iterator[Fault]:
                         )
 
 
-def _quiet(story: Story, part: Part, of: ast.expr | None) -> Iterator[Fault]:
+def _quiet(story: Story, part: FunctionSource, of: ast.expr | None) -> Iterator[Fault]:
     if isinstance(of, ast.Tuple | ast.List):
         if not of.elts:
             yield part.fault(
@@ -63,7 +63,7 @@ def _quiet(story: Story, part: Part, of: ast.expr | None) -> Iterator[Fault]:
         )
 
 
-def _each(story: Story, part: Part, expressions: list[ast.expr], word: str) -> Iterator[Fault]:
+def _each(story: Story, part: FunctionSource, expressions: list[ast.expr], word: str) -> Iterator[Fault]:
     told = _told_of(story)
     for each in expressions:
         value: Any = UNCLEAR if isinstance(each, ast.Starred) else part.meaning(each)

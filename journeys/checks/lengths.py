@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from journeys.checks.fault import Fault
-from journeys.checks.part import UNCLEAR, Part, argument
+from journeys.checks.part import UNCLEAR, FunctionSource, argument
 from journeys.checks.story import Story
 
 _DURATIONS = "journeys.vocabulary.durations"
@@ -39,7 +39,7 @@ def faults(story: Story) -> Iterator[Fault]:
                 yield from _length(part, argument(node, "within", 0), name, "within", zero=False)
 
 
-def fallback_name(part: Part, call: ast.Call) -> str:
+def fallback_name(part: FunctionSource, call: ast.Call) -> str:
     """``if_not_seen`` or ``if_not_delivered``, where the call is one of them; else empty."""
     name = getattr(call.func, "id", None) or getattr(call.func, "attr", None)
     if name not in _FALLBACKS or not isinstance(name, str):
@@ -48,12 +48,14 @@ def fallback_name(part: Part, call: ast.Call) -> str:
     return name if str(module).startswith("journeys.vocabulary") else ""
 
 
-def _hour(part: Part, given: ast.expr | None) -> Iterator[Fault]:
+def _hour(part: FunctionSource, given: ast.expr | None) -> Iterator[Fault]:
     if given is not None and type(hour := part.meaning(given)) in (int, float, str):
         yield part.fault(given, f"self.sleep_until takes a time of day, got {hour!r}; as in time(9)")
 
 
-def _length(part: Part, given: ast.expr | None, word: str, name: str, *, zero: bool) -> Iterator[Fault]:
+def _length(
+    part: FunctionSource, given: ast.expr | None, word: str, name: str, *, zero: bool
+) -> Iterator[Fault]:
     if given is None:
         return
     value = length_of(part, given)
@@ -67,7 +69,7 @@ def _length(part: Part, given: ast.expr | None, word: str, name: str, *, zero: b
         yield part.fault(given, f"{word}: {name} is {said}, {what}; say how long, as in hours(1)")
 
 
-def length_of(part: Part, expression: ast.expr) -> Any:
+def length_of(part: FunctionSource, expression: ast.expr) -> Any:
     """The length of time that is written, or the constant in its place; UNCLEAR where it is computed."""
     match expression:
         case ast.UnaryOp(op=ast.USub(), operand=operand):

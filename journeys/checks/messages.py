@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from journeys.checks.catalog import Catalog, Letter
 from journeys.checks.fault import Fault, meant
 from journeys.checks.lengths import fallback_name
-from journeys.checks.part import Part, argument, spread
+from journeys.checks.part import FunctionSource, argument, spread
 from journeys.checks.story import Story
 from policy.verdict import Channel, MessageClass
 
@@ -43,7 +43,7 @@ def channel_faults(story: Story) -> Iterator[Fault]:
             yield part.fault(prefer, "self.send: prefer names no channel; as in prefer=(SMS, EMAIL)")
 
 
-def _channels(part: Part, call: ast.Call, letter: Letter) -> Iterator[Fault]:
+def _channels(part: FunctionSource, call: ast.Call, letter: Letter) -> Iterator[Fault]:
     wanted = [("prefer", argument(call, "prefer"))]
     match argument(call, "fallback"):
         case ast.Call() as made if name := fallback_name(part, made):
@@ -64,7 +64,7 @@ def _channels(part: Part, call: ast.Call, letter: Letter) -> Iterator[Fault]:
                 yield part.fault(each, f"{said_of}; it has: {has}; {do}take {ast.unparse(each)} out")
 
 
-def _items(part: Part, call: ast.Call, letter: Letter) -> Iterator[Fault]:
+def _items(part: FunctionSource, call: ast.Call, letter: Letter) -> Iterator[Fault]:
     promoting = argument(call, "promoting")
     if promoting is None or spread(call):
         return
@@ -94,7 +94,7 @@ def _is_nothing(given: ast.expr) -> bool:
     return False
 
 
-def _context(part: Part, call: ast.Call, letter: Letter) -> Iterator[Fault]:
+def _context(part: FunctionSource, call: ast.Call, letter: Letter) -> Iterator[Fault]:
     given = argument(call, "context")
     passed: dict[str, ast.expr] | None
     if given is None or (isinstance(given, ast.Constant) and given.value is None):
@@ -131,7 +131,7 @@ def _written(given: ast.expr | None) -> dict[str, ast.expr] | None:
     return dict(zip(map(str, names), given.values, strict=True))
 
 
-def _assigned(part: Part, given: ast.expr) -> ast.expr | None:
+def _assigned(part: FunctionSource, given: ast.expr) -> ast.expr | None:
     """What a name stands for that is given a value once, and whose value nothing seems to change."""
     if not isinstance(given, ast.Name) or part.bindings.get(given.id) != 1:
         return None

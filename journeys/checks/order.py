@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from journeys.checks.fault import Fault
-from journeys.checks.part import Part
+from journeys.checks.part import FunctionSource
 from journeys.checks.story import Story
 
 _MAKES = ("builtins.set", "builtins.frozenset")
@@ -25,7 +25,7 @@ def faults(story: Story) -> Iterator[Fault]:
                     )
 
 
-def _looped(part: Part, node: ast.AST) -> Iterator[ast.expr]:
+def _looped(part: FunctionSource, node: ast.AST) -> Iterator[ast.expr]:
     match node:
         case ast.For(iter=looped) | ast.Starred(value=looped):
             yield looped
@@ -43,11 +43,11 @@ def _looped(part: Part, node: ast.AST) -> Iterator[ast.expr]:
             yield looped
 
 
-def _is_call(part: Part, node: ast.AST | None, names: tuple[str, ...]) -> bool:
+def _is_call(part: FunctionSource, node: ast.AST | None, names: tuple[str, ...]) -> bool:
     return isinstance(node, ast.Call) and part.dotted(node.func).removeprefix("builtins.") in names
 
 
-def _is_set(part: Part, expression: ast.expr, deep: int = 4) -> bool:
+def _is_set(part: FunctionSource, expression: ast.expr, deep: int = 4) -> bool:
     match expression:
         case ast.Set() | ast.SetComp():
             return True

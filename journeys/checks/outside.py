@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from journeys.checks.fault import Fault
-from journeys.checks.part import Part
+from journeys.checks.part import FunctionSource
 from journeys.checks.story import Story
 
 _PERFORM = "do it in an activity: await self.perform(…)"
@@ -58,7 +58,7 @@ def faults(story: Story) -> Iterator[Fault]:
                 yield part.fault(node, f"os.environ {_BY_NAME['os.environ']}")
 
 
-def _call(part: Part, call: ast.Call) -> Iterator[Fault]:
+def _call(part: FunctionSource, call: ast.Call) -> Iterator[Fault]:
     name = part.dotted(call.func)
     if not name or name.startswith("os.environ"):
         return

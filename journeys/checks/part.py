@@ -21,7 +21,7 @@ UNCLEAR: Final = _Unclear()
 
 
 @dataclass(frozen=True)
-class Part:
+class FunctionSource:
     """A method of the journey, a function that one of them calls, or a filter."""
 
     journey: str

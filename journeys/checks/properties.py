@@ -6,7 +6,7 @@ from types import FunctionType
 from typing import Any
 
 from journeys.checks.fault import Fault, meant
-from journeys.checks.part import Part
+from journeys.checks.part import FunctionSource
 from journeys.checks.source import Function, Source
 from journeys.checks.story import Story, is_event
 from profiles.events import Event
@@ -39,7 +39,7 @@ def faults(story: Story) -> Iterator[Fault]:
             yield from _of_filter(part, where, kinds_of(part, call.args), word)
 
 
-def kinds_of(part: Part, expressions: Iterable[ast.expr]) -> tuple[type[Event], ...] | None:
+def kinds_of(part: FunctionSource, expressions: Iterable[ast.expr]) -> tuple[type[Event], ...] | None:
     """The event classes these stand for; None where one of them cannot be told or is none."""
     found = tuple(part.meaning(each) for each in expressions)
     return found if found and all(is_event(each) for each in found) else None
@@ -52,14 +52,16 @@ def _of_declared_filters(story: Story) -> Iterator[Fault]:
         node = story.declared.get(argument)
         function = getattr(story.definition, argument)
         if isinstance(node, ast.Lambda):
-            part = Part(story.definition.name, story.source, node, "")
+            part = FunctionSource(story.definition.name, story.source, node, "")
             yield from _of_first(part, node, story.start_kinds)
         elif own := _own(story.source, function):
-            part = Part(story.definition.name, story.source, own, "")
+            part = FunctionSource(story.definition.name, story.source, own, "")
             yield from _of_first(part, own, story.start_kinds)
 
 
-def _of_filter(part: Part, where: ast.expr | None, kinds: Kinds | None, word: str) -> Iterator[Fault]:
+def _of_filter(
+    part: FunctionSource, where: ast.expr | None, kinds: Kinds | None, word: str
+) -> Iterator[Fault]:
     """A filter of a wait: one parameter, not async, and properties that there are."""
     if where is None:
         return
@@ -75,7 +77,7 @@ def _of_filter(part: Part, where: ast.expr | None, kinds: Kinds | None, word: st
             where, f"self.{word}(where=…) is given one event, and the filter takes ({ast.unparse(node.args)})"
         )
     elif kinds:
-        yield from _of_first(Part(part.journey, part.source, node, ""), node, kinds)
+        yield from _of_first(FunctionSource(part.journey, part.source, node, ""), node, kinds)
 
 
 def _own(source: Source, function: Any) -> Function | None:
@@ -85,13 +87,13 @@ def _own(source: Source, function: Any) -> Function | None:
     return None
 
 
-def _of_first(part: Part, node: Function | ast.Lambda, kinds: Kinds) -> Iterator[Fault]:
+def _of_first(part: FunctionSource, node: Function | ast.Lambda, kinds: Kinds) -> Iterator[Fault]:
     names = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
     if names:
         yield from _of_name(part, node, names[0], kinds)
 
 
-def _of_result(part: Part, call: ast.Call, kinds: Kinds) -> Iterator[Fault]:
+def _of_result(part: FunctionSource, call: ast.Call, kinds: Kinds) -> Iterator[Fault]:
     """A name that is given what a wait returns, and nothing else."""
     match part.parents.get(awaited := part.parents.get(call, call)):
         case ast.Assign(targets=[ast.Name(id=name)]) | ast.NamedExpr(target=ast.Name(id=name)):
@@ -99,7 +101,7 @@ def _of_result(part: Part, call: ast.Call, kinds: Kinds) -> Iterator[Fault]:
                 yield from _of_name(part, part.node, name, kinds)
 
 
-def _of_name(part: Part, node: Function | ast.Lambda, name: str, kinds: Kinds) -> Iterator[Fault]:
+def _of_name(part: FunctionSource, node: Function | ast.Lambda, name: str, kinds: Kinds) -> Iterator[Fault]:
     """Properties read of one name; one that any of the kinds has may stand behind a test of the kind."""
     inside = list(ast.walk(node))
     if part.bindings.get(name, 1) > 1 or any(isinstance(n, ast.Name) and n.id == "hasattr" for n in inside):

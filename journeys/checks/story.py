@@ -8,7 +8,7 @@ from types import FunctionType
 from typing import Any
 
 from journeys.checks.fault import Fault
-from journeys.checks.part import Part
+from journeys.checks.part import FunctionSource
 from journeys.checks.source import Function, Source, source_of
 from journeys.vocabulary.definition import JourneyDefinition
 from journeys.vocabulary.segment import Segment
@@ -60,17 +60,17 @@ class Story:
         return found
 
     @cached_property
-    def run(self) -> Part | None:
+    def run(self) -> FunctionSource | None:
         """The story itself, where it is written out in the class."""
         if "run" not in self.methods:
             return None
         return self._method(*self.methods["run"])
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[FunctionSource, ...]:
         """``run``, the methods it uses and the functions of their modules that it calls, each once."""
         waiting = [self.run] if self.run else []
-        found: dict[ast.AST, Part] = {}
+        found: dict[ast.AST, FunctionSource] = {}
         while waiting:
             part = waiting.pop(0)
             if part.node not in found:
@@ -78,7 +78,7 @@ class Story:
                 waiting.extend(self._used_by(part))
         return tuple(found.values())
 
-    def _used_by(self, part: Part) -> Iterator[Part]:
+    def _used_by(self, part: FunctionSource) -> Iterator[FunctionSource]:
         for node in part.nodes:
             match node:
                 case ast.Attribute(value=ast.Name(id=name), attr=attr) if name == part.me and name:
@@ -88,14 +88,14 @@ class Story:
                     function = part.meaning(call.func)
                     own = part.source.functions.get(name)
                     if own is not None and _plain(function) and function.__module__ == part.source.module:
-                        yield Part(part.journey, part.source, own, _journey_in(call, own, part.me))
+                        yield FunctionSource(part.journey, part.source, own, _journey_in(call, own, part.me))
 
-    def _method(self, source: Source, node: Function) -> Part:
+    def _method(self, source: Source, node: Function) -> FunctionSource:
         names = [each.arg for each in (*node.args.posonlyargs, *node.args.args)]
         static = any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in node.decorator_list)
-        return Part(self.definition.name, source, node, names[0] if names and not static else "")
+        return FunctionSource(self.definition.name, source, node, names[0] if names and not static else "")
 
-    def words(self) -> Iterator[tuple[Part, ast.Call, str]]:
+    def words(self) -> Iterator[tuple[FunctionSource, ast.Call, str]]:
         """Every call of a word: ``self.send(…)`` and the like, but for what the author has defined anew."""
         for part in self.parts:
             for node in part.nodes:

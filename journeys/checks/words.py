@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from journeys.checks.fault import Fault, meant
-from journeys.checks.part import Part, spread
+from journeys.checks.part import FunctionSource, spread
 from journeys.checks.story import Story
 from journeys.vocabulary.journey import Journey
 
@@ -39,7 +39,7 @@ def faults(story: Story) -> Iterator[Fault]:
 
 
 def _attribute(
-    story: Story, part: Part, node: ast.Attribute, name: str, known: set[str] | None
+    story: Story, part: FunctionSource, node: ast.Attribute, name: str, known: set[str] | None
 ) -> Iterator[Fault]:
     around = part.parents.get(node)
     if name in _VALUES and name not in story.methods:
@@ -76,7 +76,7 @@ def _names_of(story: Story) -> set[str] | None:
     return found
 
 
-def _fits(part: Part, call: ast.Call, word: str) -> Iterator[Fault]:
+def _fits(part: FunctionSource, call: ast.Call, word: str) -> Iterator[Fault]:
     function = getattr(Journey, word, None)
     if not inspect.isfunction(function) or spread(call):
         return
@@ -126,7 +126,7 @@ def _own_coroutines(story: Story) -> Iterator[Fault]:
                 )
 
 
-def _used_at_once(part: Part, call: ast.Call) -> bool:
+def _used_at_once(part: FunctionSource, call: ast.Call) -> bool:
     """Whether a call that takes time stands where only its result has a sense."""
     node: ast.AST = call
     around = part.parents.get(node)
@@ -154,14 +154,14 @@ def _used_at_once(part: Part, call: ast.Call) -> bool:
     return False
 
 
-def _is_word(part: Part, node: ast.AST | None) -> bool:
+def _is_word(part: FunctionSource, node: ast.AST | None) -> bool:
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=word)):
             return name == part.me and word in WORDS
     return False
 
 
-def _in_function_of_its_own(part: Part, node: ast.AST) -> bool:
+def _in_function_of_its_own(part: FunctionSource, node: ast.AST) -> bool:
     around = part.parents.get(node)
     while around is not None and around is not part.node:
         if isinstance(around, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):

@@ -8,17 +8,17 @@ from temporalio import workflow
 
 from activities.contracts import JOURNEY_QUEUE
 from journeys.vocabulary.durations import days
-from journeys.vocabulary.effects import RETRY
+from journeys.vocabulary.effects import DB_RETRY_POLICY
 from journeys.vocabulary.profile import Profile
 from journeys.vocabulary.waiting import Waiting
-from policy.experiments import assign
+from policy.experiments import assign_arm
 
 P = TypeVar("P", bound=Profile)
 T = TypeVar("T")
 A = TypeVar("A")
 
 ONE_DAY, HALF_A_MINUTE = days(1), timedelta(seconds=30)
-_PARTS = 1_000_000
+_WEIGHT_SCALE = 1_000_000
 
 
 class Deciding(Waiting):
@@ -33,12 +33,12 @@ class Deciding(Waiting):
 
         A snapshot, as old as this call. A trait that does not fit its type has its default.
         """
-        self._narrative.say("Reading the profile")
+        self._details.say("Reading the profile")
         read = await self._effects.profile(kind.declared())
         self._stop_if_ended()
         profile, unfit = kind.read_from(read)
         if unfit:
-            self._narrative.note(f"traits that do not fit their type: {', '.join(unfit)}")
+            self._details.note(f"traits that do not fit their type: {', '.join(unfit)}")
         return profile
 
     def experiment(self, name: str, **arms: int) -> str:
@@ -47,9 +47,9 @@ class Deciding(Waiting):
         The same person is always in the same arm of the same name, in every journey and run. The exposure is
         on record with whatever the run does next. Raises ValueError for weights that are none.
         """
-        arm = assign(self._start.customer_id, name, arms)
-        if self._standing.exposures.add(name, arm, self._now()):
-            self._narrative.note(f"experiment {name}: {arm}")
+        arm = assign_arm(self._start.customer_id, name, arms)
+        if self._context.exposures.add(name, arm, self._now()):
+            self._details.note(f"experiment {name}: {arm}")
         return arm
 
     @overload
@@ -68,12 +68,14 @@ class Deciding(Waiting):
         Of equal scores the first wins; of no options None. Raises ValueError for weights that are none.
         """
         if isinstance(options, Mapping):
-            named = {f"{place:06d}": round(weight * _PARTS) for place, weight in enumerate(options.values())}
-            drawn = assign(self._start.run_id, name, named)
+            named = {
+                f"{place:06d}": round(weight * _WEIGHT_SCALE) for place, weight in enumerate(options.values())
+            }
+            drawn = assign_arm(self._start.run_id, name, named)
             chosen = list(options)[int(drawn)]
         else:
             chosen = max(options, key=by, default=None) if by is not None else None
-        self._narrative.note(f"{name}: {str(chosen)[:80]}")
+        self._details.note(f"{name}: {str(chosen)[:80]}")
         return chosen
 
     @overload
@@ -96,20 +98,20 @@ class Deciding(Waiting):
         it has to be idempotent. Its argument and its answer are written into the history: ids, not people.
         Raises temporalio's ActivityError when it fails for good.
         """
-        name = _name_of(effect)
-        self._narrative.say(f"Performing {name}")
+        name = _activity_title(effect)
+        self._details.say(f"Performing {name}")
         answer = await workflow.execute_activity(
             effect,
             args=list(argument),
             task_queue=JOURNEY_QUEUE,
             start_to_close_timeout=attempt,
             schedule_to_close_timeout=within,
-            retry_policy=RETRY,
+            retry_policy=DB_RETRY_POLICY,
             summary=name,
         )
         self._stop_if_ended()
         return answer
 
 
-def _name_of(effect: Callable[..., Any]) -> str:
+def _activity_title(effect: Callable[..., Any]) -> str:
     return str(getattr(effect, "__name__", effect)).replace("_", " ")

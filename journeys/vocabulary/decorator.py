@@ -6,7 +6,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, overload
 from temporalio import workflow
 
 from activities.contracts import RunResult, RunStart
-from journeys.vocabulary.definition import JourneyDefinition, OnMerge, kebab
+from journeys.vocabulary.definition import JourneyDefinition, OnMerge, to_kebab_case
 from journeys.vocabulary.endings import Ending
 from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.journey import Journey
@@ -21,7 +21,7 @@ E3 = TypeVar("E3", bound=Event)
 E4 = TypeVar("E4", bound=Event)
 
 
-class Declared(TypedDict, total=False):
+class JourneyOptions(TypedDict, total=False):
     """What a journey may declare besides its entry."""
 
     ends_on: Ending | tuple[Ending, ...]
@@ -44,31 +44,31 @@ class Declared(TypedDict, total=False):
 @overload
 def journey(
     *, starts_on: type[E] | tuple[type[E]], keyed_by: str | Callable[[E], str | None],
-    where: Callable[[E], bool] | None = None, **more: Unpack[Declared],
+    where: Callable[[E], bool] | None = None, **more: Unpack[JourneyOptions],
 ) -> Callable[[C], C]: ...  # fmt: skip
 @overload
 def journey(
     *, starts_on: tuple[type[E], type[E2]], keyed_by: str | Callable[[E | E2], str | None],
-    where: Callable[[E | E2], bool] | None = None, **more: Unpack[Declared],
+    where: Callable[[E | E2], bool] | None = None, **more: Unpack[JourneyOptions],
 ) -> Callable[[C], C]: ...  # fmt: skip
 @overload
 def journey(
     *, starts_on: tuple[type[E], type[E2], type[E3]], keyed_by: str | Callable[[E | E2 | E3], str | None],
-    where: Callable[[E | E2 | E3], bool] | None = None, **more: Unpack[Declared],
+    where: Callable[[E | E2 | E3], bool] | None = None, **more: Unpack[JourneyOptions],
 ) -> Callable[[C], C]: ...  # fmt: skip
 @overload
 def journey(
     *, starts_on: tuple[type[E], type[E2], type[E3], type[E4]],
     keyed_by: str | Callable[[E | E2 | E3 | E4], str | None],
-    where: Callable[[E | E2 | E3 | E4], bool] | None = None, **more: Unpack[Declared],
+    where: Callable[[E | E2 | E3 | E4], bool] | None = None, **more: Unpack[JourneyOptions],
 ) -> Callable[[C], C]: ...  # fmt: skip
 @overload
 def journey(
     *, starts_on: Segment | tuple[Segment, ...], keyed_by: str | Callable[[SegmentEntered], str | None],
-    where: Callable[[SegmentEntered], bool] | None = None, **more: Unpack[Declared],
+    where: Callable[[SegmentEntered], bool] | None = None, **more: Unpack[JourneyOptions],
 ) -> Callable[[C], C]: ...  # fmt: skip
 def journey(
-    *, starts_on: Any, keyed_by: Any, where: Any = None, **more: Unpack[Declared]
+    *, starts_on: Any, keyed_by: Any, where: Any = None, **more: Unpack[JourneyOptions]
 ) -> Callable[[C], C]:
     """Make a class a journey, and a Temporal workflow of its name.
 
@@ -85,15 +85,15 @@ def journey(
                 f"{cls.__qualname__} is decorated with @journey and must define `async def run(self, entry)`"
             )
         definition = JourneyDefinition(
-            name=more.get("name") or kebab(cls.__name__),
+            name=more.get("name") or to_kebab_case(cls.__name__),
             cls=cls,
-            entries=_all(starts_on),
+            entries=_as_tuple(starts_on),
             keyed_by=keyed_by,
-            ends_on=_all(more.get("ends_on", ())),
+            ends_on=_as_tuple(more.get("ends_on", ())),
             reentry=more.get("reentry") or Unlimited(),
             where=where,
             also_listens_to=more.get("also_listens_to", ()),
-            hold_while=_all(more.get("hold_while", ())),
+            hold_while=_as_tuple(more.get("hold_while", ())),
             holdout=more.get("holdout", 0.0),
             on_merge=more.get("on_merge", "continue"),
         )
@@ -113,5 +113,5 @@ def journey(
     return decorate
 
 
-def _all(one_or_more: Any) -> tuple[Any, ...]:
+def _as_tuple(one_or_more: Any) -> tuple[Any, ...]:
     return one_or_more if isinstance(one_or_more, tuple) else (one_or_more,)

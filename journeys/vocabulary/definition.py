@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from journeys.vocabulary.endings import Ending
-from journeys.vocabulary.fallback import LISTENS, Fallback
+from journeys.vocabulary.fallback import EVENTS_BY_FALLBACK, Fallback
 from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.segment import Segment
 from policy.reentry import Reentry
@@ -88,7 +88,7 @@ class JourneyDefinition:
         declared = [*self.starts_on, *self.also_listens_to]
         declared += [kind for ending in self.ends_on for kind in ending.events]
         declared += [kind for hold in self.hold_while for kind in hold.events]
-        return frozenset(kind.event_name for kind in [*declared, *_named_in(self.cls)])
+        return frozenset(kind.event_name for kind in [*declared, *_referenced_events(self.cls)])
 
     @property
     def key_property(self) -> str | None:
@@ -112,28 +112,28 @@ class JourneyDefinition:
         return self.reentry.may_enter(entries, at)
 
 
-def kebab(name: str) -> str:
+def to_kebab_case(name: str) -> str:
     """CartAbandonment → cart-abandonment."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
-def _named_in(cls: type) -> list[type[Event]]:
+def _referenced_events(cls: type) -> list[type[Event]]:
     """Events that the class's code names, itself or by a word for them: what a story waits for, it must be
     told of."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     scope = vars(sys.modules[cls.__module__])
-    return [kind for name in names for kind in _meant_by(scope.get(name)) if kind.event_name]
+    return [kind for name in names for kind in _events_of_value(scope.get(name)) if kind.event_name]
 
 
-def _meant_by(named: Any) -> tuple[type[Event], ...]:
+def _events_of_value(named: Any) -> tuple[type[Event], ...]:
     match named:
         case type() if issubclass(named, Event):
             return (named,)
         case tuple():
-            return tuple(kind for one in named for kind in _meant_by(one))
+            return tuple(kind for one in named for kind in _events_of_value(one))
         case Hold() | Fallback():
             return named.events
-        case _ if callable(named) and named in LISTENS:
-            return LISTENS[named]
+        case _ if callable(named) and named in EVENTS_BY_FALLBACK:
+            return EVENTS_BY_FALLBACK[named]
     return ()

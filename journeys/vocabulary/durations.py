@@ -23,7 +23,7 @@ def weeks(n: float) -> timedelta:
     return timedelta(weeks=n)
 
 
-def in_words(length: timedelta) -> str:
+def format_rounded_duration(length: timedelta) -> str:
     """A length as an operator reads it: "2 days 3 h", "45 min", "12 s"."""
     seconds = int(length.total_seconds())
     parts = []

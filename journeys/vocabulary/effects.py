@@ -10,32 +10,34 @@ from temporalio.common import RetryPolicy
 
 from activities.contracts import (
     JOURNEY_QUEUE,
-    ConsentWithdrawn,
     Contract,
-    HoldAsk,
+    HoldSpec,
     JoinAudience,
     OpenHolds,
-    ProfileRead,
+    ProfileSnapshot,
     ReadHolds,
     ReadProfile,
     RunStart,
     SendResult,
     SendStatus,
-    Suggested,
+    SuggestedItems,
     SuggestItems,
     WithdrawConsent,
+    WithdrawConsentResult,
 )
 from journeys.vocabulary.exposures import Exposures
-from journeys.vocabulary.narrative import Narrative
+from journeys.vocabulary.narrative import CurrentDetails
 from policy.verdict import Channel
 from profiles.events import Item
 
 Result = TypeVar("Result", bound=Contract)
 
-RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+DB_RETRY_POLICY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 
 
-async def in_postgres(name: str, request: Contract, result_type: type[Result], summary: str) -> Result:
+async def execute_db_activity(
+    name: str, request: Contract, result_type: type[Result], summary: str
+) -> Result:
     """An activity that only touches Postgres: idempotent, and tried until Postgres is there again."""
     result: Result = await workflow.execute_activity(
         name,
@@ -43,20 +45,20 @@ async def in_postgres(name: str, request: Contract, result_type: type[Result], s
         result_type=result_type,
         task_queue=JOURNEY_QUEUE,
         start_to_close_timeout=timedelta(seconds=30),
-        retry_policy=RETRY,
+        retry_policy=DB_RETRY_POLICY,
         summary=summary,
     )
     return result
 
 
 @dataclass(slots=True)
-class Standing:
+class RunContext:
     """What every effect of a run has to know and may learn."""
 
     start: RunStart
-    narrative: Narrative
+    details: CurrentDetails
     now: Callable[[], datetime]
-    hold_while: tuple[HoldAsk, ...] = ()
+    hold_while: tuple[HoldSpec, ...] = ()
     holdout: float = 0.0
     exposures: Exposures = field(default_factory=Exposures)
     zone: str | None = None
@@ -69,19 +71,19 @@ class Standing:
         return name if count == 1 else f"{name} #{count}"
 
 
-class Effects:
+class ActivityCalls:
     """Audiences and reads of one run."""
 
-    def __init__(self, standing: Standing) -> None:
-        self._s = standing
+    def __init__(self, standing: RunContext) -> None:
+        self._context = standing
 
     async def retarget(
         self, items: Sequence[Item], audience: str, until: timedelta, cart_id: str | None
     ) -> None:
         """See ``Journey.retarget``."""
-        s = self._s
-        s.narrative.say(f"Entering ad audience {audience}")
-        exposures = s.exposures.untold
+        s = self._context
+        s.details.say(f"Entering ad audience {audience}")
+        exposures = s.exposures.unreported
         request = JoinAudience(
             run_id=s.start.run_id,
             step=s.step(f"audience {audience}"),
@@ -95,19 +97,19 @@ class Effects:
             holdout=s.holdout,
             exposures=exposures,
         )
-        result = await in_postgres("join_audience", request, SendResult, f"ads {audience}")
+        result = await execute_db_activity("join_audience", request, SendResult, f"ads {audience}")
         s.exposures.told(exposures)
         if result.status is SendStatus.SENT:
-            s.narrative.note(f"entered ad audience {audience} for {', '.join(result.items)}")
+            s.details.note(f"entered ad audience {audience} for {', '.join(result.items)}")
         else:
             reason = result.reason.value if result.reason else result.status.value
             why = f" ({result.detail})" if result.detail else ""
-            s.narrative.note(f"not entered into ad audience {audience}: {reason}{why}")
+            s.details.note(f"not entered into ad audience {audience}: {reason}{why}")
 
     async def opt_out(self, channel: Channel, topic: str) -> None:
         """See ``Journey.opt_out``."""
-        s = self._s
-        s.narrative.say(f"Ending {topic} by {channel.value}")
+        s = self._context
+        s.details.say(f"Ending {topic} by {channel.value}")
         request = WithdrawConsent(
             run_id=s.start.run_id,
             step=s.step(f"opt out {channel.value} {topic}"),
@@ -115,32 +117,34 @@ class Effects:
             topic=topic,
             clock_offset_s=s.start.clock_offset_s,
         )
-        await in_postgres(
-            "withdraw_consent", request, ConsentWithdrawn, f"opt out of {channel.value} {topic}"
+        await execute_db_activity(
+            "withdraw_consent", request, WithdrawConsentResult, f"opt out of {channel.value} {topic}"
         )
-        s.narrative.note(f"opted out of {topic} by {channel.value}")
+        s.details.note(f"opted out of {topic} by {channel.value}")
 
     async def suggestions(self, limit: int) -> tuple[Item, ...]:
         """See ``Journey.suggestions``."""
-        start = self._s.start
+        start = self._context.start
         request = SuggestItems(run_id=start.run_id, limit=limit, clock_offset_s=start.clock_offset_s)
-        return (await in_postgres("suggest_items", request, Suggested, f"suggest {limit} items")).items
+        return (
+            await execute_db_activity("suggest_items", request, SuggestedItems, f"suggest {limit} items")
+        ).items
 
-    async def profile(self, traits: tuple[str, ...]) -> ProfileRead:
+    async def profile(self, traits: tuple[str, ...]) -> ProfileSnapshot:
         """See ``Journey.profile``."""
-        start = self._s.start
+        start = self._context.start
         request = ReadProfile(run_id=start.run_id, traits=traits, clock_offset_s=start.clock_offset_s)
-        read = await in_postgres("read_profile", request, ProfileRead, "read the profile")
-        self._s.zone = read.zone
+        read = await execute_db_activity("read_profile", request, ProfileSnapshot, "read the profile")
+        self._context.zone = read.zone
         return read
 
     async def zone(self) -> str:
         """The person's zone: as the run heard it last, or read now."""
-        return self._s.zone or (await self.profile(())).zone
+        return self._context.zone or (await self.profile(())).zone
 
-    async def held(self, asks: tuple[HoldAsk, ...]) -> tuple[str, ...]:
+    async def held(self, holds: tuple[HoldSpec, ...]) -> tuple[str, ...]:
         """What is open with the person, in words."""
-        start = self._s.start
-        request = ReadHolds(run_id=start.run_id, hold_while=asks, clock_offset_s=start.clock_offset_s)
-        names = ", ".join(ask.says for ask in asks)
-        return (await in_postgres("read_holds", request, OpenHolds, f"look for {names}")).held
+        start = self._context.start
+        request = ReadHolds(run_id=start.run_id, hold_while=holds, clock_offset_s=start.clock_offset_s)
+        names = ", ".join(ask.says for ask in holds)
+        return (await execute_db_activity("read_holds", request, OpenHolds, f"look for {names}")).held

@@ -8,11 +8,11 @@ from profiles.events import Event, Item, OrderCompleted, ProductRemoved
 
 E = TypeVar("E", bound=Event)
 
-Lines = tuple[Item, ...] | None
+CartLines = tuple[Item, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunEnding:
     """A run is over, and why."""
 
     outcome: str
@@ -24,12 +24,12 @@ class Ending:
     """A rule that may end a run when one of its events arrives."""
 
     events: tuple[type[Event], ...]
-    rule: Callable[[Event, Lines], Ended | None]
+    rule: Callable[[Event, CartLines], RunEnding | None]
     """Gets the event and, for a run keyed by cart, the cart's lines after it."""
     outcomes: tuple[str, ...] = ()
     """How a run that it ends may come out."""
 
-    def after(self, event: Event, cart: Lines) -> Ended | None:
+    def after(self, event: Event, cart: CartLines) -> RunEnding | None:
         """The end this event brings, if any."""
         if any(event.event_name == kind.event_name for kind in self.events):
             return self.rule(event, cart)
@@ -38,32 +38,32 @@ class Ending:
 
 def goal(*events: type[E], outcome: str = "converted", where: Callable[[E], bool] | None = None) -> Ending:
     """Any of these events, if ``where`` lets it count, is what the journey was for."""
-    return Ending(events, _rule("goal reached", outcome, where), (outcome,))
+    return Ending(events, _build_rule("goal reached", outcome, where), (outcome,))
 
 
 def exit_on(*events: type[E], outcome: str = "exited", where: Callable[[E], bool] | None = None) -> Ending:
     """Any of these events, if ``where`` lets it count, makes the journey pointless."""
-    return Ending(events, _rule("exit", outcome, where), (outcome,))
+    return Ending(events, _build_rule("exit", outcome, where), (outcome,))
 
 
-def _rule(
+def _build_rule(
     says: str, outcome: str, where: Callable[[Any], bool] | None
-) -> Callable[[Event, Lines], Ended | None]:
-    def rule(event: Event, _: Lines) -> Ended | None:
+) -> Callable[[Event, CartLines], RunEnding | None]:
+    def rule(event: Event, _: CartLines) -> RunEnding | None:
         if where is not None and not where(event):
             return None
-        return Ended(outcome, f"{says}: {event.event_name}")
+        return RunEnding(outcome, f"{says}: {event.event_name}")
 
     return rule
 
 
-def _cart_left(event: Event, cart: Lines) -> Ended | None:
+def _end_for_empty_cart(event: Event, cart: CartLines) -> RunEnding | None:
     if cart is None or cart:
         return None
     if event.event_name == OrderCompleted.event_name:
-        return Ended("bought", "all that was in the cart has been bought")
-    return Ended("emptied", "nothing is left in the cart")
+        return RunEnding("bought", "all that was in the cart has been bought")
+    return RunEnding("emptied", "nothing is left in the cart")
 
 
-cart_is_empty_or_bought = Ending((OrderCompleted, ProductRemoved), _cart_left, ("bought", "emptied"))
+cart_is_empty_or_bought = Ending((OrderCompleted, ProductRemoved), _end_for_empty_cart, ("bought", "emptied"))
 """No line is left in the cart: bought, wherever it was bought, or taken out."""

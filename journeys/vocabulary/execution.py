@@ -13,12 +13,12 @@ from temporalio.exceptions import FailureError
 
 from activities.contracts import CloseResult, CloseRun, EndRun, RunResult, RunStart
 from journeys.vocabulary.definition import JourneyDefinition
-from journeys.vocabulary.effects import Effects, Standing, in_postgres
-from journeys.vocabulary.endings import Ended
+from journeys.vocabulary.effects import ActivityCalls, RunContext, execute_db_activity
+from journeys.vocabulary.endings import RunEnding
 from journeys.vocabulary.inbox import Inbox
-from journeys.vocabulary.narrative import Narrative, happening
-from journeys.vocabulary.sending import Sending
-from profiles.events import END_RUN, Event, Item
+from journeys.vocabulary.narrative import CurrentDetails, describe_event
+from journeys.vocabulary.sending import MessageSender
+from profiles.events import END_RUN_SIGNAL, Event, Item
 
 
 class Execution:
@@ -30,31 +30,31 @@ class Execution:
     def __init__(self, start: RunStart) -> None:
         self._start = start
         self._inbox = Inbox()
-        self._narrative = Narrative(self._now, workflow.set_current_details)
+        self._details = CurrentDetails(self._now, workflow.set_current_details)
         self._cart: tuple[Item, ...] | None = None
-        self._ending: Ended | None = None
+        self._ending: RunEnding | None = None
         self._entry_id: str | None = None
         holds = self.definition.hold_while
-        self._standing = Standing(
-            start, self._narrative, self._now, tuple(hold.ask for hold in holds), self.definition.holdout
+        self._context = RunContext(
+            start, self._details, self._now, tuple(hold.ask for hold in holds), self.definition.holdout
         )
-        self._effects = Effects(self._standing)
-        self._sending = Sending(self._standing, self._inbox, holds, self._stop_if_ended)
+        self._effects = ActivityCalls(self._context)
+        self._sending = MessageSender(self._context, self._inbox, holds, self._stop_if_ended)
 
     @workflow.signal(dynamic=True)
-    def _on_event(self, name: str, args: Sequence[RawValue]) -> None:
+    def _handle_signal(self, name: str, args: Sequence[RawValue]) -> None:
         # Records only, and never raises: an exception here would fail every task of this run for ever.
         try:
             self._receive(name, workflow.payload_converter().from_payload(args[0].payload, dict))
         except Exception as error:
-            self._narrative.fault(name, repr(error))
+            self._details.fault(name, repr(error))
 
     def _receive(self, name: str, payload: dict[str, Any]) -> None:
-        if name == END_RUN:
+        if name == END_RUN_SIGNAL:
             end = EndRun.model_validate(payload)
-            self._ending = self._ending or Ended(end.outcome, end.reason)
+            self._ending = self._ending or RunEnding(end.outcome, end.reason)
             return
-        event = Event.by_name[name].model_validate(payload)
+        event = Event.registry[name].model_validate(payload)
         if not event.id:
             raise ValueError("the event has no id")
         if self._ending is not None:
@@ -62,8 +62,8 @@ class Execution:
             return
         if not self._inbox.receive(event, self._now()):
             return
-        self._narrative.note(happening(event))
-        if event.cart is not None and self._is_mine(event):
+        self._details.note(describe_event(event))
+        if event.cart is not None and self._is_own_cart(event):
             self._cart = event.cart
         if self._entry_id is None and name in self.definition.start_names:
             # The entry event is what the journey is about, not what ends it.
@@ -74,7 +74,7 @@ class Execution:
         if self._ending is not None:
             self._inbox.look()
 
-    def _is_mine(self, event: Event) -> bool:
+    def _is_own_cart(self, event: Event) -> bool:
         return self._cart_id() is not None and event.cart_id == self._start.key
 
     def _cart_id(self) -> str | None:
@@ -97,30 +97,30 @@ class Execution:
         try:
             await workflow.wait_condition(lambda: self._ending is not None or story.done())
         except asyncio.CancelledError:
-            self._ending = self._ending or Ended("cancelled", "cancelled in Temporal")
+            self._ending = self._ending or RunEnding("cancelled", "cancelled in Temporal")
         if not story.done():
             story.cancel()
             await workflow.wait([story])
         if self._ending is None:
             try:
-                self._ending = Ended(story.result(), "the story was told to its end")
+                self._ending = RunEnding(story.result(), "the story was told to its end")
             except FailureError as error:
                 failure = error
-                self._ending = Ended("failed", str(error.cause or error)[:300])
+                self._ending = RunEnding("failed", str(error.cause or error)[:300])
         return await self._close(self._ending, failure)
 
-    async def _close(self, ended: Ended, failure: FailureError | None) -> RunResult:
-        self._narrative.say(f"Closing: {ended.outcome}")
+    async def _close(self, ended: RunEnding, failure: FailureError | None) -> RunResult:
+        self._details.say(f"Closing: {ended.outcome}")
         closing = CloseRun(
             run_id=self._start.run_id,
             outcome=ended.outcome,
             detail=ended.reason,
             seen=self._inbox.seen,
             clock_offset_s=self._start.clock_offset_s,
-            exposures=self._standing.exposures.untold,
+            exposures=self._context.exposures.unreported,
         )
-        await in_postgres("close_run", closing, CloseResult, f"close: {ended.outcome}")
-        self._narrative.say(f"Ended: {ended.outcome} ({ended.reason})")
+        await execute_db_activity("close_run", closing, CloseResult, f"close: {ended.outcome}")
+        self._details.say(f"Ended: {ended.outcome} ({ended.reason})")
         if failure is not None:
             raise failure
         return RunResult(

@@ -20,7 +20,7 @@ class Exposures:
         return True
 
     @property
-    def untold(self) -> tuple[Exposure, ...]:
+    def unreported(self) -> tuple[Exposure, ...]:
         """Those no activity has been told of."""
         return tuple(one for name, one in self._arms.items() if name not in self._told)
 

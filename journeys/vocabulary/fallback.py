@@ -14,10 +14,10 @@ from profiles.events import (
     MessageReplied,
 )
 
-Kinds = tuple[type[MessageEvent], ...]
+MessageEventTypes = tuple[type[MessageEvent], ...]
 
-SEEN: Kinds = (MessageOpened, MessageClicked, MessageReplied)
-ARRIVED: Kinds = (MessageDelivered, *SEEN)
+SEEN_EVENTS: MessageEventTypes = (MessageOpened, MessageClicked, MessageReplied)
+DELIVERED_EVENTS: MessageEventTypes = (MessageDelivered, *SEEN_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class Fallback:
     """Another channel, unless one of these events comes in time. A bounce does not wait for the time."""
 
     then: tuple[Channel, ...]
-    unless: Kinds
+    unless: MessageEventTypes
     within: timedelta
     says: str
     """What did not happen: "not seen"."""
 
     @property
-    def events(self) -> Kinds:
+    def events(self) -> MessageEventTypes:
         """What a run has to be told of."""
         return (*self.unless, MessageBounced)
 
@@ -41,20 +41,20 @@ def if_not_seen(*, within: timedelta, then: Channel | tuple[Channel, ...]) -> Fa
 
     Mail programs open mail by themselves, so some people who never saw it get no second message.
     """
-    return Fallback(_all(then), SEEN, within, "not seen")
+    return Fallback(_as_tuple(then), SEEN_EVENTS, within, "not seen")
 
 
 def if_not_delivered(*, within: timedelta, then: Channel | tuple[Channel, ...]) -> Fallback:
     """On another channel unless the provider handed the message over ``within`` that time."""
-    return Fallback(_all(then), ARRIVED, within, "not delivered")
+    return Fallback(_as_tuple(then), DELIVERED_EVENTS, within, "not delivered")
 
 
-def _all(channels: Channel | tuple[Channel, ...]) -> tuple[Channel, ...]:
+def _as_tuple(channels: Channel | tuple[Channel, ...]) -> tuple[Channel, ...]:
     return channels if isinstance(channels, tuple) else (channels,)
 
 
-LISTENS: dict[Callable[..., Fallback], Kinds] = {
-    if_not_seen: (*SEEN, MessageBounced),
-    if_not_delivered: (*ARRIVED, MessageBounced),
+EVENTS_BY_FALLBACK: dict[Callable[..., Fallback], MessageEventTypes] = {
+    if_not_seen: (*SEEN_EVENTS, MessageBounced),
+    if_not_delivered: (*DELIVERED_EVENTS, MessageBounced),
 }
 """Events a run has to be told of where its code names the function."""

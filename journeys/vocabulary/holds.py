@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from activities.contracts import HoldAsk
+from activities.contracts import HoldSpec
 from profiles.events import (
     Event,
     OrderRefunded,
@@ -28,10 +28,10 @@ class Hold:
         return (self.opened, *self.closed)
 
     @property
-    def ask(self) -> HoldAsk:
+    def ask(self) -> HoldSpec:
         """The case as activities are asked about it."""
         closed = tuple(kind.event_name for kind in self.closed)
-        return HoldAsk(opened=self.opened.event_name, closed=closed, by=self.by, says=self.says)
+        return HoldSpec(opened=self.opened.event_name, closed=closed, by=self.by, says=self.says)
 
 
 def holding(

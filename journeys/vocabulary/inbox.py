@@ -22,7 +22,7 @@ class Inbox:
     def __init__(self) -> None:
         self._arrivals: list[Arrival] = []
         self._seen: dict[str, None] = {}
-        self._looked_at = 0
+        self._acknowledged_count = 0
 
     def receive(self, event: Event, at: datetime) -> bool:
         """Keep an event; False where it has been seen."""
@@ -34,12 +34,12 @@ class Inbox:
 
     def look(self) -> None:
         """The story knows all that has come so far; what comes later it has to look at anew."""
-        self._looked_at = len(self._arrivals)
+        self._acknowledged_count = len(self._arrivals)
 
     @property
     def seen(self) -> tuple[str, ...]:
         """Ids of the events that came before the story looked last, in order of arrival."""
-        return tuple(arrival.event.id for arrival in self._arrivals[: self._looked_at])
+        return tuple(arrival.event.id for arrival in self._arrivals[: self._acknowledged_count])
 
     def first(
         self,
@@ -47,12 +47,12 @@ class Inbox:
         *,
         of: Collection[str] | None = None,
         where: Callable[[Event], bool] | None = None,
-        but: Collection[Arrival] = (),
+        excluding: Collection[Arrival] = (),
     ) -> Arrival | None:
         """The earliest unused event of these kinds that fits: ``of`` these messages, not in ``but``."""
         self.look()
-        for arrival in self._of(kinds, of):
-            if arrival.used or any(arrival is other for other in but):
+        for arrival in self._matching(kinds, of):
+            if arrival.used or any(arrival is other for other in excluding):
                 continue
             if where is None or where(arrival.event):
                 return arrival
@@ -60,24 +60,24 @@ class Inbox:
 
     def has(self, kinds: Iterable[type[Event]], *, of: Collection[str]) -> bool:
         """Whether such an event of one of these messages came, used up or not; the story does not look."""
-        return any(True for _ in self._of(kinds, of))
+        return any(True for _ in self._matching(kinds, of))
 
-    def use_up(self, kinds: Iterable[type[Event]]) -> None:
+    def mark_used(self, kinds: Iterable[type[Event]]) -> None:
         """What came so far of these kinds is no news to a later wait."""
         self.look()
-        for arrival in self._of(kinds, None):
+        for arrival in self._matching(kinds, None):
             arrival.used = True
 
     def count(self, kinds: Iterable[type[Event]]) -> int:
         """How many events of these kinds came, used up or not; the story does not look."""
-        return sum(1 for _ in self._of(kinds, None))
+        return sum(1 for _ in self._matching(kinds, None))
 
     def last_arrival(self, kinds: Iterable[type[Event]]) -> datetime | None:
         """When the last event of these kinds came, used up or not."""
         self.look()
-        return max((arrival.arrived_at for arrival in self._of(kinds, None)), default=None)
+        return max((arrival.arrived_at for arrival in self._matching(kinds, None)), default=None)
 
-    def _of(self, kinds: Iterable[type[Event]], of: Collection[str] | None) -> Iterator[Arrival]:
+    def _matching(self, kinds: Iterable[type[Event]], of: Collection[str] | None) -> Iterator[Arrival]:
         names = [kind.event_name for kind in kinds]
         for arrival in self._arrivals:
             event = arrival.event

@@ -8,7 +8,7 @@ from journeys.vocabulary.deciding import Deciding
 from journeys.vocabulary.durations import days
 from journeys.vocabulary.fallback import Fallback
 from journeys.vocabulary.message import Message
-from journeys.vocabulary.sending import Letter, WhenCapped, worth
+from journeys.vocabulary.sending import MessageSpec, WhenCapped, total_value
 from policy.verdict import Channel
 from profiles.events import Item
 
@@ -27,7 +27,7 @@ class Cart:
     @property
     def value(self) -> float:
         """What its lines cost together, as far as their prices are known."""
-        return worth(self.items)
+        return total_value(self.items)
 
     def __bool__(self) -> bool:
         return bool(self.items)
@@ -81,7 +81,9 @@ class Journey(Deciding):
         before. At most once a channel, and never an exception for a
         message that could not be sent.
         """
-        letter = Letter(template, promoting, showing, expires, context or {}, self._cart_id(), when_capped)
+        letter = MessageSpec(
+            template, promoting, showing, expires, context or {}, self._cart_id(), when_capped
+        )
         message = await self._sending.send(letter, prefer, fallback)
         self._stop_if_ended()
         return message

@@ -5,24 +5,24 @@ from datetime import datetime
 
 from profiles.events import Event, ProductEvent
 
-_MOST_LINES = 60
-_LONGEST_LINE = 300
+_MAX_LINES = 60
+_MAX_LINE_LENGTH = 300
 
 
-class Narrative:
+class CurrentDetails:
     """Lines of a story and one line about now; whatever changes is told at once."""
 
-    def __init__(self, clock: Callable[[], datetime], tell: Callable[[str], None]) -> None:
+    def __init__(self, clock: Callable[[], datetime], publish: Callable[[str], None]) -> None:
         self._clock = clock
-        self._tell = tell
+        self._tell = publish
         self._lines: list[str] = []
         self._now = "Starting."
         self._faults: list[str] = []
 
     def note(self, line: str) -> None:
         """Something happened."""
-        self._lines.append(f"- {stamp(self._clock())} {line[:_LONGEST_LINE]}")
-        del self._lines[:-_MOST_LINES]
+        self._lines.append(f"- {format_instant(self._clock())} {line[:_MAX_LINE_LENGTH]}")
+        del self._lines[:-_MAX_LINES]
         self._tell(self.markdown())
 
     def say(self, line: str) -> None:
@@ -32,7 +32,7 @@ class Narrative:
 
     def fault(self, signal: str, error: str) -> None:
         """A signal that could not be read; counted, and shown."""
-        self._faults.append(f"- `{signal}`: {error[:_LONGEST_LINE]}")
+        self._faults.append(f"- `{signal}`: {error[:_MAX_LINE_LENGTH]}")
         self._tell(self.markdown())
 
     @property
@@ -50,7 +50,7 @@ class Narrative:
         return "\n\n".join(parts)
 
 
-def happening(event: Event) -> str:
+def describe_event(event: Event) -> str:
     """An event in a line: what, of which items, where."""
     items = (event.item,) if isinstance(event, ProductEvent) else getattr(event, "products", ())
     about = ", ".join(item.key for item in items if item.key)
@@ -58,6 +58,6 @@ def happening(event: Event) -> str:
     return f"{event.event_name}{f': {about}' if about else ''}{where}"
 
 
-def stamp(at: datetime) -> str:
+def format_instant(at: datetime) -> str:
     """An instant as people read it, in UTC."""
     return at.strftime("%a %d %b %H:%M UTC")

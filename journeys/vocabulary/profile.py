@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from activities.contracts import Bought, ProfileRead
+from activities.contracts import ProfileSnapshot, PurchasedItem
 
-_PERSONAL = frozenset(
+_PERSONAL_TRAITS = frozenset(
     {
         *("email", "phone", "name", "first_name", "last_name", "firstname", "lastname", "username"),
         *("address", "street", "birthday", "date_of_birth"),
@@ -15,7 +15,7 @@ _PERSONAL = frozenset(
 )
 
 
-class Profile(ProfileRead):
+class Profile(ProfileSnapshot):
     """A snapshot; ask again for a newer one. Declare traits of your own by subclassing::
 
         class Member(Profile):
@@ -29,7 +29,7 @@ class Profile(ProfileRead):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         for name in cls.declared():
-            if name in _PERSONAL:
+            if name in _PERSONAL_TRAITS:
                 raise TypeError(
                     f"{cls.__qualname__}.{name}: a story may not read it, since histories carry ids, not "
                     "people; templates have first_name, and the gate has the address"
@@ -43,9 +43,9 @@ class Profile(ProfileRead):
         return tuple(name for name in cls.model_fields if name not in Profile.model_fields)
 
     @classmethod
-    def read_from(cls, read: ProfileRead) -> tuple["Profile", tuple[str, ...]]:
+    def read_from(cls, read: ProfileSnapshot) -> tuple["Profile", tuple[str, ...]]:
         """The profile, and which traits did not fit and have their default instead. Never raises."""
-        known = {name: getattr(read, name) for name in ProfileRead.model_fields}
+        known = {name: getattr(read, name) for name in ProfileSnapshot.model_fields}
         traits = {name: read.traits[name] for name in cls.declared() if name in read.traits}
         try:
             return cls.model_validate({**known, **traits}), ()
@@ -64,7 +64,7 @@ class Profile(ProfileRead):
         """Time since the last order; None without any."""
         return None if self.last_order_at is None else self.at - self.last_order_at
 
-    def bought(self, item: str, within: timedelta | None = None) -> Bought | None:
+    def bought(self, item: str, within: timedelta | None = None) -> PurchasedItem | None:
         """The latest purchase of an item (by its key) that was kept, within that time or on record at all."""
         for line in self.purchases:
             if line.item == item and line.quantity > 0 and (within is None or self.at - line.at <= within):

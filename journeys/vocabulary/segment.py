@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from profiles.events import SegmentEntered
 
-_EXAMPLE = "SELECT profile_id FROM person WHERE orders >= 3"
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_EXAMPLE_QUERY = "SELECT profile_id FROM person WHERE orders >= 3"
+_NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Segment:
     existing: bool = False
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
+        if not _NAME_PATTERN.fullmatch(self.name):
             raise ValueError(
                 f"a segment's name is lower-case letters, digits, - and _, got {self.name!r}; "
                 "as in Segment('big-spenders', …)"
@@ -33,7 +33,7 @@ class Segment:
         text = self.query.strip().rstrip(";").lower()
         if not text.startswith(("select", "with")) or ";" in text:
             raise ValueError(
-                f"segment {self.name!r}: expected one query of profile_id, as in {_EXAMPLE!r}; "
+                f"segment {self.name!r}: expected one query of profile_id, as in {_EXAMPLE_QUERY!r}; "
                 f"got {self.query.strip()[:60]!r}"
             )
         if self.every < timedelta(minutes=1):

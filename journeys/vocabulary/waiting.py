@@ -8,13 +8,13 @@ from typing import Any, TypeVar, overload
 from temporalio import workflow
 
 from journeys.vocabulary.calendar import Weekday
-from journeys.vocabulary.durations import in_words
+from journeys.vocabulary.durations import format_rounded_duration
 from journeys.vocabulary.execution import Execution
 from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.inbox import Arrival
 from journeys.vocabulary.message import Message, Sent
-from journeys.vocabulary.narrative import stamp
-from policy.hours.time_zones import local_time_after
+from journeys.vocabulary.narrative import format_instant
+from policy.hours.time_zones import next_local_time
 from profiles.events import Event
 
 E = TypeVar("E", bound=Event)
@@ -57,13 +57,13 @@ class Waiting(Execution):
         message that was not sent nothing can come, so the time passes. A goal or exit ends the wait at once.
         """
         names = " or ".join(kind.event_name for kind in kinds) + (f" of {of.template}" if of else "")
-        ids = _ids(of)
+        ids = _message_ids(of)
 
         def found() -> list[Arrival]:
             arrival = self._inbox.first(kinds, of=ids, where=where)
             return [] if arrival is None else [arrival]
 
-        arrivals = await self._arrivals(found, names, within)
+        arrivals = await self._wait_for_arrivals(found, names, within)
         return arrivals[0].event if arrivals else None
 
     @overload
@@ -89,41 +89,43 @@ class Waiting(Execution):
         None uses nothing up: what did come is there for the next wait.
         """
         names = " and ".join(kind.event_name for kind in kinds) + (f" of {of.template}" if of else "")
-        ids = _ids(of)
+        ids = _message_ids(of)
 
         def found() -> list[Arrival]:
             arrivals: list[Arrival] = []
             for kind in kinds:
-                arrival = self._inbox.first((kind,), of=ids, but=arrivals)
+                arrival = self._inbox.first((kind,), of=ids, excluding=arrivals)
                 if arrival is None:
                     return []
                 arrivals.append(arrival)
             return arrivals
 
-        arrivals = await self._arrivals(found, names, within)
+        arrivals = await self._wait_for_arrivals(found, names, within)
         return tuple(arrival.event for arrival in arrivals) if arrivals else None
 
-    async def _arrivals(
-        self, found: Callable[[], list[Arrival]], names: str, within: timedelta | None
+    async def _wait_for_arrivals(
+        self, find_arrivals: Callable[[], list[Arrival]], names: str, within: timedelta | None
     ) -> list[Arrival]:
         deadline = None if within is None else self._now() + within
-        self._narrative.say(f"Waiting for {names}" + (f", until {stamp(deadline)}" if deadline else ""))
-        if not found() and (within is None or within > timedelta(0)):
+        self._details.say(
+            f"Waiting for {names}" + (f", until {format_instant(deadline)}" if deadline else "")
+        )
+        if not find_arrivals() and (within is None or within > timedelta(0)):
             try:
                 await workflow.wait_condition(
-                    lambda: bool(found()), timeout=within, timeout_summary=f"wait for {names}"
+                    lambda: bool(find_arrivals()), timeout=within, timeout_summary=f"wait for {names}"
                 )
             except TimeoutError:
-                self._narrative.note(f"no {names} within {in_words(within or timedelta(0))}")
+                self._details.note(f"no {names} within {format_rounded_duration(within or timedelta(0))}")
         self._stop_if_ended()
-        arrivals = found()
+        arrivals = find_arrivals()
         for arrival in arrivals:
             arrival.used = True
         return arrivals
 
     def forget(self, *kinds: type[Event]) -> None:
         """What came so far of these events is no news any more: a later wait finds what comes from now on."""
-        self._inbox.use_up(kinds)
+        self._inbox.mark_used(kinds)
 
     async def quiet(self, length: timedelta, of: Sequence[type[Event]]) -> None:
         """Wait until none of these events has come for ``length`` (debounce).
@@ -137,18 +139,18 @@ class Waiting(Execution):
             remaining = last + length - self._now()
             if remaining <= timedelta(0):
                 return
-            self._narrative.say(
-                f"Waiting for {in_words(length)} without {names}, until {stamp(last + length)}"
+            self._details.say(
+                f"Waiting for {format_rounded_duration(length)} without {names}, until {format_instant(last + length)}"
             )
-            await workflow.sleep(remaining, summary=f"quiet for {in_words(length)}")
+            await workflow.sleep(remaining, summary=f"quiet for {format_rounded_duration(length)}")
             self._stop_if_ended()
 
     async def sleep(self, length: timedelta) -> None:
         """Let time pass. A goal or exit ends the sleep at once."""
         if length <= timedelta(0):
             return
-        self._narrative.say(f"Sleeping until {stamp(self._now() + length)}")
-        await workflow.sleep(length, summary=f"sleep {in_words(length)}")
+        self._details.say(f"Sleeping until {format_instant(self._now() + length)}")
+        await workflow.sleep(length, summary=f"sleep {format_rounded_duration(length)}")
         self._stop_if_ended()
 
     async def sleep_until(self, at: time, *, weekday: Weekday | None = None) -> None:
@@ -159,9 +161,9 @@ class Waiting(Execution):
         """
         zone = await self._effects.zone()
         self._stop_if_ended()
-        until = local_time_after(self._now(), zone, at, weekday)
+        until = next_local_time(self._now(), zone, at, weekday)
         day = f"{weekday.name.capitalize()} " if weekday is not None else ""
-        self._narrative.say(f"Sleeping until {day}{at:%H:%M} {zone}, that is {stamp(until)}")
+        self._details.say(f"Sleeping until {day}{at:%H:%M} {zone}, that is {format_instant(until)}")
         await workflow.sleep(until - self._now(), summary=f"until {day}{at:%H:%M} {zone}")
         self._stop_if_ended()
 
@@ -174,7 +176,7 @@ class Waiting(Execution):
         asks = tuple(hold.ask for hold in holds)
         closing = tuple(dict.fromkeys(kind for hold in holds for kind in hold.closed))
         deadline = None if within is None else self._now() + within
-        until = f", until {stamp(deadline)}" if deadline else ""
+        until = f", until {format_instant(deadline)}" if deadline else ""
         while True:
             closed = self._inbox.count(closing)
             held = await self._effects.held(asks)
@@ -184,13 +186,13 @@ class Waiting(Execution):
             remaining = None if deadline is None else deadline - self._now()
             what = " and ".join(held)
             if remaining is not None and remaining <= timedelta(0):
-                self._narrative.note(f"still open: {what}")
+                self._details.note(f"still open: {what}")
                 return False
-            self._narrative.say(f"Held while {what} is open{until}")
-            await self._one_more(closing, closed, remaining, f"held: {what}")
+            self._details.say(f"Held while {what} is open{until}")
+            await self._wait_for_more(closing, closed, remaining, f"held: {what}")
             self._stop_if_ended()
 
-    async def _one_more(
+    async def _wait_for_more(
         self, kinds: Sequence[type[Event]], than: int, within: timedelta | None, summary: str
     ) -> None:
         """Until more events of these kinds have come than so many, or the time is up."""
@@ -200,7 +202,7 @@ class Waiting(Execution):
             )
 
 
-def _ids(of: Message | None) -> tuple[str, ...] | None:
+def _message_ids(of: Message | None) -> tuple[str, ...] | None:
     if of is None:
         return None
     return of.message_ids if isinstance(of, Sent) else ()

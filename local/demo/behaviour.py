@@ -9,66 +9,68 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
-from local.demo.catalog import STORES, Product, browse
-from local.demo.events import Act, Pen, Row
-from local.demo.people import Shopper
+from local.demo.catalog import STORES, DemoProduct, pick_products
+from local.demo.events import EventBuilder, JsonObject, ShopperEvent
+from local.demo.people import DemoShopper
 
-_CART = 0.3
+_CART_RATE = 0.3
 """Of visits; with those who compare in several carts, and on two devices, it comes to a third of all."""
 
-_CHECKOUT = 0.5
+_CHECKOUT_RATE = 0.5
 
-_PAID = 0.55
+_PAYMENT_RATE = 0.55
 """Of checkouts."""
 
-_STORE_AFTER_CART = 0.5
+_STORE_PURCHASE_RATE = 0.5
 """Of carts left behind by people with a loyalty card: bought in the store instead, all of it or some."""
 
 
-class Life:
+class ShopperPlan:
     """One shopper's days; acts are planned ahead and handed out as time goes by."""
 
-    def __init__(self, shopper: Shopper, opening: datetime, seed: int) -> None:
+    def __init__(self, shopper: DemoShopper, opening: datetime, seed: int) -> None:
         """``opening``: when the shop's first day begins."""
         self.shopper = shopper
         self.opening = opening
-        self.pen = Pen(shopper)
-        self.cases = Cases(shopper, self.pen, seed)
-        self.bought: list[Product] = []
+        self.builder = EventBuilder(shopper)
+        self.cases = ShopperCases(shopper, self.builder, seed)
+        self.bought: list[DemoProduct] = []
         self._rng = Random(f"{seed}/days/{shopper.number}")  # noqa: S311 - a simulation
         self._orders = 0
         self._visits = 0
-        self._seen_on: set[str] = set()
-        self._ahead: list[Act] = []
+        self._signed_in_devices: set[str] = set()
+        self._ahead: list[ShopperEvent] = []
 
-    def past(self, now: datetime) -> list[Act]:
+    def past_events(self, now: datetime) -> list[ShopperEvent]:
         """What the shop's books say of earlier times: an account, and orders of weeks or months ago."""
         shopper, rng = self.shopper, self._rng
-        if not (shopper.lapsed or shopper.regular):
+        if not (shopper.lapsed or shopper.bought_recently):
             return []
-        if shopper.steady:
-            return self._steady_past(now)
+        if shopper.ordered_regularly:
+            return self._regular_past_events(now)
         ago = timedelta(days=rng.uniform(105, 260) if shopper.lapsed else rng.uniform(6, 60))
-        return [self._account(now - ago), self._past_order(now - ago)]
+        return [self._account_event(now - ago), self._past_order_event(now - ago)]
 
-    def _steady_past(self, now: datetime) -> list[Act]:
+    def _regular_past_events(self, now: datetime) -> list[ShopperEvent]:
         """An order every few weeks, the last one more than two such stretches ago."""
         every = timedelta(days=self._rng.uniform(14, 23))
         last = now - every * self._rng.uniform(2.3, 3.2)
-        orders = [self._past_order(last - every * back) for back in reversed(range(self._rng.randint(3, 4)))]
-        return [self._account(orders[0].at), *orders]
+        orders = [
+            self._past_order_event(last - every * back) for back in reversed(range(self._rng.randint(3, 4)))
+        ]
+        return [self._account_event(orders[0].at), *orders]
 
-    def _account(self, ordered: datetime) -> Act:
-        return self.pen.identify(ordered - timedelta(minutes=9), "web")
+    def _account_event(self, ordered: datetime) -> ShopperEvent:
+        return self.builder.identify(ordered - timedelta(minutes=9), "web")
 
-    def _past_order(self, at: datetime) -> Act:
+    def _past_order_event(self, at: datetime) -> ShopperEvent:
         shopper, rng = self.shopper, self._rng
-        goods = browse(rng, shopper.favourite, rng.randint(1, 3))
+        goods = pick_products(rng, shopper.favourite, rng.randint(1, 3))
         self.bought += goods
         order = self._order(goods)
         if shopper.loyalty_id and rng.random() < 0.7:
-            return self.pen.receipt(at, rng.choice(STORES), order)
-        return self.pen.track(at, "web", "Order Completed", order, known=True)
+            return self.builder.store_order(at, rng.choice(STORES), order)
+        return self.builder.track(at, "web", "Order Completed", order, known=True)
 
     def plan(self) -> None:
         """Plan the first days: visits, and walks into a store."""
@@ -76,123 +78,125 @@ class Life:
         if shopper.lapsed:
             if shopper.loyalty_id and rng.random() < 0.35:
                 at = self.opening + timedelta(days=rng.randint(3, 12), hours=rng.uniform(8, 17))
-                self.buy_in_store(at, browse(rng, shopper.favourite, 1))
+                self.buy_in_store(at, pick_products(rng, shopper.favourite, 1))
             return
         first = self.opening + timedelta(minutes=rng.uniform(0, 24 * 60 - 5))
         if rng.random() < 0.92:
             if shopper.two_devices:
-                first = self._other_device(first)
-            self._visit(first)
+                first = self._plan_second_device(first)
+            self._plan_visit(first)
         if shopper.undecided:
             for hour in (1.5, 3, 4.5):
-                self._visit(first + timedelta(hours=hour), fills_a_cart=True)
+                self._plan_visit(first + timedelta(hours=hour), fills_a_cart=True)
         elif rng.random() < 0.28:
-            self._visit(first + timedelta(days=rng.choice((2, 3)), hours=rng.uniform(-3, 5)))
+            self._plan_visit(first + timedelta(days=rng.choice((2, 3)), hours=rng.uniform(-3, 5)))
         if shopper.loyalty_id and rng.random() < 0.12:
             at = self.opening + timedelta(days=rng.randint(0, 4), hours=rng.uniform(8, 17))
-            self.buy_in_store(at, browse(rng, shopper.favourite, rng.randint(1, 3)))
+            self.buy_in_store(at, pick_products(rng, shopper.favourite, rng.randint(1, 3)))
             if rng.random() < 0.5:
-                self._visit(at + timedelta(hours=rng.uniform(3, 9)), fills_a_cart=True)
+                self._plan_visit(at + timedelta(hours=rng.uniform(3, 9)), fills_a_cart=True)
 
-    def take(self, until: datetime) -> list[Act]:
+    def take(self, until: datetime) -> list[ShopperEvent]:
         """The acts before ``until``, in order; they are not handed out twice."""
         due = sorted((act for act in self._ahead if act.at < until), key=lambda act: act.at)
         self._ahead = [act for act in self._ahead if act.at >= until]
         return due
 
-    def wants(self, until: datetime) -> list[str]:
+    def planned_product_ids(self, until: datetime) -> list[str]:
         """Ids of the products that go into a cart before ``until``, as far as it is planned."""
         added = [
             act.body for act in self._ahead if act.at < until and act.body.get("event") == "Product Added"
         ]
         return [body["properties"]["product_id"] for body in added]
 
-    def add(self, *acts: Act) -> None:
+    def add(self, *acts: ShopperEvent) -> None:
         """Plan more."""
         self._ahead.extend(acts)
 
-    def buy_online(self, at: datetime, goods: list[Product], device: str = "web") -> None:
+    def buy_online(self, at: datetime, goods: list[DemoProduct], device: str = "web") -> None:
         """Order on the web, and what follows from it."""
         known = self.shopper.has_account
         order = self._order(goods)
         email = None if known else self.shopper.email
-        self.add(self.pen.track(at, device, "Order Completed", order, known=known, email=email))
+        self.add(self.builder.track(at, device, "Order Completed", order, known=known, email=email))
         self.bought += goods
-        self._aftermath(at, order)
+        self._plan_order_outcome(at, order)
 
-    def buy_in_store(self, at: datetime, goods: list[Product]) -> None:
+    def buy_in_store(self, at: datetime, goods: list[DemoProduct]) -> None:
         """Buy at a till, in whatever variant is on the shelf."""
         shelf = [product.line(self._rng.choice(product.variants)) for product in goods]
         order = self._order(goods) | {"products": shelf}
-        self.add(self.pen.receipt(at, self._rng.choice(STORES), order))
+        self.add(self.builder.store_order(at, self._rng.choice(STORES), order))
         self.bought += goods
 
-    def _visit(self, at: datetime, *, fills_a_cart: bool = False) -> None:
+    def _plan_visit(self, at: datetime, *, fills_a_cart: bool = False) -> None:
         """Look at things; perhaps fill a cart, perhaps pay."""
         rng, shopper = self._rng, self.shopper
         self._visits += 1
         device = "mobile" if rng.random() < 0.4 else "web"
-        at = self._sign_in(at, device)
-        seen = browse(rng, shopper.favourite, rng.randint(1, 6))
+        at = self._plan_sign_in(at, device)
+        seen = pick_products(rng, shopper.favourite, rng.randint(1, 6))
         if self.bought and rng.random() < 0.5:
             seen.append(rng.choice(self.bought))  # to see what it costs now, or to want a second one
         for product in seen:
-            at = self._click(at, device, "Product Viewed", product.line())
-        if not fills_a_cart and rng.random() > _CART:
+            at = self._plan_click(at, device, "Product Viewed", product.line())
+        if not fills_a_cart and rng.random() > _CART_RATE:
             return
         goods = rng.sample(seen, min(len(seen), rng.choice((1, 2, 2, 3))))
         if seen[-1] in self.bought and seen[-1] not in goods and rng.random() < 0.6:
             goods.append(seen[-1])
         cart = {"cart_id": f"cart-{shopper.number}-{self._visits}"}
         for product in goods:
-            at = self._click(at, device, "Product Added", product.line(rng.choice(product.variants)) | cart)
+            at = self._plan_click(
+                at, device, "Product Added", product.line(rng.choice(product.variants)) | cart
+            )
         if len(goods) > 1 and rng.random() < 0.1:
-            at = self._click(at, device, "Product Removed", goods.pop().line() | cart)
-        self._leave_or_pay(at, device, goods)
+            at = self._plan_click(at, device, "Product Removed", goods.pop().line() | cart)
+        self._plan_checkout(at, device, goods)
 
-    def _leave_or_pay(self, at: datetime, device: str, goods: list[Product]) -> None:
+    def _plan_checkout(self, at: datetime, device: str, goods: list[DemoProduct]) -> None:
         rng = self._rng
-        if rng.random() < _CHECKOUT:
+        if rng.random() < _CHECKOUT_RATE:
             lines = [product.line() for product in goods]
             checkout = {"value": sum(line["price"] for line in lines), "currency": "EUR", "products": lines}
-            at = self._click(at, device, "Checkout Started", checkout, email=self.shopper.email)
-            if rng.random() < _PAID:
+            at = self._plan_click(at, device, "Checkout Started", checkout, email=self.shopper.email)
+            if rng.random() < _PAYMENT_RATE:
                 self.buy_online(at + timedelta(minutes=2), goods, device)
                 return
-        self.add(*self.cases.about_cart(at))
-        if self.shopper.loyalty_id and rng.random() < _STORE_AFTER_CART:
+        self.add(*self.cases.cart_events(at))
+        if self.shopper.loyalty_id and rng.random() < _STORE_PURCHASE_RATE:
             some = goods if rng.random() < 0.45 else rng.sample(goods, max(1, len(goods) - 1))
             # On the way home, before any reminder; or the day after, with the reminder in mind.
             soon = rng.random() < 0.3
             later = timedelta(minutes=rng.uniform(20, 50)) if soon else timedelta(hours=rng.uniform(13, 22))
             self.buy_in_store(at + later, some)
 
-    def _other_device(self, at: datetime) -> datetime:
+    def _plan_second_device(self, at: datetime) -> datetime:
         """Browse on the phone without signing in; both devices turn out to be one person at the login."""
-        [product] = browse(self._rng, self.shopper.favourite, 1)
-        self.add(self.pen.track(at, "mobile", "Product Viewed", product.line(), known=False))
+        [product] = pick_products(self._rng, self.shopper.favourite, 1)
+        self.add(self.builder.track(at, "mobile", "Product Viewed", product.line(), known=False))
         at += timedelta(minutes=4)
         if self._rng.random() < 0.6:
             cart = {"cart_id": f"cart-{self.shopper.number}-phone"}
-            self.add(self.pen.track(at, "mobile", "Product Added", product.line() | cart, known=False))
-        self._sign_in(at + timedelta(minutes=25), "web")
-        return self._sign_in(at + timedelta(minutes=35), "mobile")
+            self.add(self.builder.track(at, "mobile", "Product Added", product.line() | cart, known=False))
+        self._plan_sign_in(at + timedelta(minutes=25), "web")
+        return self._plan_sign_in(at + timedelta(minutes=35), "mobile")
 
-    def _sign_in(self, at: datetime, device: str) -> datetime:
-        if self.shopper.has_account and device not in self._seen_on:
-            self._seen_on.add(device)
-            self.add(self.pen.identify(at, device))
+    def _plan_sign_in(self, at: datetime, device: str) -> datetime:
+        if self.shopper.has_account and device not in self._signed_in_devices:
+            self._signed_in_devices.add(device)
+            self.add(self.builder.identify(at, device))
         return at + timedelta(seconds=20)
 
-    def _click(
-        self, at: datetime, device: str, name: str, properties: Row, email: str | None = None
+    def _plan_click(
+        self, at: datetime, device: str, name: str, properties: JsonObject, email: str | None = None
     ) -> datetime:
         known = self.shopper.has_account
         told = None if known else email
-        self.add(self.pen.track(at, device, name, properties, known=known, email=told))
+        self.add(self.builder.track(at, device, name, properties, known=known, email=told))
         return at + timedelta(seconds=self._rng.uniform(20, 150))
 
-    def _order(self, goods: list[Product]) -> Row:
+    def _order(self, goods: list[DemoProduct]) -> JsonObject:
         self._orders += 1
         lines = [product.line() for product in goods]
         return {
@@ -202,13 +206,13 @@ class Life:
             "products": lines,
         }
 
-    def _aftermath(self, at: datetime, order: Row) -> None:
+    def _plan_order_outcome(self, at: datetime, order: JsonObject) -> None:
         """A web order is called off, or delivered: in time, late or never; some are sent back."""
         rng = self._rng
         about = {"order_id": order["order_id"]}
         if rng.random() < 0.05:
             self.add(
-                self.pen.told(
+                self.builder.told(
                     at + timedelta(hours=rng.uniform(3, 11)),
                     "support",
                     "Order Cancelled",
@@ -221,88 +225,93 @@ class Life:
         if fate > 0.93:
             return
         delivered = at + timedelta(days=rng.uniform(2, 4) if fate < 0.8 else rng.uniform(8, 12))
-        self.add(self.pen.told(delivered, "carrier", "Order Delivered", about))
+        self.add(self.builder.told(delivered, "carrier", "Order Delivered", about))
         if rng.random() < 0.1:
             back = delivered + timedelta(days=rng.uniform(1, 4))
-            self.add(self.pen.told(back, "support", "Order Refunded", about, channel="support"))
+            self.add(self.builder.told(back, "support", "Order Refunded", about, channel="support"))
             return
-        self.add(*self.cases.about_order(delivered, order))
+        self.add(*self.cases.order_events(delivered, order))
 
 
-_TICKET_ABOUT_CART = 0.16
+_CART_TICKET_RATE = 0.16
 
-_TICKET_ABOUT_ORDER = 0.25
+_ORDER_TICKET_RATE = 0.25
 
-_SENT_BACK_IN_PART = 0.4
+_PARTIAL_RETURN_RATE = 0.4
 """Of orders of several things."""
 
-_REVIEWED_UNASKED = 0.15
+_UNREQUESTED_REVIEW_RATE = 0.15
 
-_NEVER_MIND = 0.25
+_LATE_SOLUTION_RATE = 0.25
 """Of tickets about a cart: solved when nobody cares about the cart any more."""
 
 
-class Cases:
+class ShopperCases:
     """One shopper's; drawn apart from the visits, so that neither changes the other."""
 
-    def __init__(self, shopper: Shopper, pen: Pen, seed: int) -> None:
+    def __init__(self, shopper: DemoShopper, pen: EventBuilder, seed: int) -> None:
         self._shopper = shopper
-        self._pen = pen
+        self._builder = pen
         self._rng = Random(f"{seed}/cases/{shopper.number}")  # noqa: S311 - a simulation
-        self._tickets = 0
+        self._ticket_count = 0
 
-    def about_cart(self, left_at: datetime) -> list[Act]:
+    def cart_events(self, left_at: datetime) -> list[ShopperEvent]:
         """Perhaps a question about what is in the cart: before the reminder, or before the offer."""
         rng = self._rng
-        if not self._shopper.has_account or rng.random() > _TICKET_ABOUT_CART:
+        if not self._shopper.has_account or rng.random() > _CART_TICKET_RATE:
             return []
         before_reminder = rng.random() < 0.5
         opened = left_at + timedelta(
             minutes=rng.uniform(35, 50) if before_reminder else rng.uniform(240, 900)
         )
-        takes = timedelta(days=rng.uniform(4, 6) if rng.random() < _NEVER_MIND else rng.uniform(0.7, 1.6))
+        takes = timedelta(
+            days=rng.uniform(4, 6) if rng.random() < _LATE_SOLUTION_RATE else rng.uniform(0.7, 1.6)
+        )
         return self._ticket(opened, opened + takes)
 
-    def about_order(self, delivered: datetime, order: Row) -> list[Act]:
+    def order_events(self, delivered: datetime, order: JsonObject) -> list[ShopperEvent]:
         """Perhaps a complaint, a return of some of it, or a review that nobody asked for."""
         rng, lines = self._rng, order["products"]
-        acts: list[Act] = []
-        if self._shopper.has_account and rng.random() < _TICKET_ABOUT_ORDER:
+        acts: list[ShopperEvent] = []
+        if self._shopper.has_account and rng.random() < _ORDER_TICKET_RATE:
             opened = delivered + timedelta(days=rng.uniform(1, 9))
             acts += self._ticket(opened, opened + timedelta(days=rng.uniform(2, 6)))
-        if len(lines) > 1 and rng.random() < _SENT_BACK_IN_PART:
+        if len(lines) > 1 and rng.random() < _PARTIAL_RETURN_RATE:
             about = {
                 "order_id": order["order_id"],
                 "products": rng.sample(lines, rng.randint(1, len(lines) - 1)),
             }
             asked = delivered + timedelta(days=rng.uniform(1, 3))
             refunded = asked + timedelta(days=rng.uniform(4, 9))
-            acts.append(self._support(asked, "Return Requested", about))
-            acts.append(self._support(refunded, "Order Refunded", about))
-        elif rng.random() < _REVIEWED_UNASKED:
+            acts.append(self._support_event(asked, "Return Requested", about))
+            acts.append(self._support_event(refunded, "Order Refunded", about))
+        elif rng.random() < _UNREQUESTED_REVIEW_RATE:
             at = delivered + timedelta(days=rng.uniform(1, 4))
             acts.append(self.review(at, rng.choice(lines)["product_id"]))
         return acts
 
-    def review(self, at: datetime, product_id: str) -> Act:
+    def review(self, at: datetime, product_id: str) -> ShopperEvent:
         """A review on the shop's page."""
         said = {"product_id": product_id, "rating": self._rng.randint(3, 5)}
-        return self._pen.track(at, "web", "Product Reviewed", said, known=self._shopper.has_account)
+        return self._builder.track(at, "web", "Product Reviewed", said, known=self._shopper.has_account)
 
-    def _ticket(self, opened: datetime, solved: datetime) -> list[Act]:
-        self._tickets += 1
-        about = {"ticket_id": f"ticket-{self._shopper.number}-{self._tickets}"}
-        return [self._support(opened, "Ticket Opened", about), self._support(solved, "Ticket Solved", about)]
+    def _ticket(self, opened: datetime, solved: datetime) -> list[ShopperEvent]:
+        self._ticket_count += 1
+        about = {"ticket_id": f"ticket-{self._shopper.number}-{self._ticket_count}"}
+        return [
+            self._support_event(opened, "Ticket Opened", about),
+            self._support_event(solved, "Ticket Solved", about),
+        ]
 
-    def _support(self, at: datetime, name: str, about: Row) -> Act:
-        return self._pen.told(at, "support", name, about, channel="support")
+    def _support_event(self, at: datetime, name: str, about: JsonObject) -> ShopperEvent:
+        return self._builder.told(at, "support", name, about, channel="support")
 
 
-_OPENED = 0.45
+_OPEN_RATE = 0.45
 
-_UNSUBSCRIBED = 0.04
+_UNSUBSCRIBE_RATE = 0.04
 
-_CLICKED = {
+_CLICK_RATES = {
     "cart_reminder": 0.2,
     "cart_offer": 0.16,
     "cart_news": 0.3,
@@ -314,7 +323,7 @@ _CLICKED = {
     "goodbye": 0.03,
 }
 
-_BOUGHT = {
+_PURCHASE_RATES = {
     "cart_reminder": 0.5,
     "cart_offer": 0.6,
     "cart_news": 0.6,
@@ -324,12 +333,12 @@ _BOUGHT = {
 }
 """Of clicks."""
 
-_REVIEWED = 0.8
+_REVIEW_RATE = 0.8
 """Of clicks on a request."""
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class DeliveredMessage:
     """A message that reached somebody."""
 
     message_id: str
@@ -341,35 +350,43 @@ class Received:
     """By the run's clock."""
 
 
-def react(life: Life, message: Received, now: datetime, seed: int, shelf: Mapping[str, Product]) -> bool:
+def plan_reaction(
+    plan: ShopperPlan,
+    message: DeliveredMessage,
+    now: datetime,
+    seed: int,
+    products: Mapping[str, DemoProduct],
+) -> bool:
     """Plan what the person does about a message, from ``now`` on; True where they press unsubscribe.
 
     ``shelf``: the products by id, at today's prices.
     """
-    rng = Random(f"{seed}/{life.shopper.number}/{message.template}/{message.channel}/{message.items}")  # noqa: S311
+    rng = Random(f"{seed}/{plan.shopper.number}/{message.template}/{message.channel}/{message.items}")  # noqa: S311
     at = max(message.at + timedelta(minutes=rng.uniform(2, 150)), now + timedelta(minutes=rng.uniform(1, 20)))
-    if message.channel == "email" and life.shopper.bounces:
-        life.add(life.pen.engagement(at, "Message Bounced", message.message_id, "email"))
+    if message.channel == "email" and plan.shopper.bounces:
+        plan.add(plan.builder.message_event(at, "Message Bounced", message.message_id, "email"))
         return False
-    life.add(life.pen.engagement(at, "Message Delivered", message.message_id, message.channel))
-    if message.channel == "email" and rng.random() > _OPENED:
+    plan.add(plan.builder.message_event(at, "Message Delivered", message.message_id, message.channel))
+    if message.channel == "email" and rng.random() > _OPEN_RATE:
         return False
     at += timedelta(minutes=1)
     if message.channel == "email":
-        life.add(life.pen.engagement(at, "Message Opened", message.message_id, "email"))
-        if message.marketing and rng.random() < _UNSUBSCRIBED / _OPENED:
+        plan.add(plan.builder.message_event(at, "Message Opened", message.message_id, "email"))
+        if message.marketing and rng.random() < _UNSUBSCRIBE_RATE / _OPEN_RATE:
             return True
-    opened = _OPENED if message.channel == "email" else 1.0
-    if rng.random() < _CLICKED.get(message.template, 0) / opened:
+    opened = _OPEN_RATE if message.channel == "email" else 1.0
+    if rng.random() < _CLICK_RATES.get(message.template, 0) / opened:
         at += timedelta(minutes=1)
-        life.add(life.pen.engagement(at, "Message Clicked", message.message_id, message.channel))
-        if rng.random() < _BOUGHT.get(message.template, 0):
-            _buy(life, message, at + timedelta(minutes=rng.uniform(5, 40)), rng, shelf)
-        if message.template == "review_request" and rng.random() < _REVIEWED:
-            life.add(life.cases.review(at + timedelta(minutes=rng.uniform(3, 9)), message.items[0]))
+        plan.add(plan.builder.message_event(at, "Message Clicked", message.message_id, message.channel))
+        if rng.random() < _PURCHASE_RATES.get(message.template, 0):
+            _plan_purchase(plan, message, at + timedelta(minutes=rng.uniform(5, 40)), rng, products)
+        if message.template == "review_request" and rng.random() < _REVIEW_RATE:
+            plan.add(plan.cases.review(at + timedelta(minutes=rng.uniform(3, 9)), message.items[0]))
     return False
 
 
-def _buy(life: Life, message: Received, at: datetime, rng: Random, shelf: Mapping[str, Product]) -> None:
+def _plan_purchase(
+    life: ShopperPlan, message: DeliveredMessage, at: datetime, rng: Random, shelf: Mapping[str, DemoProduct]
+) -> None:
     shown = [shelf[item] for item in message.items if item in shelf]
-    life.buy_online(at, shown or browse(rng, life.shopper.favourite, rng.randint(1, 2)))
+    life.buy_online(at, shown or pick_products(rng, life.shopper.favourite, rng.randint(1, 2)))

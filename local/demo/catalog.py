@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-NAME = "Lamp & Linen"
+SHOP_NAME = "Lamp & Linen"
 
-ADDRESS = "1 Example Street, 10115 Berlin"
+SHOP_ADDRESS = "1 Example Street, 10115 Berlin"
 
-URL = "https://shop.example.com"
+SHOP_URL = "https://shop.example.com"
 
 STORES = ("pos/berlin-3", "pos/hamburg-1", "pos/london-2")
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class DemoProduct:
     """One product; its variants differ by sku."""
 
     product_id: str
@@ -37,15 +37,17 @@ class Product:
             "category": self.category,
             "price": self.price,
             "quantity": quantity,
-            "url": f"{URL}/p/{self.product_id}",
+            "url": f"{SHOP_URL}/p/{self.product_id}",
         }
 
 
-def _products(category: str, variants: tuple[str, ...], *rows: tuple[str, float]) -> list[Product]:
-    return [Product("-".join(name.lower().split()), name, category, price, variants) for name, price in rows]
+def _products(category: str, variants: tuple[str, ...], *rows: tuple[str, float]) -> list[DemoProduct]:
+    return [
+        DemoProduct("-".join(name.lower().split()), name, category, price, variants) for name, price in rows
+    ]
 
 
-CATALOGUE: tuple[Product, ...] = (
+CATALOGUE: tuple[DemoProduct, ...] = (
     *_products(
         "lamps", ("black", "brass", "white"),
         ("Aria desk lamp", 39.0), ("Luna floor lamp", 129.0), ("Nova pendant", 89.0),
@@ -71,29 +73,33 @@ CATALOGUE: tuple[Product, ...] = (
 CATEGORIES = tuple(dict.fromkeys(product.category for product in CATALOGUE))
 
 
-def browse(rng: Random, favourite: str, count: int) -> list[Product]:
+def pick_products(rng: Random, favourite: str, count: int) -> list[DemoProduct]:
     """Different products as a person with a favourite category looks at them, three of four from there."""
     liked = [product for product in CATALOGUE if product.category == favourite]
-    found: dict[str, Product] = {}
+    found: dict[str, DemoProduct] = {}
     while len(found) < count:
         product = rng.choice(liked if rng.random() < 0.75 and len(found) < len(liked) else CATALOGUE)
         found.setdefault(product.product_id, product)
     return list(found.values())
 
 
-SOLD_OUT, CHEAPER, BACK = timedelta(hours=13), timedelta(hours=21), timedelta(hours=37)
+SOLD_OUT_AFTER, PRICE_DROP_AFTER, BACK_IN_STOCK_AFTER = (
+    timedelta(hours=13),
+    timedelta(hours=21),
+    timedelta(hours=37),
+)
 """From the opening. Ends of beats, since only there all runs share one hour; the sold-out product is away for
 long enough that some reminders fall into it, and back before those carts are given up."""
 
-_PART_OF_PRICE = 0.8
+_REDUCED_PRICE_FACTOR = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class ProductUpdate:
     """What the feed says of one product."""
 
     at: datetime
-    product: Product
+    product: DemoProduct
     in_stock: bool
 
     @property
@@ -113,12 +119,12 @@ class Update:
                 "price": product.price,
                 "currency": "EUR",
                 "in_stock": self.in_stock,
-                "url": f"{URL}/p/{product.product_id}",
+                "url": f"{SHOP_URL}/p/{product.product_id}",
             },
         }
 
 
-class Feed:
+class ProductFeed:
     """The updates of the demo's days, handed out as time goes by."""
 
     def __init__(self, opening: datetime, wanted: Iterable[str]) -> None:
@@ -130,15 +136,18 @@ class Feed:
         times = Counter(wanted)
         gone, *cheaper = sorted(CATALOGUE, key=lambda product: -times[product.product_id])[:4]
         self._ahead = [
-            *(Update(opening, product, True) for product in CATALOGUE),
-            Update(opening + SOLD_OUT, gone, False),
-            *(Update(opening + CHEAPER, _reduced(product), True) for product in cheaper),
-            Update(opening + BACK, gone, True),
+            *(ProductUpdate(opening, product, True) for product in CATALOGUE),
+            ProductUpdate(opening + SOLD_OUT_AFTER, gone, False),
+            *(
+                ProductUpdate(opening + PRICE_DROP_AFTER, _with_reduced_price(product), True)
+                for product in cheaper
+            ),
+            ProductUpdate(opening + BACK_IN_STOCK_AFTER, gone, True),
         ]
         self.shelf = {product.product_id: product for product in CATALOGUE}
         """Products by id, at the prices that were last told."""
 
-    def take(self, until: datetime) -> Sequence[Update]:
+    def take(self, until: datetime) -> Sequence[ProductUpdate]:
         """The updates up to ``until``, in order; they are not handed out twice."""
         due = [update for update in self._ahead if update.at <= until]
         self._ahead = self._ahead[len(due) :]
@@ -146,5 +155,5 @@ class Feed:
         return due
 
 
-def _reduced(product: Product) -> Product:
-    return replace(product, price=round(product.price * _PART_OF_PRICE, 2))
+def _with_reduced_price(product: DemoProduct) -> DemoProduct:
+    return replace(product, price=round(product.price * _REDUCED_PRICE_FACTOR, 2))

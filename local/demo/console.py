@@ -9,35 +9,40 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local.demo.calendar import BEAT_NAMES
+from local.demo.calendar import PHASE_NAMES
 from local.demo.summary import Counts, Summary
 
-Row = tuple[str, int, str]
+TableRow = tuple[str, int, str]
 
-_REASONS = {
+_REASON_LABELS = {
     "purchased": "bought",
     "expired": "too late",
     "run_ended": "not in the cart any more",
     "out_of_stock": "sold out",
 }
 
-_CHANNELS = {"email": "mails", "sms": "text messages"}
+_CHANNEL_LABELS = {"email": "mails", "sms": "text messages"}
 
-_READ = {"opened": "opened", "clicked": "followed a link"}
+_ENGAGEMENT_LABELS = {"opened": "opened", "clicked": "followed a link"}
 
 
-def show(summary: Summary, console: Console) -> None:
+def print_summary(summary: Summary, console: Console) -> None:
     """Print the table, what was checked, the example, and what did not happen as promised."""
     table = _table()
     table.title = f"{summary.shoppers} shoppers, 48 days, {summary.seconds:.0f} seconds"
-    for section in (_came_in(summary), _journeys(summary), _went_out(summary), _silence(summary)):
+    for section in (
+        _input_rows(summary),
+        _run_rows(summary),
+        _message_rows(summary),
+        _suppressed_rows(summary),
+    ):
         for name, count, detail in section:
             table.add_row(name, f"{count:,}", detail)
         table.add_section()
     console.print(table)
     # A table of its own, so that its long names leave the other one's details their room.
     checked = _table(frame=None)
-    for name, breaches, detail in _checked(summary):
+    for name, breaches, detail in _check_rows(summary):
         checked.add_row(name, f"[bold {'red' if breaches else 'green'}]{breaches}[/]", detail)
     console.print(checked)
     if summary.example:
@@ -56,31 +61,39 @@ def _table(frame: box.Box | None = box.SIMPLE_HEAD) -> Table:
     return table
 
 
-def _came_in(summary: Summary) -> Iterator[Row]:
+def _input_rows(summary: Summary) -> Iterator[TableRow]:
     shop = summary.shop
-    yield "events", sum(summary.events.values()), _listed(summary.events)
+    yield "events", sum(summary.events.values()), _format_counts(summary.events)
     yield "people", shop["people"], f"{shop['merged']} more profiles turned out to be one of them"
     orders = {"online": shop["orders_web"], "in a store": shop["orders_store"]}
     filled, older = shop["carts_filled"], shop["orders_older"]
-    yield "orders", sum(orders.values()), f"{_listed(orders)}; {filled} carts filled; {older} older orders"
+    yield (
+        "orders",
+        sum(orders.values()),
+        f"{_format_counts(orders)}; {filled} carts filled; {older} older orders",
+    )
 
 
-def _journeys(summary: Summary) -> Iterator[Row]:
+def _run_rows(summary: Summary) -> Iterator[TableRow]:
     for journey, outcomes in summary.runs.items():
-        yield f"runs of {journey}", sum(outcomes.values()), _listed(outcomes)
+        yield f"runs of {journey}", sum(outcomes.values()), _format_counts(outcomes)
     for experiment, arms in summary.experiments.items():
-        yield "in an experiment", sum(arms.values()), f"{experiment}: {_listed(arms)}"
+        yield "in an experiment", sum(arms.values()), f"{experiment}: {_format_counts(arms)}"
 
 
-def _went_out(summary: Summary) -> Iterator[Row]:
+def _message_rows(summary: Summary) -> Iterator[TableRow]:
     for channel, templates in summary.messages.items():
-        yield f"{_CHANNELS.get(channel, channel)} sent", sum(templates.values()), _listed(templates)
-    read = {word: summary.statuses.get(status, 0) for status, word in _READ.items()}
+        yield (
+            f"{_CHANNEL_LABELS.get(channel, channel)} sent",
+            sum(templates.values()),
+            _format_counts(templates),
+        )
+    read = {word: summary.statuses.get(status, 0) for status, word in _ENGAGEMENT_LABELS.items()}
     opted_out = summary.silence["one_click"]
     yield (
         "opened or followed",
         sum(read.values()),
-        f"{_listed(read)}; {opted_out} opted out by one click",
+        f"{_format_counts(read)}; {opted_out} opted out by one click",
     )
     found = summary.patience
     yield (
@@ -95,14 +108,14 @@ def _went_out(summary: Summary) -> Iterator[Row]:
     )
 
 
-def _silence(summary: Summary) -> Iterator[Row]:
+def _suppressed_rows(summary: Summary) -> Iterator[TableRow]:
     found, patience = summary.silence, summary.patience
-    withheld = {_REASONS.get(reason, reason): n for reason, n in summary.withheld.items()}
-    yield "withheld by the gate", sum(withheld.values()), _listed(withheld)
-    yield "held for ticket or return", patience["held"], _held(patience)
+    withheld = {_REASON_LABELS.get(reason, reason): n for reason, n in summary.withheld.items()}
+    yield "withheld by the gate", sum(withheld.values()), _format_counts(withheld)
+    yield "held for ticket or return", patience["held"], _describe_held(patience)
     yield "put off for quiet hours", found["deferred"], "decided afresh when the morning came"
     sold_out = {"withheld": patience["withheld_sold_out"], "sent without it": patience["shrunk_sold_out"]}
-    yield "sold out by then", sum(sold_out.values()), _listed(sold_out)
+    yield "sold out by then", sum(sold_out.values()), _format_counts(sold_out)
     yield "cart journeys silenced", found["carts_silenced"], "a purchase ended them, in the middle of a wait"
     yield (
         "carts shrunk",
@@ -116,32 +129,32 @@ def _silence(summary: Summary) -> Iterator[Row]:
     )
 
 
-def _held(patience: Counts) -> str:
+def _describe_held(patience: Counts) -> str:
     cases = f"{patience['tickets']} tickets, {patience['returns']} returns"
     after = patience["held_and_sent"]
     return f"{cases}; {after} sent once closed, {patience['held'] - after} not at all"
 
 
-def _checked(summary: Summary) -> Iterator[Row]:
+def _check_rows(summary: Summary) -> Iterator[TableRow]:
     decided = "checked over every decision"
     yield "bought items promoted after purchase", summary.bought_items_promoted_after_purchase, decided
     yield "promoted while a ticket was open", summary.promoted_while_a_ticket_was_open, decided
 
 
-def _listed(counts: Counts) -> str:
+def _format_counts(counts: Counts) -> str:
     return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n)
 
 
-_PHASES = 4 + len(BEAT_NAMES)
+_PHASE_COUNT = 4 + len(PHASE_NAMES)
 """Start, older orders, sweep, the beats, and the count."""
 
 
-class Bar:
+class DemoProgressBar:
     """One bar over all phases; on a terminal it moves, elsewhere each phase is a line."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bar = Progress(
+        self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description:<52}"),
             BarColumn(bar_width=30),
@@ -150,11 +163,11 @@ class Bar:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._bar.add_task("", total=_PHASES)
-        self._begun = -1
+        self._task = self._progress.add_task("", total=_PHASE_COUNT)
+        self._phase_index = -1
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        self._progress.start()
         return self
 
     def __exit__(
@@ -162,17 +175,17 @@ class Bar:
     ) -> None:
         self.stop()
 
-    def phase(self, name: str) -> None:
+    def start_phase(self, name: str) -> None:
         """A new phase begins; the one before is done."""
-        self._begun += 1
-        self._bar.update(self._task, description=name, completed=self._begun)
+        self._phase_index += 1
+        self._progress.update(self._task, description=name, completed=self._phase_index)
         if not self._console.is_terminal:
             self._console.print(f"{name} …", markup=False)
 
     def part(self, share: float) -> None:
         """How much of the phase is done, from 0 to 1."""
-        self._bar.update(self._task, completed=self._begun + share)
+        self._progress.update(self._task, completed=self._phase_index + share)
 
     def stop(self) -> None:
         """Take the bar away. Idempotent."""
-        self._bar.stop()
+        self._progress.stop()

@@ -14,27 +14,27 @@ from rich.console import Console
 
 from local.data_directory import DataDirectory
 from local.demo import catalog
-from local.demo.console import Bar, show
-from local.demo.summary import Summary, broken, summarise
-from local.demo.traffic import Traffic
-from local.dev import places, shown, stop_on_signals
-from local.processes import Log, StackError
+from local.demo.console import DemoProgressBar, print_summary
+from local.demo.summary import Summary, find_broken_promises, summarise
+from local.demo.traffic import DemoTraffic
+from local.dev import access_info, display_path, install_stop_signals
+from local.processes import LogCallback, StackError
 from local.stack import WRITE_KEY, LocalStack
 from local.temporal_server import NAMESPACE
 from profiles.db.database import Database
-from workers.ingest_client import Door
-from workers.process import Fault
+from workers.ingest_client import IngestClient
+from workers.process import UserError
 from workers.settings import StackSettings
 
-SEED = 7
+DEFAULT_SEED = 7
 
-_NO_PROVIDERS = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+_PROVIDER_VARIABLES = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 """Emptied for the demo's processes: its people are invented, and nobody must be written to."""
 
-_LOG = "demo.log"
+_LOG_FILE = "demo.log"
 
 
-async def run(*, serve: bool, as_json: bool, shoppers: int = 200, seed: int = SEED) -> int:
+async def run_demo(*, serve: bool, as_json: bool, shoppers: int = 200, seed: int = DEFAULT_SEED) -> int:
     """Run the demo on a fresh stack under the data directory's ``demo`` folder; returns the exit code.
 
     0: everything happened as promised. 1: something did not; it is said what. With ``serve`` the stack
@@ -44,20 +44,22 @@ async def run(*, serve: bool, as_json: bool, shoppers: int = 200, seed: int = SE
     begun = time.monotonic()
     settings = StackSettings()
     folder = settings.waypost_data_dir.absolute() / "demo"
-    _clear(folder)
+    _clear_data(folder)
     out = Console(highlight=False)
-    with Bar(Console(stderr=True, highlight=False)) as bar, (folder / _LOG).open("w") as log:
-        bar.phase("Starting Postgres, Temporal, API, relay and worker")
-        stack = _stack(settings, folder, lambda name, line: print(f"{name:<8} {line}", file=log, flush=True))
+    with DemoProgressBar(Console(stderr=True, highlight=False)) as bar, (folder / _LOG_FILE).open("w") as log:
+        bar.start_phase("Starting Postgres, Temporal, API, relay and worker")
+        stack = _create_stack(
+            settings, folder, lambda name, line: print(f"{name:<8} {line}", file=log, flush=True)
+        )
         async with stack:
-            summary = await _unless_it_dies(stack, _traffic(stack, bar, shoppers, seed, begun))
+            summary = await _await_unless_stack_fails(stack, _run_traffic(stack, bar, shoppers, seed, begun))
             bar.stop()
-            summary.broken_promises = broken(summary)
-            summary.links = _links(stack) if serve else {}
+            summary.broken_promises = find_broken_promises(summary)
+            summary.links = _browser_links(stack) if serve else {}
             if as_json:
                 sys.stdout.write(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
             else:
-                show(summary, out)
+                print_summary(summary, out)
             sys.stdout.flush()
             if serve:
                 front = settings.waypost_data_dir
@@ -65,23 +67,25 @@ async def run(*, serve: bool, as_json: bool, shoppers: int = 200, seed: int = SE
     if not serve and not as_json:
         out.print(
             "\nAll of it is stopped; `make demo ARGS=--serve` keeps it up, to see mails and runs. "
-            f"Log: {shown(folder / _LOG)}",
+            f"Log: {display_path(folder / _LOG_FILE)}",
             soft_wrap=True,
         )
     return 1 if summary.broken_promises else 0
 
 
-async def _traffic(stack: LocalStack, bar: Bar, shoppers: int, seed: int, begun: float) -> Summary:
+async def _run_traffic(
+    stack: LocalStack, bar: DemoProgressBar, shoppers: int, seed: int, begun: float
+) -> Summary:
     database = Database(stack.database_url, pool_size=4)
     client = stack.temporal.client
     seconds = {"start": time.monotonic() - begun}
     try:
-        async with Door(stack.api_url, WRITE_KEY) as door:
+        async with IngestClient(stack.api_url, WRITE_KEY) as door:
             await door.check()
-            await _must_be_empty(database)
-            traffic = Traffic(door, client, database, shoppers=shoppers, seed=seed, progress=bar)
+            await _require_empty_database(database)
+            traffic = DemoTraffic(door, client, database, shoppers=shoppers, seed=seed, progress=bar)
             await traffic.run()
-            bar.phase("Counting")
+            bar.start_phase("Counting")
             return await summarise(
                 database,
                 client,
@@ -95,7 +99,7 @@ async def _traffic(stack: LocalStack, bar: Bar, shoppers: int, seed: int, begun:
         await database.close()
 
 
-async def _unless_it_dies(stack: LocalStack, work: Coroutine[Any, Any, Summary]) -> Summary:
+async def _await_unless_stack_fails(stack: LocalStack, work: Coroutine[Any, Any, Summary]) -> Summary:
     """Await the work. Raises ``StackError`` when a process of the stack dies first."""
     working, died = asyncio.create_task(work), asyncio.create_task(stack.failure())
     try:
@@ -110,15 +114,15 @@ async def _unless_it_dies(stack: LocalStack, work: Coroutine[Any, Any, Summary])
 
 async def _serve(stack: LocalStack, data_dir: Path, links: dict[str, str], console: Console) -> None:
     """Stay up until Ctrl-C, findable for other commands. Raises ``StackError`` when a process dies."""
-    stop = stop_on_signals(lambda: console.print("Stopping …", style="bold"))
+    stop = install_stop_signals(lambda: console.print("Stopping …", style="bold"))
     front = DataDirectory(data_dir)
     try:
         front.take()
-        front.publish(stack.environment())
+        front.publish_environment(stack.environment())
     except StackError:
         pass  # another stack runs on the folder itself; the demo's is found under its own
     console.print()
-    for name, place in (places(stack) | links).items():
+    for name, place in (access_info(stack) | links).items():
         console.print(f"[bold]{name:<12}[/] {place}", soft_wrap=True)
     console.print("Ctrl-C stops it; `waypost demo` starts afresh", style="bold")
     stopped, died = asyncio.create_task(stop.wait()), asyncio.create_task(stack.failure())
@@ -132,7 +136,7 @@ async def _serve(stack: LocalStack, data_dir: Path, links: dict[str, str], conso
         front.release()
 
 
-def _stack(settings: StackSettings, folder: Path, log: Log) -> LocalStack:
+def _create_stack(settings: StackSettings, folder: Path, log: LogCallback) -> LocalStack:
     return LocalStack(
         folder,
         api_port=settings.api_port,
@@ -141,27 +145,27 @@ def _stack(settings: StackSettings, folder: Path, log: Log) -> LocalStack:
         postgres_port=settings.postgres_port,
         database_url=settings.database_url,
         environment={
-            **dict.fromkeys(_NO_PROVIDERS, ""),
+            **dict.fromkeys(_PROVIDER_VARIABLES, ""),
             "WAYPOST_JOURNEYS": "journeys",
-            "WAYPOST_SHOP_NAME": catalog.NAME,
-            "WAYPOST_SHOP_ADDRESS": catalog.ADDRESS,
-            "WAYPOST_SHOP_URL": catalog.URL,
+            "WAYPOST_SHOP_NAME": catalog.SHOP_NAME,
+            "WAYPOST_SHOP_ADDRESS": catalog.SHOP_ADDRESS,
+            "WAYPOST_SHOP_URL": catalog.SHOP_URL,
         },
         log=log,
     )
 
 
-async def _must_be_empty(database: Database) -> None:
+async def _require_empty_database(database: Database) -> None:
     """A database of the user's own may hold real people: they are not to be mixed with invented ones."""
     async with database.transaction() as connection:
         if await connection.fetchval("SELECT EXISTS (SELECT 1 FROM event)"):
-            raise Fault(
+            raise UserError(
                 "the demo wants an empty database, and DATABASE_URL names one that holds events: "
                 "unset it (the demo then brings its own), or name an empty one"
             )
 
 
-def _clear(folder: Path) -> None:
+def _clear_data(folder: Path) -> None:
     """Remove what an earlier demo left. Raises ``StackError`` while one runs there."""
     held = DataDirectory(folder)
     held.take()
@@ -173,7 +177,7 @@ def _clear(folder: Path) -> None:
         held.release()
 
 
-def _links(stack: LocalStack) -> dict[str, str]:
+def _browser_links(stack: LocalStack) -> dict[str, str]:
     query = quote("JourneyKey IS NOT NULL")
     return {
         "Temporal UI": f"{stack.ui_url}/namespaces/{NAMESPACE}/workflows?query={query}",

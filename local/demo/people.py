@@ -12,7 +12,7 @@ _FIRST_NAMES = (
     "Anton", "Bela", "Carla", "Deniz", "Emil", "Frida", "Goran", "Hanna", "Ivo", "Jule", "Karim", "Lotte",
 )  # fmt: skip
 
-_ZONES = (
+_WEIGHTED_ZONES = (
     ("Europe/Berlin", 45),
     ("Europe/London", 15),
     ("Europe/Lisbon", 6),
@@ -29,7 +29,7 @@ _AREA_CODES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shopper:
+class DemoShopper:
     """One invented person."""
 
     number: int
@@ -45,9 +45,9 @@ class Shopper:
     two_devices: bool
     lapsed: bool
     """Bought some time ago, and nothing since."""
-    steady: bool
+    ordered_regularly: bool
     """Of those who lapsed: came every few weeks before, so that it took less for them to be missed."""
-    regular: bool
+    bought_recently: bool
     """Bought something in the last weeks."""
     undecided: bool
     """Fills one cart after the other."""
@@ -59,7 +59,7 @@ class Shopper:
         """The shop's own id of the account."""
         return f"user-{self.number:05}"
 
-    def device(self, name: str) -> str:
+    def device_id(self, name: str) -> str:
         """The anonymous id of one of the person's devices."""
         return f"{name}-{self.number:05}"
 
@@ -69,12 +69,12 @@ class Shopper:
         known = {"user_id": self.user_id} if self.has_account else {}
         if self.loyalty_id:
             known["loyalty_id"] = self.loyalty_id
-        return known or {"anonymous_id": self.device("web")}
+        return known or {"anonymous_id": self.device_id("web")}
 
     @property
-    def handles(self) -> tuple[str, ...]:
+    def identifier_names(self) -> tuple[str, ...]:
         """All identifiers by which Waypost may know the person, each as "type value"."""
-        devices = [f"anonymous_id {self.device(name)}" for name in ("web", "mobile")]
+        devices = [f"anonymous_id {self.device_id(name)}" for name in ("web", "mobile")]
         return (f"user_id {self.user_id}", *devices, f"loyalty_id {self.loyalty_id}")
 
     @property
@@ -91,12 +91,12 @@ class Shopper:
         return {name: value for name, value in known.items() if value is not None}
 
 
-def cast(count: int, seed: int) -> list[Shopper]:
+def create_shoppers(count: int, seed: int) -> list[DemoShopper]:
     """So many people; the first of a larger cast are those of a smaller one."""
-    return [_shopper(number, Random(f"{seed}/person/{number}")) for number in range(1, count + 1)]  # noqa: S311
+    return [_create_shopper(number, Random(f"{seed}/person/{number}")) for number in range(1, count + 1)]  # noqa: S311
 
 
-def _shopper(number: int, rng: Random) -> Shopper:
+def _create_shopper(number: int, rng: Random) -> DemoShopper:
     first_name = _FIRST_NAMES[(number - 1) % len(_FIRST_NAMES)]
     has_account = rng.random() < 0.86
     reach = rng.random()
@@ -104,22 +104,22 @@ def _shopper(number: int, rng: Random) -> Shopper:
     phone = _phone(number, rng) if phone_only or reach < 0.60 else None
     email = None if phone_only else f"{first_name.lower()}.{number}@example.com"
     lapsed = has_account and rng.random() < 0.13
-    return Shopper(
+    return DemoShopper(
         number=number,
         first_name=first_name,
         email=email,
         phone=phone,
         loyalty_id=f"L{number:06}" if has_account and rng.random() < 0.6 else None,
-        zone=None if phone_only else _weighted(rng, _ZONES),
+        zone=None if phone_only else _weighted_choice(rng, _WEIGHTED_ZONES),
         consents=_consents(rng, phone_only=phone_only, has_phone=phone is not None),
         favourite=rng.choice(CATEGORIES),
         has_account=has_account,
         two_devices=has_account and rng.random() < 0.15,
         lapsed=lapsed,
-        regular=has_account and not lapsed and rng.random() < 0.35,
+        bought_recently=has_account and not lapsed and rng.random() < 0.35,
         undecided=not lapsed and rng.random() < 0.035,
         bounces=email is not None and rng.random() < 0.03,
-        steady=lapsed and rng.random() < 0.4,
+        ordered_regularly=lapsed and rng.random() < 0.4,
     )
 
 
@@ -140,5 +140,5 @@ def _phone(number: int, rng: Random) -> str | None:
     return f"+1{_AREA_CODES[area]}55501{line:02}" if area < len(_AREA_CODES) else None
 
 
-def _weighted(rng: Random, options: tuple[tuple[str, int], ...]) -> str:
+def _weighted_choice(rng: Random, options: tuple[tuple[str, int], ...]) -> str:
     return rng.choices([name for name, _ in options], [weight for _, weight in options])[0]

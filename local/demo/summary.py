@@ -12,11 +12,11 @@ from profiles.db.database import Database
 
 Counts = dict[str, int]
 
-Nested = dict[str, Counts]
+NestedCounts = dict[str, Counts]
 
-_EVENTS = "SELECT channel AS name, count(*) AS n FROM event GROUP BY 1 ORDER BY 2 DESC, 1"
+_COUNT_EVENTS = "SELECT channel AS name, count(*) AS n FROM event GROUP BY 1 ORDER BY 2 DESC, 1"
 
-_SHOP = """
+_COUNT_SHOP = """
 SELECT (SELECT count(DISTINCT (profile_id, cart_id)) FROM event WHERE type = 'Product Added') AS carts_filled,
   (SELECT count(DISTINCT event_id) FROM purchase WHERE channel <> 'store' AND at > $1) AS orders_web,
   (SELECT count(DISTINCT event_id) FROM purchase WHERE channel = 'store' AND at > $1) AS orders_store,
@@ -27,27 +27,27 @@ SELECT (SELECT count(DISTINCT (profile_id, cart_id)) FROM event WHERE type = 'Pr
     AND properties->>'median_gap_days' IS NOT NULL) AS lapsed_by_rhythm
 """
 
-_RUNS = """
+_COUNT_RUNS = """
 SELECT journey AS outer, count(*) AS n,
   CASE WHEN state = 'ended' THEN COALESCE(outcome, 'ended') ELSE state END AS name
 FROM run GROUP BY 1, 3 ORDER BY 1, 2 DESC, 3
 """
 
-_MESSAGES = """
+_COUNT_MESSAGES = """
 SELECT channel AS outer, template AS name, count(*) AS n FROM message
 WHERE status IN ('sent', 'delivered', 'opened', 'clicked', 'bounced') AND channel <> 'ads'
 GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
 """
 
-_ENGAGEMENT = (
+_COUNT_STATUSES = (
     "SELECT status AS name, count(*) AS n FROM message WHERE channel <> 'ads' GROUP BY 1 ORDER BY 2 DESC, 1"
 )
 
-_WITHHELD = """
+_COUNT_WITHHELD = """
 SELECT reason AS name, count(*) AS n FROM message WHERE status = 'withheld' GROUP BY 1 ORDER BY 2 DESC, 1
 """
 
-_SILENCE = """
+_COUNT_SUPPRESSED = """
 SELECT (SELECT count(*) FROM run WHERE journey = 'cart-abandonment' AND outcome = 'bought') AS carts_silenced,
   (SELECT count(*) FROM message WHERE status = 'withheld' AND reason = 'purchased') AS withheld_bought,
   (SELECT count(DISTINCT message_id) FROM decision
@@ -66,10 +66,10 @@ SELECT (SELECT count(*) FROM run WHERE journey = 'cart-abandonment' AND outcome 
   (SELECT count(*) FROM message WHERE status IN ('claimed', 'unknown', 'unknown_final')) AS unknown
 """
 
-_SOLD_OUT = '$[*] ? (@.name == "items" && @.detail like_regex "out of stock")'
+_SOLD_OUT_JSONPATH = '$[*] ? (@.name == "items" && @.detail like_regex "out of stock")'
 """In the checks of a decision: something in it was sold out."""
 
-_PATIENCE = """
+_COUNT_HELD = """
 WITH held AS (SELECT DISTINCT message_id FROM decision WHERE verdict = 'defer' AND reason = 'lower_priority'),
 sent AS (SELECT * FROM message WHERE sent_at IS NOT NULL AND channel <> 'ads')
 SELECT (SELECT count(*) FROM event WHERE type = 'Ticket Opened') AS tickets,
@@ -88,7 +88,7 @@ SELECT (SELECT count(*) FROM event WHERE type = 'Ticket Opened') AS tickets,
     (SELECT 1 FROM purchase kept WHERE kept.event_id = p.event_id AND kept.returned = 0)) AS sent_back
 """
 
-_EXPERIMENTS = """
+_COUNT_EXPOSURES = """
 SELECT experiment AS outer, arm AS name, count(DISTINCT profile_id) AS n FROM exposure
 GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
 """
@@ -103,15 +103,15 @@ class Summary:
     seconds: float
     events: Counts
     shop: Counts
-    runs: Nested
+    runs: NestedCounts
     temporal: Counts
-    messages: Nested
+    messages: NestedCounts
     statuses: Counts
     withheld: Counts
     silence: Counts
     patience: Counts
     """What waited for something more important, or for news."""
-    experiments: Nested
+    experiments: NestedCounts
     """Experiment → arm → people."""
     bought_items_promoted_after_purchase: int
     promoted_while_a_ticket_was_open: int
@@ -137,48 +137,51 @@ async def summarise(
     seconds_by_part: dict[str, float],
 ) -> Summary:
     """Count everything. ``opening``: when the first day of the calendar began."""
-    bought, promoted = await bought_and_promoted(database), await promoted_during_a_ticket(database)
+    bought, promoted = (
+        await count_promoted_after_purchase(database),
+        await count_promoted_during_ticket(database),
+    )
     async with database.transaction() as connection:
-        example = await connection.fetchrow(EXAMPLE)
+        example = await connection.fetchrow(SELECT_EXAMPLE)
         return Summary(
             shoppers=shoppers,
             seed=seed,
             seconds=round(seconds, 1),
-            events=_counts(await connection.fetch(_EVENTS)),
-            shop=dict(await connection.fetchrow(_SHOP, opening)),
-            runs=_nested(await connection.fetch(_RUNS)),
-            temporal=await _in_temporal(client),
-            messages=_nested(await connection.fetch(_MESSAGES)),
-            statuses=_counts(await connection.fetch(_ENGAGEMENT)),
-            withheld=_counts(await connection.fetch(_WITHHELD)),
-            silence=dict(await connection.fetchrow(_SILENCE, _SOLD_OUT)),
-            patience=dict(await connection.fetchrow(_PATIENCE, _SOLD_OUT)),
-            experiments=_nested(await connection.fetch(_EXPERIMENTS)),
+            events=_to_counts(await connection.fetch(_COUNT_EVENTS)),
+            shop=dict(await connection.fetchrow(_COUNT_SHOP, opening)),
+            runs=_to_nested_counts(await connection.fetch(_COUNT_RUNS)),
+            temporal=await _count_in_temporal(client),
+            messages=_to_nested_counts(await connection.fetch(_COUNT_MESSAGES)),
+            statuses=_to_counts(await connection.fetch(_COUNT_STATUSES)),
+            withheld=_to_counts(await connection.fetch(_COUNT_WITHHELD)),
+            silence=dict(await connection.fetchrow(_COUNT_SUPPRESSED, _SOLD_OUT_JSONPATH)),
+            patience=dict(await connection.fetchrow(_COUNT_HELD, _SOLD_OUT_JSONPATH)),
+            experiments=_to_nested_counts(await connection.fetch(_COUNT_EXPOSURES)),
             bought_items_promoted_after_purchase=bought,
             promoted_while_a_ticket_was_open=promoted,
-            example=None if example is None else in_words(example),
+            example=None if example is None else format_example(example),
             seconds_by_part={name: round(value, 1) for name, value in seconds_by_part.items()},
         )
 
 
-async def _in_temporal(client: Client) -> Counts:
+async def _count_in_temporal(client: Client) -> Counts:
     """Journey runs by Temporal's own state."""
     counted = await client.count_workflows("JourneyKey IS NOT NULL GROUP BY ExecutionStatus")
     return {str(group.group_values[0]): group.count for group in counted.groups}
 
 
-def _counts(rows: Sequence[Any]) -> Counts:
+def _to_counts(rows: Sequence[Any]) -> Counts:
     return {row["name"]: row["n"] for row in rows}
 
 
-def _nested(rows: Sequence[Any]) -> Nested:
-    found: Nested = {}
+def _to_nested_counts(rows: Sequence[Any]) -> NestedCounts:
+    found: NestedCounts = {}
     for row in rows:
         found.setdefault(row["outer"], {})[row["name"]] = row["n"]
     return found
 
 
-_BOUGHT = """
+_COUNT_PROMOTED_AFTER_PURCHASE = """
 SELECT count(*) FROM decision d
 WHERE d.verdict = 'allow' AND d.items <> '{}'
   AND NOT d.checks @> '[{"name": "items", "detail": "promotes nothing"}]'
@@ -188,7 +191,7 @@ WHERE d.verdict = 'allow' AND d.items <> '{}'
 """
 """Promotions allowed after the purchase of what they promote; a suppression counts from its commit."""
 
-_TICKET = """
+_COUNT_PROMOTED_DURING_TICKET = """
 SELECT count(*) FROM decision d JOIN message m USING (message_id)
 WHERE d.verdict = 'allow' AND m.message_class = 'marketing'
   AND EXISTS (SELECT 1 FROM event o WHERE o.profile_id = d.profile_id AND o.type = 'Ticket Opened'
@@ -201,19 +204,19 @@ WHERE d.verdict = 'allow' AND m.message_class = 'marketing'
 by then could not be known, and what had been is known to a run whose clock is minutes behind."""
 
 
-async def bought_and_promoted(database: Database) -> int:
+async def count_promoted_after_purchase(database: Database) -> int:
     """How many decisions let a bought item be promoted: the number that must be 0."""
     async with database.transaction() as connection:
-        return int(await connection.fetchval(_BOUGHT))
+        return int(await connection.fetchval(_COUNT_PROMOTED_AFTER_PURCHASE))
 
 
-async def promoted_during_a_ticket(database: Database) -> int:
+async def count_promoted_during_ticket(database: Database) -> int:
     """How many decisions let marketing out while a support ticket was open; must be 0 as well."""
     async with database.transaction() as connection:
-        return int(await connection.fetchval(_TICKET))
+        return int(await connection.fetchval(_COUNT_PROMOTED_DURING_TICKET))
 
 
-EXAMPLE = """
+SELECT_EXAMPLE = """
 SELECT COALESCE(p.traits->>'first_name', 'Somebody') AS first_name, p.traits->>'timezone' AS zone,
   (SELECT min(value) FROM identifier i WHERE i.profile_id = p.profile_id AND i.type = 'user_id') AS user_id,
   d.template, d.channel, d.at, d.journey, b.name, b.order_id, b.channel AS bought_in, b.time AS bought_at
@@ -228,7 +231,7 @@ ORDER BY (p.traits ? 'first_name') DESC, (b.channel = 'store') DESC, b.time DESC
 """A store purchase by preference, since that is the one other systems miss."""
 
 
-def in_words(row: Any) -> str:
+def format_example(row: Any) -> str:
     """The question and its answer; times in the person's own zone."""
     zone = ZoneInfo(row["zone"] or "UTC")
 
@@ -243,14 +246,14 @@ def in_words(row: Any) -> str:
     )
 
 
-_UNTOLD = ("running", "stuck", "failed", "gone", "timed_out", "terminated", "overflow")
+_UNEXPECTED_OUTCOMES = ("running", "stuck", "failed", "gone", "timed_out", "terminated", "overflow")
 """What no story may end as."""
 
-_PROMISED_FROM = 200
+_MIN_SHOPPERS_FOR_VARIETY = 200
 """Shoppers, from which on everything the demo shows is sure to happen."""
 
 
-def broken(summary: Summary) -> list[str]:
+def find_broken_promises(summary: Summary) -> list[str]:
     """What did not happen although it was promised, in words."""
     said: list[str] = []
     if bought := summary.bought_items_promoted_after_purchase:
@@ -258,7 +261,11 @@ def broken(summary: Summary) -> list[str]:
     if promoted := summary.promoted_while_a_ticket_was_open:
         said.append(f"{promoted} promotions went out while a support ticket was open")
     for journey, found in summary.runs.items():
-        said += [f"{found[state]} runs of {journey} are {state}" for state in _UNTOLD if found.get(state)]
+        said += [
+            f"{found[state]} runs of {journey} are {state}"
+            for state in _UNEXPECTED_OUTCOMES
+            if found.get(state)
+        ]
     ended = sum(n for found in summary.runs.values() for n in found.values())
     if summary.temporal.get("Completed", 0) != ended:
         said.append(
@@ -270,12 +277,12 @@ def broken(summary: Summary) -> list[str]:
         said.append(f"{summary.silence['audience_left_over']} people are still in an audience")
     if not ended:
         said.append("no run ended")
-    if summary.shoppers >= _PROMISED_FROM:
-        said += [f"nothing to show: {what}" for what, count in _variety(summary).items() if not count]
+    if summary.shoppers >= _MIN_SHOPPERS_FOR_VARIETY:
+        said += [f"nothing to show: {what}" for what, count in _count_variety(summary).items() if not count]
     return said
 
 
-def _variety(summary: Summary) -> Counts:
+def _count_variety(summary: Summary) -> Counts:
     silence, patience = summary.silence, summary.patience
     return {
         "runs of cart-abandonment": sum(summary.runs.get("cart-abandonment", {}).values()),

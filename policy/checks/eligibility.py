@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from policy.checks.result import Finding, denied, passed
+from policy.checks.result import CheckResult, denied, passed
 from policy.facts import ConsentFact, Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
 
 
-def not_opted_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def not_opted_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny where the address or the person has said no to this.
 
     *Marketing* is blocked by an opt-out of the address, or a consent the person withdrew for this
@@ -21,20 +21,22 @@ def not_opted_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Fin
     (of the address, or withdrawn by the person), and on SMS also by the address's "all": carriers
     and 47 CFR 64.1200(a)(10) take STOP as a no to every message to that number.
     """
-    topics = _refusable_topics(plan)
+    topics = _applicable_topics(plan)
     by_address = [topic for topic in facts.opted_out if topic in topics]
     if plan.message_class is MessageClass.TRANSACTIONAL and plan.channel is Channel.SMS:
         by_address += [topic for topic in facts.opted_out if topic == "all"]
     if by_address:
-        return denied(Reason.OPTED_OUT, f"the address is opted out of {_listed(by_address)}")
-    withdrawn = [fact for fact in _about_channel(plan, facts) if fact.topic in topics and not fact.granted]
+        return denied(Reason.OPTED_OUT, f"the address is opted out of {_join_unique(by_address)}")
+    withdrawn = [
+        fact for fact in _consents_for_channel(plan, facts) if fact.topic in topics and not fact.granted
+    ]
     if withdrawn:
         words = [f"{fact.topic} on {fact.channel}" for fact in withdrawn]
-        return denied(Reason.OPTED_OUT, f"the person withdrew {_listed(words)}")
-    return passed(f"no opt-out from {_listed(topics)}")
+        return denied(Reason.OPTED_OUT, f"the person withdrew {_join_unique(words)}")
+    return passed(f"no opt-out from {_join_unique(topics)}")
 
 
-def consented(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def has_consent(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny marketing that nobody asked for; transactional messages need no consent.
 
     SMS, push and ads need a grant for the channel (or "all") whose topic is "all", "marketing" or the
@@ -44,41 +46,41 @@ def consented(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding
     """
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages need no consent")
-    topics = _refusable_topics(plan)
-    words = [fact for fact in _about_channel(plan, facts) if fact.topic in topics]
+    topics = _applicable_topics(plan)
+    words = [fact for fact in _consents_for_channel(plan, facts) if fact.topic in topics]
     channel = plan.channel.value
     if any(not fact.granted for fact in words):
         return denied(Reason.NO_CONSENT, f"consent for {plan.topic} on {channel} was withdrawn")
     if words:
         granted = [f"{fact.topic} on {fact.channel}" for fact in words]
-        return passed(f"granted: {_listed(granted)}")
+        return passed(f"granted: {_join_unique(granted)}")
     if plan.channel is Channel.EMAIL and facts.address_from_order:
         return passed("nothing on file, but the address came with an order or a checkout")
     return denied(Reason.NO_CONSENT, f"no grant of {plan.topic} on {channel} on file")
 
 
-def _refusable_topics(plan: Plan) -> tuple[str, ...]:
+def _applicable_topics(plan: Plan) -> tuple[str, ...]:
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return ("transactional",)
     return tuple(dict.fromkeys(("all", "marketing", plan.topic)))
 
 
-def _about_channel(plan: Plan, facts: Facts) -> list[ConsentFact]:
+def _consents_for_channel(plan: Plan, facts: Facts) -> list[ConsentFact]:
     return [fact for fact in facts.consents if fact.channel in ("all", plan.channel.value)]
 
 
-def _listed(words: Iterable[str]) -> str:
+def _join_unique(words: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(words))
 
 
-def not_erased(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def not_erased(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny for a profile that was erased; nothing, of either class, is sent to it again."""
     if facts.erased:
         return denied(Reason.ERASED, "the profile was erased")
     return passed("the profile is on file")
 
 
-def address_works(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def address_usable(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny without an address, after a hard bounce, and after a complaint, for either class of message.
 
     An ad platform matches people by itself, so bounces and complaints do not concern it. A problem
@@ -95,7 +97,7 @@ def address_works(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Fin
     return denied(Reason.NO_ADDRESS, "the address has a problem of an unknown kind")
 
 
-def class_fits(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def message_class_valid(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny a plan that would slip past the rules for marketing, or past an opt-out.
 
     A transactional message passes without consent and without caps, so it may promote nothing (a mail

@@ -2,17 +2,17 @@
 
 from datetime import datetime, timedelta
 
-from policy.checks.result import Finding, deferred, denied, passed
-from policy.experiments import assign
+from policy.checks.result import CheckResult, deferred, denied, passed
+from policy.experiments import assign_arm
 from policy.facts import Facts, Plan
 from policy.limits import Limits
 from policy.verdict import MessageClass, Reason
 
-_EXACT = 1000
+_SHARES_PER_PERCENT = 1000
 """Shares are told apart to a thousandth of a percent."""
 
 
-def not_held_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def not_held_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny marketing to the people of the shop's holdout and of the journey's.
 
     Sticky by person: the two splits are independent of each other and of every experiment. Transactional
@@ -21,26 +21,29 @@ def not_held_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Find
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages reach everybody")
     for scope, percent in (("the shop", limits.holdout), (f"journey {plan.journey}", plan.holdout)):
-        if percent and held_out(facts.person, scope, percent):
+        if percent and is_held_out(facts.person, scope, percent):
             return denied(Reason.HOLDOUT, f"among the {percent:g} % held out of {scope}")
     return passed("not held out")
 
 
-def held_out(person: str, scope: str, percent: float) -> bool:
+def is_held_out(person: str, scope: str, percent: float) -> bool:
     """Whether a person is among the ``percent`` (0 to 100) held out of ``scope``. Else ValueError."""
-    out = round(percent * _EXACT)
-    return assign(person, f"holdout of {scope}", {"out": out, "in": 100 * _EXACT - out}) == "out"
+    out = round(percent * _SHARES_PER_PERCENT)
+    return (
+        assign_arm(person, f"holdout of {scope}", {"out": out, "in": 100 * _SHARES_PER_PERCENT - out})
+        == "out"
+    )
 
 
-LOOK_AGAIN = timedelta(days=1)
+HOLD_RECHECK_INTERVAL = timedelta(days=1)
 """How long a held message waits at most before it asks again; a closing event wakes it at once."""
 
 
-def nothing_holds(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def no_open_hold(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Defer marketing while a case that the journey declared (an open ticket, a return) is open."""
     if not facts.held:
         return passed("nothing holds it")
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages are not held")
-    until = min(at + LOOK_AGAIN, max(plan.expires_at, at))
+    until = min(at + HOLD_RECHECK_INTERVAL, max(plan.expires_at, at))
     return deferred(Reason.LOWER_PRIORITY, until, f"held while {' and '.join(facts.held)} is open")

@@ -3,21 +3,21 @@
 from datetime import datetime, timedelta
 from zlib import crc32
 
-from policy.checks.result import Finding, deferred, denied, passed
-from policy.facts import Facts, Plan, Stop, StopKind
+from policy.checks.result import CheckResult, deferred, denied, passed
+from policy.facts import ActiveKillSwitch, Facts, Plan, StopKind
 from policy.limits import Limits
 from policy.verdict import Channel, Reason
 
-LOOK_AGAIN = timedelta(minutes=5)
+MIN_RECHECK_INTERVAL = timedelta(minutes=5)
 """How long a stopped message waits before it passes the whole gate again, within the first hour of a stop."""
 
-LONGEST_LOOK = timedelta(hours=1)
+MAX_RECHECK_INTERVAL = timedelta(hours=1)
 
-_PATIENCE = 12
+_RECHECK_AGE_DIVISOR = 12
 """A stop is looked at again after a twelfth of its age, so that one of days costs a run little."""
 
 
-def not_switched_off(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def no_kill_switch(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Defer while a switch names the plan's channel, journey or template, or everything.
 
     Somebody who flips a switch for ten minutes does not want the sends of ten minutes lost, so a switch of
@@ -28,7 +28,7 @@ def not_switched_off(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> 
     stopped = [name for name in limits.kill_switches if name and name in names]
     if stopped:
         return denied(Reason.KILL_SWITCH, f"kill switch on for {', '.join(dict.fromkeys(stopped))}")
-    stops = [stop for stop in facts.stopped if _names(stop, plan)]
+    stops = [stop for stop in facts.stopped if _applies_to(stop, plan)]
     if not stops:
         return passed("no kill switch")
     said = ", ".join(
@@ -37,11 +37,11 @@ def not_switched_off(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> 
     if at >= plan.expires_at:
         return denied(Reason.KILL_SWITCH, f"{said}, and the message has expired")
     age = at - min(stop.since for stop in stops)
-    wait = min(max(age / _PATIENCE, LOOK_AGAIN), LONGEST_LOOK)
+    wait = min(max(age / _RECHECK_AGE_DIVISOR, MIN_RECHECK_INTERVAL), MAX_RECHECK_INTERVAL)
     return deferred(Reason.KILL_SWITCH, min(at + wait, plan.expires_at), said)
 
 
-def _names(stop: Stop, plan: Plan) -> bool:
+def _applies_to(stop: ActiveKillSwitch, plan: Plan) -> bool:
     match stop.kind:
         case StopKind.ALL:
             return True
@@ -57,7 +57,7 @@ def _names(stop: Stop, plan: Plan) -> bool:
 BUDGET_WINDOW = timedelta(minutes=1)
 
 
-def provider_takes_it(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def provider_available(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Defer while the channel's provider is left alone after failures, or has had its minute's budget.
 
     Both classes of message, as it is the provider's limit; never beyond the plan's expiry. Raises ValueError

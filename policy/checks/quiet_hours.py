@@ -5,29 +5,29 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from policy.checks.result import Finding, deferred, denied, passed
+from policy.checks.result import CheckResult, deferred, denied, passed
 from policy.facts import Facts, Plan
 from policy.hours.jurisdictions import JURISDICTIONS, Jurisdiction
-from policy.hours.opening_hours import Together, common_close, next_common_opening, spans
-from policy.hours.places import Place, may_be_in
-from policy.hours.time_zones import with_offset, zone_info
-from policy.hours.windows import in_words
+from policy.hours.opening_hours import IntersectedHours, common_closing_time, next_common_opening, open_spans
+from policy.hours.places import Place, zones_allow_place
+from policy.hours.time_zones import require_offset, zone_info
+from policy.hours.windows import format_spans
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
 
-_SAID = ("traits", "context")
+_EXPLICIT_ZONE_SOURCES = ("traits", "context")
 
 
-class Governing(NamedTuple):
+class ApplicableHours(NamedTuple):
     """The hours, in the zones in which they are kept."""
 
-    hours: Together
+    hours: IntersectedHours
     zones: tuple[str, ...]
     places: tuple[str, ...]
     """The places whose rules are among the hours, in words."""
 
 
-def governing_hours(plan: Plan, facts: Facts, limits: Limits) -> Governing | None:
+def applicable_hours(plan: Plan, facts: Facts, limits: Limits) -> ApplicableHours | None:
     """All hours that must be open, in every zone the person may live in; None where there are none.
 
     The shop's hours of the channel hold for messages of either class. The hours of places hold for
@@ -41,73 +41,75 @@ def governing_hours(plan: Plan, facts: Facts, limits: Limits) -> Governing | Non
     if plan.message_class is MessageClass.MARKETING and plan.channel in limits.jurisdiction_channels:
         table = {**JURISDICTIONS, **limits.jurisdictions}
         for place in facts.places:
-            found = _of_place(place, table, facts)
+            found = _hours_for_place(place, table, facts)
             local |= found
-            names += [_in_words(place, found)] if found else []
+            names += [_describe_place(place, found)] if found else []
     if plan.channel is Channel.ADS or (own is None and not local):
         return None
     hours = ((own,) if own else ()) + tuple(local.values())
-    return Governing(Together(hours), facts.zones or (facts.zone,), tuple(names))
+    return ApplicableHours(IntersectedHours(hours), facts.zones or (facts.zone,), tuple(names))
 
 
-def _of_place(place: Place, table: Mapping[str, Jurisdiction], facts: Facts) -> dict[str, Jurisdiction]:
+def _hours_for_place(
+    place: Place, table: Mapping[str, Jurisdiction], facts: Facts
+) -> dict[str, Jurisdiction]:
     code = place.region if place.region in table else place.country
     found = {code: table[code]} if code in table else {}
     if not place.region:
-        known = (facts.zone,) if facts.zone_source in _SAID else ()
+        known = (facts.zone,) if facts.zone_source in _EXPLICIT_ZONE_SOURCES else ()
         regions = [Place(place.country, code) for code in table if code.startswith(f"{place.country}-")]
-        found |= {each.region: table[each.region] for each in regions if _plausible(each, known)}
+        found |= {each.region: table[each.region] for each in regions if _may_live_in(each, known)}
     return found
 
 
-def _plausible(region: Place, known: tuple[str, ...]) -> bool:
+def _may_live_in(region: Place, known: tuple[str, ...]) -> bool:
     # A zone of another country says nothing about the region: both places are plausible then.
-    at_home = may_be_in(Place(region.country), known)
-    return not at_home or not region.region.startswith("US-") or may_be_in(region, known)
+    at_home = zones_allow_place(Place(region.country), known)
+    return not at_home or not region.region.startswith("US-") or zones_allow_place(region, known)
 
 
-def _in_words(place: Place, found: Mapping[str, Jurisdiction]) -> str:
+def _describe_place(place: Place, found: Mapping[str, Jurisdiction]) -> str:
     code = place.region if place.region in found else place.country
     name = found[code].name if code in found and found[code].name else code
     unknown = f"; region unknown, so the strictest of {len(found)} rules" if len(found) > 1 else ""
     return f"{name} (from {place.source}{unknown})"
 
 
-def in_open_hours(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def outside_quiet_hours(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Defer to the next opening of the channel by the shop's hours and by the rules of the person's place.
 
     See ``governing_hours`` for whose hours hold, and ``wake_up`` for how long after the opening the message
     wakes. Denies as expired where nothing opens before the plan's expiry, or within nine days.
     """
-    governing = governing_hours(plan, facts, limits)
+    governing = applicable_hours(plan, facts, limits)
     if governing is None:
         return passed(f"no quiet hours on {plan.channel.value}")
-    now = _now_in_words(governing, facts, with_offset(at))
-    before = with_offset(plan.expires_at)
+    now = _describe_now(governing, facts, require_offset(at))
+    before = require_offset(plan.expires_at)
     opening = next_common_opening(governing.hours, governing.zones, at, before=before)
     if opening is None:
         return denied(Reason.EXPIRED, f"{now}; does not open before the expiry")
     if opening <= at:
         return passed(now)
-    closes = common_close(governing.hours, governing.zones, opening, before=before)
-    until = wake_up(plan, facts, limits, opening, closes)
-    return deferred(Reason.QUIET_HOURS, until, f"{now}; {_next_in_words(facts, opening, until)}")
+    closes = common_closing_time(governing.hours, governing.zones, opening, before=before)
+    until = jittered_resume_at(plan, facts, limits, opening, closes)
+    return deferred(Reason.QUIET_HOURS, until, f"{now}; {_describe_next_opening(facts, opening, until)}")
 
 
-def open_until(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> datetime:
+def allowed_until(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> datetime:
     """Until when (UTC, excluded) a message that may go at ``at`` may still arrive: never past its expiry.
 
     Every hour that governs the message is open all the time until then. Raises ValueError where one is
     not open at ``at``.
     """
-    governing = governing_hours(plan, facts, limits)
+    governing = applicable_hours(plan, facts, limits)
     if governing is None:
         return plan.expires_at
-    closes = common_close(governing.hours, governing.zones, at, before=plan.expires_at)
+    closes = common_closing_time(governing.hours, governing.zones, at, before=plan.expires_at)
     return min(closes or plan.expires_at, plan.expires_at)
 
 
-def _now_in_words(governing: Governing, facts: Facts, at: datetime) -> str:
+def _describe_now(governing: ApplicableHours, facts: Facts, at: datetime) -> str:
     local = at.astimezone(zone_info(facts.zone))
     others = len(governing.zones) - 1
     zone = facts.zone
@@ -116,31 +118,33 @@ def _now_in_words(governing: Governing, facts: Facts, at: datetime) -> str:
     where = f"{zone} (from {facts.zone_source})"
     if governing.places:
         where = f"{' and '.join(governing.places)}, {where}"
-    today = spans(governing.hours, local.date())
-    hours = f"open {in_words(today)}" if today else f"closed on {local:%A}"
-    if names := {name for each in governing.hours.hours if (name := _holiday(each, local))}:
+    today = open_spans(governing.hours, local.date())
+    hours = f"open {format_spans(today)}" if today else f"closed on {local:%A}"
+    if names := {name for each in governing.hours.hours if (name := _holiday_name(each, local))}:
         hours += f" ({' and '.join(sorted(names))})"
     return f"{local:%H:%M} in {where}, {hours}"
 
 
-def _holiday(hours: object, local: datetime) -> str | None:
+def _holiday_name(hours: object, local: datetime) -> str | None:
     if isinstance(hours, Jurisdiction) and hours.holidays is not None:
-        return hours.holiday(local.date())
+        return hours.holiday_name(local.date())
     return None
 
 
-def _next_in_words(facts: Facts, opening: datetime, until: datetime) -> str:
+def _describe_next_opening(facts: Facts, opening: datetime, until: datetime) -> str:
     rules = zone_info(facts.zone)
     local, waking = opening.astimezone(rules), until.astimezone(rules)
     later = f", spread out to {waking:%H:%M:%S}" if until > opening else ""
     return f"next {local:%H:%M} on {local:%A}{later}"
 
 
-_PART = 4
+_SPREAD_DIVISOR = 4
 """The spread takes at most this part of the window, so that a short one is not used up by waiting."""
 
 
-def wake_up(plan: Plan, facts: Facts, limits: Limits, opening: datetime, closes: datetime | None) -> datetime:
+def jittered_resume_at(
+    plan: Plan, facts: Facts, limits: Limits, opening: datetime, closes: datetime | None
+) -> datetime:
     """An instant in [opening, opening + spread), in whole seconds after the opening.
 
     The same at every attempt: it depends on the person and the send key alone. The spread is that of the
@@ -149,7 +153,7 @@ def wake_up(plan: Plan, facts: Facts, limits: Limits, opening: datetime, closes:
     without a key wakes at the opening itself.
     """
     end = min(closes or plan.expires_at, plan.expires_at)
-    spread = min(limits.spread.get(plan.channel, timedelta()), (end - opening) / _PART)
+    spread = min(limits.spread.get(plan.channel, timedelta()), (end - opening) / _SPREAD_DIVISOR)
     if not plan.key or spread <= timedelta():
         return opening
     # The length in front keeps ("ab", "c") and ("a", "bc") apart.

@@ -3,30 +3,30 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from policy.checks.result import Finding, denied, passed
-from policy.checks.suppression import is_active, known, parts_bought, suppressed
-from policy.durations import in_words
+from policy.checks.result import CheckResult, denied, passed
+from policy.checks.suppression import is_active, item_attributes, parts_bought, suppressed_items
+from policy.durations import format_duration
 from policy.facts import Facts, Plan, PlannedItem, SentFact
-from policy.hours.time_zones import with_offset
+from policy.hours.time_zones import require_offset
 from policy.limits import Limits
 from policy.verdict import MessageClass, Reason
 
 
-def run_is_live(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def run_is_active(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny unless the run is running: an ended one has said its last, a stuck one may have missed events."""
     if facts.run_state == "running":
         return passed("the run is running")
     return denied(Reason.RUN_ENDED, f"the run is {facts.run_state}")
 
 
-def not_expired(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def not_expired(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny from ``expires_at`` on, that instant included."""
-    if with_offset(at) < with_offset(plan.expires_at):
+    if require_offset(at) < require_offset(plan.expires_at):
         return passed(f"expires at {plan.expires_at.isoformat()}")
     return denied(Reason.EXPIRED, f"expired at {plan.expires_at.isoformat()}")
 
 
-def items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def has_items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Take out what was bought, sold out or left the cart; deny when nothing is left to promote.
 
     The finding's ``kept`` is a sub-sequence of the planned keys. With nothing left the reason is
@@ -37,7 +37,7 @@ def items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Findin
     """
     if plan.promoting is None:
         return passed("promotes nothing")
-    bought = suppressed(plan.promoting, facts.suppressions, at, facts.shelf, facts.cart or ())
+    bought = suppressed_items(plan.promoting, facts.suppressions, at, facts.shelf, facts.cart or ())
     keys = [item.key for item in plan.promoting if item.key]
     in_cart = _keys_in_cart(plan, facts)
     gone = facts.out_of_stock
@@ -45,37 +45,41 @@ def items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Findin
     removed = tuple(dict.fromkeys(key for key in keys if key not in kept))
     detail = f"{len(kept)} of {len(plan.promoting)} item(s) left"
     because = [
-        *(f"{key} suppressed{_because(bought[key])}" for key in removed if key in bought),
+        *(f"{key} suppressed{_parenthesize(bought[key])}" for key in removed if key in bought),
         *(f"{key} not in the cart" for key in removed if key not in bought and key not in in_cart),
         *(f"{key} out of stock" for key in removed if key not in bought and key in in_cart),
     ]
     if len(keys) < len(plan.promoting):
         because.append(f"{len(plan.promoting) - len(keys)} without product or sku")
-    because += _bundles_in_part(plan.promoting, kept, facts, at)
+    because += _describe_partial_bundles(plan.promoting, kept, facts, at)
     if because:
         detail = f"{detail}: {', '.join(because)}"
-    reason = None if kept else _why_nothing_is_left(keys, bought, in_cart & gone)
-    return Finding(detail, reason, kept=kept, removed=removed)
+    reason = None if kept else _no_items_reason(keys, bought, in_cart & gone)
+    return CheckResult(detail, reason, kept=kept, removed=removed)
 
 
-def _why_nothing_is_left(keys: list[str], bought: Collection[str], gone: frozenset[str]) -> Reason:
+def _no_items_reason(keys: list[str], bought: Collection[str], gone: frozenset[str]) -> Reason:
     if any(key in bought for key in keys):
         return Reason.PURCHASED
     return Reason.OUT_OF_STOCK if any(key in gone for key in keys) else Reason.RUN_ENDED
 
 
-def _because(why: str) -> str:
+def _parenthesize(why: str) -> str:
     return f" ({why})" if why else ""
 
 
-def _bundles_in_part(
+def _describe_partial_bundles(
     items: Sequence[PlannedItem], kept: Collection[str], facts: Facts, at: datetime
 ) -> list[str]:
     """A bundle of which only some parts were bought may still be promoted, and the record says so."""
     active = [row for row in facts.suppressions if is_active(row, at)]
     if not active or not facts.shelf:
         return []
-    counts = {item.key: parts_bought(known(item, facts.shelf), active) for item in items if item.key in kept}
+    counts = {
+        item.key: parts_bought(item_attributes(item, facts.shelf), active)
+        for item in items
+        if item.key in kept
+    }
     return [f"{key} kept: {some} of its {all_} parts bought" for key, (some, all_) in counts.items() if some]
 
 
@@ -90,7 +94,7 @@ def _keys_in_cart(plan: Plan, facts: Facts) -> frozenset[str]:
     return frozenset(item.key for item in items if item.key in keys or item.sku in units)
 
 
-def says_something_new(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Finding:
+def is_not_duplicate(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny marketing that another run of the person has sent of late: the same template, and no other items.
 
     So one person who turns out to be two profiles, or has two carts with one lamp, is reminded of it once,
@@ -100,15 +104,15 @@ def says_something_new(plan: Plan, facts: Facts, limits: Limits, at: datetime) -
     window = limits.duplicates_within
     if plan.message_class is MessageClass.TRANSACTIONAL or not plan.promoting or not window:
         return passed("nothing to compare with")
-    same = [one for one in facts.sent if _is_of_another_run(one, plan) and one.at > at - window]
-    kept = set(items_left(plan, facts, limits, at).kept) if same else set()
+    same = [one for one in facts.sent if _is_repeat_by_other_run(one, plan) and one.at > at - window]
+    kept = set(has_items_left(plan, facts, limits, at).kept) if same else set()
     told = next((one for one in same if kept and kept <= set(one.items)), None)
     if told:
         detail = f"{plan.template} about the same items went by {told.channel.value}"
         from_run = f"from another run of {told.journey}, on {told.at.isoformat()}"
         return denied(Reason.DUPLICATE, f"{detail} {from_run}")
-    return passed(f"not said by another run in {in_words(window)}")
+    return passed(f"not said by another run in {format_duration(window)}")
 
 
-def _is_of_another_run(one: SentFact, plan: Plan) -> bool:
+def _is_repeat_by_other_run(one: SentFact, plan: Plan) -> bool:
     return bool(one.template) and one.template == plan.template and not plan.key.startswith(f"{one.run}/")

@@ -12,14 +12,14 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, SchemaValidator
 from pydantic_core.core_schema import no_info_before_validator_function
 
-from policy.durations import length_of, short
+from policy.durations import format_compact_duration, parse_duration
 
 T = TypeVar("T")
 
 Parsers = Mapping[str, Callable[[str], Any]]
 """Type of a node → how a value of it is read from text."""
 
-_AS_THEY_ARE = frozenset({str, int, bool, types.NoneType})
+_JSON_SCALAR_TYPES = frozenset({str, int, bool, types.NoneType})
 
 _SCALARS = frozenset({"bool", "int", "float", "str", "date", "datetime", "time", "timedelta"})
 
@@ -27,27 +27,27 @@ _FROM_JSON: Parsers = {
     "date": date.fromisoformat,
     "datetime": datetime.fromisoformat,
     "time": time.fromisoformat,
-    "timedelta": length_of,
+    "timedelta": parse_duration,
 }
 
 
-def encode(value: Any, *, full: bool = False) -> Any:
+def encode_value(value: Any, *, full: bool = False) -> Any:
     """A value as JSON has it. Fields at their defaults are left out, unless ``full``.
 
     Sets are sorted, and a whole number is the same whether it was 10 or 10.0, so that equal values have one
     form. Raises TypeError for a type that no plan, fact or limit is made of.
     """
     kind = type(value)
-    if kind in _AS_THEY_ARE:
+    if kind in _JSON_SCALAR_TYPES:
         return value
     if kind is tuple or kind is list:
-        return [encode(one, full=full) for one in value]
-    if (defaults := _defaults(cast(Any, kind))) is not None:
+        return [encode_value(one, full=full) for one in value]
+    if (defaults := _field_defaults(cast(Any, kind))) is not None:
         found = {}
         for name, default in defaults:
             one = getattr(value, name)
             if full or (one is not default and one != default):
-                found[name] = one if type(one) in _AS_THEY_ARE else encode(one, full=full)
+                found[name] = one if type(one) in _JSON_SCALAR_TYPES else encode_value(one, full=full)
         return found
     match value:
         case Enum():
@@ -57,15 +57,15 @@ def encode(value: Any, *, full: bool = False) -> Any:
         case datetime() | date() | time():
             return value.isoformat()
         case timedelta():
-            return short(value)
+            return format_compact_duration(value)
         case Mapping():
-            return {str(encode(key)): encode(one, full=full) for key, one in value.items()}
+            return {str(encode_value(key)): encode_value(one, full=full) for key, one in value.items()}
         case frozenset():
-            return sorted(encode(one, full=full) for one in value)
+            return sorted(encode_value(one, full=full) for one in value)
     raise TypeError(f"expected plain values and dataclasses of them, got {kind.__name__}")
 
 
-def decode(kind: type[T], raw: Any) -> T:
+def decode_value(kind: type[T], raw: Any) -> T:
     """The value that ``encode`` had, as ``kind``.
 
     A field that ``raw`` leaves out is at its default; a field that ``kind`` no longer has is ignored, so that
@@ -77,13 +77,13 @@ def decode(kind: type[T], raw: Any) -> T:
         raise ValueError("; ".join(_in_words(kind, error) for error in invalid.errors())) from invalid
 
 
-def hints_of(kind: Any) -> dict[str, Any]:
+def field_types(kind: Any) -> dict[str, Any]:
     """The declared types of a dataclass's fields."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind) if field.init}
 
 
-def union_of(hint: Any) -> tuple[Any, ...]:
+def union_members(hint: Any) -> tuple[Any, ...]:
     """The types of a union; empty for anything else."""
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else ()
 
@@ -131,7 +131,7 @@ def _decoder(kind: Any) -> SchemaValidator:
 
 
 @lru_cache(maxsize=256)
-def _defaults(kind: Any) -> tuple[tuple[str, Any], ...] | None:
+def _field_defaults(kind: Any) -> tuple[tuple[str, Any], ...] | None:
     """Field → default, where one without is equal to nothing; None for what is no dataclass."""
     if not is_dataclass(kind):
         return None

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, time, timedelta
 from typing import Any, cast
 
-from policy.config.codec import encode, hints_of, union_of
+from policy.config.codec import encode_value, field_types, union_members
 from policy.config.toml_reader import (
     FOR_GOOD,
     NONE,
-    Fault,
+    ConfigError,
     Place,
     decode_toml,
     dotted,
@@ -28,7 +28,7 @@ _PLACE_OF_SYNTAX = re.compile(r" \(at (?:line (\d+), column (\d+)|end of documen
 class PolicyFaults(ValueError):
     """The policy cannot be used; the message has a line for each fault."""
 
-    def __init__(self, name: str, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, name: str, faults: tuple[ConfigError, ...]) -> None:
         told = "\n".join(f"  * {fault}" for fault in faults)
         super().__init__(f"{name} cannot be used:\n{told}")
         self.name = name
@@ -77,13 +77,13 @@ def read_policy(text: str, name: str = "the policy") -> Policy:
     return Policy(limits, name, values)
 
 
-def _of_syntax(said: str, text: str) -> Fault:
+def _of_syntax(said: str, text: str) -> ConfigError:
     found = _PLACE_OF_SYNTAX.search(said)
     last = text.count("\n") + (not text.endswith("\n"))
     line = int(found[1]) if found and found[1] else last
     column = f" in column {found[2]}" if found and found[2] else ""
     problem = _PLACE_OF_SYNTAX.sub("", said)
-    return Fault(line, "", "TOML", problem, f"not TOML: {problem}{column}")
+    return ConfigError(line, "", "TOML", problem, f"not TOML: {problem}{column}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def in_toml(value: Any, hint: Any = None) -> str:
     """A value as the file would say it."""
     match value:
         case None:
-            return json.dumps(FOR_GOOD[0] if timedelta in union_of(hint) else NONE)
+            return json.dumps(FOR_GOOD[0] if timedelta in union_members(hint) else NONE)
         case time():
             return json.dumps(value.isoformat("minutes" if not value.second else "seconds"))
         case date():
@@ -124,9 +124,9 @@ def in_toml(value: Any, hint: Any = None) -> str:
         case Mapping():
             return _inline({str(key): in_toml(one) for key, one in value.items()})
     if not is_dataclass(value):
-        return json.dumps(encode(value), ensure_ascii=False)
+        return json.dumps(encode_value(value), ensure_ascii=False)
     hints, given = (
-        hints_of(cast(Any, type(value))),
+        field_types(cast(Any, type(value))),
         [(one, getattr(value, one.name)) for one in fields(value)],
     )
     stated = [(one.name, inner) for one, inner in given if (inner, one.default) != (None, None)]
@@ -135,7 +135,7 @@ def in_toml(value: Any, hint: Any = None) -> str:
 
 def _values(value: Any, hint: Any, place: Place) -> Iterator[tuple[Place, Any, Any]]:
     if is_dataclass(value):
-        for name, inner in hints_of(cast(Any, type(value))).items():
+        for name, inner in field_types(cast(Any, type(value))).items():
             yield from _values(getattr(value, name), inner, (*place, name))
     elif isinstance(value, Mapping) and value:
         for key, one in value.items():

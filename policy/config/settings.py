@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy.config.policy_file import Policy, PolicyFaults, read_policy
-from policy.config.toml_reader import Fault
+from policy.config.toml_reader import ConfigError
 
 
 class PolicySettings(BaseSettings):
@@ -35,23 +35,23 @@ class PolicySettings(BaseSettings):
     @cached_property
     def policy(self) -> Policy:
         """What is in force. Raises ``PolicyFaults`` with everything that is wrong with the file."""
-        policy = read_file(self.waypost_policy) if self.waypost_policy else Policy()
+        policy = load_policy_file(self.waypost_policy) if self.waypost_policy else Policy()
         if "holdout" not in self.model_fields_set:
             return policy
         if (line := policy.line_of(("holdout",))) is not None:
             words = "holdout: it is set here and by WAYPOST_HOLDOUT; take one of them out"
-            fault = Fault(line, "holdout", "one place", "two", words)
+            fault = ConfigError(line, "holdout", "one place", "two", words)
             raise PolicyFaults(policy.name, (fault,))
         limits = replace(policy.limits, holdout=self.holdout)
         return replace(policy, limits=limits, variables={("holdout",): "WAYPOST_HOLDOUT"})
 
 
-def read_file(path: str) -> Policy:
+def load_policy_file(path: str) -> Policy:
     """The policy in a file. Raises ``PolicyFaults``, for a file that cannot be read as well."""
     try:
         text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8"
         words = f"expected a file of TOML, got none: {why}; name one that this process may read"
-        raise PolicyFaults(path, (Fault(1, "", "a file of TOML", why, words),)) from error
+        raise PolicyFaults(path, (ConfigError(1, "", "a file of TOML", why, words),)) from error
     return read_policy(text, path)

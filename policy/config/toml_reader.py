@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails, SchemaValidator
 from pydantic_core.core_schema import no_info_after_validator_function, no_info_wrap_validator_function
 
-from policy.config.codec import hints_of, strict_validator, union_of
-from policy.durations import length_of
+from policy.config.codec import field_types, strict_validator, union_members
+from policy.durations import parse_duration
 
 Place = tuple[str | int, ...]
 """A path of keys; places in a list count from 0."""
@@ -118,7 +118,7 @@ _EXPECTED: dict[Any, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ConfigError:
     """One thing that is wrong with a policy."""
 
     line: int
@@ -134,7 +134,9 @@ class Fault:
         return f"line {self.line}: {self.words}"
 
 
-def decode_toml(default: T, raw: Mapping[str, Any], lines: Mapping[Place, int]) -> tuple[T, list[Fault]]:
+def decode_toml(
+    default: T, raw: Mapping[str, Any], lines: Mapping[Place, int]
+) -> tuple[T, list[ConfigError]]:
     """``default`` with the values of ``raw`` set, and all faults in the order of their lines.
 
     A table sets the keys that it names and leaves the others at their defaults; a list replaces the default
@@ -142,7 +144,7 @@ def decode_toml(default: T, raw: Mapping[str, Any], lines: Mapping[Place, int]) 
     """
     kind: Any = type(default)
     value, left = default, deepcopy(dict(raw))
-    faults: dict[Fault, None] = {}
+    faults: dict[ConfigError, None] = {}
     removed: set[Place] = set()
     while left:
         try:
@@ -171,7 +173,7 @@ def _within(place: Place, places: set[Place]) -> bool:
 
 @lru_cache(maxsize=16)
 def _validator(kind: Any) -> SchemaValidator:
-    return strict_validator(kind, {"time": _clock, "timedelta": length_of}, _as_in_toml)
+    return strict_validator(kind, {"time": _clock, "timedelta": parse_duration}, _as_in_toml)
 
 
 def _as_in_toml(node: Any) -> Any:
@@ -213,7 +215,7 @@ def _merged(default: Any, raw: Any) -> Any:
     if isinstance(default, Mapping):
         values = {str(key): value for key, value in default.items()}
     else:
-        values = {name: getattr(default, name) for name in hints_of(type(default))}
+        values = {name: getattr(default, name) for name in field_types(type(default))}
     return values | {key: _merged(values.get(key), value) for key, value in raw.items()}
 
 
@@ -225,21 +227,23 @@ def _remove(raw: dict[str, Any], place: Place) -> bool:
 
 def _faults(
     error: ErrorDetails, kind: Any, raw: Mapping[str, Any], lines: Mapping[Place, int]
-) -> Iterator[tuple[Place, Fault]]:
+) -> Iterator[tuple[Place, ConfigError]]:
     """The faults that an error of pydantic stands for, in words of the text, each with its place."""
 
-    def fault(place: Place, wanted: str, words: str, advice: str = "", came: str = "") -> tuple[Place, Fault]:
+    def fault(
+        place: Place, wanted: str, words: str, advice: str = "", came: str = ""
+    ) -> tuple[Place, ConfigError]:
         came, words = came or shown(value_at(raw, place)), f"{words}; {advice}" if advice else words
-        return place, Fault(line_of(lines, place) or 1, dotted(place), wanted, came, words, advice)
+        return place, ConfigError(line_of(lines, place) or 1, dotted(place), wanted, came, words, advice)
 
-    def unknown(place: Place, known: list[str]) -> tuple[Place, Fault]:
+    def unknown(place: Place, known: list[str]) -> tuple[Place, ConfigError]:
         advice, listed = spelling(place[-1], known), ", ".join(known)
         words = f"unknown key {dotted(place)!r}; known: {listed}"
         return fault(place, f"one of {listed}", words, advice, f"the key {place[-1]!r}")
 
     place, problem = error["loc"], error["type"]
     if problem == "unexpected_keyword_argument":
-        yield unknown(place, list(hints_of(_present(_declared(kind, place[:-1])))))
+        yield unknown(place, list(field_types(_present(_declared(kind, place[:-1])))))
         return
     if place[-1:] == ("[key]",) and not is_dataclass(table := _present(_declared(kind, place[:-2]))):
         key, _ = get_args(table)
@@ -249,7 +253,7 @@ def _faults(
     if problem == "value_error" and is_dataclass(_present(hint)):
         # A class says one fault a line. It is about a field that it names: a given one, where there is one.
         for sentence in str(error["ctx"]["error"]).splitlines():
-            named = [word for word in re.findall(r"\w+", sentence) if word in hints_of(_present(hint))]
+            named = [word for word in re.findall(r"\w+", sentence) if word in field_types(_present(hint))]
             at = (*place, *sorted(named, key=lambda name: name not in came)[:1])
             wanted = sentence.removeprefix(f"{at[-1]}: ") if at else sentence
             yield fault(at, wanted, f"{dotted(at)}: {wanted}" if at else wanted)
@@ -267,7 +271,7 @@ def _declared(kind: Any, place: Place) -> Any:
     for part in place:
         hint = _present(hint)
         if is_dataclass(hint):
-            hint = hints_of(hint)[str(part)]
+            hint = field_types(hint)[str(part)]
         else:
             inner = [one for one in get_args(hint) if one is not Ellipsis]
             hint = inner[min(part, len(inner) - 1)] if isinstance(part, int) else inner[-1]
@@ -276,17 +280,17 @@ def _declared(kind: Any, place: Place) -> Any:
 
 def _present(hint: Any) -> Any:
     """The type of a value that may be absent, where it is not."""
-    return next((one for one in union_of(hint) if one is not NoneType), hint)
+    return next((one for one in union_members(hint) if one is not NoneType), hint)
 
 
 def expected(hint: Any) -> str:
     """What a value of a declared type looks like in TOML."""
-    hint, types = _present(hint), union_of(hint)
+    hint, types = _present(hint), union_members(hint)
     origin, values = get_origin(hint), values_of(hint)
     if values:
         words = f"one of {', '.join(values)}"
     elif is_dataclass(hint):
-        words = f"a table with {', '.join(hints_of(hint))}"
+        words = f"a table with {', '.join(field_types(hint))}"
     elif origin is not None:
         words = "a table" if issubclass(origin, Mapping) else "a list"
     else:

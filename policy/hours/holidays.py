@@ -10,16 +10,16 @@ from functools import lru_cache
 
 _MON, _TUE, _THU = 0, 1, 3
 
-Rule = Callable[[int], date]
+HolidayRule = Callable[[int], date]
 """The day of a holiday in a year."""
 
 
-def fixed(month: int, day: int) -> Rule:
+def fixed_date(month: int, day: int) -> HolidayRule:
     """The same date every year."""
     return lambda year: date(year, month, day)
 
 
-def nth(month: int, weekday: int, number: int) -> Rule:
+def nth_weekday(month: int, weekday: int, number: int) -> HolidayRule:
     """The so-many-th weekday (Monday = 0) of a month; -1: the last one."""
 
     def on(year: int) -> date:
@@ -32,12 +32,12 @@ def nth(month: int, weekday: int, number: int) -> Rule:
     return on
 
 
-def from_easter(days: int) -> Rule:
+def days_from_easter(days: int) -> HolidayRule:
     """So many days after Easter Sunday."""
-    return lambda year: easter(year) + timedelta(days=days)
+    return lambda year: easter_sunday(year) + timedelta(days=days)
 
 
-def easter(year: int) -> date:
+def easter_sunday(year: int) -> date:
     """Easter Sunday of the Gregorian calendar (the anonymous algorithm of Meeus, Jones and Butcher)."""
     a, (b, c) = year % 19, divmod(year, 100)
     h = (19 * a + b - b // 4 - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
@@ -48,87 +48,87 @@ def easter(year: int) -> date:
 
 
 def _election_day(year: int) -> date:
-    return nth(11, _MON, 1)(year) + timedelta(days=1)
+    return nth_weekday(11, _MON, 1)(year) + timedelta(days=1)
 
 
-_US: Mapping[str, Rule] = {
-    "New Year's Day": fixed(1, 1),
-    "Martin Luther King Jr. Day": nth(1, _MON, 3),
-    "Washington's Birthday": nth(2, _MON, 3),
-    "Memorial Day": nth(5, _MON, -1),
-    "Juneteenth": fixed(6, 19),
-    "Independence Day": fixed(7, 4),
-    "Labor Day": nth(9, _MON, 1),
-    "Columbus Day": nth(10, _MON, 2),
-    "Veterans Day": fixed(11, 11),
-    "Thanksgiving Day": nth(11, _THU, 4),
-    "Christmas Day": fixed(12, 25),
+_US_FEDERAL: Mapping[str, HolidayRule] = {
+    "New Year's Day": fixed_date(1, 1),
+    "Martin Luther King Jr. Day": nth_weekday(1, _MON, 3),
+    "Washington's Birthday": nth_weekday(2, _MON, 3),
+    "Memorial Day": nth_weekday(5, _MON, -1),
+    "Juneteenth": fixed_date(6, 19),
+    "Independence Day": fixed_date(7, 4),
+    "Labor Day": nth_weekday(9, _MON, 1),
+    "Columbus Day": nth_weekday(10, _MON, 2),
+    "Veterans Day": fixed_date(11, 11),
+    "Thanksgiving Day": nth_weekday(11, _THU, 4),
+    "Christmas Day": fixed_date(12, 25),
 }
 """The legal holidays of 5 U.S.C. 6103(a), without Inauguration Day."""
 
-_FR: Mapping[str, Rule] = {
-    "New Year's Day": fixed(1, 1),
-    "Easter Monday": from_easter(1),
-    "Labour Day": fixed(5, 1),
-    "Victory Day": fixed(5, 8),
-    "Ascension Day": from_easter(39),
-    "Whit Monday": from_easter(50),
-    "Bastille Day": fixed(7, 14),
-    "Assumption Day": fixed(8, 15),
-    "All Saints' Day": fixed(11, 1),
-    "Armistice Day": fixed(11, 11),
-    "Christmas Day": fixed(12, 25),
+_FRANCE: Mapping[str, HolidayRule] = {
+    "New Year's Day": fixed_date(1, 1),
+    "Easter Monday": days_from_easter(1),
+    "Labour Day": fixed_date(5, 1),
+    "Victory Day": fixed_date(5, 8),
+    "Ascension Day": days_from_easter(39),
+    "Whit Monday": days_from_easter(50),
+    "Bastille Day": fixed_date(7, 14),
+    "Assumption Day": fixed_date(8, 15),
+    "All Saints' Day": fixed_date(11, 1),
+    "Armistice Day": fixed_date(11, 11),
+    "Christmas Day": fixed_date(12, 25),
 }
 """Code du travail, art. L. 3133-1."""
 
-_CALENDARS: Mapping[str, Mapping[str, Rule]] = {
-    "US": _US,
+_CALENDARS: Mapping[str, Mapping[str, HolidayRule]] = {
+    "US": _US_FEDERAL,
     "US-AL": {
-        **_US,
-        "Mardi Gras": from_easter(-47),
-        "Confederate Memorial Day": nth(4, _MON, 4),
-        "Jefferson Davis's Birthday": nth(6, _MON, 1),
-        "Rosa Parks Day": fixed(12, 1),
+        **_US_FEDERAL,
+        "Mardi Gras": days_from_easter(-47),
+        "Confederate Memorial Day": nth_weekday(4, _MON, 4),
+        "Jefferson Davis's Birthday": nth_weekday(6, _MON, 1),
+        "Rosa Parks Day": fixed_date(12, 1),
     },
     "US-LA": {
-        **_US,
-        "Battle of New Orleans": fixed(1, 8),
-        "Mardi Gras": from_easter(-47),
-        "Good Friday": from_easter(-2),
-        "All Saints' Day": fixed(11, 1),
+        **_US_FEDERAL,
+        "Battle of New Orleans": fixed_date(1, 8),
+        "Mardi Gras": days_from_easter(-47),
+        "Good Friday": days_from_easter(-2),
+        "All Saints' Day": fixed_date(11, 1),
         "Election Day": _election_day,
     },
-    "US-MS": {**_US, "Confederate Memorial Day": nth(4, _MON, -1)},
+    "US-MS": {**_US_FEDERAL, "Confederate Memorial Day": nth_weekday(4, _MON, -1)},
     "US-PA": {
-        **_US,
-        "Good Friday": from_easter(-2),
-        "Flag Day": fixed(6, 14),
+        **_US_FEDERAL,
+        "Good Friday": days_from_easter(-2),
+        "Flag Day": fixed_date(6, 14),
         "Election Day": _election_day,
-        "Day after Thanksgiving": lambda year: nth(11, _THU, 4)(year) + timedelta(days=1),
-        "Bill of Rights Day": fixed(12, 15),
+        "Day after Thanksgiving": lambda year: nth_weekday(11, _THU, 4)(year) + timedelta(days=1),
+        "Bill of Rights Day": fixed_date(12, 15),
     },
     "US-RI": {
-        **_US,
-        "Rhode Island Independence Day": fixed(5, 4),
-        "Victory Day": nth(8, _MON, 2),
+        **_US_FEDERAL,
+        "Rhode Island Independence Day": fixed_date(5, 4),
+        "Victory Day": nth_weekday(8, _MON, 2),
         "Election Day": _election_day,
     },
-    "US-UT": {**_US, "Pioneer Day": fixed(7, 24)},
-    "FR": _FR,
-    "GF": {**_FR, "Abolition of Slavery": fixed(6, 10)},
+    "US-UT": {**_US_FEDERAL, "Pioneer Day": fixed_date(7, 24)},
+    "FR": _FRANCE,
+    "GF": {**_FRANCE, "Abolition of Slavery": fixed_date(6, 10)},
     "GP": {
-        **_FR,
-        "Mid-Lent": from_easter(-24),
-        "Good Friday": from_easter(-2),
-        "Abolition of Slavery": fixed(5, 27),
-        "Victor Schoelcher Day": fixed(7, 21),
+        **_FRANCE,
+        "Mid-Lent": days_from_easter(-24),
+        "Good Friday": days_from_easter(-2),
+        "Abolition of Slavery": fixed_date(5, 27),
+        "Victor Schoelcher Day": fixed_date(7, 21),
     },
-    "MQ": {**_FR, "Abolition of Slavery": fixed(5, 22), "Victor Schoelcher Day": fixed(7, 21)},
-    "RE": {**_FR, "Abolition of Slavery": fixed(12, 20)},
-    "YT": {**_FR, "Abolition of Slavery": fixed(4, 27)},
+    "MQ": {**_FRANCE, "Abolition of Slavery": fixed_date(5, 22), "Victor Schoelcher Day": fixed_date(7, 21)},
+    "RE": {**_FRANCE, "Abolition of Slavery": fixed_date(12, 20)},
+    "YT": {**_FRANCE, "Abolition of Slavery": fixed_date(4, 27)},
 }
 
-CALENDARS = frozenset(_CALENDARS)
+CALENDAR_CODES = frozenset(_CALENDARS)
 """The calendars there are, by ISO 3166 code."""
 
 
@@ -144,7 +144,7 @@ def public_holidays(calendar: str, year: int) -> Mapping[date, str]:
     rules = _CALENDARS.get(calendar)
     if rules is None:
         raise ValueError(
-            f"expected a calendar among {', '.join(sorted(CALENDARS))}, got {calendar!r}; "
+            f"expected a calendar among {', '.join(sorted(CALENDAR_CODES))}, got {calendar!r}; "
             "give the days themselves for any other place"
         )
     days = {}

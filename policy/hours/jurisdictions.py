@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import date, time
 from enum import StrEnum
 
-from policy.hours.holidays import CALENDARS, public_holidays
-from policy.hours.windows import Span, Window, shared
+from policy.hours.holidays import CALENDAR_CODES, public_holidays
+from policy.hours.windows import Span, Window, intersect_spans
 
 _SATURDAY, _SUNDAY = 5, 6
 
 
-class Verified(StrEnum):
+class SourceVerification(StrEnum):
     """How far somebody has looked at the source."""
 
     TEXT = "text"
@@ -50,16 +50,16 @@ class Jurisdiction:
     """The place in English, for details."""
     source: str = ""
     """Law and section."""
-    verified: Verified = Verified.SHOP
+    verified: SourceVerification = SourceVerification.SHOP
 
     def __post_init__(self) -> None:
-        if self.calendar and self.calendar not in CALENDARS:
+        if self.calendar and self.calendar not in CALENDAR_CODES:
             raise ValueError(
-                f"expected a calendar of public holidays among {', '.join(sorted(CALENDARS))}, "
+                f"expected a calendar of public holidays among {', '.join(sorted(CALENDAR_CODES))}, "
                 f"got {self.calendar!r}; list the days in `days` instead"
             )
 
-    def holiday(self, day: date) -> str | None:
+    def holiday_name(self, day: date) -> str | None:
         """The name of the public holiday on ``day``, None where it is none."""
         known = public_holidays(self.calendar, day.year).get(day) if self.calendar else None
         return known or ("a public holiday" if day in self.days else None)
@@ -69,22 +69,22 @@ class Jurisdiction:
         weekend = {_SATURDAY: self.saturday, _SUNDAY: self.sunday}.get(day.weekday())
         windows = self.weekdays if weekend is None else weekend
         rules = [tuple(window.span for window in windows)]
-        if self.holidays is not None and self.holiday(day):
+        if self.holidays is not None and self.holiday_name(day):
             rules.append(tuple(window.span for window in self.holidays))
-        return shared(rules)
+        return intersect_spans(rules)
 
 
-def _from(opens: int, closes: int) -> tuple[Window, ...]:
+def _daily_window(opens: int, closes: int) -> tuple[Window, ...]:
     return (Window(time(opens), time(closes)),)
 
 
-def _every_day(name: str, opens: int, closes: int, source: str, verified: Verified) -> Jurisdiction:
-    return Jurisdiction(_from(opens, closes), name=name, source=source, verified=verified)
+def _every_day(name: str, opens: int, closes: int, source: str, verified: SourceVerification) -> Jurisdiction:
+    return Jurisdiction(_daily_window(opens, closes), name=name, source=source, verified=verified)
 
 
-_FEDERAL = _every_day("the United States", 8, 21, "47 CFR 64.1200(c)(1)", Verified.TEXT)
+_US_FEDERAL = _every_day("the United States", 8, 21, "47 CFR 64.1200(c)(1)", SourceVerification.TEXT)
 
-_TERRITORIES = {
+_US_TERRITORIES = {
     "AS": "American Samoa",
     "GU": "Guam",
     "MP": "the Northern Mariana Islands",
@@ -93,7 +93,7 @@ _TERRITORIES = {
 }
 
 _FRANCE = Jurisdiction(
-    _from(8, 20),
+    _daily_window(8, 20),
     sunday=(),
     holidays=(),
     calendar="FR",
@@ -101,122 +101,138 @@ _FRANCE = Jurisdiction(
     source="rule of the mobile carriers for commercial SMS; vendors say 8 to 20 or to 22. Decree 2022-1313 "
     "(Code de la consommation, D. 223-9: Monday to Friday 10 to 13 and 14 to 20) is about voice calls, and "
     "not about people who agreed beforehand, as marketing by SMS demands anyway: not applied",
-    verified=Verified.VENDOR,
+    verified=SourceVerification.VENDOR,
 )
 
-_OVERSEAS = {"GF": "French Guiana", "GP": "Guadeloupe", "MQ": "Martinique", "RE": "Réunion", "YT": "Mayotte"}
+_FRENCH_OVERSEAS = {
+    "GF": "French Guiana",
+    "GP": "Guadeloupe",
+    "MQ": "Martinique",
+    "RE": "Réunion",
+    "YT": "Mayotte",
+}
 
 JURISDICTIONS: dict[str, Jurisdiction] = {
     "FR": _FRANCE,
-    **{code: replace(_FRANCE, name=name, calendar=code) for code, name in _OVERSEAS.items()},
+    **{code: replace(_FRANCE, name=name, calendar=code) for code, name in _FRENCH_OVERSEAS.items()},
     "IN": _every_day(
-        "India", 10, 21, "TRAI, TCCCPR 2018; sources differ (9 or 10), the stricter kept", Verified.VENDOR
+        "India",
+        10,
+        21,
+        "TRAI, TCCCPR 2018; sources differ (9 or 10), the stricter kept",
+        SourceVerification.VENDOR,
     ),
-    "US": _FEDERAL,
-    **{code: replace(_FEDERAL, name=name) for code, name in _TERRITORIES.items()},
+    "US": _US_FEDERAL,
+    **{code: replace(_US_FEDERAL, name=name) for code, name in _US_TERRITORIES.items()},
     "US-AL": Jurisdiction(
-        _from(8, 20),
+        _daily_window(8, 20),
         sunday=(),
         holidays=(),
         calendar="US-AL",
         name="Alabama",
         source="Ala. Code 8-19A and 8-19C, Public Service Commission rules; the section was not found",
-        verified=Verified.VENDOR,
+        verified=SourceVerification.VENDOR,
     ),
     "US-CT": _every_day(
         "Connecticut",
         9,
         20,
         "Conn. Gen. Stat. 42-288a, which names texts; sources differ (until 20 or 21), stricter kept",
-        Verified.VENDOR,
+        SourceVerification.VENDOR,
     ),
-    "US-FL": _every_day("Florida", 8, 20, "Fla. Stat. 501.616(6)(a)", Verified.TEXT),
+    "US-FL": _every_day("Florida", 8, 20, "Fla. Stat. 501.616(6)(a)", SourceVerification.TEXT),
     "US-IL": _every_day(
-        "Illinois", 9, 21, "815 ILCS 305; about recorded calls, kept as stricter", Verified.VENDOR
+        "Illinois", 9, 21, "815 ILCS 305; about recorded calls, kept as stricter", SourceVerification.VENDOR
     ),
-    "US-KY": _every_day("Kentucky", 10, 21, "Ky. Rev. Stat. 367.46955", Verified.VENDOR),
+    "US-KY": _every_day("Kentucky", 10, 21, "Ky. Rev. Stat. 367.46955", SourceVerification.VENDOR),
     "US-LA": Jurisdiction(
-        _from(8, 20),
+        _daily_window(8, 20),
         sunday=(),
         holidays=(),
         calendar="US-LA",
         name="Louisiana",
         source="La. Pub. Serv. Comm'n General Order R-29617, V(A); La. R.S. 45:811. What a governor "
         "proclaims adds days: put them into `days`",
-        verified=Verified.QUOTED,
+        verified=SourceVerification.QUOTED,
     ),
-    "US-MA": _every_day("Massachusetts", 8, 20, "Mass. Gen. Laws ch. 159C", Verified.VENDOR),
-    "US-MD": _every_day("Maryland", 8, 20, "Md. Code, Com. Law 14-4502", Verified.QUOTED),
+    "US-MA": _every_day("Massachusetts", 8, 20, "Mass. Gen. Laws ch. 159C", SourceVerification.VENDOR),
+    "US-MD": _every_day("Maryland", 8, 20, "Md. Code, Com. Law 14-4502", SourceVerification.QUOTED),
     "US-ME": Jurisdiction(
-        _from(9, 17),
+        _daily_window(9, 17),
         saturday=(),
         sunday=(),
         name="Maine",
         source="Me. Rev. Stat. tit. 10, 1498; about automated calls, kept as stricter",
-        verified=Verified.VENDOR,
+        verified=SourceVerification.VENDOR,
     ),
-    "US-MI": _every_day("Michigan", 9, 21, "Mich. Comp. Laws 445.111 ff.", Verified.VENDOR),
-    "US-MN": _every_day("Minnesota", 9, 21, "Minn. Stat. 325E.30", Verified.VENDOR),
+    "US-MI": _every_day("Michigan", 9, 21, "Mich. Comp. Laws 445.111 ff.", SourceVerification.VENDOR),
+    "US-MN": _every_day("Minnesota", 9, 21, "Minn. Stat. 325E.30", SourceVerification.VENDOR),
     "US-MS": Jurisdiction(
-        _from(8, 20),
+        _daily_window(8, 20),
         sunday=(),
         holidays=(),
         calendar="US-MS",
         name="Mississippi",
         source="Miss. Code 77-3-723 (hours and Sundays); holidays as vendors list them, kept as stricter",
-        verified=Verified.TEXT,
+        verified=SourceVerification.TEXT,
     ),
     "US-NJ": _every_day(
-        "New Jersey", 8, 20, "N.J. Stat. 56:8-119 ff.; one vendor's table, kept as stricter", Verified.VENDOR
+        "New Jersey",
+        8,
+        20,
+        "N.J. Stat. 56:8-119 ff.; one vendor's table, kept as stricter",
+        SourceVerification.VENDOR,
     ),
-    "US-NM": _every_day("New Mexico", 9, 21, "N.M. Stat. 57-12-22", Verified.VENDOR),
-    "US-NV": _every_day("Nevada", 9, 20, "Nev. Rev. Stat. ch. 597 and 599B", Verified.VENDOR),
-    "US-OK": _every_day("Oklahoma", 8, 20, "Okla. Stat. tit. 15, 775C.4", Verified.QUOTED),
+    "US-NM": _every_day("New Mexico", 9, 21, "N.M. Stat. 57-12-22", SourceVerification.VENDOR),
+    "US-NV": _every_day("Nevada", 9, 20, "Nev. Rev. Stat. ch. 597 and 599B", SourceVerification.VENDOR),
+    "US-OK": _every_day("Oklahoma", 8, 20, "Okla. Stat. tit. 15, 775C.4", SourceVerification.QUOTED),
     "US-PA": Jurisdiction(
-        _from(9, 19),
+        _daily_window(9, 19),
         sunday=(),
         holidays=(),
         calendar="US-PA",
         name="Pennsylvania",
         source="73 Pa. Stat. 2245(a)(10) (holidays); hours and Sundays as in Senate Bill 992 of 2025 when it "
         "passed the Senate, which names texts: whether and how it became law was not seen, kept as stricter",
-        verified=Verified.QUOTED,
+        verified=SourceVerification.QUOTED,
     ),
     "US-RI": Jurisdiction(
-        _from(9, 18),
-        saturday=_from(10, 17),
+        _daily_window(9, 18),
+        saturday=_daily_window(10, 17),
         sunday=(),
         holidays=(),
         calendar="US-RI",
         name="Rhode Island",
         source="R.I. Gen. Laws 5-61-3.6 with 5-61-2; vendors also say 10 to 17 on Sundays, the stricter kept",
-        verified=Verified.VENDOR,
+        verified=SourceVerification.VENDOR,
     ),
     "US-SD": Jurisdiction(
-        _from(9, 21),
+        _daily_window(9, 21),
         saturday=(),
         sunday=(),
         name="South Dakota",
         source="S.D. Codified Laws 37-30-28; about automated dialing, kept as stricter",
-        verified=Verified.TEXT,
+        verified=SourceVerification.TEXT,
     ),
     "US-TX": Jurisdiction(
-        _from(9, 21),
-        sunday=_from(12, 21),
+        _daily_window(9, 21),
+        sunday=_daily_window(12, 21),
         name="Texas",
         source="Tex. Bus. & Com. Code 301.051; ch. 302 names texts since 2025-09-01 (S.B. 140)",
-        verified=Verified.QUOTED,
+        verified=SourceVerification.QUOTED,
     ),
     "US-UT": Jurisdiction(
-        _from(8, 21),
+        _daily_window(8, 21),
         sunday=(),
         holidays=(),
         calendar="US-UT",
         name="Utah",
         source="Utah Code 13-25a-103(3); not about people who agreed beforehand, kept as stricter",
-        verified=Verified.TEXT,
+        verified=SourceVerification.TEXT,
     ),
-    "US-WA": _every_day("Washington", 8, 20, "RCW 19.158.040(2)", Verified.TEXT),
-    "US-WY": _every_day("Wyoming", 8, 20, "Wyo. Stat. 40-12-302; one vendor's table", Verified.VENDOR),
+    "US-WA": _every_day("Washington", 8, 20, "RCW 19.158.040(2)", SourceVerification.TEXT),
+    "US-WY": _every_day(
+        "Wyoming", 8, 20, "Wyo. Stat. 40-12-302; one vendor's table", SourceVerification.VENDOR
+    ),
 }
 """ISO 3166-1 code of the country, or ISO 3166-2 code of the region → its hours."""

@@ -22,7 +22,7 @@ class ResolvedZone(NamedTuple):
 
 
 @cache
-def _names() -> dict[str, str]:
+def _zone_names() -> dict[str, str]:
     # The list that comes with tzdata, not the machine's folder: that one holds "localtime" and the
     # "right/" zones, which count leap seconds.
     names = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
@@ -41,21 +41,21 @@ def zones_by_country() -> dict[str, frozenset[str]]:
     return {country: frozenset(names) for country, names in zones.items()}
 
 
-def known_zone(name: str | None) -> str | None:
+def canonical_zone(name: str | None) -> str | None:
     """The IANA name as the database spells it (case and blanks forgiven), or None for anything else."""
-    return _names().get(name.strip().casefold()) if name else None
+    return _zone_names().get(name.strip().casefold()) if name else None
 
 
 @lru_cache(maxsize=1024)
 def zone_info(name: str) -> ZoneInfo:
     """The zone's rules. Raises ValueError for a name that is not in the IANA database."""
-    known = known_zone(name)
+    known = canonical_zone(name)
     if known is None:
         raise ValueError(f'expected an IANA zone such as "Europe/Berlin", got {name!r}; see resolve_zone')
     return ZoneInfo(known)
 
 
-def with_offset(at: datetime) -> datetime:
+def require_offset(at: datetime) -> datetime:
     """``at`` itself. Raises ValueError for an instant without an offset, which Python would read as
     the machine's own local time."""
     if at.utcoffset() is None:
@@ -76,7 +76,7 @@ def resolve_zone(
     Raises ValueError where ``default`` is no IANA zone.
     """
     for name, source in ((traits_timezone, "traits"), (context_timezone, "context")):
-        if known := known_zone(name):
+        if known := canonical_zone(name):
             return ResolvedZone(known, source, (known,))
     fallback = zone_info(default).key
     if phone_e164 and (plausible := _zones_of_phone(phone_e164)):
@@ -91,35 +91,35 @@ def _zones_of_phone(phone_e164: str) -> tuple[str, ...]:
     except phonenumbers.NumberParseException:
         return ()
     # A number the metadata cannot place comes back as "Etc/Unknown", which is no IANA zone.
-    zones = sorted(known for name in time_zones_for_number(number) if (known := known_zone(name)))
+    zones = sorted(known for name in time_zones_for_number(number) if (known := canonical_zone(name)))
     country = phonenumbers.region_code_for_number(number) or ""
     at_home = zones_by_country().get(country, frozenset())
     return tuple(zone for zone in zones if zone in at_home) or tuple(zones)
 
 
-def offset_change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
+def next_offset_change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
     """The first instant in (after, until] at which the zone's offset from UTC changes, in UTC, or None.
 
     Two changes within one hour that cancel out would be missed; no zone has such a pair.
     """
     low, end = int(after.timestamp() // 1), int(until.timestamp() // 1)
-    before = _offset(zone, low)
+    before = _utc_offset(zone, low)
     while low < end:
         high = min(low + 3600, end)
-        if _offset(zone, high) != before:
+        if _utc_offset(zone, high) != before:
             while high - low > 1:
                 middle = (low + high) // 2
-                low, high = (middle, high) if _offset(zone, middle) == before else (low, middle)
+                low, high = (middle, high) if _utc_offset(zone, middle) == before else (low, middle)
             return datetime.fromtimestamp(high, UTC)
         low = high
     return None
 
 
-def _offset(zone: ZoneInfo, epoch: int) -> timedelta | None:
+def _utc_offset(zone: ZoneInfo, epoch: int) -> timedelta | None:
     return datetime.fromtimestamp(epoch, zone).utcoffset()
 
 
-def instant_of(day: date, at_time: time, zone: str) -> datetime:
+def local_to_utc(day: date, at_time: time, zone: str) -> datetime:
     """The instant (UTC) of a local date and time.
 
     A local time that occurs twice, as clocks go back, is the first of the two; one that is skipped, as
@@ -131,11 +131,11 @@ def instant_of(day: date, at_time: time, zone: str) -> datetime:
     if instant.astimezone(rules).replace(tzinfo=None) == local.replace(tzinfo=None):
         return instant
     # In a gap fold=1 reads the time with the later offset and so lands before the change, fold=0 after.
-    change = offset_change(rules, local.replace(fold=1).astimezone(UTC), instant)
+    change = next_offset_change(rules, local.replace(fold=1).astimezone(UTC), instant)
     return change or instant
 
 
-def local_time_after(at: datetime, zone: str, at_time: time, weekday: int | None = None) -> datetime:
+def next_local_time(at: datetime, zone: str, at_time: time, weekday: int | None = None) -> datetime:
     """The next instant (UTC), strictly after ``at``, at which it is ``at_time`` in the zone.
 
     ``weekday`` counts from Monday = 0, as ``date.weekday()``; None is any day. Each date has the time
@@ -144,11 +144,11 @@ def local_time_after(at: datetime, zone: str, at_time: time, weekday: int | None
     """
     if weekday is not None and not 0 <= weekday <= 6:
         raise ValueError(f"expected a weekday from 0 (Monday) to 6 (Sunday), got {weekday}")
-    today = with_offset(at).astimezone(zone_info(zone)).date()
+    today = require_offset(at).astimezone(zone_info(zone)).date()
     for ahead in range(9):
         day = today + timedelta(days=ahead)
         if weekday is None or day.weekday() == weekday:
-            instant = instant_of(day, at_time, zone)
+            instant = local_to_utc(day, at_time, zone)
             if instant > at:
                 return instant
     raise AssertionError("unreachable: nine days hold every weekday after today")

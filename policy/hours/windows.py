@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import time, timedelta
 
-DAY = timedelta(days=1)
+FULL_DAY = timedelta(days=1)
 
 Span = tuple[timedelta, timedelta]
 """From, until (excluded), counted from local midnight by the wall clock."""
@@ -32,7 +32,7 @@ class Window:
     @property
     def span(self) -> Span:
         """The window counted from midnight."""
-        return since_midnight(self.opens), since_midnight(self.closes) or DAY
+        return since_midnight(self.opens), since_midnight(self.closes) or FULL_DAY
 
 
 def since_midnight(clock: time) -> timedelta:
@@ -42,23 +42,26 @@ def since_midnight(clock: time) -> timedelta:
     )
 
 
-def shared(days: Iterable[tuple[Span, ...]]) -> tuple[Span, ...]:
+def intersect_spans(days: Iterable[tuple[Span, ...]]) -> tuple[Span, ...]:
     """What is open by every rule: the intersection of their windows, in order. No rule: all day."""
-    left: tuple[Span, ...] = ((timedelta(), DAY),)
+    left: tuple[Span, ...] = ((timedelta(), FULL_DAY),)
     for spans in days:
         both = ((max(a[0], b[0]), min(a[1], b[1])) for a in left for b in spans)
         left = tuple(sorted(span for span in both if span[0] < span[1]))
     return left
 
 
-def in_words(spans: tuple[Span, ...]) -> str:
+def format_spans(spans: tuple[Span, ...]) -> str:
     """ "08:00 to 20:00", "10:00 to 13:00 and 14:00 to 20:00", "all day" or "not at all"."""
-    if spans == ((timedelta(), DAY),):
+    if spans == ((timedelta(), FULL_DAY),):
         return "all day"
-    return " and ".join(f"{_clock(opens)} to {_clock(closes)}" for opens, closes in spans) or "not at all"
+    return (
+        " and ".join(f"{_format_clock(opens)} to {_format_clock(closes)}" for opens, closes in spans)
+        or "not at all"
+    )
 
 
-def _clock(since: timedelta) -> str:
+def _format_clock(since: timedelta) -> str:
     minutes = int(since / timedelta(minutes=1))
     return f"{minutes // 60:02}:{minutes % 60:02}"
 

@@ -5,19 +5,19 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from profiles.db.sql import encode
+from profiles.db.sql import encode_jsonb
 from profiles.events import ProductUpdated
-from profiles.state.clock import TOO_OLD
-from profiles.state.event_records import Taken
+from profiles.state.clock import MAX_EVENT_AGE
+from profiles.state.event_records import StoredEvent
 
-_LOCK = """
+_LOCK_PRODUCTS = """
 INSERT INTO product (item, sku) SELECT item, sku FROM jsonb_to_recordset($1) AS p(item text, sku text)
 ORDER BY item, sku ON CONFLICT (item, sku) DO UPDATE SET sku = excluded.sku
 RETURNING item, sku, name, price, currency, in_stock, url, image_url, category, item_group, bundle,
   changed_at, priced_at, stocked_at, verified
 """
 
-_WRITE = """
+_UPDATE_PRODUCTS = """
 WITH changed AS (
   INSERT INTO product_change (item, sku, was_price, price, was_in_stock, in_stock, at)
   SELECT item, sku, was_price, price, was_in_stock, in_stock, at
@@ -31,7 +31,7 @@ FROM jsonb_populate_recordset(NULL::product, $1) c WHERE p.item = c.item AND p.s
 
 
 @dataclass(slots=True)
-class Product:
+class ProductState:
     """One product, or one variant, as it is known."""
 
     item: str
@@ -66,12 +66,12 @@ class ProductChange:
     at: datetime
 
 
-def is_of_a_product(taken: Taken) -> bool:
+def is_product_update(taken: StoredEvent) -> bool:
     """Whether an event is of the product feed: about a product, and about nobody."""
     return taken.incoming.type == ProductUpdated.event_name
 
 
-async def keep_products(connection: Any, takens: Sequence[Taken]) -> list[Taken]:
+async def upsert_products(connection: Any, takens: Sequence[StoredEvent]) -> list[StoredEvent]:
     """Write what product events say. Returns those that name no product.
 
     Locks products in key order; call it after the events are inserted and before any identifier is touched,
@@ -80,20 +80,27 @@ async def keep_products(connection: Any, takens: Sequence[Taken]) -> list[Taken]
     told = [(taken, event) for taken in takens if isinstance(event := taken.typed, ProductUpdated)]
     named = [(taken, event) for taken, event in told if event.item.key]
     if named:
-        keys = sorted({(event.item.key, _sku(event)) for _, event in named})
-        rows = await connection.fetch(_LOCK, encode([{"item": item, "sku": sku} for item, sku in keys]))
-        products = {(row["item"], row["sku"]): Product(**row) for row in rows}
+        keys = sorted({(event.item.key, _variant_sku(event)) for _, event in named})
+        rows = await connection.fetch(
+            _LOCK_PRODUCTS, encode_jsonb([{"item": item, "sku": sku} for item, sku in keys])
+        )
+        products = {(row["item"], row["sku"]): ProductState(**row) for row in rows}
         changes = [
             change
             for taken, event in named
-            if (change := tell(products[event.item.key, _sku(event)], taken, event)) is not None
+            if (change := apply_product_update(products[event.item.key, _variant_sku(event)], taken, event))
+            is not None
         ]
         written = [asdict(products[key]) for key in keys]
-        await connection.execute(_WRITE, encode(written), encode([asdict(change) for change in changes]))
+        await connection.execute(
+            _UPDATE_PRODUCTS, encode_jsonb(written), encode_jsonb([asdict(change) for change in changes])
+        )
     return [taken for taken, event in told if not event.item.key]
 
 
-def tell(product: Product, taken: Taken, event: ProductUpdated) -> ProductChange | None:
+def apply_product_update(
+    product: ProductState, taken: StoredEvent, event: ProductUpdated
+) -> ProductChange | None:
     """Apply one event to a product; what changed by it, or None. Pure but for ``product``.
 
     Only what had been known can change, a price in another currency is no change of price, and an event
@@ -124,7 +131,7 @@ def tell(product: Product, taken: Taken, event: ProductUpdated) -> ProductChange
             product.bundle = list(event.bundle)
     priced = was_price is not None and product.price != was_price and was_currency in (None, product.currency)
     stocked = was_in_stock is not None and product.in_stock != was_in_stock
-    if not (priced or stocked) or taken.at - taken.incoming.time > TOO_OLD:
+    if not (priced or stocked) or taken.at - taken.incoming.time > MAX_EVENT_AGE:
         return None
     return ProductChange(
         product.item,
@@ -137,19 +144,19 @@ def tell(product: Product, taken: Taken, event: ProductUpdated) -> ProductChange
     )
 
 
-def _sku(event: ProductUpdated) -> str:
+def _variant_sku(event: ProductUpdated) -> str:
     """The variant; a product that is told of by its sku alone has none."""
     return (event.sku or "") if event.product_id else ""
 
 
-SHELF = """ARRAY(SELECT json_build_array(o.item, o.sku, o.bundle, o.in_stock, o.price, o.currency,
+CATALOG_SQL = """ARRAY(SELECT json_build_array(o.item, o.sku, o.bundle, o.in_stock, o.price, o.currency,
     o.category, o.item_group)::text
   FROM product o WHERE o.item = ANY({0}) OR o.sku = ANY({0}))"""
 """A text[] of JSON; ``{0}`` is a text[] of product ids and stock keeping units, none of them empty."""
 
 
 @dataclass(frozen=True, slots=True)
-class OnShelf:
+class CatalogEntry:
     """A product, or one variant of it, as the feed last told it."""
 
     item: str
@@ -165,23 +172,24 @@ class OnShelf:
     item_group: str | None = None
 
 
-def shelf_of(rows: Iterable[Sequence[Any]]) -> tuple[OnShelf, ...]:
+def to_entries(rows: Iterable[Sequence[Any]]) -> tuple[CatalogEntry, ...]:
     """What ``SHELF`` read, as values, in the order of item and unit."""
     return tuple(
-        OnShelf(item, sku, tuple(bundle), *more) for item, sku, bundle, *more in sorted(rows, key=_place)
+        CatalogEntry(item, sku, tuple(bundle), *more)
+        for item, sku, bundle, *more in sorted(rows, key=_entry_sort_key)
     )
 
 
-def _place(row: Sequence[Any]) -> tuple[str, str]:
+def _entry_sort_key(row: Sequence[Any]) -> tuple[str, str]:
     return row[0], row[1]
 
 
-def names_of(lines: Iterable[tuple[str, str | None]]) -> list[str]:
+def catalog_keys(lines: Iterable[tuple[str, str | None]]) -> list[str]:
     """Under which names lines (key, sku) stand on the shelf."""
     return sorted({name for line in lines for name in line if name})
 
 
-def about(shelf: Iterable[OnShelf], key: str, sku: str | None) -> list[OnShelf]:
+def entries_for(shelf: Iterable[CatalogEntry], key: str, sku: str | None) -> list[CatalogEntry]:
     """What is told of one line: of its unit and its product; of every variant, where it names none."""
     return [
         row
@@ -192,23 +200,25 @@ def about(shelf: Iterable[OnShelf], key: str, sku: str | None) -> list[OnShelf]:
     ]
 
 
-def sold_out(shelf: Sequence[OnShelf], lines: Iterable[tuple[str, str | None]]) -> frozenset[str]:
+def sold_out(shelf: Sequence[CatalogEntry], lines: Iterable[tuple[str, str | None]]) -> frozenset[str]:
     """Keys of which no line can be bought: all that is told of their stock is that there is none."""
     stock: dict[str, list[bool]] = {}
     for key, sku in lines:
-        told = [row.in_stock for row in about(shelf, key, sku) if row.in_stock is not None]
+        told = [row.in_stock for row in entries_for(shelf, key, sku) if row.in_stock is not None]
         stock.setdefault(key, []).append(bool(told) and not any(told))
     return frozenset(key for key, gone in stock.items() if all(gone))
 
 
-def price_of(shelf: Sequence[OnShelf], key: str, sku: str | None, currency: str | None) -> float | None:
+def current_price(
+    shelf: Sequence[CatalogEntry], key: str, sku: str | None, currency: str | None
+) -> float | None:
     """What a line costs now: by its unit's own row, else the product's, else if all variants cost the same.
 
     None where the feed tells no price, or tells it in another currency than ``currency`` (None: in any).
     """
     rows = [
         row
-        for row in about(shelf, key, sku)
+        for row in entries_for(shelf, key, sku)
         if row.price is not None and (currency is None or row.currency in (None, currency))
     ]
     for fits in (
@@ -222,7 +232,7 @@ def price_of(shelf: Sequence[OnShelf], key: str, sku: str | None, currency: str 
     return None
 
 
-def product_of(shelf: Iterable[OnShelf], sku: str) -> str | None:
+def product_for_sku(shelf: Iterable[CatalogEntry], sku: str) -> str | None:
     """Of which product a unit is a variant; None where the feed knows none, or more than one."""
     found = {row.item for row in shelf if row.sku == sku}
     return found.pop() if len(found) == 1 else None

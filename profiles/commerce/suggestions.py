@@ -6,18 +6,18 @@ from uuid import UUID
 
 import orjson
 
-from profiles.commerce.orders import takes
+from profiles.commerce.orders import is_same_item
 from profiles.events import Item
-from profiles.state.cart import as_items
-from profiles.state.event_records import Bought
+from profiles.state.cart import parse_lines
+from profiles.state.event_records import OrderLine
 
-_LOOKED_AT = """
+_SELECT_VIEWED_PRODUCTS = """
 SELECT properties::text AS row FROM event
 WHERE profile_id = $1 AND type IN ('Product Viewed', 'Product Added') AND at <= $2
 ORDER BY at DESC, event_id DESC LIMIT 50
 """
 
-_GOES_WITH = """
+_SELECT_BOUGHT_TOGETHER = """
 SELECT jsonb_build_object('product_id', other.item, 'sku', min(other.sku), 'name', min(other.name),
   'price', min(other.price))::text AS row
 FROM purchase mine JOIN purchase same ON same.item = mine.item AND same.profile_id <> mine.profile_id
@@ -25,35 +25,40 @@ JOIN purchase other ON other.event_id = same.event_id AND other.item <> mine.ite
 WHERE mine.profile_id = $1 GROUP BY other.item ORDER BY count(*) DESC, other.item LIMIT 50
 """
 
-_BOUGHT = """
+_SELECT_SUPPRESSIONS = """
 SELECT item, sku, scope, of, parts FROM suppression
 WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
 """
 
 
-async def suggest(connection: Any, run_id: UUID, *, limit: int, at: datetime) -> tuple[Item, ...]:
+async def suggest_items(connection: Any, run_id: UUID, *, limit: int, at: datetime) -> tuple[Item, ...]:
     """Best first, at most ``limit``; only a proposal, since the gate checks again before anything is sent."""
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
-    bought = [_bought(row) for row in await connection.fetch(_BOUGHT, profile_id, at)]
+    bought = [_to_order_line(row) for row in await connection.fetch(_SELECT_SUPPRESSIONS, profile_id, at)]
     found: dict[str, Item] = {}
-    for query, arguments in ((_LOOKED_AT, (profile_id, at)), (_GOES_WITH, (profile_id,))):
+    for query, arguments in (
+        (_SELECT_VIEWED_PRODUCTS, (profile_id, at)),
+        (_SELECT_BOUGHT_TOGETHER, (profile_id,)),
+    ):
         if len(found) >= limit:
             break
-        for item in as_items(orjson.loads(row["row"]) for row in await connection.fetch(query, *arguments)):
-            if item.name and not any(_reaches(one, item) for one in bought):
+        for item in parse_lines(
+            orjson.loads(row["row"]) for row in await connection.fetch(query, *arguments)
+        ):
+            if item.name and not any(_covers_item(one, item) for one in bought):
                 found.setdefault(item.key, item.model_copy(update={"quantity": 1}))
     return tuple(found.values())[:limit]
 
 
-def _bought(row: Any) -> Bought:
+def _to_order_line(row: Any) -> OrderLine:
     # A receipt that knew the unit alone names no product.
     product = None if row["item"] == row["sku"] else row["item"]
     item = Item(product_id=product, sku=row["sku"])
-    return Bought(item, row["scope"], row["of"], parts=tuple(row["parts"]))
+    return OrderLine(item, row["scope"], row["of"], parts=tuple(row["parts"]))
 
 
-def _reaches(bought: Bought, item: Item) -> bool:
+def _covers_item(bought: OrderLine, item: Item) -> bool:
     """As far as the item itself says; the gate asks the feed as well."""
     kind = {"category": item.category, "group": item.group}.get(bought.scope)
     alike = bool(kind and bought.of) and str(kind).casefold() == str(bought.of).casefold()
-    return alike or item.key in bought.parts or takes(bought, item)
+    return alike or item.key in bought.parts or is_same_item(bought, item)

@@ -4,69 +4,83 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from profiles.consent import evidence, replies
-from profiles.consent.evidence import NONE, Evidence
-from profiles.identity.identifiers import ADDRESS_TYPE, implied, in_order, key, split_key
-from profiles.state.event_records import IncomingEvent, KnownMessage, Taken
-from profiles.state.profile_state import Person
-from profiles.state.unit_of_work import Changes
+from profiles.consent.evidence import NO_EVIDENCE, ConsentEvidence
+from profiles.identity.identifiers import (
+    ADDRESS_TYPE_BY_CHANNEL,
+    identifier_key,
+    implied_identifiers,
+    sort_identifiers,
+    split_key,
+)
+from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent
+from profiles.state.profile_state import ProfileState
+from profiles.state.unit_of_work import UnitOfWork
 
-MARKETING = "marketing"
+MARKETING_TOPIC = "marketing"
 
-OPT_OUTS = frozenset({"Message Unsubscribed", "Message Complained"})
+OPT_OUT_EVENT_TYPES = frozenset({"Message Unsubscribed", "Message Complained"})
 """Events of a message that say no to its channel."""
 
-REPLY = "reply"
+REPLY_SOURCE = "reply"
 """Source of what somebody said by answering a message."""
 
-_CHANNELS = frozenset({"email", "sms", "push", "ads", "all"})
+_CONSENT_CHANNELS = frozenset({"email", "sms", "push", "ads", "all"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _ConsentChange:
     """What was said about one channel and topic."""
 
     channel: str
     topic: str
     granted: bool
     source: str
-    evidence: Evidence = NONE
+    evidence: ConsentEvidence = NO_EVIDENCE
     faults: tuple[str, ...] = ()
     """What is wrong with the evidence that came."""
 
 
-def from_traits(person: Person, taken: Taken, changes: Changes) -> None:
+def record_consents_from_traits(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
     """``traits.consents``: {"email": true, "sms": {"granted": false, "method": "checkbox"}}."""
-    for said in _in_traits(taken.incoming):
+    for said in _changes_in_traits(taken.incoming):
         if isinstance(said, str):
             changes.problem(taken.event_id, "", said)
         else:
-            _say(person, taken, changes, said, _voice(taken))
+            _append(person, taken, changes, said, _declaring_key(taken))
 
 
-def from_event(person: Person, taken: Taken, changes: Changes) -> None:
+def record_consent_change(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
     """``Consent Changed``: channel, topic, state, source and evidence as properties."""
-    said = _in_properties(taken.incoming)
+    said = _change_in_properties(taken.incoming)
     if isinstance(said, str):
         changes.problem(taken.event_id, "", said)
     else:
-        _say(person, taken, changes, said, _voice(taken))
+        _append(person, taken, changes, said, _declaring_key(taken))
 
 
-def from_message(person: Person, taken: Taken, message: KnownMessage, changes: Changes) -> None:
+def record_message_opt_out(
+    person: ProfileState, taken: StoredEvent, message: MessageRef, changes: UnitOfWork
+) -> None:
     """One of ``OPT_OUTS``: the channel of the message, by the voice of the address written to."""
-    _say(person, taken, changes, _in_message(message, taken.incoming), _address_of(message) or _voice(taken))
+    _append(
+        person,
+        taken,
+        changes,
+        _change_in_message(message, taken.incoming),
+        _address_key(message) or _declaring_key(taken),
+    )
 
 
-def from_reply(person: Person, taken: Taken, changes: Changes) -> None:
+def record_reply(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
     """``Message Replied`` by SMS: what the text says, by the voice of the number it came from."""
-    voice = _sender(taken)
-    for said in _in_reply(taken):
+    voice = _reply_sender_key(taken)
+    for said in _changes_in_reply(taken):
         # Nobody takes an opt-out back but the number that it came from.
-        if not said.granted or (voice or "").startswith(f"{ADDRESS_TYPE[replies.CHANNEL]}:"):
-            _say(person, taken, changes, said, voice)
+        if not said.granted or (voice or "").startswith(f"{ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]}:"):
+            _append(person, taken, changes, said, voice)
 
 
-def leave_with(person: Person, taken: Taken, changes: Changes) -> bool:
+def apply_withdrawals(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> bool:
     """Whether an event withdraws something, for all whom it names; a no to ads takes a person out of them."""
     withdrawn = [said.channel for said in _withdrawals(taken)]
     if "ads" in withdrawn or "all" in withdrawn:
@@ -74,19 +88,19 @@ def leave_with(person: Person, taken: Taken, changes: Changes) -> bool:
     return bool(withdrawn)
 
 
-def _withdrawals(taken: Taken) -> list[_Said]:
+def _withdrawals(taken: StoredEvent) -> list[_ConsentChange]:
     incoming = taken.incoming
-    said: list[_Said | str] = [*_in_traits(incoming)]
+    said: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
     if incoming.type == "Consent Changed":
-        said.append(_in_properties(incoming))
-    if incoming.type in OPT_OUTS and taken.message is not None:
-        said.append(_in_message(taken.message, incoming))
+        said.append(_change_in_properties(incoming))
+    if incoming.type in OPT_OUT_EVENT_TYPES and taken.message is not None:
+        said.append(_change_in_message(taken.message, incoming))
     if incoming.type == "Message Replied":
-        said += _in_reply(taken)
-    return [word for word in said if isinstance(word, _Said) and not word.granted]
+        said += _changes_in_reply(taken)
+    return [word for word in said if isinstance(word, _ConsentChange) and not word.granted]
 
 
-def _in_traits(incoming: IncomingEvent) -> Iterator[_Said | str]:
+def _changes_in_traits(incoming: IncomingEvent) -> Iterator[_ConsentChange | str]:
     """Words, and in place of one that cannot be read what is wrong with it."""
     said = incoming.traits.get("consents")
     if said is None:
@@ -94,78 +108,87 @@ def _in_traits(incoming: IncomingEvent) -> Iterator[_Said | str]:
     for channel, word in sorted(said.items()) if isinstance(said, dict) else [("", None)]:
         where = f"traits.consents.{channel}".rstrip(".")
         granted = word.get("granted") if isinstance(word, dict) else word
-        if channel in _CHANNELS and isinstance(granted, bool):
+        if channel in _CONSENT_CHANNELS and isinstance(granted, bool):
             shown = word if isinstance(word, dict) else {}
-            yield _Said(
+            yield _ConsentChange(
                 channel,
-                MARKETING,
+                MARKETING_TOPIC,
                 granted,
                 incoming.source,
-                *evidence.read_evidence(shown, where=f"{where}."),
+                *evidence.parse_evidence(shown, where=f"{where}."),
             )
         else:
             yield f"{where} must be true or false, or an object with granted, of a channel"
 
 
-def _in_properties(incoming: IncomingEvent) -> _Said | str:
+def _change_in_properties(incoming: IncomingEvent) -> _ConsentChange | str:
     """The word, or what is wrong with it."""
     said = incoming.properties
     channel, topic, state = (str(said.get(name) or "") for name in ("channel", "topic", "state"))
-    if channel not in _CHANNELS or state not in ("granted", "withdrawn"):
+    if channel not in _CONSENT_CHANNELS or state not in ("granted", "withdrawn"):
         return "channel must be email, sms, push, ads or all; state granted or withdrawn"
     source = str(said.get("source") or incoming.source)
-    return _Said(channel, topic or MARKETING, state == "granted", source, *evidence.read_evidence(said))
+    return _ConsentChange(
+        channel, topic or MARKETING_TOPIC, state == "granted", source, *evidence.parse_evidence(said)
+    )
 
 
-def _in_message(message: KnownMessage, incoming: IncomingEvent) -> _Said:
-    shown = evidence.read_evidence(incoming.properties, method="provider")
-    return _Said(message.channel, MARKETING, False, "message", *shown)
+def _change_in_message(message: MessageRef, incoming: IncomingEvent) -> _ConsentChange:
+    shown = evidence.parse_evidence(incoming.properties, method="provider")
+    return _ConsentChange(message.channel, MARKETING_TOPIC, False, "message", *shown)
 
 
-def _in_reply(taken: Taken) -> list[_Said]:
+def _changes_in_reply(taken: StoredEvent) -> list[_ConsentChange]:
     """At most one word."""
     incoming = taken.incoming
     channel = taken.message.channel if taken.message is not None else incoming.channel
-    if channel != replies.CHANNEL:
+    if channel != replies.REPLY_CHANNEL:
         return []
-    method = replies.REPLY_METHOD.get(replies.classify_reply(replies.text_of(incoming.properties)))
+    method = replies.METHOD_BY_INTENT.get(replies.classify_reply(replies.reply_text(incoming.properties)))
     if method is None:
         return []
-    granted = method == evidence.RESTART
-    return [_Said(channel, replies.TOPIC, granted, REPLY, Evidence(method=method))]
+    granted = method == evidence.RESTART_METHOD
+    return [
+        _ConsentChange(channel, replies.REPLY_TOPIC, granted, REPLY_SOURCE, ConsentEvidence(method=method))
+    ]
 
 
-def _sender(taken: Taken) -> str | None:
+def _reply_sender_key(taken: StoredEvent) -> str | None:
     """The number that an answer came from, as type:value, as far as can be told."""
-    kind = ADDRESS_TYPE[replies.CHANNEL]
-    numbers = [value for of, value in in_order(taken.incoming.identifiers) if of == kind]
+    kind = ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]
+    numbers = [value for of, value in sort_identifiers(taken.incoming.identifiers) if of == kind]
     if numbers:
-        return key(kind, numbers[0])
-    return (_address_of(taken.message) if taken.message is not None else None) or _voice(taken)
+        return identifier_key(kind, numbers[0])
+    return (_address_key(taken.message) if taken.message is not None else None) or _declaring_key(taken)
 
 
-def _voice(taken: Taken) -> str | None:
+def _declaring_key(taken: StoredEvent) -> str | None:
     """The strongest identifier of an event, as type:value; else the address of the message it is about."""
-    named = in_order(taken.incoming.identifiers)
+    named = sort_identifiers(taken.incoming.identifiers)
     if named:
-        return key(*named[0])
-    return _address_of(taken.message) if taken.message else None
+        return identifier_key(*named[0])
+    return _address_key(taken.message) if taken.message else None
 
 
-def _named(taken: Taken) -> list[str]:
+def _named_keys(taken: StoredEvent) -> list[str]:
     """All that an event names, the strongest first."""
     pairs = list(taken.incoming.identifiers)
-    if taken.message is not None and (address := _address_of(taken.message)):
+    if taken.message is not None and (address := _address_key(taken.message)):
         pairs.append(split_key(address))
-    return [key(kind, value) for kind, value in in_order((*pairs, *implied(tuple(pairs))))]
+    return [
+        identifier_key(kind, value)
+        for kind, value in sort_identifiers((*pairs, *implied_identifiers(tuple(pairs))))
+    ]
 
 
-def _address_of(message: KnownMessage) -> str | None:
-    kind = ADDRESS_TYPE.get(message.channel)
-    return key(kind, message.address) if kind and message.address else None
+def _address_key(message: MessageRef) -> str | None:
+    kind = ADDRESS_TYPE_BY_CHANNEL.get(message.channel)
+    return identifier_key(kind, message.address) if kind and message.address else None
 
 
-def _say(person: Person, taken: Taken, changes: Changes, said: _Said, voice: str | None) -> None:
+def _append(
+    person: ProfileState, taken: StoredEvent, changes: UnitOfWork, said: _ConsentChange, voice: str | None
+) -> None:
     """One ledger entry, whatever is already there: late and unverified words are the fold's matter."""
     for fault in said.faults:
         changes.problem(taken.event_id, "", fault)
@@ -183,7 +206,7 @@ def _say(person: Person, taken: Taken, changes: Changes, said: _Said, voice: str
             "jurisdiction": said.evidence.jurisdiction,
             "verified": taken.incoming.verified,
             "voice": voice,
-            "named": _named(taken),
+            "named": _named_keys(taken),
             "event_id": taken.event_id,
             "time": taken.time,
             "at": taken.at,

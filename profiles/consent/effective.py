@@ -8,14 +8,22 @@ from uuid import UUID
 
 import orjson
 
-from profiles.consent.evidence import Evidence
-from profiles.consent.ledger import About, Mark, Speaker, State, Word, fold, remarked
-from profiles.db.sql import encode
-from profiles.identity.identifiers import ADDRESS_TYPE
+from profiles.consent.evidence import ConsentEvidence
+from profiles.consent.ledger import (
+    ConsentKey,
+    ConsentRecord,
+    ConsentSubject,
+    EffectiveConsent,
+    OptOutEntry,
+    effective_consents,
+    recompute_opt_outs,
+)
+from profiles.db.sql import encode_jsonb
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
 from profiles.state.unit_of_work import Row
 
 # The last word of each kind is all that a fold needs; channels repeat a person's consents with every call.
-_READ = """
+_SELECT_CONSENT_INPUTS = """
 SELECT w.profile_id,
   (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.verified, c.voice, c.time, c.source,
       c.event_id, c.at, c.named, c.text_version, c.method, c.jurisdiction, c.annulled))
@@ -45,14 +53,14 @@ SELECT w.profile_id,
 FROM unnest($1::uuid[]) AS w(profile_id)
 """
 
-_TAKE_AWAY = """
+_DELETE_OPT_OUTS = """
 DELETE FROM opt_out o
 USING jsonb_to_recordset($1) AS g(channel text, address text, topic text, time timestamptz)
 WHERE o.channel = g.channel AND o.address = g.address AND o.topic = g.topic AND o.time = g.time
 """
 
 # A stop of the provider that was entered since the reading is not lifted by an older grant.
-_WRITE = """
+_WRITE_CONSENTS = """
 WITH gone AS (
   DELETE FROM consent_state s USING jsonb_to_recordset($2) AS g(profile_id uuid, channel text, topic text)
   WHERE s.profile_id = g.profile_id AND s.channel = g.channel AND s.topic = g.topic),
@@ -74,17 +82,17 @@ WHERE excluded.state = 'withdrawn' OR excluded.time > opt_out.time
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _LoadedConsents:
     """A person and what is kept of them until now."""
 
     profile_id: UUID
-    speaker: Speaker
-    states: dict[About, State]
-    kept: dict[About, State]
-    marks: list[Mark]
+    subject: ConsentSubject
+    states: dict[ConsentKey, EffectiveConsent]
+    kept: dict[ConsentKey, EffectiveConsent]
+    opt_outs: list[OptOutEntry]
 
 
-async def refresh(connection: Any, profile_ids: Collection[UUID], at: datetime) -> None:
+async def refresh_consents(connection: Any, profile_ids: Collection[UUID], at: datetime) -> None:
     """Bring ``consent_state`` and the register of opt-outs in line with the ledger, for some people.
 
     Call it under their locks, at the end of a transaction that entered words of theirs, or gave them or took
@@ -94,21 +102,23 @@ async def refresh(connection: Any, profile_ids: Collection[UUID], at: datetime) 
     """
     if not profile_ids:
         return
-    channels, kinds = list(ADDRESS_TYPE), list(ADDRESS_TYPE.values())
-    rows = await connection.fetch(_READ, sorted(set(profile_ids)), channels, kinds)
-    people = [_found(row) for row in rows]
-    marks, stale = remarked(
-        [person.speaker for person in people], (mark for person in people for mark in person.marks)
+    channels, kinds = list(ADDRESS_TYPE_BY_CHANNEL), list(ADDRESS_TYPE_BY_CHANNEL.values())
+    rows = await connection.fetch(_SELECT_CONSENT_INPUTS, sorted(set(profile_ids)), channels, kinds)
+    people = [_to_loaded_consents(row) for row in rows]
+    marks, stale = recompute_opt_outs(
+        [person.subject for person in people], (mark for person in people for mark in person.opt_outs)
     )
     if stale:
-        await connection.execute(_TAKE_AWAY, encode([_entry(mark, at) for mark in stale]))
-    states, gone = _changed(people)
+        await connection.execute(_DELETE_OPT_OUTS, encode_jsonb([_opt_out_row(mark, at) for mark in stale]))
+    states, gone = _diff_consents(people)
     if states or gone or marks:
-        entries = [_entry(mark, at) for mark in marks]
-        await connection.execute(_WRITE, encode(states), encode(gone), encode(entries))
+        entries = [_opt_out_row(mark, at) for mark in marks]
+        await connection.execute(
+            _WRITE_CONSENTS, encode_jsonb(states), encode_jsonb(gone), encode_jsonb(entries)
+        )
 
 
-def _changed(people: Sequence[_Found]) -> tuple[list[Row], list[Row]]:
+def _diff_consents(people: Sequence[_LoadedConsents]) -> tuple[list[Row], list[Row]]:
     """Rows of ``consent_state`` to write, and to delete."""
     states: list[Row] = []
     gone: list[Row] = []
@@ -124,7 +134,7 @@ def _changed(people: Sequence[_Found]) -> tuple[list[Row], list[Row]]:
                     "at": state.at,
                     **asdict(state.evidence),
                 }
-                states.append(row | said | {"state": _word(not state.granted)})
+                states.append(row | said | {"state": _state_name(not state.granted)})
         gone += [
             {"profile_id": person.profile_id, "channel": channel, "topic": topic}
             for channel, topic in person.kept
@@ -133,56 +143,63 @@ def _changed(people: Sequence[_Found]) -> tuple[list[Row], list[Row]]:
     return states, gone
 
 
-def _entry(mark: Mark, at: datetime) -> Row:
+def _opt_out_row(mark: OptOutEntry, at: datetime) -> Row:
     place = {"channel": mark.channel, "address": mark.address, "topic": mark.topic}
-    return place | {"source": mark.source, "state": _word(mark.withdrawn), "time": mark.time, "at": at}
+    return place | {"source": mark.source, "state": _state_name(mark.withdrawn), "time": mark.time, "at": at}
 
 
-def _word(withdrawn: bool) -> str:
+def _state_name(withdrawn: bool) -> str:
     return "withdrawn" if withdrawn else "granted"
 
 
-def _found(row: Any) -> _Found:
+def _to_loaded_consents(row: Any) -> _LoadedConsents:
     joined_at: dict[str, datetime] = {}
     vouched = False
     for kind, value, linked_at, vouched_for in orjson.loads(row["identifiers"] or "[]"):
-        joined_at[f"{kind}:{value}"] = _time(linked_at)
+        joined_at[f"{kind}:{value}"] = _parse_time(linked_at)
         vouched = vouched or vouched_for
     words = tuple(
-        Word(
+        ConsentRecord(
             channel,
             topic,
             state == "granted",
             verified,
             _voice(voice, named, joined_at),
-            _time(time),
+            _parse_time(time),
             source,
-            _id(event),
-            _time(at),
-            Evidence(*shown),
+            _parse_uuid(event),
+            _parse_time(at),
+            ConsentEvidence(*shown),
             annulled,
         )
         for channel, topic, state, verified, voice, time, source, event, at, named, *shown, annulled in (
             orjson.loads(row["words"] or "[]")
         )
     )
-    return _Found(
+    return _LoadedConsents(
         row["profile_id"],
-        Speaker(
+        ConsentSubject(
             frozenset(joined_at),
             words,
-            states=fold(words, joined_at, vouched, consents=False),
-            sure=fold((word for word in words if word.verified), joined_at, vouched, consents=False),
+            states=effective_consents(words, joined_at, vouched, exclude_restarts=False),
+            verified_consents=effective_consents(
+                (word for word in words if word.verified), joined_at, vouched, exclude_restarts=False
+            ),
         ),
-        fold(words, joined_at, vouched),
+        effective_consents(words, joined_at, vouched),
         {
-            (channel, topic): State(
-                state == "granted", source, _time(time), _time(at), _id(event), Evidence(*shown)
+            (channel, topic): EffectiveConsent(
+                state == "granted",
+                source,
+                _parse_time(time),
+                _parse_time(at),
+                _parse_uuid(event),
+                ConsentEvidence(*shown),
             )
             for channel, topic, state, source, time, at, event, *shown in orjson.loads(row["states"] or "[]")
         },
         [
-            Mark(channel, address, topic, state == "withdrawn", _time(time), source)
+            OptOutEntry(channel, address, topic, state == "withdrawn", _parse_time(time), source)
             for channel, address, topic, state, time, source in orjson.loads(row["marks"] or "[]")
         ],
     )
@@ -193,9 +210,9 @@ def _voice(voice: str | None, named: Sequence[str], own: Collection[str]) -> str
     return voice if voice is None or voice in own else next((one for one in named if one in own), voice)
 
 
-def _time(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _id(text: str | None) -> UUID | None:
+def _parse_uuid(text: str | None) -> UUID | None:
     return None if text is None else UUID(text)

@@ -5,47 +5,47 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-KEYWORD = "keyword"
+KEYWORD_METHOD = "keyword"
 """The word of an SMS that carriers and the law take for an opt-out."""
 
-DOUBTFUL = "reply_doubtful"
+DOUBTFUL_METHOD = "reply_doubtful"
 """An SMS that may mean an opt-out: it counts as one, and somebody looks at it."""
 
-RESTART = "keyword_start"
+RESTART_METHOD = "keyword_start"
 """The word of an SMS that takes back what a reply withdrew, and is no consent by itself."""
 
-REVIEW = "review"
+REVIEW_METHOD = "review"
 """An operator's word on a doubtful reply."""
 
-OURS = frozenset({DOUBTFUL, RESTART, REVIEW})
+RESERVED_METHODS = frozenset({DOUBTFUL_METHOD, RESTART_METHOD, REVIEW_METHOD})
 """Methods that mean something to the fold, and that nobody else may claim."""
 
-MALFORMED = ""
+MALFORMED_VALUE = ""
 """Stands in for evidence that cannot even be written down."""
 
-TEXT_VERSION = r"^[^\x00-\x1f\x7f]{1,100}$"
+TEXT_VERSION_PATTERN = r"^[^\x00-\x1f\x7f]{1,100}$"
 
 METHOD_PATTERN = r"^[a-z][a-z0-9_]{0,39}$"
 
-JURISDICTION = r"^[A-Za-z]{2}(-[A-Za-z0-9]{1,3})?$"
+JURISDICTION_PATTERN = r"^[A-Za-z]{2}(-[A-Za-z0-9]{1,3})?$"
 """ISO 3166-1 alpha-2, or ISO 3166-2."""
 
-_EXPECTED = {
+_EXPECTED_FORMATS = {
     "text_version": "the version of the wording shown, 1 to 100 characters such as 2026-03",
     "method": "a word such as checkbox, double_opt_in or import: a to z, 0 to 9 and _, at most 40, none of "
-    + ", ".join(sorted(OURS)),
+    + ", ".join(sorted(RESERVED_METHODS)),
     "jurisdiction": "a country or region code such as DE or US-CA",
 }
 
-_FITS: dict[str, Callable[[str], bool]] = {
-    "text_version": lambda text: re.fullmatch(TEXT_VERSION, text) is not None,
-    "method": lambda text: re.fullmatch(METHOD_PATTERN, text) is not None and text not in OURS,
-    "jurisdiction": lambda text: re.fullmatch(JURISDICTION, text) is not None,
+_VALIDATORS: dict[str, Callable[[str], bool]] = {
+    "text_version": lambda text: re.fullmatch(TEXT_VERSION_PATTERN, text) is not None,
+    "method": lambda text: re.fullmatch(METHOD_PATTERN, text) is not None and text not in RESERVED_METHODS,
+    "jurisdiction": lambda text: re.fullmatch(JURISDICTION_PATTERN, text) is not None,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ConsentEvidence:
     """What is on file beside a word on consent; None: nothing was said of it."""
 
     text_version: str | None = None
@@ -56,32 +56,32 @@ class Evidence:
     """Country (ISO 3166-1) or region (ISO 3166-2), in capitals."""
 
 
-NONE = Evidence()
+NO_EVIDENCE = ConsentEvidence()
 
 
-def fault(name: str, value: object) -> str | None:
+def evidence_fault(name: str, value: object) -> str | None:
     """What is wrong with one piece of evidence, without repeating it; None where it can be kept."""
-    if isinstance(value, str) and _FITS[name](value):
+    if isinstance(value, str) and _VALIDATORS[name](value):
         return None
     came = f"{len(value)} characters that are not" if isinstance(value, str) else type(value).__name__
-    return f"{name} must be {_EXPECTED[name]}; got {came}; the word counts without it"
+    return f"{name} must be {_EXPECTED_FORMATS[name]}; got {came}; the word counts without it"
 
 
-def read_evidence(
-    said: Mapping[str, Any], *, where: str = "", method: str | None = None
-) -> tuple[Evidence, tuple[str, ...]]:
+def parse_evidence(
+    fields: Mapping[str, Any], *, where: str = "", method: str | None = None
+) -> tuple[ConsentEvidence, tuple[str, ...]]:
     """The evidence in an object, and what is wrong with the rest of it.
 
     Never raises: a word on consent counts whatever its evidence looks like. ``method``: where none is said.
     """
     found: dict[str, str | None] = {"method": method}
     faults = []
-    for name in _EXPECTED:
-        value = said.get(name)
+    for name in _EXPECTED_FORMATS:
+        value = fields.get(name)
         if value is None:
             continue
-        if (wrong := fault(name, value)) is not None:
+        if (wrong := evidence_fault(name, value)) is not None:
             faults.append(f"{where}{wrong}")
         else:
             found[name] = value.upper() if name == "jurisdiction" else value
-    return Evidence(**found), tuple(faults)
+    return ConsentEvidence(**found), tuple(faults)

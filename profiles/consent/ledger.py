@@ -5,18 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from profiles.consent.evidence import DOUBTFUL, KEYWORD, NONE, RESTART, REVIEW, Evidence
-from profiles.identity.identifiers import ADDRESS_TYPE
+from profiles.consent.evidence import (
+    DOUBTFUL_METHOD,
+    KEYWORD_METHOD,
+    NO_EVIDENCE,
+    RESTART_METHOD,
+    REVIEW_METHOD,
+    ConsentEvidence,
+)
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
 
-_REPLIED = frozenset((KEYWORD, DOUBTFUL, REVIEW))
+_REPLY_METHODS = frozenset((KEYWORD_METHOD, DOUBTFUL_METHOD, REVIEW_METHOD))
 """Methods of what an answer to a text message withdrew."""
 
-About = tuple[str, str]
+ConsentKey = tuple[str, str]
 """(channel, topic)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class ConsentRecord:
     """One entry of the ledger."""
 
     channel: str
@@ -32,23 +39,23 @@ class Word:
     event_id: UUID | None
     at: datetime
     """When it was taken in."""
-    evidence: Evidence = NONE
+    evidence: ConsentEvidence = NO_EVIDENCE
     annulled: bool = False
     """An operator found that it meant nothing of the kind: it counts for nothing."""
 
     @property
-    def restarts(self) -> bool:
+    def is_restart(self) -> bool:
         """It takes back what an answer of the same number withdrew, and is no consent by itself."""
-        return self.granted and self.evidence.method == RESTART
+        return self.granted and self.evidence.method == RESTART_METHOD
 
     @property
-    def replied(self) -> bool:
+    def is_reply_withdrawal(self) -> bool:
         """It was withdrawn by an answer to a text message."""
-        return not self.granted and self.evidence.method in _REPLIED
+        return not self.granted and self.evidence.method in _REPLY_METHODS
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class EffectiveConsent:
     """What stands, and the word it comes from."""
 
     granted: bool
@@ -56,12 +63,16 @@ class State:
     time: datetime
     at: datetime
     event_id: UUID | None
-    evidence: Evidence = NONE
+    evidence: ConsentEvidence = NO_EVIDENCE
 
 
-def fold(
-    words: Iterable[Word], joined_at: Mapping[str, datetime], vouched: bool, *, consents: bool = True
-) -> dict[About, State]:
+def effective_consents(
+    records: Iterable[ConsentRecord],
+    joined_at: Mapping[str, datetime],
+    vouched: bool,
+    *,
+    exclude_restarts: bool = True,
+) -> dict[ConsentKey, EffectiveConsent]:
     """The word that stands on each (channel, topic); neither order nor repetition of ``words`` matters.
 
     A withdrawal stands until a later grant lifts it: one of the same voice, or one said after both voices
@@ -72,43 +83,47 @@ def fold(
     it as a yes, as the register does, which lets pass and agrees to nothing.
     """
     counted = (
-        word for word in words if not word.annulled and (word.verified or not word.granted or not vouched)
+        word for word in records if not word.annulled and (word.verified or not word.granted or not vouched)
     )
-    told: dict[About, list[Word]] = {}
-    for word in _last_of_each_voice(counted):
+    told: dict[ConsentKey, list[ConsentRecord]] = {}
+    for word in _latest_per_declarant(counted):
         told.setdefault((word.channel, word.topic), []).append(word)
-    states = {about: _standing(said, joined_at, consents) for about, said in sorted(told.items())}
+    states = {
+        about: _effective_consent(said, joined_at, exclude_restarts) for about, said in sorted(told.items())
+    }
     return {about: state for about, state in states.items() if state is not None}
 
 
-def _last_of_each_voice(words: Iterable[Word]) -> list[Word]:
+def _latest_per_declarant(words: Iterable[ConsentRecord]) -> list[ConsentRecord]:
     """Nothing that lifts a voice's last withdrawal leaves an earlier one standing, and no earlier grant lifts
     more than the last one: whoever says the same a thousand times is heard once."""
-    last: dict[tuple[str, str, bool, bool, str | None, bool], Word] = {}
+    last: dict[tuple[str, str, bool, bool, str | None, bool], ConsentRecord] = {}
     for word in words:
-        special = word.restarts or word.replied
+        special = word.is_restart or word.is_reply_withdrawal
         kind = (word.channel, word.topic, word.granted, word.verified, word.voice, special)
-        if kind not in last or _place(word) > _place(last[kind]):
+        if kind not in last or _record_sort_key(word) > _record_sort_key(last[kind]):
             last[kind] = word
     return list(last.values())
 
 
-def _standing(said: Iterable[Word], joined_at: Mapping[str, datetime], consents: bool) -> State | None:
+def _effective_consent(
+    said: Iterable[ConsentRecord], joined_at: Mapping[str, datetime], consents: bool
+) -> EffectiveConsent | None:
     grants = [word for word in said if word.granted]
     refusals = [word for word in said if not word.granted]
-    unlifted = [no for no in refusals if not any(_lifts(yes, no, joined_at) for yes in grants)]
-    left = unlifted or [yes for yes in grants if not (consents and yes.restarts)]
+    unlifted = [no for no in refusals if not any(_revokes(yes, no, joined_at) for yes in grants)]
+    left = unlifted or [yes for yes in grants if not (consents and yes.is_restart)]
     if not left:
         return None
-    word = max(left, key=_place)
-    return State(word.granted, word.source, word.time, word.at, word.event_id, word.evidence)
+    word = max(left, key=_record_sort_key)
+    return EffectiveConsent(word.granted, word.source, word.time, word.at, word.event_id, word.evidence)
 
 
-def _lifts(yes: Word, no: Word, joined_at: Mapping[str, datetime]) -> bool:
+def _revokes(yes: ConsentRecord, no: ConsentRecord, joined_at: Mapping[str, datetime]) -> bool:
     if yes.time <= no.time or (no.verified and not yes.verified):
         return False
-    if yes.restarts:
-        return no.replied and yes.voice is not None and yes.voice == no.voice
+    if yes.is_restart:
+        return no.is_reply_withdrawal and yes.voice is not None and yes.voice == no.voice
     if yes.voice is None or no.voice is None or yes.voice == no.voice:
         return True
     # A voice that is none of the person's identifiers, such as a former address, may refuse on their behalf,
@@ -117,18 +132,18 @@ def _lifts(yes: Word, no: Word, joined_at: Mapping[str, datetime]) -> bool:
     return joined is not None and yes.time > max(joined, joined_at.get(no.voice, no.time))
 
 
-def _place(word: Word) -> tuple[datetime, str, datetime, str]:
+def _record_sort_key(word: ConsentRecord) -> tuple[datetime, str, datetime, str]:
     return word.time, word.source, word.at, str(word.event_id or "")
 
 
-Address = tuple[str, str]
+ChannelAddress = tuple[str, str]
 """(channel, address)."""
 
-_KINDS = frozenset(ADDRESS_TYPE.values())
+_ADDRESS_IDENTIFIER_TYPES = frozenset(ADDRESS_TYPE_BY_CHANNEL.values())
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class OptOutEntry:
     """One entry of the register."""
 
     channel: str
@@ -145,18 +160,20 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
+class ConsentSubject:
     """A person as the register needs them."""
 
     identifiers: frozenset[str]
     """As type:value."""
-    words: tuple[Word, ...]
-    states: Mapping[About, State]
-    sure: Mapping[About, State]
+    words: tuple[ConsentRecord, ...]
+    states: Mapping[ConsentKey, EffectiveConsent]
+    verified_consents: Mapping[ConsentKey, EffectiveConsent]
     """The same from verified words alone."""
 
 
-def remarked(people: Sequence[Speaker], known: Iterable[Mark]) -> tuple[list[Mark], list[Mark]]:
+def recompute_opt_outs(
+    subjects: Sequence[ConsentSubject], entries: Iterable[OptOutEntry]
+) -> tuple[list[OptOutEntry], list[OptOutEntry]]:
     """Entries to write and entries to take away first, so that the register says what people's words say.
 
     ``known``: the entries there are on the people's addresses. Those that came with a word of the people are
@@ -165,79 +182,101 @@ def remarked(people: Sequence[Speaker], known: Iterable[Mark]) -> tuple[list[Mar
     word wins, whoever's it was, and of two at one time the withdrawal; but unverified words touch no
     withdrawal of somebody else's. An address that said no itself is entered, though no longer the person's.
     """
-    before = {mark.place: mark for mark in known}
-    sayings = {(*_saying(word), word.channel) for person in people for word in person.words}
-    after = {place: mark for place, mark in before.items() if not _came_with(sayings, mark)}
-    for person in people:
-        for said, sure in _of_former_addresses(person):
-            _enter(after, said, sure=sure)
-    for person in people:
-        _enter(after, _of_own_addresses(person, person.sure), sure=True, own=True)
-        _enter(after, _of_own_addresses(person, person.states), own=True)
+    before = {mark.place: mark for mark in entries}
+    sayings = {(*_record_signature(word), word.channel) for person in subjects for word in person.words}
+    after = {place: mark for place, mark in before.items() if not _derives_from(sayings, mark)}
+    for person in subjects:
+        for said, sure in _former_address_entries(person):
+            _merge_entries(after, said, verified=sure)
+    for person in subjects:
+        _merge_entries(
+            after, _own_address_entries(person, person.verified_consents), verified=True, own_address=True
+        )
+        _merge_entries(after, _own_address_entries(person, person.states), own_address=True)
     changed = [mark for place, mark in sorted(after.items()) if mark != before.get(place)]
-    stale = [mark for place, mark in sorted(before.items()) if not _gives_way(mark, after.get(place))]
+    stale = [mark for place, mark in sorted(before.items()) if not _needs_no_deletion(mark, after.get(place))]
     return changed, stale
 
 
-def addresses(identifiers: Iterable[str]) -> list[Address]:
+def channel_addresses(identifiers: Iterable[str]) -> list[ChannelAddress]:
     """The addresses among identifiers (type:value), each with the channel that writes to it."""
     split = sorted(key.partition(":")[::2] for key in identifiers)
-    return [(channel, value) for kind, value in split for channel, of in ADDRESS_TYPE.items() if of == kind]
+    return [
+        (channel, value)
+        for kind, value in split
+        for channel, of in ADDRESS_TYPE_BY_CHANNEL.items()
+        if of == kind
+    ]
 
 
-def _of_own_addresses(person: Speaker, states: Mapping[About, State]) -> list[Mark]:
-    return [mark for address in addresses(person.identifiers) for mark in _marks(address, states)]
+def _own_address_entries(
+    person: ConsentSubject, states: Mapping[ConsentKey, EffectiveConsent]
+) -> list[OptOutEntry]:
+    return [
+        mark
+        for address in channel_addresses(person.identifiers)
+        for mark in _address_entries(address, states)
+    ]
 
 
-def _of_former_addresses(person: Speaker) -> Iterator[tuple[list[Mark], bool]]:
+def _former_address_entries(person: ConsentSubject) -> Iterator[tuple[list[OptOutEntry], bool]]:
     """Entries, and whether they come from verified words."""
     spoke = {word.voice for word in person.words if word.voice is not None} - person.identifiers
-    for voice in sorted(voice for voice in spoke if voice.partition(":")[0] in _KINDS):
+    for voice in sorted(voice for voice in spoke if voice.partition(":")[0] in _ADDRESS_IDENTIFIER_TYPES):
         said = [word for word in person.words if word.voice == voice]
         for words, sure in (([word for word in said if word.verified], True), (said, False)):
             # Vouched: whose it is by now is not known here, so an unverified grant counts for nothing.
-            states = fold(words, {}, vouched=True, consents=False)
-            yield [mark for address in addresses([voice]) for mark in _marks(address, states)], sure
+            states = effective_consents(words, {}, vouched=True, exclude_restarts=False)
+            yield (
+                [
+                    mark
+                    for address in channel_addresses([voice])
+                    for mark in _address_entries(address, states)
+                ],
+                sure,
+            )
 
 
-def _marks(address: Address, states: Mapping[About, State]) -> list[Mark]:
+def _address_entries(
+    address: ChannelAddress, states: Mapping[ConsentKey, EffectiveConsent]
+) -> list[OptOutEntry]:
     """One a topic: a no to the channel or to all channels outweighs a yes to the other."""
     channel, value = address
-    marks: dict[str, Mark] = {}
+    marks: dict[str, OptOutEntry] = {}
     for (of, topic), state in states.items():
         if of in (channel, "all"):
-            mark = Mark(channel, value, topic, not state.granted, state.time, state.source)
+            mark = OptOutEntry(channel, value, topic, not state.granted, state.time, state.source)
             known = marks.get(topic)
             if known is None or (mark.withdrawn, mark.time) > (known.withdrawn, known.time):
                 marks[topic] = mark
     return list(marks.values())
 
 
-def _enter(
-    register: dict[tuple[str, str, str], Mark],
-    marks: Iterable[Mark],
+def _merge_entries(
+    register: dict[tuple[str, str, str], OptOutEntry],
+    marks: Iterable[OptOutEntry],
     *,
-    sure: bool = False,
-    own: bool = False,
+    verified: bool = False,
+    own_address: bool = False,
 ) -> None:
     for mark in marks:
         there = register.get(mark.place)
-        if there is None or (own and mark.withdrawn and not there.withdrawn):
+        if there is None or (own_address and mark.withdrawn and not there.withdrawn):
             register[mark.place] = mark
-        elif sure or not there.withdrawn:
+        elif verified or not there.withdrawn:
             register[mark.place] = max(there, mark, key=lambda one: (one.time, one.withdrawn))
 
 
-def _gives_way(mark: Mark, to: Mark | None) -> bool:
+def _needs_no_deletion(mark: OptOutEntry, to: OptOutEntry | None) -> bool:
     """Whether an entry is right, or will be replaced by what is written."""
     return to is not None and (to == mark or to.withdrawn or to.time > mark.time)
 
 
-def _saying(word: Word) -> tuple[str, bool, datetime, str]:
+def _record_signature(word: ConsentRecord) -> tuple[str, bool, datetime, str]:
     """What an entry has in common with the word it came with, besides the channel."""
     return word.topic, not word.granted, word.time, word.source
 
 
-def _came_with(sayings: Collection[tuple[str, bool, datetime, str, str]], mark: Mark) -> bool:
+def _derives_from(sayings: Collection[tuple[str, bool, datetime, str, str]], mark: OptOutEntry) -> bool:
     said = (mark.topic, mark.withdrawn, mark.time, mark.source)
     return any((*said, channel) in sayings for channel in (mark.channel, "all"))

@@ -12,16 +12,16 @@ from typing import Any
 
 from profiles.consent import evidence
 
-CHANNEL = "sms"
+REPLY_CHANNEL = "sms"
 
-TOPIC = "all"
+REPLY_TOPIC = "all"
 """Carriers and the law take STOP as a no to every message to that number."""
 
-LONGEST = 2_000
+MAX_REPLY_LENGTH = 2_000
 """Characters that are read."""
 
 
-class Reading(StrEnum):
+class ReplyIntent(StrEnum):
     """What an answer means."""
 
     STOP = "stop"
@@ -31,14 +31,14 @@ class Reading(StrEnum):
     NOTHING = "nothing"
 
 
-REPLY_METHOD = {
-    Reading.STOP: evidence.KEYWORD,
-    Reading.DOUBTFUL: evidence.DOUBTFUL,
-    Reading.START: evidence.RESTART,
+METHOD_BY_INTENT = {
+    ReplyIntent.STOP: evidence.KEYWORD_METHOD,
+    ReplyIntent.DOUBTFUL: evidence.DOUBTFUL_METHOD,
+    ReplyIntent.START: evidence.RESTART_METHOD,
 }
 """How a reading stands in the ledger; nothing is not entered."""
 
-KEYWORDS = frozenset(
+STOP_KEYWORDS = frozenset(
     (
         *("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"),
         *("stopp", "abmelden", "abmeldung", "abbestellen", "austragen", "beenden", "kundigen", "kuendigen"),
@@ -54,9 +54,9 @@ KEYWORDS = frozenset(
 """Alone, in any spelling of letters, they stop; in English, German, French, Spanish, Italian, Dutch and
 Portuguese, without accents and blanks."""
 
-START = frozenset(("start", "unstop", "yes"))
+START_KEYWORDS = frozenset(("start", "unstop", "yes"))
 
-_COURTESY = frozenset(
+_COURTESY_WORDS = frozenset(
     (
         *("please", "pls", "plz", "thanks", "thank", "you", "thx", "ty", "now", "sms"),
         *("bitte", "danke", "svp", "merci", "por", "favor", "gracias", "per", "favore", "grazie"),
@@ -65,10 +65,10 @@ _COURTESY = frozenset(
 )
 """Words that change nothing."""
 
-_REFUSALS = frozenset(("no", "nope", "nah", "nein", "non", "nee", "nao"))
+_NEGATIONS = frozenset(("no", "nope", "nah", "nein", "non", "nee", "nao"))
 """Alone, they may answer a question or refuse the whole."""
 
-_BEGINNINGS = (
+_OPT_OUT_PREFIXES = (
     *("stop", "unsub", "unsus", "unsc", "optout", "cancel", "revok", "quit", "spam", "harass", "scam"),
     *("abmeld", "abbestell", "austrag", "kundig", "kuendig", "widerruf", "belastig", "belaestig", "loschen"),
     *("arret", "desabonn", "desinscri", "resili", "harcel", "suppr"),
@@ -77,14 +77,14 @@ _BEGINNINGS = (
 )
 """A word that begins so may mean it, whatever stands around it."""
 
-_WORDS = frozenset(
+_OPT_OUT_WORDS = frozenset(
     (
         *("stpo", "sotp", "stoop", "stp", "st0p", "stob", "sto", "stio", "unsub", "lawyer", "sue", "illegal"),
         *("fuck", "remove", "baja", "basta", "parar", "pare", "parem", "sair", "dejen", "remover"),
     )
 )
 
-_PHRASES = (
+_OPT_OUT_PHRASES = (
     *("opt out", "opt me out", "leave me alone", "leave us alone", "go away", "wrong number", "wrong person"),
     *(
         "who is this",
@@ -129,27 +129,27 @@ _PHRASES = (
     *("nao quero", "nao tenho interesse", "sem interesse", "nao envie", "nao enviem", "tire me"),
 )
 
-_SIGNS = re.compile("[\U0001f6d1\U0001f6ab\u26d4\u270b\U0001f595]")
+_OPT_OUT_EMOJI = re.compile("[\U0001f6d1\U0001f6ab\u26d4\u270b\U0001f595]")
 """Stop sign, no entry, a raised hand, a finger."""
 
 
-def classify_reply(text: str) -> Reading:
+def classify_reply(text: str) -> ReplyIntent:
     """What an answer means; case, accents, punctuation, emoji and blanks count for nothing.
 
     STOP is a keyword by itself, or several, with no more than a please. Start is one by itself. A help
     keyword, and whatever else has nothing of a refusal in it, is nothing.
     """
-    text = text[:LONGEST]
-    words = _plain(text).split()
-    said = [word for word in words if word not in _COURTESY] or words
-    if "".join(said) in KEYWORDS or (said and KEYWORDS.issuperset(said)):
-        return Reading.STOP
-    if _may_refuse(words, said) or _SIGNS.search(text):
-        return Reading.DOUBTFUL
-    return Reading.START if "".join(words) in START else Reading.NOTHING
+    text = text[:MAX_REPLY_LENGTH]
+    words = _normalize_text(text).split()
+    said = [word for word in words if word not in _COURTESY_WORDS] or words
+    if "".join(said) in STOP_KEYWORDS or (said and STOP_KEYWORDS.issuperset(said)):
+        return ReplyIntent.STOP
+    if _may_be_opt_out(words, said) or _OPT_OUT_EMOJI.search(text):
+        return ReplyIntent.DOUBTFUL
+    return ReplyIntent.START if "".join(words) in START_KEYWORDS else ReplyIntent.NOTHING
 
 
-def text_of(properties: Mapping[str, Any]) -> str:
+def reply_text(properties: Mapping[str, Any]) -> str:
     """The text of an answer: ``text``, else ``body``; empty where there is none."""
     for name in ("text", "body"):
         value = properties.get(name)
@@ -158,16 +158,16 @@ def text_of(properties: Mapping[str, Any]) -> str:
     return ""
 
 
-def _may_refuse(words: list[str], said: list[str]) -> bool:
-    if len(said) == 1 and said[0] in _REFUSALS:
+def _may_be_opt_out(words: list[str], said: list[str]) -> bool:
+    if len(said) == 1 and said[0] in _NEGATIONS:
         return True
-    if any(word in _WORDS or word.startswith(_BEGINNINGS) for word in words):
+    if any(word in _OPT_OUT_WORDS or word.startswith(_OPT_OUT_PREFIXES) for word in words):
         return True
     line = f" {' '.join(words)} "
-    return any(f" {phrase} " in line for phrase in _PHRASES)
+    return any(f" {phrase} " in line for phrase in _OPT_OUT_PHRASES)
 
 
-def _plain(text: str) -> str:
+def _normalize_text(text: str) -> str:
     """Small letters without accents and digits; all else is a blank, but for what has no width."""
     spelled = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     kept = (letter for letter in spelled if unicodedata.category(letter) not in ("Mn", "Me", "Cf"))

@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 Result = TypeVar("Result")
 
-_TRIES = 8
+_MAX_ATTEMPTS = 8
 
 # The first lock of its transaction, and nobody who holds another waits for it.
-_TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtext('waypost: again'))"
+_LOCK_RETRY_QUEUE = "SELECT pg_advisory_xact_lock(hashtext('waypost: again'))"
 
-_BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_INDEX_SCAN_SETTINGS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 """Every statement looks up some rows by an index. A plan that Postgres makes while a table is young reads all
 of it, and is kept by the connection while the table grows: ingest then slows down until the next ANALYZE."""
 
@@ -52,12 +52,14 @@ class Database:
             pool_reset_on_return=None,
             connect_args={
                 "timeout": 3,
-                "server_settings": {"application_name": "waypost", "jit": "off", **_BY_INDEX},
+                "server_settings": {"application_name": "waypost", "jit": "off", **_INDEX_SCAN_SETTINGS},
             },
         )
 
     @asynccontextmanager
-    async def transaction(self, first: str = "", within_s: float | None = None) -> AsyncIterator[Any]:
+    async def transaction(
+        self, first_statement: str = "", timeout_s: float | None = None
+    ) -> AsyncIterator[Any]:
         """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit if not before.
 
         ``first``: a statement without parameters that goes along with BEGIN, in the same round trip, and
@@ -67,11 +69,13 @@ class Database:
         Postgres then keeps nothing.
         """
         async with self.engine.connect() as pooled:
-            connection = await _living(pooled)
+            connection = await _open_connection(pooled)
             begun = False
             try:
                 # SQLAlchemy sends a BEGIN only before statements of its own cursors.
-                await connection.execute(f"BEGIN; {first}" if first else "BEGIN", timeout=within_s)
+                await connection.execute(
+                    f"BEGIN; {first_statement}" if first_statement else "BEGIN", timeout=timeout_s
+                )
                 begun = True
                 try:
                     yield connection
@@ -83,15 +87,18 @@ class Database:
             except Exception as error:
                 # A dying connection also raises asyncpg's internal and the event loop's own errors.
                 internal = isinstance(error, asyncpg.InternalClientError)
-                if internal or (_is_broken(connection) and not isinstance(error, _LOST)):
+                if internal or (_is_unusable(connection) and not isinstance(error, _CONNECTION_ERRORS)):
                     raise ConnectionResetError(f"the connection to Postgres was lost: {error!r}") from error
                 raise
             finally:
-                if not begun or _is_broken(connection):
+                if not begun or _is_unusable(connection):
                     await pooled.invalidate()
 
     async def run(
-        self, work: Callable[[Any], Awaitable[Result]], first: str = "", within_s: float | None = None
+        self,
+        operation: Callable[[Any], Awaitable[Result]],
+        first_statement: str = "",
+        timeout_s: float | None = None,
     ) -> Result:
         """Run ``work`` in a transaction; after a deadlock or serialization failure, the whole again.
 
@@ -101,22 +108,22 @@ class Database:
         attempt = 1
         while True:
             try:
-                opening = first if attempt == 1 else f"{_TAKE_TURNS}; {first}"
-                async with self.transaction(opening, within_s) as connection:
-                    return await work(connection)
+                opening = first_statement if attempt == 1 else f"{_LOCK_RETRY_QUEUE}; {first_statement}"
+                async with self.transaction(opening, timeout_s) as connection:
+                    return await operation(connection)
             except Exception as error:
-                if attempt == _TRIES or not is_conflict(error):
+                if attempt == _MAX_ATTEMPTS or not is_conflict(error):
                     raise
             # Jitter keeps two transactions that met once from meeting again.
             await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - not a secret
             attempt += 1
 
-    async def commit(self, connection: Any, last: str = "") -> None:
+    async def commit(self, connection: Any, last_statement: str = "") -> None:
         """End a transaction; ``last``: its last statement, without parameters, in the same round trip.
 
         Raises ``InFailedSQLTransactionError`` where Postgres keeps nothing since a statement had failed.
         """
-        if await connection.execute(f"{last}; COMMIT" if last else "COMMIT") != "COMMIT":
+        if await connection.execute(f"{last_statement}; COMMIT" if last_statement else "COMMIT") != "COMMIT":
             raise asyncpg.InFailedSQLTransactionError("rolled back: a statement had failed before")
 
     async def ping(self) -> None:
@@ -129,10 +136,10 @@ class Database:
         await self.engine.dispose()
 
 
-_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_CONNECTION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
-def _is_broken(connection: Any) -> bool:
+def _is_unusable(connection: Any) -> bool:
     return bool(connection.is_closed() or connection.is_in_transaction())
 
 
@@ -142,7 +149,7 @@ async def _roll_back(connection: Any) -> None:
         await connection.execute("ROLLBACK")
 
 
-async def _living(pooled: AsyncConnection) -> Any:
+async def _open_connection(pooled: AsyncConnection) -> Any:
     """The asyncpg connection behind a pooled one; those that died in the pool are replaced on the way."""
     while True:
         connection: Any = (await pooled.get_raw_connection()).driver_connection

@@ -15,16 +15,16 @@ from sqlalchemy.pool import NullPool
 
 from profiles.db.database import async_url
 
-_SCRIPTS = Path(__file__).parent / "migrations"
+_MIGRATIONS_DIR = Path(__file__).parent / "migrations"
 
-_REVISIONS = _SCRIPTS / "versions"
+_REVISIONS = _MIGRATIONS_DIR / "versions"
 
-_LOCK = 727_001
+_MIGRATION_LOCK_KEY = 727_001
 
 
-def _config(folder: Path = _REVISIONS) -> Config:
+def _alembic_config(folder: Path = _REVISIONS) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
+    config.set_main_option("script_location", str(_MIGRATIONS_DIR))
     config.set_main_option("path_separator", "os")
     config.set_main_option(
         "version_locations", os.pathsep.join(dict.fromkeys((str(_REVISIONS), str(folder))))
@@ -33,32 +33,32 @@ def _config(folder: Path = _REVISIONS) -> Config:
     return config
 
 
-def head() -> str:
+def head_revision() -> str:
     """The revision this code needs."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    revision = ScriptDirectory.from_config(_alembic_config()).get_current_head()
     if revision is None:
-        raise RuntimeError(f"no migrations under {_SCRIPTS}")
+        raise RuntimeError(f"no migrations under {_MIGRATIONS_DIR}")
     return revision
 
 
-def _upgrade(connection: Connection) -> None:
+def _run_upgrade(connection: Connection) -> None:
     # An advisory lock, so that several processes starting at once migrate one after the other.
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    config = _config()
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK_KEY})
+    config = _alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def _current(connection: Connection) -> str | None:
+def _read_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-async def upgrade_async(database_url: str) -> None:
+async def upgrade_schema_async(database_url: str) -> None:
     """Apply all missing migrations in one transaction. Idempotent."""
     engine = create_async_engine(async_url(database_url), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_run_upgrade)
     finally:
         await engine.dispose()
 
@@ -79,22 +79,22 @@ async def new_revision_async(database_url: str, message: str, folder: Path = _RE
 
 
 def _new_revision(connection: Connection, message: str, folder: Path) -> Path:
-    config = _config(folder)
+    config = _alembic_config(folder)
     config.attributes["connection"] = connection
     written = command.revision(
-        config, message, autogenerate=True, rev_id=f"{int(head()) + 1:04}", version_path=str(folder)
+        config, message, autogenerate=True, rev_id=f"{int(head_revision()) + 1:04}", version_path=str(folder)
     )
     if not isinstance(written, Script):
         raise RuntimeError(f"expected one migration, got {written!r}")
     return Path(written.path)
 
 
-async def current_async(database_url: str) -> tuple[str | None, str]:
+async def schema_revisions_async(database_url: str) -> tuple[str | None, str]:
     """(revision of the database, revision this code needs)."""
     engine = create_async_engine(async_url(database_url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(_current), head()
+            return await connection.run_sync(_read_revision), head_revision()
     finally:
         await engine.dispose()
 
@@ -107,34 +107,36 @@ async def revision_of(connection: Any) -> str | None:
     return revision
 
 
-class OldSchema(RuntimeError):
+class SchemaMismatch(RuntimeError):
     """The database's schema is not the one this code needs."""
 
 
 async def check_schema(database_url: str) -> None:
     """Raise ``OldSchema``, saying what to do, unless the database is at the revision this code needs."""
-    found, needed = await current_async(database_url)
+    found, needed = await schema_revisions_async(database_url)
     if found == needed:
         return
-    if found is not None and found not in _known():
-        raise OldSchema(
+    if found is not None and found not in _known_revisions():
+        raise SchemaMismatch(
             f"the database is at revision {found}, which this code does not know (its newest is {needed}); "
             "deploy the code that migrated it, or newer"
         )
-    raise OldSchema(
+    raise SchemaMismatch(
         f"the database is at revision {found or 'none'}, this code needs {needed}; run `waypost migrate`"
     )
 
 
-def _known() -> frozenset[str]:
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+def _known_revisions() -> frozenset[str]:
+    return frozenset(
+        script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()
+    )
 
 
-def upgrade(database_url: str) -> None:
+def upgrade_schema(database_url: str) -> None:
     """``upgrade_async`` for callers without an event loop."""
-    asyncio.run(upgrade_async(database_url))
+    asyncio.run(upgrade_schema_async(database_url))
 
 
-def current(database_url: str) -> tuple[str | None, str]:
+def schema_revisions(database_url: str) -> tuple[str | None, str]:
     """``current_async`` for callers without an event loop."""
-    return asyncio.run(current_async(database_url))
+    return asyncio.run(schema_revisions_async(database_url))

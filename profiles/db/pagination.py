@@ -47,9 +47,9 @@ def cursor_parameters(after: Cursor | None) -> tuple[datetime | None, UUID | Non
     return (after.at, after.id) if after else (None, None)
 
 
-def to_page(rows: list[Row], limit: int, at: str, row_id: str) -> Page[Row]:
+def to_page(rows: list[Row], limit: int, time_field: str, id_field: str) -> Page[Row]:
     """One row more than asked for was read: it tells whether there is a next page."""
     if len(rows) <= limit:
         return Page(rows, None)
     last = rows[limit - 1]
-    return Page(rows[:limit], str(Cursor(getattr(last, at), getattr(last, row_id))))
+    return Page(rows[:limit], str(Cursor(getattr(last, time_field), getattr(last, id_field))))

@@ -12,15 +12,15 @@ def new_id() -> UUID:
     return uuid7()
 
 
-def encode(rows: Any) -> str:
+def encode_jsonb(value: Any) -> str:
     """JSON for one jsonb parameter."""
-    return orjson.dumps(rows, default=str).decode()
+    return orjson.dumps(value, default=str).decode()
 
 
-RARE_EVENTS = (
+RARE_EVENT_TYPES_PREDICATE = (
     "type NOT IN ('Page Viewed', 'Screen Viewed', 'Product Viewed', 'Product Added', 'Product Removed', "
     "'Cart Viewed', 'Message Delivered', 'Message Opened', 'Message Clicked')"
 )
 """All but the events that come by the dozen, which an index of a person's cases can do without."""
 
-NOTIFY = "SELECT pg_notify('waypost_outbox', '')"
+NOTIFY_OUTBOX = "SELECT pg_notify('waypost_outbox', '')"

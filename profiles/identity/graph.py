@@ -10,13 +10,13 @@ from types import MappingProxyType
 from uuid import UUID
 
 from profiles.identity.identifiers import (
-    DEFAULT,
-    DEVICE,
+    DEFAULT_IDENTITY_RULES,
+    DEVICE_TYPES,
     MICROSECOND,
     IdentityRules,
-    hash_of,
-    kind_of,
+    email_hash_key,
     strongest_first,
+    type_of_key,
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,14 +26,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class _Cluster:
     """Some keys, with what the rules ask of them, so that no question walks them all."""
 
-    founder: str
+    first_seen_key: str
     """The key that was seen first."""
     keys: list[str]
     times: dict[str, list[int]]
     """Type → when its values were first seen, in microseconds, sorted."""
     strong: bool
     vouched: bool
-    severed: list[str]
+    cut_keys: list[str]
     """The keys that are in a cut."""
     settled: datetime
     """The time of the latest link that it is made of."""
@@ -44,48 +44,52 @@ class Clusters:
 
     def __init__(
         self,
-        seen: Mapping[str, datetime],
+        first_seen: Mapping[str, datetime],
         vouched: Collection[str],
         cuts: Mapping[str, Sequence[str]],
         rules: IdentityRules,
     ) -> None:
         self._rules = rules
         self._cuts = cuts
-        self._seen = seen
-        self._taken_in: dict[str, list[tuple[str, datetime]]] = {key: [] for key in seen}
+        self._seen = first_seen
+        self._absorbed: dict[str, list[tuple[str, datetime]]] = {key: [] for key in first_seen}
         self.of = {
             key: _Cluster(
-                founder=key,
+                first_seen_key=key,
                 keys=[key],
-                times={kind_of(key): [(time - _EPOCH) // MICROSECOND]},
+                times={type_of_key(key): [(time - _EPOCH) // MICROSECOND]},
                 strong=rules.is_strong(key),
                 vouched=key in vouched,
-                severed=[key] if key in cuts else [],
+                cut_keys=[key] if key in cuts else [],
                 settled=time,
             )
-            for key, time in seen.items()
+            for key, time in first_seen.items()
         }
 
-    def join(self, one: str, other: str, time: datetime, *, weakly: bool, verified: bool) -> tuple[str, str]:
+    def join(
+        self, key_a: str, key_b: str, time: datetime, *, is_weak: bool, verified: bool
+    ) -> tuple[str, str]:
         """Make the clusters of two keys one, unless a rule forbids it: then the reason and its detail.
 
         ``("", "")`` when they are one now. A refusal never lapses by a cluster's growing, so that no pair
         needs to be tried twice.
         """
-        this, that = self.of[one], self.of[other]
+        this, that = self.of[key_a], self.of[key_b]
         if this is that:
             return "", ""
-        why, detail = self._refusal(this, that, weakly=weakly, verified=verified)
+        why, detail = self._refusal_reason(this, that, weakly=is_weak, verified=verified)
         if not why:
-            self._unite(this, that, time)
+            self._absorb(this, that, time)
         return why, detail
 
-    def _refusal(self, one: _Cluster, other: _Cluster, *, weakly: bool, verified: bool) -> tuple[str, str]:
+    def _refusal_reason(
+        self, one: _Cluster, other: _Cluster, *, weakly: bool, verified: bool
+    ) -> tuple[str, str]:
         cut = self._cut(one, other)
         if cut:
             return "cut", cut
         for kind, limit in self._rules.limits.items():
-            if limit.broken_by(one.times.get(kind, ()), other.times.get(kind, ())):
+            if limit.is_exceeded_by(one.times.get(kind, ()), other.times.get(kind, ())):
                 return "limit", kind
         if weakly and one.strong and other.strong:
             return "strong", ""
@@ -94,23 +98,24 @@ class Clusters:
         return "", ""
 
     def _cut(self, one: _Cluster, other: _Cluster) -> str:
-        if not one.severed or not other.severed:
+        if not one.cut_keys or not other.cut_keys:
             return ""
-        few, many = sorted((one, other), key=lambda cluster: len(cluster.severed))
+        few, many = sorted((one, other), key=lambda cluster: len(cluster.cut_keys))
         found = [
             sorted((key, apart), key=strongest_first)
-            for key in few.severed
+            for key in few.cut_keys
             for apart in self._cuts[key]
             if self.of.get(apart) is many
         ]
         return " and ".join(min(found, key=lambda pair: [*map(strongest_first, pair)], default=[]))
 
-    def _unite(self, one: _Cluster, other: _Cluster, time: datetime) -> None:
+    def _absorb(self, one: _Cluster, other: _Cluster, time: datetime) -> None:
         early, late = sorted(
-            (one.founder, other.founder), key=lambda key: (self._seen[key], strongest_first(key))
+            (one.first_seen_key, other.first_seen_key),
+            key=lambda key: (self._seen[key], strongest_first(key)),
         )
         settled = max(time, one.settled, other.settled)
-        self._taken_in[early].append((late, settled))
+        self._absorbed[early].append((late, settled))
         # The smaller moves into the larger: a key moves at most log2(keys) times.
         few, many = sorted((one, other), key=lambda cluster: len(cluster.keys))
         for key in few.keys:
@@ -119,27 +124,27 @@ class Clusters:
             known = many.times.setdefault(kind, [])
             for seen in times:
                 insort(known, seen)
-        many.founder, many.settled = early, settled
+        many.first_seen_key, many.settled = early, settled
         many.keys += few.keys
-        many.severed += few.severed
+        many.cut_keys += few.cut_keys
         many.strong |= few.strong
         many.vouched |= few.vouched
 
     def joined_at(self) -> dict[str, datetime]:
         """When each key became one with the founder of its cluster; the founder: when it was first seen."""
         joined = {}
-        for founder in dict.fromkeys(cluster.founder for cluster in self.of.values()):
+        for founder in dict.fromkeys(cluster.first_seen_key for cluster in self.of.values()):
             joined[founder] = self._seen[founder]
-            for part, time in self._taken_in[founder]:
+            for part, time in self._absorbed[founder]:
                 rest = [part]
                 while rest:
                     key = rest.pop()
                     joined[key] = time
-                    rest.extend(later for later, _ in self._taken_in[key])
+                    rest.extend(later for later, _ in self._absorbed[key])
         return joined
 
 
-_NONE: Mapping[str, datetime] = MappingProxyType({})
+_NO_SIGHTINGS: Mapping[str, datetime] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ResolutionStep:
     """What became of one pair of a link."""
 
     link: Link
@@ -173,7 +178,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class IdentityGraph:
     """People, as clusters of keys."""
 
     clusters: tuple[tuple[str, ...], ...]
@@ -185,7 +190,7 @@ class Graph:
     """Good strong keys that a verified link names."""
     quarantined: frozenset[str]
     """Keys that are nobody's, given or found; each is alone."""
-    steps: tuple[Step, ...]
+    steps: tuple[ResolutionStep, ...]
     """In the order in which they were taken."""
     _cluster: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
 
@@ -198,15 +203,15 @@ class Graph:
         return self._cluster.get(key, (key,))
 
 
-def resolve(
+def resolve_graph(
     links: Iterable[Link],
     *,
-    alone: Mapping[str, datetime] = _NONE,
+    sightings: Mapping[str, datetime] = _NO_SIGHTINGS,
     cuts: Collection[frozenset[str]] = (),
     quarantined: Collection[str] = (),
     released: Collection[str] = (),
-    rules: IdentityRules = DEFAULT,
-) -> Graph:
+    rules: IdentityRules = DEFAULT_IDENTITY_RULES,
+) -> IdentityGraph:
     """Put keys into people; a pure function of the sets given, whatever their order and repetitions.
 
     Verified links are taken first, then unverified ones, each by time: what a browser says never decides
@@ -219,21 +224,21 @@ def resolve(
     in one cluster, counted and quarantined together, but for a hash that is given as quarantined without
     its email, and an attested hash whose email nothing verified has ever named.
     """
-    taken, given = _distinct(links), frozenset(quarantined)
+    taken, given = _deduplicate_links(links), frozenset(quarantined)
     verified = frozenset(key for link in taken if link.verified for key in link.keys)
-    attested = frozenset(key for key in verified if kind_of(key) not in DEVICE)
+    attested = frozenset(key for key in verified if type_of_key(key) not in DEVICE_TYPES)
     vouched = frozenset(key for key in verified if rules.is_strong(key))
-    address = _addresses((*(key for link in taken for key in link.keys), *alone), given, attested)
+    address = _representatives((*(key for link in taken for key in link.keys), *sightings), given, attested)
     named = ((tuple(dict.fromkeys(address[key] for key in link.keys)), link.verified) for link in taken)
-    shared = shared_keys(named, attested, rules) - {address.get(key, key) for key in released}
+    shared = find_shared_keys(named, attested, rules) - {address.get(key, key) for key in released}
     nobodys = given | {key for key, of in address.items() if of in shared or of in given}
-    seen = _first_seen(taken, alone, address, attested)
-    clusters = Clusters(seen, vouched, _apart(cuts, address), rules)
-    steps = tuple(step for link in taken for step in _steps(link, clusters, address, nobodys, rules))
-    return _graph(clusters, address, vouched - nobodys, nobodys, steps)
+    seen = _first_seen(taken, sightings, address, attested)
+    clusters = Clusters(seen, vouched, _cut_partners(cuts, address), rules)
+    steps = tuple(step for link in taken for step in _apply_link(link, clusters, address, nobodys, rules))
+    return _to_graph(clusters, address, vouched - nobodys, nobodys, steps)
 
 
-def explain(step: Step, rules: IdentityRules = DEFAULT) -> str:
+def explain_step(step: ResolutionStep, rules: IdentityRules = DEFAULT_IDENTITY_RULES) -> str:
     """A step as one sentence for an operator; it holds the identifiers."""
     said = f"event {step.link.id} from {step.link.source}"
     if step.joined:
@@ -254,7 +259,7 @@ def explain(step: Step, rules: IdentityRules = DEFAULT) -> str:
     return f"{step.other} does not join {step.one}, though {said} names both: {because}."
 
 
-def _distinct(links: Iterable[Link]) -> list[Link]:
+def _deduplicate_links(links: Iterable[Link]) -> list[Link]:
     """Each set of keys once as verified and once as unverified, at its earliest, in the order of taking."""
     order = sorted(
         links,
@@ -266,85 +271,91 @@ def _distinct(links: Iterable[Link]) -> list[Link]:
     return list(first.values())
 
 
-def _addresses(keys: Iterable[str], given: frozenset[str], attested: frozenset[str]) -> dict[str, str]:
+def _representatives(
+    keys: Iterable[str], quarantined: frozenset[str], attested: frozenset[str]
+) -> dict[str, str]:
     """Key → the key that stands for it: for a hash its email, when that is known, else the key itself."""
 
     def stands_for(key: str) -> str:
         email = emails.get(key, key)
-        alone = (key in given and email not in given) or (key in attested and email not in attested)
+        alone = (key in quarantined and email not in quarantined) or (
+            key in attested and email not in attested
+        )
         return key if alone else email
 
     known = dict.fromkeys(keys)
-    emails = {hash_of(key): key for key in known if kind_of(key) == "email"}
+    emails = {email_hash_key(key): key for key in known if type_of_key(key) == "email"}
     return {key: stands_for(key) for key in known}
 
 
 def _first_seen(
     links: Iterable[Link],
-    alone: Mapping[str, datetime],
-    address: Mapping[str, str],
+    sightings: Mapping[str, datetime],
+    representative: Mapping[str, str],
     attested: Collection[str],
 ) -> dict[str, datetime]:
     seen: dict[str, datetime] = {}
     told = [(key, link.time, link.verified) for link in links for key in link.keys]
-    for spelling, time, verified in (*told, *((key, time, False) for key, time in alone.items())):
-        key = address[spelling]
+    for spelling, time, verified in (*told, *((key, time, False) for key, time in sightings.items())):
+        key = representative[spelling]
         if verified or key not in attested:
             seen[key] = min(time, seen.get(key, time))
     return seen
 
 
-def _apart(cuts: Iterable[frozenset[str]], address: Mapping[str, str]) -> dict[str, list[str]]:
+def _cut_partners(cuts: Iterable[frozenset[str]], representative: Mapping[str, str]) -> dict[str, list[str]]:
     apart: dict[str, list[str]] = {}
     for cut in cuts:
-        for one, other in permutations(dict.fromkeys(address.get(key, key) for key in cut), 2):
+        for one, other in permutations(dict.fromkeys(representative.get(key, key) for key in cut), 2):
             apart.setdefault(one, []).append(other)
     return apart
 
 
-def _steps(
+def _apply_link(
     link: Link,
     clusters: Clusters,
-    address: Mapping[str, str],
-    nobodys: Collection[str],
+    representative: Mapping[str, str],
+    quarantined: Collection[str],
     rules: IdentityRules,
-) -> Iterable[Step]:
+) -> Iterable[ResolutionStep]:
     keys = sorted(set(link.keys), key=strongest_first)
-    one = next((key for key in keys if key not in nobodys), keys[0])
+    one = next((key for key in keys if key not in quarantined), keys[0])
     for other in keys:
         if other == one:
             continue
         why, detail = "quarantined", ""
-        if other not in nobodys:
+        if other not in quarantined:
             weakly = not (rules.is_strong(one) and rules.is_strong(other))
             why, detail = clusters.join(
-                address[one], address[other], link.time, weakly=weakly, verified=link.verified
+                representative[one], representative[other], link.time, is_weak=weakly, verified=link.verified
             )
-        yield Step(link, one, other, not why, why, detail)
+        yield ResolutionStep(link, one, other, not why, why, detail)
 
 
-def _graph(
+def _to_graph(
     clusters: Clusters,
-    address: Mapping[str, str],
+    representative: Mapping[str, str],
     vouched: frozenset[str],
-    nobodys: frozenset[str],
-    steps: tuple[Step, ...],
-) -> Graph:
+    quarantined: frozenset[str],
+    steps: tuple[ResolutionStep, ...],
+) -> IdentityGraph:
     people: dict[str, list[str]] = {}
-    for key in sorted(address, key=strongest_first):
+    for key in sorted(representative, key=strongest_first):
         # A quarantined email and its hash are one address, and yet alone like all that are nobody's.
-        people.setdefault(key if key in nobodys else clusters.of[address[key]].founder, []).append(key)
+        people.setdefault(
+            key if key in quarantined else clusters.of[representative[key]].first_seen_key, []
+        ).append(key)
     joined = clusters.joined_at()
-    return Graph(
+    return IdentityGraph(
         clusters=tuple(tuple(keys) for keys in people.values()),
-        joined_at={key: joined[of] for key, of in address.items()},
+        joined_at={key: joined[of] for key, of in representative.items()},
         vouched=vouched,
-        quarantined=nobodys,
+        quarantined=quarantined,
         steps=steps,
     )
 
 
-def shared_keys(
+def find_shared_keys(
     links: Iterable[tuple[Sequence[str], bool]], attested: Collection[str], rules: IdentityRules
 ) -> frozenset[str]:
     """The keys that are linked with too many values of one strong type other than their own.
@@ -357,16 +368,16 @@ def shared_keys(
     """
     beside: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for keys, verified in links:
-        strong = [(key, kind_of(key)) for key in keys if rules.is_strong(key)]
+        strong = [(key, type_of_key(key)) for key in keys if rules.is_strong(key)]
         for key in keys:
             if not verified and key in attested:
                 continue
-            own = kind_of(key)
+            own = type_of_key(key)
             for other, kind in strong:
                 if kind != own:
                     beside[key, kind].add(other)
     return frozenset(
         key
         for (key, _), others in beside.items()
-        if len(others) > rules.shared_by.get(kind_of(key), len(others))
+        if len(others) > rules.shared_by.get(type_of_key(key), len(others))
     )

@@ -17,37 +17,39 @@ from profiles.identity.normalization import BlockedIdentifier, InvalidIdentifier
 IDENTIFIER_TYPES = ("user_id", "loyalty_id", "email", "phone", "push_token", "anonymous_id", "email_sha256")
 """Strongest first."""
 
-STRONG = ("user_id", "loyalty_id", "email", "phone")
+STRONG_TYPES = ("user_id", "loyalty_id", "email", "phone")
 """Types that a person gives, and that say who somebody is. The others are of a device, or of what another
 system made of an address; several people may share one."""
 
-ADDRESS_TYPE = {"email": "email", "sms": "phone", "push": "push_token"}
+ADDRESS_TYPE_BY_CHANNEL = {"email": "email", "sms": "phone", "push": "push_token"}
 """Message channel → the type of identifier that is its address."""
 
-MAX_LENGTH = 320
+MAX_IDENTIFIER_LENGTH = 320
 """The longest valid email address; nothing longer identifies anybody, but for a push token."""
 
-LONGEST = {kind: 1024 if kind == "push_token" else MAX_LENGTH for kind in IDENTIFIER_TYPES}
+MAX_LENGTH_BY_TYPE = {
+    kind: 1024 if kind == "push_token" else MAX_IDENTIFIER_LENGTH for kind in IDENTIFIER_TYPES
+}
 """Characters that a value of a type may have."""
 
-_SPELLED: dict[str, Callable[[str, str | None], str]] = {
-    "email": lambda text, _: normalization.email(text),
-    "phone": normalization.phone,
-    "email_sha256": lambda text, _: normalization.email_sha256(text),
+_NORMALIZERS: dict[str, Callable[[str, str | None], str]] = {
+    "email": lambda text, _: normalization.normalize_email(text),
+    "phone": normalization.normalize_phone,
+    "email_sha256": lambda text, _: normalization.normalize_email_sha256(text),
 }
 """How a type is spelled; a type that is not here is an opaque id, whose case counts."""
 
 # Anchored at the @, also as it is written in a URL, so that a long text costs linear time.
 # lamp@2x.png is a picture.
-_EMAIL = re.compile(r"[^@\s/](?:@|%40)(?!\dx\.)[^@\s/]+\.[^@\s/]")
+_EMAIL_PATTERN = re.compile(r"[^@\s/](?:@|%40)(?!\dx\.)[^@\s/]+\.[^@\s/]")
 
-_PHONE = re.compile(r"(?<!\w)\+\d[\d\s().-]{5,18}\d")
+_PHONE_PATTERN = re.compile(r"(?<!\w)\+\d[\d\s().-]{5,18}\d")
 
-_FEWEST_DIGITS = 8
+_MIN_PHONE_DIGITS = 8
 """Of a phone number with its country code; fewer are an amount or a size."""
 
 
-def normalise(kind: str, value: object, *, region: str | None = None) -> str:
+def normalize_identifier(kind: str, value: object, *, region: str | None = None) -> str:
     """The one spelling under which an identifier is kept; idempotent, and an address of it still delivers.
 
     ``region`` (ISO 3166 alpha-2) reads phone numbers written without a country code. Raises
@@ -59,28 +61,32 @@ def normalise(kind: str, value: object, *, region: str | None = None) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidIdentifier(f"{kind} must be a string, got {type(value).__name__}")
     text = str(value).strip()
-    if len(text) > LONGEST[kind]:
-        raise InvalidIdentifier(f"{kind} is {len(text)} characters long; at most {LONGEST[kind]}")
-    return _normalise(kind, text, region)
+    if len(text) > MAX_LENGTH_BY_TYPE[kind]:
+        raise InvalidIdentifier(f"{kind} is {len(text)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
+    return _normalize_stripped(kind, text, region)
 
 
 @lru_cache(maxsize=20_000)
-def _normalise(kind: str, text: str, region: str | None) -> str:
-    spelled = _SPELLED.get(kind)
-    text = normalization.plain(text, "NFKC" if spelled else "NFC")
+def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
+    spelled = _NORMALIZERS.get(kind)
+    text = normalization.clean_unicode(text, "NFKC" if spelled else "NFC")
     if is_placeholder(text):
         raise BlockedIdentifier(
             f"{kind} {text[:40]!r} is a placeholder that identifies nobody; send no {kind} when there is none"
         )
-    found = spelled(normalization.opaque(kind, text), region) if spelled else normalization.opaque(kind, text)
-    if len(found) > LONGEST[kind]:
-        raise InvalidIdentifier(f"{kind} is {len(found)} characters long; at most {LONGEST[kind]}")
+    found = (
+        spelled(normalization.check_printable(kind, text), region)
+        if spelled
+        else normalization.check_printable(kind, text)
+    )
+    if len(found) > MAX_LENGTH_BY_TYPE[kind]:
+        raise InvalidIdentifier(f"{kind} is {len(found)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
     if is_placeholder(found):
         raise BlockedIdentifier(f"{kind} {found[:40]!r} identifies nobody; send no {kind} when there is none")
     return found
 
 
-def key(kind: str, value: str) -> str:
+def identifier_key(kind: str, value: str) -> str:
     """``type:value``, the identifier as one text. ``value`` is normalised."""
     return f"{kind}:{value}"
 
@@ -94,7 +100,7 @@ def split_key(text: str) -> tuple[str, str]:
     return kind, value
 
 
-def as_asked(text: str) -> tuple[str, str]:
+def parse_identifier_input(text: str) -> tuple[str, str]:
     """(type, value) of an identifier as a person types it: type:value, or a bare email, phone or user_id."""
     kind, colon, value = text.strip().partition(":")
     if colon and kind in IDENTIFIER_TYPES:
@@ -103,12 +109,12 @@ def as_asked(text: str) -> tuple[str, str]:
     return ("email" if "@" in bare else "phone" if bare.startswith("+") else "user_id"), bare
 
 
-def in_order(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def sort_identifiers(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Each identifier once, by type (strongest first) and value."""
     return tuple(sorted(set(identifiers), key=lambda one: (IDENTIFIER_TYPES.index(one[0]), one[1])))
 
 
-def implied(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def implied_identifiers(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """What (type, normalised value) pairs say besides themselves: the email_sha256 of every email.
 
     It is the hash of the normalised address. A system that hashed another spelling of it (a tag, the dots of
@@ -118,36 +124,36 @@ def implied(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ..
     return tuple(("email_sha256", hashlib.sha256(one.encode()).hexdigest()) for one in addresses)
 
 
-def names_a_person(text: str) -> bool:
+def contains_email_or_phone(text: str) -> bool:
     """Whether a text holds an email address or an international phone number.
 
     Such a text must not reach a history, nor be a key.
     """
-    if _EMAIL.search(text):
+    if _EMAIL_PATTERN.search(text):
         return True
-    return any(sum(map(str.isdigit, found)) >= _FEWEST_DIGITS for found in _PHONE.findall(text))
+    return any(sum(map(str.isdigit, found)) >= _MIN_PHONE_DIGITS for found in _PHONE_PATTERN.findall(text))
 
 
-PRIORITY = ("user_id", "loyalty_id", "email", "phone", "push_token", "anonymous_id", "email_sha256")
+TYPES_BY_STRENGTH = ("user_id", "loyalty_id", "email", "phone", "push_token", "anonymous_id", "email_sha256")
 """Identifier types, strongest first."""
 
 """Types whose values a person knows or is given; the others name a device or a hash, and are weak."""
 
-DEVICE = frozenset(("push_token", "anonymous_id"))
+DEVICE_TYPES = frozenset(("push_token", "anonymous_id"))
 """Types of a device: nobody can guess such a value, and many people may use what it names."""
 
 MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class ValueLimit:
     """The most distinct values of one type that one person may have."""
 
     most: int
     within: timedelta | None = None
     """Counted over every span shorter than this, by when the values were first seen; None: for ever."""
 
-    def broken_by(self, one: Sequence[int], other: Sequence[int]) -> bool:
+    def is_exceeded_by(self, one: Sequence[int], other: Sequence[int]) -> bool:
         """Whether two people's values, neither over the limit alone, are too many for one person.
 
         Both are first-seen times in microseconds, sorted. Broken when any span shorter than ``within``
@@ -166,18 +172,18 @@ class Limit:
         return any(last - first < span for first, last in zip(times, times[self.most :], strict=False))
 
 
-_LIMITS = MappingProxyType(
+_DEFAULT_LIMITS = MappingProxyType(
     {
-        "user_id": Limit(1),
-        "loyalty_id": Limit(5, timedelta(days=365)),
-        "email": Limit(5, timedelta(days=365)),
-        "phone": Limit(5, timedelta(days=365)),
-        "push_token": Limit(10, timedelta(days=30)),
-        "anonymous_id": Limit(10, timedelta(days=7)),
+        "user_id": ValueLimit(1),
+        "loyalty_id": ValueLimit(5, timedelta(days=365)),
+        "email": ValueLimit(5, timedelta(days=365)),
+        "phone": ValueLimit(5, timedelta(days=365)),
+        "push_token": ValueLimit(10, timedelta(days=30)),
+        "anonymous_id": ValueLimit(10, timedelta(days=7)),
     }
 )
 
-_SHARED_BY = MappingProxyType(
+_DEFAULT_SHARED_BY = MappingProxyType(
     {
         "user_id": 20,
         "loyalty_id": 10,
@@ -194,25 +200,25 @@ _SHARED_BY = MappingProxyType(
 class IdentityRules:
     """By what identifiers become people; raises ValueError that names every rule that makes no sense."""
 
-    limits: Mapping[str, Limit] = field(default_factory=lambda: _LIMITS)
+    limits: Mapping[str, ValueLimit] = field(default_factory=lambda: _DEFAULT_LIMITS)
     """Type → how many values of it one person may have; a type that is not named has no limit."""
 
-    shared_by: Mapping[str, int] = field(default_factory=lambda: _SHARED_BY)
+    shared_by: Mapping[str, int] = field(default_factory=lambda: _DEFAULT_SHARED_BY)
     """Type → the most values of one strong type that may be linked with one key before it is nobody's."""
 
-    strong: frozenset[str] = frozenset(STRONG)
+    strong: frozenset[str] = frozenset(STRONG_TYPES)
     """Types that two people can be joined by."""
 
     def __post_init__(self) -> None:
         faults = [
-            f"{name} names {kind!r}; there are {', '.join(PRIORITY)}"
+            f"{name} names {kind!r}; there are {', '.join(TYPES_BY_STRENGTH)}"
             for name, kinds in (
                 ("limits", self.limits),
                 ("shared_by", self.shared_by),
                 ("strong", self.strong),
             )
             for kind in sorted(kinds)
-            if kind not in PRIORITY
+            if kind not in TYPES_BY_STRENGTH
         ]
         for kind, limit in self.limits.items():
             if limit.most < 1:
@@ -229,55 +235,55 @@ class IdentityRules:
 
     def is_strong(self, key: str) -> bool:
         """Whether a key may join two people who each have a strong key already."""
-        return kind_of(key) in self.strong
+        return type_of_key(key) in self.strong
 
 
-DEFAULT = IdentityRules()
+DEFAULT_IDENTITY_RULES = IdentityRules()
 
-_RANK = {kind: rank for rank, kind in enumerate(PRIORITY)}
+_RANK_BY_TYPE = {kind: rank for rank, kind in enumerate(TYPES_BY_STRENGTH)}
 
 
-def kind_of(key: str) -> str:
+def type_of_key(key: str) -> str:
     """The type of a key "type:value"."""
     return key.partition(":")[0]
 
 
 def strongest_first(key: str) -> tuple[int, str]:
     """Sort key of keys: by priority of their type (an unknown type is the weakest), then by value."""
-    return _RANK.get(kind_of(key), len(_RANK)), key
+    return _RANK_BY_TYPE.get(type_of_key(key), len(_RANK_BY_TYPE)), key
 
 
-def hash_of(key: str) -> str:
+def email_hash_key(key: str) -> str:
     """The email_sha256 key that an email key implies."""
     return "email_sha256:" + sha256(key.partition(":")[2].encode()).hexdigest()
 
 
-_BOTH_ENDS = ("push_token", "email_sha256")
+_RANDOM_TOKEN_TYPES = ("push_token", "email_sha256")
 """Long random texts: four letters of each end give nothing away."""
 
-_LONGEST_WHOLE = 44
+_MAX_DISPLAY_LENGTH = 44
 
 
-def shortened(kind: str, value: str) -> str:
+def mask_identifier(kind: str, value: str) -> str:
     """One value without its middle: a…@example.com, +49…78, u…11."""
     if kind == "email":
         name, _, domain = value.rpartition("@")
-        return f"{name[:1]}…@{fitting(domain)}"
+        return f"{name[:1]}…@{truncate_middle(domain)}"
     if kind == "phone":
         return f"{value[:3]}…{value[-2:]}"
-    if kind in _BOTH_ENDS and len(value) >= 16:
+    if kind in _RANDOM_TOKEN_TYPES and len(value) >= 16:
         return f"{value[:4]}…{value[-4:]}"
     last = min(2, (len(value) - 1) // 2)
     return f"{value[:1]}…{value[len(value) - last :]}"
 
 
-def fitting(text: str) -> str:
+def truncate_middle(text: str) -> str:
     """A text without its middle, where it is too long for a line."""
-    half = _LONGEST_WHOLE // 2
-    return text if len(text) <= _LONGEST_WHOLE else f"{text[:half]}…{text[-half:]}"
+    half = _MAX_DISPLAY_LENGTH // 2
+    return text if len(text) <= _MAX_DISPLAY_LENGTH else f"{text[:half]}…{text[-half:]}"
 
 
-STRONGEST_IDENTIFIER = """
+JOIN_STRONGEST_IDENTIFIER = """
 JOIN LATERAL (SELECT type, value FROM identifier WHERE profile_id = p.profile_id
   AND status <> 'quarantined' ORDER BY array_position(ARRAY['user_id', 'loyalty_id', 'email', 'phone',
     'push_token', 'anonymous_id', 'email_sha256'], type), value
@@ -286,23 +292,23 @@ JOIN LATERAL (SELECT type, value FROM identifier WHERE profile_id = p.profile_id
 """Joins to a profile ``p`` the identifier ``i`` by which Waypost's own events name the person."""
 
 
-def digest(keys: Sequence[str]) -> str:
+def keys_digest(keys: Sequence[str]) -> str:
     """What tells one set of identifiers from another; ``keys`` the strongest first."""
     return hashlib.sha256("\x1f".join(keys).encode()).hexdigest()
 
 
-def scrubbed(values: Mapping[str, Any]) -> dict[str, Any]:
+def redact_addresses(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without any text that reads as an address: histories carry ids, not people."""
-    return {name: _scrub(value) for name, value in values.items()}
+    return {name: _redact_value(value) for name, value in values.items()}
 
 
-def _scrub(value: Any) -> Any:
+def _redact_value(value: Any) -> Any:
     match value:
         case str():
-            return None if names_a_person(value) else value
+            return None if contains_email_or_phone(value) else value
         case dict():
-            return scrubbed(value)
+            return redact_addresses(value)
         case list():
-            return [_scrub(one) for one in value]
+            return [_redact_value(one) for one in value]
         case _:
             return value

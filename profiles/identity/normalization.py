@@ -17,7 +17,7 @@ class BlockedIdentifier(ValueError):
     """A value that many systems send for people whom they do not know."""
 
 
-WORDS = frozenset(
+PLACEHOLDER_WORDS = frozenset(
     (
         # What programming languages print for nothing; brackets and quotes around a word do not count.
         *("", "null", "nul", "nil", "none", "undefined", "nan", "void", "\\n", "true", "false", "-1"),
@@ -47,7 +47,7 @@ WORDS = frozenset(
 )
 """In small letters, without the brackets and quotes around them."""
 
-EMAILS = frozenset(
+PLACEHOLDER_EMAILS = frozenset(
     (
         *("test@test.com", "none@none.com", "null@null.com", "na@na.com", "no@no.com", "asdf@asdf.com"),
         *("abc@abc.com", "xxx@xxx.com", "123@123.com", "email@email.com", "fake@fake.com"),
@@ -57,7 +57,7 @@ EMAILS = frozenset(
 )
 """The best-known addresses of nobody, for their hashes; ``is_nobodys_email`` knows more by their form."""
 
-_READ_BY_NOBODY = frozenset(
+_UNATTENDED_MAILBOXES = frozenset(
     (
         *("guest", "noreply", "donotreply", "null", "undefined", "anonymous", "noemail", "nomail"),
         "mailerdaemon",
@@ -66,73 +66,73 @@ _READ_BY_NOBODY = frozenset(
 """Local parts of nobody's mailbox at any domain, without the signs that part their words."""
 
 # At example.com live the people of tests and demos; but these are nobody.
-_AT_EXAMPLE = re.compile(r"(test|none|no[._-]?e?mail)(\+[^@]*)?@example\.[a-z.]+")
+_PLACEHOLDER_AT_EXAMPLE = re.compile(r"(test|none|no[._-]?e?mail)(\+[^@]*)?@example\.[a-z.]+")
 
-_AT_ITSELF = re.compile(
+_SAME_NAME_AND_DOMAIN = re.compile(
     r"(test|none|na|no|asdf|abc|xxx|123|email|fake|dummy|sample|user|name)(\+[^@]*)?@\1(\.[a-z.]+)?"
 )
 
-_SEPARATORS = re.compile(r"[._-]")
+_WORD_SEPARATORS = re.compile(r"[._-]")
 
-_AROUND = " \t\"'`()[]{}<>"
+_SURROUNDING_CHARACTERS = " \t\"'`()[]{}<>"
 
-_BLANKS = re.compile(r"\s+")
+_WHITESPACE = re.compile(r"\s+")
 
-_NO_SIGN = re.compile(r"[\W_0]*")
+_ZEROS_AND_PUNCTUATION = re.compile(r"[\W_0]*")
 
-_ONE_SIGN = re.compile(r"([^\W_])\1{7,}")
+_ONE_REPEATED_CHARACTER = re.compile(r"([^\W_])\1{7,}")
 
-_TEMPLATE = re.compile(
+_TEMPLATE_SYNTAX = re.compile(
     r"\{\{|\}\}|\{%|%\}|<%|%>|\$\{|#\{|%\{|%%|\*\||\|\*|%7b%7b"
     r"|^\$[a-z_][\w.]*$|^%[a-z_]\w*%$|^__[a-z_]+__$|^:[a-z_]+$|^@[a-z_]+@$"
     r"|^(\{[\w .-]+\}|\[[\w .-]+\]|<[\w .-]{1,40}>)$",
     re.IGNORECASE,
 )
 
-_SEQUENCES = frozenset(("123456789", "0123456789", "1234567890", "9876543210", "0987654321"))
+_DIGIT_SEQUENCES = frozenset(("123456789", "0123456789", "1234567890", "9876543210", "0987654321"))
 
 
-def _digests() -> Iterator[str]:
+def _hash_placeholders() -> Iterator[str]:
     # A system that hashes what it has hashes the placeholder too, in whichever spelling it was.
-    for word in (*WORDS, *EMAILS, " ", "0", "(null)", "[object Object]", "NaN"):
+    for word in (*PLACEHOLDER_WORDS, *PLACEHOLDER_EMAILS, " ", "0", "(null)", "[object Object]", "NaN"):
         for spelled in {word, word.upper(), word.capitalize()}:
             for algorithm in ("md5", "sha1", "sha256"):
                 yield hashlib.new(algorithm, spelled.encode(), usedforsecurity=False).hexdigest()
 
 
-_DIGESTS = frozenset(_digests())
+_PLACEHOLDER_DIGESTS = frozenset(_hash_placeholders())
 
 
 def is_placeholder(text: str) -> bool:
     """Whether a value of any type says "nobody we know": a word, a bare zero, a template, or their hash."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    bare = _BLANKS.sub(" ", folded).strip(_AROUND)
+    bare = _WHITESPACE.sub(" ", folded).strip(_SURROUNDING_CHARACTERS)
     return (
-        bare in WORDS
-        or bare in _DIGESTS
-        or _NO_SIGN.fullmatch(bare) is not None
-        or _ONE_SIGN.fullmatch(bare.replace("-", "")) is not None
-        or _TEMPLATE.search(folded) is not None
+        bare in PLACEHOLDER_WORDS
+        or bare in _PLACEHOLDER_DIGESTS
+        or _ZEROS_AND_PUNCTUATION.fullmatch(bare) is not None
+        or _ONE_REPEATED_CHARACTER.fullmatch(bare.replace("-", "")) is not None
+        or _TEMPLATE_SYNTAX.search(folded) is not None
     )
 
 
-def is_nobodys_email(address: str) -> bool:
+def is_placeholder_email(address: str) -> bool:
     """Whether an address, in small letters, is a placeholder or a mailbox that nobody reads."""
     local = address.partition("@")[0].partition("+")[0]
     return (
-        address in EMAILS
-        or _SEPARATORS.sub("", local) in _READ_BY_NOBODY
-        or _AT_EXAMPLE.fullmatch(address) is not None
-        or _AT_ITSELF.fullmatch(address) is not None
+        address in PLACEHOLDER_EMAILS
+        or _WORD_SEPARATORS.sub("", local) in _UNATTENDED_MAILBOXES
+        or _PLACEHOLDER_AT_EXAMPLE.fullmatch(address) is not None
+        or _SAME_NAME_AND_DOMAIN.fullmatch(address) is not None
     )
 
 
-def is_nobodys_phone(digits: str) -> bool:
+def is_placeholder_phone(digits: str) -> bool:
     """Whether a number, as written or without its country code, is one that nobody has.
 
     Numbers kept free for fiction (555-0100 to 555-0199) are the people of tests, and are not among them.
     """
-    return len(set(digits)) == 1 or digits in _SEQUENCES
+    return len(set(digits)) == 1 or digits in _DIGIT_SEQUENCES
 
 
 class InvalidIdentifier(ValueError):
@@ -140,20 +140,20 @@ class InvalidIdentifier(ValueError):
 
 
 # Unicode's Default_Ignorable_Code_Point: zero-width and bidi characters, joiners, variation selectors.
-_INVISIBLE = re.compile(
+_INVISIBLE_CHARACTERS = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
-_LOST = "\N{REPLACEMENT CHARACTER}"
+_REPLACEMENT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
-_FULL_STOPS = str.maketrans("\u3002\uff61", "..")
+_FULL_STOP_TRANSLATION = str.maketrans("\u3002\uff61", "..")
 
-_IN_BRACKETS = re.compile(r"[^<]*<([^<>]+)>")
+_NAME_WITH_ADDRESS = re.compile(r"[^<]*<([^<>]+)>")
 
-_GMAIL = frozenset(("gmail.com", "googlemail.com"))
+_GMAIL_DOMAINS = frozenset(("gmail.com", "googlemail.com"))
 
-_TAGGING = _GMAIL | frozenset(
+_PLUS_TAG_DOMAINS = _GMAIL_DOMAINS | frozenset(
     (
         *("outlook.com", "outlook.de", "outlook.fr", "outlook.es", "outlook.it", "outlook.co.uk"),
         *("hotmail.com", "hotmail.de", "hotmail.fr", "hotmail.es", "hotmail.it", "hotmail.co.uk"),
@@ -164,84 +164,89 @@ _TAGGING = _GMAIL | frozenset(
 )
 """Providers that deliver ada+anything@ to ada@."""
 
-_SCRIPTS = frozenset(("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "COPTIC", "CHEROKEE", "LISU", "DESERET"))
+_CONFUSABLE_SCRIPTS = frozenset(
+    ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "COPTIC", "CHEROKEE", "LISU", "DESERET")
+)
 """Scripts with letters that look like another's of this set, by the first word of a letter's Unicode name."""
 
-_LIKE_LATIN = frozenset("асԁеһіјӏорԛѕѵԝхуүαγικνορσυχօոսհցզ")
+_LATIN_LOOKALIKES = frozenset("асԁеһіјӏорԛѕѵԝхуүαγικνορσυχօոսհցզ")
 """Small letters of other scripts that look Latin (Unicode's confusables, the exact ones)."""
 
-_SCHEME = re.compile(r"(tel|sms|callto|whatsapp):", re.IGNORECASE)
+_PHONE_URI_SCHEME = re.compile(r"(tel|sms|callto|whatsapp):", re.IGNORECASE)
 
-_HEX_DIGEST = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
+_HEX_SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 
-_BASE64_DIGEST = re.compile(r"[A-Za-z0-9+/_-]{43}=?")
+_BASE64_SHA256 = re.compile(r"[A-Za-z0-9+/_-]{43}=?")
 
 
-def plain(text: str, form: Literal["NFC", "NFKC"]) -> str:
+def clean_unicode(text: str, form: Literal["NFC", "NFKC"]) -> str:
     """The text in a Unicode normalisation form, without margins and without what cannot be seen."""
     if text.isascii():
         return text.strip()
-    return _INVISIBLE.sub("", unicodedata.normalize(form, _INVISIBLE.sub("", text))).strip()
+    return _INVISIBLE_CHARACTERS.sub(
+        "", unicodedata.normalize(form, _INVISIBLE_CHARACTERS.sub("", text))
+    ).strip()
 
 
-def opaque(kind: str, text: str) -> str:
+def check_printable(kind: str, text: str) -> str:
     """An id, a token: case stays. Raises ``InvalidIdentifier`` for what cannot have been meant."""
-    if _LOST in text:
+    if _REPLACEMENT_CHARACTER in text:
         raise InvalidIdentifier(f"{kind} has a character that was not valid Unicode; send it as UTF-8")
     if not text.isprintable():
         raise InvalidIdentifier(f"{kind} has characters that do not print; send it without them")
     return text
 
 
-def email(text: str) -> str:
+def normalize_email(text: str) -> str:
     """An address: the mailbox in small letters, the domain in small ASCII letters (punycode).
 
     The result still delivers: of what it drops, tags and a Gmail address's dots, the provider drops all.
     """
-    text = _address(opaque("email", text))
+    text = _extract_address(check_printable("email", text))
     try:
         found = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise InvalidIdentifier(f"email is not an address (write it as ada@example.com): {error}") from None
     local, domain = unicodedata.normalize("NFKC", found.local_part.lower()), found.ascii_domain.lower()
-    _one_script([local, *found.domain.lower().split(".")])
-    spelled = _mailbox(local, domain)
-    if is_nobodys_email(f"{local}@{domain}") or is_nobodys_email(spelled):
-        raise _nobodys("email", "mailbox", spelled)
+    _check_scripts([local, *found.domain.lower().split(".")])
+    spelled = _canonical_mailbox(local, domain)
+    if is_placeholder_email(f"{local}@{domain}") or is_placeholder_email(spelled):
+        raise _placeholder_error("email", "mailbox", spelled)
     return spelled
 
 
-def _address(text: str) -> str:
+def _extract_address(text: str) -> str:
     """What stands in ``Ada <ada@x.org>`` or ``mailto:ada@x.org?subject=…``, without full stops at its end."""
-    if found := _IN_BRACKETS.fullmatch(text):
+    if found := _NAME_WITH_ADDRESS.fullmatch(text):
         text = found[1].strip()
     if text[:7].lower() == "mailto:":
-        text = opaque("email", plain(unquote(text[7:].partition("?")[0]), "NFKC"))
+        text = check_printable("email", clean_unicode(unquote(text[7:].partition("?")[0]), "NFKC"))
     local, at, domain = text.rpartition("@")
-    return local + at + domain.translate(_FULL_STOPS).rstrip(".")
+    return local + at + domain.translate(_FULL_STOP_TRANSLATION).rstrip(".")
 
 
-def _mailbox(local: str, domain: str) -> str:
-    name = local.partition("+")[0] if domain in _TAGGING else local
-    if domain in _GMAIL:
+def _canonical_mailbox(local: str, domain: str) -> str:
+    name = local.partition("+")[0] if domain in _PLUS_TAG_DOMAINS else local
+    if domain in _GMAIL_DOMAINS:
         name, domain = name.replace(".", ""), "gmail.com"
     if not name:
         raise InvalidIdentifier("email has nothing before its +tag; write it as ada+tag@example.com")
     return f"{name}@{domain}"
 
 
-def _one_script(parts: list[str]) -> None:
+def _check_scripts(parts: list[str]) -> None:
     """Refuse letters that pose as others: two look-alike scripts within a part, or a part that is all posing.
 
     Parts are the mailbox and each label of the domain, so an address wholly of one script is fine, and so is
     one whose domain ends in .com.
     """
     scripts = [
-        {unicodedata.name(c, "").partition(" ")[0] for c in p if c.isalpha()} & _SCRIPTS for p in parts
+        {unicodedata.name(c, "").partition(" ")[0] for c in p if c.isalpha()} & _CONFUSABLE_SCRIPTS
+        for p in parts
     ]
     mixed = any(len(found) > 1 for found in scripts)
     posing = any("LATIN" in found for found in scripts) and any(
-        found and "LATIN" not in found and all(c in _LIKE_LATIN for c in part if c.isalpha())
+        found and "LATIN" not in found and all(c in _LATIN_LOOKALIKES for c in part if c.isalpha())
         for part, found in zip(parts, scripts, strict=True)
     )
     if mixed or posing:
@@ -250,26 +255,26 @@ def _one_script(parts: list[str]) -> None:
         )
 
 
-def phone(text: str, region: str | None) -> str:
+def normalize_phone(text: str, region: str | None) -> str:
     """A number in E.164, its extension dropped; ``region`` reads one without a country code.
 
     The country is that of the code or of ``region``, never guessed from the number: 07911 123456 is a number
     of Guernsey to some tables and of Britain to whoever typed it.
     """
-    text = _SCHEME.sub("", opaque("phone", text), count=1)
-    if is_nobodys_phone("".join(c for c in text if c.isdecimal())):
-        raise _nobodys("phone", "number", text)
-    number = _number(text, region)
-    spelled = _e164(number)
-    if is_nobodys_phone(phonenumbers.national_significant_number(number)):
-        raise _nobodys("phone", "number", spelled)
+    text = _PHONE_URI_SCHEME.sub("", check_printable("phone", text), count=1)
+    if is_placeholder_phone("".join(c for c in text if c.isdecimal())):
+        raise _placeholder_error("phone", "number", text)
+    number = _parse_phone(text, region)
+    spelled = _format_e164(number)
+    if is_placeholder_phone(phonenumbers.national_significant_number(number)):
+        raise _placeholder_error("phone", "number", spelled)
     # Some nonsense, read again, loses another leading digit: no such number can be dialled.
-    if _e164(_number(spelled, None)) != spelled:
+    if _format_e164(_parse_phone(spelled, None)) != spelled:
         raise InvalidIdentifier("phone is no number of its country (write it as +49151…)")
     return spelled
 
 
-def _number(text: str, region: str | None) -> phonenumbers.PhoneNumber:
+def _parse_phone(text: str, region: str | None) -> phonenumbers.PhoneNumber:
     try:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
@@ -280,21 +285,21 @@ def _number(text: str, region: str | None) -> phonenumbers.PhoneNumber:
     return number
 
 
-def _e164(number: phonenumbers.PhoneNumber) -> str:
+def _format_e164(number: phonenumbers.PhoneNumber) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 
-def _nobodys(kind: str, what: str, shown: str) -> BlockedIdentifier:
+def _placeholder_error(kind: str, what: str, shown: str) -> BlockedIdentifier:
     return BlockedIdentifier(
         f"{kind} {shown[:40]!r} is a placeholder, a {what} of nobody; send no {kind} when there is none"
     )
 
 
-def email_sha256(text: str) -> str:
+def normalize_email_sha256(text: str) -> str:
     """A SHA-256 digest of a normalised address, from 64 hex digits or base64, as small hex digits."""
-    if _HEX_DIGEST.fullmatch(text):
+    if _HEX_SHA256.fullmatch(text):
         return text.lower()
-    if _BASE64_DIGEST.fullmatch(text):
+    if _BASE64_SHA256.fullmatch(text):
         try:
             # Standard and URL-safe alphabets differ in two characters only.
             digest = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_").rstrip("=") + "=")

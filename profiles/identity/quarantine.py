@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from profiles.identity.identifiers import DEVICE, hash_of, shortened, split_key
+from profiles.identity.identifiers import DEVICE_TYPES, email_hash_key, mask_identifier, split_key
 
 if TYPE_CHECKING:
     from profiles.identity.component import Component
-    from profiles.identity.graph import Graph
+    from profiles.identity.graph import IdentityGraph
 
 log = structlog.get_logger(__name__)
 
-WHAT_TO_DO = (
+QUARANTINE_ADVICE = (
     "see `waypost identity quarantined`; find out which channel sends it for everybody and have it stop, or "
     "lift it with `waypost identity release` should it be one person's after all"
 )
@@ -36,7 +36,7 @@ class QuarantinedIdentifier:
 
 
 @dataclass(frozen=True, slots=True)
-class Quarantine:
+class NewQuarantine:
     """An identifier that has just been found to be nobody's."""
 
     key: str
@@ -44,12 +44,12 @@ class Quarantine:
     """Who named it, each once."""
 
 
-_QUARANTINED = """
+_SELECT_QUARANTINED = """
 SELECT type, value, since FROM identifier WHERE status = 'quarantined' AND (type, value) > ($1, $2)
 ORDER BY type, value LIMIT $3
 """
 
-_PEOPLE = """
+_COUNT_PROFILES = """
 SELECT asked.key, count(DISTINCT i.profile_id) AS people FROM unnest($1::text[]) AS asked(key)
 JOIN identity_link l ON l.keys @> ARRAY[asked.key] CROSS JOIN unnest(l.keys) AS beside(key)
 JOIN identifier i ON i.type = split_part(beside.key, ':', 1)
@@ -57,73 +57,73 @@ JOIN identifier i ON i.type = split_part(beside.key, ':', 1)
 GROUP BY asked.key
 """
 
-_LOGGED = """
+_SELECT_QUARANTINED_AT = """
 SELECT key, max(at) AS at FROM identity_log WHERE kind = 'quarantined' AND key = ANY($1) GROUP BY key
 """
 
 
-async def quarantined(
+async def load_quarantined(
     connection: Any, *, limit: int, after: tuple[str, str] = ("", "")
 ) -> list[QuarantinedIdentifier]:
     """Quarantined identifiers in the order of (type, value), those behind ``after``."""
-    rows = await connection.fetch(_QUARANTINED, *after, limit)
+    rows = await connection.fetch(_SELECT_QUARANTINED, *after, limit)
     keys = [f"{row['type']}:{row['value']}" for row in rows]
-    people = {row["key"]: row["people"] for row in await connection.fetch(_PEOPLE, keys)}
-    logged = {row["key"]: row["at"] for row in await connection.fetch(_LOGGED, keys)}
+    people = {row["key"]: row["people"] for row in await connection.fetch(_COUNT_PROFILES, keys)}
+    logged = {row["key"]: row["at"] for row in await connection.fetch(_SELECT_QUARANTINED_AT, keys)}
     return [
         QuarantinedIdentifier(row["type"], row["value"], people.get(key, 0), logged.get(key, row["since"]))
         for key, row in zip(keys, rows, strict=True)
     ]
 
 
-def newly_quarantined(found: "Component", graph: "Graph") -> tuple[Quarantine, ...]:
+def find_newly_quarantined(component: "Component", graph: "IdentityGraph") -> tuple[NewQuarantine, ...]:
     """The keys that a resolution takes from everybody and that were somebody's before; pure."""
     beside: dict[str, set[str]] = {
-        key: set() for key in sorted(graph.quarantined) if found.known[key].status != "quarantined"
+        key: set() for key in sorted(graph.quarantined) if component.known[key].status != "quarantined"
     }
-    for link in found.links.values():
+    for link in component.links.values():
         people = {graph.cluster_of(key)[0] for key in link.keys if key not in graph.quarantined}
         for key in link.keys:
             if key in beside:
                 beside[key] |= people
-    return tuple(Quarantine(key, len(people)) for key, people in beside.items())
+    return tuple(NewQuarantine(key, len(people)) for key, people in beside.items())
 
 
-def warn(news: Iterable[Quarantine]) -> None:
+def log_quarantines(quarantines: Iterable[NewQuarantine]) -> None:
     """Tell the log, once an identifier; call after COMMIT. An address and its hash are one to tell."""
-    found = {one.key: one for one in news}
-    hashes = {hash_of(key) for key in found if key.startswith("email:")}
+    found = {one.key: one for one in quarantines}
+    hashes = {email_hash_key(key) for key in found if key.startswith("email:")}
     for key, one in found.items():
         if key not in hashes:
             kind, value = split_key(key)
             log.warning(
                 "identifier quarantined",
                 type=kind,
-                value=shortened(kind, value),
+                value=mask_identifier(kind, value),
                 people=one.people,
-                advice=WHAT_TO_DO,
+                advice=QUARANTINE_ADVICE,
             )
 
 
-FOR_S = 30.0
+QUARANTINE_CACHE_TTL_S = 30.0
 """Seconds after which Postgres is asked again: an operator may have released one."""
 
-_MOST = 10_000
+_MAX_CACHED_KEYS = 10_000
 
 
-class Shunned(AbstractSet[str]):
+class QuarantineCache(AbstractSet[str]):
     """Keys lately found to be nobody's. Thousands of events may name one, each waiting for its row."""
 
     def __init__(self) -> None:
         self._until: dict[str, tuple[float, bool]] = {}
 
-    def add(self, keys: Iterable[str], attested: Collection[str] = ()) -> None:
+    def add(self, keys: Iterable[str], verified_keys: Collection[str] = ()) -> None:
         """Remember some for ``FOR_S``. ``attested``: those that verified events took away."""
-        until = time.monotonic() + FOR_S
+        until = time.monotonic() + QUARANTINE_CACHE_TTL_S
         for key in keys:
             self._until.pop(key, None)
-            self._until[key] = (until, key in attested)
-        while len(self._until) > _MOST:
+            self._until[key] = (until, key in verified_keys)
+        while len(self._until) > _MAX_CACHED_KEYS:
             del self._until[next(iter(self._until))]
 
     def has(self, key: str, *, verified: bool) -> bool:
@@ -133,7 +133,7 @@ class Shunned(AbstractSet[str]):
         A device is nobody's whoever says so.
         """
         until, attested = self._until.get(key, (0.0, False))
-        return until > time.monotonic() and (not verified or attested or split_key(key)[0] in DEVICE)
+        return until > time.monotonic() and (not verified or attested or split_key(key)[0] in DEVICE_TYPES)
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self.has(key, verified=False)

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from profiles.identity.identifiers import STRONG, implied, key
+from profiles.identity.identifiers import STRONG_TYPES, identifier_key, implied_identifiers
 
 VERSION = "1"
 
-LONGEST_LIFE = timedelta(days=30)
+MAX_IDENTITY_TOKEN_LIFETIME = timedelta(days=30)
 
 LONGEST_TOKEN = 256
 """Characters; longer ones are refused unread."""
 
-_SIGNING = b"waypost identity token"
+_IDENTITY_SIGNING_CONTEXT = b"waypost identity token"
 
-_NAMING = b"waypost identity token: identifier"
+_IDENTITY_DIGEST_CONTEXT = b"waypost identity token: identifier"
 
 
-class Fault(StrEnum):
+class TokenFault(StrEnum):
     """Why a token proves nothing."""
 
     UNKNOWN = "unknown"
@@ -31,25 +31,25 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class IdentityProof:
     """What a good token says: an identifier, which only shows when it is asked for."""
 
     digest: str
-    naming: bytes
+    digest_key: bytes
     """What the digest was made with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Vouching:
+class IdentifierVerification:
     """Which of the identifiers of an event its tokens prove, as types."""
 
-    proved: tuple[str, ...]
-    unproved: tuple[str, ...]
+    proved_types: tuple[str, ...]
+    unproved_types: tuple[str, ...]
 
     @property
-    def is_full(self) -> bool:
+    def is_verified(self) -> bool:
         """Whether the event is verified: it names a person, and nobody else beside them."""
-        return bool(self.proved) and not self.unproved
+        return bool(self.proved_types) and not self.unproved_types
 
 
 class IdentityTokens:
@@ -57,13 +57,17 @@ class IdentityTokens:
 
     def __init__(self, secrets: Sequence[str]) -> None:
         """``secrets``: newest first, each of at least 32 bytes; raises ``ValueError`` otherwise."""
-        if not secrets or any(len(secret.encode()) < SHORTEST_SECRET for secret in secrets):
+        if not secrets or any(len(secret.encode()) < MIN_SECRET_BYTES for secret in secrets):
             raise ValueError(
-                f"identity tokens need at least one secret, and {SHORTEST_SECRET} bytes in each; make one "
+                f"identity tokens need at least one secret, and {MIN_SECRET_BYTES} bytes in each; make one "
                 "with `openssl rand -hex 32`"
             )
         self._keys = tuple(
-            (_hmac(secret.encode(), _SIGNING), _hmac(secret.encode(), _NAMING)) for secret in secrets
+            (
+                _hmac(secret.encode(), _IDENTITY_SIGNING_CONTEXT),
+                _hmac(secret.encode(), _IDENTITY_DIGEST_CONTEXT),
+            )
+            for secret in secrets
         )
 
     def issue(self, kind: str, value: str, *, expires_at: datetime) -> str:
@@ -72,73 +76,75 @@ class IdentityTokens:
         URL-safe, the same for the same values and secret. It holds the identifier as a keyed digest, so that
         nobody without the secret can find the address by trying. Raises ``ValueError`` for another type.
         """
-        if kind not in STRONG:
-            raise ValueError(f"no token can prove {kind!r}; it can prove {', '.join(STRONG)}")
+        if kind not in STRONG_TYPES:
+            raise ValueError(f"no token can prove {kind!r}; it can prove {', '.join(STRONG_TYPES)}")
         signing, naming = self._keys[0]
-        signed = f"{VERSION}.{int(expires_at.timestamp())}.{_named(naming, kind, value)}"
+        signed = f"{VERSION}.{int(expires_at.timestamp())}.{_identifier_digest(naming, kind, value)}"
         return f"{signed}.{_signature(signing, signed)}"
 
-    def read(self, token: str, *, at: datetime) -> Proof | Fault:
+    def read(self, token: str, *, at: datetime) -> IdentityProof | TokenFault:
         """What a token proves at an instant, or why nothing; compares in constant time and never raises."""
         signed, _, signature = token.rpartition(".")
         if len(token) > LONGEST_TOKEN or not token.isascii():
-            return Fault.UNKNOWN
+            return TokenFault.UNKNOWN
         # No early exit: the time taken must not tell which secret it was.
         matches = [hmac.compare_digest(_signature(signing, signed), signature) for signing, _ in self._keys]
         if not any(matches):
-            return Fault.UNKNOWN
+            return TokenFault.UNKNOWN
         # Signed by us, so these parts are there.
         _, expiry, digest = signed.split(".")
         if at.timestamp() >= int(expiry):
-            return Fault.EXPIRED
-        return Proof(digest, self._keys[matches.index(True)][1])
+            return TokenFault.EXPIRED
+        return IdentityProof(digest, self._keys[matches.index(True)][1])
 
 
-def vouching(identifiers: Iterable[tuple[str, str]], proofs: Sequence[Proof]) -> Vouching:
+def verify_identifiers(
+    identifiers: Iterable[tuple[str, str]], proofs: Sequence[IdentityProof]
+) -> IdentifierVerification:
     """What ``proofs`` prove of the identifiers (type, normalised value) of one event.
 
     A hashed address counts as an address of its own, unless the event names the address as well. Types that
     stand for a device need no proof.
     """
     named = list(identifiers)
-    hashes = implied(named)
+    hashes = implied_identifiers(named)
     digests: dict[bytes, list[str]] = {}
     for proof in proofs:
-        digests.setdefault(proof.naming, []).append(proof.digest)
+        digests.setdefault(proof.digest_key, []).append(proof.digest)
     proved: dict[str, None] = {}
     unproved: dict[str, None] = {}
     for kind, value in named:
-        if kind in STRONG:
-            (proved if _is_among(digests, kind, value) else unproved)[kind] = None
+        if kind in STRONG_TYPES:
+            (proved if _is_proved(digests, kind, value) else unproved)[kind] = None
         elif kind == "email_sha256" and (kind, value) not in hashes:
             unproved[kind] = None
-    return Vouching(tuple(proved), tuple(unproved))
+    return IdentifierVerification(tuple(proved), tuple(unproved))
 
 
-def _is_among(digests: Mapping[bytes, Sequence[str]], kind: str, value: str) -> bool:
+def _is_proved(digests: Mapping[bytes, Sequence[str]], kind: str, value: str) -> bool:
     # One digest a secret, however many tokens came: a list of both must not cost the door its time.
     for naming, given in digests.items():
-        digest = _named(naming, kind, value)
+        digest = _identifier_digest(naming, kind, value)
         if any([hmac.compare_digest(digest, one) for one in given]):  # noqa: C419 - no early exit
             return True
     return False
 
 
-def _named(naming: bytes, kind: str, value: str) -> str:
-    return _text(_hmac(naming, key(kind, value).encode(errors="surrogatepass")))
+def _identifier_digest(naming: bytes, kind: str, value: str) -> str:
+    return _base64url(_hmac(naming, identifier_key(kind, value).encode(errors="surrogatepass")))
 
 
 def _signature(signing: bytes, signed: str) -> str:
-    return _text(_hmac(signing, signed.encode()))
+    return _base64url(_hmac(signing, signed.encode()))
 
 
 def _hmac(secret: bytes, message: bytes) -> bytes:
     return hmac.digest(secret, message, hashlib.sha256)
 
 
-def _text(data: bytes) -> str:
+def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-SHORTEST_SECRET = 32
+MIN_SECRET_BYTES = 32
 """Bytes; what HMAC-SHA256 can use (RFC 2104 section 3)."""

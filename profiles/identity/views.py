@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.identity.component import evidence
-from profiles.identity.graph import Graph, Step, explain
-from profiles.identity.identifiers import hash_of, kind_of
+from profiles.identity.component import read_component
+from profiles.identity.graph import IdentityGraph, ResolutionStep, explain_step
+from profiles.identity.identifiers import email_hash_key, type_of_key
 
-MOST = 200
+MAX_LOG_ENTRIES = 200
 """Rows of the log that are read at most."""
 
 
@@ -123,67 +123,72 @@ class IdentityView:
     """Newest first."""
 
 
-_HELD = """
+_SELECT_IDENTIFIERS = """
 SELECT type, value, since, linked_at, vouched, status FROM identifier WHERE profile_id = ANY($1)
 ORDER BY since, type, value
 """
 
-_EVENTS = "SELECT event_id, type, channel FROM event WHERE event_id = ANY($1)"
+_SELECT_EVENTS = "SELECT event_id, type, channel FROM event WHERE event_id = ANY($1)"
 
-_OTHERS = """
+_SELECT_NEIGHBOURS = """
 SELECT i.type || ':' || i.value AS key, i.profile_id, i.status FROM identifier i
 JOIN unnest($1::text[], $2::text[]) AS asked(type, value) USING (type, value)
 """
 
-_CUTS = """
+_SELECT_CUTS = """
 SELECT cut_id, one, other, actor, reason, at, lifted_at FROM identity_cut
 WHERE one = ANY($1) OR other = ANY($1) ORDER BY cut_id DESC
 """
 
-_MERGED = """
+_SELECT_MERGED_PROFILES = """
 WITH RECURSIVE chain AS (
   SELECT profile_id FROM profile WHERE merged_into = $1
   UNION SELECT p.profile_id FROM profile p JOIN chain c ON p.merged_into = c.profile_id)
 SELECT profile_id FROM chain ORDER BY profile_id
 """
 
-_LOG = """
+_SELECT_LOG = """
 SELECT seq, at, kind, profile_id, other_profile_id, key, other_key, cause, actor, detail FROM identity_log
 WHERE profile_id = ANY($1) OR other_profile_id = ANY($1) ORDER BY seq DESC LIMIT $2
 """
 
 
-async def identity_of(connection: Any, profile_id: UUID) -> IdentityView:
+async def load_identity(connection: Any, profile_id: UUID) -> IdentityView:
     """The identity of one canonical profile, as ``profiles.identity.graph`` resolves what is on file."""
-    held = await identifiers_of(connection, profile_id)
+    held = await load_identifiers(connection, profile_id)
     own = [identifier.key for identifier in held]
-    found = await evidence(connection, own)
-    edges = await _edges(connection, _steps(found.resolved(), frozenset(own)))
-    merged = await _merged(connection, profile_id)
+    found = await read_component(connection, own)
+    edges = await _to_edges(connection, _relevant_steps(found.resolved(), frozenset(own)))
+    merged = await _load_merged_profiles(connection, profile_id)
     return IdentityView(
         profile_id=profile_id,
         identifiers=held,
         edges=edges,
-        neighbours=await _neighbours(connection, edges, frozenset(own)),
-        cuts=[CutView(**row) for row in await connection.fetch(_CUTS, own)],
+        neighbours=await _load_neighbours(connection, edges, frozenset(own)),
+        cuts=[CutView(**row) for row in await connection.fetch(_SELECT_CUTS, own)],
         merged=merged,
-        log=[LogEntry(**row) for row in await connection.fetch(_LOG, [profile_id, *merged], MOST)],
+        log=[
+            LogEntry(**row)
+            for row in await connection.fetch(_SELECT_LOG, [profile_id, *merged], MAX_LOG_ENTRIES)
+        ],
     )
 
 
-async def identifiers_of(connection: Any, profile_id: UUID) -> list[HeldIdentifier]:
+async def load_identifiers(connection: Any, profile_id: UUID) -> list[HeldIdentifier]:
     """Everything that points at a profile, the first seen first."""
-    whole = [profile_id, *await _merged(connection, profile_id)]
-    return [HeldIdentifier(**row) for row in await connection.fetch(_HELD, whole)]
+    whole = [profile_id, *await _load_merged_profiles(connection, profile_id)]
+    return [HeldIdentifier(**row) for row in await connection.fetch(_SELECT_IDENTIFIERS, whole)]
 
 
-async def _merged(connection: Any, profile_id: UUID) -> list[UUID]:
-    return [row["profile_id"] for row in await connection.fetch(_MERGED, profile_id)]
+async def _load_merged_profiles(connection: Any, profile_id: UUID) -> list[UUID]:
+    return [row["profile_id"] for row in await connection.fetch(_SELECT_MERGED_PROFILES, profile_id)]
 
 
-def _steps(graph: Graph, own: frozenset[str]) -> list[Step]:
+def _relevant_steps(graph: IdentityGraph, own: frozenset[str]) -> list[ResolutionStep]:
     """What joined these keys, once each, and the first refusal of each kind to anybody else's."""
-    part = {key: key for key in own} | {hash_of(key): key for key in own if kind_of(key) == "email"}
+    part = {key: key for key in own} | {
+        email_hash_key(key): key for key in own if type_of_key(key) == "email"
+    }
 
     def first(key: str) -> str:
         while part[key] != key:
@@ -195,16 +200,16 @@ def _steps(graph: Graph, own: frozenset[str]) -> list[Step]:
         if step.joined and step.one in own and step.other in own and first(step.one) != first(step.other):
             part[first(step.other)] = first(step.one)
             joined.append(step)
-    refused: dict[tuple[str, str, str], Step] = {}
+    refused: dict[tuple[str, str, str], ResolutionStep] = {}
     for step in graph.steps:
         if not step.joined and (step.one in own) != (step.other in own):
             refused.setdefault((step.one, step.other, step.why), step)
     return [*joined, *refused.values()]
 
 
-async def _edges(connection: Any, steps: Sequence[Step]) -> list[IdentityEdge]:
+async def _to_edges(connection: Any, steps: Sequence[ResolutionStep]) -> list[IdentityEdge]:
     ids = [step.link.event_id for step in steps if step.link.event_id]
-    events = {row["event_id"]: row for row in await connection.fetch(_EVENTS, ids)}
+    events = {row["event_id"]: row for row in await connection.fetch(_SELECT_EVENTS, ids)}
     edges = []
     for step in steps:
         link, event = step.link, events.get(step.link.event_id)
@@ -217,19 +222,23 @@ async def _edges(connection: Any, steps: Sequence[Step]) -> list[IdentityEdge]:
             time=link.time,
             verified=link.verified,
         )
-        reason = "" if step.joined else explain(step)
+        reason = "" if step.joined else explain_step(step)
         edges.append(IdentityEdge(step.one, step.other, step.joined, step.why, step.detail, reason, cause))
     return edges
 
 
-async def _neighbours(connection: Any, edges: Sequence[IdentityEdge], own: frozenset[str]) -> list[Neighbour]:
+async def _load_neighbours(
+    connection: Any, edges: Sequence[IdentityEdge], own: frozenset[str]
+) -> list[Neighbour]:
     reasons: dict[str, str] = {}
     for edge in edges:
         for key in (edge.one, edge.other):
             if key not in own:
                 reasons.setdefault(key, edge.reason)
     pairs = [key.partition(":") for key in reasons]
-    rows = await connection.fetch(_OTHERS, [kind for kind, _, _ in pairs], [value for _, _, value in pairs])
+    rows = await connection.fetch(
+        _SELECT_NEIGHBOURS, [kind for kind, _, _ in pairs], [value for _, _, value in pairs]
+    )
     found = {row["key"]: row for row in rows}
     neighbours = []
     for (kind, _, value), (key, reason) in zip(pairs, reasons.items(), strict=True):

@@ -5,31 +5,39 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db.database import Database
-from profiles.identity.identifiers import STRONGEST_IDENTIFIER
+from profiles.identity.identifiers import JOIN_STRONGEST_IDENTIFIER
 from profiles.ingest.pipeline import Ingest
 from profiles.state.event_records import IncomingEvent
 
-SOURCE = "waypost/journey"
+JOURNEY_SOURCE = "waypost/journey"
 
-_WHO = f"""
-SELECT i.type, i.value FROM run r JOIN profile p ON p.profile_id = r.profile_id {STRONGEST_IDENTIFIER}
+_SELECT_RUN_IDENTIFIER = f"""
+SELECT i.type, i.value FROM run r JOIN profile p ON p.profile_id = r.profile_id {JOIN_STRONGEST_IDENTIFIER}
 WHERE r.run_id = $1
 """  # noqa: S608 - constant fragments
 
 
-async def withdraw(
+async def withdraw_consent(
     database: Database, ingest: Ingest, run_id: UUID, step: str, *, channel: str, topic: str, at: datetime
 ) -> bool:
     """Write ``Consent Changed``; False for a person without identifiers. Idempotent per run and step."""
 
     async def who(connection: Any) -> tuple[str, str] | None:
-        row = await connection.fetchrow(_WHO, run_id)
+        row = await connection.fetchrow(_SELECT_RUN_IDENTIFIER, run_id)
         return None if row is None else (row["type"], row["value"])
 
     identifier = await database.run(who)
     if identifier is None:
         return False
-    said = {"channel": channel, "topic": topic, "state": "withdrawn", "source": SOURCE, "method": "journey"}
+    said = {
+        "channel": channel,
+        "topic": topic,
+        "state": "withdrawn",
+        "source": JOURNEY_SOURCE,
+        "method": "journey",
+    }
     event_id = f"{run_id}/{step}"
-    await ingest([IncomingEvent(SOURCE, event_id, "Consent Changed", "server", at, (identifier,), said)])
+    await ingest(
+        [IncomingEvent(JOURNEY_SOURCE, event_id, "Consent Changed", "server", at, (identifier,), said)]
+    )
     return True

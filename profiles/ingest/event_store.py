@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import encode, new_id
+from profiles.db.sql import encode_jsonb, new_id
 from profiles.events import Event
-from profiles.runs.routing import Interests, Route, interests
-from profiles.state.event_records import IncomingEvent, KnownMessage, typed
+from profiles.runs.routing import Route, RouteMatches, match_routes
+from profiles.state.event_records import IncomingEvent, MessageRef, parse_event
 
 
-class Status(StrEnum):
+class IngestStatus(StrEnum):
     """What became of one event, as the HTTP contract names it."""
 
     ACCEPTED = "accepted"
@@ -23,18 +23,18 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ingested:
+class IngestResult:
     """The answer for one event, in the order asked."""
 
     id: str
-    status: Status
+    status: IngestStatus
     event_id: UUID | None = None
     """Waypost's own id of the event that stands."""
     detail: str = ""
     """Why it was rejected."""
 
 
-_INSERT = """
+_INSERT_EVENTS = """
 INSERT INTO event (event_id, source, id, content_hash, type, channel, time, at,
   identifiers, properties, traits, context, verified, problems)
 SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time,
@@ -47,56 +47,58 @@ ORDER BY source, id
 ON CONFLICT (source, id) DO NOTHING RETURNING event_id, at, now() AS now
 """
 
-_KNOWN = """
+_SELECT_EXISTING_EVENTS = """
 SELECT e.source, e.id, e.event_id, e.content_hash FROM event e
 JOIN jsonb_to_recordset($1) AS k(source text, id text) ON e.source = k.source AND e.id = k.id
 """
 
-_MESSAGES = "SELECT message_id, profile_id, run_id, channel, address FROM message WHERE message_id = ANY($1)"
+_SELECT_MESSAGES = (
+    "SELECT message_id, profile_id, run_id, channel, address FROM message WHERE message_id = ANY($1)"
+)
 
 
 @dataclass(slots=True)
-class Prepared:
+class ParsedEvent:
     """An event with all that author code and parsing say of it, before the transaction."""
 
     incoming: IncomingEvent
     event_id: UUID
-    hash: bytes
+    content_hash: bytes
     typed: Event | None
-    interests: Interests
+    interests: RouteMatches
     problems: list[dict[str, Any]] = field(default_factory=list)
 
 
-def prepare(incoming: IncomingEvent, routes: Sequence[Route]) -> Prepared:
+def prepare_event(incoming: IncomingEvent, routes: Sequence[Route]) -> ParsedEvent:
     """Parse an event, and ask author code about it: what raises is a problem of the event's, not an error."""
-    event, fault = typed(incoming.type, incoming.properties)
-    asked = interests(event, routes) if event is not None else Interests()
+    event, fault = parse_event(incoming.type, incoming.properties)
+    asked = match_routes(event, routes) if event is not None else RouteMatches()
     problems = [*incoming.problems, *asked.problems]
     if fault:
         problems.append({"journey": "", "detail": fault})
-    return Prepared(incoming, new_id(), incoming.content_hash(), event, asked, problems)
+    return ParsedEvent(incoming, new_id(), incoming.content_hash(), event, asked, problems)
 
 
-def first_of_each(prepared: Sequence[Prepared]) -> dict[tuple[str, str], Prepared]:
+def deduplicate(prepared: Sequence[ParsedEvent]) -> dict[tuple[str, str], ParsedEvent]:
     """One of each (source, id), the one that came first."""
-    first: dict[tuple[str, str], Prepared] = {}
+    first: dict[tuple[str, str], ParsedEvent] = {}
     for p in prepared:
         first.setdefault((p.incoming.source, p.incoming.id), p)
     return first
 
 
-async def insert(
-    connection: Any, events: Sequence[Prepared], *, local: bool
+async def insert_events(
+    connection: Any, events: Sequence[ParsedEvent], *, local: bool
 ) -> dict[UUID, tuple[datetime, datetime]]:
     """Write those that are new; their ids → instant of arrival, and the transaction's now.
 
     ``local``: time may be travelled, so an event of a later day arrives on it.
     """
-    found = await connection.fetch(_INSERT, encode([_row(p) for p in events]), local)
+    found = await connection.fetch(_INSERT_EVENTS, encode_jsonb([_event_row(p) for p in events]), local)
     return {row["event_id"]: (row["at"], row["now"]) for row in found}
 
 
-def _row(p: Prepared) -> dict[str, Any]:
+def _event_row(p: ParsedEvent) -> dict[str, Any]:
     said = p.incoming
     identifiers: dict[str, list[str]] = {}
     for kind, value in said.identifiers:
@@ -105,7 +107,7 @@ def _row(p: Prepared) -> dict[str, Any]:
         "event_id": p.event_id,
         "source": said.source,
         "id": said.id,
-        "hash": p.hash.hex(),
+        "hash": p.content_hash.hex(),
         "type": said.type,
         "channel": said.channel,
         "time": said.time,
@@ -118,43 +120,43 @@ def _row(p: Prepared) -> dict[str, Any]:
     }
 
 
-async def answers_to(
+async def to_results(
     connection: Any,
-    prepared: Sequence[Prepared],
-    first: dict[tuple[str, str], Prepared],
-    stamped: dict[UUID, tuple[datetime, datetime]],
-) -> list[Ingested]:
+    prepared: Sequence[ParsedEvent],
+    first: dict[tuple[str, str], ParsedEvent],
+    inserted: dict[UUID, tuple[datetime, datetime]],
+) -> list[IngestResult]:
     """What became of each, in the order given: accepted, a duplicate, or in conflict with what is known."""
-    known = {name: (p.event_id, p.hash) for name, p in first.items() if p.event_id in stamped}
+    known = {name: (p.event_id, p.content_hash) for name, p in first.items() if p.event_id in inserted}
     missing = [{"source": s, "id": i} for s, i in first if (s, i) not in known]
     if missing:
-        for row in await connection.fetch(_KNOWN, encode(missing)):
+        for row in await connection.fetch(_SELECT_EXISTING_EVENTS, encode_jsonb(missing)):
             known[row["source"], row["id"]] = (row["event_id"], bytes(row["content_hash"]))
     answers = []
     for p in prepared:
         event_id, content = known[p.incoming.source, p.incoming.id]
         if event_id == p.event_id:
-            answers.append(Ingested(p.incoming.id, Status.ACCEPTED, event_id))
+            answers.append(IngestResult(p.incoming.id, IngestStatus.ACCEPTED, event_id))
         else:
-            status = Status.DUPLICATE if content == p.hash else Status.CONFLICT
-            answers.append(Ingested(p.incoming.id, status, event_id))
+            status = IngestStatus.DUPLICATE if content == p.content_hash else IngestStatus.CONFLICT
+            answers.append(IngestResult(p.incoming.id, status, event_id))
     return answers
 
 
-async def messages_of(connection: Any, news: Sequence[Prepared]) -> dict[UUID | None, KnownMessage]:
+async def load_messages(connection: Any, new_events: Sequence[ParsedEvent]) -> dict[UUID | None, MessageRef]:
     """The messages of ours that events are about, by id, as far as they exist."""
-    asked = sorted({found for p in news if (found := message_id_of(p.incoming))})
+    asked = sorted({found for p in new_events if (found := message_id_from(p.incoming))})
     if not asked:
         return {}
     return {
-        row["message_id"]: KnownMessage(
+        row["message_id"]: MessageRef(
             row["message_id"], row["profile_id"], row["run_id"], row["channel"], row["address"]
         )
-        for row in await connection.fetch(_MESSAGES, asked)
+        for row in await connection.fetch(_SELECT_MESSAGES, asked)
     }
 
 
-def message_id_of(incoming: IncomingEvent) -> UUID | None:
+def message_id_from(incoming: IncomingEvent) -> UUID | None:
     """Which message of ours an event says it is about."""
     if not incoming.type.startswith("Message "):
         return None

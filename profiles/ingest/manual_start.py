@@ -10,33 +10,33 @@ import orjson
 
 from profiles.db.database import Database
 from profiles.events import Event
-from profiles.ingest.event_store import Ingested, Status
-from profiles.ingest.pipeline import Ingest, Rules
-from profiles.ingest.resolution import Resolved
+from profiles.ingest.event_store import IngestResult, IngestStatus
+from profiles.ingest.pipeline import Ingest, IngestConfig
+from profiles.ingest.resolution import IdentityResolution
 from profiles.runs import routing
 from profiles.runs.routing import Route
-from profiles.state.clock import TOO_OLD, Calendar
+from profiles.state.clock import MAX_EVENT_AGE, StackClock
 from profiles.state.event_records import IncomingEvent
 
-_RUN = """
+_SELECT_STARTED_RUN = """
 SELECT r.run_id, r.key, r.state, e.event_id FROM event e
 JOIN run r ON r.profile_id = e.profile_id AND r.journey = $2 AND r.entry_event = e.event_id
 WHERE e.event_id = $1
 """
 
-_EVENT = """
+_SELECT_EVENT = """
 SELECT profile_id, cart_id, at, time, problems::text AS problems, now() AS now FROM event WHERE event_id = $1
 """
 
-_LIVE = "SELECT run_id FROM run WHERE journey = $1 AND key = $2 AND state <> 'ended'"
+_SELECT_LIVE_RUN = "SELECT run_id FROM run WHERE journey = $1 AND key = $2 AND state <> 'ended'"
 
-_ENTRIES = """
+_SELECT_RUN_ENTRIES = """
 SELECT entered_at FROM run WHERE profile_id = $1 AND journey = $2 AND key = $3 ORDER BY entered_at
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class StartedRun:
     """A run that was started by this event, now or by an earlier request of the same id."""
 
     run_id: UUID
@@ -47,15 +47,15 @@ class Entered:
     """The event had come before."""
 
 
-class NotEntered(Exception):
+class RunNotStarted(Exception):
     """No run was started, and nothing was written. The message says why, and what to do."""
 
 
-class Unfit(NotEntered):
+class InvalidEntryEvent(RunNotStarted):
     """This event can start no run of the journey, however often it is sent."""
 
 
-class KeyIsLive(NotEntered):
+class RunAlreadyActive(RunNotStarted):
     """One live run a key; this one is in the way."""
 
     def __init__(self, key: str, run_id: UUID) -> None:
@@ -63,7 +63,7 @@ class KeyIsLive(NotEntered):
         self.run_id = run_id
 
 
-class MayNotReenter(NotEntered):
+class ReentryNotAllowed(RunNotStarted):
     """The journey's re-entry rule forbids it, after these entries."""
 
     def __init__(self, key: str, entries: Sequence[datetime], at: datetime) -> None:
@@ -71,7 +71,7 @@ class MayNotReenter(NotEntered):
         self.key, self.entries, self.at = key, tuple(entries), at
 
 
-class IdIsTaken(NotEntered):
+class EventIdConflict(RunNotStarted):
     """Another event of this source has the id; the first one stands."""
 
     def __init__(self, event_id: str, run_id: UUID | None) -> None:
@@ -80,24 +80,24 @@ class IdIsTaken(NotEntered):
         self.run_id = run_id
 
 
-async def enter(
-    database: Database, route: Route, incoming: IncomingEvent, rules: Rules | None = None
-) -> Entered:
+async def start_run_manually(
+    database: Database, route: Route, incoming: IncomingEvent, rules: IngestConfig | None = None
+) -> StartedRun:
     """Take one event in for ``route`` alone, and return the run it starts; both in one transaction.
 
     The journey's own filter is not asked: the caller has decided. Its key, its re-entry rule and one live run
     a key hold. Idempotent on the event's (source, id). Raises a ``NotEntered`` where no run starts, and then
     the event is not kept either, so that the same id may be sent again.
     """
-    ingest = _Entry(database, route, rules or Rules())
+    ingest = _ManualStart(database, route, rules or IngestConfig())
     [answer] = await ingest([incoming])
     if ingest.entered is None:
-        raise Unfit(answer.detail)
+        raise InvalidEntryEvent(answer.detail)
     return ingest.entered
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _UnfilteredRoute:
     """A journey that leaves the question whom to admit to the caller."""
 
     route: Route
@@ -132,52 +132,52 @@ class _Asked:
         return self.route.may_enter(entries, at)
 
 
-class _Entry(Ingest):
+class _ManualStart(Ingest):
     """Ingest of one event, which is undone where it starts no run."""
 
-    def __init__(self, database: Database, route: Route, rules: Rules) -> None:
-        super().__init__(database, [_Asked(route)], rules)
+    def __init__(self, database: Database, route: Route, rules: IngestConfig) -> None:
+        super().__init__(database, [_UnfilteredRoute(route)], rules)
         self._route = route
         self._local = rules.local
-        self.entered: Entered | None = None
+        self.entered: StartedRun | None = None
 
-    async def _take(self, connection: Any, prepared: Any) -> tuple[list[Ingested], Resolved]:
+    async def _take(self, connection: Any, prepared: Any) -> tuple[list[IngestResult], IdentityResolution]:
         [answer], resolved = await super()._take(connection, prepared)
-        run = await connection.fetchrow(_RUN, answer.event_id, self._route.name)
-        if answer.status is not Status.ACCEPTED:
-            if run is None or answer.status is Status.CONFLICT:
-                raise IdIsTaken(answer.id, run["run_id"] if run else None)
+        run = await connection.fetchrow(_SELECT_STARTED_RUN, answer.event_id, self._route.name)
+        if answer.status is not IngestStatus.ACCEPTED:
+            if run is None or answer.status is IngestStatus.CONFLICT:
+                raise EventIdConflict(answer.id, run["run_id"] if run else None)
         elif run is None:
-            raise await self._why_not(connection, answer.event_id, prepared[0].typed)
-        self.entered = Entered(**run, again=answer.status is Status.DUPLICATE)
+            raise await self._explain_failure(connection, answer.event_id, prepared[0].typed)
+        self.entered = StartedRun(**run, again=answer.status is IngestStatus.DUPLICATE)
         return [answer], resolved
 
-    async def _why_not(self, connection: Any, event_id: UUID | None, event: Event) -> NotEntered:
+    async def _explain_failure(self, connection: Any, event_id: UUID | None, event: Event) -> RunNotStarted:
         """Why the event started no run; asked in its own transaction, under the person's lock."""
-        row = await connection.fetchrow(_EVENT, event_id)
-        key = self._key(row, event)
-        live = key and await connection.fetchval(_LIVE, self._route.name, key)
+        row = await connection.fetchrow(_SELECT_EVENT, event_id)
+        key = self._run_key(row, event)
+        live = key and await connection.fetchval(_SELECT_LIVE_RUN, self._route.name, key)
         if key and live:
-            return KeyIsLive(key, live)
+            return RunAlreadyActive(key, live)
         said = [p["detail"] for p in orjson.loads(row["problems"]) if p.get("journey") == self._route.name]
         if said or not key:
             by = self._route.key_property or "value that keyed_by makes one of"
-            return Unfit("; ".join(said) or f"it has no key, since it carries no {by}")
-        if not Calendar(row["now"], self._local).fresh(row["time"]):
-            hours = TOO_OLD.total_seconds() / 3600
-            return Unfit(
+            return InvalidEntryEvent("; ".join(said) or f"it has no key, since it carries no {by}")
+        if not StackClock(row["now"], self._local).fresh(row["time"]):
+            hours = MAX_EVENT_AGE.total_seconds() / 3600
+            return InvalidEntryEvent(
                 f"its time, {row['time'].isoformat()}, is over {hours:.0f} hours ago or ahead of now"
             )
-        entries = await connection.fetch(_ENTRIES, row["profile_id"], self._route.name, key)
-        return MayNotReenter(key, [one["entered_at"] for one in entries], row["at"])
+        entries = await connection.fetch(_SELECT_RUN_ENTRIES, row["profile_id"], self._route.name, key)
+        return ReentryNotAllowed(key, [one["entered_at"] for one in entries], row["at"])
 
-    def _key(self, row: Any, event: Event) -> str | None:
+    def _run_key(self, row: Any, event: Event) -> str | None:
         match self._route.key_property:
-            case routing.PERSON:
+            case routing.KEY_PERSON:
                 return str(row["profile_id"])
-            case routing.CART:
+            case routing.KEY_CART:
                 cart_id: str | None = row["cart_id"]
                 return cart_id
         # Author code, which may raise: asked as routing asks it.
-        found = routing.interests(event, [self._route]).of
+        found = routing.match_routes(event, [self._route]).of
         return found[0].key if found else None

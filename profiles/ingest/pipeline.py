@@ -11,70 +11,77 @@ import orjson
 import structlog
 
 from profiles.commerce import orders
-from profiles.commerce.catalog import is_of_a_product, keep_products
-from profiles.commerce.orders import ORDER, Asked, PlainRule, read_orders
-from profiles.commerce.suppressions import mark_overtaken
+from profiles.commerce.catalog import is_product_update, upsert_products
+from profiles.commerce.orders import (
+    ORDER_COMPLETED,
+    SuppressionRuleLookup,
+    UniformSuppressionRule,
+    resolve_order_lines,
+)
+from profiles.commerce.suppressions import flag_sent_before_late_purchase
 from profiles.consent import declarations, effective
 from profiles.db.database import Database
-from profiles.identity.identifiers import ADDRESS_TYPE, DEVICE
-from profiles.identity.quarantine import Shunned, warn
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, DEVICE_TYPES
+from profiles.identity.quarantine import QuarantineCache, log_quarantines
 from profiles.ingest.event_store import (
-    Ingested,
-    Prepared,
-    Status,
-    answers_to,
-    first_of_each,
-    insert,
-    message_id_of,
-    messages_of,
-    prepare,
+    IngestResult,
+    IngestStatus,
+    ParsedEvent,
+    deduplicate,
+    insert_events,
+    load_messages,
+    message_id_from,
+    prepare_event,
+    to_results,
 )
-from profiles.ingest.resolution import Named, Resolved, resolve
+from profiles.ingest.resolution import EventIdentifiers, IdentityResolution, resolve_identities
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
-from profiles.projection.apply import FOLDED, fold
-from profiles.runs.routing import Folded, Interest, Route, dispatch
-from profiles.state.clock import Calendar
-from profiles.state.event_records import IncomingEvent, KnownMessage, Place, Taken
-from profiles.state.profile_state import Person, load
-from profiles.state.unit_of_work import Changes
+from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
+from profiles.runs.routing import ApplyResult, Route, RouteMatch, route_event
+from profiles.state.clock import StackClock
+from profiles.state.event_records import EventSortKey, IncomingEvent, MessageRef, StoredEvent
+from profiles.state.profile_state import ProfileState, load_profile_states
+from profiles.state.unit_of_work import UnitOfWork
 
-OURS = "waypost/"
+INTERNAL_SOURCE_PREFIX = "waypost/"
 """Sources that begin like this are Waypost's own."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class IngestConfig:
     """What ingest goes by besides the events."""
 
     local: bool = False
     """A local stack: time may be travelled."""
     suppression_window: timedelta | None = timedelta(days=365)
     """How long a purchase keeps its item from being promoted; None: for good."""
-    suppression: Asked | None = None
+    suppression: SuppressionRuleLookup | None = None
     """What the shop says of a purchase of one item; None: the window above, and the product."""
     overtaken: Callable[[int], object] | None = None
     """Hears, after COMMIT, how many messages a purchase overtook that was heard of late."""
 
     @property
-    def rule_of(self) -> Asked:
+    def rule_for(self) -> SuppressionRuleLookup:
         """How long and how far a purchase suppresses."""
-        plain = PlainRule(self.suppression_window)
+        plain = UniformSuppressionRule(self.suppression_window)
         return self.suppression or (lambda product, sku, category, group: plain)
 
 
 class Ingest:
     """The one way in. Idempotent on (source, id): a replay changes nothing and says so."""
 
-    def __init__(self, database: Database, routes: Sequence[Route], rules: Rules | None = None) -> None:
+    def __init__(
+        self, database: Database, routes: Sequence[Route], rules: IngestConfig | None = None
+    ) -> None:
         self._database = database
         self._routes = tuple(routes)
-        self._rules = rules or Rules()
-        self._shunned = Shunned()
+        self._rules = rules or IngestConfig()
+        self._quarantine_cache = QuarantineCache()
 
-    async def __call__(self, events: Sequence[IncomingEvent]) -> list[Ingested]:
+    async def __call__(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
         """Take events in, in the order given, in one transaction; answers come in the same order.
 
         Returns only after COMMIT. Should one event of several be one that cannot be stored, the others are
@@ -82,79 +89,86 @@ class Ingest:
         was not answered may be sent again, and what had been written by then is a duplicate.
         """
         try:
-            prepared = [prepare(event, self._routes) for event in events]
+            prepared = [prepare_event(event, self._routes) for event in events]
             answers, resolved = await self._database.run(lambda connection: self._take(connection, prepared))
         except Exception as error:
-            if not _is_the_events_fault(error):
+            if not _is_invalid_event(error):
                 raise
             if len(events) == 1:
                 log.warning("event could not be taken in", source=events[0].source, error=repr(error)[:300])
-                return [Ingested(events[0].id, Status.REJECTED, detail=_reason(error))]
+                return [IngestResult(events[0].id, IngestStatus.REJECTED, detail=_describe_rejection(error))]
         else:
             # What a transaction found holds once it is committed.
-            self._shunned.add(resolved.shunned, resolved.attested)
-            warn(resolved.settled.newly)
+            self._quarantine_cache.add(resolved.quarantined, resolved.verified_keys)
+            log_quarantines(resolved.settled.new_quarantines)
             if self._rules.overtaken and resolved.overtaken:
                 self._rules.overtaken(resolved.overtaken)
             return answers
         middle = len(events) // 2
         return [*await self(events[:middle]), *await self(events[middle:])]
 
-    async def _take(self, connection: Any, prepared: Sequence[Prepared]) -> tuple[list[Ingested], Resolved]:
-        resolved = Resolved()
+    async def _take(
+        self, connection: Any, prepared: Sequence[ParsedEvent]
+    ) -> tuple[list[IngestResult], IdentityResolution]:
+        resolved = IdentityResolution()
         if not prepared:
             return [], resolved
-        first = first_of_each(prepared)
-        stamped = await insert(connection, list(first.values()), local=self._rules.local)
+        first = deduplicate(prepared)
+        stamped = await insert_events(connection, list(first.values()), local=self._rules.local)
         news = [p for p in prepared if p.event_id in stamped]
         if news:
             now = next(iter(stamped.values()))[1]
-            resolved = await self._apply(connection, news, stamped, Calendar(now, self._rules.local))
-        return await answers_to(connection, prepared, first, stamped), resolved
+            resolved = await self._apply_batch(connection, news, stamped, StackClock(now, self._rules.local))
+        return await to_results(connection, prepared, first, stamped), resolved
 
-    async def _apply(
+    async def _apply_batch(
         self,
         connection: Any,
-        news: Sequence[Prepared],
+        new_events: Sequence[ParsedEvent],
         stamped: dict[UUID, tuple[datetime, datetime]],
-        calendar: Calendar,
-    ) -> Resolved:
-        messages = await messages_of(connection, news)
-        takens = [_taken(p, stamped[p.event_id][0], messages) for p in news]
-        unnamed = await keep_products(connection, takens)
-        resolved = await resolve(connection, [self._named(taken) for taken in takens])
+        calendar: StackClock,
+    ) -> IdentityResolution:
+        messages = await load_messages(connection, new_events)
+        takens = [_to_stored_event(p, stamped[p.event_id][0], messages) for p in new_events]
+        unnamed = await upsert_products(connection, takens)
+        resolved = await resolve_identities(connection, [self._named(taken) for taken in takens])
         # A new statement, after the locks: what they waited for is visible now.
-        telling = await Telling.of(connection, takens, resolved, self._rules.rule_of)
-        for taken, ready in zip(takens, news, strict=True):
+        telling = await EventBatch.of(connection, takens, resolved, self._rules.rule_for)
+        for taken, ready in zip(takens, new_events, strict=True):
             row = {"event_id": taken.event_id, "profile_id": None, "cart_id": None}
             telling.changes.events[taken.event_id] = {**row, "problems": list(ready.problems)}
         telling.fold()
-        for position, (taken, ready) in enumerate(zip(takens, news, strict=True)):
-            if not is_of_a_product(taken) and position not in resolved.owners:
-                telling.changes.problem(taken.event_id, "", _names_nobody(taken))
+        for position, (taken, ready) in enumerate(zip(takens, new_events, strict=True)):
+            if not is_product_update(taken) and position not in resolved.owners:
+                telling.changes.problem(taken.event_id, "", _describe_missing_owner(taken))
             telling.dispatch(position, ready.interests.of, calendar)
         for taken in unnamed:
             telling.changes.problem(taken.event_id, "", "a product without product_id and sku cannot be kept")
         resolved.overtaken = await telling.write(connection, calendar.now)
         return resolved
 
-    def _named(self, taken: Taken) -> Named:
+    def _named(self, taken: StoredEvent) -> EventIdentifiers:
         """Whom an event names: by its identifiers, and by a message of ours."""
         said, message = taken.incoming, taken.message
         place: dict[str, Any] = {"source": said.source, "id": said.id, "time": taken.time, "at": taken.at}
-        if is_of_a_product(taken):
-            return Named.by((), event_id=taken.event_id, verified=said.verified, **place)
+        if is_product_update(taken):
+            return EventIdentifiers.by((), event_id=taken.event_id, verified=said.verified, **place)
         # What Waypost writes itself says nothing new of who is who.
-        named, verified = list(said.identifiers), said.verified and not said.source.startswith(OURS)
-        if named and message is not None and message.address and message.channel in ADDRESS_TYPE:
-            address = (ADDRESS_TYPE[message.channel], message.address)
+        named, verified = (
+            list(said.identifiers),
+            said.verified and not said.source.startswith(INTERNAL_SOURCE_PREFIX),
+        )
+        if named and message is not None and message.address and message.channel in ADDRESS_TYPE_BY_CHANNEL:
+            address = (ADDRESS_TYPE_BY_CHANNEL[message.channel], message.address)
             # Its id went to that address and nowhere else: who knows it has read that mail, on this device.
             # Who else they say they are it does not prove.
-            verified = verified or all(kind in DEVICE or (kind, value) == address for kind, value in named)
+            verified = verified or all(
+                kind in DEVICE_TYPES or (kind, value) == address for kind, value in named
+            )
             named.append(address)
-        return Named.by(
+        return EventIdentifiers.by(
             named,
-            shunned=self._shunned,
+            quarantine_cache=self._quarantine_cache,
             profile_id=message.profile_id if message else None,
             message_id=message.message_id if message else None,
             event_id=taken.event_id,
@@ -163,17 +177,17 @@ class Ingest:
         )
 
 
-def _names_nobody(taken: Taken) -> str:
+def _describe_missing_owner(taken: StoredEvent) -> str:
     if taken.incoming.identifiers:
         return "what it names is shared by so many that it is nobody's: it counts for no one"
     return "it names nobody: no identifier, and no message of ours"
 
 
-def _taken(p: Prepared, at: datetime, messages: dict[UUID | None, KnownMessage]) -> Taken:
-    return Taken(p.incoming, p.event_id, at, p.typed, messages.get(message_id_of(p.incoming)))
+def _to_stored_event(p: ParsedEvent, at: datetime, messages: dict[UUID | None, MessageRef]) -> StoredEvent:
+    return StoredEvent(p.incoming, p.event_id, at, p.typed, messages.get(message_id_from(p.incoming)))
 
 
-def _is_the_events_fault(error: BaseException) -> bool:
+def _is_invalid_event(error: BaseException) -> bool:
     """Whether an event can never be stored. Whatever else goes wrong must not cost a client its event."""
     if isinstance(error, asyncpg.PostgresError):
         # 22 data, 23 constraint, 54 a limit of Postgres's own.
@@ -183,161 +197,174 @@ def _is_the_events_fault(error: BaseException) -> bool:
     return isinstance(error, ValueError | OverflowError | RecursionError | orjson.JSONEncodeError)
 
 
-def _reason(error: BaseException) -> str:
+def _describe_rejection(error: BaseException) -> str:
     if isinstance(error, asyncpg.PostgresError):
         return f"Postgres cannot store this event: {error}"[:300]
     return f"this event could not be taken in: {error!r}"[:300]
 
 
-_FORGET_CARTS = "DELETE FROM cart WHERE profile_id = ANY($1)"
+_DELETE_CARTS = "DELETE FROM cart WHERE profile_id = ANY($1)"
 
 
 @dataclass(slots=True)
-class Telling:
+class EventBatch:
     """The new events of one transaction and everybody they are about, under lock."""
 
-    takens: Sequence[Taken]
-    resolved: Resolved
-    persons: dict[UUID, Person]
-    late: dict[UUID, list[tuple[Taken, bool]]] = field(default_factory=dict)
+    events: Sequence[StoredEvent]
+    resolved: IdentityResolution
+    persons: dict[UUID, ProfileState]
+    late_histories: dict[UUID, list[tuple[StoredEvent, bool]]] = field(default_factory=dict)
     """People to whom something happened before what their carts were folded from → all that is known."""
     zones: dict[UUID, Any] = field(default_factory=dict)
     """What each person's zone was before."""
-    changes: Changes = field(default_factory=Changes)
-    folded: dict[int, Folded] = field(default_factory=dict)
-    speaking: set[UUID] = field(default_factory=set)
+    changes: UnitOfWork = field(default_factory=UnitOfWork)
+    folded: dict[int, ApplyResult] = field(default_factory=dict)
+    consent_changed: set[UUID] = field(default_factory=set)
     """People whose word on consent is another by now."""
     touched: dict[tuple[int, UUID], tuple[str, ...]] = field(default_factory=dict)
     """(event, somebody else whom it names) → their carts that it changed."""
 
     @classmethod
     async def of(
-        cls, connection: Any, takens: Sequence[Taken], resolved: Resolved, rule_of: Asked
-    ) -> "Telling":
+        cls,
+        connection: Any,
+        events: Sequence[StoredEvent],
+        resolved: IdentityResolution,
+        rule_for: SuppressionRuleLookup,
+    ) -> "EventBatch":
         """Read the people; a statement of its own, after the locks. ``rule_of``: how purchases suppress."""
         people = {*resolved.owners.values(), *(who for others in resolved.others.values() for who in others)}
-        takens = await read_orders(connection, takens, rule_of)
-        telling = cls(takens, resolved, await load(connection, sorted(people)))
+        events = await resolve_order_lines(connection, events, rule_for)
+        telling = cls(events, resolved, await load_profile_states(connection, sorted(people)))
         telling.zones = {who: person.zone for who, person in telling.persons.items()}
-        if late := telling._late():
-            telling.late = await replay.history(connection, late)
+        if late := telling._find_late_profiles():
+            telling.late_histories = await replay.load_history(connection, late)
         return telling
 
-    def _late(self) -> list[UUID]:
+    def _find_late_profiles(self) -> list[UUID]:
         found: dict[UUID, None] = {}
-        for position, taken in enumerate(self.takens):
-            if taken.incoming.type not in FOLDED:
+        for position, taken in enumerate(self.events):
+            if taken.incoming.type not in ORDER_SENSITIVE_EVENT_TYPES:
                 continue
-            for who in self._concerned(position):
-                last = self.persons[who].carts_place
+            for who in self._concerned_profiles(position):
+                last = self.persons[who].carts_sort_key
                 if last is not None and taken.place < last:
                     found[who] = None
         return list(found)
 
-    def _concerned(self, position: int) -> tuple[UUID, ...]:
+    def _concerned_profiles(self, position: int) -> tuple[UUID, ...]:
         mine = self.resolved.owners.get(position)
         return () if mine is None else (mine, *self.resolved.others.get(position, ()))
 
     def fold(self) -> None:
         """Apply every event to its person, in the order in which they happened."""
-        for who, past in self.late.items():
+        for who, past in self.late_histories.items():
             person = self.persons[who]
-            person.carts, person.carts_place = {}, None
+            person.carts, person.carts_sort_key = {}, None
             person.changed = True
             # Past events are folded for the carts alone; what else they did is done.
-            self._between(person, past)
-        for position in sorted(range(len(self.takens)), key=lambda one: self.takens[one].place):
-            for who in self._concerned(position):
-                if who not in self.late:
-                    self._one(position, self.persons[who])
-        for who in self.late:
+            self._replay_with_history(person, past)
+        for position in sorted(range(len(self.events)), key=lambda one: self.events[one].place):
+            for who in self._concerned_profiles(position):
+                if who not in self.late_histories:
+                    self._apply_one(position, self.persons[who])
+        for who in self.late_histories:
             person = self.persons[who]
             for place in [place for place in self.changes.carts if place[0] == who]:
                 del self.changes.carts[place]
             for cart in person.carts.values():
-                self.changes.keep_cart(person, cart)
+                self.changes.save_cart(person, cart)
 
-    def _between(self, person: Person, past: list[tuple[Taken, bool]]) -> None:
+    def _replay_with_history(self, person: ProfileState, history: list[tuple[StoredEvent, bool]]) -> None:
         """Past and new events of one person in one line."""
         news = {
             position: taken
-            for position, taken in enumerate(self.takens)
-            if person.profile_id in self._concerned(position)
+            for position, taken in enumerate(self.events)
+            if person.profile_id in self._concerned_profiles(position)
         }
-        line: list[tuple[Place, tuple[Taken, bool] | int]] = [
-            *((pair[0].place, pair) for pair in past),
+        line: list[tuple[EventSortKey, tuple[StoredEvent, bool] | int]] = [
+            *((pair[0].place, pair) for pair in history),
             *((taken.place, position) for position, taken in news.items()),
         ]
         for _, one in sorted(line, key=lambda entry: entry[0]):
             if isinstance(one, int):
-                self._one(one, person)
+                self._apply_one(one, person)
             else:
-                replay.retell(person, [one])
+                replay.replay_events(person, [one])
 
-    def _one(self, position: int, person: Person) -> None:
-        taken = self.takens[position]
+    def _apply_one(self, position: int, person: ProfileState) -> None:
+        taken = self.events[position]
         if person.profile_id == self.resolved.owners[position]:
-            self.folded[position] = fold(person, taken, self.changes)
+            self.folded[position] = apply_event(person, taken, self.changes)
             return
         # Somebody else whom it names, too: what was bought is not promoted to them either, and a no is a no.
-        if taken.incoming.type == ORDER:
-            carts = orders.take_out(person, taken, self.changes)
+        if taken.incoming.type == ORDER_COMPLETED:
+            carts = orders.apply_shared_purchase(person, taken, self.changes)
             self.touched[position, person.profile_id] = carts
-        if declarations.leave_with(person, taken, self.changes):
-            self.speaking.add(person.profile_id)
+        if declarations.apply_withdrawals(person, taken, self.changes):
+            self.consent_changed.add(person.profile_id)
 
-    def dispatch(self, position: int, interests: tuple[Interest, ...], calendar: Calendar) -> None:
+    def dispatch(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
         """Tell an event to the runs that it concerns, and start those that it starts."""
-        taken = self.takens[position]
+        taken = self.events[position]
         if position not in self.folded:
             return
         person = self.persons[self.resolved.owners[position]]
-        folded = self.folded[position].by_now(person.renamed) if person.profile_id in self.late else None
+        folded = (
+            self.folded[position].with_renamed_carts(person.renamed_carts)
+            if person.profile_id in self.late_histories
+            else None
+        )
         folded = folded or self.folded[position]
         whose = {"profile_id": person.profile_id, "cart_id": folded.cart_id}
         self.changes.events[taken.event_id] |= whose
-        dispatch(person, taken, folded, interests, calendar, self.changes)
+        route_event(person, taken, folded, matches, calendar, self.changes)
         for who in self.resolved.others.get(position, ()):
             carts = self.touched.get((position, who), ())
             if carts:
-                dispatch(
+                route_event(
                     self.persons[who],
                     taken,
-                    Folded(None, carts),
-                    interests,
+                    ApplyResult(None, carts),
+                    matches,
                     calendar,
                     self.changes,
-                    starts=False,
+                    may_start=False,
                 )
 
     async def write(self, connection: Any, at: datetime) -> int:
         """Write all of it, and work out what follows from it; how many messages a late purchase overtook."""
-        if self.late:
-            await connection.execute(_FORGET_CARTS, sorted(self.late))
+        if self.late_histories:
+            await connection.execute(_DELETE_CARTS, sorted(self.late_histories))
         await self.changes.write(connection, self.persons)
-        orders = [position for position, taken in enumerate(self.takens) if taken.incoming.type == ORDER]
-        buyers = dict.fromkeys(who for position in orders for who in self._concerned(position))
+        orders = [
+            position for position, taken in enumerate(self.events) if taken.incoming.type == ORDER_COMPLETED
+        ]
+        buyers = dict.fromkeys(who for position in orders for who in self._concerned_profiles(position))
         if shown := [who for who in buyers if self.persons[who].audiences]:
             await leave_audiences(connection, shown, at)
-        overtaken = await mark_overtaken(connection, [self.takens[position] for position in orders], buyers)
-        self.speaking |= {row["profile_id"] for row in self.changes.inserts["consent"]}
+        overtaken = await flag_sent_before_late_purchase(
+            connection, [self.events[position] for position in orders], buyers
+        )
+        self.consent_changed |= {row["profile_id"] for row in self.changes.inserts["consent"]}
         # Whether a word counts hangs on when and by whom identifiers were linked, too; and it counts for a
         # new address. Somebody who has never said anything has nothing to weigh.
         news = {
             who
-            for who in self.resolved.grown | self.resolved.settled.weighed
-            if who not in self.persons or self.persons[who].has_spoken
+            for who in self.resolved.with_new_identifiers
+            | self.resolved.settled.profiles_with_changed_identifiers
+            if who not in self.persons or self.persons[who].has_consents
         }
-        await effective.refresh(connection, self.speaking | news, at)
+        await effective.refresh_consents(connection, self.consent_changed | news, at)
         due = {
             self.resolved.owners[position]
-            for position, taken in enumerate(self.takens)
-            if position in self.resolved.owners and taken.incoming.type in computed.REFRESHED_BY
+            for position, taken in enumerate(self.events)
+            if position in self.resolved.owners and taken.incoming.type in computed.REFRESHING_EVENT_TYPES
         }
         due |= {
             who
             for who, person in self.persons.items()
-            if person.has_habits and person.zone != self.zones[who]
+            if person.has_preferred_hour and person.zone != self.zones[who]
         }
-        await computed.refresh(connection, sorted(due))
+        await computed.refresh_computed_traits(connection, sorted(due))
         return overtaken

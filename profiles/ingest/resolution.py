@@ -6,17 +6,25 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.db.locks import lock
-from profiles.db.sql import encode, new_id
-from profiles.identity.identifiers import DEVICE, STRONG, digest, implied, key, split_key, strongest_first
-from profiles.identity.quarantine import Shunned
-from profiles.merging.assignment import owner
-from profiles.merging.audit_log import Cause
-from profiles.merging.merge import Settled, settle
+from profiles.db.locks import lock_profiles
+from profiles.db.sql import encode_jsonb, new_id
+from profiles.identity.identifiers import (
+    DEVICE_TYPES,
+    STRONG_TYPES,
+    identifier_key,
+    implied_identifiers,
+    keys_digest,
+    split_key,
+    strongest_first,
+)
+from profiles.identity.quarantine import QuarantineCache
+from profiles.merging.assignment import event_owner
+from profiles.merging.audit_log import AuditContext
+from profiles.merging.merge import MergeResult, merge_and_split
 
 # The filter keeps a link that is known from being locked, and the count keeps it behind the identifiers'
 # locks. Of two events that say the same the earlier one is the cause.
-_NAME = """
+_UPSERT_IDENTIFIERS = """
 WITH named AS (
   INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at)
   SELECT type, value, profile_id, profile_id, since, COALESCE(linked_at, since), vouched, created_at
@@ -45,7 +53,7 @@ UNION ALL SELECT NULL, NULL, NULL, NULL, digest, verified FROM linked
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class EventIdentifiers:
     """Whom one event names, and what it takes to weigh its word."""
 
     event_id: UUID
@@ -67,30 +75,32 @@ class Named:
         cls,
         identifiers: Iterable[tuple[str, str]],
         *,
-        shunned: Shunned | None = None,
+        quarantine_cache: QuarantineCache | None = None,
         profile_id: UUID | None = None,
         **said: Any,
-    ) -> "Named":
+    ) -> "EventIdentifiers":
         """By the identifiers of an event and what they imply, but for ``shunned`` keys."""
         pairs = tuple(identifiers)
-        keys = dict.fromkeys(key(kind, value) for kind, value in (*pairs, *implied(pairs)))
-        memory, verified = shunned or Shunned(), said["verified"]
+        keys = dict.fromkeys(
+            identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(pairs))
+        )
+        memory, verified = quarantine_cache or QuarantineCache(), said["verified"]
         good = [one for one in keys if not memory.has(one, verified=verified)]
         return cls(keys=tuple(sorted(good, key=strongest_first)), profile_id=profile_id, **said)
 
     @property
-    def is_evidence(self) -> bool:
+    def is_link(self) -> bool:
         """Whether it says something of who is who: names two identifiers, or vouches for one."""
-        return len(self.keys) > 1 or (self.verified and split_key(self.keys[0])[0] in STRONG)
+        return len(self.keys) > 1 or (self.verified and split_key(self.keys[0])[0] in STRONG_TYPES)
 
     @property
     def digest(self) -> str:
         """Of the identifiers alone."""
-        return digest(self.keys)
+        return keys_digest(self.keys)
 
 
 @dataclass(slots=True)
-class Group:
+class IdentifierGroup:
     """Events of one request that share identifiers."""
 
     own: UUID
@@ -102,7 +112,7 @@ class Group:
     """(digest, verified) → position of its earliest event."""
 
 
-def grouped(events: Sequence[Named]) -> list[Group]:
+def group_by_identifier(events: Sequence[EventIdentifiers]) -> list[IdentifierGroup]:
     """Join events that share an identifier, so that a new person among them is proposed once."""
     first: dict[str, int] = {}
     parent = list(range(len(events)))
@@ -117,36 +127,38 @@ def grouped(events: Sequence[Named]) -> list[Group]:
         for one in named.keys:
             a, b = sorted((root(first.setdefault(one, position)), root(position)))
             parent[b] = a
-    groups: dict[int, Group] = {}
+    groups: dict[int, IdentifierGroup] = {}
     for position, named in enumerate(events):
         if not named.keys:
             continue
-        group = groups.get(root(position)) or groups.setdefault(root(position), Group(new_id()))
+        group = groups.get(root(position)) or groups.setdefault(root(position), IdentifierGroup(new_id()))
         group.members.append(position)
         group.keys.update(dict.fromkeys(named.keys))
-        if named.is_evidence:
+        if named.is_link:
             link = (named.digest, named.verified)
             known = group.links.get(link)
-            if known is None or _place(named) < _place(events[known]):
+            if known is None or _event_sort_key(named) < _event_sort_key(events[known]):
                 group.links[link] = position
     return list(groups.values())
 
 
-def _place(named: Named) -> tuple[datetime, str, str]:
+def _event_sort_key(named: EventIdentifiers) -> tuple[datetime, str, str]:
     return named.time, named.source, named.id
 
 
 @dataclass(slots=True)
-class Pointers:
+class IdentifierRows:
     """What the first statement found."""
 
     profile: dict[str, UUID] = field(default_factory=dict)
-    shunned: dict[str, None] = field(default_factory=dict)
-    news: set[tuple[str, bool]] = field(default_factory=set)
+    quarantined: dict[str, None] = field(default_factory=dict)
+    new_links: set[tuple[str, bool]] = field(default_factory=set)
     """Links that are new, or older than they were."""
 
 
-async def name(connection: Any, events: Sequence[Named], groups: Sequence[Group]) -> Pointers:
+async def upsert_identifiers(
+    connection: Any, events: Sequence[EventIdentifiers], groups: Sequence[IdentifierGroup]
+) -> IdentifierRows:
     """Every identifier → the profile it points at, locked; unknown ones point at the proposed profile."""
     rows: dict[str, dict[str, Any]] = {}
     links = []
@@ -158,54 +170,58 @@ async def name(connection: Any, events: Sequence[Named], groups: Sequence[Group]
                 row = rows.setdefault(one, {"type": kind, "value": value, "profile_id": group.own})
                 row["since"] = min(named.time, row.get("since", named.time))
                 row["created_at"] = min(named.at, row.get("created_at", named.at))
-                if named.is_evidence:
+                if named.is_link:
                     row["linked_at"] = min(named.time, row.get("linked_at", named.time))
-                vouched = named.verified and kind in STRONG
+                vouched = named.verified and kind in STRONG_TYPES
                 row["vouched"] = vouched or row.get("vouched", False)
         for (told, verified), position in group.links.items():
             named = events[position]
             link = {"digest": told, "verified": verified, "keys": named.keys, "time": named.time}
             links.append({**link, "source": named.source, "id": named.id, "event_id": named.event_id})
             links[-1]["at"] = named.at
-    pointers = Pointers()
+    pointers = IdentifierRows()
     if not rows:
         return pointers
-    for row in await connection.fetch(_NAME, encode(list(rows.values())), encode(links)):
+    for row in await connection.fetch(
+        _UPSERT_IDENTIFIERS, encode_jsonb(list(rows.values())), encode_jsonb(links)
+    ):
         if row["digest"] is not None:
-            pointers.news.add((row["digest"], row["verified"]))
+            pointers.new_links.add((row["digest"], row["verified"]))
             continue
-        one = key(row["type"], row["value"])
+        one = identifier_key(row["type"], row["value"])
         pointers.profile[one] = row["profile_id"]
         if row["status"] == "quarantined":
-            pointers.shunned[one] = None
+            pointers.quarantined[one] = None
     return pointers
 
 
-_NEW = """
+_INSERT_PROFILES = """
 INSERT INTO profile (profile_id, created_at)
 SELECT profile_id, created_at FROM jsonb_populate_recordset(NULL::profile, $1)
 """
 
-_REPOINT = """
+_UPDATE_IDENTIFIERS = """
 UPDATE identifier i SET profile_id = c.profile_id FROM jsonb_populate_recordset(NULL::identifier, $1) c
 WHERE i.type = c.type AND i.value = c.value
 """
 
 # Once something verified is known, what is verified has been counted, and nothing else counts.
-_ATTESTED = """
+_SELECT_VERIFIED_KEYS = """
 SELECT asked.key FROM unnest($1::text[]) AS asked(key) WHERE EXISTS (SELECT 1 FROM identity_link
   WHERE verified AND keys @> ARRAY[asked.key] AND digest <> ALL($2::bytea[]))
 """
 
-_ATTEST = "UPDATE identifier SET status = 'good' WHERE type = $1 AND value = $2 AND status = 'quarantined'"
+_UPDATE_RELEASED = (
+    "UPDATE identifier SET status = 'good' WHERE type = $1 AND value = $2 AND status = 'quarantined'"
+)
 
-_WHOSE = "SELECT message_id, profile_id FROM message WHERE message_id = ANY($1)"
+_SELECT_MESSAGE_PROFILES = "SELECT message_id, profile_id FROM message WHERE message_id = ANY($1)"
 
-_VOUCHED = "SELECT DISTINCT profile_id FROM identifier WHERE profile_id = ANY($1) AND vouched"
+_SELECT_VOUCHED_PROFILES = "SELECT DISTINCT profile_id FROM identifier WHERE profile_id = ANY($1) AND vouched"
 
 
 @dataclass(slots=True)
-class Resolved:
+class IdentityResolution:
     """Whose each event is."""
 
     owners: dict[int, UUID] = field(default_factory=dict)
@@ -214,59 +230,66 @@ class Resolved:
     """Position → the other people it names, whom it could not be joined with; locked as well."""
     profile_of: dict[str, UUID] = field(default_factory=dict)
     """Key → the profile it belongs to."""
-    settled: Settled = field(default_factory=Settled)
-    shunned: dict[str, None] = field(default_factory=dict)
+    settled: MergeResult = field(default_factory=MergeResult)
+    quarantined: dict[str, None] = field(default_factory=dict)
     """Keys found to be nobody's."""
-    attested: frozenset[str] = frozenset()
+    verified_keys: frozenset[str] = frozenset()
     """Those of them that verified events took away: only an operator gives them back."""
-    grown: set[UUID] = field(default_factory=set)
+    with_new_identifiers: set[UUID] = field(default_factory=set)
     """People with an identifier that is new to them."""
     overtaken: int = 0
     """Messages that a purchase overtook which was heard of late."""
 
 
-async def resolve(connection: Any, events: Sequence[Named]) -> Resolved:
+async def resolve_identities(connection: Any, events: Sequence[EventIdentifiers]) -> IdentityResolution:
     """Whose each event is, with the profiles locked. Makes profiles, and joins or parts people, as needed."""
-    groups = grouped(events)
-    pointers = await name(connection, events, groups)
+    groups = group_by_identifier(events)
+    pointers = await upsert_identifiers(connection, events, groups)
     proposed = {group.own for group in groups}
     spoken = {named.profile_id for named in events if named.profile_id is not None}
     known = sorted({*pointers.profile.values(), *spoken} - proposed)
-    canonical = await lock(connection, known) if known else {}
-    found = Resolved(shunned=pointers.shunned)
+    canonical = await lock_profiles(connection, known) if known else {}
+    found = IdentityResolution(quarantined=pointers.quarantined)
     at = {one: canonical.get(where, where) for one, where in pointers.profile.items()}
     fresh, unsettled = [], []
     for group in groups:
-        if _is_one_new_person(group, pointers):
+        if _is_single_new_profile(group, pointers):
             fresh.append({"profile_id": group.own, "created_at": min(events[m].at for m in group.members)})
-        elif _is_news(group, pointers, at):
+        elif _has_new_links(group, pointers, at):
             unsettled.append(group)
     if unsettled:
-        await _attest(connection, events, unsettled, pointers)
+        await _release_verified_keys(connection, events, unsettled, pointers)
         seeds = [one for group in unsettled for one in group.keys]
         when = min(events[m].at for group in unsettled for m in group.members)
         where = {one: pointers.profile[one] for one in seeds}
         # What is only proposed needs no lock: nobody else knows of it.
         locked = canonical | {own: own for own in proposed}
-        found.settled = await settle(connection, where, locked, proposed, Cause(when), news=pointers.news)
+        found.settled = await merge_and_split(
+            connection, where, locked, proposed, AuditContext(when), new_links=pointers.new_links
+        )
         at |= found.settled.profile_of
-        found.shunned.update(dict.fromkeys(found.settled.quarantined))
-        canonical = {one: found.settled.now_of.get(who, who) for one, who in canonical.items()}
+        found.quarantined.update(dict.fromkeys(found.settled.quarantined))
+        canonical = {one: found.settled.replaced_by.get(who, who) for one, who in canonical.items()}
     if fresh:
-        await connection.execute(_NEW, encode(fresh))
-    if astray := _astray(pointers, at, found.settled):
-        await connection.execute(_REPOINT, encode(astray))
-    found.grown = {at[one] for one, where in pointers.profile.items() if where in proposed}
+        await connection.execute(_INSERT_PROFILES, encode_jsonb(fresh))
+    if astray := _identifiers_to_move(pointers, at, found.settled):
+        await connection.execute(_UPDATE_IDENTIFIERS, encode_jsonb(astray))
+    found.with_new_identifiers = {at[one] for one, where in pointers.profile.items() if where in proposed}
     # Nobody has ever spoken of whom nobody has ever named.
-    found.grown -= {row["profile_id"] for row in fresh}
+    found.with_new_identifiers -= {row["profile_id"] for row in fresh}
     found.profile_of = at
-    found.attested = await _attested(connection, found.shunned)
-    await _own(connection, events, at, await _spoken(connection, events, canonical, found), found)
+    found.verified_keys = await _load_verified_keys(connection, found.quarantined)
+    await _assign_owners(
+        connection, events, at, await _lock_message_profiles(connection, events, canonical, found), found
+    )
     return found
 
 
-async def _spoken(
-    connection: Any, events: Sequence[Named], canonical: dict[UUID, UUID], found: Resolved
+async def _lock_message_profiles(
+    connection: Any,
+    events: Sequence[EventIdentifiers],
+    canonical: dict[UUID, UUID],
+    found: IdentityResolution,
 ) -> dict[UUID, UUID]:
     """Message that an event names → whose it is by now, who is locked as well.
 
@@ -275,42 +298,50 @@ async def _spoken(
     asked = [named.message_id for named in events if named.message_id is not None]
     if not asked:
         return {}
-    whose = {row["message_id"]: row["profile_id"] for row in await connection.fetch(_WHOSE, asked)}
+    whose = {
+        row["message_id"]: row["profile_id"]
+        for row in await connection.fetch(_SELECT_MESSAGE_PROFILES, asked)
+    }
     locked = {*canonical.values(), *found.profile_of.values()}
     if unlocked := sorted(set(whose.values()) - locked):
-        now = await lock(connection, unlocked)
+        now = await lock_profiles(connection, unlocked)
         whose = {message: now.get(who, who) for message, who in whose.items()}
     return whose
 
 
-async def _attested(connection: Any, keys: Iterable[str], but: Sequence[bytes] = ()) -> frozenset[str]:
+async def _load_verified_keys(
+    connection: Any, keys: Iterable[str], except_links: Sequence[bytes] = ()
+) -> frozenset[str]:
     """Those keys that verified links name, other than the links ``but``."""
     asked = list(dict.fromkeys(keys))
-    rows = await connection.fetch(_ATTESTED, asked, list(but)) if asked else ()
+    rows = await connection.fetch(_SELECT_VERIFIED_KEYS, asked, list(except_links)) if asked else ()
     return frozenset(row["key"] for row in rows)
 
 
-async def _attest(
-    connection: Any, events: Sequence[Named], groups: Sequence[Group], pointers: Pointers
+async def _release_verified_keys(
+    connection: Any,
+    events: Sequence[EventIdentifiers],
+    groups: Sequence[IdentifierGroup],
+    pointers: IdentifierRows,
 ) -> None:
     """An address that only made-up events took away is weighed anew once a verified one names it."""
     named = [
         one
         for group in groups
         for (told, verified), position in group.links.items()
-        if verified and (told, verified) in pointers.news
+        if verified and (told, verified) in pointers.new_links
         for one in events[position].keys
-        if one in pointers.shunned and split_key(one)[0] not in DEVICE
+        if one in pointers.quarantined and split_key(one)[0] not in DEVICE_TYPES
     ]
-    told = [bytes.fromhex(digest) for digest, verified in pointers.news if verified]
-    if set(named) <= await _attested(connection, named, told):
+    told = [bytes.fromhex(keys_digest) for keys_digest, verified in pointers.new_links if verified]
+    if set(named) <= await _load_verified_keys(connection, named, told):
         return
     for one in dict.fromkeys(named):
-        await connection.execute(_ATTEST, *split_key(one))
-        del pointers.shunned[one]
+        await connection.execute(_UPDATE_RELEASED, *split_key(one))
+        del pointers.quarantined[one]
 
 
-def _is_one_new_person(group: Group, pointers: Pointers) -> bool:
+def _is_single_new_profile(group: IdentifierGroup, pointers: IdentifierRows) -> bool:
     """Whether all of a group is new and said in one breath, so that there is nothing to weigh."""
     if len(group.links) > 1 or any(pointers.profile[one] != group.own for one in group.keys):
         return False
@@ -318,16 +349,18 @@ def _is_one_new_person(group: Group, pointers: Pointers) -> bool:
     return len(set(kinds)) == len(kinds) and (bool(group.links) or len(kinds) == 1)
 
 
-def _is_news(group: Group, pointers: Pointers, at: dict[str, UUID]) -> bool:
+def _has_new_links(group: IdentifierGroup, pointers: IdentifierRows, at: dict[str, UUID]) -> bool:
     """Whether a group says something about who is who that is not known yet."""
-    if pointers.news.intersection(group.links):
+    if pointers.new_links.intersection(group.links):
         return True
-    good = [one for one in group.keys if one not in pointers.shunned]
+    good = [one for one in group.keys if one not in pointers.quarantined]
     # Proposed for a key that stands alone but for the shunned ones beside it.
     return any(at[one] == group.own for one in good)
 
 
-def _astray(pointers: Pointers, at: dict[str, UUID], settled: Settled) -> list[dict[str, Any]]:
+def _identifiers_to_move(
+    pointers: IdentifierRows, at: dict[str, UUID], settled: MergeResult
+) -> list[dict[str, Any]]:
     """Identifiers that a merge had to leave behind, because this transaction held them."""
     return [
         {**dict(zip(("type", "value"), split_key(one), strict=True)), "profile_id": at[one]}
@@ -336,20 +369,20 @@ def _astray(pointers: Pointers, at: dict[str, UUID], settled: Settled) -> list[d
     ]
 
 
-async def _own(
+async def _assign_owners(
     connection: Any,
-    events: Sequence[Named],
+    events: Sequence[EventIdentifiers],
     at: dict[str, UUID],
-    spoken: dict[UUID, UUID],
-    found: Resolved,
+    message_profiles: dict[UUID, UUID],
+    found: IdentityResolution,
 ) -> None:
     """Give each event to one person, and name the others that it speaks of."""
     apart: dict[int, list[str]] = {}
     for position, named in enumerate(events):
-        good = [one for one in named.keys if one not in found.shunned]
+        good = [one for one in named.keys if one not in found.quarantined]
         people = dict.fromkeys(at[one] for one in good)
         if named.message_id is not None:
-            found.owners[position] = spoken[named.message_id]
+            found.owners[position] = message_profiles[named.message_id]
         elif len(people) == 1:
             found.owners[position] = at[good[0]]
         elif people:
@@ -358,10 +391,10 @@ async def _own(
         found.others[position] = tuple(people)
     unsure = {at[one] for position, good in apart.items() if not events[position].verified for one in good}
     if unsure:
-        rows = await connection.fetch(_VOUCHED, sorted(unsure))
+        rows = await connection.fetch(_SELECT_VOUCHED_PROFILES, sorted(unsure))
         vouched = frozenset(row["profile_id"] for row in rows)
         for position, good in apart.items():
-            found.owners[position] = owner(good, at, vouched, verified=events[position].verified)
+            found.owners[position] = event_owner(good, at, vouched, verified=events[position].verified)
     for position, people_named in found.others.items():
         mine = found.owners.get(position)
         found.others[position] = tuple(who for who in people_named if who != mine)

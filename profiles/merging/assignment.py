@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from profiles.identity.component import Known
-from profiles.identity.graph import Graph
+from profiles.identity.component import IdentifierRow
+from profiles.identity.graph import IdentityGraph
 from profiles.identity.identifiers import strongest_first
 
 
 @dataclass(slots=True)
-class Placement:
+class ProfileAssignment:
     """Where every key belongs by now, against where it was."""
 
     profile_of: dict[str, UUID] = field(default_factory=dict)
     moved: dict[UUID, dict[UUID, None]] = field(default_factory=dict)
     """A profile that existed → the profiles its keys belong to now."""
-    stirred: bool = False
+    verification_changed: bool = False
     """Somebody is vouched for who was not, or no more: whose the unverified events are is asked anew."""
 
     def whole(self) -> dict[UUID, UUID]:
@@ -25,7 +25,7 @@ class Placement:
         used = set(self.profile_of.values())
         return {was: next(iter(now)) for was, now in self.moved.items() if len(now) == 1 and was not in used}
 
-    def taken_apart(self) -> dict[UUID, UUID]:
+    def dissolved(self) -> dict[UUID, UUID]:
         """Profiles that are no more, since their keys went to several others."""
         used = set(self.profile_of.values())
         return {was: next(iter(now)) for was, now in self.moved.items() if len(now) > 1 and was not in used}
@@ -35,18 +35,18 @@ class Placement:
         whole = self.whole()
         return [was for was, now in self.moved.items() if list(now) != [was] and was not in whole]
 
-    def reowned(self) -> list[UUID]:
+    def profiles_to_reassign(self) -> list[UUID]:
         """Profiles of which each event has to be asked whose it is."""
-        return list(self.moved) if self.stirred else self.parted()
+        return list(self.moved) if self.verification_changed else self.parted()
 
 
-def placed(
-    graph: Graph,
-    known: Mapping[str, Known],
-    fresh: Iterable[UUID],
+def assign_profiles(
+    graph: IdentityGraph,
+    identifiers: Mapping[str, IdentifierRow],
+    proposed_ids: Iterable[UUID],
     new_id: Callable[[], UUID],
-    elsewhere: Collection[UUID] = (),
-) -> Placement:
+    occupied_ids: Collection[UUID] = (),
+) -> ProfileAssignment:
     """Give each person the oldest profile that their keys were first seen under.
 
     So that two who are joined are the older one, and two who are parted again are who they were. Where
@@ -54,16 +54,16 @@ def placed(
     A key that is nobody's gets a profile of its own, which holds nothing else. ``fresh``: profiles proposed
     in this transaction, which do not exist yet; ``elsewhere``: those that are somebody else's by now.
     """
-    taken: dict[UUID, None] = dict.fromkeys(elsewhere)
-    placement = Placement()
-    proposed = set(fresh)
+    taken: dict[UUID, None] = dict.fromkeys(occupied_ids)
+    placement = ProfileAssignment()
+    proposed = set(proposed_ids)
     heads: dict[UUID, str] = {}
-    for key in sorted((key for key in known if key not in graph.quarantined), key=strongest_first):
-        heads.setdefault(known[key].origin, key)
+    for key in sorted((key for key in identifiers if key not in graph.quarantined), key=strongest_first):
+        heads.setdefault(identifiers[key].origin, key)
 
     def claims_of(cluster: tuple[str, ...]) -> list[tuple[bool, bool, UUID]]:
         # Whom others know already comes before whom nobody has heard of yet.
-        origins = {known[key].origin for key in cluster}
+        origins = {identifiers[key].origin for key in cluster}
         return sorted((heads.get(who) not in cluster, who in proposed, who) for who in origins)
 
     def turn(cluster: tuple[str, ...]) -> tuple[Any, ...]:
@@ -71,47 +71,51 @@ def placed(
 
     for cluster in sorted(graph.clusters, key=turn):
         shunned = cluster[0] in graph.quarantined
-        own = known[cluster[0]].profile_id if shunned and _stands_alone(cluster[0], known) else None
+        own = (
+            identifiers[cluster[0]].profile_id if shunned and _is_isolated(cluster[0], identifiers) else None
+        )
         claims = [own] if own else [] if shunned else [origin for *_, origin in claims_of(cluster)]
         mine = next((who for who in claims if who not in taken), None) or new_id()
         taken[mine] = None
         for key in cluster:
             placement.profile_of[key] = mine
-            was = known[key].profile_id
+            was = identifiers[key].profile_id
             if was not in proposed:
                 placement.moved.setdefault(was, {})[mine] = None
-    placement.stirred = len(graph.clusters) > 1 and _is_stirred(graph, known, placement, proposed)
+    placement.verification_changed = len(graph.clusters) > 1 and _has_verification_changed(
+        graph, identifiers, placement, proposed
+    )
     return placement
 
 
 def changed_parts(
-    placement: Placement,
-    graph: Graph,
-    known: Mapping[str, Known],
+    assignment: ProfileAssignment,
+    graph: IdentityGraph,
+    identifiers: Mapping[str, IdentifierRow],
     links: Iterable[Sequence[str]],
-    fresh: Iterable[UUID],
-) -> list[Placement]:
+    proposed_ids: Iterable[UUID],
+) -> list[ProfileAssignment]:
     """The parts of a placement in which somebody moves; a part: people whom evidence brings together.
 
     Those who only happen to be in one request are left alone, as they would be in requests of their own.
     ``links``: the keys of each.
     """
-    proposed = set(fresh)
+    proposed = set(proposed_ids)
     found = []
-    for keys in _parts(placement, known, links):
-        part = Placement({key: placement.profile_of[key] for key in keys})
+    for keys in _connected_parts(assignment, identifiers, links):
+        part = ProfileAssignment({key: assignment.profile_of[key] for key in keys})
         for key in keys:
-            if (was := known[key].profile_id) in placement.moved:
-                part.moved[was] = placement.moved[was]
+            if (was := identifiers[key].profile_id) in assignment.moved:
+                part.moved[was] = assignment.moved[was]
         several = len(set(part.profile_of.values())) > 1
-        part.stirred = several and _is_stirred(graph, known, part, proposed)
-        if part.reowned() or part.whole():
+        part.verification_changed = several and _has_verification_changed(graph, identifiers, part, proposed)
+        if part.profiles_to_reassign() or part.whole():
             found.append(part)
     return found
 
 
-def _parts(
-    placement: Placement, known: Mapping[str, Known], links: Iterable[Sequence[str]]
+def _connected_parts(
+    placement: ProfileAssignment, known: Mapping[str, IdentifierRow], links: Iterable[Sequence[str]]
 ) -> list[list[str]]:
     parent: dict[Any, Any] = {}
 
@@ -133,8 +137,11 @@ def _parts(
     return list(parts.values())
 
 
-def _is_stirred(
-    graph: Graph, known: Mapping[str, Known], placement: Placement, proposed: Collection[UUID]
+def _has_verification_changed(
+    graph: IdentityGraph,
+    known: Mapping[str, IdentifierRow],
+    placement: ProfileAssignment,
+    proposed: Collection[UUID],
 ) -> bool:
     mine = [(known[key], who, key in graph.vouched) for key, who in placement.profile_of.items()]
     before = {row.profile_id for row, _, _ in mine if row.vouched and row.profile_id not in proposed}
@@ -144,15 +151,15 @@ def _is_stirred(
     )
 
 
-def _stands_alone(key: str, known: Mapping[str, Known]) -> bool:
+def _is_isolated(key: str, known: Mapping[str, IdentifierRow]) -> bool:
     mine = known[key].profile_id
     return known[key].status == "quarantined" and not any(
         row.profile_id == mine for other, row in known.items() if other != key
     )
 
 
-def owner(
-    keys: Sequence[str], profile_of: Mapping[str, UUID], vouched: frozenset[UUID], *, verified: bool
+def event_owner(
+    keys: Sequence[str], profile_by_key: Mapping[str, UUID], vouched: frozenset[UUID], *, verified: bool
 ) -> UUID:
     """Whose an event is that names these keys, the strongest first.
 
@@ -160,7 +167,7 @@ def owner(
     vouches for: a browser may say whose mail address it has seen, and what it does stays its own until
     somebody who knows says that the two are one.
     """
-    strongest = profile_of[keys[0]]
-    if verified or all(profile_of[one] == strongest for one in keys):
+    strongest = profile_by_key[keys[0]]
+    if verified or all(profile_by_key[one] == strongest for one in keys):
         return strongest
-    return next((profile_of[one] for one in keys if profile_of[one] not in vouched), strongest)
+    return next((profile_by_key[one] for one in keys if profile_by_key[one] not in vouched), strongest)

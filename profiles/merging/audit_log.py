@@ -6,46 +6,46 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import encode
+from profiles.db.sql import encode_jsonb
 from profiles.identity.component import Component
-from profiles.identity.graph import Graph, Step, explain
-from profiles.identity.identifiers import digest
-from profiles.merging.assignment import Placement
+from profiles.identity.graph import IdentityGraph, ResolutionStep, explain_step
+from profiles.identity.identifiers import keys_digest
+from profiles.merging.assignment import ProfileAssignment
 
-_WRITE = """
+_INSERT_LOG = """
 INSERT INTO identity_log (at, kind, profile_id, other_profile_id, key, other_key, cause, actor, detail)
 SELECT at, kind, profile_id, other_profile_id, key, other_key, cause, actor, detail
 FROM jsonb_populate_recordset(NULL::identity_log, $1)
 """
 
-Row = dict[str, Any]
+LogRow = dict[str, Any]
 
 
-async def journal(
+async def write_audit_log(
     connection: Any,
-    found: Component,
-    graph: Graph,
-    placement: Placement,
-    cause: "Cause",
-    news: Collection[tuple[str, bool]] = (),
+    component: Component,
+    graph: IdentityGraph,
+    assignment: ProfileAssignment,
+    context: "AuditContext",
+    new_links: Collection[tuple[str, bool]] = (),
 ) -> None:
     """Add what is news to the log: keys joined or demoted, keys that are nobody's, people."""
-    common: Row = {"at": cause.at, "actor": cause.actor, "detail": cause.reason, "cause": None}
-    blank: Row = dict.fromkeys(("profile_id", "other_profile_id", "key", "other_key"))
-    rows = [{**blank, **common, **row} for row in _news(found, graph, placement, news)]
+    common: LogRow = {"at": context.at, "actor": context.actor, "detail": context.reason, "cause": None}
+    blank: LogRow = dict.fromkeys(("profile_id", "other_profile_id", "key", "other_key"))
+    rows = [{**blank, **common, **row} for row in _change_rows(component, graph, assignment, new_links)]
     if rows:
-        await connection.execute(_WRITE, encode(rows))
+        await connection.execute(_INSERT_LOG, encode_jsonb(rows))
 
 
-def _news(
-    found: Component, graph: Graph, placement: Placement, links: Collection[tuple[str, bool]]
-) -> Iterable[Row]:
+def _change_rows(
+    found: Component, graph: IdentityGraph, placement: ProfileAssignment, links: Collection[tuple[str, bool]]
+) -> Iterable[LogRow]:
     whole = placement.whole()
     for key in sorted(graph.quarantined):
         if found.known[key].status != "quarantined":
             yield {"kind": "quarantined", "profile_id": found.known[key].profile_id, "key": key}
     for step in graph.steps:
-        if (row := _step(found, placement, step, links)) is not None:
+        if (row := _step_row(found, placement, step, links)) is not None:
             yield row
     for was, now in whole.items():
         yield {"kind": "merged", "profile_id": now, "other_profile_id": was}
@@ -55,27 +55,29 @@ def _news(
                 yield {"kind": "split", "profile_id": was, "other_profile_id": now}
 
 
-def _step(
-    found: Component, placement: Placement, step: Step, links: Collection[tuple[str, bool]]
-) -> Row | None:
+def _step_row(
+    found: Component, placement: ProfileAssignment, step: ResolutionStep, links: Collection[tuple[str, bool]]
+) -> LogRow | None:
     """A step of the resolution, where it says something that was not so before."""
     one, other = (placement.profile_of[key] for key in (step.one, step.other))
     was = (found.known[step.one].profile_id, found.known[step.other].profile_id)
     kind = "joined" if step.joined else "demoted"
-    together, new = was[0] == was[1], (digest(step.link.keys), step.link.verified) in links
+    together, new = was[0] == was[1], (keys_digest(step.link.keys), step.link.verified) in links
     if together if step.joined else not (together or new):
         return None
-    row: Row = {"kind": kind, "profile_id": one, "key": step.one, "other_key": step.other}
+    row: LogRow = {"kind": kind, "profile_id": one, "key": step.one, "other_key": step.other}
     row["other_profile_id"] = None if step.joined else other
     row["cause"] = step.link.event_id
     if not step.joined:
-        row["detail"] = explain(step)
+        row["detail"] = explain_step(step)
     return row
 
 
-def entry(kind: str, at: Any, *, actor: str, detail: str, profile_id: UUID | None, **keys: str) -> Row:
+def operator_entry(
+    kind: str, at: Any, *, actor: str, detail: str, profile_id: UUID | None, **keys: str
+) -> LogRow:
     """A row that an operator's deed leaves."""
-    blank: Row = dict.fromkeys(("other_profile_id", "key", "other_key", "cause"))
+    blank: LogRow = dict.fromkeys(("other_profile_id", "key", "other_key", "cause"))
     return {
         **blank,
         "kind": kind,
@@ -87,13 +89,13 @@ def entry(kind: str, at: Any, *, actor: str, detail: str, profile_id: UUID | Non
     }
 
 
-async def write(connection: Any, rows: list[Row]) -> None:
+async def insert_log_rows(connection: Any, rows: list[LogRow]) -> None:
     """Add rows to the log."""
-    await connection.execute(_WRITE, encode(rows))
+    await connection.execute(_INSERT_LOG, encode_jsonb(rows))
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class AuditContext:
     """Why people are settled anew."""
 
     at: datetime

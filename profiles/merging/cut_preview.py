@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.identity.component import Component, evidence
-from profiles.identity.graph import Graph
-from profiles.identity.identifiers import hash_of
-from profiles.identity.views import identifiers_of
+from profiles.identity.component import Component, read_component
+from profiles.identity.graph import IdentityGraph
+from profiles.identity.identifiers import email_hash_key
+from profiles.identity.views import load_identifiers
 
-_ALWAYS = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,65 +31,72 @@ class SentMessage:
 # provider answered later. By Postgres's stamps: a run's clock may have travelled, and an event's time says
 # when two became one in the world, not since when Waypost has taken them to be. Filtered on the index of
 # profile_id; the sent ones and those under way.
-_SINCE = """
+_SELECT_MESSAGES_SINCE = """
 SELECT message_id, journey, channel, template, COALESCE(sent_at, claimed_at, decided_at) AS sent_at, status
 FROM message WHERE profile_id = $1 AND status NOT IN ('withheld', 'deferred', 'released')
   AND COALESCE(claim_recorded_at, recorded_at) >= $2
 ORDER BY 5, message_id
 """
 
-_THESE = """
+_SELECT_MESSAGES_BY_ID = """
 SELECT message_id, journey, channel, template, COALESCE(sent_at, claimed_at, decided_at) AS sent_at, status
 FROM message WHERE message_id = ANY($1) ORDER BY 5, message_id
 """
 
-_TOLD = "SELECT event_id, recorded_at FROM identity_link WHERE link_id = ANY($1)"
+_SELECT_LINK_RECORDED_AT = "SELECT event_id, recorded_at FROM identity_link WHERE link_id = ANY($1)"
 
-_JOINED = """
+_SELECT_LAST_JOINED_AT = """
 SELECT key, other_key, max(recorded_at) AS at FROM identity_log
 WHERE profile_id = ANY($1) AND kind = 'joined' GROUP BY key, other_key
 """
 
 
-async def messages_since(connection: Any, profile_id: UUID, since: datetime) -> list[SentMessage]:
+async def load_messages_since(connection: Any, profile_id: UUID, since: datetime) -> list[SentMessage]:
     """Messages that went out to a profile, or may have, claimed from this instant of Postgres's clock on.
 
     The oldest first.
     """
-    return [SentMessage(**row) for row in await connection.fetch(_SINCE, profile_id, since)]
+    return [SentMessage(**row) for row in await connection.fetch(_SELECT_MESSAGES_SINCE, profile_id, since)]
 
 
-async def messages_by_id(connection: Any, message_ids: Sequence[UUID]) -> list[SentMessage]:
+async def load_messages_by_id(connection: Any, message_ids: Sequence[UUID]) -> list[SentMessage]:
     """These messages, the oldest first."""
-    return [SentMessage(**row) for row in await connection.fetch(_THESE, list(message_ids))]
+    return [SentMessage(**row) for row in await connection.fetch(_SELECT_MESSAGES_BY_ID, list(message_ids))]
 
 
-async def one_since(connection: Any, found: Component, graph: Graph, one: str, other: str) -> datetime:
+async def merged_since(
+    connection: Any, component: Component, graph: IdentityGraph, key_a: str, key_b: str
+) -> datetime:
     """Since when, by Postgres's clock, two identifiers (type:value) of one person have been taken for that.
 
     ``graph``: what ``found`` resolves to. A pair that was joined, parted and joined again counts from the
     last time; a person to whom others were joined since then counts from when these two were.
     """
-    told = {row["event_id"]: row["recorded_at"] for row in await connection.fetch(_TOLD, list(found.links))}
-    people = {who for known in found.known.values() for who in (known.profile_id, known.origin)}
+    told = {
+        row["event_id"]: row["recorded_at"]
+        for row in await connection.fetch(_SELECT_LINK_RECORDED_AT, list(component.links))
+    }
+    people = {who for known in component.known.values() for who in (known.profile_id, known.origin)}
     again = {
         frozenset((row["key"], row["other_key"])): row["at"]
-        for row in await connection.fetch(_JOINED, sorted(people))
+        for row in await connection.fetch(_SELECT_LAST_JOINED_AT, sorted(people))
     }
     ties = [
         (
-            max(told[step.link.event_id], again.get(frozenset((step.one, step.other)), _ALWAYS)),
+            max(told[step.link.event_id], again.get(frozenset((step.one, step.other)), _EPOCH)),
             step.one,
             step.other,
         )
         for step in graph.steps
         if step.joined and step.link.event_id in told
     ]
-    hashes = ((_ALWAYS, key, hash_of(key)) for key in graph.cluster_of(one))
-    return _tied((*ties, *(tie for tie in hashes if tie[2] in found.known)), one, other)
+    hashes = ((_EPOCH, key, email_hash_key(key)) for key in graph.cluster_of(key_a))
+    return _last_required_link_time(
+        (*ties, *(tie for tie in hashes if tie[2] in component.known)), key_a, key_b
+    )
 
 
-def _tied(ties: Iterable[tuple[datetime, str, str]], one: str, other: str) -> datetime:
+def _last_required_link_time(ties: Iterable[tuple[datetime, str, str]], one: str, other: str) -> datetime:
     """When the last tie was made that two identifiers needed to hang together; always, if it is not known."""
     groups: dict[str, set[str]] = {}
     for at, this, that in sorted(ties):
@@ -98,11 +105,11 @@ def _tied(ties: Iterable[tuple[datetime, str, str]], one: str, other: str) -> da
         groups |= dict.fromkeys(many, many)
         if other in groups.get(one, ()):
             return at
-    return _ALWAYS
+    return _EPOCH
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRun:
+class AffectedRun:
     """A run that has not ended."""
 
     run_id: UUID
@@ -111,14 +118,14 @@ class LiveRun:
 
 
 @dataclass(frozen=True, slots=True)
-class ComesApart:
+class CutPreview:
     """A cut as it would be; nothing has been changed."""
 
     profile_id: UUID
     parts: list[list[str]]
     """The person's identifiers (type:value) by the person they would belong to, first whose the first
     of the two is, then the other's."""
-    runs: list[LiveRun]
+    runs: list[AffectedRun]
     messages: list[SentMessage]
     """Sent, or under way, since the two have been taken for one person."""
 
@@ -126,20 +133,20 @@ class ComesApart:
 _RUNS = "SELECT run_id, journey, key FROM run WHERE profile_id = $1 AND state <> 'ended' ORDER BY entered_at"
 
 
-async def comes_apart(connection: Any, profile_id: UUID, one: str, other: str) -> ComesApart:
+async def preview_cut(connection: Any, profile_id: UUID, key_a: str, key_b: str) -> CutPreview:
     """Look ahead at a cut between two identifiers (type:value) of one canonical profile."""
-    held = await identifiers_of(connection, profile_id)
+    held = await load_identifiers(connection, profile_id)
     own = [identifier.key for identifier in held]
-    found = await evidence(connection, own)
-    since = await one_since(connection, found, found.resolved(), one, other)
-    found.cuts[frozenset((one, other))] = None
+    found = await read_component(connection, own)
+    since = await merged_since(connection, found, found.resolved(), key_a, key_b)
+    found.cuts[frozenset((key_a, key_b))] = None
     graph = found.resolved()
-    parts: dict[tuple[str, ...], list[str]] = {graph.cluster_of(key): [] for key in (one, other)}
+    parts: dict[tuple[str, ...], list[str]] = {graph.cluster_of(key): [] for key in (key_a, key_b)}
     for key in own:
         parts.setdefault(graph.cluster_of(key), []).append(key)
-    return ComesApart(
+    return CutPreview(
         profile_id,
         list(parts.values()),
-        [LiveRun(**row) for row in await connection.fetch(_RUNS, profile_id)],
-        await messages_since(connection, profile_id, since),
+        [AffectedRun(**row) for row in await connection.fetch(_RUNS, profile_id)],
+        await load_messages_since(connection, profile_id, since),
     )

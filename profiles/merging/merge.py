@@ -5,32 +5,32 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import NOTIFY, encode, new_id
-from profiles.identity.component import Component, component
-from profiles.identity.graph import Graph
+from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
+from profiles.identity.component import Component, lock_component
+from profiles.identity.graph import IdentityGraph
 from profiles.identity.identifiers import split_key
-from profiles.identity.quarantine import Quarantine, newly_quarantined
+from profiles.identity.quarantine import NewQuarantine, find_newly_quarantined
 from profiles.merging import rebuild
-from profiles.merging.assignment import Placement, changed_parts, placed
-from profiles.merging.audit_log import Cause, journal
-from profiles.merging.reassign import move_all, move_some
+from profiles.merging.assignment import ProfileAssignment, assign_profiles, changed_parts
+from profiles.merging.audit_log import AuditContext, write_audit_log
+from profiles.merging.reassign import reassign_all, reassign_by_event
 
 # One that is there is no more who it was: it is somebody again.
-_NEW = """
+_INSERT_PROFILES = """
 INSERT INTO profile (profile_id, created_at) SELECT unnest($1::uuid[]), $2
 ON CONFLICT (profile_id) DO UPDATE SET merged_into = NULL
 """
 
-_ELSEWHERE = """
+_SELECT_OCCUPIED_PROFILES = """
 SELECT DISTINCT profile_id FROM identifier WHERE profile_id = ANY($1) AND type || ':' || value <> ALL($2)
 """
 
 # A row held by an event that waits for these profiles stays behind; the event brings it along.
-_FREE = """
+_LOCK_FREE_IDENTIFIERS = """
 SELECT type, value FROM identifier WHERE profile_id = ANY($1) ORDER BY type, value FOR UPDATE SKIP LOCKED
 """
 
-_PLACE = """
+_UPDATE_IDENTIFIERS = """
 UPDATE identifier i SET profile_id = c.profile_id, origin = c.origin, linked_at = c.linked_at,
   vouched = c.vouched, status = c.status
 FROM jsonb_to_recordset($1) AS c(type text, value text, profile_id uuid, origin uuid, linked_at timestamptz,
@@ -40,103 +40,113 @@ WHERE i.type = c.type AND i.value = c.value
 
 
 @dataclass(slots=True)
-class Settled:
+class MergeResult:
     """Who is who by now, for all that hangs together with what was asked."""
 
     profile_of: dict[str, UUID] = field(default_factory=dict)
-    now_of: dict[UUID, UUID] = field(default_factory=dict)
+    replaced_by: dict[UUID, UUID] = field(default_factory=dict)
     """A profile that is no more → the one that it is by now."""
     quarantined: tuple[str, ...] = ()
-    newly: tuple[Quarantine, ...] = ()
+    new_quarantines: tuple[NewQuarantine, ...] = ()
     """Those of them that were not until now."""
     touched: set[UUID] = field(default_factory=set)
     """People who are not whom they were; folded anew."""
-    weighed: set[UUID] = field(default_factory=set)
+    profiles_with_changed_identifiers: set[UUID] = field(default_factory=set)
     """People of whose identifiers more, or less, is known than before: since when, vouched for by whom."""
-    by_itself: set[UUID] = field(default_factory=set)
+    quarantine_profiles: set[UUID] = field(default_factory=set)
     """Profiles of keys that are nobody's."""
 
 
-async def settle(
+async def merge_and_split(
     connection: Any,
-    pointers: Mapping[str, UUID],
-    canonical: Mapping[UUID, UUID],
-    proposed: Collection[UUID],
-    cause: Cause,
+    stored_profile_ids: Mapping[str, UUID],
+    canonical_ids: Mapping[UUID, UUID],
+    proposed_ids: Collection[UUID],
+    context: AuditContext,
     *,
-    news: Collection[tuple[str, bool]] = (),
-) -> Settled:
+    new_links: Collection[tuple[str, bool]] = (),
+) -> MergeResult:
     """Weigh all evidence around some identifiers anew, and bring everything in line with it.
 
     ``pointers``: where each identifier's row points; ``canonical``: profiles already locked; ``proposed``:
     profiles that do not exist yet; ``news``: (digest, verified) of links that have just come in. The caller
     holds the identifiers' locks.
     """
-    found = await component(connection, pointers, canonical)
+    found = await lock_component(connection, stored_profile_ids, canonical_ids)
     graph = found.resolved()
     if any(row.vouched and key not in graph.vouched for key, row in found.known.items()):
-        found = await component(connection, pointers, found.canonical, hearsay=True)
+        found = await lock_component(connection, stored_profile_ids, found.canonical, include_unverified=True)
         graph = found.resolved()
-    placement = placed(graph, found.known, proposed, new_id, await _elsewhere(connection, found))
-    mine = set(placement.profile_of.values())
-    there = set(found.canonical.values()) - set(proposed)
-    if mine - there:
-        await connection.execute(_NEW, sorted(mine - there), cause.at)
-    weighed = await _place(connection, found, graph, placement, proposed)
-    settled = Settled(
-        profile_of=placement.profile_of,
-        weighed=weighed,
-        now_of=placement.whole(),
-        quarantined=tuple(sorted(graph.quarantined)),
-        newly=newly_quarantined(found, graph),
-        by_itself={placement.profile_of[key] for key in graph.quarantined},
+    placement = assign_profiles(
+        graph, found.known, proposed_ids, new_id, await _load_occupied_ids(connection, found)
     )
-    await journal(connection, found, graph, placement, cause, news)
+    mine = set(placement.profile_of.values())
+    there = set(found.canonical.values()) - set(proposed_ids)
+    if mine - there:
+        await connection.execute(_INSERT_PROFILES, sorted(mine - there), context.at)
+    weighed = await _write_identifiers(connection, found, graph, placement, proposed_ids)
+    settled = MergeResult(
+        profile_of=placement.profile_of,
+        profiles_with_changed_identifiers=weighed,
+        replaced_by=placement.whole(),
+        quarantined=tuple(sorted(graph.quarantined)),
+        new_quarantines=find_newly_quarantined(found, graph),
+        quarantine_profiles={placement.profile_of[key] for key in graph.quarantined},
+    )
+    await write_audit_log(connection, found, graph, placement, context, new_links)
     parts = changed_parts(
-        placement, graph, found.known, [link.keys for link in found.links.values()], proposed
+        placement, graph, found.known, [link.keys for link in found.links.values()], proposed_ids
     )
     if parts:
-        settled.touched = await _move(connection, graph, parts, settled, cause)
-        await connection.execute(NOTIFY)
+        settled.touched = await _reassign_and_rebuild(connection, graph, parts, settled, context)
+        await connection.execute(NOTIFY_OUTBOX)
     return settled
 
 
-async def _elsewhere(connection: Any, found: Component) -> list[UUID]:
+async def _load_occupied_ids(connection: Any, found: Component) -> list[UUID]:
     """Profiles that some of these identifiers were first seen under, and that are somebody else's by now."""
     asked = {row.origin for row in found.known.values()} - {row.profile_id for row in found.known.values()}
     if not asked:
         return []
-    rows = await connection.fetch(_ELSEWHERE, sorted(asked), list(found.known))
+    rows = await connection.fetch(_SELECT_OCCUPIED_PROFILES, sorted(asked), list(found.known))
     return [row["profile_id"] for row in rows]
 
 
-async def _move(
-    connection: Any, graph: Graph, parts: Sequence[Placement], settled: Settled, cause: Cause
+async def _reassign_and_rebuild(
+    connection: Any,
+    graph: IdentityGraph,
+    parts: Sequence[ProfileAssignment],
+    settled: MergeResult,
+    cause: AuditContext,
 ) -> set[UUID]:
     """Bring everything that hangs on people to where their identifiers are by now."""
     profile_of = {key: who for part in parts for key, who in part.profile_of.items()}
     vouched = frozenset(profile_of[key] for key in graph.vouched if key in profile_of)
     people = {who for part in parts for now in part.moved.values() for who in now}
     involved = {*people, *(was for part in parts for was in part.moved)}
-    before = await rebuild.before(connection, involved)
+    before = await rebuild.capture_pre_merge_state(connection, involved)
     for part in parts:
-        good = {key: who for key, who in part.profile_of.items() if who not in settled.by_itself}
+        good = {key: who for key, who in part.profile_of.items() if who not in settled.quarantine_profiles}
         # What an identifier did that is nobody's now is somebody's, where its events name others too.
-        lost = [was for was, now in part.whole().items() if now in settled.by_itself]
-        for was in dict.fromkeys((*part.reowned(), *lost)):
-            await move_some(connection, was, good, part.profile_of, vouched)
+        lost = [was for was, now in part.whole().items() if now in settled.quarantine_profiles]
+        for was in dict.fromkeys((*part.profiles_to_reassign(), *lost)):
+            await reassign_by_event(connection, was, good, part.profile_of, vouched)
         for was, now in part.whole().items():
-            await move_all(connection, was, now)
-        for was, now in part.taken_apart().items():
-            settled.now_of[was] = now
+            await reassign_all(connection, was, now)
+        for was, now in part.dissolved().items():
+            settled.replaced_by[was] = now
             await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", now, was)
-    nobodys = settled.by_itself & people
-    await rebuild.after(connection, people, involved, before, profile_of, nobodys, cause.at)
+    nobodys = settled.quarantine_profiles & people
+    await rebuild.rebuild_profiles(connection, people, involved, before, profile_of, nobodys, cause.at)
     return people
 
 
-async def _place(
-    connection: Any, found: Component, graph: Graph, placement: Placement, proposed: Collection[UUID]
+async def _write_identifiers(
+    connection: Any,
+    found: Component,
+    graph: IdentityGraph,
+    placement: ProfileAssignment,
+    proposed: Collection[UUID],
 ) -> set[UUID]:
     """Write down where identifiers belong and what is known of them; for whom it is news."""
     held = {key for key, row in found.known.items() if row.profile_id in proposed}
@@ -162,7 +172,9 @@ async def _place(
     weighed = {row["profile_id"] for row in rows}
     leaving = sorted(placement.whole())
     if leaving and len(rows) > len(held):
-        free = {(row["type"], row["value"]) for row in await connection.fetch(_FREE, leaving)}
+        free = {
+            (row["type"], row["value"]) for row in await connection.fetch(_LOCK_FREE_IDENTIFIERS, leaving)
+        }
         gone = set(leaving)
         rows = [
             row
@@ -171,5 +183,5 @@ async def _place(
             or (row["type"], row["value"]) in free
         ]
     if rows:
-        await connection.execute(_PLACE, encode(rows))
+        await connection.execute(_UPDATE_IDENTIFIERS, encode_jsonb(rows))
     return weighed

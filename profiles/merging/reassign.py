@@ -6,11 +6,11 @@ from uuid import UUID
 
 import orjson
 
-from profiles.db.sql import encode
-from profiles.identity.identifiers import implied, key, strongest_first
-from profiles.merging.assignment import owner
+from profiles.db.sql import encode_jsonb
+from profiles.identity.identifiers import identifier_key, implied_identifiers, strongest_first
+from profiles.merging.assignment import event_owner
 
-WHOLE = tuple(
+MOVE_PROFILE_ROWS = tuple(
     f"UPDATE {table} SET profile_id = $1 WHERE profile_id = $2"  # noqa: S608 - constant names
     for table in (
         *("event", "purchase", "consent", "message", "decision", "audience_member", "exposure", "run"),
@@ -19,30 +19,30 @@ WHOLE = tuple(
 """Everything that follows a person as a whole; what is folded from the events is folded anew instead."""
 
 # Who was in a segment as either of the two has been in it since the earlier time: nobody enters by a merge.
-SEGMENTS = """
+MOVE_SEGMENT_MEMBERSHIPS = """
 WITH gone AS (DELETE FROM segment_member WHERE profile_id = $2 RETURNING segment, since)
 INSERT INTO segment_member (segment, profile_id, since) SELECT segment, $1, since FROM gone
 ON CONFLICT (segment, profile_id) DO UPDATE SET since = LEAST(segment_member.since, excluded.since)
 """
 
 # Nor does anybody enter by being parted.
-_SEGMENTS_OF_BOTH = """
+_COPY_SEGMENT_MEMBERSHIPS = """
 INSERT INTO segment_member (segment, profile_id, since)
 SELECT m.segment, w.who, m.since FROM segment_member m CROSS JOIN unnest($1::uuid[]) AS w(who)
 WHERE m.profile_id = $2 ON CONFLICT (segment, profile_id) DO NOTHING
 """
 
-_EVENTS = """
+_SELECT_EVENT_IDENTIFIERS = """
 SELECT event_id, identifiers::text AS identifiers, verified FROM event
 WHERE profile_id = $1 AND identifiers <> '{}'::jsonb
 """
 
-_REOWN = """
+_UPDATE_EVENT_PROFILES = """
 UPDATE event e SET profile_id = c.profile_id FROM jsonb_to_recordset($1) AS c(event_id uuid, profile_id uuid)
 WHERE e.event_id = c.event_id
 """
 
-_BY_EVENT = (
+_FOLLOW_EVENTS = (
     "UPDATE purchase t SET profile_id = e.profile_id FROM event e "
     "WHERE t.profile_id = $1 AND e.event_id = t.event_id AND e.profile_id <> $1",
     "UPDATE run t SET profile_id = e.profile_id FROM event e "
@@ -67,19 +67,19 @@ _BY_EVENT = (
 """A run follows the event that began it, and all that the run did follows the run."""
 
 
-async def move_all(connection: Any, was: UUID, now: UUID) -> None:
+async def reassign_all(connection: Any, old_id: UUID, new_id: UUID) -> None:
     """Everything of one profile goes to another. The caller holds both locks, and folds the other anew."""
-    for move in WHOLE:
-        await connection.execute(move, now, was)
-    await connection.execute(SEGMENTS, now, was)
-    await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", now, was)
+    for move in MOVE_PROFILE_ROWS:
+        await connection.execute(move, new_id, old_id)
+    await connection.execute(MOVE_SEGMENT_MEMBERSHIPS, new_id, old_id)
+    await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", new_id, old_id)
 
 
-async def move_some(
+async def reassign_by_event(
     connection: Any,
-    was: UUID,
-    good: Mapping[str, UUID],
-    profile_of: Mapping[str, UUID],
+    old_id: UUID,
+    profile_by_good_key: Mapping[str, UUID],
+    profile_by_key: Mapping[str, UUID],
     vouched: frozenset[UUID],
 ) -> None:
     """Each event of a profile goes where its identifiers have gone, and the rest follows its events.
@@ -88,21 +88,27 @@ async def move_some(
     """
     moves = [
         {"event_id": row["event_id"], "profile_id": now}
-        for row in await connection.fetch(_EVENTS, was)
-        if (now := _owner(row, good, vouched) or _owner(row, profile_of, vouched)) not in (was, None)
+        for row in await connection.fetch(_SELECT_EVENT_IDENTIFIERS, old_id)
+        if (
+            now := _owner_of_row(row, profile_by_good_key, vouched)
+            or _owner_of_row(row, profile_by_key, vouched)
+        )
+        not in (old_id, None)
     ]
     if moves:
-        await connection.execute(_REOWN, encode(moves))
-    for statement in _BY_EVENT:
-        await connection.execute(statement, was)
-    others = sorted({who for who in profile_of.values() if who != was})
-    await connection.execute(_SEGMENTS_OF_BOTH, others, was)
+        await connection.execute(_UPDATE_EVENT_PROFILES, encode_jsonb(moves))
+    for statement in _FOLLOW_EVENTS:
+        await connection.execute(statement, old_id)
+    others = sorted({who for who in profile_by_key.values() if who != old_id})
+    await connection.execute(_COPY_SEGMENT_MEMBERSHIPS, others, old_id)
 
 
-def _owner(row: Any, profile_of: Mapping[str, UUID], vouched: frozenset[UUID]) -> UUID | None:
+def _owner_of_row(row: Any, profile_of: Mapping[str, UUID], vouched: frozenset[UUID]) -> UUID | None:
     pairs = [(kind, value) for kind, held in orjson.loads(row["identifiers"]).items() for value in held]
-    named = dict.fromkeys(key(kind, value) for kind, value in (*pairs, *implied(tuple(pairs))))
+    named = dict.fromkeys(
+        identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(tuple(pairs)))
+    )
     keys = sorted((one for one in named if one in profile_of), key=strongest_first)
     if not keys:
         return None
-    return owner(keys, profile_of, vouched, verified=row["verified"])
+    return event_owner(keys, profile_of, vouched, verified=row["verified"])

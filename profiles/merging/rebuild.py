@@ -7,62 +7,68 @@ from uuid import UUID
 
 import orjson
 
-from profiles.commerce.orders import undo
-from profiles.commerce.suppressions import reach
+from profiles.commerce.orders import apply_refund
+from profiles.commerce.suppressions import sync_suppressions
 from profiles.consent import effective
-from profiles.db.sql import encode
-from profiles.merging.rekey import Before, Standing, rekey
+from profiles.db.sql import encode_jsonb
+from profiles.merging.rekey import MergedProfiles, PreMergeState, rekey_runs
 from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
-from profiles.projection.apply import FOLDED
-from profiles.state.cart import as_items
-from profiles.state.profile_state import Person, load
-from profiles.state.unit_of_work import LIFT, Changes
+from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES
+from profiles.state.cart import parse_lines
+from profiles.state.profile_state import ProfileState, load_profile_states
+from profiles.state.unit_of_work import APPLY_RETURNS, UnitOfWork
 
-_CARTS = "SELECT profile_id, cart_id, lines::text AS lines FROM cart WHERE profile_id = ANY($1)"
+_SELECT_CARTS = "SELECT profile_id, cart_id, lines::text AS lines FROM cart WHERE profile_id = ANY($1)"
 
-_RUNS = "SELECT run_id, profile_id, key FROM run WHERE profile_id = ANY($1) AND state <> 'ended'"
+_SELECT_LIVE_RUNS = "SELECT run_id, profile_id, key FROM run WHERE profile_id = ANY($1) AND state <> 'ended'"
 
-_OWNERS = "SELECT event_id, profile_id FROM event WHERE profile_id = ANY($1) AND type = ANY($2)"
+_SELECT_EVENT_OWNERS = "SELECT event_id, profile_id FROM event WHERE profile_id = ANY($1) AND type = ANY($2)"
 
-_LAPSED = """
+_UPDATE_LAPSED_AFTER = """
 UPDATE profile p SET lapsed_after = l.lapsed_after
 FROM jsonb_to_recordset($1) AS l(profile_id uuid, lapsed_after timestamptz)
 WHERE p.profile_id = l.profile_id AND p.lapsed_after IS DISTINCT FROM l.lapsed_after
 """
 
-_UNDONE = """
+_SELECT_REFUNDS = """
 SELECT profile_id, event_id, source, id, type, channel, time, at, verified, properties::text AS properties
 FROM event WHERE profile_id = ANY($1) AND type IN ('Order Refunded', 'Order Cancelled')
 """
 
-_UNLIFT = (
+_RESET_RETURNS = (
     "UPDATE purchase SET returned = 0 WHERE profile_id = ANY($1) AND returned > 0",
     "UPDATE suppression s SET lifted_at = NULL FROM purchase p WHERE p.profile_id = ANY($1) "
     "AND s.event_id = p.event_id AND s.line = p.line AND s.lifted_at IS NOT NULL",
 )
 
 
-async def before(connection: Any, involved: Collection[UUID]) -> Before:
+async def capture_pre_merge_state(connection: Any, involved_ids: Collection[UUID]) -> PreMergeState:
     """Read it before anything moves."""
-    people = sorted(involved)
-    return Before(
+    people = sorted(involved_ids)
+    return PreMergeState(
         {
-            (row["profile_id"], row["cart_id"]): as_items(orjson.loads(row["lines"]))
-            for row in await connection.fetch(_CARTS, people)
+            (row["profile_id"], row["cart_id"]): parse_lines(orjson.loads(row["lines"]))
+            for row in await connection.fetch(_SELECT_CARTS, people)
         },
-        {row["run_id"]: (row["profile_id"], row["key"]) for row in await connection.fetch(_RUNS, people)},
-        {row["event_id"]: row["profile_id"] for row in await connection.fetch(_OWNERS, people, list(FOLDED))},
+        {
+            row["run_id"]: (row["profile_id"], row["key"])
+            for row in await connection.fetch(_SELECT_LIVE_RUNS, people)
+        },
+        {
+            row["event_id"]: row["profile_id"]
+            for row in await connection.fetch(_SELECT_EVENT_OWNERS, people, list(ORDER_SENSITIVE_EVENT_TYPES))
+        },
     )
 
 
-async def after(
+async def rebuild_profiles(
     connection: Any,
-    people: Collection[UUID],
-    involved: Collection[UUID],
-    was: Before,
-    profile_of: dict[str, UUID],
-    nobodys: Collection[UUID],
+    profile_ids: Collection[UUID],
+    involved_ids: Collection[UUID],
+    pre_merge: PreMergeState,
+    profile_by_key: dict[str, UUID],
+    quarantine_profiles: Collection[UUID],
     at: datetime,
 ) -> None:
     """Fold ``people`` anew from the events that are theirs by now, and tell their live runs what is news.
@@ -70,53 +76,53 @@ async def after(
     ``involved``: they and the profiles they were. ``nobodys``: profiles of keys that are nobody's; no run
     lives on there. Past events start nothing.
     """
-    await reach(connection, involved, profile_of, nobodys)
-    await connection.execute("DELETE FROM cart WHERE profile_id = ANY($1)", sorted(involved))
-    persons = await load(connection, sorted(people))
+    await sync_suppressions(connection, involved_ids, profile_by_key, quarantine_profiles)
+    await connection.execute("DELETE FROM cart WHERE profile_id = ANY($1)", sorted(involved_ids))
+    persons = await load_profile_states(connection, sorted(profile_ids))
     for person in persons.values():
-        _forget(person)
-    told = await replay.history(connection, sorted(people))
+        _clear_derived_state(person)
+    told = await replay.load_history(connection, sorted(profile_ids))
     for who, events in told.items():
-        replay.retell(persons[who], events)
-    await replay.seen(connection, persons)
-    changes = Changes()
+        replay.replay_events(persons[who], events)
+    await replay.reload_last_seen(connection, persons)
+    changes = UnitOfWork()
     for person in persons.values():
         for cart in person.carts.values():
-            changes.keep_cart(person, cart)
-    standing = Standing(
-        persons, {who: [taken for taken, _ in events] for who, events in told.items()}, nobodys
+            changes.save_cart(person, cart)
+    standing = MergedProfiles(
+        persons, {who: [taken for taken, _ in events] for who, events in told.items()}, quarantine_profiles
     )
-    await rekey(connection, standing, was, involved, at, changes)
+    await rekey_runs(connection, standing, pre_merge, involved_ids, at, changes)
     await changes.write(connection, persons)
-    await _lapse(connection, sorted(people))
-    await _lift(connection, persons)
-    await computed.refresh(connection, sorted(people))
-    await effective.refresh(connection, sorted(involved), at)
-    await leave_audiences(connection, people, at)
+    await _write_lapsed_after(connection, sorted(profile_ids))
+    await _reapply_refunds(connection, persons)
+    await computed.refresh_computed_traits(connection, sorted(profile_ids))
+    await effective.refresh_consents(connection, sorted(involved_ids), at)
+    await leave_audiences(connection, profile_ids, at)
 
 
-def _forget(person: Person) -> None:
+def _clear_derived_state(person: ProfileState) -> None:
     """What is folded from events."""
     person.traits, person.origins, person.seen, person.carts = {}, {}, {}, {}
     person.context_timezone = person.context_locale = None
-    person.last_checkout_at = person.sure_checkout_at = person.carts_place = None
+    person.last_checkout_at = person.sure_checkout_at = person.carts_sort_key = None
     person.email_ordered = 0
     person.changed = True
 
 
-async def _lapse(connection: Any, people: list[UUID]) -> None:
-    known = await replay.lapses(connection, people)
+async def _write_lapsed_after(connection: Any, people: list[UUID]) -> None:
+    known = await replay.load_lapsed_orders(connection, people)
     rows = [{"profile_id": who, "lapsed_after": known.get(who)} for who in people]
-    await connection.execute(_LAPSED, encode(rows))
+    await connection.execute(_UPDATE_LAPSED_AFTER, encode_jsonb(rows))
 
 
-async def _lift(connection: Any, persons: dict[UUID, Person]) -> None:
+async def _reapply_refunds(connection: Any, persons: dict[UUID, ProfileState]) -> None:
     """Refunds and cancellations meet the purchases they are about, whoever's they were before."""
-    rows = await connection.fetch(_UNDONE, sorted(persons))
-    for statement in _UNLIFT:
+    rows = await connection.fetch(_SELECT_REFUNDS, sorted(persons))
+    for statement in _RESET_RETURNS:
         await connection.execute(statement, sorted(persons))
-    changes = Changes()
+    changes = UnitOfWork()
     for row in rows:
-        undo(persons[row["profile_id"]], replay.bare(row), changes)
-    if changes.undone:
-        await connection.execute(LIFT, encode(changes.undone))
+        apply_refund(persons[row["profile_id"]], replay.event_from_row(row), changes)
+    if changes.returns:
+        await connection.execute(APPLY_RETURNS, encode_jsonb(changes.returns))

@@ -6,18 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import NOTIFY, encode, new_id
+from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AudienceItem:
     """One item a person would be shown ads for."""
 
     item: str
     sku: str | None
 
 
-_JOIN = """
+_INSERT_MEMBERS = """
 WITH wanted AS (SELECT * FROM jsonb_to_recordset($1) AS w(member_id uuid, item text, sku text)),
 joined AS (
   INSERT INTO audience_member (member_id, audience, item, sku, profile_id, run_id, state, joined_at)
@@ -30,18 +30,24 @@ SELECT member_id, 'audience', 'add', jsonb_build_object('audience', $2::text) FR
 """
 
 
-async def join(
-    connection: Any, *, audience: str, profile_id: UUID, run_id: UUID, places: Sequence[Place], at: datetime
+async def add_to_audience(
+    connection: Any,
+    *,
+    audience: str,
+    profile_id: UUID,
+    run_id: UUID,
+    items: Sequence[AudienceItem],
+    at: datetime,
 ) -> None:
     """Enter a person for items, through the outbox. Idempotent per run and item; needs the profile's lock."""
-    rows = [{"member_id": new_id(), "item": place.item, "sku": place.sku} for place in places]
-    await connection.execute(_JOIN, encode(rows), audience, profile_id, run_id, at)
-    await connection.execute(NOTIFY)
+    rows = [{"member_id": new_id(), "item": place.item, "sku": place.sku} for place in items]
+    await connection.execute(_INSERT_MEMBERS, encode_jsonb(rows), audience, profile_id, run_id, at)
+    await connection.execute(NOTIFY_OUTBOX)
 
 
 # In force for the profile and about the item, as in ``policy.checks.suppression``, for all items at once.
 # Of somebody parted or joined, the stricter word on ads counts as well.
-_LEAVE = """
+_REMOVE_MEMBERS = """
 WITH owned AS (SELECT s.* FROM suppression s WHERE s.profile_id = ANY($1) AND s.lifted_at IS NULL
   AND (s.until IS NULL OR s.until > $2)),
 place AS (SELECT m.*, ARRAY(SELECT o.item FROM product o WHERE o.sku = m.item) || m.item AS products
@@ -76,8 +82,8 @@ async def leave_audiences(connection: Any, people: Collection[UUID], at: datetim
 
     Needs their locks; ``at`` is the transaction's now. Idempotent: who is leaving already is not told again.
     """
-    if await connection.fetch(_LEAVE, sorted(people), at):
-        await connection.execute(NOTIFY)
+    if await connection.fetch(_REMOVE_MEMBERS, sorted(people), at):
+        await connection.execute(NOTIFY_OUTBOX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +92,11 @@ class Membership:
 
     state: str
     """joining, in, leaving or out."""
-    behind: bool
+    awaits_earlier_removal: bool
     """An earlier place of the same person, for the same item in the same audience, is not confirmed gone."""
 
 
-_MEMBERSHIPS = """
+_SELECT_MEMBERSHIPS = """
 SELECT m.member_id, m.state, EXISTS (SELECT 1 FROM audience_member e
     WHERE e.profile_id = m.profile_id AND e.audience = m.audience AND e.item = m.item
       AND e.state = 'leaving' AND e.member_id <> m.member_id) AS behind
@@ -98,7 +104,7 @@ FROM audience_member m WHERE m.member_id = ANY($1)
 """
 
 # A removal that was queued while the platform was told of the entry has the last word.
-_CONFIRMED = """
+_UPDATE_CONFIRMED = """
 UPDATE audience_member SET
   state = CASE WHEN $2 = 'remove' THEN 'out' WHEN state = 'joining' THEN 'in' ELSE state END,
   left_at = CASE $2 WHEN 'remove' THEN COALESCE(left_at, clock_timestamp()) ELSE left_at END
@@ -106,15 +112,15 @@ WHERE member_id = $1
 """
 
 
-async def memberships(connection: Any, member_ids: Collection[UUID]) -> dict[UUID, Membership]:
+async def load_memberships(connection: Any, member_ids: Collection[UUID]) -> dict[UUID, Membership]:
     """How these places stand; who is erased has none."""
     if not member_ids:
         return {}
-    rows = await connection.fetch(_MEMBERSHIPS, list(member_ids))
+    rows = await connection.fetch(_SELECT_MEMBERSHIPS, list(member_ids))
     return {row["member_id"]: Membership(row["state"], row["behind"]) for row in rows}
 
 
-async def confirmed(connection: Any, member_id: UUID, name: str) -> None:
+async def record_confirmation(connection: Any, member_id: UUID, action: str) -> None:
     """The platform has done it (``name``: add or remove). Idempotent: ``left_at`` is the first confirmation,
     by the clock of Postgres."""
-    await connection.execute(_CONFIRMED, member_id, name)
+    await connection.execute(_UPDATE_CONFIRMED, member_id, action)

@@ -12,78 +12,79 @@ from uuid import UUID
 
 import orjson
 
-from profiles.db.locks import lock
+from profiles.db.locks import lock_profiles
 from profiles.messaging.snapshot import (
-    Ask,
     Snapshot,
-    arguments,
-    arguments_of_several,
-    reading,
-    reading_of_several,
-    snapshot_of,
+    SnapshotQuery,
+    batch_snapshot_arguments,
+    batch_snapshot_sql,
+    snapshot_arguments,
+    snapshot_sql,
+    to_snapshot,
 )
 
 
-def lock_person_of(ask: Ask) -> str:
+def lock_profile_sql(query: SnapshotQuery) -> str:
     """The first of the gate's two statements, to begin the transaction with: see ``lock_person_of_run``."""
-    return f"SELECT lock_person_of_run('{ask.run_id}', {PATIENCE})"
+    return f"SELECT lock_person_of_run('{query.run_id}', {GATE_TIMEOUTS})"
 
 
-async def read_under_lock(connection: Any, ask: Ask) -> Snapshot | None:
+async def read_locked_snapshot(connection: Any, query: SnapshotQuery) -> Snapshot | None:
     """Read under the lock that ``lock_person_of`` took; None where there is no such run.
 
     Holds the lock until COMMIT. Where the run has gone to somebody else meanwhile, by a merge or a split,
     they are locked and read instead; so is its person where nobody is locked yet.
     """
-    snapshot = await read_snapshot(connection, None, ask)
+    snapshot = await read_snapshot(connection, None, query)
     if snapshot is None:
-        await connection.execute(lock_person_of(ask))
-        snapshot = await read_snapshot(connection, None, ask)
+        await connection.execute(lock_profile_sql(query))
+        snapshot = await read_snapshot(connection, None, query)
     while snapshot is not None and snapshot.run_of != snapshot.profile_id:
-        now = (await lock(connection, [snapshot.run_of]))[snapshot.run_of]
+        now = (await lock_profiles(connection, [snapshot.run_of]))[snapshot.run_of]
         if now == snapshot.profile_id:
             break
-        snapshot = await read_snapshot(connection, now, ask)
+        snapshot = await read_snapshot(connection, now, query)
     return snapshot
 
 
-async def read_snapshot(connection: Any, profile_id: UUID | None, ask: Ask) -> Snapshot | None:
+async def read_snapshot(connection: Any, profile_id: UUID | None, query: SnapshotQuery) -> Snapshot | None:
     """The second statement; call it only with the profile's lock held. None: the one locked to begin with."""
-    text = reading(choosing=ask.choosing, budgeted=ask.budgeted)
-    row = await connection.fetchrow(text, profile_id, *arguments(ask).values())
-    return None if row is None else snapshot_of(row, ask)
+    text = snapshot_sql(needs_engagement=query.needs_engagement, needs_claim_rate=query.needs_claim_rate)
+    row = await connection.fetchrow(text, profile_id, *snapshot_arguments(query).values())
+    return None if row is None else to_snapshot(row, query)
 
 
-def lock_free_people_of(asks: Sequence[Ask]) -> str:
+def lock_profiles_skip_locked_sql(queries: Sequence[SnapshotQuery]) -> str:
     """The first statement for several messages: locks whom nobody else holds, and waits for no one."""
-    runs = ",".join(str(ask.run_id) for ask in asks)
-    return f"SELECT lock_free_people_of_runs('{{{runs}}}', {PATIENCE})"
+    runs = ",".join(str(ask.run_id) for ask in queries)
+    return f"SELECT lock_free_people_of_runs('{{{runs}}}', {GATE_TIMEOUTS})"
 
 
-async def read_those_locked(connection: Any, asks: Sequence[Ask]) -> list[Snapshot | None]:
+async def read_locked_snapshots(connection: Any, queries: Sequence[SnapshotQuery]) -> list[Snapshot | None]:
     """Read for each ask under the lock that ``lock_free_people_of`` took; holds the locks until COMMIT.
 
     None where the person is not locked, or is whose ask came before: what is decided on that one has to be
     known first. Those ask again alone.
     """
-    text = reading_of_several(
-        choosing=any(ask.choosing for ask in asks), budgeted=any(ask.budgeted for ask in asks)
+    text = batch_snapshot_sql(
+        needs_engagement=any(ask.needs_engagement for ask in queries),
+        needs_claim_rate=any(ask.needs_claim_rate for ask in queries),
     )
-    rows = {row["place"]: row for row in await connection.fetch(text, arguments_of_several(asks))}
+    rows = {row["place"]: row for row in await connection.fetch(text, batch_snapshot_arguments(queries))}
     found: list[Snapshot | None] = []
     seen: set[UUID] = set()
-    for place, ask in enumerate(asks):
+    for place, ask in enumerate(queries):
         row = rows.get(place)
         if row is None or row["profile_id"] in seen:
             found.append(None)
         else:
             seen.add(row["profile_id"])
-            found.append(snapshot_of(row, ask))
+            found.append(to_snapshot(row, ask))
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class MessageRow:
     """A message as it is written down: the row, and the decision about it."""
 
     message_id: UUID
@@ -119,7 +120,7 @@ class Planned:
     expires_at: datetime | None = None
 
 
-def decision_of(*planned: Planned) -> str:
+def write_decisions_sql(*planned: MessageRow) -> str:
     """The claims (or refusals) and the decisions, as one statement to end the transaction with.
 
     Under the locks still held. Nothing that anybody typed ends the literal: no quotation mark is left in it.
@@ -128,7 +129,7 @@ def decision_of(*planned: Planned) -> str:
     return f"SELECT write_decisions('{document}')"
 
 
-_RECORD = """
+_UPDATE_SENT = """
 UPDATE message SET
   status = CASE WHEN status IN ('claimed', 'unknown', 'unknown_final') THEN 'sent' ELSE status END,
   provider = $3, provider_id = $4, sent_at = $5,
@@ -136,14 +137,14 @@ UPDATE message SET
 WHERE message_id = $1 AND token = $2
 """
 
-_RELEASE = """
+_UPDATE_RELEASED = """
 UPDATE message SET status = 'released', reason = $3, claimed_at = NULL, claim_recorded_at = NULL
 WHERE message_id = $1 AND token = $2 AND status IN ('claimed', 'unknown', 'unknown_final')
 """
 
-_UNKNOWN = "UPDATE message SET status = 'unknown' WHERE message_id = $1 AND status = 'claimed'"
+_UPDATE_UNKNOWN = "UPDATE message SET status = 'unknown' WHERE message_id = $1 AND status = 'claimed'"
 
-_STALE = """
+_UPDATE_STALE_CLAIMS = """
 UPDATE message SET status = CASE status WHEN 'claimed' THEN 'unknown' ELSE 'unknown_final' END
 WHERE (status = 'claimed' AND claim_recorded_at < now() - $1::interval)
    OR (status = 'unknown' AND claim_recorded_at < now() - $2::interval) RETURNING status
@@ -154,53 +155,58 @@ async def record_sent(
     connection: Any, message_id: UUID, token: UUID, *, provider: str, provider_id: str, at: datetime
 ) -> None:
     """The provider took it. The holder's own record may replace ``unknown``; a webhook's later word stays."""
-    await connection.execute(_RECORD, message_id, token, provider, provider_id, at)
+    await connection.execute(_UPDATE_SENT, message_id, token, provider, provider_id, at)
 
 
-async def release(connection: Any, message_id: UUID, token: UUID, reason: str) -> None:
+async def release_claim(connection: Any, message_id: UUID, token: UUID, reason: str) -> None:
     """Definitely not sent: the claim is void and the cap is given back."""
-    await connection.execute(_RELEASE, message_id, token, reason)
+    await connection.execute(_UPDATE_RELEASED, message_id, token, reason)
 
 
 async def mark_unknown(connection: Any, message_id: UUID) -> None:
     """Perhaps sent: nobody may call for this send key again."""
-    await connection.execute(_UNKNOWN, message_id)
+    await connection.execute(_UPDATE_UNKNOWN, message_id)
 
 
-async def settle_stale(
-    connection: Any, *, claims: timedelta = timedelta(minutes=5), unknowns: timedelta = timedelta(minutes=15)
+async def expire_stale_claims(
+    connection: Any,
+    *,
+    claim_timeout: timedelta = timedelta(minutes=5),
+    unknown_timeout: timedelta = timedelta(minutes=15),
 ) -> int:
     """Claims nobody recorded become unknown, unknowns no webhook settled become final. Returns how many."""
-    return len(await connection.fetch(_STALE, claims, unknowns))
+    return len(await connection.fetch(_UPDATE_STALE_CLAIMS, claim_timeout, unknown_timeout))
 
 
-_REFUSED = """
+_UPSERT_OPT_OUT = """
 INSERT INTO opt_out (channel, address, topic, source, state, time, at)
 VALUES ($1, $2, 'all', 'provider', 'withdrawn', $3, $3)
 ON CONFLICT (channel, address, topic) DO UPDATE SET source = excluded.source, state = excluded.state,
   time = excluded.time, at = excluded.at WHERE excluded.time >= opt_out.time
 """
 
-_FAULTY = """
+_INSERT_ADDRESS_PROBLEM = """
 INSERT INTO address_problem (channel, address, problem, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
 """
 
 
-async def refuse_address(connection: Any, channel: str, address: str, problem: str, at: datetime) -> None:
+async def record_address_problem(
+    connection: Any, channel: str, address: str, problem: str, at: datetime
+) -> None:
     """The provider said this address takes no messages (bounced), or wants none (opted_out).
 
     A stop is entered with the topic "all", which only a later grant of that topic lifts.
     """
     if problem == "opted_out":
-        await connection.execute(_REFUSED, channel, address, at)
+        await connection.execute(_UPSERT_OPT_OUT, channel, address, at)
     else:
-        await connection.execute(_FAULTY, channel, address, problem, at)
+        await connection.execute(_INSERT_ADDRESS_PROBLEM, channel, address, problem, at)
 
 
-PATIENCE = "lock_timeout => '5s', statement_timeout => '5s', idle_timeout => '10s'"
+GATE_TIMEOUTS = "lock_timeout => '5s', statement_timeout => '5s', idle_timeout => '10s'"
 """Arguments of ``lock_person_of_run``: in this transaction nobody waits longer than 5 s for a lock or, from
 the next statement on, for a statement: a claim that took longer could not be used any more. Postgres ends a
 session that freezes between two. It costs no round trip, and is set before the wait."""
 
-GIVE_UP_S = 6.0
+GATE_DEADLINE_S = 6.0
 """By the caller's own clock, where Postgres does not even say that it waits."""

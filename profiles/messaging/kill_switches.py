@@ -6,11 +6,11 @@ from typing import Any
 
 # A gate takes the same lock, shared, before it reads the switches (lock_person_of_run). Switching waits for
 # those who have, and they for it: so no claim commits after a switch that it has not seen.
-_SWITCHING = "SELECT pg_advisory_xact_lock(hashtext('waypost: stops'))"
+_LOCK_KILL_SWITCHES = "SELECT pg_advisory_xact_lock(hashtext('waypost: stops'))"
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
+class KillSwitch:
     """Something that is stopped."""
 
     kind: str
@@ -23,46 +23,46 @@ class Switch:
     actor: str
 
 
-_STOP = """
+_INSERT_KILL_SWITCH = """
 WITH stopped AS (INSERT INTO kill_switch (kind, name, since, reason, actor)
   VALUES ($1, $2, clock_timestamp(), $3, $4) ON CONFLICT DO NOTHING RETURNING *)
 INSERT INTO kill_switch_log (kind, name, done, reason, actor, at)
 SELECT kind, name, 'stopped', reason, actor, since FROM stopped RETURNING true
 """
 
-_RESUME = """
+_DELETE_KILL_SWITCH = """
 WITH resumed AS (DELETE FROM kill_switch WHERE kind = $1 AND name = $2 RETURNING *)
 INSERT INTO kill_switch_log (kind, name, done, reason, actor, at)
 SELECT kind, name, 'resumed', $3, $4, clock_timestamp() FROM resumed RETURNING true
 """
 
-_STOPS = "SELECT kind, name, since, reason, actor FROM kill_switch ORDER BY kind, name"
+_SELECT_KILL_SWITCHES = "SELECT kind, name, since, reason, actor FROM kill_switch ORDER BY kind, name"
 
 
-async def stop(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
+async def activate_kill_switch(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
     """Switch on. False where it was on: the first one's reason stands. In force when the transaction commits.
 
     Waits for the gates that have read the switches, some milliseconds; the gate's own timeouts bound it.
     """
-    await connection.execute(_SWITCHING)
-    return bool(await connection.fetchval(_STOP, kind, name, reason, actor))
+    await connection.execute(_LOCK_KILL_SWITCHES)
+    return bool(await connection.fetchval(_INSERT_KILL_SWITCH, kind, name, reason, actor))
 
 
-async def resume(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
+async def deactivate_kill_switch(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
     """Switch off; False where it was off. The rates of a template count anew from here."""
-    return bool(await connection.fetchval(_RESUME, kind, name, reason, actor))
+    return bool(await connection.fetchval(_DELETE_KILL_SWITCH, kind, name, reason, actor))
 
 
-async def stops(connection: Any) -> list[Switch]:
+async def list_kill_switches(connection: Any) -> list[KillSwitch]:
     """All that is stopped now."""
-    return [Switch(**row) for row in await connection.fetch(_STOPS)]
+    return [KillSwitch(**row) for row in await connection.fetch(_SELECT_KILL_SWITCHES)]
 
 
-ACTOR = "waypost"
+AUTOMATIC_ACTOR = "waypost"
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class DeliverabilityLimits:
     """What is too many; percent of what was sent in the window. None: never."""
 
     complaints: float | None
@@ -73,7 +73,7 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Sick:
+class UnhealthyTemplate:
     """A template that is past a limit, and is not stopped yet."""
 
     template: str
@@ -83,7 +83,7 @@ class Sick:
 
 
 # By the run's clock, as caps; what was sent before an operator resumed the template has been judged by them.
-_SICK = """
+_SELECT_UNHEALTHY_TEMPLATES = """
 SELECT m.template, count(*) AS sent, count(*) FILTER (WHERE m.status = 'bounced') AS bounced,
   count(m.complained_at) AS complained
 FROM message m LEFT JOIN (SELECT name, max(at) AS at FROM kill_switch_log
@@ -100,12 +100,17 @@ ORDER BY m.template
 """
 
 
-async def sick_templates(connection: Any, rates: Rates) -> list[Sick]:
+async def unhealthy_templates(connection: Any, rates: DeliverabilityLimits) -> list[UnhealthyTemplate]:
     """Templates past a limit. One statement, by the index of claims per channel."""
     limits = (rates.at_least, rates.complaints, rates.bounces, rates.least_reports)
-    return [Sick(**row) for row in await connection.fetch(_SICK, rates.window, *limits)]
+    return [
+        UnhealthyTemplate(**row)
+        for row in await connection.fetch(_SELECT_UNHEALTHY_TEMPLATES, rates.window, *limits)
+    ]
 
 
-async def stop_template(connection: Any, sick: Sick, reason: str) -> bool:
+async def stop_template(connection: Any, unhealthy: UnhealthyTemplate, reason: str) -> bool:
     """Stop it in Waypost's own name; False where somebody else has. It never resumes by itself."""
-    return await stop(connection, "template", sick.template, reason=reason, actor=ACTOR)
+    return await activate_kill_switch(
+        connection, "template", unhealthy.template, reason=reason, actor=AUTOMATIC_ACTOR
+    )

@@ -8,11 +8,11 @@ from uuid import UUID
 
 import orjson
 
-from profiles.db.sql import encode
+from profiles.db.sql import encode_jsonb
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedDecision:
     """A decision as it stands on record, with what it stood on."""
 
     decision_id: UUID
@@ -30,29 +30,33 @@ class Recorded:
     basis: dict[str, Any] | None
 
 
-_KEEP = "INSERT INTO policy (version, limits) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_INSERT_POLICY = "INSERT INTO policy (version, limits) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 
-_DECIDED = """
+_SELECT_DECISIONS = """
 SELECT decision_id, run_id, journey, step, channel, verdict, reason, until, items_removed, at, policy,
   basis::text AS basis
 FROM decision WHERE $1::interval IS NULL OR recorded_at >= now() - $1 ORDER BY recorded_at, decision_id
 """
 
 
-async def keep_policy(connection: Any, version: str, limits: Mapping[str, Any]) -> None:
+async def store_policy_version(connection: Any, version: str, limits: Mapping[str, Any]) -> None:
     """Keep a policy's values under its version. One that is kept already stays as it is."""
-    await connection.execute(_KEEP, version, encode(limits))
+    await connection.execute(_INSERT_POLICY, version, encode_jsonb(limits))
 
 
-async def kept_policy(connection: Any, version: str) -> dict[str, Any] | None:
+async def load_policy_version(connection: Any, version: str) -> dict[str, Any] | None:
     """The values of a version, or None where no process has kept it."""
     found = await connection.fetchval("SELECT limits::text FROM policy WHERE version = $1", version)
     limits: dict[str, Any] | None = None if found is None else orjson.loads(found)
     return limits
 
 
-async def decided(connection: Any, since: timedelta | None = None) -> AsyncIterator[Recorded]:
+async def iterate_decisions(
+    connection: Any, since: timedelta | None = None
+) -> AsyncIterator[RecordedDecision]:
     """Decisions in the order in which they were recorded, those of the last ``since`` or all of them."""
-    async for row in connection.cursor(_DECIDED, since, prefetch=500):
+    async for row in connection.cursor(_SELECT_DECISIONS, since, prefetch=500):
         told = {**row, "items_removed": tuple(row["items_removed"])}
-        yield Recorded(**{**told, "basis": None if row["basis"] is None else orjson.loads(row["basis"])})
+        yield RecordedDecision(
+            **{**told, "basis": None if row["basis"] is None else orjson.loads(row["basis"])}
+        )

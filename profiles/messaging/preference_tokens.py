@@ -7,16 +7,16 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from profiles.identity.tokens import SHORTEST_SECRET
+from profiles.identity.tokens import MIN_SECRET_BYTES
 
 VERSION = "1"
 
 LONGEST_TOKEN = 512
 """Characters; longer ones are refused unread."""
 
-_PURPOSE = b"waypost preference token"
+_PREFERENCE_SIGNING_CONTEXT = b"waypost preference token"
 
-_SEPARATOR = "\x1f"
+_FIELD_SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,16 @@ class PreferenceTokens:
             raise ValueError(
                 "preference tokens need at least one secret, got none; make one with `openssl rand -hex 32`"
             )
-        short = [i for i, secret in enumerate(secrets) if len(secret.encode()) < SHORTEST_SECRET]
+        short = [i for i, secret in enumerate(secrets) if len(secret.encode()) < MIN_SECRET_BYTES]
         if short:
             numbers = ", ".join(str(i + 1) for i in short)
             raise ValueError(
-                f"secrets of preference tokens need {SHORTEST_SECRET} bytes; too short: number {numbers} of "
+                f"secrets of preference tokens need {MIN_SECRET_BYTES} bytes; too short: number {numbers} of "
                 f"{len(secrets)}; make one with `openssl rand -hex 32`"
             )
-        self._keys = tuple(hmac.digest(secret.encode(), _PURPOSE, hashlib.sha256) for secret in secrets)
+        self._keys = tuple(
+            hmac.digest(secret.encode(), _PREFERENCE_SIGNING_CONTEXT, hashlib.sha256) for secret in secrets
+        )
 
     def issue(self, profile_id: str, message_id: str, channel: str, topic: str) -> str:
         """A token for the links of one message: URL-safe, the same for the same values and secret.
@@ -54,12 +56,14 @@ class PreferenceTokens:
         It does not expire: an opt-out must work for 30 days (CAN-SPAM), and an old mail's link should too.
         """
         parts = (profile_id, message_id, channel, topic)
-        if any(_SEPARATOR in part or not part for part in parts):
+        if any(_FIELD_SEPARATOR in part or not part for part in parts):
             raise ValueError(
                 "a preference token needs four values, none empty and none with a control character"
             )
-        payload = _SEPARATOR.join(parts).encode()
-        token = f"{VERSION}.{_encode(payload)}.{_encode(self._sign(self._keys[0], payload))}"
+        payload = _FIELD_SEPARATOR.join(parts).encode()
+        token = (
+            f"{VERSION}.{_encode_base64url(payload)}.{_encode_base64url(self._sign(self._keys[0], payload))}"
+        )
         if len(token) > LONGEST_TOKEN:
             raise ValueError(
                 f"a preference token holds {LONGEST_TOKEN} characters at most; the ids are too long"
@@ -72,13 +76,13 @@ class PreferenceTokens:
             return None
         version, _, rest = token.partition(".")
         body, _, signature = rest.partition(".")
-        payload, given = _decode(body), _decode(signature)
+        payload, given = _decode_base64url(body), _decode_base64url(signature)
         if version != VERSION or payload is None or given is None:
             return None
         matches = [hmac.compare_digest(self._sign(key, payload), given) for key in self._keys]
         if not any(matches):
             return None
-        parts = payload.decode().split(_SEPARATOR)
+        parts = payload.decode().split(_FIELD_SEPARATOR)
         return PreferenceClaim(*parts) if len(parts) == 4 else None
 
     @staticmethod
@@ -86,14 +90,14 @@ class PreferenceTokens:
         return hmac.digest(key, VERSION.encode() + b"." + payload, hashlib.sha256)
 
 
-def _encode(data: bytes) -> str:
+def _encode_base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes | None:
+def _decode_base64url(text: str) -> bytes | None:
     """Strict: only the one spelling that ``_encode`` gives, so no two tokens read the same."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         return None
-    return data if _encode(data) == text else None
+    return data if _encode_base64url(data) == text else None

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import encode
+from profiles.db.sql import encode_jsonb
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class MailboxEntry:
     """One delivered message; its bodies are empty in a list."""
 
     message_id: UUID
@@ -33,7 +33,7 @@ INSERT INTO sandbox_message (message_id, channel, address, subject, html, text, 
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
 """
 
-_COLUMNS = """
+_SELECT_MAILBOX = """
 SELECT s.message_id, s.channel, s.address, s.subject, s.recorded_at, left(s.text, 160) AS preview,
        m.journey, m.template, m.status, m.decided_at{bodies}
 FROM sandbox_message s LEFT JOIN message m USING (message_id)
@@ -52,20 +52,20 @@ async def keep(
     headers: Mapping[str, str],
 ) -> None:
     """Keep a delivered message. Idempotent: a second one with the same id changes nothing."""
-    await connection.execute(_KEEP, message_id, channel, address, subject, html, text, encode(headers))
+    await connection.execute(_KEEP, message_id, channel, address, subject, html, text, encode_jsonb(headers))
 
 
-async def letters(connection: Any, limit: int) -> list[Letter]:
+async def list_mailbox(connection: Any, limit: int) -> list[MailboxEntry]:
     """The newest messages."""
-    query = _COLUMNS.format(bodies="") + " ORDER BY s.recorded_at DESC, s.message_id DESC LIMIT $1"
-    return [Letter(**row) for row in await connection.fetch(query, limit)]
+    query = _SELECT_MAILBOX.format(bodies="") + " ORDER BY s.recorded_at DESC, s.message_id DESC LIMIT $1"
+    return [MailboxEntry(**row) for row in await connection.fetch(query, limit)]
 
 
-async def letter(connection: Any, message_id: UUID) -> Letter | None:
+async def load_mailbox_entry(connection: Any, message_id: UUID) -> MailboxEntry | None:
     """One message with its bodies."""
-    query = _COLUMNS.format(bodies=", s.html, s.text") + " WHERE s.message_id = $1"
+    query = _SELECT_MAILBOX.format(bodies=", s.html, s.text") + " WHERE s.message_id = $1"
     row = await connection.fetchrow(query, message_id)
-    return None if row is None else Letter(**row)
+    return None if row is None else MailboxEntry(**row)
 
 
 async def add_member(connection: Any, audience: str, member_id: UUID) -> None:

@@ -9,18 +9,18 @@ from uuid import UUID
 
 import orjson
 
-from profiles.commerce.catalog import SHELF, OnShelf, names_of, shelf_of, sold_out
-from profiles.db.sql import encode
-from profiles.identity.identifiers import ADDRESS_TYPE
+from profiles.commerce.catalog import CATALOG_SQL, CatalogEntry, catalog_keys, sold_out, to_entries
+from profiles.db.sql import encode_jsonb
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
 
 
 def address_type(channel: str) -> str:
     """The identifier type a channel writes to; empty where it writes to none."""
-    return ADDRESS_TYPE.get(channel, "")
+    return ADDRESS_TYPE_BY_CHANNEL.get(channel, "")
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SnapshotQuery:
     """Which message is being decided on."""
 
     run_id: UUID
@@ -30,16 +30,16 @@ class Ask:
     cart_id: str | None = None
     promoted: tuple[tuple[str, str | None], ...] = ()
     """Key and stock keeping unit of the items it would promote."""
-    choosing: bool = False
+    needs_engagement: bool = False
     """Whether it matters on which channels the person engages."""
-    counting_back: timedelta = timedelta(0)
+    lookback: timedelta = timedelta(0)
     """How far back it matters what was sent."""
-    budgeted: bool = False
+    needs_claim_rate: bool = False
     """Whether the channel's claims of the last minute matter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ExistingMessage:
     """The message row of this send key, where there is one."""
 
     message_id: UUID
@@ -53,7 +53,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class DeferredMessage:
     """A message that was put off and will ask again."""
 
     channel: str
@@ -91,14 +91,14 @@ class Snapshot:
     """Address → topics it is opted out of."""
     problems: dict[str, str] = field(default_factory=dict)
     """Address → bounced or complained."""
-    standing: Standing | None = None
+    standing: ExistingMessage | None = None
     out_of_stock: frozenset[str] = frozenset()
     """Those of the promoted items that the shop is known to have sold out."""
-    shelf: tuple[OnShelf, ...] = ()
+    shelf: tuple[CatalogEntry, ...] = ()
     """What the shop's feed says of the promoted items."""
     engaged: dict[str, int] = field(default_factory=dict)
     """Channel → messages opened or followed of late, where it was asked for."""
-    waiting: tuple[Waiting, ...] = ()
+    waiting: tuple[DeferredMessage, ...] = ()
     """Marketing of the person's other live runs that was put off."""
     stops: tuple[tuple[str, str, datetime], ...] = ()
     """kind, name, since of every kill switch that is on."""
@@ -113,19 +113,19 @@ class Snapshot:
         return named if named in known else next(iter(known), None)
 
 
-def snapshot_of(row: Any, ask: Ask) -> Snapshot:
+def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
     """One row of the reading, as values."""
 
     def rows(name: str) -> list[list[Any]]:
         return [orjson.loads(text) for text in row[name]]
 
     addresses: dict[str, tuple[str, ...]] = {}
-    for kind, value, _ in sorted(rows("addresses"), key=_newest_first):
+    for kind, value, _ in sorted(rows("addresses"), key=_address_sort_key):
         addresses[kind] = (*addresses.get(kind, ()), value)
     opt_outs: dict[str, tuple[str, ...]] = {}
     for address, topic in rows("opt_outs"):
         opt_outs[address] = (*opt_outs.get(address, ()), topic)
-    shelf = shelf_of(rows("shelf"))
+    shelf = to_entries(rows("shelf"))
     return Snapshot(
         profile_id=row["profile_id"],
         traits=orjson.loads(row["traits"]),
@@ -138,7 +138,9 @@ def snapshot_of(row: Any, ask: Ask) -> Snapshot:
         consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
         suppressions=tuple(
             (item, sku, datetime.fromisoformat(until) if until else None, event_id, scope, of, tuple(parts))
-            for event_id, _, item, sku, until, scope, of, parts in sorted(rows("suppressions"), key=_by_event)
+            for event_id, _, item, sku, until, scope, of, parts in sorted(
+                rows("suppressions"), key=_suppression_sort_key
+            )
         ),
         cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
         sent=tuple(
@@ -147,29 +149,29 @@ def snapshot_of(row: Any, ask: Ask) -> Snapshot:
         ),
         opt_outs=opt_outs,
         problems=dict(rows("problems")),
-        standing=_standing(row),
+        standing=_to_existing_message(row),
         shelf=shelf,
-        out_of_stock=sold_out(shelf, ask.promoted),
+        out_of_stock=sold_out(shelf, query.promoted),
         engaged=orjson.loads(row["engaged"] or "{}"),
-        waiting=tuple(_waiting(*one) for one in sorted(rows("waiting"))),
+        waiting=tuple(_to_deferred_message(*one) for one in sorted(rows("waiting"))),
         stops=tuple((kind, name, datetime.fromisoformat(since)) for kind, name, since in rows("stops")),
         claims_last_minute=row["claims_last_minute"],
     )
 
 
-def _newest_first(row: Sequence[Any]) -> tuple[float, str]:
+def _address_sort_key(row: Sequence[Any]) -> tuple[float, str]:
     _, address, seen_at = row
     return -seen_at, address
 
 
-def _by_event(row: Sequence[Any]) -> tuple[str, int]:
+def _suppression_sort_key(row: Sequence[Any]) -> tuple[str, int]:
     return row[0], row[1]
 
 
-def _standing(row: Any) -> Standing | None:
+def _to_existing_message(row: Any) -> ExistingMessage | None:
     if row["message_id"] is None:
         return None
-    return Standing(
+    return ExistingMessage(
         row["message_id"],
         row["status"],
         row["token"],
@@ -180,20 +182,29 @@ def _standing(row: Any) -> Standing | None:
     )
 
 
-def _waiting(
+def _to_deferred_message(
     message: str, channel: str, journey: str, topic: str, until: str, expires: str, planned: str, value: float
-) -> Waiting:
+) -> DeferredMessage:
     instants = [datetime.fromisoformat(at) for at in (until, expires, planned)]
-    return Waiting(channel, journey, topic, instants[0], instants[1], instants[2], value, message)
+    return DeferredMessage(channel, journey, topic, instants[0], instants[1], instants[2], value, message)
 
 
-READ_BACK = timedelta(days=31)
+DEFAULT_LOOKBACK = timedelta(days=31)
 """How far back sent messages are read where no cap looks further."""
 
-COUNTED = ("claimed", "unknown", "unknown_final", "sent", "delivered", "bounced", "opened", "clicked")
+COUNTED_STATUSES = (
+    "claimed",
+    "unknown",
+    "unknown_final",
+    "sent",
+    "delivered",
+    "bounced",
+    "opened",
+    "clicked",
+)
 """Statuses of a message that counts against the caps."""
 
-_SNAPSHOT = """
+_SELECT_SNAPSHOT = """
 SELECT {place} CASE WHEN mine.vouched
     THEN p.traits - ARRAY[CASE WHEN p.origins #>> '{{email,rank}}' = '1' THEN 'email' END,
       CASE WHEN p.origins #>> '{{phone,rank}}' = '1' THEN 'phone' END]
@@ -237,64 +248,76 @@ FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {whose}
     FROM identifier WHERE profile_id = p.profile_id) mine
 """
 
-_ENGAGED = """(SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
+_ENGAGEMENT_SUBQUERY = """(SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
   WHERE profile_id = p.profile_id AND engaged_at > ask.at - interval '90 days' GROUP BY channel) e)"""
 
-_CLAIMS = """(SELECT count(*) FROM message b WHERE b.channel = ask.channel AND b.status = ANY({counted})
+_CLAIM_RATE_SUBQUERY = """(SELECT count(*) FROM message b WHERE b.channel = ask.channel AND b.status = ANY({counted})
   AND b.claimed_at > ask.at - interval '1 minute' AND b.claimed_at < ask.at + interval '1 minute'
   AND (b.run_id, b.step) <> (ask.run_id, ask.step))"""
 
-_OF_ONE = """(SELECT $2::uuid AS run_id, $3::text AS step, $4::text AS channel, $5::text AS type,
+_SINGLE_QUERY_SOURCE = """(SELECT $2::uuid AS run_id, $3::text AS step, $4::text AS channel, $5::text AS type,
   $6::timestamptz AS at, $7::timestamptz AS since, $8::text AS cart_id, $9::text[] AS names) ask"""
 
-_WHOSE_ONE = "p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)"
+_SINGLE_PROFILE_CONDITION = (
+    "p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)"
+)
 
-_OF_SEVERAL = """jsonb_to_recordset($1) AS ask(place int, run_id uuid, step text, channel text, type text,
+_BATCH_QUERY_SOURCE = """jsonb_to_recordset($1) AS ask(place int, run_id uuid, step text, channel text, type text,
   at timestamptz, since timestamptz, cart_id text, names text[])"""
 
-_WHOSE_SEVERAL = """p.profile_id = r.profile_id
+_BATCH_PROFILE_CONDITION = """p.profile_id = r.profile_id
   AND p.profile_id = ANY(string_to_array(current_setting('waypost.locked', true), ',')::uuid[])"""
 
 
 @lru_cache
-def reading(*, choosing: bool, budgeted: bool) -> str:
+def snapshot_sql(*, needs_engagement: bool, needs_claim_rate: bool) -> str:
     """The statement for one message: of profile ``$1``, or where that is null, of the one locked."""
-    return _text(_OF_ONE, _WHOSE_ONE, "", choosing, budgeted)
-
-
-@lru_cache
-def reading_of_several(*, choosing: bool, budgeted: bool) -> str:
-    """The statement for several messages: a row for each whose run is of one of those locked."""
-    return _text(_OF_SEVERAL, _WHOSE_SEVERAL, "ask.place,", choosing, budgeted)
-
-
-def _text(asked: str, whose: str, place: str, choosing: bool, budgeted: bool) -> str:
-    counted = f"'{{{','.join(COUNTED)}}}'::text[]"
-    return _SNAPSHOT.format(
-        asked=asked,
-        whose=whose,
-        place=place,
-        counted=counted,
-        shelf=SHELF.format("ask.names"),
-        engaged=_ENGAGED if choosing else "NULL",
-        claims=_CLAIMS.format(counted=counted) if budgeted else "NULL",
+    return _format_snapshot_sql(
+        _SINGLE_QUERY_SOURCE, _SINGLE_PROFILE_CONDITION, "", needs_engagement, needs_claim_rate
     )
 
 
-def arguments(ask: Ask) -> dict[str, Any]:
+@lru_cache
+def batch_snapshot_sql(*, needs_engagement: bool, needs_claim_rate: bool) -> str:
+    """The statement for several messages: a row for each whose run is of one of those locked."""
+    return _format_snapshot_sql(
+        _BATCH_QUERY_SOURCE, _BATCH_PROFILE_CONDITION, "ask.place,", needs_engagement, needs_claim_rate
+    )
+
+
+def _format_snapshot_sql(
+    query_source: str,
+    profile_condition: str,
+    extra_columns: str,
+    needs_engagement: bool,
+    needs_claim_rate: bool,
+) -> str:
+    counted = f"'{{{','.join(COUNTED_STATUSES)}}}'::text[]"
+    return _SELECT_SNAPSHOT.format(
+        asked=query_source,
+        whose=profile_condition,
+        place=extra_columns,
+        counted=counted,
+        shelf=CATALOG_SQL.format("ask.names"),
+        engaged=_ENGAGEMENT_SUBQUERY if needs_engagement else "NULL",
+        claims=_CLAIM_RATE_SUBQUERY.format(counted=counted) if needs_claim_rate else "NULL",
+    )
+
+
+def snapshot_arguments(query: SnapshotQuery) -> dict[str, Any]:
     """What both statements ask with, by name; for ``reading`` it is ``$2`` and on, in this order."""
     return {
-        "run_id": ask.run_id,
-        "step": ask.step,
-        "channel": ask.channel,
-        "type": address_type(ask.channel),
-        "at": ask.at,
-        "since": ask.at - max(READ_BACK, ask.counting_back),
-        "cart_id": ask.cart_id,
-        "names": names_of(ask.promoted),
+        "run_id": query.run_id,
+        "step": query.step,
+        "channel": query.channel,
+        "type": address_type(query.channel),
+        "at": query.at,
+        "since": query.at - max(DEFAULT_LOOKBACK, query.lookback),
+        "cart_id": query.cart_id,
+        "names": catalog_keys(query.promoted),
     }
 
 
-def arguments_of_several(asks: Sequence[Ask]) -> str:
+def batch_snapshot_arguments(queries: Sequence[SnapshotQuery]) -> str:
     """``$1`` of ``reading_of_several``; ``place`` is where the ask stands among them."""
-    return encode([{"place": place, **arguments(ask)} for place, ask in enumerate(asks)])
+    return encode_jsonb([{"place": place, **snapshot_arguments(ask)} for place, ask in enumerate(queries)])

@@ -16,20 +16,20 @@ from profiles.events import (
     ProductEvent,
     ProductRemoved,
 )
-from profiles.projection.computed import seen_after
-from profiles.runs.routing import Folded
+from profiles.projection.computed import with_event_seen
+from profiles.runs.routing import ApplyResult
 from profiles.state import traits as golden
-from profiles.state.cart import cart_after, is_made, made_by, repriced
-from profiles.state.event_records import IncomingEvent, KnownMessage, Taken
-from profiles.state.profile_state import OpenCart, Person
-from profiles.state.unit_of_work import Changes
+from profiles.state.cart import apply_cart_event, generated_cart_id, is_generated_cart_id, with_new_price
+from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent
+from profiles.state.profile_state import CartState, ProfileState
+from profiles.state.unit_of_work import UnitOfWork
 
-CART_EVENTS = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
+CART_EVENT_CLASSES = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
 
-NEWS_OF_A_CART = (PriceDropped, BackInStock, OutOfStock)
+CART_PRODUCT_EVENTS = (PriceDropped, BackInStock, OutOfStock)
 """About something in a cart, whose owner did nothing."""
 
-FOLDED = frozenset(
+ORDER_SENSITIVE_EVENT_TYPES = frozenset(
     (
         *("Product Added", "Product Removed", "Cart Viewed", "Checkout Started"),
         *("Price Dropped", "Order Completed"),
@@ -37,9 +37,9 @@ FOLDED = frozenset(
 )
 """Names of the events whose order matters to a person's carts."""
 
-_CART_PROPERTIES = ("cart_id", "checkout_id", "checkout_token")
+_CART_ID_PROPERTIES = ("cart_id", "checkout_id", "checkout_token")
 
-_STATUS = {
+_STATUS_BY_EVENT_TYPE = {
     "Message Delivered": "delivered",
     "Message Opened": "opened",
     "Message Clicked": "clicked",
@@ -48,61 +48,61 @@ _STATUS = {
     "Message Complained": "delivered",
 }
 
-_PROBLEM = {"Message Bounced": "bounced", "Message Complained": "complained"}
+_PROBLEM_BY_EVENT_TYPE = {"Message Bounced": "bounced", "Message Complained": "complained"}
 
-_ENGAGED = ("opened", "clicked")
+_ENGAGED_STATUSES = ("opened", "clicked")
 
 
-def fold(person: Person, taken: Taken, changes: Changes) -> Folded:
+def apply_event(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> ApplyResult:
     """Apply one event to a person."""
-    _traits(person, taken)
-    if taken.incoming.type in FOLDED:
+    _apply_traits(person, taken)
+    if taken.incoming.type in ORDER_SENSITIVE_EVENT_TYPES:
         person.reach(taken.place)
-    declarations.from_traits(person, taken, changes)
+    declarations.record_consents_from_traits(person, taken, changes)
     match taken.incoming.type:
         case "Order Completed":
             own = own_cart_id(taken.incoming)
-            changed = orders.purchase(person, taken, own, changes)
-            _checks_out(person, taken)
-            return Folded(own, changed)
+            changed = orders.apply_purchase(person, taken, own, changes)
+            _apply_checkout(person, taken)
+            return ApplyResult(own, changed)
         case "Consent Changed":
-            declarations.from_event(person, taken, changes)
+            declarations.record_consent_change(person, taken, changes)
         case "Message Replied":
             if taken.message is not None:
-                _engagement(person, taken, taken.message, changes)
-            declarations.from_reply(person, taken, changes)
-        case undoing if undoing in orders.UNDOING:
-            orders.undo(person, taken, changes)
-        case _ if isinstance(taken.typed, CART_EVENTS):
+                _apply_engagement(person, taken, taken.message, changes)
+            declarations.record_reply(person, taken, changes)
+        case undoing if undoing in orders.REVERSAL_EVENT_TYPES:
+            orders.apply_refund(person, taken, changes)
+        case _ if isinstance(taken.typed, CART_EVENT_CLASSES):
             if isinstance(taken.typed, CheckoutStarted):
-                _checks_out(person, taken)
-            cart_id = _cart(person, taken, taken.typed, changes)
-            return Folded(cart_id, (cart_id,) if cart_id else ())
-        case _ if isinstance(taken.typed, NEWS_OF_A_CART):
-            return Folded(_news(person, taken, taken.typed, changes), ())
+                _apply_checkout(person, taken)
+            cart_id = _apply_cart_event(person, taken, taken.typed, changes)
+            return ApplyResult(cart_id, (cart_id,) if cart_id else ())
+        case _ if isinstance(taken.typed, CART_PRODUCT_EVENTS):
+            return ApplyResult(_apply_product_event(person, taken, taken.typed, changes), ())
         case _ if taken.message is not None:
-            _engagement(person, taken, taken.message, changes)
-    return Folded(None, ())
+            _apply_engagement(person, taken, taken.message, changes)
+    return ApplyResult(None, ())
 
 
 def own_cart_id(incoming: IncomingEvent) -> str | None:
     """The cart id the event itself carries."""
-    for name in _CART_PROPERTIES:
+    for name in _CART_ID_PROPERTIES:
         value = incoming.properties.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
             return str(value).strip()
     return None
 
 
-def _traits(person: Person, taken: Taken) -> None:
+def _apply_traits(person: ProfileState, taken: StoredEvent) -> None:
     said = taken.incoming
     word: dict[str, Any] = {"time": taken.time, "source": said.source, "event_id": said.id}
     word["verified"] = said.verified
-    traits, origins = golden.heard(person.traits, person.origins, said.traits, **word)
-    zone, locale, origins = golden.context_heard(
+    traits, origins = golden.merge_traits(person.traits, person.origins, said.traits, **word)
+    zone, locale, origins = golden.merge_context(
         person.context_timezone, person.context_locale, origins, said.context, **word
     )
-    last_seen = seen_after(person.seen, said, taken.at)
+    last_seen = with_event_seen(person.seen, said, taken.at)
     # What an event does not change comes back as the very object.
     if origins is not person.origins or last_seen is not person.seen:
         person.changed = True
@@ -110,61 +110,65 @@ def _traits(person: Person, taken: Taken) -> None:
     person.context_timezone, person.context_locale = zone, locale
 
 
-def _cart(person: Person, taken: Taken, event: Event, changes: Changes) -> str | None:
+def _apply_cart_event(
+    person: ProfileState, taken: StoredEvent, event: Event, changes: UnitOfWork
+) -> str | None:
     own = own_cart_id(taken.incoming)
-    cart = person.carts.get(own) if own else person.open_cart()
+    cart = person.carts.get(own) if own else person.latest_open_cart()
     if cart is None:
         # A removal or a look at an unknown, empty cart opens none.
-        after = cart_after((), event)
+        after = apply_cart_event((), event)
         if not after and not own:
             return None
-        before = _made(taken)
+        before = _own_generated_cart_id(taken)
         if before in person.carts:
             # It was part of that cart until an earlier order was heard of.
             before = None
-        cart = OpenCart(own or before or made_by(taken.event_id), after, taken.time)
-        cart.unnamed = not (own or before)
+        cart = CartState(own or before or generated_cart_id(taken.event_id), after, taken.time)
+        cart.has_provisional_id = not (own or before)
         person.carts[cart.cart_id] = cart
     else:
-        cart.lines = cart_after(cart.lines, event)
+        cart.lines = apply_cart_event(cart.lines, event)
         cart.updated_at = max(cart.updated_at, taken.time)
         cart.closed_at = None
     if taken.cart_id is not None and taken.cart_id != cart.cart_id:
-        _name_again(person, cart, taken.cart_id, _made(taken))
-    changes.keep_cart(person, cart)
+        _rename_cart(person, cart, taken.cart_id, _own_generated_cart_id(taken))
+    changes.save_cart(person, cart)
     return cart.cart_id
 
 
-def _made(taken: Taken) -> str | None:
+def _own_generated_cart_id(taken: StoredEvent) -> str | None:
     """A cart id of Waypost's own making, as it was given when the event came in; of two people one has it."""
-    return taken.cart_id if is_made(taken.cart_id) and not taken.lent else None
+    return taken.cart_id if is_generated_cart_id(taken.cart_id) and not taken.has_foreign_cart_id else None
 
 
-def _name_again(person: Person, cart: OpenCart, was: str, made: str | None) -> None:
+def _rename_cart(person: ProfileState, cart: CartState, old_id: str, generated_id: str | None) -> None:
     """A past event of a cart tells what it was called; runs know it by that name."""
-    if cart.unnamed and made and made not in person.carts:
-        person.renamed[cart.cart_id] = made
+    if cart.has_provisional_id and generated_id and generated_id not in person.carts:
+        person.renamed_carts[cart.cart_id] = generated_id
         del person.carts[cart.cart_id]
-        cart.cart_id, cart.unnamed = made, False
-        person.carts[made] = cart
+        cart.cart_id, cart.has_provisional_id = generated_id, False
+        person.carts[generated_id] = cart
     else:
-        person.renamed[was] = cart.cart_id
+        person.renamed_carts[old_id] = cart.cart_id
 
 
-def _news(person: Person, taken: Taken, event: ProductEvent, changes: Changes) -> str | None:
+def _apply_product_event(
+    person: ProfileState, taken: StoredEvent, event: ProductEvent, changes: UnitOfWork
+) -> str | None:
     """The cart it is about: its own, which need not be there any more. A lower price goes into its lines."""
     own = own_cart_id(taken.incoming)
     cart = person.carts.get(own) if own else None
     if cart is not None and isinstance(event, PriceDropped):
-        lines = repriced(cart.lines, event.item)
+        lines = with_new_price(cart.lines, event.item)
         if lines != cart.lines:
             # Its owner did nothing: updated_at stays.
             cart.lines = lines
-            changes.keep_cart(person, cart)
+            changes.save_cart(person, cart)
     return own
 
 
-def _checks_out(person: Person, taken: Taken) -> None:
+def _apply_checkout(person: ProfileState, taken: StoredEvent) -> None:
     """An address that is known by an order or a checkout may be written to until its owner says no."""
     if person.last_checkout_at is None or taken.time > person.last_checkout_at:
         person.last_checkout_at = taken.time
@@ -179,10 +183,12 @@ def _checks_out(person: Person, taken: Taken) -> None:
         person.changed = True
 
 
-def _engagement(person: Person, taken: Taken, message: KnownMessage, changes: Changes) -> None:
+def _apply_engagement(
+    person: ProfileState, taken: StoredEvent, message: MessageRef, changes: UnitOfWork
+) -> None:
     name = taken.incoming.type
-    if status := _STATUS.get(name):
-        engaged_at = taken.time if status in _ENGAGED else None
+    if status := _STATUS_BY_EVENT_TYPE.get(name):
+        engaged_at = taken.time if status in _ENGAGED_STATUSES else None
         changes.messages.append(
             {
                 "message_id": message.message_id,
@@ -191,12 +197,12 @@ def _engagement(person: Person, taken: Taken, message: KnownMessage, changes: Ch
                 "complained_at": taken.time if name == "Message Complained" else None,
             }
         )
-    if (problem := _PROBLEM.get(name)) and message.address:
+    if (problem := _PROBLEM_BY_EVENT_TYPE.get(name)) and message.address:
         changes.address_problems[message.channel, message.address] = {
             "channel": message.channel,
             "address": message.address,
             "problem": problem,
             "at": taken.at,
         }
-    if name in declarations.OPT_OUTS:
-        declarations.from_message(person, taken, message, changes)
+    if name in declarations.OPT_OUT_EVENT_TYPES:
+        declarations.record_message_opt_out(person, taken, message, changes)

@@ -14,7 +14,7 @@ import orjson
 
 from profiles.state.event_records import IncomingEvent
 
-REFRESHED_BY = frozenset(
+REFRESHING_EVENT_TYPES = frozenset(
     (
         *("Order Completed", "Order Refunded", "Order Cancelled"),
         *("Message Opened", "Message Clicked", "Message Replied"),
@@ -22,30 +22,32 @@ REFRESHED_BY = frozenset(
 )
 """Events after which ``refresh`` is due; it is after a merge, a split, and a change of zone, too."""
 
-_DONE_TO_THEM = ("Message Delivered", "Message Bounced")
+_PASSIVE_EVENT_TYPES = ("Message Delivered", "Message Bounced")
 
-_OWN = "waypost/"
+_INTERNAL_SOURCE_PREFIX = "waypost/"
 
-_THEIR_WORD = "waypost/preferences"
+_PREFERENCES_SOURCE = "waypost/preferences"
 """Of Waypost's own sources the one behind which is the person."""
 
 
-def seen_after(seen: dict[str, str], incoming: IncomingEvent, at: datetime) -> dict[str, str]:
+def with_event_seen(seen: dict[str, str], incoming: IncomingEvent, at: datetime) -> dict[str, str]:
     """Channel → when the person was last seen there, after one event; the very object where nothing changes.
 
     ``at``: when it was taken in, which an event's own time does not exceed. Deliveries, bounces and what
     Waypost writes itself (sweeps, consents by hand) are no sign of the person. Times are UTC with
     microseconds, so that text sorts as time; in any order of events the result is the same.
     """
-    by_waypost = incoming.source.startswith(_OWN) and incoming.source != _THEIR_WORD
-    if by_waypost or incoming.type in _DONE_TO_THEM:
+    by_waypost = (
+        incoming.source.startswith(_INTERNAL_SOURCE_PREFIX) and incoming.source != _PREFERENCES_SOURCE
+    )
+    if by_waypost or incoming.type in _PASSIVE_EVENT_TYPES:
         return seen
     last = min(incoming.time, at).astimezone(UTC).isoformat(timespec="microseconds")
     return seen if last <= seen.get(incoming.channel, "") else {**seen, incoming.channel: last}
 
 
 # The same over all of somebody's events, for those whose events have become others.
-_LAST_SEEN = """
+_SELECT_LAST_SEEN = """
 SELECT profile_id, jsonb_object_agg(channel, to_char(last AT TIME ZONE 'UTC',
   'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))::text AS seen
 FROM (SELECT profile_id, channel, max(LEAST(time, at)) AS last FROM event
@@ -56,14 +58,20 @@ GROUP BY profile_id
 """
 
 
-async def last_seen(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
+async def load_last_seen(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
     """What ``seen_after`` makes of all events of these people; nothing for those without any."""
-    rows = await connection.fetch(_LAST_SEEN, list(profile_ids), list(_DONE_TO_THEM), _OWN, _THEIR_WORD)
+    rows = await connection.fetch(
+        _SELECT_LAST_SEEN,
+        list(profile_ids),
+        list(_PASSIVE_EVENT_TYPES),
+        _INTERNAL_SOURCE_PREFIX,
+        _PREFERENCES_SOURCE,
+    )
     return {row["profile_id"]: orjson.loads(row["seen"]) for row in rows}
 
 
 # An order is told by its order_id, else by its event: its products need not have been readable.
-_ORDERS = """
+_ORDER_FIGURES = """
 SELECT count(*)::int AS orders, max(o.last) AS last_order_at, array_agg(o.first) AS placed FROM (
   SELECT min(LEAST(e.time, e.at)) AS first, max(LEAST(e.time, e.at)) AS last FROM event e
   CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(e.properties -> 'order_id')
@@ -75,7 +83,7 @@ SELECT count(*)::int AS orders, max(o.last) AS last_order_at, array_agg(o.first)
 
 # An order that two channels report is paid once. Numeric sums do not depend on the order of the rows; the
 # bounds are those of what they are kept as.
-_SPENT = """
+_SPENDING_FIGURES = """
 SELECT min(r.first) AS first_order_at,
   GREATEST(-1e300, LEAST(1e300, COALESCE(round(sum(r.paid), 2), 0)))::float8 AS spent
 FROM (SELECT min(p.first) AS first, max(p.paid) AS paid
@@ -85,51 +93,51 @@ FROM (SELECT min(p.first) AS first, max(p.paid) AS paid
   GROUP BY p.order_id, CASE WHEN p.order_id IS NULL THEN p.event_id END) r
 """
 
-_RHYTHM = """
+_VISIT_GAP_FIGURES = """
 SELECT CASE WHEN count(gap) >= 2 THEN percentile_cont(0.5) WITHIN GROUP (ORDER BY gap) END AS median_gap_days
 FROM (SELECT day - lag(day) OVER (ORDER BY day) AS gap FROM (
   SELECT DISTINCT (LEAST(u.time, u.at) AT TIME ZONE 'UTC')::date AS day FROM purchase u
   WHERE u.profile_id = v.profile_id) visit) between_visits
 """
 
-_ENGAGED = """
+_ENGAGEMENT_FIGURES = """
 SELECT count(*) FILTER (WHERE m.status IN ('opened', 'clicked'))::int AS opens,
   count(*) FILTER (WHERE m.status = 'clicked')::int AS clicks,
   array_agg(m.engaged_at) FILTER (WHERE m.engaged_at IS NOT NULL) AS touched, max(m.engaged_at) AS last
 FROM message m WHERE m.profile_id = v.profile_id
 """
 
-_CHANNEL = """
+_PREFERRED_CHANNEL = """
 SELECT m.channel AS preferred_channel FROM message m
 WHERE m.profile_id = v.profile_id AND m.engaged_at > e.last - interval '180 days'
 GROUP BY m.channel ORDER BY count(*) DESC, m.channel <> 'email', m.channel LIMIT 1
 """
 
-_HOUR = """
+_PREFERRED_HOUR = """
 SELECT EXTRACT(hour FROM t AT TIME ZONE COALESCE(v.timezone, 'UTC'))::int AS preferred_hour
 FROM unnest(o.placed || e.touched) t GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1
 """
 
-_COLUMNS = (
+_COMPUTED_COLUMNS = (
     *("orders", "last_order_at", "first_order_at", "spent", "median_gap_days"),
     *("opens", "clicks", "preferred_channel", "preferred_hour"),
 )
 
-_REFRESH = f"""
-UPDATE profile p SET ({", ".join(_COLUMNS)}) = ROW({", ".join(f"c.{name}" for name in _COLUMNS)})
-FROM (SELECT v.profile_id, {", ".join(_COLUMNS)}
+_UPDATE_COMPUTED_TRAITS = f"""
+UPDATE profile p SET ({", ".join(_COMPUTED_COLUMNS)}) = ROW({", ".join(f"c.{name}" for name in _COMPUTED_COLUMNS)})
+FROM (SELECT v.profile_id, {", ".join(_COMPUTED_COLUMNS)}
   FROM (SELECT profile_id, timezone FROM person
     WHERE profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))) v
-  CROSS JOIN LATERAL ({_ORDERS}) o CROSS JOIN LATERAL ({_SPENT}) s CROSS JOIN LATERAL ({_RHYTHM}) r
-  CROSS JOIN LATERAL ({_ENGAGED}) e
-  LEFT JOIN LATERAL ({_CHANNEL}) n ON true LEFT JOIN LATERAL ({_HOUR}) h ON true) c
+  CROSS JOIN LATERAL ({_ORDER_FIGURES}) o CROSS JOIN LATERAL ({_SPENDING_FIGURES}) s CROSS JOIN LATERAL ({_VISIT_GAP_FIGURES}) r
+  CROSS JOIN LATERAL ({_ENGAGEMENT_FIGURES}) e
+  LEFT JOIN LATERAL ({_PREFERRED_CHANNEL}) n ON true LEFT JOIN LATERAL ({_PREFERRED_HOUR}) h ON true) c
 WHERE p.profile_id = c.profile_id
-  AND ({", ".join(f"p.{name}" for name in _COLUMNS)})
-    IS DISTINCT FROM ({", ".join(f"c.{name}" for name in _COLUMNS)})
+  AND ({", ".join(f"p.{name}" for name in _COMPUTED_COLUMNS)})
+    IS DISTINCT FROM ({", ".join(f"c.{name}" for name in _COMPUTED_COLUMNS)})
 """  # noqa: S608 - constant fragments
 
 
-async def refresh(connection: Any, profile_ids: Sequence[UUID]) -> None:
+async def refresh_computed_traits(connection: Any, profile_ids: Sequence[UUID]) -> None:
     """Work out anew what these people's orders and messages say of them; one statement, idempotent.
 
     Call it with the people's locks held, after all else of the transaction is written, for whom an event of
@@ -137,4 +145,4 @@ async def refresh(connection: Any, profile_ids: Sequence[UUID]) -> None:
     they should be are not written; merged and erased people are passed over.
     """
     if profile_ids:
-        await connection.execute(_REFRESH, sorted(set(profile_ids)))
+        await connection.execute(_UPDATE_COMPUTED_TRAITS, sorted(set(profile_ids)))

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Lapse:
+class LapseRules:
     """After how long without an order a customer has lapsed.
 
     Who came at least three times (several orders on one day, UTC, are one visit) is measured by their own
@@ -15,25 +15,27 @@ class Lapse:
 
     factor: float = 2.0
     at_least: timedelta = timedelta(days=30)
-    at_most: timedelta = timedelta(days=365)
+    max_threshold: timedelta = timedelta(days=365)
     otherwise: timedelta = timedelta(days=90)
 
     def __post_init__(self) -> None:
-        if self.factor <= 0 or not timedelta(0) < self.at_least <= self.at_most or not self.otherwise:
+        if self.factor <= 0 or not timedelta(0) < self.at_least <= self.max_threshold or not self.otherwise:
             raise ValueError(f"expected factor > 0, 0 < at_least <= at_most and otherwise > 0, got {self}")
 
 
-DEFAULT_LAPSE = Lapse()
+DEFAULT_LAPSE_RULES = LapseRules()
 
-FEWEST_ORDERS = 3
+MIN_ORDERS_FOR_GAP = 3
 """Fewer make no rhythm."""
 
 
-def lapse_after(orders: int, median_gap_days: float | None, lapse: Lapse = DEFAULT_LAPSE) -> timedelta:
+def lapse_threshold(
+    orders: int, median_gap_days: float | None, rules: LapseRules = DEFAULT_LAPSE_RULES
+) -> timedelta:
     """How long after their last order a customer with these orders and this rhythm has lapsed."""
-    if orders < FEWEST_ORDERS or median_gap_days is None:
-        return lapse.otherwise
-    return min(max(timedelta(days=lapse.factor * median_gap_days), lapse.at_least), lapse.at_most)
+    if orders < MIN_ORDERS_FOR_GAP or median_gap_days is None:
+        return rules.otherwise
+    return min(max(timedelta(days=rules.factor * median_gap_days), rules.at_least), rules.max_threshold)
 
 
 def lapse_state(
@@ -41,7 +43,7 @@ def lapse_state(
     orders: int,
     median_gap_days: float | None,
     now: datetime,
-    lapse: Lapse = DEFAULT_LAPSE,
+    rules: LapseRules = DEFAULT_LAPSE_RULES,
 ) -> str:
     """never_bought, active, at_risk or lapsed, at one moment.
 
@@ -50,7 +52,7 @@ def lapse_state(
     """
     if last_order_at is None:
         return "never_bought"
-    away, lapses = now - last_order_at, lapse_after(orders, median_gap_days, lapse)
+    away, lapses = now - last_order_at, lapse_threshold(orders, median_gap_days, rules)
     if away > lapses:
         return "lapsed"
     return "at_risk" if away > lapses / 2 else "active"

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import encode
+from profiles.db.sql import encode_jsonb
 
-_RECORD = """
+_INSERT_EXPOSURES = """
 INSERT INTO exposure (run_id, experiment, arm, journey, profile_id, at)
 SELECT r.run_id, e.experiment, e.arm, r.journey, r.profile_id, e.at
 FROM jsonb_to_recordset($2) AS e(experiment text, arm text, at timestamptz) JOIN run r ON r.run_id = $1
@@ -36,10 +36,10 @@ async def record_exposures(
     for experiment, arm, exposed_at in exposures:
         first.setdefault(experiment, {"experiment": experiment, "arm": arm, "at": exposed_at})
     if first:
-        await connection.execute(_RECORD, run_id, encode(list(first.values())))
+        await connection.execute(_INSERT_EXPOSURES, run_id, encode_jsonb(list(first.values())))
 
 
-async def exposures_of(connection: Any, run_id: UUID) -> list[ExposureView]:
+async def list_exposures(connection: Any, run_id: UUID) -> list[ExposureView]:
     """What a run has met, in the order it met it."""
     rows = await connection.fetch(
         "SELECT experiment, arm, at FROM exposure WHERE run_id = $1 ORDER BY at, experiment", run_id

@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import RARE_EVENTS, encode
-from profiles.identity.identifiers import scrubbed
+from profiles.db.sql import RARE_EVENT_TYPES_PREDICATE, encode_jsonb
+from profiles.identity.identifiers import redact_addresses
 
-LONGEST = timedelta(days=90)
+MAX_HOLD_AGE = timedelta(days=90)
 """A case nobody has closed for so long was closed without a word."""
 
 
 @dataclass(frozen=True, slots=True)
-class HoldPair:
+class HoldDefinition:
     """A kind of case: the name of the event that opens it, of those that close it, what tells cases apart."""
 
     opened: str
@@ -35,7 +35,7 @@ class OpenHold:
 
 
 # An event cannot have happened after it came in: a channel's clock that runs ahead must not reopen a case.
-_OPEN = """
+_SELECT_OPEN_HOLDS = """
 SELECT h.place, h.opened, o.properties ->> h.by AS ref, min(LEAST(o.time, o.at)) AS since
 FROM jsonb_to_recordset($2) AS h(place int, opened text, closed text[], by text)
 JOIN event o ON o.profile_id = $1 AND o.type = h.opened AND LEAST(o.time, o.at) > $3{opened_rare}
@@ -46,14 +46,16 @@ GROUP BY h.place, h.opened, o.properties ->> h.by
 ORDER BY h.place, since, ref
 """
 
-_ANY = _OPEN.format(opened_rare="", closed_rare="")
+_SELECT_OPEN_HOLDS_OF_ANY_TYPES = _SELECT_OPEN_HOLDS.format(opened_rare="", closed_rare="")
 
 # The same condition as the index's, so that a person's many views need not be read.
-_RARE = _OPEN.format(opened_rare=" AND o." + RARE_EVENTS, closed_rare=" AND c." + RARE_EVENTS)
+_SELECT_OPEN_HOLDS_OF_RARE_TYPES = _SELECT_OPEN_HOLDS.format(
+    opened_rare=" AND o." + RARE_EVENT_TYPES_PREDICATE, closed_rare=" AND c." + RARE_EVENT_TYPES_PREDICATE
+)
 
 
-async def open_holds(
-    connection: Any, profile_id: UUID, holds: Sequence[HoldPair], at: datetime
+async def load_open_holds(
+    connection: Any, profile_id: UUID, holds: Sequence[HoldDefinition], at: datetime
 ) -> tuple[OpenHold, ...]:
     """The open ones of these kinds of case, in the order asked, the oldest first.
 
@@ -65,6 +67,15 @@ async def open_holds(
     if not holds:
         return ()
     rows = [{"place": place, **asdict(hold)} for place, hold in enumerate(holds)]
-    frequent = any(f"'{name}'" in RARE_EVENTS for hold in holds for name in (hold.opened, *hold.closed))
-    found = await connection.fetch(_ANY if frequent else _RARE, profile_id, encode(rows), at - LONGEST)
-    return tuple(OpenHold(row["opened"], scrubbed({"ref": row["ref"]})["ref"], row["since"]) for row in found)
+    frequent = any(
+        f"'{name}'" in RARE_EVENT_TYPES_PREDICATE for hold in holds for name in (hold.opened, *hold.closed)
+    )
+    found = await connection.fetch(
+        _SELECT_OPEN_HOLDS_OF_ANY_TYPES if frequent else _SELECT_OPEN_HOLDS_OF_RARE_TYPES,
+        profile_id,
+        encode_jsonb(rows),
+        at - MAX_HOLD_AGE,
+    )
+    return tuple(
+        OpenHold(row["opened"], redact_addresses({"ref": row["ref"]})["ref"], row["since"]) for row in found
+    )

@@ -10,30 +10,34 @@ from uuid import UUID
 import orjson
 
 from profiles.db.database import Database
-from profiles.db.locks import lock_person_of
-from profiles.db.sql import NOTIFY, encode, new_id
-from profiles.events import END_RUN
-from profiles.identity.identifiers import scrubbed
-from profiles.runs.routing import Folded, Route, dispatch, interests
-from profiles.state.clock import Calendar
-from profiles.state.event_records import IncomingEvent, Taken, typed
-from profiles.state.profile_state import load
-from profiles.state.unit_of_work import Changes
+from profiles.db.locks import lock_profile_of_run
+from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
+from profiles.events import END_RUN_SIGNAL
+from profiles.identity.identifiers import redact_addresses
+from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
+from profiles.state.clock import StackClock
+from profiles.state.event_records import IncomingEvent, StoredEvent, parse_event
+from profiles.state.profile_state import load_profile_states
+from profiles.state.unit_of_work import UnitOfWork
 
 # The relay locks outbox rows first and the run's row after; so does this, else the two meet in a deadlock.
-_LANE = "SELECT 1 FROM outbox WHERE lane = $1 AND (delivered_at IS NULL OR trigger) ORDER BY seq FOR UPDATE"
+_LOCK_OUTBOX_ROWS = (
+    "SELECT 1 FROM outbox WHERE lane = $1 AND (delivered_at IS NULL OR trigger) ORDER BY seq FOR UPDATE"
+)
 
-_CLOSE = """
+_UPDATE_RUN_ENDED = """
 UPDATE run SET state = 'ended', outcome = COALESCE(outcome, $2), detail = COALESCE(detail, $3),
   ended_at = COALESCE(ended_at, $4)
 WHERE run_id = $1 RETURNING journey
 """
 
 # What it was stuck on stands in its detail; the reason for ending it is what counts now.
-_CLOSE_STUCK = "UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4 WHERE run_id = $1"
+_UPDATE_STUCK_RUN_ENDED = (
+    "UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4 WHERE run_id = $1"
+)
 
 # All are marked, seen or not: a redelivery after the end must not route again what the story acted on.
-_UNSEEN = """
+_MARK_REROUTED = """
 WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
   WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = 'signal' RETURNING event_id, seq)
@@ -42,11 +46,11 @@ SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.prope
 FROM marked m JOIN event e USING (event_id) WHERE NOT (m.event_id = ANY($2)) ORDER BY m.seq
 """
 
-_OBSOLETE = """
+_DISCARD_OUTBOX_ROWS = """
 UPDATE outbox SET delivered_at = now(), error = 'the run has ended' WHERE lane = $1 AND delivered_at IS NULL
 """
 
-_LEAVE = """
+_LEAVE_AUDIENCES = """
 WITH leaving AS (UPDATE audience_member SET state = 'leaving', reason = 'run_ended', leaving_at = now()
   WHERE run_id = $1 AND state IN ('joining', 'in') RETURNING member_id, audience)
 INSERT INTO outbox (lane, kind, name, payload)
@@ -68,7 +72,7 @@ WHERE r.recorded_at >= $1 AND e.source LIKE $2
 
 
 @dataclass(frozen=True, slots=True)
-class Closed:
+class ClosedRun:
     """What closing a run did."""
 
     rerouted: int = 0
@@ -80,32 +84,32 @@ async def close_run(
     run_id: UUID,
     *,
     outcome: str,
-    seen: Sequence[UUID],
+    seen_event_ids: Sequence[UUID],
     at: datetime,
     detail: str = "",
     local: bool = False,
-) -> Closed:
+) -> ClosedRun:
     """End a run's row, and route afresh each trigger event addressed to it that its story did not see.
 
     Under the profile's lock, so that no event can be addressed to it in between. Idempotent: a second call
     changes nothing. Raises KeyError where there is no such run.
     """
 
-    async def work(connection: Any) -> Closed:
-        canonical = await lock_person_of(connection, run_id)
+    async def work(connection: Any) -> ClosedRun:
+        canonical = await lock_profile_of_run(connection, run_id)
         if canonical is None:
             raise KeyError(f"no run {run_id}")
-        await connection.execute(_LANE, run_id)
-        journey = await connection.fetchval(_CLOSE, run_id, outcome, detail, at)
-        unseen = await connection.fetch(_UNSEEN, run_id, list(seen))
-        await connection.execute(_OBSOLETE, run_id)
-        await connection.execute(_LEAVE, run_id)
+        await connection.execute(_LOCK_OUTBOX_ROWS, run_id)
+        journey = await connection.fetchval(_UPDATE_RUN_ENDED, run_id, outcome, detail, at)
+        unseen = await connection.fetch(_MARK_REROUTED, run_id, list(seen_event_ids))
+        await connection.execute(_DISCARD_OUTBOX_ROWS, run_id)
+        await connection.execute(_LEAVE_AUDIENCES, run_id)
         if unseen:
             route = [route for route in routes if route.name == journey]
             now = await connection.fetchval("SELECT now()")
-            await _reroute(connection, canonical, unseen, route, Calendar(now, local), at)
-        await connection.execute(NOTIFY)
-        return Closed(len(unseen))
+            await _reroute(connection, canonical, unseen, route, StackClock(now, local), at)
+        await connection.execute(NOTIFY_OUTBOX)
+        return ClosedRun(len(unseen))
 
     return await database.run(work)
 
@@ -115,29 +119,29 @@ async def _reroute(
     profile_id: UUID,
     rows: Sequence[Any],
     routes: Sequence[Route],
-    calendar: Calendar,
+    calendar: StackClock,
     at: datetime,
 ) -> None:
-    persons = await load(connection, [profile_id])
+    persons = await load_profile_states(connection, [profile_id])
     person = persons[profile_id]
-    changes = Changes()
+    changes = UnitOfWork()
     for row in rows:
         properties = orjson.loads(row["properties"])
-        event, _ = typed(row["type"], properties)
+        event, _ = parse_event(row["type"], properties)
         if event is None:
             continue
         incoming = IncomingEvent(
             row["source"], row["id"], row["type"], row["channel"], row["time"], (), properties
         )
-        taken = Taken(incoming, row["event_id"], max(at, calendar.now), event)
-        folded = Folded(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
+        taken = StoredEvent(incoming, row["event_id"], max(at, calendar.now), event)
+        folded = ApplyResult(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
         kept = {"event_id": row["event_id"], "profile_id": profile_id, "cart_id": row["cart_id"]}
         changes.events[row["event_id"]] = {**kept, "problems": orjson.loads(row["problems"])}
-        dispatch(person, taken, folded, interests(event, routes).of, calendar, changes)
+        route_event(person, taken, folded, match_routes(event, routes).of, calendar, changes)
     await changes.write(connection, {})
 
 
-async def signal_by_hand(
+async def signal_run_manually(
     database: Database,
     *,
     journey: str,
@@ -151,7 +155,7 @@ async def signal_by_hand(
     The same ``idempotency_key`` reaches the run once, because a run sees each event id once. Raises
     ValueError where no such event is declared or the properties do not fit it.
     """
-    event, fault = typed(event_name, properties)
+    event, fault = parse_event(event_name, properties)
     if event is None or fault:
         raise ValueError(fault or f"no event named {event_name!r} is declared")
     # A digest, since whatever the caller puts into the key would be kept in the run's history.
@@ -161,17 +165,19 @@ async def signal_by_hand(
         found: UUID | None = await connection.fetchval(
             "SELECT run_id FROM run WHERE journey = $1 AND key = $2 AND state = 'running'", journey, key
         )
-        if found is None or await _state(connection, found) != "running":
+        if found is None or await _lock_run_state(connection, found) != "running":
             return None
         now = (await connection.fetchval("SELECT now()")).isoformat()
-        said = scrubbed(event.model_dump(mode="json", exclude_none=True, exclude={"id"}))
-        await _put(connection, found, event_name, {**said, "id": f"by-hand-{own}", "time": now, "at": now})
+        said = redact_addresses(event.model_dump(mode="json", exclude_none=True, exclude={"id"}))
+        await _enqueue_signal(
+            connection, found, event_name, {**said, "id": f"by-hand-{own}", "time": now, "at": now}
+        )
         return found
 
     return await database.run(work)
 
 
-async def request_end(database: Database, run_id: UUID, outcome: str, reason: str) -> bool:
+async def request_run_end(database: Database, run_id: UUID, outcome: str, reason: str) -> bool:
     """Ask a live run to end, through the outbox; False where it is not live.
 
     A stuck run is ended here and now, since nothing reaches it: what could not be told is dropped, and its
@@ -179,21 +185,21 @@ async def request_end(database: Database, run_id: UUID, outcome: str, reason: st
     """
 
     async def work(connection: Any) -> bool:
-        state = await _state(connection, run_id)
+        state = await _lock_run_state(connection, run_id)
         if state == "stuck":
-            await connection.execute(_LANE, run_id)
+            await connection.execute(_LOCK_OUTBOX_ROWS, run_id)
             now = await connection.fetchval("SELECT now()")
-            await connection.fetchval(_CLOSE_STUCK, run_id, outcome, reason, now)
-            await connection.execute(_OBSOLETE, run_id)
-            await connection.execute(_LEAVE, run_id)
+            await connection.fetchval(_UPDATE_STUCK_RUN_ENDED, run_id, outcome, reason, now)
+            await connection.execute(_DISCARD_OUTBOX_ROWS, run_id)
+            await connection.execute(_LEAVE_AUDIENCES, run_id)
         if state in ("running", "stuck"):
-            await _put(connection, run_id, END_RUN, {"outcome": outcome, "reason": reason})
+            await _enqueue_signal(connection, run_id, END_RUN_SIGNAL, {"outcome": outcome, "reason": reason})
         return state in ("running", "stuck")
 
     return await database.run(work)
 
 
-async def person_of(connection: Any, run_id: UUID) -> UUID | None:
+async def load_run_profile(connection: Any, run_id: UUID) -> UUID | None:
     """Whose run it is now, after any merge; None where there is no such run."""
     profile_id: UUID | None = await connection.fetchval(
         "SELECT profile_id FROM run WHERE run_id = $1", run_id
@@ -231,19 +237,19 @@ async def count_started(connection: Any, since: datetime, source: str) -> int:
     return int(await connection.fetchval(_STARTED_BY, since, source))
 
 
-async def _state(connection: Any, run_id: UUID) -> str | None:
+async def _lock_run_state(connection: Any, run_id: UUID) -> str | None:
     """A run's state, None where there is none; holds the person's lock, so that it stands until COMMIT."""
-    if await lock_person_of(connection, run_id) is None:
+    if await lock_profile_of_run(connection, run_id) is None:
         return None
     state: str | None = await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id)
     return state
 
 
-async def _put(connection: Any, run_id: UUID, name: str, payload: dict[str, Any]) -> None:
+async def _enqueue_signal(connection: Any, run_id: UUID, name: str, payload: dict[str, Any]) -> None:
     await connection.execute(
         "INSERT INTO outbox (lane, kind, name, payload) VALUES ($1, 'signal', $2, $3)",
         run_id,
         name,
-        encode(payload),
+        encode_jsonb(payload),
     )
-    await connection.execute(NOTIFY)
+    await connection.execute(NOTIFY_OUTBOX)

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import orjson
 
-LONGEST_S = 60.0
+MAX_RETRY_INTERVAL_S = 60.0
 """The longest time between two attempts of what is postponed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OutboxRow:
     """One thing to tell."""
 
     seq: int
@@ -27,7 +27,7 @@ class Row:
 
 # Row by row with SKIP LOCKED alone, two relays deliver a purchase before its start; the NOT EXISTS keeps
 # every later row of a lane back until the earlier one is delivered and committed.
-_TAKE = """
+_LOCK_BATCH = """
 SELECT o.seq, o.lane, o.kind, o.name, o.payload::text AS payload, o.event_id, r.workflow_id, r.profile_id
 FROM outbox o LEFT JOIN run r ON r.run_id = o.lane
 WHERE o.delivered_at IS NULL AND (r.state IS NULL OR r.state <> 'stuck')
@@ -36,27 +36,27 @@ WHERE o.delivered_at IS NULL AND (r.state IS NULL OR r.state <> 'stuck')
 ORDER BY o.seq LIMIT $1 FOR UPDATE OF o SKIP LOCKED
 """
 
-_DELIVERED = "UPDATE outbox SET delivered_at = now(), attempts = attempts + 1 WHERE seq = ANY($1)"
+_UPDATE_DELIVERED = "UPDATE outbox SET delivered_at = now(), attempts = attempts + 1 WHERE seq = ANY($1)"
 
-_FAILED = "UPDATE outbox SET attempts = attempts + 1, error = $2 WHERE seq = $1"
+_UPDATE_FAILED = "UPDATE outbox SET attempts = attempts + 1, error = $2 WHERE seq = $1"
 
-_POSTPONED = """
+_UPDATE_RETRY_AT = """
 UPDATE outbox SET attempts = attempts + 1, error = $2,
   retry_at = clock_timestamp() + LEAST(2 ^ LEAST(attempts, 10), $3) * interval '1 second' WHERE seq = $1
 """
 
-_STUCK = "UPDATE run SET state = 'stuck', detail = $2 WHERE run_id = $1 AND state = 'running'"
+_UPDATE_RUN_STUCK = "UPDATE run SET state = 'stuck', detail = $2 WHERE run_id = $1 AND state = 'running'"
 
-_STARTED = """
+_UPDATE_RUNS_STARTED = """
 UPDATE run SET temporal_run_id = s.temporal_run_id
 FROM unnest($1::uuid[], $2::text[]) AS s(run_id, temporal_run_id) WHERE run.run_id = s.run_id
 """
 
 
-async def take(connection: Any, limit: int) -> list[Row]:
+async def lock_batch(connection: Any, limit: int) -> list[OutboxRow]:
     """Lock up to ``limit`` rows, of different lanes; they stay locked until the transaction ends."""
     return [
-        Row(
+        OutboxRow(
             row["seq"],
             row["lane"],
             row["kind"],
@@ -66,28 +66,28 @@ async def take(connection: Any, limit: int) -> list[Row]:
             row["workflow_id"],
             row["profile_id"],
         )
-        for row in await connection.fetch(_TAKE, limit)
+        for row in await connection.fetch(_LOCK_BATCH, limit)
     ]
 
 
-async def delivered(connection: Any, seqs: Sequence[int], started: Mapping[UUID, str]) -> None:
+async def mark_delivered(connection: Any, seqs: Sequence[int], started: Mapping[UUID, str]) -> None:
     """These are told; ``started``: runs that have begun, with Temporal's own id of each."""
-    await connection.execute(_DELIVERED, list(seqs))
+    await connection.execute(_UPDATE_DELIVERED, list(seqs))
     if started:
-        await connection.execute(_STARTED, list(started), list(started.values()))
+        await connection.execute(_UPDATE_RUNS_STARTED, list(started), list(started.values()))
 
 
-async def failed(connection: Any, seq: int, error: str) -> None:
+async def record_failure(connection: Any, seq: int, error: str) -> None:
     """This one was not told; it stays first in its lane."""
-    await connection.execute(_FAILED, seq, error[:500])
+    await connection.execute(_UPDATE_FAILED, seq, error[:500])
 
 
-async def postponed(connection: Any, seq: int, error: str) -> None:
+async def reschedule(connection: Any, seq: int, error: str) -> None:
     """This one was not told, and is not handed out again at once: after 1 s, then 2, at last each minute."""
-    await connection.execute(_POSTPONED, seq, error[:500], LONGEST_S)
+    await connection.execute(_UPDATE_RETRY_AT, seq, error[:500], MAX_RETRY_INTERVAL_S)
 
 
-async def park(connection: Any, run_id: UUID, reason: str) -> bool:
+async def mark_stuck(connection: Any, run_id: UUID, reason: str) -> bool:
     """A run that can never be told waits, with the reason, and blocks no other. False: none is running."""
-    changed: str = await connection.execute(_STUCK, run_id, reason[:500])
+    changed: str = await connection.execute(_UPDATE_RUN_STUCK, run_id, reason[:500])
     return changed == "UPDATE 1"

@@ -8,29 +8,25 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from profiles.db.sql import new_id
-from profiles.events import (
-    END_RUN,
-    Event,
-    OrderEvent,
-)
-from profiles.identity.identifiers import _scrub, names_a_person, scrubbed
-from profiles.state.clock import Calendar
-from profiles.state.event_records import Taken
-from profiles.state.profile_state import LiveRun, Person
-from profiles.state.unit_of_work import Changes
+from profiles.events import END_RUN_SIGNAL, Event, OrderEvent
+from profiles.identity.identifiers import _redact_value, contains_email_or_phone, redact_addresses
+from profiles.state.clock import StackClock
+from profiles.state.event_records import StoredEvent
+from profiles.state.profile_state import LiveRun, ProfileState
+from profiles.state.unit_of_work import UnitOfWork
 
-PERSON = "person"
+KEY_PERSON = "person"
 """``keyed_by`` value: one live run per person."""
 
-CART = "cart_id"
+KEY_CART = "cart_id"
 """``keyed_by`` value that ingest may fill in: the event's own cart, else the person's open cart."""
 
-END = "end"
+ON_MERGE_END = "end"
 """``on_merge`` value: a run ends at once, as ``merged``, where its person turns out to be another."""
 
-MAX_KEY = 200
+MAX_KEY_LENGTH = 200
 
-MAX_SIGNALS = 1000
+MAX_SIGNALS_PER_RUN = 1000
 """Signals per run; the run ends as ``overflow`` at this number."""
 
 
@@ -68,7 +64,7 @@ class Route(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Interest:
+class RouteMatch:
     """One journey's interest in one event, worked out before the transaction."""
 
     route: Route
@@ -77,22 +73,22 @@ class Interest:
 
 
 @dataclass(frozen=True, slots=True)
-class Interests:
+class RouteMatches:
     """All journeys' interest in one event, and what went wrong in finding out."""
 
-    of: tuple[Interest, ...] = ()
+    of: tuple[RouteMatch, ...] = ()
     problems: tuple[dict[str, str], ...] = field(default=())
 
 
-def interests(event: Event, routes: Sequence[Route]) -> Interests:
+def match_routes(event: Event, routes: Sequence[Route]) -> RouteMatches:
     """Ask every journey about one event. One that raises is skipped and recorded."""
-    found: list[Interest] = []
+    found: list[RouteMatch] = []
     problems: list[dict[str, str]] = []
     for route in routes:
         if event.event_name not in route.listen_names:
             continue
         try:
-            key = None if route.key_property in (PERSON, CART) else route.key_of(event)
+            key = None if route.key_property in (KEY_PERSON, KEY_CART) else route.key_of(event)
             starts = event.event_name in route.start_names and route.admits(event)
         except Exception as error:
             # Author code: whatever it raises must cost nobody an event.
@@ -101,128 +97,135 @@ def interests(event: Event, routes: Sequence[Route]) -> Interests:
         if key is not None and (fault := key_fault(key)):
             problems.append({"journey": route.name, "detail": fault})
             continue
-        found.append(Interest(route, key, starts))
-    return Interests(tuple(found), tuple(problems))
+        found.append(RouteMatch(route, key, starts))
+    return RouteMatches(tuple(found), tuple(problems))
 
 
 def key_fault(key: str) -> str | None:
     """Why a value may not be a run's key, or None. Keys are written into workflow ids."""
-    if not key or len(key) > MAX_KEY:
-        return f"key is {len(key)} characters long; 1 to {MAX_KEY} are allowed"
+    if not key or len(key) > MAX_KEY_LENGTH:
+        return f"key is {len(key)} characters long; 1 to {MAX_KEY_LENGTH} are allowed"
     if not key.isprintable():
         return "key has characters that do not print"
-    if names_a_person(key):
+    if contains_email_or_phone(key):
         return "key reads as an email address or a phone number; histories carry ids, not people"
     return None
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class ApplyResult:
     """What routing needs to know of a fold."""
 
     cart_id: str | None
     """The cart an event is about, its own or the person's open one."""
     changed_carts: tuple[str, ...]
 
-    def by_now(self, renamed: Mapping[str, str]) -> "Folded":
+    def with_renamed_carts(self, renamed: Mapping[str, str]) -> "ApplyResult":
         """With carts by the names that they have got since."""
         cart_id = renamed.get(self.cart_id, self.cart_id) if self.cart_id else None
-        return Folded(cart_id, tuple(renamed.get(cart, cart) for cart in self.changed_carts))
+        return ApplyResult(cart_id, tuple(renamed.get(cart, cart) for cart in self.changed_carts))
 
 
-_ENVELOPE = {"id", "time", "at", "channel", "cart", "cart_id"}
+_ENVELOPE_FIELDS = {"id", "time", "at", "channel", "cart", "cart_id"}
 
-_UNSAFE = re.compile(r"[/\s]+")
+_UNSAFE_WORKFLOW_ID_CHARS = re.compile(r"[/\s]+")
 
 
-def dispatch(
-    person: Person,
-    taken: Taken,
-    folded: Folded,
-    interests: tuple[Interest, ...],
-    calendar: Calendar,
-    changes: Changes,
+def route_event(
+    person: ProfileState,
+    taken: StoredEvent,
+    result: ApplyResult,
+    matches: tuple[RouteMatch, ...],
+    calendar: StackClock,
+    changes: UnitOfWork,
     *,
-    starts: bool = True,
+    may_start: bool = True,
 ) -> None:
     """Route one event of one person. Starts at most one run a journey, and none without ``starts``."""
     if taken.typed is None:
         return
-    for interest in interests:
-        key, fault = _key(interest, person, folded)
+    for interest in matches:
+        key, fault = _resolve_key(interest, person, result)
         if fault:
             changes.problem(taken.event_id, interest.route.name, fault)
             continue
-        targets = _targets(interest, person, taken, folded, key)
+        targets = _target_runs(interest, person, taken, result, key)
         for run in targets:
-            _signal(run, person, taken, folded, interest, changes)
+            _add_signal(run, person, taken, result, interest, changes)
         covered = any(run.key == key for run in targets)
-        if starts and interest.starts and key and not covered and calendar.fresh(taken.incoming.time):
-            _start(person, taken, folded, interest, key, calendar, changes)
+        if may_start and interest.starts and key and not covered and calendar.fresh(taken.incoming.time):
+            _add_start(person, taken, result, interest, key, calendar, changes)
 
 
-def _key(interest: Interest, person: Person, folded: Folded) -> tuple[str | None, str | None]:
-    if interest.route.key_property == PERSON:
+def _resolve_key(
+    interest: RouteMatch, person: ProfileState, folded: ApplyResult
+) -> tuple[str | None, str | None]:
+    if interest.route.key_property == KEY_PERSON:
         return str(person.profile_id), None
-    if interest.route.key_property == CART:
+    if interest.route.key_property == KEY_CART:
         fault = key_fault(folded.cart_id) if folded.cart_id else None
         return folded.cart_id, fault
     return interest.key, None
 
 
-def _targets(
-    interest: Interest, person: Person, taken: Taken, folded: Folded, key: str | None
+def _target_runs(
+    interest: RouteMatch, person: ProfileState, taken: StoredEvent, folded: ApplyResult, key: str | None
 ) -> list[LiveRun]:
     live = [run for run in person.runs if run.journey == interest.route.name]
     if taken.message is not None:
         # What became of a message concerns the run that sent it.
         return [run for run in live if run.run_id == taken.message.run_id]
-    if interest.route.key_property == PERSON:
+    if interest.route.key_property == KEY_PERSON:
         return live
-    if interest.route.key_property == CART and isinstance(taken.typed, OrderEvent):
+    if interest.route.key_property == KEY_CART and isinstance(taken.typed, OrderEvent):
         return [run for run in live if run.key in folded.changed_carts or run.key == key]
     if key is not None:
         return [run for run in live if run.key == key]
     return live
 
 
-def _signal(
-    run: LiveRun, person: Person, taken: Taken, folded: Folded, interest: Interest, changes: Changes
+def _add_signal(
+    run: LiveRun,
+    person: ProfileState,
+    taken: StoredEvent,
+    folded: ApplyResult,
+    interest: RouteMatch,
+    changes: UnitOfWork,
 ) -> None:
     run.signals += 1
     changes.signals[run.run_id] = run.signals
-    if run.signals > MAX_SIGNALS:
+    if run.signals > MAX_SIGNALS_PER_RUN:
         return
     row: dict[str, Any] = {"lane": run.run_id, "kind": "signal", "event_id": taken.event_id}
-    if run.signals == MAX_SIGNALS:
-        end = {"outcome": "overflow", "reason": f"{MAX_SIGNALS} events reached this run"}
-        row |= {"name": END_RUN, "payload": end, "trigger": False}
+    if run.signals == MAX_SIGNALS_PER_RUN:
+        end = {"outcome": "overflow", "reason": f"{MAX_SIGNALS_PER_RUN} events reached this run"}
+        row |= {"name": END_RUN_SIGNAL, "payload": end, "trigger": False}
     else:
-        of_a_cart = interest.route.key_property == CART
+        of_a_cart = interest.route.key_property == KEY_CART
         cart_id = run.key if of_a_cart else folded.cart_id
         row |= {
             "name": taken.incoming.type,
-            "payload": payload(taken, person, cart_id, called=run.called if of_a_cart else None),
+            "payload": event_payload(taken, person, cart_id, original_key=run.called if of_a_cart else None),
             "trigger": interest.starts,
         }
     changes.inserts["outbox"].append(row)
 
 
-def _start(
-    person: Person,
-    taken: Taken,
-    folded: Folded,
-    interest: Interest,
+def _add_start(
+    person: ProfileState,
+    taken: StoredEvent,
+    folded: ApplyResult,
+    interest: RouteMatch,
     key: str,
-    calendar: Calendar,
-    changes: Changes,
+    calendar: StackClock,
+    changes: UnitOfWork,
 ) -> None:
     journey = interest.route.name
     entries = person.entries.setdefault((journey, key), [])
     if not interest.route.may_enter(tuple(entries), taken.at):
         return
     run_id = new_id()
-    offset = calendar.offset_s(taken.incoming.time)
+    offset = calendar.clock_offset_s(taken.incoming.time)
     run: dict[str, Any] = {"run_id": run_id, "journey": journey, "key": key, "clock_offset_s": offset}
     start = {**run, "customer_id": person.profile_id}
     changes.runs.append(
@@ -241,7 +244,7 @@ def _start(
             "kind": "start",
             "name": taken.incoming.type,
             "event_id": taken.event_id,
-            "payload": {"start": start, "event": payload(taken, person, folded.cart_id)},
+            "payload": {"start": start, "event": event_payload(taken, person, folded.cart_id)},
             "trigger": True,
         }
     )
@@ -251,11 +254,11 @@ def _start(
 
 def workflow_id(journey: str, key: str, run_id: UUID) -> str:
     """Temporal's id of a run: journey, key, ours."""
-    return f"{journey}/{_UNSAFE.sub('_', key)}/{run_id}"
+    return f"{journey}/{_UNSAFE_WORKFLOW_ID_CHARS.sub('_', key)}/{run_id}"
 
 
-def payload(
-    taken: Taken, person: Person, cart_id: str | None, *, called: str | None = None
+def event_payload(
+    taken: StoredEvent, person: ProfileState, cart_id: str | None, *, original_key: str | None = None
 ) -> dict[str, Any]:
     """What a journey gets to see of an event: its declared fields and the cart's lines, no person.
 
@@ -263,7 +266,7 @@ def payload(
     """
     cart = person.carts.get(cart_id) if cart_id else None
     own = (
-        scrubbed(taken.typed.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE))
+        redact_addresses(taken.typed.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS))
         if taken.typed
         else {}
     )
@@ -274,7 +277,9 @@ def payload(
         "channel": taken.incoming.channel,
     }
     if cart_id:
-        own["cart_id"] = _scrub(called or cart_id)
+        own["cart_id"] = _redact_value(original_key or cart_id)
     if cart is not None:
-        own["cart"] = [scrubbed(line.model_dump(mode="json", exclude_none=True)) for line in cart.lines]
+        own["cart"] = [
+            redact_addresses(line.model_dump(mode="json", exclude_none=True)) for line in cart.lines
+        ]
     return {name: value for name, value in own.items() if value is not None}

@@ -7,18 +7,18 @@ from pydantic import ValidationError
 
 from profiles.events import CartViewed, CheckoutStarted, Event, Item, ProductAdded, ProductRemoved
 
-Lines = tuple[Item, ...]
+CartLines = tuple[Item, ...]
 
 
-def cart_after(lines: Lines, event: Event) -> Lines:
+def apply_cart_event(lines: CartLines, event: Event) -> CartLines:
     """The cart's lines after a cart event; other events leave it as it is."""
     match event:
         case ProductAdded():
-            return _added(lines, event.item)
+            return _add_item(lines, event.item)
         case ProductRemoved():
             # Most shops send Product Removed without a quantity when the whole line goes.
             whole = "quantity" not in event.model_fields_set
-            return _removed(lines, event.item, whole=whole)
+            return _remove_item(lines, event.item, whole=whole)
         case CheckoutStarted() | CartViewed() if event.products:
             return tuple(item for item in event.products if item.key)
         case _:
@@ -32,26 +32,26 @@ def covers(bought: Item, other: Item) -> bool:
     return bool({bought.key, bought.sku} & {other.key, other.sku} - {"", None})
 
 
-def same_line(one: Item, other: Item) -> bool:
+def is_same_line(one: Item, other: Item) -> bool:
     """Whether two lines are the same thing on the shelf: product and variant."""
     return one.key == other.key and (one.sku or other.sku) == (other.sku or one.sku)
 
 
-def repriced(lines: Lines, product: Item) -> Lines:
+def with_new_price(lines: CartLines, product: Item) -> CartLines:
     """The lines with a product's new price, where it is told."""
     if product.price is None:
         return lines
     new = {"price": product.price}
-    return tuple(line.model_copy(update=new) if same_line(line, product) else line for line in lines)
+    return tuple(line.model_copy(update=new) if is_same_line(line, product) else line for line in lines)
 
 
-def _added(lines: Lines, item: Item) -> Lines:
+def _add_item(lines: CartLines, item: Item) -> CartLines:
     if not item.key:
         return lines
     after: list[Item] = []
     found = False
     for line in lines:
-        if not found and same_line(line, item):
+        if not found and is_same_line(line, item):
             found = True
             newer = {k: v for k, v in item.model_dump().items() if v is not None}
             line = line.model_copy(update={**newer, "quantity": line.quantity + item.quantity})
@@ -59,10 +59,10 @@ def _added(lines: Lines, item: Item) -> Lines:
     return tuple(after if found else [*after, item])
 
 
-def _removed(lines: Lines, item: Item, *, whole: bool) -> Lines:
+def _remove_item(lines: CartLines, item: Item, *, whole: bool) -> CartLines:
     after: list[Item] = []
     for line in lines:
-        if same_line(line, item):
+        if is_same_line(line, item):
             left = 0 if whole else line.quantity - item.quantity
             if left > 0:
                 after.append(line.model_copy(update={"quantity": left}))
@@ -71,12 +71,12 @@ def _removed(lines: Lines, item: Item, *, whole: bool) -> Lines:
     return tuple(after)
 
 
-def as_items(rows: Iterable[object]) -> Lines:
+def parse_lines(rows: Iterable[object]) -> CartLines:
     """Lines out of stored or received rows; a row that names no product is left out."""
-    return tuple(item for row in rows if (item := _item(row)) is not None and item.key)
+    return tuple(item for row in rows if (item := _parse_item(row)) is not None and item.key)
 
 
-def _item(row: object) -> Item | None:
+def _parse_item(row: object) -> Item | None:
     try:
         return Item.model_validate(row)
     except ValidationError as error:
@@ -87,15 +87,15 @@ def _item(row: object) -> Item | None:
         return Item.model_validate({name: value for name, value in row.items() if name not in wrong})
 
 
-MADE_CART = "cart-"
+GENERATED_CART_PREFIX = "cart-"
 """How cart ids of Waypost's own making begin."""
 
 
-def made_by(event_id: UUID) -> str:
+def generated_cart_id(event_id: UUID) -> str:
     """The id of a cart that an event without one began."""
-    return f"{MADE_CART}{event_id.hex}"
+    return f"{GENERATED_CART_PREFIX}{event_id.hex}"
 
 
-def is_made(cart_id: str | None) -> bool:
+def is_generated_cart_id(cart_id: str | None) -> bool:
     """Whether a cart's id is of Waypost's own making."""
-    return cart_id is not None and cart_id.startswith(MADE_CART)
+    return cart_id is not None and cart_id.startswith(GENERATED_CART_PREFIX)

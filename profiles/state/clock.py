@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-TOO_OLD = timedelta(hours=72)
+MAX_EVENT_AGE = timedelta(hours=72)
 
-TOO_EARLY = timedelta(minutes=5)
+MAX_CLOCK_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Calendar:
+class StackClock:
     """How this stack relates event time to the clock."""
 
     now: datetime
@@ -19,10 +19,10 @@ class Calendar:
 
     def fresh(self, time: datetime) -> bool:
         """Whether an event of that time may start a run."""
-        if self.now - time > TOO_OLD:
+        if self.now - time > MAX_EVENT_AGE:
             return False
-        return self.local or time - self.now <= TOO_EARLY
+        return self.local or time - self.now <= MAX_CLOCK_SKEW
 
-    def offset_s(self, time: datetime) -> float:
+    def clock_offset_s(self, time: datetime) -> float:
         """What a run started by an event of that time adds to Temporal's clock, in seconds."""
         return max(0.0, (time - self.now).total_seconds()) if self.local else 0.0

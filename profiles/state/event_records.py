@@ -42,36 +42,43 @@ class IncomingEvent:
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)).digest()
 
 
-_OURS: dict[str, Any] = {"id": "", "time": None, "at": None, "channel": None, "cart": None, "cart_id": None}
+_ENVELOPE_FIELDS: dict[str, Any] = {
+    "id": "",
+    "time": None,
+    "at": None,
+    "channel": None,
+    "cart": None,
+    "cart_id": None,
+}
 """The envelope's fields are Waypost's to set, whatever a channel put under the same names."""
 
-_LONGEST = 500
+_MAX_DETAIL_LENGTH = 500
 
 
-def typed(name: str, properties: Mapping[str, Any]) -> tuple[Event | None, str | None]:
+def parse_event(name: str, properties: Mapping[str, Any]) -> tuple[Event | None, str | None]:
     """The event as its declared class, and what was wrong with its properties.
 
     Values that do not fit are left out and named: a purchase with a price nobody can read is still a
     purchase. (None, None): nobody declared the name. (None, fault): what is left does not fit either.
     Never raises, whatever an author's own validators raise.
     """
-    event_class = Event.by_name.get(name)
+    event_class = Event.registry.get(name)
     if event_class is None:
         return None, None
-    said = {**properties, **_OURS}
+    said = {**properties, **_ENVELOPE_FIELDS}
     try:
         try:
             return event_class.model_validate(said), None
         except ValidationError as error:
             wrong = [(fault["loc"], fault["msg"]) for fault in error.errors(include_url=False)]
-        event = event_class.model_validate(_without(said, [loc for loc, _ in wrong]))
+        event = event_class.model_validate(_without_paths(said, [loc for loc, _ in wrong]))
     except Exception as error:
-        return None, f"properties do not fit {name}: {error}"[:_LONGEST]
+        return None, f"properties do not fit {name}: {error}"[:_MAX_DETAIL_LENGTH]
     listed = "; ".join(f"{'.'.join(map(str, loc))}: {why}" for loc, why in wrong)
-    return event, f"left out, as it does not fit {name}: {listed}"[:_LONGEST]
+    return event, f"left out, as it does not fit {name}: {listed}"[:_MAX_DETAIL_LENGTH]
 
 
-def _without(properties: dict[str, Any], paths: list[tuple[int | str, ...]]) -> dict[str, Any]:
+def _without_paths(properties: dict[str, Any], paths: list[tuple[int | str, ...]]) -> dict[str, Any]:
     left = copy.deepcopy(properties)
     # From the back, so that a list's earlier places keep their numbers.
     for path in sorted(set(paths), key=lambda path: [(isinstance(p, str), p) for p in path], reverse=True):
@@ -85,13 +92,13 @@ def _without(properties: dict[str, Any], paths: list[tuple[int | str, ...]]) -> 
     return left
 
 
-Place = tuple[datetime, str, str, str]
+EventSortKey = tuple[datetime, str, str, str]
 
-_NUMBER = re.compile(r"\d+")
+_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
-class KnownMessage:
+class MessageRef:
     """A message that an event speaks of."""
 
     message_id: UUID
@@ -102,7 +109,7 @@ class KnownMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Bought:
+class OrderLine:
     """A line of an order, and what it keeps from being promoted."""
 
     item: Item
@@ -118,7 +125,7 @@ class Bought:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class StoredEvent:
     """An event that was taken in, with Waypost's id and its instant."""
 
     incoming: IncomingEvent
@@ -126,12 +133,12 @@ class Taken:
     at: datetime
     typed: Event | None
     """None: of a name nobody declared, or its properties do not fit the declared ones."""
-    message: KnownMessage | None = None
+    message: MessageRef | None = None
     cart_id: str | None = None
     """The cart it was about when it came in; None for one that comes in now."""
-    lent: bool = False
+    has_foreign_cart_id: bool = False
     """That cart was named after an event which is not this person's, or is no more."""
-    bought: tuple[Bought, ...] | None = None
+    bought: tuple[OrderLine, ...] | None = None
     """An order's lines as rules and feed have them; None: nobody has read them yet."""
 
     @property
@@ -140,7 +147,7 @@ class Taken:
         return min(self.incoming.time, self.at)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> EventSortKey:
         """Its place among all events, the same in whatever order they come in.
 
         Of one moment an order comes last, since what is bought was in the cart before; then goes the
@@ -148,4 +155,4 @@ class Taken:
         """
         said = self.incoming
         rank = "1" if said.type == "Order Completed" else "0"
-        return self.time, rank, said.source, _NUMBER.sub(lambda found: found[0].zfill(20), said.id)
+        return self.time, rank, said.source, _DIGITS.sub(lambda found: found[0].zfill(20), said.id)

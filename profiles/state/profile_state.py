@@ -8,22 +8,22 @@ from uuid import UUID
 
 import orjson
 
-from profiles.state.cart import MADE_CART, Lines, as_items
-from profiles.state.event_records import Place
-from profiles.state.traits import Origins, Values
+from profiles.state.cart import GENERATED_CART_PREFIX, CartLines, parse_lines
+from profiles.state.event_records import EventSortKey
+from profiles.state.traits import TraitOrigins, TraitValues
 
 
 @dataclass(slots=True)
-class OpenCart:
+class CartState:
     """A cart and when it last changed."""
 
     cart_id: str
-    lines: Lines
+    lines: CartLines
     updated_at: datetime
     """Time of the last event of it."""
     closed_at: datetime | None = None
     """When an order emptied it."""
-    unnamed: bool = False
+    has_provisional_id: bool = False
     """Its id was made for an event that comes in now; one that it had before takes its place."""
 
 
@@ -42,7 +42,7 @@ class LiveRun:
 
 
 @dataclass(slots=True)
-class Membership:
+class AudienceMembership:
     """A place in an ad audience."""
 
     member_id: UUID
@@ -53,12 +53,12 @@ class Membership:
 
 
 @dataclass(slots=True)
-class Person:
+class ProfileState:
     """Working copy of one canonical profile; valid only while its row is locked."""
 
     profile_id: UUID
-    traits: Values = field(default_factory=dict)
-    origins: Origins = field(default_factory=dict)
+    traits: TraitValues = field(default_factory=dict)
+    origins: TraitOrigins = field(default_factory=dict)
     context_timezone: str | None = None
     context_locale: str | None = None
     email_from_order: bool = False
@@ -71,36 +71,36 @@ class Person:
     """Whether one of these itself named an email address: 0 none, 1 by a page's word, 2 verified."""
     vouched: bool = False
     """A verified event names them: what pages say wins no consent of theirs."""
-    has_habits: bool = False
+    has_preferred_hour: bool = False
     """There is an hour of the day that the person prefers, which hangs on their zone."""
-    has_spoken: bool = False
+    has_consents: bool = False
     """Some word of theirs on consent stands, or is on file."""
     seen: dict[str, str] = field(default_factory=dict)
-    carts_place: Place | None = None
+    carts_sort_key: EventSortKey | None = None
     """Place of the last event that the carts were folded from."""
-    carts: dict[str, OpenCart] = field(default_factory=dict)
+    carts: dict[str, CartState] = field(default_factory=dict)
     runs: list[LiveRun] = field(default_factory=list)
     entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
     """(journey, key) → when its runs entered."""
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """Identifier type → values; email and phone only."""
-    audiences: list[Membership] = field(default_factory=list)
-    renamed: dict[str, str] = field(default_factory=dict)
+    audiences: list[AudienceMembership] = field(default_factory=list)
+    renamed_carts: dict[str, str] = field(default_factory=dict)
     """A cart's id when an event of it came in → the id of the cart that it is part of by now."""
-    undone_orders: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
+    refunds: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
     """What refunds and cancellations said: one may come before its purchase."""
     changed: bool = False
     """Whether the profile's own row is to be written."""
 
-    def open_cart(self) -> OpenCart | None:
+    def latest_open_cart(self) -> CartState | None:
         """The cart that changed last, of those that no order has emptied."""
         carts = [cart for cart in self.carts.values() if cart.closed_at is None]
         return max(carts, key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
 
-    def reach(self, place: Place) -> None:
+    def reach(self, place: EventSortKey) -> None:
         """The carts are folded up to here."""
-        if self.carts_place is None or place > self.carts_place:
-            self.carts_place = place
+        if self.carts_sort_key is None or place > self.carts_sort_key:
+            self.carts_sort_key = place
             self.changed = True
 
     @property
@@ -119,7 +119,7 @@ class Person:
         return checkout is not None and self.email_since <= checkout
 
 
-_LOAD = """
+_SELECT_PROFILE_STATES = """
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
   p.context_locale, p.preferred_hour IS NOT NULL AS has_habits,
   EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id)
@@ -145,23 +145,26 @@ FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
 """
 
 
-def called_at_first(key: str, workflow_id: str) -> str:
+def original_cart_key(key: str, workflow_id: str) -> str:
     """The cart that a run was begun for, where Waypost made up its id; else the run's key.
 
     A merge may show that the cart is part of an older one; the story goes on calling it as it did.
     """
-    return workflow_id.split("/")[-2] if key.startswith(MADE_CART) else key
+    return workflow_id.split("/")[-2] if key.startswith(GENERATED_CART_PREFIX) else key
 
 
-async def load(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, Person]:
+async def load_profile_states(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, ProfileState]:
     """Read the state of locked, canonical profiles in one round trip."""
     if not profile_ids:
         return {}
-    return {row["profile_id"]: _person(row) for row in await connection.fetch(_LOAD, list(profile_ids))}
+    return {
+        row["profile_id"]: _to_profile_state(row)
+        for row in await connection.fetch(_SELECT_PROFILE_STATES, list(profile_ids))
+    }
 
 
-def _person(row: Any) -> Person:
-    person = Person(
+def _to_profile_state(row: Any) -> ProfileState:
+    person = ProfileState(
         profile_id=row["profile_id"],
         traits=orjson.loads(row["traits"]),
         origins=orjson.loads(row["origins"]),
@@ -169,35 +172,35 @@ def _person(row: Any) -> Person:
         context_locale=row["context_locale"],
         email_from_order=row["email_from_order"],
         email_since=row["email_since"],
-        has_habits=row["has_habits"],
-        has_spoken=row["has_spoken"],
+        has_preferred_hour=row["has_habits"],
+        has_consents=row["has_spoken"],
         last_checkout_at=row["last_checkout_at"],
         sure_checkout_at=row["sure_checkout_at"],
         email_ordered=row["email_ordered"],
         vouched=row["vouched"],
         seen=orjson.loads(row["seen"]),
-        carts_place=_place(row["carts_time"], row["carts_key"]),
-        undone_orders=[(said, sure) for said, sure in orjson.loads(row["undone_orders"] or "[]")],
+        carts_sort_key=_to_sort_key(row["carts_time"], row["carts_key"]),
+        refunds=[(said, sure) for said, sure in orjson.loads(row["undone_orders"] or "[]")],
     )
     for cart_id, lines, updated_at in orjson.loads(row["carts"] or "[]"):
-        person.carts[cart_id] = OpenCart(cart_id, as_items(lines), datetime.fromisoformat(updated_at))
+        person.carts[cart_id] = CartState(cart_id, parse_lines(lines), datetime.fromisoformat(updated_at))
     for run_id, journey, key, entered_at, state, signals, offset, workflow_id in orjson.loads(
         row["runs"] or "[]"
     ):
         entered = datetime.fromisoformat(entered_at)
         person.entries.setdefault((journey, key), []).append(entered)
         if state != "ended":
-            called = called_at_first(key, workflow_id)
+            called = original_cart_key(key, workflow_id)
             person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset, called))
     for kind, value in orjson.loads(row["addresses"] or "[]"):
         person.addresses.setdefault(kind, []).append(value)
     for member_id, audience, item, sku, run_id in orjson.loads(row["audiences"] or "[]"):
-        person.audiences.append(Membership(UUID(member_id), audience, item, sku, UUID(run_id)))
+        person.audiences.append(AudienceMembership(UUID(member_id), audience, item, sku, UUID(run_id)))
     person.changed = person.email_from_order != person.is_customer_by_email
     return person
 
 
-def _place(time: datetime | None, key: str | None) -> Place | None:
+def _to_sort_key(time: datetime | None, key: str | None) -> EventSortKey | None:
     if time is None or key is None:
         return None
     rank, source, event = key.split("\x1f", 2)

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db import sql
-from profiles.db.sql import encode
-from profiles.state.profile_state import Membership, OpenCart, Person
+from profiles.db.sql import encode_jsonb
+from profiles.state.profile_state import AudienceMembership, CartState, ProfileState
 
 Row = dict[str, Any]
 
@@ -21,7 +21,7 @@ MESSAGE_RANK = (
 
 
 @dataclass(slots=True)
-class Changes:
+class UnitOfWork:
     """Rows to write at the end of one transaction."""
 
     inserts: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
@@ -30,13 +30,13 @@ class Changes:
     carts: dict[tuple[UUID, str], Row] = field(default_factory=dict)
     events: dict[UUID, Row] = field(default_factory=dict)
     messages: list[Row] = field(default_factory=list)
-    undone: list[Row] = field(default_factory=list)
+    returns: list[Row] = field(default_factory=list)
     signals: dict[UUID, int] = field(default_factory=dict)
-    leaving: dict[UUID, str] = field(default_factory=dict)
+    audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience membership → why it ends."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
 
-    def keep_cart(self, person: Person, cart: OpenCart) -> None:
+    def save_cart(self, person: ProfileState, cart: CartState) -> None:
         """Write a cart as it is now."""
         self.carts[person.profile_id, cart.cart_id] = {
             "profile_id": person.profile_id,
@@ -46,21 +46,23 @@ class Changes:
             "closed_at": cart.closed_at,
         }
 
-    def leave(self, person: Person, members: Iterable[Membership], reason: str) -> None:
+    def leave(self, person: ProfileState, members: Iterable[AudienceMembership], reason: str) -> None:
         """Take a person out of ad audiences."""
         for member in members:
-            self.leaving[member.member_id] = reason
+            self.audience_removals[member.member_id] = reason
             payload = {"audience": member.audience, "reason": reason}
             row = {"lane": member.member_id, "kind": "audience", "name": "remove", "payload": payload}
             self.inserts["outbox"].append({**row, "event_id": None, "trigger": False})
-        person.audiences = [member for member in person.audiences if member.member_id not in self.leaving]
+        person.audiences = [
+            member for member in person.audiences if member.member_id not in self.audience_removals
+        ]
 
     def problem(self, event_id: UUID, journey: str, detail: str) -> None:
         """Record on the event what could not be done with it."""
         if (row := self.events.get(event_id)) is not None:
             row["problems"].append({"journey": journey, "detail": detail})
 
-    async def write(self, connection: Any, persons: dict[UUID, Person]) -> None:
+    async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
         """Write everything; without the starts of runs that lost their key's race.
 
         Runs go first, since they may lose; then all tables in one statement, which their locks allow; then
@@ -71,30 +73,33 @@ class Changes:
         arguments: list[Any] = []
         for statement, rows in self._statements(persons):
             if rows:
-                arguments.append(encode(rows))
+                arguments.append(encode_jsonb(rows))
                 parts.append(statement.replace("$1", f"${len(arguments)}"))
         if self.inserts["outbox"]:
-            parts.append(sql.NOTIFY)
+            parts.append(sql.NOTIFY_OUTBOX)
         if parts:
             named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts[:-1]))
             await connection.execute(f"WITH {named} {parts[-1]}" if named else parts[-1], *arguments)
-        if self.undone:
-            await connection.execute(LIFT, encode(self.undone))
+        if self.returns:
+            await connection.execute(APPLY_RETURNS, encode_jsonb(self.returns))
 
-    def _statements(self, persons: dict[UUID, Person]) -> list[tuple[str, list[Row]]]:
+    def _statements(self, persons: dict[UUID, ProfileState]) -> list[tuple[str, list[Row]]]:
         """Statements of one jsonb parameter, and their rows; rows that others write too go in key order."""
         return [
-            *((statement, self.inserts[table]) for table, statement in INSERTS.items()),
-            (ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
-            (CARTS, list(self.carts.values())),
-            (MESSAGES, self._highest_messages()),
-            (SIGNALS, [{"run_id": run, "signals": count} for run, count in self.signals.items()]),
+            *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
+            (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
+            (UPSERT_CARTS, list(self.carts.values())),
+            (UPDATE_MESSAGES, self._highest_messages()),
             (
-                LEAVE,
-                [{"member_id": member, "reason": why} for member, why in self.leaving.items()],
+                UPDATE_SIGNAL_COUNTS,
+                [{"run_id": run, "signals": count} for run, count in self.signals.items()],
             ),
-            (PROFILES, [_profile(person) for person in persons.values() if person.changed]),
-            (EVENTS, list(self.events.values())),
+            (
+                MARK_AUDIENCE_LEAVING,
+                [{"member_id": member, "reason": why} for member, why in self.audience_removals.items()],
+            ),
+            (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.changed]),
+            (UPDATE_EVENTS, list(self.events.values())),
         ]
 
     def _highest_messages(self) -> list[Row]:
@@ -123,7 +128,7 @@ class Changes:
     async def _write_runs(self, connection: Any) -> None:
         if not self.runs:
             return
-        started = {row["run_id"] for row in await connection.fetch(RUNS, encode(self.runs))}
+        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(self.runs))}
         lost = [run for run in self.runs if run["run_id"] not in started]
         for run in lost:
             detail = f"key {run['key']!r} already has a live run of another profile"
@@ -133,8 +138,8 @@ class Changes:
         self.signals = {run: count for run, count in self.signals.items() if run not in gone}
 
 
-def _profile(person: Person) -> Row:
-    time, *names = person.carts_place or (None,)
+def _profile_row(person: ProfileState) -> Row:
+    time, *names = person.carts_sort_key or (None,)
     return {
         "profile_id": person.profile_id,
         "traits": person.traits,
@@ -151,39 +156,39 @@ def _profile(person: Person) -> Row:
     }
 
 
-def _insert(table: str, columns: str, conflict: str = "") -> str:
+def _insert_sql(table: str, columns: str, conflict: str = "") -> str:
     return (
         f"INSERT INTO {table} ({columns}) SELECT {columns} "  # noqa: S608 - constant names
         f"FROM jsonb_populate_recordset(NULL::{table}, $1) {conflict}"
     )
 
 
-INSERTS = {
-    "purchase": _insert(
+INSERT_BY_TABLE = {
+    "purchase": _insert_sql(
         "purchase",
         "event_id, line, profile_id, order_id, item, sku, name, price, quantity, returned, channel, time, at",
     ),
-    "suppression": _insert(
+    "suppression": _insert_sql(
         "suppression", "profile_id, event_id, line, item, sku, order_id, until, reason, scope, of, parts"
     ),
-    "consent": _insert(
+    "consent": _insert_sql(
         "consent",
         "profile_id, channel, topic, state, source, text_version, method, jurisdiction, verified, voice, "
         "named, event_id, time, at",
     ),
-    "outbox": _insert("outbox", "lane, kind, name, event_id, payload, trigger"),
+    "outbox": _insert_sql("outbox", "lane, kind, name, event_id, payload, trigger"),
 }
 """In the order of the rows, which is the order of the events."""
 
 # A complaint weighs more than a bounce.
-ADDRESS_PROBLEMS = _insert(
+UPSERT_ADDRESS_PROBLEMS = _insert_sql(
     "address_problem",
     "channel, address, problem, at",
     "ON CONFLICT (channel, address) DO UPDATE SET problem = excluded.problem, at = excluded.at "
     "WHERE address_problem.problem <> 'complained'",
 )
 
-RUNS = """
+INSERT_RUNS = """
 INSERT INTO run (run_id, journey, key, profile_id, state, workflow_id, entry_event, clock_offset_s, signals,
   entered_at, on_merge)
 SELECT run_id, journey, key, profile_id, 'running', workflow_id, entry_event, clock_offset_s, 0, entered_at,
@@ -192,14 +197,14 @@ FROM jsonb_populate_recordset(NULL::run, $1) ORDER BY journey, key, run_id
 ON CONFLICT (journey, key) WHERE state <> 'ended' DO NOTHING RETURNING run_id
 """
 
-CARTS = _insert(
+UPSERT_CARTS = _insert_sql(
     "cart",
     "profile_id, cart_id, lines, updated_at, closed_at",
     "ON CONFLICT (profile_id, cart_id) DO UPDATE "
     "SET lines = excluded.lines, updated_at = excluded.updated_at, closed_at = excluded.closed_at",
 )
 
-PROFILES = """
+UPDATE_PROFILES = """
 UPDATE profile p SET traits = c.traits, origins = c.origins, context_timezone = c.context_timezone,
   context_locale = c.context_locale, email_from_order = c.email_from_order,
   last_checkout_at = c.last_checkout_at, sure_checkout_at = c.sure_checkout_at,
@@ -207,12 +212,12 @@ UPDATE profile p SET traits = c.traits, origins = c.origins, context_timezone = 
 FROM jsonb_populate_recordset(NULL::profile, $1) c WHERE p.profile_id = c.profile_id
 """
 
-EVENTS = """
+UPDATE_EVENTS = """
 UPDATE event e SET profile_id = c.profile_id, cart_id = c.cart_id, problems = c.problems
 FROM jsonb_populate_recordset(NULL::event, $1) c WHERE e.event_id = c.event_id
 """
 
-MESSAGES = """
+UPDATE_MESSAGES = """
 UPDATE message m SET status = CASE WHEN m.status = ANY(c.lower) THEN c.status ELSE m.status END,
   engaged_at = GREATEST(m.engaged_at, c.engaged_at), complained_at = LEAST(m.complained_at, c.complained_at)
 FROM jsonb_to_recordset($1) AS c(message_id uuid, status text, lower text[], engaged_at timestamptz,
@@ -221,11 +226,11 @@ WHERE m.message_id = c.message_id
   AND (m.status = ANY(c.lower) OR c.engaged_at IS NOT NULL OR c.complained_at IS NOT NULL)
 """
 
-SIGNALS = """
+UPDATE_SIGNAL_COUNTS = """
 UPDATE run r SET signals = c.signals FROM jsonb_populate_recordset(NULL::run, $1) c WHERE r.run_id = c.run_id
 """
 
-LEAVE = """
+MARK_AUDIENCE_LEAVING = """
 UPDATE audience_member a SET state = 'leaving', reason = c.reason, leaving_at = now()
 FROM jsonb_to_recordset($1) AS c(member_id uuid, reason text) WHERE a.member_id = c.member_id
 """
@@ -233,7 +238,7 @@ FROM jsonb_to_recordset($1) AS c(member_id uuid, reason text) WHERE a.member_id 
 # Where both name a variant, only that variant came back: the customer still has the others. A product that is
 # named without a quantity came back once on each line that fits; one with a quantity, line by line, as far as
 # it goes. What is given back in part is still owned. Whom else the purchase suppressed for is freed as well.
-LIFT = """
+APPLY_RETURNS = """
 WITH undone AS (SELECT profile_id, order_id, event_id, item, sku, verified, max(at) AS at,
     count(*) FILTER (WHERE quantity IS NULL) AS times, COALESCE(sum(quantity), 0) AS quantity
   FROM jsonb_to_recordset($1) AS u(profile_id uuid, order_id text, event_id uuid,

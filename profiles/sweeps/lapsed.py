@@ -7,28 +7,28 @@ from typing import Any
 import orjson
 
 from profiles.db.database import Database
-from profiles.db.locks import lock
-from profiles.db.sql import encode
-from profiles.identity.identifiers import STRONGEST_IDENTIFIER
-from profiles.ingest.event_store import Status
+from profiles.db.locks import lock_profiles
+from profiles.db.sql import encode_jsonb
+from profiles.identity.identifiers import JOIN_STRONGEST_IDENTIFIER
+from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.pipeline import Ingest
-from profiles.projection.lapse import DEFAULT_LAPSE, FEWEST_ORDERS, Lapse, lapse_after
+from profiles.projection.lapse import DEFAULT_LAPSE_RULES, MIN_ORDERS_FOR_GAP, LapseRules, lapse_threshold
 from profiles.state.event_records import IncomingEvent
 
-SOURCE = "waypost/sweep"
+LAPSE_SOURCE = "waypost/sweep"
 
-LAPSED = "Customer Lapsed"
+CUSTOMER_LAPSED = "Customer Lapsed"
 
 
 # The index profile_not_lapsed holds those not yet marked for this absence, by their last order: who bought
 # lately is not looked at. The CASE is lapse_after, said so that a batch holds only who has lapsed.
-_FIND = f"""
+_SELECT_LAPSED = f"""
 WITH p AS (SELECT profile_id, last_order_at, orders, median_gap_days FROM profile a
   WHERE merged_into IS NULL AND erased_at IS NULL
     AND (lapsed_after IS NULL OR lapsed_after < last_order_at)
     AND last_order_at < now() - LEAST($2::interval, $4)
     AND last_order_at < now() - CASE
-      WHEN orders < {FEWEST_ORDERS} OR median_gap_days IS NULL THEN $4::interval
+      WHEN orders < {MIN_ORDERS_FOR_GAP} OR median_gap_days IS NULL THEN $4::interval
       ELSE LEAST(GREATEST($1::float8 * median_gap_days * interval '1 day', $2::interval), $3::interval) END
     AND EXISTS (SELECT 1 FROM identifier WHERE profile_id = a.profile_id AND status <> 'quarantined')
   ORDER BY last_order_at, profile_id LIMIT $5)
@@ -39,18 +39,18 @@ SELECT p.profile_id, p.last_order_at, p.orders, p.median_gap_days, now() AS now,
     FROM purchase u WHERE u.profile_id = p.profile_id AND u.event_id =
       (SELECT l.event_id FROM purchase l WHERE l.profile_id = p.profile_id
         ORDER BY l.time DESC, l.event_id DESC LIMIT 1))::text AS products
-FROM p {STRONGEST_IDENTIFIER}
+FROM p {JOIN_STRONGEST_IDENTIFIER}
 ORDER BY p.last_order_at, p.profile_id
 """  # noqa: S608 - constant fragments
 
-_MARK = """
+_UPDATE_LAPSED_AFTER = """
 UPDATE profile p SET lapsed_after = GREATEST(p.lapsed_after, m.lapsed_after)
 FROM jsonb_to_recordset($1) AS m(profile_id uuid, lapsed_after timestamptz) WHERE p.profile_id = m.profile_id
 """
 
 
 async def sweep_lapsed(
-    database: Database, ingest: Ingest, *, lapse: Lapse = DEFAULT_LAPSE, limit: int = 500
+    database: Database, ingest: Ingest, *, rules: LapseRules = DEFAULT_LAPSE_RULES, limit: int = 500
 ) -> int:
     """Write ``Customer Lapsed`` for at most ``limit`` people who have been away for long; once per absence.
 
@@ -58,29 +58,29 @@ async def sweep_lapsed(
     """
     async with database.transaction() as connection:
         found = await connection.fetch(
-            _FIND, lapse.factor, lapse.at_least, lapse.at_most, lapse.otherwise, limit
+            _SELECT_LAPSED, rules.factor, rules.at_least, rules.max_threshold, rules.otherwise, limit
         )
     if not found:
         return 0
-    answers = await ingest([_event(row, lapse) for row in found])
-    await database.run(lambda connection: _mark(connection, found))
-    return sum(answer.status is Status.ACCEPTED for answer in answers)
+    answers = await ingest([_lapsed_event(row, rules) for row in found])
+    await database.run(lambda connection: _mark_lapsed(connection, found))
+    return sum(answer.status is IngestStatus.ACCEPTED for answer in answers)
 
 
-async def _mark(connection: Any, found: Sequence[Any]) -> None:
+async def _mark_lapsed(connection: Any, found: Sequence[Any]) -> None:
     # By way of the one order of locks; who was merged meanwhile is marked under their new profile. The mark
     # is the order it was about: one that comes in meanwhile, or late, begins an absence of its own.
-    canonical = await lock(connection, [row["profile_id"] for row in found])
+    canonical = await lock_profiles(connection, [row["profile_id"] for row in found])
     # The newest last, of two who have become one.
     ordered = sorted(found, key=lambda row: row["last_order_at"])
     latest = {canonical[row["profile_id"]]: row["last_order_at"] for row in ordered}
     marks = [{"profile_id": who, "lapsed_after": order} for who, order in latest.items()]
-    await connection.execute(_MARK, encode(marks))
+    await connection.execute(_UPDATE_LAPSED_AFTER, encode_jsonb(marks))
 
 
-def _event(row: Any, lapse: Lapse) -> IncomingEvent:
+def _lapsed_event(row: Any, rules: LapseRules) -> IncomingEvent:
     last_order_at = row["last_order_at"]
-    lapses = lapse_after(row["orders"], row["median_gap_days"], lapse)
+    lapses = lapse_threshold(row["orders"], row["median_gap_days"], rules)
     said = {
         "days_since_order": (row["now"] - last_order_at).days,
         "orders": row["orders"],
@@ -89,9 +89,9 @@ def _event(row: Any, lapse: Lapse) -> IncomingEvent:
         "products": orjson.loads(row["products"] or "[]"),
     }
     return IncomingEvent(
-        source=SOURCE,
+        source=LAPSE_SOURCE,
         id=f"lapsed/{row['profile_id']}/{last_order_at.isoformat()}",
-        type=LAPSED,
+        type=CUSTOMER_LAPSED,
         channel="server",
         time=row["now"],
         identifiers=((row["type"], row["value"]),),

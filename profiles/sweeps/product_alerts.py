@@ -9,17 +9,17 @@ from uuid import UUID
 import orjson
 
 from profiles.db.database import Database
-from profiles.db.sql import encode
+from profiles.db.sql import encode_jsonb
 from profiles.events import BackInStock, Event, Item, OutOfStock, PriceDropped
-from profiles.identity.identifiers import STRONGEST_IDENTIFIER
-from profiles.ingest.event_store import Status
+from profiles.identity.identifiers import JOIN_STRONGEST_IDENTIFIER
+from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.pipeline import Ingest
-from profiles.state.cart import as_items
+from profiles.state.cart import parse_lines
 from profiles.state.event_records import IncomingEvent
 
-SOURCE = "waypost/products"
+PRODUCT_ALERT_SOURCE = "waypost/products"
 
-_CHANGES = """
+_SELECT_CHANGES = """
 SELECT c.seq, c.item, c.sku, c.was_price, c.price, c.was_in_stock, c.in_stock, c.at, p.name, p.currency,
   p.url, p.image_url, p.price AS price_now, p.in_stock AS in_stock_now
 FROM product_change c JOIN product p ON p.item = c.item AND p.sku = c.sku
@@ -27,33 +27,33 @@ WHERE c.swept_at IS NULL ORDER BY c.seq LIMIT $1
 """
 
 # One condition a kind of line: by product, or by sku alone.
-_CARTS = f"""
+_SELECT_CARTS = f"""
 SELECT c.profile_id, c.cart_id, c.lines::text AS lines, i.type, i.value
-FROM cart c JOIN profile p ON p.profile_id = c.profile_id AND p.erased_at IS NULL {STRONGEST_IDENTIFIER}
+FROM cart c JOIN profile p ON p.profile_id = c.profile_id AND p.erased_at IS NULL {JOIN_STRONGEST_IDENTIFIER}
 WHERE c.closed_at IS NULL AND (c.lines @> $1::jsonb OR c.lines @> $2::jsonb)
   AND c.updated_at > now() - $3::interval
   AND ($4::uuid IS NULL OR (c.profile_id, c.cart_id) > ($4, $5))
 ORDER BY c.profile_id, c.cart_id LIMIT $6
 """  # noqa: S608 - constant fragments
 
-_SWEPT = "UPDATE product_change SET swept_at = now() WHERE seq = ANY($1) AND swept_at IS NULL"
+_UPDATE_SWEPT = "UPDATE product_change SET swept_at = now() WHERE seq = ANY($1) AND swept_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
-class ProductNews:
+class ProductAlertRules:
     """What is worth telling, and to whom."""
 
-    least_drop: float = 0.05
+    min_price_drop: float = 0.05
     """Part of the price by which it must have fallen."""
-    carts_within: timedelta = timedelta(days=90)
+    max_cart_age: timedelta = timedelta(days=90)
     """Carts that nobody has touched for longer are left in peace."""
 
 
-DEFAULT_NEWS = ProductNews()
+DEFAULT_ALERT_RULES = ProductAlertRules()
 
 
 async def sweep_products(
-    database: Database, ingest: Ingest, *, news: ProductNews = DEFAULT_NEWS, limit: int = 500
+    database: Database, ingest: Ingest, *, rules: ProductAlertRules = DEFAULT_ALERT_RULES, limit: int = 500
 ) -> tuple[int, int]:
     """Write ``Price Dropped``, ``Back In Stock`` and ``Out Of Stock`` for at most ``limit`` product changes.
 
@@ -61,66 +61,68 @@ async def sweep_products(
     later one has overtaken is not told. Idempotent: an event's id is the change, the person and the cart.
     """
     async with database.transaction() as connection:
-        changes = await connection.fetch(_CHANGES, limit)
+        changes = await connection.fetch(_SELECT_CHANGES, limit)
     told = 0
     for change in changes:
-        if kinds := worth_telling(change, news):
-            told += await _tell(database, ingest, change, kinds, news, limit)
+        if kinds := alerts_for(change, rules):
+            told += await _ingest_alerts(database, ingest, change, kinds, rules, limit)
     if changes:
         async with database.transaction() as connection:
-            await connection.execute(_SWEPT, [change["seq"] for change in changes])
+            await connection.execute(_UPDATE_SWEPT, [change["seq"] for change in changes])
     return len(changes), told
 
 
-def worth_telling(change: Any, news: ProductNews) -> tuple[type[Event], ...]:
+def alerts_for(change: Any, rules: ProductAlertRules) -> tuple[type[Event], ...]:
     """Which events a change makes, as long as what it says is still so."""
     kinds: list[type[Event]] = []
     if change["in_stock"] is not None and change["in_stock"] == change["in_stock_now"]:
         kinds.append(BackInStock if change["in_stock"] else OutOfStock)
     was, price = change["was_price"], change["price"]
-    fell = was is not None and price is not None and was - price >= was * news.least_drop and price < was
+    fell = was is not None and price is not None and was - price >= was * rules.min_price_drop and price < was
     # What is sold out at a lower price is no good news.
     if fell and price == change["price_now"] and change["in_stock_now"] is not False:
         kinds.append(PriceDropped)
     return tuple(kinds)
 
 
-async def _tell(
+async def _ingest_alerts(
     database: Database,
     ingest: Ingest,
     change: Any,
     kinds: Sequence[type[Event]],
-    news: ProductNews,
+    rules: ProductAlertRules,
     limit: int,
 ) -> int:
-    by_product, by_sku = (encode([{name: change["item"]}]) for name in ("product_id", "sku"))
+    by_product, by_sku = (encode_jsonb([{name: change["item"]}]) for name in ("product_id", "sku"))
     told, last = 0, (None, None)
     while True:
         async with database.transaction() as connection:
-            carts = await connection.fetch(_CARTS, by_product, by_sku, news.carts_within, *last, limit)
+            carts = await connection.fetch(
+                _SELECT_CARTS, by_product, by_sku, rules.max_cart_age, *last, limit
+            )
         events = [
-            _event(kind, change, cart, line)
+            _alert_event(kind, change, cart, line)
             for cart in carts
-            if (line := _line(change, cart)) is not None
+            if (line := _matching_line(change, cart)) is not None
             for kind in kinds
         ]
         answers = await ingest(events)
-        told += sum(answer.status is Status.ACCEPTED for answer in answers)
+        told += sum(answer.status is IngestStatus.ACCEPTED for answer in answers)
         if len(carts) < limit:
             return told
         last = (carts[-1]["profile_id"], carts[-1]["cart_id"])
 
 
-def _line(change: Any, cart: Any) -> Item | None:
+def _matching_line(change: Any, cart: Any) -> Item | None:
     """The cart's line that is the changed product; a line or a change without a sku fits any variant."""
-    for line in as_items(orjson.loads(cart["lines"])):
+    for line in parse_lines(orjson.loads(cart["lines"])):
         same_product = line.key == change["item"] and (not change["sku"] or line.sku in (None, change["sku"]))
         if same_product or line.sku == change["item"]:
             return line
     return None
 
 
-def _event(kind: type[Event], change: Any, cart: Any, line: Item) -> IncomingEvent:
+def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> IncomingEvent:
     name = kind.event_name
     profile_id: UUID = cart["profile_id"]
     said = {
@@ -135,7 +137,7 @@ def _event(kind: type[Event], change: Any, cart: Any, line: Item) -> IncomingEve
     if kind is PriceDropped:
         said |= {"was": change["was_price"], "currency": change["currency"]}
     return IncomingEvent(
-        source=SOURCE,
+        source=PRODUCT_ALERT_SOURCE,
         id=f"{name}/{change['seq']}/{profile_id}/{cart['cart_id']}",
         type=name,
         channel="server",

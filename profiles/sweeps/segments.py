@@ -9,34 +9,34 @@ from uuid import UUID
 import asyncpg
 
 from profiles.db.database import Database
-from profiles.db.locks import lock
+from profiles.db.locks import lock_profiles
 from profiles.events import SegmentEntered
-from profiles.identity.identifiers import STRONGEST_IDENTIFIER
-from profiles.ingest.event_store import Status
+from profiles.identity.identifiers import JOIN_STRONGEST_IDENTIFIER
+from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.pipeline import Ingest
 from profiles.state.event_records import IncomingEvent
 
-TIMEOUT_S = 30
+QUERY_TIMEOUT_S = 30
 """Seconds an author's query may take."""
 
 # What Database sets for ingest, which looks up single rows, would spoil a query over everybody.
-_ALONE = f"""
+_QUERY_SETTINGS = f"""
 SET TRANSACTION READ ONLY;
-SET LOCAL statement_timeout = '{TIMEOUT_S}s';
+SET LOCAL statement_timeout = '{QUERY_TIMEOUT_S}s';
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on
 """
 
-_FOUND = """
+_SELECT_MATCHING_PROFILES = """
 SELECT DISTINCT p.profile_id FROM (
 {query}
 ) AS asked(first_column_of_segment) JOIN profile p ON p.profile_id = asked.first_column_of_segment
 WHERE p.merged_into IS NULL AND p.erased_at IS NULL
 """
 
-_ASK = f"""
-WITH found AS MATERIALIZED ({_FOUND}),
+_SELECT_SEGMENT_CHANGES = f"""
+WITH found AS MATERIALIZED ({_SELECT_MATCHING_PROFILES}),
 member AS MATERIALIZED (SELECT profile_id FROM segment_member WHERE segment = $1)
 SELECT now() AS at, (SELECT swept_at FROM segment WHERE name = $1) AS last_sweep,
   (SELECT count(*) FROM found) AS found,
@@ -44,13 +44,13 @@ SELECT now() AS at, (SELECT swept_at FROM segment WHERE name = $1) AS last_sweep
   ARRAY(SELECT profile_id FROM member EXCEPT SELECT profile_id FROM found) AS gone
 """  # noqa: S608 - constant fragments; the query is code of the author's
 
-_COLUMNS = """
+_SELECT_PERSON_COLUMNS = """
 SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
 WHERE attrelid = to_regclass('person') AND attnum > 0 AND NOT attisdropped
 """
 
 
-class SegmentFault(Exception):
+class SegmentQueryError(Exception):
     """A segment's query cannot be asked; the message says which, why, and what to do."""
 
 
@@ -71,7 +71,7 @@ class SegmentQuery(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SegmentChanges:
     """What a query said, and who belonged before; of one snapshot."""
 
     at: datetime
@@ -82,26 +82,30 @@ class Asked:
     gone: list[UUID]
 
 
-async def ask(database: Database, segment: SegmentQuery) -> Asked:
+async def evaluate_segment(database: Database, segment: SegmentQuery) -> SegmentChanges:
     """Ask a segment's query; only its first column counts, and of it only canonical people not erased.
 
     Raises ``SegmentFault`` where it fails, writes, or takes over ``TIMEOUT_S``.
     """
     try:
         async with database.transaction() as connection:
-            await connection.execute(_ALONE)
-            row = await connection.fetchrow(_ASK.format(query=_bare(segment)), segment.name)
+            await connection.execute(_QUERY_SETTINGS)
+            row = await connection.fetchrow(
+                _SELECT_SEGMENT_CHANGES.format(query=_without_semicolon(segment)), segment.name
+            )
     except asyncpg.QueryCanceledError as error:
-        raise SegmentFault(
-            f"segment {segment.name!r}: its query was stopped ({error}); it may take {TIMEOUT_S} s, "
+        raise SegmentQueryError(
+            f"segment {segment.name!r}: its query was stopped ({error}); it may take {QUERY_TIMEOUT_S} s, "
             "so narrow it down"
         ) from error
     except asyncpg.PostgresError as error:
-        raise SegmentFault(f"segment {segment.name!r} cannot be asked: {_said(error)}") from error
-    return Asked(**row)
+        raise SegmentQueryError(
+            f"segment {segment.name!r} cannot be asked: {_describe_error(error)}"
+        ) from error
+    return SegmentChanges(**row)
 
 
-async def query_faults(database: Database, segments: Iterable[SegmentQuery]) -> list[str]:
+async def check_segment_queries(database: Database, segments: Iterable[SegmentQuery]) -> list[str]:
     """What Postgres has against the queries of these segments, a sentence each; nothing is run.
 
     Each is parsed and planned against the schema as it is. The first column must be ``profile_id``, a uuid.
@@ -110,17 +114,17 @@ async def query_faults(database: Database, segments: Iterable[SegmentQuery]) -> 
     for segment in segments:
         try:
             async with database.transaction() as connection:
-                await connection.execute(_ALONE)
-                if fault := await _fault(connection, _bare(segment)):
+                await connection.execute(_QUERY_SETTINGS)
+                if fault := await _query_fault(connection, _without_semicolon(segment)):
                     faults.append(f"segment {segment.name!r}: {fault}")
         except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, asyncpg.FeatureNotSupportedError) as error:
             shown = isinstance(error, asyncpg.UndefinedColumnError)
-            columns = await _columns(database) if shown else ""
-            faults.append(f"segment {segment.name!r}: {_said(error)}{columns}")
+            columns = await _describe_person_columns(database) if shown else ""
+            faults.append(f"segment {segment.name!r}: {_describe_error(error)}{columns}")
     return faults
 
 
-async def _fault(connection: Any, query: str) -> str | None:
+async def _query_fault(connection: Any, query: str) -> str | None:
     prepared = await connection.prepare(query)
     columns = [(column.name, column.type.name) for column in prepared.get_attributes()]
     if columns[:1] != [("profile_id", "uuid")]:
@@ -128,42 +132,42 @@ async def _fault(connection: Any, query: str) -> str | None:
         return f"its first column must be profile_id, a uuid; got {came}"
     if prepared.get_parameters():
         return "it has parameters ($1), and nobody to give them; write the values into it"
-    await connection.execute(f"EXPLAIN {_FOUND.format(query=query)}")
+    await connection.execute(f"EXPLAIN {_SELECT_MATCHING_PROFILES.format(query=query)}")
     return None
 
 
-async def _columns(database: Database) -> str:
+async def _describe_person_columns(database: Database) -> str:
     async with database.transaction() as connection:
-        return f"; person has the columns {await connection.fetchval(_COLUMNS)}"
+        return f"; person has the columns {await connection.fetchval(_SELECT_PERSON_COLUMNS)}"
 
 
-def _bare(segment: SegmentQuery) -> str:
+def _without_semicolon(segment: SegmentQuery) -> str:
     return segment.query.strip().rstrip(";")
 
 
-def _said(error: asyncpg.PostgresError) -> str:
+def _describe_error(error: asyncpg.PostgresError) -> str:
     """Postgres's own words, with its hint."""
     hint = getattr(error, "hint", None)
     return f"{error.args[0]} ({hint})" if hint else str(error.args[0])
 
 
-SOURCE = "waypost/segment"
+SEGMENT_SOURCE = "waypost/segment"
 
-BATCH = 500
+DEFAULT_BATCH_SIZE = 500
 
-_NAMED = f"""
-SELECT p.profile_id, i.type, i.value FROM profile p {STRONGEST_IDENTIFIER}
+_SELECT_IDENTIFIERS = f"""
+SELECT p.profile_id, i.type, i.value FROM profile p {JOIN_STRONGEST_IDENTIFIER}
 WHERE p.profile_id = ANY($1) AND p.merged_into IS NULL AND p.erased_at IS NULL ORDER BY p.profile_id
 """  # noqa: S608 - constant fragments
 
-_NOTE = """
+_INSERT_MEMBERS = """
 INSERT INTO segment_member (segment, profile_id, since) SELECT $1, unnest($2::uuid[]), $3
 ON CONFLICT (segment, profile_id) DO NOTHING
 """
 
-_LEAVE = "DELETE FROM segment_member WHERE segment = $1 AND profile_id = ANY($2) AND since <= $3"
+_DELETE_MEMBERS = "DELETE FROM segment_member WHERE segment = $1 AND profile_id = ANY($2) AND since <= $3"
 
-_FINISH = """
+_UPSERT_SEGMENT = """
 INSERT INTO segment (name, swept_at) VALUES ($1, $2)
 ON CONFLICT (name) DO UPDATE SET swept_at = GREATEST(segment.swept_at, excluded.swept_at)
 """
@@ -188,7 +192,7 @@ async def sweep_segment(
     ingest: Ingest,
     segment: SegmentQuery,
     *,
-    batch: int = BATCH,
+    batch_size: int = DEFAULT_BATCH_SIZE,
     progress: Callable[[int], None] = lambda done: None,
 ) -> SegmentSweep:
     """Ask a segment's query; enter newcomers by ``Segment Entered``, forget those who left.
@@ -197,20 +201,20 @@ async def sweep_segment(
     only notes whom it finds, unless ``existing``. ``progress`` hears how many newcomers are done, after each
     ``batch``. Raises ``SegmentFault`` where the query fails, writes, or takes over ``TIMEOUT_S``.
     """
-    asked = await ask(database, segment)
+    asked = await evaluate_segment(database, segment)
     noting = asked.last_sweep is None and not segment.existing
     done = 0
-    for start in range(0, len(asked.newcomers), batch):
-        some = asked.newcomers[start : start + batch]
-        members = some if noting else await _enter(database, ingest, segment.name, some, asked)
-        await _note(database, segment.name, members, asked.at)
+    for start in range(0, len(asked.newcomers), batch_size):
+        some = asked.newcomers[start : start + batch_size]
+        members = some if noting else await _ingest_entries(database, ingest, segment.name, some, asked)
+        await _record_members(database, segment.name, members, asked.at)
         done += len(members)
         progress(done)
 
     async def finish(connection: Any) -> None:
         # In one COMMIT: who left and comes back does so after a finished sweep, and so into a new stay.
-        await connection.execute(_LEAVE, segment.name, asked.gone, asked.at)
-        await connection.execute(_FINISH, segment.name, asked.at)
+        await connection.execute(_DELETE_MEMBERS, segment.name, asked.gone, asked.at)
+        await connection.execute(_UPSERT_SEGMENT, segment.name, asked.at)
 
     await database.run(finish)
     return SegmentSweep(
@@ -222,17 +226,17 @@ async def sweep_segment(
     )
 
 
-async def _enter(
-    database: Database, ingest: Ingest, segment: str, newcomers: Sequence[UUID], asked: Asked
+async def _ingest_entries(
+    database: Database, ingest: Ingest, segment: str, newcomers: Sequence[UUID], asked: SegmentChanges
 ) -> list[UUID]:
     """Write the events of newcomers; returns those who have one now."""
     async with database.transaction() as connection:
-        named = await connection.fetch(_NAMED, newcomers)
+        named = await connection.fetch(_SELECT_IDENTIFIERS, newcomers)
     stay = asked.last_sweep.isoformat() if asked.last_sweep else "first"
     answers = await ingest(
         [
             IncomingEvent(
-                source=SOURCE,
+                source=SEGMENT_SOURCE,
                 id=f"{segment}/{row['profile_id']}/{stay}",
                 type=SegmentEntered.event_name,
                 channel="server",
@@ -246,14 +250,14 @@ async def _enter(
     return [
         row["profile_id"]
         for row, answer in zip(named, answers, strict=True)
-        if answer.status is not Status.REJECTED
+        if answer.status is not IngestStatus.REJECTED
     ]
 
 
-async def _note(database: Database, segment: str, members: Sequence[UUID], at: datetime) -> None:
+async def _record_members(database: Database, segment: str, members: Sequence[UUID], at: datetime) -> None:
     async def work(connection: Any) -> None:
         # By way of the one order of locks; who was merged meanwhile is noted under their new profile.
-        canonical = await lock(connection, members)
-        await connection.execute(_NOTE, segment, sorted(set(canonical.values())), at)
+        canonical = await lock_profiles(connection, members)
+        await connection.execute(_INSERT_MEMBERS, segment, sorted(set(canonical.values())), at)
 
     await database.run(work)

@@ -9,7 +9,7 @@ import orjson
 
 # A plain range of an index for each channel, and never more than 10 000 of its rows, so that the price of
 # looking does not grow with the shop. The channels are written out: one with many messages hides no other.
-CLAIM_TO_ACCEPT = """
+CLAIM_TO_ACCEPT_SQL = """
 SELECT jsonb_object_agg(c.channel, q.took) FROM unnest(ARRAY['email', 'sms', 'push']) AS c(channel)
 CROSS JOIN LATERAL (
   SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (
@@ -23,7 +23,7 @@ WHERE q.took IS NOT NULL
 
 # A purchase is stamped under its person's lock, as a claim is: which came first is never in doubt. Of a
 # person's messages only the newest are read: a claim is taken for unknown long before it is a day old.
-IN_FLIGHT_AT_PURCHASE = """
+IN_FLIGHT_AT_PURCHASE_SQL = """
 WITH bought AS MATERIALIZED (SELECT b.profile_id, b.event_id, b.line, b.recorded_at FROM purchase b
   WHERE b.recorded_at > now() - interval '1 day'),
 met AS MATERIALIZED (SELECT b.profile_id, b.event_id, b.line, m.message_id, m.items FROM bought b
@@ -36,10 +36,10 @@ WHERE m.items && (array_remove(ARRAY[s.item, s.sku], NULL) || s.parts)
 """
 """Messages that were claimed before, and accepted after a purchase of what they promote, in the last day."""
 
-OVERDUE = timedelta(minutes=5)
+MAX_REMOVAL_AGE = timedelta(minutes=5)
 """A removal from an ad audience that is not confirmed by then alarms."""
 
-REMOVALS_OVERDUE = (
+REMOVALS_OVERDUE_ADVICE = (
     "people are shown ads for what they bought or refused: see in the relay's log what the ad "
     "platform answers, and whether a relay runs; it goes on trying"
 )
@@ -72,9 +72,9 @@ class Backlog:
     """Messages of the last day that a provider took after a purchase of what they promote."""
 
     @property
-    def overdue(self) -> bool:
+    def has_overdue_removals(self) -> bool:
         """Whether a removal from an ad audience waits for too long."""
-        return self.removals_oldest_s > OVERDUE.total_seconds()
+        return self.removals_oldest_s > MAX_REMOVAL_AGE.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class StuckRun:
 
 
 @dataclass(frozen=True, slots=True)
-class LatelyQuarantined:
+class RecentQuarantine:
     """An identifier that is nobody's."""
 
     type: str
@@ -97,7 +97,7 @@ class LatelyQuarantined:
 
 
 # The quarantined identifiers have an index of their own, and so have the log's rows of them.
-_BACKLOG = f"""
+_SELECT_BACKLOG = f"""
 SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - o.oldest), 0)::float8 AS oldest_s,
   (SELECT count(*) FROM run WHERE state <> 'ended') AS live_runs,
   (SELECT count(*) FROM run WHERE state = 'stuck') AS stuck_runs,
@@ -108,14 +108,14 @@ SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - o.oldest), 0)
   ARRAY(SELECT kind FROM kill_switch) AS stops,
   a.count AS removals_unconfirmed,
   COALESCE(EXTRACT(epoch FROM now() - a.oldest), 0)::float8 AS removals_oldest_s,
-  CASE WHEN $1 THEN ({CLAIM_TO_ACCEPT}) END::text AS claim_to_accept,
-  CASE WHEN $1 THEN ({IN_FLIGHT_AT_PURCHASE}) ELSE 0 END AS in_flight_at_purchase
+  CASE WHEN $1 THEN ({CLAIM_TO_ACCEPT_SQL}) END::text AS claim_to_accept,
+  CASE WHEN $1 THEN ({IN_FLIGHT_AT_PURCHASE_SQL}) ELSE 0 END AS in_flight_at_purchase
 FROM (SELECT count(*), min(recorded_at) AS oldest FROM outbox WHERE delivered_at IS NULL) o,
   (SELECT count(*), min(COALESCE(leaving_at, recorded_at)) AS oldest FROM audience_member
     WHERE state = 'leaving') a
 """  # noqa: S608 - constants
 
-_STUCK = """
+_SELECT_STUCK_RUNS = """
 SELECT r.run_id, r.journey, COALESCE(r.detail, o.error) AS reason FROM run r
 LEFT JOIN LATERAL (
   SELECT error FROM outbox WHERE lane = r.run_id AND delivered_at IS NULL ORDER BY seq LIMIT 1) o ON true
@@ -123,7 +123,7 @@ WHERE r.state = 'stuck' ORDER BY r.entered_at DESC LIMIT $1
 """
 
 # One may have been quarantined, released and quarantined again.
-_QUARANTINED = """
+_SELECT_RECENT_QUARANTINES = """
 SELECT i.type, i.value, max(l.recorded_at) AS quarantined_at FROM (
   SELECT key, recorded_at FROM identity_log WHERE kind = 'quarantined' ORDER BY recorded_at DESC LIMIT 100) l
 JOIN identifier i ON i.type = split_part(l.key, ':', 1) AND i.value = substr(l.key, strpos(l.key, ':') + 1)
@@ -131,17 +131,17 @@ WHERE i.status = 'quarantined' GROUP BY i.type, i.value ORDER BY quarantined_at 
 """
 
 
-async def backlog(connection: Any, *, under_way: bool = False) -> Backlog:
+async def load_backlog(connection: Any, *, include_in_flight: bool = False) -> Backlog:
     """The figures now; ``under_way``: those of messages under way as well, which cost the most."""
-    row = dict(await connection.fetchrow(_BACKLOG, under_way))
+    row = dict(await connection.fetchrow(_SELECT_BACKLOG, include_in_flight))
     return Backlog(**row | {"claim_to_accept": orjson.loads(row["claim_to_accept"] or "{}")})
 
 
-async def stuck_runs(connection: Any, limit: int = 20) -> list[StuckRun]:
+async def list_stuck_runs(connection: Any, limit: int = 20) -> list[StuckRun]:
     """The newest stuck runs and why."""
-    return [StuckRun(**row) for row in await connection.fetch(_STUCK, limit)]
+    return [StuckRun(**row) for row in await connection.fetch(_SELECT_STUCK_RUNS, limit)]
 
 
-async def lately_quarantined(connection: Any, limit: int = 5) -> list[LatelyQuarantined]:
+async def list_recent_quarantines(connection: Any, limit: int = 5) -> list[RecentQuarantine]:
     """The identifiers quarantined last that still are, the newest first."""
-    return [LatelyQuarantined(**row) for row in await connection.fetch(_QUARANTINED, limit)]
+    return [RecentQuarantine(**row) for row in await connection.fetch(_SELECT_RECENT_QUARANTINES, limit)]

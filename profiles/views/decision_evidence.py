@@ -8,14 +8,14 @@ from uuid import UUID
 
 import orjson
 
-from profiles.identity.identifiers import STRONGEST_IDENTIFIER
+from profiles.identity.identifiers import JOIN_STRONGEST_IDENTIFIER
 from profiles.identity.views import LogEntry
 from profiles.views.history import DecisionView
 from profiles.views.profile import RUN_COLUMNS, RunView
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ProductRef:
     """A product as an event names it."""
 
     product_id: str | None
@@ -29,7 +29,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class EventFact:
+class EventRow:
     """Something that happened, as it came in."""
 
     event_id: UUID
@@ -44,7 +44,7 @@ class EventFact:
     """When it was taken in; decisions go by this one."""
     said: Mapping[str, str | float]
     """Its properties, as far as they are text or numbers."""
-    lines: tuple[Line, ...] = ()
+    lines: tuple[ProductRef, ...] = ()
     problems: tuple[str, ...] = ()
     """What could not be done with it, in words."""
 
@@ -55,7 +55,7 @@ class EventFact:
 
 
 @dataclass(frozen=True, slots=True)
-class BoughtFact:
+class SuppressionRow:
     """An item not to be promoted, and the purchase behind it."""
 
     item: str
@@ -71,15 +71,15 @@ class BoughtFact:
 
     def counts(self, at: datetime) -> bool:
         """Whether the item was not to be promoted at an instant."""
-        return self.at <= at and self.lasts(at)
+        return self.at <= at and self.is_unexpired(at)
 
-    def lasts(self, at: datetime) -> bool:
+    def is_unexpired(self, at: datetime) -> bool:
         """Whether it was not yet over by then."""
         return (self.until is None or self.until > at) and (self.lifted_at is None or self.lifted_at > at)
 
 
 @dataclass(frozen=True, slots=True)
-class WordFact:
+class ConsentRow:
     """A yes or a no to a channel and topic; of the person, or of an address where ``address`` is set."""
 
     channel: str
@@ -94,7 +94,7 @@ class WordFact:
 
 
 @dataclass(frozen=True, slots=True)
-class ProblemFact:
+class AddressProblemRow:
     """An address that takes no messages."""
 
     channel: str
@@ -105,7 +105,7 @@ class ProblemFact:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageFact:
+class StoredMessage:
     """A message as it stands."""
 
     message_id: UUID
@@ -127,7 +127,7 @@ class MessageFact:
 
 
 @dataclass(frozen=True, slots=True)
-class ProductFact:
+class ProductRow:
     """A product as the feed last told it."""
 
     item: str
@@ -138,7 +138,7 @@ class ProductFact:
 
 
 @dataclass(frozen=True, slots=True)
-class WhoFact:
+class ProfileRow:
     """The person, as far as an answer names them and tells their time."""
 
     profile_id: UUID
@@ -154,29 +154,29 @@ class WhoFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class DecisionEvidence:
     """All of it about one person; lists from the oldest to the newest."""
 
-    who: WhoFact
+    who: ProfileRow
     decisions: tuple[DecisionView, ...] = ()
-    events: Mapping[UUID, EventFact] = field(default_factory=dict)
+    events: Mapping[UUID, EventRow] = field(default_factory=dict)
     """By our own id, in the order in which they were taken in."""
-    bought: tuple[BoughtFact, ...] = ()
-    words: tuple[WordFact, ...] = ()
+    bought: tuple[SuppressionRow, ...] = ()
+    words: tuple[ConsentRow, ...] = ()
     """The person's own."""
-    marks: tuple[WordFact, ...] = ()
+    opt_outs: tuple[ConsentRow, ...] = ()
     """Of their addresses: what stands on each."""
-    problems: tuple[ProblemFact, ...] = ()
-    messages: tuple[MessageFact, ...] = ()
+    problems: tuple[AddressProblemRow, ...] = ()
+    messages: tuple[StoredMessage, ...] = ()
     runs: tuple[RunView, ...] = ()
     entries: Mapping[UUID, UUID] = field(default_factory=dict)
     """Run → the event that started it."""
     identity: tuple[LogEntry, ...] = ()
-    products: tuple[ProductFact, ...] = ()
+    products: tuple[ProductRow, ...] = ()
     cut: bool = False
     """There is more than was read: of some kind only the newest are here."""
 
-    def message(self, message_id: UUID) -> MessageFact | None:
+    def message(self, message_id: UUID) -> StoredMessage | None:
         """One message."""
         return next((one for one in self.messages if one.message_id == message_id), None)
 
@@ -184,51 +184,51 @@ class Account:
         """One run."""
         return next((one for one in self.runs if one.run_id == run_id), None)
 
-    def entry(self, run_id: UUID) -> EventFact | None:
+    def entry(self, run_id: UUID) -> EventRow | None:
         """The event that started a run."""
         started_by = self.entries.get(run_id)
         return self.events.get(started_by) if started_by else None
 
-    def event(self, event_id: UUID | None) -> EventFact | None:
+    def event(self, event_id: UUID | None) -> EventRow | None:
         """One event, where it is known and was read."""
         return self.events.get(event_id) if event_id else None
 
 
-MOST = 500
+MAX_ROWS = 500
 """Rows of one kind, the newest."""
 
-_EVER = datetime(9999, 12, 31, tzinfo=UTC)
+_END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
-_WHO = f"""
+_SELECT_PROFILE = f"""
 SELECT p.profile_id, p.traits ->> 'first_name' AS first_name, p.traits ->> 'firstName' AS also_first_name,
   p.traits ->> 'timezone' AS timezone, p.context_timezone, p.erased_at, k.type, k.value,
   (SELECT value FROM identifier WHERE profile_id = p.profile_id AND type = 'phone'
     AND status <> 'quarantined' ORDER BY since DESC, value LIMIT 1) AS phone
-FROM profile p LEFT JOIN (SELECT p.profile_id, i.type, i.value FROM profile p {STRONGEST_IDENTIFIER}
+FROM profile p LEFT JOIN (SELECT p.profile_id, i.type, i.value FROM profile p {JOIN_STRONGEST_IDENTIFIER}
   WHERE p.profile_id = $1) k USING (profile_id) WHERE p.profile_id = $1
 """  # noqa: S608 - constant names
 
-_DECISIONS = """
+_SELECT_DECISIONS = """
 SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
   journey, run_id, step, channel, template, until, at, policy
 FROM decision WHERE profile_id = $1 AND at <= $2 AND ($4::text IS NULL OR journey = $4)
 ORDER BY at DESC, decision_id DESC LIMIT $3
 """
 
-_MESSAGES = """
+_SELECT_MESSAGES = """
 SELECT message_id, run_id, step, journey, channel, template, message_class,
   COALESCE(topic, 'marketing') AS topic, status, reason, address,
   provider, items, decided_at, claimed_at, sent_at
 FROM message WHERE profile_id = $1 ORDER BY decided_at DESC, message_id DESC LIMIT $2
 """
 
-_RUNS = f"""
+_SELECT_RUNS = f"""
 SELECT {RUN_COLUMNS}, entry_event FROM run WHERE profile_id = $1 AND entered_at <= $2
 ORDER BY entered_at DESC, run_id DESC LIMIT $3
 """  # noqa: S608 - constant names
 
 # Only short values: an answer names an order or a ticket, and a large event must not fill it.
-_EVENT_COLUMNS = """
+_EVENT_QUERY = """
 SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at,
   (SELECT jsonb_object_agg(key, value) FROM jsonb_each(e.properties)
     WHERE jsonb_typeof(value) IN ('string', 'number') AND length(value::text) < 200)::text AS said,
@@ -239,99 +239,110 @@ SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at,
 FROM event e
 """
 
-_EVENTS = (
-    f"{_EVENT_COLUMNS} WHERE e.profile_id = $1 AND e.at <= $2 ORDER BY e.at DESC, e.event_id DESC LIMIT $3"
+_SELECT_EVENTS = (
+    f"{_EVENT_QUERY} WHERE e.profile_id = $1 AND e.at <= $2 ORDER BY e.at DESC, e.event_id DESC LIMIT $3"
 )
 
 # Those that something else stands on, however long ago they were.
-_NAMED = f"{_EVENT_COLUMNS} WHERE e.event_id = ANY($1)"
+_SELECT_REFERENCED_EVENTS = f"{_EVENT_QUERY} WHERE e.event_id = ANY($1)"
 
-_BOUGHT = """
+_SELECT_SUPPRESSIONS = """
 SELECT s.item, s.sku, u.name, COALESCE(s.order_id, u.order_id) AS order_id, s.until, s.lifted_at, s.event_id,
   COALESCE(u.at, e.at) AS at
 FROM suppression s LEFT JOIN purchase u USING (event_id, line) JOIN event e USING (event_id)
 WHERE s.profile_id = $1 AND COALESCE(u.at, e.at) <= $2 ORDER BY at DESC, s.event_id, s.line LIMIT $3
 """
 
-_WORDS = """
+_SELECT_CONSENTS = """
 SELECT channel, topic, state = 'granted' AS granted, source, event_id, time, at, verified
 FROM consent WHERE profile_id = $1 AND at <= $2 ORDER BY at DESC, seq DESC LIMIT $3
 """
 
 # Of the addresses that are theirs now, and of those that messages to them went to.
-_ADDRESSES = """
+_ADDRESS_SUBQUERY = """
 (SELECT value FROM identifier WHERE profile_id = $1 AND type IN ('email', 'phone')
   UNION SELECT address FROM message WHERE profile_id = $1 AND address IS NOT NULL)
 """
 
-_MARKS = f"""
+_SELECT_OPT_OUTS = f"""
 SELECT channel, topic, state = 'granted' AS granted, source, NULL::uuid AS event_id, time, at, address
-FROM opt_out WHERE address IN {_ADDRESSES} AND at <= $2 ORDER BY at DESC LIMIT $3
+FROM opt_out WHERE address IN {_ADDRESS_SUBQUERY} AND at <= $2 ORDER BY at DESC LIMIT $3
 """  # noqa: S608 - constant names
 
-_PROBLEMS = f"""
-SELECT channel, address, problem, at FROM address_problem WHERE address IN {_ADDRESSES} AND at <= $2
+_SELECT_ADDRESS_PROBLEMS = f"""
+SELECT channel, address, problem, at FROM address_problem WHERE address IN {_ADDRESS_SUBQUERY} AND at <= $2
 ORDER BY at DESC LIMIT $3
 """  # noqa: S608 - constant names
 
-_IDENTITY = """
+_SELECT_IDENTITY_CHANGES = """
 SELECT seq, at, kind, profile_id, other_profile_id, key, other_key, cause, actor, detail
 FROM identity_log
 WHERE (profile_id = $1 OR other_profile_id = $1) AND at <= $2 AND kind NOT IN ('joined', 'demoted')
 ORDER BY seq DESC LIMIT $3
 """
 
-_PRODUCTS = """
+_SELECT_PRODUCTS = """
 SELECT item, sku, name, in_stock, stocked_at FROM product WHERE item = ANY($1) ORDER BY item, sku
 """
 
 
-async def read(
+async def load_decision_evidence(
     connection: Any, profile_id: UUID, *, until: datetime | None = None, journey: str | None = None
-) -> Account | None:
+) -> DecisionEvidence | None:
     """What bears on the verdicts about one canonical profile up to ``until`` (None: all of it).
 
     ``journey`` narrows the decisions alone: what they stand on is the person's. A reading without locks, of
     at most ``MOST`` rows of a kind, the newest. None where there is no such profile.
     """
-    row = await connection.fetchrow(_WHO, profile_id)
+    row = await connection.fetchrow(_SELECT_PROFILE, profile_id)
     if row is None:
         return None
-    ends = (profile_id, until or _EVER, MOST)
-    decisions = await connection.fetch(_DECISIONS, *ends, journey)
-    runs = await connection.fetch(_RUNS, *ends)
-    bought = await connection.fetch(_BOUGHT, *ends)
-    words = await connection.fetch(_WORDS, *ends)
-    identity = await connection.fetch(_IDENTITY, *ends)
-    events = {row["event_id"]: _event(row) for row in reversed(await connection.fetch(_EVENTS, *ends))}
+    ends = (profile_id, until or _END_OF_TIME, MAX_ROWS)
+    decisions = await connection.fetch(_SELECT_DECISIONS, *ends, journey)
+    runs = await connection.fetch(_SELECT_RUNS, *ends)
+    bought = await connection.fetch(_SELECT_SUPPRESSIONS, *ends)
+    words = await connection.fetch(_SELECT_CONSENTS, *ends)
+    identity = await connection.fetch(_SELECT_IDENTITY_CHANGES, *ends)
+    events = {
+        row["event_id"]: _to_event_row(row) for row in reversed(await connection.fetch(_SELECT_EVENTS, *ends))
+    }
     behind = [one["entry_event"] for one in runs]
     behind += [one["event_id"] for one in (*bought, *words)] + [one["cause"] for one in identity]
     missing = list({event_id for event_id in behind if event_id and event_id not in events})
-    more = [_event(row) for row in await connection.fetch(_NAMED, missing)] if missing else []
+    more = (
+        [_to_event_row(row) for row in await connection.fetch(_SELECT_REFERENCED_EVENTS, missing)]
+        if missing
+        else []
+    )
     known = sorted((*events.values(), *more), key=lambda event: (event.at, event.event_id))
     items = {key for one in decisions for key in (*one["items"], *one["items_removed"])}
-    return Account(
-        who=_who(row),
-        decisions=tuple(_decision(one) for one in reversed(decisions)),
+    return DecisionEvidence(
+        who=_to_profile_row(row),
+        decisions=tuple(_to_decision_view(one) for one in reversed(decisions)),
         events={event.event_id: event for event in known},
-        bought=tuple(BoughtFact(**one) for one in reversed(bought)),
-        words=tuple(WordFact(**one) for one in reversed(words)),
-        marks=tuple(WordFact(**one) for one in reversed(await connection.fetch(_MARKS, *ends))),
-        problems=tuple(ProblemFact(**one) for one in reversed(await connection.fetch(_PROBLEMS, *ends))),
-        messages=tuple(
-            MessageFact(**{**one, "items": tuple(one["items"])})
-            for one in reversed(await connection.fetch(_MESSAGES, profile_id, MOST))
+        bought=tuple(SuppressionRow(**one) for one in reversed(bought)),
+        words=tuple(ConsentRow(**one) for one in reversed(words)),
+        opt_outs=tuple(
+            ConsentRow(**one) for one in reversed(await connection.fetch(_SELECT_OPT_OUTS, *ends))
         ),
-        runs=tuple(_run(one) for one in reversed(runs)),
+        problems=tuple(
+            AddressProblemRow(**one)
+            for one in reversed(await connection.fetch(_SELECT_ADDRESS_PROBLEMS, *ends))
+        ),
+        messages=tuple(
+            StoredMessage(**{**one, "items": tuple(one["items"])})
+            for one in reversed(await connection.fetch(_SELECT_MESSAGES, profile_id, MAX_ROWS))
+        ),
+        runs=tuple(_to_run_view(one) for one in reversed(runs)),
         entries={one["run_id"]: one["entry_event"] for one in runs},
         identity=tuple(LogEntry(**one) for one in reversed(identity)),
-        products=tuple(ProductFact(**one) for one in await connection.fetch(_PRODUCTS, list(items))),
-        cut=MOST in (len(decisions), len(runs), len(events), len(words)),
+        products=tuple(ProductRow(**one) for one in await connection.fetch(_SELECT_PRODUCTS, list(items))),
+        cut=MAX_ROWS in (len(decisions), len(runs), len(events), len(words)),
     )
 
 
-def _who(row: Any) -> WhoFact:
-    return WhoFact(
+def _to_profile_row(row: Any) -> ProfileRow:
+    return ProfileRow(
         profile_id=row["profile_id"],
         first_name=row["first_name"] or row["also_first_name"],
         key=(row["type"], row["value"]) if row["type"] else None,
@@ -342,13 +353,13 @@ def _who(row: Any) -> WhoFact:
     )
 
 
-def _event(row: Any) -> EventFact:
+def _to_event_row(row: Any) -> EventRow:
     said = orjson.loads(row["said"] or "{}")
-    lines = [Line(*line) for line in orjson.loads(row["lines"] or "[]")]
-    own = [_text(said.get(name)) for name in ("product_id", "sku", "name")]
+    lines = [ProductRef(*line) for line in orjson.loads(row["lines"] or "[]")]
+    own = [_text_or_none(said.get(name)) for name in ("product_id", "sku", "name")]
     if own[0] or own[1]:
-        lines.insert(0, Line(*own))
-    return EventFact(
+        lines.insert(0, ProductRef(*own))
+    return EventRow(
         event_id=row["event_id"],
         source=row["source"],
         id=row["id"],
@@ -362,13 +373,13 @@ def _event(row: Any) -> EventFact:
     )
 
 
-def _text(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _decision(row: Any) -> DecisionView:
+def _to_decision_view(row: Any) -> DecisionView:
     return DecisionView(**{**row, "checks": orjson.loads(row["checks"])})
 
 
-def _run(row: Any) -> RunView:
+def _to_run_view(row: Any) -> RunView:
     return RunView(**{name: row[name] for name in RunView.__dataclass_fields__})

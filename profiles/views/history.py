@@ -55,21 +55,21 @@ class DecisionView:
     """Version of the policy it was made by."""
 
 
-_MESSAGES = """
+_SELECT_MESSAGES = """
 SELECT message_id, journey, run_id, step, channel, template, message_class, items, status, reason, provider,
        decided_at, sent_at, overtaken_by
 FROM message WHERE {whose} = $1 AND ($2::timestamptz IS NULL OR (decided_at, message_id) < ($2, $3::uuid))
 ORDER BY decided_at DESC, message_id DESC LIMIT $4
 """
 
-_DECISIONS = """
+_SELECT_DECISIONS = """
 SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
        journey, run_id, step, channel, template, until, at, policy
 FROM decision WHERE {whose} = $1 AND ($2::timestamptz IS NULL OR (at, decision_id) < ($2, $3::uuid))
 ORDER BY at DESC, decision_id DESC LIMIT $4
 """
 
-_RUNS = f"""
+_SELECT_RUNS = f"""
 SELECT {RUN_COLUMNS} FROM run
 WHERE ($1::uuid IS NULL OR profile_id = $1) AND ($5::text IS NULL OR journey = $5)
   AND ($6::text IS NULL OR state = $6) AND ($2::timestamptz IS NULL OR (entered_at, run_id) < ($2, $3::uuid))
@@ -77,7 +77,7 @@ ORDER BY entered_at DESC, run_id DESC LIMIT $4
 """  # noqa: S608 - constant names
 
 
-async def messages(
+async def list_messages(
     connection: Any,
     *,
     profile_id: UUID | None = None,
@@ -88,12 +88,12 @@ async def messages(
     """Messages of one person or of one run."""
     whose = "profile_id" if profile_id else "run_id"
     rows = await connection.fetch(
-        _MESSAGES.format(whose=whose), profile_id or run_id, *cursor_parameters(after), limit + 1
+        _SELECT_MESSAGES.format(whose=whose), profile_id or run_id, *cursor_parameters(after), limit + 1
     )
     return to_page([MessageView(**row) for row in rows], limit, "decided_at", "message_id")
 
 
-async def decisions(
+async def list_decisions(
     connection: Any,
     *,
     profile_id: UUID | None = None,
@@ -104,13 +104,13 @@ async def decisions(
     """Verdicts about one person or in one run."""
     whose = "profile_id" if profile_id else "run_id"
     rows = await connection.fetch(
-        _DECISIONS.format(whose=whose), profile_id or run_id, *cursor_parameters(after), limit + 1
+        _SELECT_DECISIONS.format(whose=whose), profile_id or run_id, *cursor_parameters(after), limit + 1
     )
     views = [DecisionView(**{**row, "checks": orjson.loads(row["checks"])}) for row in rows]
     return to_page(views, limit, "at", "decision_id")
 
 
-async def runs(
+async def list_runs(
     connection: Any,
     *,
     profile_id: UUID | None = None,
@@ -120,11 +120,13 @@ async def runs(
     after: Cursor | None = None,
 ) -> Page[RunView]:
     """Runs, of a person, of a journey, in a state; each None leaves that open."""
-    rows = await connection.fetch(_RUNS, profile_id, *cursor_parameters(after), limit + 1, journey, state)
+    rows = await connection.fetch(
+        _SELECT_RUNS, profile_id, *cursor_parameters(after), limit + 1, journey, state
+    )
     return to_page([RunView(**row) for row in rows], limit, "entered_at", "run_id")
 
 
-async def run(connection: Any, run_id: UUID) -> RunView | None:
+async def load_run(connection: Any, run_id: UUID) -> RunView | None:
     """One run by our own id."""
     row = await connection.fetchrow(f"SELECT {RUN_COLUMNS} FROM run WHERE run_id = $1", run_id)  # noqa: S608
     return None if row is None else RunView(**row)

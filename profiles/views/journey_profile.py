@@ -8,8 +8,8 @@ from uuid import UUID
 
 import orjson
 
-from profiles.identity.identifiers import scrubbed
-from profiles.views.profile import text
+from profiles.identity.identifiers import redact_addresses
+from profiles.views.profile import text_trait
 
 PERSONAL_TRAITS = frozenset(
     (
@@ -19,9 +19,9 @@ PERSONAL_TRAITS = frozenset(
 )
 """Traits that never leave Postgres: histories carry ids, not people."""
 
-PURCHASES_WITHIN = timedelta(days=400)
+PURCHASE_LOOKBACK = timedelta(days=400)
 
-MOST_PURCHASES = 50
+MAX_PURCHASES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class ProfileFacts:
     """Channel → when a message of it was last opened, clicked or answered."""
 
 
-_FACTS = """
+_SELECT_PROFILE_FACTS = """
 SELECT p.profile_id, p.traits::text AS traits, p.context_timezone, p.context_locale, p.created_at, p.orders,
   p.spent, p.first_order_at, p.last_order_at, p.median_gap_days, s.reachable_email, s.reachable_sms,
   (SELECT value FROM identifier WHERE profile_id = p.profile_id AND type = 'phone' AND status <> 'quarantined'
@@ -92,13 +92,13 @@ FROM run r JOIN profile p ON p.profile_id = r.profile_id JOIN person s ON s.prof
 WHERE r.run_id = $1
 """
 
-_PURCHASES = """
+_SELECT_PURCHASES = """
 SELECT item, sku, name, price, quantity, returned, time AS at, channel, order_id FROM purchase
 WHERE profile_id = $1 AND time > $2 ORDER BY time DESC, event_id DESC, line LIMIT $3
 """
 
 
-async def read_profile(
+async def load_profile_facts(
     connection: Any, run_id: UUID, *, traits: Sequence[str], at: datetime
 ) -> ProfileFacts | None:
     """The person of a run at its now, ``at``; None where there is no such run, or the person was erased.
@@ -111,24 +111,26 @@ async def read_profile(
             f"a story may not read {', '.join(refused)}: what it reads is kept in histories, which carry "
             "ids, not people; templates have first_name, and the gate has the address"
         )
-    row = await connection.fetchrow(_FACTS, run_id)
+    row = await connection.fetchrow(_SELECT_PROFILE_FACTS, run_id)
     if row is None:
         return None
-    purchases = await connection.fetch(_PURCHASES, row["profile_id"], at - PURCHASES_WITHIN, MOST_PURCHASES)
-    return _facts(row, purchases, traits)
+    purchases = await connection.fetch(
+        _SELECT_PURCHASES, row["profile_id"], at - PURCHASE_LOOKBACK, MAX_PURCHASES
+    )
+    return _to_profile_facts(row, purchases, traits)
 
 
-def _facts(row: Any, purchases: Sequence[Any], asked: Sequence[str]) -> ProfileFacts:
+def _to_profile_facts(row: Any, purchases: Sequence[Any], asked: Sequence[str]) -> ProfileFacts:
     known: dict[str, Any] = orjson.loads(row["traits"])
     engaged = orjson.loads(row["engaged"] or "[]")
     reachable = (("email", row["reachable_email"]), ("sms", row["reachable_sms"]))
     return ProfileFacts(
         profile_id=row["profile_id"],
-        traits=scrubbed({name: known[name] for name in asked if name in known}),
-        timezone=text(known, "timezone"),
+        traits=redact_addresses({name: known[name] for name in asked if name in known}),
+        timezone=text_trait(known, "timezone"),
         context_timezone=row["context_timezone"],
         phone_for_zone=row["phone_for_zone"],
-        language=text(known, "locale") or text(known, "language") or row["context_locale"],
+        language=text_trait(known, "locale") or text_trait(known, "language") or row["context_locale"],
         created_at=row["created_at"],
         orders=row["orders"],
         spent=row["spent"],

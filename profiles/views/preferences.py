@@ -4,13 +4,20 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from profiles.identity.component import canonical
+from profiles.identity.component import load_canonical_id
 from profiles.messaging.preference_tokens import PreferenceClaim
-from profiles.views.profile import ConsentView, IdentifierView, OptOutView, consents, identifiers, opt_outs
+from profiles.views.profile import (
+    ConsentView,
+    IdentifierView,
+    OptOutView,
+    list_consents,
+    list_identifiers,
+    list_opt_outs,
+)
 
-MARKETING = "marketing"
+MARKETING_TOPIC = "marketing"
 
-_ALL = "all"
+_ANY = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,47 +37,49 @@ class Subscriber:
 
     def takes(self, channel: str) -> bool:
         """Whether marketing on a channel is what they agreed to, as far as their own word goes."""
-        if any(o.channel in (channel, _ALL) and o.topic in (MARKETING, _ALL) for o in self.opted_out):
+        if any(o.channel in (channel, _ANY) and o.topic in (MARKETING_TOPIC, _ANY) for o in self.opted_out):
             return False
-        words = [c for c in self.consents if c.channel in (channel, _ALL) and c.topic in (MARKETING, _ALL)]
+        words = [
+            c for c in self.consents if c.channel in (channel, _ANY) and c.topic in (MARKETING_TOPIC, _ANY)
+        ]
         if not words:
             return channel == "email" and self.email_from_order
         return all(word.state == "granted" for word in words)
 
 
-_LAST_GRANT = """
+_SELECT_LAST_GRANT = """
 SELECT max(seq) FROM consent WHERE profile_id = $1 AND channel IN ($2, 'all') AND state = 'granted'
 """
 
 
 # Whoever has the address by now: the two may have been taken to be one when the message went out.
-_READER = """
+_SELECT_LINK_OWNER = """
 SELECT COALESCE((SELECT i.profile_id FROM identifier i
     WHERE i.type = CASE m.channel WHEN 'email' THEN 'email' WHEN 'sms' THEN 'phone' END
       AND i.value = m.address), m.profile_id) FROM message m WHERE m.message_id = $1
 """
 
 
-async def subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber:
+async def load_subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber:
     """The person a token was made for, through merges; an empty one where nobody is left."""
-    message_id, given = _uuid(claim.message_id), _uuid(claim.profile_id)
-    owner = await connection.fetchval(_READER, message_id)
-    profile_id = owner or (await canonical(connection, given) if given else None)
+    message_id, given = _parse_uuid(claim.message_id), _parse_uuid(claim.profile_id)
+    owner = await connection.fetchval(_SELECT_LINK_OWNER, message_id)
+    profile_id = owner or (await load_canonical_id(connection, given) if given else None)
     if profile_id is None:
         return Subscriber()
     return Subscriber(
-        identifiers=tuple(await identifiers(connection, profile_id)),
-        consents=tuple(await consents(connection, profile_id)),
-        opted_out=tuple(await opt_outs(connection, profile_id)),
+        identifiers=tuple(await list_identifiers(connection, profile_id)),
+        consents=tuple(await list_consents(connection, profile_id)),
+        opted_out=tuple(await list_opt_outs(connection, profile_id)),
         message_known=owner is not None,
-        last_grant=await connection.fetchval(_LAST_GRANT, profile_id, claim.channel),
+        last_grant=await connection.fetchval(_SELECT_LAST_GRANT, profile_id, claim.channel),
         email_from_order=await connection.fetchval(
             "SELECT email_from_order FROM profile WHERE profile_id = $1", profile_id
         ),
     )
 
 
-def _uuid(text: str) -> UUID | None:
+def _parse_uuid(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 import orjson
 
-from profiles.projection.lapse import DEFAULT_LAPSE, Lapse, lapse_state
-from profiles.state.traits import LOCALE, TIMEZONE, VERIFIED, Origins
+from profiles.projection.lapse import DEFAULT_LAPSE_RULES, LapseRules, lapse_state
+from profiles.state.traits import LOCALE_ORIGIN, TIMEZONE_ORIGIN, VERIFIED_RANK, TraitOrigins
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Guess:
     """None of a default, and where nobody kept it."""
 
 
-class ZoneRule(Protocol):
+class ZoneResolver(Protocol):
     """How a zone is worked out; a decision, which the caller brings along."""
 
     def __call__(
@@ -64,7 +64,7 @@ class ZoneRule(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ProfileRecord:
     """Fields of one person, each with where it came from."""
 
     traits: dict[str, Any]
@@ -74,7 +74,7 @@ class Record:
     locale: Guess | None
 
 
-_RECORD = """
+_SELECT_RECORD = """
 SELECT p.traits::text AS traits, p.origins::text AS origins, p.context_timezone, p.context_locale,
   p.seen::text AS seen, p.preferred_channel, p.preferred_hour, p.orders, p.spent, p.first_order_at,
   p.last_order_at, p.median_gap_days, p.opens, p.clicks, now() AS now, i.value AS phone, i.since
@@ -85,39 +85,41 @@ WHERE p.profile_id = $1
 """
 
 
-async def read(connection: Any, profile_id: UUID, zone: ZoneRule, lapse: Lapse = DEFAULT_LAPSE) -> Record:
+async def load_profile_record(
+    connection: Any, profile_id: UUID, zone: ZoneResolver, lapse: LapseRules = DEFAULT_LAPSE_RULES
+) -> ProfileRecord:
     """The record of one profile. Raises LookupError where there is none."""
-    row = await connection.fetchrow(_RECORD, profile_id)
+    row = await connection.fetchrow(_SELECT_RECORD, profile_id)
     if row is None:
         raise LookupError(f"no profile {profile_id}")
     traits: dict[str, Any] = orjson.loads(row["traits"])
-    kept: Origins = orjson.loads(row["origins"])
+    kept: TraitOrigins = orjson.loads(row["origins"])
     origins = {
         name: OriginView(
             register["source"],
             datetime.fromisoformat(register["time"]),
             register["event_id"],
-            register["rank"] >= VERIFIED,
+            register["rank"] >= VERIFIED_RANK,
         )
         for name, register in sorted(kept.items())
     }
     said = {name: origin.time for name, origin in origins.items()}
-    return Record(
+    return ProfileRecord(
         traits=traits,
         origins=origins,
-        computed=_computed(row, lapse),
-        timezone=_timezone(row, text(traits, "timezone"), said, zone),
-        locale=_locale(traits, row["context_locale"], said),
+        computed=_to_computed_view(row, lapse),
+        timezone=_infer_timezone(row, text_trait(traits, "timezone"), said, zone),
+        locale=_infer_locale(traits, row["context_locale"], said),
     )
 
 
-def text(traits: dict[str, Any], name: str) -> str | None:
+def text_trait(traits: dict[str, Any], name: str) -> str | None:
     """A trait that is text with something in it, else None."""
     value = traits.get(name)
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _computed(row: Any, lapse: Lapse) -> ComputedView:
+def _to_computed_view(row: Any, lapse: LapseRules) -> ComputedView:
     last, gap = row["last_order_at"], row["median_gap_days"]
     return ComputedView(
         last_seen={channel: datetime.fromisoformat(at) for channel, at in orjson.loads(row["seen"]).items()},
@@ -135,17 +137,19 @@ def _computed(row: Any, lapse: Lapse) -> ComputedView:
     )
 
 
-def _timezone(row: Any, named: str | None, said: dict[str, datetime], zone: ZoneRule) -> Guess:
+def _infer_timezone(row: Any, named: str | None, said: dict[str, datetime], zone: ZoneResolver) -> Guess:
     value, source = zone(named, row["context_timezone"], row["phone"])
-    at = {"traits": said.get("timezone"), "context": said.get(TIMEZONE), "phone": row["since"]}
+    at = {"traits": said.get("timezone"), "context": said.get(TIMEZONE_ORIGIN), "phone": row["since"]}
     return Guess(value, source, at.get(source))
 
 
-def _locale(traits: dict[str, Any], from_context: str | None, said: dict[str, datetime]) -> Guess | None:
+def _infer_locale(
+    traits: dict[str, Any], from_context: str | None, said: dict[str, datetime]
+) -> Guess | None:
     for name in ("locale", "language"):
-        if value := text(traits, name):
+        if value := text_trait(traits, name):
             return Guess(value, "traits", said.get(name))
-    return None if from_context is None else Guess(from_context, "context", said.get(LOCALE))
+    return None if from_context is None else Guess(from_context, "context", said.get(LOCALE_ORIGIN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,45 +282,47 @@ RUN_COLUMNS = (
     "profile_id"
 )
 
-MOST = 200
+MAX_ROWS = 200
 """Rows of one kind in a profile; the lists under it page through the rest."""
 
-_CONSENTS = """
+_SELECT_CONSENTS = """
 SELECT channel, topic, state, source, at, text_version, method, jurisdiction FROM consent_state
 WHERE profile_id = $1 ORDER BY channel, topic
 """
 
-_ADDRESSES = "(SELECT value FROM identifier WHERE profile_id = $1 AND type IN ('email', 'phone'))"
+_ADDRESS_SUBQUERY = "(SELECT value FROM identifier WHERE profile_id = $1 AND type IN ('email', 'phone'))"
 
-_OPT_OUTS = f"""
-SELECT channel, topic, source, at FROM opt_out WHERE state = 'withdrawn' AND address IN {_ADDRESSES}
+_SELECT_OPT_OUTS = f"""
+SELECT channel, topic, source, at FROM opt_out WHERE state = 'withdrawn' AND address IN {_ADDRESS_SUBQUERY}
 ORDER BY channel, topic
 """  # noqa: S608 - constant names
 
-_PROBLEMS = f"SELECT channel, problem, at FROM address_problem WHERE address IN {_ADDRESSES} ORDER BY 1, 2"  # noqa: S608
+_SELECT_ADDRESS_PROBLEMS = (
+    f"SELECT channel, problem, at FROM address_problem WHERE address IN {_ADDRESS_SUBQUERY} ORDER BY 1, 2"  # noqa: S608
+)
 
-_CARTS = """
+_SELECT_CARTS = """
 SELECT cart_id, lines::text AS lines, updated_at, closed_at FROM cart WHERE profile_id = $1
 ORDER BY updated_at DESC, cart_id LIMIT $2
 """
 
-_PURCHASES = """
+_SELECT_PURCHASES = """
 SELECT order_id, item, sku, name, price, quantity, returned, channel, time, event_id FROM purchase
 WHERE profile_id = $1 ORDER BY at DESC, event_id, line LIMIT $2
 """
 
-_SUPPRESSIONS = """
+_SELECT_SUPPRESSIONS = """
 SELECT item, sku, scope, of, parts, until, reason, event_id FROM suppression
 WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > now())
 ORDER BY event_id DESC, line LIMIT $2
 """
 
-_RUNS = f"""
+_SELECT_RUNS = f"""
 SELECT {RUN_COLUMNS} FROM run WHERE profile_id = $1 ORDER BY entered_at DESC, run_id DESC LIMIT $2
 """  # noqa: S608 - constant names
 
 
-async def identifiers(connection: Any, profile_id: UUID) -> list[IdentifierView]:
+async def list_identifiers(connection: Any, profile_id: UUID) -> list[IdentifierView]:
     """Everything that points at a profile, the oldest first; but for digests of addresses that are there."""
     rows = await connection.fetch(
         "SELECT type, value FROM identifier WHERE profile_id = $1 ORDER BY created_at, type, value",
@@ -329,38 +335,43 @@ async def identifiers(connection: Any, profile_id: UUID) -> list[IdentifierView]
     ]
 
 
-async def consents(connection: Any, profile_id: UUID) -> list[ConsentView]:
+async def list_consents(connection: Any, profile_id: UUID) -> list[ConsentView]:
     """The word that stands on each channel and topic."""
-    return [ConsentView(**row) for row in await connection.fetch(_CONSENTS, profile_id)]
+    return [ConsentView(**row) for row in await connection.fetch(_SELECT_CONSENTS, profile_id)]
 
 
-async def opt_outs(connection: Any, profile_id: UUID) -> list[OptOutView]:
+async def list_opt_outs(connection: Any, profile_id: UUID) -> list[OptOutView]:
     """What the person's addresses are opted out of."""
-    return [OptOutView(**row) for row in await connection.fetch(_OPT_OUTS, profile_id)]
+    return [OptOutView(**row) for row in await connection.fetch(_SELECT_OPT_OUTS, profile_id)]
 
 
-async def profile(connection: Any, profile_id: UUID, zone: ZoneRule) -> ProfileView:
+async def load_profile(connection: Any, profile_id: UUID, zone: ZoneResolver) -> ProfileView:
     """Everything about one canonical profile; long lists are cut at ``MOST``, the newest first.
 
     Raises LookupError where there is no such profile.
     """
-    known = await read(connection, profile_id, zone)
-    carts = await connection.fetch(_CARTS, profile_id, MOST)
+    known = await load_profile_record(connection, profile_id, zone)
+    carts = await connection.fetch(_SELECT_CARTS, profile_id, MAX_ROWS)
     return ProfileView(
         profile_id=profile_id,
-        identifiers=await identifiers(connection, profile_id),
+        identifiers=await list_identifiers(connection, profile_id),
         traits=known.traits,
         origins=known.origins,
         computed=known.computed,
         timezone=known.timezone,
         locale=known.locale,
-        consents=await consents(connection, profile_id),
-        opt_outs=await opt_outs(connection, profile_id),
-        address_problems=[AddressProblemView(**row) for row in await connection.fetch(_PROBLEMS, profile_id)],
-        carts=[CartView(**{**row, "lines": orjson.loads(row["lines"])}) for row in carts],
-        purchases=[PurchaseView(**row) for row in await connection.fetch(_PURCHASES, profile_id, MOST)],
-        suppressions=[
-            SuppressionView(**row) for row in await connection.fetch(_SUPPRESSIONS, profile_id, MOST)
+        consents=await list_consents(connection, profile_id),
+        opt_outs=await list_opt_outs(connection, profile_id),
+        address_problems=[
+            AddressProblemView(**row) for row in await connection.fetch(_SELECT_ADDRESS_PROBLEMS, profile_id)
         ],
-        runs=[RunView(**row) for row in await connection.fetch(_RUNS, profile_id, MOST)],
+        carts=[CartView(**{**row, "lines": orjson.loads(row["lines"])}) for row in carts],
+        purchases=[
+            PurchaseView(**row) for row in await connection.fetch(_SELECT_PURCHASES, profile_id, MAX_ROWS)
+        ],
+        suppressions=[
+            SuppressionView(**row)
+            for row in await connection.fetch(_SELECT_SUPPRESSIONS, profile_id, MAX_ROWS)
+        ],
+        runs=[RunView(**row) for row in await connection.fetch(_SELECT_RUNS, profile_id, MAX_ROWS)],
     )

@@ -18,8 +18,8 @@ from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper
 
 from activities.contracts import RunResult
-from local.processes import Child, Command, Log
-from local.stack import ADMIN_KEY, PROCESSES, WRITE_KEY, LocalStack
+from local.processes import ChildProcess, Command, LogCallback
+from local.stack import ADMIN_KEY, WAYPOST_PROCESSES, WRITE_KEY, LocalStack
 from tests.fakes import FakeSendGrid, FakeTwilio
 
 Found = TypeVar("Found")
@@ -42,7 +42,7 @@ class Installation:
         self.stack, self.mail, self.text = stack, mail, text
         self._http = httpx2.AsyncClient(base_url=stack.api_url, timeout=10)
         self._numbers = 0
-        self._beside: list[Child] = []
+        self._beside: list[ChildProcess] = []
         self._client: Client | None = None
 
     async def __aenter__(self) -> Self:
@@ -200,7 +200,7 @@ class Installation:
                 return False
             raise
 
-    async def start_beside(self, name: str, **environment: str) -> Child:
+    async def start_beside(self, name: str, **environment: str) -> ChildProcess:
         """Start one more process of a kind, on top of those of the stack."""
         command = Command(
             name=name,
@@ -208,14 +208,14 @@ class Installation:
             environment={**os.environ, "PYTHONUNBUFFERED": "1", **self.stack.environment(), **environment},
             ready_line=re.compile(r"\] ready\b"),
         )
-        child = Child(command)
+        child = ChildProcess(command)
         self._beside.append(child)
         await child.start()
-        await child.until_ready(within=60)
+        await child.until_ready(timeout_s=60)
         return child
 
 
-def _log_into(folder: Path) -> Log:
+def _log_into(folder: Path) -> LogCallback:
     """Keeps what the processes print beside their data, for whoever looks into a failure."""
 
     def log(name: str, line: str) -> None:
@@ -226,7 +226,9 @@ def _log_into(folder: Path) -> Log:
 
 
 @asynccontextmanager
-async def installed(folder: Path, *, processes: tuple[str, ...] = PROCESSES) -> AsyncIterator[Installation]:
+async def installed(
+    folder: Path, *, processes: tuple[str, ...] = WAYPOST_PROCESSES
+) -> AsyncIterator[Installation]:
     """A fresh installation in a folder, stopped at the end."""
     # Ports that another test's stack left in the environment are taken, or somebody else's by now.
     for name in ("API_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT", "POSTGRES_PORT"):

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from activities.send_message import CALL_WITHIN_S
-from local.processes import Child
+from activities.send_message import MAX_CLAIM_AGE_S
+from local.processes import ChildProcess
 from tests.acceptance.cable import Cable
 from tests.acceptance.installation import LAMP, YES, Installation, Row
 
@@ -74,7 +74,7 @@ async def one_round(left: Aftermath, number: int) -> None:
         await survivor.kill()
 
 
-async def freeze(left: Aftermath, worker: Child, postgres: Cable, number: int) -> list[str]:
+async def freeze(left: Aftermath, worker: ChildProcess, postgres: Cable, number: int) -> list[str]:
     """SIGSTOP a worker while it calls, before it records, and before it knows of its claim."""
     installation = left.installation
     calling, recording, claiming = (f"frozen-{point}-{number}@example.com" for point in ("a", "b", "c"))
@@ -128,7 +128,7 @@ async def kill_in_the_midst(left: Aftermath, number: int) -> list[str]:
     return everybody
 
 
-async def hesitate(left: Aftermath, number: int) -> Child:
+async def hesitate(left: Aftermath, number: int) -> ChildProcess:
     """Start a worker whose first claim is answered late; then it works on undisturbed."""
     installation = left.installation
     address = f"hesitant-{number}@example.com"
@@ -138,7 +138,7 @@ async def hesitate(left: Aftermath, number: int) -> Child:
         await lapse(installation, address)
         await installation.until(caught(postgres, 1))
         # The very thing under test is time that passes: nothing to wait for but the clock.
-        await asyncio.sleep(CALL_WITHIN_S + 0.5)
+        await asyncio.sleep(MAX_CLAIM_AGE_S + 0.5)
         postgres.let_go()
         await installation.settled(address, "we_miss_you", "sent", within_s=40)
         left.hesitant.append(address)

@@ -14,11 +14,16 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from local.demo.summary import Summary, bought_and_promoted, broken, promoted_during_a_ticket
+from local.demo.summary import (
+    Summary,
+    count_promoted_after_purchase,
+    count_promoted_during_ticket,
+    find_broken_promises,
+)
 from local.stack import LocalStack
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.ingest.pipeline import Ingest, Rules
+from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.state.event_records import IncomingEvent
 
 REES46 = Path(__file__).parents[3] / "shared" / "data" / "rees46_2019-10-01_first_2h50.csv.gz"
@@ -105,7 +110,7 @@ def test_the_demo_says_which_promise_it_broke(bought: int, during_a_ticket: int,
         seconds_by_part={},
     )
 
-    assert broken(summary) == words
+    assert find_broken_promises(summary) == words
 
 
 @pytest.mark.parametrize(
@@ -135,7 +140,7 @@ async def test_the_demo_would_notice_a_promotion_after_the_purchase(
             new_id(), new_id(), profile_id, new_id(), json.dumps(checks), decided,
         )  # fmt: skip
 
-    assert await bought_and_promoted(database) == found
+    assert await count_promoted_after_purchase(database) == found
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,7 @@ async def test_the_demo_would_notice_a_promotion_while_a_ticket_is_open(
 ) -> None:
     now, run_id, message_id = datetime.now(UTC), new_id(), new_id()
     told = [("Ticket Opened", "t-1", 0), ("Ticket Solved", "t-1", 4), ("Ticket Solved", "t-2", 1)]
-    ingest = Ingest(database, (), Rules(local=True))
+    ingest = Ingest(database, (), IngestConfig(local=True))
     await ingest(
         [
             IncomingEvent(
@@ -186,7 +191,7 @@ async def test_the_demo_would_notice_a_promotion_while_a_ticket_is_open(
             new_id(), message_id, profile_id, run_id, decided, recorded,
         )  # fmt: skip
 
-    assert await promoted_during_a_ticket(database) == found
+    assert await count_promoted_during_ticket(database) == found
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -15,7 +15,7 @@ import asyncpg
 import httpx2
 import pytest
 
-from local.data_directory import running_stack
+from local.data_directory import find_running_stack
 from local.ports import HOST
 from local.stack import LocalStack
 from tests.process_table import descendants, ended, wait_until
@@ -69,7 +69,7 @@ class Terminal:
             self.said
         )
         assert READY in self.said, self.said
-        found = running_stack(self.data)
+        found = find_running_stack(self.data)
         assert found is not None
         return found
 
@@ -140,7 +140,7 @@ def test_it_gets_ready_tells_where_and_ends_on_ctrl_c(terminal: Callable[..., Te
     assert (code, seconds < 10) == (0, True)
     assert len(below) >= 5
     assert [pid for pid in below if not ended(pid)] == []
-    assert running_stack(dev.data) is None
+    assert find_running_stack(dev.data) is None
 
 
 def test_kill_9_leaves_no_orphan_and_loses_no_data(terminal: Callable[..., Terminal]) -> None:

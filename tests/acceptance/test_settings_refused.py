@@ -13,7 +13,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from local.processes import Child, Command
+from local.processes import ChildProcess, Command
 from tests.fakes.endpoint import closed_port
 
 KEYS = {"WAYPOST_WRITE_KEYS": "w" * 40, "WAYPOST_ADMIN_KEYS": "a" * 40, "WAYPOST_SECRETS": "s" * 40}
@@ -128,10 +128,10 @@ async def test_an_api_without_a_schema_takes_nothing_in_and_says_waypost_migrate
         folder=tmp_path,
         ready_line=re.compile(r'"ready"'),
     )
-    child = Child(command)
+    child = ChildProcess(command)
     try:
         await child.start()
-        await child.until_ready(within=30)
+        await child.until_ready(timeout_s=30)
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             ready = await client.get("/readyz")
             event = {"id": "e-1", "type": "Product Viewed", "identifiers": {"user_id": "1"}}

@@ -1,6 +1,6 @@
 """Tales of customers who stay away: one for each wait point and outcome."""
 
-from policy.experiments import assign
+from policy.experiments import assign_arm
 from tests.histories.tale import DAY, HOUR, YES, Tale, tale
 
 BACK = "win-back"
@@ -13,7 +13,7 @@ async def lapses(t: Tale, arm: str = "offer") -> None:
         t.who["phone"] = f"+4915199{int(t.key[2:]) * 100 + attempt:06d}"
         await t.happens("Product Viewed", {"product_id": "desk", "name": "A desk"}, traits=YES)
         [owner] = await t.waypost.rows("SELECT profile_id FROM identifier WHERE value = $1", t.who["email"])
-        if assign(str(owner["profile_id"]), "win-back-incentive", {"offer": 80, "control": 20}) == arm:
+        if assign_arm(str(owner["profile_id"]), "win-back-incentive", {"offer": 80, "control": 20}) == arm:
             break
     await t.happens("Customer Lapsed", {"days_since_order": 120})
 

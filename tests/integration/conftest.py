@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from authoring.testing.shared_memory import folder_in_memory
+from authoring.testing.shared_memory import shared_memory_folder
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
-from profiles.db.migrate import upgrade_async
+from profiles.db.migrate import upgrade_schema_async
 from tests.shop import Shop
 
 
@@ -23,7 +23,7 @@ async def shop(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
     """A server that keeps the instant of every commit."""
-    with folder_in_memory() as memory:
+    with shared_memory_folder() as memory:
         folder = memory or tmp_path_factory.mktemp("ordered")
         server = EmbeddedPostgres(folder, settings={"fsync": "off"})
         async with server:
@@ -31,5 +31,5 @@ async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
             await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
             await connection.close()
         async with server:
-            await upgrade_async(await server.create_database("template_of_tests"))
+            await upgrade_schema_async(await server.create_database("template_of_tests"))
             yield server

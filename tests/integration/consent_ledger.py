@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from profiles.consent.effective import refresh
+from profiles.consent.effective import refresh_consents
 from profiles.db.database import Database
 from profiles.db.sql import new_id
 
@@ -74,7 +74,7 @@ class Ledger:
         taken: list[Any] = []
         async with self.database.transaction() as connection:
             with connection.query_logger(taken.append):
-                await refresh(connection, profile_ids, day(30))
+                await refresh_consents(connection, profile_ids, day(30))
         return sum("opt_out" in statement.query for statement in taken)
 
     async def states(self, profile_id: UUID) -> dict[tuple[str, str], tuple[str, int]]:

@@ -22,14 +22,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import Worker
 
-from activities.channels.registry import Channels
+from activities.channels.registry import ChannelRegistry
 from activities.settings import ActivitySettings
-from journeys.registry import load
+from journeys.registry import load_journeys
 from profiles.db.database import Database
 from tests.integration.open_api import ADMIN, opened
-from workers.sandbox import sandbox_store
+from workers.sandbox import create_sandbox_store
 from workers.settings import WorkerSettings
-from workers.startup import keep_limits
+from workers.startup import store_policy_limits
 from workers.worker import build_workers
 
 MONDAY = datetime(2040, 6, 4, 10, tzinfo=UTC)
@@ -162,13 +162,13 @@ async def stack(
     no_provider = dict.fromkeys(("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"))
     given = {**no_provider, "waypost_policy": file, "WAYPOST_SECRETS": SECRET}
     settings = ActivitySettings.model_validate(given)
-    await keep_limits(database, settings.policy.limits)
-    channels = Channels.from_settings(settings, sandbox_store(database))
+    await store_policy_limits(database, settings.policy.limits)
+    channels = ChannelRegistry.from_settings(settings, create_sandbox_store(database))
     worker_settings = WorkerSettings(waypost_local=True, waypost_versioning=False)
     with pytest.MonkeyPatch.context() as patched:
         # A worker that is never run would stay registered with Temporal for the tests that come after.
         patched.setattr(temporalio.bridge.worker.Worker, "create", lambda client, config: None)
-        workers = build_workers(client, database, load(), channels, settings, worker_settings)
+        workers = build_workers(client, database, load_journeys(), channels, settings, worker_settings)
     connection = await asyncpg.connect(database_url)
     more = {"waypost_local": True, "waypost_policy": file, "waypost_server_keys": "till:server-key-of-tests"}
     try:

@@ -10,7 +10,7 @@ import orjson
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.dependencies import Doors
+from api.dependencies import AppState
 from api.settings import ApiSettings
 
 WRITE = {"Authorization": "Bearer write-key-of-tests"}
@@ -35,7 +35,7 @@ class OpenApi:
     """A running API and a client to it."""
 
     client: httpx2.AsyncClient
-    doors: Doors
+    doors: AppState
 
     async def send(self, path: str, body: Any, *, headers: dict[str, str] | None = None) -> httpx2.Response:
         """POST JSON (or bytes as they are) with the write key."""

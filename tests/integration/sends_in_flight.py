@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from activities.channels.adapter import Accepted, NotSent, Outgoing
+from activities.channels.adapter import Accepted, NotSent, OutgoingMessage
 from activities.contracts import SendMessage, SendResult
-from activities.gate.send_gate import Answer, Case, Gate
+from activities.gate.send_gate import GateOutcome, GateRequest, SendGate
 from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.db.database import Database
@@ -47,14 +47,14 @@ class Step(StrEnum):
         return self in (Step.UNCLAIMED, Step.WAITING, Step.REFUSED)
 
 
-class Pausing(Gate):
+class Pausing(SendGate):
     """The gate, with a stop between its COMMIT and its answer."""
 
     def __init__(self, database: Database, limits: Limits) -> None:
         super().__init__(database, limits)
         self.decided, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def hear(self, case: Case) -> Answer:
+    async def hear(self, case: GateRequest) -> GateOutcome:
         """As ever, and then wait."""
         answer = await super().hear(case)
         self.decided.set()
@@ -70,7 +70,7 @@ class Ringing(Ledger):
         self.rings, self.picks_up = asyncio.Event(), asyncio.Event()
         self.picks_up.set()
 
-    async def deliver(self, outgoing: Outgoing) -> Accepted:
+    async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Hang until it is picked up, then go on as ever."""
         self.rings.set()
         await self.picks_up.wait()
@@ -114,7 +114,7 @@ async def _claimed(shop: Shop, request: SendMessage, change: Change) -> SendResu
     gate.go_on.set()
     with pytest.MonkeyPatch.context() as patient:
         # The change may take its time; a claim that is too old would be given back instead.
-        patient.setattr("activities.send_message.CALL_WITHIN_S", 3600.0)
+        patient.setattr("activities.send_message.MAX_CLAIM_AGE_S", 3600.0)
         return await sending
 
 

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from api.batching import Batcher
-from api.events.routes import PATHS
-from api.http.bodies import MAX_BODY, MAX_DEPTH, MAX_EVENT, MAX_EVENTS
+from api.events.routes import EVENT_PATHS
+from api.http.bodies import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS_PER_BODY
 from profiles.identity.identifiers import IDENTIFIER_TYPES
 from tests.integration.open_api import OpenApi, event, opened
 from tests.integration.poison import IDENTIFIERS, POISON
@@ -185,20 +185,20 @@ async def test_a_nul_character_in_a_product_name_does_not_lose_the_purchase(api:
 )
 async def test_an_event_may_have_64_kib(api: OpenApi, extra: int, status: int) -> None:
     frame = len(orjson.dumps(event(properties={"text": ""})))
-    answer = await api.send("/v1/events", event(properties={"text": "x" * (MAX_EVENT - frame + extra)}))
+    answer = await api.send("/v1/events", event(properties={"text": "x" * (MAX_EVENT_BYTES - frame + extra)}))
 
     assert status == answer.status_code
-    assert status == 200 or str(MAX_EVENT) in answer.json()["detail"]
+    assert status == 200 or str(MAX_EVENT_BYTES) in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
     ("extra", "status"), [pytest.param(0, 200, id="at the limit"), pytest.param(1, 413, id="one over")]
 )
 async def test_a_body_may_hold_1000_events(api: OpenApi, extra: int, status: int) -> None:
-    answer = await api.send("/v1/events", {"events": [{}] * (MAX_EVENTS + extra)})
+    answer = await api.send("/v1/events", {"events": [{}] * (MAX_EVENTS_PER_BODY + extra)})
 
     assert status == answer.status_code
-    assert status == 200 or str(MAX_EVENTS) in answer.json()["detail"]
+    assert status == 200 or str(MAX_EVENTS_PER_BODY) in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -209,11 +209,11 @@ async def test_a_body_may_have_1_mib_before_and_after_gzip(
     api: OpenApi, extra: int, status: int, compressed: bool
 ) -> None:
     body = orjson.dumps({"events": [event(event_id="a")]})
-    body += b" " * (MAX_BODY - len(body) + extra)
+    body += b" " * (MAX_BODY_BYTES - len(body) + extra)
     answer = await api.send("/v1/events", gzip.compress(body) if compressed else body)
 
     assert status == answer.status_code
-    assert status == 200 or str(MAX_BODY) in answer.json()["detail"]
+    assert status == 200 or str(MAX_BODY_BYTES) in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(
@@ -261,13 +261,13 @@ async def test_a_body_that_streams_on_without_end_is_cut_off(api: OpenApi) -> No
     )
 
     assert answer.status_code == 413
-    assert sent <= 2 * MAX_BODY
+    assert sent <= 2 * MAX_BODY_BYTES
 
 
 async def test_no_body_is_answered_with_a_server_error(api: OpenApi) -> None:
     wrong = {}
     for number, (name, body) in enumerate(POISON.items()):
-        for path in sorted(PATHS):
+        for path in sorted(EVENT_PATHS):
             answer = await api.send(path, body)
             if answer.status_code not in (200, 400, 413, 422):
                 wrong[name, path] = answer.text
@@ -356,7 +356,7 @@ async def test_single_events_that_come_together_share_transactions(api: OpenApi)
 
 async def test_overload_is_a_429_with_retry_after_and_writes_nothing(api: OpenApi, database_url: str) -> None:
     ingest, probe = api.doors.batcher._ingest, api.doors.batcher._probe
-    api.doors.batcher = Batcher(ingest, probe, flights=1, most_waiting=2)
+    api.doors.batcher = Batcher(ingest, probe, max_concurrent_batches=1, max_queued_events=2)
     other = await asyncpg.connect(database_url)
     async with other.transaction():
         await other.execute("LOCK TABLE event")

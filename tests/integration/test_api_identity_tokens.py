@@ -10,8 +10,8 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from api.batching import Batcher
-from api.http.outage import probe_of
-from profiles.ingest.event_store import Ingested
+from api.http.outage import create_probe
+from profiles.ingest.event_store import IngestResult
 from profiles.state.event_records import IncomingEvent
 from tests.integration.open_api import ADMIN, WRITE, OpenApi, opened
 
@@ -44,11 +44,11 @@ def overheard(api: OpenApi) -> list[IncomingEvent]:
     taken: list[IncomingEvent] = []
     before = api.doors.batcher
 
-    async def listening(events: Sequence[IncomingEvent]) -> list[Ingested]:
+    async def listening(events: Sequence[IncomingEvent]) -> list[IngestResult]:
         taken.extend(events)
         return await before.submit(events)
 
-    api.doors.batcher = Batcher(listening, probe_of(api.doors.database))
+    api.doors.batcher = Batcher(listening, create_probe(api.doors.database))
     return taken
 
 

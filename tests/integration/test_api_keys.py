@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.events.routes import PATHS
+from api.events.routes import EVENT_PATHS
 from tests.integration.open_api import ADMIN, WRITE, OpenApi, event, opened, settings
 
 PUBLIC = {
@@ -61,8 +61,8 @@ def test_the_schema_lists_every_route_but_the_documentations_own() -> None:
 
 async def test_every_route_but_the_public_ones_asks_for_a_key(api: OpenApi) -> None:
     closed = [(m, p) for m, p in routes() if p not in PUBLIC and not p.startswith(SIGNED)]
-    answers = {(m, p): await api.client.request(m, concrete(p)) for m, p in closed if p not in PATHS}
-    answers |= {(m, p): await api.client.request(m, p, content=b"{}") for m, p in closed if p in PATHS}
+    answers = {(m, p): await api.client.request(m, concrete(p)) for m, p in closed if p not in EVENT_PATHS}
+    answers |= {(m, p): await api.client.request(m, p, content=b"{}") for m, p in closed if p in EVENT_PATHS}
     wrong = {
         (m, p): await api.client.request(m, concrete(p), headers={"Authorization": "Bearer no"})
         for m, p in closed
@@ -74,7 +74,9 @@ async def test_every_route_but_the_public_ones_asks_for_a_key(api: OpenApi) -> N
 
 
 async def test_a_write_key_only_sends_events(api: OpenApi) -> None:
-    closed = [(m, p) for m, p in routes() if p not in PUBLIC and p not in PATHS and not p.startswith(SIGNED)]
+    closed = [
+        (m, p) for m, p in routes() if p not in PUBLIC and p not in EVENT_PATHS and not p.startswith(SIGNED)
+    ]
     answers = {(m, p): await api.client.request(m, concrete(p), headers=WRITE) for m, p in closed}
 
     assert {403} == {answer.status_code for answer in answers.values()}
@@ -83,7 +85,7 @@ async def test_a_write_key_only_sends_events(api: OpenApi) -> None:
 
 async def test_a_server_key_sends_events_and_issues_tokens_and_no_more(database_url: str) -> None:
     server = {"Authorization": "Bearer server-key-of-tests"}
-    mine = (*PATHS, "/v1/identity/tokens")
+    mine = (*EVENT_PATHS, "/v1/identity/tokens")
     closed = [(m, p) for m, p in routes() if p not in PUBLIC and p not in mine and not p.startswith(SIGNED)]
     async with opened(database_url, waypost_server_keys=SecretStr("till:server-key-of-tests")) as api:
         answers = [await api.client.request(m, concrete(p), headers=server) for m, p in closed]

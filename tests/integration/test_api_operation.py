@@ -7,7 +7,7 @@ from html import unescape
 import asyncpg
 import pytest_asyncio
 
-from profiles.db.migrate import head
+from profiles.db.migrate import head_revision
 from profiles.db.sql import new_id
 from tests.facts import Facts
 from tests.integration.open_api import ADMIN, OpenApi, event, opened
@@ -78,7 +78,7 @@ async def test_it_is_not_ready_while_migrations_are_missing(api: OpenApi) -> Non
 
     assert [behind.status_code, empty.status_code] == [503, 503]
     assert behind.json()["migrations"]["state"] == "behind"
-    assert head() in behind.json()["migrations"]["detail"]
+    assert head_revision() in behind.json()["migrations"]["detail"]
     assert "waypost migrate" in empty.json()["migrations"]["detail"]
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from policy.config.policy_file import read_policy
-from policy.replay import version_of
+from policy.replay import policy_version
 from profiles.db.database import Database
 from tests.integration.open_api import event, opened
 
@@ -25,4 +25,4 @@ async def test_a_purchase_suppresses_for_as_long_as_the_policy_says(
 
     assert answer["status"] == "accepted"
     assert [row["length"].days for row in windows] == [14]
-    assert f'waypost_policy_info{{version="{version_of(read_policy(POLICY).limits)}"}} 1.0' in page
+    assert f'waypost_policy_info{{version="{policy_version(read_policy(POLICY).limits)}"}} 1.0' in page

@@ -7,10 +7,10 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from cli.kill_switches import as_text, list_stops, switch_off, switch_on
+from cli.kill_switches import activate_stop, format_change, lift_stop, list_stops
 from policy.facts import StopKind
 from tests.integration.open_api import ADMIN, OpenApi, opened
-from workers.process import Fault
+from workers.process import UserError
 
 WHY = {"reason": "the shop's prices are wrong"}
 
@@ -81,29 +81,29 @@ async def test_a_stop_wants_a_reason_and_an_admin_key(api: OpenApi) -> None:
 
 async def test_by_command_too(api: OpenApi, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
-    stopped = await switch_on(StopKind.TEMPLATE, "cart_offer", reason="[typo] in it")
-    again = await switch_on(StopKind.TEMPLATE, "cart_offer", reason="")
-    everything = await switch_on(StopKind.ALL, "", reason="  ")
+    stopped = await activate_stop(StopKind.TEMPLATE, "cart_offer", reason="[typo] in it")
+    again = await activate_stop(StopKind.TEMPLATE, "cart_offer", reason="")
+    everything = await activate_stop(StopKind.ALL, "", reason="  ")
     table, listed = await asyncio.gather(list_stops(as_json=False), list_stops(as_json=True))
     resumed = [
-        await switch_off(StopKind.ALL, "", reason=""),
-        await switch_off(StopKind.ALL, "all", reason=""),
+        await lift_stop(StopKind.ALL, "", reason=""),
+        await lift_stop(StopKind.ALL, "all", reason=""),
     ]
-    with pytest.raises(Fault, match=r"no journey 'winback'; known: .* did you mean 'win-back'"):
-        await switch_on(StopKind.JOURNEY, "winback", reason="")
-    with pytest.raises(Fault, match="a channel has a name"):
-        await switch_off(StopKind.CHANNEL, "", reason="")
-    with pytest.raises(Fault, match="all is everything"):
-        await switch_on(StopKind.ALL, "sms", reason="")
+    with pytest.raises(UserError, match=r"no journey 'winback'; known: .* did you mean 'win-back'"):
+        await activate_stop(StopKind.JOURNEY, "winback", reason="")
+    with pytest.raises(UserError, match="a channel has a name"):
+        await lift_stop(StopKind.CHANNEL, "", reason="")
+    with pytest.raises(UserError, match="all is everything"):
+        await activate_stop(StopKind.ALL, "sms", reason="")
 
-    assert as_text(stopped).startswith("template cart_offer is stopped: nothing more is claimed.")
-    assert "To go on: waypost resume template cart_offer" in as_text(stopped)
-    assert as_text(again) == "template cart_offer is stopped already; nothing was changed."
-    assert "To go on: waypost resume all" in as_text(everything)
+    assert format_change(stopped).startswith("template cart_offer is stopped: nothing more is claimed.")
+    assert "To go on: waypost resume template cart_offer" in format_change(stopped)
+    assert format_change(again) == "template cart_offer is stopped already; nothing was changed."
+    assert "To go on: waypost resume all" in format_change(everything)
     assert "[typo] in it" in " ".join(table.split())
     assert [one["name"] for one in orjson.loads(listed)["stops"]] == ["all", "cart_offer"]
     assert [one.changed for one in resumed] == [True, False]
-    assert as_text(resumed[1]) == "everything is not stopped; nothing was changed."
+    assert format_change(resumed[1]) == "everything is not stopped; nothing was changed."
 
 
 async def test_nothing_stopped_is_said_so(

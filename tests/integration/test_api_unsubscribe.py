@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from api.routes.preferences import CHANNELS
+from api.routes.preferences import CHANNEL_LABELS
 from profiles.db.sql import new_id
 from tests.integration.open_api import OpenApi, event, opened
 
@@ -54,7 +54,9 @@ async def letter(database_url: str) -> AsyncIterator[Letter]:
         profile = await api.read("/v1/profiles/user_id/u-1")
         message_id = new_id()
         await api.rows(_MESSAGE, message_id, UUID(profile["profile_id"]), datetime.now(UTC))
-        token = api.doors.tokens.issue(profile["profile_id"], str(message_id), "email", "marketing")
+        token = api.doors.preference_tokens.issue(
+            profile["profile_id"], str(message_id), "email", "marketing"
+        )
         yield Letter(api, token)
 
 
@@ -156,7 +158,7 @@ async def test_everything_is_stopped_by_one_button(letter: Letter) -> None:
         f"/preferences/{letter.token}", content=b"form=preferences&email=on&nothing=1"
     )
 
-    assert dict.fromkeys(CHANNELS, "withdrawn") == await letter.consents()
+    assert dict.fromkeys(CHANNEL_LABELS, "withdrawn") == await letter.consents()
     assert {"email", "sms"} == {channel for channel, _ in await letter.opted_out()}
 
 

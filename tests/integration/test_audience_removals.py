@@ -6,20 +6,20 @@ from uuid import UUID
 
 import pytest
 
-from api.http.metrics import Meters
-from cli.doctor import Finding, examine
+from api.http.metrics import Metrics
+from cli.doctor import Finding, examine_installation
 from policy.verdict import Channel
-from profiles.views.backlog import Backlog, backlog
+from profiles.views.backlog import Backlog, load_backlog
 from tests.integration.open_api import opened
 from tests.shop import Shop, shopper
 from workers.delivery import Delivery
 from workers.relay import Relay
-from workers.sandbox import SandboxAudiences
+from workers.sandbox import SandboxAdPlatform
 
 ADA = shopper(1)
 
 
-class Moody(SandboxAudiences):
+class Moody(SandboxAdPlatform):
     """The sandbox on a bad day."""
 
     down = False
@@ -105,7 +105,7 @@ class Ads:
     async def figures(self) -> Backlog:
         """What operators see."""
         async with self.shop.database.transaction() as connection:
-            return await backlog(connection)
+            return await load_backlog(connection)
 
 
 @pytest.fixture
@@ -226,17 +226,17 @@ async def test_a_removal_that_is_overdue_alarms_in_the_metrics_in_readyz_and_in_
     ads: Ads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ads.buys()
-    young = (await ads.figures()).overdue, await of_audiences(monkeypatch, ads.shop.url)
+    young = (await ads.figures()).has_overdue_removals, await of_audiences(monkeypatch, ads.shop.url)
     await ads.shop.rows("UPDATE audience_member SET leaving_at = now() - interval '301 s'")
     figures, [old] = await ads.figures(), await of_audiences(monkeypatch, ads.shop.url)
-    page = Meters().page(figures, 0).decode()
+    page = Metrics().page(figures, 0).decode()
     async with opened(ads.shop.url) as api:
         ready = (await api.client.get("/readyz")).json()
     await ads.told()
     [well] = await of_audiences(monkeypatch, ads.shop.url)
 
     assert (young[0], [finding.ok for finding in young[1]]) == (False, [True])
-    assert figures.overdue
+    assert figures.has_overdue_removals
     assert "\nwaypost_audience_removals_unconfirmed 1.0\n" in page
     assert "\nwaypost_audience_removals_oldest_seconds 30" in page
     assert ready["audience_removals_unconfirmed"] == 1
@@ -249,4 +249,4 @@ async def of_audiences(monkeypatch: pytest.MonkeyPatch, database_url: str) -> li
     """What the doctor finds."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
-    return [finding for finding in await examine() if finding.part == "audiences"]
+    return [finding for finding in await examine_installation() if finding.part == "audiences"]

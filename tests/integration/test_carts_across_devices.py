@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from profiles.db.database import Database
-from profiles.merging.unmerge import cut
-from profiles.messaging.claims import read_under_lock
-from profiles.messaging.snapshot import Ask
+from profiles.merging.unmerge import cut_identifiers
+from profiles.messaging.claims import read_locked_snapshot
+from profiles.messaging.snapshot import SnapshotQuery
 from tests.facts import CARTS, CHAIR, LAMP, Facts, Journey, order
 
 ADA = "ada@example.com"
@@ -19,8 +19,10 @@ MINUTE = timedelta(minutes=1)
 async def cart_at_the_gate(facts: Facts, run_id: UUID, begun_as: str) -> list[str] | None:
     """Products that the gate sees in the cart of a run, which asks by the key it was started with."""
     async with facts.database.transaction() as connection:
-        ask = Ask(run_id, "reminder", "email", facts.now, cart_id=begun_as, promoted=(("lamp", None),))
-        snapshot = await read_under_lock(connection, ask)
+        ask = SnapshotQuery(
+            run_id, "reminder", "email", facts.now, cart_id=begun_as, promoted=(("lamp", None),)
+        )
+        snapshot = await read_locked_snapshot(connection, ask)
     assert snapshot is not None
     return None if snapshot.cart is None else sorted(line["product_id"] for line in snapshot.cart)
 
@@ -83,7 +85,7 @@ async def test_parted_again_each_has_the_cart_that_was_theirs_and_a_run_that_kno
     runs = await on_phone_then_web(facts, web_first=True)
     before = await facts.carts()
     await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
-    await cut(database, f"email:{ADA}", "anonymous_id:m-5f2a", actor="ops", reason="two people")
+    await cut_identifiers(database, f"email:{ADA}", "anonymous_id:m-5f2a", actor="ops", reason="two people")
 
     assert await facts.carts() == before
     [live] = await facts.runs()
@@ -115,7 +117,7 @@ async def test_of_several_carts_of_one_person_each_run_gets_its_own_back_when_pa
     await adds(facts, CHAIR, 25, anonymous_id="m-5f2a")
     began = {run["run_id"]: run["key"] for run in await facts.runs()}
     await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
-    await cut(database, f"email:{ADA}", "anonymous_id:m-5f2a", actor="ops", reason="two people")
+    await cut_identifiers(database, f"email:{ADA}", "anonymous_id:m-5f2a", actor="ops", reason="two people")
 
     [live] = await facts.runs()
     assert len(began) == 3
@@ -144,7 +146,9 @@ async def test_a_run_that_is_about_no_cart_is_shown_none(database: Database) -> 
     await facts.happens("Product Viewed", LAMP, email=ADA)
     [run] = await facts.runs()
     async with database.transaction() as connection:
-        snapshot = await read_under_lock(connection, Ask(run["run_id"], "s", "email", facts.now))
+        snapshot = await read_locked_snapshot(
+            connection, SnapshotQuery(run["run_id"], "s", "email", facts.now)
+        )
 
     assert snapshot is not None
     assert snapshot.cart is None

@@ -16,7 +16,7 @@ from temporalio.client import Client
 from authoring.replay.findings import Findings
 from authoring.replay.main import check
 from authoring.replay.open_runs import OpenRuns
-from journeys.registry import Journeys
+from journeys.registry import JourneyRegistry
 from journeys.vocabulary import Journey
 from local.temporal_server import TemporalDevServer
 from tests.changing import Before, Clean, Guarded, Napping, Raising, WithoutTheWait
@@ -51,7 +51,7 @@ async def until_listed(client: Client, count: int) -> None:
 
 async def checked(live: Waypost, *classes: type[Journey], limit: int | None = None) -> Findings:
     """The open runs against these journeys."""
-    return await check(live.client, Journeys(classes), only=[NAME], limit=limit)
+    return await check(live.client, JourneyRegistry(classes), only=[NAME], limit=limit)
 
 
 @pytest.mark.parametrize("tree", [Before, Guarded])
@@ -116,7 +116,7 @@ async def test_a_story_that_raises_is_named_with_its_error_and_place(live: Waypo
 
 
 async def test_runs_of_a_journey_that_is_gone_are_named(live: Waypost) -> None:
-    findings = await check(live.client, Journeys([Watch]))
+    findings = await check(live.client, JourneyRegistry([Watch]))
     [cause] = [cause for cause in findings.causes if cause.journey == NAME]
 
     assert cause.runs == 4

@@ -8,7 +8,7 @@ import pytest
 from policy.reentry import Once
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.runs.lifecycle import request_end, signal_by_hand
+from profiles.runs.lifecycle import request_run_end, signal_run_manually
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, Facts, Journey, order
 
 ADA = "ada@example.com"
@@ -159,7 +159,7 @@ async def test_a_run_is_signalled_by_hand_without_anybodys_address(database: Dat
     facts = Facts(database, CARTS)
     await added(facts)
     said = {"message_id": "m", "url": "https://shop.example/?u=ada%40example.com"}
-    run_id = await signal_by_hand(
+    run_id = await signal_run_manually(
         database, journey="carts", key="c", event_name="Message Clicked", properties=said, idempotency_key=ADA
     )
 
@@ -173,12 +173,14 @@ async def test_a_run_that_is_over_is_neither_signalled_nor_ended_by_hand(databas
     facts = Facts(database, CARTS)
     entry = await added(facts)
     run_id = await running(facts)
-    assert await request_end(database, run_id, "cancelled", "by hand")
+    assert await request_run_end(database, run_id, "cancelled", "by hand")
     await facts.close(run_id, seen=[entry])
 
-    assert not await request_end(database, run_id, "cancelled", "by hand")
+    assert not await request_run_end(database, run_id, "cancelled", "by hand")
     assert (
-        await signal_by_hand(database, journey="carts", key="c", event_name="Product Removed", properties={})
+        await signal_run_manually(
+            database, journey="carts", key="c", event_name="Product Removed", properties={}
+        )
         is None
     )
 
@@ -186,7 +188,7 @@ async def test_a_run_that_is_over_is_neither_signalled_nor_ended_by_hand(databas
 async def test_a_signal_by_hand_names_a_declared_event_that_fits(database: Database) -> None:
     for name, said in (("Nothing Declared", {}), ("Product Added", {"price": "dear"})):
         with pytest.raises(ValueError, match=r"declared|does not fit"):
-            await signal_by_hand(database, journey="carts", key="c", event_name=name, properties=said)
+            await signal_run_manually(database, journey="carts", key="c", event_name=name, properties=said)
 
 
 async def test_a_stuck_run_is_ended_by_hand_at_once_and_its_key_is_free_again(database: Database) -> None:
@@ -195,7 +197,7 @@ async def test_a_stuck_run_is_ended_by_hand_at_once_and_its_key_is_free_again(da
     stuck = await running(facts)
     await facts.values("UPDATE run SET state = 'stuck', detail = 'refused' RETURNING run_id")
 
-    assert await request_end(database, stuck, "cancelled", "by hand")
+    assert await request_run_end(database, stuck, "cancelled", "by hand")
     assert await facts.values("SELECT state FROM run") == ["ended"]
     undelivered = "SELECT name FROM outbox WHERE lane = $1 AND delivered_at IS NULL AND kind <> 'audience'"
     assert await facts.values(undelivered, stuck) == ["End Run"]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from profiles.db.database import Database
-from profiles.projection.computed import refresh
+from profiles.projection.computed import refresh_computed_traits
 from tests.facts import Facts, order
 from tests.somebody import START, TAKEN_IN, Line, Order, Somebody, Touch, naive, somebody
 
@@ -33,7 +33,7 @@ async def worked_out(database: Database, people: Iterable[Somebody]) -> list[dic
     async with database.transaction() as connection:
         for person in people:
             await person.keep(connection)
-        await refresh(connection, [person.profile_id for person in people])
+        await refresh_computed_traits(connection, [person.profile_id for person in people])
         return [dict(await connection.fetchrow(COMPUTED, person.profile_id)) for person in people]
 
 
@@ -179,8 +179,8 @@ async def test_rows_that_are_as_they_should_be_are_not_written_again(database: D
     for _ in range(2):
         versions += await facts.values("SELECT xmin::text FROM profile")
         async with database.transaction() as connection:
-            await refresh(connection, [person.profile_id])
-            await refresh(connection, [])
+            await refresh_computed_traits(connection, [person.profile_id])
+            await refresh_computed_traits(connection, [])
 
     assert versions[0] == versions[1]
 
@@ -195,7 +195,7 @@ async def test_merged_and_erased_people_are_passed_over(database: Database) -> N
     )
     await facts.rows("UPDATE profile SET erased_at = now() WHERE merged_into IS NULL")
     async with database.transaction() as connection:
-        await refresh(connection, [person.profile_id for person in people])
+        await refresh_computed_traits(connection, [person.profile_id for person in people])
 
     assert await facts.values("SELECT orders FROM profile") == [0, 0]
 

@@ -8,11 +8,11 @@ import pytest
 
 from policy.verdict import Channel
 from profiles.consent import review
-from profiles.consent.review import DoubtfulReply, keep, restore
+from profiles.consent.review import DoubtfulReply, annul_opt_out, confirm_opt_out
 from profiles.db.database import Database
-from profiles.errors import Needless, Unknown
-from profiles.ingest.event_store import Ingested
-from profiles.messaging.claims import refuse_address
+from profiles.errors import NoChange, NotFound
+from profiles.ingest.event_store import IngestResult
+from profiles.messaging.claims import record_address_problem
 from tests.facts import CARTS, Facts
 from tests.integration.open_api import event, opened
 from tests.permission import may_mail, run_of
@@ -38,7 +38,7 @@ class Texting:
     def said(self, state: str) -> dict[str, Any]:
         return {"channel": "sms", "state": state}
 
-    async def answers(self, text: str, phone: str = PHONE, hours_ago: float | None = None) -> Ingested:
+    async def answers(self, text: str, phone: str = PHONE, hours_ago: float | None = None) -> IngestResult:
         self.hours -= 1
         ago = timedelta(hours=self.hours if hours_ago is None else hours_ago)
         return await self.facts.happens(
@@ -50,7 +50,7 @@ class Texting:
         return await may_mail(self.facts, self.run_id, Channel.SMS)
 
     async def to_review(self) -> list[DoubtfulReply]:
-        page = await self.facts.database.run(lambda c: review.to_review(c, limit=50))
+        page = await self.facts.database.run(lambda c: review.list_doubtful_replies(c, limit=50))
         return page.rows
 
 
@@ -123,7 +123,7 @@ async def test_start_lifts_the_stop_that_the_provider_told_of(ada: Texting) -> N
     await ada.agrees()
     async with ada.facts.database.transaction() as connection:
         at = ada.facts.now - timedelta(hours=150)
-        await refuse_address(connection, "sms", PHONE, "opted_out", at)
+        await record_address_problem(connection, "sms", PHONE, "opted_out", at)
     await ada.answers("START")
 
     assert await ada.may() == []
@@ -172,7 +172,7 @@ async def test_a_reply_is_kept_out_by_an_operator_and_listed_no_more(ada: Textin
     await ada.agrees()
     await ada.answers("who is this")
     [reply] = await ada.to_review()
-    reviewed = await keep(ada.facts.database, reply.entry_id, actor="command/test")
+    reviewed = await confirm_opt_out(ada.facts.database, reply.entry_id, actor="command/test")
 
     assert (reply.address, reply.text, reply.done) == ("+49…78", "who is this", "opted out of all on sms")
     assert reviewed.state == "withdrawn"
@@ -185,7 +185,7 @@ async def test_a_reply_that_meant_no_such_thing_is_taken_back_and_stays_in_the_l
     await ada.answers("stop by the shop tomorrow?")
     [reply] = await ada.to_review()
     before = await ada.facts.rows("SELECT * FROM consent ORDER BY seq")
-    await restore(ada.facts.database, reply.entry_id, actor="command/test")
+    await annul_opt_out(ada.facts.database, reply.entry_id, actor="command/test")
 
     assert await ada.may() == []
     assert await ada.to_review() == []
@@ -199,8 +199,8 @@ async def test_taking_one_reply_back_leaves_every_other_no_as_it_is(ada: Texting
     for text in ("STOP", "who is this", "wrong number"):
         await ada.answers(text)
     newest, older = await ada.to_review()
-    await restore(ada.facts.database, newest.entry_id, actor="test")
-    await restore(ada.facts.database, older.entry_id, actor="test")
+    await annul_opt_out(ada.facts.database, newest.entry_id, actor="test")
+    await annul_opt_out(ada.facts.database, older.entry_id, actor="test")
 
     assert await ada.may() == OUT
     await ada.answers("START")
@@ -211,7 +211,7 @@ async def test_restoring_is_no_consent_where_there_was_none(ada: Texting) -> Non
     ada.run_id = await run_of(ada.facts, phone=PHONE)
     await ada.answers("who is this")
     [reply] = await ada.to_review()
-    await restore(ada.facts.database, reply.entry_id, actor="test")
+    await annul_opt_out(ada.facts.database, reply.entry_id, actor="test")
 
     assert await ada.may() == NEVER_ASKED
 
@@ -221,7 +221,7 @@ async def test_a_person_who_has_started_again_is_not_stopped_by_a_review(ada: Te
     await ada.answers("who is this")
     await ada.answers("START")
     [reply] = await ada.to_review()
-    await keep(ada.facts.database, reply.entry_id, actor="test")
+    await confirm_opt_out(ada.facts.database, reply.entry_id, actor="test")
 
     assert await ada.may() == []
 
@@ -230,12 +230,12 @@ async def test_a_reply_is_reviewed_once_and_nothing_else_is_reviewed(ada: Textin
     await ada.agrees()
     await ada.answers("who is this")
     [reply] = await ada.to_review()
-    await keep(ada.facts.database, reply.entry_id, actor="command/ada")
+    await confirm_opt_out(ada.facts.database, reply.entry_id, actor="command/ada")
 
-    with pytest.raises(Needless, match=f"{reply.entry_id} was reviewed before by command/ada"):
-        await restore(ada.facts.database, reply.entry_id, actor="command/bob")
-    with pytest.raises(Unknown, match="1 is no doubtful reply"):
-        await restore(ada.facts.database, 1, actor="command/bob")
+    with pytest.raises(NoChange, match=f"{reply.entry_id} was reviewed before by command/ada"):
+        await annul_opt_out(ada.facts.database, reply.entry_id, actor="command/bob")
+    with pytest.raises(NotFound, match="1 is no doubtful reply"):
+        await annul_opt_out(ada.facts.database, 1, actor="command/bob")
 
 
 async def test_the_review_is_read_over_http(database_url: str) -> None:

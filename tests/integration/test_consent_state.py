@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from profiles.db.database import Database
-from profiles.messaging.claims import refuse_address
+from profiles.messaging.claims import record_address_problem
 from tests.integration.consent_ledger import DAY, Ledger, day
 from tests.record import erase
 
@@ -154,7 +154,7 @@ async def test_a_quarantined_address_is_nobodys(ledger: Ledger) -> None:
 async def test_a_providers_stop_is_lifted_only_by_a_later_word_on_everything(ledger: Ledger) -> None:
     ada = await ledger.person(f"phone:{CALL}")
     async with ledger.database.transaction() as connection:
-        await refuse_address(connection, "sms", CALL, "opted_out", day(3))
+        await record_address_problem(connection, "sms", CALL, "opted_out", day(3))
     stop = (CALL, "all", "withdrawn", 3)
     for on, topic, expected in (
         (9, "marketing", [stop, (CALL, "marketing", "granted", 9)]),
@@ -171,7 +171,7 @@ async def test_a_stop_of_the_provider_closes_an_address_that_was_opened_before(l
     await ledger.says(ada, "granted", 2, f"phone:{CALL}", channel="sms", topic="all")
     await ledger.refresh(ada)
     async with ledger.database.transaction() as connection:
-        await refuse_address(connection, "sms", CALL, "opted_out", day(3))
+        await record_address_problem(connection, "sms", CALL, "opted_out", day(3))
 
     assert await ledger.register() == [(CALL, "all", "withdrawn", 3)]
 

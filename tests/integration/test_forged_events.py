@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from profiles.identity.identifiers import STRONG
+from profiles.identity.identifiers import STRONG_TYPES
 from tests.facts import LAMP, Facts
 from tests.forger import SERVER, Victim, lost, standing
 from tests.integration.open_api import OpenApi
@@ -30,7 +30,7 @@ async def test_who_read_a_mail_of_their_own_is_not_therefore_whomever_they_name(
     facts = Facts(api.doors.database)
     run = (await facts.runs())[-1]
     message_id = str(await facts.sent(run["run_id"], mine["email"]))
-    for kind in STRONG:
+    for kind in STRONG_TYPES:
         click: dict[str, Any] = {
             "identifiers": {kind: ADA.known[kind]},
             "properties": {"message_id": message_id},

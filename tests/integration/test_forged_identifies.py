@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from profiles.messaging.claims import refuse_address
+from profiles.messaging.claims import record_address_problem
 from tests.facts import LAMP, Facts
 from tests.forger import SERVER, Standing, Victim, lost, standing
 from tests.forgeries import Call, forgeries
@@ -157,7 +157,7 @@ async def test_a_yes_at_the_desk_lifts_a_no_under_whichever_identifier_each_was_
 async def test_a_providers_stop_is_lifted_by_a_yes_at_the_desk_on_all_topics_only(api: OpenApi) -> None:
     await ADA.speaks(api)
     async with api.doors.database.transaction() as connection:
-        await refuse_address(connection, "sms", ADA.known["phone"], "opted_out", datetime.now(UTC))
+        await record_address_problem(connection, "sms", ADA.known["phone"], "opted_out", datetime.now(UTC))
     found = []
     for topic in ("marketing", "all"):
         word = {"channel": "sms", "topic": topic, "state": "granted", "source": "desk"}

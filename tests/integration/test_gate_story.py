@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from activities.contracts import SendMessage
-from activities.gate.send_gate import Case, Claim, Gate, Refusal
+from activities.gate.send_gate import GateRequest, NotAllowed, SendClaim, SendGate
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, MessageClass
 from profiles.db.database import Database
 from profiles.events import Item
-from profiles.identity.identifiers import normalise
-from profiles.ingest.pipeline import Rules
-from profiles.messaging.claims import release
+from profiles.identity.identifiers import normalize_identifier
+from profiles.ingest.pipeline import IngestConfig
+from profiles.messaging.claims import release_claim
 from profiles.state.event_records import IncomingEvent
 from tests.facts import CARTS, Facts
 from tests.gate_story import DAY, Story
@@ -43,11 +43,11 @@ class Shopping(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.database = Database(self.url, pool_size=1)
-        self.facts = Facts(self.database, CARTS, rules=Rules(local=True))
-        self.gate = Gate(self.database, Limits())
+        self.facts = Facts(self.database, CARTS, rules=IngestConfig(local=True))
+        self.gate = SendGate(self.database, Limits())
         self.story, self.now, self.count = Story(), START, 0
         self.orders: list[tuple[str, list[str], datetime]] = []
-        self.claims: list[tuple[Claim, int]] = []
+        self.claims: list[tuple[SendClaim, int]] = []
 
     def do(self, work: Any) -> Any:
         """Run it to its end."""
@@ -57,7 +57,7 @@ class Shopping(RuleBasedStateMachine):
         """One event, now."""
         self.count += 1
         who, traits = more.get("who", ADA), more.get("traits", {})
-        named = tuple((kind, normalise(kind, value)) for kind, value in who.items())
+        named = tuple((kind, normalize_identifier(kind, value)) for kind, value in who.items())
         event = IncomingEvent(
             "story", f"e-{self.count}", name, "web", more.get("time", self.now), named, properties, traits
         )
@@ -122,14 +122,14 @@ class Shopping(RuleBasedStateMachine):
             promoting=tuple(Item(product_id=product) for product in products),
             expires_at=expires,
         )
-        answer = self.do(self.gate.hear(Case(request, MessageClass.MARKETING, "marketing", self.now)))
+        answer = self.do(self.gate.hear(GateRequest(request, MessageClass.MARKETING, "marketing", self.now)))
         expected = self.story.verdict(channel.value, products, self.now, expires)
-        if isinstance(answer, Claim):
+        if isinstance(answer, SendClaim):
             assert ("allow", list(answer.items)) == expected
             self.story.sent.append((channel.value, self.now))
             self.claims.append((answer, len(self.story.sent) - 1))
         else:
-            assert isinstance(answer, Refusal)
+            assert isinstance(answer, NotAllowed)
             assert not isinstance(answer.verdict, Allow)
             assert (answer.verdict.reason.value, []) == expected
 
@@ -140,7 +140,7 @@ class Shopping(RuleBasedStateMachine):
 
             async def given_back() -> None:
                 async with self.database.transaction() as connection:
-                    await release(connection, claim.message_id, claim.token, "error")
+                    await release_claim(connection, claim.message_id, claim.token, "error")
 
             self.do(given_back())
             # A slot that was given back counts no more.

@@ -9,7 +9,7 @@ import orjson
 
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.projection.computed import last_seen, seen_after
+from profiles.projection.computed import load_last_seen, with_event_seen
 from tests.facts import CHAIR, LAMP, Facts, order
 from tests.somebody import MESSAGE, START
 
@@ -144,10 +144,10 @@ async def test_when_somebody_was_seen_is_the_same_event_by_event_and_over_all_of
     at = {row["id"]: row["at"] for row in await facts.rows("SELECT id, at FROM event")}
     expected: dict[str, str] = {}
     for said in incoming:
-        expected = seen_after(expected, said, at[said.id])
+        expected = with_event_seen(expected, said, at[said.id])
     [kept] = await facts.values("SELECT seen::text FROM profile")
     async with database.transaction() as connection:
-        anew = await last_seen(connection, [who])
+        anew = await load_last_seen(connection, [who])
 
     assert {"web", "store", "server"} == set(expected)
     assert expected == orjson.loads(kept) == anew[who]

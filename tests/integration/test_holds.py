@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from profiles.db.database import Database
-from profiles.runs.holds import LONGEST, HoldPair, OpenHold, open_holds
+from profiles.runs.holds import MAX_HOLD_AGE, HoldDefinition, OpenHold, load_open_holds
 from tests.facts import Facts
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
-TICKETS = HoldPair("Ticket Opened", ("Ticket Solved",), "ticket_id")
-RETURNS = HoldPair("Return Requested", ("Return Completed", "Order Refunded"), "order_id")
+TICKETS = HoldDefinition("Ticket Opened", ("Ticket Solved",), "ticket_id")
+RETURNS = HoldDefinition("Return Requested", ("Return Completed", "Order Refunded"), "order_id")
 
 Told = tuple[str, str | None, float]
 """(event, its number, hours ago)."""
@@ -24,11 +24,11 @@ async def tell(facts: Facts, by: str, *told: Told, **who: str) -> None:
         await facts.happens(name, said, ago=timedelta(hours=hours), **(who or {"email": ADA}))
 
 
-async def holds(facts: Facts, *pairs: HoldPair, at: datetime | None = None) -> tuple[OpenHold, ...]:
+async def holds(facts: Facts, *pairs: HoldDefinition, at: datetime | None = None) -> tuple[OpenHold, ...]:
     """What is open for Ada."""
     who = await facts.who("email", ADA)
     async with facts.database.transaction() as connection:
-        return await open_holds(connection, who, pairs, at or datetime.now(UTC))
+        return await load_open_holds(connection, who, pairs, at or datetime.now(UTC))
 
 
 O, S = "Ticket Opened", "Ticket Solved"  # noqa: E741 - short, so that a row reads as a story
@@ -86,12 +86,12 @@ async def test_without_a_property_one_closing_event_closes_every_case(database: 
     facts = Facts(database)
     await tell(facts, "ticket_id", (O, "1", 5), (O, "2", 4), (S, "3", 3))
 
-    assert await holds(facts, HoldPair(O, (S,))) == ()
+    assert await holds(facts, HoldDefinition(O, (S,))) == ()
 
 
 async def test_events_that_come_by_the_dozen_may_open_a_case_too(database: Database) -> None:
     facts = Facts(database)
-    pair = HoldPair("Cart Viewed", ("Product Added",))
+    pair = HoldDefinition("Cart Viewed", ("Product Added",))
     await tell(facts, "x", ("Cart Viewed", None, 2))
     before = await holds(facts, pair)
     await tell(facts, "x", ("Product Added", None, 1))
@@ -123,8 +123,8 @@ async def test_a_case_that_nobody_closes_holds_for_ninety_days(database: Databas
     await tell(facts, "ticket_id", (O, "1", 1))
     now = datetime.now(UTC)
 
-    assert len(await holds(facts, TICKETS, at=now + LONGEST - timedelta(hours=2))) == 1
-    assert await holds(facts, TICKETS, at=now + LONGEST) == ()
+    assert len(await holds(facts, TICKETS, at=now + MAX_HOLD_AGE - timedelta(hours=2))) == 1
+    assert await holds(facts, TICKETS, at=now + MAX_HOLD_AGE) == ()
 
 
 async def test_a_number_that_reads_as_an_address_is_not_told_on(database: Database) -> None:

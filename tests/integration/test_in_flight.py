@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from activities.gate.send_gate import Claim
-from api.http.metrics import Meters
+from activities.gate.send_gate import SendClaim
+from api.http.metrics import Metrics
 from policy.verdict import Channel
 from profiles.db.sql import new_id
 from profiles.messaging.claims import record_sent
@@ -22,19 +22,19 @@ NOW = datetime.now(UTC)
 async def figures(shop: Shop) -> backlog.Backlog:
     """What operators see."""
     async with shop.database.transaction() as connection:
-        return await backlog.backlog(connection, under_way=True)
+        return await backlog.load_backlog(connection, include_in_flight=True)
 
 
 async def asks(
     shop: Shop, run_id: UUID, step: str = "mail", product: str = "lamp", channel: Channel = Channel.EMAIL
-) -> Claim:
+) -> SendClaim:
     """The claim of a message that promotes something, made now."""
     claim = await shop.claims(shop.ask(run_id, step, product, channel=channel, at=NOW), at=NOW)
-    assert isinstance(claim, Claim)
+    assert isinstance(claim, SendClaim)
     return claim
 
 
-async def accepted(shop: Shop, claim: Claim) -> None:
+async def accepted(shop: Shop, claim: SendClaim) -> None:
     """The provider takes a message."""
     async with shop.database.transaction() as connection:
         await record_sent(
@@ -79,7 +79,7 @@ async def test_the_time_from_claim_to_accept_is_told_by_channel_over_the_last_ho
     )
     await shop.rows(insert, new_id(), "email", timedelta(minutes=1))
     await shop.rows(insert, new_id(), "sms", timedelta(minutes=61))
-    page = Meters().page(await figures(shop), 0).decode()
+    page = Metrics().page(await figures(shop), 0).decode()
 
     assert 'waypost_claim_to_accept_seconds{channel="email",quantile="0.5"} 51.0' in page
     assert 'waypost_claim_to_accept_seconds{channel="email",quantile="0.99"} 100.0' in page
@@ -148,7 +148,7 @@ async def test_a_purchase_that_began_before_the_claim_it_waited_for_comes_after_
 
 
 async def test_the_figures_are_read_by_index(shop: Shop) -> None:
-    rows = await shop.rows(f"EXPLAIN {backlog._BACKLOG}", True)
+    rows = await shop.rows(f"EXPLAIN {backlog._SELECT_BACKLOG}", True)
     plan = "\n".join(row["QUERY PLAN"] for row in rows)
 
     assert "message_accepted" in plan

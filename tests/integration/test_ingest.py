@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from profiles.db.database import Database
-from profiles.ingest.event_store import Ingested, Status
-from profiles.ingest.pipeline import Rules
+from profiles.ingest.event_store import IngestResult, IngestStatus
+from profiles.ingest.pipeline import IngestConfig
 from tests.facts import CARTS, CHAIR, LAMP, Facts, Journey, order
 
 ADA = "ada@example.com"
 COUNTS = "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM purchase) + (SELECT count(*) FROM run)"
 
 
-def statuses(answers: list[Ingested]) -> list[str]:
+def statuses(answers: list[IngestResult]) -> list[str]:
     return [answer.status.value for answer in answers]
 
 
@@ -36,8 +36,12 @@ async def test_a_replay_is_a_duplicate_and_changes_nothing(database: Database) -
 async def test_the_same_id_from_another_source_is_another_event(database: Database) -> None:
     web, till = Facts(database), Facts(database, source="till")
 
-    assert (await web.happens("Product Viewed", LAMP, email=ADA, event_id="1")).status is Status.ACCEPTED
-    assert (await till.happens("Product Viewed", LAMP, email=ADA, event_id="1")).status is Status.ACCEPTED
+    assert (
+        await web.happens("Product Viewed", LAMP, email=ADA, event_id="1")
+    ).status is IngestStatus.ACCEPTED
+    assert (
+        await till.happens("Product Viewed", LAMP, email=ADA, event_id="1")
+    ).status is IngestStatus.ACCEPTED
 
 
 async def test_other_content_under_a_known_id_is_a_conflict_and_the_first_one_stands(
@@ -47,7 +51,7 @@ async def test_other_content_under_a_known_id_is_a_conflict_and_the_first_one_st
     await facts.happens("Order Completed", order(LAMP), email=ADA, event_id="x")
     answer = await facts.happens("Order Completed", order(CHAIR), email=ADA, event_id="x")
 
-    assert answer.status is Status.CONFLICT
+    assert answer.status is IngestStatus.CONFLICT
     assert await facts.suppressed("email", ADA) == ["lamp"]
 
 
@@ -69,7 +73,7 @@ async def test_batches_at_once_with_the_same_events_take_each_once(database: Dat
     ]
     answers = await asyncio.gather(*(facts.ingest(events[::step]) for step in (1, -1, 1, -1)))
 
-    accepted = [answer.id for batch in answers for answer in batch if answer.status is Status.ACCEPTED]
+    accepted = [answer.id for batch in answers for answer in batch if answer.status is IngestStatus.ACCEPTED]
     assert sorted(accepted) == sorted(event.id for event in events)
     assert await facts.values("SELECT count(*) FROM purchase") == [12]
     assert sum(await facts.values("SELECT orders FROM profile")) == 12
@@ -105,7 +109,7 @@ async def test_an_event_that_names_nobody_is_kept_without_a_person(database: Dat
     facts = Facts(database, CARTS)
     answer = await facts.happens("Message Delivered", {"message_id": "01a20064-b20d-72ae-b3d4-9cfd25afa398"})
 
-    assert answer.status is Status.ACCEPTED
+    assert answer.status is IngestStatus.ACCEPTED
     assert await facts.problems(answer.event_id) == ["it names nobody: no identifier, and no message of ours"]
     assert await facts.values("SELECT count(*) FROM profile") == [0]
 
@@ -132,7 +136,7 @@ async def test_author_code_that_raises_costs_nobody_an_event(database: Database)
     facts = Facts(database, faulty, unkeyed, CARTS)
     answer = await facts.happens("Product Added", LAMP | {"cart_id": "c-1"}, email=ADA)
 
-    assert answer.status is Status.ACCEPTED
+    assert answer.status is IngestStatus.ACCEPTED
     assert [run["journey"] for run in await facts.runs()] == ["carts"]
     assert len(await facts.problems(answer.event_id)) == 2
     assert all("keyed_by or filter raised" in problem for problem in await facts.problems(answer.event_id))
@@ -143,7 +147,7 @@ async def test_the_clock_of_a_server_is_not_moved_by_events_and_that_of_a_local_
 ) -> None:
     tomorrow = -timedelta(days=1)
     await Facts(database).happens("Product Viewed", LAMP, email=ADA, event_id="server", ago=tomorrow)
-    await Facts(database, rules=Rules(local=True)).happens(
+    await Facts(database, rules=IngestConfig(local=True)).happens(
         "Product Viewed", LAMP, email=ADA, event_id="local", ago=tomorrow
     )
     ahead = await Facts(database).values("SELECT at > now() + '1 hour'::interval FROM event ORDER BY id")
@@ -162,4 +166,4 @@ async def test_events_carry_their_instants_in_utc_and_odd_calendars_do_no_harm(d
     assert statuses(await facts.ingest([late, early])) == ["accepted", "accepted"]
 
     assert await facts.suppressed("email", ADA) == ["lamp"]
-    assert (await facts.happens("Product Viewed", LAMP, email=ADA)).status is Status.ACCEPTED
+    assert (await facts.happens("Product Viewed", LAMP, email=ADA)).status is IngestStatus.ACCEPTED

@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 
 from profiles.db.database import Database
 from profiles.ingest import event_store, pipeline
-from profiles.ingest.event_store import Ingested
+from profiles.ingest.event_store import IngestResult
 from profiles.ingest.pipeline import Ingest
-from profiles.ingest.resolution import resolve
+from profiles.ingest.resolution import resolve_identities
 from tests.facts import CARTS, LAMP, Facts, order
 
 ADA = "ada@example.com"
@@ -21,11 +21,13 @@ ADA = "ada@example.com"
 LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError, OSError)
 
 
-def statuses(answers: list[Ingested]) -> list[str]:
+def statuses(answers: list[IngestResult]) -> list[str]:
     return [answer.status.value for answer in answers]
 
 
-async def lose_connection_at(database: Database, moment: str, facts: Facts) -> tuple[bool, list[Ingested]]:
+async def lose_connection_at(
+    database: Database, moment: str, facts: Facts
+) -> tuple[bool, list[IngestResult]]:
     """Kill the server's side of a transaction, before or right after its COMMIT; then send the same again."""
     event = facts.event("Order Completed", order(LAMP), email=ADA)
 
@@ -128,7 +130,7 @@ async def test_invariant_2_without_a_transaction_half_an_event_would_stay(
                 return await work((await pooled.get_raw_connection()).driver_connection)
 
     async def broken(connection: Any, groups: Any) -> Any:
-        await resolve(connection, groups)
+        await resolve_identities(connection, groups)
         raise OSError("the network went away")
 
     facts = Facts(database)
@@ -155,7 +157,9 @@ async def test_invariant_2_without_the_dedupe_a_replay_would_count_twice(
     await facts.ingest([event])
     await facts.rows("ALTER TABLE event DROP CONSTRAINT event_source_id")
     monkeypatch.setattr(
-        event_store, "_INSERT", event_store._INSERT.replace("ON CONFLICT (source, id) DO NOTHING", "")
+        event_store,
+        "_INSERT_EVENTS",
+        event_store._INSERT_EVENTS.replace("ON CONFLICT (source, id) DO NOTHING", ""),
     )
     await facts.ingest([event])
 

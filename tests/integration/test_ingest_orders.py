@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from profiles.db.database import Database
-from profiles.ingest.pipeline import Rules
+from profiles.ingest.pipeline import IngestConfig
 from tests.facts import CARTS, CHAIR, LAMP, Facts, order
 
 ADA = "ada@example.com"
@@ -111,7 +111,7 @@ async def test_a_purchase_of_nothing_that_can_be_named_says_so(
 async def test_a_purchase_suppresses_until_its_time_plus_the_window(
     database: Database, age: timedelta, window: timedelta | None, active: bool
 ) -> None:
-    facts = Facts(database, rules=Rules(suppression_window=window))
+    facts = Facts(database, rules=IngestConfig(suppression_window=window))
     await facts.happens("Order Completed", order(LAMP), email=ADA, ago=age)
 
     assert (await facts.suppressed("email", ADA) == ["lamp"]) is active

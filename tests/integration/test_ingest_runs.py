@@ -8,10 +8,10 @@ import pytest
 
 from policy.reentry import After, Once
 from profiles.db.database import Database
-from profiles.ingest.pipeline import Rules
+from profiles.ingest.pipeline import IngestConfig
 from profiles.projection import apply
 from profiles.runs import routing
-from profiles.runs.routing import MAX_SIGNALS
+from profiles.runs.routing import MAX_SIGNALS_PER_RUN
 from profiles.state.unit_of_work import MESSAGE_RANK
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, Facts, Journey, order
 
@@ -58,7 +58,7 @@ async def test_in_one_batch_the_first_of_two_people_gets_the_key(database: Datab
 async def test_an_events_age_decides_whether_it_starts_a_run(
     database: Database, name: str, local: bool, age: timedelta, starts: bool
 ) -> None:
-    facts = Facts(database, CARTS, PEOPLE, rules=Rules(local=local))
+    facts = Facts(database, CARTS, PEOPLE, rules=IngestConfig(local=local))
     await facts.happens(name, IN_CART | order(LAMP), email=ADA, ago=age)
 
     assert bool(await facts.runs()) is starts
@@ -113,7 +113,7 @@ async def test_a_run_that_hears_a_thousand_events_is_told_to_end_exactly_once(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most = 40
-    monkeypatch.setattr(routing, "MAX_SIGNALS", most)
+    monkeypatch.setattr(routing, "MAX_SIGNALS_PER_RUN", most)
     facts = Facts(database, CARTS)
     await facts.happens("Product Added", IN_CART, email=ADA)
     await facts.ingest([facts.event("Product Added", IN_CART, email=ADA) for _ in range(most - 2)])
@@ -123,7 +123,7 @@ async def test_a_run_that_hears_a_thousand_events_is_told_to_end_exactly_once(
     assert told.count("End Run") == 1
     assert told[-1] == "End Run"
     assert len(told) == most + 1
-    assert MAX_SIGNALS == 1000
+    assert MAX_SIGNALS_PER_RUN == 1000
 
 
 async def test_nobodys_address_reaches_the_outbox(database: Database) -> None:
@@ -196,7 +196,7 @@ async def test_callbacks_in_any_order_and_number_leave_the_furthest_status(
 
 
 async def test_every_status_a_callback_sets_is_one_of_the_ranks() -> None:
-    assert set(apply._STATUS.values()) <= set(MESSAGE_RANK)
+    assert set(apply._STATUS_BY_EVENT_TYPE.values()) <= set(MESSAGE_RANK)
 
 
 async def test_a_bounce_marks_the_address_and_leaves_a_complaint_standing(database: Database) -> None:

@@ -11,14 +11,14 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
-from activities.gate.batching import Sittings
-from activities.gate.send_gate import Gate
+from activities.gate.batching import GateBatcher
+from activities.gate.send_gate import SendGate
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
 from profiles.messaging import claims
 from profiles.messaging import snapshot as message_facts
-from profiles.messaging.snapshot import Ask, Snapshot
+from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.proofs import FULL, size
 from tests.shop import UNLIMITED, Held, Shop, shopper
 
@@ -46,15 +46,17 @@ async def shop(
     await ordered.drop_database(urlsplit(url).path[1:])
 
 
-async def without_lock(connection: Any, ask: Ask) -> Snapshot | None:
+async def without_lock(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
     """The naive reading: no lock at all."""
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
     return await claims.read_snapshot(connection, profile_id, ask)
 
 
-async def in_one_statement(connection: Any, ask: Ask) -> Snapshot | None:
+async def in_one_statement(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
     """Lock and snapshot in one statement: the snapshot is older than the lock it waits for."""
-    text = message_facts.reading(choosing=ask.choosing, budgeted=ask.budgeted)
+    text = message_facts.snapshot_sql(
+        needs_engagement=ask.needs_engagement, needs_claim_rate=ask.needs_claim_rate
+    )
     told = "JOIN profile p ON "
     assert told in text, "follow the reading's new text"
     held = "held AS MATERIALIZED (SELECT profile_id FROM profile WHERE profile_id = $1 FOR NO KEY UPDATE)"
@@ -70,12 +72,12 @@ async def in_one_statement(connection: Any, ask: Ask) -> Snapshot | None:
     return await claims.read_snapshot(OneStatement(), profile_id, ask)
 
 
-async def in_two_statements(connection: Any, ask: Ask) -> Snapshot | None:
+async def in_two_statements(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
     """The product's own reading."""
-    return await claims.read_under_lock(connection, ask)
+    return await claims.read_locked_snapshot(connection, ask)
 
 
-Reading = Callable[[Any, Ask], Awaitable[Snapshot | None]]
+Reading = Callable[[Any, SnapshotQuery], Awaitable[Snapshot | None]]
 
 
 async def purchase_committed_while_the_claim_waits(shop: Shop, channel: Channel) -> tuple[str, ...]:
@@ -127,7 +129,7 @@ async def claim_commits_after_a_purchase_it_did_not_read(
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     read, go_on = asyncio.Event(), asyncio.Event()
 
-    async def then_wait(connection: Any, ask: Ask) -> Snapshot | None:
+    async def then_wait(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
         snapshot = await reading(connection, ask)
         read.set()
         await go_on.wait()
@@ -234,7 +236,7 @@ async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channe
     shop: Shop, sittings: bool
 ) -> None:
     if sittings:
-        shop.gate = Sittings(Gate(shop.database, UNLIMITED))
+        shop.gate = GateBatcher(SendGate(shop.database, UNLIMITED))
     race = Race(shop, purchases=size(40, 2_000), claims=size(150, 10_000), seed=20_261_121)
     await race.prepare()
     await race.run()

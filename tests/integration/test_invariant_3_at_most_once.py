@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.channels.adapter import MaybeSent, NotSent
 from activities.contracts import SendMessage, SendResult, SendStatus
-from activities.gate.send_gate import Claim, Refusal
+from activities.gate.send_gate import NotAllowed, SendClaim
 from policy.verdict import Channel, Reason
 from profiles.messaging import claims
 from profiles.state.unit_of_work import MESSAGE_RANK
@@ -43,8 +43,8 @@ async def test_invariant_3_a_redelivered_activity_returns_the_same_outcome_and_s
 async def test_invariant_3_fails_where_a_settled_key_is_not_looked_at(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.gate.send_gate._ACCEPTED", frozenset())
-    monkeypatch.setattr("activities.gate.send_gate._UNSENT", frozenset(MESSAGE_RANK))
+    monkeypatch.setattr("activities.gate.send_gate._ACCEPTED_STATUSES", frozenset())
+    monkeypatch.setattr("activities.gate.send_gate._UNSENT_STATUSES", frozenset(MESSAGE_RANK))
     _, request = await lamp(shop)
     await shop.sends(request)
     await shop.sends(request, at=LATER)
@@ -160,7 +160,7 @@ async def test_invariant_3_a_claim_that_was_not_used_in_time_is_given_back(
 ) -> None:
     run_id, request = await lamp(shop)
     with monkeypatch.context() as frozen:
-        frozen.setattr("activities.send_message.CALL_WITHIN_S", -1.0)
+        frozen.setattr("activities.send_message.MAX_CLAIM_AGE_S", -1.0)
         with pytest.raises(ApplicationError, match="was not used within"):
             await shop.sends(request)
     released = (await shop.message(run_id, "reminder"))["status"]
@@ -175,13 +175,13 @@ async def test_invariant_3_a_holder_whose_claim_was_taken_for_unknown_cannot_rel
 ) -> None:
     run_id, request = await lamp(shop)
     held = await shop.claims(request)
-    assert isinstance(held, Claim)
+    assert isinstance(held, SendClaim)
     async with shop.database.transaction() as connection:
-        await claims.release(connection, held.message_id, held.token, "error")
+        await claims.release_claim(connection, held.message_id, held.token, "error")
     newer = await shop.claims(request, at=LATER)
-    assert isinstance(newer, Claim)
+    assert isinstance(newer, SendClaim)
     async with shop.database.transaction() as connection:
-        await claims.release(connection, held.message_id, held.token, "error")
+        await claims.release_claim(connection, held.message_id, held.token, "error")
         await claims.record_sent(
             connection, held.message_id, held.token, provider="ledger", provider_id="late", at=LATER
         )
@@ -193,12 +193,12 @@ async def test_invariant_3_a_holder_whose_claim_was_taken_for_unknown_cannot_rel
 
 async def test_invariant_3_claims_left_behind_become_unknown_and_then_final(shop: Shop) -> None:
     run_id, request = await lamp(shop)
-    assert isinstance(await shop.claims(request), Claim)
+    assert isinstance(await shop.claims(request), SendClaim)
 
     async def settled(age: timedelta) -> tuple[int, str]:
         await shop.rows("UPDATE message SET claim_recorded_at = now() - $1::interval", age)
         async with shop.database.transaction() as connection:
-            count = await claims.settle_stale(connection)
+            count = await claims.expire_stale_claims(connection)
         return count, (await shop.message(run_id, "reminder"))["status"]
 
     assert await settled(timedelta(minutes=4)) == (0, "claimed")
@@ -221,7 +221,7 @@ async def test_invariant_3_a_withheld_message_may_be_decided_on_again(shop: Shop
     run_id, request = await lamp(shop)
     no_item = shop.ask(run_id, "reminder", "sofa", cart_id="c-1")
     refused = await shop.claims(no_item)
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, NotAllowed)
     sent = await shop.sends(request, at=LATER)
 
     assert sent.message_id == str(refused.message_id)

@@ -11,12 +11,12 @@ from temporalio.exceptions import ApplicationError
 
 from activities.channels.adapter import MaybeSent, NotSent
 from activities.contracts import SendStatus
-from activities.gate.send_gate import Gate, Refusal
+from activities.gate.send_gate import NotAllowed, SendGate
 from policy.limits import Limits
 from policy.verdict import Channel, Reason, Withhold
 from profiles.db.database import Database
 from profiles.messaging import claims
-from profiles.messaging.snapshot import Ask
+from profiles.messaging.snapshot import SnapshotQuery
 from tests.proofs import size
 from tests.record import erase
 from tests.shop import UNLIMITED, Held, Shop, shopper
@@ -130,11 +130,11 @@ async def test_invariant_4_what_cannot_be_computed_is_withheld_as_error_on_recor
 
 
 async def test_invariant_4_a_kill_switch_stops_claims_and_says_so(shop: Shop) -> None:
-    shop.gate = Gate(shop.database, Limits(kill_switches=("all",)))
+    shop.gate = SendGate(shop.database, Limits(kill_switches=("all",)))
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     answer = await shop.claims(shop.ask(run_id, "reminder", "lamp"))
 
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, NotAllowed)
     assert isinstance(answer.verdict, Withhold)
     assert answer.verdict.reason is Reason.KILL_SWITCH
 
@@ -232,8 +232,8 @@ async def test_invariant_4_nothing_is_sent_where_the_database_is_slow(
 ) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     request = shop.ask(run_id, "reminder", "lamp")
-    soon = claims.PATIENCE.replace(f"{bound} => '5s'", f"{bound} => '50ms'")
-    monkeypatch.setattr("profiles.messaging.claims.PATIENCE", soon)
+    soon = claims.GATE_TIMEOUTS.replace(f"{bound} => '5s'", f"{bound} => '50ms'")
+    monkeypatch.setattr("profiles.messaging.claims.GATE_TIMEOUTS", soon)
     monkeypatch.setattr("activities.gate.send_gate.GIVE_UP_S", 0.05 if bound is None else 6.0)
     held, enough = asyncio.Event(), asyncio.Event()
 
@@ -261,7 +261,7 @@ async def test_invariant_4_the_gates_patience_ends_with_its_transaction(shop: Sh
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
     async with shop.database.transaction() as connection:
         before = [await connection.fetchval(f"SHOW {name}") for name in names]
-        await claims.read_under_lock(connection, Ask(run_id, "s", "email", NOON))
+        await claims.read_locked_snapshot(connection, SnapshotQuery(run_id, "s", "email", NOON))
         inside = [await connection.fetchval(f"SHOW {name}") for name in names]
         backend = await connection.fetchval("SELECT pg_backend_pid()")
     async with shop.database.transaction() as connection:
@@ -282,7 +282,7 @@ async def test_invariant_4_nothing_is_sent_where_no_connection_is_free(
     monkeypatch.setattr(small.engine.sync_engine.pool, "_timeout", 0.05)
     async with small.transaction(), small.transaction():
         with pytest.raises(SQLAlchemyError, match="QueuePool limit"):
-            await shop.sends(request, sender=shop.sender(gate=Gate(small, UNLIMITED)))
+            await shop.sends(request, sender=shop.sender(gate=SendGate(small, UNLIMITED)))
     await small.close()
 
     assert shop.ledgers[Channel.EMAIL].calls == {}
@@ -292,7 +292,7 @@ async def test_invariant_4_nothing_is_sent_where_no_connection_is_free(
 @pytest.mark.proof
 @pytest.mark.timeout(900)
 async def test_invariant_4_the_books_balance_after_all_kinds_of_people_and_failures(shop: Shop) -> None:
-    shop.gate = Gate(shop.database, Limits())
+    shop.gate = SendGate(shop.database, Limits())
     chance = random.Random(4)
     people, sender = size(24, 300), shop.sender()
     turns = asyncio.Semaphore(10)

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from activities.contracts import SendMessage
-from activities.gate.send_gate import Claim, Gate, Refusal
+from activities.gate.send_gate import NotAllowed, SendClaim, SendGate
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
 from profiles.db.database import Database
 from profiles.messaging import claims
 from profiles.messaging import claims as settling
-from profiles.messaging.snapshot import Ask, Snapshot
+from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.proofs import size
 from tests.shop import Shop, shopper
 from tests.waypost import NOON
@@ -29,12 +29,12 @@ BERLIN = ZoneInfo("Europe/Berlin")
 async def together(shop: Shop, requests: list[SendMessage], *, writers: int = WRITERS) -> Counter[str]:
     """Ask for all at once on as many connections; channel → how many were allowed."""
     pool = Database(shop.url, pool_size=writers)
-    gate, turns = Gate(pool, CAPS_ONLY), asyncio.Semaphore(writers)
+    gate, turns = SendGate(pool, CAPS_ONLY), asyncio.Semaphore(writers)
 
     async def one(request: SendMessage) -> str | None:
         async with turns:
             answer = await shop.claims(request, gate=gate)
-            return request.channel.value if isinstance(answer, Claim) else None
+            return request.channel.value if isinstance(answer, SendClaim) else None
 
     try:
         answers = await asyncio.gather(*(one(request) for request in requests))
@@ -62,7 +62,7 @@ async def test_invariant_6_fails_where_writers_do_not_take_turns(
     writers = 8
     all_have_read = asyncio.Barrier(writers)
 
-    async def without_lock(connection: Any, ask: Ask) -> Snapshot | None:
+    async def without_lock(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
         profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
         snapshot = await claims.read_snapshot(connection, profile_id, ask)
         await all_have_read.wait()
@@ -79,7 +79,7 @@ async def test_invariant_6_fails_where_writers_do_not_take_turns(
 
 
 async def test_invariant_6_caps_of_two_profiles_add_up_when_they_merge(shop: Shop) -> None:
-    shop.gate = Gate(shop.database, CAPS_ONLY)
+    shop.gate = SendGate(shop.database, CAPS_ONLY)
     mine = await shop.leaves_cart(["lamp"], cart_id="c-1", email="ada@example.com")
     theirs = await shop.leaves_cart(["chair"], cart_id="c-2", email="ada@work.example", loyalty_id="card-1")
     before = [
@@ -89,38 +89,38 @@ async def test_invariant_6_caps_of_two_profiles_add_up_when_they_merge(shop: Sho
     answer = await shop.claims(shop.ask(mine, "mail again", "lamp"))
 
     assert before == [("lamp",), ("chair",)]
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, NotAllowed)
     assert isinstance(answer.verdict, Withhold)
     assert answer.verdict.reason is Reason.CAPPED
 
 
 async def test_invariant_6_a_message_given_back_gives_its_cap_back(shop: Shop) -> None:
-    shop.gate = Gate(shop.database, CAPS_ONLY)
+    shop.gate = SendGate(shop.database, CAPS_ONLY)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     first = await shop.claims(shop.ask(run_id, "a", "lamp", channel=Channel.SMS))
-    assert isinstance(first, Claim)
+    assert isinstance(first, SendClaim)
     capped = await shop.allowed(shop.ask(run_id, "b", "lamp", channel=Channel.SMS))
     async with shop.database.transaction() as connection:
-        await settling.release(connection, first.message_id, first.token, "error")
+        await settling.release_claim(connection, first.message_id, first.token, "error")
 
     assert capped == ()
     assert await shop.allowed(shop.ask(run_id, "b", "lamp", channel=Channel.SMS)) == ("lamp",)
 
 
 async def test_invariant_6_transactional_messages_are_neither_capped_nor_counted(shop: Shop) -> None:
-    shop.gate = Gate(shop.database, CAPS_ONLY)
+    shop.gate = SendGate(shop.database, CAPS_ONLY)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     answers = [
         await shop.claims(confirmation(shop, run_id, n), message_class=MessageClass.TRANSACTIONAL)
         for n in range(4)
     ]
 
-    assert all(isinstance(answer, Claim) for answer in answers)
+    assert all(isinstance(answer, SendClaim) for answer in answers)
     assert await shop.allowed(shop.ask(run_id, "mail", "lamp")) == ("lamp",)
     assert await shop.allowed(shop.ask(run_id, "mail 2", "lamp")) == ("lamp",)
     assert await shop.allowed(shop.ask(run_id, "mail 3", "lamp")) == ()
     assert isinstance(
-        await shop.claims(confirmation(shop, run_id, 5), message_class=MessageClass.TRANSACTIONAL), Claim
+        await shop.claims(confirmation(shop, run_id, 5), message_class=MessageClass.TRANSACTIONAL), SendClaim
     )
 
 
@@ -131,7 +131,7 @@ def confirmation(shop: Shop, run_id: UUID, number: int) -> SendMessage:
 async def test_invariant_6_a_cap_window_also_counts_what_was_stamped_ahead_of_the_runs_now(
     shop: Shop,
 ) -> None:
-    shop.gate = Gate(shop.database, CAPS_ONLY)
+    shop.gate = SendGate(shop.database, CAPS_ONLY)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
 
     async def allowed(step: str, day: int) -> bool:
@@ -156,35 +156,35 @@ def night_before_summer_time() -> datetime:
 
 
 async def test_invariant_6_quiet_hours_end_by_the_recipients_clock_on_the_day_it_changes(shop: Shop) -> None:
-    shop.gate = Gate(shop.database, Limits())
+    shop.gate = SendGate(shop.database, Limits())
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     night = night_before_summer_time()
     request = shop.ask(run_id, "sms", "lamp", channel=Channel.SMS, at=night)
     answer = await shop.claims(request, at=night)
 
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, NotAllowed)
     assert isinstance(answer.verdict, Defer)
     # Eight o'clock is six in UTC by then; by the offset of the evening it would have been seven.
     opening = (night + timedelta(days=1)).replace(hour=6)
     assert opening <= answer.verdict.until < opening + timedelta(minutes=15)
     again = await shop.claims(request, at=opening - timedelta(seconds=1))
-    assert isinstance(again, Refusal)
+    assert isinstance(again, NotAllowed)
     assert answer.verdict.until == getattr(again.verdict, "until", None)
     assert await shop.allowed(request, at=answer.verdict.until) == ("lamp",)
 
 
 async def test_invariant_6_a_provider_may_not_deliver_after_the_window_has_closed(shop: Shop) -> None:
-    shop.gate = Gate(shop.database, Limits())
+    shop.gate = SendGate(shop.database, Limits())
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     at = NOON.astimezone(BERLIN).replace(hour=20, minute=50).astimezone(UTC)
     claim = await shop.claims(shop.ask(run_id, "sms", "lamp", channel=Channel.SMS, at=at), at=at)
 
-    assert isinstance(claim, Claim)
+    assert isinstance(claim, SendClaim)
     assert claim.valid_for == timedelta(minutes=10)
 
 
 async def test_invariant_6_a_message_waits_for_the_hours_of_the_state_of_its_number(shop: Shop) -> None:
-    shop.gate = Gate(shop.database, Limits())
+    shop.gate = SendGate(shop.database, Limits())
     ada = {"email": "ada@example.com", "phone": "+13055550123"}
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **ada)
     await shop.takes("Identify", {}, traits={"timezone": "America/New_York"}, **ada)
@@ -197,9 +197,9 @@ async def test_invariant_6_a_message_waits_for_the_hours_of_the_state_of_its_num
     answer = await shop.claims(shop.ask(run_id, "late", "lamp", channel=Channel.SMS, at=late), at=late)
     [decision] = await shop.rows("SELECT checks FROM decision WHERE step = 'late'")
 
-    assert isinstance(claim, Claim)
+    assert isinstance(claim, SendClaim)
     assert claim.valid_for == timedelta(minutes=10)
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, NotAllowed)
     assert "20:30 in Florida (from the phone number)" in str(decision["checks"])
     assert "open 08:00 to 20:00; next 08:00 on" in str(decision["checks"])
 
@@ -207,13 +207,13 @@ async def test_invariant_6_a_message_waits_for_the_hours_of_the_state_of_its_num
 async def test_invariant_6_a_message_whose_window_opens_after_its_expiry_is_withheld_as_expired(
     shop: Shop,
 ) -> None:
-    shop.gate = Gate(shop.database, Limits())
+    shop.gate = SendGate(shop.database, Limits())
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     night = NOON.astimezone(BERLIN).replace(hour=22).astimezone(UTC)
     request = shop.ask(run_id, "sms", "lamp", channel=Channel.SMS, at=night)
     short = request.model_copy(update={"expires_at": night + timedelta(hours=1)})
     late = await shop.claims(short, at=night)
 
-    assert isinstance(late, Refusal)
+    assert isinstance(late, NotAllowed)
     assert isinstance(late.verdict, Withhold)
     assert late.verdict.reason is Reason.EXPIRED

@@ -9,13 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from activities.contracts import SendMessage
-from activities.gate.send_gate import Case, Claim, Gate, Refusal
-from policy.limits import Cap, Limits, Period, WhenCapped
+from activities.gate.send_gate import GateRequest, NotAllowed, SendClaim, SendGate
+from policy.limits import CalendarPeriod, Cap, CapReachedAction, Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Verdict, Withhold
 from profiles.db.database import Database
 from profiles.messaging import claims
 from profiles.messaging import claims as settling
-from profiles.messaging.snapshot import Ask, Snapshot
+from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.proofs import size
 from tests.shop import Shop, shopper
 from tests.waypost import NOON
@@ -27,29 +27,32 @@ TOPICS = ("marketing", "offers")
 JOURNEYS = ("cart-abandonment", "win-back")
 
 OF_A_JOURNEY = Limits(caps=(Cap(2, DAY, journey="win-back"),), quiet_hours={})
-OF_A_TOPIC = Limits(caps=(Cap(3, per=Period.WEEK, topic="offers"),), quiet_hours={})
+OF_A_TOPIC = Limits(caps=(Cap(3, per=CalendarPeriod.WEEK, topic="offers"),), quiet_hours={})
 OF_BOTH = Limits(
-    caps=(Cap(1, per=Period.DAY, journey="win-back", topic="offers"), Cap(4, per=Period.MONTH)),
+    caps=(
+        Cap(1, per=CalendarPeriod.DAY, journey="win-back", topic="offers"),
+        Cap(4, per=CalendarPeriod.MONTH),
+    ),
     quiet_hours={},
 )
 ALL_KINDS = Limits(
     caps=(
         Cap(2, DAY, journey="win-back"),
-        Cap(3, per=Period.WEEK, topic="offers"),
-        Cap(1, per=Period.DAY, journey="win-back", topic="offers"),
-        Cap(6, per=Period.MONTH, channel=Channel.EMAIL),
+        Cap(3, per=CalendarPeriod.WEEK, topic="offers"),
+        Cap(1, per=CalendarPeriod.DAY, journey="win-back", topic="offers"),
+        Cap(6, per=CalendarPeriod.MONTH, channel=Channel.EMAIL),
     ),
     quiet_hours={},
 )
 
 
 async def asked(
-    shop: Shop, gate: Gate, request: SendMessage, topic: str, at: datetime = NOON
-) -> Claim | Verdict:
+    shop: Shop, gate: SendGate, request: SendMessage, topic: str, at: datetime = NOON
+) -> SendClaim | Verdict:
     """What the gate says of marketing about a topic."""
-    answer = await gate.hear(Case(request, MessageClass.MARKETING, topic, at))
-    assert isinstance(answer, Claim | Refusal)
-    return answer if isinstance(answer, Claim) else answer.verdict
+    answer = await gate.hear(GateRequest(request, MessageClass.MARKETING, topic, at))
+    assert isinstance(answer, SendClaim | NotAllowed)
+    return answer if isinstance(answer, SendClaim) else answer.verdict
 
 
 async def many(
@@ -57,13 +60,13 @@ async def many(
 ) -> dict[tuple[str, str], int]:
     """Journeys and topics in turns, all at once, each on a connection of its own; how many were allowed."""
     pool = Database(shop.url, pool_size=writers)
-    gate = Gate(pool, limits)
+    gate = SendGate(pool, limits)
 
     async def one(number: int) -> tuple[str, str] | None:
         journey, topic = JOURNEYS[number % 2], TOPICS[number // 2 % 2]
         request = shop.ask(run_id, f"s-{number}", "lamp").model_copy(update={"journey": journey})
         answer = await asked(shop, gate, request, topic)
-        return (journey, topic) if isinstance(answer, Claim) else None
+        return (journey, topic) if isinstance(answer, SendClaim) else None
 
     try:
         allowed = await asyncio.gather(*(one(number) for number in range(writers)))
@@ -103,7 +106,7 @@ async def test_invariant_6_every_kind_of_cap_fails_where_writers_do_not_take_tur
 def without_lock(all_have_read: asyncio.Barrier) -> Any:
     """The naive gate: it reads, and decides on what it has read, whoever else does."""
 
-    async def read(connection: Any, ask: Ask) -> Snapshot | None:
+    async def read(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
         profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
         snapshot = await claims.read_snapshot(connection, profile_id, ask)
         await all_have_read.wait()
@@ -115,29 +118,29 @@ def without_lock(all_have_read: asyncio.Barrier) -> Any:
 async def test_invariant_6_a_message_given_back_gives_the_slot_of_its_journey_and_day_back(
     shop: Shop,
 ) -> None:
-    gate = Gate(shop.database, OF_BOTH)
+    gate = SendGate(shop.database, OF_BOTH)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     a, b = (shop.ask(run_id, step, "lamp").model_copy(update={"journey": "win-back"}) for step in "ab")
     first = await asked(shop, gate, a, "offers")
-    assert isinstance(first, Claim)
+    assert isinstance(first, SendClaim)
     capped = await asked(shop, gate, b, "offers")
     async with shop.database.transaction() as connection:
-        await settling.release(connection, first.message_id, first.token, "error")
+        await settling.release_claim(connection, first.message_id, first.token, "error")
 
     assert isinstance(capped, Withhold)
     assert capped.reason is Reason.CAPPED
-    assert isinstance(await asked(shop, gate, b, "offers"), Claim)
+    assert isinstance(await asked(shop, gate, b, "offers"), SendClaim)
 
 
 async def test_invariant_6_a_day_begins_at_the_persons_own_midnight(shop: Shop) -> None:
-    gate = Gate(shop.database, Limits(caps=(Cap(1, per=Period.DAY),), quiet_hours={}))
+    gate = SendGate(shop.database, Limits(caps=(Cap(1, per=CalendarPeriod.DAY),), quiet_hours={}))
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     evening = NOON.astimezone(BERLIN).replace(hour=23, minute=59).astimezone(UTC)
     midnight = evening + timedelta(minutes=1)
 
     async def allowed(step: str, at: datetime) -> bool:
         return isinstance(
-            await asked(shop, gate, shop.ask(run_id, step, "lamp", at=at), "marketing", at), Claim
+            await asked(shop, gate, shop.ask(run_id, step, "lamp", at=at), "marketing", at), SendClaim
         )
 
     assert await allowed("at noon", NOON)
@@ -148,7 +151,7 @@ async def test_invariant_6_a_day_begins_at_the_persons_own_midnight(shop: Shop) 
 
 
 async def test_invariant_6_a_cap_longer_than_a_month_counts_as_far_back_as_it_reaches(shop: Shop) -> None:
-    gate = Gate(shop.database, Limits(caps=(Cap(1, timedelta(days=90)),), quiet_hours={}))
+    gate = SendGate(shop.database, Limits(caps=(Cap(1, timedelta(days=90)),), quiet_hours={}))
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     answers = [
         await asked(
@@ -161,7 +164,7 @@ async def test_invariant_6_a_cap_longer_than_a_month_counts_as_far_back_as_it_re
         for day in (0, 60, 90)
     ]
 
-    assert [isinstance(answer, Claim) for answer in answers] == [True, False, True]
+    assert [isinstance(answer, SendClaim) for answer in answers] == [True, False, True]
 
 
 # Priority
@@ -174,7 +177,7 @@ async def one_waits(shop: Shop) -> tuple[SendMessage, datetime, UUID]:
     """Somebody got a mail; another, more important one waits until it no longer counts. And a second cart."""
     mine = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     theirs = await shop.leaves_cart(["chair"], cart_id="c-2", **shopper(1))
-    shop.gate = Gate(shop.database, SLOT)
+    shop.gate = SendGate(shop.database, SLOT)
     assert await shop.allowed(shop.ask(theirs, "first", "chair")) == ("chair",)
     request = shop.ask(mine, "important", "lamp", at=NOON + DAY).model_copy(
         update={"journey": "win-back", "when_capped": "wait"}
@@ -190,7 +193,7 @@ async def one_waits(shop: Shop) -> tuple[SendMessage, datetime, UUID]:
 async def test_invariant_6_the_slot_that_comes_free_goes_to_the_more_important_of_forty(shop: Shop) -> None:
     important, until, other_run = await one_waits(shop)
     pool = Database(shop.url, pool_size=WRITERS)
-    gate = Gate(pool, SLOT)
+    gate = SendGate(pool, SLOT)
     requests = [shop.ask(other_run, f"s-{number}", "chair", at=until) for number in range(WRITERS - 1)]
     requests.insert(WRITERS // 2, important)
     try:
@@ -199,7 +202,7 @@ async def test_invariant_6_the_slot_that_comes_free_goes_to_the_more_important_o
         await pool.close()
     refused = {answer.reason for answer in answers if isinstance(answer, Withhold)}
 
-    assert [place for place, answer in enumerate(answers) if isinstance(answer, Claim)] == [WRITERS // 2]
+    assert [place for place, answer in enumerate(answers) if isinstance(answer, SendClaim)] == [WRITERS // 2]
     assert refused <= {Reason.LOWER_PRIORITY, Reason.CAPPED}
 
 
@@ -218,7 +221,7 @@ async def test_invariant_6_without_turns_a_lower_one_takes_the_slot_that_is_bein
     )
 
     # Both had read that the slot was free.
-    assert all(isinstance(answer, Claim) for answer in answers)
+    assert all(isinstance(answer, SendClaim) for answer in answers)
 
 
 @pytest.mark.parametrize("ends", ["expires", "sent", "withheld", "run ended", "lets its turn pass"])
@@ -229,7 +232,7 @@ async def test_a_slot_is_kept_no_longer_than_somebody_waits_for_it(shop: Shop, e
         case "expires":
             await shop.rows("UPDATE message SET expires_at = $1 WHERE step = 'important'", at)
         case "sent":
-            assert isinstance(await asked(shop, shop.gate, important, "marketing", until), Claim)
+            assert isinstance(await asked(shop, shop.gate, important, "marketing", until), SendClaim)
             at = until + DAY
         case "withheld":
             await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
@@ -240,27 +243,29 @@ async def test_a_slot_is_kept_no_longer_than_somebody_waits_for_it(shop: Shop, e
             at = until + timedelta(hours=1)
     before = await asked(shop, shop.gate, shop.ask(other_run, "a", "chair", at=at), "marketing", at)
 
-    assert isinstance(before, Claim)
+    assert isinstance(before, SendClaim)
 
 
 async def test_one_that_yields_and_waits_gets_the_next_slot(shop: Shop) -> None:
     important, until, other_run = await one_waits(shop)
-    shop.gate = Gate(shop.database, Limits(SLOT.caps, {}, priorities=SLOT.priorities, when_capped=WAITING))
+    shop.gate = SendGate(
+        shop.database, Limits(SLOT.caps, {}, priorities=SLOT.priorities, when_capped=WAITING)
+    )
     lower = shop.ask(other_run, "patient", "chair", at=until).model_copy(
         update={"expires_at": until + 2 * DAY}
     )
     first = await asked(shop, shop.gate, lower, "marketing", until)
-    assert isinstance(await asked(shop, shop.gate, important, "marketing", until), Claim)
+    assert isinstance(await asked(shop, shop.gate, important, "marketing", until), SendClaim)
     assert isinstance(first, Defer)
     second = await asked(shop, shop.gate, lower, "marketing", first.until)
 
     assert (first.reason, first.until) == (Reason.LOWER_PRIORITY, until + timedelta(minutes=5))
     assert isinstance(second, Defer)
     assert (second.reason, second.until) == (Reason.CAPPED, until + DAY)
-    assert isinstance(await asked(shop, shop.gate, lower, "marketing", second.until), Claim)
+    assert isinstance(await asked(shop, shop.gate, lower, "marketing", second.until), SendClaim)
 
 
-WAITING = {"cart-abandonment": WhenCapped.WAIT}
+WAITING = {"cart-abandonment": CapReachedAction.WAIT}
 
 
 async def test_what_waits_for_one_of_two_keeps_its_place_when_they_become_one(shop: Shop) -> None:
@@ -285,4 +290,4 @@ async def test_who_asks_again_while_waiting_keeps_its_place(shop: Shop) -> None:
 
     assert isinstance(second, Defer)
     assert second.reason is Reason.LOWER_PRIORITY
-    assert isinstance(await asked(shop, shop.gate, important, "marketing", until), Claim)
+    assert isinstance(await asked(shop, shop.gate, important, "marketing", until), SendClaim)

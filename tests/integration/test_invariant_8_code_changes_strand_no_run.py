@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
-from activities.channels.registry import Channels
+from activities.channels.registry import ChannelRegistry
 from journeys.registry import SHIPPED
 from journeys.vocabulary import Journey
 from local.temporal_server import TemporalDevServer
@@ -27,7 +27,7 @@ from tests.histories.changed import WithOneMoreActivity, WithOneMoreTimer
 from tests.histories.tales import CANARIES, TALES, Tale
 from tests.ledger import Ledger
 from tests.waypost import Waypost
-from workers.worker import workflow_runner
+from workers.worker import create_workflow_runner
 
 FOLDER = Path(histories.__file__).parent
 FILES = sorted(FOLDER.glob("*.json"))
@@ -36,7 +36,7 @@ FILES = sorted(FOLDER.glob("*.json"))
 def replayer(*journeys: type[Journey]) -> Replayer:
     """Replays as the worker runs: same sandbox, same converter."""
     return Replayer(
-        workflows=journeys, workflow_runner=workflow_runner(), data_converter=pydantic_data_converter
+        workflows=journeys, workflow_runner=create_workflow_runner(), data_converter=pydantic_data_converter
     )
 
 
@@ -56,7 +56,7 @@ async def test_invariant_8_every_tale_of_a_shipped_journey_ends_as_told(
     ends: dict[str, str | None] = {}
     told: dict[str, str] = {}
     providers = {channel: Ledger(channel) for channel in Channel}
-    async with Waypost(database_url, client, channels=Channels(providers, {})) as waypost:
+    async with Waypost(database_url, client, channels=ChannelRegistry(providers, {})) as waypost:
         for number, each in enumerate(TALES):
             tale = Tale(waypost, number, providers)
             await each.tell(tale)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from profiles.db.database import Database
-from profiles.projection.lapse import DEFAULT_LAPSE, Lapse, lapse_after, lapse_state
+from profiles.projection.lapse import DEFAULT_LAPSE_RULES, LapseRules, lapse_state, lapse_threshold
 from profiles.sweeps.lapsed import sweep_lapsed
 from tests.facts import CHAIR, LAMP, Facts, order
 
@@ -21,10 +21,10 @@ async def bought(facts: Facts, *days_ago: float, **who: str) -> None:
         await facts.happens("Order Completed", order(LAMP, order_id=number), ago=timedelta(days=days), **who)
 
 
-async def found(facts: Facts, lapse: Lapse = DEFAULT_LAPSE) -> list[dict[str, Any]]:
+async def found(facts: Facts, lapse: LapseRules = DEFAULT_LAPSE_RULES) -> list[dict[str, Any]]:
     """Properties of the events that one sweep wrote."""
     before = await facts.values("SELECT event_id FROM event")
-    await sweep_lapsed(facts.database, facts.ingest, lapse=lapse)
+    await sweep_lapsed(facts.database, facts.ingest, rules=lapse)
     rows = await facts.values(
         "SELECT properties::text FROM event WHERE type = 'Customer Lapsed' AND NOT event_id = ANY($1) "
         "ORDER BY id",
@@ -61,7 +61,7 @@ async def test_a_customer_lapses_by_their_own_rhythm_and_else_by_the_shops_word(
     # The sweep asks in SQL what the rule says in Python.
     assert bool(events) is lapses is (lapse_state(**row) == "lapsed")
     rhythm = row["orders"], row["median_gap_days"]
-    assert [event["lapse_after_days"] for event in events] == [lapse_after(*rhythm).days] * lapses
+    assert [event["lapse_after_days"] for event in events] == [lapse_threshold(*rhythm).days] * lapses
 
 
 async def test_the_event_says_by_what_it_was_found_and_what_the_last_order_was_of(database: Database) -> None:
@@ -140,7 +140,7 @@ async def test_a_receipt_that_comes_in_after_the_sweep_begins_an_absence_of_its_
     first = await found(facts)
     # Bought before the sweep, heard of after it.
     await bought(facts, 1, email=ADA)
-    soon = Lapse(otherwise=timedelta(hours=23))
+    soon = LapseRules(otherwise=timedelta(hours=23))
 
     assert [len(sweep) for sweep in (first, await found(facts), await found(facts, soon))] == [1, 0, 1]
 
@@ -170,8 +170,8 @@ async def test_a_shop_sets_its_own_lengths(database: Database) -> None:
     facts = Facts(database)
     await bought(facts, 10, email=ADA)
 
-    assert await found(facts, Lapse(otherwise=timedelta(days=11))) == []
-    assert len(await found(facts, Lapse(otherwise=timedelta(days=9)))) == 1
+    assert await found(facts, LapseRules(otherwise=timedelta(days=11))) == []
+    assert len(await found(facts, LapseRules(otherwise=timedelta(days=9)))) == 1
 
 
 @pytest.mark.parametrize(
@@ -201,4 +201,4 @@ def test_who_is_away_for_more_than_half_of_what_makes_a_lapse_is_at_risk(
 
 def test_lengths_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="expected factor > 0, 0 < at_least <= at_most"):
-        Lapse(at_least=timedelta(days=9), at_most=timedelta(days=8))
+        LapseRules(at_least=timedelta(days=9), max_threshold=timedelta(days=8))

@@ -8,13 +8,13 @@ import pytest
 import pytest_asyncio
 
 from local.temporal_server import TemporalDevServer
-from profiles.consent.review import restore, to_review
+from profiles.consent.review import annul_opt_out, list_doubtful_replies
 from profiles.db.database import Database
 from profiles.db.migrate import check_schema
-from profiles.db.roles import OwnsTheTables, grant_async
+from profiles.db.roles import RoleOwnsTables, grant_app_role_async
 from profiles.db.sql import new_id
 from profiles.merging import unmerge
-from profiles.messaging.kill_switches import stop
+from profiles.messaging.kill_switches import activate_kill_switch
 from tests.facts import CARTS, LAMP, Facts, order
 from tests.integration.open_api import ADMIN, event, opened
 from tests.permission import may_mail, run_of
@@ -39,8 +39,8 @@ REFUSED = [
 async def app_url(database_url: str) -> AsyncIterator[str]:
     """The same database, as the role that Waypost's processes have in production."""
     role = f"waypost_app_{new_id().hex}"
-    assert await grant_async(database_url, role, "pass'word")
-    assert not await grant_async(database_url, role)
+    assert await grant_app_role_async(database_url, role, "pass'word")
+    assert not await grant_app_role_async(database_url, role)
     parts = urlsplit(database_url)
     place = parts.netloc.rpartition("@")[2]
     yield parts._replace(netloc=f"{role}:pass%27word@{place}").geturl()
@@ -65,7 +65,7 @@ async def with_a_row_in_each(facts: Facts) -> dict[str, list[object]]:
     await facts.sent(run_id)
     await facts.happens("Seen", email=ADA, phone=PHONE)
     async with facts.database.transaction() as connection:
-        await stop(connection, "channel", "push", reason="a mistake", actor="an operator")
+        await activate_kill_switch(connection, "channel", "push", reason="a mistake", actor="an operator")
     found = await all_rows(facts)
     assert all(found.values())
     return found
@@ -126,8 +126,8 @@ async def test_teeth_without_the_triggers_the_owner_rewrites_what_was_said(datab
 async def test_a_role_that_nothing_binds_is_refused(database_url: str) -> None:
     owner = urlsplit(database_url).username or ""
 
-    with pytest.raises(OwnsTheTables, match="no privilege binds it; name a role of its own"):
-        await grant_async(database_url, owner)
+    with pytest.raises(RoleOwnsTables, match="no privilege binds it; name a role of its own"):
+        await grant_app_role_async(database_url, owner)
 
 
 async def test_as_the_app_people_are_taken_in_joined_parted_and_joined(app_url: str, app: Database) -> None:
@@ -141,11 +141,13 @@ async def test_as_the_app_people_are_taken_in_joined_parted_and_joined(app_url: 
     await facts.happens("Seen", email=ADA, phone=PHONE)
     one = await facts.who("email", ADA)
     assert one == await facts.who("phone", PHONE)
-    parted = await unmerge.cut(app, f"email:{ADA}", f"phone:{PHONE}", actor="test", reason="two people")
+    parted = await unmerge.cut_identifiers(
+        app, f"email:{ADA}", f"phone:{PHONE}", actor="test", reason="two people"
+    )
     assert len(set(parted.profiles)) == 2
-    assert len(set(await unmerge.mend(app, parted.cut_id, actor="test", reason="one after all"))) == 1
-    [reply] = (await app.run(lambda connection: to_review(connection, limit=10))).rows
-    await restore(app, reply.entry_id, actor="test")
+    assert len(set(await unmerge.mend_cut(app, parted.cut_id, actor="test", reason="one after all"))) == 1
+    [reply] = (await app.run(lambda connection: list_doubtful_replies(connection, limit=10))).rows
+    await annul_opt_out(app, reply.entry_id, actor="test")
 
     assert await facts.values("SELECT DISTINCT profile_id FROM consent") == [await facts.who("email", ADA)]
     assert await may_mail(facts, run_id) == []

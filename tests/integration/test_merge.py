@@ -6,7 +6,7 @@ import pytest
 
 from policy.reentry import Once
 from profiles.db.database import Database
-from profiles.db.locks import lock
+from profiles.db.locks import lock_profiles
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, Facts, Journey, order
 from tests.who_is_who import people_in
 
@@ -112,7 +112,7 @@ async def test_a_chain_of_merges_ends_at_the_oldest(database: Database) -> None:
 
     assert {await facts.who("email", f"u{n}@x.org") for n in range(4)} == {oldest}
     async with database.transaction() as connection:
-        assert set((await lock(connection, profiles)).values()) == {oldest}
+        assert set((await lock_profiles(connection, profiles)).values()) == {oldest}
 
 
 async def test_a_merge_within_one_batch_leaves_no_identifier_astray(database: Database) -> None:

@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from activities.gate.send_gate import Gate
+from activities.gate.send_gate import SendGate
 from policy.limits import Limits
 from policy.verdict import Channel
 from profiles.merging import reassign, rebuild
 from profiles.messaging import claims
-from profiles.messaging.snapshot import Ask, Snapshot
+from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from profiles.runs import outbox
 from tests.integration.sends_in_flight import CAPS_ONLY, LATER, Ringing, Step, sends_through, waits_for
 from tests.integration.two_people import TwoPeople, word
@@ -24,12 +24,12 @@ NIGHT = NOON.replace(hour=21)
 @pytest.fixture
 def two(shop: Shop) -> TwoPeople:
     """Two people, and a provider whose calls may hang."""
-    shop.gate = Gate(shop.database, CAPS_ONLY)
+    shop.gate = SendGate(shop.database, CAPS_ONLY)
     shop.ledgers[Channel.EMAIL] = Ringing(Channel.EMAIL, shop.database)
     return TwoPeople(shop, 1)
 
 
-async def to_the_profile_it_began_with(connection: Any, ask: Ask) -> Snapshot | None:
+async def to_the_profile_it_began_with(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
     """The gate's reading without following a merge that it waited for."""
     return await claims.read_snapshot(connection, None, ask)
 
@@ -55,7 +55,11 @@ async def test_the_table_fails_where_the_gate_does_not_follow_a_merge_that_it_wa
 async def test_the_table_fails_where_messages_do_not_go_along(
     two: TwoPeople, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reassign, "WHOLE", tuple(move for move in reassign.WHOLE if "message" not in move))
+    monkeypatch.setattr(
+        reassign,
+        "MOVE_PROFILE_ROWS",
+        tuple(move for move in reassign.MOVE_PROFILE_ROWS if "message" not in move),
+    )
     run_id = await two.ada_leaves_a_lamp()
     await two.the_other_comes("both mails of two")
     sent = await sends_through(two.shop, two.ask(run_id), Step.UNCLAIMED, two.joined)
@@ -81,7 +85,7 @@ async def test_the_table_fails_where_a_purchase_does_not_reach_who_they_both_are
 async def test_a_message_that_was_put_off_passes_the_whole_gate_again_with_the_facts_of_both(
     two: TwoPeople, brings: str, expected: str, older: str
 ) -> None:
-    two.shop.gate = Gate(two.shop.database, Limits())
+    two.shop.gate = SendGate(two.shop.database, Limits())
     if older == "the other":
         await two.the_other_comes(brings)
     run_id = await two.ada_leaves_a_lamp()
@@ -135,9 +139,11 @@ async def queue(shop: Shop, lane: UUID) -> list[str]:
     """What a lane's other side is told, in the order in which the relay hands it out."""
     told = []
     async with shop.database.transaction() as connection:
-        while row := next((row for row in await outbox.take(connection, 100) if row.lane == lane), None):
+        while row := next(
+            (row for row in await outbox.lock_batch(connection, 100) if row.lane == lane), None
+        ):
             told.append(row.name)
-            await outbox.delivered(connection, [row.seq], {})
+            await outbox.mark_delivered(connection, [row.seq], {})
     return told
 
 

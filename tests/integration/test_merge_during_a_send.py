@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from activities.content.templates import Templates
-from activities.gate.send_gate import Gate
-from journeys.registry import load
+from activities.content.templates import TemplateRegistry
+from activities.gate.send_gate import SendGate
+from journeys.registry import load_journeys
 from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
 from profiles.db.sql import new_id
@@ -42,11 +42,11 @@ async def shop(postgres: str, migrated: str, temporal: TemporalDevServer) -> Asy
     name = f"test_{new_id().hex}"
     server = await asyncpg.connect(postgres)
     await server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
-    read = Templates.load([definition.folder for definition in load().values()])
+    read = TemplateRegistry.load([definition.folder for definition in load_journeys().values()])
     with pytest.MonkeyPatch.context() as once:
-        once.setattr(Templates, "load", lambda folders: read)
+        once.setattr(TemplateRegistry, "load", lambda folders: read)
         async with Shop(urlunsplit(urlsplit(postgres)._replace(path=f"/{name}")), temporal.client) as running:
-            running.gate = Gate(running.database, CAPS_ONLY)
+            running.gate = SendGate(running.database, CAPS_ONLY)
             yield running
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await server.close()

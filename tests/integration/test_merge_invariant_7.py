@@ -7,7 +7,7 @@ import pytest
 
 from profiles.db.database import Database
 from profiles.merging import reassign, rebuild
-from profiles.merging.unmerge import cut
+from profiles.merging.unmerge import cut_identifiers
 from profiles.runs.exposures import record_exposures
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, Facts, order
 
@@ -95,7 +95,9 @@ async def test_invariant_7_a_merge_is_undone_by_what_its_log_says(database: Data
     [joined] = await facts.rows(
         "SELECT * FROM identity_log WHERE kind = 'joined' AND cause = $1", answer.event_id
     )
-    apart = await cut(database, joined["key"], joined["other_key"], actor="ops", reason="two people")
+    apart = await cut_identifiers(
+        database, joined["key"], joined["other_key"], actor="ops", reason="two people"
+    )
 
     assert (merged["profile_id"], merged["other_profile_id"]) == (older, younger)
     assert {joined["key"], joined["other_key"]} == {BY_EMAIL, BY_PHONE}
@@ -113,12 +115,16 @@ async def test_invariant_7_a_merge_is_undone_by_what_its_log_says(database: Data
     assert await facts.values("SELECT kind FROM identity_log ORDER BY seq DESC LIMIT 1") == ["cut"]
 
 
-@pytest.mark.parametrize("table", [move.split()[1] for move in reassign.WHOLE])
+@pytest.mark.parametrize("table", [move.split()[1] for move in reassign.MOVE_PROFILE_ROWS])
 async def test_invariant_7_a_table_left_out_of_the_merge_is_noticed(
     database: Database, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     """Teeth: leave one table's move out, and rows of the younger profile stay behind."""
-    monkeypatch.setattr(reassign, "WHOLE", tuple(move for move in reassign.WHOLE if f" {table} " not in move))
+    monkeypatch.setattr(
+        reassign,
+        "MOVE_PROFILE_ROWS",
+        tuple(move for move in reassign.MOVE_PROFILE_ROWS if f" {table} " not in move),
+    )
     facts = Facts(database, CARTS, PEOPLE)
     _, younger = await two_lives(facts)
     await facts.happens("Signed In", email=ADA, phone=PHONE)
@@ -147,14 +153,14 @@ async def test_invariant_7_a_table_left_out_of_a_parting_is_noticed(
     database: Database, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     """Teeth: what does not follow its event stays with the other person."""
-    left = tuple(move for move in reassign._BY_EVENT if not move.startswith(f"UPDATE {table} "))
-    assert len(left) < len(reassign._BY_EVENT)
-    monkeypatch.setattr(reassign, "_BY_EVENT", left)
+    left = tuple(move for move in reassign._FOLLOW_EVENTS if not move.startswith(f"UPDATE {table} "))
+    assert len(left) < len(reassign._FOLLOW_EVENTS)
+    monkeypatch.setattr(reassign, "_FOLLOW_EVENTS", left)
     facts = Facts(database, CARTS, PEOPLE)
     await two_lives(facts)
     before = await whose(facts)
     await facts.happens("Signed In", email=ADA, phone=PHONE)
-    await cut(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
+    await cut_identifiers(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
 
     assert before[table] != (await whose(facts))[table]
 
@@ -168,7 +174,9 @@ async def test_invariant_7_every_table_of_a_person_is_in_the_list(database: Data
     )
 
     assert {*CHILDREN, "profile", "identity_log"} == set(tables)
-    assert {move.split()[1] for move in (*reassign.WHOLE, *reassign._BY_EVENT)} <= set(CHILDREN)
+    assert {move.split()[1] for move in (*reassign.MOVE_PROFILE_ROWS, *reassign._FOLLOW_EVENTS)} <= set(
+        CHILDREN
+    )
 
 
 LOGGED = ("UPDATE identity_log SET detail = 'never happened'", "DELETE FROM identity_log")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from profiles.db.database import Database
-from profiles.merging.unmerge import cut
+from profiles.merging.unmerge import cut_identifiers
 from tests.facts import CARTS, LAMP, PEOPLE, Facts, Journey, order
 
 ADA, CARD = "ada@example.com", "card-1"
@@ -100,7 +100,7 @@ async def test_nobodys_run_ends_by_people_being_parted(database: Database) -> No
     await merges(facts)
     await buys(facts, loyalty_id=CARD)
     [begun] = await facts.runs()
-    await cut(database, f"email:{ADA}", f"loyalty_id:{CARD}", actor="test", reason="two people")
+    await cut_identifiers(database, f"email:{ADA}", f"loyalty_id:{CARD}", actor="test", reason="two people")
 
     [run] = await facts.runs()
     assert run["run_id"] == begun["run_id"]

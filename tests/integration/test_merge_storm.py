@@ -8,12 +8,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from profiles.db.database import Database
-from profiles.events import END_RUN
+from profiles.events import END_RUN_SIGNAL
 from profiles.identity import graph
-from profiles.identity.component import component
-from profiles.identity.identifiers import DEFAULT, IdentityRules, key
+from profiles.identity.component import lock_component
+from profiles.identity.identifiers import DEFAULT_IDENTITY_RULES, IdentityRules, identifier_key
 from profiles.ingest.pipeline import Ingest
-from profiles.merging.unmerge import release
+from profiles.merging.unmerge import release_identifier
 from tests.facts import CARTS, Facts
 from tests.proofs import FULL, size
 from tests.storm import SHAPES, Shape, Weather, left_in_cart, order, told, weather
@@ -73,7 +73,7 @@ def stormy(count: int) -> list[int]:
 async def test_a_shared_identifier_is_nobodys_within_a_minute_and_blends_nobody(
     database: Database, database_url: str, shape: Shape, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts, bad, kind = Facts(database), key(*shape.bad), shape.person(0)[0]
+    facts, bad, kind = Facts(database), identifier_key(*shape.bad), shape.person(0)[0]
     with capture_logs() as logs:
         async with weather(database_url) as sky:
             # As many events of people who share nothing: what is compared is the sharing, not the load.
@@ -102,7 +102,7 @@ async def test_a_shared_identifier_is_nobodys_within_a_minute_and_blends_nobody(
     assert {(row["state"], row["outcome"], row["source"]) for row in entries} == {
         ("ended", "quarantined", "nobody")
     }
-    assert queued == [{"kind": "signal", "name": END_RUN}, {"kind": "start", "name": "Product Added"}]
+    assert queued == [{"kind": "signal", "name": END_RUN_SIGNAL}, {"kind": "start", "name": "Product Added"}]
     assert [one["type"] for one in warned] == [shape.bad[0]]
     if FULL:
         assert sky.p99_ms("during") < 2 * sky.p99_ms("calm")
@@ -112,7 +112,7 @@ async def test_a_shared_identifier_is_nobodys_within_a_minute_and_blends_nobody(
 async def test_it_takes_one_person_more_than_may_share_it_and_the_log_says_so_once(
     database: Database, shape: Shape
 ) -> None:
-    facts, most = Facts(database), DEFAULT.shared_by[shape.bad[0]]
+    facts, most = Facts(database), DEFAULT_IDENTITY_RULES.shared_by[shape.bad[0]]
     with capture_logs() as logs:
         for first in range(0, most + 9, 6):
             at_once = (order(one, shape.names(one)) for one in range(first, first + 6))
@@ -124,7 +124,7 @@ async def test_it_takes_one_person_more_than_may_share_it_and_the_log_says_so_on
         "SELECT kind, key FROM identity_log WHERE kind = 'quarantined' AND key NOT LIKE 'email_sha256:%'"
     )
 
-    assert causes == [{"kind": "quarantined", "key": key(*shape.bad)}]
+    assert causes == [{"kind": "quarantined", "key": identifier_key(*shape.bad)}]
     assert [(one["type"], one["people"], one["log_level"]) for one in warned] == [
         (shape.bad[0], most + 1, "warning")
     ]
@@ -136,7 +136,7 @@ async def test_while_the_shared_row_is_locked_other_people_go_on_and_so_does_a_p
     database: Database, database_url: str
 ) -> None:
     facts = Facts(database)
-    for one in range(DEFAULT.shared_by["email"] + 2):
+    for one in range(DEFAULT_IDENTITY_RULES.shared_by["email"] + 2):
         await facts.ingest([order(one, DESK.names(one))])
     stranger, holder = Ingest(database, (CARTS,)), Database(database_url)
     async with holder.transaction() as connection, asyncio.timeout(20):
@@ -158,7 +158,7 @@ async def test_while_the_shared_row_is_locked_other_people_go_on_and_so_does_a_p
 @pytest.mark.parametrize(
     ("rules", "blended"),
     [
-        pytest.param(DEFAULT, 0, id="with the guard: nobody"),
+        pytest.param(DEFAULT_IDENTITY_RULES, 0, id="with the guard: nobody"),
         pytest.param(
             IdentityRules(shared_by={}), 5, id="without it: as many as one person may have addresses"
         ),
@@ -172,7 +172,7 @@ async def test_without_the_limit_on_sharing_the_same_storm_blends_people(
     blended: int,
 ) -> None:
     """Teeth."""
-    monkeypatch.setattr("profiles.identity.component.resolve", partial(graph.resolve, rules=rules))
+    monkeypatch.setattr("profiles.identity.component.resolve", partial(graph.resolve_graph, rules=rules))
     facts, shape = Facts(database), SHAPES["a user id of the kiosk"]
     async with weather(database_url) as sky:
         await storm_among_others(sky, shape, 60)
@@ -194,7 +194,7 @@ async def test_a_storm_of_unverified_events_takes_no_vouched_address_and_its_cos
         await facts.ingest([order(one, DESK.names(one), verified=False)])
     [who] = await facts.values("SELECT profile_id FROM identifier WHERE value = $1", DESK.bad[1])
     async with database.transaction() as connection:
-        found = await component(connection, {key(*DESK.bad): who}, {})
+        found = await lock_component(connection, {identifier_key(*DESK.bad): who}, {})
 
     assert await facts.values("SELECT count(*) FROM identifier WHERE status = 'quarantined'") == [0]
     # The address and its hash, and the one link that vouches for it.
@@ -203,7 +203,7 @@ async def test_a_storm_of_unverified_events_takes_no_vouched_address_and_its_cos
 
 async def shared_by_strangers(facts: Facts, **more: Any) -> None:
     """One more than may share it."""
-    for one in range(DEFAULT.shared_by["email"] + 1):
+    for one in range(DEFAULT_IDENTITY_RULES.shared_by["email"] + 1):
         await facts.ingest([order(one, DESK.names(one), **more)])
 
 
@@ -215,7 +215,7 @@ async def test_a_released_identifier_is_somebodys_again_and_stays_it(database: D
     facts = Facts(database)
     await shared_by_strangers(facts)
     quarantined = await statuses(facts)
-    await release(database, key(*DESK.bad), actor="operator", reason="it is Ada's")
+    await release_identifier(database, identifier_key(*DESK.bad), actor="operator", reason="it is Ada's")
     later = Ingest(database, (CARTS,))
     for one in range(100, 115):
         await later([order(one, DESK.names(one))])

@@ -15,12 +15,12 @@ from sqlmodel import SQLModel
 import profiles.db.tables
 from profiles.db.database import Database
 from profiles.db.migrate import (
-    OldSchema,
+    SchemaMismatch,
     check_schema,
-    current_async,
-    head,
+    head_revision,
     new_revision_async,
-    upgrade_async,
+    schema_revisions_async,
+    upgrade_schema_async,
 )
 
 
@@ -57,8 +57,8 @@ async def test_a_new_migration_brings_an_old_database_to_what_the_tables_say(
         await connection.run_sync(apply)
         left = await connection.run_sync(differences)
 
-    assert file == tmp_path / f"{int(head()) + 1:04}_what_was_taken_away.py"
-    assert f"down_revision = {head()!r}" in written
+    assert file == tmp_path / f"{int(head_revision()) + 1:04}_what_was_taken_away.py"
+    assert f"down_revision = {head_revision()!r}" in written
     assert "op.add_column('kill_switch_log', sa.Column('reason', sa.Text(), nullable=False))" in written
     assert left == []
 
@@ -70,17 +70,17 @@ async def test_a_new_migration_is_empty_where_nothing_differs(database_url: str,
 
 
 async def test_a_migrated_database_passes_and_migrating_again_changes_nothing(database_url: str) -> None:
-    await upgrade_async(database_url)
+    await upgrade_schema_async(database_url)
     await check_schema(database_url)
 
-    assert await current_async(database_url) == (head(), head())
+    assert await schema_revisions_async(database_url) == (head_revision(), head_revision())
 
 
 async def test_processes_that_migrate_at_once_wait_for_each_other(
     database_url: str, database: Database
 ) -> None:
     await emptied(database)
-    await asyncio.gather(*(upgrade_async(database_url) for _ in range(3)))
+    await asyncio.gather(*(upgrade_schema_async(database_url) for _ in range(3)))
 
     await check_schema(database_url)
 
@@ -88,7 +88,9 @@ async def test_processes_that_migrate_at_once_wait_for_each_other(
 @pytest.mark.parametrize(
     ("revision", "word"),
     [
-        pytest.param(None, f"none, this code needs {head()}; run `waypost migrate`", id="a missing schema"),
+        pytest.param(
+            None, f"none, this code needs {head_revision()}; run `waypost migrate`", id="a missing schema"
+        ),
         pytest.param("9999", "revision 9999, which this code does not know", id="a newer schema"),
     ],
 )
@@ -101,7 +103,7 @@ async def test_a_schema_that_does_not_fit_is_named_with_what_to_do(
             await connection.execute(text("CREATE TABLE alembic_version (version_num text)"))
             await connection.execute(text("INSERT INTO alembic_version VALUES (:r)"), {"r": revision})
 
-    with pytest.raises(OldSchema, match=word):
+    with pytest.raises(SchemaMismatch, match=word):
         await check_schema(database_url)
 
 

@@ -4,9 +4,9 @@ from pydantic import SecretStr
 from temporalio import activity
 from temporalio.client import Client
 
-from activities.channels.registry import Channels
+from activities.channels.registry import ChannelRegistry
 from activities.settings import ActivitySettings
-from journeys.registry import OWN_ACTIVITIES, SHIPPED, Journeys
+from journeys.registry import BUILT_IN_ACTIVITIES, SHIPPED, JourneyRegistry
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
 from workers.settings import WorkerSettings
@@ -21,12 +21,12 @@ async def test_the_names_that_are_taken_are_exactly_those_the_worker_registers(
     workers = build_workers(
         client,
         database,
-        Journeys(SHIPPED),
-        Channels({}, {}),
+        JourneyRegistry(SHIPPED),
+        ChannelRegistry({}, {}),
         ActivitySettings(secrets=(SecretStr("a secret of tests, which is long enough"),)),
         WorkerSettings(waypost_local=True, waypost_versioning=False),
     )
     functions = [function for worker in workers for function in worker.config()["activities"]]
     names = {activity._Definition.must_from_callable(function).name for function in functions}
 
-    assert names == OWN_ACTIVITIES
+    assert names == BUILT_IN_ACTIVITIES

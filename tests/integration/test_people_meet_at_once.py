@@ -4,11 +4,11 @@ import asyncio
 from typing import Any
 
 from profiles.db.database import Database
-from profiles.db.locks import lock
+from profiles.db.locks import lock_profiles
 from profiles.db.sql import new_id
 from profiles.ingest import resolution
-from profiles.ingest.resolution import Named
-from profiles.merging.unmerge import cut, mend
+from profiles.ingest.resolution import EventIdentifiers
+from profiles.merging.unmerge import cut_identifiers, mend_cut
 from tests.facts import CARTS, LAMP, Facts, order
 from tests.who_is_who import people, people_in, resolved
 
@@ -31,14 +31,16 @@ async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new
         "time": facts.now,
         "at": facts.now,
     }
-    both = Named.by((("email", ADA), ("loyalty_id", CARD)), event_id=new_id(), verified=True, **said)
+    both = EventIdentifiers.by(
+        (("email", ADA), ("loyalty_id", CARD)), event_id=new_id(), verified=True, **said
+    )
 
     async def merging() -> None:
         async with database.transaction() as connection:
-            await lock(connection, [old, young])
+            await lock_profiles(connection, [old, young])
             held.set()
             await go.wait()
-            await resolution.resolve(connection, [both])
+            await resolution.resolve_identities(connection, [both])
 
     task = asyncio.create_task(merging())
     await held.wait()
@@ -78,7 +80,7 @@ async def test_events_of_both_halves_while_they_are_parted_go_to_the_half_that_t
         for kind, value in (("email", ADA), ("phone", PHONE))
     ]
     jobs += [facts.happens("Signed In", email=ADA, phone=PHONE) for _ in range(3)]
-    parting = cut(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
+    parting = cut_identifiers(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
     apart, *_ = await asyncio.gather(parting, *jobs)
 
     ada, other = await facts.who("email", ADA), await facts.who("phone", PHONE)
@@ -100,9 +102,9 @@ async def test_parted_and_mended_over_and_over_while_events_come_in(database: Da
 
     async def operator() -> None:
         for _ in range(4):
-            made = await cut(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
-            await mend(database, made.cut_id, actor="ops", reason="one after all")
-        await cut(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people for good")
+            made = await cut_identifiers(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
+            await mend_cut(database, made.cut_id, actor="ops", reason="one after all")
+        await cut_identifiers(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people for good")
 
     async def channel() -> None:
         for event in events:

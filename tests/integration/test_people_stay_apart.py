@@ -9,9 +9,9 @@ import pytest
 
 from profiles.db.database import Database
 from profiles.identity import component, identifiers
-from profiles.identity.graph import Graph, Link, resolve
-from profiles.identity.identifiers import DEFAULT, PRIORITY
-from profiles.merging.unmerge import cut
+from profiles.identity.graph import IdentityGraph, Link, resolve_graph
+from profiles.identity.identifiers import DEFAULT_IDENTITY_RULES, TYPES_BY_STRENGTH
+from profiles.merging.unmerge import cut_identifiers
 from tests.facts import LAMP, Facts, order
 from tests.who_is_who import of_kind, people_in, quarantined_in
 
@@ -22,7 +22,7 @@ PLACEHOLDERS = ("null", "undefined", "0000", "guest", "test@test.com", "-1", "N/
 def known_by(kind: str, value: str) -> dict[str, str]:
     """What a door makes of an identifier: nothing, where the value identifies nobody."""
     try:
-        return {kind: identifiers.normalise(kind, value)}
+        return {kind: identifiers.normalize_identifier(kind, value)}
     except ValueError:
         return {}
 
@@ -36,8 +36,8 @@ async def claims(
 
 def without(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
     """Take a rule out."""
-    rules = replace(DEFAULT, **changed)
-    monkeypatch.setattr(component, "resolve", lambda links, **how: resolve(links, rules=rules, **how))
+    rules = replace(DEFAULT_IDENTITY_RULES, **changed)
+    monkeypatch.setattr(component, "resolve", lambda links, **how: resolve_graph(links, rules=rules, **how))
 
 
 async def strangers_with_placeholders(facts: Facts) -> int:
@@ -60,11 +60,11 @@ async def test_invariant_7_without_the_list_of_placeholders_strangers_would_be_b
 ) -> None:
     """Teeth."""
     monkeypatch.setattr(identifiers, "is_placeholder", lambda _: False)
-    identifiers._normalise.cache_clear()
+    identifiers._normalize_stripped.cache_clear()
     try:
         assert await strangers_with_placeholders(Facts(database)) < 2 * len(PLACEHOLDERS)
     finally:
-        identifiers._normalise.cache_clear()
+        identifiers._normalize_stripped.cache_clear()
 
 
 async def siblings(facts: Facts) -> None:
@@ -111,7 +111,7 @@ async def test_invariant_7_one_person_has_so_many_of_a_type_and_no_more_within_i
     database: Database, kind: str, slowly: bool
 ) -> None:
     facts = Facts(database)
-    most, within = DEFAULT.limits[kind].most, DEFAULT.limits[kind].within
+    most, within = DEFAULT_IDENTITY_RULES.limits[kind].most, DEFAULT_IDENTITY_RULES.limits[kind].within
     assert within is not None
     span = within / (most if slowly else 10_000)
     for n in range(most + 2):
@@ -141,7 +141,7 @@ async def test_invariant_7_if_weak_identifiers_counted_as_strong_two_people_woul
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth."""
-    without(monkeypatch, strong=frozenset(PRIORITY))
+    without(monkeypatch, strong=frozenset(TYPES_BY_STRENGTH))
     facts = Facts(database)
     await on_one_device(facts)
 
@@ -201,8 +201,8 @@ async def test_invariant_7_if_every_sender_were_believed_a_stranger_would_get_in
 ) -> None:
     """Teeth."""
 
-    def believing(links: list[Link], **how: Any) -> Graph:
-        return resolve([replace(link, verified=True) for link in links], **how)
+    def believing(links: list[Link], **how: Any) -> IdentityGraph:
+        return resolve_graph([replace(link, verified=True) for link in links], **how)
 
     monkeypatch.setattr(component, "resolve", believing)
     facts = Facts(database)
@@ -216,7 +216,7 @@ async def test_invariant_7_two_whom_an_operator_parted_stay_apart_whatever_is_sa
 ) -> None:
     facts = Facts(database)
     await facts.happens("Signed In", email=ADA, phone="+4915112345678")
-    await cut(database, f"email:{ADA}", "phone:+4915112345678", actor="ops", reason="siblings")
+    await cut_identifiers(database, f"email:{ADA}", "phone:+4915112345678", actor="ops", reason="siblings")
     for n in range(3):
         await facts.happens("Signed In", email=ADA, phone="+4915112345678", anonymous_id=f"a-{n}")
     await facts.happens("Signed In", email=ADA, loyalty_id="L-1")

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from profiles.db.database import Database
-from profiles.runs.routing import PERSON
+from profiles.runs.routing import KEY_PERSON
 from tests.documents import ROOT
 from tests.facts import CHAIR, LAMP, Facts, Journey, order
 
@@ -20,7 +20,7 @@ COLUMNS = [
 ]
 """Authors' queries name them: a column may be added, and none may go."""
 
-READER = Journey(name="reader", starts=("Product Viewed",), listens=(), key_property=PERSON)
+READER = Journey(name="reader", starts=("Product Viewed",), listens=(), key_property=KEY_PERSON)
 
 
 @pytest.fixture

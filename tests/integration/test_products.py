@@ -8,17 +8,17 @@ import orjson
 import pytest
 from temporalio.worker import Worker
 
-from activities.contracts import Sweep, Swept
+from activities.contracts import SweepRequest, SweepResult
 from activities.sweeps import ProductSweepActivities
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.messaging.claims import read_under_lock
-from profiles.messaging.snapshot import Ask
+from profiles.messaging.claims import read_locked_snapshot
+from profiles.messaging.snapshot import SnapshotQuery
 from profiles.state.event_records import IncomingEvent
-from profiles.sweeps.product_alerts import DEFAULT_NEWS, ProductNews, sweep_products
+from profiles.sweeps.product_alerts import DEFAULT_ALERT_RULES, ProductAlertRules, sweep_products
 from tests.facts import CARTS, CHAIR, LAMP, Facts, Journey, order
-from workers.schedules import PRODUCTS, SweepWorkflow
+from workers.schedules import PRODUCT_SWEEP, SweepWorkflow
 
 ADA, GRACE = "ada@example.com", "grace@example.com"
 FEED = {"product_id": "lamp", "sku": "lamp-red", "name": "Aria lamp", "price": 39.0, "in_stock": True}
@@ -39,10 +39,10 @@ async def changes(facts: Facts) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in rows]
 
 
-async def swept(facts: Facts, news: ProductNews = DEFAULT_NEWS, limit: int = 500) -> list[str]:
+async def swept(facts: Facts, news: ProductAlertRules = DEFAULT_ALERT_RULES, limit: int = 500) -> list[str]:
     """Sweep until nothing is left; what was told by it, as "event cart"."""
     before = await facts.values("SELECT event_id FROM event")
-    while (await sweep_products(facts.database, facts.ingest, news=news, limit=limit))[0]:
+    while (await sweep_products(facts.database, facts.ingest, rules=news, limit=limit))[0]:
         pass
     return await facts.values(
         "SELECT type || ' ' || cart_id FROM event WHERE NOT event_id = ANY($1) ORDER BY cart_id, type", before
@@ -262,9 +262,9 @@ async def sold_out(facts: Facts, line: dict[str, Any]) -> bool:
     await people.happens("Product Added", {**line, "cart_id": "asked"}, email="asking@example.com")
     [run] = await people.runs()
     key = line.get("product_id") or line["sku"]
-    ask = Ask(run["run_id"], "s", "email", datetime.now(UTC), promoted=((key, line.get("sku")),))
+    ask = SnapshotQuery(run["run_id"], "s", "email", datetime.now(UTC), promoted=((key, line.get("sku")),))
     async with facts.database.transaction() as connection:
-        snapshot = await read_under_lock(connection, ask)
+        snapshot = await read_locked_snapshot(connection, ask)
     assert snapshot is not None
     return key in snapshot.out_of_stock
 
@@ -313,7 +313,7 @@ async def test_the_shop_says_how_much_less_is_worth_telling(database: Database) 
     await fed(facts, {}, hours_ago=2)
     await fed(facts, {"price": 20.0})
 
-    assert await swept(facts, ProductNews(least_drop=0.5)) == []
+    assert await swept(facts, ProductAlertRules(min_price_drop=0.5)) == []
 
 
 async def test_the_scheduled_sweep_tells_all_there_is_and_says_so(
@@ -332,10 +332,10 @@ async def test_the_scheduled_sweep_tells_all_there_is_and_says_so(
     ):
         found = await temporal.client.execute_workflow(
             SweepWorkflow.run,
-            args=[Sweep(batch=1), PRODUCTS.activity, PRODUCTS.looks_for],
+            args=[SweepRequest(batch=1), PRODUCT_SWEEP.activity, PRODUCT_SWEEP.description],
             id=queue,
             task_queue=queue,
         )
 
-    assert found == Swept(entered=3)
+    assert found == SweepResult(entered=3)
     assert await facts.values("SELECT count(*) FROM product_change WHERE swept_at IS NULL") == [0]

@@ -14,10 +14,10 @@ from uuid import UUID
 
 import pytest
 
-from activities.channels.registry import Channels
-from authoring.testing.fakes import Posted, Provider
+from activities.channels.registry import ChannelRegistry
+from authoring.testing.fakes import AcceptedMessage, FakeChannelAdapter
 from journeys.vocabulary.inbox import Inbox
-from local.processes import Child, Command
+from local.processes import ChildProcess, Command
 from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
 from profiles.events import Event
@@ -49,7 +49,7 @@ class MortalWorker:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self.kills = 0
 
     async def start(self) -> None:
@@ -61,9 +61,9 @@ class MortalWorker:
             folder=ROOT,
             ready_line=re.compile(r"\] ready\b"),
         )
-        self._child = Child(command)
+        self._child = ChildProcess(command)
         await self._child.start()
-        await self._child.until_ready(within=90)
+        await self._child.until_ready(timeout_s=90)
 
     async def kill(self) -> None:
         """``kill -9``, if it runs."""
@@ -193,7 +193,7 @@ async def test_proof_fails_where_a_send_key_is_not_known_again(
 ) -> None:
     monkeypatch.setenv(LEDGER, str(tmp_path))
     if not guarded:
-        monkeypatch.setattr("activities.gate.send_gate._UNSENT", frozenset(MESSAGE_RANK))
+        monkeypatch.setattr("activities.gate.send_gate._UNSENT_STATUSES", frozenset(MESSAGE_RANK))
     lost: set[UUID] = set()
 
     async def lost_once(connection: object, message_id: UUID, *known: Any, **more: Any) -> None:
@@ -205,8 +205,10 @@ async def test_proof_fails_where_a_send_key_is_not_known_again(
 
     monkeypatch.setattr("activities.send_message.record_sent", lost_once)
     people = [one for one in shoppers(40, SEED) if one.receives and not one.buys and not one.clicks][:1]
-    post: list[Posted] = []
-    channels = Channels({channel: Provider(channel, post) for channel in (Channel.EMAIL, Channel.SMS)}, {})
+    post: list[AcceptedMessage] = []
+    channels = ChannelRegistry(
+        {channel: FakeChannelAdapter(channel, post) for channel in (Channel.EMAIL, Channel.SMS)}, {}
+    )
     async with Waypost(
         database_url, temporal.client, journeys=JOURNEYS, effects=ACTIVITIES, channels=channels
     ) as shop:
@@ -222,7 +224,7 @@ async def test_proof_fails_where_a_send_key_is_not_known_again(
     assert guarded is (verdict.faults == [])
 
 
-def delivery(posted: Posted) -> Delivery:
+def delivery(posted: AcceptedMessage) -> Delivery:
     """As a fake provider's ledger has it."""
     out = posted.outgoing
     return Delivery(posted.channel.value, out.to, out.content.subject, out.content.text, out.message_id, "")

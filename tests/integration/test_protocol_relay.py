@@ -17,13 +17,13 @@ from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
 from profiles.runs import outbox
 from profiles.runs.lifecycle import close_run
-from profiles.runs.outbox import Row
+from profiles.runs.outbox import OutboxRow
 from tests.proofs import size
 from tests.shop import Shop, shopper
 from tests.stories import KeepCompany
 from tests.waypost import NOON, Waypost
-from workers.delivery import Delivery, Told
-from workers.outbox_listener import Doorbell
+from workers.delivery import Delivery, DeliveryStatus
+from workers.outbox_listener import OutboxListener
 from workers.relay import Relay
 
 
@@ -36,18 +36,18 @@ class Notebook(Delivery):
         self.reached = asyncio.Event()
         self._random = random.Random(seed)
 
-    async def start(self, row: Row) -> str | None:
+    async def start(self, row: OutboxRow) -> str | None:
         self.reached.set()
         if self.holding is not None:
             await self.holding.wait()
         await self._note(row)
         return f"temporal-{row.lane}"
 
-    async def signal(self, row: Row) -> Told:
+    async def signal(self, row: OutboxRow) -> DeliveryStatus:
         await self._note(row)
-        return Told.DONE
+        return DeliveryStatus.DONE
 
-    async def _note(self, row: Row) -> None:
+    async def _note(self, row: OutboxRow) -> None:
         # Calls to a real server take different times; whoever asks first need not be answered first.
         await asyncio.sleep(self._random.uniform(0, 0.003))
         self.told[row.lane].append(f"{row.kind} {row.name}")
@@ -87,7 +87,7 @@ async def purchase_while_another_relay_tells_the_start(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
     """What Temporal hears where one relay hangs in a start, and another one comes for what is next."""
-    monkeypatch.setattr("workers.relay.BATCH", 1)
+    monkeypatch.setattr("workers.relay.BATCH_SIZE", 1)
     run_id = await a_cart_and_its_purchase(shop)
     notebook = Notebook()
     notebook.holding = asyncio.Event()
@@ -111,8 +111,10 @@ async def test_a_second_relay_leaves_a_run_alone_while_its_start_is_being_told(
 async def test_order_breaks_where_rows_are_only_skipped_when_locked(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guard = outbox._TAKE[outbox._TAKE.index("  AND NOT EXISTS") : outbox._TAKE.index("ORDER BY")]
-    monkeypatch.setattr(outbox, "_TAKE", outbox._TAKE.replace(guard, ""))
+    guard = outbox._LOCK_BATCH[
+        outbox._LOCK_BATCH.index("  AND NOT EXISTS") : outbox._LOCK_BATCH.index("ORDER BY")
+    ]
+    monkeypatch.setattr(outbox, "_LOCK_BATCH", outbox._LOCK_BATCH.replace(guard, ""))
     told = await purchase_while_another_relay_tells_the_start(shop, monkeypatch)
 
     assert told == ["signal Order Completed", "start Product Added"]
@@ -124,7 +126,7 @@ async def test_order_breaks_where_rows_are_only_skipped_when_locked(
 async def test_several_relays_keep_the_order_of_every_run(
     shop: Shop, relays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.relay.BATCH", 7)
+    monkeypatch.setattr("workers.relay.BATCH_SIZE", 7)
     runs = size(24, 300)
     for number in range(runs):
         await shop.leaves_cart(["lamp", "chair", "desk"], cart_id=f"c-{number}", **shopper(number))
@@ -218,7 +220,7 @@ async def test_while_temporal_is_away_nothing_is_refused_and_all_is_told_when_it
 ) -> None:
     nowhere = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
     away = relay(shop, Delivery(nowhere))
-    async with Doorbell(shop.url) as doorbell:
+    async with OutboxListener(shop.url) as doorbell:
         working = asyncio.create_task(away.run(doorbell))
         for number in range(20):
             await shop.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
@@ -279,7 +281,15 @@ async def test_a_run_that_closes_while_its_start_is_being_marked_makes_no_deadlo
     telling = asyncio.create_task(relay(shop, notebook).deliver_batch())
     await notebook.reached.wait()
     closing = asyncio.create_task(
-        close_run(shop.database, shop.journeys.routes, run_id, outcome="done", seen=[], at=NOON, local=True)
+        close_run(
+            shop.database,
+            shop.journeys.routes,
+            run_id,
+            outcome="done",
+            seen_event_ids=[],
+            at=NOON,
+            local=True,
+        )
     )
     await shop.someone_waits_for_a_lock(or_done=closing)
     notebook.holding.set()

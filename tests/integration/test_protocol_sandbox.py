@@ -12,7 +12,7 @@ from journeys.vocabulary import Journey
 from local.temporal_server import TemporalDevServer
 from profiles.db.sql import new_id
 from tests.unrehearsed import Careless
-from workers.worker import workflow_runner
+from workers.worker import create_workflow_runner
 
 
 def worker_of(
@@ -21,7 +21,7 @@ def worker_of(
     restrictions: SandboxRestrictions | None = None,
 ) -> Worker:
     """A worker whose sandbox refuses what the product's own would import anew for every run."""
-    strict = (restrictions or workflow_runner().restrictions).with_import_notification_policy(
+    strict = (restrictions or create_workflow_runner().restrictions).with_import_notification_policy(
         Policy.WARN_ON_DYNAMIC_IMPORT | Policy.RAISE_ON_UNINTENTIONAL_PASSTHROUGH
     )
     return Worker(
@@ -54,7 +54,7 @@ async def test_a_journey_that_imports_the_database_is_refused(temporal: Temporal
 async def test_without_its_list_of_modules_the_sandbox_would_import_the_vocabulary_for_every_run(
     temporal: TemporalDevServer,
 ) -> None:
-    restrictions = workflow_runner().restrictions
+    restrictions = create_workflow_runner().restrictions
     fewer = restrictions.passthrough_modules - {"journeys.vocabulary", "profiles"}
     with pytest.raises(RuntimeError) as refused:
         worker_of(list(SHIPPED), temporal, replace(restrictions, passthrough_modules=fewer))

@@ -8,11 +8,11 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from local.temporal_server import TemporalDevServer
-from profiles.runs.outbox import Row
+from profiles.runs.outbox import OutboxRow
 from tests.shop import Shop, shopper
 from tests.stories import KeepCompany
 from tests.waypost import Waypost
-from workers.delivery import CannotBeTold, Delivery
+from workers.delivery import Delivery, PermanentDeliveryError
 from workers.relay import Relay
 
 
@@ -93,6 +93,6 @@ async def test_a_namespace_that_is_missing_ends_no_run(shop: Shop, temporal: Tem
 
 
 async def test_a_refusal_for_good_names_what_temporal_said(temporal: TemporalDevServer) -> None:
-    row = Row(1, UUID(int=1), "signal", "Order Completed", {}, None, None, None)
-    with pytest.raises(CannotBeTold, match="INVALID_ARGUMENT"):
+    row = OutboxRow(1, UUID(int=1), "signal", "Order Completed", {}, None, None, None)
+    with pytest.raises(PermanentDeliveryError, match="INVALID_ARGUMENT"):
         await Delivery(temporal.client).signal(row)

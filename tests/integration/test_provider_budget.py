@@ -6,9 +6,9 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.channels.adapter import MaybeSent, NotSent
-from activities.channels.circuit_breaker import Breakers
+from activities.channels.circuit_breaker import CircuitBreakers
 from activities.contracts import SendStatus
-from activities.gate.send_gate import Claim, Gate, Refusal
+from activities.gate.send_gate import NotAllowed, SendClaim, SendGate
 from policy.limits import BreakerRule, Budget, Limits
 from policy.verdict import Channel, Reason
 from tests.shop import Shop, shopper
@@ -19,7 +19,7 @@ SECOND = timedelta(seconds=1)
 
 
 async def test_a_spent_budget_defers_and_the_next_minute_has_room_again(shop: Shop) -> None:
-    gate = Gate(shop.database, TWO_A_MINUTE)
+    gate = SendGate(shop.database, TWO_A_MINUTE)
     runs = [await shop.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(4)]
     answers = [await shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=gate) for run_id in runs[:3]]
     by_sms = shop.ask(runs[3], "reminder", "lamp", channel=Channel.SMS)
@@ -28,15 +28,15 @@ async def test_a_spent_budget_defers_and_the_next_minute_has_room_again(shop: Sh
     later = NOON + 61 * SECOND
     after = await shop.claims(shop.ask(runs[2], "reminder", "lamp"), gate=gate, at=later)
 
-    assert [Claim, Claim, Refusal] == [type(answer) for answer in answers]
-    assert isinstance(refused, Refusal)
+    assert [SendClaim, SendClaim, NotAllowed] == [type(answer) for answer in answers]
+    assert isinstance(refused, NotAllowed)
     assert refused.verdict.reason is Reason.PROVIDER_BUDGET  # type: ignore[union-attr]
-    assert isinstance(elsewhere, Claim)
-    assert isinstance(after, Claim)
+    assert isinstance(elsewhere, SendClaim)
+    assert isinstance(after, SendClaim)
 
 
 async def test_what_was_given_back_does_not_count_and_one_key_does_not_count_twice(shop: Shop) -> None:
-    gate = Gate(shop.database, Limits(caps=(), quiet_hours={}, budgets={Channel.EMAIL: Budget(1)}))
+    gate = SendGate(shop.database, Limits(caps=(), quiet_hours={}, budgets={Channel.EMAIL: Budget(1)}))
     sender = shop.sender(gate=gate)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     request = shop.ask(run_id, "reminder", "lamp")
@@ -49,7 +49,7 @@ async def test_what_was_given_back_does_not_count_and_one_key_does_not_count_twi
 
 async def test_a_spent_budget_is_asked_again_by_temporals_own_retry(shop: Shop) -> None:
     runs = [await shop.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(3)]
-    sender = shop.sender(gate=Gate(shop.database, TWO_A_MINUTE))
+    sender = shop.sender(gate=SendGate(shop.database, TWO_A_MINUTE))
     for run_id in runs[:2]:
         await shop.sends(shop.ask(run_id, "reminder", "lamp"), sender=sender)
     with pytest.raises(ApplicationError, match="2 of 2 on email in the last minute") as deferred:
@@ -64,7 +64,7 @@ async def test_a_spent_budget_is_asked_again_by_temporals_own_retry(shop: Shop) 
 async def test_a_provider_that_keeps_failing_is_not_called_and_no_message_is_lost_to_it(shop: Shop) -> None:
     ledger = shop.ledgers[Channel.EMAIL]
     ledger.answers = [NotSent("refused"), MaybeSent("500"), NotSent("429", retry_after=90 * SECOND)]
-    sender = shop.sender(breakers=Breakers(BreakerRule(failures=3)))
+    sender = shop.sender(breakers=CircuitBreakers(BreakerRule(failures=3)))
     runs = [await shop.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(4)]
     for run_id in runs[:3]:
         try:
@@ -87,7 +87,7 @@ async def test_a_provider_that_keeps_failing_is_not_called_and_no_message_is_los
 
 async def test_a_refusal_of_one_message_says_nothing_about_the_provider(shop: Shop) -> None:
     ledger = shop.ledgers[Channel.EMAIL]
-    sender = shop.sender(breakers=Breakers(BreakerRule(failures=2)))
+    sender = shop.sender(breakers=CircuitBreakers(BreakerRule(failures=2)))
     ledger.answers = [NotSent("reset"), NotSent("bad address", permanent=True), NotSent("reset")]
     runs = [await shop.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(4)]
     for run_id in runs[:3]:

@@ -7,12 +7,12 @@ import pytest
 
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.runs.routing import PERSON
-from profiles.views.journey_profile import PERSONAL_TRAITS, ProfileFacts, read_profile
+from profiles.runs.routing import KEY_PERSON
+from profiles.views.journey_profile import PERSONAL_TRAITS, ProfileFacts, load_profile_facts
 from tests.facts import CHAIR, LAMP, Facts, Journey, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
-READER = Journey(name="reader", starts=("Product Viewed",), listens=(), key_property=PERSON)
+READER = Journey(name="reader", starts=("Product Viewed",), listens=(), key_property=KEY_PERSON)
 PRICED = ("lamp", "lamp-red", "Aria lamp", 39.0)
 
 
@@ -28,7 +28,7 @@ async def read(facts: Facts, *traits: str, at: datetime | None = None) -> Profil
         await facts.happens("Product Viewed", CHAIR, email=ADA)
     [run] = await facts.runs()
     async with facts.database.transaction() as connection:
-        found = await read_profile(connection, run["run_id"], traits=traits, at=at or datetime.now(UTC))
+        found = await load_profile_facts(connection, run["run_id"], traits=traits, at=at or datetime.now(UTC))
     assert found is not None
     return found
 
@@ -46,7 +46,7 @@ async def test_a_stranger_has_empty_hands(facts: Facts) -> None:
     await facts.happens("Product Viewed", LAMP, user_id="42")
     [run] = await facts.runs()
     async with facts.database.transaction() as connection:
-        found = await read_profile(connection, run["run_id"], traits=["plan"], at=datetime.now(UTC))
+        found = await load_profile_facts(connection, run["run_id"], traits=["plan"], at=datetime.now(UTC))
 
     assert found is not None
     assert {name: value for name, value in asdict(found).items() if value} == {
@@ -202,7 +202,7 @@ async def test_there_is_nothing_to_read_without_a_run_and_of_an_erased_person(fa
     await facts.rows("UPDATE profile SET erased_at = now()")
     async with facts.database.transaction() as connection:
         found = [
-            await read_profile(connection, run_id, traits=(), at=datetime.now(UTC))
+            await load_profile_facts(connection, run_id, traits=(), at=datetime.now(UTC))
             for run_id in (run["run_id"], new_id())
         ]
 

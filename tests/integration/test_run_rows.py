@@ -7,13 +7,13 @@ from uuid import UUID
 import pytest
 
 from local.time_travel import TravelError
-from local.time_travel import workflow_id_of as workflow_to_travel
+from local.time_travel import load_workflow_id as workflow_to_travel
 from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.runs.lifecycle import count_started, delivered_events, is_live, workflow_id_of
 from tests.facts import CARTS, CHAIR, LAMP, Facts
 from tests.waypost import Waypost
-from workers.reconciler import Sweeper
+from workers.reconciler import Reconciler
 
 HOUR = timedelta(hours=1)
 
@@ -88,7 +88,7 @@ async def test_a_run_whose_workflow_was_terminated_is_ended_by_the_sweep(waypost
     await waypost.happens("Product Added", LAMP | {"cart_id": "c"}, email="ada@example.com")
     await waypost.happens("Product Added", LAMP | {"cart_id": "d"}, email="bob@example.com")
     run = await waypost.run("cart-abandonment", "c")
-    sweeper = Sweeper(waypost.database, waypost.client, waypost.journeys.routes, local=True)
+    sweeper = Reconciler(waypost.database, waypost.client, waypost.journeys.routes, local=True)
     await waypost.handle(run).terminate("by hand")
     deadline = asyncio.get_running_loop().time() + 20
     while await sweeper.end_runs() == 0:

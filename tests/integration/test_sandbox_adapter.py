@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from activities.channels.adapter import Accepted, Content, MaybeSent, Outgoing
-from activities.channels.registry import Channels
-from activities.channels.sandbox import Sandbox, SandboxMessage
+from activities.channels.adapter import Accepted, MaybeSent, OutgoingMessage, RenderedMessage
+from activities.channels.registry import ChannelRegistry
+from activities.channels.sandbox import SandboxAdapter, SandboxMessage
 from activities.settings import ActivitySettings
 from policy.verdict import Channel
 
-CONTENT = Content(
+CONTENT = RenderedMessage(
     text="Deine Lampe wartet – schön!",
     subject="Noch da, Ada?",
     html="<p>Deine Lampe wartet – schön!</p>",
@@ -42,7 +42,9 @@ async def broken(message: SandboxMessage) -> None:
 async def test_a_mail_is_stored_as_the_customer_would_see_it() -> None:
     shelf = Shelf()
 
-    accepted = await Sandbox(Channel.EMAIL, shelf.keep).deliver(Outgoing("m-1", "ada@example.com", CONTENT))
+    accepted = await SandboxAdapter(Channel.EMAIL, shelf.keep).deliver(
+        OutgoingMessage("m-1", "ada@example.com", CONTENT)
+    )
 
     assert accepted == Accepted("sandbox-m-1")
     assert list(shelf.kept.values()) == [
@@ -59,9 +61,9 @@ async def test_a_mail_is_stored_as_the_customer_would_see_it() -> None:
 
 
 async def test_a_mail_is_copied_as_eml_html_and_text(tmp_path: Path) -> None:
-    sandbox = Sandbox(Channel.EMAIL, Shelf().keep, sender="Lamps <hello@example.com>", folder=tmp_path)
+    sandbox = SandboxAdapter(Channel.EMAIL, Shelf().keep, sender="Lamps <hello@example.com>", folder=tmp_path)
 
-    await sandbox.deliver(Outgoing("m-1", "ada@example.com", CONTENT))
+    await sandbox.deliver(OutgoingMessage("m-1", "ada@example.com", CONTENT))
 
     folder = tmp_path / "email"
     assert sorted(file.name for file in folder.iterdir()) == ["m-1.eml", "m-1.html", "m-1.txt"]
@@ -78,9 +80,9 @@ async def test_a_mail_is_copied_as_eml_html_and_text(tmp_path: Path) -> None:
 
 
 async def test_a_text_message_is_copied_as_text_that_only_the_owner_reads(tmp_path: Path) -> None:
-    sandbox = Sandbox(Channel.SMS, Shelf().keep, folder=tmp_path)
+    sandbox = SandboxAdapter(Channel.SMS, Shelf().keep, folder=tmp_path)
 
-    await sandbox.deliver(Outgoing("m-1", "+4915112345678", Content("Hallo – bis bald 👋")))
+    await sandbox.deliver(OutgoingMessage("m-1", "+4915112345678", RenderedMessage("Hallo – bis bald 👋")))
 
     assert [file.name for file in (tmp_path / "sms").iterdir()] == ["m-1.txt"]
     assert (tmp_path / "sms" / "m-1.txt").read_text() == "Hallo – bis bald 👋"
@@ -89,9 +91,11 @@ async def test_a_text_message_is_copied_as_text_that_only_the_owner_reads(tmp_pa
 
 async def test_delivering_again_changes_nothing(tmp_path: Path) -> None:
     shelf = Shelf()
-    sandbox = Sandbox(Channel.SMS, shelf.keep, folder=tmp_path)
+    sandbox = SandboxAdapter(Channel.SMS, shelf.keep, folder=tmp_path)
 
-    outcomes = [await sandbox.deliver(Outgoing("m-1", "+49151", Content("hi"))) for _ in range(3)]
+    outcomes = [
+        await sandbox.deliver(OutgoingMessage("m-1", "+49151", RenderedMessage("hi"))) for _ in range(3)
+    ]
 
     assert outcomes == [Accepted("sandbox-m-1")] * 3
     assert len(shelf.kept) == 1
@@ -100,7 +104,9 @@ async def test_delivering_again_changes_nothing(tmp_path: Path) -> None:
 
 async def test_a_store_that_fails_may_have_kept_it_and_the_failure_names_nobody() -> None:
     with pytest.raises(MaybeSent) as failure:
-        await Sandbox(Channel.SMS, broken).deliver(Outgoing("m-1", "+49151", Content("hi")))
+        await SandboxAdapter(Channel.SMS, broken).deliver(
+            OutgoingMessage("m-1", "+49151", RenderedMessage("hi"))
+        )
 
     assert str(failure.value) == "sandbox: ConnectionError while storing the message"
     assert failure.value.__cause__ is None
@@ -117,10 +123,12 @@ async def test_a_copy_that_cannot_be_written_is_logged_and_the_message_is_delive
     tmp_path: Path, message_id: str, headers: dict[str, str]
 ) -> None:
     shelf = Shelf()
-    sandbox = Sandbox(Channel.EMAIL, shelf.keep, folder=tmp_path / "copies")
+    sandbox = SandboxAdapter(Channel.EMAIL, shelf.keep, folder=tmp_path / "copies")
 
     with capture_logs() as logs:
-        await sandbox.deliver(Outgoing(message_id, "ada@example.com", Content("hi", headers=headers)))
+        await sandbox.deliver(
+            OutgoingMessage(message_id, "ada@example.com", RenderedMessage("hi", headers=headers))
+        )
 
     assert list(shelf.kept) == [message_id]
     assert [log["event"] for log in logs] == ["sandbox_copy_failed"]
@@ -132,7 +140,9 @@ async def test_a_folder_that_is_a_file_does_not_stop_delivery(tmp_path: Path) ->
     shelf = Shelf()
 
     with capture_logs():
-        await Sandbox(Channel.SMS, shelf.keep, folder=tmp_path).deliver(Outgoing("m", "+49", Content("hi")))
+        await SandboxAdapter(Channel.SMS, shelf.keep, folder=tmp_path).deliver(
+            OutgoingMessage("m", "+49", RenderedMessage("hi"))
+        )
 
     assert list(shelf.kept) == ["m"]
 
@@ -143,12 +153,12 @@ def sandboxed(tmp_path: Path, **given: object) -> ActivitySettings:
 
 async def test_without_keys_every_channel_is_a_sandbox_and_says_how_to_go_live(tmp_path: Path) -> None:
     shelf = Shelf()
-    channels = Channels.from_settings(sandboxed(tmp_path), shelf.keep, copies=True)
+    channels = ChannelRegistry.from_settings(sandboxed(tmp_path), shelf.keep, copies=True)
 
     for channel in Channel:
         adapter = channels.adapter(channel)
         assert (adapter.channel, adapter.provider) == (channel, "sandbox")
-        await adapter.deliver(Outgoing(f"m-{channel}", "someone", Content("hi")))
+        await adapter.deliver(OutgoingMessage(f"m-{channel}", "someone", RenderedMessage("hi")))
     await channels.aclose()
 
     assert len(shelf.kept) == len(Channel)
@@ -162,9 +172,9 @@ async def test_without_keys_every_channel_is_a_sandbox_and_says_how_to_go_live(t
 
 
 async def test_without_copies_no_file_is_written(tmp_path: Path) -> None:
-    channels = Channels.from_settings(sandboxed(tmp_path), Shelf().keep)
+    channels = ChannelRegistry.from_settings(sandboxed(tmp_path), Shelf().keep)
 
-    await channels.adapter(Channel.SMS).deliver(Outgoing("m", "+49", Content("hi")))
+    await channels.adapter(Channel.SMS).deliver(OutgoingMessage("m", "+49", RenderedMessage("hi")))
 
     assert files_below(tmp_path) == []
 
@@ -180,7 +190,7 @@ async def test_with_keys_the_providers_serve_and_no_line_shows_a_secret(tmp_path
         twilio_base_url="http://127.0.0.1:9",
         twilio_from="+15005550006",
     )
-    channels = Channels.from_settings(settings, Shelf().keep)
+    channels = ChannelRegistry.from_settings(settings, Shelf().keep)
 
     providers = [channels.adapter(channel).provider for channel in Channel]
     await channels.aclose()

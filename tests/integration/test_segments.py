@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from journeys.registry import Journeys
+from journeys.registry import JourneyRegistry
 from journeys.vocabulary import PERSON, Segment, hours, journey
 from journeys.vocabulary import Journey as Story
 from profiles.db.database import Database
 from profiles.events import SegmentEntered
 from profiles.ingest.pipeline import Ingest
-from profiles.sweeps.segments import SegmentFault, SegmentSweep, query_faults, sweep_segment
+from profiles.sweeps.segments import SegmentQueryError, SegmentSweep, check_segment_queries, sweep_segment
 from tests.facts import LAMP, Facts, Journey
 from tests.segment_stories import GreetRegulars, ThankRegulars
-from workers.startup import segment_faults
+from workers.startup import find_segment_conflicts
 
 REGULARS = Segment("regulars", "SELECT profile_id, orders FROM person WHERE orders >= 2 -- or more")
 THANKS = Journey(name="thanks", starts=("Segment Entered",), listens=(), key_property="person")
@@ -162,7 +162,7 @@ async def test_a_first_sweep_killed_while_it_notes_is_still_the_first(
     await people.buys("ada", "bob", "cy")
     dying = Dying(database_url, 1)
     with pytest.raises(ConnectionResetError):
-        await sweep_segment(dying, people.ingest, REGULARS, batch=1)
+        await sweep_segment(dying, people.ingest, REGULARS, batch_size=1)
     await dying.close()
     again = await people.sweep()
 
@@ -243,7 +243,7 @@ async def test_a_query_has_half_a_minute_and_may_not_write(database: Database) -
     sly = Segment("sly", "SELECT profile_id FROM person WHERE sly()")
     asks = Segment("slow", "SELECT profile_id FROM person WHERE current_setting('statement_timeout') = '30s'")
     with pytest.raises(
-        SegmentFault, match="'sly' cannot be asked: cannot execute DELETE in a read-only transaction"
+        SegmentQueryError, match="'sly' cannot be asked: cannot execute DELETE in a read-only transaction"
     ):
         await people.sweep(sly)
 
@@ -263,7 +263,7 @@ async def test_wrong_queries_are_told_all_at_once_in_postgress_own_words(databas
         "writes": "WITH gone AS (DELETE FROM identifier RETURNING *) SELECT profile_id FROM gone",
         "zero": "SELECT profile_id FROM person WHERE orders > 1/0",
     }
-    faults = await query_faults(database, [Segment(name, query) for name, query in queries.items()])
+    faults = await check_segment_queries(database, [Segment(name, query) for name, query in queries.items()])
 
     said = dict(fault.removeprefix("segment '").split("': ", 1) for fault in faults)
     assert set(queries) - {"right", "with"} == set(said)
@@ -287,8 +287,8 @@ def test_journeys_may_share_a_segment_but_not_its_name_alone() -> None:
         async def run(self, entry: SegmentEntered) -> str:
             return "never"
 
-    assert segment_faults(Journeys([ThankRegulars, GreetRegulars])) == []
-    assert segment_faults(Journeys([ThankRegulars, Other])) == [
+    assert find_segment_conflicts(JourneyRegistry([ThankRegulars, GreetRegulars])) == []
+    assert find_segment_conflicts(JourneyRegistry([ThankRegulars, Other])) == [
         "segment 'regulars': other and thank-regulars declare it with different query and every; "
         "share one Segment between them, or give it another name"
     ]

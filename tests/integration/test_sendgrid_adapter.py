@@ -13,17 +13,24 @@ from typing import Any
 
 import pytest
 
-from activities.channels.adapter import Accepted, ChannelAdapter, Content, MaybeSent, NotSent, Outgoing
-from activities.channels.sendgrid import SendGrid
+from activities.channels.adapter import (
+    Accepted,
+    ChannelAdapter,
+    MaybeSent,
+    NotSent,
+    OutgoingMessage,
+    RenderedMessage,
+)
+from activities.channels.sendgrid import SendGridAdapter
 from tests.fakes import MODES, FakeSendGrid, Mode
 from tests.fakes.endpoint import closed_port, silent, stranger_tls
 from tests.fakes.vendor import sendgrid_complaints
 
 CANARY = "ada.lovelace@example.com"
-MAIL = Outgoing(
+MAIL = OutgoingMessage(
     "0190-message",
     CANARY,
-    Content(
+    RenderedMessage(
         text="Your lamp is waiting.",
         subject="Still thinking it over, Ada Lovelace?",
         html="<p>Your lamp is waiting.</p>",
@@ -37,9 +44,9 @@ TIMEOUT_S = 0.5
 
 
 @asynccontextmanager
-async def adapter(url: str, **options: Any) -> AsyncIterator[SendGrid]:
+async def adapter(url: str, **options: Any) -> AsyncIterator[SendGridAdapter]:
     settings: dict[str, Any] = {"timeout_s": TIMEOUT_S, **options}
-    made = SendGrid("SG.test-key", "Lamps <hello@example.com>", base_url=url, **settings)
+    made = SendGridAdapter("SG.test-key", "Lamps <hello@example.com>", base_url=url, **settings)
     try:
         yield made
     finally:
@@ -61,7 +68,7 @@ async def test_an_accepted_mail_reaches_the_person_once_with_the_providers_id() 
     (delivery,) = fake.delivered
     assert Accepted(delivery.provider_id) == accepted
     assert (CANARY, MAIL.message_id) == (delivery.to, delivery.message_id)
-    assert MAIL.content == Content(delivery.text, delivery.subject, delivery.html, delivery.headers)
+    assert MAIL.content == RenderedMessage(delivery.text, delivery.subject, delivery.html, delivery.headers)
 
 
 async def test_message_id_is_the_only_metadata_and_the_url_names_nobody() -> None:
@@ -235,7 +242,9 @@ async def test_throttling_says_when_to_come_back_by_the_reset_header() -> None:
 async def test_mail_whose_time_is_over_is_not_sent() -> None:
     async with FakeSendGrid() as fake, adapter(fake.url) as sendgrid:
         with pytest.raises(NotSent, match="time was over"):
-            await sendgrid.deliver(Outgoing("m", CANARY, Content("late"), valid_for=timedelta(0)))
+            await sendgrid.deliver(
+                OutgoingMessage("m", CANARY, RenderedMessage("late"), valid_for=timedelta(0))
+            )
 
     assert fake.calls == []
 
@@ -264,13 +273,15 @@ async def test_the_key_and_the_mail_stay_out_of_the_logs_even_at_debug(
 
 async def test_many_mails_at_once_each_arrive_once() -> None:
     async with FakeSendGrid() as fake, adapter(fake.url, timeout_s=10.0) as sendgrid:
-        mails = [Outgoing(f"m-{n}", f"p{n}@example.com", Content("hi", "hi")) for n in range(60)]
+        mails = [
+            OutgoingMessage(f"m-{n}", f"p{n}@example.com", RenderedMessage("hi", "hi")) for n in range(60)
+        ]
         await asyncio.gather(*(sendgrid.deliver(mail) for mail in mails))
 
     assert sorted(mail.message_id for mail in mails) == sorted(one.message_id for one in fake.delivered)
 
 
 def test_it_is_a_channel_adapter() -> None:
-    made: ChannelAdapter = SendGrid("k", "a@example.com", base_url="http://localhost:1")
+    made: ChannelAdapter = SendGridAdapter("k", "a@example.com", base_url="http://localhost:1")
 
     assert (made.channel, made.provider) == ("email", "sendgrid")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from profiles.db.database import Database
-from profiles.ingest.event_store import Status
+from profiles.ingest.event_store import IngestStatus
 from profiles.state.event_records import IncomingEvent
 from tests.facts import CARTS, Facts, order
 from tests.proofs import size
@@ -53,7 +53,7 @@ async def taken_in(facts: Facts, events: list[IncomingEvent], dice: random.Rando
 
     async def take(batch: list[IncomingEvent]) -> None:
         async with gate:
-            assert {answer.status for answer in await facts.ingest(batch)} == {Status.ACCEPTED}
+            assert {answer.status for answer in await facts.ingest(batch)} == {IngestStatus.ACCEPTED}
 
     await asyncio.gather(*(take(events[start : start + 25]) for start in range(0, len(events), 25)))
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from activities.contracts import Sweep
+from activities.contracts import SweepRequest
 from activities.sweeps import TemplateSweepActivities
-from policy.limits import Thresholds
+from policy.limits import TemplateStopThresholds
 from profiles.db.sql import new_id
 from profiles.messaging import kill_switches
 from tests.facts import CARTS, Facts
 from tests.permission import may_mail, run_of
 
-RULES = Thresholds(at_least=20, complaints=10.0, bounces=5.0)
+RULES = TemplateStopThresholds(at_least=20, complaints=10.0, bounces=5.0)
 
 _SENT = """
 INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class, items,
@@ -43,8 +43,8 @@ async def went_out(
     await facts.rows(_SENT, new_id(), template, sent, bounced, complained, channel, ago)
 
 
-async def swept(facts: Facts, rules: Thresholds = RULES) -> int:
-    found = await TemplateSweepActivities(facts.database, rules).sweep_templates(Sweep())
+async def swept(facts: Facts, rules: TemplateStopThresholds = RULES) -> int:
+    found = await TemplateSweepActivities(facts.database, rules).sweep_templates(SweepRequest())
     return found.entered
 
 
@@ -52,7 +52,9 @@ async def stopped(facts: Facts) -> dict[str, str]:
     """Template → why."""
     async with facts.database.transaction() as connection:
         return {
-            one.name: one.reason for one in await kill_switches.stops(connection) if one.actor == "waypost"
+            one.name: one.reason
+            for one in await kill_switches.list_kill_switches(connection)
+            if one.actor == "waypost"
         }
 
 
@@ -76,7 +78,9 @@ async def test_a_template_that_was_resumed_counts_from_then(facts: Facts) -> Non
     await went_out(facts, "hello", 20, bounced=20, ago=timedelta(minutes=1))
     first = await swept(facts)
     async with facts.database.transaction() as connection:
-        await kill_switches.resume(connection, "template", "hello", reason="list was cleaned", actor="tests")
+        await kill_switches.deactivate_kill_switch(
+            connection, "template", "hello", reason="list was cleaned", actor="tests"
+        )
     after = await swept(facts)
     await went_out(facts, "hello", 20, bounced=20, ago=timedelta(seconds=-1))
 
@@ -86,13 +90,15 @@ async def test_a_template_that_was_resumed_counts_from_then(facts: Facts) -> Non
 async def test_no_limit_is_no_stop(facts: Facts) -> None:
     await went_out(facts, "hello", 20, bounced=20, complained=20)
 
-    assert await swept(facts, Thresholds(at_least=20, complaints=None, bounces=None)) == 0
+    assert await swept(facts, TemplateStopThresholds(at_least=20, complaints=None, bounces=None)) == 0
 
 
 async def test_what_somebody_stopped_already_keeps_their_reason(facts: Facts) -> None:
     await went_out(facts, "hello", 20, bounced=20)
     async with facts.database.transaction() as connection:
-        await kill_switches.stop(connection, "template", "hello", reason="by hand", actor="tests")
+        await kill_switches.activate_kill_switch(
+            connection, "template", "hello", reason="by hand", actor="tests"
+        )
 
     assert (await swept(facts), await stopped(facts)) == (0, {})
 

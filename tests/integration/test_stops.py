@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from activities.gate.send_gate import Claim, Gate, Refusal
+from activities.gate.send_gate import NotAllowed, SendClaim, SendGate
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, Reason
 from profiles.db.database import Database
 from profiles.messaging import claims, kill_switches
-from profiles.messaging.snapshot import Ask, Snapshot
+from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.shop import UNLIMITED, Held, Shop, shopper
 from tests.waypost import NOON
 
@@ -26,32 +26,32 @@ PEOPLE = 4
 async def switched(shop: Shop, kind: str = "all", name: str = "all", *, on: bool = True) -> bool:
     """Stop or resume; true where that changed something."""
     async with shop.database.transaction() as connection:
-        change = kill_switches.stop if on else kill_switches.resume
+        change = kill_switches.activate_kill_switch if on else kill_switches.deactivate_kill_switch
         return await change(connection, kind, name, reason="test", actor="tests")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def gates(shop: Shop) -> AsyncIterator[list[Gate]]:
+async def gates(shop: Shop) -> AsyncIterator[list[SendGate]]:
     """Two workers: two gates on two pools."""
     pools = [Database(shop.url, pool_size=4) for _ in range(2)]
-    yield [Gate(pool, UNLIMITED) for pool in pools]
+    yield [SendGate(pool, UNLIMITED) for pool in pools]
     for pool in pools:
         await pool.close()
 
 
-async def claims_after_a_stop(shop: Shop, gates: list[Gate]) -> int:
+async def claims_after_a_stop(shop: Shop, gates: list[SendGate]) -> int:
     """How many claims committed after a switch did, with gates that claim all the time."""
     runs = [await shop.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(PEOPLE)]
     flowing, refused, enough = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def worker(gate: Gate, run_id: UUID, number: int) -> None:
+    async def worker(gate: SendGate, run_id: UUID, number: int) -> None:
         step = 0
         while not enough.is_set():
             step += 1
             answer = await shop.claims(shop.ask(run_id, f"{number}-{step}", "lamp"), gate=gate)
-            if isinstance(answer, Claim) and step > 3:
+            if isinstance(answer, SendClaim) and step > 3:
                 flowing.set()
-            if isinstance(answer, Refusal):
+            if isinstance(answer, NotAllowed):
                 refused.set()
             await asyncio.sleep(0)
 
@@ -73,7 +73,7 @@ async def claims_after_a_stop(shop: Shop, gates: list[Gate]) -> int:
 
 
 async def test_after_the_commit_of_a_stop_no_claim_commits_on_any_worker(
-    shop: Shop, gates: list[Gate]
+    shop: Shop, gates: list[SendGate]
 ) -> None:
     assert await claims_after_a_stop(shop, gates) == 0
 
@@ -84,9 +84,9 @@ async def test_after_the_commit_of_a_stop_no_claim_commits_on_any_worker(
 
 
 async def test_it_fails_where_a_gate_remembers_the_switches(
-    shop: Shop, gates: list[Gate], monkeypatch: pytest.MonkeyPatch
+    shop: Shop, gates: list[SendGate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def with_old_switches(connection: Any, profile_id: UUID, ask: Ask) -> Snapshot | None:
+    async def with_old_switches(connection: Any, profile_id: UUID, ask: SnapshotQuery) -> Snapshot | None:
         snapshot = await read_snapshot(connection, profile_id, ask)
         return snapshot and replace(snapshot, stops=())
 
@@ -102,7 +102,7 @@ async def test_a_stop_waits_for_the_claim_that_has_read_the_switches_and_that_on
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     held = Held(shop.url)
     claiming = asyncio.create_task(
-        shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=Gate(held, UNLIMITED))
+        shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=SendGate(held, UNLIMITED))
     )
     await held.worked.wait()
     stopping = asyncio.create_task(switched(shop))
@@ -113,8 +113,8 @@ async def test_a_stop_waits_for_the_claim_that_has_read_the_switches_and_that_on
     await held.close()
 
     assert waits
-    assert isinstance(answer, Claim)
-    assert isinstance(await shop.claims(shop.ask(run_id, "next", "lamp")), Refusal)
+    assert isinstance(answer, SendClaim)
+    assert isinstance(await shop.claims(shop.ask(run_id, "next", "lamp")), NotAllowed)
 
 
 async def test_it_fails_where_gates_do_not_take_part_in_the_switches_lock(
@@ -127,7 +127,7 @@ async def test_it_fails_where_gates_do_not_take_part_in_the_switches_lock(
     await shop.rows(function["text"].replace(taking_part, "NULL"))
     held = Held(shop.url)
     claiming = asyncio.create_task(
-        shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=Gate(held, UNLIMITED))
+        shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=SendGate(held, UNLIMITED))
     )
     await held.worked.wait()
     await switched(shop)
@@ -137,7 +137,7 @@ async def test_it_fails_where_gates_do_not_take_part_in_the_switches_lock(
     await held.close()
 
     assert claimed_at_the_stop["n"] == 0
-    assert isinstance(answer, Claim), "a claim that committed after the stop"
+    assert isinstance(answer, SendClaim), "a claim that committed after the stop"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ async def test_a_deferral_is_told_with_its_time_and_no_provider_is_called(shop: 
     answer = await shop.claims(shop.ask(run_id, "reminder", "lamp"))
     result = await shop.sends(shop.ask(run_id, "reminder", "lamp"))
 
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, NotAllowed)
     assert isinstance(answer.verdict, Defer)
     assert answer.verdict.until == NOON + timedelta(minutes=5)
     assert (result.reason, result.until) == (Reason.KILL_SWITCH, NOON + timedelta(minutes=5))
@@ -191,9 +191,9 @@ async def test_switching_twice_changes_nothing_and_every_switch_is_on_record_for
 
 
 async def test_limits_still_withhold_what_they_name(shop: Shop) -> None:
-    gate = Gate(shop.database, Limits(kill_switches=("cart_reminder",)))
+    gate = SendGate(shop.database, Limits(kill_switches=("cart_reminder",)))
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     answer = await shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=gate)
 
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, NotAllowed)
     assert (await shop.message(run_id, "reminder"))["status"] == "withheld"

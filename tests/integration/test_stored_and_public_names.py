@@ -38,7 +38,7 @@ from tests.integration.golden_names import (
 from tests.integration.golden_scenarios import WITH_DEFAULTS, WITH_POLICY, Scenario, play, without_details
 from tests.integration.golden_schema import schema_as_text
 from tests.integration.golden_stack import YES, Stack, count_ids, rows_as_json, stack
-from workers.schedules import ensure_schedule, ensure_segment_schedules
+from workers.schedules import ensure_segment_schedules, ensure_sweep_schedules
 from workers.temporal_client import ensure_search_attributes
 
 POLICY = FOLDER / "policy.toml"
@@ -247,7 +247,7 @@ async def _messages(running: Stack, bob: dict[str, str]) -> None:
 
 async def test_names_in_temporal_are_as_they_were(database_url: str, temporal: TemporalDevServer) -> None:
     recorder = _Recorder()
-    await ensure_schedule(recorder)  # type: ignore[arg-type]
+    await ensure_sweep_schedules(recorder)  # type: ignore[arg-type]
     await ensure_segment_schedules(recorder, {"big-spenders": timedelta(hours=6)})  # type: ignore[arg-type]
     await ensure_search_attributes(recorder)  # type: ignore[arg-type]
     async with stack(database_url, temporal.client) as running:

@@ -8,15 +8,15 @@ import pytest
 
 from activities.audiences import AudienceGate
 from activities.contracts import SendMessage
-from activities.gate.send_gate import Case, Claim, Gate, Refusal
+from activities.gate.send_gate import GateRequest, NotAllowed, SendClaim, SendGate
 from policy.checks.suppression import rule_for
-from policy.limits import Limits, Scope, SuppressionRule
+from policy.limits import Limits, SuppressionRule, SuppressionScope
 from policy.verdict import Allow, Channel, MessageClass, Reason
-from profiles.commerce.orders import NEVER
-from profiles.commerce.suggestions import suggest
+from profiles.commerce.orders import ALREADY_EXPIRED
+from profiles.commerce.suggestions import suggest_items
 from profiles.db.database import Database
 from profiles.events import Item
-from profiles.ingest.pipeline import Rules
+from profiles.ingest.pipeline import IngestConfig
 from tests.facts import CARTS, CHAIR, LAMP, Facts, order
 from tests.record import record
 
@@ -26,9 +26,9 @@ SHOP = Limits(
     caps=(),
     suppression=(
         SuppressionRule(timedelta(0), category="Coffee"),
-        SuppressionRule(timedelta(days=730), Scope.CATEGORY, category="Lamps"),
-        SuppressionRule(timedelta(days=30), Scope.GROUP, group="oslo"),
-        SuppressionRule(None, Scope.VARIANT, category="Shirts"),
+        SuppressionRule(timedelta(days=730), SuppressionScope.CATEGORY, category="Lamps"),
+        SuppressionRule(timedelta(days=30), SuppressionScope.GROUP, group="oslo"),
+        SuppressionRule(None, SuppressionScope.VARIANT, category="Shirts"),
     ),
 )
 RED = {"product_id": "shirt", "sku": "red", "category": "Shirts"}
@@ -40,7 +40,7 @@ ONE_LAMP = ("Order Refunded", {"products": [LAMP | {"quantity": 1}]})
 
 def shop(database: Database, **more: Any) -> Facts:
     """Ingest by the shop's rules."""
-    return Facts(database, CARTS, rules=Rules(suppression=partial(rule_for, SHOP), **more))
+    return Facts(database, CARTS, rules=IngestConfig(suppression=partial(rule_for, SHOP), **more))
 
 
 async def feed(facts: Facts, *products: dict[str, Any]) -> None:
@@ -64,11 +64,11 @@ async def asked(facts: Facts, *items: dict[str, Any], channel: Channel = Channel
 async def left(facts: Facts, *items: dict[str, Any]) -> tuple[str, ...]:
     """What the gate leaves of the items."""
     request = await asked(facts, *items)
-    case = Case(request, MessageClass.MARKETING, "marketing", datetime.now(UTC))
-    answer = await Gate(facts.database, SHOP).hear(case)
-    if isinstance(answer, Claim):
+    case = GateRequest(request, MessageClass.MARKETING, "marketing", datetime.now(UTC))
+    answer = await SendGate(facts.database, SHOP).hear(case)
+    if isinstance(answer, SendClaim):
         return answer.items
-    assert isinstance(answer, Refusal)
+    assert isinstance(answer, NotAllowed)
     assert not isinstance(answer.verdict, Allow)
     assert answer.verdict.reason is Reason.PURCHASED
     return ()
@@ -131,7 +131,7 @@ async def test_what_is_bought_together_with_its_like_leaves_the_cart_and_suppres
     await facts.happens("Order Completed", order(coffee), channel="store", email=ADA)
 
     assert await facts.carts() == {"c": []}
-    assert await facts.values("SELECT until FROM suppression") == [NEVER]
+    assert await facts.values("SELECT until FROM suppression") == [ALREADY_EXPIRED]
     assert await left(facts, coffee) == ("coffee",)
 
 
@@ -335,6 +335,6 @@ async def test_nothing_is_suggested_that_a_purchase_reaches(
     await facts.happens("Order Completed", order(bought), email=ADA)
     [run] = await facts.runs()
     async with database.transaction() as connection:
-        found = await suggest(connection, run["run_id"], limit=5, at=datetime.now(UTC))
+        found = await suggest_items(connection, run["run_id"], limit=5, at=datetime.now(UTC))
 
     assert [item.key for item in found] == expected

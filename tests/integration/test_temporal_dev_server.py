@@ -12,12 +12,12 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from local.ports import Port, choose
+from local.ports import Port, choose_ports
 from local.temporal_server import TemporalDevServer
 from local.time_travel import TravelError, current_time, fast_forward
 from profiles.db.sql import new_id
 from workers.settings import WorkerSettings
-from workers.temporal_client import connect, ensure_search_attributes, missing_search_attributes
+from workers.temporal_client import connect_temporal, ensure_search_attributes, missing_search_attributes
 
 QUEUE = "patience"
 
@@ -109,7 +109,7 @@ async def test_a_process_connects_where_its_settings_say(tmp_path: Path) -> None
     async with TemporalDevServer() as server:
         settings = WorkerSettings(temporal_address=server.address, waypost_local=True)
 
-        connected = await connect(settings)
+        connected = await connect_temporal(settings)
 
         assert connected.namespace == "default"
         assert await missing_search_attributes(connected) == []
@@ -119,7 +119,9 @@ async def test_a_port_that_somebody_took_meanwhile_is_chosen_anew(monkeypatch: p
     taken = socket.create_server(("127.0.0.1", 0))
     number = taken.getsockname()[1]
     found = iter([{"Temporal": Port(number)}])
-    monkeypatch.setattr("local.temporal_server.choose", lambda wishes: next(found, None) or choose(wishes))
+    monkeypatch.setattr(
+        "local.temporal_server.choose", lambda wishes: next(found, None) or choose_ports(wishes)
+    )
     async with TemporalDevServer() as server:
         assert server.port != number
         assert await server.client.service_client.check_health()

@@ -11,35 +11,44 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from activities.channels.adapter import Accepted, ChannelAdapter, Content, MaybeSent, NotSent, Outgoing
-from activities.channels.twilio import ADDRESS_PROBLEMS, SENDER_FAULTS, Twilio
+from activities.channels.adapter import (
+    Accepted,
+    ChannelAdapter,
+    MaybeSent,
+    NotSent,
+    OutgoingMessage,
+    RenderedMessage,
+)
+from activities.channels.twilio import ADDRESS_ERROR_CODES, SENDER_ERROR_CODES, TwilioAdapter
 from tests.fakes import MODES, FakeTwilio, Mode
 from tests.fakes.endpoint import closed_port, silent, stranger_tls
 from tests.fakes.twilio import fields
 from tests.fakes.vendor import twilio_complaints
 
 CANARY = "+4915112345678"
-TEXT = Outgoing("0190-message", CANARY, Content("Your lamp is waiting. STOP to end"), timedelta(hours=2))
+TEXT = OutgoingMessage(
+    "0190-message", CANARY, RenderedMessage("Your lamp is waiting. STOP to end"), timedelta(hours=2)
+)
 ACCOUNT = "AC" + "0" * 32
 TIMEOUT_S = 0.5
 
 
 @asynccontextmanager
-async def adapter(url: str, **options: Any) -> AsyncIterator[Twilio]:
+async def adapter(url: str, **options: Any) -> AsyncIterator[TwilioAdapter]:
     settings: dict[str, Any] = {
         "sender": "+15005550006",
         "public_url": "https://shop.example.com",
         "timeout_s": TIMEOUT_S,
         **options,
     }
-    made = Twilio(ACCOUNT, "test-token", base_url=url, **settings)
+    made = TwilioAdapter(ACCOUNT, "test-token", base_url=url, **settings)
     try:
         yield made
     finally:
         await made.aclose()
 
 
-async def outcome(url: str, text: Outgoing = TEXT, **options: Any) -> Accepted | NotSent | MaybeSent:
+async def outcome(url: str, text: OutgoingMessage = TEXT, **options: Any) -> Accepted | NotSent | MaybeSent:
     async with adapter(url, **options) as twilio:
         try:
             return await twilio.deliver(text)
@@ -97,14 +106,16 @@ async def test_twilio_is_told_how_long_a_text_may_wait(
     valid_for: timedelta | None, seconds: int | None
 ) -> None:
     async with FakeTwilio() as fake:
-        await outcome(fake.url, Outgoing("m", CANARY, Content("hi"), valid_for))
+        await outcome(fake.url, OutgoingMessage("m", CANARY, RenderedMessage("hi"), valid_for))
 
     assert fake.delivered[0].validity_s == seconds
 
 
 async def test_a_text_whose_time_is_over_is_not_sent() -> None:
     async with FakeTwilio() as fake:
-        failure = await outcome(fake.url, Outgoing("m", CANARY, Content("late"), timedelta(seconds=-1)))
+        failure = await outcome(
+            fake.url, OutgoingMessage("m", CANARY, RenderedMessage("late"), timedelta(seconds=-1))
+        )
 
     assert isinstance(failure, NotSent)
     assert fake.calls == []
@@ -136,18 +147,18 @@ async def test_the_sdks_request_fits_twilios_own_description(options: dict[str, 
 
 def test_without_any_sender_it_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="needs a sender or a messaging service"):
-        Twilio(ACCOUNT, "t", base_url="http://localhost:1")
+        TwilioAdapter(ACCOUNT, "t", base_url="http://localhost:1")
 
 
 REFUSALS = [
     # mode, permanent, address_problem
     *(
         pytest.param(Mode.named("reject", code=code), True, problem, id=f"400 {code} {problem}")
-        for code, problem in ADDRESS_PROBLEMS.items()
+        for code, problem in ADDRESS_ERROR_CODES.items()
     ),
     *(
         pytest.param(Mode.named("reject", code=code), False, None, id=f"400 {code} account may be mended")
-        for code in sorted(SENDER_FAULTS)
+        for code in sorted(SENDER_ERROR_CODES)
     ),
     pytest.param(Mode.named("reject", code=21617), True, None, id="400 21617 text too long"),
     pytest.param(Mode.named("reject", code=20429), False, None, id="400 20429 too many requests"),
@@ -240,7 +251,9 @@ async def test_a_handshake_that_never_ends_is_not_sent_in_time() -> None:
 
 async def test_a_text_that_no_request_can_carry_is_not_sent_for_good() -> None:
     async with FakeTwilio() as fake:
-        failure = await outcome(fake.url, Outgoing("m", CANARY, Content("half a smiley \ud83d")))
+        failure = await outcome(
+            fake.url, OutgoingMessage("m", CANARY, RenderedMessage("half a smiley \ud83d"))
+        )
 
     assert isinstance(failure, NotSent)
     assert failure.permanent
@@ -288,13 +301,13 @@ async def test_a_cancelled_call_ends_at_once_and_the_next_one_works() -> None:
 
 async def test_many_texts_at_once_each_arrive_once() -> None:
     async with FakeTwilio() as fake, adapter(fake.url, timeout_s=10.0) as twilio:
-        texts = [Outgoing(f"m-{n}", f"+49151{n:08}", Content("hi")) for n in range(60)]
+        texts = [OutgoingMessage(f"m-{n}", f"+49151{n:08}", RenderedMessage("hi")) for n in range(60)]
         await asyncio.gather(*(twilio.deliver(text) for text in texts))
 
     assert sorted(one.message_id for one in fake.delivered) == sorted(text.message_id for text in texts)
 
 
 def test_it_is_a_channel_adapter() -> None:
-    made: ChannelAdapter = Twilio(ACCOUNT, "t", sender="+15005550006", base_url="http://localhost:1")
+    made: ChannelAdapter = TwilioAdapter(ACCOUNT, "t", sender="+15005550006", base_url="http://localhost:1")
 
     assert (made.channel, made.provider) == ("sms", "twilio")

@@ -9,8 +9,8 @@ import pytest
 
 from policy.reentry import After
 from profiles.db.database import Database
-from profiles.ingest.pipeline import Rules
-from profiles.merging.unmerge import Cut, cut, mend
+from profiles.ingest.pipeline import IngestConfig
+from profiles.merging.unmerge import IdentityCut, cut_identifiers, mend_cut
 from tests.facts import CARTS, CHAIR, LAMP, PEOPLE, UNLIMITED, Facts, Journey, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
@@ -24,9 +24,9 @@ async def joined(facts: Facts, **more: Any) -> None:
     await facts.happens("Signed In", email=ADA, phone=PHONE, **more)
 
 
-async def parted(facts: Facts) -> Cut:
+async def parted(facts: Facts) -> IdentityCut:
     """The operator's word."""
-    return await cut(facts.database, ADA_KEY, PHONE_KEY, **BY)
+    return await cut_identifiers(facts.database, ADA_KEY, PHONE_KEY, **BY)
 
 
 async def says(facts: Facts, state: str, *, channel: str = "email", **whom: Any) -> None:
@@ -76,7 +76,7 @@ async def test_a_device_that_was_lent_does_not_take_the_others_profile_along(dat
     before = await facts.who("user_id", "ada"), await facts.who("phone", PHONE)
     await facts.happens("Signed In", anonymous_id="tablet", phone=PHONE)
     meanwhile = await facts.who("anonymous_id", "tablet")
-    await cut(facts.database, "anonymous_id:tablet", PHONE_KEY, **BY)
+    await cut_identifiers(facts.database, "anonymous_id:tablet", PHONE_KEY, **BY)
 
     assert meanwhile == before[1]
     assert (await facts.who("user_id", "ada"), await facts.who("phone", PHONE)) == before
@@ -100,7 +100,7 @@ async def test_somebody_whom_an_event_named_in_vain_keeps_their_own_word(databas
 async def test_words_of_a_travelled_day_are_not_fresh_evidence_only_because_they_lie_ahead(
     database: Database,
 ) -> None:
-    facts = Facts(database, rules=Rules(local=True))
+    facts = Facts(database, rules=IngestConfig(local=True))
     await says(facts, "granted", phone=PHONE, ago=-3 * DAY)
     await says(facts, "withdrawn", email=ADA, ago=-5 * DAY)
     await joined(facts, ago=-6 * DAY)
@@ -227,7 +227,7 @@ async def test_whoever_got_a_profile_by_a_cut_keeps_it_through_news_and_through_
     done = await parted(facts)
     await facts.happens("Seen", phone=PHONE, anonymous_id="a-1")
     later = await facts.who("email", ADA), await facts.who("phone", PHONE)
-    await mend(database, done.cut_id, **BY)
+    await mend_cut(database, done.cut_id, **BY)
     mended = await facts.values("SELECT DISTINCT profile_id FROM identifier")
     again = await parted(facts)
 

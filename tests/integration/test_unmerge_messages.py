@@ -6,9 +6,9 @@ from uuid import UUID
 from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.merging import cut_preview
-from profiles.merging.cut_preview import comes_apart
-from profiles.merging.unmerge import cut, mend
-from profiles.messaging.claims import Planned, decision_of, record_sent
+from profiles.merging.cut_preview import preview_cut
+from profiles.merging.unmerge import cut_identifiers, mend_cut
+from profiles.messaging.claims import MessageRow, record_sent, write_decisions_sql
 from tests.facts import CARTS, LAMP, Facts
 from tests.integration.test_unmerge import ADA, ADA_KEY, BY, DAY, PHONE, PHONE_KEY, joined, parted
 
@@ -17,7 +17,7 @@ async def claimed(facts: Facts, run_id: UUID, step: str, *, at: Any = None) -> t
     """A message that may be sent, and the token of its claim. ``at``: by the run's clock."""
     [row] = await facts.rows("SELECT journey, profile_id, now() AS now FROM run WHERE run_id = $1", run_id)
     message_id, token = new_id(), new_id()
-    planned = Planned(
+    planned = MessageRow(
         message_id=message_id,
         profile_id=row["profile_id"],
         run_id=run_id,
@@ -34,7 +34,7 @@ async def claimed(facts: Facts, run_id: UUID, step: str, *, at: Any = None) -> t
         decision_id=new_id(),
     )
     async with facts.database.transaction() as connection:
-        await connection.execute(decision_of(planned))
+        await connection.execute(write_decisions_sql(planned))
     return message_id, token
 
 
@@ -61,7 +61,7 @@ async def test_messages_are_told_by_when_they_were_licensed_whatever_the_clocks_
         await answered(facts, *licence, facts.now + away)
         sent.append(licence[0])
     async with database.transaction() as connection:
-        ahead = await comes_apart(connection, await facts.who("email", ADA), ADA_KEY, PHONE_KEY)
+        ahead = await preview_cut(connection, await facts.who("email", ADA), ADA_KEY, PHONE_KEY)
     done = await parted(facts)
 
     assert sorted(sent) == sorted(done.sent)
@@ -108,9 +108,9 @@ async def test_messages_count_from_the_wrong_link_on_whoever_else_was_joined_bef
         await facts.sent(run, step=step)
     done = await parted(facts)
     await facts.sent(run, step="apart")
-    await mend(database, done.cut_id, **BY)
+    await mend_cut(database, done.cut_id, **BY)
     await facts.sent(run, step="mended")
-    again = await cut(database, "loyalty_id:L-1", PHONE_KEY, **BY)
+    again = await cut_identifiers(database, "loyalty_id:L-1", PHONE_KEY, **BY)
     steps = "SELECT step FROM message WHERE message_id = ANY($1) ORDER BY message_id"
 
     assert await facts.values(steps, list(done.sent)) == ["second", "third"]
@@ -142,7 +142,7 @@ async def test_messages_of_somebody_with_ten_thousand_are_read_by_an_index(datab
     await joined(facts)
     await facts.rows(written, ada, run, "meanwhile", 3)
     await facts.rows("ANALYZE message")
-    plan = await facts.values(f"EXPLAIN {cut_preview._SINCE}", ada, facts.now)
+    plan = await facts.values(f"EXPLAIN {cut_preview._SELECT_MESSAGES_SINCE}", ada, facts.now)
 
     assert "Seq Scan" not in "".join(plan)
     assert len((await parted(facts)).sent) == 3

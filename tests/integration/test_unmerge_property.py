@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from profiles.identity.graph import Link, resolve
-from profiles.identity.identifiers import DEVICE, key, kind_of
-from profiles.ingest.resolution import Named
-from profiles.merging.cut_preview import comes_apart
-from profiles.merging.unmerge import cut, mend
+from profiles.identity.graph import Link, resolve_graph
+from profiles.identity.identifiers import DEVICE_TYPES, identifier_key, type_of_key
+from profiles.ingest.resolution import EventIdentifiers
+from profiles.merging.cut_preview import preview_cut
+from profiles.merging.unmerge import cut_identifiers, mend_cut
 from profiles.state.event_records import IncomingEvent
 from tests.facts import CARTS, PEOPLE, Facts
 from tests.lives import Told, as_events, lives_of_others, lives_of_some
@@ -41,7 +41,7 @@ proof = settings(
 def links(events: Sequence[IncomingEvent]) -> list[Link]:
     """What these events say of who is who."""
     named = [
-        Named.by(
+        EventIdentifiers.by(
             event.identifiers,
             event_id=new_id(),
             source=event.source,
@@ -52,7 +52,7 @@ def links(events: Sequence[IncomingEvent]) -> list[Link]:
         )
         for event in events
     ]
-    return [Link(one.keys, one.time, one.source, one.id, one.verified) for one in named if one.is_evidence]
+    return [Link(one.keys, one.time, one.source, one.id, one.verified) for one in named if one.is_link]
 
 
 def wrongly_joined(
@@ -67,13 +67,13 @@ def wrongly_joined(
             dict.fromkeys(pair for event in others for pair in event.identifiers),
         )
     ]
-    before = resolve(told)
+    before = resolve_graph(told)
     for one, other in [*pairs[turn % len(pairs) :], *pairs[: turn % len(pairs)]]:
         linking = replace(wrong, identifiers=(one, other))
-        first, second = key(*one), key(*other)
+        first, second = identifier_key(*one), identifier_key(*other)
         if second in before.cluster_of(first):
             continue
-        graph = resolve([*told, *links([linking])])
+        graph = resolve_graph([*told, *links([linking])])
         if second in graph.cluster_of(first):
             return linking, first, second
     return None
@@ -152,10 +152,10 @@ async def test_after_a_cut_all_is_as_if_nobody_had_ever_taken_the_two_for_one(
         await facts.ingest(batch)
     assume(await profile_of(facts, pair[0]) == await profile_of(facts, pair[1]))
     merged = await record(database)
-    done = await cut(database, pair[0], pair[1], **BY)
+    done = await cut_identifiers(database, pair[0], pair[1], **BY)
     apart = await record(database)
     shared = await shared_carts(facts)
-    await mend(database, done.cut_id, **BY)
+    await mend_cut(database, done.cut_id, **BY)
     mended = await record(database)
 
     await forget_all(database)
@@ -180,8 +180,8 @@ async def test_after_a_cut_all_is_as_if_nobody_had_ever_taken_the_two_for_one(
 
 def is_neutral(pair: tuple[str, str], events: Sequence[IncomingEvent]) -> bool:
     """Whether a verified link of these two says nothing of them but that they are one person."""
-    vouched = resolve(links(events)).vouched
-    return all(one in vouched or kind_of(one) in DEVICE for one in pair)
+    vouched = resolve_graph(links(events)).vouched
+    return all(one in vouched or type_of_key(one) in DEVICE_TYPES for one in pair)
 
 
 def as_before(told: dict[str, Any]) -> dict[str, Any]:
@@ -246,8 +246,8 @@ async def test_a_cut_gives_back_what_there_was_bit_for_bit_and_names_every_messa
     )
     merged = await record(database, exactly=True)
     async with database.transaction() as connection:
-        ahead = await comes_apart(connection, together, pair[0], pair[1])
-    done = await cut(database, pair[0], pair[1], **BY)
+        ahead = await preview_cut(connection, together, pair[0], pair[1])
+    done = await cut_identifiers(database, pair[0], pair[1], **BY)
     await written_to(facts, "after")
     after = await record(database, exactly=True)
 
@@ -263,14 +263,14 @@ async def test_a_cut_gives_back_what_there_was_bit_for_bit_and_names_every_messa
     own = {*chain.from_iterable(ahead.parts)}
     assert sorted(map(sorted, ahead.parts)) == sorted(sorted(own & {*who}) for who in after if own & {*who})
 
-    await mend(database, done.cut_id, **BY)
+    await mend_cut(database, done.cut_id, **BY)
     mended = await record(database, exactly=True)
     await written_to(facts, "again")
     again = await facts.values(
         "SELECT message_id FROM message WHERE step = 'again' AND profile_id = $1 ORDER BY message_id",
         together,
     )
-    second = await cut(database, pair[0], pair[1], **BY)
+    second = await cut_identifiers(database, pair[0], pair[1], **BY)
 
     assert {who: as_before(told) for who, told in mended.items()} == {
         who: as_before(told) for who, told in merged.items()

@@ -2,10 +2,10 @@
 
 import pytest
 
-from activities.gate.send_gate import Claim
+from activities.gate.send_gate import SendClaim
 from profiles.messaging.preference_tokens import PreferenceClaim
 from profiles.runs.lifecycle import close_run
-from profiles.views.preferences import subscriber
+from profiles.views.preferences import load_subscriber
 from tests.integration.sends_in_flight import LATER, waits_for
 from tests.integration.two_people import TwoPeople
 from tests.shop import Shop
@@ -23,7 +23,7 @@ async def test_what_a_closing_run_did_not_hear_is_routed_for_whose_run_it_is(
     unheard = shop.event("Checkout Started", {"cart_id": two.carts[0]}, **two.ada)
     [taken] = await shop.ingest([unheard])
     closing = close_run(
-        shop.database, shop.journeys.routes, run_id, outcome="nudged", seen=[], at=LATER, local=True
+        shop.database, shop.journeys.routes, run_id, outcome="nudged", seen_event_ids=[], at=LATER, local=True
     )
     closed = await waits_for(shop, two.parted, closing)
     ada = await two.who(email=two.ada["email"])
@@ -70,11 +70,11 @@ async def test_the_preference_page_of_a_message_shows_whoever_reads_that_address
     two = TwoPeople(shop, 1)
     run_id = await two.are_one(younger)
     claim = await shop.claims(two.ask(run_id))
-    assert isinstance(claim, Claim)
+    assert isinstance(claim, SendClaim)
     link = PreferenceClaim(str(claim.snapshot.profile_id), str(claim.message_id), "email", "marketing")
     await two.parted(shop.database)
     async with shop.database.transaction() as connection:
-        shown = await subscriber(connection, link)
+        shown = await load_subscriber(connection, link)
 
     mails = [one.value for one in shown.identifiers if one.type == "email"]
     assert mails == [claim.address]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from profiles.db.database import Database
-from profiles.errors import Needless, Senseless, Unknown
-from profiles.merging.unmerge import Cut, cut, may_cut, may_mend, mend
+from profiles.errors import InvalidRequest, NoChange, NotFound
+from profiles.merging.unmerge import IdentityCut, check_cut, check_mend, cut_identifiers, mend_cut
 from tests.facts import CARTS, CHAIR, LAMP, Facts, order
 from tests.integration.test_unmerge import ADA, ADA_KEY, BY, PHONE, PHONE_KEY, joined, parted
 from tests.record import TABLES, record
@@ -26,32 +26,32 @@ async def test_a_wish_that_cannot_be_is_told_in_words_and_leaves_no_trace(databa
     before = await left_behind(facts)
     again = await parted(facts)
     async with database.transaction() as connection:
-        with pytest.raises(Needless, match="two people already"):
-            await may_cut(connection, ADA_KEY, PHONE_KEY)
-        with pytest.raises(Unknown, match="nobody has email:bob@example"):
-            await may_cut(connection, ADA_KEY, "email:bob@example.com")
-        with pytest.raises(Senseless, match="named twice"):
-            await may_cut(connection, ADA_KEY, ADA_KEY)
-        with pytest.raises(Unknown, match="there is no cut 7777"):
-            await may_mend(connection, 7777)
+        with pytest.raises(NoChange, match="two people already"):
+            await check_cut(connection, ADA_KEY, PHONE_KEY)
+        with pytest.raises(NotFound, match="nobody has email:bob@example"):
+            await check_cut(connection, ADA_KEY, "email:bob@example.com")
+        with pytest.raises(InvalidRequest, match="named twice"):
+            await check_cut(connection, ADA_KEY, ADA_KEY)
+        with pytest.raises(NotFound, match="there is no cut 7777"):
+            await check_mend(connection, 7777)
     for one, other in ((ADA_KEY, "email:bob@example.com"), ("user_id:x", "email:bob@example.com")):
         with pytest.raises(KeyError, match="not on file: email:bob@example"):
-            await cut(database, one, other, **BY)
+            await cut_identifiers(database, one, other, **BY)
     with pytest.raises(ValueError, match="cannot be cut from itself"):
-        await cut(database, ADA_KEY, ADA_KEY, **BY)
+        await cut_identifiers(database, ADA_KEY, ADA_KEY, **BY)
     with pytest.raises(KeyError, match="no cut 7777 is in force"):
-        await mend(database, 7777, **BY)
+        await mend_cut(database, 7777, **BY)
 
     assert (again.cut_id, again.sent, set(again.profiles)) == (first.cut_id, (), set(first.profiles))
     assert await left_behind(facts) == before
 
-    await mend(database, first.cut_id, **BY)
+    await mend_cut(database, first.cut_id, **BY)
     mended = await left_behind(facts)
     with pytest.raises(KeyError, match=f"no cut {first.cut_id} is in force"):
-        await mend(database, first.cut_id, **BY)
+        await mend_cut(database, first.cut_id, **BY)
     async with database.transaction() as connection:
-        with pytest.raises(Needless, match=f"cut {first.cut_id} was mended on"):
-            await may_mend(connection, first.cut_id)
+        with pytest.raises(NoChange, match=f"cut {first.cut_id} was mended on"):
+            await check_mend(connection, first.cut_id)
 
     assert await left_behind(facts) == mended
 
@@ -66,7 +66,7 @@ async def test_people_come_apart_while_events_of_both_stream_in(database: Databa
             await facts.happens("Product Added", CHAIR | {"cart_id": f"{mark}-{n}"}, **{kind: value})
             await facts.happens("Order Completed", bought, **{kind: value, "anonymous_id": f"{mark}-{n}"})
 
-    async def parts() -> Cut:
+    async def parts() -> IdentityCut:
         await facts.until("SELECT 1 FROM purchase")
         return await parted(facts)
 
@@ -90,7 +90,7 @@ async def test_operators_who_cut_and_mend_the_same_two_at_once_make_one_cut_or_n
     await joined(facts)
     cuts = await asyncio.gather(*(parted(facts) for _ in range(4)))
     mended = await asyncio.gather(
-        *(mend(database, cuts[0].cut_id, **BY) for _ in range(4)), return_exceptions=True
+        *(mend_cut(database, cuts[0].cut_id, **BY) for _ in range(4)), return_exceptions=True
     )
 
     assert len({done.cut_id for done in cuts}) == 1

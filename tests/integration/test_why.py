@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from activities.contracts import HoldAsk
-from cli.why import ask
+from activities.contracts import HoldSpec
+from cli.why import answer_why
 from tests.documents import blocks, commands_of
 from tests.integration.open_api import ADMIN, WRITE, OpenApi, opened
 from tests.shop import Shop
 from tests.why_desk import EVENING, HOUR, SMS, YES, Desk
-from workers.process import Fault
+from workers.process import UserError
 
 BOUGHT = (
     "Ada was not sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin): p-1 (Aria lamp) "
@@ -162,9 +162,9 @@ async def test_a_message_that_waited_says_what_came_of_it(shop: Shop, api: OpenA
     await desk.opens(YES)
     hold = {"opened": "Ticket Opened", "closed": ("Ticket Solved",), "by": "ticket_id", "says": "a ticket"}
     await desk.hears("Ticket Opened", {"ticket_id": "17"}, event_id="t-17", channel="support")
-    await desk.asks(hold_while=(HoldAsk.model_validate(hold),))
+    await desk.asks(hold_while=(HoldSpec.model_validate(hold),))
     await desk.hears("Ticket Solved", {"ticket_id": "17"}, event_id="t-18", channel="support", hours=-1)
-    await desk.asks(at=EVENING + 2 * HOUR, hold_while=(HoldAsk.model_validate(hold),))
+    await desk.asks(at=EVENING + 2 * HOUR, hold_while=(HoldSpec.model_validate(hold),))
     now = await api.read("/v1/profiles/email/ada-4@example.com/why")
     then = await api.read(
         "/v1/profiles/email/ada-4@example.com/why", at=(EVENING + timedelta(minutes=1)).isoformat()
@@ -182,12 +182,12 @@ async def test_the_command_prints_the_answer_and_knows_whom_it_does_not_know(
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("COLUMNS", "200")
     nothing: dict[str, Any] = {"journey": None, "item": None, "at": None, "as_json": False}
-    said = await ask("ada-1@example.com", **nothing)
+    said = await answer_why("ada-1@example.com", **nothing)
     answer = json.loads(
-        await ask("phone:+4915112345601", **nothing | {"as_json": True, "at": "2037-11-21T14:00"})
+        await answer_why("phone:+4915112345601", **nothing | {"as_json": True, "at": "2037-11-21T14:00"})
     )
-    with pytest.raises(Fault, match=r"--at: expected a time such as 2026-11-21T20:00"):
-        await ask("ada-1@example.com", **nothing | {"at": "noon"})
+    with pytest.raises(UserError, match=r"--at: expected a time such as 2026-11-21T20:00"):
+        await answer_why("ada-1@example.com", **nothing | {"at": "noon"})
     unknown = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "cli.main", "why", "bob@example.com"],
@@ -215,7 +215,9 @@ async def test_the_answer_in_the_operators_guide_is_what_the_command_prints(
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("COLUMNS", "118")
     [said] = [command for block in blocks("console", "why") for command in commands_of(block)]
-    answer = await ask("ada-1@example.com", journey="cart-abandonment", item="p-1", at=None, as_json=False)
+    answer = await answer_why(
+        "ada-1@example.com", journey="cart-abandonment", item="p-1", at=None, as_json=False
+    )
 
     assert said.words == (
         "waypost",

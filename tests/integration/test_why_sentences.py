@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from activities.channels.adapter import NotSent
-from activities.contracts import HoldAsk
+from activities.contracts import HoldSpec
 from policy.hours.windows import QuietHours
 from policy.limits import Budget, Limits
 from policy.verdict import Channel, Reason
-from profiles.messaging.claims import refuse_address
+from profiles.messaging.claims import record_address_problem
 from tests.shop import Shop
 from tests.why_desk import EVENING, HOUR, LAMP, SMS, YES, Desk
 
@@ -79,7 +79,7 @@ async def opted_out(desk: Desk) -> None:
 )
 async def stopped(desk: Desk) -> None:
     async with desk.shop.database.transaction() as connection:
-        await refuse_address(
+        await record_address_problem(
             connection, "sms", f"+49151123456{desk.number:02}", "opted_out", EVENING - 2 * HOUR
         )
     await desk.asks(channel=SMS)
@@ -142,7 +142,7 @@ async def bounced(desk: Desk) -> None:
 )
 async def complained(desk: Desk) -> None:
     async with desk.shop.database.transaction() as connection:
-        await refuse_address(connection, "email", desk.email, "complained", EVENING - 2 * HOUR)
+        await record_address_problem(connection, "email", desk.email, "complained", EVENING - 2 * HOUR)
     await desk.asks()
 
 
@@ -181,7 +181,9 @@ async def sold_out(desk: Desk) -> None:
 async def ticket_is_open(desk: Desk) -> None:
     ticket = {"ticket_id": "17"}
     await desk.hears("Ticket Opened", ticket, event_id="t-17", source="desk", channel="support")
-    hold = HoldAsk(opened="Ticket Opened", closed=("Ticket Solved",), by="ticket_id", says="a support ticket")
+    hold = HoldSpec(
+        opened="Ticket Opened", closed=("Ticket Solved",), by="ticket_id", says="a support ticket"
+    )
     await desk.asks(hold_while=(hold,))
 
 

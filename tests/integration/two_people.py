@@ -8,7 +8,7 @@ from uuid import UUID
 from activities.contracts import SendMessage, SendResult
 from policy.verdict import Channel
 from profiles.db.database import Database
-from profiles.merging.unmerge import Cut, cut
+from profiles.merging.unmerge import IdentityCut, cut_identifiers
 from tests.shop import YES, Shop, shopper
 
 WITHHELD = {
@@ -94,10 +94,10 @@ class TwoPeople:
         await self.joined(self.shop.database)
         return await self.ada_leaves_a_lamp()
 
-    async def parted(self, database: Database) -> Cut:
+    async def parted(self, database: Database) -> IdentityCut:
         """Take an operator's word that they are two."""
         mail, card = f"email:{self.ada['email']}", f"loyalty_id:{self.card['loyalty_id']}"
-        return await cut(database, mail, card, actor="test", reason="two people")
+        return await cut_identifiers(database, mail, card, actor="test", reason="two people")
 
     def ask(self, run_id: UUID, step: str = "reminder", channel: Channel = Channel.EMAIL) -> SendMessage:
         """A request for a message about the lamp."""

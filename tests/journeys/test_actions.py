@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from bench.actions import actions
-from journeys.registry import SHIPPED, Journeys
+from bench.actions import count_billed_actions
+from journeys.registry import SHIPPED, JourneyRegistry
 from journeys.vocabulary import Journey
 from journeys.vocabulary.deciding import Deciding
 from journeys.vocabulary.waiting import Waiting
@@ -58,7 +58,7 @@ async def about(shop: Waypost, event: str) -> dict[str, Any]:
 async def counted(shop: Waypost, run: Found) -> tuple[Counter[str], int]:
     """Billed actions of a run by kind, and how many of its events it was told of by a signal of its own."""
     history = (await shop.handle(run).fetch_history()).events
-    found = actions(history, started_with_signal=True)
+    found = count_billed_actions(history, started_with_signal=True)
     signals = found.pop("signal", 0)
     return Counter({KINDS.get(kind, kind): count for kind, count in found.items()}), signals
 
@@ -134,7 +134,7 @@ async def test_a_cart_that_nobody_comes_back_to_costs_no_more_than_its_budget(
     database_url: str, temporal: TemporalDevServer
 ) -> None:
     """Entry, one more event of the cart, quiet armed again, two waits, three sends, end."""
-    story = Journeys(SHIPPED)["cart-abandonment"].cls
+    story = JourneyRegistry(SHIPPED)["cart-abandonment"].cls
     lamp, desk = ({"product_id": name, "price": 39.0, "cart_id": "c-1"} for name in ("lamp", "desk"))
     ada = {"email": "ada@example.com", "phone": "+4915112345678"}
     async with Waypost(database_url, temporal.client, journeys=(story,)) as shop:

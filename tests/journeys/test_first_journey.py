@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from local.data_directory import running_stack
+from local.data_directory import find_running_stack
 from tests.documents import ROOT, Block, Command, blocks_of, commands_of
 
 PAGE = ROOT / "docs" / "first-journey.md"
@@ -121,7 +121,7 @@ def stack(told: Reader) -> Iterator[dict[str, str]]:
         )
     try:
         until = time.monotonic() + 90
-        while (found := running_stack(told.clone / ".waypost")) is None or "the data stay" not in (
+        while (found := find_running_stack(told.clone / ".waypost")) is None or "the data stay" not in (
             told.clone / "dev.log"
         ).read_text("utf-8"):
             assert process.poll() is None, (told.clone / "dev.log").read_text("utf-8")

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from authoring.preview.main import as_values, in_words, told_of
-from authoring.preview.page import page
-from authoring.preview.runner import Told, scene_of
+from authoring.preview.main import collect_result, format_result, to_json_values
+from authoring.preview.page import render_page
+from authoring.preview.runner import PreviewResult, load_scenario
 from authoring.testing import Shop, StoryFailed
-from journeys.registry import Journeys, load
+from journeys.registry import JourneyRegistry, load_journeys
 from tests.kit.stories import Basket, Misspelt, Parcel, Points, loyalty_points
-from workers.process import Fault
+from workers.process import UserError
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = sorted(load())
+SHIPPED = sorted(load_journeys())
 
 LEFT_BEHIND = """
 shopper: {name: Ben, consents: {email: true, sms: true}}
@@ -29,12 +29,12 @@ story:
 """
 
 
-async def told(shop: Shop, path: Path, *journeys: type, effects: tuple[object, ...] = ()) -> Told:
+async def told(shop: Shop, path: Path, *journeys: type, effects: tuple[object, ...] = ()) -> PreviewResult:
     """What came of a scenario for the first of these journeys."""
-    known = Journeys(journeys, effects)  # type: ignore[arg-type]
+    known = JourneyRegistry(journeys, effects)  # type: ignore[arg-type]
     name = next(iter(known))
-    await scene_of(path, known, name)(shop)
-    return told_of(shop, name, path.name, None)
+    await load_scenario(path, known, name)(shop)
+    return collect_result(shop, name, path.name, None)
 
 
 def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:
@@ -46,12 +46,12 @@ def written(folder: Path, text: str, name: str = "mine.yaml") -> Path:
 async def test_a_scenario_is_told_in_words_and_as_values(shop: Shop, tmp_path: Path) -> None:
     found = await told(shop, written(tmp_path, LEFT_BEHIND), Basket, Parcel)
 
-    lines = [" ".join(line.split()) for line in in_words(found).splitlines()]
+    lines = [" ".join(line.split()) for line in format_result(found).splitlines()]
     assert lines[0] == "Ben, by the clock of Europe/Berlin"
     assert 'day 1 13:00 basket sends email reminder: lamp "About Aria lamp"' in lines
     assert "day 2 13:00 basket sends sms offer: lamp" in lines
     assert lines[-1] == "basket ended as nudged; received: reminder (email), offer (sms)"
-    values = json.loads(json.dumps(as_values(found)))
+    values = json.loads(json.dumps(to_json_values(found)))
     assert [each["template"] for each in values["messages"]] == ["reminder", "offer"]
     assert [each["kind"] for each in values["timeline"]][:3] == ["event", "event", "enters"]
     assert values["outcome"] == "nudged"
@@ -69,7 +69,7 @@ async def test_only_the_journey_that_is_previewed_runs_unless_others_are_named(
 
 async def test_a_journey_named_beside_it_that_is_not_there_is_told(shop: Shop, tmp_path: Path) -> None:
     path = written(tmp_path, "also_runs: [parcle]\nstory:\n- adds: lamp")
-    with pytest.raises(Fault, match="also_runs: no journey parcle; registered: basket, parcel"):
+    with pytest.raises(UserError, match="also_runs: no journey parcle; registered: basket, parcel"):
         await told(shop, path, Basket, Parcel)
 
 
@@ -77,19 +77,19 @@ async def test_what_cannot_be_done_names_the_line_and_what_happened_until_then_i
     shop: Shop, tmp_path: Path
 ) -> None:
     path = written(tmp_path, "story:\n- adds: lamp\n- clicks: reminder\n")
-    with pytest.raises(Fault, match=r"mine\.yaml:3: Ada cannot click reminder: received nothing"):
+    with pytest.raises(UserError, match=r"mine\.yaml:3: Ada cannot click reminder: received nothing"):
         await told(shop, path, Basket)
 
-    found = told_of(shop, "basket", "mine.yaml", "mine.yaml:3: no")
-    assert "Product Added: lamp" in in_words(found)
-    assert '<p class="fault">mine.yaml:3: no</p>' in page(found)
+    found = collect_result(shop, "basket", "mine.yaml", "mine.yaml:3: no")
+    assert "Product Added: lamp" in format_result(found)
+    assert '<p class="fault">mine.yaml:3: no</p>' in render_page(found)
 
 
 async def test_an_activity_of_the_authors_own_is_not_run_and_its_answer_is_asked_for(
     shop: Shop, tmp_path: Path
 ) -> None:
     path = written(tmp_path, "story:\n- views: lamp\n")
-    with pytest.raises(Fault, match=r"what it answers, as in `effects: \{loyalty_points: 250\}`"):
+    with pytest.raises(UserError, match=r"what it answers, as in `effects: \{loyalty_points: 250\}`"):
         await told(shop, path, Points, effects=(loyalty_points,))
 
 
@@ -118,13 +118,13 @@ async def test_a_scenario_in_python_may_make_its_own_shopper(shop: Shop, tmp_pat
     [("x = 1", "has no `async def scenario"), ("def scenario(shopper): ...", "has no `async")],
 )
 def test_a_python_file_without_a_scenario_is_refused(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(Fault, match=said):
-        scene_of(written(tmp_path, text, "mine.py"), Journeys((Basket,)), "basket")
+    with pytest.raises(UserError, match=said):
+        load_scenario(written(tmp_path, text, "mine.py"), JourneyRegistry((Basket,)), "basket")
 
 
 async def test_a_story_with_a_mistake_is_told_as_its_own_error(shop: Shop, tmp_path: Path) -> None:
     path = written(tmp_path, "story:\n- views: lamp\n")
-    with pytest.raises((Fault, StoryFailed), match="no template 'noet'"):
+    with pytest.raises((UserError, StoryFailed), match="no template 'noet'"):
         await told(shop, path, Misspelt)
 
 
@@ -132,9 +132,9 @@ async def test_a_story_with_a_mistake_is_told_as_its_own_error(shop: Shop, tmp_p
 async def test_the_scenario_beside_every_shipped_journey_can_be_told_to_its_end(
     shop: Shop, journey: str
 ) -> None:
-    journeys = load()
-    await scene_of(journeys[journey].folder / "preview.yaml", journeys, journey)(shop)
-    found = told_of(shop, journey, "preview.yaml", None)
+    journeys = load_journeys()
+    await load_scenario(journeys[journey].folder / "preview.yaml", journeys, journey)(shop)
+    found = collect_result(shop, journey, "preview.yaml", None)
 
     assert found.outcome is not None
     assert found.received
@@ -162,13 +162,13 @@ async def test_the_page_shows_each_message_as_the_customer_sees_it_and_loads_not
 ) -> None:
     text = LEFT_BEHIND.replace("Aria lamp", "<script>alert(1)</script>")
     found = await told(shop, written(tmp_path, text), Basket)
-    shown = _Page(page(found))
+    shown = _Page(render_page(found))
 
     assert [frame["sandbox"] for frame in shown.frames] == ["allow-same-origin"]
     assert shown.frames[0]["srcdoc"] == found.received[0].html
     assert (shown.tags.count("script"), shown.loads) == (1, [])
-    assert '<figure class="sms">' in page(found)
-    assert "Reply STOP to opt out" in page(found)
+    assert '<figure class="sms">' in render_page(found)
+    assert "Reply STOP to opt out" in render_page(found)
 
 
 BROWSER = """#!/bin/sh

@@ -139,7 +139,7 @@ async def test_closing_twice_changes_nothing(database_url: str, temporal: Tempor
             waypost.journeys.routes,
             run["run_id"],
             outcome="other",
-            seen=[],
+            seen_event_ids=[],
             at=waypost.clock,
         )
 
@@ -165,7 +165,7 @@ async def test_no_signal_of_two_hundred_is_lost_where_they_race_with_completion(
         flood = asyncio.gather(*(signal(n) for n in range(count)), return_exceptions=True)
         click = asyncio.create_task(handle.signal("Message Clicked", {"id": "click"}))
         await asyncio.gather(flood, click)
-        await waypost.result(run, within_s=60)
+        await waypost.result(run, timeout_s=60)
         history = await handle.fetch_history()
         convert = waypost.client.data_converter.payload_converter
         told = {

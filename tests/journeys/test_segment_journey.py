@@ -12,17 +12,17 @@ from temporalio.client import Client, ScheduleActionExecutionStartWorkflow
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.contracts import SegmentSwept, SweepSegment
+from activities.contracts import SegmentSweepResult, SweepSegment
 from activities.sweeps import SegmentActivities
-from journeys.registry import Journeys
+from journeys.registry import JourneyRegistry
 from journeys.vocabulary import Segment
 from local.temporal_server import TemporalDevServer
 from profiles.sweeps.segments import sweep_segment
 from tests.segment_stories import REGULARS, GreetRegulars, ThankRegulars
 from tests.waypost import Waypost
-from workers.process import Fault
-from workers.schedules import PREFIX, ensure_segment_schedules
-from workers.startup import declared_segments, refuse_wrong_segments
+from workers.process import UserError
+from workers.schedules import SEGMENT_SCHEDULE_PREFIX, ensure_segment_schedules
+from workers.startup import declared_segments, validate_segments
 
 LAMP = {"product_id": "lamp", "name": "Aria lamp", "price": 39.0}
 
@@ -43,7 +43,7 @@ async def becomes_regular(waypost: Waypost, user: str) -> None:
 
 async def swept(client: Client, name: str) -> str:
     """What an operator reads of the newest finished sweep of a schedule."""
-    handle = client.get_schedule_handle(PREFIX + name)
+    handle = client.get_schedule_handle(SEGMENT_SCHEDULE_PREFIX + name)
     async with asyncio.timeout(20):
         while True:
             if recent := (await handle.describe()).info.recent_actions:
@@ -51,7 +51,7 @@ async def swept(client: Client, name: str) -> str:
             await asyncio.sleep(0.05)
         action = recent[-1].action
         assert isinstance(action, ScheduleActionExecutionStartWorkflow)
-        sweep = client.get_workflow_handle(action.workflow_id, result_type=SegmentSwept)
+        sweep = client.get_workflow_handle(action.workflow_id, result_type=SegmentSweepResult)
         await sweep.result()
         told = await sweep.query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
     return str(told.current_details)
@@ -92,19 +92,21 @@ async def test_a_new_schedule_sweeps_at_once_and_says_what_it_found(waypost: Way
 async def test_a_schedule_follows_the_code_but_for_the_operators_pause(waypost: Waypost) -> None:
     client = waypost.client
     await ensure_segment_schedules(client, {"regulars": timedelta(hours=2), "gone": timedelta(hours=1)})
-    handle = client.get_schedule_handle(PREFIX + "regulars")
+    handle = client.get_schedule_handle(SEGMENT_SCHEDULE_PREFIX + "regulars")
     before = await handle.describe()
     await handle.pause(note="the shop is closed")
     for _ in range(2):
         await ensure_segment_schedules(client, {"regulars": timedelta(hours=3)})
     after = await handle.describe()
-    left = [one.id async for one in await client.list_schedules() if one.id.startswith(PREFIX)]
+    left = [
+        one.id async for one in await client.list_schedules() if one.id.startswith(SEGMENT_SCHEDULE_PREFIX)
+    ]
 
     assert [one.every for one in before.schedule.spec.intervals] == [timedelta(hours=2)]
     assert [one.every for one in after.schedule.spec.intervals] == [timedelta(hours=3)]
     assert after.schedule.state.paused
     assert after.schedule.state.note == "the shop is closed"
-    assert PREFIX + "gone" not in left
+    assert SEGMENT_SCHEDULE_PREFIX + "gone" not in left
 
 
 async def test_a_failing_query_fails_its_own_sweep_in_words(waypost: Waypost) -> None:
@@ -128,9 +130,9 @@ async def test_a_worker_refuses_to_start_on_wrong_segments_and_says_all_that_is_
     thanks, greets = ThankRegulars.definition, GreetRegulars.definition
     wrong = Segment("regulars", "SELECT profile_id FROM person WHERE ordrs > 1")
     journeys = {"thank": replace(thanks, entries=(wrong,)), "greet": greets}
-    await refuse_wrong_segments(waypost.database, Journeys([ThankRegulars, GreetRegulars]))
-    with pytest.raises(Fault) as refused:
-        await refuse_wrong_segments(waypost.database, journeys)
+    await validate_segments(waypost.database, JourneyRegistry([ThankRegulars, GreetRegulars]))
+    with pytest.raises(UserError) as refused:
+        await validate_segments(waypost.database, journeys)
 
     assert "different query and every" in str(refused.value)
     assert 'column "ordrs" does not exist' in str(refused.value)

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from authoring.testing import Shop, Shopper, StoryFailed, TellingFault, with_journeys
-from authoring.testing.fakes import replaced
+from authoring.testing.fakes import replace_activities
 from journeys.vocabulary import days, hours, minutes
-from policy.limits import Cap, Limits, WhenCapped
+from policy.limits import Cap, CapReachedAction, Limits
 from tests.kit.stories import (
     AfterFour,
     AfterOneAndThree,
@@ -154,8 +154,8 @@ def test_only_what_has_a_stand_in_is_replaced() -> None:
     def few(customer_id: str) -> int:
         return 1
 
-    assert replaced([loyalty_points], {}) == [loyalty_points]
-    [stand_in] = replaced([loyalty_points], {"loyalty_points": few})
+    assert replace_activities([loyalty_points], {}) == [loyalty_points]
+    [stand_in] = replace_activities([loyalty_points], {"loyalty_points": few})
     assert stand_in is not loyalty_points
 
 
@@ -178,7 +178,7 @@ async def test_a_message_that_finds_no_slot_waits_for_one_where_the_shop_or_its_
 ) -> None:
     two_a_day = Limits(
         caps=(Cap(2, timedelta(days=1)),),
-        when_capped={"after-one-and-three": WhenCapped.WAIT},
+        when_capped={"after-one-and-three": CapReachedAction.WAIT},
         duplicates_within=timedelta(0),
     )
     told = (AfterOneAndThree, AfterTwo, AfterFour)

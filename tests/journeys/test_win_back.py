@@ -3,7 +3,7 @@
 from authoring.testing import Shop, Shopper, with_journeys
 from journeys.vocabulary import days
 from journeys.win_back.story import WinBack
-from policy.experiments import assign
+from policy.experiments import assign_arm
 
 pytestmark = with_journeys(WinBack)
 
@@ -13,7 +13,10 @@ async def somebody(shop: Shop, arm: str) -> Shopper:
     while True:
         shopper = await shop.shopper()
         await shopper.views("desk")
-        if assign(str(await shopper.profile_id()), "win-back-incentive", {"offer": 80, "control": 20}) == arm:
+        if (
+            assign_arm(str(await shopper.profile_id()), "win-back-incentive", {"offer": 80, "control": 20})
+            == arm
+        ):
             return shopper
 
 

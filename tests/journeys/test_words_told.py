@@ -13,12 +13,12 @@ import pytest
 from authoring.testing import Shop
 from journeys.checks.checking import message_faults_of
 from journeys.checks.fault import JourneyError
-from journeys.registry import load, read
+from journeys.registry import discover_journeys, load_journeys
 from journeys.vocabulary import Journey
 from profiles.events import Event
 from tests.documents import ROOT, WORDS, Block, blocks_of
 from tests.told import STORY, marked, mistakes, telling_in, write, write_mistake
-from workers.startup import catalog_of
+from workers.startup import build_catalog
 
 TESTING = ROOT / "docs" / "testing.md"
 DOCUMENTS = (*WORDS, ROOT / "docs" / "explanation" / "temporal.md", TESTING)
@@ -31,10 +31,10 @@ MISTAKES = [pair for document in DOCUMENTS for pair in mistakes(document)]
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder whose modules can be imported; what they declared is forgotten afterwards."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    declared, loaded = dict(Event.by_name), set(sys.modules)
+    declared, loaded = dict(Event.registry), set(sys.modules)
     yield tmp_path
-    Event.by_name.clear()
-    Event.by_name.update(declared)
+    Event.registry.clear()
+    Event.registry.update(declared)
     for name in set(sys.modules) - loaded:
         if name.split(".")[0] == "told" or name.startswith("mistake_"):
             del sys.modules[name]
@@ -90,9 +90,9 @@ def test_a_mistake_is_refused_in_the_words_that_stand_below_it(
 
 def faults_in(module: str) -> list[str]:
     """What Waypost says of a module's journeys, in the order of the code."""
-    found = read([module])
-    folders = [definition.folder for definition in load().values()]
-    catalog = catalog_of([*folders, *found.folders], complete=True)
+    found = discover_journeys([module])
+    folders = [definition.folder for definition in load_journeys().values()]
+    catalog = build_catalog([*folders, *found.folders], complete=True)
     more = [fault for each in found.journeys.values() for fault in message_faults_of(each, catalog)]
     return [fault.message for fault in JourneyError([*found.faults, *more]).faults]
 

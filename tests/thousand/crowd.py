@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from temporalio.service import RPCError, RPCStatusCode
 
-from profiles.ingest.event_store import Status
+from profiles.ingest.event_store import IngestStatus
 from profiles.state.event_records import IncomingEvent
 from tests.waypost import Row, Waypost
 
@@ -135,7 +135,7 @@ class Crowd:
             if going_on and one.clicks:
                 await self._click(one)
             await self._forward(one, 3 * DAY)
-            await self.shop.result(one.run, within_s=120)
+            await self.shop.result(one.run, timeout_s=120)
             self._step()
 
     async def _take(self, one: Shopper, happenings: list[Happening]) -> None:
@@ -151,8 +151,8 @@ class Crowd:
         answers = await asyncio.gather(*(self.shop.ingest(copies[n::TIMES]) for n in range(TIMES)))
         statuses = [answer.status for batch in answers for answer in batch]
 
-        assert statuses.count(Status.ACCEPTED) == len(events)
-        assert statuses.count(Status.DUPLICATE) == len(events) * (TIMES - 1)
+        assert statuses.count(IngestStatus.ACCEPTED) == len(events)
+        assert statuses.count(IngestStatus.DUPLICATE) == len(events) * (TIMES - 1)
         self._step()
 
     async def _again(self, one: Shopper) -> None:

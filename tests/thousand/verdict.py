@@ -7,7 +7,7 @@ from pathlib import Path
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.converter import default
 
-from policy.experiments import assign
+from policy.experiments import assign_arm
 from tests.fakes.ledger import Delivery
 from tests.thousand.crowd import Shopper
 from tests.waypost import Row, Waypost
@@ -59,7 +59,7 @@ def expected(one: Shopper, run: Row, messages: list[Row]) -> str:
     """The outcome that a person's own events determine, given what is known of the mail."""
     if one.buys:
         return "converted"
-    arm = assign(str(run["profile_id"]), "thousand", {"one": 50, "other": 50})
+    arm = assign_arm(str(run["profile_id"]), "thousand", {"one": 50, "other": 50})
     both = "both" if one.receives else "neither"
     mail = next((m["status"] for m in messages if m["channel"] == "email"), "nothing")
     sent = "Sent" if mail in ACCEPTED else "Unknown"

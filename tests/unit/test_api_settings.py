@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.app import create_app
-from api.settings import ApiSettings, SettingsFault
+from api.settings import ApiSettings, InvalidSettings
 
 GOOD = {
     "database_url": "postgresql://waypost@127.0.0.1/none",
@@ -28,7 +28,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_that_is_missing_is_named_in_one_message() -> None:
-    with pytest.raises(SettingsFault) as fault:
+    with pytest.raises(InvalidSettings) as fault:
         create_app(ApiSettings())
 
     for name in ("DATABASE_URL", "WAYPOST_WRITE_KEYS", "WAYPOST_ADMIN_KEYS", "WAYPOST_SECRETS"):
@@ -70,7 +70,7 @@ def test_server_keys_are_a_choice_and_have_no_default_outside_a_local_stack() ->
     ],
 )
 def test_an_unsafe_or_malformed_setting_is_refused_by_name(name: str, value: object, said: str) -> None:
-    with pytest.raises(SettingsFault, match=said):
+    with pytest.raises(InvalidSettings, match=said):
         create_app(ApiSettings(**{**GOOD, name: value}))
 
 
@@ -79,7 +79,7 @@ def test_no_key_and_no_secret_shows_in_settings_or_faults() -> None:
         **{**GOOD, "waypost_write_keys": SecretStr("canary-w"), "waypost_secrets": SecretStr("canary-s")},
         waypost_server_keys=SecretStr("canary-w"),
     )
-    with pytest.raises(SettingsFault) as fault:
+    with pytest.raises(InvalidSettings) as fault:
         settings.check()
 
     assert "canary" not in f"{settings!r} {settings} {fault.value}"

@@ -8,7 +8,7 @@ import pytest
 
 from api.batching import Batcher, Overloaded
 from api.http.outage import Outage
-from profiles.ingest.event_store import Ingested, Status
+from profiles.ingest.event_store import IngestResult, IngestStatus
 from profiles.state.event_records import IncomingEvent
 
 
@@ -27,7 +27,7 @@ class Ledger:
         self.gate.set()
         self.broken: Exception | None = None
 
-    async def __call__(self, events: Sequence[IncomingEvent]) -> list[Ingested]:
+    async def __call__(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
         names = [one.id for one in events]
         self.calls.append(names)
         await self.gate.wait()
@@ -36,7 +36,7 @@ class Ledger:
         if any("poison" in name for name in names):
             raise ValueError("cannot be stored")
         self.kept += names
-        return [Ingested(name, Status.ACCEPTED) for name in names]
+        return [IngestResult(name, IngestStatus.ACCEPTED) for name in names]
 
 
 async def alive() -> None:
@@ -45,7 +45,7 @@ async def alive() -> None:
 
 async def test_requests_that_arrive_during_a_transaction_share_the_next_one() -> None:
     ledger = Ledger()
-    batcher = Batcher(ledger, alive, flights=1)
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
     ledger.gate.clear()
     requests = [asyncio.create_task(batcher.submit([event(f"e{n}")])) for n in range(5)]
     await asyncio.sleep(0)
@@ -73,7 +73,7 @@ async def test_nobody_is_answered_before_the_commit() -> None:
 
 async def test_no_more_events_share_a_transaction_than_are_set_but_a_request_is_never_split() -> None:
     ledger = Ledger()
-    batcher = Batcher(ledger, alive, flights=1, most=3)
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_batch_events=3)
     ledger.gate.clear()
     sizes = (1, 2, 1, 7, 1)
     requests = [
@@ -89,7 +89,7 @@ async def test_no_more_events_share_a_transaction_than_are_set_but_a_request_is_
 
 async def test_a_request_that_meets_a_defect_of_ours_fails_alone_and_is_not_answered_as_rejected() -> None:
     ledger = Ledger()
-    batcher = Batcher(ledger, alive, flights=1)
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
     ledger.gate.clear()
     names = ["first", "a", "poison", "b", "c"]
     requests = [asyncio.create_task(batcher.submit([event(name)])) for name in names]
@@ -103,7 +103,7 @@ async def test_a_request_that_meets_a_defect_of_ours_fails_alone_and_is_not_answ
 
 async def test_too_much_waiting_is_refused_and_nothing_of_it_written() -> None:
     ledger = Ledger()
-    batcher = Batcher(ledger, alive, flights=1, most_waiting=2)
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_queued_events=2)
     ledger.gate.clear()
     taken = [asyncio.create_task(batcher.submit([event(name)])) for name in ("flying", "one", "two")]
     await asyncio.sleep(0.01)
@@ -117,7 +117,7 @@ async def test_too_much_waiting_is_refused_and_nothing_of_it_written() -> None:
 
 async def test_a_request_that_waits_too_long_is_sent_away_and_never_written() -> None:
     ledger = Ledger()
-    batcher = Batcher(ledger, alive, flights=1, patience_s=0.02)
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, queue_timeout_s=0.02)
     ledger.gate.clear()
     flying = asyncio.create_task(batcher.submit([event("flying")]))
     await asyncio.sleep(0)
@@ -133,7 +133,7 @@ async def test_a_request_that_waits_too_long_is_sent_away_and_never_written() ->
 
 async def test_an_outage_is_told_to_everybody_in_the_queue_at_once() -> None:
     ledger = Ledger()
-    batcher = Batcher(ledger, alive, flights=1)
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
     ledger.gate.clear()
     ledger.broken = ConnectionRefusedError("nobody there")
     requests = [asyncio.create_task(batcher.submit([event(f"e{n}")])) for n in range(3)]
@@ -167,12 +167,12 @@ async def test_slow_work_is_waited_for_while_postgres_is_alive() -> None:
     asyncio.get_running_loop().call_later(1.2, ledger.gate.set)
     (answer,) = await batcher.submit([event("e")])
 
-    assert Status.ACCEPTED is answer.status
+    assert IngestStatus.ACCEPTED is answer.status
 
 
 async def test_a_request_that_goes_away_takes_nobody_with_it() -> None:
     ledger = Ledger()
-    batcher = Batcher(ledger, alive, flights=1)
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
     ledger.gate.clear()
     requests = [asyncio.create_task(batcher.submit([event(name)])) for name in ("flying", "gone", "stays")]
     await asyncio.sleep(0.01)
@@ -181,4 +181,4 @@ async def test_a_request_that_goes_away_takes_nobody_with_it() -> None:
     _, _, stays = await asyncio.gather(*requests, return_exceptions=True)
 
     assert isinstance(stays, list)
-    assert Status.ACCEPTED is stays[0].status
+    assert IngestStatus.ACCEPTED is stays[0].status

@@ -11,18 +11,18 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import ActivityTaskStartedEventAttributes, HistoryEvent
 
 from bench import gate, identity, ingest, journeys, latency
-from bench.__main__ import results_of
-from bench.actions import actions
-from bench.at_once import seconds_for
+from bench.__main__ import encode_results
+from bench.actions import count_billed_actions
+from bench.at_once import time_workers
 from bench.carts import NOON
-from bench.machine import CpuClock, cpu_seconds, described
+from bench.machine import CpuClock, cpu_seconds, describe_machine
 from bench.population import populate
-from bench.report import Comparison, Measure, percentile, rate, table
-from bench.resolution import Kind, Visitors
-from bench.servers import Servers
+from bench.report import BenchComparison, Measure, comparison_table, per_second, percentile
+from bench.resolution import IdentityEventGenerator, IdentityEventKind
+from bench.servers import BenchServers
 from bench.sizes import Sizes
-from bench.traffic import Traffic, cart_event, in_batches
-from bench.ways_in import read
+from bench.traffic import EventGenerator, cart_event, split_batches
+from bench.ways_in import parse_event
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
 from profiles.ingest.pipeline import Ingest
@@ -32,8 +32,10 @@ TINY = Sizes(
 )
 
 
-def compared(ours: tuple[float, ...], bare: tuple[float, ...] | None, note: str = "") -> Comparison:
-    return Comparison("bench", "name", "events/s", Measure(ours), Measure(bare) if bare else None, note=note)
+def compared(ours: tuple[float, ...], bare: tuple[float, ...] | None, note: str = "") -> BenchComparison:
+    return BenchComparison(
+        "bench", "name", "events/s", Measure(ours), Measure(bare) if bare else None, note=note
+    )
 
 
 def test_a_ratio_is_taken_repeat_by_repeat_and_only_then_the_median() -> None:
@@ -62,9 +64,9 @@ def test_a_measure_without_values_and_a_rate_without_time_are_refused() -> None:
     with pytest.raises(ValueError, match="at least one value"):
         Measure(())
     with pytest.raises(ValueError, match="positive time"):
-        rate(5, 0)
+        per_second(5, 0)
 
-    assert rate(500, 0.25) == 2000
+    assert per_second(500, 0.25) == 2000
 
 
 @pytest.mark.parametrize(
@@ -88,7 +90,7 @@ def test_a_percentile_of_nothing_is_refused() -> None:
 def test_the_results_file_holds_every_value_and_what_the_table_shows_of_them() -> None:
     rows = [compared((10, 30, 20), (20, 30, 80), note="why")]
 
-    kept = orjson.loads(results_of(described(), TINY, rows))
+    kept = orjson.loads(encode_results(describe_machine(), TINY, rows))
 
     assert kept["sizes"]["name"] == "tiny"
     assert len(kept["machine"]["load_average"]) == 3
@@ -110,7 +112,7 @@ def test_the_results_file_holds_every_value_and_what_the_table_shows_of_them() -
 def test_the_table_shows_medians_with_their_spread_in_three_digits() -> None:
     console = Console(width=160)
     with console.capture() as captured:
-        console.print(table([compared((1234.5, 1250.0, 1300.0), (2500.0, 2500.0, 2500.0))]))
+        console.print(comparison_table([compared((1234.5, 1250.0, 1300.0), (2500.0, 2500.0, 2500.0))]))
     said = captured.get()
 
     assert "1,250 (1,230 to 1,300)" in said
@@ -118,10 +120,10 @@ def test_the_table_shows_medians_with_their_spread_in_three_digits() -> None:
 
 
 def test_the_table_names_the_sides_of_a_bench_that_has_others() -> None:
-    row = Comparison("people", "an event", "ms", Measure((2.0,)), Measure((1.0,)), sides=("many", "few"))
+    row = BenchComparison("people", "an event", "ms", Measure((2.0,)), Measure((1.0,)), sides=("many", "few"))
     console = Console(width=160)
     with console.capture() as captured:
-        console.print(table([row]))
+        console.print(comparison_table([row]))
     [said] = [line for line in captured.get().splitlines() if "people" in line]
 
     assert said.split() == ["people", "many", "few", "ratio"]
@@ -141,34 +143,34 @@ def test_a_start_with_its_signal_is_one_action_and_each_attempt_of_an_activity_i
         HistoryEvent(event_type=EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED),
     ]
 
-    counted = actions(history, started_with_signal=True)
+    counted = count_billed_actions(history, started_with_signal=True)
 
     assert counted == {"start": 1, "signal": 1, "timer": 1, "activity attempt": 3}
 
 
 def test_the_same_seed_makes_the_same_traffic_and_another_one_another() -> None:
     def bought(seed: int) -> list[object]:
-        return [(event["type"], event["properties"]) for event in Traffic(seed).events(200)]
+        return [(event["type"], event["properties"]) for event in EventGenerator(seed).events(200)]
 
     assert bought(1) == bought(1)
     assert bought(1) != bought(2)
-    assert len({event["id"] for event in Traffic(1).events(200)}) == 200
+    assert len({event["id"] for event in EventGenerator(1).events(200)}) == 200
 
 
 def test_of_five_hundred_events_as_many_are_of_each_kind_as_of_all() -> None:
-    visitors = Visitors(1, 1000)
+    visitors = IdentityEventGenerator(1, 1000)
     first, second = visitors.mixed(500), visitors.mixed(500)
 
     alone = [[event for event in block if len(event["identifiers"]) == 1] for block in (first, second)]
     assert [len(block) for block in alone] == [75, 75]
     assert len({event["id"] for event in (*first, *second)}) == 1000
-    assert all("email" in event["identifiers"] for event in visitors.of_kind(Kind.MERGE, 20))
+    assert all("email" in event["identifiers"] for event in visitors.of_kind(IdentityEventKind.MERGE, 20))
 
 
 def test_batches_hold_every_event_once_in_order() -> None:
-    events = Traffic(1).events(25)
+    events = EventGenerator(1).events(25)
 
-    batches = in_batches(events, 10)
+    batches = split_batches(events, 10)
 
     assert [len(batch) for batch in batches] == [10, 10, 5]
     assert [event for batch in batches for event in batch] == events
@@ -189,7 +191,7 @@ async def test_every_item_is_worked_on_once_and_no_more_at_once_than_workers() -
 
         return work
 
-    seconds = await seconds_for(range(50), [worker() for _ in range(4)])
+    seconds = await time_workers(range(50), [worker() for _ in range(4)])
 
     assert sorted(done) == list(range(50))
     assert seconds > 0
@@ -207,12 +209,12 @@ def test_processor_time_is_told_per_item_and_only_of_processes_there_are() -> No
 
 
 @pytest.fixture
-def servers(postgres: str, temporal: TemporalDevServer, tmp_path: Path) -> Servers:
+def servers(postgres: str, temporal: TemporalDevServer, tmp_path: Path) -> BenchServers:
     """The servers of the tests, as the benches use them."""
-    return Servers(postgres, temporal, tmp_path)
+    return BenchServers(postgres, temporal, tmp_path)
 
 
-async def test_ingest_is_measured_by_every_way_in(servers: Servers) -> None:
+async def test_ingest_is_measured_by_every_way_in(servers: BenchServers) -> None:
     told: list[str] = []
 
     rows = await ingest.measure(servers, TINY, told.append)
@@ -225,15 +227,15 @@ async def test_ingest_is_measured_by_every_way_in(servers: Servers) -> None:
     ]
 
 
-async def test_a_made_up_population_is_what_its_own_events_would_have_left(servers: Servers) -> None:
+async def test_a_made_up_population_is_what_its_own_events_would_have_left(servers: BenchServers) -> None:
     async with servers.database() as url:
         indexes = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
         before = await _asked(url, indexes)
         made = await populate(url, 50)
         after = await _asked(url, indexes)
-        people = Visitors(1, 50).of_kind(Kind.KNOWN, 40)
+        people = IdentityEventGenerator(1, 50).of_kind(IdentityEventKind.KNOWN, 40)
         database = Database(url)
-        await Ingest(database, ())([read(event) for event in people])
+        await Ingest(database, ())([parse_event(event) for event in people])
         await database.close()
 
         assert after == before
@@ -252,34 +254,34 @@ async def _asked(url: str, query: str, *, whole: bool = True) -> object:
         await connection.close()
 
 
-async def test_people_are_resolved_among_few_and_among_many(servers: Servers) -> None:
+async def test_people_are_resolved_among_few_and_among_many(servers: BenchServers) -> None:
     told: list[str] = []
 
     rows = {row.name: row for row in await identity.measure(servers, TINY, told.append)}
 
     assert len(told) == identity.steps(TINY)
     assert {row.sides for row in rows.values()} == {("300 people", "60 people")}
-    trips = {kind: rows[f"{kind}, one by one"] for kind in Kind}
+    trips = {kind: rows[f"{kind}, one by one"] for kind in IdentityEventKind}
     assert all(row.ratio == Measure((1.0,)) for row in trips.values())
-    assert trips[Kind.KNOWN].ours.median <= identity.MOST_ROUND_TRIPS
-    assert trips[Kind.SINGLE].ours.median <= identity.MOST_ROUND_TRIPS
+    assert trips[IdentityEventKind.KNOWN].ours.median <= identity.MAX_ROUND_TRIPS
+    assert trips[IdentityEventKind.SINGLE].ours.median <= identity.MAX_ROUND_TRIPS
 
 
-async def test_the_cart_journey_costs_no_more_actions_than_its_budget(servers: Servers) -> None:
+async def test_the_cart_journey_costs_no_more_actions_than_its_budget(servers: BenchServers) -> None:
     told: list[str] = []
 
     rows = {row.name: row for row in await journeys.measure(servers, TINY, told.append)}
 
     assert len(told) == journeys.steps(TINY)
     whole = rows["billed: the whole story, nothing bought"]
-    assert whole.ours.median <= journeys.BUDGET
+    assert whole.ours.median <= journeys.ACTION_BUDGET
     assert whole.bare is not None
     assert whole.ours.median == whole.bare.median
     assert rows["billed: reminded, then bought"].ratio == Measure((1.0,))
     assert rows["runs, entry to end"].ratio is not None
 
 
-async def test_latency_is_measured_at_every_load(servers: Servers) -> None:
+async def test_latency_is_measured_at_every_load(servers: BenchServers) -> None:
     told: list[str] = []
 
     rows = await latency.measure(servers, TINY, told.append)
@@ -293,7 +295,7 @@ async def test_latency_is_measured_at_every_load(servers: Servers) -> None:
     assert all(row.ours.median > 0 for row in rows)
 
 
-async def test_the_gate_is_measured_with_and_without_contention(servers: Servers) -> None:
+async def test_the_gate_is_measured_with_and_without_contention(servers: BenchServers) -> None:
     told: list[str] = []
 
     rows = await gate.measure(servers, TINY, told.append)

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from activities.channels.circuit_breaker import Breaker, Breakers
+from activities.channels.circuit_breaker import CircuitBreaker, CircuitBreakers
 from policy.limits import BreakerRule
 from policy.verdict import Channel
 
@@ -18,16 +18,16 @@ class Clock:
         return self.now
 
 
-def made(failures: int = 0) -> tuple[Breaker, Clock]:
+def made(failures: int = 0) -> tuple[CircuitBreaker, Clock]:
     clock = Clock()
-    breaker = Breaker(RULE, clock=clock)
+    breaker = CircuitBreaker(RULE, clock=clock)
     for _ in range(failures):
         breaker.failed()
     return breaker, clock
 
 
-def asked(breaker: Breaker) -> timedelta | None:
-    with breaker.turn() as wait:
+def asked(breaker: CircuitBreaker) -> timedelta | None:
+    with breaker.attempt() as wait:
         return wait
 
 
@@ -50,7 +50,7 @@ def test_failures_in_a_row_open_it_and_an_answer_between_them_does_not() -> None
 def test_after_the_rest_one_probe_is_let_through_and_the_others_wait() -> None:
     breaker, clock = made(failures=3)
     clock.now += 30
-    with breaker.turn() as probe, breaker.turn() as other:
+    with breaker.attempt() as probe, breaker.attempt() as other:
         waits = (probe, other)
 
     assert waits == (None, 30 * S)
@@ -68,7 +68,7 @@ def test_a_probe_that_fails_doubles_the_rest_up_to_the_longest() -> None:
     rests = []
     for _ in range(3):
         clock.now += 1_000
-        with breaker.turn() as wait:
+        with breaker.attempt() as wait:
             assert wait is None
             breaker.failed()
         rests.append(asked(breaker))
@@ -79,7 +79,7 @@ def test_a_probe_that_fails_doubles_the_rest_up_to_the_longest() -> None:
 def test_an_answer_closes_it_and_the_next_rest_is_a_first_one() -> None:
     breaker, clock = made(failures=3)
     clock.now += 30
-    with breaker.turn():
+    with breaker.attempt():
         breaker.failed()
     breaker.answered()
     closed = asked(breaker)
@@ -106,7 +106,7 @@ def test_it_rests_as_long_as_the_provider_asked_for() -> None:
 
 
 def test_one_channel_does_not_close_another() -> None:
-    breakers = Breakers(BreakerRule(failures=1))
+    breakers = CircuitBreakers(BreakerRule(failures=1))
     breakers[Channel.SMS].failed()
 
     assert asked(breakers[Channel.SMS]) is not None

@@ -9,9 +9,15 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from policy.checks.frequency_caps import counted, leaves, period_of, reach, under_caps
+from policy.checks.frequency_caps import (
+    count_used_slots,
+    counts_until,
+    period_bounds,
+    required_history,
+    under_caps,
+)
 from policy.facts import Facts, Plan, SentFact
-from policy.limits import Cap, Limits, Period, WhenCapped
+from policy.limits import CalendarPeriod, Cap, CapReachedAction, Limits
 from policy.verdict import Channel, MessageClass, Reason
 from tests.cap_model import model_full, model_period, model_used
 
@@ -28,7 +34,7 @@ ABOUT: dict[str, Any] = {
     "journey": st.sampled_from([None, "win-back", "carts"]),
     "topic": st.sampled_from([None, "marketing", "offers"]),
 }
-CAPS = st.builds(Cap, per=st.sampled_from(Period), **ABOUT) | st.builds(
+CAPS = st.builds(Cap, per=st.sampled_from(CalendarPeriod), **ABOUT) | st.builds(
     Cap, window=st.integers(1, 40 * 24).map(lambda hours: hours * HOUR), **ABOUT
 )
 SENT = st.lists(
@@ -51,7 +57,7 @@ def test_what_counts_is_what_a_plain_loop_over_local_dates_counts(
     facts = Facts(sent=sent, zone=zone)
     full = [model_full(cap, PLAN, facts, at) for cap in caps]
 
-    assert [model_used(cap, facts, at) for cap in caps] == [counted(cap, facts, at) for cap in caps]
+    assert [model_used(cap, facts, at) for cap in caps] == [count_used_slots(cap, facts, at) for cap in caps]
     assert any(full) == (under_caps(PLAN, facts, Limits(caps=caps), at).reason is Reason.CAPPED)
 
 
@@ -61,7 +67,7 @@ def test_a_message_that_waits_fits_at_its_instant_and_not_before(
     caps: tuple[Cap, ...], sent: tuple[SentFact, ...], zone: str, at: datetime
 ) -> None:
     facts, limits = Facts(sent=sent, zone=zone), Limits(caps=caps)
-    plan = replace(PLAN, when_capped=WhenCapped.WAIT)
+    plan = replace(PLAN, when_capped=CapReachedAction.WAIT)
     finding = under_caps(plan, facts, limits, at)
     never = any(model_full(cap, plan, facts, at) and cap.limit == 0 for cap in caps)
 
@@ -89,7 +95,7 @@ def changes_of_2026() -> dict[tuple[Any, ...], tuple[str, datetime]]:
 
 def test_a_cap_of_a_calendar_day_is_right_in_every_zone_when_its_clocks_change() -> None:
     changes = changes_of_2026()
-    cap = Cap(1, per=Period.DAY)
+    cap = Cap(1, per=CalendarPeriod.DAY)
     for zone, noon in changes.values():
         instants = [noon + number * HOUR / 2 for number in range(-72, 73)]
         facts = Facts(sent=tuple(SentFact(Channel.EMAIL, at) for at in instants), zone=zone)
@@ -98,11 +104,11 @@ def test_a_cap_of_a_calendar_day_is_right_in_every_zone_when_its_clocks_change()
                 then for then in instants if model_period("day", then, zone) >= model_period("day", at, zone)
             ]
 
-            assert len(wanted) == counted(cap, facts, at), (zone, at)
+            assert len(wanted) == count_used_slots(cap, facts, at), (zone, at)
     assert len(changes) > 20
 
 
-@pytest.mark.parametrize("per", list(Period))
+@pytest.mark.parametrize("per", list(CalendarPeriod))
 @pytest.mark.parametrize(
     ("zone", "at"),
     [
@@ -114,13 +120,15 @@ def test_a_cap_of_a_calendar_day_is_right_in_every_zone_when_its_clocks_change()
         ),
     ],
 )
-def test_periods_follow_one_another_without_gap_or_overlap(per: Period, zone: str, at: datetime) -> None:
-    start, end = period_of(per, at, zone)
+def test_periods_follow_one_another_without_gap_or_overlap(
+    per: CalendarPeriod, zone: str, at: datetime
+) -> None:
+    start, end = period_bounds(per, at, zone)
 
     assert start <= at < end
-    assert (start, end) == period_of(per, start, zone) == period_of(per, end - TICK, zone)
-    assert period_of(per, start - TICK, zone)[1] == start
-    assert period_of(per, end, zone)[0] == end
+    assert (start, end) == period_bounds(per, start, zone) == period_bounds(per, end - TICK, zone)
+    assert period_bounds(per, start - TICK, zone)[1] == start
+    assert period_bounds(per, end, zone)[0] == end
 
 
 def test_clocks_that_go_back_over_midnight_do_not_open_the_day_again() -> None:
@@ -128,21 +136,23 @@ def test_clocks_that_go_back_over_midnight_do_not_open_the_day_again() -> None:
     # One minute after midnight it was 23:01 of the day before once more.
     again = midnight + 30 * timedelta(minutes=1)
 
-    assert (midnight, midnight + 25 * HOUR) == period_of(Period.DAY, again, "America/St_Johns")
+    assert (midnight, midnight + 25 * HOUR) == period_bounds(CalendarPeriod.DAY, again, "America/St_Johns")
 
 
 def test_what_is_read_reaches_back_to_the_beginning_of_every_period() -> None:
-    for per in Period:
-        back = reach(Limits(caps=(Cap(1, per=per),)))
+    for per in CalendarPeriod:
+        back = required_history(Limits(caps=(Cap(1, per=per),)))
         longest = max(
-            at - period_of(per, at, zone)[0]
+            at - period_bounds(per, at, zone)[0]
             for zone in CHANGING
             for at in (datetime(2026, 1, 1, tzinfo=UTC) + n * 5 * HOUR for n in range(365 * 24 // 5))
         )
         assert longest < back, per
-    assert timedelta(days=7) == reach(Limits())
-    assert timedelta(days=200) == reach(Limits(caps=(Cap(1, timedelta(days=200)), Cap(1, per=Period.MONTH))))
-    assert timedelta(0) == reach(Limits(caps=(), duplicates_within=timedelta(0)))
+    assert timedelta(days=7) == required_history(Limits())
+    assert timedelta(days=200) == required_history(
+        Limits(caps=(Cap(1, timedelta(days=200)), Cap(1, per=CalendarPeriod.MONTH)))
+    )
+    assert timedelta(0) == required_history(Limits(caps=(), duplicates_within=timedelta(0)))
 
 
 @pytest.mark.parametrize(
@@ -150,17 +160,17 @@ def test_what_is_read_reaches_back_to_the_beginning_of_every_period() -> None:
     [
         pytest.param(Cap(2, DAY, Channel.EMAIL), "2 of 2 on email in 1 day", id="a window"),
         pytest.param(
-            Cap(2, per=Period.DAY),
+            Cap(2, per=CalendarPeriod.DAY),
             "2 of 2 on all channels today (since 00:00 Europe/Berlin)",
             id="a day",
         ),
         pytest.param(
-            Cap(1, per=Period.WEEK, journey="win-back"),
+            Cap(1, per=CalendarPeriod.WEEK, journey="win-back"),
             "2 of 1 for win-back this week (since Monday 00:00 Europe/Berlin)",
             id="a week, of a journey",
         ),
         pytest.param(
-            Cap(1, per=Period.MONTH, channel=Channel.EMAIL, journey="win-back", topic="marketing"),
+            Cap(1, per=CalendarPeriod.MONTH, channel=Channel.EMAIL, journey="win-back", topic="marketing"),
             "2 of 1 on email for win-back about marketing this month (since 1 November 00:00 Europe/Berlin)",
             id="a month, of all three",
         ),
@@ -169,7 +179,7 @@ def test_what_is_read_reaches_back_to_the_beginning_of_every_period() -> None:
 def test_a_full_cap_says_what_it_is_about_and_since_when(cap: Cap, expected: str) -> None:
     facts = Facts(sent=(SentFact(Channel.EMAIL, NOW, "win-back"),) * 2, zone="Europe/Berlin")
     finding = under_caps(PLAN, facts, Limits(caps=(cap,)), NOW)
-    fits = leaves(cap, NOW, "Europe/Berlin").isoformat()
+    fits = counts_until(cap, NOW, "Europe/Berlin").isoformat()
 
     assert finding.detail == f"cap reached: {expected}; fits at {fits} at the earliest"
 
@@ -189,9 +199,9 @@ def test_whether_a_capped_message_waits(
     expires_in: timedelta, rule: str | None, own: str | None, expected: tuple[Reason, bool]
 ) -> None:
     facts = Facts(sent=(SentFact(Channel.EMAIL, NOW),))
-    rules = {} if rule is None else {"win-back": WhenCapped(rule), "carts": WhenCapped.WAIT}
+    rules = {} if rule is None else {"win-back": CapReachedAction(rule), "carts": CapReachedAction.WAIT}
     limits = Limits(caps=(Cap(1, DAY),), when_capped=rules)
-    plan = replace(PLAN, expires_at=NOW + expires_in, when_capped=WhenCapped(own) if own else None)
+    plan = replace(PLAN, expires_at=NOW + expires_in, when_capped=CapReachedAction(own) if own else None)
     finding = under_caps(plan, facts, limits, NOW)
 
     assert expected == (finding.reason, finding.until is not None)
@@ -199,7 +209,7 @@ def test_whether_a_capped_message_waits(
 
 def test_a_cap_of_none_is_not_waited_for() -> None:
     finding = under_caps(
-        replace(PLAN, when_capped=WhenCapped.WAIT), Facts(), Limits(caps=(Cap(0, DAY),)), NOW
+        replace(PLAN, when_capped=CapReachedAction.WAIT), Facts(), Limits(caps=(Cap(0, DAY),)), NOW
     )
 
     assert (finding.reason, finding.until) == (Reason.CAPPED, None)

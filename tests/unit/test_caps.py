@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.checks.frequency_caps import counted, under_caps
+from policy.checks.frequency_caps import count_used_slots, under_caps
 from policy.facts import Facts, Plan, SentFact
 from policy.limits import Cap, Limits
 from policy.verdict import Channel, MessageClass, Reason
@@ -32,7 +32,7 @@ def sent(*ages: timedelta, channel: Channel = Channel.EMAIL) -> tuple[SentFact, 
     ],
 )
 def test_a_window_excludes_its_far_edge_and_has_no_near_one(age: timedelta, expected: int) -> None:
-    assert expected == counted(Cap(1, DAY), Facts(sent=sent(age)), NOW)
+    assert expected == count_used_slots(Cap(1, DAY), Facts(sent=sent(age)), NOW)
 
 
 @pytest.mark.parametrize(

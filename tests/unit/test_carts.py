@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from profiles.commerce.orders import takes
+from profiles.commerce.orders import is_same_item
 from profiles.events import (
     CartViewed,
     CheckoutStarted,
@@ -14,8 +14,8 @@ from profiles.events import (
     ProductRemoved,
     ProductViewed,
 )
-from profiles.state.cart import as_items, cart_after, covers
-from profiles.state.event_records import Bought
+from profiles.state.cart import apply_cart_event, covers, parse_lines
+from profiles.state.event_records import OrderLine
 
 LAMP = Item(product_id="lamp", sku="lamp-red", quantity=2)
 BLUE = Item(product_id="lamp", sku="lamp-blue")
@@ -52,7 +52,7 @@ def shown(lines: tuple[Item, ...]) -> list[tuple[str | None, int]]:
     ],
 )
 def test_a_cart_after_an_event(event: Event, left: list[tuple[str, int]]) -> None:
-    assert shown(cart_after((LAMP,), event)) == left
+    assert shown(apply_cart_event((LAMP,), event)) == left
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_cart_after_an_event(event: Event, left: list[tuple[str, int]]) -> Non
 )
 def test_what_a_purchase_covers(bought: Item, other: Item, covered: bool) -> None:
     assert covers(bought, other) is covered
-    assert takes(Bought(bought), other) is covered
+    assert is_same_item(OrderLine(bought), other) is covered
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_a_purchase_covers(bought: Item, other: Item, covered: bool) -> Non
 def test_where_the_shop_tells_variants_apart_only_the_bought_one_leaves_the_cart(
     bought: Item, other: Item, taken: bool
 ) -> None:
-    assert taken is takes(Bought(bought, scope="variant"), other)
+    assert taken is is_same_item(OrderLine(bought, scope="variant"), other)
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_where_the_shop_tells_variants_apart_only_the_bought_one_leaves_the_cart
     ],
 )
 def test_a_field_that_does_not_fit_never_hides_the_product(row: Any, kept: list[tuple[str, int]]) -> None:
-    assert shown(as_items([row])) == kept
+    assert shown(parse_lines([row])) == kept

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from policy.channel_choice import ranked
+from policy.channel_choice import rank_channels
 from policy.verdict import Channel
 
 EMAIL, SMS, PUSH = Channel.EMAIL, Channel.SMS, Channel.PUSH
@@ -42,17 +42,18 @@ ALL = (EMAIL, SMS, PUSH)
     ],
 )
 def test_the_channel_that_suits_comes_first(known: dict[str, Any], expected: tuple[Channel, ...]) -> None:
-    assert ranked(ALL, **{"reachable": ALL, **known}) == expected
+    assert rank_channels(ALL, **{"reachable": ALL, **known}) == expected
 
 
 def test_of_what_is_known_the_order_of_the_candidates_decides_nothing() -> None:
     found = {
-        ranked(order, reachable=[PUSH, SMS], stated="push", engaged={SMS: 1}) for order in permutations(ALL)
+        rank_channels(order, reachable=[PUSH, SMS], preferred="push", engagement_counts={SMS: 1})
+        for order in permutations(ALL)
     }
 
     assert found == {(PUSH, SMS)}
 
 
 def test_none_comes_twice() -> None:
-    assert ranked([SMS, EMAIL, SMS], reachable=ALL) == (SMS, EMAIL)
-    assert ranked([], reachable=ALL, stated="sms") == ()
+    assert rank_channels([SMS, EMAIL, SMS], reachable=ALL) == (SMS, EMAIL)
+    assert rank_channels([], reachable=ALL, preferred="sms") == ()

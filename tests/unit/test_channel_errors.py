@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from activities.channels import sendgrid, twilio
 from activities.channels.adapter import Accepted, MaybeSent, NotSent
-from activities.channels.http import LONGEST_WAIT, UNTOLD_WAIT, Answer, told_to_wait, without_addresses
+from activities.channels.http import (
+    DEFAULT_RETRY_AFTER,
+    MAX_RETRY_AFTER,
+    ProviderResponse,
+    parse_retry_after,
+    sanitize_detail,
+)
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 
@@ -25,23 +31,23 @@ NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
         pytest.param({"retry-after": "120"}, 120, id="seconds"),
         pytest.param({"retry-after": "Sat, 21 Nov 2026 10:01:30 GMT"}, 90, id="date"),
         pytest.param({"retry-after": "Sat, 21 Nov 2026 10:01:30 -0000"}, 90, id="date without a zone"),
-        pytest.param({"retry-after": "-5"}, UNTOLD_WAIT.seconds, id="negative"),
-        pytest.param({"retry-after": "tomorrow"}, UNTOLD_WAIT.seconds, id="neither"),
-        pytest.param({"retry-after": "9" * 400}, UNTOLD_WAIT.seconds, id="absurd"),
-        pytest.param({"retry-after": "5\x1f"}, UNTOLD_WAIT.seconds, id="with a control character"),
-        pytest.param({"retry-after": "٥"}, UNTOLD_WAIT.seconds, id="in other digits"),
-        pytest.param({}, UNTOLD_WAIT.seconds, id="nothing said"),
+        pytest.param({"retry-after": "-5"}, DEFAULT_RETRY_AFTER.seconds, id="negative"),
+        pytest.param({"retry-after": "tomorrow"}, DEFAULT_RETRY_AFTER.seconds, id="neither"),
+        pytest.param({"retry-after": "9" * 400}, DEFAULT_RETRY_AFTER.seconds, id="absurd"),
+        pytest.param({"retry-after": "5\x1f"}, DEFAULT_RETRY_AFTER.seconds, id="with a control character"),
+        pytest.param({"retry-after": "٥"}, DEFAULT_RETRY_AFTER.seconds, id="in other digits"),
+        pytest.param({}, DEFAULT_RETRY_AFTER.seconds, id="nothing said"),
     ],
 )
 def test_a_throttled_call_waits_as_long_as_the_provider_says(headers: dict[str, str], seconds: int) -> None:
-    assert told_to_wait(headers, NOW) == timedelta(seconds=seconds)
+    assert parse_retry_after(headers, NOW) == timedelta(seconds=seconds)
 
 
 @given(
     st.dictionaries(st.sampled_from(["x-ratelimit-reset", "retry-after"]), st.text() | st.from_regex(r"\d+"))
 )
 def test_whatever_the_headers_say_the_wait_is_bounded(headers: dict[str, str]) -> None:
-    assert timedelta(seconds=1) <= told_to_wait(headers, NOW) <= LONGEST_WAIT
+    assert timedelta(seconds=1) <= parse_retry_after(headers, NOW) <= MAX_RETRY_AFTER
 
 
 @pytest.mark.parametrize(
@@ -59,10 +65,10 @@ def test_whatever_the_headers_say_the_wait_is_bounded(headers: dict[str, str]) -
     ],
 )
 def test_a_detail_keeps_the_words_and_drops_addresses(words: str, kept: str) -> None:
-    assert without_addresses(words) == kept
+    assert sanitize_detail(words) == kept
 
 
-def sorted_by(judge: object, answer: Answer) -> str:
+def sorted_by(judge: object, answer: ProviderResponse) -> str:
     try:
         judge(answer, NOW)  # type: ignore[operator]
     except NotSent:
@@ -74,9 +80,9 @@ def sorted_by(judge: object, answer: Answer) -> str:
 
 @pytest.mark.parametrize("status", [*range(200, 600, 7), 202, 201, 429])
 def test_only_a_4xx_is_ever_definitely_not_sent(status: int) -> None:
-    answer = Answer(status, {}, b"")
+    answer = ProviderResponse(status, {}, b"")
 
-    verdicts = {sorted_by(sendgrid.judge, answer), sorted_by(twilio.judge, answer)}
+    verdicts = {sorted_by(sendgrid.classify_response, answer), sorted_by(twilio.raise_for_response, answer)}
 
     assert ("not sent" in verdicts) is (400 <= status < 500)
     assert ("not sent" not in verdicts) or verdicts == {"not sent"}
@@ -84,9 +90,9 @@ def test_only_a_4xx_is_ever_definitely_not_sent(status: int) -> None:
 
 @given(st.integers(200, 599), st.binary(max_size=200), st.booleans())
 def test_no_body_makes_sorting_fail_or_changes_its_side(status: int, body: bytes, whole: bool) -> None:
-    answer = Answer(status, {"x-message-id": "x"}, body, whole)
+    answer = ProviderResponse(status, {"x-message-id": "x"}, body, whole)
 
-    for judge in (sendgrid.judge, twilio.judge):
+    for judge in (sendgrid.classify_response, twilio.raise_for_response):
         verdict = sorted_by(judge, answer)
         assert (verdict == "not sent") is (400 <= status < 500)
         assert verdict != "accepted" or (whole and status < 300)
@@ -106,29 +112,34 @@ def test_no_body_makes_sorting_fail_or_changes_its_side(status: int, body: bytes
     ],
 )
 def test_an_error_body_of_any_shape_is_still_a_refusal(body: bytes) -> None:
-    assert sorted_by(sendgrid.judge, Answer(400, {}, body)) == "not sent"
-    assert sorted_by(twilio.judge, Answer(400, {}, body)) == "not sent"
+    assert sorted_by(sendgrid.classify_response, ProviderResponse(400, {}, body)) == "not sent"
+    assert sorted_by(twilio.raise_for_response, ProviderResponse(400, {}, body)) == "not sent"
 
 
 def test_only_a_whole_202_with_an_id_is_an_accepted_mail() -> None:
-    assert sendgrid.judge(Answer(202, {"x-message-id": "abc"}), NOW) == Accepted("abc")
-    assert sorted_by(sendgrid.judge, Answer(202, {"x-message-id": "abc"}, whole=False)) == "maybe sent"
-    assert sorted_by(sendgrid.judge, Answer(202, {"x-message-id": ""})) == "maybe sent"
-    assert sorted_by(sendgrid.judge, Answer(200, {"x-message-id": "abc"})) == "maybe sent"
+    assert sendgrid.classify_response(ProviderResponse(202, {"x-message-id": "abc"}), NOW) == Accepted("abc")
+    assert (
+        sorted_by(sendgrid.classify_response, ProviderResponse(202, {"x-message-id": "abc"}, whole=False))
+        == "maybe sent"
+    )
+    assert sorted_by(sendgrid.classify_response, ProviderResponse(202, {"x-message-id": ""})) == "maybe sent"
+    assert (
+        sorted_by(sendgrid.classify_response, ProviderResponse(200, {"x-message-id": "abc"})) == "maybe sent"
+    )
 
 
 def test_mail_blamed_on_its_sender_says_nothing_of_the_recipient() -> None:
     body = json.dumps({"errors": [{"field": "from.email", "message": "not a valid address"}]}).encode()
 
     with pytest.raises(NotSent) as refusal:
-        sendgrid.judge(Answer(400, {}, body), NOW)
+        sendgrid.classify_response(ProviderResponse(400, {}, body), NOW)
 
     assert refusal.value.address_problem is None
 
 
 def test_a_loopback_callback_is_not_asked_of_a_provider_elsewhere() -> None:
-    assert not twilio.reachable("http://127.0.0.1:8000", "https://api.twilio.com")
-    assert not twilio.reachable("http://localhost:8000", "https://api.twilio.com")
-    assert not twilio.reachable("http://[::1]:8000", "https://api.twilio.com")
-    assert twilio.reachable("https://shop.example.com", "https://api.twilio.com")
-    assert twilio.reachable("http://127.0.0.1:8000", "http://localhost:9000")
+    assert not twilio.is_callback_reachable("http://127.0.0.1:8000", "https://api.twilio.com")
+    assert not twilio.is_callback_reachable("http://localhost:8000", "https://api.twilio.com")
+    assert not twilio.is_callback_reachable("http://[::1]:8000", "https://api.twilio.com")
+    assert twilio.is_callback_reachable("https://shop.example.com", "https://api.twilio.com")
+    assert twilio.is_callback_reachable("http://127.0.0.1:8000", "http://localhost:9000")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from policy.config.codec import decode, encode, hints_of, union_of
+from policy.config.codec import decode_value, encode_value, field_types, union_members
 from policy.facts import Plan, SentFact
 from policy.hours.places import Place
 from policy.verdict import Channel, MessageClass
@@ -55,14 +55,14 @@ class Level(Enum):
     ],
 )
 def test_each_kind_of_value_has_one_form(value: Any, expected: Any) -> None:
-    encoded = encode(value)
+    encoded = encode_value(value)
 
     assert expected == encoded
     assert type(expected) is type(encoded)
 
 
 def test_defaults_are_written_where_all_of_it_is_asked_for() -> None:
-    assert encode((Place("US"), {"a": Place("DE")}, [Place("FR")]), full=True) == [
+    assert encode_value((Place("US"), {"a": Place("DE")}, [Place("FR")]), full=True) == [
         {"country": "US", "region": "", "source": ""},
         {"a": {"country": "DE", "region": "", "source": ""}},
         [{"country": "FR", "region": "", "source": ""}],
@@ -87,7 +87,7 @@ def test_defaults_are_written_where_all_of_it_is_asked_for() -> None:
     ],
 )
 def test_what_was_written_is_read_as_its_type(kind: type, raw: Any, expected: Any) -> None:
-    found = decode(kind, raw)
+    found = decode_value(kind, raw)
 
     assert expected == found
     assert type(expected) is type(found)
@@ -124,7 +124,7 @@ def test_what_was_written_is_read_as_its_type(kind: type, raw: Any, expected: An
 )
 def test_what_is_no_such_value_is_refused_in_words(kind: type, raw: Any, said: str) -> None:
     with pytest.raises(ValueError) as refused:
-        decode(kind, raw)
+        decode_value(kind, raw)
 
     assert str(refused.value).startswith(said)
 
@@ -132,7 +132,7 @@ def test_what_is_no_such_value_is_refused_in_words(kind: type, raw: Any, said: s
 def test_a_field_without_a_default_is_always_written() -> None:
     nothing = Plan(Channel.SMS, MessageClass.MARKETING, "", None, datetime(2026, 1, 1, tzinfo=UTC))
 
-    assert encode(nothing) == {
+    assert encode_value(nothing) == {
         "channel": "sms",
         "message_class": "marketing",
         "topic": "",
@@ -142,7 +142,7 @@ def test_a_field_without_a_default_is_always_written() -> None:
 
 
 def test_types_are_taken_apart() -> None:
-    assert union_of(int | None) == (int, type(None))
-    assert union_of(tuple[int, str]) == ()
-    assert "made" not in hints_of(Sizes)
-    assert hints_of(Place) == {"country": str, "region": str, "source": str}
+    assert union_members(int | None) == (int, type(None))
+    assert union_members(tuple[int, str]) == ()
+    assert "made" not in field_types(Sizes)
+    assert field_types(Place) == {"country": str, "region": str, "source": str}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from policy.checks.eligibility import consented, not_opted_out
+from policy.checks.eligibility import has_consent, not_opted_out
 from policy.facts import ConsentFact, Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
@@ -102,6 +102,6 @@ def test_marketing_needs_a_yes(
 ) -> None:
     facts = Facts(consents=consents, address_from_order=from_order)
 
-    finding = consented(plan(*message), facts, Limits(), NOW)
+    finding = has_consent(plan(*message), facts, Limits(), NOW)
 
     assert (None if allowed else Reason.NO_CONSENT) == finding.reason

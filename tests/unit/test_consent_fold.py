@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiles.consent.ledger import State, Word, fold
+from profiles.consent.ledger import ConsentRecord, EffectiveConsent, effective_consents
 
 DAY = datetime(2026, 11, 1, tzinfo=UTC)
 USER, MAIL, PHONE = "user_id:42", "email:ada@example.com", "phone:+4915112345678"
@@ -24,9 +24,9 @@ def day(number: float) -> datetime:
 
 def said(
     granted: bool, on: float, voice: str | None, *, verified: bool = True, topic: str = "marketing"
-) -> Word:
+) -> ConsentRecord:
     number = round(on * 8) + 64 * granted
-    return Word(
+    return ConsentRecord(
         "email",
         topic,
         granted,
@@ -39,20 +39,20 @@ def said(
     )
 
 
-def yes(on: float, voice: str | None = USER, *, verified: bool = True) -> Word:
+def yes(on: float, voice: str | None = USER, *, verified: bool = True) -> ConsentRecord:
     return said(True, on, voice, verified=verified)
 
 
-def no(on: float, voice: str | None = USER, *, verified: bool = True) -> Word:
+def no(on: float, voice: str | None = USER, *, verified: bool = True) -> ConsentRecord:
     return said(False, on, voice, verified=verified)
 
 
 def stands(
-    words: Sequence[Word], joined_at: Mapping[str, datetime] = TOGETHER, *, vouched: bool = True
+    words: Sequence[ConsentRecord], joined_at: Mapping[str, datetime] = TOGETHER, *, vouched: bool = True
 ) -> str | None:
     """granted or withdrawn, in whatever order the words come; None: nothing on file."""
     [found] = {
-        state.granted if (state := fold(shuffled, joined_at, vouched).get(MARKETING)) else None
+        state.granted if (state := effective_consents(shuffled, joined_at, vouched).get(MARKETING)) else None
         for shuffled in permutations(words)
     }
     return None if found is None else "granted" if found else "withdrawn"
@@ -93,7 +93,7 @@ STORIES = [
 
 @pytest.mark.parametrize(("words", "joined_at", "expected"), STORIES)
 def test_the_word_that_stands_does_not_depend_on_the_order_of_arrival(
-    words: list[Word], joined_at: dict[str, datetime], expected: str
+    words: list[ConsentRecord], joined_at: dict[str, datetime], expected: str
 ) -> None:
     assert expected == stands(words, joined_at)
 
@@ -119,19 +119,21 @@ FORGED = [
 
 
 @pytest.mark.parametrize(("words", "vouched", "expected"), FORGED)
-def test_an_unverified_yes_counts_for_little(words: list[Word], vouched: bool, expected: str | None) -> None:
+def test_an_unverified_yes_counts_for_little(
+    words: list[ConsentRecord], vouched: bool, expected: str | None
+) -> None:
     assert expected == stands(words, vouched=vouched)
 
 
 def test_the_state_names_the_word_it_comes_from() -> None:
     last = yes(4)
-    folded = fold([yes(1), no(2), last], TOGETHER, vouched=True)
+    folded = effective_consents([yes(1), no(2), last], TOGETHER, vouched=True)
 
-    assert {MARKETING: State(True, "test", last.time, last.at, last.event_id)} == folded
+    assert {MARKETING: EffectiveConsent(True, "test", last.time, last.at, last.event_id)} == folded
 
 
 def test_channels_and_topics_stand_apart() -> None:
-    folded = fold([yes(1), said(False, 2, USER, topic="news")], TOGETHER, vouched=True)
+    folded = effective_consents([yes(1), said(False, 2, USER, topic="news")], TOGETHER, vouched=True)
 
     assert {a: state.granted for a, state in folded.items()} == {MARKETING: True, ("email", "news"): False}
 
@@ -146,9 +148,11 @@ WORDS = st.lists(
 JOINED = st.fixed_dictionaries({USER: st.just(day(0)), MAIL: st.integers(0, 6).map(day)})
 
 
-def told_in_order(words: Sequence[Word], joined_at: Mapping[str, datetime], vouched: bool) -> bool | None:
+def told_in_order(
+    words: Sequence[ConsentRecord], joined_at: Mapping[str, datetime], vouched: bool
+) -> bool | None:
     """The rules again, naively: word by word, keeping every withdrawal that nobody took back."""
-    granted, standing = False, list[Word]()
+    granted, standing = False, list[ConsentRecord]()
     for word in sorted(words, key=lambda word: (word.time, not word.granted)):
         if not word.granted:
             standing.append(word)
@@ -171,25 +175,25 @@ def told_in_order(words: Sequence[Word], joined_at: Mapping[str, datetime], vouc
 @settings(deadline=None)
 @given(st.data(), WORDS, JOINED, st.booleans())
 def test_the_fold_is_that_of_the_naive_model_whatever_is_shuffled_and_told_twice(
-    data: st.DataObject, words: list[Word], joined_at: dict[str, datetime], vouched: bool
+    data: st.DataObject, words: list[ConsentRecord], joined_at: dict[str, datetime], vouched: bool
 ) -> None:
     shuffled = data.draw(st.permutations([*words, *data.draw(st.lists(st.sampled_from(words or [yes(1)])))]))
     words = words if set(words) == set(shuffled) else shuffled
-    folded = fold(words, joined_at, vouched)
+    folded = effective_consents(words, joined_at, vouched)
     state = folded.get(MARKETING)
 
     assert told_in_order(words, joined_at, vouched) == (state.granted if state else None)
-    assert folded == fold(shuffled, joined_at, vouched)
+    assert folded == effective_consents(shuffled, joined_at, vouched)
 
 
 @settings(deadline=None)
 @given(WORDS, WORDS, JOINED)
 def test_becoming_one_person_allows_nothing_that_either_refused(
-    mine: list[Word], theirs: list[Word], joined_at: dict[str, datetime]
+    mine: list[ConsentRecord], theirs: list[ConsentRecord], joined_at: dict[str, datetime]
 ) -> None:
     theirs = [said(w.granted, (w.time - DAY).days, MAIL, verified=w.verified) for w in theirs]
     mine = [said(w.granted, (w.time - DAY).days, USER, verified=w.verified) for w in mine]
-    apart = [fold(words, TOGETHER, True).get(MARKETING) for words in (mine, theirs)]
-    merged = fold([*mine, *theirs], joined_at | {MAIL: day(9)}, vouched=True).get(MARKETING)
+    apart = [effective_consents(words, TOGETHER, True).get(MARKETING) for words in (mine, theirs)]
+    merged = effective_consents([*mine, *theirs], joined_at | {MAIL: day(9)}, vouched=True).get(MARKETING)
 
     assert any(state and not state.granted for state in apart) == (merged is not None and not merged.granted)

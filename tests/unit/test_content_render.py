@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 import journeys
-from activities.content.context import ContentError, Links, RenderContext, Shop
-from activities.content.render import one_click_headers, render
-from activities.content.templates import Templates
+from activities.content.context import ContentError, Links, RenderContext, ShopDetails
+from activities.content.render import one_click_headers, render_message
+from activities.content.templates import TemplateRegistry
 from policy.verdict import Channel
 from profiles.events import Item
 
 ROOT = Path(journeys.__file__).parent
-TEMPLATES = Templates.load([ROOT / "cart_abandonment", ROOT / "post_purchase"])
-SHOP = Shop(
+TEMPLATES = TemplateRegistry.load([ROOT / "cart_abandonment", ROOT / "post_purchase"])
+SHOP = ShopDetails(
     "Lumen", "Lumen Ltd, 7 Quay Street, Bristol BS1 2AB", "https://lumen.example", "help@lumen.example"
 )
 LINKS = Links(
@@ -58,20 +58,20 @@ def _context(**changes: object) -> RenderContext:
 
 
 def test_the_plain_text_of_a_mail_reads_like_a_letter() -> None:
-    content = render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(LAMP, MUG)))
+    content = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(LAMP, MUG)))
 
     assert content.text == REMINDER_TEXT
 
 
 def test_the_preheader_is_in_the_mail_but_not_in_its_plain_text() -> None:
-    content = render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context())
+    content = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context())
 
     assert "We kept it just as you left it." in content.html
     assert "We kept it just as you left it." not in content.text
 
 
 def test_a_missing_price_shows_no_amount_and_no_total() -> None:
-    text = render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(LAMP, MUG))).text
+    text = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(LAMP, MUG))).text
 
     assert "€79.00" in text
     assert "Total" not in text
@@ -82,7 +82,7 @@ def test_a_missing_price_shows_no_amount_and_no_total() -> None:
 def test_a_price_that_is_no_number_shows_no_amount(price: float) -> None:
     item = Item.model_construct(product_id="p", name="Lamp", price=price, quantity=1)
 
-    assert "€" not in render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(item,))).text
+    assert "€" not in render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(item,))).text
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,9 @@ def test_a_price_that_is_no_number_shows_no_amount(price: float) -> None:
 def test_amounts_are_written_as_the_person_is_used_to(
     locale: str | None, currency: str, expected: str
 ) -> None:
-    text = render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(locale=locale, currency=currency)).text
+    text = render_message(
+        TEMPLATES["cart_reminder"], Channel.EMAIL, _context(locale=locale, currency=currency)
+    ).text
 
     assert expected in text.replace("¥", "¥").replace("￥", "¥")
 
@@ -107,12 +109,12 @@ def test_amounts_are_written_as_the_person_is_used_to(
 def test_a_german_amount_does_not_push_a_text_message_out_of_the_cheap_alphabet() -> None:
     context = _context(locale="de-DE", extra={"order_id": "7", "total": 19.99})
 
-    assert "19,99 €" in render(TEMPLATES["order_confirmation"], Channel.SMS, context).text
+    assert "19,99 €" in render_message(TEMPLATES["order_confirmation"], Channel.SMS, context).text
 
 
 def test_a_relative_product_link_leads_to_the_shop() -> None:
     assert 'href="https://lumen.example/p/lamp"' in (
-        render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context()).html
+        render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context()).html
     )
 
 
@@ -133,7 +135,7 @@ def test_a_relative_product_link_leads_to_the_shop() -> None:
 )
 def test_an_items_link_leads_to_the_shop_or_nowhere(link: str, leads: bool) -> None:
     shop = replace(SHOP, hosts=("lumen-outlet.example",))
-    html = render(
+    html = render_message(
         TEMPLATES["cart_reminder"],
         Channel.EMAIL,
         RenderContext(shop, LINKS, (LAMP.model_copy(update={"url": link}),)),
@@ -146,7 +148,7 @@ def test_an_items_link_leads_to_the_shop_or_nowhere(link: str, leads: bool) -> N
     "name", ["Win a prize at evil.example", "https://evil.example", "www.evil", "call 0900123456", "x" * 41]
 )
 def test_a_first_name_that_is_an_advertisement_is_not_repeated(name: str) -> None:
-    content = render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(first_name=name))
+    content = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(first_name=name))
 
     assert name not in content.html
     assert "\nWe kept your cart" in content.text
@@ -155,50 +157,53 @@ def test_a_first_name_that_is_an_advertisement_is_not_repeated(name: str) -> Non
 @pytest.mark.parametrize("name", ["Ada", "Anne-Marie", "José María", "J. R.", "O’Neill", "李"])
 def test_a_real_first_name_is_greeted(name: str) -> None:
     assert (
-        f"Hello {name}," in render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(first_name=name)).text
+        f"Hello {name},"
+        in render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(first_name=name)).text
     )
 
 
 @pytest.mark.parametrize("inside", ["\r\nBcc: all@evil.example", "\nX", "\rX"])
 def test_a_line_break_in_a_subject_is_refused(inside: str) -> None:
     with pytest.raises(ContentError, match="line break"):
-        render(TEMPLATES["order_confirmation"], Channel.EMAIL, _context(extra={"order_id": f"7{inside}"}))
+        render_message(
+            TEMPLATES["order_confirmation"], Channel.EMAIL, _context(extra={"order_id": f"7{inside}"})
+        )
 
 
 def test_a_line_break_in_a_product_name_becomes_a_blank() -> None:
     item = LAMP.model_copy(update={"name": "Lamp\r\nBcc: all@evil.example"})
 
-    content = render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(item,)))
+    content = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(item,)))
 
     assert content.subject == "Still thinking about Lamp Bcc: all@evil.example?"
 
 
 def test_nothing_left_to_show_is_a_content_error() -> None:
     with pytest.raises(ContentError, match="none is left to show"):
-        render(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=()))
+        render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=()))
 
 
 def test_an_order_without_a_number_is_confirmed_all_the_same() -> None:
-    content = render(TEMPLATES["order_confirmation"], Channel.EMAIL, _context())
+    content = render_message(TEMPLATES["order_confirmation"], Channel.EMAIL, _context())
 
     assert content.subject == "Your order is confirmed"
 
 
 def test_a_channel_the_template_does_not_have_is_refused() -> None:
     with pytest.raises(ContentError, match=r"'cross_sell' has no sms part \(it has: email\)"):
-        render(TEMPLATES["cross_sell"], Channel.SMS, _context())
+        render_message(TEMPLATES["cross_sell"], Channel.SMS, _context())
 
 
 def test_a_value_that_is_an_object_is_refused() -> None:
     with pytest.raises(ContentError, match="got a object"):
-        render(TEMPLATES["cart_offer"], Channel.EMAIL, _context(extra={"code": object()}))
+        render_message(TEMPLATES["cart_offer"], Channel.EMAIL, _context(extra={"code": object()}))
 
 
 def test_marketing_without_a_way_out_is_refused() -> None:
     links = Links(LINKS.shop_url, one_click_url=LINKS.one_click_url)
 
     with pytest.raises(ContentError, match="no unsubscribe_url"):
-        render(TEMPLATES["cart_reminder"], Channel.EMAIL, RenderContext(SHOP, links, (LAMP,)))
+        render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, RenderContext(SHOP, links, (LAMP,)))
 
 
 @pytest.mark.parametrize(
@@ -225,7 +230,7 @@ def test_a_local_stack_may_use_plain_http_for_one_click(host: str) -> None:
 
 def test_a_shop_that_cannot_sign_lawful_mail_is_refused_with_every_fault() -> None:
     with pytest.raises(ValueError, match="cannot sign messages") as caught:
-        Shop("", " ", "javascript:x", "nobody", currency="euro", accent="red")
+        ShopDetails("", " ", "javascript:x", "nobody", currency="euro", accent="red")
 
     for field in ("name:", "postal_address:", "url:", "support_email:", "currency:", "accent:"):
         assert field in str(caught.value)
@@ -235,4 +240,4 @@ def test_a_shop_that_cannot_sign_lawful_mail_is_refused_with_every_fault() -> No
     ("accent", "label"), [("#1f4a3d", "#ffffff"), ("#ffd84d", "#161616"), ("#000000", "#ffffff")]
 )
 def test_a_button_label_contrasts_with_its_colour(accent: str, label: str) -> None:
-    assert label == Shop("S", "A", "https://s.example", "a@s.example", accent=accent).accent_text
+    assert label == ShopDetails("S", "A", "https://s.example", "a@s.example", accent=accent).accent_text

@@ -8,22 +8,22 @@ import pytest
 
 import journeys
 from activities.content import samples
-from activities.content.context import Links, RenderContext, Shop
+from activities.content.context import Links, RenderContext, ShopDetails
 from activities.content.plain_text import visible_links
-from activities.content.render import render
-from activities.content.sms_segments import segments
+from activities.content.render import render_message
+from activities.content.sms_segments import count_segments
 from activities.content.template import Template
-from activities.content.templates import Templates
+from activities.content.templates import TemplateRegistry
 from policy.verdict import Channel
 from profiles.events import Item
 
 ROOT = Path(journeys.__file__).parent
-SHIPPED = Templates.load(sorted({file.parent.parent for file in ROOT.glob("*/*/message.toml")}))
+SHIPPED = TemplateRegistry.load(sorted({file.parent.parent for file in ROOT.glob("*/*/message.toml")}))
 PARTS = [(template, channel) for template in SHIPPED.values() for channel in sorted(template.channels)]
 MAILS = [template for template in SHIPPED.values() if Channel.EMAIL in template.channels]
 TEXTS = [template for template in SHIPPED.values() if Channel.SMS in template.channels]
 
-SHOP = Shop(
+SHOP = ShopDetails(
     name="Lumen & Co",
     postal_address="Lumen & Co Ltd, 7 Quay Street, Bristol BS1 2AB",
     url="https://lumen.example",
@@ -78,9 +78,9 @@ def test_the_nine_messages_of_the_three_journeys_are_shipped() -> None:
 def test_each_shipped_template_renders_with_and_without_its_optional_values(
     template: Template, channel: Channel, trial: str
 ) -> None:
-    context = next(t.context for t in samples.trials(template.manifest) if t.name == trial)
+    context = next(t.context for t in samples.sample_contexts(template.manifest) if t.name == trial)
 
-    content = render(template, channel, context)
+    content = render_message(template, channel, context)
 
     assert content.text.strip()
     assert "None" not in content.text
@@ -106,9 +106,9 @@ def test_a_hostile_product_title_is_shown_literally_and_does_nothing(template: T
         Item(product_id="p-1", name="Lamp", variant="Lamp", price=1.0, url="https://lumen.example/p"),
     )
 
-    html = render(template, Channel.EMAIL, _context(template, items, extra=title)).html
+    html = render_message(template, Channel.EMAIL, _context(template, items, extra=title)).html
 
-    expected = render(template, Channel.EMAIL, _context(template, harmless, extra="Lamp")).html
+    expected = render_message(template, Channel.EMAIL, _context(template, harmless, extra="Lamp")).html
     tags = re.compile(r"</?[a-z!][a-z0-9:-]*", re.IGNORECASE)
     links = [t for t in tags.findall(html) if t.lower() != "<!--"]
     assert [t for t in tags.findall(expected) if t.lower() != "<!--"] == links
@@ -126,7 +126,7 @@ def test_a_link_with_a_script_in_it_is_dropped(template: Template, scheme: str) 
     items = (Item(product_id="p-1", name="Lamp", url=scheme, image_url=scheme),)
     context = _context(template, items, extra=scheme)
 
-    html = render(template, Channel.EMAIL, context).html
+    html = render_message(template, Channel.EMAIL, context).html
 
     targets = re.findall(r'(?:href|src)="([^"]*)"', html)
     assert {target.split(":")[0] for target in targets} <= {"https", "mailto"}
@@ -136,7 +136,7 @@ def test_a_link_with_a_script_in_it_is_dropped(template: Template, scheme: str) 
 def test_marketing_mail_carries_address_way_out_and_one_click_and_transactional_mail_does_not(
     template: Template,
 ) -> None:
-    content = render(template, Channel.EMAIL, _context(template, (samples.LAMP,)))
+    content = render_message(template, Channel.EMAIL, _context(template, (samples.SAMPLE_ITEM,)))
 
     marketing = template.is_marketing
     assert (LINKS.unsubscribe_url in visible_links(content.html)) is marketing
@@ -153,9 +153,9 @@ def test_marketing_mail_carries_address_way_out_and_one_click_and_transactional_
 
 @pytest.mark.parametrize("template", TEXTS, ids=_name)
 def test_a_text_message_fits_two_segments_and_marketing_ends_with_stop(template: Template) -> None:
-    text = render(template, Channel.SMS, _context(template, (samples.LAMP,))).text
+    text = render_message(template, Channel.SMS, _context(template, (samples.SAMPLE_ITEM,))).text
 
-    assert segments(text) <= 2
+    assert count_segments(text) <= 2
     assert text.startswith("Lumen & Co: ")
     assert text.endswith("Reply STOP to opt out") is template.is_marketing
 

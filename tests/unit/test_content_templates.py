@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from activities.content.context import ContentError, Links, RenderContext, Shop
-from activities.content.render import render
-from activities.content.templates import TemplateError, Templates, UnknownTemplate
+from activities.content.context import ContentError, Links, RenderContext, ShopDetails
+from activities.content.render import render_message
+from activities.content.templates import TemplateError, TemplateRegistry, UnknownTemplate
 from policy.verdict import Channel, MessageClass
 
 FOOTER = (
@@ -14,7 +14,7 @@ FOOTER = (
     "</mj-text>"
 )
 MARKETING = 'class = "marketing"\nsubject = "Hello"\n'
-SHOP = Shop("S", "1 Street, Town", "https://s.example", "a@s.example")
+SHOP = ShopDetails("S", "1 Street, Town", "https://s.example", "a@s.example")
 LINKS = Links("https://s.example", None, "https://s.example/u", None, "https://s.example/u")
 
 
@@ -36,7 +36,7 @@ def _write(root: Path, name: str, *, journey: str = "story", **files: str) -> Pa
 
 def _faults(*folders: Path) -> str:
     with pytest.raises(TemplateError) as caught:
-        Templates.load(folders)
+        TemplateRegistry.load(folders)
     return str(caught.value)
 
 
@@ -45,7 +45,7 @@ def test_a_message_folder_becomes_a_template_with_the_channels_it_has_files_for(
         tmp_path, "hello", toml=MARKETING, mail=_mail("<mj-text>Hi</mj-text>"), sms="Hi\nReply STOP to end"
     )
 
-    template = Templates.load([journey])["hello"]
+    template = TemplateRegistry.load([journey])["hello"]
 
     assert template.name == "hello"
     assert template.message_class is MessageClass.MARKETING
@@ -56,7 +56,7 @@ def test_a_message_folder_becomes_a_template_with_the_channels_it_has_files_for(
 def test_an_unknown_name_says_which_one_was_meant_and_which_there_are(tmp_path: Path) -> None:
     _write(tmp_path, "cart_offer", toml=MARKETING, sms="STOP")
     journey = _write(tmp_path, "cart_reminder", toml=MARKETING, sms="STOP")
-    templates = Templates.load([journey])
+    templates = TemplateRegistry.load([journey])
 
     with pytest.raises(UnknownTemplate) as caught:
         templates["cart_remindr"]
@@ -221,26 +221,26 @@ def test_a_template_that_would_run_for_ever_is_stopped(tmp_path: Path, bomb: str
 def test_a_list_that_grows_past_the_limit_at_run_time_is_a_content_error(tmp_path: Path) -> None:
     toml = MARKETING + "[extra.n]\nsample = 3\n"
     journey = _write(tmp_path, "m", toml=toml, sms="{% for i in (1..extra.n) %}.{% endfor %} STOP")
-    template = Templates.load([journey])["m"]
+    template = TemplateRegistry.load([journey])["m"]
 
     with pytest.raises(ContentError, match="limit reached"):
-        render(template, Channel.SMS, RenderContext(SHOP, LINKS, extra={"n": 10_000_000}))
+        render_message(template, Channel.SMS, RenderContext(SHOP, LINKS, extra={"n": 10_000_000}))
 
 
 def test_loading_again_picks_up_changes(tmp_path: Path) -> None:
     journey = _write(tmp_path, "m", toml=MARKETING, sms="Old. STOP")
-    Templates.load([journey])
+    TemplateRegistry.load([journey])
     (journey / "m" / "sms.txt").write_text("New. STOP", "utf-8")
 
-    template = Templates.load([journey])["m"]
+    template = TemplateRegistry.load([journey])["m"]
 
-    assert render(template, Channel.SMS, RenderContext(SHOP, LINKS)).text == "New. STOP"
+    assert render_message(template, Channel.SMS, RenderContext(SHOP, LINKS)).text == "New. STOP"
 
 
 @pytest.mark.parametrize("extra", [{}, {"n": None}])
 def test_a_required_value_the_story_left_out_is_named(tmp_path: Path, extra: dict[str, object]) -> None:
     toml = MARKETING + "[extra.n]\nsample = 3\nrequired = true\n"
-    template = Templates.load([_write(tmp_path, "m", toml=toml, sms="{{ extra.n }} STOP")])["m"]
+    template = TemplateRegistry.load([_write(tmp_path, "m", toml=toml, sms="{{ extra.n }} STOP")])["m"]
 
     with pytest.raises(ContentError, match=r"template 'm' needs n; pass it in context=\{…\} of send\(\)"):
-        render(template, Channel.SMS, RenderContext(SHOP, LINKS, extra=extra))
+        render_message(template, Channel.SMS, RenderContext(SHOP, LINKS, extra=extra))

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.content.plain_text import plain_text, visible_links
-from activities.content.sanitize import one_line, safe_url
-from activities.content.sms_segments import segments, thrifty
+from activities.content.plain_text import html_to_text, visible_links
+from activities.content.sanitize import safe_url, to_single_line
+from activities.content.sms_segments import count_segments, to_cheapest_encoding
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from activities.content.sms_segments import segments, thrifty
     ],
 )
 def test_plain_text_says_what_a_reader_sees(html: str, expected: str) -> None:
-    assert expected == plain_text(html)
+    assert expected == html_to_text(html)
 
 
 def test_hidden_links_are_not_visible() -> None:
@@ -43,7 +43,7 @@ def test_hidden_links_are_not_visible() -> None:
 
 @given(st.text(alphabet="<>/ab=\"'!- \n&;tdr", max_size=200))
 def test_plain_text_never_fails_and_never_leaves_three_line_breaks(html: str) -> None:
-    assert "\n\n\n" not in plain_text(html)
+    assert "\n\n\n" not in html_to_text(html)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_plain_text_never_fails_and_never_leaves_three_line_breaks(html: str) ->
     ],
 )
 def test_segments_are_counted_as_they_are_billed(text: str, expected: int) -> None:
-    assert expected == segments(text)
+    assert expected == count_segments(text)
 
 
 def test_typographic_marks_are_spelt_so_that_a_text_message_stays_cheap() -> None:
-    assert thrifty("It’s “here” – 9,99\xa0€ …") == 'It\'s "here" - 9,99 € ...'
-    assert segments(thrifty("’" * 160)) == 1
+    assert to_cheapest_encoding("It’s “here” – 9,99\xa0€ …") == 'It\'s "here" - 9,99 € ...'
+    assert count_segments(to_cheapest_encoding("’" * 160)) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_whatever_passes_starts_with_an_allowed_scheme(url: str) -> None:
 
 @given(st.text(max_size=200))
 def test_one_line_is_one_line_and_no_longer_than_asked(text: str) -> None:
-    line = one_line(text, 40)
+    line = to_single_line(text, 40)
 
     assert len(line) <= 40
     assert len(line.splitlines()) <= 1

@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from local.demo.behaviour import Life, Received, react
-from local.demo.calendar import beats, opening_after
-from local.demo.catalog import BACK, CATALOGUE, CHEAPER, SOLD_OUT, Feed
-from local.demo.events import Act
-from local.demo.people import cast
-from local.demo.traffic import passes, scenes
-from profiles.identity.identifiers import normalise
+from local.demo.behaviour import DeliveredMessage, ShopperPlan, plan_reaction
+from local.demo.calendar import build_phases, next_opening
+from local.demo.catalog import BACK_IN_STOCK_AFTER, CATALOGUE, PRICE_DROP_AFTER, SOLD_OUT_AFTER, ProductFeed
+from local.demo.events import ShopperEvent
+from local.demo.people import create_shoppers
+from local.demo.traffic import group_into_requests, group_into_rounds
+from profiles.identity.identifiers import normalize_identifier
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 OPENING = datetime(2026, 11, 22, tzinfo=UTC)
@@ -20,18 +20,18 @@ FOR_EVER = OPENING + timedelta(days=400)
 SHELF = {product.product_id: product for product in CATALOGUE}
 
 
-def acts_of(count: int, seed: int = 7) -> list[Act]:
+def acts_of(count: int, seed: int = 7) -> list[ShopperEvent]:
     """All that so many people plan to do by themselves."""
-    found: list[Act] = []
-    for shopper in cast(count, seed):
-        life = Life(shopper, OPENING, seed)
-        found += life.past(NOON)
+    found: list[ShopperEvent] = []
+    for shopper in create_shoppers(count, seed):
+        life = ShopperPlan(shopper, OPENING, seed)
+        found += life.past_events(NOON)
         life.plan()
         found += life.take(FOR_EVER)
     return found
 
 
-def name_of(act: Act) -> str:
+def name_of(act: ShopperEvent) -> str:
     return str(act.body["event"] if "event" in act.body else act.body["type"])
 
 
@@ -43,23 +43,23 @@ def test_the_same_seed_makes_the_same_acts_and_another_seed_others() -> None:
 
 
 def test_a_larger_cast_begins_with_the_smaller_one() -> None:
-    assert cast(50, 7)[:20] == cast(20, 7)
+    assert create_shoppers(50, 7)[:20] == create_shoppers(20, 7)
 
 
 @pytest.mark.parametrize("count", [200, 4000])
 def test_no_two_people_share_an_address_and_each_address_is_one(count: int) -> None:
-    people = cast(count, 7)
+    people = create_shoppers(count, 7)
     emails = [one.email for one in people if one.email]
     phones = [one.phone for one in people if one.phone]
 
     assert len(emails) == len(set(emails))
     assert len(phones) == len(set(phones))
-    assert emails == [normalise("email", one) for one in emails]
-    assert phones == [normalise("phone", one) for one in phones]
+    assert emails == [normalize_identifier("email", one) for one in emails]
+    assert phones == [normalize_identifier("phone", one) for one in phones]
 
 
 def test_mail_addresses_belong_to_nobody() -> None:
-    assert {one.email.rpartition("@")[2] for one in cast(300, 7) if one.email} == {"example.com"}
+    assert {one.email.rpartition("@")[2] for one in create_shoppers(300, 7) if one.email} == {"example.com"}
 
 
 def test_event_ids_are_unique() -> None:
@@ -68,15 +68,15 @@ def test_event_ids_are_unique() -> None:
     assert len(ids) == len(set(ids))
 
 
-def visits_of(acts: list[Act]) -> int:
+def visits_of(acts: list[ShopperEvent]) -> int:
     """How often somebody came to look: half an hour without a page ends a visit."""
     seen: dict[tuple[int, str], datetime] = {}
     visits = 0
     for act in sorted(acts, key=lambda act: act.at):
         if name_of(act) == "Product Viewed":
-            last = seen.get((act.shopper, act.door))
+            last = seen.get((act.shopper, act.origin))
             visits += last is None or act.at - last > timedelta(minutes=30)
-            seen[act.shopper, act.door] = act.at
+            seen[act.shopper, act.origin] = act.at
     return visits
 
 
@@ -92,9 +92,9 @@ def test_about_a_third_of_the_visits_fill_a_cart_and_most_carts_are_left_behind(
 
 
 def test_lapsed_customers_bought_over_a_hundred_days_ago_unless_they_used_to_come_often() -> None:
-    lapsed = [one for one in cast(400, 7) if one.lapsed and not one.steady]
-    lives = [Life(shopper, OPENING, 7) for shopper in lapsed]
-    past = [act for life in lives for act in life.past(NOON)]
+    lapsed = [one for one in create_shoppers(400, 7) if one.lapsed and not one.ordered_regularly]
+    lives = [ShopperPlan(shopper, OPENING, 7) for shopper in lapsed]
+    past = [act for life in lives for act in life.past_events(NOON)]
     for life in lives:
         life.plan()
 
@@ -104,11 +104,15 @@ def test_lapsed_customers_bought_over_a_hundred_days_ago_unless_they_used_to_com
 
 
 def test_steady_customers_have_been_away_twice_as_long_as_they_used_to_be_but_no_ninety_days() -> None:
-    steady = [one for one in cast(400, 7) if one.steady]
+    steady = [one for one in create_shoppers(400, 7) if one.ordered_regularly]
 
     assert len(steady) > 5
     for shopper in steady:
-        orders = [act.at for act in Life(shopper, OPENING, 7).past(NOON) if name_of(act) == "Order Completed"]
+        orders = [
+            act.at
+            for act in ShopperPlan(shopper, OPENING, 7).past_events(NOON)
+            if name_of(act) == "Order Completed"
+        ]
         gaps = [later - earlier for earlier, later in pairwise(orders)]
         away = NOON - orders[-1]
         assert len(orders) >= 3
@@ -149,14 +153,16 @@ def test_every_ticket_is_solved_and_what_is_sent_back_is_some_of_a_delivered_ord
 
 
 def test_the_feed_tells_the_catalogue_first_and_every_change_at_the_end_of_a_beat() -> None:
-    ends = {beat.ends for beat in beats(OPENING)}
-    feed = Feed(OPENING, ["oslo-chair", "stone-mug", "oslo-chair"])
+    ends = {beat.ends_at for beat in build_phases(OPENING)}
+    feed = ProductFeed(OPENING, ["oslo-chair", "stone-mug", "oslo-chair"])
     catalogue = feed.take(OPENING)
     changes = feed.take(FOR_EVER)
     gone, back = changes[0], changes[-1]
 
     assert [update.product for update in catalogue] == list(CATALOGUE)
-    assert {OPENING + SOLD_OUT, OPENING + CHEAPER, OPENING + BACK} == {update.at for update in changes}
+    assert {OPENING + SOLD_OUT_AFTER, OPENING + PRICE_DROP_AFTER, OPENING + BACK_IN_STOCK_AFTER} == {
+        update.at for update in changes
+    }
     assert {update.at for update in changes} <= ends
     assert (gone.in_stock, back.in_stock, gone.product) == (False, True, back.product)
     assert gone.product.product_id == "oslo-chair"
@@ -169,27 +175,27 @@ def test_the_feed_tells_the_catalogue_first_and_every_change_at_the_end_of_a_bea
 
 
 def test_the_feed_names_nobody_and_no_two_of_its_events_share_an_id() -> None:
-    bodies = [update.body for update in Feed(OPENING, ()).take(FOR_EVER)]
+    bodies = [update.body for update in ProductFeed(OPENING, ()).take(FOR_EVER)]
 
     assert {str(body["identifiers"]) for body in bodies} == {"{}"}
     assert len({body["id"] for body in bodies}) == len(bodies)
 
 
 def test_what_people_want_is_what_they_put_into_their_carts_by_then() -> None:
-    [shopper] = [one for one in cast(60, 7) if one.undecided][:1]
-    life = Life(shopper, OPENING, 7)
+    [shopper] = [one for one in create_shoppers(60, 7) if one.undecided][:1]
+    life = ShopperPlan(shopper, OPENING, 7)
     life.plan()
-    wanted = life.wants(FOR_EVER)
+    wanted = life.planned_product_ids(FOR_EVER)
     added = [act for act in life.take(FOR_EVER) if name_of(act) == "Product Added"]
 
     assert sorted(wanted) == sorted(act.body["properties"]["product_id"] for act in added)
     assert wanted
-    assert not life.wants(OPENING)
+    assert not life.planned_product_ids(OPENING)
 
 
 def test_acts_are_handed_out_once_and_in_order() -> None:
-    [shopper] = cast(1, 7)
-    life = Life(shopper, OPENING, 7)
+    [shopper] = create_shoppers(1, 7)
+    life = ShopperPlan(shopper, OPENING, 7)
     life.buy_online(OPENING + timedelta(hours=2), list(CATALOGUE[:2]))
     life.buy_online(OPENING + timedelta(hours=1), list(CATALOGUE[:1]))
     first = life.take(OPENING + timedelta(hours=3))
@@ -200,23 +206,23 @@ def test_acts_are_handed_out_once_and_in_order() -> None:
 
 def test_requests_keep_each_persons_order_and_part_their_devices() -> None:
     acts = sorted(acts_of(60), key=lambda act: act.at)
-    told = [act for _, passed in passes(acts) for act in passed]
+    told = [act for _, passed in group_into_requests(acts) for act in passed]
 
     assert sorted(map(id, told)) == sorted(map(id, acts))
     for number in range(1, 61):
         mine = [act for act in acts if act.shopper == number]
         assert [act for act in told if act.shopper == number] == mine
-    for is_segment, passed in passes(acts):
+    for is_segment, passed in group_into_requests(acts):
         doors: dict[int, set[str]] = {}
         for act in passed:
             assert act.is_segment is is_segment
-            doors.setdefault(act.shopper, set()).add(act.door)
+            doors.setdefault(act.shopper, set()).add(act.origin)
         assert {len(used) for used in doors.values()} == {1}
 
 
 def test_a_scene_holds_one_thing_a_person_does_and_scenes_keep_their_order() -> None:
     acts = acts_of(60)
-    played = scenes(acts)
+    played = group_into_rounds(acts)
 
     assert sorted(map(id, acts)) == sorted(id(act) for scene in played for act in scene)
     for number in range(1, 61):
@@ -228,35 +234,35 @@ def test_a_scene_holds_one_thing_a_person_does_and_scenes_keep_their_order() -> 
 
 
 def test_a_mail_to_an_address_that_bounces_is_neither_opened_nor_clicked() -> None:
-    shopper = next(one for one in cast(400, 7) if one.bounces)
-    life = Life(shopper, OPENING, 7)
-    mail = Received("m-1", "email", "cart_reminder", True, ("oslo-chair",), OPENING)
+    shopper = next(one for one in create_shoppers(400, 7) if one.bounces)
+    life = ShopperPlan(shopper, OPENING, 7)
+    mail = DeliveredMessage("m-1", "email", "cart_reminder", True, ("oslo-chair",), OPENING)
 
-    assert react(life, mail, OPENING, 7, SHELF) is False
+    assert plan_reaction(life, mail, OPENING, 7, SHELF) is False
     assert [name_of(act) for act in life.take(FOR_EVER)] == ["Message Bounced"]
 
 
 def test_nobody_unsubscribes_by_an_order_confirmation() -> None:
-    lives = [Life(shopper, OPENING, 7) for shopper in cast(400, 7)]
-    confirmation = Received("m-1", "email", "order_confirmation", False, (), OPENING)
-    promotion = Received("m-2", "email", "cross_sell", True, (), OPENING)
+    lives = [ShopperPlan(shopper, OPENING, 7) for shopper in create_shoppers(400, 7)]
+    confirmation = DeliveredMessage("m-1", "email", "order_confirmation", False, (), OPENING)
+    promotion = DeliveredMessage("m-2", "email", "cross_sell", True, (), OPENING)
 
-    assert not any(react(life, confirmation, OPENING, 7, SHELF) for life in lives)
-    assert any(react(life, promotion, OPENING, 7, SHELF) for life in lives)
+    assert not any(plan_reaction(life, confirmation, OPENING, 7, SHELF) for life in lives)
+    assert any(plan_reaction(life, promotion, OPENING, 7, SHELF) for life in lives)
 
 
 def test_what_is_done_about_a_message_comes_after_it_and_after_now() -> None:
-    for shopper in cast(100, 7):
-        life = Life(shopper, OPENING, 7)
-        offer = Received("m-1", "sms", "cart_offer", True, (), OPENING)
-        react(life, offer, OPENING + timedelta(hours=9), 7, SHELF)
+    for shopper in create_shoppers(100, 7):
+        life = ShopperPlan(shopper, OPENING, 7)
+        offer = DeliveredMessage("m-1", "sms", "cart_offer", True, (), OPENING)
+        plan_reaction(life, offer, OPENING + timedelta(hours=9), 7, SHELF)
 
         assert min(act.at for act in life.take(FOR_EVER)) > OPENING + timedelta(hours=9)
 
 
 def test_the_calendar_opens_at_midnight_and_its_beats_follow_one_another() -> None:
-    ends = [beat.ends for beat in beats(opening_after(NOON))]
+    ends = [beat.ends_at for beat in build_phases(next_opening(NOON))]
 
-    assert opening_after(NOON) == OPENING
-    assert opening_after(OPENING) == OPENING + timedelta(days=1)
+    assert next_opening(NOON) == OPENING
+    assert next_opening(OPENING) == OPENING + timedelta(days=1)
     assert ends == sorted(set(ends))

@@ -9,38 +9,40 @@ import pytest
 
 from profiles.db.sql import new_id
 from profiles.events import Event, OrderCompleted
-from profiles.projection.apply import fold
-from profiles.runs.routing import dispatch, interests, payload, workflow_id
-from profiles.state.clock import Calendar
-from profiles.state.event_records import IncomingEvent, Taken, typed
-from profiles.state.profile_state import Person
-from profiles.state.unit_of_work import Changes
+from profiles.projection.apply import apply_event
+from profiles.runs.routing import event_payload, match_routes, route_event, workflow_id
+from profiles.state.clock import StackClock
+from profiles.state.event_records import IncomingEvent, StoredEvent, parse_event
+from profiles.state.profile_state import ProfileState
+from profiles.state.unit_of_work import UnitOfWork
 from tests.facts import CARTS, LAMP, PEOPLE, Journey
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 IN_CART = LAMP | {"cart_id": "c"}
 
 
-def taken(name: str, properties: dict[str, Any] | None = None) -> Taken:
+def taken(name: str, properties: dict[str, Any] | None = None) -> StoredEvent:
     said = properties or {}
     incoming = IncomingEvent("test", new_id().hex, name, "web", NOW, (("user_id", "42"),), said)
-    return Taken(incoming, new_id(), NOW, typed(name, said)[0])
+    return StoredEvent(incoming, new_id(), NOW, parse_event(name, said)[0])
 
 
-def route(person: Person, event: Taken, *journeys: Journey, calendar: Calendar | None = None) -> Changes:
-    changes = Changes()
-    folded = fold(person, event, changes)
-    found = interests(event.typed, journeys).of if event.typed else ()
-    dispatch(person, event, folded, found, calendar or Calendar(NOW), changes)
+def route(
+    person: ProfileState, event: StoredEvent, *journeys: Journey, calendar: StackClock | None = None
+) -> UnitOfWork:
+    changes = UnitOfWork()
+    folded = apply_event(person, event, changes)
+    found = match_routes(event.typed, journeys).of if event.typed else ()
+    route_event(person, event, folded, found, calendar or StackClock(NOW), changes)
     return changes
 
 
-def queued(changes: Changes) -> list[tuple[str, str]]:
+def queued(changes: UnitOfWork) -> list[tuple[str, str]]:
     return [(row["kind"], row["name"]) for row in changes.inserts["outbox"]]
 
 
 def test_only_a_trigger_starts_a_run_with_itself_as_first_signal() -> None:
-    person = Person(new_id())
+    person = ProfileState(new_id())
 
     assert queued(route(person, taken("Product Removed", IN_CART), CARTS)) == []
     changes = route(person, taken("Product Added", IN_CART), CARTS)
@@ -49,7 +51,7 @@ def test_only_a_trigger_starts_a_run_with_itself_as_first_signal() -> None:
 
 
 def test_a_second_trigger_of_a_live_run_is_a_signal_that_is_known_as_a_trigger() -> None:
-    person = Person(new_id())
+    person = ProfileState(new_id())
     route(person, taken("Product Added", IN_CART), CARTS)
     changes = route(person, taken("Product Added", IN_CART), CARTS)
     plain = route(person, taken("Product Removed", IN_CART), CARTS)
@@ -61,7 +63,7 @@ def test_a_second_trigger_of_a_live_run_is_a_signal_that_is_known_as_a_trigger()
 
 
 def test_a_journey_of_persons_is_keyed_by_the_profile() -> None:
-    person = Person(new_id())
+    person = ProfileState(new_id())
     [run] = route(person, taken("Order Completed", {"order_id": "o", "products": [LAMP]}), PEOPLE).runs
 
     assert run["key"] == str(person.profile_id)
@@ -69,7 +71,7 @@ def test_a_journey_of_persons_is_keyed_by_the_profile() -> None:
 
 @pytest.mark.parametrize("said", ["continue", "end"])
 def test_a_run_keeps_what_its_journey_said_of_merges_when_it_began(said: str) -> None:
-    [run] = route(Person(new_id()), taken("Product Added", IN_CART), replace(CARTS, on_merge=said)).runs
+    [run] = route(ProfileState(new_id()), taken("Product Added", IN_CART), replace(CARTS, on_merge=said)).runs
 
     assert run["on_merge"] == said
 
@@ -86,7 +88,10 @@ def test_a_run_of_a_local_stack_shares_its_entrys_calendar(
     local: bool, ahead: timedelta, offset: float
 ) -> None:
     [run] = route(
-        Person(new_id()), taken("Product Added", IN_CART), CARTS, calendar=Calendar(NOW - ahead, local)
+        ProfileState(new_id()),
+        taken("Product Added", IN_CART),
+        CARTS,
+        calendar=StackClock(NOW - ahead, local),
     ).runs
 
     assert run["clock_offset_s"] == offset
@@ -97,7 +102,7 @@ def test_a_payload_holds_declared_fields_and_waypost_sets_the_envelope() -> None
         "Product Added",
         IN_CART | {"secret": "x", "id": "theirs", "at": "1999", "channel": "fax", "email": "a@b.cd"},
     )
-    told = payload(event, Person(new_id()), None)
+    told = event_payload(event, ProfileState(new_id()), None)
 
     assert told["id"] == str(event.event_id)
     assert (told["channel"], told["at"]) == ("web", NOW.isoformat())
@@ -116,7 +121,7 @@ def test_values_that_do_not_fit_are_left_out_one_by_one() -> None:
         "total": "dear",
         "products": [LAMP | {"price": "x"}, "lamp", LAMP | {"quantity": []}],
     }
-    event, fault = typed("Order Completed", said)
+    event, fault = parse_event("Order Completed", said)
 
     assert isinstance(event, OrderCompleted)
     assert [(item.sku, item.price, item.quantity) for item in event.products] == [
@@ -138,16 +143,23 @@ def test_an_event_that_cannot_be_read_at_all_says_so_and_never_raises() -> None:
         def model_post_init(self, _: Any) -> None:
             raise KeyError("of the author")
 
-    assert typed("Test Of A Picky Author", {})[0] is None
-    event, fault = typed("Test Of A Picky Author", {"must": 1})
+    assert parse_event("Test Of A Picky Author", {})[0] is None
+    event, fault = parse_event("Test Of A Picky Author", {"must": 1})
     assert event is None
     assert "of the author" in str(fault)
-    assert typed("Nobody Declared This", {}) == (None, None)
+    assert parse_event("Nobody Declared This", {}) == (None, None)
 
 
 def test_an_event_nobody_could_read_is_routed_to_nobody() -> None:
-    changes = Changes()
+    changes = UnitOfWork()
     unread = replace(taken("Product Added", IN_CART), typed=None)
-    dispatch(Person(new_id()), unread, fold(Person(new_id()), unread, changes), (), Calendar(NOW), changes)
+    route_event(
+        ProfileState(new_id()),
+        unread,
+        apply_event(ProfileState(new_id()), unread, changes),
+        (),
+        StackClock(NOW),
+        changes,
+    )
 
     assert queued(changes) == []

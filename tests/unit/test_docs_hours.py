@@ -3,7 +3,7 @@
 from datetime import date
 
 from policy.hours.jurisdictions import JURISDICTIONS, Jurisdiction
-from policy.hours.windows import Window, in_words
+from policy.hours.windows import Window, format_spans
 from tests.documents import ROOT
 
 DOCUMENT = ROOT / "docs" / "reference" / "policy.md"
@@ -13,7 +13,7 @@ HEAD = "| | place | Monday to Friday | Saturday | Sunday | public holidays | sou
 def windows(some: tuple[Window, ...] | None, otherwise: str) -> str:
     if some is None:
         return otherwise
-    return in_words(tuple(window.span for window in some)).replace(" to ", "–") if some else "closed"
+    return format_spans(tuple(window.span for window in some)).replace(" to ", "–") if some else "closed"
 
 
 def row(code: str, entry: Jurisdiction) -> str:
@@ -38,5 +38,5 @@ def test_the_rows_show_what_decides() -> None:
     texas = row("US-TX", JURISDICTIONS["US-TX"])
 
     assert texas.startswith("| US-TX | Texas | 09:00–21:00 | 09:00–21:00 | 12:00–21:00 | as usual | ")
-    assert in_words(JURISDICTIONS["US-TX"].spans(date(2026, 6, 7))) == "12:00 to 21:00"
+    assert format_spans(JURISDICTIONS["US-TX"].spans(date(2026, 6, 7))) == "12:00 to 21:00"
     assert "| closed | closed |" in row("US-LA", JURISDICTIONS["US-LA"])

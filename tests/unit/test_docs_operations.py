@@ -11,7 +11,7 @@ from prometheus_client import Counter, Info
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
-from api.http.metrics import Meters
+from api.http.metrics import Metrics
 from tests.documents import DOCUMENTS, ROOT
 
 OPERATIONS = ROOT / "docs" / "operations.md"
@@ -86,7 +86,7 @@ def test_every_environment_variable_that_is_named_is_read(document: Path) -> Non
 
 def test_every_metric_is_in_the_operators_guide_and_no_other() -> None:
     said = set(re.findall(r"^\| `(waypost_\w+)`", OPERATIONS.read_text("utf-8"), re.MULTILINE))
-    collectors = list(Meters().registry._names_to_collectors.values())
+    collectors = list(Metrics().registry._names_to_collectors.values())
     kept = {
         metric.name + _ENDS.get(type(collector), "")
         for collector in dict.fromkeys(collectors)

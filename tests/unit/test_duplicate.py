@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.checks.relevance import says_something_new
+from policy.checks.relevance import is_not_duplicate
 from policy.facts import Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import decide
 from policy.limits import Limits
@@ -36,12 +36,12 @@ TOLD = SentFact(
 
 
 def is_new(plan: Plan = PLAN, told: SentFact = TOLD, limits: Limits = Limits(), **more: object) -> bool:  # noqa: B008
-    finding = says_something_new(plan, Facts(sent=(told,), **more), limits, NOW)  # type: ignore[arg-type]
+    finding = is_not_duplicate(plan, Facts(sent=(told,), **more), limits, NOW)  # type: ignore[arg-type]
     return finding.reason is None
 
 
 def test_the_same_about_no_other_items_is_a_repetition_on_whatever_channel() -> None:
-    finding = says_something_new(PLAN, Facts(sent=(TOLD,)), Limits(), NOW)
+    finding = is_not_duplicate(PLAN, Facts(sent=(TOLD,)), Limits(), NOW)
 
     assert finding.reason is Reason.DUPLICATE
     assert finding.until is None
@@ -84,7 +84,7 @@ def test_what_promotes_nothing_and_what_is_transactional_is_not_looked_at() -> N
         replace(PLAN, promoting=()),
         replace(PLAN, message_class=MessageClass.TRANSACTIONAL),
     ):
-        finding = says_something_new(plan, Facts(sent=(TOLD,)), Limits(), NOW)
+        finding = is_not_duplicate(plan, Facts(sent=(TOLD,)), Limits(), NOW)
         assert (finding.reason, finding.detail) == (None, "nothing to compare with")
 
 
@@ -109,7 +109,7 @@ def test_only_the_items_that_are_left_count() -> None:
 
 
 def test_with_nothing_of_the_kind_it_is_new() -> None:
-    finding = says_something_new(PLAN, Facts(), Limits(), NOW)
+    finding = is_not_duplicate(PLAN, Facts(), Limits(), NOW)
 
     assert (finding.reason, finding.detail) == (None, "not said by another run in 1 day")
     assert isinstance(decide(PLAN, Facts(address_from_order=True), Limits(), NOW), Allow)

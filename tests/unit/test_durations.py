@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from policy.durations import in_words, length_of, short
+from policy.durations import format_compact_duration, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from policy.durations import in_words, length_of, short
     ],
 )
 def test_a_length_of_time_is_said_in_words(length: timedelta, expected: str) -> None:
-    assert expected == in_words(length)
+    assert expected == format_duration(length)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def test_a_length_of_time_is_said_in_words(length: timedelta, expected: str) -> 
     ],
 )
 def test_a_length_of_time_is_written_and_read_again(length: timedelta, expected: str) -> None:
-    assert expected == short(length)
-    assert length == length_of(expected)
+    assert expected == format_compact_duration(length)
+    assert length == parse_duration(expected)
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_a_length_of_time_is_written_and_read_again(length: timedelta, expected:
     ],
 )
 def test_units_are_read_however_they_are_written(words: str, expected: timedelta) -> None:
-    assert expected == length_of(words)
+    assert expected == parse_duration(words)
 
 
 @pytest.mark.parametrize("words", ["1.5h", "1.0m", "1s?", "1ss", "-", "1.0000001s", "x1d", "1 fortnight"])
 def test_what_is_no_length_is_refused_with_what_is(words: str) -> None:
     with pytest.raises(ValueError) as refused:
-        length_of(words)
+        parse_duration(words)
 
     assert str(refused.value) == (
         f"expected a length of time such as 25d, 12h, 90m, 2w or 730 days, got {words!r}"

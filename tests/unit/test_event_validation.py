@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.events.native import cloud_event, native_event
-from api.events.parsed import MOST_VALUES, Rejection
-from api.http.bodies import is_deep
-from api.http.json_body import mended, parse
+from api.events.native import parse_cloud_event, parse_native_event
+from api.events.parsed import MAX_VALUES_PER_TYPE, Rejection
+from api.http.bodies import exceeds_depth
+from api.http.json_body import parse_json_body, repair_json
 from api.http.problems import Problem
 from profiles.events import Source
 from profiles.identity.identifiers import IDENTIFIER_TYPES
@@ -25,7 +25,7 @@ BARE: dict[str, Any] = {"id": "e", "type": "T", "source": "s", "identifiers": {"
 def read(**more: Any) -> IncomingEvent | Rejection:
     """A native event with fields changed or, with ``...``, left out."""
     raw = {name: value for name, value in {**BARE, **more}.items() if value is not ...}
-    return native_event(raw, now=NOW, source="api/shop", region=None)
+    return parse_native_event(raw, now=NOW, source="api/shop", region=None)
 
 
 def kept(**more: Any) -> IncomingEvent:
@@ -150,12 +150,12 @@ def test_an_identifier_may_be_a_list_of_which_each_is_spelled() -> None:
 
 
 def test_a_list_of_people_is_not_one_persons() -> None:
-    event = kept(identifiers={"user_id": [f"u-{number:02}" for number in range(MOST_VALUES + 1)]})
+    event = kept(identifiers={"user_id": [f"u-{number:02}" for number in range(MAX_VALUES_PER_TYPE + 1)]})
 
-    assert len(event.identifiers) == MOST_VALUES
+    assert len(event.identifiers) == MAX_VALUES_PER_TYPE
     [problem] = event.problems
     assert (problem["code"], problem["pointer"]) == ("bad_identifier", "/identifiers/user_id")
-    assert f"the first {MOST_VALUES} are read" in problem["detail"]
+    assert f"the first {MAX_VALUES_PER_TYPE} are read" in problem["detail"]
 
 
 def test_the_strongest_identifier_comes_first_however_they_are_sent() -> None:
@@ -179,7 +179,7 @@ def test_a_field_nobody_knows_is_noted_not_refused() -> None:
 
 
 def test_an_event_without_a_time_has_the_same_digest_on_every_try() -> None:
-    later = native_event(BARE, now=NOW + timedelta(seconds=9), source="api/shop", region=None)
+    later = parse_native_event(BARE, now=NOW + timedelta(seconds=9), source="api/shop", region=None)
 
     assert isinstance(later, IncomingEvent)
     assert kept().content_hash() == later.content_hash()
@@ -188,11 +188,11 @@ def test_an_event_without_a_time_has_the_same_digest_on_every_try() -> None:
 
 def test_a_phone_without_a_country_is_read_by_the_region_set() -> None:
     raw = {**BARE, "identifiers": {"phone": "01511 2345678"}}
-    german = native_event(raw, now=NOW, source="s", region="DE")
+    german = parse_native_event(raw, now=NOW, source="s", region="DE")
 
     assert isinstance(german, IncomingEvent)
     assert german.identifiers == (("phone", "+4915112345678"),)
-    abroad = native_event(raw, now=NOW, source="s", region=None)
+    abroad = parse_native_event(raw, now=NOW, source="s", region=None)
     assert isinstance(abroad, IncomingEvent)
     assert abroad.identifiers == ()
 
@@ -201,7 +201,9 @@ CLOUD: dict[str, Any] = {"specversion": "1.0", "id": "e", "source": "/s", "type"
 
 
 def test_a_cloud_events_data_may_be_the_properties_alone_with_the_person_as_subject() -> None:
-    found = cloud_event({**CLOUD, "subject": "email:ada@example.com", "data": {"a": 1}}, now=NOW, region=None)
+    found = parse_cloud_event(
+        {**CLOUD, "subject": "email:ada@example.com", "data": {"a": 1}}, now=NOW, region=None
+    )
 
     assert isinstance(found, IncomingEvent)
     assert (found.identifiers, found.properties) == ((("email", "ada@example.com"),), {"a": 1})
@@ -218,7 +220,7 @@ def test_a_cloud_events_data_may_be_the_properties_alone_with_the_person_as_subj
     ],
 )
 def test_a_cloud_event_that_is_none_is_refused_where_it_fails(more: dict[str, Any], pointer: str) -> None:
-    found = cloud_event({**CLOUD, **more}, now=NOW, region=None)
+    found = parse_cloud_event({**CLOUD, **more}, now=NOW, region=None)
 
     assert isinstance(found, Rejection)
     assert pointer == found.pointer
@@ -227,7 +229,7 @@ def test_a_cloud_event_that_is_none_is_refused_where_it_fails(more: dict[str, An
 @pytest.mark.parametrize("body", [b"", b" ", b"{", b"nope", b'{"a":\xff}', b'"' + b"\\" * 99])
 def test_what_is_not_json_is_a_400_that_says_where(body: bytes) -> None:
     with pytest.raises(Problem) as refused:
-        parse(body)
+        parse_json_body(body)
 
     assert refused.value.status == 400
     assert "JSON" in refused.value.detail
@@ -262,16 +264,16 @@ values = st.recursive(
 
 @given(values)
 def test_whatever_a_body_holds_can_be_kept_after_mending(value: Any) -> None:
-    good, problems = mended(value)
+    good, problems = repair_json(value)
     written = orjson.dumps(good)
 
     assert b"\\u0000" not in written
-    assert mended(good) == (good, [])
+    assert repair_json(good) == (good, [])
     assert problems or good == value
 
 
 def test_mending_says_what_it_changed() -> None:
-    good, problems = mended({"a": [math.nan, "x\0"], "b\0": 10**30})
+    good, problems = repair_json({"a": [math.nan, "x\0"], "b\0": 10**30})
 
     assert {"a": [None, "x\ufffd"], "b\ufffd": str(10**30)} == good
     assert [problem["pointer"] for problem in problems] == ["/a/0", "/a/1", "/b\ufffd", "/b\ufffd"]
@@ -283,7 +285,7 @@ def test_depth_is_counted_in_objects_and_lists(depth: int) -> None:
     for n in range(depth - 1):
         value = [value] if n % 2 else {"a": value, "b": 1}
 
-    assert (depth > 16) is is_deep(value)
+    assert (depth > 16) is exceeds_depth(value)
 
 
 def test_zones_do_not_matter_to_plausibility() -> None:

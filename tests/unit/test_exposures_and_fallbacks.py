@@ -7,7 +7,7 @@ import pytest
 from activities.contracts import Exposure
 from journeys.vocabulary import EMAIL, PERSON, SMS, Journey, hours, if_not_delivered, if_not_seen, journey
 from journeys.vocabulary.exposures import Exposures
-from journeys.vocabulary.fallback import LISTENS, Fallback
+from journeys.vocabulary.fallback import EVENTS_BY_FALLBACK, Fallback
 from profiles.events import ProductViewed
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -29,9 +29,9 @@ def test_an_exposure_is_told_until_an_activity_that_had_it_has_answered() -> Non
     exposures = Exposures()
 
     assert exposures.add("offer", "control", NOON)
-    assert [exposures.untold, exposures.untold] == [(OFFER,), (OFFER,)]
+    assert [exposures.unreported, exposures.unreported] == [(OFFER,), (OFFER,)]
     exposures.told((OFFER,))
-    assert list(exposures.untold) == []
+    assert list(exposures.unreported) == []
 
 
 def test_an_experiment_is_an_exposure_once() -> None:
@@ -41,17 +41,17 @@ def test_an_experiment_is_an_exposure_once() -> None:
     assert not exposures.add("offer", "control", NOON + hours(1))
     exposures.told((OFFER,))
     assert not exposures.add("offer", "control", NOON + hours(2))
-    assert exposures.untold == ()
+    assert exposures.unreported == ()
 
 
 def test_an_experiment_that_came_up_meanwhile_is_still_to_be_told() -> None:
     exposures = Exposures()
     exposures.add("offer", "control", NOON)
-    asked = exposures.untold
+    asked = exposures.unreported
     exposures.add("tone", "warm", NOON)
     exposures.told(asked)
 
-    assert exposures.untold == (TONE,)
+    assert exposures.unreported == (TONE,)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_one_channel_or_several_may_be_named() -> None:
     assert if_not_seen(within=hours(6), then=(SMS, EMAIL)).then == (SMS, EMAIL)
 
 
-@pytest.mark.parametrize("word", list(LISTENS), ids=lambda word: word.__name__)
+@pytest.mark.parametrize("word", list(EVENTS_BY_FALLBACK), ids=lambda word: word.__name__)
 def test_a_story_that_names_the_word_is_told_of_what_its_fallback_watches_for(word: object) -> None:
     made = word(within=hours(1), then=SMS)  # type: ignore[operator]
 
-    assert LISTENS[word] == made.events  # type: ignore[index]
+    assert EVENTS_BY_FALLBACK[word] == made.events  # type: ignore[index]
 
 
 def test_a_story_that_names_a_fallback_of_its_module_is_told_as_well() -> None:

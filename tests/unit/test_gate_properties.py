@@ -7,19 +7,19 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from policy.facts import (
+    ActiveKillSwitch,
     ConsentFact,
     Facts,
     Plan,
     PlannedItem,
     SentFact,
-    Stop,
     StopKind,
     Suppression,
     WaitingFact,
 )
 from policy.gate import CHECKS, decide
 from policy.hours.windows import QuietHours
-from policy.limits import Budget, Cap, Limits, Period
+from policy.limits import Budget, CalendarPeriod, Cap, Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict, Withhold
 from tests.gate_model import model, model_items
 
@@ -42,7 +42,7 @@ ABOUT = {
 }
 CAPS = st.builds(
     Cap, window=st.integers(1, 100).map(lambda hours: timedelta(hours=hours)), **ABOUT
-) | st.builds(Cap, per=st.sampled_from(Period), **ABOUT)
+) | st.builds(Cap, per=st.sampled_from(CalendarPeriod), **ABOUT)
 
 HELD_OUT = st.sampled_from([0.0] * 9 + [100.0])
 
@@ -63,10 +63,12 @@ PLANS = st.builds(
     key=st.sampled_from(["", "r-1/hello", "r-2/hello"]),
 )
 STOPS = st.one_of(
-    st.builds(Stop, st.just(StopKind.ALL), st.just("all"), INSTANTS),
-    st.builds(Stop, st.just(StopKind.CHANNEL), st.sampled_from(["sms", "email", "ads"]), INSTANTS),
-    st.builds(Stop, st.just(StopKind.JOURNEY), st.just("win-back"), INSTANTS),
-    st.builds(Stop, st.just(StopKind.TEMPLATE), st.just("hello"), INSTANTS),
+    st.builds(ActiveKillSwitch, st.just(StopKind.ALL), st.just("all"), INSTANTS),
+    st.builds(
+        ActiveKillSwitch, st.just(StopKind.CHANNEL), st.sampled_from(["sms", "email", "ads"]), INSTANTS
+    ),
+    st.builds(ActiveKillSwitch, st.just(StopKind.JOURNEY), st.just("win-back"), INSTANTS),
+    st.builds(ActiveKillSwitch, st.just(StopKind.TEMPLATE), st.just("hello"), INSTANTS),
 )
 FACTS = st.builds(
     Facts,

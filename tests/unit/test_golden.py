@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.projection.computed import seen_after
+from profiles.projection.computed import with_event_seen
 from profiles.state.event_records import IncomingEvent
-from profiles.state.traits import LOCALE, TIMEZONE, Origins, Values, context_heard, context_said, heard
+from profiles.state.traits import (
+    LOCALE_ORIGIN,
+    TIMEZONE_ORIGIN,
+    TraitOrigins,
+    TraitValues,
+    merge_context,
+    merge_traits,
+    parse_context,
+)
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TOKYO = timezone(timedelta(hours=9))
@@ -34,24 +42,34 @@ class Saying:
         return {"time": at, "source": self.source, "event_id": self.event_id, "verified": self.verified}
 
 
-Record = tuple[Values, Origins]
+Record = tuple[TraitValues, TraitOrigins]
 
 
 def hear(*sayings: Saying, record: Record | None = None) -> Record:
     """Traits and the context's guesses together, and their origins."""
     values, origins = record or ({}, {})
     for saying in sayings:
-        traits = {name: value for name, value in values.items() if name not in (TIMEZONE, LOCALE)}
-        traits, origins = heard(traits, origins, saying.said, **saying.origin)
-        zone, locale, origins = context_heard(
-            values.get(TIMEZONE), values.get(LOCALE), origins, dict(saying.context), **saying.origin
+        traits = {
+            name: value for name, value in values.items() if name not in (TIMEZONE_ORIGIN, LOCALE_ORIGIN)
+        }
+        traits, origins = merge_traits(traits, origins, saying.said, **saying.origin)
+        zone, locale, origins = merge_context(
+            values.get(TIMEZONE_ORIGIN),
+            values.get(LOCALE_ORIGIN),
+            origins,
+            dict(saying.context),
+            **saying.origin,
         )
-        known = {name: value for name, value in ((TIMEZONE, zone), (LOCALE, locale)) if value is not None}
+        known = {
+            name: value
+            for name, value in ((TIMEZONE_ORIGIN, zone), (LOCALE_ORIGIN, locale))
+            if value is not None
+        }
         values = traits | known
     return values, origins
 
 
-NAMES = st.sampled_from(("plan", "size", "city", "consents", TIMEZONE))
+NAMES = st.sampled_from(("plan", "size", "city", "consents", TIMEZONE_ORIGIN))
 WORDS = st.one_of(
     st.none(),
     st.booleans(),
@@ -132,7 +150,9 @@ def test_an_origin_says_when_in_utc_where_and_how_surely() -> None:
 def test_what_is_no_trait_has_no_say_and_an_object_is_one_field() -> None:
     values, origins = hear(
         Saying({"size": {"shoe": 39, "hat": 57}}),
-        Saying({"size": {"shoe": 40}, "plan": None, "consents": {"email": True}, TIMEZONE: "x"}, minute=1),
+        Saying(
+            {"size": {"shoe": 40}, "plan": None, "consents": {"email": True}, TIMEZONE_ORIGIN: "x"}, minute=1
+        ),
     )
 
     assert values == {"size": {"shoe": 40}}
@@ -142,7 +162,7 @@ def test_what_is_no_trait_has_no_say_and_an_object_is_one_field() -> None:
 def test_a_record_that_an_event_does_not_change_is_handed_back_as_it_is() -> None:
     values, origins = hear(Saying({"plan": "gold"}, minute=1))
     late = Saying({"plan": "tin"})
-    same, same_origins = heard(values, origins, late.said, **late.origin)
+    same, same_origins = merge_traits(values, origins, late.said, **late.origin)
 
     assert same is values
     assert same_origins is origins
@@ -157,22 +177,24 @@ def test_a_value_without_an_origin_gives_way_to_the_first_word() -> None:
 @pytest.mark.parametrize(
     ("context", "said"),
     [
-        pytest.param({"timezone": " Europe/Berlin "}, {TIMEZONE: "Europe/Berlin"}, id="blanks around it"),
-        pytest.param({"timezone": "Etc/GMT+5"}, {TIMEZONE: "Etc/GMT+5"}, id="an offset by name"),
-        pytest.param({"timezone": "Z" * 64}, {TIMEZONE: "Z" * 64}, id="64 characters"),
+        pytest.param(
+            {"timezone": " Europe/Berlin "}, {TIMEZONE_ORIGIN: "Europe/Berlin"}, id="blanks around it"
+        ),
+        pytest.param({"timezone": "Etc/GMT+5"}, {TIMEZONE_ORIGIN: "Etc/GMT+5"}, id="an offset by name"),
+        pytest.param({"timezone": "Z" * 64}, {TIMEZONE_ORIGIN: "Z" * 64}, id="64 characters"),
         pytest.param({"timezone": "Z" * 65}, {}, id="65 characters"),
         pytest.param({"timezone": "+02:00"}, {}, id="an offset"),
         pytest.param({"timezone": "Europe Berlin"}, {}, id="no name"),
         pytest.param({"timezone": 2, "locale": True}, {}, id="no text"),
-        pytest.param({"locale": "de-AT"}, {LOCALE: "de-AT"}, id="a tag"),
-        pytest.param({"locale": "zh_Hant_TW"}, {LOCALE: "zh_Hant_TW"}, id="a tag with underscores"),
+        pytest.param({"locale": "de-AT"}, {LOCALE_ORIGIN: "de-AT"}, id="a tag"),
+        pytest.param({"locale": "zh_Hant_TW"}, {LOCALE_ORIGIN: "zh_Hant_TW"}, id="a tag with underscores"),
         pytest.param({"locale": "en-" + "-".join(["abcdefgh"] * 4)}, {}, id="a tag of 38 characters"),
         pytest.param({"locale": "German (Austria)"}, {}, id="no tag"),
         pytest.param({"page": {"url": "/"}}, {}, id="neither"),
     ],
 )
 def test_a_context_says_a_zone_and_a_locale_or_nothing(context: dict[str, Any], said: dict[str, str]) -> None:
-    assert said == context_said(context)
+    assert said == parse_context(context)
 
 
 def happened(channel: str, minute: int, name: str = "Product Viewed", source: str = "web") -> IncomingEvent:
@@ -188,7 +210,7 @@ def seen(events: list[tuple[str, int]]) -> dict[str, str]:
     """All of them taken in at noon."""
     found: dict[str, str] = {}
     for channel, minute in events:
-        found = seen_after(found, happened(channel, minute), NOON)
+        found = with_event_seen(found, happened(channel, minute), NOON)
     return found
 
 
@@ -220,4 +242,4 @@ def test_last_seen_is_the_latest_of_each_channel_in_any_order(
 def test_only_what_comes_of_the_person_shows_that_they_were_there(
     name: str, source: str, counts: bool
 ) -> None:
-    assert counts is bool(seen_after({}, happened("email", 0, name, source), NOON))
+    assert counts is bool(with_event_seen({}, happened("email", 0, name, source), NOON))

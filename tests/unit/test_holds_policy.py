@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.checks.exclusions import LOOK_AGAIN, nothing_holds
+from policy.checks.exclusions import HOLD_RECHECK_INTERVAL, no_open_hold
 from policy.facts import ConsentFact, Facts, Plan, SentFact
 from policy.gate import decide
 from policy.limits import Limits
@@ -19,21 +19,21 @@ HELD = Facts(held=("a support ticket 7", "a return o-1"), address_from_order=Tru
 
 
 def test_it_says_all_that_is_open_and_looks_again_within_a_day() -> None:
-    finding = nothing_holds(PLAN, HELD, Limits(), NOW)
+    finding = no_open_hold(PLAN, HELD, Limits(), NOW)
 
-    assert (finding.reason, finding.until) == (Reason.LOWER_PRIORITY, NOW + LOOK_AGAIN)
+    assert (finding.reason, finding.until) == (Reason.LOWER_PRIORITY, NOW + HOLD_RECHECK_INTERVAL)
     assert finding.detail == "held while a support ticket 7 and a return o-1 is open"
-    assert timedelta() < LOOK_AGAIN <= DAY
+    assert timedelta() < HOLD_RECHECK_INTERVAL <= DAY
 
 
 def test_nothing_open_holds_nothing() -> None:
-    assert nothing_holds(PLAN, Facts(), Limits(), NOW).reason is None
+    assert no_open_hold(PLAN, Facts(), Limits(), NOW).reason is None
 
 
 def test_transactional_messages_are_not_held() -> None:
     receipt = replace(PLAN, message_class=MessageClass.TRANSACTIONAL, topic="transactional")
 
-    assert nothing_holds(receipt, HELD, Limits(), NOW).reason is None
+    assert no_open_hold(receipt, HELD, Limits(), NOW).reason is None
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_transactional_messages_are_not_held() -> None:
     ],
 )
 def test_it_waits_no_longer_than_the_message_lives(expires_in: timedelta, until: datetime) -> None:
-    assert nothing_holds(replace(PLAN, expires_at=NOW + expires_in), HELD, Limits(), NOW).until == until
+    assert no_open_hold(replace(PLAN, expires_at=NOW + expires_in), HELD, Limits(), NOW).until == until
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_a_held_message_that_would_fall_into_the_night_is_held_first() -> None:
     verdict = decide(plan, consenting, Limits(), night)
 
     assert isinstance(verdict, Defer)
-    assert (verdict.reason, verdict.until) == (Reason.LOWER_PRIORITY, night + LOOK_AGAIN)
+    assert (verdict.reason, verdict.until) == (Reason.LOWER_PRIORITY, night + HOLD_RECHECK_INTERVAL)

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
-from profiles.identity.identifiers import IDENTIFIER_TYPES, implied, normalise
-from profiles.identity.normalization import EMAILS, WORDS, BlockedIdentifier, InvalidIdentifier
+from profiles.identity.identifiers import IDENTIFIER_TYPES, implied_identifiers, normalize_identifier
+from profiles.identity.normalization import (
+    PLACEHOLDER_EMAILS,
+    PLACEHOLDER_WORDS,
+    BlockedIdentifier,
+    InvalidIdentifier,
+)
 
 BLOCKED, INVALID = BlockedIdentifier, InvalidIdentifier
 OPAQUE = ("user_id", "loyalty_id", "push_token", "anonymous_id")
@@ -110,11 +115,11 @@ HASHES: list[tuple[str, object, str | type[ValueError]]] = [
 def meets(kind: str, value: Any, expected: str | type[ValueError]) -> None:
     """Assert that a value is spelled as expected, or refused with exactly this class."""
     if isinstance(expected, str):
-        assert expected == normalise(kind, value)
-        assert expected == normalise(kind, expected)
+        assert expected == normalize_identifier(kind, value)
+        assert expected == normalize_identifier(kind, expected)
         return
     with pytest.raises(ValueError) as refused:
-        normalise(kind, value)
+        normalize_identifier(kind, value)
 
     assert expected is type(refused.value)
     assert kind in str(refused.value)
@@ -135,36 +140,37 @@ def test_a_hash_has_one_spelling_or_is_nobodys(value: object, expected: str | ty
 
 
 def test_there_are_more_than_eighty_placeholders() -> None:
-    assert len(WORDS) >= 80
+    assert len(PLACEHOLDER_WORDS) >= 80
 
 
 @pytest.mark.parametrize("kind", IDENTIFIER_TYPES)
-@pytest.mark.parametrize("word", sorted(WORDS))
+@pytest.mark.parametrize("word", sorted(PLACEHOLDER_WORDS))
 def test_a_placeholder_is_nobodys_under_every_type_however_it_is_dressed(kind: str, word: str) -> None:
     dressed = (word, word.upper(), f" {word} ", f"({word})", f'"{word}"', f"<{word}>", f"[{word}]",
                f"{word}\u200b", "\u2060" + word)  # fmt: skip
     for value in dressed:
         with pytest.raises(BlockedIdentifier, match="placeholder"):
-            normalise(kind, value)
+            normalize_identifier(kind, value)
 
 
 @pytest.mark.parametrize("kind", ["user_id", "anonymous_id", "email_sha256"])
-@pytest.mark.parametrize("value", sorted(WORDS | EMAILS))
+@pytest.mark.parametrize("value", sorted(PLACEHOLDER_WORDS | PLACEHOLDER_EMAILS))
 def test_the_hash_of_a_placeholder_is_nobodys(kind: str, value: str) -> None:
     with pytest.raises(BlockedIdentifier):
-        normalise(kind, hashlib.sha256(value.encode()).hexdigest())
+        normalize_identifier(kind, hashlib.sha256(value.encode()).hexdigest())
 
 
-@pytest.mark.parametrize("value", sorted(EMAILS))
+@pytest.mark.parametrize("value", sorted(PLACEHOLDER_EMAILS))
 def test_a_well_known_address_of_nobody_is_nobodys(value: str) -> None:
     with pytest.raises(BlockedIdentifier):
-        normalise("email", value)
+        normalize_identifier("email", value)
 
 
 def test_every_address_implies_its_hash_and_nothing_else_does() -> None:
     named = (("user_id", "42"), ("email", "ben@x.org"), ("email", "ada@x.org"), ("phone", "+4915112345678"))
 
-    assert (("email_sha256", HASH), ("email_sha256", hashlib.sha256(b"ben@x.org").hexdigest())) == implied(
-        named
-    )
-    assert normalise("email_sha256", implied([("email", "ada@x.org")])[0][1]) == HASH
+    assert (
+        ("email_sha256", HASH),
+        ("email_sha256", hashlib.sha256(b"ben@x.org").hexdigest()),
+    ) == implied_identifiers(named)
+    assert normalize_identifier("email_sha256", implied_identifiers([("email", "ada@x.org")])[0][1]) == HASH

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.identity.identifiers import normalise
+from profiles.identity.identifiers import normalize_identifier
 from profiles.identity.normalization import BlockedIdentifier, InvalidIdentifier
 
 ADA = "ada@x.org"
@@ -149,11 +149,11 @@ ROWS: list[tuple[str, object, str | type[ValueError]]] = [
 @pytest.mark.parametrize(("value", "expected"), [pytest.param(*row[1:], id=row[0]) for row in ROWS])
 def test_an_address_has_one_spelling_or_is_nobodys(value: object, expected: str | type[ValueError]) -> None:
     if isinstance(expected, str):
-        assert expected == normalise("email", value)
-        assert expected == normalise("email", expected)
+        assert expected == normalize_identifier("email", value)
+        assert expected == normalize_identifier("email", expected)
         return
     with pytest.raises(ValueError) as refused:
-        normalise("email", value)
+        normalize_identifier("email", value)
 
     assert expected is type(refused.value)
 
@@ -167,7 +167,7 @@ NEVER_SEEN = (
 def test_what_cannot_be_seen_makes_no_other_address(data: st.DataObject) -> None:
     told = "".join(data.draw(st.text(NEVER_SEEN, max_size=2)) + letter for letter in "Ada.L@Bücher.de")
 
-    assert normalise("email", told) == "ada.l@xn--bcher-kva.de"
+    assert normalize_identifier("email", told) == "ada.l@xn--bcher-kva.de"
 
 
 LOOK_ALIKES = {"a": "аαɑ", "c": "сϲ", "e": "еε", "o": "оοօ", "p": "рρ", "x": "хχ", "y": "уγ", "i": "іιı"}
@@ -178,7 +178,7 @@ def test_a_look_alike_never_equals_the_latin_spelling(data: st.DataObject) -> No
     real = "apocope.ixy@pepco.io"
     posing = "".join(data.draw(st.sampled_from(letter + LOOK_ALIKES.get(letter, ""))) for letter in real)
     try:
-        spelled = normalise("email", posing)
+        spelled = normalize_identifier("email", posing)
     except InvalidIdentifier:
         return
 

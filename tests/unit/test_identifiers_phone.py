@@ -2,7 +2,7 @@
 
 import pytest
 
-from profiles.identity.identifiers import normalise
+from profiles.identity.identifiers import normalize_identifier
 from profiles.identity.normalization import BlockedIdentifier, InvalidIdentifier
 
 ADA = "+4915112345678"
@@ -101,10 +101,12 @@ def test_a_phone_number_has_one_spelling_or_is_nobodys(
     region: str | None, value: object, expected: str | type[ValueError]
 ) -> None:
     if isinstance(expected, str):
-        assert expected == normalise("phone", value, region=region)
-        assert {expected} == {normalise("phone", expected, region=other) for other in (region, None, "US")}
+        assert expected == normalize_identifier("phone", value, region=region)
+        assert {expected} == {
+            normalize_identifier("phone", expected, region=other) for other in (region, None, "US")
+        }
         return
     with pytest.raises(ValueError) as refused:
-        normalise("phone", value, region=region)
+        normalize_identifier("phone", value, region=region)
 
     assert expected is type(refused.value)

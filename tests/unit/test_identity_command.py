@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 
-from cli.tables import coming_apart, of_person, of_quarantine
+from cli.tables import format_cut_preview, format_identity, format_quarantined
 from profiles.identity.quarantine import QuarantinedIdentifier
-from profiles.merging.cut_preview import ComesApart, LiveRun, SentMessage
+from profiles.merging.cut_preview import AffectedRun, CutPreview, SentMessage
 from tests.identities import EMAIL, FIRST, PERSON, PHONE, ada, held, seen
 
 SET_BY_OTHERS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "WAYPOST_LOCAL", "WAYPOST_DATA_DIR")
@@ -77,7 +77,7 @@ def test_nothing_is_changed_without_a_reason(words: list[str], tmp_path: Path) -
 
 
 def test_the_table_tells_what_joined_and_what_did_not() -> None:
-    told = of_person(ada())
+    told = format_identity(ada())
 
     assert f"Profile {PERSON}" in told
     assert "Signed In e-180840 from shop" in told
@@ -86,16 +86,16 @@ def test_the_table_tells_what_joined_and_what_did_not() -> None:
 
 
 def test_what_customers_wrote_is_text_in_a_table() -> None:
-    told = of_person(seen([held("user_id:[bold]x[/bold]:smile:")]))
+    told = format_identity(seen([held("user_id:[bold]x[/bold]:smile:")]))
 
     assert "[bold]x[/bold]:smile:" in told
 
 
 def test_a_cut_is_told_before_it_is_made() -> None:
-    run = LiveRun(UUID(int=7), "cart-abandonment", "cart-7001")
+    run = AffectedRun(UUID(int=7), "cart-abandonment", "cart-7001")
     sent = SentMessage(UUID(int=8), "win-back", "email", "we_miss_you", FIRST + timedelta(hours=1))
-    told = coming_apart(ComesApart(PERSON, [[EMAIL], [PHONE]], [run], [sent]))
-    quiet = coming_apart(ComesApart(PERSON, [[EMAIL], [PHONE]], [], []))
+    told = format_cut_preview(CutPreview(PERSON, [[EMAIL], [PHONE]], [run], [sent]))
+    quiet = format_cut_preview(CutPreview(PERSON, [[EMAIL], [PHONE]], [], []))
 
     for words in (EMAIL, PHONE, "cart-7001", "we_miss_you", "2026-11-03 09:12Z"):
         assert words in told
@@ -105,5 +105,5 @@ def test_a_cut_is_told_before_it_is_made() -> None:
 def test_the_list_of_quarantined_identifiers_says_so_when_it_is_empty() -> None:
     shared = QuarantinedIdentifier("anonymous_id", "till/3", 7, FIRST)
 
-    assert of_quarantine([]) == "No identifier is quarantined."
-    assert "till/3" in of_quarantine([shared])
+    assert format_quarantined([]) == "No identifier is quarantined."
+    assert "till/3" in format_quarantined([shared])

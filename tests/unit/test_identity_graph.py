@@ -2,15 +2,15 @@
 
 from datetime import timedelta
 
-from profiles.identity.graph import Graph, resolve
-from profiles.identity.identifiers import IdentityRules, hash_of
+from profiles.identity.graph import IdentityGraph, resolve_graph
+from profiles.identity.identifiers import IdentityRules, email_hash_key
 from tests.identity_links import START, link, names_of, people, refusals
 
 
 def test_a_visitor_who_logs_in_is_one_person_with_what_they_did_before() -> None:
-    graph = resolve(
+    graph = resolve_graph(
         [link(1, "user_id:7", "anonymous_id:a")],
-        alone={"anonymous_id:a": START, "anonymous_id:b": START},
+        sightings={"anonymous_id:a": START, "anonymous_id:b": START},
     )
 
     assert graph.clusters == (("user_id:7", "anonymous_id:a"), ("anonymous_id:b",))
@@ -23,7 +23,7 @@ def test_a_visitor_who_logs_in_is_one_person_with_what_they_did_before() -> None
 
 def test_two_accounts_with_one_email_stay_two_people() -> None:
     """The worked example of Segment's identity resolution pages, with its names."""
-    graph = resolve(
+    graph = resolve_graph(
         [
             link(1, "user_id:abc123", "email:jane@example.com", "anonymous_id:browser"),
             link(2, "user_id:abc456", "email:jane@example.com", "anonymous_id:phone"),
@@ -38,12 +38,12 @@ def test_two_accounts_with_one_email_stay_two_people() -> None:
     assert names_of(graph, "user_id:abc456") == {"user_id:abc456", "anonymous_id:phone"}
     assert refusals(graph) == [
         ("user_id:abc456", "email:jane@example.com", "limit"),
-        ("user_id:abc456", hash_of("email:jane@example.com"), "limit"),
+        ("user_id:abc456", email_hash_key("email:jane@example.com"), "limit"),
     ]
 
 
 def test_two_people_with_strong_keys_are_never_joined_by_a_weak_one() -> None:
-    graph = resolve(
+    graph = resolve_graph(
         [
             link(1, "email:ada@example.com", "anonymous_id:sofa"),
             link(2, "email:bob@example.com", "anonymous_id:sofa"),
@@ -60,13 +60,13 @@ def test_without_the_strong_rule_a_sofa_would_make_two_people_one() -> None:
         link(2, "email:bob@example.com", "anonymous_id:sofa"),
     ]
 
-    graph = resolve(links, rules=IdentityRules(strong=frozenset()))
+    graph = resolve_graph(links, rules=IdentityRules(strong=frozenset()))
 
     assert len(graph.clusters) == 1
 
 
 def test_two_people_are_not_joined_when_two_weak_keys_of_theirs_meet() -> None:
-    graph = resolve(
+    graph = resolve_graph(
         [
             link(1, "user_id:1", "anonymous_id:a"),
             link(2, "phone:+4915112345678", "push_token:p"),
@@ -81,7 +81,7 @@ def test_two_people_are_not_joined_when_two_weak_keys_of_theirs_meet() -> None:
 def test_a_chain_of_weak_keys_is_one_visitor_and_goes_to_the_first_person_named() -> None:
     chain = [link(24 * n, f"anonymous_id:{n}", f"anonymous_id:{n + 1}") for n in range(8)]
 
-    graph = resolve(
+    graph = resolve_graph(
         [
             *chain,
             link(300, "email:ada@example.com", "anonymous_id:0"),
@@ -96,9 +96,9 @@ def test_a_chain_of_weak_keys_is_one_visitor_and_goes_to_the_first_person_named(
 
 
 def test_the_sixth_address_in_a_year_is_somebody_else_and_a_year_after_the_first_it_is_not() -> None:
-    def addresses(last: timedelta) -> Graph:
+    def addresses(last: timedelta) -> IdentityGraph:
         days = [timedelta(days=n) for n in range(5)]
-        return resolve(
+        return resolve_graph(
             [
                 link(at / timedelta(hours=1), "user_id:1", f"email:a{n}@example.com")
                 for n, at in enumerate([*days, last])
@@ -117,7 +117,7 @@ def test_of_several_cuts_the_one_between_the_strongest_keys_is_named_in_any_orde
     ]
     cuts = [frozenset(("user_id:1", "loyalty_id:L")), frozenset(("anonymous_id:a", "loyalty_id:L"))]
 
-    there, back = resolve(links, cuts=cuts), resolve(links, cuts=cuts[::-1])
+    there, back = resolve_graph(links, cuts=cuts), resolve_graph(links, cuts=cuts[::-1])
 
     assert [step.detail for step in there.steps if step.why == "cut"] == ["user_id:1 and loyalty_id:L"]
     assert there == back
@@ -128,7 +128,7 @@ def test_a_limit_counts_addresses_by_when_they_were_seen_not_by_when_they_joined
     joined_late = [link(24 * 700 + day, "user_id:1", f"email:a{day}@example.com") for day in (0, 4, 5, 6, 7)]
     recent = [link(24 * day, "user_id:1", f"email:a{day}@example.com") for day in (702, 703, 704, 705, 802)]
 
-    graph = resolve([*seen_early, *joined_late, *recent])
+    graph = resolve_graph([*seen_early, *joined_late, *recent])
 
     assert refusals(graph)[0] == ("user_id:1", "email:a802@example.com", "limit")
     assert {f"email:a{day}@example.com" for day in (0, 4, 5, 6, 7, 702, 705)} <= names_of(graph, "user_id:1")
@@ -136,12 +136,12 @@ def test_a_limit_counts_addresses_by_when_they_were_seen_not_by_when_they_joined
 
 def test_those_who_join_later_are_one_person_from_their_latest_link_on() -> None:
     """A server's word of the tenth hour is taken before a browser's of the fifth."""
-    graph = resolve(
+    graph = resolve_graph(
         [
             link(10, "push_token:p", "anonymous_id:a"),
             link(5, "push_token:p", "anonymous_id:b", verified=False),
         ],
-        alone={"anonymous_id:b": START},
+        sightings={"anonymous_id:b": START},
     )
 
     tenth = START + timedelta(hours=10)
@@ -149,7 +149,7 @@ def test_those_who_join_later_are_one_person_from_their_latest_link_on() -> None
 
 
 def test_a_demoted_address_takes_its_hash_along_and_leaves_the_rest_of_its_event() -> None:
-    graph = resolve(
+    graph = resolve_graph(
         [
             link(1, "user_id:1", "email:jane@example.com"),
             link(2, "user_id:2", "email:jane@example.com", "phone:+4915112345678"),
@@ -157,15 +157,15 @@ def test_a_demoted_address_takes_its_hash_along_and_leaves_the_rest_of_its_event
     )
 
     assert names_of(graph, "user_id:2") == {"user_id:2", "phone:+4915112345678"}
-    assert graph.cluster_of(hash_of("email:jane@example.com")) == graph.cluster_of("user_id:1")
+    assert graph.cluster_of(email_hash_key("email:jane@example.com")) == graph.cluster_of("user_id:1")
 
 
 def test_a_hash_finds_the_person_of_its_email_and_is_too_weak_to_take_them_elsewhere() -> None:
-    hashed = hash_of("email:ada@example.com")
+    hashed = email_hash_key("email:ada@example.com")
     before = link(1, "phone:+4915112345678", hashed)
 
-    alone = resolve([before])
-    known = resolve([before, link(2, "email:ada@example.com", "anonymous_id:a")])
+    alone = resolve_graph([before])
+    known = resolve_graph([before, link(2, "email:ada@example.com", "anonymous_id:a")])
 
     assert alone.cluster_of(hashed) == ("phone:+4915112345678", hashed)
     assert known.cluster_of(hashed) == ("email:ada@example.com", "anonymous_id:a", hashed)
@@ -181,7 +181,7 @@ def test_a_cut_keeps_two_apart_however_they_are_linked_and_its_mending_joins_the
     ]
     cut = frozenset(("email:ada@example.com", "anonymous_id:a"))
 
-    apart, whole = resolve(links, cuts=[cut]), resolve(links)
+    apart, whole = resolve_graph(links, cuts=[cut]), resolve_graph(links)
 
     assert people(apart) == [
         {"user_id:1", "anonymous_id:a"},

@@ -8,21 +8,28 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from profiles.identity.graph import Graph, Link, resolve
-from profiles.identity.identifiers import DEFAULT, PRIORITY, IdentityRules, Limit, hash_of, strongest_first
+from profiles.identity.graph import IdentityGraph, Link, resolve_graph
+from profiles.identity.identifiers import (
+    DEFAULT_IDENTITY_RULES,
+    TYPES_BY_STRENGTH,
+    IdentityRules,
+    ValueLimit,
+    email_hash_key,
+    strongest_first,
+)
 from tests.identity_model import model
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TIGHT = IdentityRules(
     limits={
-        "user_id": Limit(1),
-        "loyalty_id": Limit(1, timedelta(days=365)),
-        "email": Limit(2, timedelta(days=30)),
-        "phone": Limit(2, timedelta(days=30)),
-        "push_token": Limit(2, timedelta(days=7)),
-        "anonymous_id": Limit(2, timedelta(days=7)),
+        "user_id": ValueLimit(1),
+        "loyalty_id": ValueLimit(1, timedelta(days=365)),
+        "email": ValueLimit(2, timedelta(days=30)),
+        "phone": ValueLimit(2, timedelta(days=30)),
+        "push_token": ValueLimit(2, timedelta(days=7)),
+        "anonymous_id": ValueLimit(2, timedelta(days=7)),
     },
-    shared_by=dict.fromkeys(PRIORITY, 3),
+    shared_by=dict.fromkeys(TYPES_BY_STRENGTH, 3),
 )
 SPREAD = (0, 0, 1, 6, 7, 8, 23, 29, 30, 31, 364, 365, 366)
 """Days, so that windows are met at their edges."""
@@ -36,22 +43,24 @@ class Case:
     given: tuple[str, ...]
     rules: IdentityRules
 
-    def resolved(self) -> Graph:
-        return resolve(self.links, alone=self.alone, cuts=self.cuts, quarantined=self.given, rules=self.rules)
+    def resolved(self) -> IdentityGraph:
+        return resolve_graph(
+            self.links, sightings=self.alone, cuts=self.cuts, quarantined=self.given, rules=self.rules
+        )
 
 
 def hashed(key: str) -> str:
     """A foreign hash is that of an address which may be known or not."""
-    return hash_of(key.replace("email_sha256:", "email:"))
+    return email_hash_key(key.replace("email_sha256:", "email:"))
 
 
 def keys(many: int) -> st.SearchStrategy[str]:
-    named = st.builds("{}:{}".format, st.sampled_from(PRIORITY), st.integers(0, many).map(str))
+    named = st.builds("{}:{}".format, st.sampled_from(TYPES_BY_STRENGTH), st.integers(0, many).map(str))
     return named.map(lambda key: hashed(key) if key.startswith("email_sha256") else key)
 
 
 def with_hashes(named: Sequence[str]) -> tuple[str, ...]:
-    implied = [hash_of(key) for key in named if key.startswith("email:")]
+    implied = [email_hash_key(key) for key in named if key.startswith("email:")]
     return tuple(sorted({*named, *implied}, key=strongest_first))
 
 
@@ -77,10 +86,10 @@ def cases(draw: st.DrawFn) -> Case:
         links=draw(links(many, verified=st.booleans(), most=most)),
         alone=draw(st.dictionaries(key, TIMES, max_size=5)),
         cuts=tuple(
-            cut for cut in draw(st.lists(pairs, max_size=2)) if not any(hash_of(k) in cut for k in cut)
+            cut for cut in draw(st.lists(pairs, max_size=2)) if not any(email_hash_key(k) in cut for k in cut)
         ),
         given=tuple(draw(st.lists(key, max_size=2))) if draw(st.booleans()) else (),
-        rules=draw(st.sampled_from([DEFAULT, TIGHT])),
+        rules=draw(st.sampled_from([DEFAULT_IDENTITY_RULES, TIGHT])),
     )
 
 
@@ -169,12 +178,14 @@ FORGED = links(6, verified=st.just(False), most=30).map(
 
 @settings(max_examples=80)
 @given(
-    honest=links(6, verified=st.just(True), most=15), forged=FORGED, rules=st.sampled_from([DEFAULT, TIGHT])
+    honest=links(6, verified=st.just(True), most=15),
+    forged=FORGED,
+    rules=st.sampled_from([DEFAULT_IDENTITY_RULES, TIGHT]),
 )
 def test_no_forged_link_changes_a_person_who_is_vouched_for(
     honest: tuple[Link, ...], forged: tuple[Link, ...], rules: IdentityRules
 ) -> None:
-    before, after = resolve(honest, rules=rules), resolve([*honest, *forged], rules=rules)
+    before, after = resolve_graph(honest, rules=rules), resolve_graph([*honest, *forged], rules=rules)
 
     assert before.vouched == after.vouched
     for key in before.vouched:

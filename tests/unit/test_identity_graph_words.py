@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from profiles.identity.graph import Step, explain, resolve
+from profiles.identity.graph import ResolutionStep, explain_step, resolve_graph
 from tests.identity_links import link, owner
 
 HONEST = (
@@ -36,13 +36,13 @@ HONEST = (
     ],
 )
 def test_an_event_belongs_to(keys: list[str], verified: bool, expected: str | None) -> None:
-    graph = resolve(HONEST, quarantined=["anonymous_id:t"])
+    graph = resolve_graph(HONEST, quarantined=["anonymous_id:t"])
 
     assert expected == owner(keys, verified, graph)
 
 
 def test_every_step_explains_itself() -> None:
-    graph = resolve(
+    graph = resolve_graph(
         [
             link(1, "user_id:1", "phone:+4915112345678", "anonymous_id:a"),
             link(2, "user_id:2", "phone:+4915112345678"),
@@ -71,7 +71,7 @@ def test_every_step_explains_itself() -> None:
 
 
 def test_a_limit_within_a_span_names_the_span() -> None:
-    graph = resolve([link(n, "user_id:1", f"email:a{n}@example.com") for n in range(6)])
+    graph = resolve_graph([link(n, "user_id:1", f"email:a{n}@example.com") for n in range(6)])
 
     assert sentences(graph.steps)[-1] == (
         "email:a5@example.com does not join user_id:1, though event e-5 from shop names both: "
@@ -79,6 +79,6 @@ def test_a_limit_within_a_span_names_the_span() -> None:
     )
 
 
-def sentences(steps: Iterable[Step]) -> list[str]:
+def sentences(steps: Iterable[ResolutionStep]) -> list[str]:
     """Without the hashes, of which the same is said as of their emails."""
-    return [explain(step) for step in steps if "email_sha256" not in step.other]
+    return [explain_step(step) for step in steps if "email_sha256" not in step.other]

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.d2 import RED
-from api.identity_diagram.builder import MOST, sheet_of
-from api.identity_diagram.model import Sheet
+from api.identity_diagram.builder import MAX_NODES, build_diagram
+from api.identity_diagram.model import IdentityDiagram
 from api.identity_diagram.svg import svg
 from profiles.identity.views import IdentityView
 from tests.identities import (
@@ -39,14 +39,14 @@ def arrows(picture: str) -> list[tuple[str, str, bool]]:
     return sorted((fence + one, fence + other, kind == "--") for fence, one, kind, other in parts)
 
 
-def lines_of(sheet: Sheet) -> list[tuple[str, str, bool]]:
+def lines_of(sheet: IdentityDiagram) -> list[tuple[str, str, bool]]:
     """The same of what is to be drawn."""
     shapes = {
         spot.key: f"fence{number}.n{place}"
-        for number, fence in enumerate(sheet.fences)
-        for place, spot in enumerate(fence.spots)
+        for number, fence in enumerate(sheet.groups)
+        for place, spot in enumerate(fence.nodes)
     }
-    spots = [spot for fence in sheet.fences for spot in fence.spots]
+    spots = [spot for fence in sheet.groups for spot in fence.nodes]
     joins = [(shapes[spot.parent], shapes[spot.key], True) for spot in spots if spot.parent is not None]
     refusals = [(shapes[each.source], shapes[spot.key], False) for spot in spots for each in spot.refusals]
     return sorted(joins + refusals)
@@ -54,16 +54,16 @@ def lines_of(sheet: Sheet) -> list[tuple[str, str, bool]]:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_picture_shows_every_identifier_and_every_line_between_two(name: str) -> None:
-    sheet, picture = sheet_of(EVERY[name]), svg(EVERY[name])
+    sheet, picture = build_diagram(EVERY[name]), svg(EVERY[name])
     wanted = [
         f"fence{number}.n{place}"
-        for number, fence in enumerate(sheet.fences)
-        for place in range(len(fence.spots))
+        for number, fence in enumerate(sheet.groups)
+        for place in range(len(fence.nodes))
     ]
 
     assert sorted(wanted) == sorted(name for name in names(picture) if re.fullmatch(r"fence\d+\.n\d+", name))
     assert lines_of(sheet) == arrows(picture)
-    assert {fence.title.replace("…", "...") for fence in sheet.fences} <= set(texts(picture))
+    assert {fence.title.replace("…", "...") for fence in sheet.groups} <= set(texts(picture))
 
 
 @st.composite
@@ -95,11 +95,11 @@ def people(draw: st.DrawFn) -> IdentityView:
 @settings(max_examples=25, deadline=None)
 @given(view=people())
 def test_no_identity_is_so_tangled_that_its_picture_cannot_be_drawn(view: IdentityView) -> None:
-    sheet = sheet_of(view)
-    spots = [spot for fence in sheet.fences for spot in fence.spots]
+    sheet = build_diagram(view)
+    spots = [spot for fence in sheet.groups for spot in fence.nodes]
     there = {spot.key for spot in spots}
 
-    assert len(spots) <= MOST
+    assert len(spots) <= MAX_NODES
     assert len(there) == len(spots)
     for spot in spots:
         assert {spot.parent or spot.key, *(each.source for each in spot.refusals)} <= there

@@ -8,20 +8,22 @@ from hypothesis import strategies as st
 
 from profiles.identity import identifiers
 from profiles.identity.identifiers import (
-    DEFAULT,
-    DEVICE,
+    DEFAULT_IDENTITY_RULES,
+    DEVICE_TYPES,
     MICROSECOND,
-    PRIORITY,
-    STRONG,
+    STRONG_TYPES,
+    TYPES_BY_STRENGTH,
     IdentityRules,
-    Limit,
-    hash_of,
+    ValueLimit,
+    email_hash_key,
     strongest_first,
 )
 
 WEEK = timedelta(days=7) // MICROSECOND
 TIMES = st.lists(st.integers(0, 30), max_size=12).map(sorted)
-LIMITS = st.builds(Limit, st.integers(1, 4), st.none() | st.integers(1, 12).map(lambda n: n * MICROSECOND))
+LIMITS = st.builds(
+    ValueLimit, st.integers(1, 4), st.none() | st.integers(1, 12).map(lambda n: n * MICROSECOND)
+)
 
 
 @pytest.mark.parametrize(
@@ -40,17 +42,17 @@ LIMITS = st.builds(Limit, st.integers(1, 4), st.none() | st.integers(1, 12).map(
     ],
 )
 def test_two_values_a_week(one: list[int], other: list[int], expected: bool) -> None:
-    limit = Limit(2, timedelta(days=7))
+    limit = ValueLimit(2, timedelta(days=7))
 
-    assert expected is limit.broken_by(one, other)
-    assert expected is limit.broken_by(other, one)
+    assert expected is limit.is_exceeded_by(one, other)
+    assert expected is limit.is_exceeded_by(other, one)
 
 
 def test_a_limit_without_a_window_counts_for_ever() -> None:
-    assert Limit(1).broken_by([0], [1_000 * WEEK])
+    assert ValueLimit(1).is_exceeded_by([0], [1_000 * WEEK])
 
 
-def too_many(limit: Limit, times: list[int]) -> bool:
+def too_many(limit: ValueLimit, times: list[int]) -> bool:
     """The definition, said by counting."""
     span = None if limit.within is None else limit.within // MICROSECOND
     return any(
@@ -60,34 +62,34 @@ def too_many(limit: Limit, times: list[int]) -> bool:
 
 
 @given(limit=LIMITS, one=TIMES, other=TIMES)
-def test_a_limit_counts_every_window(limit: Limit, one: list[int], other: list[int]) -> None:
+def test_a_limit_counts_every_window(limit: ValueLimit, one: list[int], other: list[int]) -> None:
     allowed: tuple[list[int], list[int]] = ([], [])
     for kept, times in zip(allowed, (one, other), strict=True):
         for time in times:
             if not too_many(limit, [*kept, time]):
                 kept.append(time)
 
-    assert too_many(limit, allowed[0] + allowed[1]) is limit.broken_by(*allowed)
+    assert too_many(limit, allowed[0] + allowed[1]) is limit.is_exceeded_by(*allowed)
 
 
 @given(limit=LIMITS, one=TIMES, other=TIMES, more=st.integers(0, 30))
-def test_a_broken_limit_stays_broken(limit: Limit, one: list[int], other: list[int], more: int) -> None:
-    grown = limit.broken_by(sorted([*one, more]), other)
+def test_a_broken_limit_stays_broken(limit: ValueLimit, one: list[int], other: list[int], more: int) -> None:
+    grown = limit.is_exceeded_by(sorted([*one, more]), other)
 
-    assert grown or not limit.broken_by(one, other)
+    assert grown or not limit.is_exceeded_by(one, other)
 
 
 def test_rules_that_make_no_sense_are_refused_all_at_once() -> None:
     with pytest.raises(ValueError) as refused:
         IdentityRules(
-            limits={"emial": Limit(5), "phone": Limit(0), "email": Limit(1, timedelta())},
+            limits={"emial": ValueLimit(5), "phone": ValueLimit(0), "email": ValueLimit(1, timedelta())},
             shared_by={"user_id": 0},
             strong=frozenset(("cookie",)),
         )
 
     assert str(refused.value) == (
-        f"these identity rules make no sense: limits names 'emial'; there are {', '.join(PRIORITY)}; "
-        f"strong names 'cookie'; there are {', '.join(PRIORITY)}; "
+        f"these identity rules make no sense: limits names 'emial'; there are {', '.join(TYPES_BY_STRENGTH)}; "
+        f"strong names 'cookie'; there are {', '.join(TYPES_BY_STRENGTH)}; "
         "limits: phone must allow at least 1, got 0; "
         "limits: email must count over a span longer than 0, got 0:00:00; "
         "shared_by: user_id must allow at least 1, got 0"
@@ -95,16 +97,20 @@ def test_rules_that_make_no_sense_are_refused_all_at_once() -> None:
 
 
 def test_the_rules_know_every_type_of_identifier() -> None:
-    assert identifiers.IDENTIFIER_TYPES == PRIORITY
-    assert set(STRONG) == DEFAULT.strong
-    assert set(PRIORITY) == set(DEFAULT.shared_by) == {*DEFAULT.limits, "email_sha256"}
-    assert set(identifiers.IDENTIFIER_TYPES) - STRONG > DEVICE
+    assert identifiers.IDENTIFIER_TYPES == TYPES_BY_STRENGTH
+    assert set(STRONG_TYPES) == DEFAULT_IDENTITY_RULES.strong
+    assert (
+        set(TYPES_BY_STRENGTH)
+        == set(DEFAULT_IDENTITY_RULES.shared_by)
+        == {*DEFAULT_IDENTITY_RULES.limits, "email_sha256"}
+    )
+    assert set(identifiers.IDENTIFIER_TYPES) - STRONG_TYPES > DEVICE_TYPES
 
 
 def test_the_hash_of_an_email_is_the_one_that_its_event_implies() -> None:
-    ((kind, value),) = identifiers.implied([("email", "ada@example.com")])
+    ((kind, value),) = identifiers.implied_identifiers([("email", "ada@example.com")])
 
-    assert f"{kind}:{value}" == hash_of("email:ada@example.com")
+    assert f"{kind}:{value}" == email_hash_key("email:ada@example.com")
 
 
 def test_keys_stand_in_the_order_of_their_types_then_of_their_values() -> None:

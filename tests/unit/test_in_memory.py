@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from authoring.testing import shared_memory
-from authoring.testing.shared_memory import folder_in_memory
+from authoring.testing.shared_memory import shared_memory_folder
 
 
 @pytest.fixture(autouse=True)
 def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stands for the system's, with room enough for a file."""
     monkeypatch.setattr(shared_memory, "SHARED_MEMORY", tmp_path)
-    monkeypatch.setattr(shared_memory, "ENOUGH", 1)
+    monkeypatch.setattr(shared_memory, "MIN_FREE_BYTES", 1)
     return tmp_path
 
 
 def test_a_folder_is_gone_with_all_that_is_in_it(memory: Path) -> None:
-    with folder_in_memory() as folder:
+    with shared_memory_folder() as folder:
         assert folder is not None
         (folder / "a file").write_text("data")
 
@@ -28,20 +28,20 @@ def test_a_folder_is_gone_with_all_that_is_in_it(memory: Path) -> None:
 
 
 def test_two_at_once_are_two(memory: Path) -> None:
-    with folder_in_memory() as one, folder_in_memory() as two:
+    with shared_memory_folder() as one, shared_memory_folder() as two:
         assert None not in (one, two)
         assert len({one, two}) == len(list(memory.iterdir())) == 2
 
 
 def test_without_room_there_is_none(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_memory, "ENOUGH", 1 << 60)
-    with folder_in_memory() as folder:
+    monkeypatch.setattr(shared_memory, "MIN_FREE_BYTES", 1 << 60)
+    with shared_memory_folder() as folder:
         assert folder is None
 
 
 def test_without_shared_memory_there_is_none(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_memory, "SHARED_MEMORY", memory / "not there")
-    with folder_in_memory() as folder:
+    with shared_memory_folder() as folder:
         assert folder is None
 
 
@@ -53,5 +53,5 @@ def test_what_a_killed_process_left_goes_and_what_is_in_use_stays(memory: Path) 
     used, of_others = memory / f"waypost-tests-{os.getppid()}-abc", memory / "something else"
     for folder in (left, used, of_others):
         folder.mkdir()
-    with folder_in_memory():
+    with shared_memory_folder():
         assert [folder.exists() for folder in (left, used, of_others)] == [False, True, True]

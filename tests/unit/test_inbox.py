@@ -83,11 +83,11 @@ def test_several_can_be_gathered_before_any_is_used() -> None:
     box = inbox(OrderDelivered(id="1"), OrderDelivered(id="2"))
     first = box.first([OrderDelivered])
     assert first is not None
-    second = box.first([OrderDelivered], but=[first])
+    second = box.first([OrderDelivered], excluding=[first])
 
     assert second is not None
     assert (first.event.id, second.event.id) == ("1", "2")
-    assert box.first([OrderDelivered], but=[first, second]) is None
+    assert box.first([OrderDelivered], excluding=[first, second]) is None
 
 
 def test_used_events_still_count_and_still_break_the_quiet() -> None:
@@ -102,7 +102,7 @@ def test_used_events_still_count_and_still_break_the_quiet() -> None:
 
 def test_what_is_used_up_is_not_found_and_what_comes_later_is() -> None:
     box = inbox(ProductAdded(id="1"), OrderCompleted(id="2"), ProductAdded(id="3"))
-    box.use_up([ProductAdded])
+    box.mark_used([ProductAdded])
     box.receive(ProductAdded(id="4"), NOON)
 
     assert [found(box, ProductAdded) for _ in range(2)] == ["4", None]

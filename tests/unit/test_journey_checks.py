@@ -15,9 +15,9 @@ import pytest
 from journeys.cart_abandonment.story import CartAbandonment
 from journeys.checks.checking import faults_of, message_faults_of
 from journeys.checks.fault import Fault, JourneyError
-from journeys.registry import load, read
-from workers.process import Fault as Refused
-from workers.startup import catalog_of, loaded
+from journeys.registry import discover_journeys, load_journeys
+from workers.process import UserError as Refused
+from workers.startup import build_catalog, load_checked_journeys
 
 ROOT = Path(__file__).parents[2]
 BAD = sorted(file.stem for file in (ROOT / "tests" / "bad_journeys").glob("[a-z]*.py"))
@@ -42,9 +42,9 @@ def declared(name: str) -> list[tuple[int, str]]:
 
 def found_in(names: Sequence[str], *, complete: bool = True) -> list[Fault]:
     """Faults of these files, with those that need to know the messages."""
-    reading = read([f"tests.bad_journeys.{name}" for name in names])
-    shipped = [definition.folder for definition in load().values()]
-    catalog = catalog_of([*shipped, *reading.folders], complete=complete)
+    reading = discover_journeys([f"tests.bad_journeys.{name}" for name in names])
+    shipped = [definition.folder for definition in load_journeys().values()]
+    catalog = build_catalog([*shipped, *reading.folders], complete=complete)
     more = [fault for each in reading.journeys.values() for fault in message_faults_of(each, catalog)]
     return list(JourneyError([*reading.faults, *more]).faults)
 
@@ -62,7 +62,7 @@ def test_each_fault_is_said_in_its_line_and_no_other_is(name: str) -> None:
 
 def test_all_faults_of_all_journeys_and_messages_are_said_at_once() -> None:
     with pytest.raises(Refused) as refused:
-        loaded(["journeys", *(f"tests.bad_journeys.{name}" for name in BAD)])
+        load_checked_journeys(["journeys", *(f"tests.bad_journeys.{name}" for name in BAD)])
 
     told = str(refused.value)
     for name in BAD:
@@ -76,7 +76,7 @@ def test_faults_stand_by_journey_in_the_order_of_the_code_a_line_each() -> None:
     undecorated, second = declared("unregistered")
 
     with pytest.raises(JourneyError) as refused:
-        load(["tests.bad_journeys.unregistered"])
+        load_journeys(["tests.bad_journeys.unregistered"])
 
     assert str(refused.value) == (
         "2 faults in journeys:\n"
@@ -135,7 +135,7 @@ def test_a_module_that_cannot_be_imported_hides_no_fault_of_another(
         monkeypatch.delitem(sys.modules, name, raising=False)
 
     with pytest.raises(JourneyError) as refused:
-        load([*BROKEN, "nowhere_to_be_found", "tests.bad_journeys.arms"])
+        load_journeys([*BROKEN, "nowhere_to_be_found", "tests.bad_journeys.arms"])
 
     told = str(refused.value)
     for _, said in BROKEN.values():

@@ -17,13 +17,13 @@ from journeys.checks.catalog import Catalog
 from journeys.checks.checking import faults_in, faults_of, message_faults_of
 from journeys.checks.source import Function, Source
 from journeys.checks.story import Story
-from journeys.registry import SHIPPED, load, read
+from journeys.registry import SHIPPED, discover_journeys, load_journeys
 from journeys.vocabulary import Journey
 from profiles.events import Event
 from tests import stories
 from tests.documents import ROOT, blocks
 from tests.histories import changed
-from workers.startup import catalog_of, loaded
+from workers.startup import build_catalog, load_checked_journeys
 
 WRITTEN = [
     kind
@@ -45,17 +45,17 @@ UNRELATED = (
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to import from; what was imported and declared there is forgotten afterwards."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    before, known = set(sys.modules), dict(Event.by_name)
+    before, known = set(sys.modules), dict(Event.registry)
     yield tmp_path
-    Event.by_name.clear()
-    Event.by_name.update(known)
+    Event.registry.clear()
+    Event.registry.update(known)
     for name in set(sys.modules) - before:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
 
 
 def faults_of_all(module: str, *, catalog: Catalog) -> list[str]:
-    reading = read([module])
+    reading = discover_journeys([module])
     found = [*reading.faults]
     for definition in reading.journeys.values():
         found += message_faults_of(definition, catalog)
@@ -63,7 +63,7 @@ def faults_of_all(module: str, *, catalog: Catalog) -> list[str]:
 
 
 def test_the_shipped_journeys_and_their_messages_load() -> None:
-    found = loaded(["journeys"])
+    found = load_checked_journeys(["journeys"])
 
     assert set(found.journeys) == {cls.definition.name for cls in SHIPPED}
     assert "cart_reminder" in found.templates
@@ -89,8 +89,8 @@ def test_an_example_of_the_documents_has_no_fault(block: object, shelf: Path) ->
         )
     (shelf / f"{name}.py").write_text(f"{PRELUDE}{text}\n\nJOURNEYS = (Excerpt,)\n", "utf-8")
 
-    shipped = [definition.folder for definition in load().values()]
-    assert faults_of_all(name, catalog=catalog_of(shipped, complete=False)) == []
+    shipped = [definition.folder for definition in load_journeys().values()]
+    assert faults_of_all(name, catalog=build_catalog(shipped, complete=False)) == []
 
 
 def test_a_new_journey_has_no_fault(shelf: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_new_journey_has_no_fault(shelf: Path) -> None:
 
     assert made.returncode == 0, made.stderr
 
-    assert "lamp-checks" in loaded(["journeys", "stall"]).journeys
+    assert "lamp-checks" in load_checked_journeys(["journeys", "stall"]).journeys
 
 
 @pytest.mark.parametrize("module", UNRELATED)
@@ -149,5 +149,5 @@ def test_a_check_that_stumbles_warns_and_the_others_go_on(shelf: Path) -> None:
     (shelf / "odd_story.py").write_text(PRELUDE + ODD, "utf-8")
 
     with pytest.warns(RuntimeWarning, match="a check of looks was skipped: .*do not look at me"):
-        reading = read(["odd_story"])
+        reading = discover_journeys(["odd_story"])
     assert ["self.experiment has no arm" in fault.message for fault in reading.faults] == [True]

@@ -6,16 +6,16 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from policy.checks.quiet_hours import governing_hours
+from policy.checks.quiet_hours import applicable_hours
 from policy.facts import ConsentFact, Facts, Plan
 from policy.gate import decide
-from policy.hours.jurisdictions import JURISDICTIONS, Jurisdiction, Verified
-from policy.hours.places import PHONE, ZONE, Place
+from policy.hours.jurisdictions import JURISDICTIONS, Jurisdiction, SourceVerification
+from policy.hours.places import SOURCE_PHONE, SOURCE_ZONE, Place
 from policy.hours.time_zones import zones_by_country
-from policy.hours.us_states import STATES
+from policy.hours.us_states import US_STATES
 from policy.hours.windows import QuietHours, Window
 from policy.limits import Limits
-from policy.verdict import Allow, Channel, Check, Defer, MessageClass, Reason, Withhold
+from policy.verdict import Allow, Channel, CheckRecord, Defer, MessageClass, Reason, Withhold
 
 LATER = datetime.fromisoformat("2028-12-31 00:00+00:00")
 SMS = Plan(Channel.SMS, MessageClass.MARKETING, "marketing", None, LATER)
@@ -31,7 +31,7 @@ FRENCH_CALLS = Jurisdiction(
 
 
 def somebody(zone: str, *places: str, source: str = "phone") -> Facts:
-    known = tuple(Place(code[:2], code if "-" in code else "", PHONE) for code in places)
+    known = tuple(Place(code[:2], code if "-" in code else "", SOURCE_PHONE) for code in places)
     return replace(YES, zone=zone, zone_source=source, zones=(zone,), places=known)
 
 
@@ -39,7 +39,7 @@ def local(zone: str, text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
 
 
-def check_of(who: Facts, at: datetime, plan: Plan = SMS, limits: Limits | None = None) -> Check:
+def check_of(who: Facts, at: datetime, plan: Plan = SMS, limits: Limits | None = None) -> CheckRecord:
     verdict = decide(plan, who, limits or Limits(), at)
     [found] = [check for check in verdict.checks if check.name == "quiet_hours"]
     return found
@@ -163,7 +163,7 @@ def test_an_entry_of_the_shop_may_be_a_region_of_any_country_and_proclaim_holida
 
 
 def rules_for(who: Facts) -> set[str]:
-    governing = governing_hours(SMS, who, Limits())
+    governing = applicable_hours(SMS, who, Limits())
     assert governing is not None
     return {one.name for one in governing.hours.hours if isinstance(one, Jurisdiction)}
 
@@ -187,7 +187,7 @@ def test_a_zone_that_somebody_named_rules_out_the_states_with_other_clocks() -> 
 
 
 def test_where_number_and_zone_contradict_each_other_the_stricter_rule_holds() -> None:
-    places = (Place("US", "US-FL", PHONE), Place("FR", "", ZONE))
+    places = (Place("US", "US-FL", SOURCE_PHONE), Place("FR", "", SOURCE_ZONE))
     traveller = replace(somebody(PARIS, source="traits"), places=places)
     saturday, sunday = local(PARIS, "2026-06-06 12:00"), local(PARIS, "2026-06-07 12:00")
 
@@ -214,10 +214,10 @@ def test_every_entry_says_what_it_is_and_where_it_is_from() -> None:
         country, _, region = code.partition("-")
 
         assert country in zones_by_country(), code
-        assert not region or region in STATES, code
+        assert not region or region in US_STATES, code
         assert entry.name, code
         assert entry.source, code
-        assert entry.verified is not Verified.SHOP, code
+        assert entry.verified is not SourceVerification.SHOP, code
         assert (entry.holidays is None) == (not entry.calendar), code
 
 

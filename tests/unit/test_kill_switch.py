@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.facts import ConsentFact, Facts, Plan, Stop, StopKind
+from policy.facts import ActiveKillSwitch, ConsentFact, Facts, Plan, StopKind
 from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
@@ -21,7 +21,7 @@ AD = replace(OFFER, channel=Channel.ADS)
 
 
 def stopped(kind: StopKind, name: str, *, ago: timedelta = MINUTE) -> Facts:
-    return replace(YES, stopped=(Stop(kind, name, NOW - ago),))
+    return replace(YES, stopped=(ActiveKillSwitch(kind, name, NOW - ago),))
 
 
 @pytest.mark.parametrize("plan", [OFFER, RECEIPT], ids=["marketing", "transactional"])
@@ -100,7 +100,7 @@ def test_a_name_in_the_limits_withholds_at_once_whatever_the_database_says() -> 
 
 
 def test_a_switch_of_a_kind_that_nobody_knows_lets_nothing_through() -> None:
-    odd = replace(YES, stopped=(Stop("country", "de", NOW),))  # type: ignore[arg-type]
+    odd = replace(YES, stopped=(ActiveKillSwitch("country", "de", NOW),))  # type: ignore[arg-type]
     verdict = decide(OFFER, odd, Limits(), NOW)
 
     assert isinstance(verdict, Defer)

@@ -7,13 +7,13 @@ import pytest
 from pydantic import SecretStr
 
 import journeys.cart_abandonment
-from activities.content.templates import Templates
+from activities.content.templates import TemplateRegistry
 from activities.contracts import SendMessage
-from activities.gate.send_gate import Claim
-from activities.message_renderer import Letters
+from activities.gate.send_gate import SendClaim
+from activities.message_renderer import MessageRenderer
 from activities.settings import ActivitySettings
 from policy.verdict import Channel
-from profiles.commerce.catalog import OnShelf
+from profiles.commerce.catalog import CatalogEntry
 from profiles.db.sql import new_id
 from profiles.events import Item
 from profiles.messaging.preference_tokens import PreferenceTokens
@@ -24,7 +24,7 @@ SECRET = "a secret of tests, which is long enough"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def written(shelf: tuple[OnShelf, ...], *, quantity: int = 1, showing: bool = False) -> str:
+def written(shelf: tuple[CatalogEntry, ...], *, quantity: int = 1, showing: bool = False) -> str:
     """The text of a mail about the lamp."""
     snapshot = Snapshot(
         profile_id=new_id(), traits={}, context_timezone=None, email_from_order=False, erased=False,
@@ -32,7 +32,7 @@ def written(shelf: tuple[OnShelf, ...], *, quantity: int = 1, showing: bool = Fa
         shelf=shelf,
         cart=({"product_id": "lamp", "sku": "red", "quantity": quantity},),
     )  # fmt: skip
-    claim = Claim(
+    claim = SendClaim(
         message_id=new_id(), token=new_id(), address="ada@example.com", items=("lamp",), removed=(),
         snapshot=snapshot, valid_for=None, zone="UTC", channels=(),
     )  # fmt: skip
@@ -41,29 +41,35 @@ def written(shelf: tuple[OnShelf, ...], *, quantity: int = 1, showing: bool = Fa
         promoting=None if showing else (LAMP,), showing=(LAMP,) if showing else (),
         expires_at=NOW + timedelta(days=1),
     )  # fmt: skip
-    templates = Templates.load([Path(journeys.cart_abandonment.__file__).parent])
+    templates = TemplateRegistry.load([Path(journeys.cart_abandonment.__file__).parent])
     settings = ActivitySettings(secrets=(SecretStr(SECRET),), shop_currency="EUR")
     return (
-        Letters(settings, PreferenceTokens([SECRET])).write(templates["cart_reminder"], request, claim).text
+        MessageRenderer(settings, PreferenceTokens([SECRET]))
+        .write(templates["cart_reminder"], request, claim)
+        .text
     )
 
 
 @pytest.mark.parametrize(
     ("shelf", "expected"),
     [
-        pytest.param((OnShelf("lamp", "red", price=29.5),), "29.50", id="the feed's price"),
-        pytest.param((OnShelf("lamp", "red", price=29.5, currency="USD"),), "39.00", id="another currency"),
-        pytest.param((OnShelf("lamp", "blue", price=29.5),), "39.00", id="another variant's"),
+        pytest.param((CatalogEntry("lamp", "red", price=29.5),), "29.50", id="the feed's price"),
+        pytest.param(
+            (CatalogEntry("lamp", "red", price=29.5, currency="USD"),), "39.00", id="another currency"
+        ),
+        pytest.param((CatalogEntry("lamp", "blue", price=29.5),), "39.00", id="another variant's"),
         pytest.param((), "39.00", id="no word of the feed"),
     ],
 )
-def test_a_promoted_item_has_the_price_that_the_feed_tells(shelf: tuple[OnShelf, ...], expected: str) -> None:
+def test_a_promoted_item_has_the_price_that_the_feed_tells(
+    shelf: tuple[CatalogEntry, ...], expected: str
+) -> None:
     assert expected in written(shelf)
 
 
 def test_the_total_is_of_the_fresh_price_and_the_quantity_in_the_cart() -> None:
-    assert "59.00" in written((OnShelf("lamp", "", price=29.5),), quantity=2)
+    assert "59.00" in written((CatalogEntry("lamp", "", price=29.5),), quantity=2)
 
 
 def test_what_a_message_shows_without_promoting_it_keeps_the_price_that_was_paid() -> None:
-    assert "39.00" in written((OnShelf("lamp", "red", price=29.5),), showing=True)
+    assert "39.00" in written((CatalogEntry("lamp", "red", price=29.5),), showing=True)

@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from authoring.scaffold.main import conftest, create, name_of, story_files, tales
+from authoring.scaffold.main import (
+    create_journey,
+    parse_name,
+    render_conftest,
+    render_journey_files,
+    render_test,
+)
 from authoring.scaffold.registration import Registration
-from workers.process import Fault
+from workers.process import UserError
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
@@ -66,7 +72,7 @@ def everything(folder: Path) -> dict[Path, bytes]:
 
 
 def made(name: str, folder: Path, package: Path | None = None) -> str:
-    return create(name, ["journeys"], package=package, folder=folder)
+    return create_journey(name, ["journeys"], package=package, folder=folder)
 
 
 @pytest.mark.timeout(500)
@@ -102,8 +108,8 @@ def test_what_is_printed_names_every_file_and_three_next_steps(tree: Path) -> No
 
 
 def test_snake_case_and_kebab_case_name_the_same_journey() -> None:
-    assert name_of("price_drop") == name_of("price-drop")
-    assert (name_of("price-drop").kebab, name_of("price-drop").cls) == ("price-drop", "PriceDrop")
+    assert parse_name("price_drop") == parse_name("price-drop")
+    assert (parse_name("price-drop").kebab, parse_name("price-drop").cls) == ("price-drop", "PriceDrop")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +134,7 @@ def test_a_bad_name_is_refused_with_what_to_do_and_nothing_is_written(
     name: str, hint: str, tree: Path
 ) -> None:
     before = everything(tree)
-    with pytest.raises(Fault) as refused:
+    with pytest.raises(UserError) as refused:
         made(name, tree)
 
     assert hint in str(refused.value)
@@ -149,7 +155,7 @@ def test_a_file_that_is_there_is_never_overwritten(there: str, tree: Path) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("mine")
     before = everything(tree)
-    with pytest.raises(Fault, match="there is already"):
+    with pytest.raises(UserError, match="there is already"):
         made("price-drop", tree)
 
     assert everything(tree) == before
@@ -159,7 +165,7 @@ def test_what_was_begun_is_taken_away_where_it_cannot_be_finished(tree: Path) ->
     (tree / "tests" / "journeys").rmdir()
     (tree / "tests" / "journeys").write_text("a file where a folder belongs")
     before = everything(tree)
-    with pytest.raises(Fault, match="Nothing was left behind"):
+    with pytest.raises(UserError, match="Nothing was left behind"):
         made("price-drop", tree)
 
     assert everything(tree) == before
@@ -167,7 +173,7 @@ def test_what_was_begun_is_taken_away_where_it_cannot_be_finished(tree: Path) ->
 
 
 def test_outside_a_clone_a_package_of_ones_own_is_proposed(tmp_path: Path) -> None:
-    with pytest.raises(Fault, match="waypost new journey price-drop --package shop"):
+    with pytest.raises(UserError, match="waypost new journey price-drop --package shop"):
         made("price-drop", tmp_path)
 
 
@@ -212,16 +218,21 @@ def test_a_journey_in_a_folder_of_the_users_own_passes_its_test_there(tmp_path: 
 
 @pytest.mark.parametrize("package", ["my-shop", "json", "policy"])
 def test_a_package_that_cannot_be_imported_or_hides_another_is_refused(package: str, tmp_path: Path) -> None:
-    with pytest.raises(Fault, match="try shop"):
+    with pytest.raises(UserError, match="try shop"):
         made("price-drop", tmp_path, Path(package))
 
     assert everything(tmp_path) == {}
 
 
 def test_the_longest_name_still_makes_files_that_the_formatter_leaves_alone(tmp_path: Path) -> None:
-    name = name_of(LONGEST)
+    name = parse_name(LONGEST)
     assert len(LONGEST) == 30
-    texts = [story_files(name)["story.py"], tales(name, "journeys"), tales(name, "shop"), conftest()]
+    texts = [
+        render_journey_files(name)["story.py"],
+        render_test(name, "journeys"),
+        render_test(name, "shop"),
+        render_conftest(),
+    ]
     for number, text in enumerate(texts):
         (tmp_path / f"made_{number}.py").write_text(text)
     config = str(ROOT / "pyproject.toml")
@@ -233,20 +244,20 @@ def test_the_longest_name_still_makes_files_that_the_formatter_leaves_alone(tmp_
 
 def test_registering_changes_two_lines_and_twice_is_as_good_as_once() -> None:
     text = (ROOT / "journeys" / "registry.py").read_text("utf-8")
-    once = PRICE_DROP.added_to(text)
+    once = PRICE_DROP.add_to(text)
 
     added = [line for line in once.splitlines() if line not in text.splitlines()]
     assert added == [
         "from journeys.price_drop.story import PriceDrop",
         next(line for line in text.splitlines() if line.startswith("SHIPPED"))[:-1] + ", PriceDrop)",
     ]
-    assert PRICE_DROP.added_to(once) == once
+    assert PRICE_DROP.add_to(once) == once
 
 
 def test_a_list_over_several_lines_keeps_its_comments_and_the_file_its_line_ends() -> None:
     text = "from journeys.a.story import A\r\n\r\nSHIPPED = (\r\n    A,  # the first\r\n    # B,\r\n)\r\n"
 
-    assert PRICE_DROP.added_to(text) == (
+    assert PRICE_DROP.add_to(text) == (
         "from journeys.a.story import A\r\nfrom journeys.price_drop.story import PriceDrop\r\n\r\n"
         "SHIPPED = (\r\n    A,  # the first\r\n    # B,\r\n    PriceDrop,\r\n)\r\n"
     )
@@ -254,7 +265,7 @@ def test_a_list_over_several_lines_keeps_its_comments_and_the_file_its_line_ends
 
 def test_a_list_that_grows_too_long_for_its_line_gets_a_line_for_each_class() -> None:
     names = [f"AJourneyWithALongName{letter}" for letter in "ABCD"]
-    added = PRICE_DROP.added_to(f"SHIPPED = ({', '.join(names)})\n")
+    added = PRICE_DROP.add_to(f"SHIPPED = ({', '.join(names)})\n")
 
     assert added == (
         "from journeys.price_drop.story import PriceDrop\nSHIPPED = (\n"
@@ -279,7 +290,7 @@ def test_a_registry_that_does_not_look_as_expected_is_left_alone(text: str, said
     registry = tree / "journeys" / "registry.py"
     registry.write_text(text)
     before = everything(tree)
-    with pytest.raises(Fault) as refused:
+    with pytest.raises(UserError) as refused:
         made("price-drop", tree)
 
     assert said in str(refused.value)

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from policy.checks.quiet_hours import governing_hours, open_until
+from policy.checks.quiet_hours import allowed_until, applicable_hours
 from policy.facts import ConsentFact, Facts, Plan
 from policy.gate import decide
 from policy.hours.jurisdictions import JURISDICTIONS, Jurisdiction
-from policy.hours.opening_hours import closes_at, next_opening
+from policy.hours.opening_hours import closing_time, next_opening
 from policy.hours.places import Place
 from policy.hours.time_zones import zones_by_country
-from policy.hours.us_states import STATES
+from policy.hours.us_states import US_STATES
 from policy.hours.windows import QuietHours, Window
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass
@@ -59,7 +59,7 @@ def agree(hours: Jurisdiction, zone: str, starts: Iterable[datetime], step: time
         opening = next_opening(hours, zone, at)
         assert opening == walked(hours, zone, at, step, wanted=True), (zone, at)
         assert opening is not None
-        closing = closes_at(hours, zone, opening)
+        closing = closing_time(hours, zone, opening)
         assert closing == walked(hours, zone, opening, step, wanted=False), (zone, opening)
         compared += 1
     return compared
@@ -67,7 +67,7 @@ def agree(hours: Jurisdiction, zone: str, starts: Iterable[datetime], step: time
 
 def zones_of(code: str) -> tuple[str, ...]:
     country, _, state = code.partition("-")
-    return STATES[state].zones if state else tuple(sorted(zones_by_country()[country]))[:3]
+    return US_STATES[state].zones if state else tuple(sorted(zones_by_country()[country]))[:3]
 
 
 @pytest.mark.parametrize("code", sorted(JURISDICTIONS))
@@ -130,7 +130,7 @@ def test_what_is_allowed_may_arrive_at_any_time_until_its_validity_ends(
         places=tuple(Place(code[:2], code if "-" in code else "", "the phone number") for code in codes),
     )
     limits = Limits(quiet_hours={} if own is None else {Channel.SMS: own})
-    governing = governing_hours(plan, who, limits)
+    governing = applicable_hours(plan, who, limits)
 
     def open_everywhere(instant: datetime) -> bool:
         rules = governing.hours.hours if governing else ()
@@ -143,7 +143,7 @@ def test_what_is_allowed_may_arrive_at_any_time_until_its_validity_ends(
     if begins is None:
         return
     assert isinstance(decide(plan, who, limits, begins), Allow)
-    ends = open_until(plan, who, limits, begins)
+    ends = allowed_until(plan, who, limits, begins)
     assert begins < ends <= plan.expires_at
     instant = begins
     while instant < ends:
@@ -167,5 +167,5 @@ def test_a_message_of_an_unknown_state_is_decided_on_in_all_its_zones() -> None:
     # Ten in the morning on Adak is three in the afternoon in New York; Monday is Labor Day.
     assert isinstance(verdict, Defer)
     assert verdict.until == datetime(2026, 9, 8, 19, tzinfo=UTC)
-    assert open_until(plan, american, Limits(), verdict.until) == datetime(2026, 9, 8, 21, tzinfo=UTC)
+    assert allowed_until(plan, american, Limits(), verdict.until) == datetime(2026, 9, 8, 21, tzinfo=UTC)
     assert isinstance(decide(replace(plan, topic="offers"), american, Limits(), verdict.until), Allow)

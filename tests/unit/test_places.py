@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from phonenumbers import geocoder
 
 from policy.hours.places import (
-    ADDRESS,
-    PHONE,
-    ZONE,
+    SOURCE_ADDRESS,
+    SOURCE_PHONE,
+    SOURCE_ZONE,
     Place,
-    country_named,
-    country_of_zone,
-    places_of,
-    zones_there,
+    add_place_zones,
+    country_for_zone,
+    parse_country,
+    resolve_places,
 )
-from policy.hours.time_zones import ResolvedZone, known_zone, resolve_zone
-from policy.hours.us_states import STATES, state_named, state_of_number
+from policy.hours.time_zones import ResolvedZone, canonical_zone, resolve_zone
+from policy.hours.us_states import US_STATES, parse_state, state_for_phone
 
 FLORIDIAN, CALIFORNIAN, TOLL_FREE, PARISIAN = "+13055550123", "+14155550123", "+18005550123", "+33612345678"
 UNKNOWN = ResolvedZone("UTC", "default", ("UTC",))
@@ -34,53 +34,61 @@ def said(zone: str) -> ResolvedZone:
     ("traits", "phone", "zone", "expected"),
     [
         pytest.param({}, None, UNKNOWN, (), id="nothing is known"),
-        pytest.param({}, FLORIDIAN, UNKNOWN, (Place("US", "US-FL", PHONE),), id="an area code"),
-        pytest.param({}, TOLL_FREE, UNKNOWN, (Place("US", "", PHONE),), id="a number of no state"),
-        pytest.param({}, PARISIAN, UNKNOWN, (Place("FR", "", PHONE),), id="a country code"),
+        pytest.param({}, FLORIDIAN, UNKNOWN, (Place("US", "US-FL", SOURCE_PHONE),), id="an area code"),
+        pytest.param({}, TOLL_FREE, UNKNOWN, (Place("US", "", SOURCE_PHONE),), id="a number of no state"),
+        pytest.param({}, PARISIAN, UNKNOWN, (Place("FR", "", SOURCE_PHONE),), id="a country code"),
         pytest.param({}, "+88212345678", UNKNOWN, (), id="a number of no country"),
         pytest.param({}, "0305550123", UNKNOWN, (), id="no number"),
         pytest.param(
             {"address": {"country": "us", "state": "Texas"}},
             FLORIDIAN,
             UNKNOWN,
-            (Place("US", "US-TX", ADDRESS),),
+            (Place("US", "US-TX", SOURCE_ADDRESS),),
             id="people keep their number when they move",
         ),
         pytest.param(
             {"address": {"country": "United States"}},
             FLORIDIAN,
             UNKNOWN,
-            (Place("US", "US-FL", PHONE),),
+            (Place("US", "US-FL", SOURCE_PHONE),),
             id="the number says which state",
         ),
         pytest.param(
             {"address": {"state": "CA"}},
             FLORIDIAN,
             UNKNOWN,
-            (Place("US", "US-CA", ADDRESS),),
+            (Place("US", "US-CA", SOURCE_ADDRESS),),
             id="the number says which country the state is of",
         ),
-        pytest.param({"region": "us-la"}, None, UNKNOWN, (Place("US", "US-LA", ADDRESS),), id="an ISO code"),
+        pytest.param(
+            {"region": "us-la"}, None, UNKNOWN, (Place("US", "US-LA", SOURCE_ADDRESS),), id="an ISO code"
+        ),
         pytest.param({"state": "CA"}, None, UNKNOWN, (), id="a state of no country"),
         pytest.param(
-            {"country": "DE", "region": "DE-BY"}, None, UNKNOWN, (Place("DE", "DE-BY", ADDRESS),), id="a Land"
+            {"country": "DE", "region": "DE-BY"},
+            None,
+            UNKNOWN,
+            (Place("DE", "DE-BY", SOURCE_ADDRESS),),
+            id="a Land",
         ),
         pytest.param(
             {"country": "DE"},
             FLORIDIAN,
             UNKNOWN,
-            (Place("DE", "", ADDRESS), Place("US", "US-FL", PHONE)),
+            (Place("DE", "", SOURCE_ADDRESS), Place("US", "US-FL", SOURCE_PHONE)),
             id="address and number contradict each other: both",
         ),
         pytest.param(
             {},
             FLORIDIAN,
             said(BERLIN),
-            (Place("US", "US-FL", PHONE), Place("DE", "", ZONE)),
+            (Place("US", "US-FL", SOURCE_PHONE), Place("DE", "", SOURCE_ZONE)),
             id="number and zone contradict each other: both",
         ),
-        pytest.param({}, FLORIDIAN, said("US/Eastern"), (Place("US", "US-FL", PHONE),), id="an old name"),
-        pytest.param({}, None, said("Asia/Calcutta"), (Place("IN", "", ZONE),), id="only a zone"),
+        pytest.param(
+            {}, FLORIDIAN, said("US/Eastern"), (Place("US", "US-FL", SOURCE_PHONE),), id="an old name"
+        ),
+        pytest.param({}, None, said("Asia/Calcutta"), (Place("IN", "", SOURCE_ZONE),), id="only a zone"),
         pytest.param({}, None, said("UTC"), (), id="a zone of no country"),
         pytest.param({"address": "Berlin", "country": 7}, None, UNKNOWN, (), id="no words"),
     ],
@@ -88,11 +96,11 @@ def said(zone: str) -> ResolvedZone:
 def test_a_place_is_what_address_number_and_zone_say(
     traits: dict[str, Any], phone: str | None, zone: ResolvedZone, expected: tuple[Place, ...]
 ) -> None:
-    assert expected == places_of(traits, phone, zone)
+    assert expected == resolve_places(traits, phone, zone)
 
 
 def test_the_default_zone_of_the_shop_says_nothing_of_a_person() -> None:
-    assert places_of({}, None, ResolvedZone(EASTERN, "default", (EASTERN,))) == ()
+    assert resolve_places({}, None, ResolvedZone(EASTERN, "default", (EASTERN,))) == ()
 
 
 TEXT = st.none() | st.text(max_size=12) | st.sampled_from(["US", "us-fl", "Florida", "Germany", "CA"])
@@ -106,12 +114,12 @@ def test_whatever_people_type_their_places_have_codes_and_clocks(
     country: str | None, state: str | None, phone: str | None, default: str
 ) -> None:
     zone = resolve_zone(None, None, phone, default)
-    places = places_of({"address": {"country": country, "state": state}}, phone, zone)
-    there = zones_there(places, zone)
+    places = resolve_places({"address": {"country": country, "state": state}}, phone, zone)
+    there = add_place_zones(places, zone)
 
     assert all(len(place.country) == 2 and place.region[:2] in ("", place.country) for place in places)
     assert there.zone in there.zones
-    assert all(known_zone(one) == one for one in there.zones)
+    assert all(canonical_zone(one) == one for one in there.zones)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +147,7 @@ def test_clocks_are_those_of_the_number_and_of_the_address(
 ) -> None:
     zone = resolve_zone(named, None, phone, "UTC")
 
-    there = zones_there(places_of(traits, phone, zone), zone)
+    there = add_place_zones(resolve_places(traits, phone, zone), zone)
 
     assert expected == there.zones
     assert there.zone in there.zones
@@ -147,14 +155,16 @@ def test_clocks_are_those_of_the_number_and_of_the_address(
 
 def test_it_is_said_what_the_clocks_were_taken_from() -> None:
     moved = resolve_zone(None, None, CALIFORNIAN, "UTC")
-    florida = places_of({"country": "US", "state": "FL"}, None, UNKNOWN)
+    florida = resolve_places({"country": "US", "state": "FL"}, None, UNKNOWN)
 
-    assert zones_there(florida, UNKNOWN).source == "address"
-    assert zones_there(florida, moved).source == "phone and address"
+    assert add_place_zones(florida, UNKNOWN).source == "address"
+    assert add_place_zones(florida, moved).source == "phone and address"
 
 
 def test_a_region_is_known_however_its_code_is_written() -> None:
-    assert places_of({"country": "DE", "region": "de-by"}, None, UNKNOWN) == (Place("DE", "DE-BY", ADDRESS),)
+    assert resolve_places({"country": "DE", "region": "de-by"}, None, UNKNOWN) == (
+        Place("DE", "DE-BY", SOURCE_ADDRESS),
+    )
 
 
 def test_the_area_codes_are_those_of_the_numbering_plan() -> None:
@@ -164,22 +174,22 @@ def test_the_area_codes_are_those_of_the_numbering_plan() -> None:
         where = geocoder.description_for_number(number, "en")
         if phonenumbers.region_code_for_number(number) != "US" or not where:
             continue
-        named = {"Washington State": "WA", "Washington D.C.": "DC"}.get(where) or state_named(
+        named = {"Washington State": "WA", "Washington D.C.": "DC"}.get(where) or parse_state(
             where.rsplit(", ", 1)[-1]
         )
         compared += 1
 
         assert named is not None, where
-        assert named == state_of_number(f"+1{area}2345678"), area
-    assert compared == sum(len(state.area_codes) for state in STATES.values())
+        assert named == state_for_phone(f"+1{area}2345678"), area
+    assert compared == sum(len(state.area_codes) for state in US_STATES.values())
 
 
 def test_there_are_fifty_states_and_the_district() -> None:
-    assert len(STATES) == 51
-    assert state_named("district of columbia") == "DC"
-    assert state_named(" us-wy ") == "WY"
-    assert state_named("Bavaria") is None
-    assert state_of_number("+493012345678") is None
+    assert len(US_STATES) == 51
+    assert parse_state("district of columbia") == "DC"
+    assert parse_state(" us-wy ") == "WY"
+    assert parse_state("Bavaria") is None
+    assert state_for_phone("+493012345678") is None
 
 
 @pytest.mark.parametrize(
@@ -187,7 +197,7 @@ def test_there_are_fifty_states_and_the_district() -> None:
     [("de", "DE"), (" Germany ", "DE"), ("USA", "US"), ("uk", "GB"), ("Atlantis", None), ("", None)],
 )
 def test_a_country_goes_by_its_code_or_its_english_name(text: str, expected: str | None) -> None:
-    assert expected == country_named(text)
+    assert expected == parse_country(text)
 
 
 @pytest.mark.parametrize(
@@ -195,4 +205,4 @@ def test_a_country_goes_by_its_code_or_its_english_name(text: str, expected: str
     [("Europe/Oslo", "NO"), ("US/Pacific", "US"), ("America/Puerto_Rico", "PR"), ("Etc/GMT+5", None)],
 )
 def test_a_zone_is_of_the_country_that_keeps_it(zone: str, expected: str | None) -> None:
-    assert expected == country_of_zone(zone)
+    assert expected == country_for_zone(zone)

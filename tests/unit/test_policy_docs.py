@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.policy import checked
+from cli.policy import check_policy_file
 from policy.config.policy_file import read_policy
 from policy.limits import Limits
 from tests.documents import ROOT, Block, blocks, commands
@@ -49,4 +49,4 @@ def test_the_faults_on_the_page_are_those_that_are_told(
     monkeypatch.setenv("COLUMNS", "80")
     (tmp_path / "shop.toml").write_text(faulty.text, "utf-8")
 
-    assert (command.answer, False) == checked(Path(command.words[3]), as_json=False)
+    assert (command.answer, False) == check_policy_file(Path(command.words[3]), as_json=False)

@@ -6,17 +6,17 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from policy.checks.exclusions import not_held_out
-from policy.checks.frequency_caps import outranks, reach, under_caps, yields_to_nobody
-from policy.checks.operations import not_switched_off, provider_takes_it
-from policy.checks.quiet_hours import in_open_hours, open_until
-from policy.checks.result import undecided, unreadable
-from policy.facts import SentFact, Stop, StopKind, WaitingFact
+from policy.checks.frequency_caps import has_priority, outranks, required_history, under_caps
+from policy.checks.operations import no_kill_switch, provider_available
+from policy.checks.quiet_hours import allowed_until, outside_quiet_hours
+from policy.checks.result import error_result, error_verdict
+from policy.facts import ActiveKillSwitch, SentFact, StopKind, WaitingFact
 from policy.hours.jurisdictions import Jurisdiction
-from policy.hours.opening_hours import common_close, spans
+from policy.hours.opening_hours import common_closing_time, open_spans
 from policy.hours.places import Place
-from policy.hours.time_zones import local_time_after, offset_change, with_offset, zone_info
-from policy.hours.windows import QuietHours, Window, in_words, shared, since_midnight
-from policy.limits import Cap, Limits, Period
+from policy.hours.time_zones import next_local_time, next_offset_change, require_offset, zone_info
+from policy.hours.windows import QuietHours, Window, format_spans, intersect_spans, since_midnight
+from policy.limits import CalendarPeriod, Cap, Limits
 from policy.verdict import Channel, Reason
 from tests.gate_cases import DAY, HOUR, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, YES
 
@@ -24,24 +24,27 @@ from tests.gate_cases import DAY, HOUR, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, 
 def test_an_empty_name_switches_off_nothing() -> None:
     nameless = replace(OFFER, journey="", template="")
 
-    assert not_switched_off(nameless, YES, Limits(kill_switches=("",)), NOW).reason is None
+    assert no_kill_switch(nameless, YES, Limits(kill_switches=("",)), NOW).reason is None
 
 
 def test_of_two_stops_the_older_one_says_when_to_look_again() -> None:
-    stops = (Stop(StopKind.ALL, "all", NOW - MINUTE), Stop(StopKind.CHANNEL, "sms", NOW - 6 * HOUR))
+    stops = (
+        ActiveKillSwitch(StopKind.ALL, "all", NOW - MINUTE),
+        ActiveKillSwitch(StopKind.CHANNEL, "sms", NOW - 6 * HOUR),
+    )
 
-    assert not_switched_off(OFFER, replace(YES, stopped=stops), Limits(), NOW).until == NOW + 30 * MINUTE
+    assert no_kill_switch(OFFER, replace(YES, stopped=stops), Limits(), NOW).until == NOW + 30 * MINUTE
 
 
 def test_a_budget_without_a_count_asks_for_one() -> None:
     with pytest.raises(
         ValueError, match="expected the claims of the last minute on sms, got none: count them"
     ):
-        provider_takes_it(OFFER, YES, TEN, NOW)
+        provider_available(OFFER, YES, TEN, NOW)
 
 
 def test_somebody_whose_budget_is_spent_comes_back_at_the_same_instant() -> None:
-    finding = provider_takes_it(OFFER, replace(YES, person="ada", claims_last_minute=10), TEN, NOW)
+    finding = provider_available(OFFER, replace(YES, person="ada", claims_last_minute=10), TEN, NOW)
 
     # crc32 of "ada" is 12 modulo 60.
     assert (finding.reason, finding.until) == (Reason.PROVIDER_BUDGET, NOW + timedelta(seconds=72))
@@ -89,21 +92,21 @@ def test_a_window_that_is_none_is_refused(opens: time, closes: time, said: str) 
 def test_what_every_rule_leaves_open_has_no_empty_windows() -> None:
     morning, noon, evening = (8 * HOUR, 12 * HOUR), (12 * HOUR, 14 * HOUR), (18 * HOUR, 20 * HOUR)
 
-    assert shared([(evening, morning), ((timedelta(), DAY),)]) == (morning, evening)
-    assert shared([(morning,), (noon,)]) == ()
-    assert shared([(morning, noon), ((11 * HOUR, 13 * HOUR),)]) == (
+    assert intersect_spans([(evening, morning), ((timedelta(), DAY),)]) == (morning, evening)
+    assert intersect_spans([(morning,), (noon,)]) == ()
+    assert intersect_spans([(morning, noon), ((11 * HOUR, 13 * HOUR),)]) == (
         (11 * HOUR, 12 * HOUR),
         (12 * HOUR, 13 * HOUR),
     )
-    assert shared([]) == ((timedelta(), DAY),)
+    assert intersect_spans([]) == ((timedelta(), DAY),)
 
 
 def test_windows_are_said_in_words() -> None:
     day, morning = (timedelta(), DAY), (8 * HOUR, 12 * HOUR + 59 * MINUTE)
 
-    assert in_words((day,)) == "all day"
-    assert in_words(()) == "not at all"
-    assert in_words((morning, (13 * HOUR, DAY))) == "08:00 to 12:59 and 13:00 to 24:00"
+    assert format_spans((day,)) == "all day"
+    assert format_spans(()) == "not at all"
+    assert format_spans((morning, (13 * HOUR, DAY))) == "08:00 to 12:59 and 13:00 to 24:00"
 
 
 @pytest.mark.parametrize(
@@ -111,20 +114,20 @@ def test_windows_are_said_in_words() -> None:
     [
         ((), timedelta(hours=3)),
         ((Cap(1, HOUR), Cap(1, DAY)), DAY),
-        ((Cap(1, per=Period.DAY),), 2 * DAY),
-        ((Cap(1, per=Period.WEEK),), 8 * DAY),
-        ((Cap(1, per=Period.MONTH),), 32 * DAY),
+        ((Cap(1, per=CalendarPeriod.DAY),), 2 * DAY),
+        ((Cap(1, per=CalendarPeriod.WEEK),), 8 * DAY),
+        ((Cap(1, per=CalendarPeriod.MONTH),), 32 * DAY),
     ],
 )
 def test_sent_messages_are_read_as_far_back_as_any_cap_or_repetition_reaches(
     caps: tuple[Cap, ...], expected: timedelta
 ) -> None:
-    assert expected == reach(Limits(caps=caps, duplicates_within=timedelta(hours=3)))
+    assert expected == required_history(Limits(caps=caps, duplicates_within=timedelta(hours=3)))
 
 
 def test_what_cannot_be_decided_says_why_and_whether_it_has_expired() -> None:
-    soon, over = undecided(NOW + DAY, NOW, "odd"), undecided(NOW, NOW, "odd")
-    verdict = unreadable(NOW, NOW, KeyError("fax"))
+    soon, over = error_result(NOW + DAY, NOW, "odd"), error_result(NOW, NOW, "odd")
+    verdict = error_verdict(NOW, NOW, KeyError("fax"))
 
     assert (soon.reason, soon.until, soon.detail) == (Reason.ERROR, NOW + MINUTE, "odd")
     assert (over.reason, over.until, over.detail) == (Reason.ERROR, None, "odd; the message has expired")
@@ -167,7 +170,7 @@ def test_every_cap_that_is_tight_and_every_journey_that_goes_first_is_told() -> 
     )
     facts = replace(YES, waiting=(waiting("cart"), waiting("browse", "m-2"), waiting("cart", "m-3")))
 
-    assert yields_to_nobody(OFFER, facts, limits, NOW).detail.startswith(
+    assert has_priority(OFFER, facts, limits, NOW).detail.startswith(
         "the slot left of 1 on sms in 1 day: 3 of cart, browse waiting go first; "
         "the 2 slots left of 2 on all channels in 2 days: 3 of cart, browse waiting go first; fits at "
     )
@@ -177,7 +180,7 @@ def test_nobody_is_yielded_to_where_the_cap_is_full() -> None:
     limits = Limits(caps=(Cap(1, DAY),), priorities={"cart": 1})
     facts = replace(YES, sent=(SentFact(Channel.SMS, NOW - HOUR),), waiting=(waiting("cart"),))
 
-    assert yields_to_nobody(OFFER, facts, limits, NOW).reason is None
+    assert has_priority(OFFER, facts, limits, NOW).reason is None
 
 
 def test_no_message_outranks_itself() -> None:
@@ -196,20 +199,20 @@ def test_a_receipt_is_never_held_out() -> None:
 
 
 def test_what_is_deferred_as_unreadable_is_on_record_too() -> None:
-    verdict = unreadable(NOW + DAY, NOW, KeyError("fax"))
+    verdict = error_verdict(NOW + DAY, NOW, KeyError("fax"))
 
     assert [check.name for check in verdict.checks] == ["facts"]
 
 
 def test_a_window_of_seconds_is_not_slept_through() -> None:
     limits = Limits(quiet_hours={Channel.SMS: QuietHours(time(13), time(13, 0, 3))})
-    finding = in_open_hours(replace(OFFER, key="run-1/offer"), YES, limits, NOW)
+    finding = outside_quiet_hours(replace(OFFER, key="run-1/offer"), YES, limits, NOW)
 
     assert (finding.reason, finding.until) == (Reason.QUIET_HOURS, NOW + HOUR)
 
 
 def test_where_no_hours_govern_a_message_may_arrive_until_it_expires() -> None:
-    assert open_until(MAIL, YES, Limits(), NOW) == MAIL.expires_at
+    assert allowed_until(MAIL, YES, Limits(), NOW) == MAIL.expires_at
 
 
 @pytest.mark.parametrize(
@@ -229,7 +232,7 @@ def test_where_no_hours_govern_a_message_may_arrive_until_it_expires() -> None:
 def test_it_is_said_how_many_other_zones_somebody_may_live_in(zones: tuple[str, ...], expected: str) -> None:
     facts = replace(YES, zones=zones, zone_source="phone")
 
-    assert expected == in_open_hours(OFFER, facts, Limits(), NOW).detail
+    assert expected == outside_quiet_hours(OFFER, facts, Limits(), NOW).detail
 
 
 def test_the_holidays_of_two_places_are_both_named() -> None:
@@ -242,7 +245,7 @@ def test_the_holidays_of_two_places_are_both_named() -> None:
     )
     facts = replace(YES, places=(Place("DE", source="the address"), Place("FR", source="the phone number")))
 
-    said = in_open_hours(replace(OFFER, expires_at=christmas + DAY), facts, limits, christmas).detail
+    said = outside_quiet_hours(replace(OFFER, expires_at=christmas + DAY), facts, limits, christmas).detail
 
     assert said.startswith(
         "12:00 in DE (from the address) and FR (from the phone number), UTC (from default)"
@@ -256,7 +259,7 @@ def test_where_the_region_is_unknown_it_is_said_how_many_rules_hold() -> None:
     limits = Limits(jurisdictions={"DE": daytime, "DE-BY": daytime})
     facts = replace(YES, places=(Place("DE", source="the address"),))
 
-    assert in_open_hours(OFFER, facts, limits, NOW).detail == (
+    assert outside_quiet_hours(OFFER, facts, limits, NOW).detail == (
         "12:00 in DE (from the address; region unknown, so the strictest of 2 rules), "
         "UTC (from default), open 08:00 to 20:00"
     )
@@ -272,31 +275,31 @@ def test_where_the_region_is_unknown_it_is_said_how_many_rules_hold() -> None:
     ids=["round the clock", "until midnight", "over midnight"],
 )
 def test_hours_are_windows_of_a_day(hours: QuietHours, expected: tuple[object, ...]) -> None:
-    assert expected == spans(hours, NOW.date())
+    assert expected == open_spans(hours, NOW.date())
 
 
 def test_an_instant_without_an_offset_is_refused() -> None:
     with pytest.raises(ValueError, match="expected an instant with an offset, got 2026-11-21T12:00:00; add"):
-        with_offset(NOW.replace(tzinfo=None))
+        require_offset(NOW.replace(tzinfo=None))
 
 
 def test_a_close_after_the_end_that_is_asked_for_is_none() -> None:
     daytime = QuietHours(time(8), time(21))
 
-    assert common_close(daytime, ("UTC",), NOW, before=NOW + HOUR) is None
-    assert common_close(daytime, ("UTC", "Europe/Paris"), NOW, before=NOW + DAY) == NOW + 8 * HOUR
+    assert common_closing_time(daytime, ("UTC",), NOW, before=NOW + HOUR) is None
+    assert common_closing_time(daytime, ("UTC", "Europe/Paris"), NOW, before=NOW + DAY) == NOW + 8 * HOUR
 
 
 def test_a_change_of_the_clocks_is_found_up_to_the_end_and_not_after_it() -> None:
     berlin, change = zone_info("Europe/Berlin"), datetime(2026, 10, 25, 1, tzinfo=UTC)
 
-    assert offset_change(berlin, change - 40 * MINUTE, change - 10 * MINUTE) is None
-    assert offset_change(berlin, change - 40 * MINUTE, change) == change
-    assert offset_change(berlin, change - 40 * MINUTE, change + DAY) == change
-    assert offset_change(berlin, change, change + DAY) is None
+    assert next_offset_change(berlin, change - 40 * MINUTE, change - 10 * MINUTE) is None
+    assert next_offset_change(berlin, change - 40 * MINUTE, change) == change
+    assert next_offset_change(berlin, change - 40 * MINUTE, change + DAY) == change
+    assert next_offset_change(berlin, change, change + DAY) is None
 
 
 def test_a_sunday_is_a_weekday_that_can_be_waited_for() -> None:
-    assert local_time_after(NOW, "UTC", time(9), weekday=6) == NOW + 21 * HOUR
+    assert next_local_time(NOW, "UTC", time(9), weekday=6) == NOW + 21 * HOUR
     with pytest.raises(ValueError, match="expected a weekday from 0"):
-        local_time_after(NOW, "UTC", time(9), weekday=7)
+        next_local_time(NOW, "UTC", time(9), weekday=7)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from policy.config.policy_file import PolicyFaults, in_toml, read_policy, settings_of
 from policy.config.toml_reader import decode_toml
-from policy.durations import length_of, short
+from policy.durations import format_compact_duration, parse_duration
 from policy.hours.windows import QuietHours
 from policy.limits import Cap, Limits
 from policy.verdict import Channel
@@ -308,19 +308,19 @@ def test_values_that_fit_together_only_are_set_together() -> None:
     ],
 )  # fmt: skip
 def test_a_length_of_time_is_read(words: str, length: timedelta) -> None:
-    assert length == length_of(words)
+    assert length == parse_duration(words)
 
 
 @pytest.mark.parametrize("words", ["", "25", "d", "25 d x", "1.5d", "1y", "- 1d -", "9999999999w", "1d,2h"])
 def test_what_is_no_length_of_time_is_refused(words: str) -> None:
     with pytest.raises(ValueError, match="expected a length of time such as 25d"):
-        length_of(words)
+        parse_duration(words)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.timedeltas())
 def test_a_length_is_read_as_it_was_written(length: timedelta) -> None:
-    assert length == length_of(short(length))
+    assert length == parse_duration(format_compact_duration(length))
 
 
 @pytest.mark.parametrize("cap", [{"limit": -1}, {"window": timedelta()}, {"window": 367 * DAY}])

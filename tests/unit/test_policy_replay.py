@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.config.codec import decode, encode
+from policy.config.codec import decode_value, encode_value
 from policy.config.policy_file import read_policy
 from policy.facts import Facts, Plan, PlannedItem, SentFact
 from policy.gate import decide
 from policy.hours.jurisdictions import Jurisdiction
 from policy.hours.windows import QuietHours, Window
 from policy.limits import Cap, Limits
-from policy.replay import basis_of, limits_as_json, limits_from_json, rerun, version_of
+from policy.replay import decision_inputs, limits_from_json, limits_to_json, policy_version, redecide
 from policy.verdict import Channel, MessageClass
 from tests.unit.test_gate_properties import FACTS, LIMITS, NOW, PLANS
 
@@ -40,31 +40,33 @@ def stored(value: Any) -> Any:
 @settings(max_examples=100, deadline=None)
 @given(ANY_PLANS, ANY_FACTS)
 def test_plans_and_facts_come_back_as_they_were(plan: Plan, facts: Facts) -> None:
-    assert plan == decode(Plan, stored(encode(plan)))
-    assert facts == decode(Facts, stored(encode(facts)))
+    assert plan == decode_value(Plan, stored(encode_value(plan)))
+    assert facts == decode_value(Facts, stored(encode_value(facts)))
 
 
 @settings(max_examples=100, deadline=None)
 @given(ANY_LIMITS)
 def test_limits_come_back_as_they_were_and_under_the_same_version(limits: Limits) -> None:
-    back = limits_from_json(stored(limits_as_json(limits)))
+    back = limits_from_json(stored(limits_to_json(limits)))
 
     assert limits == back
-    assert version_of(limits) == version_of(back)
+    assert policy_version(limits) == policy_version(back)
 
 
 @settings(max_examples=100, deadline=None)
 @given(PLANS, FACTS, LIMITS)
 def test_a_decision_made_again_comes_out_the_same(plan: Plan, facts: Facts, limits: Limits) -> None:
     first = decide(plan, facts, limits, NOW)
-    again = rerun(stored(basis_of(plan, facts, NOW)), limits_from_json(stored(limits_as_json(limits))))
+    again = redecide(
+        stored(decision_inputs(plan, facts, NOW)), limits_from_json(stored(limits_to_json(limits)))
+    )
 
     assert first == again
     assert first.checks == again.checks
 
 
 def test_a_basis_leaves_out_what_is_at_its_default() -> None:
-    basis = basis_of(PLAN, Facts(sent=(SentFact(Channel.SMS, NOW),)), NOW)
+    basis = decision_inputs(PLAN, Facts(sent=(SentFact(Channel.SMS, NOW),)), NOW)
 
     assert basis == {
         "plan": {
@@ -80,7 +82,7 @@ def test_a_basis_leaves_out_what_is_at_its_default() -> None:
 
 
 def test_the_limits_that_are_kept_leave_nothing_to_the_defaults_of_later_code() -> None:
-    kept = limits_as_json(Limits())
+    kept = limits_to_json(Limits())
 
     assert set(kept) == {field.name for field in fields(Limits)}
     assert set(kept["caps"][2]) == {field.name for field in fields(Cap)}
@@ -88,8 +90,8 @@ def test_the_limits_that_are_kept_leave_nothing_to_the_defaults_of_later_code() 
 
 @pytest.mark.parametrize("kind", [Facts, Limits])
 def test_what_older_or_newer_code_recorded_still_decodes(kind: type) -> None:
-    assert kind() == decode(kind, {})
-    assert kind() == decode(kind, {"of_another_time": [1]})
+    assert kind() == decode_value(kind, {})
+    assert kind() == decode_value(kind, {"of_another_time": [1]})
     assert all(field.default is not MISSING or field.default_factory is not MISSING for field in fields(kind))
 
 
@@ -104,22 +106,22 @@ def test_what_older_or_newer_code_recorded_still_decodes(kind: type) -> None:
 )
 def test_what_is_no_such_value_is_refused(raw: Any) -> None:
     with pytest.raises(ValueError, match=r"SentFact|pigeon|soon"):
-        decode(SentFact, raw)
+        decode_value(SentFact, raw)
 
 
 @pytest.mark.parametrize("basis", [{}, {"plan": {}, "facts": {}, "at": "x"}, {"plan": None, "facts": {}}])
 def test_what_is_no_basis_is_refused(basis: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        rerun(basis, Limits())
+        redecide(basis, Limits())
 
 
 def test_a_version_is_twelve_hex_digits_and_the_same_however_the_values_were_set() -> None:
     coded = Limits(holdout=cast(float, 10), quiet_hours=dict(reversed(Limits().quiet_hours.items())))
     read = read_policy('holdout = 10.0\n[quiet_hours.push]\nopens = "08:00"').limits
 
-    assert version_of(coded) == version_of(read)
-    assert len(version_of(read)) == 12
-    assert int(version_of(read), 16)
+    assert policy_version(coded) == policy_version(read)
+    assert len(policy_version(read)) == 12
+    assert int(policy_version(read), 16)
 
 
 @pytest.mark.parametrize(
@@ -133,27 +135,27 @@ def test_a_version_is_twelve_hex_digits_and_the_same_however_the_values_were_set
     ],
 )
 def test_every_other_value_has_another_version(changed: Limits) -> None:
-    assert version_of(Limits()) != version_of(changed)
+    assert policy_version(Limits()) != policy_version(changed)
 
 
 def test_a_type_that_no_fact_is_made_of_is_refused() -> None:
     with pytest.raises(TypeError, match="expected plain values and dataclasses of them, got object"):
-        encode(object())
+        encode_value(object())
 
 
 def test_an_instant_keeps_its_offset_and_its_microseconds() -> None:
     at = datetime(2026, 11, 21, 12, 0, 0, 7, tzinfo=UTC)
 
-    assert at == decode(datetime, encode(at))
-    assert PlannedItem("p", None) == decode(PlannedItem, {"product_id": "p", "sku": None})
+    assert at == decode_value(datetime, encode_value(at))
+    assert PlannedItem("p", None) == decode_value(PlannedItem, {"product_id": "p", "sku": None})
 
 
 def test_one_decision_is_made_again_from_its_json() -> None:
     plan = replace(PLAN, promoting=(PlannedItem("lamp", "lamp-red"),), key="r-1/s", template="hello")
     facts = Facts(person="p-1", address_from_order=True, sent=(SentFact(Channel.EMAIL, NOW),))
-    kept = json.loads(json.dumps(basis_of(plan, facts, NOW)))
+    kept = json.loads(json.dumps(decision_inputs(plan, facts, NOW)))
 
-    again = rerun(kept, Limits())
+    again = redecide(kept, Limits())
 
     assert again == decide(plan, facts, Limits(), NOW)
     assert again.checks == decide(plan, facts, Limits(), NOW).checks
@@ -161,11 +163,11 @@ def test_one_decision_is_made_again_from_its_json() -> None:
 
 @pytest.mark.parametrize("missing", ["plan", "facts", "at"])
 def test_what_is_no_basis_is_refused_with_what_there_is(missing: str) -> None:
-    kept = basis_of(PLAN, Facts(), NOW)
+    kept = decision_inputs(PLAN, Facts(), NOW)
     del kept[missing]
 
     with pytest.raises(ValueError, match=f"^expected a basis of plan, facts and at, got {', '.join(kept)}$"):
-        rerun(kept, Limits())
+        redecide(kept, Limits())
 
 
 def test_limits_come_back_from_their_json_and_a_version_is_the_digest_of_it() -> None:
@@ -175,9 +177,9 @@ def test_limits_come_back_from_their_json_and_a_version_is_the_digest_of_it() ->
         quiet_hours={Channel.SMS: QuietHours(time(9), time(20))},
         jurisdictions={"FR": Jurisdiction((Window(time(10), time(13)),), name="France")},
     )
-    kept = json.loads(json.dumps(limits_as_json(limits)))
+    kept = json.loads(json.dumps(limits_to_json(limits)))
     canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"))
 
     assert limits == limits_from_json(kept)
     assert kept["jurisdictions"]["FR"].keys() == {one.name for one in fields(Jurisdiction)}
-    assert version_of(limits) == sha256(canonical.encode()).hexdigest()[:12]
+    assert policy_version(limits) == sha256(canonical.encode()).hexdigest()[:12]

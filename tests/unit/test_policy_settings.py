@@ -9,16 +9,16 @@ from pydantic import SecretStr, ValidationError
 
 from activities.settings import ActivitySettings
 from api.app import create_app
-from api.http.metrics import Meters
-from api.settings import ApiSettings, SettingsFault
-from cli.doctor import _policy
-from cli.policy import checked, shown
+from api.http.metrics import Metrics
+from api.settings import ApiSettings, InvalidSettings
+from cli.doctor import _check_policy
+from cli.policy import check_policy_file, format_policy
 from policy.config.policy_file import PolicyFaults
-from policy.config.settings import PolicySettings, read_file
-from policy.replay import version_of
-from workers.process import Fault
+from policy.config.settings import PolicySettings, load_policy_file
+from policy.replay import policy_version
+from workers.process import UserError
 from workers.settings import WorkerSettings
-from workers.worker import run
+from workers.worker import run_worker_process
 
 FAULTY = 'holdout = 120\nquiet_hours.sms.opens = "25:00"\n'
 BOTH = ("line 1: holdout: expected a percentage", "line 2: quiet_hours.sms.opens: expected a time of day")
@@ -62,15 +62,15 @@ def test_api_and_worker_go_by_the_same_policy(file: Path, monkeypatch: pytest.Mo
 
 def test_the_api_refuses_to_start_with_all_faults_of_the_file(file: Path) -> None:
     file.write_text(FAULTY, "utf-8")
-    with pytest.raises(SettingsFault) as refused:
+    with pytest.raises(InvalidSettings) as refused:
         create_app(ApiSettings(**API))
 
     assert all(fault in str(refused.value) for fault in (file.name, *BOTH))
 
 
 async def test_the_worker_refuses_to_start_with_all_faults_of_the_file(faulty: Path) -> None:
-    with pytest.raises(Fault) as refused:
-        await run(WorkerSettings(database_url=API["database_url"]))
+    with pytest.raises(UserError) as refused:
+        await run_worker_process(WorkerSettings(database_url=API["database_url"]))
 
     assert all(fault in str(refused.value) for fault in ("WAYPOST_POLICY", faulty.name, *BOTH))
 
@@ -104,8 +104,8 @@ def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_read(file: Path)
 
 def test_check_tells_every_fault_as_a_table_and_as_json(file: Path) -> None:
     file.write_text(FAULTY, "utf-8")
-    table, sound = checked(None, as_json=False)
-    told, also_sound = checked(file, as_json=True)
+    table, sound = check_policy_file(None, as_json=False)
+    told, also_sound = check_policy_file(file, as_json=True)
 
     assert (sound, also_sound) == (False, False)
     assert "2 faults" in table
@@ -117,33 +117,36 @@ def test_check_tells_every_fault_as_a_table_and_as_json(file: Path) -> None:
 
 
 def test_check_names_the_version_of_a_sound_file(file: Path) -> None:
-    version = version_of(PolicySettings().policy.limits)
+    version = policy_version(PolicySettings().policy.limits)
 
-    assert (f"{file} can be used: policy {version}.", True) == checked(None, as_json=False)
-    assert json.loads(checked(file, as_json=True)[0])["version"] == version
+    assert (f"{file} can be used: policy {version}.", True) == check_policy_file(None, as_json=False)
+    assert json.loads(check_policy_file(file, as_json=True)[0])["version"] == version
 
 
 def test_show_tells_each_value_and_who_set_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WAYPOST_HOLDOUT", "2.5")
     policy = PolicySettings().policy
-    words, told = shown(policy, as_json=False).splitlines(), json.loads(shown(policy, as_json=True))
+    words, told = (
+        format_policy(policy, as_json=False).splitlines(),
+        json.loads(format_policy(policy, as_json=True)),
+    )
     lines = [" ".join(line.split()) for line in words]
 
-    assert lines[0] == f"# Policy {version_of(policy.limits)}: {file}"
+    assert lines[0] == f"# Policy {policy_version(policy.limits)}: {file}"
     assert 'suppression_window = "for good" # line 1' in lines
     assert "holdout = 2.5 # WAYPOST_HOLDOUT" in lines
     assert 'quiet_hours.sms.opens = "08:00" # default' in lines
-    assert told["version"] == version_of(policy.limits)
+    assert told["version"] == policy_version(policy.limits)
     assert told["values"]["suppression_window"] == {"value": '"for good"', "set_by": "line 1"}
 
 
 def test_the_doctor_has_a_line_for_the_policy(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = version_of(PolicySettings().policy.limits)
-    sound = _policy().line()
+    version = policy_version(PolicySettings().policy.limits)
+    sound = _check_policy().line()
     file.write_text(FAULTY, "utf-8")
-    faulty = _policy()
+    faulty = _check_policy()
     monkeypatch.delenv("WAYPOST_POLICY")
-    without = _policy()
+    without = _check_policy()
 
     assert sound == f"ok    policy      {file}, values set: 1; version {version}"
     assert not faulty.ok
@@ -152,7 +155,7 @@ def test_the_doctor_has_a_line_for_the_policy(file: Path, monkeypatch: pytest.Mo
 
 
 def test_metrics_name_the_policy_in_force() -> None:
-    assert 'waypost_policy_info{version="9d4a6ad0e64c"} 1.0' in Meters("9d4a6ad0e64c").page(None, 0).decode()
+    assert 'waypost_policy_info{version="9d4a6ad0e64c"} 1.0' in Metrics("9d4a6ad0e64c").page(None, 0).decode()
 
 
 def test_a_file_that_cannot_be_read_is_told_as_one_fault(tmp_path: Path) -> None:
@@ -161,7 +164,7 @@ def test_a_file_that_cannot_be_read_is_told_as_one_fault(tmp_path: Path) -> None
     advice = "name one that this process may read"
     for path, why in ((absent, "No such file or directory"), (odd, "it is not UTF-8")):
         with pytest.raises(PolicyFaults) as refused:
-            read_file(str(path))
+            load_policy_file(str(path))
         [fault] = refused.value.faults
 
         assert refused.value.name == str(path)

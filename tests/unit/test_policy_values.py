@@ -8,7 +8,15 @@ import pytest
 
 from policy.config.policy_file import PolicyFaults, in_toml, read_policy
 from policy.config.toml_reader import decode_toml, expected, shown, spelling
-from policy.limits import LONGEST_WINDOW, BreakerRule, Budget, Cap, Limits, SuppressionRule, Thresholds
+from policy.limits import (
+    MAX_CAP_WINDOW,
+    BreakerRule,
+    Budget,
+    Cap,
+    Limits,
+    SuppressionRule,
+    TemplateStopThresholds,
+)
 from policy.verdict import Channel
 
 DAY = timedelta(days=1)
@@ -122,13 +130,15 @@ def test_a_value_is_told_as_the_file_would_say_it() -> None:
 @pytest.mark.parametrize(
     "sound",
     [
-        lambda: Cap(0, LONGEST_WINDOW),
+        lambda: Cap(0, MAX_CAP_WINDOW),
         lambda: Cap(1, SECOND),
         lambda: SuppressionRule(timedelta(0)),
         lambda: Budget(1),
         lambda: BreakerRule(failures=1, first=SECOND, longest=SECOND),
-        lambda: Thresholds(complaints=100, bounces=100, window=SECOND, at_least=1, least_reports=1),
-        lambda: Limits(duplicates_within=LONGEST_WINDOW),
+        lambda: TemplateStopThresholds(
+            complaints=100, bounces=100, window=SECOND, at_least=1, least_reports=1
+        ),
+        lambda: Limits(duplicates_within=MAX_CAP_WINDOW),
         lambda: Limits(duplicates_within=timedelta(0)),
         lambda: Limits(holdout=100),
         lambda: Limits(holdout=0),
@@ -143,7 +153,7 @@ def test_what_is_just_possible_is_taken(sound: Any) -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (lambda: Cap(1, LONGEST_WINDOW + SECOND), "^window: expected more than no time and at most 366d"),
+        (lambda: Cap(1, MAX_CAP_WINDOW + SECOND), "^window: expected more than no time and at most 366d"),
         (lambda: Cap(1, timedelta(0)), "^window: expected more than no time and at most 366d, got 0s$"),
         (lambda: BreakerRule(first=timedelta(0)), "^first: expected more than no time"),
         (
@@ -151,10 +161,10 @@ def test_what_is_just_possible_is_taken(sound: Any) -> None:
             "^failures: expected 1 or more, got 0; the default is 5\nfirst: expected more than no time and "
             "no more than longest, got 0s and 10m; the defaults are 30s and 10m$",
         ),
-        (lambda: Thresholds(bounces=100.5), "^bounces: .* got 100.5$"),
-        (lambda: Thresholds(complaints=0), "^complaints: .* got 0$"),
+        (lambda: TemplateStopThresholds(bounces=100.5), "^bounces: .* got 100.5$"),
+        (lambda: TemplateStopThresholds(complaints=0), "^complaints: .* got 0$"),
         (
-            lambda: Thresholds(at_least=0, least_reports=0),
+            lambda: TemplateStopThresholds(at_least=0, least_reports=0),
             "^at_least: expected 1 or more, got 0\nleast_reports: expected 1 or more, got 0$",
         ),
         (lambda: Limits(holdout=100.5), "^holdout: expected a percentage from 0 to 100, got 100.5$"),

@@ -7,24 +7,32 @@ from pathlib import Path
 import pytest
 
 import journeys
-from authoring.preview.scenario import SAMPLE, VERBS, ScenarioFaults, Step, converted, parse, read
+from authoring.preview.scenario import (
+    SAMPLE_SCENARIO,
+    VERBS,
+    InvalidScenario,
+    ScenarioStep,
+    convert_value,
+    parse_scenario,
+    read_scenario,
+)
 from authoring.testing.shopper import Shopper
-from journeys.registry import load
-from workers.process import Fault
+from journeys.registry import load_journeys
+from workers.process import UserError
 
 
 def faults(text: str) -> list[tuple[int, str]]:
-    with pytest.raises(ScenarioFaults) as refused:
-        parse(text, "mine.yaml")
+    with pytest.raises(InvalidScenario) as refused:
+        parse_scenario(text, "mine.yaml")
     return list(refused.value.faults)
 
 
-def story(lines: str) -> tuple[Step, ...]:
-    return parse(f"story:\n{lines}").story
+def story(lines: str) -> tuple[ScenarioStep, ...]:
+    return parse_scenario(f"story:\n{lines}").story
 
 
 def test_a_scenario_is_read_as_it_reads() -> None:
-    found = parse(
+    found = parse_scenario(
         """
 shopper: {name: Ben, timezone: Asia/Tokyo, consents: {email: true, sms: false}, phone: null}
 starts_at: 20:30
@@ -46,43 +54,47 @@ story:
         {"points": 250},
     )
     assert found.story == (
-        Step(8, "adds", ("lamp",)),
-        Step(9, "waits", (timedelta(hours=2, minutes=30),)),
-        Step(10, "clicks"),
+        ScenarioStep(8, "adds", ("lamp",)),
+        ScenarioStep(9, "waits", (timedelta(hours=2, minutes=30),)),
+        ScenarioStep(10, "clicks"),
     )
 
 
 @pytest.mark.parametrize(
     ("lines", "step"),
     [
-        pytest.param("- buys: [lamp, chair]", Step(2, "buys", ("lamp", "chair")), id="several"),
+        pytest.param("- buys: [lamp, chair]", ScenarioStep(2, "buys", ("lamp", "chair")), id="several"),
         pytest.param(
-            "- buys: lamp\n  where: store", Step(2, "buys", ("lamp",), {"where": "store"}), id="by name"
+            "- buys: lamp\n  where: store",
+            ScenarioStep(2, "buys", ("lamp",), {"where": "store"}),
+            id="by name",
         ),
         pytest.param(
-            "- adds: lamp\n  quantity: 2", Step(2, "adds", ("lamp",), {"quantity": 2}), id="a number"
+            "- adds: lamp\n  quantity: 2", ScenarioStep(2, "adds", ("lamp",), {"quantity": 2}), id="a number"
         ),
-        pytest.param("- cancels: 17", Step(2, "cancels", ("17",)), id="an order is a text"),
-        pytest.param("- clicks:", Step(2, "clicks"), id="nothing said"),
-        pytest.param("- waits_until: 12:30", Step(2, "waits_until", (time(12, 30),)), id="not sexagesimal"),
+        pytest.param("- cancels: 17", ScenarioStep(2, "cancels", ("17",)), id="an order is a text"),
+        pytest.param("- clicks:", ScenarioStep(2, "clicks"), id="nothing said"),
+        pytest.param(
+            "- waits_until: 12:30", ScenarioStep(2, "waits_until", (time(12, 30),)), id="not sexagesimal"
+        ),
         pytest.param(
             "- waits_until: 2031-06-03T09:00Z",
-            Step(2, "waits_until", (datetime(2031, 6, 3, 9, tzinfo=UTC),)),
+            ScenarioStep(2, "waits_until", (datetime(2031, 6, 3, 9, tzinfo=UTC),)),
             id="an instant",
         ),
         pytest.param(
             "- identifies: {plan: gold, age: 7}",
-            Step(2, "identifies", (), {"plan": "gold", "age": 7}),
+            ScenarioStep(2, "identifies", (), {"plan": "gold", "age": 7}),
             id="traits",
         ),
         pytest.param(
             "- happens: Star Given\n  properties: {stars: 3}",
-            Step(2, "happens", ("Star Given",), {"properties": {"stars": 3}}),
+            ScenarioStep(2, "happens", ("Star Given",), {"properties": {"stars": 3}}),
             id="an event of one's own",
         ),
     ],
 )
-def test_each_way_of_saying_something(lines: str, step: Step) -> None:
+def test_each_way_of_saying_something(lines: str, step: ScenarioStep) -> None:
     assert story(lines) == (step,)
 
 
@@ -144,8 +156,8 @@ def test_a_file_that_cannot_be_told_says_where_and_why(text: str, line: int, sai
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Fault, match=r"none\.yaml cannot be read"):
-        read(tmp_path / "none.yaml")
+    with pytest.raises(UserError, match=r"none\.yaml cannot be read"):
+        read_scenario(tmp_path / "none.yaml")
 
 
 def test_every_awaited_verb_of_a_shopper_can_be_said() -> None:
@@ -167,11 +179,11 @@ def test_the_example_of_every_verb_can_be_told(verb: object) -> None:
 
 def test_a_word_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="expected a whole number"):
-        converted("two", int)
+        convert_value("two", int)
 
 
 def test_the_sample_and_every_scenario_beside_a_shipped_journey_can_be_read() -> None:
-    assert len(parse(SAMPLE).story) == 3
-    for definition in load().values():
-        assert read(definition.folder / "preview.yaml").story
+    assert len(parse_scenario(SAMPLE_SCENARIO).story) == 3
+    for definition in load_journeys().values():
+        assert read_scenario(definition.folder / "preview.yaml").story
     assert Path(journeys.__file__).parent.is_dir()

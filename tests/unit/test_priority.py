@@ -6,10 +6,10 @@ from itertools import permutations
 
 import pytest
 
-from policy.checks.frequency_caps import AFTER_ITS_TURN, ITS_TURN, outranks, yields_to_nobody
-from policy.checks.result import Finding
+from policy.checks.frequency_caps import SLOT_RESERVATION, YIELD_RETRY_DELAY, has_priority, outranks
+from policy.checks.result import CheckResult
 from policy.facts import Facts, Plan, SentFact, WaitingFact
-from policy.limits import Cap, Limits, Period, WhenCapped
+from policy.limits import CalendarPeriod, Cap, CapReachedAction, Limits
 from policy.verdict import Channel, MessageClass, Reason
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -23,8 +23,8 @@ ONE_A_DAY = Limits(caps=(Cap(1, DAY, Channel.EMAIL),), priorities={"carts": 10})
 
 def found(
     *waiting: WaitingFact, plan: Plan = PLAN, limits: Limits = ONE_A_DAY, sent: tuple[SentFact, ...] = ()
-) -> Finding:
-    return yields_to_nobody(plan, Facts(waiting=waiting, sent=sent), limits, NOW)
+) -> CheckResult:
+    return has_priority(plan, Facts(waiting=waiting, sent=sent), limits, NOW)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def found(
         pytest.param(CART, True, id="one that waits for the slot"),
         pytest.param(replace(CART, until=NOW + DAY - TICK), True, id="due while this one would still count"),
         pytest.param(replace(CART, until=NOW + DAY), False, id="due when this one no longer counts"),
-        pytest.param(replace(CART, until=NOW - ITS_TURN + TICK), True, id="due, and about to ask"),
-        pytest.param(replace(CART, until=NOW - ITS_TURN), False, id="let its turn pass"),
+        pytest.param(replace(CART, until=NOW - SLOT_RESERVATION + TICK), True, id="due, and about to ask"),
+        pytest.param(replace(CART, until=NOW - SLOT_RESERVATION), False, id="let its turn pass"),
         pytest.param(replace(CART, expires_at=NOW), False, id="expired"),
         pytest.param(replace(CART, channel=Channel.SMS), False, id="on another channel"),
         pytest.param(replace(CART, journey="post-purchase"), True, id="an equal that came first"),
@@ -45,7 +45,7 @@ def test_a_message_leaves_the_slot_to_one_that_goes_first(waiting: WaitingFact, 
 
 
 def test_a_message_yields_only_where_those_before_it_need_all_that_is_left() -> None:
-    three_a_week = replace(ONE_A_DAY, caps=(Cap(3, per=Period.WEEK),))
+    three_a_week = replace(ONE_A_DAY, caps=(Cap(3, per=CalendarPeriod.WEEK),))
     one_sent = (SentFact(Channel.SMS, NOW),)
 
     assert found(CART, limits=three_a_week, sent=one_sent).reason is None
@@ -128,14 +128,14 @@ def test_one_that_waits_asks_again_when_those_before_it_have_had_their_turn(
     untils: list[int], expected: int
 ) -> None:
     waiting = [replace(CART, until=NOW + hours * HOUR) for hours in untils]
-    finding = found(*waiting, plan=replace(PLAN, when_capped=WhenCapped.WAIT))
+    finding = found(*waiting, plan=replace(PLAN, when_capped=CapReachedAction.WAIT))
 
-    assert NOW + expected * HOUR + AFTER_ITS_TURN == finding.until
+    assert NOW + expected * HOUR + YIELD_RETRY_DELAY == finding.until
 
 
 def test_with_two_slots_one_of_those_before_it_may_still_be_withheld() -> None:
     waiting = [replace(CART, until=NOW + hours * HOUR) for hours in (6, 2)]
     two = replace(ONE_A_DAY, caps=(Cap(2, DAY),))
-    finding = found(*waiting, plan=replace(PLAN, when_capped=WhenCapped.WAIT), limits=two)
+    finding = found(*waiting, plan=replace(PLAN, when_capped=CapReachedAction.WAIT), limits=two)
 
-    assert finding.until == NOW + 2 * HOUR + AFTER_ITS_TURN
+    assert finding.until == NOW + 2 * HOUR + YIELD_RETRY_DELAY

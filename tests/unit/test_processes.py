@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from local import parent_watch
-from local.processes import Child, ChildDied, Command, StackError
+from local.processes import ChildExited, ChildProcess, Command, StackError
 from tests.process_table import ended, wait_until
 
 DEAF = """
@@ -36,7 +36,9 @@ def python(code: str) -> Command:
 
 async def test_every_line_is_passed_on_with_the_name_of_its_process() -> None:
     heard: list[tuple[str, str]] = []
-    child = Child(python("print('one'); print('two', end='')"), lambda name, line: heard.append((name, line)))
+    child = ChildProcess(
+        python("print('one'); print('two', end='')"), lambda name, line: heard.append((name, line))
+    )
 
     await child.start()
     code = await child.wait()
@@ -46,30 +48,30 @@ async def test_every_line_is_passed_on_with_the_name_of_its_process() -> None:
 
 
 async def test_a_child_that_dies_before_it_is_ready_is_reported_with_its_last_lines() -> None:
-    child = Child(python("import sys; print('the reason'); sys.exit(3)"))
+    child = ChildProcess(python("import sys; print('the reason'); sys.exit(3)"))
     await child.start()
 
-    with pytest.raises(ChildDied, match=r"exit code 3; its last lines:\n    the reason"):
-        await child.until_ready(within=10)
+    with pytest.raises(ChildExited, match=r"exit code 3; its last lines:\n    the reason"):
+        await child.until_ready(timeout_s=10)
 
 
 async def test_a_child_that_never_gets_ready_is_given_up_in_time() -> None:
-    child = Child(python("import time; time.sleep(60)"))
+    child = ChildProcess(python("import time; time.sleep(60)"))
     await child.start()
 
     with pytest.raises(StackError, match="not ready within"):
-        await child.until_ready(within=0.2)
+        await child.until_ready(timeout_s=0.2)
 
     await child.kill()
 
 
 async def test_a_child_that_does_not_listen_is_killed_after_its_grace() -> None:
-    child = Child(python(DEAF))
+    child = ChildProcess(python(DEAF))
     await child.start()
-    await child.until_ready(within=10)
+    await child.until_ready(timeout_s=10)
     begun = time.monotonic()
 
-    await child.stop(grace=0.3)
+    await child.stop(grace_s=0.3)
 
     assert not child.running
     assert time.monotonic() - begun < 5

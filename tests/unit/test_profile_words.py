@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from activities.contracts import Bought, ProfileRead
+from activities.contracts import ProfileSnapshot, PurchasedItem
 from journeys.vocabulary import EMAIL, Profile
 from policy.verdict import Channel
 
@@ -23,8 +23,8 @@ class GoldMember(Member):
     points: int = 0
 
 
-def read(**known: Any) -> ProfileRead:
-    return ProfileRead.model_validate({"at": NOW, **known})
+def read(**known: Any) -> ProfileSnapshot:
+    return ProfileSnapshot.model_validate({"at": NOW, **known})
 
 
 def test_what_is_asked_for_is_what_the_class_declares_and_nothing_else() -> None:
@@ -88,8 +88,8 @@ def test_a_trait_needs_a_default() -> None:
         type("Strict", (Profile,), {"__annotations__": {"plan": str}, "__module__": __name__})
 
 
-def bought(item: str, ago: timedelta, quantity: int = 1) -> Bought:
-    return Bought(item=item, at=NOW - ago, quantity=quantity)
+def bought(item: str, ago: timedelta, quantity: int = 1) -> PurchasedItem:
+    return PurchasedItem(item=item, at=NOW - ago, quantity=quantity)
 
 
 SHELF = Profile(at=NOW, purchases=(bought("lamp", DAY), bought("lamp", 9 * DAY), bought("desk", 3 * DAY, 0)))

@@ -4,7 +4,14 @@ from datetime import date
 
 import pytest
 
-from policy.hours.holidays import CALENDARS, easter, fixed, from_easter, nth, public_holidays
+from policy.hours.holidays import (
+    CALENDAR_CODES,
+    days_from_easter,
+    easter_sunday,
+    fixed_date,
+    nth_weekday,
+    public_holidays,
+)
 
 EASTERS = (
     "1818-03-22 1900-04-15 1943-04-25 1954-04-18 1961-04-02 1981-04-19 1989-03-26 1999-04-04 2000-04-23 "
@@ -18,7 +25,7 @@ EASTERS = (
 def test_easter_is_when_it_is(expected: str) -> None:
     day = date.fromisoformat(expected)
 
-    assert day == easter(day.year)
+    assert day == easter_sunday(day.year)
 
 
 def test_the_federal_holidays_of_2027_are_those_that_were_published() -> None:
@@ -57,7 +64,7 @@ def test_a_place_has_days_of_its_own(calendar: str, day: str, expected: str) -> 
     assert expected == public_holidays(calendar, when.year)[when]
 
 
-@pytest.mark.parametrize("calendar", sorted(CALENDARS))
+@pytest.mark.parametrize("calendar", sorted(CALENDAR_CODES))
 def test_every_calendar_names_days_of_its_year_alone(calendar: str) -> None:
     for year in range(2026, 2036):
         days = list(public_holidays(calendar, year))
@@ -92,10 +99,10 @@ def test_the_nth_weekday_of_a_month_and_the_last_one(
 ) -> None:
     day = date.fromisoformat(expected)
 
-    assert day == nth(month, weekday, number)(day.year)
+    assert day == nth_weekday(month, weekday, number)(day.year)
 
 
 def test_a_fixed_day_and_one_that_hangs_on_easter() -> None:
-    assert fixed(7, 14)(2026) == date(2026, 7, 14)
-    assert from_easter(-2)(2026) == date(2026, 4, 3)
-    assert from_easter(39)(2026) == date(2026, 5, 14)
+    assert fixed_date(7, 14)(2026) == date(2026, 7, 14)
+    assert days_from_easter(-2)(2026) == date(2026, 4, 3)
+    assert days_from_easter(39)(2026) == date(2026, 5, 14)

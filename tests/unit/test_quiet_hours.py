@@ -6,7 +6,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from policy.hours.opening_hours import closes_at, common_close, is_open, next_common_opening, next_opening
+from policy.hours.opening_hours import (
+    closing_time,
+    common_closing_time,
+    is_open,
+    next_common_opening,
+    next_opening,
+)
 from policy.hours.windows import QuietHours
 from tests.clock_changes import MINUTE, changes, starts_around
 
@@ -150,17 +156,17 @@ def test_the_next_opening_is_found_across_changes(
     ],
 )
 def test_a_window_closes_at_its_end(hours: QuietHours, at: str, expected: str | None) -> None:
-    end = closes_at(hours, "Europe/Berlin", datetime.fromisoformat(at))
+    end = closing_time(hours, "Europe/Berlin", datetime.fromisoformat(at))
 
     assert (datetime.fromisoformat(expected) if expected else None) == end
 
 
 def test_a_closed_window_has_no_end() -> None:
     with pytest.raises(ValueError, match="expected an instant in a window of Europe/Berlin"):
-        closes_at(DAYTIME, "Europe/Berlin", local("Europe/Berlin", "2026-05-05 07:00"))
+        closing_time(DAYTIME, "Europe/Berlin", local("Europe/Berlin", "2026-05-05 07:00"))
 
 
-@pytest.mark.parametrize("question", [is_open, next_opening, closes_at])
+@pytest.mark.parametrize("question", [is_open, next_opening, closing_time])
 def test_an_instant_without_an_offset_is_refused(question: object) -> None:
     assert callable(question)
     with pytest.raises(ValueError, match="expected an instant with an offset"):
@@ -195,7 +201,7 @@ def check_zone(zone: str, windows: tuple[QuietHours, ...]) -> int:
                 while grid < opening:
                     assert not open_by_model(hours, grid), (zone, hours, at, opening, grid)
                     grid += MINUTE
-                end = closes_at(hours, zone, opening)
+                end = closing_time(hours, zone, opening)
                 assert end is not None
                 assert not open_by_model(hours, end), (zone, hours, opening, end)
                 assert open_by_model(hours, end - timedelta(microseconds=1)), (zone, hours, opening, end)
@@ -229,7 +235,7 @@ def test_a_message_to_a_country_of_several_zones_waits_until_all_of_them_are_ope
 
     assert next_common_opening(hours, zones, at, before=far) == datetime(2026, 6, 1, 15, tzinfo=UTC)
     # New York closes three hours before Los Angeles does.
-    assert common_close(hours, zones, datetime(2026, 6, 1, 15, tzinfo=UTC)) == datetime(
+    assert common_closing_time(hours, zones, datetime(2026, 6, 1, 15, tzinfo=UTC)) == datetime(
         2026, 6, 2, 1, tzinfo=UTC
     )
     assert next_common_opening(hours, zones, at, before=at + timedelta(hours=1)) is None

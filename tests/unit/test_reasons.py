@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Stop, StopKind, Suppression
+from policy.facts import (
+    ActiveKillSwitch,
+    ConsentFact,
+    Facts,
+    Plan,
+    PlannedItem,
+    SentFact,
+    StopKind,
+    Suppression,
+)
 from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
@@ -42,7 +51,7 @@ BY_THE_GATE: Mapping[Reason, Case] = {
     Reason.HOLDOUT: (replace(SMS, holdout=100), YES, NOW),
     Reason.RUN_ENDED: (SMS, replace(YES, run_state="ended"), NOW),
     Reason.ERASED: (SMS, replace(YES, erased=True), NOW),
-    Reason.KILL_SWITCH: (SMS, replace(YES, stopped=(Stop(StopKind.ALL, "all", NOW),)), NOW),
+    Reason.KILL_SWITCH: (SMS, replace(YES, stopped=(ActiveKillSwitch(StopKind.ALL, "all", NOW),)), NOW),
     Reason.PROVIDER_BUDGET: (SMS, replace(YES, breaker_open_until=NOW + DAY), NOW),
     Reason.CONTENT: (replace(SMS, topic="transactional"), YES, NOW),
     Reason.ERROR: (SMS, replace(YES, zone="Ada's flat"), NOW),

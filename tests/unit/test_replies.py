@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.consent.replies import KEYWORDS, LONGEST, START, Reading, classify_reply, text_of
+from profiles.consent.replies import (
+    MAX_REPLY_LENGTH,
+    START_KEYWORDS,
+    STOP_KEYWORDS,
+    ReplyIntent,
+    classify_reply,
+    reply_text,
+)
 
 STOPS = (
     *("STOP", "stop", "Stop.", "STOP!!!", " stop ", "sToP\n", '"STOP"', "S T O P", "s.t.o.p", "st op"),
@@ -112,32 +119,34 @@ NOTHINGS = (
 @pytest.mark.parametrize(
     ("expected", "text"),
     [
-        *((Reading.STOP, text) for text in STOPS),
-        *((Reading.DOUBTFUL, text) for text in DOUBTFUL),
-        *((Reading.START, text) for text in STARTS),
-        *((Reading.NOTHING, text) for text in NOTHINGS),
+        *((ReplyIntent.STOP, text) for text in STOPS),
+        *((ReplyIntent.DOUBTFUL, text) for text in DOUBTFUL),
+        *((ReplyIntent.START, text) for text in STARTS),
+        *((ReplyIntent.NOTHING, text) for text in NOTHINGS),
     ],
 )
-def test_a_reply_is_read_as_a_person_would_read_it(expected: Reading, text: str) -> None:
+def test_a_reply_is_read_as_a_person_would_read_it(expected: ReplyIntent, text: str) -> None:
     assert classify_reply(text) is expected
 
 
-@given(st.sampled_from(sorted(KEYWORDS)), st.sampled_from(["", " ", ".", "!", "\n", "\u200d", "❤️", " 🙂 "]))
+@given(
+    st.sampled_from(sorted(STOP_KEYWORDS)), st.sampled_from(["", " ", ".", "!", "\n", "\u200d", "❤️", " 🙂 "])
+)
 def test_what_stands_around_a_keyword_changes_nothing(keyword: str, around: str) -> None:
-    assert classify_reply(f"{around}{keyword.upper()}{around}") is Reading.STOP
+    assert classify_reply(f"{around}{keyword.upper()}{around}") is ReplyIntent.STOP
 
 
 @given(st.text(max_size=200), st.sampled_from(["stop", "unsubscribe", "opt out", "Abmelden", "désabonner"]))
 def test_nothing_that_has_the_word_in_it_is_ever_passed_over(text: str, word: str) -> None:
-    assert classify_reply(f"{word} {text}") in (Reading.STOP, Reading.DOUBTFUL)
+    assert classify_reply(f"{word} {text}") in (ReplyIntent.STOP, ReplyIntent.DOUBTFUL)
 
 
 def test_no_word_both_stops_and_starts() -> None:
-    assert frozenset() == START & KEYWORDS
+    assert frozenset() == START_KEYWORDS & STOP_KEYWORDS
 
 
 def test_a_text_without_end_is_read_up_to_its_limit() -> None:
-    assert classify_reply("a" * LONGEST + " stop") is Reading.NOTHING
+    assert classify_reply("a" * MAX_REPLY_LENGTH + " stop") is ReplyIntent.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -151,4 +160,4 @@ def test_a_text_without_end_is_read_up_to_its_limit() -> None:
     ],
 )
 def test_the_text_of_a_reply_is_its_text_else_its_body(expected: str, properties: dict[str, object]) -> None:
-    assert text_of(properties) == expected
+    assert reply_text(properties) == expected

@@ -3,29 +3,29 @@
 import pytest
 
 from profiles.events import Event, ProductAdded, ProductViewed, TicketOpened
-from profiles.runs.routing import MAX_KEY, Interest, interests, key_fault
+from profiles.runs.routing import MAX_KEY_LENGTH, RouteMatch, key_fault, match_routes
 from tests.facts import CARTS, PEOPLE, Journey
 
 ADDED = ProductAdded(product_id="lamp")
 
 
 def test_a_journey_hears_what_it_starts_on_and_what_it_listens_to() -> None:
-    assert interests(ADDED, [CARTS, PEOPLE]).of == (Interest(CARTS, None, starts=True),)
-    assert interests(ProductViewed(), [CARTS, PEOPLE]).of == (Interest(PEOPLE, None, starts=False),)
-    assert interests(TicketOpened(), [CARTS, PEOPLE]).of == ()
+    assert match_routes(ADDED, [CARTS, PEOPLE]).of == (RouteMatch(CARTS, None, starts=True),)
+    assert match_routes(ProductViewed(), [CARTS, PEOPLE]).of == (RouteMatch(PEOPLE, None, starts=False),)
+    assert match_routes(TicketOpened(), [CARTS, PEOPLE]).of == ()
 
 
 def test_a_filter_decides_on_starting_only() -> None:
     picky = Journey(where=lambda event: False)
 
-    assert interests(ADDED, [picky]).of == (Interest(picky, None, starts=False),)
+    assert match_routes(ADDED, [picky]).of == (RouteMatch(picky, None, starts=False),)
 
 
 def test_one_journey_that_raises_is_recorded_and_the_others_still_hear() -> None:
     def breaks(event: Event) -> bool:
         raise RuntimeError("x" * 10_000)
 
-    found = interests(ADDED, [Journey(name="faulty", where=breaks), CARTS])
+    found = match_routes(ADDED, [Journey(name="faulty", where=breaks), CARTS])
 
     assert [interest.route.name for interest in found.of] == ["carts"]
     [problem] = found.problems
@@ -38,7 +38,7 @@ def test_one_journey_that_raises_is_recorded_and_the_others_still_hear() -> None
     [
         ("order-1", None),
         ("", "1 to 200"),
-        ("x" * (MAX_KEY + 1), "201 characters"),
+        ("x" * (MAX_KEY_LENGTH + 1), "201 characters"),
         ("a\nb", "do not print"),
         ("ada@example.com", "reads as an email address or a phone number"),
         ("user:+4915112345678", "reads as an email address or a phone number"),
@@ -52,7 +52,7 @@ def test_what_may_not_be_a_key(key: str, fault: str | None) -> None:
 
 def test_a_refused_key_keeps_the_event_from_that_journey_alone() -> None:
     by_ticket = Journey(name="tickets", starts=("Ticket Opened",), key_property="ticket_id")
-    found = interests(TicketOpened(ticket_id="ada@example.com"), [by_ticket])
+    found = match_routes(TicketOpened(ticket_id="ada@example.com"), [by_ticket])
 
     assert found.of == ()
     assert found.problems[0]["journey"] == "tickets"

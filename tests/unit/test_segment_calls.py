@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from api.events.parsed import Rejection
-from api.events.segment import MESSAGE_ALIASES, Sender, segment_call
+from api.events.segment import MESSAGE_ALIASES, SegmentRequest, parse_segment_call
 from profiles.events import Event
 from profiles.state.event_records import IncomingEvent
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-SENDER = Sender("segment/shop", NOW)
+SENDER = SegmentRequest("segment/shop", NOW)
 
 
-def heard(raw: dict[str, Any], call: str | None = None, sender: Sender = SENDER) -> IncomingEvent:
+def heard(raw: dict[str, Any], call: str | None = None, sender: SegmentRequest = SENDER) -> IncomingEvent:
     """A call that must be taken in."""
-    found = segment_call({"messageId": "m", **raw}, call, sender)
+    found = parse_segment_call({"messageId": "m", **raw}, call, sender)
     assert isinstance(found, IncomingEvent), found
     return found
 
@@ -44,7 +44,7 @@ def test_every_call_becomes_an_event_named_in_the_past_tense(call: str, name: st
 def test_every_alias_of_a_message_event_is_a_declared_event(alias: str) -> None:
     event = heard({"userId": "u", "event": alias.title(), "properties": {"email_id": "id-1"}}, "track")
 
-    assert event.type in Event.by_name
+    assert event.type in Event.registry
     assert event.properties["message_id"] == "id-1"
     assert alias.title() == event.context["aliased_from"]
 
@@ -121,7 +121,7 @@ def test_a_wrong_clock_at_the_sender_cancels_out() -> None:
 
 
 def test_a_batch_lends_its_sent_at_to_its_calls() -> None:
-    sender = Sender("segment/shop", NOW, sent_at="2026-11-21T11:00:00Z")
+    sender = SegmentRequest("segment/shop", NOW, sent_at="2026-11-21T11:00:00Z")
     event = heard(
         {"userId": "u", "event": "X", "type": "track", "timestamp": "2026-11-21T10:59:00Z"}, None, sender
     )
@@ -147,8 +147,8 @@ def test_a_time_nobody_can_read_is_now_and_noted(time: Any) -> None:
 
 def test_a_call_without_an_id_gets_one_from_its_content_and_day() -> None:
     call = {"userId": "u", "event": "X", "messageId": None}
-    retried = Sender("segment/shop", NOW + timedelta(hours=1))
-    next_day = Sender("segment/shop", NOW + timedelta(days=1))
+    retried = SegmentRequest("segment/shop", NOW + timedelta(hours=1))
+    next_day = SegmentRequest("segment/shop", NOW + timedelta(days=1))
     first, again = heard(call, "track"), heard({**call, "sentAt": "2026-11-21T12:00:00Z"}, "track", retried)
 
     assert first.id == again.id
@@ -166,7 +166,9 @@ def test_a_retry_has_the_same_digest_and_another_timestamp_another() -> None:
     }
     first = heard(call, "track")
     again = heard(
-        {**call, "sentAt": "2026-11-21T10:05:00Z"}, "track", Sender("segment/shop", NOW + timedelta(hours=1))
+        {**call, "sentAt": "2026-11-21T10:05:00Z"},
+        "track",
+        SegmentRequest("segment/shop", NOW + timedelta(hours=1)),
     )
 
     assert first.time != again.time
@@ -192,7 +194,7 @@ def test_a_retry_has_the_same_digest_and_another_timestamp_another() -> None:
     ],
 )
 def test_a_rejection_says_what_and_where(raw: dict[str, Any], code: str, pointer: str) -> None:
-    found = segment_call(raw, None, SENDER)
+    found = parse_segment_call(raw, None, SENDER)
 
     assert isinstance(found, Rejection)
     assert (code, pointer) == (found.code, found.pointer)

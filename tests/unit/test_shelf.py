@@ -2,11 +2,11 @@
 
 import pytest
 
-from profiles.commerce.catalog import OnShelf, price_of, product_of, sold_out
+from profiles.commerce.catalog import CatalogEntry, current_price, product_for_sku, sold_out
 
-RED = OnShelf("lamp", "red", in_stock=False, price=30.0, currency="EUR")
-BLUE = OnShelf("lamp", "blue", in_stock=True, price=40.0)
-LAMP = OnShelf("lamp", "", price=35.0)
+RED = CatalogEntry("lamp", "red", in_stock=False, price=30.0, currency="EUR")
+BLUE = CatalogEntry("lamp", "blue", in_stock=True, price=40.0)
+LAMP = CatalogEntry("lamp", "", price=35.0)
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ LAMP = OnShelf("lamp", "", price=35.0)
     ],
 )
 def test_a_line_costs_what_the_feed_says_of_its_unit(
-    shelf: tuple[OnShelf, ...], sku: str | None, currency: str | None, expected: float | None
+    shelf: tuple[CatalogEntry, ...], sku: str | None, currency: str | None, expected: float | None
 ) -> None:
-    assert expected == price_of(shelf, "lamp", sku, currency)
+    assert expected == current_price(shelf, "lamp", sku, currency)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,6 @@ def test_a_line_is_sold_out_where_all_that_is_told_says_so(
 
 
 def test_a_unit_that_two_products_claim_is_nobodys() -> None:
-    assert product_of((RED, BLUE, LAMP), "red") == "lamp"
-    assert product_of((RED, OnShelf("shade", "red")), "red") is None
-    assert product_of((), "red") is None
+    assert product_for_sku((RED, BLUE, LAMP), "red") == "lamp"
+    assert product_for_sku((RED, CatalogEntry("shade", "red")), "red") is None
+    assert product_for_sku((), "red") is None

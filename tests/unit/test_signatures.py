@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 
-from api.webhooks.signatures import sendgrid_key, verify_sendgrid, verify_shopify, verify_twilio
+from api.webhooks.signatures import load_sendgrid_key, verify_sendgrid, verify_shopify, verify_twilio
 from tests.fakes.vendor import vendor_file, vendor_json
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -97,7 +97,7 @@ def test_whatever_else_claims_to_be_sendgrid_is_refused(
 )
 def test_a_bad_verification_key_is_refused_at_start_by_name(key: str) -> None:
     with pytest.raises(ValueError, match="SENDGRID_WEBHOOK_PUBLIC_KEY"):
-        sendgrid_key(key)
+        load_sendgrid_key(key)
 
 
 def test_sendgrids_published_vectors_are_judged_as_published() -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
-from policy.checks.quiet_hours import wake_up
+from policy.checks.quiet_hours import jittered_resume_at
 from policy.facts import ConsentFact, Facts, Plan
 from policy.gate import decide
 from policy.hours.places import Place
@@ -21,7 +21,7 @@ SOMEBODY = Facts(person="p-1", consents=(ConsentFact("all", "all", granted=True)
 
 def wakings(count: int, *, until: datetime, limits: Limits | None = None) -> list[datetime]:
     return [
-        wake_up(replace(SMS, key=f"run-{n}/offer"), SOMEBODY, limits or Limits(), MORNING, until)
+        jittered_resume_at(replace(SMS, key=f"run-{n}/offer"), SOMEBODY, limits or Limits(), MORNING, until)
         for n in range(count)
     ]
 
@@ -48,7 +48,9 @@ def test_it_wakes_at_the_same_instant_whenever_it_is_asked() -> None:
 
 def test_person_and_key_both_count() -> None:
     def offset(person: str, key: str) -> timedelta:
-        waking = wake_up(replace(SMS, key=key), replace(SOMEBODY, person=person), Limits(), MORNING, None)
+        waking = jittered_resume_at(
+            replace(SMS, key=key), replace(SOMEBODY, person=person), Limits(), MORNING, None
+        )
         return waking - MORNING
 
     assert len({offset("p-1", "a/1"), offset("p-2", "a/1"), offset("p-1", "a/2"), offset("1", "a/1p-")}) == 4
@@ -63,7 +65,9 @@ def test_a_short_window_has_a_short_spread() -> None:
 
 def test_nothing_sleeps_past_its_expiry() -> None:
     short = replace(SMS, expires_at=MORNING + 4 * MINUTE)
-    woken = [wake_up(replace(short, key=f"{n}"), SOMEBODY, Limits(), MORNING, None) for n in range(500)]
+    woken = [
+        jittered_resume_at(replace(short, key=f"{n}"), SOMEBODY, Limits(), MORNING, None) for n in range(500)
+    ]
 
     assert MORNING + 50 * SECOND < max(woken) < MORNING + MINUTE
 
@@ -88,4 +92,4 @@ def test_the_window_is_the_one_that_all_rules_leave() -> None:
 
 def test_a_channel_without_a_spread_and_a_plan_without_a_key_wake_at_the_opening() -> None:
     assert wakings(3, until=MORNING + HOUR, limits=Limits(spread={})) == [MORNING] * 3
-    assert wake_up(replace(SMS, key=""), SOMEBODY, Limits(), MORNING, None) == MORNING
+    assert jittered_resume_at(replace(SMS, key=""), SOMEBODY, Limits(), MORNING, None) == MORNING

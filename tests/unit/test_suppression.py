@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy.checks.relevance import items_left
-from policy.checks.suppression import is_active, rule_for, suppressed, suppression_until
-from policy.facts import Facts, Plan, PlannedItem, Shelved, Suppression
-from policy.limits import Limits, Scope, SuppressionRule
+from policy.checks.relevance import has_items_left
+from policy.checks.suppression import is_active, rule_for, suppressed_items, suppression_until
+from policy.facts import CatalogItem, Facts, Plan, PlannedItem, Suppression
+from policy.limits import Limits, SuppressionRule, SuppressionScope
 from policy.verdict import Channel, MessageClass
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -31,7 +31,9 @@ TICK = timedelta(microseconds=1)
 def test_a_purchase_covers_the_product_and_the_unit(
     item: str, sku: str | None, product: str | None, unit: str | None, expected: bool
 ) -> None:
-    assert expected == bool(suppressed([PlannedItem(product, unit)], [Suppression(item, sku, None)], NOW))
+    assert expected == bool(
+        suppressed_items([PlannedItem(product, unit)], [Suppression(item, sku, None)], NOW)
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_only_time_ends_a_suppression(until: datetime | None, expected: bool) ->
 def test_one_line_shows_that_a_bought_unit_is_a_variant_of_the_product() -> None:
     lines = (PlannedItem("p-1", "red"), PlannedItem("p-1", "blue"), PlannedItem("p-2", None))
 
-    assert {"p-1"} == suppressed(lines, [Suppression("red", "red", None)], NOW).keys()
+    assert {"p-1"} == suppressed_items(lines, [Suppression("red", "red", None)], NOW).keys()
 
 
 @pytest.mark.parametrize(
@@ -71,10 +73,10 @@ def test_a_purchase_suppresses_for_a_year_where_nothing_else_is_set() -> None:
 
 
 RED, BLUE, WHOLE = PlannedItem("shirt", "red"), PlannedItem("shirt", "blue"), PlannedItem("shirt", None)
-BOUGHT_RED = Suppression("shirt", "red", None, scope=Scope.VARIANT, of="red")
-LAMPS = Suppression("lamp", None, None, scope=Scope.CATEGORY, of="Lamps")
+BOUGHT_RED = Suppression("shirt", "red", None, scope=SuppressionScope.VARIANT, of="red")
+LAMPS = Suppression("lamp", None, None, scope=SuppressionScope.CATEGORY, of="Lamps")
 X = PlannedItem("x", None)
-ARIA = Suppression("lamp", None, None, scope=Scope.GROUP, of="aria")
+ARIA = Suppression("lamp", None, None, scope=SuppressionScope.GROUP, of="aria")
 SET = Suppression("set", None, None, parts=("cup", "pot"))
 
 
@@ -86,36 +88,36 @@ SET = Suppression("set", None, None, parts=("cup", "pot"))
         pytest.param(BOUGHT_RED, WHOLE, (), True, id="variant: planned without its unit"),
         pytest.param(BOUGHT_RED, PlannedItem(None, "red"), (), True, id="variant: planned by its unit"),
         pytest.param(LAMPS, PlannedItem("x", None, "lamps "), (), True, id="category: by the plan's word"),
-        pytest.param(LAMPS, X, (Shelved("x", category="Lamps"),), True, id="by the feed's"),
-        pytest.param(LAMPS, PlannedItem("x", "x-1"), (Shelved("x", "x-2", "Lamps"),), True, id="a variant's"),
+        pytest.param(LAMPS, X, (CatalogItem("x", category="Lamps"),), True, id="by the feed's"),
+        pytest.param(LAMPS, PlannedItem("x", "x-1"), (CatalogItem("x", "x-2", "Lamps"),), True, id="a variant's"),
         pytest.param(LAMPS, PlannedItem("x", None, "Chairs"), (), False, id="category: another one"),
-        pytest.param(LAMPS, X, (Shelved("y", category="Lamps"),), False, id="of another"),
+        pytest.param(LAMPS, X, (CatalogItem("y", category="Lamps"),), False, id="of another"),
         pytest.param(LAMPS, PlannedItem("x", None, group="Lamps"), (), False, id="a group is no category"),
         pytest.param(LAMPS, PlannedItem("lamp", None), (), True, id="category: the product itself"),
         pytest.param(ARIA, PlannedItem("x", None, group="Aria"), (), True, id="group: by the plan's word"),
-        pytest.param(ARIA, PlannedItem(None, "u"), (Shelved("x", "u", group="aria"),), True, id="a unit's"),
+        pytest.param(ARIA, PlannedItem(None, "u"), (CatalogItem("x", "u", group="aria"),), True, id="a unit's"),
         pytest.param(ARIA, PlannedItem("x", None, "aria"), (), False, id="a category is no group"),
         pytest.param(SET, PlannedItem("cup", "cup-blue"), (), True, id="a part of a bundle"),
         pytest.param(SET, PlannedItem("saucer", None), (), False, id="no part of it"),
         pytest.param(
-            Suppression("red", "red", None), BLUE, (Shelved("shirt", "red"),), True,
+            Suppression("red", "red", None), BLUE, (CatalogItem("shirt", "red"),), True,
             id="a receipt's unit, which the feed has as a variant by now",
         ),
         pytest.param(
-            Suppression("shirt", None, None), PlannedItem(None, "blue"), (Shelved("shirt", "blue"),), True,
+            Suppression("shirt", None, None), PlannedItem(None, "blue"), (CatalogItem("shirt", "blue"),), True,
             id="planned by a unit that the feed has as a variant",
         ),
     ],
 )  # fmt: skip
 def test_a_purchase_reaches_as_far_as_the_shop_says(
-    row: Suppression, item: PlannedItem, shelf: tuple[Shelved, ...], expected: bool
+    row: Suppression, item: PlannedItem, shelf: tuple[CatalogItem, ...], expected: bool
 ) -> None:
-    assert expected == bool(suppressed([item], [row], NOW, shelf))
+    assert expected == bool(suppressed_items([item], [row], NOW, shelf))
 
 
 def test_a_variant_in_the_cart_takes_no_other_variant_with_it() -> None:
-    assert suppressed([BLUE], [BOUGHT_RED], NOW, beside=[RED]) == {}
-    assert suppressed([BLUE, RED], [BOUGHT_RED], NOW) == {"shirt": ""}
+    assert suppressed_items([BLUE], [BOUGHT_RED], NOW, cart_items=[RED]) == {}
+    assert suppressed_items([BLUE, RED], [BOUGHT_RED], NOW) == {"shirt": ""}
 
 
 @pytest.mark.parametrize(
@@ -136,9 +138,9 @@ def test_a_variant_in_the_cart_takes_no_other_variant_with_it() -> None:
 def test_a_bundle_is_suppressed_once_every_part_of_it_was_bought(
     bought: list[Suppression], expected: dict[str, str]
 ) -> None:
-    shelf = (Shelved("set", bundle=("cup", "pot")),)
+    shelf = (CatalogItem("set", bundle=("cup", "pot")),)
 
-    assert expected == suppressed([PlannedItem("set", None)], bought, NOW, shelf)
+    assert expected == suppressed_items([PlannedItem("set", None)], bought, NOW, shelf)
 
 
 def test_the_record_of_a_decision_says_why_in_words() -> None:
@@ -149,10 +151,10 @@ def test_the_record_of_a_decision_says_why_in_words() -> None:
         (PlannedItem("desk-lamp", None, "Lamps"), PlannedItem("cup", None), PlannedItem("box", None)),
         NOW + timedelta(days=1),
     )
-    shelf = (Shelved("box", bundle=("cup", "spoon")),)
+    shelf = (CatalogItem("box", bundle=("cup", "spoon")),)
     facts = Facts(suppressions=(LAMPS, SET), shelf=shelf)
 
-    finding = items_left(plan, facts, Limits(), NOW)
+    finding = has_items_left(plan, facts, Limits(), NOW)
 
     assert finding.detail == (
         "1 of 3 item(s) left: desk-lamp suppressed (of the category Lamps, of which lamp was bought), "
@@ -166,8 +168,8 @@ SHOP = Limits(
     suppression=(
         SuppressionRule(timedelta(0), category="coffee", group="capsules"),
         COFFEE,
-        SuppressionRule(timedelta(days=730), Scope.CATEGORY, product="lamp"),
-        SuppressionRule(None, Scope.VARIANT, group="shirts"),
+        SuppressionRule(timedelta(days=730), SuppressionScope.CATEGORY, product="lamp"),
+        SuppressionRule(None, SuppressionScope.VARIANT, group="shirts"),
     ),
     suppression_window=timedelta(days=90),
 )
@@ -176,12 +178,20 @@ SHOP = Limits(
 @pytest.mark.parametrize(
     ("product", "sku", "category", "group", "window", "scope"),
     [
-        pytest.param("c", None, "Coffee", "capsules", timedelta(0), Scope.PRODUCT, id="all that is set fits"),
-        pytest.param("c", None, " COFFEE", None, timedelta(days=25), Scope.PRODUCT, id="the first that fits"),
-        pytest.param("lamp", None, None, None, timedelta(days=730), Scope.CATEGORY, id="a product"),
-        pytest.param(None, "lamp", None, None, timedelta(days=730), Scope.CATEGORY, id="a unit"),
-        pytest.param("x", None, None, "shirts", None, Scope.VARIANT, id="a group"),
-        pytest.param("x", None, "Tea", None, timedelta(days=90), Scope.PRODUCT, id="none: the shop's window"),
+        pytest.param(
+            "c", None, "Coffee", "capsules", timedelta(0), SuppressionScope.PRODUCT, id="all that is set fits"
+        ),
+        pytest.param(
+            "c", None, " COFFEE", None, timedelta(days=25), SuppressionScope.PRODUCT, id="the first that fits"
+        ),
+        pytest.param(
+            "lamp", None, None, None, timedelta(days=730), SuppressionScope.CATEGORY, id="a product"
+        ),
+        pytest.param(None, "lamp", None, None, timedelta(days=730), SuppressionScope.CATEGORY, id="a unit"),
+        pytest.param("x", None, None, "shirts", None, SuppressionScope.VARIANT, id="a group"),
+        pytest.param(
+            "x", None, "Tea", None, timedelta(days=90), SuppressionScope.PRODUCT, id="none: the shop's window"
+        ),
     ],
 )
 def test_the_first_rule_that_fits_says_how_long_and_how_far(
@@ -190,7 +200,7 @@ def test_the_first_rule_that_fits_says_how_long_and_how_far(
     category: str | None,
     group: str | None,
     window: timedelta | None,
-    scope: Scope,
+    scope: SuppressionScope,
 ) -> None:
     found = rule_for(SHOP, product, sku, category, group)
 

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from authoring import testing
-from authoring.testing.calendar import START, day_of, next_time, stamp
+from authoring.testing.calendar import DEFAULT_START, day_number, format_day_time, next_time_of_day
 from authoring.testing.pure import Person, arm, person, verdict, why_not
 from authoring.testing.timeline import Timeline
-from policy.experiments import assign
+from policy.experiments import assign_arm
 from policy.limits import Limits, SuppressionRule
 from policy.verdict import Allow, Defer
 
@@ -81,7 +81,9 @@ def test_an_unknown_channel_is_refused() -> None:
 def test_the_arm_is_the_one_a_story_would_get() -> None:
     ada = person("0190f7a2-0000-7000-8000-000000000001")
 
-    assert arm(ada, "offer", offer=50, control=50) == assign(ada.id, "offer", {"offer": 50, "control": 50})
+    assert arm(ada, "offer", offer=50, control=50) == assign_arm(
+        ada.id, "offer", {"offer": 50, "control": 50}
+    )
     assert {arm(person(str(n)), "offer", offer=50, control=50) for n in range(20)} == {"offer", "control"}
 
 
@@ -105,29 +107,29 @@ def test_the_kit_offers_these_names_and_no_more() -> None:
 
 
 def test_the_calendar_starts_at_noon_on_a_monday_ahead() -> None:
-    local = START.astimezone(ZoneInfo("Europe/Berlin"))
+    local = DEFAULT_START.astimezone(ZoneInfo("Europe/Berlin"))
 
     assert (local.strftime("%A"), local.hour, local.month) == ("Monday", 12, 6)
-    assert datetime.now(UTC) < START
+    assert datetime.now(UTC) < DEFAULT_START
 
 
 def test_days_are_counted_by_the_shoppers_own_midnight() -> None:
-    assert stamp(START + 21 * HOUR, START, "Europe/Berlin") == "day 2 09:00"
-    assert day_of(START + 12 * HOUR, START, "Europe/Berlin") == 2
-    assert day_of(START + 12 * HOUR, START, "America/New_York") == 1
+    assert format_day_time(DEFAULT_START + 21 * HOUR, DEFAULT_START, "Europe/Berlin") == "day 2 09:00"
+    assert day_number(DEFAULT_START + 12 * HOUR, DEFAULT_START, "Europe/Berlin") == 2
+    assert day_number(DEFAULT_START + 12 * HOUR, DEFAULT_START, "America/New_York") == 1
 
 
 def test_the_next_time_a_clock_shows_is_never_now() -> None:
-    assert next_time(START, time(12), "Europe/Berlin") == START + DAY
-    assert next_time(START, time(12, 30), "Europe/Berlin") == START + HOUR / 2
-    assert next_time(START, time(9), "Europe/Berlin") == START + 21 * HOUR
+    assert next_time_of_day(DEFAULT_START, time(12), "Europe/Berlin") == DEFAULT_START + DAY
+    assert next_time_of_day(DEFAULT_START, time(12, 30), "Europe/Berlin") == DEFAULT_START + HOUR / 2
+    assert next_time_of_day(DEFAULT_START, time(9), "Europe/Berlin") == DEFAULT_START + 21 * HOUR
 
 
 def test_what_a_run_says_in_utc_is_shown_by_the_shoppers_clock() -> None:
-    timeline = Timeline("Ada", "Europe/Berlin", START)
-    later, new_year = START + DAY, datetime(START.year + 1, 1, 1, 11, tzinfo=UTC)
+    timeline = Timeline("Ada", "Europe/Berlin", DEFAULT_START)
+    later, new_year = DEFAULT_START + DAY, datetime(DEFAULT_START.year + 1, 1, 1, 11, tzinfo=UTC)
 
     said = f"until {later:%a %d %b %H:%M} UTC"
-    assert timeline.localised(said, START) == "until day 2 12:00"
+    assert timeline.localise_times(said, DEFAULT_START) == "until day 2 12:00"
     said = f"until {new_year:%a %d %b %H:%M} UTC"
-    assert timeline.localised(said, new_year - DAY) == f"until {timeline.when(new_year)}"
+    assert timeline.localise_times(said, new_year - DAY) == f"until {timeline.when(new_year)}"

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from local.time_travel import TravelError, duration, refuse_unless_local
+from local.time_travel import TravelError, parse_duration, require_local_stack
 from workers.settings import WorkerSettings
 
 
@@ -19,15 +19,15 @@ from workers.settings import WorkerSettings
     ],
 )
 def test_a_length_of_time_is_read(words: str, length: timedelta) -> None:
-    assert duration(words) == length
+    assert parse_duration(words) == length
 
 
 @pytest.mark.parametrize("words", ["", "3", "d", "three days", "-3d", "0d", "3d!", "1y"])
 def test_anything_else_is_refused_with_an_example(words: str) -> None:
     with pytest.raises(TravelError, match="such as 3d"):
-        duration(words)
+        parse_duration(words)
 
 
 def test_time_travel_is_refused_outside_a_local_stack() -> None:
     with pytest.raises(TravelError, match="local stack only"):
-        refuse_unless_local(WorkerSettings(waypost_local=False))
+        require_local_stack(WorkerSettings(waypost_local=False))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from policy.config.toml_reader import Fault, decode_toml, line_of, lines_of
+from policy.config.toml_reader import ConfigError, decode_toml, line_of, lines_of
 from policy.verdict import Channel
 
 HOUR = timedelta(hours=1)
@@ -42,7 +42,7 @@ class Shop:
     words: Mapping[str, int] = field(default_factory=dict)
 
 
-def read(raw: dict[str, Any]) -> tuple[Shop, list[Fault]]:
+def read(raw: dict[str, Any]) -> tuple[Shop, list[ConfigError]]:
     return decode_toml(Shop(), raw, {})
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from policy import gate
-from policy.checks.result import Finding, unreadable
+from policy.checks.result import CheckResult, error_verdict
 from policy.facts import ConsentFact, Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
@@ -22,7 +22,7 @@ PLAN = Plan(Channel.EMAIL, MessageClass.MARKETING, "marketing", None, NOW + time
 def test_a_check_that_fails_in_any_way_defers_for_a_minute_and_says_nothing_personal(
     monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    def broken(*_: object) -> Finding:
+    def broken(*_: object) -> CheckResult:
         raise fault
 
     monkeypatch.setattr(gate, "CHECKS", (*gate.CHECKS, ("broken", broken)))
@@ -35,7 +35,9 @@ def test_a_check_that_fails_in_any_way_defers_for_a_minute_and_says_nothing_pers
 
 
 def test_it_is_deferred_no_longer_than_its_expiry_and_withheld_from_then_on() -> None:
-    verdicts = [unreadable(PLAN.expires_at, NOW + wait, ValueError("fax")) for wait in (MINUTE, 1.5 * MINUTE)]
+    verdicts = [
+        error_verdict(PLAN.expires_at, NOW + wait, ValueError("fax")) for wait in (MINUTE, 1.5 * MINUTE)
+    ]
 
     assert isinstance(verdicts[0], Defer)
     assert verdicts[0].until == PLAN.expires_at
@@ -47,8 +49,8 @@ def test_it_is_deferred_no_longer_than_its_expiry_and_withheld_from_then_on() ->
 def test_it_is_withheld_where_nobody_can_tell_whether_it_has_expired() -> None:
     naive = datetime(2027, 1, 1)  # noqa: DTZ001 - the fault under test
     verdicts = [
-        unreadable(naive, NOW, ValueError()),
-        unreadable(
+        error_verdict(naive, NOW, ValueError()),
+        error_verdict(
             datetime.max.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC) - MINUTE / 2, ValueError()
         ),
     ]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from api.events.native import cloud_event, native_event
+from api.events.native import parse_cloud_event, parse_native_event
 from api.events.parsed import Rejection
-from api.events.segment import Sender, segment_call
-from api.events.verification import MOST_TOKENS, Heard, vouched
+from api.events.segment import SegmentRequest, parse_segment_call
+from api.events.verification import MAX_TOKENS_PER_EVENT, ParseResult, with_verification
 from api.http.keys import Role
-from profiles.identity.identifiers import normalise
+from profiles.identity.identifiers import normalize_identifier
 from profiles.identity.tokens import IdentityTokens
 from profiles.state.event_records import IncomingEvent
 
@@ -24,16 +24,16 @@ ME = TOKENS.issue("user_id", "42", expires_at=LATER)
 MY_MAIL = TOKENS.issue("email", ADA, expires_at=LATER)
 
 
-def by_segment(raw: dict[str, Any]) -> Heard:
-    return segment_call(raw, None, Sender("segment/shop", NOW))
+def by_segment(raw: dict[str, Any]) -> ParseResult:
+    return parse_segment_call(raw, None, SegmentRequest("segment/shop", NOW))
 
 
-def by_native(raw: dict[str, Any]) -> Heard:
-    return native_event(raw, now=NOW, source="api/shop", region=None)
+def by_native(raw: dict[str, Any]) -> ParseResult:
+    return parse_native_event(raw, now=NOW, source="api/shop", region=None)
 
 
-def by_cloud_event(raw: dict[str, Any]) -> Heard:
-    return cloud_event(raw, now=NOW, region=None)
+def by_cloud_event(raw: dict[str, Any]) -> ParseResult:
+    return parse_cloud_event(raw, now=NOW, region=None)
 
 
 def call(token: Any = None, **more: Any) -> dict[str, Any]:
@@ -46,12 +46,12 @@ def heard(
     raw: dict[str, Any],
     role: Role = Role.WRITE,
     *,
-    read: Callable[[dict[str, Any]], Heard] = by_segment,
+    read: Callable[[dict[str, Any]], ParseResult] = by_segment,
     tokens: IdentityTokens = TOKENS,
     at: datetime = NOW,
 ) -> IncomingEvent:
     """An event that must be taken in, as it goes to ingest."""
-    found = vouched(read, role, tokens, at=at)(raw)
+    found = with_verification(read, role, tokens, at=at)(raw)
     assert isinstance(found, IncomingEvent), found
     return found
 
@@ -74,7 +74,7 @@ def codes(event: IncomingEvent) -> list[str]:
     ],
 )
 def test_without_a_token_the_key_decides_whether_an_event_is_verified(
-    raw: dict[str, Any], read: Callable[[dict[str, Any]], Heard], role: Role, verified: bool
+    raw: dict[str, Any], read: Callable[[dict[str, Any]], ParseResult], role: Role, verified: bool
 ) -> None:
     event = heard(raw, role, read=read)
 
@@ -123,7 +123,7 @@ def test_without_a_token_the_key_decides_whether_an_event_is_verified(
     ],
 )
 def test_a_token_in_the_context_verifies_an_event_and_is_not_kept(
-    read: Callable[[dict[str, Any]], Heard], raw: Callable[[Any], dict[str, Any]], token: Any
+    read: Callable[[dict[str, Any]], ParseResult], raw: Callable[[Any], dict[str, Any]], token: Any
 ) -> None:
     event = heard(raw(token), read=read)
 
@@ -157,7 +157,7 @@ def test_a_browser_cannot_pair_its_own_proved_user_id_with_a_strangers_address()
 
 
 def test_an_address_is_proved_in_any_spelling_of_it() -> None:
-    token = TOKENS.issue("email", normalise("email", "Ada@Example.com"), expires_at=LATER)
+    token = TOKENS.issue("email", normalize_identifier("email", "Ada@Example.com"), expires_at=LATER)
 
     assert heard({**call(token, traits={"email": " ADA@example.COM "}), "userId": None}).verified
 
@@ -175,7 +175,7 @@ def test_an_address_is_proved_in_any_spelling_of_it() -> None:
         pytest.param(7, "got int", id="a number"),
         pytest.param({"token": ME}, "got dict", id="an object"),
         pytest.param([[ME]], "got list", id="a list in a list"),
-        pytest.param([ME] * (MOST_TOKENS + 1), "holds 9 tokens; send 8 at most", id="too many"),
+        pytest.param([ME] * (MAX_TOKENS_PER_EVENT + 1), "holds 9 tokens; send 8 at most", id="too many"),
     ],
 )
 def test_an_event_with_a_token_that_proves_nothing_is_kept_unverified_with_a_note(
@@ -202,7 +202,7 @@ def test_a_bad_token_beside_good_ones_takes_nothing_from_them() -> None:
 
 
 def test_a_rejected_event_stays_rejected_with_a_token() -> None:
-    found = vouched(by_segment, Role.WRITE, TOKENS, at=NOW)({**call(ME), "userId": None})
+    found = with_verification(by_segment, Role.WRITE, TOKENS, at=NOW)({**call(ME), "userId": None})
 
     assert isinstance(found, Rejection)
     assert found.code == "no_identifier"
@@ -214,7 +214,7 @@ def test_nobody_sends_events_from_a_source_of_waypost_itself(role: Role, source:
     native = {"id": "e", "type": "Customer Lapsed", "source": source, "identifiers": {"user_id": "42"}}
     cloud = {"specversion": "1.0", "id": "e", "source": source, "type": "X", "subject": "user_id:42"}
     refused = [
-        vouched(read, role, TOKENS, at=NOW)(raw)
+        with_verification(read, role, TOKENS, at=NOW)(raw)
         for read, raw in ((by_native, native), (by_cloud_event, cloud))
     ]
 

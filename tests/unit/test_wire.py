@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from activities.channels.http import NotConnected, Wire
+from activities.channels.http import NotConnected, TrackedConnection
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def connection() -> Iterator[HTTPConnection]:
 
 
 def test_a_request_given_up_while_it_connects_never_begins(connection: HTTPConnection) -> None:
-    wire = Wire(timeout=5, connect_within=5)
+    wire = TrackedConnection(timeout=5, connect_timeout=5)
 
     with pytest.raises(NotConnected, match="time ran out"), wire.connecting(connection):
         wire.cut()
@@ -30,7 +30,7 @@ def test_a_request_given_up_while_it_connects_never_begins(connection: HTTPConne
 
 
 def test_a_connection_that_is_made_too_late_is_not_used(connection: HTTPConnection) -> None:
-    wire = Wire(timeout=5, connect_within=0.02)
+    wire = TrackedConnection(timeout=5, connect_timeout=0.02)
 
     with pytest.raises(NotConnected, match="time ran out"), wire.connecting(connection):
         time.sleep(0.03)
@@ -39,7 +39,7 @@ def test_a_connection_that_is_made_too_late_is_not_used(connection: HTTPConnecti
 
 
 def test_a_request_given_up_before_it_connects_does_not_try(connection: HTTPConnection) -> None:
-    wire = Wire(timeout=5, connect_within=5)
+    wire = TrackedConnection(timeout=5, connect_timeout=5)
     wire.cut()
 
     with pytest.raises(NotConnected), wire.connecting(connection):
@@ -47,7 +47,7 @@ def test_a_request_given_up_before_it_connects_does_not_try(connection: HTTPConn
 
 
 def test_a_request_that_began_is_cut_off_and_counts_as_begun(connection: HTTPConnection) -> None:
-    wire = Wire(timeout=5, connect_within=5)
+    wire = TrackedConnection(timeout=5, connect_timeout=5)
     with wire.connecting(connection):
         pass
 
@@ -58,7 +58,7 @@ def test_a_request_that_began_is_cut_off_and_counts_as_begun(connection: HTTPCon
 
 
 def test_time_to_connect_counts_down_from_the_start(connection: HTTPConnection) -> None:
-    wire = Wire(timeout=5, connect_within=2)
+    wire = TrackedConnection(timeout=5, connect_timeout=2)
 
     with wire.connecting(connection):
         assert connection.timeout == pytest.approx(2, abs=0.5)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.hours.time_zones import known_zone, local_time_after, resolve_zone, zone_info
+from policy.hours.time_zones import canonical_zone, next_local_time, resolve_zone, zone_info
 
 BERLIN = "+4915112345678"
 
@@ -57,7 +57,7 @@ def test_a_default_that_is_no_zone_is_refused() -> None:
 
 @pytest.mark.parametrize("name", [None, "", " ", "Factory", "localtime", "posix/UTC", "Mars/Base"])
 def test_what_is_no_zone_is_not_known(name: str | None) -> None:
-    assert known_zone(name) is None
+    assert canonical_zone(name) is None
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_what_is_no_zone_is_not_known(name: str | None) -> None:
 def test_a_local_time_comes_round(
     at: str, zone: str, clock: time, weekday: int | None, expected: str
 ) -> None:
-    found = local_time_after(datetime.fromisoformat(at), zone, clock, weekday)
+    found = next_local_time(datetime.fromisoformat(at), zone, clock, weekday)
 
     assert datetime.fromisoformat(expected) == found
 
@@ -147,7 +147,7 @@ def test_a_local_time_comes_round(
     st.times(),
 )
 def test_a_local_time_comes_round_within_a_day_and_a_change(at: datetime, zone: str, clock: time) -> None:
-    found = local_time_after(at, zone, clock)
+    found = next_local_time(at, zone, clock)
 
     assert at < found <= at + timedelta(days=1, hours=2)
     assert clock == found.astimezone(zone_info(zone)).time() or _skipped(found, zone)
@@ -163,7 +163,7 @@ def _skipped(found: datetime, zone: str) -> bool:
 @pytest.mark.parametrize("weekday", [-1, 7])
 def test_an_impossible_weekday_is_refused(weekday: int) -> None:
     with pytest.raises(ValueError, match=r"from 0 \(Monday\) to 6 \(Sunday\)"):
-        local_time_after(datetime(2026, 5, 5, tzinfo=UTC), "UTC", time(9), weekday)
+        next_local_time(datetime(2026, 5, 5, tzinfo=UTC), "UTC", time(9), weekday)
 
 
 def test_a_number_of_a_country_with_several_zones_may_live_in_any_of_them() -> None:

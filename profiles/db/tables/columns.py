@@ -6,11 +6,13 @@ from sqlalchemy import Column, DateTime, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 
-def instant(*, nullable: bool = False, stamped: bool = False) -> Any:
+def timestamp_column(*, nullable: bool = False, server_stamped: bool = False) -> Any:
     """A timestamptz column; ``stamped`` ones are filled in by Postgres."""
-    return Column(DateTime(timezone=True), nullable=nullable, server_default=func.now() if stamped else None)
+    return Column(
+        DateTime(timezone=True), nullable=nullable, server_default=func.now() if server_stamped else None
+    )
 
 
-def json_column(default: str) -> Any:
+def jsonb_column(default: str) -> Any:
     """A jsonb column with a default, "{}" or "[]"."""
     return Column(JSONB, nullable=False, server_default=text(f"'{default}'::jsonb"))

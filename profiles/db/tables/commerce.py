@@ -7,10 +7,10 @@ from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from profiles.db.tables.columns import instant
+from profiles.db.tables.columns import timestamp_column
 
 
-class Product(SQLModel, table=True):
+class ProductTable(SQLModel, table=True):
     """One product, or one variant of it, as the feed last told it."""
 
     item: str = Field(primary_key=True)
@@ -31,20 +31,20 @@ class Product(SQLModel, table=True):
         default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
     )
     """Products it consists of."""
-    changed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    changed_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Time of the newest event about it."""
-    priced_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    priced_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Time of the newest event that told a price: events out of order are judged field by field."""
-    stocked_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    stocked_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Time of the newest event that told whether it is in stock."""
     verified: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """A verified event has told of it."""
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (Index("product_sku", "sku"),)
 
 
-class ProductChange(SQLModel, table=True):
+class ProductChangeTable(SQLModel, table=True):
     """A product's price or stock became another; the sweep tells those whose cart holds it."""
 
     __tablename__ = "product_change"
@@ -58,15 +58,15 @@ class ProductChange(SQLModel, table=True):
     price: float | None = None
     was_in_stock: bool | None = None
     in_stock: bool | None = None
-    at: datetime = Field(sa_column=instant())
+    at: datetime = Field(sa_column=timestamp_column())
     """When it was taken in."""
-    swept_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    swept_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (Index("product_change_unswept", "seq", postgresql_where=text("swept_at IS NULL")),)
 
 
-class Purchase(SQLModel, table=True):
+class PurchaseTable(SQLModel, table=True):
     """One line of an order, wherever it was placed."""
 
     event_id: UUID = Field(primary_key=True)
@@ -80,8 +80,8 @@ class Purchase(SQLModel, table=True):
     quantity: int = 1
     returned: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     channel: str
-    time: datetime = Field(sa_column=instant())
-    at: datetime = Field(sa_column=instant())
+    time: datetime = Field(sa_column=timestamp_column())
+    at: datetime = Field(sa_column=timestamp_column())
     recorded_at: datetime | None = Field(
         default=None,
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
@@ -94,7 +94,7 @@ class Purchase(SQLModel, table=True):
     )
 
 
-class Suppression(SQLModel, table=True):
+class SuppressionTable(SQLModel, table=True):
     """An item not to be promoted to a person until a date. In force from its commit."""
 
     profile_id: UUID = Field(primary_key=True)
@@ -103,7 +103,7 @@ class Suppression(SQLModel, table=True):
     item: str
     sku: str | None = None
     order_id: str | None = None
-    until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    until: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     scope: str = Field(default="product", sa_column_kwargs={"server_default": text("'product'")})
     """How far it reaches: variant, product, group or category."""
     of: str | None = None
@@ -113,6 +113,6 @@ class Suppression(SQLModel, table=True):
     )
     """Products that the item consists of, where it is a bundle."""
     reason: str = "purchased"
-    lifted_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    lifted_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Set by a return, refund or cancellation."""
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))

@@ -7,10 +7,10 @@ from sqlalchemy import BigInteger, Column, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
-from profiles.db.tables.columns import instant
+from profiles.db.tables.columns import timestamp_column
 
 
-class Consent(SQLModel, table=True):
+class ConsentTable(SQLModel, table=True):
     """One entry of the append-only consent ledger; the state is a fold of it, ``ConsentState``.
 
     Postgres itself refuses to change or delete one. Only ``profile_id``, which is nothing that was said,
@@ -35,10 +35,10 @@ class Consent(SQLModel, table=True):
     )
     """All identifiers of the event: a withdrawal counts for everybody whom they belong to."""
     event_id: UUID | None = None
-    time: datetime = Field(sa_column=instant())
+    time: datetime = Field(sa_column=timestamp_column())
     """When it was said, by the channel's clock; never after ``at``."""
-    at: datetime = Field(sa_column=instant())
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    at: datetime = Field(sa_column=timestamp_column())
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     text_version: str | None = None
     """Of the wording that was shown."""
     method: str | None = None
@@ -61,7 +61,7 @@ class Consent(SQLModel, table=True):
     )
 
 
-class ConsentState(SQLModel, table=True):
+class ConsentStateTable(SQLModel, table=True):
     """What a person's word is by now: the fold of their ledger."""
 
     __tablename__ = "consent_state"
@@ -72,15 +72,15 @@ class ConsentState(SQLModel, table=True):
     state: str
     source: str
     event_id: UUID | None = None
-    time: datetime = Field(sa_column=instant())
-    at: datetime = Field(sa_column=instant())
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    time: datetime = Field(sa_column=timestamp_column())
+    at: datetime = Field(sa_column=timestamp_column())
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     text_version: str | None = None
     method: str | None = None
     jurisdiction: str | None = None
 
 
-class OptOut(SQLModel, table=True):
+class OptOutTable(SQLModel, table=True):
     """Whether an address wants messages, whoever it belongs to; the later word stands."""
 
     __tablename__ = "opt_out"
@@ -91,13 +91,13 @@ class OptOut(SQLModel, table=True):
     source: str
     state: str = Field(default="withdrawn", sa_column_kwargs={"server_default": text("'withdrawn'")})
     """withdrawn or granted."""
-    time: datetime = Field(sa_column=instant())
+    time: datetime = Field(sa_column=timestamp_column())
     """When it was said."""
-    at: datetime = Field(sa_column=instant())
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    at: datetime = Field(sa_column=timestamp_column())
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
-class AddressProblem(SQLModel, table=True):
+class AddressProblemTable(SQLModel, table=True):
     """An address that does not take messages: bounced, or its owner complained."""
 
     __tablename__ = "address_problem"
@@ -105,5 +105,5 @@ class AddressProblem(SQLModel, table=True):
     channel: str = Field(primary_key=True)
     address: str = Field(primary_key=True)
     problem: str
-    at: datetime = Field(sa_column=instant())
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    at: datetime = Field(sa_column=timestamp_column())
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))

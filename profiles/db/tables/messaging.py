@@ -8,10 +8,10 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, Tex
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from profiles.db.tables.columns import instant, json_column
+from profiles.db.tables.columns import jsonb_column, timestamp_column
 
 
-class Message(SQLModel, table=True):
+class MessageTable(SQLModel, table=True):
     """One communication to one person on one channel, planned or sent; one row a send key."""
 
     message_id: UUID = Field(primary_key=True)
@@ -31,29 +31,29 @@ class Message(SQLModel, table=True):
     """Who holds the claim."""
     provider: str | None = None
     provider_id: str | None = None
-    decided_at: datetime = Field(sa_column=instant())
-    claimed_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    decided_at: datetime = Field(sa_column=timestamp_column())
+    claimed_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """By the run's clock; caps count from here."""
-    sent_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-    engaged_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    sent_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    engaged_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When it was last opened, clicked or answered."""
     overtaken_by: UUID | None = None
     """A purchase of what it promotes, made before it was decided on and heard of afterwards."""
-    complained_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    complained_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When it was first reported as spam."""
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
-    claim_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
+    claim_recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Postgres's stamp of the claim, for the sweep of stale claims and for figures."""
     topic: str | None = None
     """Consent topic; null in rows from before 0.4.0, which count as "marketing"."""
     value: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
     """What it is worth, to decide between equals that want one slot."""
-    expires_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-    deferred_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    expires_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    deferred_until: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When a deferred message asks again."""
-    planned_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    planned_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When it was first asked for, by the run's clock."""
-    accept_recorded_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    accept_recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Postgres's stamp of the provider's yes. For figures only: nothing is decided on it."""
 
     __table_args__ = (
@@ -78,7 +78,7 @@ class Message(SQLModel, table=True):
     )
 
 
-class Decision(SQLModel, table=True):
+class DecisionTable(SQLModel, table=True):
     """The gate's recorded verdict, with every check and the values it stood on."""
 
     decision_id: UUID = Field(primary_key=True)
@@ -92,12 +92,12 @@ class Decision(SQLModel, table=True):
     verdict: str
     reason: str | None = None
     detail: str = ""
-    checks: list[dict[str, Any]] = Field(default_factory=list, sa_column=json_column("[]"))
+    checks: list[dict[str, Any]] = Field(default_factory=list, sa_column=jsonb_column("[]"))
     items: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
     items_removed: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
-    until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-    at: datetime = Field(sa_column=instant())
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    until: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    at: datetime = Field(sa_column=timestamp_column())
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     policy: str | None = None
     """Version of the policy it was made by; None before versions were kept."""
     basis: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
@@ -106,7 +106,7 @@ class Decision(SQLModel, table=True):
     __table_args__ = (Index("decision_profile_at", "profile_id", "at"), Index("decision_run", "run_id"))
 
 
-class AudienceMember(SQLModel, table=True):
+class AudienceMemberTable(SQLModel, table=True):
     """A person in an ad audience for one item, on behalf of one run."""
 
     __tablename__ = "audience_member"
@@ -120,11 +120,11 @@ class AudienceMember(SQLModel, table=True):
     state: str
     """joining, in, leaving or out; out once the platform has confirmed it."""
     reason: str | None = None
-    joined_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-    left_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    joined_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    left_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When the platform confirmed that they are gone, by the clock of Postgres."""
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
-    leaving_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
+    leaving_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When the removal was queued, by the clock of Postgres."""
 
     __table_args__ = (
@@ -132,15 +132,15 @@ class AudienceMember(SQLModel, table=True):
     )
 
 
-class Policy(SQLModel, table=True):
+class PolicyTable(SQLModel, table=True):
     """What the shop had set while decisions were made by this version; never changed."""
 
     version: str = Field(primary_key=True)
-    limits: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    limits: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
-class KillSwitch(SQLModel, table=True):
+class KillSwitchTable(SQLModel, table=True):
     """Something that is stopped; no row, not stopped."""
 
     __tablename__ = "kill_switch"
@@ -149,14 +149,14 @@ class KillSwitch(SQLModel, table=True):
     """all, channel, journey or template."""
     name: str = Field(primary_key=True)
     """"all" where the kind is."""
-    since: datetime = Field(sa_column=instant())
+    since: datetime = Field(sa_column=timestamp_column())
     reason: str
     actor: str
 
     __table_args__ = (CheckConstraint("(kind = 'all') = (name = 'all')", name="kill_switch_all"),)
 
 
-class KillSwitchLog(SQLModel, table=True):
+class KillSwitchLogTable(SQLModel, table=True):
     """Who stopped and resumed what, and why, in the order it happened; rows are only ever added."""
 
     __tablename__ = "kill_switch_log"
@@ -170,12 +170,12 @@ class KillSwitchLog(SQLModel, table=True):
     """stopped or resumed."""
     reason: str
     actor: str
-    at: datetime = Field(sa_column=instant())
+    at: datetime = Field(sa_column=timestamp_column())
 
     __table_args__ = (Index("kill_switch_log_name", "kind", "name", "at"),)
 
 
-class SandboxMessage(SQLModel, table=True):
+class SandboxMessageTable(SQLModel, table=True):
     """What the sandbox delivered, as the customer would see it."""
 
     __tablename__ = "sandbox_message"
@@ -186,15 +186,15 @@ class SandboxMessage(SQLModel, table=True):
     subject: str = ""
     html: str = ""
     text: str = ""
-    headers: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    headers: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
-class SandboxAudience(SQLModel, table=True):
+class SandboxAudienceTable(SQLModel, table=True):
     """The sandbox ad platform: who is in which audience, by its own books."""
 
     __tablename__ = "sandbox_audience"
 
     audience: str = Field(primary_key=True)
     member_id: UUID = Field(primary_key=True)
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))

@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Identity, Index, text
 from sqlmodel import Field, SQLModel
 
-from profiles.db.tables.columns import instant, json_column
+from profiles.db.tables.columns import jsonb_column, timestamp_column
 
 
-class Run(SQLModel, table=True):
+class RunTable(SQLModel, table=True):
     """One execution of a journey for one key; its row is what routing goes by."""
 
     run_id: UUID = Field(primary_key=True)
@@ -28,9 +28,9 @@ class Run(SQLModel, table=True):
     on_merge: str = Field(default="continue", sa_column_kwargs={"server_default": text("'continue'")})
     """continue or end: what becomes of it when its person turns out to be another; as it began."""
     signals: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    entered_at: datetime = Field(sa_column=instant())
-    ended_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    entered_at: datetime = Field(sa_column=timestamp_column())
+    ended_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
         Index(
@@ -42,7 +42,7 @@ class Run(SQLModel, table=True):
     )
 
 
-class Outbox(SQLModel, table=True):
+class OutboxTable(SQLModel, table=True):
     """What Temporal or an ad platform has yet to be told, in order within a lane."""
 
     seq: int | None = Field(
@@ -54,15 +54,15 @@ class Outbox(SQLModel, table=True):
     """start, signal or audience."""
     name: str
     event_id: UUID | None = None
-    payload: dict[str, Any] = Field(default_factory=dict, sa_column=json_column("{}"))
+    payload: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
     trigger: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """The event could start a run of this journey; routed afresh if its run did not see it."""
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    delivered_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
-    rerouted_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    delivered_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
+    rerouted_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     error: str | None = None
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
-    retry_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
+    retry_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Not handed out before: an ad platform that fails is left alone for a while, its lane with it."""
 
     __table_args__ = (
@@ -72,27 +72,27 @@ class Outbox(SQLModel, table=True):
     )
 
 
-class Segment(SQLModel, table=True):
+class SegmentTable(SQLModel, table=True):
     """An author's segment that has been swept to the end."""
 
     name: str = Field(primary_key=True)
-    swept_at: datetime = Field(sa_column=instant())
+    swept_at: datetime = Field(sa_column=timestamp_column())
     """When the last finished sweep asked; the next stays are told apart by it."""
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
-class SegmentMember(SQLModel, table=True):
+class SegmentMemberTable(SQLModel, table=True):
     """A person in an author's segment, as its query last found them."""
 
     __tablename__ = "segment_member"
 
     segment: str = Field(primary_key=True)
     profile_id: UUID = Field(primary_key=True, index=True)
-    since: datetime = Field(sa_column=instant())
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    since: datetime = Field(sa_column=timestamp_column())
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
-class Exposure(SQLModel, table=True):
+class ExposureTable(SQLModel, table=True):
     """A run met an experiment; the first arm it was given stands."""
 
     run_id: UUID = Field(primary_key=True)
@@ -100,8 +100,8 @@ class Exposure(SQLModel, table=True):
     arm: str
     journey: str
     profile_id: UUID = Field(index=True)
-    at: datetime = Field(sa_column=instant())
+    at: datetime = Field(sa_column=timestamp_column())
     """By the run's clock."""
-    recorded_at: datetime | None = Field(default=None, sa_column=instant(stamped=True))
+    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (Index("exposure_experiment", "experiment", "arm"),)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import assert_type
 
-from activities.contracts import Bought
+from activities.contracts import PurchasedItem
 from journeys.vocabulary import EMAIL, PERSON, Journey, Profile, days, journey
 from profiles.events import ProductViewed
 
@@ -24,7 +24,7 @@ class Knowing(Journey):
         assert_type(anyone, Profile)
         assert_type(anyone.orders, int)
         assert_type(anyone.median_gap, timedelta | None)
-        assert_type(anyone.bought("lamp", within=days(30)), Bought | None)
+        assert_type(anyone.bought("lamp", within=days(30)), PurchasedItem | None)
         member = await self.profile(Member)
         assert_type(member, Member)
         assert_type(member.plan, str | None)
