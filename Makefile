@@ -86,8 +86,11 @@ lint: $(STAMP)
 types: $(STAMP)
 	@$(BIN)/mypy --strict
 
+# Without the benches, and without tests that start type checkers, test runs and stacks of their own.
+QUICK := tests/unit $(patsubst %,tests/journeys/test_%.py,cart_abandonment cart_changes post_purchase win_back) \
+	$(patsubst %,--ignore-glob='*/test_%.py',bench new_journey check_command) -m "not proof"
 quick: $(STAMP)
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not proof" tests/unit tests/journeys $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(QUICK) $(ARGS)
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)

@@ -47,18 +47,23 @@ def mistakes(document: Path) -> list[tuple[Block, Block]]:
     return [(one, found[place + 1]) for place, one in enumerate(found) if one.mark == WRONG]
 
 
+def package_of(document: Path) -> str:
+    """The name of the package that a document's examples are written into."""
+    return document.stem.replace("-", "_")
+
+
 def write(document: Path, folder: Path) -> str:
     """Write a document's journey and its tests below ``folder``; returns the module of the journey.
 
     Shipped messages that the story names lie beside it, as an author's own would.
     """
-    home = folder / "told" / document.stem
+    home = folder / "told" / package_of(document)
     home.mkdir(parents=True)
     for package in (home.parent, home):
         (package / "__init__.py").touch()
     story = "\n\n".join(block.text for block in marked(document, STORY))
     (home / "story.py").write_text(story, "utf-8")
-    module = f"told.{document.stem}.story"
+    module = f"told.{package_of(document)}.story"
     tests = [
         WORDS_AND_EVENTS,
         f"from authoring.testing import Shop, Shopper, TellingFault\nfrom {module} import *\n",
@@ -76,7 +81,7 @@ def write(document: Path, folder: Path) -> str:
 
 def write_mistake(block: Block, folder: Path) -> str:
     """Write a mistake as a module; returns its name. The body of a ``run`` gets a journey around it."""
-    name = f"mistake_{block.document.stem}_{block.line}"
+    name = f"mistake_{package_of(block.document)}_{block.line}"
     classes = [
         node.name for node in ast.walk(ast.parse(f"async def _():\n{_indented(block.text, 4)}"))
         if isinstance(node, ast.ClassDef) and node.decorator_list

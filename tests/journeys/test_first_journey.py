@@ -1,11 +1,6 @@
-"""docs/first-journey.md, done as it says, from top to bottom, in a copy of the clone."""
+"""docs/tutorial/first-journey.md, done as it says, from top to bottom, in a copy of the clone."""
 
-import os
-import re
-import shlex
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,69 +9,16 @@ import httpx2
 import pytest
 
 from local.data_directory import find_running_stack
-from tests.documents import ROOT, Block, Command, blocks_of, commands_of
+from tests.documents import ROOT, Command, blocks_of, commands_of
+from tests.reader import Reader, reader_in
 
-PAGE = ROOT / "docs" / "first-journey.md"
-ROOMS = (
-    "journeys",
-    "profiles",
-    "policy",
-    "activities",
-    "workers",
-    "api",
-    "local",
-    "authoring",
-    "cli",
-    "tests",
-)
-SET_BY_OTHERS = ("DATABASE_URL", "WAYPOST_", "TEMPORAL_", "API_", "POSTGRES_", "PUBLIC_URL")
-ANY_PORTS = {"API_PORT": "0", "TEMPORAL_PORT": "0", "TEMPORAL_UI_PORT": "0", "POSTGRES_PORT": "0"}
-
-_SECONDS = re.compile(r" in \d+(\.\d+)?s")
-
-
-class Reader:
-    """Somebody who follows the page: writes its files, types its commands."""
-
-    def __init__(self, clone: Path) -> None:
-        self.clone = clone
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(SET_BY_OTHERS)}
-        self.environment = {**kept, **ANY_PORTS, "PYTHONPATH": str(clone), "NO_COLOR": "1", "COLUMNS": "200"}
-
-    def writes(self, block: Block) -> None:
-        """A file as the page has it."""
-        (self.clone / block.mark.partition("=")[2]).write_text(block.text, "utf-8")
-
-    def types(self, command: Command, **instead: str) -> str:
-        """One command; what it answers, without what differs every time. It has to succeed."""
-        words = [instead.get(word, word) for word in command.words]
-        done = subprocess.run(
-            self.program(words),
-            cwd=self.clone,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
-        return _SECONDS.sub("", done.stdout).strip()
-
-    def program(self, words: list[str]) -> list[str]:
-        """The command of this copy's own code."""
-        if words[0] == "waypost":
-            return [sys.executable, "-m", "cli.main", *words[1:]]
-        assert words[0] == "python", f"the page types {words[0]!r}, which is not tried here"
-        return [sys.executable, *words[1:]]
+PAGE = ROOT / "docs" / "tutorial" / "first-journey.md"
 
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Reader:
     """In a copy of what a clone holds."""
-    for room in ROOMS:
-        ignored = shutil.ignore_patterns("__pycache__", "histories", "integration", "acceptance", "unit")
-        shutil.copytree(ROOT / room, tmp_path / room, ignore=ignored)
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    return Reader(tmp_path)
+    return reader_in(tmp_path, leave_out=("integration", "acceptance", "unit"))
 
 
 @pytest.mark.timeout(500)
@@ -150,7 +92,7 @@ def test_the_run_on_a_local_stack_goes_as_the_page_says(told: Reader, stack: dic
     told.types(forward, RUN_ID=run["run_id"])
     _until(stack, runs, lambda said: said["runs"][0]["state"] == "ended")
 
-    assert _asked(stack, runs).json()["runs"][0]["outcome"] == "told"
+    assert _asked(stack, runs).json()["runs"][0]["outcome"] == "notified"
     assert _asked(stack, decisions).json()["decisions"][-1]["verdict"] == "allow"
 
 

@@ -17,10 +17,10 @@ from journeys.registry import discover_journeys, load_journeys
 from journeys.vocabulary import Journey
 from profiles.events import Event
 from tests.documents import ROOT, WORDS, Block, blocks_of
-from tests.told import STORY, marked, mistakes, telling_in, write, write_mistake
+from tests.told import STORY, marked, mistakes, package_of, telling_in, write, write_mistake
 from workers.startup import build_catalog
 
-TESTING = ROOT / "docs" / "testing.md"
+TESTING = ROOT / "docs" / "how-to" / "test-a-journey.md"
 DOCUMENTS = (*WORDS, ROOT / "docs" / "explanation" / "temporal.md", TESTING)
 TELLING = [document for document in DOCUMENTS if marked(document, STORY)]
 TESTS = [(document, name) for document in TELLING for name in telling_in(document)]
@@ -51,7 +51,7 @@ async def test_what_a_page_tells_is_so(document: Path, name: str, library: Path,
         if inspect.isclass(each) and issubclass(each, Journey) and each.__module__ == story.__name__
     ]
     shop(journeys=journeys)
-    told = getattr(importlib.import_module(f"told.{document.stem}.tests"), name)
+    told = getattr(importlib.import_module(f"told.{package_of(document)}.tests"), name)
     parts = inspect.signature(told).parameters
     given = {"shop": shop} | ({"shopper": await shop.shopper()} if "shopper" in parts else {})
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -10,6 +11,7 @@ import pytest
 import typer.main
 
 import journeys.vocabulary
+from activities.content.template import ExtraValue, Manifest
 from api.app import create_app
 from api.settings import ApiSettings
 from cli.main import app
@@ -83,7 +85,7 @@ def test_every_subcommand_is_named_somewhere() -> None:
 def test_every_make_target_that_is_named_exists(document: Path) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    asked = [line.split()[1:] for line in named(document) if line.startswith("make ")]
+    asked = [shlex.split(line)[1:] for line in named(document) if line.startswith("make ")]
     asked += [list(line.words[1:]) for line in commands("make") if line.place.startswith(relative(document))]
 
     assert {word for words in asked for word in words if "=" not in word} <= targets
@@ -174,7 +176,8 @@ def test_what_the_documents_say_is_not_there_yet_is_not_there() -> None:
         *(path for path, methods in paths.items() if "delete" in methods and "/profiles/" in path),
     ]
 
-    # What has come: take it out of "Not there yet", the README's limits and the changelog, and describe it.
+    # What has come: take it out of "Not implemented" in docs/how-to/deploy.md, the README's limits and the
+    # changelog, and describe it.
     assert come == []
 
 
@@ -197,17 +200,27 @@ def test_the_readme_shows_the_cart_journey_byte_for_byte() -> None:
 
 
 def test_every_word_of_the_vocabulary_has_a_page_which_the_authors_guide_links() -> None:
-    guide = (ROOT / "docs" / "journeys.md").read_text("utf-8")
+    guide = (ROOT / "docs" / "reference" / "journeys.md").read_text("utf-8")
     pages: dict[str, set[Path]] = {}
     for text, page in re.findall(r"\[((?:`\w+`(?:, )?)+)\]\((words/\w+\.md)\)", guide):
         for word in _CODE.findall(text):
-            pages.setdefault(word, set()).add(ROOT / "docs" / page)
+            pages.setdefault(word, set()).add(ROOT / "docs" / "reference" / page)
     methods = {name for name in dir(Journey) if not name.startswith("_")} - {"definition", "run", "story"}
 
-    # One that is missing: write docs/words/<word>.md, or a line about it on the page of its kin, and link it.
+    # One that is missing: write docs/reference/words/<word>.md, or a line about it on a page of its kind, and
+    # link it.
     assert {*journeys.vocabulary.__all__, *methods} - set(pages) == set()
     for word, found in pages.items():
         assert any(re.search(rf"\b{word}\b", page.read_text("utf-8")) for page in found), word
+
+
+def test_every_field_of_a_message_is_in_the_authors_guide() -> None:
+    guide = (ROOT / "docs" / "reference" / "journeys.md").read_text("utf-8")
+    table = guide[guide.index("| in `message.toml` |") :].split("\n\n")[0]
+    fields = {field.alias or name for name, field in Manifest.model_fields.items()}
+
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == fields
+    assert all(f"`{name}`" in table for name in ExtraValue.model_fields)
 
 
 def test_every_page_is_linked_from_another() -> None:

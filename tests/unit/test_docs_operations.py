@@ -1,4 +1,4 @@
-"""The operator's guide against the code: every setting with its default, and every metric."""
+"""The operator's pages against the code: every setting with its default, and every metric."""
 
 import importlib
 import pkgutil
@@ -14,7 +14,8 @@ from pydantic_settings import BaseSettings
 from api.http.metrics import Metrics
 from tests.documents import DOCUMENTS, ROOT
 
-OPERATIONS = ROOT / "docs" / "operations.md"
+SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+OPERATIONS = ROOT / "docs" / "how-to" / "operate.md"
 ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys", "local", "authoring", "cli")
 
 READ_BY_THE_SDK = {
@@ -61,11 +62,11 @@ def shown(default: Any) -> str:
 
 
 def settings_table() -> dict[str, str]:
-    return {name: default for name, default, _ in _ROW.findall(OPERATIONS.read_text("utf-8"))}
+    return {name: default for name, default, _ in _ROW.findall(SETTINGS.read_text("utf-8"))}
 
 
 def test_the_settings_table_names_every_variable_that_a_settings_class_reads_and_no_other() -> None:
-    # One that is missing or has gone: write or delete its row in docs/operations.md.
+    # One that is missing or has gone: write or delete its row in docs/reference/settings.md.
     assert set(settings_table()) == set(settings_defaults())
 
 
