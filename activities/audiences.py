@@ -31,19 +31,19 @@ class AudienceGate:
         self._database = database
         self._decider = Decider(limits, default_zone=default_zone)
 
-    async def enter(self, request: SendMessage, at: datetime) -> Verdict:
+    async def decide_and_add(self, request: SendMessage, at: datetime) -> Verdict:
         """Decide at the run's now, and queue the entry where it is allowed. Idempotent per run and step."""
-        ask = self._decider.ask_of(request, at)
+        ask = self._decider.snapshot_query(request, at)
 
         async def work(connection: object) -> Verdict:
             snapshot = await read_locked_snapshot(connection, ask)
             if snapshot is None:
                 raise NoSuchRun(f"no run {request.run_id}")
-            if snapshot.standing and snapshot.standing.status == "sent":
-                return Allow(items=snapshot.standing.items)
+            if snapshot.existing_message and snapshot.existing_message.status == "sent":
+                return Allow(items=snapshot.existing_message.items)
             plan = to_plan(request, MessageClass.MARKETING, AUDIENCE_TOPIC)
             decided = await self._decider.decide(connection, request, plan, snapshot, at)
-            verdict, planned = decided.verdict, decided.planned
+            verdict, planned = decided.verdict, decided.message_row
             if isinstance(verdict, Allow):
                 planned = replace(planned, status="sent")
                 left = [item for item in request.promoting or () if item.key in verdict.items]
@@ -86,7 +86,7 @@ class AudienceActivities:
             exposures=request.exposures,
         )
         try:
-            verdict = await self._gate.enter(message, at)
+            verdict = await self._gate.decide_and_add(message, at)
         except NoSuchRun as error:
             raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
         if isinstance(verdict, Defer) and verdict.reason is Reason.ERROR:

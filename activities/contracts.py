@@ -305,7 +305,7 @@ class SegmentSweepResult(Contract):
     """Found by the segment's first sweep, which enters nobody."""
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """For operators: "12 found, 3 newcomers, 1 left"."""
         said = [f"{self.found} found", f"{self.newcomers} newcomer{'' if self.newcomers == 1 else 's'}"]
         if self.noted:

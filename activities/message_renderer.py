@@ -31,7 +31,7 @@ class MessageRenderer:
             currency=settings.shop_currency,
         )
 
-    def write(self, template: Template, request: SendMessage, claim: SendClaim) -> RenderedMessage:
+    def render(self, template: Template, request: SendMessage, claim: SendClaim) -> RenderedMessage:
         """The message for one person on one channel. Raises ``ContentError``."""
         traits = claim.snapshot.traits
         left = frozenset(claim.items)
@@ -71,7 +71,7 @@ def _with_current_values(items: Sequence[Item], snapshot: Snapshot, currency: st
         newer: dict[str, Any] = {}
         if row := now.get((item.product_id, item.sku)):
             newer["quantity"] = int(row.get("quantity", 1))
-        if (price := current_price(snapshot.shelf, item.key, item.sku, currency)) is not None:
+        if (price := current_price(snapshot.catalog, item.key, item.sku, currency)) is not None:
             newer["price"] = price
         fresh.append(item.model_copy(update=newer))
     return tuple(fresh)

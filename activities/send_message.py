@@ -56,7 +56,7 @@ class HeldClaim:
     held_since: float
 
     @property
-    def lapsed(self) -> bool:
+    def expired(self) -> bool:
         return time.monotonic() - self.held_since > MAX_CLAIM_AGE_S
 
 
@@ -102,11 +102,11 @@ class MessageActivities:
         held_since = time.monotonic()
         case = GateRequest(request, template.message_class, template.topic, at, template.channels, open_until)
         try:
-            answer = await self._gate.hear(case)
+            answer = await self._gate.decide(case)
         except NoSuchRun as error:
             raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
         match answer:
-            case PriorAttempt(standing=standing, accepted=accepted):
+            case PriorAttempt(existing=standing, accepted=accepted):
                 return SendResult(
                     status=SendStatus.SENT if accepted else SendStatus.UNKNOWN,
                     channel=Channel(standing.channel),
@@ -121,7 +121,7 @@ class MessageActivities:
                 # On record as withheld; the facts may be readable at the next attempt.
                 raise ApplicationError(f"the gate could not decide: {detail}", type="GateError")
             case NotAllowed():
-                return self._told(request, not_allowed_result(request, answer))
+                return self._log_result(request, not_allowed_result(request, answer))
             case BetterChannel(channels=channels, snapshot=snapshot):
                 return SendResult(
                     status=SendStatus.ELSEWHERE,
@@ -131,9 +131,9 @@ class MessageActivities:
                 )
             case SendClaim():
                 delivered = await self._deliver(request, template, HeldClaim(answer, held_since), at)
-                return self._told(request, delivered)
+                return self._log_result(request, delivered)
 
-    def _told(self, request: SendMessage, result: SendResult) -> SendResult:
+    def _log_result(self, request: SendMessage, result: SendResult) -> SendResult:
         log.info(
             f"{request.template} {result.status.value}",
             channel=request.channel.value,
@@ -153,16 +153,16 @@ class MessageActivities:
     ) -> SendResult:
         claim = licence.claim
         try:
-            content = self._renderer.write(template, request, claim)
+            content = self._renderer.render(template, request, claim)
         except ContentError as error:
             await self._release(claim, Reason.CONTENT)
             return withheld_result(request, claim, Reason.CONTENT, str(error))
-        if licence.lapsed:
+        if licence.expired:
             await self._release(claim, Reason.ERROR)
             raise ApplicationError(f"the claim was not used within {MAX_CLAIM_AGE_S} s", type="ClaimLapsed")
-        return await self._call(request, claim, content, at)
+        return await self._call_provider(request, claim, content, at)
 
-    async def _call(
+    async def _call_provider(
         self, request: SendMessage, claim: SendClaim, content: RenderedMessage, at: datetime
     ) -> SendResult:
         adapter, breaker = self._channels.adapter(request.channel), self._breakers[request.channel]
@@ -173,15 +173,15 @@ class MessageActivities:
             _record_provider_refusal(breaker, error)
             return await self._handle_not_sent(request, claim, error, at)
         except MaybeSent as error:
-            breaker.failed()
+            breaker.record_failure()
             log.warning("send outcome unknown", message_id=str(claim.message_id), detail=str(error))
             await _finish_despite_cancellation(self._mark_unknown(claim))
             return claim_result(request, claim, SendStatus.UNKNOWN)
-        breaker.answered()
-        await _finish_despite_cancellation(self._record(adapter, claim, accepted, at))
+        breaker.record_success()
+        await _finish_despite_cancellation(self._record_sent(adapter, claim, accepted, at))
         return claim_result(request, claim, SendStatus.SENT)
 
-    async def _record(
+    async def _record_sent(
         self, adapter: ChannelAdapter, claim: SendClaim, accepted: Accepted, at: datetime
     ) -> None:
         async with self._database.transaction() as connection:
@@ -249,9 +249,9 @@ async def _finish_despite_cancellation(record: Coroutine[Any, Any, None]) -> Non
 
 def _record_provider_refusal(breaker: CircuitBreaker, error: NotSent) -> None:
     if error.permanent or error.address_problem:
-        breaker.answered()
+        breaker.record_success()
     else:
-        breaker.failed(error.retry_after)
+        breaker.record_failure(error.retry_after)
 
 
 def retryable_error(deferral: Defer, at: datetime) -> ApplicationError:

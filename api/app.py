@@ -53,7 +53,7 @@ class EventsCorsMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._open = CORSMiddleware(
+        self._cors_app = CORSMiddleware(
             app,
             allow_origins=["*"],
             allow_methods=["POST"],
@@ -66,7 +66,7 @@ class EventsCorsMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, events in by way of CORS."""
         is_open = scope["type"] == "http" and scope["path"] in routes.EVENT_PATHS
-        await (self._open if is_open else self._app)(scope, receive, send)
+        await (self._cors_app if is_open else self._app)(scope, receive, send)
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
@@ -118,8 +118,8 @@ async def _lifespan(
     meters = Metrics(policy_version(limits))
     rules = IngestConfig(
         local=settings.waypost_local,
-        suppression=partial(rule_for, limits),
-        overtaken=meters.overtaken.inc,
+        suppression_rule_for=partial(rule_for, limits),
+        on_late_purchase=meters.overtaken_messages.inc,
     )
     ingest = Ingest(database, journeys.routes, rules)
     batcher = Batcher(ingest.__call__, create_probe(database))
@@ -131,9 +131,9 @@ async def _lifespan(
         keys=ApiKeys(write=settings.write_keys, server=settings.server_keys, admin=settings.admin_keys),
         preference_tokens=PreferenceTokens(settings.signing_secrets),
         identity_tokens=IdentityTokens(settings.signing_secrets),
-        engine=TemporalGateway(settings),
+        temporal=TemporalGateway(settings),
         metrics=meters,
-        rules=rules,
+        ingest_rules=rules,
         limits=limits,
     )
     try:

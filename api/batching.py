@@ -26,7 +26,7 @@ class _PendingRequest:
     """One request's events, until their transaction has committed."""
 
     events: Sequence[IncomingEvent]
-    answer: "asyncio.Future[list[IngestResult]]"
+    future: "asyncio.Future[list[IngestResult]]"
 
 
 class Batcher:
@@ -56,7 +56,7 @@ class Batcher:
         self._running_batches: set[asyncio.Task[None]] = set()
 
     @property
-    def queued(self) -> int:
+    def queued_events(self) -> int:
         """Events that wait for a transaction to begin."""
         return self._queued_events
 
@@ -74,11 +74,11 @@ class Batcher:
         self._queue.append(waiting)
         self._queued_events += len(events)
         self._start_batches()
-        done, _ = await asyncio.wait({waiting.answer}, timeout=self._queue_timeout_s)
+        done, _ = await asyncio.wait({waiting.future}, timeout=self._queue_timeout_s)
         if not done and waiting in self._queue:
             self._remove_from_queue(waiting)
             raise Overloaded
-        return await waiting.answer
+        return await waiting.future
 
     async def close(self) -> None:
         """Wait until everything that was submitted is answered."""
@@ -141,11 +141,11 @@ class Batcher:
 
 
 def _complete_request(waiting: _PendingRequest, outcome: list[IngestResult] | Exception) -> None:
-    if waiting.answer.done():
+    if waiting.future.done():
         return
     if isinstance(outcome, Exception):
-        waiting.answer.set_exception(outcome)
+        waiting.future.set_exception(outcome)
         # Read once here, so that a request that has gone away leaves no "never retrieved" warning.
-        waiting.answer.exception()
+        waiting.future.exception()
     else:
-        waiting.answer.set_result(outcome)
+        waiting.future.set_result(outcome)

@@ -40,12 +40,12 @@ class AppState:
     keys: ApiKeys
     preference_tokens: PreferenceTokens
     identity_tokens: IdentityTokens
-    engine: TemporalGateway
+    temporal: TemporalGateway
     metrics: Metrics
-    rules: IngestConfig
+    ingest_rules: IngestConfig
     limits: Limits
 
-    async def take(self, *events: IncomingEvent) -> list[IngestResult]:
+    async def ingest(self, *events: IncomingEvent) -> list[IngestResult]:
         """Events of our own making (consents, opt-outs), by the same way in as everybody's.
 
         Raises ``Problem`` 429 when overloaded, ``Outage`` when Postgres is away.
@@ -100,7 +100,7 @@ def _parse_cursor(
 ) -> Cursor | None:
     """Where a page begins. Raises ``Problem`` 422 for what is no cursor."""
     try:
-        return Cursor.read(cursor) if cursor else None
+        return Cursor.parse(cursor) if cursor else None
     except ValueError as error:
         raise unprocessable(f"cursor is {error}", ("cursor", str(error))) from None
 

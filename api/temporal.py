@@ -50,7 +50,7 @@ class TemporalGateway:
             self._client = await Client.connect(**profile, data_converter=pydantic_data_converter, lazy=True)
         return self._client
 
-    async def fault(self) -> str | None:
+    async def health_error(self) -> str | None:
         """Why Temporal cannot be used, or None while it answers. Takes about a second at most."""
         try:
             async with asyncio.timeout(1.0):
@@ -62,7 +62,7 @@ class TemporalGateway:
             return f"Temporal cannot be reached: {error}"[:300]
         return None if healthy else "Temporal says it is not serving"
 
-    async def waiting(self, workflow_id: str, temporal_run_id: str | None) -> PendingWait:
+    async def load_pending_wait(self, workflow_id: str, temporal_run_id: str | None) -> PendingWait:
         """Ask a run what it waits for. Never raises: what stands in the way is said in words."""
         try:
             async with asyncio.timeout(2.5):
@@ -80,7 +80,7 @@ class TemporalGateway:
             return PendingWait(None, f"the run could not be asked: {type(error).__name__}: {error}"[:300])
         return PendingWait(answer.current_details or None, "as the run says itself")
 
-    def link(self, workflow_id: str, temporal_run_id: str | None) -> str | None:
+    def ui_url(self, workflow_id: str, temporal_run_id: str | None) -> str | None:
         """The run's page in the Temporal web UI, or None where no UI is set."""
         base = self._settings.temporal_ui_url.rstrip("/")
         if not base:

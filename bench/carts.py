@@ -41,7 +41,7 @@ class CartDriver(Protocol):
     async def buy(self, shopper: int, at: datetime) -> None:
         """All of it is bought. Returns once that is accepted."""
 
-    async def run_of(self, shopper: int) -> RunHandle:
+    async def wait_for_run(self, shopper: int) -> RunHandle:
         """The shopper's run, once it is started."""
 
 
@@ -60,7 +60,7 @@ class WaypostCartDriver:
     async def buy(self, shopper: int, at: datetime) -> None:
         await post_event(self._requests, cart_event("Order Completed", shopper, at))
 
-    async def run_of(self, shopper: int) -> RunHandle:
+    async def wait_for_run(self, shopper: int) -> RunHandle:
         return self._client.get_workflow_handle(await poll_until(lambda: self._workflow_id(shopper)))
 
     async def _workflow_id(self, shopper: int) -> str | None:
@@ -89,7 +89,7 @@ class BareCartDriver:
     async def buy(self, shopper: int, at: datetime) -> None:
         await self._started[shopper].signal(BareCartWorkflow.told, BareEvent(str(shopper), "bought"))
 
-    async def run_of(self, shopper: int) -> RunHandle:
+    async def wait_for_run(self, shopper: int) -> RunHandle:
         return self._started[shopper]
 
 

@@ -207,7 +207,7 @@ def _create_task(number: int, people: Sequence[PersonWithRun]) -> _DecisionTask:
 
 
 async def _claim_with_gate(gate: GateBatcher, asked: _DecisionTask) -> None:
-    answer = await gate.hear(GateRequest(asked.request, MessageClass.MARKETING, "marketing", asked.at))
+    answer = await gate.decide(GateRequest(asked.request, MessageClass.MARKETING, "marketing", asked.at))
     if not isinstance(answer, SendClaim):
         raise RuntimeError(f"expected the gate to allow {asked.request.step}; got {answer}")
 

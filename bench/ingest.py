@@ -46,7 +46,7 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
     found, traffic = _IngestFigures(), EventGenerator(SEED)
     async with (
         servers.database() as url,
-        servers.running(url, "api") as processes,
+        servers.run_processes(url, "api") as processes,
         open_in_process_paths(url) as others,
         open_session(processes) as requests,
     ):
@@ -82,7 +82,7 @@ async def _measure_path(
     )
     found.rates[how, name].append(per_second(count, seconds))
     if name == "HTTP":
-        found.api_cpu_ms[how].extend(cpu.per(count).values())
+        found.api_cpu_ms[how].extend(cpu.ms_per_item(count).values())
 
 
 async def _measure_healthz(requests: aiohttp.ClientSession, count: int) -> float:

@@ -43,8 +43,8 @@ class _JourneyFigures:
 
     rates: list[float] = field(default_factory=list)
     cpu_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    bought: Counter[str] = field(default_factory=Counter)
-    told: Counter[str] = field(default_factory=Counter)
+    bought_actions: Counter[str] = field(default_factory=Counter)
+    nudged_actions: Counter[str] = field(default_factory=Counter)
 
 
 async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -> list[BenchComparison]:
@@ -56,7 +56,7 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
     numbers = count(1)
     async with (
         servers.database() as url,
-        servers.running(url, *_PROCESSES, journeys="bench.cart_only") as processes,
+        servers.run_processes(url, *_PROCESSES, journeys="bench.cart_only") as processes,
         open_drivers(servers.client, processes, url) as carts,
     ):
         cpu = CpuClock({**processes.pids, "temporal": servers.temporal_pid})
@@ -72,12 +72,14 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
                 begun = time.perf_counter()
                 handles = await _run_until_bought(told_to, next_shoppers(numbers, sizes.runs), servers)
                 found.rates.append(per_second(sizes.runs, time.perf_counter() - begun))
-                for process, used in cpu.per(sizes.runs).items():
+                for process, used in cpu.ms_per_item(sizes.runs).items():
                     found.cpu_ms[process].append(used)
-                found.bought = await _count_actions(handles[0])
+                found.bought_actions = await _count_actions(handles[0])
         tell(f"{NAME}: actions")
         for told_to, found in sides.values():
-            found.told = await _count_actions(await _run_until_nudged(told_to, next(numbers), servers))
+            found.nudged_actions = await _count_actions(
+                await _run_until_nudged(told_to, next(numbers), servers)
+            )
     return _comparisons(sides["waypost"][1], sides["bare"][1])
 
 
@@ -86,7 +88,7 @@ async def _run_until_bought(
 ) -> list[RunHandle]:
     """From the first event to the end of every run; returns the runs."""
     await time_workers(people, [lambda each: carts.add(each, NOON)] * CONCURRENCY)
-    handles = [await carts.run_of(each) for each in people]
+    handles = [await carts.wait_for_run(each) for each in people]
 
     async def on(handle: RunHandle) -> None:
         await fast_forward(servers.client, handle.id, _REMINDED_AFTER)
@@ -101,7 +103,7 @@ async def _run_until_bought(
 async def _run_until_nudged(carts: CartDriver, person: int, servers: BenchServers) -> RunHandle:
     """The whole story: one more event re-arms the quiet hour, and nobody buys."""
     await carts.add(person, NOON)
-    handle = await carts.run_of(person)
+    handle = await carts.wait_for_run(person)
     await wait_until_armed([handle])
     await fast_forward(servers.client, handle.id, timedelta(minutes=30))
     await carts.add(person, NOON + timedelta(minutes=30))
@@ -155,8 +157,8 @@ def _comparisons(ours: _JourneyFigures, bare: _JourneyFigures) -> list[BenchComp
         *cpu("Temporal server", "temporal", "temporal"),
         *cpu("relay", "relay", None),
         *cpu("API", "api", None, "two events a run"),
-        billed("billed: reminded, then bought", ours.bought, bare.bought, ""),
-        billed("billed: the whole story, nothing bought", ours.told, bare.told, f"budget {ACTION_BUDGET}: "),
+        billed("billed: reminded, then bought", ours.bought_actions, bare.bought_actions, ""),
+        billed("billed: the whole story, nothing bought", ours.nudged_actions, bare.nudged_actions, f"budget {ACTION_BUDGET}: "),
     ]  # fmt: skip
 
 

@@ -37,7 +37,7 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
     found: dict[tuple[int, str], list[list[float]]] = {}
     async with (
         servers.database() as url,
-        servers.running(url, *_PROCESSES) as processes,
+        servers.run_processes(url, *_PROCESSES) as processes,
         open_drivers(servers.client, processes, url) as carts,
     ):
         sides: dict[str, CartDriver] = dict(zip(("waypost", "bare"), carts, strict=True))
@@ -55,7 +55,7 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
 async def _measure_waits(carts: CartDriver, people: Sequence[int], at_once: int) -> list[float]:
     """Milliseconds of each purchase."""
     await time_workers(people, [lambda each: carts.add(each, NOON)] * 8)
-    handles = {each: await carts.run_of(each) for each in people}
+    handles = {each: await carts.wait_for_run(each) for each in people}
     await wait_until_armed(list(handles.values()))
     waits: list[float] = []
 

@@ -45,7 +45,7 @@ class CpuClock:
         """Count from here."""
         self._before = self._now()
 
-    def per(self, count: int) -> dict[str, float]:
+    def ms_per_item(self, count: int) -> dict[str, float]:
         """Milliseconds per item since ``start``; empty where the system does not tell."""
         now = self._now()
         return {

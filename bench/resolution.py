@@ -49,7 +49,7 @@ class IdentityEventGenerator:
 
     def of_kind(self, kind: IdentityEventKind, count: int) -> list[EventBody]:
         """The next events, all of one kind."""
-        return self._named([kind] * count)
+        return self._events_of_kinds([kind] * count)
 
     def _mixed_block(self, count: int) -> list[EventBody]:
         kinds = [
@@ -59,9 +59,9 @@ class IdentityEventGenerator:
         ]
         kinds += [IdentityEventKind.KNOWN] * (count - len(kinds))
         self._random.shuffle(kinds)
-        return self._named(kinds)
+        return self._events_of_kinds(kinds)
 
-    def _named(self, kinds: Sequence[IdentityEventKind]) -> list[EventBody]:
+    def _events_of_kinds(self, kinds: Sequence[IdentityEventKind]) -> list[EventBody]:
         events = self._traffic.events(len(kinds))
         return [self._with_identifiers(kind, event) for kind, event in zip(kinds, events, strict=True)]
 

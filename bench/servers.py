@@ -91,7 +91,7 @@ class BenchServers:
             await connection.close()
 
     @asynccontextmanager
-    async def running(
+    async def run_processes(
         self, database_url: str, *modules: str, journeys: str = "journeys"
     ) -> AsyncIterator[BenchProcesses]:
         """Run processes until the block ends: api, relay, worker of ``waypost``, or modules of this package.
@@ -108,7 +108,7 @@ class BenchServers:
                 stack.push_async_callback(child.stop, _STOP_TIMEOUT_S)
                 processes.pids[name] = child.pid
                 probe = (lambda: _is_api_ready(processes.api_url)) if name == "api" else None
-                await child.until_ready(probe, timeout_s=_READY_TIMEOUT_S)
+                await child.wait_until_ready(probe, timeout_s=_READY_TIMEOUT_S)
             yield processes
 
     def _environment(self, database_url: str, port: int, journeys: str) -> dict[str, str]:
@@ -136,7 +136,7 @@ class BenchServers:
 def _command(name: str, environment: Mapping[str, str]) -> Command:
     module = [name] if name.startswith("bench.") else ["cli.main", name]
     argv = [sys.executable, "-m", *module]
-    return Command(name=name, argv=argv, environment=environment, folder=ROOT, ready_line=_READY_LINE)
+    return Command(name=name, argv=argv, environment=environment, working_dir=ROOT, ready_line=_READY_LINE)
 
 
 async def _is_api_ready(api_url: str) -> bool:

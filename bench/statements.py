@@ -14,14 +14,14 @@ class CountingDatabase(Database):
 
     def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
         super().__init__(database_url, pool_size=pool_size)
-        self.statements = 0
+        self.statement_count = 0
 
     @asynccontextmanager
     async def transaction(
         self, first_statement: str = "", timeout_s: float | None = None
     ) -> AsyncIterator[Any]:
         async with super().transaction(first_statement, timeout_s) as connection:
-            self.statements += _BEGIN_AND_COMMIT
+            self.statement_count += _BEGIN_AND_COMMIT
             connection.add_query_logger(self._count)
             try:
                 yield connection
@@ -29,4 +29,4 @@ class CountingDatabase(Database):
                 connection.remove_query_logger(self._count)
 
     def _count(self, _: object) -> None:
-        self.statements += 1
+        self.statement_count += 1

@@ -63,17 +63,17 @@ class InProcessPath(IngestPath):
     """The same events handed to a function of ours in this process."""
 
     def __init__(self, take: IngestFunction) -> None:
-        self._take = take
+        self._ingest = take
 
     async def singles(self, events: Sequence[EventBody]) -> float:
-        return await time_workers([[event] for event in events], [self.take] * CONCURRENCY)
+        return await time_workers([[event] for event in events], [self.ingest_batch] * CONCURRENCY)
 
     async def batches(self, batches: Sequence[Sequence[EventBody]]) -> float:
-        return await time_workers(batches, [self.take])
+        return await time_workers(batches, [self.ingest_batch])
 
-    async def take(self, events: Sequence[EventBody]) -> None:
+    async def ingest_batch(self, events: Sequence[EventBody]) -> None:
         """One request. Raises RuntimeError when one of its events is not accepted."""
-        answers = await self._take([parse_event(event) for event in events])
+        answers = await self._ingest([parse_event(event) for event in events])
         _require_accepted([answer.status for answer in answers])
 
 

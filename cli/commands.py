@@ -86,7 +86,7 @@ def unmerge(
             typer.echo(format_cut_preview(ahead.preview), err=as_json)
             _confirm_or_exit("Cut them apart?")
         parted = asyncio.run(apply_cut(ahead, reason=reason))
-        typer.echo(parted.json() if as_json else format_result(parted))
+        typer.echo(parted.to_json() if as_json else format_result(parted))
         exit_now(0)
 
 
@@ -104,7 +104,7 @@ def mend(
 
         use_local_stack()
         mended = asyncio.run(lift_cut(cut_id, reason=reason))
-        typer.echo(mended.json() if as_json else format_result(mended))
+        typer.echo(mended.to_json() if as_json else format_result(mended))
         exit_now(0)
 
 
@@ -121,7 +121,7 @@ def release(
 
         use_local_stack()
         released = asyncio.run(release_identifier((type, value), reason=reason))
-        typer.echo(released.json() if as_json else format_result(released))
+        typer.echo(released.to_json() if as_json else format_result(released))
         exit_now(0)
 
 
@@ -301,7 +301,7 @@ def replay(
         length = None if since is None else parse_duration(since)
         use_local_stack()
         outcome = asyncio.run(replay_decisions(length))
-        typer.echo(outcome.json() if as_json else format_replay(outcome))
+        typer.echo(outcome.to_json() if as_json else format_replay(outcome))
         exit_now(1 if outcome.flipped else 0)
 
 

@@ -62,7 +62,7 @@ class DecisionReplayResult:
     """Version → decisions of it, where no process has kept that version."""
     flipped: list[ChangedDecision] = field(default_factory=list)
 
-    def json(self) -> str:
+    def to_json(self) -> str:
         """All of it."""
         return orjson.dumps(self, str, orjson.OPT_INDENT_2).decode()
 

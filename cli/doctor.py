@@ -39,7 +39,7 @@ class Finding:
     advice: str = ""
     """What to do; only where something is to be done. A part that is well and has some is a warning."""
 
-    def line(self) -> str:
+    def format_line(self) -> str:
         """One line for a terminal."""
         verdict = ("warn" if self.advice else "ok  ") if self.ok else "FAIL"
         return f"{verdict}  {self.part:<10}  {self.found}" + (f" → {self.advice}" if self.advice else "")

@@ -29,8 +29,8 @@ from workers.process import UserError
 class CutPlan:
     """A cut that has not been made."""
 
-    one: str
-    other: str
+    key: str
+    other_key: str
     preview: CutPreview
 
 
@@ -38,12 +38,12 @@ class CutPlan:
 class CutResult:
     """The people there are now, and what was done."""
 
-    said: str
+    summary: str
     people: dict[UUID, list[HeldIdentifier]]
     cut_id: int | None = None
     messages: list[SentMessage] = field(default_factory=list)
 
-    def json(self) -> str:
+    def to_json(self) -> str:
         """The same as over HTTP."""
         profiles = [{"profile_id": who, "identifiers": held} for who, held in self.people.items()]
         told: dict[str, Any] = {"profiles": profiles}
@@ -68,11 +68,11 @@ async def apply_cut(ahead: CutPlan, *, reason: str) -> CutResult:
     """Make the cut. Raises ``Fault``."""
     async with open_database() as database:
         cut = await unmerge.cut_identifiers(
-            database, ahead.one, ahead.other, actor=current_actor(), reason=reason
+            database, ahead.key, ahead.other_key, actor=current_actor(), reason=reason
         )
-        sent = await database.run(lambda connection: load_messages_by_id(connection, cut.sent))
+        sent = await database.run(lambda connection: load_messages_by_id(connection, cut.sent_message_ids))
         said = f"Cut {cut.cut_id}; `waypost identity mend {cut.cut_id}` undoes it."
-        return CutResult(said, await _load_people(database, cut.profiles), cut.cut_id, sent)
+        return CutResult(said, await _load_people(database, cut.profile_ids), cut.cut_id, sent)
 
 
 async def lift_cut(cut_id: int, *, reason: str) -> CutResult:
@@ -94,7 +94,7 @@ async def release_identifier(named: tuple[str, str], *, reason: str) -> CutResul
 
 def format_result(parted: CutResult) -> str:
     """What to print of it."""
-    return f"{format_people(parted.people, parted.messages if parted.cut_id else None)}{parted.said}"
+    return f"{format_people(parted.people, parted.messages if parted.cut_id else None)}{parted.summary}"
 
 
 async def _load_people(database: Database, profiles: Sequence[UUID]) -> dict[UUID, list[HeldIdentifier]]:

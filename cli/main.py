@@ -183,7 +183,7 @@ def doctor() -> None:
         if local:
             typer.echo("A local stack runs here; these are its settings.")
         for finding in findings:
-            typer.echo(finding.line())
+            typer.echo(finding.format_line())
         exit_now(0 if all(finding.ok for finding in findings) else 1)
 
 

@@ -43,7 +43,7 @@ async def answer_why(
             moment = parse_instant(at, teller.zone.zone) if at else None
         except ValueError as error:
             raise UserError(f"--at: {error}.") from error
-        if moment is not None and account.cut:
+        if moment is not None and account.truncated:
             account = (
                 await decision_evidence.load_decision_evidence(
                     connection, profile_id, journey=journey, until=moment
@@ -114,6 +114,6 @@ async def _find_profile_id(connection: Any, customer: str) -> UUID:
 async def _query_waits(settings: ApiSettings, runs: Sequence[RunView]) -> dict[UUID, str]:
     engine, waits = TemporalGateway(settings), {}
     for run in [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]:
-        one = await engine.waiting(run.workflow_id, run.temporal_run_id)
+        one = await engine.load_pending_wait(run.workflow_id, run.temporal_run_id)
         waits[run.run_id] = first_line_of_details(one.details)
     return waits

@@ -37,7 +37,7 @@ class JourneyRegistry(Mapping[str, JourneyDefinition]):
 
     def __init__(self, classes: Sequence[type[Journey]], effects: Sequence[Callable[..., Any]] = ()) -> None:
         self.classes = tuple(classes)
-        self.effects = tuple(effects)
+        self.activities = tuple(effects)
         """The authors' own activities."""
         self._by_name = {cls.definition.name: cls.definition for cls in classes}
 

@@ -27,16 +27,16 @@ class DataDirectory:
         self._lock_fd: int | None = None
 
     @property
-    def postgres(self) -> Path:
+    def postgres_dir(self) -> Path:
         """What the embedded Postgres keeps."""
         return self.folder / "postgres"
 
     @property
-    def temporal(self) -> Path:
+    def temporal_db_file(self) -> Path:
         """The dev server's database file."""
         return self.folder / "temporal" / "temporal.db"
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Make this process the folder's only stack. Raises ``StackError`` when another one is."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:

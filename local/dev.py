@@ -36,19 +36,19 @@ async def run_dev_stack(settings: StackSettings) -> int:
     console = StackConsole()
     if console.has_color:
         os.environ.setdefault("FORCE_COLOR", "1")  # the processes write into a pipe, we into a terminal
-    stop = install_stop_signals(lambda: console.say("Stopping …"))
+    stop = install_stop_signals(lambda: console.print_line("Stopping …"))
     begun = time.monotonic()
     stack = create_stack(settings, console.log)
     starting = asyncio.create_task(stack.__aenter__())
     if not await _await_unless_stopped(stop, starting):
         return 0
     try:
-        console.moved(stack.ports)
-        console.ready(access_info(stack), time.monotonic() - begun)
-        console.say(
+        console.print_moved_ports(stack.ports)
+        console.print_ready_panel(access_info(stack), time.monotonic() - begun)
+        console.print_line(
             f"A first event:\n\n  {sample_command(stack.api_url)}\n\nOr a shop's traffic: waypost demo --serve\n"
         )
-        died = asyncio.create_task(stack.failure())
+        died = asyncio.create_task(stack.wait_for_failure())
         if await _await_unless_stopped(stop, died):
             raise died.result()
         return 0
@@ -154,17 +154,19 @@ class StackConsole:
         sys.stdout.write(f"{prefix} {line}\n")
         sys.stdout.flush()
 
-    def say(self, words: str) -> None:
+    def print_line(self, words: str) -> None:
         """A line of the stack itself."""
         self._console.print(words, style="bold", soft_wrap=True, markup=False)
 
-    def moved(self, ports: Mapping[str, Port]) -> None:
+    def print_moved_ports(self, ports: Mapping[str, Port]) -> None:
         """Name the ports that were taken and what is used instead."""
         for name, port in ports.items():
             if port.taken_default is not None:
-                self.say(f"Port {port.taken_default} is taken: {_PORT_LABELS[name]} is on {port.number}.")
+                self.print_line(
+                    f"Port {port.taken_default} is taken: {_PORT_LABELS[name]} is on {port.number}."
+                )
 
-    def ready(self, places: Mapping[str, str], seconds: float) -> None:
+    def print_ready_panel(self, places: Mapping[str, str], seconds: float) -> None:
         """The closing panel."""
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold", no_wrap=True)

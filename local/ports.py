@@ -20,7 +20,7 @@ it is chosen and the moment its process listens on it."""
 class PortRequest:
     """One port to be chosen."""
 
-    variable: str
+    env_variable: str
     """The environment variable that sets it."""
     default: int
     requested: int | None
@@ -58,8 +58,8 @@ def _reserve_port(name: str, wish: PortRequest, held: list[socket.socket]) -> Po
         bound = _bind(wish.requested) if wish.requested else _bind_any()
         if bound is None:
             raise StackError(
-                f"{wish.variable}={wish.requested} is taken by another process; "
-                f"stop that process, choose another port, or unset {wish.variable} to let Waypost choose"
+                f"{wish.env_variable}={wish.requested} is taken by another process; "
+                f"stop that process, choose another port, or unset {wish.env_variable} to let Waypost choose"
             )
         held.append(bound)
         return Port(bound.getsockname()[1])
@@ -68,7 +68,7 @@ def _reserve_port(name: str, wish: PortRequest, held: list[socket.socket]) -> Po
         held.append(bound)
         number: int = bound.getsockname()[1]
         return Port(number, taken_default=None if number == wish.default else wish.default)
-    raise StackError(f"no free port for {name}: set {wish.variable} to one that is free")
+    raise StackError(f"no free port for {name}: set {wish.env_variable} to one that is free")
 
 
 def _bind_any() -> socket.socket | None:

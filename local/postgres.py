@@ -147,7 +147,7 @@ def _copy_package(package: Path, home: Path) -> Path:
             # The tools look for their libraries relative to themselves, so both keep their places.
             shutil.copytree(libraries, partial / libraries.name, symlinks=True)
         partial.rename(copy)
-        change_owner(Account(owner=home.stat().st_uid), copy)
+        change_owner(Account(owner_uid=home.stat().st_uid), copy)
     return copy / _PACKAGE
 
 
@@ -235,7 +235,7 @@ class EmbeddedPostgres:
         self.child = self._create_child(files, "postgres", argv, signal.SIGINT, self._log)
         await self.child.start()
         try:
-            await self.child.until_ready(self._answers, timeout_s=_READY_TIMEOUT_S)
+            await self.child.wait_until_ready(self._is_ready, timeout_s=_READY_TIMEOUT_S)
             await self.create_database(DATABASE_NAME)
         except BaseException:
             await self.stop()
@@ -270,7 +270,7 @@ class EmbeddedPostgres:
         finally:
             await connection.close()
 
-    async def _answers(self) -> bool:
+    async def _is_ready(self) -> bool:
         try:
             connection = await asyncpg.connect(self.url("postgres"), timeout=2)
         except (OSError, asyncpg.PostgresError, TimeoutError):
@@ -282,7 +282,7 @@ class EmbeddedPostgres:
         """Create the cluster beside its final place, so that a half-made one is never taken for whole."""
         partial = files.home / "cluster-partial"
         shutil.rmtree(partial, ignore_errors=True)
-        _write_secret(files.password_file, secrets.token_urlsafe(24), files.account.owner)
+        _write_secret(files.password_file, secrets.token_urlsafe(24), files.account.owner_uid)
         argv = [
             *(str(files.binaries / "initdb"), "-D", str(partial), "-U", _USER),
             *(f"--pwfile={files.password_file}", "--auth-host=scram-sha-256", "--auth-local=scram-sha-256"),
@@ -309,7 +309,7 @@ class EmbeddedPostgres:
             argv=argv,
             environment=environment,
             account=files.account,
-            folder=Path("/"),
+            working_dir=Path("/"),
             stop_signal=ends_on,
             death_signal=ends_on,
         )

@@ -37,10 +37,10 @@ class Account:
     gid: int | None = None
     command_prefix: tuple[str, ...] = ()
     """A command that changes the account and then runs what follows."""
-    owner: int | None = None
+    owner_uid: int | None = None
     """User id that must own the process's files, as the file system sees it; None: no wish."""
 
-    def arguments(self) -> ProcessArguments:
+    def subprocess_arguments(self) -> ProcessArguments:
         """What to hand to ``subprocess``."""
         if self.uid is None or self.gid is None:
             return {}
@@ -52,7 +52,7 @@ OWN_ACCOUNT = Account()
 
 def account_of_user(user: pwd.struct_passwd) -> Account:
     """Run as this user."""
-    return Account(uid=user.pw_uid, gid=user.pw_gid, owner=user.pw_uid)
+    return Account(uid=user.pw_uid, gid=user.pw_gid, owner_uid=user.pw_uid)
 
 
 def nobody_account() -> Account:
@@ -71,7 +71,7 @@ def namespaced_nobody_account() -> Account | None:
     user = pwd.getpwnam(_NOBODY)
     wrapper = (unshare, "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}", "--")
     tried = subprocess.run([*wrapper, "true"], capture_output=True, check=False)  # noqa: S603
-    return Account(command_prefix=wrapper, owner=os.getuid()) if tried.returncode == 0 else None
+    return Account(command_prefix=wrapper, owner_uid=os.getuid()) if tried.returncode == 0 else None
 
 
 def can_read(account: Account, path: Path) -> bool:
@@ -81,20 +81,20 @@ def can_read(account: Account, path: Path) -> bool:
         capture_output=True,
         check=False,
         cwd="/",
-        **account.arguments(),
+        **account.subprocess_arguments(),
     )
     return tried.returncode == 0
 
 
 def change_owner(account: Account, folder: Path) -> None:
     """Make the account the owner of ``folder`` and all below it. Idempotent; cheap when already so."""
-    if account.owner is None or folder.stat().st_uid == account.owner:
+    if account.owner_uid is None or folder.stat().st_uid == account.owner_uid:
         return
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            os.chown(os.path.join(root, name), account.owner, -1, follow_symlinks=False)
+            os.chown(os.path.join(root, name), account.owner_uid, -1, follow_symlinks=False)
     # The top last: it is the mark that says the work was finished.
-    os.chown(folder, account.owner, -1)
+    os.chown(folder, account.owner_uid, -1)
 
 
 class StackError(UserError):
@@ -147,7 +147,7 @@ class Command:
     argv: Sequence[str]
     environment: Mapping[str, str]
     account: Account = OWN_ACCOUNT
-    folder: Path | None = None
+    working_dir: Path | None = None
     """Working directory; None: the parent's."""
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
@@ -193,13 +193,13 @@ class ChildProcess:
         self._process = await asyncio.create_subprocess_exec(
             *(argv if arrange is not None else watched_command(argv, command.death_signal)),
             env=dict(command.environment),
-            cwd=command.folder,
+            cwd=command.working_dir,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
             preexec_fn=arrange,
-            **account.arguments(),
+            **account.subprocess_arguments(),
         )
         self._output_task = asyncio.create_task(
             self._read_output(self._process), name=f"follow {command.name}"
@@ -231,7 +231,7 @@ class ChildProcess:
             self._output_task.cancel()
         return code
 
-    async def until_ready(
+    async def wait_until_ready(
         self, probe: Callable[[], Awaitable[bool]] | None = None, *, timeout_s: float
     ) -> None:
         """Wait for the ready line, or for ``probe`` to say yes; at most ``within`` seconds.

@@ -136,7 +136,7 @@ class LocalStack:
 
     async def __aenter__(self) -> Self:
         """Start all and wait until it is ready. Raises ``StackError``; then nothing is left running."""
-        self.directory.take()
+        self.directory.acquire()
         try:
             self.ports = choose_ports(self._port_requests)
             async with asyncio.TaskGroup() as servers:
@@ -158,7 +158,7 @@ class LocalStack:
     ) -> None:
         await self._stop()
 
-    async def failure(self) -> StackError:
+    async def wait_for_failure(self) -> StackError:
         """Wait until a process ends that nobody stopped or killed through this object; says which."""
         return await self._failures.get()
 
@@ -174,7 +174,9 @@ class LocalStack:
             child = self._children[name] = ChildProcess(self._command(name), self._log)
             await child.start()
             self._watch(name, child)
-            await child.until_ready(self._is_api_ready if name == "api" else None, timeout_s=_READY_TIMEOUT_S)
+            await child.wait_until_ready(
+                self._is_api_ready if name == "api" else None, timeout_s=_READY_TIMEOUT_S
+            )
 
     async def stop(self, name: str) -> None:
         """Stop one process in good order."""
@@ -203,14 +205,14 @@ class LocalStack:
 
     async def _start_database(self) -> None:
         if not self._external_database_url:
-            folder, port = self.directory.postgres, self.ports["postgres"].number
+            folder, port = self.directory.postgres_dir, self.ports["postgres"].number
             self._postgres = EmbeddedPostgres(folder, port=port, log=self._log)
             await self.start("postgres")
         await asyncio.to_thread(upgrade_schema, self.database_url)
 
     async def _start_temporal(self) -> None:
         self._temporal = TemporalDevServer(
-            self.directory.temporal,
+            self.directory.temporal_db_file,
             port=self.ports["temporal"].number,
             ui_port=self.ports["ui"].number,
             log=self._log,

@@ -123,7 +123,7 @@ class TemporalDevServer:
         self.child = ChildProcess(command, self._log)
         await self.child.start()
         try:
-            await self.child.until_ready(self._is_ready, timeout_s=_READY_TIMEOUT_S)
+            await self.child.wait_until_ready(self._is_ready, timeout_s=_READY_TIMEOUT_S)
             await ensure_search_attributes(self.client)
         except BaseException:
             await self.stop()

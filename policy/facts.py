@@ -28,7 +28,7 @@ class ActiveKillSwitch:
     since: datetime
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """As operators say it: "channel sms", "everything"."""
         return "everything" if self.kind is StopKind.ALL else f"{self.kind.value} {self.name}"
 

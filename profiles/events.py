@@ -96,7 +96,7 @@ class Event(BaseModel):
                 )
 
     @classmethod
-    def declared(cls) -> frozenset[str]:
+    def declared_properties(cls) -> frozenset[str]:
         """Names of the properties this event declares, besides those every event has."""
         return frozenset(cls.model_fields) - frozenset(Event.model_fields)
 

@@ -34,7 +34,7 @@ def people(graph: IdentityGraph) -> list[set[str]]:
 
 def refusals(graph: IdentityGraph) -> list[tuple[str, str, str]]:
     """(the key joined to, the key that did not join, why), in order."""
-    return [(step.one, step.other, step.why) for step in graph.steps if not step.joined]
+    return [(step.target_key, step.candidate_key, step.refusal) for step in graph.steps if not step.joined]
 
 
 def owner(keys: Sequence[str], verified: bool, graph: IdentityGraph) -> str | None:

@@ -30,8 +30,8 @@ def kind(key: str) -> str:
 def too_many(times: list[datetime], limit: ValueLimit) -> bool:
     """Whether some window that begins at one of them holds more than the most."""
     return any(
-        sum(start <= time and (limit.within is None or time - start < limit.within) for time in times)
-        > limit.most
+        sum(start <= time and (limit.period is None or time - start < limit.period) for time in times)
+        > limit.max_values
         for start in times
     )
 

@@ -48,11 +48,11 @@ class Held(Database):
         self.worked = asyncio.Event()
         self.may_commit = asyncio.Event()
 
-    async def commit(self, connection: Any, last: str = "") -> None:
+    async def commit(self, connection: Any, last_statement: str = "") -> None:
         """As ever, with a stop before it."""
         self.worked.set()
         await self.may_commit.wait()
-        await super().commit(connection, last)
+        await super().commit(connection, last_statement)
 
 
 class Shop(Waypost):
@@ -71,16 +71,16 @@ class Shop(Waypost):
 
     async def takes(self, name: str, properties: Row | None = None, **more: Any) -> None:
         """Take one event in; deliver nothing."""
-        await self.ingest([self.event(name, properties, **more)])
+        await self.ingest([self.build_event(name, properties, **more)])
 
     async def leaves_cart(self, products: Sequence[str], *, cart_id: str, **who: Any) -> UUID:
         """Somebody leaves products in a cart; returns the run this started."""
         events = [
-            self.event("Product Added", {"product_id": product, "name": product, "cart_id": cart_id},
+            self.build_event("Product Added", {"product_id": product, "name": product, "cart_id": cart_id},
                        traits=YES, **who) for product in products
         ]  # fmt: skip
         await self.ingest(events)
-        [run] = await self.rows("SELECT run_id FROM run WHERE key = $1 AND state = 'running'", cart_id)
+        [run] = await self.fetch_rows("SELECT run_id FROM run WHERE key = $1 AND state = 'running'", cart_id)
         run_id: UUID = run["run_id"]
         return run_id
 
@@ -119,12 +119,12 @@ class Shop(Waypost):
         gate: SendGate | GateBatcher | None = None,
     ) -> GateOutcome:
         """Ask the gate of messages."""
-        return await (gate or self.gate).hear(GateRequest(request, message_class, message_class.value, at))
+        return await (gate or self.gate).decide(GateRequest(request, message_class, message_class.value, at))
 
     async def allowed(self, request: SendMessage, *, at: datetime = NOON) -> tuple[str, ...]:
         """The items the gate lets through on the request's channel, ads included."""
         if request.channel is Channel.ADS:
-            verdict = await self.audience_gate.enter(request, at)
+            verdict = await self.audience_gate.decide_and_add(request, at)
             return verdict.items if isinstance(verdict, Allow) else ()
         answer = await self.claims(request, at=at)
         return answer.items if isinstance(answer, SendClaim) else ()
@@ -156,14 +156,14 @@ class Shop(Waypost):
 
     async def message(self, run_id: UUID, step: str) -> Row:
         """The message of one send key."""
-        [found] = await self.rows("SELECT * FROM message WHERE run_id = $1 AND step = $2", run_id, step)
+        [found] = await self.fetch_rows("SELECT * FROM message WHERE run_id = $1 AND step = $2", run_id, step)
         return found
 
     async def someone_waits_for_a_lock(self, *, or_done: asyncio.Future[Any] | None = None) -> bool:
         """Until a session of this database waits for a row; False where ``or_done`` ended first."""
         async with asyncio.timeout(10):
             while True:
-                waiting = await self.rows(
+                waiting = await self.fetch_rows(
                     "SELECT 1 FROM pg_stat_activity "
                     "WHERE datname = current_database() AND wait_event_type = 'Lock'"
                 )

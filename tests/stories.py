@@ -29,7 +29,7 @@ class CountToEnd(Journey):
 
     async def run(self, entry: ProductAdded) -> str:
         await self.wait_for(MessageClicked)
-        return str(len(self._inbox.seen))
+        return str(len(self._inbox.acknowledged_ids))
 
 
 @journey(starts_on=ProductAdded, keyed_by="cart_id")

@@ -17,7 +17,7 @@ People = set[frozenset[str]]
 def named(event: IncomingEvent) -> EventIdentifiers:
     """Whom an event names, as ingest weighs it."""
     place: dict[str, Any] = {"source": event.source, "id": event.id, "time": event.time, "at": event.time}
-    return EventIdentifiers.by(event.identifiers, event_id=new_id(), verified=event.verified, **place)
+    return EventIdentifiers.from_event(event.identifiers, event_id=new_id(), verified=event.verified, **place)
 
 
 def resolved(events: Iterable[IncomingEvent], cuts: Iterable[frozenset[str]] = ()) -> IdentityGraph:

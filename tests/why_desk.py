@@ -44,7 +44,7 @@ class Desk:
         name = cart or self.story
         added = LAMP | {"cart_id": name}
         await self.hears("Product Added", added, event_id=f"{name}-1", hours=8, traits=traits)
-        [run] = await self.shop.rows("SELECT run_id FROM run WHERE key = $1", name)
+        [run] = await self.shop.fetch_rows("SELECT run_id FROM run WHERE key = $1", name)
         self.run_id = run["run_id"]
 
     async def hears(
@@ -59,7 +59,7 @@ class Desk:
         """An event so many hours before the evening."""
         who = {"email": self.email, "phone": f"+49151123456{self.number:02}"}
         given = {"source": "shop", "time": EVENING - hours * HOUR, **who, **more}
-        await self.shop.ingest([self.shop.event(name, properties, event_id=event_id, **given)])
+        await self.shop.ingest([self.shop.build_event(name, properties, event_id=event_id, **given)])
 
     def request(self, step: str = "1", *, at: datetime = EVENING, **more: Any) -> SendMessage:
         """The reminder of the lamp, as the run asks for it."""
@@ -76,7 +76,7 @@ class Desk:
     ) -> None:
         """The gate decides, by these limits."""
         gate = SendGate(self.shop.database, limits)
-        await gate.hear(GateRequest(self.request(step, at=at, **more), MessageClass.MARKETING, topic, at))
+        await gate.decide(GateRequest(self.request(step, at=at, **more), MessageClass.MARKETING, topic, at))
 
     async def sends(self, step: str, *, hours: float = 0, **more: Any) -> UUID:
         """A reminder that is sent, or tried, so many hours before the evening; its message."""

@@ -24,7 +24,7 @@ class AdPlatform(Protocol):
     async def remove(self, audience: str, member_id: UUID) -> None:
         """Take a member out; one that is not there is out."""
 
-    async def holds(self, audience: str, member_id: UUID) -> bool:
+    async def has_member(self, audience: str, member_id: UUID) -> bool:
         """Whether the platform's own books have the member now. Asked after a removal: False confirms it."""
 
 
@@ -49,7 +49,7 @@ async def sync_member(platform: AdPlatform, row: OutboxRow, membership: Membersh
                 await platform.add(audience, row.lane)
                 return
             await platform.remove(audience, row.lane)
-            if await platform.holds(audience, row.lane):
+            if await platform.has_member(audience, row.lane):
                 raise UnconfirmedMembership("the platform took the removal, and still has the member")
     except UnconfirmedMembership:
         raise

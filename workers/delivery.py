@@ -30,7 +30,7 @@ _PERMANENT_STATUS_CODES = frozenset(
 class DeliveryStatus(Enum):
     """How a delivery went."""
 
-    DONE = "done"
+    DELIVERED = "done"
     NOT_FOUND = "gone"
     """The workflow has ended, or never was."""
 
@@ -85,7 +85,7 @@ class Delivery:
             if error.status is RPCStatusCode.NOT_FOUND and not _namespace_is_missing(error):
                 return DeliveryStatus.NOT_FOUND
             raise _classify_error(error) from error
-        return DeliveryStatus.DONE
+        return DeliveryStatus.DELIVERED
 
 
 def _parse_run_start(row: OutboxRow) -> RunStart:

@@ -47,7 +47,7 @@ class IngestCounts:
                 self.codes[result["code"]] += 1
                 self.examples.setdefault(result["code"], result.get("detail") or "")
 
-    def refusals(self) -> list[str]:
+    def describe_refusals(self) -> list[str]:
         """What was not taken in as it is, in words; empty where all was."""
         said = [f"{n} rejected, {code}: {self.examples[code]}" for code, n in self.codes.items()]
         if conflicts := self.statuses["conflict"]:
@@ -73,7 +73,7 @@ class IngestClient:
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
-    async def check(self) -> None:
+    async def require_api(self) -> None:
         """Raise ``DoorFault`` unless an API answers."""
         try:
             alive = (await self._client.get("/healthz")).status_code == httpx2.codes.OK
@@ -85,11 +85,11 @@ class IngestClient:
                 "the same WAYPOST_DATA_DIR), or set API_URL and WAYPOST_SERVER_KEYS to one that runs"
             )
 
-    async def native(self, events: Sequence[JsonObject]) -> list[JsonObject]:
+    async def send_events(self, events: Sequence[JsonObject]) -> list[JsonObject]:
         """``POST /v1/events``; one result an event, committed. See ``_post`` for errors."""
         return await self._send_batches("/v1/events", "events", events)
 
-    async def segment(self, calls: Sequence[JsonObject]) -> list[JsonObject]:
+    async def send_segment_calls(self, calls: Sequence[JsonObject]) -> list[JsonObject]:
         """``POST /v1/batch`` with calls of the Segment HTTP API; as ``native``."""
         return await self._send_batches("/v1/batch", "batch", calls)
 
@@ -175,12 +175,12 @@ class IngestSettings(BaseSettings):
     database_url: str = Field(default="", description="where the runs that started can be counted")
 
     @property
-    def url(self) -> str:
+    def base_url(self) -> str:
         """Base URL of the API."""
         return self.api_url or f"http://127.0.0.1:{self.api_port}"
 
     @property
-    def key(self) -> str:
+    def api_key(self) -> str:
         """The first key that is written out, a server key before a write key: who has the file has the shop's
         word. Raises ``Fault`` where only digests are."""
         for held in (self.waypost_server_keys, self.waypost_write_keys):

@@ -17,7 +17,7 @@ class OutboxListener:
         self._url = database_url
         self._notified = asyncio.Event()
         self._connection: Any = None
-        self.rings = 0
+        self.notifications = 0
         """How often it has rung; several may wait, each with the count it knows."""
 
     async def __aenter__(self) -> Self:
@@ -35,7 +35,7 @@ class OutboxListener:
         """Until it has rung more often than ``known`` times, or the time is up."""
         if self._connection is None or self._connection.is_closed():
             await self._listen()
-        if self.rings == seen:
+        if self.notifications == seen:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._notified.wait(), timeout_s)
 
@@ -45,6 +45,6 @@ class OutboxListener:
             await self._connection.add_listener(NOTIFY_CHANNEL, self._on_notify)
 
     def _on_notify(self, *_: object) -> None:
-        self.rings += 1
+        self.notifications += 1
         rung, self._notified = self._notified, asyncio.Event()
         rung.set()

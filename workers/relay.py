@@ -53,9 +53,9 @@ TRANSIENT_ERRORS = (
 class BatchResult:
     """What became of one batch."""
 
-    done: list[int] = field(default_factory=list)
-    started: dict[UUID, str] = field(default_factory=dict)
-    gone: list[OutboxRow] = field(default_factory=list)
+    delivered_seqs: list[int] = field(default_factory=list)
+    temporal_run_ids: dict[UUID, str] = field(default_factory=dict)
+    orphaned_rows: list[OutboxRow] = field(default_factory=list)
     transient_error: BaseException | None = None
     """Why the rest waits: Temporal or Postgres did not answer."""
 
@@ -91,7 +91,7 @@ class Relay:
         """One batch after the other. Temporal or Postgres away: pauses, a little longer each time."""
         pause = 0.1
         while True:
-            known = doorbell.rings
+            known = doorbell.notifications
             try:
                 told = await self.deliver_batch()
                 pause = 0.1
@@ -116,18 +116,18 @@ class Relay:
                 standing = await load_memberships(
                     connection, [row.lane for row in part if _is_audience_entry(row)]
                 )
-                telling = (self._tell(row, standing.get(row.lane)) for row in part)
+                telling = (self._deliver_row(row, standing.get(row.lane)) for row in part)
                 answers = await asyncio.gather(*telling, return_exceptions=True)
                 for row, answer in zip(part, answers, strict=True):
-                    await self._settle(connection, row, answer, outcome)
-            await outbox.mark_delivered(connection, outcome.done, outcome.started)
-        for row in outcome.gone:
+                    await self._record_result(connection, row, answer, outcome)
+            await outbox.mark_delivered(connection, outcome.delivered_seqs, outcome.temporal_run_ids)
+        for row in outcome.orphaned_rows:
             await self._close_orphaned_run(row)
         if outcome.transient_error is not None:
             raise outcome.transient_error
         return len(rows)
 
-    async def _settle(
+    async def _record_result(
         self,
         connection: Any,
         row: OutboxRow,
@@ -140,7 +140,7 @@ class Relay:
                 await outbox.record_failure(connection, row.seq, str(answer))
                 if not await outbox.mark_stuck(connection, row.lane, str(answer)):
                     # An ended run waits for nobody; kept first in its lane, the row would spin.
-                    outcome.done.append(row.seq)
+                    outcome.delivered_seqs.append(row.seq)
             case UnconfirmedMembership():
                 # Postponed, not "away": an ad platform that fails holds up nobody's signals.
                 log.warning("ad platform has not confirmed", told=row.name, reason=str(answer))
@@ -149,20 +149,20 @@ class Relay:
                 await outbox.record_failure(connection, row.seq, repr(answer))
                 outcome.transient_error = answer
             case DeliveryStatus.NOT_FOUND:
-                outcome.done.append(row.seq)
-                outcome.gone.append(row)
+                outcome.delivered_seqs.append(row.seq)
+                outcome.orphaned_rows.append(row)
             case str(temporal_run_id):
-                outcome.done.append(row.seq)
-                outcome.started[row.lane] = temporal_run_id
+                outcome.delivered_seqs.append(row.seq)
+                outcome.temporal_run_ids[row.lane] = temporal_run_id
             case _:
-                outcome.done.append(row.seq)
+                outcome.delivered_seqs.append(row.seq)
                 if row.kind == "audience":
                     await record_confirmation(connection, row.lane, row.name)
 
-    async def _tell(self, row: OutboxRow, standing: Membership | None) -> str | DeliveryStatus | None:
+    async def _deliver_row(self, row: OutboxRow, standing: Membership | None) -> str | DeliveryStatus | None:
         match row.kind:
             case "start":
-                return await self._delivery.start(row) or DeliveryStatus.DONE
+                return await self._delivery.start(row) or DeliveryStatus.DELIVERED
             case "signal":
                 return await self._delivery.signal(row)
             case _:

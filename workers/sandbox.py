@@ -23,7 +23,7 @@ class SandboxAdPlatform:
         async with self._database.transaction() as connection:
             await sandbox.remove_member(connection, audience, member_id)
 
-    async def holds(self, audience: str, member_id: UUID) -> bool:
+    async def has_member(self, audience: str, member_id: UUID) -> bool:
         """Whether the books have the member."""
         async with self._database.transaction() as connection:
             return await sandbox.has_member(connection, audience, member_id)

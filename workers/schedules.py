@@ -48,7 +48,7 @@ class SegmentSweepWorkflow:
             retry_policy=_SEGMENT_SWEEP_RETRY,
             summary=request.segment,
         )
-        workflow.set_current_details(swept.words)
+        workflow.set_current_details(swept.summary)
         return swept
 
 
@@ -110,7 +110,7 @@ class ScheduledSweep:
 
     schedule_id: str
     activity: str
-    every: timedelta
+    interval: timedelta
     description: str
     """In words, for operators."""
 
@@ -165,7 +165,7 @@ async def ensure_sweep_schedules(client: Client) -> None:
                 task_queue=JOURNEY_QUEUE,
                 static_summary=f"find {sweep.description}",
             ),
-            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=sweep.every)]),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=sweep.interval)]),
             policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
         )
         try:

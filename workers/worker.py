@@ -139,7 +139,7 @@ def _journey_activities(
 ) -> list[Callable[..., Any]]:
     """The short activities, which only touch Postgres, and the authors' own."""
     zone = settings.default_timezone
-    rules = IngestConfig(local=local, suppression=partial(rule_for, limits))
+    rules = IngestConfig(local=local, suppression_rule_for=partial(rule_for, limits))
     ingest = Ingest(database, journeys.routes, rules)
     runs = RunActivities(database, journeys.routes, local=local)
     audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))
@@ -155,7 +155,7 @@ def _journey_activities(
         ProductSweepActivities(database, ingest).sweep_products,
         segments.sweep_segment,
         TemplateSweepActivities(database, limits.thresholds).sweep_templates,
-        *journeys.effects,
+        *journeys.activities,
     ]
 
 

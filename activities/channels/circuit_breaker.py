@@ -35,7 +35,7 @@ class CircuitBreaker:
             if probes:
                 self._probing = False
 
-    def failed(self, retry_after: timedelta | None = None) -> None:
+    def record_failure(self, retry_after: timedelta | None = None) -> None:
         """The provider was busy, broken or away; ``retry_after`` where it said when to come back."""
         self._failures += 1
         if self._open_until is None:
@@ -49,7 +49,7 @@ class CircuitBreaker:
         rest = max(self._open_period, retry_after or timedelta(0))
         self._open_until = self._clock() + rest.total_seconds()
 
-    def answered(self) -> None:
+    def record_success(self) -> None:
         """The provider took a message, or refused that very one: it works."""
         self._failures, self._open_period, self._open_until = 0, self._rule.first, None
 

@@ -39,7 +39,7 @@ class ProviderResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
-    whole: bool = True
+    complete: bool = True
     """False: the body was cut off, by the provider or by the limit."""
 
 
@@ -105,17 +105,17 @@ class TrackedConnection:
         self._connect_deadline = time.monotonic() + connect_timeout
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
-        self._cut = False
+        self._aborted = False
 
     @property
-    def began(self) -> bool:
+    def request_started(self) -> bool:
         """Whether a byte of the request may have left."""
         return self._socket is not None
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End the request from another thread: not begun, it never leaves; begun, its socket is shut."""
         with self._lock:
-            self._cut = True
+            self._aborted = True
             if self._socket is not None:
                 try:
                     self._socket.shutdown(socket.SHUT_RDWR)
@@ -131,7 +131,7 @@ class TrackedConnection:
         except (OSError, HTTPException, UnicodeError) as exc:
             raise NotConnected(f"{type(exc).__name__} while connecting") from exc
         with self._lock:
-            if self._cut or time.monotonic() > self._connect_deadline:
+            if self._aborted or time.monotonic() > self._connect_deadline:
                 connection.close()
                 raise NotConnected("time ran out before the request began")
             self._socket = connection.sock
@@ -139,7 +139,7 @@ class TrackedConnection:
 
     def _time_to_connect(self) -> float:
         left = self._connect_deadline - time.monotonic()
-        if self._cut or left <= 0:
+        if self._aborted or left <= 0:
             raise NotConnected("time ran out before the request began")
         return left
 
@@ -203,5 +203,5 @@ def read_response(response: HTTPResponse) -> ProviderResponse:
             body = response.read(MAX_BODY_BYTES)
             whole = not response.length and not response.read(1)
         except (HTTPException, OSError):
-            return ProviderResponse(response.status, headers, whole=False)
+            return ProviderResponse(response.status, headers, complete=False)
     return ProviderResponse(response.status, headers, body, whole)

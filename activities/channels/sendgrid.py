@@ -111,12 +111,12 @@ class SendGridAdapter:
 
     @staticmethod
     def _abort(call: asyncio.Future[ProviderResponse], wire: TrackedConnection) -> None:
-        wire.cut()
+        wire.abort()
         call.cancel()  # its late result is of no use to anyone
 
     @staticmethod
     def _to_error(wire: TrackedConnection, what: str, *, permanent: bool = False) -> NotSent | MaybeSent:
-        if wire.began:
+        if wire.request_started:
             return MaybeSent(f"SendGrid: {what} after the request had begun")
         return NotSent(f"SendGrid: {what} before the request began", permanent=permanent)
 
@@ -152,7 +152,7 @@ def classify_response(answer: ProviderResponse, now: datetime) -> Accepted:
     Only a whole 202 with an X-Message-Id is an acceptance; a page with status 200 came from
     something in between, which may or may not have passed the request on.
     """
-    if answer.status == 202 and answer.whole and answer.headers.get("x-message-id"):
+    if answer.status == 202 and answer.complete and answer.headers.get("x-message-id"):
         return Accepted(answer.headers["x-message-id"])
     if not 400 <= answer.status < 500:
         raise MaybeSent(f"SendGrid answered {answer.status}, expected a whole 202 with X-Message-Id")

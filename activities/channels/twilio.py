@@ -139,7 +139,7 @@ def is_callback_reachable(public_url: str, provider_url: str) -> bool:
 
 def raise_for_response(answer: ProviderResponse, now: datetime) -> None:
     """Sort Twilio's answer: pass for 2xx, else raise ``NotSent`` (4xx) or ``MaybeSent`` (all else)."""
-    if 200 <= answer.status < 300 and answer.whole:
+    if 200 <= answer.status < 300 and answer.complete:
         return
     if not 400 <= answer.status < 500:
         raise MaybeSent(f"Twilio answered {answer.status}, expected a whole 201")
@@ -170,7 +170,7 @@ def _parse_error(answer: ProviderResponse) -> tuple[int, str]:
 class _RequestState:
     """Of one request: whether a byte of it may have left."""
 
-    began = False
+    started = False
 
 
 class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
@@ -220,7 +220,7 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
                 answer = await _read_limited(response)
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             what = f"Twilio: {type(exc).__name__}"
-            if phase.began:
+            if phase.started:
                 raise MaybeSent(f"{what} after the request had begun") from None
             wrong = isinstance(exc, UnicodeError)  # a text that no request can carry
             raise NotSent(f"{what} before the request began", permanent=wrong) from None
@@ -240,9 +240,9 @@ async def _read_limited(response: aiohttp.ClientResponse) -> ProviderResponse:
         while len(body) <= MAX_BODY_BYTES and (chunk := await response.content.read(MAX_BODY_BYTES)):
             body += chunk
     except (TimeoutError, aiohttp.ClientError, OSError):
-        return ProviderResponse(response.status, headers, whole=False)
+        return ProviderResponse(response.status, headers, complete=False)
     return ProviderResponse(
-        response.status, headers, bytes(body[:MAX_BODY_BYTES]), whole=len(body) <= MAX_BODY_BYTES
+        response.status, headers, bytes(body[:MAX_BODY_BYTES]), complete=len(body) <= MAX_BODY_BYTES
     )
 
 

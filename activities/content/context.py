@@ -78,7 +78,7 @@ class ShopDetails:
         luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
         return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.058 else "#161616"
 
-    def values(self) -> dict[str, object]:
+    def to_template_values(self) -> dict[str, object]:
         """What a template may read as ``shop``."""
         return {
             "name": self.name,
@@ -148,13 +148,13 @@ class RenderContext:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the story passed in ``context=``."""
 
-    def values(self) -> dict[str, Any]:
+    def to_template_values(self) -> dict[str, Any]:
         """The names a template may use, besides those of its own message.toml."""
         shop_url = self.links.shop_url
         items = [_item_values(item, shop_url, self.shop) for item in self.items]
         totals = [item["total"] for item in items]
         return {
-            "shop": self.shop.values(),
+            "shop": self.shop.to_template_values(),
             "first_name": safe_greeting_name(self.first_name),
             "items": items,
             "items_total": sum(totals) if totals and None not in totals else None,

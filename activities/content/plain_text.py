@@ -35,12 +35,12 @@ class _TextExtractor(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.open = [_OpenElement("", hidden=False)]
+        self.open_elements = [_OpenElement("", hidden=False)]
         self.links: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
-        parent = self.open[-1]
+        parent = self.open_elements[-1]
         hidden = (
             parent.hidden
             or tag in _HIDDEN_TAGS
@@ -49,7 +49,9 @@ class _TextExtractor(HTMLParser):
             or bool(_HIDDEN_STYLE.search(attributes.get("style", "")))
         )
         if tag not in _VOID_TAGS:
-            self.open.append(_OpenElement(tag, hidden, href=attributes.get("href", "") if tag == "a" else ""))
+            self.open_elements.append(
+                _OpenElement(tag, hidden, href=attributes.get("href", "") if tag == "a" else "")
+            )
         elif hidden:
             return
         elif tag in ("br", "hr"):
@@ -63,27 +65,27 @@ class _TextExtractor(HTMLParser):
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if not any(element.tag == tag for element in self.open[1:]):
+        if not any(element.tag == tag for element in self.open_elements[1:]):
             return
-        while self.open[-1].tag != tag:
+        while self.open_elements[-1].tag != tag:
             self._close()
         self._close()
 
     def handle_data(self, data: str) -> None:
-        if not self.open[-1].hidden:
-            self.open[-1].parts.append(_HTML_WHITESPACE.sub(" ", data))
+        if not self.open_elements[-1].hidden:
+            self.open_elements[-1].parts.append(_HTML_WHITESPACE.sub(" ", data))
 
     def text(self) -> str:
         """All of it, after the last element is closed."""
-        while len(self.open) > 1:
+        while len(self.open_elements) > 1:
             self._close()
-        return _normalize_lines("".join(self.open[0].parts)).replace(_CELL_SEPARATOR, "  ")
+        return _normalize_lines("".join(self.open_elements[0].parts)).replace(_CELL_SEPARATOR, "  ")
 
     def _close(self) -> None:
-        element = self.open.pop()
+        element = self.open_elements.pop()
         if element.hidden:
             return
-        parent = self.open[-1]
+        parent = self.open_elements[-1]
         inner = "".join(element.parts)
         if element.tag == "a":
             parent.parts.append(self._link(inner, element.href))

@@ -32,7 +32,7 @@ def render_message(template: Template, channel: Channel, context: RenderContext)
     if channel not in template.channels:
         offered = ", ".join(sorted(template.channels)) or "none"
         raise ContentError(f"template {template.name!r} has no {channel.value} part (it has: {offered})")
-    values = template.values(context)
+    values = template.to_template_values(context)
     if channel is Channel.EMAIL:
         return _render_email(template, context, values)
     return _render_sms(template, values)

@@ -172,7 +172,7 @@ class Template:
         """Whether the law's terms for commercial messages apply."""
         return self.message_class is MessageClass.MARKETING
 
-    def values(self, context: RenderContext) -> dict[str, Any]:
+    def to_template_values(self, context: RenderContext) -> dict[str, Any]:
         """The names this template may read; ``ContentError`` where the story left a required one out."""
         declared = self.manifest.extra
         absent = [n for n, value in declared.items() if value.required and context.extra.get(n) is None]
@@ -183,7 +183,7 @@ class Template:
         if self.manifest.items == "required" and not context.items:
             raise ContentError(f"template {self.name!r} shows items and none is left to show")
         return {
-            **context.values(),
+            **context.to_template_values(),
             "extra": {**dict.fromkeys(declared), **{n: to_plain_value(v) for n, v in context.extra.items()}},
             "language": self.manifest.language,
             "message_class": self.message_class.value,

@@ -91,15 +91,15 @@ class _Layouts:
             file for file in (journeys / LAYOUTS_FOLDER).glob("*") if file.suffix in (".mjml", ".txt")
         )
         self.partials = {file.name: file.read_text("utf-8") for file in files}
-        self.shown = {file.name: display_path(file, journeys) for file in files}
-        self.html = build_environment(self.partials, escape=True)
-        self.text = build_environment(self.partials, escape=False)
+        self.display_paths = {file.name: display_path(file, journeys) for file in files}
+        self.html_environment = build_environment(self.partials, escape=True)
+        self.text_environment = build_environment(self.partials, escape=False)
 
     def faults(self) -> Iterator[PartFault]:
         """Faults of the partials themselves."""
         for name, source in self.partials.items():
             try:
-                self.html.get_template(name)
+                self.html_environment.get_template(name)
             except LiquidError as error:
                 yield to_part_fault(name, error)
             yield from source_faults(name, source)
@@ -150,13 +150,13 @@ class _TemplateLoader:
             )
         message = _MessageLoader(folder, shown, manifest, layouts)
         template = message.read(channels)
-        self._add_faults(message.found, layouts)
+        self._add_faults(message.faults, layouts)
         if template is not None and first is None:
             self.templates[template.name] = template
 
     def _add_faults(self, found: Iterable[PartFault], layouts: _Layouts) -> None:
         for name, line, message in found:
-            self._add_fault(layouts.shown.get(name, name), line, message)
+            self._add_fault(layouts.display_paths.get(name, name), line, message)
 
     def _add_fault(self, file: str, line: int, message: str) -> None:
         self.faults.append(TemplateFault(file, line, message))
@@ -167,10 +167,10 @@ class _MessageLoader:
 
     def __init__(self, folder: Path, shown: str, manifest: Manifest | None, layouts: _Layouts) -> None:
         self.folder = folder
-        self.shown = shown
+        self.manifest_path = shown
         self.manifest = manifest
         self.layouts = layouts
-        self.found: list[PartFault] = []
+        self.faults: list[PartFault] = []
         self._sources = dict(layouts.partials)
 
     def read(self, channels: Mapping[Channel, Path]) -> Template | None:
@@ -182,16 +182,22 @@ class _MessageLoader:
             name = display_path(file, self.folder.parent.parent)
             self._sources[name] = source
             if escape:
-                self.found.extend(source_faults(name, source))
-            body = self._parse(source, name, self.layouts.html if escape else self.layouts.text)
+                self.faults.extend(source_faults(name, source))
+            body = self._parse(
+                source, name, self.layouts.html_environment if escape else self.layouts.text_environment
+            )
             if body is not None:
                 bodies[channel] = body
         manifest = self.manifest
         if manifest is None:
             return None
         lines = {key: self._line_of(key) for key in ("subject", "preheader")}
-        subject = self._parse(manifest.subject, self.shown, self.layouts.text, lines["subject"])
-        preheader = self._parse(manifest.preheader, self.shown, self.layouts.text, lines["preheader"])
+        subject = self._parse(
+            manifest.subject, self.manifest_path, self.layouts.text_environment, lines["subject"]
+        )
+        preheader = self._parse(
+            manifest.preheader, self.manifest_path, self.layouts.text_environment, lines["preheader"]
+        )
         if subject is None or preheader is None or len(bodies) < len(channels):
             return None
         template = Template(
@@ -214,20 +220,20 @@ class _MessageLoader:
         try:
             return parser.from_string(source, name=name, path=name)
         except LiquidError as error:
-            self.found.append(to_part_fault(name, error, line=line))
+            self.faults.append(to_part_fault(name, error, line=line))
             return None
 
     def _check(self, template: Template, lines: Mapping[str, int]) -> None:
         every = samples.sample_contexts(template.manifest)[0].context
-        known = {**template.values(every), "subject": "", "preheader": ""}
+        known = {**template.to_template_values(every), "subject": "", "preheader": ""}
         static: list[PartFault] = []
         for body in template.bodies.values():
             static.extend(liquid_faults(body, known, self._sources))
         for key, part in (("subject", template.subject), ("preheader", template.preheader)):
             static.extend(liquid_faults(part, known, {}, line=lines[key]))
-        self.found.extend(static)
+        self.faults.extend(static)
         if not static and (template.manifest.subject.strip() or Channel.EMAIL not in template.channels):
-            self.found.extend(sample_render_faults(template))
+            self.faults.extend(sample_render_faults(template))
 
     def _line_of(self, key: str) -> int:
         lines = (self.folder / MANIFEST_FILE_NAME).read_text("utf-8").splitlines()

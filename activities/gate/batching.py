@@ -28,8 +28,8 @@ SLOW_BATCH_S = 0.02
 
 @dataclass(slots=True, eq=False)
 class _QueuedRequest:
-    case: GateRequest
-    answer: "asyncio.Future[GateOutcome]"
+    request: GateRequest
+    future: "asyncio.Future[GateOutcome]"
 
 
 class GateBatcher:
@@ -43,26 +43,26 @@ class GateBatcher:
         self._slow_batch_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def hear(self, case: GateRequest) -> GateOutcome:
+    async def decide(self, request: GateRequest) -> GateOutcome:
         """As ``Gate.hear``, and raises what it does: whatever the answer, it is committed when this returns.
 
         Who is cancelled while others are heard along leaves a claim that nobody uses, as a crash does.
         """
         if not self._slots and not self._queue:
-            seat = self._take()
+            seat = self._acquire_slot()
             try:
-                return await self._gate.hear(case)
+                return await self._gate.decide(request)
             finally:
                 self._release_slot(seat)
         loop = asyncio.get_running_loop()
-        waiting = _QueuedRequest(case, loop.create_future())
+        waiting = _QueuedRequest(request, loop.create_future())
         self._queue.append(waiting)
         if len(self._queue) == 1:
             # Not at once: who comes at the same moment comes along.
             loop.call_soon(self._start_batches)
-        return await waiting.answer
+        return await waiting.future
 
-    def _take(self) -> object:
+    def _acquire_slot(self) -> object:
         seat = object()
         self._slots[seat] = asyncio.get_running_loop().time()
         return seat
@@ -74,8 +74,8 @@ class GateBatcher:
     def _start_batches(self) -> None:
         while self._queue and len(self._slots) < MAX_CONCURRENT_BATCHES:
             called = [self._queue.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._queue)))]
-            if there := [waiting for waiting in called if not waiting.answer.done()]:
-                self._start(self._run_batch(there, self._take()))
+            if there := [waiting for waiting in called if not waiting.future.done()]:
+                self._create_task(self._run_batch(there, self._acquire_slot()))
         if self._queue and self._slow_batch_timer is None:
             self._slow_batch_timer = asyncio.get_running_loop().call_later(
                 SLOW_BATCH_S, self._release_slow_slots
@@ -87,7 +87,7 @@ class GateBatcher:
         self._slots = {seat: since for seat, since in self._slots.items() if since > late}
         self._start_batches()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _create_task(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -102,7 +102,7 @@ class GateBatcher:
             self._release_slot(seat)
         for waiting, answer in zip(there, answers, strict=True):
             if answer is None:
-                self._start(self._decide_alone(waiting))
+                self._create_task(self._decide_alone(waiting))
             else:
                 _set_result(waiting, answer)
 
@@ -110,7 +110,7 @@ class GateBatcher:
         self, there: Sequence[_QueuedRequest]
     ) -> Sequence[GateOutcome | Exception | None]:
         try:
-            return await self._gate.hear_together([waiting.case for waiting in there])
+            return await self._gate.decide_batch([waiting.request for waiting in there])
         except OSError as error:
             # Postgres is away or too slow, for each of them as for all.
             return [error] * len(there)
@@ -121,15 +121,15 @@ class GateBatcher:
 
     async def _decide_alone(self, waiting: _QueuedRequest) -> None:
         try:
-            _set_result(waiting, await self._gate.hear(waiting.case))
+            _set_result(waiting, await self._gate.decide(waiting.request))
         except Exception as error:
             _set_result(waiting, error)
 
 
 def _set_result(waiting: _QueuedRequest, outcome: GateOutcome | Exception) -> None:
-    if waiting.answer.done():
+    if waiting.future.done():
         return
     if isinstance(outcome, Exception):
-        waiting.answer.set_exception(outcome)
+        waiting.future.set_exception(outcome)
     else:
-        waiting.answer.set_result(outcome)
+        waiting.future.set_result(outcome)

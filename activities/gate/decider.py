@@ -27,7 +27,7 @@ class DecisionRecord:
     verdict: Verdict
     facts: Facts | None
     """None where the snapshot could not be read; the verdict is ``error`` then."""
-    planned: MessageRow
+    message_row: MessageRow
     zone: str
     """Of the person, as far as is known."""
 
@@ -41,7 +41,7 @@ class Decider:
         self._policy_version = policy_version(limits)
         self._default_zone = default_zone
 
-    def ask_of(self, request: SendMessage, at: datetime) -> SnapshotQuery:
+    def snapshot_query(self, request: SendMessage, at: datetime) -> SnapshotQuery:
         """What has to be read, so that this policy can decide."""
         return to_snapshot_query(
             request, at, self._required_history, budgeted=request.channel in self.limits.budgets

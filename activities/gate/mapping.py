@@ -59,7 +59,9 @@ def rank_for_profile(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Ch
         reachable=[channel for channel in candidates if snapshot.address(channel.value)],
         refused=[channel for channel in candidates if channel.value in no or "all" in no],
         preferred=_text_or_none(snapshot.traits.get("preferred_channel")),
-        engagement_counts={channel: snapshot.engaged.get(channel.value, 0) for channel in candidates},
+        engagement_counts={
+            channel: snapshot.engagement_counts.get(channel.value, 0) for channel in candidates
+        },
     )
 
 
@@ -82,7 +84,7 @@ def to_facts(
         run_state=snapshot.run_state,
         erased=snapshot.erased,
         has_address=address is not None or channel is Channel.ADS,
-        address_problem=snapshot.problems.get(address or ""),
+        address_problem=snapshot.address_problems.get(address or ""),
         opted_out=snapshot.opt_outs.get(address or "", ()),
         consents=tuple(
             ConsentFact(c, topic, state == "granted", source) for c, topic, state, source in snapshot.consents
@@ -94,18 +96,20 @@ def to_facts(
         ),
         shelf=tuple(
             CatalogItem(row.item, row.sku or None, row.category, row.item_group, row.bundle)
-            for row in snapshot.shelf
+            for row in snapshot.catalog
         ),
         cart=None if snapshot.cart is None else to_planned_items(parse_lines(snapshot.cart)),
         sent=tuple(
             SentFact(Channel(channel), sent_at, journey, topic, run, template, items)
-            for channel, sent_at, journey, topic, run, template, items in snapshot.sent
+            for channel, sent_at, journey, topic, run, template, items in snapshot.sent_messages
         ),
-        waiting=tuple(_to_waiting_fact(one) for one in snapshot.waiting),
+        waiting=tuple(_to_waiting_fact(one) for one in snapshot.deferred_messages),
         zone=zone.zone,
         zone_source=zone.source,
         zones=zone.zones,
-        stopped=tuple(ActiveKillSwitch(StopKind(kind), name, since) for kind, name, since in snapshot.stops),
+        stopped=tuple(
+            ActiveKillSwitch(StopKind(kind), name, since) for kind, name, since in snapshot.kill_switches
+        ),
         claims_last_minute=snapshot.claims_last_minute,
         breaker_open_until=breaker_open_until,
         places=places,
@@ -162,7 +166,7 @@ def to_message_row(
     basis: dict[str, Any] | None = None,
 ) -> MessageRow:
     """A verdict as it is written down; ``basis`` and ``policy``: what it stood on, and by which limits."""
-    standing = snapshot.standing
+    standing = snapshot.existing_message
     status, word = _STATUS_AND_VERDICT[type(verdict)]
     if isinstance(verdict, Allow):
         reason, detail, items = None, "", verdict.items or tuple(item.key for item in request.showing)

@@ -72,7 +72,7 @@ class BetterChannel:
 class PriorAttempt:
     """An earlier attempt has already settled this send key."""
 
-    standing: ExistingMessage
+    existing: ExistingMessage
     accepted: bool
     """True: the provider took it. False: nobody knows, and nobody may call."""
 
@@ -102,12 +102,12 @@ class SendGate:
         self._database = database
         self._decider = Decider(limits, default_zone=default_zone)
 
-    async def hear(self, case: GateRequest) -> GateOutcome:
+    async def decide(self, case: GateRequest) -> GateOutcome:
         """Decide on one message; whatever the answer, it is committed when this returns.
 
         Raises ``NoSuchRun``. A claim found in another's hands becomes ``unknown``: that one may have called.
         """
-        ask = self._decider.ask_of(case.request, case.at)
+        ask = self._decider.snapshot_query(case.request, case.at)
 
         async def work(connection: object) -> GateOutcome:
             snapshot = await read_locked_snapshot(connection, ask)
@@ -119,13 +119,13 @@ class SendGate:
 
         return await self._database.run(work, lock_profile_sql(ask), GATE_DEADLINE_S)
 
-    async def hear_together(self, cases: Sequence[GateRequest]) -> list[GateOutcome | None]:
+    async def decide_batch(self, cases: Sequence[GateRequest]) -> list[GateOutcome | None]:
         """Decide on messages to several people in one transaction: all that are answered are committed.
 
         None, and nothing decided, where the person is locked by somebody else, or is also meant by a case
         before: those are to be heard alone. Waits for nobody's lock.
         """
-        asks = [self._decider.ask_of(case.request, case.at) for case in cases]
+        asks = [self._decider.snapshot_query(case.request, case.at) for case in cases]
 
         async def work(connection: object) -> list[GateOutcome | None]:
             answers: list[GateOutcome | None] = []
@@ -147,7 +147,7 @@ class SendGate:
         self, connection: object, case: GateRequest, snapshot: Snapshot
     ) -> tuple[GateOutcome, MessageRow | None]:
         """With the person's lock held; and what is to be written down, where anything is."""
-        request, standing = case.request, snapshot.standing
+        request, standing = case.request, snapshot.existing_message
         if standing and standing.status in _ACCEPTED_STATUSES:
             return PriorAttempt(standing, accepted=True), None
         if standing and standing.status not in _UNSENT_STATUSES:
@@ -161,7 +161,7 @@ class SendGate:
             connection, request, plan, snapshot, case.at, breaker_open_until=case.breaker_open_until
         )
         await save_exposures(connection, request)
-        return self._to_outcome(decided, plan, snapshot, case.at, channels), decided.planned
+        return self._to_outcome(decided, plan, snapshot, case.at, channels), decided.message_row
 
     def _to_outcome(
         self,
@@ -171,7 +171,7 @@ class SendGate:
         at: datetime,
         channels: tuple[Channel, ...],
     ) -> SendClaim | NotAllowed:
-        planned, verdict = decided.planned, decided.verdict
+        planned, verdict = decided.message_row, decided.verdict
         if decided.facts is None or not isinstance(verdict, Allow):
             return NotAllowed(planned.message_id, verdict, snapshot, decided.zone, channels)
         return SendClaim(

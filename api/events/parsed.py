@@ -41,7 +41,7 @@ class Rejection:
     status: int = 422
     """HTTP status where this was the request's only event."""
 
-    def problem(self) -> Problem:
+    def to_problem(self) -> Problem:
         """The refusal of a request whose only event this is."""
         title = "Content Too Large" if self.status == 413 else "Unprocessable Content"
         errors = self.errors or ((self.pointer, self.detail),)

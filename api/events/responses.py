@@ -60,7 +60,7 @@ def to_response(
         if counter is not None:
             counter.labels(result["status"]).inc()
     if single and results and results[0]["status"] == IngestStatus.REJECTED:
-        raise Rejection("not_stored", results[0]["detail"]).problem()
+        raise Rejection("not_stored", results[0]["detail"]).to_problem()
     return Response(orjson.dumps({"success": True, "results": results}), media_type="application/json")
 
 

@@ -149,7 +149,7 @@ async def _ingest_items(
     ]
     if found.is_single and isinstance(heard[0], Rejection):
         open_doors.metrics.events.labels("rejected").inc()
-        raise heard[0].problem()
+        raise heard[0].to_problem()
     good = [one for one in heard if isinstance(one, IncomingEvent)]
     try:
         with open_doors.metrics.ingest_seconds.time():

@@ -102,7 +102,7 @@ def _verify_tokens(
                 )
             )
             continue
-        read = tokens.read(token, at=at)
+        read = tokens.verify(token, at=at)
         if isinstance(read, IdentityProof):
             proofs.append(read)
         else:

@@ -16,8 +16,8 @@ class Metrics:
     def __init__(self, policy_version: str = "") -> None:
         """``policy``: the version of the policy that this process goes by."""
         self.registry = CollectorRegistry()
-        self.policy = Info("waypost_policy", "The policy in force", registry=self.registry)
-        self.policy.info({"version": policy_version})
+        self.policy_info = Info("waypost_policy", "The policy in force", registry=self.registry)
+        self.policy_info.info({"version": policy_version})
         self.events = Counter(
             "waypost_events", "Events by what became of them", ["status"], registry=self.registry
         )
@@ -27,12 +27,14 @@ class Metrics:
             "waypost_ingest_seconds", "From a request's parsed events to their COMMIT", buckets=_INGEST_BUCKETS_S,
             registry=self.registry,
         )  # fmt: skip
-        self.overtaken = Counter(
+        self.overtaken_messages = Counter(
             "waypost_messages_overtaken",
             "Messages that promoted what had been bought by then, by a purchase heard of too late",
             registry=self.registry,
         )
-        self.queued = self._gauge("waypost_ingest_queued", "Events that wait for a transaction to begin")
+        self.queued_events = self._gauge(
+            "waypost_ingest_queued", "Events that wait for a transaction to begin"
+        )
         self._postgres_up = self._gauge("waypost_postgres_up", "1 while Postgres answers")
         self._outbox_undelivered = self._gauge(
             "waypost_outbox_undelivered", "Outbox rows that Temporal has yet to be told"
@@ -41,7 +43,7 @@ class Metrics:
             "waypost_outbox_oldest_seconds", "Age of the oldest undelivered outbox row"
         )
         self._live_runs = self._gauge("waypost_runs_live", "Runs that have not ended")
-        self._stuck = self._gauge("waypost_runs_stuck", "Runs that wait for an operator")
+        self._stuck_runs = self._gauge("waypost_runs_stuck", "Runs that wait for an operator")
         self._unknown_messages = self._gauge(
             "waypost_messages_unknown", "Messages of which nobody knows whether they went out"
         )
@@ -75,15 +77,15 @@ class Metrics:
             "Messages of the last day that a provider took after a purchase of what they promote",
         )
 
-    def page(self, backlog: Backlog | None, queued: int) -> bytes:
+    def render(self, backlog: Backlog | None, queued: int) -> bytes:
         """The metrics as Prometheus reads them. ``backlog`` None: Postgres is away, its figures stand."""
-        self.queued.set(queued)
+        self.queued_events.set(queued)
         self._postgres_up.set(backlog is not None)
         if backlog is not None:
             self._outbox_undelivered.set(backlog.undelivered)
             self._outbox_oldest_s.set(backlog.oldest_s)
             self._live_runs.set(backlog.live_runs)
-            self._stuck.set(backlog.stuck_runs)
+            self._stuck_runs.set(backlog.stuck_runs)
             self._unknown_messages.set(backlog.unknown_messages)
             self._quarantined_identifiers.set(backlog.quarantined)
             self._quarantined_last_day.set(backlog.quarantined_last_day)

@@ -127,7 +127,7 @@ def _build_tree(
 
     for key in sorted(held, key=lambda key: _node_sort_key(held[key])):
         if key not in found:
-            visit(key, None, f"first seen {calendar.minute(held[key].since)}")
+            visit(key, None, f"first seen {calendar.format_minute(held[key].since)}")
     return list(found.values())
 
 
@@ -143,9 +143,9 @@ def _limit_nodes(spots: list[DiagramNode], held: dict[str, HeldIdentifier], room
     """
     if len(spots) <= room:
         return spots
-    parents = {spot.key: spot.parent for spot in spots}
+    parents = {spot.key: spot.parent_key for spot in spots}
     kept = {spots[0].key}
-    for spot in sorted(spots, key=lambda spot: (not spot.strong, held[spot.key].since, spot.key)):
+    for spot in sorted(spots, key=lambda spot: (not spot.is_strong, held[spot.key].since, spot.key)):
         line: list[str] = []
         key: str | None = spot.key
         while key is not None and key not in kept:
@@ -154,7 +154,7 @@ def _limit_nodes(spots: list[DiagramNode], held: dict[str, HeldIdentifier], room
         if len(kept) + len(line) < room:
             kept.update(line)
     rest = _remainder_node("rest", Counter(spot.kind for spot in spots if spot.key not in kept))
-    rest.parent, rest.depth = spots[0].key, 1
+    rest.parent_key, rest.depth = spots[0].key, 1
     return [*(spot for spot in spots if spot.key in kept), rest]
 
 
@@ -162,15 +162,16 @@ def _redirect_refused_links(spots: list[DiagramNode], others: list[DiagramGroup]
     """What was refused to an identifier that had no room was refused to the rest."""
     there = {spot.key for spot in spots}
     for spot in (spot for fence in others for spot in fence.nodes):
-        spot.refusals = [
-            each if each.source in there else RefusedLink(spots[-1].key, each.label) for each in spot.refusals
+        spot.refused_links = [
+            each if each.source_key in there else RefusedLink(spots[-1].key, each.label)
+            for each in spot.refused_links
         ]
 
 
 def _remainder_node(key: str, kinds: Counter[str]) -> DiagramNode:
     listed = sorted(kinds.items(), key=lambda each: (-each[1], each[0]))
     said = ", ".join(format_count(count, TYPE_LABELS.get(kind, kind)) for kind, count in listed)
-    return DiagramNode(key, REMAINDER, f"and {kinds.total()} more", strong=False, label=said)
+    return DiagramNode(key, REMAINDER, f"and {kinds.total()} more", is_strong=False, edge_label=said)
 
 
 def _build_other_groups(
@@ -196,7 +197,7 @@ def _build_other_groups(
             one.type,
             values[_neighbour_key(one)],
             one.type in STRONG_TYPES,
-            nobodys=nobodys,
+            is_quarantined=nobodys,
         )
         fence.nodes.append(spot)
     own = {identifier.key for identifier in view.identifiers}
@@ -206,8 +207,8 @@ def _build_other_groups(
         if edge.joined or other not in spots or one_end not in own:
             continue
         label = describe_refusal(edge, calendar)
-        if all(each.source != one_end for each in spots[other].refusals):
-            spots[other].refusals.append(RefusedLink(one_end, label))
+        if all(each.source_key != one_end for each in spots[other].refused_links):
+            spots[other].refused_links.append(RefusedLink(one_end, label))
     return list(fences.values())
 
 

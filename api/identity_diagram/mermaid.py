@@ -29,13 +29,15 @@ def to_flowchart(sheet: IdentityDiagram) -> str:
     lines = ["flowchart LR"]
     for number, fence in enumerate(sheet.groups):
         lines += _group_lines(fence, number, names)
-    ways = [spot for spot in spots if spot.parent is not None]
+    ways = [spot for spot in spots if spot.parent_key is not None]
     lines += [
-        f'  {names[spot.parent or ""]} ---|"{_escape_text(spot.label)}"| {names[spot.key]}' for spot in ways
+        f'  {names[spot.parent_key or ""]} ---|"{_escape_text(spot.edge_label)}"| {names[spot.key]}'
+        for spot in ways
     ]
-    refused = [(spot, each) for spot in spots for each in spot.refusals]
+    refused = [(spot, each) for spot in spots for each in spot.refused_links]
     lines += [
-        f'  {names[each.source]} -. "{_escape_text(each.label)}" .-x {names[s.key]}' for s, each in refused
+        f'  {names[each.source_key]} -. "{_escape_text(each.label)}" .-x {names[s.key]}'
+        for s, each in refused
     ]
     if refused:
         numbers = ",".join(str(len(ways) + number) for number in range(len(refused)))
@@ -52,19 +54,19 @@ def _group_lines(fence: DiagramGroup, number: int, names: dict[str, str]) -> lis
 
 
 def _node_text(spot: DiagramNode) -> str:
-    opening, closing = _RECTANGLE if spot.strong or spot.kind == REMAINDER else _STADIUM
+    opening, closing = _RECTANGLE if spot.is_strong or spot.kind == REMAINDER else _STADIUM
     tag = (
         ""
         if spot.kind == REMAINDER
-        else TYPE_LABELS.get(spot.kind, spot.kind) + (" ✓" if spot.vouched else "")
+        else TYPE_LABELS.get(spot.kind, spot.kind) + (" ✓" if spot.is_vouched else "")
     )
     return opening + "<br/>".join(_escape_text(line) for line in (tag, spot.text) if line) + closing
 
 
 def _style_line(spot: DiagramNode, name: str) -> str:
     paint = node_style(spot)
-    dashes = ",stroke-dasharray:5 3" if spot.nobodys or spot.kind == REMAINDER else ""
-    return f"  style {name} fill:{paint.fill},stroke:{paint.line},color:{paint.ink}{dashes}"
+    dashes = ",stroke-dasharray:5 3" if spot.is_quarantined or spot.kind == REMAINDER else ""
+    return f"  style {name} fill:{paint.fill},stroke:{paint.border},color:{paint.text}{dashes}"
 
 
 def _escape_text(text: str) -> str:

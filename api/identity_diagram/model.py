@@ -14,7 +14,7 @@ REMAINDER = "rest"
 class RefusedLink:
     """A line to another person's identifier that was not joined."""
 
-    source: str
+    source_key: str
     """Key of the person's own identifier."""
     label: str
     """The event, and why it joined nothing."""
@@ -27,16 +27,16 @@ class DiagramNode:
     key: str
     kind: str
     text: str
-    strong: bool
-    vouched: bool = False
-    nobodys: bool = False
+    is_strong: bool
+    is_vouched: bool = False
+    is_quarantined: bool = False
     """Quarantined."""
-    parent: str | None = None
+    parent_key: str | None = None
     """What it was joined to; None where a tree begins."""
-    label: str = ""
+    edge_label: str = ""
     """What joined it, or since when it is known."""
     depth: int = 0
-    refusals: list[RefusedLink] = field(default_factory=list)
+    refused_links: list[RefusedLink] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class DiagramGroup:
     title: str
     nodes: list[DiagramNode]
     """Each after the one it was joined to."""
-    nobodys: bool = False
+    is_quarantined: bool = False
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class InstantFormatter:
     def __init__(self, times: Iterable[datetime]) -> None:
         self._years = len({time.astimezone(UTC).year for time in times}) > 1
 
-    def minute(self, time: datetime) -> str:
+    def format_minute(self, time: datetime) -> str:
         """12 Nov 10:04."""
         time = time.astimezone(UTC)
         return f"{time.day} {time:%b %Y %H:%M}" if self._years else f"{time.day} {time:%b %H:%M}"
@@ -96,7 +96,7 @@ def describe_event(cause: Cause, calendar: InstantFormatter) -> str:
     name = cause.event_type or "an event"
     if len(name) > _MAX_EVENT_NAME_LENGTH:
         name = name[: _MAX_EVENT_NAME_LENGTH - 1] + "…"
-    parts = [name, cause.channel, calendar.minute(cause.time)]
+    parts = [name, cause.channel, calendar.format_minute(cause.time)]
     return " · ".join(part for part in parts if part)
 
 

@@ -9,8 +9,8 @@ class NodeStyle(NamedTuple):
     """How a node is painted."""
 
     fill: str
-    line: str
-    ink: str
+    border: str
+    text: str
     tag: str
 
 
@@ -41,9 +41,9 @@ def node_style(spot: DiagramNode) -> NodeStyle:
     """Strong identifiers are filled, weak ones outlined, nobody's grey."""
     if spot.kind == REMAINDER:
         return _REMAINDER_STYLE
-    if spot.nobodys:
+    if spot.is_quarantined:
         return _QUARANTINED_STYLE
     line = _TYPE_COLORS.get(spot.kind, EDGE_COLOR)
-    if spot.strong:
+    if spot.is_strong:
         return NodeStyle(line, line, "#ffffff", "#ffffff")
     return NodeStyle(_TYPE_FILLS.get(spot.kind, "#ffffff"), line, TEXT_COLOR, line)

@@ -37,8 +37,10 @@ def source(sheet: IdentityDiagram) -> str:
             lines += _spot(names[spot.key], spot)
     spots = [spot for fence in sheet.groups for spot in fence.nodes]
     refused = f"{{target-arrowhead: {{shape: cross}}; {style(stroke=RED, stroke_dash=4)}}}"
-    refusals = [(names[each.source], names[spot.key]) for spot in spots for each in spot.refusals]
-    lines += [f"{names[spot.parent]} -- {names[spot.key]}" for spot in spots if spot.parent is not None]
+    refusals = [(names[each.source_key], names[spot.key]) for spot in spots for each in spot.refused_links]
+    lines += [
+        f"{names[spot.parent_key]} -- {names[spot.key]}" for spot in spots if spot.parent_key is not None
+    ]
     lines += [f"{one} -> {other}: {refused}" for one, other in refusals]
     lines += note("legend", [_REFUSALS, _LEGEND] if refusals else [_LEGEND], "bottom-center")
     return "\n".join(lines) + "\n"
@@ -53,7 +55,7 @@ def _direction(sheet: IdentityDiagram) -> str:
 def _frame(name: str, fence: DiagramGroup, *, first: bool) -> str:
     # Lines from the person come in at the top of other frames, so these have their title at the bottom.
     place, line = ("top", GROUP_BORDER) if first else ("bottom", EDGE_COLOR)
-    dash = 4 if fence.nobodys else 0
+    dash = 4 if fence.is_quarantined else 0
     look = style(
         fill="transparent", stroke=line, stroke_dash=dash, border_radius=12, font_size=15, bold="false"
     )
@@ -62,11 +64,13 @@ def _frame(name: str, fence: DiagramGroup, *, first: bool) -> str:
 
 def _spot(name: str, spot: DiagramNode) -> Iterator[str]:
     paint, rest = node_style(spot), spot.kind == REMAINDER
-    lines = [TextLine(spot.text, 17, paint.ink, bold=spot.strong)]
+    lines = [TextLine(spot.text, 17, paint.text, bold=spot.is_strong)]
     if not rest:
-        tag = TYPE_LABELS.get(spot.kind, spot.kind).upper() + (" ✓" if spot.vouched else "")
+        tag = TYPE_LABELS.get(spot.kind, spot.kind).upper() + (" ✓" if spot.is_vouched else "")
         lines.insert(0, TextLine(tag, 12, paint.tag, bold=True))
-    labels = [spot.label, *(f"× {refusal.label}" for refusal in spot.refusals)]
-    lines += [TextLine(line, 14, paint.ink) for label in labels for line in wrap(label, _LABEL)]
-    dash, corner = 4 if spot.nobodys or rest else 0, 8 if spot.strong or rest else 20
-    return box(name, lines, style(fill=paint.fill, stroke=paint.line, stroke_dash=dash, border_radius=corner))
+    labels = [spot.edge_label, *(f"× {refusal.label}" for refusal in spot.refused_links)]
+    lines += [TextLine(line, 14, paint.text) for label in labels for line in wrap(label, _LABEL)]
+    dash, corner = 4 if spot.is_quarantined or rest else 0, 8 if spot.is_strong or rest else 20
+    return box(
+        name, lines, style(fill=paint.fill, stroke=paint.border, stroke_dash=dash, border_radius=corner)
+    )

@@ -124,9 +124,9 @@ async def change_consent(
     if change.method is None:
         change = change.model_copy(update={"method": "api"})
     event = build_consent_event(((kind, spelled),), change, source="waypost/consents", at=now)
-    (answer,) = await doors.take(event)
+    (answer,) = await doors.ingest(event)
     if answer.status is IngestStatus.REJECTED:
-        raise Rejection("not_stored", answer.detail).problem()
+        raise Rejection("not_stored", answer.detail).to_problem()
     shown, _ = evidence.parse_evidence(event.properties)
     return ConsentView(
         channel=change.channel,

@@ -89,7 +89,7 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz", responses={503: {"model": Ready, "description": "Events are not taken in"}})
 async def readyz(response: Response, doors: AppStateDep) -> Ready:
     """Postgres, migrations and Temporal, each with its own state. 200 while events are taken in."""
-    ready, temporal = await asyncio.gather(_check_database(doors), doors.engine.fault())
+    ready, temporal = await asyncio.gather(_check_database(doors), doors.temporal.health_error())
     if temporal is None:
         ready.temporal = Part(state="ok")
     else:
@@ -155,5 +155,5 @@ async def metrics(doors: AppStateDep) -> Response:
         figures = await run_read(doors.database, partial(load_backlog, include_in_flight=True))
     except Outage:
         figures = None
-    page = doors.metrics.page(figures, doors.batcher.queued)
+    page = doors.metrics.render(figures, doors.batcher.queued_events)
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -156,10 +156,10 @@ async def take_apart(
 
     async def read(connection: Any) -> Unmerged:
         return Unmerged(
-            profiles=await _load_persons(connection, cut.profiles),
+            profiles=await _load_persons(connection, cut.profile_ids),
             cut_id=cut.cut_id,
             at=cut.at,
-            messages_while_merged=await load_messages_by_id(connection, cut.sent),
+            messages_while_merged=await load_messages_by_id(connection, cut.sent_message_ids),
         )
 
     return await run_read(doors.database, read)

@@ -34,7 +34,7 @@ _CHANNEL_NAMES = {"email": "email", "sms": "text message", "push": "app notifica
 @router.get("/unsubscribe/{token}")
 async def ask(token: str, doors: AppStateDep) -> Response:
     """A page with one button. Looking at it changes nothing: link scanners look at every link of a mail."""
-    claim = doors.preference_tokens.read(token)
+    claim = doors.preference_tokens.verify(token)
     if claim is None:
         return _unknown_link_page()
     return page("unsubscribe.html", channel=_CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
@@ -43,20 +43,20 @@ async def ask(token: str, doors: AppStateDep) -> Response:
 @router.post("/unsubscribe/{token}")
 async def unsubscribe(token: str, doors: AppStateDep) -> Response:
     """Opt out, at once, with or without a body (RFC 8058). Any number of clicks is one opt-out."""
-    claim = doors.preference_tokens.read(token)
+    claim = doors.preference_tokens.verify(token)
     if claim is None:
         return _unknown_link_page()
     known = await _read_subscriber(doors, claim)
     event = _opt_out_event(claim, known)
     if event is not None:
-        await doors.take(event)
+        await doors.ingest(event)
     return page("unsubscribed.html", channel=_CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
 
 
 @router.get("/preferences/{token}")
 async def show(token: str, doors: AppStateDep) -> Response:
     """What is sent on which channel, with a switch each."""
-    claim = doors.preference_tokens.read(token)
+    claim = doors.preference_tokens.verify(token)
     if claim is None:
         return _unknown_link_page()
     known = await _read_subscriber(doors, claim)
@@ -66,7 +66,7 @@ async def show(token: str, doors: AppStateDep) -> Response:
 @router.post("/preferences/{token}")
 async def save(token: str, request: Request, doors: AppStateDep) -> Response:
     """Save the switches: one consent event for each that changed."""
-    claim = doors.preference_tokens.read(token)
+    claim = doors.preference_tokens.verify(token)
     if claim is None:
         return _unknown_link_page()
     form = _parse_form(await read_body(request))
@@ -82,12 +82,12 @@ async def save(token: str, request: Request, doors: AppStateDep) -> Response:
     if not known.identifiers:
         return _unknown_person_page()
     wanted = {channel: channel in form and "nothing" not in form for channel in CHANNEL_LABELS}
-    changed = [channel for channel in CHANNEL_LABELS if wanted[channel] != known.takes(channel)]
+    changed = [channel for channel in CHANNEL_LABELS if wanted[channel] != known.accepts_marketing(channel)]
     if "nothing" in form:
         # A word on every channel, also where nothing was on file.
         changed = list(CHANNEL_LABELS)
     now = datetime.now(UTC)
-    await doors.take(*(_consent_change_event(known, channel, wanted[channel], now) for channel in changed))
+    await doors.ingest(*(_consent_change_event(known, channel, wanted[channel], now) for channel in changed))
     return _preferences_page(token, await _read_subscriber(doors, claim), saved=True)
 
 
@@ -172,7 +172,7 @@ def _strongest_identifier(known: Subscriber) -> tuple[tuple[str, str], ...]:
 
 def _preferences_page(token: str, known: Subscriber, *, saved: bool = False) -> Response:
     channels = [
-        {"name": name, "title": title, "description": description, "granted": known.takes(name)}
+        {"name": name, "title": title, "description": description, "granted": known.accepts_marketing(name)}
         for name, (title, description) in CHANNEL_LABELS.items()
     ]
     return page("preferences.html", token=token, channels=channels, saved=saved)

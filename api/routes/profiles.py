@@ -82,7 +82,7 @@ async def read_decisions(
         if account is None:
             return Decisions(decisions=[])
         teller = create_explainer(account, doors.limits, doors.settings.default_timezone)
-        return Decisions(decisions=[teller.told(one) for one in page.rows], next_cursor=page.next_cursor)
+        return Decisions(decisions=[teller.explain(one) for one in page.rows], next_cursor=page.next_cursor)
 
     return await run_read(doors.database, read)
 

@@ -52,15 +52,15 @@ async def start_run(
     try:
         # Idempotent by the event's id, so that a connection that dies may be replaced.
         found = await retry_stale_connection(
-            lambda: start_run_manually(doors.database, journey, incoming, doors.rules),
+            lambda: start_run_manually(doors.database, journey, incoming, doors.ingest_rules),
             create_probe(doors.database),
         )
     except RunNotStarted as why:
         raise _to_problem(journey, why) from None
     doors.metrics.events.labels(
-        (IngestStatus.DUPLICATE if found.again else IngestStatus.ACCEPTED).value
+        (IngestStatus.DUPLICATE if found.is_duplicate else IngestStatus.ACCEPTED).value
     ).inc()
-    return _to_run_entered(journey, found), found.again
+    return _to_run_entered(journey, found), found.is_duplicate
 
 
 def _to_run_entered(journey: JourneyDefinition, found: StartedRun) -> RunEntered:
@@ -91,7 +91,7 @@ def _to_event(
         raise unprocessable(f"the properties do not fit: {fault}", ("/properties", fault))
     heard = parse_native_event(raw, now=datetime.now(UTC), source=raw["source"], region=region)
     if isinstance(heard, Rejection):
-        raise heard.problem()
+        raise heard.to_problem()
     if not heard.identifiers:
         # A message's id names somebody as well, but here it is asked for whom the run is.
         why = [problem for problem in heard.problems if problem["pointer"].startswith("/identifiers/")]

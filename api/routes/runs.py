@@ -166,7 +166,7 @@ async def read_run(run_id: UUID, doors: AppStateDep) -> RunDetails:
         messages=messages,
         decisions=decisions,
         exposures=exposures,
-        temporal_url=doors.engine.link(run.workflow_id, run.temporal_run_id),
+        temporal_url=doors.temporal.ui_url(run.workflow_id, run.temporal_run_id),
     )
 
 
@@ -177,7 +177,7 @@ async def _load_waiting_view(doors: AppState, run: RunView) -> WaitingView:
         return WaitingView(
             details=None, note=f"an operator: {run.detail or 'it could not be told about an event'}"
         )
-    found = await doors.engine.waiting(run.workflow_id, run.temporal_run_id)
+    found = await doors.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id)
     return WaitingView(details=found.details, note=found.note)
 
 

@@ -69,19 +69,19 @@ class Explainer:
     @property
     def zone(self) -> ResolvedZone:
         """The person's."""
-        who = self.account.who
+        who = self.account.profile
         return resolve_zone(who.timezone, who.context_timezone, who.phone, self.default_zone)
 
-    def case(self, decision: DecisionView) -> DecisionCase:
+    def to_case(self, decision: DecisionView) -> DecisionCase:
         """A verdict in the light of the account."""
         return DecisionCase(self.account, decision, self.zone.zone, self.zone.source, self.limits)
 
-    def told(self, decision: DecisionView) -> ToldDecision:
+    def explain(self, decision: DecisionView) -> ToldDecision:
         """A verdict with its sentence."""
         fields = {name: getattr(decision, name) for name in DecisionView.__dataclass_fields__}
-        return ToldDecision(**fields, sentence=explain_decision(self.case(decision)))
+        return ToldDecision(**fields, sentence=explain_decision(self.to_case(decision)))
 
-    def decisions(self, asked: WhyQuery) -> list[DecisionView]:
+    def matching_decisions(self, asked: WhyQuery) -> list[DecisionView]:
         """The verdicts that are asked about, the oldest first."""
         return [
             one
@@ -91,7 +91,7 @@ class Explainer:
 
     def runs_to_query(self, asked: WhyQuery) -> list[RunView]:
         """The runs to ask what they wait for: none where there is a verdict to tell of."""
-        if self.decisions(asked):
+        if self.matching_decisions(asked):
             return []
         return [
             run for run in self.account.runs if run.state != "ended" and asked.journey in (None, run.journey)
@@ -99,14 +99,14 @@ class Explainer:
 
     def answer(self, asked: WhyQuery, waits: Mapping[UUID, str] | None = None) -> Answer:
         """The answer. ``waits``: what those of ``waiting_runs`` wait for, in words."""
-        zone, decisions = self.zone, self.decisions(asked)
+        zone, decisions = self.zone, self.matching_decisions(asked)
         chosen = max(decisions, key=_recency_key, default=None)
         moment = asked.at or (chosen.at if chosen else None)
-        lines = build_timeline(self.account, [self.case(one) for one in decisions], zone.zone)
+        lines = build_timeline(self.account, [self.to_case(one) for one in decisions], zone.zone)
         lines = filter_entries(lines, journey=asked.journey, keys=product_variants(self.account, asked.item))
         lines = [line for line in lines if asked.at is None or line.at <= asked.at]
-        told = self.told(chosen) if chosen else None
-        facts = collect_facts(self.case(chosen)) if chosen else []
+        told = self.explain(chosen) if chosen else None
+        facts = collect_facts(self.to_case(chosen)) if chosen else []
         if moment is not None and (chosen is None or moment != chosen.at):
             facts = [fact for fact in facts if fact.kind != "suppression"]
             facts += suppression_facts(self.account, moment, zone.zone)
@@ -115,11 +115,11 @@ class Explainer:
             decision=told,
             facts=facts,
             timeline=lines[-MAX_TIMELINE_ENTRIES:],
-            profile_id=self.account.who.profile_id,
+            profile_id=self.account.profile.profile_id,
             person=person_name(self.account),
             zone=zone.zone,
             zone_source=zone.source,
-            is_cut=self.account.cut or len(lines) > MAX_TIMELINE_ENTRIES,
+            is_cut=self.account.truncated or len(lines) > MAX_TIMELINE_ENTRIES,
         )
 
     def _no_decision_sentence(self, asked: WhyQuery, waits: Mapping[UUID, str]) -> str:
@@ -182,7 +182,7 @@ def product_variants(account: DecisionEvidence, wanted: str | None) -> frozenset
     if wanted is None:
         return None
     lines = [(line.product_id, line.sku) for event in account.events.values() for line in event.lines]
-    lines += [(one.item, one.sku) for one in account.bought]
+    lines += [(one.item, one.sku) for one in account.suppressions]
     products = {wanted} | {product for product, sku in lines if sku == wanted and product}
     units = {sku for product, sku in lines if product in products and sku}
     return frozenset(products | units)

@@ -51,14 +51,14 @@ class DecisionCase:
         return self.account.run(self.decision.run_id)
 
     @property
-    def marketing(self) -> bool:
+    def is_marketing(self) -> bool:
         """Whether the message is marketing; so where nobody knows."""
         return self.message is None or self.message.message_class == "marketing"
 
     @property
     def consent_topics(self) -> tuple[str, ...]:
         """Topics whose no may stop it, the widest first."""
-        return ("all", "marketing") if self.marketing else ("all", "transactional")
+        return ("all", "marketing") if self.is_marketing else ("all", "transactional")
 
 
 def purchases_of_removed_items(
@@ -67,9 +67,9 @@ def purchases_of_removed_items(
     """The items that were taken out as bought, each with the last purchase that counted at the verdict."""
     found = []
     for key in dict.fromkeys(case.decision.items_removed if removed is None else removed):
-        about = [one for one in case.account.bought if _is_about_item(one, key)]
+        about = [one for one in case.account.suppressions if _is_about_item(one, key)]
         # A purchase counts from its commit, so its clock may be ahead of the run's.
-        counted = [one for one in about if one.counts(case.at)] or [
+        counted = [one for one in about if one.in_force(case.at)] or [
             one for one in about if one.is_unexpired(case.at)
         ]
         if counted:
@@ -79,19 +79,19 @@ def purchases_of_removed_items(
 
 def active_suppressions(account: DecisionEvidence, at: datetime) -> list[SuppressionRow]:
     """What was not to be promoted at an instant, an item once, by its last purchase."""
-    return list({one.item: one for one in account.bought if one.counts(at)}.values())
+    return list({one.item: one for one in account.suppressions if one.in_force(at)}.values())
 
 
 def find_refusal(case: DecisionCase) -> ConsentRow | None:
     """The no that stood: the person's last one on this channel, else the one on their address."""
-    return _last_consent(case, case.account.words, granted=False) or _last_consent(
+    return _last_consent(case, case.account.consents, granted=False) or _last_consent(
         case, case.account.opt_outs, granted=False
     )
 
 
 def find_grant(case: DecisionCase) -> ConsentRow | None:
     """The last yes to this channel."""
-    return _last_consent(case, case.account.words, granted=True)
+    return _last_consent(case, case.account.consents, granted=True)
 
 
 def find_address_problem(case: DecisionCase, kind: str) -> AddressProblemRow | None:
@@ -99,7 +99,7 @@ def find_address_problem(case: DecisionCase, kind: str) -> AddressProblemRow | N
     to = case.message.address if case.message else None
     found = [
         one
-        for one in case.account.problems
+        for one in case.account.address_problems
         if one.channel == case.decision.channel and one.problem == kind and one.at <= case.at
     ]
     return next((one for one in reversed(found) if one.address == to), found[-1] if found else None)
@@ -122,15 +122,15 @@ class CapUsage:
     """A cap, and the messages that used it."""
 
     cap: Cap
-    used: list[StoredMessage]
+    counted_messages: list[StoredMessage]
     """Oldest first."""
     zone: str
 
     @property
     def free_at(self) -> datetime | None:
         """From when on there is room again; None where there is."""
-        over = len(self.used) - self.cap.limit
-        claimed = self.used[over].claimed_at if 0 <= over < len(self.used) else None
+        over = len(self.counted_messages) - self.cap.limit
+        claimed = self.counted_messages[over].claimed_at if 0 <= over < len(self.counted_messages) else None
         return counts_until(self.cap, claimed, self.zone) if claimed else None
 
 
@@ -163,7 +163,7 @@ def find_blocking_event(case: DecisionCase) -> EventRow | None:
         one
         for one in case.account.events.values()
         if one.at <= case.at
-        and any(name.endswith("_id") and str(value) in words for name, value in one.said.items())
+        and any(name.endswith("_id") and str(value) in words for name, value in one.scalar_properties.items())
         and not one.lines
     ]
     return found[0] if found else None

@@ -101,7 +101,7 @@ def _failed_check_facts(case: DecisionCase) -> Iterator[Fact]:
             )
     in_words = dict(evidence.purchases_of_removed_items(case))
     for key, bought in in_words.items():
-        if not bought.counts(case.at):
+        if not bought.in_force(case.at):
             told = describe_purchase(case, key, bought)
             yield Fact("suppression", told, bought.at, bought.until, key)
 
@@ -119,11 +119,11 @@ def _words(case: DecisionCase) -> Iterator[Fact]:
 
 
 def _slots(case: DecisionCase) -> Iterator[Fact]:
-    if case.marketing and case.decision.channel != "ads":
+    if case.is_marketing and case.decision.channel != "ads":
         for one in evidence.cap_usages(case):
             sent = [
                 f"{to_plain_text(m.template)} {format_near(m.claimed_at, case.at, case.zone)}"
-                for m in one.used
+                for m in one.counted_messages
                 if m.claimed_at
             ]
             told = f": {join_words(sent, 6)}" if sent else ""

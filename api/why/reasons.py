@@ -60,7 +60,7 @@ def consent_subject(word: ConsentRow) -> str:
 
 def describe_cap_usage(slots: CapUsage, *, additional: int = 0) -> str:
     """ "1 of 2 emails in 1 day": what had gone out before the message, and ``more``."""
-    return f"{len(slots.used) + additional} of {_describe_cap(slots)}"
+    return f"{len(slots.counted_messages) + additional} of {_describe_cap(slots)}"
 
 
 def describe_purchase_event(case: DecisionCase, bought: SuppressionRow) -> str:
@@ -125,18 +125,20 @@ def _no_consent(case: DecisionCase) -> str:
         return f"{consent_subject(no)} had been refused {describe_consent_source(case, no)}"
     if (yes := evidence.find_grant(case)) is not None:
         return f"the yes to {consent_subject(yes)} {describe_consent_source(case, yes)} did not do: {_check_detail(case)}"
-    topic = "marketing" if case.marketing else "this"
+    topic = "marketing" if case.is_marketing else "this"
     return f"nobody had said yes to {topic} by {channel_name(case.decision.channel)}: {_check_detail(case)}"
 
 
 def _capped(case: DecisionCase) -> str:
-    full = [one for one in evidence.cap_usages(case) if len(one.used) >= one.cap.limit and one.free_at]
+    full = [
+        one for one in evidence.cap_usages(case) if len(one.counted_messages) >= one.cap.limit and one.free_at
+    ]
     if not full:
         return f"there had been enough: {_check_detail(case)}"
     latest = max(full, key=lambda one: one.free_at or case.at)
     sent = [
         f"{to_plain_text(one.template)} by {channel_name(one.channel)} {format_near(one.claimed_at, case.at, case.zone)}"
-        for one in latest.used[-latest.cap.limit :]
+        for one in latest.counted_messages[-latest.cap.limit :]
         if one.claimed_at
     ]
     free = format_near(latest.free_at or case.at, case.at, case.zone)
@@ -190,7 +192,12 @@ def _describe_address_problem(case: DecisionCase, kind: str, says: str) -> str:
 
 def _describe_message_event(case: DecisionCase, event: EventRow) -> str:
     message = next(
-        (one for one in case.account.messages if str(one.message_id) == event.said.get("message_id")), None
+        (
+            one
+            for one in case.account.messages
+            if str(one.message_id) == event.scalar_properties.get("message_id")
+        ),
+        None,
     )
     return format_event_ref(event) + (f", about {to_plain_text(message.template)}" if message else "")
 
@@ -273,7 +280,7 @@ def _describe_cart_removal(case: DecisionCase, key: str) -> str:
 
 
 def _erased(case: DecisionCase) -> str:
-    at = case.account.who.erased_at
+    at = case.account.profile.erased_at
     return f"the profile had been erased{'' if at is None else ' ' + format_near(at, case.at, case.zone)}"
 
 

@@ -99,7 +99,9 @@ async def show_why(
     """The same as a page."""
     found, runs = await _load_answer(doors, kind, value, question)
     links = {
-        run.run_id: link for run in runs if (link := doors.engine.link(run.workflow_id, run.temporal_run_id))
+        run.run_id: link
+        for run in runs
+        if (link := doors.temporal.ui_url(run.workflow_id, run.temporal_run_id))
     }
     return why_page(found, WhyQuery(question.journey, question.item), at=question.at, runs=runs, links=links)
 
@@ -116,7 +118,7 @@ async def _load_answer(
             raise not_found(f"nobody has this {kind} any more")
         teller = create_explainer(account, doors.limits, doors.settings.default_timezone)
         at = _parse_at(question.at, teller.zone.zone)
-        if at is not None and account.cut:
+        if at is not None and account.truncated:
             # Of some kind there is more than was read: read again, up to the moment that is asked about.
             account = (
                 await decision_evidence.load_decision_evidence(
@@ -142,7 +144,7 @@ def _parse_at(text: str | None, zone: str) -> datetime | None:
 async def _query_waits(doors: AppState, runs: list[RunView]) -> dict[UUID, str]:
     asked = [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]
     found = await asyncio.gather(
-        *(doors.engine.waiting(run.workflow_id, run.temporal_run_id) for run in asked)
+        *(doors.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id) for run in asked)
     )
     return {run.run_id: first_line_of_details(one.details) for run, one in zip(asked, found, strict=True)}
 

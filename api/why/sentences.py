@@ -141,7 +141,7 @@ def _removed_items_clauses(case: DecisionCase) -> list[str]:
 
 
 def _consent_clauses(case: DecisionCase) -> list[str]:
-    if not case.marketing:
+    if not case.is_marketing:
         return ["it is no marketing, which needs no consent"]
     yes = evidence.find_grant(case)
     if yes is not None:
@@ -150,7 +150,7 @@ def _consent_clauses(case: DecisionCase) -> list[str]:
 
 
 def _cap_clauses(case: DecisionCase) -> list[str]:
-    if not case.marketing or case.decision.channel == "ads":
+    if not case.is_marketing or case.decision.channel == "ads":
         return []
     used = [describe_cap_usage(one, additional=1) for one in evidence.cap_usages(case)]
     return [f"it was {join_words(used)}"] if used else []

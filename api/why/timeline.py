@@ -108,16 +108,16 @@ def _event_entry(account: DecisionEvidence, event: EventRow, zone: str) -> Entry
 
 
 def _message_suffix(account: DecisionEvidence, event: EventRow) -> str:
-    named = event.said.get("message_id")
+    named = event.scalar_properties.get("message_id")
     message = next((one for one in account.messages if str(one.message_id) == named), None)
     return f": {to_plain_text(message.template)}" if message else ""
 
 
 def _consent_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
-    for said in _group_consent_changes(account.words):
+    for said in _group_consent_changes(account.consents):
         yield _consent_entry(account, said, zone)
-    told = {(word.channel, word.topic, word.granted, word.time) for word in account.words}
-    every = {(word.topic, word.granted, word.time) for word in account.words if word.channel == "all"}
+    told = {(word.channel, word.topic, word.granted, word.time) for word in account.consents}
+    every = {(word.topic, word.granted, word.time) for word in account.consents if word.channel == "all"}
     for mark in account.opt_outs:
         # What the person said is on their addresses as well; here is what somebody else said of these.
         known = (mark.channel, mark.topic, mark.granted, mark.time) in told
@@ -161,19 +161,19 @@ def _describe_consents(words: Sequence[ConsentRow]) -> str:
 
 def _address_problem_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
     says = {"bounced": "bounced for good", "complained": "reported a message as spam"}
-    for one in account.problems:
+    for one in account.address_problems:
         text = f"{mask_address(one.channel, one.address)} {says.get(one.problem, to_plain_text(one.problem))}"
         yield Entry(one.at, format_instant(one.at, zone), "consent", text)
 
 
 def _identity_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
-    for one in account.identity:
+    for one in account.identity_changes:
         text = f"{_describe_identity_change(account, one)}{f' ({to_plain_text(one.detail, 200)})' if one.detail else ''}"
         yield Entry(one.at, format_instant(one.at, zone), "identity", text, event_id=one.cause)
 
 
 def _describe_identity_change(account: DecisionEvidence, one: LogEntry) -> str:
-    mine = one.profile_id == account.who.profile_id
+    mine = one.profile_id == account.profile.profile_id
     other = one.other_profile_id if mine else one.profile_id
     keys = join_words([mask_key(key) for key in (one.key, one.other_key) if key])
     match one.kind:

@@ -61,7 +61,7 @@ def mask_key(key: str) -> str:
 
 def person_name(account: DecisionEvidence) -> str:
     """The person: their first name, else their strongest identifier without its middle."""
-    who = account.who
+    who = account.profile
     if who.first_name and (name := to_plain_text(who.first_name, 40)):
         return name
     if who.key is None:
@@ -134,7 +134,14 @@ def join_words(parts: list[str], max_parts: int = _MAX_LISTED_PARTS) -> str:
 
 def format_event_ref(event: EventRow) -> str:
     """ "Order Completed o-17, event pos/berlin-3 evt-9"."""
-    number = next((event.said[name] for name in ("order_id", "ticket_id") if name in event.said), None)
+    number = next(
+        (
+            event.scalar_properties[name]
+            for name in ("order_id", "ticket_id")
+            if name in event.scalar_properties
+        ),
+        None,
+    )
     called = to_plain_text(event.type) + (f" {to_plain_text(number)}" if number is not None else "")
     return f"{called}, event {to_plain_text(event.source)} {to_plain_text(event.id)}"
 
@@ -160,7 +167,7 @@ def _find_item_name(account: DecisionEvidence, key: str) -> str | None:
     for product in account.products:
         if product.item == key and product.name:
             return product.name
-    for bought in account.bought:
+    for bought in account.suppressions:
         if key in (bought.item, bought.sku) and bought.name:
             return bought.name
     for event in reversed(tuple(account.events.values())):

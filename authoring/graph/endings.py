@@ -47,7 +47,7 @@ def _interrupt(ending: Ending, kind: type[Event], says: str | None) -> Interrupt
 def _asked(ending: Ending, kind: type[Event]) -> RunEnding | None:
     """What the rule says of such an event without anything in it; the cart, if there is one, is empty."""
     try:
-        return ending.after(kind.model_construct(), ())
+        return ending.evaluate(kind.model_construct(), ())
     except Exception:
         # A rule of the author's own that reads the event's fields.
         return None

@@ -59,7 +59,7 @@ def _fallback(call: ast.Call, title: str, words: Words) -> tuple[str, Step] | No
         return None
     found = words.resolved(written)
     if isinstance(ready := words.meaning(found), Fallback):
-        label = f"{ready.says} within {format_rounded_duration(ready.within)}"
+        label = f"{ready.description} within {format_rounded_duration(ready.within)}"
         return label, Step(Kind.SEND, title, (f"by {', else '.join(map(str, ready.then))}",))
     says = _UNLESS.get(words.meaning(found.func)) if isinstance(found, ast.Call) else None
     if says is None or not isinstance(found, ast.Call):

@@ -60,9 +60,9 @@ async def run_preview(
         print(f"\n{html}")
     if html is not None and open_browser:
         webbrowser.open(html.resolve().as_uri())
-    if told.fault is not None:
-        print(f"\n{told.fault}", file=sys.stderr)
-    return 0 if told.fault is None else 1
+    if told.error is not None:
+        print(f"\n{told.error}", file=sys.stderr)
+    return 0 if told.error is None else 1
 
 
 async def _run_scenario(scene: ScenarioRunner, journey: str, name: str, policy: Policy) -> PreviewResult:
@@ -92,7 +92,7 @@ def collect_result(shop: Shop, journey: str, name: str, fault: str | None) -> Pr
         received=tuple(shopper.received),
         withheld=tuple(shopper.withheld),
         outcome=next((run.outcome for run in reversed(shopper.runs) if run.journey == journey), None),
-        fault=fault,
+        error=fault,
     )
 
 
@@ -124,7 +124,7 @@ def to_json_values(told: PreviewResult) -> dict[str, Any]:
         "journey": told.journey,
         "scenario": told.scenario,
         "outcome": told.outcome,
-        "fault": told.fault,
+        "fault": told.error,
         "timeline": told.timeline.as_json(),
         "messages": [
             {

@@ -32,7 +32,7 @@ def render_page(told: PreviewResult) -> str:
     entries: list[dict[str, object]] = []
     day = 0
     for entry in told.timeline:
-        new_day = told.timeline.day(entry.at)
+        new_day = told.timeline.day_number(entry.at)
         message = messages.get(entry.message_id) if entry.message_id else None
         entries.append(
             _entry(told, entry)
@@ -50,7 +50,7 @@ def render_page(told: PreviewResult) -> str:
         journey=told.journey,
         scenario=told.scenario,
         summary=_format_summary(told),
-        fault=told.fault or None,
+        fault=told.error or None,
         style=(_TEMPLATE_FOLDER / "page.css").read_text("utf-8"),
         entries=entries,
     )
@@ -67,12 +67,12 @@ def _format_summary(told: PreviewResult) -> str:
 
 def _entry(told: PreviewResult, entry: TimelineEntry) -> dict[str, object]:
     return {
-        "side": "shopper" if entry.who == SHOPPER else "journey",
+        "side": "shopper" if entry.actor == SHOPPER else "journey",
         "kind": entry.kind,
         "clock": told.timeline.when(entry.at).split()[-1],
         "mark": _ENTRY_SYMBOLS.get(entry.kind, "·"),
-        "other_journey": entry.who if entry.who not in (SHOPPER, told.journey) else None,
-        "text": told.timeline.sentence(entry),
+        "other_journey": entry.actor if entry.actor not in (SHOPPER, told.journey) else None,
+        "text": told.timeline.entry_text(entry),
     }
 
 

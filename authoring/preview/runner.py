@@ -34,7 +34,7 @@ class PreviewResult:
     received: tuple[Received, ...]
     withheld: tuple[Withheld, ...]
     outcome: str | None
-    fault: str | None = None
+    error: str | None = None
     """Why it could not be told to its end."""
 
 
@@ -61,9 +61,9 @@ def _load_yaml(path: Path, journeys: JourneyRegistry, journey: str) -> ScenarioR
         shopper = await shop.shopper(**scenario.shopper)
         for step in scenario.story:
             try:
-                await getattr(shopper, step.verb)(*step.arguments, **step.named)
+                await getattr(shopper, step.verb)(*step.arguments, **step.keywords)
             except UserError as fault:
-                raise UserError(f"{scenario.name}:{step.line}: {fault}") from fault
+                raise UserError(f"{scenario.file_name}:{step.line}: {fault}") from fault
         return shopper
 
     return tell
@@ -94,7 +94,7 @@ def _load_python(path: Path, journeys: JourneyRegistry, journey: str) -> Scenari
 
 def stub_activities(journeys: JourneyRegistry, answers: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
     """For every activity of the author's own one that only answers: a preview does nothing to the world."""
-    names = [str(vars(effect)["__temporal_activity_definition"].name) for effect in journeys.effects]
+    names = [str(vars(effect)["__temporal_activity_definition"].name) for effect in journeys.activities]
     return {name: _stub_activity(name, answers) for name in names}
 
 
@@ -115,7 +115,9 @@ def _stub_activity(name: str, answers: Mapping[str, Any]) -> Callable[..., Any]:
 def _check_also_runs(scenario: Scenario, journeys: JourneyRegistry) -> tuple[str, ...]:
     if unknown := [name for name in scenario.also_runs if name not in journeys]:
         there = ", ".join(sorted(journeys))
-        raise UserError(f"{scenario.name}: also_runs: no journey {', '.join(unknown)}; registered: {there}")
+        raise UserError(
+            f"{scenario.file_name}: also_runs: no journey {', '.join(unknown)}; registered: {there}"
+        )
     return scenario.also_runs
 
 

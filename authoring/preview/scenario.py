@@ -24,14 +24,14 @@ class ScenarioStep:
     line: int
     verb: str
     arguments: tuple[Any, ...] = ()
-    named: Mapping[str, Any] = field(default_factory=dict)
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """All that a file says."""
 
-    name: str
+    file_name: str
     story: tuple[ScenarioStep, ...]
     shopper: Mapping[str, Any] = field(default_factory=dict)
     starts_at: datetime | time | None = None
@@ -65,25 +65,29 @@ class ShopperVerb:
     """One thing a shopper can do, and what may be said with it."""
 
     name: str
-    first: tuple[str, ...]
+    positional_parameters: tuple[str, ...]
     """Parameters that its value may fill, in order; a scenario fills the first."""
-    names: tuple[str, ...]
+    keyword_parameters: tuple[str, ...]
     """All that may be said by name."""
-    required: frozenset[str]
+    required_parameters: frozenset[str]
     parameter_types: Mapping[str, Any]
     accepts_list: bool
     """A list as its value is several things."""
     accepts_mapping: bool
     """A mapping as its value is names and values."""
 
-    def place(self, number: int) -> str:
+    def parameter_at(self, number: int) -> str:
         """The parameter that the value at this place fills."""
-        return self.first[min(number, len(self.first) - 1)] if self.first else ""
+        return (
+            self.positional_parameters[min(number, len(self.positional_parameters) - 1)]
+            if self.positional_parameters
+            else ""
+        )
 
     @property
     def example(self) -> str:
         """A line as one would write it."""
-        first = self.first[0] if self.first else ""
+        first = self.positional_parameters[0] if self.positional_parameters else ""
         kind = str(self.parameter_types.get(first, ""))
         value = next(
             (said for name, said in _EXAMPLE_VALUES.items() if name in kind or name == first), "lamp"
@@ -134,9 +138,9 @@ def _to_verb(name: str, method: Any) -> ShopperVerb:
     first = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
     return ShopperVerb(
         name=name,
-        first=tuple(each.name for each in (many or first[:1])),
-        names=tuple(each.name for each in named),
-        required=frozenset(each.name for each in first if each.default is each.empty),
+        positional_parameters=tuple(each.name for each in (many or first[:1])),
+        keyword_parameters=tuple(each.name for each in named),
+        required_parameters=frozenset(each.name for each in first if each.default is each.empty),
         parameter_types={each.name: hints.get(each.name, Any) for each in parameters},
         accepts_list=bool(many),
         accepts_mapping=any(each.kind is each.VAR_KEYWORD for each in parameters),
@@ -181,7 +185,7 @@ def parse_scenario(text: str, file: str = "scenario") -> Scenario:
         said = f"no YAML: {getattr(error, 'problem', None) or error}"
         raise InvalidScenario(file, [(mark.line + 1 if mark else 1, said)]) from error
     reader = _ScenarioReader()
-    scenario = reader.scenario(file, root)
+    scenario = reader.read_root(file, root)
     if reader.faults:
         raise InvalidScenario(file, reader.faults)
     return scenario
@@ -194,7 +198,7 @@ class _ScenarioReader:
         self.faults: list[tuple[int, str]] = []
         self._loader = yaml.SafeLoader("")
 
-    def scenario(self, file: str, root: Node | None) -> Scenario:
+    def read_root(self, file: str, root: Node | None) -> Scenario:
         said: dict[str, Node] = {}
         if not isinstance(root, MappingNode):
             self._add_fault(root, f"expected a mapping with a `story`, such as:\n{SAMPLE_SCENARIO}")
@@ -205,7 +209,7 @@ class _ScenarioReader:
                 root, "there is no `story`: a list of what the shopper does, such as `- adds: lamp`"
             )
         return Scenario(
-            name=file,
+            file_name=file,
             story=tuple(self._read_story(said["story"])) if "story" in said else (),
             shopper=self._read_mapping(said.get("shopper"), "shopper"),
             starts_at=self._read_starts_at(said.get("starts_at")),
@@ -259,7 +263,9 @@ class _ScenarioReader:
             positional = [value]
         before = len(self.faults)
         self._check_arguments(at, verb, positional, named)
-        arguments = tuple(self._read_argument(verb, verb.place(n), node) for n, node in enumerate(positional))
+        arguments = tuple(
+            self._read_argument(verb, verb.parameter_at(n), node) for n, node in enumerate(positional)
+        )
         keywords = {key: self._read_argument(verb, key, node) for key, node in named.items()}
         if len(self.faults) == before:
             yield ScenarioStep(at.start_mark.line + 1, name, arguments, keywords)
@@ -267,16 +273,22 @@ class _ScenarioReader:
     def _check_arguments(
         self, at: Node, verb: ShopperVerb, positional: list[Node], named: dict[str, Node]
     ) -> None:
-        unknown = [name for name in named if name not in verb.names and not verb.accepts_mapping]
+        unknown = [name for name in named if name not in verb.keyword_parameters and not verb.accepts_mapping]
         for name in unknown:
-            there = ", ".join(verb.names) or "nothing besides"
+            there = ", ".join(verb.keyword_parameters) or "nothing besides"
             self._add_fault(
-                named[name], f"`{verb.name}` knows no {name!r}{_suggest(name, verb.names)}; it has: {there}"
+                named[name],
+                f"`{verb.name}` knows no {name!r}{_suggest(name, verb.keyword_parameters)}; it has: {there}",
             )
-        if len(positional) > len(verb.first) and not verb.accepts_list:
-            self._add_fault(at, f"`{verb.name}` takes {len(verb.first) or 'no'} value, got {len(positional)}")
+        if len(positional) > len(verb.positional_parameters) and not verb.accepts_list:
+            self._add_fault(
+                at,
+                f"`{verb.name}` takes {len(verb.positional_parameters) or 'no'} value, got {len(positional)}",
+            )
         missing = [
-            name for name in verb.first[len(positional) :] if name in verb.required and name not in named
+            name
+            for name in verb.positional_parameters[len(positional) :]
+            if name in verb.required_parameters and name not in named
         ]
         if missing:
             self._add_fault(at, f"`{verb.name}` needs {' and '.join(missing)}, such as `{verb.example}`")
@@ -285,7 +297,7 @@ class _ScenarioReader:
         kind = verb.parameter_types.get(name, Any)
         if isinstance(node, ScalarNode) and not _is_null(node):
             try:
-                return convert_value(node.value, kind) if kind is not Any else self._value(node)
+                return convert_value(node.value, kind) if kind is not Any else self._read_value(node)
             except ValueError as error:
                 self._add_fault(node, f"`{verb.name}`: {error}")
                 return None
@@ -293,7 +305,7 @@ class _ScenarioReader:
             what = "list" if isinstance(node, SequenceNode) else "names and values"
             self._add_fault(node, f"`{verb.name}` takes one value, no {what}")
             return None
-        return self._value(node)
+        return self._read_value(node)
 
     def _read_starts_at(self, node: Node | None) -> datetime | time | None:
         if node is None:
@@ -315,7 +327,7 @@ class _ScenarioReader:
         return {name: details for name, details in found.items() if isinstance(details, dict)}
 
     def _read_strings(self, node: Node | None) -> tuple[str, ...]:
-        value = [] if node is None else self._value(node)
+        value = [] if node is None else self._read_value(node)
         return tuple(str(name) for name in (value if isinstance(value, list) else [value]))
 
     def _read_mapping(self, node: Node | None, what: str) -> dict[str, Any]:
@@ -324,7 +336,7 @@ class _ScenarioReader:
         if not isinstance(node, MappingNode):
             self._add_fault(node, f"`{what}`: expected names and values, as in `{{name: value}}`")
             return {}
-        return {name: self._value(value) for name, _, value in self._iter_pairs(node)}
+        return {name: self._read_value(value) for name, _, value in self._iter_pairs(node)}
 
     def _iter_pairs(self, node: MappingNode) -> Iterator[tuple[str, Node, Node]]:
         seen: set[str] = set()
@@ -335,7 +347,7 @@ class _ScenarioReader:
             seen.add(name)
             yield name, key, value
 
-    def _value(self, node: Node) -> Any:
+    def _read_value(self, node: Node) -> Any:
         try:
             return self._loader.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:

@@ -72,7 +72,7 @@ class JourneyName:
         return "_".join(self.words)
 
     @property
-    def cls(self) -> str:
+    def class_name(self) -> str:
         """Its class: ``PriceDrop``."""
         return "".join(word.capitalize() for word in self.words)
 
@@ -82,12 +82,12 @@ class JourneyName:
         return " ".join(self.words).capitalize()
 
     @property
-    def event(self) -> str:
+    def event_name(self) -> str:
         """The event of its own that starts it until the author names another: ``Price Drop Entered``."""
         return " ".join([*(word.capitalize() for word in self.words), "Entered"])
 
     @property
-    def message(self) -> str:
+    def message_name(self) -> str:
         """Its message: ``price_drop_note``. Message names are one list over all journeys."""
         return f"{self.snake}_note"
 
@@ -111,9 +111,9 @@ def parse_name(text: str) -> JourneyName:
             f"{text!r} is a word of Python, so no folder of code can have that name; add a word, such as "
             f"{text}-reminder"
         )
-    if to_kebab_case(name.cls) != name.kebab:
+    if to_kebab_case(name.class_name) != name.kebab:
         raise UserError(
-            f"{text!r} would be the class {name.cls}, which reads as {to_kebab_case(name.cls)!r}; give each word two "
+            f"{text!r} would be the class {name.class_name}, which reads as {to_kebab_case(name.class_name)!r}; give each word two "
             "letters or more"
         )
     return name
@@ -169,11 +169,11 @@ def _create_in_clone(name: JourneyName, root: Path | None, folder: Path) -> str:
     test = root / "tests" / "journeys" / f"test_{name.snake}.py"
     files[test] = render_test(name, "journeys")
     registry = root / _REGISTRY_FILE
-    entry = Registration(str(_REGISTRY_FILE), "SHIPPED", f"journeys.{name.snake}.story", name.cls)
+    entry = Registration(str(_REGISTRY_FILE), "SHIPPED", f"journeys.{name.snake}.story", name.class_name)
     write_files(files, {registry: entry.add_to(registry.read_bytes().decode())})
     return _format_report(
         [_relative_path(path, folder) for path in files],
-        f"{name.cls} is registered in {_relative_path(registry, folder)}.",
+        f"{name.class_name} is registered in {_relative_path(registry, folder)}.",
         _story_hint(name, home, folder),
         f"Try it in virtual time: python -m pytest {_relative_path(test, folder)}",
         f"Look at it: waypost graph {name.kebab}, waypost preview {name.kebab}, and then waypost dev",
@@ -210,7 +210,7 @@ def _create_in_package(name: JourneyName, package: Path, root: Path | None, fold
     )
     return _format_report(
         [_relative_path(path, folder) for path in files],
-        f"{name.cls} is in JOURNEYS of {_relative_path(front, folder)}.",
+        f"{name.class_name} is in JOURNEYS of {_relative_path(front, folder)}.",
         _story_hint(name, home, folder),
         f"Set WAYPOST_JOURNEYS=journeys,{title}{path}: api, worker and relay read it",
         f"Try it in virtual time: {first}python -m pytest {_relative_path(test, folder)}; look at it: "
@@ -223,7 +223,9 @@ def _package_init(front: Path, name: JourneyName, title: str, folder: Path) -> s
     text = front.read_bytes().decode() if front.exists() else ""
     if not text.strip():
         return render_package_init(name, title)
-    entry = Registration(_relative_path(front, folder), "JOURNEYS", f"{title}.{name.snake}.story", name.cls)
+    entry = Registration(
+        _relative_path(front, folder), "JOURNEYS", f"{title}.{name.snake}.story", name.class_name
+    )
     return entry.add_to(text)
 
 
@@ -233,22 +235,22 @@ def _check_name_free(name: JourneyName, modules: Sequence[str]) -> None:
         registered = load_journeys(modules)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if name.kebab in registered or name.event in Event.registry:
+    if name.kebab in registered or name.event_name in Event.registry:
         raise UserError(
             f"the name {name.kebab!r} is taken; registered: {', '.join(sorted(registered))}. Choose another"
         )
     story = ast.parse(render_journey_files(name)["story.py"])
     others = ast.Module([each for each in story.body[:-1] if isinstance(each, ast.stmt)], [])
-    if name.cls in bound_names(others):
+    if name.class_name in bound_names(others):
         raise UserError(
-            f"{name.kebab!r} would be the class {name.cls}, and a story needs that word for something else; "
+            f"{name.kebab!r} would be the class {name.class_name}, and a story needs that word for something else; "
             f"add a word, such as {name.kebab}-reminder"
         )
 
 
 def _check_paths_free(home: Path, name: JourneyName) -> None:
     """Whether neither the folder of the journey nor its message's name is in use."""
-    others = [home, home.with_suffix(".py"), *home.parent.glob(f"*/{name.message}")]
+    others = [home, home.with_suffix(".py"), *home.parent.glob(f"*/{name.message_name}")]
     for path in others:
         if path.exists():
             raise UserError(
@@ -273,7 +275,7 @@ def _find_clone_root(folder: Path) -> Path | None:
 
 def _story_hint(name: JourneyName, home: Path, folder: Path) -> str:
     story = _relative_path(home / "story.py", folder)
-    return f"Tell your story in {story}; its message lies beside it, in {name.message}/."
+    return f"Tell your story in {story}; its message lies beside it, in {name.message_name}/."
 
 
 def _relative_path(path: Path, folder: Path) -> str:
@@ -294,9 +296,9 @@ def render_journey_files(name: JourneyName) -> Mapping[str, str]:
         "__init__.py": "",
         "story.py": _render_template("story.py.txt", name),
         "preview.yaml": _render_template("preview.yaml", name),
-        f"{name.message}/message.toml": _render_template("message.toml", name),
-        f"{name.message}/email.mjml": _render_template("email.mjml", name),
-        f"{name.message}/sms.txt": _render_template("sms.txt", name),
+        f"{name.message_name}/message.toml": _render_template("message.toml", name),
+        f"{name.message_name}/email.mjml": _render_template("email.mjml", name),
+        f"{name.message_name}/sms.txt": _render_template("sms.txt", name),
     }
 
 
@@ -304,7 +306,7 @@ def render_test(name: JourneyName, package: str) -> str:
     """A test of the journey, in Waypost's own package or in one of the user's."""
     imports = [
         "from journeys.vocabulary import days, hours",
-        f"from {package}.{name.snake}.story import {name.cls}",
+        f"from {package}.{name.snake}.story import {name.class_name}",
         "from authoring.testing import Shopper, with_journeys",
     ]
     return _render_template("test.py.txt", name, imports="\n".join(sorted(imports)))
@@ -325,10 +327,10 @@ def _render_template(file: str, name: JourneyName, **more: str) -> str:
     return Template((_TEMPLATES_FOLDER / file).read_text("utf-8")).substitute(
         kebab=name.kebab,
         snake=name.snake,
-        cls=name.cls,
+        cls=name.class_name,
         title=name.title,
-        event=name.event,
-        event_class=name.event.replace(" ", ""),
-        message=name.message,
+        event=name.event_name,
+        event_class=name.event_name.replace(" ", ""),
+        message=name.message_name,
         **more,
     )

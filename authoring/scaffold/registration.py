@@ -18,7 +18,7 @@ class Registration:
     variable: str
     """The list: ``SHIPPED`` of the registry, or a package's ``JOURNEYS``."""
     module: str
-    cls: str
+    class_name: str
 
     def add_to(self, text: str) -> str:
         """The file's text with the class imported and in the list; the same text where it is in already.
@@ -27,11 +27,11 @@ class Registration:
         """
         tree = self._parse(text)
         listed = self._find_list(tree)
-        if any(isinstance(each, ast.Name) and each.id == self.cls for each in listed.elts):
+        if any(isinstance(each, ast.Name) and each.id == self.class_name for each in listed.elts):
             return text
-        if self.cls in bound_names(tree):
+        if self.class_name in bound_names(tree):
             raise UserError(
-                f"the class would be {self.cls}, a name that {self.file} uses for something else. Choose "
+                f"the class would be {self.class_name}, a name that {self.file} uses for something else. Choose "
                 "another name; nothing was written"
             )
         end = "\r\n" if "\r\n" in text else "\n"
@@ -42,7 +42,9 @@ class Registration:
             self._rewrite_single_line(lines, listed, end)
         else:
             self._insert_line(lines, listed, end)
-        lines.insert(_import_line_index(tree, self.module), f"from {self.module} import {self.cls}{end}")
+        lines.insert(
+            _import_line_index(tree, self.module), f"from {self.module} import {self.class_name}{end}"
+        )
         changed = "".join(lines)
         self._parse(changed)
         return changed
@@ -54,7 +56,7 @@ class Registration:
             raise self._unexpected_layout(f"it cannot be parsed: {error}") from error
 
     def _find_list(self, tree: ast.Module) -> ast.Tuple | ast.List:
-        found = [value for statement in tree.body if (value := self._value(statement)) is not None]
+        found = [value for statement in tree.body if (value := self._assigned_value(statement)) is not None]
         match found:
             case [ast.Tuple() | ast.List() as listed]:
                 return listed
@@ -64,7 +66,7 @@ class Registration:
                 raise self._unexpected_layout(f"its {self.variable} is no tuple or list that is written out")
         raise self._unexpected_layout(f"it sets {self.variable} {len(found)} times")
 
-    def _value(self, statement: ast.stmt) -> ast.expr | None:
+    def _assigned_value(self, statement: ast.stmt) -> ast.expr | None:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == self.variable:
                 return value
@@ -82,7 +84,7 @@ class Registration:
         )
         if old[0] not in "([":
             raise self._unexpected_layout(f"its {self.variable} has no brackets around it")
-        classes = [*(ast.unparse(each) for each in listed.elts), self.cls]
+        classes = [*(ast.unparse(each) for each in listed.elts), self.class_name]
         comma = "," if len(classes) == 1 and old[0] == "(" else ""
         line = f"{before}{old[0]}{', '.join(classes)}{comma}{old[-1]}{after}"
         if len(line.rstrip()) > _MAX_LINE_LENGTH:
@@ -101,7 +103,7 @@ class Registration:
         if not rest.lstrip().startswith(","):
             raise self._unexpected_layout(f"the last class of its {self.variable} has no comma after it")
         indent = lines[row][: len(lines[row]) - len(lines[row].lstrip())]
-        lines.insert(last, f"{indent}{self.cls},{end}")
+        lines.insert(last, f"{indent}{self.class_name},{end}")
 
     def _unexpected_layout(self, what: str) -> UserError:
         return UserError(

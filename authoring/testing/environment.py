@@ -66,14 +66,14 @@ class Waypost:
         self.journeys = JourneyRegistry(journeys, effects)
         # A breaker goes by the worker's own clock, which no skipped day moves.
         self._limits = replace(limits or Limits(), breaker=BreakerRule(failures=1_000_000))
-        rules = IngestConfig(local=True, suppression=partial(rule_for, self._limits))
+        rules = IngestConfig(local=True, suppression_rule_for=partial(rule_for, self._limits))
         self.ingest = Ingest(self.database, self.journeys.routes, rules)
         self.relay = Relay(self.database, Delivery(client), self.journeys.routes, local=True)
         self.skipper = TimeSkipper(client, config=Skipping(max_session_skip_count=_MAX_TIME_SKIPS))
         self.clock = starts_at
         self._channels = channels
         self._with_workers = with_workers
-        self._events = 0
+        self._event_count = 0
         self._workers_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -99,7 +99,7 @@ class Waypost:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for run in await self.rows("SELECT workflow_id FROM run WHERE temporal_run_id IS NOT NULL"):
+        for run in await self.fetch_rows("SELECT workflow_id FROM run WHERE temporal_run_id IS NOT NULL"):
             await self._terminate(run["workflow_id"])
         if self._workers_task is not None:
             self._workers_task.cancel()
@@ -114,13 +114,13 @@ class Waypost:
             return
 
     @property
-    def failed(self) -> BaseException | None:
+    def workers_error(self) -> BaseException | None:
         """Why the workers ended by themselves, if they did."""
         if self._workers_task is None or not self._workers_task.done() or self._workers_task.cancelled():
             return None
         return self._workers_task.exception()
 
-    def event(
+    def build_event(
         self,
         name: str,
         properties: Row | None = None,
@@ -133,10 +133,10 @@ class Waypost:
         **identifiers: str,
     ) -> IncomingEvent:
         """An event at the test's clock; identifiers as keywords (email=…, user_id=…)."""
-        self._events += 1
+        self._event_count += 1
         return IncomingEvent(
             source=source,
-            id=event_id or f"e{self._events}",
+            id=event_id or f"e{self._event_count}",
             type=name,
             channel=channel,
             time=time or self.clock,
@@ -147,27 +147,27 @@ class Waypost:
             traits=traits or {},
         )
 
-    async def happens(self, name: str, properties: Row | None = None, **more: Any) -> IngestResult:
+    async def ingest_event(self, name: str, properties: Row | None = None, **more: Any) -> IngestResult:
         """Take one event in, and deliver what it queued."""
-        [answer] = await self.ingest([self.event(name, properties, **more)])
-        await self.deliver()
+        [answer] = await self.ingest([self.build_event(name, properties, **more)])
+        await self.deliver_outbox()
         return answer
 
-    async def deliver(self) -> int:
+    async def deliver_outbox(self) -> int:
         """Deliver the outbox until it is empty; returns how much was told."""
         told = 0
         while batch := await self.relay.deliver_batch():
             told += batch
         return told
 
-    async def rows(self, query: str, *arguments: Any) -> list[Row]:
+    async def fetch_rows(self, query: str, *arguments: Any) -> list[Row]:
         """Rows of the test's database."""
         async with self.database.transaction() as connection:
             return [dict(row) for row in await connection.fetch(query, *arguments)]
 
     async def run(self, journey: str, key: str | None = None) -> Row:
         """The newest run of a journey."""
-        found = await self.rows(
+        found = await self.fetch_rows(
             "SELECT * FROM run WHERE journey = $1 AND ($2::text IS NULL OR key = $2) "
             "ORDER BY run_id DESC LIMIT 1",
             journey,
@@ -181,40 +181,40 @@ class Waypost:
         """Temporal's handle of a run."""
         return self.client.get_workflow_handle(run["workflow_id"], result_type=RunResult)
 
-    async def passes(self, run: Row, length: timedelta) -> bool:
+    async def advance_run(self, run: Row, length: timedelta) -> bool:
         """Let time pass for one run and for the test's clock; False where the run ended on the way."""
         self.clock += length
         going_on = await self.skipper.fast_forward(self.handle(run), length)
-        await self.deliver()
+        await self.deliver_outbox()
         return going_on
 
-    async def result(self, run: Row, timeout_s: float = 20) -> RunResult:
+    async def run_result(self, run: Row, timeout_s: float = 20) -> RunResult:
         """How a run ended."""
         async with asyncio.timeout(timeout_s):
             return await self.handle(run).result()
 
     async def messages(self) -> list[Row]:
         """Messages, oldest first."""
-        return await self.rows("SELECT * FROM message ORDER BY decided_at, message_id")
+        return await self.fetch_rows("SELECT * FROM message ORDER BY decided_at, message_id")
 
     async def decisions(self) -> list[Row]:
         """Decisions, oldest first."""
-        return await self.rows("SELECT * FROM decision ORDER BY recorded_at, decision_id")
+        return await self.fetch_rows("SELECT * FROM decision ORDER BY recorded_at, decision_id")
 
-    async def mailbox(self) -> list[Row]:
+    async def sandbox_messages(self) -> list[Row]:
         """What the sandbox delivered, oldest first."""
-        return await self.rows("SELECT * FROM sandbox_message ORDER BY recorded_at, message_id")
+        return await self.fetch_rows("SELECT * FROM sandbox_message ORDER BY recorded_at, message_id")
 
-    async def details(self, run: Row) -> str:
+    async def run_details(self, run: Row) -> str:
         """What an operator reads in Temporal UI."""
         found = await self.handle(run).query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
         return str(found.current_details)
 
-    async def until(self, query: str, *arguments: Any, within_s: float = 15) -> list[Row]:
+    async def wait_for_rows(self, query: str, *arguments: Any, timeout_s: float = 15) -> list[Row]:
         """Wait until a query has rows, with a deadline."""
-        deadline = asyncio.get_running_loop().time() + within_s
-        while not (found := await self.rows(query, *arguments)):
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while not (found := await self.fetch_rows(query, *arguments)):
             if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"nothing within {within_s} s: {query}")
+                raise AssertionError(f"nothing within {timeout_s} s: {query}")
             await asyncio.sleep(0.05)
         return found

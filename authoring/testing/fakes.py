@@ -36,7 +36,7 @@ class FakeChannelAdapter:
         self.calls: Counter[str] = Counter()
         """Message id → how often Waypost called for it."""
         self._accepted_messages = accepted_messages
-        self._answers: deque[FailureFactory] = deque()
+        self._queued_failures: deque[FailureFactory] = deque()
         self._permanent_failure: FailureFactory | None = None
 
     def fails(self, times: int | None = 1, *, retry_after: timedelta | None = None) -> None:
@@ -63,13 +63,13 @@ class FakeChannelAdapter:
 
     def recovers(self) -> None:
         """Accept everything again."""
-        self._answers.clear()
+        self._queued_failures.clear()
         self._permanent_failure = None
 
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """What the send activity calls, in place of a provider's SDK."""
         self.calls[outgoing.message_id] += 1
-        make = self._answers.popleft() if self._answers else self._permanent_failure
+        make = self._queued_failures.popleft() if self._queued_failures else self._permanent_failure
         answer = None if make is None else make()
         if isinstance(answer, NotSent):
             raise answer
@@ -85,7 +85,7 @@ class FakeChannelAdapter:
         if times is None:
             self._permanent_failure = answer
         else:
-            self._answers.extend([answer] * times)
+            self._queued_failures.extend([answer] * times)
 
 
 _DEFAULT_PRICE = 39.0
@@ -99,9 +99,9 @@ class FakeProductCatalog:
 
     def describe(self, product: str, **details: Any) -> None:
         """Say more about a product: name, price, sku, category, image_url, url, …"""
-        self._described_items[product] = Item(**{**self.item(product).model_dump(), **details})
+        self._described_items[product] = Item(**{**self.to_item(product).model_dump(), **details})
 
-    def item(self, product: str | Item) -> Item:
+    def to_item(self, product: str | Item) -> Item:
         """The product as a line of a cart."""
         if isinstance(product, Item):
             return product
@@ -112,9 +112,9 @@ class FakeProductCatalog:
         )
         return self._described_items.get(product, made_up)
 
-    def properties(self, product: str | Item, **more: Any) -> dict[str, Any]:
+    def event_properties(self, product: str | Item, **more: Any) -> dict[str, Any]:
         """The product as an event carries it."""
-        return {**self.item(product).model_dump(exclude_none=True), **more}
+        return {**self.to_item(product).model_dump(exclude_none=True), **more}
 
 
 Effect = Callable[..., Any]

@@ -37,7 +37,7 @@ class Received(str):
     __slots__ = ("at", "channel", "html", "items", "journey", "message_id", "status", "subject", "text", "to")
 
     @classmethod
-    def of(cls, row: Row, posted: AcceptedMessage) -> Self:
+    def from_row(cls, row: Row, posted: AcceptedMessage) -> Self:
         """A message's row, and what the provider accepted of it."""
         received = cls(row["template"])
         received.message_id = row["message_id"]
@@ -67,7 +67,7 @@ class Withheld(str):
     __slots__ = ("at", "channel", "detail", "items", "journey", "reason")
 
     @classmethod
-    def of(cls, row: Row, detail: str) -> Self:
+    def from_row(cls, row: Row, detail: str) -> Self:
         """A message's row, and what its last decision said."""
         withheld = cls(row["template"])
         withheld.journey = row["journey"]
@@ -161,23 +161,23 @@ async def load_observations(
     waypost: Waypost, profile_id: UUID, accepted: Sequence[AcceptedMessage], pending_waits: dict[UUID, str]
 ) -> Observations:
     """One person's ledger as of now. ``waits``: what each live run says it waits for."""
-    rows = {str(row["message_id"]): row for row in await waypost.rows(_SELECT_MESSAGES, profile_id)}
-    decisions = [_to_decision(row) for row in await waypost.rows(_SELECT_DECISIONS, profile_id)]
+    rows = {str(row["message_id"]): row for row in await waypost.fetch_rows(_SELECT_MESSAGES, profile_id)}
+    decisions = [_to_decision(row) for row in await waypost.fetch_rows(_SELECT_DECISIONS, profile_id)]
     said = {each.message_id: each.detail for each in decisions if each.verdict != "allow"}
     return Observations(
         received=[
-            Received.of(rows[posted.outgoing.message_id], posted)
+            Received.from_row(rows[posted.outgoing.message_id], posted)
             for posted in accepted
             if posted.outgoing.message_id in rows
         ],
         withheld=[
-            Withheld.of(row, said.get(row["message_id"], ""))
+            Withheld.from_row(row, said.get(row["message_id"], ""))
             for row in rows.values()
             if row["status"] in _WITHHELD_STATUSES and row["channel"] != Channel.ADS
         ],
         decisions=decisions,
-        audiences=[_to_audience(row) for row in await waypost.rows(_SELECT_AUDIENCES, profile_id)],
-        runs=[_to_run(row, pending_waits) for row in await waypost.rows(_SELECT_RUNS, profile_id)],
+        audiences=[_to_audience(row) for row in await waypost.fetch_rows(_SELECT_AUDIENCES, profile_id)],
+        runs=[_to_run(row, pending_waits) for row in await waypost.fetch_rows(_SELECT_RUNS, profile_id)],
     )
 
 

@@ -55,7 +55,7 @@ class Shop:
         self._effects: Mapping[str, Effect] = {}
         self._waypost: Waypost | None = None
         self._virtual_clock: VirtualClock | None = None
-        self._open = AsyncExitStack()
+        self._exit_stack = AsyncExitStack()
         self._id_counters: Counter[str] = Counter()
         self.post: list[AcceptedMessage] = []
         """All that the providers accepted, in order."""
@@ -106,18 +106,18 @@ class Shop:
                 self._database_url,
                 self._client,
                 journeys=known.classes if self._journeys is None else self._journeys,
-                effects=replace_activities(known.effects, self._effects),
+                effects=replace_activities(known.activities, self._effects),
                 channels=channels,
                 limits=self._limits,
                 starts_at=self._starts_at,
             )
-            self._waypost = await self._open.enter_async_context(waypost)
+            self._waypost = await self._exit_stack.enter_async_context(waypost)
             self._virtual_clock = VirtualClock(waypost)
         return self
 
     async def close(self) -> None:
         """End its runs and its Waypost. Idempotent."""
-        await self._open.aclose()
+        await self._exit_stack.aclose()
 
     @property
     def providers(self) -> tuple[FakeChannelAdapter, ...]:
@@ -171,13 +171,13 @@ class Shop:
         while True:
             # An id is given and not chosen, so people come until one fits.
             shopper = Shopper(self, name, timezone, self._new_identifiers(email, phone))
-            await self.takes(shopper, "Identified", {}, traits=said)
+            await self.ingest_event(shopper, "Identified", {}, traits=said)
             if matches_assignments(
                 await shopper.profile_id(), arms or {}, experiments, journeys, holdout=held_out
             ):
                 break
         self.shoppers.append(shopper)
-        await shopper.look()
+        await shopper.reload()
         return shopper
 
     def _new_identifiers(self, email: str | None, phone: str | None) -> dict[str, str]:
@@ -206,9 +206,9 @@ class Shop:
         await self.open()
         name = event if isinstance(event, str) else event.event_name
         said = {} if isinstance(event, str) else event.model_dump(mode="json", exclude_none=True)
-        await self._take(name, {**said, **(properties or {})}, {}, channel="server", source="shop")
+        await self._ingest(name, {**said, **(properties or {})}, {}, channel="server", source="shop")
 
-    async def takes(
+    async def ingest_event(
         self,
         shopper: Shopper,
         name: str,
@@ -219,7 +219,7 @@ class Shop:
         source: str = "web",
     ) -> None:
         """Take in one event of a shopper's, and let follow what follows."""
-        await self._take(
+        await self._ingest(
             name, properties, shopper.identifiers, traits=dict(traits or {}), channel=channel, source=source
         )
 
@@ -228,12 +228,12 @@ class Shop:
         self._id_counters[what] += 1
         return f"{what}-{self._id_counters[what]}"
 
-    async def _take(self, name: str, properties: dict[str, Any], who: dict[str, str], **more: Any) -> None:
-        answer = await self.waypost.happens(name, properties, **more, **who)
+    async def _ingest(self, name: str, properties: dict[str, Any], who: dict[str, str], **more: Any) -> None:
+        answer = await self.waypost.ingest_event(name, properties, **more, **who)
         if answer.status is not IngestStatus.ACCEPTED:
             raise TellingFault(f"{name} was not taken in: {answer.status.value}, {answer.detail}")
         try:
-            await self.virtual_clock.settle()
+            await self.virtual_clock.run_until_idle()
         finally:
             await self._reload()
 
@@ -241,11 +241,11 @@ class Shop:
         """Read what every run waits for, and every shopper's ledger."""
         self.pending_waits = {
             run.run_id: line
-            for run in self.virtual_clock.live
+            for run in self.virtual_clock.live_run_clocks
             if (line := await self._query_pending_wait(run.handle.query))
         }
         for shopper in self.shoppers:
-            await shopper.look()
+            await shopper.reload()
 
     async def _query_pending_wait(self, query: Callable[..., Awaitable[Any]]) -> str:
         """The line in bold at the head of a run's details."""

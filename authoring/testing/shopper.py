@@ -86,18 +86,18 @@ class ShopperState:
 
     async def profile_id(self) -> UUID | None:
         """Their profile's opaque id; None until an event has named them."""
-        rows = await self._shop.waypost.rows(
+        rows = await self._shop.waypost.fetch_rows(
             _SELECT_PROFILE_ID, list(self.identifiers), list(self.identifiers.values())
         )
         return rows[0]["profile_id"] if rows else None
 
-    async def look(self) -> None:
+    async def reload(self) -> None:
         """Read the ledger anew; every verb ends with it."""
         if (profile_id := await self.profile_id()) is None:
             return
         shop = self._shop
         self._observations = await read_ledger(shop.waypost, profile_id, shop.post, shop.pending_waits)
-        await self._timeline_recorder.look(profile_id, self._observations, shop.virtual_clock.runs)
+        await self._timeline_recorder.update(profile_id, self._observations, shop.virtual_clock.run_clocks)
 
 
 SalesChannel = Literal["web", "store", "app"]
@@ -111,8 +111,8 @@ class Shopper(ShopperState):
     """One person. Every verb is awaited, and returns when all that follows from it has happened: events
     delivered, runs at their next wait. The attributes then say how things stand; they need no await."""
 
-    _order = ""
-    _ticket = ""
+    _last_order_id = ""
+    _last_ticket_id = ""
     _login_identifiers: dict[str, str] | None = None
 
     # Time
@@ -131,22 +131,22 @@ class Shopper(ShopperState):
 
     async def views(self, product: ProductOrId) -> None:
         """Look at a product's page."""
-        await self.happens("Product Viewed", self._shop.products.properties(product))
+        await self.happens("Product Viewed", self._shop.products.event_properties(product))
 
     async def adds(self, product: ProductOrId, quantity: int = 1, cart: str | None = None) -> None:
         """Put a product into the cart, the open one unless another is named."""
-        said = self._shop.products.properties(product, quantity=quantity)
+        said = self._shop.products.event_properties(product, quantity=quantity)
         await self.happens("Product Added", _with_present(said, cart_id=cart))
 
     async def removes(self, product: ProductOrId, cart: str | None = None) -> None:
         """Take a product out of the cart."""
         await self.happens(
-            "Product Removed", _with_present(self._shop.products.properties(product), cart_id=cart)
+            "Product Removed", _with_present(self._shop.products.event_properties(product), cart_id=cart)
         )
 
     async def starts_checkout(self, *products: ProductOrId, cart: str | None = None) -> None:
         """Begin to check out, with these products or with what is in the cart."""
-        lines = [self._shop.products.properties(product) for product in products]
+        lines = [self._shop.products.event_properties(product) for product in products]
         await self.happens(
             "Checkout Started", _with_present({"products": lines} if lines else {}, cart_id=cart)
         )
@@ -155,10 +155,10 @@ class Shopper(ShopperState):
         self, *products: ProductOrId, where: SalesChannel = "web", order: str | None = None
     ) -> None:
         """Buy products, on the web, in the app, or in a store, which tells Waypost by receipt."""
-        lines = [self._shop.products.properties(product) for product in products]
-        self._order = order or self._shop.next_id("order")
+        lines = [self._shop.products.event_properties(product) for product in products]
+        self._last_order_id = order or self._shop.next_id("order")
         total = round(sum(line.get("price", 0.0) * line.get("quantity", 1) for line in lines), 2)
-        said = {"order_id": self._order, "total": total, "currency": "EUR", "products": lines}
+        said = {"order_id": self._last_order_id, "total": total, "currency": "EUR", "products": lines}
         await self.happens("Order Completed", said, where=where)
 
     # About an order: the last one unless another is named
@@ -187,7 +187,7 @@ class Shopper(ShopperState):
 
     async def is_refunded(self, *products: ProductOrId, order: str | None = None) -> None:
         """Get the money back, for these products or for all of the order."""
-        lines = [self._shop.products.properties(product) for product in products]
+        lines = [self._shop.products.event_properties(product) for product in products]
         said = {"order_id": self._resolve_order_id(order)}
         await self.happens("Order Refunded", said | ({"products": lines} if lines else {}))
 
@@ -229,16 +229,18 @@ class Shopper(ShopperState):
 
     async def identifies(self, **traits: Any) -> None:
         """Say more about themselves: first_name, timezone, locale, plan, …"""
-        await self._shop.takes(self, "Identified", {}, traits=traits)
+        await self._shop.ingest_event(self, "Identified", {}, traits=traits)
 
     async def opens_ticket(self, ticket: str | None = None) -> None:
         """Ask the support for help."""
-        self._ticket = ticket or self._shop.next_id("ticket")
-        await self.happens("Ticket Opened", {"ticket_id": self._ticket}, source="helpdesk", channel="support")
+        self._last_ticket_id = ticket or self._shop.next_id("ticket")
+        await self.happens(
+            "Ticket Opened", {"ticket_id": self._last_ticket_id}, source="helpdesk", channel="support"
+        )
 
     async def ticket_is_solved(self, ticket: str | None = None) -> None:
         """The support is done with a ticket, the last one unless named."""
-        if not (solved := ticket or self._ticket):
+        if not (solved := ticket or self._last_ticket_id):
             raise TellingFault(f"{self.name} has opened no ticket; say `opens_ticket()` first, or name one")
         await self.happens("Ticket Solved", {"ticket_id": solved}, source="helpdesk", channel="support")
 
@@ -264,7 +266,7 @@ class Shopper(ShopperState):
         """Any event, by name with its properties or as an instance, the author's own included."""
         name, said = (event, {}) if isinstance(event, str) else (event.event_name, _event_properties(event))
         came_from = source or ("pos/1" if where == "store" else where)
-        await self._shop.takes(
+        await self._shop.ingest_event(
             self,
             name,
             {**said, **(properties or {})},
@@ -285,10 +287,10 @@ class Shopper(ShopperState):
         if self._login_identifiers is None:
             raise TellingFault(f"{self.name} is known already; `on_device` gives somebody who is not")
         self.identifiers.update(self._login_identifiers)
-        await self._shop.takes(self, "Identified", {})
+        await self._shop.ingest_event(self, "Identified", {})
 
     def _resolve_order_id(self, order: str | None) -> str:
-        if not (found := order or self._order):
+        if not (found := order or self._last_order_id):
             raise TellingFault(f"{self.name} has bought nothing; say `buys(…)` first, or name the order")
         return found
 
@@ -312,4 +314,4 @@ def _with_present(said: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def _event_properties(event: Event) -> dict[str, Any]:
     """What an event instance says: its properties, without the envelope that ingest writes."""
-    return event.model_dump(mode="json", exclude_none=True, include={*event.declared(), "cart_id"})
+    return event.model_dump(mode="json", exclude_none=True, include={*event.declared_properties(), "cart_id"})

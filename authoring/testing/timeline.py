@@ -29,14 +29,14 @@ class TimelineEntry:
     """One line of a timeline."""
 
     at: datetime
-    who: str
+    actor: str
     """SHOPPER, or the journey."""
     kind: str
     """event, enters, waits, does, sent, unknown, withheld, deferred, ads, ends, now."""
-    words: str
+    text: str
     until: datetime | None = None
     message_id: UUID | None = None
-    order: int = 0
+    sequence: int = 0
     """Which comes first of what happened at the same instant: causes before effects."""
 
 
@@ -48,17 +48,17 @@ class Timeline:
     zone: str
     start: datetime
     entries: list[TimelineEntry] = field(default_factory=list)
-    standing: list[TimelineEntry] = field(default_factory=list)
+    pending_waits: list[TimelineEntry] = field(default_factory=list)
     """What the live runs wait for now."""
 
     def __iter__(self) -> Iterator[TimelineEntry]:
-        return iter([*self.entries, *self.standing])
+        return iter([*self.entries, *self.pending_waits])
 
     def __len__(self) -> int:
-        return len(self.entries) + len(self.standing)
+        return len(self.entries) + len(self.pending_waits)
 
     def __str__(self) -> str:
-        rows = [(self.when(each.at), each.who, self.sentence(each)) for each in self]
+        rows = [(self.when(each.at), each.actor, self.entry_text(each)) for each in self]
         day = max((len(when) for when, _, _ in rows), default=0)
         who = max((len(name) for _, name, _ in rows), default=0)
         lines = [f"{when:<{day}}  {name:<{who}}  {words}" for when, name, words in rows]
@@ -68,13 +68,13 @@ class Timeline:
         """ "day 2 09:00"."""
         return format_day_time(at, self.start, self.zone)
 
-    def sentence(self, entry: TimelineEntry) -> str:
+    def entry_text(self, entry: TimelineEntry) -> str:
         """An entry's words, with the end of a wait or deferral."""
         if entry.until is None:
-            return entry.words
+            return entry.text
         until = f"{entry.until.astimezone(ZoneInfo(self.zone)):%H:%M}"
-        same_day = self.day(entry.until) == self.day(entry.at)
-        return f"{entry.words}, until {until if same_day else self.when(entry.until)}"
+        same_day = self.day_number(entry.until) == self.day_number(entry.at)
+        return f"{entry.text}, until {until if same_day else self.when(entry.until)}"
 
     def localise_times(self, text: str, near: datetime) -> str:
         """What a run says of itself in UTC, by the shopper's clock."""
@@ -86,7 +86,7 @@ class Timeline:
 
         return _UTC_TIME_PATTERN.sub(local, text)
 
-    def day(self, at: datetime) -> int:
+    def day_number(self, at: datetime) -> int:
         """The day of the story."""
         return day_number(at, self.start, self.zone)
 
@@ -94,19 +94,19 @@ class Timeline:
         """The entries as plain values."""
         return [
             {
-                "day": self.day(each.at),
+                "day": self.day_number(each.at),
                 "at": each.at.astimezone(ZoneInfo(self.zone)).isoformat(timespec="seconds"),
-                "who": each.who,
+                "who": each.actor,
                 "kind": each.kind,
-                "words": self.sentence(each),
+                "words": self.entry_text(each),
                 "message_id": str(each.message_id) if each.message_id else None,
             }
             for each in self
         ]
 
-    def add(self, new_entries: list[TimelineEntry]) -> None:
+    def add_entries(self, new_entries: list[TimelineEntry]) -> None:
         """Append what is new since the last look: in the order of its instants, causes first."""
-        self.entries += sorted(new_entries, key=lambda each: (each.at, each.order))
+        self.entries += sorted(new_entries, key=lambda each: (each.at, each.sequence))
 
 
 _SELECT_EVENTS = (
@@ -128,15 +128,15 @@ class TimelineRecorder:
     def __init__(self, waypost: Waypost, timeline: Timeline) -> None:
         self.timeline = timeline
         self._waypost = waypost
-        self._seen: set[object] = set()
-        self._read: dict[UUID, int] = {}
+        self._recorded_keys: set[object] = set()
+        self._recorded_step_counts: dict[UUID, int] = {}
 
-    async def look(self, profile_id: UUID, ledger: Observations, clocks: dict[UUID, RunClock]) -> None:
+    async def update(self, profile_id: UUID, ledger: Observations, clocks: dict[UUID, RunClock]) -> None:
         """Add what has happened since the last look."""
         received = {each.message_id: each for each in ledger.received}
         found = [
             _event_entry(row, received)
-            for row in await self._waypost.rows(_SELECT_EVENTS, profile_id)
+            for row in await self._waypost.fetch_rows(_SELECT_EVENTS, profile_id)
             if self._record_key(("event", row["event_id"]))
         ]
         found += [
@@ -147,54 +147,54 @@ class TimelineRecorder:
         for message in ledger.received:
             if message.status.startswith("unknown") and self._record_key(("unknown", message.message_id)):
                 words = f"{message}: the provider's answer was lost; it is not sent again"
-                found.append(TimelineEntry(message.at, message.journey, "unknown", words, order=3))
+                found.append(TimelineEntry(message.at, message.journey, "unknown", words, sequence=3))
         found += [
             TimelineEntry(
-                row["at"], row["journey"], "does", f"experiment {row['experiment']}: {row['arm']}", order=2
+                row["at"], row["journey"], "does", f"experiment {row['experiment']}: {row['arm']}", sequence=2
             )
-            for row in await self._waypost.rows(_SELECT_EXPOSURES, profile_id)
+            for row in await self._waypost.fetch_rows(_SELECT_EXPOSURES, profile_id)
             if self._record_key(("exposure", row["run_id"], row["experiment"]))
         ]
         for run in ledger.runs:
             found += self._run_entries(run, clocks.get(run.run_id))
-        self.timeline.add(found)
-        self.timeline.standing = [
-            TimelineEntry(self._waypost.clock, run.journey, "now", self._now(run.waiting_for))
+        self.timeline.add_entries(found)
+        self.timeline.pending_waits = [
+            TimelineEntry(self._waypost.clock, run.journey, "now", self._format_pending_wait(run.waiting_for))
             for run in ledger.runs
             if run.waiting_for and run.state == "running"
         ]
 
-    def _now(self, line: str) -> str:
+    def _format_pending_wait(self, line: str) -> str:
         return f"now: {self.timeline.localise_times(line, self._waypost.clock)}"
 
     def _run_entries(self, run: ObservedRun, clock: RunClock | None) -> list[TimelineEntry]:
         found = []
         if self._record_key(("enters", run.run_id)):
             about = f" ({run.key})" if len(run.key) < _GENERATED_KEY_LENGTH else ""
-            found.append(TimelineEntry(run.entered_at, run.journey, "enters", f"begins{about}", order=1))
+            found.append(TimelineEntry(run.entered_at, run.journey, "enters", f"begins{about}", sequence=1))
         if clock is not None:
             steps = clock.history.steps
-            for step in steps[self._read.get(run.run_id, 0) :]:
+            for step in steps[self._recorded_step_counts.get(run.run_id, 0) :]:
                 until = None if step.until is None else step.until + clock.calendar_offset
-                words = _format_wait(step.words) if until else step.words
-                if " deferred: " not in step.words:  # the decision tells it
+                words = _format_wait(step.summary) if until else step.summary
+                if " deferred: " not in step.summary:  # the decision tells it
                     kind = "waits" if until else "does"
                     found.append(
                         TimelineEntry(
-                            step.at + clock.calendar_offset, run.journey, kind, words, until, order=4
+                            step.at + clock.calendar_offset, run.journey, kind, words, until, sequence=4
                         )
                     )
-            self._read[run.run_id] = len(steps)
+            self._recorded_step_counts[run.run_id] = len(steps)
         if run.state != "running" and self._record_key((run.state, run.run_id)):
             at = run.ended_at or self._waypost.clock
             words = f"ends: {run.outcome} ({run.detail})" if run.state == "ended" else f"stuck: {run.detail}"
-            found.append(TimelineEntry(at, run.journey, "ends", words, order=5))
+            found.append(TimelineEntry(at, run.journey, "ends", words, sequence=5))
         return found
 
     def _record_key(self, what: object) -> bool:
-        if what in self._seen:
+        if what in self._recorded_keys:
             return False
-        self._seen.add(what)
+        self._recorded_keys.add(what)
         return True
 
 
@@ -245,4 +245,4 @@ def _decision_entry(decision: Decision, message: Received | None) -> TimelineEnt
     if kind == "sent" and received is not None and received.subject:
         words += f' "{received.subject}"'
     shown = received.message_id if kind == "sent" and received is not None else None
-    return TimelineEntry(decision.at, decision.journey, kind, words, until, shown, order=2)
+    return TimelineEntry(decision.at, decision.journey, kind, words, until, shown, sequence=2)

@@ -39,7 +39,7 @@ class HistoryStep:
     """One thing a run did, by Temporal's clock."""
 
     at: datetime
-    words: str
+    summary: str
     until: datetime | None = None
     """Set for a wait: when it is over at the latest."""
 
@@ -52,17 +52,17 @@ class RunHistory:
     _story_error: str = ""
     _author_error: str = ""
     _timer_deadlines: dict[int, datetime] = field(default_factory=dict)
-    _read: int = 0
+    _last_event_id: int = 0
 
-    def read(self, events: Sequence[HistoryEvent]) -> None:
+    def update(self, events: Sequence[HistoryEvent]) -> None:
         """Take in a whole history; what has been read before is passed over."""
         for event in events:
-            if event.event_id > self._read:
-                self._take(event)
-                self._read = event.event_id
+            if event.event_id > self._last_event_id:
+                self._apply_event(event)
+                self._last_event_id = event.event_id
 
     @property
-    def fault(self) -> str:
+    def error(self) -> str:
         """What the author has to mend, in Temporal's words; empty while nothing is wrong."""
         return self._author_error or self._story_error
 
@@ -71,7 +71,7 @@ class RunHistory:
         """When the next timer fires, by Temporal's clock."""
         return min(self._timer_deadlines.values(), default=None)
 
-    def _take(self, event: HistoryEvent) -> None:
+    def _apply_event(self, event: HistoryEvent) -> None:
         at = to_datetime(event.event_time)
         match event.event_type:
             case EventType.EVENT_TYPE_TIMER_STARTED:
@@ -152,16 +152,16 @@ class RunClock:
     """From Temporal's clock to the test's calendar."""
     position: datetime
     """How far the test has moved it; its own clock is ahead by the time the test has really taken."""
-    now: datetime
+    current_time: datetime
     history: RunHistory = field(default_factory=RunHistory)
     ended: bool = False
-    length: int = 0
+    history_length: int = 0
 
     @property
     def next_timer_at(self) -> datetime | None:
         """When its next timer fires, counted from its position."""
         due = self.history.next_timer_at
-        return None if due is None else self.position + (due + self.calendar_offset - self.now)
+        return None if due is None else self.position + (due + self.calendar_offset - self.current_time)
 
     def is_behind(self, until: datetime) -> bool:
         """Whether it has to move, so that all that is due by then has happened."""
@@ -175,36 +175,36 @@ class VirtualClock:
 
     def __init__(self, waypost: Waypost) -> None:
         self._waypost = waypost
-        self.runs: dict[UUID, RunClock] = {}
+        self.run_clocks: dict[UUID, RunClock] = {}
 
     @property
-    def live(self) -> list[RunClock]:
+    def live_run_clocks(self) -> list[RunClock]:
         """The runs that have not ended."""
-        return [run for run in self.runs.values() if not run.ended]
+        return [run for run in self.run_clocks.values() if not run.ended]
 
-    async def settle(self) -> None:
+    async def run_until_idle(self) -> None:
         """Deliver, and wait until every run stands at a wait (or at a retry) and nothing is queued.
 
         Raises ``StoryFailed`` where a journey's own code raised, and ``NotAtRest`` after 20 seconds.
         """
         deadline = asyncio.get_running_loop().time() + _IDLE_TIMEOUT_S
-        await self._waypost.deliver()
+        await self._waypost.deliver_outbox()
         while True:
             await self._add_new_runs()
-            moving = [run for run in self.live if not await self._refresh_and_check_idle(run)]
+            moving = [run for run in self.live_run_clocks if not await self._refresh_and_check_idle(run)]
             # What a run wrote before it came to rest may have queued something for another.
-            if not moving and not await self._waypost.deliver():
+            if not moving and not await self._waypost.deliver_outbox():
                 return
-            if failed := self._waypost.failed:
+            if failed := self._waypost.workers_error:
                 raise failed
             if asyncio.get_running_loop().time() > deadline:
-                raise self._stuck(moving)
+                raise self._idle_timeout(moving)
             await asyncio.sleep(_IDLE_POLL_INTERVAL_S)
 
     async def advance_to(self, until: datetime) -> None:
         """Move every run to ``until``, timer by timer in the order they are due, and the test's clock too."""
-        await self.settle()
-        while behind := [run for run in self.live if run.is_behind(until)]:
+        await self.run_until_idle()
+        while behind := [run for run in self.live_run_clocks if run.is_behind(until)]:
             goal = (
                 until if len(behind) == 1 else min([until, *(run.next_timer_at or until for run in behind)])
             )
@@ -214,7 +214,7 @@ class VirtualClock:
                 elif goal == until:
                     await self._advance_run(run, until)
             self._waypost.clock = max(self._waypost.clock, min(goal, until))
-            await self.settle()
+            await self.run_until_idle()
         self._waypost.clock = until
 
     async def _advance_run(self, run: RunClock, to: datetime) -> None:
@@ -222,7 +222,7 @@ class VirtualClock:
         run.position += by
         moving = asyncio.ensure_future(self._waypost.skipper.fast_forward(run.handle, by))
         try:
-            await self._watch(run, moving)
+            await self._wait_for_advance(run, moving)
             await moving
         except RPCError as error:
             # Ended on its own just before, which is a normal answer.
@@ -231,18 +231,18 @@ class VirtualClock:
         finally:
             moving.cancel()
 
-    async def _watch(self, run: RunClock, moving: asyncio.Future[bool]) -> None:
+    async def _wait_for_advance(self, run: RunClock, moving: asyncio.Future[bool]) -> None:
         """Until a run has moved; time does not pass for a story that raises or an activity that hangs."""
         loop = asyncio.get_running_loop()
-        length, deadline = run.length, loop.time() + _IDLE_TIMEOUT_S
+        length, deadline = run.history_length, loop.time() + _IDLE_TIMEOUT_S
         while not (await asyncio.wait({moving}, timeout=_ADVANCE_POLL_INTERVAL_S))[0]:
             await self._refresh_and_check_idle(run)
-            if run.length != length:
-                length, deadline = run.length, loop.time() + _IDLE_TIMEOUT_S
+            if run.history_length != length:
+                length, deadline = run.history_length, loop.time() + _IDLE_TIMEOUT_S
             if loop.time() > deadline:
-                raise self._stuck([run])
+                raise self._idle_timeout([run])
 
-    def _stuck(self, moving: list[RunClock]) -> IdleTimeout:
+    def _idle_timeout(self, moving: list[RunClock]) -> IdleTimeout:
         names = ", ".join(dict.fromkeys(run.journey for run in moving)) or "the outbox"
         return IdleTimeout(
             f"{names} did not come to rest within {_IDLE_TIMEOUT_S:g} s: does an activity hang, or does "
@@ -250,9 +250,9 @@ class VirtualClock:
         )
 
     async def _add_new_runs(self) -> None:
-        for row in await self._waypost.rows(_SELECT_STARTED_RUNS):
-            if row["run_id"] not in self.runs:
-                self.runs[row["run_id"]] = self._to_run_clock(row)
+        for row in await self._waypost.fetch_rows(_SELECT_STARTED_RUNS):
+            if row["run_id"] not in self.run_clocks:
+                self.run_clocks[row["run_id"]] = self._to_run_clock(row)
 
     def _to_run_clock(self, row: Row) -> RunClock:
         # A run that another one's end has started is as far as that one was.
@@ -263,7 +263,7 @@ class VirtualClock:
             handle=self._waypost.handle(row),
             calendar_offset=timedelta(seconds=row["clock_offset_s"]),
             position=position,
-            now=position,
+            current_time=position,
         )
 
     async def _refresh_and_check_idle(self, run: RunClock) -> bool:
@@ -272,10 +272,10 @@ class VirtualClock:
         info = raw.workflow_extended_info.time_skipping_info
         skipped = raw.workflow_extended_info.HasField("time_skipping_info")
         now = to_datetime(info.current_time) if skipped else datetime.now(UTC)
-        run.now = now + run.calendar_offset
-        if told.history_length != run.length:
-            run.history.read((await run.handle.fetch_history()).events)
-            run.length = told.history_length
+        run.current_time = now + run.calendar_offset
+        if told.history_length != run.history_length:
+            run.history.update((await run.handle.fetch_history()).events)
+            run.history_length = told.history_length
         run.ended = told.status is not WorkflowExecutionStatus.RUNNING
         self._raise_story_error(run, told)
         if run.ended:
@@ -290,7 +290,7 @@ class VirtualClock:
             for pending in told.raw_description.pending_activities
             if is_author_error(pending.last_failure)
         ]
-        if fault := run.history.fault or next(iter(mistakes), ""):
+        if fault := run.history.error or next(iter(mistakes), ""):
             run.ended = True  # reported once; nothing more can be expected of it
             raise StoryFailed(f"{run.journey} cannot go on: {fault}")
 

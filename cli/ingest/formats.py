@@ -24,18 +24,18 @@ _GZIP_MAGIC = b"\x1f\x8b"
 class ParsedLine:
     """One event; ``number`` is the line it stands in, or begins in."""
 
-    number: int
+    line_number: int
     body: JsonObject
     time: datetime
-    who: str
-    name: str
+    person: str
+    event_name: str
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidLine:
     """One line that is no event."""
 
-    number: int
+    line_number: int
     reason: str
 
 

@@ -39,15 +39,15 @@ class FileReplay:
 
     sent: int = 0
     people: set[str] = field(default_factory=set)
-    names: Counter[str] = field(default_factory=Counter)
-    bad: list[InvalidLine] = field(default_factory=list)
+    event_names: Counter[str] = field(default_factory=Counter)
+    invalid_lines: list[InvalidLine] = field(default_factory=list)
     seconds: float = 0.0
 
     def add(self, told: Sequence[ParsedLine]) -> None:
         """Count events that are about to be sent."""
         self.sent += len(told)
-        self.people.update(one.who for one in told if one.who)
-        self.names.update(one.name for one in told)
+        self.people.update(one.person for one in told if one.person)
+        self.event_names.update(one.event_name for one in told)
 
 
 async def replay_file(file: Path, *, format: str, as_live: bool) -> int:
@@ -63,19 +63,19 @@ async def replay_file(file: Path, *, format: str, as_live: bool) -> int:
     console = Console(highlight=False)
     shift = _shift_to_now(file, format) if as_live else timedelta()
     begun_at = datetime.now(UTC)
-    async with IngestClient(settings.url, settings.key) as door:
-        await door.check()
+    async with IngestClient(settings.base_url, settings.api_key) as door:
+        await door.require_api()
         replay = await _send_file(file, format, shift, door, console)
     _print_invalid_lines(console, replay)
     _print_summary(console, file, replay, door, await _count_started_runs(settings, format, begun_at))
-    return 1 if replay.bad or door.counts.refusals() else 0
+    return 1 if replay.invalid_lines or door.counts.describe_refusals() else 0
 
 
 async def _send_file(
     file: Path, format: str, shift: timedelta, door: IngestClient, console: Console
 ) -> FileReplay:
     replay, begun = FileReplay(), time.monotonic()
-    send = door.segment if format == "segment" else door.native
+    send = door.send_segment_calls if format == "segment" else door.send_events
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -90,11 +90,11 @@ async def _send_file(
         task = bar.add_task(file.name, total=os.fstat(raw.fileno()).st_size, rate="")
         for batch in _batches(FORMATS[format](text, shift)):
             told = [line for line in batch if isinstance(line, ParsedLine)]
-            replay.bad += [line for line in batch if isinstance(line, InvalidLine)]
+            replay.invalid_lines += [line for line in batch if isinstance(line, InvalidLine)]
             replay.add(told)
             results = await send([line.body for line in told])
-            replay.bad += [
-                InvalidLine(line.number, _describe_refusal(result))
+            replay.invalid_lines += [
+                InvalidLine(line.line_number, _describe_refusal(result))
                 for line, result in zip(told, results, strict=True)
                 if result["status"] in ("rejected", "conflict")
             ]
@@ -137,10 +137,10 @@ def _describe_refusal(result: dict[str, str]) -> str:
 
 
 def _print_invalid_lines(console: Console, replay: FileReplay) -> None:
-    for bad in replay.bad[:_MAX_PRINTED_LINES]:
-        console.print(f"line {bad.number}: {bad.reason}", style="yellow", markup=False, soft_wrap=True)
-    if len(replay.bad) > _MAX_PRINTED_LINES:
-        console.print(f"… and {len(replay.bad) - _MAX_PRINTED_LINES} more", style="yellow")
+    for bad in replay.invalid_lines[:_MAX_PRINTED_LINES]:
+        console.print(f"line {bad.line_number}: {bad.reason}", style="yellow", markup=False, soft_wrap=True)
+    if len(replay.invalid_lines) > _MAX_PRINTED_LINES:
+        console.print(f"… and {len(replay.invalid_lines) - _MAX_PRINTED_LINES} more", style="yellow")
 
 
 def _print_summary(
@@ -156,12 +156,12 @@ def _print_summary(
         ("rejected", tally.statuses["rejected"], codes),
         (
             "lines that are no events",
-            len(replay.bad) - sum(tally.statuses[s] for s in ("conflict", "rejected")),
+            len(replay.invalid_lines) - sum(tally.statuses[s] for s in ("conflict", "rejected")),
             "",
         ),
         ("people", len(replay.people), ""),
-        ("added to carts", replay.names["Product Added"], ""),
-        ("purchases", replay.names["Order Completed"], ""),
+        ("added to carts", replay.event_names["Product Added"], ""),
+        ("purchases", replay.event_names["Order Completed"], ""),
     ]
     table = Table(title=file.name, show_header=False, title_justify="left")
     table.add_column()

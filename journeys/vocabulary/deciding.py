@@ -33,12 +33,12 @@ class Deciding(Waiting):
 
         A snapshot, as old as this call. A trait that does not fit its type has its default.
         """
-        self._details.say("Reading the profile")
-        read = await self._effects.profile(kind.declared())
+        self._details.set_status("Reading the profile")
+        read = await self._activities.profile(kind.declared())
         self._stop_if_ended()
         profile, unfit = kind.read_from(read)
         if unfit:
-            self._details.note(f"traits that do not fit their type: {', '.join(unfit)}")
+            self._details.add_line(f"traits that do not fit their type: {', '.join(unfit)}")
         return profile
 
     def experiment(self, name: str, **arms: int) -> str:
@@ -49,7 +49,7 @@ class Deciding(Waiting):
         """
         arm = assign_arm(self._start.customer_id, name, arms)
         if self._context.exposures.add(name, arm, self._now()):
-            self._details.note(f"experiment {name}: {arm}")
+            self._details.add_line(f"experiment {name}: {arm}")
         return arm
 
     @overload
@@ -75,7 +75,7 @@ class Deciding(Waiting):
             chosen = list(options)[int(drawn)]
         else:
             chosen = max(options, key=by, default=None) if by is not None else None
-        self._details.note(f"{name}: {str(chosen)[:80]}")
+        self._details.add_line(f"{name}: {str(chosen)[:80]}")
         return chosen
 
     @overload
@@ -99,7 +99,7 @@ class Deciding(Waiting):
         Raises temporalio's ActivityError when it fails for good.
         """
         name = _activity_title(effect)
-        self._details.say(f"Performing {name}")
+        self._details.set_status(f"Performing {name}")
         answer = await workflow.execute_activity(
             effect,
             args=list(argument),

@@ -65,7 +65,7 @@ class RunContext:
     """The person's zone, as last heard."""
     steps: dict[str, int] = field(default_factory=dict)
 
-    def step(self, name: str) -> str:
+    def next_step_key(self, name: str) -> str:
         """The next step of that name: with the run's id, the send key."""
         count = self.steps[name] = self.steps.get(name, 0) + 1
         return name if count == 1 else f"{name} #{count}"
@@ -82,11 +82,11 @@ class ActivityCalls:
     ) -> None:
         """See ``Journey.retarget``."""
         s = self._context
-        s.details.say(f"Entering ad audience {audience}")
+        s.details.set_status(f"Entering ad audience {audience}")
         exposures = s.exposures.unreported
         request = JoinAudience(
             run_id=s.start.run_id,
-            step=s.step(f"audience {audience}"),
+            step=s.next_step_key(f"audience {audience}"),
             journey=s.start.journey,
             audience=audience,
             items=tuple(items),
@@ -98,21 +98,21 @@ class ActivityCalls:
             exposures=exposures,
         )
         result = await execute_db_activity("join_audience", request, SendResult, f"ads {audience}")
-        s.exposures.told(exposures)
+        s.exposures.mark_reported(exposures)
         if result.status is SendStatus.SENT:
-            s.details.note(f"entered ad audience {audience} for {', '.join(result.items)}")
+            s.details.add_line(f"entered ad audience {audience} for {', '.join(result.items)}")
         else:
             reason = result.reason.value if result.reason else result.status.value
             why = f" ({result.detail})" if result.detail else ""
-            s.details.note(f"not entered into ad audience {audience}: {reason}{why}")
+            s.details.add_line(f"not entered into ad audience {audience}: {reason}{why}")
 
     async def opt_out(self, channel: Channel, topic: str) -> None:
         """See ``Journey.opt_out``."""
         s = self._context
-        s.details.say(f"Ending {topic} by {channel.value}")
+        s.details.set_status(f"Ending {topic} by {channel.value}")
         request = WithdrawConsent(
             run_id=s.start.run_id,
-            step=s.step(f"opt out {channel.value} {topic}"),
+            step=s.next_step_key(f"opt out {channel.value} {topic}"),
             channel=channel,
             topic=topic,
             clock_offset_s=s.start.clock_offset_s,
@@ -120,7 +120,7 @@ class ActivityCalls:
         await execute_db_activity(
             "withdraw_consent", request, WithdrawConsentResult, f"opt out of {channel.value} {topic}"
         )
-        s.details.note(f"opted out of {topic} by {channel.value}")
+        s.details.add_line(f"opted out of {topic} by {channel.value}")
 
     async def suggestions(self, limit: int) -> tuple[Item, ...]:
         """See ``Journey.suggestions``."""
@@ -142,7 +142,7 @@ class ActivityCalls:
         """The person's zone: as the run heard it last, or read now."""
         return self._context.zone or (await self.profile(())).zone
 
-    async def held(self, holds: tuple[HoldSpec, ...]) -> tuple[str, ...]:
+    async def open_holds(self, holds: tuple[HoldSpec, ...]) -> tuple[str, ...]:
         """What is open with the person, in words."""
         start = self._context.start
         request = ReadHolds(run_id=start.run_id, hold_while=holds, clock_offset_s=start.clock_offset_s)

@@ -29,7 +29,7 @@ class Ending:
     outcomes: tuple[str, ...] = ()
     """How a run that it ends may come out."""
 
-    def after(self, event: Event, cart: CartLines) -> RunEnding | None:
+    def evaluate(self, event: Event, cart: CartLines) -> RunEnding | None:
         """The end this event brings, if any."""
         if any(event.event_name == kind.event_name for kind in self.events):
             return self.rule(event, cart)

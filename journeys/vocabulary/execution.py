@@ -38,7 +38,7 @@ class Execution:
         self._context = RunContext(
             start, self._details, self._now, tuple(hold.ask for hold in holds), self.definition.holdout
         )
-        self._effects = ActivityCalls(self._context)
+        self._activities = ActivityCalls(self._context)
         self._sending = MessageSender(self._context, self._inbox, holds, self._stop_if_ended)
 
     @workflow.signal(dynamic=True)
@@ -47,7 +47,7 @@ class Execution:
         try:
             self._receive(name, workflow.payload_converter().from_payload(args[0].payload, dict))
         except Exception as error:
-            self._details.fault(name, repr(error))
+            self._details.add_fault(name, repr(error))
 
     def _receive(self, name: str, payload: dict[str, Any]) -> None:
         if name == END_RUN_SIGNAL:
@@ -62,7 +62,7 @@ class Execution:
             return
         if not self._inbox.receive(event, self._now()):
             return
-        self._details.note(describe_event(event))
+        self._details.add_line(describe_event(event))
         if event.cart is not None and self._is_own_cart(event):
             self._cart = event.cart
         if self._entry_id is None and name in self.definition.start_names:
@@ -70,9 +70,9 @@ class Execution:
             self._entry_id = event.id
             return
         for ending in self.definition.ends_on:
-            self._ending = self._ending or ending.after(event, self._cart)
+            self._ending = self._ending or ending.evaluate(event, self._cart)
         if self._ending is not None:
-            self._inbox.look()
+            self._inbox.acknowledge_all()
 
     def _is_own_cart(self, event: Event) -> bool:
         return self._cart_id() is not None and event.cart_id == self._start.key
@@ -80,9 +80,9 @@ class Execution:
     def _cart_id(self) -> str | None:
         return self._start.key if self.definition.keyed_by == "cart_id" else None
 
-    async def _tell(self) -> str:
-        await workflow.wait_condition(lambda: self._inbox.first(self.definition.starts_on) is not None)
-        if (entry := self._inbox.first(self.definition.starts_on)) is None:
+    async def _run_story(self) -> str:
+        await workflow.wait_condition(lambda: self._inbox.first_unused(self.definition.starts_on) is not None)
+        if (entry := self._inbox.first_unused(self.definition.starts_on)) is None:
             raise AssertionError("the condition above holds, so there is an entry event")
         entry.used = True
         return str(await self.story(entry.event))
@@ -92,7 +92,7 @@ class Execution:
         raise NotImplementedError(f"{type(self).__name__} must define run(self, entry)")
 
     async def _run_to_end(self) -> RunResult:
-        story = asyncio.create_task(self._tell())
+        story = asyncio.create_task(self._run_story())
         failure: FailureError | None = None
         try:
             await workflow.wait_condition(lambda: self._ending is not None or story.done())
@@ -110,17 +110,17 @@ class Execution:
         return await self._close(self._ending, failure)
 
     async def _close(self, ended: RunEnding, failure: FailureError | None) -> RunResult:
-        self._details.say(f"Closing: {ended.outcome}")
+        self._details.set_status(f"Closing: {ended.outcome}")
         closing = CloseRun(
             run_id=self._start.run_id,
             outcome=ended.outcome,
             detail=ended.reason,
-            seen=self._inbox.seen,
+            seen=self._inbox.acknowledged_ids,
             clock_offset_s=self._start.clock_offset_s,
             exposures=self._context.exposures.unreported,
         )
         await execute_db_activity("close_run", closing, CloseResult, f"close: {ended.outcome}")
-        self._details.say(f"Ended: {ended.outcome} ({ended.reason})")
+        self._details.set_status(f"Ended: {ended.outcome} ({ended.reason})")
         if failure is not None:
             raise failure
         return RunResult(

@@ -10,7 +10,7 @@ class Exposures:
 
     def __init__(self) -> None:
         self._arms: dict[str, Exposure] = {}
-        self._told: dict[str, None] = {}
+        self._reported: dict[str, None] = {}
 
     def add(self, experiment: str, arm: str, at: datetime) -> bool:
         """Note an exposure; False where it is known."""
@@ -22,8 +22,8 @@ class Exposures:
     @property
     def unreported(self) -> tuple[Exposure, ...]:
         """Those no activity has been told of."""
-        return tuple(one for name, one in self._arms.items() if name not in self._told)
+        return tuple(one for name, one in self._arms.items() if name not in self._reported)
 
-    def told(self, exposures: tuple[Exposure, ...]) -> None:
+    def mark_reported(self, exposures: tuple[Exposure, ...]) -> None:
         """An activity that was given these has answered."""
-        self._told.update(dict.fromkeys(one.experiment for one in exposures))
+        self._reported.update(dict.fromkeys(one.experiment for one in exposures))

@@ -27,7 +27,7 @@ class Fallback:
     then: tuple[Channel, ...]
     unless: MessageEventTypes
     within: timedelta
-    says: str
+    description: str
     """What did not happen: "not seen"."""
 
     @property

@@ -32,16 +32,16 @@ class Inbox:
         self._arrivals.append(Arrival(event, at))
         return True
 
-    def look(self) -> None:
+    def acknowledge_all(self) -> None:
         """The story knows all that has come so far; what comes later it has to look at anew."""
         self._acknowledged_count = len(self._arrivals)
 
     @property
-    def seen(self) -> tuple[str, ...]:
+    def acknowledged_ids(self) -> tuple[str, ...]:
         """Ids of the events that came before the story looked last, in order of arrival."""
         return tuple(arrival.event.id for arrival in self._arrivals[: self._acknowledged_count])
 
-    def first(
+    def first_unused(
         self,
         kinds: Iterable[type[Event]],
         *,
@@ -50,7 +50,7 @@ class Inbox:
         excluding: Collection[Arrival] = (),
     ) -> Arrival | None:
         """The earliest unused event of these kinds that fits: ``of`` these messages, not in ``but``."""
-        self.look()
+        self.acknowledge_all()
         for arrival in self._matching(kinds, of):
             if arrival.used or any(arrival is other for other in excluding):
                 continue
@@ -64,7 +64,7 @@ class Inbox:
 
     def mark_used(self, kinds: Iterable[type[Event]]) -> None:
         """What came so far of these kinds is no news to a later wait."""
-        self.look()
+        self.acknowledge_all()
         for arrival in self._matching(kinds, None):
             arrival.used = True
 
@@ -74,7 +74,7 @@ class Inbox:
 
     def last_arrival(self, kinds: Iterable[type[Event]]) -> datetime | None:
         """When the last event of these kinds came, used up or not."""
-        self.look()
+        self.acknowledge_all()
         return max((arrival.arrived_at for arrival in self._matching(kinds, None)), default=None)
 
     def _matching(self, kinds: Iterable[type[Event]], of: Collection[str] | None) -> Iterator[Arrival]:

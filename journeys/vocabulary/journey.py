@@ -44,7 +44,7 @@ class Journey(Deciding):
     @property
     def cart(self) -> Cart:
         """The cart of a journey ``keyed_by="cart_id"``; before a send the gate re-reads the truth."""
-        self._inbox.look()
+        self._inbox.acknowledge_all()
         return Cart(self._cart or ())
 
     @property
@@ -93,7 +93,7 @@ class Journey(Deciding):
 
         They leave it by themselves: when an item is bought, and all when the run ends.
         """
-        await self._effects.retarget(items, audience, until, self._cart_id())
+        await self._activities.retarget(items, audience, until, self._cart_id())
         self._stop_if_ended()
 
     async def opt_out(self, channel: Channel = EMAIL, topic: str = "marketing") -> None:
@@ -102,11 +102,11 @@ class Journey(Deciding):
         The same as if they had opted out themselves: it holds for their addresses and every journey, until
         they say otherwise.
         """
-        await self._effects.opt_out(channel, topic)
+        await self._activities.opt_out(channel, topic)
         self._stop_if_ended()
 
     async def suggestions(self, limit: int = 3) -> tuple[Item, ...]:
         """What the person looked at, or what goes with what they bought, and has not bought."""
-        found = await self._effects.suggestions(limit)
+        found = await self._activities.suggestions(limit)
         self._stop_if_ended()
         return found

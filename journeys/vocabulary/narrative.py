@@ -14,39 +14,41 @@ class CurrentDetails:
 
     def __init__(self, clock: Callable[[], datetime], publish: Callable[[str], None]) -> None:
         self._clock = clock
-        self._tell = publish
+        self._publish = publish
         self._lines: list[str] = []
-        self._now = "Starting."
+        self._status = "Starting."
         self._faults: list[str] = []
 
-    def note(self, line: str) -> None:
+    def add_line(self, line: str) -> None:
         """Something happened."""
         self._lines.append(f"- {format_instant(self._clock())} {line[:_MAX_LINE_LENGTH]}")
         del self._lines[:-_MAX_LINES]
-        self._tell(self.markdown())
+        self._publish(self.to_markdown())
 
-    def say(self, line: str) -> None:
+    def set_status(self, line: str) -> None:
         """What the run is doing, or waiting for."""
-        self._now = line
-        self._tell(self.markdown())
+        self._status = line
+        self._publish(self.to_markdown())
 
-    def fault(self, signal: str, error: str) -> None:
+    def add_fault(self, signal: str, error: str) -> None:
         """A signal that could not be read; counted, and shown."""
         self._faults.append(f"- `{signal}`: {error[:_MAX_LINE_LENGTH]}")
-        self._tell(self.markdown())
+        self._publish(self.to_markdown())
 
     @property
-    def faults(self) -> int:
+    def fault_count(self) -> int:
         """How many signals could not be read."""
         return len(self._faults)
 
-    def markdown(self) -> str:
+    def to_markdown(self) -> str:
         """The whole story."""
-        parts = [f"**{self._now}**"]
+        parts = [f"**{self._status}**"]
         if self._lines:
             parts.append("#### So far\n" + "\n".join(self._lines))
         if self._faults:
-            parts.append(f"#### {self.faults} signals could not be read\n" + "\n".join(self._faults[-5:]))
+            parts.append(
+                f"#### {self.fault_count} signals could not be read\n" + "\n".join(self._faults[-5:])
+            )
         return "\n\n".join(parts)
 
 

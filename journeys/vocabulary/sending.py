@@ -75,24 +75,26 @@ class MessageSender:
         return await self._fall_back(letter, outcome, fallback)
 
     async def _fall_back(self, letter: MessageSpec, first: Sent, fallback: Fallback) -> Sent:
-        got_through = self._watch(first, fallback)
-        what = f"{letter.template} {fallback.says} within {format_rounded_duration(fallback.within)}"
+        got_through = self._delivery_check(first, fallback)
+        what = f"{letter.template} {fallback.description} within {format_rounded_duration(fallback.within)}"
         if fallback.within > timedelta(0) and not got_through():
             until = format_instant(self._context.now() + fallback.within)
-            self._context.details.say(f"Watching whether {letter.template} gets through, until {until}")
-            await self._until(
+            self._context.details.set_status(
+                f"Watching whether {letter.template} gets through, until {until}"
+            )
+            await self._wait_until(
                 lambda: got_through() or self._has_bounced(first), fallback.within, f"unless {what}"
             )
             self._checkpoint()
         if got_through():
             return first
-        self._context.details.note("the address bounced" if self._has_bounced(first) else what)
+        self._context.details.add_line("the address bounced" if self._has_bounced(first) else what)
         second = await self._try_channels(letter, fallback.then, got_through)
         if not isinstance(second, Sent):
             return first
         return replace(second, earlier=first.message_ids)
 
-    def _watch(self, sent: Sent, fallback: Fallback) -> Callable[[], bool]:
+    def _delivery_check(self, sent: Sent, fallback: Fallback) -> Callable[[], bool]:
         return lambda: self._inbox.has(fallback.unless, of=sent.message_ids)
 
     def _has_bounced(self, sent: Sent) -> bool:
@@ -120,7 +122,7 @@ class MessageSender:
             outcome = found
             if not (isinstance(found, Withheld) and found.reason in _TRY_NEXT_CHANNEL_REASONS):
                 break
-        self._record(outcome)
+        self._record_outcome(outcome)
         return outcome
 
     def _candidate_channels(self, prefer: Sequence[Channel]) -> list[Channel]:
@@ -133,7 +135,7 @@ class MessageSender:
         s = self._context
         return SendMessage(
             run_id=s.start.run_id,
-            step=s.step(letter.template),
+            step=s.next_step_key(letter.template),
             journey=s.start.journey,
             template=letter.template,
             channel=Channel.EMAIL,
@@ -157,11 +159,11 @@ class MessageSender:
         while True:
             if is_obsolete():
                 return Withheld(request.template, None, "it has got through meanwhile"), ()
-            self._context.details.say(f"Sending {request.template} by {request.channel.value}")
+            self._context.details.set_status(f"Sending {request.template} by {request.channel.value}")
             result = await self._execute_send(request)
             if result is None:
                 return Unknown(request.template), ()
-            self._context.exposures.told(request.exposures)
+            self._context.exposures.mark_reported(request.exposures)
             self._context.zone = result.zone or self._context.zone
             self._reachable = result.reachable or self._reachable
             self._checkpoint()
@@ -184,20 +186,22 @@ class MessageSender:
         until = result.until or self._context.now()
         reason = result.reason.value if result.reason else ""
         line = f"{request.template} deferred to {format_instant(until)}: {reason} {result.detail}"
-        self._context.details.note(line)
-        self._context.details.say(f"Holding {request.template} until {format_instant(until)} ({reason})")
+        self._context.details.add_line(line)
+        self._context.details.set_status(
+            f"Holding {request.template} until {format_instant(until)} ({reason})"
+        )
         closings = self._inbox.count(self._closing_events)
         summary = f"{request.template} deferred: {reason} until {format_instant(until)}"
         # At least a second, so that a deferral into the past cannot spin.
         remaining = max(until - self._context.now(), timedelta(seconds=1))
         held = result.reason is Reason.LOWER_PRIORITY
-        await self._until(
+        await self._wait_until(
             lambda: is_obsolete() or (held and self._inbox.count(self._closing_events) > closings),
             remaining,
             summary,
         )
 
-    async def _until(self, condition: Callable[[], bool], within: timedelta, summary: str) -> None:
+    async def _wait_until(self, condition: Callable[[], bool], within: timedelta, summary: str) -> None:
         try:
             await workflow.wait_condition(condition, timeout=within, timeout_summary=summary)
         except TimeoutError:
@@ -224,7 +228,7 @@ class MessageSender:
                 raise
             return None
 
-    def _record(self, outcome: Message) -> None:
+    def _record_outcome(self, outcome: Message) -> None:
         match outcome:
             case Sent():
                 self.sent += 1
@@ -239,4 +243,4 @@ class MessageSender:
                 line = f"withheld {outcome.template}: {reason}{why}"
             case Unknown():
                 line = f"{outcome.template}: the provider's answer was lost; it will not be sent again"
-        self._context.details.note(line)
+        self._context.details.add_line(line)

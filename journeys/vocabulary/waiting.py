@@ -60,7 +60,7 @@ class Waiting(Execution):
         ids = _message_ids(of)
 
         def found() -> list[Arrival]:
-            arrival = self._inbox.first(kinds, of=ids, where=where)
+            arrival = self._inbox.first_unused(kinds, of=ids, where=where)
             return [] if arrival is None else [arrival]
 
         arrivals = await self._wait_for_arrivals(found, names, within)
@@ -94,7 +94,7 @@ class Waiting(Execution):
         def found() -> list[Arrival]:
             arrivals: list[Arrival] = []
             for kind in kinds:
-                arrival = self._inbox.first((kind,), of=ids, excluding=arrivals)
+                arrival = self._inbox.first_unused((kind,), of=ids, excluding=arrivals)
                 if arrival is None:
                     return []
                 arrivals.append(arrival)
@@ -107,7 +107,7 @@ class Waiting(Execution):
         self, find_arrivals: Callable[[], list[Arrival]], names: str, within: timedelta | None
     ) -> list[Arrival]:
         deadline = None if within is None else self._now() + within
-        self._details.say(
+        self._details.set_status(
             f"Waiting for {names}" + (f", until {format_instant(deadline)}" if deadline else "")
         )
         if not find_arrivals() and (within is None or within > timedelta(0)):
@@ -116,7 +116,7 @@ class Waiting(Execution):
                     lambda: bool(find_arrivals()), timeout=within, timeout_summary=f"wait for {names}"
                 )
             except TimeoutError:
-                self._details.note(f"no {names} within {format_rounded_duration(within or timedelta(0))}")
+                self._details.add_line(f"no {names} within {format_rounded_duration(within or timedelta(0))}")
         self._stop_if_ended()
         arrivals = find_arrivals()
         for arrival in arrivals:
@@ -139,7 +139,7 @@ class Waiting(Execution):
             remaining = last + length - self._now()
             if remaining <= timedelta(0):
                 return
-            self._details.say(
+            self._details.set_status(
                 f"Waiting for {format_rounded_duration(length)} without {names}, until {format_instant(last + length)}"
             )
             await workflow.sleep(remaining, summary=f"quiet for {format_rounded_duration(length)}")
@@ -149,7 +149,7 @@ class Waiting(Execution):
         """Let time pass. A goal or exit ends the sleep at once."""
         if length <= timedelta(0):
             return
-        self._details.say(f"Sleeping until {format_instant(self._now() + length)}")
+        self._details.set_status(f"Sleeping until {format_instant(self._now() + length)}")
         await workflow.sleep(length, summary=f"sleep {format_rounded_duration(length)}")
         self._stop_if_ended()
 
@@ -159,11 +159,11 @@ class Waiting(Execution):
         A local time that a clock change skips is the moment of the change; one that occurs twice is the
         first. The zone is the one the run heard last; a run that has heard none reads the profile.
         """
-        zone = await self._effects.zone()
+        zone = await self._activities.zone()
         self._stop_if_ended()
         until = next_local_time(self._now(), zone, at, weekday)
         day = f"{weekday.name.capitalize()} " if weekday is not None else ""
-        self._details.say(f"Sleeping until {day}{at:%H:%M} {zone}, that is {format_instant(until)}")
+        self._details.set_status(f"Sleeping until {day}{at:%H:%M} {zone}, that is {format_instant(until)}")
         await workflow.sleep(until - self._now(), summary=f"until {day}{at:%H:%M} {zone}")
         self._stop_if_ended()
 
@@ -179,16 +179,16 @@ class Waiting(Execution):
         until = f", until {format_instant(deadline)}" if deadline else ""
         while True:
             closed = self._inbox.count(closing)
-            held = await self._effects.held(asks)
+            held = await self._activities.open_holds(asks)
             self._stop_if_ended()
             if not held:
                 return True
             remaining = None if deadline is None else deadline - self._now()
             what = " and ".join(held)
             if remaining is not None and remaining <= timedelta(0):
-                self._details.note(f"still open: {what}")
+                self._details.add_line(f"still open: {what}")
                 return False
-            self._details.say(f"Held while {what} is open{until}")
+            self._details.set_status(f"Held while {what} is open{until}")
             await self._wait_for_more(closing, closed, remaining, f"held: {what}")
             self._stop_if_ended()
 

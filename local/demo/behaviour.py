@@ -33,13 +33,13 @@ class ShopperPlan:
         self.shopper = shopper
         self.opening = opening
         self.builder = EventBuilder(shopper)
-        self.cases = ShopperCases(shopper, self.builder, seed)
+        self.case_builder = ShopperCases(shopper, self.builder, seed)
         self.bought: list[DemoProduct] = []
         self._rng = Random(f"{seed}/days/{shopper.number}")  # noqa: S311 - a simulation
         self._orders = 0
         self._visits = 0
         self._signed_in_devices: set[str] = set()
-        self._ahead: list[ShopperEvent] = []
+        self._planned: list[ShopperEvent] = []
 
     def past_events(self, now: datetime) -> list[ShopperEvent]:
         """What the shop's books say of earlier times: an account, and orders of weeks or months ago."""
@@ -67,12 +67,12 @@ class ShopperPlan:
         shopper, rng = self.shopper, self._rng
         goods = pick_products(rng, shopper.favourite, rng.randint(1, 3))
         self.bought += goods
-        order = self._order(goods)
+        order = self._build_order(goods)
         if shopper.loyalty_id and rng.random() < 0.7:
             return self.builder.store_order(at, rng.choice(STORES), order)
         return self.builder.track(at, "web", "Order Completed", order, known=True)
 
-    def plan(self) -> None:
+    def plan_visits(self) -> None:
         """Plan the first days: visits, and walks into a store."""
         shopper, rng = self.shopper, self._rng
         if shopper.lapsed:
@@ -85,7 +85,7 @@ class ShopperPlan:
             if shopper.two_devices:
                 first = self._plan_second_device(first)
             self._plan_visit(first)
-        if shopper.undecided:
+        if shopper.fills_several_carts:
             for hour in (1.5, 3, 4.5):
                 self._plan_visit(first + timedelta(hours=hour), fills_a_cart=True)
         elif rng.random() < 0.28:
@@ -96,37 +96,37 @@ class ShopperPlan:
             if rng.random() < 0.5:
                 self._plan_visit(at + timedelta(hours=rng.uniform(3, 9)), fills_a_cart=True)
 
-    def take(self, until: datetime) -> list[ShopperEvent]:
+    def take_due(self, until: datetime) -> list[ShopperEvent]:
         """The acts before ``until``, in order; they are not handed out twice."""
-        due = sorted((act for act in self._ahead if act.at < until), key=lambda act: act.at)
-        self._ahead = [act for act in self._ahead if act.at >= until]
+        due = sorted((act for act in self._planned if act.at < until), key=lambda act: act.at)
+        self._planned = [act for act in self._planned if act.at >= until]
         return due
 
     def planned_product_ids(self, until: datetime) -> list[str]:
         """Ids of the products that go into a cart before ``until``, as far as it is planned."""
         added = [
-            act.body for act in self._ahead if act.at < until and act.body.get("event") == "Product Added"
+            act.body for act in self._planned if act.at < until and act.body.get("event") == "Product Added"
         ]
         return [body["properties"]["product_id"] for body in added]
 
-    def add(self, *acts: ShopperEvent) -> None:
+    def add_events(self, *acts: ShopperEvent) -> None:
         """Plan more."""
-        self._ahead.extend(acts)
+        self._planned.extend(acts)
 
     def buy_online(self, at: datetime, goods: list[DemoProduct], device: str = "web") -> None:
         """Order on the web, and what follows from it."""
         known = self.shopper.has_account
-        order = self._order(goods)
+        order = self._build_order(goods)
         email = None if known else self.shopper.email
-        self.add(self.builder.track(at, device, "Order Completed", order, known=known, email=email))
+        self.add_events(self.builder.track(at, device, "Order Completed", order, known=known, email=email))
         self.bought += goods
         self._plan_order_outcome(at, order)
 
     def buy_in_store(self, at: datetime, goods: list[DemoProduct]) -> None:
         """Buy at a till, in whatever variant is on the shelf."""
-        shelf = [product.line(self._rng.choice(product.variants)) for product in goods]
-        order = self._order(goods) | {"products": shelf}
-        self.add(self.builder.store_order(at, self._rng.choice(STORES), order))
+        shelf = [product.to_line(self._rng.choice(product.variants)) for product in goods]
+        order = self._build_order(goods) | {"products": shelf}
+        self.add_events(self.builder.store_order(at, self._rng.choice(STORES), order))
         self.bought += goods
 
     def _plan_visit(self, at: datetime, *, fills_a_cart: bool = False) -> None:
@@ -139,7 +139,7 @@ class ShopperPlan:
         if self.bought and rng.random() < 0.5:
             seen.append(rng.choice(self.bought))  # to see what it costs now, or to want a second one
         for product in seen:
-            at = self._plan_click(at, device, "Product Viewed", product.line())
+            at = self._plan_click(at, device, "Product Viewed", product.to_line())
         if not fills_a_cart and rng.random() > _CART_RATE:
             return
         goods = rng.sample(seen, min(len(seen), rng.choice((1, 2, 2, 3))))
@@ -148,22 +148,22 @@ class ShopperPlan:
         cart = {"cart_id": f"cart-{shopper.number}-{self._visits}"}
         for product in goods:
             at = self._plan_click(
-                at, device, "Product Added", product.line(rng.choice(product.variants)) | cart
+                at, device, "Product Added", product.to_line(rng.choice(product.variants)) | cart
             )
         if len(goods) > 1 and rng.random() < 0.1:
-            at = self._plan_click(at, device, "Product Removed", goods.pop().line() | cart)
+            at = self._plan_click(at, device, "Product Removed", goods.pop().to_line() | cart)
         self._plan_checkout(at, device, goods)
 
     def _plan_checkout(self, at: datetime, device: str, goods: list[DemoProduct]) -> None:
         rng = self._rng
         if rng.random() < _CHECKOUT_RATE:
-            lines = [product.line() for product in goods]
+            lines = [product.to_line() for product in goods]
             checkout = {"value": sum(line["price"] for line in lines), "currency": "EUR", "products": lines}
             at = self._plan_click(at, device, "Checkout Started", checkout, email=self.shopper.email)
             if rng.random() < _PAYMENT_RATE:
                 self.buy_online(at + timedelta(minutes=2), goods, device)
                 return
-        self.add(*self.cases.cart_events(at))
+        self.add_events(*self.case_builder.cart_events(at))
         if self.shopper.loyalty_id and rng.random() < _STORE_PURCHASE_RATE:
             some = goods if rng.random() < 0.45 else rng.sample(goods, max(1, len(goods) - 1))
             # On the way home, before any reminder; or the day after, with the reminder in mind.
@@ -174,18 +174,20 @@ class ShopperPlan:
     def _plan_second_device(self, at: datetime) -> datetime:
         """Browse on the phone without signing in; both devices turn out to be one person at the login."""
         [product] = pick_products(self._rng, self.shopper.favourite, 1)
-        self.add(self.builder.track(at, "mobile", "Product Viewed", product.line(), known=False))
+        self.add_events(self.builder.track(at, "mobile", "Product Viewed", product.to_line(), known=False))
         at += timedelta(minutes=4)
         if self._rng.random() < 0.6:
             cart = {"cart_id": f"cart-{self.shopper.number}-phone"}
-            self.add(self.builder.track(at, "mobile", "Product Added", product.line() | cart, known=False))
+            self.add_events(
+                self.builder.track(at, "mobile", "Product Added", product.to_line() | cart, known=False)
+            )
         self._plan_sign_in(at + timedelta(minutes=25), "web")
         return self._plan_sign_in(at + timedelta(minutes=35), "mobile")
 
     def _plan_sign_in(self, at: datetime, device: str) -> datetime:
         if self.shopper.has_account and device not in self._signed_in_devices:
             self._signed_in_devices.add(device)
-            self.add(self.builder.identify(at, device))
+            self.add_events(self.builder.identify(at, device))
         return at + timedelta(seconds=20)
 
     def _plan_click(
@@ -193,12 +195,12 @@ class ShopperPlan:
     ) -> datetime:
         known = self.shopper.has_account
         told = None if known else email
-        self.add(self.builder.track(at, device, name, properties, known=known, email=told))
+        self.add_events(self.builder.track(at, device, name, properties, known=known, email=told))
         return at + timedelta(seconds=self._rng.uniform(20, 150))
 
-    def _order(self, goods: list[DemoProduct]) -> JsonObject:
+    def _build_order(self, goods: list[DemoProduct]) -> JsonObject:
         self._orders += 1
-        lines = [product.line() for product in goods]
+        lines = [product.to_line() for product in goods]
         return {
             "order_id": f"order-{self.shopper.number}-{self._orders}",
             "total": round(sum(line["price"] for line in lines), 2),
@@ -211,8 +213,8 @@ class ShopperPlan:
         rng = self._rng
         about = {"order_id": order["order_id"]}
         if rng.random() < 0.05:
-            self.add(
-                self.builder.told(
+            self.add_events(
+                self.builder.system_event(
                     at + timedelta(hours=rng.uniform(3, 11)),
                     "support",
                     "Order Cancelled",
@@ -225,12 +227,14 @@ class ShopperPlan:
         if fate > 0.93:
             return
         delivered = at + timedelta(days=rng.uniform(2, 4) if fate < 0.8 else rng.uniform(8, 12))
-        self.add(self.builder.told(delivered, "carrier", "Order Delivered", about))
+        self.add_events(self.builder.system_event(delivered, "carrier", "Order Delivered", about))
         if rng.random() < 0.1:
             back = delivered + timedelta(days=rng.uniform(1, 4))
-            self.add(self.builder.told(back, "support", "Order Refunded", about, channel="support"))
+            self.add_events(
+                self.builder.system_event(back, "support", "Order Refunded", about, channel="support")
+            )
             return
-        self.add(*self.cases.order_events(delivered, order))
+        self.add_events(*self.case_builder.order_events(delivered, order))
 
 
 _CART_TICKET_RATE = 0.16
@@ -267,7 +271,7 @@ class ShopperCases:
         takes = timedelta(
             days=rng.uniform(4, 6) if rng.random() < _LATE_SOLUTION_RATE else rng.uniform(0.7, 1.6)
         )
-        return self._ticket(opened, opened + takes)
+        return self._ticket_events(opened, opened + takes)
 
     def order_events(self, delivered: datetime, order: JsonObject) -> list[ShopperEvent]:
         """Perhaps a complaint, a return of some of it, or a review that nobody asked for."""
@@ -275,7 +279,7 @@ class ShopperCases:
         acts: list[ShopperEvent] = []
         if self._shopper.has_account and rng.random() < _ORDER_TICKET_RATE:
             opened = delivered + timedelta(days=rng.uniform(1, 9))
-            acts += self._ticket(opened, opened + timedelta(days=rng.uniform(2, 6)))
+            acts += self._ticket_events(opened, opened + timedelta(days=rng.uniform(2, 6)))
         if len(lines) > 1 and rng.random() < _PARTIAL_RETURN_RATE:
             about = {
                 "order_id": order["order_id"],
@@ -287,15 +291,15 @@ class ShopperCases:
             acts.append(self._support_event(refunded, "Order Refunded", about))
         elif rng.random() < _UNREQUESTED_REVIEW_RATE:
             at = delivered + timedelta(days=rng.uniform(1, 4))
-            acts.append(self.review(at, rng.choice(lines)["product_id"]))
+            acts.append(self.review_event(at, rng.choice(lines)["product_id"]))
         return acts
 
-    def review(self, at: datetime, product_id: str) -> ShopperEvent:
+    def review_event(self, at: datetime, product_id: str) -> ShopperEvent:
         """A review on the shop's page."""
         said = {"product_id": product_id, "rating": self._rng.randint(3, 5)}
         return self._builder.track(at, "web", "Product Reviewed", said, known=self._shopper.has_account)
 
-    def _ticket(self, opened: datetime, solved: datetime) -> list[ShopperEvent]:
+    def _ticket_events(self, opened: datetime, solved: datetime) -> list[ShopperEvent]:
         self._ticket_count += 1
         about = {"ticket_id": f"ticket-{self._shopper.number}-{self._ticket_count}"}
         return [
@@ -304,7 +308,7 @@ class ShopperCases:
         ]
 
     def _support_event(self, at: datetime, name: str, about: JsonObject) -> ShopperEvent:
-        return self._builder.told(at, "support", name, about, channel="support")
+        return self._builder.system_event(at, "support", name, about, channel="support")
 
 
 _OPEN_RATE = 0.45
@@ -363,25 +367,29 @@ def plan_reaction(
     """
     rng = Random(f"{seed}/{plan.shopper.number}/{message.template}/{message.channel}/{message.items}")  # noqa: S311
     at = max(message.at + timedelta(minutes=rng.uniform(2, 150)), now + timedelta(minutes=rng.uniform(1, 20)))
-    if message.channel == "email" and plan.shopper.bounces:
-        plan.add(plan.builder.message_event(at, "Message Bounced", message.message_id, "email"))
+    if message.channel == "email" and plan.shopper.email_bounces:
+        plan.add_events(plan.builder.message_event(at, "Message Bounced", message.message_id, "email"))
         return False
-    plan.add(plan.builder.message_event(at, "Message Delivered", message.message_id, message.channel))
+    plan.add_events(plan.builder.message_event(at, "Message Delivered", message.message_id, message.channel))
     if message.channel == "email" and rng.random() > _OPEN_RATE:
         return False
     at += timedelta(minutes=1)
     if message.channel == "email":
-        plan.add(plan.builder.message_event(at, "Message Opened", message.message_id, "email"))
+        plan.add_events(plan.builder.message_event(at, "Message Opened", message.message_id, "email"))
         if message.marketing and rng.random() < _UNSUBSCRIBE_RATE / _OPEN_RATE:
             return True
     opened = _OPEN_RATE if message.channel == "email" else 1.0
     if rng.random() < _CLICK_RATES.get(message.template, 0) / opened:
         at += timedelta(minutes=1)
-        plan.add(plan.builder.message_event(at, "Message Clicked", message.message_id, message.channel))
+        plan.add_events(
+            plan.builder.message_event(at, "Message Clicked", message.message_id, message.channel)
+        )
         if rng.random() < _PURCHASE_RATES.get(message.template, 0):
             _plan_purchase(plan, message, at + timedelta(minutes=rng.uniform(5, 40)), rng, products)
         if message.template == "review_request" and rng.random() < _REVIEW_RATE:
-            plan.add(plan.cases.review(at + timedelta(minutes=rng.uniform(3, 9)), message.items[0]))
+            plan.add_events(
+                plan.case_builder.review_event(at + timedelta(minutes=rng.uniform(3, 9)), message.items[0])
+            )
     return False
 
 

@@ -78,7 +78,7 @@ class RunMover:
         self._database = database
         self._skipped: dict[UUID, timedelta] = {}
 
-    async def settle(self) -> None:
+    async def wait_until_delivered(self) -> None:
         """Wait until all that was accepted has been delivered. Raises ``Fault`` when that takes too long."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _DELIVERY_TIMEOUT_S
@@ -95,7 +95,7 @@ class RunMover:
         """Move every run to an instant of the calendar. ``moved`` hears how much is done, from 0 to 1."""
         await self._move_runs([(run, to) for run in await self._load_running()], on_progress)
 
-    async def some(self, to: Mapping[str, datetime]) -> None:
+    async def move_people(self, to: Mapping[str, datetime]) -> None:
         """Move the runs of some people, named by "type value" of an identifier, each to an instant."""
         if not to:
             return

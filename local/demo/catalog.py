@@ -26,7 +26,7 @@ class DemoProduct:
     price: float
     variants: tuple[str, ...]
 
-    def line(self, variant: str | None = None, quantity: int = 1) -> dict[str, Any]:
+    def to_line(self, variant: str | None = None, quantity: int = 1) -> dict[str, Any]:
         """The product as a line of a cart or an order."""
         chosen = variant or self.variants[0]
         return {
@@ -135,7 +135,7 @@ class ProductFeed:
         """
         times = Counter(wanted)
         gone, *cheaper = sorted(CATALOGUE, key=lambda product: -times[product.product_id])[:4]
-        self._ahead = [
+        self._pending = [
             *(ProductUpdate(opening, product, True) for product in CATALOGUE),
             ProductUpdate(opening + SOLD_OUT_AFTER, gone, False),
             *(
@@ -144,14 +144,14 @@ class ProductFeed:
             ),
             ProductUpdate(opening + BACK_IN_STOCK_AFTER, gone, True),
         ]
-        self.shelf = {product.product_id: product for product in CATALOGUE}
+        self.products = {product.product_id: product for product in CATALOGUE}
         """Products by id, at the prices that were last told."""
 
-    def take(self, until: datetime) -> Sequence[ProductUpdate]:
+    def take_due(self, until: datetime) -> Sequence[ProductUpdate]:
         """The updates up to ``until``, in order; they are not handed out twice."""
-        due = [update for update in self._ahead if update.at <= until]
-        self._ahead = self._ahead[len(due) :]
-        self.shelf |= {update.product.product_id: update.product for update in due}
+        due = [update for update in self._pending if update.at <= until]
+        self._pending = self._pending[len(due) :]
+        self.products |= {update.product.product_id: update.product for update in due}
         return due
 
 

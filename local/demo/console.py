@@ -182,7 +182,7 @@ class DemoProgressBar:
         if not self._console.is_terminal:
             self._console.print(f"{name} …", markup=False)
 
-    def part(self, share: float) -> None:
+    def set_share(self, share: float) -> None:
         """How much of the phase is done, from 0 to 1."""
         self._progress.update(self._task, completed=self._phase_index + share)
 

@@ -50,14 +50,17 @@ class EventBuilder:
         email: str | None = None,
     ) -> ShopperEvent:
         """A track call of the shop's web page or app. ``email``: as typed in at checkout."""
-        call = self._call(at, device, "track", known=known) | {"event": name, "properties": properties}
+        call = self._segment_call(at, device, "track", known=known) | {
+            "event": name,
+            "properties": properties,
+        }
         if email:
             call["context"]["traits"] = {"email": email}
         return ShopperEvent(at, self._shopper.number, device, call)
 
     def identify(self, at: datetime, device: str) -> ShopperEvent:
         """Signing in on a device: from here on it is this person's."""
-        call = self._call(at, device, "identify", known=True) | {"traits": self._shopper.traits}
+        call = self._segment_call(at, device, "identify", known=True) | {"traits": self._shopper.traits}
         return ShopperEvent(at, self._shopper.number, device, call)
 
     def store_order(self, at: datetime, till: str, order: JsonObject) -> ShopperEvent:
@@ -66,7 +69,7 @@ class EventBuilder:
             at, till, "Order Completed", order, "store", {"loyalty_id": self._shopper.loyalty_id or ""}
         )
 
-    def told(
+    def system_event(
         self, at: datetime, source: str, name: str, properties: JsonObject, *, channel: str = "server"
     ) -> ShopperEvent:
         """What another system of the shop says about the person's order."""
@@ -76,7 +79,7 @@ class EventBuilder:
         """What became of a message; its id says whose it is."""
         return self._native_event(at, "mail", name, {"message_id": message_id}, channel, {})
 
-    def _call(self, at: datetime, device: str, kind: str, *, known: bool) -> JsonObject:
+    def _segment_call(self, at: datetime, device: str, kind: str, *, known: bool) -> JsonObject:
         shopper = self._shopper
         context: JsonObject = {"library": {"name": _LIBRARIES[device]}}
         if shopper.zone:

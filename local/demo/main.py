@@ -81,7 +81,7 @@ async def _run_traffic(
     seconds = {"start": time.monotonic() - begun}
     try:
         async with IngestClient(stack.api_url, WRITE_KEY) as door:
-            await door.check()
+            await door.require_api()
             await _require_empty_database(database)
             traffic = DemoTraffic(door, client, database, shoppers=shoppers, seed=seed, progress=bar)
             await traffic.run()
@@ -101,7 +101,7 @@ async def _run_traffic(
 
 async def _await_unless_stack_fails(stack: LocalStack, work: Coroutine[Any, Any, Summary]) -> Summary:
     """Await the work. Raises ``StackError`` when a process of the stack dies first."""
-    working, died = asyncio.create_task(work), asyncio.create_task(stack.failure())
+    working, died = asyncio.create_task(work), asyncio.create_task(stack.wait_for_failure())
     try:
         await asyncio.wait([working, died], return_when=asyncio.FIRST_COMPLETED)
         if died.done() and not working.done():
@@ -117,7 +117,7 @@ async def _serve(stack: LocalStack, data_dir: Path, links: dict[str, str], conso
     stop = install_stop_signals(lambda: console.print("Stopping …", style="bold"))
     front = DataDirectory(data_dir)
     try:
-        front.take()
+        front.acquire()
         front.publish_environment(stack.environment())
     except StackError:
         pass  # another stack runs on the folder itself; the demo's is found under its own
@@ -125,7 +125,7 @@ async def _serve(stack: LocalStack, data_dir: Path, links: dict[str, str], conso
     for name, place in (access_info(stack) | links).items():
         console.print(f"[bold]{name:<12}[/] {place}", soft_wrap=True)
     console.print("Ctrl-C stops it; `waypost demo` starts afresh", style="bold")
-    stopped, died = asyncio.create_task(stop.wait()), asyncio.create_task(stack.failure())
+    stopped, died = asyncio.create_task(stop.wait()), asyncio.create_task(stack.wait_for_failure())
     try:
         await asyncio.wait([stopped, died], return_when=asyncio.FIRST_COMPLETED)
         if not stopped.done():
@@ -168,7 +168,7 @@ async def _require_empty_database(database: Database) -> None:
 def _clear_data(folder: Path) -> None:
     """Remove what an earlier demo left. Raises ``StackError`` while one runs there."""
     held = DataDirectory(folder)
-    held.take()
+    held.acquire()
     try:
         for left in folder.iterdir():
             if left.is_dir():

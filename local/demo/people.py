@@ -49,9 +49,9 @@ class DemoShopper:
     """Of those who lapsed: came every few weeks before, so that it took less for them to be missed."""
     bought_recently: bool
     """Bought something in the last weeks."""
-    undecided: bool
+    fills_several_carts: bool
     """Fills one cart after the other."""
-    bounces: bool
+    email_bounces: bool
     """The email address does not take mail any more."""
 
     @property
@@ -117,8 +117,8 @@ def _create_shopper(number: int, rng: Random) -> DemoShopper:
         two_devices=has_account and rng.random() < 0.15,
         lapsed=lapsed,
         bought_recently=has_account and not lapsed and rng.random() < 0.35,
-        undecided=not lapsed and rng.random() < 0.035,
-        bounces=email is not None and rng.random() < 0.03,
+        fills_several_carts=not lapsed and rng.random() < 0.035,
+        email_bounces=email is not None and rng.random() < 0.03,
         ordered_regularly=lapsed and rng.random() < 0.4,
     )
 

@@ -36,7 +36,7 @@ class ProgressReporter(Protocol):
     def start_phase(self, name: str) -> None:
         """A new stretch begins."""
 
-    def part(self, share: float) -> None:
+    def set_share(self, share: float) -> None:
         """How much of the stretch is done, from 0 to 1."""
 
 
@@ -79,11 +79,11 @@ class DemoTraffic:
         """All of it. Raises ``Fault`` (``DoorFault``) where the stack does not keep up."""
         self._progress.start_phase("Older orders come in")
         now = datetime.now(UTC)
-        await self._tell(act for life in self._plans for act in life.past_events(now))
+        await self._send_events(act for life in self._plans for act in life.past_events(now))
         self._progress.start_phase("The sweep finds who has been away for long")
         await self._sweep_lapsed()
         for life in self._plans:
-            life.plan()
+            life.plan_visits()
         evening = self.opening + PRICE_DROP_AFTER
         self._feed = ProductFeed(
             self.opening, [item for life in self._plans for item in life.planned_product_ids(evening)]
@@ -97,16 +97,16 @@ class DemoTraffic:
     async def _run_phase(self, beat: DemoPhase, clock: datetime) -> None:
         unsubscribing = await self._plan_reactions(clock)
         await self._update_products(clock)
-        acts = [act for life in self._plans for act in life.take(beat.ends_at)]
+        acts = [act for life in self._plans for act in life.take_due(beat.ends_at)]
         for scene in group_into_rounds(acts):
             await self._run_round(scene)
         for link in unsubscribing:
             if not await self._ingest_client.unsubscribe_one_click(link):
                 raise UserError(f"the unsubscribe link of a mail does not work: {link}")
         begun = time.monotonic()
-        await self._run_mover.move_all(beat.ends_at, self._progress.part)
+        await self._run_mover.move_all(beat.ends_at, self._progress.set_share)
         self._add_seconds("travel", begun)
-        await self._settle()
+        await self._wait_until_delivered()
 
     async def _run_round(self, scene: list[ShopperEvent]) -> None:
         """Move those who act to the hour of it, so that their runs hear of it when it happens; then tell."""
@@ -116,14 +116,14 @@ class DemoTraffic:
         for act in sorted(scene, key=lambda act: act.at, reverse=True):
             if not act.is_passive:
                 moves.update(dict.fromkeys(people[act.shopper], act.at))
-        await self._run_mover.some(moves)
+        await self._run_mover.move_people(moves)
         self._add_seconds("travel", begun)
-        await self._tell(scene)
-        await self._settle()
+        await self._send_events(scene)
+        await self._wait_until_delivered()
 
-    async def _settle(self) -> None:
+    async def _wait_until_delivered(self) -> None:
         begun = time.monotonic()
-        await self._run_mover.settle()
+        await self._run_mover.wait_until_delivered()
         self._add_seconds("deliver", begun)
 
     async def _plan_reactions(self, now: datetime) -> list[str]:
@@ -136,39 +136,39 @@ class DemoTraffic:
             if row["message_id"] in self._received or row["sent_at"] is None or life is None:
                 continue
             self._received.add(row["message_id"])
-            if plan_reaction(life, _to_delivered_message(row), now, self._seed, self._feed.shelf):
+            if plan_reaction(life, _to_delivered_message(row), now, self._seed, self._feed.products):
                 links += _find_one_click_url(row["unsubscribe"])
         return links
 
     async def _sweep_lapsed(self) -> None:
         begun = time.monotonic()
-        await self._sweeps.lapsed(sum(life.shopper.lapsed for life in self._plans))
+        await self._sweeps.sweep_lapsed(sum(life.shopper.lapsed for life in self._plans))
         self._add_seconds("sweep", begun)
-        await self._settle()
+        await self._wait_until_delivered()
         # Also lets the first mails go out before anybody acts, so that what they suggest is no race.
-        await self._run_mover.move_all(self.opening, self._progress.part)
+        await self._run_mover.move_all(self.opening, self._progress.set_share)
 
     async def _update_products(self, clock: datetime) -> None:
         """What the feed says by now, and the sweep that tells those whose open carts it concerns."""
-        if updates := self._feed.take(clock):
-            await self._ingest_client.native([update.body for update in updates])
+        if updates := self._feed.take_due(clock):
+            await self._ingest_client.send_events([update.body for update in updates])
             self._raise_refusals()
             begun = time.monotonic()
-            await self._sweeps.products()
+            await self._sweeps.sweep_products()
             self._add_seconds("sweep", begun)
-            await self._settle()
+            await self._wait_until_delivered()
 
-    async def _tell(self, acts: Iterable[ShopperEvent]) -> None:
+    async def _send_events(self, acts: Iterable[ShopperEvent]) -> None:
         begun = time.monotonic()
         for is_segment, passed in group_into_requests(sorted(acts, key=lambda act: act.at)):
-            await (self._ingest_client.segment if is_segment else self._ingest_client.native)(
+            await (self._ingest_client.send_segment_calls if is_segment else self._ingest_client.send_events)(
                 [act.body for act in passed]
             )
         self._add_seconds("tell", begun)
         self._raise_refusals()
 
     def _raise_refusals(self) -> None:
-        if refused := self._ingest_client.counts.refusals():
+        if refused := self._ingest_client.counts.describe_refusals():
             raise UserError("the API did not take the demo's events: " + "; ".join(refused))
 
     def _add_seconds(self, what: str, since: float) -> None:
@@ -240,11 +240,11 @@ class SweepTrigger:
         self._client = client
         self._database = database
 
-    async def lapsed(self, expected: int) -> None:
+    async def sweep_lapsed(self, expected: int) -> None:
         """Until so many people have lapsed. Raises ``Fault`` when that takes too long."""
         await self._sweep_until_done(LAPSED_SWEEP, _COUNT_LAPSED_MISSING, expected)
 
-    async def products(self) -> None:
+    async def sweep_products(self) -> None:
         """Until everybody is told of every product that changed. Raises ``Fault`` as above."""
         await self._sweep_until_done(PRODUCT_SWEEP, _COUNT_UNSWEPT_CHANGES)
 

@@ -32,7 +32,7 @@ def no_kill_switch(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Ch
     if not stops:
         return passed("no kill switch")
     said = ", ".join(
-        f"{stop.words} is stopped since {stop.since.isoformat(' ', 'minutes')}" for stop in stops
+        f"{stop.description} is stopped since {stop.since.isoformat(' ', 'minutes')}" for stop in stops
     )
     if at >= plan.expires_at:
         return denied(Reason.KILL_SWITCH, f"{said}, and the message has expired")

@@ -64,7 +64,7 @@ class Jurisdiction:
         known = public_holidays(self.calendar, day.year).get(day) if self.calendar else None
         return known or ("a public holiday" if day in self.days else None)
 
-    def spans(self, day: date) -> tuple[Span, ...]:
+    def open_spans(self, day: date) -> tuple[Span, ...]:
         """When it is open on a local date."""
         weekend = {_SATURDAY: self.saturday, _SUNDAY: self.sunday}.get(day.weekday())
         windows = self.weekdays if weekend is None else weekend

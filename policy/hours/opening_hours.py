@@ -29,7 +29,7 @@ def open_spans(hours: Hours, day: date) -> tuple[Span, ...]:
         case IntersectedHours(hours=several):
             return intersect_spans(open_spans(each, day) for each in several)
         case Jurisdiction():
-            return hours.spans(day)
+            return hours.open_spans(day)
         case QuietHours(opens=opens, closes=closes):
             start, end = since_midnight(opens), since_midnight(closes)
             if start < end:

@@ -77,7 +77,7 @@ async def upsert_products(connection: Any, takens: Sequence[StoredEvent]) -> lis
     Locks products in key order; call it after the events are inserted and before any identifier is touched,
     which is the place of products in the order of locks.
     """
-    told = [(taken, event) for taken in takens if isinstance(event := taken.typed, ProductUpdated)]
+    told = [(taken, event) for taken in takens if isinstance(event := taken.event, ProductUpdated)]
     named = [(taken, event) for taken, event in told if event.item.key]
     if named:
         keys = sorted({(event.item.key, _variant_sku(event)) for _, event in named})

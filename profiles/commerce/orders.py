@@ -35,7 +35,7 @@ def apply_purchase(
     order_id = _text_or_none(taken.incoming.properties.get("order_id"))
     _add_purchases(person, taken, bought, order_id, changes)
     if not bought or _has_unidentified_products(taken.incoming.properties, bought):
-        changes.problem(taken.event_id, "", "a product without product_id and sku cannot be suppressed")
+        changes.add_problem(taken.event_id, "", "a product without product_id and sku cannot be suppressed")
     for undoing, verified in person.refunds:
         # The refund came before its purchase.
         if order_id is not None and _text_or_none(undoing.get("order_id")) == order_id:
@@ -53,7 +53,7 @@ def apply_shared_purchase(person: ProfileState, taken: StoredEvent, changes: Uni
     _add_suppressions(
         person, taken, bought, _text_or_none(taken.incoming.properties.get("order_id")), changes
     )
-    person.reach(taken.place)
+    person.advance_cart_position(taken.sort_key)
     return _remove_from_carts(person, taken, None, bought, changes)
 
 
@@ -64,10 +64,10 @@ def apply_refund(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) 
     """
     order_id = _text_or_none(taken.incoming.properties.get("order_id"))
     if order_id is None:
-        changes.problem(taken.event_id, "", "order_id is missing: no purchase could be undone")
+        changes.add_problem(taken.event_id, "", "order_id is missing: no purchase could be undone")
         return
     if _has_unidentified_products(taken.incoming.properties, ordered_items(taken.incoming.properties)):
-        changes.problem(
+        changes.add_problem(
             taken.event_id, "", "a product without product_id and sku cannot be found in the order"
         )
     _add_returns(
@@ -222,7 +222,7 @@ async def resolve_order_lines(
     names = catalog_keys((item.key, item.sku) for item in lines)
     shelf = to_entries(map(orjson.loads, await connection.fetchval(_SELECT_CATALOG, names)))
     return [
-        replace(taken, bought=resolve_lines(taken, shelf, rule_for))
+        replace(taken, order_lines=resolve_lines(taken, shelf, rule_for))
         if taken.incoming.type == ORDER_COMPLETED
         else taken
         for taken in events
@@ -241,8 +241,8 @@ def resolve_lines(
 
 def order_lines(taken: StoredEvent) -> tuple[OrderLine, ...]:
     """An order's lines as they were read; as they stand where nobody has."""
-    if taken.bought is not None:
-        return taken.bought
+    if taken.order_lines is not None:
+        return taken.order_lines
     return tuple(OrderLine(item) for item in ordered_items(taken.incoming.properties))
 
 

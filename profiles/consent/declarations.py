@@ -36,7 +36,7 @@ class _ConsentChange:
     granted: bool
     source: str
     evidence: ConsentEvidence = NO_EVIDENCE
-    faults: tuple[str, ...] = ()
+    evidence_faults: tuple[str, ...] = ()
     """What is wrong with the evidence that came."""
 
 
@@ -44,7 +44,7 @@ def record_consents_from_traits(person: ProfileState, taken: StoredEvent, change
     """``traits.consents``: {"email": true, "sms": {"granted": false, "method": "checkbox"}}."""
     for said in _changes_in_traits(taken.incoming):
         if isinstance(said, str):
-            changes.problem(taken.event_id, "", said)
+            changes.add_problem(taken.event_id, "", said)
         else:
             _append(person, taken, changes, said, _declaring_key(taken))
 
@@ -53,7 +53,7 @@ def record_consent_change(person: ProfileState, taken: StoredEvent, changes: Uni
     """``Consent Changed``: channel, topic, state, source and evidence as properties."""
     said = _change_in_properties(taken.incoming)
     if isinstance(said, str):
-        changes.problem(taken.event_id, "", said)
+        changes.add_problem(taken.event_id, "", said)
     else:
         _append(person, taken, changes, said, _declaring_key(taken))
 
@@ -84,7 +84,7 @@ def apply_withdrawals(person: ProfileState, taken: StoredEvent, changes: UnitOfW
     """Whether an event withdraws something, for all whom it names; a no to ads takes a person out of them."""
     withdrawn = [said.channel for said in _withdrawals(taken)]
     if "ads" in withdrawn or "all" in withdrawn:
-        changes.leave(person, list(person.audiences), "opted_out")
+        changes.leave_audiences(person, list(person.audiences), "opted_out")
     return bool(withdrawn)
 
 
@@ -93,8 +93,8 @@ def _withdrawals(taken: StoredEvent) -> list[_ConsentChange]:
     said: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
     if incoming.type == "Consent Changed":
         said.append(_change_in_properties(incoming))
-    if incoming.type in OPT_OUT_EVENT_TYPES and taken.message is not None:
-        said.append(_change_in_message(taken.message, incoming))
+    if incoming.type in OPT_OUT_EVENT_TYPES and taken.message_ref is not None:
+        said.append(_change_in_message(taken.message_ref, incoming))
     if incoming.type == "Message Replied":
         said += _changes_in_reply(taken)
     return [word for word in said if isinstance(word, _ConsentChange) and not word.granted]
@@ -141,7 +141,7 @@ def _change_in_message(message: MessageRef, incoming: IncomingEvent) -> _Consent
 def _changes_in_reply(taken: StoredEvent) -> list[_ConsentChange]:
     """At most one word."""
     incoming = taken.incoming
-    channel = taken.message.channel if taken.message is not None else incoming.channel
+    channel = taken.message_ref.channel if taken.message_ref is not None else incoming.channel
     if channel != replies.REPLY_CHANNEL:
         return []
     method = replies.METHOD_BY_INTENT.get(replies.classify_reply(replies.reply_text(incoming.properties)))
@@ -159,7 +159,9 @@ def _reply_sender_key(taken: StoredEvent) -> str | None:
     numbers = [value for of, value in sort_identifiers(taken.incoming.identifiers) if of == kind]
     if numbers:
         return identifier_key(kind, numbers[0])
-    return (_address_key(taken.message) if taken.message is not None else None) or _declaring_key(taken)
+    return (_address_key(taken.message_ref) if taken.message_ref is not None else None) or _declaring_key(
+        taken
+    )
 
 
 def _declaring_key(taken: StoredEvent) -> str | None:
@@ -167,13 +169,13 @@ def _declaring_key(taken: StoredEvent) -> str | None:
     named = sort_identifiers(taken.incoming.identifiers)
     if named:
         return identifier_key(*named[0])
-    return _address_key(taken.message) if taken.message else None
+    return _address_key(taken.message_ref) if taken.message_ref else None
 
 
 def _named_keys(taken: StoredEvent) -> list[str]:
     """All that an event names, the strongest first."""
     pairs = list(taken.incoming.identifiers)
-    if taken.message is not None and (address := _address_key(taken.message)):
+    if taken.message_ref is not None and (address := _address_key(taken.message_ref)):
         pairs.append(split_key(address))
     return [
         identifier_key(kind, value)
@@ -190,10 +192,10 @@ def _append(
     person: ProfileState, taken: StoredEvent, changes: UnitOfWork, said: _ConsentChange, voice: str | None
 ) -> None:
     """One ledger entry, whatever is already there: late and unverified words are the fold's matter."""
-    for fault in said.faults:
-        changes.problem(taken.event_id, "", fault)
+    for fault in said.evidence_faults:
+        changes.add_problem(taken.event_id, "", fault)
     if not said.granted and said.channel in ("ads", "all"):
-        changes.leave(person, list(person.audiences), "opted_out")
+        changes.leave_audiences(person, list(person.audiences), "opted_out")
     changes.inserts["consent"].append(
         {
             "profile_id": person.profile_id,

@@ -87,8 +87,8 @@ class _LoadedConsents:
 
     profile_id: UUID
     subject: ConsentSubject
-    states: dict[ConsentKey, EffectiveConsent]
-    kept: dict[ConsentKey, EffectiveConsent]
+    effective: dict[ConsentKey, EffectiveConsent]
+    stored: dict[ConsentKey, EffectiveConsent]
     opt_outs: list[OptOutEntry]
 
 
@@ -123,9 +123,9 @@ def _diff_consents(people: Sequence[_LoadedConsents]) -> tuple[list[Row], list[R
     states: list[Row] = []
     gone: list[Row] = []
     for person in people:
-        now = person.states
+        now = person.effective
         for (channel, topic), state in now.items():
-            if person.kept.get((channel, topic)) != state:
+            if person.stored.get((channel, topic)) != state:
                 row = {"profile_id": person.profile_id, "channel": channel, "topic": topic}
                 said = {
                     "source": state.source,
@@ -137,7 +137,7 @@ def _diff_consents(people: Sequence[_LoadedConsents]) -> tuple[list[Row], list[R
                 states.append(row | said | {"state": _state_name(not state.granted)})
         gone += [
             {"profile_id": person.profile_id, "channel": channel, "topic": topic}
-            for channel, topic in person.kept
+            for channel, topic in person.stored
             if (channel, topic) not in now
         ]
     return states, gone
@@ -181,7 +181,7 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
         ConsentSubject(
             frozenset(joined_at),
             words,
-            states=effective_consents(words, joined_at, vouched, exclude_restarts=False),
+            consents=effective_consents(words, joined_at, vouched, exclude_restarts=False),
             verified_consents=effective_consents(
                 (word for word in words if word.verified), joined_at, vouched, exclude_restarts=False
             ),

@@ -31,7 +31,7 @@ class ConsentRecord:
     granted: bool
     verified: bool
     """Said by somebody known to speak for the person."""
-    voice: str | None
+    declared_by: str | None
     """The identifier under which it was said, as type:value; None: as good as said under any."""
     time: datetime
     """By the channel's clock."""
@@ -100,7 +100,7 @@ def _latest_per_declarant(words: Iterable[ConsentRecord]) -> list[ConsentRecord]
     last: dict[tuple[str, str, bool, bool, str | None, bool], ConsentRecord] = {}
     for word in words:
         special = word.is_restart or word.is_reply_withdrawal
-        kind = (word.channel, word.topic, word.granted, word.verified, word.voice, special)
+        kind = (word.channel, word.topic, word.granted, word.verified, word.declared_by, special)
         if kind not in last or _record_sort_key(word) > _record_sort_key(last[kind]):
             last[kind] = word
     return list(last.values())
@@ -123,13 +123,13 @@ def _revokes(yes: ConsentRecord, no: ConsentRecord, joined_at: Mapping[str, date
     if yes.time <= no.time or (no.verified and not yes.verified):
         return False
     if yes.is_restart:
-        return no.is_reply_withdrawal and yes.voice is not None and yes.voice == no.voice
-    if yes.voice is None or no.voice is None or yes.voice == no.voice:
+        return no.is_reply_withdrawal and yes.declared_by is not None and yes.declared_by == no.declared_by
+    if yes.declared_by is None or no.declared_by is None or yes.declared_by == no.declared_by:
         return True
     # A voice that is none of the person's identifiers, such as a former address, may refuse on their behalf,
     # which they can take back; it cannot take back what they refused.
-    joined = joined_at.get(yes.voice)
-    return joined is not None and yes.time > max(joined, joined_at.get(no.voice, no.time))
+    joined = joined_at.get(yes.declared_by)
+    return joined is not None and yes.time > max(joined, joined_at.get(no.declared_by, no.time))
 
 
 def _record_sort_key(word: ConsentRecord) -> tuple[datetime, str, datetime, str]:
@@ -154,7 +154,7 @@ class OptOutEntry:
     source: str
 
     @property
-    def place(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str]:
         """The entry's key."""
         return self.channel, self.address, self.topic
 
@@ -165,8 +165,8 @@ class ConsentSubject:
 
     identifiers: frozenset[str]
     """As type:value."""
-    words: tuple[ConsentRecord, ...]
-    states: Mapping[ConsentKey, EffectiveConsent]
+    records: tuple[ConsentRecord, ...]
+    consents: Mapping[ConsentKey, EffectiveConsent]
     verified_consents: Mapping[ConsentKey, EffectiveConsent]
     """The same from verified words alone."""
 
@@ -182,8 +182,8 @@ def recompute_opt_outs(
     word wins, whoever's it was, and of two at one time the withdrawal; but unverified words touch no
     withdrawal of somebody else's. An address that said no itself is entered, though no longer the person's.
     """
-    before = {mark.place: mark for mark in entries}
-    sayings = {(*_record_signature(word), word.channel) for person in subjects for word in person.words}
+    before = {mark.key: mark for mark in entries}
+    sayings = {(*_record_signature(word), word.channel) for person in subjects for word in person.records}
     after = {place: mark for place, mark in before.items() if not _derives_from(sayings, mark)}
     for person in subjects:
         for said, sure in _former_address_entries(person):
@@ -192,7 +192,7 @@ def recompute_opt_outs(
         _merge_entries(
             after, _own_address_entries(person, person.verified_consents), verified=True, own_address=True
         )
-        _merge_entries(after, _own_address_entries(person, person.states), own_address=True)
+        _merge_entries(after, _own_address_entries(person, person.consents), own_address=True)
     changed = [mark for place, mark in sorted(after.items()) if mark != before.get(place)]
     stale = [mark for place, mark in sorted(before.items()) if not _needs_no_deletion(mark, after.get(place))]
     return changed, stale
@@ -221,9 +221,9 @@ def _own_address_entries(
 
 def _former_address_entries(person: ConsentSubject) -> Iterator[tuple[list[OptOutEntry], bool]]:
     """Entries, and whether they come from verified words."""
-    spoke = {word.voice for word in person.words if word.voice is not None} - person.identifiers
+    spoke = {word.declared_by for word in person.records if word.declared_by is not None} - person.identifiers
     for voice in sorted(voice for voice in spoke if voice.partition(":")[0] in _ADDRESS_IDENTIFIER_TYPES):
-        said = [word for word in person.words if word.voice == voice]
+        said = [word for word in person.records if word.declared_by == voice]
         for words, sure in (([word for word in said if word.verified], True), (said, False)):
             # Vouched: whose it is by now is not known here, so an unverified grant counts for nothing.
             states = effective_consents(words, {}, vouched=True, exclude_restarts=False)
@@ -260,11 +260,11 @@ def _merge_entries(
     own_address: bool = False,
 ) -> None:
     for mark in marks:
-        there = register.get(mark.place)
+        there = register.get(mark.key)
         if there is None or (own_address and mark.withdrawn and not there.withdrawn):
-            register[mark.place] = mark
+            register[mark.key] = mark
         elif verified or not there.withdrawn:
-            register[mark.place] = max(there, mark, key=lambda one: (one.time, one.withdrawn))
+            register[mark.key] = max(there, mark, key=lambda one: (one.time, one.withdrawn))
 
 
 def _needs_no_deletion(mark: OptOutEntry, to: OptOutEntry | None) -> bool:

@@ -28,7 +28,7 @@ class ReplyIntent(StrEnum):
     DOUBTFUL = "doubtful"
     """It may mean stop."""
     START = "start"
-    NOTHING = "nothing"
+    UNRELATED = "nothing"
 
 
 METHOD_BY_INTENT = {
@@ -146,7 +146,7 @@ def classify_reply(text: str) -> ReplyIntent:
         return ReplyIntent.STOP
     if _may_be_opt_out(words, said) or _OPT_OUT_EMOJI.search(text):
         return ReplyIntent.DOUBTFUL
-    return ReplyIntent.START if "".join(words) in START_KEYWORDS else ReplyIntent.NOTHING
+    return ReplyIntent.START if "".join(words) in START_KEYWORDS else ReplyIntent.UNRELATED
 
 
 def reply_text(properties: Mapping[str, Any]) -> str:

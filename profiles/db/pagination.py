@@ -30,7 +30,7 @@ class Cursor:
         return base64.urlsafe_b64encode(plain.encode()).rstrip(b"=").decode()
 
     @classmethod
-    def read(cls, text: str) -> "Cursor":
+    def parse(cls, text: str) -> "Cursor":
         """The cursor that ``str`` wrote. Raises ValueError for anything else."""
         try:
             plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()

@@ -77,7 +77,7 @@ class IdentifierRow:
     key: str
     profile_id: UUID
     """Its canonical profile."""
-    pointer: UUID
+    stored_profile_id: UUID
     """The profile that its row names: one that is no more, where a merge had to leave it behind."""
     origin: UUID
     since: datetime
@@ -91,28 +91,28 @@ class IdentifierRow:
 class Component:
     """What ``profiles.identity.graph.resolve_graph`` is asked with."""
 
-    known: dict[str, IdentifierRow] = field(default_factory=dict)
+    identifiers: dict[str, IdentifierRow] = field(default_factory=dict)
     links: dict[int, Link] = field(default_factory=dict)
     cuts: dict[frozenset[str], None] = field(default_factory=dict)
-    canonical: dict[UUID, UUID] = field(default_factory=dict)
+    canonical_ids: dict[UUID, UUID] = field(default_factory=dict)
     """Every profile met → the one it is by now, locked."""
 
-    def resolved(self) -> IdentityGraph:
+    def to_graph(self) -> IdentityGraph:
         """Who is who."""
         links = [
             replace(link, keys=keys)
             for link in self.links.values()
-            if (keys := tuple(key for key in link.keys if key in self.known))
+            if (keys := tuple(key for key in link.keys if key in self.identifiers))
         ]
         linked = {key for link in links for key in link.keys}
         return resolve_graph(
             links,
             # When a linked key was first seen is a matter of its links alone: what comes in by itself later
             # on must not change who is who.
-            sightings={key: row.since for key, row in self.known.items() if key not in linked},
+            sightings={key: row.since for key, row in self.identifiers.items() if key not in linked},
             cuts=self.cuts,
-            quarantined=[key for key, row in self.known.items() if row.status == "quarantined"],
-            released=[key for key, row in self.known.items() if row.status == "released"],
+            quarantined=[key for key, row in self.identifiers.items() if row.status == "quarantined"],
+            released=[key for key, row in self.identifiers.items() if row.status == "released"],
         )
 
 
@@ -129,16 +129,16 @@ async def lock_component(
     profiles of all others that it meets. ``hearsay``: also what unverified links say of vouched keys, which
     matters only where one is vouched for no more.
     """
-    found = Component(canonical=dict(canonical_ids))
+    found = Component(canonical_ids=dict(canonical_ids))
     frontier = dict.fromkeys(stored_profile_ids.values())
     read: dict[UUID, None] = {}
     while frontier:
         await _lock_unlocked_profiles(connection, found, frontier)
-        asked = dict.fromkeys([*frontier, *(found.canonical.get(who, who) for who in frontier)])
+        asked = dict.fromkeys([*frontier, *(found.canonical_ids.get(who, who) for who in frontier)])
         read |= asked
         row = await connection.fetchrow(_SELECT_COMPONENT, list(asked), include_unverified)
         for known in _to_identifier_rows(row, found):
-            found.known[known.key] = known
+            found.identifiers[known.key] = known
         for link_id, keys, time, source, event, verified, event_id in orjson.loads(row["links"] or "[]"):
             at = datetime.fromisoformat(time)
             found.links[link_id] = Link(tuple(keys), at, source, event, verified, UUID(event_id))
@@ -149,16 +149,16 @@ async def lock_component(
 
 
 async def _lock_unlocked_profiles(connection: Any, found: Component, profile_ids: Collection[UUID]) -> None:
-    unknown = [who for who in profile_ids if who not in found.canonical]
+    unknown = [who for who in profile_ids if who not in found.canonical_ids]
     if unknown:
-        found.canonical |= await lock_profiles(connection, unknown)
+        found.canonical_ids |= await lock_profiles(connection, unknown)
 
 
 def _to_identifier_rows(row: Any, found: Component) -> list[IdentifierRow]:
     return [
         IdentifierRow(
             key,
-            found.canonical.get(UUID(who), UUID(who)),
+            found.canonical_ids.get(UUID(who), UUID(who)),
             UUID(who),
             UUID(origin),
             datetime.fromisoformat(since),
@@ -172,7 +172,9 @@ def _to_identifier_rows(row: Any, found: Component) -> list[IdentifierRow]:
 
 async def _load_next_frontier(connection: Any, found: Component, read: Collection[UUID]) -> dict[UUID, None]:
     """The profiles of keys that links name and that have not been read."""
-    keys = dict.fromkeys(key for link in found.links.values() for key in link.keys if key not in found.known)
+    keys = dict.fromkeys(
+        key for link in found.links.values() for key in link.keys if key not in found.identifiers
+    )
     if not keys:
         return {}
     kinds, values = zip(*(split_key(key) for key in keys), strict=True)
@@ -180,7 +182,7 @@ async def _load_next_frontier(connection: Any, found: Component, read: Collectio
     for row in await connection.fetch(_SELECT_IDENTIFIERS, list(kinds), list(values)):
         if row["status"] == "quarantined":
             # Nobody's: its profile holds nothing else, and is not to be a place where everybody waits.
-            found.known[row["key"]] = IdentifierRow(**row, pointer=row["profile_id"])
+            found.identifiers[row["key"]] = IdentifierRow(**row, stored_profile_id=row["profile_id"])
         elif row["profile_id"] not in read:
             frontier[row["profile_id"]] = None
     return frontier
@@ -218,13 +220,17 @@ async def read_component(connection: Any, keys: Collection[str]) -> Component:
         pairs = [split_key(key) for key in frontier]
         kinds, values = [kind for kind, _ in pairs], [value for _, value in pairs]
         for row in await connection.fetch(_SELECT_IDENTIFIERS_AGAIN, kinds, values):
-            found.known[row["key"]] = IdentifierRow(**row, pointer=row["profile_id"])
-        sought = [key for key in frontier if key in found.known and _is_not_quarantined(found.known[key])]
+            found.identifiers[row["key"]] = IdentifierRow(**row, stored_profile_id=row["profile_id"])
+        sought = [
+            key
+            for key in frontier
+            if key in found.identifiers and _is_not_quarantined(found.identifiers[key])
+        ]
         frontier = {}
         for row in await connection.fetch(_SELECT_LINKS, sought, MAX_LINKS):
             found.links[row["link_id"]] = _to_link(row)
             frontier |= dict.fromkeys(key for key in row["keys"] if key not in asked)
-    for row in await connection.fetch(_SELECT_ACTIVE_CUTS, list(found.known)):
+    for row in await connection.fetch(_SELECT_ACTIVE_CUTS, list(found.identifiers)):
         found.cuts[frozenset((row["one"], row["other"]))] = None
     return found
 

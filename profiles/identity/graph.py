@@ -29,13 +29,13 @@ class _Cluster:
     first_seen_key: str
     """The key that was seen first."""
     keys: list[str]
-    times: dict[str, list[int]]
+    first_seen_by_type: dict[str, list[int]]
     """Type → when its values were first seen, in microseconds, sorted."""
-    strong: bool
-    vouched: bool
+    has_strong_key: bool
+    has_vouched_key: bool
     cut_keys: list[str]
     """The keys that are in a cut."""
-    settled: datetime
+    last_linked_at: datetime
     """The time of the latest link that it is made of."""
 
 
@@ -51,22 +51,22 @@ class Clusters:
     ) -> None:
         self._rules = rules
         self._cuts = cuts
-        self._seen = first_seen
+        self._first_seen = first_seen
         self._absorbed: dict[str, list[tuple[str, datetime]]] = {key: [] for key in first_seen}
-        self.of = {
+        self.cluster_by_key = {
             key: _Cluster(
                 first_seen_key=key,
                 keys=[key],
-                times={type_of_key(key): [(time - _EPOCH) // MICROSECOND]},
-                strong=rules.is_strong(key),
-                vouched=key in vouched,
+                first_seen_by_type={type_of_key(key): [(time - _EPOCH) // MICROSECOND]},
+                has_strong_key=rules.is_strong(key),
+                has_vouched_key=key in vouched,
                 cut_keys=[key] if key in cuts else [],
-                settled=time,
+                last_linked_at=time,
             )
             for key, time in first_seen.items()
         }
 
-    def join(
+    def try_join(
         self, key_a: str, key_b: str, time: datetime, *, is_weak: bool, verified: bool
     ) -> tuple[str, str]:
         """Make the clusters of two keys one, unless a rule forbids it: then the reason and its detail.
@@ -74,7 +74,7 @@ class Clusters:
         ``("", "")`` when they are one now. A refusal never lapses by a cluster's growing, so that no pair
         needs to be tried twice.
         """
-        this, that = self.of[key_a], self.of[key_b]
+        this, that = self.cluster_by_key[key_a], self.cluster_by_key[key_b]
         if this is that:
             return "", ""
         why, detail = self._refusal_reason(this, that, weakly=is_weak, verified=verified)
@@ -85,19 +85,21 @@ class Clusters:
     def _refusal_reason(
         self, one: _Cluster, other: _Cluster, *, weakly: bool, verified: bool
     ) -> tuple[str, str]:
-        cut = self._cut(one, other)
+        cut = self._separating_cut(one, other)
         if cut:
             return "cut", cut
         for kind, limit in self._rules.limits.items():
-            if limit.is_exceeded_by(one.times.get(kind, ()), other.times.get(kind, ())):
+            if limit.is_exceeded_by(
+                one.first_seen_by_type.get(kind, ()), other.first_seen_by_type.get(kind, ())
+            ):
                 return "limit", kind
-        if weakly and one.strong and other.strong:
+        if weakly and one.has_strong_key and other.has_strong_key:
             return "strong", ""
-        if not verified and (one.vouched or other.vouched):
+        if not verified and (one.has_vouched_key or other.has_vouched_key):
             return "unverified", ""
         return "", ""
 
-    def _cut(self, one: _Cluster, other: _Cluster) -> str:
+    def _separating_cut(self, one: _Cluster, other: _Cluster) -> str:
         if not one.cut_keys or not other.cut_keys:
             return ""
         few, many = sorted((one, other), key=lambda cluster: len(cluster.cut_keys))
@@ -105,36 +107,36 @@ class Clusters:
             sorted((key, apart), key=strongest_first)
             for key in few.cut_keys
             for apart in self._cuts[key]
-            if self.of.get(apart) is many
+            if self.cluster_by_key.get(apart) is many
         ]
         return " and ".join(min(found, key=lambda pair: [*map(strongest_first, pair)], default=[]))
 
     def _absorb(self, one: _Cluster, other: _Cluster, time: datetime) -> None:
         early, late = sorted(
             (one.first_seen_key, other.first_seen_key),
-            key=lambda key: (self._seen[key], strongest_first(key)),
+            key=lambda key: (self._first_seen[key], strongest_first(key)),
         )
-        settled = max(time, one.settled, other.settled)
+        settled = max(time, one.last_linked_at, other.last_linked_at)
         self._absorbed[early].append((late, settled))
         # The smaller moves into the larger: a key moves at most log2(keys) times.
         few, many = sorted((one, other), key=lambda cluster: len(cluster.keys))
         for key in few.keys:
-            self.of[key] = many
-        for kind, times in few.times.items():
-            known = many.times.setdefault(kind, [])
+            self.cluster_by_key[key] = many
+        for kind, times in few.first_seen_by_type.items():
+            known = many.first_seen_by_type.setdefault(kind, [])
             for seen in times:
                 insort(known, seen)
-        many.first_seen_key, many.settled = early, settled
+        many.first_seen_key, many.last_linked_at = early, settled
         many.keys += few.keys
         many.cut_keys += few.cut_keys
-        many.strong |= few.strong
-        many.vouched |= few.vouched
+        many.has_strong_key |= few.has_strong_key
+        many.has_vouched_key |= few.has_vouched_key
 
     def joined_at(self) -> dict[str, datetime]:
         """When each key became one with the founder of its cluster; the founder: when it was first seen."""
         joined = {}
-        for founder in dict.fromkeys(cluster.first_seen_key for cluster in self.of.values()):
-            joined[founder] = self._seen[founder]
+        for founder in dict.fromkeys(cluster.first_seen_key for cluster in self.cluster_by_key.values()):
+            joined[founder] = self._first_seen[founder]
             for part, time in self._absorbed[founder]:
                 rest = [part]
                 while rest:
@@ -166,12 +168,12 @@ class ResolutionStep:
     """What became of one pair of a link."""
 
     link: Link
-    one: str
+    target_key: str
     """The key joined to: the strongest good one of the link."""
-    other: str
+    candidate_key: str
     """The key that was to join."""
     joined: bool
-    why: str
+    refusal: str
     """Empty when joined, else quarantined, cut, limit, strong or unverified (the first that holds)."""
     detail: str = ""
     """The type that would be over its limit; the pair that a cut keeps apart."""
@@ -242,21 +244,21 @@ def explain_step(step: ResolutionStep, rules: IdentityRules = DEFAULT_IDENTITY_R
     """A step as one sentence for an operator; it holds the identifiers."""
     said = f"event {step.link.id} from {step.link.source}"
     if step.joined:
-        return f"{step.other} is the same person as {step.one}: {said} names both."
-    match step.why:
+        return f"{step.candidate_key} is the same person as {step.target_key}: {said} names both."
+    match step.refusal:
         case "quarantined":
             because = "so many people share one of them that it is nobody's"
         case "cut":
             because = f"an operator has cut {step.detail} apart"
         case "limit":
             limit = rules.limits[step.detail]
-            span = f" within {limit.within.days} days" if limit.within else ""
-            because = f"one person would have more than {limit.most} {step.detail}{span}"
+            span = f" within {limit.period.days} days" if limit.period else ""
+            because = f"one person would have more than {limit.max_values} {step.detail}{span}"
         case "strong":
             because = "both are somebody already, and a device or a hash is too weak to make them one"
         case _:
             because = "nothing verifies it, and one of the two is a person whom a verified event vouches for"
-    return f"{step.other} does not join {step.one}, though {said} names both: {because}."
+    return f"{step.candidate_key} does not join {step.target_key}, though {said} names both: {because}."
 
 
 def _deduplicate_links(links: Iterable[Link]) -> list[Link]:
@@ -326,7 +328,7 @@ def _apply_link(
         why, detail = "quarantined", ""
         if other not in quarantined:
             weakly = not (rules.is_strong(one) and rules.is_strong(other))
-            why, detail = clusters.join(
+            why, detail = clusters.try_join(
                 representative[one], representative[other], link.time, is_weak=weakly, verified=link.verified
             )
         yield ResolutionStep(link, one, other, not why, why, detail)
@@ -343,7 +345,7 @@ def _to_graph(
     for key in sorted(representative, key=strongest_first):
         # A quarantined email and its hash are one address, and yet alone like all that are nobody's.
         people.setdefault(
-            key if key in quarantined else clusters.of[representative[key]].first_seen_key, []
+            key if key in quarantined else clusters.cluster_by_key[representative[key]].first_seen_key, []
         ).append(key)
     joined = clusters.joined_at()
     return IdentityGraph(

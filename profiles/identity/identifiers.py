@@ -149,8 +149,8 @@ MICROSECOND = timedelta(microseconds=1)
 class ValueLimit:
     """The most distinct values of one type that one person may have."""
 
-    most: int
-    within: timedelta | None = None
+    max_values: int
+    period: timedelta | None = None
     """Counted over every span shorter than this, by when the values were first seen; None: for ever."""
 
     def is_exceeded_by(self, one: Sequence[int], other: Sequence[int]) -> bool:
@@ -160,16 +160,16 @@ class ValueLimit:
         holds more than ``most`` (values exactly ``within`` apart are not in one span). Symmetric, depends
         on the two lists only, and once broken stays broken whatever is added to either.
         """
-        if not one or not other or len(one) + len(other) <= self.most:
+        if not one or not other or len(one) + len(other) <= self.max_values:
             return False
-        if self.within is None:
+        if self.period is None:
             return True
         few, many = (one, other) if len(one) <= len(other) else (other, one)
-        span = self.within // MICROSECOND
+        span = self.period // MICROSECOND
         # A span that is too full holds one of the few, so only their neighbourhood matters.
         near = many[bisect_right(many, few[0] - span) : bisect_left(many, few[-1] + span)]
         times = sorted([*few, *near])
-        return any(last - first < span for first, last in zip(times, times[self.most :], strict=False))
+        return any(last - first < span for first, last in zip(times, times[self.max_values :], strict=False))
 
 
 _DEFAULT_LIMITS = MappingProxyType(
@@ -221,10 +221,10 @@ class IdentityRules:
             if kind not in TYPES_BY_STRENGTH
         ]
         for kind, limit in self.limits.items():
-            if limit.most < 1:
-                faults.append(f"limits: {kind} must allow at least 1, got {limit.most}")
-            if limit.within is not None and limit.within <= timedelta():
-                faults.append(f"limits: {kind} must count over a span longer than 0, got {limit.within}")
+            if limit.max_values < 1:
+                faults.append(f"limits: {kind} must allow at least 1, got {limit.max_values}")
+            if limit.period is not None and limit.period <= timedelta():
+                faults.append(f"limits: {kind} must count over a span longer than 0, got {limit.period}")
         faults += [
             f"shared_by: {kind} must allow at least 1, got {most}"
             for kind, most in self.shared_by.items()

@@ -40,7 +40,7 @@ class NewQuarantine:
     """An identifier that has just been found to be nobody's."""
 
     key: str
-    people: int
+    profile_count: int
     """Who named it, each once."""
 
 
@@ -79,7 +79,7 @@ async def load_quarantined(
 def find_newly_quarantined(component: "Component", graph: "IdentityGraph") -> tuple[NewQuarantine, ...]:
     """The keys that a resolution takes from everybody and that were somebody's before; pure."""
     beside: dict[str, set[str]] = {
-        key: set() for key in sorted(graph.quarantined) if component.known[key].status != "quarantined"
+        key: set() for key in sorted(graph.quarantined) if component.identifiers[key].status != "quarantined"
     }
     for link in component.links.values():
         people = {graph.cluster_of(key)[0] for key in link.keys if key not in graph.quarantined}
@@ -100,7 +100,7 @@ def log_quarantines(quarantines: Iterable[NewQuarantine]) -> None:
                 "identifier quarantined",
                 type=kind,
                 value=mask_identifier(kind, value),
-                people=one.people,
+                people=one.profile_count,
                 advice=QUARANTINE_ADVICE,
             )
 
@@ -115,31 +115,31 @@ class QuarantineCache(AbstractSet[str]):
     """Keys lately found to be nobody's. Thousands of events may name one, each waiting for its row."""
 
     def __init__(self) -> None:
-        self._until: dict[str, tuple[float, bool]] = {}
+        self._expiry_by_key: dict[str, tuple[float, bool]] = {}
 
     def add(self, keys: Iterable[str], verified_keys: Collection[str] = ()) -> None:
         """Remember some for ``FOR_S``. ``attested``: those that verified events took away."""
         until = time.monotonic() + QUARANTINE_CACHE_TTL_S
         for key in keys:
-            self._until.pop(key, None)
-            self._until[key] = (until, key in verified_keys)
-        while len(self._until) > _MAX_CACHED_KEYS:
-            del self._until[next(iter(self._until))]
+            self._expiry_by_key.pop(key, None)
+            self._expiry_by_key[key] = (until, key in verified_keys)
+        while len(self._expiry_by_key) > _MAX_CACHED_KEYS:
+            del self._expiry_by_key[next(iter(self._expiry_by_key))]
 
-    def has(self, key: str, *, verified: bool) -> bool:
+    def can_be_skipped(self, key: str, *, verified: bool) -> bool:
         """Whether an event need not name it.
 
         A verified one must name an address that only made-up events have taken away: it is weighed anew then.
         A device is nobody's whoever says so.
         """
-        until, attested = self._until.get(key, (0.0, False))
+        until, attested = self._expiry_by_key.get(key, (0.0, False))
         return until > time.monotonic() and (not verified or attested or split_key(key)[0] in DEVICE_TYPES)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self.has(key, verified=False)
+        return isinstance(key, str) and self.can_be_skipped(key, verified=False)
 
     def __iter__(self) -> Iterator[str]:
-        return (key for key in self._until if key in self)
+        return (key for key in self._expiry_by_key if key in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

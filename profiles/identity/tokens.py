@@ -82,7 +82,7 @@ class IdentityTokens:
         signed = f"{VERSION}.{int(expires_at.timestamp())}.{_identifier_digest(naming, kind, value)}"
         return f"{signed}.{_signature(signing, signed)}"
 
-    def read(self, token: str, *, at: datetime) -> IdentityProof | TokenFault:
+    def verify(self, token: str, *, at: datetime) -> IdentityProof | TokenFault:
         """What a token proves at an instant, or why nothing; compares in constant time and never raises."""
         signed, _, signature = token.rpartition(".")
         if len(token) > LONGEST_TOKEN or not token.isascii():

@@ -158,7 +158,7 @@ async def load_identity(connection: Any, profile_id: UUID) -> IdentityView:
     held = await load_identifiers(connection, profile_id)
     own = [identifier.key for identifier in held]
     found = await read_component(connection, own)
-    edges = await _to_edges(connection, _relevant_steps(found.resolved(), frozenset(own)))
+    edges = await _to_edges(connection, _relevant_steps(found.to_graph(), frozenset(own)))
     merged = await _load_merged_profiles(connection, profile_id)
     return IdentityView(
         profile_id=profile_id,
@@ -197,13 +197,18 @@ def _relevant_steps(graph: IdentityGraph, own: frozenset[str]) -> list[Resolutio
 
     joined = []
     for step in graph.steps:
-        if step.joined and step.one in own and step.other in own and first(step.one) != first(step.other):
-            part[first(step.other)] = first(step.one)
+        if (
+            step.joined
+            and step.target_key in own
+            and step.candidate_key in own
+            and first(step.target_key) != first(step.candidate_key)
+        ):
+            part[first(step.candidate_key)] = first(step.target_key)
             joined.append(step)
     refused: dict[tuple[str, str, str], ResolutionStep] = {}
     for step in graph.steps:
-        if not step.joined and (step.one in own) != (step.other in own):
-            refused.setdefault((step.one, step.other, step.why), step)
+        if not step.joined and (step.target_key in own) != (step.candidate_key in own):
+            refused.setdefault((step.target_key, step.candidate_key, step.refusal), step)
     return [*joined, *refused.values()]
 
 
@@ -223,7 +228,11 @@ async def _to_edges(connection: Any, steps: Sequence[ResolutionStep]) -> list[Id
             verified=link.verified,
         )
         reason = "" if step.joined else explain_step(step)
-        edges.append(IdentityEdge(step.one, step.other, step.joined, step.why, step.detail, reason, cause))
+        edges.append(
+            IdentityEdge(
+                step.target_key, step.candidate_key, step.joined, step.refusal, step.detail, reason, cause
+            )
+        )
     return edges
 
 

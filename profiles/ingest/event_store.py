@@ -64,8 +64,8 @@ class ParsedEvent:
     incoming: IncomingEvent
     event_id: UUID
     content_hash: bytes
-    typed: Event | None
-    interests: RouteMatches
+    event: Event | None
+    route_matches: RouteMatches
     problems: list[dict[str, Any]] = field(default_factory=list)
 
 

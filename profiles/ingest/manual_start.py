@@ -43,7 +43,7 @@ class StartedRun:
     key: str
     state: str
     event_id: UUID
-    again: bool = False
+    is_duplicate: bool = False
     """The event had come before."""
 
 
@@ -91,9 +91,9 @@ async def start_run_manually(
     """
     ingest = _ManualStart(database, route, rules or IngestConfig())
     [answer] = await ingest([incoming])
-    if ingest.entered is None:
+    if ingest.started_run is None:
         raise InvalidEntryEvent(answer.detail)
-    return ingest.entered
+    return ingest.started_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +139,19 @@ class _ManualStart(Ingest):
         super().__init__(database, [_UnfilteredRoute(route)], rules)
         self._route = route
         self._local = rules.local
-        self.entered: StartedRun | None = None
+        self.started_run: StartedRun | None = None
 
-    async def _take(self, connection: Any, prepared: Any) -> tuple[list[IngestResult], IdentityResolution]:
-        [answer], resolved = await super()._take(connection, prepared)
+    async def _ingest_batch(
+        self, connection: Any, prepared: Any
+    ) -> tuple[list[IngestResult], IdentityResolution]:
+        [answer], resolved = await super()._ingest_batch(connection, prepared)
         run = await connection.fetchrow(_SELECT_STARTED_RUN, answer.event_id, self._route.name)
         if answer.status is not IngestStatus.ACCEPTED:
             if run is None or answer.status is IngestStatus.CONFLICT:
                 raise EventIdConflict(answer.id, run["run_id"] if run else None)
         elif run is None:
             raise await self._explain_failure(connection, answer.event_id, prepared[0].typed)
-        self.entered = StartedRun(**run, again=answer.status is IngestStatus.DUPLICATE)
+        self.started_run = StartedRun(**run, is_duplicate=answer.status is IngestStatus.DUPLICATE)
         return [answer], resolved
 
     async def _explain_failure(self, connection: Any, event_id: UUID | None, event: Event) -> RunNotStarted:
@@ -163,7 +165,7 @@ class _ManualStart(Ingest):
         if said or not key:
             by = self._route.key_property or "value that keyed_by makes one of"
             return InvalidEntryEvent("; ".join(said) or f"it has no key, since it carries no {by}")
-        if not StackClock(row["now"], self._local).fresh(row["time"]):
+        if not StackClock(row["now"], self._local).may_start_run(row["time"]):
             hours = MAX_EVENT_AGE.total_seconds() / 3600
             return InvalidEntryEvent(
                 f"its time, {row['time'].isoformat()}, is over {hours:.0f} hours ago or ahead of now"
@@ -179,5 +181,5 @@ class _ManualStart(Ingest):
                 cart_id: str | None = row["cart_id"]
                 return cart_id
         # Author code, which may raise: asked as routing asks it.
-        found = routing.match_routes(event, [self._route]).of
+        found = routing.match_routes(event, [self._route]).matches
         return found[0].key if found else None

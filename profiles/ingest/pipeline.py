@@ -58,16 +58,16 @@ class IngestConfig:
     """A local stack: time may be travelled."""
     suppression_window: timedelta | None = timedelta(days=365)
     """How long a purchase keeps its item from being promoted; None: for good."""
-    suppression: SuppressionRuleLookup | None = None
+    suppression_rule_for: SuppressionRuleLookup | None = None
     """What the shop says of a purchase of one item; None: the window above, and the product."""
-    overtaken: Callable[[int], object] | None = None
+    on_late_purchase: Callable[[int], object] | None = None
     """Hears, after COMMIT, how many messages a purchase overtook that was heard of late."""
 
     @property
     def rule_for(self) -> SuppressionRuleLookup:
         """How long and how far a purchase suppresses."""
         plain = UniformSuppressionRule(self.suppression_window)
-        return self.suppression or (lambda product, sku, category, group: plain)
+        return self.suppression_rule_for or (lambda product, sku, category, group: plain)
 
 
 class Ingest:
@@ -90,7 +90,9 @@ class Ingest:
         """
         try:
             prepared = [prepare_event(event, self._routes) for event in events]
-            answers, resolved = await self._database.run(lambda connection: self._take(connection, prepared))
+            answers, resolved = await self._database.run(
+                lambda connection: self._ingest_batch(connection, prepared)
+            )
         except Exception as error:
             if not _is_invalid_event(error):
                 raise
@@ -100,14 +102,14 @@ class Ingest:
         else:
             # What a transaction found holds once it is committed.
             self._quarantine_cache.add(resolved.quarantined, resolved.verified_keys)
-            log_quarantines(resolved.settled.new_quarantines)
-            if self._rules.overtaken and resolved.overtaken:
-                self._rules.overtaken(resolved.overtaken)
+            log_quarantines(resolved.merge_result.new_quarantines)
+            if self._rules.on_late_purchase and resolved.overtaken_messages:
+                self._rules.on_late_purchase(resolved.overtaken_messages)
             return answers
         middle = len(events) // 2
         return [*await self(events[:middle]), *await self(events[middle:])]
 
-    async def _take(
+    async def _ingest_batch(
         self, connection: Any, prepared: Sequence[ParsedEvent]
     ) -> tuple[list[IngestResult], IdentityResolution]:
         resolved = IdentityResolution()
@@ -131,28 +133,32 @@ class Ingest:
         messages = await load_messages(connection, new_events)
         takens = [_to_stored_event(p, stamped[p.event_id][0], messages) for p in new_events]
         unnamed = await upsert_products(connection, takens)
-        resolved = await resolve_identities(connection, [self._named(taken) for taken in takens])
+        resolved = await resolve_identities(
+            connection, [self._to_event_identifiers(taken) for taken in takens]
+        )
         # A new statement, after the locks: what they waited for is visible now.
-        telling = await EventBatch.of(connection, takens, resolved, self._rules.rule_for)
+        telling = await EventBatch.load(connection, takens, resolved, self._rules.rule_for)
         for taken, ready in zip(takens, new_events, strict=True):
             row = {"event_id": taken.event_id, "profile_id": None, "cart_id": None}
             telling.changes.events[taken.event_id] = {**row, "problems": list(ready.problems)}
-        telling.fold()
+        telling.apply()
         for position, (taken, ready) in enumerate(zip(takens, new_events, strict=True)):
             if not is_product_update(taken) and position not in resolved.owners:
-                telling.changes.problem(taken.event_id, "", _describe_missing_owner(taken))
-            telling.dispatch(position, ready.interests.of, calendar)
+                telling.changes.add_problem(taken.event_id, "", _describe_missing_owner(taken))
+            telling.route(position, ready.route_matches.matches, calendar)
         for taken in unnamed:
-            telling.changes.problem(taken.event_id, "", "a product without product_id and sku cannot be kept")
-        resolved.overtaken = await telling.write(connection, calendar.now)
+            telling.changes.add_problem(
+                taken.event_id, "", "a product without product_id and sku cannot be kept"
+            )
+        resolved.overtaken_messages = await telling.write(connection, calendar.now)
         return resolved
 
-    def _named(self, taken: StoredEvent) -> EventIdentifiers:
+    def _to_event_identifiers(self, taken: StoredEvent) -> EventIdentifiers:
         """Whom an event names: by its identifiers, and by a message of ours."""
-        said, message = taken.incoming, taken.message
+        said, message = taken.incoming, taken.message_ref
         place: dict[str, Any] = {"source": said.source, "id": said.id, "time": taken.time, "at": taken.at}
         if is_product_update(taken):
-            return EventIdentifiers.by((), event_id=taken.event_id, verified=said.verified, **place)
+            return EventIdentifiers.from_event((), event_id=taken.event_id, verified=said.verified, **place)
         # What Waypost writes itself says nothing new of who is who.
         named, verified = (
             list(said.identifiers),
@@ -166,7 +172,7 @@ class Ingest:
                 kind in DEVICE_TYPES or (kind, value) == address for kind, value in named
             )
             named.append(address)
-        return EventIdentifiers.by(
+        return EventIdentifiers.from_event(
             named,
             quarantine_cache=self._quarantine_cache,
             profile_id=message.profile_id if message else None,
@@ -184,7 +190,7 @@ def _describe_missing_owner(taken: StoredEvent) -> str:
 
 
 def _to_stored_event(p: ParsedEvent, at: datetime, messages: dict[UUID | None, MessageRef]) -> StoredEvent:
-    return StoredEvent(p.incoming, p.event_id, at, p.typed, messages.get(message_id_from(p.incoming)))
+    return StoredEvent(p.incoming, p.event_id, at, p.event, messages.get(message_id_from(p.incoming)))
 
 
 def _is_invalid_event(error: BaseException) -> bool:
@@ -211,21 +217,21 @@ class EventBatch:
     """The new events of one transaction and everybody they are about, under lock."""
 
     events: Sequence[StoredEvent]
-    resolved: IdentityResolution
-    persons: dict[UUID, ProfileState]
+    resolution: IdentityResolution
+    profiles: dict[UUID, ProfileState]
     late_histories: dict[UUID, list[tuple[StoredEvent, bool]]] = field(default_factory=dict)
     """People to whom something happened before what their carts were folded from → all that is known."""
-    zones: dict[UUID, Any] = field(default_factory=dict)
+    previous_zones: dict[UUID, Any] = field(default_factory=dict)
     """What each person's zone was before."""
     changes: UnitOfWork = field(default_factory=UnitOfWork)
-    folded: dict[int, ApplyResult] = field(default_factory=dict)
+    results: dict[int, ApplyResult] = field(default_factory=dict)
     consent_changed: set[UUID] = field(default_factory=set)
     """People whose word on consent is another by now."""
-    touched: dict[tuple[int, UUID], tuple[str, ...]] = field(default_factory=dict)
+    shared_purchase_carts: dict[tuple[int, UUID], tuple[str, ...]] = field(default_factory=dict)
     """(event, somebody else whom it names) → their carts that it changed."""
 
     @classmethod
-    async def of(
+    async def load(
         cls,
         connection: Any,
         events: Sequence[StoredEvent],
@@ -233,10 +239,13 @@ class EventBatch:
         rule_for: SuppressionRuleLookup,
     ) -> "EventBatch":
         """Read the people; a statement of its own, after the locks. ``rule_of``: how purchases suppress."""
-        people = {*resolved.owners.values(), *(who for others in resolved.others.values() for who in others)}
+        people = {
+            *resolved.owners.values(),
+            *(who for others in resolved.other_profiles.values() for who in others),
+        }
         events = await resolve_order_lines(connection, events, rule_for)
         telling = cls(events, resolved, await load_profile_states(connection, sorted(people)))
-        telling.zones = {who: person.zone for who, person in telling.persons.items()}
+        telling.previous_zones = {who: person.timezone_sources for who, person in telling.profiles.items()}
         if late := telling._find_late_profiles():
             telling.late_histories = await replay.load_history(connection, late)
         return telling
@@ -247,29 +256,29 @@ class EventBatch:
             if taken.incoming.type not in ORDER_SENSITIVE_EVENT_TYPES:
                 continue
             for who in self._concerned_profiles(position):
-                last = self.persons[who].carts_sort_key
-                if last is not None and taken.place < last:
+                last = self.profiles[who].carts_sort_key
+                if last is not None and taken.sort_key < last:
                     found[who] = None
         return list(found)
 
     def _concerned_profiles(self, position: int) -> tuple[UUID, ...]:
-        mine = self.resolved.owners.get(position)
-        return () if mine is None else (mine, *self.resolved.others.get(position, ()))
+        mine = self.resolution.owners.get(position)
+        return () if mine is None else (mine, *self.resolution.other_profiles.get(position, ()))
 
-    def fold(self) -> None:
+    def apply(self) -> None:
         """Apply every event to its person, in the order in which they happened."""
         for who, past in self.late_histories.items():
-            person = self.persons[who]
+            person = self.profiles[who]
             person.carts, person.carts_sort_key = {}, None
-            person.changed = True
+            person.is_dirty = True
             # Past events are folded for the carts alone; what else they did is done.
             self._replay_with_history(person, past)
-        for position in sorted(range(len(self.events)), key=lambda one: self.events[one].place):
+        for position in sorted(range(len(self.events)), key=lambda one: self.events[one].sort_key):
             for who in self._concerned_profiles(position):
                 if who not in self.late_histories:
-                    self._apply_one(position, self.persons[who])
+                    self._apply_one(position, self.profiles[who])
         for who in self.late_histories:
-            person = self.persons[who]
+            person = self.profiles[who]
             for place in [place for place in self.changes.carts if place[0] == who]:
                 del self.changes.carts[place]
             for cart in person.carts.values():
@@ -283,8 +292,8 @@ class EventBatch:
             if person.profile_id in self._concerned_profiles(position)
         }
         line: list[tuple[EventSortKey, tuple[StoredEvent, bool] | int]] = [
-            *((pair[0].place, pair) for pair in history),
-            *((taken.place, position) for position, taken in news.items()),
+            *((pair[0].sort_key, pair) for pair in history),
+            *((taken.sort_key, position) for position, taken in news.items()),
         ]
         for _, one in sorted(line, key=lambda entry: entry[0]):
             if isinstance(one, int):
@@ -294,36 +303,36 @@ class EventBatch:
 
     def _apply_one(self, position: int, person: ProfileState) -> None:
         taken = self.events[position]
-        if person.profile_id == self.resolved.owners[position]:
-            self.folded[position] = apply_event(person, taken, self.changes)
+        if person.profile_id == self.resolution.owners[position]:
+            self.results[position] = apply_event(person, taken, self.changes)
             return
         # Somebody else whom it names, too: what was bought is not promoted to them either, and a no is a no.
         if taken.incoming.type == ORDER_COMPLETED:
             carts = orders.apply_shared_purchase(person, taken, self.changes)
-            self.touched[position, person.profile_id] = carts
+            self.shared_purchase_carts[position, person.profile_id] = carts
         if declarations.apply_withdrawals(person, taken, self.changes):
             self.consent_changed.add(person.profile_id)
 
-    def dispatch(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
+    def route(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
         """Tell an event to the runs that it concerns, and start those that it starts."""
         taken = self.events[position]
-        if position not in self.folded:
+        if position not in self.results:
             return
-        person = self.persons[self.resolved.owners[position]]
+        person = self.profiles[self.resolution.owners[position]]
         folded = (
-            self.folded[position].with_renamed_carts(person.renamed_carts)
+            self.results[position].with_renamed_carts(person.renamed_carts)
             if person.profile_id in self.late_histories
             else None
         )
-        folded = folded or self.folded[position]
+        folded = folded or self.results[position]
         whose = {"profile_id": person.profile_id, "cart_id": folded.cart_id}
         self.changes.events[taken.event_id] |= whose
         route_event(person, taken, folded, matches, calendar, self.changes)
-        for who in self.resolved.others.get(position, ()):
-            carts = self.touched.get((position, who), ())
+        for who in self.resolution.other_profiles.get(position, ()):
+            carts = self.shared_purchase_carts.get((position, who), ())
             if carts:
                 route_event(
-                    self.persons[who],
+                    self.profiles[who],
                     taken,
                     ApplyResult(None, carts),
                     matches,
@@ -336,12 +345,12 @@ class EventBatch:
         """Write all of it, and work out what follows from it; how many messages a late purchase overtook."""
         if self.late_histories:
             await connection.execute(_DELETE_CARTS, sorted(self.late_histories))
-        await self.changes.write(connection, self.persons)
+        await self.changes.write(connection, self.profiles)
         orders = [
             position for position, taken in enumerate(self.events) if taken.incoming.type == ORDER_COMPLETED
         ]
         buyers = dict.fromkeys(who for position in orders for who in self._concerned_profiles(position))
-        if shown := [who for who in buyers if self.persons[who].audiences]:
+        if shown := [who for who in buyers if self.profiles[who].audiences]:
             await leave_audiences(connection, shown, at)
         overtaken = await flag_sent_before_late_purchase(
             connection, [self.events[position] for position in orders], buyers
@@ -351,20 +360,20 @@ class EventBatch:
         # new address. Somebody who has never said anything has nothing to weigh.
         news = {
             who
-            for who in self.resolved.with_new_identifiers
-            | self.resolved.settled.profiles_with_changed_identifiers
-            if who not in self.persons or self.persons[who].has_consents
+            for who in self.resolution.with_new_identifiers
+            | self.resolution.merge_result.profiles_with_changed_identifiers
+            if who not in self.profiles or self.profiles[who].has_consents
         }
         await effective.refresh_consents(connection, self.consent_changed | news, at)
         due = {
-            self.resolved.owners[position]
+            self.resolution.owners[position]
             for position, taken in enumerate(self.events)
-            if position in self.resolved.owners and taken.incoming.type in computed.REFRESHING_EVENT_TYPES
+            if position in self.resolution.owners and taken.incoming.type in computed.REFRESHING_EVENT_TYPES
         }
         due |= {
             who
-            for who, person in self.persons.items()
-            if person.has_preferred_hour and person.zone != self.zones[who]
+            for who, person in self.profiles.items()
+            if person.has_preferred_hour and person.timezone_sources != self.previous_zones[who]
         }
         await computed.refresh_computed_traits(connection, sorted(due))
         return overtaken

@@ -71,7 +71,7 @@ class EventIdentifiers:
     """That message."""
 
     @classmethod
-    def by(
+    def from_event(
         cls,
         identifiers: Iterable[tuple[str, str]],
         *,
@@ -85,7 +85,7 @@ class EventIdentifiers:
             identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(pairs))
         )
         memory, verified = quarantine_cache or QuarantineCache(), said["verified"]
-        good = [one for one in keys if not memory.has(one, verified=verified)]
+        good = [one for one in keys if not memory.can_be_skipped(one, verified=verified)]
         return cls(keys=tuple(sorted(good, key=strongest_first)), profile_id=profile_id, **said)
 
     @property
@@ -103,9 +103,9 @@ class EventIdentifiers:
 class IdentifierGroup:
     """Events of one request that share identifiers."""
 
-    own: UUID
+    proposed_id: UUID
     """The profile proposed for what is new."""
-    members: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
     """Positions of the events."""
     keys: dict[str, None] = field(default_factory=dict)
     links: dict[tuple[str, bool], int] = field(default_factory=dict)
@@ -132,7 +132,7 @@ def group_by_identifier(events: Sequence[EventIdentifiers]) -> list[IdentifierGr
         if not named.keys:
             continue
         group = groups.get(root(position)) or groups.setdefault(root(position), IdentifierGroup(new_id()))
-        group.members.append(position)
+        group.positions.append(position)
         group.keys.update(dict.fromkeys(named.keys))
         if named.is_link:
             link = (named.digest, named.verified)
@@ -150,7 +150,7 @@ def _event_sort_key(named: EventIdentifiers) -> tuple[datetime, str, str]:
 class IdentifierRows:
     """What the first statement found."""
 
-    profile: dict[str, UUID] = field(default_factory=dict)
+    profile_ids: dict[str, UUID] = field(default_factory=dict)
     quarantined: dict[str, None] = field(default_factory=dict)
     new_links: set[tuple[str, bool]] = field(default_factory=set)
     """Links that are new, or older than they were."""
@@ -163,11 +163,11 @@ async def upsert_identifiers(
     rows: dict[str, dict[str, Any]] = {}
     links = []
     for group in groups:
-        for member in group.members:
+        for member in group.positions:
             named = events[member]
             for one in named.keys:
                 kind, value = split_key(one)
-                row = rows.setdefault(one, {"type": kind, "value": value, "profile_id": group.own})
+                row = rows.setdefault(one, {"type": kind, "value": value, "profile_id": group.proposed_id})
                 row["since"] = min(named.time, row.get("since", named.time))
                 row["created_at"] = min(named.at, row.get("created_at", named.at))
                 if named.is_link:
@@ -189,7 +189,7 @@ async def upsert_identifiers(
             pointers.new_links.add((row["digest"], row["verified"]))
             continue
         one = identifier_key(row["type"], row["value"])
-        pointers.profile[one] = row["profile_id"]
+        pointers.profile_ids[one] = row["profile_id"]
         if row["status"] == "quarantined":
             pointers.quarantined[one] = None
     return pointers
@@ -226,18 +226,18 @@ class IdentityResolution:
 
     owners: dict[int, UUID] = field(default_factory=dict)
     """Position → canonical profile, locked; events that name nobody are left out."""
-    others: dict[int, tuple[UUID, ...]] = field(default_factory=dict)
+    other_profiles: dict[int, tuple[UUID, ...]] = field(default_factory=dict)
     """Position → the other people it names, whom it could not be joined with; locked as well."""
     profile_of: dict[str, UUID] = field(default_factory=dict)
     """Key → the profile it belongs to."""
-    settled: MergeResult = field(default_factory=MergeResult)
+    merge_result: MergeResult = field(default_factory=MergeResult)
     quarantined: dict[str, None] = field(default_factory=dict)
     """Keys found to be nobody's."""
     verified_keys: frozenset[str] = frozenset()
     """Those of them that verified events took away: only an operator gives them back."""
     with_new_identifiers: set[UUID] = field(default_factory=set)
     """People with an identifier that is new to them."""
-    overtaken: int = 0
+    overtaken_messages: int = 0
     """Messages that a purchase overtook which was heard of late."""
 
 
@@ -245,36 +245,38 @@ async def resolve_identities(connection: Any, events: Sequence[EventIdentifiers]
     """Whose each event is, with the profiles locked. Makes profiles, and joins or parts people, as needed."""
     groups = group_by_identifier(events)
     pointers = await upsert_identifiers(connection, events, groups)
-    proposed = {group.own for group in groups}
+    proposed = {group.proposed_id for group in groups}
     spoken = {named.profile_id for named in events if named.profile_id is not None}
-    known = sorted({*pointers.profile.values(), *spoken} - proposed)
+    known = sorted({*pointers.profile_ids.values(), *spoken} - proposed)
     canonical = await lock_profiles(connection, known) if known else {}
     found = IdentityResolution(quarantined=pointers.quarantined)
-    at = {one: canonical.get(where, where) for one, where in pointers.profile.items()}
+    at = {one: canonical.get(where, where) for one, where in pointers.profile_ids.items()}
     fresh, unsettled = [], []
     for group in groups:
         if _is_single_new_profile(group, pointers):
-            fresh.append({"profile_id": group.own, "created_at": min(events[m].at for m in group.members)})
+            fresh.append(
+                {"profile_id": group.proposed_id, "created_at": min(events[m].at for m in group.positions)}
+            )
         elif _has_new_links(group, pointers, at):
             unsettled.append(group)
     if unsettled:
         await _release_verified_keys(connection, events, unsettled, pointers)
         seeds = [one for group in unsettled for one in group.keys]
-        when = min(events[m].at for group in unsettled for m in group.members)
-        where = {one: pointers.profile[one] for one in seeds}
+        when = min(events[m].at for group in unsettled for m in group.positions)
+        where = {one: pointers.profile_ids[one] for one in seeds}
         # What is only proposed needs no lock: nobody else knows of it.
         locked = canonical | {own: own for own in proposed}
-        found.settled = await merge_and_split(
+        found.merge_result = await merge_and_split(
             connection, where, locked, proposed, AuditContext(when), new_links=pointers.new_links
         )
-        at |= found.settled.profile_of
-        found.quarantined.update(dict.fromkeys(found.settled.quarantined))
-        canonical = {one: found.settled.replaced_by.get(who, who) for one, who in canonical.items()}
+        at |= found.merge_result.profile_by_key
+        found.quarantined.update(dict.fromkeys(found.merge_result.quarantined))
+        canonical = {one: found.merge_result.replaced_by.get(who, who) for one, who in canonical.items()}
     if fresh:
         await connection.execute(_INSERT_PROFILES, encode_jsonb(fresh))
-    if astray := _identifiers_to_move(pointers, at, found.settled):
+    if astray := _identifiers_to_move(pointers, at, found.merge_result):
         await connection.execute(_UPDATE_IDENTIFIERS, encode_jsonb(astray))
-    found.with_new_identifiers = {at[one] for one, where in pointers.profile.items() if where in proposed}
+    found.with_new_identifiers = {at[one] for one, where in pointers.profile_ids.items() if where in proposed}
     # Nobody has ever spoken of whom nobody has ever named.
     found.with_new_identifiers -= {row["profile_id"] for row in fresh}
     found.profile_of = at
@@ -343,7 +345,7 @@ async def _release_verified_keys(
 
 def _is_single_new_profile(group: IdentifierGroup, pointers: IdentifierRows) -> bool:
     """Whether all of a group is new and said in one breath, so that there is nothing to weigh."""
-    if len(group.links) > 1 or any(pointers.profile[one] != group.own for one in group.keys):
+    if len(group.links) > 1 or any(pointers.profile_ids[one] != group.proposed_id for one in group.keys):
         return False
     kinds = [split_key(one)[0] for one in group.keys]
     return len(set(kinds)) == len(kinds) and (bool(group.links) or len(kinds) == 1)
@@ -355,7 +357,7 @@ def _has_new_links(group: IdentifierGroup, pointers: IdentifierRows, at: dict[st
         return True
     good = [one for one in group.keys if one not in pointers.quarantined]
     # Proposed for a key that stands alone but for the shunned ones beside it.
-    return any(at[one] == group.own for one in good)
+    return any(at[one] == group.proposed_id for one in good)
 
 
 def _identifiers_to_move(
@@ -364,8 +366,8 @@ def _identifiers_to_move(
     """Identifiers that a merge had to leave behind, because this transaction held them."""
     return [
         {**dict(zip(("type", "value"), split_key(one), strict=True)), "profile_id": at[one]}
-        for one, where in pointers.profile.items()
-        if at[one] != where and one not in settled.profile_of
+        for one, where in pointers.profile_ids.items()
+        if at[one] != where and one not in settled.profile_by_key
     ]
 
 
@@ -388,13 +390,13 @@ async def _assign_owners(
         elif people:
             apart[position] = good
             found.owners[position] = at[good[0]]
-        found.others[position] = tuple(people)
+        found.other_profiles[position] = tuple(people)
     unsure = {at[one] for position, good in apart.items() if not events[position].verified for one in good}
     if unsure:
         rows = await connection.fetch(_SELECT_VOUCHED_PROFILES, sorted(unsure))
         vouched = frozenset(row["profile_id"] for row in rows)
         for position, good in apart.items():
             found.owners[position] = event_owner(good, at, vouched, verified=events[position].verified)
-    for position, people_named in found.others.items():
+    for position, people_named in found.other_profiles.items():
         mine = found.owners.get(position)
-        found.others[position] = tuple(who for who in people_named if who != mine)
+        found.other_profiles[position] = tuple(who for who in people_named if who != mine)

@@ -14,30 +14,40 @@ from profiles.identity.identifiers import strongest_first
 class ProfileAssignment:
     """Where every key belongs by now, against where it was."""
 
-    profile_of: dict[str, UUID] = field(default_factory=dict)
-    moved: dict[UUID, dict[UUID, None]] = field(default_factory=dict)
+    profile_by_key: dict[str, UUID] = field(default_factory=dict)
+    new_profiles_by_old: dict[UUID, dict[UUID, None]] = field(default_factory=dict)
     """A profile that existed → the profiles its keys belong to now."""
     verification_changed: bool = False
     """Somebody is vouched for who was not, or no more: whose the unverified events are is asked anew."""
 
-    def whole(self) -> dict[UUID, UUID]:
+    def merged(self) -> dict[UUID, UUID]:
         """Profiles that are no more, since all of their keys went to one other."""
-        used = set(self.profile_of.values())
-        return {was: next(iter(now)) for was, now in self.moved.items() if len(now) == 1 and was not in used}
+        used = set(self.profile_by_key.values())
+        return {
+            was: next(iter(now))
+            for was, now in self.new_profiles_by_old.items()
+            if len(now) == 1 and was not in used
+        }
 
     def dissolved(self) -> dict[UUID, UUID]:
         """Profiles that are no more, since their keys went to several others."""
-        used = set(self.profile_of.values())
-        return {was: next(iter(now)) for was, now in self.moved.items() if len(now) > 1 and was not in used}
+        used = set(self.profile_by_key.values())
+        return {
+            was: next(iter(now))
+            for was, now in self.new_profiles_by_old.items()
+            if len(now) > 1 and was not in used
+        }
 
-    def parted(self) -> list[UUID]:
+    def split(self) -> list[UUID]:
         """Profiles that lost keys to others: some, or all while it lives on."""
-        whole = self.whole()
-        return [was for was, now in self.moved.items() if list(now) != [was] and was not in whole]
+        whole = self.merged()
+        return [
+            was for was, now in self.new_profiles_by_old.items() if list(now) != [was] and was not in whole
+        ]
 
     def profiles_to_reassign(self) -> list[UUID]:
         """Profiles of which each event has to be asked whose it is."""
-        return list(self.moved) if self.verification_changed else self.parted()
+        return list(self.new_profiles_by_old) if self.verification_changed else self.split()
 
 
 def assign_profiles(
@@ -78,10 +88,10 @@ def assign_profiles(
         mine = next((who for who in claims if who not in taken), None) or new_id()
         taken[mine] = None
         for key in cluster:
-            placement.profile_of[key] = mine
+            placement.profile_by_key[key] = mine
             was = identifiers[key].profile_id
             if was not in proposed:
-                placement.moved.setdefault(was, {})[mine] = None
+                placement.new_profiles_by_old.setdefault(was, {})[mine] = None
     placement.verification_changed = len(graph.clusters) > 1 and _has_verification_changed(
         graph, identifiers, placement, proposed
     )
@@ -103,13 +113,13 @@ def changed_parts(
     proposed = set(proposed_ids)
     found = []
     for keys in _connected_parts(assignment, identifiers, links):
-        part = ProfileAssignment({key: assignment.profile_of[key] for key in keys})
+        part = ProfileAssignment({key: assignment.profile_by_key[key] for key in keys})
         for key in keys:
-            if (was := identifiers[key].profile_id) in assignment.moved:
-                part.moved[was] = assignment.moved[was]
-        several = len(set(part.profile_of.values())) > 1
+            if (was := identifiers[key].profile_id) in assignment.new_profiles_by_old:
+                part.new_profiles_by_old[was] = assignment.new_profiles_by_old[was]
+        several = len(set(part.profile_by_key.values())) > 1
         part.verification_changed = several and _has_verification_changed(graph, identifiers, part, proposed)
-        if part.profiles_to_reassign() or part.whole():
+        if part.profiles_to_reassign() or part.merged():
             found.append(part)
     return found
 
@@ -124,7 +134,7 @@ def _connected_parts(
             parent[one] = one = parent.setdefault(above, above)
         return one
 
-    for key, mine in placement.profile_of.items():
+    for key, mine in placement.profile_by_key.items():
         for profile in (known[key].profile_id, mine):
             parent[root(key)] = root(profile)
     for keys in links:
@@ -132,7 +142,7 @@ def _connected_parts(
         for key in there[1:]:
             parent[root(key)] = root(there[0])
     parts: dict[Any, list[str]] = {}
-    for key in placement.profile_of:
+    for key in placement.profile_by_key:
         parts.setdefault(root(key), []).append(key)
     return list(parts.values())
 
@@ -143,7 +153,7 @@ def _has_verification_changed(
     placement: ProfileAssignment,
     proposed: Collection[UUID],
 ) -> bool:
-    mine = [(known[key], who, key in graph.vouched) for key, who in placement.profile_of.items()]
+    mine = [(known[key], who, key in graph.vouched) for key, who in placement.profile_by_key.items()]
     before = {row.profile_id for row, _, _ in mine if row.vouched and row.profile_id not in proposed}
     now = {who for _, who, vouched in mine if vouched}
     return any(

@@ -40,17 +40,17 @@ async def write_audit_log(
 def _change_rows(
     found: Component, graph: IdentityGraph, placement: ProfileAssignment, links: Collection[tuple[str, bool]]
 ) -> Iterable[LogRow]:
-    whole = placement.whole()
+    whole = placement.merged()
     for key in sorted(graph.quarantined):
-        if found.known[key].status != "quarantined":
-            yield {"kind": "quarantined", "profile_id": found.known[key].profile_id, "key": key}
+        if found.identifiers[key].status != "quarantined":
+            yield {"kind": "quarantined", "profile_id": found.identifiers[key].profile_id, "key": key}
     for step in graph.steps:
         if (row := _step_row(found, placement, step, links)) is not None:
             yield row
     for was, now in whole.items():
         yield {"kind": "merged", "profile_id": now, "other_profile_id": was}
-    for was in placement.parted():
-        for now in placement.moved[was]:
+    for was in placement.split():
+        for now in placement.new_profiles_by_old[was]:
             if now != was:
                 yield {"kind": "split", "profile_id": was, "other_profile_id": now}
 
@@ -59,13 +59,13 @@ def _step_row(
     found: Component, placement: ProfileAssignment, step: ResolutionStep, links: Collection[tuple[str, bool]]
 ) -> LogRow | None:
     """A step of the resolution, where it says something that was not so before."""
-    one, other = (placement.profile_of[key] for key in (step.one, step.other))
-    was = (found.known[step.one].profile_id, found.known[step.other].profile_id)
+    one, other = (placement.profile_by_key[key] for key in (step.target_key, step.candidate_key))
+    was = (found.identifiers[step.target_key].profile_id, found.identifiers[step.candidate_key].profile_id)
     kind = "joined" if step.joined else "demoted"
     together, new = was[0] == was[1], (keys_digest(step.link.keys), step.link.verified) in links
     if together if step.joined else not (together or new):
         return None
-    row: LogRow = {"kind": kind, "profile_id": one, "key": step.one, "other_key": step.other}
+    row: LogRow = {"kind": kind, "profile_id": one, "key": step.target_key, "other_key": step.candidate_key}
     row["other_profile_id"] = None if step.joined else other
     row["cause"] = step.link.event_id
     if not step.joined:

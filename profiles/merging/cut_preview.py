@@ -76,23 +76,25 @@ async def merged_since(
         row["event_id"]: row["recorded_at"]
         for row in await connection.fetch(_SELECT_LINK_RECORDED_AT, list(component.links))
     }
-    people = {who for known in component.known.values() for who in (known.profile_id, known.origin)}
+    people = {who for known in component.identifiers.values() for who in (known.profile_id, known.origin)}
     again = {
         frozenset((row["key"], row["other_key"])): row["at"]
         for row in await connection.fetch(_SELECT_LAST_JOINED_AT, sorted(people))
     }
     ties = [
         (
-            max(told[step.link.event_id], again.get(frozenset((step.one, step.other)), _EPOCH)),
-            step.one,
-            step.other,
+            max(
+                told[step.link.event_id], again.get(frozenset((step.target_key, step.candidate_key)), _EPOCH)
+            ),
+            step.target_key,
+            step.candidate_key,
         )
         for step in graph.steps
         if step.joined and step.link.event_id in told
     ]
     hashes = ((_EPOCH, key, email_hash_key(key)) for key in graph.cluster_of(key_a))
     return _last_required_link_time(
-        (*ties, *(tie for tie in hashes if tie[2] in component.known)), key_a, key_b
+        (*ties, *(tie for tie in hashes if tie[2] in component.identifiers)), key_a, key_b
     )
 
 
@@ -138,9 +140,9 @@ async def preview_cut(connection: Any, profile_id: UUID, key_a: str, key_b: str)
     held = await load_identifiers(connection, profile_id)
     own = [identifier.key for identifier in held]
     found = await read_component(connection, own)
-    since = await merged_since(connection, found, found.resolved(), key_a, key_b)
+    since = await merged_since(connection, found, found.to_graph(), key_a, key_b)
     found.cuts[frozenset((key_a, key_b))] = None
-    graph = found.resolved()
+    graph = found.to_graph()
     parts: dict[tuple[str, ...], list[str]] = {graph.cluster_of(key): [] for key in (key_a, key_b)}
     for key in own:
         parts.setdefault(graph.cluster_of(key), []).append(key)

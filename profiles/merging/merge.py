@@ -43,13 +43,13 @@ WHERE i.type = c.type AND i.value = c.value
 class MergeResult:
     """Who is who by now, for all that hangs together with what was asked."""
 
-    profile_of: dict[str, UUID] = field(default_factory=dict)
+    profile_by_key: dict[str, UUID] = field(default_factory=dict)
     replaced_by: dict[UUID, UUID] = field(default_factory=dict)
     """A profile that is no more → the one that it is by now."""
     quarantined: tuple[str, ...] = ()
     new_quarantines: tuple[NewQuarantine, ...] = ()
     """Those of them that were not until now."""
-    touched: set[UUID] = field(default_factory=set)
+    rebuilt_profiles: set[UUID] = field(default_factory=set)
     """People who are not whom they were; folded anew."""
     profiles_with_changed_identifiers: set[UUID] = field(default_factory=set)
     """People of whose identifiers more, or less, is known than before: since when, vouched for by whom."""
@@ -73,42 +73,46 @@ async def merge_and_split(
     holds the identifiers' locks.
     """
     found = await lock_component(connection, stored_profile_ids, canonical_ids)
-    graph = found.resolved()
-    if any(row.vouched and key not in graph.vouched for key, row in found.known.items()):
-        found = await lock_component(connection, stored_profile_ids, found.canonical, include_unverified=True)
-        graph = found.resolved()
+    graph = found.to_graph()
+    if any(row.vouched and key not in graph.vouched for key, row in found.identifiers.items()):
+        found = await lock_component(
+            connection, stored_profile_ids, found.canonical_ids, include_unverified=True
+        )
+        graph = found.to_graph()
     placement = assign_profiles(
-        graph, found.known, proposed_ids, new_id, await _load_occupied_ids(connection, found)
+        graph, found.identifiers, proposed_ids, new_id, await _load_occupied_ids(connection, found)
     )
-    mine = set(placement.profile_of.values())
-    there = set(found.canonical.values()) - set(proposed_ids)
+    mine = set(placement.profile_by_key.values())
+    there = set(found.canonical_ids.values()) - set(proposed_ids)
     if mine - there:
         await connection.execute(_INSERT_PROFILES, sorted(mine - there), context.at)
     weighed = await _write_identifiers(connection, found, graph, placement, proposed_ids)
     settled = MergeResult(
-        profile_of=placement.profile_of,
+        profile_by_key=placement.profile_by_key,
         profiles_with_changed_identifiers=weighed,
-        replaced_by=placement.whole(),
+        replaced_by=placement.merged(),
         quarantined=tuple(sorted(graph.quarantined)),
         new_quarantines=find_newly_quarantined(found, graph),
-        quarantine_profiles={placement.profile_of[key] for key in graph.quarantined},
+        quarantine_profiles={placement.profile_by_key[key] for key in graph.quarantined},
     )
     await write_audit_log(connection, found, graph, placement, context, new_links)
     parts = changed_parts(
-        placement, graph, found.known, [link.keys for link in found.links.values()], proposed_ids
+        placement, graph, found.identifiers, [link.keys for link in found.links.values()], proposed_ids
     )
     if parts:
-        settled.touched = await _reassign_and_rebuild(connection, graph, parts, settled, context)
+        settled.rebuilt_profiles = await _reassign_and_rebuild(connection, graph, parts, settled, context)
         await connection.execute(NOTIFY_OUTBOX)
     return settled
 
 
 async def _load_occupied_ids(connection: Any, found: Component) -> list[UUID]:
     """Profiles that some of these identifiers were first seen under, and that are somebody else's by now."""
-    asked = {row.origin for row in found.known.values()} - {row.profile_id for row in found.known.values()}
+    asked = {row.origin for row in found.identifiers.values()} - {
+        row.profile_id for row in found.identifiers.values()
+    }
     if not asked:
         return []
-    rows = await connection.fetch(_SELECT_OCCUPIED_PROFILES, sorted(asked), list(found.known))
+    rows = await connection.fetch(_SELECT_OCCUPIED_PROFILES, sorted(asked), list(found.identifiers))
     return [row["profile_id"] for row in rows]
 
 
@@ -120,18 +124,20 @@ async def _reassign_and_rebuild(
     cause: AuditContext,
 ) -> set[UUID]:
     """Bring everything that hangs on people to where their identifiers are by now."""
-    profile_of = {key: who for part in parts for key, who in part.profile_of.items()}
+    profile_of = {key: who for part in parts for key, who in part.profile_by_key.items()}
     vouched = frozenset(profile_of[key] for key in graph.vouched if key in profile_of)
-    people = {who for part in parts for now in part.moved.values() for who in now}
-    involved = {*people, *(was for part in parts for was in part.moved)}
+    people = {who for part in parts for now in part.new_profiles_by_old.values() for who in now}
+    involved = {*people, *(was for part in parts for was in part.new_profiles_by_old)}
     before = await rebuild.capture_pre_merge_state(connection, involved)
     for part in parts:
-        good = {key: who for key, who in part.profile_of.items() if who not in settled.quarantine_profiles}
+        good = {
+            key: who for key, who in part.profile_by_key.items() if who not in settled.quarantine_profiles
+        }
         # What an identifier did that is nobody's now is somebody's, where its events name others too.
-        lost = [was for was, now in part.whole().items() if now in settled.quarantine_profiles]
+        lost = [was for was, now in part.merged().items() if now in settled.quarantine_profiles]
         for was in dict.fromkeys((*part.profiles_to_reassign(), *lost)):
-            await reassign_by_event(connection, was, good, part.profile_of, vouched)
-        for was, now in part.whole().items():
+            await reassign_by_event(connection, was, good, part.profile_by_key, vouched)
+        for was, now in part.merged().items():
             await reassign_all(connection, was, now)
         for was, now in part.dissolved().items():
             settled.replaced_by[was] = now
@@ -149,12 +155,12 @@ async def _write_identifiers(
     proposed: Collection[UUID],
 ) -> set[UUID]:
     """Write down where identifiers belong and what is known of them; for whom it is news."""
-    held = {key for key, row in found.known.items() if row.profile_id in proposed}
-    origins = {row.origin for row in found.known.values()}
-    used = {who for key, who in placement.profile_of.items() if key not in graph.quarantined}
+    held = {key for key, row in found.identifiers.items() if row.profile_id in proposed}
+    origins = {row.origin for row in found.identifiers.values()}
+    used = {who for key, who in placement.profile_by_key.items() if key not in graph.quarantined}
     rows: list[dict[str, Any]] = []
-    for key, mine in placement.profile_of.items():
-        row = found.known[key]
+    for key, mine in placement.profile_by_key.items():
+        row = found.identifiers[key]
         status = "quarantined" if key in graph.quarantined else row.status
         linked_at = graph.joined_at.get(key, row.linked_at)
         # Seen for the first time, it has never been anybody else's; and who is given a profile of their own
@@ -165,12 +171,12 @@ async def _write_identifiers(
         lent = row.origin != mine and row.origin in used and key not in graph.quarantined
         origin = mine if key in held or made or lent else row.origin
         now = (mine, origin, linked_at, key in graph.vouched, status)
-        if now != (row.pointer, row.origin, row.linked_at, row.vouched, row.status):
+        if now != (row.stored_profile_id, row.origin, row.linked_at, row.vouched, row.status):
             kind, value = split_key(key)
             names = ("profile_id", "origin", "linked_at", "vouched", "status")
             rows.append({"type": kind, "value": value, **dict(zip(names, now, strict=True))})
     weighed = {row["profile_id"] for row in rows}
-    leaving = sorted(placement.whole())
+    leaving = sorted(placement.merged())
     if leaving and len(rows) > len(held):
         free = {
             (row["type"], row["value"]) for row in await connection.fetch(_LOCK_FREE_IDENTIFIERS, leaving)
@@ -179,7 +185,7 @@ async def _write_identifiers(
         rows = [
             row
             for row in rows
-            if found.known[f"{row['type']}:{row['value']}"].profile_id not in gone
+            if found.identifiers[f"{row['type']}:{row['value']}"].profile_id not in gone
             or (row["type"], row["value"]) in free
         ]
     if rows:

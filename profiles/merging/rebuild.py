@@ -103,11 +103,11 @@ async def rebuild_profiles(
 
 def _clear_derived_state(person: ProfileState) -> None:
     """What is folded from events."""
-    person.traits, person.origins, person.seen, person.carts = {}, {}, {}, {}
+    person.traits, person.origins, person.last_seen, person.carts = {}, {}, {}, {}
     person.context_timezone = person.context_locale = None
     person.last_checkout_at = person.sure_checkout_at = person.carts_sort_key = None
     person.email_ordered = 0
-    person.changed = True
+    person.is_dirty = True
 
 
 async def _write_lapsed_after(connection: Any, people: list[UUID]) -> None:

@@ -56,17 +56,17 @@ UPDATE run SET key = profile_id::text WHERE profile_id = ANY($1) AND state = 'en
 class MergedProfiles:
     """People as they are by now."""
 
-    persons: dict[UUID, ProfileState]
-    told: dict[UUID, list[StoredEvent]]
+    states: dict[UUID, ProfileState]
+    events: dict[UUID, list[StoredEvent]]
     """Each person's events that leave a trace, in their order."""
-    nobodys: Collection[UUID]
+    quarantine_profiles: Collection[UUID]
 
-    def key_of(self, run: Any, profiles: Collection[str], *, of_a_cart: bool) -> str:
+    def key_for(self, run: Any, profiles: Collection[str], *, of_a_cart: bool) -> str:
         """The key that a run goes by: its person, its cart as that is called by now, or what it was."""
         key: str = run["key"]
         if key in profiles:
             return str(run["profile_id"])
-        person = self.persons[run["profile_id"]]
+        person = self.states[run["profile_id"]]
         # The one it began in is its own: it went by somebody else's while the two were one person.
         began = person.renamed_carts.get(run["began_in"], run["began_in"])
         if of_a_cart and began in person.carts:
@@ -87,12 +87,12 @@ async def rekey_runs(
     Of two that go on with one key the older stays, and the other ends.
     """
     profiles = {str(who) for who in profile_ids}
-    people = sorted(merged_profiles.persons)
+    people = sorted(merged_profiles.states)
     oldest: dict[tuple[str, str], Any] = {}
     runs = await connection.fetch(_SELECT_LIVE_RUNS, people)
     keys = {
-        run["run_id"]: merged_profiles.key_of(
-            run, profiles, of_a_cart=pre_merge.lines(run["run_id"]) is not None
+        run["run_id"]: merged_profiles.key_for(
+            run, profiles, of_a_cart=pre_merge.cart_lines(run["run_id"]) is not None
         )
         for run in runs
     }
@@ -118,11 +118,11 @@ async def rekey_runs(
 
 def _end_of_run(standing: MergedProfiles, was: "PreMergeState", run: Any) -> tuple[str, str] | None:
     """Outcome and reason of a run that goes on for nobody; None: it goes on."""
-    if run["profile_id"] in standing.nobodys:
+    if run["profile_id"] in standing.quarantine_profiles:
         return QUARANTINED_OUTCOME, "it was begun under an identifier that so many share that it is nobody's"
     former, _ = was.runs.get(run["run_id"], (run["profile_id"], ""))
     # Where the former person lives on the two were parted, and the run is whose it has always been.
-    if run["on_merge"] == ON_MERGE_END and former != run["profile_id"] and former not in standing.persons:
+    if run["on_merge"] == ON_MERGE_END and former != run["profile_id"] and former not in standing.states:
         return MERGED_OUTCOME, "its person turned out to be another, and the journey ends on a merge"
     return None
 
@@ -131,16 +131,20 @@ def _signal_changed_cart(
     standing: MergedProfiles, was: "PreMergeState", run: Any, key: str, changes: UnitOfWork
 ) -> None:
     """A run whose cart is another by now hears the last event that was not its person's until now."""
-    person = standing.persons[run["profile_id"]]
-    lines = was.lines(run["run_id"])
+    person = standing.states[run["profile_id"]]
+    lines = was.cart_lines(run["run_id"])
     cart = person.carts.get(key)
     if lines is None or (cart.lines if cart else ()) == lines or run["signals"] + 1 >= MAX_SIGNALS_PER_RUN:
         return
     former = was.runs[run["run_id"]][0]
-    news = [taken for taken in standing.told[person.profile_id] if was.owners.get(taken.event_id) != former]
-    if not news or news[-1].typed is None:
+    news = [
+        taken
+        for taken in standing.events[person.profile_id]
+        if was.event_owners.get(taken.event_id) != former
+    ]
+    if not news or news[-1].event is None:
         return
-    changes.signals[run["run_id"]] = run["signals"] + 1
+    changes.signal_counts[run["run_id"]] = run["signals"] + 1
     changes.inserts["outbox"].append(
         {
             "lane": run["run_id"],
@@ -162,9 +166,9 @@ class PreMergeState:
     carts: dict[tuple[UUID, str], CartLines] = field(default_factory=dict)
     runs: dict[UUID, tuple[UUID, str]] = field(default_factory=dict)
     """Live run → its profile and key."""
-    owners: dict[UUID, UUID] = field(default_factory=dict)
+    event_owners: dict[UUID, UUID] = field(default_factory=dict)
     """Event → its profile."""
 
-    def lines(self, run_id: UUID) -> CartLines | None:
+    def cart_lines(self, run_id: UUID) -> CartLines | None:
         """What lay in a run's cart; None where it had none."""
         return self.carts.get(self.runs[run_id]) if run_id in self.runs else None

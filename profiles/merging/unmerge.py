@@ -59,9 +59,9 @@ class IdentityCut:
     """Two identifiers that are not one person's."""
 
     cut_id: int
-    profiles: tuple[UUID, ...]
+    profile_ids: tuple[UUID, ...]
     """The people whom the two identifiers belong to by now."""
-    sent: tuple[UUID, ...]
+    sent_message_ids: tuple[UUID, ...]
     """Messages sent, or under way, while they were taken to be one; the oldest first."""
     at: datetime
 
@@ -72,7 +72,7 @@ class _ProfileBeforeCut:
 
     profile_id: UUID
     keys: tuple[str, ...]
-    sent: tuple[UUID, ...]
+    sent_message_ids: tuple[UUID, ...]
     """Messages since the two identifiers were taken to be one person's."""
     withdrawn: tuple[tuple[str, str], ...]
     """(channel, topic)."""
@@ -103,7 +103,7 @@ async def cut_identifiers(
         whole = await _load_before_cut(connection, people.pop(), first, second) if len(people) == 1 else None
         cut_id = await connection.fetchval(_INSERT_CUT, first, second, actor, reason, at)
         settled = await merge_and_split(connection, pointers, canonical, (), AuditContext(at, actor, reason))
-        profiles = tuple(dict.fromkeys(settled.profile_of[key] for key in (first, second)))
+        profiles = tuple(dict.fromkeys(settled.profile_by_key[key] for key in (first, second)))
         row = operator_entry(
             "cut", at, actor=actor, detail=reason, profile_id=profiles[0], key=first, other_key=second
         )
@@ -111,7 +111,7 @@ async def cut_identifiers(
         if whole is None:
             return IdentityCut(cut_id, profiles, (), at)
         await _keep_withdrawals(connection, whole, settled, at)
-        return IdentityCut(cut_id, profiles, whole.sent, at)
+        return IdentityCut(cut_id, profiles, whole.sent_message_ids, at)
 
     return await database.run(work)
 
@@ -130,7 +130,7 @@ async def mend_cut(database: Database, cut_id: int, *, actor: str, reason: str) 
         pair = (row["one"], row["other"])
         pointers, canonical = await _lock_identifiers(connection, pair)
         settled = await merge_and_split(connection, pointers, canonical, (), AuditContext(at, actor, reason))
-        profiles = tuple(dict.fromkeys(settled.profile_of[key] for key in pair))
+        profiles = tuple(dict.fromkeys(settled.profile_by_key[key] for key in pair))
         keys = {"key": pair[0], "other_key": pair[1]}
         row = operator_entry("mended", at, actor=actor, detail=reason, profile_id=profiles[0], **keys)
         await insert_log_rows(connection, [row])
@@ -151,7 +151,7 @@ async def release_identifier(database: Database, key: str, *, actor: str, reason
             raise KeyError(f"{key} is not quarantined")
         pointers, canonical = await _lock_identifiers(connection, (key,))
         settled = await merge_and_split(connection, pointers, canonical, (), AuditContext(at, actor, reason))
-        who = settled.profile_of[key]
+        who = settled.profile_by_key[key]
         await insert_log_rows(
             connection, [operator_entry("released", at, actor=actor, detail=reason, profile_id=who, key=key)]
         )
@@ -173,7 +173,7 @@ async def _lock_identifiers(connection: Any, keys: Sequence[str]) -> tuple[dict[
 async def _load_before_cut(connection: Any, profile_id: UUID, one: str, other: str) -> _ProfileBeforeCut:
     """What is lost to sight once two identifiers are apart. The caller holds the profile's lock."""
     found = await read_component(connection, (one, other))
-    graph = found.resolved()
+    graph = found.to_graph()
     since = await merged_since(connection, found, graph, one, other)
     return _ProfileBeforeCut(
         profile_id,
@@ -190,10 +190,10 @@ async def _keep_withdrawals(
     connection: Any, whole: _ProfileBeforeCut, settled: MergeResult, at: datetime
 ) -> None:
     """What was withdrawn while they were one stays withdrawn for each of them, until they say otherwise."""
-    parts = sorted({settled.profile_of[key] for key in whole.keys})
+    parts = sorted({settled.profile_by_key[key] for key in whole.keys})
     if whole.withdrawn and len(parts) > 1:
         words = encode_jsonb([{"channel": channel, "topic": topic} for channel, topic in whole.withdrawn])
-        who = settled.profile_of[whole.keys[0]]
+        who = settled.profile_by_key[whole.keys[0]]
         await connection.execute(_INSERT_WITHDRAWALS, who, list(whole.keys), words, at, parts)
         await effective.refresh_consents(connection, parts, at)
 

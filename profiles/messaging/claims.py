@@ -39,8 +39,8 @@ async def read_locked_snapshot(connection: Any, query: SnapshotQuery) -> Snapsho
     if snapshot is None:
         await connection.execute(lock_profile_sql(query))
         snapshot = await read_snapshot(connection, None, query)
-    while snapshot is not None and snapshot.run_of != snapshot.profile_id:
-        now = (await lock_profiles(connection, [snapshot.run_of]))[snapshot.run_of]
+    while snapshot is not None and snapshot.run_profile_id != snapshot.profile_id:
+        now = (await lock_profiles(connection, [snapshot.run_profile_id]))[snapshot.run_profile_id]
         if now == snapshot.profile_id:
             break
         snapshot = await read_snapshot(connection, now, query)

@@ -65,11 +65,11 @@ AUTOMATIC_ACTOR = "waypost"
 class DeliverabilityLimits:
     """What is too many; percent of what was sent in the window. None: never."""
 
-    complaints: float | None
-    bounces: float | None
+    max_complaint_percent: float | None
+    max_bounce_percent: float | None
     window: timedelta
-    at_least: int
-    least_reports: int
+    min_sent: int
+    min_reports: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ ORDER BY m.template
 
 async def unhealthy_templates(connection: Any, rates: DeliverabilityLimits) -> list[UnhealthyTemplate]:
     """Templates past a limit. One statement, by the index of claims per channel."""
-    limits = (rates.at_least, rates.complaints, rates.bounces, rates.least_reports)
+    limits = (rates.min_sent, rates.max_complaint_percent, rates.max_bounce_percent, rates.min_reports)
     return [
         UnhealthyTemplate(**row)
         for row in await connection.fetch(_SELECT_UNHEALTHY_TEMPLATES, rates.window, *limits)

@@ -70,7 +70,7 @@ class PreferenceTokens:
             )
         return token
 
-    def read(self, token: str) -> PreferenceClaim | None:
+    def verify(self, token: str) -> PreferenceClaim | None:
         """What the token says, or None for anything we did not sign; constant time, never raises."""
         if len(token) > LONGEST_TOKEN or not token.isascii():
             return None

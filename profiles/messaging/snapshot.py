@@ -28,7 +28,7 @@ class SnapshotQuery:
     channel: str
     at: datetime
     cart_id: str | None = None
-    promoted: tuple[tuple[str, str | None], ...] = ()
+    promoted_items: tuple[tuple[str, str | None], ...] = ()
     """Key and stock keeping unit of the items it would promote."""
     needs_engagement: bool = False
     """Whether it matters on which channels the person engages."""
@@ -76,7 +76,7 @@ class Snapshot:
     email_from_order: bool
     erased: bool
     run_state: str
-    run_of: UUID
+    run_profile_id: UUID
     """Whose the run is, as far as this reading knows: somebody else once people were parted."""
     addresses: dict[str, tuple[str, ...]]
     """email and phone, newest first."""
@@ -85,22 +85,22 @@ class Snapshot:
     suppressions: tuple[tuple[str, str | None, datetime | None, str, str, str | None, tuple[str, ...]], ...]
     """item, sku, until, event, scope, what it reaches, parts of a bundle."""
     cart: tuple[dict[str, Any], ...] | None
-    sent: tuple[tuple[str, datetime, str, str, str, str, tuple[str, ...]], ...]
+    sent_messages: tuple[tuple[str, datetime, str, str, str, str, tuple[str, ...]], ...]
     """Channel, when, journey, topic, run, template, items."""
     opt_outs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Address → topics it is opted out of."""
-    problems: dict[str, str] = field(default_factory=dict)
+    address_problems: dict[str, str] = field(default_factory=dict)
     """Address → bounced or complained."""
-    standing: ExistingMessage | None = None
+    existing_message: ExistingMessage | None = None
     out_of_stock: frozenset[str] = frozenset()
     """Those of the promoted items that the shop is known to have sold out."""
-    shelf: tuple[CatalogEntry, ...] = ()
+    catalog: tuple[CatalogEntry, ...] = ()
     """What the shop's feed says of the promoted items."""
-    engaged: dict[str, int] = field(default_factory=dict)
+    engagement_counts: dict[str, int] = field(default_factory=dict)
     """Channel → messages opened or followed of late, where it was asked for."""
-    waiting: tuple[DeferredMessage, ...] = ()
+    deferred_messages: tuple[DeferredMessage, ...] = ()
     """Marketing of the person's other live runs that was put off."""
-    stops: tuple[tuple[str, str, datetime], ...] = ()
+    kill_switches: tuple[tuple[str, str, datetime], ...] = ()
     """kind, name, since of every kill switch that is on."""
     claims_last_minute: int | None = None
     """On the channel, where it was asked for."""
@@ -133,7 +133,7 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         email_from_order=row["email_from_order"],
         erased=row["erased_at"] is not None,
         run_state=row["run_state"],
-        run_of=row["run_of"],
+        run_profile_id=row["run_of"],
         addresses=addresses,
         consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
         suppressions=tuple(
@@ -143,18 +143,20 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
             )
         ),
         cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
-        sent=tuple(
+        sent_messages=tuple(
             (channel, datetime.fromisoformat(at), journey, topic, run, template, tuple(items))
             for channel, at, journey, topic, run, template, items in rows("sent")
         ),
         opt_outs=opt_outs,
-        problems=dict(rows("problems")),
-        standing=_to_existing_message(row),
-        shelf=shelf,
-        out_of_stock=sold_out(shelf, query.promoted),
-        engaged=orjson.loads(row["engaged"] or "{}"),
-        waiting=tuple(_to_deferred_message(*one) for one in sorted(rows("waiting"))),
-        stops=tuple((kind, name, datetime.fromisoformat(since)) for kind, name, since in rows("stops")),
+        address_problems=dict(rows("problems")),
+        existing_message=_to_existing_message(row),
+        catalog=shelf,
+        out_of_stock=sold_out(shelf, query.promoted_items),
+        engagement_counts=orjson.loads(row["engaged"] or "{}"),
+        deferred_messages=tuple(_to_deferred_message(*one) for one in sorted(rows("waiting"))),
+        kill_switches=tuple(
+            (kind, name, datetime.fromisoformat(since)) for kind, name, since in rows("stops")
+        ),
         claims_last_minute=row["claims_last_minute"],
     )
 
@@ -314,7 +316,7 @@ def snapshot_arguments(query: SnapshotQuery) -> dict[str, Any]:
         "at": query.at,
         "since": query.at - max(DEFAULT_LOOKBACK, query.lookback),
         "cart_id": query.cart_id,
-        "names": catalog_keys(query.promoted),
+        "names": catalog_keys(query.promoted_items),
     }
 
 

@@ -57,7 +57,7 @@ def apply_event(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -
     """Apply one event to a person."""
     _apply_traits(person, taken)
     if taken.incoming.type in ORDER_SENSITIVE_EVENT_TYPES:
-        person.reach(taken.place)
+        person.advance_cart_position(taken.sort_key)
     declarations.record_consents_from_traits(person, taken, changes)
     match taken.incoming.type:
         case "Order Completed":
@@ -68,20 +68,20 @@ def apply_event(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -
         case "Consent Changed":
             declarations.record_consent_change(person, taken, changes)
         case "Message Replied":
-            if taken.message is not None:
-                _apply_engagement(person, taken, taken.message, changes)
+            if taken.message_ref is not None:
+                _apply_engagement(person, taken, taken.message_ref, changes)
             declarations.record_reply(person, taken, changes)
         case undoing if undoing in orders.REVERSAL_EVENT_TYPES:
             orders.apply_refund(person, taken, changes)
-        case _ if isinstance(taken.typed, CART_EVENT_CLASSES):
-            if isinstance(taken.typed, CheckoutStarted):
+        case _ if isinstance(taken.event, CART_EVENT_CLASSES):
+            if isinstance(taken.event, CheckoutStarted):
                 _apply_checkout(person, taken)
-            cart_id = _apply_cart_event(person, taken, taken.typed, changes)
+            cart_id = _apply_cart_event(person, taken, taken.event, changes)
             return ApplyResult(cart_id, (cart_id,) if cart_id else ())
-        case _ if isinstance(taken.typed, CART_PRODUCT_EVENTS):
-            return ApplyResult(_apply_product_event(person, taken, taken.typed, changes), ())
-        case _ if taken.message is not None:
-            _apply_engagement(person, taken, taken.message, changes)
+        case _ if isinstance(taken.event, CART_PRODUCT_EVENTS):
+            return ApplyResult(_apply_product_event(person, taken, taken.event, changes), ())
+        case _ if taken.message_ref is not None:
+            _apply_engagement(person, taken, taken.message_ref, changes)
     return ApplyResult(None, ())
 
 
@@ -102,11 +102,11 @@ def _apply_traits(person: ProfileState, taken: StoredEvent) -> None:
     zone, locale, origins = golden.merge_context(
         person.context_timezone, person.context_locale, origins, said.context, **word
     )
-    last_seen = with_event_seen(person.seen, said, taken.at)
+    last_seen = with_event_seen(person.last_seen, said, taken.at)
     # What an event does not change comes back as the very object.
-    if origins is not person.origins or last_seen is not person.seen:
-        person.changed = True
-    person.traits, person.origins, person.seen = traits, origins, last_seen
+    if origins is not person.origins or last_seen is not person.last_seen:
+        person.is_dirty = True
+    person.traits, person.origins, person.last_seen = traits, origins, last_seen
     person.context_timezone, person.context_locale = zone, locale
 
 
@@ -172,15 +172,15 @@ def _apply_checkout(person: ProfileState, taken: StoredEvent) -> None:
     """An address that is known by an order or a checkout may be written to until its owner says no."""
     if person.last_checkout_at is None or taken.time > person.last_checkout_at:
         person.last_checkout_at = taken.time
-        person.changed = True
+        person.is_dirty = True
     sure = person.sure_checkout_at
     if taken.incoming.verified and (sure is None or taken.time > sure):
         person.sure_checkout_at = taken.time
-        person.changed = True
+        person.is_dirty = True
     named = any(kind == "email" for kind, _ in taken.incoming.identifiers)
     if named and person.email_ordered < (rank := 2 if taken.incoming.verified else 1):
         person.email_ordered = rank
-        person.changed = True
+        person.is_dirty = True
 
 
 def _apply_engagement(
@@ -189,7 +189,7 @@ def _apply_engagement(
     name = taken.incoming.type
     if status := _STATUS_BY_EVENT_TYPE.get(name):
         engaged_at = taken.time if status in _ENGAGED_STATUSES else None
-        changes.messages.append(
+        changes.message_updates.append(
             {
                 "message_id": message.message_id,
                 "status": status,

@@ -14,12 +14,16 @@ class LapseRules:
     """
 
     factor: float = 2.0
-    at_least: timedelta = timedelta(days=30)
+    min_threshold: timedelta = timedelta(days=30)
     max_threshold: timedelta = timedelta(days=365)
-    otherwise: timedelta = timedelta(days=90)
+    default_threshold: timedelta = timedelta(days=90)
 
     def __post_init__(self) -> None:
-        if self.factor <= 0 or not timedelta(0) < self.at_least <= self.max_threshold or not self.otherwise:
+        if (
+            self.factor <= 0
+            or not timedelta(0) < self.min_threshold <= self.max_threshold
+            or not self.default_threshold
+        ):
             raise ValueError(f"expected factor > 0, 0 < at_least <= at_most and otherwise > 0, got {self}")
 
 
@@ -34,8 +38,8 @@ def lapse_threshold(
 ) -> timedelta:
     """How long after their last order a customer with these orders and this rhythm has lapsed."""
     if orders < MIN_ORDERS_FOR_GAP or median_gap_days is None:
-        return rules.otherwise
-    return min(max(timedelta(days=rules.factor * median_gap_days), rules.at_least), rules.max_threshold)
+        return rules.default_threshold
+    return min(max(timedelta(days=rules.factor * median_gap_days), rules.min_threshold), rules.max_threshold)
 
 
 def lapse_state(

@@ -53,7 +53,7 @@ async def load_history(
     for row in await connection.fetch(_SELECT_HISTORY, list(profile_ids), list(ORDER_SENSITIVE_EVENT_TYPES)):
         found[row["whose"]].append((_to_stored_event(row), row["profile_id"] == row["whose"]))
     for events in found.values():
-        events.sort(key=lambda pair: pair[0].place)
+        events.sort(key=lambda pair: pair[0].sort_key)
         mine = {generated_cart_id(taken.event_id) for taken, own in events if own}
         for position, (taken, own) in enumerate(events):
             if is_generated_cart_id(taken.cart_id) and taken.cart_id not in mine:
@@ -74,7 +74,7 @@ def replay_events(person: ProfileState, events: Iterable[tuple[StoredEvent, bool
 async def reload_last_seen(connection: Any, profiles: dict[UUID, ProfileState]) -> None:
     """When each person was last heard of on each channel, over all their events."""
     for who, channels in (await load_last_seen(connection, sorted(profiles))).items():
-        profiles[who].seen = channels
+        profiles[who].last_seen = channels
 
 
 async def load_lapsed_orders(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, datetime]:
@@ -109,4 +109,4 @@ def _to_stored_event(row: Any) -> StoredEvent:
     )
     bought = None if row["bought"] is None else restore_order_lines(properties, orjson.loads(row["bought"]))
     event = parse_event(row["type"], properties)[0]
-    return StoredEvent(incoming, row["event_id"], row["at"], event, None, row["cart_id"], bought=bought)
+    return StoredEvent(incoming, row["event_id"], row["at"], event, None, row["cart_id"], order_lines=bought)

@@ -137,7 +137,7 @@ async def _reroute(
         folded = ApplyResult(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
         kept = {"event_id": row["event_id"], "profile_id": profile_id, "cart_id": row["cart_id"]}
         changes.events[row["event_id"]] = {**kept, "problems": orjson.loads(row["problems"])}
-        route_event(person, taken, folded, match_routes(event, routes).of, calendar, changes)
+        route_event(person, taken, folded, match_routes(event, routes).matches, calendar, changes)
     await changes.write(connection, {})
 
 

@@ -76,7 +76,7 @@ class RouteMatch:
 class RouteMatches:
     """All journeys' interest in one event, and what went wrong in finding out."""
 
-    of: tuple[RouteMatch, ...] = ()
+    matches: tuple[RouteMatch, ...] = ()
     problems: tuple[dict[str, str], ...] = field(default=())
 
 
@@ -142,18 +142,24 @@ def route_event(
     may_start: bool = True,
 ) -> None:
     """Route one event of one person. Starts at most one run a journey, and none without ``starts``."""
-    if taken.typed is None:
+    if taken.event is None:
         return
     for interest in matches:
         key, fault = _resolve_key(interest, person, result)
         if fault:
-            changes.problem(taken.event_id, interest.route.name, fault)
+            changes.add_problem(taken.event_id, interest.route.name, fault)
             continue
         targets = _target_runs(interest, person, taken, result, key)
         for run in targets:
             _add_signal(run, person, taken, result, interest, changes)
         covered = any(run.key == key for run in targets)
-        if may_start and interest.starts and key and not covered and calendar.fresh(taken.incoming.time):
+        if (
+            may_start
+            and interest.starts
+            and key
+            and not covered
+            and calendar.may_start_run(taken.incoming.time)
+        ):
             _add_start(person, taken, result, interest, key, calendar, changes)
 
 
@@ -172,12 +178,12 @@ def _target_runs(
     interest: RouteMatch, person: ProfileState, taken: StoredEvent, folded: ApplyResult, key: str | None
 ) -> list[LiveRun]:
     live = [run for run in person.runs if run.journey == interest.route.name]
-    if taken.message is not None:
+    if taken.message_ref is not None:
         # What became of a message concerns the run that sent it.
-        return [run for run in live if run.run_id == taken.message.run_id]
+        return [run for run in live if run.run_id == taken.message_ref.run_id]
     if interest.route.key_property == KEY_PERSON:
         return live
-    if interest.route.key_property == KEY_CART and isinstance(taken.typed, OrderEvent):
+    if interest.route.key_property == KEY_CART and isinstance(taken.event, OrderEvent):
         return [run for run in live if run.key in folded.changed_carts or run.key == key]
     if key is not None:
         return [run for run in live if run.key == key]
@@ -193,7 +199,7 @@ def _add_signal(
     changes: UnitOfWork,
 ) -> None:
     run.signals += 1
-    changes.signals[run.run_id] = run.signals
+    changes.signal_counts[run.run_id] = run.signals
     if run.signals > MAX_SIGNALS_PER_RUN:
         return
     row: dict[str, Any] = {"lane": run.run_id, "kind": "signal", "event_id": taken.event_id}
@@ -205,7 +211,9 @@ def _add_signal(
         cart_id = run.key if of_a_cart else folded.cart_id
         row |= {
             "name": taken.incoming.type,
-            "payload": event_payload(taken, person, cart_id, original_key=run.called if of_a_cart else None),
+            "payload": event_payload(
+                taken, person, cart_id, original_key=run.original_key if of_a_cart else None
+            ),
             "trigger": interest.starts,
         }
     changes.inserts["outbox"].append(row)
@@ -221,14 +229,14 @@ def _add_start(
     changes: UnitOfWork,
 ) -> None:
     journey = interest.route.name
-    entries = person.entries.setdefault((journey, key), [])
+    entries = person.run_entries.setdefault((journey, key), [])
     if not interest.route.may_enter(tuple(entries), taken.at):
         return
     run_id = new_id()
     offset = calendar.clock_offset_s(taken.incoming.time)
     run: dict[str, Any] = {"run_id": run_id, "journey": journey, "key": key, "clock_offset_s": offset}
     start = {**run, "customer_id": person.profile_id}
-    changes.runs.append(
+    changes.new_runs.append(
         {
             **run,
             "profile_id": person.profile_id,
@@ -249,7 +257,7 @@ def _add_start(
         }
     )
     entries.append(taken.at)
-    person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=offset, called=key))
+    person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=offset, original_key=key))
 
 
 def workflow_id(journey: str, key: str, run_id: UUID) -> str:
@@ -266,8 +274,8 @@ def event_payload(
     """
     cart = person.carts.get(cart_id) if cart_id else None
     own = (
-        redact_addresses(taken.typed.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS))
-        if taken.typed
+        redact_addresses(taken.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS))
+        if taken.event
         else {}
     )
     own |= {

@@ -14,15 +14,15 @@ class StackClock:
 
     now: datetime
     """Postgres's now()."""
-    local: bool = False
+    is_local: bool = False
     """A local stack: events may lie in the future, and runs share their calendar."""
 
-    def fresh(self, time: datetime) -> bool:
+    def may_start_run(self, time: datetime) -> bool:
         """Whether an event of that time may start a run."""
         if self.now - time > MAX_EVENT_AGE:
             return False
-        return self.local or time - self.now <= MAX_CLOCK_SKEW
+        return self.is_local or time - self.now <= MAX_CLOCK_SKEW
 
     def clock_offset_s(self, time: datetime) -> float:
         """What a run started by an event of that time adds to Temporal's clock, in seconds."""
-        return max(0.0, (time - self.now).total_seconds()) if self.local else 0.0
+        return max(0.0, (time - self.now).total_seconds()) if self.is_local else 0.0

@@ -131,14 +131,14 @@ class StoredEvent:
     incoming: IncomingEvent
     event_id: UUID
     at: datetime
-    typed: Event | None
+    event: Event | None
     """None: of a name nobody declared, or its properties do not fit the declared ones."""
-    message: MessageRef | None = None
+    message_ref: MessageRef | None = None
     cart_id: str | None = None
     """The cart it was about when it came in; None for one that comes in now."""
     has_foreign_cart_id: bool = False
     """That cart was named after an event which is not this person's, or is no more."""
-    bought: tuple[OrderLine, ...] | None = None
+    order_lines: tuple[OrderLine, ...] | None = None
     """An order's lines as rules and feed have them; None: nobody has read them yet."""
 
     @property
@@ -147,7 +147,7 @@ class StoredEvent:
         return min(self.incoming.time, self.at)
 
     @property
-    def place(self) -> EventSortKey:
+    def sort_key(self) -> EventSortKey:
         """Its place among all events, the same in whatever order they come in.
 
         Of one moment an order comes last, since what is bought was in the cart before; then goes the

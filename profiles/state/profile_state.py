@@ -37,7 +37,7 @@ class LiveRun:
     entered_at: datetime
     signals: int = 0
     clock_offset_s: float = 0.0
-    called: str = ""
+    original_key: str = ""
     """The key that its story knows; its cart may be called otherwise by now."""
 
 
@@ -75,12 +75,12 @@ class ProfileState:
     """There is an hour of the day that the person prefers, which hangs on their zone."""
     has_consents: bool = False
     """Some word of theirs on consent stands, or is on file."""
-    seen: dict[str, str] = field(default_factory=dict)
+    last_seen: dict[str, str] = field(default_factory=dict)
     carts_sort_key: EventSortKey | None = None
     """Place of the last event that the carts were folded from."""
     carts: dict[str, CartState] = field(default_factory=dict)
     runs: list[LiveRun] = field(default_factory=list)
-    entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
+    run_entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
     """(journey, key) → when its runs entered."""
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """Identifier type → values; email and phone only."""
@@ -89,7 +89,7 @@ class ProfileState:
     """A cart's id when an event of it came in → the id of the cart that it is part of by now."""
     refunds: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
     """What refunds and cancellations said: one may come before its purchase."""
-    changed: bool = False
+    is_dirty: bool = False
     """Whether the profile's own row is to be written."""
 
     def latest_open_cart(self) -> CartState | None:
@@ -97,14 +97,14 @@ class ProfileState:
         carts = [cart for cart in self.carts.values() if cart.closed_at is None]
         return max(carts, key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
 
-    def reach(self, place: EventSortKey) -> None:
+    def advance_cart_position(self, sort_key: EventSortKey) -> None:
         """The carts are folded up to here."""
-        if self.carts_sort_key is None or place > self.carts_sort_key:
-            self.carts_sort_key = place
-            self.changed = True
+        if self.carts_sort_key is None or sort_key > self.carts_sort_key:
+            self.carts_sort_key = sort_key
+            self.is_dirty = True
 
     @property
-    def zone(self) -> tuple[Any, str | None]:
+    def timezone_sources(self) -> tuple[Any, str | None]:
         """What was said of the person's time zone: by a trait, and by an event's context."""
         return self.traits.get("timezone"), self.context_timezone
 
@@ -178,7 +178,7 @@ def _to_profile_state(row: Any) -> ProfileState:
         sure_checkout_at=row["sure_checkout_at"],
         email_ordered=row["email_ordered"],
         vouched=row["vouched"],
-        seen=orjson.loads(row["seen"]),
+        last_seen=orjson.loads(row["seen"]),
         carts_sort_key=_to_sort_key(row["carts_time"], row["carts_key"]),
         refunds=[(said, sure) for said, sure in orjson.loads(row["undone_orders"] or "[]")],
     )
@@ -188,7 +188,7 @@ def _to_profile_state(row: Any) -> ProfileState:
         row["runs"] or "[]"
     ):
         entered = datetime.fromisoformat(entered_at)
-        person.entries.setdefault((journey, key), []).append(entered)
+        person.run_entries.setdefault((journey, key), []).append(entered)
         if state != "ended":
             called = original_cart_key(key, workflow_id)
             person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset, called))
@@ -196,7 +196,7 @@ def _to_profile_state(row: Any) -> ProfileState:
         person.addresses.setdefault(kind, []).append(value)
     for member_id, audience, item, sku, run_id in orjson.loads(row["audiences"] or "[]"):
         person.audiences.append(AudienceMembership(UUID(member_id), audience, item, sku, UUID(run_id)))
-    person.changed = person.email_from_order != person.is_customer_by_email
+    person.is_dirty = person.email_from_order != person.is_customer_by_email
     return person
 
 

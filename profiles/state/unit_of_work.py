@@ -26,12 +26,12 @@ class UnitOfWork:
 
     inserts: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     """Of purchase, suppression, consent and outbox."""
-    runs: list[Row] = field(default_factory=list)
+    new_runs: list[Row] = field(default_factory=list)
     carts: dict[tuple[UUID, str], Row] = field(default_factory=dict)
     events: dict[UUID, Row] = field(default_factory=dict)
-    messages: list[Row] = field(default_factory=list)
+    message_updates: list[Row] = field(default_factory=list)
     returns: list[Row] = field(default_factory=list)
-    signals: dict[UUID, int] = field(default_factory=dict)
+    signal_counts: dict[UUID, int] = field(default_factory=dict)
     audience_removals: dict[UUID, str] = field(default_factory=dict)
     """Audience membership → why it ends."""
     address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
@@ -46,7 +46,9 @@ class UnitOfWork:
             "closed_at": cart.closed_at,
         }
 
-    def leave(self, person: ProfileState, members: Iterable[AudienceMembership], reason: str) -> None:
+    def leave_audiences(
+        self, person: ProfileState, members: Iterable[AudienceMembership], reason: str
+    ) -> None:
         """Take a person out of ad audiences."""
         for member in members:
             self.audience_removals[member.member_id] = reason
@@ -57,7 +59,7 @@ class UnitOfWork:
             member for member in person.audiences if member.member_id not in self.audience_removals
         ]
 
-    def problem(self, event_id: UUID, journey: str, detail: str) -> None:
+    def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
         """Record on the event what could not be done with it."""
         if (row := self.events.get(event_id)) is not None:
             row["problems"].append({"journey": journey, "detail": detail})
@@ -92,13 +94,13 @@ class UnitOfWork:
             (UPDATE_MESSAGES, self._highest_messages()),
             (
                 UPDATE_SIGNAL_COUNTS,
-                [{"run_id": run, "signals": count} for run, count in self.signals.items()],
+                [{"run_id": run, "signals": count} for run, count in self.signal_counts.items()],
             ),
             (
                 MARK_AUDIENCE_LEAVING,
                 [{"member_id": member, "reason": why} for member, why in self.audience_removals.items()],
             ),
-            (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.changed]),
+            (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.is_dirty]),
             (UPDATE_EVENTS, list(self.events.values())),
         ]
 
@@ -107,7 +109,7 @@ class UnitOfWork:
         highest: dict[UUID, int] = {}
         engaged: dict[UUID, datetime] = {}
         complained: dict[UUID, datetime] = {}
-        for row in self.messages:
+        for row in self.message_updates:
             message, rank = row["message_id"], MESSAGE_RANK.index(row["status"])
             highest[message] = max(rank, highest.get(message, rank))
             if (at := row["engaged_at"]) is not None:
@@ -126,16 +128,16 @@ class UnitOfWork:
         ]
 
     async def _write_runs(self, connection: Any) -> None:
-        if not self.runs:
+        if not self.new_runs:
             return
-        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(self.runs))}
-        lost = [run for run in self.runs if run["run_id"] not in started]
+        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(self.new_runs))}
+        lost = [run for run in self.new_runs if run["run_id"] not in started]
         for run in lost:
             detail = f"key {run['key']!r} already has a live run of another profile"
-            self.problem(run["entry_event"], run["journey"], detail)
+            self.add_problem(run["entry_event"], run["journey"], detail)
         gone = {run["run_id"] for run in lost}
         self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] not in gone]
-        self.signals = {run: count for run, count in self.signals.items() if run not in gone}
+        self.signal_counts = {run: count for run, count in self.signal_counts.items() if run not in gone}
 
 
 def _profile_row(person: ProfileState) -> Row:
@@ -150,7 +152,7 @@ def _profile_row(person: ProfileState) -> Row:
         "last_checkout_at": person.last_checkout_at,
         "sure_checkout_at": person.sure_checkout_at,
         "email_ordered": person.email_ordered,
-        "seen": person.seen,
+        "seen": person.last_seen,
         "carts_time": time,
         "carts_key": "\x1f".join(names) if time else None,
     }

@@ -58,7 +58,12 @@ async def sweep_lapsed(
     """
     async with database.transaction() as connection:
         found = await connection.fetch(
-            _SELECT_LAPSED, rules.factor, rules.at_least, rules.max_threshold, rules.otherwise, limit
+            _SELECT_LAPSED,
+            rules.factor,
+            rules.min_threshold,
+            rules.max_threshold,
+            rules.default_threshold,
+            limit,
         )
     if not found:
         return 0

@@ -42,7 +42,7 @@ class EventRow:
     """When it happened, by the channel's clock."""
     at: datetime
     """When it was taken in; decisions go by this one."""
-    said: Mapping[str, str | float]
+    scalar_properties: Mapping[str, str | float]
     """Its properties, as far as they are text or numbers."""
     lines: tuple[ProductRef, ...] = ()
     problems: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class SuppressionRow:
     at: datetime
     """When it was taken in, and so in force."""
 
-    def counts(self, at: datetime) -> bool:
+    def in_force(self, at: datetime) -> bool:
         """Whether the item was not to be promoted at an instant."""
         return self.at <= at and self.is_unexpired(at)
 
@@ -157,23 +157,23 @@ class ProfileRow:
 class DecisionEvidence:
     """All of it about one person; lists from the oldest to the newest."""
 
-    who: ProfileRow
+    profile: ProfileRow
     decisions: tuple[DecisionView, ...] = ()
     events: Mapping[UUID, EventRow] = field(default_factory=dict)
     """By our own id, in the order in which they were taken in."""
-    bought: tuple[SuppressionRow, ...] = ()
-    words: tuple[ConsentRow, ...] = ()
+    suppressions: tuple[SuppressionRow, ...] = ()
+    consents: tuple[ConsentRow, ...] = ()
     """The person's own."""
     opt_outs: tuple[ConsentRow, ...] = ()
     """Of their addresses: what stands on each."""
-    problems: tuple[AddressProblemRow, ...] = ()
+    address_problems: tuple[AddressProblemRow, ...] = ()
     messages: tuple[StoredMessage, ...] = ()
     runs: tuple[RunView, ...] = ()
-    entries: Mapping[UUID, UUID] = field(default_factory=dict)
+    entry_events: Mapping[UUID, UUID] = field(default_factory=dict)
     """Run → the event that started it."""
-    identity: tuple[LogEntry, ...] = ()
+    identity_changes: tuple[LogEntry, ...] = ()
     products: tuple[ProductRow, ...] = ()
-    cut: bool = False
+    truncated: bool = False
     """There is more than was read: of some kind only the newest are here."""
 
     def message(self, message_id: UUID) -> StoredMessage | None:
@@ -186,7 +186,7 @@ class DecisionEvidence:
 
     def entry(self, run_id: UUID) -> EventRow | None:
         """The event that started a run."""
-        started_by = self.entries.get(run_id)
+        started_by = self.entry_events.get(run_id)
         return self.events.get(started_by) if started_by else None
 
     def event(self, event_id: UUID | None) -> EventRow | None:
@@ -317,15 +317,15 @@ async def load_decision_evidence(
     known = sorted((*events.values(), *more), key=lambda event: (event.at, event.event_id))
     items = {key for one in decisions for key in (*one["items"], *one["items_removed"])}
     return DecisionEvidence(
-        who=_to_profile_row(row),
+        profile=_to_profile_row(row),
         decisions=tuple(_to_decision_view(one) for one in reversed(decisions)),
         events={event.event_id: event for event in known},
-        bought=tuple(SuppressionRow(**one) for one in reversed(bought)),
-        words=tuple(ConsentRow(**one) for one in reversed(words)),
+        suppressions=tuple(SuppressionRow(**one) for one in reversed(bought)),
+        consents=tuple(ConsentRow(**one) for one in reversed(words)),
         opt_outs=tuple(
             ConsentRow(**one) for one in reversed(await connection.fetch(_SELECT_OPT_OUTS, *ends))
         ),
-        problems=tuple(
+        address_problems=tuple(
             AddressProblemRow(**one)
             for one in reversed(await connection.fetch(_SELECT_ADDRESS_PROBLEMS, *ends))
         ),
@@ -334,10 +334,10 @@ async def load_decision_evidence(
             for one in reversed(await connection.fetch(_SELECT_MESSAGES, profile_id, MAX_ROWS))
         ),
         runs=tuple(_to_run_view(one) for one in reversed(runs)),
-        entries={one["run_id"]: one["entry_event"] for one in runs},
-        identity=tuple(LogEntry(**one) for one in reversed(identity)),
+        entry_events={one["run_id"]: one["entry_event"] for one in runs},
+        identity_changes=tuple(LogEntry(**one) for one in reversed(identity)),
         products=tuple(ProductRow(**one) for one in await connection.fetch(_SELECT_PRODUCTS, list(items))),
-        cut=MAX_ROWS in (len(decisions), len(runs), len(events), len(words)),
+        truncated=MAX_ROWS in (len(decisions), len(runs), len(events), len(words)),
     )
 
 
@@ -367,7 +367,7 @@ def _to_event_row(row: Any) -> EventRow:
         channel=row["channel"],
         time=row["time"],
         at=row["at"],
-        said=said,
+        scalar_properties=said,
         lines=tuple(lines),
         problems=tuple(one for one in row["problems"] or () if one),
     )

@@ -27,7 +27,7 @@ class Subscriber:
     identifiers: tuple[IdentifierView, ...] = ()
     """Empty: no longer on file."""
     consents: tuple[ConsentView, ...] = ()
-    opted_out: tuple[OptOutView, ...] = ()
+    opt_outs: tuple[OptOutView, ...] = ()
     message_known: bool = False
     """The message that carried the link is on file."""
     last_grant: int | None = None
@@ -35,9 +35,9 @@ class Subscriber:
     email_from_order: bool = False
     """Their email address came with an order."""
 
-    def takes(self, channel: str) -> bool:
+    def accepts_marketing(self, channel: str) -> bool:
         """Whether marketing on a channel is what they agreed to, as far as their own word goes."""
-        if any(o.channel in (channel, _ANY) and o.topic in (MARKETING_TOPIC, _ANY) for o in self.opted_out):
+        if any(o.channel in (channel, _ANY) and o.topic in (MARKETING_TOPIC, _ANY) for o in self.opt_outs):
             return False
         words = [
             c for c in self.consents if c.channel in (channel, _ANY) and c.topic in (MARKETING_TOPIC, _ANY)
@@ -70,7 +70,7 @@ async def load_subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber
     return Subscriber(
         identifiers=tuple(await list_identifiers(connection, profile_id)),
         consents=tuple(await list_consents(connection, profile_id)),
-        opted_out=tuple(await list_opt_outs(connection, profile_id)),
+        opt_outs=tuple(await list_opt_outs(connection, profile_id)),
         message_known=owner is not None,
         last_grant=await connection.fetchval(_SELECT_LAST_GRANT, profile_id, claim.channel),
         email_from_order=await connection.fetchval(

@@ -211,7 +211,7 @@ class Installation:
         child = ChildProcess(command)
         self._beside.append(child)
         await child.start()
-        await child.until_ready(timeout_s=60)
+        await child.wait_until_ready(timeout_s=60)
         return child
 
 

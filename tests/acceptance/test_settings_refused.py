@@ -125,13 +125,13 @@ async def test_an_api_without_a_schema_takes_nothing_in_and_says_waypost_migrate
         name="api",
         argv=[sys.executable, "-m", "cli.main", "api"],
         environment={**plain(), **variables},
-        folder=tmp_path,
+        working_dir=tmp_path,
         ready_line=re.compile(r'"ready"'),
     )
     child = ChildProcess(command)
     try:
         await child.start()
-        await child.until_ready(timeout_s=30)
+        await child.wait_until_ready(timeout_s=30)
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             ready = await client.get("/readyz")
             event = {"id": "e-1", "type": "Product Viewed", "identifiers": {"user_id": "1"}}

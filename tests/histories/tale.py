@@ -33,7 +33,7 @@ class Tale:
         waypost.clock = NOON
 
     async def happens(self, name: str, properties: Row | None = None, **more: Any) -> None:
-        await self.waypost.happens(name, properties, **{**self.who, **more})
+        await self.waypost.ingest_event(name, properties, **{**self.who, **more})
 
     async def adds(self, product: str, **more: Any) -> None:
         line = {"product_id": product, "name": f"A {product}", "price": 39.0, "cart_id": self.key}
@@ -45,7 +45,7 @@ class Tale:
         await self.happens("Order Completed", order, traits=YES, **more)
 
     async def clicks(self, template: str) -> None:
-        [message] = await self.waypost.until(
+        [message] = await self.waypost.wait_for_rows(
             "SELECT message_id FROM message WHERE template = $1 AND status = 'sent' "
             "AND profile_id = (SELECT profile_id FROM identifier WHERE value = $2)",
             template, self.who["email"],
@@ -54,7 +54,7 @@ class Tale:
 
     async def run(self, journey: str) -> Row:
         """This shopper's run, the youngest."""
-        [found] = await self.waypost.rows(
+        [found] = await self.waypost.fetch_rows(
             "SELECT r.* FROM run r JOIN identifier i ON i.profile_id = r.profile_id "
             "WHERE i.value = $1 AND r.journey = $2 ORDER BY r.entered_at DESC LIMIT 1",
             self.who["email"], journey,
@@ -62,7 +62,7 @@ class Tale:
         return found
 
     async def passes(self, journey: str, length: timedelta) -> None:
-        await self.waypost.passes(await self.run(journey), length)
+        await self.waypost.advance_run(await self.run(journey), length)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,9 @@ async def lapses(t: Tale, arm: str = "offer") -> None:
         t.who["email"] = f"quillon-{t.key}-{attempt}@example.com"
         t.who["phone"] = f"+4915199{int(t.key[2:]) * 100 + attempt:06d}"
         await t.happens("Product Viewed", {"product_id": "desk", "name": "A desk"}, traits=YES)
-        [owner] = await t.waypost.rows("SELECT profile_id FROM identifier WHERE value = $1", t.who["email"])
+        [owner] = await t.waypost.fetch_rows(
+            "SELECT profile_id FROM identifier WHERE value = $1", t.who["email"]
+        )
         if assign_arm(str(owner["profile_id"]), "win-back-incentive", {"offer": 80, "control": 20}) == arm:
             break
     await t.happens("Customer Lapsed", {"days_since_order": 120})
@@ -94,5 +96,5 @@ async def merged_with_the_run_of_somebody_who_is_the_same(t: Tale) -> None:
     await lapses(t)
     t.waypost.clock += HOUR
     card = {"loyalty_id": f"card-{t.key}"}
-    await t.waypost.happens("Customer Lapsed", {"days_since_order": 90}, traits=YES, **card)
+    await t.waypost.ingest_event("Customer Lapsed", {"days_since_order": 90}, traits=YES, **card)
     await t.happens("Cart Viewed", {}, **card)

@@ -56,7 +56,7 @@ class Pausing(SendGate):
 
     async def hear(self, case: GateRequest) -> GateOutcome:
         """As ever, and then wait."""
-        answer = await super().hear(case)
+        answer = await super().decide(case)
         self.decided.set()
         await self.go_on.wait()
         return answer

@@ -362,7 +362,7 @@ async def test_overload_is_a_429_with_retry_after_and_writes_nothing(api: OpenAp
         await other.execute("LOCK TABLE event")
         waiting = [asyncio.create_task(api.send("/v1/events", event(event_id=f"e-{n}"))) for n in range(3)]
         async with asyncio.timeout(10):
-            while api.doors.batcher.queued < 2:  # noqa: ASYNC110 - the product has no hook to wait on
+            while api.doors.batcher.queued_events < 2:  # noqa: ASYNC110 - the product has no hook to wait on
                 await asyncio.sleep(0.01)
         refused = await api.send("/v1/events", event(event_id="too-much"))
     taken = await asyncio.gather(*waiting)

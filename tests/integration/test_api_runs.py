@@ -159,7 +159,7 @@ async def test_a_run_is_asked_to_end_and_an_ended_one_is_a_409(api: OpenApi) -> 
 async def test_a_live_run_says_itself_what_it_waits_for(
     waypost: Waypost, temporal: TemporalDevServer, database_url: str
 ) -> None:
-    await waypost.happens("Product Added", {"cart_id": "c-1", "product_id": "p-1"}, user_id="u-1")
+    await waypost.ingest_event("Product Added", {"cart_id": "c-1", "product_id": "p-1"}, user_id="u-1")
     run = await waypost.run("cart-abandonment")
     target = waypost.client.service_client.config.target_host
     async with opened(database_url, waypost_local=True, temporal_address=target) as api:

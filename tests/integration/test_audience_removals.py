@@ -83,11 +83,11 @@ class Ads:
 
     async def a_minute_passes(self) -> None:
         """What was postponed is due."""
-        await self.shop.rows("UPDATE outbox SET retry_at = now()")
+        await self.shop.fetch_rows("UPDATE outbox SET retry_at = now()")
 
     async def states(self) -> list[str]:
         """How the places stand, oldest first."""
-        found = await self.shop.rows(
+        found = await self.shop.fetch_rows(
             "SELECT state || CASE WHEN left_at IS NULL THEN '' ELSE ', gone' END AS state "
             "FROM audience_member ORDER BY member_id"
         )
@@ -95,12 +95,14 @@ class Ads:
 
     async def places(self) -> list[UUID]:
         """All places Ada ever had, oldest first."""
-        found = await self.shop.rows("SELECT member_id FROM audience_member ORDER BY member_id")
+        found = await self.shop.fetch_rows("SELECT member_id FROM audience_member ORDER BY member_id")
         return [row["member_id"] for row in found]
 
     async def at_the_platform(self) -> list[UUID]:
         """Who is in the audience by the platform's books."""
-        return [row["member_id"] for row in await self.shop.rows("SELECT member_id FROM sandbox_audience")]
+        return [
+            row["member_id"] for row in await self.shop.fetch_rows("SELECT member_id FROM sandbox_audience")
+        ]
 
     async def figures(self) -> Backlog:
         """What operators see."""
@@ -141,7 +143,7 @@ async def test_a_removal_that_is_not_confirmed_waits_and_is_tried_again_until_it
     first = (await ads.states(), ads.platform.told.count(("remove", (await ads.places())[0])))
     await ads.a_minute_passes()
     await ads.told()
-    [row] = await ads.shop.rows(
+    [row] = await ads.shop.fetch_rows(
         "SELECT attempts, error, delivered_at, retry_at > now() + interval '1 s' AS later FROM outbox "
         "WHERE name = 'remove'"
     )
@@ -163,7 +165,7 @@ async def test_a_platform_that_fails_holds_up_no_signal(ads: Ads) -> None:
     ads.platform.down = True
     await ads.buys()
     await ads.told()
-    left = await ads.shop.rows("SELECT kind, name FROM outbox WHERE delivered_at IS NULL")
+    left = await ads.shop.fetch_rows("SELECT kind, name FROM outbox WHERE delivered_at IS NULL")
 
     assert [(row["kind"], row["name"]) for row in left] == [("audience", "remove")]
 
@@ -171,11 +173,11 @@ async def test_a_platform_that_fails_holds_up_no_signal(ads: Ads) -> None:
 async def test_a_removal_that_is_told_twice_is_confirmed_once(ads: Ads) -> None:
     await ads.buys()
     await ads.told()
-    first = await ads.shop.rows("SELECT state, left_at FROM audience_member")
-    await ads.shop.rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'audience'")
+    first = await ads.shop.fetch_rows("SELECT state, left_at FROM audience_member")
+    await ads.shop.fetch_rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'audience'")
     await ads.told()
 
-    assert await ads.shop.rows("SELECT state, left_at FROM audience_member") == first
+    assert await ads.shop.fetch_rows("SELECT state, left_at FROM audience_member") == first
     assert await ads.at_the_platform() == []
 
 
@@ -227,9 +229,9 @@ async def test_a_removal_that_is_overdue_alarms_in_the_metrics_in_readyz_and_in_
 ) -> None:
     await ads.buys()
     young = (await ads.figures()).has_overdue_removals, await of_audiences(monkeypatch, ads.shop.url)
-    await ads.shop.rows("UPDATE audience_member SET leaving_at = now() - interval '301 s'")
+    await ads.shop.fetch_rows("UPDATE audience_member SET leaving_at = now() - interval '301 s'")
     figures, [old] = await ads.figures(), await of_audiences(monkeypatch, ads.shop.url)
-    page = Metrics().page(figures, 0).decode()
+    page = Metrics().render(figures, 0).decode()
     async with opened(ads.shop.url) as api:
         ready = (await api.client.get("/readyz")).json()
     await ads.told()
@@ -241,8 +243,8 @@ async def test_a_removal_that_is_overdue_alarms_in_the_metrics_in_readyz_and_in_
     assert "\nwaypost_audience_removals_oldest_seconds 30" in page
     assert ready["audience_removals_unconfirmed"] == 1
     assert "relay's log" in ready["audience_removals_overdue"]
-    assert old.line().startswith("FAIL  audiences   1 removals unconfirmed, the oldest for 30")
-    assert well.line() == "ok    audiences   every removal is confirmed"
+    assert old.format_line().startswith("FAIL  audiences   1 removals unconfirmed, the oldest for 30")
+    assert well.format_line() == "ok    audiences   every removal is confirmed"
 
 
 async def of_audiences(monkeypatch: pytest.MonkeyPatch, database_url: str) -> list[Finding]:

@@ -20,7 +20,7 @@ async def cart_at_the_gate(facts: Facts, run_id: UUID, begun_as: str) -> list[st
     """Products that the gate sees in the cart of a run, which asks by the key it was started with."""
     async with facts.database.transaction() as connection:
         ask = SnapshotQuery(
-            run_id, "reminder", "email", facts.now, cart_id=begun_as, promoted=(("lamp", None),)
+            run_id, "reminder", "email", facts.now, cart_id=begun_as, promoted_items=(("lamp", None),)
         )
         snapshot = await read_locked_snapshot(connection, ask)
     assert snapshot is not None

@@ -60,7 +60,7 @@ class Race:
             promoting=None,
             expires_at=now + timedelta(days=2),
         )
-        answer = await gate.hear(GateRequest(request, MessageClass.MARKETING, "marketing", now))
+        answer = await gate.decide(GateRequest(request, MessageClass.MARKETING, "marketing", now))
         async with self.answered:
             (self.allowed if isinstance(answer, SendClaim) else self.refused).append(step)
             self.answered.notify_all()
@@ -176,8 +176,8 @@ async def test_invariant_5_fails_where_the_gate_reads_without_the_lock(
         await go_on.wait()
         return snapshot
 
-    monkeypatch.setattr("activities.gate.send_gate.lock_person_of", lambda ask: "")
-    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", without_lock)
+    monkeypatch.setattr("activities.gate.send_gate.lock_profile_sql", lambda ask: "")
+    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshot", without_lock)
     claim = asyncio.create_task(race.claim("late", race.gates[0]))
     await read.wait()
     await by_the_api(race)

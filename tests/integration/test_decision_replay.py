@@ -84,7 +84,7 @@ async def decide_in_every_way(shop: Shop) -> None:
     off = SendGate(shop.database, OFF)
     await shop.claims(shop.ask(run_id, "killed", "lamp", channel=Channel.PUSH), gate=off)
     await shop.claims(shop.ask(run_id, "held-out", "lamp"), gate=off)
-    await AudienceGate(shop.database, OFF).enter(
+    await AudienceGate(shop.database, OFF).decide_and_add(
         shop.ask(run_id, "no-ads", "lamp", channel=Channel.ADS), NOON
     )
 
@@ -107,28 +107,28 @@ async def test_decisions_of_every_kind_come_out_as_they_were_recorded(shop: Shop
 
 
 async def test_a_decision_that_was_tampered_with_is_found(shop: Shop) -> None:
-    await shop.rows(_UNGUARDED)
-    await shop.rows("CREATE TABLE untouched AS TABLE decision")
+    await shop.fetch_rows(_UNGUARDED)
+    await shop.fetch_rows("CREATE TABLE untouched AS TABLE decision")
     for name, tampering in TAMPERED.items():
-        [touched] = await shop.rows(f"{tampering} RETURNING decision_id")
+        [touched] = await shop.fetch_rows(f"{tampering} RETURNING decision_id")
         outcome = await replay_decisions(None)
         [flip] = outcome.flipped
 
         assert touched["decision_id"] == flip.decision_id, name
         assert flip.recorded != flip.now, name
         assert "1 come out otherwise" in format_replay(outcome), name
-        await shop.rows("DELETE FROM decision")
-        await shop.rows("INSERT INTO decision SELECT * FROM untouched")
+        await shop.fetch_rows("DELETE FROM decision")
+        await shop.fetch_rows("INSERT INTO decision SELECT * FROM untouched")
 
     assert (await replay_decisions(None)).flipped == []
 
 
 async def test_what_is_kept_names_nobody_and_carries_its_version(shop: Shop) -> None:
-    kept = await shop.rows("SELECT basis::text AS basis, length(basis::text) AS size FROM decision")
+    kept = await shop.fetch_rows("SELECT basis::text AS basis, length(basis::text) AS size FROM decision")
     async with shop.database.transaction() as connection:
-        [run] = await shop.rows("SELECT DISTINCT run_id FROM decision")
+        [run] = await shop.fetch_rows("SELECT DISTINCT run_id FROM decision")
         page = await list_decisions(connection, run_id=run["run_id"], limit=50)
-    limits = await shop.rows("SELECT version, limits::text AS limits FROM policy ORDER BY recorded_at")
+    limits = await shop.fetch_rows("SELECT version, limits::text AS limits FROM policy ORDER BY recorded_at")
 
     assert not [one for one in kept for word in ("@", "+49", "shopper") if word in one["basis"]]
     assert max(one["size"] for one in kept) < 1500
@@ -141,12 +141,14 @@ async def test_what_is_kept_names_nobody_and_carries_its_version(shop: Shop) -> 
 async def test_what_cannot_be_made_again_is_counted_and_what_is_older_left_out_where_asked(
     shop: Shop,
 ) -> None:
-    await shop.rows(_UNGUARDED)
-    await shop.rows("UPDATE decision SET recorded_at = now() - interval '3 days' WHERE verdict = 'allow'")
+    await shop.fetch_rows(_UNGUARDED)
+    await shop.fetch_rows(
+        "UPDATE decision SET recorded_at = now() - interval '3 days' WHERE verdict = 'allow'"
+    )
     assert (await replay_decisions(2 * DAY)).replayed < (await replay_decisions(4 * DAY)).replayed == 12
 
-    await shop.rows("UPDATE decision SET basis = NULL, policy = NULL WHERE reason = 'capped'")
-    await shop.rows("DELETE FROM policy WHERE version = $1", policy_version(OFF))
+    await shop.fetch_rows("UPDATE decision SET basis = NULL, policy = NULL WHERE reason = 'capped'")
+    await shop.fetch_rows("DELETE FROM policy WHERE version = $1", policy_version(OFF))
     outcome = await replay_decisions(None)
 
     assert (outcome.replayed, outcome.without_basis, outcome.flipped) == (8, 1, [])
@@ -158,8 +160,8 @@ async def test_what_cannot_be_made_again_is_counted_and_what_is_older_left_out_w
 async def test_the_command_ends_with_1_when_a_decision_flips(
     shop: Shop, database_url: str, tmp_path: Path
 ) -> None:
-    await shop.rows(_UNGUARDED)
-    await shop.rows(TAMPERED["a reason"])
+    await shop.fetch_rows(_UNGUARDED)
+    await shop.fetch_rows(TAMPERED["a reason"])
     outer = {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
     done = await asyncio.to_thread(
         subprocess.run,

@@ -27,13 +27,13 @@ async def test_the_doctor_warns_of_a_quarantined_identifier_without_failing_or_s
         await facts.ingest([order(one, DESK.names(one))])
     [after] = await of_identity(monkeypatch, database_url)
 
-    assert [finding.line() for finding in before] == ["ok    identity    no identifier is quarantined"]
+    assert [finding.format_line() for finding in before] == ["ok    identity    no identifier is quarantined"]
     assert after.ok
-    assert after.line().startswith(
+    assert after.format_line().startswith(
         "warn  identity    2 quarantined; newest: email g…@shop.example, email_sha256 "
     )
-    assert "waypost identity quarantined" in after.line()
-    assert DESK.bad[1] not in after.line()
+    assert "waypost identity quarantined" in after.format_line()
+    assert DESK.bad[1] not in after.format_line()
 
 
 async def test_the_doctor_says_nothing_of_identifiers_where_the_schema_is_not_there(

@@ -122,7 +122,9 @@ class Shopping(RuleBasedStateMachine):
             promoting=tuple(Item(product_id=product) for product in products),
             expires_at=expires,
         )
-        answer = self.do(self.gate.hear(GateRequest(request, MessageClass.MARKETING, "marketing", self.now)))
+        answer = self.do(
+            self.gate.decide(GateRequest(request, MessageClass.MARKETING, "marketing", self.now))
+        )
         expected = self.story.verdict(channel.value, products, self.now, expires)
         if isinstance(answer, SendClaim):
             assert ("allow", list(answer.items)) == expected

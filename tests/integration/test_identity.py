@@ -150,7 +150,7 @@ def test_events_of_a_batch_that_share_an_identifier_are_weighed_together() -> No
     card, tablet = ("loyalty_id", "L-1"), ("anonymous_id", "t-1")
     told = [said_by(ada), said_by(bob, tablet), said_by(), said_by(card, ada), said_by(tablet), said_by(card)]
 
-    assert sorted(group.members for group in naming.group_by_identifier(told)) == [[0, 3, 5], [1, 4]]
+    assert sorted(group.positions for group in naming.group_by_identifier(told)) == [[0, 3, 5], [1, 4]]
 
 
 def test_of_two_events_that_say_the_same_the_earlier_one_is_the_cause() -> None:

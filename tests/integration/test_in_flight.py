@@ -77,9 +77,9 @@ async def test_the_time_from_claim_to_accept_is_told_by_channel_over_the_last_ho
         "SELECT gen_random_uuid(), $1, $1, $2 || n, 'j', $2, 't', 'marketing', '{}', 'sent', now(), "
         "now() - $3::interval - n * interval '1 s', now() - $3::interval FROM generate_series(1, 101) n"
     )
-    await shop.rows(insert, new_id(), "email", timedelta(minutes=1))
-    await shop.rows(insert, new_id(), "sms", timedelta(minutes=61))
-    page = Metrics().page(await figures(shop), 0).decode()
+    await shop.fetch_rows(insert, new_id(), "email", timedelta(minutes=1))
+    await shop.fetch_rows(insert, new_id(), "sms", timedelta(minutes=61))
+    page = Metrics().render(await figures(shop), 0).decode()
 
     assert 'waypost_claim_to_accept_seconds{channel="email",quantile="0.5"} 51.0' in page
     assert 'waypost_claim_to_accept_seconds{channel="email",quantile="0.99"} 100.0' in page
@@ -110,13 +110,13 @@ async def test_what_was_accepted_before_the_purchase_or_promotes_something_else_
     await buys(shop)
     await accepted(shop, other)
     counted = (await figures(shop)).in_flight_at_purchase
-    await shop.rows("UPDATE message SET accept_recorded_at = now() WHERE step = 'mail'")
+    await shop.fetch_rows("UPDATE message SET accept_recorded_at = now() WHERE step = 'mail'")
     within = (await figures(shop)).in_flight_at_purchase
-    await shop.rows(
+    await shop.fetch_rows(
         "UPDATE message SET accept_recorded_at = accept_recorded_at - interval '25 h', "
         "claimed_at = claimed_at - interval '25 h', claim_recorded_at = claim_recorded_at - interval '25 h'"
     )
-    await shop.rows("UPDATE purchase SET recorded_at = recorded_at - interval '25 h'")
+    await shop.fetch_rows("UPDATE purchase SET recorded_at = recorded_at - interval '25 h'")
 
     assert (counted, within) == (0, 1)
     assert (await figures(shop)).in_flight_at_purchase == 0
@@ -132,12 +132,12 @@ async def test_a_purchase_that_began_before_the_claim_it_waited_for_comes_after_
     async with shop.database.transaction() as connection:
         await connection.execute("SELECT 1 FROM profile FOR NO KEY UPDATE")
         claiming = asyncio.create_task(asks(shop, run_id))
-        await shop.until(waits, 1)
+        await shop.wait_for_rows(waits, 1)
         buying = asyncio.create_task(buys(shop))
-        await shop.until(waits, 2)
+        await shop.wait_for_rows(waits, 2)
     claim = await claiming
     await buying
-    [bought] = await shop.rows(
+    [bought] = await shop.fetch_rows(
         "SELECT p.recorded_at, e.recorded_at AS began FROM purchase p JOIN event e USING (event_id)"
     )
     message = await shop.message(run_id, "mail")
@@ -148,7 +148,7 @@ async def test_a_purchase_that_began_before_the_claim_it_waited_for_comes_after_
 
 
 async def test_the_figures_are_read_by_index(shop: Shop) -> None:
-    rows = await shop.rows(f"EXPLAIN {backlog._SELECT_BACKLOG}", True)
+    rows = await shop.fetch_rows(f"EXPLAIN {backlog._SELECT_BACKLOG}", True)
     plan = "\n".join(row["QUERY PLAN"] for row in rows)
 
     assert "message_accepted" in plan

@@ -84,7 +84,7 @@ async def purchase_committed_while_the_claim_waits(shop: Shop, channel: Channel)
     """Hold a purchase before its COMMIT, let a claim come, then commit; what the claim lets through."""
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     held = Held(shop.url)
-    order = shop.event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
+    order = shop.build_event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
     purchase = asyncio.create_task(shop.ingest_on(held)([order]))
     await held.worked.wait()
     claim = asyncio.create_task(shop.allowed(shop.ask(run_id, "reminder", "lamp", channel=channel)))
@@ -100,7 +100,7 @@ async def test_invariant_1_a_claim_that_waited_for_a_purchase_sees_it(shop: Shop
     allowed = await purchase_committed_while_the_claim_waits(shop, channel)
 
     assert allowed == ()
-    assert await shop.rows(VIOLATIONS) == []
+    assert await shop.fetch_rows(VIOLATIONS) == []
     [decision] = await shop.decisions()
     assert (decision["verdict"], decision["reason"]) == ("withhold", "purchased")
 
@@ -111,15 +111,15 @@ async def test_invariant_1_fails_where_the_gate_does_not_lock_first_and_read_the
     shop: Shop, channel: Channel, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for gate in GATES:
-        monkeypatch.setattr(f"{gate}.lock_person_of", lambda ask: "")
-        monkeypatch.setattr(f"{gate}.read_under_lock", reading)
+        monkeypatch.setattr(f"{gate}.lock_profile_sql", lambda ask: "")
+        monkeypatch.setattr(f"{gate}.read_locked_snapshot", reading)
     if reading is without_lock:
         allowed = await claim_commits_after_a_purchase_it_did_not_read(shop, channel, reading, monkeypatch)
     else:
         allowed = await purchase_committed_while_the_claim_waits(shop, channel)
 
     assert allowed == ("lamp",)
-    assert [(row["step"], row["item"]) for row in await shop.rows(VIOLATIONS)] == [("reminder", "lamp")]
+    assert [(row["step"], row["item"]) for row in await shop.fetch_rows(VIOLATIONS)] == [("reminder", "lamp")]
 
 
 async def claim_commits_after_a_purchase_it_did_not_read(
@@ -136,10 +136,10 @@ async def claim_commits_after_a_purchase_it_did_not_read(
         return snapshot
 
     for gate in GATES:
-        monkeypatch.setattr(f"{gate}.read_under_lock", then_wait)
+        monkeypatch.setattr(f"{gate}.read_locked_snapshot", then_wait)
     claim = asyncio.create_task(shop.allowed(shop.ask(run_id, "reminder", "lamp", channel=channel)))
     await read.wait()
-    order = shop.event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
+    order = shop.build_event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
     purchase = asyncio.create_task(shop.ingest([order]))
     await shop.someone_waits_for_a_lock(or_done=purchase)
     go_on.set()
@@ -155,7 +155,7 @@ async def test_invariant_1_a_purchase_waits_for_a_claim_that_has_read(
     )
 
     assert allowed == ("lamp",)
-    assert await shop.rows(VIOLATIONS) == []
+    assert await shop.fetch_rows(VIOLATIONS) == []
 
 
 class Race:
@@ -242,8 +242,10 @@ async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channe
     await race.run()
 
     assert race.too_late == []
-    assert await shop.rows(VIOLATIONS) == []
-    withheld = await shop.rows("SELECT 1 FROM decision WHERE 'purchased' = reason OR items_removed <> '{}'")
+    assert await shop.fetch_rows(VIOLATIONS) == []
+    withheld = await shop.fetch_rows(
+        "SELECT 1 FROM decision WHERE 'purchased' = reason OR items_removed <> '{}'"
+    )
     print(f"{race.claims} claims, {race.purchases} purchases, {race.promoted} items promoted, no violation")
     assert race.promoted > 0, "nothing was promoted, so nothing was proved"
     assert withheld, "no purchase came before a claim, so nothing was proved"
@@ -259,13 +261,13 @@ async def test_invariant_1_the_same_race_finds_out_a_gate_that_does_not_lock_fir
     shop: Shop, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for gate in GATES:
-        monkeypatch.setattr(f"{gate}.lock_person_of", lambda ask: "")
-        monkeypatch.setattr(f"{gate}.read_under_lock", reading)
+        monkeypatch.setattr(f"{gate}.lock_profile_sql", lambda ask: "")
+        monkeypatch.setattr(f"{gate}.read_locked_snapshot", reading)
     race = Race(shop, purchases=400, claims=4_000, seed=20_261_122)
     await race.prepare()
     await race.run()
 
-    found = await shop.rows(VIOLATIONS)
+    found = await shop.fetch_rows(VIOLATIONS)
     print(f"{reading.__name__}: {len(found)} claims after a purchase's commit, of {race.promoted} promoted")
     assert found != []
 
@@ -274,7 +276,7 @@ async def test_invariant_1_holds_across_a_merge_that_a_claim_waited_for(shop: Sh
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), loyalty_id="card-1")
     held = Held(shop.url)
-    joined = shop.event("Identify", {}, loyalty_id="card-1", **shopper(1))
+    joined = shop.build_event("Identify", {}, loyalty_id="card-1", **shopper(1))
     merge = asyncio.create_task(shop.ingest_on(held)([joined]))
     await held.worked.wait()
     claim = asyncio.create_task(shop.allowed(shop.ask(run_id, "reminder", "lamp")))

@@ -88,16 +88,16 @@ async def test_invariant_3_a_worker_killed_between_call_and_record_leaves_an_unk
 
 async def test_invariant_3_a_record_that_is_lost_leaves_an_unknown(shop: Shop) -> None:
     run_id, request = await lamp(shop)
-    await shop.rows(
+    await shop.fetch_rows(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''disk full''; END'"
     )
-    await shop.rows(
+    await shop.fetch_rows(
         "CREATE TRIGGER lost BEFORE UPDATE ON message FOR EACH ROW WHEN (NEW.status = 'sent') "
         "EXECUTE FUNCTION refuse()"
     )
     with pytest.raises(Exception, match="disk full"):
         await shop.sends(request)
-    await shop.rows("DROP TRIGGER lost ON message")
+    await shop.fetch_rows("DROP TRIGGER lost ON message")
     second = await shop.sends(request, at=LATER)
 
     assert second.status is SendStatus.UNKNOWN
@@ -196,7 +196,7 @@ async def test_invariant_3_claims_left_behind_become_unknown_and_then_final(shop
     assert isinstance(await shop.claims(request), SendClaim)
 
     async def settled(age: timedelta) -> tuple[int, str]:
-        await shop.rows("UPDATE message SET claim_recorded_at = now() - $1::interval", age)
+        await shop.fetch_rows("UPDATE message SET claim_recorded_at = now() - $1::interval", age)
         async with shop.database.transaction() as connection:
             count = await claims.expire_stale_claims(connection)
         return count, (await shop.message(run_id, "reminder"))["status"]
@@ -262,7 +262,7 @@ async def test_a_ledger_knows_a_call_without_a_claim(shop: Shop) -> None:
     run_id, request = await lamp(shop)
     shop.ledgers[Channel.EMAIL] = Ledger(Channel.EMAIL, shop.database)
     sent = await shop.sends(request)
-    await shop.rows("UPDATE message SET status = 'withheld' WHERE run_id = $1", run_id)
+    await shop.fetch_rows("UPDATE message SET status = 'withheld' WHERE run_id = $1", run_id)
     adapter = shop.ledgers[Channel.EMAIL]
     await adapter.deliver(adapter.accepted[0])
 

@@ -34,8 +34,8 @@ WHERE m.status IN ('withheld', 'deferred', 'released') AND m.reason IS NULL
 
 async def unbalanced(shop: Shop) -> list[str]:
     """What the books cannot explain: each call needs an allow of its own, each message its decision."""
-    faults = [f"message {row['message_id']} is {row['status']}" for row in await shop.rows(UNEXPLAINED)]
-    counted = await shop.rows(
+    faults = [f"message {row['message_id']} is {row['status']}" for row in await shop.fetch_rows(UNEXPLAINED)]
+    counted = await shop.fetch_rows(
         "SELECT message_id::text AS id, count(*) AS n FROM decision WHERE verdict = 'allow' GROUP BY 1"
     )
     allows = {row["id"]: row["n"] for row in counted}
@@ -56,10 +56,10 @@ async def test_invariant_4_nothing_is_sent_where_the_gate_cannot_read_or_write(
 ) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     request = shop.ask(run_id, "reminder", "lamp")
-    await shop.rows(f"ALTER TABLE {table} RENAME TO gone")
+    await shop.fetch_rows(f"ALTER TABLE {table} RENAME TO gone")
     with pytest.raises((asyncpg.PostgresError, DBAPIError)):
         await shop.sends(request)
-    await shop.rows(f"ALTER TABLE gone RENAME TO {table}")
+    await shop.fetch_rows(f"ALTER TABLE gone RENAME TO {table}")
     after_the_failure = await shop.messages()
     sent = await shop.sends(request)
 
@@ -71,10 +71,10 @@ async def test_invariant_4_nothing_is_sent_where_the_gate_cannot_read_or_write(
 
 async def test_invariant_4_nothing_is_sent_where_the_claim_cannot_commit(shop: Shop) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.rows(
+    await shop.fetch_rows(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no commit''; END'"
     )
-    await shop.rows(
+    await shop.fetch_rows(
         "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON message DEFERRABLE INITIALLY DEFERRED "
         "FOR EACH ROW EXECUTE FUNCTION refuse()"
     )
@@ -89,12 +89,12 @@ async def test_invariant_4_nothing_is_sent_where_the_connection_dies_inside_the_
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     request = shop.ask(run_id, "reminder", "lamp")
     held = Held(shop.url)
-    view = shop.event("Order Completed", shop.order("chair", order_id="o-1"), **shopper(1))
+    view = shop.build_event("Order Completed", shop.order("chair", order_id="o-1"), **shopper(1))
     blocker = asyncio.create_task(shop.ingest_on(held)([view]))
     await held.worked.wait()
     attempt = asyncio.create_task(shop.sends(request))
     assert await shop.someone_waits_for_a_lock(or_done=attempt)
-    await shop.rows(
+    await shop.fetch_rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
@@ -159,7 +159,7 @@ async def test_invariant_4_the_books_know_an_unexplained_message(shop: Shop) -> 
     await shop.sends(shop.ask(run_id, "reminder", "lamp"))
     await erase(shop.database, "DELETE FROM decision")
     balance_without_decision = await unbalanced(shop)
-    await shop.rows("UPDATE message SET status = 'withheld', reason = NULL")
+    await shop.fetch_rows("UPDATE message SET status = 'withheld', reason = NULL")
 
     assert len(balance_without_decision) == 2
     assert len(await unbalanced(shop)) == 2
@@ -178,14 +178,14 @@ async def test_invariant_4_what_cannot_be_read_is_deferred_as_error_on_record_an
 ) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     await shop.sends(shop.ask(run_id, "earlier", "lamp"))
-    await shop.rows(odd)
+    await shop.fetch_rows(odd)
     request = shop.ask(run_id, "reminder", "lamp")
     with pytest.raises(ApplicationError, match="deferred, error: the facts cannot be read") as refused:
         await shop.sends(request)
     on_record = await shop.message(run_id, "reminder")
     last = await shop.sends(request, at=request.expires_at)
-    await shop.rows("DELETE FROM kill_switch")
-    await shop.rows("UPDATE message SET channel = 'email'")
+    await shop.fetch_rows("DELETE FROM kill_switch")
+    await shop.fetch_rows("UPDATE message SET channel = 'email'")
     sent = await shop.sends(request)
 
     assert refused.value.next_retry_delay == timedelta(minutes=1)
@@ -201,7 +201,7 @@ async def test_invariant_4_a_message_of_an_unknown_status_may_have_been_sent(sho
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     request = shop.ask(run_id, "reminder", "lamp")
     await shop.sends(request)
-    await shop.rows("UPDATE message SET status = 'forwarded'")
+    await shop.fetch_rows("UPDATE message SET status = 'forwarded'")
     again = await shop.sends(request)
 
     assert again.status is SendStatus.UNKNOWN
@@ -210,7 +210,7 @@ async def test_invariant_4_a_message_of_an_unknown_status_may_have_been_sent(sho
 
 async def test_invariant_4_nothing_is_sent_for_a_run_that_is_not_on_file(shop: Shop) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.rows("DELETE FROM run")
+    await shop.fetch_rows("DELETE FROM run")
     with pytest.raises(ApplicationError, match="no run") as refused:
         await shop.sends(shop.ask(run_id, "reminder", "lamp"))
 
@@ -234,7 +234,7 @@ async def test_invariant_4_nothing_is_sent_where_the_database_is_slow(
     request = shop.ask(run_id, "reminder", "lamp")
     soon = claims.GATE_TIMEOUTS.replace(f"{bound} => '5s'", f"{bound} => '50ms'")
     monkeypatch.setattr("profiles.messaging.claims.GATE_TIMEOUTS", soon)
-    monkeypatch.setattr("activities.gate.send_gate.GIVE_UP_S", 0.05 if bound is None else 6.0)
+    monkeypatch.setattr("activities.gate.send_gate.GATE_DEADLINE_S", 0.05 if bound is None else 6.0)
     held, enough = asyncio.Event(), asyncio.Event()
 
     async def hold() -> None:
@@ -326,7 +326,7 @@ async def test_invariant_4_the_books_balance_after_all_kinds_of_people_and_failu
     assert await unbalanced(shop) == []
     reasons = {
         row["reason"]
-        for row in await shop.rows("SELECT DISTINCT reason FROM decision WHERE reason IS NOT NULL")
+        for row in await shop.fetch_rows("SELECT DISTINCT reason FROM decision WHERE reason IS NOT NULL")
     }
     assert {"opted_out", "quiet_hours", "capped"} <= reasons
     assert shop.ledgers[Channel.EMAIL].accepted

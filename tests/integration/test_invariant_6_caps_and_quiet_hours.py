@@ -68,8 +68,8 @@ async def test_invariant_6_fails_where_writers_do_not_take_turns(
         await all_have_read.wait()
         return snapshot
 
-    monkeypatch.setattr("activities.gate.send_gate.lock_person_of", lambda ask: "")
-    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", without_lock)
+    monkeypatch.setattr("activities.gate.send_gate.lock_profile_sql", lambda ask: "")
+    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshot", without_lock)
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     allowed = await together(
         shop, [shop.ask(run_id, f"s-{n}", "lamp") for n in range(writers)], writers=writers
@@ -195,7 +195,7 @@ async def test_invariant_6_a_message_waits_for_the_hours_of_the_state_of_its_num
         shop.ask(run_id, "early", "lamp", channel=Channel.SMS, at=evening), at=evening.astimezone(UTC)
     )
     answer = await shop.claims(shop.ask(run_id, "late", "lamp", channel=Channel.SMS, at=late), at=late)
-    [decision] = await shop.rows("SELECT checks FROM decision WHERE step = 'late'")
+    [decision] = await shop.fetch_rows("SELECT checks FROM decision WHERE step = 'late'")
 
     assert isinstance(claim, SendClaim)
     assert claim.valid_for == timedelta(minutes=10)

@@ -50,7 +50,7 @@ async def asked(
     shop: Shop, gate: SendGate, request: SendMessage, topic: str, at: datetime = NOON
 ) -> SendClaim | Verdict:
     """What the gate says of marketing about a topic."""
-    answer = await gate.hear(GateRequest(request, MessageClass.MARKETING, topic, at))
+    answer = await gate.decide(GateRequest(request, MessageClass.MARKETING, topic, at))
     assert isinstance(answer, SendClaim | NotAllowed)
     return answer if isinstance(answer, SendClaim) else answer.verdict
 
@@ -96,8 +96,10 @@ async def test_invariant_6_every_kind_of_cap_fails_where_writers_do_not_take_tur
     shop: Shop, monkeypatch: pytest.MonkeyPatch, limits: Limits
 ) -> None:
     writers = 8
-    monkeypatch.setattr("activities.gate.send_gate.lock_person_of", lambda ask: "")
-    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", without_lock(asyncio.Barrier(writers)))
+    monkeypatch.setattr("activities.gate.send_gate.lock_profile_sql", lambda ask: "")
+    monkeypatch.setattr(
+        "activities.gate.send_gate.read_locked_snapshot", without_lock(asyncio.Barrier(writers))
+    )
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
 
     assert {(j, t): 2 for j in JOURNEYS for t in TOPICS} == await many(shop, run_id, limits, writers)
@@ -213,8 +215,8 @@ async def test_invariant_6_without_turns_a_lower_one_takes_the_slot_that_is_bein
     lower = shop.ask(other_run, "s", "chair", at=until)
     assert isinstance(refused := await asked(shop, shop.gate, lower, "marketing", until), Withhold)
     assert refused.reason is Reason.LOWER_PRIORITY
-    monkeypatch.setattr("activities.gate.send_gate.lock_person_of", lambda ask: "")
-    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", without_lock(asyncio.Barrier(2)))
+    monkeypatch.setattr("activities.gate.send_gate.lock_profile_sql", lambda ask: "")
+    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshot", without_lock(asyncio.Barrier(2)))
     again = lower.model_copy(update={"journey": "win-back", "value": 99.0, "step": "worth more"})
     answers = await asyncio.gather(
         *(asked(shop, shop.gate, one, "marketing", until) for one in (important, again))
@@ -230,7 +232,7 @@ async def test_a_slot_is_kept_no_longer_than_somebody_waits_for_it(shop: Shop, e
     at = until
     match ends:
         case "expires":
-            await shop.rows("UPDATE message SET expires_at = $1 WHERE step = 'important'", at)
+            await shop.fetch_rows("UPDATE message SET expires_at = $1 WHERE step = 'important'", at)
         case "sent":
             assert isinstance(await asked(shop, shop.gate, important, "marketing", until), SendClaim)
             at = until + DAY
@@ -238,7 +240,7 @@ async def test_a_slot_is_kept_no_longer_than_somebody_waits_for_it(shop: Shop, e
             await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
             assert isinstance(await asked(shop, shop.gate, important, "marketing", until), Withhold)
         case "run ended":
-            await shop.rows("UPDATE run SET state = 'ended' WHERE run_id = $1", UUID(important.run_id))
+            await shop.fetch_rows("UPDATE run SET state = 'ended' WHERE run_id = $1", UUID(important.run_id))
         case _:
             at = until + timedelta(hours=1)
     before = await asked(shop, shop.gate, shop.ask(other_run, "a", "chair", at=at), "marketing", at)

@@ -62,7 +62,7 @@ async def test_invariant_8_every_tale_of_a_shipped_journey_ends_as_told(
             await each.tell(tale)
             run = await tale.run(each.journey)
             handle = waypost.handle(run)
-            ends[each.name] = None if each.outcome is None else (await waypost.result(run)).outcome
+            ends[each.name] = None if each.outcome is None else (await waypost.run_result(run)).outcome
             history = json.loads((await handle.fetch_history()).to_json())
             told[each.name] = json.dumps({"workflow_id": run["workflow_id"], "history": history})
 

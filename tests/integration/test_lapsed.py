@@ -140,7 +140,7 @@ async def test_a_receipt_that_comes_in_after_the_sweep_begins_an_absence_of_its_
     first = await found(facts)
     # Bought before the sweep, heard of after it.
     await bought(facts, 1, email=ADA)
-    soon = LapseRules(otherwise=timedelta(hours=23))
+    soon = LapseRules(default_threshold=timedelta(hours=23))
 
     assert [len(sweep) for sweep in (first, await found(facts), await found(facts, soon))] == [1, 0, 1]
 
@@ -170,8 +170,8 @@ async def test_a_shop_sets_its_own_lengths(database: Database) -> None:
     facts = Facts(database)
     await bought(facts, 10, email=ADA)
 
-    assert await found(facts, LapseRules(otherwise=timedelta(days=11))) == []
-    assert len(await found(facts, LapseRules(otherwise=timedelta(days=9)))) == 1
+    assert await found(facts, LapseRules(default_threshold=timedelta(days=11))) == []
+    assert len(await found(facts, LapseRules(default_threshold=timedelta(days=9)))) == 1
 
 
 @pytest.mark.parametrize(
@@ -201,4 +201,4 @@ def test_who_is_away_for_more_than_half_of_what_makes_a_lapse_is_at_risk(
 
 def test_lengths_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="expected factor > 0, 0 < at_least <= at_most"):
-        LapseRules(at_least=timedelta(days=9), max_threshold=timedelta(days=8))
+        LapseRules(min_threshold=timedelta(days=9), max_threshold=timedelta(days=8))

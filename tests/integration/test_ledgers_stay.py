@@ -144,7 +144,7 @@ async def test_as_the_app_people_are_taken_in_joined_parted_and_joined(app_url: 
     parted = await unmerge.cut_identifiers(
         app, f"email:{ADA}", f"phone:{PHONE}", actor="test", reason="two people"
     )
-    assert len(set(parted.profiles)) == 2
+    assert len(set(parted.profile_ids)) == 2
     assert len(set(await unmerge.mend_cut(app, parted.cut_id, actor="test", reason="one after all"))) == 1
     [reply] = (await app.run(lambda connection: list_doubtful_replies(connection, limit=10))).rows
     await annul_opt_out(app, reply.entry_id, actor="test")

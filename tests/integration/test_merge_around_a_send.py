@@ -45,7 +45,7 @@ async def test_the_table_fails_where_the_gate_does_not_follow_a_merge_that_it_wa
     await two.the_other_comes(brings)
     run_id = await two.ada_leaves_a_lamp()
     ada_was = await two.who(email=two.ada["email"])
-    monkeypatch.setattr("activities.gate.send_gate.read_under_lock", to_the_profile_it_began_with)
+    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshot", to_the_profile_it_began_with)
     await sends_through(two.shop, two.ask(run_id), Step.WAITING, lambda pool: two.joined(pool, brings))
 
     assert ada_was in await two.owners_of(run_id)
@@ -120,7 +120,7 @@ async def test_who_is_in_an_ad_audience_leaves_it_for_what_the_other_had_bought_
     again = await two.shop.allowed(two.ask(run_id, "another", channel=Channel.ADS), at=LATER)
 
     assert (joined, again) == (("lamp",), ())
-    [member] = await two.shop.rows("SELECT member_id, state, reason, profile_id FROM audience_member")
+    [member] = await two.shop.fetch_rows("SELECT member_id, state, reason, profile_id FROM audience_member")
     assert (member["state"], member["reason"]) == ("leaving", reason)
     assert member["profile_id"] == await two.who(**two.card)
     assert await queue(two.shop, member["member_id"]) == ["add", "remove"]
@@ -132,7 +132,7 @@ async def test_an_ad_audience_is_not_entered_where_the_merge_was_waited_for(two:
     entering = two.shop.allowed(two.ask(run_id, channel=Channel.ADS))
 
     assert await waits_for(two.shop, two.joined, entering) == ()
-    assert await two.shop.rows("SELECT 1 FROM audience_member") == []
+    assert await two.shop.fetch_rows("SELECT 1 FROM audience_member") == []
 
 
 async def queue(shop: Shop, lane: UUID) -> list[str]:

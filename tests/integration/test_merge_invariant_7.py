@@ -101,7 +101,7 @@ async def test_invariant_7_a_merge_is_undone_by_what_its_log_says(database: Data
 
     assert (merged["profile_id"], merged["other_profile_id"]) == (older, younger)
     assert {joined["key"], joined["other_key"]} == {BY_EMAIL, BY_PHONE}
-    assert {older, younger} == {*apart.profiles}
+    assert {older, younger} == {*apart.profile_ids}
     # Who was in a segment leaves it by its own rule, at the next sweep.
     segments = before.pop("segment_member")
     after = await whose(facts)

@@ -172,7 +172,9 @@ async def test_without_the_limit_on_sharing_the_same_storm_blends_people(
     blended: int,
 ) -> None:
     """Teeth."""
-    monkeypatch.setattr("profiles.identity.component.resolve", partial(graph.resolve_graph, rules=rules))
+    monkeypatch.setattr(
+        "profiles.identity.component.resolve_graph", partial(graph.resolve_graph, rules=rules)
+    )
     facts, shape = Facts(database), SHAPES["a user id of the kiosk"]
     async with weather(database_url) as sky:
         await storm_among_others(sky, shape, 60)
@@ -198,7 +200,7 @@ async def test_a_storm_of_unverified_events_takes_no_vouched_address_and_its_cos
 
     assert await facts.values("SELECT count(*) FROM identifier WHERE status = 'quarantined'") == [0]
     # The address and its hash, and the one link that vouches for it.
-    assert (len(found.known), len(found.links)) == (2, 1)
+    assert (len(found.identifiers), len(found.links)) == (2, 1)
 
 
 async def shared_by_strangers(facts: Facts, **more: Any) -> None:

@@ -24,12 +24,12 @@ async def lived(
     """One run of a stage, as it stood in its wait for a click and at its end."""
     async with Waypost(database_url, temporal.client, journeys=[stage]) as waypost:
         line = {"product_id": "lamp", "cart_id": key}
-        await waypost.happens("Product Added", line, email=f"{key}@example.com", event_id=key)
+        await waypost.ingest_event("Product Added", line, email=f"{key}@example.com", event_id=key)
         run = await waypost.run("call-back", key)
-        await waypost.passes(run, timedelta(hours=2))
+        await waypost.advance_run(run, timedelta(hours=2))
         waiting = await waypost.handle(run).fetch_history()
-        await waypost.passes(run, timedelta(days=4))
-        await waypost.result(run)
+        await waypost.advance_run(run, timedelta(days=4))
+        await waypost.run_result(run)
         return [waiting, await waypost.handle(run).fetch_history()]
 
 

@@ -31,7 +31,7 @@ async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new
         "time": facts.now,
         "at": facts.now,
     }
-    both = EventIdentifiers.by(
+    both = EventIdentifiers.from_event(
         (("email", ADA), ("loyalty_id", CARD)), event_id=new_id(), verified=True, **said
     )
 
@@ -84,7 +84,7 @@ async def test_events_of_both_halves_while_they_are_parted_go_to_the_half_that_t
     apart, *_ = await asyncio.gather(parting, *jobs)
 
     ada, other = await facts.who("email", ADA), await facts.who("phone", PHONE)
-    assert {ada, other} == {*apart.profiles}
+    assert {ada, other} == {*apart.profile_ids}
     assert ada != other
     bought = "SELECT DISTINCT split_part(order_id, '-', 1) FROM purchase WHERE profile_id = $1"
     assert (await facts.values(bought, ada), await facts.values(bought, other)) == (["email"], ["phone"])

@@ -111,7 +111,7 @@ async def test_invariant_7_one_person_has_so_many_of_a_type_and_no_more_within_i
     database: Database, kind: str, slowly: bool
 ) -> None:
     facts = Facts(database)
-    most, within = DEFAULT_IDENTITY_RULES.limits[kind].most, DEFAULT_IDENTITY_RULES.limits[kind].within
+    most, within = DEFAULT_IDENTITY_RULES.limits[kind].max_values, DEFAULT_IDENTITY_RULES.limits[kind].period
     assert within is not None
     span = within / (most if slowly else 10_000)
     for n in range(most + 2):

@@ -40,7 +40,7 @@ async def test_the_view_of_people_has_the_columns_it_promises(facts: Facts) -> N
 
 
 def test_the_page_about_segments_lists_every_column_of_the_view() -> None:
-    page = (ROOT / "docs" / "reference" / "words" / "segment.md").read_text("utf-8")
+    page = (ROOT / "docs" / "reference" / "person-view.md").read_text("utf-8")
 
     assert re.findall(r"(?m)^\| `(\w+)` \|", page) == COLUMNS
 

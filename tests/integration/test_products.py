@@ -262,7 +262,9 @@ async def sold_out(facts: Facts, line: dict[str, Any]) -> bool:
     await people.happens("Product Added", {**line, "cart_id": "asked"}, email="asking@example.com")
     [run] = await people.runs()
     key = line.get("product_id") or line["sku"]
-    ask = SnapshotQuery(run["run_id"], "s", "email", datetime.now(UTC), promoted=((key, line.get("sku")),))
+    ask = SnapshotQuery(
+        run["run_id"], "s", "email", datetime.now(UTC), promoted_items=((key, line.get("sku")),)
+    )
     async with facts.database.transaction() as connection:
         snapshot = await read_locked_snapshot(connection, ask)
     assert snapshot is not None

@@ -58,12 +58,12 @@ class MortalWorker:
             name="worker",
             argv=[sys.executable, "-m", "cli.main", "worker"],
             environment=self._environment,
-            folder=ROOT,
+            working_dir=ROOT,
             ready_line=re.compile(r"\] ready\b"),
         )
         self._child = ChildProcess(command)
         await self._child.start()
-        await self._child.until_ready(timeout_s=90)
+        await self._child.wait_until_ready(timeout_s=90)
 
     async def kill(self) -> None:
         """``kill -9``, if it runs."""

@@ -20,20 +20,22 @@ TRAITS = {
 async def all_three_journeys(waypost: Waypost) -> list[str]:
     """One person goes through every shipped journey, saying who they are wherever they can."""
     chatty = {"customer_email": EMAIL, "coupon": NAME, "url": f"https://shop.example/?for={EMAIL}"}
-    await waypost.happens("Product Added", LAMP | chatty | {"variant": EMAIL}, traits=TRAITS, **WHO)
+    await waypost.ingest_event("Product Added", LAMP | chatty | {"variant": EMAIL}, traits=TRAITS, **WHO)
     cart = await waypost.run("cart-abandonment")
-    await waypost.passes(cart, timedelta(hours=2))
+    await waypost.advance_run(cart, timedelta(hours=2))
     [reminder] = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]
-    await waypost.happens("Message Opened", {"message_id": str(reminder["message_id"]), "email": EMAIL})
-    await waypost.passes(cart, timedelta(days=4))
+    await waypost.ingest_event("Message Opened", {"message_id": str(reminder["message_id"]), "email": EMAIL})
+    await waypost.advance_run(cart, timedelta(days=4))
     order = {"order_id": "canary-order", "products": [LAMP | {"sku": EMAIL}], "email": EMAIL}
-    await waypost.happens("Order Completed", order | chatty, traits=TRAITS, **WHO)
-    await waypost.passes(await waypost.run("post-purchase"), timedelta(days=30))
-    await waypost.happens("Customer Lapsed", {"days_since_order": 99, "email": EMAIL}, traits=TRAITS, **WHO)
-    await waypost.passes(await waypost.run("win-back"), timedelta(days=40))
+    await waypost.ingest_event("Order Completed", order | chatty, traits=TRAITS, **WHO)
+    await waypost.advance_run(await waypost.run("post-purchase"), timedelta(days=30))
+    await waypost.ingest_event(
+        "Customer Lapsed", {"days_since_order": 99, "email": EMAIL}, traits=TRAITS, **WHO
+    )
+    await waypost.advance_run(await waypost.run("win-back"), timedelta(days=40))
     return [
-        str((await waypost.result(run)).outcome)
-        for run in await waypost.rows("SELECT * FROM run ORDER BY run_id")
+        str((await waypost.run_result(run)).outcome)
+        for run in await waypost.fetch_rows("SELECT * FROM run ORDER BY run_id")
     ]
 
 
@@ -49,8 +51,8 @@ async def test_no_address_and_no_name_is_in_any_file_of_a_temporal_server(
     server = TemporalDevServer(folder / "runs.db")
     async with server, Waypost(database_url, server.client) as waypost:
         outcomes = await all_three_journeys(waypost)
-        [cart] = await waypost.rows("SELECT * FROM run WHERE journey = 'cart-abandonment'")
-        mails = [mail["text"] for mail in await waypost.mailbox()]
+        [cart] = await waypost.fetch_rows("SELECT * FROM run WHERE journey = 'cart-abandonment'")
+        mails = [mail["text"] for mail in await waypost.sandbox_messages()]
     written = files_of(folder)
 
     assert outcomes == ["nudged", "not_delivered", "sunset"]

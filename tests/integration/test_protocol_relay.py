@@ -45,7 +45,7 @@ class Notebook(Delivery):
 
     async def signal(self, row: OutboxRow) -> DeliveryStatus:
         await self._note(row)
-        return DeliveryStatus.DONE
+        return DeliveryStatus.DELIVERED
 
     async def _note(self, row: OutboxRow) -> None:
         # Calls to a real server take different times; whoever asks first need not be answered first.
@@ -59,8 +59,10 @@ class Crashing(Database):
     crash = True
 
     @asynccontextmanager
-    async def transaction(self, first: str = "", within_s: float | None = None) -> AsyncIterator[Any]:
-        async with super().transaction(first, within_s) as connection:
+    async def transaction(
+        self, first_statement: str = "", timeout_s: float | None = None
+    ) -> AsyncIterator[Any]:
+        async with super().transaction(first_statement, timeout_s) as connection:
             yield connection
             if self.crash:
                 self.crash = False
@@ -79,7 +81,7 @@ async def drained(relay: Relay) -> None:
 async def a_cart_and_its_purchase(shop: Shop, number: int = 1) -> UUID:
     run_id = await shop.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
     await shop.takes("Order Completed", shop.order("lamp", order_id=f"o-{number}"), **shopper(number))
-    await shop.rows("DELETE FROM outbox WHERE lane <> $1", run_id)
+    await shop.fetch_rows("DELETE FROM outbox WHERE lane <> $1", run_id)
     return run_id
 
 
@@ -133,12 +135,12 @@ async def test_several_relays_keep_the_order_of_every_run(
         await shop.takes("Order Completed", shop.order("desk", order_id=f"o-{number}"), **shopper(number))
     notebook = Notebook(seed=relays)
     pools = [Database(shop.url, pool_size=2) for _ in range(relays)]
-    backlog = await shop.rows("SELECT count(*) AS n FROM outbox")
+    backlog = await shop.fetch_rows("SELECT count(*) AS n FROM outbox")
     deadline = asyncio.get_running_loop().time() + 600
 
     async def work(pool: Database) -> None:
         mine = relay(shop, notebook, pool)
-        while await shop.rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL LIMIT 1"):
+        while await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL LIMIT 1"):
             assert asyncio.get_running_loop().time() < deadline
             await mine.deliver_batch()
 
@@ -146,7 +148,7 @@ async def test_several_relays_keep_the_order_of_every_run(
     for pool in pools:
         await pool.close()
 
-    carts = await shop.rows("SELECT run_id FROM run WHERE journey = 'cart-abandonment'")
+    carts = await shop.fetch_rows("SELECT run_id FROM run WHERE journey = 'cart-abandonment'")
     assert len(carts) == runs
     expected = [
         "start Product Added",
@@ -163,20 +165,20 @@ async def test_a_start_told_and_not_marked_is_told_again_and_changes_nothing(
 ) -> None:
     async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
         added = {"product_id": "lamp", "cart_id": "c-1"}
-        await waypost.ingest([waypost.event("Product Added", added, email="ada@example.com")])
+        await waypost.ingest([waypost.build_event("Product Added", added, email="ada@example.com")])
         crashing = Crashing(database_url)
         with pytest.raises(ConnectionError):
             await relay(waypost, Delivery(temporal.client), crashing).deliver_batch()
         await crashing.close()
         run = await waypost.run("keep-company")
         before = (run["temporal_run_id"], (await waypost.handle(run).describe()).run_id)
-        await waypost.deliver()
-        await waypost.happens("Product Added", added | {"product_id": "chair"}, email="ada@example.com")
+        await waypost.deliver_outbox()
+        await waypost.ingest_event("Product Added", added | {"product_id": "chair"}, email="ada@example.com")
         run = await waypost.run("keep-company")
 
         assert before[0] is None
         assert run["temporal_run_id"] == before[1]
-        details = await waypost.details(run)
+        details = await waypost.run_details(run)
         assert details.count("Product Added") == 2
 
 
@@ -185,13 +187,13 @@ async def test_a_start_told_again_after_the_run_has_ended_starts_no_second_one(
 ) -> None:
     async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
         added = {"product_id": "lamp", "cart_id": "c-1"}
-        await waypost.happens("Product Added", added, email="ada@example.com")
+        await waypost.ingest_event("Product Added", added, email="ada@example.com")
         run = await waypost.run("keep-company")
-        await waypost.happens("Order Completed", {"products": [added]}, email="ada@example.com")
-        await waypost.result(run)
-        await waypost.rows("UPDATE run SET temporal_run_id = NULL")
-        await waypost.rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'start'")
-        await waypost.deliver()
+        await waypost.ingest_event("Order Completed", {"products": [added]}, email="ada@example.com")
+        await waypost.run_result(run)
+        await waypost.fetch_rows("UPDATE run SET temporal_run_id = NULL")
+        await waypost.fetch_rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'start'")
+        await waypost.deliver_outbox()
         again = await waypost.run("keep-company")
         described = await waypost.handle(run).describe()
 
@@ -202,17 +204,17 @@ async def test_a_start_told_again_after_the_run_has_ended_starts_no_second_one(
 async def test_a_signal_told_twice_is_seen_once(database_url: str, temporal: TemporalDevServer) -> None:
     async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
         added = {"product_id": "lamp", "cart_id": "c-1"}
-        await waypost.happens("Product Added", added, email="ada@example.com")
-        await waypost.happens("Product Added", added, email="ada@example.com")
+        await waypost.ingest_event("Product Added", added, email="ada@example.com")
+        await waypost.ingest_event("Product Added", added, email="ada@example.com")
         run = await waypost.run("keep-company")
         for _ in range(3):
-            await waypost.rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'signal'")
-            await waypost.deliver()
+            await waypost.fetch_rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'signal'")
+            await waypost.deliver_outbox()
         history = await waypost.handle(run).fetch_history()
         told = [e for e in history.events if e.HasField("workflow_execution_signaled_event_attributes")]
 
         assert len(told) == 5
-        assert (await waypost.details(run)).count("Product Added") == 2
+        assert (await waypost.run_details(run)).count("Product Added") == 2
 
 
 async def test_while_temporal_is_away_nothing_is_refused_and_all_is_told_when_it_is_back(
@@ -225,18 +227,18 @@ async def test_while_temporal_is_away_nothing_is_refused_and_all_is_told_when_it
         for number in range(20):
             await shop.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
             await shop.takes("Order Completed", shop.order("lamp", order_id=f"o-{number}"), **shopper(number))
-        await shop.until("SELECT 1 FROM outbox WHERE error LIKE '%connect%'")
+        await shop.wait_for_rows("SELECT 1 FROM outbox WHERE error LIKE '%connect%'")
         working.cancel()
         await asyncio.wait([working])
-    waiting = await shop.rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL")
-    accepted = await shop.rows("SELECT 1 FROM event")
+    waiting = await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL")
+    accepted = await shop.fetch_rows("SELECT 1 FROM event")
     await drained(relay(shop, Delivery(temporal.client)))
 
     assert working.cancelled()
     # A purchase is told to the cart's run, and starts one of its own.
     assert (len(accepted), len(waiting)) == (40, 60)
-    assert await shop.rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL") == []
-    for run in await shop.rows("SELECT * FROM run WHERE journey = 'cart-abandonment'"):
+    assert await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL") == []
+    for run in await shop.fetch_rows("SELECT * FROM run WHERE journey = 'cart-abandonment'"):
         history = await shop.handle(run).fetch_history()
         signals = [
             e.workflow_execution_signaled_event_attributes.signal_name
@@ -253,7 +255,7 @@ async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
     server = TemporalDevServer(tmp_path_factory.mktemp("temporal") / "runs.db")
     async with server, Shop(database_url, server.client) as shop:
         run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-        await shop.deliver()
+        await shop.deliver_outbox()
         await server.kill()
         await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
         lost = await asyncio.gather(shop.relay.deliver_batch(), return_exceptions=True)
@@ -261,7 +263,7 @@ async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
         shop.client = server.client
         monkeypatch.undo()
         await drained(relay(shop, Delivery(server.client)))
-        [run] = await shop.rows("SELECT * FROM run WHERE run_id = $1", run_id)
+        [run] = await shop.fetch_rows("SELECT * FROM run WHERE run_id = $1", run_id)
         history = await server.client.get_workflow_handle(run["workflow_id"]).fetch_history()
         signals = [
             e.workflow_execution_signaled_event_attributes.signal_name
@@ -296,8 +298,10 @@ async def test_a_run_that_closes_while_its_start_is_being_marked_makes_no_deadlo
     await asyncio.gather(telling, closing)
     # Counters of a session are written when it ends.
     await shop.database.close()
-    [run] = await shop.rows("SELECT state, temporal_run_id FROM run WHERE run_id = $1", run_id)
-    [conflicts] = await shop.rows("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    [run] = await shop.fetch_rows("SELECT state, temporal_run_id FROM run WHERE run_id = $1", run_id)
+    [conflicts] = await shop.fetch_rows(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
 
     assert (run["state"], run["temporal_run_id"]) == ("ended", f"temporal-{run_id}")
     assert conflicts["deadlocks"] == 0

@@ -30,13 +30,17 @@ async def test_a_run_that_can_never_be_told_is_stuck_with_the_reason_and_blocks_
 ) -> None:
     bad = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
     good = await shop.leaves_cart(["lamp"], cart_id="c-2", **shopper(2))
-    await shop.rows(spoil, bad)
+    await shop.fetch_rows(spoil, bad)
     async with asyncio.timeout(20):
-        await shop.deliver()
+        await shop.deliver_outbox()
     await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
-    await shop.deliver()
-    states = {row["run_id"]: (row["state"], row["detail"]) for row in await shop.rows("SELECT * FROM run")}
-    undelivered = await shop.rows("SELECT lane, error FROM outbox WHERE delivered_at IS NULL ORDER BY seq")
+    await shop.deliver_outbox()
+    states = {
+        row["run_id"]: (row["state"], row["detail"]) for row in await shop.fetch_rows("SELECT * FROM run")
+    }
+    undelivered = await shop.fetch_rows(
+        "SELECT lane, error FROM outbox WHERE delivered_at IS NULL ORDER BY seq"
+    )
 
     assert states[bad][0] == "stuck"
     assert reason in states[bad][1]
@@ -47,12 +51,12 @@ async def test_a_run_that_can_never_be_told_is_stuck_with_the_reason_and_blocks_
 
 async def test_an_ended_run_that_can_never_be_told_does_not_spin(shop: Shop) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.rows(
+    await shop.fetch_rows(
         "UPDATE run SET workflow_id = repeat('x', 1200), state = 'ended' WHERE run_id = $1", run_id
     )
     async with asyncio.timeout(20):
-        await shop.deliver()
-    [row] = await shop.rows("SELECT * FROM outbox WHERE lane = $1", run_id)
+        await shop.deliver_outbox()
+    [row] = await shop.fetch_rows("SELECT * FROM outbox WHERE lane = $1", run_id)
 
     assert row["delivered_at"] is not None
     assert "WorkflowId exceeds" in row["error"]
@@ -63,12 +67,12 @@ async def test_a_run_that_temporal_has_lost_is_closed_and_what_it_missed_is_rout
 ) -> None:
     async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
         added = {"product_id": "lamp", "cart_id": "c-1"}
-        await waypost.happens("Product Added", added, email="ada@example.com")
+        await waypost.ingest_event("Product Added", added, email="ada@example.com")
         lost = await waypost.run("keep-company")
         await waypost.handle(lost).terminate()
-        await waypost.happens("Product Added", added | {"product_id": "chair"}, email="ada@example.com")
-        runs = await waypost.rows("SELECT * FROM run ORDER BY run_id")
-        details = await waypost.details(runs[1])
+        await waypost.ingest_event("Product Added", added | {"product_id": "chair"}, email="ada@example.com")
+        runs = await waypost.fetch_rows("SELECT * FROM run ORDER BY run_id")
+        details = await waypost.run_details(runs[1])
 
         assert [(run["state"], run["outcome"]) for run in runs] == [("ended", "gone"), ("running", None)]
         assert details.count("Product Added") == 1
@@ -77,16 +81,16 @@ async def test_a_run_that_temporal_has_lost_is_closed_and_what_it_missed_is_rout
 
 async def test_a_namespace_that_is_missing_ends_no_run(shop: Shop, temporal: TemporalDevServer) -> None:
     await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.deliver()
+    await shop.deliver_outbox()
     await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
-    await shop.rows("DELETE FROM outbox WHERE kind = 'start' AND delivered_at IS NULL")
+    await shop.fetch_rows("DELETE FROM outbox WHERE kind = 'start' AND delivered_at IS NULL")
     astray = await Client.connect(
         temporal.address, namespace="nowhere", lazy=True, data_converter=pydantic_data_converter
     )
     [outcome] = await asyncio.gather(
         Relay(shop.database, Delivery(astray), shop.journeys.routes).deliver_batch(), return_exceptions=True
     )
-    [run] = await shop.rows("SELECT state FROM run WHERE key = 'c-1'")
+    [run] = await shop.fetch_rows("SELECT state FROM run WHERE key = 'c-1'")
 
     assert "nowhere" in str(outcome)
     assert run["state"] == "running"

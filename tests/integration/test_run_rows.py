@@ -85,8 +85,8 @@ async def test_what_lies_before_a_row_counts_as_delivered_or_else_what_was(facts
 
 
 async def test_a_run_whose_workflow_was_terminated_is_ended_by_the_sweep(waypost: Waypost) -> None:
-    await waypost.happens("Product Added", LAMP | {"cart_id": "c"}, email="ada@example.com")
-    await waypost.happens("Product Added", LAMP | {"cart_id": "d"}, email="bob@example.com")
+    await waypost.ingest_event("Product Added", LAMP | {"cart_id": "c"}, email="ada@example.com")
+    await waypost.ingest_event("Product Added", LAMP | {"cart_id": "d"}, email="bob@example.com")
     run = await waypost.run("cart-abandonment", "c")
     sweeper = Reconciler(waypost.database, waypost.client, waypost.journeys.routes, local=True)
     await waypost.handle(run).terminate("by hand")
@@ -97,5 +97,5 @@ async def test_a_run_whose_workflow_was_terminated_is_ended_by_the_sweep(waypost
         await asyncio.sleep(0.1)
 
     assert await sweeper.end_runs() == 0
-    [ended] = await waypost.rows("SELECT key, outcome, detail FROM run WHERE state = 'ended'")
+    [ended] = await waypost.fetch_rows("SELECT key, outcome, detail FROM run WHERE state = 'ended'")
     assert ended == {"key": "c", "outcome": "terminated", "detail": "the workflow terminated in Temporal"}

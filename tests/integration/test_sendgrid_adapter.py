@@ -200,7 +200,7 @@ async def test_a_handshake_that_never_ends_is_not_sent_in_time() -> None:
 
 
 async def test_a_call_that_finds_no_free_thread_in_time_never_leaves() -> None:
-    async with FakeSendGrid() as fake, adapter(fake.url, at_once=1, timeout_s=2.0) as sendgrid:
+    async with FakeSendGrid() as fake, adapter(fake.url, max_concurrent_calls=1, timeout_s=2.0) as sendgrid:
         fake.script("accept_then_hang")
         first = asyncio.create_task(sendgrid.deliver(MAIL))
         await fake.arrived(1)
@@ -214,7 +214,7 @@ async def test_a_call_that_finds_no_free_thread_in_time_never_leaves() -> None:
 
 
 async def test_a_cancelled_call_that_has_not_begun_never_leaves() -> None:
-    async with FakeSendGrid() as fake, adapter(fake.url, at_once=1, timeout_s=5.0) as sendgrid:
+    async with FakeSendGrid() as fake, adapter(fake.url, max_concurrent_calls=1, timeout_s=5.0) as sendgrid:
         fake.script("accept_then_hang")
         first = asyncio.create_task(sendgrid.deliver(MAIL))
         await fake.arrived(1)

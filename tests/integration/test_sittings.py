@@ -36,12 +36,12 @@ class Kept(SendGate):
     async def hear(self, case: GateRequest) -> GateOutcome:
         """As ever."""
         self.alone += 1
-        return await super().hear(case)
+        return await super().decide(case)
 
     async def hear_together(self, cases: Sequence[GateRequest]) -> list[GateOutcome | None]:
         """As ever."""
         self.together.append(len(cases))
-        return await super().hear_together(cases)
+        return await super().decide_batch(cases)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -65,7 +65,7 @@ async def opened(shop: Shop, gate: SendGate) -> tuple[GateBatcher, "asyncio.Task
     """Sittings in which somebody else is heard already, so that whoever comes next has to wait."""
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-first", **shopper(99))
     sittings = GateBatcher(gate)
-    first = asyncio.create_task(sittings.hear(case(shop.ask(run_id, "first", "lamp"))))
+    first = asyncio.create_task(sittings.decide(case(shop.ask(run_id, "first", "lamp"))))
     await asyncio.sleep(0)
     return sittings, first
 
@@ -73,7 +73,7 @@ async def opened(shop: Shop, gate: SendGate) -> tuple[GateBatcher, "asyncio.Task
 async def heard(shop: Shop, gate: SendGate, *requests: SendMessage) -> list[Any]:
     """What each is told, or what it raises, where all of them come at the same moment after a first one."""
     sittings, first = await opened(shop, gate)
-    told = await asyncio.gather(*(sittings.hear(case(one)) for one in requests), return_exceptions=True)
+    told = await asyncio.gather(*(sittings.decide(case(one)) for one in requests), return_exceptions=True)
     assert isinstance(await first, SendClaim)
     return told
 
@@ -85,15 +85,17 @@ async def test_those_who_come_while_one_is_heard_share_one_transaction(shop: Sho
     assert (gate.together, gate.alone) == ([PEOPLE], 1)
     assert all(isinstance(answer, SendClaim) for answer in answers)
     assert {answer.address for answer in answers} == {shopper(n)["email"] for n in range(PEOPLE)}
-    written = await shop.rows("SELECT xmin::text, count(*) FROM decision WHERE verdict = 'allow' GROUP BY 1")
+    written = await shop.fetch_rows(
+        "SELECT xmin::text, count(*) FROM decision WHERE verdict = 'allow' GROUP BY 1"
+    )
     assert sorted(row["count"] for row in written) == [1, PEOPLE]
-    assert len(await shop.rows("SELECT 1 FROM message WHERE status = 'claimed'")) == PEOPLE + 1
+    assert len(await shop.fetch_rows("SELECT 1 FROM message WHERE status = 'claimed'")) == PEOPLE + 1
 
 
 async def test_a_lone_one_is_heard_alone(shop: Shop) -> None:
     gate = Kept(shop)
     [run] = await runs_of(shop, 1)
-    answer = await GateBatcher(gate).hear(case(shop.ask(run, "mail", "lamp")))
+    answer = await GateBatcher(gate).decide(case(shop.ask(run, "mail", "lamp")))
 
     assert isinstance(answer, SendClaim)
     assert (gate.together, gate.alone) == ([], 1)
@@ -137,7 +139,7 @@ async def test_invariant_6_fails_where_one_person_has_several_cases_in_a_sitting
     async def all_of_them(connection: Any, asks: Sequence[SnapshotQuery]) -> list[Snapshot | None]:
         return [(await read_locked_snapshots(connection, [ask]))[0] for ask in asks]
 
-    monkeypatch.setattr("activities.gate.send_gate.read_those_locked", all_of_them)
+    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshots", all_of_them)
     _, answers = await cap_of_one(shop)
 
     assert [isinstance(answer, SendClaim) for answer in answers].count(True) > 2
@@ -145,11 +147,13 @@ async def test_invariant_6_fails_where_one_person_has_several_cases_in_a_sitting
 
 async def test_nobody_waits_for_a_person_who_is_locked_but_who_asked_about_them(shop: Shop) -> None:
     gate, runs, held = Kept(shop), await runs_of(shop), Held(shop.url)
-    order = shop.event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(0))
+    order = shop.build_event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(0))
     purchase = asyncio.create_task(shop.ingest_on(held)([order]))
     await held.worked.wait()
     sittings, _ = await opened(shop, gate)
-    late, *others = [asyncio.create_task(sittings.hear(case(shop.ask(run, "mail", "lamp")))) for run in runs]
+    late, *others = [
+        asyncio.create_task(sittings.decide(case(shop.ask(run, "mail", "lamp")))) for run in runs
+    ]
     done, _ = await asyncio.wait(others, timeout=10)
     assert len(done) == PEOPLE - 1
     assert not late.done()
@@ -166,17 +170,17 @@ async def test_nobody_waits_for_a_person_who_is_locked_but_who_asked_about_them(
 async def test_people_who_are_waited_for_take_no_seat(shop: Shop) -> None:
     gate, runs, held = Kept(shop), await runs_of(shop, MAX_CONCURRENT_BATCHES + 1), Held(shop.url)
     orders = [
-        shop.event("Order Completed", shop.order("lamp", order_id=f"o-{n}"), **shopper(n))
+        shop.build_event("Order Completed", shop.order("lamp", order_id=f"o-{n}"), **shopper(n))
         for n in range(MAX_CONCURRENT_BATCHES)
     ]
     purchases = asyncio.create_task(shop.ingest_on(held)(orders))
     await held.worked.wait()
     sittings, waiting = GateBatcher(gate), []
     for run in runs[:MAX_CONCURRENT_BATCHES]:
-        waiting.append(asyncio.create_task(sittings.hear(case(shop.ask(run, "mail", "lamp")))))
+        waiting.append(asyncio.create_task(sittings.decide(case(shop.ask(run, "mail", "lamp")))))
         await asyncio.sleep(0.005)
     free = await asyncio.wait_for(
-        sittings.hear(case(shop.ask(runs[MAX_CONCURRENT_BATCHES], "mail", "lamp"))), 4
+        sittings.decide(case(shop.ask(runs[MAX_CONCURRENT_BATCHES], "mail", "lamp"))), 4
     )
 
     assert isinstance(free, SendClaim)
@@ -199,10 +203,10 @@ async def purchase_between_reading_and_commit(shop: Shop, monkeypatch: pytest.Mo
         await go_on.wait()
         return snapshots
 
-    monkeypatch.setattr("activities.gate.send_gate.read_those_locked", then_wait)
+    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshots", then_wait)
     answers = asyncio.create_task(heard(shop, Kept(shop), *(shop.ask(run, "mail", "lamp") for run in runs)))
     await read.wait()
-    order = shop.event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(0))
+    order = shop.build_event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(0))
     purchase = asyncio.create_task(shop.ingest([order]))
     waited = await shop.someone_waits_for_a_lock(or_done=purchase)
     go_on.set()
@@ -229,7 +233,7 @@ async def test_invariant_1_fails_where_a_sitting_reads_without_the_locks(
             f"WHERE run_id = ANY('{{{runs}}}')), true)"
         )
 
-    monkeypatch.setattr("activities.gate.send_gate.lock_free_people_of", without)
+    monkeypatch.setattr("activities.gate.send_gate.lock_profiles_skip_locked_sql", without)
     waited, *answers = await purchase_between_reading_and_commit(shop, monkeypatch)
 
     assert not waited
@@ -247,7 +251,7 @@ async def test_a_run_that_changed_hands_is_heard_alone(shop: Shop, monkeypatch: 
         await connection.execute("SELECT set_config('waypost.locked', $1, true)", str(new_id()))
         return await read_locked_snapshots(connection, asks)
 
-    monkeypatch.setattr("activities.gate.send_gate.read_those_locked", after_a_merge)
+    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshots", after_a_merge)
     answers = await heard(shop, gate, *(shop.ask(run, "mail", "lamp") for run in runs))
 
     assert [type(answer) for answer in answers] == [SendClaim] * 3
@@ -272,7 +276,7 @@ async def test_where_postgres_is_away_everybody_is_told(shop: Shop, monkeypatch:
     async def lost(connection: Any, asks: Sequence[SnapshotQuery]) -> list[Snapshot | None]:
         raise ConnectionResetError("gone")
 
-    monkeypatch.setattr("activities.gate.send_gate.read_those_locked", lost)
+    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshots", lost)
     answers = await heard(shop, gate, *(shop.ask(run, "mail", "lamp") for run in runs))
 
     assert [type(answer) for answer in answers] == [ConnectionResetError] * PEOPLE
@@ -283,7 +287,7 @@ async def test_where_postgres_is_away_everybody_is_told(shop: Shop, monkeypatch:
 async def test_who_is_cancelled_in_the_queue_is_not_heard(shop: Shop) -> None:
     gate, runs = Kept(shop), await runs_of(shop)
     sittings, _ = await opened(shop, gate)
-    tasks = [asyncio.create_task(sittings.hear(case(shop.ask(run, "mail", "lamp")))) for run in runs]
+    tasks = [asyncio.create_task(sittings.decide(case(shop.ask(run, "mail", "lamp")))) for run in runs]
     await asyncio.sleep(0)
     tasks[0].cancel()
     answers = await asyncio.gather(*tasks, return_exceptions=True)

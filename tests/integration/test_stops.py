@@ -62,12 +62,12 @@ async def claims_after_a_stop(shop: Shop, gates: list[SendGate]) -> int:
     ]
     await asyncio.wait_for(flowing.wait(), 30)
     await switched(shop)
-    [at_the_stop] = await shop.rows("SELECT count(*) AS n FROM message WHERE status = 'claimed'")
+    [at_the_stop] = await shop.fetch_rows("SELECT count(*) AS n FROM message WHERE status = 'claimed'")
     await asyncio.wait({asyncio.create_task(refused.wait())}, timeout=1)
     await asyncio.sleep(0.2)
     enough.set()
     await asyncio.gather(*busy)
-    [in_the_end] = await shop.rows("SELECT count(*) AS n FROM message WHERE status = 'claimed'")
+    [in_the_end] = await shop.fetch_rows("SELECT count(*) AS n FROM message WHERE status = 'claimed'")
     after: int = in_the_end["n"] - at_the_stop["n"]
     return after
 
@@ -77,7 +77,7 @@ async def test_after_the_commit_of_a_stop_no_claim_commits_on_any_worker(
 ) -> None:
     assert await claims_after_a_stop(shop, gates) == 0
 
-    [reasons] = await shop.rows(
+    [reasons] = await shop.fetch_rows(
         "SELECT array_agg(DISTINCT reason) AS r FROM decision WHERE reason IS NOT NULL"
     )
     assert reasons["r"] == ["kill_switch"]
@@ -121,17 +121,17 @@ async def test_it_fails_where_gates_do_not_take_part_in_the_switches_lock(
     shop: Shop,
 ) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    [function] = await shop.rows("SELECT pg_get_functiondef('lock_person_of_run'::regproc) AS text")
+    [function] = await shop.fetch_rows("SELECT pg_get_functiondef('lock_person_of_run'::regproc) AS text")
     taking_part = "pg_advisory_xact_lock_shared(hashtext('waypost: stops'))"
     assert taking_part in function["text"]
-    await shop.rows(function["text"].replace(taking_part, "NULL"))
+    await shop.fetch_rows(function["text"].replace(taking_part, "NULL"))
     held = Held(shop.url)
     claiming = asyncio.create_task(
         shop.claims(shop.ask(run_id, "reminder", "lamp"), gate=SendGate(held, UNLIMITED))
     )
     await held.worked.wait()
     await switched(shop)
-    [claimed_at_the_stop] = await shop.rows("SELECT count(*) AS n FROM message")
+    [claimed_at_the_stop] = await shop.fetch_rows("SELECT count(*) AS n FROM message")
     held.may_commit.set()
     answer = await claiming
     await held.close()
@@ -168,7 +168,7 @@ async def test_what_is_stopped_waits_and_goes_out_once_it_is_resumed(
 
 async def test_a_deferral_is_told_with_its_time_and_no_provider_is_called(shop: Shop) -> None:
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.rows("INSERT INTO kill_switch VALUES ('channel', 'email', $1, 'test', 'tests')", NOON)
+    await shop.fetch_rows("INSERT INTO kill_switch VALUES ('channel', 'email', $1, 'test', 'tests')", NOON)
     answer = await shop.claims(shop.ask(run_id, "reminder", "lamp"))
     result = await shop.sends(shop.ask(run_id, "reminder", "lamp"))
 
@@ -181,10 +181,10 @@ async def test_a_deferral_is_told_with_its_time_and_no_provider_is_called(shop: 
 
 async def test_switching_twice_changes_nothing_and_every_switch_is_on_record_for_good(shop: Shop) -> None:
     changed = [await switched(shop, "channel", "sms", on=on) for on in (False, True, True, False, False)]
-    log = await shop.rows("SELECT done, actor FROM kill_switch_log ORDER BY seq")
+    log = await shop.fetch_rows("SELECT done, actor FROM kill_switch_log ORDER BY seq")
     for spoiling in ("DELETE FROM kill_switch_log", "UPDATE kill_switch_log SET actor = 'somebody else'"):
         with pytest.raises(asyncpg.RaiseError, match="append-only"):
-            await shop.rows(spoiling)
+            await shop.fetch_rows(spoiling)
 
     assert changed == [False, True, False, True, False]
     assert [(row["done"], row["actor"]) for row in log] == [("stopped", "tests"), ("resumed", "tests")]

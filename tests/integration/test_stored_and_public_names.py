@@ -281,7 +281,7 @@ async def test_names_in_temporal_are_as_they_were(database_url: str, temporal: T
             {
                 "task_queues": queues,
                 "activities": contracts,
-                "signal_to_end_a_run": profiles.events.END_RUN,
+                "signal_to_end_a_run": profiles.events.END_RUN_SIGNAL,
                 "schedules": recorder.schedules,
                 "search_attributes": recorder.search_attributes,
                 "error_types": error_types(),

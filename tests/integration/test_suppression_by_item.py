@@ -40,7 +40,7 @@ ONE_LAMP = ("Order Refunded", {"products": [LAMP | {"quantity": 1}]})
 
 def shop(database: Database, **more: Any) -> Facts:
     """Ingest by the shop's rules."""
-    return Facts(database, CARTS, rules=IngestConfig(suppression=partial(rule_for, SHOP), **more))
+    return Facts(database, CARTS, rules=IngestConfig(suppression_rule_for=partial(rule_for, SHOP), **more))
 
 
 async def feed(facts: Facts, *products: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ async def left(facts: Facts, *items: dict[str, Any]) -> tuple[str, ...]:
     """What the gate leaves of the items."""
     request = await asked(facts, *items)
     case = GateRequest(request, MessageClass.MARKETING, "marketing", datetime.now(UTC))
-    answer = await SendGate(facts.database, SHOP).hear(case)
+    answer = await SendGate(facts.database, SHOP).decide(case)
     if isinstance(answer, SendClaim):
         return answer.items
     assert isinstance(answer, NotAllowed)
@@ -180,7 +180,7 @@ async def test_the_gate_and_the_audiences_keep_back_what_a_purchase_reaches(
     facts = shop(database)
     await feed(facts, *feed_says)
     request = await asked(facts, *planned, channel=Channel.ADS)
-    entered = await AudienceGate(database, SHOP).enter(request, datetime.now(UTC))
+    entered = await AudienceGate(database, SHOP).decide_and_add(request, datetime.now(UTC))
     assert isinstance(entered, Allow)
     await facts.happens("Order Completed", order(bought), channel="store", email=ADA)
 

@@ -120,7 +120,7 @@ async def test_a_port_that_somebody_took_meanwhile_is_chosen_anew(monkeypatch: p
     number = taken.getsockname()[1]
     found = iter([{"Temporal": Port(number)}])
     monkeypatch.setattr(
-        "local.temporal_server.choose", lambda wishes: next(found, None) or choose_ports(wishes)
+        "local.temporal_server.choose_ports", lambda wishes: next(found, None) or choose_ports(wishes)
     )
     async with TemporalDevServer() as server:
         assert server.port != number

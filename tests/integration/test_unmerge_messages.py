@@ -64,8 +64,8 @@ async def test_messages_are_told_by_when_they_were_licensed_whatever_the_clocks_
         ahead = await preview_cut(connection, await facts.who("email", ADA), ADA_KEY, PHONE_KEY)
     done = await parted(facts)
 
-    assert sorted(sent) == sorted(done.sent)
-    assert done.sent == tuple(message.message_id for message in ahead.messages)
+    assert sorted(sent) == sorted(done.sent_message_ids)
+    assert done.sent_message_ids == tuple(message.message_id for message in ahead.messages)
 
 
 async def test_a_claim_under_way_stays_with_its_run_and_is_listed(database: Database) -> None:
@@ -82,7 +82,7 @@ async def test_a_claim_under_way_stays_with_its_run_and_is_listed(database: Data
     done = await parted(facts)
     await answered(facts, *licence, facts.now)
 
-    assert done.sent == (licence[0],)
+    assert done.sent_message_ids == (licence[0],)
     assert await facts.values("SELECT DISTINCT profile_id FROM message") == [await facts.who("phone", PHONE)]
     assert await facts.values("SELECT status FROM message ORDER BY message_id") == [
         "sent",
@@ -113,8 +113,8 @@ async def test_messages_count_from_the_wrong_link_on_whoever_else_was_joined_bef
     again = await cut_identifiers(database, "loyalty_id:L-1", PHONE_KEY, **BY)
     steps = "SELECT step FROM message WHERE message_id = ANY($1) ORDER BY message_id"
 
-    assert await facts.values(steps, list(done.sent)) == ["second", "third"]
-    assert await facts.values(steps, list(again.sent)) == ["mended"]
+    assert await facts.values(steps, list(done.sent_message_ids)) == ["second", "third"]
+    assert await facts.values(steps, list(again.sent_message_ids)) == ["mended"]
 
 
 async def test_two_who_came_in_as_one_have_been_one_since_then(database: Database) -> None:
@@ -122,7 +122,7 @@ async def test_two_who_came_in_as_one_have_been_one_since_then(database: Databas
     await facts.happens("Product Added", LAMP, email=ADA, phone=PHONE)
     sent = [await facts.sent(run["run_id"]) for run in await facts.runs()]
 
-    assert (await parted(facts)).sent == tuple(sent)
+    assert (await parted(facts)).sent_message_ids == tuple(sent)
 
 
 async def test_messages_of_somebody_with_ten_thousand_are_read_by_an_index(database: Database) -> None:
@@ -145,4 +145,4 @@ async def test_messages_of_somebody_with_ten_thousand_are_read_by_an_index(datab
     plan = await facts.values(f"EXPLAIN {cut_preview._SELECT_MESSAGES_SINCE}", ada, facts.now)
 
     assert "Seq Scan" not in "".join(plan)
-    assert len((await parted(facts)).sent) == 3
+    assert len((await parted(facts)).sent_message_ids) == 3

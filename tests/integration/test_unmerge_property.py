@@ -41,7 +41,7 @@ proof = settings(
 def links(events: Sequence[IncomingEvent]) -> list[Link]:
     """What these events say of who is who."""
     named = [
-        EventIdentifiers.by(
+        EventIdentifiers.from_event(
             event.identifiers,
             event_id=new_id(),
             source=event.source,
@@ -259,7 +259,7 @@ async def test_a_cut_gives_back_what_there_was_bit_for_bit_and_names_every_messa
     }
     assert {who: words(told) for who, told in after.items()} == strict(before, merged, (pair[0], pair[1]))
     assert await astray(facts) == []
-    assert list(done.sent) == meanwhile == [message.message_id for message in ahead.messages]
+    assert list(done.sent_message_ids) == meanwhile == [message.message_id for message in ahead.messages]
     own = {*chain.from_iterable(ahead.parts)}
     assert sorted(map(sorted, ahead.parts)) == sorted(sorted(own & {*who}) for who in after if own & {*who})
 
@@ -275,7 +275,7 @@ async def test_a_cut_gives_back_what_there_was_bit_for_bit_and_names_every_messa
     assert {who: as_before(told) for who, told in mended.items()} == {
         who: as_before(told) for who, told in merged.items()
     }
-    assert list(second.sent) == again
+    assert list(second.sent_message_ids) == again
     assert {who: as_before(told) for who, told in (await record(database, exactly=True)).items()} == {
         who: as_before(told) for who, told in after.items()
     }

@@ -20,7 +20,7 @@ async def test_what_a_closing_run_did_not_hear_is_routed_for_whose_run_it_is(
 ) -> None:
     two = TwoPeople(shop, 1)
     run_id = await two.are_one(younger)
-    unheard = shop.event("Checkout Started", {"cart_id": two.carts[0]}, **two.ada)
+    unheard = shop.build_event("Checkout Started", {"cart_id": two.carts[0]}, **two.ada)
     [taken] = await shop.ingest([unheard])
     closing = close_run(
         shop.database, shop.journeys.routes, run_id, outcome="nudged", seen_event_ids=[], at=LATER, local=True
@@ -29,10 +29,10 @@ async def test_what_a_closing_run_did_not_hear_is_routed_for_whose_run_it_is(
     ada = await two.who(email=two.ada["email"])
 
     assert closed.rerouted == 1
-    assert await shop.rows("SELECT profile_id FROM event WHERE event_id = $1", taken.event_id) == [
+    assert await shop.fetch_rows("SELECT profile_id FROM event WHERE event_id = $1", taken.event_id) == [
         {"profile_id": ada}
     ]
-    assert await shop.rows("SELECT DISTINCT profile_id FROM run") == [{"profile_id": ada}]
+    assert await shop.fetch_rows("SELECT DISTINCT profile_id FROM run") == [{"profile_id": ada}]
 
 
 @YOUNGER
@@ -40,12 +40,14 @@ async def test_a_call_back_about_a_message_reaches_the_run_that_sent_it(shop: Sh
     two = TwoPeople(shop, 1)
     run_id = await two.are_one(younger)
     sent = await shop.sends(two.ask(run_id), at=NOON)
-    clicked = shop.ingest([shop.event("Message Clicked", {"message_id": sent.message_id}, event_id="click")])
+    clicked = shop.ingest(
+        [shop.build_event("Message Clicked", {"message_id": sent.message_id}, event_id="click")]
+    )
     await waits_for(shop, two.parted, clicked)
 
-    told = await shop.rows("SELECT name FROM outbox WHERE lane = $1 ORDER BY seq DESC LIMIT 1", run_id)
+    told = await shop.fetch_rows("SELECT name FROM outbox WHERE lane = $1 ORDER BY seq DESC LIMIT 1", run_id)
     assert told == [{"name": "Message Clicked"}]
-    assert await shop.rows("SELECT profile_id FROM event WHERE id = 'click'") == [
+    assert await shop.fetch_rows("SELECT profile_id FROM event WHERE id = 'click'") == [
         {"profile_id": await two.who(email=two.ada["email"])}
     ]
 
@@ -60,7 +62,7 @@ async def test_a_message_on_its_way_is_told_to_the_operator_who_parts_the_two(
     await shop.claims(two.ask(run_id))
     parted = await two.parted(shop.database)
 
-    assert parted.sent == ((await shop.message(run_id, "reminder"))["message_id"],)
+    assert parted.sent_message_ids == ((await shop.message(run_id, "reminder"))["message_id"],)
 
 
 @YOUNGER

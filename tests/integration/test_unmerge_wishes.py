@@ -42,7 +42,11 @@ async def test_a_wish_that_cannot_be_is_told_in_words_and_leaves_no_trace(databa
     with pytest.raises(KeyError, match="no cut 7777 is in force"):
         await mend_cut(database, 7777, **BY)
 
-    assert (again.cut_id, again.sent, set(again.profiles)) == (first.cut_id, (), set(first.profiles))
+    assert (again.cut_id, again.sent_message_ids, set(again.profile_ids)) == (
+        first.cut_id,
+        (),
+        set(first.profile_ids),
+    )
     assert await left_behind(facts) == before
 
     await mend_cut(database, first.cut_id, **BY)
@@ -75,7 +79,7 @@ async def test_people_come_apart_while_events_of_both_stream_in(database: Databa
     query = "SELECT DISTINCT split_part(order_id, '-', 1) FROM purchase WHERE profile_id = $1"
     runs = "SELECT DISTINCT split_part(key, '-', 1) FROM run WHERE profile_id = $1"
 
-    assert len(done.profiles) == 2
+    assert len(done.profile_ids) == 2
     assert [await facts.values(query, who) for who in (ada, other)] == [["ada"], ["other"]]
     assert [await facts.values(runs, who) for who in (ada, other)] == [["ada"], ["other"]]
     assert await facts.values("SELECT orders FROM profile WHERE merged_into IS NULL") == [9, 9]

@@ -143,9 +143,9 @@ async def test_a_person_of_whom_nothing_was_decided_is_told_what_their_runs_wait
     await desk.opens(YES)
     waiting = await api.read("/v1/profiles/email/ada-2@example.com/why")
     before = await api.read("/v1/profiles/email/ada-2@example.com/why", at="2037-11-21T09:00")
-    await shop.rows("UPDATE run SET state = 'stuck', detail = 'refused' WHERE run_id = $1", desk.run_id)
+    await shop.fetch_rows("UPDATE run SET state = 'stuck', detail = 'refused' WHERE run_id = $1", desk.run_id)
     stuck = await api.read("/v1/profiles/email/ada-2@example.com/why")
-    await shop.rows("UPDATE run SET state = 'ended' WHERE run_id = $1", desk.run_id)
+    await shop.fetch_rows("UPDATE run SET state = 'ended' WHERE run_id = $1", desk.run_id)
     over = await api.read("/v1/profiles/email/ada-2@example.com/why")
     begun = "Nothing was decided for Ada yet: "
     cart = f"{begun}cart-abandonment (c-2), which began on Sat 21 Nov 2037 at 12:00"

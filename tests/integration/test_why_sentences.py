@@ -166,7 +166,7 @@ async def too_late(desk: Desk) -> None:
 async def sold_out(desk: Desk) -> None:
     for hours, in_stock in ((9, True), (7, False)):
         said = {"product_id": "p-7", "name": "Rare lamp", "in_stock": in_stock}
-        feed = desk.shop.event("Product Updated", said, source="feed", time=EVENING - hours * HOUR)
+        feed = desk.shop.build_event("Product Updated", said, source="feed", time=EVENING - hours * HOUR)
         await desk.shop.ingest([feed])
     rare = desk.shop.ask(desk.run_id, "1", "p-7", at=EVENING)
     await desk.asks(promoting=rare.promoting)
@@ -203,7 +203,7 @@ async def held_out(desk: Desk) -> None:
 )
 async def run_has_ended(desk: Desk) -> None:
     await desk.buys()
-    await desk.shop.rows(
+    await desk.shop.fetch_rows(
         "UPDATE run SET state = 'ended', outcome = 'bought', ended_at = $2 WHERE run_id = $1",
         desk.run_id,
         EVENING - HOUR,
@@ -223,7 +223,7 @@ async def taken_out(desk: Desk) -> None:
 @told(Reason.ERASED, f"{NOT}{LAMP_IN_IT}the profile had been erased at 19:00.")
 async def erased(desk: Desk) -> None:
     whose = "SELECT profile_id FROM run WHERE run_id = $2"
-    await desk.shop.rows(
+    await desk.shop.fetch_rows(
         f"UPDATE profile SET erased_at = $1 WHERE profile_id = ({whose})",
         EVENING - HOUR,
         desk.run_id,

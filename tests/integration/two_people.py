@@ -81,7 +81,7 @@ class TwoPeople:
     def joined(self, database: Database, brings: str = "nothing") -> Awaitable[Any]:
         """Take in the event that tells that the two are one."""
         said = ("Order Completed", self.order) if brings == "a purchase that joins" else ("Identify", {})
-        told = self.shop.event(*said, **self.card, email=self.ada["email"])
+        told = self.shop.build_event(*said, **self.card, email=self.ada["email"])
         return self.shop.ingest_on(database)([told])
 
     async def are_one(self, younger: str, brings: str = "nothing") -> UUID:
@@ -106,7 +106,7 @@ class TwoPeople:
     async def who(self, **named: str) -> UUID:
         """Whose an identifier is."""
         [(kind, value)] = named.items()
-        [row] = await self.shop.rows(
+        [row] = await self.shop.fetch_rows(
             "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2", kind, value
         )
         found: UUID = row["profile_id"]
@@ -114,7 +114,7 @@ class TwoPeople:
 
     async def owners_of(self, run_id: UUID) -> set[UUID]:
         """Whose a run, its messages and its decisions are."""
-        rows = await self.shop.rows(
+        rows = await self.shop.fetch_rows(
             "SELECT profile_id FROM run WHERE run_id = $1 "
             "UNION SELECT profile_id FROM message WHERE run_id = $1 "
             "UNION SELECT profile_id FROM decision WHERE run_id = $1",
@@ -125,14 +125,14 @@ class TwoPeople:
     async def told(self, run_id: UUID, **named: str) -> bool:
         """Whether Ada's run is told of what somebody does with her cart."""
         queued = "SELECT count(*) FROM outbox WHERE lane = $1"
-        [before] = await self.shop.rows(queued, run_id)
+        [before] = await self.shop.fetch_rows(queued, run_id)
         await self.shop.takes("Checkout Started", {"cart_id": self.carts[0]}, **named)
-        [after] = await self.shop.rows(queued, run_id)
+        [after] = await self.shop.fetch_rows(queued, run_id)
         return bool(after["count"] == before["count"] + 1)
 
     async def runs_of_carts(self, *profile_ids: UUID) -> list[tuple[str, str]]:
         """Key and state of the runs of these people's carts."""
-        rows = await self.shop.rows(
+        rows = await self.shop.fetch_rows(
             "SELECT key, state FROM run WHERE journey = 'cart-abandonment' AND profile_id = ANY($1) "
             "ORDER BY key, state",
             list(profile_ids),
@@ -141,6 +141,8 @@ class TwoPeople:
 
     async def accepted(self, run_id: UUID) -> dict[str, list[str]]:
         """Each message of a run → the addresses at which the provider took it."""
-        rows = await self.shop.rows("SELECT message_id::text AS id FROM message WHERE run_id = $1", run_id)
+        rows = await self.shop.fetch_rows(
+            "SELECT message_id::text AS id FROM message WHERE run_id = $1", run_id
+        )
         took = self.shop.ledgers[Channel.EMAIL].accepted
         return {row["id"]: [one.to for one in took if one.message_id == row["id"]] for row in rows}

@@ -36,15 +36,15 @@ async def told(shop: Waypost, story: type[Journey]) -> Found:
     person = {"email": "ada@example.com"} | ({"phone": "+4915112345678"} if row.phone else {})
     shop.clock += row.later
     for name, properties in row.before:
-        await shop.happens(name, properties, **person)
-    await shop.happens("Product Viewed", {"product_id": "lamp"}, traits=YES | row.traits, **person)
+        await shop.ingest_event(name, properties, **person)
+    await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, traits=YES | row.traits, **person)
     run = await shop.run(story.definition.name)
     for step in row.happens:
         if isinstance(step, timedelta):
-            await shop.passes(run, step)
+            await shop.advance_run(run, step)
         else:
-            await shop.happens(step[0], step[1] | await about(shop, step[0]), **person)
-    await shop.result(run)
+            await shop.ingest_event(step[0], step[1] | await about(shop, step[0]), **person)
+    await shop.run_result(run)
     return run
 
 
@@ -82,7 +82,7 @@ async def test_what_is_free_is_in_the_history_and_not_counted(
     [story] = [one for one in STORIES if one.__name__ == "Experiments"]
     async with Waypost(database_url, temporal.client, journeys=(story,)) as shop:
         run = await told(shop, story)
-        details = await shop.details(run)
+        details = await shop.run_details(run)
         history = (await shop.handle(run).fetch_history()).events
 
     assert "experiment offer" in details
@@ -138,12 +138,12 @@ async def test_a_cart_that_nobody_comes_back_to_costs_no_more_than_its_budget(
     lamp, desk = ({"product_id": name, "price": 39.0, "cart_id": "c-1"} for name in ("lamp", "desk"))
     ada = {"email": "ada@example.com", "phone": "+4915112345678"}
     async with Waypost(database_url, temporal.client, journeys=(story,)) as shop:
-        await shop.happens("Product Added", lamp, traits=YES, **ada)
+        await shop.ingest_event("Product Added", lamp, traits=YES, **ada)
         run = await shop.run("cart-abandonment")
-        await shop.passes(run, timedelta(minutes=30))
-        await shop.happens("Product Added", desk, **ada)
-        await shop.passes(run, timedelta(days=60))
-        outcome = (await shop.result(run)).outcome
+        await shop.advance_run(run, timedelta(minutes=30))
+        await shop.ingest_event("Product Added", desk, **ada)
+        await shop.advance_run(run, timedelta(days=60))
+        outcome = (await shop.run_result(run)).outcome
         cost, signals = await counted(shop, run)
 
     assert outcome not in ("bought", "emptied")

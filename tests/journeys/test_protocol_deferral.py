@@ -26,10 +26,10 @@ def _offset(day: datetime, later: int) -> timedelta:
 async def deferred(waypost: Waypost, start: datetime) -> Row:
     """A cart whose offer by SMS is due at 21:30: the run, with the message deferred."""
     waypost.clock = start
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
+    await waypost.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await waypost.run("cart-abandonment")
-    await waypost.passes(run, timedelta(hours=25, minutes=5))
-    await waypost.until("SELECT 1 FROM message WHERE template = 'cart_offer' AND status = 'deferred'")
+    await waypost.advance_run(run, timedelta(hours=25, minutes=5))
+    await waypost.wait_for_rows("SELECT 1 FROM message WHERE template = 'cart_offer' AND status = 'deferred'")
     return run
 
 
@@ -42,7 +42,7 @@ async def test_an_sms_due_at_night_is_sent_at_eight_by_the_recipients_clock_when
 ) -> None:
     start = evening_of_the_day_before(timedelta(hours=1))
     run = await deferred(waypost, start)
-    await waypost.passes(run, timedelta(hours=12))
+    await waypost.advance_run(run, timedelta(hours=12))
 
     [offer] = [m for m in await waypost.messages() if m["template"] == "cart_offer"]
     assert offer["status"] == "sent"
@@ -57,7 +57,7 @@ async def test_an_sms_due_at_night_is_sent_at_eight_by_the_recipients_clock_when
     waypost: Waypost,
 ) -> None:
     run = await deferred(waypost, evening_of_the_day_before(-timedelta(hours=1)))
-    await waypost.passes(run, timedelta(hours=13))
+    await waypost.advance_run(run, timedelta(hours=13))
 
     [offer] = [m for m in await waypost.messages() if m["template"] == "cart_offer"]
     assert offer["sent_at"].astimezone(BERLIN).hour == 8
@@ -70,19 +70,21 @@ async def test_what_was_bought_while_a_message_waited_is_withheld_although_the_r
     run = await deferred(waypost, NOON.astimezone(BERLIN).replace(hour=20, minute=30).astimezone(UTC))
     # Taken in, and not delivered: the relay is away.
     order = {"order_id": "o-1", "products": [{"product_id": "lamp"}]}
-    await waypost.ingest([waypost.event("Order Completed", order, **ADA)])
+    await waypost.ingest([waypost.build_event("Order Completed", order, **ADA)])
     await waypost.skipper.fast_forward(waypost.handle(run), timedelta(days=3))
 
-    assert (await waypost.result(run)).outcome == "nudged"
+    assert (await waypost.run_result(run)).outcome == "nudged"
     assert await decisions_on_the_offer(waypost) == [("defer", "quiet_hours"), ("withhold", "purchased")]
-    assert [m["channel"] for m in await waypost.mailbox()] == ["email"]
+    assert [m["channel"] for m in await waypost.sandbox_messages()] == ["email"]
 
 
 async def test_a_purchase_ends_a_deferral_at_once(waypost: Waypost) -> None:
     run = await deferred(waypost, NOON.astimezone(BERLIN).replace(hour=20, minute=30).astimezone(UTC))
-    await waypost.happens("Order Completed", {"order_id": "o-1", "products": [{"product_id": "lamp"}]}, **ADA)
+    await waypost.ingest_event(
+        "Order Completed", {"order_id": "o-1", "products": [{"product_id": "lamp"}]}, **ADA
+    )
 
-    assert (await waypost.result(run)).outcome == "bought"
+    assert (await waypost.run_result(run)).outcome == "bought"
     # What it promotes is on record as its worth, in case somebody else wants the same slot.
     assert [m["value"] for m in await waypost.messages() if m["template"] == "cart_offer"] == [39.0]
     assert await decisions_on_the_offer(waypost) == [("defer", "quiet_hours")]

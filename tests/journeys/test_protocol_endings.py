@@ -55,7 +55,7 @@ async def products_acted_on(waypost: Waypost) -> list[tuple[str, str]]:
     """(state or outcome, product of the entry) of each run, in order of entry."""
     return [
         (row["outcome"] or row["state"], row["product"])
-        for row in await waypost.rows(
+        for row in await waypost.fetch_rows(
             "SELECT r.outcome, r.state, e.properties ->> 'product_id' AS product FROM run r "
             "JOIN event e ON e.event_id = r.entry_event ORDER BY r.run_id"
         )
@@ -73,19 +73,19 @@ async def test_a_trigger_that_comes_while_its_run_is_ending_is_acted_on_exactly_
 ) -> None:
     door = Door(monkeypatch, behind=behind)
     async with Waypost(database_url, temporal.client, journeys=(Brief,)) as waypost:
-        await waypost.happens("Product Added", added("lamp"), **ADA)
+        await waypost.ingest_event("Product Added", added("lamp"), **ADA)
         first = await waypost.run("brief")
         async with asyncio.timeout(20):
             await door.reached.wait()
-        await waypost.ingest([waypost.event("Product Added", added("chair"), **ADA)])
+        await waypost.ingest([waypost.build_event("Product Added", added("chair"), **ADA)])
         if delivered:
-            await waypost.deliver()
+            await waypost.deliver_outbox()
         door.opened.set()
-        await waypost.result(first)
-        await waypost.deliver()
+        await waypost.run_result(first)
+        await waypost.deliver_outbox()
         second = await waypost.run("brief")
-        await waypost.result(second)
-        await waypost.deliver()
+        await waypost.run_result(second)
+        await waypost.deliver_outbox()
 
         assert await products_acted_on(waypost) == [("brief lamp", "lamp"), ("brief chair", "chair")]
 
@@ -95,13 +95,13 @@ async def test_a_product_added_in_the_same_breath_as_the_purchase_that_ends_the_
 ) -> None:
     async with Waypost(database_url, temporal.client, journeys=(KeepCompany,), with_workers=False) as waypost:
         # No worker yet, so that the run gets all three signals in its first task.
-        await waypost.happens("Product Added", added("lamp"), **ADA)
-        await waypost.happens("Order Completed", {"order_id": "o-1", "products": [added("lamp")]}, **ADA)
-        await waypost.happens("Product Added", added("chair"), **ADA)
+        await waypost.ingest_event("Product Added", added("lamp"), **ADA)
+        await waypost.ingest_event("Order Completed", {"order_id": "o-1", "products": [added("lamp")]}, **ADA)
+        await waypost.ingest_event("Product Added", added("chair"), **ADA)
         async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)):
-            first = await waypost.rows("SELECT * FROM run ORDER BY run_id LIMIT 1")
-            assert (await waypost.result(first[0])).outcome == "bought"
-            await waypost.deliver()
+            first = await waypost.fetch_rows("SELECT * FROM run ORDER BY run_id LIMIT 1")
+            assert (await waypost.run_result(first[0])).outcome == "bought"
+            await waypost.deliver_outbox()
 
             assert await products_acted_on(waypost) == [("bought", "lamp"), ("running", "chair")]
 
@@ -110,12 +110,12 @@ async def test_a_product_added_while_the_story_looked_at_no_event_any_more_is_ac
     database_url: str, temporal: TemporalDevServer
 ) -> None:
     async with Waypost(database_url, temporal.client, journeys=(Doze,)) as waypost:
-        await waypost.happens("Product Added", added("lamp"), **ADA)
+        await waypost.ingest_event("Product Added", added("lamp"), **ADA)
         first = await waypost.run("doze")
-        await waypost.happens("Product Added", added("chair"), **ADA)
-        await waypost.passes(first, timedelta(hours=2))
-        await waypost.result(first)
-        await waypost.deliver()
+        await waypost.ingest_event("Product Added", added("chair"), **ADA)
+        await waypost.advance_run(first, timedelta(hours=2))
+        await waypost.run_result(first)
+        await waypost.deliver_outbox()
 
         assert await products_acted_on(waypost) == [("dozed over lamp", "lamp"), ("running", "chair")]
 
@@ -130,9 +130,9 @@ def closing_input(history: Any) -> CloseRun:
 
 async def test_closing_twice_changes_nothing(database_url: str, temporal: TemporalDevServer) -> None:
     async with Waypost(database_url, temporal.client, journeys=(Brief,)) as waypost:
-        await waypost.happens("Product Added", added("lamp"), **ADA)
+        await waypost.ingest_event("Product Added", added("lamp"), **ADA)
         run = await waypost.run("brief")
-        await waypost.result(run)
+        await waypost.run_result(run)
         before = await waypost.run("brief")
         again = await close_run(
             waypost.database,
@@ -153,7 +153,7 @@ async def test_no_signal_of_two_hundred_is_lost_where_they_race_with_completion(
 ) -> None:
     count = size(100, 900)
     async with Waypost(database_url, temporal.client, journeys=(CountToEnd,)) as waypost:
-        await waypost.happens("Product Added", added("lamp"), **ADA)
+        await waypost.ingest_event("Product Added", added("lamp"), **ADA)
         run = await waypost.run("count-to-end")
         handle = waypost.handle(run)
         turns = asyncio.Semaphore(25)
@@ -165,7 +165,7 @@ async def test_no_signal_of_two_hundred_is_lost_where_they_race_with_completion(
         flood = asyncio.gather(*(signal(n) for n in range(count)), return_exceptions=True)
         click = asyncio.create_task(handle.signal("Message Clicked", {"id": "click"}))
         await asyncio.gather(flood, click)
-        await waypost.result(run, timeout_s=60)
+        await waypost.run_result(run, timeout_s=60)
         history = await handle.fetch_history()
         convert = waypost.client.data_converter.payload_converter
         told = {
@@ -202,7 +202,7 @@ async def test_signals_that_cannot_be_read_are_counted_and_a_purchase_after_them
     database_url: str, temporal: TemporalDevServer
 ) -> None:
     async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
-        await waypost.happens("Product Added", added("lamp"), **ADA)
+        await waypost.ingest_event("Product Added", added("lamp"), **ADA)
         run = await waypost.run("keep-company")
         await send_raw(temporal.client, run, "Nobody Knows", {"id": "x"})
         await send_raw(temporal.client, run, "Product Added", added("no id"))
@@ -214,27 +214,27 @@ async def test_signals_that_cannot_be_read_are_counted_and_a_purchase_after_them
         unknown = Payload(metadata={"encoding": b"binary/encrypted"}, data=b"\x00")
         await send_raw(temporal.client, run, "Order Completed", RawValue(not_json))
         await send_raw(temporal.client, run, "Order Completed", RawValue(unknown))
-        details = await waypost.details(run)
-        await waypost.happens("Order Completed", {"order_id": "o-1", "products": [added("lamp")]}, **ADA)
+        details = await waypost.run_details(run)
+        await waypost.ingest_event("Order Completed", {"order_id": "o-1", "products": [added("lamp")]}, **ADA)
 
         assert "8 signals could not be read" in details
-        assert (await waypost.result(run)).outcome == "bought"
+        assert (await waypost.run_result(run)).outcome == "bought"
 
 
 async def test_a_run_whose_entry_cannot_be_read_still_ends_at_a_purchase(
     database_url: str, temporal: TemporalDevServer
 ) -> None:
     async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
-        await waypost.ingest([waypost.event("Product Added", added("lamp"), **ADA)])
-        await waypost.rows(
+        await waypost.ingest([waypost.build_event("Product Added", added("lamp"), **ADA)])
+        await waypost.fetch_rows(
             "UPDATE outbox SET payload = jsonb_set(payload, '{event}', $1) WHERE kind = 'start'",
             '{"quantity": "many"}',
         )
-        await waypost.deliver()
+        await waypost.deliver_outbox()
         run = await waypost.run("keep-company")
-        await waypost.happens("Order Completed", {"order_id": "o-1", "products": [added("lamp")]}, **ADA)
+        await waypost.ingest_event("Order Completed", {"order_id": "o-1", "products": [added("lamp")]}, **ADA)
 
-        assert (await waypost.result(run)).outcome == "bought"
+        assert (await waypost.run_result(run)).outcome == "bought"
 
 
 async def test_a_run_whose_close_cannot_reach_postgres_closes_when_it_can(
@@ -253,9 +253,9 @@ async def test_a_run_whose_close_cannot_reach_postgres_closes_when_it_can(
     failing.__annotations__.update(close.__annotations__)
     monkeypatch.setattr(RunActivities, "close_run", failing)
     async with Waypost(database_url, temporal.client, journeys=(Brief,)) as waypost:
-        await waypost.happens("Product Added", added("lamp"), **ADA)
+        await waypost.ingest_event("Product Added", added("lamp"), **ADA)
         run = await waypost.run("brief")
 
-        assert (await waypost.result(run)).outcome == "brief lamp"
+        assert (await waypost.run_result(run)).outcome == "brief lamp"
         assert attempts == [run["run_id"], run["run_id"]]
         assert (await waypost.run("brief"))["state"] == "ended"

@@ -28,10 +28,10 @@ def near(instant: datetime, expected: datetime, tolerance: timedelta = A_MINUTE)
 
 async def test_a_run_started_by_an_event_of_a_later_day_shares_that_days_calendar(waypost: Waypost) -> None:
     waypost.clock = NOON + timedelta(days=20)
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
+    await waypost.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await waypost.run("cart-abandonment")
-    await waypost.passes(run, timedelta(days=4))
-    await waypost.result(run)
+    await waypost.advance_run(run, timedelta(days=4))
+    await waypost.run_result(run)
     reminder, _, offer = await waypost.messages()
 
     assert near(run["entered_at"], NOON + timedelta(days=20))
@@ -44,7 +44,7 @@ async def test_a_run_started_by_an_event_of_a_later_day_shares_that_days_calenda
 async def test_an_event_of_the_past_starts_a_run_on_the_present_calendar(waypost: Waypost) -> None:
     now = datetime.now(UTC)
     waypost.clock = now - timedelta(hours=40)
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
+    await waypost.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await waypost.run("cart-abandonment")
 
     assert run["clock_offset_s"] == 0
@@ -53,10 +53,10 @@ async def test_an_event_of_the_past_starts_a_run_on_the_present_calendar(waypost
 
 async def test_an_event_older_than_three_days_starts_no_run(waypost: Waypost) -> None:
     waypost.clock = datetime.now(UTC) - timedelta(hours=73)
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
+    await waypost.ingest_event("Product Added", LAMP, traits=YES, **ADA)
 
-    assert await waypost.rows("SELECT 1 FROM run") == []
-    assert await waypost.rows("SELECT 1 FROM cart") != []
+    assert await waypost.fetch_rows("SELECT 1 FROM run") == []
+    assert await waypost.fetch_rows("SELECT 1 FROM cart") != []
 
 
 async def test_an_activitys_now_travels_with_the_run_also_across_its_retries(
@@ -76,10 +76,10 @@ async def test_an_activitys_now_travels_with_the_run_also_across_its_retries(
     monkeypatch.setattr(RunActivities, "close_run", failing)
     async with Waypost(database_url, temporal.client, journeys=(Doze,)) as waypost:
         waypost.clock = start = NOON + timedelta(days=6)
-        await waypost.happens("Product Added", LAMP, **ADA)
+        await waypost.ingest_event("Product Added", LAMP, **ADA)
         run = await waypost.run("doze")
-        await waypost.passes(run, timedelta(hours=8))
-        await waypost.result(run)
+        await waypost.advance_run(run, timedelta(hours=8))
+        await waypost.run_result(run)
         ended = (await waypost.run("doze"))["ended_at"]
 
         assert near(nows[0], start + timedelta(hours=1))
@@ -90,16 +90,20 @@ async def test_an_activitys_now_travels_with_the_run_also_across_its_retries(
 async def test_caps_travel_so_that_a_day_later_there_is_room_again(waypost: Waypost) -> None:
     for number in range(3):
         added = {"product_id": f"lamp-{number}", "cart_id": f"c-{number}"}
-        await waypost.happens("Product Added", LAMP | added, traits=YES, **ADA)
+        await waypost.ingest_event("Product Added", LAMP | added, traits=YES, **ADA)
     runs = [await waypost.run("cart-abandonment", f"c-{number}") for number in range(3)]
     for run in runs:
         await waypost.skipper.fast_forward(waypost.handle(run), timedelta(hours=2))
-    await waypost.until("SELECT 1 FROM message WHERE template = 'cart_reminder' AND reason = 'capped'")
+    await waypost.wait_for_rows(
+        "SELECT 1 FROM message WHERE template = 'cart_reminder' AND reason = 'capped'"
+    )
     waypost.clock += timedelta(days=1, hours=2)
-    await waypost.happens("Product Added", LAMP | {"cart_id": "c-9"}, **ADA)
+    await waypost.ingest_event("Product Added", LAMP | {"cart_id": "c-9"}, **ADA)
     later = await waypost.run("cart-abandonment", "c-9")
     await waypost.skipper.fast_forward(waypost.handle(later), timedelta(hours=2))
-    await waypost.until("SELECT 1 FROM message WHERE run_id = $1 AND status = 'sent'", later["run_id"])
+    await waypost.wait_for_rows(
+        "SELECT 1 FROM message WHERE run_id = $1 AND status = 'sent'", later["run_id"]
+    )
     reminders = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]
 
     assert sorted(m["status"] for m in reminders) == ["sent", "sent", "sent", "withheld"]
@@ -108,13 +112,15 @@ async def test_caps_travel_so_that_a_day_later_there_is_room_again(waypost: Wayp
 async def test_a_purchase_of_a_travelled_day_suppresses_from_its_commit_for_a_run_whose_day_is_earlier(
     waypost: Waypost,
 ) -> None:
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
+    await waypost.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await waypost.run("cart-abandonment")
     # Bought "in ten days", told to nobody but Postgres; the run's own day is today.
     order = {"order_id": "o-1", "products": [{"product_id": "lamp"}]}
-    await waypost.ingest([waypost.event("Order Completed", order, time=NOON + timedelta(days=10), **ADA)])
+    await waypost.ingest(
+        [waypost.build_event("Order Completed", order, time=NOON + timedelta(days=10), **ADA)]
+    )
     await waypost.skipper.fast_forward(waypost.handle(run), timedelta(hours=2))
-    [decision, *_] = await waypost.until("SELECT * FROM decision WHERE template = 'cart_reminder'")
+    [decision, *_] = await waypost.wait_for_rows("SELECT * FROM decision WHERE template = 'cart_reminder'")
 
     assert (decision["verdict"], decision["reason"]) == ("withhold", "purchased")
 
@@ -125,15 +131,15 @@ async def test_a_run_routed_afresh_on_a_travelled_day_shares_its_calendar(
 ) -> None:
     async with Waypost(database_url, temporal.client, journeys=(Doze,)) as waypost:
         waypost.clock = day = NOON + timedelta(days=9)
-        await waypost.happens("Product Added", LAMP, **ADA)
+        await waypost.ingest_event("Product Added", LAMP, **ADA)
         first = await waypost.run("doze")
         if lost:
             await waypost.handle(first).terminate()
-        await waypost.happens("Product Added", LAMP | {"product_id": "chair"}, **ADA)
+        await waypost.ingest_event("Product Added", LAMP | {"product_id": "chair"}, **ADA)
         if not lost:
-            await waypost.passes(first, timedelta(hours=2))
-            await waypost.result(first)
-            await waypost.deliver()
+            await waypost.advance_run(first, timedelta(hours=2))
+            await waypost.run_result(first)
+            await waypost.deliver_outbox()
         afresh = await waypost.run("doze")
         started = (await waypost.handle(afresh).describe()).start_time
 
@@ -142,20 +148,20 @@ async def test_a_run_routed_afresh_on_a_travelled_day_shares_its_calendar(
 
 
 async def test_reentry_counts_from_the_last_entry_by_the_travelled_calendar(waypost: Waypost) -> None:
-    await waypost.happens("Product Added", LAMP, traits=YES, **ADA)
+    await waypost.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     first = await waypost.run("cart-abandonment")
-    await waypost.passes(first, timedelta(hours=2))
+    await waypost.advance_run(first, timedelta(hours=2))
     [reminder] = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]
-    await waypost.happens("Message Clicked", {"message_id": str(reminder["message_id"])})
-    await waypost.result(first)
+    await waypost.ingest_event("Message Clicked", {"message_id": str(reminder["message_id"])})
+    await waypost.run_result(first)
     waypost.clock = NOON + timedelta(days=2)
-    await waypost.happens("Product Added", LAMP, **ADA)
-    too_soon = await waypost.rows("SELECT 1 FROM run WHERE journey = 'cart-abandonment'")
+    await waypost.ingest_event("Product Added", LAMP, **ADA)
+    too_soon = await waypost.fetch_rows("SELECT 1 FROM run WHERE journey = 'cart-abandonment'")
     waypost.clock += timedelta(days=1, minutes=1)
-    await waypost.happens("Product Added", LAMP, **ADA)
+    await waypost.ingest_event("Product Added", LAMP, **ADA)
 
     assert len(too_soon) == 1
-    assert len(await waypost.rows("SELECT 1 FROM run WHERE journey = 'cart-abandonment'")) == 2
+    assert len(await waypost.fetch_rows("SELECT 1 FROM run WHERE journey = 'cart-abandonment'")) == 2
 
 
 FORBIDDEN_CALLS = {
@@ -171,7 +177,13 @@ FORBIDDEN_CALLS = {
     "time_ns",
 }
 FORBIDDEN_MODULES = {"random", "uuid", "uuid_utils", "secrets", "time"}
-FROZEN_ON_PURPOSE = {"start_names", "listen_names", "_NEXT_CHANNEL", "OWN_ACTIVITIES", "_PERSONAL"}
+FROZEN_ON_PURPOSE = {
+    "start_names",
+    "listen_names",
+    "_TRY_NEXT_CHANNEL_REASONS",
+    "BUILT_IN_ACTIVITIES",
+    "_PERSONAL_TRAITS",
+}
 """Sets that are only ever asked whether they hold something; none is iterated where order matters."""
 
 

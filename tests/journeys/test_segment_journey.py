@@ -38,7 +38,7 @@ async def waypost(database_url: str, temporal: TemporalDevServer) -> AsyncIterat
 async def becomes_regular(waypost: Waypost, user: str) -> None:
     for number in range(2):
         order = {"order_id": f"{user}-{number}", "products": [LAMP]}
-        await waypost.happens("Order Completed", order, user_id=user)
+        await waypost.ingest_event("Order Completed", order, user_id=user)
 
 
 async def swept(client: Client, name: str) -> str:
@@ -61,19 +61,19 @@ async def test_newcomers_of_a_segment_enter_every_journey_that_starts_on_it(wayp
     await sweep_segment(waypost.database, waypost.ingest, REGULARS)
     await becomes_regular(waypost, "ada")
     found = await sweep_segment(waypost.database, waypost.ingest, REGULARS)
-    await waypost.deliver()
+    await waypost.deliver_outbox()
     greeted, thanked = await waypost.run("greet-regulars"), await waypost.run("thank-regulars")
-    await waypost.passes(thanked, timedelta(days=2))
+    await waypost.advance_run(thanked, timedelta(days=2))
 
     assert found.newcomers == 1
-    assert (await waypost.result(greeted)).outcome == "greeted"
-    assert (await waypost.result(thanked)).outcome == "thanked among the regulars"
+    assert (await waypost.run_result(greeted)).outcome == "greeted"
+    assert (await waypost.run_result(thanked)).outcome == "thanked among the regulars"
 
 
 async def test_an_event_of_another_segment_starts_nothing(waypost: Waypost) -> None:
-    await waypost.happens("Segment Entered", {"segment": "strangers"}, user_id="ada")
+    await waypost.ingest_event("Segment Entered", {"segment": "strangers"}, user_id="ada")
 
-    assert await waypost.rows("SELECT 1 FROM run") == []
+    assert await waypost.fetch_rows("SELECT 1 FROM run") == []
 
 
 async def test_a_new_schedule_sweeps_at_once_and_says_what_it_found(waypost: Waypost) -> None:
@@ -86,7 +86,7 @@ async def test_a_new_schedule_sweeps_at_once_and_says_what_it_found(waypost: Way
     second = await ActivityEnvironment().run(activity.sweep_segment, SweepSegment(segment="regulars"))
 
     assert first == "1 found, noted only, since this is the first sweep, 0 left"
-    assert second.words == "2 found, 1 newcomer, 0 left"
+    assert second.summary == "2 found, 1 newcomer, 0 left"
 
 
 async def test_a_schedule_follows_the_code_but_for_the_operators_pause(waypost: Waypost) -> None:
@@ -111,7 +111,7 @@ async def test_a_schedule_follows_the_code_but_for_the_operators_pause(waypost: 
 
 async def test_a_failing_query_fails_its_own_sweep_in_words(waypost: Waypost) -> None:
     wrong = Segment("wrong", "SELECT profile_id FROM person WHERE 1 / orders > 0")
-    await waypost.happens("Product Viewed", {"product_id": "lamp"}, user_id="ada")
+    await waypost.ingest_event("Product Viewed", {"product_id": "lamp"}, user_id="ada")
     activity = SegmentActivities(waypost.database, waypost.ingest, {"wrong": wrong, "regulars": REGULARS})
     run = ActivityEnvironment().run
     with pytest.raises(ApplicationError, match="segment 'wrong' cannot be asked: division by zero") as failed:

@@ -80,7 +80,7 @@ async def test_verbs_about_orders_and_tickets_mean_the_last_one(shopper: Shopper
 
     assert shopper.received == ["receipt", "how_is_it"]
     assert shopper.outcome == "refunded"
-    happened = [each.words for each in shopper.timeline if each.kind == "event"]
+    happened = [each.text for each in shopper.timeline if each.kind == "event"]
     assert happened == [
         "Identified",
         "Order Completed: lamp, order-1 (mobile)",

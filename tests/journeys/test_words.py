@@ -43,30 +43,32 @@ async def sent_by(shop: Waypost, journey: str) -> list[tuple[str, str, str]]:
 
 @of(words.Both)
 async def test_wait_for_all_takes_what_comes_in_any_order(shop: Waypost) -> None:
-    await shop.happens("Product Viewed", {"product_id": "lamp"}, **ADA)
-    await shop.happens("Order Delivered", {"order_id": "o-2"}, **ADA)
-    await shop.happens("Order Fulfilled", {"order_id": "o-1"}, **ADA)
+    await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, **ADA)
+    await shop.ingest_event("Order Delivered", {"order_id": "o-2"}, **ADA)
+    await shop.ingest_event("Order Fulfilled", {"order_id": "o-1"}, **ADA)
 
-    assert (await shop.result(await shop.run("both"))).outcome == "o-1 then o-2"
+    assert (await shop.run_result(await shop.run("both"))).outcome == "o-1 then o-2"
 
 
 @of(words.Both)
 async def test_wait_for_all_uses_nothing_up_when_its_time_is_up(shop: Waypost) -> None:
-    await shop.happens("Product Viewed", {"product_id": "lamp"}, **ADA)
-    await shop.happens("Order Fulfilled", {"order_id": "o-1"}, **ADA)
+    await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, **ADA)
+    await shop.ingest_event("Order Fulfilled", {"order_id": "o-1"}, **ADA)
     run = await shop.run("both")
-    await shop.passes(run, DAY * 4)
+    await shop.advance_run(run, DAY * 4)
 
-    assert (await shop.result(run)).outcome == "only o-1"
+    assert (await shop.run_result(run)).outcome == "only o-1"
 
 
 @of(words.OnMonday)
 async def test_sleep_until_is_the_hour_and_day_where_the_person_lives(shop: Waypost) -> None:
-    await shop.happens("Product Viewed", {"product_id": "lamp"}, traits={"timezone": "Asia/Tokyo"}, **ADA)
+    await shop.ingest_event(
+        "Product Viewed", {"product_id": "lamp"}, traits={"timezone": "Asia/Tokyo"}, **ADA
+    )
     run = await shop.run("on-monday")
-    await shop.passes(run, DAY * 8)
+    await shop.advance_run(run, DAY * 8)
 
-    woke = datetime.fromisoformat((await shop.result(run)).outcome).astimezone(ZoneInfo("Asia/Tokyo"))
+    woke = datetime.fromisoformat((await shop.run_result(run)).outcome).astimezone(ZoneInfo("Asia/Tokyo"))
     assert (woke.strftime("%A"), woke.hour, woke.minute) == ("Monday", 9, 30)
 
 
@@ -74,40 +76,40 @@ async def test_sleep_until_is_the_hour_and_day_where_the_person_lives(shop: Wayp
 async def test_hold_while_sees_a_case_that_was_opened_before_the_run_and_goes_on_when_it_is_closed(
     shop: Waypost,
 ) -> None:
-    await shop.happens("Ticket Opened", {"ticket_id": "t-1"}, **ADA)
-    await shop.happens("Product Viewed", {"product_id": "lamp"}, **ADA)
+    await shop.ingest_event("Ticket Opened", {"ticket_id": "t-1"}, **ADA)
+    await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, **ADA)
     run = await shop.run("patient")
-    await shop.until("SELECT 1 FROM run WHERE temporal_run_id IS NOT NULL")
-    assert await shop.passes(run, DAY)
-    assert "Held while a support ticket t-1 is open" in await shop.details(run)
-    await shop.happens("Ticket Solved", {"ticket_id": "another"}, **ADA)
-    assert await shop.passes(run, HOUR)
-    await shop.happens("Ticket Solved", {"ticket_id": "t-1"}, **ADA)
+    await shop.wait_for_rows("SELECT 1 FROM run WHERE temporal_run_id IS NOT NULL")
+    assert await shop.advance_run(run, DAY)
+    assert "Held while a support ticket t-1 is open" in await shop.run_details(run)
+    await shop.ingest_event("Ticket Solved", {"ticket_id": "another"}, **ADA)
+    assert await shop.advance_run(run, HOUR)
+    await shop.ingest_event("Ticket Solved", {"ticket_id": "t-1"}, **ADA)
 
-    assert (await shop.result(run)).outcome == "clear"
+    assert (await shop.run_result(run)).outcome == "clear"
 
 
 @of(words.Patient)
 async def test_hold_while_gives_up_when_its_time_is_up(shop: Waypost) -> None:
-    await shop.happens("Ticket Opened", {"ticket_id": "t-1"}, **ADA)
-    await shop.happens("Product Viewed", {"product_id": "lamp"}, **ADA)
+    await shop.ingest_event("Ticket Opened", {"ticket_id": "t-1"}, **ADA)
+    await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, **ADA)
     run = await shop.run("patient")
-    await shop.passes(run, DAY * 5)
+    await shop.advance_run(run, DAY * 5)
 
-    assert (await shop.result(run)).outcome == "still open"
+    assert (await shop.run_result(run)).outcome == "still open"
 
 
 @of(words.Held)
 async def test_a_held_message_goes_out_when_the_ticket_is_solved_and_not_before(shop: Waypost) -> None:
-    await shop.happens("Ticket Opened", {"ticket_id": "t-1"}, **ADA)
-    await shop.happens("Product Added", LAMP, traits=YES, **ADA)
+    await shop.ingest_event("Ticket Opened", {"ticket_id": "t-1"}, **ADA)
+    await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await shop.run("held")
-    await shop.until("SELECT 1 FROM message WHERE status = 'deferred'")
-    assert await shop.passes(run, DAY * 3)
+    await shop.wait_for_rows("SELECT 1 FROM message WHERE status = 'deferred'")
+    assert await shop.advance_run(run, DAY * 3)
     assert await sent_by(shop, "held") == [("cart_reminder", "email", "deferred")]
-    await shop.happens("Ticket Solved", {"ticket_id": "t-1"}, **ADA)
+    await shop.ingest_event("Ticket Solved", {"ticket_id": "t-1"}, **ADA)
 
-    assert (await shop.result(run)).outcome == "Sent"
+    assert (await shop.run_result(run)).outcome == "Sent"
     assert await sent_by(shop, "held") == [("cart_reminder", "email", "sent")]
     reasons = {(d["verdict"], d["reason"]) for d in await shop.decisions() if d["journey"] == "held"}
     assert reasons == {("defer", "lower_priority"), ("allow", None)}
@@ -115,38 +117,38 @@ async def test_a_held_message_goes_out_when_the_ticket_is_solved_and_not_before(
 
 @of(words.OrBySms)
 async def test_a_mail_nobody_saw_is_said_again_by_sms_and_a_click_on_either_counts(shop: Waypost) -> None:
-    await shop.happens("Product Added", LAMP, traits=YES, **ADA)
+    await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await shop.run("or-by-sms")
-    assert await shop.passes(run, HOUR * 7)
+    assert await shop.advance_run(run, HOUR * 7)
     assert await sent_by(shop, "or-by-sms") == [
         ("cart_reminder", "email", "sent"),
         ("cart_reminder", "sms", "sent"),
     ]
     [mail, _] = [m for m in await shop.messages() if m["journey"] == "or-by-sms"]
-    await shop.happens("Message Clicked", {"message_id": str(mail["message_id"])})
+    await shop.ingest_event("Message Clicked", {"message_id": str(mail["message_id"])})
 
-    assert (await shop.result(run)).outcome == "Sent clicked"
+    assert (await shop.run_result(run)).outcome == "Sent clicked"
 
 
 @of(words.OrBySms)
 async def test_a_mail_that_was_opened_is_not_said_again(shop: Waypost) -> None:
-    await shop.happens("Product Added", LAMP, traits=YES, **ADA)
+    await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await shop.run("or-by-sms")
-    [mail] = await shop.until("SELECT * FROM message WHERE status = 'sent' AND journey = 'or-by-sms'")
-    await shop.happens("Message Opened", {"message_id": str(mail["message_id"])})
-    await shop.passes(run, DAY * 3)
+    [mail] = await shop.wait_for_rows("SELECT * FROM message WHERE status = 'sent' AND journey = 'or-by-sms'")
+    await shop.ingest_event("Message Opened", {"message_id": str(mail["message_id"])})
+    await shop.advance_run(run, DAY * 3)
 
     assert await sent_by(shop, "or-by-sms") == [("cart_reminder", "email", "opened")]
-    assert (await shop.result(run)).outcome == "Sent alone"
+    assert (await shop.run_result(run)).outcome == "Sent alone"
 
 
 @of(words.OrBySms)
 async def test_a_bounce_does_not_wait_for_the_time(shop: Waypost) -> None:
-    await shop.happens("Product Added", LAMP, traits=YES, **ADA)
-    [mail] = await shop.until("SELECT * FROM message WHERE status = 'sent' AND journey = 'or-by-sms'")
-    await shop.happens("Message Bounced", {"message_id": str(mail["message_id"])})
+    await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
+    [mail] = await shop.wait_for_rows("SELECT * FROM message WHERE status = 'sent' AND journey = 'or-by-sms'")
+    await shop.ingest_event("Message Bounced", {"message_id": str(mail["message_id"])})
 
-    await shop.until("SELECT 1 FROM message WHERE channel = 'sms' AND status = 'sent'")
+    await shop.wait_for_rows("SELECT 1 FROM message WHERE channel = 'sms' AND status = 'sent'")
 
 
 @of(words.AsItSuits)
@@ -169,22 +171,24 @@ async def test_a_bounce_does_not_wait_for_the_time(shop: Waypost) -> None:
 async def test_the_channel_is_the_one_that_suits(
     shop: Waypost, traits: dict[str, object], channels: list[tuple[str, str]]
 ) -> None:
-    await shop.happens("Product Added", LAMP, traits=YES | traits, **ADA)
-    await shop.until("SELECT 1 FROM run WHERE journey = 'as-it-suits' AND state = 'ended'")
+    await shop.ingest_event("Product Added", LAMP, traits=YES | traits, **ADA)
+    await shop.wait_for_rows("SELECT 1 FROM run WHERE journey = 'as-it-suits' AND state = 'ended'")
 
     assert [(channel, status) for _, channel, status in await sent_by(shop, "as-it-suits")] == channels
 
 
 @of(words.AsItSuits)
 async def test_the_channel_is_where_they_engage(shop: Waypost) -> None:
-    await shop.happens(
+    await shop.ingest_event(
         "Product Added", LAMP | {"cart_id": "c-0"}, traits={**YES, "preferred_channel": "sms"}, **ADA
     )
-    [sms] = await shop.until("SELECT * FROM message WHERE channel = 'sms' AND status = 'sent'")
-    await shop.happens("Message Clicked", {"message_id": str(sms["message_id"])})
+    [sms] = await shop.wait_for_rows("SELECT * FROM message WHERE channel = 'sms' AND status = 'sent'")
+    await shop.ingest_event("Message Clicked", {"message_id": str(sms["message_id"])})
     shop.clock += DAY * 2
-    await shop.happens("Product Added", LAMP, traits={"preferred_channel": ""}, **ADA)
-    await shop.until("SELECT 1 FROM run WHERE journey = 'as-it-suits' AND key = 'c-1' AND state = 'ended'")
+    await shop.ingest_event("Product Added", LAMP, traits={"preferred_channel": ""}, **ADA)
+    await shop.wait_for_rows(
+        "SELECT 1 FROM run WHERE journey = 'as-it-suits' AND key = 'c-1' AND state = 'ended'"
+    )
 
     run = await shop.run("as-it-suits", "c-1")
     [first, *_] = [m for m in await shop.messages() if m["run_id"] == run["run_id"]]
@@ -194,33 +198,33 @@ async def test_the_channel_is_where_they_engage(shop: Waypost) -> None:
 @of(words.Knowing)
 async def test_profile_has_the_declared_traits_and_what_was_bought(shop: Waypost) -> None:
     order = {"order_id": "o-1", "products": [{"product_id": "lamp", "price": 39.0, "quantity": 2}]}
-    await shop.happens("Order Completed", order, traits={**YES, "plan": "gold", "visits": "many"}, **ADA)
-    await shop.happens("Product Viewed", {"product_id": "desk"}, **ADA)
+    await shop.ingest_event("Order Completed", order, traits={**YES, "plan": "gold", "visits": "many"}, **ADA)
+    await shop.ingest_event("Product Viewed", {"product_id": "desk"}, **ADA)
     run = await shop.run("knowing")
 
-    assert (await shop.result(run)).outcome == "gold 0 1 78 Europe/Berlin True"
+    assert (await shop.run_result(run)).outcome == "gold 0 1 78 Europe/Berlin True"
 
 
 @of(words.Trying)
 async def test_an_experiment_is_sticky_and_its_exposure_on_record_before_a_message_goes_out(
     shop: Waypost,
 ) -> None:
-    await shop.happens("Product Added", LAMP, traits=YES, **ADA)
-    first = (await shop.result(await shop.run("trying"))).outcome.split()
-    await shop.happens("Product Added", CHAIR | {"cart_id": "c-2"}, **ADA)
-    second = (await shop.result(await shop.run("trying", "c-2"))).outcome.split()
+    await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
+    first = (await shop.run_result(await shop.run("trying"))).outcome.split()
+    await shop.ingest_event("Product Added", CHAIR | {"cart_id": "c-2"}, **ADA)
+    second = (await shop.run_result(await shop.run("trying", "c-2"))).outcome.split()
 
     assert first[0] == second[0]
     assert (first[2], second[2]) == ("lamp", "chair")
-    exposures = await shop.rows("SELECT experiment, arm, journey FROM exposure")
+    exposures = await shop.fetch_rows("SELECT experiment, arm, journey FROM exposure")
     assert exposures == [{"experiment": "offer", "arm": first[0], "journey": "trying"}] * 2
 
 
 @of(words.HeldOut)
 async def test_a_holdout_gets_nothing_and_the_run_goes_on_and_says_so(shop: Waypost) -> None:
-    await shop.happens("Product Added", LAMP, traits=YES, **ADA)
+    await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
 
-    assert (await shop.result(await shop.run("held-out"))).outcome == "went on"
+    assert (await shop.run_result(await shop.run("held-out"))).outcome == "went on"
     assert [m for m in await sent_by(shop, "held-out") if m[2] != "withheld"] == []
     decisions = [d for d in await shop.decisions() if d["journey"] == "held-out"]
     assert {(d["channel"], d["reason"]) for d in decisions} == {("email", "holdout"), ("ads", "holdout")}
@@ -228,6 +232,6 @@ async def test_a_holdout_gets_nothing_and_the_run_goes_on_and_says_so(shop: Wayp
 
 @of(words.Loyal)
 async def test_an_authors_own_activity_is_performed(shop: Waypost) -> None:
-    await shop.happens("Product Viewed", {"product_id": "lamp"}, **ADA)
+    await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, **ADA)
 
-    assert (await shop.result(await shop.run("loyal"))).outcome == "36 points"
+    assert (await shop.run_result(await shop.run("loyal"))).outcome == "36 points"

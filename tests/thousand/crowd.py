@@ -123,11 +123,11 @@ class Crowd:
     async def _live(self, one: Shopper) -> None:
         async with self._turns:
             await self._take(one, [("Checkout Started", {"products": [LAMP]})])
-            [one.run] = await self.shop.until(
+            [one.run] = await self.shop.wait_for_rows(
                 "SELECT * FROM run WHERE temporal_run_id IS NOT NULL AND entry_event = "
                 "(SELECT event_id FROM event WHERE id = $1)",
                 f"{one.number}-0",
-                within_s=60,
+                timeout_s=60,
             )
             await self._take(one, one.orders)
             await self._again(one)
@@ -135,7 +135,7 @@ class Crowd:
             if going_on and one.clicks:
                 await self._click(one)
             await self._forward(one, 3 * DAY)
-            await self.shop.result(one.run, timeout_s=120)
+            await self.shop.run_result(one.run, timeout_s=120)
             self._step()
 
     async def _take(self, one: Shopper, happenings: list[Happening]) -> None:
@@ -143,7 +143,7 @@ class Crowd:
         events = []
         for name, properties in happenings:
             event_id = f"{one.number}-{len(one.events)}"
-            event = self.shop.event(name, properties, traits=YES, event_id=event_id, **one.who)
+            event = self.shop.build_event(name, properties, traits=YES, event_id=event_id, **one.who)
             one.events[event_id] = event
             events.append(event)
         copies = events * TIMES
@@ -158,12 +158,12 @@ class Crowd:
     async def _again(self, one: Shopper) -> None:
         """Every signal that the relay has sent, twice more and in another order, past Waypost."""
         lane = one.run["run_id"]
-        await self.shop.until(
+        await self.shop.wait_for_rows(
             "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE lane = $1 AND delivered_at IS NULL)",
             lane,
-            within_s=60,
+            timeout_s=60,
         )
-        rows = await self.shop.rows(
+        rows = await self.shop.fetch_rows(
             "SELECT name, coalesce(payload -> 'event', payload)::text AS payload FROM outbox "
             "WHERE lane = $1 AND kind IN ('start', 'signal')",
             lane,
@@ -183,7 +183,7 @@ class Crowd:
 
     async def _click(self, one: Shopper) -> None:
         """They open the mail and follow it, if it is known to have gone out."""
-        sent = await self.shop.rows(
+        sent = await self.shop.fetch_rows(
             "SELECT message_id::text AS id FROM message WHERE run_id = $1 AND status = 'sent' "
             "AND channel = 'email'",
             one.run["run_id"],

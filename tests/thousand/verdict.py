@@ -35,7 +35,7 @@ class Verdict:
 async def judge(shop: Waypost, people: list[Shopper], taken: list[Delivery], points: Path) -> Verdict:
     """Compare what each person did with what came of it."""
     verdict = Verdict()
-    runs = {row["run_id"]: row for row in await shop.rows("SELECT * FROM run")}
+    runs = {row["run_id"]: row for row in await shop.fetch_rows("SELECT * FROM run")}
     messages = [message for message in await shop.messages() if message["channel"] != "ads"]
     verdict.expect(len(runs) == len(people), f"{len(runs)} runs of {len(people)} people")
     for one in people:
@@ -83,7 +83,7 @@ async def _judge_history(verdict: Verdict, shop: Waypost, one: Shopper) -> None:
             told[payload["id"]] += 1
     verdict.figures["signals"] += told.total()
     verdict.figures["signals that were repetitions"] += told.total() - len(told)
-    rows = await shop.rows(
+    rows = await shop.fetch_rows(
         "SELECT event_id::text AS id, name, trigger, delivered_at, rerouted_at FROM outbox "
         "WHERE lane = $1 AND kind IN ('start', 'signal')",
         one.run["run_id"],
@@ -122,17 +122,17 @@ def _judge_points(verdict: Verdict, folder: Path, keys: list[str]) -> None:
 
 
 async def _judge_facts(verdict: Verdict, shop: Waypost, people: list[Shopper]) -> None:
-    kept = {row["id"] for row in await shop.rows("SELECT id FROM event")}
+    kept = {row["id"] for row in await shop.fetch_rows("SELECT id FROM event")}
     acknowledged = {event_id for one in people for event_id in one.events}
     verdict.figures["events"] = len(acknowledged)
     verdict.expect(kept == acknowledged, f"{len(kept ^ acknowledged)} events lost or made up")
-    orders = await shop.rows("SELECT count(*) AS n FROM purchase")
+    orders = await shop.fetch_rows("SELECT count(*) AS n FROM purchase")
     bought = sum(one.buys for one in people)
     verdict.expect(orders[0]["n"] == bought, f"{orders[0]['n']} purchases of {bought}")
-    places = await shop.rows("SELECT run_id, state FROM audience_member")
+    places = await shop.fetch_rows("SELECT run_id, state FROM audience_member")
     told = [one.run["run_id"] for one in people if not one.buys]
     verdict.expect(sorted(row["run_id"] for row in places) == sorted(told), "ad audience: not once a run")
-    exposed = {row["run_id"] for row in await shop.rows("SELECT run_id FROM exposure")}
+    exposed = {row["run_id"] for row in await shop.fetch_rows("SELECT run_id FROM exposure")}
     # Who has bought before the run's first task has never come to the experiment.
     buyers = {one.run["run_id"] for one in people if one.buys}
     verdict.expect(exposed | buyers == {*told, *buyers}, f"{len(exposed - buyers)} exposures of {len(told)}")

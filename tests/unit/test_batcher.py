@@ -128,7 +128,7 @@ async def test_a_request_that_waits_too_long_is_sent_away_and_never_written() ->
     await batcher.close()
 
     assert ledger.kept == ["flying"]
-    assert batcher.queued == 0
+    assert batcher.queued_events == 0
 
 
 async def test_an_outage_is_told_to_everybody_in_the_queue_at_once() -> None:

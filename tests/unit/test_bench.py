@@ -201,7 +201,7 @@ def test_processor_time_is_told_per_item_and_only_of_processes_there_are() -> No
     clock = CpuClock({"init": 1, "nobody": 2**22 + 1})
     clock.start()
 
-    told = clock.per(1)
+    told = clock.ms_per_item(1)
 
     assert cpu_seconds(2**22 + 1) is None
     assert set(told) == {"init"}

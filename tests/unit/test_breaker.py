@@ -22,7 +22,7 @@ def made(failures: int = 0) -> tuple[CircuitBreaker, Clock]:
     clock = Clock()
     breaker = CircuitBreaker(RULE, clock=clock)
     for _ in range(failures):
-        breaker.failed()
+        breaker.record_failure()
     return breaker, clock
 
 
@@ -40,8 +40,8 @@ def test_fewer_failures_than_the_rule_says_open_nothing() -> None:
 def test_failures_in_a_row_open_it_and_an_answer_between_them_does_not() -> None:
     opened, _ = made(failures=3)
     answered, _ = made(failures=2)
-    answered.answered()
-    answered.failed()
+    answered.record_success()
+    answered.record_failure()
 
     assert asked(opened) == 30 * S
     assert asked(answered) is None
@@ -70,7 +70,7 @@ def test_a_probe_that_fails_doubles_the_rest_up_to_the_longest() -> None:
         clock.now += 1_000
         with breaker.attempt() as wait:
             assert wait is None
-            breaker.failed()
+            breaker.record_failure()
         rests.append(asked(breaker))
 
     assert rests == [60 * S, 100 * S, 100 * S]
@@ -80,11 +80,11 @@ def test_an_answer_closes_it_and_the_next_rest_is_a_first_one() -> None:
     breaker, clock = made(failures=3)
     clock.now += 30
     with breaker.attempt():
-        breaker.failed()
-    breaker.answered()
+        breaker.record_failure()
+    breaker.record_success()
     closed = asked(breaker)
     for _ in range(3):
-        breaker.failed()
+        breaker.record_failure()
 
     assert (closed, asked(breaker)) == (None, 30 * S)
 
@@ -93,21 +93,21 @@ def test_calls_that_were_under_way_when_it_opened_do_not_prolong_the_rest() -> N
     breaker, clock = made(failures=3)
     clock.now += 10
     for _ in range(16):
-        breaker.failed()
+        breaker.record_failure()
 
     assert asked(breaker) == 20 * S
 
 
 def test_it_rests_as_long_as_the_provider_asked_for() -> None:
     breaker, _ = made(failures=2)
-    breaker.failed(retry_after=45 * S)
+    breaker.record_failure(retry_after=45 * S)
 
     assert asked(breaker) == 45 * S
 
 
 def test_one_channel_does_not_close_another() -> None:
     breakers = CircuitBreakers(BreakerRule(failures=1))
-    breakers[Channel.SMS].failed()
+    breakers[Channel.SMS].record_failure()
 
     assert asked(breakers[Channel.SMS]) is not None
     assert asked(breakers[Channel.EMAIL]) is None

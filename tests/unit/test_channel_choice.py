@@ -16,23 +16,31 @@ ALL = (EMAIL, SMS, PUSH)
     ("known", "expected"),
     [
         pytest.param({}, (EMAIL, SMS, PUSH), id="nothing known: as the template has them"),
-        pytest.param({"engaged": {SMS: 2, EMAIL: 1}}, (SMS, EMAIL, PUSH), id="where they react most"),
-        pytest.param({"engaged": {SMS: 1}}, (SMS, EMAIL, PUSH), id="a single reaction is more than none"),
-        pytest.param({"engaged": {SMS: 1, EMAIL: 1}}, (EMAIL, SMS, PUSH), id="a tie: as the template has"),
-        pytest.param({"stated": "push"}, (PUSH, EMAIL, SMS), id="the channel they named"),
-        pytest.param({"stated": " SMS "}, (SMS, EMAIL, PUSH), id="however they wrote it"),
-        pytest.param({"stated": "fax"}, (EMAIL, SMS, PUSH), id="a channel that is none"),
-        pytest.param({"stated": ""}, (EMAIL, SMS, PUSH), id="no word"),
         pytest.param(
-            {"stated": "push", "engaged": {SMS: 9}}, (PUSH, SMS, EMAIL), id="their word before their habit"
+            {"engagement_counts": {SMS: 2, EMAIL: 1}}, (SMS, EMAIL, PUSH), id="where they react most"
         ),
         pytest.param(
-            {"stated": "sms", "refused": [SMS]}, (EMAIL, PUSH, SMS), id="a refusal outweighs their word"
+            {"engagement_counts": {SMS: 1}}, (SMS, EMAIL, PUSH), id="a single reaction is more than none"
+        ),
+        pytest.param(
+            {"engagement_counts": {SMS: 1, EMAIL: 1}}, (EMAIL, SMS, PUSH), id="a tie: as the template has"
+        ),
+        pytest.param({"preferred": "push"}, (PUSH, EMAIL, SMS), id="the channel they named"),
+        pytest.param({"preferred": " SMS "}, (SMS, EMAIL, PUSH), id="however they wrote it"),
+        pytest.param({"preferred": "fax"}, (EMAIL, SMS, PUSH), id="a channel that is none"),
+        pytest.param({"preferred": ""}, (EMAIL, SMS, PUSH), id="no word"),
+        pytest.param(
+            {"preferred": "push", "engagement_counts": {SMS: 9}},
+            (PUSH, SMS, EMAIL),
+            id="their word before their habit",
+        ),
+        pytest.param(
+            {"preferred": "sms", "refused": [SMS]}, (EMAIL, PUSH, SMS), id="a refusal outweighs their word"
         ),
         pytest.param({"reachable": [SMS, PUSH]}, (SMS, PUSH), id="without an address: not tried"),
-        pytest.param({"stated": "email", "reachable": [SMS]}, (SMS,), id="the named one has no address"),
+        pytest.param({"preferred": "email", "reachable": [SMS]}, (SMS,), id="the named one has no address"),
         pytest.param(
-            {"stated": "sms", "reachable": []}, (EMAIL,), id="nothing reaches them: the first, to say so"
+            {"preferred": "sms", "reachable": []}, (EMAIL,), id="nothing reaches them: the first, to say so"
         ),
         pytest.param(
             {"reachable": [SMS], "refused": [SMS]},

@@ -119,7 +119,7 @@ def test_an_error_body_of_any_shape_is_still_a_refusal(body: bytes) -> None:
 def test_only_a_whole_202_with_an_id_is_an_accepted_mail() -> None:
     assert sendgrid.classify_response(ProviderResponse(202, {"x-message-id": "abc"}), NOW) == Accepted("abc")
     assert (
-        sorted_by(sendgrid.classify_response, ProviderResponse(202, {"x-message-id": "abc"}, whole=False))
+        sorted_by(sendgrid.classify_response, ProviderResponse(202, {"x-message-id": "abc"}, complete=False))
         == "maybe sent"
     )
     assert sorted_by(sendgrid.classify_response, ProviderResponse(202, {"x-message-id": ""})) == "maybe sent"

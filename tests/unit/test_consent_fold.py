@@ -162,9 +162,11 @@ def told_in_order(
         granted = True
         left = []
         for refusal in standing:
-            same = None in (word.voice, refusal.voice) or word.voice == refusal.voice
-            if not same and word.voice in joined_at:
-                joined = [joined_at[str(v)] for v in (word.voice, refusal.voice) if v in joined_at]
+            same = None in (word.declared_by, refusal.declared_by) or word.declared_by == refusal.declared_by
+            if not same and word.declared_by in joined_at:
+                joined = [
+                    joined_at[str(v)] for v in (word.declared_by, refusal.declared_by) if v in joined_at
+                ]
                 same = all(word.time > time for time in joined)
             if word.time == refusal.time or not same or (refusal.verified and not word.verified):
                 left.append(refusal)

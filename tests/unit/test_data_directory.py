@@ -10,21 +10,21 @@ from local.processes import StackError
 
 def test_a_second_stack_on_the_same_folder_is_told_who_has_it(tmp_path: Path) -> None:
     first = DataDirectory(tmp_path)
-    first.take()
+    first.acquire()
 
     with pytest.raises(StackError, match=r"\(process \d+\) already runs on"):
-        DataDirectory(tmp_path).take()
+        DataDirectory(tmp_path).acquire()
 
     first.release()
     second = DataDirectory(tmp_path)
-    second.take()
+    second.acquire()
     second.release()
 
 
 def test_a_running_stack_is_found_and_a_stopped_one_is_not(tmp_path: Path) -> None:
     assert find_running_stack(tmp_path) is None
     stack = DataDirectory(tmp_path)
-    stack.take()
+    stack.acquire()
     stack.publish_environment({"API_PORT": "8000"})
 
     assert find_running_stack(tmp_path) == {"API_PORT": "8000"}
@@ -36,7 +36,7 @@ def test_a_running_stack_is_found_and_a_stopped_one_is_not(tmp_path: Path) -> No
 
 def test_what_a_killed_stack_left_behind_is_not_taken_for_a_running_one(tmp_path: Path) -> None:
     stack = DataDirectory(tmp_path)
-    stack.take()
+    stack.acquire()
     stack.publish_environment({"API_PORT": "8000"})
     leftover = (tmp_path / "stack.json").read_text()
     stack.release()
@@ -47,7 +47,7 @@ def test_what_a_killed_stack_left_behind_is_not_taken_for_a_running_one(tmp_path
 
 def test_only_this_user_can_read_keys_and_secrets(tmp_path: Path) -> None:
     stack = DataDirectory(tmp_path)
-    stack.take()
+    stack.acquire()
     stack.publish_environment({"DATABASE_URL": "postgresql://…"})
     stack.load_secret()
 

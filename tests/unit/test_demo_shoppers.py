@@ -26,8 +26,8 @@ def acts_of(count: int, seed: int = 7) -> list[ShopperEvent]:
     for shopper in create_shoppers(count, seed):
         life = ShopperPlan(shopper, OPENING, seed)
         found += life.past_events(NOON)
-        life.plan()
-        found += life.take(FOR_EVER)
+        life.plan_visits()
+        found += life.take_due(FOR_EVER)
     return found
 
 
@@ -96,11 +96,11 @@ def test_lapsed_customers_bought_over_a_hundred_days_ago_unless_they_used_to_com
     lives = [ShopperPlan(shopper, OPENING, 7) for shopper in lapsed]
     past = [act for life in lives for act in life.past_events(NOON)]
     for life in lives:
-        life.plan()
+        life.plan_visits()
 
     assert len(lapsed) > 10
     assert max(act.at for act in past) < NOON - timedelta(days=100)
-    assert {name_of(act) for life in lives for act in life.take(FOR_EVER)} <= {"Order Completed"}
+    assert {name_of(act) for life in lives for act in life.take_due(FOR_EVER)} <= {"Order Completed"}
 
 
 def test_steady_customers_have_been_away_twice_as_long_as_they_used_to_be_but_no_ninety_days() -> None:
@@ -155,8 +155,8 @@ def test_every_ticket_is_solved_and_what_is_sent_back_is_some_of_a_delivered_ord
 def test_the_feed_tells_the_catalogue_first_and_every_change_at_the_end_of_a_beat() -> None:
     ends = {beat.ends_at for beat in build_phases(OPENING)}
     feed = ProductFeed(OPENING, ["oslo-chair", "stone-mug", "oslo-chair"])
-    catalogue = feed.take(OPENING)
-    changes = feed.take(FOR_EVER)
+    catalogue = feed.take_due(OPENING)
+    changes = feed.take_due(FOR_EVER)
     gone, back = changes[0], changes[-1]
 
     assert [update.product for update in catalogue] == list(CATALOGUE)
@@ -170,23 +170,23 @@ def test_the_feed_tells_the_catalogue_first_and_every_change_at_the_end_of_a_bea
     assert len(changes) == 5
     for update in changes[1:-1]:
         assert update.product.price < SHELF[update.product.product_id].price
-        assert feed.shelf[update.product.product_id] == update.product
-    assert not feed.take(FOR_EVER)
+        assert feed.products[update.product.product_id] == update.product
+    assert not feed.take_due(FOR_EVER)
 
 
 def test_the_feed_names_nobody_and_no_two_of_its_events_share_an_id() -> None:
-    bodies = [update.body for update in ProductFeed(OPENING, ()).take(FOR_EVER)]
+    bodies = [update.body for update in ProductFeed(OPENING, ()).take_due(FOR_EVER)]
 
     assert {str(body["identifiers"]) for body in bodies} == {"{}"}
     assert len({body["id"] for body in bodies}) == len(bodies)
 
 
 def test_what_people_want_is_what_they_put_into_their_carts_by_then() -> None:
-    [shopper] = [one for one in create_shoppers(60, 7) if one.undecided][:1]
+    [shopper] = [one for one in create_shoppers(60, 7) if one.fills_several_carts][:1]
     life = ShopperPlan(shopper, OPENING, 7)
-    life.plan()
+    life.plan_visits()
     wanted = life.planned_product_ids(FOR_EVER)
-    added = [act for act in life.take(FOR_EVER) if name_of(act) == "Product Added"]
+    added = [act for act in life.take_due(FOR_EVER) if name_of(act) == "Product Added"]
 
     assert sorted(wanted) == sorted(act.body["properties"]["product_id"] for act in added)
     assert wanted
@@ -198,10 +198,10 @@ def test_acts_are_handed_out_once_and_in_order() -> None:
     life = ShopperPlan(shopper, OPENING, 7)
     life.buy_online(OPENING + timedelta(hours=2), list(CATALOGUE[:2]))
     life.buy_online(OPENING + timedelta(hours=1), list(CATALOGUE[:1]))
-    first = life.take(OPENING + timedelta(hours=3))
+    first = life.take_due(OPENING + timedelta(hours=3))
 
     assert [act.at for act in first] == [OPENING + timedelta(hours=1), OPENING + timedelta(hours=2)]
-    assert not set(map(id, first)) & set(map(id, life.take(FOR_EVER)))
+    assert not set(map(id, first)) & set(map(id, life.take_due(FOR_EVER)))
 
 
 def test_requests_keep_each_persons_order_and_part_their_devices() -> None:
@@ -234,12 +234,12 @@ def test_a_scene_holds_one_thing_a_person_does_and_scenes_keep_their_order() -> 
 
 
 def test_a_mail_to_an_address_that_bounces_is_neither_opened_nor_clicked() -> None:
-    shopper = next(one for one in create_shoppers(400, 7) if one.bounces)
+    shopper = next(one for one in create_shoppers(400, 7) if one.email_bounces)
     life = ShopperPlan(shopper, OPENING, 7)
     mail = DeliveredMessage("m-1", "email", "cart_reminder", True, ("oslo-chair",), OPENING)
 
     assert plan_reaction(life, mail, OPENING, 7, SHELF) is False
-    assert [name_of(act) for act in life.take(FOR_EVER)] == ["Message Bounced"]
+    assert [name_of(act) for act in life.take_due(FOR_EVER)] == ["Message Bounced"]
 
 
 def test_nobody_unsubscribes_by_an_order_confirmation() -> None:
@@ -257,7 +257,7 @@ def test_what_is_done_about_a_message_comes_after_it_and_after_now() -> None:
         offer = DeliveredMessage("m-1", "sms", "cart_offer", True, (), OPENING)
         plan_reaction(life, offer, OPENING + timedelta(hours=9), 7, SHELF)
 
-        assert min(act.at for act in life.take(FOR_EVER)) > OPENING + timedelta(hours=9)
+        assert min(act.at for act in life.take_due(FOR_EVER)) > OPENING + timedelta(hours=9)
 
 
 def test_the_calendar_opens_at_midnight_and_its_beats_follow_one_another() -> None:

@@ -38,5 +38,5 @@ def test_the_rows_show_what_decides() -> None:
     texas = row("US-TX", JURISDICTIONS["US-TX"])
 
     assert texas.startswith("| US-TX | Texas | 09:00–21:00 | 09:00–21:00 | 12:00–21:00 | as usual | ")
-    assert format_spans(JURISDICTIONS["US-TX"].spans(date(2026, 6, 7))) == "12:00 to 21:00"
+    assert format_spans(JURISDICTIONS["US-TX"].open_spans(date(2026, 6, 7))) == "12:00 to 21:00"
     assert "| closed | closed |" in row("US-LA", JURISDICTIONS["US-LA"])

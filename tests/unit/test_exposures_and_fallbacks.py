@@ -30,7 +30,7 @@ def test_an_exposure_is_told_until_an_activity_that_had_it_has_answered() -> Non
 
     assert exposures.add("offer", "control", NOON)
     assert [exposures.unreported, exposures.unreported] == [(OFFER,), (OFFER,)]
-    exposures.told((OFFER,))
+    exposures.mark_reported((OFFER,))
     assert list(exposures.unreported) == []
 
 
@@ -39,7 +39,7 @@ def test_an_experiment_is_an_exposure_once() -> None:
     exposures.add("offer", "control", NOON)
 
     assert not exposures.add("offer", "control", NOON + hours(1))
-    exposures.told((OFFER,))
+    exposures.mark_reported((OFFER,))
     assert not exposures.add("offer", "control", NOON + hours(2))
     assert exposures.unreported == ()
 
@@ -49,7 +49,7 @@ def test_an_experiment_that_came_up_meanwhile_is_still_to_be_told() -> None:
     exposures.add("offer", "control", NOON)
     asked = exposures.unreported
     exposures.add("tone", "warm", NOON)
-    exposures.told(asked)
+    exposures.mark_reported(asked)
 
     assert exposures.unreported == (TONE,)
 

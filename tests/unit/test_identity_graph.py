@@ -119,7 +119,7 @@ def test_of_several_cuts_the_one_between_the_strongest_keys_is_named_in_any_orde
 
     there, back = resolve_graph(links, cuts=cuts), resolve_graph(links, cuts=cuts[::-1])
 
-    assert [step.detail for step in there.steps if step.why == "cut"] == ["user_id:1 and loyalty_id:L"]
+    assert [step.detail for step in there.steps if step.refusal == "cut"] == ["user_id:1 and loyalty_id:L"]
     assert there == back
 
 

@@ -98,7 +98,7 @@ def cases(draw: st.DrawFn) -> Case:
 def test_a_model_of_plain_sets_finds_the_same_people(case: Case) -> None:
     graph = case.resolved()
     expected = model(case.links, case.alone, case.cuts, case.given, case.rules)
-    for why in {step.why for step in graph.steps}:
+    for why in {step.refusal for step in graph.steps}:
         event(why or "joined")
 
     assert expected.clusters == set(map(frozenset, graph.clusters))
@@ -135,7 +135,7 @@ def test_what_was_refused_might_as_well_not_have_been_linked(case: Case) -> None
     graph = case.resolved()
     kept: list[Link] = []
     for link in case.links:
-        refused = {step.other for step in graph.steps if step.link == link and not step.joined}
+        refused = {step.candidate_key for step in graph.steps if step.link == link and not step.joined}
         kept.append(replace(link, keys=tuple(key for key in link.keys if key not in refused)))
         kept += [replace(link, keys=(key,)) for key in refused]
 
@@ -150,7 +150,7 @@ def test_saying_again_what_is_known_changes_nothing(case: Case) -> None:
     graph = case.resolved()
     later = START + timedelta(days=1_000)
     said = [
-        Link((step.one, step.other), later, "shop", "x", step.link.verified)
+        Link((step.target_key, step.candidate_key), later, "shop", "x", step.link.verified)
         for step in graph.steps
         if step.joined
     ]

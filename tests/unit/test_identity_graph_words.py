@@ -81,4 +81,4 @@ def test_a_limit_within_a_span_names_the_span() -> None:
 
 def sentences(steps: Iterable[ResolutionStep]) -> list[str]:
     """Without the hashes, of which the same is said as of their emails."""
-    return [explain_step(step) for step in steps if "email_sha256" not in step.other]
+    return [explain_step(step) for step in steps if "email_sha256" not in step.candidate_key]

@@ -47,8 +47,12 @@ def lines_of(sheet: IdentityDiagram) -> list[tuple[str, str, bool]]:
         for place, spot in enumerate(fence.nodes)
     }
     spots = [spot for fence in sheet.groups for spot in fence.nodes]
-    joins = [(shapes[spot.parent], shapes[spot.key], True) for spot in spots if spot.parent is not None]
-    refusals = [(shapes[each.source], shapes[spot.key], False) for spot in spots for each in spot.refusals]
+    joins = [
+        (shapes[spot.parent_key], shapes[spot.key], True) for spot in spots if spot.parent_key is not None
+    ]
+    refusals = [
+        (shapes[each.source_key], shapes[spot.key], False) for spot in spots for each in spot.refused_links
+    ]
     return sorted(joins + refusals)
 
 
@@ -102,7 +106,7 @@ def test_no_identity_is_so_tangled_that_its_picture_cannot_be_drawn(view: Identi
     assert len(spots) <= MAX_NODES
     assert len(there) == len(spots)
     for spot in spots:
-        assert {spot.parent or spot.key, *(each.source for each in spot.refusals)} <= there
+        assert {spot.parent_key or spot.key, *(each.source_key for each in spot.refused_links)} <= there
     assert lines_of(sheet) == arrows(svg(view))
 
 

@@ -65,7 +65,7 @@ def test_an_emails_hash_is_not_drawn_beside_it_and_what_hangs_on_it_hangs_on_the
     spots = {spot.key: spot for spot in build_diagram(ada()).groups[0].nodes}
 
     assert email_hash_key(EMAIL) not in spots
-    assert spots[TABLET].parent == EMAIL
+    assert spots[TABLET].parent_key == EMAIL
 
 
 def test_what_has_no_room_is_summed_up_in_one_node_and_strong_identifiers_stay() -> None:
@@ -74,9 +74,9 @@ def test_what_has_no_room_is_summed_up_in_one_node_and_strong_identifiers_stay()
     rest = own.nodes[-1]
 
     assert sum(len(fence.nodes) for fence in sheet.groups) == MAX_NODES
-    assert (rest.text, rest.label) == ("and 45 more", "45 anonymous ids")
+    assert (rest.text, rest.edge_label) == ("and 45 more", "45 anonymous ids")
     assert {USER, EMAIL} <= {spot.key for spot in own.nodes}
-    assert (others[-1].nodes[0].text, others[-1].nodes[0].label) == ("and 4 more", "4 emails")
+    assert (others[-1].nodes[0].text, others[-1].nodes[0].edge_label) == ("and 4 more", "4 emails")
 
 
 def test_up_to_twenty_five_identifiers_are_all_drawn() -> None:
@@ -129,7 +129,7 @@ def test_mermaid_names_every_identifier_once_and_leads_only_to_named_ones(name: 
 
     assert told[0] == "flowchart LR"
     assert len(named) == len(set(named)) == len(spots)
-    assert len(ways) == sum((spot.parent is not None) + len(spot.refusals) for spot in spots)
+    assert len(ways) == sum((spot.parent_key is not None) + len(spot.refused_links) for spot in spots)
     assert {end for way in ways for end in way} <= set(named)
     assert sum(line.startswith("subgraph") for line in told) == told.count("end") == len(sheet.groups)
 
@@ -155,4 +155,4 @@ def test_whoever_a_picture_is_named_after_is_in_it_however_late_they_were_seen()
 
     assert sheet.title == "Who is user id u…11"
     assert (own.nodes[0].key, own.nodes[-1].text) == (USER, "and 17 more")
-    assert own.nodes[-1].parent == USER
+    assert own.nodes[-1].parent_key == USER

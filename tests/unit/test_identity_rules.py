@@ -54,9 +54,9 @@ def test_a_limit_without_a_window_counts_for_ever() -> None:
 
 def too_many(limit: ValueLimit, times: list[int]) -> bool:
     """The definition, said by counting."""
-    span = None if limit.within is None else limit.within // MICROSECOND
+    span = None if limit.period is None else limit.period // MICROSECOND
     return any(
-        sum(start <= time and (span is None or time < start + span) for time in times) > limit.most
+        sum(start <= time and (span is None or time < start + span) for time in times) > limit.max_values
         for start in times
     )
 
@@ -104,7 +104,7 @@ def test_the_rules_know_every_type_of_identifier() -> None:
         == set(DEFAULT_IDENTITY_RULES.shared_by)
         == {*DEFAULT_IDENTITY_RULES.limits, "email_sha256"}
     )
-    assert set(identifiers.IDENTIFIER_TYPES) - STRONG_TYPES > DEVICE_TYPES
+    assert set(identifiers.IDENTIFIER_TYPES) - set(STRONG_TYPES) > DEVICE_TYPES
 
 
 def test_the_hash_of_an_email_is_the_one_that_its_event_implies() -> None:

@@ -29,7 +29,7 @@ MY_MAIL = TOKENS.issue("email", ADA, expires_at=LATER)
 
 @pytest.mark.parametrize("kind", STRONG_TYPES)
 def test_a_token_proves_the_identifier_it_was_issued_for_and_no_other(kind: str) -> None:
-    proof = TOKENS.read(TOKENS.issue(kind, "42", expires_at=LATER), at=NOW)
+    proof = TOKENS.verify(TOKENS.issue(kind, "42", expires_at=LATER), at=NOW)
 
     assert isinstance(proof, IdentityProof)
     assert {kind} == {
@@ -53,39 +53,41 @@ def test_a_token_fits_a_url_and_shows_nobody() -> None:
 
 
 def test_a_token_ends_at_its_expiry() -> None:
-    assert isinstance(TOKENS.read(ME, at=LATER - timedelta(microseconds=1)), IdentityProof)
-    assert TOKENS.read(ME, at=LATER) is TokenFault.EXPIRED
+    assert isinstance(TOKENS.verify(ME, at=LATER - timedelta(microseconds=1)), IdentityProof)
+    assert TOKENS.verify(ME, at=LATER) is TokenFault.EXPIRED
 
 
 def test_a_change_in_any_character_is_refused() -> None:
     for index, character in enumerate(ME):
         for other in "A_.9":
             if other != character:
-                assert TOKENS.read(ME[:index] + other + ME[index + 1 :], at=NOW) is TokenFault.UNKNOWN, index
+                assert TOKENS.verify(ME[:index] + other + ME[index + 1 :], at=NOW) is TokenFault.UNKNOWN, (
+                    index
+                )
 
 
 def test_a_token_cut_short_made_longer_or_put_together_from_two_is_refused() -> None:
     (_, _, mine, _), (_, expiry, _, signature) = ME.split("."), MY_MAIL.split(".")
     made_up = [*(ME[:length] for length in range(len(ME))), *(ME + tail for tail in ("A", "=", ".", "\n"))]
 
-    assert {TokenFault.UNKNOWN} == {TOKENS.read(token, at=NOW) for token in made_up}
-    assert TOKENS.read(f"1.{expiry}.{mine}.{signature}", at=NOW) is TokenFault.UNKNOWN
+    assert {TokenFault.UNKNOWN} == {TOKENS.verify(token, at=NOW) for token in made_up}
+    assert TOKENS.verify(f"1.{expiry}.{mine}.{signature}", at=NOW) is TokenFault.UNKNOWN
 
 
 @given(st.text(max_size=300) | st.from_regex(r"1\.[0-9]{0,20}\.[\w-]{0,43}\.[\w-]{0,43}", fullmatch=True))
 def test_a_made_up_token_is_refused_and_never_raises(token: str) -> None:
-    assert TOKENS.read(token, at=NOW) is TokenFault.UNKNOWN
+    assert TOKENS.verify(token, at=NOW) is TokenFault.UNKNOWN
 
 
 def test_after_rotation_old_tokens_still_read_and_new_ones_are_signed_anew() -> None:
     before, during, after = IdentityTokens([OLD]), IdentityTokens([NEW, OLD]), IdentityTokens([NEW])
     old = before.issue("user_id", "42", expires_at=LATER)
-    proof = during.read(old, at=NOW)
+    proof = during.verify(old, at=NOW)
 
     assert isinstance(proof, IdentityProof)
     assert verify_identifiers([("user_id", "42")], [proof]).is_verified
     assert during.issue("user_id", "42", expires_at=LATER) == ME
-    assert after.read(old, at=NOW) is TokenFault.UNKNOWN
+    assert after.verify(old, at=NOW) is TokenFault.UNKNOWN
 
 
 def test_signature_and_identifier_are_compared_in_constant_time_with_every_secret(
@@ -100,7 +102,7 @@ def test_signature_and_identifier_are_compared_in_constant_time_with_every_secre
     compare = hmac.compare_digest
     monkeypatch.setattr(hmac, "compare_digest", listening)
     _, _, digest, signature = ME.split(".")
-    proof = IdentityTokens([NEW, OLD]).read(ME, at=NOW)
+    proof = IdentityTokens([NEW, OLD]).verify(ME, at=NOW)
     assert isinstance(proof, IdentityProof)
     verify_identifiers([("user_id", "42")], [proof, proof])
 
@@ -143,7 +145,7 @@ def test_missing_or_weak_secrets_are_refused_without_showing_them(secrets: list[
 def test_an_event_is_proved_when_all_it_says_of_a_person_is(
     identifiers: list[tuple[str, str]], tokens: list[str], full: bool
 ) -> None:
-    read = [TOKENS.read(token, at=NOW) for token in tokens]
+    read = [TOKENS.verify(token, at=NOW) for token in tokens]
     proofs = [proof for proof in read if isinstance(proof, IdentityProof)]
 
     assert len(proofs) == len(tokens)

@@ -30,7 +30,7 @@ def inbox(*events: Event) -> Inbox:
 
 def found(inbox: Inbox, *kinds: type[Event], **more: Any) -> str | None:
     """Id of what ``first`` finds, which is then used up."""
-    arrival = inbox.first(kinds, **more)
+    arrival = inbox.first_unused(kinds, **more)
     if arrival is None:
         return None
     arrival.used = True
@@ -81,13 +81,13 @@ def test_of_a_message_no_other_kind_of_event_comes() -> None:
 
 def test_several_can_be_gathered_before_any_is_used() -> None:
     box = inbox(OrderDelivered(id="1"), OrderDelivered(id="2"))
-    first = box.first([OrderDelivered])
+    first = box.first_unused([OrderDelivered])
     assert first is not None
-    second = box.first([OrderDelivered], excluding=[first])
+    second = box.first_unused([OrderDelivered], excluding=[first])
 
     assert second is not None
     assert (first.event.id, second.event.id) == ("1", "2")
-    assert box.first([OrderDelivered], excluding=[first, second]) is None
+    assert box.first_unused([OrderDelivered], excluding=[first, second]) is None
 
 
 def test_used_events_still_count_and_still_break_the_quiet() -> None:
@@ -124,4 +124,4 @@ def test_seen_is_what_had_come_when_the_story_looked_last(look: Any, seen: tuple
     look(box)
     box.receive(ProductAdded(id="3"), NOON)
 
-    assert box.seen == seen
+    assert box.acknowledged_ids == seen

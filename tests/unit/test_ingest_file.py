@@ -54,7 +54,7 @@ def test_rows_become_events_of_the_segment_spec(tmp_path: Path, packed: bool) ->
     lines = of_rees46(written(tmp_path, HEADER, VIEW, CART, LATER, packed=packed))
     told = [line for line in lines if isinstance(line, ParsedLine)]
 
-    assert [(one.number, one.name) for one in told] == [
+    assert [(one.line_number, one.event_name) for one in told] == [
         (2, "Product Viewed"),
         (3, "Product Added"),
         (4, "Product Removed"),
@@ -75,7 +75,11 @@ def test_what_a_session_buys_at_one_instant_is_one_order(tmp_path: Path) -> None
 
     assert isinstance(order, ParsedLine)
     assert isinstance(removed, ParsedLine)
-    assert (order.number, order.name, removed.name) == (2, "Order Completed", "Product Removed")
+    assert (order.line_number, order.event_name, removed.event_name) == (
+        2,
+        "Order Completed",
+        "Product Removed",
+    )
     assert [line["product_id"] for line in order.body["properties"]["products"]] == ["44600062", "17"]
     assert order.body["properties"]["total"] == 40.0
 
@@ -100,7 +104,7 @@ def test_a_bad_row_is_named_by_line_and_reason_and_the_others_go_on(
     [bad, told] = of_rees46(written(tmp_path, HEADER, row, CART))
 
     assert isinstance(bad, InvalidLine)
-    assert (bad.number, word in bad.reason) == (2, True)
+    assert (bad.line_number, word in bad.reason) == (2, True)
     assert isinstance(told, ParsedLine)
 
 
@@ -141,7 +145,7 @@ def test_segment_calls_keep_their_ids_and_lose_the_senders_clock(tmp_path: Path)
     [told] = of_segment(written(tmp_path, json.dumps(call), ""))
 
     assert isinstance(told, ParsedLine)
-    assert (told.body["messageId"], told.who, told.name) == ("m-1", "42", "Product Viewed")
+    assert (told.body["messageId"], told.person, told.event_name) == ("m-1", "42", "Product Viewed")
     assert told.time == datetime(2024, 5, 1, 10, tzinfo=UTC)
     assert "sentAt" not in told.body
 
@@ -159,7 +163,7 @@ def test_a_bad_segment_line_is_named_with_its_reason(tmp_path: Path, line: str, 
     [bad] = of_segment(written(tmp_path, line))
 
     assert isinstance(bad, InvalidLine)
-    assert (bad.number, word in bad.reason) == (1, True)
+    assert (bad.line_number, word in bad.reason) == (1, True)
 
 
 def test_a_segment_call_without_an_id_gets_a_stable_one(tmp_path: Path) -> None:
@@ -186,7 +190,7 @@ def test_batches_stay_below_the_limits_of_the_api() -> None:
 async def test_without_an_api_it_says_how_to_start_one() -> None:
     async with IngestClient("http://127.0.0.1:9", "dev-write") as door:
         with pytest.raises(UserError, match="waypost dev"):
-            await door.check()
+            await door.require_api()
 
 
 async def test_an_unknown_format_is_answered_with_the_known_ones(tmp_path: Path) -> None:
@@ -211,4 +215,4 @@ def test_the_first_key_that_is_written_out_is_used_a_server_key_before_a_write_k
     monkeypatch.setenv("WAYPOST_SERVER_KEYS", servers)
     monkeypatch.setenv("WAYPOST_WRITE_KEYS", pages)
 
-    assert IngestSettings().key == used
+    assert IngestSettings().api_key == used

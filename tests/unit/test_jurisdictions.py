@@ -222,12 +222,12 @@ def test_every_entry_says_what_it_is_and_where_it_is_from() -> None:
 
 
 def test_no_state_is_more_lenient_than_federal_law() -> None:
-    federal = JURISDICTIONS["US"].spans(date(2026, 6, 1))[0]
+    federal = JURISDICTIONS["US"].open_spans(date(2026, 6, 1))[0]
 
     for code, entry in JURISDICTIONS.items():
         if code.startswith("US-"):
             for day in range(1, 8):
-                for opens, closes in entry.spans(date(2026, 6, day)):
+                for opens, closes in entry.open_spans(date(2026, 6, day)):
                     assert federal[0] <= opens < closes <= federal[1], code
 
 

@@ -28,8 +28,8 @@ def written(shelf: tuple[CatalogEntry, ...], *, quantity: int = 1, showing: bool
     """The text of a mail about the lamp."""
     snapshot = Snapshot(
         profile_id=new_id(), traits={}, context_timezone=None, email_from_order=False, erased=False,
-        run_state="running", run_of=new_id(), addresses={}, consents=(), suppressions=(), sent=(),
-        shelf=shelf,
+        run_state="running", run_profile_id=new_id(), addresses={}, consents=(), suppressions=(), sent_messages=(),
+        catalog=shelf,
         cart=({"product_id": "lamp", "sku": "red", "quantity": quantity},),
     )  # fmt: skip
     claim = SendClaim(
@@ -45,7 +45,7 @@ def written(shelf: tuple[CatalogEntry, ...], *, quantity: int = 1, showing: bool
     settings = ActivitySettings(secrets=(SecretStr(SECRET),), shop_currency="EUR")
     return (
         MessageRenderer(settings, PreferenceTokens([SECRET]))
-        .write(templates["cart_reminder"], request, claim)
+        .render(templates["cart_reminder"], request, claim)
         .text
     )
 

@@ -109,7 +109,10 @@ def test_what_is_printed_names_every_file_and_three_next_steps(tree: Path) -> No
 
 def test_snake_case_and_kebab_case_name_the_same_journey() -> None:
     assert parse_name("price_drop") == parse_name("price-drop")
-    assert (parse_name("price-drop").kebab, parse_name("price-drop").cls) == ("price-drop", "PriceDrop")
+    assert (parse_name("price-drop").kebab, parse_name("price-drop").class_name) == (
+        "price-drop",
+        "PriceDrop",
+    )
 
 
 @pytest.mark.parametrize(

@@ -244,17 +244,17 @@ def test_the_register_is_the_same_in_whatever_order_a_persons_words_arrive(
 ) -> None:
     """Also where it is written anew after each of them, over an entry of the address's earlier owner."""
     first = [mark(one, True, earlier, by="the first owner") for one in (ADA, BOB) if earlier]
-    register = {entry.place: entry for entry in first}
+    register = {entry.key: entry for entry in first}
     shuffled = data.draw(st.permutations(words))
     for count in range(1, len(shuffled) + 1):
         ada = person(*shuffled[:count], owns=OWNS, vouched=vouched)
         written, stale = recompute_opt_outs([ada], register.values())
         for entry in stale:
-            del register[entry.place]
-        register |= {entry.place: entry for entry in written}
-    at_once = {entry.place: entry for entry in first}
+            del register[entry.key]
+        register |= {entry.key: entry for entry in written}
+    at_once = {entry.key: entry for entry in first}
     at_once |= {
-        entry.place: entry
+        entry.key: entry
         for entry in recompute_opt_outs([person(*words, owns=OWNS, vouched=vouched)], first)[0]
     }
 

@@ -142,7 +142,7 @@ def test_show_tells_each_value_and_who_set_it(file: Path, monkeypatch: pytest.Mo
 
 def test_the_doctor_has_a_line_for_the_policy(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     version = policy_version(PolicySettings().policy.limits)
-    sound = _check_policy().line()
+    sound = _check_policy().format_line()
     file.write_text(FAULTY, "utf-8")
     faulty = _check_policy()
     monkeypatch.delenv("WAYPOST_POLICY")
@@ -150,12 +150,14 @@ def test_the_doctor_has_a_line_for_the_policy(file: Path, monkeypatch: pytest.Mo
 
     assert sound == f"ok    policy      {file}, values set: 1; version {version}"
     assert not faulty.ok
-    assert all(fault in faulty.line() for fault in BOTH)
+    assert all(fault in faulty.format_line() for fault in BOTH)
     assert "the defaults, no file; version " in without.found
 
 
 def test_metrics_name_the_policy_in_force() -> None:
-    assert 'waypost_policy_info{version="9d4a6ad0e64c"} 1.0' in Metrics("9d4a6ad0e64c").page(None, 0).decode()
+    assert (
+        'waypost_policy_info{version="9d4a6ad0e64c"} 1.0' in Metrics("9d4a6ad0e64c").render(None, 0).decode()
+    )
 
 
 def test_a_file_that_cannot_be_read_is_told_as_one_fault(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_every_awaited_verb_of_a_shopper_can_be_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "verb", [verb for verb in VERBS.values() if verb.required], ids=lambda verb: verb.name
+    "verb", [verb for verb in VERBS.values() if verb.required_parameters], ids=lambda verb: verb.name
 )
 def test_the_example_of_every_verb_can_be_told(verb: object) -> None:
     assert len(story(verb.example)) == 1  # type: ignore[attr-defined]

@@ -52,7 +52,7 @@ async def test_a_child_that_dies_before_it_is_ready_is_reported_with_its_last_li
     await child.start()
 
     with pytest.raises(ChildExited, match=r"exit code 3; its last lines:\n    the reason"):
-        await child.until_ready(timeout_s=10)
+        await child.wait_until_ready(timeout_s=10)
 
 
 async def test_a_child_that_never_gets_ready_is_given_up_in_time() -> None:
@@ -60,7 +60,7 @@ async def test_a_child_that_never_gets_ready_is_given_up_in_time() -> None:
     await child.start()
 
     with pytest.raises(StackError, match="not ready within"):
-        await child.until_ready(timeout_s=0.2)
+        await child.wait_until_ready(timeout_s=0.2)
 
     await child.kill()
 
@@ -68,7 +68,7 @@ async def test_a_child_that_never_gets_ready_is_given_up_in_time() -> None:
 async def test_a_child_that_does_not_listen_is_killed_after_its_grace() -> None:
     child = ChildProcess(python(DEAF))
     await child.start()
-    await child.until_ready(timeout_s=10)
+    await child.wait_until_ready(timeout_s=10)
     begun = time.monotonic()
 
     await child.stop(grace_s=0.3)
@@ -94,11 +94,11 @@ def _kill_a_parent_and_expect_its_child_gone(tmp_path: Path, before: str) -> Non
     script = textwrap.dedent(f"""
         import asyncio, os, sys
         from local import parent_watch as parent
-        from local.processes import Child, Command
+        from local.processes import ChildProcess, Command
         {before}
         async def main():
             command = Command("child", [sys.executable, "-c", {worker!r}], dict(os.environ))
-            await Child(command).start()
+            await ChildProcess(command).start()
             await asyncio.sleep(60)
         asyncio.run(main())
     """)

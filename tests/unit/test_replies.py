@@ -122,7 +122,7 @@ NOTHINGS = (
         *((ReplyIntent.STOP, text) for text in STOPS),
         *((ReplyIntent.DOUBTFUL, text) for text in DOUBTFUL),
         *((ReplyIntent.START, text) for text in STARTS),
-        *((ReplyIntent.NOTHING, text) for text in NOTHINGS),
+        *((ReplyIntent.UNRELATED, text) for text in NOTHINGS),
     ],
 )
 def test_a_reply_is_read_as_a_person_would_read_it(expected: ReplyIntent, text: str) -> None:
@@ -146,7 +146,7 @@ def test_no_word_both_stops_and_starts() -> None:
 
 
 def test_a_text_without_end_is_read_up_to_its_limit() -> None:
-    assert classify_reply("a" * MAX_REPLY_LENGTH + " stop") is ReplyIntent.NOTHING
+    assert classify_reply("a" * MAX_REPLY_LENGTH + " stop") is ReplyIntent.UNRELATED
 
 
 @pytest.mark.parametrize(

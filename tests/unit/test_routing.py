@@ -10,15 +10,15 @@ ADDED = ProductAdded(product_id="lamp")
 
 
 def test_a_journey_hears_what_it_starts_on_and_what_it_listens_to() -> None:
-    assert match_routes(ADDED, [CARTS, PEOPLE]).of == (RouteMatch(CARTS, None, starts=True),)
-    assert match_routes(ProductViewed(), [CARTS, PEOPLE]).of == (RouteMatch(PEOPLE, None, starts=False),)
-    assert match_routes(TicketOpened(), [CARTS, PEOPLE]).of == ()
+    assert match_routes(ADDED, [CARTS, PEOPLE]).matches == (RouteMatch(CARTS, None, starts=True),)
+    assert match_routes(ProductViewed(), [CARTS, PEOPLE]).matches == (RouteMatch(PEOPLE, None, starts=False),)
+    assert match_routes(TicketOpened(), [CARTS, PEOPLE]).matches == ()
 
 
 def test_a_filter_decides_on_starting_only() -> None:
     picky = Journey(where=lambda event: False)
 
-    assert match_routes(ADDED, [picky]).of == (RouteMatch(picky, None, starts=False),)
+    assert match_routes(ADDED, [picky]).matches == (RouteMatch(picky, None, starts=False),)
 
 
 def test_one_journey_that_raises_is_recorded_and_the_others_still_hear() -> None:
@@ -27,7 +27,7 @@ def test_one_journey_that_raises_is_recorded_and_the_others_still_hear() -> None
 
     found = match_routes(ADDED, [Journey(name="faulty", where=breaks), CARTS])
 
-    assert [interest.route.name for interest in found.of] == ["carts"]
+    assert [interest.route.name for interest in found.matches] == ["carts"]
     [problem] = found.problems
     assert problem["journey"] == "faulty"
     assert len(problem["detail"]) <= 500
@@ -54,5 +54,5 @@ def test_a_refused_key_keeps_the_event_from_that_journey_alone() -> None:
     by_ticket = Journey(name="tickets", starts=("Ticket Opened",), key_property="ticket_id")
     found = match_routes(TicketOpened(ticket_id="ada@example.com"), [by_ticket])
 
-    assert found.of == ()
+    assert found.matches == ()
     assert found.problems[0]["journey"] == "tickets"

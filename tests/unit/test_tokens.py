@@ -19,7 +19,7 @@ def _issue(tokens: PreferenceTokens) -> str:
 def test_a_token_says_what_it_was_issued_for() -> None:
     tokens = PreferenceTokens([NEW])
 
-    assert tokens.read(_issue(tokens)) == CLAIM
+    assert tokens.verify(_issue(tokens)) == CLAIM
 
 
 def test_a_token_fits_a_url_and_a_mail_header() -> None:
@@ -36,28 +36,28 @@ def test_a_change_in_any_character_is_refused() -> None:
     for index, character in enumerate(token):
         for other in "A_.9":
             if other != character:
-                assert tokens.read(token[:index] + other + token[index + 1 :]) is None, index
+                assert tokens.verify(token[:index] + other + token[index + 1 :]) is None, index
 
 
 def test_a_token_cut_short_or_made_longer_is_refused() -> None:
     tokens = PreferenceTokens([NEW])
     token = _issue(tokens)
 
-    assert all(tokens.read(token[:length]) is None for length in range(len(token)))
-    assert all(tokens.read(token + tail) is None for tail in ("A", "=", ".", "\n", " "))
+    assert all(tokens.verify(token[:length]) is None for length in range(len(token)))
+    assert all(tokens.verify(token + tail) is None for tail in ("A", "=", ".", "\n", " "))
 
 
 @given(st.text(max_size=120) | st.from_regex(r"1\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{43}", fullmatch=True))
 def test_a_made_up_token_is_refused_and_never_raises(token: str) -> None:
-    assert PreferenceTokens([NEW]).read(token) is None
+    assert PreferenceTokens([NEW]).verify(token) is None
 
 
 def test_after_rotation_old_tokens_still_read_and_new_ones_are_signed_anew() -> None:
     before, during, after = PreferenceTokens([OLD]), PreferenceTokens([NEW, OLD]), PreferenceTokens([NEW])
 
-    assert during.read(_issue(before)) == CLAIM
-    assert after.read(_issue(during)) == CLAIM
-    assert after.read(_issue(before)) is None
+    assert during.verify(_issue(before)) == CLAIM
+    assert after.verify(_issue(during)) == CLAIM
+    assert after.verify(_issue(before)) is None
 
 
 def test_values_cannot_be_shifted_from_one_field_into_the_next() -> None:

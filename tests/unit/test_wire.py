@@ -23,9 +23,9 @@ def test_a_request_given_up_while_it_connects_never_begins(connection: HTTPConne
     wire = TrackedConnection(timeout=5, connect_timeout=5)
 
     with pytest.raises(NotConnected, match="time ran out"), wire.connecting(connection):
-        wire.cut()
+        wire.abort()
 
-    assert not wire.began
+    assert not wire.request_started
     assert connection.sock is None, "closed, so nothing can be written to it"
 
 
@@ -35,12 +35,12 @@ def test_a_connection_that_is_made_too_late_is_not_used(connection: HTTPConnecti
     with pytest.raises(NotConnected, match="time ran out"), wire.connecting(connection):
         time.sleep(0.03)
 
-    assert not wire.began
+    assert not wire.request_started
 
 
 def test_a_request_given_up_before_it_connects_does_not_try(connection: HTTPConnection) -> None:
     wire = TrackedConnection(timeout=5, connect_timeout=5)
-    wire.cut()
+    wire.abort()
 
     with pytest.raises(NotConnected), wire.connecting(connection):
         pytest.fail("it tried to connect")
@@ -51,9 +51,9 @@ def test_a_request_that_began_is_cut_off_and_counts_as_begun(connection: HTTPCon
     with wire.connecting(connection):
         pass
 
-    wire.cut()
+    wire.abort()
 
-    assert wire.began
+    assert wire.request_started
     assert connection.sock.recv(1) == b""
 
 
