@@ -9,6 +9,7 @@ import typer
 
 from cli.exits import exit_now, report_errors, use_local_stack
 from policy.facts import StopKind
+from workers.process import UserError
 from workers.settings import WorkerSettings
 
 identity_app = typer.Typer(
@@ -153,6 +154,13 @@ def _confirm_or_exit(question: str) -> None:
 
 authoring_app = typer.Typer()
 
+_NO_SHAPES = (
+    "--shapes and --record no longer exist: Waypost does not record the shape of a story any more.\n"
+    "Before a deploy, run `waypost check` against the live server. In CI, replay recorded histories "
+    "in tests (temporalio.worker.Replayer).\n"
+    "Delete the files named *.shape."
+)
+
 
 @authoring_app.command()
 def graph(
@@ -197,18 +205,16 @@ def preview(
 def check(
     journey: Annotated[list[str] | None, typer.Option("--journey", help="Only this one; repeatable.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the newest so many runs.")] = None,
-    shapes: Annotated[bool, typer.Option("--shapes", help="Compare recorded shapes; no server.")] = False,
-    record: Annotated[bool, typer.Option("--record", help="Record the shapes of the stories anew.")] = False,
+    shapes: Annotated[bool, typer.Option("--shapes", hidden=True)] = False,
+    record: Annotated[bool, typer.Option("--record", hidden=True)] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say before a deploy which open runs the journeys of this working tree would break. Reads only."""
     with report_errors(code=2):
         from authoring.replay.main import run
-        from authoring.replay.recorded import run as compare
 
-        settings = WorkerSettings()
         if shapes or record:
-            exit_now(compare(settings, only=journey or (), record=record, as_json=as_json))
+            raise UserError(_NO_SHAPES)
         use_local_stack()
         exit_now(asyncio.run(run(WorkerSettings(), only=journey or (), limit=limit, as_json=as_json)))
 

@@ -17,7 +17,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from api.d2 import DrawingError
 from api.identity_diagram.svg import svg as picture_of
-from authoring.graph.reading import flow_of
+from authoring.graph.reader import flow_of
 from authoring.graph.svg import svg
 from journeys.registry import load_journeys
 from local.stack import ADMIN_KEY, LocalStack

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from journeys.cart_abandonment.story import CartAbandonment
-from journeys.checks.checking import faults_of
-from journeys.checks.fault import Fault, JourneyError
-from journeys.checks.importing import import_fault
-from journeys.checks.source import source_of
+from journeys.checks.errors import JourneyError, JourneyFault, import_fault
+from journeys.checks.run import faults_of
 from journeys.post_purchase.story import PostPurchase
+from journeys.source.reader import class_source
 from journeys.vocabulary.definition import JourneyDefinition
 from journeys.vocabulary.journey import Journey
 from journeys.win_back.story import WinBack
@@ -66,7 +65,7 @@ class DiscoveryResult:
     """What was found in the modules, and all that is wrong with it."""
 
     journeys: JourneyRegistry
-    faults: tuple[Fault, ...]
+    faults: tuple[JourneyFault, ...]
     folders: tuple[Path, ...]
     """Where the journeys lie, and beside them their messages; of those that cannot be registered as well."""
     complete: bool
@@ -89,7 +88,7 @@ def discover_journeys(modules: Sequence[str]) -> DiscoveryResult:
     """The same without raising: journeys that have faults are among those found."""
     classes: dict[str, type[Journey]] = {}
     effects: dict[str, Callable[..., Any]] = {}
-    faults: list[Fault] = []
+    faults: list[JourneyFault] = []
     folders: list[Path] = []
     complete = True
     for name in modules:
@@ -112,23 +111,29 @@ def discover_journeys(modules: Sequence[str]) -> DiscoveryResult:
     return DiscoveryResult(journeys, tuple(faults), tuple(dict.fromkeys(folders)), complete)
 
 
-def _activity_faults(module: str, effect: Any, effects: dict[str, Callable[..., Any]]) -> list[Fault]:
+def _activity_faults(module: str, effect: Any, effects: dict[str, Callable[..., Any]]) -> list[JourneyFault]:
     definition = getattr(effect, "__temporal_activity_definition", None)
     if definition is None:
         said = f"{effect!r} in ACTIVITIES is not decorated with @activity.defn of temporalio"
-        return [Fault(module, "", 0, said)]
+        return [JourneyFault(module, "", 0, said)]
     name = str(definition.name)
     if name in BUILT_IN_ACTIVITIES or effects.get(name, effect) is not effect:
-        return [Fault(module, "", 0, f"an activity {name!r} is there already; give yours a name of its own")]
+        return [
+            JourneyFault(
+                module, "", 0, f"an activity {name!r} is there already; give yours a name of its own"
+            )
+        ]
     effects[name] = effect
     return []
 
 
-def _registration_faults(module: str, cls: Any, classes: dict[str, type[Journey]]) -> list[Fault]:
+def _registration_faults(module: str, cls: Any, classes: dict[str, type[Journey]]) -> list[JourneyFault]:
     """Whether a class can be registered; if so, it is."""
     if not isinstance(cls, type):
         return [
-            Fault(module, "", 0, f"JOURNEYS holds {cls!r}, which is no class; name journey classes in it")
+            JourneyFault(
+                module, "", 0, f"JOURNEYS holds {cls!r}, which is no class; name journey classes in it"
+            )
         ]
     if "definition" not in vars(cls) or not issubclass(cls, Journey):
         write = f"write @journey(starts_on=…, keyed_by=…) above class {cls.__name__}(Journey)"
@@ -147,12 +152,12 @@ def _journey_folder(cls: Any) -> list[Path]:
         return []
 
 
-def _fault_at_class(journey: str, cls: type, message: str) -> Fault:
+def _fault_at_class(journey: str, cls: type, message: str) -> JourneyFault:
     try:
-        source, node = source_of(cls)
+        source = class_source(cls)
     except (OSError, SyntaxError, TypeError):
-        return Fault(journey, cls.__module__, 0, message)
-    return Fault(journey, source.file, node.lineno, message)
+        return JourneyFault(journey, cls.__module__, 0, message)
+    return JourneyFault(journey, source.module.file, source.node.lineno, message)
 
 
 class UnknownStopTarget(LookupError):

@@ -11,9 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from activities.content.template import CHANNEL_FILES, MANIFEST_FILE_NAME, load_manifest
 from activities.content.templates import TemplateError, TemplateRegistry
-from journeys.checks.catalog import Catalog, Letter
-from journeys.checks.checking import message_faults_of
-from journeys.checks.fault import JourneyError
+from journeys.checks.errors import JourneyError
+from journeys.checks.messages import TemplateCatalog, TemplateSummary
+from journeys.checks.run import message_faults_of
 from journeys.registry import JourneyRegistry, discover_journeys
 from journeys.vocabulary.definition import JourneyDefinition
 from journeys.vocabulary.segment import Segment
@@ -56,7 +56,7 @@ def load_checked_journeys(modules: Sequence[str]) -> LoadedJourneys:
     return LoadedJourneys(reading.journeys, templates)
 
 
-def build_catalog(folders: Iterable[Path], *, complete: bool = True) -> Catalog:
+def build_catalog(folders: Iterable[Path], *, complete: bool = True) -> TemplateCatalog:
     """The messages that lie in these journey folders, also those that have faults of their own.
 
     ``complete``: whether these are the folders of all journeys.
@@ -64,17 +64,17 @@ def build_catalog(folders: Iterable[Path], *, complete: bool = True) -> Catalog:
     files = [
         file for folder in dict.fromkeys(folders) for file in sorted(folder.glob(f"*/{MANIFEST_FILE_NAME}"))
     ]
-    return Catalog([_catalog_entry(file) for file in files], complete=complete)
+    return TemplateCatalog([_summary(file) for file in files], complete=complete)
 
 
-def _catalog_entry(file: Path) -> Letter:
+def _summary(file: Path) -> TemplateSummary:
     name = file.parent.name
     channels = frozenset(channel for channel, part in CHANNEL_FILES.items() if (file.parent / part).is_file())
     manifest, _ = load_manifest(file)
     if manifest is None:
-        return Letter(name, channels)
+        return TemplateSummary(name, channels)
     extra = {key: value.required for key, value in manifest.extra.items()}
-    return Letter(name, channels, manifest.message_class, manifest.items == "required", extra)
+    return TemplateSummary(name, channels, manifest.message_class, manifest.items == "required", extra)
 
 
 def declared_segments(journeys: Mapping[str, JourneyDefinition]) -> dict[str, Segment]:

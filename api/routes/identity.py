@@ -111,7 +111,7 @@ async def read_identity(
     kind: IdentifierTypeParam,
     value: IdentifierValueParam,
     doors: AppStateDep,
-    format: Annotated[Literal["json", "render_mermaid", "svg"], Query(description="As what")] = "json",
+    format: Annotated[Literal["json", "mermaid", "svg"], Query(description="As what")] = "json",
     full: Annotated[bool, Query(description="A picture shows whole values")] = False,
 ) -> IdentityView | Response:
     """What joined a person's identifiers, what was refused, cut and merged, and the log of it."""

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api.d2 import DrawingError
-from authoring.graph.code import Unreadable
 from authoring.graph.flow import Flow
 from authoring.graph.mermaid import mermaid
-from authoring.graph.reading import flow_of
+from authoring.graph.reader import flow_of
 from authoring.graph.svg import svg
 from journeys.registry import load_journeys
+from journeys.source.reader import UnreadableSource
 from workers.process import UserError
 
 
@@ -41,5 +41,5 @@ def read(journey: str, modules: Sequence[str]) -> Flow:
         return flow_of(load_journeys(modules)[journey])
     except KeyError as error:
         raise UserError(str(error.args[0])) from error
-    except (Unreadable, ValueError) as error:
+    except (UnreadableSource, ValueError) as error:
         raise UserError(str(error)) from error

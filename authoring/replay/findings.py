@@ -1,14 +1,16 @@
-"""What a check of the open runs found: each cause once, with how many runs it breaks."""
+"""The findings of a check, each cause once with the runs that it breaks; as JSON and for a terminal."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from authoring.replay.difference import Difference, difference
-from authoring.replay.replaying import Replayed
-from authoring.replay.steps import waiting_for
+from rich.console import Console
+from rich.table import Table
 
-_EXAMPLES = 3
+from authoring.replay.history import waiting_for
+from authoring.replay.replayer import Difference, ReplayedRun, difference
+
+_MAX_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,54 +23,56 @@ class Example:
 
 
 @dataclass(slots=True)
-class Cause:
-    """One reason for which runs of one journey would break."""
+class BreakingChange:
+    """One difference by which runs of one journey would break."""
 
     journey: str
-    words: str
+    description: str
     remedy: str
     runs: int = 0
     examples: list[Example] = field(default_factory=list)
 
     def add(self, example: Example) -> None:
-        """One more run; the first few are kept as examples."""
+        """Count a run; the first few are kept as examples."""
         self.runs += 1
-        if len(self.examples) < _EXAMPLES:
+        if len(self.examples) < _MAX_EXAMPLES:
             self.examples.append(example)
 
 
 @dataclass(slots=True)
 class Findings:
-    """The outcome of one check."""
+    """The result of one check."""
 
     open_runs: int = 0
-    """Open runs of the journeys asked for; more than were replayed where a limit was set."""
+    """Open runs of the chosen journeys; more than were replayed if a limit is set."""
     replayed: Counter[str] = field(default_factory=Counter)
     ended: int = 0
-    """Runs that ended while they were looked at."""
-    _causes: dict[tuple[str, str], Cause] = field(default_factory=dict)
+    """Runs that closed during the check."""
+    _causes: dict[tuple[str, str], BreakingChange] = field(default_factory=dict)
 
     @property
-    def causes(self) -> list[Cause]:
-        """Those that break most runs first."""
-        return sorted(self._causes.values(), key=lambda cause: (-cause.runs, cause.journey, cause.words))
+    def causes(self) -> list[BreakingChange]:
+        """By the number of runs that they break, largest first."""
+        return sorted(
+            self._causes.values(), key=lambda cause: (-cause.runs, cause.journey, cause.description)
+        )
 
     def would_break(self, journey: str | None = None) -> int:
-        """How many runs would break, of one journey or of all."""
+        """The number of runs that would break, of one journey or of all."""
         return sum(cause.runs for cause in self._causes.values() if journey in (None, cause.journey))
 
-    def add(self, replayed: Replayed) -> None:
-        """Count one replay."""
-        journey = _journey(replayed)
+    def add(self, run: ReplayedRun) -> None:
+        """Count a replay."""
+        journey = _journey(run)
         self.replayed[journey] += 1
-        if replayed.failure:
-            found = difference(replayed)
-            waits = waiting_for(replayed.history.events)
-            example = Example(replayed.history.workflow_id, waits, found.event_id)
+        if run.breaks:
+            found = difference(run)
+            waits = waiting_for(run.history.events)
+            example = Example(run.history.workflow_id, waits, found.event_id)
             self._cause(journey, found).add(example)
 
     def add_orphans(self, journey: str, workflow_ids: list[str]) -> None:
-        """Runs of a journey that the working tree no longer has."""
+        """Count runs of a journey that the working tree no longer has."""
         found = Difference(
             f"no journey {journey!r} is registered any more: the worker cannot go on with its runs",
             "register the journey again (SHIPPED in journeys/registry.py, or JOURNEYS of a module that "
@@ -80,7 +84,7 @@ class Findings:
             cause.add(Example(workflow_id, "", 0))
 
     def as_json(self) -> dict[str, Any]:
-        """The same for a program."""
+        """The findings as JSON values."""
         names = sorted({*self.replayed, *(cause.journey for cause in self.causes)})
         return {
             "open_runs": self.open_runs,
@@ -95,7 +99,7 @@ class Findings:
                 {
                     "journey": cause.journey,
                     "runs": cause.runs,
-                    "difference": cause.words,
+                    "difference": cause.description,
                     "remedy": cause.remedy,
                     "examples": [
                         {
@@ -110,11 +114,66 @@ class Findings:
             ],
         }
 
-    def _cause(self, journey: str, found: Difference) -> Cause:
-        new = Cause(journey, found.words, found.remedy)
-        return self._causes.setdefault((journey, found.words), new)
+    def _cause(self, journey: str, found: Difference) -> BreakingChange:
+        new = BreakingChange(journey, found.description, found.remedy)
+        return self._causes.setdefault((journey, found.description), new)
 
 
-def _journey(replayed: Replayed) -> str:
-    started = replayed.history.events[0].workflow_execution_started_event_attributes
+def _journey(run: ReplayedRun) -> str:
+    started = run.history.events[0].workflow_execution_started_event_attributes
     return started.workflow_type.name
+
+
+def show(console: Console, findings: Findings) -> None:
+    """Print a table, a paragraph for each cause, and the verdict."""
+    names = sorted({*findings.replayed, *(cause.journey for cause in findings.causes)})
+    if names:
+        table = Table("journey", title_justify="left")
+        table.add_column("runs replayed", justify="right")
+        table.add_column("would break", justify="right")
+        for name in names:
+            broken = findings.would_break(name)
+            style = "red" if broken else None
+            table.add_row(name, f"{findings.replayed[name]:,}", f"{broken:,}", style=style)
+        console.print(table)
+    for cause in findings.causes:
+        _print_cause(console, cause)
+    for line in _verdict(findings):
+        _print(console, line)
+
+
+def _print_cause(console: Console, cause: BreakingChange) -> None:
+    _print(console, f"\n{cause.journey}: {_runs(cause.runs)} would break", style="bold")
+    _print(console, f"  {cause.description}")
+    for example in cause.examples:
+        _print(console, f"  - {_example(example)}")
+    if (rest := cause.runs - len(cause.examples)) > 0:
+        _print(console, f"  - and {rest:,} more")
+    _print(console, f"  → {cause.remedy}")
+
+
+def _example(example: Example) -> str:
+    at = f", from event {example.event_id} on" if example.event_id else ""
+    waits = f", waiting for {example.waiting_for}" if example.waiting_for else ""
+    return f"{example.workflow_id}{at}{waits}"
+
+
+def _verdict(findings: Findings) -> list[str]:
+    replayed, broken = findings.replayed.total(), findings.would_break()
+    lines = [""]
+    if findings.open_runs > replayed + findings.ended:
+        lines.append(f"Looked at the newest {replayed:,} of {findings.open_runs:,} open runs (--limit).")
+    if findings.ended:
+        lines.append(f"{_runs(findings.ended)} ended meanwhile.")
+    if not replayed and not broken:
+        return [*lines, "No open runs: nothing can break."]
+    return [*lines, f"{_runs(broken)} would break." if broken else f"All {_runs(replayed)} would go on."]
+
+
+def _runs(count: int) -> str:
+    return f"{count:,} run{'' if count == 1 else 's'}"
+
+
+def _print(console: Console, text: str, style: str | None = None) -> None:
+    # Names and code may contain brackets, and ids must not be wrapped.
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)

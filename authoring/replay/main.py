@@ -1,4 +1,4 @@
-"""``waypost check``: would the open runs of a live server go on with the journeys of the working tree?"""
+"""``waypost check``: whether the open runs of a live server go on with the journeys of the working tree."""
 
 import json
 import sys
@@ -9,10 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from authoring.replay.findings import Findings
-from authoring.replay.open_runs import OpenRuns, of_no_journey
-from authoring.replay.replaying import replayed
-from authoring.replay.report import show
+from authoring.replay.findings import Findings, show
+from authoring.replay.history import OpenRuns, orphaned_runs
+from authoring.replay.replayer import replay
 from journeys.registry import JourneyRegistry, load_journeys
 from workers.process import UserError
 from workers.settings import WorkerSettings
@@ -22,10 +21,11 @@ from workers.temporal_client import connect_temporal
 async def run(
     settings: WorkerSettings, *, only: Sequence[str] = (), limit: int | None = None, as_json: bool = False
 ) -> int:
-    """Check and print; returns the exit code: 0 all go on, 1 some would break.
+    """Check and print; returns the exit code: 0 where all runs go on, 1 where some would break.
 
-    Reads only: it starts no worker, and changes nothing on the server. ``only`` names journeys, none for all;
-    ``limit`` replays the newest so many. Raises ``Fault`` where the settings, a name or the server are wrong.
+    Reads only: starts no worker and changes nothing on the server. ``only`` names journeys, none for all.
+    ``limit`` replays only so many of the newest runs. Raises ``Fault`` for wrong settings or names, and
+    where the server cannot be read.
     """
     journeys = journeys_of(settings, only)
     try:
@@ -51,7 +51,7 @@ async def check(
     limit: int | None = None,
     progress: bool = False,
 ) -> Findings:
-    """Replay the open runs of these journeys; without ``only``, also name those of no journey at all.
+    """Replay the open runs of these journeys; without ``only``, also report runs of no registered journey.
 
     ``progress`` shows a bar on standard error, where that is a terminal.
     """
@@ -75,17 +75,17 @@ async def check(
             findings.ended += 1
             bar.advance(task)
 
-        async for each in replayed(journeys.classes, runs.histories(ended)):
+        async for each in replay(journeys.classes, runs.histories(ended)):
             findings.add(each)
             bar.advance(task)
     if not only:
-        for kind, ids in (await of_no_journey(client, tuple(journeys))).items():
+        for kind, ids in (await orphaned_runs(client, tuple(journeys))).items():
             findings.add_orphans(kind, ids)
     return findings
 
 
 def journeys_of(settings: WorkerSettings, only: Sequence[str]) -> JourneyRegistry:
-    """The journeys of the working tree. Raises ``Fault``, also for a name in ``only`` that is none."""
+    """The journeys of the working tree. Raises ``Fault``, also for an unknown name in ``only``."""
     try:
         journeys = load_journeys(settings.journey_modules)
     except ValueError as error:

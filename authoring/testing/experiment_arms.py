@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from authoring.testing.errors import TellingFault
-from journeys.checks.lengths import length_of
-from journeys.checks.part import argument
-from journeys.checks.story import story_of
+from journeys.checks.waits import constant_value
+from journeys.source.reader import read_journey
 from journeys.vocabulary.definition import JourneyDefinition
 from policy.checks.exclusions import is_held_out
 from policy.experiments import assign_arm
@@ -19,10 +18,11 @@ def find_experiments(journeys: Iterable[JourneyDefinition]) -> dict[str, ArmWeig
     """Name → arms with their weights, as the journeys' code has them written out."""
     found: dict[str, ArmWeights] = {}
     for definition in journeys:
-        for part, call, word in story_of(definition).words():
-            name = argument(call, "name", 0)
-            if word == "experiment" and isinstance(name, ast.Constant):
-                arms = {each.arg: length_of(part, each.value) for each in call.keywords if each.arg}
+        for function, call in read_journey(definition).word_calls():
+            name = call.argument("name") if call.word.name == "experiment" else None
+            if isinstance(name, ast.Constant):
+                keywords = call.node.keywords
+                arms = {each.arg: constant_value(function, each.value) for each in keywords if each.arg}
                 if all(type(weight) is int for weight in arms.values()):
                     found[str(name.value)] = arms
     return found

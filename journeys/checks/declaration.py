@@ -1,15 +1,19 @@
-"""Checks of what ``@journey`` declares: name, start, key, filter, endings, re-entry, holdout, merges."""
+"""Check what ``@journey`` declares, and the signature of ``run``."""
 
+import ast
 import inspect
 import re
+import types
+import typing
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
-from typing import Any, get_args
+from enum import Enum, StrEnum
+from typing import Any, Literal, get_args
 
-from journeys.checks.events import not_an_event
-from journeys.checks.fault import Fault, meant
+from journeys.checks.errors import JourneyFault, fault_at, suggestion
 from journeys.checks.properties import properties_of
-from journeys.checks.story import Story
+from journeys.checks.waits import not_an_event
+from journeys.source.reader import JourneySource, is_event
 from journeys.vocabulary.definition import PERSON, OnMerge
 from journeys.vocabulary.endings import Ending, cart_is_empty_or_bought
 from journeys.vocabulary.holds import Hold
@@ -20,146 +24,246 @@ from profiles.events import ProductUpdated
 ON_MERGE = get_args(OnMerge)
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
+_WRITE = "write async def run(self, entry: {entry}) -> Outcome"
 
 
-def faults(story: Story) -> Iterator[Fault]:
-    """Everything but the story itself."""
-    yield from _name(story)
-    yield from _events(story)
-    yield from _key(story)
-    for name, does in (("where", "whether it starts a run"), ("keyed_by", "the key of its run")):
-        yield from _function(story, name, does)
-    yield from _numbers(story)
-    yield from _on_merge(story)
+def check_declaration(source: JourneySource) -> Iterator[JourneyFault]:
+    """Find faults in the arguments of ``@journey``."""
+    yield from _name(source)
+    yield from _events(source)
+    yield from _key(source)
+    for name, returns in (("where", "whether it starts a run"), ("keyed_by", "the key of its run")):
+        yield from _event_function(source, name, returns)
+    yield from _numbers(source)
+    yield from _on_merge(source)
 
 
-def _name(story: Story) -> Iterator[Fault]:
-    name = story.definition.name
+def _name(source: JourneySource) -> Iterator[JourneyFault]:
+    name = source.definition.name
     if not _NAME.fullmatch(name):
-        yield story.fault(
-            story.declared.get("name"),
+        yield _fault(
+            source,
+            "name",
             f"{name!r} cannot be a journey's name: it stands in workflow ids and addresses, so it takes up "
             "to 100 letters, digits, - _ and . only; as in price-drop",
         )
 
 
-def _events(story: Story) -> Iterator[Fault]:
-    definition = story.definition
+def _events(source: JourneySource) -> Iterator[JourneyFault]:
+    definition = source.definition
     starts = [each for each in definition.entries if not isinstance(each, Segment)]
     if not definition.entries:
-        yield story.fault(story.declared.get("starts_on"), "starts_on names no event, so no run ever starts")
-    yield from _kinds(story, "starts_on", starts)
+        yield _fault(source, "starts_on", "starts_on names no event, so no run ever starts")
+    yield from _kinds(source, "starts_on", starts)
     if ProductUpdated in starts:
-        yield story.fault(
-            story.declared.get("starts_on"),
+        yield _fault(
+            source,
+            "starts_on",
             "ProductUpdated names nobody, so it starts no run; whose cart holds the product is told by "
             "PriceDropped, BackInStock and OutOfStock",
         )
     also = definition.also_listens_to
     if isinstance(also, tuple | list):
-        yield from _kinds(story, "also_listens_to", also)
+        yield from _kinds(source, "also_listens_to", also)
     else:
-        node = story.declared.get("also_listens_to")
-        yield story.fault(node, f"also_listens_to takes a tuple, got {_named(also)}; add a comma")
-    yield from _endings(story)
+        yield _fault(
+            source, "also_listens_to", f"also_listens_to takes a tuple, got {_named(also)}; add a comma"
+        )
+    yield from _endings(source)
     for hold in definition.hold_while:
         if not isinstance(hold, Hold):
-            yield story.fault(
-                story.declared.get("hold_while"),
+            yield _fault(
+                source,
+                "hold_while",
                 f"hold_while takes cases such as ticket_is_open, got {_named(hold)}; write holding(…)",
             )
 
 
-def _endings(story: Story) -> Iterator[Fault]:
-    node = story.declared.get("ends_on")
-    for ending in story.definition.ends_on:
+def _endings(source: JourneySource) -> Iterator[JourneyFault]:
+    for ending in source.definition.ends_on:
         if not isinstance(ending, Ending):
-            yield story.fault(
-                node, f"ends_on takes endings, got {_named(ending)}; as in ends_on=goal(OrderCompleted)"
+            yield _fault(
+                source,
+                "ends_on",
+                f"ends_on takes endings, got {_named(ending)}; as in ends_on=goal(OrderCompleted)",
             )
         elif not ending.events:
-            yield story.fault(
-                node, "an ending names no event, so it ends nothing; as in goal(OrderCompleted)"
+            yield _fault(
+                source, "ends_on", "an ending names no event, so it ends nothing; as in goal(OrderCompleted)"
             )
         else:
-            yield from _kinds(story, "ends_on", ending.events)
-        if ending is cart_is_empty_or_bought and story.definition.keyed_by != "cart_id":
-            yield story.fault(
-                node,
+            yield from _kinds(source, "ends_on", ending.events)
+        if ending is cart_is_empty_or_bought and source.definition.keyed_by != "cart_id":
+            yield _fault(
+                source,
+                "ends_on",
                 "cart_is_empty_or_bought ends nothing here: the journey is not about a cart; write "
                 'keyed_by="cart_id", or ends_on=goal(OrderCompleted)',
             )
 
 
-def _kinds(story: Story, argument: str, kinds: Iterable[Any]) -> Iterator[Fault]:
+def _kinds(source: JourneySource, argument: str, kinds: Iterable[Any]) -> Iterator[JourneyFault]:
     for kind in kinds:
         if isinstance(kind, list):
-            yield story.fault(story.declared.get(argument), f"{argument} takes a tuple, got a list; use ( )")
+            yield _fault(source, argument, f"{argument} takes a tuple, got a list; use ( )")
         elif reason := not_an_event(kind):
-            yield story.fault(story.declared.get(argument), f"{argument}: {reason}")
+            yield _fault(source, argument, f"{argument}: {reason}")
 
 
-def _key(story: Story) -> Iterator[Fault]:
-    key, kinds = story.definition.keyed_by, story.start_kinds
+def _key(source: JourneySource) -> Iterator[JourneyFault]:
+    key, kinds = source.definition.keyed_by, source.start_kinds
     if not isinstance(key, str) or key in (PERSON, "cart_id") or kinds is None:
         return
     for kind in kinds:
         known = properties_of(kind)
         if key not in known:
-            yield story.fault(
-                story.declared.get("keyed_by"),
+            yield _fault(
+                source,
+                "keyed_by",
                 f"keyed_by={key!r}: {kind.__name__} declares no such property, so it would never start a run"
-                + meant(key, {*known, PERSON}),
+                + suggestion(key, {*known, PERSON}),
             )
 
 
-def _function(story: Story, argument: str, does: str) -> Iterator[Fault]:
-    function: Callable[..., Any] | str | None = getattr(story.definition, argument)
+def _event_function(source: JourneySource, argument: str, returns: str) -> Iterator[JourneyFault]:
+    function: Callable[..., Any] | str | None = getattr(source.definition, argument)
     if not callable(function):
         return
-    node = story.declared.get(argument)
     if inspect.iscoroutinefunction(function):
-        yield story.fault(node, f"{argument}={_named(function)} is async, and is never awaited; write def")
+        yield _fault(
+            source, argument, f"{argument}={_named(function)} is async, and is never awaited; write def"
+        )
     try:
         inspect.signature(function).bind(None)
     except TypeError:
-        yield story.fault(
-            node,
+        yield _fault(
+            source,
+            argument,
             f"{argument}={_named(function)} takes {inspect.signature(function)}; it is given one event, and "
-            f"returns {does}",
+            f"returns {returns}",
         )
     except ValueError:
         return  # Some builtins have no signature.
 
 
-def _numbers(story: Story) -> Iterator[Fault]:
-    node = story.declared.get("reentry")
-    match story.definition.reentry:
+def _numbers(source: JourneySource) -> Iterator[JourneyFault]:
+    match source.definition.reentry:
         case After(period=timedelta() as period) if period < timedelta(0):
-            yield story.fault(node, f"reentry: After a negative time ({period}); as in After(days(3))")
+            yield _fault(
+                source, "reentry", f"reentry: After a negative time ({period}); as in After(days(3))"
+            )
         case After(period=period) if not isinstance(period, timedelta):
-            yield story.fault(
-                node, f"reentry: After takes a length of time, got {period!r}; as in After(days(3))"
+            yield _fault(
+                source,
+                "reentry",
+                f"reentry: After takes a length of time, got {period!r}; as in After(days(3))",
             )
         case AtMost(times=int() as times) if times < 1:
-            yield story.fault(node, f"reentry: AtMost({times}) lets nobody in; as in AtMost(1)")
-    holdout = story.definition.holdout
+            yield _fault(source, "reentry", f"reentry: AtMost({times}) lets nobody in; as in AtMost(1)")
+    holdout = source.definition.holdout
     if not isinstance(holdout, int | float) or not 0 <= holdout <= 100:
-        yield story.fault(
-            story.declared.get("holdout"), f"holdout={holdout!r}: expected a percentage, from 0 to 100"
-        )
+        yield _fault(source, "holdout", f"holdout={holdout!r}: expected a percentage, from 0 to 100")
 
 
-def _on_merge(story: Story) -> Iterator[Fault]:
-    word = story.definition.on_merge
-    if word not in ON_MERGE:
-        yield story.fault(
-            story.declared.get("on_merge"),
-            f'on_merge={word!r}: expected "continue" (a run goes on under the person that its own turns out '
+def _on_merge(source: JourneySource) -> Iterator[JourneyFault]:
+    given = source.definition.on_merge
+    if given not in ON_MERGE:
+        yield _fault(
+            source,
+            "on_merge",
+            f'on_merge={given!r}: expected "continue" (a run goes on under the person that its own turns out '
             'to be) or "end" (it ends at once, as merged)',
         )
+
+
+def _fault(source: JourneySource, argument: str, message: str) -> JourneyFault:
+    return fault_at(source, source.declared.get(argument), message)
 
 
 def _named(value: Any) -> str:
     name = getattr(value, "__name__", None)
     return "the lambda" if name == "<lambda>" else str(name or value)
+
+
+def check_run(source: JourneySource) -> Iterator[JourneyFault]:
+    """Find a ``run`` that is not async, does not take the entry event, or returns no outcome."""
+    run: Any = vars(source.definition.cls).get("story")
+    if not inspect.isfunction(run):
+        return
+    node = source.run.node if source.run else source.node
+    write = _WRITE.format(entry=" | ".join(kind.__name__ for kind in source.start_kinds or ()) or "…")
+    if inspect.isasyncgenfunction(run):
+        yield fault_at(
+            source, node, f"run yields, and a story is told to its end; {write}, and no yield in it"
+        )
+    elif not inspect.iscoroutinefunction(run):
+        yield fault_at(source, node, f"run is not async, so it cannot wait; {write}")
+    signature = inspect.signature(run)
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        yield fault_at(source, node, f"run takes {signature}, and is given the entry event only; {write}")
+        return
+    try:
+        hints = typing.get_type_hints(run)
+    except Exception:  # a name that exists for the type checker only, or any error of the author's own types
+        return
+    names = list(signature.parameters)
+    if len(names) > 1 and names[1] in hints:
+        yield from _entry(source, node, hints[names[1]])
+    yield from _outcome(source, node, signature, hints)
+
+
+def _entry(source: JourneySource, node: ast.AST, hint: Any) -> Iterator[JourneyFault]:
+    starts = source.start_kinds
+    members = [each for each in _members(hint) if each is not types.NoneType]
+    if starts is None or Any in members or not all(isinstance(each, type) for each in members):
+        return
+    can = " | ".join(kind.__name__ for kind in starts)
+    missing = [kind.__name__ for kind in starts if not any(issubclass(kind, each) for each in members)]
+    foreign = [
+        each.__name__
+        for each in members
+        if not is_event(each) or not any(issubclass(kind, each) for kind in starts)
+    ]
+    if missing:
+        yield fault_at(
+            source,
+            node,
+            f"run starts on {' and '.join(missing)}, which its entry does not allow for; write entry: {can}",
+        )
+    if foreign:
+        yield fault_at(
+            source, node, f"entry is never {' or '.join(foreign)}, which starts no run; write entry: {can}"
+        )
+
+
+def _outcome(
+    source: JourneySource, node: ast.AST, signature: inspect.Signature, hints: dict[str, Any]
+) -> Iterator[JourneyFault]:
+    do = "return a StrEnum of outcomes, or str, and write -> Outcome"
+    if signature.return_annotation is inspect.Signature.empty:
+        yield fault_at(source, node, f"run does not say what it returns; {do}")
+        return
+    for each in _members(hints["return"]):
+        match each:
+            case type() if issubclass(each, Enum) and not issubclass(each, StrEnum):
+                yield fault_at(
+                    source,
+                    node,
+                    f"run returns {each.__name__}, whose members would read as "
+                    f'"{each.__name__}.…" in reports; derive it from StrEnum',
+                )
+            case type() if not issubclass(each, str) and each not in (Any, object):
+                name = "None" if each is types.NoneType else each.__name__
+                yield fault_at(source, node, f"run returns {name}, and an outcome is a word; {do}")
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """The types of a union, each by itself; a literal counts as the types of its values."""
+    origin = typing.get_origin(hint)
+    if origin is typing.Union or origin is types.UnionType:
+        return tuple(each for member in typing.get_args(hint) for each in _members(member))
+    if origin is Literal:
+        return tuple(type(value) for value in typing.get_args(hint))
+    return (hint,)

@@ -1,88 +1,124 @@
-"""Checks of messages against the templates there are: name, channels, items, and the values they need."""
+"""Check messages against the templates: name, channels, items, and the values that a template needs."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from journeys.checks.catalog import Catalog, Letter
-from journeys.checks.fault import Fault, meant
-from journeys.checks.lengths import fallback_name
-from journeys.checks.part import FunctionSource, argument, spread
-from journeys.checks.story import Story
+from journeys.checks.errors import JourneyFault, fault_at, suggestion
+from journeys.checks.waits import fallback_name
+from journeys.source.reader import FunctionSource, JourneySource
+from journeys.source.vocabulary import WordCall, argument, has_unpacking
 from policy.verdict import Channel, MessageClass
 
 
-def faults(story: Story, catalog: Catalog) -> Iterator[Fault]:
-    """Every ``send`` that can never come out as it is written."""
-    for part, call, word in story.words():
-        if word != "send":
+@dataclass(frozen=True, slots=True)
+class TemplateSummary:
+    """What the checks need to know of one message template."""
+
+    name: str
+    channels: frozenset[Channel]
+    """Channels that it has a version for."""
+    message_class: MessageClass | None = None
+    """None where its manifest cannot be read; then nothing below is known."""
+    needs_items: bool = False
+    extra: Mapping[str, bool] = field(default_factory=dict)
+    """Values that it declares, and whether each is required."""
+
+
+class TemplateCatalog(Mapping[str, TemplateSummary]):
+    """Message templates by name."""
+
+    def __init__(self, templates: Sequence[TemplateSummary], *, complete: bool = True) -> None:
+        self._by_name = {template.name: template for template in templates}
+        self.complete = complete
+        """Whether all journeys were found; where not, an unknown template is no fault."""
+
+    def __getitem__(self, name: str) -> TemplateSummary:
+        """The template of that name. Raises KeyError."""
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+
+def check_messages(source: JourneySource, catalog: TemplateCatalog) -> Iterator[JourneyFault]:
+    """Find every ``send`` that its template cannot render or deliver."""
+    for function, call in source.word_calls():
+        name = call.argument("template") if call.word.name == "send" else None
+        value = function.resolve(name) if name is not None else None
+        if not isinstance(value, str) or name is None:
             continue
-        name = argument(call, "template", 0)
-        template = part.meaning(name) if name is not None else None
-        if not isinstance(template, str) or name is None:
-            continue
-        if (letter := catalog.get(template)) is not None:
-            yield from _channels(part, call, letter)
-            if letter.message_class is not None:
-                yield from _items(part, call, letter)
-                yield from _context(part, call, letter)
+        if (template := catalog.get(value)) is not None:
+            yield from _missing_channels(function, call, template)
+            if template.message_class is not None:
+                yield from _wrong_items(function, call, template)
+                yield from _wrong_context(function, call, template)
         elif catalog.complete:
-            yield part.fault(name, f"no template {template!r}{meant(template, catalog)}")
+            yield fault_at(function, name, f"no template {value!r}{suggestion(value, catalog)}")
 
 
-def channel_faults(story: Story) -> Iterator[Fault]:
-    """Every ``prefer`` that is no tuple of channels; needs no templates."""
-    for part, call, word in story.words():
-        prefer = argument(call, "prefer") if word == "send" else None
+def check_channels(source: JourneySource) -> Iterator[JourneyFault]:
+    """Find every ``prefer`` that is no tuple of channels. Needs no templates."""
+    for function, call in source.word_calls():
+        prefer = call.argument("prefer") if call.word.name == "send" else None
         if prefer is None:
             continue
-        value = part.meaning(prefer)
-        if isinstance(value, Channel | str):
-            said = ast.unparse(prefer)
-            yield part.fault(prefer, f"self.send: prefer takes a tuple of channels; write prefer=({said},)")
+        if isinstance(function.resolve(prefer), Channel | str):
+            text = f"self.send: prefer takes a tuple of channels; write prefer=({ast.unparse(prefer)},)"
+            yield fault_at(function, prefer, text)
         elif isinstance(prefer, ast.Tuple | ast.List) and not prefer.elts:
-            yield part.fault(prefer, "self.send: prefer names no channel; as in prefer=(SMS, EMAIL)")
+            text = "self.send: prefer names no channel; as in prefer=(SMS, EMAIL)"
+            yield fault_at(function, prefer, text)
 
 
-def _channels(part: FunctionSource, call: ast.Call, letter: Letter) -> Iterator[Fault]:
-    wanted = [("prefer", argument(call, "prefer"))]
-    match argument(call, "fallback"):
-        case ast.Call() as made if name := fallback_name(part, made):
-            wanted.append((name, argument(made, "then", 1)))
-    for said, given in wanted:
+def _missing_channels(
+    function: FunctionSource, call: WordCall, template: TemplateSummary
+) -> Iterator[JourneyFault]:
+    wanted = [("prefer", call.argument("prefer"))]
+    match call.argument("fallback"):
+        case ast.Call() as fallback if name := fallback_name(function, fallback):
+            wanted.append((name, argument(fallback, "then", 1)))
+    for asked_by, given in wanted:
         if given is None:
             continue
         for each in given.elts if isinstance(given, ast.Tuple | ast.List) else [given]:
-            channel = part.meaning(each)
-            if isinstance(channel, Channel) and channel not in letter.channels:
-                said_of = f"template {letter.name!r} has no {channel.value} version, which {said} asks for"
-                has = ", ".join(sorted(letter.channels)) or "none"
+            channel = function.resolve(each)
+            if isinstance(channel, Channel) and channel not in template.channels:
+                missing = (
+                    f"template {template.name!r} has no {channel.value} version, which {asked_by} asks for"
+                )
+                has = ", ".join(sorted(template.channels)) or "none"
                 do = (
                     "push has no provider yet: "
                     if channel is Channel.PUSH
                     else "write it beside the others, or "
                 )
-                yield part.fault(each, f"{said_of}; it has: {has}; {do}take {ast.unparse(each)} out")
+                text = f"{missing}; it has: {has}; {do}take {ast.unparse(each)} out"
+                yield fault_at(function, each, text)
 
 
-def _items(part: FunctionSource, call: ast.Call, letter: Letter) -> Iterator[Fault]:
-    promoting = argument(call, "promoting")
-    if promoting is None or spread(call):
+def _wrong_items(
+    function: FunctionSource, call: WordCall, template: TemplateSummary
+) -> Iterator[JourneyFault]:
+    promoting, showing = call.argument("promoting"), call.argument("showing")
+    if promoting is None or has_unpacking(call.node):
         return
-    nothing = _is_nothing(promoting)
-    if letter.message_class is MessageClass.TRANSACTIONAL and not nothing:
-        yield part.fault(
+    promotes = not _is_nothing(promoting)
+    if template.message_class is MessageClass.TRANSACTIONAL and promotes:
+        yield fault_at(
+            function,
             promoting,
-            f"template {letter.name!r} is transactional, and may promote nothing; write promoting=None, with "
-            "showing=… for items of an order, or send a marketing template",
+            f"template {template.name!r} is transactional, and may promote nothing; write promoting=None, "
+            "with showing=… for items of an order, or send a marketing template",
         )
-    if (
-        letter.needs_items
-        and nothing
-        and ((shows := argument(call, "showing")) is None or _is_nothing(shows))
-    ):
-        yield part.fault(
-            call,
-            f"template {letter.name!r} shows items, and gets none; give promoting=… or showing=…, or make "
+    if template.needs_items and not promotes and (showing is None or _is_nothing(showing)):
+        yield fault_at(
+            function,
+            call.node,
+            f"template {template.name!r} shows items, and gets none; give promoting=… or showing=…, or make "
             "them optional in its message.toml",
         )
 
@@ -94,35 +130,37 @@ def _is_nothing(given: ast.expr) -> bool:
     return False
 
 
-def _context(part: FunctionSource, call: ast.Call, letter: Letter) -> Iterator[Fault]:
-    given = argument(call, "context")
-    passed: dict[str, ast.expr] | None
-    if given is None or (isinstance(given, ast.Constant) and given.value is None):
-        passed = None if spread(call) else {}
+def _wrong_context(
+    function: FunctionSource, call: WordCall, template: TemplateSummary
+) -> Iterator[JourneyFault]:
+    given = call.argument("context")
+    values: dict[str, ast.expr] | None
+    if given is None or _is_none(given):
+        values = None if has_unpacking(call.node) else {}
     else:
-        passed = _written(given) or _written(_assigned(part, given))
-        if passed is None and isinstance(given, ast.Dict) and not given.keys:
-            passed = {}
-    if passed is None:
+        values = _dict_items(given) or _dict_items(_only_value(function, given))
+        if values is None and isinstance(given, ast.Dict) and not given.keys:
+            values = {}
+    if values is None:
         return
-    absent = [name for name, required in letter.extra.items() if required and _is_missing(passed.get(name))]
-    if absent:
-        yield part.fault(
-            given or call,
-            f"template {letter.name!r} needs {', '.join(absent)}; pass it in context={{…}} of self.send",
-        )
+    missing = [name for name, required in template.extra.items() if required and _is_none(values.get(name))]
+    if missing:
+        text = f"template {template.name!r} needs {', '.join(missing)}; pass it in context={{…}} of self.send"
+        yield fault_at(function, given or call.node, text)
     # A dict that several messages share may hold more than each of them declares.
-    for name in passed if isinstance(given, ast.Dict) else ():
-        if name not in letter.extra:
-            yield part.fault(
-                passed[name],
-                f"template {letter.name!r} declares no value {name!r}, so nothing of it is shown"
-                f"{meant(name, letter.extra, listed='it declares')}; or add [extra.{name}] to message.toml",
+    for name in values if isinstance(given, ast.Dict) else ():
+        if name not in template.extra:
+            yield fault_at(
+                function,
+                values[name],
+                f"template {template.name!r} declares no value {name!r}, so nothing of it is shown"
+                f"{suggestion(name, template.extra, label='it declares')}; or add [extra.{name}] to "
+                "message.toml",
             )
 
 
-def _written(given: ast.expr | None) -> dict[str, ast.expr] | None:
-    """Values by name, where all names are written out."""
+def _dict_items(given: ast.expr | None) -> dict[str, ast.expr] | None:
+    """Values by key of a dict display; None where not all keys are written out."""
     if not isinstance(given, ast.Dict):
         return None
     names = [each.value if isinstance(each, ast.Constant) else None for each in given.keys]
@@ -131,27 +169,28 @@ def _written(given: ast.expr | None) -> dict[str, ast.expr] | None:
     return dict(zip(map(str, names), given.values, strict=True))
 
 
-def _assigned(part: FunctionSource, given: ast.expr) -> ast.expr | None:
-    """What a name stands for that is given a value once, and whose value nothing seems to change."""
-    if not isinstance(given, ast.Name) or part.bindings.get(given.id) != 1:
+def _only_value(function: FunctionSource, given: ast.expr) -> ast.expr | None:
+    """The value of a name that is assigned once, and whose value no code seems to change."""
+    if not isinstance(given, ast.Name) or function.bindings.get(given.id) != 1:
         return None
     found = None
-    for node in ast.walk(part.node):
+    for node in ast.walk(function.node):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == given.id:
                 found = value
             case ast.Attribute(value=ast.Name(id=name)) | ast.Subscript(value=ast.Name(id=name)):
                 if name == given.id:
                     return None
-            case ast.Call(func=function, args=arguments) if any(_names(each, given.id) for each in arguments):
-                if not _names(getattr(function, "value", None), part.me):
+            case ast.Call(func=called, args=arguments) if any(_is_name(each, given.id) for each in arguments):
+                if not _is_name(getattr(called, "value", None), function.receiver):
                     return None
     return found
 
 
-def _names(expression: ast.AST | None, name: str) -> bool:
+def _is_name(expression: ast.AST | None, name: str) -> bool:
     return isinstance(expression, ast.Name) and expression.id == name
 
 
-def _is_missing(given: ast.expr | None) -> bool:
+def _is_none(given: ast.expr | None) -> bool:
+    """Whether an argument is left out or None."""
     return given is None or (isinstance(given, ast.Constant) and given.value is None)

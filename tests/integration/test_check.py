@@ -14,8 +14,8 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from authoring.replay.findings import Findings
+from authoring.replay.history import OpenRuns
 from authoring.replay.main import check
-from authoring.replay.open_runs import OpenRuns
 from journeys.registry import JourneyRegistry
 from journeys.vocabulary import Journey
 from local.temporal_server import TemporalDevServer
@@ -32,10 +32,10 @@ async def live(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[
     async with Waypost(database_url, temporal.client, journeys=[Before]) as waypost:
         for number in range(4):
             line = {"product_id": "lamp", "cart_id": f"check-{number}"}
-            await waypost.ingest_event("Product Added", line, email=f"shopper-{number}@example.com")
+            await waypost.happens("Product Added", line, email=f"shopper-{number}@example.com")
         for number in range(3):
-            await waypost.advance_run(await waypost.run(NAME, f"check-{number}"), timedelta(hours=2))
-        await waypost.advance_run(await waypost.run(NAME, "check-0"), timedelta(days=2))
+            await waypost.passes(await waypost.run(NAME, f"check-{number}"), timedelta(hours=2))
+        await waypost.passes(await waypost.run(NAME, "check-0"), timedelta(days=2))
         await until_listed(temporal.client, 4)
         yield waypost
 
@@ -93,7 +93,7 @@ async def test_a_careless_change_is_named_in_words(
 ) -> None:
     findings = await checked(live, tree)
 
-    assert [(words, runs)] == [(cause.words, cause.runs) for cause in findings.causes]
+    assert [(words, runs)] == [(cause.description, cause.runs) for cause in findings.causes]
 
 
 async def test_runs_that_break_by_the_same_cause_are_one_cause_with_examples(live: Waypost) -> None:
@@ -111,7 +111,7 @@ async def test_a_story_that_raises_is_named_with_its_error_and_place(live: Waypo
     [cause] = (await checked(live, Raising)).causes
 
     assert cause.runs == 3
-    assert "the code now raises KeyError: 'no such thing' (tests/changing.py:" in cause.words
+    assert "the code now raises KeyError: 'no such thing' (tests/changing.py:" in cause.description
     assert "mend the story" in cause.remedy
 
 
@@ -120,7 +120,7 @@ async def test_runs_of_a_journey_that_is_gone_are_named(live: Waypost) -> None:
     [cause] = [cause for cause in findings.causes if cause.journey == NAME]
 
     assert cause.runs == 4
-    assert "no journey 'call-back' is registered any more" in cause.words
+    assert "no journey 'call-back' is registered any more" in cause.description
 
 
 async def test_a_limit_looks_at_the_newest_and_says_how_many_there_are(live: Waypost) -> None:

@@ -1,15 +1,11 @@
-"""The four stages of a patch: which runs go on at which stage, by replay and by the shape of the story."""
+"""The four stages of a patch: which runs go on at which stage."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import pytest
 from temporalio.client import WorkflowHistory
 
-from authoring.replay.comparing import changed
-from authoring.replay.difference import difference
-from authoring.replay.reading import shape_of
-from authoring.replay.replaying import replayed
+from authoring.replay.replayer import difference, replay
 from journeys.vocabulary import Journey
 from local.temporal_server import TemporalDevServer
 from tests.changing import Before, Clean, Guarded, Settled
@@ -40,7 +36,7 @@ async def fate(stage: type[Journey], histories: list[WorkflowHistory]) -> list[s
         for history in histories:
             yield history
 
-    return [difference(one).words if one.failure else "goes on" async for one in replayed([stage], each())]
+    return [difference(one).description if one.breaks else "goes on" async for one in replay([stage], each())]
 
 
 async def test_each_stage_of_a_patch_keeps_the_runs_it_says_it_keeps(
@@ -70,33 +66,3 @@ async def test_each_stage_of_a_patch_keeps_the_runs_it_says_it_keeps(
         ("Settled", "Clean"): "goes on",
         ("Clean", "Clean"): "goes on",
     }
-
-
-def test_the_shape_passes_where_a_change_is_guarded() -> None:
-    assert changed(Guarded, shape_of(Before)) is None
-
-
-@pytest.mark.parametrize(
-    ("stage", "recorded", "words"),
-    [
-        (Settled, Before, "added: deprecate_patch 'ask-first'"),
-        (Clean, Before, "added: suggestions (1), after run:"),
-        (Settled, Guarded, "the old way of patch 'ask-first' is gone: runs that began before the patch"),
-        (Clean, Guarded, "patch 'ask-first' is gone: runs that began before it, or took its new way"),
-        (Clean, Settled, "deprecate_patch('ask-first') is gone: runs that took its new way would break"),
-    ],
-    ids=lambda value: getattr(value, "__name__", None),
-)
-def test_the_shape_names_a_stage_taken_too_early(
-    stage: type[Journey], recorded: type[Journey], words: str
-) -> None:
-    found = changed(stage, shape_of(recorded))
-
-    assert found is not None
-    assert words in str(found)
-    assert "waypost check --record" in str(found)
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_recorded_anew_passes(stage: type[Journey]) -> None:
-    assert changed(stage, shape_of(stage)) is None

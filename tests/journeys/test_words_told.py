@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from authoring.testing import Shop
-from journeys.checks.checking import message_faults_of
-from journeys.checks.fault import JourneyError
+from journeys.checks.errors import JourneyError
+from journeys.checks.run import message_faults_of
 from journeys.registry import discover_journeys, load_journeys
 from journeys.vocabulary import Journey
 from profiles.events import Event

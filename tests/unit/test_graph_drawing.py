@@ -15,7 +15,7 @@ from authoring.graph.flow import Edge, Flow, Interrupt, Kind, Node
 from authoring.graph.main import draw
 from authoring.graph.mermaid import mermaid
 from authoring.graph.palette import INTERRUPT, PAINTS
-from authoring.graph.reading import flow_of
+from authoring.graph.reader import flow_of
 from authoring.graph.svg import svg
 from journeys.registry import SHIPPED, load_journeys
 from tests.pictures import DRAWING, names, tags, texts

@@ -1,6 +1,6 @@
 """Where a step leads on by more than one way of its own: a message that falls back, and what is drawn."""
 
-from authoring.graph.reading import flow_of
+from authoring.graph.reader import flow_of
 from journeys.vocabulary import (
     EMAIL,
     PERSON,

@@ -1,6 +1,6 @@
 """Methods that a story calls, drawn in place of the call."""
 
-from authoring.graph.reading import flow_of
+from authoring.graph.reader import flow_of
 from journeys.registry import SHIPPED
 from journeys.vocabulary import PERSON, Journey, days, journey
 from profiles.events import MessageClicked, ProductViewed

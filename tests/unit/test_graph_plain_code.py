@@ -15,16 +15,13 @@ from types import ModuleType
 import pytest
 from temporalio import workflow
 
-from authoring.graph.code import code_of
-from authoring.graph.flow import Kind
-from authoring.graph.own import OwnMethods
-from authoring.graph.reading import flow_of
-from authoring.graph.result import Loose
-from authoring.graph.sketch import FlowBuilder
-from authoring.graph.statements import Statements
-from authoring.graph.words import Words
-from journeys.checks.source import Function
-from journeys.checks.words import WORDS
+from authoring.graph.expressions import OwnMethods
+from authoring.graph.flow import FlowBuilder, Kind, OpenEnd
+from authoring.graph.phrasing import Phrasing
+from authoring.graph.reader import StatementReader, flow_of
+from authoring.graph.scope import code_of
+from journeys.source.reader import Function
+from journeys.source.vocabulary import WORDS
 from journeys.vocabulary import PERSON, Journey, days, journey
 from journeys.vocabulary.endings import Ending, RunEnding
 from profiles.events import OrderCompleted, OrderDelivered, ProductViewed
@@ -119,11 +116,11 @@ def test_there_is_no_code_that_cannot_be_read(module: ModuleType) -> None:
     for cls in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
         methods = {node.name: node for node in cls.body if isinstance(node, Function)}
         for method in methods.values():
-            told = ast.AsyncFunctionDef("run", method.args, method.body, [])
-            story = replace(code, story=told, methods=methods)
-            sketch = FlowBuilder()
-            entry = sketch.add(Kind.ENTRY, "it begins", (), ())
-            Statements(sketch, Words(story), OwnMethods(story)).read(told.body, (Loose(entry),))
-            read += len(sketch.nodes)
+            run = ast.AsyncFunctionDef("run", method.args, method.body, [])
+            story = replace(code, run=run, methods=methods)
+            flow = FlowBuilder()
+            entry = flow.add(Kind.ENTRY, "it begins", (), ())
+            StatementReader(flow, Phrasing(story), OwnMethods(story)).read(run.body, (OpenEnd(entry),))
+            read += len(flow.nodes)
 
     assert read > 50

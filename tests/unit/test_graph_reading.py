@@ -6,7 +6,7 @@ from enum import StrEnum
 import pytest
 
 from authoring.graph.flow import Flow, Kind
-from authoring.graph.reading import flow_of
+from authoring.graph.reader import flow_of
 from journeys.registry import SHIPPED
 from journeys.vocabulary import (
     EMAIL,

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from journeys.cart_abandonment.story import CartAbandonment
-from journeys.checks.checking import faults_of, message_faults_of
-from journeys.checks.fault import Fault, JourneyError
+from journeys.checks.errors import JourneyError, JourneyFault
+from journeys.checks.run import faults_of, message_faults_of
 from journeys.registry import discover_journeys, load_journeys
 from workers.process import UserError as Refused
 from workers.startup import build_catalog, load_checked_journeys
@@ -40,7 +40,7 @@ def declared(name: str) -> list[tuple[int, str]]:
     return found
 
 
-def found_in(names: Sequence[str], *, complete: bool = True) -> list[Fault]:
+def found_in(names: Sequence[str], *, complete: bool = True) -> list[JourneyFault]:
     """Faults of these files, with those that need to know the messages."""
     reading = discover_journeys([f"tests.bad_journeys.{name}" for name in names])
     shipped = [definition.folder for definition in load_journeys().values()]

@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from journeys.checks.catalog import Catalog
-from journeys.checks.checking import faults_in, faults_of, message_faults_of
-from journeys.checks.source import Function, Source
-from journeys.checks.story import Story
+from journeys.checks.messages import TemplateCatalog
+from journeys.checks.run import faults_in, faults_of, message_faults_of
 from journeys.registry import SHIPPED, discover_journeys, load_journeys
+from journeys.source.reader import Function, JourneySource, ModuleSource
 from journeys.vocabulary import Journey
 from profiles.events import Event
 from tests import stories
@@ -54,7 +53,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-def faults_of_all(module: str, *, catalog: Catalog) -> list[str]:
+def faults_of_all(module: str, *, catalog: TemplateCatalog) -> list[str]:
     reading = discover_journeys([module])
     found = [*reading.faults]
     for definition in reading.journeys.values():
@@ -113,7 +112,7 @@ def test_a_new_journey_has_no_fault(shelf: Path) -> None:
 def test_code_that_was_never_meant_to_be_a_story_is_read_without_a_stumble(module: str) -> None:
     found = importlib.import_module(module)
     tree = ast.parse(inspect.getsource(found))
-    source = Source(module, f"{module}.py", tree, vars(found))
+    source = ModuleSource(module, f"{module}.py", tree, vars(found))
     functions = [node for node in ast.walk(tree) if isinstance(node, Function)]
 
     assert functions
@@ -121,7 +120,7 @@ def test_code_that_was_never_meant_to_be_a_story_is_read_without_a_stumble(modul
         function.name = "run"
         alone = ast.ClassDef("Any", [], [], [function], [], lineno=1)
         # A check that stumbles warns, and warnings are errors here.
-        faults_in(Story(stories.Watch.definition, source, alone))
+        faults_in(JourneySource(stories.Watch.definition, source, alone))
 
 
 ODD = """

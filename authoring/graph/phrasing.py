@@ -1,4 +1,4 @@
-"""Expressions of a story in plain words, as an operator would say them."""
+"""Expressions of a journey as phrases in plain English."""
 
 import ast
 from collections.abc import Sequence
@@ -6,16 +6,15 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any
 
-from authoring.graph.code import Code
-from authoring.graph.names import Names
+from authoring.graph.scope import LocalNames, StoryCode
+from journeys.source.reader import is_event
 from journeys.vocabulary import durations
 from journeys.vocabulary.durations import format_rounded_duration
 from journeys.vocabulary.holds import Hold
-from profiles.events import Event
 
-_LENGTHS = (durations.minutes, durations.hours, durations.days, durations.weeks, timedelta)
+_DURATIONS = (durations.minutes, durations.hours, durations.days, durations.weeks, timedelta)
 
-_COMPARED: dict[type[ast.cmpop], tuple[str, str]] = {
+_COMPARISONS: dict[type[ast.cmpop], tuple[str, str]] = {
     ast.Eq: ("is", "is not"), ast.NotEq: ("is not", "is"), ast.Is: ("is", "is not"),
     ast.IsNot: ("is not", "is"), ast.In: ("is in", "is not in"), ast.NotIn: ("is not in", "is in"),
     ast.Gt: ("is over", "is at most"), ast.GtE: ("is at least", "is under"),
@@ -23,36 +22,33 @@ _COMPARED: dict[type[ast.cmpop], tuple[str, str]] = {
 }  # fmt: skip
 
 
-class Words:
-    """Says expressions of one story; ``names`` learns on the way what its names stand for."""
+class Phrasing:
+    """Phrases expressions of one journey; ``names`` holds what its local names stand for so far."""
 
-    def __init__(self, code: Code, names: Names | None = None) -> None:
+    def __init__(self, code: StoryCode, names: LocalNames | None = None) -> None:
         self._code = code
-        self.names = names or Names.of(code.story, code.entry)
+        self.names = names or LocalNames.of(code.run, code.entry)
 
-    def meaning(self, expression: ast.expr) -> Any:
-        """The module-level value that an expression names, by way of local names too; None where none is."""
-        found = self.resolved(expression)
-        return (
-            None
-            if isinstance(found, ast.Name) and found.id in self.names.local
-            else self._code.meaning(found)
-        )
+    def resolve(self, expression: ast.expr) -> Any:
+        """The global value that an expression names, also through local names; None where it is unknown."""
+        found = self.assigned(expression)
+        is_local = isinstance(found, ast.Name) and found.id in self.names.local
+        return None if is_local else self._code.resolve(found)
 
-    def resolved(self, expression: ast.expr) -> ast.expr:
-        """What a local name was given, where it is given one value only; else the expression itself."""
+    def assigned(self, expression: ast.expr) -> ast.expr:
+        """The value of a local name that is assigned once; else the expression itself."""
         for _ in range(5):
-            if not isinstance(expression, ast.Name) or expression.id not in self.names.given:
+            if not isinstance(expression, ast.Name) or expression.id not in self.names.assigned:
                 break
-            expression = self.names.given[expression.id]
+            expression = self.names.assigned[expression.id]
         return expression
 
-    def computed(self, expression: ast.expr, functions: Sequence[Any]) -> Any:
+    def evaluate(self, expression: ast.expr, functions: Sequence[Any]) -> Any:
         """The value of a constant, or of a call of one of these functions with plain numbers; else None."""
-        found = self.resolved(expression)
+        found = self.assigned(expression)
         if not isinstance(found, ast.Call):
-            return self.meaning(found)
-        function = self.meaning(found.func)
+            return self.resolve(found)
+        function = self.resolve(found.func)
         if not any(function is each for each in functions):
             return None
         try:
@@ -61,32 +57,32 @@ class Words:
         except (ValueError, TypeError, ArithmeticError):
             return None
 
-    def timed(self, length: ast.expr | None) -> timedelta | None:
-        """A length of time, where it is written out or is a constant of the module."""
-        found = None if length is None else self.computed(length, _LENGTHS)
+    def duration(self, length: ast.expr | None) -> timedelta | None:
+        """A duration that is written out or is a constant of the module; None where it is computed."""
+        found = None if length is None else self.evaluate(length, _DURATIONS)
         return found if isinstance(found, timedelta) else None
 
     def length(self, length: ast.expr) -> str:
-        """The same in words; as it is written where it is computed."""
-        found = self.timed(length)
+        """A duration in words; as it is written where it is computed."""
+        found = self.duration(length)
         return (
             format_rounded_duration(found) if found is not None else ast.unparse(length).replace("self.", "")
         )
 
     def event(self, kind: ast.expr) -> str:
         """An event class by its event's name."""
-        found = self.meaning(kind)
-        return found.event_name if _is_event(found) and found.event_name else ast.unparse(kind)
+        found = self.resolve(kind)
+        return found.event_name if is_event(found) and found.event_name else ast.unparse(kind)
 
     def events_of(self, kinds: Sequence[ast.expr]) -> list[str]:
         """Event classes, and tuples of them with a star or without."""
         names = []
         for kind in kinds:
-            written = self.resolved(kind.value if isinstance(kind, ast.Starred) else kind)
-            found = self.meaning(written)
+            written = self.assigned(kind.value if isinstance(kind, ast.Starred) else kind)
+            found = self.resolve(written)
             if isinstance(written, ast.Tuple | ast.List):
                 names += self.events_of(written.elts)
-            elif isinstance(found, tuple) and found and all(map(_is_event, found)):
+            elif isinstance(found, tuple) and found and all(map(is_event, found)):
                 names += [each.event_name for each in found]
             else:
                 names.append(self.event(written))
@@ -99,7 +95,7 @@ class Words:
 
     def hold(self, case: ast.expr) -> str:
         """A case that holds marketing back."""
-        found = self.meaning(case)
+        found = self.resolve(case)
         return found.says if isinstance(found, Hold) else self.value(case)
 
     def value(self, expression: ast.expr) -> str:
@@ -119,8 +115,10 @@ class Words:
                 return "the cart"
             case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr="cart"), attr=name):
                 return f"the cart's {name}"
-            case ast.Attribute(value=ast.Name(id=owner), attr=name) if whose := self.names.whose(owner):
-                return f"{whose} {name}"
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if possessive := self.names.possessive(
+                owner
+            ):
+                return f"{possessive} {name}"
             case ast.Tuple(elts=[only]) | ast.List(elts=[only]):
                 return self.value(only)
             case ast.Subscript(
@@ -145,25 +143,27 @@ class Words:
                 return self.condition(left, there) if self._known(left) else (
                     f"{self.value(left)} is {'there' if there else 'missing'}"
                 )  # fmt: skip
-            case ast.Name(id=name) if said := self.names.said(name, holds):
-                return said
+            case ast.Name(id=name) if condition := self.names.condition(name, holds):
+                return condition
             case ast.Attribute(value=ast.Name(id="self"), attr="cart"):
                 return "the cart has items" if holds else "the cart is empty"
             case ast.BoolOp(op=op, values=values):
                 either = isinstance(op, ast.Or) is holds
                 return (" or " if either else " and ").join(self.condition(each, holds) for each in values)
             case ast.Compare(left=left, ops=[op], comparators=[right]):
-                return f"{self.value(left)} {_COMPARED[type(op)][not holds]} {self.value(right)}"
+                return f"{self.value(left)} {_COMPARISONS[type(op)][not holds]} {self.value(right)}"
             case ast.Compare(left=left, ops=ops, comparators=rest) if holds:
                 pairs = (
-                    f"{_COMPARED[type(op)][0]} {self.value(it)}" for op, it in zip(ops, rest, strict=True)
+                    f"{_COMPARISONS[type(op)][0]} {self.value(it)}" for op, it in zip(ops, rest, strict=True)
                 )
                 return " ".join([self.value(left), *pairs])
             case ast.Call(func=ast.Name(id="isinstance"), args=[it, kind]) if holds:
                 it_is = "it was" if self._known(it) else f"{self.value(it)} is"
                 return f"{it_is} {self.any_of(kind)}"
-            case ast.Attribute(value=ast.Name(id=owner), attr=name) if who := self.names.who(owner):
-                return f"{who} has {'' if holds else 'no '}{name}"
+            case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner_phrase := self.names.owner(
+                owner
+            ):
+                return f"{owner_phrase} has {'' if holds else 'no '}{name}"
         return self.value(test) if holds else f"not {self.value(test)}"
 
     def each(self, target: ast.expr, of: ast.expr) -> str:
@@ -175,24 +175,24 @@ class Words:
 
     def filter(self, test: ast.expr) -> str:
         """A function that lets events through: a lambda by what it asks, another by its name."""
-        return self._of(test).condition(test.body) if isinstance(test, ast.Lambda) else ast.unparse(test)
+        return self._inside(test).condition(test.body) if isinstance(test, ast.Lambda) else ast.unparse(test)
 
     def key(self, computed: ast.expr) -> str:
         """A function that computes a key or a score: a lambda by what it takes, another by its name."""
         return (
-            self._of(computed).value(computed.body)
+            self._inside(computed).value(computed.body)
             if isinstance(computed, ast.Lambda)
             else ast.unparse(computed)
         )
 
-    def _of(self, function: ast.Lambda) -> "Words":
-        """Words inside a lambda, where an event is what it is given."""
-        return Words(self._code, self.names.inside([argument.arg for argument in function.args.args]))
+    def _inside(self, function: ast.Lambda) -> "Phrasing":
+        """Phrasing inside a lambda, whose parameter is called "it"."""
+        return Phrasing(self._code, self.names.inside([argument.arg for argument in function.args.args]))
 
     def _name(self, name: ast.Name) -> str:
         if noun := self.names.noun(name.id):
             return noun
-        found = self.resolved(name)
+        found = self.assigned(name)
         if isinstance(found, ast.Constant | ast.JoinedStr):
             return self.value(found)
         if isinstance(found, ast.IfExp) and all(
@@ -202,7 +202,7 @@ class Words:
         return self._plain(name)
 
     def _plain(self, expression: ast.expr) -> str:
-        found = self.meaning(expression) if not isinstance(expression, ast.Call) else None
+        found = self.resolve(expression) if not isinstance(expression, ast.Call) else None
         if isinstance(found, Enum):
             return str(found.value)
         if isinstance(found, str | int | float) and not isinstance(found, bool):
@@ -217,7 +217,3 @@ class Words:
             return "{" + ast.unparse(part.value).replace("self.", "") + "}"
         found = part.value if isinstance(part, ast.FormattedValue) else part
         return str(found.value) if isinstance(found, ast.Constant) else ast.unparse(found)
-
-
-def _is_event(found: Any) -> bool:
-    return isinstance(found, type) and issubclass(found, Event)
