@@ -1,1 +1,1 @@
-"""Effects: what a journey may do to the world. Activities read, decide, call one thing and record it."""
+"""Temporal activities: the effects of journeys. Each reads, decides, calls one provider and records it."""

@@ -1,4 +1,4 @@
-"""Put a person into an ad audience: an ad promotes items, so it passes the same gate as a message."""
+"""Adds profiles to ad audiences. An ad promotes items, so it passes the same gate as a message."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -22,17 +22,21 @@ from profiles.messaging.claims import (
 )
 
 AUDIENCE_TOPIC = "marketing"
+"""Consent topic of ads."""
 
 
 class AudienceGate:
-    """Decides on entering an audience; the platform is told by the relay."""
+    """Decides on entries to audiences. The relay delivers them to the ad platform."""
 
     def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
         self._database = database
         self._decider = Decider(limits, default_zone=default_zone)
 
     async def decide_and_add(self, request: SendMessage, at: datetime) -> Verdict:
-        """Decide at the run's now, and queue the entry where it is allowed. Idempotent per run and step."""
+        """Decide at the run's current time, and queue the entry where it is allowed.
+
+        Raises ``NoSuchRun``. Idempotent per run and step. Locks held: the profile's.
+        """
         ask = self._decider.snapshot_query(request, at)
 
         async def work(connection: object) -> Verdict:
@@ -63,14 +67,18 @@ class AudienceGate:
 
 
 class AudienceActivities:
-    """What a journey may do about ad audiences."""
+    """Activities on ad audiences."""
 
     def __init__(self, gate: AudienceGate) -> None:
         self._gate = gate
 
     @activity.defn(name="join_audience")
     async def join_audience(self, request: JoinAudience) -> SendResult:
-        """Enter for what is left of the items; idempotent per run, audience and item."""
+        """Add the profile to an audience for the items that the gate allows.
+
+        Raises ApplicationError for a run that does not exist, and to be retried where the gate could not
+        decide. Idempotent per run, audience and item.
+        """
         at = run_now(request.clock_offset_s)
         message = SendMessage(
             run_id=request.run_id,

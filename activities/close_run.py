@@ -1,4 +1,4 @@
-"""A run's last act: end its row, and route afresh what its story did not see."""
+"""Closes runs: ends the run's row, and routes again the triggers that its story did not see."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -7,15 +7,15 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.contracts import CloseResult, CloseRun
+from activities.gate.decider import save_exposures
 from activities.run_context import run_now
 from profiles.db.database import Database
-from profiles.runs.exposures import record_exposures
 from profiles.runs.lifecycle import close_run
 from profiles.runs.routing import Route
 
 
 class RunActivities:
-    """What a run does about its own row."""
+    """Activities on the row of a run."""
 
     def __init__(self, database: Database, routes: Sequence[Route], *, local: bool = False) -> None:
         self._database = database
@@ -24,11 +24,13 @@ class RunActivities:
 
     @activity.defn(name="close_run")
     async def close_run(self, request: CloseRun) -> CloseResult:
-        """Idempotent; see ``profiles.runs.lifecycle.close_run``. Exposures are on record first."""
+        """End the run's row, after its exposures are recorded; see ``profiles.runs.lifecycle.close_run``.
+
+        Raises ApplicationError for a run that does not exist. Idempotent.
+        """
         if request.exposures:
-            exposures = [(one.experiment, one.arm, one.at) for one in request.exposures]
             async with self._database.transaction() as connection:
-                await record_exposures(connection, UUID(request.run_id), exposures)
+                await save_exposures(connection, request)
         try:
             closed = await close_run(
                 self._database,
@@ -46,7 +48,7 @@ class RunActivities:
 
 
 def _is_event_id(event_id: str) -> bool:
-    # Signals by hand carry ids that are no events in Postgres.
+    # Signals sent by an operator have ids that are not event ids.
     try:
         UUID(event_id)
     except ValueError:

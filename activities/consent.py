@@ -1,4 +1,4 @@
-"""Stop marketing to a person on a channel, where a story decides so."""
+"""Withdraws a profile's consent, where a story decides so."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from profiles.ingest.pipeline import Ingest
 
 
 class ConsentActivities:
-    """What a journey may do about consent: take it back, and nothing else."""
+    """Activities on consent. A journey may withdraw it, and never grant it."""
 
     def __init__(self, database: Database, ingest: Ingest) -> None:
         self._database = database
@@ -20,7 +20,10 @@ class ConsentActivities:
 
     @activity.defn(name="withdraw_consent")
     async def withdraw_consent(self, request: WithdrawConsent) -> WithdrawConsentResult:
-        """Idempotent per run and step; holds for the person's addresses, like any opt-out."""
+        """Withdraw consent on a channel and topic, for the profile's addresses too.
+
+        Idempotent per run and step.
+        """
         done = await withdraw_consent(
             self._database,
             self._ingest,

@@ -1,7 +1,7 @@
-"""What journeys and activities say to each other: one model in, one model out. Pydantic only.
+"""Requests and results of activities, and the payloads of workflows: one model in, one model out.
 
-These values are written into Temporal histories, so they carry ids and items, never an address,
-a name or a message body. Every field added later needs a default, or old runs cannot replay.
+Pydantic only. These values are stored in Temporal histories, so they contain ids and items, never an address,
+a name or a message body. Every field added later needs a default, or old runs cannot be replayed.
 """
 
 from datetime import datetime
@@ -14,22 +14,22 @@ from policy.verdict import Channel, Reason
 from profiles.events import Item
 
 JOURNEY_QUEUE = "journeys"
-"""Task queue of workflows and of the short activities that only touch Postgres."""
+"""Task queue of workflows, and of short activities that use only Postgres."""
 
 
 def send_queue(channel: Channel) -> str:
-    """Task queue of one channel, so that one provider's outage blocks no other."""
+    """Return the task queue of a channel. One per channel, so that a provider's outage blocks no other."""
     return f"send-{channel.value}"
 
 
 class Contract(BaseModel):
-    """Frozen, and forgiving about fields it does not know yet."""
+    """Base of all models here: frozen, and ignores unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class RunStart(Contract):
-    """A workflow's input."""
+    """The input of a workflow."""
 
     run_id: str
     journey: str
@@ -37,18 +37,18 @@ class RunStart(Contract):
     customer_id: str
     """The profile's opaque id."""
     clock_offset_s: float = 0.0
-    """Seconds to add to Temporal's clock; not 0 only on a local stack (time travel)."""
+    """Seconds to add to Temporal's clock; 0 except on a local stack (time travel)."""
 
 
 class EndRun(Contract):
-    """Payload of the control signal."""
+    """The payload of the control signal that ends a run."""
 
     outcome: str
     reason: str = ""
 
 
 class RunResult(Contract):
-    """A workflow's result."""
+    """The result of a workflow."""
 
     outcome: str
     detail: str = ""
@@ -57,19 +57,20 @@ class RunResult(Contract):
 
 
 class HoldSpec(Contract):
-    """A case that holds marketing back while it is open: opened by one event, closed by any of others."""
+    """A hold that a journey declares: a case that defers marketing from its opening to its closing event."""
 
     opened: str
     """Name of the event that opens a case."""
     closed: tuple[str, ...]
+    """Names of the events that close it."""
     by: str | None = None
-    """Property that names the case; None: a closing event closes every case before it."""
+    """Property with the id of the case; None: a closing event closes all earlier cases."""
     says: str = ""
-    """What is open, in words: "a support ticket"."""
+    """The case in words: "a support ticket"."""
 
 
 class Exposure(Contract):
-    """A person has come to where their arm of an experiment makes a difference."""
+    """The record that a run reached a point at which the arm of an experiment makes a difference."""
 
     experiment: str
     arm: str
@@ -77,7 +78,7 @@ class Exposure(Contract):
 
 
 class SendMessage(Contract):
-    """Ask the gate for one message on one channel, and send it if it says so."""
+    """Request for one message on one channel, sent if the gate allows it."""
 
     run_id: str
     step: str
@@ -86,25 +87,25 @@ class SendMessage(Contract):
     template: str
     channel: Channel
     promoting: tuple[Item, ...] | None
-    """None: promotes nothing, on purpose."""
+    """None: the message declares that it promotes nothing."""
     expires_at: datetime
     showing: tuple[Item, ...] = ()
-    """Items it shows without promoting them, e.g. those of an order."""
+    """Items shown without being promoted, e.g. those of an order."""
     cart_id: str | None = None
     context: dict[str, Any] = Field(default_factory=dict)
-    """Values for the template besides items and profile; no personal data."""
+    """Values for the template in addition to items and profile; no personal data."""
     clock_offset_s: float = 0.0
     choose: bool = False
-    """Answer ``elsewhere`` where another channel of the template suits the person better."""
+    """Return ``elsewhere`` where another channel of the template ranks higher for the profile."""
     hold_while: tuple[HoldSpec, ...] = ()
     holdout: float = 0.0
-    """Percent of people whom the journey keeps its marketing from."""
+    """The journey's holdout: percent of profiles that get none of its marketing."""
     exposures: tuple[Exposure, ...] = ()
-    """Experiments the person has come to since the run last told of any."""
+    """Exposures since the last request of the run that had any."""
     value: float = 0.0
-    """What it is worth: prices times quantities of what it promotes; decides between equal priorities."""
+    """Value of the message: prices times quantities of its items; decides between equal priorities."""
     when_capped: Literal["withhold", "wait"] | None = None
-    """What becomes of it where a cap leaves no slot; None: what the shop sets, else withheld."""
+    """Action where a cap has no slot; None: the policy's, else "withhold"."""
 
 
 class SendStatus(StrEnum):
@@ -115,7 +116,7 @@ class SendStatus(StrEnum):
     DEFERRED = "deferred"
     UNKNOWN = "unknown"
     ELSEWHERE = "elsewhere"
-    """Nothing was decided: another channel suits the person better, see ``channels``."""
+    """Nothing was decided: another channel ranks higher for the profile, see ``channels``."""
 
 
 class SendResult(Contract):
@@ -128,18 +129,18 @@ class SendResult(Contract):
     detail: str = ""
     until: datetime | None = None
     items: tuple[str, ...] = ()
-    """Keys of the items the message showed."""
+    """Keys of the items in the message."""
     removed: tuple[str, ...] = ()
     reachable: tuple[Channel, ...] = ()
-    """Channels with an address on file, so the next send need not try in vain."""
+    """Channels with an address on file, so that the next send does not try one without."""
     channels: tuple[Channel, ...] = ()
-    """The template's channels as they suit the person, best first, where the run asked to choose."""
+    """The template's channels ranked for the profile, best first, where the request had ``choose``."""
     zone: str | None = None
-    """The person's IANA zone."""
+    """The profile's IANA zone."""
 
 
 class JoinAudience(Contract):
-    """Put the person into an ad audience for these items, as far as the gate allows."""
+    """Request to add the profile to an ad audience for items, as far as the gate allows."""
 
     run_id: str
     step: str
@@ -155,7 +156,7 @@ class JoinAudience(Contract):
 
 
 class WithdrawConsent(Contract):
-    """Take the person off a topic on a channel."""
+    """Request to withdraw the profile's consent on a channel and topic."""
 
     run_id: str
     step: str
@@ -165,44 +166,47 @@ class WithdrawConsent(Contract):
 
 
 class WithdrawConsentResult(Contract):
-    """Whether there was anybody to take off."""
+    """Result of a withdrawal."""
 
     done: bool = True
+    """False: the profile has no identifier."""
 
 
 class CloseRun(Contract):
-    """A run's last act."""
+    """Request to close a run, its last activity."""
 
     run_id: str
     outcome: str
     seen: tuple[str, ...]
-    """Ids of the events the story has seen; triggers not among them are routed afresh."""
+    """Ids of the events that the story has seen; other triggers are routed again."""
     detail: str = ""
     clock_offset_s: float = 0.0
     exposures: tuple[Exposure, ...] = ()
 
 
 class CloseResult(Contract):
-    """What closing did."""
+    """Result of closing a run."""
 
     rerouted: int = 0
-    """Trigger events routed afresh."""
+    """Number of trigger events routed again."""
 
 
 class SweepRequest(Contract):
-    """Look for people whom no event of a channel brings in."""
+    """Request for one sweep: find what no event reports."""
 
     batch: int = 500
+    """Profiles or rows per transaction."""
 
 
 class SweepResult(Contract):
-    """What a sweep found."""
+    """Result of a sweep."""
 
     entered: int = 0
+    """Number of events written, or of templates stopped."""
 
 
 class SuggestItems(Contract):
-    """Ask for items that a person may like and has not bought."""
+    """Request for items that the profile may like and has not bought."""
 
     run_id: str
     limit: int = 3
@@ -210,13 +214,13 @@ class SuggestItems(Contract):
 
 
 class SuggestedItems(Contract):
-    """Items, best first; may be empty."""
+    """Suggested items, best first; may be empty."""
 
     items: tuple[Item, ...] = ()
 
 
 class ReadHolds(Contract):
-    """Ask which of these cases are open for the person."""
+    """Request for the holds that are open for the profile."""
 
     run_id: str
     hold_while: tuple[HoldSpec, ...]
@@ -224,17 +228,17 @@ class ReadHolds(Contract):
 
 
 class OpenHolds(Contract):
-    """What is open, in words; empty: nothing."""
+    """Open holds, in words; may be empty."""
 
     held: tuple[str, ...] = ()
 
 
 class ReadProfile(Contract):
-    """Ask who the person is, as far as a story may know."""
+    """Request for the profile, as far as a story may read it."""
 
     run_id: str
     traits: tuple[str, ...] = ()
-    """Names of the traits to read; none other reaches the history."""
+    """Names of the traits to read; no other trait is stored in the history."""
     clock_offset_s: float = 0.0
 
 
@@ -242,75 +246,77 @@ class PurchasedItem(Contract):
     """One line of an order."""
 
     item: str
-    """The product, else the stock keeping unit."""
+    """The product id, else the stock keeping unit."""
     name: str | None = None
     price: float | None = None
     quantity: int = 1
-    """Without what was given back."""
+    """Without returned units."""
     at: datetime
-    """When it was bought."""
+    """Time of the purchase."""
     channel: str = ""
     order_id: str | None = None
 
 
 class ProfileSnapshot(Contract):
-    """The person at one moment; no name and no address."""
+    """The profile at one instant, without name and address."""
 
     at: datetime
-    """When it was read, by the run's clock."""
+    """Time of the read, by the run's clock."""
     zone: str = "UTC"
     zone_source: str = "default"
     language: str | None = None
     since: datetime | None = None
-    """When the profile began."""
+    """When the profile was created."""
     orders: int = 0
     spent: float = 0.0
-    """Over all orders, without what was given back; in the shop's currency."""
+    """Sum of all orders without returns, in the shop's currency."""
     first_order_at: datetime | None = None
     last_order_at: datetime | None = None
     median_gap_days: float | None = None
-    """Days between orders, the median; None with fewer than three."""
+    """Median number of days between orders; None with fewer than three orders."""
     purchases: tuple[PurchasedItem, ...] = ()
-    """Of the last 400 days, the newest first, at most 50 lines."""
+    """Order lines of the last 400 days, newest first, at most 50."""
     open_carts: int = 0
     reachable: tuple[Channel, ...] = ()
     """Channels with an address on file."""
     granted: tuple[Channel, ...] = ()
-    """Channels whose marketing the person has said yes to."""
+    """Channels with consent to marketing."""
     refused: tuple[Channel, ...] = ()
-    """Channels whose marketing the person has said no to."""
+    """Channels with a withdrawal from marketing."""
     engaged_at: dict[Channel, datetime] = Field(default_factory=dict)
-    """When a message of the channel was last opened or followed."""
+    """Channel → when one of its messages was last opened or clicked."""
     traits: dict[str, Any] = Field(default_factory=dict)
-    """The traits that were asked for and are on file."""
+    """The requested traits that are on file."""
 
 
 class SweepSegment(Contract):
-    """Find who newly belongs to a segment."""
+    """Request to find the new members of a segment."""
 
     segment: str
-    """Its name; the query is that of the worker's own code."""
+    """Name of the segment; the worker's code has the query."""
 
 
 class SegmentSweepResult(Contract):
-    """What one sweep of a segment found."""
+    """Result of one sweep of a segment."""
 
     found: int = 0
+    """Number of members."""
     newcomers: int = 0
-    """Entered by an event."""
+    """New members that were entered by an event."""
     left: int = 0
+    """Members that are no longer in the segment."""
     skipped: int = 0
-    """Newcomers whom no identifier names."""
+    """New members without an identifier."""
     noted: int = 0
-    """Found by the segment's first sweep, which enters nobody."""
+    """Members recorded by the segment's first sweep, which enters no profile."""
 
     @property
     def summary(self) -> str:
-        """For operators: "12 found, 3 newcomers, 1 left"."""
-        said = [f"{self.found} found", f"{self.newcomers} newcomer{'' if self.newcomers == 1 else 's'}"]
+        """The result in words, for operators: "12 found, 3 newcomers, 1 left"."""
+        parts = [f"{self.found} found", f"{self.newcomers} newcomer{'' if self.newcomers == 1 else 's'}"]
         if self.noted:
-            said[1] = "noted only, since this is the first sweep"
-        said.append(f"{self.left} left")
+            parts[1] = "noted only, since this is the first sweep"
+        parts.append(f"{self.left} left")
         if self.skipped:
-            said.append(f"{self.skipped} skipped: no identifier names them")
-        return ", ".join(said)
+            parts.append(f"{self.skipped} skipped: no identifier names them")
+        return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Write the message a claim licenses: the person, the items that are left, and links that work."""
+"""Renders the message of a claim, with the profile's values, the allowed items and signed links."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +32,7 @@ class MessageRenderer:
         )
 
     def render(self, template: Template, request: SendMessage, claim: SendClaim) -> RenderedMessage:
-        """The message for one person on one channel. Raises ``ContentError``."""
+        """Render the message for one profile on one channel. Raises ``ContentError``."""
         traits = claim.snapshot.traits
         left = frozenset(claim.items)
         currency = _first_text(request.context, "currency") or _first_text(traits, "currency")
@@ -64,17 +64,17 @@ class MessageRenderer:
 
 
 def _with_current_values(items: Sequence[Item], snapshot: Snapshot, currency: str) -> tuple[Item, ...]:
-    """Items with the quantity the cart has now, and the price that the shop's feed has."""
-    now = {(row.get("product_id"), row.get("sku")): row for row in snapshot.cart or ()}
-    fresh = []
+    """Return the items with the current quantity of the cart and the current price of the shop's feed."""
+    cart_rows = {(row.get("product_id"), row.get("sku")): row for row in snapshot.cart or ()}
+    updated = []
     for item in items:
-        newer: dict[str, Any] = {}
-        if row := now.get((item.product_id, item.sku)):
-            newer["quantity"] = int(row.get("quantity", 1))
+        changes: dict[str, Any] = {}
+        if row := cart_rows.get((item.product_id, item.sku)):
+            changes["quantity"] = int(row.get("quantity", 1))
         if (price := current_price(snapshot.catalog, item.key, item.sku, currency)) is not None:
-            newer["price"] = price
-        fresh.append(item.model_copy(update=newer))
-    return tuple(fresh)
+            changes["price"] = price
+        updated.append(item.model_copy(update=changes))
+    return tuple(updated)
 
 
 def _first_text(traits: dict[str, Any], *names: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Read the person on a run's behalf; nothing that names them leaves the activity."""
+"""Reads of a run's profile: its state, suggested items and open holds; no name and no address."""
 
 from datetime import datetime
 from uuid import UUID
@@ -16,6 +16,7 @@ from activities.contracts import (
     SuggestItems,
 )
 from activities.gate.decider import describe_open_holds
+from activities.gate.mapping import MARKETING_TOPICS
 from activities.run_context import run_now
 from policy.hours.time_zones import resolve_zone
 from policy.verdict import Channel
@@ -24,11 +25,9 @@ from profiles.db.database import Database
 from profiles.runs.lifecycle import load_run_profile
 from profiles.views.journey_profile import ProfileFacts, load_profile_facts
 
-_MARKETING_TOPICS = ("marketing", "all")
-
 
 class ProfileActivities:
-    """Reads of the profile on a run's behalf."""
+    """The activity that reads a run's profile."""
 
     def __init__(self, database: Database, *, default_zone: str = "UTC") -> None:
         self._database = database
@@ -36,7 +35,10 @@ class ProfileActivities:
 
     @activity.defn(name="read_profile")
     async def read_profile(self, request: ReadProfile) -> ProfileSnapshot:
-        """The person now; a read, so it may be repeated."""
+        """Read the profile; an empty snapshot where it is erased or the run does not exist.
+
+        Raises ApplicationError for traits that a story may not read. Idempotent.
+        """
         at = run_now(request.clock_offset_s)
         try:
             async with self._database.transaction() as connection:
@@ -46,14 +48,14 @@ class ProfileActivities:
         except ValueError as error:
             raise ApplicationError(str(error), type="PersonalTrait", non_retryable=True) from error
         if facts is None:
-            # Erased, or no such run: a story learns that nothing is known, and the gate sends nothing.
+            # Erased, or no such run: the story gets an empty snapshot, and the gate allows no message.
             return ProfileSnapshot(at=at, zone=self._default_zone)
         return _to_profile_snapshot(facts, at, self._default_zone)
 
 
 def _to_profile_snapshot(facts: ProfileFacts, at: datetime, default_zone: str) -> ProfileSnapshot:
     zone = resolve_zone(facts.timezone, facts.context_timezone, facts.phone_for_zone, default_zone)
-    said = {channel: granted for channel, topic, granted in facts.consents if topic in _MARKETING_TOPICS}
+    marketing = {channel: granted for channel, topic, granted in facts.consents if topic in MARKETING_TOPICS}
     return ProfileSnapshot(
         at=at,
         zone=zone.zone,
@@ -67,34 +69,36 @@ def _to_profile_snapshot(facts: ProfileFacts, at: datetime, default_zone: str) -
         median_gap_days=facts.median_gap_days,
         purchases=tuple(
             PurchasedItem(
-                item=one.item,
-                name=one.name,
-                price=one.price,
-                quantity=max(one.quantity - one.returned, 0),
-                at=one.at,
-                channel=one.channel,
-                order_id=one.order_id,
+                item=purchase.item,
+                name=purchase.name,
+                price=purchase.price,
+                quantity=max(purchase.quantity - purchase.returned, 0),
+                at=purchase.at,
+                channel=purchase.channel,
+                order_id=purchase.order_id,
             )
-            for one in facts.purchases
+            for purchase in facts.purchases
         ),
         open_carts=facts.open_carts,
         reachable=tuple(Channel(name) for name in facts.reachable),
-        granted=tuple(channel for channel in Channel if said.get(channel.value, said.get("all"))),
-        refused=tuple(channel for channel in Channel if said.get(channel.value, said.get("all")) is False),
+        granted=tuple(channel for channel in Channel if marketing.get(channel.value, marketing.get("all"))),
+        refused=tuple(
+            channel for channel in Channel if marketing.get(channel.value, marketing.get("all")) is False
+        ),
         engaged_at={Channel(name): last for name, last in facts.engaged_at.items()},
         traits=facts.traits,
     )
 
 
 class SuggestionActivities:
-    """Reads of the profile on a run's behalf."""
+    """The activity that suggests items for a run's profile."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn(name="suggest_items")
     async def suggest_items(self, request: SuggestItems) -> SuggestedItems:
-        """Items, best first; a read, so it may be repeated."""
+        """Return suggested items, best first. Idempotent."""
         async with self._database.transaction() as connection:
             items = await suggest_items(
                 connection, UUID(request.run_id), limit=request.limit, at=run_now(request.clock_offset_s)
@@ -103,14 +107,14 @@ class SuggestionActivities:
 
 
 class HoldActivities:
-    """Reads of open cases on a run's behalf."""
+    """The activity that reads the open holds of a run's profile."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @activity.defn(name="read_holds")
     async def read_holds(self, request: ReadHolds) -> OpenHolds:
-        """What is open now; a read, so it may be repeated."""
+        """Return the open holds. Raises ApplicationError for a run that does not exist. Idempotent."""
         at = run_now(request.clock_offset_s)
         async with self._database.transaction() as connection:
             profile_id = await load_run_profile(connection, UUID(request.run_id))

@@ -1,14 +1,17 @@
-"""A run's now inside an activity: Temporal's clock of this attempt, never the worker's."""
+"""The context of a run in an activity: its current time, and the error for a run that does not exist."""
 
 from datetime import datetime, timedelta
 
 from temporalio import activity
 
 
-def run_now(clock_offset_s: float) -> datetime:
-    """When this attempt started, on the run's clock; virtual where time was skipped, also across retries."""
-    return activity.info().started_time + timedelta(seconds=clock_offset_s)
-
-
 class NoSuchRun(LookupError):
-    """The run is not in Postgres: the workflow was started by somebody else."""
+    """The run is not in Postgres: the workflow was not started by Waypost."""
+
+
+def run_now(clock_offset_s: float) -> datetime:
+    """Return when this attempt started, by Temporal's clock plus the run's offset, never the worker's clock.
+
+    With time travel it is the virtual time, also in retries.
+    """
+    return activity.info().started_time + timedelta(seconds=clock_offset_s)

@@ -1,4 +1,4 @@
-"""Send one message: the gate's claim, then the provider's call, then the record."""
+"""Sends one message: the gate's claim, the call to the provider, and the record of its outcome."""
 
 import asyncio
 import time
@@ -45,12 +45,12 @@ from profiles.messaging.snapshot import Snapshot
 log = structlog.get_logger(__name__)
 
 MAX_CLAIM_AGE_S = 5.0
-"""A claim older than this, by the monotonic clock, is given back instead of used: its holder was frozen."""
+"""A claim older than this, by the monotonic clock, is released instead of used: the process was suspended."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldClaim:
-    """A claim, and since when it is held."""
+    """A claim, and since when it is held, by the monotonic clock in seconds."""
 
     claim: SendClaim
     held_since: float
@@ -61,7 +61,7 @@ class HeldClaim:
 
 
 class MessageActivities:
-    """The activity that sends; one instance a worker."""
+    """The activity that sends a message. One instance per worker."""
 
     def __init__(
         self,
@@ -81,10 +81,10 @@ class MessageActivities:
 
     @activity.defn(name="send_message")
     async def send_message(self, request: SendMessage) -> SendResult:
-        """Send at most once per send key (run + step), however often this is attempted.
+        """Send a message at most once per send key (run + step), with any number of attempts.
 
-        Raises ApplicationError to be tried again only where the message was definitely not sent; the claim
-        is given back first. An outcome nobody knows is returned as ``unknown``, and settles the key.
+        Raises ApplicationError to be retried only where the message was certainly not sent, after its claim
+        is released. An unknown outcome is returned as ``unknown``, and is final for the send key.
         """
         at = run_now(request.clock_offset_s)
         template = self._find_template(request)
@@ -149,15 +149,15 @@ class MessageActivities:
             raise ApplicationError(str(error), type="UnknownTemplate") from error
 
     async def _deliver(
-        self, request: SendMessage, template: Template, licence: HeldClaim, at: datetime
+        self, request: SendMessage, template: Template, held: HeldClaim, at: datetime
     ) -> SendResult:
-        claim = licence.claim
+        claim = held.claim
         try:
             content = self._renderer.render(template, request, claim)
         except ContentError as error:
             await self._release(claim, Reason.CONTENT)
             return withheld_result(request, claim, Reason.CONTENT, str(error))
-        if licence.expired:
+        if held.expired:
             await self._release(claim, Reason.ERROR)
             raise ApplicationError(f"the claim was not used within {MAX_CLAIM_AGE_S} s", type="ClaimLapsed")
         return await self._call_provider(request, claim, content, at)
@@ -232,10 +232,10 @@ class MessageActivities:
 
 
 async def _finish_despite_cancellation(record: Coroutine[Any, Any, None]) -> None:
-    """Write down what came of a call also where the attempt is given up meanwhile.
+    """Finish recording the outcome of a call also where the attempt is cancelled meanwhile.
 
-    The worker cancels an attempt whose time is over or when it stops; what the provider said must not get
-    lost with it.
+    The worker cancels an attempt that has timed out, and all attempts when it stops. The provider's answer
+    must be recorded nevertheless.
     """
     writing = asyncio.ensure_future(record)
     try:
@@ -255,7 +255,10 @@ def _record_provider_refusal(breaker: CircuitBreaker, error: NotSent) -> None:
 
 
 def retryable_error(deferral: Defer, at: datetime) -> ApplicationError:
-    """By Temporal's own retry instead of a timer of the run: a wait of days costs its history nothing."""
+    """Return the error that makes Temporal retry at the end of a deferral.
+
+    A retry adds no events to the run's history, unlike a timer of the run.
+    """
     return ApplicationError(
         f"deferred, {deferral.reason.value}: {deferral.detail}",
         type="GateError" if deferral.reason is Reason.ERROR else "ProviderBudget",
@@ -267,17 +270,17 @@ def retryable_error(deferral: Defer, at: datetime) -> ApplicationError:
 
 
 def is_expired(request: SendMessage, at: datetime) -> bool:
-    """The message's time is over, as far as can be told."""
+    """Return whether the message has expired; False where the expiry has no offset."""
     return request.expires_at.tzinfo is not None and at >= request.expires_at
 
 
 def reachable_channels(snapshot: Snapshot) -> tuple[Channel, ...]:
-    """Channels with an address on file."""
+    """Return the channels with an address on file."""
     return tuple(channel for channel in (Channel.EMAIL, Channel.SMS) if snapshot.address(channel.value))
 
 
 def not_allowed_result(request: SendMessage, refusal: NotAllowed) -> SendResult:
-    """Withheld or deferred by the gate."""
+    """Return the result for a message that the gate withheld or deferred."""
     verdict = refusal.verdict
     if isinstance(verdict, Allow):
         raise AssertionError("an allowed message has a claim")
@@ -297,7 +300,7 @@ def not_allowed_result(request: SendMessage, refusal: NotAllowed) -> SendResult:
 
 
 def claim_result(request: SendMessage, claim: SendClaim, status: SendStatus) -> SendResult:
-    """What came of a claim."""
+    """Return the result for a claim with the given status."""
     return SendResult(
         status=status,
         channel=request.channel,
@@ -311,6 +314,6 @@ def claim_result(request: SendMessage, claim: SendClaim, status: SendStatus) -> 
 
 
 def withheld_result(request: SendMessage, claim: SendClaim, reason: Reason, detail: str) -> SendResult:
-    """A claim that was given back for good."""
+    """Return the result for a claim that was released permanently."""
     result = claim_result(request, claim, SendStatus.WITHHELD)
     return result.model_copy(update={"reason": reason, "detail": detail})

@@ -1,4 +1,4 @@
-"""What the effects need to know of providers, sender and shop; unsafe settings are refused by name."""
+"""Settings of providers, sender and shop, from the environment. Unsafe settings are rejected by name."""
 
 import re
 from email.utils import parseaddr
@@ -15,7 +15,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from policy.config.settings import PolicySettings
 
 MIN_SECRET_LENGTH = 32
-"""Least number of characters of a signing secret."""
+"""Minimum length of a signing secret, in characters."""
 
 _HOST_PATTERN = re.compile(r"(?i)[a-z0-9-]+(\.[a-z0-9-]+)*")
 
@@ -31,10 +31,10 @@ def _env_field(name: str, default: Any = None) -> Any:
 
 
 class ActivitySettings(PolicySettings):
-    """Read from the environment; construction raises an error that names the variables at fault.
+    """Settings from the environment. Construction raises an error that names the faulty variables.
 
-    Without ``SENDGRID_API_KEY`` email goes to the sandbox, without ``TWILIO_ACCOUNT_SID`` so does SMS.
-    The values of secrets never show in an error.
+    Without ``SENDGRID_API_KEY`` email goes to the sandbox. Without ``TWILIO_ACCOUNT_SID`` so does SMS.
+    Errors never contain the values of secrets.
     """
 
     model_config = SettingsConfigDict(
@@ -58,22 +58,22 @@ class ActivitySettings(PolicySettings):
     twilio_messaging_service_sid: str | None = _env_field("TWILIO_MESSAGING_SERVICE_SID")
 
     public_url: str = _env_field("PUBLIC_URL", "http://127.0.0.1:8000")
-    """Where links in messages and provider callbacks reach the API; no slash at the end."""
+    """URL of the API for links in messages and for callbacks of providers; without a slash at the end."""
     default_timezone: str = _env_field("DEFAULT_TIMEZONE", "UTC")
     data_dir: Path = _env_field("WAYPOST_DATA_DIR", Path(".waypost"))
 
     shop_name: str = _env_field("WAYPOST_SHOP_NAME", "Example Shop")
     shop_address: str = _env_field("WAYPOST_SHOP_ADDRESS", "1 Example Street, 10115 Berlin")
-    """Postal address; the law wants it at the foot of every marketing mail."""
+    """Postal address, which the law requires in every marketing mail."""
     shop_url: str = _env_field("WAYPOST_SHOP_URL", "https://shop.example.com")
     shop_hosts: Annotated[tuple[str, ...], NoDecode] = _env_field("WAYPOST_SHOP_HOSTS", ())
-    """Hosts that links of items may lead to besides the shop's own, separated by commas."""
+    """Further hosts to which links of items may lead, separated by commas."""
     shop_support_email: str = _env_field("WAYPOST_SHOP_SUPPORT_EMAIL", "help@example.com")
     shop_currency: str = _env_field("WAYPOST_SHOP_CURRENCY", "EUR")
     """ISO 4217, e.g. EUR."""
 
     secrets: Annotated[tuple[SecretStr, ...], NoDecode] = _env_field("WAYPOST_SECRETS", ())
-    """Sign preference links; the first signs, all verify. Separated by commas in the environment."""
+    """Secrets of preference links: the first signs, all verify. Separated by commas in the environment."""
 
     @field_validator("shop_hosts", "secrets", mode="before")
     @classmethod
@@ -210,7 +210,7 @@ class ActivitySettings(PolicySettings):
 
 
 def _cleartext_faults(name: str, url: str) -> list[str]:
-    """Refuse http where the key would cross a network; a host without a dot is a container's."""
+    """Return a fault for http where the key would cross a network; a host without a dot is a container's."""
     if url.startswith("https://") or _is_local_url(url):
         return []
     return [f"{name} must be https, got {url}: the key would travel in the clear"]
@@ -222,7 +222,7 @@ def _is_local_url(url: str) -> bool:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether a host name or address (RFC 5735, 4291, 6761) means this machine; so does none."""
+    """Return whether a host name or address (RFC 5735, 4291, 6761) is this machine; True for no host."""
     if not host or host == "localhost" or host.endswith(".localhost"):
         return True
     try:

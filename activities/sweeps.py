@@ -1,4 +1,4 @@
-"""Stop the templates that too many people's mailboxes refuse, or too many people report."""
+"""Sweeps as activities: lapsed profiles, changed products, segments, and templates past a threshold."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class TemplateSweepActivities:
-    """Sweeps that switch kill switches on, and never off."""
+    """The sweep that stops templates with too many bounces or complaints. It never restarts one."""
 
     def __init__(self, database: Database, thresholds: TemplateStopThresholds) -> None:
         self._database = database
@@ -36,31 +36,37 @@ class TemplateSweepActivities:
 
     @activity.defn(name="sweep_templates")
     async def sweep_templates(self, request: SweepRequest) -> SweepResult:
-        """Stop every template past a threshold; idempotent. ``entered``: how many were stopped."""
-        t, stopped = self._thresholds, 0
+        """Stop every template past a threshold. ``entered`` is the number stopped. Idempotent."""
+        thresholds, stopped = self._thresholds, 0
         async with self._database.transaction() as connection:
-            rates = DeliverabilityLimits(t.complaints, t.bounces, t.window, t.at_least, t.least_reports)
-            for sick in await unhealthy_templates(connection, rates):
-                reason = describe_rates(sick, t)
-                if await stop_template(connection, sick, reason):
+            rates = DeliverabilityLimits(
+                thresholds.complaints,
+                thresholds.bounces,
+                thresholds.window,
+                thresholds.at_least,
+                thresholds.least_reports,
+            )
+            for unhealthy in await unhealthy_templates(connection, rates):
+                reason = describe_rates(unhealthy, thresholds)
+                if await stop_template(connection, unhealthy, reason):
                     stopped += 1
-                    log.warning("template stopped by itself", template=sick.template, reason=reason)
+                    log.warning("template stopped by itself", template=unhealthy.template, reason=reason)
         return SweepResult(entered=stopped)
 
 
 def describe_rates(sick: UnhealthyTemplate, thresholds: TemplateStopThresholds) -> str:
-    """In words: "12 of 240 bounced in the last day (5 %), the limit is 5 %"."""
+    """Describe the rates past a threshold: "12 of 240 bounced in the last day (5 %), the limit is 5 %"."""
     counts = (
         ("were reported as spam", sick.complained, thresholds.complaints),
         ("bounced", sick.bounced, thresholds.bounces),
     )
-    said = [
+    parts = [
         f"{count} of {sick.sent} {what} in the last {_describe_window(thresholds.window)} "
         f"({100 * count / sick.sent:.3g} %), the limit is {limit:g} %"
         for what, count, limit in counts
         if limit is not None and count >= thresholds.least_reports and 100 * count >= limit * sick.sent
     ]
-    return "; ".join(said)
+    return "; ".join(parts)
 
 
 def _describe_window(window: timedelta) -> str:
@@ -68,7 +74,7 @@ def _describe_window(window: timedelta) -> str:
 
 
 class SweepActivities:
-    """Sweeps that enter people by writing events."""
+    """The sweep that writes events for lapsed profiles."""
 
     def __init__(self, database: Database, ingest: Ingest, lapse: LapseRules = DEFAULT_LAPSE_RULES) -> None:
         self._database = database
@@ -77,17 +83,17 @@ class SweepActivities:
 
     @activity.defn(name="sweep_lapsed")
     async def sweep_lapsed(self, request: SweepRequest) -> SweepResult:
-        """Until nobody is left to find; idempotent."""
+        """Write events for all lapsed profiles, batch by batch. Idempotent."""
         entered = 0
-        while found := await sweep_lapsed(
+        while count := await sweep_lapsed(
             self._database, self._ingest, rules=self._lapse, limit=request.batch
         ):
-            entered += found
+            entered += count
         return SweepResult(entered=entered)
 
 
 class ProductSweepActivities:
-    """Sweeps that tell people about their carts by writing events."""
+    """The sweep that writes events for profiles with changed products in their carts."""
 
     def __init__(
         self, database: Database, ingest: Ingest, news: ProductAlertRules = DEFAULT_ALERT_RULES
@@ -98,19 +104,19 @@ class ProductSweepActivities:
 
     @activity.defn(name="sweep_products")
     async def sweep_products(self, request: SweepRequest) -> SweepResult:
-        """Until no change is left; idempotent."""
+        """Write events for all changed products, batch by batch. Idempotent."""
         entered = 0
         while True:
-            looked_at, told = await sweep_products(
+            examined, written = await sweep_products(
                 self._database, self._ingest, rules=self._alert_rules, limit=request.batch
             )
-            entered += told
-            if not looked_at:
+            entered += written
+            if not examined:
                 return SweepResult(entered=entered)
 
 
 class SegmentActivities:
-    """Sweeps of the segments that this worker's journeys start on."""
+    """The sweep of the segments on which this worker's journeys start."""
 
     def __init__(self, database: Database, ingest: Ingest, segments: Mapping[str, SegmentQuery]) -> None:
         self._database = database
@@ -119,10 +125,10 @@ class SegmentActivities:
 
     @activity.defn(name="sweep_segment")
     async def sweep_segment(self, request: SweepSegment) -> SegmentSweepResult:
-        """Enter newcomers; idempotent, so that it may be tried again at any time.
+        """Enter the new members of a segment. Idempotent.
 
-        Fails, to be tried again, where the query does, and on a worker whose code knows no such segment:
-        during a deploy another one may.
+        Raises ApplicationError, to be retried, where the query fails, and where this worker's code has no
+        such segment: during a deployment another worker may have it.
         """
         segment = self._segments.get(request.segment)
         if segment is None:

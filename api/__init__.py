@@ -1,1 +1,1 @@
-"""The HTTP API: events in, profiles, runs and decisions out, preference pages. Knows no worker."""
+"""The HTTP API: event ingest, profiles, runs, decisions and preference pages. Imports nothing of workers."""

@@ -1,4 +1,4 @@
-"""Puts the doors together: one app, its open things built once and closed at the end."""
+"""The FastAPI app: routers, middleware and error handlers, and the state built and closed with it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.batching import Batcher
 from api.dependencies import AppState
-from api.events import routes
+from api.events import routes as event_routes
 from api.http.bodies import BodySizeLimitMiddleware
 from api.http.keys import ApiKeys
 from api.http.metrics import Metrics
@@ -29,7 +29,7 @@ from api.routes import (
 )
 from api.settings import ApiSettings, InvalidSettings
 from api.temporal import TemporalGateway
-from api.why import routes as why
+from api.why import routes as why_routes
 from journeys import registry
 from policy.checks.suppression import rule_for
 from policy.limits import Limits
@@ -40,16 +40,16 @@ from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.messaging.preference_tokens import PreferenceTokens
 
 _API_DESCRIPTION = """\
-Customer journeys as durable Python. Channels send **events** here; people, runs and decisions can be read.
+Customer journeys as durable Python. Channels send **events** here; profiles, runs and decisions can be read.
 
 Send a key as `Authorization: Bearer <key>`, or as Basic with the key as user name and an empty password.
-*Write keys* may only send events, *server keys* also vouch for people, *admin keys* may do everything.
+*Write keys* may only send events, *server keys* send verified events, *admin keys* may do everything.
 Every refusal is `application/problem+json` (RFC 9457), and its detail says what to do.
 """
 
 
 class EventsCorsMiddleware:
-    """Lets every web origin send events, and only that: nothing else here is for browsers of other sites."""
+    """Allows every web origin to send events. No other path is open to browsers of other sites."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -58,21 +58,21 @@ class EventsCorsMiddleware:
             allow_origins=["*"],
             allow_methods=["POST"],
             allow_headers=["*"],
-            # The browser client obeys it.
+            # The browser client waits as Retry-After asks.
             expose_headers=["Retry-After"],
             max_age=86400,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, events in by way of CORS."""
-        is_open = scope["type"] == "http" and scope["path"] in routes.EVENT_PATHS
+        """Pass a request on; event paths go through the CORS middleware."""
+        is_open = scope["type"] == "http" and scope["path"] in event_routes.EVENT_PATHS
         await (self._cors_app if is_open else self._app)(scope, receive, send)
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
-    """The HTTP API. Reads the environment where no settings are given.
+    """Create the HTTP API. Without ``settings`` they are read from the environment.
 
-    Raises ``SettingsFault`` with all that is missing or unsafe, and for journeys that cannot be loaded.
+    Raises ``InvalidSettings`` with all that is missing or unsafe, or if the journeys cannot be loaded.
     """
     settings = settings or ApiSettings()
     settings.check()
@@ -89,10 +89,10 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         redoc_url=None,
     )
     parts = (
-        routes,
+        event_routes,
         identity_tokens,
         identity,
-        why,
+        why_routes,
         consents,
         profiles,
         runs,
@@ -101,7 +101,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         kill_switches,
         sandbox,
     )
-    for router in (*(part.router for part in parts), why.page_router):
+    for router in (*(part.router for part in parts), why_routes.page_router):
         app.include_router(router)
     register_problem_handlers(app)
     app.add_middleware(BodySizeLimitMiddleware)
@@ -113,17 +113,17 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
 async def _lifespan(
     app: FastAPI, settings: ApiSettings, journeys: registry.JourneyRegistry, limits: Limits
 ) -> AsyncIterator[None]:
-    """Build what the doors share, and close it when the app ends, after all that is under way."""
+    """Build the app's state. At the end finish all batches, then close the database."""
     database = Database(settings.database_url, pool_size=settings.database_pool_size)
-    meters = Metrics(policy_version(limits))
+    metrics = Metrics(policy_version(limits))
     rules = IngestConfig(
         local=settings.waypost_local,
         suppression_rule_for=partial(rule_for, limits),
-        on_late_purchase=meters.overtaken_messages.inc,
+        on_late_purchase=metrics.overtaken_messages.inc,
     )
     ingest = Ingest(database, journeys.routes, rules)
     batcher = Batcher(ingest.__call__, create_probe(database))
-    app.state.doors = AppState(
+    app.state.app_state = AppState(
         settings=settings,
         database=database,
         batcher=batcher,
@@ -132,7 +132,7 @@ async def _lifespan(
         preference_tokens=PreferenceTokens(settings.signing_secrets),
         identity_tokens=IdentityTokens(settings.signing_secrets),
         temporal=TemporalGateway(settings),
-        metrics=meters,
+        metrics=metrics,
         ingest_rules=rules,
         limits=limits,
     )

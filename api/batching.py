@@ -1,4 +1,4 @@
-"""Group commit: requests that arrive while a transaction is under way share the next one."""
+"""Group commit of ingest: requests that arrive during a transaction share the next one."""
 
 import asyncio
 from collections import deque
@@ -18,19 +18,19 @@ IngestCallable = Callable[[Sequence[IncomingEvent]], Coroutine[Any, Any, list[In
 
 
 class Overloaded(Exception):
-    """More is waiting than may wait; nothing of this request was written."""
+    """The ingest queue is full; nothing of this request was written."""
 
 
 @dataclass(slots=True, eq=False)
 class _PendingRequest:
-    """One request's events, until their transaction has committed."""
+    """The events of one request, until their transaction has committed."""
 
     events: Sequence[IncomingEvent]
     future: "asyncio.Future[list[IngestResult]]"
 
 
 class Batcher:
-    """The way from the doors to ingest. Answers only after COMMIT, each request by its own events alone."""
+    """Batches events of requests for ingest. Answers after COMMIT, each request with its own results."""
 
     def __init__(
         self,
@@ -42,8 +42,12 @@ class Batcher:
         max_queued_events: int = 5000,
         queue_timeout_s: float = 5.0,
     ) -> None:
-        """``flights``: transactions at once; ``most``: events that requests may share one with;
-        ``most_waiting``: events that may queue; ``patience_s``: how long a request may queue."""
+        """Create a batcher.
+
+        ``max_concurrent_batches``: transactions at once. ``max_batch_events``: events up to which requests
+        share a transaction. ``max_queued_events``: events that may queue. ``queue_timeout_s``: seconds that a
+        request may queue.
+        """
         self._ingest, self._probe = ingest, probe
         self._max_concurrent_batches, self._max_batch_events, self._max_queued_events = (
             max_concurrent_batches,
@@ -57,14 +61,16 @@ class Batcher:
 
     @property
     def queued_events(self) -> int:
-        """Events that wait for a transaction to begin."""
+        """Number of events that wait for a transaction."""
         return self._queued_events
 
     async def submit(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
-        """Take events in; answers in the same order, after COMMIT.
+        """Ingest events. Return results in the same order, after COMMIT.
 
-        Raises ``Overloaded`` when too much waits, ``Outage`` when Postgres is away; nothing was written then
-        (or its COMMIT went unanswered; sending the same ids again is safe either way).
+        Raises:
+            Overloaded: the queue is full, or the request queued too long; nothing was written.
+            Outage: Postgres is away. Nothing was written, unless only the answer to COMMIT was lost.
+                Sending the same ids again is safe in both cases.
         """
         if not events:
             return []
@@ -81,63 +87,70 @@ class Batcher:
         return await waiting.future
 
     async def close(self) -> None:
-        """Wait until everything that was submitted is answered."""
+        """Wait until all submitted requests are answered."""
         while self._running_batches:
             await asyncio.wait(set(self._running_batches))
 
     def _start_batches(self) -> None:
         while self._queue and len(self._running_batches) < self._max_concurrent_batches:
-            flight = asyncio.create_task(self._run_batch(self._next_batch()))
-            self._running_batches.add(flight)
-            flight.add_done_callback(self._on_batch_done)
+            task = asyncio.create_task(self._run_batch(self._next_batch()))
+            self._running_batches.add(task)
+            task.add_done_callback(self._on_batch_done)
 
-    def _on_batch_done(self, flight: "asyncio.Task[None]") -> None:
-        self._running_batches.discard(flight)
+    def _on_batch_done(self, task: "asyncio.Task[None]") -> None:
+        self._running_batches.discard(task)
         self._start_batches()
 
     def _next_batch(self) -> list[_PendingRequest]:
-        """The requests that go together: in order of arrival, one at least, ``_most`` events at most."""
-        aboard: list[_PendingRequest] = []
+        """Take the next requests from the queue, in order of arrival.
+
+        At least one request; several only up to ``max_batch_events`` events.
+        """
+        batch: list[_PendingRequest] = []
         count = 0
-        while self._queue and (not aboard or count + len(self._queue[0].events) <= self._max_batch_events):
+        while self._queue and (not batch or count + len(self._queue[0].events) <= self._max_batch_events):
             waiting = self._queue.popleft()
             count += len(waiting.events)
-            aboard.append(waiting)
+            batch.append(waiting)
         self._queued_events -= count
-        return aboard
+        return batch
 
     def _remove_from_queue(self, waiting: _PendingRequest) -> None:
         self._queue.remove(waiting)
         self._queued_events -= len(waiting.events)
 
-    async def _run_batch(self, aboard: list[_PendingRequest]) -> None:
-        events = [event for waiting in aboard for event in waiting.events]
+    async def _run_batch(self, batch: list[_PendingRequest]) -> None:
+        events = [event for waiting in batch for event in waiting.events]
         try:
             answers = await retry_stale_connection(lambda: self._ingest(events), self._probe)
         except Exception as error:
-            await self._handle_batch_error(aboard, error)
+            await self._handle_batch_error(batch, error)
             return
         start = 0
-        for waiting in aboard:
+        for waiting in batch:
             _complete_request(waiting, answers[start : start + len(waiting.events)])
             start += len(waiting.events)
 
-    async def _handle_batch_error(self, aboard: list[_PendingRequest], error: Exception) -> None:
-        """Answer requests whose transaction failed; none of their events may pass for taken in."""
+    async def _handle_batch_error(self, batch: list[_PendingRequest], error: Exception) -> None:
+        """Answer the requests of a failed transaction with the error.
+
+        After an ``Outage``, queued requests get the same answer. After any other error of a shared batch,
+        each request is tried alone.
+        """
         if is_outage(error):
-            # Whoever queues behind an outage would only wait for the same answer.
+            # Requests that queue during an outage would only wait for the same error.
             behind = list(self._queue) if isinstance(error, Outage) else []
             for waiting in behind:
                 self._remove_from_queue(waiting)
-            for waiting in (*aboard, *behind):
+            for waiting in (*batch, *behind):
                 _complete_request(waiting, error)
-        elif len(aboard) > 1:
-            # A defect of ours that one request has met: the others must not pay for it.
-            for waiting in aboard:
+        elif len(batch) > 1:
+            # One request may trigger a bug; the other requests of the batch must not fail with it.
+            for waiting in batch:
                 await self._run_batch([waiting])
         else:
             log.error("request_not_taken_in", error=type(error).__name__, exc_info=error)
-            _complete_request(aboard[0], error)
+            _complete_request(batch[0], error)
 
 
 def _complete_request(waiting: _PendingRequest, outcome: list[IngestResult] | Exception) -> None:
@@ -145,7 +158,7 @@ def _complete_request(waiting: _PendingRequest, outcome: list[IngestResult] | Ex
         return
     if isinstance(outcome, Exception):
         waiting.future.set_exception(outcome)
-        # Read once here, so that a request that has gone away leaves no "never retrieved" warning.
+        # Retrieved here, so that a disconnected request causes no "never retrieved" warning.
         waiting.future.exception()
     else:
         waiting.future.set_result(outcome)

@@ -1,4 +1,4 @@
-"""Draw diagrams as SVG by the program ``d2`` (https://d2lang.com), and write parts of their source."""
+"""Draw diagrams as SVG with the program ``d2`` (https://d2lang.com), and write parts of their source."""
 
 import os
 import re
@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 TIMEOUT_S = 20.0
-"""Time that one drawing may take; the largest take under a second."""
+"""Seconds that one drawing may take; the largest take under a second."""
 
 RED = "#d0544a"
-"""Lines and text of warning, legible on a light and on a dark page."""
+"""Colour of warnings, legible on a light and on a dark page."""
 
 _OPTIONS = (
     "--layout=elk",
@@ -44,11 +44,11 @@ vars: {
 
 
 class DrawingError(Exception):
-    """``d2`` made no drawing; the message says why."""
+    """``d2`` made no drawing. The message says why."""
 
 
 class D2NotInstalled(DrawingError):
-    """There is no program ``d2``; the message says how to install it."""
+    """The program ``d2`` is not installed. The message says how to install it."""
 
 
 class TextLine(NamedTuple):
@@ -70,7 +70,7 @@ def render(source: str, *, title: str) -> str:
     """
     command = [_program(), *_OPTIONS]
     try:
-        # The empty environment keeps settings and plugins of the machine away.
+        # The empty environment excludes settings and plugins of the machine.
         done = subprocess.run(  # noqa: S603 - a fixed command; all text goes to its input
             command, input=_THEMES + source, capture_output=True, encoding="utf-8", env={}, timeout=TIMEOUT_S
         )
@@ -128,7 +128,7 @@ def style(**values: str | int) -> str:
 
 def quote(*lines: str) -> str:
     """Return the source of lines of text: nothing in them is syntax."""
-    # d2 takes … for half as wide as it is.
+    # d2 computes half the width of …
     replacements = {"\\": "\\\\", '"': '\\"', "$": "\\$", "…": "..."}
     quoted = ("".join(replacements.get(char, char) for char in _printable(line)) for line in lines)
     return '"' + "\\n".join(quoted) + '"'

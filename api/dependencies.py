@@ -1,4 +1,4 @@
-"""What every door shares: settings, database, ingest, journeys, keys. Built once, in ``api.app``."""
+"""What routes depend on: the app's state (built once, in ``api.app``), keys, paging and path parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from profiles.state.event_records import IncomingEvent
 
 @dataclass(slots=True)
 class AppState:
-    """The one set of open things of this process."""
+    """Shared state of one app: settings, connections, journeys and keys."""
 
     settings: ApiSettings
     database: Database
@@ -46,9 +46,9 @@ class AppState:
     limits: Limits
 
     async def ingest(self, *events: IncomingEvent) -> list[IngestResult]:
-        """Events of our own making (consents, opt-outs), by the same way in as everybody's.
+        """Ingest events that Waypost itself makes (consents, opt-outs), as events of any sender.
 
-        Raises ``Problem`` 429 when overloaded, ``Outage`` when Postgres is away.
+        Raises ``Problem`` 429 if overloaded, ``Outage`` if Postgres is away.
         """
         try:
             answers = await self.batcher.submit(events)
@@ -60,8 +60,8 @@ class AppState:
 
 
 def get_app_state(request: Request) -> AppState:
-    """The open things, for a route."""
-    return cast(AppState, request.app.state.doors)
+    """Return the state of the request's app."""
+    return cast(AppState, request.app.state.app_state)
 
 
 _bearer_scheme = HTTPBearer(
@@ -84,11 +84,14 @@ def require_server_key(
 
 
 AppStateDep = Annotated[AppState, Depends(get_app_state)]
-"""A route's parameter for the doors."""
+"""Parameter of a route that needs the app's state."""
+
+AdminKeyDep = Annotated[ApiKey, Depends(require_admin_key)]
+"""Parameter of a route that needs the caller's admin key."""
 
 
 def new_event_id(prefix: str) -> str:
-    """An id for an event that Waypost itself writes once."""
+    """Return an id for an event that Waypost itself writes once."""
     return f"{prefix}-{new_id()}"
 
 
@@ -98,7 +101,7 @@ LimitParam = Annotated[int, Query(ge=1, le=200, description="Rows of a page")]
 def _parse_cursor(
     cursor: Annotated[str | None, Query(max_length=200, description="next_cursor of the page before")] = None,
 ) -> Cursor | None:
-    """Where a page begins. Raises ``Problem`` 422 for what is no cursor."""
+    """Return the cursor of a page, or None for the first page. Raises ``Problem`` 422 if it is malformed."""
     try:
         return Cursor.parse(cursor) if cursor else None
     except ValueError as error:
@@ -108,29 +111,31 @@ def _parse_cursor(
 CursorParam = Annotated[Cursor | None, Depends(_parse_cursor)]
 
 NOT_FOUND_RESPONSE: dict[int | str, dict[str, Any]] = {
-    404: {"model": ProblemDetails, "description": "Nobody has this identifier"}
+    404: {"model": ProblemDetails, "description": "No profile has this identifier"}
 }
 
 IdentifierTypeParam = Annotated[str, Path(alias="type", description="One of " + ", ".join(IDENTIFIER_TYPES))]
 
 IdentifierValueParam = Annotated[
-    str, Path(description="The identifier, in any spelling; of a merged person any of theirs")
+    str, Path(description="The identifier, in any spelling; of a merged profile any of its identifiers")
 ]
 
 
-async def profile_id_or_404(connection: Any, open_doors: AppState, kind: str, value: str) -> UUID:
-    """The canonical profile behind an identifier. Raises ``Problem`` 404."""
+async def profile_id_or_404(connection: Any, app_state: AppState, kind: str, value: str) -> UUID:
+    """Return the canonical profile of an identifier. Raises ``Problem`` 404."""
     try:
-        found = await component.find_profile_id(connection, kind, value, region=open_doors.settings.region)
+        profile_id = await component.find_profile_id(
+            connection, kind, value, region=app_state.settings.region
+        )
     except ValueError as error:
-        raise not_found(f"nobody can have this identifier: {error}") from None
-    if found is None:
-        raise not_found(f"nobody has this {kind}; check its spelling, or send an event that names it")
-    return found
+        raise not_found(f"no profile can have this identifier: {error}") from None
+    if profile_id is None:
+        raise not_found(f"no profile has this {kind}; check its spelling, or send an event that names it")
+    return profile_id
 
 
 class Because(BaseModel):
-    """Why an operator does something; kept in the log for good."""
+    """The reason of an operator's action; kept in the log permanently."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What the doors need to know of their surroundings; unsafe settings are refused by name."""
+"""Settings of the API from the environment, and the check that refuses missing or unsafe ones."""
 
 import re
 from urllib.parse import urlsplit
@@ -20,13 +20,14 @@ LOCAL_SECRET = "waypost-local-stack-signs-with-this"  # noqa: S105 - says what i
 
 
 class InvalidSettings(ValueError):
-    """The API cannot start with these settings; the message names every fault and what to set."""
+    """The API cannot start with these settings. The message names every fault and the fix."""
 
 
 class ApiSettings(DatabaseSettings, PolicySettings):
-    """Read from the environment. ``check`` says all that is missing at once.
+    """Settings of the API, read from the environment. ``check`` reports all faults at once.
 
-    How Temporal is reached is read by the SDK's own ``envconfig``; the two names here have the last word.
+    The connection to Temporal is read by the SDK's own ``envconfig``; ``temporal_address`` and
+    ``temporal_namespace`` take precedence over it.
     """
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
@@ -40,8 +41,8 @@ class ApiSettings(DatabaseSettings, PolicySettings):
     )
     waypost_server_keys: SecretStr = Field(
         default=SecretStr(""),
-        description="keys that may send events whose word on who is who counts as verified, and issue "
-        "identity tokens; for servers and tills, never in a page or an app; written as the write keys",
+        description="keys that may send verified events and issue identity tokens; for servers and tills, "
+        "never in a page or an app; written as the write keys",
     )
     waypost_admin_keys: SecretStr = Field(
         default=SecretStr(""), description="keys that may do everything; written as the write keys"
@@ -62,7 +63,7 @@ class ApiSettings(DatabaseSettings, PolicySettings):
         default="", description="Temporal namespace; empty: the SDK's own setting"
     )
     temporal_ui_url: str = Field(default="", description="base URL of the Temporal web UI, for links")
-    default_timezone: str = Field(default="UTC", description="IANA zone of people whose own is unknown")
+    default_timezone: str = Field(default="UTC", description="IANA zone of profiles without a known one")
     default_region: str = Field(
         default="", description="ISO 3166 code of the country that phone numbers without one belong to"
     )
@@ -80,7 +81,7 @@ class ApiSettings(DatabaseSettings, PolicySettings):
 
     @property
     def server_keys(self) -> tuple[str, ...]:
-        """Server keys as configured, which may be none; on a local stack ``dev-server`` then."""
+        """Server keys as configured, perhaps none; on a local stack ``dev-server`` when none is."""
         keys = _split_list(self.waypost_server_keys.get_secret_value())
         return keys or ((LOCAL_SERVER_KEY,) if self.waypost_local else ())
 
@@ -92,19 +93,19 @@ class ApiSettings(DatabaseSettings, PolicySettings):
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:
-        """Secrets of preference links and identity tokens; a local stack has one of its own."""
+        """Secrets of preference links and identity tokens; on a local stack a fixed one when none is set."""
         secrets = _split_list(self.waypost_secrets.get_secret_value())
         return secrets or ((LOCAL_SECRET,) if self.waypost_local else ())
 
     @property
     def region(self) -> str | None:
-        """The country of phone numbers written without one, or None."""
+        """The default country of phone numbers without a country code, or None."""
         return self.default_region.upper() or None
 
     def check(self) -> None:
         """Refuse to start on missing or unsafe settings.
 
-        Raises ``SettingsFault`` with one message that names every fault; no secret shows in it.
+        Raises ``InvalidSettings`` with one message that names every fault and contains no secret.
         """
         faults = [*self._missing_settings(), *self._invalid_settings()]
         if faults:
@@ -155,16 +156,16 @@ class ApiSettings(DatabaseSettings, PolicySettings):
         return faults
 
     def _development_key_faults(self) -> list[str]:
-        known = {LOCAL_WRITE_KEY, LOCAL_SERVER_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET}
-        given = (*self.write_keys, *self.server_keys, *self.admin_keys, *self.signing_secrets)
-        if any(value.rpartition(":")[2] in known for value in given):
+        development_values = {LOCAL_WRITE_KEY, LOCAL_SERVER_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET}
+        configured = (*self.write_keys, *self.server_keys, *self.admin_keys, *self.signing_secrets)
+        if any(value.rpartition(":")[2] in development_values for value in configured):
             return [
                 "a key or secret of the local stack is set outside one: make your own, `openssl rand -hex 32`"
             ]
         return []
 
     def _shared_key_faults(self) -> list[str]:
-        """A write key may be read in the source of a page, so the same key must not vouch for anybody."""
+        """Report a key that is both a write and a server key. Write keys may be public in a page's source."""
         try:
             write = {ApiKey.parse(text, Role.WRITE).digest for text in self.write_keys}
             server = {ApiKey.parse(text, Role.SERVER).digest for text in self.server_keys}

@@ -1,4 +1,4 @@
-"""Temporal, as far as a door looks at it: whether it is there, and what a run waits for."""
+"""Read access of the API to Temporal: its health, what a run waits for, and links to its web UI."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,28 +18,28 @@ _DEFAULT_ADDRESS = "127.0.0.1:7233"
 _RPC_TIMEOUT = timedelta(seconds=2)
 
 _METADATA_QUERY = "__temporal_workflow_metadata"
-"""The query that every workflow answers by itself, with its current details among others."""
+"""Built-in query of every workflow; its answer includes the current details."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingWait:
-    """What a run waits for, in its own words."""
+    """What a run waits for, as its workflow reports it."""
 
     details: str | None
-    """Markdown that the journey keeps up to date; None where nobody could be asked."""
+    """Markdown that the journey keeps up to date; None if the workflow did not answer."""
     note: str
-    """Why there are no details, or who gave them."""
+    """The origin of the details, or why there are none."""
 
 
 class TemporalGateway:
-    """A client that connects when it is first needed, so that the API starts without Temporal."""
+    """A Temporal client that connects at first use, so that the API starts without Temporal."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
         self._client: Client | None = None
 
     async def client(self) -> Client:
-        """The client; not yet connected to anything."""
+        """Return the client, which connects at its first call."""
         if self._client is None:
             profile = ClientConfig.load_client_connect_config(disable_file=self._settings.waypost_local)
             profile["target_host"] = (
@@ -51,7 +51,7 @@ class TemporalGateway:
         return self._client
 
     async def health_error(self) -> str | None:
-        """Why Temporal cannot be used, or None while it answers. Takes about a second at most."""
+        """Return why Temporal cannot be used, or None while it is healthy. Takes about a second at most."""
         try:
             async with asyncio.timeout(1.0):
                 client = await self.client()
@@ -63,7 +63,7 @@ class TemporalGateway:
         return None if healthy else "Temporal says it is not serving"
 
     async def load_pending_wait(self, workflow_id: str, temporal_run_id: str | None) -> PendingWait:
-        """Ask a run what it waits for. Never raises: what stands in the way is said in words."""
+        """Query a run for what it waits for. Never raises: an error becomes the note."""
         try:
             async with asyncio.timeout(2.5):
                 client = await self.client()
@@ -76,12 +76,12 @@ class TemporalGateway:
         except TimeoutError:
             return PendingWait(None, "no answer within 2 seconds: no worker runs, or Temporal is away")
         except Exception as error:
-            # Queries fail in many ways (a failing workflow, another version's worker); none is the reader's.
+            # Queries fail in many ways (a failing workflow, another version's worker); no reader can fix any.
             return PendingWait(None, f"the run could not be asked: {type(error).__name__}: {error}"[:300])
         return PendingWait(answer.current_details or None, "as the run says itself")
 
     def ui_url(self, workflow_id: str, temporal_run_id: str | None) -> str | None:
-        """The run's page in the Temporal web UI, or None where no UI is set."""
+        """Return the URL of the run in the Temporal web UI, or None if no UI is configured."""
         base = self._settings.temporal_ui_url.rstrip("/")
         if not base:
             return None

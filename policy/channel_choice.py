@@ -1,4 +1,4 @@
-"""Decides which channel suits a person, best first."""
+"""Ranks the channels on which a message may reach a profile."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -13,10 +13,11 @@ def rank_channels(
     preferred: str | None = None,
     engagement_counts: Mapping[Channel, int] | None = None,
 ) -> tuple[Channel, ...]:
-    """The reachable candidates in the order to try them; the first candidate alone where none is reachable.
+    """Return the reachable candidates, best first; the first candidate alone where none is reachable.
 
-    Those the person refused come last, since the gate has the last word on them; else the one they named as
-    theirs (``stated``) comes first, then where they ``engaged`` most of late, then as the candidates stand.
+    ``refused`` channels come last. They are not removed, since the gate decides on consent. Of the others,
+    ``preferred`` comes first. The rest are sorted by ``engagement_counts``, then by the order of
+    ``candidates``.
     """
     engagement_counts = engagement_counts or {}
 

@@ -1,4 +1,4 @@
-"""Lengths of time in words: read from what the shop sets, said in details and summaries."""
+"""Durations as text: parsed from the policy file, formatted for decision details and summaries."""
 
 import re
 from datetime import timedelta
@@ -19,9 +19,9 @@ _COMPONENT_PATTERN = re.compile(r"\s*(\d+)(?:\.(\d{1,6}))?\s*([a-z]+)")
 
 @lru_cache(maxsize=1024)
 def format_duration(length: timedelta) -> str:
-    """Exact to the second, the largest units first: "7 days", "1 hour 30 minutes", "0 seconds".
+    """Format a duration in words, exact to the second: "7 days", "1 hour 30 minutes", "0 seconds".
 
-    A negative length is said with "minus" in front.
+    A negative duration starts with "minus".
     """
     seconds = int(abs(length).total_seconds())
     parts = []
@@ -34,22 +34,22 @@ def format_duration(length: timedelta) -> str:
 
 
 def parse_duration(words: str) -> timedelta:
-    """Read "25d", "12h", "90m", "2w", "730 days", "1d 12h". The inverse of ``short``.
+    """Parse "25d", "12h", "90m", "2w", "730 days" or "1d 12h". The inverse of ``format_compact_duration``.
 
-    Seconds may have a fraction. Raises ValueError for anything else: a bare number says no unit.
+    Seconds may have a fraction. Raises ValueError for anything else, such as a number without a unit.
     """
     text = words.strip().lower()
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
     length, at = timedelta(), 0
     try:
-        while found := _COMPONENT_PATTERN.match(rest, at):
-            count, fraction, unit = found.groups()
+        while match := _COMPONENT_PATTERN.match(rest, at):
+            count, fraction, unit = match.groups()
             letter = _UNIT_ALIASES.get(unit.removesuffix("s"), unit)
             if fraction and letter != "s":
                 break
             length += int(count) * _UNIT_DURATIONS[letter]
             length += timedelta(microseconds=int((fraction or "").ljust(6, "0")))
-            at = found.end()
+            at = match.end()
         if at and at == len(rest):
             return sign * length
     except (KeyError, OverflowError):
@@ -58,7 +58,7 @@ def parse_duration(words: str) -> timedelta:
 
 
 def format_compact_duration(length: timedelta) -> str:
-    """Exact, as it is written in a file: "25d", "1d 12h", "0s"."""
+    """Format a duration exactly, as in the policy file: "25d", "1d 12h", "0s"."""
     rest = abs(length)
     parts = []
     for letter in "dhm":

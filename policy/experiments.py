@@ -1,15 +1,14 @@
-"""Decides which arm of an experiment a person is in, the same one every time it is asked."""
+"""Assigns profiles to the arms of experiments, deterministically."""
 
 import hashlib
 from collections.abc import Mapping
 
 
 def assign_arm(person: str, experiment: str, weights: Mapping[str, int]) -> str:
-    """The name of the person's arm, in proportion to the weights, which need not add up to 100.
+    """Return the name of the profile's arm. Shares are proportional to the weights, with any sum.
 
-    Sticky: it depends on nothing but the arguments, and not on the order in which the arms are
-    written. Changing a weight moves only people near the borders between arms. Two experiments split
-    the same people independently of each other.
+    Sticky: the result depends only on the arguments, not on the order of the arms. A changed weight moves
+    only profiles near the borders between arms. Two experiments split the same profiles independently.
 
     Raises ValueError without arms, for a negative weight, and where every weight is zero.
     """
@@ -19,7 +18,7 @@ def assign_arm(person: str, experiment: str, weights: Mapping[str, int]) -> str:
             f"experiment {experiment!r}: expected arms with weights of 0 or more and at least one above 0, "
             f"got {dict(weights)!r}; give each arm its share, for example offer=50, control=50"
         )
-    # The length in front keeps ("ab", "c") and ("a", "bc") apart.
+    # The length prefix distinguishes ("ab", "c") from ("a", "bc").
     digest = hashlib.sha256(f"{len(experiment)}:{experiment}:{person}".encode()).digest()
     place = int.from_bytes(digest, "big") * total >> 256
     for arm, weight in sorted(weights.items()):

@@ -1,4 +1,4 @@
-"""What the gate decides on: a plan and a snapshot of facts. Plain frozen values, no I/O."""
+"""The input of the gate: a planned message and a snapshot of facts. Plain frozen values, no I/O."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from policy.verdict import Channel, MessageClass
 
 
 class StopKind(StrEnum):
-    """What a kill switch is about."""
+    """The scope of a kill switch."""
 
     ALL = "all"
     CHANNEL = "channel"
@@ -24,63 +24,63 @@ class ActiveKillSwitch:
 
     kind: StopKind
     name: str
-    """Of the channel, journey or template; "all" for everything."""
+    """The name of the channel, journey or template; "all" for everything."""
     since: datetime
 
     @property
     def description(self) -> str:
-        """As operators say it: "channel sms", "everything"."""
+        """The scope in words: "channel sms", "everything"."""
         return "everything" if self.kind is StopKind.ALL else f"{self.kind.value} {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
-    """An item a message would promote."""
+    """An item that a planned message promotes."""
 
     product_id: str | None
     sku: str | None
     category: str | None = None
-    """As the plan has it; the feed's own word counts as well."""
+    """The category in the plan. The category in the product feed counts as well."""
     group: str | None = None
 
     @property
     def key(self) -> str:
-        """The product, else the stock keeping unit."""
+        """The product id, else the stock keeping unit."""
         return self.product_id or self.sku or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A message a run wants to send."""
+    """A message that a run requests."""
 
     channel: Channel
     message_class: MessageClass
     topic: str
-    """Consent topic, "marketing" by default; also "transactional" for transactional templates."""
+    """Consent topic: "marketing" by default, "transactional" for transactional templates."""
     promoting: tuple[PlannedItem, ...] | None
-    """None: the message promotes nothing, on purpose."""
+    """None: the message declares that it promotes nothing."""
     expires_at: datetime
     journey: str = ""
     cart_id: str | None = None
-    """Set where the items are the lines of a cart: they must still be in it."""
+    """Set where the items are the lines of a cart. Items that have left the cart are removed."""
     holdout: float = 0.0
-    """Percent of people whom the journey keeps its marketing from, to be measured against."""
+    """The journey's holdout: percent of profiles that get none of its marketing, as a control group."""
     value: float = 0.0
-    """What the message is worth, e.g. the prices of what it promotes; decides between equal priorities."""
+    """Value of the message, e.g. the prices of its items; decides between equal priorities."""
     when_capped: CapReachedAction | None = None
-    """What the journey wants where there is no slot; None: nothing, and it is withheld."""
+    """The journey's action where a cap has no slot; None: the message is withheld."""
     since: datetime | None = None
-    """When this message was first asked for; None: never before."""
+    """When this message was first requested; None: this is the first request."""
     message_id: str = ""
     template: str = ""
-    """Name of the message."""
+    """Name of the message template."""
     key: str = ""
-    """The send key (run and step), the same at every attempt; empty: nothing to spread messages by."""
+    """The send key (run and step), the same at every attempt; empty: the message is not spread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """An item not to be promoted until a date (None: for good)."""
+    """An item that may not be promoted until a date (None: no end)."""
 
     item: str
     sku: str | None
@@ -88,26 +88,26 @@ class Suppression:
     event_id: str = ""
     scope: SuppressionScope = SuppressionScope.PRODUCT
     of: str | None = None
-    """The unit, the group or the category that it reaches, where the scope is one of these."""
+    """The stock keeping unit, group or category that is suppressed, for these scopes."""
     parts: tuple[str, ...] = ()
-    """Products that the item consists of, where it is a bundle."""
+    """Ids of the products in the item, where it is a bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogItem:
-    """One product, or one variant of it, as the shop's feed tells it."""
+    """A product, or one variant of it, in the shop's feed."""
 
     product: str
     sku: str | None = None
     category: str | None = None
     group: str | None = None
     bundle: tuple[str, ...] = ()
-    """Products it consists of."""
+    """Ids of the products in it, where it is a bundle."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentFact:
-    """The person's latest word on one channel and topic."""
+    """The effective consent on one channel and topic."""
 
     channel: str
     """A channel, or "all"."""
@@ -128,12 +128,12 @@ class SentFact:
     run: str = ""
     template: str = ""
     items: tuple[str, ...] = ()
-    """Keys of what it showed."""
+    """Keys of the items in the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingFact:
-    """A marketing message of another live run, put off for now: it will ask for a slot at ``until``."""
+    """A deferred marketing message of another live run, which requests a slot at ``until``."""
 
     channel: Channel
     journey: str
@@ -141,50 +141,50 @@ class WaitingFact:
     until: datetime
     expires_at: datetime
     since: datetime
-    """When it was first asked for, by its run's clock."""
+    """When it was first requested, by the clock of its run."""
     value: float = 0.0
     message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One consistent snapshot, read under the profile's lock."""
+    """A consistent snapshot, read under the profile's lock."""
 
     person: str = ""
-    """The profile's opaque id; holdouts are sticky by it."""
+    """The profile's opaque id, by which holdouts are assigned."""
     run_state: str = "running"
-    """running, ended or stuck."""
+    """"running", "ended" or "stuck"."""
     erased: bool = False
     has_address: bool = True
     address_problem: str | None = None
     """"bounced", "complained", or None."""
     opted_out: tuple[str, ...] = ()
-    """Topics the *address* is opted out of; "all" covers every topic."""
+    """Topics from which the *address* is opted out; "all" covers every topic."""
     consents: tuple[ConsentFact, ...] = ()
     address_from_order: bool = False
-    """The address came with an order or a checkout (allows marketing email by default)."""
+    """Whether the address came with an order or a checkout, which allows marketing email by default."""
     suppressions: tuple[Suppression, ...] = ()
     cart: tuple[PlannedItem, ...] | None = None
-    """The cart's lines now, where the plan names a cart that is known."""
+    """The current lines of the plan's cart; None: the plan names no known cart."""
     out_of_stock: frozenset[str] = frozenset()
-    """Keys of planned items that the shop is known to have sold out."""
+    """Keys of planned items that are out of stock."""
     shelf: tuple[CatalogItem, ...] = ()
-    """What the feed says of the planned items."""
+    """The feed's rows of the planned items."""
     held: tuple[str, ...] = ()
-    """What is open with the person and holds marketing back, in words ("a support ticket 17")."""
+    """Open holds of the profile, which defer marketing, in words ("a support ticket 17")."""
     sent: tuple[SentFact, ...] = ()
     zone: str = "UTC"
-    """IANA zone of the person, already resolved by the order of the contract."""
+    """IANA zone of the profile, resolved in the order of the HTTP contract."""
     zone_source: str = "default"
     zones: tuple[str, ...] = ()
-    """All zones the person may live in, where more than one is plausible; empty: ``zone`` alone."""
+    """All zones in which the profile may live, where several are plausible; empty: ``zone`` alone."""
     waiting: tuple[WaitingFact, ...] = ()
-    """What other runs of the person want to send as soon as they may."""
+    """Deferred messages of the profile's other runs."""
     stopped: tuple[ActiveKillSwitch, ...] = ()
-    """Every kill switch that is on, whatever it names."""
+    """All kill switches that are on, of any scope."""
     claims_last_minute: int | None = None
-    """Claims on the plan's channel within a minute; None: nobody counted them."""
+    """Claims on the plan's channel in the last minute; None: not counted."""
     breaker_open_until: datetime | None = None
-    """The provider failed over and over, and is left alone until then."""
+    """End of the circuit breaker's backoff for the channel's provider; None: closed."""
     places: tuple[Place, ...] = ()
-    """Everywhere the person may be; the rules of all of them hold. Empty: nothing is known."""
+    """All places where the profile may be; the rules of all of them apply. Empty: unknown."""

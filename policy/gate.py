@@ -1,4 +1,4 @@
-"""Decides whether a planned message may be sent now: every check, and the first failure is the verdict."""
+"""The send gate: runs all checks on a planned message; the first that does not pass gives the verdict."""
 
 from datetime import datetime
 from functools import lru_cache
@@ -38,19 +38,23 @@ CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("quiet_hours", outside_quiet_hours),
     ("provider", provider_available),
 )
-"""Legal denials before business ones, denials before what only defers."""
+"""All checks in order: legal denials, then business denials, then checks that only defer."""
+
+
+# Most checks pass with one of a few details, so the records are shared.
+_cached_check = lru_cache(maxsize=1024)(CheckRecord)
 
 
 def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
-    """Allow, withhold or defer one message on one snapshot of facts, at the run's now.
+    """Allow, withhold or defer one message on one snapshot of facts, at the run's current time.
 
     Pure: the same arguments give the same verdict. ``at`` and every instant in the arguments carry an
-    offset. All checks are evaluated and recorded in ``checks``, in order; the first one that does not
-    pass gives the verdict and its reason, and ``removed`` names the items taken out in any case.
+    offset. All checks run and are recorded in ``checks``, in order. The first one that does not pass gives
+    the verdict and its reason. ``removed`` names the removed items in any case.
 
-    Never raises and fails closed: where a check cannot be computed on what it was given (a zone that does
-    not exist) the message is deferred with the reason ``error`` until it expires; where not even that can be
-    told (an instant without an offset) it is withheld.
+    Never raises, and fails closed. A check that raises (on a zone that does not exist) defers the message
+    with the reason ``error`` until it expires. Where the expiry cannot be compared (an instant without an
+    offset), the message is withheld.
     """
     findings = {name: _run_check(check, plan, facts, limits, at) for name, check in CHECKS}
     checks = tuple(
@@ -66,14 +70,10 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
     return Allow(items.kept, items.removed, checks)
 
 
-# Most checks pass in the same few words.
-_cached_check = lru_cache(maxsize=1024)(CheckRecord)
-
-
 def _run_check(check: CheckFunction, plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     try:
         return check(plan, facts, limits, at)
     except Exception as error:
-        # The message of the error may quote what a person typed, so only its kind is recorded.
-        said = f"not computable ({type(error).__name__}): expected instants with an offset and an IANA zone"
-        return error_result(plan.expires_at, at, said)
+        # The error's message may quote personal data, so only its type is recorded.
+        detail = f"not computable ({type(error).__name__}): expected instants with an offset and an IANA zone"
+        return error_result(plan.expires_at, at, detail)

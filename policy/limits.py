@@ -1,4 +1,4 @@
-"""What the shop sets: caps, quiet hours, windows, switches. Plain frozen values, no I/O."""
+"""The shop's policy: caps, quiet hours, suppression, priorities, budgets, thresholds. No I/O."""
 
 from dataclasses import dataclass, field
 from datetime import time, timedelta
@@ -10,10 +10,19 @@ from policy.hours.jurisdictions import Jurisdiction
 from policy.hours.windows import QuietHours
 from policy.verdict import Channel
 
+DEFAULT_SUPPRESSION_WINDOW = timedelta(days=365)
+"""How long a purchase suppresses its item by default."""
+
+DEFAULT_RESUME_SPREAD = timedelta(minutes=15)
+"""Over how long after an opening the deferred messages of a channel are spread by default."""
+
+MAX_CAP_WINDOW = timedelta(days=366)
+"""Longest window of a cap. Each decision reads and counts all messages in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """At most so many messages a minute to one channel's provider."""
+    """The maximum number of messages per minute to one channel's provider."""
 
     per_minute: int
 
@@ -27,28 +36,32 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class BreakerRule:
-    """When a provider that keeps failing is left alone, and for how long."""
+    """When the circuit breaker of a provider opens, and for how long."""
 
     failures: int = 5
-    """So many in a row, in one process."""
+    """Consecutive failures in one process that open the breaker."""
     first: timedelta = timedelta(seconds=30)
-    """The first rest; each failed probe after it doubles the next."""
+    """The first backoff. Each failed probe doubles it."""
     longest: timedelta = timedelta(minutes=10)
+    """The maximum backoff."""
 
     def __post_init__(self) -> None:
         faults = []
         if self.failures < 1:
             faults.append(f"failures: expected 1 or more, got {self.failures}; the default is 5")
         if not timedelta(0) < self.first <= self.longest:
-            got = f"{format_compact_duration(self.first)} and {format_compact_duration(self.longest)}; the defaults are 30s and 10m"
-            faults.append(f"first: expected more than no time and no more than longest, got {got}")
+            got = f"{format_compact_duration(self.first)} and {format_compact_duration(self.longest)}"
+            faults.append(
+                f"first: expected more than no time and no more than longest, got {got}; "
+                "the defaults are 30s and 10m"
+            )
         if faults:
             raise ValueError("\n".join(faults))
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateStopThresholds:
-    """When a template stops by itself: percent of what was sent in the window. None: never.
+    """Rates at which a template is stopped automatically: percent of its messages in the window. None: never.
 
     Gmail and Yahoo ask bulk senders to stay below 0.1 % of complaints and never to reach 0.3 %
     (support.google.com/a/answer/81126, senders.yahooinc.com/best-practices).
@@ -58,9 +71,9 @@ class TemplateStopThresholds:
     bounces: float | None = 5.0
     window: timedelta = timedelta(hours=24)
     at_least: int = 100
-    """Sent in the window; fewer say nothing."""
+    """Least number of messages in the window. Below it the rates are not evaluated."""
     least_reports: int = 2
-    """Complaints, or bounces: a single one is no rate."""
+    """Least number of complaints, or of bounces, that counts as a rate."""
 
     def __post_init__(self) -> None:
         faults = [
@@ -79,43 +92,32 @@ class TemplateStopThresholds:
             raise ValueError("\n".join(faults))
 
 
-DEFAULT_SUPPRESSION_WINDOW = timedelta(days=365)
-"""How long a purchase suppresses its item where the shop sets nothing else."""
-
-DEFAULT_RESUME_SPREAD = timedelta(minutes=15)
-"""How long the messages of a night take to go out in the morning."""
-
-
-MAX_CAP_WINDOW = timedelta(days=366)
-"""Of a cap: to refuse one, all messages of that long are read and counted."""
-
-
 class CalendarPeriod(StrEnum):
-    """A calendar period in the person's own zone."""
+    """A calendar period in the profile's zone."""
 
     DAY = "day"
     WEEK = "week"
-    """From Monday on."""
+    """Starts on Monday."""
     MONTH = "month"
 
 
 class CapReachedAction(StrEnum):
-    """What becomes of a message that a cap or a more important one leaves no room for."""
+    """The action where a cap, or a message of higher priority, leaves no slot."""
 
     WITHHOLD = "withhold"
-    """It is not sent, and the story goes on."""
+    """The message is not sent, and the story continues."""
     WAIT = "wait"
-    """It waits for its turn, and is withheld as expired where that would come too late."""
+    """The message is deferred to the next slot. It is withheld as expired where that is after its expiry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """At most so many marketing messages in a rolling window, or in a calendar period.
+    """The maximum number of marketing messages in a rolling window, or in a calendar period.
 
-    Exactly one of ``window`` and ``per`` is given. ``channel``, ``journey`` and ``topic`` narrow it; all of
-    those named have to match, both for a message to be counted and for one to be refused. Raises ValueError
-    for a limit below 0, both or neither of ``window`` and ``per``, and a window that is not between 0 and
-    ``LONGEST_WINDOW``.
+    Exactly one of ``window`` and ``per`` is given. ``channel``, ``journey`` and ``topic`` restrict the cap. A
+    message has to match all that are given, both to be counted and to be refused. Raises ValueError for a
+    limit below 0, for both or neither of ``window`` and ``per``, and for a window that is not between 0 and
+    ``MAX_CAP_WINDOW``.
     """
 
     limit: int
@@ -127,10 +129,10 @@ class Cap:
     topic: str | None = None
     """None: over all topics."""
     per: CalendarPeriod | None = None
-    """A calendar period, in the person's zone; each begins with all of its slots free."""
+    """A calendar period in the profile's zone. All slots are free at its start."""
 
     def __post_init__(self) -> None:
-        """Refuse what no shop can mean."""
+        """Validate the values."""
         faults = []
         if self.limit < 0:
             faults.append(
@@ -144,8 +146,8 @@ class Cap:
             )
             faults.append(f"window: expected either a window or a calendar period (per), got {got}")
         if self.window is not None and not timedelta() < self.window <= MAX_CAP_WINDOW:
-            longest, told = format_compact_duration(MAX_CAP_WINDOW), format_compact_duration(self.window)
-            faults.append(f"window: expected more than no time and at most {longest}, got {told}")
+            longest, actual = format_compact_duration(MAX_CAP_WINDOW), format_compact_duration(self.window)
+            faults.append(f"window: expected more than no time and at most {longest}, got {actual}")
         if self.per is not None and self.per not in tuple(CalendarPeriod):
             faults.append(f"per: expected one of {', '.join(CalendarPeriod)}, got {self.per!r}")
         if faults:
@@ -153,29 +155,29 @@ class Cap:
 
 
 class SuppressionScope(StrEnum):
-    """How far a purchase reaches among the shop's products."""
+    """Which products a purchase suppresses."""
 
     VARIANT = "variant"
-    """This stock keeping unit alone."""
+    """Only this stock keeping unit."""
     PRODUCT = "product"
-    """Any variant of the product."""
+    """Every variant of the product."""
     GROUP = "group"
-    """Any product of the group that it belongs to."""
+    """Every product of its group."""
     CATEGORY = "category"
-    """Any product of its category."""
+    """Every product of its category."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressionRule:
-    """How long, and how far, buying something keeps it from being promoted.
+    """For how long a purchase suppresses which products.
 
-    It is about the purchases that fit all of ``category``, ``product`` and ``group`` that are set; with none
-    set, about every purchase. Upper and lower case count as equal. Raises ValueError for a window below zero
-    and for a blank name.
+    Applies to purchases that match all of ``category``, ``product`` and ``group`` that are set; with none
+    set, to every purchase. The comparison ignores case. Raises ValueError for a window below zero and for a
+    blank name.
     """
 
     window: timedelta | None = DEFAULT_SUPPRESSION_WINDOW
-    """From the purchase's event time; zero: buying does not suppress; None: for good."""
+    """From the purchase's event time; zero: a purchase does not suppress; None: no end."""
     scope: SuppressionScope = SuppressionScope.PRODUCT
     category: str | None = None
     product: str | None = None
@@ -198,7 +200,7 @@ class SuppressionRule:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the shop sets; the defaults are those of the HTTP contract."""
+    """The shop's policy; the defaults are those of the HTTP contract."""
 
     caps: tuple[Cap, ...] = (
         Cap(1, timedelta(days=1), Channel.SMS),
@@ -212,40 +214,40 @@ class Limits:
         }
     )
     kill_switches: tuple[str, ...] = ()
-    """Names of channels, journeys and templates that may not claim, or "all": withheld, and never sent later.
-    For a while, use a kill switch of the database."""
+    """Names of channels, journeys and templates, or "all". Their messages are withheld and never sent later.
+    To stop temporarily, use a kill switch of the database."""
     suppression_window: timedelta | None = DEFAULT_SUPPRESSION_WINDOW
-    """How long a purchase suppresses its item, from the purchase's event time; None: for good."""
+    """How long a purchase suppresses its item, from the purchase's event time; None: no end."""
     suppression: tuple[SuppressionRule, ...] = ()
-    """The first that fits a purchase says how long and how far it suppresses; where none does, it is
-    ``suppression_window`` and the product."""
+    """The first rule that matches a purchase applies; where none does, ``suppression_window`` and the
+    product."""
     holdout: float = 0.0
-    """Percent of people who get no marketing at all, to be measured against."""
+    """Percent of profiles that get no marketing, as a control group."""
     duplicates_within: timedelta = timedelta(days=1)
-    """For so long no other run says the same again: one template about the same items; zero: it may."""
+    """How long no other run may repeat a message (the same template with the same items); zero: no limit."""
     priorities: dict[str, int] = field(default_factory=dict)
-    """Journey → how important its marketing is, 0 where nothing is said; the higher one gets the slot."""
+    """Journey → priority of its marketing, 0 by default. The higher one gets the slot."""
     when_capped: dict[str, CapReachedAction] = field(default_factory=dict)
-    """Journey → what becomes of a message that finds no slot; goes before what the journey itself says."""
+    """Journey → action where a cap has no slot; overrides the journey's own."""
     thresholds: TemplateStopThresholds = field(default_factory=TemplateStopThresholds)
-    """When a template stops by itself."""
+    """When a template is stopped automatically."""
     budgets: dict[Channel, Budget] = field(default_factory=dict)
-    """What a channel's provider gets in a minute; a channel without one: no limit."""
+    """Channel → messages per minute to its provider; absent: no limit."""
     breaker: BreakerRule = field(default_factory=BreakerRule)
-    """When a provider that keeps failing is left alone."""
+    """When the circuit breaker of a provider opens."""
     jurisdictions: dict[str, Jurisdiction] = field(default_factory=dict)
-    """ISO 3166 code ("FR", "US-FL") → hours that replace the entry in ``policy.hours.jurisdictions``."""
+    """ISO 3166 code ("FR", "US-FL") → hours that replace the entry of ``policy.hours.jurisdictions``."""
     jurisdiction_channels: tuple[Channel, ...] = (Channel.SMS, Channel.PUSH)
-    """Where the hours of places count, for marketing; ads have no hours."""
+    """Channels on which the hours of places apply to marketing; ads have no hours."""
     spread: dict[Channel, timedelta] = field(
         default_factory=lambda: dict.fromkeys(
             (Channel.EMAIL, Channel.SMS, Channel.PUSH), DEFAULT_RESUME_SPREAD
         )
     )
-    """Over how long after an opening the messages that waited for it are spread, by channel."""
+    """Channel → over how long after an opening its deferred messages are spread."""
 
     def __post_init__(self) -> None:
-        """Refuse what no shop can mean."""
+        """Validate the values."""
         faults = []
         if self.suppression_window is not None and self.suppression_window <= timedelta():
             faults.append(
@@ -253,11 +255,11 @@ class Limits:
                 f"got {format_compact_duration(self.suppression_window)}"
             )
         if not timedelta() <= self.duplicates_within <= MAX_CAP_WINDOW:
-            longest, told = (
+            longest, actual = (
                 format_compact_duration(MAX_CAP_WINDOW),
                 format_compact_duration(self.duplicates_within),
             )
-            faults.append(f"duplicates_within: expected from 0 to {longest}, got {told}")
+            faults.append(f"duplicates_within: expected from 0 to {longest}, got {actual}")
         if not 0 <= self.holdout <= 100:
             faults.append(f"holdout: expected a percentage from 0 to 100, got {self.holdout:g}")
         unknown = {

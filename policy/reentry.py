@@ -1,4 +1,4 @@
-"""How often a journey may be entered for one key."""
+"""Re-entry rules: how often a journey may be entered for one key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,41 +7,41 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Unlimited:
-    """Again as soon as the last run has ended."""
+    """Allows a new entry as soon as the last run has ended."""
 
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """Once for ever."""
+    """Allows one entry in all."""
 
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
-        """Only where there was no entry yet."""
+        """Return whether there is no entry yet."""
         return not entries
 
 
 @dataclass(frozen=True, slots=True)
 class After:
-    """Again when so much time has passed since the last entry."""
+    """Allows a new entry after a period since the last entry."""
 
     period: timedelta
 
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
-        """Whether the last entry is at least ``period`` ago."""
+        """Return whether the last entry is at least ``period`` ago."""
         return all(at - entry >= self.period for entry in entries)
 
 
 @dataclass(frozen=True, slots=True)
 class AtMost:
-    """So many times in all."""
+    """Allows a maximum number of entries in all."""
 
     times: int
 
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
-        """Whether fewer than ``times`` runs have entered."""
+        """Return whether there are fewer than ``times`` entries."""
         return len(entries) < self.times
 
 

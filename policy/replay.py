@@ -1,4 +1,4 @@
-"""What a decision stood on, kept so that it can be made again: its basis, and the version of the policy."""
+"""Repeats recorded decisions: encodes their inputs (the basis) and the limits, and decides again on them."""
 
 import json
 from collections.abc import Mapping
@@ -16,31 +16,31 @@ _VERSION_LENGTH = 12
 
 
 def limits_to_json(limits: Limits) -> dict[str, Any]:
-    """Every value in force, defaults included: a default that later code changes is not changed here."""
+    """Encode all values in force. Defaults are included, so a later change of a default has no effect."""
     encoded: dict[str, Any] = encode_value(limits, full=True)
     return encoded
 
 
 def limits_from_json(raw: Mapping[str, Any]) -> Limits:
-    """The limits that ``limits_as_json`` wrote. Raises ValueError for anything else."""
+    """Decode limits that ``limits_to_json`` encoded. Raises ValueError for anything else."""
     return decode_value(Limits, raw)
 
 
 def policy_version(limits: Limits) -> str:
-    """Names these limits: 12 hex digits, the same wherever and however the same values were set."""
+    """Return a hash of the limits: 12 hex digits, which depend only on the values."""
     canonical = json.dumps(limits_to_json(limits), sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()[:_VERSION_LENGTH]
 
 
 def decision_inputs(plan: Plan, facts: Facts, at: datetime) -> dict[str, Any]:
-    """All that ``decide`` is given besides the limits, as compact JSON: no address, no name."""
+    """Encode the arguments of ``decide`` except the limits, as compact JSON without address and name."""
     return {"plan": encode_value(plan), "facts": encode_value(facts), "at": encode_value(at)}
 
 
 def redecide(basis: Mapping[str, Any], limits: Limits) -> Verdict:
-    """Decide once more on what a decision stood on, by the gate of this code.
+    """Decide again on the inputs of a recorded decision, with the current code of the gate.
 
-    Raises ValueError where the basis is not one, or names what this code does not know.
+    Raises ValueError for a basis that is incomplete, or that has values unknown to this code.
     """
     try:
         plan, facts = decode_value(Plan, basis["plan"]), decode_value(Facts, basis["facts"])

@@ -1,4 +1,4 @@
-"""The words of a decision: what may be decided, about which kind of message, and why."""
+"""The result types of a decision: verdicts, reasons, records of checks, channels and message classes."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Channel(StrEnum):
-    """A way to reach a person."""
+    """The medium of a message."""
 
     EMAIL = "email"
     SMS = "sms"
@@ -15,14 +15,14 @@ class Channel(StrEnum):
 
 
 class MessageClass(StrEnum):
-    """What a message is for; comes from its registered template, never from the caller."""
+    """The legal class of a message. Its registered template declares it, never the caller."""
 
     MARKETING = "marketing"
     TRANSACTIONAL = "transactional"
 
 
 class Reason(StrEnum):
-    """Why a message was not sent, or not yet. A closed list, part of the HTTP contract."""
+    """Why a message was withheld or deferred. A closed list, part of the HTTP contract."""
 
     PURCHASED = "purchased"
     OPTED_OUT = "opted_out"
@@ -47,17 +47,17 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckRecord:
-    """One check of the gate and what it found."""
+    """The recorded result of one check of the gate."""
 
     name: str
     passed: bool
     detail: str = ""
-    """In words, with the values it stood on; no address, no name."""
+    """In words, with the values that the check used; no address, no name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """Send, to what is left of the items."""
+    """Send the message with the remaining items."""
 
     items: tuple[str, ...] = ()
     """Keys of the items that may still be promoted, in the order planned."""
@@ -68,7 +68,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Withhold:
-    """Do not send, ever, under this send key on this channel."""
+    """Never send the message under this send key on this channel."""
 
     reason: Reason
     detail: str = ""
@@ -78,7 +78,7 @@ class Withhold:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Not now; pass the whole gate again at ``until``."""
+    """Do not send the message yet. It passes the whole gate again at ``until``."""
 
     reason: Reason
     until: datetime

@@ -1,4 +1,4 @@
 """The unified profile: events, identity, carts, purchases, consent, messages, runs, outbox.
 
-Owns Postgres: no other room contains SQL. Imports nothing of ours.
+Owns Postgres: no other package contains SQL. Imports no other package of Waypost.
 """

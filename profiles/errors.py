@@ -1,13 +1,13 @@
-"""What an operator may ask of identities; refused here, in words, where there is nothing to do."""
+"""Errors of an operator's identity requests: cut, mend and release."""
 
 
 class NotFound(Exception):
-    """What was named is not there."""
+    """The cut or the identifier that the request names does not exist."""
 
 
 class NoChange(Exception):
-    """It is there, and is as asked for already."""
+    """The requested state is in force already."""
 
 
 class InvalidRequest(Exception):
-    """It can never be done."""
+    """The request can never be carried out."""

@@ -1,7 +1,7 @@
-"""What happened, as typed values: the Segment e-commerce events and Waypost's own, without any I/O.
+"""Typed events: the Segment e-commerce events and Waypost's own. No I/O.
 
-Only the fields declared here reach a journey (and so a Temporal history); everything else an event
-carried stays in Postgres. Declare an event of your own by subclassing ``Event``::
+Only the fields declared here reach a journey, and so a Temporal history. All other fields of an event
+stay in Postgres. Declare an event of your own by subclassing ``Event``::
 
     class AppointmentBooked(Event, name="Appointment Booked"):
         appointment_id: str
@@ -15,11 +15,11 @@ from typing import Any, ClassVar
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 END_RUN_SIGNAL = "End Run"
-"""Name of the control signal that tells a run to end; not an event."""
+"""Name of the control signal that ends a run; not an event."""
 
 
 GROUP_ALIASES = AliasChoices("group", "item_group_id")
-"""Names of a product's group in what channels send."""
+"""Names that channels use for a product's group."""
 
 
 class Source(StrEnum):
@@ -49,7 +49,7 @@ class Item(BaseModel):
     variant: str | None = None
     category: str | None = None
     group: str | None = Field(default=None, validation_alias=GROUP_ALIASES)
-    """Products that are much the same to a buyer, by a name of the shop's."""
+    """The shop's name for a group of products that a buyer can exchange for each other."""
     brand: str | None = None
     price: float | None = None
     quantity: int = Field(default=1, ge=0)
@@ -58,12 +58,12 @@ class Item(BaseModel):
 
     @property
     def key(self) -> str:
-        """What suppression goes by: the product, else the stock keeping unit."""
+        """The key of suppressions: the product id, else the stock keeping unit, else empty."""
         return self.product_id or self.sku or ""
 
 
 class Event(BaseModel):
-    """Something that happened, past tense. Subclasses declare the properties a journey may read."""
+    """Something that happened, in the past tense. Subclasses declare the properties a journey may read."""
 
     model_config = ConfigDict(
         frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True
@@ -73,22 +73,22 @@ class Event(BaseModel):
     registry: ClassVar[dict[str, type["Event"]]] = {}
 
     id: str = ""
-    """Waypost's own id of the event; the channel's id stays in Postgres."""
+    """Waypost's own id of the event. The channel's id stays in Postgres."""
     time: datetime | None = None
-    """When it happened, by the channel's clock."""
+    """When the event happened, by the channel's clock."""
     at: datetime | None = None
-    """When Waypost took it in; decisions go by this one."""
+    """When Waypost ingested the event. Decisions use this time."""
     channel: Source | None = None
     cart_id: str | None = None
     cart: tuple[Item, ...] | None = None
-    """For an event of a cart: the cart's lines after it."""
+    """For an event of a cart: the lines of the cart after the event."""
 
     def __init_subclass__(cls, *, name: str = "", **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if name:
             cls.event_name = name
             known = Event.registry.setdefault(name, cls)
-            # A workflow sandbox imports an author's module again: the first class stays registered.
+            # A workflow sandbox imports an author's module again; the first class stays registered.
             if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise TypeError(
                     f"{cls.__module__}.{cls.__qualname__} declares the event name {name!r}, "
@@ -97,7 +97,7 @@ class Event(BaseModel):
 
     @classmethod
     def declared_properties(cls) -> frozenset[str]:
-        """Names of the properties this event declares, besides those every event has."""
+        """Return the names of the properties that this class declares, without those of every event."""
         return frozenset(cls.model_fields) - frozenset(Event.model_fields)
 
 
@@ -118,30 +118,30 @@ class ProductEvent(Event):
 
     @property
     def item(self) -> Item:
-        """The product as a line."""
+        """The product as a line of a cart or an order."""
         return Item.model_validate(self.model_dump())
 
 
 class ProductViewed(ProductEvent, name="Product Viewed"):
-    """A product page was looked at."""
+    """A product page was viewed."""
 
 
 class ProductAdded(ProductEvent, name="Product Added"):
-    """A product went into the cart."""
+    """A product was added to the cart."""
 
 
 class ProductRemoved(ProductEvent, name="Product Removed"):
-    """A product left the cart."""
+    """A product was removed from the cart."""
 
 
 class CartViewed(Event, name="Cart Viewed"):
-    """The cart was looked at."""
+    """The cart was viewed."""
 
     products: tuple[Item, ...] = ()
 
 
 class CheckoutStarted(Event, name="Checkout Started"):
-    """Checkout began, with what is in the cart."""
+    """Checkout began, with the lines of the cart."""
 
     order_id: str | None = None
     value: float | None = None
@@ -159,7 +159,7 @@ class OrderEvent(Event):
 
 
 class OrderCompleted(OrderEvent, name="Order Completed"):
-    """A purchase, online or by receipt in a store."""
+    """An order was placed online, or a purchase was made in a store."""
 
 
 class OrderUpdated(OrderEvent, name="Order Updated"):
@@ -167,11 +167,11 @@ class OrderUpdated(OrderEvent, name="Order Updated"):
 
 
 class OrderRefunded(OrderEvent, name="Order Refunded"):
-    """All or part of an order was given back; without products, all of it."""
+    """All or part of an order was refunded; all of it if the event names no products."""
 
 
 class OrderCancelled(OrderEvent, name="Order Cancelled"):
-    """An order was called off."""
+    """An order was cancelled."""
 
 
 class OrderFulfilled(OrderEvent, name="Order Fulfilled"):
@@ -183,54 +183,54 @@ class OrderDelivered(OrderEvent, name="Order Delivered"):
 
 
 class MessageEvent(Event):
-    """Something became of a message that Waypost sent."""
+    """An event about a message that Waypost sent."""
 
     message_id: str = ""
 
 
 class MessageDelivered(MessageEvent, name="Message Delivered"):
-    """The provider handed the message over."""
+    """The provider delivered the message."""
 
 
 class MessageOpened(MessageEvent, name="Message Opened"):
-    """The message was opened (mail programs also open mail by themselves)."""
+    """The message was opened. Mail programs also open messages by themselves."""
 
 
 class MessageClicked(MessageEvent, name="Message Clicked"):
-    """A link in the message was followed."""
+    """A link in the message was clicked."""
 
     url: str | None = None
 
 
 class MessageBounced(MessageEvent, name="Message Bounced"):
-    """The address does not take messages."""
+    """The address does not accept messages."""
 
     reason: str | None = None
 
 
 class MessageComplained(MessageEvent, name="Message Complained"):
-    """The person reported the message as spam; closes the address, and opts out of marketing."""
+    """The customer reported the message as spam. Closes the address, and opts out of marketing."""
 
 
 class MessageReplied(MessageEvent, name="Message Replied"):
-    """The person answered."""
+    """The customer answered the message."""
 
 
 class MessageUnsubscribed(MessageEvent, name="Message Unsubscribed"):
-    """The person opted out by way of the message."""
+    """The customer opted out through the message."""
 
 
 class ProductUpdated(ProductEvent, name="Product Updated"):
-    """A product as the shop's feed tells it; names nobody. What is left out stays as it is known."""
+    """A product as the shop's feed describes it. Names no profile. Omitted fields keep their known values."""
 
     currency: str | None = None
     in_stock: bool | None = None
     bundle: tuple[str, ...] | None = None
-    """Ids of the products it consists of; empty: it is no bundle any more."""
+    """Ids of the products that it consists of; empty: it is no longer a bundle."""
 
 
 class PriceDropped(ProductEvent, name="Price Dropped"):
-    """Something in an open cart has become cheaper; written by the product sweep, about that cart."""
+    """A product in an open cart became cheaper. Written by the product sweep, about that cart."""
 
     was: float | None = None
     """The price before."""
@@ -238,11 +238,11 @@ class PriceDropped(ProductEvent, name="Price Dropped"):
 
 
 class BackInStock(ProductEvent, name="Back In Stock"):
-    """Something in an open cart can be bought again; written by the product sweep, about that cart."""
+    """A product in an open cart can be bought again. Written by the product sweep, about that cart."""
 
 
 class OutOfStock(ProductEvent, name="Out Of Stock"):
-    """Something in an open cart is sold out; written by the product sweep, about that cart."""
+    """A product in an open cart is sold out. Written by the product sweep, about that cart."""
 
 
 class ReviewSubmitted(Event, name="Product Reviewed"):
@@ -254,14 +254,14 @@ class ReviewSubmitted(Event, name="Product Reviewed"):
 
 
 class ReturnRequested(Event, name="Return Requested"):
-    """The customer wants to give back an order, or the products of it that are named."""
+    """The customer wants to return an order, or the named products of it."""
 
     order_id: str | None = None
     products: tuple[Item, ...] = ()
 
 
 class ReturnCompleted(Event, name="Return Completed"):
-    """A return is over, whatever came of it."""
+    """A return is closed, with any result."""
 
     order_id: str | None = None
 
@@ -279,19 +279,19 @@ class TicketSolved(Event, name="Ticket Solved"):
 
 
 class SegmentEntered(Event, name="Segment Entered"):
-    """A segment's query found the person, and had not before; written by the sweep of segments."""
+    """A profile is new in the result of a segment's query. Written by the segment sweep."""
 
     segment: str = ""
 
 
 class CustomerLapsed(Event, name="Customer Lapsed"):
-    """Nothing was bought for longer than usual; written by the sweep."""
+    """The customer has not ordered for longer than usual. Written by the sweep of lapsed customers."""
 
     days_since_order: int | None = None
     orders: int | None = None
     median_gap_days: float | None = None
-    """Days between two visits of this person, in the middle; None with fewer than three visits."""
+    """Median of the days between two visits; None with fewer than three visits."""
     lapse_after_days: float | None = None
-    """After how many days without an order this person counts as lapsed."""
+    """Days without an order after which this customer counts as lapsed."""
     products: tuple[Item, ...] = ()
-    """What the last order was of."""
+    """The products of the last order."""

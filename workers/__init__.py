@@ -1,1 +1,1 @@
-"""Production processes: journey worker, relay, reconciler, schedules, and the server that runs the API."""
+"""Processes: journey worker, outbox relay with its reconciler, schedules of sweeps, and the API server."""

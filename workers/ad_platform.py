@@ -1,4 +1,4 @@
-"""An ad platform, and telling it one thing so that what it confirms is what is recorded."""
+"""The ad platform protocol, and delivery of one outbox row to it with confirmation."""
 
 import asyncio
 from typing import Protocol
@@ -8,35 +8,39 @@ from profiles.messaging.audiences import Membership
 from profiles.runs.outbox import OutboxRow
 
 PLATFORM_TIMEOUT_S = 10.0
-"""What a platform may take for one thing."""
+"""Seconds that a platform may take for one outbox row."""
 
 
 class AdPlatform(Protocol):
-    """Audiences at a platform. Each place is told by an id of ours and used once: who comes back has another.
+    """Audiences at a platform. A member id identifies one membership; a later membership has another id.
 
-    Every call may come twice. Whatever is raised is tried again, so nothing is to be raised for what is
-    already so.
+    Every call may be repeated. Each exception leads to a retry, so a call must not raise when the requested
+    state exists already.
     """
 
     async def add(self, audience: str, member_id: UUID) -> None:
-        """Take a member in."""
+        """Add a member."""
 
     async def remove(self, audience: str, member_id: UUID) -> None:
-        """Take a member out; one that is not there is out."""
+        """Remove a member. Do nothing if the audience does not have it."""
 
     async def has_member(self, audience: str, member_id: UUID) -> bool:
-        """Whether the platform's own books have the member now. Asked after a removal: False confirms it."""
+        """Whether the platform has the member now. Called after a removal: False confirms it."""
 
 
 class UnconfirmedMembership(Exception):
-    """The platform has not done it, or not said so: to be tried again."""
+    """The platform has not done or not confirmed the change; it is retried."""
 
 
 async def sync_member(platform: AdPlatform, row: OutboxRow, membership: Membership | None) -> None:
-    """Tell the platform one outbox row; on return it is confirmed. Raises ``Unconfirmed``. Idempotent.
+    """Deliver one outbox row to the platform; on return the change is confirmed. Idempotent.
 
-    Nobody enters who is to leave, or is erased (``standing`` None); and nobody comes back before their
-    earlier removal is confirmed, so that a late one cannot take the new place with it.
+    An ``add`` is dropped if the member is to be removed, or is erased (``membership`` None).
+    It waits until an earlier removal of the same profile and item is confirmed, so that a late removal
+    cannot end the new membership.
+
+    Raises:
+        UnconfirmedMembership: not done, not confirmed, or any error of the platform's client.
     """
     audience = row.payload["audience"]
     try:
@@ -53,5 +57,5 @@ async def sync_member(platform: AdPlatform, row: OutboxRow, membership: Membersh
                 raise UnconfirmedMembership("the platform took the removal, and still has the member")
     except UnconfirmedMembership:
         raise
-    except Exception as error:  # whatever a platform's client raises keeps the place unconfirmed
+    except Exception as error:  # any error of a platform's client leaves the membership unconfirmed
         raise UnconfirmedMembership(repr(error)[:500]) from error

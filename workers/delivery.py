@@ -1,4 +1,4 @@
-"""Tell Temporal one thing: start a run with its trigger as first signal, or signal it; harmless twice."""
+"""Delivery of one outbox row to Temporal: signal-with-start of a run, or a signal. Idempotent."""
 
 from datetime import timedelta
 from enum import Enum
@@ -6,7 +6,6 @@ from typing import Any
 
 from temporalio.client import Client
 from temporalio.common import (
-    SearchAttributeKey,
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDReusePolicy,
@@ -16,9 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import JOURNEY_QUEUE, RunStart
 from profiles.runs.outbox import OutboxRow
-
-CUSTOMER_ID_ATTRIBUTE = SearchAttributeKey.for_keyword("CustomerId")
-JOURNEY_KEY_ATTRIBUTE = SearchAttributeKey.for_keyword("JourneyKey")
+from workers.temporal_client import CUSTOMER_ID_ATTRIBUTE, JOURNEY_KEY_ATTRIBUTE
 
 RPC_TIMEOUT = timedelta(seconds=10)
 
@@ -28,15 +25,15 @@ _PERMANENT_STATUS_CODES = frozenset(
 
 
 class DeliveryStatus(Enum):
-    """How a delivery went."""
+    """Result of a delivery."""
 
     DELIVERED = "done"
     NOT_FOUND = "gone"
-    """The workflow has ended, or never was."""
+    """The workflow has ended, or never existed."""
 
 
 class PermanentDeliveryError(Exception):
-    """Temporal refuses this for good; trying again cannot help."""
+    """Temporal refuses this row; a retry cannot succeed."""
 
 
 class Delivery:
@@ -46,9 +43,14 @@ class Delivery:
         self._client = client
 
     async def start(self, row: OutboxRow) -> str | None:
-        """Signal-with-start; returns Temporal's run id, also where it had been started before.
+        """Start the workflow with the entry event as its first signal. Return Temporal's run id.
 
-        The workflow id holds our run id and may not be used twice, so "already started" means redelivery.
+        Idempotent: the workflow id contains our run id and may not be reused, so "already started" means
+        redelivery, and the run id of the started workflow is returned.
+
+        Raises:
+            PermanentDeliveryError: Temporal refuses the row, or the row is malformed.
+            RPCError: Temporal did not accept it now.
         """
         start = _parse_run_start(row)
         try:
@@ -77,7 +79,7 @@ class Delivery:
         return handle.first_execution_run_id
 
     async def signal(self, row: OutboxRow) -> DeliveryStatus:
-        """A plain signal: it must never start anything."""
+        """Send a signal that starts no workflow. Raises as ``start`` does."""
         try:
             handle = self._client.get_workflow_handle(row.workflow_id or "")
             await handle.signal(row.name, row.payload, rpc_timeout=RPC_TIMEOUT)
@@ -98,7 +100,7 @@ def _parse_run_start(row: OutboxRow) -> RunStart:
 
 
 def _namespace_is_missing(error: RPCError) -> bool:
-    """A namespace that is misnamed, or not made yet, says nothing about its runs."""
+    """Whether the namespace is missing (misnamed, or not yet created). Its runs may still exist."""
     return any(detail.type_url.endswith("NamespaceNotFoundFailure") for detail in error.grpc_status.details)
 
 
@@ -116,13 +118,13 @@ def _static_summary(row: OutboxRow) -> str:
 
 
 def _static_details(start: RunStart, event: dict[str, Any]) -> str:
-    """What does not change in a run's life; the rest is in its current details."""
+    """Return the Markdown that stays the same during a run; the rest is in its current details."""
     lines = event.get("cart") or event.get("products") or ()
-    shown = "\n".join(
+    lines_text = "\n".join(
         f"- {line.get('quantity', 1)} × {line.get('name') or line.get('product_id')}" for line in lines
     )
-    told = (
+    header = (
         f"Run `{start.run_id}` of **{start.journey}** for customer `{start.customer_id}`.\n\n"
         f"Its messages and the gate's decisions: `GET /v1/runs/{start.run_id}`"
     )
-    return (f"{told}\n\nAt entry:\n\n{shown}" if shown else told)[:4000]
+    return (f"{header}\n\nAt entry:\n\n{lines_text}" if lines_text else header)[:4000]

@@ -1,4 +1,4 @@
-"""Sends events through the HTTP API in batches, as a channel would, and counts what became of them."""
+"""Client that sends events to the HTTP API in batches and counts the results, and its settings."""
 
 import asyncio
 from collections import Counter
@@ -18,7 +18,7 @@ JsonObject = dict[str, Any]
 MAX_BATCH_EVENTS = 500
 
 MAX_BATCH_BYTES = 900_000
-"""Of one body: below the API's limits of 1,000 events and 1 MiB."""
+"""Bytes of one body. Both limits are below the API's own of 1,000 events and 1 MiB."""
 
 _MAX_ATTEMPTS = 8
 
@@ -26,21 +26,58 @@ _REQUEST_TIMEOUT_S = 30.0
 
 
 class IngestApiError(UserError):
-    """The API cannot be reached, or refuses all of what is sent."""
+    """The API cannot be reached, or refuses the request as a whole."""
+
+
+class IngestSettings(BaseSettings):
+    """Settings of the ingest client. A local stack that runs on the data directory sets them itself."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
+
+    api_url: str = Field(default="", description="base URL of the API; empty: this machine's, on API_PORT")
+    api_port: int = Field(default=8000, ge=1, le=65535, description="port of the API on this machine")
+    waypost_write_keys: SecretStr = Field(
+        default=SecretStr("dev-write"), description="keys that may send events; the first one is used"
+    )
+    waypost_server_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="keys of trusted senders; the first one is preferred to any write key",
+    )
+    database_url: str = Field(default="", description="where the runs that started can be counted")
+
+    @property
+    def base_url(self) -> str:
+        """Base URL of the API."""
+        return self.api_url or f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def api_key(self) -> str:
+        """The first key given in plain text, a server key before a write key.
+
+        A holder of the environment file is trusted, so the server key is preferred.
+        Raises ``UserError`` if only digests are set.
+        """
+        for held in (self.waypost_server_keys, self.waypost_write_keys):
+            for key in (part.strip() for part in held.get_secret_value().split(",")):
+                if key and "sha256:" not in key:
+                    return key.rpartition(":")[2]
+        raise UserError(
+            "WAYPOST_SERVER_KEYS and WAYPOST_WRITE_KEYS hold digests only: set one to a key as it is sent"
+        )
 
 
 @dataclass(slots=True)
 class IngestCounts:
-    """What became of the events sent so far."""
+    """Results of the events sent so far."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
-    """Of the rejected ones, by code."""
+    """Rejected events by code."""
     examples: dict[str, str] = field(default_factory=dict)
-    """Code → the first sentence heard with it."""
+    """Code → detail of the first rejection with this code."""
 
     def add(self, results: Iterable[JsonObject]) -> None:
-        """Count the API's answers."""
+        """Count results of the API."""
         for result in results:
             self.statuses[result["status"]] += 1
             if result["status"] == "rejected":
@@ -48,15 +85,15 @@ class IngestCounts:
                 self.examples.setdefault(result["code"], result.get("detail") or "")
 
     def describe_refusals(self) -> list[str]:
-        """What was not taken in as it is, in words; empty where all was."""
-        said = [f"{n} rejected, {code}: {self.examples[code]}" for code, n in self.codes.items()]
+        """Describe rejections and conflicts, one sentence each; empty if there are none."""
+        descriptions = [f"{n} rejected, {code}: {self.examples[code]}" for code, n in self.codes.items()]
         if conflicts := self.statuses["conflict"]:
-            said.append(f"{conflicts} with an id that came before with other content")
-        return said
+            descriptions.append(f"{conflicts} with an id that came before with other content")
+        return descriptions
 
 
 class IngestClient:
-    """One API and one of its keys; use as an async context manager."""
+    """HTTP client for one API and one of its keys. Use as an async context manager."""
 
     def __init__(self, api_url: str, key: str) -> None:
         self.api_url = api_url.rstrip("/")
@@ -74,7 +111,7 @@ class IngestClient:
         await self._client.aclose()
 
     async def require_api(self) -> None:
-        """Raise ``DoorFault`` unless an API answers."""
+        """Raise ``IngestApiError`` unless an API answers."""
         try:
             alive = (await self._client.get("/healthz")).status_code == httpx2.codes.OK
         except httpx2.HTTPError:
@@ -86,15 +123,19 @@ class IngestClient:
             )
 
     async def send_events(self, events: Sequence[JsonObject]) -> list[JsonObject]:
-        """``POST /v1/events``; one result an event, committed. See ``_post`` for errors."""
+        """Send native events to ``POST /v1/events``. Return one result per event, after COMMIT.
+
+        Raises:
+            IngestApiError: the API is away, stays busy, or refuses a request as a whole.
+        """
         return await self._send_batches("/v1/events", "events", events)
 
     async def send_segment_calls(self, calls: Sequence[JsonObject]) -> list[JsonObject]:
-        """``POST /v1/batch`` with calls of the Segment HTTP API; as ``native``."""
+        """Send Segment calls to ``POST /v1/batch``. Results and errors are those of native events."""
         return await self._send_batches("/v1/batch", "batch", calls)
 
     async def unsubscribe_one_click(self, url: str) -> bool:
-        """Press the unsubscribe button of a mail program (RFC 8058); whether the API took it."""
+        """Send the one-click unsubscribe request of a mail program (RFC 8058). Return its success."""
         form = {"List-Unsubscribe": "One-Click"}
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": ""}
         answer = await self._client.post(url, data=form, headers=headers)
@@ -109,9 +150,10 @@ class IngestClient:
         return results
 
     async def _post(self, path: str, body: bytes) -> httpx2.Response:
-        """Post, and again when the API asks for patience; the ids make that safe.
+        """Post a body; retry on 429 and 503 after Retry-After seconds. Idempotent by the events' ids.
 
-        Raises ``DoorFault`` when the API is away, stays busy, or refuses the request as a whole.
+        Raises:
+            IngestApiError: the API is away, stays busy, or refuses the request as a whole.
         """
         answer = None
         for attempt in range(_MAX_ATTEMPTS):
@@ -121,15 +163,15 @@ class IngestClient:
                 raise IngestApiError(f"{self.api_url} stopped answering: {type(error).__name__}") from error
             if answer.status_code not in (429, 503):
                 break
-            asked = answer.headers.get("Retry-After", "")
-            await asyncio.sleep(float(asked) if asked.isdigit() else min(0.2 * 2**attempt, 5.0))
+            retry_after = answer.headers.get("Retry-After", "")
+            await asyncio.sleep(float(retry_after) if retry_after.isdigit() else min(0.2 * 2**attempt, 5.0))
         if answer is None or answer.status_code != httpx2.codes.OK:
             raise IngestApiError(_describe_failure(self.api_url, answer))
         return answer
 
 
 def split_bodies(name: str, events: Iterable[JsonObject]) -> Iterator[bytes]:
-    """Events as request bodies of at most ``MOST_EVENTS`` events and about ``MOST_BYTES`` bytes each."""
+    """Yield request bodies of at most ``MAX_BATCH_EVENTS`` events and about ``MAX_BATCH_BYTES`` bytes."""
     batch: list[bytes] = []
     size = 0
     for event in events:
@@ -156,37 +198,3 @@ def _describe_failure(api_url: str, answer: httpx2.Response | None) -> str:
             "WAYPOST_WRITE_KEYS, to one it knows"
         )
     return f"{api_url} answered {answer.status_code}: {answer.text[:300]}"
-
-
-class IngestSettings(BaseSettings):
-    """Where the API is; a local stack that runs on the data directory sets these by itself."""
-
-    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
-
-    api_url: str = Field(default="", description="base URL of the API; empty: this machine's, on API_PORT")
-    api_port: int = Field(default=8000, ge=1, le=65535, description="port of the API on this machine")
-    waypost_write_keys: SecretStr = Field(
-        default=SecretStr("dev-write"), description="keys that may send events; the first one is used"
-    )
-    waypost_server_keys: SecretStr = Field(
-        default=SecretStr(""),
-        description="keys that vouch for people; the first one comes before any write key",
-    )
-    database_url: str = Field(default="", description="where the runs that started can be counted")
-
-    @property
-    def base_url(self) -> str:
-        """Base URL of the API."""
-        return self.api_url or f"http://127.0.0.1:{self.api_port}"
-
-    @property
-    def api_key(self) -> str:
-        """The first key that is written out, a server key before a write key: who has the file has the shop's
-        word. Raises ``Fault`` where only digests are."""
-        for held in (self.waypost_server_keys, self.waypost_write_keys):
-            for key in (part.strip() for part in held.get_secret_value().split(",")):
-                if key and "sha256:" not in key:
-                    return key.rpartition(":")[2]
-        raise UserError(
-            "WAYPOST_SERVER_KEYS and WAYPOST_WRITE_KEYS hold digests only: set one to a key as it is sent"
-        )

@@ -1,4 +1,4 @@
-"""Postgres rings when there is something in the outbox, so that the relay need not keep asking."""
+"""LISTEN/NOTIFY for the outbox: wakes the relay when rows are written, so that it need not poll often."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,14 @@ NOTIFY_CHANNEL = "waypost_outbox"
 
 
 class OutboxListener:
-    """Listens on one connection; where that breaks, waiting goes on by time alone until it is back."""
+    """Listens on one connection. While it is broken, ``wait`` falls back to its timeout and reconnects."""
 
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._notified = asyncio.Event()
         self._connection: Any = None
         self.notifications = 0
-        """How often it has rung; several may wait, each with the count it knows."""
+        """Number of notifications so far. Several tasks may wait, each with the count it has seen."""
 
     async def __aenter__(self) -> Self:
         await self._listen()
@@ -32,7 +32,7 @@ class OutboxListener:
                 await self._connection.close(timeout=1)
 
     async def wait(self, timeout_s: float, *, seen: int) -> None:
-        """Until it has rung more often than ``known`` times, or the time is up."""
+        """Wait for more than ``seen`` notifications, at most ``timeout_s`` seconds."""
         if self._connection is None or self._connection.is_closed():
             await self._listen()
         if self.notifications == seen:

@@ -1,4 +1,4 @@
-"""One stream of log lines per process, ours and every library's: JSON in production, plain words locally."""
+"""What every process shares: logging (JSON in production, text locally), signals, and errors of the user."""
 
 import asyncio
 import contextlib
@@ -22,11 +22,11 @@ _NOISY_LOGGERS = (
     "alembic",
     "twilio.http_client",
 )
-"""Libraries whose line per HTTP request, or per step of a start, is noise beside our own decisions."""
+"""Loggers set to WARNING: they write a line per HTTP request or start-up step."""
 
 
 def configure_logging(*, local: bool, level: int = logging.INFO) -> None:
-    """Send structlog and stdlib logging to standard output in one form. Call once, before anything logs."""
+    """Send structlog and stdlib logging to standard output in one format. Call once, before the first log."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -64,7 +64,7 @@ def _use_color() -> bool:
 
 
 async def run_until_signal(work: "asyncio.Future[Any]") -> None:
-    """Wait for SIGTERM or SIGINT, then cancel ``work``; if ``work`` ends by itself, raise what it raised."""
+    """Wait for SIGTERM or SIGINT, then cancel ``work``. If ``work`` ends by itself, raise its exception."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -81,17 +81,17 @@ async def run_until_signal(work: "asyncio.Future[Any]") -> None:
 
 
 class UserError(Exception):
-    """Something the user can mend; the message says what was expected, what came, what to do."""
+    """An error that the user can correct; the message has the expected value, the given value and the fix."""
 
 
 def format_user_error(error: BaseException) -> str | None:
-    """What to print instead of a traceback, or None when the error is a bug that needs one."""
+    """Return the text to print instead of a traceback, or None if the error is a bug that needs one."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted."
     if isinstance(error, ValidationError) and error.title in _settings_classes():
-        # The values stay unsaid: any of them may be a secret.
+        # Without the values: any of them may be a secret.
         lines = [
             f"  {_variable_name(each['loc'])}: {each['msg']}" for each in error.errors(include_input=False)
         ]
@@ -102,15 +102,15 @@ def format_user_error(error: BaseException) -> str | None:
 
 
 def _settings_classes() -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     waiting: list[type[BaseSettings]] = [BaseSettings]
     while waiting:
         children = waiting.pop().__subclasses__()
-        found.update(child.__name__ for child in children)
+        names.update(child.__name__ for child in children)
         waiting.extend(children)
-    return found
+    return names
 
 
 def _variable_name(location: tuple[int | str, ...]) -> str:
-    """The environment variable's name; a fault of several settings together names them in its message."""
+    """Return the environment variable's name. A fault of several settings names them in its message."""
     return str(location[0]).upper() if location else "several"

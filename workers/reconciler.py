@@ -1,4 +1,4 @@
-"""Look after what nobody else will: claims whose holder died, and runs whose workflow is over unsaid."""
+"""The reconciler: expires claims of crashed workers, and closes runs left open by ended workflows."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,6 +21,7 @@ log = structlog.get_logger("sweeper")
 RECONCILE_INTERVAL_S = 30.0
 
 CLOSED_LOOKBACK = timedelta(hours=24)
+"""How far back ended workflows are looked up."""
 
 _CLOSED_WORKFLOWS_QUERY = (
     "ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated', 'Canceled') AND CloseTime > '{since}'"
@@ -44,7 +45,7 @@ _OUTCOME_BY_STATUS = {
 
 
 class Reconciler:
-    """Several may run at once: every step is idempotent."""
+    """Periodic repair of claims and runs. Several may run at once: every step is idempotent."""
 
     def __init__(
         self, database: Database, client: Client, routes: Sequence[Route], *, local: bool = False
@@ -55,7 +56,7 @@ class Reconciler:
         self._local = local
 
     async def run(self) -> None:
-        """Sweep for ever; what cannot be reached now is swept the next time."""
+        """Reconcile every ``RECONCILE_INTERVAL_S`` seconds, forever. A failed step is logged and repeated."""
         while True:
             for sweep in (self.settle_claims, self.end_runs):
                 try:
@@ -65,7 +66,7 @@ class Reconciler:
             await asyncio.sleep(RECONCILE_INTERVAL_S)
 
     async def settle_claims(self) -> int:
-        """Old claims become unknown, old unknowns final; returns how many."""
+        """Set old claims to unknown, and make old unknown messages final. Return how many changed."""
         async with self._database.transaction() as connection:
             settled = await expire_stale_claims(connection)
         if settled:
@@ -73,14 +74,14 @@ class Reconciler:
         return settled
 
     async def end_runs(self) -> int:
-        """End the rows of runs whose workflow failed, timed out or was stopped; returns how many."""
+        """Close open runs with a failed, timed out, terminated or cancelled workflow. Return how many."""
         since = (datetime.now(UTC) - CLOSED_LOOKBACK).isoformat()
         ended = 0
-        async for found in self._client.list_workflows(_CLOSED_WORKFLOWS_QUERY.format(since=since)):
-            run_id = _parse_run_id(found.id)
-            if run_id is None or found.status is None or not await self._is_open(run_id):
+        async for workflow in self._client.list_workflows(_CLOSED_WORKFLOWS_QUERY.format(since=since)):
+            run_id = _parse_run_id(workflow.id)
+            if run_id is None or workflow.status is None or not await self._is_open(run_id):
                 continue
-            outcome = _OUTCOME_BY_STATUS[found.status]
+            outcome = _OUTCOME_BY_STATUS[workflow.status]
             await close_orphaned_run(
                 self._database,
                 self._routes,
@@ -115,8 +116,11 @@ async def close_orphaned_run(
     before_seq: int | None = None,
     local: bool = False,
 ) -> None:
-    """What was delivered (before ``before_seq``, where given) counts as seen. Idempotent: a run that closed
-    itself keeps its own outcome."""
+    """Close a run that has no open workflow.
+
+    Events delivered to it (before outbox row ``before_seq``, if given) count as seen by the run.
+    Idempotent: a run that closed itself keeps its outcome.
+    """
     async with database.transaction() as connection:
         seen, now = await delivered_events(connection, run_id, before_seq=before_seq)
     await close_run(

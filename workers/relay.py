@@ -1,4 +1,7 @@
-"""The relay: outbox rows to Temporal and the ad platforms, in order per run, as many relays as you like."""
+"""The relay: delivers outbox rows to Temporal and the ad platforms, in order per lane.
+
+Any number of relays may run. Each process also runs the reconciler.
+"""
 
 import asyncio
 import contextlib
@@ -32,10 +35,11 @@ log = structlog.get_logger("relay")
 
 BATCH_SIZE = 100
 MAX_CONCURRENT_BATCHES = 3
-"""Batches under way in one relay; each locks its rows, as several relays do."""
+"""Concurrent batches of one relay; each locks its own rows, as batches of several relays do."""
 
 IDLE_WAIT_S = 1.0
-"""How long to wait for the doorbell before looking anyway."""
+"""Seconds to wait for a notification before the outbox is read anyway."""
+
 _MAX_RETRY_DELAY_S = 5.0
 
 TRANSIENT_ERRORS = (
@@ -51,13 +55,13 @@ TRANSIENT_ERRORS = (
 
 @dataclass(slots=True)
 class BatchResult:
-    """What became of one batch."""
+    """Results of one batch."""
 
     delivered_seqs: list[int] = field(default_factory=list)
     temporal_run_ids: dict[UUID, str] = field(default_factory=dict)
     orphaned_rows: list[OutboxRow] = field(default_factory=list)
     transient_error: BaseException | None = None
-    """Why the rest waits: Temporal or Postgres did not answer."""
+    """An error of Temporal or Postgres, because of which rows of the batch are still undelivered."""
 
 
 def _is_audience_entry(row: OutboxRow) -> bool:
@@ -65,7 +69,10 @@ def _is_audience_entry(row: OutboxRow) -> bool:
 
 
 class Relay:
-    """Delivers until told to stop. Holds a batch's locks while it delivers, and marks what was told."""
+    """Delivers outbox rows until it is cancelled.
+
+    Locks held: the rows of a batch, during its delivery; delivered rows are marked in the same transaction.
+    """
 
     def __init__(
         self,
@@ -76,48 +83,52 @@ class Relay:
         local: bool = False,
         platform: AdPlatform | None = None,
     ) -> None:
-        """``platform``: where the ad audiences are; None: the sandbox."""
+        """Create a relay. ``platform`` holds the ad audiences; None means the sandbox."""
         self._database = database
         self._delivery = delivery
         self._routes = tuple(routes)
         self._local = local
         self._platform = platform or SandboxAdPlatform(database)
 
-    async def run(self, doorbell: OutboxListener) -> None:
-        """Deliver for ever, a few batches at once, so that a slow answer holds up its own batch alone."""
-        await asyncio.gather(*(self._deliver_batches(doorbell) for _ in range(MAX_CONCURRENT_BATCHES)))
+    async def run(self, listener: OutboxListener) -> None:
+        """Deliver forever, a few batches at once, so that a slow answer delays only its own batch."""
+        await asyncio.gather(*(self._deliver_batches(listener) for _ in range(MAX_CONCURRENT_BATCHES)))
 
-    async def _deliver_batches(self, doorbell: OutboxListener) -> None:
-        """One batch after the other. Temporal or Postgres away: pauses, a little longer each time."""
+    async def _deliver_batches(self, listener: OutboxListener) -> None:
+        """Deliver one batch after the other. Back off exponentially while Temporal or Postgres is away."""
         pause = 0.1
         while True:
-            known = doorbell.notifications
+            seen_count = listener.notifications
             try:
-                told = await self.deliver_batch()
+                processed = await self.deliver_batch()
                 pause = 0.1
             except TRANSIENT_ERRORS as error:
                 log.warning("cannot deliver yet", error=repr(error)[:200], again_in_s=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _MAX_RETRY_DELAY_S)
                 continue
-            if told == 0:
-                await doorbell.wait(IDLE_WAIT_S, seen=known)
+            if processed == 0:
+                await listener.wait(IDLE_WAIT_S, seen=seen_count)
 
     async def deliver_batch(self) -> int:
-        """Deliver one batch of rows of different lanes; returns how many were told, parked or postponed."""
+        """Deliver one batch of rows of different lanes. Return how many rows were processed.
+
+        Processed rows are delivered, stuck or rescheduled.
+        Raises the first error of Temporal or Postgres, after the results of the other rows are committed.
+        """
         outcome = BatchResult()
         async with self._database.transaction() as connection:
             rows = await outbox.lock_batch(connection, BATCH_SIZE)
             if not rows:
                 return 0
-            # Who comes back to an audience enters once their removal is confirmed, be it in this very batch.
+            # Additions go last: an addition needs an earlier removal confirmed, perhaps in this very batch.
             entries = [row for row in rows if _is_audience_entry(row)]
             for part in ([row for row in rows if not _is_audience_entry(row)], entries):
-                standing = await load_memberships(
+                memberships = await load_memberships(
                     connection, [row.lane for row in part if _is_audience_entry(row)]
                 )
-                telling = (self._deliver_row(row, standing.get(row.lane)) for row in part)
-                answers = await asyncio.gather(*telling, return_exceptions=True)
+                deliveries = (self._deliver_row(row, memberships.get(row.lane)) for row in part)
+                answers = await asyncio.gather(*deliveries, return_exceptions=True)
                 for row, answer in zip(part, answers, strict=True):
                     await self._record_result(connection, row, answer, outcome)
             await outbox.mark_delivered(connection, outcome.delivered_seqs, outcome.temporal_run_ids)
@@ -139,10 +150,10 @@ class Relay:
                 log.error("run is stuck", run_id=str(row.lane), reason=str(answer))
                 await outbox.record_failure(connection, row.seq, str(answer))
                 if not await outbox.mark_stuck(connection, row.lane, str(answer)):
-                    # An ended run waits for nobody; kept first in its lane, the row would spin.
+                    # The run has ended. If the row stayed first in its lane, it would be retried forever.
                     outcome.delivered_seqs.append(row.seq)
             case UnconfirmedMembership():
-                # Postponed, not "away": an ad platform that fails holds up nobody's signals.
+                # Rescheduled, not transient: a failing ad platform must not delay signals to runs.
                 log.warning("ad platform has not confirmed", told=row.name, reason=str(answer))
                 await outbox.reschedule(connection, row.seq, str(answer))
             case BaseException():
@@ -159,18 +170,20 @@ class Relay:
                 if row.kind == "audience":
                     await record_confirmation(connection, row.lane, row.name)
 
-    async def _deliver_row(self, row: OutboxRow, standing: Membership | None) -> str | DeliveryStatus | None:
+    async def _deliver_row(
+        self, row: OutboxRow, membership: Membership | None
+    ) -> str | DeliveryStatus | None:
         match row.kind:
             case "start":
                 return await self._delivery.start(row) or DeliveryStatus.DELIVERED
             case "signal":
                 return await self._delivery.signal(row)
             case _:
-                await sync_member(self._platform, row, standing)
+                await sync_member(self._platform, row, membership)
                 return None
 
     async def _close_orphaned_run(self, row: OutboxRow) -> None:
-        """The workflow had ended before it was told."""
+        """Close the run of a workflow that ended before the row was delivered."""
         await close_orphaned_run(
             self._database,
             self._routes,
@@ -183,7 +196,7 @@ class Relay:
 
 
 async def run_relay_process(settings: WorkerSettings) -> None:
-    """Run one relay until SIGTERM or Ctrl-C. Raises ``Fault`` for settings and a schema it cannot use."""
+    """Run one relay until SIGTERM or SIGINT. Raises ``UserError`` for unusable settings or schema."""
     try:
         journeys = load_journeys(settings.journey_modules)
     except ValueError as error:
@@ -192,9 +205,9 @@ async def run_relay_process(settings: WorkerSettings) -> None:
     database = Database(settings.database_url, pool_size=MAX_CONCURRENT_BATCHES + 3)
     client = await connect_temporal(settings, lazy=True)
     relay = Relay(database, Delivery(client), journeys.routes, local=settings.waypost_local)
-    sweeper = Reconciler(database, client, journeys.routes, local=settings.waypost_local)
-    async with OutboxListener(settings.database_url) as doorbell:
+    reconciler = Reconciler(database, client, journeys.routes, local=settings.waypost_local)
+    async with OutboxListener(settings.database_url) as listener:
         log.info("ready")
-        await run_until_signal(asyncio.gather(relay.run(doorbell), sweeper.run()))
+        await run_until_signal(asyncio.gather(relay.run(listener), reconciler.run()))
     with contextlib.suppress(OSError):
         await database.close()

@@ -1,4 +1,4 @@
-"""The sandbox ad platform: books of its own in Postgres, apart from what Waypost believes of them."""
+"""The sandbox in Postgres: an ad platform with its own membership table, and the store of sent messages."""
 
 from uuid import UUID
 
@@ -8,29 +8,29 @@ from profiles.messaging import sandbox
 
 
 class SandboxAdPlatform:
-    """An ``AdPlatform`` whose every call is a transaction of its own, as a real platform's would be."""
+    """An ``AdPlatform`` that runs each call in its own transaction, as a real platform would."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def add(self, audience: str, member_id: UUID) -> None:
-        """Take a member in; idempotent."""
+        """Add a member. Idempotent."""
         async with self._database.transaction() as connection:
             await sandbox.add_member(connection, audience, member_id)
 
     async def remove(self, audience: str, member_id: UUID) -> None:
-        """Take a member out; idempotent."""
+        """Remove a member. Idempotent."""
         async with self._database.transaction() as connection:
             await sandbox.remove_member(connection, audience, member_id)
 
     async def has_member(self, audience: str, member_id: UUID) -> bool:
-        """Whether the books have the member."""
+        """Whether the platform's table has the member."""
         async with self._database.transaction() as connection:
             return await sandbox.has_member(connection, audience, member_id)
 
 
 def create_sandbox_store(database: Database) -> SandboxStore:
-    """A store that keeps each message once."""
+    """Return a store that saves each message once, by its id."""
 
     async def keep(message: SandboxMessage) -> None:
         async with database.transaction() as connection:

@@ -1,4 +1,7 @@
-"""Sweeps of segments: a schedule each, which operators may pause and whose runs say what was found."""
+"""Temporal schedules of sweeps: one per segment, and for lapsed customers, products and templates.
+
+Operators may pause a schedule. The workflow of each sweep shows its result as current details.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,21 +26,48 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.contracts import JOURNEY_QUEUE, SegmentSweepResult, SweepRequest, SweepResult, SweepSegment
 
 SEGMENT_SCHEDULE_PREFIX = "waypost-segment-"
-"""Of the ids of schedules, and of the sweeps they start."""
+"""Prefix of the ids of segment schedules and of the workflows that they start."""
 
 _SEGMENT_SWEEP_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=10), maximum_interval=timedelta(minutes=5), maximum_attempts=6
 )
-"""About ten minutes; then this sweep has failed, visibly, and the next one is due in its time."""
+"""About ten minutes of retries; then the workflow fails, and the next sweep starts as scheduled."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledSweep:
+    """One sweep and its schedule."""
+
+    schedule_id: str
+    activity: str
+    interval: timedelta
+    description: str
+    """What the sweep looks for, shown to operators."""
+
+
+LAPSED_SCHEDULE_ID = "waypost-sweeps"
+"""Id of the schedule of the sweep for lapsed customers."""
+
+LAPSED_SWEEP = ScheduledSweep(LAPSED_SCHEDULE_ID, "sweep_lapsed", timedelta(hours=1), "lapsed customers")
+
+PRODUCT_SWEEP = ScheduledSweep(
+    "waypost-products", "sweep_products", timedelta(minutes=1), "products in open carts that changed"
+)
+
+TEMPLATE_SWEEP = ScheduledSweep(
+    "waypost-templates", "sweep_templates", timedelta(minutes=1), "templates that bounce or annoy too many"
+)
+
+SCHEDULED_SWEEPS = (LAPSED_SWEEP, PRODUCT_SWEEP, TEMPLATE_SWEEP)
 
 
 @workflow.defn(name="sweep-segment")
 class SegmentSweepWorkflow:
-    """Find who newly belongs to one segment."""
+    """Workflow that finds the new members of one segment."""
 
     @workflow.run
     async def run(self, request: SweepSegment) -> SegmentSweepResult:
-        """One sweep, as one activity."""
+        """Run one sweep, as one activity."""
         workflow.set_current_details(f"asks who belongs to {request.segment}")
         swept: SegmentSweepResult = await workflow.execute_activity(
             "sweep_segment",
@@ -53,19 +83,19 @@ class SegmentSweepWorkflow:
 
 
 async def ensure_segment_schedules(client: Client, segments: Mapping[str, timedelta]) -> None:
-    """Make the schedules of these segments (name → how often) what the code says. Idempotent.
+    """Create, update and delete schedules to match these segments (name → interval). Idempotent.
 
-    A new one sweeps at once. A changed ``every`` is applied; that operators have paused one stays as it is.
-    Schedules of segments that are gone are deleted: they would only fail for ever, and who belonged is kept
-    in Postgres, where a segment that comes back goes on. All workers share one task queue and so one code;
-    the last to start has the last word.
+    A new schedule runs a sweep at once. A changed interval is applied; a paused schedule stays paused.
+    Schedules of removed segments are deleted, because each of their sweeps would fail. Their members stay in
+    Postgres and are used again if the segment returns.
+    All workers share one task queue and so one version of the code; the last worker to start decides.
     """
     for name, every in segments.items():
         await _ensure_segment_schedule(client, name, every)
-    known = {SEGMENT_SCHEDULE_PREFIX + name for name in segments}
-    async for listed in await client.list_schedules():
-        if listed.id.startswith(SEGMENT_SCHEDULE_PREFIX) and listed.id not in known:
-            await _delete_schedule(client, listed.id)
+    schedule_ids = {SEGMENT_SCHEDULE_PREFIX + name for name in segments}
+    async for schedule in await client.list_schedules():
+        if schedule.id.startswith(SEGMENT_SCHEDULE_PREFIX) and schedule.id not in schedule_ids:
+            await _delete_schedule(client, schedule.id)
 
 
 async def _ensure_segment_schedule(client: Client, name: str, every: timedelta) -> None:
@@ -99,41 +129,14 @@ async def _delete_schedule(client: Client, schedule_id: str) -> None:
     try:
         await client.get_schedule_handle(schedule_id).delete()
     except RPCError as error:
-        # The list lags behind, and another worker may have been first.
+        # The list is eventually consistent, and another worker may have deleted it first.
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduledSweep:
-    """One sweep, and how often it is made."""
-
-    schedule_id: str
-    activity: str
-    interval: timedelta
-    description: str
-    """In words, for operators."""
-
-
-LAPSED_SCHEDULE_ID = "waypost-sweeps"
-"""The schedule of the sweep for lapsed customers."""
-
-LAPSED_SWEEP = ScheduledSweep(LAPSED_SCHEDULE_ID, "sweep_lapsed", timedelta(hours=1), "lapsed customers")
-
-PRODUCT_SWEEP = ScheduledSweep(
-    "waypost-products", "sweep_products", timedelta(minutes=1), "products in open carts that changed"
-)
-
-TEMPLATE_SWEEP = ScheduledSweep(
-    "waypost-templates", "sweep_templates", timedelta(minutes=1), "templates that bounce or annoy too many"
-)
-
-SCHEDULED_SWEEPS = (LAPSED_SWEEP, PRODUCT_SWEEP, TEMPLATE_SWEEP)
-
-
 @workflow.defn(name="sweep")
 class SweepWorkflow:
-    """Find people whom no event of a channel brings in."""
+    """Workflow of a sweep that looks for changes which no channel reports as an event."""
 
     @workflow.run
     async def run(
@@ -142,7 +145,7 @@ class SweepWorkflow:
         activity: str = LAPSED_SWEEP.activity,
         looks_for: str = LAPSED_SWEEP.description,
     ) -> SweepResult:
-        """One sweep, as one activity."""
+        """Run one sweep, as one activity."""
         found: SweepResult = await workflow.execute_activity(
             activity,
             request,
@@ -155,7 +158,7 @@ class SweepWorkflow:
 
 
 async def ensure_sweep_schedules(client: Client) -> None:
-    """Make the schedules that are not there yet; one that operators changed or paused stays as it is."""
+    """Create the missing schedules of ``SCHEDULED_SWEEPS``. Existing ones, changed or paused, stay as is."""
     for sweep in SCHEDULED_SWEEPS:
         schedule = Schedule(
             action=ScheduleActionStartWorkflow(

@@ -1,4 +1,4 @@
-"""Serves the HTTP API with uvicorn."""
+"""Server of the HTTP API, on uvicorn."""
 
 import contextlib
 import socket
@@ -15,7 +15,7 @@ log = structlog.get_logger("api")
 
 
 class _LoggingServer(uvicorn.Server):
-    """Says once, in our own words, that it takes requests."""
+    """A server that logs ``ready`` with its address once it accepts requests."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -24,12 +24,12 @@ class _LoggingServer(uvicorn.Server):
 
 
 def serve_app(app: FastAPI, settings: ServerSettings) -> None:
-    """Serve until SIGINT or SIGTERM, then let requests under way finish for a few seconds."""
+    """Serve until SIGINT or SIGTERM. Running requests then have a few seconds to finish."""
     config = uvicorn.Config(
         app,
         host=settings.api_host,
         port=settings.api_port,
-        # Ours: one log for all libraries; and who asked for what is in the events themselves.
+        # Logging is configured for all libraries in one place; an access log would add nothing to the events.
         log_config=None,
         access_log=False,
         server_header=False,

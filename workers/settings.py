@@ -1,4 +1,4 @@
-"""How the processes of Waypost are set, read from the environment."""
+"""Settings of the worker, the relay, the local stack and the API server, read from the environment."""
 
 from pathlib import Path
 from typing import Self
@@ -10,8 +10,11 @@ from profiles.db.settings import DatabaseSettings
 
 
 class WorkerSettings(DatabaseSettings):
-    """Settings of the journey worker and the relay. How Temporal is reached is read by the SDK's own
-    ``envconfig`` (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_TLS…``, ``TEMPORAL_API_KEY``)."""
+    """Settings of the journey worker and the relay.
+
+    The connection to Temporal is read by the SDK's own ``envconfig`` (``TEMPORAL_ADDRESS``,
+    ``TEMPORAL_NAMESPACE``, ``TEMPORAL_TLS…``, ``TEMPORAL_API_KEY``).
+    """
 
     temporal_address: str = Field(default="", description="host:port of Temporal; empty: 127.0.0.1:7233")
     temporal_namespace: str = Field(default="default", description="Temporal namespace")

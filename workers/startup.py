@@ -1,4 +1,7 @@
-"""Put journeys and their messages together; whatever is wrong with either is told at once."""
+"""Checks at the start of a process: journeys and their messages, segments, database schema and policy.
+
+Every fault is reported at once, as a ``UserError``.
+"""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,37 +30,42 @@ from profiles.messaging.policy_versions import store_policy_version
 from profiles.sweeps.segments import check_segment_queries
 from workers.process import UserError
 
+log = structlog.get_logger(__name__)
+
+_FATAL_SQLSTATE_CLASSES = ("28", "3D")
+"""SQLSTATE classes of a refused login and of a missing database: waiting cannot help."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedJourneys:
-    """Journeys and the messages they send, checked against each other."""
+    """Journeys and their message templates, checked against each other."""
 
     journeys: JourneyRegistry
     templates: TemplateRegistry
 
 
 def load_checked_journeys(modules: Sequence[str]) -> LoadedJourneys:
-    """The journeys of these modules and their messages. Needs no database and no Temporal.
+    """Load the journeys of these modules and their messages. Needs no database and no Temporal.
 
-    Raises ``Fault`` with every fault of every journey and of every message, each with file and line.
+    Raises ``UserError`` with every fault of every journey and message, each with file and line.
     """
     reading = discover_journeys(modules)
     catalog = build_catalog(reading.folders, complete=reading.complete)
     faults = list(reading.faults)
     for definition in reading.journeys.values():
         faults.extend(message_faults_of(definition, catalog))
-    told = [str(JourneyError(faults))] if faults else []
+    messages = [str(JourneyError(faults))] if faults else []
     try:
         templates = TemplateRegistry.load(reading.folders)
     except TemplateError as error:
-        raise UserError("\n".join([*told, str(error)])) from error
-    if told:
-        raise UserError(told[0])
+        raise UserError("\n".join([*messages, str(error)])) from error
+    if messages:
+        raise UserError(messages[0])
     return LoadedJourneys(reading.journeys, templates)
 
 
 def build_catalog(folders: Iterable[Path], *, complete: bool = True) -> TemplateCatalog:
-    """The messages that lie in these journey folders, also those that have faults of their own.
+    """Return the catalog of the messages in these journey folders, faulty ones included.
 
     ``complete``: whether these are the folders of all journeys.
     """
@@ -78,35 +86,35 @@ def _summary(file: Path) -> TemplateSummary:
 
 
 def declared_segments(journeys: Mapping[str, JourneyDefinition]) -> dict[str, Segment]:
-    """Segments by name; journeys may share one."""
+    """Return all segments of the journeys by name; journeys may share a segment."""
     return {segment.name: segment for definition in journeys.values() for segment in definition.segments}
 
 
 def find_segment_conflicts(journeys: Mapping[str, JourneyDefinition]) -> list[str]:
-    """Segments that two journeys declare under one name but not alike, a sentence each.
+    """Describe segments that two journeys declare differently under one name, one sentence each.
 
-    A name has one schedule and one set of members, so it can have one query only.
+    A name has one schedule and one set of members, so it can have only one query.
     """
     first: dict[str, tuple[str, Segment]] = {}
     faults = []
     for name, definition in journeys.items():
         for segment in definition.segments:
-            other, known = first.setdefault(segment.name, (name, segment))
+            first_name, declared = first.setdefault(segment.name, (name, segment))
             differing = [
                 field.name
                 for field in fields(Segment)
-                if getattr(segment, field.name) != getattr(known, field.name)
+                if getattr(segment, field.name) != getattr(declared, field.name)
             ]
             if differing:
                 faults.append(
-                    f"segment {segment.name!r}: {name} and {other} declare it with different "
+                    f"segment {segment.name!r}: {name} and {first_name} declare it with different "
                     f"{' and '.join(differing)}; share one Segment between them, or give it another name"
                 )
     return faults
 
 
 async def validate_segments(database: Database, journeys: Mapping[str, JourneyDefinition]) -> None:
-    """Raise ``Fault`` with all that is wrong with the journeys' segments; Postgres judges their queries."""
+    """Raise ``UserError`` with all faults of the journeys' segments. Postgres checks their queries."""
     faults = find_segment_conflicts(journeys)
     segments = (segment for definition in journeys.values() for segment in definition.segments)
     faults += await check_segment_queries(database, dict.fromkeys(segments))
@@ -114,17 +122,13 @@ async def validate_segments(database: Database, journeys: Mapping[str, JourneyDe
         raise UserError("segments cannot be used:\n" + "\n".join(f"  {fault}" for fault in faults))
 
 
-log = structlog.get_logger(__name__)
-
-_FATAL_SQLSTATE_CLASSES = ("28", "3D")
-"""SQLSTATE classes of a refused login and of a database that does not exist: waiting cannot help."""
-
-
 async def wait_for_schema(database_url: str, *, retry_interval_s: float = 1.0) -> None:
-    """Return once the database is at the revision this code needs.
+    """Return once the database is at the revision that this code needs.
 
-    Postgres away: waits for it, and says so. Raises ``Fault``, saying what to do, for a schema that is
-    missing, older or newer, and for a login or database name that Postgres refuses.
+    While Postgres is away, log a warning and retry every ``retry_interval_s`` seconds.
+
+    Raises:
+        UserError: the schema is missing, older or newer, or Postgres refuses the login or database name.
     """
     while True:
         try:
@@ -141,12 +145,12 @@ async def wait_for_schema(database_url: str, *, retry_interval_s: float = 1.0) -
 
 
 def _sqlstate(error: BaseException) -> str:
-    """Postgres's code, also of an error that SQLAlchemy has wrapped."""
+    """Return the SQLSTATE, also of an error that SQLAlchemy has wrapped; empty if there is none."""
     return str(getattr(getattr(error, "orig", None) or error, "sqlstate", None) or "")
 
 
 def load_policy(settings: PolicySettings) -> Policy:
-    """What the shop has set. Raises ``Fault`` with everything that is wrong with the file."""
+    """Return the policy of the settings. Raises ``UserError`` with all faults of the policy file."""
     try:
         return settings.policy
     except PolicyFaults as faults:
@@ -154,7 +158,7 @@ def load_policy(settings: PolicySettings) -> Policy:
 
 
 async def store_policy_limits(database: Database, limits: Limits) -> None:
-    """Keep what decisions are about to be made by, so that they can be made again."""
+    """Store the limits under their policy version, so that decisions can be replayed. Idempotent."""
     await database.run(
         lambda connection: store_policy_version(connection, policy_version(limits), limits_to_json(limits))
     )

@@ -1,30 +1,35 @@
-"""How a process reaches Temporal: one connected client, and the search attributes that runs are found by."""
+"""The Temporal client of a process, and the search attributes of runs."""
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.service import RPCError, RPCStatusCode
 
 from workers.settings import WorkerSettings
 
-SEARCH_ATTRIBUTES = ("CustomerId", "JourneyKey")
-"""Keyword attributes set when a run starts. An unregistered one would block the run for ever."""
+CUSTOMER_ID_ATTRIBUTE = SearchAttributeKey.for_keyword("CustomerId")
+
+JOURNEY_KEY_ATTRIBUTE = SearchAttributeKey.for_keyword("JourneyKey")
+
+SEARCH_ATTRIBUTES = (CUSTOMER_ID_ATTRIBUTE.name, JOURNEY_KEY_ATTRIBUTE.name)
+"""Keyword attributes set when a run starts. An unregistered one would block the run permanently."""
 
 _LOCAL_ADDRESS = "127.0.0.1:7233"
 
 
 async def connect_temporal(settings: WorkerSettings, *, lazy: bool = False) -> Client:
-    """A client for this process; keep it for the process's life.
+    """Return the client of this process. Use one for the lifetime of the process.
 
     Address, namespace, TLS and API key come from the environment and profile file as the Temporal SDK
-    reads them; a local stack ignores the profile file, which is made for other servers. ``lazy``
-    connects at first use, so that a process can start while Temporal is down (a worker cannot use
-    such a client). Raises ``RuntimeError`` when Temporal is not reachable and ``lazy`` is not set.
+    reads them. A local stack ignores the profile file, which is for other servers.
+    ``lazy`` connects at first use, so that a process can start while Temporal is down; a worker cannot use
+    such a client. Raises ``RuntimeError`` if Temporal is not reachable and ``lazy`` is not set.
     """
     profile = ClientConfig.load_client_connect_config(disable_file=settings.waypost_local)
-    # ``settings`` has the last word, so that what was checked at start is what is used.
+    # ``settings`` takes precedence, so that the values checked at start are the ones used.
     profile["target_host"] = settings.temporal_address or profile.get("target_host") or _LOCAL_ADDRESS
     if "temporal_namespace" in settings.model_fields_set:
         profile["namespace"] = settings.temporal_namespace
@@ -32,17 +37,17 @@ async def connect_temporal(settings: WorkerSettings, *, lazy: bool = False) -> C
 
 
 async def ensure_search_attributes(client: Client) -> None:
-    """Register the search attributes that are missing. Idempotent, also when several processes start at once.
+    """Register the missing search attributes. Idempotent, also when several processes start at once.
 
-    Temporal Cloud has no such call: there they are made with its own tools, and a refusal
-    (``PERMISSION_DENIED``, ``UNIMPLEMENTED``) is left to ``waypost doctor`` to explain.
+    Temporal Cloud has no such call: there they are created with its own tools, and a refusal
+    (``PERMISSION_DENIED``, ``UNIMPLEMENTED``) is explained by ``waypost doctor``.
     """
-    known = await missing_search_attributes(client)
-    if not known:
+    missing = await missing_search_attributes(client)
+    if not missing:
         return
     request = AddSearchAttributesRequest(
         namespace=client.namespace,
-        search_attributes=dict.fromkeys(known, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
+        search_attributes=dict.fromkeys(missing, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD),
     )
     try:
         await client.operator_service.add_search_attributes(request)
@@ -52,7 +57,7 @@ async def ensure_search_attributes(client: Client) -> None:
 
 
 async def missing_search_attributes(client: Client) -> list[str]:
-    """The names of ``SEARCH_ATTRIBUTES`` that the namespace does not have yet."""
+    """Return the names of ``SEARCH_ATTRIBUTES`` that the namespace does not have yet."""
     answer = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )

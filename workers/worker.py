@@ -1,4 +1,4 @@
-"""The journey worker: stories and short activities on one queue, each channel's sends on its own."""
+"""The journey worker: workflows and short activities on one task queue, sends on one queue per channel."""
 
 import asyncio
 import contextlib
@@ -70,17 +70,19 @@ PASSTHROUGH_MODULES = (
     "activities",
     "temporalio",
 )
-"""Modules the workflow sandbox does not import anew for every run; none of them does I/O for a story.
-A story's own module stays inside, so that a clock or a random number in it is caught."""
+"""Modules that the workflow sandbox does not import again for every run; none does I/O in a workflow.
+
+Journey modules stay in the sandbox, so that a clock or random number in them is detected.
+"""
 
 MAX_CONCURRENT_SENDS = 16
-"""Per channel and worker; the mail adapter's own threads."""
+"""Per channel and worker; as many as the threads of the mail adapter."""
 
 SENDING_CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH)
 
 
 def create_workflow_runner() -> SandboxedWorkflowRunner:
-    """The sandbox stories run in."""
+    """Return the sandboxed runner of journey workflows."""
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSTHROUGH_MODULES)
     )
@@ -97,19 +99,19 @@ def build_workers(
     limits: Limits | None = None,
     templates: TemplateRegistry | None = None,
 ) -> list[Worker]:
-    """Put journeys and activities together: one worker for stories, one a channel.
+    """Build the workers: one for journeys with the short activities, and one per sending channel.
 
-    ``templates``: the messages of these journeys, where they are loaded already.
+    ``templates``: the messages of these journeys, if they are loaded already.
     """
     limits = limits or settings.policy.limits
     if templates is None:
         templates = TemplateRegistry.load([definition.folder for definition in journeys.values()])
     tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
     gate = GateBatcher(SendGate(database, limits, default_zone=settings.default_timezone))
-    breakers, letters = CircuitBreakers(limits.breaker), MessageRenderer(settings, tokens)
-    messages = MessageActivities(database, gate, channels, templates, letters, breakers)
+    breakers, renderer = CircuitBreakers(limits.breaker), MessageRenderer(settings, tokens)
+    messages = MessageActivities(database, gate, channels, templates, renderer, breakers)
     grace = timedelta(seconds=worker_settings.worker_grace_s)
-    stories = Worker(
+    journey_worker = Worker(
         client,
         task_queue=JOURNEY_QUEUE,
         workflows=[*journeys.classes, SweepWorkflow, SegmentSweepWorkflow],
@@ -121,7 +123,7 @@ def build_workers(
         graceful_shutdown_timeout=grace,
         max_cached_workflows=2000,
     )
-    senders = [
+    send_workers = [
         Worker(
             client,
             task_queue=send_queue(channel),
@@ -131,13 +133,13 @@ def build_workers(
         )
         for channel in SENDING_CHANNELS
     ]
-    return [stories, *senders]
+    return [journey_worker, *send_workers]
 
 
 def _journey_activities(
     database: Database, journeys: JourneyRegistry, limits: Limits, settings: ActivitySettings, *, local: bool
 ) -> list[Callable[..., Any]]:
-    """The short activities, which only touch Postgres, and the authors' own."""
+    """Return the short activities, which use only Postgres, and the activities of journey authors."""
     zone = settings.default_timezone
     rules = IngestConfig(local=local, suppression_rule_for=partial(rule_for, limits))
     ingest = Ingest(database, journeys.routes, rules)
@@ -170,7 +172,7 @@ def _deployment_config(settings: WorkerSettings) -> WorkerDeploymentConfig | Non
 
 
 async def run_workers(workers: Sequence[Worker]) -> None:
-    """Run until cancelled; then finish what is running, within the grace period."""
+    """Run until cancelled. Running activities then have the grace period to finish."""
     async with AsyncExitStack() as stack:
         for worker in workers:
             await stack.enter_async_context(worker)
@@ -180,28 +182,31 @@ async def run_workers(workers: Sequence[Worker]) -> None:
 
 
 async def run_worker_process(settings: WorkerSettings) -> None:
-    """Run the worker until SIGTERM or Ctrl-C. Raises ``Fault`` for settings, a policy or a schema it cannot
-    use, and with every fault of every journey and message."""
+    """Run the worker until SIGTERM or SIGINT.
+
+    Raises:
+        UserError: unusable settings, policy or schema, or every fault of every journey and message.
+    """
     activity_settings = ActivitySettings()
     limits = load_policy(activity_settings).limits
-    told = load_checked_journeys(settings.journey_modules)
+    loaded = load_checked_journeys(settings.journey_modules)
     await wait_for_schema(settings.database_url)
     database = Database(settings.database_url, pool_size=20)
-    await validate_segments(database, told.journeys)
+    await validate_segments(database, loaded.journeys)
     await store_policy_limits(database, limits)
-    client = await _connect_when_available(settings, declared_segments(told.journeys))
+    client = await _connect_when_available(settings, declared_segments(loaded.journeys))
     channels = ChannelRegistry.from_settings(
         activity_settings, create_sandbox_store(database), copies=settings.waypost_local
     )
     workers = build_workers(
         client,
         database,
-        told.journeys,
+        loaded.journeys,
         channels,
         activity_settings,
         settings,
         limits=limits,
-        templates=told.templates,
+        templates=loaded.templates,
     )
     try:
         await run_until_signal(asyncio.create_task(run_workers(workers)))
@@ -211,13 +216,15 @@ async def run_worker_process(settings: WorkerSettings) -> None:
 
 
 async def _connect_when_available(settings: WorkerSettings, segments: Mapping[str, Segment]) -> Client:
-    """A worker needs Temporal to be there: wait for it, and say so."""
+    """Connect, and create search attributes and schedules. Log and retry while Temporal is away."""
     while True:
         try:
             client = await connect_temporal(settings)
             await ensure_search_attributes(client)
             await ensure_sweep_schedules(client)
-            await ensure_segment_schedules(client, {name: one.every for name, one in segments.items()})
+            await ensure_segment_schedules(
+                client, {name: segment.every for name, segment in segments.items()}
+            )
             return client
         except (RPCError, RuntimeError) as error:
             log.warning("Temporal is not there yet", error=str(error)[:200])

@@ -1,1 +1,1 @@
-"""One adapter per provider, and what adapters share: HTTP, circuit breakers, the registry."""
+"""One adapter per provider, and their common parts: HTTP, circuit breakers, the registry."""

@@ -1,4 +1,4 @@
-"""What every provider adapter looks like, and the two ways a delivery can fail."""
+"""The interface of provider adapters, and the two kinds of failed delivery."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,30 +15,30 @@ class RenderedMessage:
     subject: str = ""
     html: str = ""
     headers: dict[str, str] = field(default_factory=dict)
-    """Mail headers, e.g. the RFC 8058 one-click pair; one line each."""
+    """Mail headers, e.g. the one-click pair of RFC 8058; one line each."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """One message for one address, licensed by a committed claim."""
+    """One message to one address, permitted by a committed claim."""
 
     message_id: str
-    """Ours; the only metadata a provider gets to see."""
+    """Waypost's id of the message; the only metadata sent to a provider."""
     to: str
     content: RenderedMessage
     valid_for: timedelta | None = None
-    """The provider must not deliver later than this; None: no limit."""
+    """How long the provider may try to deliver; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The provider took the message."""
+    """The provider accepted the message."""
 
     provider_id: str
 
 
 class NotSent(Exception):
-    """Definitely not sent: refused before or instead of being accepted."""
+    """The message was certainly not sent: the call failed before it began, or the provider rejected it."""
 
     def __init__(
         self,
@@ -50,25 +50,25 @@ class NotSent(Exception):
     ) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
-        """When the provider said to come back."""
+        """The wait that the provider asks for; None: none."""
         self.permanent = permanent
-        """Trying again cannot help (bad address, bad content)."""
+        """Whether a retry cannot succeed (bad address, bad content)."""
         self.address_problem = address_problem
-        """"bounced" or "opted_out" where the provider said so of the address."""
+        """"bounced" or "opted_out" where the provider reports this about the address."""
 
 
 class MaybeSent(Exception):
-    """Unknown: the request may have been accepted. Marketing is never tried again."""
+    """The outcome is unknown: the request may have been accepted. The message is never sent again."""
 
 
 class ChannelAdapter(Protocol):
-    """Delivers on one channel by one provider."""
+    """Delivers messages on one channel by one provider."""
 
     channel: Channel
     provider: str
 
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
-        """Hand the message over within 10 s, or raise ``NotSent`` or ``MaybeSent``."""
+        """Send the message to the provider within 10 s. Raises ``NotSent`` or ``MaybeSent``."""
 
     async def aclose(self) -> None:
         """Release connections."""

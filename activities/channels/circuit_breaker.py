@@ -1,4 +1,4 @@
-"""Leaves a provider alone that keeps failing, and lets one message try it now and then."""
+"""Circuit breakers: stop calls to a provider after consecutive failures, and probe it after a backoff."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from policy.verdict import Channel
 
 
 class CircuitBreaker:
-    """One channel's, in this process; several workers each find out by themselves."""
+    """The circuit breaker of one channel in this process; other workers have their own."""
 
     def __init__(self, rule: BreakerRule, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._rule = rule
@@ -22,9 +22,10 @@ class CircuitBreaker:
 
     @contextmanager
     def attempt(self) -> Iterator[timedelta | None]:
-        """How long the provider is to be left alone; None: it may be called.
+        """Yield how long not to call the provider; None: it may be called.
 
-        After a rest only one may call until its turn is over; the others wait as long as a first rest.
+        After a backoff only one attempt, the probe, may call until it ends. The others wait as long as the
+        first backoff.
         """
         wait = self._remaining_wait()
         probes = wait is None and self._open_until is not None
@@ -36,13 +37,13 @@ class CircuitBreaker:
                 self._probing = False
 
     def record_failure(self, retry_after: timedelta | None = None) -> None:
-        """The provider was busy, broken or away; ``retry_after`` where it said when to come back."""
+        """Record that the provider was busy, faulty or unreachable; ``retry_after``: the wait it asks for."""
         self._failures += 1
         if self._open_until is None:
             if self._failures < self._rule.failures:
                 return
         elif self._clock() < self._open_until:
-            # This call was under way when the breaker opened.
+            # This call was in progress when the breaker opened.
             return
         else:
             self._open_period = min(self._open_period * 2, self._rule.longest)
@@ -50,7 +51,7 @@ class CircuitBreaker:
         self._open_until = self._clock() + rest.total_seconds()
 
     def record_success(self) -> None:
-        """The provider took a message, or refused that very one: it works."""
+        """Record that the provider works: it accepted a message, or rejected only that message."""
         self._failures, self._open_period, self._open_until = 0, self._rule.first, None
 
     def _remaining_wait(self) -> timedelta | None:
@@ -63,7 +64,7 @@ class CircuitBreaker:
 
 
 class CircuitBreakers:
-    """One a channel."""
+    """The circuit breakers of all channels."""
 
     def __init__(self, rule: BreakerRule) -> None:
         self._by_channel = {channel: CircuitBreaker(rule) for channel in Channel}

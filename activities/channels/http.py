@@ -1,4 +1,7 @@
-"""One HTTP request by urllib whose caller knows whether a byte of it may have left."""
+"""HTTP for provider adapters: tracked connections, bounded responses, retry times and sanitized details.
+
+A tracked connection tells its caller whether a byte of the request may have been sent.
+"""
 
 import math
 import re
@@ -17,13 +20,16 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any
 
 MAX_BODY_BYTES = 64 * 1024
-"""Bytes read of an answer; providers are untrusted input (OWASP API10)."""
+"""Maximum number of bytes read of a response; providers are untrusted input (OWASP API10)."""
 
 DEFAULT_RETRY_AFTER = timedelta(seconds=10)
-"""Wait after a 429 that names no time."""
+"""Wait after a 429 without a time."""
 
 MAX_RETRY_AFTER = timedelta(hours=1)
-"""A provider's clock that is far off must not park a message for ever."""
+"""Longest wait that a provider may ask for, in case its clock is wrong."""
+
+PERMANENT_STATUSES = frozenset({400, 413, 415, 422})
+"""Statuses that a retry of the same message would get again. An operator may fix the cause of all others."""
 
 _ADDRESS_PATTERN = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;]+|\+?\d(?:[\s().-]{0,2}\d){6,}")
 
@@ -32,22 +38,27 @@ _SECONDS_PATTERN = re.compile(r"[0-9]{1,12}(\.[0-9]{1,6})?")
 _MAX_DETAIL_LENGTH = 300
 
 
+class NotConnected(Exception):
+    """No byte of the request was sent: DNS, the connection or TLS failed, or the time ran out."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderResponse:
-    """Status, headers (names in lower case) and at most ``BODY_LIMIT`` bytes of body."""
+    """Status, headers (names in lower case) and at most ``MAX_BODY_BYTES`` of the body."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
     complete: bool = True
-    """False: the body was cut off, by the provider or by the limit."""
+    """False: the body is incomplete, because of the provider or of the limit."""
 
 
 def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta:
-    """Tell how long a 429 asks for, between one second and ``LONGEST_WAIT``.
+    """Return the wait that a 429 asks for, between one second and ``MAX_RETRY_AFTER``.
 
     Reads ``X-RateLimit-Reset`` (SendGrid: epoch seconds), then ``Retry-After`` (RFC 9110: seconds or
-    a date); ``UNTOLD_WAIT`` where neither is there or readable. Rounds up: no call before the reset.
+    a date). Returns ``DEFAULT_RETRY_AFTER`` where neither can be read. Rounds up, so that no call is made
+    before the reset.
     """
     for wait in (_rate_limit_reset(headers, now), _retry_after(headers, now)):
         if wait is not None:
@@ -56,10 +67,10 @@ def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta:
 
 
 def sanitize_detail(words: str) -> str:
-    """Take mail addresses and numbers long enough to be a phone out of a provider's words.
+    """Replace mail addresses, and numbers as long as a phone's, in a provider's message.
 
-    Details of failures are kept in Temporal histories, where no address belongs, and in Postgres,
-    which takes neither NUL nor half a surrogate pair: what cannot be printed becomes a space.
+    Details of failures are stored in Temporal histories, which must not contain addresses, and in Postgres,
+    which rejects NUL and lone surrogates. So unprintable characters become spaces.
     """
     printable = "".join(letter if letter.isprintable() else " " for letter in words)
     return _ADDRESS_PATTERN.sub("[address]", " ".join(printable.split()))[:_MAX_DETAIL_LENGTH]
@@ -85,19 +96,15 @@ def _retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
 
 
 def _parse_seconds(value: str | None) -> float | None:
-    """Read a plain decimal number of seconds; None for anything else, and for absurd sizes."""
+    """Parse a plain decimal number of seconds; None for anything else, and for more than 12 digits."""
     return float(value) if value and _SECONDS_PATTERN.fullmatch(value) else None
 
 
-class NotConnected(Exception):
-    """No byte of the request has left: name, route, TLS, or time ran out before."""
-
-
 class TrackedConnection:
-    """The connection of one request, shared by the thread that talks and the caller who may cut it.
+    """The connection of one request, shared by the thread that uses it and the caller, which may abort it.
 
-    ``connect_within`` bounds the time from construction to the first request byte, whatever holds it
-    up (a busy pool, DNS, TLS), so a licence to send is never used late. All times in seconds.
+    ``connect_timeout`` limits the time from construction to the first byte of the request, with waits for
+    the pool, DNS and TLS included. So a claim is never used late. All times are in seconds.
     """
 
     def __init__(self, *, timeout: float, connect_timeout: float) -> None:
@@ -109,22 +116,22 @@ class TrackedConnection:
 
     @property
     def request_started(self) -> bool:
-        """Whether a byte of the request may have left."""
+        """Whether a byte of the request may have been sent."""
         return self._socket is not None
 
     def abort(self) -> None:
-        """End the request from another thread: not begun, it never leaves; begun, its socket is shut."""
+        """Abort the request from another thread: it is never sent, or its socket is shut down."""
         with self._lock:
             self._aborted = True
             if self._socket is not None:
                 try:
                     self._socket.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    return  # the other side was faster
+                    return  # already closed by the server
 
     @contextmanager
     def connecting(self, connection: HTTPConnection) -> Iterator[None]:
-        """Turn every failure to connect into ``NotConnected``; after it, bytes may leave."""
+        """Convert every failure to connect to ``NotConnected``. After the block, bytes may be sent."""
         connection.timeout = self._time_to_connect()
         try:
             yield
@@ -183,7 +190,7 @@ class _HttpsHandler(urllib.request.HTTPSHandler):
 
 
 def build_opener(wire: TrackedConnection, tls: ssl.SSLContext) -> urllib.request.OpenerDirector:
-    """Build an opener that follows no redirect, raises for no status, and honours proxy settings."""
+    """Build an opener that follows no redirects, raises for no status, and uses the proxy settings."""
     director = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
@@ -196,7 +203,7 @@ def build_opener(wire: TrackedConnection, tls: ssl.SSLContext) -> urllib.request
 
 
 def read_response(response: HTTPResponse) -> ProviderResponse:
-    """Read at most ``BODY_LIMIT`` bytes; a body cut off is marked, as its status still counts."""
+    """Read a response with at most ``MAX_BODY_BYTES`` of its body; an incomplete body is marked."""
     headers = {name.lower(): value for name, value in response.headers.items()}
     with response:
         try:

@@ -1,4 +1,4 @@
-"""Which adapter serves which channel: a provider where its keys are set, else the sandbox."""
+"""The adapter of each channel: a provider's where its keys are set, else the sandbox."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -20,7 +20,7 @@ _GO_LIVE_HINTS = {
 
 
 class ChannelRegistry:
-    """The adapters of one process; build once, close at its end."""
+    """The adapters of one process. Build once, and close at its end."""
 
     def __init__(self, adapters: Mapping[Channel, ChannelAdapter], notes: Mapping[Channel, str]) -> None:
         self._adapters, self._descriptions = dict(adapters), dict(notes)
@@ -52,15 +52,15 @@ class ChannelRegistry:
         return cls(adapters, notes)
 
     def adapter(self, channel: Channel) -> ChannelAdapter:
-        """Give the adapter of a channel; every channel has one."""
+        """Return the adapter of a channel; every channel has one."""
         return self._adapters[channel]
 
     def describe(self) -> tuple[str, ...]:
-        """Say in a line for each channel who delivers on it; names no secret."""
+        """Return a line for each channel with its provider; contains no secret."""
         return tuple(f"{channel.value}: {self._descriptions[channel]}" for channel in Channel)
 
     async def aclose(self) -> None:
-        """Release every adapter's connections."""
+        """Close the connections of all adapters."""
         for adapter in self._adapters.values():
             await adapter.aclose()
 

@@ -1,4 +1,4 @@
-"""Delivers into Waypost itself, for channels without a provider: a message anyone may look at."""
+"""The sandbox: stores messages in Waypost itself, for channels without a provider."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ class SandboxMessage:
 
 
 SandboxStore = Callable[[SandboxMessage], Awaitable[None]]
-"""Keeps a sandbox message; a second call with the same message id must change nothing."""
+"""Stores a sandbox message. A second call with the same message id must change nothing."""
 
 
 class SandboxAdapter:
@@ -51,10 +51,10 @@ class SandboxAdapter:
         self._store, self._sender, self._folder = store, sender, folder
 
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
-        """Store the message, then copy it; idempotent by message id.
+        """Store the message, then copy it to files. Idempotent by message id.
 
-        Raises ``MaybeSent`` where the store fails, since its commit may have come through. A copy that
-        fails is logged and changes nothing: the store is the truth.
+        Raises ``MaybeSent`` where the store fails, since it may have committed. A copy that fails is only
+        logged.
         """
         content = outgoing.content
         message = SandboxMessage(
@@ -75,7 +75,7 @@ class SandboxAdapter:
         return Accepted(f"sandbox-{message.message_id}")
 
     async def aclose(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there are no connections."""
 
     async def _write_files(self, message: SandboxMessage, folder: Path) -> None:
         try:
@@ -85,9 +85,9 @@ class SandboxAdapter:
 
 
 def write_message_files(message: SandboxMessage, sender: str, folder: Path) -> None:
-    """Write ``<message id>.txt``, and for mail ``.eml`` and ``.html``; replaces what is there.
+    """Write ``<message id>.txt``, and for mail ``.eml`` and ``.html``; replaces existing files.
 
-    Raises ``OSError``, and ``ValueError`` for an id that is no file name or a header of two lines.
+    Raises ``OSError``, and ``ValueError`` for an id that is not a file name or a header of two lines.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", message.message_id):
         raise ValueError("expected a message id of letters, digits, '.', '_' and '-'")
@@ -98,10 +98,10 @@ def write_message_files(message: SandboxMessage, sender: str, folder: Path) -> N
     if message.html:
         copies["html"] = message.html.encode(errors="replace")
     for ending, data in copies.items():
-        place = folder / f"{message.message_id}.{ending}"
-        fresh = place.with_name(f".{place.name}.{os.getpid()}")
-        fresh.write_bytes(data)
-        fresh.replace(place)
+        path = folder / f"{message.message_id}.{ending}"
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        partial.write_bytes(data)
+        partial.replace(path)
 
 
 def _to_email(message: SandboxMessage, sender: str) -> EmailMessage:

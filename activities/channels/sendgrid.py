@@ -1,4 +1,4 @@
-"""Delivers email by SendGrid, and sorts its failures into definitely not sent and maybe sent."""
+"""Delivers email by SendGrid, and classifies its failures as certainly not sent or possibly sent."""
 
 import asyncio
 import json
@@ -29,6 +29,7 @@ from sendgrid.helpers.mail import (
 
 from activities.channels.adapter import Accepted, MaybeSent, NotSent, OutgoingMessage
 from activities.channels.http import (
+    PERMANENT_STATUSES,
     NotConnected,
     ProviderResponse,
     TrackedConnection,
@@ -41,15 +42,12 @@ from policy.verdict import Channel
 
 logging.getLogger("python_http_client.client").setLevel(logging.INFO)  # at DEBUG it logs key and body
 
-_PERMANENT_STATUSES = frozenset({400, 413, 415, 422})
-"""Statuses that the same message will always get; of the others a person may mend the cause."""
-
 
 class SendGridAdapter:
-    """Sends one mail per call by the official SDK, each on a connection of its own.
+    """Sends one mail per call by the official SDK, each on its own connection.
 
-    The SDK blocks, so calls run on a pool of ``at_once`` threads; a call that gets no connection
-    within 40 % of ``timeout_s`` never leaves and counts as not sent.
+    The SDK blocks, so calls run on a pool of ``max_concurrent_calls`` threads. A call without a connection
+    within 40 % of ``timeout_s`` is aborted and counts as not sent.
     """
 
     channel = Channel.EMAIL
@@ -72,10 +70,10 @@ class SendGridAdapter:
         self._pool = ThreadPoolExecutor(max_concurrent_calls, thread_name_prefix="sendgrid")
 
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
-        """Hand one mail to SendGrid within ``timeout_s``; the provider's id is its X-Message-Id.
+        """Send one mail within ``timeout_s``; the provider's id is its X-Message-Id.
 
-        Not idempotent: SendGrid knows no send key. Raises ``NotSent`` or ``MaybeSent``. A cancelled call
-        that has not begun never leaves.
+        Raises ``NotSent`` or ``MaybeSent``. Not idempotent: SendGrid has no idempotency key. A call that is
+        cancelled before it begins is never sent.
         """
         if outgoing.valid_for is not None and outgoing.valid_for <= timedelta(0):
             raise NotSent("the message's time was over before SendGrid was called; plan it again")
@@ -92,11 +90,11 @@ class SendGridAdapter:
         return classify_response(call.result(), self._clock())
 
     async def aclose(self) -> None:
-        """Wait for calls under way, then release the threads."""
+        """Wait for the calls in progress, then release the threads."""
         await asyncio.to_thread(self._pool.shutdown)
 
     def _send_blocking(self, outgoing: OutgoingMessage, wire: TrackedConnection) -> ProviderResponse:
-        """Talk to SendGrid; runs on a thread of the pool."""
+        """Call SendGrid. Called on a thread of the pool."""
         try:
             sdk = SendGridAPIClient(self._key, host=self._base_url)
             client = _TrackedClient(sdk.client, partial(build_opener, wire, self._tls), self._timeout_s)
@@ -112,7 +110,7 @@ class SendGridAdapter:
     @staticmethod
     def _abort(call: asyncio.Future[ProviderResponse], wire: TrackedConnection) -> None:
         wire.abort()
-        call.cancel()  # its late result is of no use to anyone
+        call.cancel()  # a late result is discarded
 
     @staticmethod
     def _to_error(wire: TrackedConnection, what: str, *, permanent: bool = False) -> NotSent | MaybeSent:
@@ -122,15 +120,16 @@ class SendGridAdapter:
 
 
 def build_request_body(outgoing: OutgoingMessage, sender: str) -> dict[str, Any]:
-    """Build the request body: one personalization, our message id as the only metadata.
+    """Build the request body: one personalization, with Waypost's message id as the only metadata.
 
-    SendGrid keeps custom arguments and categories readable and for good, so nothing personal goes there.
+    SendGrid stores custom arguments and categories permanently and readably, so they contain no personal
+    data.
     """
     content = outgoing.content
     mail = Mail(from_email=From(sender))
     person = Personalization()
     to = To()
-    to.email = outgoing.to  # as it is: the constructor would parse a name out of it
+    to.email = outgoing.to  # set directly, since the constructor would parse a name from it
     person.add_to(to)
     person.add_custom_arg(CustomArg("message_id", outgoing.message_id))
     for name, value in content.headers.items():
@@ -147,27 +146,29 @@ def build_request_body(outgoing: OutgoingMessage, sender: str) -> dict[str, Any]
 
 
 def classify_response(answer: ProviderResponse, now: datetime) -> Accepted:
-    """Sort SendGrid's answer: accepted, or raise ``NotSent`` (4xx) or ``MaybeSent`` (all else).
+    """Classify SendGrid's response: accepted, or raise ``NotSent`` (4xx) or ``MaybeSent`` (all others).
 
-    Only a whole 202 with an X-Message-Id is an acceptance; a page with status 200 came from
-    something in between, which may or may not have passed the request on.
+    Only a complete 202 with an X-Message-Id is an acceptance. A page with status 200 is from a proxy, which
+    may or may not have forwarded the request.
     """
     if answer.status == 202 and answer.complete and answer.headers.get("x-message-id"):
         return Accepted(answer.headers["x-message-id"])
     if not 400 <= answer.status < 500:
         raise MaybeSent(f"SendGrid answered {answer.status}, expected a whole 202 with X-Message-Id")
     faults = _parse_errors(answer)
-    words = sanitize_detail("; ".join(f"{field}: {said}" if field else said for field, said in faults))
+    words = sanitize_detail(
+        "; ".join(f"{field}: {message}" if field else message for field, message in faults)
+    )
     raise NotSent(
         f"SendGrid refused with {answer.status}" + (f": {words}" if words else ""),
         retry_after=parse_retry_after(answer.headers, now) if answer.status == 429 else None,
-        permanent=answer.status in _PERMANENT_STATUSES,
+        permanent=answer.status in PERMANENT_STATUSES,
         address_problem="bounced" if answer.status == 400 and _is_recipient_error(faults) else None,
     )
 
 
 def _parse_errors(answer: ProviderResponse) -> list[tuple[str, str]]:
-    """Read (field, message) pairs of an error body; empty where it is not SendGrid's."""
+    """Return the (field, message) pairs of an error body; empty for any other body."""
     try:
         errors = json.loads(answer.body)["errors"]
         return [(str(e.get("field") or ""), str(e.get("message") or "")) for e in errors]
@@ -180,10 +181,10 @@ def _is_recipient_error(faults: list[tuple[str, str]]) -> bool:
 
 
 class _TrackedClient(python_http_client.Client):  # type: ignore[misc]
-    """The SDK's HTTP client on an opener of ours.
+    """The SDK's HTTP client with an opener of Waypost.
 
-    Its own follows redirects with the key still in the headers, reads without limit, and reports a
-    failure to connect and a failure to answer by the same exception.
+    The SDK's own follows redirects with the key in the headers, reads without limit, and raises the same
+    exception for a failed connection and a missing response.
     """
 
     def __init__(
@@ -209,7 +210,7 @@ class _TrackedClient(python_http_client.Client):  # type: ignore[misc]
 
 
 class _SdkResponse:
-    """An answer in the shape the SDK's ``Response`` takes in."""
+    """A response in the form that the SDK's ``Response`` accepts."""
 
     def __init__(self, answer: ProviderResponse) -> None:
         self._answer = answer

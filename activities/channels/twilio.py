@@ -1,4 +1,4 @@
-"""Delivers SMS by Twilio, and sorts its failures into definitely not sent and maybe sent."""
+"""Delivers SMS by Twilio, and classifies its failures as certainly not sent or possibly sent."""
 
 import base64
 import json
@@ -16,7 +16,13 @@ from twilio.http.response import Response
 from twilio.rest import Client
 
 from activities.channels.adapter import Accepted, MaybeSent, NotSent, OutgoingMessage
-from activities.channels.http import MAX_BODY_BYTES, ProviderResponse, parse_retry_after, sanitize_detail
+from activities.channels.http import (
+    MAX_BODY_BYTES,
+    PERMANENT_STATUSES,
+    ProviderResponse,
+    parse_retry_after,
+    sanitize_detail,
+)
 from activities.settings import is_loopback
 from policy.verdict import Channel
 
@@ -25,27 +31,25 @@ MAX_VALIDITY = timedelta(seconds=36_000)
 """Twilio's own maximum and default for ValidityPeriod."""
 
 ADDRESS_ERROR_CODES = {
-    21610: "opted_out",  # the person answered STOP
+    21610: "opted_out",  # the recipient answered STOP
     21211: "bounced",  # not a phone number
     21614: "bounced",  # not a mobile number
     21635: "bounced",  # a landline
     30006: "bounced",  # a landline, or a carrier that cannot be reached
 }
-"""Codes of twilio.com/docs/api/errors that speak of the address: never text it again."""
+"""Codes of twilio.com/docs/api/errors for problems of the address, which is then never used again."""
 
 SENDER_ERROR_CODES = frozenset({21408, 21603, 21606, 21659, 21660})
-"""Codes for a sender or a region not set up: refused with 400, but a person may mend the account."""
+"""Codes for a sender or region that is not set up: rejected with 400, but an operator may fix the account."""
 
-_PERMANENT_STATUSES = frozenset({400, 413, 415, 422})
-
-logging.getLogger("twilio.async_http_client").setLevel(logging.WARNING)  # seven lines a call at INFO
+logging.getLogger("twilio.async_http_client").setLevel(logging.WARNING)  # seven lines per call at INFO
 
 
 class TwilioAdapter:
     """Sends one text per call by the official async SDK, over pooled connections.
 
-    Give ``sender`` or ``messaging_service_sid``. The SDK's client is made at the first call, inside
-    the running loop.
+    Needs ``sender`` or ``messaging_service_sid``. The SDK's client is created at the first call, inside the
+    running loop.
     """
 
     channel = Channel.SMS
@@ -72,11 +76,11 @@ class TwilioAdapter:
         self._sdk: Client | None = None
 
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
-        """Hand one text to Twilio within ``timeout_s``; the provider's id is the message's sid.
+        """Send one text within ``timeout_s``; the provider's id is the message's sid.
 
-        Not idempotent: Twilio may send twice if asked twice (error 20500's page). The callback URL
-        carries our message id, so the outcome settles even where the answer was lost. Raises
-        ``NotSent`` or ``MaybeSent``.
+        Raises ``NotSent`` or ``MaybeSent``. Not idempotent: Twilio may send a repeated request twice (page of
+        error 20500). The callback URL contains Waypost's message id, so a lost response is settled later by
+        the callback.
         """
         try:
             message = await self._client().messages.create_async(
@@ -89,7 +93,7 @@ class TwilioAdapter:
             )
         except (NotSent, MaybeSent):
             raise
-        except Exception as exc:  # the answer could not be read as a message
+        except Exception as exc:  # the response could not be parsed as a message
             raise MaybeSent(f"Twilio: {type(exc).__name__} in a 2xx answer") from None
         if not isinstance(message.sid, str) or not message.sid:
             raise MaybeSent("Twilio answered 2xx without a sid")
@@ -107,7 +111,7 @@ class TwilioAdapter:
                 self._account,
                 self._token,
                 http_client=_StrictHttpClient(self._timeout_s, self._clock),
-                environment={"TWILIO_EDGE": ""},  # or variables of the SDK's own would move the host
+                environment={"TWILIO_EDGE": ""},  # else the SDK's own variables would change the host
             )
             self._sdk.api.base_url = self._base_url
         return self._sdk
@@ -120,9 +124,10 @@ class TwilioAdapter:
 
 
 def to_validity_period(valid_for: timedelta | None) -> Any:
-    """Tell Twilio's ValidityPeriod: 1 to 36,000 whole seconds, rounded down; unset where no limit.
+    """Return Twilio's ValidityPeriod: 1 to 36,000 whole seconds, rounded down; unset for no limit.
 
-    Twilio holds a text for up to 10 hours otherwise, far into the recipient's night.
+    Without it, Twilio tries for up to 10 hours, possibly into quiet hours. Raises ``NotSent`` where no time
+    is left.
     """
     if valid_for is None:
         return values.unset
@@ -132,51 +137,51 @@ def to_validity_period(valid_for: timedelta | None) -> Any:
 
 
 def is_callback_reachable(public_url: str, provider_url: str) -> bool:
-    """Tell whether a provider there can call us here; Twilio refuses a callback that it cannot reach."""
-    here, there = urlsplit(public_url), urlsplit(provider_url)
-    return here.scheme == "https" or not is_loopback(here.hostname) or is_loopback(there.hostname)
+    """Return whether the provider can reach Waypost's callback URL; Twilio rejects one that it cannot."""
+    callback, provider = urlsplit(public_url), urlsplit(provider_url)
+    return callback.scheme == "https" or not is_loopback(callback.hostname) or is_loopback(provider.hostname)
 
 
 def raise_for_response(answer: ProviderResponse, now: datetime) -> None:
-    """Sort Twilio's answer: pass for 2xx, else raise ``NotSent`` (4xx) or ``MaybeSent`` (all else)."""
+    """Classify Twilio's response: return for 2xx, raise ``NotSent`` (4xx) or ``MaybeSent`` (all others)."""
     if 200 <= answer.status < 300 and answer.complete:
         return
     if not 400 <= answer.status < 500:
         raise MaybeSent(f"Twilio answered {answer.status}, expected a whole 201")
-    code, said = _parse_error(answer)
+    code, message = _parse_error(answer)
     problem = ADDRESS_ERROR_CODES.get(code)
     throttled = answer.status == 429 or code == 20429
     detail = f"Twilio refused with {answer.status}" + (f", error {code}" if code else "")
     raise NotSent(
-        detail + (f": {said}" if said else ""),
+        detail + (f": {message}" if message else ""),
         retry_after=parse_retry_after(answer.headers, now) if throttled else None,
         permanent=bool(problem)
-        or (answer.status in _PERMANENT_STATUSES and not throttled and code not in SENDER_ERROR_CODES),
+        or (answer.status in PERMANENT_STATUSES and not throttled and code not in SENDER_ERROR_CODES),
         address_problem=problem,
     )
 
 
 def _parse_error(answer: ProviderResponse) -> tuple[int, str]:
-    """Read code and words of an error body, old form or RFC 9457; (0, "") where it is neither."""
+    """Return code and message of an error body, in the old form or RFC 9457; (0, "") for any other body."""
     try:
         body = json.loads(answer.body)
-        said = body.get("message") or body.get("detail") or body.get("title") or ""
+        message = body.get("message") or body.get("detail") or body.get("title") or ""
         code = body.get("code")
-        return (code if isinstance(code, int) and code < 100_000 else 0), sanitize_detail(str(said))
+        return (code if isinstance(code, int) and code < 100_000 else 0), sanitize_detail(str(message))
     except (ValueError, AttributeError, RecursionError):
         return 0, ""
 
 
 class _RequestState:
-    """Of one request: whether a byte of it may have left."""
+    """The state of one request: whether a byte of it may have been sent."""
 
     started = False
 
 
 class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
-    """The SDK's HTTP client with its timeout obeyed (twilio-python #925), and its failures sorted.
+    """The SDK's HTTP client with a working timeout (twilio-python #925) and classified failures.
 
-    No redirect is followed, no request repeated, and at most ``BODY_LIMIT`` bytes are read.
+    Follows no redirects, repeats no request, and reads at most ``MAX_BODY_BYTES``.
     """
 
     def __init__(self, timeout_s: float, clock: Callable[[], datetime]) -> None:
@@ -185,7 +190,7 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_mark_started)
         self.session = aiohttp.ClientSession(
-            # Idle connections go early: one that Twilio closed first would cost an unknown outcome.
+            # Idle connections are closed early: a request on one that Twilio closed has an unknown outcome.
             connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=5),
             timeout=aiohttp.ClientTimeout(total=timeout_s, connect=0.4 * timeout_s),
             trace_configs=[trace],
@@ -204,7 +209,7 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
         timeout: float | None = None,  # noqa: ASYNC109
         allow_redirects: bool = False,
     ) -> Response:
-        """Make one request; raise ``NotSent`` or ``MaybeSent`` for all but a whole 2xx answer."""
+        """Make one request. Raises ``NotSent`` or ``MaybeSent`` for all but a complete 2xx response."""
         phase = _RequestState()
         sent_headers = {**(headers or {}), **(_basic_auth_header(auth) if auth else {})}
         try:
@@ -222,15 +227,15 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
             what = f"Twilio: {type(exc).__name__}"
             if phase.started:
                 raise MaybeSent(f"{what} after the request had begun") from None
-            wrong = isinstance(exc, UnicodeError)  # a text that no request can carry
+            wrong = isinstance(exc, UnicodeError)  # a text that cannot be encoded
             raise NotSent(f"{what} before the request began", permanent=wrong) from None
         raise_for_response(answer, self._clock())
         return Response(answer.status, answer.body.decode(errors="replace"), answer.headers)
 
 
 async def _mark_started(session: aiohttp.ClientSession, context: Any, sent: object) -> None:
-    """Called by aiohttp just before it writes the first byte."""
-    context.trace_request_ctx.began = True
+    """Mark the request as started. Called by aiohttp just before it writes the first byte."""
+    context.trace_request_ctx.started = True
 
 
 async def _read_limited(response: aiohttp.ClientResponse) -> ProviderResponse:

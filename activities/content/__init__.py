@@ -1,1 +1,1 @@
-"""Message templates: loading, validation, rendering for email and SMS."""
+"""Message templates: loading, validation, and rendering for email and SMS."""

@@ -1,4 +1,4 @@
-"""What a template may read: the person, the items, the links and the shop, cleaned for showing."""
+"""The values that a template may read: shop, links, items, profile and ``context=``, all sanitized."""
 
 import math
 import re
@@ -22,10 +22,37 @@ _HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 _CURRENCY_CODE = re.compile(r"[A-Z]{3}")
 
+MAX_ITEM_NAME_LENGTH = 80
+
+_LOCALE_PATTERN = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]{2,8}){0,2}")
+
+_PLACEHOLDER_COLORS = (
+    ("#e4ebe4", "#3c5945"),
+    ("#f1e6da", "#7a5230"),
+    ("#e3e8f1", "#3b4f78"),
+    ("#f2e1e1", "#84433f"),
+    ("#ece5f0", "#5d4674"),
+)
+"""Background and letter colour of the placeholder for a missing picture."""
+
+
+class ContentError(Exception):
+    """A message cannot be rendered, by a retry neither; its claim is released with the reason ``content``."""
+
+    def __init__(self, reason: str, *, part: str = "", line: int = 0) -> None:
+        place = f"{part}:{line}: " if part and line else f"{part}: " if part else ""
+        super().__init__(f"{place}{reason}")
+        self.reason = reason
+        """In words."""
+        self.part = part
+        """The faulty file; empty where unknown."""
+        self.line = line
+        """From 1; 0 where unknown."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShopDetails:
-    """The sender. Raises ``ValueError`` naming every field that cannot stand in a lawful message."""
+    """The sender. Raises ``ValueError`` with all fields that are invalid in a lawful message."""
 
     name: str
     postal_address: str
@@ -35,12 +62,12 @@ class ShopDetails:
     currency: str = "EUR"
     """ISO 4217; used where an order or cart names none."""
     hosts: tuple[str, ...] = ()
-    """Hosts that an item's link may lead to besides that of ``url``, each with its subdomains."""
+    """Hosts to which an item's link may lead in addition to that of ``url``, each with its subdomains."""
     locale: str = "en"
-    """Used to write amounts where the person's own locale is unknown."""
+    """Locale of amounts where the profile's is unknown."""
     logo_url: str | None = None
     accent: str = "#1f4a3d"
-    """Colour of buttons, #rrggbb; the label turns black or white by what reads better."""
+    """Colour of buttons, #rrggbb; the label is black or white, by contrast."""
 
     def __post_init__(self) -> None:
         faults = []
@@ -64,7 +91,7 @@ class ShopDetails:
             raise ValueError("the shop cannot sign messages: " + "; ".join(faults))
 
     def is_own_link(self, link: str) -> bool:
-        """Whether a link leads to the shop: what a page says of an item may come from anybody."""
+        """Return whether a link leads to the shop; items of web events are untrusted input."""
         host = url_host(link)
         return any(
             host == own or host.endswith(f".{own}") for own in (url_host(self.url), *self.hosts) if own
@@ -79,7 +106,7 @@ class ShopDetails:
         return "#ffffff" if 1.05 / (luminance + 0.05) >= (luminance + 0.05) / 0.058 else "#161616"
 
     def to_template_values(self) -> dict[str, object]:
-        """What a template may read as ``shop``."""
+        """Return the values that a template reads as ``shop``."""
         return {
             "name": self.name,
             "postal_address": " ".join(self.postal_address.split()),
@@ -91,65 +118,37 @@ class ShopDetails:
         }
 
 
-MAX_ITEM_NAME_LENGTH = 80
-
-_LOCALE_PATTERN = re.compile(r"[A-Za-z]{2,3}(_[A-Za-z0-9]{2,8}){0,2}")
-
-_PLACEHOLDER_COLORS = (
-    ("#e4ebe4", "#3c5945"),
-    ("#f1e6da", "#7a5230"),
-    ("#e3e8f1", "#3b4f78"),
-    ("#f2e1e1", "#84433f"),
-    ("#ece5f0", "#5d4674"),
-)
-"""Background and letter of the block that stands in for a missing picture."""
-
-
-class ContentError(Exception):
-    """A message could not be written, and trying again cannot help: release with reason ``content``."""
-
-    def __init__(self, reason: str, *, part: str = "", line: int = 0) -> None:
-        place = f"{part}:{line}: " if part and line else f"{part}: " if part else ""
-        super().__init__(f"{place}{reason}")
-        self.reason = reason
-        """In words."""
-        self.part = part
-        """The file it shows in, where known."""
-        self.line = line
-        """From 1; 0 where unknown."""
-
-
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where the message's buttons lead. Marketing needs the last three."""
+    """The links of a message. Marketing needs the last three."""
 
     shop_url: str
     cart_url: str | None = None
     unsubscribe_url: str | None = None
-    """A page that asks once more; opening it changes nothing."""
+    """A page that asks for confirmation; opening it changes nothing."""
     preferences_url: str | None = None
     one_click_url: str | None = None
-    """Takes the POST of RFC 8058."""
+    """Accepts the POST of RFC 8058."""
 
 
 @dataclass(frozen=True, slots=True)
 class RenderContext:
-    """All that one message is written from."""
+    """All values from which one message is rendered."""
 
     shop: ShopDetails
     links: Links
     items: tuple[Item, ...] = ()
-    """What is left to show, after the gate."""
+    """The items that the gate allows."""
     first_name: str | None = None
     locale: str | None = None
-    """The person's, as en-GB or en_GB; decides how amounts are written."""
+    """The profile's locale, as en-GB or en_GB; amounts are formatted by it."""
     currency: str | None = None
-    """ISO 4217; None or anything else: the shop's."""
+    """ISO 4217; None or an invalid code: the shop's."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """What the story passed in ``context=``."""
+    """Values that the story passed as ``context=``."""
 
     def to_template_values(self) -> dict[str, Any]:
-        """The names a template may use, besides those of its own message.toml."""
+        """Return the values that every template may read, without those declared in its message.toml."""
         shop_url = self.links.shop_url
         items = [_item_values(item, shop_url, self.shop) for item in self.items]
         totals = [item["total"] for item in items]
@@ -172,20 +171,23 @@ class RenderContext:
 
 
 def to_babel_locale(tag: str | None) -> str | None:
-    """``de-DE`` as ``de_DE``; None for what is no language tag."""
+    """Convert a language tag such as ``de-DE`` to ``de_DE``; None for anything else."""
     candidate = (tag or "").replace("-", "_")
     return candidate if _LOCALE_PATTERN.fullmatch(candidate) else None
 
 
 def to_amount(value: object) -> Decimal | None:
-    """A finite number as a decimal; None for all else, so that no customer is shown a made-up zero."""
+    """Convert a finite number to a decimal; None for anything else, so that no wrong zero is shown."""
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal) or not math.isfinite(value):
         return None
     return Decimal(str(value))
 
 
 def to_plain_value(value: Any) -> Any:
-    """A value of ``context=`` for a template: printable text, numbers, plain containers."""
+    """Convert a value of ``context=`` to printable text, numbers and plain containers.
+
+    Raises ``ContentError`` for any other type.
+    """
     match value:
         case str():
             return strip_unprintable(value)

@@ -1,4 +1,4 @@
-"""The plain-text side of a mail, made from its HTML: links kept, what is hidden from the eye left out."""
+"""The plain-text alternative of a mail, made from its HTML: with links, without hidden parts."""
 
 import re
 from dataclasses import dataclass, field
@@ -15,23 +15,23 @@ _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _HTML_WHITESPACE = re.compile(r"[ \t\r\n\f]+")
 _SPACES = re.compile(r"[ \xa0\u202f]+")
 _CELL_SEPARATOR = "\x1f"
-"""Between the cells of a row until the end, so that tidying leaves it alone; never in a cleaned text."""
+"""Separates the cells of a row until the lines are normalized; sanitized text never contains it."""
 
 
 @dataclass(slots=True)
 class _OpenElement:
-    """An element that is still open, with the text gathered in it so far."""
+    """An open element, with the text collected in it."""
 
     tag: str
     hidden: bool
     href: str = ""
     parts: list[str] = field(default_factory=list)
     cells: list[str] = field(default_factory=list)
-    """Of a table row."""
+    """Cells of a table row."""
 
 
 class _TextExtractor(HTMLParser):
-    """Reads HTML into text and the links a reader can see."""
+    """Extracts the text and the visible links of HTML."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -76,7 +76,7 @@ class _TextExtractor(HTMLParser):
             self.open_elements[-1].parts.append(_HTML_WHITESPACE.sub(" ", data))
 
     def text(self) -> str:
-        """All of it, after the last element is closed."""
+        """Close all open elements and return the text."""
         while len(self.open_elements) > 1:
             self._close()
         return _normalize_lines("".join(self.open_elements[0].parts)).replace(_CELL_SEPARATOR, "  ")
@@ -113,25 +113,25 @@ class _TextExtractor(HTMLParser):
 
 
 def _normalize_lines(text: str) -> str:
-    """One blank line at most between paragraphs, no blanks at the ends of lines."""
+    """Reduce gaps between paragraphs to one blank line, and strip the lines."""
     lines = [_SPACES.sub(" ", line).strip(" ") for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
 def html_to_text(html: str) -> str:
-    """What a person reads in ``html``, links as ``label <address>``, hidden parts left out."""
+    """Return the visible text of ``html``, with links as ``label <address>``."""
     return _parse_html(html).text()
 
 
 def visible_links(html: str) -> tuple[str, ...]:
-    """Addresses of the links a person can see in ``html``, in order."""
+    """Return the addresses of the visible links in ``html``, in order."""
     reader = _parse_html(html)
     reader.text()
     return tuple(reader.links)
 
 
 def _parse_html(html: str) -> _TextExtractor:
-    """The body only, without comments: a third of a mail is said again in comments for Outlook."""
+    """Parse the body without comments: a third of a mail is repeated in comments for Outlook."""
     reader = _TextExtractor()
     reader.feed(_COMMENT.sub("", html[max(html.find("<body"), 0) :]))
     reader.close()

@@ -1,4 +1,4 @@
-"""Writes one message: Liquid, then MJML, then the plain text beside it."""
+"""Renders one message: Liquid, then MJML, then the plain-text alternative."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -18,16 +18,16 @@ MAX_SUBJECT_LENGTH = 250
 MAX_HEADER_LINE_BYTES = 998
 """Octets without the line end (RFC 5322 section 2.1.1)."""
 MAX_SEGMENTS = 6
-"""Beyond this a text message is a mistake; 2 is what templates are checked for."""
+"""Maximum when a text message is sent. Templates are validated with a maximum of 2."""
 
 __all__ = ["ContentError", "render_message"]
 
 
 def render_message(template: Template, channel: Channel, context: RenderContext) -> RenderedMessage:
-    """The message for one person on one channel, ready for a provider.
+    """Render the message for one profile on one channel, ready for a provider.
 
-    Pure but for the template language's own clock; about 3 ms of CPU for a mail. Raises ``ContentError``, and
-    nothing else, whatever a customer's or a shop's data holds.
+    Pure except for the clock of the template language. Takes about 3 ms of CPU for a mail. Raises
+    ``ContentError``, and no other error, for any data of a customer or of the shop.
     """
     if channel not in template.channels:
         offered = ", ".join(sorted(template.channels)) or "none"
@@ -67,7 +67,7 @@ def _render_sms(template: Template, values: dict[str, object]) -> RenderedMessag
 
 
 def render_liquid(part: BoundTemplate, values: dict[str, object]) -> str:
-    """Liquid with its values in place, or ``ContentError`` with the line."""
+    """Render a Liquid template. Raises ``ContentError`` with the line."""
     try:
         return part.render(values)
     except LiquidError as error:
@@ -77,7 +77,7 @@ def render_liquid(part: BoundTemplate, values: dict[str, object]) -> str:
 
 
 def compile_mjml(source: str) -> str:
-    """MJML as HTML, without fetching fonts or including files; ``ContentError`` where it does not parse."""
+    """Compile MJML to HTML without fonts and included files. Raises ``ContentError`` for invalid MJML."""
     try:
         return mjml.mjml2html(source, fonts={}, include_loader=None)
     except (ValueError, OSError) as error:
@@ -85,7 +85,7 @@ def compile_mjml(source: str) -> str:
 
 
 def one_click_headers(url: str | None) -> dict[str, str]:
-    """The header pair of RFC 8058, one line each; ``ContentError`` for an address that cannot stand there."""
+    """Return the two headers of RFC 8058, one line each. Raises ``ContentError`` for an invalid URL."""
     if not url:
         raise ContentError(
             "marketing mail was given no one_click_url, which RFC 8058 and mailbox providers ask for"
@@ -102,7 +102,7 @@ def one_click_headers(url: str | None) -> dict[str, str]:
 
 
 def _is_private_host(host: str) -> bool:
-    """Whether a host is out of the public's reach: a local stack, where plain http is all there is."""
+    """Return whether a host is not publicly reachable: a local stack, which has only plain http."""
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:

@@ -1,4 +1,4 @@
-"""Made-up people and things that every template is tried on before it may be used."""
+"""Sample values with which every template is rendered before it may be used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ SAMPLE_ITEM = Item(
 )
 
 MINIMAL_ITEM = Item(product_id="p-2")
-"""Nothing but an id: channels send such lines."""
+"""An item with an id only, as some channels send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,10 @@ class SampleContext:
 
 
 def sample_contexts(manifest: Manifest) -> tuple[SampleContext, ...]:
-    """Everything given, only what is required, many items: a branch not taken in one is taken in another."""
+    """Return contexts with all values, with only the required ones, and with many items.
+
+    Together they cover the usual branches of a template.
+    """
     every: Mapping[str, Any] = {name: value.sample for name, value in manifest.extra.items()}
     needed = {name: value.sample for name, value in manifest.extra.items() if value.required}
     bare = (MINIMAL_ITEM,) if manifest.items == "required" else ()

@@ -1,4 +1,4 @@
-"""Decides what of a customer's or a shop's data may stand in a message: no tricks, no scripts."""
+"""Sanitizes data of customers and of the shop for messages: URLs, names and text."""
 
 import re
 import unicodedata
@@ -18,10 +18,10 @@ MAX_NAME_LENGTH = 40
 
 
 def safe_url(value: object) -> str:
-    """The URL if a mail program may follow it, else the empty string. Never raises.
+    """Return the URL if it is safe in a message, else the empty string. Never raises.
 
-    Only http, https, mailto and tel: HTML escaping does not stop ``javascript:`` or ``data:``.
-    A protocol-relative address (``//cdn.example/a.jpg``) becomes https; blanks become ``%20``.
+    Allows only http, https, mailto and tel: HTML escaping does not stop ``javascript:`` or ``data:``.
+    A protocol-relative URL (``//cdn.example/a.jpg``) becomes https. Blanks become ``%20``.
     """
     if not isinstance(value, str):
         return ""
@@ -44,7 +44,7 @@ def safe_url(value: object) -> str:
 
 
 def absolute_url(value: str | None, shop_url: str) -> str | None:
-    """A safe absolute URL, relative ones resolved against the shop's; None when there is none to trust."""
+    """Return a safe absolute URL, resolved against the shop's; None where it is missing or unsafe."""
     if value is None or not value.strip():
         return None
     try:
@@ -54,7 +54,7 @@ def absolute_url(value: str | None, shop_url: str) -> str | None:
 
 
 def url_host(url: str) -> str:
-    """The host of a URL in lower case, without a leading ``www.``; empty where there is none."""
+    """Return the host of a URL in lower case, without a leading ``www.``; empty where there is none."""
     try:
         return (urlsplit(url).hostname or "").lower().removeprefix("www.")
     except ValueError:
@@ -62,21 +62,21 @@ def url_host(url: str) -> str:
 
 
 def strip_unprintable(text: str) -> str:
-    """Without control characters (MJML refuses them) and direction overrides; line breaks stay."""
+    """Remove control characters (MJML rejects them) and direction overrides; line breaks are kept."""
     return _DIRECTION_MARKS.sub("", _CONTROL_CHARACTERS.sub("", text))
 
 
 def to_single_line(text: str, max_length: int) -> str:
-    """Printable, blanks collapsed, cut to ``longest`` characters with an ellipsis."""
+    """Strip unprintable characters, collapse blanks, and cut to ``max_length`` with an ellipsis."""
     flat = " ".join(strip_unprintable(text).split())
     return flat if len(flat) <= max_length else f"{flat[: max_length - 1].rstrip()}…"
 
 
 def safe_greeting_name(first_name: str | None) -> str | None:
-    """The name to greet by, or None where it does not look like one.
+    """Return the first name for a greeting; None where it does not look like a name.
 
-    Sign-up forms are abused to mail advertising to strangers through the name field, so a "name"
-    with an address, a host or a long number in it is not repeated.
+    Sign-up forms are abused to mail advertising to strangers by the name field, so a name with an address,
+    a host or a long number in it is not used.
     """
     if first_name is None:
         return None

@@ -1,4 +1,4 @@
-"""How many segments a text message takes, and the spelling that takes the fewest."""
+"""The number of segments of a text message, and the spelling that needs the fewest."""
 
 GSM_7 = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
@@ -26,12 +26,16 @@ _PLAIN_REPLACEMENTS = str.maketrans(
 
 
 def to_cheapest_encoding(text: str) -> str:
-    """Typographic marks in plain spelling: a single ’ makes a whole message cost more than twice as much."""
+    """Replace typographic marks by plain ones: a single ’ more than doubles the segments of a message."""
     return text.translate(_PLAIN_REPLACEMENTS)
 
 
 def count_segments(text: str) -> int:
-    """Segments billed: one of 160 septets or many of 153; with any other character 70 and 67 UTF-16 units."""
+    """Return the number of billed segments.
+
+    In GSM-7 a single segment has 160 septets, and each of several 153. A message with any other character has
+    70 and 67 UTF-16 units instead.
+    """
     if all(c in GSM_7 or c in GSM_7_EXTENDED for c in text):
         length = sum(2 if c in GSM_7_EXTENDED else 1 for c in text)
         single, many = 160, 153

@@ -1,4 +1,4 @@
-"""One message template: what it is for, the channels it can go by, and its parsed Liquid."""
+"""A message template: its Liquid environment, its manifest (message.toml), and its parsed parts."""
 
 import difflib
 import tomllib
@@ -20,10 +20,15 @@ from activities.content.sanitize import safe_url
 from policy.verdict import Channel, MessageClass
 
 MAX_LOOP_ITERATIONS = 10_000
-"""Iterations a render, nested loops multiplied."""
+"""Maximum number of loop iterations per rendering; those of nested loops are multiplied."""
 
 MAX_OUTPUT_BYTES = 512 * 1024
-"""Bytes a render."""
+"""Maximum number of bytes per rendering."""
+
+MANIFEST_FILE_NAME = "message.toml"
+
+CHANNEL_FILES = MappingProxyType({Channel.EMAIL: "email.mjml", Channel.SMS: "sms.txt"})
+"""Channel → file of a message folder. A template has a channel if the file exists."""
 
 
 class LiquidEnvironment(Environment):
@@ -37,13 +42,13 @@ class LiquidEnvironment(Environment):
 
 @with_context
 class MoneyFilter:
-    """``{{ item.price | money }}``: an amount in the message's currency, as the person's locale writes it."""
+    """The filter ``{{ item.price | money }}``: formats an amount in the message's currency and locale."""
 
     def __init__(self) -> None:
         self._currency = Currency(currency_code_var="currency", locale_var="locale", default_locale="en")
 
     def __call__(self, left: object, *, context: LiquidContext) -> str:
-        """Raises where there is no amount: a missing price must never read as zero."""
+        """Format an amount. Raises ``LiquidTypeError`` for a missing one, which must not be shown as zero."""
         value = to_amount(left)
         if value is None:
             raise LiquidTypeError(
@@ -53,52 +58,52 @@ class MoneyFilter:
 
 
 def build_environment(partials: Mapping[str, str], *, escape: bool) -> LiquidEnvironment:
-    """An environment whose ``extends`` and ``render`` see only ``partials``; ``escape`` for HTML."""
+    """Build an environment in which ``extends`` and ``render`` read only ``partials``.
+
+    ``escape`` is True for HTML.
+    """
     environment = LiquidEnvironment(
         autoescape=escape,
         undefined=StrictUndefined,
         strict_filters=True,
         loader=CachingDictLoader(dict(partials), auto_reload=False),
-        globals={"input_locale": "en"},  # asked for by the currency filter, and strict about being undefined
+        globals={"input_locale": "en"},  # read by the currency filter, and undefined names raise
     )
     environment.add_tag(ExtendsTag)
     environment.add_tag(BlockTag)
-    del environment.tags["include"]  # shares its scope both ways; render does the same job in the open
+    del environment.tags["include"]  # it shares its scope with the caller; render does not
     environment.add_filter("money", MoneyFilter())
     environment.add_filter("safe_url", safe_url)
     return environment
 
 
-MANIFEST_FILE_NAME = "message.toml"
-
-
 class ExtraValue(BaseModel):
-    """A value the story passes in ``context=``; templates read it as ``extra.<name>``."""
+    """A value that the story passes as ``context=``; templates read it as ``extra.<name>``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sample: str | int | float | bool | list[Any] | dict[str, Any]
-    """Stands in when the template is checked."""
+    """The value with which the template is validated."""
     required: bool = False
-    """False: None where the story passes nothing."""
+    """False: the value is None where the story passes none."""
 
 
 class Manifest(BaseModel):
-    """The declared part of a message."""
+    """The manifest of a message: the content of its message.toml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     message_class: MessageClass = Field(alias="class")
     topic: str = Field(default="", pattern=r"^[a-z0-9_]*$")
-    """What people opt in and out of; default "marketing", or "transactional" for that class."""
+    """Consent topic; default "marketing", or "transactional" for that class."""
     subject: str = ""
     """Liquid, one line; an email needs it."""
     preheader: str = ""
-    """Liquid, one line; what an inbox shows after the subject."""
+    """Liquid, one line; shown by mail programs after the subject."""
     language: str = Field(default="en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
-    """Of the words in the templates, for screen readers and translation; not the person's locale."""
+    """Language of the templates' text, for screen readers and translation; not the profile's locale."""
     items: Literal["required", "optional"] = "optional"
-    """"required": without an item left there is nothing to say, and rendering fails."""
+    """"required": rendering fails where no item is left."""
     extra: dict[str, ExtraValue] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -113,12 +118,12 @@ class Manifest(BaseModel):
 
     @property
     def consent_topic(self) -> str:
-        """The topic, with its default."""
+        """The topic or its default."""
         return self.topic or self.message_class.value
 
 
 def load_manifest(file: Path) -> tuple[Manifest | None, list[str]]:
-    """The manifest in ``file``, or None and every fault found in it, in words."""
+    """Read a manifest. Returns it, or None and all its faults, in words."""
     try:
         data = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -130,7 +135,7 @@ def load_manifest(file: Path) -> tuple[Manifest | None, list[str]]:
 
 
 def _describe_error(fault: Any) -> str:
-    """A pydantic fault as: key, what was expected, what came."""
+    """Describe a pydantic error: key, expected and actual value."""
     key = ".".join(str(part) for part in fault["loc"])
     match fault["type"]:
         case "missing":
@@ -148,16 +153,12 @@ def _describe_error(fault: Any) -> str:
             return f"{key}: {message}, got {fault['input']!r}"
 
 
-CHANNEL_FILES = MappingProxyType({Channel.EMAIL: "email.mjml", Channel.SMS: "sms.txt"})
-"""A template exists for a channel if its file exists."""
-
-
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A message as its author wrote it, parsed once."""
+    """A parsed message template."""
 
     name: str
-    """The folder's name; what a story passes to ``send``."""
+    """Name of the folder, which a story passes to ``send``."""
     message_class: MessageClass
     topic: str
     channels: frozenset[Channel]
@@ -169,11 +170,11 @@ class Template:
 
     @property
     def is_marketing(self) -> bool:
-        """Whether the law's terms for commercial messages apply."""
+        """Whether the legal requirements of commercial messages apply."""
         return self.message_class is MessageClass.MARKETING
 
     def to_template_values(self, context: RenderContext) -> dict[str, Any]:
-        """The names this template may read; ``ContentError`` where the story left a required one out."""
+        """Return the values for this template. Raises ``ContentError`` where a required value is missing."""
         declared = self.manifest.extra
         absent = [n for n, value in declared.items() if value.required and context.extra.get(n) is None]
         if absent:

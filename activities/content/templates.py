@@ -1,4 +1,4 @@
-"""All message templates, read and checked once at start; what is wrong is told all at once."""
+"""The registry of all message templates. They are read and validated at start; all faults are reported."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ from policy.verdict import Channel
 __all__ = ["Template", "TemplateError", "TemplateRegistry", "UnknownTemplate"]
 
 LAYOUTS_FOLDER = "layouts"
-"""Folder beside the journeys: layouts and partials that every message may use."""
+"""Folder beside the journeys, with layouts and partials for all messages."""
 
 
 class UnknownTemplate(KeyError):
@@ -51,10 +51,9 @@ class TemplateRegistry(Mapping[str, Template]):
 
     @classmethod
     def load(cls, folders: Iterable[Path]) -> "TemplateRegistry":
-        """Read every message folder under the given journey folders, and the ``layouts`` beside them.
+        """Read all message folders under the given journey folders, and the ``layouts`` beside them.
 
-        Raises ``TemplateError`` with every fault of every file. Keeps nothing open, so loading again picks up
-        changes.
+        Raises ``TemplateError`` with all faults of all files. Can be called again to load changes.
         """
         reader = _TemplateLoader()
         for folder in dict.fromkeys(folder.resolve() for folder in folders):
@@ -64,7 +63,7 @@ class TemplateRegistry(Mapping[str, Template]):
         return cls(reader.templates.values())
 
     def __getitem__(self, name: str) -> Template:
-        """The template, or ``UnknownTemplate`` (a ``KeyError``) that says which there are."""
+        """Return the template. Raises ``UnknownTemplate`` (a ``KeyError``) with the available names."""
         try:
             return self._by_name[name]
         except KeyError:
@@ -84,7 +83,7 @@ class TemplateRegistry(Mapping[str, Template]):
 
 
 class _Layouts:
-    """The partials beside one set of journeys, in both languages."""
+    """The partials beside one set of journeys, with the Liquid environments for HTML and for text."""
 
     def __init__(self, journeys: Path) -> None:
         files = sorted(
@@ -96,7 +95,7 @@ class _Layouts:
         self.text_environment = build_environment(self.partials, escape=False)
 
     def faults(self) -> Iterator[PartFault]:
-        """Faults of the partials themselves."""
+        """Find faults of the partials themselves."""
         for name, source in self.partials.items():
             try:
                 self.html_environment.get_template(name)
@@ -106,7 +105,7 @@ class _Layouts:
 
 
 class _TemplateLoader:
-    """Gathers templates and faults over all folders."""
+    """Collects the templates and faults of all folders."""
 
     def __init__(self) -> None:
         self.templates: dict[str, Template] = {}
@@ -114,7 +113,7 @@ class _TemplateLoader:
         self._layouts: dict[Path, _Layouts] = {}
 
     def read_journey(self, folder: Path) -> None:
-        """Every message folder of one journey."""
+        """Read all message folders of one journey."""
         journeys = folder.parent
         if not folder.is_dir():
             self._add_fault(display_path(folder, journeys), 0, "no such folder; name a journey's folder")
@@ -163,7 +162,7 @@ class _TemplateLoader:
 
 
 class _MessageLoader:
-    """One message folder: its parts parsed, then checked."""
+    """Parses and validates the parts of one message folder."""
 
     def __init__(self, folder: Path, shown: str, manifest: Manifest | None, layouts: _Layouts) -> None:
         self.folder = folder
@@ -174,7 +173,7 @@ class _MessageLoader:
         self._sources = dict(layouts.partials)
 
     def read(self, channels: Mapping[Channel, Path]) -> Template | None:
-        """The template, where it could be parsed; whatever is wrong goes to ``found``."""
+        """Return the template, or None where it cannot be parsed. Faults are added to ``found``."""
         bodies = {}
         for channel, file in channels.items():
             source = file.read_text("utf-8")

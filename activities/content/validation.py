@@ -1,4 +1,4 @@
-"""What must hold of a template before it may be used: its language, its links, what the law asks of it."""
+"""Validates templates before use: Liquid names and filters, links, size, and legal requirements."""
 
 import difflib
 import re
@@ -21,12 +21,13 @@ from activities.content.template import Template
 from policy.verdict import Channel
 
 PartFault = tuple[str, int, str]
-"""Part (a partial's or file's name), line from 1 or 0, message."""
+"""Name of the partial or file, line (from 1; 0: unknown), message."""
 
 MAX_SMS_SEGMENTS = 2
+"""Maximum for the sample contexts."""
 
 MAX_HTML_BYTES = 102 * 1024
-"""Bytes of HTML; Gmail cuts a longer mail off, and with it the unsubscribe link."""
+"""Maximum size of the HTML. Gmail truncates a longer mail, and with it the unsubscribe link."""
 
 _LIQUID_EXPRESSION = r"\{\{.*?\}\}|\{%.*?%\}"
 
@@ -47,8 +48,33 @@ _UNRENDERED_MJML = re.compile(r"<(mj-[a-z-]+)")
 _STOP_KEYWORD = re.compile(r"\bSTOP\b")
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class TemplateFault:
+    """A fault in a file of a template."""
+
+    file: str
+    """Relative to the folder that holds the journeys."""
+    line: int
+    """From 1; 0 where the fault has no line."""
+    message: str
+    """Expected and actual value, and how to fix it."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
+
+
+class TemplateError(Exception):
+    """Message templates are invalid; the process does not start."""
+
+    def __init__(self, faults: Iterable[TemplateFault]) -> None:
+        self.faults = tuple(sorted(set(faults)))
+        count = len(self.faults)
+        lines = "\n".join(f"  {fault}" for fault in self.faults)
+        super().__init__(f"{count} fault{'s' if count > 1 else ''} in message templates:\n{lines}")
+
+
 def source_faults(name: str, source: str) -> Iterator[PartFault]:
-    """Faults of one file of MJML that need no rendering: links past the filter, included files."""
+    """Find faults in the source of an MJML file: links that bypass the filter, and included files."""
     for match in _LINK_ATTRIBUTE.finditer(source):
         value = match["double"] if match["double"] is not None else match["single"]
         line = line_number(source, match.start())
@@ -83,10 +109,10 @@ def source_faults(name: str, source: str) -> Iterator[PartFault]:
 def liquid_faults(
     part: BoundTemplate, known: Mapping[str, object], sources: Mapping[str, str], *, line: int = 0
 ) -> Iterator[PartFault]:
-    """Names and filters that do not exist, in any branch.
+    """Find names and filters that do not exist, in any branch.
 
-    ``known`` is what a template may read, ``sources`` the text of each file by its name here; ``line`` stands
-    for a part that is not among them (a subject in message.toml).
+    ``known`` has the values that a template may read, and ``sources`` the text of each file by its name.
+    ``line`` is the line of a part that is not among them (a subject in message.toml).
     """
     try:
         analysis = part.analyze()
@@ -110,21 +136,21 @@ def liquid_faults(
 
 
 def to_part_fault(name: str, error: LiquidError, *, line: int = 0) -> PartFault:
-    """A Liquid error with its place."""
+    """Convert a Liquid error to a fault with its place."""
     where = error.context()
     return str(error.template_name or name), line or (where[0] if where else 0), str(error.message)
 
 
 def sample_render_faults(template: Template) -> Iterator[PartFault]:
-    """Faults that show when the template is rendered on each channel with sample values, each told once."""
-    told: set[PartFault] = set()
+    """Find faults by rendering the template on each channel with sample values; yields each fault once."""
+    seen: set[PartFault] = set()
     for channel in sorted(template.channels):
         file = str(template.bodies[channel].path)
-        for trial in samples.sample_contexts(template.manifest):
-            for part, line, message in _render_faults(template, channel, trial.context):
-                if (part, line, message) not in told:
-                    told.add((part, line, message))
-                    yield part or file, line, f"with {trial.name}: {message}"
+        for sample in samples.sample_contexts(template.manifest):
+            for part, line, message in _render_faults(template, channel, sample.context):
+                if (part, line, message) not in seen:
+                    seen.add((part, line, message))
+                    yield part or file, line, f"with {sample.name}: {message}"
 
 
 def _render_faults(template: Template, channel: Channel, context: RenderContext) -> list[PartFault]:
@@ -141,7 +167,8 @@ def _mail_faults(template: Template, content: RenderedMessage) -> Iterator[str]:
     for tag in sorted({match[1] for match in _UNRENDERED_MJML.finditer(html)}):
         yield f"<{tag}> is no MJML element, or stands where MJML does not take it"
     if len(html.encode()) > MAX_HTML_BYTES:
-        yield f"{len(html.encode()) // 1024} KiB of HTML; Gmail cuts a mail off at {MAX_HTML_BYTES // 1024} KiB"
+        size, limit = len(html.encode()) // 1024, MAX_HTML_BYTES // 1024
+        yield f"{size} KiB of HTML; Gmail cuts a mail off at {limit} KiB"
     if not template.is_marketing:
         return
     if samples.SAMPLE_SHOP.postal_address not in " ".join(content.text.split()):
@@ -173,36 +200,11 @@ def _unknown_variable(variable: Variable, known: Mapping[str, object]) -> str | 
     return f"no value {root}.{rest[0]}; there is: {', '.join(sorted(map(str, inner)))}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TemplateFault:
-    """One thing to put right in one file."""
-
-    file: str
-    """Relative to the folder that holds the journeys."""
-    line: int
-    """From 1; 0 where the fault has no line."""
-    message: str
-    """What was expected, what came, what to do."""
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}" if self.line else f"{self.file}: {self.message}"
-
-
-class TemplateError(Exception):
-    """Message templates that may not be used; the process refuses to start."""
-
-    def __init__(self, faults: Iterable[TemplateFault]) -> None:
-        self.faults = tuple(sorted(set(faults)))
-        count = len(self.faults)
-        lines = "\n".join(f"  {fault}" for fault in self.faults)
-        super().__init__(f"{count} fault{'s' if count > 1 else ''} in message templates:\n{lines}")
-
-
 def display_path(file: Path, journeys: Path) -> str:
-    """``file`` as told to the author: from the folder that holds the journeys, else as it is."""
+    """Return the path for messages: relative to the folder that contains ``journeys``, else unchanged."""
     return str(file.relative_to(journeys.parent)) if file.is_relative_to(journeys.parent) else str(file)
 
 
 def line_number(source: str, index: int) -> int:
-    """The line, from 1, of a position in a text."""
+    """Return the line (from 1) of a position in a text."""
     return source.count("\n", 0, max(index, 0)) + 1

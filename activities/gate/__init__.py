@@ -1,1 +1,1 @@
-"""The transaction around the send gate: lock, read, decide, write. The rules are in `policy`."""
+"""The transaction of the send gate: lock, read, decide, write. The rules are in ``policy``."""

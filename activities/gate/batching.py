@@ -1,7 +1,7 @@
-"""Messages that are asked for while others are decided on are heard in one sitting: one transaction for all.
+"""Group commit for gate decisions: requests that arrive during a transaction share the next one.
 
-A lone one is heard at once, as if there were no sittings. Under load most of what a decision costs is round
-trips, the start of its reading and COMMIT; a sitting pays for them once.
+A request that arrives while no other is in progress gets its own transaction at once. Under load most of a
+decision's cost is round trips, the start of its reads and COMMIT; a batch has these once.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from activities.gate.send_gate import GateOutcome, GateRequest, SendGate
 log = structlog.get_logger(__name__)
 
 MAX_CONCURRENT_BATCHES = 2
-"""Sittings: while Postgres works on one, this process works on the other."""
+"""While Postgres works on one batch, this process works on the other."""
 
 MAX_BATCH_SIZE = 16
-"""Cases in one sitting: the people of the first stay locked until the last is decided on."""
+"""Requests in one batch. The profile of the first stays locked until the last is decided."""
 
 SLOW_BATCH_S = 0.02
-"""Who waits for somebody's lock longer than this keeps no one else from being heard."""
+"""Seconds after which a batch, which may wait for a lock, no longer counts as concurrent."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,49 +33,50 @@ class _QueuedRequest:
 
 
 class GateBatcher:
-    """Hears cases by one gate. Build one per process; every case of its event loop belongs to it."""
+    """Batches the requests to one gate. One instance per process, for all requests of its event loop."""
 
     def __init__(self, gate: SendGate) -> None:
         self._gate = gate
         self._queue: deque[_QueuedRequest] = deque()
         self._slots: dict[object, float] = {}
-        """Those taken, and since when, by the loop's clock."""
+        """Slot in use → since when, by the loop's clock."""
         self._slow_batch_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def decide(self, request: GateRequest) -> GateOutcome:
-        """As ``Gate.hear``, and raises what it does: whatever the answer, it is committed when this returns.
+        """Decide as ``SendGate.decide``; the outcome is committed when this returns.
 
-        Who is cancelled while others are heard along leaves a claim that nobody uses, as a crash does.
+        Raises what ``SendGate.decide`` raises. If it is cancelled while its batch is decided, an unused claim
+        may remain, as after a crash.
         """
         if not self._slots and not self._queue:
-            seat = self._acquire_slot()
+            slot = self._acquire_slot()
             try:
                 return await self._gate.decide(request)
             finally:
-                self._release_slot(seat)
+                self._release_slot(slot)
         loop = asyncio.get_running_loop()
         waiting = _QueuedRequest(request, loop.create_future())
         self._queue.append(waiting)
         if len(self._queue) == 1:
-            # Not at once: who comes at the same moment comes along.
+            # At the loop's next iteration, so that requests of the same moment share the batch.
             loop.call_soon(self._start_batches)
         return await waiting.future
 
     def _acquire_slot(self) -> object:
-        seat = object()
-        self._slots[seat] = asyncio.get_running_loop().time()
-        return seat
+        slot = object()
+        self._slots[slot] = asyncio.get_running_loop().time()
+        return slot
 
-    def _release_slot(self, seat: object) -> None:
-        self._slots.pop(seat, None)
+    def _release_slot(self, slot: object) -> None:
+        self._slots.pop(slot, None)
         self._start_batches()
 
     def _start_batches(self) -> None:
         while self._queue and len(self._slots) < MAX_CONCURRENT_BATCHES:
-            called = [self._queue.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._queue)))]
-            if there := [waiting for waiting in called if not waiting.future.done()]:
-                self._create_task(self._run_batch(there, self._acquire_slot()))
+            batch = [self._queue.popleft() for _ in range(min(MAX_BATCH_SIZE, len(self._queue)))]
+            if live := [waiting for waiting in batch if not waiting.future.done()]:
+                self._create_task(self._run_batch(live, self._acquire_slot()))
         if self._queue and self._slow_batch_timer is None:
             self._slow_batch_timer = asyncio.get_running_loop().call_later(
                 SLOW_BATCH_S, self._release_slow_slots
@@ -83,8 +84,8 @@ class GateBatcher:
 
     def _release_slow_slots(self) -> None:
         self._slow_batch_timer = None
-        late = asyncio.get_running_loop().time() - SLOW_BATCH_S
-        self._slots = {seat: since for seat, since in self._slots.items() if since > late}
+        latest_start = asyncio.get_running_loop().time() - SLOW_BATCH_S
+        self._slots = {slot: since for slot, since in self._slots.items() if since > latest_start}
         self._start_batches()
 
     def _create_task(self, work: Coroutine[Any, Any, None]) -> None:
@@ -92,32 +93,32 @@ class GateBatcher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run_batch(self, there: Sequence[_QueuedRequest], seat: object) -> None:
+    async def _run_batch(self, batch: Sequence[_QueuedRequest], slot: object) -> None:
         try:
-            if len(there) == 1:
-                await self._decide_alone(there[0])
+            if len(batch) == 1:
+                await self._decide_alone(batch[0])
                 return
-            answers = await self._decide_batch(there)
+            answers = await self._decide_batch(batch)
         finally:
-            self._release_slot(seat)
-        for waiting, answer in zip(there, answers, strict=True):
+            self._release_slot(slot)
+        for waiting, answer in zip(batch, answers, strict=True):
             if answer is None:
                 self._create_task(self._decide_alone(waiting))
             else:
                 _set_result(waiting, answer)
 
     async def _decide_batch(
-        self, there: Sequence[_QueuedRequest]
+        self, batch: Sequence[_QueuedRequest]
     ) -> Sequence[GateOutcome | Exception | None]:
         try:
-            return await self._gate.decide_batch([waiting.request for waiting in there])
+            return await self._gate.decide_batch([waiting.request for waiting in batch])
         except OSError as error:
-            # Postgres is away or too slow, for each of them as for all.
-            return [error] * len(there)
+            # Postgres is unreachable or too slow, so single requests would fail too.
+            return [error] * len(batch)
         except Exception as error:
-            # Each alone shows whose fault it was; the others must not pay for it.
-            log.warning("sitting broken off", cases=len(there), error=repr(error)[:300])
-            return [None] * len(there)
+            # Decide each request alone, so that only the faulty ones fail.
+            log.warning("gate batch failed", cases=len(batch), error=repr(error)[:300])
+            return [None] * len(batch)
 
     async def _decide_alone(self, waiting: _QueuedRequest) -> None:
         try:

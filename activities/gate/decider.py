@@ -1,11 +1,11 @@
-"""What both gates do alike: a verdict on a snapshot, and the row that is written down about it."""
+"""The common part of both gates: the verdict on a snapshot, its database row, exposures and open holds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from activities.contracts import HoldSpec, SendMessage
+from activities.contracts import CloseRun, HoldSpec, SendMessage
 from activities.gate.mapping import to_facts, to_message_row, to_snapshot_query
 from policy.checks.frequency_caps import required_history
 from policy.checks.result import error_verdict
@@ -22,18 +22,18 @@ from profiles.runs.exposures import record_exposures
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """A verdict, what it stood on, and how it is written down."""
+    """A verdict, its facts, and the row to be written."""
 
     verdict: Verdict
     facts: Facts | None
-    """None where the snapshot could not be read; the verdict is ``error`` then."""
+    """None where the snapshot could not be converted to facts; the reason is ``error`` then."""
     message_row: MessageRow
     zone: str
-    """Of the person, as far as is known."""
+    """The profile's zone, else the default."""
 
 
 class Decider:
-    """Decides by one policy; holds no state between calls."""
+    """Decides by one policy; has no state between calls."""
 
     def __init__(self, limits: Limits, *, default_zone: str = "UTC") -> None:
         self.limits = limits
@@ -42,7 +42,7 @@ class Decider:
         self._default_zone = default_zone
 
     def snapshot_query(self, request: SendMessage, at: datetime) -> SnapshotQuery:
-        """What has to be read, so that this policy can decide."""
+        """Return the query for the snapshot that this policy needs."""
         return to_snapshot_query(
             request, at, self._required_history, budgeted=request.channel in self.limits.budgets
         )
@@ -57,9 +57,9 @@ class Decider:
         *,
         breaker_open_until: datetime | None = None,
     ) -> DecisionRecord:
-        """Decide at the run's now, with the person's lock held; nothing is written yet.
+        """Decide at the run's current time; writes nothing. Locks held: the profile's.
 
-        ``breaker_open_until``: the channel's provider is left alone until then.
+        ``breaker_open_until`` is the end of the circuit breaker's backoff for the channel's provider.
         """
         held = await _describe_holds(connection, snapshot, request, at)
         try:
@@ -77,24 +77,24 @@ class Decider:
 async def _describe_holds(
     connection: object, snapshot: Snapshot, request: SendMessage, at: datetime
 ) -> tuple[str, ...]:
-    """What is open with the person and holds the message back, in words; asked under the lock."""
+    """Return the open holds that defer the message, in words. Locks held: the profile's."""
     if not request.hold_while:
         return ()
     return await describe_open_holds(connection, snapshot.profile_id, request.hold_while, at)
 
 
-async def save_exposures(connection: object, request: SendMessage) -> None:
-    """Put on record which arms of experiments the person has come to."""
+async def save_exposures(connection: object, request: SendMessage | CloseRun) -> None:
+    """Record the request's exposures to experiments."""
     if request.exposures:
-        exposures = [(one.experiment, one.arm, one.at) for one in request.exposures]
+        exposures = [(exposure.experiment, exposure.arm, exposure.at) for exposure in request.exposures]
         await record_exposures(connection, UUID(request.run_id), exposures)
 
 
 async def describe_open_holds(
     connection: object, profile_id: UUID, asks: Sequence[HoldSpec], at: datetime
 ) -> tuple[str, ...]:
-    """Each open case as "a support ticket 17"; the number is the channel's own, and names nobody."""
+    """Return each open case in words ("a support ticket 17"), with the channel's id of the case."""
     cases = [holds.HoldDefinition(ask.opened, ask.closed, ask.by) for ask in asks]
     says = {ask.opened: ask.says or ask.opened for ask in asks}
-    found = await holds.load_open_holds(connection, profile_id, cases, at)
-    return tuple(f"{says[one.opened]} {one.ref or ''}".strip() for one in found)
+    open_holds = await holds.load_open_holds(connection, profile_id, cases, at)
+    return tuple(f"{says[hold.opened]} {hold.ref or ''}".strip() for hold in open_holds)

@@ -1,4 +1,4 @@
-"""Requests and snapshots in the words of ``policy``, and verdicts in the words of ``profiles``."""
+"""Converts requests and snapshots to the types of ``policy``, and verdicts to rows of ``profiles``."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -29,13 +29,21 @@ from profiles.messaging.claims import MessageRow
 from profiles.messaging.snapshot import DeferredMessage, ExistingMessage, Snapshot, SnapshotQuery
 from profiles.state.cart import parse_lines
 
-_MARKETING_TOPICS = ("marketing", "all")
+MARKETING_TOPICS = ("marketing", "all")
+"""Consent topics that cover marketing in general."""
+
+_STATUS_AND_VERDICT = {
+    Allow: ("claimed", "allow"),
+    Withhold: ("withheld", "withhold"),
+    Defer: ("deferred", "defer"),
+}
+"""Type of the verdict → status of the message, and stored verdict."""
 
 
 def to_snapshot_query(
     request: SendMessage, at: datetime, counting_back: timedelta, *, budgeted: bool
 ) -> SnapshotQuery:
-    """A request in the words of ``profiles``."""
+    """Convert a request to the query for its snapshot. ``counting_back`` is how far back to read messages."""
     promoted = tuple((item.key, item.sku) for item in request.promoting or () if item.key)
     return SnapshotQuery(
         UUID(request.run_id),
@@ -51,13 +59,17 @@ def to_snapshot_query(
 
 
 def rank_for_profile(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
-    """The channels as they suit the person, best first."""
+    """Rank the channels for the profile, best first."""
     candidates = [channel for channel in Channel if channel in among]
-    no = [c for c, topic, state, _ in snapshot.consents if state != "granted" and topic in _MARKETING_TOPICS]
+    refused = [
+        name
+        for name, topic, state, _ in snapshot.consents
+        if state != "granted" and topic in MARKETING_TOPICS
+    ]
     return rank_channels(
         candidates,
         reachable=[channel for channel in candidates if snapshot.address(channel.value)],
-        refused=[channel for channel in candidates if channel.value in no or "all" in no],
+        refused=[channel for channel in candidates if channel.value in refused or "all" in refused],
         preferred=_text_or_none(snapshot.traits.get("preferred_channel")),
         engagement_counts={
             channel: snapshot.engagement_counts.get(channel.value, 0) for channel in candidates
@@ -72,7 +84,7 @@ def to_facts(
     held: tuple[str, ...] = (),
     breaker_open_until: datetime | None = None,
 ) -> Facts:
-    """A snapshot in the words of ``policy``."""
+    """Convert a snapshot to facts. Raises ValueError for a stored value unknown to this version."""
     address = snapshot.address(channel.value)
     resolved = resolve_profile_zone(snapshot, default_zone)
     places = resolve_places(snapshot.traits, snapshot.address("sms"), resolved)
@@ -103,7 +115,7 @@ def to_facts(
             SentFact(Channel(channel), sent_at, journey, topic, run, template, items)
             for channel, sent_at, journey, topic, run, template, items in snapshot.sent_messages
         ),
-        waiting=tuple(_to_waiting_fact(one) for one in snapshot.deferred_messages),
+        waiting=tuple(_to_waiting_fact(deferred_message) for deferred_message in snapshot.deferred_messages),
         zone=zone.zone,
         zone_source=zone.source,
         zones=zone.zones,
@@ -117,27 +129,27 @@ def to_facts(
 
 
 def resolve_profile_zone(snapshot: Snapshot, default_zone: str) -> ResolvedZone:
-    """Where the person lives, as far as is known."""
+    """Return the zone of the snapshot's profile."""
     named = _text_or_none(snapshot.traits.get("timezone"))
     return resolve_zone(named, snapshot.context_timezone, snapshot.address("sms"), default_zone)
 
 
 def to_planned_items(items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
-    """Items as the gate compares them."""
+    """Convert items to the form that the gate compares."""
     return tuple(PlannedItem(item.product_id, item.sku, item.category, item.group) for item in items)
 
 
-def _to_waiting_fact(one: DeferredMessage) -> WaitingFact:
+def _to_waiting_fact(message: DeferredMessage) -> WaitingFact:
     return WaitingFact(
-        Channel(one.channel), one.journey, one.topic, one.until, one.expires_at, one.planned_at, one.value,
-        one.message_id,
+        Channel(message.channel), message.journey, message.topic, message.until, message.expires_at,
+        message.planned_at, message.value, message.message_id,
     )  # fmt: skip
 
 
 def to_plan(
     request: SendMessage, message_class: MessageClass, topic: str, standing: ExistingMessage | None = None
 ) -> Plan:
-    """A request in the words of ``policy``."""
+    """Convert a request to a plan; ``standing`` is the message of an earlier attempt."""
     return Plan(
         channel=request.channel,
         message_class=message_class,
@@ -165,9 +177,12 @@ def to_message_row(
     policy: str,
     basis: dict[str, Any] | None = None,
 ) -> MessageRow:
-    """A verdict as it is written down; ``basis`` and ``policy``: what it stood on, and by which limits."""
+    """Convert a verdict to the row to be written.
+
+    ``basis`` is the decision's encoded inputs, and ``policy`` the version of its limits.
+    """
     standing = snapshot.existing_message
-    status, word = _STATUS_AND_VERDICT[type(verdict)]
+    status, stored_verdict = _STATUS_AND_VERDICT[type(verdict)]
     if isinstance(verdict, Allow):
         reason, detail, items = None, "", verdict.items or tuple(item.key for item in request.showing)
     else:
@@ -184,7 +199,7 @@ def to_message_row(
         template=request.template,
         message_class=plan.message_class.value,
         status=status,
-        verdict=word,
+        verdict=stored_verdict,
         at=at,
         items=items,
         items_removed=verdict.removed,
@@ -200,14 +215,6 @@ def to_message_row(
         value=plan.value,
         expires_at=plan.expires_at,
     )
-
-
-_STATUS_AND_VERDICT = {
-    Allow: ("claimed", "allow"),
-    Withhold: ("withheld", "withhold"),
-    Defer: ("deferred", "defer"),
-}
-"""Verdict → status of the message, and its word."""
 
 
 def _text_or_none(value: object) -> str | None:

@@ -1,4 +1,4 @@
-"""The send gate's transaction: lock, read, let ``policy`` decide, write down what it says, commit."""
+"""The transaction of the send gate: lock, read, decide by ``policy``, write the decision, commit."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ from profiles.messaging.snapshot import ExistingMessage, Snapshot
 _ACCEPTED_STATUSES = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
 
 _UNSENT_STATUSES = frozenset({"withheld", "deferred", "released"})
-"""All else may have been sent, also a status that this version does not know."""
+"""A message in any other status may have been sent, also in a status unknown to this version."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendClaim:
-    """A committed licence to call the provider, once, within 5 seconds."""
+    """A committed permission to call the provider once, within 5 seconds."""
 
     message_id: UUID
     token: UUID
@@ -43,15 +43,15 @@ class SendClaim:
     removed: tuple[str, ...]
     snapshot: Snapshot
     valid_for: timedelta | None
-    """No later than this may the provider deliver."""
+    """How long the provider may try to deliver; None: no limit."""
     zone: str
     channels: tuple[Channel, ...]
-    """As they suit the person, where the run asked to choose."""
+    """Ranked for the profile, where the request had ``choose``."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotAllowed:
-    """Not now, or not at all."""
+    """The message was withheld or deferred."""
 
     message_id: UUID
     verdict: Verdict
@@ -62,7 +62,7 @@ class NotAllowed:
 
 @dataclass(frozen=True, slots=True)
 class BetterChannel:
-    """Another channel suits the person better; nothing was decided, and nothing written."""
+    """Another channel ranks higher for the profile; nothing was decided or written."""
 
     channels: tuple[Channel, ...]
     snapshot: Snapshot
@@ -74,7 +74,7 @@ class PriorAttempt:
 
     existing: ExistingMessage
     accepted: bool
-    """True: the provider took it. False: nobody knows, and nobody may call."""
+    """True: the provider accepted the message. False: the outcome is unknown, and it is not sent again."""
 
 
 GateOutcome = SendClaim | NotAllowed | PriorAttempt | BetterChannel
@@ -82,30 +82,31 @@ GateOutcome = SendClaim | NotAllowed | PriorAttempt | BetterChannel
 
 @dataclass(frozen=True, slots=True)
 class GateRequest:
-    """A message to be decided on."""
+    """A message on which the gate is to decide."""
 
     request: SendMessage
     message_class: MessageClass
     topic: str
     at: datetime
-    """The run's now."""
+    """The run's current time."""
     candidate_channels: Collection[Channel] = ()
-    """The channels to choose from where the request asks to choose."""
+    """The channels to rank, where the request has ``choose``."""
     breaker_open_until: datetime | None = None
-    """The channel's provider is left alone until then."""
+    """End of the circuit breaker's backoff for the channel's provider; None: closed."""
 
 
 class SendGate:
-    """Decides and claims; holds no state between calls."""
+    """Decides on messages and claims them; has no state between calls."""
 
     def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
         self._database = database
         self._decider = Decider(limits, default_zone=default_zone)
 
     async def decide(self, case: GateRequest) -> GateOutcome:
-        """Decide on one message; whatever the answer, it is committed when this returns.
+        """Decide on one message; the outcome is committed when this returns.
 
-        Raises ``NoSuchRun``. A claim found in another's hands becomes ``unknown``: that one may have called.
+        Raises ``NoSuchRun``. An existing claim of another attempt is set to ``unknown``, since that attempt
+        may have called the provider. Locks held: the profile's.
         """
         ask = self._decider.snapshot_query(case.request, case.at)
 
@@ -120,10 +121,10 @@ class SendGate:
         return await self._database.run(work, lock_profile_sql(ask), GATE_DEADLINE_S)
 
     async def decide_batch(self, cases: Sequence[GateRequest]) -> list[GateOutcome | None]:
-        """Decide on messages to several people in one transaction: all that are answered are committed.
+        """Decide on messages to several profiles in one transaction; all outcomes are committed.
 
-        None, and nothing decided, where the person is locked by somebody else, or is also meant by a case
-        before: those are to be heard alone. Waits for nobody's lock.
+        The outcome is None, and nothing is decided, where the profile is locked by another transaction, or an
+        earlier request is for the same profile. Those requests are then decided alone. Waits for no lock.
         """
         asks = [self._decider.snapshot_query(case.request, case.at) for case in cases]
 
@@ -146,7 +147,10 @@ class SendGate:
     async def _decide(
         self, connection: object, case: GateRequest, snapshot: Snapshot
     ) -> tuple[GateOutcome, MessageRow | None]:
-        """With the person's lock held; and what is to be written down, where anything is."""
+        """Decide on a snapshot. Returns the outcome and the row to be written, if any.
+
+        Locks held: the profile's.
+        """
         request, standing = case.request, snapshot.existing_message
         if standing and standing.status in _ACCEPTED_STATUSES:
             return PriorAttempt(standing, accepted=True), None

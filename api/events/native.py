@@ -1,4 +1,4 @@
-"""Waypost's own event format, field by field as the HTTP contract has it."""
+"""Parsers of Waypost's own event format and of CloudEvents, as defined by the HTTP contract."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -41,11 +41,13 @@ FIELD_EXPECTATIONS = {
     "specversion": '"1.0"',
     "data": "an object with identifiers and properties",
 }
-"""What a field must be, for the sentence that refuses another value."""
+"""Field → what it must be, for rejections."""
+
+_CLOUD_EVENT_DATA_FIELDS = ("identifiers", "properties", "traits", "context", "channel")
 
 
 def _require_rfc3339(value: Any) -> Any:
-    # Pydantic would read numbers and dates without a time as well; the contract says RFC 3339.
+    # Pydantic would also accept numbers and dates without a time; the contract requires RFC 3339.
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str) or "T" not in value.upper().replace(" ", "T", 1) or len(value) < 20:
@@ -82,7 +84,7 @@ class NativeEvent(BaseModel):
     id: ShortText = Field(description=FIELD_EXPECTATIONS["id"])
     type: ShortText = Field(description=FIELD_EXPECTATIONS["type"])
     source: ShortText | None = Field(
-        default=None, description="Who sends; unique together with id. Missing: api/<key label>"
+        default=None, description="The sender; unique together with id. Missing: api/<key label>"
     )
     channel: Source = Field(default=Source.SERVER, description="Where it happened")
     time: EventTime | None = Field(
@@ -90,13 +92,13 @@ class NativeEvent(BaseModel):
     )
     identifiers: dict[str, Any] = Field(
         default_factory=dict,
-        description=f"Who it is about: {', '.join(IDENTIFIER_TYPES)}; each a value or a list of values",
+        description=f"The profile: {', '.join(IDENTIFIER_TYPES)}; each a value or a list of values",
     )
     properties: dict[str, Any] = Field(
         default_factory=dict, description="What happened, as in the Segment spec"
     )
     traits: dict[str, Any] = Field(
-        default_factory=dict, description="What is known of the person, consents included"
+        default_factory=dict, description="Attributes of the profile, consents included"
     )
     context: dict[str, Any] = Field(default_factory=dict, description="Circumstances, such as timezone")
 
@@ -107,55 +109,55 @@ _NATIVE_EVENT_ADAPTER = TypeAdapter(NativeEvent)
 def parse_native_event(
     raw: dict[str, Any], *, now: datetime, source: str, region: str | None
 ) -> IncomingEvent | Rejection:
-    """Read one native event. ``source`` stands in where it names none, ``now`` where it has no time."""
+    """Parse one native event. ``source`` and ``now`` are the defaults of its source and time."""
     try:
-        # null says the same as leaving a field out.
-        said = _NATIVE_EVENT_ADAPTER.validate_python(
+        # A null field is the same as a missing one.
+        event = _NATIVE_EVENT_ADAPTER.validate_python(
             {name: value for name, value in raw.items() if value is not None}
         )
     except ValidationError as error:
         return to_rejection(error, raw)
-    if said.time is not None and not is_plausible_time(said.time):
+    if event.time is not None and not is_plausible_time(event.time):
         return Rejection(
-            "bad_time", f"/time must be {FIELD_EXPECTATIONS['time']}; got {raw['time']}", "/time", said.id
+            "bad_time", f"/time must be {FIELD_EXPECTATIONS['time']}; got {raw['time']}", "/time", event.id
         )
     identifiers = IdentifierCollector(region)
-    for kind, value in said.identifiers.items():
+    for kind, value in event.identifiers.items():
         identifiers.add_all(kind, value, json_pointer(("identifiers", kind)))
     if (
-        said.type == MessageReplied.event_name
-        and said.channel is Source.SMS
+        event.type == MessageReplied.event_name
+        and event.channel is Source.SMS
         and not identifiers.has_candidates
     ):
-        identifiers.add("phone", said.properties.get("from"), "/properties/from")
-    if refused := reject_without_identifier(identifiers, said.properties, said.id, said.type):
+        identifiers.add("phone", event.properties.get("from"), "/properties/from")
+    if refused := reject_without_identifier(identifiers, event.properties, event.id, event.type):
         return refused
-    extra = [
+    unknown_fields = [
         {
             "code": "unknown_field",
             "pointer": json_pointer((name,)),
             "detail": f"{json_pointer((name,))} is no field and not kept",
         }
-        for name in (said.model_extra or {})
+        for name in (event.model_extra or {})
     ]
-    time = said.time.astimezone(UTC) if said.time else None
+    time = event.time.astimezone(UTC) if event.time else None
     return EventWithDerivedTime(
-        source=said.source or source,
-        id=said.id,
-        type=said.type,
-        channel=said.channel.value,
+        source=event.source or source,
+        id=event.id,
+        type=event.type,
+        channel=event.channel.value,
         time=time or now,
         identifiers=identifiers.pairs,
-        properties=said.properties,
-        traits=said.traits,
-        context=said.context,
-        problems=(*identifiers.problems, *extra),
+        properties=event.properties,
+        traits=event.traits,
+        context=event.context,
+        problems=(*identifiers.problems, *unknown_fields),
         stated_time=time,
     )
 
 
 def to_rejection(error: ValidationError, raw: dict[str, Any]) -> Rejection:
-    """All faults of an event that does not fit its format, the first one as the code."""
+    """Return the rejection of an event that does not fit its format, with all faults; the first sets code."""
     faults = [
         (
             json_pointer(fault["loc"]),
@@ -174,24 +176,21 @@ def to_rejection(error: ValidationError, raw: dict[str, Any]) -> Rejection:
     )
 
 
-def _describe_fault(loc: tuple[int | str, ...], kind: str, message: str, came: Any) -> str:
+def _describe_fault(loc: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
     where, expected = json_pointer(loc), FIELD_EXPECTATIONS.get(str(loc[0]) if loc else "", message)
     if kind == "missing":
         return f"{where} is missing; send {expected}"
-    shown = type(came).__name__ if isinstance(came, dict | list) else repr(came)[:60]
+    shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)[:60]
     return f"{where} must be {expected}; got {shown}"
 
 
-_CLOUD_EVENT_DATA_FIELDS = ("identifiers", "properties", "traits", "context", "channel")
-
-
 def is_cloud_event(raw: dict[str, Any]) -> bool:
-    """Whether an object calls itself a CloudEvent."""
+    """Whether an object claims to be a CloudEvent."""
     return "specversion" in raw
 
 
 def parse_cloud_event(raw: dict[str, Any], *, now: datetime, region: str | None) -> IncomingEvent | Rejection:
-    """Read one CloudEvent; source and id are its own, as the specification demands."""
+    """Parse one CloudEvent. It must have its own source and id, as the specification requires."""
     event_id = raw.get("id") if isinstance(raw.get("id"), str) else None
     if raw["specversion"] != "1.0":
         return _reject_field("specversion", event_id, "is not a version that is read here")

@@ -1,22 +1,22 @@
-"""What /docs says about the routes that take events, whose bodies are judged by content, not by a schema."""
+"""OpenAPI documentation of the event routes. Their bodies are parsed by content, not by a FastAPI model."""
 
 from typing import Any
 
 from api.events.native import NativeEvent
 from api.events.responses import EventResults
-from api.events.segment import SegmentCall
+from api.events.segment import CALL_TYPES, SegmentCall
 from api.http.bodies import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS_PER_BODY
 from api.http.problems import ProblemDetails
 
 _LIMITS_TEXT = (
-    f"Limits: {MAX_EVENT_BYTES // 1024} KiB an event, {MAX_BODY_BYTES // 1024} KiB and {MAX_EVENTS_PER_BODY} events a body "
-    f"(after gzip too), depth {MAX_DEPTH}. One bad event never refuses a batch; a request that holds one"
-    " bare event answers 422 for it. 429 and 503 carry Retry-After and write nothing. Sending the same "
-    "again is always safe. "
+    f"Limits: {MAX_EVENT_BYTES // 1024} KiB an event, {MAX_BODY_BYTES // 1024} KiB and "
+    f"{MAX_EVENTS_PER_BODY} events a body (after gzip too), depth {MAX_DEPTH}. One bad event never rejects "
+    "a batch; a request that holds one bare event answers 422 for it. 429 and 503 have Retry-After, and "
+    "nothing is written. Sending the same again is always safe. "
 )
 
 _TRUST_TEXT = (
-    "A write key may be public, so what its events say of who is who counts as unverified, unless "
+    "A write key may be public, so the identifiers of its events count as unverified, unless "
     "`context.waypost_token` holds identity tokens (one, or a list) that prove every user_id, loyalty_id, "
     "email and phone of the event: see POST /v1/identity/tokens. Events under a server or an admin key are "
     "verified. A token is never kept; one that proves nothing is reported under `problems`."
@@ -29,7 +29,7 @@ _SEGMENT_TEXT = (
     "event's id; a call without one gets an id made from its content and the day, so a retry is a "
     "duplicate, but so is a second, equal call on the same day: send one. `timestamp` is corrected by "
     "`sentAt` as Segment does. The source of all events is `segment/<label of the key>`. An identifier "
-    "that is malformed or identifies nobody is left out and reported under `problems`. "
+    "that is malformed or a placeholder is left out and reported under `problems`. "
 )
 
 _NATIVE = (
@@ -109,9 +109,13 @@ def _route_docs(
 
 
 def _segment_docs(path: str, call: str | None) -> dict[str, Any]:
-    one = SegmentCall.model_json_schema()
-    one.pop("$defs", None)
-    schema = one if call else {"type": "object", "properties": {"batch": {"type": "array", "items": one}}}
+    call_schema = SegmentCall.model_json_schema()
+    call_schema.pop("$defs", None)
+    schema = (
+        call_schema
+        if call
+        else {"type": "object", "properties": {"batch": {"type": "array", "items": call_schema}}}
+    )
     return _route_docs(
         f"Segment: {call or 'batch'}",
         _SEGMENT_TEXT,
@@ -129,11 +133,9 @@ def _native_docs() -> dict[str, Any]:
     return _route_docs("Native events and CloudEvents", _NATIVE, schema, example, "native_events")
 
 
-_CALL_TYPES = ("track", "identify", "alias", "page", "screen", "group")
-
 SEGMENT_DOCS = {
-    **{f"/v1/{call}": _segment_docs(f"/v1/{call}", call) for call in _CALL_TYPES},
-    **{f"/v1/{call[0]}": _segment_docs(f"/v1/{call[0]}", call) for call in _CALL_TYPES},
+    **{f"/v1/{call}": _segment_docs(f"/v1/{call}", call) for call in CALL_TYPES},
+    **{f"/v1/{call[0]}": _segment_docs(f"/v1/{call[0]}", call) for call in CALL_TYPES},
     **{path: _segment_docs(path, None) for path in ("/v1/batch", "/v1/b", "/v1/m")},
 }
 

@@ -1,4 +1,4 @@
-"""An event as a channel told it, on its way to ingest: what is kept of it, and what is refused."""
+"""Shared parts of the event parsers: rejections, warnings, identifiers, and checks of times."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,35 +14,36 @@ from profiles.state.event_records import IncomingEvent
 MIN_EVENT_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 MAX_EVENT_TIME = datetime(2100, 1, 1, tzinfo=UTC)
-"""Instants outside are mistakes (and break time arithmetic further on)."""
+"""Times outside of these bounds are faults of the sender, and would overflow later time arithmetic."""
 
 MAX_VALUES_PER_TYPE = 20
-"""Values of one type that an event may name; more are a list of people, not one person's."""
+"""Identifiers of one type in an event. A longer list names many people, not one."""
 
 MAX_EXACT_INTEGER = 2**53
-"""Below it a float holds every whole number."""
+"""Below it a float represents every whole number exactly."""
 
 EventWarning = dict[str, str]
+"""A problem of an accepted event: code, pointer, detail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An event that is not taken in, and why."""
+    """The reason that an event is not ingested."""
 
     code: str
     detail: str
-    """What was wrong, where, and what to do."""
+    """The fault, its place and the fix."""
     pointer: str = ""
     """JSON pointer into the event."""
     id: str | None = None
-    """The event's own id, where it could be read."""
+    """The event's own id, if it is readable."""
     errors: tuple[tuple[str, str], ...] = ()
-    """All faults as (pointer, detail), where there is more than one."""
+    """All faults as (pointer, detail), if there are several."""
     status: int = 422
-    """HTTP status where this was the request's only event."""
+    """HTTP status if the request has only this event."""
 
     def to_problem(self) -> Problem:
-        """The refusal of a request whose only event this is."""
+        """Return the error response of a request that has only this event."""
         title = "Content Too Large" if self.status == 413 else "Unprocessable Content"
         errors = self.errors or ((self.pointer, self.detail),)
         return Problem(self.status, title, self.detail, errors=errors, code=self.code)
@@ -50,16 +51,17 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class EventWithDerivedTime(IncomingEvent):
-    """An event whose ``time`` is ours to work out: it was not given, or corrected by the sender's clock.
+    """An event with a ``time`` set by Waypost: the sender gave none, or it was corrected by ``sentAt``.
 
-    Such a time differs from one try to the next, so a replay is judged by what the channel said instead.
+    Such a time differs between retries, so duplicates are recognised by the time that the sender stated.
     """
 
     stated_time: datetime | None = None
+    """The time as the sender stated it; None if it gave none."""
 
     def content_hash(self) -> bytes:
-        """Digest of what the channel said, the same for every try."""
-        # Not super(): a dataclass with slots is not the class the compiler saw.
+        """Return the digest of the content as sent, the same for every retry."""
+        # Not super(): with slots, dataclass replaces the class that super() would refer to.
         if self.stated_time == self.time:
             return IncomingEvent.content_hash(self)
         return IncomingEvent.content_hash(replace(self, time=self.stated_time or MIN_EVENT_TIME))
@@ -67,16 +69,16 @@ class EventWithDerivedTime(IncomingEvent):
 
 @dataclass(slots=True)
 class IdentifierCollector:
-    """Gathers who an event is about; what identifies nobody becomes a problem and is left out."""
+    """Collects the identifiers of an event. Unusable ones are left out and become warnings."""
 
     region: str | None = None
     found: set[tuple[str, str]] = field(default_factory=set)
     problems: list[EventWarning] = field(default_factory=list)
     has_candidates: bool = False
-    """Something came that was meant to name a person, good or not."""
+    """Whether the event has a value of a known identifier type, usable or not."""
 
     def add(self, kind: str, value: Any, pointer: str) -> bool:
-        """Take one identifier. Returns whether it is good; null is passed over in silence."""
+        """Add one identifier. Return whether it is usable. None is ignored without a warning."""
         if value is None:
             return False
         if kind not in IDENTIFIER_TYPES:
@@ -95,25 +97,25 @@ class IdentifierCollector:
         return True
 
     def add_all(self, kind: str, values: Any, pointer: str) -> None:
-        """Take one identifier, or each of a list."""
+        """Add one identifier, or each of a list."""
         if not isinstance(values, list) or kind not in IDENTIFIER_TYPES:
             self.add(kind, values, pointer)
             return
         for index, value in enumerate(values[:MAX_VALUES_PER_TYPE]):
             self.add(kind, value, f"{pointer}/{index}")
         if len(values) > MAX_VALUES_PER_TYPE:
-            why = f"holds {len(values)} values; the first {MAX_VALUES_PER_TYPE} are read; send one person's only"
-            self._add_warning("bad_identifier", pointer, why)
+            limit = f"the first {MAX_VALUES_PER_TYPE} are read; send one person's only"
+            self._add_warning("bad_identifier", pointer, f"holds {len(values)} values; {limit}")
 
     def add_first(self, kind: str, places: Iterable[tuple[Any, str]]) -> None:
-        """Take the first good one of several places: no event names two addresses by accident."""
+        """Add the first usable value of several places, so that one event does not name two by accident."""
         for value, pointer in places:
             if self.add(kind, value, pointer):
                 return
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """(type, normalised value), the strongest type first."""
+        """The identifiers as (type, normalised value), the strongest type first."""
         return sort_identifiers(self.found)
 
     def _add_warning(self, code: str, pointer: str, detail: str) -> None:
@@ -121,7 +123,7 @@ class IdentifierCollector:
 
 
 def whole_float_to_int(value: Any) -> Any:
-    """A whole number that came as 42.0, as some languages write it, as 42; anything else as it is."""
+    """Return 42 for 42.0, as some languages serialise whole numbers; any other value unchanged."""
     whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT_INTEGER
     return int(value) if whole else value
 
@@ -129,20 +131,20 @@ def whole_float_to_int(value: Any) -> Any:
 def reject_without_identifier(
     identifiers: IdentifierCollector, properties: Mapping[str, Any], event_id: str, event_type: str
 ) -> Rejection | None:
-    """The rejection of an event that does not try to name a person or a message of ours, or None.
+    """Return the rejection of an event with neither an identifier nor the id of a message, or None.
 
-    One whose identifiers are all placeholders or malformed is kept, and is nobody's. The product feed is
-    about products, and names nobody.
+    An event with only placeholders or malformed identifiers is kept, without a profile.
+    Events of the product feed need no identifier.
     """
     if identifiers.has_candidates or event_type == ProductUpdated.event_name:
         return None
     message_id = properties.get("message_id")
     if isinstance(message_id, str) and message_id.strip():
         return None
-    why = "; ".join(problem["detail"] for problem in identifiers.problems) or "no identifier came with it"
+    reasons = "; ".join(problem["detail"] for problem in identifiers.problems) or "no identifier came with it"
     return Rejection(
         "no_identifier",
-        f"nobody is named: {why}; send one of {', '.join(IDENTIFIER_TYPES)}, "
+        f"no profile is named: {reasons}; send one of {', '.join(IDENTIFIER_TYPES)}, "
         "or properties.message_id of a message",
         identifiers.problems[0]["pointer"] if identifiers.problems else "/identifiers",
         event_id,
@@ -150,7 +152,7 @@ def reject_without_identifier(
 
 
 def is_plausible_time(time: datetime) -> bool:
-    """Whether an instant lies where events can lie."""
+    """Whether a time is within ``MIN_EVENT_TIME`` and ``MAX_EVENT_TIME``."""
     try:
         return MIN_EVENT_TIME <= time <= MAX_EVENT_TIME
     except OverflowError:
@@ -158,7 +160,7 @@ def is_plausible_time(time: datetime) -> bool:
 
 
 def shift_time(time: datetime, by: timedelta) -> datetime | None:
-    """``time + by``, or None where no event can lie."""
+    """Return ``time + by``, or None if it is not plausible for an event."""
     try:
         moved = time + by
     except OverflowError:

@@ -1,4 +1,4 @@
-"""The answer for one event or many, as the HTTP contract has it."""
+"""Responses of the event routes, as defined by the HTTP contract."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -14,48 +14,47 @@ from profiles.state.event_records import IncomingEvent
 
 
 class EventResult(BaseModel):
-    """What became of one event."""
+    """Result of one event."""
 
     index: int = Field(description="Its place in the request")
-    id: str | None = Field(description="The channel's own id of it")
+    id: str | None = Field(description="The sender's id of the event")
     status: Literal["accepted", "duplicate", "conflict", "rejected"] = Field(
-        description="accepted: taken in. duplicate: the same was taken in before. conflict: the id came "
-        "before with other content, which stands. rejected: not taken in, see code and detail"
+        description="accepted: ingested. duplicate: the same event was ingested before. conflict: an event "
+        "of this id with other content was ingested before, and stays. rejected: see code and detail"
     )
     code: str | None = Field(
         default=None, description="Of a rejection: missing, invalid, no_identifier, too_deep…"
     )
-    detail: str | None = Field(
-        default=None, description="Of a rejection: what was wrong, where, and what to do"
-    )
+    detail: str | None = Field(default=None, description="Of a rejection: the fault, its place and the fix")
     pointer: str | None = Field(default=None, description="Of a rejection: JSON pointer into the event")
     problems: list[dict[str, str]] | None = Field(
         default=None,
-        description="What was left out of an event that was taken in, and why: code (blocked_identifier, "
+        description="What was left out of an ingested event, and why: code (blocked_identifier, "
         "bad_identifier, unknown_identifier_type, unknown_field, bad_time…), pointer, detail",
     )
 
 
 class EventResults(BaseModel):
-    """What became of a request's events, in its order. Committed."""
+    """Results of a request's events, in its order, after COMMIT."""
 
     success: bool = True
     results: list[EventResult]
 
 
 def to_response(
-    heard: Sequence[IncomingEvent | Rejection],
+    parsed_items: Sequence[IncomingEvent | Rejection],
     stored: Sequence[IngestResult],
     *,
     single: bool = False,
     counter: Counter | None = None,
 ) -> Response:
-    """200 with one result an event; a single event that could not be stored raises ``Problem`` 422.
+    """Return a 200 with one result per item. Raises ``Problem`` 422 for a single event that was not stored.
 
-    ``stored``: what ingest said of the events among ``heard``, in their order.
+    ``parsed_items`` are in the order of the request. ``stored``: ingest results of the events among them,
+    in the same order. ``counter`` counts the results by status.
     """
     outcomes = iter(stored)
-    results = [_to_event_result(index, one, outcomes) for index, one in enumerate(heard)]
+    results = [_to_event_result(index, item, outcomes) for index, item in enumerate(parsed_items)]
     for result in results:
         if counter is not None:
             counter.labels(result["status"]).inc()
@@ -65,20 +64,20 @@ def to_response(
 
 
 def _to_event_result(
-    index: int, heard: IncomingEvent | Rejection, outcomes: Iterator[IngestResult]
+    index: int, item: IncomingEvent | Rejection, outcomes: Iterator[IngestResult]
 ) -> dict[str, Any]:
-    if isinstance(heard, Rejection):
+    if isinstance(item, Rejection):
         return {
             "index": index,
-            "id": heard.id,
+            "id": item.id,
             "status": "rejected",
-            "code": heard.code,
-            "detail": heard.detail,
-            "pointer": heard.pointer,
+            "code": item.code,
+            "detail": item.detail,
+            "pointer": item.pointer,
         }
     outcome = next(outcomes)
     result: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status.value}
     if outcome.status is IngestStatus.REJECTED:
         return result | {"code": "not_stored", "detail": outcome.detail, "pointer": ""}
-    problems: Sequence[EventWarning] = heard.problems
+    problems: Sequence[EventWarning] = item.problems
     return result | {"problems": list(problems)} if problems else result

@@ -1,4 +1,4 @@
-"""Events in: the Segment HTTP API and Waypost's own, one answer an event, 2xx only after COMMIT."""
+"""Routes that receive events: the Segment HTTP API and Waypost's own. 2xx only after COMMIT."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -49,69 +49,70 @@ CALL_TYPE_BY_PATH = {
     "/v1/b": None,
     "/v1/m": None,
 }
-"""Segment's paths, short forms included; None where each call says itself what it is."""
+"""Paths of the Segment HTTP API → call type. None for batches, in which each call has a ``type``."""
 
 EVENT_PATHS = frozenset({*CALL_TYPE_BY_PATH, "/v1/events"})
-"""All paths that take events; open to every web origin."""
+"""All paths that receive events; open to every web origin."""
 
 _UNREPAIRABLE_POINTERS = frozenset({"/id", "/source", "/type", "/messageId", "/event"})
+"""Fields in which a repaired text rejects the event, because they identify it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _BodyItems:
-    """What a body holds."""
+    """The items of a body."""
 
     items: Sequence[Any]
     is_single: bool
-    """A bare event, whose refusal is the request's."""
+    """Whether the body is a bare event; its rejection is the response of the request."""
 
 
 async def segment(request: Request) -> Response:
-    """Take one call of the Segment HTTP API, or a batch of them."""
-    open_doors = get_app_state(request)
-    given = key_from_header(request)
-    key = open_doors.keys.authorize(given, Role.WRITE) if given is not None else None
+    """Ingest one call of the Segment HTTP API, or a batch of them."""
+    app_state = get_app_state(request)
+    secret = key_from_header(request)
+    key = app_state.keys.authorize(secret, Role.WRITE) if secret is not None else None
     body = await read_body(request)
     parsed = parse_json_body(body)
     envelope = parsed.value if isinstance(parsed.value, dict) else {}
     if key is None and _is_telemetry(request, envelope):
         return to_response([], [])
-    key = key or open_doors.keys.authorize(_key_from_body(envelope), Role.WRITE)
+    key = key or app_state.keys.authorize(_key_from_body(envelope), Role.WRITE)
     sender = SegmentRequest(
         source=f"segment/{key.label}",
         received_at=datetime.now(UTC),
         sent_at=envelope.get("sentAt") if "batch" in envelope else None,
-        region=open_doors.settings.region,
+        region=app_state.settings.region,
     )
     call = CALL_TYPE_BY_PATH[request.url.path]
-    found = _to_body_items(parsed.value, "batch")
+    items = _to_body_items(parsed.value, "batch")
 
-    def read(raw: dict[str, Any]) -> ParseResult:
+    def parse_call(raw: dict[str, Any]) -> ParseResult:
         return parse_segment_call(raw, call, sender)
 
-    judged = with_verification(read, key.role, open_doors.identity_tokens, at=sender.received_at)
-    return await _ingest_items(open_doors, found, parsed, len(body), judged)
+    parse = with_verification(parse_call, key.role, app_state.identity_tokens, at=sender.received_at)
+    return await _ingest_items(app_state, items, parsed, len(body), parse)
 
 
 async def native(request: Request) -> Response:
-    """Take one native event, ``{"events": [...]}``, one CloudEvent, or a list of either."""
-    open_doors = get_app_state(request)
-    key: ApiKey = open_doors.keys.authorize(key_from_header(request), Role.WRITE)
+    """Ingest one native event, ``{"events": [...]}``, one CloudEvent, or a list of either."""
+    app_state = get_app_state(request)
+    key: ApiKey = app_state.keys.authorize(key_from_header(request), Role.WRITE)
     body = await read_body(request)
     parsed = parse_json_body(body)
-    now, region = datetime.now(UTC), open_doors.settings.region
+    now, region = datetime.now(UTC), app_state.settings.region
 
-    def read(raw: dict[str, Any]) -> ParseResult:
+    def parse_unverified(raw: dict[str, Any]) -> ParseResult:
         if is_cloud_event(raw):
             return parse_cloud_event(raw, now=now, region=region)
         return parse_native_event(raw, now=now, source=f"api/{key.label}", region=region)
 
-    judged = with_verification(read, key.role, open_doors.identity_tokens, at=now)
-    return await _ingest_items(open_doors, _to_body_items(parsed.value, "events"), parsed, len(body), judged)
+    parse = with_verification(parse_unverified, key.role, app_state.identity_tokens, at=now)
+    return await _ingest_items(app_state, _to_body_items(parsed.value, "events"), parsed, len(body), parse)
 
 
 def _key_from_body(envelope: dict[str, Any]) -> str | None:
-    """The key as the browser client puts it into the body, or into each call of a batch."""
+    """Return the key that the browser client puts into the body or into each call of a batch, or None."""
     calls = envelope.get("batch")
     first = calls[0] if isinstance(calls, list) and calls and isinstance(calls[0], dict) else {}
     for holder in (envelope, first):
@@ -121,14 +122,14 @@ def _key_from_body(envelope: dict[str, Any]) -> str | None:
 
 
 def _is_telemetry(request: Request, envelope: dict[str, Any]) -> bool:
-    # The browser client reports on itself to /v1/m without a key; nothing of it is kept.
+    # The browser client sends telemetry about itself to /v1/m without a key. It is not stored.
     return (
         request.url.path == "/v1/m" and isinstance(envelope.get("series"), list) and "batch" not in envelope
     )
 
 
 def _to_body_items(value: Any, name: str) -> _BodyItems:
-    """The events of a body. Raises ``Problem`` 413 for too many, 422 for what holds none."""
+    """Return the items of a body. Raises ``Problem`` 413 for too many, 422 for a body of another form."""
     if isinstance(value, dict) and name not in value:
         return _BodyItems([value], is_single=True)
     items = value.get(name) if isinstance(value, dict) else value
@@ -142,51 +143,57 @@ def _to_body_items(value: Any, name: str) -> _BodyItems:
 
 
 async def _ingest_items(
-    open_doors: AppState, found: _BodyItems, parsed: ParsedBody, size: int, read: EventParser
+    app_state: AppState, body: _BodyItems, parsed: ParsedBody, size: int, read: EventParser
 ) -> Response:
-    heard = [
-        _parse_item(item, read, clean=parsed.is_clean, measure=size > MAX_EVENT_BYTES) for item in found.items
+    parsed_items = [
+        _parse_item(item, read, clean=parsed.is_clean, measure=size > MAX_EVENT_BYTES) for item in body.items
     ]
-    if found.is_single and isinstance(heard[0], Rejection):
-        open_doors.metrics.events.labels("rejected").inc()
-        raise heard[0].to_problem()
-    good = [one for one in heard if isinstance(one, IncomingEvent)]
+    if body.is_single and isinstance(parsed_items[0], Rejection):
+        app_state.metrics.events.labels("rejected").inc()
+        raise parsed_items[0].to_problem()
+    events = [parsed_item for parsed_item in parsed_items if isinstance(parsed_item, IncomingEvent)]
     try:
-        with open_doors.metrics.ingest_seconds.time():
-            stored = await open_doors.batcher.submit(good)
+        with app_state.metrics.ingest_seconds.time():
+            stored = await app_state.batcher.submit(events)
     except Overloaded:
         raise overloaded() from None
-    return to_response(heard, stored, single=found.is_single, counter=open_doors.metrics.events)
+    return to_response(parsed_items, stored, single=body.is_single, counter=app_state.metrics.events)
 
 
 def _parse_item(item: Any, read: EventParser, *, clean: bool, measure: bool) -> ParseResult:
-    """One item of a body as an event, or why not."""
+    """Parse one item of a body as an event.
+
+    ``clean``: no value needs a repair. ``measure``: check the item's size.
+    """
     if exceeds_depth(item):
         detail = f"the event nests deeper than the limit of {MAX_DEPTH} objects and lists; flatten it"
         return Rejection("too_deep", detail, "", _readable_event_id(item))
     if not isinstance(item, dict):
         return Rejection("invalid", f"an event must be an object; got {type(item).__name__}")
-    notes: list[EventWarning] = []
+    warnings: list[EventWarning] = []
     if not clean:
-        item, notes = repair_json(item)
-        for note in notes:
-            if note["pointer"] in _UNREPAIRABLE_POINTERS:
-                return Rejection("bad_text", f"{note['detail']}; not in this field", note["pointer"])
+        item, warnings = repair_json(item)
+        for warning in warnings:
+            if warning["pointer"] in _UNREPAIRABLE_POINTERS:
+                return Rejection("bad_text", f"{warning['detail']}; not in this field", warning["pointer"])
     if measure and len(orjson.dumps(item)) > MAX_EVENT_BYTES:
-        detail = f"the event is over the limit of {MAX_EVENT_BYTES} bytes (a body: {MAX_BODY_BYTES}); send less of it"
+        detail = (
+            f"the event is over the limit of {MAX_EVENT_BYTES} bytes (a body: {MAX_BODY_BYTES}); "
+            "send less of it"
+        )
         return Rejection("too_large", detail, "", _readable_event_id(item), status=413)
-    heard = read(item)
-    if notes and isinstance(heard, IncomingEvent):
-        return replace(heard, problems=(*heard.problems, *notes))
-    return heard
+    event = read(item)
+    if warnings and isinstance(event, IncomingEvent):
+        return replace(event, problems=(*event.problems, *warnings))
+    return event
 
 
 def _readable_event_id(item: Any) -> str | None:
-    told = item.get("id", item.get("messageId")) if isinstance(item, dict) else None
-    return told[:255] if isinstance(told, str) and told.isprintable() else None
+    event_id = item.get("id", item.get("messageId")) if isinstance(item, dict) else None
+    return event_id[:255] if isinstance(event_id, str) and event_id.isprintable() else None
 
 
-# Routes are tried in order: the busiest comes first.
+# Routes are matched in order, so the busiest is first.
 router.add_api_route("/v1/events", native, methods=["POST"], **NATIVE_DOCS)
 
 for _path in CALL_TYPE_BY_PATH:

@@ -1,15 +1,15 @@
-"""Calls of the Segment HTTP API as events: what an unmodified client library sends, judged by its content."""
+"""Parser of calls of the Segment HTTP API, as unmodified client libraries send them."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from api.events.native import to_rejection
+from api.events.native import ShortText, to_rejection
 from api.events.parsed import (
     EventWarning,
     EventWithDerivedTime,
@@ -23,213 +23,6 @@ from api.events.parsed import (
 from profiles.events import Source
 from profiles.identity.identifiers import IDENTIFIER_TYPES, contains_email_or_phone, normalize_identifier
 from profiles.state.event_records import IncomingEvent
-
-ShortText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
-
-
-class SegmentCall(BaseModel):
-    """One call, as the Segment spec has it; what is not named here is not kept."""
-
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
-
-    type: str | None = Field(
-        default=None, description="track, identify, alias, page, screen or group; in a batch only"
-    )
-    event: ShortText | None = Field(default=None, description="Name of a track call, such as Order Completed")
-    name: str | None = Field(default=None, description="Name of a page or screen")
-    category: str | None = None
-    messageId: ShortText | None = Field(
-        default=None, description="Id of the event; a retry must carry the same"
-    )
-    userId: Any = None
-    anonymousId: Any = None
-    previousId: Any = None
-    groupId: Any = None
-    timestamp: Any = Field(default=None, description="ISO 8601; UTC where it has no offset")
-    originalTimestamp: Any = None
-    sentAt: Any = Field(default=None, description="By the sender's clock; corrects timestamp")
-    properties: dict[str, Any] | None = None
-    traits: dict[str, Any] | None = None
-    context: dict[str, Any] | None = None
-
-
-_SEGMENT_CALL_ADAPTER = TypeAdapter(SegmentCall)
-
-_DATETIME_ADAPTER = TypeAdapter(datetime)
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentRequest:
-    """What is known of a request besides its calls."""
-
-    source: str
-    """Source of all its events: segment/<label of the write key>."""
-    received_at: datetime
-    sent_at: Any = None
-    """The batch's, for calls that have none of their own."""
-    region: str | None = None
-
-
-def parse_segment_call(
-    raw: dict[str, Any], call: str | None, sender: SegmentRequest
-) -> IncomingEvent | Rejection:
-    """Read one call. ``call``: what its path says it is; None in a batch, where each says so itself."""
-    try:
-        said = _SEGMENT_CALL_ADAPTER.validate_python(raw)
-    except ValidationError as error:
-        return to_rejection(error, raw)
-    kind = call or said.type or ("track" if said.event else "")
-    if kind not in CALL_TYPES:
-        why = f"/type is {kind[:40]!r}; send one of {', '.join(CALL_TYPES)}"
-        return Rejection("unknown_type", why, "/type", said.messageId)
-    if kind == "track" and said.event is None:
-        why = "/event is missing; send the event's name, such as Order Completed"
-        return Rejection("missing", why, "/event", said.messageId)
-    identifiers = _collect_identifiers(said, kind, sender.region)
-    properties, context = _properties_and_context(said, kind)
-    event_type, alias = _resolve_event_type(said, kind, properties)
-    if alias:
-        context["aliased_from"] = alias
-    message_id = said.messageId or _derive_message_id(raw, kind, sender)
-    if refused := reject_without_identifier(identifiers, properties, message_id, event_type):
-        return refused
-    time, said_time, notes = _resolve_time(said, sender)
-    return EventWithDerivedTime(
-        source=sender.source,
-        id=message_id,
-        type=event_type,
-        channel=detect_channel(kind, raw, context),
-        time=time,
-        identifiers=identifiers.pairs,
-        properties=properties,
-        traits=(said.traits or {}) if kind == "identify" else {},
-        context=context,
-        problems=(*identifiers.problems, *notes),
-        stated_time=said_time,
-    )
-
-
-def _collect_identifiers(said: SegmentCall, kind: str, region: str | None) -> IdentifierCollector:
-    """Who a call is about. Traits of a group are the group's, and name no person."""
-    found = IdentifierCollector(region)
-    context = said.context or {}
-    device = _object_or_empty(context.get("device"))
-    places = [
-        (said.traits or {} if kind != "group" else {}, "/traits"),
-        (_object_or_empty(context.get("traits")), "/context/traits"),
-        (said.properties or {}, "/properties"),
-    ]
-    found.add("user_id", said.userId, "/userId")
-    for name, fields in IDENTIFIER_FIELDS.items():
-        found.add_first(name, [(of.get(one), f"{where}/{one}") for of, where in places for one in fields])
-    # The advertising id beside it is shared by every app of the device, and reset at will.
-    found.add("push_token", device.get("token"), "/context/device/token")
-    found.add("anonymous_id", said.anonymousId, "/anonymousId")
-    if kind == "alias" and not _is_self_alias(said):
-        found.add(_previous_id_type(said, context), said.previousId, "/previousId")
-    return found
-
-
-def _object_or_empty(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _is_self_alias(said: SegmentCall) -> bool:
-    """Whether an alias names one id twice, which joins nothing."""
-    try:
-        return normalize_identifier("user_id", whole_float_to_int(said.userId)) == normalize_identifier(
-            "user_id", whole_float_to_int(said.previousId)
-        )
-    except ValueError:
-        return False
-
-
-def _previous_id_type(said: SegmentCall, context: dict[str, Any]) -> str:
-    """What a previousId is: as its context says, an address where it reads as one, else anonymous."""
-    told = context.get("previous_id_type", context.get("previousIdType"))
-    if told in IDENTIFIER_TYPES:
-        return str(told)
-    previous = said.previousId
-    if isinstance(previous, str) and "@" in previous and contains_email_or_phone(previous):
-        return "email"
-    return "anonymous_id"
-
-
-def _properties_and_context(said: SegmentCall, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    properties, context = dict(said.properties or {}), dict(said.context or {})
-    if kind in ("page", "screen"):
-        for name, value in (("name", said.name), ("category", said.category)):
-            if value is not None:
-                properties.setdefault(name, value)
-    elif kind == "group":
-        properties = {
-            **properties,
-            "group_id": whole_float_to_int(said.groupId),
-            "group_traits": said.traits or {},
-        }
-    return properties, context
-
-
-def _resolve_event_type(said: SegmentCall, kind: str, properties: dict[str, Any]) -> tuple[str, str | None]:
-    """(the event's name, what it was called where that is an alias); an alias also gets its message_id."""
-    name = said.event if kind == "track" and said.event else EVENT_TYPE_BY_CALL[kind]
-    known = MESSAGE_ALIASES.get(name.lower())
-    if known is None:
-        return name, None
-    for place in MESSAGE_ID_PROPERTIES:
-        value = properties.get(place)
-        if isinstance(value, str) and value:
-            properties["message_id"] = value
-            break
-    return known, name
-
-
-def _derive_message_id(raw: dict[str, Any], kind: str, sender: SegmentRequest) -> str:
-    """An id for a call that brings none: the same for every retry of a day, another for other content."""
-    content = {name: value for name, value in raw.items() if name not in ("sentAt", "writeKey")}
-    day = sender.received_at.astimezone(UTC).date().isoformat()
-    told = orjson.dumps([kind, day, content], option=orjson.OPT_SORT_KEYS, default=str)
-    return "content-" + hashlib.sha256(told).hexdigest()[:40]
-
-
-def _resolve_time(
-    said: SegmentCall, sender: SegmentRequest
-) -> tuple[datetime, datetime | None, list[EventWarning]]:
-    """(when it happened, when the sender's clock said so, problems).
-
-    As Segment does: timestamp + (received - sentAt), so that a wrong clock at the sender cancels out.
-    """
-    notes: list[EventWarning] = []
-    told = said.timestamp if said.timestamp is not None else said.originalTimestamp
-    stamp = _parse_time(told, "/timestamp", notes)
-    if stamp is None:
-        return sender.received_at, None, notes
-    sent = _parse_time(said.sentAt if said.sentAt is not None else sender.sent_at, "/sentAt", notes)
-    time = shift_time(stamp, sender.received_at - sent) if sent else stamp
-    if time is None or not is_plausible_time(time):
-        notes.append(_bad_time_warning("/timestamp", "lies outside of 1970 to 2100"))
-        return sender.received_at, stamp if is_plausible_time(stamp) else None, notes
-    return time, stamp, notes
-
-
-def _parse_time(value: Any, where: str, notes: list[EventWarning]) -> datetime | None:
-    if value is None or value == "":
-        return None
-    try:
-        time = _DATETIME_ADAPTER.validate_python(value)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValidationError, OverflowError):
-        notes.append(_bad_time_warning(where, "is not ISO 8601"))
-        return None
-
-
-def _bad_time_warning(where: str, why: str) -> EventWarning:
-    return {
-        "code": "bad_time",
-        "pointer": where,
-        "detail": f"{where} {why}; taken as now; send a time such as 2026-11-21T10:00:00Z",
-    }
-
 
 EVENT_TYPE_BY_CALL = {
     "identify": "Identified",
@@ -289,11 +82,218 @@ _MOBILE_LIBRARY_MARKS = ("ios", "android", "react-native", "flutter", "swift", "
 _WEB_LIBRARY_MARKS = ("analytics.js", "analytics-next", "javascript", "gtm")
 
 
+class SegmentCall(BaseModel):
+    """One call as defined by the Segment spec. Other fields are not stored."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+
+    type: str | None = Field(
+        default=None, description="track, identify, alias, page, screen or group; in a batch only"
+    )
+    event: ShortText | None = Field(default=None, description="Name of a track call, such as Order Completed")
+    name: str | None = Field(default=None, description="Name of a page or screen")
+    category: str | None = None
+    messageId: ShortText | None = Field(
+        default=None, description="Id of the event; a retry must carry the same"
+    )
+    userId: Any = None
+    anonymousId: Any = None
+    previousId: Any = None
+    groupId: Any = None
+    timestamp: Any = Field(default=None, description="ISO 8601; UTC where it has no offset")
+    originalTimestamp: Any = None
+    sentAt: Any = Field(default=None, description="By the sender's clock; corrects timestamp")
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+
+
+_SEGMENT_CALL_ADAPTER = TypeAdapter(SegmentCall)
+
+_DATETIME_ADAPTER = TypeAdapter(datetime)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentRequest:
+    """What the calls of a request share."""
+
+    source: str
+    """Source of all its events: segment/<label of the write key>."""
+    received_at: datetime
+    sent_at: Any = None
+    """``sentAt`` of the batch, for calls without one."""
+    region: str | None = None
+
+
+def parse_segment_call(
+    raw: dict[str, Any], call: str | None, sender: SegmentRequest
+) -> IncomingEvent | Rejection:
+    """Parse one call. ``call``: its type by the path; None in a batch, where each call has a ``type``."""
+    try:
+        parsed = _SEGMENT_CALL_ADAPTER.validate_python(raw)
+    except ValidationError as error:
+        return to_rejection(error, raw)
+    kind = call or parsed.type or ("track" if parsed.event else "")
+    if kind not in CALL_TYPES:
+        detail = f"/type is {kind[:40]!r}; send one of {', '.join(CALL_TYPES)}"
+        return Rejection("unknown_type", detail, "/type", parsed.messageId)
+    if kind == "track" and parsed.event is None:
+        detail = "/event is missing; send the event's name, such as Order Completed"
+        return Rejection("missing", detail, "/event", parsed.messageId)
+    identifiers = _collect_identifiers(parsed, kind, sender.region)
+    properties, context = _properties_and_context(parsed, kind)
+    event_type, alias = _resolve_event_type(parsed, kind, properties)
+    if alias:
+        context["aliased_from"] = alias
+    message_id = parsed.messageId or _derive_message_id(raw, kind, sender)
+    if refused := reject_without_identifier(identifiers, properties, message_id, event_type):
+        return refused
+    time, stated_time, warnings = _resolve_time(parsed, sender)
+    return EventWithDerivedTime(
+        source=sender.source,
+        id=message_id,
+        type=event_type,
+        channel=detect_channel(kind, raw, context),
+        time=time,
+        identifiers=identifiers.pairs,
+        properties=properties,
+        traits=(parsed.traits or {}) if kind == "identify" else {},
+        context=context,
+        problems=(*identifiers.problems, *warnings),
+        stated_time=stated_time,
+    )
+
+
+def _collect_identifiers(parsed: SegmentCall, kind: str, region: str | None) -> IdentifierCollector:
+    """Collect the identifiers of a call. Traits of a group call belong to the group and are left out."""
+    identifiers = IdentifierCollector(region)
+    context = parsed.context or {}
+    device = _object_or_empty(context.get("device"))
+    places = [
+        (parsed.traits or {} if kind != "group" else {}, "/traits"),
+        (_object_or_empty(context.get("traits")), "/context/traits"),
+        (parsed.properties or {}, "/properties"),
+    ]
+    identifiers.add("user_id", parsed.userId, "/userId")
+    for name, fields in IDENTIFIER_FIELDS.items():
+        identifiers.add_first(
+            name,
+            [(holder.get(field), f"{pointer}/{field}") for holder, pointer in places for field in fields],
+        )
+    # The advertising id is not used: all apps of a device share it, and its owner may reset it.
+    identifiers.add("push_token", device.get("token"), "/context/device/token")
+    identifiers.add("anonymous_id", parsed.anonymousId, "/anonymousId")
+    if kind == "alias" and not _is_self_alias(parsed):
+        identifiers.add(_previous_id_type(parsed, context), parsed.previousId, "/previousId")
+    return identifiers
+
+
+def _object_or_empty(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_self_alias(parsed: SegmentCall) -> bool:
+    """Whether an alias names one id twice, so that it links nothing."""
+    try:
+        return normalize_identifier("user_id", whole_float_to_int(parsed.userId)) == normalize_identifier(
+            "user_id", whole_float_to_int(parsed.previousId)
+        )
+    except ValueError:
+        return False
+
+
+def _previous_id_type(parsed: SegmentCall, context: dict[str, Any]) -> str:
+    """Return the identifier type of previousId: by the context, else email or anonymous_id by its form."""
+    id_type = context.get("previous_id_type", context.get("previousIdType"))
+    if id_type in IDENTIFIER_TYPES:
+        return str(id_type)
+    previous = parsed.previousId
+    if isinstance(previous, str) and "@" in previous and contains_email_or_phone(previous):
+        return "email"
+    return "anonymous_id"
+
+
+def _properties_and_context(parsed: SegmentCall, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    properties, context = dict(parsed.properties or {}), dict(parsed.context or {})
+    if kind in ("page", "screen"):
+        for name, value in (("name", parsed.name), ("category", parsed.category)):
+            if value is not None:
+                properties.setdefault(name, value)
+    elif kind == "group":
+        properties = {
+            **properties,
+            "group_id": whole_float_to_int(parsed.groupId),
+            "group_traits": parsed.traits or {},
+        }
+    return properties, context
+
+
+def _resolve_event_type(parsed: SegmentCall, kind: str, properties: dict[str, Any]) -> tuple[str, str | None]:
+    """Return (event name, original name if it is an alias). For an alias, set ``message_id`` too."""
+    name = parsed.event if kind == "track" and parsed.event else EVENT_TYPE_BY_CALL[kind]
+    event_type = MESSAGE_ALIASES.get(name.lower())
+    if event_type is None:
+        return name, None
+    for place in MESSAGE_ID_PROPERTIES:
+        value = properties.get(place)
+        if isinstance(value, str) and value:
+            properties["message_id"] = value
+            break
+    return event_type, name
+
+
+def _derive_message_id(raw: dict[str, Any], kind: str, sender: SegmentRequest) -> str:
+    """Derive the id of a call without one: the same for every retry on a day, another for other content."""
+    content = {name: value for name, value in raw.items() if name not in ("sentAt", "writeKey")}
+    day = sender.received_at.astimezone(UTC).date().isoformat()
+    serialized = orjson.dumps([kind, day, content], option=orjson.OPT_SORT_KEYS, default=str)
+    return "content-" + hashlib.sha256(serialized).hexdigest()[:40]
+
+
+def _resolve_time(
+    parsed: SegmentCall, sender: SegmentRequest
+) -> tuple[datetime, datetime | None, list[EventWarning]]:
+    """Return (event time, time as the sender stated it, warnings).
+
+    As Segment does: timestamp + (received - sentAt), which cancels an error of the sender's clock.
+    """
+    warnings: list[EventWarning] = []
+    raw_time = parsed.timestamp if parsed.timestamp is not None else parsed.originalTimestamp
+    stated_time = _parse_time(raw_time, "/timestamp", warnings)
+    if stated_time is None:
+        return sender.received_at, None, warnings
+    sent = _parse_time(parsed.sentAt if parsed.sentAt is not None else sender.sent_at, "/sentAt", warnings)
+    time = shift_time(stated_time, sender.received_at - sent) if sent else stated_time
+    if time is None or not is_plausible_time(time):
+        warnings.append(_bad_time_warning("/timestamp", "lies outside of 1970 to 2100"))
+        return sender.received_at, stated_time if is_plausible_time(stated_time) else None, warnings
+    return time, stated_time, warnings
+
+
+def _parse_time(value: Any, pointer: str, warnings: list[EventWarning]) -> datetime | None:
+    if value is None or value == "":
+        return None
+    try:
+        time = _DATETIME_ADAPTER.validate_python(value)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValidationError, OverflowError):
+        warnings.append(_bad_time_warning(pointer, "is not ISO 8601"))
+        return None
+
+
+def _bad_time_warning(where: str, why: str) -> EventWarning:
+    return {
+        "code": "bad_time",
+        "pointer": where,
+        "detail": f"{where} {why}; taken as now; send a time such as 2026-11-21T10:00:00Z",
+    }
+
+
 def detect_channel(call: str, raw: Mapping[str, Any], context: Mapping[str, Any]) -> str:
-    """Where a call comes from: what it says, else its library, else its kind."""
-    for said in (raw.get("channel"), context.get("channel")):
-        if isinstance(said, str) and said.lower() in _CHANNEL_BY_NAME:
-            return _CHANNEL_BY_NAME[said.lower()]
+    """Return the channel of a call: as it states, else by its library, else by its type."""
+    for name_in_call in (raw.get("channel"), context.get("channel")):
+        if isinstance(name_in_call, str) and name_in_call.lower() in _CHANNEL_BY_NAME:
+            return _CHANNEL_BY_NAME[name_in_call.lower()]
     library = context.get("library")
     name = str(library.get("name", "")).lower() if isinstance(library, Mapping) else ""
     if call == "screen" or any(mark in name for mark in _MOBILE_LIBRARY_MARKS):

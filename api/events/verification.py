@@ -1,4 +1,4 @@
-"""Whether an event is verified: by the key it came with, or by identity tokens in its context."""
+"""Verification of events: by the role of the key, or by identity tokens in the context."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,13 +15,16 @@ from profiles.state.event_records import IncomingEvent
 TOKEN_FIELD = "waypost_token"  # noqa: S105 - the name of a field
 
 MAX_TOKENS_PER_EVENT = 8
-"""In one event: one for each type of identifier that can be proved, twice."""
+"""Tokens in one event: two for each type of identifier that can be proved."""
 
 ParseResult = IncomingEvent | Rejection
 
 EventParser = Callable[[dict[str, Any]], ParseResult]
 
-_RESERVED_SOURCE_DETAIL = f"/source begins with {INTERNAL_SOURCE_PREFIX}, as only Waypost's own events do; send the name of your system"
+_RESERVED_SOURCE_DETAIL = (
+    f"/source begins with {INTERNAL_SOURCE_PREFIX}, as only Waypost's own events do; "
+    "send the name of your system"
+)
 
 _TOKEN_POINTER = f"/context/{TOKEN_FIELD}"
 
@@ -35,79 +38,79 @@ _TOKEN_FAULT_DETAILS = {
 
 
 def with_verification(read: EventParser, role: Role, tokens: IdentityTokens, *, at: datetime) -> EventParser:
-    """A reader that also says whether an event is verified.
+    """Wrap a parser so that it also decides whether an event is verified.
 
-    The word of a server or admin key always is; that of a write key is where identity tokens in the context
-    prove every strong identifier of the event. Tokens are taken out before anything is read: none is kept,
-    and a retry with a fresh one is the same event. One that proves nothing becomes a problem of the event.
-    Nobody out there is Waypost itself: an event from a source of its own is refused, whatever the key.
+    Events under a server or admin key always are. Events under a write key are if identity tokens in the
+    context prove all their strong identifiers. Tokens are removed before parsing: none is stored, and a retry
+    with a fresh token is the same event. A token that proves nothing becomes a warning of the event.
+    An event with one of Waypost's own sources is rejected under every key.
     """
 
-    def heard(raw: dict[str, Any]) -> ParseResult:
-        bare, told = _extract_token(raw)
-        event = read(bare)
+    def parse(raw: dict[str, Any]) -> ParseResult:
+        without_token, tokens_in_event = _extract_token(raw)
+        event = read(without_token)
         if isinstance(event, Rejection):
             return event
         if event.source.startswith(INTERNAL_SOURCE_PREFIX):
             return Rejection("reserved_source", _RESERVED_SOURCE_DETAIL, "/source", event.id)
         if role.is_trusted:
             return event
-        if not told:
+        if not tokens_in_event:
             return replace(event, verified=False)
-        proofs, notes = _verify_tokens(told, tokens, at)
-        found = verify_identifiers(event.identifiers, proofs)
-        if proofs and found.unproved_types:
-            notes.append(_unproved_identifier_warning(found.unproved_types))
-        return replace(event, verified=found.is_verified, problems=(*event.problems, *notes))
+        proofs, warnings = _verify_tokens(tokens_in_event, tokens, at)
+        verification = verify_identifiers(event.identifiers, proofs)
+        if proofs and verification.unproved_types:
+            warnings.append(_unproved_identifier_warning(verification.unproved_types))
+        return replace(event, verified=verification.is_verified, problems=(*event.problems, *warnings))
 
-    return heard
+    return parse
 
 
 def _extract_token(raw: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """(the event without a token, what stood in its place)."""
-    told = None
+    """Return (the event without its token field, the value of the field or None)."""
+    token = None
     context = raw.get("context")
     if isinstance(context, dict) and TOKEN_FIELD in context:
-        told = context[TOKEN_FIELD]
+        token = context[TOKEN_FIELD]
         rest = {name: value for name, value in context.items() if name != TOKEN_FIELD}
         raw = {name: value for name, value in raw.items() if name != "context"}
-        # An emptied context would make a try with a token differ from one without.
+        # An empty context would make a retry with a token differ from one without.
         if rest:
             raw["context"] = rest
     if is_cloud_event(raw) and isinstance(raw.get("data"), dict):
         data, inner = _extract_token(raw["data"])
-        return {**raw, "data": data}, inner or told
-    return raw, told
+        return {**raw, "data": data}, inner or token
+    return raw, token
 
 
 def _verify_tokens(
-    told: Any, tokens: IdentityTokens, at: datetime
+    value: Any, tokens: IdentityTokens, at: datetime
 ) -> tuple[list[IdentityProof], list[EventWarning]]:
-    """(what the tokens prove, a note for each that proves nothing)."""
-    given: Sequence[Any] = told if isinstance(told, list) else [told]
-    if len(given) > MAX_TOKENS_PER_EVENT:
+    """Return (what the tokens prove, a warning for each that proves nothing)."""
+    tokens_in_event: Sequence[Any] = value if isinstance(value, list) else [value]
+    if len(tokens_in_event) > MAX_TOKENS_PER_EVENT:
         return [], [
             _bad_token_warning(
-                _TOKEN_POINTER, f"holds {len(given)} tokens; send {MAX_TOKENS_PER_EVENT} at most"
+                _TOKEN_POINTER, f"holds {len(tokens_in_event)} tokens; send {MAX_TOKENS_PER_EVENT} at most"
             )
         ]
     proofs: list[IdentityProof] = []
-    notes: list[EventWarning] = []
-    for index, token in enumerate(given):
-        place = f"{_TOKEN_POINTER}/{index}" if isinstance(told, list) else _TOKEN_POINTER
+    warnings: list[EventWarning] = []
+    for index, token in enumerate(tokens_in_event):
+        pointer = f"{_TOKEN_POINTER}/{index}" if isinstance(value, list) else _TOKEN_POINTER
         if not isinstance(token, str):
-            notes.append(
+            warnings.append(
                 _bad_token_warning(
-                    place, f"must be a token, a text; got {type(token).__name__}; {_RENEWAL_HINT}"
+                    pointer, f"must be a token, a text; got {type(token).__name__}; {_RENEWAL_HINT}"
                 )
             )
             continue
-        read = tokens.verify(token, at=at)
-        if isinstance(read, IdentityProof):
-            proofs.append(read)
+        proof = tokens.verify(token, at=at)
+        if isinstance(proof, IdentityProof):
+            proofs.append(proof)
         else:
-            notes.append(_bad_token_warning(place, _TOKEN_FAULT_DETAILS[read]))
-    return proofs, notes
+            warnings.append(_bad_token_warning(pointer, _TOKEN_FAULT_DETAILS[proof]))
+    return proofs, warnings
 
 
 def _bad_token_warning(place: str, why: str) -> EventWarning:

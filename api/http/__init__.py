@@ -1,1 +1,1 @@
-"""What every route shares: keys, body limits, problem responses, outages, metrics."""
+"""What every route shares: keys, body limits, JSON parsing, problem responses, outages, metrics."""

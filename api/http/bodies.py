@@ -1,4 +1,4 @@
-"""How much a request may bring: bytes on the wire, bytes after gzip, events, and depth."""
+"""Request bodies: reading and inflating them, and limits on bytes, events and depth."""
 
 import asyncio
 import zlib
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.http.problems import Problem
 
 MAX_BODY_BYTES = 1024 * 1024
-"""Bytes, as sent and after gzip."""
+"""Bytes of one body, both as sent and after gzip."""
 
 MAX_EVENT_BYTES = 64 * 1024
 """Bytes of one event as compact JSON."""
@@ -19,7 +19,7 @@ MAX_EVENTS_PER_BODY = 1000
 """Events in one body."""
 
 MAX_DEPTH = 16
-"""Objects and lists inside each other, the event itself being the first."""
+"""Levels of nested objects and lists; the event itself is the first."""
 
 BODY_TIMEOUT_S = 30.0
 """Seconds a client has to send its body."""
@@ -28,10 +28,11 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, inflated where it is gzip by its first bytes; headers are not believed.
+    """Return the body, inflated if its first bytes are those of gzip, whatever the headers state.
 
-    Raises ``Problem`` 413 over ``MAX_BODY`` (judged while it streams, before and after inflating), 400 for
-    broken gzip, 408 when it takes too long, 415 for another compression.
+    Raises:
+        Problem: 413 over ``MAX_BODY_BYTES``, checked during streaming, before and after inflating. 400 for
+            broken gzip, 408 after ``BODY_TIMEOUT_S``, 415 for another compression.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
@@ -67,7 +68,7 @@ async def _read_stream(request: Request) -> bytes:
 
 
 def decompress_gzip(body: bytes) -> bytes:
-    """What a gzip body holds. Never inflates more than a byte over the limit, so a bomb costs nothing."""
+    """Inflate a gzip body. Stops one byte over the limit, so that a gzip bomb costs no memory."""
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
         plain = inflater.decompress(body, MAX_BODY_BYTES + 1)
@@ -87,7 +88,7 @@ def _invalid_gzip(why: str) -> Problem:
 
 
 def body_too_large(when: str = "") -> Problem:
-    """413 for a body."""
+    """Return the 413 for a body over ``MAX_BODY_BYTES``."""
     return Problem(
         413,
         "Content Too Large",
@@ -96,7 +97,7 @@ def body_too_large(when: str = "") -> Problem:
 
 
 def too_many_events(count: int) -> Problem:
-    """413 for a batch."""
+    """Return the 413 for a body with more than ``MAX_EVENTS_PER_BODY`` events."""
     return Problem(
         413,
         "Content Too Large",
@@ -105,7 +106,7 @@ def too_many_events(count: int) -> Problem:
 
 
 def exceeds_depth(value: Any, limit: int = MAX_DEPTH) -> bool:
-    """Whether objects and lists are nested deeper than ``limit``. Level by level, so depth costs no stack."""
+    """Whether objects and lists are nested deeper than ``limit``. Iterates by level, without recursion."""
     level = [value] if isinstance(value, dict | list) else []
     depth = 0
     while level:
@@ -122,13 +123,13 @@ def exceeds_depth(value: Any, limit: int = MAX_DEPTH) -> bool:
 
 
 class BodySizeLimitMiddleware:
-    """Stops every body over ``MAX_BODY``, also where the framework reads it before the key is seen."""
+    """Rejects bodies over ``MAX_BODY_BYTES``, also if the framework reads them before the key is checked."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on as long as its body stays within bounds."""
+        """Pass a request on while its body is within the limit; answer 413 if it exceeds it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

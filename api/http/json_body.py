@@ -1,7 +1,7 @@
-"""JSON as clients really send it: strict first, then forgiving, so that one bad value costs no batch.
+"""Parsing and repair of JSON bodies: strict first, then lenient, so that one bad value rejects no batch.
 
-NaN, infinities, lone surrogates and NUL characters are no JSON or nothing Postgres can keep. They are
-mended where they stand and reported, because dropping a purchase over a broken product name would be worse.
+NaN, infinities, lone surrogates and NUL characters are not JSON, or cannot be stored in Postgres. They are
+replaced in place and reported, because a broken product name must not lose a purchase.
 """
 
 import json
@@ -21,20 +21,20 @@ _JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
 _UNSTORABLE_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
 
 _MAX_PARSER_DEPTH = 200
-"""Far deeper than any event may be, far shallower than Python's stack."""
+"""Levels. Far more than an event may have, far fewer than Python's stack allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedBody:
-    """A body as Python values."""
+    """A parsed body."""
 
     value: Any
     is_clean: bool
-    """Nothing in it needs mending."""
+    """Whether no value in it needs a repair."""
 
 
 def parse_json_body(body: bytes) -> ParsedBody:
-    """Read a body. Raises ``Problem`` 400 saying where it stops being JSON."""
+    """Parse a body. Raises ``Problem`` 400 with the position of the first error."""
     try:
         return ParsedBody(orjson.loads(body), _ESCAPED_NUL not in body)
     except orjson.JSONDecodeError as error:
@@ -52,19 +52,19 @@ def parse_json_body(body: bytes) -> ParsedBody:
 
 
 def _parse_int(digits: str) -> int | float:
-    # Python refuses to read thousands of digits as an int; as a float they are infinite, and mended.
+    # Python does not parse thousands of digits as an int. As a float they are infinite, and repaired later.
     return int(digits) if len(digits) < 100 else float(digits)
 
 
 def invalid_json(why: str) -> Problem:
-    """400 for a body that is not JSON."""
+    """Return the 400 for a body that is not JSON."""
     return Problem(
         400, "Bad Request", f"the body cannot be read as JSON: {why}; send one JSON object or a list of them"
     )
 
 
 def _cut_at_parser_depth(body: bytes, text: str) -> str:
-    """The text with everything nested deeper than ``_PARSER_DEPTH`` replaced by one number that says so."""
+    """Return the text with every value nested deeper than ``_MAX_PARSER_DEPTH`` replaced by ``null``."""
     if body.count(b"[") + body.count(b"{") <= _MAX_PARSER_DEPTH:
         return text
     kept: list[bytes] = []
@@ -84,9 +84,9 @@ def _cut_at_parser_depth(body: bytes, text: str) -> str:
 
 
 def repair_json(value: Any) -> tuple[Any, list[dict[str, str]]]:
-    """The value with everything replaced that cannot be kept, and what that was. Refuses nothing.
+    """Replace what cannot be stored. Return the value, and a warning for each replacement.
 
-    Only for values that are not nested too deep (``limits.is_deep``).
+    Recursive: call it only for values of limited depth (``api.http.bodies.exceeds_depth``).
     """
     problems: list[dict[str, str]] = []
     return _repair_value(value, (), problems), problems

@@ -1,4 +1,4 @@
-"""Who may come in, and whose word counts: write, server and admin keys. Only hashes are kept in memory."""
+"""Authentication and authorization by write, server and admin keys. Only hashes are kept in memory."""
 
 import base64
 import binascii
@@ -14,7 +14,7 @@ from fastapi import Request
 from api.http.problems import Problem
 
 MAX_KEY_LENGTH = 512
-"""Characters; longer ones are refused unhashed."""
+"""Characters. Longer keys are refused without hashing them."""
 
 _HASHED_KEY_PATTERN = re.compile(r"sha256:([0-9a-fA-F]{64})")
 
@@ -24,41 +24,19 @@ _AUTHENTICATE_CHALLENGE = 'Basic realm="Waypost", charset="UTF-8"'
 
 
 class Role(IntEnum):
-    """What a key may do; a higher role includes the lower."""
+    """What a key may do. A higher role includes the lower ones."""
 
     WRITE = 1
-    """Sends events. It may be public, in a browser or an app, so nothing it says of a person is verified."""
+    """Sends events. It may be public, in a browser or an app, so its events are unverified."""
     SERVER = 2
-    """Sends verified events, and issues identity tokens; for a shop's backend and its tills."""
+    """Sends verified events and issues identity tokens. For a shop's backend and its tills."""
     ADMIN = 3
     """Does everything."""
 
     @property
     def is_trusted(self) -> bool:
-        """Whether its word on who is who is verified."""
+        """Whether events under a key of this role are verified."""
         return self >= Role.SERVER
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """One configured key."""
-
-    label: str
-    """Part of the source of Segment events; keys that follow each other in a rotation share it."""
-    digest: bytes
-    role: Role
-
-    @classmethod
-    def parse(cls, text: str, role: Role) -> "ApiKey":
-        """Read ``key`` or ``sha256:<hex>``, each with or without ``label:``. Raises ValueError when empty."""
-        label = "default"
-        if not _HASHED_KEY_PATTERN.fullmatch(text) and (named := _LABELLED_KEY_PATTERN.fullmatch(text)):
-            label, text = named.groups()
-        if not text or len(text) > MAX_KEY_LENGTH:
-            raise ValueError(f"a key has 1 to {MAX_KEY_LENGTH} characters; got {len(text)}")
-        if found := _HASHED_KEY_PATTERN.fullmatch(text):
-            return cls(label, bytes.fromhex(found[1]), role)
-        return cls(label, hashlib.sha256(text.encode()).digest(), role)
 
 
 _ROLE_LIMITATIONS = {
@@ -69,10 +47,35 @@ _ROLE_LIMITATIONS = {
 _REQUIRED_KEY_HINTS = {Role.SERVER: "use a server or an admin key here", Role.ADMIN: "use an admin key here"}
 
 
-class ApiKeys:
-    """All keys that are live; more than one of each kind at a time, for rotation.
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One configured key."""
 
-    Raises ValueError for one that is empty or too long.
+    label: str
+    """Part of the source of Segment events. The keys of a rotation share it."""
+    digest: bytes
+    role: Role
+
+    @classmethod
+    def parse(cls, text: str, role: Role) -> "ApiKey":
+        """Parse ``key`` or ``sha256:<hex>``, each with or without ``label:``.
+
+        Raises ``ValueError`` for a key that is empty or too long.
+        """
+        label = "default"
+        if not _HASHED_KEY_PATTERN.fullmatch(text) and (named := _LABELLED_KEY_PATTERN.fullmatch(text)):
+            label, text = named.groups()
+        if not text or len(text) > MAX_KEY_LENGTH:
+            raise ValueError(f"a key has 1 to {MAX_KEY_LENGTH} characters; got {len(text)}")
+        if hashed := _HASHED_KEY_PATTERN.fullmatch(text):
+            return cls(label, bytes.fromhex(hashed[1]), role)
+        return cls(label, hashlib.sha256(text.encode()).digest(), role)
+
+
+class ApiKeys:
+    """All valid keys; several per role, for rotation.
+
+    Raises ``ValueError`` for a key that is empty or too long.
     """
 
     def __init__(self, *, write: Iterable[str], server: Iterable[str], admin: Iterable[str]) -> None:
@@ -83,19 +86,22 @@ class ApiKeys:
         )
 
     def find(self, secret: str) -> ApiKey | None:
-        """The key this is, or None. Compares with every key, each in constant time."""
+        """Return the key with this secret, or None. Compares with every key, each in constant time."""
         if not secret or len(secret) > MAX_KEY_LENGTH:
             return None
         digest = hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
-        found: ApiKey | None = None
+        match: ApiKey | None = None
         for key in self._keys:
-            # No early exit, and of two roles for one secret the higher.
-            if hmac.compare_digest(key.digest, digest) and (found is None or key.role > found.role):
-                found = key
-        return found
+            # No early exit, for constant time. If one secret has two roles, the higher one counts.
+            if hmac.compare_digest(key.digest, digest) and (match is None or key.role > match.role):
+                match = key
+        return match
 
     def authorize(self, secret: str | None, role: Role) -> ApiKey:
-        """The key, if it may act in ``role``. Raises ``Problem``: 401 for no good key, 403 for a weak one."""
+        """Return the key if it has at least ``role``.
+
+        Raises ``Problem``: 401 without a valid key, 403 for a lower role.
+        """
         if secret is None:
             raise unauthorized(
                 "no key came with this request; send Authorization: Bearer <key>, or Basic with the key as "
@@ -113,12 +119,12 @@ class ApiKeys:
 
 
 def unauthorized(detail: str) -> Problem:
-    """401, asking for a key."""
+    """Return a 401 that asks for a key."""
     return Problem(401, "Unauthorized", detail, headers={"WWW-Authenticate": _AUTHENTICATE_CHALLENGE})
 
 
 def key_from_header(request: Request) -> str | None:
-    """The key in the Authorization header, None without one. Raises ``Problem`` 401 when malformed."""
+    """Return the key of the Authorization header, or None. Raises ``Problem`` 401 if it is malformed."""
     header = request.headers.get("authorization")
     if header is None:
         return None
@@ -131,15 +137,15 @@ def key_from_header(request: Request) -> str | None:
             name, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
         except (binascii.Error, ValueError):
             raise unauthorized("the Basic credentials are not base64 of `key:`") from None
-        # Some clients can only fill in the password.
+        # Some clients send only a password.
         return name or password
     raise unauthorized("the Authorization header must be `Bearer <key>`, or Basic with the key as user name")
 
 
 def key_from_browser_login(request: Request) -> str | None:
-    """The key as a person types it into a browser's own form: as the password, else as the user name.
+    """Return the key as typed into a browser's login dialog: the password, else the user name.
 
-    None without one. Raises ``Problem`` 401 when malformed.
+    None without one. Raises ``Problem`` 401 if it is malformed.
     """
     scheme, _, rest = request.headers.get("authorization", "").strip().partition(" ")
     key = key_from_header(request)

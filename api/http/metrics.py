@@ -1,4 +1,4 @@
-"""What is counted for Prometheus."""
+"""Prometheus metrics of the API process and of the backlog in Postgres."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
@@ -11,25 +11,25 @@ _INGEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 
 
 class Metrics:
-    """One set an app, so that two apps in a process do not count each other's events."""
+    """The metrics of one app, in a registry of its own, so that two apps in a process do not mix counts."""
 
     def __init__(self, policy_version: str = "") -> None:
-        """``policy``: the version of the policy that this process goes by."""
+        """Create the metrics. ``policy_version``: version of the policy in force in this process."""
         self.registry = CollectorRegistry()
         self.policy_info = Info("waypost_policy", "The policy in force", registry=self.registry)
         self.policy_info.info({"version": policy_version})
-        self.events = Counter(
-            "waypost_events", "Events by what became of them", ["status"], registry=self.registry
-        )
+        self.events = Counter("waypost_events", "Events by their result", ["status"], registry=self.registry)
         for status in ("accepted", "duplicate", "conflict", "rejected"):
             self.events.labels(status)
         self.ingest_seconds = Histogram(
-            "waypost_ingest_seconds", "From a request's parsed events to their COMMIT", buckets=_INGEST_BUCKETS_S,
+            "waypost_ingest_seconds",
+            "From a request's parsed events to their COMMIT",
+            buckets=_INGEST_BUCKETS_S,
             registry=self.registry,
-        )  # fmt: skip
+        )
         self.overtaken_messages = Counter(
             "waypost_messages_overtaken",
-            "Messages that promoted what had been bought by then, by a purchase heard of too late",
+            "Messages that promoted items of an earlier purchase that was received too late",
             registry=self.registry,
         )
         self.queued_events = self._gauge(
@@ -37,7 +37,7 @@ class Metrics:
         )
         self._postgres_up = self._gauge("waypost_postgres_up", "1 while Postgres answers")
         self._outbox_undelivered = self._gauge(
-            "waypost_outbox_undelivered", "Outbox rows that Temporal has yet to be told"
+            "waypost_outbox_undelivered", "Outbox rows that are not delivered to Temporal yet"
         )
         self._outbox_oldest_s = self._gauge(
             "waypost_outbox_oldest_seconds", "Age of the oldest undelivered outbox row"
@@ -45,10 +45,10 @@ class Metrics:
         self._live_runs = self._gauge("waypost_runs_live", "Runs that have not ended")
         self._stuck_runs = self._gauge("waypost_runs_stuck", "Runs that wait for an operator")
         self._unknown_messages = self._gauge(
-            "waypost_messages_unknown", "Messages of which nobody knows whether they went out"
+            "waypost_messages_unknown", "Messages of which it is unknown whether they were sent"
         )
         self._quarantined_identifiers = self._gauge(
-            "waypost_identifiers_quarantined", "Identifiers that so many people share that they are nobody's"
+            "waypost_identifiers_quarantined", "Identifiers in quarantine: shared by too many profiles"
         )
         self._quarantined_last_day = self._gauge(
             "waypost_identifiers_quarantined_last_day", "Identifiers quarantined within 24 hours"
@@ -61,24 +61,27 @@ class Metrics:
 
         self._unconfirmed_removals = self._gauge(
             "waypost_audience_removals_unconfirmed",
-            "Places in ad audiences that are to end and are not confirmed to be gone",
+            "Removals from ad audiences that the platform has not confirmed",
         )
         self._oldest_removal_s = self._gauge(
-            "waypost_audience_removals_oldest_seconds", "Since when the oldest unconfirmed removal waits"
+            "waypost_audience_removals_oldest_seconds", "Age of the oldest unconfirmed removal"
         )
         self._claim_to_accept_s = Gauge(
             "waypost_claim_to_accept_seconds",
-            "From a message's claim to the provider's yes, over the last hour",
+            "From a message's claim to its acceptance by the provider, over the last hour",
             ["channel", "quantile"],
             registry=self.registry,
         )
         self._in_flight_at_purchase = self._gauge(
             "waypost_messages_in_flight_at_purchase",
-            "Messages of the last day that a provider took after a purchase of what they promote",
+            "Messages of the last day that a provider accepted after a purchase of an item they promote",
         )
 
     def render(self, backlog: Backlog | None, queued: int) -> bytes:
-        """The metrics as Prometheus reads them. ``backlog`` None: Postgres is away, its figures stand."""
+        """Return the metrics in the Prometheus text format.
+
+        ``backlog`` None: Postgres is away, and its figures stay as they were.
+        """
         self.queued_events.set(queued)
         self._postgres_up.set(backlog is not None)
         if backlog is not None:

@@ -1,4 +1,4 @@
-"""Whether Postgres is away, and answering so within a second instead of waiting for it."""
+"""Detection of Postgres outages: requests fail within about a second instead of waiting for a timeout."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -15,31 +15,34 @@ Result = TypeVar("Result")
 Probe = Callable[[], Coroutine[Any, Any, None]]
 
 PROBE_AFTER_S = 0.5
-"""Work that takes longer makes us ask whether Postgres is there at all."""
+"""Seconds of work after which Postgres is probed."""
 
 PROBE_TIMEOUT_S = 0.35
-"""What a probe may take; with ``SLOW_S`` it stays under the second that the contract promises."""
+"""Seconds that a probe may take. With ``PROBE_AFTER_S`` it is under the second that the contract promises."""
 
 WORK_TIMEOUT_S = 30.0
-"""Work that takes longer is given up even though Postgres answers."""
+"""Seconds after which work is cancelled even if Postgres answers probes."""
 
-# SQLSTATE classes: connection, transaction state, resources, operator, system, a schema that is not ours.
 _OUTAGE_SQLSTATE_CLASSES = ("08", "25", "53", "57", "58", "42", "55", "XX")
-
+"""Connection, transaction state, resources, operator intervention, system, wrong schema, object state,
+internal error."""
 
 _MAX_STALE_RETRIES = 25
-"""More than a pool holds."""
+"""More than the connections of a pool."""
+
+_CANCELLED_TASKS: set["asyncio.Future[Any]"] = set()
+"""Cancelled work that has not ended. Kept here because the event loop holds only weak references to tasks."""
 
 
 class Outage(Exception):
-    """Postgres did not do the work now; the same work may be tried again later."""
+    """Postgres did not do the work. The same work may be retried later."""
 
     is_stale_connection = False
-    """A pooled connection had died since its last use; the next one may be alive."""
+    """Whether the cause is a pooled connection that died since its last use; the next one may be alive."""
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether trouble with Postgres, not with what was asked of it, is behind an error."""
+    """Whether an error is caused by the state of Postgres and not by the statement."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, Outage | OSError | TimeoutError | PoolTimeout):
@@ -66,14 +69,17 @@ def _is_stale_error(error: BaseException) -> bool:
 
 
 def create_probe(database: Database) -> Probe:
-    """Asks Postgres for a sign of life."""
+    """Return a function that pings Postgres."""
     return database.ping
 
 
 async def retry_stale_connection(
     make_work: Callable[[], Coroutine[Any, Any, Result]], probe: Probe, *, timeout_s: float = WORK_TIMEOUT_S
 ) -> Result:
-    """``watched``, again where a pooled connection turns out dead. ``make`` must be idempotent."""
+    """Run ``with_outage_check``, and retry if a pooled connection was dead.
+
+    The work of ``make_work`` must be idempotent. Raises ``Outage`` as ``with_outage_check`` does.
+    """
     for _ in range(_MAX_STALE_RETRIES):
         try:
             return await with_outage_check(make_work(), probe, timeout_s=timeout_s)
@@ -86,10 +92,10 @@ async def retry_stale_connection(
 async def with_outage_check(
     work: Coroutine[Any, Any, Result], probe: Probe, *, timeout_s: float = WORK_TIMEOUT_S
 ) -> Result:
-    """Await ``work`` as long as Postgres is alive.
+    """Await ``work`` while Postgres is alive.
 
-    Raises ``Outage`` about a second after Postgres stopped answering, or when ``patience_s`` is over.
-    The work is then cancelled but not waited for: ending a dead connection takes seconds of its own.
+    Raises ``Outage`` about a second after Postgres stopped answering, or after ``timeout_s`` seconds.
+    The work is then cancelled but not awaited: closing a dead connection takes seconds.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -118,15 +124,11 @@ async def _is_postgres_alive(probe: Probe) -> bool:
 
 
 def _cancel_without_waiting(task: "asyncio.Future[Any]") -> None:
-    """Let a task end by itself; its exception is nobody's any more."""
+    """Cancel a task and do not wait for it. Its exception is discarded."""
     if not task.done():
         task.cancel()
         _CANCELLED_TASKS.add(task)
         task.add_done_callback(_forget_cancelled_task)
-
-
-_CANCELLED_TASKS: set["asyncio.Future[Any]"] = set()
-"""Cancelled work on its way out; kept here because the event loop holds tasks only weakly."""
 
 
 def _forget_cancelled_task(task: "asyncio.Future[Any]") -> None:
@@ -136,5 +138,5 @@ def _forget_cancelled_task(task: "asyncio.Future[Any]") -> None:
 
 
 async def run_read(database: Database, work: Callable[[Any], Awaitable[Result]]) -> Result:
-    """Run a read in one transaction. Raises ``Outage`` within about a second when Postgres is away."""
+    """Run a read in one transaction. Raises ``Outage`` within about a second if Postgres is away."""
     return await retry_stale_connection(lambda: database.run(work), create_probe(database), timeout_s=10)

@@ -1,4 +1,4 @@
-"""Every refusal as application/problem+json (RFC 9457): what was wrong, where, and what to do."""
+"""Error responses as application/problem+json (RFC 9457), with the fault, its place and the fix."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -37,7 +37,7 @@ class ProblemDetails(BaseModel):
 
 
 class Problem(Exception):
-    """Raised anywhere in a door; answered as problem+json."""
+    """An exception that a route raises to answer with problem+json."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Problem(Exception):
         self.errors, self.headers, self.extensions = tuple(errors), dict(headers or {}), more
 
     def to_response(self) -> Response:
-        """The HTTP answer."""
+        """Return the HTTP response."""
         body: dict[str, Any] = {
             "type": "about:blank",
             "title": self.title,
@@ -72,17 +72,17 @@ class Problem(Exception):
 
 
 def not_found(detail: str) -> Problem:
-    """404."""
+    """Return a 404."""
     return Problem(404, "Not Found", detail)
 
 
 def unprocessable(detail: str, *errors: tuple[str, str]) -> Problem:
-    """422; without ``errors`` the body as a whole is meant."""
+    """Return a 422. Without ``errors`` it concerns the body as a whole."""
     return Problem(422, "Unprocessable Content", detail, errors=errors)
 
 
 def unavailable() -> Problem:
-    """503 while Postgres is away."""
+    """Return the 503 while Postgres is away."""
     return Problem(
         503,
         "Service Unavailable",
@@ -92,7 +92,7 @@ def unavailable() -> Problem:
 
 
 def overloaded() -> Problem:
-    """429: more is waiting than this process takes."""
+    """Return the 429 of a full ingest queue."""
     return Problem(
         429,
         "Too Many Requests",
@@ -103,7 +103,7 @@ def overloaded() -> Problem:
 
 
 def register_problem_handlers(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem+json answer."""
+    """Register handlers that answer every error of ``app`` with problem+json."""
     app.add_exception_handler(Problem, _handle_problem)
     app.add_exception_handler(Outage, _handle_outage)
     app.add_exception_handler(asyncpg.PostgresError, _handle_postgres_error)
@@ -144,14 +144,14 @@ async def _handle_http_exception(request: Request, raised: Exception) -> Respons
 
 
 async def _handle_validation_error(_: Request, error: Exception) -> Response:
-    found = cast(RequestValidationError, error).errors()
-    faults = [(_error_location(fault["loc"]), str(fault["msg"])) for fault in found]
-    said = "; ".join(f"{place}: {message}" for place, message in faults[:5])
-    return unprocessable(f"{said}; correct this and send the request again", *faults).to_response()
+    errors = cast(RequestValidationError, error).errors()
+    faults = [(_error_location(fault["loc"]), str(fault["msg"])) for fault in errors]
+    summary = "; ".join(f"{place}: {message}" for place, message in faults[:5])
+    return unprocessable(f"{summary}; correct this and send the request again", *faults).to_response()
 
 
 def _error_location(loc: Sequence[int | str]) -> str:
-    """Body fields as a JSON pointer, parameters by their name."""
+    """Return a JSON pointer for a body field, the name for a parameter."""
     if loc and loc[0] == "body":
         return json_pointer(loc[1:])
     return str(loc[-1]) if loc else ""
@@ -165,5 +165,5 @@ async def _handle_unexpected_error(request: Request, error: Exception) -> Respon
 
 
 def json_pointer(loc: Sequence[int | str]) -> str:
-    """A JSON pointer (RFC 6901)."""
+    """Return the JSON pointer (RFC 6901) of a location."""
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in loc)

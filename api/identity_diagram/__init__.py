@@ -1,1 +1,1 @@
-"""The diagram of a profile's identifiers: model, Mermaid, SVG."""
+"""The diagram of a profile's identifiers: content (model, builder, style) and output as SVG or Mermaid."""

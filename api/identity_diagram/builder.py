@@ -1,4 +1,4 @@
-"""Chooses what a picture of an identity shows: strong identifiers first, and the rest summed up."""
+"""Choose the content of an identity diagram: strong identifiers first, the rest summed up."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -28,13 +28,13 @@ from profiles.identity.identifiers import (
 from profiles.identity.views import HeldIdentifier, IdentityEdge, IdentityView, Neighbour
 
 MAX_NODES, MAX_NEIGHBOUR_NODES = 25, 8
-"""Identifiers in a picture, and those of other people among them."""
+"""Most identifiers in a diagram, and most of other profiles among them."""
 
 
 def build_diagram(view: IdentityView, *, full: bool = False) -> IdentityDiagram:
-    """What to draw of a person. Values are shortened unless ``full``.
+    """Return the diagram of a profile. Values are masked unless ``full``.
 
-    An email's hash is not drawn beside its email, which implies it.
+    An email's hash is left out if the email is there, which implies it.
     """
     same = _email_by_hash(_all_keys(view))
     held = {one.key: one for one in view.identifiers if one.key not in same}
@@ -46,21 +46,21 @@ def build_diagram(view: IdentityView, *, full: bool = False) -> IdentityDiagram:
         [one.since for one in held.values()] + [edge.cause.time for edge in view.edges]
     )
     others = _build_other_groups(view, neighbours[:MAX_NEIGHBOUR_NODES], same, values, calendar)
-    if more := neighbours[MAX_NEIGHBOUR_NODES:]:
+    if hidden := neighbours[MAX_NEIGHBOUR_NODES:]:
         others.append(
             DiagramGroup(
-                "Other people", [_remainder_node("rest_of_others", Counter(one.type for one in more))]
+                "Other people", [_remainder_node("rest_of_others", Counter(one.type for one in hidden))]
             )
         )
-    room = MAX_NODES - sum(len(fence.nodes) for fence in others)
-    spots = _build_tree(held, view.edges, same, values, calendar)
+    room = MAX_NODES - sum(len(group.nodes) for group in others)
+    nodes = _build_tree(held, view.edges, same, values, calendar)
     own = DiagramGroup(
-        f"One person · profile …{_short_profile_id(view.profile_id)}", _limit_nodes(spots, held, room)
+        f"One person · profile …{_short_profile_id(view.profile_id)}", _limit_nodes(nodes, held, room)
     )
     _redirect_refused_links(own.nodes, others)
     first = (
-        f"{TYPE_LABELS[spots[0].kind]} {spots[0].text}"
-        if spots
+        f"{TYPE_LABELS[nodes[0].kind]} {nodes[0].text}"
+        if nodes
         else f"profile …{_short_profile_id(view.profile_id)}"
     )
     return IdentityDiagram(f"Who is {first}", _subtitle(held, view), [own, *others])
@@ -75,7 +75,7 @@ def _neighbour_key(one: Neighbour) -> str:
 
 
 def _email_by_hash(keys: Iterable[str]) -> dict[str, str]:
-    """Key of an email's hash → key of that email."""
+    """Return key of an email's hash → key of that email."""
     return {email_hash_key(key): key for key in keys if key.startswith("email:")}
 
 
@@ -84,12 +84,12 @@ def _short_profile_id(profile_id: UUID) -> str:
 
 
 def _subtitle(held: dict[str, HeldIdentifier], view: IdentityView) -> str:
-    said = format_count(len(held), "identifier")
+    text = format_count(len(held), "identifier")
     if held:
-        said += f", seen since {format_day(min(one.since for one in held.values()))}"
+        text += f", seen since {format_day(min(one.since for one in held.values()))}"
     if view.merged:
-        said += f", {format_count(len(view.merged), 'profile')} merged into it"
-    return said
+        text += f", {format_count(len(view.merged), 'profile')} merged into it"
+    return text
 
 
 def _build_tree(
@@ -99,18 +99,18 @@ def _build_tree(
     values: dict[str, str],
     calendar: InstantFormatter,
 ) -> list[DiagramNode]:
-    """Every identifier of the person, each after the one it was joined to."""
+    """Return a node for every identifier of the profile, each after the node it was linked to."""
     near: dict[str, list[tuple[str, IdentityEdge]]] = {key: [] for key in held}
     for edge in edges:
         one, other = same.get(edge.one, edge.one), same.get(edge.other, edge.other)
         if edge.joined and one != other and one in near and other in near:
             near[one].append((other, edge))
             near[other].append((one, edge))
-    found: dict[str, DiagramNode] = {}
+    nodes: dict[str, DiagramNode] = {}
 
     def visit(key: str, parent: DiagramNode | None, label: str) -> None:
         identifier = held[key]
-        found[key] = spot = DiagramNode(
+        nodes[key] = node = DiagramNode(
             key,
             identifier.type,
             values[key],
@@ -122,13 +122,13 @@ def _build_tree(
             parent.depth + 1 if parent else 0,
         )
         for other, edge in near[key]:
-            if other not in found:
-                visit(other, spot, describe_link(edge.cause, calendar))
+            if other not in nodes:
+                visit(other, node, describe_link(edge.cause, calendar))
 
     for key in sorted(held, key=lambda key: _node_sort_key(held[key])):
-        if key not in found:
+        if key not in nodes:
             visit(key, None, f"first seen {calendar.format_minute(held[key].since)}")
-    return list(found.values())
+    return list(nodes.values())
 
 
 def _node_sort_key(identifier: HeldIdentifier) -> tuple[int, datetime, str]:
@@ -137,41 +137,41 @@ def _node_sort_key(identifier: HeldIdentifier) -> tuple[int, datetime, str]:
 
 
 def _limit_nodes(spots: list[DiagramNode], held: dict[str, HeldIdentifier], room: int) -> list[DiagramNode]:
-    """As many as there is room for: whoever the picture is named after, then the strong and the old.
+    """Return at most ``room`` nodes: the first one, then strong and old ones; the rest is one node.
 
-    Each comes with all that it hangs on.
+    Each node keeps all its parents.
     """
     if len(spots) <= room:
         return spots
-    parents = {spot.key: spot.parent_key for spot in spots}
+    parents = {node.key: node.parent_key for node in spots}
     kept = {spots[0].key}
-    for spot in sorted(spots, key=lambda spot: (not spot.is_strong, held[spot.key].since, spot.key)):
-        line: list[str] = []
-        key: str | None = spot.key
+    for node in sorted(spots, key=lambda node: (not node.is_strong, held[node.key].since, node.key)):
+        path: list[str] = []
+        key: str | None = node.key
         while key is not None and key not in kept:
-            line.append(key)
+            path.append(key)
             key = parents[key]
-        if len(kept) + len(line) < room:
-            kept.update(line)
-    rest = _remainder_node("rest", Counter(spot.kind for spot in spots if spot.key not in kept))
+        if len(kept) + len(path) < room:
+            kept.update(path)
+    rest = _remainder_node("rest", Counter(node.kind for node in spots if node.key not in kept))
     rest.parent_key, rest.depth = spots[0].key, 1
-    return [*(spot for spot in spots if spot.key in kept), rest]
+    return [*(node for node in spots if node.key in kept), rest]
 
 
 def _redirect_refused_links(spots: list[DiagramNode], others: list[DiagramGroup]) -> None:
-    """What was refused to an identifier that had no room was refused to the rest."""
-    there = {spot.key for spot in spots}
-    for spot in (spot for fence in others for spot in fence.nodes):
-        spot.refused_links = [
-            each if each.source_key in there else RefusedLink(spots[-1].key, each.label)
-            for each in spot.refused_links
+    """Redirect refused links of identifiers that have no node to the node of the rest."""
+    shown = {node.key for node in spots}
+    for node in (node for group in others for node in group.nodes):
+        node.refused_links = [
+            each if each.source_key in shown else RefusedLink(spots[-1].key, each.label)
+            for each in node.refused_links
         ]
 
 
 def _remainder_node(key: str, kinds: Counter[str]) -> DiagramNode:
     listed = sorted(kinds.items(), key=lambda each: (-each[1], each[0]))
-    said = ", ".join(format_count(count, TYPE_LABELS.get(kind, kind)) for kind, count in listed)
-    return DiagramNode(key, REMAINDER, f"and {kinds.total()} more", is_strong=False, edge_label=said)
+    label = ", ".join(format_count(count, TYPE_LABELS.get(kind, kind)) for kind, count in listed)
+    return DiagramNode(key, REMAINDER, f"and {kinds.total()} more", is_strong=False, edge_label=label)
 
 
 def _build_other_groups(
@@ -181,44 +181,44 @@ def _build_other_groups(
     values: dict[str, str],
     calendar: InstantFormatter,
 ) -> list[DiagramGroup]:
-    """A fence for each of the other people, and one for what is nobody's."""
-    fences: dict[UUID | None, DiagramGroup] = {}
-    spots: dict[str, DiagramNode] = {}
-    for one in neighbours:
-        nobodys = one.status == "quarantined"
+    """Return a group for each other profile, and one for quarantined identifiers."""
+    groups: dict[UUID | None, DiagramGroup] = {}
+    nodes: dict[str, DiagramNode] = {}
+    for neighbour in neighbours:
+        nobodys = neighbour.status == "quarantined"
         title = (
             "Nobody’s"
-            if one.profile_id is None
-            else f"Another person · profile …{_short_profile_id(one.profile_id)}"
+            if neighbour.profile_id is None
+            else f"Another person · profile …{_short_profile_id(neighbour.profile_id)}"
         )
-        fence = fences.setdefault(one.profile_id, DiagramGroup(title, [], nobodys))
-        spots[_neighbour_key(one)] = spot = DiagramNode(
-            _neighbour_key(one),
-            one.type,
-            values[_neighbour_key(one)],
-            one.type in STRONG_TYPES,
+        group = groups.setdefault(neighbour.profile_id, DiagramGroup(title, [], nobodys))
+        nodes[_neighbour_key(neighbour)] = node = DiagramNode(
+            _neighbour_key(neighbour),
+            neighbour.type,
+            values[_neighbour_key(neighbour)],
+            neighbour.type in STRONG_TYPES,
             is_quarantined=nobodys,
         )
-        fence.nodes.append(spot)
+        group.nodes.append(node)
     own = {identifier.key for identifier in view.identifiers}
     for edge in view.edges:
         one_end, other = (edge.one, edge.other) if edge.one in own else (edge.other, edge.one)
         one_end, other = same.get(one_end, one_end), same.get(other, other)
-        if edge.joined or other not in spots or one_end not in own:
+        if edge.joined or other not in nodes or one_end not in own:
             continue
         label = describe_refusal(edge, calendar)
-        if all(each.source_key != one_end for each in spots[other].refused_links):
-            spots[other].refused_links.append(RefusedLink(one_end, label))
-    return list(fences.values())
+        if all(each.source_key != one_end for each in nodes[other].refused_links):
+            nodes[other].refused_links.append(RefusedLink(one_end, label))
+    return list(groups.values())
 
 
 def display_values(keys: Iterable[str], *, full: bool = False) -> dict[str, str]:
-    """Key → what stands for it; two that would look the same are numbered in their order."""
-    said: dict[str, str] = {}
-    times: dict[tuple[str, str], int] = {}
+    """Return key → displayed text. Equal texts of one type are numbered in their order."""
+    displayed: dict[str, str] = {}
+    counts: dict[tuple[str, str], int] = {}
     for key in dict.fromkeys(keys):
         kind, _, value = key.partition(":")
         text = truncate_middle(value) if full else mask_identifier(kind, value)
-        times[kind, text] = count = times.get((kind, text), 0) + 1
-        said[key] = text if count == 1 else f"{text} ({count})"
-    return said
+        counts[kind, text] = count = counts.get((kind, text), 0) + 1
+        displayed[key] = text if count == 1 else f"{text} ({count})"
+    return displayed

@@ -1,4 +1,4 @@
-"""A picture of an identity as Mermaid text, for an issue, a pull request or a wiki."""
+"""An identity diagram as Mermaid text, for an issue, a pull request or a wiki."""
 
 import re
 
@@ -18,37 +18,37 @@ _RECTANGLE, _STADIUM = ('["', '"]'), ('(["', '"])')
 
 
 def render_mermaid(view: IdentityView, *, full: bool = False) -> str:
-    """The picture as a ``flowchart``; ends with a newline. Values are shortened unless ``full``."""
+    """Return the diagram as a ``flowchart``; it ends with a newline. Values are masked unless ``full``."""
     return to_flowchart(build_diagram(view, full=full))
 
 
 def to_flowchart(sheet: IdentityDiagram) -> str:
-    """A sheet as a ``flowchart``."""
-    spots = [spot for fence in sheet.groups for spot in fence.nodes]
-    names = {spot.key: f"n{number}" for number, spot in enumerate(spots)}
+    """Return a diagram as a ``flowchart``."""
+    nodes = [node for group in sheet.groups for node in group.nodes]
+    names = {node.key: f"n{number}" for number, node in enumerate(nodes)}
     lines = ["flowchart LR"]
-    for number, fence in enumerate(sheet.groups):
-        lines += _group_lines(fence, number, names)
-    ways = [spot for spot in spots if spot.parent_key is not None]
+    for number, group in enumerate(sheet.groups):
+        lines += _group_lines(group, number, names)
+    linked = [node for node in nodes if node.parent_key is not None]
     lines += [
-        f'  {names[spot.parent_key or ""]} ---|"{_escape_text(spot.edge_label)}"| {names[spot.key]}'
-        for spot in ways
+        f'  {names[node.parent_key or ""]} ---|"{_escape_text(node.edge_label)}"| {names[node.key]}'
+        for node in linked
     ]
-    refused = [(spot, each) for spot in spots for each in spot.refused_links]
+    refused = [(node, each) for node in nodes for each in node.refused_links]
     lines += [
         f'  {names[each.source_key]} -. "{_escape_text(each.label)}" .-x {names[s.key]}'
         for s, each in refused
     ]
     if refused:
-        numbers = ",".join(str(len(ways) + number) for number in range(len(refused)))
+        numbers = ",".join(str(len(linked) + number) for number in range(len(refused)))
         lines.append(f"  linkStyle {numbers} stroke:{REFUSED_COLOR},color:{REFUSED_COLOR}")
-    lines += [_style_line(spot, names[spot.key]) for spot in spots]
+    lines += [_style_line(node, names[node.key]) for node in nodes]
     return "\n".join(lines) + "\n"
 
 
 def _group_lines(fence: DiagramGroup, number: int, names: dict[str, str]) -> list[str]:
     lines = [f'  subgraph fence{number}["{_escape_text(fence.title)}"]']
-    lines += [f"    {names[spot.key]}{_node_text(spot)}" for spot in fence.nodes]
+    lines += [f"    {names[node.key]}{_node_text(node)}" for node in fence.nodes]
     fill, line = (OTHER_GROUP_FILL, EDGE_COLOR) if number else (GROUP_FILL, GROUP_BORDER)
     return [*lines, "  end", f"  style fence{number} fill:{fill},stroke:{line}"]
 
@@ -70,7 +70,10 @@ def _style_line(spot: DiagramNode, name: str) -> str:
 
 
 def _escape_text(text: str) -> str:
-    """Text inside quotation marks. Mermaid writes an entity as #name; and a backquote begins Markdown."""
+    """Escape text for quotation marks.
+
+    Mermaid writes an entity as #name; and a backquote begins Markdown.
+    """
     named = {"#": "#35;", '"': "#quot;", "`": "#96;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "\\": "#92;"}
     plain = (letter for letter in re.sub(r"\s+", " ", text) if letter.isprintable())
     return "".join(named.get(letter, letter) for letter in plain)

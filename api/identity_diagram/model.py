@@ -1,4 +1,4 @@
-"""What a picture of an identity shows, before it is drawn: people, their identifiers, what joined them."""
+"""Content of an identity diagram before it is drawn, and the texts of its labels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,22 +7,22 @@ from datetime import UTC, datetime
 from profiles.identity.views import Cause, IdentityEdge
 
 REMAINDER = "rest"
-"""Kind of the one node that stands for all that had no room."""
+"""Kind of the node that stands for all identifiers without room."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedLink:
-    """A line to another person's identifier that was not joined."""
+    """A link to another profile's identifier that did not join them."""
 
     source_key: str
-    """Key of the person's own identifier."""
+    """Key of the profile's own identifier."""
     label: str
-    """The event, and why it joined nothing."""
+    """The event, and why it did not join them."""
 
 
 @dataclass(slots=True)
 class DiagramNode:
-    """One identifier in the picture."""
+    """One identifier in the diagram."""
 
     key: str
     kind: str
@@ -30,33 +30,33 @@ class DiagramNode:
     is_strong: bool
     is_vouched: bool = False
     is_quarantined: bool = False
-    """Quarantined."""
+    """Whether it is quarantined."""
     parent_key: str | None = None
-    """What it was joined to; None where a tree begins."""
+    """Key of the node it was linked to; None for the root of a tree."""
     edge_label: str = ""
-    """What joined it, or since when it is known."""
+    """The event that linked it, or when it was first seen."""
     depth: int = 0
     refused_links: list[RefusedLink] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class DiagramGroup:
-    """The identifiers of one person, or those that are nobody's."""
+    """The identifiers of one profile, or the quarantined ones."""
 
     title: str
     nodes: list[DiagramNode]
-    """Each after the one it was joined to."""
+    """Each node after its parent."""
     is_quarantined: bool = False
 
 
 @dataclass(slots=True)
 class IdentityDiagram:
-    """One person, and whom they were nearly joined with."""
+    """One profile and its neighbours."""
 
     title: str
     subtitle: str
     groups: list[DiagramGroup]
-    """The person's own first."""
+    """The profile's own group first."""
 
 
 TYPE_LABELS = {
@@ -68,31 +68,31 @@ TYPE_LABELS = {
     "anonymous_id": "anonymous id",
     "email_sha256": "email hash",
 }
-"""Strongest first."""
+"""Identifier type → label, strongest first."""
 
 _MAX_EVENT_NAME_LENGTH = 28
 
 
 class InstantFormatter:
-    """Writes instants in UTC, with the year where several years are shown."""
+    """Formats instants in UTC, with the year if the given times span several years."""
 
     def __init__(self, times: Iterable[datetime]) -> None:
         self._years = len({time.astimezone(UTC).year for time in times}) > 1
 
     def format_minute(self, time: datetime) -> str:
-        """12 Nov 10:04."""
+        """Return the instant to the minute: 12 Nov 10:04."""
         time = time.astimezone(UTC)
         return f"{time.day} {time:%b %Y %H:%M}" if self._years else f"{time.day} {time:%b %H:%M}"
 
 
 def format_day(time: datetime) -> str:
-    """12 Nov 2026."""
+    """Return the date in UTC: 12 Nov 2026."""
     time = time.astimezone(UTC)
     return f"{time.day} {time:%b %Y}"
 
 
 def describe_event(cause: Cause, calendar: InstantFormatter) -> str:
-    """Signed In · web · 12 Nov 10:04."""
+    """Describe an event: Signed In · web · 12 Nov 10:04."""
     name = cause.event_type or "an event"
     if len(name) > _MAX_EVENT_NAME_LENGTH:
         name = name[: _MAX_EVENT_NAME_LENGTH - 1] + "…"
@@ -101,22 +101,22 @@ def describe_event(cause: Cause, calendar: InstantFormatter) -> str:
 
 
 def describe_link(cause: Cause, calendar: InstantFormatter) -> str:
-    """What joined two identifiers."""
+    """Describe the event that linked two identifiers."""
     return describe_event(cause, calendar) + ("" if cause.verified else " · unverified")
 
 
 def describe_refusal(edge: IdentityEdge, calendar: InstantFormatter) -> str:
-    """What did not join them; without the identifiers, which the full sentence holds."""
-    why = {
+    """Describe a refused link: its event, and why. Without the identifiers, which the node shows."""
+    reasons = {
         "limit": f"not joined, too many {TYPE_LABELS.get(edge.detail, edge.detail)}s for one person",
         "strong": "not joined, a device or a hash is too weak to make two people one",
         "unverified": "not joined, the sender may not vouch for a known person",
         "cut": "kept apart by an operator",
         "quarantined": "not joined, shared by too many to be anybody's",
     }
-    return f"{describe_event(edge.cause, calendar)}: {why.get(edge.why, 'not joined')}"
+    return f"{describe_event(edge.cause, calendar)}: {reasons.get(edge.why, 'not joined')}"
 
 
 def format_count(count: int, one: str) -> str:
-    """1 identifier, 2 identifiers."""
+    """Return a count with its noun: 1 identifier, 2 identifiers."""
     return f"{count} {one}" if count == 1 else f"{count} {one}s"

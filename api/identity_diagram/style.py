@@ -1,4 +1,4 @@
-"""Colours of the types of identifiers: dark on light, so that they read the same on any page."""
+"""Colours of identifier types: dark on light, so they are legible on light and dark pages."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from api.identity_diagram.model import REMAINDER, DiagramNode
 
 
 class NodeStyle(NamedTuple):
-    """How a node is painted."""
+    """Colours of a node."""
 
     fill: str
     border: str
@@ -38,7 +38,7 @@ _REMAINDER_STYLE = NodeStyle("#ffffff", "#8a93a1", TEXT_COLOR, MUTED_COLOR)
 
 
 def node_style(spot: DiagramNode) -> NodeStyle:
-    """Strong identifiers are filled, weak ones outlined, nobody's grey."""
+    """Return the colours of a node: strong identifiers filled, weak ones outlined, quarantined ones grey."""
     if spot.kind == REMAINDER:
         return _REMAINDER_STYLE
     if spot.is_quarantined:

@@ -1,4 +1,4 @@
-"""A picture of an identity as SVG, laid out and drawn by D2."""
+"""An identity diagram as SVG, laid out and drawn by D2."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from api.identity_diagram.style import EDGE_COLOR, GROUP_BORDER, node_style
 from profiles.identity.views import IdentityView
 
 _LABEL = 46
-"""Characters of a line about an identifier."""
+"""Most characters of a label line."""
 
 _LEGEND = TextLine("✓ named by a sender who may vouch for it. Times are UTC.")
 
@@ -18,42 +18,42 @@ _REFUSALS = TextLine("Red: named together, not joined.", colour=RED)
 
 
 def svg(view: IdentityView, *, full: bool = False) -> str:
-    """Return the picture as the text of an SVG file; it ends with a newline.
+    """Return the diagram as the text of an SVG file; it ends with a newline.
 
-    Values are shortened unless ``full``. Raises ``DrawingError``.
+    Values are masked unless ``full``. Raises ``DrawingError``.
     """
-    sheet = build_diagram(view, full=full)
-    return render(source(sheet), title=sheet.title)
+    diagram = build_diagram(view, full=full)
+    return render(source(diagram), title=diagram.title)
 
 
 def source(sheet: IdentityDiagram) -> str:
-    """Return a sheet in D2's language: a frame a person, lines for what joined, red ones for what did not."""
+    """Return a diagram in D2's language: a frame per group, lines for links, red arrows for refused links."""
     lines = [f"direction: {_direction(sheet)}", *heading(sheet.title, sheet.subtitle)]
     names: dict[str, str] = {}
-    for number, fence in enumerate(sheet.groups):
-        lines.append(_frame(f"fence{number}", fence, first=number == 0))
-        for place, spot in enumerate(fence.nodes):
-            names[spot.key] = f"fence{number}.n{place}"
-            lines += _spot(names[spot.key], spot)
-    spots = [spot for fence in sheet.groups for spot in fence.nodes]
+    for number, group in enumerate(sheet.groups):
+        lines.append(_frame(f"fence{number}", group, first=number == 0))
+        for index, node in enumerate(group.nodes):
+            names[node.key] = f"fence{number}.n{index}"
+            lines += _spot(names[node.key], node)
+    nodes = [node for group in sheet.groups for node in group.nodes]
     refused = f"{{target-arrowhead: {{shape: cross}}; {style(stroke=RED, stroke_dash=4)}}}"
-    refusals = [(names[each.source_key], names[spot.key]) for spot in spots for each in spot.refused_links]
+    refusals = [(names[each.source_key], names[node.key]) for node in nodes for each in node.refused_links]
     lines += [
-        f"{names[spot.parent_key]} -- {names[spot.key]}" for spot in spots if spot.parent_key is not None
+        f"{names[node.parent_key]} -- {names[node.key]}" for node in nodes if node.parent_key is not None
     ]
-    lines += [f"{one} -> {other}: {refused}" for one, other in refusals]
+    lines += [f"{start} -> {end}: {refused}" for start, end in refusals]
     lines += note("legend", [_REFUSALS, _LEGEND] if refusals else [_LEGEND], "bottom-center")
     return "\n".join(lines) + "\n"
 
 
 def _direction(sheet: IdentityDiagram) -> str:
-    """Down for a chain, to the right where many are beside each other: so no picture gets too wide."""
+    """Return the direction of layout: down for a chain, right for many siblings, so the width stays small."""
     breadth = Counter(spot.depth for spot in sheet.groups[0].nodes)
     return "right" if max(breadth.values(), default=0) > len(breadth) else "down"
 
 
 def _frame(name: str, fence: DiagramGroup, *, first: bool) -> str:
-    # Lines from the person come in at the top of other frames, so these have their title at the bottom.
+    # Lines from the first frame enter other frames at the top, so these have their title at the bottom.
     place, line = ("top", GROUP_BORDER) if first else ("bottom", EDGE_COLOR)
     dash = 4 if fence.is_quarantined else 0
     look = style(

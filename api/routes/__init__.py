@@ -1,4 +1,4 @@
 """One module per resource: profiles, consents, runs, identity, kill switches, preferences, sandbox, health.
 
-Bodies and responses beside their routes.
+The models of bodies and responses are in the module of their routes.
 """

@@ -1,4 +1,4 @@
-"""Consents: set one, read a person's ledger of them, and list replies that somebody has to look at."""
+"""Consents: setting one, the ledger of a profile, and SMS replies that an operator has to review."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -29,7 +29,6 @@ from api.events.parsed import Rejection
 from api.http.outage import run_read
 from api.http.problems import ProblemDetails, unprocessable
 from profiles.consent import evidence, review
-from profiles.consent import review as consent_review
 from profiles.consent.evidence import (
     JURISDICTION_PATTERN,
     MALFORMED_VALUE,
@@ -50,7 +49,7 @@ _UNPROCESSABLE_RESPONSE: dict[int | str, dict[str, Any]] = {
 
 
 def _validate_evidence(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-    """Evidence that cannot be kept refuses a yes, and never a no."""
+    """Validate evidence. Evidence that cannot be stored rejects a grant, but never a withdrawal."""
     try:
         kept = read(value)
         if kept is not None and (wrong := evidence.evidence_fault(str(info.field_name), kept)) is not None:
@@ -63,7 +62,7 @@ def _validate_evidence(value: Any, read: ValidatorFunctionWrapHandler, info: Val
 
 
 class ConsentChange(BaseModel):
-    """The person's word on one channel and topic, and how they came to say it."""
+    """A consent of a person for one channel and topic, and its evidence."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -77,7 +76,7 @@ class ConsentChange(BaseModel):
         min_length=1,
         max_length=200,
         pattern=r"^[^\x00]*$",
-        description="How the person said so",
+        description="How the person stated it",
     )
     text_version: Annotated[str | None, WrapValidator(_validate_evidence)] = Field(
         default=None, pattern=TEXT_VERSION_PATTERN, description="Version of the wording that was shown"
@@ -94,37 +93,37 @@ class ConsentChange(BaseModel):
 
 
 class Consents(BaseModel):
-    """Words on consent, the newest first."""
+    """Consent statements, the newest first."""
 
     consents: list[review.ConsentEntry]
     next_cursor: str | None = Field(description="For ?cursor= of the next page; null on the last")
 
 
 class Replies(BaseModel):
-    """Replies that nobody has looked at, the newest first."""
+    """Replies that are not reviewed yet, the newest first."""
 
-    replies: list[consent_review.DoubtfulReply]
+    replies: list[review.DoubtfulReply]
     next_cursor: str | None = None
 
 
 @router.put("/v1/profiles/{type}/{value:path}/consents", responses=_UNPROCESSABLE_RESPONSE)
 async def change_consent(
-    kind: IdentifierTypeParam, value: IdentifierValueParam, change: ConsentChange, doors: AppStateDep
+    kind: IdentifierTypeParam, value: IdentifierValueParam, change: ConsentChange, app_state: AppStateDep
 ) -> ConsentView:
-    """Set one consent, in force from the answer on.
+    """Set one consent. It is in force once this is answered.
 
-    It is written as an event; an identifier that nobody has yet makes a new person. Evidence that cannot be
-    kept refuses a grant; a withdrawal counts without it, and its event has the problem on record.
+    It is written as an event; an unknown identifier creates a profile. Evidence that cannot be stored rejects
+    a grant. A withdrawal counts without it, and its event records the problem.
     """
     try:
-        spelled = normalize_identifier(kind, value, region=doors.settings.region)
+        spelled = normalize_identifier(kind, value, region=app_state.settings.region)
     except ValueError as error:
-        raise unprocessable(f"nobody can have this identifier: {error}", ("value", str(error))) from None
+        raise unprocessable(f"no profile can have this identifier: {error}", ("value", str(error))) from None
     now = datetime.now(UTC)
     if change.method is None:
         change = change.model_copy(update={"method": "api"})
     event = build_consent_event(((kind, spelled),), change, source="waypost/consents", at=now)
-    (answer,) = await doors.ingest(event)
+    (answer,) = await app_state.ingest(event)
     if answer.status is IngestStatus.REJECTED:
         raise Rejection("not_stored", answer.detail).to_problem()
     shown, _ = evidence.parse_evidence(event.properties)
@@ -146,36 +145,36 @@ async def change_consent(
 async def read_consents(
     kind: IdentifierTypeParam,
     value: IdentifierValueParam,
-    doors: AppStateDep,
+    app_state: AppStateDep,
     after: CursorParam,
     limit: LimitParam = 50,
 ) -> Consents:
-    """A person's ledger: each word as it was said, with its evidence. What stands is in the profile."""
+    """List the consent statements of a profile with their evidence. Effective consents are in the profile."""
 
     async def read(connection: Any) -> Page[review.ConsentEntry]:
-        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        profile_id = await profile_id_or_404(connection, app_state, kind, value)
         return await review.list_consent_entries(connection, profile_id, limit=limit, after=after)
 
-    page = await _read_page(doors, read)
+    page = await _read_page(app_state, read)
     return Consents(consents=page.rows, next_cursor=page.next_cursor)
 
 
 @router.get("/v1/consents/review", responses=_UNPROCESSABLE_RESPONSE)
-async def read_review(doors: AppStateDep, after: CursorParam, limit: LimitParam = 50) -> Replies:
-    """Text messages that were taken for an opt-out although they may have meant something else.
+async def read_review(app_state: AppStateDep, after: CursorParam, limit: LimitParam = 50) -> Replies:
+    """List text messages that were treated as an opt-out although they may have meant something else.
 
-    `waypost consents keep` and `waypost consents restore` say what one meant.
+    `waypost consents keep` and `waypost consents restore` decide on one.
     """
     page = await _read_page(
-        doors, lambda connection: consent_review.list_doubtful_replies(connection, limit=limit, after=after)
+        app_state, lambda connection: review.list_doubtful_replies(connection, limit=limit, after=after)
     )
     return Replies(replies=page.rows, next_cursor=page.next_cursor)
 
 
-async def _read_page(doors: AppStateDep, read: Any) -> Page[Any]:
-    """Raises ``Problem`` 422 for a cursor of another list."""
+async def _read_page(app_state: AppStateDep, read: Any) -> Page[Any]:
+    """Read a page of a list. Raises ``Problem`` 422 for a cursor of another list."""
     try:
-        page: Page[Any] = await run_read(doors.database, read)
+        page: Page[Any] = await run_read(app_state.database, read)
     except review.ForeignCursor as error:
         raise unprocessable(f"cursor is {error}", ("cursor", str(error))) from None
     return page
@@ -189,7 +188,7 @@ def build_consent_event(
     at: datetime,
     event_id: str | None = None,
 ) -> IncomingEvent:
-    """A consent as the event it is kept as."""
+    """Return the event that records a consent."""
     return IncomingEvent(
         source=source,
         id=event_id or new_event_id("consent"),

@@ -1,4 +1,4 @@
-"""Operation: is it alive, is it ready, how much waits."""
+"""Operation: liveness, readiness with the state of each dependency, and metrics."""
 
 import asyncio
 from datetime import datetime
@@ -27,14 +27,14 @@ router = APIRouter(tags=["Operation"])
 
 
 class Part(BaseModel):
-    """One thing this process needs."""
+    """State of one dependency of this process."""
 
     state: Literal["ok", "behind", "unreachable", "unknown"]
     detail: str | None = Field(default=None, description="What is wrong, and what to do")
 
 
 class Quarantined(BaseModel):
-    """An identifier that so many people share that it is nobody's."""
+    """A quarantined identifier: shared by so many people that it identifies no profile."""
 
     type: str
     value: str = Field(description="Shortened; `waypost identity quarantined` shows it whole")
@@ -52,10 +52,10 @@ class Stopped(BaseModel):
 
 
 class Ready(BaseModel):
-    """Whether events are taken in, and how the rest is."""
+    """Whether events are ingested, and the state of each dependency."""
 
     ready: bool = Field(
-        description="Events are taken in; that needs Postgres and its migrations, not Temporal"
+        description="Events are ingested; this needs Postgres and its migrations, not Temporal"
     )
     postgres: Part
     migrations: Part
@@ -63,33 +63,33 @@ class Ready(BaseModel):
     outbox_undelivered: int | None = None
     stuck_runs: int | None = None
     stuck: list[StuckRun] = Field(default_factory=list, description="The newest stuck runs, and why")
-    quarantined: int | None = Field(default=None, description="Identifiers that are nobody's")
+    quarantined: int | None = Field(default=None, description="Number of quarantined identifiers")
     lately_quarantined: list[Quarantined] = Field(default_factory=list, description="The newest of them")
     audience_removals_unconfirmed: int | None = Field(
-        default=None, description="Places in ad audiences that are to end and are not confirmed to be gone"
+        default=None, description="Removals from ad audiences that the platform has not confirmed"
     )
     audience_removals_overdue: str | None = Field(
-        default=None, description="What to do; only where one of them waits for over 5 minutes"
+        default=None, description="What to do; only if one of them is older than 5 minutes"
     )
-    stops: list[Stopped] = Field(default_factory=list, description="What is stopped, by people or its rates")
+    stops: list[Stopped] = Field(default_factory=list, description="Active kill switches")
 
 
 @router.get("/", include_in_schema=False)
 async def root() -> Response:
-    """The documentation."""
+    """Redirect to the documentation."""
     return RedirectResponse("/docs")
 
 
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
-    """This process is alive; says nothing of anything else."""
+    """Answer that this process is alive. Checks no dependency."""
     return {"status": "alive"}
 
 
-@router.get("/readyz", responses={503: {"model": Ready, "description": "Events are not taken in"}})
-async def readyz(response: Response, doors: AppStateDep) -> Ready:
-    """Postgres, migrations and Temporal, each with its own state. 200 while events are taken in."""
-    ready, temporal = await asyncio.gather(_check_database(doors), doors.temporal.health_error())
+@router.get("/readyz", responses={503: {"model": Ready, "description": "Events are not ingested"}})
+async def readyz(response: Response, app_state: AppStateDep) -> Ready:
+    """Report the state of Postgres, migrations and Temporal. 200 while events are ingested."""
+    ready, temporal = await asyncio.gather(_check_database(app_state), app_state.temporal.health_error())
     if temporal is None:
         ready.temporal = Part(state="ok")
     else:
@@ -101,24 +101,26 @@ async def readyz(response: Response, doors: AppStateDep) -> Ready:
     return ready
 
 
-async def _check_database(doors: AppState) -> Ready:
+async def _check_database(app_state: AppState) -> Ready:
     unknown = Part(state="unknown")
 
     async def read(
         connection: Any,
     ) -> tuple[str | None, Backlog | None, list[StuckRun], list[Quarantined], list[KillSwitch]]:
-        found = await revision_of(connection)
-        if found != head_revision():
-            return found, None, [], [], []
-        shared = [
-            Quarantined(type=one.type, value=mask_identifier(one.type, one.value), since=one.quarantined_at)
-            for one in await list_recent_quarantines(connection)
+        revision_in_database = await revision_of(connection)
+        if revision_in_database != head_revision():
+            return revision_in_database, None, [], [], []
+        quarantined = [
+            Quarantined(
+                type=each.type, value=mask_identifier(each.type, each.value), since=each.quarantined_at
+            )
+            for each in await list_recent_quarantines(connection)
         ]
         figures, stuck = await load_backlog(connection), await list_stuck_runs(connection)
-        return found, figures, stuck, shared, await list_kill_switches(connection)
+        return revision_in_database, figures, stuck, quarantined, await list_kill_switches(connection)
 
     try:
-        revision, figures, stuck, shared, stopped = await run_read(doors.database, read)
+        revision, figures, stuck, quarantined, stopped = await run_read(app_state.database, read)
     except Outage as error:
         away = Part(
             state="unreachable",
@@ -129,7 +131,8 @@ async def _check_database(doors: AppState) -> Ready:
     if figures is None:
         behind = Part(
             state="behind",
-            detail=f"the schema is at {revision or 'nothing'}, this code needs {head_revision()}: `waypost migrate`",
+            detail=f"the schema is at {revision or 'nothing'}, this code needs {head_revision()}: "
+            "`waypost migrate`",
         )
         return Ready(ready=False, postgres=ok, migrations=behind, temporal=unknown)
     return Ready(
@@ -141,19 +144,19 @@ async def _check_database(doors: AppState) -> Ready:
         stuck_runs=figures.stuck_runs,
         stuck=stuck,
         quarantined=figures.quarantined,
-        lately_quarantined=shared,
+        lately_quarantined=quarantined,
         audience_removals_unconfirmed=figures.removals_unconfirmed,
         audience_removals_overdue=REMOVALS_OVERDUE_ADVICE if figures.has_overdue_removals else None,
-        stops=[Stopped(kind=one.kind, name=one.name, since=one.since) for one in stopped],
+        stops=[Stopped(kind=each.kind, name=each.name, since=each.since) for each in stopped],
     )
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def metrics(doors: AppStateDep) -> Response:
-    """Prometheus metrics."""
+async def metrics(app_state: AppStateDep) -> Response:
+    """Return the Prometheus metrics."""
     try:
-        figures = await run_read(doors.database, partial(load_backlog, include_in_flight=True))
+        figures = await run_read(app_state.database, partial(load_backlog, include_in_flight=True))
     except Outage:
         figures = None
-    page = doors.metrics.render(figures, doors.batcher.queued_events)
+    page = app_state.metrics.render(figures, app_state.batcher.queued_events)
     return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")

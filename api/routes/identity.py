@@ -1,9 +1,9 @@
-"""Identity: who a person is and why, taking wrongly joined people apart, and mending that."""
+"""Identity: the identifiers of a profile and their links, splits and their reversal, and quarantine."""
 
 import asyncio
 from collections.abc import Coroutine, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Response
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.d2 import D2NotInstalled
 from api.dependencies import (
+    AdminKeyDep,
     AppState,
     AppStateDep,
     Because,
@@ -21,7 +22,7 @@ from api.dependencies import (
     require_admin_key,
 )
 from api.http.keys import ApiKey
-from api.http.outage import create_probe, run_read, with_outage_check
+from api.http.outage import Result, create_probe, run_read, with_outage_check
 from api.http.problems import Problem, ProblemDetails, not_found, unprocessable
 from api.identity_diagram.mermaid import render_mermaid
 from api.identity_diagram.svg import svg
@@ -45,53 +46,51 @@ class NamedIdentifier(BaseModel):
 
 
 class Unmerge(Because):
-    """Which identifier is not this person's, and how that is known."""
+    """The identifier to cut off, and the reason."""
 
     other: NamedIdentifier = Field(alias="from", description="The identifier to cut this one apart from")
 
 
 class Release(Because, NamedIdentifier):
-    """Which identifier is somebody's after all."""
+    """The identifier to release from quarantine, and the reason."""
 
 
 class Person(BaseModel):
-    """A profile with all that points at it."""
+    """A profile and its identifiers."""
 
     profile_id: UUID
     identifiers: list[HeldIdentifier]
 
 
 class People(BaseModel):
-    """The people there are now."""
+    """The profiles after the change."""
 
     profiles: list[Person]
 
 
 class Unmerged(People):
-    """What came apart."""
+    """Result of a split."""
 
     cut_id: int = Field(description="For POST /v1/identity/cuts/{cut_id}/mend, which undoes it")
     at: datetime
     messages_while_merged: list[SentMessage] = Field(
-        description="Sent while the people were wrongly one; they cannot be called back"
+        description="Sent while the profiles were wrongly merged; they cannot be recalled"
     )
 
 
 class Quarantine(BaseModel):
-    """Identifiers that are nobody's, ordered by type and value."""
+    """Quarantined identifiers, ordered by type and value."""
 
     quarantined: list[QuarantinedIdentifier]
     next_cursor: str | None = Field(description="For ?cursor= of the next page; null on the last")
 
 
-Result = TypeVar("Result")
-
 Responses = dict[int | str, dict[str, Any]]
 
 _ERROR_RESPONSES: Responses = {
-    404: {"model": ProblemDetails, "description": "Nobody has this identifier, or there is no such cut"},
-    409: {"model": ProblemDetails, "description": "It is as asked for already"},
-    422: {"model": ProblemDetails, "description": "The request is malformed, or asks for what cannot be"},
+    404: {"model": ProblemDetails, "description": "No profile has this identifier, or there is no such cut"},
+    409: {"model": ProblemDetails, "description": "The requested state exists already"},
+    422: {"model": ProblemDetails, "description": "The request is malformed or impossible"},
 }
 
 _FORMAT_RESPONSES: Responses = {
@@ -101,8 +100,6 @@ _FORMAT_RESPONSES: Responses = {
 
 router = APIRouter(tags=["Identity"], dependencies=[Depends(require_admin_key)])
 
-AdminKeyDep = Annotated[ApiKey, Depends(require_admin_key)]
-
 
 @router.get(
     "/v1/profiles/{type}/{value:path}/identity", responses=_FORMAT_RESPONSES, response_model=IdentityView
@@ -110,16 +107,18 @@ AdminKeyDep = Annotated[ApiKey, Depends(require_admin_key)]
 async def read_identity(
     kind: IdentifierTypeParam,
     value: IdentifierValueParam,
-    doors: AppStateDep,
-    format: Annotated[Literal["json", "mermaid", "svg"], Query(description="As what")] = "json",
-    full: Annotated[bool, Query(description="A picture shows whole values")] = False,
+    app_state: AppStateDep,
+    format: Annotated[
+        Literal["json", "mermaid", "svg"], Query(description="Format of the response")
+    ] = "json",
+    full: Annotated[bool, Query(description="Show whole values in a diagram")] = False,
 ) -> IdentityView | Response:
-    """What joined a person's identifiers, what was refused, cut and merged, and the log of it."""
+    """Show the links between the identifiers of a profile, refused links, cuts, merges, and their log."""
 
     async def read(connection: Any) -> IdentityView:
-        return await load_identity(connection, await profile_id_or_404(connection, doors, kind, value))
+        return await load_identity(connection, await profile_id_or_404(connection, app_state, kind, value))
 
-    view = await run_read(doors.database, read)
+    view = await run_read(app_state.database, read)
     match format:
         case "mermaid":
             return Response(render_mermaid(view, full=full), media_type="text/plain; charset=utf-8")
@@ -129,7 +128,7 @@ async def read_identity(
 
 
 async def _drawn(view: IdentityView, full: bool) -> str:
-    """The picture, drawn beside the event loop. Raises ``Problem`` 501 where no program draws it."""
+    """Draw the diagram in a thread. Raises ``Problem`` 501 if the drawing program is not installed."""
     try:
         return await asyncio.to_thread(svg, view, full=full)
     except D2NotInstalled as error:
@@ -141,18 +140,20 @@ async def take_apart(
     kind: IdentifierTypeParam,
     value: IdentifierValueParam,
     wish: Unmerge,
-    doors: AppStateDep,
+    app_state: AppStateDep,
     asker: AdminKeyDep,
 ) -> Unmerged:
-    """Cut two identifiers apart that are not one person's. In force from the answer on.
+    """Cut two identifiers apart that belong to different people. In force once this is answered.
 
-    The two are never one person again, whatever events say, until the cut is mended.
+    No event joins the two again until the cut is mended.
     """
-    one = _normalised_key(doors, kind, value, "value")
-    other = _normalised_key(doors, wish.other.type, wish.other.value, "/from/value")
-    await _check_permitted(doors, lambda connection: check_cut(connection, one, other))
-    cutting = unmerge.cut_identifiers(doors.database, one, other, actor=_actor(asker), reason=wish.reason)
-    cut = await _run_change(doors, cutting)
+    key = _normalised_key(app_state, kind, value, "value")
+    other_key = _normalised_key(app_state, wish.other.type, wish.other.value, "/from/value")
+    await _check_permitted(app_state, lambda connection: check_cut(connection, key, other_key))
+    cutting = unmerge.cut_identifiers(
+        app_state.database, key, other_key, actor=_actor(asker), reason=wish.reason
+    )
+    cut = await _run_change(app_state, cutting)
 
     async def read(connection: Any) -> Unmerged:
         return Unmerged(
@@ -162,31 +163,33 @@ async def take_apart(
             messages_while_merged=await load_messages_by_id(connection, cut.sent_message_ids),
         )
 
-    return await run_read(doors.database, read)
+    return await run_read(app_state.database, read)
 
 
 @router.post("/v1/identity/cuts/{cut_id}/mend", responses=_ERROR_RESPONSES)
 async def mend_cut(
-    cut_id: Annotated[int, Path(ge=1, le=2**63 - 1)], why: Because, doors: AppStateDep, asker: AdminKeyDep
+    cut_id: Annotated[int, Path(ge=1, le=2**63 - 1)], why: Because, app_state: AppStateDep, asker: AdminKeyDep
 ) -> People:
-    """Lift a cut again: the two are joined once more if their events still say so."""
-    await _check_permitted(doors, lambda connection: check_mend(connection, cut_id))
-    mending = unmerge.mend_cut(doors.database, cut_id, actor=_actor(asker), reason=why.reason)
-    return await _load_people(doors, await _run_change(doors, mending))
+    """Reverse a cut. The two are merged again if their events still link them."""
+    await _check_permitted(app_state, lambda connection: check_mend(connection, cut_id))
+    mending = unmerge.mend_cut(app_state.database, cut_id, actor=_actor(asker), reason=why.reason)
+    return await _load_people(app_state, await _run_change(app_state, mending))
 
 
 @router.get("/v1/identity/quarantine", responses={422: _ERROR_RESPONSES[422]})
 async def read_quarantine(
-    doors: AppStateDep, limit: LimitParam = 50, cursor: Annotated[str | None, Query(max_length=400)] = None
+    app_state: AppStateDep,
+    limit: LimitParam = 50,
+    cursor: Annotated[str | None, Query(max_length=400)] = None,
 ) -> Quarantine:
-    """Identifiers that so many people share that they are nobody's."""
+    """List quarantined identifiers: shared by so many people that they identify no profile."""
     try:
         after = split_key(cursor) if cursor else ("", "")
     except ValueError:
-        said = "not a cursor; send next_cursor of the page before, as it came"
-        raise unprocessable(f"cursor is {said}", ("cursor", said)) from None
+        detail = "not a cursor; send next_cursor of the page before, as it came"
+        raise unprocessable(f"cursor is {detail}", ("cursor", detail)) from None
     rows = await run_read(
-        doors.database, lambda connection: load_quarantined(connection, limit=limit + 1, after=after)
+        app_state.database, lambda connection: load_quarantined(connection, limit=limit + 1, after=after)
     )
     page = rows[:limit]
     more = key_of(page[-1].type, page[-1].value) if len(rows) > limit else None
@@ -194,26 +197,26 @@ async def read_quarantine(
 
 
 @router.post("/v1/identity/quarantine/release", responses=_ERROR_RESPONSES)
-async def release_identifier(wish: Release, doors: AppStateDep, asker: AdminKeyDep) -> People:
-    """Say that a quarantined identifier is somebody's after all; it is never quarantined again."""
-    key = _normalised_key(doors, wish.type, wish.value, "/value")
-    await _check_permitted(doors, lambda connection: check_release(connection, key))
-    releasing = unmerge.release_identifier(doors.database, key, actor=_actor(asker), reason=wish.reason)
-    return await _load_people(doors, await _run_change(doors, releasing))
+async def release_identifier(wish: Release, app_state: AppStateDep, asker: AdminKeyDep) -> People:
+    """Release an identifier from quarantine. It is never quarantined again."""
+    key = _normalised_key(app_state, wish.type, wish.value, "/value")
+    await _check_permitted(app_state, lambda connection: check_release(connection, key))
+    releasing = unmerge.release_identifier(app_state.database, key, actor=_actor(asker), reason=wish.reason)
+    return await _load_people(app_state, await _run_change(app_state, releasing))
 
 
-def _normalised_key(doors: AppState, kind: str, value: str, pointer: str) -> str:
-    """The key of an identifier. Raises ``Problem`` 422."""
+def _normalised_key(app_state: AppState, kind: str, value: str, pointer: str) -> str:
+    """Return the key of an identifier. Raises ``Problem`` 422."""
     try:
-        return key_of(kind, normalize_identifier(kind, value, region=doors.settings.region))
+        return key_of(kind, normalize_identifier(kind, value, region=app_state.settings.region))
     except ValueError as error:
-        raise unprocessable(f"nobody can have this identifier: {error}", (pointer, str(error))) from None
+        raise unprocessable(f"no profile can have this identifier: {error}", (pointer, str(error))) from None
 
 
-async def _check_permitted(doors: AppState, question: Any) -> None:
-    """Raises ``Problem`` where a wish is to be refused."""
+async def _check_permitted(app_state: AppState, question: Any) -> None:
+    """Raise ``Problem`` if the requested change is not permitted."""
     try:
-        await run_read(doors.database, question)
+        await run_read(app_state.database, question)
     except (NotFound, NoChange, InvalidRequest) as refusal:
         raise _to_problem(refusal) from None
 
@@ -227,16 +230,16 @@ def _to_problem(refusal: NotFound | NoChange | InvalidRequest) -> Problem:
     return unprocessable(str(refusal))
 
 
-async def _run_change(doors: AppState, work: Coroutine[Any, Any, Result]) -> Result:
-    """A change. Raises ``Outage`` soon after Postgres went away; whether it was made is then to be read."""
-    return await with_outage_check(work, create_probe(doors.database))
+async def _run_change(app_state: AppState, work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a change. Raises ``Outage`` about a second after Postgres went away; it may be committed then."""
+    return await with_outage_check(work, create_probe(app_state.database))
 
 
-async def _load_people(doors: AppState, profiles: Sequence[UUID]) -> People:
+async def _load_people(app_state: AppState, profiles: Sequence[UUID]) -> People:
     async def read(connection: Any) -> People:
         return People(profiles=await _load_persons(connection, profiles))
 
-    return await run_read(doors.database, read)
+    return await run_read(app_state.database, read)
 
 
 async def _load_persons(connection: Any, profiles: Sequence[UUID]) -> list[Person]:

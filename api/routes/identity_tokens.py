@@ -1,4 +1,4 @@
-"""Identity tokens: a server says who its visitor is, and the visitor's page passes it on with its events."""
+"""Identity tokens: a server issues one for a signed-in visitor, and the page sends it with its events."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
@@ -23,7 +23,7 @@ TokenLifetimeS = Annotated[int, Field(ge=1, le=int(MAX_IDENTITY_TOKEN_LIFETIME.t
 
 
 class Claim(BaseModel):
-    """Who the bearer of a token is."""
+    """The identifier that a token proves."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -32,15 +32,13 @@ class Claim(BaseModel):
 
     type: Literal["user_id", "loyalty_id", "email", "phone"]
     value: str = Field(description="The identifier, in any spelling; text, as events name it")
-    expires_in_s: TokenLifetimeS = Field(
-        default=3600, description="Seconds until the token proves nothing any more"
-    )
+    expires_in_s: TokenLifetimeS = Field(default=3600, description="Seconds until the token expires")
 
 
 class IssuedToken(BaseModel):
-    """A token, and how long it lasts."""
+    """A token and its expiry."""
 
-    token: str = Field(description="URL-safe, under 256 characters; not kept here")
+    token: str = Field(description="URL-safe, under 256 characters; not stored here")
     expires_at: datetime
 
 
@@ -53,21 +51,21 @@ class IssuedToken(BaseModel):
         status: {"model": ProblemDetails, "description": text} for status, text in _ERROR_DESCRIPTIONS.items()
     },
 )
-async def issue(claim: Claim, doors: AppStateDep, response: Response) -> IssuedToken:
-    """Vouch for a visitor whom your server has signed in. Needs a server or an admin key.
+async def issue(claim: Claim, app_state: AppStateDep, response: Response) -> IssuedToken:
+    """Issue a token for a visitor who is signed in at your server. Needs a server or an admin key.
 
     The page sends the token as `context.waypost_token` (a text, or a list to prove several identifiers) with
-    events under its write key. Such an event counts as verified when the tokens prove every user_id,
-    loyalty_id, email and phone that it names. Nothing is stored: asking again gives another token, and the
-    earlier one stays good until it expires.
+    events under its write key. Such an event is verified if its tokens prove every user_id, loyalty_id, email
+    and phone that it names. Nothing is stored: each request returns another token, and earlier ones stay
+    valid until they expire.
     """
     expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=claim.expires_in_s)
     try:
-        value = normalize_identifier(claim.type, claim.value, region=doors.settings.region)
+        value = normalize_identifier(claim.type, claim.value, region=app_state.settings.region)
     except ValueError as error:
-        detail = f"/value identifies nobody: {error}; send the {claim.type} as its events name it"
+        detail = f"/value is no usable identifier: {error}; send the {claim.type} as its events name it"
         raise unprocessable(detail, ("/value", detail)) from None
-    # RFC 9111 section 5.2.2.5: the token is its bearer's only.
+    # RFC 9111 section 5.2.2.5: a token must not be stored by any cache.
     response.headers["Cache-Control"] = "no-store"
-    token = doors.identity_tokens.issue(claim.type, value, expires_at=expires_at)
+    token = app_state.identity_tokens.issue(claim.type, value, expires_at=expires_at)
     return IssuedToken(token=token, expires_at=expires_at)

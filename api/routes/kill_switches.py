@@ -1,4 +1,4 @@
-"""Kill switches: what is stopped, stopping it and resuming it."""
+"""Kill switches: listing, activating and deactivating them."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
-from api.dependencies import AppState, AppStateDep, Because, require_admin_key
-from api.http.keys import ApiKey
+from api.dependencies import AdminKeyDep, AppState, AppStateDep, Because, require_admin_key
 from api.http.outage import create_probe, run_read, with_outage_check
 from api.http.problems import ProblemDetails, not_found
 from journeys.registry import UnknownStopTarget, check_stop_target
@@ -20,15 +19,13 @@ _NOT_FOUND_RESPONSE: dict[int | str, dict[str, Any]] = {
 
 router = APIRouter(prefix="/v1/stops", tags=["Operation"], dependencies=[Depends(require_admin_key)])
 
-AdminKeyDep = Annotated[ApiKey, Depends(require_admin_key)]
+StopKindParam = Annotated[StopKind, Path(description="What is stopped")]
 
-StopKindParam = Annotated[StopKind, Path(description="What it is")]
-
-StopNameParam = Annotated[str, Path(max_length=200, description='Its name; "all" where the kind is')]
+StopNameParam = Annotated[str, Path(max_length=200, description='Its name; "all" if the kind is all')]
 
 
 class Stopped(BaseModel):
-    """Something that is stopped."""
+    """An active kill switch, with its reason."""
 
     __module__ = "api.stops"  # part of the schema name in OpenAPI, which is public
 
@@ -37,38 +34,38 @@ class Stopped(BaseModel):
     since: datetime
     reason: str
     actor: str = Field(
-        description='Who: a key as api/label, a command, or "waypost" for a template by its rates'
+        description='A key as api/label, a command, or "waypost" for a template stopped by its rates'
     )
 
 
 class Stops(BaseModel):
-    """All that is stopped."""
+    """Active kill switches."""
 
     stops: list[Stopped]
 
 
 class Resumed(BaseModel):
-    """Whether there was anything to resume."""
+    """Whether a kill switch was active."""
 
     resumed: bool
 
 
 @router.get("", operation_id="list_stops")
-async def read_stops(doors: AppStateDep) -> Stops:
-    """What is stopped now, since when, why and by whom."""
-    return Stops(stops=await _read_active_stops(doors))
+async def read_stops(app_state: AppStateDep) -> Stops:
+    """List the active kill switches with time, reason and actor."""
+    return Stops(stops=await _read_active_stops(app_state))
 
 
 @router.put("/{kind}/{name}", operation_id="stop", responses=_NOT_FOUND_RESPONSE)
 async def stop(
-    kind: StopKindParam, name: StopNameParam, because: Because, doors: AppStateDep, asker: AdminKeyDep
+    kind: StopKindParam, name: StopNameParam, because: Because, app_state: AppStateDep, asker: AdminKeyDep
 ) -> Stopped:
-    """Stop all messages of a channel, a journey or a template, or everything, on every worker.
+    """Stop all messages of a channel, a journey or a template, or all messages, on every worker.
 
-    In force from the answer on: no message is claimed any more. What is due waits until it expires. Stopping
-    what is stopped changes nothing; the first reason stands.
+    In force once this is answered: no message is claimed any more. Due messages wait until they expire.
+    Idempotent: the first reason stays.
     """
-    _require_stoppable(doors, kind, name)
+    _require_stoppable(app_state, kind, name)
     actor = f"api/{asker.label}"
 
     async def work(connection: Any) -> None:
@@ -76,26 +73,26 @@ async def stop(
             connection, kind.value, name, reason=because.reason, actor=actor
         )
 
-    await with_outage_check(doors.database.run(work), create_probe(doors.database))
-    found = [one for one in await _read_active_stops(doors) if (one.kind, one.name) == (kind, name)]
-    if not found:
+    await with_outage_check(app_state.database.run(work), create_probe(app_state.database))
+    active = [each for each in await _read_active_stops(app_state) if (each.kind, each.name) == (kind, name)]
+    if not active:
         raise not_found(
-            f"{kind.value} {name} was resumed by somebody else in the same moment; read /v1/stops"
+            f"{kind.value} {name} was resumed by another request at the same time; read /v1/stops"
         )
-    return found[0]
+    return active[0]
 
 
 @router.delete("/{kind}/{name}", operation_id="resume", responses=_NOT_FOUND_RESPONSE)
 async def resume(
     kind: StopKindParam,
     name: StopNameParam,
-    doors: AppStateDep,
+    app_state: AppStateDep,
     asker: AdminKeyDep,
     reason: Annotated[
         str, Query(min_length=1, max_length=500, description="Why; kept in the log")
     ] = "by API",
 ) -> Resumed:
-    """Let it send again; messages that wait pass the whole gate first. The rates of a template count anew."""
+    """Resume sending. Waiting messages pass the whole gate again. The rates of a template restart at zero."""
 
     async def work(connection: Any) -> bool:
         actor = f"api/{asker.label}"
@@ -103,20 +100,20 @@ async def resume(
             connection, kind.value, name, reason=reason, actor=actor
         )
 
-    done = await with_outage_check(doors.database.run(work), create_probe(doors.database))
+    done = await with_outage_check(app_state.database.run(work), create_probe(app_state.database))
     if not done:
-        # What has gone from the code can still be resumed, so the name is looked at last.
-        _require_stoppable(doors, kind, name)
+        # A journey or template that was removed from the code can still be resumed: the name is checked last.
+        _require_stoppable(app_state, kind, name)
     return Resumed(resumed=done)
 
 
-def _require_stoppable(doors: AppState, kind: StopKind, name: str) -> None:
+def _require_stoppable(app_state: AppState, kind: StopKind, name: str) -> None:
     try:
-        check_stop_target(kind, name, doors.journeys)
+        check_stop_target(kind, name, app_state.journeys)
     except UnknownStopTarget as refusal:
         raise not_found(str(refusal)) from None
 
 
-async def _read_active_stops(doors: AppState) -> list[Stopped]:
-    found = await run_read(doors.database, kill_switches.list_kill_switches)
-    return [Stopped.model_validate(one, from_attributes=True) for one in found]
+async def _read_active_stops(app_state: AppState) -> list[Stopped]:
+    switches = await run_read(app_state.database, kill_switches.list_kill_switches)
+    return [Stopped.model_validate(switch, from_attributes=True) for switch in switches]

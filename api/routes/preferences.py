@@ -1,4 +1,4 @@
-"""Opting out without a login: the page behind the link in a mail, and RFC 8058's one click."""
+"""Opt-out without a login: the pages behind the links in messages, and one-click unsubscribe (RFC 8058)."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -32,41 +32,41 @@ _CHANNEL_NAMES = {"email": "email", "sms": "text message", "push": "app notifica
 
 
 @router.get("/unsubscribe/{token}")
-async def ask(token: str, doors: AppStateDep) -> Response:
-    """A page with one button. Looking at it changes nothing: link scanners look at every link of a mail."""
-    claim = doors.preference_tokens.verify(token)
+async def ask(token: str, app_state: AppStateDep) -> Response:
+    """Show a page with one button. Changes nothing, because link scanners open every link of a mail."""
+    claim = app_state.preference_tokens.verify(token)
     if claim is None:
         return _unknown_link_page()
     return page("unsubscribe.html", channel=_CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
 
 
 @router.post("/unsubscribe/{token}")
-async def unsubscribe(token: str, doors: AppStateDep) -> Response:
-    """Opt out, at once, with or without a body (RFC 8058). Any number of clicks is one opt-out."""
-    claim = doors.preference_tokens.verify(token)
+async def unsubscribe(token: str, app_state: AppStateDep) -> Response:
+    """Opt out at once, with or without a body (RFC 8058). Any number of clicks is one opt-out."""
+    claim = app_state.preference_tokens.verify(token)
     if claim is None:
         return _unknown_link_page()
-    known = await _read_subscriber(doors, claim)
-    event = _opt_out_event(claim, known)
+    subscriber = await _read_subscriber(app_state, claim)
+    event = _opt_out_event(claim, subscriber)
     if event is not None:
-        await doors.ingest(event)
+        await app_state.ingest(event)
     return page("unsubscribed.html", channel=_CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
 
 
 @router.get("/preferences/{token}")
-async def show(token: str, doors: AppStateDep) -> Response:
-    """What is sent on which channel, with a switch each."""
-    claim = doors.preference_tokens.verify(token)
+async def show(token: str, app_state: AppStateDep) -> Response:
+    """Show the channels, each with a switch."""
+    claim = app_state.preference_tokens.verify(token)
     if claim is None:
         return _unknown_link_page()
-    known = await _read_subscriber(doors, claim)
-    return _preferences_page(token, known) if known.identifiers else _unknown_person_page()
+    subscriber = await _read_subscriber(app_state, claim)
+    return _preferences_page(token, subscriber) if subscriber.identifiers else _unknown_person_page()
 
 
 @router.post("/preferences/{token}")
-async def save(token: str, request: Request, doors: AppStateDep) -> Response:
-    """Save the switches: one consent event for each that changed."""
-    claim = doors.preference_tokens.verify(token)
+async def save(token: str, request: Request, app_state: AppStateDep) -> Response:
+    """Save the switches: one consent event for each changed channel."""
+    claim = app_state.preference_tokens.verify(token)
     if claim is None:
         return _unknown_link_page()
     form = _parse_form(await read_body(request))
@@ -78,41 +78,47 @@ async def save(token: str, request: Request, doors: AppStateDep) -> Response:
             headline="Nothing was changed",
             explanation="This form came without its fields. Go back, reload the page and save again.",
         )
-    known = await _read_subscriber(doors, claim)
-    if not known.identifiers:
+    subscriber = await _read_subscriber(app_state, claim)
+    if not subscriber.identifiers:
         return _unknown_person_page()
     wanted = {channel: channel in form and "nothing" not in form for channel in CHANNEL_LABELS}
-    changed = [channel for channel in CHANNEL_LABELS if wanted[channel] != known.accepts_marketing(channel)]
+    changed = [
+        channel for channel in CHANNEL_LABELS if wanted[channel] != subscriber.accepts_marketing(channel)
+    ]
     if "nothing" in form:
-        # A word on every channel, also where nothing was on file.
+        # An opt-out of every channel, also of those without a consent on record.
         changed = list(CHANNEL_LABELS)
     now = datetime.now(UTC)
-    await doors.ingest(*(_consent_change_event(known, channel, wanted[channel], now) for channel in changed))
-    return _preferences_page(token, await _read_subscriber(doors, claim), saved=True)
+    await app_state.ingest(
+        *(_consent_change_event(subscriber, channel, wanted[channel], now) for channel in changed)
+    )
+    return _preferences_page(token, await _read_subscriber(app_state, claim), saved=True)
 
 
 def _parse_form(body: bytes) -> dict[str, list[str]]:
-    """A form's fields; none where the body is no form of ours."""
+    """Return the fields of a form; none if the body is not a form."""
     try:
         return parse_qs(body.decode(errors="replace"), max_num_fields=50)
     except ValueError:
         return {}
 
 
-async def _read_subscriber(doors: AppState, claim: PreferenceClaim) -> Subscriber:
-    return await run_read(doors.database, lambda connection: load_subscriber(connection, claim))
+async def _read_subscriber(app_state: AppState, claim: PreferenceClaim) -> Subscriber:
+    return await run_read(app_state.database, lambda connection: load_subscriber(connection, claim))
 
 
-def _opt_out_event(claim: PreferenceClaim, known: Subscriber) -> IncomingEvent | None:
-    """The click as an event; None where the person is no longer on file, so that there is nobody to write to.
+def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEvent | None:
+    """Return the event of an unsubscribe click, or None if the profile no longer exists.
 
-    Its id comes from the token and the last grant: ten clicks are one event, yet after the person opted in
-    again the same old link works again.
+    Its id is derived from the token and the last grant. So ten clicks are one event, and the same link works
+    again after the person has opted in again.
     """
-    seed = f"{claim.message_id}|{claim.profile_id}|{claim.channel}|{claim.topic}|{known.last_grant or ''}"
+    seed = (
+        f"{claim.message_id}|{claim.profile_id}|{claim.channel}|{claim.topic}|{subscriber.last_grant or ''}"
+    )
     event_id = "unsubscribe-" + hashlib.sha256(seed.encode()).hexdigest()[:40]
-    if not known.message_known:
-        if not known.identifiers:
+    if not subscriber.message_known:
+        if not subscriber.identifiers:
             return None
         change = ConsentChange.model_validate(
             {
@@ -126,7 +132,11 @@ def _opt_out_event(claim: PreferenceClaim, known: Subscriber) -> IncomingEvent |
         now = datetime.now(UTC)
         return _without_stated_time(
             build_consent_event(
-                _strongest_identifier(known), change, source=PREFERENCES_SOURCE, at=now, event_id=event_id
+                _strongest_identifier(subscriber),
+                change,
+                source=PREFERENCES_SOURCE,
+                at=now,
+                event_id=event_id,
             )
         )
     return EventWithDerivedTime(
@@ -146,7 +156,7 @@ def _opt_out_event(claim: PreferenceClaim, known: Subscriber) -> IncomingEvent |
 
 
 def _without_stated_time(event: IncomingEvent) -> EventWithDerivedTime:
-    """The same event, known again whenever it is repeated."""
+    """Return the event without a stated time, so that repeated clicks have the same content hash."""
     return EventWithDerivedTime(
         source=event.source,
         id=event.id,
@@ -158,21 +168,28 @@ def _without_stated_time(event: IncomingEvent) -> EventWithDerivedTime:
     )
 
 
-def _consent_change_event(known: Subscriber, channel: str, granted: bool, now: datetime) -> IncomingEvent:
+def _consent_change_event(
+    subscriber: Subscriber, channel: str, granted: bool, now: datetime
+) -> IncomingEvent:
     state = "granted" if granted else "withdrawn"
-    said = {"channel": channel, "state": state, "source": "preference page", "method": "preference_page"}
-    change = ConsentChange.model_validate(said)
-    return build_consent_event(_strongest_identifier(known), change, source=PREFERENCES_SOURCE, at=now)
+    fields = {"channel": channel, "state": state, "source": "preference page", "method": "preference_page"}
+    change = ConsentChange.model_validate(fields)
+    return build_consent_event(_strongest_identifier(subscriber), change, source=PREFERENCES_SOURCE, at=now)
 
 
-def _strongest_identifier(known: Subscriber) -> tuple[tuple[str, str], ...]:
-    first = min(known.identifiers, key=lambda one: IDENTIFIER_TYPES.index(one.type))
+def _strongest_identifier(subscriber: Subscriber) -> tuple[tuple[str, str], ...]:
+    first = min(subscriber.identifiers, key=lambda identifier: IDENTIFIER_TYPES.index(identifier.type))
     return ((first.type, first.value),)
 
 
-def _preferences_page(token: str, known: Subscriber, *, saved: bool = False) -> Response:
+def _preferences_page(token: str, subscriber: Subscriber, *, saved: bool = False) -> Response:
     channels = [
-        {"name": name, "title": title, "description": description, "granted": known.accepts_marketing(name)}
+        {
+            "name": name,
+            "title": title,
+            "description": description,
+            "granted": subscriber.accepts_marketing(name),
+        }
         for name, (title, description) in CHANNEL_LABELS.items()
     ]
     return page("preferences.html", token=token, channels=channels, saved=saved)

@@ -1,4 +1,4 @@
-"""People: what is known of somebody, what was sent to them and decided about them."""
+"""Profiles: the unified record of a person, and its messages, decisions and runs."""
 
 from typing import Any
 
@@ -49,17 +49,17 @@ class Decisions(BaseModel):
 async def read_messages(
     kind: IdentifierTypeParam,
     value: IdentifierValueParam,
-    doors: AppStateDep,
+    app_state: AppStateDep,
     after: CursorParam,
     limit: LimitParam = 50,
 ) -> Messages:
-    """Every message to a person, sent or not."""
+    """List the messages of a profile, sent or not."""
 
     async def read(connection: Any) -> pagination.Page[history.MessageView]:
-        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        profile_id = await profile_id_or_404(connection, app_state, kind, value)
         return await history.list_messages(connection, profile_id=profile_id, limit=limit, after=after)
 
-    page = await run_read(doors.database, read)
+    page = await run_read(app_state.database, read)
     return Messages(messages=page.rows, next_cursor=page.next_cursor)
 
 
@@ -67,58 +67,63 @@ async def read_messages(
 async def read_decisions(
     kind: IdentifierTypeParam,
     value: IdentifierValueParam,
-    doors: AppStateDep,
+    app_state: AppStateDep,
     after: CursorParam,
     limit: LimitParam = 50,
 ) -> Decisions:
-    """Every verdict of the gate about a person: why in a sentence, and each check with what it stood on."""
+    """List the gate's decisions about a profile, each with a sentence that explains it, and its checks."""
 
     async def read(connection: Any) -> Decisions:
-        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        profile_id = await profile_id_or_404(connection, app_state, kind, value)
         page = await history.list_decisions(connection, profile_id=profile_id, limit=limit, after=after)
-        account = (
+        evidence = (
             await decision_evidence.load_decision_evidence(connection, profile_id) if page.rows else None
         )
-        if account is None:
+        if evidence is None:
             return Decisions(decisions=[])
-        teller = create_explainer(account, doors.limits, doors.settings.default_timezone)
-        return Decisions(decisions=[teller.explain(one) for one in page.rows], next_cursor=page.next_cursor)
+        explainer = create_explainer(evidence, app_state.limits, app_state.settings.default_timezone)
+        return Decisions(
+            decisions=[explainer.explain(decision) for decision in page.rows], next_cursor=page.next_cursor
+        )
 
-    return await run_read(doors.database, read)
+    return await run_read(app_state.database, read)
 
 
 @router.get("/{value:path}/runs")
 async def read_runs(
     kind: IdentifierTypeParam,
     value: IdentifierValueParam,
-    doors: AppStateDep,
+    app_state: AppStateDep,
     after: CursorParam,
     limit: LimitParam = 50,
 ) -> Runs:
-    """Every run for a person."""
+    """List the runs of a profile."""
 
     async def read(connection: Any) -> pagination.Page[RunView]:
-        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        profile_id = await profile_id_or_404(connection, app_state, kind, value)
         return await history.list_runs(connection, profile_id=profile_id, limit=limit, after=after)
 
-    page = await run_read(doors.database, read)
+    page = await run_read(app_state.database, read)
     return Runs(runs=page.rows, next_cursor=page.next_cursor)
 
 
 @router.get("/{value:path}")
 async def read_profile(
-    kind: IdentifierTypeParam, value: IdentifierValueParam, doors: AppStateDep
+    kind: IdentifierTypeParam, value: IdentifierValueParam, app_state: AppStateDep
 ) -> ProfileView:
-    """The unified record of a person: identifiers, traits and their origins, what Waypost works out itself,
-    zone and locale with what they were taken from, consents, carts, purchases, suppressions, runs."""
+    """Return the unified record of a person.
+
+    Identifiers, traits with their origins, computed traits, zone and locale with their sources, consents,
+    carts, purchases, suppressions, runs.
+    """
 
     def zone(named: str | None, context: str | None, phone: str | None) -> tuple[str, str]:
-        found = resolve_zone(named, context, phone, doors.settings.default_timezone)
-        return found.zone, found.source
+        resolved = resolve_zone(named, context, phone, app_state.settings.default_timezone)
+        return resolved.zone, resolved.source
 
     async def read(connection: Any) -> ProfileView:
         return await profile.load_profile(
-            connection, await profile_id_or_404(connection, doors, kind, value), zone
+            connection, await profile_id_or_404(connection, app_state, kind, value), zone
         )
 
-    return await run_read(doors.database, read)
+    return await run_read(app_state.database, read)

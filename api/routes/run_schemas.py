@@ -1,4 +1,4 @@
-"""What is shown of journeys and runs, and what is asked of them."""
+"""Request and response models of journeys and runs."""
 
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -13,10 +13,10 @@ from profiles.views.profile import RunView
 
 
 class SegmentView(BaseModel):
-    """A segment whose newcomers enter a journey."""
+    """A segment; its new members enter a journey."""
 
     name: str
-    every: timedelta = Field(description="How often it is asked who belongs to it; ISO 8601")
+    every: timedelta = Field(description="Interval of its sweeps; ISO 8601")
 
 
 class JourneyView(BaseModel):
@@ -26,19 +26,19 @@ class JourneyView(BaseModel):
     summary: str
     starts_on: list[str] = Field(description="Names of the events that start a run")
     listens_to: list[str] = Field(description="Names of the events that reach its runs")
-    keyed_by: str | None = Field(description="One live run a value of this; null: computed")
-    segments: list[SegmentView] = Field(description="Segments whose newcomers enter")
+    keyed_by: str | None = Field(description="One live run per value of this property; null: computed")
+    segments: list[SegmentView] = Field(description="Segments; their new members enter")
     outcomes: list[str] = Field(
-        description="How a run may come out by its story or its endings, as far as its type says"
+        description="Possible outcomes of a run, as far as the journey's types declare them"
     )
     on_merge: Literal["continue", "end"] = Field(
-        description="What becomes of a run whose person turns out to be another, older one",
+        description="What happens to a run when its profile is merged into an older one",
     )
-    holdout: float = Field(description="Percent of people who get no marketing of it, to measure against")
+    holdout: float = Field(description="Percent of people who get no marketing of it, as a control group")
 
 
 class Journeys(BaseModel):
-    """What is registered here."""
+    """Registered journeys."""
 
     journeys: list[JourneyView]
 
@@ -47,13 +47,13 @@ class WaitingView(BaseModel):
     """What a run waits for."""
 
     details: str | None = Field(
-        description="Markdown, in the run's own words; null where it could not be asked"
+        description="Markdown, as the run's workflow reports it; null if it did not answer"
     )
-    note: str = Field(description="Where this comes from, or why there is nothing")
+    note: str = Field(description="The origin of the details, or why there are none")
 
 
 class RunDetails(BaseModel):
-    """Everything about one run; the run's own fields stand at the top."""
+    """All about one run."""
 
     run_id: UUID
     temporal_run_id: str | None
@@ -69,14 +69,12 @@ class RunDetails(BaseModel):
     waiting: WaitingView
     messages: list[history.MessageView]
     decisions: list[history.DecisionView]
-    exposures: list[ExposureView] = Field(description="Arms of experiments it has come to")
-    temporal_url: str | None = Field(
-        description="The run in the Temporal web UI, where TEMPORAL_UI_URL is set"
-    )
+    exposures: list[ExposureView] = Field(description="Arms of experiments that it was exposed to")
+    temporal_url: str | None = Field(description="The run in the Temporal web UI, if TEMPORAL_UI_URL is set")
 
 
 class RunEntry(BaseModel):
-    """For whom a run is started, and by what."""
+    """The identifiers and the event that start a run."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -92,20 +90,21 @@ class RunEntry(BaseModel):
     )
 
     identifiers: dict[str, Any] = Field(
-        description="Who it is: user_id, loyalty_id, email, phone, push_token, anonymous_id, email_sha256; "
-        "one at least"
+        description="At least one of user_id, loyalty_id, email, phone, push_token, anonymous_id, "
+        "email_sha256"
     )
     event: str | None = Field(
         default=None,
         max_length=255,
-        description="Name of one of the events that start the journey; may be left out where there is one",
+        description="Name of one of the events that start the journey; optional if there is only one",
     )
     properties: dict[str, Any] = Field(
         default_factory=dict,
-        description="The event's, as in the Segment spec; for Segment Entered filled in where there is one",
+        description="Of the event, as in the Segment spec. For Segment Entered the segment is optional if "
+        "the journey has only one",
     )
     traits: dict[str, Any] = Field(
-        default_factory=dict, description="What is known of the person, consents included"
+        default_factory=dict, description="Attributes of the profile, consents included"
     )
     time: EventTime | None = Field(
         default=None, description="When it happened, RFC 3339 with an offset; missing: now"
@@ -113,7 +112,7 @@ class RunEntry(BaseModel):
 
 
 class RunEntered(BaseModel):
-    """The run that a request started; the relay hands it to Temporal."""
+    """The run that a request started. The relay delivers it to Temporal."""
 
     run_id: UUID
     journey: str
@@ -123,17 +122,20 @@ class RunEntered(BaseModel):
 
 
 class Queued(BaseModel):
-    """What was asked of a run; the relay delivers it."""
+    """A request to a run. The relay delivers it."""
 
     run_id: UUID
     status: Literal["queued"] = "queued"
 
 
 class Cancellation(BaseModel):
-    """Why a run is ended by hand."""
+    """The reason that an operator ends a run."""
 
     reason: str = Field(
-        min_length=1, max_length=500, pattern=r"^[^\x00]*$", description="Kept with the run; no names"
+        min_length=1,
+        max_length=500,
+        pattern=r"^[^\x00]*$",
+        description="Stored with the run; without names of people",
     )
 
 

@@ -1,4 +1,4 @@
-"""Start a run by hand: read what is asked, take it in for one journey, or say why no run starts."""
+"""Manual start of a run: validates the request, ingests its event for one journey, explains refusals."""
 
 import difflib
 from dataclasses import replace
@@ -32,56 +32,61 @@ from profiles.ingest.manual_start import (
 from profiles.state.event_records import IncomingEvent, parse_event
 
 
-def journey_or_404(doors: AppState, name: str) -> JourneyDefinition:
-    """The journey of that name. Raises ``Problem`` 404, which names the nearest."""
+def journey_or_404(app_state: AppState, name: str) -> JourneyDefinition:
+    """Return the journey of that name. Raises ``Problem`` 404, which suggests the nearest name."""
     try:
-        return doors.journeys[name]
+        return app_state.journeys[name]
     except KeyError as error:
         raise not_found(str(error.args[0])) from None
 
 
 async def start_run(
-    doors: AppState, journey: JourneyDefinition, entry: RunEntry, idempotency_key: str | None
+    app_state: AppState, journey: JourneyDefinition, entry: RunEntry, idempotency_key: str | None
 ) -> tuple[RunEntered, bool]:
-    """Start a run; returns it, and whether an earlier request of the same key had done so.
+    """Start a run. Return it, and whether an earlier request of the same Idempotency-Key had started it.
 
-    Raises ``Problem`` 409 where the key has a live run or may not enter again; 422 and 413 for what can start
-    no run, and where the Idempotency-Key came with another body. Nothing is written then.
+    Raises:
+        Problem: 409 if the key has a live run or may not enter again. 422 or 413 if the request can start no
+            run, 422 if the Idempotency-Key was used with another body. Nothing is written then.
     """
-    incoming = _to_event(journey, entry, idempotency_key, doors.settings.region)
+    incoming = _to_event(journey, entry, idempotency_key, app_state.settings.region)
     try:
-        # Idempotent by the event's id, so that a connection that dies may be replaced.
-        found = await retry_stale_connection(
-            lambda: start_run_manually(doors.database, journey, incoming, doors.ingest_rules),
-            create_probe(doors.database),
+        # Idempotent by the event's id, so a retry on another connection is safe.
+        started = await retry_stale_connection(
+            lambda: start_run_manually(app_state.database, journey, incoming, app_state.ingest_rules),
+            create_probe(app_state.database),
         )
     except RunNotStarted as why:
         raise _to_problem(journey, why) from None
-    doors.metrics.events.labels(
-        (IngestStatus.DUPLICATE if found.is_duplicate else IngestStatus.ACCEPTED).value
+    app_state.metrics.events.labels(
+        (IngestStatus.DUPLICATE if started.is_duplicate else IngestStatus.ACCEPTED).value
     ).inc()
-    return _to_run_entered(journey, found), found.is_duplicate
+    return _to_run_entered(journey, started), started.is_duplicate
 
 
-def _to_run_entered(journey: JourneyDefinition, found: StartedRun) -> RunEntered:
+def _to_run_entered(journey: JourneyDefinition, started: StartedRun) -> RunEntered:
     return RunEntered(
-        run_id=found.run_id, journey=journey.name, key=found.key, state=found.state, event_id=found.event_id
+        run_id=started.run_id,
+        journey=journey.name,
+        key=started.key,
+        state=started.state,
+        event_id=started.event_id,
     )
 
 
 def _to_event(
-    journey: JourneyDefinition, asked: RunEntry, idempotency_key: str | None, region: str | None
+    journey: JourneyDefinition, entry: RunEntry, idempotency_key: str | None, region: str | None
 ) -> IncomingEvent:
-    """What is asked, as an event. Raises ``Problem`` 422 or 413 where it is none that starts this journey."""
+    """Convert a request to its event. Raises ``Problem`` 422 or 413 if it cannot start this journey."""
     raw: dict[str, Any] = {
-        **asked.model_dump(include={"identifiers", "properties", "traits", "time"}),
+        **entry.model_dump(include={"identifiers", "properties", "traits", "time"}),
         "id": idempotency_key or new_event_id("by-api"),
-        "type": _start_event_name(journey, asked.event),
+        "type": _start_event_name(journey, entry.event),
         "source": f"api/{journey.name}",
     }
     if exceeds_depth(raw):
         raise unprocessable(f"the body nests deeper than the limit of {MAX_DEPTH} objects and lists")
-    raw, notes = repair_json(raw)
+    raw, warnings = repair_json(raw)
     if len(orjson.dumps(raw)) > MAX_EVENT_BYTES:
         raise Problem(413, "Content Too Large", f"the event is over the limit of {MAX_EVENT_BYTES} bytes")
     if raw["type"] == SegmentEntered.event_name:
@@ -89,40 +94,44 @@ def _to_event(
     _, fault = parse_event(raw["type"], raw["properties"])
     if fault:
         raise unprocessable(f"the properties do not fit: {fault}", ("/properties", fault))
-    heard = parse_native_event(raw, now=datetime.now(UTC), source=raw["source"], region=region)
-    if isinstance(heard, Rejection):
-        raise heard.to_problem()
-    if not heard.identifiers:
-        # A message's id names somebody as well, but here it is asked for whom the run is.
-        why = [problem for problem in heard.problems if problem["pointer"].startswith("/identifiers/")]
-        told = "".join(f": {problem['detail']}" for problem in why[:1])
-        known = f"nobody is named{told}; send one of {', '.join(IDENTIFIER_TYPES)}"
-        raise unprocessable(known, (why[0]["pointer"] if why else "/identifiers", known))
-    return replace(heard, problems=(*heard.problems, *notes))
+    event = parse_native_event(raw, now=datetime.now(UTC), source=raw["source"], region=region)
+    if isinstance(event, Rejection):
+        raise event.to_problem()
+    if not event.identifiers:
+        # The id of a message names a profile as well, but is not enough to start a run.
+        identifier_problems = [
+            problem for problem in event.problems if problem["pointer"].startswith("/identifiers/")
+        ]
+        first_detail = "".join(f": {problem['detail']}" for problem in identifier_problems[:1])
+        detail = f"no profile is named{first_detail}; send one of {', '.join(IDENTIFIER_TYPES)}"
+        raise unprocessable(
+            detail, (identifier_problems[0]["pointer"] if identifier_problems else "/identifiers", detail)
+        )
+    return replace(event, problems=(*event.problems, *warnings))
 
 
-def _start_event_name(journey: JourneyDefinition, asked: str | None) -> str:
+def _start_event_name(journey: JourneyDefinition, event_name: str | None) -> str:
     names = sorted(journey.start_names)
-    if asked is None and len(names) == 1:
+    if event_name is None and len(names) == 1:
         return names[0]
-    if asked in journey.start_names:
-        return str(asked)
+    if event_name in journey.start_names:
+        return str(event_name)
     starts = f"{journey.name} starts on {', '.join(names)}"
-    if asked is None:
+    if event_name is None:
         raise unprocessable(f"event is missing; {starts}", ("/event", f"missing; {starts}"))
-    near = difflib.get_close_matches(asked, names, n=1)
+    near = difflib.get_close_matches(event_name, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    detail = f"no run starts on {asked[:100]!r}; {starts}{hint}"
+    detail = f"no run starts on {event_name[:100]!r}; {starts}{hint}"
     raise unprocessable(detail, ("/event", detail))
 
 
 def _with_segment_name(journey: JourneyDefinition, properties: dict[str, Any]) -> dict[str, Any]:
     names = [segment.name for segment in journey.segments]
-    said = properties.get("segment", names[0] if len(names) == 1 else None)
-    if names and said not in names:
-        detail = f"properties.segment must be one of {', '.join(names)}; got {str(said)[:100]!r}"
+    segment_name = properties.get("segment", names[0] if len(names) == 1 else None)
+    if names and segment_name not in names:
+        detail = f"properties.segment must be one of {', '.join(names)}; got {str(segment_name)[:100]!r}"
         raise unprocessable(detail, ("/properties/segment", detail))
-    return {**properties, "segment": said}
+    return {**properties, "segment": segment_name}
 
 
 def _to_problem(journey: JourneyDefinition, why: RunNotStarted) -> Problem:
@@ -141,7 +150,7 @@ def _to_problem(journey: JourneyDefinition, why: RunNotStarted) -> Problem:
 
 
 def _describe_reentry_rule(reentry: Reentry, why: ReentryNotAllowed) -> tuple[str, datetime | None]:
-    """What the re-entry rule says, and from when it allows another entry; None: never."""
+    """Describe the re-entry rule. Return it, and from when another entry is allowed (None: never)."""
     last = max(why.entries, default=why.at)
     match reentry:
         case ReentryAfter(period=period):

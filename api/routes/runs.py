@@ -1,4 +1,4 @@
-"""Journeys and their runs: what is registered, what runs, what it waits for; signal or end one by hand."""
+"""Journeys and their runs: listing them, details of a run, and starting, signalling or ending one by hand."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -51,8 +51,8 @@ MAX_DETAIL_ROWS = 200
 
 
 @router.get("/journeys")
-async def read_journeys(doors: AppStateDep) -> Journeys:
-    """The journeys that events are routed to."""
+async def read_journeys(app_state: AppStateDep) -> Journeys:
+    """List the registered journeys."""
     return Journeys(
         journeys=[
             JourneyView(
@@ -66,7 +66,7 @@ async def read_journeys(doors: AppStateDep) -> Journeys:
                 on_merge=route.on_merge,
                 outcomes=list(route.outcomes),
             )
-            for name, route in sorted(doors.journeys.items())
+            for name, route in sorted(app_state.journeys.items())
         ]
     )
 
@@ -74,7 +74,7 @@ async def read_journeys(doors: AppStateDep) -> Journeys:
 @router.get("/journeys/{journey}/runs")
 async def read_journey_runs(
     journey: str,
-    doors: AppStateDep,
+    app_state: AppStateDep,
     after: CursorParam,
     state: Annotated[
         Literal["running", "ended", "stuck"] | None, Query(description="Only runs in this state")
@@ -85,17 +85,17 @@ async def read_journey_runs(
     ] = None,
     limit: LimitParam = 50,
 ) -> Runs:
-    """Runs of one journey, the newest first."""
+    """List the runs of one journey, the newest first."""
 
     async def read(connection: Any) -> pagination.Page[RunView]:
-        person = await _customer_profile_id(connection, doors, customer) if customer else None
+        person = await _customer_profile_id(connection, app_state, customer) if customer else None
         return await history.list_runs(
             connection, profile_id=person, journey=journey, state=state, limit=limit, after=after
         )
 
-    page = await run_read(doors.database, read)
+    page = await run_read(app_state.database, read)
     if not page.rows:
-        journey_or_404(doors, journey)
+        journey_or_404(app_state, journey)
     return Runs(runs=page.rows, next_cursor=page.next_cursor)
 
 
@@ -103,11 +103,11 @@ async def read_journey_runs(
     "/journeys/{journey}/runs",
     status_code=202,
     responses={
-        200: {"model": RunEntered, "description": "A request of this Idempotency-Key has started it before"},
+        200: {"model": RunEntered, "description": "An earlier request of this Idempotency-Key started it"},
         409: {
             "model": ProblemDetails,
-            "description": "The key has a live run (`run_id`) or may not enter again (`until`: from when it "
-            "may; null: never). Nothing is written",
+            "description": "The key has a live run (`run_id`), or may not enter again (until `until`; null: "
+            "never). Nothing is written",
         },
         413: {"model": ProblemDetails, "description": "The event is too large"},
     },
@@ -115,39 +115,39 @@ async def read_journey_runs(
 async def enter_journey(
     journey: str,
     entry: RunEntry,
-    doors: AppStateDep,
+    app_state: AppStateDep,
     response: Response,
     idempotency_key: Annotated[
         str | None,
         Header(min_length=1, max_length=200, description="The event's id; the same key starts one run"),
     ] = None,
 ) -> RunEntered:
-    """Start a run by an event that is taken in like any other, but reaches this journey only.
+    """Start a run by an event that is ingested like any other, but reaches only this journey.
 
-    The journey's own filter is not asked, since the caller has decided; its key, its re-entry rule and one
-    live run a key hold. Where no run starts, the event is not kept either. Answered after COMMIT; the relay
-    hands the run to Temporal.
+    The journey's entry filter does not apply, since the caller has decided. Its key, its re-entry rule and
+    the limit of one live run per key apply. If no run starts, the event is not stored. Answered after COMMIT;
+    the relay delivers the run to Temporal.
     """
-    found, again = await start_run(doors, journey_or_404(doors, journey), entry, idempotency_key)
+    entered, again = await start_run(app_state, journey_or_404(app_state, journey), entry, idempotency_key)
     if again:
         response.status_code = 200
-    return found
+    return entered
 
 
-async def _customer_profile_id(connection: Any, doors: AppState, text: str) -> UUID:
-    """The person a filter means. Raises ``Problem`` 404."""
+async def _customer_profile_id(connection: Any, app_state: AppState, text: str) -> UUID:
+    """Return the profile that a filter names. Raises ``Problem`` 404."""
     try:
-        found = await component.load_canonical_id(connection, UUID(text))
+        profile_id = await component.load_canonical_id(connection, UUID(text))
     except ValueError:
-        return await profile_id_or_404(connection, doors, *parse_identifier_input(text))
-    if found is None:
+        return await profile_id_or_404(connection, app_state, *parse_identifier_input(text))
+    if profile_id is None:
         raise not_found(f"there is no profile {text}")
-    return found
+    return profile_id
 
 
 @router.get("/runs/{run_id}")
-async def read_run(run_id: UUID, doors: AppStateDep) -> RunDetails:
-    """One run: its state, what it waits for and until when, its messages and the gate's decisions."""
+async def read_run(run_id: UUID, app_state: AppStateDep) -> RunDetails:
+    """Show one run: state, what it waits for and until when, messages, and decisions of the gate."""
 
     async def read(connection: Any) -> tuple[RunView, Any, Any, Any]:
         run = await history.load_run(connection, run_id)
@@ -159,26 +159,26 @@ async def read_run(run_id: UUID, doors: AppStateDep) -> RunDetails:
         decisions = await history.list_decisions(connection, run_id=run_id, limit=MAX_DETAIL_ROWS)
         return run, messages.rows, decisions.rows, await list_exposures(connection, run_id)
 
-    run, messages, decisions, exposures = await run_read(doors.database, read)
+    run, messages, decisions, exposures = await run_read(app_state.database, read)
     return RunDetails(
         **{name: getattr(run, name) for name in RunView.__dataclass_fields__},
-        waiting=await _load_waiting_view(doors, run),
+        waiting=await _load_waiting_view(app_state, run),
         messages=messages,
         decisions=decisions,
         exposures=exposures,
-        temporal_url=doors.temporal.ui_url(run.workflow_id, run.temporal_run_id),
+        temporal_url=app_state.temporal.ui_url(run.workflow_id, run.temporal_run_id),
     )
 
 
-async def _load_waiting_view(doors: AppState, run: RunView) -> WaitingView:
+async def _load_waiting_view(app_state: AppState, run: RunView) -> WaitingView:
     if run.state == "ended":
         return WaitingView(details=None, note=f"nothing: it ended ({run.outcome or 'no outcome on record'})")
     if run.state == "stuck":
         return WaitingView(
-            details=None, note=f"an operator: {run.detail or 'it could not be told about an event'}"
+            details=None, note=f"an operator: {run.detail or 'an event could not be delivered to it'}"
         )
-    found = await doors.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id)
-    return WaitingView(details=found.details, note=found.note)
+    pending = await app_state.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id)
+    return WaitingView(details=pending.details, note=pending.note)
 
 
 @router.post("/journeys/{journey}/runs/{key:path}/signals/{event}", status_code=202)
@@ -186,7 +186,7 @@ async def signal_run(
     journey: str,
     key: str,
     event: str,
-    doors: AppStateDep,
+    app_state: AppStateDep,
     body: Annotated[
         dict[str, Any] | None,
         Body(
@@ -198,21 +198,21 @@ async def signal_run(
         str | None, Header(max_length=200, description="The same key reaches the run once")
     ] = None,
 ) -> Queued:
-    """Hand one event to the live run of a key; nobody else, and not the profile, learns of it."""
-    journey_or_404(doors, journey)
+    """Send one event to the live run of a key. It reaches no other run and does not change the profile."""
+    journey_or_404(app_state, journey)
     if event not in Event.registry:
         raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.registry))}")
     try:
         run_id = await with_outage_check(
             signal_run_manually(
-                doors.database,
+                app_state.database,
                 journey=journey,
                 key=key,
                 event_name=event,
                 properties=_signal_properties(body),
                 idempotency_key=idempotency_key,
             ),
-            create_probe(doors.database),
+            create_probe(app_state.database),
         )
     except ValueError as error:
         raise unprocessable(f"the properties do not fit: {error}") from None
@@ -224,12 +224,12 @@ async def signal_run(
 
 
 def _signal_properties(body: dict[str, Any] | None) -> dict[str, Any]:
-    """The event's properties, fit to be kept. Raises ``Problem`` 422 where they nest too deep."""
+    """Return the event's properties, repaired for storage. Raises ``Problem`` 422 if they nest too deep."""
     if exceeds_depth(body):
         raise unprocessable(f"the properties nest deeper than the limit of {MAX_DEPTH}; flatten them")
-    given: dict[str, Any] = repair_json(body or {})[0]
-    held = given.get("properties")
-    return held if isinstance(held, dict) and set(given) == {"properties"} else given
+    repaired: dict[str, Any] = repair_json(body or {})[0]
+    properties = repaired.get("properties")
+    return properties if isinstance(properties, dict) and set(repaired) == {"properties"} else repaired
 
 
 @router.post(
@@ -237,15 +237,15 @@ def _signal_properties(body: dict[str, Any] | None) -> dict[str, Any]:
     status_code=202,
     responses={409: {"model": ProblemDetails, "description": "The run has ended already"}},
 )
-async def cancel_run(run_id: UUID, cancellation: Cancellation, doors: AppStateDep) -> Queued:
+async def cancel_run(run_id: UUID, cancellation: Cancellation, app_state: AppStateDep) -> Queued:
     """End a run early, with outcome ``cancelled``."""
-    asked = await with_outage_check(
-        request_run_end(doors.database, run_id, "cancelled", cancellation.reason),
-        create_probe(doors.database),
+    is_requested = await with_outage_check(
+        request_run_end(app_state.database, run_id, "cancelled", cancellation.reason),
+        create_probe(app_state.database),
     )
-    if asked:
+    if is_requested:
         return Queued(run_id=run_id)
-    run = await run_read(doors.database, lambda connection: history.load_run(connection, run_id))
+    run = await run_read(app_state.database, lambda connection: history.load_run(connection, run_id))
     if run is None:
         raise not_found(f"there is no run {run_id}")
     raise Problem(

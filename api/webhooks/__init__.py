@@ -1,1 +1,1 @@
-"""Provider webhooks: signatures."""
+"""Webhooks of providers: verification of their signatures. No route receives webhooks yet."""

@@ -1,4 +1,4 @@
-"""Decides whether a webhook really comes from the provider it names, by its signature."""
+"""Verification of webhook signatures of SendGrid, Twilio and Shopify."""
 
 import binascii
 import hashlib
@@ -14,17 +14,17 @@ from sendgrid.helpers.eventwebhook import EventWebhook
 from twilio.request_validator import RequestValidator, add_port, remove_port
 
 SENDGRID_MAX_CLOCK_SKEW_S = 300
-"""A signed request older, or further ahead, than this is a replay or a clock gone wrong."""
+"""Seconds that a signed timestamp may differ from now; beyond, the request is taken for a replay."""
 
 FormFields = Mapping[str, str | Sequence[str]] | Sequence[tuple[str, str]]
-"""Form fields; a field may come more than once."""
+"""Form fields; a field may occur several times."""
 
 
 @lru_cache(maxsize=8)
 def load_sendgrid_key(public_key: str) -> Any:
     """Load SendGrid's verification key (base64 of a DER key, as its settings page shows it).
 
-    Call it once at start: raises ``ValueError`` for anything but an ECDSA key on P-256.
+    Called when a process starts. Raises ``ValueError`` for anything but an ECDSA key on P-256.
     """
     expected = "SENDGRID_WEBHOOK_PUBLIC_KEY must be the key that SendGrid's Event Webhook page shows"
     try:
@@ -41,8 +41,8 @@ def verify_sendgrid(
 ) -> bool:
     """Check ECDSA P-256 with SHA-256 over timestamp and raw body, and the timestamp against ``now``.
 
-    ``timestamp`` (epoch seconds) and ``signature`` are the X-Twilio-Email-Event-Webhook headers. False
-    for whatever is missing or malformed; raises ``ValueError`` only for a bad public key.
+    ``timestamp`` (epoch seconds) and ``signature`` are the X-Twilio-Email-Event-Webhook headers. Returns
+    False if either is missing or malformed. Raises ``ValueError`` only for a bad public key.
     """
     key = load_sendgrid_key(public_key)
     if not signature or not timestamp or not (timestamp.isascii() and timestamp.isdecimal()):
@@ -60,9 +60,9 @@ def verify_twilio(
 ) -> bool:
     """Check Twilio's HMAC-SHA1 over the full URL and the sorted form fields (its "Webhooks Security" page).
 
-    ``url`` is the one Twilio called, query included; it is tried with and without its port, as Twilio
-    signs either. For a JSON request give the raw body: the URL's ``bodySHA256`` must be its hash, and a
-    body without one is refused.
+    ``url`` is the one that Twilio called, query included. It is tried with and without its port, because
+    Twilio signs either. For a JSON request pass the raw body: ``bodySHA256`` of the URL must be its hash,
+    and a body without one is refused.
     """
     if not auth_token or not signature:
         return False
@@ -82,7 +82,7 @@ def verify_twilio(
 def verify_shopify(secrets: Sequence[str], body: bytes, header: str | None) -> bool:
     """Check X-Shopify-Hmac-Sha256: base64 of HMAC-SHA256 over the raw body, by any of the secrets.
 
-    More than one secret lives while a shop rotates them; all are tried, whichever matches.
+    Several secrets are valid during a rotation. All are tried, also after a match.
     """
     if not header:
         return False
@@ -95,9 +95,10 @@ def verify_shopify(secrets: Sequence[str], body: bytes, header: str | None) -> b
 
 
 class _MultiDict(dict[str, list[str]]):
-    """Fields in the shape of the SDK's validator, which asks a multi-dict for all values of a name."""
+    """Form fields with the ``getall`` method that the SDK's validator calls."""
 
     def getall(self, name: str) -> list[str]:
+        """Return all values of a field."""
         return self[name]
 
 
@@ -116,5 +117,5 @@ def _matches_body_hash(body: str | bytes, url: str) -> bool:
 
 
 def _equals_constant_time(computed: str, given: str) -> bool:
-    """Compare in constant time; bytes, because text beyond ASCII would raise."""
+    """Compare in constant time. As bytes, because text beyond ASCII would raise."""
     return hmac.compare_digest(computed.encode(), given.encode(errors="replace"))

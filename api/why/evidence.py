@@ -1,4 +1,4 @@
-"""Finds, of all that is on file about a person, what one verdict stood on. Pure."""
+"""Find the stored rows behind one decision: purchases, consents, address problems, caps, events. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from profiles.views.history import DecisionView
 from profiles.views.profile import RunView
 
 _SAME_EVENT_TOLERANCE = timedelta(minutes=5)
-"""A record and the event it comes from may be stamped this far apart."""
+"""Greatest difference between the times of a row and of the event it comes from."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionCase:
-    """One verdict, in the light of all that is on file."""
+    """One decision with all stored evidence about its profile."""
 
     account: DecisionEvidence
     decision: DecisionView
@@ -37,40 +37,40 @@ class DecisionCase:
 
     @property
     def at(self) -> datetime:
-        """The instant of the verdict."""
+        """Instant of the decision."""
         return self.decision.at
 
     @property
     def message(self) -> StoredMessage | None:
-        """The message it was about, as it stands by now."""
+        """The message it is about, in its current status."""
         return self.account.message(self.decision.message_id)
 
     @property
     def run(self) -> RunView | None:
-        """The run that asked."""
+        """The run that requested it."""
         return self.account.run(self.decision.run_id)
 
     @property
     def is_marketing(self) -> bool:
-        """Whether the message is marketing; so where nobody knows."""
+        """Whether the message is marketing; also True if the message is unknown."""
         return self.message is None or self.message.message_class == "marketing"
 
     @property
     def consent_topics(self) -> tuple[str, ...]:
-        """Topics whose no may stop it, the widest first."""
+        """Topics of which a withdrawal blocks the message, the widest first."""
         return ("all", "marketing") if self.is_marketing else ("all", "transactional")
 
 
 def purchases_of_removed_items(
     case: DecisionCase, *, removed: Iterable[str] | None = None
 ) -> list[tuple[str, SuppressionRow]]:
-    """The items that were taken out as bought, each with the last purchase that counted at the verdict."""
+    """Return the items removed as purchased, each with the last purchase that counted at the decision."""
     found = []
     for key in dict.fromkeys(case.decision.items_removed if removed is None else removed):
-        about = [one for one in case.account.suppressions if _is_about_item(one, key)]
-        # A purchase counts from its commit, so its clock may be ahead of the run's.
-        counted = [one for one in about if one.in_force(case.at)] or [
-            one for one in about if one.is_unexpired(case.at)
+        about = [bought for bought in case.account.suppressions if _is_about_item(bought, key)]
+        # A purchase counts from its commit, so its timestamp may be later than the decision's.
+        counted = [bought for bought in about if bought.in_force(case.at)] or [
+            bought for bought in about if bought.is_unexpired(case.at)
         ]
         if counted:
             found.append((key, counted[-1]))
@@ -78,48 +78,51 @@ def purchases_of_removed_items(
 
 
 def active_suppressions(account: DecisionEvidence, at: datetime) -> list[SuppressionRow]:
-    """What was not to be promoted at an instant, an item once, by its last purchase."""
+    """Return the suppressions active at an instant: one per item, of its last purchase."""
     return list({one.item: one for one in account.suppressions if one.in_force(at)}.values())
 
 
 def find_refusal(case: DecisionCase) -> ConsentRow | None:
-    """The no that stood: the person's last one on this channel, else the one on their address."""
+    """Return the withdrawal in effect: the profile's last one on this channel, else that of its address."""
     return _last_consent(case, case.account.consents, granted=False) or _last_consent(
         case, case.account.opt_outs, granted=False
     )
 
 
 def find_grant(case: DecisionCase) -> ConsentRow | None:
-    """The last yes to this channel."""
+    """Return the last grant for this channel."""
     return _last_consent(case, case.account.consents, granted=True)
 
 
 def find_address_problem(case: DecisionCase, kind: str) -> AddressProblemRow | None:
-    """Why the address takes no messages."""
-    to = case.message.address if case.message else None
-    found = [
-        one
-        for one in case.account.address_problems
-        if one.channel == case.decision.channel and one.problem == kind and one.at <= case.at
+    """Return the problem of this kind that the message's address had, else the last one on the channel."""
+    address = case.message.address if case.message else None
+    problems = [
+        problem
+        for problem in case.account.address_problems
+        if problem.channel == case.decision.channel and problem.problem == kind and problem.at <= case.at
     ]
-    return next((one for one in reversed(found) if one.address == to), found[-1] if found else None)
+    return next(
+        (problem for problem in reversed(problems) if problem.address == address),
+        problems[-1] if problems else None,
+    )
 
 
 def find_problem_event(case: DecisionCase, found: AddressProblemRow) -> EventRow | None:
-    """The event that told of it, unless the provider said so itself when it was called."""
-    told = [
-        one
-        for one in case.account.events.values()
-        if one.type.startswith("Message ")
-        and abs(one.at - found.at) <= _SAME_EVENT_TOLERANCE
-        and _reports_problem(one, found)
+    """Return the event that reported the problem; None if the provider reported it in its response."""
+    reports = [
+        event
+        for event in case.account.events.values()
+        if event.type.startswith("Message ")
+        and abs(event.at - found.at) <= _SAME_EVENT_TOLERANCE
+        and _reports_problem(event, found)
     ]
-    return told[-1] if told else None
+    return reports[-1] if reports else None
 
 
 @dataclass(frozen=True, slots=True)
 class CapUsage:
-    """A cap, and the messages that used it."""
+    """A cap and the messages that count against it."""
 
     cap: Cap
     counted_messages: list[StoredMessage]
@@ -128,27 +131,27 @@ class CapUsage:
 
     @property
     def free_at(self) -> datetime | None:
-        """From when on there is room again; None where there is."""
+        """Instant from which the cap has room again; None if it has room."""
         over = len(self.counted_messages) - self.cap.limit
         claimed = self.counted_messages[over].claimed_at if 0 <= over < len(self.counted_messages) else None
         return counts_until(self.cap, claimed, self.zone) if claimed else None
 
 
 def cap_usages(case: DecisionCase) -> list[CapUsage]:
-    """Each cap that concerns the message, with what had used it, by the shop's limits as they are now."""
+    """Return each current cap that applies to the message, with the messages that counted at the decision."""
     sent = [
-        one
-        for one in case.account.messages
-        if one.message_class == "marketing"
-        and one.channel != "ads"
-        and one.status in COUNTED_STATUSES
-        and one.claimed_at is not None
-        and one.message_id != case.decision.message_id
-        and one.claimed_at <= case.at
+        message
+        for message in case.account.messages
+        if message.message_class == "marketing"
+        and message.channel != "ads"
+        and message.status in COUNTED_STATUSES
+        and message.claimed_at is not None
+        and message.message_id != case.decision.message_id
+        and message.claimed_at <= case.at
     ]
-    sent.sort(key=lambda one: (one.claimed_at or one.decided_at, one.message_id))
+    sent.sort(key=lambda message: (message.claimed_at or message.decided_at, message.message_id))
     return [
-        CapUsage(cap, [one for one in sent if _counts_against_cap(one, cap, case)], case.zone)
+        CapUsage(cap, [message for message in sent if _counts_against_cap(message, cap, case)], case.zone)
         for cap in case.limits.caps
         if cap.channel in (None, case.decision.channel)
         and cap.journey in (None, case.decision.journey)
@@ -157,67 +160,81 @@ def cap_usages(case: DecisionCase) -> list[CapUsage]:
 
 
 def find_blocking_event(case: DecisionCase) -> EventRow | None:
-    """The event that opened what held the message back: the last one whose number the detail names."""
+    """Return the event that opened what blocked the message: the first with an id that the detail names."""
     words = set(case.decision.detail.replace(",", " ").split())
-    found = [
-        one
-        for one in case.account.events.values()
-        if one.at <= case.at
-        and any(name.endswith("_id") and str(value) in words for name, value in one.scalar_properties.items())
-        and not one.lines
+    events = [
+        event
+        for event in case.account.events.values()
+        if event.at <= case.at
+        and any(
+            name.endswith("_id") and str(value) in words for name, value in event.scalar_properties.items()
+        )
+        and not event.lines
     ]
-    return found[0] if found else None
+    return events[0] if events else None
 
 
 def find_cart_removal(case: DecisionCase, key: str) -> EventRow | None:
-    """The event that took an item out of the cart."""
-    found = [
-        one
-        for one in case.account.events.values()
-        if one.at <= case.at
-        and one.type in ("Product Removed", "Order Completed")
-        and any(key in (line.product_id, line.sku) for line in one.lines)
+    """Return the last event that removed an item from the cart."""
+    events = [
+        event
+        for event in case.account.events.values()
+        if event.at <= case.at
+        and event.type in ("Product Removed", "Order Completed")
+        and any(key in (line.product_id, line.sku) for line in event.lines)
     ]
-    return found[-1] if found else None
+    return events[-1] if events else None
 
 
 def find_run_end_event(case: DecisionCase, run: RunView) -> EventRow | None:
-    """The event that ended a run, where its outcome says what kind it was."""
+    """Return the event that ended a run, if its outcome implies the event type."""
     if run.ended_at is None:
         return None
-    kinds = {
+    event_types = {
         "bought": ("Order Completed",),
         "won_back": ("Order Completed",),
         "emptied": ("Product Removed",),
         "cancelled": ("Order Cancelled",),
         "refunded": ("Order Refunded",),
     }.get(run.outcome or "", ())
-    found = [one for one in case.account.events.values() if one.type in kinds and one.at <= run.ended_at]
-    return found[-1] if found else None
+    events = [
+        event
+        for event in case.account.events.values()
+        if event.type in event_types and event.at <= run.ended_at
+    ]
+    return events[-1] if events else None
 
 
 def previous_deferral(case: DecisionCase) -> DecisionView | None:
-    """The last time before that the same message was put off."""
-    found = [
-        one
-        for one in case.account.decisions
-        if one.message_id == case.decision.message_id and one.verdict == "defer" and one.at < case.at
+    """Return the last earlier deferral of the same message."""
+    deferrals = [
+        decision
+        for decision in case.account.decisions
+        if decision.message_id == case.decision.message_id
+        and decision.verdict == "defer"
+        and decision.at < case.at
     ]
-    return found[-1] if found else None
+    return deferrals[-1] if deferrals else None
 
 
 def later_decision(case: DecisionCase) -> DecisionView | None:
-    """What was decided last about the same message, where that was later."""
-    found = [
-        one
-        for one in case.account.decisions
-        if one.message_id == case.decision.message_id and one.at > case.at
+    """Return the last later decision about the same message."""
+    decisions = [
+        decision
+        for decision in case.account.decisions
+        if decision.message_id == case.decision.message_id and decision.at > case.at
     ]
-    return found[-1] if found else None
+    return decisions[-1] if decisions else None
+
+
+def find_message_of_event(account: DecisionEvidence, event: EventRow) -> StoredMessage | None:
+    """Return the message that an event refers to, if it was read."""
+    message_id = event.scalar_properties.get("message_id")
+    return next((message for message in account.messages if str(message.message_id) == message_id), None)
 
 
 def failed_check_detail(case: DecisionCase) -> str:
-    """The detail of the first check that did not pass; the decision's own where none is on record."""
+    """Return the detail of the first failed check, else the decision's own detail."""
     failed = next((check for check in case.decision.checks if not check.get("passed")), {})
     return str(failed.get("detail") or case.decision.detail)
 
@@ -227,17 +244,17 @@ def _is_about_item(bought: SuppressionRow, key: str) -> bool:
 
 
 def _last_consent(case: DecisionCase, words: Iterable[ConsentRow], *, granted: bool) -> ConsentRow | None:
-    to = case.message.address if case.message else None
-    about = [
-        one
-        for one in words
-        if one.granted is granted
-        and one.channel in (case.decision.channel, "all")
-        and (one.topic in case.consent_topics or one.topic not in ("marketing", "transactional"))
-        and one.at <= case.at
-        and one.address in (None, to)
+    address = case.message.address if case.message else None
+    relevant = [
+        word
+        for word in words
+        if word.granted is granted
+        and word.channel in (case.decision.channel, "all")
+        and (word.topic in case.consent_topics or word.topic not in ("marketing", "transactional"))
+        and word.at <= case.at
+        and word.address in (None, address)
     ]
-    return max(about, key=lambda one: (one.topic in case.consent_topics, one.time), default=None)
+    return max(relevant, key=lambda word: (word.topic in case.consent_topics, word.time), default=None)
 
 
 def _reports_problem(event: EventRow, found: AddressProblemRow) -> bool:

@@ -1,4 +1,4 @@
-"""The facts that one verdict stood on, and what held at an instant, a line each. Pure."""
+"""The facts behind one decision, and the suppressions active at an instant. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,29 +34,32 @@ class EventRef:
     type: str
     source: str
     id: str
-    """The channel's own id."""
+    """The channel's own id of the event."""
     channel: str
     time: datetime
     at: datetime
-    """When it was taken in."""
+    """When it was ingested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that held at the instant of the answer."""
+    """A fact that held at the instant of the answer."""
 
     kind: str
     """check, suppression, consent, cap, entry or zone."""
     text: str
     at: datetime | None = None
-    """Since when."""
+    """Start of the fact."""
     until: datetime | None = None
     item: str | None = None
     event: EventRef | None = None
 
 
 def collect_facts(case: DecisionCase) -> list[Fact]:
-    """What the verdict stood on: what its checks found against it, and what bears on it by now."""
+    """Return the facts behind a decision.
+
+    These are failed checks, suppressions, consents, caps, the event that started the run, and the zone.
+    """
     return [
         *_failed_check_facts(case),
         *suppression_facts(case.account, case.at, case.zone),
@@ -71,21 +74,29 @@ def collect_facts(case: DecisionCase) -> list[Fact]:
 
 
 def suppression_facts(account: DecisionEvidence, at: datetime, zone: str) -> list[Fact]:
-    """What was not to be promoted at an instant, until when, and by which event."""
-    found = []
-    for one in evidence.active_suppressions(account, at):
-        event = account.event(one.event_id)
-        until = f"until {format_instant(one.until, zone)}" if one.until else "for good"
-        by = f", by {to_plain_text(event.type)} {to_plain_text(one.order_id or '')}".rstrip() if event else ""
+    """Return the suppressions active at an instant, with their ends and events."""
+    facts = []
+    for suppression in evidence.active_suppressions(account, at):
+        event = account.event(suppression.event_id)
+        until = f"until {format_instant(suppression.until, zone)}" if suppression.until else "for good"
+        by = (
+            f", by {to_plain_text(event.type)} {to_plain_text(suppression.order_id or '')}".rstrip()
+            if event
+            else ""
+        )
         ref = f", event {to_plain_text(event.source)} {to_plain_text(event.id)}" if event else ""
-        bought = f"bought {format_near(one.at, at, zone)}{by}{ref}"
-        text = f"{format_item(account, one.item)} is not to be promoted {until}: {bought}"
-        found.append(Fact("suppression", text, one.at, one.until, one.item, to_event_ref(event)))
-    return found
+        bought = f"bought {format_near(suppression.at, at, zone)}{by}{ref}"
+        text = f"{format_item(account, suppression.item)} is not to be promoted {until}: {bought}"
+        facts.append(
+            Fact(
+                "suppression", text, suppression.at, suppression.until, suppression.item, to_event_ref(event)
+            )
+        )
+    return facts
 
 
 def to_event_ref(event: EventRow | None) -> EventRef | None:
-    """An event as a reference."""
+    """Return the reference to an event."""
     if event is None:
         return None
     source, own = to_plain_text(event.source, 400), to_plain_text(event.id, 400)
@@ -99,20 +110,20 @@ def _failed_check_facts(case: DecisionCase) -> Iterator[Fact]:
                 "check",
                 f"{to_plain_text(check.get('name'))}: {localise_detail(str(check.get('detail')), case.zone)}",
             )
-    in_words = dict(evidence.purchases_of_removed_items(case))
-    for key, bought in in_words.items():
+    purchases = dict(evidence.purchases_of_removed_items(case))
+    for key, bought in purchases.items():
         if not bought.in_force(case.at):
-            told = describe_purchase(case, key, bought)
-            yield Fact("suppression", told, bought.at, bought.until, key)
+            text = describe_purchase(case, key, bought)
+            yield Fact("suppression", text, bought.at, bought.until, key)
 
 
 def _words(case: DecisionCase) -> Iterator[Fact]:
-    for word, said in ((evidence.find_refusal(case), "refused"), (evidence.find_grant(case), "said yes to")):
+    for word, verb in ((evidence.find_refusal(case), "refused"), (evidence.find_grant(case), "said yes to")):
         if word is not None:
             event = to_event_ref(case.account.event(word.event_id))
             yield Fact(
                 "consent",
-                f"{said} {consent_subject(word)} {describe_consent_source(case, word)}",
+                f"{verb} {consent_subject(word)} {describe_consent_source(case, word)}",
                 word.at,
                 event=event,
             )
@@ -120,18 +131,19 @@ def _words(case: DecisionCase) -> Iterator[Fact]:
 
 def _slots(case: DecisionCase) -> Iterator[Fact]:
     if case.is_marketing and case.decision.channel != "ads":
-        for one in evidence.cap_usages(case):
+        for usage in evidence.cap_usages(case):
             sent = [
                 f"{to_plain_text(m.template)} {format_near(m.claimed_at, case.at, case.zone)}"
-                for m in one.counted_messages
+                for m in usage.counted_messages
                 if m.claimed_at
             ]
-            told = f": {join_words(sent, 6)}" if sent else ""
-            yield Fact("cap", f"{describe_cap_usage(one)} had gone out{told}", until=one.free_at)
+            list_of_sent = f": {join_words(sent, 6)}" if sent else ""
+            yield Fact("cap", f"{describe_cap_usage(usage)} had gone out{list_of_sent}", until=usage.free_at)
 
 
 def _entry(case: DecisionCase) -> Iterator[Fact]:
     event = case.account.entry(case.decision.run_id)
     if event is not None:
-        told = f"{to_plain_text(case.decision.journey)} was started by {describe_start_event(case.account, event, case)}"
-        yield Fact("entry", told, event.at, event=to_event_ref(event))
+        start = describe_start_event(case.account, event, case)
+        text = f"{to_plain_text(case.decision.journey)} was started by {start}"
+        yield Fact("entry", text, event.at, event=to_event_ref(event))

@@ -1,4 +1,4 @@
-"""Says for each reason of the gate why a message did not go: by which event, when, about which item. Pure."""
+"""Clauses for each reason of the gate, and for purchases, consents and caps, with their events. Pure."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -26,32 +26,38 @@ from policy.verdict import Channel, Reason
 from profiles.views.decision_evidence import ConsentRow, EventRow, SuppressionRow
 from profiles.views.history import DecisionView
 
+ReasonClause = Callable[[DecisionCase], str]
+
+
 ZONE_SOURCE_TEXTS = {
     "traits": "as their profile says",
     "context": "as their browser or app said",
     "phone": "after their phone number",
     "default": "the shop's own, as theirs is not known",
 }
-"""What a zone was taken from, in words."""
+"""Source of a time zone → words."""
 
 
 def describe_purchase(case: DecisionCase, key: str, bought: SuppressionRow) -> str:
-    """ "p-1 (Aria lamp) had been bought at 14:03 in the store (Order Completed o-17, event pos 9)"."""
+    """Describe the purchase of an item: "p-1 (Aria lamp) had been bought at 14:03 in the store (…)"."""
     return f"{format_item(case.account, key)} {describe_purchase_event(case, bought)}"
 
 
 def describe_consent_source(case: DecisionCase, word: ConsentRow) -> str:
-    """Whose word, when and through what: "on Fri 20 Nov 2026 at 09:12 through the preference page (…)"."""
+    """Describe when and through what a consent was declared.
+
+    Such as "on Fri 20 Nov 2026 at 09:12 through the preference page (…)".
+    """
     event = case.account.event(word.event_id)
-    told = format_near(word.time, case.at, case.zone)
+    instant = format_near(word.time, case.at, case.zone)
     if event is None:
-        return f"{told} through {to_plain_text(word.source)}"
+        return f"{instant} through {to_plain_text(word.source)}"
     through = "" if word.source in (event.source, "message") else f" through {to_plain_text(word.source)}"
-    return f"{told}{through} ({format_event_ref(event)})"
+    return f"{instant}{through} ({format_event_ref(event)})"
 
 
 def consent_subject(word: ConsentRow) -> str:
-    """What a word is about: "marketing by email", "everything by sms", "all messages"."""
+    """Describe what a declaration is about: "marketing by email", "everything by sms"."""
     topic = "everything" if word.topic == "all" else to_plain_text(word.topic)
     return (
         f"{topic} on every channel" if word.channel == "all" else f"{topic} by {channel_name(word.channel)}"
@@ -59,19 +65,19 @@ def consent_subject(word: ConsentRow) -> str:
 
 
 def describe_cap_usage(slots: CapUsage, *, additional: int = 0) -> str:
-    """ "1 of 2 emails in 1 day": what had gone out before the message, and ``more``."""
+    """Describe a cap's usage before the message plus ``additional``, such as "1 of 2 emails in 1 day"."""
     return f"{len(slots.counted_messages) + additional} of {_describe_cap(slots)}"
 
 
 def describe_purchase_event(case: DecisionCase, bought: SuppressionRow) -> str:
-    """ "had been bought at 14:03 in the store (…)"."""
+    """Describe a purchase: "had been bought at 14:03 in the store (Order Completed o-17, event pos 9)"."""
     event = case.account.event(bought.event_id)
     if event is None:
         return f"had been bought (order {to_plain_text(bought.order_id)})"
-    back = bought.lifted_at
-    since = "" if back is None else f"; given back since, on {format_instant(back, case.zone)}"
-    told = format_event_time(event, case.at, case.zone)
-    return f"had been bought {told} {channel_place(event.channel)} ({format_event_ref(event)}{since})"
+    returned_at = bought.lifted_at
+    since = "" if returned_at is None else f"; given back since, on {format_instant(returned_at, case.zone)}"
+    instant = format_event_time(event, case.at, case.zone)
+    return f"had been bought {instant} {channel_place(event.channel)} ({format_event_ref(event)}{since})"
 
 
 def _describe_cap(slots: CapUsage) -> str:
@@ -85,12 +91,12 @@ def _describe_cap(slots: CapUsage) -> str:
     return " ".join([f"{cap.limit} {word}{'' if cap.limit == 1 else 's'}", *about, f"in {span}"])
 
 
-ReasonClause = Callable[[DecisionCase], str]
-
-
 def explain_reason(case: DecisionCase, reason_code: str) -> str:
-    """Why, as a clause without a full stop. ``reason`` is the decision's, or the message's where it was given
-    back later; one that is not known here is said in the check's own words."""
+    """Return the reason as a clause without a full stop.
+
+    ``reason_code``: the decision's reason, or the message's if it was released later. For an unknown code the
+    failed check's own detail is returned.
+    """
     try:
         return REASON_CLAUSES[Reason(reason_code)](case)
     except ValueError:
@@ -98,13 +104,13 @@ def explain_reason(case: DecisionCase, reason_code: str) -> str:
 
 
 def _purchased(case: DecisionCase) -> str:
-    found = evidence.purchases_of_removed_items(case)
-    if not found:
+    purchases = evidence.purchases_of_removed_items(case)
+    if not purchases:
         return f"what it would have promoted had been bought: {_check_detail(case)}"
     by_order: dict[object, list[str]] = {}
-    bought = {one.event_id: one for _, one in found}
-    for key, one in found:
-        by_order.setdefault(one.event_id, []).append(key)
+    bought = {purchase.event_id: purchase for _, purchase in purchases}
+    for key, purchase in purchases:
+        by_order.setdefault(purchase.event_id, []).append(key)
     parts = [
         f"{format_items(case.account, keys)} {describe_purchase_event(case, bought[event_id])}"  # type: ignore[index]
         for event_id, keys in by_order.items()
@@ -116,30 +122,34 @@ def _opted_out(case: DecisionCase) -> str:
     word = evidence.find_refusal(case)
     if word is None:
         return f"they had opted out: {_check_detail(case)}"
-    whose = "" if word.address is None else f"for {mask_address(word.channel, word.address)} "
-    return f"{consent_subject(word)} had been refused {whose}{describe_consent_source(case, word)}"
+    recipient = "" if word.address is None else f"for {mask_address(word.channel, word.address)} "
+    return f"{consent_subject(word)} had been refused {recipient}{describe_consent_source(case, word)}"
 
 
 def _no_consent(case: DecisionCase) -> str:
-    if (no := evidence.find_refusal(case)) is not None:
-        return f"{consent_subject(no)} had been refused {describe_consent_source(case, no)}"
-    if (yes := evidence.find_grant(case)) is not None:
-        return f"the yes to {consent_subject(yes)} {describe_consent_source(case, yes)} did not do: {_check_detail(case)}"
+    if (refusal := evidence.find_refusal(case)) is not None:
+        return f"{consent_subject(refusal)} had been refused {describe_consent_source(case, refusal)}"
+    if (grant := evidence.find_grant(case)) is not None:
+        source = describe_consent_source(case, grant)
+        return f"the yes to {consent_subject(grant)} {source} did not do: {_check_detail(case)}"
     topic = "marketing" if case.is_marketing else "this"
     return f"nobody had said yes to {topic} by {channel_name(case.decision.channel)}: {_check_detail(case)}"
 
 
 def _capped(case: DecisionCase) -> str:
     full = [
-        one for one in evidence.cap_usages(case) if len(one.counted_messages) >= one.cap.limit and one.free_at
+        usage
+        for usage in evidence.cap_usages(case)
+        if len(usage.counted_messages) >= usage.cap.limit and usage.free_at
     ]
     if not full:
         return f"there had been enough: {_check_detail(case)}"
-    latest = max(full, key=lambda one: one.free_at or case.at)
+    latest = max(full, key=lambda usage: usage.free_at or case.at)
     sent = [
-        f"{to_plain_text(one.template)} by {channel_name(one.channel)} {format_near(one.claimed_at, case.at, case.zone)}"
-        for one in latest.counted_messages[-latest.cap.limit :]
-        if one.claimed_at
+        f"{to_plain_text(message.template)} by {channel_name(message.channel)} "
+        f"{format_near(message.claimed_at, case.at, case.zone)}"
+        for message in latest.counted_messages[-latest.cap.limit :]
+        if message.claimed_at
     ]
     free = format_near(latest.free_at or case.at, case.at, case.zone)
     return f"{describe_cap_usage(latest)} had gone out ({join_words(sent, 5)}); the next is free {free}"
@@ -148,9 +158,9 @@ def _capped(case: DecisionCase) -> str:
 def _quiet_hours(case: DecisionCase) -> str:
     local = case.at.astimezone(zone_info(case.zone))
     hours = case.limits.quiet_hours.get(_to_channel(case))
-    found = evidence.failed_check_detail(case)
-    if hours is None or f"{local:%H:%M}" not in found:
-        # The zone or the hours are others by now: what was written down then is right.
+    detail = evidence.failed_check_detail(case)
+    if hours is None or f"{local:%H:%M}" not in detail:
+        # The zone or the hours have changed since; the stored detail is right.
         return f"it was outside the hours of {channel_name(case.decision.channel)}: {_check_detail(case)}"
     source = ZONE_SOURCE_TEXTS.get(case.zone_source, case.zone_source)
     return (
@@ -180,37 +190,35 @@ def _complained(case: DecisionCase) -> str:
 
 
 def _describe_address_problem(case: DecisionCase, kind: str, says: str) -> str:
-    found = evidence.find_address_problem(case, kind)
-    if found is None:
+    problem = evidence.find_address_problem(case, kind)
+    if problem is None:
         return f"the address {says}: {_check_detail(case)}"
-    event = evidence.find_problem_event(case, found)
+    event = evidence.find_problem_event(case, problem)
     by = f" ({_describe_message_event(case, event)})" if event else ", as the provider said"
-    return (
-        f"{mask_address(found.channel, found.address)} {says} {format_near(found.at, case.at, case.zone)}{by}"
-    )
+    instant = format_near(problem.at, case.at, case.zone)
+    return f"{mask_address(problem.channel, problem.address)} {says} {instant}{by}"
 
 
 def _describe_message_event(case: DecisionCase, event: EventRow) -> str:
-    message = next(
-        (
-            one
-            for one in case.account.messages
-            if str(one.message_id) == event.scalar_properties.get("message_id")
-        ),
-        None,
-    )
+    message = evidence.find_message_of_event(case.account, event)
     return format_event_ref(event) + (f", about {to_plain_text(message.template)}" if message else "")
 
 
 def _expired(case: DecisionCase) -> str:
-    found = evidence.failed_check_detail(case)
-    ended = find_first_instant(found)
-    over = ended is not None and ended <= case.at
-    told = (
-        f"its time was up {format_near(ended, case.at, case.zone)}" if ended and over else _check_detail(case)
+    detail = evidence.failed_check_detail(case)
+    expired_at = find_first_instant(detail)
+    is_over = expired_at is not None and expired_at <= case.at
+    clause = (
+        f"its time was up {format_near(expired_at, case.at, case.zone)}"
+        if expired_at and is_over
+        else _check_detail(case)
     )
-    before = evidence.previous_deferral(case)
-    return told if before is None else f"{told}, after it had been put off {_describe_deferral(case, before)}"
+    deferral = evidence.previous_deferral(case)
+    return (
+        clause
+        if deferral is None
+        else f"{clause}, after it had been put off {_describe_deferral(case, deferral)}"
+    )
 
 
 def _describe_deferral(case: DecisionCase, before: DecisionView) -> str:
@@ -220,16 +228,17 @@ def _describe_deferral(case: DecisionCase, before: DecisionView) -> str:
 
 def _out_of_stock(case: DecisionCase) -> str:
     since = {
-        one.item: one.stocked_at
-        for one in case.account.products
-        if one.in_stock is False and one.stocked_at and one.stocked_at <= case.at
+        product.item: product.stocked_at
+        for product in case.account.products
+        if product.in_stock is False and product.stocked_at and product.stocked_at <= case.at
     }
-    gone = [key for key in case.decision.items_removed if key in since]
-    if not gone:
-        return f"{format_items(case.account, case.decision.items_removed)} had been sold out: {_check_detail(case)}"
+    sold_out = [key for key in case.decision.items_removed if key in since]
+    if not sold_out:
+        items = format_items(case.account, case.decision.items_removed)
+        return f"{items} had been sold out: {_check_detail(case)}"
     parts = [
         f"{format_item(case.account, key)} had been sold out since {_describe_since(case, since[key])}"
-        for key in gone
+        for key in sold_out
     ]
     return f"{join_words(parts)} (Product Updated, by the product feed)"
 
@@ -242,7 +251,8 @@ def _lower_priority(case: DecisionCase) -> str:
     event = evidence.find_blocking_event(case)
     if event is None:
         return _check_detail(case)
-    return f"{_check_detail(case)}, opened {format_event_time(event, case.at, case.zone)} ({format_event_ref(event)})"
+    opened = format_event_time(event, case.at, case.zone)
+    return f"{_check_detail(case)}, opened {opened} ({format_event_ref(event)})"
 
 
 def _holdout(case: DecisionCase) -> str:
@@ -262,13 +272,13 @@ def _run_ended(case: DecisionCase) -> str:
         )
         outcome = f" as {to_plain_text(run.outcome)}" if run.outcome else ""
         return f"{journey} had ended{outcome} {format_near(run.ended_at, case.at, case.zone)}{by}"
-    gone = [
+    removals = [
         f"{format_item(case.account, key)} {_describe_cart_removal(case, key)}"
         for key in case.decision.items_removed
         if not evidence.purchases_of_removed_items(case, removed=[key])
     ]
-    if gone:
-        return join_words(gone)
+    if removals:
+        return join_words(removals)
     return f"{journey} could not go on: {_check_detail(case)}"
 
 
@@ -276,7 +286,8 @@ def _describe_cart_removal(case: DecisionCase, key: str) -> str:
     event = evidence.find_cart_removal(case, key)
     if event is None:
         return "was no longer in the cart"
-    return f"had been taken out of the cart {format_event_time(event, case.at, case.zone)} ({format_event_ref(event)})"
+    removed = format_event_time(event, case.at, case.zone)
+    return f"had been taken out of the cart {removed} ({format_event_ref(event)})"
 
 
 def _erased(case: DecisionCase) -> str:
@@ -333,4 +344,4 @@ REASON_CLAUSES: dict[Reason, ReasonClause] = {
     Reason.CONTENT: _content,
     Reason.ERROR: _error,
 }
-"""Every reason, for good: a test compares them."""
+"""All reasons; a test compares them with the enumeration."""

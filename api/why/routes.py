@@ -1,4 +1,4 @@
-"""Why somebody got a message, or did not: as JSON for admins, and as a page for an operator's browser."""
+"""Routes of "why was this sent, or why not": JSON for admins, and a page for an operator's browser."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -29,12 +29,12 @@ from profiles.views import decision_evidence
 from profiles.views.profile import RunView
 
 MAX_QUERIED_RUNS = 5
-"""Runs that are asked what they wait for."""
+"""Most runs that are queried for what they wait for."""
 
 
 @dataclass(frozen=True, slots=True)
 class _WhyParams:
-    """What is asked, as it came."""
+    """The query parameters, unparsed."""
 
     journey: str | None
     item: str | None
@@ -50,8 +50,8 @@ def _why_params(
         str | None,
         Query(
             max_length=40,
-            description="The moment asked about: the last verdict at or before it, and what held then; "
-            "RFC 3339, without an offset by the person's clock",
+            description="The instant in question: the last decision at or before it, and what held then; "
+            "RFC 3339, without an offset in the profile's time zone",
         ),
     ] = None,
 ) -> _WhyParams:
@@ -65,7 +65,7 @@ router = APIRouter(
     tags=["People"],
     dependencies=[Depends(require_admin_key)],
     responses={
-        404: {"model": ProblemDetails, "description": "Nobody has this identifier"},
+        404: {"model": ProblemDetails, "description": "No profile has this identifier"},
         422: {"model": ProblemDetails, "description": "at is no time"},
     },
 )
@@ -75,14 +75,15 @@ router = APIRouter(
 async def read_why(
     kind: IdentifierTypeParam, value: IdentifierValueParam, doors: AppStateDep, question: WhyParamsDep
 ) -> Answer:
-    """Why somebody was sent a message, or was not: one sentence, the verdict it is about, the facts that this
-    stood on, and everything that happened, in order."""
-    found, _ = await _load_answer(doors, kind, value, question)
-    return found
+    """Why a message was or was not sent: one sentence, the decision it is about, the facts behind that
+    decision, and everything that happened, in order.
+    """
+    answer, _ = await _load_answer(doors, kind, value, question)
+    return answer
 
 
 def _require_admin_unless_local(request: Request) -> None:
-    """On a local stack anybody; elsewhere admins, whose browser asks for the key as a password."""
+    """Require an admin key, sent as the password of a browser login. A local stack requires none."""
     if not get_app_state(request).settings.waypost_local:
         get_app_state(request).keys.authorize(key_from_browser_login(request), Role.ADMIN)
 
@@ -96,14 +97,14 @@ page_router = APIRouter(
 async def show_why(
     kind: IdentifierTypeParam, value: IdentifierValueParam, doors: AppStateDep, question: WhyParamsDep
 ) -> Response:
-    """The same as a page."""
-    found, runs = await _load_answer(doors, kind, value, question)
+    """The same answer as a page."""
+    answer, runs = await _load_answer(doors, kind, value, question)
     links = {
         run.run_id: link
         for run in runs
         if (link := doors.temporal.ui_url(run.workflow_id, run.temporal_run_id))
     }
-    return why_page(found, WhyQuery(question.journey, question.item), at=question.at, runs=runs, links=links)
+    return why_page(answer, WhyQuery(question.journey, question.item), at=question.at, runs=runs, links=links)
 
 
 async def _load_answer(
@@ -115,23 +116,23 @@ async def _load_answer(
             connection, profile_id, journey=question.journey
         )
         if account is None:
-            raise not_found(f"nobody has this {kind} any more")
-        teller = create_explainer(account, doors.limits, doors.settings.default_timezone)
-        at = _parse_at(question.at, teller.zone.zone)
+            raise not_found(f"no profile has this {kind} any more")
+        explainer = create_explainer(account, doors.limits, doors.settings.default_timezone)
+        at = _parse_at(question.at, explainer.zone.zone)
         if at is not None and account.truncated:
-            # Of some kind there is more than was read: read again, up to the moment that is asked about.
+            # Not all rows were read: read again, up to the instant in question.
             account = (
                 await decision_evidence.load_decision_evidence(
                     connection, profile_id, journey=question.journey, until=at
                 )
                 or account
             )
-        teller = create_explainer(account, doors.limits, doors.settings.default_timezone)
-        return teller, WhyQuery(question.journey, question.item, at)
+        explainer = create_explainer(account, doors.limits, doors.settings.default_timezone)
+        return explainer, WhyQuery(question.journey, question.item, at)
 
-    teller, asked = await run_read(doors.database, read)
-    waits = await _query_waits(doors, teller.runs_to_query(asked))
-    return teller.answer(asked, waits), teller.account.runs
+    explainer, query = await run_read(doors.database, read)
+    waits = await _query_waits(doors, explainer.runs_to_query(query))
+    return explainer.answer(query, waits), explainer.account.runs
 
 
 def _parse_at(text: str | None, zone: str) -> datetime | None:
@@ -142,11 +143,13 @@ def _parse_at(text: str | None, zone: str) -> datetime | None:
 
 
 async def _query_waits(doors: AppState, runs: list[RunView]) -> dict[UUID, str]:
-    asked = [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]
-    found = await asyncio.gather(
-        *(doors.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id) for run in asked)
+    queried = [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]
+    states = await asyncio.gather(
+        *(doors.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id) for run in queried)
     )
-    return {run.run_id: first_line_of_details(one.details) for run, one in zip(asked, found, strict=True)}
+    return {
+        run.run_id: first_line_of_details(state.details) for run, state in zip(queried, states, strict=True)
+    }
 
 
 _KIND_LABELS = {

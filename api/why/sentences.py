@@ -1,4 +1,4 @@
-"""One sentence a verdict: who was sent what, when, and why; or why not, by which event and item. Pure."""
+"""One sentence for each decision: what was or was not sent, when, and why. Pure."""
 
 from api.why import evidence
 from api.why.evidence import DecisionCase
@@ -29,19 +29,20 @@ UNKNOWN_STATUSES = frozenset({"unknown", "unknown_final"})
 
 
 def explain_decision(case: DecisionCase) -> str:
-    """Why this verdict. Names its reason, and the event, time and item behind it where there are such."""
+    """Explain a decision: its reason, and the event, time and item behind it where there are any."""
     why = explain_reason(case, case.decision.reason or "")
     match case.decision.verdict:
         case "allow":
             return _explain_allowed(case)
         case "defer":
-            return f"{_subject_clause(case, 'was not yet sent')}{_items_clause(case, why)}: {why}{_deferral_clause(case)}."
+            subject = _subject_clause(case, "was not yet sent")
+            return f"{subject}{_items_clause(case, why)}: {why}{_deferral_clause(case)}."
         case _:
             return f"{_subject_clause(case, 'was not sent')}{_items_clause(case, why)}: {why}."
 
 
 def describe_outcome(case: DecisionCase) -> str:
-    """What became of it, in a word or two: "sent", "withheld: bought", "put off: quiet hours"."""
+    """Describe the outcome in a few words: "allowed", "withheld: purchased", "put off: quiet hours"."""
     message = case.message
     reason = to_plain_text(case.decision.reason or "").replace("_", " ")
     match case.decision.verdict:
@@ -55,7 +56,7 @@ def describe_outcome(case: DecisionCase) -> str:
 
 
 def describe_reason(case: DecisionCase) -> str:
-    """The reason alone, as a clause: what it stood on, without what started its run."""
+    """Return the reason alone as a clause, without what started the run."""
     if case.decision.verdict == "allow":
         released = case.message and case.message.status == "released" and _is_last_decision(case)
         if released and case.message:
@@ -65,7 +66,7 @@ def describe_reason(case: DecisionCase) -> str:
 
 
 def describe_start_event(account: DecisionEvidence, event: EventRow, case: DecisionCase) -> str:
-    """ "Product Added of p-1 (Aria lamp) at 12:00 (event shop 1)"."""
+    """Describe a run's start event: "Product Added of p-1 (Aria lamp) at 12:00 (event shop 1)"."""
     of = [format_item(account, line.key) for line in event.lines if line.key]
     about = f" of {join_words(of)}" if of and event.type.startswith(("Product", "Checkout")) else ""
     what = format_event_ref(event).rpartition(", event ")
@@ -84,7 +85,7 @@ def _subject_clause(case: DecisionCase, verb: str) -> str:
 
 
 def _items_clause(case: DecisionCase, why: str) -> str:
-    """The items, unless the reason names them all."""
+    """Return the items as a clause; empty if the reason names them all."""
     keys = case.decision.items
     named = all(format_item(case.account, key) in why for key in keys)
     return "" if named else f", about {format_items(case.account, keys)}"
@@ -102,7 +103,8 @@ def _explain_allowed(case: DecisionCase) -> str:
         return f"{_subject_clause(case, 'was not sent')}{_items_clause(case, why)}: {given_back}."
     if status in UNKNOWN_STATUSES:
         lost = "the provider's answer was lost, so it is not sent again"
-        return f"{_subject_clause(case, 'may have been sent')}{_items_clause(case, lost)}: {lost}; {_allowed_clause(case)}."
+        subject = f"{_subject_clause(case, 'may have been sent')}{_items_clause(case, lost)}"
+        return f"{subject}: {lost}; {_allowed_clause(case)}."
     verb = (
         "was sent"
         if status in ACCEPTED_STATUSES
@@ -134,41 +136,41 @@ def _checks_html(case: DecisionCase) -> str:
 def _removed_items_clauses(case: DecisionCase) -> list[str]:
     removed = case.decision.items_removed
     bought = evidence.purchases_of_removed_items(case)
-    told = [f"without {describe_purchase(case, key, one)}" for key, one in bought]
+    clauses = [f"without {describe_purchase(case, key, purchase)}" for key, purchase in bought]
     named = {key for key, _ in bought}
     rest = [key for key in removed if key not in named]
-    return [*told, *([f"without {format_items(case.account, rest)}, no longer relevant"] if rest else [])]
+    return [*clauses, *([f"without {format_items(case.account, rest)}, no longer relevant"] if rest else [])]
 
 
 def _consent_clauses(case: DecisionCase) -> list[str]:
     if not case.is_marketing:
         return ["it is no marketing, which needs no consent"]
-    yes = evidence.find_grant(case)
-    if yes is not None:
-        return [f"last said yes to {consent_subject(yes)} {describe_consent_source(case, yes)}"]
-    return [str(one["detail"]) for one in case.decision.checks if one.get("name") == "consent"]
+    grant = evidence.find_grant(case)
+    if grant is not None:
+        return [f"last said yes to {consent_subject(grant)} {describe_consent_source(case, grant)}"]
+    return [str(check["detail"]) for check in case.decision.checks if check.get("name") == "consent"]
 
 
 def _cap_clauses(case: DecisionCase) -> list[str]:
     if not case.is_marketing or case.decision.channel == "ads":
         return []
-    used = [describe_cap_usage(one, additional=1) for one in evidence.cap_usages(case)]
+    used = [describe_cap_usage(usage, additional=1) for usage in evidence.cap_usages(case)]
     return [f"it was {join_words(used)}"] if used else []
 
 
 def _deferral_clause(case: DecisionCase) -> str:
     until = case.decision.until
-    told = f"; put off until {format_instant(until, case.zone)}" if until else ""
+    clause = f"; put off until {format_instant(until, case.zone)}" if until else ""
     later = evidence.later_decision(case)
     if later is None:
-        return told
+        return clause
     at = format_near(later.at, until or case.at, case.zone)
     if later.verdict == "allow":
-        return f"{told}, and allowed {at}"
-    said = "put off again" if later.verdict == "defer" else "withheld"
-    return f"{told}, and {said} {at} ({to_plain_text(later.reason or '').replace('_', ' ')})"
+        return f"{clause}, and allowed {at}"
+    outcome = "put off again" if later.verdict == "defer" else "withheld"
+    return f"{clause}, and {outcome} {at} ({to_plain_text(later.reason or '').replace('_', ' ')})"
 
 
 def _is_last_decision(case: DecisionCase) -> bool:
-    """Whether the message's status is this verdict's doing."""
+    """Whether this is the last decision about its message, so that the message's status results from it."""
     return evidence.later_decision(case) is None

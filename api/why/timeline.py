@@ -1,4 +1,4 @@
-"""Everything that bears on what a person was sent, as lines in the order it came in. Pure."""
+"""The timeline of what influenced a profile's messages, in order of effect. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from api.why.evidence import DecisionCase
+from api.why.evidence import DecisionCase, find_message_of_event
 from api.why.reasons import consent_subject
 from api.why.sentences import ACCEPTED_STATUSES, UNKNOWN_STATUSES, describe_outcome, describe_reason
 from api.why.wording import (
@@ -29,14 +29,14 @@ from profiles.views.profile import RunView
 EntryKind = Literal["event", "run", "decision", "message", "consent", "identity"]
 
 _KIND_ORDER = ("event", "identity", "consent", "run", "decision", "message")
-"""What comes first of what has one instant: causes before what they bring about."""
+"""Order of entries with the same instant: causes before effects."""
 
 _OMITTED_EVENT_TYPES = ("Consent Changed",)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
-    """One check of the gate, its instants by the person's clock."""
+    """One check of the gate, with local times."""
 
     name: str
     passed: bool
@@ -45,12 +45,12 @@ class CheckLine:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line."""
+    """One entry of the timeline."""
 
     at: datetime
     """When it took effect."""
     local: str
-    """The same by the person's clock, "Sat 21 Nov 2026 at 20:00"."""
+    """The same as local time, "Sat 21 Nov 2026 at 20:00"."""
     kind: EntryKind
     text: str
     journey: str | None = None
@@ -60,16 +60,16 @@ class Entry:
     message_id: UUID | None = None
     decision_id: UUID | None = None
     problems: str | None = None
-    """What could not be done with an event."""
+    """Problems of an event's processing."""
     verdict: str | None = None
     """Of a decision: allow, withhold or defer."""
     checks: tuple[CheckLine, ...] = ()
-    """Of a decision: every check, and what it stood on."""
+    """Of a decision: every check and its detail."""
 
 
 def build_timeline(account: DecisionEvidence, cases: Sequence[DecisionCase], zone: str) -> list[Entry]:
-    """All lines, the oldest first."""
-    told = [
+    """Return all entries, oldest first."""
+    entries = [
         *_event_entries(account, zone),
         *_consent_entries(account, zone),
         *_address_problem_entries(account, zone),
@@ -78,7 +78,7 @@ def build_timeline(account: DecisionEvidence, cases: Sequence[DecisionCase], zon
         *(_decision_entry(case) for case in cases),
         *_message_entries(account, zone),
     ]
-    return sorted(told, key=lambda entry: (entry.at, _KIND_ORDER.index(entry.kind)))
+    return sorted(entries, key=lambda entry: (entry.at, _KIND_ORDER.index(entry.kind)))
 
 
 def _event_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
@@ -108,48 +108,52 @@ def _event_entry(account: DecisionEvidence, event: EventRow, zone: str) -> Entry
 
 
 def _message_suffix(account: DecisionEvidence, event: EventRow) -> str:
-    named = event.scalar_properties.get("message_id")
-    message = next((one for one in account.messages if str(one.message_id) == named), None)
+    message = find_message_of_event(account, event)
     return f": {to_plain_text(message.template)}" if message else ""
 
 
 def _consent_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
-    for said in _group_consent_changes(account.consents):
-        yield _consent_entry(account, said, zone)
-    told = {(word.channel, word.topic, word.granted, word.time) for word in account.consents}
-    every = {(word.topic, word.granted, word.time) for word in account.consents if word.channel == "all"}
+    for words in _group_consent_changes(account.consents):
+        yield _consent_entry(account, words, zone)
+    declared = {(word.channel, word.topic, word.granted, word.time) for word in account.consents}
+    all_channels = {
+        (word.topic, word.granted, word.time) for word in account.consents if word.channel == "all"
+    }
     for mark in account.opt_outs:
-        # What the person said is on their addresses as well; here is what somebody else said of these.
-        known = (mark.channel, mark.topic, mark.granted, mark.time) in told
-        if not known and (mark.topic, mark.granted, mark.time) not in every:
+        # A declaration of the profile also opts out its addresses. Only other opt-outs get entries here.
+        known = (mark.channel, mark.topic, mark.granted, mark.time) in declared
+        if not known and (mark.topic, mark.granted, mark.time) not in all_channels:
             yield _consent_entry(account, [mark], zone)
 
 
 def _group_consent_changes(words: Iterable[ConsentRow]) -> list[list[ConsentRow]]:
-    """Words that change something, those of one event together: some senders repeat them with every event."""
+    """Return declarations that change something, grouped by event.
+
+    Some senders repeat a declaration with every event.
+    """
     last: dict[tuple[str, str], tuple[bool, bool]] = {}
-    told: dict[object, list[ConsentRow]] = {}
+    groups: dict[object, list[ConsentRow]] = {}
     for word in words:
-        about, said = (word.channel, word.topic), (word.granted, word.verified)
-        if last.get(about) != said:
-            last[about] = said
-            told.setdefault((word.event_id, word.topic, word.source, said, word.at), []).append(word)
-    return list(told.values())
+        subject, declared = (word.channel, word.topic), (word.granted, word.verified)
+        if last.get(subject) != declared:
+            last[subject] = declared
+            groups.setdefault((word.event_id, word.topic, word.source, declared, word.at), []).append(word)
+    return list(groups.values())
 
 
 def _consent_entry(account: DecisionEvidence, words: Sequence[ConsentRow], zone: str) -> Entry:
     word = words[0]
     event = account.event(word.event_id)
-    said = "said yes to" if word.granted else "refused"
-    about = consent_subject(word) if len(words) == 1 else _describe_consents(words)
-    whose = f" for {mask_address(word.channel, word.address)}" if word.address else ""
+    verb = "said yes to" if word.granted else "refused"
+    subject = consent_subject(word) if len(words) == 1 else _describe_consents(words)
+    recipient = f" for {mask_address(word.channel, word.address)}" if word.address else ""
     ref = f" (event {to_plain_text(event.source)} {to_plain_text(event.id)})" if event else ""
     through = (
         "" if event is not None and word.source == event.source else f", through {to_plain_text(word.source)}"
     )
     doubt = "" if word.verified else ", by a sender who is not vouched for"
     late = f", said on {format_instant(word.time, zone)}" if word.at - word.time > LATE_THRESHOLD else ""
-    text = f"{said} {about}{whose}{through}{ref}{doubt}{late}"
+    text = f"{verb} {subject}{recipient}{through}{ref}{doubt}{late}"
     return Entry(word.at, format_instant(word.at, zone), "consent", text, event_id=word.event_id)
 
 
@@ -160,16 +164,18 @@ def _describe_consents(words: Sequence[ConsentRow]) -> str:
 
 
 def _address_problem_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
-    says = {"bounced": "bounced for good", "complained": "reported a message as spam"}
-    for one in account.address_problems:
-        text = f"{mask_address(one.channel, one.address)} {says.get(one.problem, to_plain_text(one.problem))}"
-        yield Entry(one.at, format_instant(one.at, zone), "consent", text)
+    descriptions = {"bounced": "bounced for good", "complained": "reported a message as spam"}
+    for problem in account.address_problems:
+        description = descriptions.get(problem.problem, to_plain_text(problem.problem))
+        text = f"{mask_address(problem.channel, problem.address)} {description}"
+        yield Entry(problem.at, format_instant(problem.at, zone), "consent", text)
 
 
 def _identity_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
-    for one in account.identity_changes:
-        text = f"{_describe_identity_change(account, one)}{f' ({to_plain_text(one.detail, 200)})' if one.detail else ''}"
-        yield Entry(one.at, format_instant(one.at, zone), "identity", text, event_id=one.cause)
+    for change in account.identity_changes:
+        detail = f" ({to_plain_text(change.detail, 200)})" if change.detail else ""
+        text = f"{_describe_identity_change(account, change)}{detail}"
+        yield Entry(change.at, format_instant(change.at, zone), "identity", text, event_id=change.cause)
 
 
 def _describe_identity_change(account: DecisionEvidence, one: LogEntry) -> str:
@@ -195,14 +201,14 @@ def _describe_identity_change(account: DecisionEvidence, one: LogEntry) -> str:
 def _run_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
     for run in account.runs:
         entry = account.entry(run.run_id)
-        by = f", started by {format_event_ref(entry)}" if entry else ""
+        started_by = f", started by {format_event_ref(entry)}" if entry else ""
         key = f"{to_plain_text(run.journey)} ({to_plain_text(run.key)})"
         items = entry.keys if entry else ()
-        yield _run_entry(run, run.entered_at, f"{key} began{by}", items, zone)
+        yield _run_entry(run, run.entered_at, f"{key} began{started_by}", items, zone)
         if run.ended_at is not None:
-            describe_outcome = f" as {to_plain_text(run.outcome)}" if run.outcome else ""
-            why = f" ({to_plain_text(run.detail, 200)})" if run.detail else ""
-            yield _run_entry(run, run.ended_at, f"{key} ended{describe_outcome}{why}", items, zone)
+            outcome = f" as {to_plain_text(run.outcome)}" if run.outcome else ""
+            detail = f" ({to_plain_text(run.detail, 200)})" if run.detail else ""
+            yield _run_entry(run, run.ended_at, f"{key} ended{outcome}{detail}", items, zone)
 
 
 def _run_entry(run: RunView, at: datetime, text: str, items: tuple[str, ...], zone: str) -> Entry:
@@ -212,36 +218,40 @@ def _run_entry(run: RunView, at: datetime, text: str, items: tuple[str, ...], zo
 
 
 def _decision_entry(case: DecisionCase) -> Entry:
-    one = case.decision
-    template = to_plain_text(one.template)
-    name = f"{template} by {channel_name(one.channel)}" if one.channel != "ads" else f"ad audience {template}"
+    decision = case.decision
+    template = to_plain_text(decision.template)
+    name = (
+        f"{template} by {channel_name(decision.channel)}"
+        if decision.channel != "ads"
+        else f"ad audience {template}"
+    )
     return Entry(
-        at=one.at,
-        local=format_instant(one.at, case.zone),
+        at=decision.at,
+        local=format_instant(decision.at, case.zone),
         kind="decision",
         text=f"{name}, {describe_outcome(case)}: {describe_reason(case)}",
-        journey=one.journey,
-        items=(*one.items, *one.items_removed),
-        run_id=one.run_id,
-        message_id=one.message_id,
-        decision_id=one.decision_id,
-        verdict=one.verdict,
-        checks=tuple(_check_line(check, case.zone) for check in one.checks),
+        journey=decision.journey,
+        items=(*decision.items, *decision.items_removed),
+        run_id=decision.run_id,
+        message_id=decision.message_id,
+        decision_id=decision.decision_id,
+        verdict=decision.verdict,
+        checks=tuple(_check_line(check, case.zone) for check in decision.checks),
     )
 
 
 def _check_line(check: dict[str, Any], zone: str) -> CheckLine:
-    said = localise_detail(str(check.get("detail") or ""), zone)
-    return CheckLine(to_plain_text(check.get("name")), bool(check.get("passed")), said)
+    detail = localise_detail(str(check.get("detail") or ""), zone)
+    return CheckLine(to_plain_text(check.get("name")), bool(check.get("passed")), detail)
 
 
 def _message_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
-    for one in account.messages:
-        at = one.sent_at or one.claimed_at
-        if one.status in ACCEPTED_STATUSES and at is not None:
-            yield _message_entry(account, one, at, "was sent", zone)
-        elif one.status in UNKNOWN_STATUSES and at is not None:
-            yield _message_entry(account, one, at, "may have been sent; the answer was lost", zone)
+    for message in account.messages:
+        at = message.sent_at or message.claimed_at
+        if message.status in ACCEPTED_STATUSES and at is not None:
+            yield _message_entry(account, message, at, "was sent", zone)
+        elif message.status in UNKNOWN_STATUSES and at is not None:
+            yield _message_entry(account, message, at, "may have been sent; the answer was lost", zone)
 
 
 def _message_entry(
@@ -251,7 +261,7 @@ def _message_entry(
     of = f", about {join_words([format_item(account, key) for key in one.items])}" if one.items else ""
     by = f" by {channel_name(one.channel)}" if one.channel != "ads" else ""
     return Entry(
-        # A decision at the very instant is what it follows.
+        # The entry follows a decision at the same instant.
         at=max(at, one.decided_at),
         local=format_instant(at, zone),
         kind="message",

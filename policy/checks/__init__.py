@@ -1,4 +1,4 @@
 """The checks of the send gate, one subject per module.
 
-Each returns a `CheckResult`. Their order is in `policy.gate`.
+Each check returns a ``CheckResult``. Their order is in ``policy.gate``.
 """

@@ -1,4 +1,4 @@
-"""Decides what a person's word allows: opt-outs and grants."""
+"""Checks whether a message is allowed at all: erasure, message class, address, opt-outs and consent."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -10,16 +10,16 @@ from policy.verdict import Channel, MessageClass, Reason
 
 
 def not_opted_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Deny where the address or the person has said no to this.
+    """Deny where the address is opted out, or the profile has withdrawn its consent.
 
-    *Marketing* is blocked by an opt-out of the address, or a consent the person withdrew for this
-    channel or for "all", whose topic is "all", "marketing" or the plan's own. A grant elsewhere does
-    not lift it: a no outweighs a yes to something narrower or wider.
+    *Marketing* is blocked by an opt-out of the address, and by a withdrawal for this channel or for "all".
+    The topic of either is "all", "marketing" or the plan's own. A grant for a narrower or wider topic does
+    not lift the block.
 
-    *Transactional* messages do not respect a no to marketing, so the person's "all" topic and "all"
-    channel block marketing only. They are blocked by an opt-out that names "transactional" itself
-    (of the address, or withdrawn by the person), and on SMS also by the address's "all": carriers
-    and 47 CFR 64.1200(a)(10) take STOP as a no to every message to that number.
+    *Transactional* messages are not blocked by a withdrawal from marketing, so a profile's "all" topic
+    blocks marketing only. They are blocked by an opt-out or a withdrawal with the topic "transactional".
+    On SMS the address's "all" blocks them too: carriers and 47 CFR 64.1200(a)(10) apply STOP to every
+    message to that number.
     """
     topics = _applicable_topics(plan)
     by_address = [topic for topic in facts.opted_out if topic in topics]
@@ -37,12 +37,12 @@ def not_opted_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Che
 
 
 def has_consent(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Deny marketing that nobody asked for; transactional messages need no consent.
+    """Deny marketing without consent; transactional messages need none.
 
-    SMS, push and ads need a grant for the channel (or "all") whose topic is "all", "marketing" or the
-    plan's own. Email needs one too, unless nothing is on file and the address came with an order or a
-    checkout (the HTTP contract's "Consent"; the existing-customer rule of Directive 2002/58/EC 13(2)).
-    A withdrawal is never "nothing on file".
+    SMS, push and ads need a grant for the channel (or "all") with the topic "all", "marketing" or the plan's
+    own. Email needs one too, unless no consent is on file and the address came with an order or a checkout
+    (the HTTP contract's "Consent"; the existing-customer rule of Directive 2002/58/EC 13(2)). A withdrawal
+    counts as consent on file.
     """
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages need no consent")
@@ -74,17 +74,17 @@ def _join_unique(words: Iterable[str]) -> str:
 
 
 def not_erased(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Deny for a profile that was erased; nothing, of either class, is sent to it again."""
+    """Deny for an erased profile, for both message classes."""
     if facts.erased:
         return denied(Reason.ERASED, "the profile was erased")
     return passed("the profile is on file")
 
 
 def address_usable(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Deny without an address, after a hard bounce, and after a complaint, for either class of message.
+    """Deny without an address, after a hard bounce, and after a complaint, for both message classes.
 
-    An ad platform matches people by itself, so bounces and complaints do not concern it. A problem
-    that has no name here denies as well.
+    Bounces and complaints do not concern ads, since the platform matches its members itself. An unknown
+    problem denies as well.
     """
     if not facts.has_address:
         return denied(Reason.NO_ADDRESS, f"no {plan.channel.value} address on file")
@@ -98,11 +98,11 @@ def address_usable(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Ch
 
 
 def message_class_valid(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Deny a plan that would slip past the rules for marketing, or past an opt-out.
+    """Deny a plan with a message class that would avoid the rules for marketing, or an opt-out.
 
-    A transactional message passes without consent and without caps, so it may promote nothing (a mail
-    that promotes is marketing, whatever else it says) and cannot be an ad. A marketing message cannot
-    go under the topic "transactional", which people leave on when they opt out of marketing.
+    A transactional message needs no consent and is not capped. So it may not promote anything, since a mail
+    that promotes is marketing whatever else is in it, and it may not be an ad. A marketing message may not
+    have the topic "transactional", which stays on after an opt-out from marketing.
     """
     if plan.message_class is MessageClass.MARKETING:
         if plan.topic == "transactional":

@@ -1,4 +1,4 @@
-"""Decides whether a person is kept out of marketing, so that its worth can be measured against them."""
+"""Checks whether a profile is excluded from marketing: by a holdout, or by an open hold."""
 
 from datetime import datetime, timedelta
 
@@ -9,14 +9,17 @@ from policy.limits import Limits
 from policy.verdict import MessageClass, Reason
 
 _SHARES_PER_PERCENT = 1000
-"""Shares are told apart to a thousandth of a percent."""
+"""Resolution of a holdout's size: a thousandth of a percent."""
+
+HOLD_RECHECK_INTERVAL = timedelta(days=1)
+"""Longest wait of a held message until its next attempt; the event that closes the hold wakes it at once."""
 
 
 def not_held_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Deny marketing to the people of the shop's holdout and of the journey's.
+    """Deny marketing to profiles in the shop's holdout or in the journey's.
 
-    Sticky by person: the two splits are independent of each other and of every experiment. Transactional
-    messages reach everybody.
+    Sticky by profile. The two splits are independent of each other and of every experiment. Transactional
+    messages are not held out.
     """
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages reach everybody")
@@ -27,7 +30,10 @@ def not_held_out(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Chec
 
 
 def is_held_out(person: str, scope: str, percent: float) -> bool:
-    """Whether a person is among the ``percent`` (0 to 100) held out of ``scope``. Else ValueError."""
+    """Return whether a profile is in the holdout of ``scope``.
+
+    ``percent`` is the holdout's size, from 0 to 100. Raises ValueError for any other size.
+    """
     out = round(percent * _SHARES_PER_PERCENT)
     return (
         assign_arm(person, f"holdout of {scope}", {"out": out, "in": 100 * _SHARES_PER_PERCENT - out})
@@ -35,12 +41,8 @@ def is_held_out(person: str, scope: str, percent: float) -> bool:
     )
 
 
-HOLD_RECHECK_INTERVAL = timedelta(days=1)
-"""How long a held message waits at most before it asks again; a closing event wakes it at once."""
-
-
 def no_open_hold(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Defer marketing while a case that the journey declared (an open ticket, a return) is open."""
+    """Defer marketing while a hold that the journey declares (an open ticket, a return) is open."""
     if not facts.held:
         return passed("nothing holds it")
     if plan.message_class is MessageClass.TRANSACTIONAL:

@@ -1,4 +1,5 @@
-"""Decides whether a person has had enough marketing for now: caps over windows and calendar periods."""
+"""Checks frequency caps and priority: caps over rolling windows and calendar periods, and how the slots that
+are left are reserved for messages of higher priority."""
 
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -15,16 +16,24 @@ _MAX_PERIOD_LENGTHS = {
     CalendarPeriod.WEEK: timedelta(days=8),
     CalendarPeriod.MONTH: timedelta(days=32),
 }
-"""No period is longer, whatever the clocks do in it."""
+"""Upper bounds of the periods' lengths, with clock changes in them."""
+
+_DAY = timedelta(days=1)
+
+SLOT_RESERVATION = timedelta(hours=1)
+"""How long after its ``until`` a deferred message keeps its slot. Its run tries again before that."""
+
+YIELD_RETRY_DELAY = timedelta(minutes=5)
+"""How long after the ``until`` of a message with priority the message that yielded tries again."""
 
 
 def required_history(limits: Limits) -> timedelta:
-    """How far back sent messages have to be known, so that every cap and every repetition can be counted."""
+    """Return how far back sent messages must be read for all caps and for duplicates."""
     return max([limits.duplicates_within, *(_cap_length(cap) for cap in limits.caps)])
 
 
 def cap_applies(cap: Cap, message: Plan | SentFact | WaitingFact) -> bool:
-    """Whether the cap is about such a message: everything it names, the message has."""
+    """Return whether the message matches the cap's channel, journey and topic, where these are set."""
     return (
         cap.channel in (None, message.channel)
         and cap.journey in (None, message.journey)
@@ -33,17 +42,16 @@ def cap_applies(cap: Cap, message: Plan | SentFact | WaitingFact) -> bool:
 
 
 def counts_until(cap: Cap, sent_at: datetime, zone: str) -> datetime:
-    """From when on a message sent at ``sent_at`` no longer counts: that instant is free of it."""
+    """Return the instant from which a message sent at ``sent_at`` no longer counts (included)."""
     if cap.per is not None:
         return period_bounds(cap.per, sent_at, zone)[1]
     return sent_at + _cap_length(cap)
 
 
 def slot_release_times(cap: Cap, facts: Facts, at: datetime) -> list[datetime]:
-    """The instants from which the messages that count at ``at`` no longer will, the first one first.
+    """Return, in order, the instants from which the messages that count at ``at`` no longer count.
 
-    There is no upper bound: under clocks that disagree, a message stamped ahead of ``at`` was still
-    sent. Ads are shown, not sent, and never count.
+    A message with a time after ``at`` counts as well, since clocks may differ. Ads never count.
     """
     ends = (
         counts_until(cap, sent.at, facts.zone)
@@ -54,24 +62,24 @@ def slot_release_times(cap: Cap, facts: Facts, at: datetime) -> list[datetime]:
 
 
 def count_used_slots(cap: Cap, facts: Facts, at: datetime) -> int:
-    """How many messages count against the cap.
+    """Return how many messages count against the cap.
 
-    Of a window those sent after ``at`` − window, that instant excluded; of a calendar period those sent from
-    its first instant on.
+    For a window: those sent after ``at`` − window, that instant excluded. For a calendar period: those sent
+    from its first instant on.
     """
     return len(slot_release_times(cap, facts, at))
 
 
 def is_subject_to_caps(plan: Plan) -> bool:
-    """Whether caps are about such a message at all: transactional ones and ads are not capped."""
+    """Return whether caps apply to the message: transactional messages and ads are not capped."""
     return plan.message_class is not MessageClass.TRANSACTIONAL and plan.channel is not Channel.ADS
 
 
 def under_caps(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Deny marketing beyond any cap that matches it; put it off instead where its journey waits.
+    """Deny marketing that exceeds a cap; defer it where the policy or its journey says "wait".
 
-    It fits again when the oldest messages that count have left their windows or periods, under every cap.
-    Transactional messages and ads are neither capped nor counted.
+    It is deferred until enough messages no longer count, under every cap. Transactional messages and ads are
+    neither capped nor counted.
     """
     if not is_subject_to_caps(plan):
         kind = "ads" if plan.channel is Channel.ADS else "transactional messages"
@@ -81,7 +89,7 @@ def under_caps(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckR
     if not full:
         return passed("; ".join(_describe_usage(cap, len(ends), facts, at) for cap, ends in used) or "no cap")
     words = "; ".join(_describe_usage(cap, len(ends), facts, at) for cap, ends in full)
-    # A cap of none never has room again.
+    # A cap with limit 0 never has a slot.
     fits = None if any(cap.limit == 0 for cap, _ in full) else max(e[len(e) - cap.limit] for cap, e in full)
     return on_cap_reached(plan, limits, Reason.CAPPED, fits, f"cap reached: {words}")
 
@@ -95,7 +103,7 @@ def _describe_usage(cap: Cap, count: int, facts: Facts, at: datetime) -> str:
 
 
 def describe_cap(cap: Cap, facts: Facts, at: datetime) -> str:
-    """What the cap is about, and since when: "on email for win-back this week (since Monday …)"."""
+    """Describe the cap and its period: "on email for win-back this week (since Monday …)"."""
     if cap.per:
         return f"{_describe_cap_scope(cap)} {describe_period(cap.per, at, facts.zone)}"
     return f"{_describe_cap_scope(cap)} in {format_duration(_cap_length(cap))}"
@@ -114,10 +122,10 @@ def _describe_cap_scope(cap: Cap) -> str:
 def on_cap_reached(
     plan: Plan, limits: Limits, reason: Reason, fits_at: datetime | None, detail: str
 ) -> CheckResult:
-    """Deny, or defer where the journey waits for its turn: the shop's rule first, then the journey's own.
+    """Deny, or defer where the policy says "wait", or else the plan does.
 
-    ``fits_at``: the first instant at which there may be a slot, as far as is known now; None: there will be
-    none. One that waits and would fit only at or after its expiry is denied as expired.
+    ``fits_at`` is the earliest instant at which there may be a slot; None: there will be none. A message to
+    be deferred to its expiry or later is denied as expired.
     """
     if fits_at is None:
         return denied(reason, detail)
@@ -130,15 +138,12 @@ def on_cap_reached(
     return deferred(reason, fits_at, fits)
 
 
-_DAY = timedelta(days=1)
-
-
 def period_bounds(per: CalendarPeriod, at: datetime, zone: str) -> tuple[datetime, datetime]:
-    """The period around ``at``: its first instant, and the first one of the next (both UTC).
+    """Return the first instant of the period around ``at``, and of the next period (both UTC).
 
-    A day begins when its first midnight comes round in the zone, or at the change of the clocks where there
-    is none; so it may last 23 or 25 hours, and every instant is in exactly one. Weeks begin on Monday.
-    Raises ValueError for an unknown zone and for ``at`` without an offset.
+    A day begins at its first midnight in the zone, or at the clock change that skips midnight. So a day may
+    last 23 or 25 hours, and every instant is in exactly one day. Weeks begin on Monday. Raises ValueError for
+    an unknown zone and for ``at`` without an offset.
     """
     first = _first_day_of_period(per, require_offset(at).astimezone(zone_info(zone)).date())
     start, end = (
@@ -146,14 +151,14 @@ def period_bounds(per: CalendarPeriod, at: datetime, zone: str) -> tuple[datetim
         _start_of_day(following := _first_day_of_next_period(per, first), zone),
     )
     while end <= at:
-        # Clocks that went back over midnight: it is yesterday again by the wall, and the day has begun.
+        # The clocks went back over midnight: the local date is the day before, but the new day has begun.
         following = _first_day_of_next_period(per, following)
         start, end = end, _start_of_day(following, zone)
     return start, end
 
 
 def describe_period(per: CalendarPeriod, at: datetime, zone: str) -> str:
-    """The period around ``at``, for details: "this week (since Monday 00:00 Europe/Berlin)"."""
+    """Describe the period around ``at`` for details: "this week (since Monday 00:00 Europe/Berlin)"."""
     start, _ = period_bounds(per, at, zone)
     local = start.astimezone(zone_info(zone))
     since = f"{local:%H:%M} {zone}"
@@ -190,25 +195,21 @@ def _first_day_of_next_period(per: CalendarPeriod, first: date) -> date:
             return (first + 31 * _DAY).replace(day=1)
 
 
-SLOT_RESERVATION = timedelta(hours=1)
-"""How long after its time a waiting message still has its slot kept; its run has asked by then, if ever."""
-
-YIELD_RETRY_DELAY = timedelta(minutes=5)
-"""How long after another's time a message that yielded to it asks again; by then the other has asked."""
-
-
 def has_priority(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Deny marketing where a cap has no more slots left than more important messages wait for.
+    """Deny marketing where deferred messages of higher rank need all free slots of a cap.
 
-    More important is the higher priority of the journey in ``limits``, then the higher value, then who came
-    first. Two messages always agree on which of them that is, so no two of them yield to each other. One
-    that waits counts where the cap matches it, its time comes while this message would still count, and it
-    has neither expired nor let its turn pass. A cap that is full is not this check's concern: nobody could
-    be yielded to.
+    The rank is the priority of the journey in ``limits``, then the value, then the time of the first request.
+    It is a strict order, so no two messages yield to each other. A deferred message counts where the cap
+    matches it, its ``until`` is before the planned message would no longer count, it has not expired, and its
+    reservation has not lapsed. Full caps are left to ``under_caps``.
     """
     if not is_subject_to_caps(plan):
         return passed("not capped, so it yields to nobody")
-    ahead = [one for one in facts.waiting if _holds_reservation(one, at) and outranks(one, plan, limits)]
+    ahead = [
+        message
+        for message in facts.waiting
+        if _holds_reservation(message, at) and outranks(message, plan, limits)
+    ]
     tight = [
         (cap, free, rivals)
         for cap in limits.caps
@@ -220,36 +221,37 @@ def has_priority(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Chec
         others = f"; {len(facts.waiting)} waiting" if facts.waiting else ""
         return passed(f"nothing more important needs the slot{others}")
     words = "; ".join(_describe_reserved_slots(cap, free, rivals, facts, at) for cap, free, rivals in tight)
-    # Had all of those been withheld who come up until then, one slot would be left for this message.
-    turns = [sorted(one.until for one in rivals)[len(rivals) - free] for _, free, rivals in tight]
+    # If all the messages due until then were withheld, one slot would be left for this message.
+    turns = [sorted(message.until for message in rivals)[len(rivals) - free] for _, free, rivals in tight]
     fits = max(at, *turns) + YIELD_RETRY_DELAY
     return on_cap_reached(plan, limits, Reason.LOWER_PRIORITY, fits, words)
 
 
 def outranks(deferred_message: WaitingFact, plan: Plan, limits: Limits) -> bool:
-    """Whether a waiting message goes before the planned one: a strict order over all messages."""
-    theirs = (limits.priorities.get(deferred_message.journey, 0), deferred_message.value)
-    ours = (limits.priorities.get(plan.journey, 0), plan.value)
-    if theirs != ours:
-        return theirs > ours
+    """Return whether a deferred message ranks before the planned one: a strict order over all messages."""
+    deferred_rank = (limits.priorities.get(deferred_message.journey, 0), deferred_message.value)
+    planned_rank = (limits.priorities.get(plan.journey, 0), plan.value)
+    if deferred_rank != planned_rank:
+        return deferred_rank > planned_rank
     return plan.since is None or (deferred_message.since, deferred_message.message_id) < (
         plan.since,
         plan.message_id,
     )
 
 
-def _holds_reservation(one: WaitingFact, at: datetime) -> bool:
-    return at < one.expires_at and at < one.until + SLOT_RESERVATION
+def _holds_reservation(message: WaitingFact, at: datetime) -> bool:
+    return at < message.expires_at and at < message.until + SLOT_RESERVATION
 
 
 def _competing_messages(cap: Cap, ahead: list[WaitingFact], facts: Facts, at: datetime) -> list[WaitingFact]:
-    gone = counts_until(cap, at, facts.zone)
-    return [one for one in ahead if cap_applies(cap, one) and one.until < gone]
+    counted_until = counts_until(cap, at, facts.zone)
+    return [message for message in ahead if cap_applies(cap, message) and message.until < counted_until]
 
 
 def _describe_reserved_slots(
     cap: Cap, free: int, rivals: list[WaitingFact], facts: Facts, at: datetime
 ) -> str:
-    names = ", ".join(dict.fromkeys(one.journey for one in rivals))
+    names = ", ".join(dict.fromkeys(message.journey for message in rivals))
     slots = "the slot" if free == 1 else f"the {free} slots"
-    return f"{slots} left of {cap.limit} {describe_cap(cap, facts, at)}: {len(rivals)} of {names} waiting go first"
+    usage = f"{slots} left of {cap.limit} {describe_cap(cap, facts, at)}"
+    return f"{usage}: {len(rivals)} of {names} waiting go first"

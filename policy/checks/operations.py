@@ -1,4 +1,4 @@
-"""Decides whether an operator has stopped this channel, this journey, this template, or everything."""
+"""Checks operational limits: kill switches, circuit breakers and provider budgets."""
 
 from datetime import datetime, timedelta
 from zlib import crc32
@@ -9,20 +9,23 @@ from policy.limits import Limits
 from policy.verdict import Channel, Reason
 
 MIN_RECHECK_INTERVAL = timedelta(minutes=5)
-"""How long a stopped message waits before it passes the whole gate again, within the first hour of a stop."""
+"""Shortest wait of a stopped message until it passes the whole gate again."""
 
 MAX_RECHECK_INTERVAL = timedelta(hours=1)
+"""Longest wait of a stopped message."""
 
 _RECHECK_AGE_DIVISOR = 12
-"""A stop is looked at again after a twelfth of its age, so that one of days costs a run little."""
+"""A stopped message waits a twelfth of the stop's age, so a long stop costs a run few attempts."""
+
+BUDGET_WINDOW = timedelta(minutes=1)
+"""The period of a provider budget."""
 
 
 def no_kill_switch(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Defer while a switch names the plan's channel, journey or template, or everything.
+    """Defer while a kill switch names the plan's channel, journey or template, or everything.
 
-    Somebody who flips a switch for ten minutes does not want the sends of ten minutes lost, so a switch of
-    the database defers, at most until the plan's expiry; a message that is still stopped then is withheld.
-    A name in the limits is a decision of the deployment, and withholds at once.
+    A switch of the database is temporary, so it defers until the plan's expiry. A message that is still
+    stopped then is withheld. A name in the limits is a decision of the deployment, and withholds at once.
     """
     names = ("all", plan.channel.value, plan.journey, plan.template)
     stopped = [name for name in limits.kill_switches if name and name in names]
@@ -31,14 +34,14 @@ def no_kill_switch(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Ch
     stops = [stop for stop in facts.stopped if _applies_to(stop, plan)]
     if not stops:
         return passed("no kill switch")
-    said = ", ".join(
+    detail = ", ".join(
         f"{stop.description} is stopped since {stop.since.isoformat(' ', 'minutes')}" for stop in stops
     )
     if at >= plan.expires_at:
-        return denied(Reason.KILL_SWITCH, f"{said}, and the message has expired")
+        return denied(Reason.KILL_SWITCH, f"{detail}, and the message has expired")
     age = at - min(stop.since for stop in stops)
     wait = min(max(age / _RECHECK_AGE_DIVISOR, MIN_RECHECK_INTERVAL), MAX_RECHECK_INTERVAL)
-    return deferred(Reason.KILL_SWITCH, min(at + wait, plan.expires_at), said)
+    return deferred(Reason.KILL_SWITCH, min(at + wait, plan.expires_at), detail)
 
 
 def _applies_to(stop: ActiveKillSwitch, plan: Plan) -> bool:
@@ -54,32 +57,29 @@ def _applies_to(stop: ActiveKillSwitch, plan: Plan) -> bool:
     raise ValueError(f"expected a kind of stop, got {stop.kind!r}")
 
 
-BUDGET_WINDOW = timedelta(minutes=1)
-
-
 def provider_available(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Defer while the channel's provider is left alone after failures, or has had its minute's budget.
+    """Defer while the circuit breaker of the channel's provider is open, or its budget per minute is used up.
 
-    Both classes of message, as it is the provider's limit; never beyond the plan's expiry. Raises ValueError
-    where there is a budget and nobody counted.
+    Applies to both message classes, since it is the provider's limit. Defers at most until the plan's expiry.
+    Raises ValueError where there is a budget and the claims were not counted.
     """
     channel = plan.channel
     if channel is Channel.ADS:
         return passed("ads have no provider here")
     open_until = facts.breaker_open_until
     if open_until is not None and open_until > at:
-        said = (
+        detail = (
             f"the provider of {channel.value} failed over and over; left alone until {open_until.isoformat()}"
         )
-        return deferred(Reason.PROVIDER_BUDGET, min(open_until, max(plan.expires_at, at)), said)
+        return deferred(Reason.PROVIDER_BUDGET, min(open_until, max(plan.expires_at, at)), detail)
     budget = limits.budgets.get(channel)
     if budget is None:
         return passed(f"no budget on {channel.value}")
     if facts.claims_last_minute is None:
         raise ValueError(f"expected the claims of the last minute on {channel.value}, got none: count them")
-    said = f"{facts.claims_last_minute} of {budget.per_minute} on {channel.value} in the last minute"
+    detail = f"{facts.claims_last_minute} of {budget.per_minute} on {channel.value} in the last minute"
     if facts.claims_last_minute < budget.per_minute:
-        return passed(said)
-    # People come back spread over a minute, or all of them would ask again at once.
+        return passed(detail)
+    # The next attempts are spread over a minute by profile, so that they do not come at once.
     wait = BUDGET_WINDOW * (1 + crc32(facts.person.encode()) % 60 / 60)
-    return deferred(Reason.PROVIDER_BUDGET, min(at + wait, max(plan.expires_at, at)), said)
+    return deferred(Reason.PROVIDER_BUDGET, min(at + wait, max(plan.expires_at, at)), detail)

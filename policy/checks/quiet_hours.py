@@ -1,4 +1,4 @@
-"""Decides whether a message may reach its recipient at this hour of their day, and when it may next."""
+"""Checks quiet hours: the shop's hours of the channel, and the rules of the places where a profile may be."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,30 +10,31 @@ from policy.facts import Facts, Plan
 from policy.hours.jurisdictions import JURISDICTIONS, Jurisdiction
 from policy.hours.opening_hours import IntersectedHours, common_closing_time, next_common_opening, open_spans
 from policy.hours.places import Place, zones_allow_place
-from policy.hours.time_zones import require_offset, zone_info
+from policy.hours.time_zones import EXPLICIT_ZONE_SOURCES, require_offset, zone_info
 from policy.hours.windows import format_spans
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
 
-_EXPLICIT_ZONE_SOURCES = ("traits", "context")
+_SPREAD_DIVISOR = 4
+"""The spread is at most this part of the window, so that most of a short window is left for delivery."""
 
 
 class ApplicableHours(NamedTuple):
-    """The hours, in the zones in which they are kept."""
+    """The hours that apply to a message, and the zones in which they apply."""
 
     hours: IntersectedHours
     zones: tuple[str, ...]
     places: tuple[str, ...]
-    """The places whose rules are among the hours, in words."""
+    """The places with rules among the hours, in words."""
 
 
 def applicable_hours(plan: Plan, facts: Facts, limits: Limits) -> ApplicableHours | None:
-    """All hours that must be open, in every zone the person may live in; None where there are none.
+    """Return all hours that must be open, in every zone in which the profile may live; None where none apply.
 
-    The shop's hours of the channel hold for messages of either class. The hours of places hold for
-    marketing on the channels that the limits name, whatever the shop's own are: each can only narrow the
-    other. A region's entry takes the place of its country's; where the region is unknown, those of all its
-    country's regions hold, but for regions whose clocks are not the one the person is known to live by.
+    The shop's hours of the channel apply to both message classes. The hours of places apply to marketing on
+    the channels that the limits name, in addition to the shop's. A region's entry replaces its country's.
+    Where the region is unknown, the entries of all regions of the country apply, except regions with other
+    clocks than the profile's known zone.
     """
     own = limits.quiet_hours.get(plan.channel)
     local: dict[str, Jurisdiction] = {}
@@ -41,9 +42,9 @@ def applicable_hours(plan: Plan, facts: Facts, limits: Limits) -> ApplicableHour
     if plan.message_class is MessageClass.MARKETING and plan.channel in limits.jurisdiction_channels:
         table = {**JURISDICTIONS, **limits.jurisdictions}
         for place in facts.places:
-            found = _hours_for_place(place, table, facts)
-            local |= found
-            names += [_describe_place(place, found)] if found else []
+            jurisdictions = _hours_for_place(place, table, facts)
+            local |= jurisdictions
+            names += [_describe_place(place, jurisdictions)] if jurisdictions else []
     if plan.channel is Channel.ADS or (own is None and not local):
         return None
     hours = ((own,) if own else ()) + tuple(local.values())
@@ -54,53 +55,55 @@ def _hours_for_place(
     place: Place, table: Mapping[str, Jurisdiction], facts: Facts
 ) -> dict[str, Jurisdiction]:
     code = place.region if place.region in table else place.country
-    found = {code: table[code]} if code in table else {}
+    jurisdictions = {code: table[code]} if code in table else {}
     if not place.region:
-        known = (facts.zone,) if facts.zone_source in _EXPLICIT_ZONE_SOURCES else ()
+        known = (facts.zone,) if facts.zone_source in EXPLICIT_ZONE_SOURCES else ()
         regions = [Place(place.country, code) for code in table if code.startswith(f"{place.country}-")]
-        found |= {each.region: table[each.region] for each in regions if _may_live_in(each, known)}
-    return found
+        jurisdictions |= {each.region: table[each.region] for each in regions if _may_live_in(each, known)}
+    return jurisdictions
 
 
 def _may_live_in(region: Place, known: tuple[str, ...]) -> bool:
-    # A zone of another country says nothing about the region: both places are plausible then.
+    # A zone of another country does not restrict the region: both places are plausible.
     at_home = zones_allow_place(Place(region.country), known)
     return not at_home or not region.region.startswith("US-") or zones_allow_place(region, known)
 
 
-def _describe_place(place: Place, found: Mapping[str, Jurisdiction]) -> str:
-    code = place.region if place.region in found else place.country
-    name = found[code].name if code in found and found[code].name else code
-    unknown = f"; region unknown, so the strictest of {len(found)} rules" if len(found) > 1 else ""
+def _describe_place(place: Place, jurisdictions: Mapping[str, Jurisdiction]) -> str:
+    code = place.region if place.region in jurisdictions else place.country
+    name = jurisdictions[code].name if code in jurisdictions and jurisdictions[code].name else code
+    unknown = (
+        f"; region unknown, so the strictest of {len(jurisdictions)} rules" if len(jurisdictions) > 1 else ""
+    )
     return f"{name} (from {place.source}{unknown})"
 
 
 def outside_quiet_hours(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
-    """Defer to the next opening of the channel by the shop's hours and by the rules of the person's place.
+    """Defer to the next opening by the shop's hours of the channel and by the rules of the profile's places.
 
-    See ``governing_hours`` for whose hours hold, and ``wake_up`` for how long after the opening the message
-    wakes. Denies as expired where nothing opens before the plan's expiry, or within nine days.
+    See ``applicable_hours`` for the hours that apply, and ``jittered_resume_at`` for the delay after the
+    opening. Denies as expired where there is no opening before the plan's expiry, or within nine days.
     """
     governing = applicable_hours(plan, facts, limits)
     if governing is None:
         return passed(f"no quiet hours on {plan.channel.value}")
-    now = _describe_now(governing, facts, require_offset(at))
+    current = _describe_now(governing, facts, require_offset(at))
     before = require_offset(plan.expires_at)
     opening = next_common_opening(governing.hours, governing.zones, at, before=before)
     if opening is None:
-        return denied(Reason.EXPIRED, f"{now}; does not open before the expiry")
+        return denied(Reason.EXPIRED, f"{current}; does not open before the expiry")
     if opening <= at:
-        return passed(now)
+        return passed(current)
     closes = common_closing_time(governing.hours, governing.zones, opening, before=before)
     until = jittered_resume_at(plan, facts, limits, opening, closes)
-    return deferred(Reason.QUIET_HOURS, until, f"{now}; {_describe_next_opening(facts, opening, until)}")
+    return deferred(Reason.QUIET_HOURS, until, f"{current}; {_describe_next_opening(facts, opening, until)}")
 
 
 def allowed_until(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> datetime:
-    """Until when (UTC, excluded) a message that may go at ``at`` may still arrive: never past its expiry.
+    """Return until when (UTC, excluded) a message allowed at ``at`` may arrive: at most its expiry.
 
-    Every hour that governs the message is open all the time until then. Raises ValueError where one is
-    not open at ``at``.
+    All hours that apply to the message are open until then. Raises ValueError where they are not open at
+    ``at``.
     """
     governing = applicable_hours(plan, facts, limits)
     if governing is None:
@@ -138,24 +141,19 @@ def _describe_next_opening(facts: Facts, opening: datetime, until: datetime) -> 
     return f"next {local:%H:%M} on {local:%A}{later}"
 
 
-_SPREAD_DIVISOR = 4
-"""The spread takes at most this part of the window, so that a short one is not used up by waiting."""
-
-
 def jittered_resume_at(
     plan: Plan, facts: Facts, limits: Limits, opening: datetime, closes: datetime | None
 ) -> datetime:
-    """An instant in [opening, opening + spread), in whole seconds after the opening.
+    """Return an instant in [opening, opening + spread), in whole seconds after the opening.
 
-    The same at every attempt: it depends on the person and the send key alone. The spread is that of the
-    channel, but no more than a quarter of the time from the opening until the window closes (None: never)
-    or the message expires, so the message neither sleeps past its window nor past its expiry. A plan
-    without a key wakes at the opening itself.
+    Deterministic: it depends only on the profile and the send key. The spread is the channel's, but at most a
+    quarter of the time from the opening until the window closes (``closes``; None: never) or the message
+    expires. A plan without a send key resumes at the opening.
     """
     end = min(closes or plan.expires_at, plan.expires_at)
     spread = min(limits.spread.get(plan.channel, timedelta()), (end - opening) / _SPREAD_DIVISOR)
     if not plan.key or spread <= timedelta():
         return opening
-    # The length in front keeps ("ab", "c") and ("a", "bc") apart.
+    # The length prefix distinguishes ("ab", "c") from ("a", "bc").
     digest = hashlib.sha256(f"{len(plan.key)}:{plan.key}:{facts.person}".encode()).digest()
     return opening + timedelta(seconds=int.from_bytes(digest, "big") * int(spread.total_seconds()) >> 256)

@@ -1,4 +1,4 @@
-"""What one check of the gate found: it passed, it denies, or it defers."""
+"""The result of one check of the gate: passed, denied or deferred, and the results for errors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,48 +9,51 @@ from policy.facts import Facts, Plan
 from policy.limits import Limits
 from policy.verdict import CheckRecord, Defer, Reason, Verdict, Withhold
 
+ERROR_RETRY_DELAY = timedelta(minutes=1)
+"""How long a message is deferred after an error in the gate."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The result of one check. Make one with ``passed``, ``denied`` or ``deferred``."""
+    """The result of one check. Created by ``passed``, ``denied`` or ``deferred``."""
 
     detail: str
-    """In words, with the values it stood on; no address, no name."""
+    """In words, with the values that the check used; no address, no name."""
     reason: Reason | None = None
     """None: the check passed."""
     until: datetime | None = None
-    """Set where the check defers; None with a reason is a denial."""
+    """Set where the check defers; None with a reason: denied."""
     kept: tuple[str, ...] = ()
-    """Keys of the items left, from the check that shrinks them."""
+    """Keys of the remaining items; set by ``has_items_left``."""
     removed: tuple[str, ...] = ()
-    """Keys of the items taken out, from the check that shrinks them."""
+    """Keys of the removed items; set by ``has_items_left``."""
 
 
 CheckFunction = Callable[[Plan, Facts, Limits, datetime], CheckResult]
-"""A check: pure, and complete in itself, so that every one can be recorded whatever the others say."""
+"""A check: pure, and independent of the other checks, so that all of them can be recorded."""
 
 
 @lru_cache(maxsize=1024)
 def passed(detail: str) -> CheckResult:
-    """The check has nothing against the message."""
+    """Return the result of a check that the message passes."""
     return CheckResult(detail)
 
 
 def denied(reason: Reason, detail: str) -> CheckResult:
-    """The message must not go, ever, under this send key on this channel."""
+    """Return a denial: the message is never sent under this send key on this channel."""
     return CheckResult(detail, reason)
 
 
 def deferred(reason: Reason, until: datetime, detail: str) -> CheckResult:
-    """The message must not go before ``until`` (an instant in UTC)."""
+    """Return a deferral: the message is not sent before ``until`` (UTC)."""
     return CheckResult(detail, reason, until)
 
 
-ERROR_RETRY_DELAY = timedelta(minutes=1)
-
-
 def error_result(expires_at: datetime, at: datetime, detail: str) -> CheckResult:
-    """Defer for a minute, at most until the expiry; deny from then on, and where that cannot be told."""
+    """Defer for ``ERROR_RETRY_DELAY``, at most until the expiry.
+
+    Deny from the expiry on, and where the two instants cannot be compared.
+    """
     try:
         if at < expires_at:
             return deferred(Reason.ERROR, min(at + ERROR_RETRY_DELAY, expires_at), detail)
@@ -60,10 +63,10 @@ def error_result(expires_at: datetime, at: datetime, detail: str) -> CheckResult
 
 
 def error_verdict(expires_at: datetime, at: datetime, error: Exception) -> Verdict:
-    """The verdict where what is on file cannot be read, such as a word this version does not know."""
-    # The message of the error may quote what a person typed, so only its kind is recorded.
-    found = error_result(expires_at, at, f"the facts cannot be read ({type(error).__name__})")
-    checks = (CheckRecord("facts", passed=False, detail=found.detail),)
-    if found.until is None:
-        return Withhold(Reason.ERROR, found.detail, checks=checks)
-    return Defer(Reason.ERROR, found.until, found.detail, checks=checks)
+    """Return the verdict where the facts cannot be read, e.g. for a stored value unknown to this version."""
+    # The error's message may quote personal data, so only its type is recorded.
+    result = error_result(expires_at, at, f"the facts cannot be read ({type(error).__name__})")
+    checks = (CheckRecord("facts", passed=False, detail=result.detail),)
+    if result.until is None:
+        return Withhold(Reason.ERROR, result.detail, checks=checks)
+    return Defer(Reason.ERROR, result.until, result.detail, checks=checks)

@@ -1,4 +1,4 @@
-"""Decides which items a person must not be shown any more, and until when a purchase keeps them away."""
+"""Rules of suppression: which items may not be promoted to a profile, and until when after a purchase."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,26 +10,27 @@ from policy.limits import DEFAULT_SUPPRESSION_WINDOW, Limits, SuppressionRule, S
 
 @dataclass(frozen=True, slots=True)
 class ItemAttributes:
-    """An item with all that is known of it; where plan and feed differ, both count."""
+    """An item with its attributes from the plan and the feed; where these differ, both count."""
 
     item: PlannedItem
     products: frozenset[str]
-    """Products that it is, or is a variant of."""
+    """Ids of the products that it is, or is a variant of."""
     variants: frozenset[str]
     """Stock keeping units of those products, its own included."""
     categories: frozenset[str]
-    """In lower case, as the groups."""
+    """In lower case."""
     groups: frozenset[str]
+    """In lower case."""
     parts: tuple[str, ...]
-    """Products that it consists of, where it is a bundle."""
+    """Ids of the products in it, where it is a bundle."""
 
 
 def item_attributes(item: PlannedItem, catalog: Iterable[CatalogItem]) -> ItemAttributes:
-    """What the plan and the feed say of one item; an item known by its unit alone is what the feed says."""
+    """Return an item's attributes in plan and feed; without a product id, the feed's products count."""
     rows = [row for row in catalog if _matches_item(row, item)]
     own = {item.product_id} if item.product_id else {row.product for row in rows}
     units = {item.sku, *(row.sku for row in rows)}
-    # A unit's own word goes before what is said of the product.
+    # The unit's own row goes before those of the product and of its other units.
     exact = sorted(rows, key=lambda row: (row.sku != item.sku, row.sku or ""))
     return ItemAttributes(
         item,
@@ -42,7 +43,7 @@ def item_attributes(item: PlannedItem, catalog: Iterable[CatalogItem]) -> ItemAt
 
 
 def normalize_names(*names: str | None) -> frozenset[str]:
-    """Names as they are compared: without blanks around, in lower case; what is no name is left out."""
+    """Return the names stripped and in lower case, without blank ones."""
     return frozenset(name.strip().casefold() for name in names if name and name.strip())
 
 
@@ -55,10 +56,10 @@ def _matches_item(row: CatalogItem, item: PlannedItem) -> bool:
 def suppression_until(
     event_time: datetime, window: timedelta | None = DEFAULT_SUPPRESSION_WINDOW
 ) -> datetime | None:
-    """When a purchase at ``event_time`` stops suppressing its items; None is for good.
+    """Return when a purchase at ``event_time`` no longer suppresses its items; None: never.
 
-    A suppression starts when its row commits, whenever the purchase happened, so an old purchase may
-    be over as soon as it is known. A window that runs past the calendar is for good.
+    A suppression starts when its row commits, so that of an old purchase may have ended before. A window that
+    exceeds the calendar has no end.
     """
     if window is None:
         return None
@@ -69,10 +70,9 @@ def suppression_until(
 
 
 def is_active(suppression: Suppression, at: datetime) -> bool:
-    """In force at ``at``: the row exists and its end, if it has one, is still ahead.
+    """Return whether the suppression's end, if it has one, is after ``at``.
 
-    When it started plays no part: a purchase that a channel delivers late, or a run whose clock is
-    ahead or behind, must not open a gap.
+    The start is ignored, so that a purchase delivered late, or a run with another clock, opens no gap.
     """
     return suppression.until is None or suppression.until > at
 
@@ -84,17 +84,18 @@ def suppressed_items(
     catalog: Sequence[CatalogItem] = (),
     cart_items: Iterable[PlannedItem] = (),
 ) -> dict[str, str]:
-    """Keys of the items that must not be promoted at ``at``, and why where that is not plain; else "".
+    """Return the keys of the items that may not be promoted at ``at``, each with the reason.
 
-    One suppressed line takes its whole key with it: where the bought unit is known to be a variant of a
-    product, by any line in ``items`` or ``beside`` them (the cart), every variant is suppressed. Of scope
-    variant only the lines in ``items`` count. A bundle is suppressed once every part of it was bought.
+    The reason is "" for an item that was bought itself. One suppressed line suppresses its whole key: where
+    the bought unit is a variant of a product, by any line in ``items`` or ``cart_items``, every variant is
+    suppressed. With the scope variant only the lines in ``items`` count. A bundle is suppressed once all its
+    parts were bought.
     """
     active = [row for row in suppressions if is_active(row, at)]
     if not active:
         return {}
     reaching = [row for row in active if row.scope is not SuppressionScope.VARIANT]
-    found: dict[str, str] = {}
+    reason_by_key: dict[str, str] = {}
     for item, rows in (*((item, active) for item in items), *((item, reaching) for item in cart_items)):
         about = item_attributes(item, catalog)
         reasons = [why for row in rows if item.key and (why := _suppression_reason(row, about)) is not None]
@@ -102,15 +103,15 @@ def suppressed_items(
         if parts and bought == parts:
             reasons.append("every part of it was bought")
         if reasons:
-            # That it was bought itself, which needs no words, is the best reason.
-            found[item.key] = min(found.get(item.key, reasons[0]), *reasons, key=len)
-    return found
+            # The shortest reason: "", that it was bought itself, goes before all others.
+            reason_by_key[item.key] = min(reason_by_key.get(item.key, reasons[0]), *reasons, key=len)
+    return reason_by_key
 
 
 def parts_bought(bundle: ItemAttributes, active: Iterable[Suppression]) -> tuple[int, int]:
-    """How many parts of a bundle were bought, and how many it has; (0, 0) for what is no bundle.
+    """Return how many parts of a bundle were bought, and how many it has; (0, 0) for any other item.
 
-    A part counts as bought in any variant, by itself or as a part of another bundle.
+    A part counts as bought in any variant, and as a part of another bundle.
     """
     names = {name for row in active for name in (row.item, row.sku, *row.parts) if name}
     parts = dict.fromkeys(bundle.parts)
@@ -118,12 +119,12 @@ def parts_bought(bundle: ItemAttributes, active: Iterable[Suppression]) -> tuple
 
 
 def _suppression_reason(row: Suppression, about: ItemAttributes) -> str | None:
-    """Why a suppression is about an item: "" where it is simply that one, None where it is not.
+    """Return why a suppression covers an item: "" where it is the item itself; None where it does not.
 
-    The product (any variant of it) or the same unit; of scope variant the same unit alone, and an item
-    planned without its unit, which may be that one. Of scope group or category also whatever is of the same,
-    by the plan's own word or the feed's. A bundle's suppression is about its parts. An item without product
-    and unit is never matched (and never promoted, see ``policy.checks.relevance``).
+    It covers the product in any variant, and the same unit. With the scope variant it covers only the same
+    unit, and an item planned without a unit. With the scope group or category it also covers items of the
+    same group or category, by the plan or by the feed. A bundle's suppression covers its parts. An item
+    without product and unit is never covered (and never promoted, see ``policy.checks.relevance``).
     """
     if _is_same_item(row, about):
         return ""
@@ -145,17 +146,17 @@ def _is_same_item(row: Suppression, about: ItemAttributes) -> bool:
         return unit == item.sku if item.sku else row.item in about.products or unit in about.variants
     if row.item in names or (bool(row.sku) and row.sku == item.sku):
         return True
-    # A receipt knew the unit alone, and the feed tells by now whose it is.
+    # The purchase named only the unit; its product is known from the feed.
     return bool(row.sku) and row.item == row.sku and row.sku in about.variants
 
 
 def rule_for(
     limits: Limits, product: str | None, sku: str | None, category: str | None, group: str | None
 ) -> SuppressionRule:
-    """The first rule that fits what was bought, else the shop's window for the product.
+    """Return the first rule that matches a purchase, else the shop's window with the scope product.
 
-    A rule about a product fits the product id and the stock keeping unit. Never raises: a purchase whose
-    category nobody knows is simply fitted by no rule about a category.
+    A rule's ``product`` matches the product id and the stock keeping unit. A purchase of unknown category
+    matches no rule with a category. Never raises.
     """
     names = (_normalize_name(product), _normalize_name(sku))
     for rule in limits.suppression:

@@ -1,1 +1,1 @@
-"""The policy file: settings, TOML reading with line numbers, and the codec of stored policies."""
+"""The policy file: settings, TOML decoding with line numbers, and the codec of stored values."""

@@ -1,4 +1,4 @@
-"""Encodes plans, facts and limits as JSON, and decodes them by the types that their classes declare."""
+"""Encodes plans, facts and limits as JSON, and decodes them by the declared types of their fields."""
 
 import types
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from policy.durations import format_compact_duration, parse_duration
 T = TypeVar("T")
 
 Parsers = Mapping[str, Callable[[str], Any]]
-"""Type of a node → how a value of it is read from text."""
+"""Type of a schema node → parser of its values from text."""
 
 _JSON_SCALAR_TYPES = frozenset({str, int, bool, types.NoneType})
 
@@ -32,23 +32,23 @@ _FROM_JSON: Parsers = {
 
 
 def encode_value(value: Any, *, full: bool = False) -> Any:
-    """A value as JSON has it. Fields at their defaults are left out, unless ``full``.
+    """Encode a value as plain JSON values. Fields at their defaults are omitted, unless ``full``.
 
-    Sets are sorted, and a whole number is the same whether it was 10 or 10.0, so that equal values have one
-    form. Raises TypeError for a type that no plan, fact or limit is made of.
+    Equal values have one form: sets are sorted, and 10.0 is encoded as 10. Raises TypeError for a type that
+    is not in plans, facts and limits.
     """
     kind = type(value)
     if kind in _JSON_SCALAR_TYPES:
         return value
     if kind is tuple or kind is list:
-        return [encode_value(one, full=full) for one in value]
+        return [encode_value(inner, full=full) for inner in value]
     if (defaults := _field_defaults(cast(Any, kind))) is not None:
-        found = {}
+        encoded = {}
         for name, default in defaults:
-            one = getattr(value, name)
-            if full or (one is not default and one != default):
-                found[name] = one if type(one) in _JSON_SCALAR_TYPES else encode_value(one, full=full)
-        return found
+            inner = getattr(value, name)
+            if full or (inner is not default and inner != default):
+                encoded[name] = inner if type(inner) in _JSON_SCALAR_TYPES else encode_value(inner, full=full)
+        return encoded
     match value:
         case Enum():
             return value.value
@@ -59,17 +59,17 @@ def encode_value(value: Any, *, full: bool = False) -> Any:
         case timedelta():
             return format_compact_duration(value)
         case Mapping():
-            return {str(encode_value(key)): encode_value(one, full=full) for key, one in value.items()}
+            return {str(encode_value(key)): encode_value(inner, full=full) for key, inner in value.items()}
         case frozenset():
-            return sorted(encode_value(one, full=full) for one in value)
+            return sorted(encode_value(inner, full=full) for inner in value)
     raise TypeError(f"expected plain values and dataclasses of them, got {kind.__name__}")
 
 
 def decode_value(kind: type[T], raw: Any) -> T:
-    """The value that ``encode`` had, as ``kind``.
+    """Decode a value that ``encode_value`` encoded, as ``kind``.
 
-    A field that ``raw`` leaves out is at its default; a field that ``kind`` no longer has is ignored, so that
-    values recorded by older code still decode. Raises ValueError, with every fault, where ``raw`` is none.
+    A field that is absent from ``raw`` gets its default. A field that ``kind`` no longer has is ignored, so
+    that values recorded by older code can be decoded. Raises ValueError, with all faults, for anything else.
     """
     try:
         return cast(T, _decoder(cast(Any, kind)).validate_python(raw))
@@ -78,31 +78,31 @@ def decode_value(kind: type[T], raw: Any) -> T:
 
 
 def field_types(kind: Any) -> dict[str, Any]:
-    """The declared types of a dataclass's fields."""
+    """Return the declared types of a dataclass's fields."""
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind) if field.init}
 
 
 def union_members(hint: Any) -> tuple[Any, ...]:
-    """The types of a union; empty for anything else."""
+    """Return the types of a union; empty for any other type."""
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else ()
 
 
 def strict_validator(
     kind: Any, parsers: Parsers, adapt: Callable[[Any], Any] = lambda node: node
 ) -> SchemaValidator:
-    """A validator that takes scalars of the declared type only, or text that a parser reads as one.
+    """Build a validator that accepts scalars of the declared type only, or text for which there is a parser.
 
-    Tables become dataclasses and lists become tuples and sets, as pydantic does by default. Keys of mappings
-    are text, so they are converted. ``adapt`` may replace each node of the schema, the inner ones first.
+    Tables are converted to dataclasses, and lists to tuples and sets, as pydantic does by default. Keys of
+    mappings are text, so they are converted. ``adapt`` may replace each node of the schema, inner ones first.
     """
 
     def strict(node: Any) -> Any:
         if isinstance(node, list):
-            return [strict(one) for one in node]
+            return [strict(inner) for inner in node]
         if not isinstance(node, dict):
             return node
-        node = {key: strict(one) for key, one in node.items()}
+        node = {key: strict(inner) for key, inner in node.items()}
         name = node.get("type")
         if name == "dict":
             node["keys_schema"] = {**node["keys_schema"], "strict": False}
@@ -121,8 +121,8 @@ def _parsed_by(parser: Callable[[str], Any], node: Any) -> Any:
 
 
 def _in_words(kind: type, error: ErrorDetails) -> str:
-    came = "" if error["type"] in ("missing", "value_error") else f", got {error['input']!r}"
-    return f"{'.'.join(map(str, (kind.__name__, *error['loc'])))}: {error['msg']}{came}"
+    got = "" if error["type"] in ("missing", "value_error") else f", got {error['input']!r}"
+    return f"{'.'.join(map(str, (kind.__name__, *error['loc'])))}: {error['msg']}{got}"
 
 
 @lru_cache(maxsize=256)
@@ -132,11 +132,11 @@ def _decoder(kind: Any) -> SchemaValidator:
 
 @lru_cache(maxsize=256)
 def _field_defaults(kind: Any) -> tuple[tuple[str, Any], ...] | None:
-    """Field → default, where one without is equal to nothing; None for what is no dataclass."""
+    """Return each field with its default, ``MISSING`` where it has none; None for any other type."""
     if not is_dataclass(kind):
         return None
-    found = []
+    defaults = []
     for field in fields(kind):
         default = field.default if field.default_factory is MISSING else field.default_factory()
-        found.append((field.name, default))
-    return tuple(found)
+        defaults.append((field.name, default))
+    return tuple(defaults)

@@ -1,4 +1,4 @@
-"""Says the policy in force value by value, as the file would say it, and where each was set."""
+"""Reads the policy file, and lists the values in force as TOML with the source of each."""
 
 import json
 import re
@@ -26,44 +26,58 @@ _PLACE_OF_SYNTAX = re.compile(r" \(at (?:line (\d+), column (\d+)|end of documen
 
 
 class PolicyFaults(ValueError):
-    """The policy cannot be used; the message has a line for each fault."""
+    """The policy is invalid; the message has a line for each fault."""
 
     def __init__(self, name: str, faults: tuple[ConfigError, ...]) -> None:
-        told = "\n".join(f"  * {fault}" for fault in faults)
-        super().__init__(f"{name} cannot be used:\n{told}")
+        listed = "\n".join(f"  * {fault}" for fault in faults)
+        super().__init__(f"{name} cannot be used:\n{listed}")
         self.name = name
         self.faults = faults
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What is in force, and where each value of it was set."""
+    """The limits in force, and the source of each value."""
 
     limits: Limits = field(default_factory=Limits)
     name: str = ""
-    """The file's; empty where there is none."""
+    """The file's name; empty where there is none."""
     lines: dict[Place, int] = field(default_factory=dict)
-    """Values that the file sets → their lines."""
+    """Value that the file sets → its line."""
     variables: dict[Place, str] = field(default_factory=dict)
-    """Values that a variable of the environment sets → its name."""
+    """Value that an environment variable sets → the variable's name."""
 
     def line_of(self, place: Place) -> int | None:
-        """Where the file sets a value, or the list that it is a part of; None: it is a default."""
+        """Return the line at which the file sets a value or a list around it; None for a default."""
         return line_of(self.lines, place)
 
     def set_by(self, place: Place) -> str:
-        """Who sets a value, in words."""
+        """Return the source of a value, in words."""
         if place in self.variables:
             return self.variables[place]
         line = self.line_of(place)
         return "default" if line is None else f"line {line}"
 
 
-def read_policy(text: str, name: str = "the policy") -> Policy:
-    """``Limits`` as the text overrides their defaults. An empty text overrides nothing.
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value in force."""
 
-    A table overrides what it names and leaves the rest at its default; a list replaces the default list.
-    Raises ``PolicyFaults`` with every fault, each with its line, path, and what was expected and came.
+    path: str
+    value: str
+    """As TOML."""
+    set_by: str
+    """A line of the file, an environment variable, or "default"."""
+
+    def __str__(self) -> str:
+        return f"{self.path} = {self.value}"
+
+
+def read_policy(text: str, name: str = "the policy") -> Policy:
+    """Read a policy from TOML. Values that the text does not set keep their defaults.
+
+    A table sets the keys that it names and leaves the others at their defaults; a list replaces the default
+    list. Raises ``PolicyFaults`` with all faults, each with its line, path, expected and actual value.
     """
     try:
         raw = tomllib.loads(text)
@@ -77,39 +91,25 @@ def read_policy(text: str, name: str = "the policy") -> Policy:
     return Policy(limits, name, values)
 
 
-def _of_syntax(said: str, text: str) -> ConfigError:
-    found = _PLACE_OF_SYNTAX.search(said)
+def _of_syntax(message: str, text: str) -> ConfigError:
+    position = _PLACE_OF_SYNTAX.search(message)
     last = text.count("\n") + (not text.endswith("\n"))
-    line = int(found[1]) if found and found[1] else last
-    column = f" in column {found[2]}" if found and found[2] else ""
-    problem = _PLACE_OF_SYNTAX.sub("", said)
+    line = int(position[1]) if position and position[1] else last
+    column = f" in column {position[2]}" if position and position[2] else ""
+    problem = _PLACE_OF_SYNTAX.sub("", message)
     return ConfigError(line, "", "TOML", problem, f"not TOML: {problem}{column}")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One value in force."""
-
-    path: str
-    value: str
-    """As TOML."""
-    set_by: str
-    """A line of the file, a variable of the environment, or the default."""
-
-    def __str__(self) -> str:
-        return f"{self.path} = {self.value}"
-
-
 def settings_of(policy: Policy) -> list[Setting]:
-    """Every value in force, in the order in which ``Limits`` has them."""
-    found = _values(policy.limits, Limits, ())
+    """Return all values in force, in the order of the fields of ``Limits``."""
+    values = _values(policy.limits, Limits, ())
     return [
-        Setting(dotted(place), in_toml(value, hint), policy.set_by(place)) for place, value, hint in found
+        Setting(dotted(place), in_toml(value, hint), policy.set_by(place)) for place, value, hint in values
     ]
 
 
 def in_toml(value: Any, hint: Any = None) -> str:
-    """A value as the file would say it."""
+    """Format a value as TOML."""
     match value:
         case None:
             return json.dumps(FOR_GOOD[0] if timedelta in union_members(hint) else NONE)
@@ -118,18 +118,18 @@ def in_toml(value: Any, hint: Any = None) -> str:
         case date():
             return value.isoformat()
         case frozenset():
-            return f"[{', '.join(sorted(in_toml(one) for one in value))}]"
+            return f"[{', '.join(sorted(in_toml(entry) for entry in value))}]"
         case tuple() | list():
-            return f"[{', '.join(in_toml(one) for one in value)}]"
+            return f"[{', '.join(in_toml(entry) for entry in value)}]"
         case Mapping():
-            return _inline({str(key): in_toml(one) for key, one in value.items()})
+            return _inline({str(key): in_toml(entry) for key, entry in value.items()})
     if not is_dataclass(value):
         return json.dumps(encode_value(value), ensure_ascii=False)
     hints, given = (
         field_types(cast(Any, type(value))),
-        [(one, getattr(value, one.name)) for one in fields(value)],
+        [(entry, getattr(value, entry.name)) for entry in fields(value)],
     )
-    stated = [(one.name, inner) for one, inner in given if (inner, one.default) != (None, None)]
+    stated = [(entry.name, inner) for entry, inner in given if (inner, entry.default) != (None, None)]
     return _inline({name: in_toml(inner, hints[name]) for name, inner in stated})
 
 
@@ -138,11 +138,12 @@ def _values(value: Any, hint: Any, place: Place) -> Iterator[tuple[Place, Any, A
         for name, inner in field_types(cast(Any, type(value))).items():
             yield from _values(getattr(value, name), inner, (*place, name))
     elif isinstance(value, Mapping) and value:
-        for key, one in value.items():
-            yield from _values(one, None, (*place, str(key)))
+        for key, entry in value.items():
+            yield from _values(entry, None, (*place, str(key)))
     else:
         yield place, value, hint
 
 
 def _inline(pairs: Mapping[str, str]) -> str:
-    return f"{{ {', '.join(f'{dotted((key,))} = {one}' for key, one in pairs.items())} }}" if pairs else "{}"
+    listed = ", ".join(f"{dotted((key,))} = {value}" for key, value in pairs.items())
+    return f"{{ {listed} }}" if pairs else "{}"

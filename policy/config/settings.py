@@ -1,4 +1,4 @@
-"""Where the shop's policy is set, for every process that goes by it: read once, at start."""
+"""Environment settings of the shop's policy. Every process that uses the policy reads them once, at start."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +12,7 @@ from policy.config.toml_reader import ConfigError
 
 
 class PolicySettings(BaseSettings):
-    """Read from the environment; the file it names is read when ``policy`` is first asked for."""
+    """Settings from the environment. The policy file is read at the first access to ``policy``."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
@@ -34,7 +34,7 @@ class PolicySettings(BaseSettings):
 
     @cached_property
     def policy(self) -> Policy:
-        """What is in force. Raises ``PolicyFaults`` with everything that is wrong with the file."""
+        """The policy in force. Raises ``PolicyFaults`` with all faults of the file."""
         policy = load_policy_file(self.waypost_policy) if self.waypost_policy else Policy()
         if "holdout" not in self.model_fields_set:
             return policy
@@ -47,7 +47,7 @@ class PolicySettings(BaseSettings):
 
 
 def load_policy_file(path: str) -> Policy:
-    """The policy in a file. Raises ``PolicyFaults``, for a file that cannot be read as well."""
+    """Read the policy from a file. Raises ``PolicyFaults``, also for a file that cannot be read."""
     try:
         text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

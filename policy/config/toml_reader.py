@@ -21,16 +21,41 @@ from policy.config.codec import field_types, strict_validator, union_members
 from policy.durations import parse_duration
 
 Place = tuple[str | int, ...]
-"""A path of keys; places in a list count from 0."""
+"""A path of keys and list indexes, which count from 0."""
+
+T = TypeVar("T")
+
+FOR_GOOD = ("for good", "never")
+"""Values for a duration without an end."""
+
+NONE = "none"
+"""The value for None, and for an entry of a table that is to be removed."""
+
+_REMOVED = object()
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+
+_EXPECTED: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    time: 'a time of day from "00:00" to "24:00", such as "08:00"',
+    timedelta: 'a length of time with its unit, such as "25d", "12h", "90m" or "2w"',
+    date: "a date such as 2026-11-27",
+    datetime: "a time with its offset such as 2026-11-27T08:00:00+01:00",
+}
 
 
 def lines_of(text: str) -> dict[Place, int]:
-    """Line (from 1) of every key, table and list element of a text that ``tomllib`` has parsed.
+    """Return the line (from 1) of every key, table and list element of valid TOML.
 
-    A statement ends on the first line with which it parses. A list that is written over several lines also
-    parses with its bracket closed early, which shows what each line adds to it.
+    A statement ends on the first line with which it parses. A list over several lines is also parsed with its
+    bracket closed early, which gives the elements that each line adds.
     """
-    found: dict[Place, int] = {}
+    line_by_place: dict[Place, int] = {}
     sizes: dict[Place, int] = {}
     table: Place = ()
     lines: list[str] = []
@@ -50,19 +75,19 @@ def lines_of(text: str) -> dict[Place, int]:
         else:
             places = [(*table, *place) for place in _places(parsed)]
         for place in places:
-            found.setdefault(place, first)
+            line_by_place.setdefault(place, first)
         first, lines = 0, [] if statement else lines
-    return found
+    return line_by_place
 
 
 def line_of(lines: Mapping[Place, int], place: Place) -> int | None:
-    """The line of a place, or of the innermost table or list around it; None where it has none."""
+    """Return the line of a place, or of the innermost table or list around it; None where there is none."""
     ends = range(len(place), 0, -1)
     return next((lines[place[:end]] for end in ends if place[:end] in lines), None)
 
 
 def _opened(parsed: dict[str, Any], sizes: dict[Place, int]) -> Place:
-    """The place of a header; one of a list of tables opens the next element."""
+    """Return the place of a table header; the header of a list of tables opens its next element."""
     place: Place = ()
     inner: Any = parsed
     while isinstance(inner, dict) and inner:
@@ -91,44 +116,18 @@ def _parsed(text: str) -> dict[str, Any] | None:
         return None
 
 
-T = TypeVar("T")
-
-FOR_GOOD = ("for good", "never")
-"""Words for a length of time without an end."""
-
-NONE = "none"
-"""The word for no value, and for an entry of a table that is to be taken out."""
-
-_REMOVED = object()
-
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
-
-_EXPECTED: dict[Any, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    time: 'a time of day from "00:00" to "24:00", such as "08:00"',
-    timedelta: 'a length of time with its unit, such as "25d", "12h", "90m" or "2w"',
-    date: "a date such as 2026-11-27",
-    datetime: "a time with its offset such as 2026-11-27T08:00:00+01:00",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class ConfigError:
-    """One thing that is wrong with a policy."""
+    """A fault of a policy."""
 
     line: int
     path: str
     expected: str
     came: str
     words: str
-    """All of it but the line, as a sentence."""
+    """The whole fault without the line, as a sentence."""
     advice: str = ""
-    """What was perhaps meant."""
+    """A suggestion."""
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.words}"
@@ -137,7 +136,7 @@ class ConfigError:
 def decode_toml(
     default: T, raw: Mapping[str, Any], lines: Mapping[Place, int]
 ) -> tuple[T, list[ConfigError]]:
-    """``default`` with the values of ``raw`` set, and all faults in the order of their lines.
+    """Return ``default`` with the values of ``raw`` set, and all faults in the order of their lines.
 
     A table sets the keys that it names and leaves the others at their defaults; a list replaces the default
     list. Where there are faults, the first result is undefined.
@@ -153,17 +152,21 @@ def decode_toml(
         except ValidationError as invalid:
             errors = invalid.errors()
         # A class checks its values only when each of them has its type. So faulty entries are removed and the
-        # rest is validated again. That a removed value is missing then is no new fault. What holds a faulty
-        # list element, or lacks a value, is removed last: its other faults are found before.
+        # rest is validated again. A removed value that is missing then is not a new fault. A table or list
+        # with a faulty element or a missing value is removed last, after its other faults are found.
         places: set[Place] = set()
         for error in errors:
-            found = [one for one in _faults(error, kind, raw, lines) if not _within(one[0], places)]
-            faults |= {fault: None for place, fault in found if place not in removed}
-            places |= {place for place, _ in found}
-        while places and not (gone := {place for place in places if _remove(left, place)}):
+            new_faults = [
+                new_fault
+                for new_fault in _faults(error, kind, raw, lines)
+                if not _within(new_fault[0], places)
+            ]
+            faults |= {fault: None for place, fault in new_faults if place not in removed}
+            places |= {place for place, _ in new_faults}
+        while places and not (removed_now := {place for place in places if _remove(left, place)}):
             places = {place[:-1] for place in places if place}
-        removed |= gone
-        left = left if gone else {}
+        removed |= removed_now
+        left = left if removed_now else {}
     return value, sorted(faults, key=lambda fault: (fault.line, fault.path))
 
 
@@ -202,14 +205,14 @@ def _as_in_toml(node: Any) -> Any:
 
 def _clock(words: str) -> time:
     """A time of day; "24:00" is midnight. Raises ValueError."""
-    if not (found := _CLOCK.fullmatch(words.strip())):
+    if not (match := _CLOCK.fullmatch(words.strip())):
         raise ValueError(words)
-    hour, minute, second = (int(part or 0) for part in found.groups())
+    hour, minute, second = (int(part or 0) for part in match.groups())
     return time(0) if (hour, minute, second) == (24, 0, 0) else time(hour, minute, second)
 
 
 def _merged(default: Any, raw: Any) -> Any:
-    """The tables of ``raw`` over those of ``default``; any other value replaces its default."""
+    """Merge the tables of ``raw`` into those of ``default``; any other value replaces its default."""
     if not isinstance(raw, dict) or not (is_dataclass(default) or isinstance(default, Mapping)):
         return raw
     if isinstance(default, Mapping):
@@ -220,7 +223,7 @@ def _merged(default: Any, raw: Any) -> Any:
 
 
 def _remove(raw: dict[str, Any], place: Place) -> bool:
-    """Remove an entry of a table. False where there is none at the place."""
+    """Remove an entry of a table. Returns False where there is none at the place."""
     table = value_at(raw, place[:-1])
     return bool(place) and isinstance(table, dict) and table.pop(place[-1], None) is not None
 
@@ -228,7 +231,7 @@ def _remove(raw: dict[str, Any], place: Place) -> bool:
 def _faults(
     error: ErrorDetails, kind: Any, raw: Mapping[str, Any], lines: Mapping[Place, int]
 ) -> Iterator[tuple[Place, ConfigError]]:
-    """The faults that an error of pydantic stands for, in words of the text, each with its place."""
+    """Convert a pydantic error to faults in the terms of the file, each with its place."""
 
     def fault(
         place: Place, wanted: str, words: str, advice: str = "", came: str = ""
@@ -251,7 +254,7 @@ def _faults(
         return
     hint, came, path = _declared(kind, place), value_at(raw, place), dotted(place)
     if problem == "value_error" and is_dataclass(_present(hint)):
-        # A class says one fault a line. It is about a field that it names: a given one, where there is one.
+        # A class reports one fault per line, about a field that it names: preferably one set in the file.
         for sentence in str(error["ctx"]["error"]).splitlines():
             named = [word for word in re.findall(r"\w+", sentence) if word in field_types(_present(hint))]
             at = (*place, *sorted(named, key=lambda name: name not in came)[:1])
@@ -266,25 +269,25 @@ def _faults(
 
 
 def _declared(kind: Any, place: Place) -> Any:
-    """The type that is declared for a place."""
+    """Return the declared type of a place."""
     hint = kind
     for part in place:
         hint = _present(hint)
         if is_dataclass(hint):
             hint = field_types(hint)[str(part)]
         else:
-            inner = [one for one in get_args(hint) if one is not Ellipsis]
+            inner = [argument for argument in get_args(hint) if argument is not Ellipsis]
             hint = inner[min(part, len(inner) - 1)] if isinstance(part, int) else inner[-1]
     return hint
 
 
 def _present(hint: Any) -> Any:
-    """The type of a value that may be absent, where it is not."""
-    return next((one for one in union_members(hint) if one is not NoneType), hint)
+    """Return the first type of an optional type that is not None; any other type unchanged."""
+    return next((member for member in union_members(hint) if member is not NoneType), hint)
 
 
 def expected(hint: Any) -> str:
-    """What a value of a declared type looks like in TOML."""
+    """Describe the form in TOML of a value of a declared type."""
     hint, types = _present(hint), union_members(hint)
     origin, values = get_origin(hint), values_of(hint)
     if values:
@@ -299,21 +302,21 @@ def expected(hint: Any) -> str:
 
 
 def values_of(hint: Any) -> list[str]:
-    """The values of a type that has a closed list of them; empty for any other type."""
+    """Return the values of an enum or literal type; empty for any other type."""
     hint = _present(hint)
     if get_origin(hint) is Literal:
         return list(map(str, get_args(hint)))
-    return [str(one.value) for one in hint] if isinstance(hint, type) and issubclass(hint, Enum) else []
+    return [str(member.value) for member in hint] if isinstance(hint, type) and issubclass(hint, Enum) else []
 
 
 def spelling(raw: Any, known: list[str]) -> str:
-    """What was perhaps meant, as a question; empty where nothing is close."""
+    """Return a suggestion for a misspelled value, as a question; empty where none is close."""
     close = get_close_matches(raw, known, n=1) if isinstance(raw, str) else []
     return f"did you mean {close[0]!r}?" if close else ""
 
 
 def shown(raw: Any) -> str:
-    """A value as it was written."""
+    """Format a value for an error message."""
     if isinstance(raw, str | bool):
         return json.dumps(raw, ensure_ascii=False)
     if isinstance(raw, list):
@@ -322,7 +325,7 @@ def shown(raw: Any) -> str:
 
 
 def value_at(raw: Any, place: Place) -> Any:
-    """The value at a place; None where there is none."""
+    """Return the value at a place; None where there is none."""
     try:
         return reduce(lambda inner, part: inner[part], place, raw)
     except (KeyError, IndexError, TypeError):
@@ -330,7 +333,7 @@ def value_at(raw: Any, place: Place) -> Any:
 
 
 def dotted(place: Place) -> str:
-    """A place as an operator writes it; list elements count from 1: ``caps[1].limit``."""
+    """Format a place as a path; list elements count from 1: ``caps[1].limit``."""
     words = ""
     for part in place:
         if isinstance(part, int):

@@ -1,1 +1,1 @@
-"""Local time: zones, windows, holidays, jurisdictions, and which places a person may be in."""
+"""Local time: time zones, windows, holidays, jurisdictions, and the places where a profile may be."""

@@ -1,7 +1,7 @@
-"""Which days are public holidays: of the places whose law closes a channel on them, and of no others.
+"""Public holidays of the places with laws that close a channel on them, and of no other places.
 
 Computed here, because the rules name three dozen days of a dozen places: a library of the world's
-holidays would be larger than this room, and would tie the version of another dependency.
+holidays would be larger than this package, and would restrict the version of another dependency.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,16 +11,16 @@ from functools import lru_cache
 _MON, _TUE, _THU = 0, 1, 3
 
 HolidayRule = Callable[[int], date]
-"""The day of a holiday in a year."""
+"""Year → the date of a holiday."""
 
 
 def fixed_date(month: int, day: int) -> HolidayRule:
-    """The same date every year."""
+    """Return the rule of a holiday on the same date every year."""
     return lambda year: date(year, month, day)
 
 
 def nth_weekday(month: int, weekday: int, number: int) -> HolidayRule:
-    """The so-many-th weekday (Monday = 0) of a month; -1: the last one."""
+    """Return the rule of a holiday on the n-th weekday (Monday = 0) of a month; -1: the last one."""
 
     def on(year: int) -> date:
         if number < 0:
@@ -33,12 +33,12 @@ def nth_weekday(month: int, weekday: int, number: int) -> HolidayRule:
 
 
 def days_from_easter(days: int) -> HolidayRule:
-    """So many days after Easter Sunday."""
+    """Return the rule of a holiday a number of days after Easter Sunday."""
     return lambda year: easter_sunday(year) + timedelta(days=days)
 
 
 def easter_sunday(year: int) -> date:
-    """Easter Sunday of the Gregorian calendar (the anonymous algorithm of Meeus, Jones and Butcher)."""
+    """Return Easter Sunday of the Gregorian calendar (anonymous algorithm of Meeus, Jones and Butcher)."""
     a, (b, c) = year % 19, divmod(year, 100)
     h = (19 * a + b - b // 4 - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
     k = (32 + 2 * (b % 4) + 2 * (c // 4) - h - c % 4) % 7
@@ -129,17 +129,17 @@ _CALENDARS: Mapping[str, Mapping[str, HolidayRule]] = {
 }
 
 CALENDAR_CODES = frozenset(_CALENDARS)
-"""The calendars there are, by ISO 3166 code."""
+"""The available calendars, by ISO 3166 code."""
 
 
 @lru_cache(maxsize=256)
 def public_holidays(calendar: str, year: int) -> Mapping[date, str]:
-    """The holidays of a year, by date, with their English names.
+    """Return the holidays of a year: date → English name.
 
     American holidays on a Saturday are also observed on the Friday before, those on a Sunday on the
-    Monday after (5 U.S.C. 6103(b), and the states alike): both days count, which is the stricter reading.
-    Where a state calls a day a holiday in some counties or years only, it counts everywhere and always.
-    Raises ValueError for a calendar that is not among ``CALENDARS``.
+    Monday after (5 U.S.C. 6103(b), and the states alike). Both days count, which is the stricter reading.
+    A holiday of a state that is valid in some counties or years only counts in all of them.
+    Raises ValueError for a calendar that is not among ``CALENDAR_CODES``.
     """
     rules = _CALENDARS.get(calendar)
     if rules is None:

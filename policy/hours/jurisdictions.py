@@ -1,10 +1,9 @@
-"""The table of places whose rules on hours are stricter, or other, than the shop's own. No legal advice.
+"""The table of places with their own rules on hours. No legal advice.
 
-Laws on telephone solicitation are applied to SMS and push alike: whether a text is a "call" differs from
-law to law and court to court. Where sources differ, or a law can be read either way, the stricter reading
-stands and the entry says so.
-An entry takes the place of its country's. What the shop sets (``Limits.jurisdictions``) takes the place
-of an entry here; ``Limits.quiet_hours`` can only narrow either.
+Laws on telephone solicitation are applied to both SMS and push: whether a text is a "call" differs by law
+and by court. Where sources differ, or a law is ambiguous, the stricter reading is used and the entry says so.
+A region's entry replaces its country's. ``Limits.jurisdictions`` replaces entries of this table.
+``Limits.quiet_hours`` can only narrow both.
 """
 
 from dataclasses import dataclass, replace
@@ -18,21 +17,21 @@ _SATURDAY, _SUNDAY = 5, 6
 
 
 class SourceVerification(StrEnum):
-    """How far somebody has looked at the source."""
+    """How the source was verified."""
 
     TEXT = "text"
-    """The words of the law itself were read, in a copy."""
+    """The text of the law was read, in a copy."""
     QUOTED = "quoted"
-    """Quoted or summed up by a regulator, a law firm or the press."""
+    """Quoted or summarized by a regulator, a law firm or the press."""
     VENDOR = "vendor"
-    """Found in tables of vendors only; where they differ, the stricter one is kept."""
+    """Listed in tables of vendors only; where they differ, the stricter one is used."""
     SHOP = "shop"
-    """The shop's own word."""
+    """Set by the shop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Jurisdiction:
-    """The hours of one place. Raises ValueError for a calendar nobody knows."""
+    """The hours of one place. Raises ValueError for an unknown calendar."""
 
     weekdays: tuple[Window, ...]
     """Windows from Monday to Friday; empty: closed."""
@@ -41,11 +40,11 @@ class Jurisdiction:
     sunday: tuple[Window, ...] | None = None
     """None: as on weekdays."""
     holidays: tuple[Window, ...] | None = None
-    """On public holidays, on top of what the day of the week says; None: nothing special."""
+    """On public holidays, in addition to the weekday's; None: no restriction."""
     calendar: str = ""
-    """Whose public holidays, as in ``policy.hours.holidays``; empty: only ``days``."""
+    """The calendar of public holidays, as in ``policy.hours.holidays``; empty: only ``days``."""
     days: tuple[date, ...] = ()
-    """More public holidays, such as those a governor proclaims."""
+    """Additional public holidays, such as those proclaimed by a governor."""
     name: str = ""
     """The place in English, for details."""
     source: str = ""
@@ -60,12 +59,12 @@ class Jurisdiction:
             )
 
     def holiday_name(self, day: date) -> str | None:
-        """The name of the public holiday on ``day``, None where it is none."""
+        """Return the name of the public holiday on ``day``; None where it is none."""
         known = public_holidays(self.calendar, day.year).get(day) if self.calendar else None
         return known or ("a public holiday" if day in self.days else None)
 
     def open_spans(self, day: date) -> tuple[Span, ...]:
-        """When it is open on a local date."""
+        """Return the open spans of a local date."""
         weekend = {_SATURDAY: self.saturday, _SUNDAY: self.sunday}.get(day.weekday())
         windows = self.weekdays if weekend is None else weekend
         rules = [tuple(window.span for window in windows)]

@@ -1,4 +1,4 @@
-"""Decides whether hours are open at an instant in a zone, when they open next and when they close."""
+"""Whether hours are open at an instant in a zone, when they next open, and when they close."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _MAX_LOOKAHEAD = timedelta(days=9)
 
 @dataclass(frozen=True, slots=True)
 class IntersectedHours:
-    """Open where every one of these is."""
+    """Hours that are open where all of their parts are open."""
 
     hours: tuple[QuietHours | Jurisdiction, ...]
 
@@ -24,7 +24,7 @@ Hours = QuietHours | Jurisdiction | IntersectedHours
 
 @lru_cache(maxsize=4096)
 def open_spans(hours: Hours, day: date) -> tuple[Span, ...]:
-    """When the hours are open on a local date, by the wall clock."""
+    """Return the open spans of a local date, by the wall clock."""
     match hours:
         case IntersectedHours(hours=several):
             return intersect_spans(open_spans(each, day) for each in several)
@@ -39,10 +39,10 @@ def open_spans(hours: Hours, day: date) -> tuple[Span, ...]:
 
 
 def is_open(hours: Hours, zone: str, at: datetime) -> bool:
-    """Whether the wall clock in ``zone`` is in a window at ``at``: its beginning included, its end not.
+    """Return whether the wall clock in ``zone`` is in a window at ``at``: start included, end excluded.
 
-    Quiet hours may cross midnight (opens 22:00, closes 06:00). Where both ends are equal they are open
-    round the clock. Raises ValueError for an unknown zone and for ``at`` without an offset.
+    Quiet hours may cross midnight (opens 22:00, closes 06:00). Where both ends are equal, they are open
+    all day. Raises ValueError for an unknown zone and for ``at`` without an offset.
     """
     local = require_offset(at).astimezone(zone_info(zone))
     clock = since_midnight(local.time())
@@ -50,22 +50,22 @@ def is_open(hours: Hours, zone: str, at: datetime) -> bool:
 
 
 def next_opening(hours: Hours, zone: str, at: datetime, *, before: datetime | None = None) -> datetime | None:
-    """The first instant (UTC) not before ``at`` at which a window is open; ``at`` itself if one is.
+    """Return the first instant (UTC) not before ``at`` at which a window is open; ``at`` itself if one is.
 
-    None where none lies before ``before``, by default nine days on: the longest row of days on which any
-    place closes is shorter. Right across clock changes: a skipped opening time opens at the moment of the
-    change, and clocks that go back into a window open it again. Raises ValueError for an unknown zone and
-    for ``at`` without an offset.
+    Returns None where there is none before ``before``, by default nine days later: no place is closed for so
+    many days in a row. Clock changes are handled: a skipped opening time opens at the change, and clocks that
+    go back into a window open it again. Raises ValueError for an unknown zone and for ``at`` without an
+    offset.
     """
     return _first_instant(hours, zone, at, before or require_offset(at) + _MAX_LOOKAHEAD, wanted=True)
 
 
 def closing_time(hours: Hours, zone: str, at: datetime, *, before: datetime | None = None) -> datetime | None:
-    """The end (UTC, excluded) of the window that is open at ``at``; None where it is open until ``before``.
+    """Return the end (UTC, excluded) of the window open at ``at``; None where it is open until ``before``.
 
-    ``before`` is nine days on by default. A provider's validity period that ends here never delivers into
-    quiet hours. Where clocks go back over the closing time, the first of the two is the end. Raises
-    ValueError for an unknown zone, for ``at`` without an offset, and where nothing is open then.
+    ``before`` is nine days later by default. A message with a validity period that ends here is not delivered
+    in quiet hours. Where clocks go back over the closing time, the first of the two instants is the end.
+    Raises ValueError for an unknown zone, for ``at`` without an offset, and where no window is open then.
     """
     if not is_open(hours, zone, at):
         raise ValueError(
@@ -77,29 +77,29 @@ def closing_time(hours: Hours, zone: str, at: datetime, *, before: datetime | No
 def next_common_opening(
     hours: Hours, zones: Sequence[str], at: datetime, *, before: datetime
 ) -> datetime | None:
-    """The first instant (UTC) not before ``at`` at which the hours are open in every zone.
+    """Return the first instant (UTC) not before ``at`` at which the hours are open in every zone.
 
-    ``at`` itself where they are; None where none lies before ``before``, or within nine days: zones too far
-    apart may never agree.
+    Returns ``at`` itself where they are open. Returns None where there is no such instant before ``before``,
+    or within nine days: the hours of zones too far apart may never overlap.
     """
     limit = min(before, at + _MAX_LOOKAHEAD)
-    now = at
+    instant = at
     while True:
-        openings = [next_opening(hours, zone, now, before=limit) for zone in zones]
-        found = [opening for opening in openings if opening is not None]
-        if len(found) < len(openings):
+        openings = [next_opening(hours, zone, instant, before=limit) for zone in zones]
+        known = [opening for opening in openings if opening is not None]
+        if len(known) < len(openings):
             return None
-        if max(found) <= now:
-            return now
-        now = max(found)
+        if max(known) <= instant:
+            return instant
+        instant = max(known)
 
 
 def common_closing_time(
     hours: Hours, zones: Sequence[str], at: datetime, *, before: datetime | None = None
 ) -> datetime | None:
-    """The first end (UTC, excluded) of windows open at ``at`` in these zones; None: none by ``before``.
+    """Return the first end (UTC, excluded) of the windows open at ``at`` in these zones.
 
-    Raises ValueError where one of them is not open then.
+    Returns None where none ends before ``before``. Raises ValueError where one of them is not open at ``at``.
     """
     ends = [end for zone in zones if (end := closing_time(hours, zone, at, before=before)) is not None]
     return min(ends, default=None)
@@ -108,16 +108,16 @@ def common_closing_time(
 def _first_instant(
     hours: Hours, zone: str, at: datetime, before: datetime, *, wanted: bool
 ) -> datetime | None:
-    # Between two changes of the offset the wall clock runs evenly, so the next edge is arithmetic; at a
-    # change the clock jumps, so the question is put again there, as it is at midnight.
+    # Between two changes of the offset the next edge is computed by addition. At a change, and at midnight,
+    # the windows are evaluated again.
     rules = zone_info(zone)
-    now = start = require_offset(at).astimezone(UTC)
-    while now < before or now == start:
-        local = now.astimezone(rules)
+    instant = start = require_offset(at).astimezone(UTC)
+    while instant < before or instant == start:
+        local = instant.astimezone(rules)
         clock, today = since_midnight(local.time()), open_spans(hours, local.date())
         if any(opens <= clock < closes for opens, closes in today) is wanted:
-            return now
+            return instant
         edge = min((edge for span in today for edge in span if edge > clock), default=FULL_DAY)
-        candidate = now + (edge - clock)
-        now = next_offset_change(rules, now, candidate) or candidate
+        candidate = instant + (edge - clock)
+        instant = next_offset_change(rules, instant, candidate) or candidate
     return None

@@ -1,4 +1,4 @@
-"""Decides in which places a person may be, as far as rules on hours go, and which clocks they may live by."""
+"""The places where a profile may be, for rules on hours, and the time zones that follow from them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,13 @@ from typing import Any
 
 import phonenumbers
 
-from policy.hours.time_zones import ResolvedZone, canonical_zone, zone_info, zones_by_country
+from policy.hours.time_zones import (
+    EXPLICIT_ZONE_SOURCES,
+    ResolvedZone,
+    canonical_zone,
+    zone_info,
+    zones_by_country,
+)
 from policy.hours.us_states import US_STATES, parse_state, state_for_phone
 
 _COUNTRY_ALIASES = {
@@ -20,18 +26,32 @@ _COUNTRY_ALIASES = {
     "great britain": "GB",
 }
 
+SOURCE_ADDRESS, SOURCE_PHONE, SOURCE_ZONE = "the address", "the phone number", "the time zone"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place where the profile may be, for rules on hours."""
+
+    country: str
+    """ISO 3166-1, two letters."""
+    region: str = ""
+    """ISO 3166-2, such as US-FL; empty: any region of the country."""
+    source: str = ""
+    """The source of the place, in words."""
+
 
 @lru_cache(maxsize=4096)
 def parse_country(text: str) -> str | None:
-    """The ISO 3166-1 code of what somebody calls a country: a code or an English name, in any case."""
-    said = text.strip().casefold()
+    """Parse a country: an ISO 3166-1 code or an English name, in any case. Returns the code."""
+    name = text.strip().casefold()
     codes = _country_codes_by_name()
-    return said.upper() if said.upper() in codes.values() else _COUNTRY_ALIASES.get(said) or codes.get(said)
+    return name.upper() if name.upper() in codes.values() else _COUNTRY_ALIASES.get(name) or codes.get(name)
 
 
 @cache
 def country_for_zone(zone: str) -> str | None:
-    """The ISO 3166-1 code of an IANA zone's country; None for UTC and other zones of no country."""
+    """Return the ISO 3166-1 code of an IANA zone's country; None for UTC and other zones of no country."""
     countries = _countries_by_zone()
     return countries.get(zone) or countries.get(_canonical_zones_by_alias().get(zone, ""))
 
@@ -43,7 +63,7 @@ def _countries_by_zone() -> dict[str, str]:
 
 @cache
 def _canonical_zones_by_alias() -> dict[str, str]:
-    """Old name of a zone → the one it goes by today."""
+    """Return the map from old names of zones to the current names."""
     rows = (line.split() for line in _read_tzdata_table("tzdata.zi") if line.startswith("L "))
     return {alias: zone for _, zone, alias in rows}
 
@@ -60,33 +80,15 @@ def _read_tzdata_table(name: str) -> list[str]:
     return resources.files("tzdata").joinpath("zoneinfo", name).read_text(encoding="utf-8").splitlines()
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A place the person may be in, as far as rules on hours go."""
-
-    country: str
-    """ISO 3166-1, two letters."""
-    region: str = ""
-    """ISO 3166-2, such as US-FL; empty: any region of the country."""
-    source: str = ""
-    """What it was taken from, in words."""
-
-
-SOURCE_ADDRESS, SOURCE_PHONE, SOURCE_ZONE = "the address", "the phone number", "the time zone"
-
-_EXPLICIT_ZONE_SOURCES = ("traits", "context")
-"""Where a zone comes from that somebody named, rather than one that was guessed."""
-
-
 def resolve_places(
     traits: Mapping[str, Any], phone_e164: str | None, zone: ResolvedZone
 ) -> tuple[Place, ...]:
-    """Everywhere the person may be; empty where nothing is known. The rules of all these places hold.
+    """Return all places where the profile may be; empty where none is known. All their rules apply.
 
-    First the address: ``country`` and ``state`` or ``region`` in ``traits.address``, else in the traits
-    themselves. The phone number fills in what is missing (in the USA its area code names a state), and
-    counts as well where it is of another country. So does the country of a zone that traits or context
-    name, if it is yet another: where they contradict each other, the stricter rule holds.
+    The address is ``country`` and ``state`` or ``region`` in ``traits.address``, else in the traits
+    themselves. The phone number completes it (in the USA the area code implies a state). A phone number of
+    another country is a place of its own. So is the country of a zone in traits or context, where it differs
+    from all of these. Where places contradict each other, the stricter rule applies.
     """
     address, phone = _place_from_traits(traits), _place_from_phone(phone_e164 or "")
     if address is None and phone is not None and phone.country == "US":
@@ -95,19 +97,19 @@ def resolve_places(
         places = [phone if phone.region and not address.region else address]
     else:
         places = [place for place in (address, phone) if place]
-    named = country_for_zone(zone.zone) if zone.source in _EXPLICIT_ZONE_SOURCES else None
+    named = country_for_zone(zone.zone) if zone.source in EXPLICIT_ZONE_SOURCES else None
     if named and named not in {place.country for place in places}:
         places.append(Place(named, source=SOURCE_ZONE))
     return tuple(places)
 
 
 def add_place_zones(places: Iterable[Place], zone: ResolvedZone) -> ResolvedZone:
-    """The zone, with the clocks of every place that it says nothing of.
+    """Return the zone with the zones of every place that it does not cover.
 
-    A zone that traits or context name stands as it is. A phone number's is that number's alone: where the
-    address is elsewhere, the clocks there count too. The default gives way to what is known.
+    A zone from traits or context is returned unchanged. To a zone from the phone number, the zones of the
+    address are added, where it is in another place. The default zone is replaced by the places' zones.
     """
-    if zone.source in _EXPLICIT_ZONE_SOURCES:
+    if zone.source in EXPLICIT_ZONE_SOURCES:
         return zone
     known = () if zone.source == "default" else zone.zones
     added = {
@@ -121,7 +123,7 @@ def add_place_zones(places: Iterable[Place], zone: ResolvedZone) -> ResolvedZone
 
 
 def zones_allow_place(place: Place, zones: Iterable[str]) -> bool:
-    """Whether somebody who lives by one of the zones may be in the place, as far as its clocks tell."""
+    """Return whether a profile with one of the zones may be in the place, by the place's own zones."""
     if not place.region.startswith("US-"):
         return any(country_for_zone(zone) == place.country for zone in zones)
     return any(_same_offsets(zone, own) for zone in zones for own in _zones_of_place(place))

@@ -1,4 +1,4 @@
-"""Decides which zone a person lives in, and when a local time comes round there."""
+"""Time zones: the IANA database, the zone of a profile, and conversions between local time and UTC."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, lru_cache
@@ -9,29 +9,32 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from phonenumbers.timezone import time_zones_for_number
 
+EXPLICIT_ZONE_SOURCES = ("traits", "context")
+"""Sources of a zone that is declared, as opposed to inferred."""
+
 
 class ResolvedZone(NamedTuple):
-    """A zone, and what it was taken from."""
+    """A zone and its source."""
 
     zone: str
-    """IANA name, as the time zone database spells it."""
+    """IANA name, spelled as in the time zone database."""
     source: str
-    """traits, context, phone or default."""
+    """"traits", "context", "phone" or "default"; from ``policy.hours.places`` also "address"."""
     zones: tuple[str, ...] = ()
-    """All zones the person may live in, as far as is known; never empty from ``resolve_zone``."""
+    """All zones in which the profile may live; never empty from ``resolve_zone``."""
 
 
 @cache
 def _zone_names() -> dict[str, str]:
-    # The list that comes with tzdata, not the machine's folder: that one holds "localtime" and the
-    # "right/" zones, which count leap seconds.
+    # The list of the tzdata package. The machine's folder also has "localtime" and the "right/" zones, which
+    # count leap seconds.
     names = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
     return {name.casefold(): name for name in names if name != "Factory"}
 
 
 @cache
 def zones_by_country() -> dict[str, frozenset[str]]:
-    """ISO 3166-1 code → the IANA zones of the country."""
+    """Return the IANA zones of each country, by ISO 3166-1 code."""
     table = resources.files("tzdata").joinpath("zoneinfo", "zone.tab").read_text(encoding="utf-8")
     zones: dict[str, set[str]] = {}
     for line in table.splitlines():
@@ -42,13 +45,13 @@ def zones_by_country() -> dict[str, frozenset[str]]:
 
 
 def canonical_zone(name: str | None) -> str | None:
-    """The IANA name as the database spells it (case and blanks forgiven), or None for anything else."""
+    """Return the IANA name as spelled in the database, ignoring case and outer blanks; None if unknown."""
     return _zone_names().get(name.strip().casefold()) if name else None
 
 
 @lru_cache(maxsize=1024)
 def zone_info(name: str) -> ZoneInfo:
-    """The zone's rules. Raises ValueError for a name that is not in the IANA database."""
+    """Return the zone's rules. Raises ValueError for a name that is not in the IANA database."""
     known = canonical_zone(name)
     if known is None:
         raise ValueError(f'expected an IANA zone such as "Europe/Berlin", got {name!r}; see resolve_zone')
@@ -56,8 +59,10 @@ def zone_info(name: str) -> ZoneInfo:
 
 
 def require_offset(at: datetime) -> datetime:
-    """``at`` itself. Raises ValueError for an instant without an offset, which Python would read as
-    the machine's own local time."""
+    """Return ``at`` unchanged.
+
+    Raises ValueError for an instant without an offset, which Python would read as the machine's local time.
+    """
     if at.utcoffset() is None:
         raise ValueError(f"expected an instant with an offset, got {at.isoformat()}; add its zone, or UTC")
     return at
@@ -66,14 +71,16 @@ def require_offset(at: datetime) -> datetime:
 def resolve_zone(
     traits_timezone: str | None, context_timezone: str | None, phone_e164: str | None, default: str
 ) -> ResolvedZone:
-    """The person's zone: ``traits.timezone``, else ``context.timezone``, else the phone's region, else
-    ``default`` (the order of the HTTP contract). What is no IANA zone is passed over.
+    """Return the profile's zone, from the first source that names one.
 
-    Many numbers, mobiles above all, belong to a country with several zones: ``zones`` then names all of
-    the number's own country, and a message waits until its channel is open in every one of them. ``zone``
-    is the default where that is among them, else the first by name. Send such people a ``timezone`` trait.
+    The sources are ``traits.timezone``, ``context.timezone``, the phone number's region and ``default``, in
+    this order, which is that of the HTTP contract. Values that are not IANA zones are ignored.
 
-    Raises ValueError where ``default`` is no IANA zone.
+    Many numbers, mobile ones above all, belong to a country with several zones. Then ``zones`` has all of
+    them, and a message waits until its channel is open in every one. ``zone`` is the default where it is
+    among them, else the first by name. A ``timezone`` trait avoids this.
+
+    Raises ValueError where ``default`` is not an IANA zone.
     """
     for name, source in ((traits_timezone, "traits"), (context_timezone, "context")):
         if known := canonical_zone(name):
@@ -90,7 +97,7 @@ def _zones_of_phone(phone_e164: str) -> tuple[str, ...]:
         number = phonenumbers.parse(phone_e164, None)
     except phonenumbers.NumberParseException:
         return ()
-    # A number the metadata cannot place comes back as "Etc/Unknown", which is no IANA zone.
+    # For an unknown number the library returns "Etc/Unknown", which is not an IANA zone.
     zones = sorted(known for name in time_zones_for_number(number) if (known := canonical_zone(name)))
     country = phonenumbers.region_code_for_number(number) or ""
     at_home = zones_by_country().get(country, frozenset())
@@ -98,7 +105,7 @@ def _zones_of_phone(phone_e164: str) -> tuple[str, ...]:
 
 
 def next_offset_change(zone: ZoneInfo, after: datetime, until: datetime) -> datetime | None:
-    """The first instant in (after, until] at which the zone's offset from UTC changes, in UTC, or None.
+    """Return the first instant (UTC) in (after, until] at which the zone's offset changes, or None.
 
     Two changes within one hour that cancel out would be missed; no zone has such a pair.
     """
@@ -120,27 +127,27 @@ def _utc_offset(zone: ZoneInfo, epoch: int) -> timedelta | None:
 
 
 def local_to_utc(day: date, at_time: time, zone: str) -> datetime:
-    """The instant (UTC) of a local date and time.
+    """Return the instant (UTC) of a local date and time.
 
-    A local time that occurs twice, as clocks go back, is the first of the two; one that is skipped, as
-    clocks go forward, is the moment of the change.
+    For a local time that occurs twice, as clocks go back, it is the first of the two. For one that is
+    skipped, as clocks go forward, it is the moment of the change.
     """
     rules = zone_info(zone)
     local = datetime.combine(day, at_time.replace(tzinfo=None), rules)
     instant = local.astimezone(UTC)
     if instant.astimezone(rules).replace(tzinfo=None) == local.replace(tzinfo=None):
         return instant
-    # In a gap fold=1 reads the time with the later offset and so lands before the change, fold=0 after.
+    # In a gap, fold=1 uses the later offset, which gives an instant before the change; fold=0 one after it.
     change = next_offset_change(rules, local.replace(fold=1).astimezone(UTC), instant)
     return change or instant
 
 
 def next_local_time(at: datetime, zone: str, at_time: time, weekday: int | None = None) -> datetime:
-    """The next instant (UTC), strictly after ``at``, at which it is ``at_time`` in the zone.
+    """Return the next instant (UTC), strictly after ``at``, at which it is ``at_time`` in the zone.
 
     ``weekday`` counts from Monday = 0, as ``date.weekday()``; None is any day. Each date has the time
-    once: see ``instant_of`` for the two clock changes. Strictly after, so that a loop over the result
-    always moves on. Raises ValueError for an unknown zone or weekday and for ``at`` without an offset.
+    once; see ``local_to_utc`` for clock changes. Strictly after, so that a loop over the result advances.
+    Raises ValueError for an unknown zone or weekday and for ``at`` without an offset.
     """
     if weekday is not None and not 0 <= weekday <= 6:
         raise ValueError(f"expected a weekday from 0 (Monday) to 6 (Sunday), got {weekday}")

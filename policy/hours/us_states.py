@@ -1,7 +1,7 @@
-"""The states of the USA: their names, the zones their clocks keep, and their area codes.
+"""The states of the USA: their names, their time zones, and their telephone area codes.
 
-Written down because the same data in ``phonenumbers.geocoder`` takes 100 MB of memory for the villages
-of the world; a test holds this list against it.
+Kept as a table, because the same data in ``phonenumbers.geocoder`` takes 100 MB of memory. A test compares
+the two.
 """
 
 from functools import cache
@@ -24,7 +24,7 @@ class UsState(NamedTuple):
 
     name: str
     zones: tuple[str, ...]
-    """One IANA zone for each clock that is kept in it."""
+    """One IANA zone for each local time in it."""
     area_codes: frozenset[str]
 
 
@@ -117,15 +117,15 @@ def _codes_by_name() -> dict[str, str]:
 
 
 def state_for_phone(phone_e164: str) -> str | None:
-    """The two-letter code of the state an American number was given out in; None for a toll-free one.
+    """Return the two-letter code of the state of an American number; None for a toll-free one.
 
-    People keep their number when they move: Florida, Oklahoma and Connecticut presume that they did not.
+    A number stays the same after a move. Florida, Oklahoma and Connecticut presume residence by area code.
     """
     return _codes_by_area_code().get(phone_e164[2:5]) if phone_e164.startswith("+1") else None
 
 
 def parse_state(text: str) -> str | None:
-    """The two-letter code of what somebody calls a state: "FL", "US-FL" or "Florida", in any case."""
-    said = text.strip().casefold()
-    code = said.removeprefix("us-").upper()
-    return code if code in US_STATES else _codes_by_name().get(said)
+    """Parse a state: "FL", "US-FL" or "Florida", in any case. Returns the two-letter code."""
+    name = text.strip().casefold()
+    code = name.removeprefix("us-").upper()
+    return code if code in US_STATES else _codes_by_name().get(name)

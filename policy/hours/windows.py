@@ -1,4 +1,4 @@
-"""Windows of the local day in which a channel is open, and what several rules on them leave together."""
+"""Windows of the local day in which a channel is open, and their intersections."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from datetime import time, timedelta
 FULL_DAY = timedelta(days=1)
 
 Span = tuple[timedelta, timedelta]
-"""From, until (excluded), counted from local midnight by the wall clock."""
+"""Start and end (excluded), as time since local midnight by the wall clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Open from ``opens`` to ``closes`` local time, end excluded, within one day; 00:00 closes at its end.
+    """A window from ``opens`` to ``closes`` (excluded), local time, within one day; 00:00 closes at its end.
 
-    Raises ValueError for a window that ends before it begins: write it as two, one on either day.
+    Raises ValueError for a window that ends before it begins. Such a window is written as two.
     """
 
     opens: time
@@ -31,19 +31,27 @@ class Window:
 
     @property
     def span(self) -> Span:
-        """The window counted from midnight."""
+        """The window as time since midnight."""
         return since_midnight(self.opens), since_midnight(self.closes) or FULL_DAY
 
 
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """The shop's hours of a channel: open from ``opens`` to ``closes`` (excluded), local time."""
+
+    opens: time
+    closes: time
+
+
 def since_midnight(clock: time) -> timedelta:
-    """What the wall clock shows, as a length."""
+    """Convert a wall clock time to the time since midnight."""
     return timedelta(
         hours=clock.hour, minutes=clock.minute, seconds=clock.second, microseconds=clock.microsecond
     )
 
 
 def intersect_spans(days: Iterable[tuple[Span, ...]]) -> tuple[Span, ...]:
-    """What is open by every rule: the intersection of their windows, in order. No rule: all day."""
+    """Return the intersection of several sets of spans, in order; of none: all day."""
     left: tuple[Span, ...] = ((timedelta(), FULL_DAY),)
     for spans in days:
         both = ((max(a[0], b[0]), min(a[1], b[1])) for a in left for b in spans)
@@ -52,7 +60,7 @@ def intersect_spans(days: Iterable[tuple[Span, ...]]) -> tuple[Span, ...]:
 
 
 def format_spans(spans: tuple[Span, ...]) -> str:
-    """ "08:00 to 20:00", "10:00 to 13:00 and 14:00 to 20:00", "all day" or "not at all"."""
+    """Format spans: "08:00 to 20:00", "10:00 to 13:00 and 14:00 to 20:00", "all day" or "not at all"."""
     if spans == ((timedelta(), FULL_DAY),):
         return "all day"
     return (
@@ -64,11 +72,3 @@ def format_spans(spans: tuple[Span, ...]) -> str:
 def _format_clock(since: timedelta) -> str:
     minutes = int(since / timedelta(minutes=1))
     return f"{minutes // 60:02}:{minutes % 60:02}"
-
-
-@dataclass(frozen=True, slots=True)
-class QuietHours:
-    """A channel is open from ``opens`` to ``closes`` local time, end excluded."""
-
-    opens: time
-    closes: time

@@ -1,1 +1,1 @@
-"""Products, orders, and the suppressions that follow a purchase."""
+"""The catalog, orders, the suppressions that follow a purchase, and suggestions of items."""

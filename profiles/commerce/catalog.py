@@ -1,4 +1,7 @@
-"""What the shop's feed says of its products: the newest word on each field stands, whenever it came in."""
+"""The catalog: the products of the shop's feed, updated by its events, and lookups of an item's entries.
+
+The newest value of each field counts by event time, whatever the order of arrival.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -29,10 +32,15 @@ UPDATE product p SET name = c.name, price = c.price, currency = c.currency, in_s
 FROM jsonb_populate_recordset(NULL::product, $1) c WHERE p.item = c.item AND p.sku = c.sku
 """
 
+CATALOG_SQL = """ARRAY(SELECT json_build_array(o.item, o.sku, o.bundle, o.in_stock, o.price, o.currency,
+    o.category, o.item_group)::text
+  FROM product o WHERE o.item = ANY({0}) OR o.sku = ANY({0}))"""
+"""SQL: a text[] of JSON. ``{0}`` is a text[] of product ids and units (sku), none of them empty."""
+
 
 @dataclass(slots=True)
 class ProductState:
-    """One product, or one variant, as it is known."""
+    """One product, or one variant, as it is stored."""
 
     item: str
     sku: str
@@ -50,12 +58,12 @@ class ProductState:
     priced_at: datetime | None = None
     stocked_at: datetime | None = None
     verified: bool = False
-    """The shop's own feed tells of it: what pages say of it counts for nothing."""
+    """A verified event has reported it. Unverified events of pages no longer change it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProductChange:
-    """A price or a stock that was known, and became another."""
+    """A change of a known price or a known stock."""
 
     item: str
     sku: str
@@ -66,19 +74,36 @@ class ProductChange:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A product, or one variant of it, as the feed last reported it."""
+
+    item: str
+    """The product id, else the stock keeping unit."""
+    sku: str
+    """The variant; empty for the product as a whole."""
+    bundle: tuple[str, ...] = ()
+    """Products it consists of."""
+    in_stock: bool | None = None
+    price: float | None = None
+    currency: str | None = None
+    category: str | None = None
+    item_group: str | None = None
+
+
 def is_product_update(taken: StoredEvent) -> bool:
-    """Whether an event is of the product feed: about a product, and about nobody."""
+    """Return whether an event is of the product feed: it is about a product, and about no profile."""
     return taken.incoming.type == ProductUpdated.event_name
 
 
 async def upsert_products(connection: Any, takens: Sequence[StoredEvent]) -> list[StoredEvent]:
-    """Write what product events say. Returns those that name no product.
+    """Write the products of feed events. Returns the events that name no product.
 
-    Locks products in key order; call it after the events are inserted and before any identifier is touched,
-    which is the place of products in the order of locks.
+    Locks products in key order. Called after the events are inserted and before any identifier is locked,
+    which is the place of products in the lock order.
     """
-    told = [(taken, event) for taken in takens if isinstance(event := taken.event, ProductUpdated)]
-    named = [(taken, event) for taken, event in told if event.item.key]
+    updates = [(taken, event) for taken in takens if isinstance(event := taken.event, ProductUpdated)]
+    named = [(taken, event) for taken, event in updates if event.item.key]
     if named:
         keys = sorted({(event.item.key, _variant_sku(event)) for _, event in named})
         rows = await connection.fetch(
@@ -95,17 +120,17 @@ async def upsert_products(connection: Any, takens: Sequence[StoredEvent]) -> lis
         await connection.execute(
             _UPDATE_PRODUCTS, encode_jsonb(written), encode_jsonb([asdict(change) for change in changes])
         )
-    return [taken for taken, event in told if not event.item.key]
+    return [taken for taken, event in updates if not event.item.key]
 
 
 def apply_product_update(
     product: ProductState, taken: StoredEvent, event: ProductUpdated
 ) -> ProductChange | None:
-    """Apply one event to a product; what changed by it, or None. Pure but for ``product``.
+    """Apply one event to a product. Returns the change of price or stock, or None. Pure but for ``product``.
 
-    Only what had been known can change, a price in another currency is no change of price, and an event
-    that is older than 72 hours changes the product without a word to anybody. An unverified event changes
-    no product that a verified one has told of, whose first word outdoes all that was said before.
+    Only a known value can change, and a price in another currency is no change. An event older than 72 hours
+    updates the product and returns None. An unverified event is ignored once a verified one has reported
+    the product. The first verified event overrides all earlier values, whatever their times.
     """
     if not taken.incoming.verified and product.verified:
         return None
@@ -144,53 +169,21 @@ def apply_product_update(
     )
 
 
-def _variant_sku(event: ProductUpdated) -> str:
-    """The variant; a product that is told of by its sku alone has none."""
-    return (event.sku or "") if event.product_id else ""
-
-
-CATALOG_SQL = """ARRAY(SELECT json_build_array(o.item, o.sku, o.bundle, o.in_stock, o.price, o.currency,
-    o.category, o.item_group)::text
-  FROM product o WHERE o.item = ANY({0}) OR o.sku = ANY({0}))"""
-"""A text[] of JSON; ``{0}`` is a text[] of product ids and stock keeping units, none of them empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogEntry:
-    """A product, or one variant of it, as the feed last told it."""
-
-    item: str
-    """The product id, else the stock keeping unit."""
-    sku: str
-    """The variant; empty where the product as a whole is told of."""
-    bundle: tuple[str, ...] = ()
-    """Products it consists of."""
-    in_stock: bool | None = None
-    price: float | None = None
-    currency: str | None = None
-    category: str | None = None
-    item_group: str | None = None
-
-
 def to_entries(rows: Iterable[Sequence[Any]]) -> tuple[CatalogEntry, ...]:
-    """What ``SHELF`` read, as values, in the order of item and unit."""
+    """Return the rows that ``CATALOG_SQL`` read, as values, in the order of item and unit."""
     return tuple(
         CatalogEntry(item, sku, tuple(bundle), *more)
         for item, sku, bundle, *more in sorted(rows, key=_entry_sort_key)
     )
 
 
-def _entry_sort_key(row: Sequence[Any]) -> tuple[str, str]:
-    return row[0], row[1]
-
-
 def catalog_keys(lines: Iterable[tuple[str, str | None]]) -> list[str]:
-    """Under which names lines (key, sku) stand on the shelf."""
-    return sorted({name for line in lines for name in line if name})
+    """Return the product ids and units by which lines (key, sku) are found in the catalog."""
+    return sorted({key for line in lines for key in line if key})
 
 
 def entries_for(shelf: Iterable[CatalogEntry], key: str, sku: str | None) -> list[CatalogEntry]:
-    """What is told of one line: of its unit and its product; of every variant, where it names none."""
+    """Return the entries of one line: of its unit and its product; of every variant, where it names none."""
     return [
         row
         for row in shelf
@@ -201,20 +194,20 @@ def entries_for(shelf: Iterable[CatalogEntry], key: str, sku: str | None) -> lis
 
 
 def sold_out(shelf: Sequence[CatalogEntry], lines: Iterable[tuple[str, str | None]]) -> frozenset[str]:
-    """Keys of which no line can be bought: all that is told of their stock is that there is none."""
+    """Return the keys of which no line can be bought: the stock of each is known, and there is none."""
     stock: dict[str, list[bool]] = {}
     for key, sku in lines:
-        told = [row.in_stock for row in entries_for(shelf, key, sku) if row.in_stock is not None]
-        stock.setdefault(key, []).append(bool(told) and not any(told))
-    return frozenset(key for key, gone in stock.items() if all(gone))
+        in_stock = [row.in_stock for row in entries_for(shelf, key, sku) if row.in_stock is not None]
+        stock.setdefault(key, []).append(bool(in_stock) and not any(in_stock))
+    return frozenset(key for key, lines_sold_out in stock.items() if all(lines_sold_out))
 
 
 def current_price(
     shelf: Sequence[CatalogEntry], key: str, sku: str | None, currency: str | None
 ) -> float | None:
-    """What a line costs now: by its unit's own row, else the product's, else if all variants cost the same.
+    """Return what a line costs now: by its unit, else by its product, else if all variants cost the same.
 
-    None where the feed tells no price, or tells it in another currency than ``currency`` (None: in any).
+    None where the feed has no price, or has it in another currency than ``currency`` (None: any currency).
     """
     rows = [
         row
@@ -233,6 +226,15 @@ def current_price(
 
 
 def product_for_sku(shelf: Iterable[CatalogEntry], sku: str) -> str | None:
-    """Of which product a unit is a variant; None where the feed knows none, or more than one."""
-    found = {row.item for row in shelf if row.sku == sku}
-    return found.pop() if len(found) == 1 else None
+    """Return the product of which a unit is a variant; None where the feed has none, or more than one."""
+    items = {row.item for row in shelf if row.sku == sku}
+    return items.pop() if len(items) == 1 else None
+
+
+def _variant_sku(event: ProductUpdated) -> str:
+    """Return the variant; empty for a product that is named by its sku alone."""
+    return (event.sku or "") if event.product_id else ""
+
+
+def _entry_sort_key(row: Sequence[Any]) -> tuple[str, str]:
+    return row[0], row[1]

@@ -1,4 +1,4 @@
-"""What a person may like and has not bought: what they looked at, else what goes with what they bought."""
+"""Suggestions: items that a profile viewed and has not bought, else items bought together with its own."""
 
 from datetime import datetime
 from typing import Any
@@ -20,9 +20,9 @@ ORDER BY at DESC, event_id DESC LIMIT 50
 _SELECT_BOUGHT_TOGETHER = """
 SELECT jsonb_build_object('product_id', other.item, 'sku', min(other.sku), 'name', min(other.name),
   'price', min(other.price))::text AS row
-FROM purchase mine JOIN purchase same ON same.item = mine.item AND same.profile_id <> mine.profile_id
-JOIN purchase other ON other.event_id = same.event_id AND other.item <> mine.item
-WHERE mine.profile_id = $1 GROUP BY other.item ORDER BY count(*) DESC, other.item LIMIT 50
+FROM purchase own JOIN purchase same ON same.item = own.item AND same.profile_id <> own.profile_id
+JOIN purchase other ON other.event_id = same.event_id AND other.item <> own.item
+WHERE own.profile_id = $1 GROUP BY other.item ORDER BY count(*) DESC, other.item LIMIT 50
 """
 
 _SELECT_SUPPRESSIONS = """
@@ -32,7 +32,10 @@ WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
 
 
 async def suggest_items(connection: Any, run_id: UUID, *, limit: int, at: datetime) -> tuple[Item, ...]:
-    """Best first, at most ``limit``; only a proposal, since the gate checks again before anything is sent."""
+    """Return at most ``limit`` items, the best first.
+
+    The gate checks them again before a message is sent.
+    """
     profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
     bought = [_to_order_line(row) for row in await connection.fetch(_SELECT_SUPPRESSIONS, profile_id, at)]
     found: dict[str, Item] = {}
@@ -45,20 +48,20 @@ async def suggest_items(connection: Any, run_id: UUID, *, limit: int, at: dateti
         for item in parse_lines(
             orjson.loads(row["row"]) for row in await connection.fetch(query, *arguments)
         ):
-            if item.name and not any(_covers_item(one, item) for one in bought):
+            if item.name and not any(_covers_item(line, item) for line in bought):
                 found.setdefault(item.key, item.model_copy(update={"quantity": 1}))
     return tuple(found.values())[:limit]
 
 
 def _to_order_line(row: Any) -> OrderLine:
-    # A receipt that knew the unit alone names no product.
+    # A receipt with the unit alone names no product.
     product = None if row["item"] == row["sku"] else row["item"]
     item = Item(product_id=product, sku=row["sku"])
     return OrderLine(item, row["scope"], row["of"], parts=tuple(row["parts"]))
 
 
 def _covers_item(bought: OrderLine, item: Item) -> bool:
-    """As far as the item itself says; the gate asks the feed as well."""
+    """Return whether a purchase covers an item, by the item's own fields; the gate reads the catalog too."""
     kind = {"category": item.category, "group": item.group}.get(bought.scope)
     alike = bool(kind and bought.of) and str(kind).casefold() == str(bought.of).casefold()
     return alike or item.key in bought.parts or is_same_item(bought, item)

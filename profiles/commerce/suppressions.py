@@ -1,4 +1,7 @@
-"""For whom a purchase suppresses: its owner, and everybody else whom its event names."""
+"""Suppressions per profile after merges and splits, and the messages that were sent before a late purchase.
+
+A purchase suppresses for its own profile and for every other profile that its event names.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -10,6 +13,9 @@ import orjson
 from profiles.db.sql import encode_jsonb
 from profiles.identity.identifiers import identifier_key, implied_identifiers
 from profiles.state.event_records import StoredEvent
+
+LATE_PURCHASE_DELAY = timedelta(minutes=1)
+"""A purchase that arrives within this time after it was made is not late."""
 
 _SELECT_SUPPRESSIONS = """
 SELECT s.profile_id, s.event_id, s.line, s.item, s.sku, s.order_id, s.until, s.reason, s.lifted_at,
@@ -31,54 +37,7 @@ SELECT profile_id, event_id, line, item, sku, order_id, until, reason, lifted_at
 FROM jsonb_populate_recordset(NULL::suppression, $1)
 """
 
-
-async def sync_suppressions(
-    connection: Any,
-    involved: Collection[UUID],
-    profile_of: Mapping[str, UUID],
-    quarantined_profiles: Collection[UUID],
-) -> None:
-    """Give every suppression of these people to those whom it concerns by now, and to nobody else.
-
-    The union of two people's where they are joined; to each their own, and what names both, where they are
-    parted. The caller holds their locks, and has moved their events.
-    """
-    wanted: dict[tuple[UUID, UUID, int], dict[str, Any]] = {}
-    there: dict[tuple[UUID, UUID, int], None] = {}
-    people = {*involved, *profile_of.values()}
-    for row in await connection.fetch(_SELECT_SUPPRESSIONS, sorted(involved)):
-        there[row["profile_id"], row["event_id"], row["line"]] = None
-        kept = {name: row[name] for name in row.keys() if name not in ("owner", "identifiers")}  # noqa: SIM118
-        for who in _concerned_profiles(row, profile_of, quarantined_profiles):
-            if who not in people:
-                # An owner of whom nothing has changed keeps what is theirs.
-                continue
-            wanted.setdefault((who, row["event_id"], row["line"]), {**kept, "profile_id": who})
-    gone = [
-        {"profile_id": who, "event_id": event, "line": line}
-        for who, event, line in there
-        if (who, event, line) not in wanted
-    ]
-    new = [row for place, row in wanted.items() if place not in there]
-    if gone:
-        await connection.execute(_DELETE_SUPPRESSIONS, encode_jsonb(gone))
-    if new:
-        await connection.execute(_INSERT_SUPPRESSIONS, encode_jsonb(new))
-
-
-def _concerned_profiles(
-    row: Any, profile_of: Mapping[str, UUID], quarantined_profiles: Collection[UUID]
-) -> dict[UUID, None]:
-    pairs = [(kind, value) for kind, held in orjson.loads(row["identifiers"]).items() for value in held]
-    named = [identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(tuple(pairs)))]
-    others = dict.fromkeys(profile_of[one] for one in named if one in profile_of)
-    return dict.fromkeys([row["owner"], *(who for who in others if who not in quarantined_profiles)])
-
-
-LATE_PURCHASE_DELAY = timedelta(minutes=1)
-"""A purchase that takes no longer to be heard of is not late."""
-
-# By the key, which is what a message keeps of an item: of a product's variants any will do.
+# By the key, which is what a message stores of an item: any variant of the product matches.
 _FLAG_MESSAGES = """
 WITH late AS (SELECT s.profile_id, s.event_id, o.time, s.until,
     array_remove(ARRAY[s.item, s.sku], NULL) || s.parts AS items
@@ -92,13 +51,49 @@ RETURNING m.message_id
 """
 
 
+async def sync_suppressions(
+    connection: Any,
+    involved: Collection[UUID],
+    profile_of: Mapping[str, UUID],
+    quarantined_profiles: Collection[UUID],
+) -> None:
+    """Assign every suppression of these profiles to the profiles that its event concerns now, and no others.
+
+    After a merge the profile has the suppressions of both. After a split each has its own, and those of
+    events that name both. Called after the profiles' events were moved.
+    Locks held: those of the profiles.
+    """
+    wanted: dict[tuple[UUID, UUID, int], dict[str, Any]] = {}
+    stored: dict[tuple[UUID, UUID, int], None] = {}
+    affected = {*involved, *profile_of.values()}
+    for row in await connection.fetch(_SELECT_SUPPRESSIONS, sorted(involved)):
+        stored[row["profile_id"], row["event_id"], row["line"]] = None
+        kept = {name: row[name] for name in row.keys() if name not in ("owner", "identifiers")}  # noqa: SIM118
+        for profile_id in _concerned_profiles(row, profile_of, quarantined_profiles):
+            if profile_id not in affected:
+                # The suppressions of an owner that is not involved stay as they are.
+                continue
+            wanted.setdefault((profile_id, row["event_id"], row["line"]), {**kept, "profile_id": profile_id})
+    obsolete = [
+        {"profile_id": profile_id, "event_id": event, "line": line}
+        for profile_id, event, line in stored
+        if (profile_id, event, line) not in wanted
+    ]
+    new = [row for key, row in wanted.items() if key not in stored]
+    if obsolete:
+        await connection.execute(_DELETE_SUPPRESSIONS, encode_jsonb(obsolete))
+    if new:
+        await connection.execute(_INSERT_SUPPRESSIONS, encode_jsonb(new))
+
+
 async def flag_sent_before_late_purchase(
     connection: Any, orders: Sequence[StoredEvent], people: Collection[UUID]
 ) -> int:
-    """Mark what went out to ``people`` after one of the orders was made and before it was heard of.
+    """Mark messages to ``people`` that were decided on between one of the orders and its arrival.
 
-    Returns how many messages were marked; a message keeps its first mark. Needs the people's locks and the
-    orders' suppressions, and asks nothing where no order is late.
+    Returns how many messages were marked. A message keeps its first mark. Runs no statement where no order
+    is late. Called after the orders' suppressions were written.
+    Locks held: those of the profiles.
     """
     late = [
         {"event_id": taken.event_id, "time": taken.incoming.time}
@@ -106,3 +101,14 @@ async def flag_sent_before_late_purchase(
         if taken.at - taken.incoming.time > LATE_PURCHASE_DELAY
     ]
     return len(await connection.fetch(_FLAG_MESSAGES, encode_jsonb(late), sorted(people))) if late else 0
+
+
+def _concerned_profiles(
+    row: Any, profile_of: Mapping[str, UUID], quarantined_profiles: Collection[UUID]
+) -> dict[UUID, None]:
+    pairs = [(kind, value) for kind, held in orjson.loads(row["identifiers"]).items() for value in held]
+    named = [identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(tuple(pairs)))]
+    others = dict.fromkeys(profile_of[key] for key in named if key in profile_of)
+    return dict.fromkeys(
+        [row["owner"], *(profile_id for profile_id in others if profile_id not in quarantined_profiles)]
+    )

@@ -1,4 +1,7 @@
-"""What an event says about consent, as entries of the ledger; which word stands is not decided here. Pure."""
+"""Consent declarations in events, as rows of the ledger. Pure.
+
+Which declaration is effective is not decided here, but in ``profiles.consent.ledger``.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,17 +22,17 @@ from profiles.state.unit_of_work import UnitOfWork
 MARKETING_TOPIC = "marketing"
 
 OPT_OUT_EVENT_TYPES = frozenset({"Message Unsubscribed", "Message Complained"})
-"""Events of a message that say no to its channel."""
+"""Events of a message that withdraw the consent to its channel."""
 
 REPLY_SOURCE = "reply"
-"""Source of what somebody said by answering a message."""
+"""Source of a consent that was declared by a reply to a message."""
 
 _CONSENT_CHANNELS = frozenset({"email", "sms", "push", "ads", "all"})
 
 
 @dataclass(frozen=True, slots=True)
 class _ConsentChange:
-    """What was said about one channel and topic."""
+    """One declaration on a channel and topic."""
 
     channel: str
     topic: str
@@ -37,31 +40,37 @@ class _ConsentChange:
     source: str
     evidence: ConsentEvidence = NO_EVIDENCE
     evidence_faults: tuple[str, ...] = ()
-    """What is wrong with the evidence that came."""
+    """What is wrong with the evidence in the event."""
 
 
 def record_consents_from_traits(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
-    """``traits.consents``: {"email": true, "sms": {"granted": false, "method": "checkbox"}}."""
-    for said in _changes_in_traits(taken.incoming):
-        if isinstance(said, str):
-            changes.add_problem(taken.event_id, "", said)
+    """Record the consents in ``traits.consents``.
+
+    Example: ``{"email": true, "sms": {"granted": false, "method": "checkbox"}}``.
+    """
+    for declaration in _changes_in_traits(taken.incoming):
+        if isinstance(declaration, str):
+            changes.add_problem(taken.event_id, "", declaration)
         else:
-            _append(person, taken, changes, said, _declaring_key(taken))
+            _append(person, taken, changes, declaration, _declaring_key(taken))
 
 
 def record_consent_change(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
-    """``Consent Changed``: channel, topic, state, source and evidence as properties."""
-    said = _change_in_properties(taken.incoming)
-    if isinstance(said, str):
-        changes.add_problem(taken.event_id, "", said)
+    """Record ``Consent Changed``, with channel, topic, state, source and evidence as properties."""
+    declaration = _change_in_properties(taken.incoming)
+    if isinstance(declaration, str):
+        changes.add_problem(taken.event_id, "", declaration)
     else:
-        _append(person, taken, changes, said, _declaring_key(taken))
+        _append(person, taken, changes, declaration, _declaring_key(taken))
 
 
 def record_message_opt_out(
     person: ProfileState, taken: StoredEvent, message: MessageRef, changes: UnitOfWork
 ) -> None:
-    """One of ``OPT_OUTS``: the channel of the message, by the voice of the address written to."""
+    """Record one of ``OPT_OUT_EVENT_TYPES`` as a withdrawal of the message's channel.
+
+    It is declared by the address that the message was sent to, else by the event's strongest identifier.
+    """
     _append(
         person,
         taken,
@@ -72,17 +81,22 @@ def record_message_opt_out(
 
 
 def record_reply(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
-    """``Message Replied`` by SMS: what the text says, by the voice of the number it came from."""
-    voice = _reply_sender_key(taken)
-    for said in _changes_in_reply(taken):
-        # Nobody takes an opt-out back but the number that it came from.
-        if not said.granted or (voice or "").startswith(f"{ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]}:"):
-            _append(person, taken, changes, said, voice)
+    """Record the intent of a ``Message Replied`` by SMS, declared by the number that it came from."""
+    sender_key = _reply_sender_key(taken)
+    for declaration in _changes_in_reply(taken):
+        # A restart needs a phone number as declarant: it lifts withdrawals of the same number only.
+        if not declaration.granted or (sender_key or "").startswith(
+            f"{ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]}:"
+        ):
+            _append(person, taken, changes, declaration, sender_key)
 
 
 def apply_withdrawals(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> bool:
-    """Whether an event withdraws something, for all whom it names; a no to ads takes a person out of them."""
-    withdrawn = [said.channel for said in _withdrawals(taken)]
+    """Return whether an event withdraws a consent; a withdrawal of ads ends the profile's audiences.
+
+    Called for every profile that the event names.
+    """
+    withdrawn = [declaration.channel for declaration in _withdrawals(taken)]
     if "ads" in withdrawn or "all" in withdrawn:
         changes.leave_audiences(person, list(person.audiences), "opted_out")
     return bool(withdrawn)
@@ -90,56 +104,60 @@ def apply_withdrawals(person: ProfileState, taken: StoredEvent, changes: UnitOfW
 
 def _withdrawals(taken: StoredEvent) -> list[_ConsentChange]:
     incoming = taken.incoming
-    said: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
+    declared: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
     if incoming.type == "Consent Changed":
-        said.append(_change_in_properties(incoming))
+        declared.append(_change_in_properties(incoming))
     if incoming.type in OPT_OUT_EVENT_TYPES and taken.message_ref is not None:
-        said.append(_change_in_message(taken.message_ref, incoming))
+        declared.append(_change_in_message(taken.message_ref, incoming))
     if incoming.type == "Message Replied":
-        said += _changes_in_reply(taken)
-    return [word for word in said if isinstance(word, _ConsentChange) and not word.granted]
+        declared += _changes_in_reply(taken)
+    return [
+        declaration
+        for declaration in declared
+        if isinstance(declaration, _ConsentChange) and not declaration.granted
+    ]
 
 
 def _changes_in_traits(incoming: IncomingEvent) -> Iterator[_ConsentChange | str]:
-    """Words, and in place of one that cannot be read what is wrong with it."""
-    said = incoming.traits.get("consents")
-    if said is None:
+    """Yield declarations; in place of one that cannot be read, what is wrong with it."""
+    consents = incoming.traits.get("consents")
+    if consents is None:
         return
-    for channel, word in sorted(said.items()) if isinstance(said, dict) else [("", None)]:
-        where = f"traits.consents.{channel}".rstrip(".")
-        granted = word.get("granted") if isinstance(word, dict) else word
+    for channel, value in sorted(consents.items()) if isinstance(consents, dict) else [("", None)]:
+        path = f"traits.consents.{channel}".rstrip(".")
+        granted = value.get("granted") if isinstance(value, dict) else value
         if channel in _CONSENT_CHANNELS and isinstance(granted, bool):
-            shown = word if isinstance(word, dict) else {}
+            fields = value if isinstance(value, dict) else {}
             yield _ConsentChange(
                 channel,
                 MARKETING_TOPIC,
                 granted,
                 incoming.source,
-                *evidence.parse_evidence(shown, where=f"{where}."),
+                *evidence.parse_evidence(fields, where=f"{path}."),
             )
         else:
-            yield f"{where} must be true or false, or an object with granted, of a channel"
+            yield f"{path} must be true or false, or an object with granted, of a channel"
 
 
 def _change_in_properties(incoming: IncomingEvent) -> _ConsentChange | str:
-    """The word, or what is wrong with it."""
-    said = incoming.properties
-    channel, topic, state = (str(said.get(name) or "") for name in ("channel", "topic", "state"))
+    """Return the declaration, or what is wrong with it."""
+    properties = incoming.properties
+    channel, topic, state = (str(properties.get(name) or "") for name in ("channel", "topic", "state"))
     if channel not in _CONSENT_CHANNELS or state not in ("granted", "withdrawn"):
         return "channel must be email, sms, push, ads or all; state granted or withdrawn"
-    source = str(said.get("source") or incoming.source)
+    source = str(properties.get("source") or incoming.source)
     return _ConsentChange(
-        channel, topic or MARKETING_TOPIC, state == "granted", source, *evidence.parse_evidence(said)
+        channel, topic or MARKETING_TOPIC, state == "granted", source, *evidence.parse_evidence(properties)
     )
 
 
 def _change_in_message(message: MessageRef, incoming: IncomingEvent) -> _ConsentChange:
-    shown = evidence.parse_evidence(incoming.properties, method="provider")
-    return _ConsentChange(message.channel, MARKETING_TOPIC, False, "message", *shown)
+    evidence_and_faults = evidence.parse_evidence(incoming.properties, method="provider")
+    return _ConsentChange(message.channel, MARKETING_TOPIC, False, "message", *evidence_and_faults)
 
 
 def _changes_in_reply(taken: StoredEvent) -> list[_ConsentChange]:
-    """At most one word."""
+    """Return at most one declaration."""
     incoming = taken.incoming
     channel = taken.message_ref.channel if taken.message_ref is not None else incoming.channel
     if channel != replies.REPLY_CHANNEL:
@@ -154,9 +172,16 @@ def _changes_in_reply(taken: StoredEvent) -> list[_ConsentChange]:
 
 
 def _reply_sender_key(taken: StoredEvent) -> str | None:
-    """The number that an answer came from, as type:value, as far as can be told."""
+    """Return the number that a reply came from, as type:value.
+
+    Falls back to the address of the message, then to the strongest identifier of the event.
+    """
     kind = ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]
-    numbers = [value for of, value in sort_identifiers(taken.incoming.identifiers) if of == kind]
+    numbers = [
+        value
+        for identifier_type, value in sort_identifiers(taken.incoming.identifiers)
+        if identifier_type == kind
+    ]
     if numbers:
         return identifier_key(kind, numbers[0])
     return (_address_key(taken.message_ref) if taken.message_ref is not None else None) or _declaring_key(
@@ -165,7 +190,7 @@ def _reply_sender_key(taken: StoredEvent) -> str | None:
 
 
 def _declaring_key(taken: StoredEvent) -> str | None:
-    """The strongest identifier of an event, as type:value; else the address of the message it is about."""
+    """Return the strongest identifier of an event as type:value, else the address of its message."""
     named = sort_identifiers(taken.incoming.identifiers)
     if named:
         return identifier_key(*named[0])
@@ -173,7 +198,7 @@ def _declaring_key(taken: StoredEvent) -> str | None:
 
 
 def _named_keys(taken: StoredEvent) -> list[str]:
-    """All that an event names, the strongest first."""
+    """Return all identifiers that an event names or implies, as type:value, the strongest first."""
     pairs = list(taken.incoming.identifiers)
     if taken.message_ref is not None and (address := _address_key(taken.message_ref)):
         pairs.append(split_key(address))
@@ -189,25 +214,32 @@ def _address_key(message: MessageRef) -> str | None:
 
 
 def _append(
-    person: ProfileState, taken: StoredEvent, changes: UnitOfWork, said: _ConsentChange, voice: str | None
+    person: ProfileState,
+    taken: StoredEvent,
+    changes: UnitOfWork,
+    declaration: _ConsentChange,
+    declared_by: str | None,
 ) -> None:
-    """One ledger entry, whatever is already there: late and unverified words are the fold's matter."""
-    for fault in said.evidence_faults:
+    """Add one ledger entry, whatever the ledger already holds.
+
+    ``effective_consents`` decides on late and unverified declarations.
+    """
+    for fault in declaration.evidence_faults:
         changes.add_problem(taken.event_id, "", fault)
-    if not said.granted and said.channel in ("ads", "all"):
+    if not declaration.granted and declaration.channel in ("ads", "all"):
         changes.leave_audiences(person, list(person.audiences), "opted_out")
     changes.inserts["consent"].append(
         {
             "profile_id": person.profile_id,
-            "channel": said.channel,
-            "topic": said.topic,
-            "state": "granted" if said.granted else "withdrawn",
-            "source": said.source,
-            "text_version": said.evidence.text_version,
-            "method": said.evidence.method,
-            "jurisdiction": said.evidence.jurisdiction,
+            "channel": declaration.channel,
+            "topic": declaration.topic,
+            "state": "granted" if declaration.granted else "withdrawn",
+            "source": declaration.source,
+            "text_version": declaration.evidence.text_version,
+            "method": declaration.evidence.method,
+            "jurisdiction": declaration.evidence.jurisdiction,
             "verified": taken.incoming.verified,
-            "voice": voice,
+            "voice": declared_by,
             "named": _named_keys(taken),
             "event_id": taken.event_id,
             "time": taken.time,

@@ -1,4 +1,4 @@
-"""People's consents as they stand: read from the ledger, kept per person and in the register of addresses."""
+"""Effective consents: read from the ledger, stored per profile and in the register of opt-outs."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ from profiles.db.sql import encode_jsonb
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
 from profiles.state.unit_of_work import Row
 
-# The last word of each kind is all that a fold needs; channels repeat a person's consents with every call.
+# The latest declaration of each kind suffices; channels repeat a profile's consents with every call.
 _SELECT_CONSENT_INPUTS = """
 SELECT w.profile_id,
   (SELECT jsonb_agg(jsonb_build_array(c.channel, c.topic, c.state, c.verified, c.voice, c.time, c.source,
@@ -31,11 +31,12 @@ SELECT w.profile_id,
         (SELECT *, CASE state WHEN 'granted' THEN method = 'keyword_start'
             ELSE method IN ('keyword', 'reply_doubtful', 'review') END IS TRUE AS replied,
           (method IN ('reply_doubtful', 'review') AND EXISTS (SELECT 1 FROM consent r
-            WHERE r.reviews = COALESCE(said.reviews, said.seq) AND r.state = 'granted')) IS TRUE AS annulled
+            WHERE r.state = 'granted'
+              AND r.reviews = COALESCE(declared.reviews, declared.seq))) IS TRUE AS annulled
         FROM (SELECT * FROM consent WHERE profile_id = w.profile_id UNION ALL
           SELECT * FROM consent WHERE state = 'withdrawn' AND profile_id <> w.profile_id AND named &&
             (SELECT array_agg(type || ':' || value) FROM identifier
-              WHERE profile_id = w.profile_id AND status <> 'quarantined')) said) judged
+              WHERE profile_id = w.profile_id AND status <> 'quarantined')) declared) judged
       ORDER BY channel, topic, state, verified, voice, named, replied, annulled, time DESC,
         source COLLATE "C" DESC, at DESC, event_id::text COLLATE "C" DESC NULLS LAST) c)::text AS words,
   (SELECT jsonb_agg(jsonb_build_array(i.type, i.value, i.linked_at, i.vouched)) FROM identifier i
@@ -59,9 +60,9 @@ USING jsonb_to_recordset($1) AS g(channel text, address text, topic text, time t
 WHERE o.channel = g.channel AND o.address = g.address AND o.topic = g.topic AND o.time = g.time
 """
 
-# A stop of the provider that was entered since the reading is not lifted by an older grant.
+# A provider's opt-out that was stored after the read is not lifted by an older grant.
 _WRITE_CONSENTS = """
-WITH gone AS (
+WITH deleted AS (
   DELETE FROM consent_state s USING jsonb_to_recordset($2) AS g(profile_id uuid, channel text, topic text)
   WHERE s.profile_id = g.profile_id AND s.channel = g.channel AND s.topic = g.topic),
 folded AS (
@@ -83,7 +84,7 @@ WHERE excluded.state = 'withdrawn' OR excluded.time > opt_out.time
 
 @dataclass(frozen=True, slots=True)
 class _LoadedConsents:
-    """A person and what is kept of them until now."""
+    """A profile's ledger records, its effective consents computed anew and as stored, and its opt-outs."""
 
     profile_id: UUID
     subject: ConsentSubject
@@ -93,12 +94,14 @@ class _LoadedConsents:
 
 
 async def refresh_consents(connection: Any, profile_ids: Collection[UUID], at: datetime) -> None:
-    """Bring ``consent_state`` and the register of opt-outs in line with the ledger, for some people.
+    """Bring ``consent_state`` and the register of opt-outs in line with the ledger, for some profiles.
 
-    Call it under their locks, at the end of a transaction that entered words of theirs, or gave them or took
-    from them identifiers or ledger rows (a merge, a split: name all sides, the profile that is no more
-    included). One statement that reads, and at most two that write what changed, however many people.
-    Idempotent. ``at``: the transaction's instant, stamped on entries of the register.
+    Runs one statement that reads, and at most two that write what changed, for any number of profiles.
+    ``at``: the transaction's instant, stored in entries of the register. Idempotent.
+    Called at the end of a transaction that added ledger entries of the profiles, or moved identifiers or
+    ledger rows to or from them. After a merge or a split, ``profile_ids`` holds all sides, the merged
+    profile included.
+    Locks held: those of the profiles.
     """
     if not profile_ids:
         return
@@ -110,37 +113,37 @@ async def refresh_consents(connection: Any, profile_ids: Collection[UUID], at: d
     )
     if stale:
         await connection.execute(_DELETE_OPT_OUTS, encode_jsonb([_opt_out_row(mark, at) for mark in stale]))
-    states, gone = _diff_consents(people)
-    if states or gone or marks:
+    states, deleted = _diff_consents(people)
+    if states or deleted or marks:
         entries = [_opt_out_row(mark, at) for mark in marks]
         await connection.execute(
-            _WRITE_CONSENTS, encode_jsonb(states), encode_jsonb(gone), encode_jsonb(entries)
+            _WRITE_CONSENTS, encode_jsonb(states), encode_jsonb(deleted), encode_jsonb(entries)
         )
 
 
 def _diff_consents(people: Sequence[_LoadedConsents]) -> tuple[list[Row], list[Row]]:
-    """Rows of ``consent_state`` to write, and to delete."""
+    """Return the rows of ``consent_state`` to write, and those to delete."""
     states: list[Row] = []
-    gone: list[Row] = []
+    deleted: list[Row] = []
     for person in people:
-        now = person.effective
-        for (channel, topic), state in now.items():
+        effective = person.effective
+        for (channel, topic), state in effective.items():
             if person.stored.get((channel, topic)) != state:
                 row = {"profile_id": person.profile_id, "channel": channel, "topic": topic}
-                said = {
+                values = {
                     "source": state.source,
                     "event_id": state.event_id,
                     "time": state.time,
                     "at": state.at,
                     **asdict(state.evidence),
                 }
-                states.append(row | said | {"state": _state_name(not state.granted)})
-        gone += [
+                states.append(row | values | {"state": _state_name(not state.granted)})
+        deleted += [
             {"profile_id": person.profile_id, "channel": channel, "topic": topic}
             for channel, topic in person.stored
-            if (channel, topic) not in now
+            if (channel, topic) not in effective
         ]
-    return states, gone
+    return states, deleted
 
 
 def _opt_out_row(mark: OptOutEntry, at: datetime) -> Row:
@@ -169,10 +172,10 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
             source,
             _parse_uuid(event),
             _parse_time(at),
-            ConsentEvidence(*shown),
+            ConsentEvidence(*evidence),
             annulled,
         )
-        for channel, topic, state, verified, voice, time, source, event, at, named, *shown, annulled in (
+        for channel, topic, state, verified, voice, time, source, event, at, named, *evidence, annulled in (
             orjson.loads(row["words"] or "[]")
         )
     )
@@ -194,9 +197,11 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
                 _parse_time(time),
                 _parse_time(at),
                 _parse_uuid(event),
-                ConsentEvidence(*shown),
+                ConsentEvidence(*evidence),
             )
-            for channel, topic, state, source, time, at, event, *shown in orjson.loads(row["states"] or "[]")
+            for channel, topic, state, source, time, at, event, *evidence in orjson.loads(
+                row["states"] or "[]"
+            )
         },
         [
             OptOutEntry(channel, address, topic, state == "withdrawn", _parse_time(time), source)
@@ -206,8 +211,12 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
 
 
 def _voice(voice: str | None, named: Sequence[str], own: Collection[str]) -> str | None:
-    """The person's own identifier under which a word was said, where it was said under several people's."""
-    return voice if voice is None or voice in own else next((one for one in named if one in own), voice)
+    """Return the identifier that declared a consent.
+
+    Where the event named several profiles and ``voice`` belongs to another one, it is the first of ``named``
+    that belongs to this profile.
+    """
+    return voice if voice is None or voice in own else next((key for key in named if key in own), voice)
 
 
 def _parse_time(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""How somebody came to say yes or no: the wording shown, the means, the law that counts. Pure."""
+"""Evidence of a consent: the wording shown, the method and the jurisdiction. Pure."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,22 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 KEYWORD_METHOD = "keyword"
-"""The word of an SMS that carriers and the law take for an opt-out."""
+"""An SMS keyword that carriers and the law treat as an opt-out."""
 
 DOUBTFUL_METHOD = "reply_doubtful"
-"""An SMS that may mean an opt-out: it counts as one, and somebody looks at it."""
+"""An SMS that may mean an opt-out. It counts as one, and an operator reviews it."""
 
 RESTART_METHOD = "keyword_start"
-"""The word of an SMS that takes back what a reply withdrew, and is no consent by itself."""
+"""An SMS keyword that lifts what a reply withdrew. It is no consent by itself."""
 
 REVIEW_METHOD = "review"
-"""An operator's word on a doubtful reply."""
+"""An operator's review of a doubtful reply."""
 
 RESERVED_METHODS = frozenset({DOUBTFUL_METHOD, RESTART_METHOD, REVIEW_METHOD})
-"""Methods that mean something to the fold, and that nobody else may claim."""
+"""Methods that the computation of effective consents interprets. Events may not claim them."""
 
 MALFORMED_VALUE = ""
-"""Stands in for evidence that cannot even be written down."""
+"""Replaces evidence that cannot be stored."""
 
 TEXT_VERSION_PATTERN = r"^[^\x00-\x1f\x7f]{1,100}$"
 
@@ -46,7 +46,7 @@ _VALIDATORS: dict[str, Callable[[str], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class ConsentEvidence:
-    """What is on file beside a word on consent; None: nothing was said of it."""
+    """Evidence that is stored with a declaration; None: not given."""
 
     text_version: str | None = None
     """Version of the wording that was shown."""
@@ -60,28 +60,28 @@ NO_EVIDENCE = ConsentEvidence()
 
 
 def evidence_fault(name: str, value: object) -> str | None:
-    """What is wrong with one piece of evidence, without repeating it; None where it can be kept."""
+    """Return what is wrong with one value, without repeating the value; None where it can be stored."""
     if isinstance(value, str) and _VALIDATORS[name](value):
         return None
-    came = f"{len(value)} characters that are not" if isinstance(value, str) else type(value).__name__
-    return f"{name} must be {_EXPECTED_FORMATS[name]}; got {came}; the word counts without it"
+    received = f"{len(value)} characters that are not" if isinstance(value, str) else type(value).__name__
+    return f"{name} must be {_EXPECTED_FORMATS[name]}; got {received}; the word counts without it"
 
 
 def parse_evidence(
     fields: Mapping[str, Any], *, where: str = "", method: str | None = None
 ) -> tuple[ConsentEvidence, tuple[str, ...]]:
-    """The evidence in an object, and what is wrong with the rest of it.
+    """Return the evidence in an object, and what is wrong with the rest of it.
 
-    Never raises: a word on consent counts whatever its evidence looks like. ``method``: where none is said.
+    Never raises: a declaration counts with invalid evidence too. ``method``: used where the object has none.
     """
-    found: dict[str, str | None] = {"method": method}
+    valid: dict[str, str | None] = {"method": method}
     faults = []
     for name in _EXPECTED_FORMATS:
         value = fields.get(name)
         if value is None:
             continue
-        if (wrong := evidence_fault(name, value)) is not None:
-            faults.append(f"{where}{wrong}")
+        if (fault := evidence_fault(name, value)) is not None:
+            faults.append(f"{where}{fault}")
         else:
-            found[name] = value.upper() if name == "jurisdiction" else value
-    return ConsentEvidence(**found), tuple(faults)
+            valid[name] = value.upper() if name == "jurisdiction" else value
+    return ConsentEvidence(**valid), tuple(faults)

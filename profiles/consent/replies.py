@@ -1,7 +1,7 @@
-"""What a person who answers a text message says of it: stop, perhaps stop, start again, or nothing. Pure.
+"""Intent of a reply to a text message: stop, possibly stop, start again, or nothing. Pure.
 
 47 CFR 64.1200(a)(10) names stop, quit, end, revoke, opt out, cancel and unsubscribe, and takes any other
-reasonable words for a revocation as well. So a text that may mean one counts as one, and is looked at.
+reasonable words for a revocation as well. So a text that may mean one counts as one, and is reviewed.
 """
 
 import re
@@ -15,14 +15,14 @@ from profiles.consent import evidence
 REPLY_CHANNEL = "sms"
 
 REPLY_TOPIC = "all"
-"""Carriers and the law take STOP as a no to every message to that number."""
+"""Carriers and the law treat STOP as a withdrawal of every message to that number."""
 
 MAX_REPLY_LENGTH = 2_000
-"""Characters that are read."""
+"""Number of characters that are read."""
 
 
 class ReplyIntent(StrEnum):
-    """What an answer means."""
+    """What a reply means."""
 
     STOP = "stop"
     DOUBTFUL = "doubtful"
@@ -36,7 +36,7 @@ METHOD_BY_INTENT = {
     ReplyIntent.DOUBTFUL: evidence.DOUBTFUL_METHOD,
     ReplyIntent.START: evidence.RESTART_METHOD,
 }
-"""How a reading stands in the ledger; nothing is not entered."""
+"""Method of each intent in the ledger. ``NOTHING`` is not entered."""
 
 STOP_KEYWORDS = frozenset(
     (
@@ -51,8 +51,8 @@ STOP_KEYWORDS = frozenset(
         *("pare", "sair", "descadastrar", "fim"),
     )
 )
-"""Alone, in any spelling of letters, they stop; in English, German, French, Spanish, Italian, Dutch and
-Portuguese, without accents and blanks."""
+"""Each is an opt-out if it is the whole text. In English, German, French, Spanish, Italian, Dutch and
+Portuguese, in small letters, without accents and blanks."""
 
 START_KEYWORDS = frozenset(("start", "unstop", "yes"))
 
@@ -63,10 +63,10 @@ _COURTESY_WORDS = frozenset(
         *("aub", "alstublieft", "alsjeblieft", "bedankt", "obrigado", "obrigada"),
     )
 )
-"""Words that change nothing."""
+"""Words that do not change the intent."""
 
 _NEGATIONS = frozenset(("no", "nope", "nah", "nein", "non", "nee", "nao"))
-"""Alone, they may answer a question or refuse the whole."""
+"""Alone, they may answer a question or refuse all messages."""
 
 _OPT_OUT_PREFIXES = (
     *("stop", "unsub", "unsus", "unsc", "optout", "cancel", "revok", "quit", "spam", "harass", "scam"),
@@ -75,7 +75,7 @@ _OPT_OUT_PREFIXES = (
     *("desuscri", "suscripcion", "disiscri", "cancell", "annull", "descadastr", "smett"),
     *("afmeld", "uitschrijf", "uitschrijv", "opzeg"),
 )
-"""A word that begins so may mean it, whatever stands around it."""
+"""A word with such a prefix may mean an opt-out, whatever the other words are."""
 
 _OPT_OUT_WORDS = frozenset(
     (
@@ -134,23 +134,23 @@ _OPT_OUT_EMOJI = re.compile("[\U0001f6d1\U0001f6ab\u26d4\u270b\U0001f595]")
 
 
 def classify_reply(text: str) -> ReplyIntent:
-    """What an answer means; case, accents, punctuation, emoji and blanks count for nothing.
+    """Return the intent of a reply. Keywords match in any case, with accents, punctuation, emoji and blanks.
 
-    STOP is a keyword by itself, or several, with no more than a please. Start is one by itself. A help
-    keyword, and whatever else has nothing of a refusal in it, is nothing.
+    ``STOP`` is one keyword or several, with nothing but courtesy words. ``START`` is one keyword alone.
+    ``NOTHING`` is a help keyword, and any other text without a sign of an opt-out.
     """
     text = text[:MAX_REPLY_LENGTH]
     words = _normalize_text(text).split()
-    said = [word for word in words if word not in _COURTESY_WORDS] or words
-    if "".join(said) in STOP_KEYWORDS or (said and STOP_KEYWORDS.issuperset(said)):
+    content_words = [word for word in words if word not in _COURTESY_WORDS] or words
+    if "".join(content_words) in STOP_KEYWORDS or (content_words and STOP_KEYWORDS.issuperset(content_words)):
         return ReplyIntent.STOP
-    if _may_be_opt_out(words, said) or _OPT_OUT_EMOJI.search(text):
+    if _may_be_opt_out(words, content_words) or _OPT_OUT_EMOJI.search(text):
         return ReplyIntent.DOUBTFUL
     return ReplyIntent.START if "".join(words) in START_KEYWORDS else ReplyIntent.UNRELATED
 
 
 def reply_text(properties: Mapping[str, Any]) -> str:
-    """The text of an answer: ``text``, else ``body``; empty where there is none."""
+    """Return the text of a reply: ``text``, else ``body``; empty where there is none."""
     for name in ("text", "body"):
         value = properties.get(name)
         if isinstance(value, str) and value.strip():
@@ -158,8 +158,8 @@ def reply_text(properties: Mapping[str, Any]) -> str:
     return ""
 
 
-def _may_be_opt_out(words: list[str], said: list[str]) -> bool:
-    if len(said) == 1 and said[0] in _NEGATIONS:
+def _may_be_opt_out(words: list[str], content_words: list[str]) -> bool:
+    if len(content_words) == 1 and content_words[0] in _NEGATIONS:
         return True
     if any(word in _OPT_OUT_WORDS or word.startswith(_OPT_OUT_PREFIXES) for word in words):
         return True
@@ -168,7 +168,10 @@ def _may_be_opt_out(words: list[str], said: list[str]) -> bool:
 
 
 def _normalize_text(text: str) -> str:
-    """Small letters without accents and digits; all else is a blank, but for what has no width."""
-    spelled = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
-    kept = (letter for letter in spelled if unicodedata.category(letter) not in ("Mn", "Me", "Cf"))
+    """Return small letters without accents, and digits.
+
+    Characters without width are removed, and all others become blanks.
+    """
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
+    kept = (letter for letter in decomposed if unicodedata.category(letter) not in ("Mn", "Me", "Cf"))
     return "".join(letter if letter.isalnum() else " " for letter in kept)

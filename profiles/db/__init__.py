@@ -1,4 +1,4 @@
-"""The database itself: connection pool, migrations, table declarations, row locks, SQL fragments.
+"""Database access: connections, settings, migrations, role privileges, table declarations, locks, pages.
 
 No business rules.
 """

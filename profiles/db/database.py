@@ -1,4 +1,4 @@
-"""The one way to Postgres: pooled connections, and transactions that are tried again after a deadlock."""
+"""Access to Postgres: pooled connections, and transactions that are retried after a deadlock."""
 
 import asyncio
 import contextlib
@@ -14,31 +14,33 @@ Result = TypeVar("Result")
 
 _MAX_ATTEMPTS = 8
 
-# The first lock of its transaction, and nobody who holds another waits for it.
+# Always the first lock of its transaction, so no transaction that holds another lock waits for it.
 _LOCK_RETRY_QUEUE = "SELECT pg_advisory_xact_lock(hashtext('waypost: again'))"
 
 _INDEX_SCAN_SETTINGS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-"""Every statement looks up some rows by an index. A plan that Postgres makes while a table is young reads all
-of it, and is kept by the connection while the table grows: ingest then slows down until the next ANALYZE."""
+"""Every statement looks up few rows by an index. A plan that Postgres makes for a small table reads all rows,
+and the connection keeps the plan while the table grows. Ingest would be slow until the next ANALYZE."""
+
+_CONNECTION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 def async_url(database_url: str) -> str:
-    """The SQLAlchemy form of a postgresql:// URL.
+    """Return a postgresql:// URL in SQLAlchemy's form.
 
-    Raises ValueError when the URL is missing or names another database.
+    Raises ValueError if the URL is missing or is not one of Postgres.
     """
     scheme, separator, rest = database_url.partition("://")
     if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
         shown = f"{scheme}://…" if separator else "nothing"
         raise ValueError(
             f"DATABASE_URL must look like postgresql://user:password@host:port/name; got {shown}. "
-            "`waypost dev` brings a database of its own."
+            "`waypost dev` starts a database of its own."
         )
     return f"postgresql+asyncpg://{rest}"
 
 
 class Database:
-    """A connection pool. Build one per process, close it at the end."""
+    """A connection pool. Create one per process, close it at the end."""
 
     def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
         self.engine: AsyncEngine = create_async_engine(
@@ -46,9 +48,9 @@ class Database:
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_timeout=5,
-            # Who was used last is the warmest: its plans and pages are still in the caches of a processor.
+            # The connection used last first: its plans and pages are still in the processor's caches.
             pool_use_lifo=True,
-            # asyncpg ends our transactions itself; the pool has nothing left to roll back.
+            # ``transaction`` ends every transaction itself; the pool has nothing to roll back.
             pool_reset_on_return=None,
             connect_args={
                 "timeout": 3,
@@ -60,13 +62,13 @@ class Database:
     async def transaction(
         self, first_statement: str = "", timeout_s: float | None = None
     ) -> AsyncIterator[Any]:
-        """One READ COMMITTED transaction on a bare asyncpg connection; commits on a clean exit if not before.
+        """Open a READ COMMITTED transaction on an asyncpg connection; commit on a clean exit if still open.
 
-        ``first``: a statement without parameters that goes along with BEGIN, in the same round trip, and
-        whose rows are not returned; ``within_s``: TimeoutError where the two take longer. A connection lost
-        on the way raises an asyncpg error or an OSError, and is not used again; nor is one whose BEGIN was
-        cancelled. Raises ``InFailedSQLTransactionError`` where an error of a statement was passed over, since
-        Postgres then keeps nothing.
+        ``first_statement`` has no parameters. It is sent with BEGIN in one round trip, and its rows are not
+        returned. ``timeout_s`` limits these two, in seconds. Raises TimeoutError when they take longer, and
+        an asyncpg error or an OSError when the connection is lost. Raises ``InFailedSQLTransactionError`` if
+        the caller ignored a statement's error, since Postgres then commits nothing. A lost connection, or
+        one with a cancelled BEGIN, is not used again.
         """
         async with self.engine.connect() as pooled:
             connection = await _open_connection(pooled)
@@ -85,7 +87,7 @@ class Database:
                 if connection.is_in_transaction():
                     await self.commit(connection)
             except Exception as error:
-                # A dying connection also raises asyncpg's internal and the event loop's own errors.
+                # A connection that is being lost also raises asyncpg's internal errors and the event loop's.
                 internal = isinstance(error, asyncpg.InternalClientError)
                 if internal or (_is_unusable(connection) and not isinstance(error, _CONNECTION_ERRORS)):
                     raise ConnectionResetError(f"the connection to Postgres was lost: {error!r}") from error
@@ -100,10 +102,11 @@ class Database:
         first_statement: str = "",
         timeout_s: float | None = None,
     ) -> Result:
-        """Run ``work`` in a transaction; after a deadlock or serialization failure, the whole again.
+        """Run an operation in a transaction; after a deadlock or a serialization failure, retry all of it.
 
-        ``first``, ``within_s``: see ``transaction``. Those who run again take turns, so that they
-        meet only newcomers. ``work`` may run several times and must keep nothing from an earlier try.
+        ``first_statement``, ``timeout_s``: see ``transaction``. ``operation`` may run several times and must
+        keep no state of an earlier attempt. Retries take an advisory lock and so run one after the other:
+        a retry can conflict only with first attempts. Raises what the last of 8 attempts raised.
         """
         attempt = 1
         while True:
@@ -114,29 +117,27 @@ class Database:
             except Exception as error:
                 if attempt == _MAX_ATTEMPTS or not is_conflict(error):
                     raise
-            # Jitter keeps two transactions that met once from meeting again.
+            # Jitter, so that two transactions that conflicted once do not conflict again.
             await asyncio.sleep(random.uniform(0, 0.02 * attempt))  # noqa: S311 - not a secret
             attempt += 1
 
     async def commit(self, connection: Any, last_statement: str = "") -> None:
-        """End a transaction; ``last``: its last statement, without parameters, in the same round trip.
+        """Commit a transaction.
 
-        Raises ``InFailedSQLTransactionError`` where Postgres keeps nothing since a statement had failed.
+        ``last_statement`` has no parameters and is sent in the same round trip. Raises
+        ``InFailedSQLTransactionError`` if Postgres rolled back, since a statement had failed before.
         """
         if await connection.execute(f"{last_statement}; COMMIT" if last_statement else "COMMIT") != "COMMIT":
             raise asyncpg.InFailedSQLTransactionError("rolled back: a statement had failed before")
 
     async def ping(self) -> None:
-        """Ask Postgres for a sign of life. Raises what ``transaction`` raises where there is none."""
+        """Check that Postgres answers. Raises what ``transaction`` raises if it does not."""
         async with self.transaction() as connection:
             await connection.execute("SELECT 1")
 
     async def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         await self.engine.dispose()
-
-
-_CONNECTION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 def _is_unusable(connection: Any) -> bool:
@@ -144,13 +145,13 @@ def _is_unusable(connection: Any) -> bool:
 
 
 async def _roll_back(connection: Any) -> None:
-    # What came before tells more than a connection that takes no ROLLBACK, and is not used again.
-    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    # The original error is more useful than one of ROLLBACK. A connection that fails here is not used again.
+    with contextlib.suppress(*_CONNECTION_ERRORS):
         await connection.execute("ROLLBACK")
 
 
 async def _open_connection(pooled: AsyncConnection) -> Any:
-    """The asyncpg connection behind a pooled one; those that died in the pool are replaced on the way."""
+    """Return the asyncpg connection behind a pooled one. Replaces connections that closed in the pool."""
     while True:
         connection: Any = (await pooled.get_raw_connection()).driver_connection
         if not connection.is_closed():
@@ -159,7 +160,7 @@ async def _open_connection(pooled: AsyncConnection) -> Any:
 
 
 async def server_of(connection: Any) -> tuple[str, str]:
-    """Return the server's version, and the provider of the database's locale ("b": builtin)."""
+    """Return the server's version, and the provider of the database's locale ("b": built in)."""
     version: str = await connection.fetchval("SHOW server_version")
     provider: str = await connection.fetchval(
         "SELECT datlocprovider::text FROM pg_database WHERE datname = current_database()"
@@ -168,10 +169,10 @@ async def server_of(connection: Any) -> tuple[str, str]:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether Postgres gave this transaction up for another one (40P01, 40001)."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
+    """Return whether Postgres aborted the transaction in favour of another one (40P01, 40001)."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, asyncpg.DeadlockDetectedError | asyncpg.SerializationError):
             return True
-        seen = seen.__cause__ or getattr(seen, "orig", None)
+        cause = cause.__cause__ or getattr(cause, "orig", None)
     return False

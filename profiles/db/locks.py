@@ -1,11 +1,11 @@
-"""A person's state under lock, as far as an event may change it or be routed by it."""
+"""Row locks of profiles: by id, following merges, and by run."""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-# ARRAY(SELECT unnest(…)) hides the array's length from the planner: one plan for one id and for 500, kept.
-# With a plain ANY($1) Postgres plans anew for every single event, which costs more than the reading.
+# ARRAY(SELECT unnest(…)) hides the array's length from the planner: one cached plan serves 1 id and 500.
+# With a plain ANY($1) Postgres plans again for every event, which costs more than reading the rows.
 _LOCK_PROFILES = """
 SELECT profile_id, merged_into FROM profile WHERE profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
 ORDER BY profile_id FOR NO KEY UPDATE
@@ -13,9 +13,10 @@ ORDER BY profile_id FOR NO KEY UPDATE
 
 
 async def lock_profiles(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, UUID]:
-    """Lock profiles in id order, following merges. Returns asked id → canonical id, all of them locked.
+    """Lock profiles in id order, following merges. Returns requested id → canonical id.
 
-    Afterwards a *new* statement must read the facts: this one's snapshot is older than the lock.
+    Locks held: the requested profiles and their canonical ones. Read the data in a *new* statement
+    afterwards: the snapshot of this one is older than the lock.
     """
     pointers: dict[UUID, UUID | None] = {}
     wanted = sorted(set(profile_ids))
@@ -36,12 +37,13 @@ _SELECT_RUN_PROFILE = "SELECT profile_id FROM run WHERE run_id = $1"
 
 
 async def lock_profile_of_run(connection: Any, run_id: UUID) -> UUID | None:
-    """Lock whoever's run it is once the lock is held; None where there is no such run.
+    """Lock the profile of a run and return its canonical id; None if there is no such run.
 
-    People may be joined or parted while this waits; those who are locked by then stay so until COMMIT.
+    The run may move to another profile while this waits for the lock; then that profile is locked too.
+    Locks held: every profile locked on the way, until COMMIT.
     """
-    asked: UUID | None = None
-    held: UUID | None = None
-    while (whose := await connection.fetchval(_SELECT_RUN_PROFILE, run_id)) != asked:
-        asked, held = whose, (await lock_profiles(connection, [whose]))[whose]
-    return held
+    locked_id: UUID | None = None
+    canonical_id: UUID | None = None
+    while (profile_id := await connection.fetchval(_SELECT_RUN_PROFILE, run_id)) != locked_id:
+        locked_id, canonical_id = profile_id, (await lock_profiles(connection, [profile_id]))[profile_id]
+    return canonical_id

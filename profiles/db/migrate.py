@@ -1,4 +1,7 @@
-"""Bring the schema to the newest revision, once, whoever asks at the same time."""
+"""Migrations: upgrade the schema, write a new migration, compare the database's revision with the code's.
+
+Several processes may upgrade at the same time: an advisory lock makes them take turns.
+"""
 
 import asyncio
 import os
@@ -19,7 +22,12 @@ _MIGRATIONS_DIR = Path(__file__).parent / "migrations"
 
 _REVISIONS = _MIGRATIONS_DIR / "versions"
 
-_MIGRATION_LOCK_KEY = 727_001
+MIGRATION_LOCK_KEY = 727_001
+"""Key of the advisory lock that migrations and grants of privileges take."""
+
+
+class SchemaMismatch(RuntimeError):
+    """The database's schema is not the one this code needs."""
 
 
 def _alembic_config(folder: Path = _REVISIONS) -> Config:
@@ -34,7 +42,7 @@ def _alembic_config(folder: Path = _REVISIONS) -> Config:
 
 
 def head_revision() -> str:
-    """The revision this code needs."""
+    """Return the revision that this code needs."""
     revision = ScriptDirectory.from_config(_alembic_config()).get_current_head()
     if revision is None:
         raise RuntimeError(f"no migrations under {_MIGRATIONS_DIR}")
@@ -42,8 +50,8 @@ def head_revision() -> str:
 
 
 def _run_upgrade(connection: Connection) -> None:
-    # An advisory lock, so that several processes starting at once migrate one after the other.
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK_KEY})
+    # An advisory lock, so that processes that start at the same time migrate one after the other.
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK_KEY})
     config = _alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -64,11 +72,11 @@ async def upgrade_schema_async(database_url: str) -> None:
 
 
 async def new_revision_async(database_url: str, message: str, folder: Path = _REVISIONS) -> Path:
-    """Write a migration that brings a database at the newest revision to what the tables declare.
+    """Write a migration from the newest revision to the declared tables. Returns the file.
 
-    Returns the file, which needs a review: Alembic sees tables, columns, indexes and constraints, but no
-    functions, and it takes a renamed column for a dropped and an added one. Where nothing differs, the
-    migration is empty. Raises alembic's ``CommandError`` where the database is at an older revision.
+    The file needs a review. Alembic sees tables, columns, indexes and constraints, but no functions. It
+    treats a renamed column as a dropped and an added one. If nothing differs, the migration is empty.
+    Raises alembic's ``CommandError`` if the database is at an older revision.
     """
     engine = create_async_engine(async_url(database_url), poolclass=NullPool)
     try:
@@ -90,7 +98,7 @@ def _new_revision(connection: Connection, message: str, folder: Path) -> Path:
 
 
 async def schema_revisions_async(database_url: str) -> tuple[str | None, str]:
-    """(revision of the database, revision this code needs)."""
+    """Return (revision of the database, revision that this code needs)."""
     engine = create_async_engine(async_url(database_url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:
@@ -100,29 +108,28 @@ async def schema_revisions_async(database_url: str) -> tuple[str | None, str]:
 
 
 async def revision_of(connection: Any) -> str | None:
-    """Return the revision of the database behind a connection, None where it was never migrated."""
+    """Return the revision of the database behind a connection; None if it was never migrated."""
     if not await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
         return None
     revision: str | None = await connection.fetchval("SELECT version_num FROM alembic_version")
     return revision
 
 
-class SchemaMismatch(RuntimeError):
-    """The database's schema is not the one this code needs."""
-
-
 async def check_schema(database_url: str) -> None:
-    """Raise ``OldSchema``, saying what to do, unless the database is at the revision this code needs."""
-    found, needed = await schema_revisions_async(database_url)
-    if found == needed:
+    """Check that the database is at the revision that this code needs.
+
+    Raises ``SchemaMismatch``, with what to do, if it is not.
+    """
+    actual, needed = await schema_revisions_async(database_url)
+    if actual == needed:
         return
-    if found is not None and found not in _known_revisions():
+    if actual is not None and actual not in _known_revisions():
         raise SchemaMismatch(
-            f"the database is at revision {found}, which this code does not know (its newest is {needed}); "
+            f"the database is at revision {actual}, which this code does not know (its newest is {needed}); "
             "deploy the code that migrated it, or newer"
         )
     raise SchemaMismatch(
-        f"the database is at revision {found or 'none'}, this code needs {needed}; run `waypost migrate`"
+        f"the database is at revision {actual or 'none'}, this code needs {needed}; run `waypost migrate`"
     )
 
 
@@ -133,10 +140,10 @@ def _known_revisions() -> frozenset[str]:
 
 
 def upgrade_schema(database_url: str) -> None:
-    """``upgrade_async`` for callers without an event loop."""
+    """Run ``upgrade_schema_async`` for a caller without an event loop."""
     asyncio.run(upgrade_schema_async(database_url))
 
 
 def schema_revisions(database_url: str) -> tuple[str | None, str]:
-    """``current_async`` for callers without an event loop."""
+    """Run ``schema_revisions_async`` for a caller without an event loop."""
     return asyncio.run(schema_revisions_async(database_url))

@@ -1,4 +1,4 @@
-"""What was sent, decided and run, newest first, page by page."""
+"""Keyset pagination: pages of rows, newest first, and the cursor of the next page."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows, and where the next ones begin."""
+    """Some rows, and the cursor of the next page; None on the last page."""
 
     rows: list[Row]
     next_cursor: str | None
@@ -20,7 +20,7 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The last row of a page: the next page begins below it."""
+    """Time and id of the last row of a page. The next page begins after it."""
 
     at: datetime
     id: UUID
@@ -31,7 +31,7 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """The cursor that ``str`` wrote. Raises ValueError for anything else."""
+        """Parse what ``str`` wrote. Raises ValueError for any other text."""
         try:
             plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
             at, _, row_id = plain.partition("|")
@@ -44,11 +44,15 @@ class Cursor:
 
 
 def cursor_parameters(after: Cursor | None) -> tuple[datetime | None, UUID | None]:
+    """Return time and id of a cursor as SQL parameters; two NULLs for the first page."""
     return (after.at, after.id) if after else (None, None)
 
 
 def to_page(rows: list[Row], limit: int, time_field: str, id_field: str) -> Page[Row]:
-    """One row more than asked for was read: it tells whether there is a next page."""
+    """Make a page of at most ``limit`` rows.
+
+    ``rows`` has up to ``limit`` + 1 rows; the additional one shows that there is a next page.
+    """
     if len(rows) <= limit:
         return Page(rows, None)
     last = rows[limit - 1]

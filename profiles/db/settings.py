@@ -1,11 +1,11 @@
-"""Where the facts are kept."""
+"""Settings of the database connection."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class DatabaseSettings(BaseSettings):
-    """Read from the environment."""
+    """URL and pool size, read from the environment."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 

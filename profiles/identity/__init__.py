@@ -1,4 +1,4 @@
-"""Identifiers: normal form, the graph that joins them, quarantine, tokens.
+"""Identifiers: their normal form, the graph that joins them, quarantine, identity tokens, views.
 
-Which profile an event belongs to is resolved in `ingest`.
+``profiles.ingest.resolution`` finds the profile of an event.
 """

@@ -1,4 +1,7 @@
-"""All identifiers, links and cuts that bear on who a few identifiers are, read with the profiles locked."""
+"""Connected components of identifiers, with their links and cuts, read with or without locks.
+
+Also the lookup of a canonical profile by id or by identifier.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +15,9 @@ from profiles.db.locks import lock_profiles
 from profiles.identity.graph import IdentityGraph, Link, resolve_graph
 from profiles.identity.identifiers import normalize_identifier, split_key
 
+MAX_LINKS = 5_000
+"""Maximum number of links of a component that is read without locks, the nearest first."""
+
 _SELECT_CANONICAL_ID = """
 WITH RECURSIVE chain AS (
   SELECT profile_id, merged_into FROM profile WHERE profile_id = $1
@@ -19,33 +25,10 @@ WITH RECURSIVE chain AS (
 SELECT profile_id FROM chain WHERE merged_into IS NULL
 """
 
-
-async def load_canonical_id(connection: Any, profile_id: UUID) -> UUID | None:
-    """The profile that ``profile_id`` is by now, through every merge; None where there is none."""
-    found: UUID | None = await connection.fetchval(_SELECT_CANONICAL_ID, profile_id)
-    return found
-
-
-async def find_profile_id(
-    connection: Any, kind: str, value: str, *, region: str | None = None
-) -> UUID | None:
-    """The canonical profile behind one identifier, or None.
-
-    Raises ValueError with the reason for a value that cannot identify anybody; see
-    ``profiles.identity.identifiers``.
-    """
-    pointed: UUID | None = await connection.fetchval(
-        "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2",
-        kind,
-        normalize_identifier(kind, value, region=region),
-    )
-    return None if pointed is None else await load_canonical_id(connection, pointed)
-
-
-# One statement a round, and one round where nobody's identifiers were ever named beside somebody else's.
-# A quarantined key is followed no further: it is nobody's, and thousands may hang on it. Nor is a vouched one
-# (or a vouched address's hash) over unverified links: they join nobody to it and do not count against it, and
-# anybody may have made up thousands.
+# One statement for each step away from the given profiles; one in all if no link leaves them.
+# The links of a quarantined key are not followed: it identifies no profile, and there may be thousands. Nor
+# are the unverified links of a vouched key, or of a vouched address's hash. They join nothing to it, they do
+# not count for its quarantine, and a public write key can make up thousands.
 _SELECT_COMPONENT = """
 WITH ids AS MATERIALIZED (SELECT type || ':' || value AS key, profile_id, origin, since, linked_at, status,
     vouched FROM identifier WHERE profile_id = ANY($1)),
@@ -69,133 +52,6 @@ SELECT i.type || ':' || i.value AS key, i.profile_id, i.origin, i.since, i.linke
 FROM identifier i JOIN unnest($1::text[], $2::text[]) AS asked(type, value) USING (type, value)
 """
 
-
-@dataclass(frozen=True, slots=True)
-class IdentifierRow:
-    """An identifier as it is on file."""
-
-    key: str
-    profile_id: UUID
-    """Its canonical profile."""
-    stored_profile_id: UUID
-    """The profile that its row names: one that is no more, where a merge had to leave it behind."""
-    origin: UUID
-    since: datetime
-    linked_at: datetime
-    status: str
-    """good; quarantined: nobody's; released: an operator said that it is somebody's after all."""
-    vouched: bool
-
-
-@dataclass(slots=True)
-class Component:
-    """What ``profiles.identity.graph.resolve_graph`` is asked with."""
-
-    identifiers: dict[str, IdentifierRow] = field(default_factory=dict)
-    links: dict[int, Link] = field(default_factory=dict)
-    cuts: dict[frozenset[str], None] = field(default_factory=dict)
-    canonical_ids: dict[UUID, UUID] = field(default_factory=dict)
-    """Every profile met → the one it is by now, locked."""
-
-    def to_graph(self) -> IdentityGraph:
-        """Who is who."""
-        links = [
-            replace(link, keys=keys)
-            for link in self.links.values()
-            if (keys := tuple(key for key in link.keys if key in self.identifiers))
-        ]
-        linked = {key for link in links for key in link.keys}
-        return resolve_graph(
-            links,
-            # When a linked key was first seen is a matter of its links alone: what comes in by itself later
-            # on must not change who is who.
-            sightings={key: row.since for key, row in self.identifiers.items() if key not in linked},
-            cuts=self.cuts,
-            quarantined=[key for key, row in self.identifiers.items() if row.status == "quarantined"],
-            released=[key for key, row in self.identifiers.items() if row.status == "released"],
-        )
-
-
-async def lock_component(
-    connection: Any,
-    stored_profile_ids: Mapping[str, UUID],
-    canonical_ids: Mapping[UUID, UUID],
-    *,
-    include_unverified: bool = False,
-) -> Component:
-    """Everything that hangs together with some identifiers, near or far.
-
-    ``pointers``: the profile that each one's row points at. ``canonical``: those already locked. Locks the
-    profiles of all others that it meets. ``hearsay``: also what unverified links say of vouched keys, which
-    matters only where one is vouched for no more.
-    """
-    found = Component(canonical_ids=dict(canonical_ids))
-    frontier = dict.fromkeys(stored_profile_ids.values())
-    read: dict[UUID, None] = {}
-    while frontier:
-        await _lock_unlocked_profiles(connection, found, frontier)
-        asked = dict.fromkeys([*frontier, *(found.canonical_ids.get(who, who) for who in frontier)])
-        read |= asked
-        row = await connection.fetchrow(_SELECT_COMPONENT, list(asked), include_unverified)
-        for known in _to_identifier_rows(row, found):
-            found.identifiers[known.key] = known
-        for link_id, keys, time, source, event, verified, event_id in orjson.loads(row["links"] or "[]"):
-            at = datetime.fromisoformat(time)
-            found.links[link_id] = Link(tuple(keys), at, source, event, verified, UUID(event_id))
-        for one, other in orjson.loads(row["cuts"] or "[]"):
-            found.cuts[frozenset((one, other))] = None
-        frontier = await _load_next_frontier(connection, found, read)
-    return found
-
-
-async def _lock_unlocked_profiles(connection: Any, found: Component, profile_ids: Collection[UUID]) -> None:
-    unknown = [who for who in profile_ids if who not in found.canonical_ids]
-    if unknown:
-        found.canonical_ids |= await lock_profiles(connection, unknown)
-
-
-def _to_identifier_rows(row: Any, found: Component) -> list[IdentifierRow]:
-    return [
-        IdentifierRow(
-            key,
-            found.canonical_ids.get(UUID(who), UUID(who)),
-            UUID(who),
-            UUID(origin),
-            datetime.fromisoformat(since),
-            datetime.fromisoformat(linked_at),
-            status,
-            vouched,
-        )
-        for key, who, origin, since, linked_at, status, vouched in orjson.loads(row["ids"] or "[]")
-    ]
-
-
-async def _load_next_frontier(connection: Any, found: Component, read: Collection[UUID]) -> dict[UUID, None]:
-    """The profiles of keys that links name and that have not been read."""
-    keys = dict.fromkeys(
-        key for link in found.links.values() for key in link.keys if key not in found.identifiers
-    )
-    if not keys:
-        return {}
-    kinds, values = zip(*(split_key(key) for key in keys), strict=True)
-    frontier: dict[UUID, None] = {}
-    for row in await connection.fetch(_SELECT_IDENTIFIERS, list(kinds), list(values)):
-        if row["status"] == "quarantined":
-            # Nobody's: its profile holds nothing else, and is not to be a place where everybody waits.
-            found.identifiers[row["key"]] = IdentifierRow(**row, stored_profile_id=row["profile_id"])
-        elif row["profile_id"] not in read:
-            frontier[row["profile_id"]] = None
-    return frontier
-
-
-MAX_LINKS = 5_000
-"""Where more links hang together, those found first are shown."""
-
-_SELECT_IDENTIFIERS_AGAIN = """
-SELECT i.type || ':' || i.value AS key, i.profile_id, i.origin, i.since, i.linked_at, i.status, i.vouched
-FROM identifier i JOIN unnest($1::text[], $2::text[]) AS asked(type, value) USING (type, value)
-"""
-
 _SELECT_LINKS = """
 SELECT link_id, keys, verified, time, source, id, event_id FROM identity_link
 WHERE keys && $1::text[] ORDER BY time, source, id LIMIT $2
@@ -206,37 +62,187 @@ _SELECT_ACTIVE_CUTS = (
 )
 
 
-async def read_component(connection: Any, keys: Collection[str]) -> Component:
-    """Everything linked with these keys, near or far, at most ``MOST_LINKS`` links.
+@dataclass(frozen=True, slots=True)
+class IdentifierRow:
+    """An identifier as it is stored."""
 
-    As ``profiles.identity.component.lock_component`` finds it for a change, but for reading: nothing is locked. A
-    quarantined key is followed no further: it is nobody's, and thousands may hang on it.
+    key: str
+    profile_id: UUID
+    """Its canonical profile."""
+    stored_profile_id: UUID
+    """The profile that its row names; an older one if a merge could not update the row."""
+    origin: UUID
+    """The profile that it got when it was first seen."""
+    since: datetime
+    """Time of the earliest event that names it."""
+    linked_at: datetime
+    """When it joined its profile."""
+    status: str
+    """good; quarantined: shared by so many profiles that it identifies none; released: by an operator."""
+    vouched: bool
+    """Whether a verified event names it; true for strong identifiers only."""
+
+
+@dataclass(slots=True)
+class Component:
+    """Identifiers that links connect, with these links and cuts: the input of ``resolve_graph``."""
+
+    identifiers: dict[str, IdentifierRow] = field(default_factory=dict)
+    links: dict[int, Link] = field(default_factory=dict)
+    cuts: dict[frozenset[str], None] = field(default_factory=dict)
+    canonical_ids: dict[UUID, UUID] = field(default_factory=dict)
+    """Profile id → canonical id. All of them are locked."""
+
+    def to_graph(self) -> IdentityGraph:
+        """Resolve the component into profiles."""
+        links = [
+            replace(link, keys=keys)
+            for link in self.links.values()
+            if (keys := tuple(key for key in link.keys if key in self.identifiers))
+        ]
+        linked = {key for link in links for key in link.keys}
+        return resolve_graph(
+            links,
+            # Only its links decide when a linked key was first seen. An event that names the key alone must
+            # not change the result.
+            sightings={key: row.since for key, row in self.identifiers.items() if key not in linked},
+            cuts=self.cuts,
+            quarantined=[key for key, row in self.identifiers.items() if row.status == "quarantined"],
+            released=[key for key, row in self.identifiers.items() if row.status == "released"],
+        )
+
+
+async def load_canonical_id(connection: Any, profile_id: UUID) -> UUID | None:
+    """Return the canonical profile of ``profile_id``, through all merges; None if it does not exist."""
+    canonical_id: UUID | None = await connection.fetchval(_SELECT_CANONICAL_ID, profile_id)
+    return canonical_id
+
+
+async def find_profile_id(
+    connection: Any, kind: str, value: str, *, region: str | None = None
+) -> UUID | None:
+    """Return the canonical profile of one identifier, or None.
+
+    Raises ValueError with the reason for a value that cannot be an identifier; see
+    ``profiles.identity.identifiers``.
     """
-    found = Component()
-    asked: dict[str, None] = {}
+    stored_id: UUID | None = await connection.fetchval(
+        "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2",
+        kind,
+        normalize_identifier(kind, value, region=region),
+    )
+    return None if stored_id is None else await load_canonical_id(connection, stored_id)
+
+
+async def lock_component(
+    connection: Any,
+    stored_profile_ids: Mapping[str, UUID],
+    canonical_ids: Mapping[UUID, UUID],
+    *,
+    include_unverified: bool = False,
+) -> Component:
+    """Read the component of some identifiers, and lock its profiles.
+
+    ``stored_profile_ids``: identifier key → the profile that its row names. ``canonical_ids``: profiles that
+    are locked already → their canonical ones. ``include_unverified``: also follow unverified links of vouched
+    keys, which is needed only if a key is no longer vouched. Locks held: all profiles of the component.
+    """
+    component = Component(canonical_ids=dict(canonical_ids))
+    frontier = dict.fromkeys(stored_profile_ids.values())
+    read: dict[UUID, None] = {}
+    while frontier:
+        await _lock_unlocked_profiles(connection, component, frontier)
+        profile_ids = dict.fromkeys(
+            [*frontier, *(component.canonical_ids.get(each, each) for each in frontier)]
+        )
+        read |= profile_ids
+        row = await connection.fetchrow(_SELECT_COMPONENT, list(profile_ids), include_unverified)
+        for identifier in _to_identifier_rows(row, component):
+            component.identifiers[identifier.key] = identifier
+        for link_id, keys, time, source, event, verified, event_id in orjson.loads(row["links"] or "[]"):
+            at = datetime.fromisoformat(time)
+            component.links[link_id] = Link(tuple(keys), at, source, event, verified, UUID(event_id))
+        for key_a, key_b in orjson.loads(row["cuts"] or "[]"):
+            component.cuts[frozenset((key_a, key_b))] = None
+        frontier = await _load_next_frontier(connection, component, read)
+    return component
+
+
+async def read_component(connection: Any, keys: Collection[str]) -> Component:
+    """Read the component of some keys without locks, with about ``MAX_LINKS`` links at most.
+
+    The links of a quarantined key are not followed: it identifies no profile, and there may be thousands.
+    ``lock_component`` reads a component in order to change it.
+    """
+    component = Component()
+    read: dict[str, None] = {}
     frontier = dict.fromkeys(keys)
-    while frontier and len(found.links) < MAX_LINKS:
-        asked |= frontier
+    while frontier and len(component.links) < MAX_LINKS:
+        read |= frontier
         pairs = [split_key(key) for key in frontier]
         kinds, values = [kind for kind, _ in pairs], [value for _, value in pairs]
-        for row in await connection.fetch(_SELECT_IDENTIFIERS_AGAIN, kinds, values):
-            found.identifiers[row["key"]] = IdentifierRow(**row, stored_profile_id=row["profile_id"])
-        sought = [
+        for row in await connection.fetch(_SELECT_IDENTIFIERS, kinds, values):
+            component.identifiers[row["key"]] = IdentifierRow(**row, stored_profile_id=row["profile_id"])
+        followed = [
             key
             for key in frontier
-            if key in found.identifiers and _is_not_quarantined(found.identifiers[key])
+            if key in component.identifiers and _is_not_quarantined(component.identifiers[key])
         ]
         frontier = {}
-        for row in await connection.fetch(_SELECT_LINKS, sought, MAX_LINKS):
-            found.links[row["link_id"]] = _to_link(row)
-            frontier |= dict.fromkeys(key for key in row["keys"] if key not in asked)
-    for row in await connection.fetch(_SELECT_ACTIVE_CUTS, list(found.identifiers)):
-        found.cuts[frozenset((row["one"], row["other"]))] = None
-    return found
+        for row in await connection.fetch(_SELECT_LINKS, followed, MAX_LINKS):
+            component.links[row["link_id"]] = _to_link(row)
+            frontier |= dict.fromkeys(key for key in row["keys"] if key not in read)
+    for row in await connection.fetch(_SELECT_ACTIVE_CUTS, list(component.identifiers)):
+        component.cuts[frozenset((row["one"], row["other"]))] = None
+    return component
 
 
-def _is_not_quarantined(known: IdentifierRow) -> bool:
-    return known.status != "quarantined"
+async def _lock_unlocked_profiles(
+    connection: Any, component: Component, profile_ids: Collection[UUID]
+) -> None:
+    unlocked = [profile_id for profile_id in profile_ids if profile_id not in component.canonical_ids]
+    if unlocked:
+        component.canonical_ids |= await lock_profiles(connection, unlocked)
+
+
+def _to_identifier_rows(row: Any, component: Component) -> list[IdentifierRow]:
+    return [
+        IdentifierRow(
+            key,
+            component.canonical_ids.get(UUID(profile_id), UUID(profile_id)),
+            UUID(profile_id),
+            UUID(origin),
+            datetime.fromisoformat(since),
+            datetime.fromisoformat(linked_at),
+            status,
+            vouched,
+        )
+        for key, profile_id, origin, since, linked_at, status, vouched in orjson.loads(row["ids"] or "[]")
+    ]
+
+
+async def _load_next_frontier(
+    connection: Any, component: Component, read: Collection[UUID]
+) -> dict[UUID, None]:
+    """Return the profiles of linked keys that have not been read."""
+    keys = dict.fromkeys(
+        key for link in component.links.values() for key in link.keys if key not in component.identifiers
+    )
+    if not keys:
+        return {}
+    kinds, values = zip(*(split_key(key) for key in keys), strict=True)
+    frontier: dict[UUID, None] = {}
+    for row in await connection.fetch(_SELECT_IDENTIFIERS, list(kinds), list(values)):
+        if row["status"] == "quarantined":
+            # Its profile holds nothing else. Locking it would make all events that name the key wait.
+            component.identifiers[row["key"]] = IdentifierRow(**row, stored_profile_id=row["profile_id"])
+        elif row["profile_id"] not in read:
+            frontier[row["profile_id"]] = None
+    return frontier
+
+
+def _is_not_quarantined(identifier: IdentifierRow) -> bool:
+    return identifier.status != "quarantined"
 
 
 def _to_link(row: Any) -> Link:

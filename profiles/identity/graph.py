@@ -1,4 +1,4 @@
-"""Resolves identifiers into people: which keys are one person, since when, and why others are not."""
+"""Resolves identifiers into profiles: which keys belong together, since when, and why others do not. Pure."""
 
 from bisect import insort
 from collections import defaultdict
@@ -21,26 +21,178 @@ from profiles.identity.identifiers import (
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_NO_SIGHTINGS: Mapping[str, datetime] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Identifiers that one event named together."""
+
+    keys: tuple[str, ...]
+    """Each "type:value", strongest first. A single key joins nothing, but a verified link vouches for it."""
+    time: datetime
+    """The earliest time at which they were named together; timezone-aware."""
+    source: str
+    id: str
+    verified: bool
+    event_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionStep:
+    """The result for one pair of keys of a link."""
+
+    link: Link
+    target_key: str
+    """The strongest key of the link that is not quarantined."""
+    candidate_key: str
+    """The key that joins ``one``, or is refused."""
+    joined: bool
+    refusal: str
+    """Empty if joined, else the first reason that applies: quarantined, cut, limit, strong or unverified."""
+    detail: str = ""
+    """For limit, the type that would exceed it; for cut, the pair of the cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityGraph:
+    """The resolved profiles, as clusters of keys."""
+
+    clusters: tuple[tuple[str, ...], ...]
+    """Each key is in exactly one. Keys strongest first; clusters in the order of their strongest keys."""
+    joined_at: dict[str, datetime]
+    """Key → when it joined the founder (first seen key) of its cluster; for the founder, when it was first
+    seen."""
+    vouched: frozenset[str]
+    """Strong keys that a verified link names and that are not quarantined."""
+    quarantined: frozenset[str]
+    """Quarantined keys, given or found. Each is alone in its cluster."""
+    steps: tuple[ResolutionStep, ...]
+    """In the order in which they were applied."""
+    _cluster: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        index = {key: cluster for cluster in self.clusters for key in cluster}
+        object.__setattr__(self, "_cluster", index)
+
+    def cluster_of(self, key: str) -> tuple[str, ...]:
+        """Return all keys of the profile that a key names. An unknown key is alone."""
+        return self._cluster.get(key, (key,))
+
+
+def resolve_graph(
+    links: Iterable[Link],
+    *,
+    sightings: Mapping[str, datetime] = _NO_SIGHTINGS,
+    cuts: Collection[frozenset[str]] = (),
+    quarantined: Collection[str] = (),
+    released: Collection[str] = (),
+    rules: IdentityRules = DEFAULT_IDENTITY_RULES,
+) -> IdentityGraph:
+    """Resolve keys into profiles. A pure function of the given sets, independent of order and repetitions.
+
+    ``sightings``: key → when it was seen, with or without links. ``cuts``: pairs that never belong to one
+    profile; a cut between an email and its own hash has no effect. ``quarantined``: keys that are quarantined
+    in any case. ``released``: keys that are never found to be shared by too many profiles.
+
+    Verified links are applied first, then unverified ones, each by time, so that an event of a browser never
+    changes the effect of an event of a server. A key is first seen at the earliest of its links and its
+    sighting. An attested key (not of a device, and named by a verified link) is first seen, and counted for
+    quarantine, by its verified links only, so that a forged event changes no limit and quarantines no
+    address. An email and its hash are one address: in one cluster, counted and quarantined together. There
+    are two exceptions: a hash that is given as quarantined without its email, and an attested hash with an
+    email that no verified link names.
+    """
+    ordered_links, given = _deduplicate_links(links), frozenset(quarantined)
+    verified = frozenset(key for link in ordered_links if link.verified for key in link.keys)
+    attested = frozenset(key for key in verified if type_of_key(key) not in DEVICE_TYPES)
+    vouched = frozenset(key for key in verified if rules.is_strong(key))
+    keys = (*(key for link in ordered_links for key in link.keys), *sightings)
+    address = _representatives(keys, given, attested)
+    named = (
+        (tuple(dict.fromkeys(address[key] for key in link.keys)), link.verified) for link in ordered_links
+    )
+    shared = find_shared_keys(named, attested, rules) - {address.get(key, key) for key in released}
+    all_quarantined = given | {key for key, of in address.items() if of in shared or of in given}
+    seen = _first_seen(ordered_links, sightings, address, attested)
+    clusters = Clusters(seen, vouched, _cut_partners(cuts, address), rules)
+    steps = tuple(
+        step
+        for link in ordered_links
+        for step in _apply_link(link, clusters, address, all_quarantined, rules)
+    )
+    return _to_graph(clusters, address, vouched - all_quarantined, all_quarantined, steps)
+
+
+def explain_step(step: ResolutionStep, rules: IdentityRules = DEFAULT_IDENTITY_RULES) -> str:
+    """Return a step as one sentence for an operator. The sentence contains the identifiers."""
+    event = f"event {step.link.id} from {step.link.source}"
+    if step.joined:
+        return f"{step.candidate_key} is the same person as {step.target_key}: {event} names both."
+    match step.refusal:
+        case "quarantined":
+            because = "so many people share one of them that it is nobody's"
+        case "cut":
+            because = f"an operator has cut {step.detail} apart"
+        case "limit":
+            limit = rules.limits[step.detail]
+            span = f" within {limit.period.days} days" if limit.period else ""
+            because = f"one person would have more than {limit.max_values} {step.detail}{span}"
+        case "strong":
+            because = "both are somebody already, and a device or a hash is too weak to make them one"
+        case _:
+            because = "nothing verifies it, and one of the two is a person whom a verified event vouches for"
+    return f"{step.candidate_key} does not join {step.target_key}, though {event} names both: {because}."
+
+
+def find_shared_keys(
+    links: Iterable[tuple[Sequence[str], bool]], attested: Collection[str], rules: IdentityRules
+) -> frozenset[str]:
+    """Return the keys that are linked with too many values of one strong type other than their own.
+
+    ``links`` are (keys, verified). An attested key is counted over verified links only. Otherwise a public
+    write key could quarantine a customer's address by naming it with a dozen made-up user_ids. Every other
+    key (a shared tablet's anonymous_id) is counted over all links. The count depends on links only, not on
+    the resolved profiles, so one key's quarantine does not change another's count and one pass is enough.
+    """
+    beside: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for keys, verified in links:
+        strong = [(key, type_of_key(key)) for key in keys if rules.is_strong(key)]
+        for key in keys:
+            if not verified and key in attested:
+                continue
+            own = type_of_key(key)
+            for other, kind in strong:
+                if kind != own:
+                    beside[key, kind].add(other)
+    return frozenset(
+        key
+        for (key, _), others in beside.items()
+        if len(others) > rules.shared_by.get(type_of_key(key), len(others))
+    )
+
 
 @dataclass(slots=True, eq=False)
 class _Cluster:
-    """Some keys, with what the rules ask of them, so that no question walks them all."""
+    """Keys of one profile, with the values that the rules need, so that no check reads all keys."""
 
     first_seen_key: str
-    """The key that was seen first."""
+    """The key that was seen first: the founder of the cluster."""
     keys: list[str]
     first_seen_by_type: dict[str, list[int]]
     """Type → when its values were first seen, in microseconds, sorted."""
     has_strong_key: bool
+    """Whether one of the keys is strong."""
     has_vouched_key: bool
+    """Whether one of the keys is vouched."""
     cut_keys: list[str]
     """The keys that are in a cut."""
     last_linked_at: datetime
-    """The time of the latest link that it is made of."""
+    """Time of the latest link that joined keys of it."""
 
 
 class Clusters:
-    """Disjoint clusters of keys that only grow. ``of`` is the cluster of each key."""
+    """Disjoint clusters of keys, which only grow. ``of``: key → its cluster."""
 
     def __init__(
         self,
@@ -69,10 +221,10 @@ class Clusters:
     def try_join(
         self, key_a: str, key_b: str, time: datetime, *, is_weak: bool, verified: bool
     ) -> tuple[str, str]:
-        """Make the clusters of two keys one, unless a rule forbids it: then the reason and its detail.
+        """Join the clusters of two keys, unless a rule forbids it. Returns the reason and its detail.
 
-        ``("", "")`` when they are one now. A refusal never lapses by a cluster's growing, so that no pair
-        needs to be tried twice.
+        Returns ``("", "")`` if the keys are in one cluster afterwards. A refusal stays valid when clusters
+        grow, so no pair needs a second attempt.
         """
         this, that = self.cluster_by_key[key_a], self.cluster_by_key[key_b]
         if this is that:
@@ -85,6 +237,7 @@ class Clusters:
     def _refusal_reason(
         self, one: _Cluster, other: _Cluster, *, weakly: bool, verified: bool
     ) -> tuple[str, str]:
+        """Return the first rule that forbids the join, with its detail; ``("", "")`` if none does."""
         cut = self._separating_cut(one, other)
         if cut:
             return "cut", cut
@@ -103,13 +256,13 @@ class Clusters:
         if not one.cut_keys or not other.cut_keys:
             return ""
         few, many = sorted((one, other), key=lambda cluster: len(cluster.cut_keys))
-        found = [
+        pairs = [
             sorted((key, apart), key=strongest_first)
             for key in few.cut_keys
             for apart in self._cuts[key]
             if self.cluster_by_key.get(apart) is many
         ]
-        return " and ".join(min(found, key=lambda pair: [*map(strongest_first, pair)], default=[]))
+        return " and ".join(min(pairs, key=lambda pair: [*map(strongest_first, pair)], default=[]))
 
     def _absorb(self, one: _Cluster, other: _Cluster, time: datetime) -> None:
         early, late = sorted(
@@ -118,7 +271,7 @@ class Clusters:
         )
         settled = max(time, one.last_linked_at, other.last_linked_at)
         self._absorbed[early].append((late, settled))
-        # The smaller moves into the larger: a key moves at most log2(keys) times.
+        # The smaller cluster moves into the larger one, so that a key moves at most log2(keys) times.
         few, many = sorted((one, other), key=lambda cluster: len(cluster.keys))
         for key in few.keys:
             self.cluster_by_key[key] = many
@@ -133,7 +286,7 @@ class Clusters:
         many.has_vouched_key |= few.has_vouched_key
 
     def joined_at(self) -> dict[str, datetime]:
-        """When each key became one with the founder of its cluster; the founder: when it was first seen."""
+        """Return when each key joined the founder of its cluster; for the founder, when it was first seen."""
         joined = {}
         for founder in dict.fromkeys(cluster.first_seen_key for cluster in self.cluster_by_key.values()):
             joined[founder] = self._first_seen[founder]
@@ -146,123 +299,8 @@ class Clusters:
         return joined
 
 
-_NO_SIGHTINGS: Mapping[str, datetime] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """Identifiers that one event named together."""
-
-    keys: tuple[str, ...]
-    """Each "type:value", strongest first. One key alone joins nothing, but a verified link vouches for it."""
-    time: datetime
-    """The earliest time at which they were named together; with an offset."""
-    source: str
-    id: str
-    verified: bool
-    event_id: UUID | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ResolutionStep:
-    """What became of one pair of a link."""
-
-    link: Link
-    target_key: str
-    """The key joined to: the strongest good one of the link."""
-    candidate_key: str
-    """The key that was to join."""
-    joined: bool
-    refusal: str
-    """Empty when joined, else quarantined, cut, limit, strong or unverified (the first that holds)."""
-    detail: str = ""
-    """The type that would be over its limit; the pair that a cut keeps apart."""
-
-
-@dataclass(frozen=True, slots=True)
-class IdentityGraph:
-    """People, as clusters of keys."""
-
-    clusters: tuple[tuple[str, ...], ...]
-    """Each key in exactly one, strongest first; in the order of their strongest keys."""
-    joined_at: dict[str, datetime]
-    """Key → when it became one person with the founding (first seen) key of its cluster; for that key, when
-    it was first seen."""
-    vouched: frozenset[str]
-    """Good strong keys that a verified link names."""
-    quarantined: frozenset[str]
-    """Keys that are nobody's, given or found; each is alone."""
-    steps: tuple[ResolutionStep, ...]
-    """In the order in which they were taken."""
-    _cluster: dict[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        index = {key: cluster for cluster in self.clusters for key in cluster}
-        object.__setattr__(self, "_cluster", index)
-
-    def cluster_of(self, key: str) -> tuple[str, ...]:
-        """All keys of the person whom a key names; a key never seen is alone."""
-        return self._cluster.get(key, (key,))
-
-
-def resolve_graph(
-    links: Iterable[Link],
-    *,
-    sightings: Mapping[str, datetime] = _NO_SIGHTINGS,
-    cuts: Collection[frozenset[str]] = (),
-    quarantined: Collection[str] = (),
-    released: Collection[str] = (),
-    rules: IdentityRules = DEFAULT_IDENTITY_RULES,
-) -> IdentityGraph:
-    """Put keys into people; a pure function of the sets given, whatever their order and repetitions.
-
-    Verified links are taken first, then unverified ones, each by time: what a browser says never decides
-    what becomes of what a server said. ``alone``: keys seen, with or without links, and when. ``cuts``:
-    pairs that are never one person; one between an email and its own hash says nothing. ``quarantined``:
-    keys that are nobody's whatever their links; ``released``: keys that are never found to be.
-    A key is first seen at the earliest of its links and of ``alone``. An attested key (of no device, and
-    named by a verified link) is first seen, and counted for quarantine, by its verified links only: a forged
-    event moves no limit and takes no address away. An email and the hash that it implies are one address,
-    in one cluster, counted and quarantined together, but for a hash that is given as quarantined without
-    its email, and an attested hash whose email nothing verified has ever named.
-    """
-    taken, given = _deduplicate_links(links), frozenset(quarantined)
-    verified = frozenset(key for link in taken if link.verified for key in link.keys)
-    attested = frozenset(key for key in verified if type_of_key(key) not in DEVICE_TYPES)
-    vouched = frozenset(key for key in verified if rules.is_strong(key))
-    address = _representatives((*(key for link in taken for key in link.keys), *sightings), given, attested)
-    named = ((tuple(dict.fromkeys(address[key] for key in link.keys)), link.verified) for link in taken)
-    shared = find_shared_keys(named, attested, rules) - {address.get(key, key) for key in released}
-    nobodys = given | {key for key, of in address.items() if of in shared or of in given}
-    seen = _first_seen(taken, sightings, address, attested)
-    clusters = Clusters(seen, vouched, _cut_partners(cuts, address), rules)
-    steps = tuple(step for link in taken for step in _apply_link(link, clusters, address, nobodys, rules))
-    return _to_graph(clusters, address, vouched - nobodys, nobodys, steps)
-
-
-def explain_step(step: ResolutionStep, rules: IdentityRules = DEFAULT_IDENTITY_RULES) -> str:
-    """A step as one sentence for an operator; it holds the identifiers."""
-    said = f"event {step.link.id} from {step.link.source}"
-    if step.joined:
-        return f"{step.candidate_key} is the same person as {step.target_key}: {said} names both."
-    match step.refusal:
-        case "quarantined":
-            because = "so many people share one of them that it is nobody's"
-        case "cut":
-            because = f"an operator has cut {step.detail} apart"
-        case "limit":
-            limit = rules.limits[step.detail]
-            span = f" within {limit.period.days} days" if limit.period else ""
-            because = f"one person would have more than {limit.max_values} {step.detail}{span}"
-        case "strong":
-            because = "both are somebody already, and a device or a hash is too weak to make them one"
-        case _:
-            because = "nothing verifies it, and one of the two is a person whom a verified event vouches for"
-    return f"{step.candidate_key} does not join {step.target_key}, though {said} names both: {because}."
-
-
 def _deduplicate_links(links: Iterable[Link]) -> list[Link]:
-    """Each set of keys once as verified and once as unverified, at its earliest, in the order of taking."""
+    """Return each set of keys once as verified and once as unverified, with its earliest link, in order."""
     order = sorted(
         links,
         key=lambda link: (not link.verified, link.time, link.source, link.id, link.keys, str(link.event_id)),
@@ -276,9 +314,9 @@ def _deduplicate_links(links: Iterable[Link]) -> list[Link]:
 def _representatives(
     keys: Iterable[str], quarantined: frozenset[str], attested: frozenset[str]
 ) -> dict[str, str]:
-    """Key → the key that stands for it: for a hash its email, when that is known, else the key itself."""
+    """Return key → the key that represents it: for a hash its email, if known, else the key itself."""
 
-    def stands_for(key: str) -> str:
+    def representative_of(key: str) -> str:
         email = emails.get(key, key)
         alone = (key in quarantined and email not in quarantined) or (
             key in attested and email not in attested
@@ -287,7 +325,7 @@ def _representatives(
 
     known = dict.fromkeys(keys)
     emails = {email_hash_key(key): key for key in known if type_of_key(key) == "email"}
-    return {key: stands_for(key) for key in known}
+    return {key: representative_of(key) for key in known}
 
 
 def _first_seen(
@@ -297,9 +335,9 @@ def _first_seen(
     attested: Collection[str],
 ) -> dict[str, datetime]:
     seen: dict[str, datetime] = {}
-    told = [(key, link.time, link.verified) for link in links for key in link.keys]
-    for spelling, time, verified in (*told, *((key, time, False) for key, time in sightings.items())):
-        key = representative[spelling]
+    linked = [(key, link.time, link.verified) for link in links for key in link.keys]
+    for named_key, time, verified in (*linked, *((key, time, False) for key, time in sightings.items())):
+        key = representative[named_key]
         if verified or key not in attested:
             seen[key] = min(time, seen.get(key, time))
     return seen
@@ -341,45 +379,17 @@ def _to_graph(
     quarantined: frozenset[str],
     steps: tuple[ResolutionStep, ...],
 ) -> IdentityGraph:
-    people: dict[str, list[str]] = {}
+    profiles: dict[str, list[str]] = {}
     for key in sorted(representative, key=strongest_first):
-        # A quarantined email and its hash are one address, and yet alone like all that are nobody's.
-        people.setdefault(
+        # A quarantined email and its hash are one address, and still each is alone, as every quarantined key.
+        profiles.setdefault(
             key if key in quarantined else clusters.cluster_by_key[representative[key]].first_seen_key, []
         ).append(key)
     joined = clusters.joined_at()
     return IdentityGraph(
-        clusters=tuple(tuple(keys) for keys in people.values()),
+        clusters=tuple(tuple(keys) for keys in profiles.values()),
         joined_at={key: joined[of] for key, of in representative.items()},
         vouched=vouched,
         quarantined=quarantined,
         steps=steps,
-    )
-
-
-def find_shared_keys(
-    links: Iterable[tuple[Sequence[str], bool]], attested: Collection[str], rules: IdentityRules
-) -> frozenset[str]:
-    """The keys that are linked with too many values of one strong type other than their own.
-
-    ``links`` are (keys, verified). An attested key is counted over verified links only: otherwise anybody
-    who holds a write key could take a customer's address away by naming it beside a dozen made-up
-    user_ids. Every other key (a shared tablet's anonymous_id) is counted over all links. Counting looks
-    at links, never at who has become one person, so that no key found changes another's count: one pass
-    finds them all.
-    """
-    beside: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for keys, verified in links:
-        strong = [(key, type_of_key(key)) for key in keys if rules.is_strong(key)]
-        for key in keys:
-            if not verified and key in attested:
-                continue
-            own = type_of_key(key)
-            for other, kind in strong:
-                if kind != own:
-                    beside[key, kind].add(other)
-    return frozenset(
-        key
-        for (key, _), others in beside.items()
-        if len(others) > rules.shared_by.get(type_of_key(key), len(others))
     )

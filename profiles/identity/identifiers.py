@@ -1,4 +1,4 @@
-"""Which values identify a person, how strongly, and in which spelling."""
+"""Identifier types and their strength, rules of identity, keys, normalization, and masking for display."""
 
 import hashlib
 import re
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
-from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
@@ -18,147 +17,70 @@ IDENTIFIER_TYPES = ("user_id", "loyalty_id", "email", "phone", "push_token", "an
 """Strongest first."""
 
 STRONG_TYPES = ("user_id", "loyalty_id", "email", "phone")
-"""Types that a person gives, and that say who somebody is. The others are of a device, or of what another
-system made of an address; several people may share one."""
+"""Types that identify one customer, and that the customer knows or gives. The others identify a device, or
+are hashes that another system made of an address; several customers may share one."""
+
+DEVICE_TYPES = frozenset(("push_token", "anonymous_id"))
+"""Types that identify a device. Such a value cannot be guessed, and several customers may use one device."""
 
 ADDRESS_TYPE_BY_CHANNEL = {"email": "email", "sms": "phone", "push": "push_token"}
-"""Message channel → the type of identifier that is its address."""
+"""Message channel → the identifier type of its addresses."""
+
+MICROSECOND = timedelta(microseconds=1)
 
 MAX_IDENTIFIER_LENGTH = 320
-"""The longest valid email address; nothing longer identifies anybody, but for a push token."""
+"""Characters of the longest valid email address. Only a push token may be longer."""
 
 MAX_LENGTH_BY_TYPE = {
     kind: 1024 if kind == "push_token" else MAX_IDENTIFIER_LENGTH for kind in IDENTIFIER_TYPES
 }
-"""Characters that a value of a type may have."""
+"""Maximum number of characters of a value, by type."""
 
 _NORMALIZERS: dict[str, Callable[[str, str | None], str]] = {
     "email": lambda text, _: normalization.normalize_email(text),
     "phone": normalization.normalize_phone,
     "email_sha256": lambda text, _: normalization.normalize_email_sha256(text),
 }
-"""How a type is spelled; a type that is not here is an opaque id, whose case counts."""
+"""Type → its normalization. A type that is missing here is an opaque, case-sensitive id."""
 
-# Anchored at the @, also as it is written in a URL, so that a long text costs linear time.
-# lamp@2x.png is a picture.
+# Anchored at the @ (%40 in a URL), so that a long text costs linear time. lamp@2x.png is an image's name.
 _EMAIL_PATTERN = re.compile(r"[^@\s/](?:@|%40)(?!\dx\.)[^@\s/]+\.[^@\s/]")
 
 _PHONE_PATTERN = re.compile(r"(?<!\w)\+\d[\d\s().-]{5,18}\d")
 
 _MIN_PHONE_DIGITS = 8
-"""Of a phone number with its country code; fewer are an amount or a size."""
+"""Digits of a phone number with its country code. Fewer digits are an amount or a size."""
 
+_RANDOM_TOKEN_TYPES = ("push_token", "email_sha256")
+"""Types with long random values: four characters of each end disclose nothing."""
 
-def normalize_identifier(kind: str, value: object, *, region: str | None = None) -> str:
-    """The one spelling under which an identifier is kept; idempotent, and an address of it still delivers.
+_MAX_DISPLAY_LENGTH = 44
 
-    ``region`` (ISO 3166 alpha-2) reads phone numbers written without a country code. Raises
-    ``BlockedIdentifier`` for a value that identifies nobody ("null", all zeros, noreply@…) and
-    ``InvalidIdentifier`` for a malformed one, both ValueErrors that say why.
-    """
-    if kind not in IDENTIFIER_TYPES:
-        raise InvalidIdentifier(f"no identifier type {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}")
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise InvalidIdentifier(f"{kind} must be a string, got {type(value).__name__}")
-    text = str(value).strip()
-    if len(text) > MAX_LENGTH_BY_TYPE[kind]:
-        raise InvalidIdentifier(f"{kind} is {len(text)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
-    return _normalize_stripped(kind, text, region)
+_RANK_BY_TYPE = {kind: rank for rank, kind in enumerate(IDENTIFIER_TYPES)}
 
-
-@lru_cache(maxsize=20_000)
-def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
-    spelled = _NORMALIZERS.get(kind)
-    text = normalization.clean_unicode(text, "NFKC" if spelled else "NFC")
-    if is_placeholder(text):
-        raise BlockedIdentifier(
-            f"{kind} {text[:40]!r} is a placeholder that identifies nobody; send no {kind} when there is none"
-        )
-    found = (
-        spelled(normalization.check_printable(kind, text), region)
-        if spelled
-        else normalization.check_printable(kind, text)
-    )
-    if len(found) > MAX_LENGTH_BY_TYPE[kind]:
-        raise InvalidIdentifier(f"{kind} is {len(found)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
-    if is_placeholder(found):
-        raise BlockedIdentifier(f"{kind} {found[:40]!r} identifies nobody; send no {kind} when there is none")
-    return found
-
-
-def identifier_key(kind: str, value: str) -> str:
-    """``type:value``, the identifier as one text. ``value`` is normalised."""
-    return f"{kind}:{value}"
-
-
-def split_key(text: str) -> tuple[str, str]:
-    """(type, value) of a key; raises ``InvalidIdentifier`` for a text that is none."""
-    kind, colon, value = text.partition(":")
-    if not colon or not value or kind not in IDENTIFIER_TYPES:
-        known = ", ".join(IDENTIFIER_TYPES)
-        raise InvalidIdentifier(f"{text[:60]!r} is no identifier; write type:value, with one of {known}")
-    return kind, value
-
-
-def parse_identifier_input(text: str) -> tuple[str, str]:
-    """(type, value) of an identifier as a person types it: type:value, or a bare email, phone or user_id."""
-    kind, colon, value = text.strip().partition(":")
-    if colon and kind in IDENTIFIER_TYPES:
-        return kind, value
-    bare = text.strip()
-    return ("email" if "@" in bare else "phone" if bare.startswith("+") else "user_id"), bare
-
-
-def sort_identifiers(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Each identifier once, by type (strongest first) and value."""
-    return tuple(sorted(set(identifiers), key=lambda one: (IDENTIFIER_TYPES.index(one[0]), one[1])))
-
-
-def implied_identifiers(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """What (type, normalised value) pairs say besides themselves: the email_sha256 of every email.
-
-    It is the hash of the normalised address. A system that hashed another spelling of it (a tag, the dots of
-    a Gmail address) has a hash that leads to nobody until an event names both.
-    """
-    addresses = sorted({value for kind, value in identifiers if kind == "email"})
-    return tuple(("email_sha256", hashlib.sha256(one.encode()).hexdigest()) for one in addresses)
-
-
-def contains_email_or_phone(text: str) -> bool:
-    """Whether a text holds an email address or an international phone number.
-
-    Such a text must not reach a history, nor be a key.
-    """
-    if _EMAIL_PATTERN.search(text):
-        return True
-    return any(sum(map(str.isdigit, found)) >= _MIN_PHONE_DIGITS for found in _PHONE_PATTERN.findall(text))
-
-
-TYPES_BY_STRENGTH = ("user_id", "loyalty_id", "email", "phone", "push_token", "anonymous_id", "email_sha256")
-"""Identifier types, strongest first."""
-
-"""Types whose values a person knows or is given; the others name a device or a hash, and are weak."""
-
-DEVICE_TYPES = frozenset(("push_token", "anonymous_id"))
-"""Types of a device: nobody can guess such a value, and many people may use what it names."""
-
-MICROSECOND = timedelta(microseconds=1)
+JOIN_STRONGEST_IDENTIFIER = """
+JOIN LATERAL (SELECT type, value FROM identifier WHERE profile_id = p.profile_id
+  AND status <> 'quarantined' ORDER BY array_position(ARRAY['user_id', 'loyalty_id', 'email', 'phone',
+    'push_token', 'anonymous_id', 'email_sha256'], type), value
+  LIMIT 1) i ON true
+"""
+"""Joins to a profile ``p`` its strongest identifier ``i``, by which Waypost's own events name the profile."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueLimit:
-    """The most distinct values of one type that one person may have."""
+    """The maximum number of distinct values of one type in one profile."""
 
     max_values: int
     period: timedelta | None = None
-    """Counted over every span shorter than this, by when the values were first seen; None: for ever."""
+    """Length of the window in which values are counted, by when they were first seen; None: no window."""
 
     def is_exceeded_by(self, one: Sequence[int], other: Sequence[int]) -> bool:
-        """Whether two people's values, neither over the limit alone, are too many for one person.
+        """Return whether the values of two profiles together exceed the limit; neither exceeds it alone.
 
-        Both are first-seen times in microseconds, sorted. Broken when any span shorter than ``within``
-        holds more than ``most`` (values exactly ``within`` apart are not in one span). Symmetric, depends
-        on the two lists only, and once broken stays broken whatever is added to either.
+        Both are sorted first-seen times in microseconds. The limit is exceeded when any window shorter than
+        ``within`` holds more than ``most`` values; two values exactly ``within`` apart are not in one window.
+        Symmetric. Depends on the two lists only, and stays exceeded when values are added to either.
         """
         if not one or not other or len(one) + len(other) <= self.max_values:
             return False
@@ -166,7 +88,7 @@ class ValueLimit:
             return True
         few, many = (one, other) if len(one) <= len(other) else (other, one)
         span = self.period // MICROSECOND
-        # A span that is too full holds one of the few, so only their neighbourhood matters.
+        # A window over the limit holds one of the shorter list, so only values near those matter.
         near = many[bisect_right(many, few[0] - span) : bisect_left(many, few[-1] + span)]
         times = sorted([*few, *near])
         return any(last - first < span for first, last in zip(times, times[self.max_values :], strict=False))
@@ -198,27 +120,27 @@ _DEFAULT_SHARED_BY = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class IdentityRules:
-    """By what identifiers become people; raises ValueError that names every rule that makes no sense."""
+    """The rules by which identifiers become profiles. Raises ValueError, which lists all invalid rules."""
 
     limits: Mapping[str, ValueLimit] = field(default_factory=lambda: _DEFAULT_LIMITS)
-    """Type → how many values of it one person may have; a type that is not named has no limit."""
+    """Type → how many values of it one profile may have. A type that is missing has no limit."""
 
     shared_by: Mapping[str, int] = field(default_factory=lambda: _DEFAULT_SHARED_BY)
-    """Type → the most values of one strong type that may be linked with one key before it is nobody's."""
+    """Type → how many values of one strong type may be linked with a key of it; more quarantine the key."""
 
     strong: frozenset[str] = frozenset(STRONG_TYPES)
-    """Types that two people can be joined by."""
+    """Types by which two profiles can be merged."""
 
     def __post_init__(self) -> None:
         faults = [
-            f"{name} names {kind!r}; there are {', '.join(TYPES_BY_STRENGTH)}"
+            f"{name} names {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}"
             for name, kinds in (
                 ("limits", self.limits),
                 ("shared_by", self.shared_by),
                 ("strong", self.strong),
             )
             for kind in sorted(kinds)
-            if kind not in TYPES_BY_STRENGTH
+            if kind not in IDENTIFIER_TYPES
         ]
         for kind, limit in self.limits.items():
             if limit.max_values < 1:
@@ -234,38 +156,124 @@ class IdentityRules:
             raise ValueError("these identity rules make no sense: " + "; ".join(faults))
 
     def is_strong(self, key: str) -> bool:
-        """Whether a key may join two people who each have a strong key already."""
+        """Return whether a key may merge two profiles that each have a strong key already."""
         return type_of_key(key) in self.strong
 
 
 DEFAULT_IDENTITY_RULES = IdentityRules()
 
-_RANK_BY_TYPE = {kind: rank for rank, kind in enumerate(TYPES_BY_STRENGTH)}
+
+def identifier_key(kind: str, value: str) -> str:
+    """Return the identifier as one text, ``type:value``. ``value`` is normalized."""
+    return f"{kind}:{value}"
+
+
+def split_key(text: str) -> tuple[str, str]:
+    """Return (type, value) of a key. Raises ``InvalidIdentifier`` for a text that is not a key."""
+    kind, colon, value = text.partition(":")
+    if not colon or not value or kind not in IDENTIFIER_TYPES:
+        known = ", ".join(IDENTIFIER_TYPES)
+        raise InvalidIdentifier(f"{text[:60]!r} is no identifier; write type:value, with one of {known}")
+    return kind, value
 
 
 def type_of_key(key: str) -> str:
-    """The type of a key "type:value"."""
+    """Return the type of a key ``type:value``."""
     return key.partition(":")[0]
 
 
 def strongest_first(key: str) -> tuple[int, str]:
-    """Sort key of keys: by priority of their type (an unknown type is the weakest), then by value."""
+    """Return the sort key of an identifier key: strength of its type (unknown types last), then the key."""
     return _RANK_BY_TYPE.get(type_of_key(key), len(_RANK_BY_TYPE)), key
 
 
 def email_hash_key(key: str) -> str:
-    """The email_sha256 key that an email key implies."""
-    return "email_sha256:" + sha256(key.partition(":")[2].encode()).hexdigest()
+    """Return the email_sha256 key that an email key implies."""
+    return "email_sha256:" + hashlib.sha256(key.partition(":")[2].encode()).hexdigest()
 
 
-_RANDOM_TOKEN_TYPES = ("push_token", "email_sha256")
-"""Long random texts: four letters of each end give nothing away."""
+def keys_digest(keys: Sequence[str]) -> str:
+    """Return a digest of a set of identifier keys, for comparison. ``keys`` are strongest first."""
+    return hashlib.sha256("\x1f".join(keys).encode()).hexdigest()
 
-_MAX_DISPLAY_LENGTH = 44
+
+def normalize_identifier(kind: str, value: object, *, region: str | None = None) -> str:
+    """Return the normal form of an identifier, under which it is stored.
+
+    An address in normal form still delivers. ``region`` (ISO 3166 alpha-2) is used for phone numbers without
+    a country code. Idempotent. Raises ``BlockedIdentifier`` for a value that identifies no profile ("null",
+    all zeros, noreply@…) and ``InvalidIdentifier`` for a malformed one. Both are ValueErrors with the reason.
+    """
+    if kind not in IDENTIFIER_TYPES:
+        raise InvalidIdentifier(f"no identifier type {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}")
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidIdentifier(f"{kind} must be a string, got {type(value).__name__}")
+    text = str(value).strip()
+    if len(text) > MAX_LENGTH_BY_TYPE[kind]:
+        raise InvalidIdentifier(f"{kind} is {len(text)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
+    return _normalize_stripped(kind, text, region)
+
+
+@lru_cache(maxsize=20_000)
+def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
+    normalizer = _NORMALIZERS.get(kind)
+    text = normalization.clean_unicode(text, "NFKC" if normalizer else "NFC")
+    if is_placeholder(text):
+        raise BlockedIdentifier(
+            f"{kind} {text[:40]!r} is a placeholder, which identifies no profile; "
+            f"send no {kind} when there is none"
+        )
+    value = normalization.check_printable(kind, text)
+    if normalizer:
+        value = normalizer(value, region)
+    if len(value) > MAX_LENGTH_BY_TYPE[kind]:
+        raise InvalidIdentifier(f"{kind} is {len(value)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
+    if is_placeholder(value):
+        raise BlockedIdentifier(
+            f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
+        )
+    return value
+
+
+def parse_identifier_input(text: str) -> tuple[str, str]:
+    """Return (type, value) of an identifier as an operator types it.
+
+    It is ``type:value``, or only the value of an email, a phone or a user_id.
+    """
+    kind, colon, value = text.strip().partition(":")
+    if colon and kind in IDENTIFIER_TYPES:
+        return kind, value
+    bare = text.strip()
+    return ("email" if "@" in bare else "phone" if bare.startswith("+") else "user_id"), bare
+
+
+def sort_identifiers(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return each identifier once, sorted by type (strongest first) and value."""
+    return tuple(sorted(set(identifiers), key=lambda pair: (IDENTIFIER_TYPES.index(pair[0]), pair[1])))
+
+
+def implied_identifiers(identifiers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return the identifiers that (type, normalized value) pairs imply: the email_sha256 of every email.
+
+    It is the hash of the normalized address. If a system hashed another spelling (a tag, the dots of a Gmail
+    address), its hash leads to no profile until an event names both.
+    """
+    addresses = sorted({value for kind, value in identifiers if kind == "email"})
+    return tuple(("email_sha256", hashlib.sha256(each.encode()).hexdigest()) for each in addresses)
+
+
+def contains_email_or_phone(text: str) -> bool:
+    """Return whether a text contains an email address or an international phone number.
+
+    Such a text must not reach a Temporal history and must not be a key.
+    """
+    if _EMAIL_PATTERN.search(text):
+        return True
+    return any(sum(map(str.isdigit, match)) >= _MIN_PHONE_DIGITS for match in _PHONE_PATTERN.findall(text))
 
 
 def mask_identifier(kind: str, value: str) -> str:
-    """One value without its middle: a…@example.com, +49…78, u…11."""
+    """Return a value without its middle: a…@example.com, +49…78, u…11."""
     if kind == "email":
         name, _, domain = value.rpartition("@")
         return f"{name[:1]}…@{truncate_middle(domain)}"
@@ -278,27 +286,16 @@ def mask_identifier(kind: str, value: str) -> str:
 
 
 def truncate_middle(text: str) -> str:
-    """A text without its middle, where it is too long for a line."""
+    """Return a text without its middle if it is longer than 44 characters."""
     half = _MAX_DISPLAY_LENGTH // 2
     return text if len(text) <= _MAX_DISPLAY_LENGTH else f"{text[:half]}…{text[-half:]}"
 
 
-JOIN_STRONGEST_IDENTIFIER = """
-JOIN LATERAL (SELECT type, value FROM identifier WHERE profile_id = p.profile_id
-  AND status <> 'quarantined' ORDER BY array_position(ARRAY['user_id', 'loyalty_id', 'email', 'phone',
-    'push_token', 'anonymous_id', 'email_sha256'], type), value
-  LIMIT 1) i ON true
-"""
-"""Joins to a profile ``p`` the identifier ``i`` by which Waypost's own events name the person."""
-
-
-def keys_digest(keys: Sequence[str]) -> str:
-    """What tells one set of identifiers from another; ``keys`` the strongest first."""
-    return hashlib.sha256("\x1f".join(keys).encode()).hexdigest()
-
-
 def redact_addresses(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without any text that reads as an address: histories carry ids, not people."""
+    """Replace every text that contains an address by None, also in nested values.
+
+    Called when values go to a Temporal history, which must hold no personal data.
+    """
     return {name: _redact_value(value) for name, value in values.items()}
 
 
@@ -309,6 +306,6 @@ def _redact_value(value: Any) -> Any:
         case dict():
             return redact_addresses(value)
         case list():
-            return [_redact_value(one) for one in value]
+            return [_redact_value(element) for element in value]
         case _:
             return value

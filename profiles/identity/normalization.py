@@ -1,4 +1,4 @@
-"""The one spelling of a value that identifies somebody, type by type. Every function is idempotent."""
+"""Normal forms of identifiers by type, and detection of placeholders. Every normalization is idempotent."""
 
 import base64
 import binascii
@@ -14,38 +14,42 @@ from email_validator import EmailNotValidError, validate_email
 
 
 class BlockedIdentifier(ValueError):
-    """A value that many systems send for people whom they do not know."""
+    """A placeholder that systems send for customers whom they do not know."""
+
+
+class InvalidIdentifier(ValueError):
+    """A malformed value."""
 
 
 PLACEHOLDER_WORDS = frozenset(
     (
-        # What programming languages print for nothing; brackets and quotes around a word do not count.
+        # What programming languages print for an empty value; surrounding brackets and quotes are ignored.
         *("", "null", "nul", "nil", "none", "undefined", "nan", "void", "\\n", "true", "false", "-1"),
         *("infinity", "-infinity", "inf", "-inf", "object", "object object", "object undefined"),
         *("object null", "object promise", "object function", "system.object", "string", "error"),
-        # What people and forms write for nothing.
+        # What customers and forms enter for an empty value.
         *("n/a", "n.a", "n.a.", "na", "n\\a", "nothing", "missing", "empty", "blank", "default", "unset"),
         *("not set", "not_set", "notset", "not available", "not applicable", "not provided", "not defined"),
         *("no value", "no data", "no email", "noemail", "no-email", "no_email", "nomail", "no phone"),
         *("tbd", "tba", "todo", "xxx", "xxxx", "xxxxx", "asdf", "asdfasdf", "qwerty", "changeme"),
         *("test", "testing", "test user", "test_user", "testuser", "dummy", "sample", "placeholder"),
         *("invalid", "noreply", "no-reply", "no_reply", "donotreply", "do-not-reply"),
-        # People without a name.
+        # Customers without a name.
         *("unknown", "unknown user", "unidentified", "anonymous", "anonymous user", "anon", "anonymized"),
         *("guest", "guest user", "guest_user", "guestuser", "visitor", "not logged in", "not_logged_in"),
         *("notloggedin", "not authenticated", "not_authenticated", "logged out", "logged_out", "loggedout"),
         *("deleted", "deleted user", "removed", "redacted", "filtered", "masked", "hidden", "optout"),
         *("opted out", "opted_out", "nobody", "noone", "no one"),
-        # The name of the field where its value should be.
+        # The name of the field instead of its value.
         *("user id", "user_id", "user.id", "userid", "uid", "id", "anonymous id", "anonymous_id"),
         *("anonymousid", "distinct_id", "distinctid", "customer_id", "customerid", "loyalty_id"),
         *("loyaltyid", "email", "e-mail", "email_sha256", "phone", "phone number", "push_token"),
         *("pushtoken", "device_token", "devicetoken", "advertising_id", "advertisingid"),
-        # Shared by every emulator of Android, and by every device of iOS.
+        # Shared by every Android emulator, and by every iOS device.
         *("9774d56d682e549c", "02:00:00:00:00:00"),
     )
 )
-"""In small letters, without the brackets and quotes around them."""
+"""In lower case, without surrounding brackets and quotes."""
 
 PLACEHOLDER_EMAILS = frozenset(
     (
@@ -55,7 +59,8 @@ PLACEHOLDER_EMAILS = frozenset(
         *("test@example.com", "none@example.com", "noemail@example.com", "no-email@example.com"),
     )
 )
-"""The best-known addresses of nobody, for their hashes; ``is_nobodys_email`` knows more by their form."""
+"""The most frequent placeholder addresses, so that their hashes are known too. ``is_placeholder_email`` finds
+more, by their form."""
 
 _UNATTENDED_MAILBOXES = frozenset(
     (
@@ -63,9 +68,9 @@ _UNATTENDED_MAILBOXES = frozenset(
         "mailerdaemon",
     )
 )
-"""Local parts of nobody's mailbox at any domain, without the signs that part their words."""
+"""Local parts of mailboxes that are placeholders or unattended at any domain, without word separators."""
 
-# At example.com live the people of tests and demos; but these are nobody.
+# Other addresses at example.com are the customers of tests and demos.
 _PLACEHOLDER_AT_EXAMPLE = re.compile(r"(test|none|no[._-]?e?mail)(\+[^@]*)?@example\.[a-z.]+")
 
 _SAME_NAME_AND_DOMAIN = re.compile(
@@ -93,18 +98,18 @@ _DIGIT_SEQUENCES = frozenset(("123456789", "0123456789", "1234567890", "98765432
 
 
 def _hash_placeholders() -> Iterator[str]:
-    # A system that hashes what it has hashes the placeholder too, in whichever spelling it was.
+    # A system that hashes its values hashes placeholders too, in the spelling that it has.
     for word in (*PLACEHOLDER_WORDS, *PLACEHOLDER_EMAILS, " ", "0", "(null)", "[object Object]", "NaN"):
-        for spelled in {word, word.upper(), word.capitalize()}:
+        for spelling in {word, word.upper(), word.capitalize()}:
             for algorithm in ("md5", "sha1", "sha256"):
-                yield hashlib.new(algorithm, spelled.encode(), usedforsecurity=False).hexdigest()
+                yield hashlib.new(algorithm, spelling.encode(), usedforsecurity=False).hexdigest()
 
 
 _PLACEHOLDER_DIGESTS = frozenset(_hash_placeholders())
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a value of any type says "nobody we know": a word, a bare zero, a template, or their hash."""
+    """Return whether a value of any type is a placeholder: a word, zeros, a template, or a hash of one."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     bare = _WHITESPACE.sub(" ", folded).strip(_SURROUNDING_CHARACTERS)
     return (
@@ -117,7 +122,7 @@ def is_placeholder(text: str) -> bool:
 
 
 def is_placeholder_email(address: str) -> bool:
-    """Whether an address, in small letters, is a placeholder or a mailbox that nobody reads."""
+    """Return whether an address, in lower case, is a placeholder or an unattended mailbox."""
     local = address.partition("@")[0].partition("+")[0]
     return (
         address in PLACEHOLDER_EMAILS
@@ -128,15 +133,11 @@ def is_placeholder_email(address: str) -> bool:
 
 
 def is_placeholder_phone(digits: str) -> bool:
-    """Whether a number, as written or without its country code, is one that nobody has.
+    """Return whether a number, as written or without its country code, is a placeholder.
 
-    Numbers kept free for fiction (555-0100 to 555-0199) are the people of tests, and are not among them.
+    Numbers reserved for fiction (555-0100 to 555-0199) are not placeholders: they are customers of tests.
     """
     return len(set(digits)) == 1 or digits in _DIGIT_SEQUENCES
-
-
-class InvalidIdentifier(ValueError):
-    """A malformed value."""
 
 
 # Unicode's Default_Ignorable_Code_Point: zero-width and bidi characters, joiners, variation selectors.
@@ -167,10 +168,10 @@ _PLUS_TAG_DOMAINS = _GMAIL_DOMAINS | frozenset(
 _CONFUSABLE_SCRIPTS = frozenset(
     ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "COPTIC", "CHEROKEE", "LISU", "DESERET")
 )
-"""Scripts with letters that look like another's of this set, by the first word of a letter's Unicode name."""
+"""Scripts with letters that look like letters of another of them, by the first word of the Unicode name."""
 
 _LATIN_LOOKALIKES = frozenset("асԁеһіјӏорԛѕѵԝхуүαγικνορσυχօոսհցզ")
-"""Small letters of other scripts that look Latin (Unicode's confusables, the exact ones)."""
+"""Lower-case letters of other scripts that look exactly like Latin ones (from Unicode's confusables)."""
 
 _PHONE_URI_SCHEME = re.compile(r"(tel|sms|callto|whatsapp):", re.IGNORECASE)
 
@@ -180,7 +181,7 @@ _BASE64_SHA256 = re.compile(r"[A-Za-z0-9+/_-]{43}=?")
 
 
 def clean_unicode(text: str, form: Literal["NFC", "NFKC"]) -> str:
-    """The text in a Unicode normalisation form, without margins and without what cannot be seen."""
+    """Return the text in a Unicode normalization form, stripped and without invisible characters."""
     if text.isascii():
         return text.strip()
     return _INVISIBLE_CHARACTERS.sub(
@@ -189,7 +190,7 @@ def clean_unicode(text: str, form: Literal["NFC", "NFKC"]) -> str:
 
 
 def check_printable(kind: str, text: str) -> str:
-    """An id, a token: case stays. Raises ``InvalidIdentifier`` for what cannot have been meant."""
+    """Return the text unchanged. Raises ``InvalidIdentifier`` for invalid or unprintable characters."""
     if _REPLACEMENT_CHARACTER in text:
         raise InvalidIdentifier(f"{kind} has a character that was not valid Unicode; send it as UTF-8")
     if not text.isprintable():
@@ -198,27 +199,28 @@ def check_printable(kind: str, text: str) -> str:
 
 
 def normalize_email(text: str) -> str:
-    """An address: the mailbox in small letters, the domain in small ASCII letters (punycode).
+    """Return an address with a lower-case mailbox and a lower-case ASCII domain (punycode).
 
-    The result still delivers: of what it drops, tags and a Gmail address's dots, the provider drops all.
+    Drops tags, and the dots of a Gmail address. The result still delivers, since the provider ignores them
+    too. Raises ``InvalidIdentifier`` or ``BlockedIdentifier``.
     """
     text = _extract_address(check_printable("email", text))
     try:
-        found = validate_email(text, check_deliverability=False, test_environment=True)
+        parsed = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise InvalidIdentifier(f"email is not an address (write it as ada@example.com): {error}") from None
-    local, domain = unicodedata.normalize("NFKC", found.local_part.lower()), found.ascii_domain.lower()
-    _check_scripts([local, *found.domain.lower().split(".")])
-    spelled = _canonical_mailbox(local, domain)
-    if is_placeholder_email(f"{local}@{domain}") or is_placeholder_email(spelled):
-        raise _placeholder_error("email", "mailbox", spelled)
-    return spelled
+    local, domain = unicodedata.normalize("NFKC", parsed.local_part.lower()), parsed.ascii_domain.lower()
+    _check_scripts([local, *parsed.domain.lower().split(".")])
+    canonical = _canonical_mailbox(local, domain)
+    if is_placeholder_email(f"{local}@{domain}") or is_placeholder_email(canonical):
+        raise _placeholder_error("email", "mailbox", canonical)
+    return canonical
 
 
 def _extract_address(text: str) -> str:
-    """What stands in ``Ada <ada@x.org>`` or ``mailto:ada@x.org?subject=…``, without full stops at its end."""
-    if found := _NAME_WITH_ADDRESS.fullmatch(text):
-        text = found[1].strip()
+    """Return the address in ``Ada <ada@x.org>`` or ``mailto:ada@x.org?subject=…``, without final dots."""
+    if match := _NAME_WITH_ADDRESS.fullmatch(text):
+        text = match[1].strip()
     if text[:7].lower() == "mailto:":
         text = check_printable("email", clean_unicode(unquote(text[7:].partition("?")[0]), "NFKC"))
     local, at, domain = text.rpartition("@")
@@ -235,43 +237,46 @@ def _canonical_mailbox(local: str, domain: str) -> str:
 
 
 def _check_scripts(parts: list[str]) -> None:
-    """Refuse letters that pose as others: two look-alike scripts within a part, or a part that is all posing.
+    """Refuse look-alike letters: two such scripts in a part, or a part of letters that all look Latin.
 
-    Parts are the mailbox and each label of the domain, so an address wholly of one script is fine, and so is
-    one whose domain ends in .com.
+    Raises ``InvalidIdentifier``. Parts are the mailbox and each label of the domain. An address of one
+    script is accepted, also with a domain that ends in .com.
     """
     scripts = [
         {unicodedata.name(c, "").partition(" ")[0] for c in p if c.isalpha()} & _CONFUSABLE_SCRIPTS
         for p in parts
     ]
-    mixed = any(len(found) > 1 for found in scripts)
-    posing = any("LATIN" in found for found in scripts) and any(
-        found and "LATIN" not in found and all(c in _LATIN_LOOKALIKES for c in part if c.isalpha())
-        for part, found in zip(parts, scripts, strict=True)
+    mixed = any(len(part_scripts) > 1 for part_scripts in scripts)
+    lookalike = any("LATIN" in part_scripts for part_scripts in scripts) and any(
+        part_scripts
+        and "LATIN" not in part_scripts
+        and all(c in _LATIN_LOOKALIKES for c in part if c.isalpha())
+        for part, part_scripts in zip(parts, scripts, strict=True)
     )
-    if mixed or posing:
+    if mixed or lookalike:
         raise InvalidIdentifier(
             "email is of mixed scripts: it has letters that look like Latin ones and are not; type it anew"
         )
 
 
 def normalize_phone(text: str, region: str | None) -> str:
-    """A number in E.164, its extension dropped; ``region`` reads one without a country code.
+    """Return a number in E.164, without its extension. ``region`` is used for one without a country code.
 
     The country is that of the code or of ``region``, never guessed from the number: 07911 123456 is a number
-    of Guernsey to some tables and of Britain to whoever typed it.
+    of Guernsey in some tables, and a British one for its user. Raises ``InvalidIdentifier`` or
+    ``BlockedIdentifier``.
     """
     text = _PHONE_URI_SCHEME.sub("", check_printable("phone", text), count=1)
     if is_placeholder_phone("".join(c for c in text if c.isdecimal())):
         raise _placeholder_error("phone", "number", text)
     number = _parse_phone(text, region)
-    spelled = _format_e164(number)
+    formatted = _format_e164(number)
     if is_placeholder_phone(phonenumbers.national_significant_number(number)):
-        raise _placeholder_error("phone", "number", spelled)
-    # Some nonsense, read again, loses another leading digit: no such number can be dialled.
-    if _format_e164(_parse_phone(spelled, None)) != spelled:
+        raise _placeholder_error("phone", "number", formatted)
+    # Some impossible numbers lose another leading digit when they are parsed again; they cannot be dialled.
+    if _format_e164(_parse_phone(formatted, None)) != formatted:
         raise InvalidIdentifier("phone is no number of its country (write it as +49151…)")
-    return spelled
+    return formatted
 
 
 def _parse_phone(text: str, region: str | None) -> phonenumbers.PhoneNumber:
@@ -279,7 +284,7 @@ def _parse_phone(text: str, region: str | None) -> phonenumbers.PhoneNumber:
         number = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
         raise InvalidIdentifier(f"phone is not a number (write it as +49151…): {error}") from None
-    # A number that can be dialled within its town only names nobody.
+    # A number that can be dialled only within its town does not identify a profile.
     if phonenumbers.is_possible_number_with_reason(number) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise InvalidIdentifier("phone has a wrong number of digits for its country (write it as +49151…)")
     return number
@@ -291,17 +296,20 @@ def _format_e164(number: phonenumbers.PhoneNumber) -> str:
 
 def _placeholder_error(kind: str, what: str, shown: str) -> BlockedIdentifier:
     return BlockedIdentifier(
-        f"{kind} {shown[:40]!r} is a placeholder, a {what} of nobody; send no {kind} when there is none"
+        f"{kind} {shown[:40]!r} is a placeholder, a {what} of no profile; send no {kind} when there is none"
     )
 
 
 def normalize_email_sha256(text: str) -> str:
-    """A SHA-256 digest of a normalised address, from 64 hex digits or base64, as small hex digits."""
+    """Return a SHA-256 digest as lower-case hex digits, from 64 hex digits or base64.
+
+    Raises ``InvalidIdentifier`` for anything else.
+    """
     if _HEX_SHA256.fullmatch(text):
         return text.lower()
     if _BASE64_SHA256.fullmatch(text):
         try:
-            # Standard and URL-safe alphabets differ in two characters only.
+            # The standard and the URL-safe alphabet differ in two characters only.
             digest = base64.urlsafe_b64decode(text.replace("+", "-").replace("/", "_").rstrip("=") + "=")
         except binascii.Error:
             digest = b""

@@ -1,4 +1,4 @@
-"""Which identifiers are nobody's, with how many people they were seen and since when; and the warning."""
+"""Quarantined identifiers: list for operators, new quarantines and their warning, and a cache for ingest."""
 
 import time
 from collections.abc import Collection, Iterable, Iterator
@@ -18,30 +18,35 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 QUARANTINE_ADVICE = (
-    "see `waypost identity quarantined`; find out which channel sends it for everybody and have it stop, or "
-    "lift it with `waypost identity release` should it be one person's after all"
+    "see `waypost identity quarantined`; find the channel that sends it for many profiles and stop it there, "
+    "or release it with `waypost identity release` if it identifies one profile"
 )
+
+QUARANTINE_CACHE_TTL_S = 30.0
+"""Seconds after which Postgres is read again, since an operator may have released the identifier."""
+
+_MAX_CACHED_KEYS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedIdentifier:
-    """An identifier that so many people share that it identifies nobody."""
+    """An identifier that so many profiles share that it identifies none."""
 
     type: str
     value: str
     people: int
-    """Seen with so many until it was quarantined; later ones are not counted."""
+    """Number of profiles that shared it when it was quarantined. Later ones are not counted."""
     since: datetime
-    """When it was quarantined, by the time of the event that did it; else when it was first seen."""
+    """When it was quarantined, by the time of the causing event; else when it was first seen."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewQuarantine:
-    """An identifier that has just been found to be nobody's."""
+    """An identifier that this transaction quarantines."""
 
     key: str
     profile_count: int
-    """Who named it, each once."""
+    """Number of profiles that share it."""
 
 
 _SELECT_QUARANTINED = """
@@ -65,7 +70,7 @@ SELECT key, max(at) AS at FROM identity_log WHERE kind = 'quarantined' AND key =
 async def load_quarantined(
     connection: Any, *, limit: int, after: tuple[str, str] = ("", "")
 ) -> list[QuarantinedIdentifier]:
-    """Quarantined identifiers in the order of (type, value), those behind ``after``."""
+    """Return quarantined identifiers in the order of (type, value), those after ``after``."""
     rows = await connection.fetch(_SELECT_QUARANTINED, *after, limit)
     keys = [f"{row['type']}:{row['value']}" for row in rows]
     people = {row["key"]: row["people"] for row in await connection.fetch(_COUNT_PROFILES, keys)}
@@ -77,7 +82,7 @@ async def load_quarantined(
 
 
 def find_newly_quarantined(component: "Component", graph: "IdentityGraph") -> tuple[NewQuarantine, ...]:
-    """The keys that a resolution takes from everybody and that were somebody's before; pure."""
+    """Return the keys that are quarantined in a resolved graph and were not before. Pure."""
     beside: dict[str, set[str]] = {
         key: set() for key in sorted(graph.quarantined) if component.identifiers[key].status != "quarantined"
     }
@@ -90,35 +95,32 @@ def find_newly_quarantined(component: "Component", graph: "IdentityGraph") -> tu
 
 
 def log_quarantines(quarantines: Iterable[NewQuarantine]) -> None:
-    """Tell the log, once an identifier; call after COMMIT. An address and its hash are one to tell."""
-    found = {one.key: one for one in quarantines}
-    hashes = {email_hash_key(key) for key in found if key.startswith("email:")}
-    for key, one in found.items():
+    """Log a warning for each identifier; one for an address and its hash. Called after COMMIT."""
+    by_key = {quarantine.key: quarantine for quarantine in quarantines}
+    hashes = {email_hash_key(key) for key in by_key if key.startswith("email:")}
+    for key, quarantine in by_key.items():
         if key not in hashes:
             kind, value = split_key(key)
             log.warning(
                 "identifier quarantined",
                 type=kind,
                 value=mask_identifier(kind, value),
-                people=one.profile_count,
+                people=quarantine.profile_count,
                 advice=QUARANTINE_ADVICE,
             )
 
 
-QUARANTINE_CACHE_TTL_S = 30.0
-"""Seconds after which Postgres is asked again: an operator may have released one."""
-
-_MAX_CACHED_KEYS = 10_000
-
-
 class QuarantineCache(AbstractSet[str]):
-    """Keys lately found to be nobody's. Thousands of events may name one, each waiting for its row."""
+    """In-process cache (30 s) of quarantined identifiers, so that events that name them take no row lock.
+
+    Thousands of events may name one such identifier, and would wait for its row one after the other.
+    """
 
     def __init__(self) -> None:
         self._expiry_by_key: dict[str, tuple[float, bool]] = {}
 
     def add(self, keys: Iterable[str], verified_keys: Collection[str] = ()) -> None:
-        """Remember some for ``FOR_S``. ``attested``: those that verified events took away."""
+        """Cache keys for ``QUARANTINE_CACHE_TTL_S``. Verified events quarantined the ``verified_keys``."""
         until = time.monotonic() + QUARANTINE_CACHE_TTL_S
         for key in keys:
             self._expiry_by_key.pop(key, None)
@@ -127,13 +129,13 @@ class QuarantineCache(AbstractSet[str]):
             del self._expiry_by_key[next(iter(self._expiry_by_key))]
 
     def can_be_skipped(self, key: str, *, verified: bool) -> bool:
-        """Whether an event need not name it.
+        """Return whether an event can leave the key out. ``verified``: whether the event is.
 
-        A verified one must name an address that only made-up events have taken away: it is weighed anew then.
-        A device is nobody's whoever says so.
+        A verified event does not leave out an address that only unverified events quarantined: the event
+        may release it. A device is quarantined for every event.
         """
-        until, attested = self._expiry_by_key.get(key, (0.0, False))
-        return until > time.monotonic() and (not verified or attested or split_key(key)[0] in DEVICE_TYPES)
+        until, by_verified = self._expiry_by_key.get(key, (0.0, False))
+        return until > time.monotonic() and (not verified or by_verified or split_key(key)[0] in DEVICE_TYPES)
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self.can_be_skipped(key, verified=False)

@@ -1,4 +1,4 @@
-"""Identity tokens: who their bearer is, by the word of a server; signed, expiring, without personal data."""
+"""Identity tokens: signed, expiring proofs of an identifier, issued by a backend, without personal data."""
 
 import base64
 import hashlib
@@ -14,8 +14,11 @@ VERSION = "1"
 
 MAX_IDENTITY_TOKEN_LIFETIME = timedelta(days=30)
 
+MIN_SECRET_BYTES = 32
+"""Bytes; the length of HMAC-SHA256's output, the recommended minimum of a key (RFC 2104 section 3)."""
+
 LONGEST_TOKEN = 256
-"""Characters; longer ones are refused unread."""
+"""Characters; longer tokens are refused unread."""
 
 _IDENTITY_SIGNING_CONTEXT = b"waypost identity token"
 
@@ -26,37 +29,41 @@ class TokenFault(StrEnum):
     """Why a token proves nothing."""
 
     UNKNOWN = "unknown"
-    """Not of our making, changed since, or signed by a secret that is no longer live."""
+    """Not issued by Waypost, changed, or signed with a secret that is no longer accepted."""
     EXPIRED = "expired"
+    """Past its expiry."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityProof:
-    """What a good token says: an identifier, which only shows when it is asked for."""
+    """The content of a valid token: a keyed digest of an identifier, to compare identifiers with."""
 
     digest: str
     digest_key: bytes
-    """What the digest was made with."""
+    """Key of the digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifierVerification:
-    """Which of the identifiers of an event its tokens prove, as types."""
+    """Types of an event's identifiers that its tokens prove, and of those that they do not."""
 
     proved_types: tuple[str, ...]
     unproved_types: tuple[str, ...]
 
     @property
     def is_verified(self) -> bool:
-        """Whether the event is verified: it names a person, and nobody else beside them."""
+        """Whether the event is verified: it names a proved identifier, and no unproved one."""
         return bool(self.proved_types) and not self.unproved_types
 
 
 class IdentityTokens:
-    """Issues and reads tokens. The first secret signs; the others are still accepted, for rotation."""
+    """Issues and reads tokens. The first secret signs; the others are accepted too, for rotation."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        """``secrets``: newest first, each of at least 32 bytes; raises ``ValueError`` otherwise."""
+        """Derive the keys of each secret. ``secrets`` are newest first.
+
+        Raises ``ValueError`` if there is none, or if one has less than 32 bytes.
+        """
         if not secrets or any(len(secret.encode()) < MIN_SECRET_BYTES for secret in secrets):
             raise ValueError(
                 f"identity tokens need at least one secret, and {MIN_SECRET_BYTES} bytes in each; make one "
@@ -71,27 +78,28 @@ class IdentityTokens:
         )
 
     def issue(self, kind: str, value: str, *, expires_at: datetime) -> str:
-        """A token that its bearer is ``kind:value`` (normalised) until ``expires_at`` (whole seconds of it).
+        """Return a token that its bearer is ``kind:value`` (normalized) until ``expires_at`` (whole seconds).
 
-        URL-safe, the same for the same values and secret. It holds the identifier as a keyed digest, so that
-        nobody without the secret can find the address by trying. Raises ``ValueError`` for another type.
+        URL-safe, and the same for the same values and secret. It holds the identifier as a keyed digest, so
+        that an address cannot be found by trials without the secret. Raises ``ValueError`` for a type that
+        is not strong.
         """
         if kind not in STRONG_TYPES:
             raise ValueError(f"no token can prove {kind!r}; it can prove {', '.join(STRONG_TYPES)}")
-        signing, naming = self._keys[0]
-        signed = f"{VERSION}.{int(expires_at.timestamp())}.{_identifier_digest(naming, kind, value)}"
-        return f"{signed}.{_signature(signing, signed)}"
+        signing_key, digest_key = self._keys[0]
+        signed = f"{VERSION}.{int(expires_at.timestamp())}.{_identifier_digest(digest_key, kind, value)}"
+        return f"{signed}.{_signature(signing_key, signed)}"
 
     def verify(self, token: str, *, at: datetime) -> IdentityProof | TokenFault:
-        """What a token proves at an instant, or why nothing; compares in constant time and never raises."""
+        """Return what a token proves at an instant, or why nothing. Constant time. Never raises."""
         signed, _, signature = token.rpartition(".")
         if len(token) > LONGEST_TOKEN or not token.isascii():
             return TokenFault.UNKNOWN
-        # No early exit: the time taken must not tell which secret it was.
-        matches = [hmac.compare_digest(_signature(signing, signed), signature) for signing, _ in self._keys]
+        # No early exit: the time taken must not disclose which secret it was.
+        matches = [hmac.compare_digest(_signature(key, signed), signature) for key, _ in self._keys]
         if not any(matches):
             return TokenFault.UNKNOWN
-        # Signed by us, so these parts are there.
+        # The signature is valid, so these parts exist.
         _, expiry, digest = signed.split(".")
         if at.timestamp() >= int(expiry):
             return TokenFault.EXPIRED
@@ -101,10 +109,9 @@ class IdentityTokens:
 def verify_identifiers(
     identifiers: Iterable[tuple[str, str]], proofs: Sequence[IdentityProof]
 ) -> IdentifierVerification:
-    """What ``proofs`` prove of the identifiers (type, normalised value) of one event.
+    """Return which identifiers (type, normalized value) of one event are proved by ``proofs``.
 
-    A hashed address counts as an address of its own, unless the event names the address as well. Types that
-    stand for a device need no proof.
+    A hashed address is unproved, unless the event names the address as well. Device types need no proof.
     """
     named = list(identifiers)
     hashes = implied_identifiers(named)
@@ -122,20 +129,20 @@ def verify_identifiers(
 
 
 def _is_proved(digests: Mapping[bytes, Sequence[str]], kind: str, value: str) -> bool:
-    # One digest a secret, however many tokens came: a list of both must not cost the door its time.
-    for naming, given in digests.items():
-        digest = _identifier_digest(naming, kind, value)
-        if any([hmac.compare_digest(digest, one) for one in given]):  # noqa: C419 - no early exit
+    # One digest for each secret, not for each token, so that long lists of tokens do not make ingest slow.
+    for digest_key, proved in digests.items():
+        digest = _identifier_digest(digest_key, kind, value)
+        if any([hmac.compare_digest(digest, each) for each in proved]):  # noqa: C419 - no early exit
             return True
     return False
 
 
-def _identifier_digest(naming: bytes, kind: str, value: str) -> str:
-    return _base64url(_hmac(naming, identifier_key(kind, value).encode(errors="surrogatepass")))
+def _identifier_digest(digest_key: bytes, kind: str, value: str) -> str:
+    return _base64url(_hmac(digest_key, identifier_key(kind, value).encode(errors="surrogatepass")))
 
 
-def _signature(signing: bytes, signed: str) -> str:
-    return _base64url(_hmac(signing, signed.encode()))
+def _signature(signing_key: bytes, signed: str) -> str:
+    return _base64url(_hmac(signing_key, signed.encode()))
 
 
 def _hmac(secret: bytes, message: bytes) -> bytes:
@@ -144,7 +151,3 @@ def _hmac(secret: bytes, message: bytes) -> bytes:
 
 def _base64url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-MIN_SECRET_BYTES = 32
-"""Bytes; what HMAC-SHA256 can use (RFC 2104 section 3)."""

@@ -1,4 +1,4 @@
-"""One person's identity, for reading: what joined their identifiers, what was kept apart, and why."""
+"""The identity of one profile, for reading: what joined its identifiers, what was refused, and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ from profiles.identity.graph import IdentityGraph, ResolutionStep, explain_step
 from profiles.identity.identifiers import email_hash_key, type_of_key
 
 MAX_LOG_ENTRIES = 200
-"""Rows of the log that are read at most."""
+"""Maximum number of log rows that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldIdentifier:
-    """One identifier of a person."""
+    """One identifier of a profile."""
 
     type: str
     value: str
     since: datetime
     """Time of the earliest event that names it."""
     linked_at: datetime
-    """When it became this person's."""
+    """When it joined this profile."""
     vouched: bool
-    """Named by a sender who may vouch for it."""
+    """Whether a verified event names it; true for strong identifiers only."""
     status: str
-    """good, quarantined: nobody's, or released: somebody's after all, as an operator said."""
+    """good; quarantined: shared by so many profiles that it identifies none; released: by an operator."""
 
     @property
     def key(self) -> str:
@@ -41,7 +41,7 @@ class Cause:
 
     event_id: UUID | None
     event_type: str
-    """Empty where the event itself is no longer kept."""
+    """Empty if the event itself is no longer stored."""
     channel: str
     source: str
     id: str
@@ -52,35 +52,35 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class IdentityEdge:
-    """Two identifiers (type:value) that one event named together, and what came of it."""
+    """Two identifiers (type:value) that one event named together, and whether they were joined."""
 
     one: str
     other: str
     joined: bool
     why: str
-    """Where they were not joined: limit, strong, unverified, cut or quarantined."""
+    """Why they were not joined: limit, strong, unverified, cut or quarantined. Empty if they were."""
     detail: str
-    """For a limit the type that would be over it, for a cut the pair that it keeps apart."""
+    """For limit, the type that would exceed it; for cut, the pair of the cut."""
     reason: str
-    """The same in a sentence."""
+    """``why`` and ``detail`` as a sentence."""
     cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another person's identifier that was named together with one of this person's, and not joined."""
+    """Another profile's identifier that was named together with one of this profile's, and not joined."""
 
     type: str
     value: str
     profile_id: UUID | None
-    """Whose it is; null for nobody's."""
+    """Its profile; null for a quarantined identifier."""
     status: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class CutView:
-    """Two identifiers that an operator said are not one person's."""
+    """An operator's declaration that two identifiers do not belong to one profile."""
 
     cut_id: int
     one: str
@@ -93,7 +93,7 @@ class CutView:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One thing that became of an identity."""
+    """One entry of the identity log."""
 
     seq: int
     at: datetime
@@ -109,16 +109,16 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class IdentityView:
-    """Who a person is, and how that is known."""
+    """The identity of a profile: its identifiers, and the evidence that joined them."""
 
     profile_id: UUID
     identifiers: list[HeldIdentifier]
     edges: list[IdentityEdge]
-    """What joined the identifiers, in the order of its events; then what was refused to others."""
+    """The pairs that joined the identifiers, in the order of their events; then the refused pairs."""
     neighbours: list[Neighbour]
     cuts: list[CutView]
     merged: list[UUID]
-    """Profiles that turned out to be this one."""
+    """Profiles that were merged into this one."""
     log: list[LogEntry]
     """Newest first."""
 
@@ -154,11 +154,11 @@ WHERE profile_id = ANY($1) OR other_profile_id = ANY($1) ORDER BY seq DESC LIMIT
 
 
 async def load_identity(connection: Any, profile_id: UUID) -> IdentityView:
-    """The identity of one canonical profile, as ``profiles.identity.graph`` resolves what is on file."""
+    """Load the identity of one canonical profile, as ``profiles.identity.graph`` resolves it."""
     held = await load_identifiers(connection, profile_id)
     own = [identifier.key for identifier in held]
-    found = await read_component(connection, own)
-    edges = await _to_edges(connection, _relevant_steps(found.to_graph(), frozenset(own)))
+    component = await read_component(connection, own)
+    edges = await _to_edges(connection, _relevant_steps(component.to_graph(), frozenset(own)))
     merged = await _load_merged_profiles(connection, profile_id)
     return IdentityView(
         profile_id=profile_id,
@@ -175,9 +175,9 @@ async def load_identity(connection: Any, profile_id: UUID) -> IdentityView:
 
 
 async def load_identifiers(connection: Any, profile_id: UUID) -> list[HeldIdentifier]:
-    """Everything that points at a profile, the first seen first."""
-    whole = [profile_id, *await _load_merged_profiles(connection, profile_id)]
-    return [HeldIdentifier(**row) for row in await connection.fetch(_SELECT_IDENTIFIERS, whole)]
+    """Load the identifiers of a profile and of those merged into it, the first seen first."""
+    profile_ids = [profile_id, *await _load_merged_profiles(connection, profile_id)]
+    return [HeldIdentifier(**row) for row in await connection.fetch(_SELECT_IDENTIFIERS, profile_ids)]
 
 
 async def _load_merged_profiles(connection: Any, profile_id: UUID) -> list[UUID]:
@@ -185,7 +185,7 @@ async def _load_merged_profiles(connection: Any, profile_id: UUID) -> list[UUID]
 
 
 def _relevant_steps(graph: IdentityGraph, own: frozenset[str]) -> list[ResolutionStep]:
-    """What joined these keys, once each, and the first refusal of each kind to anybody else's."""
+    """Return the steps that joined these keys, and the first refusal of each pair with another profile."""
     part = {key: key for key in own} | {
         email_hash_key(key): key for key in own if type_of_key(key) == "email"
     }
@@ -248,11 +248,12 @@ async def _load_neighbours(
     rows = await connection.fetch(
         _SELECT_NEIGHBOURS, [kind for kind, _, _ in pairs], [value for _, _, value in pairs]
     )
-    found = {row["key"]: row for row in rows}
+    row_by_key = {row["key"]: row for row in rows}
     neighbours = []
     for (kind, _, value), (key, reason) in zip(pairs, reasons.items(), strict=True):
-        row = found.get(key)
-        whose, status = (row["profile_id"], row["status"]) if row else (None, "good")
-        nobodys = status == "quarantined"
-        neighbours.append(Neighbour(kind, value, None if nobodys else whose, status, reason))
+        row = row_by_key.get(key)
+        profile_id, status = (row["profile_id"], row["status"]) if row else (None, "good")
+        if status == "quarantined":
+            profile_id = None
+        neighbours.append(Neighbour(kind, value, profile_id, status, reason))
     return neighbours

@@ -1,4 +1,4 @@
-"""Take a person off marketing on a channel on a journey's behalf, by an event like any other."""
+"""Withdraw a profile's marketing consent on one channel for a journey, by an ordinary event."""
 
 from datetime import datetime
 from typing import Any
@@ -20,16 +20,19 @@ WHERE r.run_id = $1
 async def withdraw_consent(
     database: Database, ingest: Ingest, run_id: UUID, step: str, *, channel: str, topic: str, at: datetime
 ) -> bool:
-    """Write ``Consent Changed``; False for a person without identifiers. Idempotent per run and step."""
+    """Ingest ``Consent Changed`` with the state ``withdrawn`` for the profile of a run.
 
-    async def who(connection: Any) -> tuple[str, str] | None:
+    Returns False for a profile without an identifier. Idempotent per run and step.
+    """
+
+    async def read_identifier(connection: Any) -> tuple[str, str] | None:
         row = await connection.fetchrow(_SELECT_RUN_IDENTIFIER, run_id)
         return None if row is None else (row["type"], row["value"])
 
-    identifier = await database.run(who)
+    identifier = await database.run(read_identifier)
     if identifier is None:
         return False
-    said = {
+    properties = {
         "channel": channel,
         "topic": topic,
         "state": "withdrawn",
@@ -38,6 +41,6 @@ async def withdraw_consent(
     }
     event_id = f"{run_id}/{step}"
     await ingest(
-        [IncomingEvent(JOURNEY_SOURCE, event_id, "Consent Changed", "server", at, (identifier,), said)]
+        [IncomingEvent(JOURNEY_SOURCE, event_id, "Consent Changed", "server", at, (identifier,), properties)]
     )
     return True

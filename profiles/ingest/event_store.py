@@ -1,4 +1,4 @@
-"""Events with all that is known of them before the transaction, and the rows of ``event`` they become."""
+"""Parsed events before the transaction, the ``event`` rows they become, and the result of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from profiles.state.event_records import IncomingEvent, MessageRef, parse_event
 
 
 class IngestStatus(StrEnum):
-    """What became of one event, as the HTTP contract names it."""
+    """The outcome for one event, as the HTTP contract names it."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -24,12 +24,12 @@ class IngestStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class IngestResult:
-    """The answer for one event, in the order asked."""
+    """The outcome for one event. Results keep the order of the request."""
 
     id: str
     status: IngestStatus
     event_id: UUID | None = None
-    """Waypost's own id of the event that stands."""
+    """Waypost's own id of the stored event."""
     detail: str = ""
     """Why it was rejected."""
 
@@ -59,7 +59,7 @@ _SELECT_MESSAGES = (
 
 @dataclass(slots=True)
 class ParsedEvent:
-    """An event with all that author code and parsing say of it, before the transaction."""
+    """An event after parsing and routing, before the transaction."""
 
     incoming: IncomingEvent
     event_id: UUID
@@ -70,7 +70,10 @@ class ParsedEvent:
 
 
 def prepare_event(incoming: IncomingEvent, routes: Sequence[Route]) -> ParsedEvent:
-    """Parse an event, and ask author code about it: what raises is a problem of the event's, not an error."""
+    """Parse an event and match it with journeys.
+
+    An exception raised by a journey's code becomes a problem of the event, not an error.
+    """
     event, fault = parse_event(incoming.type, incoming.properties)
     asked = match_routes(event, routes) if event is not None else RouteMatches()
     problems = [*incoming.problems, *asked.problems]
@@ -80,7 +83,7 @@ def prepare_event(incoming: IncomingEvent, routes: Sequence[Route]) -> ParsedEve
 
 
 def deduplicate(prepared: Sequence[ParsedEvent]) -> dict[tuple[str, str], ParsedEvent]:
-    """One of each (source, id), the one that came first."""
+    """Return the first event of each (source, id)."""
     first: dict[tuple[str, str], ParsedEvent] = {}
     for p in prepared:
         first.setdefault((p.incoming.source, p.incoming.id), p)
@@ -90,32 +93,32 @@ def deduplicate(prepared: Sequence[ParsedEvent]) -> dict[tuple[str, str], Parsed
 async def insert_events(
     connection: Any, events: Sequence[ParsedEvent], *, local: bool
 ) -> dict[UUID, tuple[datetime, datetime]]:
-    """Write those that are new; their ids → instant of arrival, and the transaction's now.
+    """Insert the new events; return their ids → instant of arrival, and the transaction's now.
 
-    ``local``: time may be travelled, so an event of a later day arrives on it.
+    ``local``: the clock may be moved, so an event with a later time arrives at that time.
     """
-    found = await connection.fetch(_INSERT_EVENTS, encode_jsonb([_event_row(p) for p in events]), local)
-    return {row["event_id"]: (row["at"], row["now"]) for row in found}
+    rows = await connection.fetch(_INSERT_EVENTS, encode_jsonb([_event_row(p) for p in events]), local)
+    return {row["event_id"]: (row["at"], row["now"]) for row in rows}
 
 
 def _event_row(p: ParsedEvent) -> dict[str, Any]:
-    said = p.incoming
+    incoming = p.incoming
     identifiers: dict[str, list[str]] = {}
-    for kind, value in said.identifiers:
+    for kind, value in incoming.identifiers:
         identifiers.setdefault(kind, []).append(value)
     return {
         "event_id": p.event_id,
-        "source": said.source,
-        "id": said.id,
+        "source": incoming.source,
+        "id": incoming.id,
         "hash": p.content_hash.hex(),
-        "type": said.type,
-        "channel": said.channel,
-        "time": said.time,
+        "type": incoming.type,
+        "channel": incoming.channel,
+        "time": incoming.time,
         "identifiers": identifiers,
-        "properties": said.properties,
-        "traits": said.traits,
-        "context": said.context,
-        "verified": said.verified,
+        "properties": incoming.properties,
+        "traits": incoming.traits,
+        "context": incoming.context,
+        "verified": incoming.verified,
         "problems": p.problems,
     }
 
@@ -126,38 +129,41 @@ async def to_results(
     first: dict[tuple[str, str], ParsedEvent],
     inserted: dict[UUID, tuple[datetime, datetime]],
 ) -> list[IngestResult]:
-    """What became of each, in the order given: accepted, a duplicate, or in conflict with what is known."""
+    """Return the result of each event in the order given: accepted, duplicate or conflict.
+
+    A duplicate has the content of the stored event, a conflict has other content.
+    """
     known = {name: (p.event_id, p.content_hash) for name, p in first.items() if p.event_id in inserted}
     missing = [{"source": s, "id": i} for s, i in first if (s, i) not in known]
     if missing:
         for row in await connection.fetch(_SELECT_EXISTING_EVENTS, encode_jsonb(missing)):
             known[row["source"], row["id"]] = (row["event_id"], bytes(row["content_hash"]))
-    answers = []
+    results = []
     for p in prepared:
         event_id, content = known[p.incoming.source, p.incoming.id]
         if event_id == p.event_id:
-            answers.append(IngestResult(p.incoming.id, IngestStatus.ACCEPTED, event_id))
+            results.append(IngestResult(p.incoming.id, IngestStatus.ACCEPTED, event_id))
         else:
             status = IngestStatus.DUPLICATE if content == p.content_hash else IngestStatus.CONFLICT
-            answers.append(IngestResult(p.incoming.id, status, event_id))
-    return answers
+            results.append(IngestResult(p.incoming.id, status, event_id))
+    return results
 
 
 async def load_messages(connection: Any, new_events: Sequence[ParsedEvent]) -> dict[UUID | None, MessageRef]:
-    """The messages of ours that events are about, by id, as far as they exist."""
-    asked = sorted({found for p in new_events if (found := message_id_from(p.incoming))})
-    if not asked:
+    """Read the messages that events refer to, by id; unknown ids are missing."""
+    message_ids = sorted({message_id for p in new_events if (message_id := message_id_from(p.incoming))})
+    if not message_ids:
         return {}
     return {
         row["message_id"]: MessageRef(
             row["message_id"], row["profile_id"], row["run_id"], row["channel"], row["address"]
         )
-        for row in await connection.fetch(_SELECT_MESSAGES, asked)
+        for row in await connection.fetch(_SELECT_MESSAGES, message_ids)
     }
 
 
 def message_id_from(incoming: IncomingEvent) -> UUID | None:
-    """Which message of ours an event says it is about."""
+    """Return the id of the message that a ``Message …`` event refers to, if it is a UUID."""
     if not incoming.type.startswith("Message "):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Start a run because a caller says so: by an event, taken in like any other but for one journey only."""
+"""Start a run on request: ingest one event that is routed to a single journey."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,26 +37,26 @@ SELECT entered_at FROM run WHERE profile_id = $1 AND journey = $2 AND key = $3 O
 
 @dataclass(frozen=True, slots=True)
 class StartedRun:
-    """A run that was started by this event, now or by an earlier request of the same id."""
+    """The run that this event started, in this request or in an earlier one with the same id."""
 
     run_id: UUID
     key: str
     state: str
     event_id: UUID
     is_duplicate: bool = False
-    """The event had come before."""
+    """The event is a duplicate of an earlier request."""
 
 
 class RunNotStarted(Exception):
-    """No run was started, and nothing was written. The message says why, and what to do."""
+    """No run was started and nothing was written. The message says why and what to do."""
 
 
 class InvalidEntryEvent(RunNotStarted):
-    """This event can start no run of the journey, however often it is sent."""
+    """This event can start no run of the journey, even when it is sent again."""
 
 
 class RunAlreadyActive(RunNotStarted):
-    """One live run a key; this one is in the way."""
+    """A live run with the same key exists."""
 
     def __init__(self, key: str, run_id: UUID) -> None:
         super().__init__(f"run {run_id} of the key {key!r} is live")
@@ -64,7 +64,7 @@ class RunAlreadyActive(RunNotStarted):
 
 
 class ReentryNotAllowed(RunNotStarted):
-    """The journey's re-entry rule forbids it, after these entries."""
+    """The journey's re-entry rule forbids another run after these entries."""
 
     def __init__(self, key: str, entries: Sequence[datetime], at: datetime) -> None:
         super().__init__(f"the key {key!r} may not enter again now")
@@ -72,7 +72,7 @@ class ReentryNotAllowed(RunNotStarted):
 
 
 class EventIdConflict(RunNotStarted):
-    """Another event of this source has the id; the first one stands."""
+    """Another event of this source with other content has the id. The first one is kept."""
 
     def __init__(self, event_id: str, run_id: UUID | None) -> None:
         started = f", and started run {run_id}" if run_id else ""
@@ -83,22 +83,22 @@ class EventIdConflict(RunNotStarted):
 async def start_run_manually(
     database: Database, route: Route, incoming: IncomingEvent, rules: IngestConfig | None = None
 ) -> StartedRun:
-    """Take one event in for ``route`` alone, and return the run it starts; both in one transaction.
+    """Ingest one event for ``route`` alone and return the run it starts, in one transaction.
 
-    The journey's own filter is not asked: the caller has decided. Its key, its re-entry rule and one live run
-    a key hold. Idempotent on the event's (source, id). Raises a ``NotEntered`` where no run starts, and then
-    the event is not kept either, so that the same id may be sent again.
+    The journey's filter is skipped, as the caller has decided. Its key, its re-entry rule and the limit of
+    one live run per key apply. Idempotent on the event's (source, id). Raises ``RunNotStarted`` if no run
+    starts; the event is then not stored, so the same id may be sent again.
     """
     ingest = _ManualStart(database, route, rules or IngestConfig())
-    [answer] = await ingest([incoming])
+    [result] = await ingest([incoming])
     if ingest.started_run is None:
-        raise InvalidEntryEvent(answer.detail)
+        raise InvalidEntryEvent(result.detail)
     return ingest.started_run
 
 
 @dataclass(frozen=True, slots=True)
 class _UnfilteredRoute:
-    """A journey that leaves the question whom to admit to the caller."""
+    """A journey without its filter: every event is admitted."""
 
     route: Route
 
@@ -133,7 +133,7 @@ class _UnfilteredRoute:
 
 
 class _ManualStart(Ingest):
-    """Ingest of one event, which is undone where it starts no run."""
+    """Ingest of one event. The transaction is rolled back if it starts no run."""
 
     def __init__(self, database: Database, route: Route, rules: IngestConfig) -> None:
         super().__init__(database, [_UnfilteredRoute(route)], rules)
@@ -144,34 +144,39 @@ class _ManualStart(Ingest):
     async def _ingest_batch(
         self, connection: Any, prepared: Any
     ) -> tuple[list[IngestResult], IdentityResolution]:
-        [answer], resolved = await super()._ingest_batch(connection, prepared)
-        run = await connection.fetchrow(_SELECT_STARTED_RUN, answer.event_id, self._route.name)
-        if answer.status is not IngestStatus.ACCEPTED:
-            if run is None or answer.status is IngestStatus.CONFLICT:
-                raise EventIdConflict(answer.id, run["run_id"] if run else None)
+        [result], resolved = await super()._ingest_batch(connection, prepared)
+        run = await connection.fetchrow(_SELECT_STARTED_RUN, result.event_id, self._route.name)
+        if result.status is not IngestStatus.ACCEPTED:
+            if run is None or result.status is IngestStatus.CONFLICT:
+                raise EventIdConflict(result.id, run["run_id"] if run else None)
         elif run is None:
-            raise await self._explain_failure(connection, answer.event_id, prepared[0].typed)
-        self.started_run = StartedRun(**run, is_duplicate=answer.status is IngestStatus.DUPLICATE)
-        return [answer], resolved
+            raise await self._explain_failure(connection, result.event_id, prepared[0].event)
+        self.started_run = StartedRun(**run, is_duplicate=result.status is IngestStatus.DUPLICATE)
+        return [result], resolved
 
     async def _explain_failure(self, connection: Any, event_id: UUID | None, event: Event) -> RunNotStarted:
-        """Why the event started no run; asked in its own transaction, under the person's lock."""
+        """Return why the event started no run.
+
+        Locks held: the profile. Called in the transaction of the event, before it is rolled back.
+        """
         row = await connection.fetchrow(_SELECT_EVENT, event_id)
         key = self._run_key(row, event)
         live = key and await connection.fetchval(_SELECT_LIVE_RUN, self._route.name, key)
         if key and live:
             return RunAlreadyActive(key, live)
-        said = [p["detail"] for p in orjson.loads(row["problems"]) if p.get("journey") == self._route.name]
-        if said or not key:
+        problems = [
+            p["detail"] for p in orjson.loads(row["problems"]) if p.get("journey") == self._route.name
+        ]
+        if problems or not key:
             by = self._route.key_property or "value that keyed_by makes one of"
-            return InvalidEntryEvent("; ".join(said) or f"it has no key, since it carries no {by}")
+            return InvalidEntryEvent("; ".join(problems) or f"it has no key, since it carries no {by}")
         if not StackClock(row["now"], self._local).may_start_run(row["time"]):
             hours = MAX_EVENT_AGE.total_seconds() / 3600
             return InvalidEntryEvent(
                 f"its time, {row['time'].isoformat()}, is over {hours:.0f} hours ago or ahead of now"
             )
         entries = await connection.fetch(_SELECT_RUN_ENTRIES, row["profile_id"], self._route.name, key)
-        return ReentryNotAllowed(key, [one["entered_at"] for one in entries], row["at"])
+        return ReentryNotAllowed(key, [entry["entered_at"] for entry in entries], row["at"])
 
     def _run_key(self, row: Any, event: Event) -> str | None:
         match self._route.key_property:
@@ -180,6 +185,6 @@ class _ManualStart(Ingest):
             case routing.KEY_CART:
                 cart_id: str | None = row["cart_id"]
                 return cart_id
-        # Author code, which may raise: asked as routing asks it.
-        found = routing.match_routes(event, [self._route]).matches
-        return found[0].key if found else None
+        # The journey's code may raise; match_routes catches it.
+        matches = routing.match_routes(event, [self._route]).matches
+        return matches[0].key if matches else None

@@ -1,4 +1,4 @@
-"""Take events in: one Postgres transaction for the events, the person, the facts, the runs and the outbox."""
+"""Ingest: one Postgres transaction for events, profiles, facts, runs and outbox rows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -45,33 +45,35 @@ from profiles.state.profile_state import ProfileState, load_profile_states
 from profiles.state.unit_of_work import UnitOfWork
 
 INTERNAL_SOURCE_PREFIX = "waypost/"
-"""Sources that begin like this are Waypost's own."""
+"""Prefix of the sources of Waypost's own events."""
+
+_DELETE_CARTS = "DELETE FROM cart WHERE profile_id = ANY($1)"
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class IngestConfig:
-    """What ingest goes by besides the events."""
+    """Settings of ingest."""
 
     local: bool = False
-    """A local stack: time may be travelled."""
+    """A local stack, where the clock may be moved."""
     suppression_window: timedelta | None = timedelta(days=365)
-    """How long a purchase keeps its item from being promoted; None: for good."""
+    """How long a purchase suppresses its item; None: permanently."""
     suppression_rule_for: SuppressionRuleLookup | None = None
-    """What the shop says of a purchase of one item; None: the window above, and the product."""
+    """The shop's rule for one item; None: ``suppression_window``, for the product."""
     on_late_purchase: Callable[[int], object] | None = None
-    """Hears, after COMMIT, how many messages a purchase overtook that was heard of late."""
+    """Called after COMMIT with the number of messages that were sent before a late purchase arrived."""
 
     @property
     def rule_for(self) -> SuppressionRuleLookup:
-        """How long and how far a purchase suppresses."""
+        """Return how long and how widely a purchase of an item suppresses."""
         plain = UniformSuppressionRule(self.suppression_window)
         return self.suppression_rule_for or (lambda product, sku, category, group: plain)
 
 
 class Ingest:
-    """The one way in. Idempotent on (source, id): a replay changes nothing and says so."""
+    """Ingest events. The only way by which events are stored. Idempotent on (source, id)."""
 
     def __init__(
         self, database: Database, routes: Sequence[Route], rules: IngestConfig | None = None
@@ -82,15 +84,15 @@ class Ingest:
         self._quarantine_cache = QuarantineCache()
 
     async def __call__(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
-        """Take events in, in the order given, in one transaction; answers come in the same order.
+        """Ingest events in one transaction; results keep the order given. Returns only after COMMIT.
 
-        Returns only after COMMIT. Should one event of several be one that cannot be stored, the others are
-        taken in without it, in transactions of their own. Raises for all else, such as Postgres away: what
-        was not answered may be sent again, and what had been written by then is a duplicate.
+        If one of several events cannot be stored, the others are ingested without it, in transactions of
+        their own. Raises for all other errors, such as an unreachable Postgres. Events without a result may
+        then be sent again; those already written are duplicates.
         """
         try:
             prepared = [prepare_event(event, self._routes) for event in events]
-            answers, resolved = await self._database.run(
+            results, resolved = await self._database.run(
                 lambda connection: self._ingest_batch(connection, prepared)
             )
         except Exception as error:
@@ -100,12 +102,12 @@ class Ingest:
                 log.warning("event could not be taken in", source=events[0].source, error=repr(error)[:300])
                 return [IngestResult(events[0].id, IngestStatus.REJECTED, detail=_describe_rejection(error))]
         else:
-            # What a transaction found holds once it is committed.
+            # The quarantines that a transaction found apply once it is committed.
             self._quarantine_cache.add(resolved.quarantined, resolved.verified_keys)
             log_quarantines(resolved.merge_result.new_quarantines)
             if self._rules.on_late_purchase and resolved.overtaken_messages:
                 self._rules.on_late_purchase(resolved.overtaken_messages)
-            return answers
+            return results
         middle = len(events) // 2
         return [*await self(events[:middle]), *await self(events[middle:])]
 
@@ -117,10 +119,12 @@ class Ingest:
             return [], resolved
         first = deduplicate(prepared)
         stamped = await insert_events(connection, list(first.values()), local=self._rules.local)
-        news = [p for p in prepared if p.event_id in stamped]
-        if news:
+        new_events = [p for p in prepared if p.event_id in stamped]
+        if new_events:
             now = next(iter(stamped.values()))[1]
-            resolved = await self._apply_batch(connection, news, stamped, StackClock(now, self._rules.local))
+            resolved = await self._apply_batch(
+                connection, new_events, stamped, StackClock(now, self._rules.local)
+            )
         return await to_results(connection, prepared, first, stamped), resolved
 
     async def _apply_batch(
@@ -131,60 +135,72 @@ class Ingest:
         calendar: StackClock,
     ) -> IdentityResolution:
         messages = await load_messages(connection, new_events)
-        takens = [_to_stored_event(p, stamped[p.event_id][0], messages) for p in new_events]
-        unnamed = await upsert_products(connection, takens)
+        stored_events = [_to_stored_event(p, stamped[p.event_id][0], messages) for p in new_events]
+        unnamed = await upsert_products(connection, stored_events)
         resolved = await resolve_identities(
-            connection, [self._to_event_identifiers(taken) for taken in takens]
+            connection, [self._to_event_identifiers(event) for event in stored_events]
         )
-        # A new statement, after the locks: what they waited for is visible now.
-        telling = await EventBatch.load(connection, takens, resolved, self._rules.rule_for)
-        for taken, ready in zip(takens, new_events, strict=True):
-            row = {"event_id": taken.event_id, "profile_id": None, "cart_id": None}
-            telling.changes.events[taken.event_id] = {**row, "problems": list(ready.problems)}
-        telling.apply()
-        for position, (taken, ready) in enumerate(zip(takens, new_events, strict=True)):
-            if not is_product_update(taken) and position not in resolved.owners:
-                telling.changes.add_problem(taken.event_id, "", _describe_missing_owner(taken))
-            telling.route(position, ready.route_matches.matches, calendar)
-        for taken in unnamed:
-            telling.changes.add_problem(
-                taken.event_id, "", "a product without product_id and sku cannot be kept"
+        # A new statement after the locks sees what was committed while they were waited for.
+        batch = await EventBatch.load(connection, stored_events, resolved, self._rules.rule_for)
+        for event, parsed in zip(stored_events, new_events, strict=True):
+            row = {"event_id": event.event_id, "profile_id": None, "cart_id": None}
+            batch.changes.events[event.event_id] = {**row, "problems": list(parsed.problems)}
+        batch.apply()
+        for position, (event, parsed) in enumerate(zip(stored_events, new_events, strict=True)):
+            if not is_product_update(event) and position not in resolved.owners:
+                batch.changes.add_problem(event.event_id, "", _describe_missing_owner(event))
+            batch.route(position, parsed.route_matches.matches, calendar)
+        for event in unnamed:
+            batch.changes.add_problem(
+                event.event_id, "", "a product without product_id and sku cannot be kept"
             )
-        resolved.overtaken_messages = await telling.write(connection, calendar.now)
+        resolved.overtaken_messages = await batch.write(connection, calendar.now)
         return resolved
 
-    def _to_event_identifiers(self, taken: StoredEvent) -> EventIdentifiers:
-        """Whom an event names: by its identifiers, and by a message of ours."""
-        said, message = taken.incoming, taken.message_ref
-        place: dict[str, Any] = {"source": said.source, "id": said.id, "time": taken.time, "at": taken.at}
-        if is_product_update(taken):
-            return EventIdentifiers.from_event((), event_id=taken.event_id, verified=said.verified, **place)
-        # What Waypost writes itself says nothing new of who is who.
-        named, verified = (
-            list(said.identifiers),
-            said.verified and not said.source.startswith(INTERNAL_SOURCE_PREFIX),
-        )
-        if named and message is not None and message.address and message.channel in ADDRESS_TYPE_BY_CHANNEL:
-            address = (ADDRESS_TYPE_BY_CHANNEL[message.channel], message.address)
-            # Its id went to that address and nowhere else: who knows it has read that mail, on this device.
-            # Who else they say they are it does not prove.
-            verified = verified or all(
-                kind in DEVICE_TYPES or (kind, value) == address for kind, value in named
+    def _to_event_identifiers(self, event: StoredEvent) -> EventIdentifiers:
+        """Return the identifiers that an event names, itself and through a message it refers to."""
+        incoming, message = event.incoming, event.message_ref
+        origin: dict[str, Any] = {
+            "source": incoming.source,
+            "id": incoming.id,
+            "time": event.time,
+            "at": event.at,
+        }
+        if is_product_update(event):
+            return EventIdentifiers.from_event(
+                (), event_id=event.event_id, verified=incoming.verified, **origin
             )
-            named.append(address)
+        # An event of Waypost's own verifies no link between identifiers.
+        identifiers, verified = (
+            list(incoming.identifiers),
+            incoming.verified and not incoming.source.startswith(INTERNAL_SOURCE_PREFIX),
+        )
+        if (
+            identifiers
+            and message is not None
+            and message.address
+            and message.channel in ADDRESS_TYPE_BY_CHANNEL
+        ):
+            address = (ADDRESS_TYPE_BY_CHANNEL[message.channel], message.address)
+            # The message id was sent to that address only. A sender that knows it has read that message on
+            # this device. Other identifiers in the event are not proven by it.
+            verified = verified or all(
+                kind in DEVICE_TYPES or (kind, value) == address for kind, value in identifiers
+            )
+            identifiers.append(address)
         return EventIdentifiers.from_event(
-            named,
+            identifiers,
             quarantine_cache=self._quarantine_cache,
             profile_id=message.profile_id if message else None,
             message_id=message.message_id if message else None,
-            event_id=taken.event_id,
+            event_id=event.event_id,
             verified=verified,
-            **place,
+            **origin,
         )
 
 
-def _describe_missing_owner(taken: StoredEvent) -> str:
-    if taken.incoming.identifiers:
+def _describe_missing_owner(event: StoredEvent) -> str:
+    if event.incoming.identifiers:
         return "what it names is shared by so many that it is nobody's: it counts for no one"
     return "it names nobody: no identifier, and no message of ours"
 
@@ -194,7 +210,10 @@ def _to_stored_event(p: ParsedEvent, at: datetime, messages: dict[UUID | None, M
 
 
 def _is_invalid_event(error: BaseException) -> bool:
-    """Whether an event can never be stored. Whatever else goes wrong must not cost a client its event."""
+    """Return whether an event can never be stored.
+
+    Any other error must not reject the event, as the client would lose it.
+    """
     if isinstance(error, asyncpg.PostgresError):
         # 22 data, 23 constraint, 54 a limit of Postgres's own.
         return (error.sqlstate or "")[:2] in ("22", "23", "54")
@@ -209,26 +228,23 @@ def _describe_rejection(error: BaseException) -> str:
     return f"this event could not be taken in: {error!r}"[:300]
 
 
-_DELETE_CARTS = "DELETE FROM cart WHERE profile_id = ANY($1)"
-
-
 @dataclass(slots=True)
 class EventBatch:
-    """The new events of one transaction and everybody they are about, under lock."""
+    """The new events of one transaction and all profiles that they concern, under lock."""
 
     events: Sequence[StoredEvent]
     resolution: IdentityResolution
     profiles: dict[UUID, ProfileState]
     late_histories: dict[UUID, list[tuple[StoredEvent, bool]]] = field(default_factory=dict)
-    """People to whom something happened before what their carts were folded from → all that is known."""
+    """Profile that got an event older than its carts → its events, with whether each is its own."""
     previous_zones: dict[UUID, Any] = field(default_factory=dict)
-    """What each person's zone was before."""
+    """Profile → time zone before the events are applied."""
     changes: UnitOfWork = field(default_factory=UnitOfWork)
     results: dict[int, ApplyResult] = field(default_factory=dict)
     consent_changed: set[UUID] = field(default_factory=set)
-    """People whose word on consent is another by now."""
+    """Profiles with changed consent declarations."""
     shared_purchase_carts: dict[tuple[int, UUID], tuple[str, ...]] = field(default_factory=dict)
-    """(event, somebody else whom it names) → their carts that it changed."""
+    """(event, another profile that it names) → carts of that profile that it changed."""
 
     @classmethod
     async def load(
@@ -238,84 +254,90 @@ class EventBatch:
         resolved: IdentityResolution,
         rule_for: SuppressionRuleLookup,
     ) -> "EventBatch":
-        """Read the people; a statement of its own, after the locks. ``rule_of``: how purchases suppress."""
-        people = {
+        """Read the profiles, in a statement of its own after the locks.
+
+        ``rule_for``: how long and how widely purchases suppress.
+        """
+        profile_ids = {
             *resolved.owners.values(),
-            *(who for others in resolved.other_profiles.values() for who in others),
+            *(profile_id for others in resolved.other_profiles.values() for profile_id in others),
         }
         events = await resolve_order_lines(connection, events, rule_for)
-        telling = cls(events, resolved, await load_profile_states(connection, sorted(people)))
-        telling.previous_zones = {who: person.timezone_sources for who, person in telling.profiles.items()}
-        if late := telling._find_late_profiles():
-            telling.late_histories = await replay.load_history(connection, late)
-        return telling
+        batch = cls(events, resolved, await load_profile_states(connection, sorted(profile_ids)))
+        batch.previous_zones = {
+            profile_id: person.timezone_sources for profile_id, person in batch.profiles.items()
+        }
+        if late := batch._find_late_profiles():
+            batch.late_histories = await replay.load_history(connection, late)
+        return batch
 
     def _find_late_profiles(self) -> list[UUID]:
-        found: dict[UUID, None] = {}
-        for position, taken in enumerate(self.events):
-            if taken.incoming.type not in ORDER_SENSITIVE_EVENT_TYPES:
+        late: dict[UUID, None] = {}
+        for position, event in enumerate(self.events):
+            if event.incoming.type not in ORDER_SENSITIVE_EVENT_TYPES:
                 continue
-            for who in self._concerned_profiles(position):
-                last = self.profiles[who].carts_sort_key
-                if last is not None and taken.sort_key < last:
-                    found[who] = None
-        return list(found)
+            for profile_id in self._concerned_profiles(position):
+                last = self.profiles[profile_id].carts_sort_key
+                if last is not None and event.sort_key < last:
+                    late[profile_id] = None
+        return list(late)
 
     def _concerned_profiles(self, position: int) -> tuple[UUID, ...]:
-        mine = self.resolution.owners.get(position)
-        return () if mine is None else (mine, *self.resolution.other_profiles.get(position, ()))
+        owner = self.resolution.owners.get(position)
+        return () if owner is None else (owner, *self.resolution.other_profiles.get(position, ()))
 
     def apply(self) -> None:
-        """Apply every event to its person, in the order in which they happened."""
-        for who, past in self.late_histories.items():
-            person = self.profiles[who]
+        """Apply every event to its profile, in the order of event times."""
+        for profile_id, history in self.late_histories.items():
+            person = self.profiles[profile_id]
             person.carts, person.carts_sort_key = {}, None
             person.is_dirty = True
-            # Past events are folded for the carts alone; what else they did is done.
-            self._replay_with_history(person, past)
-        for position in sorted(range(len(self.events)), key=lambda one: self.events[one].sort_key):
-            for who in self._concerned_profiles(position):
-                if who not in self.late_histories:
-                    self._apply_one(position, self.profiles[who])
-        for who in self.late_histories:
-            person = self.profiles[who]
-            for place in [place for place in self.changes.carts if place[0] == who]:
-                del self.changes.carts[place]
+            # Past events are applied again for the carts alone; their other effects are stored.
+            self._replay_with_history(person, history)
+        for position in sorted(range(len(self.events)), key=lambda index: self.events[index].sort_key):
+            for profile_id in self._concerned_profiles(position):
+                if profile_id not in self.late_histories:
+                    self._apply_one(position, self.profiles[profile_id])
+        for profile_id in self.late_histories:
+            person = self.profiles[profile_id]
+            for key in [key for key in self.changes.carts if key[0] == profile_id]:
+                del self.changes.carts[key]
             for cart in person.carts.values():
                 self.changes.save_cart(person, cart)
 
     def _replay_with_history(self, person: ProfileState, history: list[tuple[StoredEvent, bool]]) -> None:
-        """Past and new events of one person in one line."""
-        news = {
-            position: taken
-            for position, taken in enumerate(self.events)
+        """Apply past and new events of one profile in the order of event times."""
+        new_events = {
+            position: event
+            for position, event in enumerate(self.events)
             if person.profile_id in self._concerned_profiles(position)
         }
-        line: list[tuple[EventSortKey, tuple[StoredEvent, bool] | int]] = [
+        timeline: list[tuple[EventSortKey, tuple[StoredEvent, bool] | int]] = [
             *((pair[0].sort_key, pair) for pair in history),
-            *((taken.sort_key, position) for position, taken in news.items()),
+            *((event.sort_key, position) for position, event in new_events.items()),
         ]
-        for _, one in sorted(line, key=lambda entry: entry[0]):
-            if isinstance(one, int):
-                self._apply_one(one, person)
+        for _, item in sorted(timeline, key=lambda entry: entry[0]):
+            if isinstance(item, int):
+                self._apply_one(item, person)
             else:
-                replay.replay_events(person, [one])
+                replay.replay_events(person, [item])
 
     def _apply_one(self, position: int, person: ProfileState) -> None:
-        taken = self.events[position]
+        event = self.events[position]
         if person.profile_id == self.resolution.owners[position]:
-            self.results[position] = apply_event(person, taken, self.changes)
+            self.results[position] = apply_event(person, event, self.changes)
             return
-        # Somebody else whom it names, too: what was bought is not promoted to them either, and a no is a no.
-        if taken.incoming.type == ORDER_COMPLETED:
-            carts = orders.apply_shared_purchase(person, taken, self.changes)
+        # Another profile that the event names: what was bought is not promoted to it either, and a
+        # withdrawal applies to it as well.
+        if event.incoming.type == ORDER_COMPLETED:
+            carts = orders.apply_shared_purchase(person, event, self.changes)
             self.shared_purchase_carts[position, person.profile_id] = carts
-        if declarations.apply_withdrawals(person, taken, self.changes):
+        if declarations.apply_withdrawals(person, event, self.changes):
             self.consent_changed.add(person.profile_id)
 
     def route(self, position: int, matches: tuple[RouteMatch, ...], calendar: StackClock) -> None:
-        """Tell an event to the runs that it concerns, and start those that it starts."""
-        taken = self.events[position]
+        """Route an event to the runs that it concerns and start those that it starts."""
+        event = self.events[position]
         if position not in self.results:
             return
         person = self.profiles[self.resolution.owners[position]]
@@ -325,15 +347,15 @@ class EventBatch:
             else None
         )
         folded = folded or self.results[position]
-        whose = {"profile_id": person.profile_id, "cart_id": folded.cart_id}
-        self.changes.events[taken.event_id] |= whose
-        route_event(person, taken, folded, matches, calendar, self.changes)
-        for who in self.resolution.other_profiles.get(position, ()):
-            carts = self.shared_purchase_carts.get((position, who), ())
+        assigned = {"profile_id": person.profile_id, "cart_id": folded.cart_id}
+        self.changes.events[event.event_id] |= assigned
+        route_event(person, event, folded, matches, calendar, self.changes)
+        for other_id in self.resolution.other_profiles.get(position, ()):
+            carts = self.shared_purchase_carts.get((position, other_id), ())
             if carts:
                 route_event(
-                    self.profiles[who],
-                    taken,
+                    self.profiles[other_id],
+                    event,
                     ApplyResult(None, carts),
                     matches,
                     calendar,
@@ -342,38 +364,43 @@ class EventBatch:
                 )
 
     async def write(self, connection: Any, at: datetime) -> int:
-        """Write all of it, and work out what follows from it; how many messages a late purchase overtook."""
+        """Write all changes and refresh what depends on them.
+
+        Returns how many messages were sent before a late purchase of their items arrived.
+        """
         if self.late_histories:
             await connection.execute(_DELETE_CARTS, sorted(self.late_histories))
         await self.changes.write(connection, self.profiles)
         orders = [
-            position for position, taken in enumerate(self.events) if taken.incoming.type == ORDER_COMPLETED
+            position for position, event in enumerate(self.events) if event.incoming.type == ORDER_COMPLETED
         ]
-        buyers = dict.fromkeys(who for position in orders for who in self._concerned_profiles(position))
-        if shown := [who for who in buyers if self.profiles[who].audiences]:
-            await leave_audiences(connection, shown, at)
+        buyers = dict.fromkeys(
+            profile_id for position in orders for profile_id in self._concerned_profiles(position)
+        )
+        if in_audiences := [profile_id for profile_id in buyers if self.profiles[profile_id].audiences]:
+            await leave_audiences(connection, in_audiences, at)
         overtaken = await flag_sent_before_late_purchase(
             connection, [self.events[position] for position in orders], buyers
         )
         self.consent_changed |= {row["profile_id"] for row in self.changes.inserts["consent"]}
-        # Whether a word counts hangs on when and by whom identifiers were linked, too; and it counts for a
-        # new address. Somebody who has never said anything has nothing to weigh.
-        news = {
-            who
-            for who in self.resolution.with_new_identifiers
+        # Whether a declaration counts depends also on when and by which sender identifiers were linked, and
+        # it counts for a new address. A profile without declarations has nothing to recompute.
+        relinked = {
+            profile_id
+            for profile_id in self.resolution.with_new_identifiers
             | self.resolution.merge_result.profiles_with_changed_identifiers
-            if who not in self.profiles or self.profiles[who].has_consents
+            if profile_id not in self.profiles or self.profiles[profile_id].has_consents
         }
-        await effective.refresh_consents(connection, self.consent_changed | news, at)
+        await effective.refresh_consents(connection, self.consent_changed | relinked, at)
         due = {
             self.resolution.owners[position]
-            for position, taken in enumerate(self.events)
-            if position in self.resolution.owners and taken.incoming.type in computed.REFRESHING_EVENT_TYPES
+            for position, event in enumerate(self.events)
+            if position in self.resolution.owners and event.incoming.type in computed.REFRESHING_EVENT_TYPES
         }
         due |= {
-            who
-            for who, person in self.profiles.items()
-            if person.has_preferred_hour and person.timezone_sources != self.previous_zones[who]
+            profile_id
+            for profile_id, person in self.profiles.items()
+            if person.has_preferred_hour and person.timezone_sources != self.previous_zones[profile_id]
         }
         await computed.refresh_computed_traits(connection, sorted(due))
         return overtaken

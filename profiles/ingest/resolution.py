@@ -1,4 +1,7 @@
-"""Who an event is about: identifiers to profiles, under locks, in one round trip where nothing is new."""
+"""Identity resolution: find the profile of each event by its identifiers, under locks.
+
+One round trip where no identifier is new.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +25,8 @@ from profiles.merging.assignment import event_owner
 from profiles.merging.audit_log import AuditContext
 from profiles.merging.merge import MergeResult, merge_and_split
 
-# The filter keeps a link that is known from being locked, and the count keeps it behind the identifiers'
-# locks. Of two events that say the same the earlier one is the cause.
+# The filter avoids a lock on a stored link. The count makes the links wait for the identifiers' locks.
+# Of two events with the same link the earlier one is its cause.
 _UPSERT_IDENTIFIERS = """
 WITH named AS (
   INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, vouched, created_at)
@@ -31,7 +34,7 @@ WITH named AS (
   FROM jsonb_populate_recordset(NULL::identifier, $1) ORDER BY type, value
   ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since)
   RETURNING type, value, profile_id, status),
-told AS (
+new_link AS (
   SELECT decode(digest, 'hex') AS digest, verified, ARRAY(SELECT jsonb_array_elements_text(keys)) AS keys,
     time, source, id, event_id, at
   FROM jsonb_to_recordset($2) AS t(digest text, verified boolean, keys jsonb, time timestamptz, source text,
@@ -39,7 +42,7 @@ told AS (
   WHERE (SELECT count(*) FROM named) > 0),
 linked AS (
   INSERT INTO identity_link AS l (digest, verified, keys, time, source, id, event_id, at)
-  SELECT digest, verified, keys, time, source, id, event_id, at FROM told t
+  SELECT digest, verified, keys, time, source, id, event_id, at FROM new_link t
   WHERE NOT EXISTS (SELECT 1 FROM identity_link k WHERE k.digest = t.digest AND k.verified = t.verified
     AND (k.time, k.source COLLATE "C", k.id COLLATE "C") <= (t.time, t.source, t.id))
   ORDER BY digest, verified
@@ -54,21 +57,21 @@ UNION ALL SELECT NULL, NULL, NULL, NULL, digest, verified FROM linked
 
 @dataclass(frozen=True, slots=True)
 class EventIdentifiers:
-    """Whom one event names, and what it takes to weigh its word."""
+    """The identifiers that one event names, and what decides how far they are trusted."""
 
     event_id: UUID
     source: str
     id: str
     time: datetime
-    """When it was said: never after ``at``."""
+    """Time of the event; never after ``at``."""
     at: datetime
     verified: bool
     keys: tuple[str, ...]
-    """type:value, the strongest first; without those that identify nobody."""
+    """type:value, the strongest first; without quarantined ones."""
     profile_id: UUID | None = None
-    """Named by a message of ours, as far as was known before the locks."""
+    """Profile of the message that the event refers to, as read before the locks."""
     message_id: UUID | None = None
-    """That message."""
+    """Id of that message."""
 
     @classmethod
     def from_event(
@@ -77,43 +80,46 @@ class EventIdentifiers:
         *,
         quarantine_cache: QuarantineCache | None = None,
         profile_id: UUID | None = None,
-        **said: Any,
+        **fields: Any,
     ) -> "EventIdentifiers":
-        """By the identifiers of an event and what they imply, but for ``shunned`` keys."""
+        """Create from an event's identifiers and those they imply.
+
+        Keys that ``quarantine_cache`` holds are left out. ``fields``: the other fields, by name.
+        """
         pairs = tuple(identifiers)
         keys = dict.fromkeys(
             identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(pairs))
         )
-        memory, verified = quarantine_cache or QuarantineCache(), said["verified"]
-        good = [one for one in keys if not memory.can_be_skipped(one, verified=verified)]
-        return cls(keys=tuple(sorted(good, key=strongest_first)), profile_id=profile_id, **said)
+        cache, verified = quarantine_cache or QuarantineCache(), fields["verified"]
+        usable = [key for key in keys if not cache.can_be_skipped(key, verified=verified)]
+        return cls(keys=tuple(sorted(usable, key=strongest_first)), profile_id=profile_id, **fields)
 
     @property
     def is_link(self) -> bool:
-        """Whether it says something of who is who: names two identifiers, or vouches for one."""
+        """Whether the event links identifiers: it names two, or verifies a strong one."""
         return len(self.keys) > 1 or (self.verified and split_key(self.keys[0])[0] in STRONG_TYPES)
 
     @property
     def digest(self) -> str:
-        """Of the identifiers alone."""
+        """Digest of the keys alone."""
         return keys_digest(self.keys)
 
 
 @dataclass(slots=True)
 class IdentifierGroup:
-    """Events of one request that share identifiers."""
+    """Events of one batch that share identifiers."""
 
     proposed_id: UUID
-    """The profile proposed for what is new."""
+    """The profile proposed for new identifiers."""
     positions: list[int] = field(default_factory=list)
-    """Positions of the events."""
+    """Positions of the events in the batch."""
     keys: dict[str, None] = field(default_factory=dict)
     links: dict[tuple[str, bool], int] = field(default_factory=dict)
     """(digest, verified) → position of its earliest event."""
 
 
 def group_by_identifier(events: Sequence[EventIdentifiers]) -> list[IdentifierGroup]:
-    """Join events that share an identifier, so that a new person among them is proposed once."""
+    """Group events that share an identifier, so that at most one new profile is proposed per group."""
     first: dict[str, int] = {}
     parent = list(range(len(events)))
 
@@ -124,8 +130,8 @@ def group_by_identifier(events: Sequence[EventIdentifiers]) -> list[IdentifierGr
         return i
 
     for position, named in enumerate(events):
-        for one in named.keys:
-            a, b = sorted((root(first.setdefault(one, position)), root(position)))
+        for key in named.keys:
+            a, b = sorted((root(first.setdefault(key, position)), root(position)))
             parent[b] = a
     groups: dict[int, IdentifierGroup] = {}
     for position, named in enumerate(events):
@@ -148,51 +154,54 @@ def _event_sort_key(named: EventIdentifiers) -> tuple[datetime, str, str]:
 
 @dataclass(slots=True)
 class IdentifierRows:
-    """What the first statement found."""
+    """Result of the first statement."""
 
     profile_ids: dict[str, UUID] = field(default_factory=dict)
     quarantined: dict[str, None] = field(default_factory=dict)
     new_links: set[tuple[str, bool]] = field(default_factory=set)
-    """Links that are new, or older than they were."""
+    """(digest, verified) of links that are new or older than the stored ones."""
 
 
 async def upsert_identifiers(
     connection: Any, events: Sequence[EventIdentifiers], groups: Sequence[IdentifierGroup]
 ) -> IdentifierRows:
-    """Every identifier → the profile it points at, locked; unknown ones point at the proposed profile."""
+    """Insert the unknown identifiers and lock all; return the profile that each points at.
+
+    An unknown identifier points at the proposed profile of its group. Stores new links as well.
+    """
     rows: dict[str, dict[str, Any]] = {}
     links = []
     for group in groups:
         for member in group.positions:
             named = events[member]
-            for one in named.keys:
-                kind, value = split_key(one)
-                row = rows.setdefault(one, {"type": kind, "value": value, "profile_id": group.proposed_id})
+            for key in named.keys:
+                kind, value = split_key(key)
+                row = rows.setdefault(key, {"type": kind, "value": value, "profile_id": group.proposed_id})
                 row["since"] = min(named.time, row.get("since", named.time))
                 row["created_at"] = min(named.at, row.get("created_at", named.at))
                 if named.is_link:
                     row["linked_at"] = min(named.time, row.get("linked_at", named.time))
                 vouched = named.verified and kind in STRONG_TYPES
                 row["vouched"] = vouched or row.get("vouched", False)
-        for (told, verified), position in group.links.items():
+        for (digest, verified), position in group.links.items():
             named = events[position]
-            link = {"digest": told, "verified": verified, "keys": named.keys, "time": named.time}
+            link = {"digest": digest, "verified": verified, "keys": named.keys, "time": named.time}
             links.append({**link, "source": named.source, "id": named.id, "event_id": named.event_id})
             links[-1]["at"] = named.at
-    pointers = IdentifierRows()
+    result = IdentifierRows()
     if not rows:
-        return pointers
+        return result
     for row in await connection.fetch(
         _UPSERT_IDENTIFIERS, encode_jsonb(list(rows.values())), encode_jsonb(links)
     ):
         if row["digest"] is not None:
-            pointers.new_links.add((row["digest"], row["verified"]))
+            result.new_links.add((row["digest"], row["verified"]))
             continue
-        one = identifier_key(row["type"], row["value"])
-        pointers.profile_ids[one] = row["profile_id"]
+        key = identifier_key(row["type"], row["value"])
+        result.profile_ids[key] = row["profile_id"]
         if row["status"] == "quarantined":
-            pointers.quarantined[one] = None
-    return pointers
+            result.quarantined[key] = None
+    return result
 
 
 _INSERT_PROFILES = """
@@ -205,7 +214,7 @@ UPDATE identifier i SET profile_id = c.profile_id FROM jsonb_populate_recordset(
 WHERE i.type = c.type AND i.value = c.value
 """
 
-# Once something verified is known, what is verified has been counted, and nothing else counts.
+# A key that a verified link names has been assigned by verified links alone.
 _SELECT_VERIFIED_KEYS = """
 SELECT asked.key FROM unnest($1::text[]) AS asked(key) WHERE EXISTS (SELECT 1 FROM identity_link
   WHERE verified AND keys @> ARRAY[asked.key] AND digest <> ALL($2::bytea[]))
@@ -222,69 +231,82 @@ _SELECT_VOUCHED_PROFILES = "SELECT DISTINCT profile_id FROM identifier WHERE pro
 
 @dataclass(slots=True)
 class IdentityResolution:
-    """Whose each event is."""
+    """The profile of each event of a batch."""
 
     owners: dict[int, UUID] = field(default_factory=dict)
-    """Position → canonical profile, locked; events that name nobody are left out."""
+    """Position → canonical profile, locked. Events without a usable identifier are left out."""
     other_profiles: dict[int, tuple[UUID, ...]] = field(default_factory=dict)
-    """Position → the other people it names, whom it could not be joined with; locked as well."""
+    """Position → the other profiles it names, which it could not be merged with; locked as well."""
     profile_of: dict[str, UUID] = field(default_factory=dict)
-    """Key → the profile it belongs to."""
+    """Key → the profile that it points at."""
     merge_result: MergeResult = field(default_factory=MergeResult)
     quarantined: dict[str, None] = field(default_factory=dict)
-    """Keys found to be nobody's."""
+    """Quarantined keys."""
     verified_keys: frozenset[str] = frozenset()
-    """Those of them that verified events took away: only an operator gives them back."""
+    """Those of ``quarantined`` that verified events quarantined. Only an operator releases them."""
     with_new_identifiers: set[UUID] = field(default_factory=set)
-    """People with an identifier that is new to them."""
+    """Profiles with an identifier that is new to them."""
     overtaken_messages: int = 0
-    """Messages that a purchase overtook which was heard of late."""
+    """Number of messages that were sent before a late purchase of their items arrived."""
 
 
 async def resolve_identities(connection: Any, events: Sequence[EventIdentifiers]) -> IdentityResolution:
-    """Whose each event is, with the profiles locked. Makes profiles, and joins or parts people, as needed."""
+    """Find the profile of each event and lock it. Creates, merges and splits profiles as needed.
+
+    Locks held afterwards: the identifiers and profiles of all events.
+    """
     groups = group_by_identifier(events)
     pointers = await upsert_identifiers(connection, events, groups)
     proposed = {group.proposed_id for group in groups}
-    spoken = {named.profile_id for named in events if named.profile_id is not None}
-    known = sorted({*pointers.profile_ids.values(), *spoken} - proposed)
+    message_profiles = {named.profile_id for named in events if named.profile_id is not None}
+    known = sorted({*pointers.profile_ids.values(), *message_profiles} - proposed)
     canonical = await lock_profiles(connection, known) if known else {}
-    found = IdentityResolution(quarantined=pointers.quarantined)
-    at = {one: canonical.get(where, where) for one, where in pointers.profile_ids.items()}
-    fresh, unsettled = [], []
+    result = IdentityResolution(quarantined=pointers.quarantined)
+    profile_of = {
+        key: canonical.get(pointed_at, pointed_at) for key, pointed_at in pointers.profile_ids.items()
+    }
+    new_profiles, to_merge = [], []
     for group in groups:
         if _is_single_new_profile(group, pointers):
-            fresh.append(
+            new_profiles.append(
                 {"profile_id": group.proposed_id, "created_at": min(events[m].at for m in group.positions)}
             )
-        elif _has_new_links(group, pointers, at):
-            unsettled.append(group)
-    if unsettled:
-        await _release_verified_keys(connection, events, unsettled, pointers)
-        seeds = [one for group in unsettled for one in group.keys]
-        when = min(events[m].at for group in unsettled for m in group.positions)
-        where = {one: pointers.profile_ids[one] for one in seeds}
-        # What is only proposed needs no lock: nobody else knows of it.
+        elif _has_new_links(group, pointers, profile_of):
+            to_merge.append(group)
+    if to_merge:
+        await _release_verified_keys(connection, events, to_merge, pointers)
+        seeds = [key for group in to_merge for key in group.keys]
+        when = min(events[m].at for group in to_merge for m in group.positions)
+        pointed_at = {key: pointers.profile_ids[key] for key in seeds}
+        # A proposed profile needs no lock: no other transaction sees it.
         locked = canonical | {own: own for own in proposed}
-        found.merge_result = await merge_and_split(
-            connection, where, locked, proposed, AuditContext(when), new_links=pointers.new_links
+        result.merge_result = await merge_and_split(
+            connection, pointed_at, locked, proposed, AuditContext(when), new_links=pointers.new_links
         )
-        at |= found.merge_result.profile_by_key
-        found.quarantined.update(dict.fromkeys(found.merge_result.quarantined))
-        canonical = {one: found.merge_result.replaced_by.get(who, who) for one, who in canonical.items()}
-    if fresh:
-        await connection.execute(_INSERT_PROFILES, encode_jsonb(fresh))
-    if astray := _identifiers_to_move(pointers, at, found.merge_result):
-        await connection.execute(_UPDATE_IDENTIFIERS, encode_jsonb(astray))
-    found.with_new_identifiers = {at[one] for one, where in pointers.profile_ids.items() if where in proposed}
-    # Nobody has ever spoken of whom nobody has ever named.
-    found.with_new_identifiers -= {row["profile_id"] for row in fresh}
-    found.profile_of = at
-    found.verified_keys = await _load_verified_keys(connection, found.quarantined)
+        profile_of |= result.merge_result.profile_by_key
+        result.quarantined.update(dict.fromkeys(result.merge_result.quarantined))
+        canonical = {
+            key: result.merge_result.replaced_by.get(current, current) for key, current in canonical.items()
+        }
+    if new_profiles:
+        await connection.execute(_INSERT_PROFILES, encode_jsonb(new_profiles))
+    if to_move := _identifiers_to_move(pointers, profile_of, result.merge_result):
+        await connection.execute(_UPDATE_IDENTIFIERS, encode_jsonb(to_move))
+    result.with_new_identifiers = {
+        profile_of[key] for key, pointed_at in pointers.profile_ids.items() if pointed_at in proposed
+    }
+    # No event has named a profile that has just been created, so it has no declarations.
+    result.with_new_identifiers -= {row["profile_id"] for row in new_profiles}
+    result.profile_of = profile_of
+    result.verified_keys = await _load_verified_keys(connection, result.quarantined)
     await _assign_owners(
-        connection, events, at, await _lock_message_profiles(connection, events, canonical, found), found
+        connection,
+        events,
+        profile_of,
+        await _lock_message_profiles(connection, events, canonical, result),
+        result,
     )
-    return found
+    return result
 
 
 async def _lock_message_profiles(
@@ -293,30 +315,30 @@ async def _lock_message_profiles(
     canonical: dict[UUID, UUID],
     found: IdentityResolution,
 ) -> dict[UUID, UUID]:
-    """Message that an event names → whose it is by now, who is locked as well.
+    """Return the current profile of each message that an event refers to, locked as well.
 
-    While we waited for the locks, people may have been parted, and a message gone with somebody else.
+    A split that committed before the locks were taken may have moved a message to another profile.
     """
-    asked = [named.message_id for named in events if named.message_id is not None]
-    if not asked:
+    message_ids = [named.message_id for named in events if named.message_id is not None]
+    if not message_ids:
         return {}
-    whose = {
+    owner_of = {
         row["message_id"]: row["profile_id"]
-        for row in await connection.fetch(_SELECT_MESSAGE_PROFILES, asked)
+        for row in await connection.fetch(_SELECT_MESSAGE_PROFILES, message_ids)
     }
     locked = {*canonical.values(), *found.profile_of.values()}
-    if unlocked := sorted(set(whose.values()) - locked):
-        now = await lock_profiles(connection, unlocked)
-        whose = {message: now.get(who, who) for message, who in whose.items()}
-    return whose
+    if unlocked := sorted(set(owner_of.values()) - locked):
+        canonical_now = await lock_profiles(connection, unlocked)
+        owner_of = {message: canonical_now.get(owner, owner) for message, owner in owner_of.items()}
+    return owner_of
 
 
 async def _load_verified_keys(
     connection: Any, keys: Iterable[str], except_links: Sequence[bytes] = ()
 ) -> frozenset[str]:
-    """Those keys that verified links name, other than the links ``but``."""
-    asked = list(dict.fromkeys(keys))
-    rows = await connection.fetch(_SELECT_VERIFIED_KEYS, asked, list(except_links)) if asked else ()
+    """Return the keys that verified links name, not counting the links ``except_links``."""
+    wanted = list(dict.fromkeys(keys))
+    rows = await connection.fetch(_SELECT_VERIFIED_KEYS, wanted, list(except_links)) if wanted else ()
     return frozenset(row["key"] for row in rows)
 
 
@@ -326,48 +348,52 @@ async def _release_verified_keys(
     groups: Sequence[IdentifierGroup],
     pointers: IdentifierRows,
 ) -> None:
-    """An address that only made-up events took away is weighed anew once a verified one names it."""
+    """Release quarantined identifiers that a new verified link names, except devices.
+
+    Not if an earlier verified link names every one of them. Only unverified events can have quarantined an
+    identifier that no verified link names, so it is assigned anew.
+    """
     named = [
-        one
+        key
         for group in groups
-        for (told, verified), position in group.links.items()
-        if verified and (told, verified) in pointers.new_links
-        for one in events[position].keys
-        if one in pointers.quarantined and split_key(one)[0] not in DEVICE_TYPES
+        for (digests, verified), position in group.links.items()
+        if verified and (digests, verified) in pointers.new_links
+        for key in events[position].keys
+        if key in pointers.quarantined and split_key(key)[0] not in DEVICE_TYPES
     ]
-    told = [bytes.fromhex(keys_digest) for keys_digest, verified in pointers.new_links if verified]
-    if set(named) <= await _load_verified_keys(connection, named, told):
+    digests = [bytes.fromhex(keys_digest) for keys_digest, verified in pointers.new_links if verified]
+    if set(named) <= await _load_verified_keys(connection, named, digests):
         return
-    for one in dict.fromkeys(named):
-        await connection.execute(_UPDATE_RELEASED, *split_key(one))
-        del pointers.quarantined[one]
+    for key in dict.fromkeys(named):
+        await connection.execute(_UPDATE_RELEASED, *split_key(key))
+        del pointers.quarantined[key]
 
 
 def _is_single_new_profile(group: IdentifierGroup, pointers: IdentifierRows) -> bool:
-    """Whether all of a group is new and said in one breath, so that there is nothing to weigh."""
-    if len(group.links) > 1 or any(pointers.profile_ids[one] != group.proposed_id for one in group.keys):
+    """Whether a group is new and linked by one statement at most, so that nothing has to be merged."""
+    if len(group.links) > 1 or any(pointers.profile_ids[key] != group.proposed_id for key in group.keys):
         return False
-    kinds = [split_key(one)[0] for one in group.keys]
+    kinds = [split_key(key)[0] for key in group.keys]
     return len(set(kinds)) == len(kinds) and (bool(group.links) or len(kinds) == 1)
 
 
 def _has_new_links(group: IdentifierGroup, pointers: IdentifierRows, at: dict[str, UUID]) -> bool:
-    """Whether a group says something about who is who that is not known yet."""
+    """Whether a group holds a link that is not stored yet."""
     if pointers.new_links.intersection(group.links):
         return True
-    good = [one for one in group.keys if one not in pointers.quarantined]
-    # Proposed for a key that stands alone but for the shunned ones beside it.
-    return any(at[one] == group.proposed_id for one in good)
+    usable = [key for key in group.keys if key not in pointers.quarantined]
+    # A new key next to quarantined keys only: its group has no link.
+    return any(at[key] == group.proposed_id for key in usable)
 
 
 def _identifiers_to_move(
     pointers: IdentifierRows, at: dict[str, UUID], settled: MergeResult
 ) -> list[dict[str, Any]]:
-    """Identifiers that a merge had to leave behind, because this transaction held them."""
+    """Return identifiers that a merge left behind because this transaction holds them."""
     return [
-        {**dict(zip(("type", "value"), split_key(one), strict=True)), "profile_id": at[one]}
-        for one, where in pointers.profile_ids.items()
-        if at[one] != where and one not in settled.profile_by_key
+        {**dict(zip(("type", "value"), split_key(key), strict=True)), "profile_id": at[key]}
+        for key, pointed_at in pointers.profile_ids.items()
+        if at[key] != pointed_at and key not in settled.profile_by_key
     ]
 
 
@@ -378,25 +404,27 @@ async def _assign_owners(
     message_profiles: dict[UUID, UUID],
     found: IdentityResolution,
 ) -> None:
-    """Give each event to one person, and name the others that it speaks of."""
-    apart: dict[int, list[str]] = {}
+    """Assign each event to one profile and list the other profiles that it names."""
+    undecided: dict[int, list[str]] = {}
     for position, named in enumerate(events):
-        good = [one for one in named.keys if one not in found.quarantined]
-        people = dict.fromkeys(at[one] for one in good)
+        usable = [key for key in named.keys if key not in found.quarantined]
+        profile_ids = dict.fromkeys(at[key] for key in usable)
         if named.message_id is not None:
             found.owners[position] = message_profiles[named.message_id]
-        elif len(people) == 1:
-            found.owners[position] = at[good[0]]
-        elif people:
-            apart[position] = good
-            found.owners[position] = at[good[0]]
-        found.other_profiles[position] = tuple(people)
-    unsure = {at[one] for position, good in apart.items() if not events[position].verified for one in good}
-    if unsure:
-        rows = await connection.fetch(_SELECT_VOUCHED_PROFILES, sorted(unsure))
+        elif len(profile_ids) == 1:
+            found.owners[position] = at[usable[0]]
+        elif profile_ids:
+            undecided[position] = usable
+            found.owners[position] = at[usable[0]]
+        found.other_profiles[position] = tuple(profile_ids)
+    unverified_ids = {
+        at[key] for position, usable in undecided.items() if not events[position].verified for key in usable
+    }
+    if unverified_ids:
+        rows = await connection.fetch(_SELECT_VOUCHED_PROFILES, sorted(unverified_ids))
         vouched = frozenset(row["profile_id"] for row in rows)
-        for position, good in apart.items():
-            found.owners[position] = event_owner(good, at, vouched, verified=events[position].verified)
-    for position, people_named in found.other_profiles.items():
-        mine = found.owners.get(position)
-        found.other_profiles[position] = tuple(who for who in people_named if who != mine)
+        for position, usable in undecided.items():
+            found.owners[position] = event_owner(usable, at, vouched, verified=events[position].verified)
+    for position, named_ids in found.other_profiles.items():
+        owner = found.owners.get(position)
+        found.other_profiles[position] = tuple(profile_id for profile_id in named_ids if profile_id != owner)

@@ -1,1 +1,1 @@
-"""Merge and split of profiles: assignment, reassignment of rows, rebuild, audit log, unmerge."""
+"""Merge and split of profiles: assignment, moves of rows and runs, rebuild, audit log, unmerge, preview."""

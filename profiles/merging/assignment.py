@@ -1,4 +1,4 @@
-"""Which profile each person of an identity graph is. Pure."""
+"""Assigns a profile id to each cluster of an identity graph, and an owner to each event. Pure."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,41 +12,42 @@ from profiles.identity.identifiers import strongest_first
 
 @dataclass(slots=True)
 class ProfileAssignment:
-    """Where every key belongs by now, against where it was."""
+    """The profile of every key, and where the keys of existing profiles moved."""
 
     profile_by_key: dict[str, UUID] = field(default_factory=dict)
+    """Key → its profile now."""
     new_profiles_by_old: dict[UUID, dict[UUID, None]] = field(default_factory=dict)
-    """A profile that existed → the profiles its keys belong to now."""
+    """An existing profile → the profiles of its keys now."""
     verification_changed: bool = False
-    """Somebody is vouched for who was not, or no more: whose the unverified events are is asked anew."""
+    """Whether a profile gained or lost its verified identifier; its unverified events are then reassigned."""
 
     def merged(self) -> dict[UUID, UUID]:
-        """Profiles that are no more, since all of their keys went to one other."""
+        """Return profiles that end because all of their keys moved to one other profile → that profile."""
         used = set(self.profile_by_key.values())
         return {
-            was: next(iter(now))
-            for was, now in self.new_profiles_by_old.items()
-            if len(now) == 1 and was not in used
+            old: next(iter(new))
+            for old, new in self.new_profiles_by_old.items()
+            if len(new) == 1 and old not in used
         }
 
     def dissolved(self) -> dict[UUID, UUID]:
-        """Profiles that are no more, since their keys went to several others."""
+        """Return profiles that end because their keys moved to several others → the first of these."""
         used = set(self.profile_by_key.values())
         return {
-            was: next(iter(now))
-            for was, now in self.new_profiles_by_old.items()
-            if len(now) > 1 and was not in used
+            old: next(iter(new))
+            for old, new in self.new_profiles_by_old.items()
+            if len(new) > 1 and old not in used
         }
 
     def split(self) -> list[UUID]:
-        """Profiles that lost keys to others: some, or all while it lives on."""
+        """Return profiles of which keys moved to others, without those that end in one other profile."""
         whole = self.merged()
         return [
-            was for was, now in self.new_profiles_by_old.items() if list(now) != [was] and was not in whole
+            old for old, new in self.new_profiles_by_old.items() if list(new) != [old] and old not in whole
         ]
 
     def profiles_to_reassign(self) -> list[UUID]:
-        """Profiles of which each event has to be asked whose it is."""
+        """Return the profiles of which every event needs a new decision on its owner."""
         return list(self.new_profiles_by_old) if self.verification_changed else self.split()
 
 
@@ -57,45 +58,47 @@ def assign_profiles(
     new_id: Callable[[], UUID],
     occupied_ids: Collection[UUID] = (),
 ) -> ProfileAssignment:
-    """Give each person the oldest profile that their keys were first seen under.
+    """Give each cluster the oldest profile among the origins of its keys.
 
-    So that two who are joined are the older one, and two who are parted again are who they were. Where
-    several people have keys that were first seen under one profile, it is whose the strongest of them is.
-    A key that is nobody's gets a profile of its own, which holds nothing else. ``fresh``: profiles proposed
-    in this transaction, which do not exist yet; ``elsewhere``: those that are somebody else's by now.
+    So a merge results in the older profile, and a later split restores both. If keys of several clusters have
+    one origin, the cluster with the strongest of these keys gets it. A quarantined key gets a profile of its
+    own, which holds nothing else. ``proposed_ids``: profiles that this transaction proposes and that do not
+    exist yet. ``occupied_ids``: origins that other keys occupy.
     """
     taken: dict[UUID, None] = dict.fromkeys(occupied_ids)
-    placement = ProfileAssignment()
+    assignment = ProfileAssignment()
     proposed = set(proposed_ids)
-    heads: dict[UUID, str] = {}
+    strongest_key: dict[UUID, str] = {}
     for key in sorted((key for key in identifiers if key not in graph.quarantined), key=strongest_first):
-        heads.setdefault(identifiers[key].origin, key)
+        strongest_key.setdefault(identifiers[key].origin, key)
 
     def claims_of(cluster: tuple[str, ...]) -> list[tuple[bool, bool, UUID]]:
-        # Whom others know already comes before whom nobody has heard of yet.
+        # Existing profiles before proposed ones.
         origins = {identifiers[key].origin for key in cluster}
-        return sorted((heads.get(who) not in cluster, who in proposed, who) for who in origins)
+        return sorted((strongest_key.get(each) not in cluster, each in proposed, each) for each in origins)
 
-    def turn(cluster: tuple[str, ...]) -> tuple[Any, ...]:
+    def order(cluster: tuple[str, ...]) -> tuple[Any, ...]:
         return cluster[0] in graph.quarantined, claims_of(cluster)[0], strongest_first(cluster[0])
 
-    for cluster in sorted(graph.clusters, key=turn):
-        shunned = cluster[0] in graph.quarantined
+    for cluster in sorted(graph.clusters, key=order):
+        quarantined = cluster[0] in graph.quarantined
         own = (
-            identifiers[cluster[0]].profile_id if shunned and _is_isolated(cluster[0], identifiers) else None
+            identifiers[cluster[0]].profile_id
+            if quarantined and _is_isolated(cluster[0], identifiers)
+            else None
         )
-        claims = [own] if own else [] if shunned else [origin for *_, origin in claims_of(cluster)]
-        mine = next((who for who in claims if who not in taken), None) or new_id()
-        taken[mine] = None
+        claims = [own] if own else [] if quarantined else [origin for *_, origin in claims_of(cluster)]
+        profile_id = next((each for each in claims if each not in taken), None) or new_id()
+        taken[profile_id] = None
         for key in cluster:
-            placement.profile_by_key[key] = mine
-            was = identifiers[key].profile_id
-            if was not in proposed:
-                placement.new_profiles_by_old.setdefault(was, {})[mine] = None
-    placement.verification_changed = len(graph.clusters) > 1 and _has_verification_changed(
-        graph, identifiers, placement, proposed
+            assignment.profile_by_key[key] = profile_id
+            old_id = identifiers[key].profile_id
+            if old_id not in proposed:
+                assignment.new_profiles_by_old.setdefault(old_id, {})[profile_id] = None
+    assignment.verification_changed = len(graph.clusters) > 1 and _has_verification_changed(
+        graph, identifiers, assignment, proposed
     )
-    return placement
+    return assignment
 
 
 def changed_parts(
@@ -105,79 +108,84 @@ def changed_parts(
     links: Iterable[Sequence[str]],
     proposed_ids: Iterable[UUID],
 ) -> list[ProfileAssignment]:
-    """The parts of a placement in which somebody moves; a part: people whom evidence brings together.
+    """Return the connected parts of an assignment in which a profile changes.
 
-    Those who only happen to be in one request are left alone, as they would be in requests of their own.
-    ``links``: the keys of each.
+    Keys are connected by links, or by a common profile. Profiles that are only in the same request stay
+    unchanged, as in separate requests. ``links``: the keys of each link.
     """
     proposed = set(proposed_ids)
-    found = []
+    changed = []
     for keys in _connected_parts(assignment, identifiers, links):
         part = ProfileAssignment({key: assignment.profile_by_key[key] for key in keys})
         for key in keys:
-            if (was := identifiers[key].profile_id) in assignment.new_profiles_by_old:
-                part.new_profiles_by_old[was] = assignment.new_profiles_by_old[was]
+            if (old_id := identifiers[key].profile_id) in assignment.new_profiles_by_old:
+                part.new_profiles_by_old[old_id] = assignment.new_profiles_by_old[old_id]
         several = len(set(part.profile_by_key.values())) > 1
         part.verification_changed = several and _has_verification_changed(graph, identifiers, part, proposed)
         if part.profiles_to_reassign() or part.merged():
-            found.append(part)
-    return found
+            changed.append(part)
+    return changed
 
 
 def _connected_parts(
-    placement: ProfileAssignment, known: Mapping[str, IdentifierRow], links: Iterable[Sequence[str]]
+    assignment: ProfileAssignment, identifiers: Mapping[str, IdentifierRow], links: Iterable[Sequence[str]]
 ) -> list[list[str]]:
+    # A union-find forest of keys and profile ids.
     parent: dict[Any, Any] = {}
 
-    def root(one: Any) -> Any:
-        while (above := parent.setdefault(one, one)) != one:
-            parent[one] = one = parent.setdefault(above, above)
-        return one
+    def root(node: Any) -> Any:
+        while (above := parent.setdefault(node, node)) != node:
+            parent[node] = node = parent.setdefault(above, above)
+        return node
 
-    for key, mine in placement.profile_by_key.items():
-        for profile in (known[key].profile_id, mine):
+    for key, profile_id in assignment.profile_by_key.items():
+        for profile in (identifiers[key].profile_id, profile_id):
             parent[root(key)] = root(profile)
     for keys in links:
-        there = [key for key in keys if key in known]
-        for key in there[1:]:
-            parent[root(key)] = root(there[0])
+        stored = [key for key in keys if key in identifiers]
+        for key in stored[1:]:
+            parent[root(key)] = root(stored[0])
     parts: dict[Any, list[str]] = {}
-    for key in placement.profile_by_key:
+    for key in assignment.profile_by_key:
         parts.setdefault(root(key), []).append(key)
     return list(parts.values())
 
 
 def _has_verification_changed(
     graph: IdentityGraph,
-    known: Mapping[str, IdentifierRow],
-    placement: ProfileAssignment,
+    identifiers: Mapping[str, IdentifierRow],
+    assignment: ProfileAssignment,
     proposed: Collection[UUID],
 ) -> bool:
-    mine = [(known[key], who, key in graph.vouched) for key, who in placement.profile_by_key.items()]
-    before = {row.profile_id for row, _, _ in mine if row.vouched and row.profile_id not in proposed}
-    now = {who for _, who, vouched in mine if vouched}
+    rows = [
+        (identifiers[key], new_id, key in graph.vouched) for key, new_id in assignment.profile_by_key.items()
+    ]
+    verified_before = {row.profile_id for row, _, _ in rows if row.vouched and row.profile_id not in proposed}
+    verified_now = {new_id for _, new_id, vouched in rows if vouched}
     return any(
-        (row.profile_id in before) != (who in now) for row, who, _ in mine if row.profile_id not in proposed
+        (row.profile_id in verified_before) != (new_id in verified_now)
+        for row, new_id, _ in rows
+        if row.profile_id not in proposed
     )
 
 
-def _is_isolated(key: str, known: Mapping[str, IdentifierRow]) -> bool:
-    mine = known[key].profile_id
-    return known[key].status == "quarantined" and not any(
-        row.profile_id == mine for other, row in known.items() if other != key
+def _is_isolated(key: str, identifiers: Mapping[str, IdentifierRow]) -> bool:
+    profile_id = identifiers[key].profile_id
+    return identifiers[key].status == "quarantined" and not any(
+        row.profile_id == profile_id for other_key, row in identifiers.items() if other_key != key
     )
 
 
 def event_owner(
     keys: Sequence[str], profile_by_key: Mapping[str, UUID], vouched: frozenset[UUID], *, verified: bool
 ) -> UUID:
-    """Whose an event is that names these keys, the strongest first.
+    """Return the profile of an event that names these keys, strongest first.
 
-    The strongest key's; but an unverified event that names several people is the strongest's whom nobody
-    vouches for: a browser may say whose mail address it has seen, and what it does stays its own until
-    somebody who knows says that the two are one.
+    It is the profile of the strongest key. An unverified event that names several profiles goes to the
+    strongest key of which the profile is not ``vouched``, if there is one: a browser may name an address that
+    it has seen, and its events stay apart until a verified event joins the two.
     """
     strongest = profile_by_key[keys[0]]
-    if verified or all(profile_by_key[one] == strongest for one in keys):
+    if verified or all(profile_by_key[key] == strongest for key in keys):
         return strongest
-    return next((profile_by_key[one] for one in keys if profile_by_key[one] not in vouched), strongest)
+    return next((profile_by_key[key] for key in keys if profile_by_key[key] not in vouched), strongest)

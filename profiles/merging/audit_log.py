@@ -1,4 +1,4 @@
-"""What became of people's identities, written down for good: who joined whom, who did not, and why."""
+"""The audit log of identities: keys joined, refused and quarantined, profiles merged and split, and why."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -21,15 +21,29 @@ FROM jsonb_populate_recordset(NULL::identity_log, $1)
 LogRow = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class AuditContext:
+    """Why profiles are merged or split."""
+
+    at: datetime
+    actor: str | None = None
+    """The operator; None for an event."""
+    reason: str = ""
+    """The operator's reason."""
+
+
 async def write_audit_log(
     connection: Any,
     component: Component,
     graph: IdentityGraph,
     assignment: ProfileAssignment,
-    context: "AuditContext",
+    context: AuditContext,
     new_links: Collection[tuple[str, bool]] = (),
 ) -> None:
-    """Add what is news to the log: keys joined or demoted, keys that are nobody's, people."""
+    """Add the changes to the log: keys joined, demoted or quarantined, profiles merged or split.
+
+    ``new_links``: (digest, verified) of the links that this transaction adds.
+    """
     common: LogRow = {"at": context.at, "actor": context.actor, "detail": context.reason, "cause": None}
     blank: LogRow = dict.fromkeys(("profile_id", "other_profile_id", "key", "other_key"))
     rows = [{**blank, **common, **row} for row in _change_rows(component, graph, assignment, new_links)]
@@ -38,35 +52,48 @@ async def write_audit_log(
 
 
 def _change_rows(
-    found: Component, graph: IdentityGraph, placement: ProfileAssignment, links: Collection[tuple[str, bool]]
+    component: Component,
+    graph: IdentityGraph,
+    assignment: ProfileAssignment,
+    new_links: Collection[tuple[str, bool]],
 ) -> Iterable[LogRow]:
-    whole = placement.merged()
     for key in sorted(graph.quarantined):
-        if found.identifiers[key].status != "quarantined":
-            yield {"kind": "quarantined", "profile_id": found.identifiers[key].profile_id, "key": key}
+        if component.identifiers[key].status != "quarantined":
+            yield {"kind": "quarantined", "profile_id": component.identifiers[key].profile_id, "key": key}
     for step in graph.steps:
-        if (row := _step_row(found, placement, step, links)) is not None:
+        if (row := _step_row(component, assignment, step, new_links)) is not None:
             yield row
-    for was, now in whole.items():
-        yield {"kind": "merged", "profile_id": now, "other_profile_id": was}
-    for was in placement.split():
-        for now in placement.new_profiles_by_old[was]:
-            if now != was:
-                yield {"kind": "split", "profile_id": was, "other_profile_id": now}
+    for old_id, new_id in assignment.merged().items():
+        yield {"kind": "merged", "profile_id": new_id, "other_profile_id": old_id}
+    for old_id in assignment.split():
+        for new_id in assignment.new_profiles_by_old[old_id]:
+            if new_id != old_id:
+                yield {"kind": "split", "profile_id": old_id, "other_profile_id": new_id}
 
 
 def _step_row(
-    found: Component, placement: ProfileAssignment, step: ResolutionStep, links: Collection[tuple[str, bool]]
+    component: Component,
+    assignment: ProfileAssignment,
+    step: ResolutionStep,
+    new_links: Collection[tuple[str, bool]],
 ) -> LogRow | None:
-    """A step of the resolution, where it says something that was not so before."""
-    one, other = (placement.profile_by_key[key] for key in (step.target_key, step.candidate_key))
-    was = (found.identifiers[step.target_key].profile_id, found.identifiers[step.candidate_key].profile_id)
+    """Return the row of a resolution step; None if the step changes nothing."""
+    profile_a, profile_b = (assignment.profile_by_key[key] for key in (step.target_key, step.candidate_key))
     kind = "joined" if step.joined else "demoted"
-    together, new = was[0] == was[1], (keys_digest(step.link.keys), step.link.verified) in links
-    if together if step.joined else not (together or new):
+    together = (
+        component.identifiers[step.target_key].profile_id
+        == component.identifiers[step.candidate_key].profile_id
+    )
+    is_new = (keys_digest(step.link.keys), step.link.verified) in new_links
+    if together if step.joined else not (together or is_new):
         return None
-    row: LogRow = {"kind": kind, "profile_id": one, "key": step.target_key, "other_key": step.candidate_key}
-    row["other_profile_id"] = None if step.joined else other
+    row: LogRow = {
+        "kind": kind,
+        "profile_id": profile_a,
+        "key": step.target_key,
+        "other_key": step.candidate_key,
+    }
+    row["other_profile_id"] = None if step.joined else profile_b
     row["cause"] = step.link.event_id
     if not step.joined:
         row["detail"] = explain_step(step)
@@ -76,7 +103,7 @@ def _step_row(
 def operator_entry(
     kind: str, at: Any, *, actor: str, detail: str, profile_id: UUID | None, **keys: str
 ) -> LogRow:
-    """A row that an operator's deed leaves."""
+    """Return the log row of an operator's action."""
     blank: LogRow = dict.fromkeys(("other_profile_id", "key", "other_key", "cause"))
     return {
         **blank,
@@ -92,13 +119,3 @@ def operator_entry(
 async def insert_log_rows(connection: Any, rows: list[LogRow]) -> None:
     """Add rows to the log."""
     await connection.execute(_INSERT_LOG, encode_jsonb(rows))
-
-
-@dataclass(frozen=True, slots=True)
-class AuditContext:
-    """Why people are settled anew."""
-
-    at: datetime
-    actor: str | None = None
-    """An operator; None: an event."""
-    reason: str = ""

@@ -1,4 +1,4 @@
-"""People are joined, or parted, in one transaction: their runs, messages, words and purchases go along."""
+"""Merge and split profiles in one transaction, with their runs, messages, consents and purchases."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from profiles.merging.assignment import ProfileAssignment, assign_profiles, chan
 from profiles.merging.audit_log import AuditContext, write_audit_log
 from profiles.merging.reassign import reassign_all, reassign_by_event
 
-# One that is there is no more who it was: it is somebody again.
+# A profile that was merged before becomes canonical again.
 _INSERT_PROFILES = """
 INSERT INTO profile (profile_id, created_at) SELECT unnest($1::uuid[]), $2
 ON CONFLICT (profile_id) DO UPDATE SET merged_into = NULL
@@ -25,7 +25,7 @@ _SELECT_OCCUPIED_PROFILES = """
 SELECT DISTINCT profile_id FROM identifier WHERE profile_id = ANY($1) AND type || ':' || value <> ALL($2)
 """
 
-# A row held by an event that waits for these profiles stays behind; the event brings it along.
+# A row that an event has locked, while it waits for these profiles, is skipped; that event updates it.
 _LOCK_FREE_IDENTIFIERS = """
 SELECT type, value FROM identifier WHERE profile_id = ANY($1) ORDER BY type, value FOR UPDATE SKIP LOCKED
 """
@@ -41,20 +41,21 @@ WHERE i.type = c.type AND i.value = c.value
 
 @dataclass(slots=True)
 class MergeResult:
-    """Who is who by now, for all that hangs together with what was asked."""
+    """Profiles of a component after the merge or split."""
 
     profile_by_key: dict[str, UUID] = field(default_factory=dict)
+    """Key → its profile now."""
     replaced_by: dict[UUID, UUID] = field(default_factory=dict)
-    """A profile that is no more → the one that it is by now."""
+    """A profile that ended → the profile that replaces it."""
     quarantined: tuple[str, ...] = ()
     new_quarantines: tuple[NewQuarantine, ...] = ()
-    """Those of them that were not until now."""
+    """Those of the quarantined keys that were not quarantined before."""
     rebuilt_profiles: set[UUID] = field(default_factory=set)
-    """People who are not whom they were; folded anew."""
+    """Profiles that changed and were rebuilt."""
     profiles_with_changed_identifiers: set[UUID] = field(default_factory=set)
-    """People of whose identifiers more, or less, is known than before: since when, vouched for by whom."""
+    """Profiles with identifier rows that changed: profile, time of the link, verification or status."""
     quarantine_profiles: set[UUID] = field(default_factory=set)
-    """Profiles of keys that are nobody's."""
+    """Profiles of quarantined keys."""
 
 
 async def merge_and_split(
@@ -66,128 +67,138 @@ async def merge_and_split(
     *,
     new_links: Collection[tuple[str, bool]] = (),
 ) -> MergeResult:
-    """Weigh all evidence around some identifiers anew, and bring everything in line with it.
+    """Resolve the component of some identifiers again, and merge or split profiles to match the result.
 
-    ``pointers``: where each identifier's row points; ``canonical``: profiles already locked; ``proposed``:
-    profiles that do not exist yet; ``news``: (digest, verified) of links that have just come in. The caller
-    holds the identifiers' locks.
+    ``stored_profile_ids``: identifier key → the profile that its row names. ``canonical_ids``: profiles that
+    are locked already → their canonical ones. ``proposed_ids``: profiles that do not exist yet.
+    ``new_links``: (digest, verified) of the links that this transaction adds. Locks held: the caller's, on
+    the identifiers; this adds those of all profiles of the component.
     """
-    found = await lock_component(connection, stored_profile_ids, canonical_ids)
-    graph = found.to_graph()
-    if any(row.vouched and key not in graph.vouched for key, row in found.identifiers.items()):
-        found = await lock_component(
-            connection, stored_profile_ids, found.canonical_ids, include_unverified=True
+    component = await lock_component(connection, stored_profile_ids, canonical_ids)
+    graph = component.to_graph()
+    if any(row.vouched and key not in graph.vouched for key, row in component.identifiers.items()):
+        component = await lock_component(
+            connection, stored_profile_ids, component.canonical_ids, include_unverified=True
         )
-        graph = found.to_graph()
-    placement = assign_profiles(
-        graph, found.identifiers, proposed_ids, new_id, await _load_occupied_ids(connection, found)
+        graph = component.to_graph()
+    assignment = assign_profiles(
+        graph, component.identifiers, proposed_ids, new_id, await _load_occupied_ids(connection, component)
     )
-    mine = set(placement.profile_by_key.values())
-    there = set(found.canonical_ids.values()) - set(proposed_ids)
-    if mine - there:
-        await connection.execute(_INSERT_PROFILES, sorted(mine - there), context.at)
-    weighed = await _write_identifiers(connection, found, graph, placement, proposed_ids)
-    settled = MergeResult(
-        profile_by_key=placement.profile_by_key,
-        profiles_with_changed_identifiers=weighed,
-        replaced_by=placement.merged(),
+    existing = set(component.canonical_ids.values()) - set(proposed_ids)
+    if missing := set(assignment.profile_by_key.values()) - existing:
+        await connection.execute(_INSERT_PROFILES, sorted(missing), context.at)
+    changed = await _write_identifiers(connection, component, graph, assignment, proposed_ids)
+    result = MergeResult(
+        profile_by_key=assignment.profile_by_key,
+        profiles_with_changed_identifiers=changed,
+        replaced_by=assignment.merged(),
         quarantined=tuple(sorted(graph.quarantined)),
-        new_quarantines=find_newly_quarantined(found, graph),
-        quarantine_profiles={placement.profile_by_key[key] for key in graph.quarantined},
+        new_quarantines=find_newly_quarantined(component, graph),
+        quarantine_profiles={assignment.profile_by_key[key] for key in graph.quarantined},
     )
-    await write_audit_log(connection, found, graph, placement, context, new_links)
+    await write_audit_log(connection, component, graph, assignment, context, new_links)
     parts = changed_parts(
-        placement, graph, found.identifiers, [link.keys for link in found.links.values()], proposed_ids
+        assignment,
+        graph,
+        component.identifiers,
+        [link.keys for link in component.links.values()],
+        proposed_ids,
     )
     if parts:
-        settled.rebuilt_profiles = await _reassign_and_rebuild(connection, graph, parts, settled, context)
+        result.rebuilt_profiles = await _reassign_and_rebuild(connection, graph, parts, result, context)
         await connection.execute(NOTIFY_OUTBOX)
-    return settled
+    return result
 
 
-async def _load_occupied_ids(connection: Any, found: Component) -> list[UUID]:
-    """Profiles that some of these identifiers were first seen under, and that are somebody else's by now."""
-    asked = {row.origin for row in found.identifiers.values()} - {
-        row.profile_id for row in found.identifiers.values()
-    }
-    if not asked:
+async def _load_occupied_ids(connection: Any, component: Component) -> list[UUID]:
+    """Return origins of these identifiers that are profiles of other identifiers now."""
+    rows = component.identifiers.values()
+    candidates = {row.origin for row in rows} - {row.profile_id for row in rows}
+    if not candidates:
         return []
-    rows = await connection.fetch(_SELECT_OCCUPIED_PROFILES, sorted(asked), list(found.identifiers))
-    return [row["profile_id"] for row in rows]
+    occupied = await connection.fetch(
+        _SELECT_OCCUPIED_PROFILES, sorted(candidates), list(component.identifiers)
+    )
+    return [row["profile_id"] for row in occupied]
 
 
 async def _reassign_and_rebuild(
     connection: Any,
     graph: IdentityGraph,
     parts: Sequence[ProfileAssignment],
-    settled: MergeResult,
-    cause: AuditContext,
+    result: MergeResult,
+    context: AuditContext,
 ) -> set[UUID]:
-    """Bring everything that hangs on people to where their identifiers are by now."""
-    profile_of = {key: who for part in parts for key, who in part.profile_by_key.items()}
+    """Move all rows to the profiles of their identifiers, and rebuild these. Returns the rebuilt profiles."""
+    profile_of = {key: profile_id for part in parts for key, profile_id in part.profile_by_key.items()}
     vouched = frozenset(profile_of[key] for key in graph.vouched if key in profile_of)
-    people = {who for part in parts for now in part.new_profiles_by_old.values() for who in now}
-    involved = {*people, *(was for part in parts for was in part.new_profiles_by_old)}
-    before = await rebuild.capture_pre_merge_state(connection, involved)
+    profile_ids = {
+        each for part in parts for new_ids in part.new_profiles_by_old.values() for each in new_ids
+    }
+    involved = {*profile_ids, *(old_id for part in parts for old_id in part.new_profiles_by_old)}
+    pre_merge = await rebuild.capture_pre_merge_state(connection, involved)
     for part in parts:
         good = {
-            key: who for key, who in part.profile_by_key.items() if who not in settled.quarantine_profiles
+            key: each for key, each in part.profile_by_key.items() if each not in result.quarantine_profiles
         }
-        # What an identifier did that is nobody's now is somebody's, where its events name others too.
-        lost = [was for was, now in part.merged().items() if now in settled.quarantine_profiles]
-        for was in dict.fromkeys((*part.profiles_to_reassign(), *lost)):
-            await reassign_by_event(connection, was, good, part.profile_by_key, vouched)
-        for was, now in part.merged().items():
-            await reassign_all(connection, was, now)
-        for was, now in part.dissolved().items():
-            settled.replaced_by[was] = now
-            await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", now, was)
-    nobodys = settled.quarantine_profiles & people
-    await rebuild.rebuild_profiles(connection, people, involved, before, profile_of, nobodys, cause.at)
-    return people
+        # Events of a newly quarantined key go to another profile if they name its identifiers too.
+        to_quarantine = [old for old, new in part.merged().items() if new in result.quarantine_profiles]
+        for old_id in dict.fromkeys((*part.profiles_to_reassign(), *to_quarantine)):
+            await reassign_by_event(connection, old_id, good, part.profile_by_key, vouched)
+        for old_id, successor in part.merged().items():
+            await reassign_all(connection, old_id, successor)
+        for old_id, successor in part.dissolved().items():
+            result.replaced_by[old_id] = successor
+            await connection.execute(
+                "UPDATE profile SET merged_into = $1 WHERE profile_id = $2", successor, old_id
+            )
+    quarantine_profiles = result.quarantine_profiles & profile_ids
+    await rebuild.rebuild_profiles(
+        connection, profile_ids, involved, pre_merge, profile_of, quarantine_profiles, context.at
+    )
+    return profile_ids
 
 
 async def _write_identifiers(
     connection: Any,
-    found: Component,
+    component: Component,
     graph: IdentityGraph,
-    placement: ProfileAssignment,
+    assignment: ProfileAssignment,
     proposed: Collection[UUID],
 ) -> set[UUID]:
-    """Write down where identifiers belong and what is known of them; for whom it is news."""
-    held = {key for key, row in found.identifiers.items() if row.profile_id in proposed}
-    origins = {row.origin for row in found.identifiers.values()}
-    used = {who for key, who in placement.profile_by_key.items() if key not in graph.quarantined}
+    """Update the changed rows of identifiers. Returns the profiles of the changed rows."""
+    first_seen = {key for key, row in component.identifiers.items() if row.profile_id in proposed}
+    origins = {row.origin for row in component.identifiers.values()}
+    used = {each for key, each in assignment.profile_by_key.items() if key not in graph.quarantined}
     rows: list[dict[str, Any]] = []
-    for key, mine in placement.profile_by_key.items():
-        row = found.identifiers[key]
+    for key, profile_id in assignment.profile_by_key.items():
+        row = component.identifiers[key]
         status = "quarantined" if key in graph.quarantined else row.status
         linked_at = graph.joined_at.get(key, row.linked_at)
-        # Seen for the first time, it has never been anybody else's; and who is given a profile of their own
-        # because others have those that their keys came with is to have the same one the next time.
-        # And what was first seen under somebody else's profile is not to claim it once nothing shows any more
-        # that the other is there.
-        made = mine not in origins and key not in graph.quarantined
-        lent = row.origin != mine and row.origin in used and key not in graph.quarantined
-        origin = mine if key in held or made or lent else row.origin
-        now = (mine, origin, linked_at, key in graph.vouched, status)
-        if now != (row.stored_profile_id, row.origin, row.linked_at, row.vouched, row.status):
+        # The profile becomes the origin in three cases: the key is seen for the first time; the profile was
+        # created since other keys have the origins, and the next resolution must result in it again; or
+        # another cluster has the origin, and the key must not claim it later without evidence.
+        created = profile_id not in origins and key not in graph.quarantined
+        foreign = row.origin != profile_id and row.origin in used and key not in graph.quarantined
+        origin = profile_id if key in first_seen or created or foreign else row.origin
+        values = (profile_id, origin, linked_at, key in graph.vouched, status)
+        if values != (row.stored_profile_id, row.origin, row.linked_at, row.vouched, row.status):
             kind, value = split_key(key)
             names = ("profile_id", "origin", "linked_at", "vouched", "status")
-            rows.append({"type": kind, "value": value, **dict(zip(names, now, strict=True))})
-    weighed = {row["profile_id"] for row in rows}
-    leaving = sorted(placement.merged())
-    if leaving and len(rows) > len(held):
+            rows.append({"type": kind, "value": value, **dict(zip(names, values, strict=True))})
+    changed = {row["profile_id"] for row in rows}
+    ending = set(assignment.merged())
+    if ending and len(rows) > len(first_seen):
         free = {
-            (row["type"], row["value"]) for row in await connection.fetch(_LOCK_FREE_IDENTIFIERS, leaving)
+            (row["type"], row["value"])
+            for row in await connection.fetch(_LOCK_FREE_IDENTIFIERS, sorted(ending))
         }
-        gone = set(leaving)
         rows = [
             row
             for row in rows
-            if found.identifiers[f"{row['type']}:{row['value']}"].profile_id not in gone
+            if component.identifiers[f"{row['type']}:{row['value']}"].profile_id not in ending
             or (row["type"], row["value"]) in free
         ]
     if rows:
         await connection.execute(_UPDATE_IDENTIFIERS, encode_jsonb(rows))
-    return weighed
+    return changed

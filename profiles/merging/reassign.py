@@ -1,4 +1,4 @@
-"""Rows that follow a person's identifiers to another profile: all of them, or those of some events."""
+"""Move the rows of a profile to another one: all rows, or those that follow single events."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,19 +16,19 @@ MOVE_PROFILE_ROWS = tuple(
         *("event", "purchase", "consent", "message", "decision", "audience_member", "exposure", "run"),
     )
 )
-"""Everything that follows a person as a whole; what is folded from the events is folded anew instead."""
+"""Updates of all rows of a profile. Projections are not moved: they are rebuilt from the events."""
 
-# Who was in a segment as either of the two has been in it since the earlier time: nobody enters by a merge.
+# A merge is no entry into a segment: the merged profile is a member since the earlier of the two times.
 MOVE_SEGMENT_MEMBERSHIPS = """
-WITH gone AS (DELETE FROM segment_member WHERE profile_id = $2 RETURNING segment, since)
-INSERT INTO segment_member (segment, profile_id, since) SELECT segment, $1, since FROM gone
+WITH removed AS (DELETE FROM segment_member WHERE profile_id = $2 RETURNING segment, since)
+INSERT INTO segment_member (segment, profile_id, since) SELECT segment, $1, since FROM removed
 ON CONFLICT (segment, profile_id) DO UPDATE SET since = LEAST(segment_member.since, excluded.since)
 """
 
-# Nor does anybody enter by being parted.
+# A split is no entry into a segment either.
 _COPY_SEGMENT_MEMBERSHIPS = """
 INSERT INTO segment_member (segment, profile_id, since)
-SELECT m.segment, w.who, m.since FROM segment_member m CROSS JOIN unnest($1::uuid[]) AS w(who)
+SELECT m.segment, n.new_id, m.since FROM segment_member m CROSS JOIN unnest($1::uuid[]) AS n(new_id)
 WHERE m.profile_id = $2 ON CONFLICT (segment, profile_id) DO NOTHING
 """
 
@@ -52,23 +52,24 @@ _FOLLOW_EVENTS = (
         "WHERE t.profile_id = $1 AND r.run_id = t.run_id AND r.profile_id <> $1"
         for table in ("message", "decision", "audience_member", "exposure")
     ),
-    # What became of a message follows the message.
+    # Events about a message follow the message.
     "UPDATE event t SET profile_id = m.profile_id FROM message m "
     "WHERE t.profile_id = $1 AND t.type LIKE 'Message %' AND t.identifiers = '{}'::jsonb "
     "AND m.message_id = CASE WHEN pg_input_is_valid(t.properties ->> 'message_id', 'uuid') "
     "THEN (t.properties ->> 'message_id')::uuid END AND m.profile_id <> $1",
     "UPDATE consent t SET profile_id = e.profile_id FROM event e "
     "WHERE t.profile_id = $1 AND e.event_id = t.event_id AND e.profile_id <> $1",
-    # An operator's word has no event; it was said of identifiers.
+    # A consent that an operator or a split recorded has no event; it follows its first identifier.
     "UPDATE consent t SET profile_id = i.profile_id FROM identifier i "
     "WHERE t.profile_id = $1 AND t.event_id IS NULL AND i.type = split_part(t.named[1], ':', 1) "
     "AND i.value = substr(t.named[1], strpos(t.named[1], ':') + 1) AND i.profile_id <> $1",
 )
-"""A run follows the event that began it, and all that the run did follows the run."""
+"""Updates of the rows that follow events. A run follows its entry event. Its messages, decisions, audience
+members and exposures follow the run."""
 
 
 async def reassign_all(connection: Any, old_id: UUID, new_id: UUID) -> None:
-    """Everything of one profile goes to another. The caller holds both locks, and folds the other anew."""
+    """Move all rows of one profile to another, which the caller rebuilds. Locks held: both profiles'."""
     for move in MOVE_PROFILE_ROWS:
         await connection.execute(move, new_id, old_id)
     await connection.execute(MOVE_SEGMENT_MEMBERSHIPS, new_id, old_id)
@@ -82,15 +83,16 @@ async def reassign_by_event(
     profile_by_key: Mapping[str, UUID],
     vouched: frozenset[UUID],
 ) -> None:
-    """Each event of a profile goes where its identifiers have gone, and the rest follows its events.
+    """Move each event of a profile to the profile of its identifiers; other rows follow their events.
 
-    ``good``: those of ``profile_of`` that are somebody's; an event that names no such one goes to nobody's.
+    ``profile_by_good_key``: the part of ``profile_by_key`` that is not quarantined. An event without such a
+    key goes to the profile of a quarantined key. ``vouched``: the verified profiles.
     """
     moves = [
-        {"event_id": row["event_id"], "profile_id": now}
+        {"event_id": row["event_id"], "profile_id": new_id}
         for row in await connection.fetch(_SELECT_EVENT_IDENTIFIERS, old_id)
         if (
-            now := _owner_of_row(row, profile_by_good_key, vouched)
+            new_id := _owner_of_row(row, profile_by_good_key, vouched)
             or _owner_of_row(row, profile_by_key, vouched)
         )
         not in (old_id, None)
@@ -99,16 +101,16 @@ async def reassign_by_event(
         await connection.execute(_UPDATE_EVENT_PROFILES, encode_jsonb(moves))
     for statement in _FOLLOW_EVENTS:
         await connection.execute(statement, old_id)
-    others = sorted({who for who in profile_by_key.values() if who != old_id})
-    await connection.execute(_COPY_SEGMENT_MEMBERSHIPS, others, old_id)
+    new_ids = sorted({profile_id for profile_id in profile_by_key.values() if profile_id != old_id})
+    await connection.execute(_COPY_SEGMENT_MEMBERSHIPS, new_ids, old_id)
 
 
 def _owner_of_row(row: Any, profile_of: Mapping[str, UUID], vouched: frozenset[UUID]) -> UUID | None:
-    pairs = [(kind, value) for kind, held in orjson.loads(row["identifiers"]).items() for value in held]
+    pairs = [(kind, value) for kind, values in orjson.loads(row["identifiers"]).items() for value in values]
     named = dict.fromkeys(
         identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(tuple(pairs)))
     )
-    keys = sorted((one for one in named if one in profile_of), key=strongest_first)
+    keys = sorted((key for key in named if key in profile_of), key=strongest_first)
     if not keys:
         return None
     return event_owner(keys, profile_of, vouched, verified=row["verified"])

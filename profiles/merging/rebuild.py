@@ -1,4 +1,4 @@
-"""Bring everything that hangs on people in line, after their identifiers and events have moved."""
+"""Rebuild projections, runs, consents and suppressions of profiles after a merge or a split."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -44,20 +44,21 @@ _RESET_RETURNS = (
 
 
 async def capture_pre_merge_state(connection: Any, involved_ids: Collection[UUID]) -> PreMergeState:
-    """Read it before anything moves."""
-    people = sorted(involved_ids)
+    """Read the carts, live runs and event owners of profiles. Called before any row moves."""
+    profile_ids = sorted(involved_ids)
+    event_types = list(ORDER_SENSITIVE_EVENT_TYPES)
     return PreMergeState(
         {
             (row["profile_id"], row["cart_id"]): parse_lines(orjson.loads(row["lines"]))
-            for row in await connection.fetch(_SELECT_CARTS, people)
+            for row in await connection.fetch(_SELECT_CARTS, profile_ids)
         },
         {
             row["run_id"]: (row["profile_id"], row["key"])
-            for row in await connection.fetch(_SELECT_LIVE_RUNS, people)
+            for row in await connection.fetch(_SELECT_LIVE_RUNS, profile_ids)
         },
         {
             row["event_id"]: row["profile_id"]
-            for row in await connection.fetch(_SELECT_EVENT_OWNERS, people, list(ORDER_SENSITIVE_EVENT_TYPES))
+            for row in await connection.fetch(_SELECT_EVENT_OWNERS, profile_ids, event_types)
         },
     )
 
@@ -71,29 +72,31 @@ async def rebuild_profiles(
     quarantine_profiles: Collection[UUID],
     at: datetime,
 ) -> None:
-    """Fold ``people`` anew from the events that are theirs by now, and tell their live runs what is news.
+    """Rebuild profiles from their events, and signal their live runs what changed.
 
-    ``involved``: they and the profiles they were. ``nobodys``: profiles of keys that are nobody's; no run
-    lives on there. Past events start nothing.
+    ``involved_ids``: the profiles and those that they replace. ``quarantine_profiles``: profiles of
+    quarantined keys, on which no run continues. Replayed events start no run. Locks held: all profiles'.
     """
     await sync_suppressions(connection, involved_ids, profile_by_key, quarantine_profiles)
     await connection.execute("DELETE FROM cart WHERE profile_id = ANY($1)", sorted(involved_ids))
     persons = await load_profile_states(connection, sorted(profile_ids))
     for person in persons.values():
         _clear_derived_state(person)
-    told = await replay.load_history(connection, sorted(profile_ids))
-    for who, events in told.items():
-        replay.replay_events(persons[who], events)
+    history = await replay.load_history(connection, sorted(profile_ids))
+    for profile_id, events in history.items():
+        replay.replay_events(persons[profile_id], events)
     await replay.reload_last_seen(connection, persons)
-    changes = UnitOfWork()
+    unit_of_work = UnitOfWork()
     for person in persons.values():
         for cart in person.carts.values():
-            changes.save_cart(person, cart)
-    standing = MergedProfiles(
-        persons, {who: [taken for taken, _ in events] for who, events in told.items()}, quarantine_profiles
+            unit_of_work.save_cart(person, cart)
+    merged_profiles = MergedProfiles(
+        persons,
+        {profile_id: [stored for stored, _ in events] for profile_id, events in history.items()},
+        quarantine_profiles,
     )
-    await rekey_runs(connection, standing, pre_merge, involved_ids, at, changes)
-    await changes.write(connection, persons)
+    await rekey_runs(connection, merged_profiles, pre_merge, involved_ids, at, unit_of_work)
+    await unit_of_work.write(connection, persons)
     await _write_lapsed_after(connection, sorted(profile_ids))
     await _reapply_refunds(connection, persons)
     await computed.refresh_computed_traits(connection, sorted(profile_ids))
@@ -102,7 +105,7 @@ async def rebuild_profiles(
 
 
 def _clear_derived_state(person: ProfileState) -> None:
-    """What is folded from events."""
+    """Reset the fields that are rebuilt from events."""
     person.traits, person.origins, person.last_seen, person.carts = {}, {}, {}, {}
     person.context_timezone = person.context_locale = None
     person.last_checkout_at = person.sure_checkout_at = person.carts_sort_key = None
@@ -110,19 +113,19 @@ def _clear_derived_state(person: ProfileState) -> None:
     person.is_dirty = True
 
 
-async def _write_lapsed_after(connection: Any, people: list[UUID]) -> None:
-    known = await replay.load_lapsed_orders(connection, people)
-    rows = [{"profile_id": who, "lapsed_after": known.get(who)} for who in people]
+async def _write_lapsed_after(connection: Any, profile_ids: list[UUID]) -> None:
+    lapsed_orders = await replay.load_lapsed_orders(connection, profile_ids)
+    rows = [{"profile_id": each, "lapsed_after": lapsed_orders.get(each)} for each in profile_ids]
     await connection.execute(_UPDATE_LAPSED_AFTER, encode_jsonb(rows))
 
 
 async def _reapply_refunds(connection: Any, persons: dict[UUID, ProfileState]) -> None:
-    """Refunds and cancellations meet the purchases they are about, whoever's they were before."""
+    """Apply refunds and cancellations again, to the purchases that the profiles have now."""
     rows = await connection.fetch(_SELECT_REFUNDS, sorted(persons))
     for statement in _RESET_RETURNS:
         await connection.execute(statement, sorted(persons))
-    changes = UnitOfWork()
+    unit_of_work = UnitOfWork()
     for row in rows:
-        apply_refund(persons[row["profile_id"]], replay.event_from_row(row), changes)
-    if changes.returns:
-        await connection.execute(APPLY_RETURNS, encode_jsonb(changes.returns))
+        apply_refund(persons[row["profile_id"]], replay.event_from_row(row), unit_of_work)
+    if unit_of_work.returns:
+        await connection.execute(APPLY_RETURNS, encode_jsonb(unit_of_work.returns))

@@ -1,4 +1,4 @@
-"""Live runs of people who were joined or parted: under which key they go on, and which of two stays."""
+"""Re-key or end live runs after a merge or split. Of two runs with one key the older one continues."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ from profiles.state.profile_state import ProfileState, original_cart_key
 from profiles.state.unit_of_work import UnitOfWork
 
 MERGED_OUTCOME = "merged"
-"""Outcome of a run that ended because another run goes on for it."""
+"""Outcome of a run that a merge ended: an older run has its key, or its journey ends on a merge."""
 
 QUARANTINED_OUTCOME = "quarantined"
-"""Outcome of a run that was begun under an identifier which is nobody's."""
+"""Outcome of a run that was started under an identifier which is quarantined now."""
 
 _SELECT_LIVE_RUNS = """
 SELECT r.run_id, r.journey, r.key, r.profile_id, r.entered_at, r.signals, r.workflow_id, r.on_merge,
@@ -38,53 +38,75 @@ INSERT INTO outbox (lane, kind, name, payload)
 SELECT run_id, 'signal', $5::text, jsonb_build_object('outcome', $2::text, 'reason', $3::text) FROM ended
 """
 
-# Two steps, since two runs may take each other's keys, and no two live ones ever have the same.
+# Two steps, since two runs may exchange their keys, and two live runs must never have the same key.
 _REKEY_LIVE_RUNS = (
     "UPDATE run SET key = run_id::text WHERE run_id = ANY($1)",
     "UPDATE run r SET key = k.key FROM unnest($1::uuid[], $2::text[]) AS k(run_id, key) "
     "WHERE r.run_id = k.run_id",
 )
 
-# Re-entry counts the runs of a key, those that have ended too.
+# Re-entry rules count the runs of a key, also the ended ones.
 _REKEY_ENDED_RUNS = """
 UPDATE run SET key = profile_id::text WHERE profile_id = ANY($1) AND state = 'ended' AND key = ANY($2)
   AND key <> profile_id::text
 """
 
 
+@dataclass(slots=True)
+class PreMergeState:
+    """Carts, live runs and owners of events before a merge or a split."""
+
+    carts: dict[tuple[UUID, str], CartLines] = field(default_factory=dict)
+    """(profile, cart id) → the lines of the cart."""
+    runs: dict[UUID, tuple[UUID, str]] = field(default_factory=dict)
+    """Live run → its profile and key."""
+    event_owners: dict[UUID, UUID] = field(default_factory=dict)
+    """Event → its profile."""
+
+    def cart_lines(self, run_id: UUID) -> CartLines | None:
+        """Return the lines of a run's cart; None if it had no cart."""
+        return self.carts.get(self.runs[run_id]) if run_id in self.runs else None
+
+
 @dataclass(frozen=True, slots=True)
 class MergedProfiles:
-    """People as they are by now."""
+    """Profiles after a merge or a split."""
 
     states: dict[UUID, ProfileState]
+    """Profile id → its rebuilt state."""
     events: dict[UUID, list[StoredEvent]]
-    """Each person's events that leave a trace, in their order."""
+    """Profile id → its events that change the projection, in canonical order."""
     quarantine_profiles: Collection[UUID]
+    """Profiles of quarantined keys."""
 
     def key_for(self, run: Any, profiles: Collection[str], *, of_a_cart: bool) -> str:
-        """The key that a run goes by: its person, its cart as that is called by now, or what it was."""
+        """Return the key of a run now: its profile, its cart by its current id, or the key that it had.
+
+        ``profiles``: ids of all profiles involved, as keys. ``of_a_cart``: whether the run had a cart.
+        """
         key: str = run["key"]
         if key in profiles:
             return str(run["profile_id"])
         person = self.states[run["profile_id"]]
-        # The one it began in is its own: it went by somebody else's while the two were one person.
-        began = person.renamed_carts.get(run["began_in"], run["began_in"])
-        if of_a_cart and began in person.carts:
-            return str(began)
+        # After a split the run returns to the cart of its entry event; a merge had given it another one.
+        entry_cart = person.renamed_carts.get(run["began_in"], run["began_in"])
+        if of_a_cart and entry_cart in person.carts:
+            return str(entry_cart)
         return key if key in person.carts else person.renamed_carts.get(key, key)
 
 
 async def rekey_runs(
     connection: Any,
     merged_profiles: MergedProfiles,
-    pre_merge: "PreMergeState",
+    pre_merge: PreMergeState,
     profile_ids: Collection[UUID],
     at: datetime,
     unit_of_work: UnitOfWork,
 ) -> None:
-    """Let every live run go on where it belongs, or end, as its journey said when it began.
+    """Re-key every live run, or end it according to its ``on_merge``.
 
-    Of two that go on with one key the older stays, and the other ends.
+    Of two runs with one key the older continues, and the other ends. Runs with a changed cart get a signal.
+    ``profile_ids``: all profiles involved, also those that ended. Locks held: all these profiles'.
     """
     profiles = {str(who) for who in profile_ids}
     people = sorted(merged_profiles.states)
@@ -96,7 +118,7 @@ async def rekey_runs(
         )
         for run in runs
     }
-    # Two strangers may give their carts one name, but only one of them has a run that goes by it.
+    # Carts of two unrelated profiles may have one id, but only one of them can have a live run for this key.
     taken = {tuple(row) for row in await connection.fetch(_SELECT_KEYS_IN_USE, people, list(keys.values()))}
     for run in runs:
         own = keys[run["run_id"]]
@@ -116,59 +138,51 @@ async def rekey_runs(
     await connection.execute(_REKEY_ENDED_RUNS, people, sorted(profiles))
 
 
-def _end_of_run(standing: MergedProfiles, was: "PreMergeState", run: Any) -> tuple[str, str] | None:
-    """Outcome and reason of a run that goes on for nobody; None: it goes on."""
-    if run["profile_id"] in standing.quarantine_profiles:
+def _end_of_run(
+    merged_profiles: MergedProfiles, pre_merge: PreMergeState, run: Any
+) -> tuple[str, str] | None:
+    """Return outcome and reason of a run that ends; None if it continues."""
+    if run["profile_id"] in merged_profiles.quarantine_profiles:
         return QUARANTINED_OUTCOME, "it was begun under an identifier that so many share that it is nobody's"
-    former, _ = was.runs.get(run["run_id"], (run["profile_id"], ""))
-    # Where the former person lives on the two were parted, and the run is whose it has always been.
-    if run["on_merge"] == ON_MERGE_END and former != run["profile_id"] and former not in standing.states:
+    former, _ = pre_merge.runs.get(run["run_id"], (run["profile_id"], ""))
+    # If the former profile still exists, this is a split, and the run keeps its customer.
+    if (
+        run["on_merge"] == ON_MERGE_END
+        and former != run["profile_id"]
+        and former not in merged_profiles.states
+    ):
         return MERGED_OUTCOME, "its person turned out to be another, and the journey ends on a merge"
     return None
 
 
 def _signal_changed_cart(
-    standing: MergedProfiles, was: "PreMergeState", run: Any, key: str, changes: UnitOfWork
+    merged_profiles: MergedProfiles, pre_merge: PreMergeState, run: Any, key: str, unit_of_work: UnitOfWork
 ) -> None:
-    """A run whose cart is another by now hears the last event that was not its person's until now."""
-    person = standing.states[run["profile_id"]]
-    lines = was.cart_lines(run["run_id"])
+    """Signal a run with a changed cart the last event that came to its profile by the merge or split."""
+    person = merged_profiles.states[run["profile_id"]]
+    lines = pre_merge.cart_lines(run["run_id"])
     cart = person.carts.get(key)
     if lines is None or (cart.lines if cart else ()) == lines or run["signals"] + 1 >= MAX_SIGNALS_PER_RUN:
         return
-    former = was.runs[run["run_id"]][0]
-    news = [
-        taken
-        for taken in standing.events[person.profile_id]
-        if was.event_owners.get(taken.event_id) != former
+    former = pre_merge.runs[run["run_id"]][0]
+    gained_events = [
+        event
+        for event in merged_profiles.events[person.profile_id]
+        if pre_merge.event_owners.get(event.event_id) != former
     ]
-    if not news or news[-1].event is None:
+    if not gained_events or gained_events[-1].event is None:
         return
-    changes.signal_counts[run["run_id"]] = run["signals"] + 1
-    changes.inserts["outbox"].append(
+    last_event = gained_events[-1]
+    unit_of_work.signal_counts[run["run_id"]] = run["signals"] + 1
+    unit_of_work.inserts["outbox"].append(
         {
             "lane": run["run_id"],
             "kind": "signal",
-            "name": news[-1].incoming.type,
-            "event_id": news[-1].event_id,
+            "name": last_event.incoming.type,
+            "event_id": last_event.event_id,
             "payload": event_payload(
-                news[-1], person, key, original_key=original_cart_key(key, run["workflow_id"])
+                last_event, person, key, original_key=original_cart_key(key, run["workflow_id"])
             ),
             "trigger": False,
         }
     )
-
-
-@dataclass(slots=True)
-class PreMergeState:
-    """What live runs went by until now, and whose events were whose."""
-
-    carts: dict[tuple[UUID, str], CartLines] = field(default_factory=dict)
-    runs: dict[UUID, tuple[UUID, str]] = field(default_factory=dict)
-    """Live run → its profile and key."""
-    event_owners: dict[UUID, UUID] = field(default_factory=dict)
-    """Event → its profile."""
-
-    def cart_lines(self, run_id: UUID) -> CartLines | None:
-        """What lay in a run's cart; None where it had none."""
-        return self.carts.get(self.runs[run_id]) if run_id in self.runs else None

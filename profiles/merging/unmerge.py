@@ -1,4 +1,4 @@
-"""An operator's word on who is who: two identifiers are not one person's, or are after all."""
+"""Operators' corrections of identity: cut two identifiers, mend a cut, release a quarantined identifier."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,8 +44,8 @@ _SELECT_WITHDRAWN_CONSENTS = """
 SELECT channel, topic FROM consent_state WHERE profile_id = $1 AND state = 'withdrawn'
 """
 
-# Said of every identifier there was, so that the word stays with each of them, wherever it belongs by then.
-# Never before what they have said: on a local stack a person's words may lie ahead of the clock.
+# Recorded for every identifier of the profile, so that each profile after the cut has the withdrawal. Its
+# time is not before the profile's last declaration, which may be ahead of the clock on a local stack.
 _INSERT_WITHDRAWALS = """
 INSERT INTO consent (profile_id, channel, topic, state, source, method, verified, voice, named, time, at)
 SELECT $1, w.channel, w.topic, 'withdrawn', 'unmerge', 'unmerge', true, NULL, $2, l.last, l.last
@@ -56,70 +56,71 @@ FROM jsonb_to_recordset($3) AS w(channel text, topic text),
 
 @dataclass(frozen=True, slots=True)
 class IdentityCut:
-    """Two identifiers that are not one person's."""
+    """A cut between two identifiers."""
 
     cut_id: int
     profile_ids: tuple[UUID, ...]
-    """The people whom the two identifiers belong to by now."""
+    """The profiles of the two identifiers now."""
     sent_message_ids: tuple[UUID, ...]
-    """Messages sent, or under way, while they were taken to be one; the oldest first."""
+    """Messages sent, or in flight, while both were in one profile; oldest first."""
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class _ProfileBeforeCut:
-    """A person who is about to come apart."""
+    """What a cut needs of the profile that it splits."""
 
     profile_id: UUID
     keys: tuple[str, ...]
     sent_message_ids: tuple[UUID, ...]
-    """Messages since the two identifiers were taken to be one person's."""
+    """Messages since the two identifiers have been in one profile."""
     withdrawn: tuple[tuple[str, str], ...]
-    """(channel, topic)."""
+    """(channel, topic) of withdrawn consents."""
 
 
 async def cut_identifiers(
     database: Database, key_a: str, key_b: str, *, actor: str, reason: str
 ) -> IdentityCut:
-    """Part two identifiers (type:value) for good, whatever events say; all in one transaction.
+    """Cut two identifiers (type:value) permanently, in one transaction.
 
-    People, carts, purchases, runs and messages are then what they would be, had nobody ever taken the two to
-    be one; consents stay at the stricter of the two until there is fresh evidence. Idempotent on the pair.
-    Raises KeyError, naming it, for an identifier that is not on file, and ValueError for one and the same.
+    Later events do not join them again. Profiles, carts, purchases, runs and messages become what they would
+    be if the two had never been joined. Withdrawn consents stay withdrawn for both until there is a new
+    declaration. Idempotent on the pair. Raises KeyError with the name of an identifier that is not stored,
+    and ValueError for two equal identifiers.
     """
     if key_a == key_b:
         raise ValueError(f"{key_a} cannot be cut from itself: name two identifiers")
     first, second = sorted((key_a, key_b))
 
     async def work(connection: Any) -> IdentityCut:
-        pointers, canonical = await _lock_identifiers(connection, (first, second))
+        stored_ids, canonical = await _lock_identifiers(connection, (first, second))
         at = await connection.fetchval("SELECT now()")
         cut_id = await connection.fetchval(_SELECT_ACTIVE_CUT, first, second)
+        profile_ids = list(dict.fromkeys(canonical[stored_id] for stored_id in stored_ids.values()))
         if cut_id is not None:
-            return IdentityCut(
-                cut_id, tuple(dict.fromkeys(canonical[who] for who in pointers.values())), (), at
-            )
-        people = {canonical[who] for who in pointers.values()}
-        whole = await _load_before_cut(connection, people.pop(), first, second) if len(people) == 1 else None
+            return IdentityCut(cut_id, tuple(profile_ids), (), at)
+        before = None
+        if len(profile_ids) == 1:
+            before = await _load_before_cut(connection, profile_ids[0], first, second)
         cut_id = await connection.fetchval(_INSERT_CUT, first, second, actor, reason, at)
-        settled = await merge_and_split(connection, pointers, canonical, (), AuditContext(at, actor, reason))
-        profiles = tuple(dict.fromkeys(settled.profile_by_key[key] for key in (first, second)))
+        result = await merge_and_split(connection, stored_ids, canonical, (), AuditContext(at, actor, reason))
+        profiles = tuple(dict.fromkeys(result.profile_by_key[key] for key in (first, second)))
         row = operator_entry(
             "cut", at, actor=actor, detail=reason, profile_id=profiles[0], key=first, other_key=second
         )
         await insert_log_rows(connection, [row | {"other_profile_id": profiles[-1]}])
-        if whole is None:
+        if before is None:
             return IdentityCut(cut_id, profiles, (), at)
-        await _keep_withdrawals(connection, whole, settled, at)
-        return IdentityCut(cut_id, profiles, whole.sent_message_ids, at)
+        await _keep_withdrawals(connection, before, result, at)
+        return IdentityCut(cut_id, profiles, before.sent_message_ids, at)
 
     return await database.run(work)
 
 
 async def mend_cut(database: Database, cut_id: int, *, actor: str, reason: str) -> tuple[UUID, ...]:
-    """Lift a cut: the two identifiers are again whosever the events say. Returns the people they belong to.
+    """Remove a cut, so that events decide again on the two identifiers. Returns the profiles of the two.
 
-    Raises KeyError where there is no such cut, or it was lifted before.
+    Raises KeyError if there is no such cut, or if it was removed before.
     """
 
     async def work(connection: Any) -> tuple[UUID, ...]:
@@ -128,9 +129,9 @@ async def mend_cut(database: Database, cut_id: int, *, actor: str, reason: str) 
         if row is None:
             raise KeyError(f"no cut {cut_id} is in force")
         pair = (row["one"], row["other"])
-        pointers, canonical = await _lock_identifiers(connection, pair)
-        settled = await merge_and_split(connection, pointers, canonical, (), AuditContext(at, actor, reason))
-        profiles = tuple(dict.fromkeys(settled.profile_by_key[key] for key in pair))
+        stored_ids, canonical = await _lock_identifiers(connection, pair)
+        result = await merge_and_split(connection, stored_ids, canonical, (), AuditContext(at, actor, reason))
+        profiles = tuple(dict.fromkeys(result.profile_by_key[key] for key in pair))
         keys = {"key": pair[0], "other_key": pair[1]}
         row = operator_entry("mended", at, actor=actor, detail=reason, profile_id=profiles[0], **keys)
         await insert_log_rows(connection, [row])
@@ -140,44 +141,46 @@ async def mend_cut(database: Database, cut_id: int, *, actor: str, reason: str) 
 
 
 async def release_identifier(database: Database, key: str, *, actor: str, reason: str) -> tuple[UUID, ...]:
-    """Take an identifier out of quarantine for good: it is somebody's after all, whoever shares it.
+    """Release an identifier from quarantine permanently, regardless of how many profiles share it.
 
-    Returns the person it belongs to by now. Raises KeyError where it is not quarantined.
+    Returns its profile now. Raises KeyError if it is not quarantined.
     """
 
     async def work(connection: Any) -> tuple[UUID, ...]:
         at = await connection.fetchval("SELECT now()")
         if await connection.fetchval(_RELEASE_IDENTIFIER, *split_key(key)) is None:
             raise KeyError(f"{key} is not quarantined")
-        pointers, canonical = await _lock_identifiers(connection, (key,))
-        settled = await merge_and_split(connection, pointers, canonical, (), AuditContext(at, actor, reason))
-        who = settled.profile_by_key[key]
-        await insert_log_rows(
-            connection, [operator_entry("released", at, actor=actor, detail=reason, profile_id=who, key=key)]
-        )
-        return (who,)
+        stored_ids, canonical = await _lock_identifiers(connection, (key,))
+        result = await merge_and_split(connection, stored_ids, canonical, (), AuditContext(at, actor, reason))
+        profile_id = result.profile_by_key[key]
+        row = operator_entry("released", at, actor=actor, detail=reason, profile_id=profile_id, key=key)
+        await insert_log_rows(connection, [row])
+        return (profile_id,)
 
     return await database.run(work)
 
 
 async def _lock_identifiers(connection: Any, keys: Sequence[str]) -> tuple[dict[str, UUID], dict[UUID, UUID]]:
-    """Where identifiers point, and which profile that is by now; all locked."""
+    """Lock identifiers and their profiles. Returns key → stored profile, and stored → canonical profile.
+
+    Raises KeyError for identifiers that are not stored.
+    """
     kinds, values = zip(*(split_key(key) for key in keys), strict=True)
     rows = await connection.fetch(_LOCK_IDENTIFIERS, list(kinds), list(values))
-    pointers = {row["key"]: row["profile_id"] for row in rows}
-    if missing := [key for key in keys if key not in pointers]:
+    stored_ids = {row["key"]: row["profile_id"] for row in rows}
+    if missing := [key for key in keys if key not in stored_ids]:
         raise KeyError(f"not on file: {', '.join(missing)}; name identifiers that events have named")
-    return pointers, await lock_profiles(connection, sorted(set(pointers.values())))
+    return stored_ids, await lock_profiles(connection, sorted(set(stored_ids.values())))
 
 
-async def _load_before_cut(connection: Any, profile_id: UUID, one: str, other: str) -> _ProfileBeforeCut:
-    """What is lost to sight once two identifiers are apart. The caller holds the profile's lock."""
-    found = await read_component(connection, (one, other))
-    graph = found.to_graph()
-    since = await merged_since(connection, found, graph, one, other)
+async def _load_before_cut(connection: Any, profile_id: UUID, key_a: str, key_b: str) -> _ProfileBeforeCut:
+    """Load what cannot be read after the cut. Locks held: the profile's, by the caller."""
+    component = await read_component(connection, (key_a, key_b))
+    graph = component.to_graph()
+    since = await merged_since(connection, component, graph, key_a, key_b)
     return _ProfileBeforeCut(
         profile_id,
-        (*graph.cluster_of(one), other),
+        (*graph.cluster_of(key_a), key_b),
         tuple(message.message_id for message in await load_messages_since(connection, profile_id, since)),
         tuple(
             (row["channel"], row["topic"])
@@ -187,50 +190,56 @@ async def _load_before_cut(connection: Any, profile_id: UUID, one: str, other: s
 
 
 async def _keep_withdrawals(
-    connection: Any, whole: _ProfileBeforeCut, settled: MergeResult, at: datetime
+    connection: Any, before: _ProfileBeforeCut, result: MergeResult, at: datetime
 ) -> None:
-    """What was withdrawn while they were one stays withdrawn for each of them, until they say otherwise."""
-    parts = sorted({settled.profile_by_key[key] for key in whole.keys})
-    if whole.withdrawn and len(parts) > 1:
-        words = encode_jsonb([{"channel": channel, "topic": topic} for channel, topic in whole.withdrawn])
-        who = settled.profile_by_key[whole.keys[0]]
-        await connection.execute(_INSERT_WITHDRAWALS, who, list(whole.keys), words, at, parts)
-        await effective.refresh_consents(connection, parts, at)
+    """Keep consents withdrawn for each profile after a cut, until there is a new declaration."""
+    profile_ids = sorted({result.profile_by_key[key] for key in before.keys})
+    if before.withdrawn and len(profile_ids) > 1:
+        pairs = encode_jsonb([{"channel": channel, "topic": topic} for channel, topic in before.withdrawn])
+        profile_id = result.profile_by_key[before.keys[0]]
+        await connection.execute(_INSERT_WITHDRAWALS, profile_id, list(before.keys), pairs, at, profile_ids)
+        await effective.refresh_consents(connection, profile_ids, at)
 
 
 async def check_cut(connection: Any, key_a: str, key_b: str) -> UUID:
-    """The canonical profile whom both identifiers (type:value) name.
+    """Check a request to cut two identifiers (type:value). Returns the canonical profile of both.
 
-    Raises ``Senseless`` for one and the same, ``Unknown`` where nobody has one, ``Needless`` for two people.
+    Raises ``InvalidRequest`` for equal identifiers or an address and its hash, ``NotFound`` for an identifier
+    without a profile, ``NoChange`` for identifiers of two profiles.
     """
     if key_a == key_b:
         raise InvalidRequest(f"{key_a} is named twice; name two identifiers, of different people")
     if email_hash_key(key_a) == key_b or email_hash_key(key_b) == key_a:
-        raise InvalidRequest(
-            f"{key_a} and {key_b} are an address and its own hash; name somebody else's identifier"
-        )
-    whose = []
+        raise InvalidRequest(f"{key_a} and {key_b} are an address and its own hash; name another identifier")
+    profile_ids = []
     for key in (key_a, key_b):
-        found = await find_profile_id(connection, *split_key(key))
-        if found is None:
-            raise NotFound(f"nobody has {key}; check its spelling against the person's identity")
-        whose.append(found)
-    if whose[0] != whose[1]:
-        raise NoChange(f"{key_a} and {key_b} are two people already: profiles {whose[0]} and {whose[1]}")
-    return whose[0]
+        profile_id = await find_profile_id(connection, *split_key(key))
+        if profile_id is None:
+            raise NotFound(f"no profile has {key}; check its spelling against the profile's identity")
+        profile_ids.append(profile_id)
+    first, second = profile_ids
+    if first != second:
+        raise NoChange(f"{key_a} and {key_b} are two people already: profiles {first} and {second}")
+    return first
 
 
 async def check_mend(connection: Any, cut_id: int) -> None:
-    """Raises ``Unknown`` where there is no such cut, ``Needless`` for one that is lifted already."""
+    """Check a request to mend a cut.
+
+    Raises ``NotFound`` if there is no such cut, ``NoChange`` if it is mended already.
+    """
     row = await connection.fetchrow("SELECT lifted_at FROM identity_cut WHERE cut_id = $1", cut_id)
     if row is None:
-        raise NotFound(f"there is no cut {cut_id}; a person's identity lists theirs")
+        raise NotFound(f"there is no cut {cut_id}; a profile's identity lists its cuts")
     if row["lifted_at"] is not None:
         raise NoChange(f"cut {cut_id} was mended on {row['lifted_at'].astimezone(UTC):%Y-%m-%d} already")
 
 
 async def check_release(connection: Any, key: str) -> None:
-    """Raises ``Unknown`` for an identifier never seen, ``Needless`` for one that is not quarantined."""
+    """Check a request to release an identifier.
+
+    Raises ``NotFound`` for an identifier that was never seen, ``NoChange`` for one that is not quarantined.
+    """
     status = await connection.fetchval(
         "SELECT status FROM identifier WHERE type = $1 AND value = $2", *split_key(key)
     )

@@ -1,4 +1,4 @@
-"""Who is in which ad audience for which item, and what the ad platform has yet to be told."""
+"""Ad audiences: which profile is a member for which item, and what is confirmed by the ad platform."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,20 @@ from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 
 @dataclass(frozen=True, slots=True)
 class AudienceItem:
-    """One item a person would be shown ads for."""
+    """One item that a profile is to be shown ads for."""
 
     item: str
     sku: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """The state of one member, read before the platform is called."""
+
+    state: str
+    """joining, in, leaving or out."""
+    awaits_earlier_removal: bool
+    """The removal of an earlier member with the same profile, item and audience is not confirmed."""
 
 
 _INSERT_MEMBERS = """
@@ -29,39 +39,24 @@ INSERT INTO outbox (lane, kind, name, payload)
 SELECT member_id, 'audience', 'add', jsonb_build_object('audience', $2::text) FROM joined
 """
 
-
-async def add_to_audience(
-    connection: Any,
-    *,
-    audience: str,
-    profile_id: UUID,
-    run_id: UUID,
-    items: Sequence[AudienceItem],
-    at: datetime,
-) -> None:
-    """Enter a person for items, through the outbox. Idempotent per run and item; needs the profile's lock."""
-    rows = [{"member_id": new_id(), "item": place.item, "sku": place.sku} for place in items]
-    await connection.execute(_INSERT_MEMBERS, encode_jsonb(rows), audience, profile_id, run_id, at)
-    await connection.execute(NOTIFY_OUTBOX)
-
-
-# In force for the profile and about the item, as in ``policy.checks.suppression``, for all items at once.
-# Of somebody parted or joined, the stricter word on ads counts as well.
+# The same conditions as in ``policy.checks.suppression``, for all items at once. A withdrawal of ads counts
+# as well, because a merge or a split may have made it effective.
 _REMOVE_MEMBERS = """
 WITH owned AS (SELECT s.* FROM suppression s WHERE s.profile_id = ANY($1) AND s.lifted_at IS NULL
   AND (s.until IS NULL OR s.until > $2)),
 place AS (SELECT m.*, ARRAY(SELECT o.item FROM product o WHERE o.sku = m.item) || m.item AS products
   FROM audience_member m WHERE m.profile_id = ANY($1) AND m.state IN ('joining', 'in')),
-told AS (SELECT m.member_id, o.* FROM place m JOIN product o ON o.item = ANY(m.products)),
+listed AS (SELECT m.member_id, o.* FROM place m JOIN product o ON o.item = ANY(m.products)),
 why AS (SELECT m.member_id, CASE
     WHEN EXISTS (SELECT 1 FROM owned s WHERE s.profile_id = m.profile_id AND (CASE s.scope
           WHEN 'variant' THEN s.of IN (m.item, m.sku) OR (m.sku IS NULL AND s.item = ANY(m.products))
           ELSE s.item = ANY(m.products) OR s.item = m.sku OR s.sku IN (m.item, m.sku) OR (s.item = s.sku
-            AND EXISTS (SELECT 1 FROM told t WHERE t.member_id = m.member_id AND t.sku = s.sku)) END
+            AND EXISTS (SELECT 1 FROM listed t WHERE t.member_id = m.member_id AND t.sku = s.sku)) END
         OR s.parts && m.products OR m.sku = ANY(s.parts)
-        OR EXISTS (SELECT 1 FROM told t WHERE t.member_id = m.member_id AND lower(btrim(s.of)) = lower(btrim(
+        OR EXISTS (SELECT 1 FROM listed t
+          WHERE t.member_id = m.member_id AND lower(btrim(s.of)) = lower(btrim(
           CASE s.scope WHEN 'group' THEN t.item_group WHEN 'category' THEN t.category END)))))
-      OR EXISTS (SELECT 1 FROM told t WHERE t.member_id = m.member_id AND cardinality(t.bundle) > 0
+      OR EXISTS (SELECT 1 FROM listed t WHERE t.member_id = m.member_id AND cardinality(t.bundle) > 0
         AND NOT EXISTS (SELECT 1 FROM unnest(t.bundle) part WHERE NOT EXISTS (SELECT 1 FROM owned s
           WHERE s.profile_id = m.profile_id AND (part IN (s.item, s.sku) OR part = ANY(s.parts)))))
       THEN 'purchased'
@@ -76,26 +71,6 @@ SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience,
 FROM leaving RETURNING lane
 """
 
-
-async def leave_audiences(connection: Any, people: Collection[UUID], at: datetime) -> None:
-    """Take people out of the audiences for what they must not be shown any more, through the outbox.
-
-    Needs their locks; ``at`` is the transaction's now. Idempotent: who is leaving already is not told again.
-    """
-    if await connection.fetch(_REMOVE_MEMBERS, sorted(people), at):
-        await connection.execute(NOTIFY_OUTBOX)
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """One place, before the platform is told of it."""
-
-    state: str
-    """joining, in, leaving or out."""
-    awaits_earlier_removal: bool
-    """An earlier place of the same person, for the same item in the same audience, is not confirmed gone."""
-
-
 _SELECT_MEMBERSHIPS = """
 SELECT m.member_id, m.state, EXISTS (SELECT 1 FROM audience_member e
     WHERE e.profile_id = m.profile_id AND e.audience = m.audience AND e.item = m.item
@@ -103,7 +78,7 @@ SELECT m.member_id, m.state, EXISTS (SELECT 1 FROM audience_member e
 FROM audience_member m WHERE m.member_id = ANY($1)
 """
 
-# A removal that was queued while the platform was told of the entry has the last word.
+# A removal that was queued while the member was added at the platform prevails.
 _UPDATE_CONFIRMED = """
 UPDATE audience_member SET
   state = CASE WHEN $2 = 'remove' THEN 'out' WHEN state = 'joining' THEN 'in' ELSE state END,
@@ -112,8 +87,36 @@ WHERE member_id = $1
 """
 
 
+async def add_to_audience(
+    connection: Any,
+    *,
+    audience: str,
+    profile_id: UUID,
+    run_id: UUID,
+    items: Sequence[AudienceItem],
+    at: datetime,
+) -> None:
+    """Add a profile to an audience for some items, through the outbox. Idempotent per run and item.
+
+    Locks held: that of the profile.
+    """
+    rows = [{"member_id": new_id(), "item": item.item, "sku": item.sku} for item in items]
+    await connection.execute(_INSERT_MEMBERS, encode_jsonb(rows), audience, profile_id, run_id, at)
+    await connection.execute(NOTIFY_OUTBOX)
+
+
+async def leave_audiences(connection: Any, people: Collection[UUID], at: datetime) -> None:
+    """Remove profiles from audiences for items that may not be promoted to them any more, through the outbox.
+
+    ``at``: the transaction's now. Idempotent: a member that is already leaving gets no second outbox row.
+    Locks held: those of the profiles.
+    """
+    if await connection.fetch(_REMOVE_MEMBERS, sorted(people), at):
+        await connection.execute(NOTIFY_OUTBOX)
+
+
 async def load_memberships(connection: Any, member_ids: Collection[UUID]) -> dict[UUID, Membership]:
-    """How these places stand; who is erased has none."""
+    """Return the states of these members. Members of erased profiles have none."""
     if not member_ids:
         return {}
     rows = await connection.fetch(_SELECT_MEMBERSHIPS, list(member_ids))
@@ -121,6 +124,8 @@ async def load_memberships(connection: Any, member_ids: Collection[UUID]) -> dic
 
 
 async def record_confirmation(connection: Any, member_id: UUID, action: str) -> None:
-    """The platform has done it (``name``: add or remove). Idempotent: ``left_at`` is the first confirmation,
-    by the clock of Postgres."""
+    """Record that the platform has confirmed an action: add or remove.
+
+    Idempotent: ``left_at`` is the first confirmation, by the clock of Postgres.
+    """
     await connection.execute(_UPDATE_CONFIRMED, member_id, action)

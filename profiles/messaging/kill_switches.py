@@ -1,26 +1,49 @@
-"""Kill switches: what is stopped, switching it, and the log of that."""
+"""Kill switches, the log of their changes, and the templates that are past a deliverability limit."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-# A gate takes the same lock, shared, before it reads the switches (lock_person_of_run). Switching waits for
-# those who have, and they for it: so no claim commits after a switch that it has not seen.
+AUTOMATIC_ACTOR = "waypost"
+
+# A gate takes the same lock, shared, before it reads the switches (lock_person_of_run). A switch waits for
+# gates that hold it, and gates wait for the switch. So no claim commits after a switch that it has not seen.
 _LOCK_KILL_SWITCHES = "SELECT pg_advisory_xact_lock(hashtext('waypost: stops'))"
 
 
 @dataclass(frozen=True, slots=True)
 class KillSwitch:
-    """Something that is stopped."""
+    """A kill switch that is on."""
 
     kind: str
     """all, channel, journey or template."""
     name: str
-    """"all" where the kind is."""
+    """``all`` where the kind is ``all``."""
     since: datetime
     """By the clock of Postgres."""
     reason: str
     actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverabilityLimits:
+    """Limits, in percent of the messages sent in the window. None: no limit."""
+
+    max_complaint_percent: float | None
+    max_bounce_percent: float | None
+    window: timedelta
+    min_sent: int
+    min_reports: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnhealthyTemplate:
+    """A template that is past a limit and not stopped yet."""
+
+    template: str
+    sent: int
+    bounced: int
+    complained: int
 
 
 _INSERT_KILL_SWITCH = """
@@ -38,51 +61,7 @@ SELECT kind, name, 'resumed', $3, $4, clock_timestamp() FROM resumed RETURNING t
 
 _SELECT_KILL_SWITCHES = "SELECT kind, name, since, reason, actor FROM kill_switch ORDER BY kind, name"
 
-
-async def activate_kill_switch(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
-    """Switch on. False where it was on: the first one's reason stands. In force when the transaction commits.
-
-    Waits for the gates that have read the switches, some milliseconds; the gate's own timeouts bound it.
-    """
-    await connection.execute(_LOCK_KILL_SWITCHES)
-    return bool(await connection.fetchval(_INSERT_KILL_SWITCH, kind, name, reason, actor))
-
-
-async def deactivate_kill_switch(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
-    """Switch off; False where it was off. The rates of a template count anew from here."""
-    return bool(await connection.fetchval(_DELETE_KILL_SWITCH, kind, name, reason, actor))
-
-
-async def list_kill_switches(connection: Any) -> list[KillSwitch]:
-    """All that is stopped now."""
-    return [KillSwitch(**row) for row in await connection.fetch(_SELECT_KILL_SWITCHES)]
-
-
-AUTOMATIC_ACTOR = "waypost"
-
-
-@dataclass(frozen=True, slots=True)
-class DeliverabilityLimits:
-    """What is too many; percent of what was sent in the window. None: never."""
-
-    max_complaint_percent: float | None
-    max_bounce_percent: float | None
-    window: timedelta
-    min_sent: int
-    min_reports: int
-
-
-@dataclass(frozen=True, slots=True)
-class UnhealthyTemplate:
-    """A template that is past a limit, and is not stopped yet."""
-
-    template: str
-    sent: int
-    bounced: int
-    complained: int
-
-
-# By the run's clock, as caps; what was sent before an operator resumed the template has been judged by them.
+# By the run's clock, as caps. Messages before an operator resumed the template no longer count.
 _SELECT_UNHEALTHY_TEMPLATES = """
 SELECT m.template, count(*) AS sent, count(*) FILTER (WHERE m.status = 'bounced') AS bounced,
   count(m.complained_at) AS complained
@@ -100,8 +79,28 @@ ORDER BY m.template
 """
 
 
+async def activate_kill_switch(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
+    """Turn a kill switch on. Returns False where it was on; its first reason stays.
+
+    In force when the transaction commits. Waits some milliseconds for the gates that have read the switches;
+    the gate's own timeouts limit the wait.
+    """
+    await connection.execute(_LOCK_KILL_SWITCHES)
+    return bool(await connection.fetchval(_INSERT_KILL_SWITCH, kind, name, reason, actor))
+
+
+async def deactivate_kill_switch(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
+    """Turn a kill switch off. Returns False where it was off. A template's rates then count anew."""
+    return bool(await connection.fetchval(_DELETE_KILL_SWITCH, kind, name, reason, actor))
+
+
+async def list_kill_switches(connection: Any) -> list[KillSwitch]:
+    """Return all kill switches that are on."""
+    return [KillSwitch(**row) for row in await connection.fetch(_SELECT_KILL_SWITCHES)]
+
+
 async def unhealthy_templates(connection: Any, rates: DeliverabilityLimits) -> list[UnhealthyTemplate]:
-    """Templates past a limit. One statement, by the index of claims per channel."""
+    """Return the templates past a limit. One statement, by the index of claims per channel."""
     limits = (rates.min_sent, rates.max_complaint_percent, rates.max_bounce_percent, rates.min_reports)
     return [
         UnhealthyTemplate(**row)
@@ -110,7 +109,10 @@ async def unhealthy_templates(connection: Any, rates: DeliverabilityLimits) -> l
 
 
 async def stop_template(connection: Any, unhealthy: UnhealthyTemplate, reason: str) -> bool:
-    """Stop it in Waypost's own name; False where somebody else has. It never resumes by itself."""
+    """Stop a template, with ``AUTOMATIC_ACTOR`` as the actor. Returns False where it is already stopped.
+
+    Only an operator resumes it.
+    """
     return await activate_kill_switch(
         connection, "template", unhealthy.template, reason=reason, actor=AUTOMATIC_ACTOR
     )

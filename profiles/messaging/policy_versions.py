@@ -1,4 +1,4 @@
-"""Policies as they were in force, by version, and the decisions that were made by them."""
+"""Policies by version, and the decisions that were made under them."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from profiles.db.sql import encode_jsonb
 
 @dataclass(frozen=True, slots=True)
 class RecordedDecision:
-    """A decision as it stands on record, with what it stood on."""
+    """A recorded decision, with the values that it is based on."""
 
     decision_id: UUID
     run_id: UUID
@@ -26,7 +26,7 @@ class RecordedDecision:
     items_removed: tuple[str, ...]
     at: datetime
     policy: str | None
-    """The version it was made by; None where it was made before versions were kept."""
+    """The version it was made under; None where it was made before versions were stored."""
     basis: dict[str, Any] | None
 
 
@@ -40,23 +40,23 @@ FROM decision WHERE $1::interval IS NULL OR recorded_at >= now() - $1 ORDER BY r
 
 
 async def store_policy_version(connection: Any, version: str, limits: Mapping[str, Any]) -> None:
-    """Keep a policy's values under its version. One that is kept already stays as it is."""
+    """Store a policy's values under its version. Idempotent: a stored version stays as it is."""
     await connection.execute(_INSERT_POLICY, version, encode_jsonb(limits))
 
 
 async def load_policy_version(connection: Any, version: str) -> dict[str, Any] | None:
-    """The values of a version, or None where no process has kept it."""
-    found = await connection.fetchval("SELECT limits::text FROM policy WHERE version = $1", version)
-    limits: dict[str, Any] | None = None if found is None else orjson.loads(found)
+    """Return the values of a version, or None where no process has stored it."""
+    stored = await connection.fetchval("SELECT limits::text FROM policy WHERE version = $1", version)
+    limits: dict[str, Any] | None = None if stored is None else orjson.loads(stored)
     return limits
 
 
 async def iterate_decisions(
     connection: Any, since: timedelta | None = None
 ) -> AsyncIterator[RecordedDecision]:
-    """Decisions in the order in which they were recorded, those of the last ``since`` or all of them."""
+    """Yield decisions in the order in which they were recorded: those of the last ``since``, or all."""
     async for row in connection.cursor(_SELECT_DECISIONS, since, prefetch=500):
-        told = {**row, "items_removed": tuple(row["items_removed"])}
+        values = {**row, "items_removed": tuple(row["items_removed"])}
         yield RecordedDecision(
-            **{**told, "basis": None if row["basis"] is None else orjson.loads(row["basis"])}
+            **{**values, "basis": None if row["basis"] is None else orjson.loads(row["basis"])}
         )

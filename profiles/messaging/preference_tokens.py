@@ -1,4 +1,4 @@
-"""Preference tokens: who may change which consent without logging in; signed, without personal data."""
+"""Preference tokens: signed permissions to change a consent without logging in, without personal data."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ from profiles.identity.tokens import MIN_SECRET_BYTES
 VERSION = "1"
 
 LONGEST_TOKEN = 512
-"""Characters; longer ones are refused unread."""
+"""Characters. Longer tokens are rejected unread."""
 
 _PREFERENCE_SIGNING_CONTEXT = b"waypost preference token"
 
@@ -21,10 +21,10 @@ _FIELD_SEPARATOR = "\x1f"
 
 @dataclass(frozen=True, slots=True)
 class PreferenceClaim:
-    """What a token says; true, because we signed it."""
+    """The content of a token with a valid signature."""
 
     profile_id: str
-    """As of sending: follow ``merged_into`` before use."""
+    """The profile at the time of sending. Follow ``merged_into`` before use."""
     message_id: str
     channel: str
     topic: str
@@ -51,9 +51,10 @@ class PreferenceTokens:
         )
 
     def issue(self, profile_id: str, message_id: str, channel: str, topic: str) -> str:
-        """A token for the links of one message: URL-safe, the same for the same values and secret.
+        """Return a token for the links of one message: URL-safe, the same for the same values and secret.
 
-        It does not expire: an opt-out must work for 30 days (CAN-SPAM), and an old mail's link should too.
+        It does not expire: an opt-out must work for 30 days (CAN-SPAM), and a link in an older mail too.
+        Raises ValueError for an empty value, a control character, and values that are too long.
         """
         parts = (profile_id, message_id, channel, topic)
         if any(_FIELD_SEPARATOR in part or not part for part in parts):
@@ -71,7 +72,7 @@ class PreferenceTokens:
         return token
 
     def verify(self, token: str) -> PreferenceClaim | None:
-        """What the token says, or None for anything we did not sign; constant time, never raises."""
+        """Return the token's content, or None where the signature is invalid. Constant time. Never raises."""
         if len(token) > LONGEST_TOKEN or not token.isascii():
             return None
         version, _, rest = token.partition(".")
@@ -95,7 +96,7 @@ def _encode_base64url(data: bytes) -> str:
 
 
 def _decode_base64url(text: str) -> bytes | None:
-    """Strict: only the one spelling that ``_encode`` gives, so no two tokens read the same."""
+    """Decode only the spelling that ``_encode_base64url`` returns, so that no two tokens have one content."""
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""What the sandbox delivered and which ad audiences it keeps, in tables of its own."""
+"""The tables of the sandbox: the messages that it delivered, and its ad audiences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,13 +56,13 @@ async def keep(
 
 
 async def list_mailbox(connection: Any, limit: int) -> list[MailboxEntry]:
-    """The newest messages."""
+    """Return the newest messages, without their bodies."""
     query = _SELECT_MAILBOX.format(bodies="") + " ORDER BY s.recorded_at DESC, s.message_id DESC LIMIT $1"
     return [MailboxEntry(**row) for row in await connection.fetch(query, limit)]
 
 
 async def load_mailbox_entry(connection: Any, message_id: UUID) -> MailboxEntry | None:
-    """One message with its bodies."""
+    """Return one message with its bodies; None where there is none."""
     query = _SELECT_MAILBOX.format(bodies=", s.html, s.text") + " WHERE s.message_id = $1"
     row = await connection.fetchrow(query, message_id)
     return None if row is None else MailboxEntry(**row)

@@ -1,4 +1,4 @@
-"""All that bears on one message, as plain values."""
+"""The gate's snapshot: the data that one message is decided on, as plain values, and its SQL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,15 +13,25 @@ from profiles.commerce.catalog import CATALOG_SQL, CatalogEntry, catalog_keys, s
 from profiles.db.sql import encode_jsonb
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
 
+DEFAULT_LOOKBACK = timedelta(days=31)
+"""How far back sent messages are read where no cap looks further."""
 
-def address_type(channel: str) -> str:
-    """The identifier type a channel writes to; empty where it writes to none."""
-    return ADDRESS_TYPE_BY_CHANNEL.get(channel, "")
+COUNTED_STATUSES = (
+    "claimed",
+    "unknown",
+    "unknown_final",
+    "sent",
+    "delivered",
+    "bounced",
+    "opened",
+    "clicked",
+)
+"""Statuses of the messages that count against the caps."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotQuery:
-    """Which message is being decided on."""
+    """The message to decide on, and which optional data its decision needs."""
 
     run_id: UUID
     step: str
@@ -31,16 +41,16 @@ class SnapshotQuery:
     promoted_items: tuple[tuple[str, str | None], ...] = ()
     """Key and stock keeping unit of the items it would promote."""
     needs_engagement: bool = False
-    """Whether it matters on which channels the person engages."""
+    """Whether the decision needs the channels on which the profile engages."""
     lookback: timedelta = timedelta(0)
-    """How far back it matters what was sent."""
+    """How far back the decision needs sent messages."""
     needs_claim_rate: bool = False
-    """Whether the channel's claims of the last minute matter."""
+    """Whether the decision needs the channel's claims of the last minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingMessage:
-    """The message row of this send key, where there is one."""
+    """The existing message row of this send key."""
 
     message_id: UUID
     status: str
@@ -49,12 +59,12 @@ class ExistingMessage:
     reason: str | None
     items: tuple[str, ...]
     planned_at: datetime | None = None
-    """When it was first asked for, by the run's clock."""
+    """When it was first requested, by the run's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeferredMessage:
-    """A message that was put off and will ask again."""
+    """A deferred message that will pass the gate again."""
 
     channel: str
     journey: str
@@ -68,7 +78,7 @@ class DeferredMessage:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One consistent reading of all that bears on a message."""
+    """All data that one message is decided on, from one consistent read."""
 
     profile_id: UUID
     traits: dict[str, Any]
@@ -77,13 +87,13 @@ class Snapshot:
     erased: bool
     run_state: str
     run_profile_id: UUID
-    """Whose the run is, as far as this reading knows: somebody else once people were parted."""
+    """The profile of the run in this read: another one than ``profile_id`` after a merge or a split."""
     addresses: dict[str, tuple[str, ...]]
     """email and phone, newest first."""
     consents: tuple[tuple[str, str, str, str], ...]
-    """channel, topic, state, source: the word that stands on each."""
+    """channel, topic, state, source of each effective consent."""
     suppressions: tuple[tuple[str, str | None, datetime | None, str, str, str | None, tuple[str, ...]], ...]
-    """item, sku, until, event, scope, what it reaches, parts of a bundle."""
+    """item, sku, until, event, scope, value of the scope, parts of a bundle."""
     cart: tuple[dict[str, Any], ...] | None
     sent_messages: tuple[tuple[str, datetime, str, str, str, str, tuple[str, ...]], ...]
     """Channel, when, journey, topic, run, template, items."""
@@ -93,28 +103,101 @@ class Snapshot:
     """Address → bounced or complained."""
     existing_message: ExistingMessage | None = None
     out_of_stock: frozenset[str] = frozenset()
-    """Those of the promoted items that the shop is known to have sold out."""
+    """The promoted items that are sold out, by the catalog."""
     catalog: tuple[CatalogEntry, ...] = ()
-    """What the shop's feed says of the promoted items."""
+    """The catalog entries of the promoted items."""
     engagement_counts: dict[str, int] = field(default_factory=dict)
-    """Channel → messages opened or followed of late, where it was asked for."""
+    """Channel → messages opened or clicked in the last 90 days; empty where the query does not need it."""
     deferred_messages: tuple[DeferredMessage, ...] = ()
-    """Marketing of the person's other live runs that was put off."""
+    """Deferred marketing of the profile's other live runs."""
     kill_switches: tuple[tuple[str, str, datetime], ...] = ()
     """kind, name, since of every kill switch that is on."""
     claims_last_minute: int | None = None
-    """On the channel, where it was asked for."""
+    """On the channel; None where the query does not need it."""
 
     def address(self, channel: str) -> str | None:
-        """Where to reach the person: the address in the traits if it is theirs, else the newest one."""
+        """Return the address in the traits if it is one of the profile's identifiers, else the newest one."""
         kind = address_type(channel)
-        known = self.addresses.get(kind, ())
-        named = str(self.traits.get(kind, "")).strip().lower()
-        return named if named in known else next(iter(known), None)
+        newest_first = self.addresses.get(kind, ())
+        preferred = str(self.traits.get(kind, "")).strip().lower()
+        return preferred if preferred in newest_first else next(iter(newest_first), None)
+
+
+_SELECT_SNAPSHOT = """
+SELECT {place} CASE WHEN known.vouched
+    THEN p.traits - ARRAY[CASE WHEN p.origins #>> '{{email,rank}}' = '1' THEN 'email' END,
+      CASE WHEN p.origins #>> '{{phone,rank}}' = '1' THEN 'phone' END]
+    ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
+  p.profile_id, r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
+  m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
+  m.items AS message_items, COALESCE(m.planned_at, m.decided_at) AS message_planned_at, known.addresses,
+  ARRAY(SELECT json_build_array(c.channel, c.topic, c.state, c.source)::text FROM consent_state c
+    WHERE c.profile_id = p.profile_id) AS consents,
+  ARRAY(SELECT json_build_array(s.event_id, s.line, s.item, s.sku, s.until, s.scope, s.of, s.parts)::text
+    FROM suppression s
+    WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > ask.at)
+  ) AS suppressions,
+  COALESCE((SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = ask.cart_id),
+    (SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = r.key AND ask.cart_id IS NOT NULL)
+  )::text AS cart,
+  ARRAY(SELECT json_build_array(s.channel, s.claimed_at, s.journey, COALESCE(s.topic, 'marketing'),
+      s.run_id, s.template, s.items)::text FROM message s
+    WHERE s.profile_id = p.profile_id AND s.claimed_at > ask.since AND s.message_class = 'marketing'
+      AND s.channel <> 'ads' AND s.status = ANY({counted}) AND (s.run_id, s.step) <> (ask.run_id, ask.step)
+  ) AS sent,
+  ARRAY(SELECT json_build_array(w.message_id, w.channel, w.journey, COALESCE(w.topic, 'marketing'),
+      w.deferred_until, w.expires_at, COALESCE(w.planned_at, w.decided_at), w.value)::text
+    FROM message w JOIN run o ON o.run_id = w.run_id AND o.state = 'running'
+    WHERE w.profile_id = p.profile_id AND w.status = 'deferred' AND w.message_class = 'marketing'
+      AND w.channel <> 'ads' AND w.expires_at > ask.at AND w.run_id <> ask.run_id) AS waiting,
+  ARRAY(SELECT json_build_array(o.address, o.topic)::text FROM opt_out o
+    WHERE o.channel = ask.channel AND o.address = ANY(known.here) AND o.state = 'withdrawn') AS opt_outs,
+  ARRAY(SELECT json_build_array(a.address, a.problem)::text FROM address_problem a
+    WHERE a.channel = ask.channel AND a.address = ANY(known.here)) AS problems,
+  ARRAY(SELECT json_build_array(k.kind, k.name, k.since)::text FROM kill_switch k) AS stops,
+  {shelf} AS shelf, {engaged}::text AS engaged, {claims}::int AS claims_last_minute
+FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {profile}
+  LEFT JOIN message m ON m.run_id = ask.run_id AND m.step = ask.step
+  CROSS JOIN LATERAL (
+    SELECT COALESCE(bool_or(vouched), false) AS vouched,
+      COALESCE(array_agg(json_build_array(type, value, extract(epoch FROM
+        CASE WHEN vouched THEN linked_at ELSE since END))::text)
+        FILTER (WHERE type IN ('email', 'phone', 'push_token')), '{{}}') AS addresses,
+      array_agg(value) FILTER (WHERE type = ask.type) AS here
+    FROM identifier WHERE profile_id = p.profile_id) known
+"""
+
+_ENGAGEMENT_SUBQUERY = """(SELECT jsonb_object_agg(e.channel, e.count) FROM (
+  SELECT channel, count(*) FROM message WHERE profile_id = p.profile_id
+    AND engaged_at > ask.at - interval '90 days' GROUP BY channel) e)"""
+
+_CLAIM_RATE_SUBQUERY = """(SELECT count(*) FROM message b
+  WHERE b.channel = ask.channel AND b.status = ANY({counted})
+  AND b.claimed_at > ask.at - interval '1 minute' AND b.claimed_at < ask.at + interval '1 minute'
+  AND (b.run_id, b.step) <> (ask.run_id, ask.step))"""
+
+_SINGLE_QUERY_SOURCE = """(SELECT $2::uuid AS run_id, $3::text AS step, $4::text AS channel, $5::text AS type,
+  $6::timestamptz AS at, $7::timestamptz AS since, $8::text AS cart_id, $9::text[] AS names) ask"""
+
+_SINGLE_PROFILE_CONDITION = (
+    "p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)"
+)
+
+_BATCH_QUERY_SOURCE = """jsonb_to_recordset($1) AS ask(
+  place int, run_id uuid, step text, channel text, type text, at timestamptz,
+  since timestamptz, cart_id text, names text[])"""
+
+_BATCH_PROFILE_CONDITION = """p.profile_id = r.profile_id
+  AND p.profile_id = ANY(string_to_array(current_setting('waypost.locked', true), ',')::uuid[])"""
+
+
+def address_type(channel: str) -> str:
+    """Return the identifier type that a channel writes to; empty where it writes to none."""
+    return ADDRESS_TYPE_BY_CHANNEL.get(channel, "")
 
 
 def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
-    """One row of the reading, as values."""
+    """Convert one row of ``snapshot_sql`` or ``batch_snapshot_sql``."""
 
     def rows(name: str) -> list[list[Any]]:
         return [orjson.loads(text) for text in row[name]]
@@ -153,11 +236,48 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         catalog=shelf,
         out_of_stock=sold_out(shelf, query.promoted_items),
         engagement_counts=orjson.loads(row["engaged"] or "{}"),
-        deferred_messages=tuple(_to_deferred_message(*one) for one in sorted(rows("waiting"))),
+        deferred_messages=tuple(_to_deferred_message(*fields) for fields in sorted(rows("waiting"))),
         kill_switches=tuple(
             (kind, name, datetime.fromisoformat(since)) for kind, name, since in rows("stops")
         ),
         claims_last_minute=row["claims_last_minute"],
+    )
+
+
+@lru_cache
+def snapshot_sql(*, needs_engagement: bool, needs_claim_rate: bool) -> str:
+    """Return the statement for one message: of profile ``$1``; if that is null, of the locked one."""
+    return _format_snapshot_sql(
+        _SINGLE_QUERY_SOURCE, _SINGLE_PROFILE_CONDITION, "", needs_engagement, needs_claim_rate
+    )
+
+
+@lru_cache
+def batch_snapshot_sql(*, needs_engagement: bool, needs_claim_rate: bool) -> str:
+    """Return the statement for several messages: one row per query with a run of a locked profile."""
+    return _format_snapshot_sql(
+        _BATCH_QUERY_SOURCE, _BATCH_PROFILE_CONDITION, "ask.place,", needs_engagement, needs_claim_rate
+    )
+
+
+def snapshot_arguments(query: SnapshotQuery) -> dict[str, Any]:
+    """Return the arguments of both statements; in ``snapshot_sql`` they are ``$2`` and on, in this order."""
+    return {
+        "run_id": query.run_id,
+        "step": query.step,
+        "channel": query.channel,
+        "type": address_type(query.channel),
+        "at": query.at,
+        "since": query.at - max(DEFAULT_LOOKBACK, query.lookback),
+        "cart_id": query.cart_id,
+        "names": catalog_keys(query.promoted_items),
+    }
+
+
+def batch_snapshot_arguments(queries: Sequence[SnapshotQuery]) -> str:
+    """Return ``$1`` of ``batch_snapshot_sql``; ``place`` is the position of a query in the list."""
+    return encode_jsonb(
+        [{"place": place, **snapshot_arguments(query)} for place, query in enumerate(queries)]
     )
 
 
@@ -191,102 +311,6 @@ def _to_deferred_message(
     return DeferredMessage(channel, journey, topic, instants[0], instants[1], instants[2], value, message)
 
 
-DEFAULT_LOOKBACK = timedelta(days=31)
-"""How far back sent messages are read where no cap looks further."""
-
-COUNTED_STATUSES = (
-    "claimed",
-    "unknown",
-    "unknown_final",
-    "sent",
-    "delivered",
-    "bounced",
-    "opened",
-    "clicked",
-)
-"""Statuses of a message that counts against the caps."""
-
-_SELECT_SNAPSHOT = """
-SELECT {place} CASE WHEN mine.vouched
-    THEN p.traits - ARRAY[CASE WHEN p.origins #>> '{{email,rank}}' = '1' THEN 'email' END,
-      CASE WHEN p.origins #>> '{{phone,rank}}' = '1' THEN 'phone' END]
-    ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
-  p.profile_id, r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
-  m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
-  m.items AS message_items, COALESCE(m.planned_at, m.decided_at) AS message_planned_at, mine.addresses,
-  ARRAY(SELECT json_build_array(c.channel, c.topic, c.state, c.source)::text FROM consent_state c
-    WHERE c.profile_id = p.profile_id) AS consents,
-  ARRAY(SELECT json_build_array(s.event_id, s.line, s.item, s.sku, s.until, s.scope, s.of, s.parts)::text
-    FROM suppression s
-    WHERE s.profile_id = p.profile_id AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > ask.at)
-  ) AS suppressions,
-  COALESCE((SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = ask.cart_id),
-    (SELECT lines FROM cart WHERE profile_id = p.profile_id AND cart_id = r.key AND ask.cart_id IS NOT NULL)
-  )::text AS cart,
-  ARRAY(SELECT json_build_array(s.channel, s.claimed_at, s.journey, COALESCE(s.topic, 'marketing'),
-      s.run_id, s.template, s.items)::text FROM message s
-    WHERE s.profile_id = p.profile_id AND s.claimed_at > ask.since AND s.message_class = 'marketing'
-      AND s.channel <> 'ads' AND s.status = ANY({counted}) AND (s.run_id, s.step) <> (ask.run_id, ask.step)
-  ) AS sent,
-  ARRAY(SELECT json_build_array(w.message_id, w.channel, w.journey, COALESCE(w.topic, 'marketing'),
-      w.deferred_until, w.expires_at, COALESCE(w.planned_at, w.decided_at), w.value)::text
-    FROM message w JOIN run o ON o.run_id = w.run_id AND o.state = 'running'
-    WHERE w.profile_id = p.profile_id AND w.status = 'deferred' AND w.message_class = 'marketing'
-      AND w.channel <> 'ads' AND w.expires_at > ask.at AND w.run_id <> ask.run_id) AS waiting,
-  ARRAY(SELECT json_build_array(o.address, o.topic)::text FROM opt_out o
-    WHERE o.channel = ask.channel AND o.address = ANY(mine.here) AND o.state = 'withdrawn') AS opt_outs,
-  ARRAY(SELECT json_build_array(a.address, a.problem)::text FROM address_problem a
-    WHERE a.channel = ask.channel AND a.address = ANY(mine.here)) AS problems,
-  ARRAY(SELECT json_build_array(k.kind, k.name, k.since)::text FROM kill_switch k) AS stops,
-  {shelf} AS shelf, {engaged}::text AS engaged, {claims}::int AS claims_last_minute
-FROM {asked} JOIN run r ON r.run_id = ask.run_id JOIN profile p ON {whose}
-  LEFT JOIN message m ON m.run_id = ask.run_id AND m.step = ask.step
-  CROSS JOIN LATERAL (
-    SELECT COALESCE(bool_or(vouched), false) AS vouched,
-      COALESCE(array_agg(json_build_array(type, value, extract(epoch FROM
-        CASE WHEN vouched THEN linked_at ELSE since END))::text)
-        FILTER (WHERE type IN ('email', 'phone', 'push_token')), '{{}}') AS addresses,
-      array_agg(value) FILTER (WHERE type = ask.type) AS here
-    FROM identifier WHERE profile_id = p.profile_id) mine
-"""
-
-_ENGAGEMENT_SUBQUERY = """(SELECT jsonb_object_agg(e.channel, e.count) FROM (SELECT channel, count(*) FROM message
-  WHERE profile_id = p.profile_id AND engaged_at > ask.at - interval '90 days' GROUP BY channel) e)"""
-
-_CLAIM_RATE_SUBQUERY = """(SELECT count(*) FROM message b WHERE b.channel = ask.channel AND b.status = ANY({counted})
-  AND b.claimed_at > ask.at - interval '1 minute' AND b.claimed_at < ask.at + interval '1 minute'
-  AND (b.run_id, b.step) <> (ask.run_id, ask.step))"""
-
-_SINGLE_QUERY_SOURCE = """(SELECT $2::uuid AS run_id, $3::text AS step, $4::text AS channel, $5::text AS type,
-  $6::timestamptz AS at, $7::timestamptz AS since, $8::text AS cart_id, $9::text[] AS names) ask"""
-
-_SINGLE_PROFILE_CONDITION = (
-    "p.profile_id = COALESCE($1::uuid, NULLIF(current_setting('waypost.locked', true), '')::uuid)"
-)
-
-_BATCH_QUERY_SOURCE = """jsonb_to_recordset($1) AS ask(place int, run_id uuid, step text, channel text, type text,
-  at timestamptz, since timestamptz, cart_id text, names text[])"""
-
-_BATCH_PROFILE_CONDITION = """p.profile_id = r.profile_id
-  AND p.profile_id = ANY(string_to_array(current_setting('waypost.locked', true), ',')::uuid[])"""
-
-
-@lru_cache
-def snapshot_sql(*, needs_engagement: bool, needs_claim_rate: bool) -> str:
-    """The statement for one message: of profile ``$1``, or where that is null, of the one locked."""
-    return _format_snapshot_sql(
-        _SINGLE_QUERY_SOURCE, _SINGLE_PROFILE_CONDITION, "", needs_engagement, needs_claim_rate
-    )
-
-
-@lru_cache
-def batch_snapshot_sql(*, needs_engagement: bool, needs_claim_rate: bool) -> str:
-    """The statement for several messages: a row for each whose run is of one of those locked."""
-    return _format_snapshot_sql(
-        _BATCH_QUERY_SOURCE, _BATCH_PROFILE_CONDITION, "ask.place,", needs_engagement, needs_claim_rate
-    )
-
-
 def _format_snapshot_sql(
     query_source: str,
     profile_condition: str,
@@ -297,29 +321,10 @@ def _format_snapshot_sql(
     counted = f"'{{{','.join(COUNTED_STATUSES)}}}'::text[]"
     return _SELECT_SNAPSHOT.format(
         asked=query_source,
-        whose=profile_condition,
+        profile=profile_condition,
         place=extra_columns,
         counted=counted,
         shelf=CATALOG_SQL.format("ask.names"),
         engaged=_ENGAGEMENT_SUBQUERY if needs_engagement else "NULL",
         claims=_CLAIM_RATE_SUBQUERY.format(counted=counted) if needs_claim_rate else "NULL",
     )
-
-
-def snapshot_arguments(query: SnapshotQuery) -> dict[str, Any]:
-    """What both statements ask with, by name; for ``reading`` it is ``$2`` and on, in this order."""
-    return {
-        "run_id": query.run_id,
-        "step": query.step,
-        "channel": query.channel,
-        "type": address_type(query.channel),
-        "at": query.at,
-        "since": query.at - max(DEFAULT_LOOKBACK, query.lookback),
-        "cart_id": query.cart_id,
-        "names": catalog_keys(query.promoted_items),
-    }
-
-
-def batch_snapshot_arguments(queries: Sequence[SnapshotQuery]) -> str:
-    """``$1`` of ``reading_of_several``; ``place`` is where the ask stands among them."""
-    return encode_jsonb([{"place": place, **snapshot_arguments(ask)} for place, ask in enumerate(queries)])

@@ -1,5 +1,7 @@
-"""What an event changes about a person: traits, carts, orders, consents, engagement. Pure: takes the person
-under lock, leaves what is to be written in ``Changes``."""
+"""What an event changes in a profile: traits, carts, orders, consents, engagement.
+
+Pure: takes the profile's locked state, and collects what is to be written in a ``UnitOfWork``.
+"""
 
 from typing import Any
 
@@ -27,7 +29,7 @@ from profiles.state.unit_of_work import UnitOfWork
 CART_EVENT_CLASSES = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
 
 CART_PRODUCT_EVENTS = (PriceDropped, BackInStock, OutOfStock)
-"""About something in a cart, whose owner did nothing."""
+"""About a product in a cart; no action of the cart's owner."""
 
 ORDER_SENSITIVE_EVENT_TYPES = frozenset(
     (
@@ -35,7 +37,7 @@ ORDER_SENSITIVE_EVENT_TYPES = frozenset(
         *("Price Dropped", "Order Completed"),
     )
 )
-"""Names of the events whose order matters to a person's carts."""
+"""Names of the events that must be applied to a profile's carts in canonical order."""
 
 _CART_ID_PROPERTIES = ("cart_id", "checkout_id", "checkout_token")
 
@@ -54,7 +56,7 @@ _ENGAGED_STATUSES = ("opened", "clicked")
 
 
 def apply_event(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> ApplyResult:
-    """Apply one event to a person."""
+    """Apply one event to a profile. Returns what routing needs."""
     _apply_traits(person, taken)
     if taken.incoming.type in ORDER_SENSITIVE_EVENT_TYPES:
         person.advance_cart_position(taken.sort_key)
@@ -71,7 +73,7 @@ def apply_event(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -
             if taken.message_ref is not None:
                 _apply_engagement(person, taken, taken.message_ref, changes)
             declarations.record_reply(person, taken, changes)
-        case undoing if undoing in orders.REVERSAL_EVENT_TYPES:
+        case reversal if reversal in orders.REVERSAL_EVENT_TYPES:
             orders.apply_refund(person, taken, changes)
         case _ if isinstance(taken.event, CART_EVENT_CLASSES):
             if isinstance(taken.event, CheckoutStarted):
@@ -86,7 +88,7 @@ def apply_event(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -
 
 
 def own_cart_id(incoming: IncomingEvent) -> str | None:
-    """The cart id the event itself carries."""
+    """Return the cart id that the event itself carries."""
     for name in _CART_ID_PROPERTIES:
         value = incoming.properties.get(name)
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
@@ -95,15 +97,15 @@ def own_cart_id(incoming: IncomingEvent) -> str | None:
 
 
 def _apply_traits(person: ProfileState, taken: StoredEvent) -> None:
-    said = taken.incoming
-    word: dict[str, Any] = {"time": taken.time, "source": said.source, "event_id": said.id}
-    word["verified"] = said.verified
-    traits, origins = golden.merge_traits(person.traits, person.origins, said.traits, **word)
+    incoming = taken.incoming
+    origin: dict[str, Any] = {"time": taken.time, "source": incoming.source, "event_id": incoming.id}
+    origin["verified"] = incoming.verified
+    traits, origins = golden.merge_traits(person.traits, person.origins, incoming.traits, **origin)
     zone, locale, origins = golden.merge_context(
-        person.context_timezone, person.context_locale, origins, said.context, **word
+        person.context_timezone, person.context_locale, origins, incoming.context, **origin
     )
-    last_seen = with_event_seen(person.last_seen, said, taken.at)
-    # What an event does not change comes back as the very object.
+    last_seen = with_event_seen(person.last_seen, incoming, taken.at)
+    # What an event does not change is returned as the same object.
     if origins is not person.origins or last_seen is not person.last_seen:
         person.is_dirty = True
     person.traits, person.origins, person.last_seen = traits, origins, last_seen
@@ -116,13 +118,13 @@ def _apply_cart_event(
     own = own_cart_id(taken.incoming)
     cart = person.carts.get(own) if own else person.latest_open_cart()
     if cart is None:
-        # A removal or a look at an unknown, empty cart opens none.
+        # A removal from, or a view of, an unknown and empty cart opens no cart.
         after = apply_cart_event((), event)
         if not after and not own:
             return None
         before = _own_generated_cart_id(taken)
         if before in person.carts:
-            # It was part of that cart until an earlier order was heard of.
+            # The event was part of that cart until an earlier order arrived.
             before = None
         cart = CartState(own or before or generated_cart_id(taken.event_id), after, taken.time)
         cart.has_provisional_id = not (own or before)
@@ -138,12 +140,18 @@ def _apply_cart_event(
 
 
 def _own_generated_cart_id(taken: StoredEvent) -> str | None:
-    """A cart id of Waypost's own making, as it was given when the event came in; of two people one has it."""
+    """Return the cart id that Waypost generated when the event arrived.
+
+    Of the profiles that have the event, one has the id.
+    """
     return taken.cart_id if is_generated_cart_id(taken.cart_id) and not taken.has_foreign_cart_id else None
 
 
 def _rename_cart(person: ProfileState, cart: CartState, old_id: str, generated_id: str | None) -> None:
-    """A past event of a cart tells what it was called; runs know it by that name."""
+    """Map the cart's id of a past event to the current one; runs know the cart by that id.
+
+    A cart with a provisional id takes the generated id instead, if it is free.
+    """
     if cart.has_provisional_id and generated_id and generated_id not in person.carts:
         person.renamed_carts[cart.cart_id] = generated_id
         del person.carts[cart.cart_id]
@@ -156,25 +164,28 @@ def _rename_cart(person: ProfileState, cart: CartState, old_id: str, generated_i
 def _apply_product_event(
     person: ProfileState, taken: StoredEvent, event: ProductEvent, changes: UnitOfWork
 ) -> str | None:
-    """The cart it is about: its own, which need not be there any more. A lower price goes into its lines."""
+    """Return the event's own cart id, which need not exist any more. Writes a lower price into the lines."""
     own = own_cart_id(taken.incoming)
     cart = person.carts.get(own) if own else None
     if cart is not None and isinstance(event, PriceDropped):
         lines = with_new_price(cart.lines, event.item)
         if lines != cart.lines:
-            # Its owner did nothing: updated_at stays.
+            # No action of the owner: updated_at stays.
             cart.lines = lines
             changes.save_cart(person, cart)
     return own
 
 
 def _apply_checkout(person: ProfileState, taken: StoredEvent) -> None:
-    """An address that is known by an order or a checkout may be written to until its owner says no."""
+    """Record the time of an order or a checkout, and whether it named an email address.
+
+    Messages to such an address are permitted until its owner withdraws consent.
+    """
     if person.last_checkout_at is None or taken.time > person.last_checkout_at:
         person.last_checkout_at = taken.time
         person.is_dirty = True
-    sure = person.sure_checkout_at
-    if taken.incoming.verified and (sure is None or taken.time > sure):
+    verified_checkout_at = person.sure_checkout_at
+    if taken.incoming.verified and (verified_checkout_at is None or taken.time > verified_checkout_at):
         person.sure_checkout_at = taken.time
         person.is_dirty = True
     named = any(kind == "email" for kind, _ in taken.incoming.identifiers)

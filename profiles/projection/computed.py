@@ -1,8 +1,8 @@
-"""Traits that Waypost works out itself, kept up to date by ingest: when somebody was last seen on a channel,
-and what their orders and messages say of them.
+"""Computed traits, updated by ingest: when a profile was last seen per channel, and figures of its orders
+and messages.
 
-All of it is a function of the rows, never of the moment: nothing here asks for now. Nothing happens after it
-came in: a time ahead of that counts as of then.
+All are functions of the stored rows, and none of the current time. An event time after the arrival counts as
+the arrival.
 """
 
 from collections.abc import Sequence
@@ -20,33 +20,16 @@ REFRESHING_EVENT_TYPES = frozenset(
         *("Message Opened", "Message Clicked", "Message Replied"),
     )
 )
-"""Events after which ``refresh`` is due; it is after a merge, a split, and a change of zone, too."""
+"""Events after which ``refresh_computed_traits`` is due; also after a merge, a split and a change of zone."""
 
 _PASSIVE_EVENT_TYPES = ("Message Delivered", "Message Bounced")
 
 _INTERNAL_SOURCE_PREFIX = "waypost/"
 
 _PREFERENCES_SOURCE = "waypost/preferences"
-"""Of Waypost's own sources the one behind which is the person."""
+"""The only one of Waypost's own sources that is an action of the profile."""
 
-
-def with_event_seen(seen: dict[str, str], incoming: IncomingEvent, at: datetime) -> dict[str, str]:
-    """Channel → when the person was last seen there, after one event; the very object where nothing changes.
-
-    ``at``: when it was taken in, which an event's own time does not exceed. Deliveries, bounces and what
-    Waypost writes itself (sweeps, consents by hand) are no sign of the person. Times are UTC with
-    microseconds, so that text sorts as time; in any order of events the result is the same.
-    """
-    by_waypost = (
-        incoming.source.startswith(_INTERNAL_SOURCE_PREFIX) and incoming.source != _PREFERENCES_SOURCE
-    )
-    if by_waypost or incoming.type in _PASSIVE_EVENT_TYPES:
-        return seen
-    last = min(incoming.time, at).astimezone(UTC).isoformat(timespec="microseconds")
-    return seen if last <= seen.get(incoming.channel, "") else {**seen, incoming.channel: last}
-
-
-# The same over all of somebody's events, for those whose events have become others.
+# ``with_event_seen`` over all events of profiles that gained or lost events.
 _SELECT_LAST_SEEN = """
 SELECT profile_id, jsonb_object_agg(channel, to_char(last AT TIME ZONE 'UTC',
   'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))::text AS seen
@@ -57,20 +40,7 @@ FROM (SELECT profile_id, channel, max(LEAST(time, at)) AS last FROM event
 GROUP BY profile_id
 """
 
-
-async def load_last_seen(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
-    """What ``seen_after`` makes of all events of these people; nothing for those without any."""
-    rows = await connection.fetch(
-        _SELECT_LAST_SEEN,
-        list(profile_ids),
-        list(_PASSIVE_EVENT_TYPES),
-        _INTERNAL_SOURCE_PREFIX,
-        _PREFERENCES_SOURCE,
-    )
-    return {row["profile_id"]: orjson.loads(row["seen"]) for row in rows}
-
-
-# An order is told by its order_id, else by its event: its products need not have been readable.
+# An order is identified by its order_id, else by its event. Its products need not have been readable.
 _ORDER_FIGURES = """
 SELECT count(*)::int AS orders, max(o.last) AS last_order_at, array_agg(o.first) AS placed FROM (
   SELECT min(LEAST(e.time, e.at)) AS first, max(LEAST(e.time, e.at)) AS last FROM event e
@@ -82,7 +52,7 @@ SELECT count(*)::int AS orders, max(o.last) AS last_order_at, array_agg(o.first)
 """
 
 # An order that two channels report is paid once. Numeric sums do not depend on the order of the rows; the
-# bounds are those of what they are kept as.
+# bounds keep them in the range of the column's type.
 _SPENDING_FIGURES = """
 SELECT min(r.first) AS first_order_at,
   GREATEST(-1e300, LEAST(1e300, COALESCE(round(sum(r.paid), 2), 0)))::float8 AS spent
@@ -124,12 +94,13 @@ _COMPUTED_COLUMNS = (
 )
 
 _UPDATE_COMPUTED_TRAITS = f"""
-UPDATE profile p SET ({", ".join(_COMPUTED_COLUMNS)}) = ROW({", ".join(f"c.{name}" for name in _COMPUTED_COLUMNS)})
+UPDATE profile p SET ({", ".join(_COMPUTED_COLUMNS)})
+  = ROW({", ".join(f"c.{name}" for name in _COMPUTED_COLUMNS)})
 FROM (SELECT v.profile_id, {", ".join(_COMPUTED_COLUMNS)}
   FROM (SELECT profile_id, timezone FROM person
     WHERE profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))) v
-  CROSS JOIN LATERAL ({_ORDER_FIGURES}) o CROSS JOIN LATERAL ({_SPENDING_FIGURES}) s CROSS JOIN LATERAL ({_VISIT_GAP_FIGURES}) r
-  CROSS JOIN LATERAL ({_ENGAGEMENT_FIGURES}) e
+  CROSS JOIN LATERAL ({_ORDER_FIGURES}) o CROSS JOIN LATERAL ({_SPENDING_FIGURES}) s
+  CROSS JOIN LATERAL ({_VISIT_GAP_FIGURES}) r CROSS JOIN LATERAL ({_ENGAGEMENT_FIGURES}) e
   LEFT JOIN LATERAL ({_PREFERRED_CHANNEL}) n ON true LEFT JOIN LATERAL ({_PREFERRED_HOUR}) h ON true) c
 WHERE p.profile_id = c.profile_id
   AND ({", ".join(f"p.{name}" for name in _COMPUTED_COLUMNS)})
@@ -137,12 +108,41 @@ WHERE p.profile_id = c.profile_id
 """  # noqa: S608 - constant fragments
 
 
-async def refresh_computed_traits(connection: Any, profile_ids: Sequence[UUID]) -> None:
-    """Work out anew what these people's orders and messages say of them; one statement, idempotent.
+def with_event_seen(seen: dict[str, str], incoming: IncomingEvent, at: datetime) -> dict[str, str]:
+    """Return channel → when the profile was last seen there, after one event.
 
-    Call it with the people's locks held, after all else of the transaction is written, for whom an event of
-    ``REFRESHED_BY`` was taken in, who were merged or split, or whose ``timezone`` changed. Rows that are as
-    they should be are not written; merged and erased people are passed over.
+    Returns the same object where nothing changes. ``at``: the arrival, which limits the event's own time.
+    Deliveries, bounces and what Waypost writes itself (sweeps, consents by an operator) do not count. Times
+    are UTC with microseconds, so that text sorts as time. The result does not depend on the order of events.
+    """
+    by_waypost = (
+        incoming.source.startswith(_INTERNAL_SOURCE_PREFIX) and incoming.source != _PREFERENCES_SOURCE
+    )
+    if by_waypost or incoming.type in _PASSIVE_EVENT_TYPES:
+        return seen
+    last = min(incoming.time, at).astimezone(UTC).isoformat(timespec="microseconds")
+    return seen if last <= seen.get(incoming.channel, "") else {**seen, incoming.channel: last}
+
+
+async def load_last_seen(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
+    """Return ``with_event_seen`` over all events of each profile; a profile without events is left out."""
+    rows = await connection.fetch(
+        _SELECT_LAST_SEEN,
+        list(profile_ids),
+        list(_PASSIVE_EVENT_TYPES),
+        _INTERNAL_SOURCE_PREFIX,
+        _PREFERENCES_SOURCE,
+    )
+    return {row["profile_id"]: orjson.loads(row["seen"]) for row in rows}
+
+
+async def refresh_computed_traits(connection: Any, profile_ids: Sequence[UUID]) -> None:
+    """Recompute the figures of these profiles' orders and messages, in one statement. Idempotent.
+
+    Called after all other writes of a transaction, for profiles that got an event of
+    ``REFRESHING_EVENT_TYPES``, were merged or split, or got another ``timezone``. Rows that are right are
+    not written. Merged and erased profiles are skipped.
+    Locks held: those of the profiles.
     """
     if profile_ids:
         await connection.execute(_UPDATE_COMPUTED_TRAITS, sorted(set(profile_ids)))

@@ -1,4 +1,4 @@
-"""Decides when a customer has lapsed: by their own rhythm, else by the shop's word. Pure."""
+"""When a customer has lapsed: by the gaps between their visits, else by the shop's default. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 class LapseRules:
     """After how long without an order a customer has lapsed.
 
-    Who came at least three times (several orders on one day, UTC, are one visit) is measured by their own
-    rhythm: ``factor`` times the median gap between visits, kept within ``at_least`` and ``at_most``. For
-    everybody else it is ``otherwise``. Raises ValueError where these cannot be.
+    With at least three visits (several orders on one UTC day are one visit) it is ``factor`` times the median
+    gap between visits, limited to ``min_threshold`` and ``max_threshold``. For all others it is
+    ``default_threshold``. Raises ValueError if the values contradict each other.
     """
 
     factor: float = 2.0
@@ -24,19 +24,22 @@ class LapseRules:
             or not timedelta(0) < self.min_threshold <= self.max_threshold
             or not self.default_threshold
         ):
-            raise ValueError(f"expected factor > 0, 0 < at_least <= at_most and otherwise > 0, got {self}")
+            raise ValueError(
+                "expected factor > 0, 0 < min_threshold <= max_threshold and default_threshold > 0, "
+                f"got {self}"
+            )
 
 
 DEFAULT_LAPSE_RULES = LapseRules()
 
 MIN_ORDERS_FOR_GAP = 3
-"""Fewer make no rhythm."""
+"""With fewer orders the median gap is not used."""
 
 
 def lapse_threshold(
     orders: int, median_gap_days: float | None, rules: LapseRules = DEFAULT_LAPSE_RULES
 ) -> timedelta:
-    """How long after their last order a customer with these orders and this rhythm has lapsed."""
+    """Return how long after the last order a customer with these orders and this median gap has lapsed."""
     if orders < MIN_ORDERS_FOR_GAP or median_gap_days is None:
         return rules.default_threshold
     return min(max(timedelta(days=rules.factor * median_gap_days), rules.min_threshold), rules.max_threshold)
@@ -49,14 +52,14 @@ def lapse_state(
     now: datetime,
     rules: LapseRules = DEFAULT_LAPSE_RULES,
 ) -> str:
-    """never_bought, active, at_risk or lapsed, at one moment.
+    """Return never_bought, active, at_risk or lapsed, at one instant.
 
-    At risk is who has been away for more than half of ``lapse_after`` and not for all of it: with a factor
-    of 2 that is for longer than their median gap, within the bounds that hold for everybody.
+    At risk: without an order for more than half of ``lapse_threshold``, and not for all of it. With a factor
+    of 2 that is longer than the median gap, within the limits of ``rules``.
     """
     if last_order_at is None:
         return "never_bought"
-    away, lapses = now - last_order_at, lapse_threshold(orders, median_gap_days, rules)
-    if away > lapses:
+    elapsed, threshold = now - last_order_at, lapse_threshold(orders, median_gap_days, rules)
+    if elapsed > threshold:
         return "lapsed"
-    return "at_risk" if away > lapses / 2 else "active"
+    return "at_risk" if elapsed > threshold / 2 else "active"

@@ -1,4 +1,4 @@
-"""Fold people anew from their events, in the order in which they happened."""
+"""Replay: compute profiles anew from their events, in canonical order."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -16,24 +16,23 @@ from profiles.state.event_records import IncomingEvent, StoredEvent, parse_event
 from profiles.state.profile_state import ProfileState
 from profiles.state.unit_of_work import UnitOfWork
 
-# How an order's lines were read when it came in: its owner's rows tell.
+# How an order's lines were resolved on arrival, from the rows of its owner.
 _ORDER_LINES_COLUMN = """CASE WHEN e.type = 'Order Completed' THEN (
   SELECT jsonb_object_agg(u.line, jsonb_build_array(u.item, o.scope)) FROM purchase u
   LEFT JOIN suppression o ON o.profile_id = e.profile_id AND o.event_id = u.event_id AND o.line = u.line
   WHERE u.event_id = e.event_id)::text END AS bought"""
 
-# Views of pages and products leave no trace but when somebody was last seen. What somebody else bought, whom
-# an event named beside this person, is taken out of this person's carts as well.
+# Views of pages and products change only when a profile was last seen, so they are not read. What another
+# profile bought is removed from this profile's carts as well, if the order names both.
 _SELECT_HISTORY = f"""
-SELECT e.profile_id AS whose, {_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel,
-  e.time, e.at, e.verified, e.cart_id, e.properties::text AS properties, e.traits::text AS traits,
-  e.context::text AS context, e.identifiers::text AS identifiers
+SELECT e.profile_id AS replayed_profile, {_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id,
+  e.type, e.channel, e.time, e.at, e.verified, e.cart_id, e.properties::text AS properties,
+  e.traits::text AS traits, e.context::text AS context, e.identifiers::text AS identifiers
 FROM event e WHERE e.profile_id = ANY($1) AND (e.type = ANY($2) OR e.traits <> '{{}}'::jsonb
   OR e.context ?| ARRAY['timezone', 'locale'])
 UNION ALL
-SELECT s.profile_id, {_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at,
-  e.verified,
-  e.cart_id, e.properties::text, '{{}}', '{{}}', '{{}}'
+SELECT s.profile_id, {_ORDER_LINES_COLUMN}, e.profile_id, e.event_id, e.source, e.id, e.type, e.channel,
+  e.time, e.at, e.verified, e.cart_id, e.properties::text, '{{}}', '{{}}', '{{}}'
 FROM event e JOIN (SELECT DISTINCT profile_id, event_id FROM suppression WHERE profile_id = ANY($1)) s
   ON s.event_id = e.event_id AND s.profile_id IS DISTINCT FROM e.profile_id
 """  # noqa: S608 - constant fragment
@@ -48,21 +47,23 @@ WHERE profile_id = ANY($1) AND type = 'Customer Lapsed' AND source = 'waypost/sw
 async def load_history(
     connection: Any, profile_ids: Collection[UUID]
 ) -> dict[UUID, list[tuple[StoredEvent, bool]]]:
-    """Each person's events that leave a trace, in their order; with whether it is their own."""
-    found: dict[UUID, list[tuple[StoredEvent, bool]]] = {who: [] for who in profile_ids}
+    """Return each profile's events that change its state, in canonical order, with whether it is its own."""
+    history: dict[UUID, list[tuple[StoredEvent, bool]]] = {profile_id: [] for profile_id in profile_ids}
     for row in await connection.fetch(_SELECT_HISTORY, list(profile_ids), list(ORDER_SENSITIVE_EVENT_TYPES)):
-        found[row["whose"]].append((_to_stored_event(row), row["profile_id"] == row["whose"]))
-    for events in found.values():
+        history[row["replayed_profile"]].append(
+            (_to_stored_event(row), row["profile_id"] == row["replayed_profile"])
+        )
+    for events in history.values():
         events.sort(key=lambda pair: pair[0].sort_key)
-        mine = {generated_cart_id(taken.event_id) for taken, own in events if own}
+        own_cart_ids = {generated_cart_id(taken.event_id) for taken, own in events if own}
         for position, (taken, own) in enumerate(events):
-            if is_generated_cart_id(taken.cart_id) and taken.cart_id not in mine:
+            if is_generated_cart_id(taken.cart_id) and taken.cart_id not in own_cart_ids:
                 events[position] = replace(taken, has_foreign_cart_id=True), own
-    return found
+    return history
 
 
 def replay_events(person: ProfileState, events: Iterable[tuple[StoredEvent, bool]]) -> None:
-    """Fold past events into a person; what they wrote when they came stays as it is."""
+    """Apply past events to a profile. What they wrote when they arrived stays as it is."""
     unwritten = UnitOfWork()
     for taken, own in events:
         if own:
@@ -72,36 +73,36 @@ def replay_events(person: ProfileState, events: Iterable[tuple[StoredEvent, bool
 
 
 async def reload_last_seen(connection: Any, profiles: dict[UUID, ProfileState]) -> None:
-    """When each person was last heard of on each channel, over all their events."""
-    for who, channels in (await load_last_seen(connection, sorted(profiles))).items():
-        profiles[who].last_seen = channels
+    """Set when each profile was last seen on each channel, over all its events."""
+    for profile_id, channels in (await load_last_seen(connection, sorted(profiles))).items():
+        profiles[profile_id].last_seen = channels
 
 
 async def load_lapsed_orders(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, datetime]:
-    """The order after which each person was last declared lapsed."""
+    """Return the time of the order after which each profile was last declared lapsed."""
     rows = await connection.fetch(_SELECT_LAPSES, list(profile_ids))
     return {row["profile_id"]: row["lapsed_after"] for row in rows}
 
 
 def event_from_row(row: Any) -> StoredEvent:
-    """An event as far as a row without identifiers and traits tells."""
+    """Return the event of a row that has no identifiers and traits."""
     properties = orjson.loads(row["properties"])
-    said = (row["source"], row["id"], row["type"], row["channel"], row["time"])
+    envelope = (row["source"], row["id"], row["type"], row["channel"], row["time"])
     return StoredEvent(
-        IncomingEvent(*said, (), properties, verified=row["verified"]), row["event_id"], row["at"], None
+        IncomingEvent(*envelope, (), properties, verified=row["verified"]), row["event_id"], row["at"], None
     )
 
 
 def _to_stored_event(row: Any) -> StoredEvent:
     properties = orjson.loads(row["properties"])
-    named = orjson.loads(row["identifiers"])
+    identifiers = orjson.loads(row["identifiers"])
     incoming = IncomingEvent(
         source=row["source"],
         id=row["id"],
         type=row["type"],
         channel=row["channel"],
         time=row["time"],
-        identifiers=tuple((kind, value) for kind, held in named.items() for value in held),
+        identifiers=tuple((kind, value) for kind, held in identifiers.items() for value in held),
         properties=properties,
         traits=orjson.loads(row["traits"]),
         context=orjson.loads(row["context"]),

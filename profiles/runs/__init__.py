@@ -1,1 +1,1 @@
-"""Journey runs: which run an event is routed to, the outbox, run lifecycle, holds."""
+"""Journey runs: routing of events to runs, the outbox, the lifecycle of a run, holds, exposures."""

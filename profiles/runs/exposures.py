@@ -1,4 +1,4 @@
-"""Which arm of an experiment a run was given, once it mattered: what experiments are read by."""
+"""Exposures: records that a run reached an experiment, with its arm. Experiments are evaluated by them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ON CONFLICT (run_id, experiment) DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class ExposureView:
-    """A run met an experiment."""
+    """A run's exposure to an experiment."""
 
     experiment: str
     arm: str
@@ -28,9 +28,9 @@ class ExposureView:
 async def record_exposures(
     connection: Any, run_id: UUID, exposures: Sequence[tuple[str, str, datetime]]
 ) -> None:
-    """Note (experiment, arm, at) for a run and its person. Idempotent: the first arm of an experiment stands.
+    """Record (experiment, arm, at) for a run and its profile.
 
-    Nothing is written where there is no such run.
+    Idempotent: the first arm of an experiment stays. Writes nothing where there is no such run.
     """
     first: dict[str, dict[str, Any]] = {}
     for experiment, arm, exposed_at in exposures:
@@ -40,7 +40,7 @@ async def record_exposures(
 
 
 async def list_exposures(connection: Any, run_id: UUID) -> list[ExposureView]:
-    """What a run has met, in the order it met it."""
+    """Return a run's exposures, in the order of their times."""
     rows = await connection.fetch(
         "SELECT experiment, arm, at FROM exposure WHERE run_id = $1 ORDER BY at, experiment", run_id
     )

@@ -1,4 +1,4 @@
-"""Which cases are open for a person: begun by one event, and not ended by another."""
+"""Holds: the open cases of a profile, opened by one event and not closed by another."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,31 +10,31 @@ from profiles.db.sql import RARE_EVENT_TYPES_PREDICATE, encode_jsonb
 from profiles.identity.identifiers import redact_addresses
 
 MAX_HOLD_AGE = timedelta(days=90)
-"""A case nobody has closed for so long was closed without a word."""
+"""A case that was opened longer ago counts as closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldDefinition:
-    """A kind of case: the name of the event that opens it, of those that close it, what tells cases apart."""
+    """A kind of case: the event that opens it, those that close it, and the property that identifies it."""
 
     opened: str
     closed: tuple[str, ...]
     by: str | None = None
-    """A property; None: a closing event closes every case that is open."""
+    """A property. None: a closing event closes every open case."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenHold:
-    """A case that is open."""
+    """An open case."""
 
     opened: str
     """Name of the event that opened it."""
     ref: str | None
-    """The value of the property that tells cases apart, where the event had one."""
+    """The value of the property that identifies the case, where the event had one."""
     since: datetime
 
 
-# An event cannot have happened after it came in: a channel's clock that runs ahead must not reopen a case.
+# An event counts at its arrival at the latest: a channel's clock that runs ahead must not reopen a case.
 _SELECT_OPEN_HOLDS = """
 SELECT h.place, h.opened, o.properties ->> h.by AS ref, min(LEAST(o.time, o.at)) AS since
 FROM jsonb_to_recordset($2) AS h(place int, opened text, closed text[], by text)
@@ -48,7 +48,7 @@ ORDER BY h.place, since, ref
 
 _SELECT_OPEN_HOLDS_OF_ANY_TYPES = _SELECT_OPEN_HOLDS.format(opened_rare="", closed_rare="")
 
-# The same condition as the index's, so that a person's many views need not be read.
+# The same condition as the index's, so that a profile's many views are not read.
 _SELECT_OPEN_HOLDS_OF_RARE_TYPES = _SELECT_OPEN_HOLDS.format(
     opened_rare=" AND o." + RARE_EVENT_TYPES_PREDICATE, closed_rare=" AND c." + RARE_EVENT_TYPES_PREDICATE
 )
@@ -57,12 +57,13 @@ _SELECT_OPEN_HOLDS_OF_RARE_TYPES = _SELECT_OPEN_HOLDS.format(
 async def load_open_holds(
     connection: Any, profile_id: UUID, holds: Sequence[HoldDefinition], at: datetime
 ) -> tuple[OpenHold, ...]:
-    """The open ones of these kinds of case, in the order asked, the oldest first.
+    """Return the open cases of these kinds, in the order of ``holds``, each kind with the oldest first.
 
-    Open is what no closing event at or after the opening one closes; they belong together by the value of
-    ``by``, and where either has none, by the person alone. Instants are the channels' own, so events may come
-    in any order and late. Openings older than ``LONGEST`` before ``at`` no longer count. One round trip;
-    inside the gate call it under the profile's lock, with the canonical profile.
+    A case is open if no closing event has the time of the opening event or a later one. The two belong
+    together by the value of ``by``, and where either has none, by the profile alone. Times are the
+    channels' own, so events may arrive late and in any order. Openings longer ago than ``MAX_HOLD_AGE``
+    before ``at`` do not count. One round trip.
+    Locks held: in the gate, that of the profile, which is then the canonical one.
     """
     if not holds:
         return ()
@@ -70,12 +71,13 @@ async def load_open_holds(
     frequent = any(
         f"'{name}'" in RARE_EVENT_TYPES_PREDICATE for hold in holds for name in (hold.opened, *hold.closed)
     )
-    found = await connection.fetch(
+    open_rows = await connection.fetch(
         _SELECT_OPEN_HOLDS_OF_ANY_TYPES if frequent else _SELECT_OPEN_HOLDS_OF_RARE_TYPES,
         profile_id,
         encode_jsonb(rows),
         at - MAX_HOLD_AGE,
     )
     return tuple(
-        OpenHold(row["opened"], redact_addresses({"ref": row["ref"]})["ref"], row["since"]) for row in found
+        OpenHold(row["opened"], redact_addresses({"ref": row["ref"]})["ref"], row["since"])
+        for row in open_rows
     )

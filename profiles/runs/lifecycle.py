@@ -1,4 +1,7 @@
-"""The life of a run's row: closed by the run itself, parked when it cannot be told, ended by hand."""
+"""State transitions of a run: closed by its workflow, signalled or ended by an operator.
+
+Also what is read of single runs: profile, workflow id, delivered events, whether it is live.
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,7 +23,7 @@ from profiles.state.event_records import IncomingEvent, StoredEvent, parse_event
 from profiles.state.profile_state import load_profile_states
 from profiles.state.unit_of_work import UnitOfWork
 
-# The relay locks outbox rows first and the run's row after; so does this, else the two meet in a deadlock.
+# Outbox rows are locked before the run's row, as in the relay, to avoid a deadlock.
 _LOCK_OUTBOX_ROWS = (
     "SELECT 1 FROM outbox WHERE lane = $1 AND (delivered_at IS NULL OR trigger) ORDER BY seq FOR UPDATE"
 )
@@ -31,12 +34,12 @@ UPDATE run SET state = 'ended', outcome = COALESCE(outcome, $2), detail = COALES
 WHERE run_id = $1 RETURNING journey
 """
 
-# What it was stuck on stands in its detail; the reason for ending it is what counts now.
+# The reason for the end replaces the detail, which held the error that the run was stuck on.
 _UPDATE_STUCK_RUN_ENDED = (
     "UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4 WHERE run_id = $1"
 )
 
-# All are marked, seen or not: a redelivery after the end must not route again what the story acted on.
+# Marks all rows, seen or not: a redelivery after the end must not reroute what the story acted on.
 _MARK_REROUTED = """
 WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
@@ -58,7 +61,6 @@ SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience,
 FROM leaving
 """
 
-
 _DELIVERED = """
 SELECT event_id FROM outbox
 WHERE lane = $1 AND event_id IS NOT NULL AND ($2::bigint IS NULL OR seq < $2)
@@ -73,7 +75,7 @@ WHERE r.recorded_at >= $1 AND e.source LIKE $2
 
 @dataclass(frozen=True, slots=True)
 class ClosedRun:
-    """What closing a run did."""
+    """The result of closing a run."""
 
     rerouted: int = 0
 
@@ -89,10 +91,10 @@ async def close_run(
     detail: str = "",
     local: bool = False,
 ) -> ClosedRun:
-    """End a run's row, and route afresh each trigger event addressed to it that its story did not see.
+    """End a run's row, and reroute each trigger event addressed to it that its story did not see.
 
-    Under the profile's lock, so that no event can be addressed to it in between. Idempotent: a second call
-    changes nothing. Raises KeyError where there is no such run.
+    Takes the profile's lock, so that no event is addressed to the run meanwhile. Idempotent. Raises KeyError
+    where there is no such run.
     """
 
     async def work(connection: Any) -> ClosedRun:
@@ -150,37 +152,37 @@ async def signal_run_manually(
     properties: dict[str, Any],
     idempotency_key: str | None = None,
 ) -> UUID | None:
-    """Signal one live run through the outbox; returns its id, or None where no run of that key is live.
+    """Signal one live run through the outbox. Returns its id, or None where no run of that key is live.
 
-    The same ``idempotency_key`` reaches the run once, because a run sees each event id once. Raises
-    ValueError where no such event is declared or the properties do not fit it.
+    Signals with the same ``idempotency_key`` reach the run once, because a run sees each event id once.
+    Raises ValueError where no such event is declared or the properties do not fit it.
     """
     event, fault = parse_event(event_name, properties)
     if event is None or fault:
         raise ValueError(fault or f"no event named {event_name!r} is declared")
-    # A digest, since whatever the caller puts into the key would be kept in the run's history.
-    own = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else str(new_id())
+    # A digest, because the caller's text would be stored in the run's history.
+    suffix = hashlib.sha256(idempotency_key.encode()).hexdigest() if idempotency_key else str(new_id())
 
     async def work(connection: Any) -> UUID | None:
-        found: UUID | None = await connection.fetchval(
+        run_id: UUID | None = await connection.fetchval(
             "SELECT run_id FROM run WHERE journey = $1 AND key = $2 AND state = 'running'", journey, key
         )
-        if found is None or await _lock_run_state(connection, found) != "running":
+        if run_id is None or await _lock_run_state(connection, run_id) != "running":
             return None
         now = (await connection.fetchval("SELECT now()")).isoformat()
-        said = redact_addresses(event.model_dump(mode="json", exclude_none=True, exclude={"id"}))
+        fields = redact_addresses(event.model_dump(mode="json", exclude_none=True, exclude={"id"}))
         await _enqueue_signal(
-            connection, found, event_name, {**said, "id": f"by-hand-{own}", "time": now, "at": now}
+            connection, run_id, event_name, {**fields, "id": f"by-hand-{suffix}", "time": now, "at": now}
         )
-        return found
+        return run_id
 
     return await database.run(work)
 
 
 async def request_run_end(database: Database, run_id: UUID, outcome: str, reason: str) -> bool:
-    """Ask a live run to end, through the outbox; False where it is not live.
+    """Request the end of a live run, through the outbox. Returns False where it is not live.
 
-    A stuck run is ended here and now, since nothing reaches it: what could not be told is dropped, and its
+    A stuck run is ended at once, because no signal reaches it: its undelivered rows are discarded, and its
     key is free again.
     """
 
@@ -200,7 +202,7 @@ async def request_run_end(database: Database, run_id: UUID, outcome: str, reason
 
 
 async def load_run_profile(connection: Any, run_id: UUID) -> UUID | None:
-    """Whose run it is now, after any merge; None where there is no such run."""
+    """Return the current profile of a run, after any merge; None where there is no such run."""
     profile_id: UUID | None = await connection.fetchval(
         "SELECT profile_id FROM run WHERE run_id = $1", run_id
     )
@@ -238,7 +240,7 @@ async def count_started(connection: Any, since: datetime, source: str) -> int:
 
 
 async def _lock_run_state(connection: Any, run_id: UUID) -> str | None:
-    """A run's state, None where there is none; holds the person's lock, so that it stands until COMMIT."""
+    """Return a run's state, None where there is no run. Holds the profile's lock until COMMIT."""
     if await lock_profile_of_run(connection, run_id) is None:
         return None
     state: str | None = await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id)

@@ -1,4 +1,4 @@
-"""The queue to Temporal and the ad platforms: only a lane's oldest undelivered row is ever handed out."""
+"""The outbox to Temporal and the ad platform. Only the oldest row of each lane (partition key) is due."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from uuid import UUID
 import orjson
 
 MAX_RETRY_INTERVAL_S = 60.0
-"""The longest time between two attempts of what is postponed."""
+"""The longest backoff between two attempts to deliver a row, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One thing to tell."""
+    """One row to deliver."""
 
     seq: int
     lane: UUID
@@ -25,8 +25,8 @@ class OutboxRow:
     profile_id: UUID | None
 
 
-# Row by row with SKIP LOCKED alone, two relays deliver a purchase before its start; the NOT EXISTS keeps
-# every later row of a lane back until the earlier one is delivered and committed.
+# With SKIP LOCKED alone, two relays could deliver a purchase before its start. The NOT EXISTS excludes every
+# later row of a lane until the earlier one is delivered and committed.
 _LOCK_BATCH = """
 SELECT o.seq, o.lane, o.kind, o.name, o.payload::text AS payload, o.event_id, r.workflow_id, r.profile_id
 FROM outbox o LEFT JOIN run r ON r.run_id = o.lane
@@ -54,7 +54,7 @@ FROM unnest($1::uuid[], $2::text[]) AS s(run_id, temporal_run_id) WHERE run.run_
 
 
 async def lock_batch(connection: Any, limit: int) -> list[OutboxRow]:
-    """Lock up to ``limit`` rows, of different lanes; they stay locked until the transaction ends."""
+    """Lock and return up to ``limit`` rows, each of another lane. The locks last until COMMIT."""
     return [
         OutboxRow(
             row["seq"],
@@ -71,23 +71,30 @@ async def lock_batch(connection: Any, limit: int) -> list[OutboxRow]:
 
 
 async def mark_delivered(connection: Any, seqs: Sequence[int], started: Mapping[UUID, str]) -> None:
-    """These are told; ``started``: runs that have begun, with Temporal's own id of each."""
+    """Mark rows as delivered. ``started``: the runs that were started, each with Temporal's own id."""
     await connection.execute(_UPDATE_DELIVERED, list(seqs))
     if started:
         await connection.execute(_UPDATE_RUNS_STARTED, list(started), list(started.values()))
 
 
 async def record_failure(connection: Any, seq: int, error: str) -> None:
-    """This one was not told; it stays first in its lane."""
+    """Record a failed delivery. The row stays first in its lane."""
     await connection.execute(_UPDATE_FAILED, seq, error[:500])
 
 
 async def reschedule(connection: Any, seq: int, error: str) -> None:
-    """This one was not told, and is not handed out again at once: after 1 s, then 2, at last each minute."""
+    """Record a failed delivery, with a backoff before the next attempt.
+
+    It is 1 s at first, doubles each time, and is at most ``MAX_RETRY_INTERVAL_S``.
+    """
     await connection.execute(_UPDATE_RETRY_AT, seq, error[:500], MAX_RETRY_INTERVAL_S)
 
 
 async def mark_stuck(connection: Any, run_id: UUID, reason: str) -> bool:
-    """A run that can never be told waits, with the reason, and blocks no other. False: none is running."""
+    """Set a running run to stuck, with the reason, after a permanent delivery error.
+
+    Its rows are no longer delivered, and no other run waits for them. Returns False where the run is not
+    running.
+    """
     changed: str = await connection.execute(_UPDATE_RUN_STUCK, run_id, reason[:500])
     return changed == "UPDATE 1"

@@ -1,4 +1,4 @@
-"""Turn one folded event into outbox rows: signals to live runs, and starts of new ones. Pure."""
+"""Routing: turns one applied event into outbox rows, signals to live runs and starts of new ones. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,22 +16,26 @@ from profiles.state.profile_state import LiveRun, ProfileState
 from profiles.state.unit_of_work import UnitOfWork
 
 KEY_PERSON = "person"
-"""``keyed_by`` value: one live run per person."""
+"""``keyed_by`` value: one live run per profile."""
 
 KEY_CART = "cart_id"
-"""``keyed_by`` value that ingest may fill in: the event's own cart, else the person's open cart."""
+"""``keyed_by`` value that ingest may fill in: the event's own cart, else the profile's open cart."""
 
 ON_MERGE_END = "end"
-"""``on_merge`` value: a run ends at once, as ``merged``, where its person turns out to be another."""
+"""``on_merge`` value: a run ends at once, as ``merged``, when it gets another profile by a merge."""
 
 MAX_KEY_LENGTH = 200
 
 MAX_SIGNALS_PER_RUN = 1000
 """Signals per run; the run ends as ``overflow`` at this number."""
 
+_ENVELOPE_FIELDS = {"id", "time", "at", "channel", "cart", "cart_id"}
+
+_UNSAFE_WORKFLOW_ID_CHARS = re.compile(r"[/\s]+")
+
 
 class Route(Protocol):
-    """What routing needs to know of a journey. Journey definitions have this shape."""
+    """What routing reads of a journey. Journey definitions implement it."""
 
     @property
     def name(self) -> str:
@@ -43,29 +47,29 @@ class Route(Protocol):
 
     @property
     def listen_names(self) -> frozenset[str]:
-        """Names of all events that are signalled to its runs."""
+        """Names of all events that are signalled to the journey's runs."""
 
     @property
     def key_property(self) -> str | None:
-        """PERSON, CART, another property's name, or None where ``key_of`` computes it."""
+        """``KEY_PERSON``, ``KEY_CART``, another property's name, or None: ``key_of`` computes it."""
 
     @property
     def on_merge(self) -> str:
-        """What becomes of a run whose person turns out to be another: "continue" or END. Kept with a run."""
+        """What a run does when it gets another profile: "continue" or ``ON_MERGE_END``. Stored."""
 
     def key_of(self, event: Event) -> str | None:
-        """The run's key for this event; None: the event carries none. May run author code."""
+        """Return the run's key for this event; None: the event has none. May run author code."""
 
     def admits(self, event: Event) -> bool:
-        """Whether this event may start a run. May run author code."""
+        """Return whether this event may start a run. May run author code."""
 
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
-        """Whether one more run of a key may start, after runs that entered then."""
+        """Return whether one more run of a key may start, after runs with these entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """One journey's interest in one event, worked out before the transaction."""
+    """A journey that an event concerns, found before the transaction."""
 
     route: Route
     key: str | None
@@ -74,15 +78,29 @@ class RouteMatch:
 
 @dataclass(frozen=True, slots=True)
 class RouteMatches:
-    """All journeys' interest in one event, and what went wrong in finding out."""
+    """All journeys that an event concerns, and the problems in finding them."""
 
     matches: tuple[RouteMatch, ...] = ()
     problems: tuple[dict[str, str], ...] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """What routing needs to know of an applied event."""
+
+    cart_id: str | None
+    """The cart that the event is about: its own, or the profile's open one."""
+    changed_carts: tuple[str, ...]
+
+    def with_renamed_carts(self, renamed: Mapping[str, str]) -> "ApplyResult":
+        """Return the result with the current ids of renamed carts."""
+        cart_id = renamed.get(self.cart_id, self.cart_id) if self.cart_id else None
+        return ApplyResult(cart_id, tuple(renamed.get(cart, cart) for cart in self.changed_carts))
+
+
 def match_routes(event: Event, routes: Sequence[Route]) -> RouteMatches:
-    """Ask every journey about one event. One that raises is skipped and recorded."""
-    found: list[RouteMatch] = []
+    """Return the journeys that one event concerns. A journey that raises is skipped and recorded."""
+    matches: list[RouteMatch] = []
     problems: list[dict[str, str]] = []
     for route in routes:
         if event.event_name not in route.listen_names:
@@ -91,18 +109,18 @@ def match_routes(event: Event, routes: Sequence[Route]) -> RouteMatches:
             key = None if route.key_property in (KEY_PERSON, KEY_CART) else route.key_of(event)
             starts = event.event_name in route.start_names and route.admits(event)
         except Exception as error:
-            # Author code: whatever it raises must cost nobody an event.
+            # Author code: whatever it raises, the event must not be lost.
             problems.append({"journey": route.name, "detail": f"keyed_by or filter raised {error!r}"[:500]})
             continue
         if key is not None and (fault := key_fault(key)):
             problems.append({"journey": route.name, "detail": fault})
             continue
-        found.append(RouteMatch(route, key, starts))
-    return RouteMatches(tuple(found), tuple(problems))
+        matches.append(RouteMatch(route, key, starts))
+    return RouteMatches(tuple(matches), tuple(problems))
 
 
 def key_fault(key: str) -> str | None:
-    """Why a value may not be a run's key, or None. Keys are written into workflow ids."""
+    """Return why a value may not be a run's key, or None. Keys are written into workflow ids."""
     if not key or len(key) > MAX_KEY_LENGTH:
         return f"key is {len(key)} characters long; 1 to {MAX_KEY_LENGTH} are allowed"
     if not key.isprintable():
@@ -110,25 +128,6 @@ def key_fault(key: str) -> str | None:
     if contains_email_or_phone(key):
         return "key reads as an email address or a phone number; histories carry ids, not people"
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyResult:
-    """What routing needs to know of a fold."""
-
-    cart_id: str | None
-    """The cart an event is about, its own or the person's open one."""
-    changed_carts: tuple[str, ...]
-
-    def with_renamed_carts(self, renamed: Mapping[str, str]) -> "ApplyResult":
-        """With carts by the names that they have got since."""
-        cart_id = renamed.get(self.cart_id, self.cart_id) if self.cart_id else None
-        return ApplyResult(cart_id, tuple(renamed.get(cart, cart) for cart in self.changed_carts))
-
-
-_ENVELOPE_FIELDS = {"id", "time", "at", "channel", "cart", "cart_id"}
-
-_UNSAFE_WORKFLOW_ID_CHARS = re.compile(r"[/\s]+")
 
 
 def route_event(
@@ -141,7 +140,7 @@ def route_event(
     *,
     may_start: bool = True,
 ) -> None:
-    """Route one event of one person. Starts at most one run a journey, and none without ``starts``."""
+    """Route one event of one profile. Starts at most one run per journey, and none without ``may_start``."""
     if taken.event is None:
         return
     for interest in matches:
@@ -163,6 +162,39 @@ def route_event(
             _add_start(person, taken, result, interest, key, calendar, changes)
 
 
+def workflow_id(journey: str, key: str, run_id: UUID) -> str:
+    """Return Temporal's workflow id of a run: journey, key and run id."""
+    return f"{journey}/{_UNSAFE_WORKFLOW_ID_CHARS.sub('_', key)}/{run_id}"
+
+
+def event_payload(
+    taken: StoredEvent, person: ProfileState, cart_id: str | None, *, original_key: str | None = None
+) -> dict[str, Any]:
+    """Return what a journey sees of an event: its declared fields and the cart's lines, no personal data.
+
+    ``original_key``: the cart's id as the story knows it.
+    """
+    cart = person.carts.get(cart_id) if cart_id else None
+    payload = (
+        redact_addresses(taken.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS))
+        if taken.event
+        else {}
+    )
+    payload |= {
+        "id": str(taken.event_id),
+        "time": taken.incoming.time.isoformat(),
+        "at": taken.at.isoformat(),
+        "channel": taken.incoming.channel,
+    }
+    if cart_id:
+        payload["cart_id"] = _redact_value(original_key or cart_id)
+    if cart is not None:
+        payload["cart"] = [
+            redact_addresses(line.model_dump(mode="json", exclude_none=True)) for line in cart.lines
+        ]
+    return {name: value for name, value in payload.items() if value is not None}
+
+
 def _resolve_key(
     interest: RouteMatch, person: ProfileState, folded: ApplyResult
 ) -> tuple[str | None, str | None]:
@@ -179,7 +211,7 @@ def _target_runs(
 ) -> list[LiveRun]:
     live = [run for run in person.runs if run.journey == interest.route.name]
     if taken.message_ref is not None:
-        # What became of a message concerns the run that sent it.
+        # An event of a message concerns the run that sent it.
         return [run for run in live if run.run_id == taken.message_ref.run_id]
     if interest.route.key_property == KEY_PERSON:
         return live
@@ -258,36 +290,3 @@ def _add_start(
     )
     entries.append(taken.at)
     person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=offset, original_key=key))
-
-
-def workflow_id(journey: str, key: str, run_id: UUID) -> str:
-    """Temporal's id of a run: journey, key, ours."""
-    return f"{journey}/{_UNSAFE_WORKFLOW_ID_CHARS.sub('_', key)}/{run_id}"
-
-
-def event_payload(
-    taken: StoredEvent, person: ProfileState, cart_id: str | None, *, original_key: str | None = None
-) -> dict[str, Any]:
-    """What a journey gets to see of an event: its declared fields and the cart's lines, no person.
-
-    ``called``: the cart's id as the story knows it.
-    """
-    cart = person.carts.get(cart_id) if cart_id else None
-    own = (
-        redact_addresses(taken.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS))
-        if taken.event
-        else {}
-    )
-    own |= {
-        "id": str(taken.event_id),
-        "time": taken.incoming.time.isoformat(),
-        "at": taken.at.isoformat(),
-        "channel": taken.incoming.channel,
-    }
-    if cart_id:
-        own["cart_id"] = _redact_value(original_key or cart_id)
-    if cart is not None:
-        own["cart"] = [
-            redact_addresses(line.model_dump(mode="json", exclude_none=True)) for line in cart.lines
-        ]
-    return {name: value for name, value in own.items() if value is not None}

@@ -1,1 +1,1 @@
-"""The in-memory state of a profile while events are applied, and the unit of work that writes it back."""
+"""In-memory state of a profile while events are applied, and the unit of work that writes it back."""

@@ -1,4 +1,4 @@
-"""Cart arithmetic: what lies in a cart after an event. Pure."""
+"""Lines of a cart after an event, comparison of items, parsing of lines, and generated cart ids. Pure."""
 
 from collections.abc import Iterable, Mapping
 from uuid import UUID
@@ -9,14 +9,17 @@ from profiles.events import CartViewed, CheckoutStarted, Event, Item, ProductAdd
 
 CartLines = tuple[Item, ...]
 
+GENERATED_CART_PREFIX = "cart-"
+"""Prefix of the cart ids that Waypost generates."""
+
 
 def apply_cart_event(lines: CartLines, event: Event) -> CartLines:
-    """The cart's lines after a cart event; other events leave it as it is."""
+    """Return the cart's lines after a cart event; unchanged for another event."""
     match event:
         case ProductAdded():
             return _add_item(lines, event.item)
         case ProductRemoved():
-            # Most shops send Product Removed without a quantity when the whole line goes.
+            # Most shops send Product Removed without a quantity when they remove the whole line.
             whole = "quantity" not in event.model_fields_set
             return _remove_item(lines, event.item, whole=whole)
         case CheckoutStarted() | CartViewed() if event.products:
@@ -26,19 +29,19 @@ def apply_cart_event(lines: CartLines, event: Event) -> CartLines:
 
 
 def covers(bought: Item, other: Item) -> bool:
-    """Whether buying one makes promoting the other pointless: same product, or same sku."""
+    """Return whether a purchase of one item suppresses the other: same product, or same sku."""
     if bought.product_id and other.product_id:
         return bought.product_id == other.product_id
     return bool({bought.key, bought.sku} & {other.key, other.sku} - {"", None})
 
 
 def is_same_line(one: Item, other: Item) -> bool:
-    """Whether two lines are the same thing on the shelf: product and variant."""
+    """Return whether two lines are the same product and variant."""
     return one.key == other.key and (one.sku or other.sku) == (other.sku or one.sku)
 
 
 def with_new_price(lines: CartLines, product: Item) -> CartLines:
-    """The lines with a product's new price, where it is told."""
+    """Return the lines with a product's new price, if it has one."""
     if product.price is None:
         return lines
     new = {"price": product.price}
@@ -49,14 +52,14 @@ def _add_item(lines: CartLines, item: Item) -> CartLines:
     if not item.key:
         return lines
     after: list[Item] = []
-    found = False
+    merged = False
     for line in lines:
-        if not found and is_same_line(line, item):
-            found = True
+        if not merged and is_same_line(line, item):
+            merged = True
             newer = {k: v for k, v in item.model_dump().items() if v is not None}
             line = line.model_copy(update={**newer, "quantity": line.quantity + item.quantity})
         after.append(line)
-    return tuple(after if found else [*after, item])
+    return tuple(after if merged else [*after, item])
 
 
 def _remove_item(lines: CartLines, item: Item, *, whole: bool) -> CartLines:
@@ -72,7 +75,7 @@ def _remove_item(lines: CartLines, item: Item, *, whole: bool) -> CartLines:
 
 
 def parse_lines(rows: Iterable[object]) -> CartLines:
-    """Lines out of stored or received rows; a row that names no product is left out."""
+    """Parse stored or received rows into lines. A row that names no product is left out."""
     return tuple(item for row in rows if (item := _parse_item(row)) is not None and item.key)
 
 
@@ -82,20 +85,16 @@ def _parse_item(row: object) -> Item | None:
     except ValidationError as error:
         if not isinstance(row, Mapping):
             return None
-        # A price nobody can read must not hide what was bought.
-        wrong = {fault["loc"][0] for fault in error.errors(include_url=False)}
-        return Item.model_validate({name: value for name, value in row.items() if name not in wrong})
-
-
-GENERATED_CART_PREFIX = "cart-"
-"""How cart ids of Waypost's own making begin."""
+        # A malformed price must not hide a purchase, so only invalid fields are dropped.
+        invalid = {fault["loc"][0] for fault in error.errors(include_url=False)}
+        return Item.model_validate({name: value for name, value in row.items() if name not in invalid})
 
 
 def generated_cart_id(event_id: UUID) -> str:
-    """The id of a cart that an event without one began."""
+    """Return the id of a cart that starts with an event without a cart id."""
     return f"{GENERATED_CART_PREFIX}{event_id.hex}"
 
 
 def is_generated_cart_id(cart_id: str | None) -> bool:
-    """Whether a cart's id is of Waypost's own making."""
+    """Return whether Waypost generated a cart's id."""
     return cart_id is not None and cart_id.startswith(GENERATED_CART_PREFIX)

@@ -1,4 +1,4 @@
-"""An event that was taken in: new, stamped, and read as its declared class."""
+"""Records of an event: as a channel sent it, parsed as its declared class, and stored with Waypost's id."""
 
 import copy
 import hashlib
@@ -14,33 +14,7 @@ from pydantic import ValidationError
 
 from profiles.events import Event, Item
 
-
-@dataclass(frozen=True, slots=True)
-class IncomingEvent:
-    """One event. ``identifiers`` are (type, normalised value); types: user_id, loyalty_id, email, phone,
-    push_token, anonymous_id, email_sha256. Without any it is nobody's, but for a ``message_id`` property of a
-    message that Waypost sent."""
-
-    source: str
-    id: str
-    type: str
-    channel: str
-    time: datetime
-    """Timezone-aware."""
-    identifiers: tuple[tuple[str, str], ...]
-    properties: dict[str, Any] = field(default_factory=dict)
-    traits: dict[str, Any] = field(default_factory=dict)
-    context: dict[str, Any] = field(default_factory=dict)
-    problems: tuple[dict[str, Any], ...] = ()
-    """What the door found and kept anyway, e.g. an identifier that is no valid phone."""
-    verified: bool = True
-    """Whether its sender is known to speak for the people it names; not so where a key may be public."""
-
-    def content_hash(self) -> bytes:
-        """Digest of all that the channel said, so that a changed replay is seen as a conflict."""
-        content = [self.type, self.channel, self.time, sorted(self.identifiers), self.properties, self.traits]
-        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)).digest()
-
+EventSortKey = tuple[datetime, str, str, str]
 
 _ENVELOPE_FIELDS: dict[str, Any] = {
     "id": "",
@@ -50,56 +24,43 @@ _ENVELOPE_FIELDS: dict[str, Any] = {
     "cart": None,
     "cart_id": None,
 }
-"""The envelope's fields are Waypost's to set, whatever a channel put under the same names."""
+"""Fields of the envelope, which Waypost sets. They replace properties of the same names."""
 
 _MAX_DETAIL_LENGTH = 500
-
-
-def parse_event(name: str, properties: Mapping[str, Any]) -> tuple[Event | None, str | None]:
-    """The event as its declared class, and what was wrong with its properties.
-
-    Values that do not fit are left out and named: a purchase with a price nobody can read is still a
-    purchase. (None, None): nobody declared the name. (None, fault): what is left does not fit either.
-    Never raises, whatever an author's own validators raise.
-    """
-    event_class = Event.registry.get(name)
-    if event_class is None:
-        return None, None
-    said = {**properties, **_ENVELOPE_FIELDS}
-    try:
-        try:
-            return event_class.model_validate(said), None
-        except ValidationError as error:
-            wrong = [(fault["loc"], fault["msg"]) for fault in error.errors(include_url=False)]
-        event = event_class.model_validate(_without_paths(said, [loc for loc, _ in wrong]))
-    except Exception as error:
-        return None, f"properties do not fit {name}: {error}"[:_MAX_DETAIL_LENGTH]
-    listed = "; ".join(f"{'.'.join(map(str, loc))}: {why}" for loc, why in wrong)
-    return event, f"left out, as it does not fit {name}: {listed}"[:_MAX_DETAIL_LENGTH]
-
-
-def _without_paths(properties: dict[str, Any], paths: list[tuple[int | str, ...]]) -> dict[str, Any]:
-    left = copy.deepcopy(properties)
-    # From the back, so that a list's earlier places keep their numbers.
-    for path in sorted(set(paths), key=lambda path: [(isinstance(p, str), p) for p in path], reverse=True):
-        place: Any = left
-        try:
-            for step in path[:-1]:
-                place = place[step]
-            del place[path[-1]]
-        except (KeyError, IndexError, TypeError):
-            continue
-    return left
-
-
-EventSortKey = tuple[datetime, str, str, str]
 
 _DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
+class IncomingEvent:
+    """One event as a channel sent it."""
+
+    source: str
+    id: str
+    type: str
+    channel: str
+    time: datetime
+    """Timezone-aware."""
+    identifiers: tuple[tuple[str, str], ...]
+    """(type, normalized value). Without any the event has no profile, unless its ``message_id`` property is a
+    message that Waypost sent. For the types see ``profiles.identity.identifiers.IDENTIFIER_TYPES``."""
+    properties: dict[str, Any] = field(default_factory=dict)
+    traits: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
+    problems: tuple[dict[str, Any], ...] = ()
+    """Faults of an accepted event, such as an invalid phone number that was left out."""
+    verified: bool = True
+    """Whether it comes from a trusted source. False for a key that may be public."""
+
+    def content_hash(self) -> bytes:
+        """Return a digest of the channel's content. A repeated id with another digest is a conflict."""
+        content = [self.type, self.channel, self.time, sorted(self.identifiers), self.properties, self.traits]
+        return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z)).digest()
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRef:
-    """A message that an event speaks of."""
+    """The message that an event is about."""
 
     message_id: UUID
     profile_id: UUID
@@ -110,49 +71,87 @@ class MessageRef:
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """A line of an order, and what it keeps from being promoted."""
+    """A line of an order, and the suppression that it causes."""
 
     item: Item
-    """With its product, where the feed knew whose unit it is."""
+    """With its product, if the catalog knows the product of the sku."""
     scope: str = "product"
-    """How far it reaches: variant, product, group or category."""
+    """What the suppression covers: variant, product, group or category."""
     of: str | None = None
-    """The unit, the group or the category, where it reaches that."""
+    """The variant, group or category that it covers; None for a product."""
     until: datetime | None = None
-    """None: for good."""
+    """End of the suppression; None: permanent."""
     parts: tuple[str, ...] = ()
-    """Products that it consists of, where it is a bundle."""
+    """Ids of the products that a bundle consists of."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
-    """An event that was taken in, with Waypost's id and its instant."""
+    """An ingested event, with Waypost's id and the time of ingest."""
 
     incoming: IncomingEvent
     event_id: UUID
     at: datetime
+    """When it was ingested."""
     event: Event | None
-    """None: of a name nobody declared, or its properties do not fit the declared ones."""
+    """The event as its declared class; None: no class declares its name, or its properties are invalid."""
     message_ref: MessageRef | None = None
     cart_id: str | None = None
-    """The cart it was about when it came in; None for one that comes in now."""
+    """The id of its cart when it was ingested; None for an event that is being ingested."""
     has_foreign_cart_id: bool = False
-    """That cart was named after an event which is not this person's, or is no more."""
+    """Whether that id was generated from an event that is not, or no longer, one of this profile."""
     order_lines: tuple[OrderLine, ...] | None = None
-    """An order's lines as rules and feed have them; None: nobody has read them yet."""
+    """The lines of an order, with the policy and the catalog applied; None: not yet computed."""
 
     @property
     def time(self) -> datetime:
-        """When it happened, as far as can be: no event happens after it came in."""
+        """When it happened; at the latest when it was ingested."""
         return min(self.incoming.time, self.at)
 
     @property
     def sort_key(self) -> EventSortKey:
-        """Its place among all events, the same in whatever order they come in.
+        """Its sort key in the canonical order of events, which is independent of the order of arrival.
 
-        Of one moment an order comes last, since what is bought was in the cart before; then goes the
-        channel's own id, in which 9 comes before 10.
+        At equal times an order comes last, since its items were in the cart before. Then the channel's id
+        decides, with numbers compared as numbers: 9 before 10.
         """
-        said = self.incoming
-        rank = "1" if said.type == "Order Completed" else "0"
-        return self.time, rank, said.source, _DIGITS.sub(lambda found: found[0].zfill(20), said.id)
+        event = self.incoming
+        rank = "1" if event.type == "Order Completed" else "0"
+        return self.time, rank, event.source, _DIGITS.sub(lambda digits: digits[0].zfill(20), event.id)
+
+
+def parse_event(name: str, properties: Mapping[str, Any]) -> tuple[Event | None, str | None]:
+    """Parse an event as its declared class. Returns the event, and the faults of its properties.
+
+    Invalid values are left out and listed: a purchase with a malformed price is still a purchase. Returns
+    (None, None) if no class declares the name, and (None, fault) if the rest is invalid too. Never raises,
+    even if an author's own validator raises.
+    """
+    event_class = Event.registry.get(name)
+    if event_class is None:
+        return None, None
+    fields = {**properties, **_ENVELOPE_FIELDS}
+    try:
+        try:
+            return event_class.model_validate(fields), None
+        except ValidationError as error:
+            faults = [(fault["loc"], fault["msg"]) for fault in error.errors(include_url=False)]
+        event = event_class.model_validate(_without_paths(fields, [loc for loc, _ in faults]))
+    except Exception as error:
+        return None, f"properties do not fit {name}: {error}"[:_MAX_DETAIL_LENGTH]
+    listed = "; ".join(f"{'.'.join(map(str, loc))}: {why}" for loc, why in faults)
+    return event, f"left out, as it does not fit {name}: {listed}"[:_MAX_DETAIL_LENGTH]
+
+
+def _without_paths(properties: dict[str, Any], paths: list[tuple[int | str, ...]]) -> dict[str, Any]:
+    left = copy.deepcopy(properties)
+    # In descending order, so that the indexes of earlier list elements stay valid.
+    for path in sorted(set(paths), key=lambda path: [(isinstance(p, str), p) for p in path], reverse=True):
+        place: Any = left
+        try:
+            for step in path[:-1]:
+                place = place[step]
+            del place[path[-1]]
+        except (KeyError, IndexError, TypeError):
+            continue
+    return left

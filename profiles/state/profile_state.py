@@ -1,4 +1,4 @@
-"""A person's state under lock, as far as an event may change it or be routed by it."""
+"""The state of a locked profile: what events change, and what they are routed by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,113 +11,6 @@ import orjson
 from profiles.state.cart import GENERATED_CART_PREFIX, CartLines, parse_lines
 from profiles.state.event_records import EventSortKey
 from profiles.state.traits import TraitOrigins, TraitValues
-
-
-@dataclass(slots=True)
-class CartState:
-    """A cart and when it last changed."""
-
-    cart_id: str
-    lines: CartLines
-    updated_at: datetime
-    """Time of the last event of it."""
-    closed_at: datetime | None = None
-    """When an order emptied it."""
-    has_provisional_id: bool = False
-    """Its id was made for an event that comes in now; one that it had before takes its place."""
-
-
-@dataclass(slots=True)
-class LiveRun:
-    """A run that has not ended."""
-
-    run_id: UUID
-    journey: str
-    key: str
-    entered_at: datetime
-    signals: int = 0
-    clock_offset_s: float = 0.0
-    original_key: str = ""
-    """The key that its story knows; its cart may be called otherwise by now."""
-
-
-@dataclass(slots=True)
-class AudienceMembership:
-    """A place in an ad audience."""
-
-    member_id: UUID
-    audience: str
-    item: str
-    sku: str | None
-    run_id: UUID
-
-
-@dataclass(slots=True)
-class ProfileState:
-    """Working copy of one canonical profile; valid only while its row is locked."""
-
-    profile_id: UUID
-    traits: TraitValues = field(default_factory=dict)
-    origins: TraitOrigins = field(default_factory=dict)
-    context_timezone: str | None = None
-    context_locale: str | None = None
-    email_from_order: bool = False
-    email_since: datetime | None = None
-    """Since when an email address is theirs."""
-    last_checkout_at: datetime | None = None
-    sure_checkout_at: datetime | None = None
-    """Of the last verified one."""
-    email_ordered: int = 0
-    """Whether one of these itself named an email address: 0 none, 1 by a page's word, 2 verified."""
-    vouched: bool = False
-    """A verified event names them: what pages say wins no consent of theirs."""
-    has_preferred_hour: bool = False
-    """There is an hour of the day that the person prefers, which hangs on their zone."""
-    has_consents: bool = False
-    """Some word of theirs on consent stands, or is on file."""
-    last_seen: dict[str, str] = field(default_factory=dict)
-    carts_sort_key: EventSortKey | None = None
-    """Place of the last event that the carts were folded from."""
-    carts: dict[str, CartState] = field(default_factory=dict)
-    runs: list[LiveRun] = field(default_factory=list)
-    run_entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
-    """(journey, key) → when its runs entered."""
-    addresses: dict[str, list[str]] = field(default_factory=dict)
-    """Identifier type → values; email and phone only."""
-    audiences: list[AudienceMembership] = field(default_factory=list)
-    renamed_carts: dict[str, str] = field(default_factory=dict)
-    """A cart's id when an event of it came in → the id of the cart that it is part of by now."""
-    refunds: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
-    """What refunds and cancellations said: one may come before its purchase."""
-    is_dirty: bool = False
-    """Whether the profile's own row is to be written."""
-
-    def latest_open_cart(self) -> CartState | None:
-        """The cart that changed last, of those that no order has emptied."""
-        carts = [cart for cart in self.carts.values() if cart.closed_at is None]
-        return max(carts, key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
-
-    def advance_cart_position(self, sort_key: EventSortKey) -> None:
-        """The carts are folded up to here."""
-        if self.carts_sort_key is None or sort_key > self.carts_sort_key:
-            self.carts_sort_key = sort_key
-            self.is_dirty = True
-
-    @property
-    def timezone_sources(self) -> tuple[Any, str | None]:
-        """What was said of the person's time zone: by a trait, and by an event's context."""
-        return self.traits.get("timezone"), self.context_timezone
-
-    @property
-    def is_customer_by_email(self) -> bool:
-        """Whether an email address was theirs by the time of an order or a checkout, or came with one."""
-        if self.email_since is None:
-            return False
-        if self.email_ordered >= (2 if self.vouched else 1):
-            return True
-        checkout = self.sure_checkout_at if self.vouched else self.last_checkout_at
-        return checkout is not None and self.email_since <= checkout
-
 
 _SELECT_PROFILE_STATES = """
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
@@ -145,16 +38,124 @@ FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
 """
 
 
-def original_cart_key(key: str, workflow_id: str) -> str:
-    """The cart that a run was begun for, where Waypost made up its id; else the run's key.
+@dataclass(slots=True)
+class CartState:
+    """A cart and when it last changed."""
 
-    A merge may show that the cart is part of an older one; the story goes on calling it as it did.
+    cart_id: str
+    lines: CartLines
+    updated_at: datetime
+    """Time of its last event."""
+    closed_at: datetime | None = None
+    """When an order emptied it; None: open."""
+    has_provisional_id: bool = False
+    """Whether its id was generated during ingest. An id that the cart had before replaces it."""
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A run that has not ended."""
+
+    run_id: UUID
+    journey: str
+    key: str
+    entered_at: datetime
+    signals: int = 0
+    clock_offset_s: float = 0.0
+    original_key: str = ""
+    """The key that the story uses. The cart may have another id after a merge."""
+
+
+@dataclass(slots=True)
+class AudienceMembership:
+    """Membership of a profile in an ad audience, for one item and one run."""
+
+    member_id: UUID
+    audience: str
+    item: str
+    sku: str | None
+    run_id: UUID
+
+
+@dataclass(slots=True)
+class ProfileState:
+    """Working copy of one canonical profile; valid only while its row is locked."""
+
+    profile_id: UUID
+    traits: TraitValues = field(default_factory=dict)
+    origins: TraitOrigins = field(default_factory=dict)
+    context_timezone: str | None = None
+    context_locale: str | None = None
+    email_from_order: bool = False
+    email_since: datetime | None = None
+    """Since when the profile has an email address."""
+    last_checkout_at: datetime | None = None
+    """Time of the last order or checkout."""
+    sure_checkout_at: datetime | None = None
+    """Time of the last verified one."""
+    email_ordered: int = 0
+    """Whether an order or checkout itself named an email address: 0 no, 1 unverified, 2 verified."""
+    vouched: bool = False
+    """Whether the profile is verified. An unverified event then grants no consent."""
+    has_preferred_hour: bool = False
+    """Whether the profile has a preferred hour of the day, which depends on its time zone."""
+    has_consents: bool = False
+    """Whether the profile has a declaration in the consent ledger, or an effective consent."""
+    last_seen: dict[str, str] = field(default_factory=dict)
+    """Channel → time of the last event there."""
+    carts_sort_key: EventSortKey | None = None
+    """Sort key of the last event in the projection of the carts."""
+    carts: dict[str, CartState] = field(default_factory=dict)
+    runs: list[LiveRun] = field(default_factory=list)
+    run_entries: dict[tuple[str, str], list[datetime]] = field(default_factory=dict)
+    """(journey, key) → times of entry of its runs."""
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    """Identifier type → values; email and phone only."""
+    audiences: list[AudienceMembership] = field(default_factory=list)
+    renamed_carts: dict[str, str] = field(default_factory=dict)
+    """A cart's id when one of its events was ingested → its id now."""
+    refunds: list[tuple[dict[str, Any], bool]] = field(default_factory=list)
+    """(properties, verified) of refunds and cancellations, which may arrive before their purchase."""
+    is_dirty: bool = False
+    """Whether the profile's own row must be written."""
+
+    def latest_open_cart(self) -> CartState | None:
+        """Return the open cart that changed last, or None."""
+        carts = [cart for cart in self.carts.values() if cart.closed_at is None]
+        return max(carts, key=lambda cart: (cart.updated_at, cart.cart_id), default=None)
+
+    def advance_cart_position(self, place: EventSortKey) -> None:
+        """Record that the carts contain all events up to a sort key."""
+        if self.carts_sort_key is None or place > self.carts_sort_key:
+            self.carts_sort_key = place
+            self.is_dirty = True
+
+    @property
+    def timezone_sources(self) -> tuple[Any, str | None]:
+        """The declared time zones: of the trait, and of an event's context."""
+        return self.traits.get("timezone"), self.context_timezone
+
+    @property
+    def is_customer_by_email(self) -> bool:
+        """Whether the profile had an email address at an order or a checkout, or got it with one."""
+        if self.email_since is None:
+            return False
+        if self.email_ordered >= (2 if self.vouched else 1):
+            return True
+        checkout = self.sure_checkout_at if self.vouched else self.last_checkout_at
+        return checkout is not None and self.email_since <= checkout
+
+
+def original_cart_key(key: str, workflow_id: str) -> str:
+    """Return the generated cart id under which a run started; the run's key for any other key.
+
+    A merge may join the cart to an older one. The story continues to use the original id.
     """
     return workflow_id.split("/")[-2] if key.startswith(GENERATED_CART_PREFIX) else key
 
 
 async def load_profile_states(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, ProfileState]:
-    """Read the state of locked, canonical profiles in one round trip."""
+    """Read the state of canonical profiles in one round trip. Locks held: the profiles'."""
     if not profile_ids:
         return {}
     return {
@@ -180,7 +181,9 @@ def _to_profile_state(row: Any) -> ProfileState:
         vouched=row["vouched"],
         last_seen=orjson.loads(row["seen"]),
         carts_sort_key=_to_sort_key(row["carts_time"], row["carts_key"]),
-        refunds=[(said, sure) for said, sure in orjson.loads(row["undone_orders"] or "[]")],
+        refunds=[
+            (properties, verified) for properties, verified in orjson.loads(row["undone_orders"] or "[]")
+        ],
     )
     for cart_id, lines, updated_at in orjson.loads(row["carts"] or "[]"):
         person.carts[cart_id] = CartState(cart_id, parse_lines(lines), datetime.fromisoformat(updated_at))

@@ -1,8 +1,8 @@
-"""Decides which of several words on a field of the profile stands, and keeps who said it and when. Pure.
+"""Merges declared traits, time zone and locale into a profile, with the origin of each value. Pure.
 
-Every field is a register of its own. The word of a verified event outweighs an unverified one, then the later
-word stands, then the greater (source, event id). That is a total order, so a record depends on what was said
-and never on the order in which it was heard, and hearing a word twice changes nothing.
+Each field is a last-write-wins register of its own. A value of a verified event takes precedence over an
+unverified one, then the later value, then the greater (source, event id). This is a total order, so that the
+result does not depend on the order of arrival, and a repeated value changes nothing.
 """
 
 import re
@@ -15,7 +15,7 @@ import orjson
 VERIFIED_RANK, UNVERIFIED_RANK = 2, 1
 
 TIMEZONE_ORIGIN, LOCALE_ORIGIN = "context.timezone", "context.locale"
-"""Names under which guesses from an event's context have their origin."""
+"""Names of the origins of values that come from an event's context."""
 
 _RESERVED_NAMES = frozenset(("consents", TIMEZONE_ORIGIN, LOCALE_ORIGIN))
 
@@ -24,20 +24,22 @@ _TIMEZONE_PATTERN = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]{0,63}")
 _LANGUAGE_TAG_PATTERN = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 
 _MAX_LANGUAGE_TAG_LENGTH = 35
-"""Characters of a language tag that RFC 5646, section 4.4.1, has everybody make room for."""
+"""Characters of a language tag that every implementation must support (RFC 5646, section 4.4.1)."""
 
 Precedence = tuple[int, str, str, str]
+"""(rank, time, source, event id); the greater one takes precedence."""
 
 
 class FieldOrigin(TypedDict):
-    """The origin of the word that stands."""
+    """The origin of a field's value."""
 
     time: str
-    """When it was said: UTC, with microseconds, so that text sorts as time."""
+    """When it was declared: UTC, with microseconds, so that text sorts as time."""
     source: str
     event_id: str
     """The event's own id within its source."""
     rank: int
+    """``VERIFIED_RANK`` or ``UNVERIFIED_RANK``."""
 
 
 TraitValues = dict[str, Any]
@@ -55,14 +57,14 @@ def merge_traits(
     event_id: str,
     verified: bool,
 ) -> tuple[TraitValues, TraitOrigins]:
-    """Traits and origins after one event; the very objects given where it changes nothing.
+    """Return traits and origins after one event; the given objects themselves if nothing changes.
 
-    ``time``: the earlier of the event's own and of when it was taken in. ``event_id``: its id within its
-    source, since the order of Waypost's own ids is the order of arrival. None says nothing, ``consents`` is
-    no trait, and an object is one field: it is replaced as a whole.
+    ``time``: the event's own time, at the latest the time of ingest. ``event_id``: its id within its source,
+    since Waypost's own ids are in the order of arrival. None declares nothing, ``consents`` is no trait, and
+    an object is one field, which is replaced as a whole.
     """
-    words = {name: value for name, value in new_traits.items() if name not in _RESERVED_NAMES}
-    return _merge_fields(traits, origins, words, _to_origin(time, source, event_id, verified))
+    declared = {name: value for name, value in new_traits.items() if name not in _RESERVED_NAMES}
+    return _merge_fields(traits, origins, declared, _to_origin(time, source, event_id, verified))
 
 
 def merge_context(
@@ -76,42 +78,42 @@ def merge_context(
     event_id: str,
     verified: bool,
 ) -> tuple[str | None, str | None, TraitOrigins]:
-    """Zone, locale and origins after one event's context, by the rule of ``heard``."""
-    known: TraitValues = {TIMEZONE_ORIGIN: timezone, LOCALE_ORIGIN: locale}
-    register = _to_origin(time, source, event_id, verified)
-    known, origins = _merge_fields(known, origins, parse_context(context), register)
-    return known[TIMEZONE_ORIGIN], known[LOCALE_ORIGIN], origins
+    """Return time zone, locale and origins after one event's context, by the rules of ``merge_traits``."""
+    values: TraitValues = {TIMEZONE_ORIGIN: timezone, LOCALE_ORIGIN: locale}
+    origin = _to_origin(time, source, event_id, verified)
+    values, origins = _merge_fields(values, origins, parse_context(context), origin)
+    return values[TIMEZONE_ORIGIN], values[LOCALE_ORIGIN], origins
 
 
 def parse_context(context: Mapping[str, Any]) -> dict[str, str]:
-    """What an event's context says of the person, by the names of their origins.
+    """Return time zone and locale of an event's context, by the names of their origins.
 
-    A zone is text as of the IANA names, at most 64 characters; a locale a language tag (RFC 5646; "_" for
-    "-" is forgiven) of at most 35. Anything else is left out.
+    A time zone has the form of an IANA name, with at most 64 characters. A locale is a language tag (RFC
+    5646; "_" is accepted for "-") of at most 35 characters. Anything else is left out.
     """
-    said: dict[str, str] = {}
-    for name, spelling, longest in (
+    values: dict[str, str] = {}
+    for name, pattern, max_length in (
         (TIMEZONE_ORIGIN, _TIMEZONE_PATTERN, 64),
         (LOCALE_ORIGIN, _LANGUAGE_TAG_PATTERN, _MAX_LANGUAGE_TAG_LENGTH),
     ):
         value = context.get(name.removeprefix("context."))
         text = value.strip() if isinstance(value, str) else ""
-        if len(text) <= longest and spelling.fullmatch(text):
-            said[name] = text
-    return said
+        if len(text) <= max_length and pattern.fullmatch(text):
+            values[name] = text
+    return values
 
 
 def _merge_fields(
-    values: TraitValues, origins: TraitOrigins, new_values: Mapping[str, Any], register: FieldOrigin
+    values: TraitValues, origins: TraitOrigins, new_values: Mapping[str, Any], origin: FieldOrigin
 ) -> tuple[TraitValues, TraitOrigins]:
-    news = {
+    changed = {
         name: value
         for name, value in new_values.items()
-        if _takes_precedence(value, register, values.get(name), origins.get(name))
+        if _takes_precedence(value, origin, values.get(name), origins.get(name))
     }
-    if not news:
+    if not changed:
         return values, origins
-    return {**values, **news}, {**origins, **dict.fromkeys(news, register)}
+    return {**values, **changed}, {**origins, **dict.fromkeys(changed, origin)}
 
 
 def _to_origin(time: datetime, source: str, event_id: str, verified: bool) -> FieldOrigin:
@@ -122,20 +124,20 @@ def _to_origin(time: datetime, source: str, event_id: str, verified: bool) -> Fi
 
 
 def _takes_precedence(
-    value: object, register: FieldOrigin | None, than: object, other: FieldOrigin | None
+    value: object, origin: FieldOrigin | None, old_value: object, old_origin: FieldOrigin | None
 ) -> bool:
-    if value is None or than is None:
-        return than is None and value is not None
-    mine, theirs = _precedence(register), _precedence(other)
-    # Of one event there is one word; spelled out all the same, so that the order is total.
-    return mine > theirs if mine != theirs else _canonical_json(value) > _canonical_json(than)
+    if value is None or old_value is None:
+        return old_value is None and value is not None
+    new, old = _precedence(origin), _precedence(old_origin)
+    # One event declares one value for a field. The values are compared only to make the order total.
+    return new > old if new != old else _canonical_json(value) > _canonical_json(old_value)
 
 
-def _precedence(register: FieldOrigin | None) -> Precedence:
-    """Of a word whose origin is not known: the least."""
-    if register is None:
+def _precedence(origin: FieldOrigin | None) -> Precedence:
+    """Return the precedence of an origin; the lowest one if the origin is not known."""
+    if origin is None:
         return 0, "", "", ""
-    return register["rank"], register["time"], register["source"], register["event_id"]
+    return origin["rank"], origin["time"], origin["source"], origin["event_id"]
 
 
 def _canonical_json(value: object) -> bytes:

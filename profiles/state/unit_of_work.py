@@ -1,4 +1,4 @@
-"""What a transaction is going to write: gathered first, then written in bulk in very few statements."""
+"""The rows that one transaction writes: collected first, then written together in very few statements."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,145 +17,7 @@ MESSAGE_RANK = (
     *("withheld", "deferred", "released", "claimed", "unknown", "unknown_final"),
     *("sent", "delivered", "bounced", "opened", "clicked"),
 )
-"""A message's status only ever moves to the right."""
-
-
-@dataclass(slots=True)
-class UnitOfWork:
-    """Rows to write at the end of one transaction."""
-
-    inserts: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
-    """Of purchase, suppression, consent and outbox."""
-    new_runs: list[Row] = field(default_factory=list)
-    carts: dict[tuple[UUID, str], Row] = field(default_factory=dict)
-    events: dict[UUID, Row] = field(default_factory=dict)
-    message_updates: list[Row] = field(default_factory=list)
-    returns: list[Row] = field(default_factory=list)
-    signal_counts: dict[UUID, int] = field(default_factory=dict)
-    audience_removals: dict[UUID, str] = field(default_factory=dict)
-    """Audience membership → why it ends."""
-    address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
-
-    def save_cart(self, person: ProfileState, cart: CartState) -> None:
-        """Write a cart as it is now."""
-        self.carts[person.profile_id, cart.cart_id] = {
-            "profile_id": person.profile_id,
-            "cart_id": cart.cart_id,
-            "lines": [line.model_dump(exclude_none=True) for line in cart.lines],
-            "updated_at": cart.updated_at,
-            "closed_at": cart.closed_at,
-        }
-
-    def leave_audiences(
-        self, person: ProfileState, members: Iterable[AudienceMembership], reason: str
-    ) -> None:
-        """Take a person out of ad audiences."""
-        for member in members:
-            self.audience_removals[member.member_id] = reason
-            payload = {"audience": member.audience, "reason": reason}
-            row = {"lane": member.member_id, "kind": "audience", "name": "remove", "payload": payload}
-            self.inserts["outbox"].append({**row, "event_id": None, "trigger": False})
-        person.audiences = [
-            member for member in person.audiences if member.member_id not in self.audience_removals
-        ]
-
-    def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
-        """Record on the event what could not be done with it."""
-        if (row := self.events.get(event_id)) is not None:
-            row["problems"].append({"journey": journey, "detail": detail})
-
-    async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
-        """Write everything; without the starts of runs that lost their key's race.
-
-        Runs go first, since they may lose; then all tables in one statement, which their locks allow; then
-        what must see the rows just written.
-        """
-        await self._write_runs(connection)
-        parts: list[str] = []
-        arguments: list[Any] = []
-        for statement, rows in self._statements(persons):
-            if rows:
-                arguments.append(encode_jsonb(rows))
-                parts.append(statement.replace("$1", f"${len(arguments)}"))
-        if self.inserts["outbox"]:
-            parts.append(sql.NOTIFY_OUTBOX)
-        if parts:
-            named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts[:-1]))
-            await connection.execute(f"WITH {named} {parts[-1]}" if named else parts[-1], *arguments)
-        if self.returns:
-            await connection.execute(APPLY_RETURNS, encode_jsonb(self.returns))
-
-    def _statements(self, persons: dict[UUID, ProfileState]) -> list[tuple[str, list[Row]]]:
-        """Statements of one jsonb parameter, and their rows; rows that others write too go in key order."""
-        return [
-            *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
-            (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
-            (UPSERT_CARTS, list(self.carts.values())),
-            (UPDATE_MESSAGES, self._highest_messages()),
-            (
-                UPDATE_SIGNAL_COUNTS,
-                [{"run_id": run, "signals": count} for run, count in self.signal_counts.items()],
-            ),
-            (
-                MARK_AUDIENCE_LEAVING,
-                [{"member_id": member, "reason": why} for member, why in self.audience_removals.items()],
-            ),
-            (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.is_dirty]),
-            (UPDATE_EVENTS, list(self.events.values())),
-        ]
-
-    def _highest_messages(self) -> list[Row]:
-        """One row a message: the highest status that this transaction heard of, and the last engagement."""
-        highest: dict[UUID, int] = {}
-        engaged: dict[UUID, datetime] = {}
-        complained: dict[UUID, datetime] = {}
-        for row in self.message_updates:
-            message, rank = row["message_id"], MESSAGE_RANK.index(row["status"])
-            highest[message] = max(rank, highest.get(message, rank))
-            if (at := row["engaged_at"]) is not None:
-                engaged[message] = max(at, engaged.get(message, at))
-            if (at := row["complained_at"]) is not None:
-                complained[message] = min(at, complained.get(message, at))
-        return [
-            {
-                "message_id": message,
-                "status": MESSAGE_RANK[rank],
-                "lower": MESSAGE_RANK[:rank],
-                "engaged_at": engaged.get(message),
-                "complained_at": complained.get(message),
-            }
-            for message, rank in highest.items()
-        ]
-
-    async def _write_runs(self, connection: Any) -> None:
-        if not self.new_runs:
-            return
-        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(self.new_runs))}
-        lost = [run for run in self.new_runs if run["run_id"] not in started]
-        for run in lost:
-            detail = f"key {run['key']!r} already has a live run of another profile"
-            self.add_problem(run["entry_event"], run["journey"], detail)
-        gone = {run["run_id"] for run in lost}
-        self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] not in gone]
-        self.signal_counts = {run: count for run, count in self.signal_counts.items() if run not in gone}
-
-
-def _profile_row(person: ProfileState) -> Row:
-    time, *names = person.carts_sort_key or (None,)
-    return {
-        "profile_id": person.profile_id,
-        "traits": person.traits,
-        "origins": person.origins,
-        "context_timezone": person.context_timezone,
-        "context_locale": person.context_locale,
-        "email_from_order": person.is_customer_by_email,
-        "last_checkout_at": person.last_checkout_at,
-        "sure_checkout_at": person.sure_checkout_at,
-        "email_ordered": person.email_ordered,
-        "seen": person.last_seen,
-        "carts_time": time,
-        "carts_key": "\x1f".join(names) if time else None,
-    }
+"""Statuses of a message in order. A status only moves to the right."""
 
 
 def _insert_sql(table: str, columns: str, conflict: str = "") -> str:
@@ -180,9 +42,9 @@ INSERT_BY_TABLE = {
     ),
     "outbox": _insert_sql("outbox", "lane, kind, name, event_id, payload, trigger"),
 }
-"""In the order of the rows, which is the order of the events."""
+"""Table → its insert. Rows keep their order, which is the order of the events."""
 
-# A complaint weighs more than a bounce.
+# A complaint is not replaced by a bounce.
 UPSERT_ADDRESS_PROBLEMS = _insert_sql(
     "address_problem",
     "channel, address, problem, at",
@@ -237,9 +99,9 @@ UPDATE audience_member a SET state = 'leaving', reason = c.reason, leaving_at = 
 FROM jsonb_to_recordset($1) AS c(member_id uuid, reason text) WHERE a.member_id = c.member_id
 """
 
-# Where both name a variant, only that variant came back: the customer still has the others. A product that is
-# named without a quantity came back once on each line that fits; one with a quantity, line by line, as far as
-# it goes. What is given back in part is still owned. Whom else the purchase suppressed for is freed as well.
+# If purchase and return both name a variant, only that variant is returned. A product without a quantity is
+# returned once on each matching line; one with a quantity is counted down line by line. A line that is
+# returned in part stays suppressed. The suppressions of all profiles for a returned line end.
 APPLY_RETURNS = """
 WITH undone AS (SELECT profile_id, order_id, event_id, item, sku, verified, max(at) AS at,
     count(*) FILTER (WHERE quantity IS NULL) AS times, COALESCE(sum(quantity), 0) AS quantity
@@ -264,3 +126,147 @@ returned AS (UPDATE purchase p SET returned = LEAST(p.quantity, p.returned + r.q
 UPDATE suppression s SET lifted_at = r.at FROM returned r
 WHERE r.wholly AND s.event_id = r.event_id AND s.line = r.line AND s.lifted_at IS NULL
 """
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """Rows to write at the end of one transaction."""
+
+    inserts: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    """Table → new rows; for purchase, suppression, consent and outbox."""
+    new_runs: list[Row] = field(default_factory=list)
+    carts: dict[tuple[UUID, str], Row] = field(default_factory=dict)
+    events: dict[UUID, Row] = field(default_factory=dict)
+    message_updates: list[Row] = field(default_factory=list)
+    returns: list[Row] = field(default_factory=list)
+    signal_counts: dict[UUID, int] = field(default_factory=dict)
+    """Run → its number of signals."""
+    audience_removals: dict[UUID, str] = field(default_factory=dict)
+    """Audience member → reason of the removal."""
+    address_problems: dict[tuple[str, str], Row] = field(default_factory=dict)
+
+    def save_cart(self, person: ProfileState, cart: CartState) -> None:
+        """Add the current state of a cart."""
+        self.carts[person.profile_id, cart.cart_id] = {
+            "profile_id": person.profile_id,
+            "cart_id": cart.cart_id,
+            "lines": [line.model_dump(exclude_none=True) for line in cart.lines],
+            "updated_at": cart.updated_at,
+            "closed_at": cart.closed_at,
+        }
+
+    def leave_audiences(
+        self, person: ProfileState, members: Iterable[AudienceMembership], reason: str
+    ) -> None:
+        """Add the removal of a profile from ad audiences."""
+        for member in members:
+            self.audience_removals[member.member_id] = reason
+            payload = {"audience": member.audience, "reason": reason}
+            row = {"lane": member.member_id, "kind": "audience", "name": "remove", "payload": payload}
+            self.inserts["outbox"].append({**row, "event_id": None, "trigger": False})
+        person.audiences = [
+            member for member in person.audiences if member.member_id not in self.audience_removals
+        ]
+
+    def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
+        """Record on the event what could not be processed, for which journey."""
+        if (row := self.events.get(event_id)) is not None:
+            row["problems"].append({"journey": journey, "detail": detail})
+
+    async def write(self, connection: Any, persons: dict[UUID, ProfileState]) -> None:
+        """Write all rows, without runs of which another profile's live run has the key.
+
+        First the runs, since their keys may be taken; then all other tables in one statement; then the
+        returns, which must see the rows of that statement. Locks held: the profiles', by the caller.
+        """
+        await self._write_runs(connection)
+        parts: list[str] = []
+        arguments: list[Any] = []
+        for statement, rows in self._statements(persons):
+            if rows:
+                arguments.append(encode_jsonb(rows))
+                parts.append(statement.replace("$1", f"${len(arguments)}"))
+        if self.inserts["outbox"]:
+            parts.append(sql.NOTIFY_OUTBOX)
+        if parts:
+            named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts[:-1]))
+            await connection.execute(f"WITH {named} {parts[-1]}" if named else parts[-1], *arguments)
+        if self.returns:
+            await connection.execute(APPLY_RETURNS, encode_jsonb(self.returns))
+
+    def _statements(self, persons: dict[UUID, ProfileState]) -> list[tuple[str, list[Row]]]:
+        """Return statements with one jsonb parameter, and their rows.
+
+        Rows that other transactions write too are in key order, against deadlocks.
+        """
+        return [
+            *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
+            (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
+            (UPSERT_CARTS, list(self.carts.values())),
+            (UPDATE_MESSAGES, self._highest_messages()),
+            (
+                UPDATE_SIGNAL_COUNTS,
+                [{"run_id": run, "signals": count} for run, count in self.signal_counts.items()],
+            ),
+            (
+                MARK_AUDIENCE_LEAVING,
+                [{"member_id": member, "reason": why} for member, why in self.audience_removals.items()],
+            ),
+            (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.is_dirty]),
+            (UPDATE_EVENTS, list(self.events.values())),
+        ]
+
+    def _highest_messages(self) -> list[Row]:
+        """Return one row for each message: its highest status, last engagement and first complaint."""
+        highest: dict[UUID, int] = {}
+        engaged: dict[UUID, datetime] = {}
+        complained: dict[UUID, datetime] = {}
+        for row in self.message_updates:
+            message, rank = row["message_id"], MESSAGE_RANK.index(row["status"])
+            highest[message] = max(rank, highest.get(message, rank))
+            if (at := row["engaged_at"]) is not None:
+                engaged[message] = max(at, engaged.get(message, at))
+            if (at := row["complained_at"]) is not None:
+                complained[message] = min(at, complained.get(message, at))
+        return [
+            {
+                "message_id": message,
+                "status": MESSAGE_RANK[rank],
+                "lower": MESSAGE_RANK[:rank],
+                "engaged_at": engaged.get(message),
+                "complained_at": complained.get(message),
+            }
+            for message, rank in highest.items()
+        ]
+
+    async def _write_runs(self, connection: Any) -> None:
+        if not self.new_runs:
+            return
+        started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(self.new_runs))}
+        refused = [run for run in self.new_runs if run["run_id"] not in started]
+        for run in refused:
+            detail = f"key {run['key']!r} already has a live run of another profile"
+            self.add_problem(run["entry_event"], run["journey"], detail)
+        refused_ids = {run["run_id"] for run in refused}
+        self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] not in refused_ids]
+        self.signal_counts = {
+            run: count for run, count in self.signal_counts.items() if run not in refused_ids
+        }
+
+
+def _profile_row(person: ProfileState) -> Row:
+    time, *names = person.carts_sort_key or (None,)
+    return {
+        "profile_id": person.profile_id,
+        "traits": person.traits,
+        "origins": person.origins,
+        "context_timezone": person.context_timezone,
+        "context_locale": person.context_locale,
+        "email_from_order": person.is_customer_by_email,
+        "last_checkout_at": person.last_checkout_at,
+        "sure_checkout_at": person.sure_checkout_at,
+        "email_ordered": person.email_ordered,
+        "seen": person.last_seen,
+        "carts_time": time,
+        "carts_key": "\x1f".join(names) if time else None,
+    }

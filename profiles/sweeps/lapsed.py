@@ -1,4 +1,4 @@
-"""Find customers who stay away for longer than they used to, and say so by an event like any other."""
+"""Sweep for lapsed customers: write an event for each profile without an order for unusually long."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -19,9 +19,9 @@ LAPSE_SOURCE = "waypost/sweep"
 
 CUSTOMER_LAPSED = "Customer Lapsed"
 
-
-# The index profile_not_lapsed holds those not yet marked for this absence, by their last order: who bought
-# lately is not looked at. The CASE is lapse_after, said so that a batch holds only who has lapsed.
+# The index profile_not_lapsed holds the profiles not yet marked for this absence, by their last order, so
+# profiles with a recent order are not read. The CASE is lapse_threshold in SQL: a batch holds lapsed
+# profiles only.
 _SELECT_LAPSED = f"""
 WITH p AS (SELECT profile_id, last_order_at, orders, median_gap_days FROM profile a
   WHERE merged_into IS NULL AND erased_at IS NULL
@@ -52,12 +52,12 @@ FROM jsonb_to_recordset($1) AS m(profile_id uuid, lapsed_after timestamptz) WHER
 async def sweep_lapsed(
     database: Database, ingest: Ingest, *, rules: LapseRules = DEFAULT_LAPSE_RULES, limit: int = 500
 ) -> int:
-    """Write ``Customer Lapsed`` for at most ``limit`` people who have been away for long; once per absence.
+    """Write ``Customer Lapsed`` for at most ``limit`` lapsed profiles, once per absence.
 
-    Idempotent: the event's id is the person and their last order. Returns how many events were new.
+    Returns how many events were new. Idempotent: the event's id is the profile and its last order.
     """
     async with database.transaction() as connection:
-        found = await connection.fetch(
+        rows = await connection.fetch(
             _SELECT_LAPSED,
             rules.factor,
             rules.min_threshold,
@@ -65,32 +65,35 @@ async def sweep_lapsed(
             rules.default_threshold,
             limit,
         )
-    if not found:
+    if not rows:
         return 0
-    answers = await ingest([_lapsed_event(row, rules) for row in found])
-    await database.run(lambda connection: _mark_lapsed(connection, found))
-    return sum(answer.status is IngestStatus.ACCEPTED for answer in answers)
+    results = await ingest([_lapsed_event(row, rules) for row in rows])
+    await database.run(lambda connection: _mark_lapsed(connection, rows))
+    return sum(result.status is IngestStatus.ACCEPTED for result in results)
 
 
 async def _mark_lapsed(connection: Any, found: Sequence[Any]) -> None:
-    # By way of the one order of locks; who was merged meanwhile is marked under their new profile. The mark
-    # is the order it was about: one that comes in meanwhile, or late, begins an absence of its own.
+    # lock_profiles keeps the order of locks. A profile merged meanwhile is marked as its canonical profile.
+    # The mark is the last order of the event: an order that arrives meanwhile, or late, begins a new absence.
     canonical = await lock_profiles(connection, [row["profile_id"] for row in found])
-    # The newest last, of two who have become one.
+    # Of two profiles that were merged the newer order wins.
     ordered = sorted(found, key=lambda row: row["last_order_at"])
     latest = {canonical[row["profile_id"]]: row["last_order_at"] for row in ordered}
-    marks = [{"profile_id": who, "lapsed_after": order} for who, order in latest.items()]
+    marks = [
+        {"profile_id": profile_id, "lapsed_after": last_order_at}
+        for profile_id, last_order_at in latest.items()
+    ]
     await connection.execute(_UPDATE_LAPSED_AFTER, encode_jsonb(marks))
 
 
 def _lapsed_event(row: Any, rules: LapseRules) -> IncomingEvent:
     last_order_at = row["last_order_at"]
-    lapses = lapse_threshold(row["orders"], row["median_gap_days"], rules)
-    said = {
+    threshold = lapse_threshold(row["orders"], row["median_gap_days"], rules)
+    properties = {
         "days_since_order": (row["now"] - last_order_at).days,
         "orders": row["orders"],
         "median_gap_days": row["median_gap_days"],
-        "lapse_after_days": lapses / timedelta(days=1),
+        "lapse_after_days": threshold / timedelta(days=1),
         "products": orjson.loads(row["products"] or "[]"),
     }
     return IncomingEvent(
@@ -100,5 +103,5 @@ def _lapsed_event(row: Any, rules: LapseRules) -> IncomingEvent:
         channel="server",
         time=row["now"],
         identifiers=((row["type"], row["value"]),),
-        properties=said,
+        properties=properties,
     )

@@ -1,4 +1,7 @@
-"""Tell people whose open cart holds a product that it became cheaper, sold out, or came back."""
+"""Sweep for product changes: write events for profiles with an open cart that holds a changed product.
+
+A change is a lower price, or that the product sold out or came back.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +29,7 @@ FROM product_change c JOIN product p ON p.item = c.item AND p.sku = c.sku
 WHERE c.swept_at IS NULL ORDER BY c.seq LIMIT $1
 """
 
-# One condition a kind of line: by product, or by sku alone.
+# One condition for each kind of line: by product, or by sku alone.
 _SELECT_CARTS = f"""
 SELECT c.profile_id, c.cart_id, c.lines::text AS lines, i.type, i.value
 FROM cart c JOIN profile p ON p.profile_id = c.profile_id AND p.erased_at IS NULL {JOIN_STRONGEST_IDENTIFIER}
@@ -41,12 +44,12 @@ _UPDATE_SWEPT = "UPDATE product_change SET swept_at = now() WHERE seq = ANY($1) 
 
 @dataclass(frozen=True, slots=True)
 class ProductAlertRules:
-    """What is worth telling, and to whom."""
+    """Thresholds of product alerts."""
 
     min_price_drop: float = 0.05
-    """Part of the price by which it must have fallen."""
+    """Least drop, as a fraction of the earlier price."""
     max_cart_age: timedelta = timedelta(days=90)
-    """Carts that nobody has touched for longer are left in peace."""
+    """Carts not updated for longer get no alert."""
 
 
 DEFAULT_ALERT_RULES = ProductAlertRules()
@@ -57,32 +60,32 @@ async def sweep_products(
 ) -> tuple[int, int]:
     """Write ``Price Dropped``, ``Back In Stock`` and ``Out Of Stock`` for at most ``limit`` product changes.
 
-    Returns (changes looked at, events that were new); the first is 0 when nothing is left. A change that a
-    later one has overtaken is not told. Idempotent: an event's id is the change, the person and the cart.
+    Returns (changes read, events that were new); the first is 0 when no change is left. A change that a later
+    one has replaced makes no event. Idempotent: an event's id is the change, the profile and the cart.
     """
     async with database.transaction() as connection:
         changes = await connection.fetch(_SELECT_CHANGES, limit)
-    told = 0
+    new_events = 0
     for change in changes:
-        if kinds := alerts_for(change, rules):
-            told += await _ingest_alerts(database, ingest, change, kinds, rules, limit)
+        if event_types := alerts_for(change, rules):
+            new_events += await _ingest_alerts(database, ingest, change, event_types, rules, limit)
     if changes:
         async with database.transaction() as connection:
             await connection.execute(_UPDATE_SWEPT, [change["seq"] for change in changes])
-    return len(changes), told
+    return len(changes), new_events
 
 
 def alerts_for(change: Any, rules: ProductAlertRules) -> tuple[type[Event], ...]:
-    """Which events a change makes, as long as what it says is still so."""
-    kinds: list[type[Event]] = []
+    """Return the event types that a change makes, as far as its values are still current."""
+    event_types: list[type[Event]] = []
     if change["in_stock"] is not None and change["in_stock"] == change["in_stock_now"]:
-        kinds.append(BackInStock if change["in_stock"] else OutOfStock)
+        event_types.append(BackInStock if change["in_stock"] else OutOfStock)
     was, price = change["was_price"], change["price"]
     fell = was is not None and price is not None and was - price >= was * rules.min_price_drop and price < was
-    # What is sold out at a lower price is no good news.
+    # A lower price of a sold-out product makes no event.
     if fell and price == change["price_now"] and change["in_stock_now"] is not False:
-        kinds.append(PriceDropped)
-    return tuple(kinds)
+        event_types.append(PriceDropped)
+    return tuple(event_types)
 
 
 async def _ingest_alerts(
@@ -94,7 +97,7 @@ async def _ingest_alerts(
     limit: int,
 ) -> int:
     by_product, by_sku = (encode_jsonb([{name: change["item"]}]) for name in ("product_id", "sku"))
-    told, last = 0, (None, None)
+    new_events, last = 0, (None, None)
     while True:
         async with database.transaction() as connection:
             carts = await connection.fetch(
@@ -106,15 +109,18 @@ async def _ingest_alerts(
             if (line := _matching_line(change, cart)) is not None
             for kind in kinds
         ]
-        answers = await ingest(events)
-        told += sum(answer.status is IngestStatus.ACCEPTED for answer in answers)
+        results = await ingest(events)
+        new_events += sum(result.status is IngestStatus.ACCEPTED for result in results)
         if len(carts) < limit:
-            return told
+            return new_events
         last = (carts[-1]["profile_id"], carts[-1]["cart_id"])
 
 
 def _matching_line(change: Any, cart: Any) -> Item | None:
-    """The cart's line that is the changed product; a line or a change without a sku fits any variant."""
+    """Return the cart's line of the changed product, if any.
+
+    A line or a change without a sku matches any variant.
+    """
     for line in parse_lines(orjson.loads(cart["lines"])):
         same_product = line.key == change["item"] and (not change["sku"] or line.sku in (None, change["sku"]))
         if same_product or line.sku == change["item"]:
@@ -125,7 +131,7 @@ def _matching_line(change: Any, cart: Any) -> Item | None:
 def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> IncomingEvent:
     name = kind.event_name
     profile_id: UUID = cart["profile_id"]
-    said = {
+    properties = {
         "cart_id": cart["cart_id"],
         "product_id": line.product_id,
         "sku": line.sku,
@@ -135,7 +141,7 @@ def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> Incom
         "image_url": change["image_url"] or line.image_url,
     }
     if kind is PriceDropped:
-        said |= {"was": change["was_price"], "currency": change["currency"]}
+        properties |= {"was": change["was_price"], "currency": change["currency"]}
     return IncomingEvent(
         source=PRODUCT_ALERT_SOURCE,
         id=f"{name}/{change['seq']}/{profile_id}/{cart['cart_id']}",
@@ -143,5 +149,5 @@ def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> Incom
         channel="server",
         time=change["at"],
         identifiers=((cart["type"], cart["value"]),),
-        properties={key: value for key, value in said.items() if value is not None},
+        properties={key: value for key, value in properties.items() if value is not None},
     )

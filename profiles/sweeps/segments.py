@@ -1,4 +1,4 @@
-"""Ask an author's query who belongs to a segment, without letting it write; say what is wrong with it."""
+"""Segments: run an author's query read-only, check such queries, and sweep for entries and exits."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,14 @@ from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.pipeline import Ingest
 from profiles.state.event_records import IncomingEvent
 
-QUERY_TIMEOUT_S = 30
-"""Seconds an author's query may take."""
+SEGMENT_SOURCE = "waypost/segment"
 
-# What Database sets for ingest, which looks up single rows, would spoil a query over everybody.
+DEFAULT_BATCH_SIZE = 500
+
+QUERY_TIMEOUT_S = 30
+"""Statement timeout of an author's query, in seconds."""
+
+# Planner settings of Database suit ingest, which reads single rows. A query over all profiles needs others.
 _QUERY_SETTINGS = f"""
 SET TRANSACTION READ ONLY;
 SET LOCAL statement_timeout = '{QUERY_TIMEOUT_S}s';
@@ -31,7 +35,7 @@ SET LOCAL enable_mergejoin = on
 _SELECT_MATCHING_PROFILES = """
 SELECT DISTINCT p.profile_id FROM (
 {query}
-) AS asked(first_column_of_segment) JOIN profile p ON p.profile_id = asked.first_column_of_segment
+) AS result(first_column_of_segment) JOIN profile p ON p.profile_id = result.first_column_of_segment
 WHERE p.merged_into IS NULL AND p.erased_at IS NULL
 """
 
@@ -50,12 +54,30 @@ WHERE attrelid = to_regclass('person') AND attnum > 0 AND NOT attisdropped
 """
 
 
+_SELECT_IDENTIFIERS = f"""
+SELECT p.profile_id, i.type, i.value FROM profile p {JOIN_STRONGEST_IDENTIFIER}
+WHERE p.profile_id = ANY($1) AND p.merged_into IS NULL AND p.erased_at IS NULL ORDER BY p.profile_id
+"""  # noqa: S608 - constant fragments
+
+_INSERT_MEMBERS = """
+INSERT INTO segment_member (segment, profile_id, since) SELECT $1, unnest($2::uuid[]), $3
+ON CONFLICT (segment, profile_id) DO NOTHING
+"""
+
+_DELETE_MEMBERS = "DELETE FROM segment_member WHERE segment = $1 AND profile_id = ANY($2) AND since <= $3"
+
+_UPSERT_SEGMENT = """
+INSERT INTO segment (name, swept_at) VALUES ($1, $2)
+ON CONFLICT (name) DO UPDATE SET swept_at = GREATEST(segment.swept_at, excluded.swept_at)
+"""
+
+
 class SegmentQueryError(Exception):
-    """A segment's query cannot be asked; the message says which, why, and what to do."""
+    """A segment's query cannot be run. The message says which, why and what to do."""
 
 
 class SegmentQuery(Protocol):
-    """What a sweep needs to know of a segment. An author's ``Segment`` has this shape."""
+    """What a sweep reads of a segment. An author's ``Segment`` has this shape."""
 
     @property
     def name(self) -> str:
@@ -63,29 +85,44 @@ class SegmentQuery(Protocol):
 
     @property
     def query(self) -> str:
-        """One SELECT whose first column is ``profile_id``."""
+        """One SELECT; its first column is ``profile_id``."""
 
     @property
     def existing(self) -> bool:
-        """Whether those enter whom the first sweep finds."""
+        """Whether profiles that the first sweep finds enter."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentChanges:
-    """What a query said, and who belonged before; of one snapshot."""
+    """Result of a query compared with the stored members, in one snapshot."""
 
     at: datetime
     last_sweep: datetime | None
-    """When the last finished sweep asked; None: there was none."""
+    """Instant of the last finished sweep; None: there was none."""
     found: int
     newcomers: list[UUID]
     gone: list[UUID]
 
 
-async def evaluate_segment(database: Database, segment: SegmentQuery) -> SegmentChanges:
-    """Ask a segment's query; only its first column counts, and of it only canonical people not erased.
+@dataclass(frozen=True, slots=True)
+class SegmentSweep:
+    """Counts of one sweep."""
 
-    Raises ``SegmentFault`` where it fails, writes, or takes over ``TIMEOUT_S``.
+    found: int
+    newcomers: int = 0
+    """Profiles that entered."""
+    left: int = 0
+    skipped: int = 0
+    """Newcomers without an identifier; tried again at every sweep."""
+    noted: int = 0
+    """Found by the first sweep of the segment and stored as members without entering."""
+
+
+async def evaluate_segment(database: Database, segment: SegmentQuery) -> SegmentChanges:
+    """Run a segment's query and compare its result with the stored members.
+
+    Only the query's first column counts, and only canonical profiles that are not erased.
+    Raises ``SegmentQueryError`` if it fails, writes, or takes over ``QUERY_TIMEOUT_S``.
     """
     try:
         async with database.transaction() as connection:
@@ -106,9 +143,10 @@ async def evaluate_segment(database: Database, segment: SegmentQuery) -> Segment
 
 
 async def check_segment_queries(database: Database, segments: Iterable[SegmentQuery]) -> list[str]:
-    """What Postgres has against the queries of these segments, a sentence each; nothing is run.
+    """Return what Postgres rejects in the queries of these segments, one sentence each, without running them.
 
-    Each is parsed and planned against the schema as it is. The first column must be ``profile_id``, a uuid.
+    Each query is parsed and planned against the current schema. Its first column must be ``profile_id``,
+    a uuid.
     """
     faults = []
     for segment in segments:
@@ -118,8 +156,8 @@ async def check_segment_queries(database: Database, segments: Iterable[SegmentQu
                 if fault := await _query_fault(connection, _without_semicolon(segment)):
                     faults.append(f"segment {segment.name!r}: {fault}")
         except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, asyncpg.FeatureNotSupportedError) as error:
-            shown = isinstance(error, asyncpg.UndefinedColumnError)
-            columns = await _describe_person_columns(database) if shown else ""
+            is_unknown_column = isinstance(error, asyncpg.UndefinedColumnError)
+            columns = await _describe_person_columns(database) if is_unknown_column else ""
             faults.append(f"segment {segment.name!r}: {_describe_error(error)}{columns}")
     return faults
 
@@ -128,10 +166,10 @@ async def _query_fault(connection: Any, query: str) -> str | None:
     prepared = await connection.prepare(query)
     columns = [(column.name, column.type.name) for column in prepared.get_attributes()]
     if columns[:1] != [("profile_id", "uuid")]:
-        came = f"{columns[0][0]} of type {columns[0][1]}" if columns else "no column"
-        return f"its first column must be profile_id, a uuid; got {came}"
+        got = f"{columns[0][0]} of type {columns[0][1]}" if columns else "no column"
+        return f"its first column must be profile_id, a uuid; got {got}"
     if prepared.get_parameters():
-        return "it has parameters ($1), and nobody to give them; write the values into it"
+        return "it has parameters ($1), which get no values; write the values into the query"
     await connection.execute(f"EXPLAIN {_SELECT_MATCHING_PROFILES.format(query=query)}")
     return None
 
@@ -146,45 +184,9 @@ def _without_semicolon(segment: SegmentQuery) -> str:
 
 
 def _describe_error(error: asyncpg.PostgresError) -> str:
-    """Postgres's own words, with its hint."""
+    """Return Postgres's message with its hint."""
     hint = getattr(error, "hint", None)
     return f"{error.args[0]} ({hint})" if hint else str(error.args[0])
-
-
-SEGMENT_SOURCE = "waypost/segment"
-
-DEFAULT_BATCH_SIZE = 500
-
-_SELECT_IDENTIFIERS = f"""
-SELECT p.profile_id, i.type, i.value FROM profile p {JOIN_STRONGEST_IDENTIFIER}
-WHERE p.profile_id = ANY($1) AND p.merged_into IS NULL AND p.erased_at IS NULL ORDER BY p.profile_id
-"""  # noqa: S608 - constant fragments
-
-_INSERT_MEMBERS = """
-INSERT INTO segment_member (segment, profile_id, since) SELECT $1, unnest($2::uuid[]), $3
-ON CONFLICT (segment, profile_id) DO NOTHING
-"""
-
-_DELETE_MEMBERS = "DELETE FROM segment_member WHERE segment = $1 AND profile_id = ANY($2) AND since <= $3"
-
-_UPSERT_SEGMENT = """
-INSERT INTO segment (name, swept_at) VALUES ($1, $2)
-ON CONFLICT (name) DO UPDATE SET swept_at = GREATEST(segment.swept_at, excluded.swept_at)
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentSweep:
-    """What one sweep found and did."""
-
-    found: int
-    newcomers: int = 0
-    """Entered."""
-    left: int = 0
-    skipped: int = 0
-    """Newcomers without an identifier to name them by; asked again at every sweep."""
-    noted: int = 0
-    """Found by the first sweep of the segment, and therefore not entered."""
 
 
 async def sweep_segment(
@@ -195,45 +197,48 @@ async def sweep_segment(
     batch_size: int = DEFAULT_BATCH_SIZE,
     progress: Callable[[int], None] = lambda done: None,
 ) -> SegmentSweep:
-    """Ask a segment's query; enter newcomers by ``Segment Entered``, forget those who left.
+    """Run a segment's query, write ``Segment Entered`` for newcomers, delete members that left.
 
-    Idempotent, also where it was killed on its way: one event a stay. The first finished sweep of a segment
-    only notes whom it finds, unless ``existing``. ``progress`` hears how many newcomers are done, after each
-    ``batch``. Raises ``SegmentFault`` where the query fails, writes, or takes over ``TIMEOUT_S``.
+    Idempotent, also after a killed sweep: one event per stay. The first finished sweep of a segment only
+    stores the profiles it finds, unless ``existing``. ``progress``: called with the number of newcomers done,
+    after each ``batch_size``. Raises ``SegmentQueryError`` if the query fails, writes, or takes over
+    ``QUERY_TIMEOUT_S``.
     """
-    asked = await evaluate_segment(database, segment)
-    noting = asked.last_sweep is None and not segment.existing
+    changes = await evaluate_segment(database, segment)
+    only_store = changes.last_sweep is None and not segment.existing
     done = 0
-    for start in range(0, len(asked.newcomers), batch_size):
-        some = asked.newcomers[start : start + batch_size]
-        members = some if noting else await _ingest_entries(database, ingest, segment.name, some, asked)
-        await _record_members(database, segment.name, members, asked.at)
+    for start in range(0, len(changes.newcomers), batch_size):
+        chunk = changes.newcomers[start : start + batch_size]
+        members = (
+            chunk if only_store else await _ingest_entries(database, ingest, segment.name, chunk, changes)
+        )
+        await _record_members(database, segment.name, members, changes.at)
         done += len(members)
         progress(done)
 
     async def finish(connection: Any) -> None:
-        # In one COMMIT: who left and comes back does so after a finished sweep, and so into a new stay.
-        await connection.execute(_DELETE_MEMBERS, segment.name, asked.gone, asked.at)
-        await connection.execute(_UPSERT_SEGMENT, segment.name, asked.at)
+        # In one COMMIT: a profile that left and returns does so after a finished sweep, in a new stay.
+        await connection.execute(_DELETE_MEMBERS, segment.name, changes.gone, changes.at)
+        await connection.execute(_UPSERT_SEGMENT, segment.name, changes.at)
 
     await database.run(finish)
     return SegmentSweep(
-        found=asked.found,
-        newcomers=0 if noting else done,
-        left=len(asked.gone),
-        skipped=len(asked.newcomers) - done,
-        noted=done if noting else 0,
+        found=changes.found,
+        newcomers=0 if only_store else done,
+        left=len(changes.gone),
+        skipped=len(changes.newcomers) - done,
+        noted=done if only_store else 0,
     )
 
 
 async def _ingest_entries(
     database: Database, ingest: Ingest, segment: str, newcomers: Sequence[UUID], asked: SegmentChanges
 ) -> list[UUID]:
-    """Write the events of newcomers; returns those who have one now."""
+    """Write the events of newcomers; return the newcomers with a stored event."""
     async with database.transaction() as connection:
-        named = await connection.fetch(_SELECT_IDENTIFIERS, newcomers)
+        rows = await connection.fetch(_SELECT_IDENTIFIERS, newcomers)
     stay = asked.last_sweep.isoformat() if asked.last_sweep else "first"
-    answers = await ingest(
+    results = await ingest(
         [
             IncomingEvent(
                 source=SEGMENT_SOURCE,
@@ -244,19 +249,19 @@ async def _ingest_entries(
                 identifiers=((row["type"], row["value"]),),
                 properties={"segment": segment},
             )
-            for row in named
+            for row in rows
         ]
     )
     return [
         row["profile_id"]
-        for row, answer in zip(named, answers, strict=True)
-        if answer.status is not IngestStatus.REJECTED
+        for row, result in zip(rows, results, strict=True)
+        if result.status is not IngestStatus.REJECTED
     ]
 
 
 async def _record_members(database: Database, segment: str, members: Sequence[UUID], at: datetime) -> None:
     async def work(connection: Any) -> None:
-        # By way of the one order of locks; who was merged meanwhile is noted under their new profile.
+        # lock_profiles keeps the order of locks. A profile merged meanwhile is stored as its canonical one.
         canonical = await lock_profiles(connection, members)
         await connection.execute(_INSERT_MEMBERS, segment, sorted(set(canonical.values())), at)
 

@@ -1,4 +1,4 @@
-"""What waits for somebody: outbox rows, stuck runs, unknown messages, quarantines, unconfirmed removals."""
+"""Work that waits: outbox rows, stuck runs, unknown messages, quarantines, unconfirmed audience removals."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -7,8 +7,8 @@ from uuid import UUID
 
 import orjson
 
-# A plain range of an index for each channel, and never more than 10 000 of its rows, so that the price of
-# looking does not grow with the shop. The channels are written out: one with many messages hides no other.
+# One index range per channel, at most 10 000 rows of it, so the cost does not grow with the shop. The
+# channels are listed, so a channel with many messages hides no other.
 CLAIM_TO_ACCEPT_SQL = """
 SELECT jsonb_object_agg(c.channel, q.took) FROM unnest(ARRAY['email', 'sms', 'push']) AS c(channel)
 CROSS JOIN LATERAL (
@@ -19,10 +19,10 @@ CROSS JOIN LATERAL (
     ORDER BY m.accept_recorded_at DESC LIMIT 10000) s) q
 WHERE q.took IS NOT NULL
 """
-"""Channel → the median and the 99th percentile of the last hour, in seconds."""
+"""Channel → median and 99th percentile of claim to accept in the last hour, in seconds."""
 
-# A purchase is stamped under its person's lock, as a claim is: which came first is never in doubt. Of a
-# person's messages only the newest are read: a claim is taken for unknown long before it is a day old.
+# Purchases and claims are stamped under the profile's lock, so their order is certain. Messages older than
+# a day are not read: a claim becomes unknown long before.
 IN_FLIGHT_AT_PURCHASE_SQL = """
 WITH bought AS MATERIALIZED (SELECT b.profile_id, b.event_id, b.line, b.recorded_at FROM purchase b
   WHERE b.recorded_at > now() - interval '1 day'),
@@ -34,10 +34,10 @@ SELECT count(DISTINCT m.message_id) FROM met m
 JOIN suppression s ON s.profile_id = m.profile_id AND s.event_id = m.event_id AND s.line = m.line
 WHERE m.items && (array_remove(ARRAY[s.item, s.sku], NULL) || s.parts)
 """
-"""Messages that were claimed before, and accepted after a purchase of what they promote, in the last day."""
+"""Marketing messages claimed before and accepted after a purchase of a promoted item, in the last day."""
 
 MAX_REMOVAL_AGE = timedelta(minutes=5)
-"""A removal from an ad audience that is not confirmed by then alarms."""
+"""Age from which an unconfirmed removal from an ad audience raises an alarm."""
 
 REMOVALS_OVERDUE_ADVICE = (
     "people are shown ads for what they bought or refused: see in the relay's log what the ad "
@@ -47,39 +47,40 @@ REMOVALS_OVERDUE_ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Figures of one instant."""
+    """Figures at one instant."""
 
     undelivered: int
     oldest_s: float
-    """Age of the oldest undelivered outbox row, in seconds; 0 where there is none."""
+    """Age of the oldest undelivered outbox row, in seconds; 0 if there is none."""
     live_runs: int
     stuck_runs: int
     unknown_messages: int
     quarantined: int
-    """Identifiers that are nobody's; an address and its hash are two."""
+    """Quarantined identifiers; an email address and its hash are two."""
     quarantined_last_day: int
-    """Those that became it within 24 hours, released ones included."""
+    """Identifiers quarantined within 24 hours, released ones included."""
     stops: list[str]
     """The kind of each kill switch that is on."""
     removals_unconfirmed: int = 0
-    """Places in ad audiences that are to end, and that no platform has confirmed to be gone."""
+    """Memberships in ad audiences with a removal that no platform has confirmed."""
     removals_oldest_s: float = 0.0
-    """Since when the oldest of them waits, in seconds."""
+    """Age of the oldest of them, in seconds."""
     claim_to_accept: dict[str, list[float]] = field(default_factory=dict)
-    """Channel → median and 99th percentile of the last hour, in seconds; without those that sent nothing.
-    As the next one, empty where it is not asked for."""
+    """Channel → median and 99th percentile of the last hour, in seconds, for channels with messages.
+    Empty if not requested, as ``in_flight_at_purchase`` is 0.
+    """
     in_flight_at_purchase: int = 0
-    """Messages of the last day that a provider took after a purchase of what they promote."""
+    """Messages of the last day that a provider accepted after a purchase of a promoted item."""
 
     @property
     def has_overdue_removals(self) -> bool:
-        """Whether a removal from an ad audience waits for too long."""
+        """Whether an unconfirmed removal from an ad audience is older than ``MAX_REMOVAL_AGE``."""
         return self.removals_oldest_s > MAX_REMOVAL_AGE.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
 class StuckRun:
-    """A run that waits for an operator."""
+    """A run that an operator has to look at."""
 
     run_id: UUID
     journey: str
@@ -88,7 +89,7 @@ class StuckRun:
 
 @dataclass(frozen=True, slots=True)
 class RecentQuarantine:
-    """An identifier that is nobody's."""
+    """A quarantined identifier."""
 
     type: str
     value: str
@@ -96,7 +97,7 @@ class RecentQuarantine:
     """By the clock of Postgres."""
 
 
-# The quarantined identifiers have an index of their own, and so have the log's rows of them.
+# Partial indexes cover the quarantined identifiers and their rows in the log.
 _SELECT_BACKLOG = f"""
 SELECT o.count AS undelivered, COALESCE(EXTRACT(epoch FROM now() - o.oldest), 0)::float8 AS oldest_s,
   (SELECT count(*) FROM run WHERE state <> 'ended') AS live_runs,
@@ -122,7 +123,7 @@ LEFT JOIN LATERAL (
 WHERE r.state = 'stuck' ORDER BY r.entered_at DESC LIMIT $1
 """
 
-# One may have been quarantined, released and quarantined again.
+# An identifier may have been quarantined, released and quarantined again.
 _SELECT_RECENT_QUARANTINES = """
 SELECT i.type, i.value, max(l.recorded_at) AS quarantined_at FROM (
   SELECT key, recorded_at FROM identity_log WHERE kind = 'quarantined' ORDER BY recorded_at DESC LIMIT 100) l
@@ -132,16 +133,19 @@ WHERE i.status = 'quarantined' GROUP BY i.type, i.value ORDER BY quarantined_at 
 
 
 async def load_backlog(connection: Any, *, include_in_flight: bool = False) -> Backlog:
-    """The figures now; ``under_way``: those of messages under way as well, which cost the most."""
+    """Return the current figures.
+
+    ``include_in_flight``: also ``claim_to_accept`` and ``in_flight_at_purchase``, the most expensive ones.
+    """
     row = dict(await connection.fetchrow(_SELECT_BACKLOG, include_in_flight))
     return Backlog(**row | {"claim_to_accept": orjson.loads(row["claim_to_accept"] or "{}")})
 
 
 async def list_stuck_runs(connection: Any, limit: int = 20) -> list[StuckRun]:
-    """The newest stuck runs and why."""
+    """Return the newest stuck runs, with reasons."""
     return [StuckRun(**row) for row in await connection.fetch(_SELECT_STUCK_RUNS, limit)]
 
 
 async def list_recent_quarantines(connection: Any, limit: int = 5) -> list[RecentQuarantine]:
-    """The identifiers quarantined last that still are, the newest first."""
+    """Return the newest quarantines that still hold, newest first."""
     return [RecentQuarantine(**row) for row in await connection.fetch(_SELECT_RECENT_QUARANTINES, limit)]

@@ -1,4 +1,4 @@
-"""Reads what bears on "why was this sent, or why not", of one person, up to an instant."""
+"""Everything stored about one profile that explains why a message was or was not sent, up to an instant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,13 +24,13 @@ class ProductRef:
 
     @property
     def key(self) -> str:
-        """The product, else the stock keeping unit."""
+        """Product id, else the sku."""
         return self.product_id or self.sku or ""
 
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """Something that happened, as it came in."""
+    """A stored event."""
 
     event_id: UUID
     source: str
@@ -41,46 +41,46 @@ class EventRow:
     time: datetime
     """When it happened, by the channel's clock."""
     at: datetime
-    """When it was taken in; decisions go by this one."""
+    """When it was ingested; decisions use this instant."""
     scalar_properties: Mapping[str, str | float]
-    """Its properties, as far as they are text or numbers."""
+    """Its properties that are short texts or numbers."""
     lines: tuple[ProductRef, ...] = ()
     problems: tuple[str, ...] = ()
-    """What could not be done with it, in words."""
+    """Problems of its processing, as sentences."""
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Products and units of its lines."""
+        """Product ids and skus of its lines."""
         return tuple(key for line in self.lines for key in (line.product_id, line.sku) if key)
 
 
 @dataclass(frozen=True, slots=True)
 class SuppressionRow:
-    """An item not to be promoted, and the purchase behind it."""
+    """A suppressed item and the purchase behind it."""
 
     item: str
     sku: str | None
     name: str | None
     order_id: str | None
     until: datetime | None
-    """None: for good."""
+    """None: permanently."""
     lifted_at: datetime | None
     event_id: UUID
     at: datetime
-    """When it was taken in, and so in force."""
+    """When the purchase was ingested; the suppression holds from then."""
 
     def in_force(self, at: datetime) -> bool:
-        """Whether the item was not to be promoted at an instant."""
+        """Return whether the item was suppressed at an instant."""
         return self.at <= at and self.is_unexpired(at)
 
     def is_unexpired(self, at: datetime) -> bool:
-        """Whether it was not yet over by then."""
+        """Return whether the suppression had not ended at an instant. Ignores its start."""
         return (self.until is None or self.until > at) and (self.lifted_at is None or self.lifted_at > at)
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentRow:
-    """A yes or a no to a channel and topic; of the person, or of an address where ``address`` is set."""
+    """A grant or withdrawal for a channel and topic; of ``address`` if that is set, else of the profile."""
 
     channel: str
     topic: str
@@ -106,7 +106,7 @@ class AddressProblemRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """A message as it stands."""
+    """A message in its current status."""
 
     message_id: UUID
     run_id: UUID
@@ -128,7 +128,7 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True)
 class ProductRow:
-    """A product as the feed last told it."""
+    """A product as last updated by the product feed."""
 
     item: str
     sku: str
@@ -139,33 +139,33 @@ class ProductRow:
 
 @dataclass(frozen=True, slots=True)
 class ProfileRow:
-    """The person, as far as an answer names them and tells their time."""
+    """The profile's fields for its name and local time."""
 
     profile_id: UUID
     first_name: str | None
     key: tuple[str, str] | None
     """The strongest identifier: type and value."""
     timezone: str | None
-    """``traits.timezone``, as it came."""
+    """``traits.timezone``, unchecked."""
     context_timezone: str | None
     phone: str | None
-    """To work out the zone, and for nothing else."""
+    """Only for resolving the zone."""
     erased_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionEvidence:
-    """All of it about one person; lists from the oldest to the newest."""
+    """The evidence about one profile; lists from the oldest to the newest."""
 
     profile: ProfileRow
     decisions: tuple[DecisionView, ...] = ()
     events: Mapping[UUID, EventRow] = field(default_factory=dict)
-    """By our own id, in the order in which they were taken in."""
+    """Events by Waypost's own id, in the order of ingest."""
     suppressions: tuple[SuppressionRow, ...] = ()
     consents: tuple[ConsentRow, ...] = ()
-    """The person's own."""
+    """Declarations of the profile."""
     opt_outs: tuple[ConsentRow, ...] = ()
-    """Of their addresses: what stands on each."""
+    """Current opt-outs of the profile's addresses."""
     address_problems: tuple[AddressProblemRow, ...] = ()
     messages: tuple[StoredMessage, ...] = ()
     runs: tuple[RunView, ...] = ()
@@ -174,28 +174,28 @@ class DecisionEvidence:
     identity_changes: tuple[LogEntry, ...] = ()
     products: tuple[ProductRow, ...] = ()
     truncated: bool = False
-    """There is more than was read: of some kind only the newest are here."""
+    """Some lists hold only the newest rows, as there are more than ``MAX_ROWS``."""
 
     def message(self, message_id: UUID) -> StoredMessage | None:
-        """One message."""
+        """Return one message."""
         return next((one for one in self.messages if one.message_id == message_id), None)
 
     def run(self, run_id: UUID) -> RunView | None:
-        """One run."""
+        """Return one run."""
         return next((one for one in self.runs if one.run_id == run_id), None)
 
     def entry(self, run_id: UUID) -> EventRow | None:
-        """The event that started a run."""
+        """Return the event that started a run."""
         started_by = self.entry_events.get(run_id)
         return self.events.get(started_by) if started_by else None
 
     def event(self, event_id: UUID | None) -> EventRow | None:
-        """One event, where it is known and was read."""
+        """Return one event, if it was read."""
         return self.events.get(event_id) if event_id else None
 
 
 MAX_ROWS = 500
-"""Rows of one kind, the newest."""
+"""Most rows of one kind; the newest are read."""
 
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -243,7 +243,7 @@ _SELECT_EVENTS = (
     f"{_EVENT_QUERY} WHERE e.profile_id = $1 AND e.at <= $2 ORDER BY e.at DESC, e.event_id DESC LIMIT $3"
 )
 
-# Those that something else stands on, however long ago they were.
+# Events of any age that other evidence refers to.
 _SELECT_REFERENCED_EVENTS = f"{_EVENT_QUERY} WHERE e.event_id = ANY($1)"
 
 _SELECT_SUPPRESSIONS = """
@@ -258,7 +258,7 @@ SELECT channel, topic, state = 'granted' AS granted, source, event_id, time, at,
 FROM consent WHERE profile_id = $1 AND at <= $2 ORDER BY at DESC, seq DESC LIMIT $3
 """
 
-# Of the addresses that are theirs now, and of those that messages to them went to.
+# The profile's current addresses, and the addresses that its messages went to.
 _ADDRESS_SUBQUERY = """
 (SELECT value FROM identifier WHERE profile_id = $1 AND type IN ('email', 'phone')
   UNION SELECT address FROM message WHERE profile_id = $1 AND address IS NOT NULL)
@@ -289,10 +289,10 @@ SELECT item, sku, name, in_stock, stocked_at FROM product WHERE item = ANY($1) O
 async def load_decision_evidence(
     connection: Any, profile_id: UUID, *, until: datetime | None = None, journey: str | None = None
 ) -> DecisionEvidence | None:
-    """What bears on the verdicts about one canonical profile up to ``until`` (None: all of it).
+    """Read the evidence for decisions about one canonical profile up to ``until`` (None: all of it).
 
-    ``journey`` narrows the decisions alone: what they stand on is the person's. A reading without locks, of
-    at most ``MOST`` rows of a kind, the newest. None where there is no such profile.
+    ``journey`` narrows the decisions only. Takes no locks; reads at most ``MAX_ROWS`` rows of a kind, the
+    newest. Returns None if there is no such profile.
     """
     row = await connection.fetchrow(_SELECT_PROFILE, profile_id)
     if row is None:
@@ -306,15 +306,15 @@ async def load_decision_evidence(
     events = {
         row["event_id"]: _to_event_row(row) for row in reversed(await connection.fetch(_SELECT_EVENTS, *ends))
     }
-    behind = [one["entry_event"] for one in runs]
-    behind += [one["event_id"] for one in (*bought, *words)] + [one["cause"] for one in identity]
-    missing = list({event_id for event_id in behind if event_id and event_id not in events})
-    more = (
+    referenced = [one["entry_event"] for one in runs]
+    referenced += [one["event_id"] for one in (*bought, *words)] + [one["cause"] for one in identity]
+    missing = list({event_id for event_id in referenced if event_id and event_id not in events})
+    older = (
         [_to_event_row(row) for row in await connection.fetch(_SELECT_REFERENCED_EVENTS, missing)]
         if missing
         else []
     )
-    known = sorted((*events.values(), *more), key=lambda event: (event.at, event.event_id))
+    known = sorted((*events.values(), *older), key=lambda event: (event.at, event.event_id))
     items = {key for one in decisions for key in (*one["items"], *one["items_removed"])}
     return DecisionEvidence(
         profile=_to_profile_row(row),
@@ -354,9 +354,9 @@ def _to_profile_row(row: Any) -> ProfileRow:
 
 
 def _to_event_row(row: Any) -> EventRow:
-    said = orjson.loads(row["said"] or "{}")
+    properties = orjson.loads(row["said"] or "{}")
     lines = [ProductRef(*line) for line in orjson.loads(row["lines"] or "[]")]
-    own = [_text_or_none(said.get(name)) for name in ("product_id", "sku", "name")]
+    own = [_text_or_none(properties.get(name)) for name in ("product_id", "sku", "name")]
     if own[0] or own[1]:
         lines.insert(0, ProductRef(*own))
     return EventRow(
@@ -367,7 +367,7 @@ def _to_event_row(row: Any) -> EventRow:
         channel=row["channel"],
         time=row["time"],
         at=row["at"],
-        scalar_properties=said,
+        scalar_properties=properties,
         lines=tuple(lines),
         problems=tuple(one for one in row["problems"] or () if one),
     )

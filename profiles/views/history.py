@@ -1,4 +1,4 @@
-"""What was sent, decided and run, newest first, page by page."""
+"""Messages, decisions and runs, newest first, page by page."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,12 +29,12 @@ class MessageView:
     decided_at: datetime
     sent_at: datetime | None
     overtaken_by: UUID | None
-    """The event of a purchase of what it promotes that came in too late to hold it back."""
+    """Event of a purchase of a promoted item that arrived too late to withhold the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionView:
-    """One verdict of the gate, with every check it made."""
+    """One decision of the gate, with every check it made."""
 
     decision_id: UUID
     message_id: UUID
@@ -52,20 +52,20 @@ class DecisionView:
     until: datetime | None
     at: datetime
     policy: str | None
-    """Version of the policy it was made by."""
+    """Version of the policy behind the decision."""
 
 
 _SELECT_MESSAGES = """
 SELECT message_id, journey, run_id, step, channel, template, message_class, items, status, reason, provider,
        decided_at, sent_at, overtaken_by
-FROM message WHERE {whose} = $1 AND ($2::timestamptz IS NULL OR (decided_at, message_id) < ($2, $3::uuid))
+FROM message WHERE {owner} = $1 AND ($2::timestamptz IS NULL OR (decided_at, message_id) < ($2, $3::uuid))
 ORDER BY decided_at DESC, message_id DESC LIMIT $4
 """
 
 _SELECT_DECISIONS = """
 SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
        journey, run_id, step, channel, template, until, at, policy
-FROM decision WHERE {whose} = $1 AND ($2::timestamptz IS NULL OR (at, decision_id) < ($2, $3::uuid))
+FROM decision WHERE {owner} = $1 AND ($2::timestamptz IS NULL OR (at, decision_id) < ($2, $3::uuid))
 ORDER BY at DESC, decision_id DESC LIMIT $4
 """
 
@@ -85,10 +85,10 @@ async def list_messages(
     limit: int,
     after: Cursor | None = None,
 ) -> Page[MessageView]:
-    """Messages of one person or of one run."""
-    whose = "profile_id" if profile_id else "run_id"
+    """Return messages of one profile or of one run."""
+    owner = "profile_id" if profile_id else "run_id"
     rows = await connection.fetch(
-        _SELECT_MESSAGES.format(whose=whose), profile_id or run_id, *cursor_parameters(after), limit + 1
+        _SELECT_MESSAGES.format(owner=owner), profile_id or run_id, *cursor_parameters(after), limit + 1
     )
     return to_page([MessageView(**row) for row in rows], limit, "decided_at", "message_id")
 
@@ -101,10 +101,10 @@ async def list_decisions(
     limit: int,
     after: Cursor | None = None,
 ) -> Page[DecisionView]:
-    """Verdicts about one person or in one run."""
-    whose = "profile_id" if profile_id else "run_id"
+    """Return decisions about one profile or in one run."""
+    owner = "profile_id" if profile_id else "run_id"
     rows = await connection.fetch(
-        _SELECT_DECISIONS.format(whose=whose), profile_id or run_id, *cursor_parameters(after), limit + 1
+        _SELECT_DECISIONS.format(owner=owner), profile_id or run_id, *cursor_parameters(after), limit + 1
     )
     views = [DecisionView(**{**row, "checks": orjson.loads(row["checks"])}) for row in rows]
     return to_page(views, limit, "at", "decision_id")
@@ -119,7 +119,7 @@ async def list_runs(
     limit: int,
     after: Cursor | None = None,
 ) -> Page[RunView]:
-    """Runs, of a person, of a journey, in a state; each None leaves that open."""
+    """Return runs, filtered by profile, journey and state; None does not filter."""
     rows = await connection.fetch(
         _SELECT_RUNS, profile_id, *cursor_parameters(after), limit + 1, journey, state
     )
@@ -127,6 +127,6 @@ async def list_runs(
 
 
 async def load_run(connection: Any, run_id: UUID) -> RunView | None:
-    """One run by our own id."""
+    """Return one run by Waypost's own id."""
     row = await connection.fetchrow(f"SELECT {RUN_COLUMNS} FROM run WHERE run_id = $1", run_id)  # noqa: S608
     return None if row is None else RunView(**row)

@@ -1,4 +1,4 @@
-"""What a story may know of the person: buying, engagement, consents, and the traits it asks for by name."""
+"""What a journey may read of a profile: orders, engagement, consents, and traits requested by name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ PERSONAL_TRAITS = frozenset(
         *("firstname", "lastname", "address", "street", "birthday", "date_of_birth"),
     )
 )
-"""Traits that never leave Postgres: histories carry ids, not people."""
+"""Traits that a journey cannot read, as workflow histories hold no personal data."""
 
 PURCHASE_LOOKBACK = timedelta(days=400)
 
@@ -35,44 +35,45 @@ class PurchaseFact:
     quantity: int
     returned: int
     at: datetime
-    """When it was bought, by the channel's clock."""
+    """Time of the purchase, by the channel's clock."""
     channel: str
     order_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileFacts:
-    """The person at one moment, as plain values."""
+    """A profile at one instant, as plain values."""
 
     profile_id: UUID
     traits: dict[str, Any]
-    """Those asked for and on file; a value that reads as an address is None."""
+    """The requested traits that are stored. A value that looks like an address is None."""
     timezone: str | None
-    """``traits.timezone``, as it came."""
+    """``traits.timezone``, unchecked."""
     context_timezone: str | None
     phone_for_zone: str | None
-    """PERSONAL: to work out the zone in the activity, and for nothing else; it must not leave it."""
+    """PERSONAL: only for resolving the zone in the activity; the activity must not return it."""
     language: str | None
     """``traits.locale``, else ``traits.language``, else the locale of an event's context."""
     created_at: datetime
     orders: int
     spent: float
-    """Over all orders, without what was given back; in the shop's currency."""
+    """Sum of all orders minus returns, in the shop's currency."""
     first_order_at: datetime | None
     last_order_at: datetime | None
     median_gap_days: float | None
-    """Days between two visits, in the middle; several orders on one day (UTC) are one visit. None with
-    fewer than three visits."""
+    """Median of the days between two visits; None with fewer than three visits.
+    Orders of one day (UTC) are one visit.
+    """
     purchases: tuple[PurchaseFact, ...]
     """Newest first."""
     open_carts: int
-    """Carts that no order has emptied and in which something lies."""
+    """Open carts with at least one line."""
     reachable: tuple[str, ...] = ()
     """Of email and sms: the channels with an address that has not bounced or complained."""
     consents: tuple[tuple[str, str, bool], ...] = ()
-    """(channel or "all", topic, granted): the word that stands on each."""
+    """(channel or "all", topic, granted): the effective consent of each."""
     engaged_at: dict[str, datetime] = field(default_factory=dict)
-    """Channel → when a message of it was last opened, clicked or answered."""
+    """Channel → when a message on it was last opened, clicked or answered."""
 
 
 _SELECT_PROFILE_FACTS = """
@@ -101,10 +102,10 @@ WHERE profile_id = $1 AND time > $2 ORDER BY time DESC, event_id DESC, line LIMI
 async def load_profile_facts(
     connection: Any, run_id: UUID, *, traits: Sequence[str], at: datetime
 ) -> ProfileFacts | None:
-    """The person of a run at its now, ``at``; None where there is no such run, or the person was erased.
+    """Read the profile of a run at the run's time, ``at``.
 
-    A reading without locks: the gate checks all of it again. Raises ValueError for traits of
-    ``PERSONAL_TRAITS``, naming all of them.
+    Returns None if there is no such run or the profile is erased. Takes no locks, as the gate checks all
+    of it again. Raises ValueError for traits of ``PERSONAL_TRAITS``, naming all of them.
     """
     if refused := sorted(PERSONAL_TRAITS.intersection(traits)):
         raise ValueError(

@@ -1,9 +1,10 @@
-"""What the person behind a preference link takes on which channel, and how they can be named."""
+"""What the profile behind a preference link has agreed to, and its identifiers."""
 
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from profiles.consent.declarations import MARKETING_TOPIC
 from profiles.identity.component import load_canonical_id
 from profiles.messaging.preference_tokens import PreferenceClaim
 from profiles.views.profile import (
@@ -15,36 +16,7 @@ from profiles.views.profile import (
     list_opt_outs,
 )
 
-MARKETING_TOPIC = "marketing"
-
 _ANY = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Subscriber:
-    """The person behind a link, as the preference page sees them."""
-
-    identifiers: tuple[IdentifierView, ...] = ()
-    """Empty: no longer on file."""
-    consents: tuple[ConsentView, ...] = ()
-    opt_outs: tuple[OptOutView, ...] = ()
-    message_known: bool = False
-    """The message that carried the link is on file."""
-    last_grant: int | None = None
-    """Number of the person's latest grant on the link's channel."""
-    email_from_order: bool = False
-    """Their email address came with an order."""
-
-    def accepts_marketing(self, channel: str) -> bool:
-        """Whether marketing on a channel is what they agreed to, as far as their own word goes."""
-        if any(o.channel in (channel, _ANY) and o.topic in (MARKETING_TOPIC, _ANY) for o in self.opt_outs):
-            return False
-        words = [
-            c for c in self.consents if c.channel in (channel, _ANY) and c.topic in (MARKETING_TOPIC, _ANY)
-        ]
-        if not words:
-            return channel == "email" and self.email_from_order
-        return all(word.state == "granted" for word in words)
 
 
 _SELECT_LAST_GRANT = """
@@ -52,7 +24,7 @@ SELECT max(seq) FROM consent WHERE profile_id = $1 AND channel IN ($2, 'all') AN
 """
 
 
-# Whoever has the address by now: the two may have been taken to be one when the message went out.
+# The profile that has the message's address now, as profiles may have been merged or split since.
 _SELECT_LINK_OWNER = """
 SELECT COALESCE((SELECT i.profile_id FROM identifier i
     WHERE i.type = CASE m.channel WHEN 'email' THEN 'email' WHEN 'sms' THEN 'phone' END
@@ -60,8 +32,38 @@ SELECT COALESCE((SELECT i.profile_id FROM identifier i
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """The profile behind a link, as the preference page shows it."""
+
+    identifiers: tuple[IdentifierView, ...] = ()
+    """Empty: the profile no longer exists."""
+    consents: tuple[ConsentView, ...] = ()
+    opt_outs: tuple[OptOutView, ...] = ()
+    message_known: bool = False
+    """Whether the message with the link is stored."""
+    last_grant: int | None = None
+    """Number (``seq``) of the latest grant on the link's channel."""
+    email_from_order: bool = False
+    """Whether the email address came with an order."""
+
+    def accepts_marketing(self, channel: str) -> bool:
+        """Return whether the profile's own declarations allow marketing on a channel.
+
+        Without declarations an email address that came with an order allows email.
+        """
+        if any(o.channel in (channel, _ANY) and o.topic in (MARKETING_TOPIC, _ANY) for o in self.opt_outs):
+            return False
+        declarations = [
+            c for c in self.consents if c.channel in (channel, _ANY) and c.topic in (MARKETING_TOPIC, _ANY)
+        ]
+        if not declarations:
+            return channel == "email" and self.email_from_order
+        return all(declaration.state == "granted" for declaration in declarations)
+
+
 async def load_subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber:
-    """The person a token was made for, through merges; an empty one where nobody is left."""
+    """Read the profile that a token was made for, through merges; an empty one if it no longer exists."""
     message_id, given = _parse_uuid(claim.message_id), _parse_uuid(claim.profile_id)
     owner = await connection.fetchval(_SELECT_LINK_OWNER, message_id)
     profile_id = owner or (await load_canonical_id(connection, given) if given else None)

@@ -1,4 +1,4 @@
-"""What is known of a person, for reading: the profile behind any identifier, and all that hangs on it."""
+"""The unified profile for reading: record, identifiers, consents, carts, purchases, suppressions and runs."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from profiles.state.traits import LOCALE_ORIGIN, TIMEZONE_ORIGIN, VERIFIED_RANK,
 
 @dataclass(frozen=True, slots=True)
 class OriginView:
-    """Who said what a field holds. ``event_id`` is the event's own id within its source."""
+    """The origin of a field's value. ``event_id`` is the event's own id within its source."""
 
     source: str
     time: datetime
@@ -24,14 +24,14 @@ class OriginView:
 
 @dataclass(frozen=True, slots=True)
 class ComputedView:
-    """What Waypost works out of events, orders and messages, and keeps up to date with every one of them."""
+    """Traits that Waypost computes from events, orders and messages and refreshes with each of them."""
 
     last_seen: dict[str, datetime]
-    """Channel → when the person was last heard of there."""
+    """Channel → time of the last event on it."""
     preferred_channel: str | None
-    """On which most messages were opened, clicked or answered, in the 180 days before the last one was."""
+    """Channel with most messages opened, clicked or answered in the 180 days before the last such message."""
     preferred_hour: int | None
-    """Hour of the day, in the person's zone, in which most orders and engagements fell."""
+    """Hour of the day, in the profile's zone, with most orders and engagements."""
     orders: int
     spent: float
     first_order_at: datetime | None
@@ -45,27 +45,27 @@ class ComputedView:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """The best that is known, what it was taken from, and when that was said."""
+    """An inferred value, its source, and the time of that source."""
 
     value: str
     source: str
     """traits, context, phone or default."""
     at: datetime | None
-    """None of a default, and where nobody kept it."""
+    """None for a default, and where no time is stored."""
 
 
 class ZoneResolver(Protocol):
-    """How a zone is worked out; a decision, which the caller brings along."""
+    """The rule that resolves a time zone. It is policy, so the caller passes it in."""
 
     def __call__(
         self, traits_timezone: str | None, context_timezone: str | None, phone: str | None, /
     ) -> tuple[str, str]:
-        """The zone, and its source as ``Guess`` names them."""
+        """Return the zone and its source, named as in ``Guess``."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProfileRecord:
-    """Fields of one person, each with where it came from."""
+    """Fields of one profile with their origins."""
 
     traits: dict[str, Any]
     origins: dict[str, OriginView]
@@ -88,7 +88,7 @@ WHERE p.profile_id = $1
 async def load_profile_record(
     connection: Any, profile_id: UUID, zone: ZoneResolver, lapse: LapseRules = DEFAULT_LAPSE_RULES
 ) -> ProfileRecord:
-    """The record of one profile. Raises LookupError where there is none."""
+    """Read the record of one profile. Raises LookupError if there is none."""
     row = await connection.fetchrow(_SELECT_RECORD, profile_id)
     if row is None:
         raise LookupError(f"no profile {profile_id}")
@@ -103,18 +103,18 @@ async def load_profile_record(
         )
         for name, register in sorted(kept.items())
     }
-    said = {name: origin.time for name, origin in origins.items()}
+    time_of = {name: origin.time for name, origin in origins.items()}
     return ProfileRecord(
         traits=traits,
         origins=origins,
         computed=_to_computed_view(row, lapse),
-        timezone=_infer_timezone(row, text_trait(traits, "timezone"), said, zone),
-        locale=_infer_locale(traits, row["context_locale"], said),
+        timezone=_infer_timezone(row, text_trait(traits, "timezone"), time_of, zone),
+        locale=_infer_locale(traits, row["context_locale"], time_of),
     )
 
 
 def text_trait(traits: dict[str, Any], name: str) -> str | None:
-    """A trait that is text with something in it, else None."""
+    """Return a trait that is a non-empty text, else None."""
     value = traits.get(name)
     return value if isinstance(value, str) and value.strip() else None
 
@@ -137,19 +137,19 @@ def _to_computed_view(row: Any, lapse: LapseRules) -> ComputedView:
     )
 
 
-def _infer_timezone(row: Any, named: str | None, said: dict[str, datetime], zone: ZoneResolver) -> Guess:
+def _infer_timezone(row: Any, named: str | None, time_of: dict[str, datetime], zone: ZoneResolver) -> Guess:
     value, source = zone(named, row["context_timezone"], row["phone"])
-    at = {"traits": said.get("timezone"), "context": said.get(TIMEZONE_ORIGIN), "phone": row["since"]}
+    at = {"traits": time_of.get("timezone"), "context": time_of.get(TIMEZONE_ORIGIN), "phone": row["since"]}
     return Guess(value, source, at.get(source))
 
 
 def _infer_locale(
-    traits: dict[str, Any], from_context: str | None, said: dict[str, datetime]
+    traits: dict[str, Any], from_context: str | None, time_of: dict[str, datetime]
 ) -> Guess | None:
     for name in ("locale", "language"):
         if value := text_trait(traits, name):
-            return Guess(value, "traits", said.get(name))
-    return None if from_context is None else Guess(from_context, "context", said.get(LOCALE_ORIGIN))
+            return Guess(value, "traits", time_of.get(name))
+    return None if from_context is None else Guess(from_context, "context", time_of.get(LOCALE_ORIGIN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class IdentifierView:
 
 @dataclass(frozen=True, slots=True)
 class ConsentView:
-    """The person's word on one channel and topic, as it stands."""
+    """The consent in effect for one channel and topic."""
 
     channel: str
     topic: str
@@ -172,14 +172,14 @@ class ConsentView:
     text_version: str | None = None
     """Version of the wording that was shown."""
     method: str | None = None
-    """How it was said, such as checkbox or keyword."""
+    """How it was declared, such as checkbox or keyword."""
     jurisdiction: str | None = None
     """Country or region code."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptOutView:
-    """An address of the person's that does not want messages, whoever it belongs to."""
+    """An opt-out of one of the profile's addresses, also if it came with another profile."""
 
     channel: str
     topic: str
@@ -189,7 +189,7 @@ class OptOutView:
 
 @dataclass(frozen=True, slots=True)
 class AddressProblemView:
-    """An address of the person's that takes no messages."""
+    """One of the profile's addresses that takes no messages."""
 
     channel: str
     problem: str
@@ -224,16 +224,16 @@ class PurchaseView:
 
 @dataclass(frozen=True, slots=True)
 class SuppressionView:
-    """An item not to be promoted to the person until a date; null: for good."""
+    """An item not promoted to the profile until a date; null: permanently."""
 
     item: str
     sku: str | None
     scope: str
-    """How far it reaches: variant, product, group or category."""
+    """Scope: variant, product, group or category."""
     of: str | None
-    """The unit, the group or the category, where it reaches that."""
+    """The variant, group or category of the scope, where there is one."""
     parts: list[str]
-    """Products that the item consists of, where it is a bundle."""
+    """Products in the item, if it is a bundle."""
     until: datetime | None
     reason: str
     event_id: UUID
@@ -264,7 +264,7 @@ class ProfileView:
     identifiers: list[IdentifierView]
     traits: dict[str, Any]
     origins: dict[str, OriginView]
-    """Field of the traits, or context.timezone and context.locale → who said it, and when."""
+    """Trait, or context.timezone and context.locale → origin of its value."""
     computed: ComputedView
     timezone: Guess
     locale: Guess | None
@@ -283,7 +283,7 @@ RUN_COLUMNS = (
 )
 
 MAX_ROWS = 200
-"""Rows of one kind in a profile; the lists under it page through the rest."""
+"""Most rows of one kind in a profile. The list endpoints under it page through the rest."""
 
 _SELECT_CONSENTS = """
 SELECT channel, topic, state, source, at, text_version, method, jurisdiction FROM consent_state
@@ -323,7 +323,10 @@ SELECT {RUN_COLUMNS} FROM run WHERE profile_id = $1 ORDER BY entered_at DESC, ru
 
 
 async def list_identifiers(connection: Any, profile_id: UUID) -> list[IdentifierView]:
-    """Everything that points at a profile, the oldest first; but for digests of addresses that are there."""
+    """Return the identifiers of a profile, oldest first.
+
+    A hash of an email address is left out if the address is there.
+    """
     rows = await connection.fetch(
         "SELECT type, value FROM identifier WHERE profile_id = $1 ORDER BY created_at, type, value",
         profile_id,
@@ -336,30 +339,30 @@ async def list_identifiers(connection: Any, profile_id: UUID) -> list[Identifier
 
 
 async def list_consents(connection: Any, profile_id: UUID) -> list[ConsentView]:
-    """The word that stands on each channel and topic."""
+    """Return the consent in effect for each channel and topic."""
     return [ConsentView(**row) for row in await connection.fetch(_SELECT_CONSENTS, profile_id)]
 
 
 async def list_opt_outs(connection: Any, profile_id: UUID) -> list[OptOutView]:
-    """What the person's addresses are opted out of."""
+    """Return the opt-outs of the profile's addresses."""
     return [OptOutView(**row) for row in await connection.fetch(_SELECT_OPT_OUTS, profile_id)]
 
 
 async def load_profile(connection: Any, profile_id: UUID, zone: ZoneResolver) -> ProfileView:
-    """Everything about one canonical profile; long lists are cut at ``MOST``, the newest first.
+    """Read one canonical profile; long lists are cut at ``MAX_ROWS``, the newest first.
 
-    Raises LookupError where there is no such profile.
+    Raises LookupError if there is none.
     """
-    known = await load_profile_record(connection, profile_id, zone)
+    record = await load_profile_record(connection, profile_id, zone)
     carts = await connection.fetch(_SELECT_CARTS, profile_id, MAX_ROWS)
     return ProfileView(
         profile_id=profile_id,
         identifiers=await list_identifiers(connection, profile_id),
-        traits=known.traits,
-        origins=known.origins,
-        computed=known.computed,
-        timezone=known.timezone,
-        locale=known.locale,
+        traits=record.traits,
+        origins=record.origins,
+        computed=record.computed,
+        timezone=record.timezone,
+        locale=record.locale,
         consents=await list_consents(connection, profile_id),
         opt_outs=await list_opt_outs(connection, profile_id),
         address_problems=[

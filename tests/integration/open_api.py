@@ -69,7 +69,7 @@ async def opened(database_url: str, **more: Any) -> AsyncIterator[OpenApi]:
     async with app.router.lifespan_context(app):
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx2.AsyncClient(transport=transport, base_url="http://waypost.test") as client:
-            yield OpenApi(client, app.state.doors)
+            yield OpenApi(client, app.state.app_state)
 
 
 def event(name: str = "Product Added", event_id: str = "e-1", **more: Any) -> dict[str, Any]:

@@ -163,8 +163,8 @@ def to_release(kind: str, value: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "body", "status", "said"),
     [
-        (f"{BOB}/unmerge", SIBLINGS, 404, "nobody has email:bob@example.com"),
-        (f"{ADA}/unmerge", apart_from("phone", "+4915199999999"), 404, "nobody has phone:"),
+        (f"{BOB}/unmerge", SIBLINGS, 404, "no profile has email:bob@example.com"),
+        (f"{ADA}/unmerge", apart_from("phone", "+4915199999999"), 404, "no profile has phone:"),
         (f"{ADA}/unmerge", apart_from("email", "ADA@example.com"), 422, "named twice"),
         (f"{ADA}/unmerge", apart_from("email", "nonsense"), 422, "/from/value"),
         (f"{ADA}/unmerge", SIBLINGS | {"reason": "  "}, 422, "/reason"),
@@ -236,4 +236,4 @@ async def test_identity_is_for_admin_keys_only(api: OpenApi, method: str, path: 
 async def test_nobody_is_a_404(api: OpenApi) -> None:
     answer = await api.client.get("/v1/profiles/email/nobody@example.com/identity", headers=ADMIN)
 
-    assert (answer.status_code, "nobody has this email" in answer.text) == (404, True)
+    assert (answer.status_code, "no profile has this email" in answer.text) == (404, True)

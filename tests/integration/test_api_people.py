@@ -106,7 +106,7 @@ async def test_every_identifier_of_a_merged_person_finds_the_same_profile(api: O
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("email/nobody@example.com", "nobody has this email"),
+        ("email/nobody@example.com", "no profile has this email"),
         ("email/nonsense", "not an address"),
         ("passport/X", "no identifier type"),
         ("user_id/null", "placeholder"),

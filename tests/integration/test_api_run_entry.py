@@ -202,11 +202,11 @@ OLD = (datetime.now(UTC) - timedelta(days=4)).isoformat()
         pytest.param({"event": None}, 422, "event is missing", id="two to choose from"),
         pytest.param({"properties": {"price": "much"}}, 422, "price", id="properties that do not fit"),
         pytest.param({"properties": {"cart_id": "ada@example.com"}}, 422, "email", id="a personal key"),
-        pytest.param({"identifiers": {}}, 422, "nobody is named", id="nobody"),
+        pytest.param({"identifiers": {}}, 422, "no profile is named", id="nobody"),
         pytest.param({"identifiers": {"email": "ada"}}, 422, "/identifiers/email", id="no good address"),
         pytest.param({"identifiers": {"name": "ada"}}, 422, "identifier type", id="no identifier"),
         pytest.param(
-            {"identifiers": {}, "properties": LAMP | {"message_id": "m"}}, 422, "nobody", id="a message's"
+            {"identifiers": {}, "properties": LAMP | {"message_id": "m"}}, 422, "no profile", id="a message's"
         ),
         pytest.param({"time": "yesterday"}, 422, "/time", id="no time"),
         pytest.param({"time": "2301-01-01T00:00:00Z"}, 422, "/time", id="no such time"),

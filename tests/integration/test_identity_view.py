@@ -203,7 +203,7 @@ async def test_a_wish_that_makes_no_sense_is_refused_in_words(rows: IdentityRows
             await check_cut(connection, USER, USER)
         with pytest.raises(InvalidRequest, match="its own hash"):
             await check_cut(connection, email_hash_key(EMAIL), EMAIL)
-        with pytest.raises(NotFound, match=f"nobody has {TABLET}"):
+        with pytest.raises(NotFound, match=f"no profile has {TABLET}"):
             await check_cut(connection, USER, TABLET)
         with pytest.raises(NoChange, match="two people already"):
             await check_cut(connection, USER, PHONE)

@@ -200,5 +200,5 @@ def test_who_is_away_for_more_than_half_of_what_makes_a_lapse_is_at_risk(
 
 
 def test_lengths_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected factor > 0, 0 < at_least <= at_most"):
+    with pytest.raises(ValueError, match="expected factor > 0, 0 < min_threshold <= max_threshold"):
         LapseRules(min_threshold=timedelta(days=9), max_threshold=timedelta(days=8))

@@ -10,7 +10,7 @@ import pytest
 from profiles.db.database import Database
 from profiles.identity import component, identifiers
 from profiles.identity.graph import IdentityGraph, Link, resolve_graph
-from profiles.identity.identifiers import DEFAULT_IDENTITY_RULES, TYPES_BY_STRENGTH
+from profiles.identity.identifiers import DEFAULT_IDENTITY_RULES, IDENTIFIER_TYPES
 from profiles.merging.unmerge import cut_identifiers
 from tests.facts import LAMP, Facts, order
 from tests.who_is_who import of_kind, people_in, quarantined_in
@@ -141,7 +141,7 @@ async def test_invariant_7_if_weak_identifiers_counted_as_strong_two_people_woul
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth."""
-    without(monkeypatch, strong=frozenset(TYPES_BY_STRENGTH))
+    without(monkeypatch, strong=frozenset(IDENTIFIER_TYPES))
     facts = Facts(database)
     await on_one_device(facts)
 

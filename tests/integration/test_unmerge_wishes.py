@@ -28,7 +28,7 @@ async def test_a_wish_that_cannot_be_is_told_in_words_and_leaves_no_trace(databa
     async with database.transaction() as connection:
         with pytest.raises(NoChange, match="two people already"):
             await check_cut(connection, ADA_KEY, PHONE_KEY)
-        with pytest.raises(NotFound, match="nobody has email:bob@example"):
+        with pytest.raises(NotFound, match="no profile has email:bob@example"):
             await check_cut(connection, ADA_KEY, "email:bob@example.com")
         with pytest.raises(InvalidRequest, match="named twice"):
             await check_cut(connection, ADA_KEY, ADA_KEY)

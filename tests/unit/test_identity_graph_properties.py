@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from profiles.identity.graph import IdentityGraph, Link, resolve_graph
 from profiles.identity.identifiers import (
     DEFAULT_IDENTITY_RULES,
-    TYPES_BY_STRENGTH,
+    IDENTIFIER_TYPES,
     IdentityRules,
     ValueLimit,
     email_hash_key,
@@ -29,7 +29,7 @@ TIGHT = IdentityRules(
         "push_token": ValueLimit(2, timedelta(days=7)),
         "anonymous_id": ValueLimit(2, timedelta(days=7)),
     },
-    shared_by=dict.fromkeys(TYPES_BY_STRENGTH, 3),
+    shared_by=dict.fromkeys(IDENTIFIER_TYPES, 3),
 )
 SPREAD = (0, 0, 1, 6, 7, 8, 23, 29, 30, 31, 364, 365, 366)
 """Days, so that windows are met at their edges."""
@@ -55,7 +55,7 @@ def hashed(key: str) -> str:
 
 
 def keys(many: int) -> st.SearchStrategy[str]:
-    named = st.builds("{}:{}".format, st.sampled_from(TYPES_BY_STRENGTH), st.integers(0, many).map(str))
+    named = st.builds("{}:{}".format, st.sampled_from(IDENTIFIER_TYPES), st.integers(0, many).map(str))
     return named.map(lambda key: hashed(key) if key.startswith("email_sha256") else key)
 
 

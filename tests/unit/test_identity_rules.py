@@ -10,9 +10,9 @@ from profiles.identity import identifiers
 from profiles.identity.identifiers import (
     DEFAULT_IDENTITY_RULES,
     DEVICE_TYPES,
+    IDENTIFIER_TYPES,
     MICROSECOND,
     STRONG_TYPES,
-    TYPES_BY_STRENGTH,
     IdentityRules,
     ValueLimit,
     email_hash_key,
@@ -88,8 +88,8 @@ def test_rules_that_make_no_sense_are_refused_all_at_once() -> None:
         )
 
     assert str(refused.value) == (
-        f"these identity rules make no sense: limits names 'emial'; there are {', '.join(TYPES_BY_STRENGTH)}; "
-        f"strong names 'cookie'; there are {', '.join(TYPES_BY_STRENGTH)}; "
+        f"these identity rules make no sense: limits names 'emial'; there are {', '.join(IDENTIFIER_TYPES)}; "
+        f"strong names 'cookie'; there are {', '.join(IDENTIFIER_TYPES)}; "
         "limits: phone must allow at least 1, got 0; "
         "limits: email must count over a span longer than 0, got 0:00:00; "
         "shared_by: user_id must allow at least 1, got 0"
@@ -97,14 +97,13 @@ def test_rules_that_make_no_sense_are_refused_all_at_once() -> None:
 
 
 def test_the_rules_know_every_type_of_identifier() -> None:
-    assert identifiers.IDENTIFIER_TYPES == TYPES_BY_STRENGTH
     assert set(STRONG_TYPES) == DEFAULT_IDENTITY_RULES.strong
     assert (
-        set(TYPES_BY_STRENGTH)
+        set(IDENTIFIER_TYPES)
         == set(DEFAULT_IDENTITY_RULES.shared_by)
         == {*DEFAULT_IDENTITY_RULES.limits, "email_sha256"}
     )
-    assert set(identifiers.IDENTIFIER_TYPES) - set(STRONG_TYPES) > DEVICE_TYPES
+    assert set(IDENTIFIER_TYPES) - set(STRONG_TYPES) > DEVICE_TYPES
 
 
 def test_the_hash_of_an_email_is_the_one_that_its_event_implies() -> None:

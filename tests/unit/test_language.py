@@ -43,12 +43,7 @@ NOT_YET: dict[str, tuple[str, ...]] = {
     "cli": ("*",),
     "authoring": ("*",),
     "local": ("*",),
-    "workers": ("*",),
-    "api": ("*",),
     "journeys": ("*",),
-    "activities": ("*",),
-    "profiles": ("*",),
-    "policy": ("*",),
 }
 """Folder → files not yet checked, as glob patterns inside it. Remove entries; add none."""
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection that ``profiles.db.migrate`` hands over."""
+"""Alembic's entry point: runs on the connection that ``profiles.db.migrate`` passes."""
 
 from typing import Any, Literal
 
@@ -8,12 +8,12 @@ from sqlmodel import AutoString, SQLModel
 
 
 def types_differ(*given: Any) -> bool | None:
-    """False for two types of text, which are one type in Postgres; otherwise Alembic compares."""
+    """Return False for two text types, which are one type in Postgres; otherwise let Alembic compare."""
     return False if all(isinstance(getattr(kind, "impl", kind), String) for kind in given[-2:]) else None
 
 
 def as_source(kind: str, item: Any, _: Any) -> str | Literal[False]:
-    """SQLModel's type of text as the migrations write it; otherwise Alembic's own form."""
+    """Return SQLModel's text type as the migrations write it; otherwise let Alembic render."""
     return "sa.Text()" if kind == "type" and isinstance(item, AutoString) else False
 
 

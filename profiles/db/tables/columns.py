@@ -1,4 +1,4 @@
-"""The two kinds of column that every table has."""
+"""Column types that most tables use: timestamptz and jsonb."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 
 def timestamp_column(*, nullable: bool = False, server_stamped: bool = False) -> Any:
-    """A timestamptz column; ``stamped`` ones are filled in by Postgres."""
+    """Return a timestamptz column. Postgres fills in ``server_stamped`` ones."""
     return Column(
         DateTime(timezone=True), nullable=nullable, server_default=func.now() if server_stamped else None
     )
 
 
 def jsonb_column(default: str) -> Any:
-    """A jsonb column with a default, "{}" or "[]"."""
+    """Return a jsonb column with a default, "{}" or "[]"."""
     return Column(JSONB, nullable=False, server_default=text(f"'{default}'::jsonb"))

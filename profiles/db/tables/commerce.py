@@ -1,4 +1,4 @@
-"""The shop's products as its feed tells them, and what changed about them, as Postgres tables."""
+"""Tables of the catalog and its changes, purchases and suppressions."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,41 +11,43 @@ from profiles.db.tables.columns import timestamp_column
 
 
 class ProductTable(SQLModel, table=True):
-    """One product, or one variant of it, as the feed last told it."""
+    """One product, or one variant of it, as the feed last described it."""
+
+    __tablename__ = "product"
 
     item: str = Field(primary_key=True)
     """``Item.key``: the product id, else the stock keeping unit."""
     sku: str = Field(default="", primary_key=True, sa_column_kwargs={"server_default": text("''")})
-    """The variant; empty where the feed tells of the product as a whole."""
+    """The variant; empty for the product as a whole."""
     name: str | None = None
     price: float | None = None
     currency: str | None = None
     in_stock: bool | None = None
-    """None: the feed says nothing about it."""
+    """None: the feed does not state it."""
     url: str | None = None
     image_url: str | None = None
     category: str | None = None
     item_group: str | None = None
-    """Products that are much the same to a buyer have one name of the shop's in common."""
+    """The shop's name for a group of products that a buyer can exchange for each other."""
     bundle: list[str] = Field(
         default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
     )
-    """Products it consists of."""
+    """Ids of the products that it consists of."""
     changed_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Time of the newest event about it."""
     priced_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """Time of the newest event that told a price: events out of order are judged field by field."""
+    """Time of the newest event with a price; each field has its time, since events arrive out of order."""
     stocked_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """Time of the newest event that told whether it is in stock."""
+    """Time of the newest event that states whether it is in stock."""
     verified: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
-    """A verified event has told of it."""
+    """Whether a verified event has described it."""
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (Index("product_sku", "sku"),)
 
 
 class ProductChangeTable(SQLModel, table=True):
-    """A product's price or stock became another; the sweep tells those whose cart holds it."""
+    """A change of a product's price or stock. The product sweep writes events about it for open carts."""
 
     __tablename__ = "product_change"
 
@@ -59,7 +61,7 @@ class ProductChangeTable(SQLModel, table=True):
     was_in_stock: bool | None = None
     in_stock: bool | None = None
     at: datetime = Field(sa_column=timestamp_column())
-    """When it was taken in."""
+    """When its event was ingested."""
     swept_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
@@ -67,7 +69,9 @@ class ProductChangeTable(SQLModel, table=True):
 
 
 class PurchaseTable(SQLModel, table=True):
-    """One line of an order, wherever it was placed."""
+    """One line of an order, of any channel."""
+
+    __tablename__ = "purchase"
 
     event_id: UUID = Field(primary_key=True)
     line: int = Field(primary_key=True)
@@ -86,7 +90,7 @@ class PurchaseTable(SQLModel, table=True):
         default=None,
         sa_column=Column(DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
     )
-    """When it was written, under its person's lock; not when its transaction began to wait for that."""
+    """When the row was written, under the profile's lock; not when its transaction began."""
 
     __table_args__ = (
         Index("purchase_profile_time", "profile_id", "time"),
@@ -95,7 +99,9 @@ class PurchaseTable(SQLModel, table=True):
 
 
 class SuppressionTable(SQLModel, table=True):
-    """An item not to be promoted to a person until a date. In force from its commit."""
+    """An item that may not be promoted to a profile until a date. In force from its commit."""
+
+    __tablename__ = "suppression"
 
     profile_id: UUID = Field(primary_key=True)
     event_id: UUID = Field(primary_key=True)
@@ -105,13 +111,13 @@ class SuppressionTable(SQLModel, table=True):
     order_id: str | None = None
     until: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     scope: str = Field(default="product", sa_column_kwargs={"server_default": text("'product'")})
-    """How far it reaches: variant, product, group or category."""
+    """What it covers: variant, product, group or category."""
     of: str | None = None
-    """The unit, the group or the category, where it reaches that."""
+    """The variant, group or category that it covers; None for a product."""
     parts: list[str] = Field(
         default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
     )
-    """Products that the item consists of, where it is a bundle."""
+    """Ids of the products that a bundle consists of."""
     reason: str = "purchased"
     lifted_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Set by a return, refund or cancellation."""

@@ -1,4 +1,4 @@
-"""What people and their addresses said no or yes to, as Postgres tables."""
+"""Tables of consents: the ledger, its fold, opt-outs of addresses, and addresses with problems."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,11 +11,12 @@ from profiles.db.tables.columns import timestamp_column
 
 
 class ConsentTable(SQLModel, table=True):
-    """One entry of the append-only consent ledger; the state is a fold of it, ``ConsentState``.
+    """One declaration in the append-only consent ledger. ``ConsentStateTable`` is the fold of the ledger.
 
-    Postgres itself refuses to change or delete one. Only ``profile_id``, which is nothing that was said,
-    follows the person.
+    A trigger refuses to change or delete a row. Only ``profile_id`` may change, after a merge or a split.
     """
+
+    __tablename__ = "consent"
 
     seq: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
@@ -27,26 +28,26 @@ class ConsentTable(SQLModel, table=True):
     """granted or withdrawn."""
     source: str
     verified: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
-    """Said by somebody known to speak for the person."""
+    """Whether the event of the declaration is verified."""
     voice: str | None = None
-    """The identifier under which it was said, as type:value; null: under every one."""
+    """declared_by: the identifier key that declared it; null: all identifiers of the profile."""
     named: list[str] = Field(
         default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
     )
-    """All identifiers of the event: a withdrawal counts for everybody whom they belong to."""
+    """All identifiers of the event. A withdrawal applies to every profile to which they belong."""
     event_id: UUID | None = None
     time: datetime = Field(sa_column=timestamp_column())
-    """When it was said, by the channel's clock; never after ``at``."""
+    """When it was declared, by the channel's clock; never after ``at``."""
     at: datetime = Field(sa_column=timestamp_column())
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     text_version: str | None = None
-    """Of the wording that was shown."""
+    """Version of the text that was shown."""
     method: str | None = None
     """checkbox, double_opt_in, keyword, and so on; see ``profiles.consent.evidence``."""
     jurisdiction: str | None = None
     """Country or region code."""
     reviews: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
-    """The entry that an operator passes judgement on by this one."""
+    """The entry that an operator reviewed with this one."""
 
     __table_args__ = (
         Index(
@@ -62,7 +63,7 @@ class ConsentTable(SQLModel, table=True):
 
 
 class ConsentStateTable(SQLModel, table=True):
-    """What a person's word is by now: the fold of their ledger."""
+    """Effective consent of a profile on one channel and topic: the fold of its ledger."""
 
     __tablename__ = "consent_state"
 
@@ -81,7 +82,7 @@ class ConsentStateTable(SQLModel, table=True):
 
 
 class OptOutTable(SQLModel, table=True):
-    """Whether an address wants messages, whoever it belongs to; the later word stands."""
+    """Opt-out or opt-in of an address, for every profile that has it. The later declaration is in force."""
 
     __tablename__ = "opt_out"
 
@@ -92,13 +93,13 @@ class OptOutTable(SQLModel, table=True):
     state: str = Field(default="withdrawn", sa_column_kwargs={"server_default": text("'withdrawn'")})
     """withdrawn or granted."""
     time: datetime = Field(sa_column=timestamp_column())
-    """When it was said."""
+    """When it was declared."""
     at: datetime = Field(sa_column=timestamp_column())
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
 class AddressProblemTable(SQLModel, table=True):
-    """An address that does not take messages: bounced, or its owner complained."""
+    """An address that does not accept messages: it bounced, or its owner complained."""
 
     __tablename__ = "address_problem"
 

@@ -1,4 +1,4 @@
-"""Messages, the decisions about them, and ad audiences, as Postgres tables."""
+"""Tables of messages, gate decisions, ad audiences, policy versions, kill switches and the sandbox."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,9 @@ from profiles.db.tables.columns import jsonb_column, timestamp_column
 
 
 class MessageTable(SQLModel, table=True):
-    """One communication to one person on one channel, planned or sent; one row a send key."""
+    """One communication to one profile on one channel, planned or sent. One row for each send key."""
+
+    __tablename__ = "message"
 
     message_id: UUID = Field(primary_key=True)
     profile_id: UUID
@@ -28,17 +30,17 @@ class MessageTable(SQLModel, table=True):
     """One of ``profiles.state.unit_of_work.MESSAGE_RANK``."""
     reason: str | None = None
     token: UUID | None = None
-    """Who holds the claim."""
+    """Token of the claim's holder."""
     provider: str | None = None
     provider_id: str | None = None
     decided_at: datetime = Field(sa_column=timestamp_column())
     claimed_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """By the run's clock; caps count from here."""
+    """By the run's clock. Caps count from this time."""
     sent_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     engaged_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When it was last opened, clicked or answered."""
     overtaken_by: UUID | None = None
-    """A purchase of what it promotes, made before it was decided on and heard of afterwards."""
+    """Event of a purchase of a promoted item, made before the decision and ingested after it."""
     complained_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When it was first reported as spam."""
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
@@ -47,14 +49,14 @@ class MessageTable(SQLModel, table=True):
     topic: str | None = None
     """Consent topic; null in rows from before 0.4.0, which count as "marketing"."""
     value: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
-    """What it is worth, to decide between equals that want one slot."""
+    """Value of the message. Of two with equal priority, the one with the higher value gets the slot."""
     expires_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     deferred_until: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """When a deferred message asks again."""
+    """When a deferred message passes the gate again."""
     planned_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """When it was first asked for, by the run's clock."""
+    """When it was first requested, by the run's clock."""
     accept_recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """Postgres's stamp of the provider's yes. For figures only: nothing is decided on it."""
+    """Postgres's stamp of the provider's acceptance. For figures only, not for decisions."""
 
     __table_args__ = (
         UniqueConstraint("run_id", "step", name="message_send_key"),
@@ -79,7 +81,9 @@ class MessageTable(SQLModel, table=True):
 
 
 class DecisionTable(SQLModel, table=True):
-    """The gate's recorded verdict, with every check and the values it stood on."""
+    """The gate's recorded verdict, with every check and its values."""
+
+    __tablename__ = "decision"
 
     decision_id: UUID = Field(primary_key=True)
     message_id: UUID
@@ -99,15 +103,15 @@ class DecisionTable(SQLModel, table=True):
     at: datetime = Field(sa_column=timestamp_column())
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     policy: str | None = None
-    """Version of the policy it was made by; None before versions were kept."""
+    """Version of the policy; None in rows from before versions were kept."""
     basis: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
-    """The plan and the facts it stood on, without address or name, so that it can be made again."""
+    """Plan of the message and facts of the decision, without address or name, so that it can be repeated."""
 
     __table_args__ = (Index("decision_profile_at", "profile_id", "at"), Index("decision_run", "run_id"))
 
 
 class AudienceMemberTable(SQLModel, table=True):
-    """A person in an ad audience for one item, on behalf of one run."""
+    """A profile in an ad audience, for one item and one run."""
 
     __tablename__ = "audience_member"
 
@@ -118,11 +122,11 @@ class AudienceMemberTable(SQLModel, table=True):
     profile_id: UUID = Field(index=True)
     run_id: UUID = Field(index=True)
     state: str
-    """joining, in, leaving or out; out once the platform has confirmed it."""
+    """joining, in, leaving or out. It is out when the platform has confirmed the removal."""
     reason: str | None = None
     joined_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     left_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """When the platform confirmed that they are gone, by the clock of Postgres."""
+    """When the platform confirmed the removal, by the clock of Postgres."""
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     leaving_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When the removal was queued, by the clock of Postgres."""
@@ -133,7 +137,9 @@ class AudienceMemberTable(SQLModel, table=True):
 
 
 class PolicyTable(SQLModel, table=True):
-    """What the shop had set while decisions were made by this version; never changed."""
+    """One version of the shop's policy, as decisions used it; never changed."""
+
+    __tablename__ = "policy"
 
     version: str = Field(primary_key=True)
     limits: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
@@ -141,14 +147,14 @@ class PolicyTable(SQLModel, table=True):
 
 
 class KillSwitchTable(SQLModel, table=True):
-    """Something that is stopped; no row, not stopped."""
+    """A channel, a journey, a template or all sending that is stopped. No row: not stopped."""
 
     __tablename__ = "kill_switch"
 
     kind: str = Field(primary_key=True)
     """all, channel, journey or template."""
     name: str = Field(primary_key=True)
-    """"all" where the kind is."""
+    """Name of the channel, journey or template; "all" for the kind all."""
     since: datetime = Field(sa_column=timestamp_column())
     reason: str
     actor: str
@@ -157,7 +163,7 @@ class KillSwitchTable(SQLModel, table=True):
 
 
 class KillSwitchLogTable(SQLModel, table=True):
-    """Who stopped and resumed what, and why, in the order it happened; rows are only ever added."""
+    """Audit log of the kill switches: what an operator stopped or resumed, and why. Append-only."""
 
     __tablename__ = "kill_switch_log"
 
@@ -176,7 +182,7 @@ class KillSwitchLogTable(SQLModel, table=True):
 
 
 class SandboxMessageTable(SQLModel, table=True):
-    """What the sandbox delivered, as the customer would see it."""
+    """A message that the sandbox delivered, as a customer would see it."""
 
     __tablename__ = "sandbox_message"
 
@@ -191,7 +197,7 @@ class SandboxMessageTable(SQLModel, table=True):
 
 
 class SandboxAudienceTable(SQLModel, table=True):
-    """The sandbox ad platform: who is in which audience, by its own books."""
+    """Members of audiences, in the sandbox ad platform's own record."""
 
     __tablename__ = "sandbox_audience"
 

@@ -1,4 +1,4 @@
-"""People and what happened to them, as Postgres tables."""
+"""Tables of profiles, identifiers, events, carts and identity links, with cuts and the identity log."""
 
 from datetime import datetime
 from typing import Any
@@ -13,14 +13,16 @@ from profiles.db.tables.columns import jsonb_column, timestamp_column
 
 
 class ProfileTable(SQLModel, table=True):
-    """The unified record of a person."""
+    """The unified record of one customer."""
+
+    __tablename__ = "profile"
 
     profile_id: UUID = Field(primary_key=True)
     merged_into: UUID | None = None
-    """Set once the person turned out to be another one; follow it to the canonical profile."""
+    """The profile that this one was merged into. Follow it to the canonical profile."""
     traits: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
     origins: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
-    """Field of the traits → who said it and when: {"time", "source", "event_id", "rank"}."""
+    """Name of a trait → its origin: {"time", "source", "event_id", "rank"}."""
     context_timezone: str | None = None
     context_locale: str | None = None
     email_from_order: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
@@ -32,23 +34,23 @@ class ProfileTable(SQLModel, table=True):
     sure_checkout_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Time of the last verified one."""
     email_ordered: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    """Whether an order or checkout itself named an email address: 0 none, 1 by a page's word, 2 verified."""
+    """Whether an order or checkout itself named an email address: 0 no, 1 unverified, 2 verified."""
     first_order_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     spent: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
-    """Over all orders, without what was given back; in the shop's currency."""
+    """Total of all orders without returns, in the shop's currency."""
     median_gap_days: float | None = None
     seen: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
-    """Channel → when the person was last heard of there; see ``profiles.projection.computed``."""
+    """Channel → time of the profile's last event there; see ``profiles.projection.computed``."""
     opens: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     clicks: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     preferred_channel: str | None = None
     preferred_hour: int | None = None
-    """Hour of the day, 0 to 23, in the person's zone."""
+    """Hour of the day, 0 to 23, in the profile's time zone."""
     carts_time: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     carts_key: str | None = None
-    """With ``carts_time``: the place of the last event that the carts were folded from."""
+    """With ``carts_time``: the sort key of the last event in the projection of the carts."""
     lapsed_after: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """Time of the order after which the sweep last declared this person lapsed."""
+    """Time of the order after which the sweep last declared this profile lapsed."""
     erased_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     created_at: datetime = Field(sa_column=timestamp_column())
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
@@ -70,19 +72,21 @@ class ProfileTable(SQLModel, table=True):
 class IdentifierTable(SQLModel, table=True):
     """One (type, value) that points at a profile."""
 
+    __tablename__ = "identifier"
+
     type: str = Field(primary_key=True)
     value: str = Field(primary_key=True)
     profile_id: UUID = Field(index=True)
     origin: UUID
-    """The profile it was given when it was first seen; the oldest of a person's is the person's own."""
+    """The profile that it got when it was first seen. Identifiers of one profile get their oldest origin."""
     since: datetime = Field(sa_column=timestamp_column())
     """Time of the earliest event that names it."""
     linked_at: datetime = Field(sa_column=timestamp_column())
-    """When it became this person's, by the time of the event that says so."""
+    """When it joined this profile, by the time of the linking event."""
     status: str = Field(default="good", sa_column_kwargs={"server_default": text("'good'")})
-    """good; quarantined: so many share it that it is nobody's; released: an operator says it is not."""
+    """good; quarantined: shared by so many profiles that it identifies none; released: by an operator."""
     vouched: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
-    """A verified event linked it with another one."""
+    """Whether a verified event names it; true for strong identifiers only."""
     created_at: datetime = Field(sa_column=timestamp_column())
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
@@ -92,10 +96,12 @@ class IdentifierTable(SQLModel, table=True):
 
 
 class EventTable(SQLModel, table=True):
-    """Something that happened, as it came in."""
+    """An event as it was ingested."""
+
+    __tablename__ = "event"
 
     event_id: UUID = Field(primary_key=True)
-    """Ours; the only id of the event that reaches a Temporal history."""
+    """Waypost's id; the only id of the event that reaches a Temporal history."""
     source: str
     id: str
     """The channel's own id, unique within its source."""
@@ -104,7 +110,7 @@ class EventTable(SQLModel, table=True):
     channel: str
     time: datetime = Field(sa_column=timestamp_column())
     at: datetime = Field(sa_column=timestamp_column())
-    """When it was taken in; decisions go by this one."""
+    """When it was ingested. Decisions use this time."""
     profile_id: UUID | None = None
     cart_id: str | None = None
     identifiers: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
@@ -112,9 +118,9 @@ class EventTable(SQLModel, table=True):
     traits: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
     context: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
     verified: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
-    """Its sender is known to speak for the people it names."""
+    """Whether it comes from a trusted source: a server key, an admin key, or identity tokens."""
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=jsonb_column("[]"))
-    """What could not be done with it, and why: [{"journey", "detail"}]."""
+    """What could not be processed, and why: [{"journey", "detail"}]."""
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
@@ -135,14 +141,16 @@ class EventTable(SQLModel, table=True):
 
 
 class CartTable(SQLModel, table=True):
-    """What a person has put together but not bought."""
+    """A cart of a profile."""
+
+    __tablename__ = "cart"
 
     profile_id: UUID = Field(primary_key=True)
     cart_id: str = Field(primary_key=True)
     lines: list[dict[str, Any]] = Field(default_factory=list, sa_column=jsonb_column("[]"))
     updated_at: datetime = Field(sa_column=timestamp_column())
     closed_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """When an order emptied it; a closed cart is nobody's open cart."""
+    """When an order emptied it; None: the cart is open."""
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
@@ -157,7 +165,7 @@ class CartTable(SQLModel, table=True):
 
 
 class IdentityLinkTable(SQLModel, table=True):
-    """Identifiers that one event named together; each set once, with its earliest event."""
+    """Identifiers that one event named together. One row for each set, with its earliest event."""
 
     __tablename__ = "identity_link"
 
@@ -167,7 +175,7 @@ class IdentityLinkTable(SQLModel, table=True):
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     verified: bool
     keys: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
-    """type:value, the strongest first."""
+    """Identifier keys (type:value), strongest first."""
     time: datetime = Field(sa_column=timestamp_column())
     source: str
     id: str
@@ -183,7 +191,7 @@ class IdentityLinkTable(SQLModel, table=True):
 
 
 class IdentityCutTable(SQLModel, table=True):
-    """Two identifiers that an operator said are not one person's."""
+    """An operator's declaration that two identifiers do not belong to one profile."""
 
     __tablename__ = "identity_cut"
 
@@ -202,7 +210,7 @@ class IdentityCutTable(SQLModel, table=True):
 
 
 class IdentityLogTable(SQLModel, table=True):
-    """What became of people's identities, in the order it happened; rows are only ever added."""
+    """Audit log of identities: links, quarantines, cuts, merges and splits, in order. Append-only."""
 
     __tablename__ = "identity_log"
 
@@ -217,7 +225,7 @@ class IdentityLogTable(SQLModel, table=True):
     key: str | None = None
     other_key: str | None = None
     cause: UUID | None = None
-    """The event."""
+    """The event that caused it."""
     actor: str | None = None
     detail: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))

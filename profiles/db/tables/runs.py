@@ -1,4 +1,4 @@
-"""Runs and the queue to Temporal, as Postgres tables."""
+"""Tables of runs, the outbox, segments with their members, and exposures to experiments."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,9 @@ from profiles.db.tables.columns import jsonb_column, timestamp_column
 
 
 class RunTable(SQLModel, table=True):
-    """One execution of a journey for one key; its row is what routing goes by."""
+    """One execution of a journey for one key. Events are routed by this row."""
+
+    __tablename__ = "run"
 
     run_id: UUID = Field(primary_key=True)
     journey: str
@@ -26,7 +28,7 @@ class RunTable(SQLModel, table=True):
     detail: str | None = None
     clock_offset_s: float = Field(default=0.0, sa_column_kwargs={"server_default": text("0")})
     on_merge: str = Field(default="continue", sa_column_kwargs={"server_default": text("'continue'")})
-    """continue or end: what becomes of it when its person turns out to be another; as it began."""
+    """continue or end: what the run does when its profile is merged into another; fixed at its start."""
     signals: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     entered_at: datetime = Field(sa_column=timestamp_column())
     ended_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
@@ -43,27 +45,29 @@ class RunTable(SQLModel, table=True):
 
 
 class OutboxTable(SQLModel, table=True):
-    """What Temporal or an ad platform has yet to be told, in order within a lane."""
+    """A delivery to Temporal or to an ad platform. Delivered in order within a partition key."""
+
+    __tablename__ = "outbox"
 
     seq: int | None = Field(
         default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
     )
     lane: UUID
-    """The run, or the audience membership, whose order counts."""
+    """Partition key: id of the run or of the audience member."""
     kind: str
     """start, signal or audience."""
     name: str
     event_id: UUID | None = None
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
     trigger: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
-    """The event could start a run of this journey; routed afresh if its run did not see it."""
+    """The event could start a run of this journey. It is routed again if its run ended before delivery."""
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     delivered_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     rerouted_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     error: str | None = None
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     retry_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    """Not handed out before: an ad platform that fails is left alone for a while, its lane with it."""
+    """Not delivered before this time: after a failure of an ad platform, its partition key waits."""
 
     __table_args__ = (
         Index("outbox_undelivered", "lane", "seq", postgresql_where=text("delivered_at IS NULL")),
@@ -73,16 +77,18 @@ class OutboxTable(SQLModel, table=True):
 
 
 class SegmentTable(SQLModel, table=True):
-    """An author's segment that has been swept to the end."""
+    """A segment for which a sweep has finished."""
+
+    __tablename__ = "segment"
 
     name: str = Field(primary_key=True)
     swept_at: datetime = Field(sa_column=timestamp_column())
-    """When the last finished sweep asked; the next stays are told apart by it."""
+    """When the last finished sweep ran its query. It distinguishes one stay in the segment from the next."""
     recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
 class SegmentMemberTable(SQLModel, table=True):
-    """A person in an author's segment, as its query last found them."""
+    """A profile that the last run of a segment's query returned."""
 
     __tablename__ = "segment_member"
 
@@ -93,7 +99,9 @@ class SegmentMemberTable(SQLModel, table=True):
 
 
 class ExposureTable(SQLModel, table=True):
-    """A run met an experiment; the first arm it was given stands."""
+    """Exposure of a run to an experiment. The first arm is kept."""
+
+    __tablename__ = "exposure"
 
     run_id: UUID = Field(primary_key=True)
     experiment: str = Field(primary_key=True)

@@ -77,7 +77,7 @@ CREATE VIEW person AS SELECT
 FROM profile p WHERE p.merged_into IS NULL AND p.erased_at IS NULL
 """
 
-# What orders and messages say of people, worked out once for those who are there already.
+# Computed traits of the existing profiles, from their orders and messages.
 _COMPUTED = r"""
 UPDATE profile p SET (orders, last_order_at, first_order_at, spent, median_gap_days, opens, clicks,
     preferred_channel, preferred_hour) =
@@ -206,7 +206,7 @@ def _links() -> None:
         postgresql_using="gin",
         postgresql_with={"fastupdate": "off"},
     )
-    # Whoever sent it, it is not known to have come from somebody who knows.
+    # The senders of stored events are not known, so their links count as unverified.
     op.execute(
         """
         WITH named AS (
@@ -249,7 +249,7 @@ def _spellings() -> None:
 
 
 def _together() -> None:
-    # Who is one person by now stays one, where no rule forbids it.
+    # Identifiers of one profile stay together, unless a rule forbids it.
     op.execute(
         """
         INSERT INTO identity_link (digest, verified, keys, time, source, id, event_id, at)
@@ -385,7 +385,7 @@ def _profiles() -> None:
 
 
 def _what_is_known_already() -> None:
-    # Where the events are that tell.
+    # Values of the columns above for existing profiles, from their stored events.
     op.execute(
         """
         UPDATE profile p SET last_checkout_at = c.last, sure_checkout_at = c.last FROM (

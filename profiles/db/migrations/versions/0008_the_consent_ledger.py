@@ -13,8 +13,9 @@ depends_on = None
 
 _EVIDENCE = ("text_version", "method", "jurisdiction")
 
-# Owners and superusers are bound by no privilege, so a trigger says it as well. What may change is named in
-# its arguments: whose a row is, is nothing that was said. An erasure says so for its transaction.
+# Privileges do not bind owners and superusers, so a trigger protects the ledgers as well. Its arguments name
+# the columns that may change: ``profile_id``, which is no part of a declaration. An erasure switches the
+# trigger off for its transaction.
 _STAYS = """
 CREATE FUNCTION ledger_stays() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

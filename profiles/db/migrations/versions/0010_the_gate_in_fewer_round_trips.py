@@ -11,10 +11,10 @@ branch_labels = None
 
 depends_on = None
 
-# In the order in which they must happen: whoever comes late gives up, then the person is locked, then nobody
-# switches. The switches' lock comes after the person's, so that whoever stops something waits for no queue
-# of a person. Who was locked is kept for the transaction: what goes along with BEGIN returns no rows.
-# A generic plan: all the gate's statements look up one person, and planning takes longer than they do.
+# In this order: set the timeouts, lock the profile, lock the kill switches. The lock of the switches comes
+# last, so that an operator who stops something does not wait behind a profile's queue. The locked profile's
+# id is kept as a setting of the transaction, since statements that are sent with BEGIN return no rows.
+# A generic plan: all statements of the gate look up one profile, and planning takes longer than running.
 _LOCK = """
 CREATE FUNCTION lock_person_of_run(run uuid, lock_timeout text, statement_timeout text, idle_timeout text)
 RETURNS void LANGUAGE plpgsql AS $$

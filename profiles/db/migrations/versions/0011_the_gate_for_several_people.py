@@ -10,8 +10,8 @@ branch_labels = None
 
 depends_on = None
 
-# As for one person, but nobody is waited for: whoever is held by another asks again alone. So no two of
-# these wait for each other, in whatever order they come.
+# As for one profile, but without waiting: a profile that another transaction has locked is skipped, and its
+# request is decided alone later. So no two of these transactions wait for each other.
 _LOCK = """
 CREATE FUNCTION lock_free_people_of_runs(
   runs uuid[], lock_timeout text, statement_timeout text, idle_timeout text)
