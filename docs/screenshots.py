@@ -22,7 +22,7 @@ from authoring.graph.svg import svg
 from journeys.registry import load_journeys
 from local.stack import ADMIN_KEY, LocalStack
 from local.time_travel import fast_forward
-from tests.identities import ada
+from tests.support.builders.identities import ada
 
 IMAGES = Path(__file__).parent / "images"
 LARGEST = 300_000

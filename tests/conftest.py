@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
+from authoring.testing.environment import Waypost
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
-from tests.waypost import Waypost
 
 pytest_plugins = ["authoring.testing.plugin"]
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
-from tests.acceptance.installation import Installation, installed
+from tests.support.environments.installation import Installation, installed
 
 SET_BY_OTHERS = ("WAYPOST_", "SENDGRID_", "TWILIO_", "EMAIL_FROM", "PUBLIC_URL", "DEFAULT_", "API_")
 """Variables of whoever runs the tests that would reach the processes."""

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.acceptance.installation import installed
-from tests.acceptance.kill_scenario import (
+from tests.support.environments.installation import installed
+from tests.support.faults.kill_worker import (
     AFTER_ACCEPT,
     AFTER_RECORD,
     BEFORE_ACCEPT,
@@ -22,7 +22,7 @@ from tests.acceptance.kill_scenario import (
     message,
     one_round,
 )
-from tests.proofs import FULL, size
+from tests.support.proof_size import FULL, size
 
 pytestmark = [pytest.mark.proof, pytest.mark.timeout(1200 if FULL else 180)]
 

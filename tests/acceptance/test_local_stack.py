@@ -18,7 +18,7 @@ import pytest
 from local.data_directory import find_running_stack
 from local.ports import HOST
 from local.stack import LocalStack
-from tests.process_table import descendants, ended, wait_until
+from tests.support.faults.processes import descendants, ended, wait_until
 
 READY = "Waypost is ready"
 CLOSING = "the data stay"

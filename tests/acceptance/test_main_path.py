@@ -4,10 +4,10 @@ import json
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.acceptance.installation import LAMP, NOON, YES, Installation
-from tests.fakes import FakeProvider
-from tests.fakes.ledger import Delivery
-from tests.fakes.twilio import fields
+from tests.support.environments.installation import LAMP, NOON, YES, Installation
+from tests.support.fakes import FakeProvider
+from tests.support.fakes.ledger import Delivery
+from tests.support.fakes.twilio import fields
 
 ADA = {"email": "ada@example.com", "phone": "+4915112345678"}
 BOB = {"email": "bob@example.com", "phone": "+4915187654321"}

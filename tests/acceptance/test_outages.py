@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.acceptance.installation import CHAIR, LAMP, YES, Installation
-from tests.proofs import FULL, size
+from tests.support.environments.installation import CHAIR, LAMP, YES, Installation
+from tests.support.proof_size import FULL, size
 
 SHOPPERS = size(ci=12, full=120)
 AT_ONCE = 8

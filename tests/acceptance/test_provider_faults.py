@@ -3,10 +3,10 @@
 import asyncio
 from datetime import timedelta
 
-from tests.acceptance.installation import LAMP, NOON, YES, Installation
-from tests.fakes import FakeProvider, Mode
-from tests.fakes.provider import Received
-from tests.fakes.twilio import fields
+from tests.support.environments.installation import LAMP, NOON, YES, Installation
+from tests.support.fakes import FakeProvider, Mode
+from tests.support.fakes.provider import ReceivedRequest
+from tests.support.fakes.twilio import fields
 
 LOST = (
     "accept_then_error",
@@ -31,7 +31,7 @@ async def fill_a_cart(installation: Installation, cart_id: str, **who: str) -> d
     return await installation.run(who["email"], "cart-abandonment")
 
 
-def calls_for(provider: FakeProvider, address: str) -> list[Received]:
+def calls_for(provider: FakeProvider, address: str) -> list[ReceivedRequest]:
     """Calls whose body names the address, in any encoding."""
     said = address.replace("+", "%2B").encode()
     return [

@@ -15,15 +15,27 @@ import pytest
 
 from api.app import create_app
 from api.settings import ApiSettings
-from tests.documents import DOCUMENTS, ROOT, Block, Command, blocks, commands
-from tests.told import STORY, TEST, WORDS_AND_EVENTS, WRONG, marked, write
+from tests.support.docs import (
+    DOCUMENTS,
+    ROOT,
+    STORY,
+    TEST,
+    WORDS_AND_EVENTS,
+    WRONG,
+    Block,
+    DocumentCommand,
+    blocks,
+    commands,
+    marked,
+    write,
+)
 
 ADDRESS = "http://127.0.0.1:8000"
 
 _VARYING = re.compile(r"[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}|\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 
 
-def request_of(command: Command) -> dict[str, Any]:
+def request_of(command: DocumentCommand) -> dict[str, Any]:
     """A curl line as a request; an option this does not know is an error, so that none goes untested."""
     request: dict[str, Any] = {"method": "GET", "headers": {}}
     words = iter(command.words[1:])

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from local.processes import ChildProcess, Command
-from tests.fakes.endpoint import closed_port
+from tests.support.fakes.endpoint import closed_port
 
 KEYS = {"WAYPOST_WRITE_KEYS": "w" * 40, "WAYPOST_ADMIN_KEYS": "a" * 40, "WAYPOST_SECRETS": "s" * 40}
 NOWHERE = {"DATABASE_URL": "postgresql://waypost:s3cret@127.0.0.1:1/none"}

@@ -8,8 +8,8 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.converter import default
 
-from tests.acceptance.installation import LAMP, YES, Installation
-from tests.proofs import size
+from tests.support.environments.installation import LAMP, YES, Installation
+from tests.support.proof_size import size
 
 pytestmark = pytest.mark.proof
 

@@ -10,13 +10,13 @@ from authoring.testing.shared_memory import shared_memory_folder
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
 from profiles.db.migrate import upgrade_schema_async
-from tests.shop import Shop
+from tests.support.environments.gate import GateHarness
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shop(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[Shop]:
+async def shop(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
     """Waypost without workers, on this test's own database."""
-    async with Shop(database_url, temporal.client) as running:
+    async with GateHarness(database_url, temporal.client) as running:
         yield running
 
 

@@ -13,13 +13,13 @@ from temporalio.client import WorkflowHistory
 
 from authoring.replay.main import check
 from authoring.replay.replayer import difference, replay
+from authoring.testing.environment import Waypost
 from journeys.cart_abandonment import story
 from journeys.cart_abandonment.story import CartAbandonment
 from journeys.registry import JourneyRegistry
 from journeys.vocabulary import Journey
 from local.temporal_server import TemporalDevServer
-from tests import histories
-from tests.waypost import Waypost
+from tests import replay as histories
 
 NAME = "cart-abandonment"
 LAST_WAIT = "await self.wait_for(MessageClicked, within=days(2))"

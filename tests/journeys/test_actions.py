@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 
+from authoring.testing.environment import Row as Found
+from authoring.testing.environment import Waypost
 from bench.actions import count_billed_actions
 from journeys.registry import SHIPPED, JourneyRegistry
 from journeys.vocabulary import Journey
 from journeys.vocabulary.deciding import Deciding
 from journeys.vocabulary.waiting import Waiting
 from local.temporal_server import TemporalDevServer
-from tests.costs.row import ACTIVITY, TIMER, Row
-from tests.costs.table import BEGIN, END, STORIES, documented, markdown, row_of
-from tests.documents import ROOT
-from tests.effects_of_words import points_of
-from tests.waypost import Row as Found
-from tests.waypost import Waypost
+from tests.support.docs import ROOT
+from tests.support.journeys.costs.row import ACTIVITY, TIMER, Row
+from tests.support.journeys.costs.table import BEGIN, END, STORIES, documented, markdown, row_of
+from tests.support.journeys.vocabulary import points_of
 
 YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}
 CART_BUDGET = 10

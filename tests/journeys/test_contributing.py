@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import ROOT, blocks_of, commands_of
-from tests.reader import reader_in
+from tests.support.docs import ROOT, blocks_of, commands_of
+from tests.support.reader import reader_in
 
 PAGE = ROOT / "CONTRIBUTING.md"
 

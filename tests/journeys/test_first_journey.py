@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from local.data_directory import find_running_stack
-from tests.documents import ROOT, Command, blocks_of, commands_of
-from tests.reader import Reader, reader_in
+from tests.support.docs import ROOT, DocumentCommand, blocks_of, commands_of
+from tests.support.reader import Reader, reader_in
 
 PAGE = ROOT / "docs" / "tutorial" / "first-journey.md"
 
@@ -96,7 +96,7 @@ def test_the_run_on_a_local_stack_goes_as_the_page_says(told: Reader, stack: dic
     assert _asked(stack, decisions).json()["decisions"][-1]["verdict"] == "allow"
 
 
-def _asked(stack: dict[str, str], command: Command) -> httpx2.Response:
+def _asked(stack: dict[str, str], command: DocumentCommand) -> httpx2.Response:
     words = list(command.words)
     url = next(word for word in words if word.startswith("http")).replace(
         "http://127.0.0.1:8000", stack["PUBLIC_URL"]
@@ -108,7 +108,7 @@ def _asked(stack: dict[str, str], command: Command) -> httpx2.Response:
     return answer
 
 
-def _until(stack: dict[str, str], command: Command, holds: object) -> None:
+def _until(stack: dict[str, str], command: DocumentCommand, holds: object) -> None:
     until = time.monotonic() + 30
     while not holds(_asked(stack, command).json()):  # type: ignore[operator]
         assert time.monotonic() < until, _asked(stack, command).text

@@ -14,7 +14,7 @@ from authoring.preview.page import render_page
 from authoring.preview.runner import PreviewResult, load_scenario
 from authoring.testing import Shop, StoryFailed
 from journeys.registry import JourneyRegistry, load_journeys
-from tests.kit.stories import Basket, Misspelt, Parcel, Points, loyalty_points
+from tests.support.journeys.kit.stories import Basket, Misspelt, Parcel, Points, loyalty_points
 from workers.process import UserError
 
 ROOT = Path(__file__).parents[2]

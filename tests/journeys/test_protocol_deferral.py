@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from tests.waypost import NOON, Row, Waypost
+from authoring.testing.calendar import DEFAULT_START
+from authoring.testing.environment import Row, Waypost
 
 LAMP = {"product_id": "lamp", "name": "Aria lamp", "price": 39.0, "cart_id": "c-1"}
 ADA: Row = {"email": "ada@example.com", "phone": "+4915112345678"}
@@ -13,7 +14,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 def evening_of_the_day_before(change: timedelta) -> datetime:
     """20:30 in Berlin, two evenings before the next day on which the clocks move by ``change``."""
-    day = NOON.astimezone(BERLIN).replace(hour=20, minute=30)
+    day = DEFAULT_START.astimezone(BERLIN).replace(hour=20, minute=30)
     while (day + timedelta(days=2)).replace(hour=12).utcoffset() != _offset(day, 1) + change:
         day += timedelta(days=1)
     return day.astimezone(UTC)
@@ -67,7 +68,9 @@ async def test_an_sms_due_at_night_is_sent_at_eight_by_the_recipients_clock_when
 async def test_what_was_bought_while_a_message_waited_is_withheld_although_the_run_was_not_told(
     waypost: Waypost,
 ) -> None:
-    run = await deferred(waypost, NOON.astimezone(BERLIN).replace(hour=20, minute=30).astimezone(UTC))
+    run = await deferred(
+        waypost, DEFAULT_START.astimezone(BERLIN).replace(hour=20, minute=30).astimezone(UTC)
+    )
     # Taken in, and not delivered: the relay is away.
     order = {"order_id": "o-1", "products": [{"product_id": "lamp"}]}
     await waypost.ingest([waypost.build_event("Order Completed", order, **ADA)])
@@ -79,7 +82,9 @@ async def test_what_was_bought_while_a_message_waited_is_withheld_although_the_r
 
 
 async def test_a_purchase_ends_a_deferral_at_once(waypost: Waypost) -> None:
-    run = await deferred(waypost, NOON.astimezone(BERLIN).replace(hour=20, minute=30).astimezone(UTC))
+    run = await deferred(
+        waypost, DEFAULT_START.astimezone(BERLIN).replace(hour=20, minute=30).astimezone(UTC)
+    )
     await waypost.ingest_event(
         "Order Completed", {"order_id": "o-1", "products": [{"product_id": "lamp"}]}, **ADA
     )

@@ -13,11 +13,11 @@ from temporalio.exceptions import ApplicationError
 
 from activities.close_run import RunActivities
 from activities.contracts import CloseResult, CloseRun
+from authoring.testing.environment import Row, Waypost
 from local.temporal_server import TemporalDevServer
 from profiles.runs.lifecycle import close_run
-from tests.proofs import size
-from tests.stories import Brief, CountToEnd, Doze, KeepCompany
-from tests.waypost import Row, Waypost
+from tests.support.journeys.small import Brief, CountToEnd, Doze, KeepCompany
+from tests.support.proof_size import size
 
 ADA: Row = {"email": "ada@example.com"}
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.client import WorkflowExecutionStatus
 
+from authoring.testing.environment import Row, Waypost
 from local.temporal_server import TemporalDevServer
-from tests.stories import Watch
-from tests.waypost import Row, Waypost
+from tests.support.journeys.small import Watch
 
 LAMP = {"product_id": "lamp", "name": "Aria lamp", "cart_id": "c-1"}
 YES = {"consents": {"email": True}}

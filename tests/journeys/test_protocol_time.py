@@ -12,9 +12,10 @@ import journeys
 from activities.close_run import RunActivities
 from activities.contracts import CloseResult, CloseRun
 from activities.run_context import run_now
+from authoring.testing.calendar import DEFAULT_START
+from authoring.testing.environment import Row, Waypost
 from local.temporal_server import TemporalDevServer
-from tests.stories import Doze
-from tests.waypost import NOON, Row, Waypost
+from tests.support.journeys.small import Doze
 
 ADA: Row = {"email": "ada@example.com", "phone": "+4915112345678"}
 YES = {"consents": {"email": True, "sms": True, "ads": True}, "timezone": "Europe/Berlin"}
@@ -27,18 +28,20 @@ def near(instant: datetime, expected: datetime, tolerance: timedelta = A_MINUTE)
 
 
 async def test_a_run_started_by_an_event_of_a_later_day_shares_that_days_calendar(waypost: Waypost) -> None:
-    waypost.clock = NOON + timedelta(days=20)
+    waypost.clock = DEFAULT_START + timedelta(days=20)
     await waypost.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await waypost.run("cart-abandonment")
     await waypost.advance_run(run, timedelta(days=4))
     await waypost.run_result(run)
     reminder, _, offer = await waypost.messages()
 
-    assert near(run["entered_at"], NOON + timedelta(days=20))
-    assert near(reminder["decided_at"], NOON + timedelta(days=20, hours=1))
-    assert near(reminder["sent_at"], NOON + timedelta(days=20, hours=1))
-    assert near(offer["decided_at"], NOON + timedelta(days=21, hours=1))
-    assert near((await waypost.run("cart-abandonment"))["ended_at"], NOON + timedelta(days=23, hours=1))
+    assert near(run["entered_at"], DEFAULT_START + timedelta(days=20))
+    assert near(reminder["decided_at"], DEFAULT_START + timedelta(days=20, hours=1))
+    assert near(reminder["sent_at"], DEFAULT_START + timedelta(days=20, hours=1))
+    assert near(offer["decided_at"], DEFAULT_START + timedelta(days=21, hours=1))
+    assert near(
+        (await waypost.run("cart-abandonment"))["ended_at"], DEFAULT_START + timedelta(days=23, hours=1)
+    )
 
 
 async def test_an_event_of_the_past_starts_a_run_on_the_present_calendar(waypost: Waypost) -> None:
@@ -75,7 +78,7 @@ async def test_an_activitys_now_travels_with_the_run_also_across_its_retries(
     failing.__annotations__.update(close.__annotations__)
     monkeypatch.setattr(RunActivities, "close_run", failing)
     async with Waypost(database_url, temporal.client, journeys=(Doze,)) as waypost:
-        waypost.clock = start = NOON + timedelta(days=6)
+        waypost.clock = start = DEFAULT_START + timedelta(days=6)
         await waypost.ingest_event("Product Added", LAMP, **ADA)
         run = await waypost.run("doze")
         await waypost.advance_run(run, timedelta(hours=8))
@@ -117,7 +120,7 @@ async def test_a_purchase_of_a_travelled_day_suppresses_from_its_commit_for_a_ru
     # Bought "in ten days", told to nobody but Postgres; the run's own day is today.
     order = {"order_id": "o-1", "products": [{"product_id": "lamp"}]}
     await waypost.ingest(
-        [waypost.build_event("Order Completed", order, time=NOON + timedelta(days=10), **ADA)]
+        [waypost.build_event("Order Completed", order, time=DEFAULT_START + timedelta(days=10), **ADA)]
     )
     await waypost.skipper.fast_forward(waypost.handle(run), timedelta(hours=2))
     [decision, *_] = await waypost.wait_for_rows("SELECT * FROM decision WHERE template = 'cart_reminder'")
@@ -130,7 +133,7 @@ async def test_a_run_routed_afresh_on_a_travelled_day_shares_its_calendar(
     database_url: str, temporal: TemporalDevServer, lost: bool
 ) -> None:
     async with Waypost(database_url, temporal.client, journeys=(Doze,)) as waypost:
-        waypost.clock = day = NOON + timedelta(days=9)
+        waypost.clock = day = DEFAULT_START + timedelta(days=9)
         await waypost.ingest_event("Product Added", LAMP, **ADA)
         first = await waypost.run("doze")
         if lost:
@@ -154,7 +157,7 @@ async def test_reentry_counts_from_the_last_entry_by_the_travelled_calendar(wayp
     [reminder] = [m for m in await waypost.messages() if m["template"] == "cart_reminder"]
     await waypost.ingest_event("Message Clicked", {"message_id": str(reminder["message_id"])})
     await waypost.run_result(first)
-    waypost.clock = NOON + timedelta(days=2)
+    waypost.clock = DEFAULT_START + timedelta(days=2)
     await waypost.ingest_event("Product Added", LAMP, **ADA)
     too_soon = await waypost.fetch_rows("SELECT 1 FROM run WHERE journey = 'cart-abandonment'")
     waypost.clock += timedelta(days=1, minutes=1)

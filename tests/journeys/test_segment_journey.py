@@ -14,12 +14,12 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.contracts import SegmentSweepResult, SweepSegment
 from activities.sweeps import SegmentActivities
+from authoring.testing.environment import Waypost
 from journeys.registry import JourneyRegistry
 from journeys.vocabulary import Segment
 from local.temporal_server import TemporalDevServer
 from profiles.sweeps.segments import sweep_segment
-from tests.segment_stories import REGULARS, GreetRegulars, ThankRegulars
-from tests.waypost import Waypost
+from tests.support.journeys.segments import REGULARS, GreetRegulars, ThankRegulars
 from workers.process import UserError
 from workers.schedules import SEGMENT_SCHEDULE_PREFIX, ensure_segment_schedules
 from workers.startup import declared_segments, validate_segments

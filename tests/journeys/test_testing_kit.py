@@ -13,7 +13,7 @@ from authoring.testing import Shop, Shopper, StoryFailed, TellingFault, with_jou
 from authoring.testing.fakes import replace_activities
 from journeys.vocabulary import days, hours, minutes
 from policy.limits import Cap, CapReachedAction, Limits
-from tests.kit.stories import (
+from tests.support.journeys.kit.stories import (
     AfterFour,
     AfterOneAndThree,
     AfterTwo,

@@ -7,11 +7,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import pytest_asyncio
 
+from authoring.testing.environment import Waypost
 from journeys.cart_abandonment.story import CartAbandonment
 from local.temporal_server import TemporalDevServer
-from tests import stories_of_words as words
-from tests.effects_of_words import points_of
-from tests.waypost import Waypost
+from tests.support.journeys import vocabulary
+from tests.support.journeys.vocabulary import points_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 ADA = {"email": "ada@example.com", "phone": "+4915112345678"}
@@ -41,7 +41,7 @@ async def sent_by(shop: Waypost, journey: str) -> list[tuple[str, str, str]]:
     return [(m["template"], m["channel"], m["status"]) for m in messages if m["journey"] == journey]
 
 
-@of(words.Both)
+@of(vocabulary.Both)
 async def test_wait_for_all_takes_what_comes_in_any_order(shop: Waypost) -> None:
     await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, **ADA)
     await shop.ingest_event("Order Delivered", {"order_id": "o-2"}, **ADA)
@@ -50,7 +50,7 @@ async def test_wait_for_all_takes_what_comes_in_any_order(shop: Waypost) -> None
     assert (await shop.run_result(await shop.run("both"))).outcome == "o-1 then o-2"
 
 
-@of(words.Both)
+@of(vocabulary.Both)
 async def test_wait_for_all_uses_nothing_up_when_its_time_is_up(shop: Waypost) -> None:
     await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, **ADA)
     await shop.ingest_event("Order Fulfilled", {"order_id": "o-1"}, **ADA)
@@ -60,7 +60,7 @@ async def test_wait_for_all_uses_nothing_up_when_its_time_is_up(shop: Waypost) -
     assert (await shop.run_result(run)).outcome == "only o-1"
 
 
-@of(words.OnMonday)
+@of(vocabulary.OnMonday)
 async def test_sleep_until_is_the_hour_and_day_where_the_person_lives(shop: Waypost) -> None:
     await shop.ingest_event(
         "Product Viewed", {"product_id": "lamp"}, traits={"timezone": "Asia/Tokyo"}, **ADA
@@ -72,7 +72,7 @@ async def test_sleep_until_is_the_hour_and_day_where_the_person_lives(shop: Wayp
     assert (woke.strftime("%A"), woke.hour, woke.minute) == ("Monday", 9, 30)
 
 
-@of(words.Patient)
+@of(vocabulary.Patient)
 async def test_hold_while_sees_a_case_that_was_opened_before_the_run_and_goes_on_when_it_is_closed(
     shop: Waypost,
 ) -> None:
@@ -89,7 +89,7 @@ async def test_hold_while_sees_a_case_that_was_opened_before_the_run_and_goes_on
     assert (await shop.run_result(run)).outcome == "clear"
 
 
-@of(words.Patient)
+@of(vocabulary.Patient)
 async def test_hold_while_gives_up_when_its_time_is_up(shop: Waypost) -> None:
     await shop.ingest_event("Ticket Opened", {"ticket_id": "t-1"}, **ADA)
     await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, **ADA)
@@ -99,7 +99,7 @@ async def test_hold_while_gives_up_when_its_time_is_up(shop: Waypost) -> None:
     assert (await shop.run_result(run)).outcome == "still open"
 
 
-@of(words.Held)
+@of(vocabulary.Held)
 async def test_a_held_message_goes_out_when_the_ticket_is_solved_and_not_before(shop: Waypost) -> None:
     await shop.ingest_event("Ticket Opened", {"ticket_id": "t-1"}, **ADA)
     await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
@@ -115,7 +115,7 @@ async def test_a_held_message_goes_out_when_the_ticket_is_solved_and_not_before(
     assert reasons == {("defer", "lower_priority"), ("allow", None)}
 
 
-@of(words.OrBySms)
+@of(vocabulary.OrBySms)
 async def test_a_mail_nobody_saw_is_said_again_by_sms_and_a_click_on_either_counts(shop: Waypost) -> None:
     await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await shop.run("or-by-sms")
@@ -130,7 +130,7 @@ async def test_a_mail_nobody_saw_is_said_again_by_sms_and_a_click_on_either_coun
     assert (await shop.run_result(run)).outcome == "Sent clicked"
 
 
-@of(words.OrBySms)
+@of(vocabulary.OrBySms)
 async def test_a_mail_that_was_opened_is_not_said_again(shop: Waypost) -> None:
     await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     run = await shop.run("or-by-sms")
@@ -142,7 +142,7 @@ async def test_a_mail_that_was_opened_is_not_said_again(shop: Waypost) -> None:
     assert (await shop.run_result(run)).outcome == "Sent alone"
 
 
-@of(words.OrBySms)
+@of(vocabulary.OrBySms)
 async def test_a_bounce_does_not_wait_for_the_time(shop: Waypost) -> None:
     await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
     [mail] = await shop.wait_for_rows("SELECT * FROM message WHERE status = 'sent' AND journey = 'or-by-sms'")
@@ -151,7 +151,7 @@ async def test_a_bounce_does_not_wait_for_the_time(shop: Waypost) -> None:
     await shop.wait_for_rows("SELECT 1 FROM message WHERE channel = 'sms' AND status = 'sent'")
 
 
-@of(words.AsItSuits)
+@of(vocabulary.AsItSuits)
 @pytest.mark.parametrize(
     ("traits", "channels"),
     [
@@ -177,7 +177,7 @@ async def test_the_channel_is_the_one_that_suits(
     assert [(channel, status) for _, channel, status in await sent_by(shop, "as-it-suits")] == channels
 
 
-@of(words.AsItSuits)
+@of(vocabulary.AsItSuits)
 async def test_the_channel_is_where_they_engage(shop: Waypost) -> None:
     await shop.ingest_event(
         "Product Added", LAMP | {"cart_id": "c-0"}, traits={**YES, "preferred_channel": "sms"}, **ADA
@@ -195,7 +195,7 @@ async def test_the_channel_is_where_they_engage(shop: Waypost) -> None:
     assert (first["channel"], first["status"]) == ("sms", "sent")
 
 
-@of(words.Knowing)
+@of(vocabulary.Knowing)
 async def test_profile_has_the_declared_traits_and_what_was_bought(shop: Waypost) -> None:
     order = {"order_id": "o-1", "products": [{"product_id": "lamp", "price": 39.0, "quantity": 2}]}
     await shop.ingest_event("Order Completed", order, traits={**YES, "plan": "gold", "visits": "many"}, **ADA)
@@ -205,7 +205,7 @@ async def test_profile_has_the_declared_traits_and_what_was_bought(shop: Waypost
     assert (await shop.run_result(run)).outcome == "gold 0 1 78 Europe/Berlin True"
 
 
-@of(words.Trying)
+@of(vocabulary.Trying)
 async def test_an_experiment_is_sticky_and_its_exposure_on_record_before_a_message_goes_out(
     shop: Waypost,
 ) -> None:
@@ -220,7 +220,7 @@ async def test_an_experiment_is_sticky_and_its_exposure_on_record_before_a_messa
     assert exposures == [{"experiment": "offer", "arm": first[0], "journey": "trying"}] * 2
 
 
-@of(words.HeldOut)
+@of(vocabulary.HeldOut)
 async def test_a_holdout_gets_nothing_and_the_run_goes_on_and_says_so(shop: Waypost) -> None:
     await shop.ingest_event("Product Added", LAMP, traits=YES, **ADA)
 
@@ -230,7 +230,7 @@ async def test_a_holdout_gets_nothing_and_the_run_goes_on_and_says_so(shop: Wayp
     assert {(d["channel"], d["reason"]) for d in decisions} == {("email", "holdout"), ("ads", "holdout")}
 
 
-@of(words.Loyal)
+@of(vocabulary.Loyal)
 async def test_an_authors_own_activity_is_performed(shop: Waypost) -> None:
     await shop.ingest_event("Product Viewed", {"product_id": "lamp"}, **ADA)
 

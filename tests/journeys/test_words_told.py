@@ -16,8 +16,19 @@ from journeys.checks.run import message_faults_of
 from journeys.registry import discover_journeys, load_journeys
 from journeys.vocabulary import Journey
 from profiles.events import Event
-from tests.documents import ROOT, WORDS, Block, blocks_of
-from tests.told import STORY, marked, mistakes, package_of, telling_in, write, write_mistake
+from tests.support.docs import (
+    ROOT,
+    STORY,
+    WORDS,
+    Block,
+    blocks_of,
+    marked,
+    mistakes,
+    package_of,
+    telling_in,
+    write,
+    write_mistake,
+)
 from workers.startup import build_catalog
 
 TESTING = ROOT / "docs" / "how-to" / "test-a-journey.md"

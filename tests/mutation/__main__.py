@@ -30,7 +30,7 @@ def main() -> None:
     options.add_argument("--tests", nargs="*", help="test files; by default those that name policy")
     options.add_argument("--record", type=Path, help="which test calls what, kept from one call to the next")
     given = options.parse_args()
-    modules = given.modules or sorted(path.stem for path in (SOURCES / "policy").glob("[a-z]*.py"))
+    modules = given.modules or sorted(path.stem for path in (SOURCES / "policy").rglob("[a-z]*.py"))
     mutants = [mutant for name in modules for mutant in _of(name)]
     results = Path(tempfile.mkdtemp()) / "results"
     files = given.tests or _test_files()
@@ -54,7 +54,11 @@ def _in_function(mutant: Mutant) -> bool:
 
 
 def _test_files() -> list[str]:
-    return [str(path) for path in sorted((SOURCES / "tests/unit").glob("test_*.py")) if _names_policy(path)]
+    return [
+        str(path)
+        for path in sorted((SOURCES / "tests/unit/policy").rglob("test_*.py"))
+        if _names_policy(path)
+    ]
 
 
 def _names_policy(path: Path) -> bool:

@@ -1,0 +1,184 @@
+"""Opting out without a login: looking changes nothing, one click does, and at once."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from api.routes.preferences import CHANNEL_LABELS
+from profiles.db.sql import new_id
+from tests.support.environments.api import OpenApi, event, opened
+
+_MESSAGE = """
+INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class, items,
+  address, status, decided_at)
+VALUES ($1, $2, $1, 's', 'j', 'email', 't', 'marketing', '{}', 'ada@example.com', 'sent', $3)
+"""
+
+
+@dataclass
+class Letter:
+    """A person with a message whose links carry a token."""
+
+    api: OpenApi
+    token: str
+
+    async def consents(self) -> dict[str, str]:
+        """Channel → the person's latest word."""
+        profile = await self.api.read("/v1/profiles/user_id/u-1")
+        return {one["channel"]: one["state"] for one in profile["consents"]}
+
+    async def opted_out(self) -> list[tuple[str, str]]:
+        """(channel, address) of every opt-out there is."""
+        rows = await self.api.rows(
+            "SELECT channel, address FROM opt_out WHERE state = 'withdrawn' ORDER BY 1, 2"
+        )
+        return [(row["channel"], row["address"]) for row in rows]
+
+    async def count(self, table: str) -> int:
+        """Rows of a table."""
+        return len(await self.api.rows(f"SELECT FROM {table}"))
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def letter(database_url: str) -> AsyncIterator[Letter]:
+    """Somebody with an address and a phone, who got a mail."""
+    async with opened(database_url) as api:
+        who = {"user_id": "u-1", "email": "ada@example.com", "phone": "+4915112345678"}
+        await api.results(
+            "/v1/events", event("Checkout Started", identifiers=who, properties={"cart_id": "c"})
+        )
+        profile = await api.read("/v1/profiles/user_id/u-1")
+        message_id = new_id()
+        await api.rows(_MESSAGE, message_id, UUID(profile["profile_id"]), datetime.now(UTC))
+        token = api.doors.preference_tokens.issue(
+            profile["profile_id"], str(message_id), "email", "marketing"
+        )
+        yield Letter(api, token)
+
+
+async def test_looking_changes_nothing(letter: Letter) -> None:
+    before = await letter.count("event")
+    for path in (f"/unsubscribe/{letter.token}", f"/preferences/{letter.token}"):
+        for method in ("GET", "HEAD"):
+            answer = await letter.api.client.request(method, path)
+            assert answer.status_code in (200, 405)
+
+    assert before == await letter.count("event")
+    assert (await letter.consents(), await letter.opted_out()) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        pytest.param(b"List-Unsubscribe=One-Click", "application/x-www-form-urlencoded", id="RFC 8058"),
+        pytest.param(b'--x\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n'
+                     b"--x--",
+                     "multipart/form-data; boundary=x", id="as a multipart form"),
+        pytest.param(b"", "", id="without a body"),
+        pytest.param(b"\xff\x00nonsense", "application/json", id="with any body"),
+    ],
+)  # fmt: skip
+async def test_one_click_opts_out_at_once_without_a_redirect(
+    letter: Letter, content: bytes, kind: str
+) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    answer = await letter.api.client.post(f"/unsubscribe/{letter.token}", content=content, headers=headers)
+
+    assert answer.status_code == 200
+    assert await letter.consents() == {"email": "withdrawn"}
+    assert await letter.opted_out() == [("email", "ada@example.com")]
+
+
+async def test_ten_clicks_are_one_event(letter: Letter) -> None:
+    before = await letter.count("event")
+    answers = [await letter.api.client.post(f"/unsubscribe/{letter.token}") for _ in range(10)]
+
+    assert {200} == {answer.status_code for answer in answers}
+    assert (before + 1, 1) == (await letter.count("event"), await letter.count("consent"))
+
+
+async def test_an_old_link_works_again_after_the_person_opted_in_again(letter: Letter) -> None:
+    await letter.api.client.post(f"/unsubscribe/{letter.token}")
+    await letter.api.client.post(f"/preferences/{letter.token}", content=b"form=preferences&email=on")
+    back_in = (await letter.consents())["email"], await letter.opted_out()
+    await letter.api.client.post(f"/unsubscribe/{letter.token}")
+
+    assert back_in == ("granted", [])
+    assert (await letter.consents())["email"] == "withdrawn"
+    assert await letter.opted_out() == [("email", "ada@example.com")]
+
+
+async def test_a_link_outlives_its_message_and_a_merge(letter: Letter) -> None:
+    await letter.api.rows("DELETE FROM message")
+    answer = await letter.api.client.post(f"/unsubscribe/{letter.token}")
+
+    assert answer.status_code == 200
+    assert await letter.consents() == {"email": "withdrawn"}
+
+
+@pytest.mark.parametrize("spoil", ["", "x", "1.AAAA.AAAA", "../../etc/passwd", "%00", "t" * 5000])
+async def test_a_link_nobody_signed_is_a_404_page_and_changes_nothing(letter: Letter, spoil: str) -> None:
+    token = spoil or letter.token[:-2]
+    before = await letter.count("event")
+    for method in ("GET", "POST"):
+        for door in ("unsubscribe", "preferences"):
+            answer = await letter.api.client.request(method, f"/{door}/{token}")
+            assert answer.status_code == 404
+
+    assert before == await letter.count("event")
+
+
+async def test_the_preference_page_shows_and_saves_each_channel(letter: Letter) -> None:
+    path = f"/preferences/{letter.token}"
+    first = (await letter.api.client.get(path)).text
+    saved = await letter.api.client.post(path, content=b"form=preferences&sms=on")
+
+    # An address that came with a checkout may be written to until its owner says no.
+    assert first.count('value="on" checked') == 1
+    assert 'name="email" value="on" checked' in first
+    assert saved.status_code == 200
+    assert 'name="sms" value="on" checked' in saved.text
+    assert "Saved" in saved.text
+    assert await letter.consents() == {"email": "withdrawn", "sms": "granted"}
+
+
+async def test_saving_what_is_already_so_writes_nothing(letter: Letter) -> None:
+    before = await letter.count("event")
+    await letter.api.client.post(f"/preferences/{letter.token}", content=b"form=preferences&email=on")
+
+    assert before == await letter.count("event")
+
+
+async def test_everything_is_stopped_by_one_button(letter: Letter) -> None:
+    await letter.api.client.post(
+        f"/preferences/{letter.token}", content=b"form=preferences&email=on&nothing=1"
+    )
+
+    assert dict.fromkeys(CHANNEL_LABELS, "withdrawn") == await letter.consents()
+    assert {"email", "sms"} == {channel for channel, _ in await letter.opted_out()}
+
+
+async def test_a_form_without_its_fields_withdraws_nothing(letter: Letter) -> None:
+    for body in (b"", b"email=on", b"\x00\xff", b"&" * 1000):
+        answer = await letter.api.client.post(f"/preferences/{letter.token}", content=body)
+        assert answer.status_code == 422
+
+    assert await letter.consents() == {}
+
+
+async def test_pages_load_nothing_leak_nothing_and_cannot_be_framed(letter: Letter) -> None:
+    for path in (f"/unsubscribe/{letter.token}", f"/preferences/{letter.token}", "/unsubscribe/x"):
+        answer = await letter.api.client.get(path)
+        policy = answer.headers["content-security-policy"]
+
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "http://" not in answer.text.replace("http://waypost.test", "")
+        assert "ada@example.com" not in answer.text

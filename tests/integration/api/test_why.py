@@ -1,0 +1,233 @@
+"""Why, as an operator asks it: by API, as a page, by command; narrowed to a journey, an item, a moment."""
+
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from activities.contracts import HoldSpec
+from cli.why import answer_why
+from tests.support.docs import blocks, commands_of
+from tests.support.environments.api import ADMIN, WRITE, OpenApi, opened
+from tests.support.environments.explain import EVENING, HOUR, SMS, YES, ExplainCase
+from tests.support.environments.gate import GateHarness
+from workers.process import UserError
+
+BOUGHT = (
+    "Ada was not sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin): p-1 (Aria lamp) "
+    "had been bought at 14:03 in the store (Order Completed o-17, event pos/berlin-3 evt-9-cart-7001)."
+)
+
+PERSON = "/v1/profiles/email/ada-1@example.com"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def desk(shop: GateHarness) -> ExplainCase:
+    """Ada got a text message at one, bought the lamp at two, and was kept from a reminder at eight."""
+    desk = ExplainCase(shop, "cart-7001", 1)
+    await desk.opens(YES)
+    await desk.sends("1", hours=7, channel=SMS)
+    await desk.buys()
+    await desk.asks("2")
+    return desk
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def api(database_url: str) -> AsyncIterator[OpenApi]:
+    """The API on this test's own database, outside a local stack."""
+    async with opened(database_url, temporal_ui_url="https://temporal.example.com") as running:
+        yield running
+
+
+async def test_the_api_answers_in_a_sentence_with_its_facts_and_the_timeline(
+    desk: ExplainCase, api: OpenApi
+) -> None:
+    answer = await api.read(f"{PERSON}/why")
+    decisions = (await api.read(f"{PERSON}/decisions"))["decisions"]
+    [suppression] = [fact for fact in answer["facts"] if fact["kind"] == "suppression"]
+    last = answer["timeline"][-1]
+
+    assert answer["sentence"] == BOUGHT
+    assert answer["decision"]["sentence"] == BOUGHT
+    assert [one["sentence"].split(" by ")[0] for one in decisions] == [
+        "Ada was not sent cart_reminder",
+        "Ada was sent cart_reminder",
+    ]
+    assert (suppression["item"], suppression["event"]["id"]) == ("p-1", "evt-9-cart-7001")
+    assert suppression["text"].startswith("p-1 (Aria lamp) is not to be promoted until Sun 21 Nov 2038")
+    assert [line["kind"] for line in answer["timeline"]] == [
+        *("event", "consent", "run", "decision", "message"),
+        *("event", "run", "decision"),
+    ]
+    assert last["text"].startswith(
+        "cart_reminder by email, withheld: purchased: p-1 (Aria lamp) had been bought"
+    )
+    assert [check["name"] for check in last["checks"] if not check["passed"]] == ["items"]
+    assert "ada-1@example.com" not in json.dumps(answer)
+
+
+async def test_a_moment_an_item_and_a_journey_narrow_the_answer(desk: ExplainCase, api: OpenApi) -> None:
+    at_two = await api.read(f"{PERSON}/why", at="2037-11-21T14:00")
+    in_utc = await api.read(f"{PERSON}/why", at="2037-11-21T13:00:00Z")
+    later = await api.read(f"{PERSON}/why", at="2037-11-21T15:00")
+    by_unit = await api.read(f"{PERSON}/why", item="p-1-red")
+    other_item = await api.read(f"{PERSON}/why", item="p-9")
+    other_journey = await api.read(f"{PERSON}/why", journey="post-purchase")
+    refused = await api.client.get(f"{PERSON}/why", params={"at": "yesterday"}, headers=ADMIN)
+
+    assert at_two["sentence"].startswith("Ada was sent cart_reminder by sms on Sat 21 Nov 2037 at 13:00")
+    assert at_two["sentence"] == in_utc["sentence"]
+    assert [fact["item"] for fact in at_two["facts"] if fact["kind"] == "suppression"] == []
+    assert [fact["item"] for fact in later["facts"] if fact["kind"] == "suppression"] == ["p-1"]
+    assert by_unit["sentence"] == BOUGHT
+    assert other_item["decision"] is None
+    assert other_item["sentence"].startswith("Nothing was decided for Ada about p-9 yet: ")
+    assert other_journey["sentence"] == (
+        "Nothing was decided for Ada in post-purchase yet: post-purchase (o-17), which began on "
+        "Sat 21 Nov 2037 at 14:03, runs, and could not be asked what it waits for."
+    )
+    assert [line["journey"] for line in other_journey["timeline"] if line["kind"] == "run"] == [
+        "post-purchase"
+    ]
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "at")
+
+
+async def test_the_page_is_an_operators_and_keeps_to_itself(desk: ExplainCase, api: OpenApi) -> None:
+    def typed(name: str, password: str) -> dict[str, str]:
+        return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+    path = "/why/email/ada-1@example.com"
+    asked = await api.client.get(path)
+    weak = await api.client.get(path, headers=WRITE)
+    shown = await api.client.get(path, headers=typed("operator", "admin-key-of-tests"))
+    also = await api.client.get(path, headers=typed("admin-key-of-tests", ""))
+    wrong = await api.client.get(path, headers=typed("operator", "another"))
+    nobody = await api.client.get("/why/email/bob@example.com", headers=ADMIN)
+
+    assert (asked.status_code, asked.headers["www-authenticate"].split()[0]) == (401, "Basic")
+    assert [one.status_code for one in (weak, wrong, nobody, shown, also)] == [403, 401, 404, 200, 200]
+    assert BOUGHT in shown.text
+    assert "did not pass" in shown.text
+    assert "https://temporal.example.com/namespaces/default/workflows/cart-abandonment" in shown.text
+    assert "ada-1@example.com" not in shown.text
+    assert "<script" not in shown.text
+    assert shown.headers["cache-control"] == "no-store"
+    assert "default-src 'none'; style-src 'sha256-" in shown.headers["content-security-policy"]
+
+
+async def test_what_customers_wrote_is_text_on_the_page(shop: GateHarness, api: OpenApi) -> None:
+    desk = ExplainCase(shop, "c-3", 3)
+    await desk.opens(YES)
+    name = '<img src=x onerror="alert(1)">\u202e\x1b[31m'
+    traits = {"first_name": name}
+    await desk.hears("Product Viewed", {"product_id": "p-2", "name": name}, event_id="e-2", traits=traits)
+    page = (await api.client.get("/why/email/ada-3@example.com", headers=ADMIN)).text
+
+    assert "<img" not in page
+    assert "&lt;img src=x" in page
+    assert [letter for letter in ("\u202e", "\x1b") if letter in page] == []
+
+
+async def test_a_person_of_whom_nothing_was_decided_is_told_what_their_runs_wait_for(
+    shop: GateHarness, api: OpenApi
+) -> None:
+    desk = ExplainCase(shop, "c-2", 2)
+    await desk.opens(YES)
+    waiting = await api.read("/v1/profiles/email/ada-2@example.com/why")
+    before = await api.read("/v1/profiles/email/ada-2@example.com/why", at="2037-11-21T09:00")
+    await shop.fetch_rows("UPDATE run SET state = 'stuck', detail = 'refused' WHERE run_id = $1", desk.run_id)
+    stuck = await api.read("/v1/profiles/email/ada-2@example.com/why")
+    await shop.fetch_rows("UPDATE run SET state = 'ended' WHERE run_id = $1", desk.run_id)
+    over = await api.read("/v1/profiles/email/ada-2@example.com/why")
+    begun = "Nothing was decided for Ada yet: "
+    cart = f"{begun}cart-abandonment (c-2), which began on Sat 21 Nov 2037 at 12:00"
+
+    # No Temporal answers here, and that is what is said.
+    assert waiting["sentence"] == f"{cart}, runs, and could not be asked what it waits for."
+    assert before["sentence"].endswith("no run of theirs is live, so nothing is to be sent.")
+    assert stuck["sentence"] == f"{cart}, is stuck (refused)."
+    assert over["sentence"] == f"{begun}no run of theirs is live, so nothing is to be sent."
+
+
+async def test_a_message_that_waited_says_what_came_of_it(shop: GateHarness, api: OpenApi) -> None:
+    desk = ExplainCase(shop, "c-4", 4)
+    await desk.opens(YES)
+    hold = {"opened": "Ticket Opened", "closed": ("Ticket Solved",), "by": "ticket_id", "says": "a ticket"}
+    await desk.hears("Ticket Opened", {"ticket_id": "17"}, event_id="t-17", channel="support")
+    await desk.asks(hold_while=(HoldSpec.model_validate(hold),))
+    await desk.hears("Ticket Solved", {"ticket_id": "17"}, event_id="t-18", channel="support", hours=-1)
+    await desk.asks(at=EVENING + 2 * HOUR, hold_while=(HoldSpec.model_validate(hold),))
+    now = await api.read("/v1/profiles/email/ada-4@example.com/why")
+    then = await api.read(
+        "/v1/profiles/email/ada-4@example.com/why", at=(EVENING + timedelta(minutes=1)).isoformat()
+    )
+
+    assert now["sentence"].startswith("Ada is being sent cart_reminder by email on Sat 21 Nov 2037 at 22:00")
+    assert then["sentence"].endswith(
+        "; put off until Sun 22 Nov 2037 at 20:00, and allowed on Sat 21 Nov 2037 at 22:00."
+    )
+
+
+async def test_the_command_prints_the_answer_and_knows_whom_it_does_not_know(
+    desk: ExplainCase, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("COLUMNS", "200")
+    nothing: dict[str, Any] = {"journey": None, "item": None, "at": None, "as_json": False}
+    said = await answer_why("ada-1@example.com", **nothing)
+    answer = json.loads(
+        await answer_why("phone:+4915112345601", **nothing | {"as_json": True, "at": "2037-11-21T14:00"})
+    )
+    with pytest.raises(UserError, match=r"--at: expected a time such as 2026-11-21T20:00"):
+        await answer_why("ada-1@example.com", **nothing | {"at": "noon"})
+    unknown = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "cli.main", "why", "bob@example.com"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd(), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert said.replace("\n", " ").startswith(BOUGHT)
+    assert "What happened, by the clock of Europe/Berlin (as their profile says)" in said
+    assert "did not pass: items: 0 of 1 item(s) left: p-1 suppressed" in said
+    assert "ada-1@example.com" not in said
+    assert answer["sentence"].startswith("Ada was sent cart_reminder by sms")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "nobody has email:bob@example.com; check its spelling" in unknown.stderr
+    assert "Traceback" not in unknown.stderr
+
+
+async def test_the_answer_in_the_operators_guide_is_what_the_command_prints(
+    desk: ExplainCase, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("COLUMNS", "118")
+    [said] = [command for block in blocks("console", "why") for command in commands_of(block)]
+    answer = await answer_why(
+        "ada-1@example.com", journey="cart-abandonment", item="p-1", at=None, as_json=False
+    )
+
+    assert said.words == (
+        "waypost",
+        "why",
+        "ada@example.com",
+        "--journey",
+        "cart-abandonment",
+        "--item",
+        "p-1",
+    )
+    # Eleven years earlier every day of that year is the same day of the week.
+    assert said.answer == answer.replace("2037", "2026").replace("2038", "2027").strip()

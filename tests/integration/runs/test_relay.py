@@ -1,0 +1,308 @@
+"""The relay: order per run with any number of relays, redelivery that harms nobody, runs that are stuck."""
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from authoring.testing.calendar import DEFAULT_START
+from authoring.testing.environment import Waypost
+from local.temporal_server import TemporalDevServer
+from profiles.db.database import Database
+from profiles.runs import outbox
+from profiles.runs.lifecycle import close_run
+from profiles.runs.outbox import OutboxRow
+from tests.support.environments.gate import GateHarness, shopper
+from tests.support.journeys.small import KeepCompany
+from tests.support.proof_size import size
+from workers.delivery import Delivery, DeliveryStatus
+from workers.outbox_listener import OutboxListener
+from workers.relay import Relay
+
+
+class Notebook(Delivery):
+    """A Temporal that only writes down what it was told, in the order it was told."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.told: dict[UUID, list[str]] = defaultdict(list)
+        self.holding: asyncio.Event | None = None
+        self.reached = asyncio.Event()
+        self._random = random.Random(seed)
+
+    async def start(self, row: OutboxRow) -> str | None:
+        self.reached.set()
+        if self.holding is not None:
+            await self.holding.wait()
+        await self._note(row)
+        return f"temporal-{row.lane}"
+
+    async def signal(self, row: OutboxRow) -> DeliveryStatus:
+        await self._note(row)
+        return DeliveryStatus.DELIVERED
+
+    async def _note(self, row: OutboxRow) -> None:
+        # Calls to a real server take different times; whoever asks first need not be answered first.
+        await asyncio.sleep(self._random.uniform(0, 0.003))
+        self.told[row.lane].append(f"{row.kind} {row.name}")
+
+
+class Crashing(Database):
+    """A pool whose next transaction dies right before its COMMIT."""
+
+    crash = True
+
+    @asynccontextmanager
+    async def transaction(
+        self, first_statement: str = "", timeout_s: float | None = None
+    ) -> AsyncIterator[Any]:
+        async with super().transaction(first_statement, timeout_s) as connection:
+            yield connection
+            if self.crash:
+                self.crash = False
+                raise ConnectionError("killed before COMMIT")
+
+
+def relay(shop: Waypost, delivery: Delivery, database: Database | None = None) -> Relay:
+    return Relay(database or shop.database, delivery, shop.journeys.routes, local=True)
+
+
+async def drained(relay: Relay) -> None:
+    while await relay.deliver_batch():
+        pass
+
+
+async def a_cart_and_its_purchase(shop: GateHarness, number: int = 1) -> UUID:
+    run_id = await shop.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
+    await shop.takes("Order Completed", shop.order("lamp", order_id=f"o-{number}"), **shopper(number))
+    await shop.fetch_rows("DELETE FROM outbox WHERE lane <> $1", run_id)
+    return run_id
+
+
+async def purchase_while_another_relay_tells_the_start(
+    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """What Temporal hears where one relay hangs in a start, and another one comes for what is next."""
+    monkeypatch.setattr("workers.relay.BATCH_SIZE", 1)
+    run_id = await a_cart_and_its_purchase(shop)
+    notebook = Notebook()
+    notebook.holding = asyncio.Event()
+    first = asyncio.create_task(relay(shop, notebook).deliver_batch())
+    await notebook.reached.wait()
+    await drained(relay(shop, notebook))
+    notebook.holding.set()
+    await first
+    await drained(relay(shop, notebook))
+    return notebook.told[run_id]
+
+
+async def test_a_second_relay_leaves_a_run_alone_while_its_start_is_being_told(
+    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await purchase_while_another_relay_tells_the_start(shop, monkeypatch)
+
+    assert told == ["start Product Added", "signal Order Completed"]
+
+
+async def test_order_breaks_where_rows_are_only_skipped_when_locked(
+    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard = outbox._LOCK_BATCH[
+        outbox._LOCK_BATCH.index("  AND NOT EXISTS") : outbox._LOCK_BATCH.index("ORDER BY")
+    ]
+    monkeypatch.setattr(outbox, "_LOCK_BATCH", outbox._LOCK_BATCH.replace(guard, ""))
+    told = await purchase_while_another_relay_tells_the_start(shop, monkeypatch)
+
+    assert told == ["signal Order Completed", "start Product Added"]
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("relays", [2, 4])
+async def test_several_relays_keep_the_order_of_every_run(
+    shop: GateHarness, relays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.relay.BATCH_SIZE", 7)
+    runs = size(24, 300)
+    for number in range(runs):
+        await shop.leaves_cart(["lamp", "chair", "desk"], cart_id=f"c-{number}", **shopper(number))
+        await shop.takes("Order Completed", shop.order("desk", order_id=f"o-{number}"), **shopper(number))
+    notebook = Notebook(seed=relays)
+    pools = [Database(shop.url, pool_size=2) for _ in range(relays)]
+    backlog = await shop.fetch_rows("SELECT count(*) AS n FROM outbox")
+    deadline = asyncio.get_running_loop().time() + 600
+
+    async def work(pool: Database) -> None:
+        mine = relay(shop, notebook, pool)
+        while await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL LIMIT 1"):
+            assert asyncio.get_running_loop().time() < deadline
+            await mine.deliver_batch()
+
+    await asyncio.gather(*(work(pool) for pool in pools))
+    for pool in pools:
+        await pool.close()
+
+    carts = await shop.fetch_rows("SELECT run_id FROM run WHERE journey = 'cart-abandonment'")
+    assert len(carts) == runs
+    expected = [
+        "start Product Added",
+        "signal Product Added",
+        "signal Product Added",
+        "signal Order Completed",
+    ]
+    assert [told for run in carts if (told := notebook.told[run["run_id"]]) != expected] == []
+    assert sum(map(len, notebook.told.values())) == backlog[0]["n"]
+
+
+async def test_a_start_told_and_not_marked_is_told_again_and_changes_nothing(
+    database_url: str, temporal: TemporalDevServer
+) -> None:
+    async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
+        added = {"product_id": "lamp", "cart_id": "c-1"}
+        await waypost.ingest([waypost.build_event("Product Added", added, email="ada@example.com")])
+        crashing = Crashing(database_url)
+        with pytest.raises(ConnectionError):
+            await relay(waypost, Delivery(temporal.client), crashing).deliver_batch()
+        await crashing.close()
+        run = await waypost.run("keep-company")
+        before = (run["temporal_run_id"], (await waypost.handle(run).describe()).run_id)
+        await waypost.deliver_outbox()
+        await waypost.ingest_event("Product Added", added | {"product_id": "chair"}, email="ada@example.com")
+        run = await waypost.run("keep-company")
+
+        assert before[0] is None
+        assert run["temporal_run_id"] == before[1]
+        details = await waypost.run_details(run)
+        assert details.count("Product Added") == 2
+
+
+async def test_a_start_told_again_after_the_run_has_ended_starts_no_second_one(
+    database_url: str, temporal: TemporalDevServer
+) -> None:
+    async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
+        added = {"product_id": "lamp", "cart_id": "c-1"}
+        await waypost.ingest_event("Product Added", added, email="ada@example.com")
+        run = await waypost.run("keep-company")
+        await waypost.ingest_event("Order Completed", {"products": [added]}, email="ada@example.com")
+        await waypost.run_result(run)
+        await waypost.fetch_rows("UPDATE run SET temporal_run_id = NULL")
+        await waypost.fetch_rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'start'")
+        await waypost.deliver_outbox()
+        again = await waypost.run("keep-company")
+        described = await waypost.handle(run).describe()
+
+        assert again["temporal_run_id"] == run["temporal_run_id"] == described.run_id
+        assert (again["state"], again["outcome"]) == ("ended", "bought")
+
+
+async def test_a_signal_told_twice_is_seen_once(database_url: str, temporal: TemporalDevServer) -> None:
+    async with Waypost(database_url, temporal.client, journeys=(KeepCompany,)) as waypost:
+        added = {"product_id": "lamp", "cart_id": "c-1"}
+        await waypost.ingest_event("Product Added", added, email="ada@example.com")
+        await waypost.ingest_event("Product Added", added, email="ada@example.com")
+        run = await waypost.run("keep-company")
+        for _ in range(3):
+            await waypost.fetch_rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'signal'")
+            await waypost.deliver_outbox()
+        history = await waypost.handle(run).fetch_history()
+        told = [e for e in history.events if e.HasField("workflow_execution_signaled_event_attributes")]
+
+        assert len(told) == 5
+        assert (await waypost.run_details(run)).count("Product Added") == 2
+
+
+async def test_while_temporal_is_away_nothing_is_refused_and_all_is_told_when_it_is_back(
+    shop: GateHarness, temporal: TemporalDevServer
+) -> None:
+    nowhere = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
+    away = relay(shop, Delivery(nowhere))
+    async with OutboxListener(shop.url) as doorbell:
+        working = asyncio.create_task(away.run(doorbell))
+        for number in range(20):
+            await shop.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
+            await shop.takes("Order Completed", shop.order("lamp", order_id=f"o-{number}"), **shopper(number))
+        await shop.wait_for_rows("SELECT 1 FROM outbox WHERE error LIKE '%connect%'")
+        working.cancel()
+        await asyncio.wait([working])
+    waiting = await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL")
+    accepted = await shop.fetch_rows("SELECT 1 FROM event")
+    await drained(relay(shop, Delivery(temporal.client)))
+
+    assert working.cancelled()
+    # A purchase is told to the cart's run, and starts one of its own.
+    assert (len(accepted), len(waiting)) == (40, 60)
+    assert await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL") == []
+    for run in await shop.fetch_rows("SELECT * FROM run WHERE journey = 'cart-abandonment'"):
+        history = await shop.handle(run).fetch_history()
+        signals = [
+            e.workflow_execution_signaled_event_attributes.signal_name
+            for e in history.events
+            if e.HasField("workflow_execution_signaled_event_attributes")
+        ]
+        assert signals == ["Product Added", "Order Completed"]
+
+
+async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
+    database_url: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.delivery.RPC_TIMEOUT", timedelta(seconds=1))
+    server = TemporalDevServer(tmp_path_factory.mktemp("temporal") / "runs.db")
+    async with server, GateHarness(database_url, server.client) as shop:
+        run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+        await shop.deliver_outbox()
+        await server.kill()
+        await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
+        lost = await asyncio.gather(shop.relay.deliver_batch(), return_exceptions=True)
+        await server.start()
+        shop.client = server.client
+        monkeypatch.undo()
+        await drained(relay(shop, Delivery(server.client)))
+        [run] = await shop.fetch_rows("SELECT * FROM run WHERE run_id = $1", run_id)
+        history = await server.client.get_workflow_handle(run["workflow_id"]).fetch_history()
+        signals = [
+            e.workflow_execution_signaled_event_attributes.signal_name
+            for e in history.events
+            if e.HasField("workflow_execution_signaled_event_attributes")
+        ]
+
+        assert isinstance(lost[0], Exception)
+        assert signals[0] == "Product Added"
+        assert "Order Completed" in signals
+
+
+async def test_a_run_that_closes_while_its_start_is_being_marked_makes_no_deadlock(shop: GateHarness) -> None:
+    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    notebook = Notebook()
+    notebook.holding = asyncio.Event()
+    telling = asyncio.create_task(relay(shop, notebook).deliver_batch())
+    await notebook.reached.wait()
+    closing = asyncio.create_task(
+        close_run(
+            shop.database,
+            shop.journeys.routes,
+            run_id,
+            outcome="done",
+            seen_event_ids=[],
+            at=DEFAULT_START,
+            local=True,
+        )
+    )
+    await shop.someone_waits_for_a_lock(or_done=closing)
+    notebook.holding.set()
+    await asyncio.gather(telling, closing)
+    # Counters of a session are written when it ends.
+    await shop.database.close()
+    [run] = await shop.fetch_rows("SELECT state, temporal_run_id FROM run WHERE run_id = $1", run_id)
+    [conflicts] = await shop.fetch_rows(
+        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    )
+
+    assert (run["state"], run["temporal_run_id"]) == ("ended", f"temporal-{run_id}")
+    assert conflicts["deadlocks"] == 0

@@ -1,0 +1,1 @@
+"""All tales of the shipped journeys: one for each wait point and each outcome."""

@@ -1,0 +1,40 @@
+"""Invariant 6: caps of journeys, topics and calendar periods hold, and the last slot goes to who is first."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from activities.contracts import SendMessage
+from activities.gate.send_gate import GateRequest, NotAllowed, SendClaim, SendGate
+from authoring.testing.calendar import DEFAULT_START
+from policy.limits import Cap, Limits
+from policy.verdict import Channel, Defer, MessageClass, Reason, Verdict
+from tests.support.environments.gate import GateHarness, shopper
+
+DAY = timedelta(days=1)
+
+
+async def asked(
+    shop: GateHarness, gate: SendGate, request: SendMessage, topic: str, at: datetime = DEFAULT_START
+) -> SendClaim | Verdict:
+    """What the gate says of marketing about a topic."""
+    answer = await gate.decide(GateRequest(request, MessageClass.MARKETING, topic, at))
+    assert isinstance(answer, SendClaim | NotAllowed)
+    return answer if isinstance(answer, SendClaim) else answer.verdict
+
+
+SLOT = Limits(caps=(Cap(1, DAY, Channel.EMAIL),), quiet_hours={}, priorities={"win-back": 10})
+
+
+async def one_waits(shop: GateHarness) -> tuple[SendMessage, datetime, UUID]:
+    """Somebody got a mail; another, more important one waits until it no longer counts. And a second cart."""
+    mine = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    theirs = await shop.leaves_cart(["chair"], cart_id="c-2", **shopper(1))
+    shop.gate = SendGate(shop.database, SLOT)
+    assert await shop.allowed(shop.ask(theirs, "first", "chair")) == ("chair",)
+    request = shop.ask(mine, "important", "lamp", at=DEFAULT_START + DAY).model_copy(
+        update={"journey": "win-back", "when_capped": "wait"}
+    )
+    verdict = await asked(shop, shop.gate, request, "marketing", DEFAULT_START + DAY / 2)
+    assert isinstance(verdict, Defer)
+    assert (verdict.reason, verdict.until) == (Reason.CAPPED, DEFAULT_START + DAY)
+    return request, verdict.until, theirs

@@ -1,0 +1,1 @@
+"""All of Waypost in one process, from the testing kit, and the instant at which tests begin."""

@@ -1,7 +1,0 @@
-"""A journey of most words, and an activity of its own, for a proof with many runs and killed workers."""
-
-from tests.thousand.effects import give_points
-from tests.thousand.story import Thousand
-
-JOURNEYS = (Thousand,)
-ACTIVITIES = (give_points,)

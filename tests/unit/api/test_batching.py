@@ -1,0 +1,184 @@
+"""Group commit: who shares a transaction, who waits, and that one broken event hurts nobody."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from api.batching import Batcher, Overloaded
+from api.http.outage import Outage
+from profiles.ingest.event_store import IngestResult, IngestStatus
+from profiles.state.event_records import IncomingEvent
+
+
+def event(name: str) -> IncomingEvent:
+    """An event known by its id."""
+    return IncomingEvent("test", name, "T", "web", datetime(2026, 1, 1, tzinfo=UTC), (("user_id", "u"),))
+
+
+class RecordingIngest:
+    """Stands where Postgres would: keeps what was committed, call by call, when the gate is open."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.kept: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.broken: Exception | None = None
+
+    async def __call__(self, events: Sequence[IncomingEvent]) -> list[IngestResult]:
+        names = [one.id for one in events]
+        self.calls.append(names)
+        await self.gate.wait()
+        if self.broken:
+            raise self.broken
+        if any("poison" in name for name in names):
+            raise ValueError("cannot be stored")
+        self.kept += names
+        return [IngestResult(name, IngestStatus.ACCEPTED) for name in names]
+
+
+async def alive() -> None:
+    """Postgres gives a sign of life."""
+
+
+async def test_requests_that_arrive_during_a_transaction_share_the_next_one() -> None:
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
+    ledger.gate.clear()
+    requests = [asyncio.create_task(batcher.submit([event(f"e{n}")])) for n in range(5)]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    ledger.gate.set()
+    answers = await asyncio.gather(*requests)
+
+    assert ledger.calls == [["e0"], ["e1", "e2", "e3", "e4"]]
+    assert [[one.id for one in answer] for answer in answers] == [["e0"], ["e1"], ["e2"], ["e3"], ["e4"]]
+
+
+async def test_nobody_is_answered_before_the_commit() -> None:
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, alive)
+    ledger.gate.clear()
+    request = asyncio.create_task(batcher.submit([event("e")]))
+    await asyncio.sleep(0.01)
+    early = request.done()
+    ledger.gate.set()
+    await request
+
+    assert not early
+    assert ledger.kept == ["e"]
+
+
+async def test_no_more_events_share_a_transaction_than_are_set_but_a_request_is_never_split() -> None:
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_batch_events=3)
+    ledger.gate.clear()
+    sizes = (1, 2, 1, 7, 1)
+    requests = [
+        asyncio.create_task(batcher.submit([event(f"{n}.{i}") for i in range(size)]))
+        for n, size in enumerate(sizes)
+    ]
+    await asyncio.sleep(0.01)
+    ledger.gate.set()
+    await asyncio.gather(*requests)
+
+    assert [len(call) for call in ledger.calls] == [1, 3, 7, 1]
+
+
+async def test_a_request_that_meets_a_defect_of_ours_fails_alone_and_is_not_answered_as_rejected() -> None:
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
+    ledger.gate.clear()
+    names = ["first", "a", "poison", "b", "c"]
+    requests = [asyncio.create_task(batcher.submit([event(name)])) for name in names]
+    await asyncio.sleep(0.01)
+    ledger.gate.set()
+    answers = dict(zip(names, await asyncio.gather(*requests, return_exceptions=True), strict=True))
+
+    assert sorted(ledger.kept) == ["a", "b", "c", "first"]
+    assert {"poison"} == {name for name, answer in answers.items() if isinstance(answer, Exception)}
+
+
+async def test_too_much_waiting_is_refused_and_nothing_of_it_written() -> None:
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_queued_events=2)
+    ledger.gate.clear()
+    taken = [asyncio.create_task(batcher.submit([event(name)])) for name in ("flying", "one", "two")]
+    await asyncio.sleep(0.01)
+    with pytest.raises(Overloaded):
+        await batcher.submit([event("three")])
+    ledger.gate.set()
+    await asyncio.gather(*taken)
+
+    assert ledger.kept == ["flying", "one", "two"]
+
+
+async def test_a_request_that_waits_too_long_is_sent_away_and_never_written() -> None:
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1, queue_timeout_s=0.02)
+    ledger.gate.clear()
+    flying = asyncio.create_task(batcher.submit([event("flying")]))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await batcher.submit([event("waiting")])
+    ledger.gate.set()
+    await flying
+    await batcher.close()
+
+    assert ledger.kept == ["flying"]
+    assert batcher.queued_events == 0
+
+
+async def test_an_outage_is_told_to_everybody_in_the_queue_at_once() -> None:
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
+    ledger.gate.clear()
+    ledger.broken = ConnectionRefusedError("nobody there")
+    requests = [asyncio.create_task(batcher.submit([event(f"e{n}")])) for n in range(3)]
+    await asyncio.sleep(0.01)
+    ledger.gate.set()
+    answers = await asyncio.gather(*requests, return_exceptions=True)
+
+    assert [isinstance(answer, Outage) for answer in answers] == [True] * 3
+    assert ledger.calls == [["e0"]]
+    assert ledger.kept == []
+
+
+async def test_postgres_that_gives_no_sign_of_life_is_given_up_within_a_second() -> None:
+    async def silent() -> None:
+        await asyncio.sleep(60)
+
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, silent)
+    ledger.gate.clear()
+    started = asyncio.get_running_loop().time()
+    with pytest.raises(Outage):
+        await batcher.submit([event("e")])
+
+    assert asyncio.get_running_loop().time() - started < 1.0
+
+
+async def test_slow_work_is_waited_for_while_postgres_is_alive() -> None:
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, alive)
+    ledger.gate.clear()
+    asyncio.get_running_loop().call_later(1.2, ledger.gate.set)
+    (answer,) = await batcher.submit([event("e")])
+
+    assert IngestStatus.ACCEPTED is answer.status
+
+
+async def test_a_request_that_goes_away_takes_nobody_with_it() -> None:
+    ledger = RecordingIngest()
+    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
+    ledger.gate.clear()
+    requests = [asyncio.create_task(batcher.submit([event(name)])) for name in ("flying", "gone", "stays")]
+    await asyncio.sleep(0.01)
+    requests[1].cancel()
+    ledger.gate.set()
+    _, _, stays = await asyncio.gather(*requests, return_exceptions=True)
+
+    assert isinstance(stays, list)
+    assert IngestStatus.ACCEPTED is stays[0].status

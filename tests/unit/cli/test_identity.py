@@ -1,0 +1,109 @@
+"""``waypost identity`` without a database: what it offers, and how it tells what is wrong."""
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from cli.tables import format_cut_preview, format_identity, format_quarantined
+from profiles.identity.quarantine import QuarantinedIdentifier
+from profiles.merging.cut_preview import AffectedRun, CutPreview, SentMessage
+from tests.support.builders.identities import EMAIL, FIRST, PERSON, PHONE, ada, held, seen
+from tests.support.environments.command import SET_BY_OTHERS
+
+NOWHERE = "postgresql://waypost:x@127.0.0.1:1/none"
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal in which nothing is broken into two lines."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def identity(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in an empty folder, with only these variables set."""
+    outer = {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
+    paths = os.pathsep.join([os.getcwd(), outer.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", "identity", *words],
+        cwd=folder,
+        env={**outer, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_names_every_subcommand(tmp_path: Path) -> None:
+    said = identity("--help", folder=tmp_path).stdout
+
+    assert [name for name in ("show", "unmerge", "mend", "release", "quarantined") if name not in said] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "said"),
+    [
+        (["show", "email", "ada@example.com"], {}, "DATABASE_URL"),
+        (["show", "email", "ada@example.com"], {"DATABASE_URL": NOWHERE}, "Check DATABASE_URL"),
+        (["mend", "7"], {"DATABASE_URL": NOWHERE}, "Check DATABASE_URL"),
+        (["quarantined"], {"DATABASE_URL": NOWHERE}, "Check DATABASE_URL"),
+        (["show", "passport", "X"], {"DATABASE_URL": NOWHERE}, "no identifier type 'passport'"),
+        (["release", "email", "nonsense", "--reason", "x"], {"DATABASE_URL": NOWHERE}, "not an address"),
+    ],
+)
+def test_what_is_wrong_is_told_without_a_traceback(
+    words: list[str], environment: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    done = identity(*words, folder=tmp_path, **environment)
+
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["unmerge", "email", EMAIL, "--from", "phone", PHONE], ["release", "email", EMAIL]]
+)
+def test_nothing_is_changed_without_a_reason(words: list[str], tmp_path: Path) -> None:
+    done = identity(*words, folder=tmp_path, DATABASE_URL=NOWHERE)
+
+    assert done.returncode == 2
+    assert "--reason" in done.stderr
+
+
+def test_the_table_tells_what_joined_and_what_did_not() -> None:
+    told = format_identity(ada())
+
+    assert f"Profile {PERSON}" in told
+    assert "Signed In e-180840 from shop" in told
+    assert "loyalty_id:L-220871 and user_id:u-4832 stay apart" in told
+    assert "2026-11-05 10:26Z" in told
+
+
+def test_what_customers_wrote_is_text_in_a_table() -> None:
+    told = format_identity(seen([held("user_id:[bold]x[/bold]:smile:")]))
+
+    assert "[bold]x[/bold]:smile:" in told
+
+
+def test_a_cut_is_told_before_it_is_made() -> None:
+    run = AffectedRun(UUID(int=7), "cart-abandonment", "cart-7001")
+    sent = SentMessage(UUID(int=8), "win-back", "email", "we_miss_you", FIRST + timedelta(hours=1))
+    told = format_cut_preview(CutPreview(PERSON, [[EMAIL], [PHONE]], [run], [sent]))
+    quiet = format_cut_preview(CutPreview(PERSON, [[EMAIL], [PHONE]], [], []))
+
+    for words in (EMAIL, PHONE, "cart-7001", "we_miss_you", "2026-11-03 09:12Z"):
+        assert words in told
+    assert "No message went out while they were one." in quiet
+
+
+def test_the_list_of_quarantined_identifiers_says_so_when_it_is_empty() -> None:
+    shared = QuarantinedIdentifier("anonymous_id", "till/3", 7, FIRST)
+
+    assert format_quarantined([]) == "No identifier is quarantined."
+    assert "till/3" in format_quarantined([shared])

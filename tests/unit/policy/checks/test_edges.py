@@ -1,0 +1,204 @@
+"""The checks of the gate at their edges."""
+
+from dataclasses import replace
+from datetime import time, timedelta
+
+import pytest
+
+from policy.checks.exclusions import not_held_out
+from policy.checks.frequency_caps import has_priority, outranks, required_history, under_caps
+from policy.checks.operations import no_kill_switch, provider_available
+from policy.checks.quiet_hours import allowed_until, outside_quiet_hours
+from policy.checks.result import error_result, error_verdict
+from policy.facts import ActiveKillSwitch, SentFact, StopKind, WaitingFact
+from policy.hours.jurisdictions import Jurisdiction
+from policy.hours.places import Place
+from policy.hours.windows import QuietHours, Window
+from policy.limits import CalendarPeriod, Cap, Limits
+from policy.verdict import Channel, Reason
+from tests.support.builders.gate import DAY, HOUR, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, YES
+
+
+def test_an_empty_name_switches_off_nothing() -> None:
+    nameless = replace(OFFER, journey="", template="")
+
+    assert no_kill_switch(nameless, YES, Limits(kill_switches=("",)), NOW).reason is None
+
+
+def test_of_two_stops_the_older_one_says_when_to_look_again() -> None:
+    stops = (
+        ActiveKillSwitch(StopKind.ALL, "all", NOW - MINUTE),
+        ActiveKillSwitch(StopKind.CHANNEL, "sms", NOW - 6 * HOUR),
+    )
+
+    assert no_kill_switch(OFFER, replace(YES, stopped=stops), Limits(), NOW).until == NOW + 30 * MINUTE
+
+
+def test_a_budget_without_a_count_asks_for_one() -> None:
+    with pytest.raises(
+        ValueError, match="expected the claims of the last minute on sms, got none: count them"
+    ):
+        provider_available(OFFER, YES, TEN, NOW)
+
+
+def test_somebody_whose_budget_is_spent_comes_back_at_the_same_instant() -> None:
+    finding = provider_available(OFFER, replace(YES, person="ada", claims_last_minute=10), TEN, NOW)
+
+    # crc32 of "ada" is 12 modulo 60.
+    assert (finding.reason, finding.until) == (Reason.PROVIDER_BUDGET, NOW + timedelta(seconds=72))
+
+
+@pytest.mark.parametrize(
+    ("caps", "expected"),
+    [
+        ((), timedelta(hours=3)),
+        ((Cap(1, HOUR), Cap(1, DAY)), DAY),
+        ((Cap(1, per=CalendarPeriod.DAY),), 2 * DAY),
+        ((Cap(1, per=CalendarPeriod.WEEK),), 8 * DAY),
+        ((Cap(1, per=CalendarPeriod.MONTH),), 32 * DAY),
+    ],
+)
+def test_sent_messages_are_read_as_far_back_as_any_cap_or_repetition_reaches(
+    caps: tuple[Cap, ...], expected: timedelta
+) -> None:
+    assert expected == required_history(Limits(caps=caps, duplicates_within=timedelta(hours=3)))
+
+
+def test_what_cannot_be_decided_says_why_and_whether_it_has_expired() -> None:
+    soon, over = error_result(NOW + DAY, NOW, "odd"), error_result(NOW, NOW, "odd")
+    verdict = error_verdict(NOW, NOW, KeyError("fax"))
+
+    assert (soon.reason, soon.until, soon.detail) == (Reason.ERROR, NOW + MINUTE, "odd")
+    assert (over.reason, over.until, over.detail) == (Reason.ERROR, None, "odd; the message has expired")
+    assert verdict.detail == "the facts cannot be read (KeyError); the message has expired"
+    assert [(check.name, check.passed, check.detail) for check in verdict.checks] == [
+        ("facts", False, verdict.detail)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("caps", "expected"),
+    [
+        (
+            (Cap(1, DAY, Channel.SMS), Cap(1, 2 * DAY)),
+            "cap reached: 1 of 1 on sms in 1 day; 1 of 1 on all channels in 2 days; "
+            "fits at 2026-11-23T11:00:00+00:00 at the earliest",
+        ),
+        (
+            (Cap(0, DAY, Channel.SMS), Cap(1, 2 * DAY)),
+            "cap reached: 1 of 0 on sms in 1 day; 1 of 1 on all channels in 2 days",
+        ),
+    ],
+    ids=["it fits when it fits under both", "under a cap of none never"],
+)
+def test_every_cap_that_is_full_is_told(caps: tuple[Cap, ...], expected: str) -> None:
+    facts = replace(YES, sent=(SentFact(Channel.SMS, NOW - HOUR),))
+
+    assert expected == under_caps(OFFER, facts, Limits(caps=caps), NOW).detail
+
+
+def waiting(journey: str, message_id: str = "m-1") -> WaitingFact:
+    return WaitingFact(
+        Channel.SMS, journey, "offers", NOW + HOUR, NOW + DAY, NOW - HOUR, message_id=message_id
+    )
+
+
+def test_every_cap_that_is_tight_and_every_journey_that_goes_first_is_told() -> None:
+    limits = Limits(
+        caps=(Cap(1, DAY, Channel.SMS), Cap(2, 2 * DAY)), priorities={"cart": 2, "browse": 1, "win-back": 0}
+    )
+    facts = replace(YES, waiting=(waiting("cart"), waiting("browse", "m-2"), waiting("cart", "m-3")))
+
+    assert has_priority(OFFER, facts, limits, NOW).detail.startswith(
+        "the slot left of 1 on sms in 1 day: 3 of cart, browse waiting go first; "
+        "the 2 slots left of 2 on all channels in 2 days: 3 of cart, browse waiting go first; fits at "
+    )
+
+
+def test_nobody_is_yielded_to_where_the_cap_is_full() -> None:
+    limits = Limits(caps=(Cap(1, DAY),), priorities={"cart": 1})
+    facts = replace(YES, sent=(SentFact(Channel.SMS, NOW - HOUR),), waiting=(waiting("cart"),))
+
+    assert has_priority(OFFER, facts, limits, NOW).reason is None
+
+
+def test_no_message_outranks_itself() -> None:
+    itself = waiting("win-back")
+    plan = replace(OFFER, since=itself.since, message_id="m-1")
+
+    assert not outranks(itself, plan, Limits())
+    assert outranks(itself, replace(plan, message_id="m-2"), Limits())
+    assert not outranks(itself, replace(plan, message_id="m-0"), Limits())
+
+
+def test_a_receipt_is_never_held_out() -> None:
+    finding = not_held_out(RECEIPT, YES, Limits(holdout=100), NOW)
+
+    assert (finding.reason, finding.detail) == (None, "transactional messages reach everybody")
+
+
+def test_what_is_deferred_as_unreadable_is_on_record_too() -> None:
+    verdict = error_verdict(NOW + DAY, NOW, KeyError("fax"))
+
+    assert [check.name for check in verdict.checks] == ["facts"]
+
+
+def test_a_window_of_seconds_is_not_slept_through() -> None:
+    limits = Limits(quiet_hours={Channel.SMS: QuietHours(time(13), time(13, 0, 3))})
+    finding = outside_quiet_hours(replace(OFFER, key="run-1/offer"), YES, limits, NOW)
+
+    assert (finding.reason, finding.until) == (Reason.QUIET_HOURS, NOW + HOUR)
+
+
+def test_where_no_hours_govern_a_message_may_arrive_until_it_expires() -> None:
+    assert allowed_until(MAIL, YES, Limits(), NOW) == MAIL.expires_at
+
+
+@pytest.mark.parametrize(
+    ("zones", "expected"),
+    [
+        (("UTC",), "12:00 in UTC (from phone), open 08:00 to 21:00"),
+        (
+            ("UTC", "Europe/Paris"),
+            "12:00 in UTC and 1 other zone of the country (from phone), open 08:00 to 21:00",
+        ),
+        (
+            ("UTC", "Europe/Paris", "Europe/Rome"),
+            "12:00 in UTC and 2 other zones of the country (from phone), open 08:00 to 21:00",
+        ),
+    ],
+)
+def test_it_is_said_how_many_other_zones_somebody_may_live_in(zones: tuple[str, ...], expected: str) -> None:
+    facts = replace(YES, zones=zones, zone_source="phone")
+
+    assert expected == outside_quiet_hours(OFFER, facts, Limits(), NOW).detail
+
+
+def test_the_holidays_of_two_places_are_both_named() -> None:
+    christmas = NOW.replace(month=12, day=25)
+    limits = Limits(
+        jurisdictions={
+            "DE": Jurisdiction((Window(time(8), time(20)),), holidays=(), days=(christmas.date(),)),
+            "FR": Jurisdiction((Window(time(8), time(20)),), holidays=(), calendar="FR"),
+        }
+    )
+    facts = replace(YES, places=(Place("DE", source="the address"), Place("FR", source="the phone number")))
+
+    said = outside_quiet_hours(replace(OFFER, expires_at=christmas + DAY), facts, limits, christmas).detail
+
+    assert said.startswith(
+        "12:00 in DE (from the address) and FR (from the phone number), UTC (from default)"
+    )
+    assert "closed on Friday (" in said
+    assert " and a public holiday)" in said
+
+
+def test_where_the_region_is_unknown_it_is_said_how_many_rules_hold() -> None:
+    daytime = Jurisdiction((Window(time(8), time(20)),))
+    limits = Limits(jurisdictions={"DE": daytime, "DE-BY": daytime})
+    facts = replace(YES, places=(Place("DE", source="the address"),))
+
+    assert outside_quiet_hours(OFFER, facts, limits, NOW).detail == (
+        "12:00 in DE (from the address; region unknown, so the strictest of 2 rules), "
+        "UTC (from default), open 08:00 to 20:00"
+    )
