@@ -29,7 +29,7 @@ endif
 part = sed -n '/^\# --- $(1) ---/,/^\# ---/p' requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev check lint types quick test bench prove new-migration screenshots lock clean
+.PHONY: help install demo dev check lint types quick test bench prove mutation new-migration screenshots lock clean
 
 help:
 	@echo "make demo           a local stack with a shop's traffic, ends with a summary"
@@ -41,6 +41,7 @@ help:
 	@echo "make test           all tests"
 	@echo "make bench          speed, compared with the bare SDK"
 	@echo "make prove          the proofs at full size"
+	@echo "make mutation       whether the unit tests of policy/ notice a changed line"
 	@echo "make new-migration  a migration from what the tables say; NAME=\"add a column\""
 	@echo "make screenshots    the pictures in docs/"
 	@echo "make lock           requirements.lock anew (needs uv)"
@@ -101,6 +102,11 @@ bench: $(STAMP)
 prove: $(STAMP)
 	@WAYPOST_PROOF=full $(BIN)/python -m pytest -m proof $(ARGS)
 
+# All of policy/ unless ARGS names mutants: make mutation ARGS='policy.limits.*'
+mutation: $(STAMP)
+	@$(BIN)/mutmut run $(ARGS)
+	@$(BIN)/mutmut results | sed '/: not checked$$/d'
+
 new-migration: $(STAMP)
 	@$(BIN)/python -m local.new_migration "$(NAME)"
 	@$(BIN)/ruff check --fix --quiet profiles/db/migrations/versions
@@ -137,4 +143,4 @@ lock:
 	@rm -r $(LOCK)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache mutants

@@ -49,7 +49,7 @@ class InvalidScenario(UserError):
         super().__init__(f"this scenario cannot be told:{listed}")
 
 
-_EXCLUDED_METHODS = frozenset({"look", "profile_id"})
+_EXCLUDED_METHODS = frozenset({"profile_id", "reload"})
 
 _EXAMPLE_VALUES = {
     "timedelta": "2h",

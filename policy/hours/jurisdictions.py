@@ -73,6 +73,7 @@ class Jurisdiction:
         return intersect_spans(rules)
 
 
+# pragma: no mutate start, called at import only
 def _daily_window(opens: int, closes: int) -> tuple[Window, ...]:
     return (Window(time(opens), time(closes)),)
 
@@ -81,6 +82,7 @@ def _every_day(name: str, opens: int, closes: int, source: str, verified: Source
     return Jurisdiction(_daily_window(opens, closes), name=name, source=source, verified=verified)
 
 
+# pragma: no mutate end
 _US_FEDERAL = _every_day("the United States", 8, 21, "47 CFR 64.1200(c)(1)", SourceVerification.TEXT)
 
 _US_TERRITORIES = {

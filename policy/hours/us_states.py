@@ -28,10 +28,12 @@ class UsState(NamedTuple):
     area_codes: frozenset[str]
 
 
+# pragma: no mutate start, called at import only
 def _us_state(name: str, clocks: str, area_codes: str) -> UsState:
     return UsState(name, tuple(_ZONES_BY_LETTER[clock] for clock in clocks), frozenset(area_codes.split()))
 
 
+# pragma: no mutate end
 US_STATES: dict[str, UsState] = {
     "AK": _us_state("Alaska", "KA", "907"),
     "AL": _us_state("Alabama", "CE", "205 251 256 334 659 938"),

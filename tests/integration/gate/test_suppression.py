@@ -289,7 +289,7 @@ async def test_a_message_is_marked_that_a_purchase_overtook(
     database: Database, said: dict[str, Any], ago: timedelta, marked: bool
 ) -> None:
     heard: list[int] = []
-    facts = shop(database, overtaken=heard.append)
+    facts = shop(database, on_late_purchase=heard.append)
     await feed(facts, {"product_id": "lamp", "sku": "lamp-red"})
     assert await left(facts, LAMP, {"product_id": "rug"}) == ("lamp", "rug")
     answer = await facts.happens("Order Completed", order(said), channel="store", email=ADA, ago=ago)

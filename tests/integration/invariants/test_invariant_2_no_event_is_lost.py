@@ -135,7 +135,7 @@ async def test_invariant_2_without_a_transaction_half_an_event_would_stay(
 
     facts = IngestHarness(database)
     event = facts.event("Order Completed", order(LAMP), email=ADA)
-    monkeypatch.setattr(pipeline, "resolve", broken)
+    monkeypatch.setattr(pipeline, "resolve_identities", broken)
     with pytest.raises(OSError, match="network"):
         await facts.ingest([event])
     guarded = await facts.values("SELECT count(*) FROM event")

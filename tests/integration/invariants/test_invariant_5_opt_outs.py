@@ -229,7 +229,7 @@ async def test_invariant_5_without_the_mark_on_the_address_the_stranger_would_be
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: the word kept with the profile alone."""
-    monkeypatch.setattr(effective, "remarked", lambda *_: ([], []))
+    monkeypatch.setattr(effective, "recompute_opt_outs", lambda *_: ([], []))
     facts = IngestHarness(database, CARTS)
 
     assert await may_mail(facts, await a_stranger_with_the_address(facts)) == []

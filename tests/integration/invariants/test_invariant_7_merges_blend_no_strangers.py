@@ -42,7 +42,7 @@ async def claims(
 def without(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
     """Take a rule out."""
     rules = replace(DEFAULT_IDENTITY_RULES, **changed)
-    monkeypatch.setattr(component, "resolve", lambda links, **how: resolve_graph(links, rules=rules, **how))
+    monkeypatch.setattr(component, "resolve_graph", lambda links, **how: resolve_graph(links, rules=rules, **how))
 
 
 async def strangers_with_placeholders(facts: IngestHarness) -> int:
@@ -209,7 +209,7 @@ async def test_invariant_7_if_every_sender_were_believed_a_stranger_would_get_in
     def believing(links: list[Link], **how: Any) -> IdentityGraph:
         return resolve_graph([replace(link, verified=True) for link in links], **how)
 
-    monkeypatch.setattr(component, "resolve", believing)
+    monkeypatch.setattr(component, "resolve_graph", believing)
     facts = IngestHarness(database)
     await forged(facts)
 
@@ -382,7 +382,7 @@ async def test_invariant_7_suppressions_left_out_of_the_merge_are_noticed(
     async def nothing(*_: object) -> None:
         return None
 
-    monkeypatch.setattr(rebuild, "reach", nothing)
+    monkeypatch.setattr(rebuild, "sync_suppressions", nothing)
     facts = IngestHarness(database, CARTS, PEOPLE)
     await two_lives(facts)
     await facts.happens("Signed In", email=ADA, phone=PHONE)

@@ -70,7 +70,7 @@ async def test_the_table_fails_where_messages_do_not_go_along(
 async def test_the_table_fails_where_a_purchase_does_not_reach_who_they_both_are(
     two: TwoPeople, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rebuild, "reach", nothing)
+    monkeypatch.setattr(rebuild, "sync_suppressions", nothing)
     run_id = await two.ada_leaves_a_lamp()
     await two.the_other_comes("a purchase")
     sent = await sends_through(two.shop, two.ask(run_id), SendStep.UNCLAIMED, two.joined)

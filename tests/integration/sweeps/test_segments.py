@@ -177,7 +177,7 @@ async def test_two_sweeps_at_once_enter_everybody_once_in_batches(database: Data
     users = [f"u-{number}" for number in range(7)]
     await people.buys(*users)
     heard: list[int] = []
-    await asyncio.gather(people.sweep(batch=3, progress=heard.append), people.sweep(batch=2))
+    await asyncio.gather(people.sweep(batch_size=3, progress=heard.append), people.sweep(batch_size=2))
 
     assert users == sorted(await people.entered())
     assert heard[-1] == 7

@@ -163,7 +163,7 @@ def test_an_event_that_cannot_be_read_at_all_says_so_and_never_raises() -> None:
 
 def test_an_event_nobody_could_read_is_routed_to_nobody() -> None:
     changes = UnitOfWork()
-    unread = replace(taken("Product Added", IN_CART), typed=None)
+    unread = replace(taken("Product Added", IN_CART), event=None)
     route_event(
         ProfileState(new_id()),
         unread,
