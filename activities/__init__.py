@@ -1,1 +1,4 @@
-"""Temporal activities: the effects of journeys. Each reads, decides, calls one provider and records it."""
+"""Temporal activities, the side effects of journeys: reads, decisions, messages, consents, closed runs.
+
+``gate`` decides whether a message may be sent, ``content`` renders it, and ``channels`` calls the providers.
+"""

@@ -97,15 +97,17 @@ class MessageActivities:
             return await self._decide_and_send(request, template, at, None if wait is None else at + wait)
 
     async def _decide_and_send(
-        self, request: SendMessage, template: Template, at: datetime, open_until: datetime | None
+        self, request: SendMessage, template: Template, at: datetime, breaker_open_until: datetime | None
     ) -> SendResult:
         held_since = time.monotonic()
-        case = GateRequest(request, template.message_class, template.topic, at, template.channels, open_until)
+        gate_request = GateRequest(
+            request, template.message_class, template.topic, at, template.channels, breaker_open_until
+        )
         try:
-            answer = await self._gate.decide(case)
+            outcome = await self._gate.decide(gate_request)
         except NoSuchRun as error:
             raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
-        match answer:
+        match outcome:
             case PriorAttempt(existing=standing, accepted=accepted):
                 return SendResult(
                     status=SendStatus.SENT if accepted else SendStatus.UNKNOWN,
@@ -121,7 +123,7 @@ class MessageActivities:
                 # On record as withheld; the facts may be readable at the next attempt.
                 raise ApplicationError(f"the gate could not decide: {detail}", type="GateError")
             case NotAllowed():
-                return self._log_result(request, not_allowed_result(request, answer))
+                return self._log_result(request, not_allowed_result(request, outcome))
             case BetterChannel(channels=channels, snapshot=snapshot):
                 return SendResult(
                     status=SendStatus.ELSEWHERE,
@@ -130,7 +132,7 @@ class MessageActivities:
                     reachable=reachable_channels(snapshot),
                 )
             case SendClaim():
-                delivered = await self._deliver(request, template, HeldClaim(answer, held_since), at)
+                delivered = await self._deliver(request, template, HeldClaim(outcome, held_since), at)
                 return self._log_result(request, delivered)
 
     def _log_result(self, request: SendMessage, result: SendResult) -> SendResult:

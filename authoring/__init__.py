@@ -1,1 +1,1 @@
-"""Tools for authors of journeys: graph, replay check, preview, scaffold, test kit."""
+"""Tools for authors of journeys: flow charts, replay check, preview, scaffold and test kit."""

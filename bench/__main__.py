@@ -1,4 +1,4 @@
-"""``python -m bench``: measure Waypost beside the bare parts it stands on, and say what came out."""
+"""``python -m bench``: measure Waypost and the bare components it uses, and print and store the results."""
 
 import asyncio
 import os
@@ -24,18 +24,18 @@ BENCHES: dict[str, ModuleType] = {bench.NAME: bench for bench in (ingest, identi
 RESULTS = Path(__file__).parent / "results"
 
 _MIN_TABLE_WIDTH = 132
-"""Columns below which the table cannot be read."""
+"""Width in columns, below which the table is not readable."""
 
 
 def main(
-    quick: Annotated[bool, typer.Option("--quick", help="Smaller, and coarse.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="Larger: for figures to publish.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Smaller sizes, coarse results.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Larger sizes, for published figures.")] = False,
     only: Annotated[list[str] | None, typer.Option("--only", help=f"One of {', '.join(BENCHES)}.")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the results as JSON, not a comparison_table.")
+        bool, typer.Option("--json", help="Print the results as JSON instead of a table.")
     ] = False,
 ) -> None:
-    """Measure events, people, journeys, latency and the gate, each beside its bare parts."""
+    """Measure ingest, identity, journeys, latency and the gate, each beside its bare counterpart."""
     if quick and full:
         raise typer.BadParameter("--quick and --full exclude one another")
     unknown = sorted(set(only or ()) - set(BENCHES))
@@ -45,18 +45,18 @@ def main(
     chosen = [bench for name, bench in BENCHES.items() if not only or name in only]
     started = machine.describe_machine()
     comparisons = asyncio.run(_measure_all(chosen, sizes))
-    written = encode_results(started, sizes, comparisons)
-    kept = _write_results(written)
+    encoded = encode_results(started, sizes, comparisons)
+    path = _write_results(encoded)
     if as_json:
-        print(written.decode())
+        print(encoded.decode())
     else:
         console = Console()
         console.width = max(console.width, _MIN_TABLE_WIDTH)
         console.print(comparison_table(comparisons))
         console.print(_format_conditions(started, sizes))
-    Console(stderr=True).print(f"Kept in {kept}.")
+    Console(stderr=True).print(f"Kept in {path}.")
     sys.stdout.flush()
-    # The Temporal SDK may crash in an orderly end of a short process.
+    # The Temporal SDK may crash during the interpreter shutdown of a short process.
     os._exit(0)
 
 
@@ -70,19 +70,19 @@ async def _measure_all(benches: list[ModuleType], sizes: Sizes) -> list[BenchCom
         total = sum(bench.steps(sizes) for bench in benches)
         bar = progress.add_task("starting Postgres and Temporal", total=total + 1)
 
-        def tell(what: str) -> None:
-            progress.update(bar, description=what, advance=1)
+        def report_progress(description: str) -> None:
+            progress.update(bar, description=description, advance=1)
 
         async with start_servers(Path(folder)) as servers:
             for bench in benches:
                 measure: Callable[..., Coroutine[Any, Any, list[BenchComparison]]] = bench.measure
-                comparisons += await measure(servers, sizes, tell)
+                comparisons += await measure(servers, sizes, report_progress)
             progress.update(bar, description="done", advance=1)
     return comparisons
 
 
 def encode_results(started: dict[str, Any], sizes: Sizes, comparisons: list[BenchComparison]) -> bytes:
-    """What the results file holds: the machine, the sizes, and every value of every repeat."""
+    """Return the results file: the machine, the sizes, and every value of every repeat, as JSON."""
     content = {
         "machine": started,
         "load_average_at_the_end": machine.describe_machine()["load_average"],
@@ -102,9 +102,9 @@ def _write_results(results: bytes) -> Path:
 
 def _format_conditions(started: dict[str, Any], sizes: Sizes) -> str:
     load = ", ".join(f"{each:.2f}" for each in started["load_average"])
-    busy = started["load_average"][0] > 0.5 * started["cores"]
+    is_busy = started["load_average"][0] > 0.5 * started["cores"]
     warning = (
-        " [bold]The machine was busy: trust the ratios little, the rest not at all.[/bold]" if busy else ""
+        " [bold]The machine was busy: trust the ratios little, the rest not at all.[/bold]" if is_busy else ""
     )
     return (
         f"{started['cores']} cores, {started['system']}, Python {started['python']}; "

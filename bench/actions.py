@@ -1,4 +1,4 @@
-"""What a run costs on Temporal Cloud: its billed actions, counted from its history."""
+"""Billed actions of a run on Temporal Cloud, counted from its history."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,9 +15,10 @@ _ACTION_KINDS = {
 
 
 def count_billed_actions(history: Iterable[HistoryEvent], *, started_with_signal: bool) -> Counter[str]:
-    """Billed actions by kind. A start with its signal is one action; each attempt of an activity is one.
+    """Return the number of billed actions by kind.
 
-    Current details, summaries, search attributes set at the start and queries are free.
+    A start with its signal is one action; each attempt of an activity is one. Not billed are current details,
+    summaries, search attributes set at the start, and queries.
     https://docs.temporal.io/cloud/actions
     """
     counted: Counter[str] = Counter()
@@ -25,7 +26,7 @@ def count_billed_actions(history: Iterable[HistoryEvent], *, started_with_signal
         if kind := _ACTION_KINDS.get(event.event_type):
             counted[kind] += 1
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
-            # Only the last attempt is written down, with its number.
+            # The history has only the last attempt, with its number.
             counted["activity attempt"] += event.activity_task_started_event_attributes.attempt
     if started_with_signal:
         counted["signal"] -= 1

@@ -1,4 +1,4 @@
-"""Do the same thing to many items, a fixed number of them at once; wait for what another process does."""
+"""Concurrency of the benches: process items with a fixed number of workers, and poll other processes."""
 
 import asyncio
 import time
@@ -14,9 +14,9 @@ _POLL_INTERVAL_S = 0.02
 
 
 async def time_workers(items: Iterable[Item], workers: Iterable[ItemWorker[Item]]) -> float:
-    """Seconds until all items are done; each worker takes the next one as soon as it is free.
+    """Process all items and return the seconds it took. Each worker takes the next item when it is free.
 
-    Raises an ``ExceptionGroup`` of what workers raised; the first one stops the others.
+    Raises an ``ExceptionGroup`` of the workers' errors; the first error cancels the other workers.
     """
     queue = iter(items)
     begun = time.perf_counter()
@@ -32,9 +32,9 @@ async def _process_queue(queue: Iterator[Item], worker: ItemWorker[Item]) -> Non
 
 
 async def poll_until(ask: Callable[[], Awaitable[Answer | None]]) -> Answer:
-    """The first answer that is not None, False or empty. Raises TimeoutError after a minute."""
+    """Return the first answer that is not None, False or empty. Raises TimeoutError after a minute."""
     async with asyncio.timeout(_POLL_TIMEOUT_S):
-        # What is asked about happens in another process, which sets no event of ours.
+        # The change happens in another process, so there is no event to wait for.
         while not (answer := await ask()):  # noqa: ASYNC110
             await asyncio.sleep(_POLL_INTERVAL_S)
     return answer

@@ -1,4 +1,4 @@
-"""Transactions that decide nothing: the least that a lock and a row cost, and what the gate's rows cost."""
+"""Bare counterparts of the gate: transactions with a lock and one narrow row, or with the gate's own rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ _LOCK_PROFILE = "SELECT merged_into FROM profile WHERE profile_id = $1 FOR NO KE
 
 @dataclass(frozen=True, slots=True)
 class BareGate:
-    """Both, on a database where the gate has decided at least once."""
+    """Both transactions, on a database where the gate has made at least one decision."""
 
     database: Database
     decision: Mapping[str, Any]
     message: Mapping[str, Any]
-    """Rows that the gate wrote, to be written again."""
+    """``decision`` and ``message``: rows that the gate wrote, to be inserted again."""
     insert_statements: tuple[str, str]
-    """The two statements that write them."""
+    """The two statements that insert them."""
 
     async def insert_narrow_row(self, profile_id: UUID, run_id: UUID, step: str, at: datetime) -> None:
         """Lock a row, read a row, insert a narrow row, commit."""
@@ -40,7 +40,7 @@ class BareGate:
             )
 
     async def insert_same_rows(self, profile_id: UUID, run_id: UUID, step: str, at: datetime) -> None:
-        """Lock a row, insert a decision and a message as the gate writes them, commit: nothing is read."""
+        """Lock a row, insert a decision and a message as the gate does, commit. Nothing is read."""
         named = {"message_id": new_id(), "profile_id": profile_id, "run_id": run_id, "step": step}
         decision = {**self.decision, **named, "decision_id": new_id(), "at": at}
         message = {**self.message, **named, "token": new_id(), "decided_at": at, "claimed_at": at}
@@ -51,17 +51,17 @@ class BareGate:
 
 
 async def create_bare_gate(database: Database) -> BareGate:
-    """With tables for both, which have the gate's own columns and indexes where it is about the same rows."""
+    """Create the tables of both transactions; those for the gate's rows have its columns and indexes."""
     async with database.transaction() as connection:
         await connection.execute(f"{_CREATE_NARROW_TABLE}; {_CREATE_SAME_TABLES}")
         decision = await connection.fetchrow("SELECT * FROM decision WHERE verdict = 'allow' LIMIT 1")
         message = await connection.fetchrow("SELECT * FROM message WHERE status = 'claimed' LIMIT 1")
-    into = (
+    statements = (
         _insert_statement("same_decision", list(decision.keys())),
         _insert_statement("same_message", list(message.keys())),
     )
     as_text = {name: encode_jsonb(decision[name]) for name in ("checks", "basis")}
-    return BareGate(database, {**decision, **as_text}, dict(message), into)
+    return BareGate(database, {**decision, **as_text}, dict(message), statements)
 
 
 def _insert_statement(table: str, columns: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What ingest would cost at least: the same event rows, inserted by asyncpg and nothing else."""
+"""Bare counterpart of ingest: the same event rows, inserted by asyncpg only."""
 
 import hashlib
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text,
 
 
 async def create_table(connection: Any) -> None:
-    """A table with the columns and indexes of ``event``."""
+    """Create a table with the columns and indexes of ``event``."""
     await connection.execute(_CREATE_TABLE)
 
 
 async def insert_one(connection: Any, event: EventBody) -> None:
-    """One event, one statement, one commit."""
+    """Insert one event with one statement and commit."""
     await connection.execute(
         _INSERT_ONE,
         new_id(), event["source"], event["id"], _digest(event), event["type"], event["channel"],
@@ -45,13 +45,13 @@ async def insert_one(connection: Any, event: EventBody) -> None:
 
 
 async def insert_many(connection: Any, events: Sequence[EventBody]) -> None:
-    """A batch, one statement, one commit."""
+    """Insert a batch with one statement and commit."""
     rows = [{**event, "event_id": new_id(), "hash": _digest(event).hex()} for event in events]
     await connection.execute(_INSERT_MANY, orjson.dumps(rows, default=str).decode())
 
 
 async def open_connections(database_url: str, count: int) -> list[Any]:
-    """So many connections, with the statement already prepared in none of them."""
+    """Open ``count`` connections. No statement is prepared in them."""
     return [await asyncpg.connect(database_url, server_settings={"jit": "off"}) for _ in range(count)]
 
 

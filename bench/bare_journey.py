@@ -1,4 +1,4 @@
-"""The cart journey's shape on the bare SDK: the same waits and as many activities, none of the meaning."""
+"""Bare counterpart of the cart journey on the Temporal SDK: the same waits and as many activities."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,17 +13,19 @@ LAST_WAIT = timedelta(days=2)
 
 @dataclass
 class BareEvent:
-    """A signal's payload, and an activity's."""
+    """Payload of a signal or an activity."""
 
     run: str
     what: str
-    """added, or bought."""
+    """Of a signal: added or bought. Of an activity: the name of the effect."""
 
 
 @workflow.defn(name="bare-cart")
 class BareCartWorkflow:
-    """Quiet for an hour, two effects, a day's wait, one more effect, two days' wait, and a last effect; a
-    purchase ends it."""
+    """Wait for a quiet hour, two effects, wait a day, one effect, wait two days, a last effect.
+
+    A purchase ends each wait, and the run.
+    """
 
     @workflow.init
     def __init__(self, run: str) -> None:
@@ -32,13 +34,13 @@ class BareCartWorkflow:
 
     @workflow.signal
     def told(self, event: BareEvent) -> None:
-        """Something happened to the cart."""
+        """Handle a change of the cart."""
         self._signal_count += 1
         self._bought = self._bought or event.what == "bought"
 
     @workflow.run
     async def run(self, run: str) -> str:
-        """Tell the story; returns how it ended."""
+        """Run the journey; returns its outcome, "bought" or "nudged"."""
         if not await self._is_bought_while_quiet():
             await _insert(run, "reminder")
             await _insert(run, "audience")
@@ -49,9 +51,9 @@ class BareCartWorkflow:
         return "bought" if self._bought else "nudged"
 
     async def _is_bought_while_quiet(self) -> bool:
-        heard = -1
-        while heard != self._signal_count:
-            heard = self._signal_count
+        count_before = -1
+        while count_before != self._signal_count:
+            count_before = self._signal_count
             if await self._is_bought_within(QUIET_PERIOD):
                 return True
         return False

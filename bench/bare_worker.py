@@ -1,4 +1,4 @@
-"""A process that works on the bare journey; each of its effects is one INSERT."""
+"""Worker process of the bare journey. Each effect is one INSERT."""
 
 import asyncio
 import os
@@ -27,13 +27,13 @@ class BareActivities:
         self._pool = pool
 
     @activity.defn
-    async def insert(self, told: BareEvent) -> None:
-        """Write one row."""
-        await self._pool.execute(_INSERT, new_id(), told.run, told.what)
+    async def insert(self, event: BareEvent) -> None:
+        """Insert one row."""
+        await self._pool.execute(_INSERT, new_id(), event.run, event.what)
 
 
 async def main() -> None:
-    """Work until SIGTERM."""
+    """Run the worker until SIGTERM; prints "ready" when it polls."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     client = await Client.connect(

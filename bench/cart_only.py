@@ -1,4 +1,4 @@
-"""The cart journey alone: with all of them loaded, each purchase would start a post-purchase run as well."""
+"""Journey module with the cart journey only, so that a purchase does not start a post-purchase run."""
 
 from journeys.cart_abandonment.story import CartAbandonment
 

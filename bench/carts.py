@@ -1,4 +1,4 @@
-"""Carts left behind and bought after all, told to Waypost over HTTP and to the bare SDK by its client."""
+"""Drivers of cart runs: by events to Waypost's HTTP API, or by signals of the bare SDK's client."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -22,10 +22,10 @@ from profiles.db.sql import new_id
 RunHandle = WorkflowHandle[Any, Any]
 
 NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + timedelta(days=1)
-"""Tomorrow: where the shoppers' calendar starts, so that nothing depends on the hour a bench is run."""
+"""Noon of tomorrow: the start of the shoppers' calendar, so that results do not depend on the hour."""
 
 ARMED_HISTORY_LENGTH = 6
-"""Events of a history whose first task is done and whose first timer runs."""
+"""Length of a history after its first workflow task, when its first timer is started."""
 
 _SELECT_WORKFLOW_ID = """
 SELECT workflow_id FROM run WHERE journey = 'cart-abandonment' AND key = $1 AND temporal_run_id IS NOT NULL
@@ -33,20 +33,20 @@ SELECT workflow_id FROM run WHERE journey = 'cart-abandonment' AND key = $1 AND 
 
 
 class CartDriver(Protocol):
-    """One shopper and one run each, by number."""
+    """Drives the carts of numbered shoppers. Each shopper has one run."""
 
     async def add(self, shopper: int, at: datetime) -> None:
-        """Something goes into the cart; the first time, a run starts."""
+        """Add a product to the cart. The first one starts a run."""
 
     async def buy(self, shopper: int, at: datetime) -> None:
-        """All of it is bought. Returns once that is accepted."""
+        """Buy the cart; returns when the purchase is accepted."""
 
     async def wait_for_run(self, shopper: int) -> RunHandle:
-        """The shopper's run, once it is started."""
+        """Wait until the shopper's run is started, and return it."""
 
 
 class WaypostCartDriver:
-    """By events to the API. The relay starts and signals the runs."""
+    """Sends events to the API; the relay starts and signals the runs."""
 
     def __init__(self, client: Client, requests: aiohttp.ClientSession, connection: Any) -> None:
         self._client = client
@@ -65,12 +65,14 @@ class WaypostCartDriver:
 
     async def _workflow_id(self, shopper: int) -> str | None:
         async with self._query_lock:
-            found: str | None = await self._connection.fetchval(_SELECT_WORKFLOW_ID, shopper_cart_id(shopper))
-        return found
+            workflow_id: str | None = await self._connection.fetchval(
+                _SELECT_WORKFLOW_ID, shopper_cart_id(shopper)
+            )
+        return workflow_id
 
 
 class BareCartDriver:
-    """By the SDK's client: a start with its signal, and plain signals."""
+    """Uses the SDK's client: signal-with-start for the first event, then signals."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -78,12 +80,17 @@ class BareCartDriver:
         self._name = f"bare-cart/{new_id()}"
 
     async def add(self, shopper: int, at: datetime) -> None:
-        run, told = f"{self._name}/{shopper}", BareEvent(str(shopper), "added")
+        run, event = f"{self._name}/{shopper}", BareEvent(str(shopper), "added")
         if handle := self._started.get(shopper):
-            await handle.signal(BareCartWorkflow.told, told)
+            await handle.signal(BareCartWorkflow.told, event)
             return
         self._started[shopper] = await self._client.start_workflow(
-            BareCartWorkflow.run, run, id=run, task_queue=QUEUE, start_signal="told", start_signal_args=[told]
+            BareCartWorkflow.run,
+            run,
+            id=run,
+            task_queue=QUEUE,
+            start_signal="told",
+            start_signal_args=[event],
         )
 
     async def buy(self, shopper: int, at: datetime) -> None:
@@ -97,7 +104,7 @@ class BareCartDriver:
 async def open_drivers(
     client: Client, processes: BenchProcesses, database_url: str
 ) -> AsyncIterator[tuple[CartDriver, CartDriver]]:
-    """Waypost's carts and the bare ones."""
+    """Open the driver of Waypost and that of the bare SDK, in this order."""
     connection = await asyncpg.connect(database_url)
     try:
         async with open_session(processes) as requests:
@@ -107,7 +114,7 @@ async def open_drivers(
 
 
 def next_shoppers(numbers: "count[int]", how_many: int) -> list[int]:
-    """Shoppers whom nobody has seen yet."""
+    """Return the numbers of new shoppers."""
     return [next(numbers) for _ in range(how_many)]
 
 

@@ -1,4 +1,4 @@
-"""Decisions of the send gate, their rate and length, beside the least that a locking transaction does."""
+"""Rate and latency of the send gate's decisions, beside minimal transactions that lock the profile."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -28,27 +28,27 @@ from profiles.messaging.snapshot import DEFAULT_LOOKBACK
 NAME = "gate"
 WRITERS = (1, 8, 40)
 MAX_PEOPLE = 800
-"""People at most, spread over the whole population; more than writers, so that no two of these wait for each
-other."""
+"""Maximum number of people, spread over the whole population; more than writers, so that writers do not wait
+for each other."""
 
 _WARM_UP = 400
 _ROUNDS = 5
 _FIRST_DECISION_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 _DECISION_INTERVAL = DEFAULT_LOOKBACK + timedelta(days=1)
-"""So far apart, a decision counts no more earlier messages than a real one would."""
+"""Interval between two decisions of a person, so that the caps count no earlier messages of the bench."""
 _LIMITS = Limits(caps=tuple(replace(cap, limit=10**6) for cap in Limits().caps))
-"""The shipped caps, checked in full and never reached, so that every decision goes all the way to a claim."""
+"""The shipped caps with limits that are never reached, so that every decision ends in a claim."""
 
 ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _DecisionTask:
-    """One decision to be taken."""
+    """One decision to be made."""
 
     person: PersonWithRun
     at: datetime
-    """The run's now."""
+    """The run's time."""
     request: SendMessage
 
 
@@ -58,7 +58,7 @@ BareWrite = Callable[[UUID, UUID, str, datetime], Awaitable[None]]
 
 @dataclass(slots=True)
 class _GateFigures:
-    """What one way of working did in each repeat."""
+    """Figures of one implementation, one value per repeat."""
 
     rates: list[float] = field(default_factory=list)
     p99_ms: list[float] = field(default_factory=list)
@@ -66,7 +66,7 @@ class _GateFigures:
 
 @dataclass(frozen=True, slots=True)
 class _GateLoad:
-    """So many writers, among so many people."""
+    """A number of writers in a population of a size. ``on_one``: all decide on the same person."""
 
     population: int
     writers: int
@@ -86,27 +86,29 @@ def _all_loads(sizes: Sizes) -> list[_GateLoad]:
 
 
 def steps(sizes: Sizes) -> int:
-    """How often ``measure`` tells of progress."""
+    """Return how often ``measure`` reports progress."""
     return 2 + sizes.repeats * len(_all_loads(sizes))
 
 
-async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -> list[BenchComparison]:
-    """Claims as a worker makes them, and bare transactions of two kinds, on the same pool and profiles.
+async def measure(
+    servers: BenchServers, sizes: Sizes, report_progress: ProgressCallback
+) -> list[BenchComparison]:
+    """Measure claims as a worker makes them, and two kinds of bare transactions, on the same profiles.
 
-    Raises RuntimeError when a message is not allowed: a refusal would be another, shorter way.
+    Raises RuntimeError if a message is not allowed, since a refusal takes a shorter path.
     """
     numbers = count()
     found = {case: (_GateFigures(), _GateFigures(), _GateFigures()) for case in _all_loads(sizes)}
     async with AsyncExitStack() as stack:
         sides: dict[int, tuple[tuple[DecisionCall, ...], list[PersonWithRun]]] = {}
         for population in (sizes.few, sizes.many):
-            tell(f"{NAME}: making {population:,} people")
+            report_progress(f"{NAME}: making {population:,} people")
             database = await stack.enter_async_context(_populated_database(servers, population))
             people = await create_people_with_runs(database, population, MAX_PEOPLE)
             gate = partial(_claim_with_gate, GateBatcher(SendGate(database, _LIMITS)))
             await _run_tasks(gate, people, numbers, max(WRITERS), _WARM_UP)
             bare = await create_bare_gate(database)
-            works = (
+            works: tuple[DecisionCall, ...] = (
                 gate,
                 partial(_write_bare, bare.insert_narrow_row),
                 partial(_write_bare, bare.insert_same_rows),
@@ -116,7 +118,7 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
                 await _run_tasks(work, people, numbers, max(WRITERS), _WARM_UP)
         for _ in range(sizes.repeats):
             for case, sums in found.items():
-                tell(f"{NAME}: {case.name}")
+                report_progress(f"{NAME}: {case.name}")
                 works, people = sides[case.population]
                 chosen = people[:1] if case.on_one else people
                 await _measure_in_rounds(
@@ -160,7 +162,7 @@ async def _measure_in_rounds(
     writers: int,
     sizes: Sizes,
 ) -> None:
-    """A part of one, a part of the next: a machine that is slow for a moment is slow for all of them."""
+    """Measure the sides alternately in short rounds, so that a slow moment of the machine affects all."""
     seconds: list[float] = [0.0 for _ in sides]
     took: list[list[float]] = [[] for _ in sides]
     each = sizes.decisions // _ROUNDS
@@ -177,21 +179,21 @@ async def _measure_in_rounds(
 async def _run_tasks(
     work: DecisionCall, people: Sequence[PersonWithRun], numbers: "count[int]", writers: int, decisions: int
 ) -> tuple[float, list[float]]:
-    """Seconds that all took together, and each alone."""
-    asked = [_create_task(number, people) for number, _ in zip(numbers, range(decisions), strict=False)]
+    """Run decisions with concurrent writers; returns the total seconds and the seconds of each."""
+    tasks = [_create_task(number, people) for number, _ in zip(numbers, range(decisions), strict=False)]
     took: list[float] = []
 
-    async def timed(one: _DecisionTask) -> None:
+    async def timed(task: _DecisionTask) -> None:
         begun = time.perf_counter()
-        await work(one)
+        await work(task)
         took.append(time.perf_counter() - begun)
 
-    return await time_workers(asked, [timed] * writers), took
+    return await time_workers(tasks, [timed] * writers), took
 
 
 def _create_task(number: int, people: Sequence[PersonWithRun]) -> _DecisionTask:
     person = people[number % len(people)]
-    # Each person has a calendar, which starts again before datetimes end.
+    # Each person has a calendar of its own, which restarts before the largest datetime.
     at = _FIRST_DECISION_AT + (number // len(people) % 80_000) * _DECISION_INTERVAL
     request = SendMessage(
         run_id=str(person.run_id),
@@ -206,11 +208,11 @@ def _create_task(number: int, people: Sequence[PersonWithRun]) -> _DecisionTask:
     return _DecisionTask(person, at, request)
 
 
-async def _claim_with_gate(gate: GateBatcher, asked: _DecisionTask) -> None:
-    answer = await gate.decide(GateRequest(asked.request, MessageClass.MARKETING, "marketing", asked.at))
+async def _claim_with_gate(gate: GateBatcher, task: _DecisionTask) -> None:
+    answer = await gate.decide(GateRequest(task.request, MessageClass.MARKETING, "marketing", task.at))
     if not isinstance(answer, SendClaim):
-        raise RuntimeError(f"expected the gate to allow {asked.request.step}; got {answer}")
+        raise RuntimeError(f"expected the gate to allow {task.request.step}; got {answer}")
 
 
-async def _write_bare(write: BareWrite, asked: _DecisionTask) -> None:
-    await write(asked.person.profile_id, asked.person.run_id, asked.request.step, asked.at)
+async def _write_bare(write: BareWrite, task: _DecisionTask) -> None:
+    await write(task.person.profile_id, task.person.run_id, task.request.step, task.at)

@@ -1,4 +1,4 @@
-"""Ingest among ten thousand people and among a million, on the same Postgres: the cost must not grow."""
+"""Cost of ingest with ten thousand profiles and with a million, on the same Postgres; it must not grow."""
 
 import statistics
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -20,16 +20,16 @@ from profiles.runs.routing import Route
 
 NAME = "identity"
 MAX_RATIO = 1.3
-"""So many times as much may an event cost among ``Sizes.many`` people as among ``Sizes.few``."""
+"""Maximum ratio of the cost of an event with ``Sizes.many`` people to that with ``Sizes.few``."""
 
 _SINGLES = f"one by one, {CONCURRENCY} at once"
 _EVENTS_PER_KIND = 5
-"""Events of each kind whose statements are counted."""
+"""Number of events of each kind for which statements are counted."""
 _WARM_UP = 2
-"""Batches, and as many events one by one as one of them holds."""
+"""Number of batches, and of batches sent event by event."""
 
 MAX_ROUND_TRIPS = 7
-"""Of an event that says nothing new of who is who, with those that begin and commit."""
+"""Maximum for an event without new identity evidence, BEGIN and COMMIT included."""
 
 _RATIO_NOTE = f"the ratio is to stay under {MAX_RATIO}"
 
@@ -38,13 +38,13 @@ ProgressCallback = Callable[[str], None]
 
 @dataclass(slots=True)
 class _Side:
-    """A population, and events of its people on their way in."""
+    """A population, its events, and the ingest path that is measured."""
 
     population: Population
     visitors: IdentityEventGenerator
     ingest_path: InProcessPath
     counting_database: CountingDatabase
-    """The same database on a connection of its own; what counts takes time."""
+    """The same database on a separate connection, since counting takes time."""
     ms_per_event: dict[str, list[float]] = field(default_factory=dict)
 
     @property
@@ -52,56 +52,60 @@ class _Side:
         return f"{self.population.count:,} people"
 
     async def singles(self, count: int) -> float:
-        """Milliseconds an event, ``AT_ONCE`` at once."""
+        """Return milliseconds per event, ``CONCURRENCY`` at once."""
         return await self.ingest_path.singles(self.visitors.mixed(count)) * 1000 / count
 
     async def batches(self, count: int, size: int) -> float:
-        """Milliseconds an event, a batch after the other."""
+        """Return milliseconds per event, one batch after the other."""
         events = self.visitors.mixed(count * size)
         return await self.ingest_path.batches(split_batches(events, size)) * 1000 / len(events)
 
     async def round_trips(self, kind: IdentityEventKind, routes: Sequence[Route]) -> float:
-        """Round trips of a page view that says something of a kind."""
-        way, counted = InProcessPath(Ingest(self.counting_database, routes).__call__), []
+        """Return the median number of round trips of a page view with identity evidence of a kind."""
+        path, counted = InProcessPath(Ingest(self.counting_database, routes).__call__), []
         for event in self.visitors.of_kind(kind, _EVENTS_PER_KIND):
             before = self.counting_database.statement_count
-            await way.ingest_batch([{**event, "type": "Product Viewed", "properties": {"product_id": "p-1"}}])
+            await path.ingest_batch(
+                [{**event, "type": "Product Viewed", "properties": {"product_id": "p-1"}}]
+            )
             counted.append(float(self.counting_database.statement_count - before))
         return statistics.median(counted)
 
 
 def steps(sizes: Sizes) -> int:
-    """How often ``measure`` tells of progress."""
+    """Return how often ``measure`` reports progress."""
     return 2 + sizes.repeats * 2
 
 
-async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -> list[BenchComparison]:
-    """A shop's traffic handed to ingest, in the same mix on both sides, in turns.
+async def measure(
+    servers: BenchServers, sizes: Sizes, report_progress: ProgressCallback
+) -> list[BenchComparison]:
+    """Ingest a shop's traffic with the same mix of events on both sides, in turns.
 
-    Raises RuntimeError when an event is not accepted.
+    Raises RuntimeError if an event is not accepted.
     """
     routes = load_journeys().routes
     async with AsyncExitStack() as stack:
         sides = []
         for count in (sizes.few, sizes.many):
-            tell(f"{NAME}: making {count:,} people")
+            report_progress(f"{NAME}: making {count:,} people")
             sides.append(await stack.enter_async_context(_open_side(servers, count, routes)))
         counted = {
-            kind: [await side.statements(kind, routes) for side in sides] for kind in IdentityEventKind
+            kind: [await side.round_trips(kind, routes) for side in sides] for kind in IdentityEventKind
         }
         for side in sides:
             await side.batches(_WARM_UP, sizes.batch)
             await side.singles(_WARM_UP * sizes.batch)
         for repeat in range(sizes.repeats):
-            # Whoever comes second finds the machine as the first one left it: they take turns.
+            # The first side affects the state of the machine for the second, so the order alternates.
             turn = sides if repeat % 2 else sides[::-1]
-            tell(f"{NAME}: {_SINGLES}")
+            report_progress(f"{NAME}: {_SINGLES}")
             for side in turn:
-                side.found.setdefault(_SINGLES, []).append(await side.singles(sizes.singles))
-            tell(f"{NAME}: batches of {sizes.batch}")
+                side.ms_per_event.setdefault(_SINGLES, []).append(await side.singles(sizes.singles))
+            report_progress(f"{NAME}: batches of {sizes.batch}")
             for side in turn:
                 ms = await side.batches(sizes.batches, sizes.batch)
-                side.found.setdefault(f"batches of {sizes.batch}", []).append(ms)
+                side.ms_per_event.setdefault(f"batches of {sizes.batch}", []).append(ms)
     return _comparisons(sides[0], sides[1], counted)
 
 
@@ -113,18 +117,18 @@ async def _open_side(servers: BenchServers, count: int, routes: Sequence[Route])
         database, counting = Database(url, pool_size=CONCURRENCY), CountingDatabase(url, pool_size=1)
         stack.push_async_callback(database.close)
         stack.push_async_callback(counting.close)
-        way = InProcessPath(Ingest(database, routes, IngestConfig(local=True)).__call__)
-        yield _Side(population, IdentityEventGenerator(SEED, count), way, counting)
+        path = InProcessPath(Ingest(database, routes, IngestConfig(local=True)).__call__)
+        yield _Side(population, IdentityEventGenerator(SEED, count), path, counting)
 
 
 def _comparisons(
     few: _Side, many: _Side, counted: dict[IdentityEventKind, list[float]]
 ) -> list[BenchComparison]:
     def row(
-        name: str, unit: str, mine: Sequence[float], theirs: Sequence[float], note: str = ""
+        name: str, unit: str, many_values: Sequence[float], few_values: Sequence[float], note: str = ""
     ) -> BenchComparison:
         return BenchComparison(
-            NAME, name, unit, Measure(tuple(mine)), Measure(tuple(theirs)),
+            NAME, name, unit, Measure(tuple(many_values)), Measure(tuple(few_values)),
             more_is_better=False, note=note, sides=(many.name, few.name),
         )  # fmt: skip
 

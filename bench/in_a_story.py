@@ -1,4 +1,4 @@
-"""People of a population who are in the middle of a journey: they have left a cart, and may be written to."""
+"""People of a population with a running cart journey: they have an open cart and can be sent messages."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -10,7 +10,7 @@ from profiles.db.sql import encode_jsonb, new_id
 
 @dataclass(frozen=True, slots=True)
 class PersonWithRun:
-    """Somebody with an address, a cart that holds one product, and a run about it."""
+    """A person with an email address, a cart with one product, and a run about it."""
 
     profile_id: UUID
     run_id: UUID
@@ -33,13 +33,13 @@ FROM jsonb_to_recordset($1) AS p(profile_id uuid, run_id uuid, cart_id text)
 async def create_people_with_runs(
     database: Database, population: int, max_people: int
 ) -> list[PersonWithRun]:
-    """At most so many of them, spread over all of a population of that size, each with a run of its own.
+    """Create runs for at most ``max_people`` people, spread over a population of that size.
 
-    Raises ValueError where the population has none.
+    Raises ValueError if no person of the population has an address and a cart.
     """
     fit = [n for n in range(1, population + 1) if is_named(n) and has_open_cart(n)]
     if not fit:
-        raise ValueError(f"nobody of {population} people has an address and a cart: make more people")
+        raise ValueError(f"none of {population} people has an address and a cart: make more people")
     chosen = fit[:: max(1, len(fit) // max_people)][:max_people]
     people = [
         PersonWithRun(person_profile_id(n), new_id(), f"cart-{n}", f"p-{n % 200}", f"p-{n % 200}-red")

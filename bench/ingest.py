@@ -25,23 +25,25 @@ ProgressCallback = Callable[[str], None]
 
 
 def steps(sizes: Sizes) -> int:
-    """How often ``measure`` tells of progress."""
+    """Return how often ``measure`` reports progress."""
     return sizes.repeats * 2
 
 
 @dataclass(slots=True)
 class _IngestFigures:
-    """Figures by what they are of, a value a repeat."""
+    """Rates by (mode, path) and CPU time by mode, one value per repeat."""
 
     rates: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
     api_cpu_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
-async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -> list[BenchComparison]:
-    """Every way in takes the same made-up shop's events, new ones for each way and each repeat.
+async def measure(
+    servers: BenchServers, sizes: Sizes, report_progress: ProgressCallback
+) -> list[BenchComparison]:
+    """Send events of one simulated shop by every ingest path; each path and repeat gets new events.
 
-    Relay and worker do not run: what events start waits in the outbox, as while Temporal is down.
-    Raises RuntimeError when an event is not accepted.
+    Relay and worker do not run, so starts and signals of runs wait in the outbox, as while Temporal is down.
+    Raises RuntimeError if an event is not accepted.
     """
     found, traffic = _IngestFigures(), EventGenerator(SEED)
     async with (
@@ -57,7 +59,7 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
             await way.batches([traffic.events(_WARM_UP)])
         for _ in range(sizes.repeats):
             for how in (SINGLES, BATCHES):
-                tell(f"{NAME}: {how}")
+                report_progress(f"{NAME}: {how}")
                 for name, way in ways.items():
                     await _measure_path(way, name, how, sizes, traffic, cpu, found)
             found.rates["", "door"].append(await _measure_healthz(requests, sizes.singles))
@@ -86,7 +88,7 @@ async def _measure_path(
 
 
 async def _measure_healthz(requests: aiohttp.ClientSession, count: int) -> float:
-    """Requests a second that this client and that server manage when nothing is to be done."""
+    """Return the requests per second to an endpoint that does no work."""
 
     async def ask(path: str) -> None:
         async with requests.get(path) as answer:

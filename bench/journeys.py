@@ -1,4 +1,4 @@
-"""Runs a second, processor time and billed actions of the cart journey, beside its shape on the bare SDK."""
+"""Runs per second, CPU time and billed actions of the cart journey, beside its bare SDK counterpart."""
 
 import asyncio
 import time
@@ -21,7 +21,8 @@ from local.time_travel import fast_forward
 NAME = "journeys"
 CONCURRENCY = 16
 ACTION_BUDGET = 10
-"""Actions of the whole story: entry, one more cart event, settle re-armed once, waits, three sends, close."""
+"""Maximum actions of a complete run: entry, a second cart event that restarts the quiet period, waits, three
+sends, close."""
 
 _REMINDED_AFTER = timedelta(hours=2)
 _ENDED_AFTER = timedelta(days=4)
@@ -33,13 +34,13 @@ ProgressCallback = Callable[[str], None]
 
 
 def steps(sizes: Sizes) -> int:
-    """How often ``measure`` tells of progress."""
+    """Return how often ``measure`` reports progress."""
     return sizes.repeats * 2 + 1
 
 
 @dataclass(slots=True)
 class _JourneyFigures:
-    """Figures of one side, a value a repeat."""
+    """Figures of one side, one value per repeat."""
 
     rates: list[float] = field(default_factory=list)
     cpu_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -47,11 +48,13 @@ class _JourneyFigures:
     nudged_actions: Counter[str] = field(default_factory=Counter)
 
 
-async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -> list[BenchComparison]:
-    """Carts are filled, time travels two hours, a reminder and an audience place go out, all is bought.
+async def measure(
+    servers: BenchServers, sizes: Sizes, report_progress: ProgressCallback
+) -> list[BenchComparison]:
+    """Fill carts, move the clocks two hours, until reminder and audience entry are sent, then buy the carts.
 
-    Only the cart journey is loaded, so that a purchase starts no other. Raises RuntimeError when a run
-    ends in another way.
+    Only the cart journey is loaded, so that a purchase starts no other run. Raises RuntimeError if a run
+    has another outcome than expected.
     """
     numbers = count(1)
     async with (
@@ -63,22 +66,22 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
         sides: dict[str, tuple[CartDriver, _JourneyFigures]] = {
             name: (each, _JourneyFigures()) for name, each in zip(("waypost", "bare"), carts, strict=True)
         }
-        for told_to, _ in sides.values():
-            await _run_until_bought(told_to, next_shoppers(numbers, _WARM_UP), servers)
+        for driver, _ in sides.values():
+            await _run_until_bought(driver, next_shoppers(numbers, _WARM_UP), servers)
         for _ in range(sizes.repeats):
-            for name, (told_to, found) in sides.items():
-                tell(f"{NAME}: {name}")
+            for name, (driver, found) in sides.items():
+                report_progress(f"{NAME}: {name}")
                 cpu.start()
                 begun = time.perf_counter()
-                handles = await _run_until_bought(told_to, next_shoppers(numbers, sizes.runs), servers)
+                handles = await _run_until_bought(driver, next_shoppers(numbers, sizes.runs), servers)
                 found.rates.append(per_second(sizes.runs, time.perf_counter() - begun))
                 for process, used in cpu.ms_per_item(sizes.runs).items():
                     found.cpu_ms[process].append(used)
                 found.bought_actions = await _count_actions(handles[0])
-        tell(f"{NAME}: actions")
-        for told_to, found in sides.values():
+        report_progress(f"{NAME}: actions")
+        for driver, found in sides.values():
             found.nudged_actions = await _count_actions(
-                await _run_until_nudged(told_to, next(numbers), servers)
+                await _run_until_nudged(driver, next(numbers), servers)
             )
     return _comparisons(sides["waypost"][1], sides["bare"][1])
 
@@ -86,14 +89,14 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
 async def _run_until_bought(
     carts: CartDriver, people: Sequence[int], servers: BenchServers
 ) -> list[RunHandle]:
-    """From the first event to the end of every run; returns the runs."""
+    """Run every journey from its first event to its end by a purchase; returns the runs."""
     await time_workers(people, [lambda each: carts.add(each, NOON)] * CONCURRENCY)
     handles = [await carts.wait_for_run(each) for each in people]
 
-    async def on(handle: RunHandle) -> None:
+    async def move_clock(handle: RunHandle) -> None:
         await fast_forward(servers.client, handle.id, _REMINDED_AFTER)
 
-    await time_workers(handles, [on] * CONCURRENCY)
+    await time_workers(handles, [move_clock] * CONCURRENCY)
     await time_workers(people, [lambda each: carts.buy(each, NOON + _REMINDED_AFTER)] * CONCURRENCY)
     for handle in handles:
         await _expect_outcome("bought", handle)
@@ -101,7 +104,7 @@ async def _run_until_bought(
 
 
 async def _run_until_nudged(carts: CartDriver, person: int, servers: BenchServers) -> RunHandle:
-    """The whole story: one more event re-arms the quiet hour, and nobody buys."""
+    """Run the complete journey without a purchase; a second event restarts the quiet hour."""
     await carts.add(person, NOON)
     handle = await carts.wait_for_run(person)
     await wait_until_armed([handle])
@@ -124,9 +127,9 @@ async def _expect_outcome(outcome: str, handle: RunHandle) -> None:
         raise RuntimeError(
             f"{handle.id} has not ended within {_RUN_TIMEOUT_S:.0f} s; expected {outcome!r}"
         ) from None
-    came = result["outcome"] if isinstance(result, dict) else result
-    if came != outcome:
-        raise RuntimeError(f"expected {handle.id} to end as {outcome!r}; it ended as {came!r} ({result})")
+    actual = result["outcome"] if isinstance(result, dict) else result
+    if actual != outcome:
+        raise RuntimeError(f"expected {handle.id} to end as {outcome!r}; it ended as {actual!r} ({result})")
 
 
 async def _count_actions(handle: RunHandle, *, started_with_signal: bool = True) -> Counter[str]:
@@ -139,26 +142,31 @@ def _comparisons(ours: _JourneyFigures, bare: _JourneyFigures) -> list[BenchComp
         if not ours.cpu_ms[process]:
             return []
         beside = Measure(tuple(bare.cpu_ms[bare_process])) if bare_process else None
-        mine = Measure(tuple(ours.cpu_ms[process]))
-        return [BenchComparison(NAME, name, "CPU ms/run", mine, beside, more_is_better=False, note=note)]
+        our_measure = Measure(tuple(ours.cpu_ms[process]))
+        return [
+            BenchComparison(NAME, name, "CPU ms/run", our_measure, beside, more_is_better=False, note=note)
+        ]
 
-    def billed(name: str, mine: Counter[str], theirs: Counter[str], note: str) -> BenchComparison:
-        told = ", ".join(f"{number} {kind}" for kind, number in sorted(mine.items()))
+    def billed(
+        name: str, our_actions: Counter[str], bare_actions: Counter[str], note: str
+    ) -> BenchComparison:
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(our_actions.items()))
         return BenchComparison(
-            NAME, name, "actions/run", _total_measure(mine), _total_measure(theirs), more_is_better=False,
-            note=f"{note}{told}",
+            NAME, name, "actions/run", _total_measure(our_actions), _total_measure(bare_actions),
+            more_is_better=False, note=f"{note}{kinds}",
         )  # fmt: skip
 
     end_to_end = "bare: no HTTP, no outbox, no relay"
     return [
-        BenchComparison(NAME, "runs, entry to end", "runs/s", _to_measure(ours.rates), _to_measure(bare.rates),
-                   note=end_to_end),
+        BenchComparison(NAME, "runs, entry to end", "runs/s", _to_measure(ours.rates),
+                   _to_measure(bare.rates), note=end_to_end),
         *cpu("worker", "worker", "bench.bare_worker"),
         *cpu("Temporal server", "temporal", "temporal"),
         *cpu("relay", "relay", None),
         *cpu("API", "api", None, "two events a run"),
         billed("billed: reminded, then bought", ours.bought_actions, bare.bought_actions, ""),
-        billed("billed: the whole story, nothing bought", ours.nudged_actions, bare.nudged_actions, f"budget {ACTION_BUDGET}: "),
+        billed("billed: the whole story, nothing bought", ours.nudged_actions, bare.nudged_actions,
+               f"budget {ACTION_BUDGET}: "),
     ]  # fmt: skip
 
 

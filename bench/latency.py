@@ -1,4 +1,4 @@
-"""How long after a purchase is accepted its waiting run has ended, through the whole local stack."""
+"""Latency from the acceptance of a purchase to the end of the run that waits for it, on a local stack."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from bench.sizes import Sizes
 
 NAME = "latency"
 LOADS = (1, 8)
-"""Purchases at once."""
+"""Numbers of concurrent purchases."""
 
 _WARM_UP = 5
 _RUN_TIMEOUT_S = 30.0
@@ -24,14 +24,17 @@ ProgressCallback = Callable[[str], None]
 
 
 def steps(sizes: Sizes) -> int:
-    """How often ``measure`` tells of progress."""
+    """Return how often ``measure`` reports progress."""
     return sizes.repeats * len(LOADS) * 2
 
 
-async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -> list[BenchComparison]:
-    """Milliseconds from the 2xx of a purchase (bare: of its signal) to the end of the run that waits for it.
+async def measure(
+    servers: BenchServers, sizes: Sizes, report_progress: ProgressCallback
+) -> list[BenchComparison]:
+    """Measure the milliseconds from the 2xx response to a purchase to the end of the waiting run.
 
-    All shipped journeys are loaded: each purchase also starts a post-purchase run, as it does for a user.
+    Bare: from the return of the signal. All shipped journeys are loaded, so each purchase also starts a
+    post-purchase run, as in production.
     """
     numbers = count(1)
     found: dict[tuple[int, str], list[list[float]]] = {}
@@ -41,26 +44,26 @@ async def measure(servers: BenchServers, sizes: Sizes, tell: ProgressCallback) -
         open_drivers(servers.client, processes, url) as carts,
     ):
         sides: dict[str, CartDriver] = dict(zip(("waypost", "bare"), carts, strict=True))
-        for told_to in sides.values():
-            await _measure_waits(told_to, next_shoppers(numbers, _WARM_UP), 1)
+        for driver in sides.values():
+            await _measure_waits(driver, next_shoppers(numbers, _WARM_UP), 1)
         for _ in range(sizes.repeats):
             for load in LOADS:
-                for name, told_to in sides.items():
-                    tell(f"{NAME}: {load} at once, {name}")
-                    waits = await _measure_waits(told_to, next_shoppers(numbers, sizes.purchases), load)
+                for name, driver in sides.items():
+                    report_progress(f"{NAME}: {load} at once, {name}")
+                    waits = await _measure_waits(driver, next_shoppers(numbers, sizes.purchases), load)
                     found.setdefault((load, name), []).append(waits)
     return [row for load in LOADS for row in _comparisons(load, found[load, "waypost"], found[load, "bare"])]
 
 
 async def _measure_waits(carts: CartDriver, people: Sequence[int], at_once: int) -> list[float]:
-    """Milliseconds of each purchase."""
+    """Return the milliseconds of each purchase."""
     await time_workers(people, [lambda each: carts.add(each, NOON)] * 8)
     handles = {each: await carts.wait_for_run(each) for each in people}
     await wait_until_armed(list(handles.values()))
     waits: list[float] = []
 
     async def buy(person: int) -> None:
-        # Asked for before the purchase, so that the answer is on its way the moment the run has ended.
+        # The result is requested before the purchase, so that it arrives as soon as the run has ended.
         ended = asyncio.create_task(_end_time(handles[person].result()))
         await carts.buy(person, NOON + timedelta(minutes=1))
         accepted = time.perf_counter()
@@ -77,14 +80,14 @@ async def _end_time(result: "asyncio.Future[object] | object") -> float:
 
 
 def _comparisons(load: int, ours: list[list[float]], bare: list[list[float]]) -> list[BenchComparison]:
-    def row(name: str, mine: Measure, theirs: Measure, note: str) -> BenchComparison:
-        return BenchComparison(NAME, name, "ms", mine, theirs, more_is_better=False, note=note)
+    def row(name: str, our_measure: Measure, bare_measure: Measure, note: str) -> BenchComparison:
+        return BenchComparison(NAME, name, "ms", our_measure, bare_measure, more_is_better=False, note=note)
 
     def medians(repeats: list[list[float]]) -> Measure:
         return Measure(tuple(percentile(waits, 0.5) for waits in repeats))
 
     def highest(repeats: list[list[float]]) -> Measure:
-        # One repeat is too few for a p99: taken over all of them.
+        # One repeat has too few values for a p99, so it is taken over all repeats.
         return Measure((percentile([wait for waits in repeats for wait in waits], 0.99),))
 
     name = f"purchase to end of run, {load} at once"

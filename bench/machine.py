@@ -1,4 +1,4 @@
-"""What the figures were measured on, and how much processor time a process has used."""
+"""Description of the machine, and CPU time of processes."""
 
 import os
 import platform
@@ -12,7 +12,7 @@ _UTIME_FIELD, _CUTIME_FIELD = 11, 13
 
 
 def describe_machine() -> dict[str, Any]:
-    """Kind and load of the machine, at this moment."""
+    """Return the kind and the current load of the machine."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -23,35 +23,35 @@ def describe_machine() -> dict[str, Any]:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """User and system time of a process and of its children that have ended; None where there is no /proc."""
+    """Return user and system time of a process and its ended children; None if there is no /proc."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    # The program's name stands in brackets and may hold spaces.
+    # The program's name is in brackets and may contain spaces.
     fields = stat.rpartition(")")[2].split()
     ticks = [int(field) for field in fields[_UTIME_FIELD : _CUTIME_FIELD + 2]]
     return sum(ticks) / _TICKS_PER_SECOND
 
 
 class CpuClock:
-    """Processor time that named processes use between ``start`` and ``per``."""
+    """CPU time that named processes use between ``start`` and ``ms_per_item``."""
 
     def __init__(self, pids: dict[str, int]) -> None:
         self._pids = pids
         self._before: dict[str, float] = {}
 
     def start(self) -> None:
-        """Count from here."""
+        """Start the measurement."""
         self._before = self._now()
 
     def ms_per_item(self, count: int) -> dict[str, float]:
-        """Milliseconds per item since ``start``; empty where the system does not tell."""
+        """Return the milliseconds per item since ``start``, by process; empty if there is no /proc."""
         now = self._now()
         return {
             name: (now[name] - before) * 1000 / count for name, before in self._before.items() if name in now
         }
 
     def _now(self) -> dict[str, float]:
-        told = {name: cpu_seconds(pid) for name, pid in self._pids.items()}
-        return {name: seconds for name, seconds in told.items() if seconds is not None}
+        used = {name: cpu_seconds(pid) for name, pid in self._pids.items()}
+        return {name: seconds for name, seconds in used.items() if seconds is not None}

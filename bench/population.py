@@ -1,4 +1,4 @@
-"""People made up by Postgres itself: identifiers with their evidence, events, carts and purchases."""
+"""A population generated in Postgres: profiles, identifiers with their evidence, events, carts, purchases."""
 
 import asyncio
 import hashlib
@@ -16,11 +16,11 @@ _BULK_LOAD_SETTINGS = {
 }
 
 _ONE_IN = {"user_id": 3, "cart": 8, "order": 5}
-"""Of so many people one has it."""
+"""One in so many people has it."""
 _UNNAMED_ONE_IN = 10
-"""Of so many people one is known by a browser alone."""
+"""One in so many people has no identifier but a browser's anonymous id."""
 
-# A year of newcomers, so that no window of the limits holds more than a share of them.
+# The people arrive over a year, so that no window of the limits contains more than a share of them.
 _CREATE_PEOPLE = f"""
 CREATE UNLOGGED TABLE made AS SELECT *, encode(sha256(email::bytea), 'hex') AS email_sha256 FROM (
   SELECT n, ('018f0001-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid AS profile_id,
@@ -33,8 +33,9 @@ CREATE UNLOGGED TABLE made AS SELECT *, encode(sha256(email::bytea), 'hex') AS e
   FROM generate_series(1, $1::bigint) n) people
 """
 
-_CART_LINES_SQL = """jsonb_build_array(jsonb_build_object('product_id', 'p-' || n % 200, 'sku', 'p-' || n % 200 ||
-  '-red', 'name', 'Lamp number ' || n % 200, 'price', 10 + n % 200, 'quantity', 1))"""
+_CART_LINES_SQL = """jsonb_build_array(jsonb_build_object('product_id', 'p-' || n % 200,
+  'sku', 'p-' || n % 200 || '-red', 'name', 'Lamp number ' || n % 200, 'price', 10 + n % 200,
+  'quantity', 1))"""
 
 _INSERT_BY_TABLE = {
     "profile": """
@@ -79,7 +80,8 @@ _INSERT_BY_TABLE = {
         || CASE WHEN user_id IS NULL THEN '{{}}'
           ELSE jsonb_build_object('user_id', jsonb_build_array(user_id)) END,
       CASE WHEN has_bought THEN jsonb_build_object('order_id', 'o-p-' || n, 'products', {_CART_LINES_SQL})
-        WHEN has_cart THEN jsonb_build_object('cart_id', 'cart-' || n, 'products', {_CART_LINES_SQL}) ELSE '{{}}' END,
+        WHEN has_cart THEN jsonb_build_object('cart_id', 'cart-' || n, 'products', {_CART_LINES_SQL})
+        ELSE '{{}}' END,
       '{{"first_name": "Ada", "city": "Berlin"}}', '{{"timezone": "Europe/Berlin"}}'
     FROM made
     """,
@@ -102,7 +104,7 @@ _INSERT_BY_TABLE = {
     """,
 }
 
-# With the rows there, all of an index is made several times faster than entry by entry.
+# Building an index over existing rows is several times faster than maintaining it row by row.
 _SELECT_INDEXES = """
 SELECT format('ALTER TABLE %I DROP CONSTRAINT %I', $1::text, conname) AS drop,
   format('ALTER TABLE %I ADD CONSTRAINT %I %s', $1, conname, pg_get_constraintdef(oid)) AS make
@@ -116,44 +118,46 @@ WHERE schemaname = 'public' AND tablename = $1
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """People who are there before anything is measured, numbered from 1."""
+    """The people stored before the measurement, numbered from 1."""
 
     count: int
     seconds: float
-    """To make them, their indexes and the statistics included."""
+    """Seconds to create them, with indexes and statistics."""
     bytes: int
-    """Of the database."""
+    """Size of the database."""
 
 
 def person_identifiers(number: int) -> dict[str, str]:
-    """By what an event of theirs names one of the population: all that was named together."""
-    named = {"anonymous_id": hashlib.md5(f"browser-{number}".encode(), usedforsecurity=False).hexdigest()}
+    """Return all identifiers of a person, as they are in the person's events."""
+    identifiers = {
+        "anonymous_id": hashlib.md5(f"browser-{number}".encode(), usedforsecurity=False).hexdigest()
+    }
     if is_named(number):
-        named["email"] = f"person{number}@example.com"
+        identifiers["email"] = f"person{number}@example.com"
         if number % _ONE_IN["user_id"] == 0:
-            named["user_id"] = f"u-{number}"
-    return named
+            identifiers["user_id"] = f"u-{number}"
+    return identifiers
 
 
 def is_named(number: int) -> bool:
-    """Whether it is known by more than a browser."""
+    """Return whether the person has more identifiers than an anonymous id."""
     return number % _UNNAMED_ONE_IN != 0
 
 
 def has_open_cart(number: int) -> bool:
-    """Whether it has a cart that was not bought."""
+    """Return whether the person has a cart that was not bought."""
     return number % _ONE_IN["cart"] == 1 and number % _ONE_IN["order"] != 2
 
 
 def person_profile_id(number: int) -> UUID:
-    """Under which it is on file."""
+    """Return the profile id of the person."""
     return UUID(f"018f0001-0000-7000-8000-{number:012x}")
 
 
 async def populate(database_url: str, count: int) -> Population:
-    """Fill an empty, migrated database with ``count`` people; it is then as VACUUM and ANALYZE leave it.
+    """Fill an empty, migrated database with ``count`` people, vacuumed and analysed.
 
-    Tables are filled side by side, without their indexes, which are made afterwards.
+    Tables are filled concurrently without indexes, which are created afterwards.
     """
     begun = time.perf_counter()
     async with asyncpg.create_pool(

@@ -1,4 +1,4 @@
-"""What was measured, as values: medians, spreads, ratios to the bare parts, a table and JSON."""
+"""Measured values: medians, spreads and ratios to the bare counterpart, as a table and as JSON."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One quantity, one value a repeat."""
+    """Values of one quantity, one per repeat."""
 
     values: tuple[float, ...]
 
@@ -22,11 +22,11 @@ class Measure:
 
     @property
     def median(self) -> float:
-        """The value in the middle."""
+        """The median of the values."""
         return statistics.median(self.values)
 
     def as_json(self) -> dict[str, Any]:
-        """Every value, and what the table shows of them."""
+        """Return every value, and median, minimum and maximum."""
         return {
             "median": self.median,
             "min": min(self.values),
@@ -37,7 +37,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class BenchComparison:
-    """Waypost beside the bare parts, for one quantity."""
+    """Waypost and its bare counterpart, for one quantity."""
 
     bench: str
     name: str
@@ -48,14 +48,14 @@ class BenchComparison:
     more_is_better: bool = True
     note: str = ""
     sides: tuple[str, str] = ("Waypost", "bare")
-    """What ``ours`` and ``bare`` are of, where it is not that."""
+    """Labels of ``ours`` and ``bare``."""
 
     @property
     def ratio(self) -> Measure | None:
-        """Ours over bare, repeat by repeat: the two of a repeat ran back to back, on the same machine load.
+        """Ours divided by bare, per repeat: both of a repeat run one after the other, under the same load.
 
-        None where there is nothing bare, or where a bare value is too small to divide by (0).
-        Raises ValueError when the two were not repeated equally often.
+        None if there is no bare counterpart or a bare value is 0. Raises ValueError if the numbers of
+        repeats differ.
         """
         if self.bare is None or 0 in self.bare.values:
             return None
@@ -67,7 +67,7 @@ class BenchComparison:
         return Measure(tuple(o / b for o, b in zip(self.ours.values, self.bare.values, strict=True)))
 
     def as_json(self) -> dict[str, Any]:
-        """One entry of the results file."""
+        """Return one entry of the results file."""
         return {
             "bench": self.bench,
             "name": self.name,
@@ -82,40 +82,43 @@ class BenchComparison:
 
 
 def per_second(count: int, seconds: float) -> float:
-    """How many a second. Raises ValueError where no time has passed."""
+    """Return the number per second. Raises ValueError unless ``seconds`` is positive."""
     if seconds <= 0:
         raise ValueError(f"expected a positive time for {count} items, got {seconds} s")
     return count / seconds
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least ``share`` (0 to 1) of all values do not exceed (nearest rank)."""
+    """Return the smallest value that a ``share`` (0 to 1) of all values do not exceed (nearest rank).
+
+    Raises ValueError without values, or for a share outside of that range.
+    """
     if not values or not 0 < share <= 1:
         raise ValueError(f"expected values and a share in (0, 1]; got {len(values)} values and {share}")
     return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def comparison_table(comparisons: Sequence[BenchComparison]) -> Table:
-    """Medians, with the lowest and highest repeat; a section a bench, notes under it."""
-    shown = Table(
+    """Return a table of medians with the lowest and highest repeat, one section per bench, and the notes."""
+    table = Table(
         title="Waypost beside the bare parts: median (lowest to highest repeat)",
         title_justify="left",
         caption="\n".join(f"{each.name}: {each.note}" for each in comparisons if each.note),
         caption_justify="left",
         box=SIMPLE_HEAD,
     )
-    shown.add_column("what")
-    shown.add_column("unit", no_wrap=True)
+    table.add_column("what")
+    table.add_column("unit", no_wrap=True)
     for heading in ("Waypost", "bare", "Waypost / bare"):
-        shown.add_column(heading, justify="right", no_wrap=True)
-    shown.add_column("better")
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("better")
     bench = ""
     for each in comparisons:
         if each.bench != bench:
             bench = each.bench
-            shown.add_section()
-            shown.add_row(f"[bold]{bench}[/bold]", "", *_side_headings(each))
-        shown.add_row(
+            table.add_section()
+            table.add_row(f"[bold]{bench}[/bold]", "", *_side_headings(each))
+        table.add_row(
             each.name,
             each.unit,
             _format_measure(each.ours),
@@ -123,11 +126,11 @@ def comparison_table(comparisons: Sequence[BenchComparison]) -> Table:
             f"[bold]{_format_measure(each.ratio)}[/bold]",
             ("more" if each.more_is_better else "less") if each.bare else "",
         )
-    return shown
+    return table
 
 
 def _side_headings(each: BenchComparison) -> tuple[str, ...]:
-    """Of a bench whose sides are others than the table says."""
+    """Return the headings of a bench with other sides than Waypost and bare, else nothing."""
     ours, bare = each.sides
     return () if each.sides == ("Waypost", "bare") else (f"[bold]{ours}[/bold]", bare, "ratio")
 
@@ -141,7 +144,7 @@ def _format_measure(measure: Measure | None) -> str:
 
 
 def _format_number(value: float) -> str:
-    """Three significant digits, and no more precision than that."""
+    """Return the value with three significant digits."""
     if value == 0 or not math.isfinite(value):
         return str(value)
     digits = 2 - math.floor(math.log10(abs(value)))

@@ -1,4 +1,4 @@
-"""Events by what they say of who is who, in a fixed mix: most name somebody known, a few join people."""
+"""Events by their identity evidence, in a fixed mix: most name a known profile, a few merge profiles."""
 
 import random
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from bench.traffic import EventBody, EventGenerator
 
 
 class IdentityEventKind(StrEnum):
-    """What an event says of who is who."""
+    """Kinds of identity evidence in an event."""
 
     KNOWN = "known person, known link"
     SINGLE = "known person, a browser alone"
@@ -30,7 +30,7 @@ _PER_THOUSAND = {
 
 
 class IdentityEventGenerator:
-    """A shop's traffic by people of a population of ``count``, and by new ones."""
+    """Generates the traffic of a population of ``count`` people and of new people."""
 
     def __init__(self, seed: int, count: int, name: str = "") -> None:
         self._random = random.Random(seed)
@@ -41,14 +41,14 @@ class IdentityEventGenerator:
         self._begun = datetime.now(UTC) - timedelta(minutes=10)
 
     def mixed(self, count: int) -> list[EventBody]:
-        """The next events, with as many of each kind in every five hundred as in all."""
+        """Return the next events; every five hundred have the same mix of kinds."""
         events: list[EventBody] = []
         while len(events) < count:
             events += self._mixed_block(min(500, count - len(events)))
         return events
 
     def of_kind(self, kind: IdentityEventKind, count: int) -> list[EventBody]:
-        """The next events, all of one kind."""
+        """Return the next events, all of one kind."""
         return self._events_of_kinds([kind] * count)
 
     def _mixed_block(self, count: int) -> list[EventBody]:
@@ -67,10 +67,10 @@ class IdentityEventGenerator:
 
     def _with_identifiers(self, kind: IdentityEventKind, event: EventBody) -> EventBody:
         self._event_count += 1
-        # One after the other, however they are cut into requests: what comes late is not the matter here.
-        when = self._begun + timedelta(milliseconds=self._event_count)
-        said = {"id": f"{self._name}{event['id']}", "time": when.isoformat()}
-        return {**event, **said, "identifiers": self._identifiers(kind)}
+        # Times increase with each event, so that no event is late, however they are split into requests.
+        at = self._begun + timedelta(milliseconds=self._event_count)
+        id_and_time = {"id": f"{self._name}{event['id']}", "time": at.isoformat()}
+        return {**event, **id_and_time, "identifiers": self._identifiers(kind)}
 
     def _identifiers(self, kind: IdentityEventKind) -> dict[str, Any]:
         fresh = f"{self._name}{self._event_count}"

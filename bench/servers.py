@@ -1,4 +1,4 @@
-"""The servers that Waypost and the bare parts share, and Waypost's own processes on them."""
+"""The Postgres and Temporal servers shared by Waypost and the bare counterparts, and Waypost's processes."""
 
 import os
 import re
@@ -28,7 +28,7 @@ SECRET = "a-secret-of-the-benches-which-is-long-enough-to-sign-with"
 _READY_LINE = re.compile(r"\] ready\b|^ready$")
 _READY_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 5.0
-# A provider key of the user's must not make a bench send real messages.
+# The user's settings must not reach a bench; with a provider key it would send real messages.
 _REMOVED_ENV_PREFIXES = (
     "TEMPORAL_",
     "SENDGRID_",
@@ -40,19 +40,19 @@ _REMOVED_ENV_PREFIXES = (
 )
 
 _MEMORY_SETTINGS = {"shared_buffers": "2GB", "max_wal_size": "8GB"}
-"""As for a shop with a million people: the defaults are those of a small machine of long ago."""
+"""Sized for a shop with a million people; the defaults of Postgres are for a small machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchProcesses:
-    """Processes that run for one bench."""
+    """The running processes of one bench."""
 
     api_url: str
     pids: dict[str, int] = field(default_factory=dict)
 
 
 class BenchServers:
-    """One Postgres and one Temporal; a bench asks for databases and processes on them."""
+    """One Postgres and one Temporal server. Benches create databases and run processes on them."""
 
     def __init__(self, postgres_url: str, temporal: TemporalDevServer, folder: Path) -> None:
         self._postgres_url = postgres_url
@@ -66,14 +66,14 @@ class BenchServers:
 
     @property
     def temporal_pid(self) -> int:
-        """Process id of the Temporal server."""
+        """Process id of the Temporal server. Raises LookupError if it does not run."""
         if self.temporal.child is None:
             raise LookupError("the Temporal server is not running: start it before a bench")
         return self.temporal.child.pid
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
-        """URL of an empty, migrated database, dropped at the end."""
+        """Create an empty, migrated database; yields its URL and drops it at the end."""
         name = f"bench_{new_id().hex}"
         await self._execute(f"CREATE DATABASE {name}")
         url = urlsplit(self._postgres_url)._replace(path=f"/{name}").geturl()
@@ -94,9 +94,9 @@ class BenchServers:
     async def run_processes(
         self, database_url: str, *modules: str, journeys: str = "journeys"
     ) -> AsyncIterator[BenchProcesses]:
-        """Run processes until the block ends: api, relay, worker of ``waypost``, or modules of this package.
+        """Run processes until the block ends: ``waypost`` api, relay or worker, or modules of this package.
 
-        ``journeys``: the module they load journeys from. Raises ``StackError`` when one does not get ready.
+        ``journeys``: the module with the journeys. Raises ``StackError`` if a process does not become ready.
         """
         port = choose_ports({"api": PortRequest("API_PORT", 8000, 0)})["api"].number
         processes = BenchProcesses(f"http://{HOST}:{port}")
@@ -149,7 +149,7 @@ async def _is_api_ready(api_url: str) -> bool:
 
 @asynccontextmanager
 async def start_servers(folder: Path) -> AsyncIterator[BenchServers]:
-    """Servers of the benches' own, their data in ``folder``."""
+    """Start the servers with their data in ``folder``; stopped at the end."""
     async with (
         EmbeddedPostgres(folder / "postgres") as postgres,
         TemporalDevServer(folder / "temporal" / "temporal.db") as temporal,

@@ -1,14 +1,14 @@
-"""How much of everything a run of the benches measures."""
+"""Sizes of the measurements."""
 
 from dataclasses import dataclass
 
 SEED = 20261121
-"""Of all made-up traffic, so that every run measures the same events."""
+"""Seed of all generated traffic, so that every run measures the same events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Counts per repeat; each repeat measures the bare parts and Waypost right after one another."""
+    """Counts per repeat. Each repeat measures Waypost and the bare counterpart one after the other."""
 
     name: str
     repeats: int
@@ -18,15 +18,15 @@ class Sizes:
     batch: int
     """Events in each batch."""
     runs: int
-    """Runs of the cart journey, and of its bare likeness."""
+    """Runs of the cart journey, and of its bare counterpart."""
     purchases: int
-    """Purchases whose run is waited for, at each load."""
+    """Measured purchases at each load."""
     decisions: int
     """Decisions of the gate, at each number of writers."""
     few: int = 10_000
-    """People there before the first event."""
+    """Size of the small population."""
     many: int = 1_000_000
-    """As many as a few must not cost more than."""
+    """Size of the large population, with which an event must not cost more than with the small one."""
 
 
 QUICK = Sizes(

@@ -1,4 +1,4 @@
-"""How many statements each kind of event costs, counted on the connection itself."""
+"""A database pool that counts the statements sent on its connections."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ _BEGIN_AND_COMMIT = 2
 
 
 class CountingDatabase(Database):
-    """A pool that counts: each statement waits for its answer, so it is a round trip."""
+    """A pool that counts statements. Each statement is one round trip, since it waits for its answer."""
 
     def __init__(self, database_url: str, *, pool_size: int = 10) -> None:
         super().__init__(database_url, pool_size=pool_size)

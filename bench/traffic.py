@@ -1,4 +1,4 @@
-"""A shop's traffic, made up from a seed: the same events at every run, but for their ids and times."""
+"""A shop's traffic, generated from a seed: the same events in every run, except for their ids and times."""
 
 import random
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ EventBody = dict[str, Any]
 
 CONCURRENT_SHOPPERS = 400
 EVENTS_PER_VISIT = 8
-"""Events of one person, on average; then another one comes."""
+"""Average number of events of one person, before the next person replaces it."""
 PRODUCT_COUNT = 200
 _EVENT_WEIGHTS = {
     "Product Viewed": 60,
@@ -22,14 +22,14 @@ _EVENT_WEIGHTS = {
 
 
 class EventGenerator:
-    """Native events of one shop, as a channel would post them to ``/v1/events``."""
+    """Generates native events of one shop, as a channel posts them to ``/v1/events``."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self._count = 0
 
     def events(self, count: int, *, at: datetime | None = None) -> list[EventBody]:
-        """The next events; their times are spread over the minute before ``at`` (now)."""
+        """Return the next events; their times are spread over the minute before ``at`` (default: now)."""
         newest = at or datetime.now(UTC)
         return [
             self._event(newest - timedelta(minutes=1) + timedelta(minutes=1) * n / count)
@@ -65,7 +65,7 @@ class EventGenerator:
 
 
 def product_line(number: int) -> dict[str, Any]:
-    """One line of a cart."""
+    """Return one line of a cart."""
     return {
         "product_id": f"p-{number}",
         "sku": f"p-{number}-red",
@@ -78,7 +78,7 @@ def product_line(number: int) -> dict[str, Any]:
 
 
 def cart_event(name: str, shopper: int, time: datetime) -> EventBody:
-    """What happens to the cart of one shopper of their own, who may be written to: added, or bought."""
+    """Return a ``Product Added`` or ``Order Completed`` event of a numbered shopper with consents."""
     line = product_line(1)
     event: EventBody = {
         "id": f"{name}-{shopper}-{time.isoformat()}",
@@ -97,10 +97,10 @@ def cart_event(name: str, shopper: int, time: datetime) -> EventBody:
 
 
 def shopper_cart_id(shopper: int) -> str:
-    """The cart id of a shopper."""
+    """Return the cart id of a shopper."""
     return f"cart-{shopper}"
 
 
 def split_batches(events: Sequence[EventBody], size: int) -> list[Sequence[EventBody]]:
-    """Cut into requests of ``size`` events."""
+    """Split events into batches of ``size``."""
     return [events[start : start + size] for start in range(0, len(events), size)]

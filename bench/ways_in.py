@@ -1,4 +1,4 @@
-"""The ways into Postgres that ``bench.ingest`` compares: HTTP, its parts in this process, bare inserts."""
+"""The ingest paths that ``bench.ingest`` compares: HTTP, its components in this process, bare inserts."""
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,7 +24,7 @@ from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.state.event_records import IncomingEvent
 
 CONCURRENCY = 16
-"""Connections, for events sent one by one."""
+"""Number of connections for events sent one by one."""
 
 IngestFunction = Callable[[Sequence[IncomingEvent]], Awaitable[list[IngestResult]]]
 
@@ -32,19 +32,19 @@ _JSON_HEADERS = {"Content-Type": "application/json"}
 
 
 class IngestPath(ABC):
-    """A way in: events one by one, or a batch at a time. Each returns seconds."""
+    """An ingest path: sends events one by one or in batches. Both methods return seconds."""
 
     @abstractmethod
     async def singles(self, events: Sequence[EventBody]) -> float:
-        """``AT_ONCE`` at once."""
+        """Send each event in its own request, ``CONCURRENCY`` at once."""
 
     @abstractmethod
     async def batches(self, batches: Sequence[Sequence[EventBody]]) -> float:
-        """One after another."""
+        """Send one batch after the other."""
 
 
 class HttpPath(IngestPath):
-    """A channel's own requests; bodies are encoded beforehand, since that is the channel's work."""
+    """HTTP requests of a channel. Bodies are encoded outside of the measured time, as the channel's work."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -60,7 +60,7 @@ class HttpPath(IngestPath):
 
 
 class InProcessPath(IngestPath):
-    """The same events handed to a function of ours in this process."""
+    """The same events, passed to an ingest function in this process."""
 
     def __init__(self, take: IngestFunction) -> None:
         self._ingest = take
@@ -72,13 +72,13 @@ class InProcessPath(IngestPath):
         return await time_workers(batches, [self.ingest_batch])
 
     async def ingest_batch(self, events: Sequence[EventBody]) -> None:
-        """One request. Raises RuntimeError when one of its events is not accepted."""
+        """Ingest one request. Raises RuntimeError if one of its events is not accepted."""
         answers = await self._ingest([parse_event(event) for event in events])
         _require_accepted([answer.status for answer in answers])
 
 
 class BareInsertPath(IngestPath):
-    """asyncpg and a table like ours."""
+    """Inserts by asyncpg into a table with the columns and indexes of ``event``."""
 
     def __init__(self, connections: Sequence[Any]) -> None:
         self._connections = connections
@@ -92,7 +92,7 @@ class BareInsertPath(IngestPath):
 
 @asynccontextmanager
 async def open_in_process_paths(url: str) -> AsyncIterator[dict[str, IngestPath]]:
-    """All ways but HTTP, on pools of the same size."""
+    """Open all paths except HTTP, by name, on pools of the same size."""
     async with AsyncExitStack() as stack:
         database = Database(url, pool_size=CONCURRENCY)
         stack.push_async_callback(database.close)
@@ -111,30 +111,30 @@ async def open_in_process_paths(url: str) -> AsyncIterator[dict[str, IngestPath]
 
 
 async def post_event(requests: aiohttp.ClientSession, event: EventBody) -> None:
-    """Send one event; returns once it is accepted. Raises RuntimeError when it is not."""
+    """Send one event. Raises RuntimeError if it is not accepted."""
     await _post_accepted(requests, orjson.dumps(event))
 
 
 async def _post_accepted(requests: aiohttp.ClientSession, body: bytes) -> None:
     async with requests.post("/v1/events", data=body, headers=_JSON_HEADERS) as answer:
-        said = orjson.loads(await answer.read())
+        response = orjson.loads(await answer.read())
         if answer.status != 200:
-            raise RuntimeError(f"an event was refused with {answer.status}: {said}")
-    _require_accepted([result["status"] for result in said["results"]])
+            raise RuntimeError(f"an event was refused with {answer.status}: {response}")
+    _require_accepted([result["status"] for result in response["results"]])
 
 
 def open_session(processes: BenchProcesses) -> aiohttp.ClientSession:
-    """Up to ``AT_ONCE`` connections to the API, with the write key."""
+    """Open a session with up to ``CONCURRENCY`` connections to the API and the write key."""
     connector = aiohttp.TCPConnector(limit=CONCURRENCY)
     return aiohttp.ClientSession(processes.api_url, connector=connector, headers=WRITE_HEADERS)
 
 
 def parse_event(event: EventBody) -> IncomingEvent:
-    """An event as the API reads it. Raises RuntimeError where it would refuse it."""
-    heard = parse_native_event(event, now=datetime.now(UTC), source="bench", region=None)
-    if not isinstance(heard, IncomingEvent):
-        raise RuntimeError(f"a made-up event was refused: {heard.detail}")
-    return heard
+    """Return an event as the API parses it. Raises RuntimeError if the API would refuse it."""
+    parsed = parse_native_event(event, now=datetime.now(UTC), source="bench", region=None)
+    if not isinstance(parsed, IncomingEvent):
+        raise RuntimeError(f"a generated event was refused: {parsed.detail}")
+    return parsed
 
 
 def _require_accepted(statuses: Sequence[str]) -> None:

@@ -1,1 +1,1 @@
-"""The `waypost` command. Thin: parses arguments, calls the rooms below, prints."""
+"""The `waypost` command: parses arguments, calls the other packages, and prints the results."""

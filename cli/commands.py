@@ -1,4 +1,8 @@
-"""``waypost identity``: see who a person is and why, take wrongly joined people apart, and mend that."""
+"""Subcommands of ``waypost`` by group: identity, authoring, policy, decisions, consents and kill switches.
+
+The commands of processes and data are in ``cli.main``. Commands import what they need when they are called,
+so that `waypost --help` stays fast.
+"""
 
 import asyncio
 from enum import StrEnum
@@ -14,25 +18,27 @@ from workers.settings import WorkerSettings
 
 identity_app = typer.Typer(
     name="identity",
-    help="Who a person is and why; take people apart who were wrongly joined, and mend that.",
+    help="Show the identity of a profile; split a wrongly merged profile, or undo a split.",
     no_args_is_help=True,
 )
 
 IdentifierTypeArgument = Annotated[
-    str, typer.Argument(metavar="TYPE", help="Such as email, user_id or phone.")
+    str, typer.Argument(metavar="TYPE", help="Type of the identifier, such as email, user_id or phone.")
 ]
 
 IdentifierValueArgument = Annotated[
     str, typer.Argument(metavar="VALUE", help="The identifier, in any spelling.")
 ]
 
-ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the log for good.")]
+ReasonOption = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="The reason; kept in the log permanently.")
+]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 class OutputFormat(StrEnum):
-    """What ``show`` can print."""
+    """Output formats of ``waypost identity show``."""
 
     TABLE = "table"
     JSON = "json"
@@ -44,22 +50,23 @@ class OutputFormat(StrEnum):
 def identity_show(
     type: IdentifierTypeArgument,
     value: IdentifierValueArgument,
-    format: Annotated[OutputFormat, typer.Option("--format", help="As what.")] = OutputFormat.TABLE,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write it to a file.")] = None,
+    format: Annotated[OutputFormat, typer.Option("--format", help="Output format.")] = OutputFormat.TABLE,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write to a file.")] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="A picture shows whole values; they are shortened by default.")
+        bool,
+        typer.Option("--full", help="Show complete values in a diagram; they are shortened by default."),
     ] = False,
 ) -> None:
-    """Show what joined a person's identifiers, and what was refused and why."""
+    """Show a profile's identifiers, what joined them, and which links were refused and why."""
     with report_errors():
         from cli.identity import show_identity, write_file
 
         use_local_stack()
-        shown = asyncio.run(show_identity(type, value, format=format.value, full=full))
+        output = asyncio.run(show_identity(type, value, format=format.value, full=full))
         if out is None:
-            typer.echo(shown, nl=False)
+            typer.echo(output, nl=False)
         else:
-            write_file(shown, out)
+            write_file(output, out)
             typer.echo(f"{out}: written")
         exit_now(0)
 
@@ -70,42 +77,42 @@ def unmerge(
     value: IdentifierValueArgument,
     other: Annotated[
         tuple[str, str],
-        typer.Option("--from", metavar="TYPE VALUE", help="The identifier of the other person."),
+        typer.Option("--from", metavar="TYPE VALUE", help="The identifier of the other profile."),
     ],
     reason: ReasonOption,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Cut two identifiers apart that are not one person's. Says first what will come apart, and asks."""
+    """Split a profile: cut two identifiers apart. Prints the parts first and asks for confirmation."""
     with report_errors():
         from cli.identity import apply_cut, format_result, plan_cut
         from cli.tables import format_cut_preview
 
         use_local_stack()
-        ahead = asyncio.run(plan_cut((type, value), other))
+        plan = asyncio.run(plan_cut((type, value), other))
         if not yes:
-            typer.echo(format_cut_preview(ahead.preview), err=as_json)
+            typer.echo(format_cut_preview(plan.preview), err=as_json)
             _confirm_or_exit("Cut them apart?")
-        parted = asyncio.run(apply_cut(ahead, reason=reason))
-        typer.echo(parted.to_json() if as_json else format_result(parted))
+        result = asyncio.run(apply_cut(plan, reason=reason))
+        typer.echo(result.to_json() if as_json else format_result(result))
         exit_now(0)
 
 
 @identity_app.command()
 def mend(
     cut_id: Annotated[
-        int, typer.Argument(metavar="CUT_ID", min=1, help="As unmerge and identity_show say it.")
+        int, typer.Argument(metavar="CUT_ID", min=1, help="Id of the cut, as unmerge and show print it.")
     ],
     reason: ReasonOption = "by hand",
     as_json: JsonOption = False,
 ) -> None:
-    """Lift a cut again: the two are joined once more if their events still say so."""
+    """Undo a cut: the identifiers are joined again if their events still link them."""
     with report_errors():
         from cli.identity import format_result, lift_cut
 
         use_local_stack()
-        mended = asyncio.run(lift_cut(cut_id, reason=reason))
-        typer.echo(mended.to_json() if as_json else format_result(mended))
+        result = asyncio.run(lift_cut(cut_id, reason=reason))
+        typer.echo(result.to_json() if as_json else format_result(result))
         exit_now(0)
 
 
@@ -116,22 +123,22 @@ def release(
     reason: ReasonOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that a quarantined identifier is somebody's after all; it is never quarantined again."""
+    """Release an identifier from quarantine; it is never quarantined again."""
     with report_errors():
         from cli.identity import format_result, release_identifier
 
         use_local_stack()
-        released = asyncio.run(release_identifier((type, value), reason=reason))
-        typer.echo(released.to_json() if as_json else format_result(released))
+        result = asyncio.run(release_identifier((type, value), reason=reason))
+        typer.echo(result.to_json() if as_json else format_result(result))
         exit_now(0)
 
 
 @identity_app.command()
 def quarantined(
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")] = 200,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """List the identifiers that so many people share that they are nobody's."""
+    """List the quarantined identifiers: shared by so many profiles that they identify none."""
     with report_errors():
         from cli.identity import list_quarantined
 
@@ -141,13 +148,13 @@ def quarantined(
 
 
 def _confirm_or_exit(question: str) -> None:
-    """Go on only after a yes."""
+    """Ask for confirmation; exit with code 1 unless it is given."""
     try:
-        said = typer.confirm(question)
+        confirmed = typer.confirm(question)
     except typer.Abort:
-        typer.echo("\nNothing was changed: nobody answered. Add --yes where nobody can.", err=True)
+        typer.echo("\nNothing was changed: there was no answer. Without a terminal, add --yes.", err=True)
         exit_now(1)
-    if not said:
+    if not confirmed:
         typer.echo("Nothing was changed.", err=True)
         exit_now(1)
 
@@ -155,7 +162,7 @@ def _confirm_or_exit(question: str) -> None:
 authoring_app = typer.Typer()
 
 _NO_SHAPES = (
-    "--shapes and --record no longer exist: Waypost does not record the shape of a story any more.\n"
+    "--shapes and --record no longer exist: Waypost no longer records the shape of a story.\n"
     "Before a deploy, run `waypost check` against the live server. In CI, replay recorded histories "
     "in tests (temporalio.worker.Replayer).\n"
     "Delete the files named *.shape."
@@ -164,15 +171,13 @@ _NO_SHAPES = (
 
 @authoring_app.command()
 def graph(
-    journey: Annotated[str, typer.Argument(help="Its name, such as cart-abandonment.")],
+    journey: Annotated[str, typer.Argument(help="Name of the journey, such as cart-abandonment.")],
     svg: Annotated[
-        Path | None, typer.Option("--svg", metavar="FILE", help="Draw it into an SVG file.")
+        Path | None, typer.Option("--svg", metavar="FILE", help="Write the graph to an SVG file.")
     ] = None,
-    mermaid: Annotated[
-        bool, typer.Option("--mermaid", help="Print Mermaid text; so it does by default.")
-    ] = False,
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="Print Mermaid text (the default).")] = False,
 ) -> None:
-    """Draw a journey from its code: what it waits for, sends, and ends as."""
+    """Draw a journey's graph from its code: its waits, messages and outcomes."""
     with report_errors():
         from authoring.graph.main import draw
 
@@ -182,34 +187,41 @@ def graph(
 
 @authoring_app.command()
 def preview(
-    journey: Annotated[str, typer.Argument(help="Its name, such as cart-abandonment.")],
+    journey: Annotated[str, typer.Argument(help="Name of the journey, such as cart-abandonment.")],
     scenario: Annotated[
-        Path | None, typer.Argument(help="YAML, or Python; preview.yaml beside the story by default.")
+        Path | None,
+        typer.Argument(help="A YAML or Python file; by default preview.yaml beside the story."),
     ] = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Look at it in the browser.")] = False,
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write the page.")] = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the page to a file.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what one shopper does, on virtual time: what is sent, what is withheld and why. Sends nothing."""
+    """Simulate a journey for one shopper on virtual time: what is sent or withheld and why. Sends nothing."""
     with report_errors():
         from authoring.preview.main import run_preview
 
         modules = WorkerSettings().journey_modules
-        told = run_preview(
+        preview_run = run_preview(
             journey, modules, scenario=scenario, html=html, open_browser=open_it, as_json=as_json
         )
-        exit_now(asyncio.run(told))
+        exit_now(asyncio.run(preview_run))
 
 
 @authoring_app.command()
 def check(
-    journey: Annotated[list[str] | None, typer.Option("--journey", help="Only this one; repeatable.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the newest so many runs.")] = None,
+    journey: Annotated[
+        list[str] | None, typer.Option("--journey", help="Only this journey; repeatable.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Maximum number of runs, the newest first.")
+    ] = None,
     shapes: Annotated[bool, typer.Option("--shapes", hidden=True)] = False,
     record: Annotated[bool, typer.Option("--record", hidden=True)] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say before a deploy which open runs the journeys of this working tree would break. Reads only."""
+    """Check before a deploy which open runs the journeys of this working tree would break. Reads only."""
     with report_errors(code=2):
         from authoring.replay.main import run
 
@@ -220,7 +232,7 @@ def check(
 
 
 class ScaffoldKind(StrEnum):
-    """What can be made anew."""
+    """Kinds of files that ``waypost new`` can create."""
 
     JOURNEY = "journey"
 
@@ -228,13 +240,13 @@ class ScaffoldKind(StrEnum):
 @authoring_app.command()
 def new(
     what: Annotated[ScaffoldKind, typer.Argument(help="journey")],
-    name: Annotated[str, typer.Argument(help="Its name, such as price-drop.")],
+    name: Annotated[str, typer.Argument(help="Name of the journey, such as price-drop.")],
     package: Annotated[
         Path | None,
-        typer.Option("--package", metavar="PATH", help="Into a package of your own instead of this clone."),
+        typer.Option("--package", metavar="PATH", help="A package of your own, instead of this clone."),
     ] = None,
 ) -> None:
-    """Make a journey to begin from: `waypost new journey price-drop`. Never overwrites a file."""
+    """Create the files of a new journey: `waypost new journey price-drop`. Never overwrites a file."""
     with report_errors():
         from authoring.scaffold.main import create_journey
 
@@ -245,29 +257,31 @@ def new(
 
 policy_app = typer.Typer(
     name="policy",
-    help="Check the file of caps, quiet hours and windows, and see what is in force.",
+    help="Check the policy file (caps, quiet hours, windows), and show the policy in force.",
     no_args_is_help=True,
 )
 
 
 @policy_app.command("check")
 def policy_check(
-    file: Annotated[Path | None, typer.Argument(help="TOML; the one of WAYPOST_POLICY by default.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="A TOML file; by default that of WAYPOST_POLICY.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say all that is wrong with a policy file, each with its line. Exit code 1 when something is."""
+    """Report all faults of a policy file with their lines. Exit code 1 if there are any."""
     with report_errors():
         from cli.policy import check_policy_file
 
         use_local_stack()
-        told, sound = check_policy_file(file, as_json=as_json)
-        typer.echo(told)
-        exit_now(0 if sound else 1)
+        report, valid = check_policy_file(file, as_json=as_json)
+        typer.echo(report)
+        exit_now(0 if valid else 1)
 
 
 @policy_app.command("show")
 def policy_show(as_json: JsonOption = False) -> None:
-    """Show the policy in force: each value, where it was set, and the version that decisions name."""
+    """Show the policy in force: each value, where it was set, and the version that decisions record."""
     with report_errors():
         from cli.policy import format_policy
         from policy.config.settings import PolicySettings
@@ -279,26 +293,26 @@ def policy_show(as_json: JsonOption = False) -> None:
 
 
 decisions_app = typer.Typer(
-    name="decisions", help="Make recorded decisions of the send gate once more.", no_args_is_help=True
+    name="decisions", help="Replay recorded decisions of the send gate.", no_args_is_help=True
 )
 
 
 @decisions_app.callback()
 def _decisions_group() -> None:
-    """Keep ``replay`` a word of its own, though it is the only one."""
+    """Keep ``replay`` a subcommand, although it is the only one."""
 
 
 @decisions_app.command()
 def replay(
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="DURATION", help="Only those of so long ago, such as 2h or 7d."),
+        typer.Option("--since", metavar="DURATION", help="Only decisions of the last 2h or 7d, for example."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Decide again, by this code, on what each recorded decision stood on and by the policy it names.
+    """Repeat recorded decisions with this code, from their recorded basis and policy version.
 
-    Lists those that come out otherwise, and ends with 1 when there are any. Reads only.
+    Lists the decisions with another result; the exit code is then 1. Reads only.
     """
     with report_errors():
         from cli.decisions import format_replay, replay_decisions
@@ -313,21 +327,21 @@ def replay(
 
 consents_app = typer.Typer(
     name="consents",
-    help="Replies that may have meant an opt-out: they count as one until somebody says otherwise.",
+    help="Review replies that may be opt-outs; they count as opt-outs until an operator restores consent.",
     no_args_is_help=True,
 )
 
 EntryIdArgument = Annotated[
-    int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="As review lists it.")
+    int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="Id of the reply, as review lists it.")
 ]
 
 
 @consents_app.command()
 def review(
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many.")] = 200,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
-    """List the replies that opted somebody out and that nobody has looked at, the newest first."""
+    """List the replies that count as opt-outs and are not reviewed yet, the newest first."""
     with report_errors():
         from cli.consents import list_replies
 
@@ -338,7 +352,7 @@ def review(
 
 @consents_app.command()
 def keep(entry_id: EntryIdArgument, as_json: JsonOption = False) -> None:
-    """Say that a reply did mean an opt-out: it stays, and is listed no more."""
+    """Confirm that a reply is an opt-out: it stays in effect and is no longer listed."""
     with report_errors():
         from cli.consents import keep_reply
 
@@ -349,7 +363,7 @@ def keep(entry_id: EntryIdArgument, as_json: JsonOption = False) -> None:
 
 @consents_app.command()
 def restore(entry_id: EntryIdArgument, as_json: JsonOption = False) -> None:
-    """Say that a reply meant something else: what stood before it stands again."""
+    """Record that a reply was no opt-out: the consent before it applies again."""
     with report_errors():
         from cli.consents import restore_reply
 
@@ -365,7 +379,7 @@ StopKindArgument = Annotated[
 ]
 
 StopNameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="Such as sms, win-back or cart_offer; none for all.")
+    str, typer.Argument(metavar="NAME", help="Such as sms, win-back or cart_offer; omitted for all.")
 ]
 
 
@@ -376,7 +390,7 @@ def stop(
     reason: ReasonOption = "by hand",
     as_json: JsonOption = False,
 ) -> None:
-    """Stop a channel, a journey, a template, or all. In force at once; what is due waits."""
+    """Stop a channel, a journey, a template, or all. Takes effect at once; due messages wait."""
     _set_stop(kind, name, reason, as_json, on=True)
 
 
@@ -387,7 +401,7 @@ def resume(
     reason: ReasonOption = "by hand",
     as_json: JsonOption = False,
 ) -> None:
-    """Let it send again; messages that wait pass the whole gate first."""
+    """Lift a stop; waiting messages pass all checks of the gate again before they are sent."""
     _set_stop(kind, name, reason, as_json, on=False)
 
 
@@ -396,14 +410,14 @@ def _set_stop(kind: StopKind, name: str, reason: str, as_json: bool, *, on: bool
         from cli.kill_switches import activate_stop, format_change, lift_stop
 
         use_local_stack()
-        done = asyncio.run((activate_stop if on else lift_stop)(kind, name, reason=reason))
-        typer.echo(done.model_dump_json() if as_json else format_change(done))
+        change = asyncio.run((activate_stop if on else lift_stop)(kind, name, reason=reason))
+        typer.echo(change.model_dump_json() if as_json else format_change(change))
         exit_now(0)
 
 
 @kill_switch_app.command()
 def stops(as_json: JsonOption = False) -> None:
-    """List what is stopped, since when, why and by whom."""
+    """List the active stops, with their time, reason and actor."""
     with report_errors():
         from cli.kill_switches import list_stops
 

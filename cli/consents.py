@@ -1,4 +1,4 @@
-"""What ``waypost consents`` does: list doubtful replies, and add an operator's word to the ledger."""
+"""``waypost consents``: list doubtful replies, and record an operator's review in the consent ledger."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from profiles.consent.review import (
 
 
 async def list_replies(*, limit: int, as_json: bool) -> str:
-    """What to print of the replies that wait for somebody. Raises ``Fault``."""
+    """Return the replies that wait for a review, as a table or as JSON. Raises ``UserError``."""
     async with open_database() as database:
         page = await database.run(lambda connection: list_doubtful_replies(connection, limit=limit))
     if as_json:
@@ -25,7 +25,7 @@ async def list_replies(*, limit: int, as_json: bool) -> str:
 
 
 async def keep_reply(entry_id: int, *, as_json: bool) -> str:
-    """Let an opt-out stand. Raises ``Fault``."""
+    """Confirm that a reply is an opt-out; returns the text to print. Raises ``UserError``."""
     async with open_database() as database:
         reviewed = await confirm_opt_out(database, entry_id, actor=current_actor())
     return _format_result(
@@ -34,20 +34,23 @@ async def keep_reply(entry_id: int, *, as_json: bool) -> str:
 
 
 async def restore_reply(entry_id: int, *, as_json: bool) -> str:
-    """Take an opt-out back that was none. Raises ``Fault``."""
+    """Annul a reply that was no opt-out; returns the text to print. Raises ``UserError``."""
     async with open_database() as database:
         reviewed = await annul_opt_out(database, entry_id, actor=current_actor())
-    said = f"Reply {entry_id} is no opt-out any more (entry {reviewed.entry_id}); what stood before stands."
-    return _format_result(reviewed, said, as_json)
+    text = f"Reply {entry_id} is no opt-out any more (entry {reviewed.entry_id}); what stood before stands."
+    return _format_result(reviewed, text, as_json)
 
 
 def format_replies(found: Sequence[DoubtfulReply]) -> str:
-    """The replies as a table."""
+    """Return the replies as a table."""
     if not found:
         return "No reply waits for a review."
-    rows = [(str(one.entry_id), one.address, one.text, format_instant(one.at), one.done) for one in found]
+    rows = [
+        (str(reply.entry_id), reply.address, reply.text, format_instant(reply.at), reply.done)
+        for reply in found
+    ]
     return render_text(build_table("To review", ("id", "from", "text", "at", "done"), rows)).rstrip("\n")
 
 
-def _format_result(reviewed: ReviewResult, said: str, as_json: bool) -> str:
-    return orjson.dumps(reviewed, str, orjson.OPT_INDENT_2).decode() if as_json else said
+def _format_result(reviewed: ReviewResult, text: str, as_json: bool) -> str:
+    return orjson.dumps(reviewed, str, orjson.OPT_INDENT_2).decode() if as_json else text

@@ -1,4 +1,4 @@
-"""How the identity commands reach the facts: one database, errors in words."""
+"""Database access of the commands: connection with readable errors, identifiers, actor, and the app role."""
 
 import getpass
 from collections.abc import AsyncIterator
@@ -22,7 +22,10 @@ _SCHEMA_ERRORS = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)
 
 @asynccontextmanager
 async def open_database() -> AsyncIterator[Database]:
-    """The database of the settings, closed at the end. Raises ``Fault`` for all a user can mend."""
+    """Open the database of the settings and close it at the end.
+
+    Raises ``UserError`` for every error that a user can correct, those raised inside the block included.
+    """
     try:
         database = Database(WorkerSettings().database_url, pool_size=1)
     except ValueError as error:
@@ -42,15 +45,15 @@ async def open_database() -> AsyncIterator[Database]:
 
 
 def parse_identifier(kind: str, value: str) -> str:
-    """The key (type:value) of an identifier in any spelling. Raises ``Fault``."""
+    """Return the key (type:value) of an identifier in any spelling. Raises ``UserError``."""
     try:
         return key_of(kind, normalize_identifier(kind, value, region=ApiSettings().region))
     except ValueError as error:
-        raise UserError(f"nobody can have this identifier: {error}") from error
+        raise UserError(f"this is no valid identifier: {error}") from error
 
 
 def current_actor() -> str:
-    """Who does something, for the log."""
+    """Return the actor to record in logs: "command/<user name>"."""
     try:
         return f"command/{getpass.getuser()}"
     except (KeyError, OSError):  # a container's user may have no name
@@ -58,12 +61,15 @@ def current_actor() -> str:
 
 
 def grant_app_role(database_url: str, role: str, password: SecretStr | None) -> str:
-    """Give a role what Waypost's processes need, and say so. Raises ``Fault`` for one that nothing binds."""
+    """Grant a role the rights of Waypost's processes; returns the sentence to print.
+
+    Raises ``UserError`` for a role that owns the tables, since grants do not restrict it.
+    """
     try:
         new = grant_app_role_sync(database_url, role, password.get_secret_value() if password else None)
     except RoleOwnsTables as refusal:
         raise UserError(f"{refusal}.") from refusal
-    told = f" Role {role} {'was made and ' if new else ''}may run Waypost, and only add to its ledgers."
+    text = f" Role {role} {'was made and ' if new else ''}may run Waypost, and only add to its ledgers."
     if new and password is None:
-        told += " It has no password yet: set DATABASE_APP_PASSWORD and migrate again, or ALTER ROLE."
-    return told
+        text += " It has no password yet: set DATABASE_APP_PASSWORD and migrate again, or ALTER ROLE."
+    return text

@@ -1,4 +1,4 @@
-"""What ``waypost decisions replay`` does: recorded decisions, made once more and compared."""
+"""``waypost decisions replay``: repeat recorded decisions and compare the results."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from profiles.messaging.policy_versions import RecordedDecision, iterate_decisio
 
 @dataclass(frozen=True, slots=True)
 class VerdictSummary:
-    """What matters of a verdict."""
+    """The parts of a verdict that are compared."""
 
     verdict: str
     reason: str | None = None
@@ -35,7 +35,7 @@ class VerdictSummary:
 
 @dataclass(frozen=True, slots=True)
 class ChangedDecision:
-    """A decision that comes out otherwise."""
+    """A recorded decision that has another result now."""
 
     decision_id: UUID
     run_id: UUID
@@ -51,24 +51,27 @@ class ChangedDecision:
 
 @dataclass(slots=True)
 class DecisionReplayResult:
-    """Of a whole replay."""
+    """Result of a replay."""
 
     replayed: int = 0
     policies: Counter[str] = field(default_factory=Counter)
-    """Version → decisions made by it and made again."""
+    """Policy version → number of replayed decisions."""
     without_basis: int = 0
-    """Recorded by older code, which kept nothing to decide on."""
+    """Decisions of older code, which recorded no basis."""
     unknown_policies: Counter[str] = field(default_factory=Counter)
-    """Version → decisions of it, where no process has kept that version."""
+    """Policy version that is not stored → number of its decisions."""
     flipped: list[ChangedDecision] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """All of it."""
+        """Return the result as JSON."""
         return orjson.dumps(self, str, orjson.OPT_INDENT_2).decode()
 
 
 async def replay_decisions(since: timedelta | None) -> DecisionReplayResult:
-    """Decide again on what every decision stood on. Reads only. Raises ``Fault``."""
+    """Repeat every decision, or those of the last ``since``, from its recorded basis.
+
+    Reads only. Raises ``UserError``.
+    """
     outcome = DecisionReplayResult()
     async with open_database() as database, database.transaction() as connection:
         known: dict[str, Limits | None] = {}
@@ -78,15 +81,15 @@ async def replay_decisions(since: timedelta | None) -> DecisionReplayResult:
                 outcome.without_basis += 1
                 continue
             if version not in known:
-                kept = await load_policy_version(connection, version)
-                known[version] = None if kept is None else limits_from_json(kept)
+                stored = await load_policy_version(connection, version)
+                known[version] = None if stored is None else limits_from_json(stored)
             if (limits := known[version]) is None:
                 outcome.unknown_policies[version] += 1
                 continue
             outcome.replayed += 1
             outcome.policies[version] += 1
-            if flip := _find_change(recorded, recorded.basis, limits):
-                outcome.flipped.append(flip)
+            if change := _find_change(recorded, recorded.basis, limits):
+                outcome.flipped.append(change)
     return outcome
 
 
@@ -115,7 +118,7 @@ def _summarise_verdict(verdict: Verdict) -> VerdictSummary:
 
 
 def format_replay(outcome: DecisionReplayResult) -> str:
-    """What to print of it."""
+    """Return the result as a text with a table of the changed decisions."""
     made = f"{outcome.replayed:,} decisions made again, by {len(outcome.policies)} version(s) of the policy"
     flipped = f"{len(outcome.flipped):,} come out otherwise." if outcome.flipped else "all as recorded."
     lines = [f"{made}: {flipped}"]

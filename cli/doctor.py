@@ -1,4 +1,4 @@
-"""Examines an installation: each part, whether it is well, and what to do when it is not."""
+"""``waypost doctor``: check each part of an installation, and advise what to do about each fault."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,22 +31,22 @@ _MIN_POSTGRES_VERSION = 18
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one part."""
+    """Result of the check of one part."""
 
     part: str
     ok: bool
     found: str
     advice: str = ""
-    """What to do; only where something is to be done. A part that is well and has some is a warning."""
+    """What to do, if anything. Advice together with ``ok`` is a warning."""
 
     def format_line(self) -> str:
-        """One line for a terminal."""
+        """Return the finding as one line for a terminal."""
         verdict = ("warn" if self.advice else "ok  ") if self.ok else "FAIL"
         return f"{verdict}  {self.part:<10}  {self.found}" + (f" → {self.advice}" if self.advice else "")
 
 
 async def examine_installation() -> list[Finding]:
-    """Look at every part, each on its own, so that one fault does not hide another. Changes nothing."""
+    """Check every part independently, so that one fault does not hide another. Changes nothing."""
     findings, settings, effects = _check_settings()
     findings.append(_check_policy())
     if settings is not None:
@@ -96,7 +96,7 @@ def _api_settings_faults(settings: ApiSettings) -> list[str]:
 def _check_policy() -> Finding:
     try:
         policy = PolicySettings().policy
-    except ValidationError:  # told among the settings
+    except ValidationError:  # reported by the check of the settings
         return Finding("policy", False, "not read: WAYPOST_HOLDOUT is wrong", "mend the settings first")
     except PolicyFaults as faults:
         return Finding("policy", False, str(faults).replace("\n", "\n      "), "`waypost policy check`")
@@ -123,7 +123,7 @@ async def _check_with_timeout(
         return Finding(
             part, False, f"no answer within {_CHECK_TIMEOUT_S:.0f} s", "check the address and the network"
         )
-    except Exception as error:  # whatever a driver raises is what the doctor was asked to find
+    except Exception as error:  # any error of a driver is a finding
         found = " ".join(str(error).split()) or type(error).__name__
         return Finding(part, False, found, _ADVICE[part])
 
@@ -174,7 +174,7 @@ async def _check_identity(settings: WorkerSettings) -> Finding:
         figures, newest = await load_backlog(connection), await list_recent_quarantines(connection, limit=3)
     if not figures.quarantined:
         return Finding("identity", True, "no identifier is quarantined")
-    names = ", ".join(f"{one.type} {mask_identifier(one.type, one.value)}" for one in newest)
+    names = ", ".join(f"{each.type} {mask_identifier(each.type, each.value)}" for each in newest)
     found = f"{figures.quarantined} quarantined; newest: {names}"
     return Finding("identity", True, found, QUARANTINE_ADVICE)
 

@@ -1,4 +1,4 @@
-"""How a command ends: with a clear message and no traceback, at once; and which stack it is about."""
+"""Exit and error reporting of the commands, and the connection of a command to a running local stack."""
 
 import contextlib
 import os
@@ -15,7 +15,10 @@ from workers.settings import StackSettings
 
 @contextlib.contextmanager
 def report_errors(code: int = 1) -> Iterator[None]:
-    """Turn what a user can mend into one clear message and this exit code, without a traceback."""
+    """Print an error that a user can correct as one message, without a traceback, and exit with ``code``.
+
+    All other errors are raised.
+    """
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
@@ -27,7 +30,10 @@ def report_errors(code: int = 1) -> Iterator[None]:
 
 
 def use_local_stack() -> bool:
-    """Let a tool find the stack that runs on this data directory; what the user has set stays as set."""
+    """Set the environment of the stack that runs on the data directory; returns whether one runs.
+
+    Variables that the user has set are kept.
+    """
     found = find_running_stack(StackSettings().waypost_data_dir)
     for name, value in (found or {}).items():
         os.environ.setdefault(name, value)
@@ -35,7 +41,10 @@ def use_local_stack() -> bool:
 
 
 def exit_now(code: int) -> NoReturn:
-    """End at once with this exit code: the Temporal SDK may crash in an orderly end of a short process."""
+    """Flush the output and end the process at once with this exit code.
+
+    Interpreter shutdown is skipped, since the Temporal SDK may crash during it in a short process.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

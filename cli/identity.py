@@ -1,4 +1,4 @@
-"""What ``waypost identity unmerge``, ``mend`` and ``release`` do."""
+"""``waypost identity``: show identities, split profiles, undo splits, list and release from quarantine."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from workers.process import UserError
 
 @dataclass(frozen=True, slots=True)
 class CutPlan:
-    """A cut that has not been made."""
+    """A cut that is not applied yet, with its preview."""
 
     key: str
     other_key: str
@@ -36,7 +36,7 @@ class CutPlan:
 
 @dataclass(frozen=True, slots=True)
 class CutResult:
-    """The people there are now, and what was done."""
+    """Result of a change: the profiles afterwards, and a sentence about the change."""
 
     summary: str
     people: dict[UUID, list[HeldIdentifier]]
@@ -44,16 +44,19 @@ class CutResult:
     messages: list[SentMessage] = field(default_factory=list)
 
     def to_json(self) -> str:
-        """The same as over HTTP."""
-        profiles = [{"profile_id": who, "identifiers": held} for who, held in self.people.items()]
-        told: dict[str, Any] = {"profiles": profiles}
+        """Return the result as JSON, with the fields of the HTTP API."""
+        profiles = [
+            {"profile_id": profile_id, "identifiers": identifiers}
+            for profile_id, identifiers in self.people.items()
+        ]
+        result: dict[str, Any] = {"profiles": profiles}
         if self.cut_id is not None:
-            told |= {"cut_id": self.cut_id, "messages_while_merged": self.messages}
-        return orjson.dumps(told, str, orjson.OPT_INDENT_2).decode()
+            result |= {"cut_id": self.cut_id, "messages_while_merged": self.messages}
+        return orjson.dumps(result, str, orjson.OPT_INDENT_2).decode()
 
 
 async def plan_cut(one: tuple[str, str], other: tuple[str, str]) -> CutPlan:
-    """What a cut would part. Changes nothing. Raises ``Fault``."""
+    """Return what a cut would split. Changes nothing. Raises ``UserError``."""
     keys = parse_identifier(*one), parse_identifier(*other)
 
     async def read(connection: Any) -> CutPreview:
@@ -65,51 +68,51 @@ async def plan_cut(one: tuple[str, str], other: tuple[str, str]) -> CutPlan:
 
 
 async def apply_cut(ahead: CutPlan, *, reason: str) -> CutResult:
-    """Make the cut. Raises ``Fault``."""
+    """Apply the cut. Raises ``UserError``."""
     async with open_database() as database:
         cut = await unmerge.cut_identifiers(
             database, ahead.key, ahead.other_key, actor=current_actor(), reason=reason
         )
         sent = await database.run(lambda connection: load_messages_by_id(connection, cut.sent_message_ids))
-        said = f"Cut {cut.cut_id}; `waypost identity mend {cut.cut_id}` undoes it."
-        return CutResult(said, await _load_people(database, cut.profile_ids), cut.cut_id, sent)
+        summary = f"Cut {cut.cut_id}; `waypost identity mend {cut.cut_id}` undoes it."
+        return CutResult(summary, await _load_people(database, cut.profile_ids), cut.cut_id, sent)
 
 
 async def lift_cut(cut_id: int, *, reason: str) -> CutResult:
-    """Lift a cut. Raises ``Fault``."""
+    """Lift a cut. Raises ``UserError``."""
     async with open_database() as database:
         await database.run(lambda connection: check_mend(connection, cut_id))
-        now = await unmerge.mend_cut(database, cut_id, actor=current_actor(), reason=reason)
-        return CutResult(f"Cut {cut_id} is lifted.", await _load_people(database, now))
+        profile_ids = await unmerge.mend_cut(database, cut_id, actor=current_actor(), reason=reason)
+        return CutResult(f"Cut {cut_id} is lifted.", await _load_people(database, profile_ids))
 
 
 async def release_identifier(named: tuple[str, str], *, reason: str) -> CutResult:
-    """Let a quarantined identifier be somebody's. Raises ``Fault``."""
+    """Release an identifier from quarantine. Raises ``UserError``."""
     key = parse_identifier(*named)
     async with open_database() as database:
         await database.run(lambda connection: check_release(connection, key))
-        now = await unmerge.release_identifier(database, key, actor=current_actor(), reason=reason)
-        return CutResult(f"{key} is no longer quarantined.", await _load_people(database, now))
+        profile_ids = await unmerge.release_identifier(database, key, actor=current_actor(), reason=reason)
+        return CutResult(f"{key} is no longer quarantined.", await _load_people(database, profile_ids))
 
 
 def format_result(parted: CutResult) -> str:
-    """What to print of it."""
+    """Return the result as a text with tables."""
     return f"{format_people(parted.people, parted.messages if parted.cut_id else None)}{parted.summary}"
 
 
 async def _load_people(database: Database, profiles: Sequence[UUID]) -> dict[UUID, list[HeldIdentifier]]:
     async with database.transaction() as connection:
-        return {who: await load_identifiers(connection, who) for who in profiles}
+        return {profile_id: await load_identifiers(connection, profile_id) for profile_id in profiles}
 
 
 async def show_identity(kind: str, value: str, *, format: str, full: bool) -> str:
-    """The identity of the person behind an identifier, as text. Raises ``Fault``."""
+    """Return the identity of the profile with an identifier, in the given format. Raises ``UserError``."""
     key = parse_identifier(kind, value)
 
     async def read(connection: Any) -> IdentityView:
         profile_id = await find_profile_id(connection, *split_key(key))
         if profile_id is None:
-            raise NotFound(f"nobody has {key}; check its spelling, or send an event that names it")
+            raise NotFound(f"no profile has {key}; check its spelling, or send an event that names it")
         return await load_identity(connection, profile_id)
 
     async with open_database() as database:
@@ -117,16 +120,16 @@ async def show_identity(kind: str, value: str, *, format: str, full: bool) -> st
 
 
 def write_file(text: str, to: Path) -> None:
-    """Into a file; one that is there already is replaced. Raises ``Fault``."""
+    """Write a file, replacing an existing one. Raises ``UserError``."""
     try:
         to.write_text(text, "utf-8")
     except OSError as error:
-        said = f"{to} cannot be written: {error.strerror}; name a file in a folder that exists"
-        raise UserError(said) from error
+        message = f"{to} cannot be written: {error.strerror}; name a file in a folder that exists"
+        raise UserError(message) from error
 
 
 async def list_quarantined(*, limit: int, as_json: bool) -> str:
-    """What to print of the identifiers that are nobody's. Raises ``Fault``."""
+    """Return the quarantined identifiers, as a table or as JSON. Raises ``UserError``."""
     async with open_database() as database:
         found = await database.run(lambda connection: load_quarantined(connection, limit=limit))
     if as_json:

@@ -1,4 +1,4 @@
-"""What ``waypost stop``, ``resume`` and ``stops`` do, and how they say it."""
+"""``waypost stop``, ``resume`` and ``stops``: change and list the kill switches."""
 
 from io import StringIO
 from typing import Any
@@ -18,18 +18,21 @@ from workers.settings import WorkerSettings
 
 
 class StopChange(BaseModel):
-    """What came of a wish to stop or to resume."""
+    """Result of ``waypost stop`` or ``resume``."""
 
     kind: StopKind
     name: str
     stopped: bool
-    """How it is now."""
+    """State after the command."""
     changed: bool
-    """False: it was so already."""
+    """False: the state was the same before."""
 
 
 async def activate_stop(kind: StopKind, name: str, *, reason: str) -> StopChange:
-    """Stop something; in force when this returns. Raises ``Fault`` for a name that is none."""
+    """Activate a stop; it is in force when this returns. Idempotent.
+
+    Raises ``UserError`` for an unknown name.
+    """
     name = _validate_name(kind, name)
     _require_stoppable(kind, name)
 
@@ -43,7 +46,10 @@ async def activate_stop(kind: StopKind, name: str, *, reason: str) -> StopChange
 
 
 async def lift_stop(kind: StopKind, name: str, *, reason: str) -> StopChange:
-    """Resume something, also what has gone from the code. Raises ``Fault`` for a name that is none."""
+    """Lift a stop, also of a journey or template that is no longer in the code. Idempotent.
+
+    Raises ``UserError`` for an unknown name.
+    """
     name = _validate_name(kind, name)
 
     async def work(connection: Any) -> bool:
@@ -59,7 +65,7 @@ async def lift_stop(kind: StopKind, name: str, *, reason: str) -> StopChange:
 
 
 async def list_stops(*, as_json: bool) -> str:
-    """What to print of all that is stopped."""
+    """Return the active stops, as a table or as JSON."""
     async with open_database() as database:
         found = await database.run(kill_switches.list_kill_switches)
     if as_json:
@@ -67,17 +73,17 @@ async def list_stops(*, as_json: bool) -> str:
     if not found:
         return "Nothing is stopped.\n"
     table = Table(*(Column(title, overflow="fold") for title in ("kind", "name", "since", "reason", "by")))
-    for one in found:
-        table.add_row(one.kind, one.name, one.since.isoformat(" ", "seconds"), one.reason, one.actor)
-    # A reason is text: square brackets in it mean nothing.
+    for stop in found:
+        table.add_row(stop.kind, stop.name, stop.since.isoformat(" ", "seconds"), stop.reason, stop.actor)
+    # Square brackets in a reason are text, not markup.
     console = Console(file=StringIO(), markup=False, emoji=False, highlight=False)
-    with console.capture() as told:
+    with console.capture() as output:
         console.print(table)
-    return told.get()
+    return output.get()
 
 
 def format_change(done: StopChange) -> str:
-    """In words."""
+    """Return the change as a sentence."""
     what = "everything" if done.kind is StopKind.ALL else f"{done.kind.value} {done.name}"
     if not done.changed:
         return f"{what} {'is stopped already' if done.stopped else 'is not stopped'}; nothing was changed."
@@ -102,7 +108,11 @@ def _normalise_reason(reason: str) -> str:
 
 
 def _require_stoppable(kind: StopKind, name: str) -> None:
-    """In a hurry, with journeys that cannot be loaded, a channel or all can be stopped still."""
+    """Raise ``UserError`` unless the kind has such a name.
+
+    Journeys are loaded only for a journey or a template, so that a channel, or all, can be stopped even if
+    the journeys cannot be loaded.
+    """
     loads = kind in (StopKind.JOURNEY, StopKind.TEMPLATE)
     try:
         check_stop_target(

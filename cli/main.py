@@ -1,4 +1,7 @@
-"""The ``waypost`` command: every process and every tool of the project, one subcommand each."""
+"""Entry point of the ``waypost`` command: the processes, and the commands for data and operation.
+
+The other commands are in ``cli.commands``. The order of definitions is the order in `waypost --help`.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -34,11 +37,11 @@ def dev() -> None:
 
 @app.command()
 def demo(
-    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, to look around.")] = False,
-    shoppers: Annotated[int | None, typer.Option("--shoppers", min=1, help="How many people shop.")] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep the stack running afterwards.")] = False,
+    shoppers: Annotated[int | None, typer.Option("--shoppers", min=1, help="Number of shoppers.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a local stack with a shop's traffic on it, and sum up what was sent and what was not."""
+    """Run a shop's simulated traffic on a local stack, and summarise what was sent and what was not."""
     with report_errors():
         from local.demo.main import run_demo
 
@@ -90,11 +93,11 @@ def migrate(
         typer.Option(
             "--app-role",
             metavar="NAME",
-            help="Let this Postgres role run Waypost without changing its ledgers; made where missing.",
+            help="Let this Postgres role run Waypost without changing its ledgers; created if missing.",
         ),
     ] = None,
 ) -> None:
-    """Bring the database schema to this version. Safe to run at any time, by several at once."""
+    """Upgrade the database schema to this version. Safe to run at any time, also concurrently."""
     with report_errors():
         from sqlalchemy.exc import SQLAlchemyError
 
@@ -118,9 +121,11 @@ def migrate(
 def ingest(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of real events.")],
     format: Annotated[str, typer.Option("--format", help="rees46 or segment.")],
-    as_live: Annotated[bool, typer.Option("--as-live", help="Shift the times so that they end now.")] = False,
+    as_live: Annotated[
+        bool, typer.Option("--as-live", help="Shift the times so that the last event is now.")
+    ] = False,
 ) -> None:
-    """Send a file of events through the API. Historical: they start no run, unless --as-live."""
+    """Send a file of events through the API. Unless --as-live, they are historical and start no run."""
     with report_errors():
         from cli.ingest.main import replay_file
 
@@ -130,7 +135,7 @@ def ingest(
 
 @app.command("fast-forward")
 def fast_forward(
-    run_id: Annotated[str, typer.Argument(help="Ours, as in GET /v1/runs.")],
+    run_id: Annotated[str, typer.Argument(help="Waypost's id of the run, as in GET /v1/runs.")],
     length: Annotated[str, typer.Argument(metavar="DURATION", help="How far, such as 3d, 2h30m or 45m.")],
 ) -> None:
     """Move one run's clock forward (local stack only)."""
@@ -152,16 +157,14 @@ def why(
         ),
     ],
     journey: Annotated[str | None, typer.Option("--journey", help="Only this journey.")] = None,
-    item: Annotated[
-        str | None, typer.Option("--item", help="Only what concerns this item, any variant of it.")
-    ] = None,
+    item: Annotated[str | None, typer.Option("--item", help="Only this item, in any variant.")] = None,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="TIME", help="The moment asked about, such as 2026-11-21T20:00."),
+        typer.Option("--at", metavar="TIME", help="The time in question, such as 2026-11-21T20:00."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
-    """Say why somebody was sent a message, or was not, and what led to it."""
+    """Explain why a customer was sent a message or was not, with the facts that led to it."""
     with report_errors():
         from cli.why import answer_why
 
@@ -174,7 +177,7 @@ def why(
 
 @app.command()
 def doctor() -> None:
-    """Check settings, database, migrations, Temporal and providers; say what to do about each."""
+    """Check settings, database, migrations, Temporal and providers, and advise on each fault."""
     with report_errors():
         from cli.doctor import examine_installation
 
@@ -188,7 +191,7 @@ def doctor() -> None:
 
 
 def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> NoReturn:
-    """Run one of Waypost's own processes until it is told to stop."""
+    """Run one of Waypost's processes until it receives a stop signal."""
     from profiles.db.database import async_url
     from workers.process import configure_logging
 

@@ -1,4 +1,4 @@
-"""What ``waypost policy check`` and ``show`` print."""
+"""``waypost policy check`` and ``show``: the faults of a policy file, and the policy in force."""
 
 from dataclasses import asdict
 from io import StringIO
@@ -14,7 +14,7 @@ from policy.replay import policy_version
 
 
 def check_policy_file(file: Path | None, *, as_json: bool) -> tuple[str, bool]:
-    """What to print of a file, by default the one that is set, and whether it can be used."""
+    """Check a policy file, by default that of WAYPOST_POLICY; returns the report and whether it is valid."""
     try:
         policy = PolicySettings().policy if file is None else load_policy_file(str(file))
     except PolicyFaults as refused:
@@ -29,14 +29,14 @@ def check_policy_file(file: Path | None, *, as_json: bool) -> tuple[str, bool]:
 
 
 def format_policy(policy: Policy, *, as_json: bool) -> str:
-    """The policy in force as TOML, each value with where it was set, or as JSON."""
+    """Return the policy in force as TOML with the origin of each value, or as JSON."""
     version, settings = policy_version(policy.limits), settings_of(policy)
     if as_json:
-        values = {one.path: {"value": one.value, "set_by": one.set_by} for one in settings}
+        values = {each.path: {"value": each.value, "set_by": each.set_by} for each in settings}
         return _to_json({"file": policy.name or None, "version": version, "values": values})
     lines = [f"# Policy {version}: {_policy_label(policy)}"]
-    width = min(max(len(str(one)) for one in settings), 60)
-    lines += [f"{one!s:<{width}}  # {one.set_by}" for one in settings]
+    width = min(max(len(str(each)) for each in settings), 60)
+    lines += [f"{each!s:<{width}}  # {each.set_by}" for each in settings]
     return "\n".join(lines)
 
 
@@ -60,5 +60,5 @@ def _render_table(table: Table) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _to_json(told: object) -> str:
-    return orjson.dumps(told, None, orjson.OPT_INDENT_2).decode()
+def _to_json(value: object) -> str:
+    return orjson.dumps(value, None, orjson.OPT_INDENT_2).decode()

@@ -1,4 +1,4 @@
-"""Identities as tables in a terminal."""
+"""Text output of the identity commands as tables, and the table, time and rendering functions they share."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ _MAX_LOG_ROWS = 20
 
 
 def format_identity(view: IdentityView) -> str:
-    """All of one person's identity; of the log the newest rows."""
+    """Return the identity of a profile: identifiers, links, cuts, and the 20 newest log entries."""
     parts: list[RenderableType] = [f"Profile {view.profile_id}"]
     if view.merged:
         parts.append("Merged into it: " + ", ".join(map(str, view.merged)))
@@ -48,7 +48,7 @@ def format_identity(view: IdentityView) -> str:
 
 
 def format_cut_preview(apart: CutPreview) -> str:
-    """What a cut would part."""
+    """Return what a cut would split: the parts, their running runs, and the messages sent."""
     parts: list[RenderableType] = [
         build_table(
             f"Profile {apart.profile_id} comes apart into",
@@ -68,32 +68,32 @@ def format_cut_preview(apart: CutPreview) -> str:
 def format_people(
     people: Mapping[UUID, Sequence[HeldIdentifier]], messages: Sequence[SentMessage] | None
 ) -> str:
-    """The people there are now, and after a cut what was sent to them as one."""
+    """Return the identifiers of each profile and, after a cut, the messages sent while they were merged."""
     tables: list[RenderableType] = [
-        _identifiers_table(f"Profile {who}", held) for who, held in people.items()
+        _identifiers_table(f"Profile {profile_id}", identifiers) for profile_id, identifiers in people.items()
     ]
     return render_text(*tables, *([] if messages is None else _sent_messages_parts(messages)))
 
 
 def format_quarantined(found: Sequence[QuarantinedIdentifier]) -> str:
-    """The identifiers that are nobody's."""
+    """Return the quarantined identifiers as a table."""
     if not found:
         return "No identifier is quarantined."
-    rows = ((one.type, one.value, str(one.people), format_instant(one.since)) for one in found)
-    return render_text(build_table("Nobody's", ("type", "value", "people", "since"), rows)).rstrip("\n")
+    rows = ((each.type, each.value, str(each.people), format_instant(each.since)) for each in found)
+    return render_text(build_table("Quarantined", ("type", "value", "people", "since"), rows)).rstrip("\n")
 
 
 def _identifiers_table(title: str, held: Iterable[HeldIdentifier]) -> Table:
     rows = (
         (
-            one.type,
-            one.value,
-            format_instant(one.since),
-            format_instant(one.linked_at),
-            "yes" if one.vouched else "no",
-            one.status,
+            each.type,
+            each.value,
+            format_instant(each.since),
+            format_instant(each.linked_at),
+            "yes" if each.vouched else "no",
+            each.status,
         )
-        for one in held
+        for each in held
     )
     return build_table(
         title, ("type", "value", "seen since", "this person's since", "vouched", "status"), rows
@@ -131,8 +131,8 @@ def _sent_messages_parts(messages: Sequence[SentMessage]) -> list[RenderableType
     if not messages:
         return ["No message went out while they were one."]
     rows = (
-        (format_instant(one.sent_at), one.channel, one.template, one.journey, str(one.message_id))
-        for one in messages
+        (format_instant(each.sent_at), each.channel, each.template, each.journey, str(each.message_id))
+        for each in messages
     )
     return [
         build_table("Sent while they were one", ("at", "channel", "template", "journey", "message"), rows)
@@ -140,25 +140,25 @@ def _sent_messages_parts(messages: Sequence[SentMessage]) -> list[RenderableType
 
 
 def build_table(title: str, columns: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A titled table whose cells wrap."""
-    made = Table(title=title, title_justify="left", title_style="bold")
+    """Return a table with a title; its cells wrap."""
+    table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        made.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*row)
-    return made
+        table.add_row(*row)
+    return table
 
 
 def format_instant(time: datetime) -> str:
-    """To the minute, in UTC."""
+    """Return a time in UTC, to the minute."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}Z"
 
 
 def render_text(*parts: RenderableType) -> str:
-    """As text, with a line end."""
-    # What customers wrote is text: square brackets in it mean nothing.
+    """Return the parts as plain text, each with a line end."""
+    # Square brackets in texts of customers are text, not markup.
     console = Console(file=StringIO(), markup=False, emoji=False, highlight=False)
-    with console.capture() as told:
+    with console.capture() as output:
         for part in parts:
             console.print(part)
-    return told.get()
+    return output.get()

@@ -1,4 +1,4 @@
-"""What ``waypost why`` does: read, answer, and print the answer for a terminal."""
+"""``waypost why``: load the evidence, explain why a message was sent or not, and format the answer."""
 
 from collections.abc import Sequence
 from io import StringIO
@@ -24,48 +24,51 @@ from profiles.views.profile import RunView
 from workers.process import UserError
 
 MAX_QUERIED_RUNS = 5
-"""Runs that are asked what they wait for."""
+"""Maximum number of running runs that are queried for what they wait for."""
 
 
 async def answer_why(
     customer: str, *, journey: str | None, item: str | None, at: str | None, as_json: bool
 ) -> str:
-    """The answer as text. Raises ``Fault`` for somebody who is not known, and for a time that is none."""
+    """Return the answer as a text or as JSON.
+
+    Raises ``UserError`` for an unknown customer, an invalid time, or a database that does not answer.
+    """
     settings = ApiSettings()
 
     async def read(connection: Any) -> tuple[Explainer, WhyQuery]:
         profile_id = await _find_profile_id(connection, customer)
-        account = await decision_evidence.load_decision_evidence(connection, profile_id, journey=journey)
-        if account is None:
+        evidence = await decision_evidence.load_decision_evidence(connection, profile_id, journey=journey)
+        if evidence is None:
             raise NotFound(f"there is no profile {profile_id} any more")
-        teller = create_explainer(account, settings.policy.limits, settings.default_timezone)
+        explainer = create_explainer(evidence, settings.policy.limits, settings.default_timezone)
         try:
-            moment = parse_instant(at, teller.zone.zone) if at else None
+            moment = parse_instant(at, explainer.zone.zone) if at else None
         except ValueError as error:
             raise UserError(f"--at: {error}.") from error
-        if moment is not None and account.truncated:
-            account = (
+        if moment is not None and evidence.truncated:
+            evidence = (
                 await decision_evidence.load_decision_evidence(
                     connection, profile_id, journey=journey, until=moment
                 )
-                or account
+                or evidence
             )
-        teller = create_explainer(account, settings.policy.limits, settings.default_timezone)
-        return teller, WhyQuery(journey, item, moment)
+        explainer = create_explainer(evidence, settings.policy.limits, settings.default_timezone)
+        return explainer, WhyQuery(journey, item, moment)
 
     async with open_database() as database:
-        teller, asked = await database.run(read)
-    answer = teller.answer(asked, await _query_waits(settings, teller.runs_to_query(asked)))
+        explainer, query = await database.run(read)
+    answer = explainer.answer(query, await _query_waits(settings, explainer.runs_to_query(query)))
     if as_json:
         return orjson.dumps(answer, str, orjson.OPT_INDENT_2).decode() + "\n"
     return format_answer(answer)
 
 
 def format_answer(answer: Answer) -> str:
-    """The sentence, what it stood on, and the timeline, for a terminal of any width."""
-    # What customers wrote is text: square brackets in it mean nothing.
+    """Return the sentence, its facts and the timeline, for a terminal of any width."""
+    # Square brackets in texts of customers are text, not markup.
     console = Console(file=StringIO(), markup=False, emoji=False, highlight=False)
-    with console.capture() as told:
+    with console.capture() as output:
         console.print(answer.sentence)
         if answer.facts:
             console.print("\nWhat it stood on")
@@ -76,7 +79,7 @@ def format_answer(answer: Answer) -> str:
         console.print(_timeline_table(answer.timeline) if answer.timeline else "  nothing on file")
         if answer.is_cut:
             console.print("There is more on file; --at looks at an earlier moment.")
-    return "\n".join(line.rstrip() for line in told.get().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in output.get().splitlines()) + "\n"
 
 
 def _timeline_table(entries: Sequence[Entry]) -> Table:
@@ -93,27 +96,28 @@ def _timeline_table(entries: Sequence[Entry]) -> Table:
 
 
 def _entry_text(entry: Entry) -> str:
-    failed = [f"did not pass: {one.name}: {one.detail}" for one in entry.checks if not one.passed]
+    failed = [f"did not pass: {check.name}: {check.detail}" for check in entry.checks if not check.passed]
     problems = [f"not done with it: {entry.problems}"] if entry.problems else []
     return "\n  ".join([entry.text, *failed, *problems])
 
 
 async def _find_profile_id(connection: Any, customer: str) -> UUID:
     try:
-        found = await component.load_canonical_id(connection, UUID(customer))
+        profile_id = await component.load_canonical_id(connection, UUID(customer))
     except ValueError:
         key = parse_identifier(*parse_identifier_input(customer))
-        found = await component.find_profile_id(connection, *split_key(key))
-        if found is None:
-            raise NotFound(f"nobody has {key}; check its spelling, or send an event that names it") from None
-    if found is None:
+        profile_id = await component.find_profile_id(connection, *split_key(key))
+        if profile_id is None:
+            message = f"no profile has {key}; check its spelling, or send an event that names it"
+            raise NotFound(message) from None
+    if profile_id is None:
         raise NotFound(f"there is no profile {customer}")
-    return found
+    return profile_id
 
 
 async def _query_waits(settings: ApiSettings, runs: Sequence[RunView]) -> dict[UUID, str]:
-    engine, waits = TemporalGateway(settings), {}
+    gateway, waits = TemporalGateway(settings), {}
     for run in [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]:
-        one = await engine.load_pending_wait(run.workflow_id, run.temporal_run_id)
-        waits[run.run_id] = first_line_of_details(one.details)
+        wait = await gateway.load_pending_wait(run.workflow_id, run.temporal_run_id)
+        waits[run.run_id] = first_line_of_details(wait.details)
     return waits

@@ -1,4 +1,5 @@
-"""The shipped journeys. ``JOURNEYS`` is found on first use, so that importing a word costs no story."""
+"""The shipped journeys. ``JOURNEYS`` is imported at its first use, so that ``journeys.vocabulary`` imports no
+story."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which journeys there are: the shipped ones, and those of the modules a setting names."""
+"""The registry of journeys: the shipped ones, and those of the modules that a setting names."""
 
 import difflib
 import importlib
@@ -28,7 +28,7 @@ BUILT_IN_ACTIVITIES = frozenset(
         *("withdraw_consent", "sweep_lapsed", "sweep_products", "sweep_segment", "sweep_templates"),
     }
 )
-"""Names that are taken by Waypost's own."""
+"""Names of Waypost's own activities, which an author's activity may not have."""
 
 
 class JourneyRegistry(Mapping[str, JourneyDefinition]):
@@ -37,11 +37,11 @@ class JourneyRegistry(Mapping[str, JourneyDefinition]):
     def __init__(self, classes: Sequence[type[Journey]], effects: Sequence[Callable[..., Any]] = ()) -> None:
         self.classes = tuple(classes)
         self.activities = tuple(effects)
-        """The authors' own activities."""
+        """Activities of the authors."""
         self._by_name = {cls.definition.name: cls.definition for cls in classes}
 
     def __getitem__(self, name: str) -> JourneyDefinition:
-        """The definition of that name; a KeyError says which names there are."""
+        """Return the definition of that name. Raises KeyError with the known names."""
         if name in self._by_name:
             return self._by_name[name]
         close = difflib.get_close_matches(name, self._by_name, n=1)
@@ -56,27 +56,27 @@ class JourneyRegistry(Mapping[str, JourneyDefinition]):
 
     @property
     def routes(self) -> tuple[JourneyDefinition, ...]:
-        """The routing table that ingest goes by."""
+        """The routing table of ingest."""
         return tuple(self._by_name.values())
 
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryResult:
-    """What was found in the modules, and all that is wrong with it."""
+    """Journeys found in the modules, and all faults."""
 
     journeys: JourneyRegistry
     faults: tuple[JourneyFault, ...]
     folders: tuple[Path, ...]
-    """Where the journeys lie, and beside them their messages; of those that cannot be registered as well."""
+    """Folders with the journeys and their messages; also those of journeys that cannot be registered."""
     complete: bool
     """Whether every module could be imported."""
 
 
 def load_journeys(modules: Sequence[str] = ("journeys",)) -> JourneyRegistry:
-    """Journeys of these modules; each names its own in a ``JOURNEYS`` sequence, and the activities that its
-    stories perform in ``ACTIVITIES``, if there are any.
+    """Load the journeys that ``JOURNEYS`` of each module lists, and the activities that ``ACTIVITIES`` lists.
 
-    Raises JourneyError, a ValueError, with all that is wrong at once: a line a fault, with file and line.
+    ``ACTIVITIES`` is optional. Raises JourneyError, a ValueError, with all faults: one line for each,
+    with file and line.
     """
     reading = discover_journeys(modules)
     if reading.faults:
@@ -85,7 +85,7 @@ def load_journeys(modules: Sequence[str] = ("journeys",)) -> JourneyRegistry:
 
 
 def discover_journeys(modules: Sequence[str]) -> DiscoveryResult:
-    """The same without raising: journeys that have faults are among those found."""
+    """Load journeys without raising; journeys with faults are included."""
     classes: dict[str, type[Journey]] = {}
     effects: dict[str, Callable[..., Any]] = {}
     faults: list[JourneyFault] = []
@@ -94,12 +94,12 @@ def discover_journeys(modules: Sequence[str]) -> DiscoveryResult:
     for name in modules:
         try:
             module = importlib.import_module(name)
-            found = tuple(module.JOURNEYS)
-        except Exception as error:  # whatever an author's module raises is theirs to know
+            listed = tuple(module.JOURNEYS)
+        except Exception as error:  # reported to the author, whatever the module raises
             faults.append(import_fault(name, error))
             complete = False
             continue
-        for cls in found:
+        for cls in listed:
             faults.extend(_registration_faults(name, cls, classes))
             folders.extend(_journey_folder(cls))
         for effect in getattr(module, "ACTIVITIES", ()):
@@ -114,8 +114,8 @@ def discover_journeys(modules: Sequence[str]) -> DiscoveryResult:
 def _activity_faults(module: str, effect: Any, effects: dict[str, Callable[..., Any]]) -> list[JourneyFault]:
     definition = getattr(effect, "__temporal_activity_definition", None)
     if definition is None:
-        said = f"{effect!r} in ACTIVITIES is not decorated with @activity.defn of temporalio"
-        return [JourneyFault(module, "", 0, said)]
+        message = f"{effect!r} in ACTIVITIES is not decorated with @activity.defn of temporalio"
+        return [JourneyFault(module, "", 0, message)]
     name = str(definition.name)
     if name in BUILT_IN_ACTIVITIES or effects.get(name, effect) is not effect:
         return [
@@ -128,7 +128,7 @@ def _activity_faults(module: str, effect: Any, effects: dict[str, Callable[..., 
 
 
 def _registration_faults(module: str, cls: Any, classes: dict[str, type[Journey]]) -> list[JourneyFault]:
-    """Whether a class can be registered; if so, it is."""
+    """Register a class if it can be registered; returns its faults."""
     if not isinstance(cls, type):
         return [
             JourneyFault(
@@ -161,11 +161,11 @@ def _fault_at_class(journey: str, cls: type, message: str) -> JourneyFault:
 
 
 class UnknownStopTarget(LookupError):
-    """There is no such thing; says which there are."""
+    """An unknown channel, journey or template; the message lists the known ones."""
 
 
 def check_stop_target(kind: StopKind, name: str, journeys: Mapping[str, JourneyDefinition]) -> None:
-    """Raises ``NotStoppable`` where there is no such channel, journey or template; "all" names everything."""
+    """Check a target of a kill switch; "all" names everything. Raises ``UnknownStopTarget``."""
     known = _known_names(kind, journeys)
     if name in known:
         return

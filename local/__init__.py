@@ -1,4 +1,4 @@
-"""The local stack: embedded Postgres and Temporal, their processes, time travel.
+"""The local stack: embedded Postgres and Temporal, Waypost's processes, time travel, and the demo.
 
-Nothing here runs in production.
+Not used in production.
 """

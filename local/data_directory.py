@@ -1,4 +1,4 @@
-"""The folder of a local stack: used by one stack at a time, which writes down there how to reach it."""
+"""Data directory of a local stack: its lock, its secret, and the environment of the running stack."""
 
 import fcntl
 import json
@@ -20,7 +20,7 @@ _LOCK_TIMEOUT_S = 0.5
 
 
 class DataDirectory:
-    """One stack's hold on its folder. The kernel lets go of it when the process ends, however it ends."""
+    """Exclusive lock of one stack on its data directory. The kernel releases it when the process ends."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -28,16 +28,19 @@ class DataDirectory:
 
     @property
     def postgres_dir(self) -> Path:
-        """What the embedded Postgres keeps."""
+        """Folder of the embedded Postgres."""
         return self.folder / "postgres"
 
     @property
     def temporal_db_file(self) -> Path:
-        """The dev server's database file."""
+        """Database file of the Temporal dev server."""
         return self.folder / "temporal" / "temporal.db"
 
     def acquire(self) -> None:
-        """Make this process the folder's only stack. Raises ``StackError`` when another one is."""
+        """Take the lock of the folder, which is created if missing.
+
+        Raises ``StackError`` if the folder cannot be written to or another stack holds the lock.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             lock = os.open(self.folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)
@@ -52,7 +55,7 @@ class DataDirectory:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                # Somebody who only looks whether a stack runs holds it for an instant.
+                # ``find_running_stack`` in another process holds a shared lock for a moment.
                 if time.monotonic() < deadline:
                     time.sleep(0.05)
                     continue
@@ -67,18 +70,21 @@ class DataDirectory:
         self._lock_fd = lock
 
     def load_secret(self) -> str:
-        """The secret that signs this stack's links, made once, so that links outlive a restart."""
+        """Return the secret that signs this stack's links; created once, so that links outlive a restart."""
         path = self.folder / _SECRET_FILE
         if not path.exists():
             _write_private(path, secrets.token_urlsafe(32))
         return path.read_text()
 
     def publish_environment(self, environment: Mapping[str, str]) -> None:
-        """Write down, for this user only, the environment in which a command finds this stack."""
+        """Write the environment variables with which other commands connect to this stack.
+
+        Readable by this user only.
+        """
         _write_private(self.folder / _ENVIRONMENT_FILE, json.dumps(dict(environment), indent=2))
 
     def release(self) -> None:
-        """Let go of the folder. Idempotent."""
+        """Remove the published environment and release the lock. Idempotent."""
         if self._lock_fd is not None:
             (self.folder / _ENVIRONMENT_FILE).unlink(missing_ok=True)
             os.close(self._lock_fd)
@@ -86,7 +92,7 @@ class DataDirectory:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Replace a file by one that only this user can read, whole or not at all."""
+    """Replace a file atomically by one that only this user can read."""
     partial = path.with_name(f"{path.name}.partial")
     partial.unlink(missing_ok=True)
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -95,14 +101,14 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def find_running_stack(folder: Path) -> dict[str, str] | None:
-    """The environment of the stack that runs on ``folder`` at this moment, or None when none does."""
+    """Return the published environment of the stack that runs on ``folder``, or None."""
     try:
         lock = os.open(folder / _LOCK_FILE, os.O_RDONLY)
     except OSError:
         return None
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None  # nobody holds it: what is written down there is a leftover
+        return None  # the lock is free: an environment file would be left over from an earlier stack
     except BlockingIOError:
         pass
     finally:

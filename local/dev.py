@@ -1,4 +1,4 @@
-"""``waypost dev``: a local stack in a terminal, until Ctrl-C."""
+"""``waypost dev``: run a local stack in a terminal until Ctrl-C; its console output and signal handling."""
 
 import asyncio
 import contextlib
@@ -26,101 +26,6 @@ _SAMPLE_EVENT = (
     '"context":{"traits":{"email":"ada@example.com"}}}'
 )
 
-
-async def run_dev_stack(settings: StackSettings) -> int:
-    """Run the stack until SIGINT or SIGTERM (exit code 0) or until one of its processes dies (1).
-
-    A second Ctrl-C ends everything at once, without a clean shutdown; no accepted event is lost by it.
-    Raises ``StackError`` when the stack cannot start.
-    """
-    console = StackConsole()
-    if console.has_color:
-        os.environ.setdefault("FORCE_COLOR", "1")  # the processes write into a pipe, we into a terminal
-    stop = install_stop_signals(lambda: console.print_line("Stopping …"))
-    begun = time.monotonic()
-    stack = create_stack(settings, console.log)
-    starting = asyncio.create_task(stack.__aenter__())
-    if not await _await_unless_stopped(stop, starting):
-        return 0
-    try:
-        console.print_moved_ports(stack.ports)
-        console.print_ready_panel(access_info(stack), time.monotonic() - begun)
-        console.print_line(
-            f"A first event:\n\n  {sample_command(stack.api_url)}\n\nOr a shop's traffic: waypost demo --serve\n"
-        )
-        died = asyncio.create_task(stack.wait_for_failure())
-        if await _await_unless_stopped(stop, died):
-            raise died.result()
-        return 0
-    finally:
-        await stack.__aexit__(None, None, None)
-
-
-def create_stack(settings: StackSettings, log: LogCallback) -> LocalStack:
-    """The stack that these settings ask for, not started."""
-    return LocalStack(
-        settings.waypost_data_dir,
-        api_port=settings.api_port,
-        temporal_port=settings.temporal_port,
-        temporal_ui_port=settings.temporal_ui_port,
-        postgres_port=settings.postgres_port,
-        database_url=settings.database_url,
-        log=log,
-    )
-
-
-def access_info(stack: LocalStack) -> dict[str, str]:
-    """Where to look: what a person may open, and the keys for it."""
-    return {
-        "API": stack.api_url,
-        "API docs": f"{stack.api_url}/docs",
-        "Mailbox": f"{stack.api_url}/sandbox   every rendered message, as its receiver sees it",
-        "Temporal UI": stack.ui_url,
-        "Write key": f"{WRITE_KEY}   (local only)",
-        "Server key": f"{SERVER_KEY}   (local only)",
-        "Admin key": f"{ADMIN_KEY}   (local only)",
-        "Data": display_path(stack.directory.folder),
-    }
-
-
-def sample_command(api_url: str) -> str:
-    """A line to paste into another terminal: something is put into a cart."""
-    return f"curl -u {WRITE_KEY}: {api_url}/v1/track -d '{_SAMPLE_EVENT}'"
-
-
-def install_stop_signals(on_stop: Callable[[], None]) -> asyncio.Event:
-    """An event that SIGINT or SIGTERM sets; a second one ends this process, and so the stack, at once."""
-    stop = asyncio.Event()
-
-    def asked() -> None:
-        if stop.is_set():
-            os._exit(_EXIT_INTERRUPTED)
-        stop.set()
-        on_stop()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked)
-    return stop
-
-
-async def _await_unless_stopped(
-    stop: asyncio.Event, task: "asyncio.Task[LocalStack] | asyncio.Task[StackError]"
-) -> bool:
-    """Wait for the task; True when it ended, False when ``stop`` came first, the task then cancelled."""
-    stopping = asyncio.create_task(stop.wait())
-    waits: list[Awaitable[object]] = [stopping, task]
-    await asyncio.wait([asyncio.ensure_future(each) for each in waits], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if task.done():
-        task.result()
-        return True
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-    return False
-
-
 _PROCESS_COLORS = {
     "postgres": "blue",
     "temporal": "magenta",
@@ -136,8 +41,109 @@ _PANEL_WIDTH = 100
 _PORT_LABELS = {"api": "the API", "temporal": "Temporal", "ui": "the Temporal UI", "postgres": "Postgres"}
 
 
+async def run_dev_stack(settings: StackSettings) -> int:
+    """Run the stack until SIGINT or SIGTERM; returns the exit code 0.
+
+    A second Ctrl-C ends all processes at once, without a clean shutdown; no accepted event is lost.
+    Raises ``StackError`` if the stack cannot start or one of its processes exits.
+    """
+    console = StackConsole()
+    if console.has_color:
+        os.environ.setdefault("FORCE_COLOR", "1")  # child processes write to a pipe, this one to a terminal
+    stop = install_stop_signals(lambda: console.print_line("Stopping …"))
+    begun = time.monotonic()
+    stack = create_stack(settings, console.log)
+    starting = asyncio.create_task(stack.__aenter__())
+    if not await _await_unless_stopped(stop, starting):
+        return 0
+    try:
+        console.print_moved_ports(stack.ports)
+        console.print_ready_panel(access_info(stack), time.monotonic() - begun)
+        console.print_line(
+            f"A first event:\n\n  {sample_command(stack.api_url)}\n\n"
+            "Or a shop's traffic: waypost demo --serve\n"
+        )
+        died = asyncio.create_task(stack.wait_for_failure())
+        if await _await_unless_stopped(stop, died):
+            raise died.result()
+        return 0
+    finally:
+        await stack.__aexit__(None, None, None)
+
+
+def create_stack(settings: StackSettings, log: LogCallback) -> LocalStack:
+    """Create a stack from the settings, without starting it."""
+    return LocalStack(
+        settings.waypost_data_dir,
+        api_port=settings.api_port,
+        temporal_port=settings.temporal_port,
+        temporal_ui_port=settings.temporal_ui_port,
+        postgres_port=settings.postgres_port,
+        database_url=settings.database_url,
+        log=log,
+    )
+
+
+def access_info(stack: LocalStack) -> dict[str, str]:
+    """Return what the ready panel shows: URLs, keys and the data directory, by label."""
+    return {
+        "API": stack.api_url,
+        "API docs": f"{stack.api_url}/docs",
+        "Mailbox": f"{stack.api_url}/sandbox   every rendered message, as its receiver sees it",
+        "Temporal UI": stack.ui_url,
+        "Write key": f"{WRITE_KEY}   (local only)",
+        "Server key": f"{SERVER_KEY}   (local only)",
+        "Admin key": f"{ADMIN_KEY}   (local only)",
+        "Data": display_path(stack.directory.folder),
+    }
+
+
+def sample_command(api_url: str) -> str:
+    """Return a curl command that sends a sample ``Product Added`` event."""
+    return f"curl -u {WRITE_KEY}: {api_url}/v1/track -d '{_SAMPLE_EVENT}'"
+
+
+def install_stop_signals(on_stop: Callable[[], None]) -> asyncio.Event:
+    """Return an event that the first SIGINT or SIGTERM sets; ``on_stop`` is called then.
+
+    A second signal ends this process, and with it the stack, at once.
+    """
+    stop = asyncio.Event()
+
+    def handle_signal() -> None:
+        if stop.is_set():
+            os._exit(_EXIT_INTERRUPTED)
+        stop.set()
+        on_stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, handle_signal)
+    return stop
+
+
+async def _await_unless_stopped(
+    stop: asyncio.Event, task: "asyncio.Task[LocalStack] | asyncio.Task[StackError]"
+) -> bool:
+    """Wait for the task; returns True if it ended, False if ``stop`` was set first.
+
+    In the second case the task is cancelled. Raises what the task raised.
+    """
+    stopping = asyncio.create_task(stop.wait())
+    waits: list[Awaitable[object]] = [stopping, task]
+    await asyncio.wait([asyncio.ensure_future(each) for each in waits], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return False
+
+
 class StackConsole:
-    """Writes to standard output; in colour on a terminal only."""
+    """Output of the stack on standard output; in colour on a terminal only."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
@@ -149,17 +155,17 @@ class StackConsole:
         }
 
     def log(self, name: str, line: str) -> None:
-        """One line of one process, its name before it."""
+        """Print one line of a process, with the process's name as prefix."""
         prefix = self._prefixes.get(name, f"{name:<{_NAME_WIDTH}} │")
         sys.stdout.write(f"{prefix} {line}\n")
         sys.stdout.flush()
 
     def print_line(self, words: str) -> None:
-        """A line of the stack itself."""
+        """Print a line of the stack itself, in bold."""
         self._console.print(words, style="bold", soft_wrap=True, markup=False)
 
     def print_moved_ports(self, ports: Mapping[str, Port]) -> None:
-        """Name the ports that were taken and what is used instead."""
+        """Print the default ports that were taken, and the ports used instead."""
         for name, port in ports.items():
             if port.taken_default is not None:
                 self.print_line(
@@ -167,7 +173,7 @@ class StackConsole:
                 )
 
     def print_ready_panel(self, places: Mapping[str, str], seconds: float) -> None:
-        """The closing panel."""
+        """Print the panel of ``access_info``. ``seconds``: duration of the start."""
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold", no_wrap=True)
         table.add_column(overflow="fold")
@@ -185,7 +191,7 @@ class StackConsole:
 
 
 def display_path(folder: Path) -> str:
-    """A folder as a person would type it from here."""
+    """Return the path relative to the working directory if the folder is inside it."""
     try:
         return str(folder.relative_to(Path.cwd()))
     except ValueError:

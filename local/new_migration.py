@@ -1,6 +1,6 @@
-"""Write a migration from the difference between the migrations and the tables, on an embedded Postgres.
+"""Generate an Alembic migration from the difference between migrations and table definitions.
 
-Started by `make new-migration NAME="add a column"`.
+It runs on an embedded Postgres. Started by `make new-migration NAME="add a column"`.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from profiles.db.migrate import new_revision_async, upgrade_schema_async
 
 
 async def new_migration(message: str) -> Path:
-    """Apply all migrations to an empty database and write the one that is missing; returns its file.
+    """Apply all migrations to an empty database and generate the missing one; returns its file.
 
-    Raises ``StackError`` where no Postgres starts.
+    Raises ``StackError`` if Postgres does not start.
     """
     with tempfile.TemporaryDirectory(prefix="waypost-migration-") as folder:
         async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
@@ -26,7 +26,7 @@ async def new_migration(message: str) -> Path:
 
 
 def main() -> None:
-    """Take the message from the command line and print the file."""
+    """Entry point: read the message from the command line and print the file's path."""
     message = " ".join(sys.argv[1:]).strip()
     if not message:
         sys.exit('a migration needs a name: make new-migration NAME="add the column locale"')

@@ -1,7 +1,7 @@
-"""Makes a child process end when its parent does, however the parent ends.
+"""End a child process when its parent ends, also after ``kill -9`` of the parent.
 
-On Linux the kernel does it (``prctl(PR_SET_PDEATHSIG)``). Elsewhere this file runs as a small
-process of its own between parent and child, which notices when it has been adopted by another parent.
+On Linux the kernel does it (``prctl(PR_SET_PDEATHSIG)``). On other platforms this file runs as a process
+between parent and child, which polls its parent's process id.
 """
 
 import ctypes
@@ -23,11 +23,11 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def parent_death_hook(death_signal: signal.Signals) -> Callable[[], None] | None:
-    """What to run in the child between fork and exec; None where the platform has no such call.
+    """Return the ``preexec_fn`` that sets the parent death signal; None on platforms without it.
 
-    The signal is tied to the thread that forks, so start children from a thread that lives as long
-    as they should. The kernel forgets it when the child changes its user, so it must run after that:
-    ``subprocess`` calls its ``preexec_fn`` last.
+    The kernel sends the signal when the forking thread ends, so start children from a thread that lives as
+    long as they should. The setting is cleared when the child changes its user, so the hook must run after
+    that: ``subprocess`` calls ``preexec_fn`` last.
     """
     if _LIBC is None:
         return None
@@ -35,21 +35,21 @@ def parent_death_hook(death_signal: signal.Signals) -> Callable[[], None] | None
 
     def arrange() -> None:
         if libc.prctl(_PR_SET_PDEATHSIG, int(death_signal)) != 0 or os.getppid() != parent:
-            # The parent was gone before the request was in place: nobody would ever end us.
+            # The parent ended before the signal was set, so no signal would ever arrive.
             os._exit(1)
 
     return arrange
 
 
 def watched_command(argv: Sequence[str], death_signal: signal.Signals) -> list[str]:
-    """The command line that runs ``argv`` under the watching process of this file."""
+    """Return the command line that runs ``argv`` under the watch process of this file."""
     return [sys.executable, __file__, str(os.getpid()), str(int(death_signal)), *argv]
 
 
 def run_watched(parent: int, death_signal: int, argv: Sequence[str]) -> int:
-    """Run ``argv``, pass SIGTERM and SIGINT on to it, and end it when ``parent`` is no longer our parent.
+    """Run ``argv``, forward SIGTERM and SIGINT to it, and end it when this process's parent changes.
 
-    Returns the exit code of the command (128 + n when a signal ended it, as shells do).
+    Returns the exit code of the command (128 + n if signal n ended it, as shells do).
     """
     child = subprocess.Popen(argv)  # noqa: S603 (the stack's own command line)
 

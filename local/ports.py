@@ -1,4 +1,4 @@
-"""Which TCP ports a local stack listens on."""
+"""Choice of the TCP ports that a local stack listens on."""
 
 import random
 import socket
@@ -12,19 +12,19 @@ HOST = "127.0.0.1"
 _MAX_PORTS_TRIED = 50
 
 _FALLBACK_PORTS = range(20_000, 32_768)
-"""Below those that systems give to outgoing connections: one of these could take a port between the moment
-it is chosen and the moment its process listens on it."""
+"""Below the ephemeral ports of outgoing connections, which could take a port between its choice and the
+moment when its process listens on it."""
 
 
 @dataclass(frozen=True)
 class PortRequest:
-    """One port to be chosen."""
+    """A request for one port."""
 
     env_variable: str
     """The environment variable that sets it."""
     default: int
     requested: int | None
-    """Set on purpose: this one or none. 0: any free one. None: the default, else a free one."""
+    """A number: this port only. 0: any free port. None: the default port, or a free one if it is taken."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,20 @@ class Port:
 
     number: int
     taken_default: int | None = None
-    """The default that was taken by somebody else."""
+    """The default port, if another process had taken it."""
 
 
 def choose_ports(requests: Mapping[str, PortRequest]) -> dict[str, Port]:
-    """Pick a port for each wish, all different, all free on the loopback address at this moment.
+    """Choose a different free port of the loopback address for each request.
 
-    Raises ``StackError`` when a port that was set on purpose is taken.
+    Raises ``StackError`` if an explicitly requested port is taken, or no port is free.
     """
     held: list[socket.socket] = []
     try:
         chosen: dict[str, Port] = {}
-        # Ports set on purpose go first, so that no fallback takes one of them.
-        for name, wish in sorted(requests.items(), key=lambda pair: pair[1].requested is None):
-            chosen[name] = _reserve_port(name, wish, held)
+        # Explicitly requested ports go first, so that no fallback takes one of them.
+        for name, request in sorted(requests.items(), key=lambda pair: pair[1].requested is None):
+            chosen[name] = _reserve_port(name, request, held)
         return {name: chosen[name] for name in requests}
     finally:
         for each in held:
@@ -77,13 +77,13 @@ def _bind_any() -> socket.socket | None:
 
 
 def _bind(number: int) -> socket.socket | None:
-    """A socket that holds the port (0: any), or None when it is taken."""
+    """Return a socket that listens on the port (0: any), or None if the port is taken."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # Connections of an earlier stack may linger in TIME_WAIT; only a listener makes a port taken.
+    # Connections of an earlier stack may be in TIME_WAIT; only a listening socket makes a port taken.
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((HOST, number))
-        bound.listen(1)  # else, with the option above, another socket could still bind it
+        bound.listen(1)  # without it, SO_REUSEADDR lets another socket bind the same port
     except OSError:
         bound.close()
         return None

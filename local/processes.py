@@ -1,4 +1,4 @@
-"""One child process of a local stack: started, followed line by line, stopped or killed."""
+"""Child processes of a local stack: the account they run under, start, output, stop, kill, and errors."""
 
 import asyncio
 import contextlib
@@ -19,9 +19,18 @@ from workers.process import UserError
 
 _NOBODY = "nobody"
 
+LogCallback = Callable[[str, str], None]
+"""Called with the name of a process and one line of its output."""
+
+_MAX_LAST_LINES = 30
+
+_PROBE_INTERVAL_S = 0.05
+
+_ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
 
 class ProcessArguments(TypedDict, total=False):
-    """The keyword arguments of ``subprocess`` that choose the account."""
+    """Keyword arguments of ``subprocess`` that choose the account."""
 
     user: int
     group: int
@@ -30,18 +39,18 @@ class ProcessArguments(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Account:
-    """Who a process runs as."""
+    """The user account under which a process runs."""
 
     uid: int | None = None
-    """None: whoever this process runs as."""
+    """None: the account of this process."""
     gid: int | None = None
     command_prefix: tuple[str, ...] = ()
-    """A command that changes the account and then runs what follows."""
+    """A command that changes the account and then runs the command that follows it."""
     owner_uid: int | None = None
-    """User id that must own the process's files, as the file system sees it; None: no wish."""
+    """User id that must own the process's files, as the file system sees it; None: any."""
 
     def subprocess_arguments(self) -> ProcessArguments:
-        """What to hand to ``subprocess``."""
+        """Return the keyword arguments for ``subprocess``."""
         if self.uid is None or self.gid is None:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
@@ -51,19 +60,20 @@ OWN_ACCOUNT = Account()
 
 
 def account_of_user(user: pwd.struct_passwd) -> Account:
-    """Run as this user."""
+    """Return the account of a user."""
     return Account(uid=user.pw_uid, gid=user.pw_gid, owner_uid=user.pw_uid)
 
 
 def nobody_account() -> Account:
-    """The account without rights that every Unix has."""
+    """Return the unprivileged account ``nobody``, which every Unix has."""
     return account_of_user(pwd.getpwnam(_NOBODY))
 
 
 def namespaced_nobody_account() -> Account | None:
-    """Root seen as ``nobody`` from inside: it keeps root's way to files below root's home.
+    """Return an account that is ``nobody`` inside a user namespace and root outside of it.
 
-    None where user namespaces are not to be had, as in many containers.
+    It can therefore read files below root's home. None if user namespaces are not available, as in many
+    containers.
     """
     unshare = shutil.which("unshare")
     if unshare is None:
@@ -75,7 +85,7 @@ def namespaced_nobody_account() -> Account | None:
 
 
 def can_read(account: Account, path: Path) -> bool:
-    """Whether the account can read ``path`` (and so pass every folder above it)."""
+    """Return whether the account can read ``path``, and so can enter every folder above it."""
     tried = subprocess.run(  # noqa: S603
         [*account.command_prefix, "test", "-r", str(path)],
         capture_output=True,
@@ -87,32 +97,35 @@ def can_read(account: Account, path: Path) -> bool:
 
 
 def change_owner(account: Account, folder: Path) -> None:
-    """Make the account the owner of ``folder`` and all below it. Idempotent; cheap when already so."""
+    """Make the account the owner of ``folder`` and everything below it.
+
+    Idempotent. Returns at once if the folder has that owner already.
+    """
     if account.owner_uid is None or folder.stat().st_uid == account.owner_uid:
         return
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
             os.chown(os.path.join(root, name), account.owner_uid, -1, follow_symlinks=False)
-    # The top last: it is the mark that says the work was finished.
+    # The folder itself comes last: its owner marks that the work is complete.
     os.chown(folder, account.owner_uid, -1)
 
 
 class StackError(UserError):
-    """The local stack cannot start or go on."""
+    """The local stack cannot start or continue."""
 
 
 class ChildExited(StackError):
-    """A process of the stack ended by itself."""
+    """A process of the stack exited without being stopped."""
 
     def __init__(self, name: str, code: int, last_lines: list[str]) -> None:
         self.name = name
         self.code = code
-        said = "\n".join(f"    {line}" for line in last_lines) or "    (it printed nothing)"
-        super().__init__(f"{name} ended by itself with exit code {code}; its last lines:\n{said}")
+        output = "\n".join(f"    {line}" for line in last_lines) or "    (it printed nothing)"
+        super().__init__(f"{name} ended by itself with exit code {code}; its last lines:\n{output}")
 
 
 def most_relevant_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to show: of several that came together, one that explains itself."""
+    """Return the error to show from a group: the first ``StackError`` if there is one, else the first."""
     reasons = list(_flatten_errors(group))
     return next((reason for reason in reasons if isinstance(reason, StackError)), reasons[0])
 
@@ -125,23 +138,13 @@ def _flatten_errors(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-LogCallback = Callable[[str, str], None]
-"""Called with the name of a process and one line it printed."""
-
-_MAX_LAST_LINES = 30
-
-_PROBE_INTERVAL_S = 0.05
-
-_ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
-
-
 def discard_line(name: str, line: str) -> None:
-    """A log that shows nothing; the last lines still appear in errors."""
+    """Ignore the line: a ``LogCallback`` for no output. The last lines still appear in errors."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """How to run one process."""
+    """Command line, environment, account and signals of one process."""
 
     name: str
     argv: Sequence[str]
@@ -151,15 +154,15 @@ class Command:
     """Working directory; None: the parent's."""
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    """What the process gets when the parent dies without having stopped it."""
+    """Signal sent to the process if the parent ends without stopping it."""
     mute_on_stop: bool = False
-    """Its complaints while it is being stopped are no news."""
+    """Do not log what the process prints while it is being stopped."""
     ready_line: re.Pattern[str] | None = None
-    """A printed line that matches says that the process is ready."""
+    """The process is ready when it prints a line that matches."""
 
 
 class ChildProcess:
-    """A running process. Start it from the thread whose end should be its end."""
+    """One child process. It ends with the thread that starts it."""
 
     def __init__(self, command: Command, log: LogCallback = discard_line) -> None:
         self.command = command
@@ -171,7 +174,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Process id; raises ``StackError`` when never started."""
+        """Process id. Raises ``StackError`` if the process was never started."""
         return self._started.pid
 
     @property
@@ -186,7 +189,7 @@ class ChildProcess:
         return self._process
 
     async def start(self) -> None:
-        """Start the process in a session of its own, so that a terminal's Ctrl-C reaches only the parent."""
+        """Start the process in its own session, so that Ctrl-C in a terminal reaches only the parent."""
         command, account = self.command, self.command.account
         arrange = parent_death_hook(command.death_signal)
         argv = [*account.command_prefix, *command.argv]
@@ -223,10 +226,10 @@ class ChildProcess:
             self.ready_event.set()
 
     async def wait(self) -> int:
-        """Exit code, once the process has ended and what it printed has been read."""
+        """Wait until the process has ended and its output has been read; returns the exit code."""
         code = await self._started.wait()
         if self._output_task is not None:
-            # A process it left behind may hold the pipe open: don't wait for that one's end.
+            # A surviving child of the process may hold the pipe open, so the wait is limited.
             await asyncio.wait({self._output_task}, timeout=1.0)
             self._output_task.cancel()
         return code
@@ -234,9 +237,9 @@ class ChildProcess:
     async def wait_until_ready(
         self, probe: Callable[[], Awaitable[bool]] | None = None, *, timeout_s: float
     ) -> None:
-        """Wait for the ready line, or for ``probe`` to say yes; at most ``within`` seconds.
+        """Wait for the ready line or, if ``probe`` is given, until it returns True.
 
-        Raises ``ChildDied`` when the process ends first, ``StackError`` when the time is up.
+        Raises ``ChildExited`` if the process ends first, ``StackError`` after ``timeout_s`` seconds.
         """
         try:
             async with asyncio.timeout(timeout_s):
@@ -245,17 +248,17 @@ class ChildProcess:
                         raise self.exit_error(await self.wait())
                     await asyncio.sleep(_PROBE_INTERVAL_S)
         except TimeoutError:
-            said = "\n".join(f"    {line}" for line in self.last_lines) or "    (it printed nothing)"
+            output = "\n".join(f"    {line}" for line in self.last_lines) or "    (it printed nothing)"
             raise StackError(
-                f"{self.command.name} was not ready within {timeout_s:.0f} s; its last lines:\n{said}"
+                f"{self.command.name} was not ready within {timeout_s:.0f} s; its last lines:\n{output}"
             ) from None
 
     def exit_error(self, code: int) -> ChildExited:
-        """The error that tells of this process's end."""
+        """Return the error that describes this process's exit, with its last lines."""
         return ChildExited(self.command.name, code, list(self.last_lines))
 
     async def stop(self, grace_s: float) -> None:
-        """Ask the process to end, kill it after ``grace`` seconds. Idempotent."""
+        """Send the stop signal, and kill the process after ``grace_s`` seconds. Idempotent."""
         if self._process is None:
             return
         if self.running:
@@ -269,7 +272,7 @@ class ChildProcess:
         await self.kill()
 
     async def kill(self) -> None:
-        """End the process, and all it started, at once (``kill -9``). Idempotent."""
+        """Kill the process and its whole process group (``kill -9``). Idempotent."""
         if self._process is None:
             return
         if self.running:

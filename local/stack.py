@@ -1,4 +1,4 @@
-"""A whole Waypost on one machine: Postgres, Temporal, API, relay and worker, started and stopped together."""
+"""The local stack: Postgres, Temporal, API, relay and worker, started and stopped together on one machine."""
 
 import asyncio
 import os
@@ -37,16 +37,18 @@ _READY_LINE = re.compile(r"\] ready\b")
 
 
 class LocalStack:
-    """Use as an async context manager, from the thread whose end should end the stack::
+    """Postgres, Temporal and Waypost's processes on one data directory.
+
+    Use it as an async context manager. The stack ends with the thread that entered it::
 
         async with LocalStack(folder) as stack:
             stack.api_url, stack.database_url, stack.temporal_address, stack.ui_url
             await stack.kill("worker")
             await stack.start("worker")
 
-    ``database_url``: a Postgres of your own instead of the embedded one. Ports: None for the default or
-    else a free one, 0 for any free one. ``processes``: which of Waypost's own to run.
-    ``environment``: variables for those, on top of this process's own.
+    ``database_url``: an external Postgres instead of the embedded one. Ports: None for the default, or a
+    free one if it is taken; 0 for any free one. ``processes``: which of ``WAYPOST_PROCESSES`` to run.
+    ``environment``: environment variables for those, added to this process's own.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class LocalStack:
         return f"http://{HOST}:{self.ports['ui'].number}"
 
     def environment(self) -> dict[str, str]:
-        """What a Waypost process needs to know to belong to this stack."""
+        """Return the environment variables with which a Waypost process belongs to this stack."""
         return {
             "DATABASE_URL": self.database_url,
             "TEMPORAL_ADDRESS": self.temporal_address,
@@ -122,7 +124,7 @@ class LocalStack:
             "TEMPORAL_UI_URL": self.ui_url,
             "API_HOST": HOST,
             "API_PORT": str(self.ports["api"].number),
-            # A public address in front of this machine (a tunnel) may be set by the user.
+            # The user may set a public address in front of this machine (a tunnel).
             "PUBLIC_URL": os.environ.get("PUBLIC_URL") or self.api_url,
             "WAYPOST_SECRETS": os.environ.get("WAYPOST_SECRETS") or self.directory.load_secret(),
             "WAYPOST_LOCAL": "1",
@@ -135,7 +137,10 @@ class LocalStack:
         }
 
     async def __aenter__(self) -> Self:
-        """Start all and wait until it is ready. Raises ``StackError``; then nothing is left running."""
+        """Start all servers and processes and wait until they are ready.
+
+        Raises ``StackError`` if one does not start; all others are stopped first.
+        """
         self.directory.acquire()
         try:
             self.ports = choose_ports(self._port_requests)
@@ -159,11 +164,14 @@ class LocalStack:
         await self._stop()
 
     async def wait_for_failure(self) -> StackError:
-        """Wait until a process ends that nobody stopped or killed through this object; says which."""
+        """Wait until a process exits without ``stop`` or ``kill``; returns the error that describes it."""
         return await self._failures.get()
 
     async def start(self, name: str) -> None:
-        """Start one process (again), and wait until it is ready: one of ``processes``, postgres, temporal."""
+        """Start one process, also again, and wait until it is ready.
+
+        ``name``: one of ``processes``, "postgres" or "temporal". Raises ``StackError``.
+        """
         if name == "postgres" and self._postgres is not None:
             await self._postgres.start()
             self._watch(name, self._postgres.child)
@@ -179,17 +187,17 @@ class LocalStack:
             )
 
     async def stop(self, name: str) -> None:
-        """Stop one process in good order."""
+        """Stop one process; kill it after 5 seconds. Raises ``StackError`` for an unknown name."""
         self._unwatch(name)
         await self._child(name).stop(_STOP_TIMEOUT_S)
 
     async def kill(self, name: str) -> None:
-        """``kill -9`` one process."""
+        """``kill -9`` one process. Raises ``StackError`` for an unknown name."""
         self._unwatch(name)
         await self._child(name).kill()
 
     def pids(self) -> dict[str, int]:
-        """Process ids of what runs."""
+        """Return the process ids of all running processes, by name."""
         return {name: child.pid for name, child in self._all_children().items() if child.running}
 
     def _all_children(self) -> dict[str, ChildProcess]:
@@ -220,7 +228,7 @@ class LocalStack:
         await self.start("temporal")
 
     def _command(self, name: str) -> Command:
-        # A Temporal address, key or profile of the user's belongs to another server than ours.
+        # TEMPORAL_ variables of the user belong to another server.
         outer = {k: v for k, v in os.environ.items() if not k.startswith("TEMPORAL_")}
         return Command(
             name=name,
@@ -249,7 +257,7 @@ class LocalStack:
         self._failures.put_nowait(child.exit_error(await child.wait()))
 
     async def _stop(self) -> None:
-        """End Waypost's own processes, then the servers they use."""
+        """Stop Waypost's processes, then the servers they use, and release the data directory."""
         for name in list(self._watchers):
             self._unwatch(name)
         await asyncio.gather(*(child.stop(_STOP_TIMEOUT_S) for child in self._children.values()))

@@ -1,4 +1,4 @@
-"""The Temporal dev server of a local stack, with its UI, a file that keeps its runs, and time travel."""
+"""The Temporal dev server of a local stack, with its web UI, its database file, and time skipping enabled."""
 
 import asyncio
 import os
@@ -32,18 +32,18 @@ _MAX_START_ATTEMPTS = 3
 _RETENTION = timedelta(days=90)
 
 _DYNAMIC_CONFIG = (
-    # Time travel, one clock per run.
+    # Time skipping, with one clock per run.
     "frontend.WorkflowTimeSkippingEnabled=true",
-    # Without it a jump in time is noticed up to a second late.
+    # Without it, a clock that was moved is noticed up to a second late.
     'history.timerProcessorMaxTimeShift="1ms"',
 )
 
-# Without these a run costs three times as much on disk; a killed server still keeps all runs.
+# Without these, a run takes three times as much space on disk. Runs survive a ``kill -9`` of the server.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 
 
 class TemporalDevServer:
-    """One dev server on the loopback address. ``db_file`` None keeps everything in memory.
+    """One Temporal dev server on the loopback address. ``db_file`` None: everything is kept in memory.
 
     Use it as an async context manager, or with ``start`` and ``stop``. Ports: 0 for any free one;
     ``ui_port`` None runs without the web UI.
@@ -83,24 +83,28 @@ class TemporalDevServer:
 
     @property
     def ui_url(self) -> str | None:
-        """Where a browser finds the web UI; None without one."""
+        """URL of the web UI; None if it does not run."""
         return None if self.ui_port is None else f"http://{HOST}:{self.ui_port}"
 
     @property
     def client(self) -> Client:
-        """A client connected to the running server."""
+        """A client connected to the running server. Raises ``StackError`` if it does not run."""
         if self._client is None:
             raise StackError("the Temporal dev server is not running: start it first")
         return self._client
 
     async def start(self) -> None:
-        """Start the server and wait until its namespace takes runs. Raises ``StackError``."""
+        """Start the server and wait until its namespace accepts runs. Raises ``StackError``.
+
+        If a chosen port was taken in the meantime, the start is repeated, at most twice, with new ports.
+        """
         for tries_left in reversed(range(_MAX_START_ATTEMPTS)):
             try:
                 await self._start_once()
-            except ChildExited as died:
-                # A port that was free a moment ago: others are chosen, or the one that was set is named.
-                if not tries_left or "address already in use" not in str(died):
+            except ChildExited as error:
+                # Another process took a chosen port: the next attempt chooses another one, or raises if
+                # the port was requested explicitly.
+                if not tries_left or "address already in use" not in str(error):
                     raise
             else:
                 return
@@ -114,10 +118,10 @@ class TemporalDevServer:
         command = Command(
             name="temporal",
             argv=self._argv(find_temporal_binary()),
-            # The server reads none of these; a client profile of the user's must not confuse it.
+            # The user's client configuration must not reach the server.
             environment={k: v for k, v in os.environ.items() if not k.startswith("TEMPORAL_")},
             stop_signal=signal.SIGINT,
-            # It polls itself, and reports every one of its own polls that its shutdown cuts off.
+            # The server logs an error for each of its own long polls that its shutdown interrupts.
             mute_on_stop=True,
         )
         self.child = ChildProcess(command, self._log)
@@ -130,7 +134,7 @@ class TemporalDevServer:
             raise
 
     async def stop(self) -> None:
-        """Stop the server within seconds. Idempotent."""
+        """Stop the server; kill it after 5 seconds. Idempotent."""
         self._client = None
         if self.child is not None:
             await self.child.stop(_STOP_TIMEOUT_S)
@@ -154,7 +158,7 @@ class TemporalDevServer:
         return argv + [word for value in _DYNAMIC_CONFIG for word in ("--dynamic-config-value", value)]
 
     async def _is_ready(self) -> bool:
-        """Connected, and the namespace, which is then there, told to keep ended runs to be looked at."""
+        """Connect a client and set the retention of ended runs; returns whether both succeeded."""
         try:
             async with asyncio.timeout(5):
                 client = await Client.connect(
@@ -174,7 +178,7 @@ class TemporalDevServer:
 
 
 def find_temporal_binary() -> str:
-    """Path of the ``temporal`` program; raises ``StackError`` with what to do when it is missing."""
+    """Return the path of the ``temporal`` program. Raises ``StackError`` if it is not installed."""
     beside = Path(sys.executable).with_name("temporal")
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("temporal")
     if found is None:

@@ -1,6 +1,6 @@
-"""Moves the clock of single runs forward on a local stack: the one place that uses Temporal's time skipping.
+"""Time travel: move the clock of single runs forward on a local stack, by Temporal's time skipping.
 
-The server's API for it is marked experimental, so it is kept behind the functions of this file.
+The server's API for it is experimental, so no other module uses it.
 """
 
 import re
@@ -26,11 +26,14 @@ _DURATION_PART = re.compile(r"(\d+)([wdhms])")
 
 
 class TravelError(UserError):
-    """Time cannot be moved."""
+    """The clock of a run cannot be moved."""
 
 
 def parse_duration(words: str) -> timedelta:
-    """Read "3d", "2h30m", "90s", "1w". Raises ``TravelError`` for anything else, and for zero."""
+    """Parse a duration such as "3d", "2h30m", "90s" or "1w".
+
+    Raises ``TravelError`` if the text is no such duration, or is zero.
+    """
     text = words.strip().lower()
     length = timedelta(
         **{
@@ -44,11 +47,11 @@ def parse_duration(words: str) -> timedelta:
 
 
 async def fast_forward(client: Client, workflow_id: str, by: timedelta) -> bool:
-    """Move one run's clock by ``by``: its timers fire and its activities run on the way; others stay put.
+    """Move one run's clock forward; its timers fire and its activities run on the way.
 
-    Returns True when the run is now that much later, False when it has ended, on the way or before,
-    which is a normal answer. Not idempotent: twice moves it twice. Raises ``TravelError`` when there
-    is no such run or the server does not allow time travel.
+    Other runs are not affected. Returns True if the run's clock is now later by ``by``, False if the run has
+    ended, before or on the way. Not idempotent: each call moves the clock again. Raises ``TravelError`` if
+    there is no such run or the server does not allow time skipping.
     """
     handle = client.get_workflow_handle(workflow_id)
     try:
@@ -60,12 +63,12 @@ async def fast_forward(client: Client, workflow_id: str, by: timedelta) -> bool:
 
 
 async def current_time(client: Client, workflow_id: str) -> datetime:
-    """A run's own time by Temporal's clock (without the run's clock offset)."""
+    """Return the run's time by Temporal's clock, without the run's clock offset."""
     return await TimeSkipper(client).get_current_time(client.get_workflow_handle(workflow_id))
 
 
 def require_local_stack(settings: WorkerSettings) -> None:
-    """Time travel is for local stacks. Raises ``TravelError`` elsewhere."""
+    """Raise ``TravelError`` unless the settings are those of a local stack."""
     if not settings.waypost_local:
         raise TravelError(
             "time travel works on a local stack only, and none runs here: "
@@ -74,7 +77,7 @@ def require_local_stack(settings: WorkerSettings) -> None:
 
 
 async def fast_forward_run(settings: WorkerSettings, run_id: str, by: timedelta) -> str:
-    """What ``waypost fast-forward`` does; returns the sentence to print. Raises ``TravelError``."""
+    """Run ``waypost fast-forward``; returns the sentence to print. Raises ``TravelError``."""
     require_local_stack(settings)
     database = Database(settings.database_url, pool_size=1)
     try:
@@ -89,16 +92,16 @@ async def fast_forward_run(settings: WorkerSettings, run_id: str, by: timedelta)
 
 
 async def load_workflow_id(database: Database, run_id: str) -> str:
-    """The Temporal id of one of our runs. Raises ``TravelError`` when there is no such run."""
+    """Return the Temporal workflow id of a run. Raises ``TravelError`` if there is no such run."""
     try:
         wanted = UUID(run_id)
     except ValueError:
         raise TravelError(f"expected a run id such as those under GET /v1/runs; got {run_id!r}") from None
     async with database.transaction() as connection:
-        found = await lifecycle.workflow_id_of(connection, wanted)
-    if found is None:
+        workflow_id = await lifecycle.workflow_id_of(connection, wanted)
+    if workflow_id is None:
         raise TravelError(f"no run {run_id}; GET /v1/journeys/{{journey}}/runs lists them")
-    return found
+    return workflow_id
 
 
 async def _has_ended(handle: WorkflowHandle[object, object]) -> bool:

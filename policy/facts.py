@@ -174,7 +174,7 @@ class Facts:
     """Open holds of the profile, which defer marketing, in words ("a support ticket 17")."""
     sent: tuple[SentFact, ...] = ()
     zone: str = "UTC"
-    """IANA zone of the profile, resolved in the order of the HTTP contract."""
+    """IANA zone of the profile, resolved in the order that docs/reference/events.md describes."""
     zone_source: str = "default"
     zones: tuple[str, ...] = ()
     """All zones in which the profile may live, where several are plausible; empty: ``zone`` alone."""

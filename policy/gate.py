@@ -56,17 +56,17 @@ def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
     with the reason ``error`` until it expires. Where the expiry cannot be compared (an instant without an
     offset), the message is withheld.
     """
-    findings = {name: _run_check(check, plan, facts, limits, at) for name, check in CHECKS}
+    results = {name: _run_check(check, plan, facts, limits, at) for name, check in CHECKS}
     checks = tuple(
-        [_cached_check(name, finding.reason is None, finding.detail) for name, finding in findings.items()]
+        [_cached_check(name, result.reason is None, result.detail) for name, result in results.items()]
     )
-    items = findings["items"]
-    for finding in findings.values():
-        if finding.reason is None:
+    items = results["items"]
+    for result in results.values():
+        if result.reason is None:
             continue
-        if finding.until is not None:
-            return Defer(finding.reason, finding.until, finding.detail, items.removed, checks)
-        return Withhold(finding.reason, finding.detail, items.removed, checks)
+        if result.until is not None:
+            return Defer(result.reason, result.until, result.detail, items.removed, checks)
+        return Withhold(result.reason, result.detail, items.removed, checks)
     return Allow(items.kept, items.removed, checks)
 
 

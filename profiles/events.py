@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-END_RUN_SIGNAL = "End Run"
+END_RUN = "End Run"
 """Name of the control signal that ends a run; not an event."""
 
 

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from authoring.testing.environment import Waypost
@@ -10,6 +11,15 @@ from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
 
 pytest_plugins = ["authoring.testing.plugin"]
+
+
+_LEVELS = ("acceptance", "journeys", "integration", "unit")
+"""The levels of tests, the one with the longest files first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest files first, so that at the end no process works alone on one of them."""
+    items.sort(key=lambda item: next((n for n, level in enumerate(_LEVELS) if level in item.path.parts), 0))
 
 
 def pytest_collection_finish() -> None:

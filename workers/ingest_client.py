@@ -1,4 +1,4 @@
-"""Client that sends events to the HTTP API in batches and counts the results, and its settings."""
+"""Client that sends events to the HTTP API in batches and counts the results."""
 
 import asyncio
 from collections import Counter
@@ -8,8 +8,6 @@ from typing import Any
 
 import httpx2
 import orjson
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.process import UserError
 
@@ -27,43 +25,6 @@ _REQUEST_TIMEOUT_S = 30.0
 
 class IngestApiError(UserError):
     """The API cannot be reached, or refuses the request as a whole."""
-
-
-class IngestSettings(BaseSettings):
-    """Settings of the ingest client. A local stack that runs on the data directory sets them itself."""
-
-    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
-
-    api_url: str = Field(default="", description="base URL of the API; empty: this machine's, on API_PORT")
-    api_port: int = Field(default=8000, ge=1, le=65535, description="port of the API on this machine")
-    waypost_write_keys: SecretStr = Field(
-        default=SecretStr("dev-write"), description="keys that may send events; the first one is used"
-    )
-    waypost_server_keys: SecretStr = Field(
-        default=SecretStr(""),
-        description="keys of trusted senders; the first one is preferred to any write key",
-    )
-    database_url: str = Field(default="", description="where the runs that started can be counted")
-
-    @property
-    def base_url(self) -> str:
-        """Base URL of the API."""
-        return self.api_url or f"http://127.0.0.1:{self.api_port}"
-
-    @property
-    def api_key(self) -> str:
-        """The first key given in plain text, a server key before a write key.
-
-        A holder of the environment file is trusted, so the server key is preferred.
-        Raises ``UserError`` if only digests are set.
-        """
-        for held in (self.waypost_server_keys, self.waypost_write_keys):
-            for key in (part.strip() for part in held.get_secret_value().split(",")):
-                if key and "sha256:" not in key:
-                    return key.rpartition(":")[2]
-        raise UserError(
-            "WAYPOST_SERVER_KEYS and WAYPOST_WRITE_KEYS hold digests only: set one to a key as it is sent"
-        )
 
 
 @dataclass(slots=True)

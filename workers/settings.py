@@ -1,4 +1,4 @@
-"""Settings of the worker, the relay, the local stack and the API server, read from the environment."""
+"""Settings read from the environment: worker, relay, local stack, API server, ingest client."""
 
 from pathlib import Path
 from typing import Self
@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from profiles.db.settings import DatabaseSettings
+from workers.process import UserError
 
 
 class WorkerSettings(DatabaseSettings):
@@ -75,3 +76,40 @@ class ServerSettings(BaseSettings):
 
     api_host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 in a container")
     api_port: int = Field(default=8000, ge=0, le=65535, description="port to listen on")
+
+
+class IngestSettings(BaseSettings):
+    """Settings of the ingest client. A local stack that runs on the data directory sets them itself."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
+
+    api_url: str = Field(default="", description="base URL of the API; empty: this machine's, on API_PORT")
+    api_port: int = Field(default=8000, ge=1, le=65535, description="port of the API on this machine")
+    waypost_write_keys: SecretStr = Field(
+        default=SecretStr("dev-write"), description="keys that may send events; the first one is used"
+    )
+    waypost_server_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="keys of trusted senders; the first one is preferred to any write key",
+    )
+    database_url: str = Field(default="", description="where the runs that started can be counted")
+
+    @property
+    def base_url(self) -> str:
+        """Base URL of the API."""
+        return self.api_url or f"http://127.0.0.1:{self.api_port}"
+
+    @property
+    def api_key(self) -> str:
+        """The first key given in plain text, a server key before a write key.
+
+        A holder of the environment file is trusted, so the server key is preferred.
+        Raises ``UserError`` if only digests are set.
+        """
+        for held in (self.waypost_server_keys, self.waypost_write_keys):
+            for key in (part.strip() for part in held.get_secret_value().split(",")):
+                if key and "sha256:" not in key:
+                    return key.rpartition(":")[2]
+        raise UserError(
+            "WAYPOST_SERVER_KEYS and WAYPOST_WRITE_KEYS hold digests only: set one to a key as it is sent"
+        )

@@ -1,4 +1,4 @@
-"""The common part of both gates: the verdict on a snapshot, its database row, exposures and open holds."""
+"""The common part of the send gate and the audience gate: verdict, database row, exposures, open holds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,12 +66,12 @@ class Decider:
             facts = to_facts(snapshot, request.channel, self._default_zone, held, breaker_open_until)
         except Exception as error:
             verdict = error_verdict(plan.expires_at, at, error)
-            planned = to_message_row(request, snapshot, plan, verdict, at, self._policy_version)
-            return DecisionRecord(verdict, None, planned, self._default_zone)
+            row = to_message_row(request, snapshot, plan, verdict, at, self._policy_version)
+            return DecisionRecord(verdict, None, row, self._default_zone)
         verdict = decide(plan, facts, self.limits, at)
         basis = decision_inputs(plan, facts, at)
-        planned = to_message_row(request, snapshot, plan, verdict, at, self._policy_version, basis)
-        return DecisionRecord(verdict, facts, planned, facts.zone)
+        row = to_message_row(request, snapshot, plan, verdict, at, self._policy_version, basis)
+        return DecisionRecord(verdict, facts, row, facts.zone)
 
 
 async def _describe_holds(
@@ -91,10 +91,10 @@ async def save_exposures(connection: object, request: SendMessage | CloseRun) ->
 
 
 async def describe_open_holds(
-    connection: object, profile_id: UUID, asks: Sequence[HoldSpec], at: datetime
+    connection: object, profile_id: UUID, hold_specs: Sequence[HoldSpec], at: datetime
 ) -> tuple[str, ...]:
-    """Return each open case in words ("a support ticket 17"), with the channel's id of the case."""
-    cases = [holds.HoldDefinition(ask.opened, ask.closed, ask.by) for ask in asks]
-    says = {ask.opened: ask.says or ask.opened for ask in asks}
-    open_holds = await holds.load_open_holds(connection, profile_id, cases, at)
+    """Return each open hold in words ("a support ticket 17"), with the channel's id of the case."""
+    definitions = [holds.HoldDefinition(spec.opened, spec.closed, spec.by) for spec in hold_specs]
+    says = {spec.opened: spec.says or spec.opened for spec in hold_specs}
+    open_holds = await holds.load_open_holds(connection, profile_id, definitions, at)
     return tuple(f"{says[hold.opened]} {hold.ref or ''}".strip() for hold in open_holds)

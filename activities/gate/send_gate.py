@@ -102,70 +102,72 @@ class SendGate:
         self._database = database
         self._decider = Decider(limits, default_zone=default_zone)
 
-    async def decide(self, case: GateRequest) -> GateOutcome:
+    async def decide(self, request: GateRequest) -> GateOutcome:
         """Decide on one message; the outcome is committed when this returns.
 
         Raises ``NoSuchRun``. An existing claim of another attempt is set to ``unknown``, since that attempt
         may have called the provider. Locks held: the profile's.
         """
-        ask = self._decider.snapshot_query(case.request, case.at)
+        query = self._decider.snapshot_query(request.request, request.at)
 
         async def work(connection: object) -> GateOutcome:
-            snapshot = await read_locked_snapshot(connection, ask)
+            snapshot = await read_locked_snapshot(connection, query)
             if snapshot is None:
-                raise NoSuchRun(f"no run {case.request.run_id}")
-            answer, planned = await self._decide(connection, case, snapshot)
-            await self._database.commit(connection, write_decisions_sql(planned) if planned else "")
-            return answer
+                raise NoSuchRun(f"no run {request.request.run_id}")
+            outcome, row = await self._decide(connection, request, snapshot)
+            await self._database.commit(connection, write_decisions_sql(row) if row else "")
+            return outcome
 
-        return await self._database.run(work, lock_profile_sql(ask), GATE_DEADLINE_S)
+        return await self._database.run(work, lock_profile_sql(query), GATE_DEADLINE_S)
 
-    async def decide_batch(self, cases: Sequence[GateRequest]) -> list[GateOutcome | None]:
+    async def decide_batch(self, requests: Sequence[GateRequest]) -> list[GateOutcome | None]:
         """Decide on messages to several profiles in one transaction; all outcomes are committed.
 
         The outcome is None, and nothing is decided, where the profile is locked by another transaction, or an
         earlier request is for the same profile. Those requests are then decided alone. Waits for no lock.
         """
-        asks = [self._decider.snapshot_query(case.request, case.at) for case in cases]
+        queries = [self._decider.snapshot_query(request.request, request.at) for request in requests]
 
         async def work(connection: object) -> list[GateOutcome | None]:
-            answers: list[GateOutcome | None] = []
+            outcomes: list[GateOutcome | None] = []
             written: list[MessageRow] = []
-            for case, snapshot in zip(cases, await read_locked_snapshots(connection, asks), strict=True):
+            for request, snapshot in zip(
+                requests, await read_locked_snapshots(connection, queries), strict=True
+            ):
                 if snapshot is None:
-                    answers.append(None)
+                    outcomes.append(None)
                     continue
-                answer, planned = await self._decide(connection, case, snapshot)
-                answers.append(answer)
-                if planned:
-                    written.append(planned)
+                outcome, row = await self._decide(connection, request, snapshot)
+                outcomes.append(outcome)
+                if row:
+                    written.append(row)
             await self._database.commit(connection, write_decisions_sql(*written) if written else "")
-            return answers
+            return outcomes
 
-        return await self._database.run(work, lock_profiles_skip_locked_sql(asks), GATE_DEADLINE_S)
+        return await self._database.run(work, lock_profiles_skip_locked_sql(queries), GATE_DEADLINE_S)
 
     async def _decide(
-        self, connection: object, case: GateRequest, snapshot: Snapshot
+        self, connection: object, request: GateRequest, snapshot: Snapshot
     ) -> tuple[GateOutcome, MessageRow | None]:
         """Decide on a snapshot. Returns the outcome and the row to be written, if any.
 
         Locks held: the profile's.
         """
-        request, standing = case.request, snapshot.existing_message
+        message, standing = request.request, snapshot.existing_message
         if standing and standing.status in _ACCEPTED_STATUSES:
             return PriorAttempt(standing, accepted=True), None
         if standing and standing.status not in _UNSENT_STATUSES:
             await mark_unknown(connection, standing.message_id)
             return PriorAttempt(standing, accepted=False), None
-        channels = rank_for_profile(snapshot, case.candidate_channels) if request.choose else ()
-        if standing is None and channels and channels[0] is not request.channel:
+        channels = rank_for_profile(snapshot, request.candidate_channels) if message.choose else ()
+        if standing is None and channels and channels[0] is not message.channel:
             return BetterChannel(channels, snapshot), None
-        plan = to_plan(request, case.message_class, case.topic, standing)
+        plan = to_plan(message, request.message_class, request.topic, standing)
         decided = await self._decider.decide(
-            connection, request, plan, snapshot, case.at, breaker_open_until=case.breaker_open_until
+            connection, message, plan, snapshot, request.at, breaker_open_until=request.breaker_open_until
         )
-        await save_exposures(connection, request)
-        return self._to_outcome(decided, plan, snapshot, case.at, channels), decided.message_row
+        await save_exposures(connection, message)
+        return self._to_outcome(decided, plan, snapshot, request.at, channels), decided.message_row
 
     def _to_outcome(
         self,
@@ -175,13 +177,13 @@ class SendGate:
         at: datetime,
         channels: tuple[Channel, ...],
     ) -> SendClaim | NotAllowed:
-        planned, verdict = decided.message_row, decided.verdict
+        row, verdict = decided.message_row, decided.verdict
         if decided.facts is None or not isinstance(verdict, Allow):
-            return NotAllowed(planned.message_id, verdict, snapshot, decided.zone, channels)
+            return NotAllowed(row.message_id, verdict, snapshot, decided.zone, channels)
         return SendClaim(
-            message_id=planned.message_id,
-            token=planned.token or planned.message_id,
-            address=planned.address or "",
+            message_id=row.message_id,
+            token=row.token or row.message_id,
+            address=row.address or "",
             items=verdict.items,
             removed=verdict.removed,
             snapshot=snapshot,

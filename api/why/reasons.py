@@ -43,30 +43,36 @@ def describe_purchase(case: DecisionCase, key: str, bought: SuppressionRow) -> s
     return f"{format_item(case.account, key)} {describe_purchase_event(case, bought)}"
 
 
-def describe_consent_source(case: DecisionCase, word: ConsentRow) -> str:
+def describe_consent_source(case: DecisionCase, declaration: ConsentRow) -> str:
     """Describe when and through what a consent was declared.
 
     Such as "on Fri 20 Nov 2026 at 09:12 through the preference page (…)".
     """
-    event = case.account.event(word.event_id)
-    instant = format_near(word.time, case.at, case.zone)
+    event = case.account.event(declaration.event_id)
+    instant = format_near(declaration.time, case.at, case.zone)
     if event is None:
-        return f"{instant} through {to_plain_text(word.source)}"
-    through = "" if word.source in (event.source, "message") else f" through {to_plain_text(word.source)}"
+        return f"{instant} through {to_plain_text(declaration.source)}"
+    through = (
+        ""
+        if declaration.source in (event.source, "message")
+        else f" through {to_plain_text(declaration.source)}"
+    )
     return f"{instant}{through} ({format_event_ref(event)})"
 
 
-def consent_subject(word: ConsentRow) -> str:
+def consent_subject(declaration: ConsentRow) -> str:
     """Describe what a declaration is about: "marketing by email", "everything by sms"."""
-    topic = "everything" if word.topic == "all" else to_plain_text(word.topic)
+    topic = "everything" if declaration.topic == "all" else to_plain_text(declaration.topic)
     return (
-        f"{topic} on every channel" if word.channel == "all" else f"{topic} by {channel_name(word.channel)}"
+        f"{topic} on every channel"
+        if declaration.channel == "all"
+        else f"{topic} by {channel_name(declaration.channel)}"
     )
 
 
-def describe_cap_usage(slots: CapUsage, *, additional: int = 0) -> str:
+def describe_cap_usage(usage: CapUsage, *, additional: int = 0) -> str:
     """Describe a cap's usage before the message plus ``additional``, such as "1 of 2 emails in 1 day"."""
-    return f"{len(slots.counted_messages) + additional} of {_describe_cap(slots)}"
+    return f"{len(usage.counted_messages) + additional} of {_describe_cap(usage)}"
 
 
 def describe_purchase_event(case: DecisionCase, bought: SuppressionRow) -> str:
@@ -80,8 +86,8 @@ def describe_purchase_event(case: DecisionCase, bought: SuppressionRow) -> str:
     return f"had been bought {instant} {channel_place(event.channel)} ({format_event_ref(event)}{since})"
 
 
-def _describe_cap(slots: CapUsage) -> str:
-    cap = slots.cap
+def _describe_cap(usage: CapUsage) -> str:
+    cap = usage.cap
     kind = (
         {Channel.EMAIL: "email", Channel.SMS: "text message"}.get(cap.channel) if cap.channel else "message"
     )
@@ -119,11 +125,16 @@ def _purchased(case: DecisionCase) -> str:
 
 
 def _opted_out(case: DecisionCase) -> str:
-    word = evidence.find_refusal(case)
-    if word is None:
+    declaration = evidence.find_refusal(case)
+    if declaration is None:
         return f"they had opted out: {_check_detail(case)}"
-    recipient = "" if word.address is None else f"for {mask_address(word.channel, word.address)} "
-    return f"{consent_subject(word)} had been refused {recipient}{describe_consent_source(case, word)}"
+    recipient = (
+        ""
+        if declaration.address is None
+        else f"for {mask_address(declaration.channel, declaration.address)} "
+    )
+    source = describe_consent_source(case, declaration)
+    return f"{consent_subject(declaration)} had been refused {recipient}{source}"
 
 
 def _no_consent(case: DecisionCase) -> str:

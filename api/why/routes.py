@@ -73,12 +73,12 @@ router = APIRouter(
 
 @router.get("/{value:path}/why")
 async def read_why(
-    kind: IdentifierTypeParam, value: IdentifierValueParam, doors: AppStateDep, question: WhyParamsDep
+    kind: IdentifierTypeParam, value: IdentifierValueParam, app_state: AppStateDep, question: WhyParamsDep
 ) -> Answer:
     """Why a message was or was not sent: one sentence, the decision it is about, the facts behind that
     decision, and everything that happened, in order.
     """
-    answer, _ = await _load_answer(doors, kind, value, question)
+    answer, _ = await _load_answer(app_state, kind, value, question)
     return answer
 
 
@@ -95,29 +95,29 @@ page_router = APIRouter(
 
 @page_router.get("/{type}/{value:path}")
 async def show_why(
-    kind: IdentifierTypeParam, value: IdentifierValueParam, doors: AppStateDep, question: WhyParamsDep
+    kind: IdentifierTypeParam, value: IdentifierValueParam, app_state: AppStateDep, question: WhyParamsDep
 ) -> Response:
     """The same answer as a page."""
-    answer, runs = await _load_answer(doors, kind, value, question)
+    answer, runs = await _load_answer(app_state, kind, value, question)
     links = {
         run.run_id: link
         for run in runs
-        if (link := doors.temporal.ui_url(run.workflow_id, run.temporal_run_id))
+        if (link := app_state.temporal.ui_url(run.workflow_id, run.temporal_run_id))
     }
     return why_page(answer, WhyQuery(question.journey, question.item), at=question.at, runs=runs, links=links)
 
 
 async def _load_answer(
-    doors: AppState, kind: str, value: str, question: _WhyParams
+    app_state: AppState, kind: str, value: str, question: _WhyParams
 ) -> tuple[Answer, tuple[RunView, ...]]:
     async def read(connection: Any) -> tuple[Explainer, WhyQuery]:
-        profile_id = await profile_id_or_404(connection, doors, kind, value)
+        profile_id = await profile_id_or_404(connection, app_state, kind, value)
         account = await decision_evidence.load_decision_evidence(
             connection, profile_id, journey=question.journey
         )
         if account is None:
             raise not_found(f"no profile has this {kind} any more")
-        explainer = create_explainer(account, doors.limits, doors.settings.default_timezone)
+        explainer = create_explainer(account, app_state.limits, app_state.settings.default_timezone)
         at = _parse_at(question.at, explainer.zone.zone)
         if at is not None and account.truncated:
             # Not all rows were read: read again, up to the instant in question.
@@ -127,11 +127,11 @@ async def _load_answer(
                 )
                 or account
             )
-        explainer = create_explainer(account, doors.limits, doors.settings.default_timezone)
+        explainer = create_explainer(account, app_state.limits, app_state.settings.default_timezone)
         return explainer, WhyQuery(question.journey, question.item, at)
 
-    explainer, query = await run_read(doors.database, read)
-    waits = await _query_waits(doors, explainer.runs_to_query(query))
+    explainer, query = await run_read(app_state.database, read)
+    waits = await _query_waits(app_state, explainer.runs_to_query(query))
     return explainer.answer(query, waits), explainer.account.runs
 
 
@@ -142,10 +142,10 @@ def _parse_at(text: str | None, zone: str) -> datetime | None:
         raise unprocessable(f"at: {error}", ("at", str(error))) from None
 
 
-async def _query_waits(doors: AppState, runs: list[RunView]) -> dict[UUID, str]:
+async def _query_waits(app_state: AppState, runs: list[RunView]) -> dict[UUID, str]:
     queried = [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]
     states = await asyncio.gather(
-        *(doors.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id) for run in queried)
+        *(app_state.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id) for run in queried)
     )
     return {
         run.run_id: first_line_of_details(state.details) for run, state in zip(queried, states, strict=True)

@@ -55,12 +55,12 @@ class OwnMethods:
         return function if self._remaining > 0 and len(self._inside) < _MAX_DEPTH else None
 
     def enter(self, function: Function) -> None:
-        """Its body is read from here on."""
+        """Start reading the body of a function."""
         self._inside.append(function)
         self._remaining -= 1
 
     def leave(self) -> None:
-        """Its body has been read."""
+        """Finish reading its body."""
         self._inside.pop()
 
     def has_step(self, node: ast.AST) -> bool:
@@ -112,7 +112,7 @@ class OwnMethods:
 
 
 def inline(function: Function, call: ast.Call | None = None) -> InlinedCall:
-    """A function's body for a call.
+    """Return a function's body for a call.
 
     A parameter keeps its name where its argument is more than a name or a constant value.
     """
@@ -218,7 +218,7 @@ class ExpressionFlow:
         return ends
 
     def bind(self, target: ast.expr, value: ast.expr) -> None:
-        """Note what a name stands for that is bound to an expression whose steps were just added."""
+        """Record the meaning of a name bound to an expression after the expression's steps were added."""
         if isinstance(target, ast.Name):
             within = value.value if isinstance(value, ast.Await | ast.NamedExpr) else value
             call = within.value if isinstance(within, ast.Await) else within
@@ -296,7 +296,7 @@ class ExpressionFlow:
         return (OpenEnd(node, result.arm_label(*names)),), (OpenEnd(node, result.other_arms_label(*names)),)
 
     def _own_condition(self, test: ast.expr) -> tuple[Function, ast.Call] | None:
-        """The own method whose return value a condition is, if its body is shown; and its call."""
+        """Return the own method that a condition calls, with the call, if the method's body is shown."""
         if isinstance(test, ast.NamedExpr):
             test = test.value
         call = test.value if isinstance(test, ast.Await) else test

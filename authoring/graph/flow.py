@@ -1,6 +1,7 @@
 """The flow of a journey: its steps, the edges between them, and the events that end a run at any moment.
 
-``FlowBuilder`` adds steps one by one. The open ends of a step are the edges whose target is not known yet.
+``FlowBuilder`` adds steps one by one. The open ends of a step are the edges with a target that is not known
+yet.
 """
 
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ Arm = tuple[str, float]
 
 @dataclass(frozen=True, slots=True)
 class OpenEnd:
-    """An edge out of a step whose target is not known yet."""
+    """An edge out of a step, with a target that is not known yet."""
 
     source: str
     label: str = ""
@@ -98,7 +99,7 @@ class StepResult:
     """The result of a step, as far as later code can branch on it."""
 
     name: str
-    """What to call it: a template, the events waited for."""
+    """Its name in text: a template, the events waited for."""
     holds: str = ""
     """Label of the edge on which there is a result: the event came, the message was sent."""
     fails: str = ""
@@ -114,7 +115,7 @@ class StepResult:
     node: str = ""
     """Id of the step; empty until the step is added to a flow."""
     second_node: str = ""
-    """Id of a step that is taken where the first has no result, and that leads on as if it had one."""
+    """Id of a step that is taken where the first has no result, and that continues as if it had one."""
 
     @property
     def open_ends(self) -> Ends:

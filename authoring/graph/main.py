@@ -1,4 +1,4 @@
-"""What ``waypost graph`` does: find the journey, read it, draw it."""
+"""The command ``waypost graph``: find the journey, read it, draw it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ from workers.process import UserError
 
 
 def draw(journey: str, modules: Sequence[str], *, to: Path | None, as_mermaid: bool) -> str:
-    """What to print: Mermaid text, or where the SVG file was written, or both.
+    """Return the text to print: Mermaid text, or where the SVG file was written, or both.
 
-    An SVG file that is there already is replaced. Raises ``Fault`` for an unknown journey, for code that
-    cannot be read, for a picture that cannot be drawn and for a file that cannot be written.
+    Replaces an existing SVG file. Raises ``UserError`` for an unknown journey, for code that cannot be
+    read, for a picture that cannot be drawn and for a file that cannot be written.
     """
     flow = read(journey, modules)
-    said = [] if to is not None and not as_mermaid else [mermaid(flow).rstrip("\n")]
+    parts = [] if to is not None and not as_mermaid else [mermaid(flow).rstrip("\n")]
     if to is not None:
         try:
             to.write_text(svg(flow), "utf-8")
@@ -31,12 +31,12 @@ def draw(journey: str, modules: Sequence[str], *, to: Path | None, as_mermaid: b
                 f"{to} cannot be written: {error.strerror}; name a file in a folder that exists"
             ) from error
         # Mermaid may be piped into a file: a comment does no harm there.
-        said.append(f"%% {to}" if as_mermaid else f"{to}: {len(flow.nodes)} steps of {journey}")
-    return "\n".join(said)
+        parts.append(f"%% {to}" if as_mermaid else f"{to}: {len(flow.nodes)} steps of {journey}")
+    return "\n".join(parts)
 
 
 def read(journey: str, modules: Sequence[str]) -> Flow:
-    """The flow of a registered journey. Raises ``Fault``."""
+    """Return the flow of a registered journey. Raises ``UserError``."""
     try:
         return flow_of(load_journeys(modules)[journey])
     except KeyError as error:

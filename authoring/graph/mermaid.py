@@ -17,7 +17,7 @@ _SHAPES = {
 _BOX = ('["', '"]')
 
 _UNSAID = (Kind.CHOICE, Kind.LOOP, Kind.END)
-"""Kinds whose shape says what they are."""
+"""Kinds that are recognised by their shape."""
 
 
 def mermaid(flow: Flow) -> str:
@@ -38,7 +38,7 @@ def mermaid(flow: Flow) -> str:
 
 
 def _interrupting(flow: Flow) -> list[str]:
-    """What ends a run at any moment, in a frame of its own beside the story's."""
+    """Return the events that end a run at any moment, in a frame of their own beside the story's."""
     if not flow.interrupts:
         return []
     lines = ['  subgraph anytime["at any moment, in the middle of any wait"]']
@@ -70,7 +70,8 @@ def _class(name: str, paint: Paint) -> str:
 
 
 def _text(text: str) -> str:
-    """Text inside quotation marks. Mermaid writes an entity as #name; and a backquote begins Markdown."""
+    """Return text for use inside quotation marks. Mermaid writes an entity as #name; and a backquote begins
+    Markdown."""
     named = {"#": "#35;", '"': "#quot;", "`": "#96;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "\\": "#92;"}
     plain = (letter for letter in re.sub(r"\s+", " ", text) if letter.isprintable())
     return "".join(named.get(letter, letter) for letter in plain)

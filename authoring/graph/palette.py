@@ -1,4 +1,4 @@
-"""Colours of the kinds of steps: dark on light, so that they read the same on any page."""
+"""Colours of the kinds of steps: dark text on light fill, readable on any page."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from authoring.graph.flow import Kind
 
 
 class Paint(NamedTuple):
-    """How a step is painted."""
+    """Colours of a step."""
 
     fill: str
     line: str

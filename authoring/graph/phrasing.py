@@ -99,7 +99,7 @@ class Phrasing:
         return found.says if isinstance(found, Hold) else self.value(case)
 
     def value(self, expression: ast.expr) -> str:
-        """A thing: a noun, or its code where there is no word for it."""
+        """Return a value as a noun, or as its code where there is no noun."""
         match expression:
             case ast.Await(value=value) | ast.Starred(value=value):
                 return self.value(value)
@@ -167,18 +167,18 @@ class Phrasing:
         return self.value(test) if holds else f"not {self.value(test)}"
 
     def each(self, target: ast.expr, of: ast.expr) -> str:
-        """A loop: what it goes through, or how often."""
+        """Return a loop as a phrase: what it iterates over, or how often."""
         match of:
             case ast.Call(func=ast.Name("range"), args=[times]):
                 return f"{self.value(times)} times"
         return f"for each {ast.unparse(target)} of {self.value(of)}"
 
     def filter(self, test: ast.expr) -> str:
-        """A function that lets events through: a lambda by what it asks, another by its name."""
+        """Return a filter as a phrase: the condition of a lambda, the name of another function."""
         return self._inside(test).condition(test.body) if isinstance(test, ast.Lambda) else ast.unparse(test)
 
     def key(self, computed: ast.expr) -> str:
-        """A function that computes a key or a score: a lambda by what it takes, another by its name."""
+        """Return the computation of a key or a score: the body of a lambda, the name of another function."""
         return (
             self._inside(computed).value(computed.body)
             if isinstance(computed, ast.Lambda)
@@ -186,7 +186,7 @@ class Phrasing:
         )
 
     def _inside(self, function: ast.Lambda) -> "Phrasing":
-        """Phrasing inside a lambda, whose parameter is called "it"."""
+        """Return phrasing for the body of a lambda, with its parameter called "it"."""
         return Phrasing(self._code, self.names.inside([argument.arg for argument in function.args.args]))
 
     def _name(self, name: ast.Name) -> str:

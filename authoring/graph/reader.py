@@ -112,7 +112,7 @@ def _reason(written: ast.expr | None, phrasing: Phrasing) -> str | None:
 
 
 def _interrupt(ending: Ending, kind: type[Event], reason: str | None) -> Interrupt:
-    """The outcome and reason of an event; of a rule whose code is unknown, those for an empty event."""
+    """Return the outcome and reason of an event; of a rule with unknown code, those for an empty event."""
     only = ending.outcomes[0] if len(ending.outcomes) == 1 else "ended"
     if reason is not None:
         return Interrupt(kind.event_name, only, reason)

@@ -76,7 +76,7 @@ class LocalNames:
     assigned: Mapping[str, ast.expr]
     """The value of each name that is assigned once."""
     lambda_parameters: frozenset[str] = frozenset()
-    """They are called "it"."""
+    """Parameters of lambdas, called "it" in phrases."""
     results: dict[str, StepResult] = field(default_factory=dict)
     collections: set[str] = field(default_factory=set)
     """Names of collections."""
@@ -134,7 +134,7 @@ class LocalNames:
         return self.noun(name) or (f"the {name}" if name in self.local else "")
 
     def possessive(self, name: str) -> str:
-        """The same in the genitive: "the item's"."""
+        """Return the owner in the genitive: "the item's"."""
         owner = self.owner(name)
         if owner == "it":
             return "its"

@@ -8,10 +8,10 @@ from authoring.graph.flow import Edge, Flow, Interrupt, Kind, Node
 from authoring.graph.palette import INK, INTERRUPT, LINE, MUTED, PAINTS, Paint
 
 _SHAPES = {Kind.CHOICE: "diamond", Kind.LOOP: "hexagon", Kind.END: "rectangle"}
-"""Kinds whose shape says what they are: they have a title only."""
+"""Kinds that are recognised by their shape: they have a title only."""
 
 _CORNERS: dict[Kind, int | str] = {Kind.CHOICE: "", Kind.LOOP: "", Kind.ENTRY: 20, Kind.END: 20}
-"""Radius, where it is not that of all others; a diamond has none."""
+"""Radius of the corners where it differs from the default; a diamond has none."""
 
 _TITLE, _CODE, _QUESTION, _DETAIL, _LABEL = 26, 38, 24, 40, 20
 """Characters of a line in each place."""
@@ -25,7 +25,7 @@ def svg(flow: Flow) -> str:
 
 
 def source(flow: Flow) -> str:
-    """Return the flow in D2's language: the entry, the story in a frame, and below it what ends a run."""
+    """Return the flow in D2's language: the entry, the story in a frame, and the interrupts below it."""
     first, *rest = flow.nodes
     names = {first.id: first.id} | {node.id: f"story.{node.id}" for node in rest}
     lines = ["direction: down", *heading(flow.journey, flow.summary)]
@@ -76,13 +76,13 @@ def _frame(colour: str = "") -> str:
 
 
 def _alternatives(text: str, width: int) -> list[str]:
-    """Text in lines, where "A or B" that is too long for one line is broken before its "or"."""
+    """Break text into lines; "A or B" that is too long for one line is broken before its "or"."""
     parts = [text] if len(text) <= width else re.split(r"(?<=,) | (?=(?:or|and) )", text)
     return [line for part in parts for line in wrap(part, width)]
 
 
 def _way(name: str, edge: Edge, source: str, target: str) -> Iterator[str]:
-    """An arrow. Its label is a shape without an outline, so that the layout keeps room for it."""
+    """Return an arrow. Its label is a shape without an outline, so that the layout keeps room for it."""
     # d2 draws no arrow from a box straight to itself.
     label = wrap(edge.label, _LABEL) or ["again"] * (source == target)
     if label:
@@ -100,7 +100,7 @@ def _label(name: str, lines: Sequence[str], colour: str = "") -> str:
 
 
 def _interrupting(interrupts: Sequence[Interrupt], story: str) -> Iterator[str]:
-    """What ends a run at any moment, each event beside its outcome."""
+    """Return the events that end a run at any moment, each beside its outcome."""
     yield _label("moment", ["at any moment, in the middle of any wait"], RED)
     grid = f"grid-rows: {len(interrupts)}; grid-columns: 2; vertical-gap: 16; horizontal-gap: 56"
     yield f"anytime: '' {{{grid}; {_frame(RED)}}}"

@@ -1,1 +1,1 @@
-"""`waypost preview`: one shopper's scenario on virtual time."""
+"""`waypost preview`: run one shopper's scenario through a journey on virtual time."""

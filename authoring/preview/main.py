@@ -1,4 +1,4 @@
-"""What ``waypost preview`` does: servers of its own for a few seconds, one scenario, and what came of it."""
+"""The command ``waypost preview``: start temporary servers, run one scenario, print or save the result."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ from workers.process import UserError
 from workers.startup import load_policy
 
 DEFAULT_SCENARIO_FILE = "preview.yaml"
-"""The scenario that lies beside a journey's story."""
+"""File name of the scenario beside a journey's story."""
 
 
 async def run_preview(
@@ -38,10 +38,10 @@ async def run_preview(
     open_browser: bool = False,
     as_json: bool = False,
 ) -> int:
-    """Tell a scenario, print what came of it; returns the exit code, 1 where it was not told to its end.
+    """Run a scenario and print the result; returns the exit code, 1 where the scenario stopped early.
 
-    By the shop's policy, where ``WAYPOST_POLICY`` names one. Nothing is sent to a provider, whatever keys are
-    set, and nothing is left running. Raises ``Fault``.
+    Uses the policy file that ``WAYPOST_POLICY`` names, if it is set. Sends nothing to a provider,
+    whatever keys are set. Leaves no process running. Raises ``UserError``.
     """
     journeys = _load_journeys(modules, journey)
     path = scenario or journeys[journey].folder / DEFAULT_SCENARIO_FILE
@@ -52,17 +52,17 @@ async def run_preview(
     scene = load_scenario(path, journeys, journey)
     policy = load_policy(PolicySettings())
     _silence_logs()
-    told = await _run_scenario(scene, journey, path.name, policy)
+    result = await _run_scenario(scene, journey, path.name, policy)
     if html is not None or open_browser:
-        html = _write_page(told, html)
-    print(json.dumps(to_json_values(told), indent=2) if as_json else format_result(told))
+        html = _write_page(result, html)
+    print(json.dumps(to_json_values(result), indent=2) if as_json else format_result(result))
     if html is not None and not as_json:
         print(f"\n{html}")
     if html is not None and open_browser:
         webbrowser.open(html.resolve().as_uri())
-    if told.error is not None:
-        print(f"\n{told.error}", file=sys.stderr)
-    return 0 if told.error is None else 1
+    if result.error is not None:
+        print(f"\n{result.error}", file=sys.stderr)
+    return 0 if result.error is None else 1
 
 
 async def _run_scenario(scene: ScenarioRunner, journey: str, name: str, policy: Policy) -> PreviewResult:
@@ -83,7 +83,7 @@ async def _run_scenario(scene: ScenarioRunner, journey: str, name: str, policy: 
 
 
 def collect_result(shop: Shop, journey: str, name: str, fault: str | None) -> PreviewResult:
-    """What the first shopper of a shop has lived through."""
+    """Collect the timeline and the messages of a shop's first shopper."""
     shopper = shop.shoppers[0]
     return PreviewResult(
         journey=journey,
@@ -98,7 +98,7 @@ def collect_result(shop: Shop, journey: str, name: str, fault: str | None) -> Pr
 
 @asynccontextmanager
 async def _start_servers() -> AsyncIterator[tuple[str, TemporalDevServer]]:
-    """A Postgres and a Temporal of the preview's own; the database of DATABASE_URL is never touched."""
+    """Start a Postgres and a Temporal for this preview only; the database of DATABASE_URL is not used."""
     _show_progress("Starting Postgres and Temporal for the preview ...")
     with tempfile.TemporaryDirectory(prefix="waypost-preview-", ignore_cleanup_errors=True) as folder:
         async with EmbeddedPostgres(Path(folder) / "postgres") as postgres, TemporalDevServer() as temporal:
@@ -108,24 +108,24 @@ async def _start_servers() -> AsyncIterator[tuple[str, TemporalDevServer]]:
             _show_progress("")
 
 
-def format_result(told: PreviewResult) -> str:
-    """The timeline and a line that sums it up."""
-    got = ", ".join(f"{each} ({each.channel.value})" for each in told.received) or "nothing"
-    kept = ", ".join(f"{each} ({each.reason})" for each in told.withheld)
-    ended = f"ended as {told.outcome}" if told.outcome else "has not ended"
-    return f"{told.timeline}\n\n{told.journey} {ended}; received: {got}" + (
+def format_result(result: PreviewResult) -> str:
+    """Return the timeline and a summary line as text."""
+    got = ", ".join(f"{each} ({each.channel.value})" for each in result.received) or "nothing"
+    kept = ", ".join(f"{each} ({each.reason})" for each in result.withheld)
+    ended = f"ended as {result.outcome}" if result.outcome else "has not ended"
+    return f"{result.timeline}\n\n{result.journey} {ended}; received: {got}" + (
         f"; withheld: {kept}" if kept else ""
     )
 
 
-def to_json_values(told: PreviewResult) -> dict[str, Any]:
-    """The same for programs."""
+def to_json_values(result: PreviewResult) -> dict[str, Any]:
+    """Return the result as JSON values."""
     return {
-        "journey": told.journey,
-        "scenario": told.scenario,
-        "outcome": told.outcome,
-        "fault": told.error,
-        "timeline": told.timeline.as_json(),
+        "journey": result.journey,
+        "scenario": result.scenario,
+        "outcome": result.outcome,
+        "fault": result.error,
+        "timeline": result.timeline.as_json(),
         "messages": [
             {
                 "template": str(each),
@@ -138,7 +138,7 @@ def to_json_values(told: PreviewResult) -> dict[str, Any]:
                 "text": each.text,
                 "html": each.html,
             }
-            for each in told.received
+            for each in result.received
         ],
         "withheld": [
             {
@@ -147,15 +147,15 @@ def to_json_values(told: PreviewResult) -> dict[str, Any]:
                 "reason": each.reason,
                 "detail": each.detail,
             }
-            for each in told.withheld
+            for each in result.withheld
         ],
     }
 
 
-def _write_page(told: PreviewResult, to: Path | None) -> Path:
-    path = to or Path(tempfile.mkdtemp(prefix="waypost-preview-")) / f"{told.journey}.html"
+def _write_page(result: PreviewResult, to: Path | None) -> Path:
+    path = to or Path(tempfile.mkdtemp(prefix="waypost-preview-")) / f"{result.journey}.html"
     try:
-        path.write_text(render_page(told), "utf-8")
+        path.write_text(render_page(result), "utf-8")
     except OSError as error:
         raise UserError(
             f"{path} cannot be written: {error.strerror}; name a file in a folder that exists"
@@ -175,13 +175,13 @@ def _load_journeys(modules: Sequence[str], journey: str) -> JourneyRegistry:
 
 
 def _silence_logs() -> None:
-    """The timeline tells what the log would, in order."""
+    """Suppress log lines: the timeline reports the same facts, in order."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.getLogger("temporalio").setLevel(logging.CRITICAL)
 
 
 def _show_progress(words: str) -> None:
-    """One line that shows what takes so long; it goes away on a terminal."""
+    """Print a line for a step that takes long; on a terminal it is erased afterwards."""
     if sys.stderr.isatty():
         print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
     elif words:

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: the timeline, and each message as the customer sees it."""
+"""The result of a preview as one self-contained HTML page: the timeline, and each message as rendered."""
 
 from pathlib import Path
 
@@ -26,16 +26,16 @@ _ENTRY_SYMBOLS = {
 }
 
 
-def render_page(told: PreviewResult) -> str:
-    """Return the page's text. Nothing in it is loaded from elsewhere but the pictures that mails name."""
-    messages = {each.message_id: each for each in told.received}
+def render_page(result: PreviewResult) -> str:
+    """Return the page's text. It loads nothing but the pictures that mails name."""
+    messages = {each.message_id: each for each in result.received}
     entries: list[dict[str, object]] = []
     day = 0
-    for entry in told.timeline:
-        new_day = told.timeline.day_number(entry.at)
+    for entry in result.timeline:
+        new_day = result.timeline.day_number(entry.at)
         message = messages.get(entry.message_id) if entry.message_id else None
         entries.append(
-            _entry(told, entry)
+            _entry(result, entry)
             | {
                 "new_day": new_day if new_day != day else None,
                 "message": None if message is None else _message(message),
@@ -47,32 +47,32 @@ def render_page(told: PreviewResult) -> str:
         (_TEMPLATE_FOLDER / "page.html").read_text("utf-8")
     )
     return template.render(
-        journey=told.journey,
-        scenario=told.scenario,
-        summary=_format_summary(told),
-        fault=told.error or None,
+        journey=result.journey,
+        scenario=result.scenario,
+        summary=_format_summary(result),
+        fault=result.error or None,
         style=(_TEMPLATE_FOLDER / "page.css").read_text("utf-8"),
         entries=entries,
     )
 
 
-def _format_summary(told: PreviewResult) -> str:
-    ended = f"ended as {told.outcome}" if told.outcome else "has not ended"
-    sent, kept = len(told.received), len(told.withheld)
+def _format_summary(result: PreviewResult) -> str:
+    ended = f"ended as {result.outcome}" if result.outcome else "has not ended"
+    sent, kept = len(result.received), len(result.withheld)
     return (
-        f"{told.timeline.name}, by the clock of {told.timeline.zone} · {ended} · "
-        f"{sent} received, {kept} withheld · {told.scenario}"
+        f"{result.timeline.name}, by the clock of {result.timeline.zone} · {ended} · "
+        f"{sent} received, {kept} withheld · {result.scenario}"
     )
 
 
-def _entry(told: PreviewResult, entry: TimelineEntry) -> dict[str, object]:
+def _entry(result: PreviewResult, entry: TimelineEntry) -> dict[str, object]:
     return {
         "side": "shopper" if entry.actor == SHOPPER else "journey",
         "kind": entry.kind,
-        "clock": told.timeline.when(entry.at).split()[-1],
+        "clock": result.timeline.when(entry.at).split()[-1],
         "mark": _ENTRY_SYMBOLS.get(entry.kind, "·"),
-        "other_journey": entry.actor if entry.actor not in (SHOPPER, told.journey) else None,
-        "text": told.timeline.entry_text(entry),
+        "other_journey": entry.actor if entry.actor not in (SHOPPER, result.journey) else None,
+        "text": result.timeline.entry_text(entry),
     }
 
 

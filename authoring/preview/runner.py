@@ -1,4 +1,4 @@
-"""Tell a scenario to a journey's real code on virtual time, and keep what came of it."""
+"""Run a scenario through a journey's real code on virtual time, and collect the result."""
 
 import importlib.util
 import inspect
@@ -21,12 +21,12 @@ from journeys.registry import JourneyRegistry
 from workers.process import UserError
 
 ScenarioRunner = Callable[[Shop], Awaitable[Shopper]]
-"""Tells a scenario in a shop, from its opening to its end."""
+"""Runs a scenario in a shop, from its opening to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreviewResult:
-    """What came of a scenario."""
+    """The result of a scenario."""
 
     journey: str
     scenario: str
@@ -35,11 +35,11 @@ class PreviewResult:
     withheld: tuple[Withheld, ...]
     outcome: str | None
     error: str | None = None
-    """Why it could not be told to its end."""
+    """Why the scenario stopped early; empty where it ran to its end."""
 
 
 def load_scenario(path: Path, journeys: JourneyRegistry, journey: str) -> ScenarioRunner:
-    """What to tell, from a YAML or a Python file. Raises ``Fault`` with what is wrong in it."""
+    """Return the scenario of a YAML or a Python file. Raises ``UserError`` with all faults of the file."""
     return (
         _load_python(path, journeys, journey) if path.suffix == ".py" else _load_yaml(path, journeys, journey)
     )
@@ -93,7 +93,8 @@ def _load_python(path: Path, journeys: JourneyRegistry, journey: str) -> Scenari
 
 
 def stub_activities(journeys: JourneyRegistry, answers: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
-    """For every activity of the author's own one that only answers: a preview does nothing to the world."""
+    """Return a stub for each activity of the author, which returns the scenario's answer without side
+    effects."""
     names = [str(vars(effect)["__temporal_activity_definition"].name) for effect in journeys.activities]
     return {name: _stub_activity(name, answers) for name in names}
 

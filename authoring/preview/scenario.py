@@ -1,4 +1,5 @@
-"""Read a scenario from YAML: what a shopper does, when, as values; every fault is told, with its line."""
+"""Scenarios in YAML: the table of a shopper's verbs, and the reader, which reports every fault with its
+line."""
 
 import difflib
 import inspect
@@ -16,10 +17,21 @@ from authoring.testing.shopper import Shopper
 from local.time_travel import TravelError, parse_duration
 from workers.process import UserError
 
+SCENARIO_KEYS = ("shopper", "starts_at", "products", "also_runs", "effects", "story")
+"""Top-level keys of a scenario."""
+
+SAMPLE_SCENARIO = """\
+story:
+  - adds: lamp
+  - waits: 2h
+  - buys: lamp
+    where: store
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class ScenarioStep:
-    """One line of a story."""
+    """One step of a scenario."""
 
     line: int
     verb: str
@@ -29,7 +41,7 @@ class ScenarioStep:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """All that a file says."""
+    """The content of a scenario file."""
 
     file_name: str
     story: tuple[ScenarioStep, ...]
@@ -41,7 +53,7 @@ class Scenario:
 
 
 class InvalidScenario(UserError):
-    """A scenario that cannot be told; a line a fault."""
+    """A scenario with faults; the message has one line for each."""
 
     def __init__(self, file: str, faults: list[tuple[int, str]]) -> None:
         self.faults = tuple(sorted(faults))
@@ -62,22 +74,22 @@ _EXAMPLE_VALUES = {
 
 @dataclass(frozen=True, slots=True)
 class ShopperVerb:
-    """One thing a shopper can do, and what may be said with it."""
+    """One verb of the test kit's shopper, with the parameters that a scenario may set."""
 
     name: str
     positional_parameters: tuple[str, ...]
-    """Parameters that its value may fill, in order; a scenario fills the first."""
+    """Parameters that may be given without a name, in order; a scenario fills the first."""
     keyword_parameters: tuple[str, ...]
-    """All that may be said by name."""
+    """All parameters that may be given by name."""
     required_parameters: frozenset[str]
     parameter_types: Mapping[str, Any]
     accepts_list: bool
-    """A list as its value is several things."""
+    """Whether a list fills several positional parameters."""
     accepts_mapping: bool
-    """A mapping as its value is names and values."""
+    """Whether a mapping fills keyword parameters of any name."""
 
     def parameter_at(self, number: int) -> str:
-        """The parameter that the value at this place fills."""
+        """Return the parameter that the value at this position fills."""
         return (
             self.positional_parameters[min(number, len(self.positional_parameters) - 1)]
             if self.positional_parameters
@@ -86,17 +98,17 @@ class ShopperVerb:
 
     @property
     def example(self) -> str:
-        """A line as one would write it."""
+        """Return a line of a scenario with this verb, as an example."""
         first = self.positional_parameters[0] if self.positional_parameters else ""
         kind = str(self.parameter_types.get(first, ""))
         value = next(
-            (said for name, said in _EXAMPLE_VALUES.items() if name in kind or name == first), "lamp"
+            (example for name, example in _EXAMPLE_VALUES.items() if name in kind or name == first), "lamp"
         )
         return f"- {self.name}: {value}" if first else f"- {self.name}"
 
 
 def convert_value(text: str, kind: Any) -> Any:
-    """A word of the file as the value a verb takes. Raises ValueError saying what was expected."""
+    """Convert a scalar of the file to the type of a parameter. Raises ValueError with the expected form."""
     kinds = typing.get_args(kind) or (kind,)
     if typing.get_origin(kind) is typing.Literal:
         if text not in kinds:
@@ -153,22 +165,12 @@ VERBS: dict[str, ShopperVerb] = {
     for name, method in vars(kind).items()
     if inspect.iscoroutinefunction(method) and not name.startswith("_") and name not in _EXCLUDED_METHODS
 }
-"""Everything a shopper can do, by name."""
-
-SCENARIO_KEYS = ("shopper", "starts_at", "products", "also_runs", "effects", "story")
-"""What a scenario may say."""
-
-SAMPLE_SCENARIO = """\
-story:
-  - adds: lamp
-  - waits: 2h
-  - buys: lamp
-    where: store
-"""
+"""All verbs of a shopper, by name."""
 
 
 def read_scenario(path: Path) -> Scenario:
-    """The scenario in a file. Raises ``ScenarioFaults`` with all that is wrong, ``Fault`` for no file."""
+    """Read a scenario file. Raises ``InvalidScenario`` with all faults, and ``UserError`` where there is no
+    file."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -177,7 +179,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def parse_scenario(text: str, file: str = "scenario") -> Scenario:
-    """The scenario of a text. Raises ``ScenarioFaults``."""
+    """Parse a scenario. Raises ``InvalidScenario``."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -192,7 +194,7 @@ def parse_scenario(text: str, file: str = "scenario") -> Scenario:
 
 
 class _ScenarioReader:
-    """Reads nodes, because values alone have lost their lines."""
+    """Reads YAML nodes, because plain values have lost their line numbers."""
 
     def __init__(self) -> None:
         self.faults: list[tuple[int, str]] = []
@@ -222,7 +224,8 @@ class _ScenarioReader:
         if name not in SCENARIO_KEYS:
             self._add_fault(
                 key,
-                f"there is no {name!r} in a scenario{_suggest(name, SCENARIO_KEYS)}; it has: {', '.join(SCENARIO_KEYS)}",
+                f"there is no {name!r} in a scenario{_suggest(name, SCENARIO_KEYS)}; "
+                f"it has: {', '.join(SCENARIO_KEYS)}",
             )
         return name in SCENARIO_KEYS
 

@@ -164,7 +164,7 @@ class OpenRuns:
         return (await self.client.count_workflows(self._query())).count
 
     async def histories(self, ended: Callable[[], None]) -> AsyncIterator[WorkflowHistory]:
-        """Their histories, some fetched ahead. Calls ``ended`` for each run that has closed since."""
+        """Yield their histories, some fetched ahead. Calls ``ended`` for each run that has closed since."""
         ahead: deque[asyncio.Task[WorkflowHistory | None]] = deque()
         try:
             async for run in self.client.list_workflows(self._query(), limit=self.limit):
@@ -195,11 +195,12 @@ class OpenRuns:
 
 
 async def orphaned_runs(client: Client, journeys: Sequence[str]) -> dict[str, list[str]]:
-    """Workflow ids of open runs on Waypost's queue whose type is none of these journeys, by type."""
+    """Return workflow ids of open runs on Waypost's queue with a type that is none of these journeys, by
+    type."""
     others = " AND ".join(f'WorkflowType != "{name}"' for name in journeys)
     found: dict[str, list[str]] = {}
     async for run in client.list_workflows(f"{_OPEN} AND {others}"):
-        # A run's id begins with its journey's name; the sweeps on the same queue have ids of another kind.
+        # A run's id begins with its journey's name; the ids of sweeps on the same queue do not.
         if run.id.startswith(f"{run.workflow_type}/"):
             found.setdefault(run.workflow_type, []).append(run.id)
     return found

@@ -1,4 +1,5 @@
-"""``waypost check``: whether the open runs of a live server go on with the journeys of the working tree."""
+"""The command ``waypost check``: whether open runs of a live server can continue on the working tree's
+journeys."""
 
 import json
 import sys
@@ -23,9 +24,9 @@ async def run(
 ) -> int:
     """Check and print; returns the exit code: 0 where all runs go on, 1 where some would break.
 
-    Reads only: starts no worker and changes nothing on the server. ``only`` names journeys, none for all.
-    ``limit`` replays only so many of the newest runs. Raises ``Fault`` for wrong settings or names, and
-    where the server cannot be read.
+    Reads only: starts no worker and changes nothing on the server. ``only``: names of journeys; empty for
+    all. ``limit``: replays only this number of the newest runs. Raises ``UserError`` for wrong settings
+    or names, and where the server cannot be read.
     """
     journeys = journeys_of(settings, only)
     try:
@@ -85,7 +86,7 @@ async def check(
 
 
 def journeys_of(settings: WorkerSettings, only: Sequence[str]) -> JourneyRegistry:
-    """The journeys of the working tree. Raises ``Fault``, also for an unknown name in ``only``."""
+    """Return the journeys of the working tree. Raises ``UserError``, also for an unknown name in ``only``."""
     try:
         journeys = load_journeys(settings.journey_modules)
     except ValueError as error:

@@ -1,1 +1,1 @@
-"""`waypost new`: files of a new journey."""
+"""`waypost new`: create the files of a new journey."""

@@ -1,4 +1,7 @@
-"""What ``waypost new journey`` does: a journey that works, in Waypost's tree or in a package of one's own."""
+"""The command ``waypost new journey``: check the name, render a working journey's files, and register it.
+
+The journey goes into Waypost's own tree or into a package of the user.
+"""
 
 import ast
 import keyword
@@ -17,107 +20,11 @@ from journeys.vocabulary.definition import to_kebab_case
 from profiles.events import Event
 from workers.process import UserError
 
-
-def write_files(files: Mapping[Path, str], changed: Mapping[Path, str]) -> None:
-    """Make new files, then change existing ones. Raises ``Fault``; what was made until then is taken away."""
-    if there := [path for path in files if path.exists()]:
-        listed = "".join(f"\n  {path}" for path in there)
-        raise UserError(
-            f"nothing was written, because there is already:{listed}\n"
-            "Choose another name, or move this away first."
-        )
-    made: list[Path] = []
-    folders: list[Path] = []
-    try:
-        for path, text in files.items():
-            folders += [each for each in reversed([path.parent, *path.parent.parents]) if not each.exists()]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Mode "x": where somebody else has just made it, it is theirs.
-            with path.open("x", encoding="utf-8", newline="") as file:
-                made.append(path)
-                file.write(text)
-        for path, text in changed.items():
-            path.write_bytes(text.encode())
-    except OSError as error:
-        for path in made:
-            path.unlink(missing_ok=True)
-        for folder in reversed(folders):
-            folder.rmdir()
-        raise UserError(
-            f"{error.filename} cannot be written: {error.strerror}. Nothing was left behind; check that the "
-            "folder is yours to write in, and try again."
-        ) from error
-
-
 _NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z][a-z0-9]*)*")
 
 _MAX_NAME_LENGTH = 30
-"""Letters: the name is part of every workflow id, and longer ones break the lines of the files made."""
-
-
-@dataclass(frozen=True, slots=True)
-class JourneyName:
-    """One journey's name in words."""
-
-    words: tuple[str, ...]
-
-    @property
-    def kebab(self) -> str:
-        """The journey's name: ``price-drop``."""
-        return "-".join(self.words)
-
-    @property
-    def snake(self) -> str:
-        """Its folder: ``price_drop``."""
-        return "_".join(self.words)
-
-    @property
-    def class_name(self) -> str:
-        """Its class: ``PriceDrop``."""
-        return "".join(word.capitalize() for word in self.words)
-
-    @property
-    def title(self) -> str:
-        """As people write it: ``Price drop``."""
-        return " ".join(self.words).capitalize()
-
-    @property
-    def event_name(self) -> str:
-        """The event of its own that starts it until the author names another: ``Price Drop Entered``."""
-        return " ".join([*(word.capitalize() for word in self.words), "Entered"])
-
-    @property
-    def message_name(self) -> str:
-        """Its message: ``price_drop_note``. Message names are one list over all journeys."""
-        return f"{self.snake}_note"
-
-
-def parse_name(text: str) -> JourneyName:
-    """The name, given in kebab-case or snake_case. Raises ``Fault``, which says what to write instead."""
-    wanted = "a journey's name is small words with hyphens between them, such as price-drop"
-    if not _NAME_PATTERN.fullmatch(text):
-        guess = re.sub(r"[^a-z0-9]+", "-", to_kebab_case(text)).strip("-")
-        hint = f"; try {guess}" if _NAME_PATTERN.fullmatch(guess) else ""
-        raise UserError(
-            f"{text!r} cannot be a journey's name: {wanted}; each word begins with a letter{hint}"
-        )
-    if len(text) > _MAX_NAME_LENGTH:
-        raise UserError(
-            f"{text!r} has {len(text)} letters, and {_MAX_NAME_LENGTH} are the most; choose a shorter name"
-        )
-    name = JourneyName(tuple(re.split("[-_]", text)))
-    if keyword.iskeyword(name.snake):
-        raise UserError(
-            f"{text!r} is a word of Python, so no folder of code can have that name; add a word, such as "
-            f"{text}-reminder"
-        )
-    if to_kebab_case(name.class_name) != name.kebab:
-        raise UserError(
-            f"{text!r} would be the class {name.class_name}, which reads as {to_kebab_case(name.class_name)!r}; give each word two "
-            "letters or more"
-        )
-    return name
-
+"""In characters. The name is part of every workflow id, and longer names break lines of the generated
+files."""
 
 _LAYOUTS_FOLDER = Path(journeys.__file__).parent / "layouts"
 
@@ -140,12 +47,112 @@ _RESERVED_PACKAGES = (
     "docs",
 )
 
+_TEMPLATES_FOLDER = Path(__file__).parent / "templates"
+
+
+def write_files(files: Mapping[Path, str], changed: Mapping[Path, str]) -> None:
+    """Create new files, then change existing ones. Raises ``UserError``; files created before the error are
+    removed."""
+    if there := [path for path in files if path.exists()]:
+        listed = "".join(f"\n  {path}" for path in there)
+        raise UserError(
+            f"nothing was written, because there is already:{listed}\n"
+            "Choose another name, or move this away first."
+        )
+    made: list[Path] = []
+    folders: list[Path] = []
+    try:
+        for path, text in files.items():
+            folders += [each for each in reversed([path.parent, *path.parent.parents]) if not each.exists()]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Mode "x": a file that another process has just created is not overwritten.
+            with path.open("x", encoding="utf-8", newline="") as file:
+                made.append(path)
+                file.write(text)
+        for path, text in changed.items():
+            path.write_bytes(text.encode())
+    except OSError as error:
+        for path in made:
+            path.unlink(missing_ok=True)
+        for folder in reversed(folders):
+            folder.rmdir()
+        raise UserError(
+            f"{error.filename} cannot be written: {error.strerror}. Nothing was left behind; check that the "
+            "folder is yours to write in, and try again."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyName:
+    """A journey's name as words, and the forms derived from them."""
+
+    words: tuple[str, ...]
+
+    @property
+    def kebab(self) -> str:
+        """The journey's name, such as ``price-drop``."""
+        return "-".join(self.words)
+
+    @property
+    def snake(self) -> str:
+        """The name of the folder, such as ``price_drop``."""
+        return "_".join(self.words)
+
+    @property
+    def class_name(self) -> str:
+        """The name of the class, such as ``PriceDrop``."""
+        return "".join(word.capitalize() for word in self.words)
+
+    @property
+    def title(self) -> str:
+        """The name as a title, such as ``Price drop``."""
+        return " ".join(self.words).capitalize()
+
+    @property
+    def event_name(self) -> str:
+        """The generated entry event, such as ``Price Drop Entered``; the author may replace it."""
+        return " ".join([*(word.capitalize() for word in self.words), "Entered"])
+
+    @property
+    def message_name(self) -> str:
+        """The generated message, such as ``price_drop_note``. Message names are unique over all journeys."""
+        return f"{self.snake}_note"
+
+
+def parse_name(text: str) -> JourneyName:
+    """Parse a name in kebab-case or snake_case. Raises ``UserError`` with the names that are allowed."""
+    wanted = "a journey's name is small words with hyphens between them, such as price-drop"
+    if not _NAME_PATTERN.fullmatch(text):
+        guess = re.sub(r"[^a-z0-9]+", "-", to_kebab_case(text)).strip("-")
+        hint = f"; try {guess}" if _NAME_PATTERN.fullmatch(guess) else ""
+        raise UserError(
+            f"{text!r} cannot be a journey's name: {wanted}; each word begins with a letter{hint}"
+        )
+    if len(text) > _MAX_NAME_LENGTH:
+        raise UserError(
+            f"{text!r} has {len(text)} letters, and {_MAX_NAME_LENGTH} are the most; choose a shorter name"
+        )
+    name = JourneyName(tuple(re.split("[-_]", text)))
+    if keyword.iskeyword(name.snake):
+        raise UserError(
+            f"{text!r} is a word of Python, so no folder of code can have that name; add a word, such as "
+            f"{text}-reminder"
+        )
+    if to_kebab_case(name.class_name) != name.kebab:
+        raise UserError(
+            f"{text!r} would be the class {name.class_name}, which reads as "
+            f"{to_kebab_case(name.class_name)!r}; give each word two "
+            "letters or more"
+        )
+    return name
+
 
 def create_journey(text: str, modules: Sequence[str], *, package: Path | None, folder: Path) -> str:
-    """Make a journey of this name; returns what to print: what was written, and the next three steps.
+    """Create a journey of this name; returns the text to print: the files written, and the next three steps.
 
-    ``folder`` is where the user stands. Raises ``Fault``, with nothing written: for a name that is bad or
-    taken, a place that cannot be used, and a registry that does not look as expected.
+    ``folder`` is the current directory. Raises ``UserError`` before anything is written: for a name that
+    is invalid or in use, a place that cannot be used, and a registry that does not have the expected
+    form.
     """
     name = parse_name(text)
     _check_name_free(name, modules)
@@ -196,7 +203,7 @@ def _create_in_package(name: JourneyName, package: Path, root: Path | None, fold
     in_clone = root == package.parent
     test = package.parent / "tests" / ("journeys" if in_clone else "") / f"test_{name.snake}.py"
     files[test] = render_test(name, title)
-    # At the top of the user's folder: pytest takes plugins from no other place.
+    # At the top of the user's folder: pytest reads ``pytest_plugins`` from the root conftest only.
     fixtures = package.parent / "conftest.py"
     if not in_clone and not fixtures.exists():
         files[fixtures] = render_conftest()
@@ -219,7 +226,7 @@ def _create_in_package(name: JourneyName, package: Path, root: Path | None, fold
 
 
 def _package_init(front: Path, name: JourneyName, title: str, folder: Path) -> str:
-    """A package's ``__init__`` with the journey in its JOURNEYS."""
+    """Return the text of the package's ``__init__`` with the journey added to its JOURNEYS."""
     text = front.read_bytes().decode() if front.exists() else ""
     if not text.strip():
         return render_package_init(name, title)
@@ -230,7 +237,8 @@ def _package_init(front: Path, name: JourneyName, title: str, folder: Path) -> s
 
 
 def _check_name_free(name: JourneyName, modules: Sequence[str]) -> None:
-    """Whether no registered journey, event or word of a story has the name."""
+    """Check that no registered journey, event or name used by the story has the name. Raises
+    ``UserError``."""
     try:
         registered = load_journeys(modules)
     except ValueError as error:
@@ -243,13 +251,14 @@ def _check_name_free(name: JourneyName, modules: Sequence[str]) -> None:
     others = ast.Module([each for each in story.body[:-1] if isinstance(each, ast.stmt)], [])
     if name.class_name in bound_names(others):
         raise UserError(
-            f"{name.kebab!r} would be the class {name.class_name}, and a story needs that word for something else; "
+            f"{name.kebab!r} would be the class {name.class_name}, and a story needs that word for "
+            "something else; "
             f"add a word, such as {name.kebab}-reminder"
         )
 
 
 def _check_paths_free(home: Path, name: JourneyName) -> None:
-    """Whether neither the folder of the journey nor its message's name is in use."""
+    """Check that neither the journey's folder nor its message's name is in use. Raises ``UserError``."""
     others = [home, home.with_suffix(".py"), *home.parent.glob(f"*/{name.message_name}")]
     for path in others:
         if path.exists():
@@ -260,7 +269,7 @@ def _check_paths_free(home: Path, name: JourneyName) -> None:
 
 
 def _missing_layouts(package: Path) -> Mapping[Path, str]:
-    """The layouts that messages extend, where the package has none yet."""
+    """Return the layouts that messages extend, where the package has none yet."""
     if (package / "layouts").exists():
         return {}
     return {
@@ -269,7 +278,7 @@ def _missing_layouts(package: Path) -> Mapping[Path, str]:
 
 
 def _find_clone_root(folder: Path) -> Path | None:
-    """The clone of Waypost that the user stands in."""
+    """Return the root of the clone of Waypost that contains the current directory, if there is one."""
     return next((each for each in (folder, *folder.parents) if (each / _REGISTRY_FILE).is_file()), None)
 
 
@@ -287,11 +296,8 @@ def _format_report(files: Sequence[str], registered: str, *steps: str) -> str:
     return "\n".join([*lines, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))])
 
 
-_TEMPLATES_FOLDER = Path(__file__).parent / "templates"
-
-
 def render_journey_files(name: JourneyName) -> Mapping[str, str]:
-    """Text by path inside the folder of the journey."""
+    """Return the text of each file, by its path inside the journey's folder."""
     return {
         "__init__.py": "",
         "story.py": _render_template("story.py.txt", name),
@@ -303,7 +309,7 @@ def render_journey_files(name: JourneyName) -> Mapping[str, str]:
 
 
 def render_test(name: JourneyName, package: str) -> str:
-    """A test of the journey, in Waypost's own package or in one of the user's."""
+    """Return a test of the journey, for Waypost's own package or for one of the user."""
     imports = [
         "from journeys.vocabulary import days, hours",
         f"from {package}.{name.snake}.story import {name.class_name}",
@@ -313,17 +319,17 @@ def render_test(name: JourneyName, package: str) -> str:
 
 
 def render_conftest() -> str:
-    """The ``conftest.py`` of a folder of one's own, which brings the fixtures of journey tests."""
+    """Return the ``conftest.py`` of a user's folder, which loads the fixtures of journey tests."""
     return (_TEMPLATES_FOLDER / "conftest.py.txt").read_text("utf-8")
 
 
 def render_package_init(name: JourneyName, package: str) -> str:
-    """The ``__init__`` of a package of journeys."""
+    """Return the ``__init__`` of a package of journeys."""
     return _render_template("package.py.txt", name, package=package)
 
 
 def _render_template(file: str, name: JourneyName, **more: str) -> str:
-    """Liquid's braces stay as they are: only $names are filled in, and a misspelt one is an error."""
+    """Fill in the $names of a template file. Liquid's braces stay; an unknown name raises KeyError."""
     return Template((_TEMPLATES_FOLDER / file).read_text("utf-8")).substitute(
         kebab=name.kebab,
         snake=name.snake,

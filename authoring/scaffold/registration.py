@@ -1,4 +1,5 @@
-"""One more journey in the list that registers it: the file's text, changed in two places and nowhere else."""
+"""Add a journey to the list that registers it: an import and a list item are inserted, the rest is
+unchanged."""
 
 import ast
 import io
@@ -11,19 +12,20 @@ _MAX_LINE_LENGTH = 110
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What is to be added, and to which list."""
+    """One class to add to a list of journeys."""
 
     file: str
-    """What to call the file in an error."""
+    """The name of the file in error messages."""
     variable: str
-    """The list: ``SHIPPED`` of the registry, or a package's ``JOURNEYS``."""
+    """The name of the list: ``SHIPPED`` of the registry, or a package's ``JOURNEYS``."""
     module: str
     class_name: str
 
     def add_to(self, text: str) -> str:
-        """The file's text with the class imported and in the list; the same text where it is in already.
+        """Return the file's text with the class imported and listed; unchanged where it is listed already.
 
-        Raises ``Fault``, which says what to write by hand, where the file does not look as expected.
+        Raises ``UserError``, with the lines to write by hand, where the file does not have the
+        expected form.
         """
         tree = self._parse(text)
         listed = self._find_list(tree)
@@ -31,13 +33,13 @@ class Registration:
             return text
         if self.class_name in bound_names(tree):
             raise UserError(
-                f"the class would be {self.class_name}, a name that {self.file} uses for something else. Choose "
-                "another name; nothing was written"
+                f"the class would be {self.class_name}, a name that {self.file} uses for something else. "
+                "Choose another name; nothing was written"
             )
         end = "\r\n" if "\r\n" in text else "\n"
-        # Lines as the parser counts them: splitlines would also break at form feeds.
+        # Lines as the parser counts them: ``splitlines`` would also break at form feeds.
         lines = list(io.StringIO(text, newline=""))
-        # From the bottom up, so that the place of the import stays where it was found.
+        # From the bottom up, so that the line number of the import stays valid.
         if listed.lineno == listed.end_lineno:
             self._rewrite_single_line(lines, listed, end)
         else:
@@ -75,7 +77,8 @@ class Registration:
         return None
 
     def _rewrite_single_line(self, lines: list[str], listed: ast.Tuple | ast.List, end: str) -> None:
-        """A list on one line: on one line again where it fits, else one class a line, as ruff has it."""
+        """Rewrite a list on one line: on one line where it fits, else with one class per line, as ruff
+        formats it."""
         raw = lines[listed.lineno - 1].encode()
         before, old, after = (
             raw[: listed.col_offset].decode(),
@@ -93,7 +96,7 @@ class Registration:
         lines[listed.lineno - 1] = line
 
     def _insert_line(self, lines: list[str], listed: ast.Tuple | ast.List, end: str) -> None:
-        """A list over several lines: one more line before its last, and comments stay where they are."""
+        """Insert a line before the last one of a list over several lines; comments stay in place."""
         last = (listed.end_lineno or listed.lineno) - 1
         if not listed.elts or lines[last].strip() not in (")", "]"):
             raise self._unexpected_layout(f"the last line of its {self.variable} is not a bracket alone")
@@ -114,7 +117,7 @@ class Registration:
 
 
 def bound_names(tree: ast.Module) -> set[str]:
-    """Names that a module gives something at its top level."""
+    """Return the names that a module binds at its top level."""
     names: set[str] = set()
     for statement in tree.body:
         match statement:
@@ -130,7 +133,7 @@ def bound_names(tree: ast.Module) -> set[str]:
 
 
 def _import_line_index(tree: ast.Module, module: str) -> int:
-    """Before which line, counted from 0, an import of this module stands in order."""
+    """Return the index (from 0) of the line before which an import of this module is in sorted order."""
     package = module.split(".")[0]
     siblings = [
         each

@@ -1,4 +1,4 @@
-"""The testing kit that ships with Waypost: tell what a shopper does, look at what reaches them."""
+"""The test kit for journeys: a shopper's actions as verbs, and their results as attributes."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Found on first use, so that a test of decisions alone costs no server's imports."""
+    """Import a name at its first use, so that tests of decisions alone do not import the servers."""
     from importlib import import_module
 
     if name in _HOMES:

@@ -1,14 +1,14 @@
-"""The days of a test: where its calendar starts, and how an instant is written for a shopper."""
+"""Calendar of a test: its start, and instants in a shopper's local time."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 DEFAULT_TIMEZONE = "Europe/Berlin"
-"""Where shoppers live unless a test says otherwise."""
+"""Zone of shoppers, unless a test sets another."""
 
 
 def first_monday(year: int, month: int) -> date:
-    """The first Monday of a month."""
+    """Return the first Monday of a month."""
     first = date(year, month, 1)
     return first + timedelta(days=-first.weekday() % 7)
 
@@ -16,27 +16,27 @@ def first_monday(year: int, month: int) -> date:
 DEFAULT_START = datetime.combine(
     first_monday(datetime.now(UTC).year + 1, 6), time(12), ZoneInfo(DEFAULT_TIMEZONE)
 ).astimezone(UTC)
-"""Noon in Berlin on the first Monday of next June: the same weekday, hour and offset whenever a test runs.
-It lies ahead because a run cannot start in Temporal's past."""
+"""Noon in Berlin on the first Monday of next June: the same weekday, hour and offset whenever a test runs. It
+lies in the future because a run cannot start in Temporal's past."""
 
 
 def day_number(at: datetime, start: datetime, zone: str) -> int:
-    """The day of the story, counted from 1 by the shopper's own midnight."""
+    """Return the day of the test, counted from 1, with days that begin at the shopper's midnight."""
     rules = ZoneInfo(zone)
     return (at.astimezone(rules).date() - start.astimezone(rules).date()).days + 1
 
 
 def format_day_time(at: datetime, start: datetime, zone: str) -> str:
-    """ "day 2 09:00", by the shopper's clock."""
+    """Return an instant in the shopper's zone, such as "day 2 09:00"."""
     return f"day {day_number(at, start, zone)} {at.astimezone(ZoneInfo(zone)):%H:%M}"
 
 
 def next_time_of_day(now: datetime, wanted: time, zone: str) -> datetime:
-    """The next instant after ``now`` at which the clock in ``zone`` shows ``wanted``."""
+    """Return the next instant after ``now`` at which clocks in ``zone`` show ``wanted``."""
     local = now.astimezone(ZoneInfo(zone))
-    found = local.replace(
+    wanted_at = local.replace(
         hour=wanted.hour, minute=wanted.minute, second=wanted.second, microsecond=wanted.microsecond
     )
-    if found <= local:
-        found = (found + timedelta(days=1)).replace(fold=0)
-    return found.astimezone(UTC)
+    if wanted_at <= local:
+        wanted_at = (wanted_at + timedelta(days=1)).replace(fold=0)
+    return wanted_at.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""All of Waypost in one process, for tests: real Postgres, real Temporal; the test says when to deliver."""
+"""All of Waypost in one process for tests: real Postgres and Temporal; the test triggers each delivery."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -38,16 +38,16 @@ from workers.worker import build_workers, run_workers
 Row = dict[str, Any]
 
 _MAX_TIME_SKIPS = 10_000
-"""Jumps in time that one fast-forward may take; a provider that is away for days is tried often."""
+"""Most time skips of one fast-forward. A run retries often while a provider is out of order for days."""
 
 _PROVIDER_KEY_VARIABLES = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
 
 _SETTINGS_OVERRIDES: dict[str, Any] = {**dict.fromkeys(_PROVIDER_KEY_VARIABLES), "waypost_policy": ""}
-"""Whatever the environment says: a test sends nothing for real."""
+"""Settings that take precedence over the environment, so that a test never sends to a provider."""
 
 
 class Waypost:
-    """A running Waypost. Nothing is delivered to Temporal until ``deliver`` is called."""
+    """A running Waypost. Nothing is delivered to Temporal until ``deliver_outbox`` is called."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Waypost:
         self.database = Database(database_url)
         self.client = client
         self.journeys = JourneyRegistry(journeys, effects)
-        # A breaker goes by the worker's own clock, which no skipped day moves.
+        # A breaker uses the worker's real clock, which time skipping does not move.
         self._limits = replace(limits or Limits(), breaker=BreakerRule(failures=1_000_000))
         rules = IngestConfig(local=True, suppression_rule_for=partial(rule_for, self._limits))
         self.ingest = Ingest(self.database, self.journeys.routes, rules)
@@ -107,7 +107,7 @@ class Waypost:
         await self.database.close()
 
     async def _terminate(self, workflow_id: str) -> None:
-        # A run left open would be picked up by the next test's workers, on another database.
+        # Workers of the next test, on another database, would take up a run that is left open.
         try:
             await self.client.get_workflow_handle(workflow_id).terminate()
         except RPCError:
@@ -115,7 +115,7 @@ class Waypost:
 
     @property
     def workers_error(self) -> BaseException | None:
-        """Why the workers ended by themselves, if they did."""
+        """The error with which the workers stopped; None while they run."""
         if self._workers_task is None or not self._workers_task.done() or self._workers_task.cancelled():
             return None
         return self._workers_task.exception()
@@ -132,7 +132,7 @@ class Waypost:
         time: datetime | None = None,
         **identifiers: str,
     ) -> IncomingEvent:
-        """An event at the test's clock; identifiers as keywords (email=…, user_id=…)."""
+        """Return an event at the test's clock; identifiers are keywords (email=…, user_id=…)."""
         self._event_count += 1
         return IncomingEvent(
             source=source,
@@ -148,73 +148,73 @@ class Waypost:
         )
 
     async def ingest_event(self, name: str, properties: Row | None = None, **more: Any) -> IngestResult:
-        """Take one event in, and deliver what it queued."""
+        """Ingest one event, and deliver the outbox rows that it queued."""
         [answer] = await self.ingest([self.build_event(name, properties, **more)])
         await self.deliver_outbox()
         return answer
 
     async def deliver_outbox(self) -> int:
-        """Deliver the outbox until it is empty; returns how much was told."""
-        told = 0
+        """Deliver the outbox until it is empty; returns the number of rows delivered."""
+        delivered = 0
         while batch := await self.relay.deliver_batch():
-            told += batch
-        return told
+            delivered += batch
+        return delivered
 
     async def fetch_rows(self, query: str, *arguments: Any) -> list[Row]:
-        """Rows of the test's database."""
+        """Return rows of the test's database."""
         async with self.database.transaction() as connection:
             return [dict(row) for row in await connection.fetch(query, *arguments)]
 
     async def run(self, journey: str, key: str | None = None) -> Row:
-        """The newest run of a journey."""
-        found = await self.fetch_rows(
+        """Return the newest run of a journey."""
+        rows = await self.fetch_rows(
             "SELECT * FROM run WHERE journey = $1 AND ($2::text IS NULL OR key = $2) "
             "ORDER BY run_id DESC LIMIT 1",
             journey,
             key,
         )
-        if not found:
+        if not rows:
             raise AssertionError(f"no run of {journey}")
-        return found[0]
+        return rows[0]
 
     def handle(self, run: Row) -> WorkflowHandle[Any, RunResult]:
-        """Temporal's handle of a run."""
+        """Return Temporal's handle of a run."""
         return self.client.get_workflow_handle(run["workflow_id"], result_type=RunResult)
 
     async def advance_run(self, run: Row, length: timedelta) -> bool:
-        """Let time pass for one run and for the test's clock; False where the run ended on the way."""
+        """Let time pass for one run and for the test's clock; False where the run ended meanwhile."""
         self.clock += length
         going_on = await self.skipper.fast_forward(self.handle(run), length)
         await self.deliver_outbox()
         return going_on
 
     async def run_result(self, run: Row, timeout_s: float = 20) -> RunResult:
-        """How a run ended."""
+        """Return the result of a run. ``timeout_s``: seconds."""
         async with asyncio.timeout(timeout_s):
             return await self.handle(run).result()
 
     async def messages(self) -> list[Row]:
-        """Messages, oldest first."""
+        """Return messages, oldest first."""
         return await self.fetch_rows("SELECT * FROM message ORDER BY decided_at, message_id")
 
     async def decisions(self) -> list[Row]:
-        """Decisions, oldest first."""
+        """Return decisions, oldest first."""
         return await self.fetch_rows("SELECT * FROM decision ORDER BY recorded_at, decision_id")
 
     async def sandbox_messages(self) -> list[Row]:
-        """What the sandbox delivered, oldest first."""
+        """Return messages that the sandbox delivered, oldest first."""
         return await self.fetch_rows("SELECT * FROM sandbox_message ORDER BY recorded_at, message_id")
 
     async def run_details(self, run: Row) -> str:
-        """What an operator reads in Temporal UI."""
-        found = await self.handle(run).query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
-        return str(found.current_details)
+        """Return the details of a run as Temporal UI shows them."""
+        metadata = await self.handle(run).query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+        return str(metadata.current_details)
 
     async def wait_for_rows(self, query: str, *arguments: Any, timeout_s: float = 15) -> list[Row]:
-        """Wait until a query has rows, with a deadline."""
+        """Poll until a query returns rows. Raises after ``timeout_s`` seconds."""
         deadline = asyncio.get_running_loop().time() + timeout_s
-        while not (found := await self.fetch_rows(query, *arguments)):
+        while not (rows := await self.fetch_rows(query, *arguments)):
             if asyncio.get_running_loop().time() > deadline:
                 raise AssertionError(f"nothing within {timeout_s} s: {query}")
             await asyncio.sleep(0.05)
-        return found
+        return rows

@@ -1,15 +1,16 @@
-"""What can go wrong while a story is told, in words for the one who wrote it."""
+"""Errors of the test kit, with messages for authors of tests."""
 
 from workers.process import UserError
 
 
 class TellingFault(UserError, AssertionError):
-    """The test asks for what cannot be: a click on a message nobody got, time that runs backwards."""
+    """The test asks for something impossible: a click on a message that was not received, or negative
+    time."""
 
 
 class StoryFailed(UserError, AssertionError):
-    """A journey's own code raised, or asks for a message that does not exist."""
+    """A journey's code raised an error, or sends a message that does not exist."""
 
 
 class IdleTimeout(UserError, AssertionError):
-    """A run did not come to its next wait within the time allowed."""
+    """A run did not reach its next wait within the time limit."""

@@ -1,4 +1,4 @@
-"""Which people fit: an arm of an experiment and a holdout are drawn by an id that nobody chooses."""
+"""Choose a shopper for an experiment's arm or a holdout: both are drawn by the profile's id."""
 
 import ast
 from collections.abc import Iterable, Mapping
@@ -15,8 +15,8 @@ ArmWeights = Mapping[str, int]
 
 
 def find_experiments(journeys: Iterable[JourneyDefinition]) -> dict[str, ArmWeights]:
-    """Name → arms with their weights, as the journeys' code has them written out."""
-    found: dict[str, ArmWeights] = {}
+    """Return arms and weights by experiment, where the journeys' code has them written out."""
+    weights: dict[str, ArmWeights] = {}
     for definition in journeys:
         for function, call in read_journey(definition).word_calls():
             name = call.argument("name") if call.word.name == "experiment" else None
@@ -24,19 +24,19 @@ def find_experiments(journeys: Iterable[JourneyDefinition]) -> dict[str, ArmWeig
                 keywords = call.node.keywords
                 arms = {each.arg: constant_value(function, each.value) for each in keywords if each.arg}
                 if all(type(weight) is int for weight in arms.values()):
-                    found[str(name.value)] = arms
-    return found
+                    weights[str(name.value)] = arms
+    return weights
 
 
 def check_arms(wanted: Mapping[str, str], experiments: Mapping[str, ArmWeights]) -> None:
-    """Raises ``TellingFault`` for an experiment or an arm that no journey here has."""
+    """Check that a journey has these experiments and arms. Raises ``TellingFault``."""
     for experiment, arm in wanted.items():
         if experiment not in experiments:
-            there = ", ".join(experiments) or "none with weights written out"
-            raise TellingFault(f"no journey here has an experiment {experiment!r}; there are: {there}")
+            known = ", ".join(experiments) or "none with weights written out"
+            raise TellingFault(f"no journey here has an experiment {experiment!r}; there are: {known}")
         if not experiments[experiment].get(arm):
-            there = ", ".join(experiments[experiment])
-            raise TellingFault(f"nobody is in arm {arm!r} of {experiment!r}; there are: {there}")
+            known = ", ".join(experiments[experiment])
+            raise TellingFault(f"no profile is in arm {arm!r} of {experiment!r}; there are: {known}")
 
 
 def matches_assignments(
@@ -47,7 +47,7 @@ def matches_assignments(
     *,
     holdout: bool,
 ) -> bool:
-    """Whether a person is in the arms wanted, and held out of every journey that does so, or of none."""
+    """Whether a profile is in the wanted arms, and in all holdouts (``holdout``) or in none."""
     if any(assign_arm(str(person), name, experiments[name]) != arm for name, arm in wanted.items()):
         return False
     partial = [each for each in journeys if 0 < each.holdout < 100]

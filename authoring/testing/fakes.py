@@ -1,4 +1,4 @@
-"""A stand-in for a provider, the only part of a test that is not real: it keeps what it accepted."""
+"""Fakes for tests: channel adapters that record accepted messages, a product catalog, and activities."""
 
 import functools
 import inspect
@@ -18,30 +18,37 @@ FailureFactory = Callable[[], Exception]
 
 _DEFAULT_RETRY_AFTER = timedelta(hours=1)
 
+_DEFAULT_PRICE = 39.0
+
+Effect = Callable[..., Any]
+"""An activity of the author, or a function that replaces it."""
+
 
 @dataclass(frozen=True, slots=True)
 class AcceptedMessage:
-    """One message that a provider accepted: from here on the customer has it."""
+    """One message that a provider accepted, and thereby delivered."""
 
     channel: Channel
     outgoing: OutgoingMessage
 
 
 class FakeChannelAdapter:
-    """Serves one channel. It accepts everything until a test says what else it does."""
+    """Adapter of one channel. It accepts every message until a test configures failures."""
 
     def __init__(self, channel: Channel, accepted_messages: list[AcceptedMessage]) -> None:
         self.channel = channel
         self.provider = f"test-{channel.value}"
         self.calls: Counter[str] = Counter()
-        """Message id → how often Waypost called for it."""
+        """Message id → number of calls of the adapter."""
         self._accepted_messages = accepted_messages
         self._queued_failures: deque[FailureFactory] = deque()
         self._permanent_failure: FailureFactory | None = None
 
     def fails(self, times: int | None = 1, *, retry_after: timedelta | None = None) -> None:
-        """Be out of order: nothing is accepted, and may be tried again. None: until ``recovers``; then the
-        provider says to come back in an hour, unless ``retry_after`` says otherwise."""
+        """Reject the next ``times`` messages with a transient error; None: until ``recovers``.
+
+        With None the provider asks for a retry after one hour, unless ``retry_after`` is set.
+        """
         pause = _DEFAULT_RETRY_AFTER if times is None and retry_after is None else retry_after
         self._queue_failure(lambda: NotSent("the provider is out of order", retry_after=pause), times)
 
@@ -53,21 +60,22 @@ class FakeChannelAdapter:
         bounced: bool = False,
         opted_out: bool = False,
     ) -> None:
-        """Refuse for good; ``bounced``, ``opted_out``: for the address. None: until ``recovers``."""
+        """Reject messages permanently; ``bounced`` and ``opted_out`` concern the address. None: until
+        ``recovers``."""
         problem = "bounced" if bounced else "opted_out" if opted_out else None
         self._queue_failure(lambda: NotSent(because, permanent=True, address_problem=problem), times)
 
     def loses_the_answer(self, times: int | None = 1) -> None:
-        """Accept, and never say so: the customer has the message, Waypost cannot know."""
+        """Accept messages but report an unknown outcome, as when the provider's answer is lost."""
         self._queue_failure(lambda: MaybeSent("the answer was lost"), times)
 
     def recovers(self) -> None:
-        """Accept everything again."""
+        """Accept all messages again."""
         self._queued_failures.clear()
         self._permanent_failure = None
 
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
-        """What the send activity calls, in place of a provider's SDK."""
+        """Take a message in place of a provider's SDK. Called by the send activity."""
         self.calls[outgoing.message_id] += 1
         make = self._queued_failures.popleft() if self._queued_failures else self._permanent_failure
         answer = None if make is None else make()
@@ -79,7 +87,7 @@ class FakeChannelAdapter:
         return Accepted(f"{self.provider}-{len(self._accepted_messages)}")
 
     async def aclose(self) -> None:
-        """Nothing to release."""
+        """Do nothing: there are no connections."""
 
     def _queue_failure(self, answer: FailureFactory, times: int | None) -> None:
         if times is None:
@@ -88,21 +96,18 @@ class FakeChannelAdapter:
             self._queued_failures.extend([answer] * times)
 
 
-_DEFAULT_PRICE = 39.0
-
-
 class FakeProductCatalog:
-    """Products by their id, made up as they are named."""
+    """Products by id, created with default details at their first use."""
 
     def __init__(self) -> None:
         self._described_items: dict[str, Item] = {}
 
     def describe(self, product: str, **details: Any) -> None:
-        """Say more about a product: name, price, sku, category, image_url, url, …"""
+        """Set details of a product: name, price, sku, category, image_url, url, …"""
         self._described_items[product] = Item(**{**self.to_item(product).model_dump(), **details})
 
     def to_item(self, product: str | Item) -> Item:
-        """The product as a line of a cart."""
+        """Return the product as a line of a cart."""
         if isinstance(product, Item):
             return product
         made_up = Item(
@@ -113,16 +118,12 @@ class FakeProductCatalog:
         return self._described_items.get(product, made_up)
 
     def event_properties(self, product: str | Item, **more: Any) -> dict[str, Any]:
-        """The product as an event carries it."""
+        """Return the product as properties of an event."""
         return {**self.to_item(product).model_dump(exclude_none=True), **more}
 
 
-Effect = Callable[..., Any]
-"""An activity of an author's own, or what stands in for one."""
-
-
 def replace_activities(real: Sequence[Effect], stand_ins: Mapping[str, Effect]) -> list[Effect]:
-    """The authors' activities, those with a stand-in replaced by it."""
+    """Return the authors' activities, with stand-ins in place of those that have one."""
     kept = [effect for effect in real if _activity_name(effect) not in stand_ins]
     made = [
         effect if _activity_name(effect) == name else activity.defn(name=name)(_wrap_function(effect))
@@ -137,7 +138,7 @@ def _activity_name(effect: Effect) -> str | None:
 
 
 def _wrap_function(effect: Effect) -> Effect:
-    """The same function as another object, so that naming it as an activity does not change the test's."""
+    """Return a wrapper of a function, so that making it an activity does not change the test's function."""
     if inspect.iscoroutinefunction(effect):
 
         @functools.wraps(effect)

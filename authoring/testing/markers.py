@@ -1,4 +1,4 @@
-"""Say which journeys a test runs."""
+"""Pytest marker for the journeys that a test runs."""
 
 import pytest
 
@@ -6,11 +6,11 @@ from journeys.vocabulary import Journey
 
 
 def with_journeys(*classes: type[Journey]) -> pytest.MarkDecorator:
-    """The shop of this test runs these journeys, instead of those of WAYPOST_JOURNEYS::
+    """Run these journeys in the shop of the test, instead of those of WAYPOST_JOURNEYS.
 
         @with_journeys(PriceDrop)
         async def test_…(shopper: Shopper) -> None:
 
-    or ``pytestmark = with_journeys(PriceDrop)`` for a whole file.
+    Or, for a whole file: ``pytestmark = with_journeys(PriceDrop)``.
     """
     return pytest.mark.journeys.with_args(*classes)

@@ -1,4 +1,4 @@
-"""What became of one person, as a test looks at it: messages, decisions, audiences and runs."""
+"""Read-only results of one profile for assertions: messages, decisions, audiences and runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,135 +11,6 @@ import orjson
 from authoring.testing.environment import Row, Waypost
 from authoring.testing.fakes import AcceptedMessage
 from policy.verdict import Channel, Reason
-
-
-class Received(str):
-    """A message the person has got. It *is* its template's name, so that lists compare plainly::
-
-    assert shopper.received == ["cart_reminder"]
-    assert shopper.received[0].channel == "email"
-    """
-
-    message_id: UUID
-    journey: str
-    channel: Channel
-    items: tuple[str, ...]
-    """Keys of the items it showed."""
-    subject: str
-    text: str
-    html: str
-    to: str
-    at: datetime
-    """When it was sent, on the test's calendar."""
-    status: str
-    """sent, delivered, opened, clicked, bounced; unknown where the provider's answer was lost."""
-
-    __slots__ = ("at", "channel", "html", "items", "journey", "message_id", "status", "subject", "text", "to")
-
-    @classmethod
-    def from_row(cls, row: Row, posted: AcceptedMessage) -> Self:
-        """A message's row, and what the provider accepted of it."""
-        received = cls(row["template"])
-        received.message_id = row["message_id"]
-        received.journey = row["journey"]
-        received.channel = posted.channel
-        received.items = tuple(row["items"])
-        received.subject = posted.outgoing.content.subject
-        received.text = posted.outgoing.content.text
-        received.html = posted.outgoing.content.html
-        received.to = posted.outgoing.to
-        received.at = row["sent_at"] or row["claimed_at"] or row["decided_at"]
-        received.status = row["status"]
-        return received
-
-
-class Withheld(str):
-    """A message that was planned and not sent. It *is* its template's name."""
-
-    journey: str
-    channel: Channel
-    reason: str
-    """As in the HTTP contract: purchased, no_consent, capped, …"""
-    detail: str
-    items: tuple[str, ...]
-    at: datetime
-
-    __slots__ = ("at", "channel", "detail", "items", "journey", "reason")
-
-    @classmethod
-    def from_row(cls, row: Row, detail: str) -> Self:
-        """A message's row, and what its last decision said."""
-        withheld = cls(row["template"])
-        withheld.journey = row["journey"]
-        withheld.channel = Channel(row["channel"])
-        withheld.reason = row["reason"] or ""
-        withheld.detail = detail
-        withheld.items = tuple(row["items"])
-        withheld.at = row["decided_at"]
-        return withheld
-
-
-class Audience(str):
-    """An ad audience the person is in now. It *is* the audience's name."""
-
-    items: tuple[str, ...]
-    """Keys of the items they are shown ads for."""
-
-    __slots__ = ("items",)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One verdict of the gate."""
-
-    template: str
-    channel: Channel
-    verdict: str
-    """allow, withhold or defer."""
-    reason: str | None
-    detail: str
-    items: tuple[str, ...]
-    items_removed: tuple[str, ...]
-    until: datetime | None
-    at: datetime
-    journey: str
-    run_id: UUID
-    message_id: UUID
-    checks: tuple[dict[str, Any], ...] = field(repr=False)
-    """Every check the gate made: name, passed, detail."""
-
-    def __str__(self) -> str:
-        because = f": {describe_reason(self.reason, self.detail)}" if self.verdict != "allow" else ""
-        return f"{self.verdict} {self.channel.value} {self.template}{because}"
-
-
-@dataclass(frozen=True, slots=True)
-class ObservedRun:
-    """One run of this person's."""
-
-    run_id: UUID
-    journey: str
-    key: str
-    state: str
-    """running, ended or stuck."""
-    outcome: str | None
-    detail: str
-    entered_at: datetime
-    ended_at: datetime | None
-    waiting_for: str | None = None
-    """What it says it waits for; None once it has ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observations:
-    """All that a test may look at, read in one go."""
-
-    received: list[Received] = field(default_factory=list)
-    withheld: list[Withheld] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-    audiences: list[Audience] = field(default_factory=list)
-    runs: list[ObservedRun] = field(default_factory=list)
-
 
 _SELECT_MESSAGES = "SELECT * FROM message WHERE profile_id = $1 ORDER BY decided_at, message_id"
 
@@ -156,14 +27,164 @@ _SELECT_RUNS = "SELECT * FROM run WHERE profile_id = $1 ORDER BY entered_at, run
 
 _WITHHELD_STATUSES = ("withheld", "released")
 
+_REASON_TEXTS = {
+    Reason.PURCHASED: "it has been bought",
+    Reason.OPTED_OUT: "consent was withdrawn",
+    Reason.NO_CONSENT: "consent was never granted",
+    Reason.CAPPED: "the person has had enough messages for now",
+    Reason.QUIET_HOURS: "it is quiet time there",
+    Reason.NO_ADDRESS: "there is no address to send it to",
+    Reason.BOUNCED: "the address takes no messages",
+    Reason.COMPLAINED: "the person reported a message as spam",
+    Reason.EXPIRED: "its time is over",
+    Reason.OUT_OF_STOCK: "it is sold out",
+    Reason.LOWER_PRIORITY: "something else comes first",
+    Reason.HOLDOUT: "the person is held out, to measure against",
+    Reason.RUN_ENDED: "what it is about is over",
+    Reason.ERASED: "the person has been erased",
+    Reason.KILL_SWITCH: "sending is switched off",
+    Reason.PROVIDER_BUDGET: "the provider has no room",
+    Reason.DUPLICATE: "it has been sent before",
+    Reason.CONTENT: "its text cannot be written",
+    Reason.ERROR: "something failed",
+}
+
+
+class Received(str):
+    """A message that the profile received. It compares equal to its template's name::
+
+    assert shopper.received == ["cart_reminder"]
+    assert shopper.received[0].channel == "email"
+    """
+
+    message_id: UUID
+    journey: str
+    channel: Channel
+    items: tuple[str, ...]
+    """Keys of the items that it showed."""
+    subject: str
+    text: str
+    html: str
+    to: str
+    at: datetime
+    """When it was sent, on the test's calendar."""
+    status: str
+    """sent, delivered, opened, clicked or bounced; unknown where the provider's answer was lost."""
+
+    __slots__ = ("at", "channel", "html", "items", "journey", "message_id", "status", "subject", "text", "to")
+
+    @classmethod
+    def from_row(cls, row: Row, posted: AcceptedMessage) -> Self:
+        """Make it from a message's row and the message that the provider accepted."""
+        received = cls(row["template"])
+        received.message_id = row["message_id"]
+        received.journey = row["journey"]
+        received.channel = posted.channel
+        received.items = tuple(row["items"])
+        received.subject = posted.outgoing.content.subject
+        received.text = posted.outgoing.content.text
+        received.html = posted.outgoing.content.html
+        received.to = posted.outgoing.to
+        received.at = row["sent_at"] or row["claimed_at"] or row["decided_at"]
+        received.status = row["status"]
+        return received
+
+
+class Withheld(str):
+    """A message that was planned and not sent. It compares equal to its template's name."""
+
+    journey: str
+    channel: Channel
+    reason: str
+    """As in the HTTP contract: purchased, no_consent, capped, …"""
+    detail: str
+    items: tuple[str, ...]
+    at: datetime
+
+    __slots__ = ("at", "channel", "detail", "items", "journey", "reason")
+
+    @classmethod
+    def from_row(cls, row: Row, detail: str) -> Self:
+        """Make it from a message's row and the detail of its last decision."""
+        withheld = cls(row["template"])
+        withheld.journey = row["journey"]
+        withheld.channel = Channel(row["channel"])
+        withheld.reason = row["reason"] or ""
+        withheld.detail = detail
+        withheld.items = tuple(row["items"])
+        withheld.at = row["decided_at"]
+        return withheld
+
+
+class Audience(str):
+    """An ad audience of which the profile is a member. It compares equal to the audience's name."""
+
+    items: tuple[str, ...]
+    """Keys of the items that are advertised."""
+
+    __slots__ = ("items",)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One decision of the gate."""
+
+    template: str
+    channel: Channel
+    verdict: str
+    """allow, withhold or defer."""
+    reason: str | None
+    detail: str
+    items: tuple[str, ...]
+    items_removed: tuple[str, ...]
+    until: datetime | None
+    at: datetime
+    journey: str
+    run_id: UUID
+    message_id: UUID
+    checks: tuple[dict[str, Any], ...] = field(repr=False)
+    """Every check of the gate: name, whether it passed, detail."""
+
+    def __str__(self) -> str:
+        because = f": {describe_reason(self.reason, self.detail)}" if self.verdict != "allow" else ""
+        return f"{self.verdict} {self.channel.value} {self.template}{because}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRun:
+    """One run of the profile."""
+
+    run_id: UUID
+    journey: str
+    key: str
+    state: str
+    """running, ended or stuck."""
+    outcome: str | None
+    detail: str
+    entered_at: datetime
+    ended_at: datetime | None
+    waiting_for: str | None = None
+    """The wait that the run reports; None once it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """All results of one profile, read in one transaction."""
+
+    received: list[Received] = field(default_factory=list)
+    withheld: list[Withheld] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    audiences: list[Audience] = field(default_factory=list)
+    runs: list[ObservedRun] = field(default_factory=list)
+
 
 async def load_observations(
     waypost: Waypost, profile_id: UUID, accepted: Sequence[AcceptedMessage], pending_waits: dict[UUID, str]
 ) -> Observations:
-    """One person's ledger as of now. ``waits``: what each live run says it waits for."""
+    """Read the results of one profile. ``pending_waits``: the wait that each live run reports."""
     rows = {str(row["message_id"]): row for row in await waypost.fetch_rows(_SELECT_MESSAGES, profile_id)}
     decisions = [_to_decision(row) for row in await waypost.fetch_rows(_SELECT_DECISIONS, profile_id)]
-    said = {each.message_id: each.detail for each in decisions if each.verdict != "allow"}
+    details = {each.message_id: each.detail for each in decisions if each.verdict != "allow"}
     return Observations(
         received=[
             Received.from_row(rows[posted.outgoing.message_id], posted)
@@ -171,7 +192,7 @@ async def load_observations(
             if posted.outgoing.message_id in rows
         ],
         withheld=[
-            Withheld.from_row(row, said.get(row["message_id"], ""))
+            Withheld.from_row(row, details.get(row["message_id"], ""))
             for row in rows.values()
             if row["status"] in _WITHHELD_STATUSES and row["channel"] != Channel.ADS
         ],
@@ -219,31 +240,8 @@ def _to_run(row: Row, pending_waits: dict[UUID, str]) -> ObservedRun:
     )
 
 
-_REASON_TEXTS = {
-    Reason.PURCHASED: "it has been bought",
-    Reason.OPTED_OUT: "the person said no",
-    Reason.NO_CONSENT: "the person never said yes",
-    Reason.CAPPED: "the person has had enough messages for now",
-    Reason.QUIET_HOURS: "it is quiet time there",
-    Reason.NO_ADDRESS: "there is no address to send it to",
-    Reason.BOUNCED: "the address takes no messages",
-    Reason.COMPLAINED: "the person reported a message as spam",
-    Reason.EXPIRED: "its time is over",
-    Reason.OUT_OF_STOCK: "it is sold out",
-    Reason.LOWER_PRIORITY: "something else comes first",
-    Reason.HOLDOUT: "the person is held out, to measure against",
-    Reason.RUN_ENDED: "what it is about is over",
-    Reason.ERASED: "the person has been erased",
-    Reason.KILL_SWITCH: "sending is switched off",
-    Reason.PROVIDER_BUDGET: "the provider has no room",
-    Reason.DUPLICATE: "it has been sent before",
-    Reason.CONTENT: "its text cannot be written",
-    Reason.ERROR: "something failed",
-}
-
-
 def describe_reason(reason: str | None, detail: str = "") -> str:
-    """A reason of the HTTP contract in plain words, with what it stood on."""
+    """Return a reason of the HTTP contract in plain words, with its detail."""
     if reason is None:
         return detail
     plain = _REASON_TEXTS[Reason(reason)] if reason in list(Reason) else reason

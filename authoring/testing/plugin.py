@@ -1,4 +1,5 @@
-"""The pytest plugin: name it in ``pytest_plugins`` of a conftest, and ask for ``shopper`` in a test."""
+"""The pytest plugin with the fixtures ``shop`` and ``shopper``; enabled by ``pytest_plugins`` of a
+conftest."""
 
 import inspect
 import os
@@ -23,9 +24,15 @@ _TEMPLATE_DATABASE = f"waypost_template_{os.getpid()}"
 
 _SESSION_LOOP_FIXTURES = frozenset({"shop", "shopper", "database_url", "temporal"})
 
+_NON_DURABLE_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
+"""Postgres settings without durability against a power failure: test data need only survive a ``kill -9``."""
+
+_COPY_STRATEGY = "" if os.environ.get("DATABASE_URL") else "STRATEGY file_copy"
+"""The cheaper way to copy a database if a checkpoint costs nothing, which may not hold on another server."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
+    """Register the marker."""
     config.addinivalue_line(
         "markers", "journeys: which journeys the shop of this test runs; see authoring.testing.with_journeys"
     )
@@ -33,9 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
-    """Tests that use the shop run on the loop its servers run on, whatever mode pytest-asyncio is in."""
+    """Run tests that use the shop on the event loop of its servers, whatever mode pytest-asyncio is in."""
     if isinstance(obj, Journey):
-        # pytest takes a class in a marker for what is to be marked, so that the test itself is gone.
+        # pytest would take a class in a marker for the object to mark, and lose the test itself.
         raise pytest.UsageError(
             f"{name}: write @with_journeys(…) of authoring.testing, not @pytest.mark.journeys"
         )
@@ -46,16 +53,9 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
         obj.pytestmark = [*marks, pytest.mark.asyncio(loop_scope="session").mark]  # type: ignore[attr-defined]
 
 
-_NON_DURABLE_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "128MB"}
-"""What survives a ``kill -9`` is enough: nobody asks for these data once the power was off."""
-
-_COPY_STRATEGY = "" if os.environ.get("DATABASE_URL") else "STRATEGY file_copy"
-"""Of two ways to copy the cheaper one, if a checkpoint costs nothing. On a server of one's own it may."""
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """URL of a server on which databases may be made: DATABASE_URL's, else an embedded one."""
+    """URL of a server on which databases may be created: that of DATABASE_URL, else an embedded one."""
     if url := os.environ.get("DATABASE_URL"):
         yield url
         return
@@ -67,7 +67,7 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated(postgres: str) -> AsyncIterator[str]:
-    """Name of a migrated database to clone from."""
+    """Name of a migrated database that serves as the template."""
     await _execute(postgres, f"CREATE DATABASE {_TEMPLATE_DATABASE}")
     await upgrade_schema_async(_replace_database(postgres, _TEMPLATE_DATABASE))
     yield _TEMPLATE_DATABASE
@@ -76,7 +76,7 @@ async def migrated(postgres: str) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
-    """URL of an empty, migrated database of this test's own."""
+    """URL of an empty, migrated database for this test alone."""
     name = f"test_{new_id().hex}"
     await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated} {_COPY_STRATEGY}")
     yield _replace_database(postgres, name)
@@ -85,7 +85,7 @@ async def database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def temporal() -> AsyncIterator[TemporalDevServer]:
-    """A Temporal server whose runs can travel in time."""
+    """A Temporal server that supports time skipping in runs."""
     async with TemporalDevServer() as server:
         yield server
 
@@ -94,7 +94,7 @@ async def temporal() -> AsyncIterator[TemporalDevServer]:
 async def shop(
     request: pytest.FixtureRequest, database_url: str, temporal: TemporalDevServer
 ) -> AsyncIterator[Shop]:
-    """A shop that opens at its first use; ``shop(starts_at=…)`` sets it up before."""
+    """A shop that opens at its first use; ``shop(starts_at=…)`` configures it before."""
     running = Shop(database_url, temporal.client)
     if (marker := request.node.get_closest_marker("journeys")) is not None:
         running(journeys=marker.args)
@@ -104,13 +104,13 @@ async def shop(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def shopper(shop: Shop) -> Shopper:
-    """A person with a yes to everything, who lives in Europe/Berlin."""
+    """A shopper in Europe/Berlin with all consents granted."""
     return await shop.shopper()
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """A failed test shows what happened to its shoppers, when, and why."""
+    """Add the timelines of its shoppers to the report of a failed test."""
     outcome = yield
     report: pytest.TestReport = outcome.get_result()  # type: ignore[attr-defined]
     if report.when == "call" and report.failed:

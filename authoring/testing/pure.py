@@ -1,4 +1,4 @@
-"""Decisions without any server: a person in a line, and what the real gate says about them, in no time.
+"""Decisions of the real gate without a server: a person built in one line, and the verdict on one message.
 
 ada = person(consents={"email": True}, bought={"lamp": days(3)})
 assert why_not(verdict(ada, promoting=["lamp"])) == "purchased"
@@ -23,7 +23,7 @@ _DEFAULT_EXPIRY = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """All the gate knows of somebody; lengths of time are how long ago."""
+    """The facts that the gate reads of one profile; durations are times before the decision."""
 
     id: str = "ada"
     consents: Mapping[str, bool] = field(default_factory=dict)
@@ -51,11 +51,12 @@ def person(
     held: Sequence[str] = (),
     run: str = "running",
 ) -> Person:
-    """Somebody who said yes to email, SMS and ads, unless ``consents`` says otherwise.
+    """Build a profile with grants for email, SMS and ads, unless ``consents`` sets others.
 
-    ``bought``: product → how long ago. ``sent``: (channel, how long ago) of marketing that counts against
-    the caps. ``opted_out``: topics the *address* is out of. ``is_customer``: the address came with an order.
-    ``held``: what is open with them, in words. ``run``: running, ended or stuck.
+    ``bought``: product → time since the purchase. ``sent``: (channel, time since) of marketing messages
+    that count against the caps. ``opted_out``: topics that the *address* has opted out of.
+    ``is_customer``: the address came with an order. ``held``: descriptions of the open holds. ``run``:
+    running, ended or stuck.
     """
     facts = Facts(
         person=id,
@@ -88,9 +89,10 @@ def verdict(
     holdout: float = 0.0,
     limits: Limits | None = None,
 ) -> Verdict:
-    """What the gate says of one message to a person at ``at``: the real ``policy.gate.decide``.
+    """Return the verdict of ``policy.gate.decide`` on one message to a person at ``at``.
 
-    ``promoting``: product ids; None: it promotes nothing. Raises ValueError for an unknown channel or class.
+    ``promoting``: product ids; None: it promotes nothing. Raises ValueError for an unknown channel or
+    class.
     """
     limits = limits or Limits()
     kind = MessageClass(message_class)
@@ -108,17 +110,17 @@ def verdict(
 
 
 def why_not(said: Verdict) -> Reason | None:
-    """The reason of a verdict; None where it allows the message."""
+    """Return the reason of a verdict; None where it allows the message."""
     return None if isinstance(said, Allow) else said.reason
 
 
 def arm(who: Person, experiment: str, **arms: int) -> str:
-    """The arm of an experiment a person is in, as ``self.experiment`` of a journey would say."""
+    """Return the person's arm of an experiment, equal to that of ``self.experiment`` in a journey."""
     return assign_arm(who.id, experiment, arms)
 
 
 def _facts_at(who: Person, limits: Limits, at: datetime) -> Facts:
-    """The person's facts, their lengths of time counted back from ``at``."""
+    """Return the person's facts with all durations counted back from ``at``."""
     return replace(
         who.facts,
         consents=tuple(

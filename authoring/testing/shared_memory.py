@@ -1,7 +1,7 @@
-"""Folders in memory, for servers whose data nobody needs once the tests are over.
+"""Folders in shared memory, for databases that are needed only while the tests run.
 
-A database of its own for each test is some three hundred files, made and removed: on a disk that costs more
-than what the test itself does.
+A database for each test consists of some 300 files. On a disk, creating and removing them costs more than the
+test itself.
 """
 
 import contextlib
@@ -11,19 +11,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - folders in it have names that nobody can foresee
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - folder names are random
 
 MIN_FREE_BYTES = 2 << 30
-"""Bytes to be free; containers often have 64 MB of it."""
+"""Minimum of free bytes; containers often have 64 MB of shared memory."""
 
 _FOLDER_PREFIX = "waypost-tests-"
 
 
 @contextlib.contextmanager
 def shared_memory_folder() -> Iterator[Path | None]:
-    """A new folder that is gone on exit; None where this system has no memory to share, or too little.
+    """Return a new folder that is removed at exit; None where there is no shared memory, or too little.
 
-    What a killed process has left behind goes with the next one that asks.
+    Also removes folders of processes that were killed.
     """
     if not _has_free_space(SHARED_MEMORY):
         yield None
@@ -52,5 +52,5 @@ def _is_owner_alive(folder: Path) -> bool:
     except (ProcessLookupError, ValueError):
         return False
     except PermissionError:
-        pass  # somebody else's
+        pass  # of another user
     return True

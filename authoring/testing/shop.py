@@ -1,4 +1,4 @@
-"""A shop on virtual time: a whole Waypost, its shoppers, and providers that keep a ledger."""
+"""A shop on virtual time: a whole Waypost, its shoppers, and providers that record accepted messages."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ _DEFAULT_CONSENTS = {"email": True, "sms": True, "ads": True}
 
 
 class Shop:
-    """Opens at the first use; until then ``shop(…)`` says how::
+    """A shop for tests. It opens at its first use; before that, ``shop(…)`` configures it::
 
     shop(starts_at=…, journeys=(MyJourney,), limits=…)
     ada = await shop.shopper(consents={"email": True}, phone=None)
@@ -50,7 +50,7 @@ class Shop:
         self._client = client
         self._starts_at = DEFAULT_START
         self._journeys: Sequence[type[Journey]] | None = None
-        # Tests name the minute a message goes out, so the morning's are not spread.
+        # Tests assert the minute of a message, so deferred messages are not spread.
         self._limits = Limits(spread={})
         self._effects: Mapping[str, Effect] = {}
         self._waypost: Waypost | None = None
@@ -58,7 +58,7 @@ class Shop:
         self._exit_stack = AsyncExitStack()
         self._id_counters: Counter[str] = Counter()
         self.post: list[AcceptedMessage] = []
-        """All that the providers accepted, in order."""
+        """All messages that the providers accepted, in order."""
         self.email, self.sms, self.push, self.ads = (
             FakeChannelAdapter(channel, self.post)
             for channel in (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.ADS)
@@ -75,12 +75,12 @@ class Shop:
         limits: Limits | None = None,
         effects: Mapping[str, Effect] | None = None,
     ) -> Self:
-        """Set the shop up, before its first shopper; what is left out stays as it is.
+        """Configure the shop before its first shopper; arguments left out keep their values.
 
-        ``starts_at``: where its calendar begins, with an offset, later than now. ``journeys``: instead of
-        those of WAYPOST_JOURNEYS. ``limits``: what the shop sets; by default the usual, without a spread.
-        ``effects``: functions in place of the author's own activities, by name; those left out are the real
-        ones.
+        ``starts_at``: start of its calendar, with an offset, later than now. ``journeys``: instead of
+        those of WAYPOST_JOURNEYS. ``limits``: the shop's policy; by default the usual one, without a
+        spread. ``effects``: functions in place of the author's activities, by name; activities left
+        out are the real ones.
         """
         if self._waypost is not None:
             raise TellingFault(
@@ -98,7 +98,7 @@ class Shop:
         return self
 
     async def open(self) -> Self:
-        """Start Waypost; every awaited word of the shop does it by itself. Idempotent."""
+        """Start Waypost; every awaited method of the shop calls it. Idempotent."""
         if self._waypost is None:
             known = load_journeys(WorkerSettings().journey_modules)
             channels = ChannelRegistry({each.channel: each for each in self.providers}, {})
@@ -121,12 +121,12 @@ class Shop:
 
     @property
     def providers(self) -> tuple[FakeChannelAdapter, ...]:
-        """The stand-ins of all channels."""
+        """The fake adapters of all channels."""
         return (self.email, self.sms, self.push, self.ads)
 
     @property
     def waypost(self) -> Waypost:
-        """The Waypost underneath, for questions that the words here do not ask."""
+        """The Waypost of the shop, for queries beyond this class."""
         if self._waypost is None:
             raise TellingFault("the shop is not open yet: say `await shop.open()` or `await shop.shopper()`")
         return self._waypost
@@ -140,7 +140,7 @@ class Shop:
 
     @property
     def clock(self) -> datetime:
-        """Now, on the shop's calendar."""
+        """The current time on the shop's calendar."""
         return self._starts_at if self._waypost is None else self._waypost.clock
 
     async def shopper(
@@ -155,23 +155,24 @@ class Shop:
         held_out: bool = False,
         **traits: Any,
     ) -> Shopper:
-        """A person the shop knows: with an email address and a phone number (None: without), a first name,
-        a yes to email, SMS and ads unless ``consents`` says otherwise, and any other traits.
+        """Create an identified shopper with email, phone, first name, granted consents and other traits.
 
-        ``arms``: which arm of an experiment they are in. ``held_out``: whether they are among those whom
-        journeys with a ``holdout`` keep their marketing from; nobody is unless it says so.
+        ``email`` and ``phone``: None for a shopper without one. ``consents``: by channel; email, SMS
+        and ads are granted by default. ``arms``: the shopper's arms of experiments. ``held_out``:
+        whether the shopper is in the holdout of every journey with a ``holdout``; else the shopper is
+        in none.
         """
         await self.open()
         journeys = self.waypost.journeys.routes
         experiments = find_experiments(journeys) if arms else {}
         check_arms(arms or {}, experiments)
         name = name or _FIRST_NAMES[len(self.shoppers) % len(_FIRST_NAMES)]
-        yes = dict(_DEFAULT_CONSENTS if consents is None else consents)
-        said = {"first_name": name, "timezone": timezone, "consents": yes, **traits}
+        granted = dict(_DEFAULT_CONSENTS if consents is None else consents)
+        all_traits = {"first_name": name, "timezone": timezone, "consents": granted, **traits}
         while True:
-            # An id is given and not chosen, so people come until one fits.
+            # Profile ids cannot be chosen, so profiles are created until one matches.
             shopper = Shopper(self, name, timezone, self._new_identifiers(email, phone))
-            await self.ingest_event(shopper, "Identified", {}, traits=said)
+            await self.ingest_event(shopper, "Identified", {}, traits=all_traits)
             if matches_assignments(
                 await shopper.profile_id(), arms or {}, experiments, journeys, holdout=held_out
             ):
@@ -190,7 +191,7 @@ class Shop:
         return {kind: value for kind, value in identifiers.items() if value}
 
     def sells(self, product: str, **details: Any) -> None:
-        """Say more about a product than its name: price, sku, category, image_url, …"""
+        """Set details of a product: price, sku, category, image_url, …"""
         self.products.describe(product, **details)
 
     async def waits(self, length: timedelta) -> None:
@@ -202,11 +203,11 @@ class Shop:
         await self._reload()
 
     async def happens(self, event: Event | str, properties: dict[str, Any] | None = None) -> None:
-        """An event of the shop itself, which names nobody, such as a product's new price."""
+        """Ingest an event of the shop itself, without an identifier, such as a product's new price."""
         await self.open()
         name = event if isinstance(event, str) else event.event_name
-        said = {} if isinstance(event, str) else event.model_dump(mode="json", exclude_none=True)
-        await self._ingest(name, {**said, **(properties or {})}, {}, channel="server", source="shop")
+        declared = {} if isinstance(event, str) else event.model_dump(mode="json", exclude_none=True)
+        await self._ingest(name, {**declared, **(properties or {})}, {}, channel="server", source="shop")
 
     async def ingest_event(
         self,
@@ -218,18 +219,20 @@ class Shop:
         channel: str = "web",
         source: str = "web",
     ) -> None:
-        """Take in one event of a shopper's, and let follow what follows."""
+        """Ingest one event of a shopper, and wait until all runs are idle."""
         await self._ingest(
             name, properties, shopper.identifiers, traits=dict(traits or {}), channel=channel, source=source
         )
 
     def next_id(self, what: str) -> str:
-        """A name nobody has yet: order-1, order-2."""
+        """Return an unused id: order-1, order-2."""
         self._id_counters[what] += 1
         return f"{what}-{self._id_counters[what]}"
 
-    async def _ingest(self, name: str, properties: dict[str, Any], who: dict[str, str], **more: Any) -> None:
-        answer = await self.waypost.ingest_event(name, properties, **more, **who)
+    async def _ingest(
+        self, name: str, properties: dict[str, Any], identifiers: dict[str, str], **more: Any
+    ) -> None:
+        answer = await self.waypost.ingest_event(name, properties, **more, **identifiers)
         if answer.status is not IngestStatus.ACCEPTED:
             raise TellingFault(f"{name} was not taken in: {answer.status.value}, {answer.detail}")
         try:
@@ -238,7 +241,7 @@ class Shop:
             await self._reload()
 
     async def _reload(self) -> None:
-        """Read what every run waits for, and every shopper's ledger."""
+        """Read the wait of every run, and the observations of every shopper."""
         self.pending_waits = {
             run.run_id: line
             for run in self.virtual_clock.live_run_clocks
@@ -248,9 +251,9 @@ class Shop:
             await shopper.reload()
 
     async def _query_pending_wait(self, query: Callable[..., Awaitable[Any]]) -> str:
-        """The line in bold at the head of a run's details."""
+        """Return the line in bold at the head of a run's details."""
         try:
-            found = await query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
+            metadata = await query("__temporal_workflow_metadata", result_type=WorkflowMetadata)
         except RPCError:
             return ""
-        return str(found.current_details).partition("\n")[0].strip("*")
+        return str(metadata.current_details).partition("\n")[0].strip("*")

@@ -1,4 +1,7 @@
-"""Let time pass for several runs at once, in order; and know when nothing moves any more."""
+"""Virtual time: run histories, a clock for each run, and the detection that all runs are idle.
+
+Timers of several runs fire in the order in which they are due.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,10 +23,10 @@ from authoring.testing.environment import Row, Waypost
 from authoring.testing.errors import IdleTimeout, StoryFailed
 
 _OMITTED_ACTIVITIES = frozenset({"send_message", "join_audience", "close_run"})
-"""Activities whose effects the ledger shows."""
+"""Activities without a step of their own: their effects are read from the database."""
 
 _AUTHOR_ERROR_TYPES = frozenset({"UnknownTemplate", "NoStandIn"})
-"""Error types that no retry can mend."""
+"""Error types that a retry cannot resolve."""
 
 _STORY_ERROR_CAUSES = frozenset(
     {
@@ -31,17 +34,33 @@ _STORY_ERROR_CAUSES = frozenset(
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR,
     }
 )
-"""A task also fails in good order, where a signal comes in while it is being answered."""
+"""Failures of a workflow task that the journey's code causes. A task also fails, without harm, when a signal
+arrives during it."""
+
+_IDLE_TIMEOUT_S = 20.0
+
+_IDLE_POLL_INTERVAL_S = 0.004
+
+_ADVANCE_POLL_INTERVAL_S = 0.25
+
+_TIMER_BATCH_WINDOW = timedelta(seconds=5)
+"""Timers due within this time of each other, or of the target, fire in one move."""
+
+_TIMER_OVERSHOOT = timedelta(seconds=3)
+"""How far a run is moved past a timer. A server that has to stop within milliseconds of a timer may miss the
+stop and run on to the next one."""
+
+_SELECT_STARTED_RUNS = "SELECT * FROM run WHERE temporal_run_id IS NOT NULL ORDER BY entered_at, run_id"
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryStep:
-    """One thing a run did, by Temporal's clock."""
+    """One step of a run, by Temporal's clock."""
 
     at: datetime
     summary: str
     until: datetime | None = None
-    """Set for a wait: when it is over at the latest."""
+    """For a wait: its latest end."""
 
 
 @dataclass(slots=True)
@@ -55,7 +74,7 @@ class RunHistory:
     _last_event_id: int = 0
 
     def update(self, events: Sequence[HistoryEvent]) -> None:
-        """Take in a whole history; what has been read before is passed over."""
+        """Apply a whole history; events that were applied before are skipped."""
         for event in events:
             if event.event_id > self._last_event_id:
                 self._apply_event(event)
@@ -63,7 +82,7 @@ class RunHistory:
 
     @property
     def error(self) -> str:
-        """What the author has to mend, in Temporal's words; empty while nothing is wrong."""
+        """The error that the author has to correct, as Temporal reports it; empty where there is none."""
         return self._author_error or self._story_error
 
     @property
@@ -104,19 +123,19 @@ class RunHistory:
 
 
 def is_author_error(failure: Failure) -> bool:
-    """Whether an activity failed for something that only an author can mend."""
+    """Whether an activity failed with an error that only the author can correct."""
     return failure.application_failure_info.type in _AUTHOR_ERROR_TYPES
 
 
 def format_failure(failure: Failure) -> str:
-    """A failure with its kind, and where in the code it came from."""
+    """Return a failure with its type and its stack trace."""
     kind = failure.application_failure_info.type
-    told = f"{kind}: {failure.message}" if kind and kind not in failure.message else failure.message
-    return f"{told}\n{failure.stack_trace.rstrip()}" if failure.stack_trace.strip() else told
+    text = f"{kind}: {failure.message}" if kind and kind not in failure.message else failure.message
+    return f"{text}\n{failure.stack_trace.rstrip()}" if failure.stack_trace.strip() else text
 
 
 def to_datetime(stamp: Timestamp) -> datetime:
-    """A protobuf instant as Python's."""
+    """Convert a protobuf timestamp."""
     return stamp.ToDatetime(tzinfo=UTC)
 
 
@@ -125,25 +144,9 @@ def _event_summary(event: HistoryEvent) -> str:
     return str(PayloadConverter.default.from_payload(payload, str)) if payload.data else ""
 
 
-_IDLE_TIMEOUT_S = 20.0
-
-_IDLE_POLL_INTERVAL_S = 0.004
-
-_ADVANCE_POLL_INTERVAL_S = 0.25
-
-_TIMER_BATCH_WINDOW = timedelta(seconds=5)
-"""Timers due so close to each other, or to where time is to stand, fire in one move."""
-
-_TIMER_OVERSHOOT = timedelta(seconds=3)
-"""How far a run is moved past a timer: a server that is told to stop within milliseconds of one may miss
-its stop, and run on to the next."""
-
-_SELECT_STARTED_RUNS = "SELECT * FROM run WHERE temporal_run_id IS NOT NULL ORDER BY entered_at, run_id"
-
-
 @dataclass(slots=True)
 class RunClock:
-    """One run, where its clock stands, and what is known of its history."""
+    """One run: the position of its clock, and its history."""
 
     run_id: UUID
     journey: str
@@ -151,7 +154,7 @@ class RunClock:
     calendar_offset: timedelta
     """From Temporal's clock to the test's calendar."""
     position: datetime
-    """How far the test has moved it; its own clock is ahead by the time the test has really taken."""
+    """How far the test has moved the run. The run's own clock is ahead of it by the real time elapsed."""
     current_time: datetime
     history: RunHistory = field(default_factory=RunHistory)
     ended: bool = False
@@ -159,12 +162,12 @@ class RunClock:
 
     @property
     def next_timer_at(self) -> datetime | None:
-        """When its next timer fires, counted from its position."""
+        """When the next timer fires, relative to the position."""
         due = self.history.next_timer_at
         return None if due is None else self.position + (due + self.calendar_offset - self.current_time)
 
     def is_behind(self, until: datetime) -> bool:
-        """Whether it has to move, so that all that is due by then has happened."""
+        """Whether the run has to move so that all timers due at ``until`` have fired."""
         return self.position < until or (
             self.next_timer_at is not None and self.next_timer_at <= until + _TIMER_BATCH_WINDOW
         )
@@ -179,20 +182,20 @@ class VirtualClock:
 
     @property
     def live_run_clocks(self) -> list[RunClock]:
-        """The runs that have not ended."""
+        """The clocks of runs that have not ended."""
         return [run for run in self.run_clocks.values() if not run.ended]
 
     async def run_until_idle(self) -> None:
-        """Deliver, and wait until every run stands at a wait (or at a retry) and nothing is queued.
+        """Deliver the outbox, and wait until every run is at a wait or a retry and nothing is queued.
 
-        Raises ``StoryFailed`` where a journey's own code raised, and ``NotAtRest`` after 20 seconds.
+        Raises ``StoryFailed`` where a journey's code raised, and ``IdleTimeout`` after 20 seconds.
         """
         deadline = asyncio.get_running_loop().time() + _IDLE_TIMEOUT_S
         await self._waypost.deliver_outbox()
         while True:
             await self._add_new_runs()
             moving = [run for run in self.live_run_clocks if not await self._refresh_and_check_idle(run)]
-            # What a run wrote before it came to rest may have queued something for another.
+            # A run may have queued something for another run before it became idle.
             if not moving and not await self._waypost.deliver_outbox():
                 return
             if failed := self._waypost.workers_error:
@@ -202,7 +205,7 @@ class VirtualClock:
             await asyncio.sleep(_IDLE_POLL_INTERVAL_S)
 
     async def advance_to(self, until: datetime) -> None:
-        """Move every run to ``until``, timer by timer in the order they are due, and the test's clock too."""
+        """Move all runs to ``until``, timer by timer in the order they are due, and then the test's clock."""
         await self.run_until_idle()
         while behind := [run for run in self.live_run_clocks if run.is_behind(until)]:
             goal = (
@@ -225,14 +228,14 @@ class VirtualClock:
             await self._wait_for_advance(run, moving)
             await moving
         except RPCError as error:
-            # Ended on its own just before, which is a normal answer.
+            # The run has just ended, which is no error.
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
         finally:
             moving.cancel()
 
     async def _wait_for_advance(self, run: RunClock, moving: asyncio.Future[bool]) -> None:
-        """Until a run has moved; time does not pass for a story that raises or an activity that hangs."""
+        """Wait until a run has moved; time does not pass while a story raises or an activity hangs."""
         loop = asyncio.get_running_loop()
         length, deadline = run.history_length, loop.time() + _IDLE_TIMEOUT_S
         while not (await asyncio.wait({moving}, timeout=_ADVANCE_POLL_INTERVAL_S))[0]:
@@ -255,7 +258,7 @@ class VirtualClock:
                 self.run_clocks[row["run_id"]] = self._to_run_clock(row)
 
     def _to_run_clock(self, row: Row) -> RunClock:
-        # A run that another one's end has started is as far as that one was.
+        # A run that the end of another run started has the position of that run.
         position = max(self._waypost.clock, row["entered_at"])
         return RunClock(
             run_id=row["run_id"],
@@ -267,35 +270,35 @@ class VirtualClock:
         )
 
     async def _refresh_and_check_idle(self, run: RunClock) -> bool:
-        told = await run.handle.describe()
-        raw = told.raw_description
+        description = await run.handle.describe()
+        raw = description.raw_description
         info = raw.workflow_extended_info.time_skipping_info
         skipped = raw.workflow_extended_info.HasField("time_skipping_info")
         now = to_datetime(info.current_time) if skipped else datetime.now(UTC)
         run.current_time = now + run.calendar_offset
-        if told.history_length != run.history_length:
+        if description.history_length != run.history_length:
             run.history.update((await run.handle.fetch_history()).events)
-            run.history_length = told.history_length
-        run.ended = told.status is not WorkflowExecutionStatus.RUNNING
-        self._raise_story_error(run, told)
+            run.history_length = description.history_length
+        run.ended = description.status is not WorkflowExecutionStatus.RUNNING
+        self._raise_story_error(run, description)
         if run.ended:
             return True
         if raw.HasField("pending_workflow_task") or not all(map(_is_retrying, raw.pending_activities)):
             return False
         return run.history.next_timer_at is None or run.history.next_timer_at > now
 
-    def _raise_story_error(self, run: RunClock, told: WorkflowExecutionDescription) -> None:
+    def _raise_story_error(self, run: RunClock, description: WorkflowExecutionDescription) -> None:
         mistakes = [
             format_failure(pending.last_failure)
-            for pending in told.raw_description.pending_activities
+            for pending in description.raw_description.pending_activities
             if is_author_error(pending.last_failure)
         ]
         if fault := run.history.error or next(iter(mistakes), ""):
-            run.ended = True  # reported once; nothing more can be expected of it
+            run.ended = True  # report the failure once
             raise StoryFailed(f"{run.journey} cannot go on: {fault}")
 
 
 def _is_retrying(pending: Any) -> bool:
-    """An activity that failed and will be tried again when more time has passed."""
+    """Whether a pending activity failed and waits for its next attempt."""
     scheduled = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     return bool(scheduled and pending.attempt > 1 and pending.HasField("last_failure"))

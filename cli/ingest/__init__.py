@@ -1,1 +1,1 @@
-"""`waypost ingest`: sends events from files to the API."""
+"""`waypost ingest`: read events from files in several formats and send them to the API."""

@@ -1,4 +1,8 @@
-"""Reads REES46's shop logs (eCommerce behavior data): views, carts and purchases of signed-in users."""
+"""Readers of event files: REES46's shop logs (eCommerce behavior data) and Segment calls, one per line.
+
+REES46 logs have views, carts and purchases of signed-in users. A reader yields a ``ParsedLine`` with the
+body of the request, or an ``InvalidLine``, for each event.
+"""
 
 import csv
 import gzip
@@ -22,7 +26,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 @dataclass(frozen=True, slots=True)
 class ParsedLine:
-    """One event; ``number`` is the line it stands in, or begins in."""
+    """One event. ``line_number``: the line of the event, or its first line."""
 
     line_number: int
     body: JsonObject
@@ -33,7 +37,7 @@ class ParsedLine:
 
 @dataclass(frozen=True, slots=True)
 class InvalidLine:
-    """One line that is no event."""
+    """A line that is no valid event, with the reason."""
 
     line_number: int
     reason: str
@@ -44,9 +48,9 @@ FileLine = ParsedLine | InvalidLine
 
 @contextmanager
 def open_text(file: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
-    """The file's text, and the file underneath, whose position tells how far one is.
+    """Open a file, also with gzip; yields its text and the raw file, for the position reached.
 
-    Whether it is gzip is judged by its first bytes.
+    Gzip is recognised by the first bytes.
     """
     with file.open("rb") as raw:
         packed = raw.read(2) == _GZIP_MAGIC
@@ -60,9 +64,9 @@ def open_text(file: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
 
 
 def content_id(prefix: str, content: Any) -> str:
-    """An id that is the same for the same content, so that a second replay is known as one."""
-    told = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)
-    return f"{prefix}-{hashlib.sha256(told).hexdigest()[:40]}"
+    """Return an id that is the same for the same content, so that a second replay yields duplicates."""
+    encoded = orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)
+    return f"{prefix}-{hashlib.sha256(encoded).hexdigest()[:40]}"
 
 
 REES46_COLUMNS = (
@@ -82,11 +86,11 @@ _EVENT_NAMES = {"view": "Product Viewed", "cart": "Product Added", "remove_from_
 
 
 def read_rees46(text: TextIO, shift: timedelta) -> Iterator[FileLine]:
-    """Every row as a native event, in the file's order, its time moved by ``shift``.
+    """Yield every row as a native event, in the file's order, with its time moved by ``shift``.
 
-    What one session bought at one instant is one order, since the log has a row an item and no order ids.
-    Sessions are no identifiers: every row names its user, and a session shared by two must not join them.
-    Raises ``Fault`` where the columns are others.
+    The log has one row per item and no order ids, so all purchases of a session at one time are one order.
+    Sessions are no identifiers: every row has its user, and a session shared by two users must not join them.
+    Raises ``UserError`` if columns are missing.
     """
     rows = csv.reader(text)
     header = next(rows, [])
@@ -116,7 +120,7 @@ def read_rees46(text: TextIO, shift: timedelta) -> Iterator[FileLine]:
 
 
 def _validate_row(row: JsonObject) -> tuple[str, datetime | None]:
-    """(why the row is no event, None), or ("", its time)."""
+    """Return (the fault of the row, None), or ("", its time)."""
     kind = row["event_type"]
     if kind != "purchase" and kind not in _EVENT_NAMES:
         return f"event_type must be one of purchase, {', '.join(_EVENT_NAMES)}; got {kind[:40]!r}", None
@@ -138,7 +142,7 @@ def _validate_row(row: JsonObject) -> tuple[str, datetime | None]:
 def _complete_orders(
     orders: dict[tuple[str, str], list[tuple[int, JsonObject]]], *, before: datetime | None
 ) -> Iterator[ParsedLine]:
-    """The orders that no later row can add to."""
+    """Remove and yield the orders that no later row can extend: those before a time, or all for None."""
     for key, lines in list(orders.items()):
         number, first = lines[0]
         if before is not None and first["time"] >= before:
@@ -168,7 +172,7 @@ def _to_parsed_line(number: int, name: str, row: JsonObject, properties: JsonObj
 
 
 def _to_product(row: JsonObject) -> JsonObject:
-    """A product of the log; it has no names, so brand and kind stand for one."""
+    """Return a product of the log. It has no name, so brand and category are used as name."""
     kind = row["category_code"].rpartition(".")[2].replace("_", " ")
     product = {
         "product_id": row["product_id"],
@@ -185,11 +189,11 @@ _DATETIME_ADAPTER = TypeAdapter(datetime)
 _TIMESTAMP_FIELDS = ("timestamp", "originalTimestamp", "receivedAt")
 
 _OMITTED_FIELDS = ("sentAt", "receivedAt", "originalTimestamp", "writeKey")
-"""``sentAt`` corrects a sender's clock by when the call arrives, and an archive arrives years later."""
+"""Not sent: the API would correct the time by ``sentAt`` and the arrival, which may be years later."""
 
 
 def read_segment(text: TextIO, shift: timedelta) -> Iterator[FileLine]:
-    """Every call, in the file's order, its time moved by ``shift``; empty lines are passed over."""
+    """Yield every call, in the file's order, with its time moved by ``shift``. Empty lines are skipped."""
     for number, line in enumerate(text, start=1):
         if line.strip():
             yield _parse_call(number, line, shift)
@@ -202,23 +206,23 @@ def _parse_call(number: int, line: str, shift: timedelta) -> FileLine:
         return InvalidLine(number, f"expected one JSON object, got {line.strip()[:40]!r} ({error})")
     if not isinstance(call, dict):
         return InvalidLine(number, f"expected a JSON object, got {type(call).__name__}")
-    said = next((call[name] for name in _TIMESTAMP_FIELDS if call.get(name)), None)
-    if said is None:
+    timestamp = next((call[name] for name in _TIMESTAMP_FIELDS if call.get(name)), None)
+    if timestamp is None:
         return InvalidLine(number, "timestamp is missing; without it the call would count as made now")
     try:
-        time = _DATETIME_ADAPTER.validate_python(said)
+        time = _DATETIME_ADAPTER.validate_python(timestamp)
     except ValidationError:
-        return InvalidLine(number, f"timestamp must be ISO 8601, got {str(said)[:40]!r}")
+        return InvalidLine(number, f"timestamp must be ISO 8601, got {str(timestamp)[:40]!r}")
     time = (time if time.tzinfo else time.replace(tzinfo=UTC)) + shift
     body = {name: value for name, value in call.items() if name not in _OMITTED_FIELDS}
     body["timestamp"] = time.isoformat()
     body["messageId"] = _message_id(body, call.get("messageId"), shift)
-    who = call.get("userId") or call.get("anonymousId") or ""
-    return ParsedLine(number, body, time, str(who), str(call.get("event") or call.get("type") or ""))
+    person = call.get("userId") or call.get("anonymousId") or ""
+    return ParsedLine(number, body, time, str(person), str(call.get("event") or call.get("type") or ""))
 
 
 def _message_id(body: JsonObject, given: Any, shift: timedelta) -> str:
-    """The call's own id; a call that has none, or that is moved to another time, is known by its content."""
+    """Return the call's own id, or an id made from its content if it has none or its time was shifted."""
     if isinstance(given, str) and given and not shift:
         return given
     return content_id("file", body)

@@ -1,4 +1,4 @@
-"""``waypost ingest``: replay a file of real events through the API, and sum up what became of them."""
+"""``waypost ingest``: send a file of events through the API, and print a summary of the results."""
 
 import os
 import time
@@ -14,28 +14,35 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cli.ingest import formats
-from cli.ingest import formats as segment
-from cli.ingest.formats import FileLine, InvalidLine, ParsedLine, open_text
+from cli.ingest.formats import (
+    REES46_SOURCE,
+    FileLine,
+    InvalidLine,
+    ParsedLine,
+    open_text,
+    read_rees46,
+    read_segment,
+)
 from profiles.db.database import Database
 from profiles.runs.lifecycle import count_started
-from workers.ingest_client import MAX_BATCH_EVENTS, IngestClient, IngestSettings
+from workers.ingest_client import MAX_BATCH_EVENTS, IngestClient
 from workers.process import UserError
+from workers.settings import IngestSettings
 
 FORMATS: dict[str, Callable[[TextIO, timedelta], Iterator[FileLine]]] = {
-    "rees46": formats.read_rees46,
-    "segment": segment.read_segment,
+    "rees46": read_rees46,
+    "segment": read_segment,
 }
 
 _MAX_PRINTED_LINES = 10
-"""Bad lines that are printed; all are counted."""
+"""Maximum number of invalid lines that are printed; all are counted."""
 
-_SOURCE_PATTERNS = {"rees46": formats.REES46_SOURCE, "segment": "segment/%"}
+_SOURCE_PATTERNS = {"rees46": REES46_SOURCE, "segment": "segment/%"}
 
 
 @dataclass(slots=True)
 class FileReplay:
-    """What one file held."""
+    """Counts of one file."""
 
     sent: int = 0
     people: set[str] = field(default_factory=set)
@@ -43,19 +50,19 @@ class FileReplay:
     invalid_lines: list[InvalidLine] = field(default_factory=list)
     seconds: float = 0.0
 
-    def add(self, told: Sequence[ParsedLine]) -> None:
+    def add(self, events: Sequence[ParsedLine]) -> None:
         """Count events that are about to be sent."""
-        self.sent += len(told)
-        self.people.update(one.person for one in told if one.person)
-        self.event_names.update(one.event_name for one in told)
+        self.sent += len(events)
+        self.people.update(event.person for event in events if event.person)
+        self.event_names.update(event.event_name for event in events)
 
 
 async def replay_file(file: Path, *, format: str, as_live: bool) -> int:
     """Send the file through the API in batches; returns the exit code.
 
-    0: every line was taken in, now or in an earlier replay. 1: some were not; their line numbers and reasons
-    are printed, and the others were sent nevertheless. Event ids come from the content, so a replay changes
-    nothing. ``as_live`` moves all times so that the last event is now. Raises ``Fault``.
+    0: every line was accepted, now or in an earlier replay. 1: some were not; their line numbers and reasons
+    are printed, and all other lines were sent. Idempotent: event ids come from the content. ``as_live`` moves
+    all times so that the last event is now. Raises ``UserError``.
     """
     if format not in FORMATS:
         raise UserError(f"no format {format!r}; there are {', '.join(FORMATS)}")
@@ -63,19 +70,20 @@ async def replay_file(file: Path, *, format: str, as_live: bool) -> int:
     console = Console(highlight=False)
     shift = _shift_to_now(file, format) if as_live else timedelta()
     begun_at = datetime.now(UTC)
-    async with IngestClient(settings.base_url, settings.api_key) as door:
-        await door.require_api()
-        replay = await _send_file(file, format, shift, door, console)
+    async with IngestClient(settings.base_url, settings.api_key) as ingest_client:
+        await ingest_client.require_api()
+        replay = await _send_file(file, format, shift, ingest_client, console)
     _print_invalid_lines(console, replay)
-    _print_summary(console, file, replay, door, await _count_started_runs(settings, format, begun_at))
-    return 1 if replay.invalid_lines or door.counts.describe_refusals() else 0
+    runs = await _count_started_runs(settings, format, begun_at)
+    _print_summary(console, file, replay, ingest_client, runs)
+    return 1 if replay.invalid_lines or ingest_client.counts.describe_refusals() else 0
 
 
 async def _send_file(
-    file: Path, format: str, shift: timedelta, door: IngestClient, console: Console
+    file: Path, format: str, shift: timedelta, ingest_client: IngestClient, console: Console
 ) -> FileReplay:
     replay, begun = FileReplay(), time.monotonic()
-    send = door.send_segment_calls if format == "segment" else door.send_events
+    send = ingest_client.send_segment_calls if format == "segment" else ingest_client.send_events
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -89,13 +97,13 @@ async def _send_file(
     with bar, open_text(file) as (text, raw):
         task = bar.add_task(file.name, total=os.fstat(raw.fileno()).st_size, rate="")
         for batch in _batches(FORMATS[format](text, shift)):
-            told = [line for line in batch if isinstance(line, ParsedLine)]
+            events = [line for line in batch if isinstance(line, ParsedLine)]
             replay.invalid_lines += [line for line in batch if isinstance(line, InvalidLine)]
-            replay.add(told)
-            results = await send([line.body for line in told])
+            replay.add(events)
+            results = await send([event.body for event in events])
             replay.invalid_lines += [
                 InvalidLine(line.line_number, _describe_refusal(result))
-                for line, result in zip(told, results, strict=True)
+                for line, result in zip(events, results, strict=True)
                 if result["status"] in ("rejected", "conflict")
             ]
             replay.seconds = time.monotonic() - begun
@@ -109,7 +117,7 @@ def _batches(lines: Iterator[FileLine]) -> Iterator[list[FileLine]]:
 
 
 def _shift_to_now(file: Path, format: str) -> timedelta:
-    """What to add to the file's times, in whole seconds, so that the last one is now."""
+    """Return the shift in whole seconds that moves the file's last event to now."""
     with open_text(file) as (text, _):
         last = max(
             (line.time for line in FORMATS[format](text, timedelta()) if isinstance(line, ParsedLine)),
@@ -119,7 +127,7 @@ def _shift_to_now(file: Path, format: str) -> timedelta:
 
 
 async def _count_started_runs(settings: IngestSettings, format: str, since: datetime) -> int | None:
-    """Runs that events taken in since then have started; None where no database is named."""
+    """Return how many runs the events accepted since then have started; None without DATABASE_URL."""
     if not settings.database_url:
         return None
     database = Database(settings.database_url, pool_size=1)
@@ -137,16 +145,16 @@ def _describe_refusal(result: dict[str, str]) -> str:
 
 
 def _print_invalid_lines(console: Console, replay: FileReplay) -> None:
-    for bad in replay.invalid_lines[:_MAX_PRINTED_LINES]:
-        console.print(f"line {bad.line_number}: {bad.reason}", style="yellow", markup=False, soft_wrap=True)
+    for line in replay.invalid_lines[:_MAX_PRINTED_LINES]:
+        console.print(f"line {line.line_number}: {line.reason}", style="yellow", markup=False, soft_wrap=True)
     if len(replay.invalid_lines) > _MAX_PRINTED_LINES:
         console.print(f"… and {len(replay.invalid_lines) - _MAX_PRINTED_LINES} more", style="yellow")
 
 
 def _print_summary(
-    console: Console, file: Path, replay: FileReplay, door: IngestClient, runs: int | None
+    console: Console, file: Path, replay: FileReplay, ingest_client: IngestClient, runs: int | None
 ) -> None:
-    tally = door.counts
+    tally = ingest_client.counts
     codes = ", ".join(f"{n} {code}" for code, n in tally.codes.most_common())
     rows = [
         ("events sent", replay.sent, f"{replay.sent / max(replay.seconds, 0.001):,.0f} a second"),

@@ -25,7 +25,7 @@ from profiles.events import (
 
 
 class Outcome(StrEnum):
-    """How the story may end by itself; ``bought`` and ``emptied`` come from the cart."""
+    """Outcomes of the story; ``bought`` and ``emptied`` come from the cart."""
 
     ENGAGED = "engaged"
     NUDGED = "nudged"

@@ -1,1 +1,1 @@
-"""What can be known to be wrong with a journey before it runs."""
+"""Static checks of journeys, before any run."""

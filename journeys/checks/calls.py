@@ -57,12 +57,12 @@ def _wrong_attribute(
 
 
 def _attribute_names(source: JourneySource) -> set[str] | None:
-    """Attributes of the journey; None where the class makes them in a way that cannot be seen."""
+    """Return attributes of the journey; None where the class creates them in a way that cannot be seen."""
     cls = source.definition.cls
     if any(name in vars(each) for each in cls.__mro__[:-1] for name in ("__getattr__", "__getattribute__")):
         return None
-    # Journey.__init__ sets attributes that the class itself does not have.
-    found = {*dir(cls), *WORDS, "run", *Journey.__init__.__code__.co_names}
+    # ``Journey.__init__`` sets attributes that the class itself does not have.
+    names = {*dir(cls), *WORDS, "run", *Journey.__init__.__code__.co_names}
     for own in source.classes:
         for node in ast.walk(own.node):
             if isinstance(node, ast.Name) and node.id in ("setattr", "vars"):
@@ -71,8 +71,8 @@ def _attribute_names(source: JourneySource) -> set[str] | None:
                 if node.attr == "__dict__":
                     return None
                 if isinstance(node.ctx, ast.Store):
-                    found.add(node.attr)
-    return found
+                    names.add(node.attr)
+    return names
 
 
 def _wrong_arguments(function: FunctionSource, call: WordCall) -> Iterator[JourneyFault]:
@@ -132,7 +132,7 @@ def _own_coroutines_without_await(source: JourneySource) -> Iterator[JourneyFaul
 
 
 def _is_used_without_await(function: FunctionSource, call: ast.Call) -> bool:
-    """Whether a coroutine call stands where only its result makes sense."""
+    """Whether a coroutine call is used as if it were its result."""
     node: ast.AST = call
     parent = function.parents.get(node)
     while isinstance(parent, ast.NamedExpr | ast.BoolOp | ast.IfExp):
@@ -176,7 +176,7 @@ def _is_in_nested_function(function: FunctionSource, node: ast.AST) -> bool:
 
 
 def check_performs(source: JourneySource, activities: Sequence[Any] | None) -> Iterator[JourneyFault]:
-    """Find every ``perform`` of a function that is no activity, or that no module lists in ``ACTIVITIES``."""
+    """Find each ``perform`` of a function that is no activity, or that no module lists in ``ACTIVITIES``."""
     listed = {getattr(each, _ACTIVITY).name for each in activities or () if hasattr(each, _ACTIVITY)}
     for function, call in source.word_calls():
         given = call.argument("effect") if call.word.name == "perform" else None

@@ -59,8 +59,8 @@ def _events(source: JourneySource) -> Iterator[JourneyFault]:
         yield _fault(
             source,
             "starts_on",
-            "ProductUpdated names nobody, so it starts no run; whose cart holds the product is told by "
-            "PriceDropped, BackInStock and OutOfStock",
+            "ProductUpdated names no profile, so it starts no run; profiles with the product in their cart "
+            "receive PriceDropped, BackInStock and OutOfStock",
         )
     also = definition.also_listens_to
     if isinstance(also, tuple | list):
@@ -159,7 +159,7 @@ def _numbers(source: JourneySource) -> Iterator[JourneyFault]:
                 f"reentry: After takes a length of time, got {period!r}; as in After(days(3))",
             )
         case AtMost(times=int() as times) if times < 1:
-            yield _fault(source, "reentry", f"reentry: AtMost({times}) lets nobody in; as in AtMost(1)")
+            yield _fault(source, "reentry", f"reentry: AtMost({times}) admits no run; as in AtMost(1)")
     holdout = source.definition.holdout
     if not isinstance(holdout, int | float) or not 0 <= holdout <= 100:
         yield _fault(source, "holdout", f"holdout={holdout!r}: expected a percentage, from 0 to 100")
@@ -194,7 +194,7 @@ def check_run(source: JourneySource) -> Iterator[JourneyFault]:
     write = _WRITE.format(entry=" | ".join(kind.__name__ for kind in source.start_kinds or ()) or "…")
     if inspect.isasyncgenfunction(run):
         yield fault_at(
-            source, node, f"run yields, and a story is told to its end; {write}, and no yield in it"
+            source, node, f"run yields, but a story runs once to its end; {write}, and no yield in it"
         )
     elif not inspect.iscoroutinefunction(run):
         yield fault_at(source, node, f"run is not async, so it cannot wait; {write}")
@@ -206,7 +206,7 @@ def check_run(source: JourneySource) -> Iterator[JourneyFault]:
         return
     try:
         hints = typing.get_type_hints(run)
-    except Exception:  # a name that exists for the type checker only, or any error of the author's own types
+    except Exception:  # a name that only the type checker knows, or any error of the author's types
         return
     names = list(signature.parameters)
     if len(names) > 1 and names[1] in hints:
@@ -251,7 +251,7 @@ def _outcome(
                 yield fault_at(
                     source,
                     node,
-                    f"run returns {each.__name__}, whose members would read as "
+                    f"run returns {each.__name__}, and its members would read as "
                     f'"{each.__name__}.…" in reports; derive it from StrEnum',
                 )
             case type() if not issubclass(each, str) and each not in (Any, object):

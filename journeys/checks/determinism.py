@@ -14,7 +14,7 @@ from journeys.source.reader import FunctionSource, JourneySource
 _PERFORM = "do it in an activity: await self.perform(…)"
 _REASONS: Mapping[str, str] = {
     "holds up every run of the worker; write await self.sleep(minutes(5))": "time.sleep",
-    "shows nobody what the run waits for; write await self.sleep(minutes(5))": "asyncio.sleep",
+    "hides what the run waits for; write await self.sleep(minutes(5))": "asyncio.sleep",
     "tells another time at each replay; write self.now()": """
         time.time time.time_ns time.monotonic time.monotonic_ns time.perf_counter time.perf_counter_ns
         time.localtime time.gmtime time.ctime datetime.datetime.now datetime.datetime.utcnow
@@ -41,14 +41,14 @@ _REASONS: Mapping[str, str] = {
         asyncio.as_completed""",
 }
 _REASON_OF = {name: reason for reason, names in _REASONS.items() for name in names.split()}
-"""Why a dotted name may not be used; a module stands for all that is in it."""
+"""Dotted names that may not be used, with the reason; a module stands for all its names."""
 
 _ALLOWED_WITH_SEED = ("random.Random", "numpy.random.default_rng", "numpy.random.RandomState")
-"""With a seed that the journey gives, they are the same at each replay."""
+"""Allowed with a seed from the journey: then the values are the same at each replay."""
 
 
 def check_outside_calls(source: JourneySource) -> Iterator[JourneyFault]:
-    """Find calls whose result differs at each replay, and reads of the environment."""
+    """Find calls with a result that differs at each replay, and reads of the environment."""
     for function in source.functions:
         for node in function.nodes:
             if isinstance(node, ast.Call):
@@ -73,8 +73,8 @@ def _outside_call(function: FunctionSource, call: ast.Call) -> Iterator[JourneyF
 def _reason(name: str) -> str | None:
     parts = name.split(".")
     for count in range(len(parts), 0, -1):
-        if found := _REASON_OF.get(".".join(parts[:count])):
-            return found
+        if reason := _REASON_OF.get(".".join(parts[:count])):
+            return reason
     return None
 
 
@@ -82,7 +82,7 @@ _SET_TYPES = ("builtins.set", "builtins.frozenset")
 _KEEP_ORDER = ("list", "tuple", "enumerate", "iter", "zip", "map", "filter", "next")
 _HAVE_NO_ORDER = ("sorted", "set", "frozenset", "len", "any", "all", "min", "max", "sum", "bool")
 _UNORDERED = (
-    "is a set, whose order differs from process to process, so a replay takes other steps; write sorted(…) "
+    "is a set, and its order differs from process to process, so a replay takes other steps; write sorted(…) "
     "around it, or dict.fromkeys(…) for set(…)"
 )
 

@@ -1,4 +1,4 @@
-"""Faults of journeys: one line each, by journey, in the order of the code; and faults of their import."""
+"""Faults of journeys, sorted by journey and line; and faults of imports."""
 
 import ast
 import difflib
@@ -33,33 +33,33 @@ class JourneyFault:
 
 
 class JourneyError(ValueError):
-    """Journeys that may not be used; the process refuses to start."""
+    """Journeys with faults; the process refuses to start."""
 
     def __init__(self, faults: Iterable[JourneyFault]) -> None:
         self.faults = tuple(sorted(_without_repetition(faults)))
         count = len(self.faults)
         lines = [f"{count} fault{'s' if count > 1 else ''} in journeys:"]
-        for journey, found in groupby(self.faults, key=lambda fault: fault.journey):
-            lines += [f"  {journey}", *(f"    {fault}" for fault in found)]
+        for journey, faults in groupby(self.faults, key=lambda fault: fault.journey):
+            lines += [f"  {journey}", *(f"    {fault}" for fault in faults)]
         super().__init__("\n".join(lines))
 
 
 def _without_repetition(faults: Iterable[JourneyFault]) -> list[JourneyFault]:
-    """One fault for code that several journeys share."""
-    found: dict[tuple[str, int, str], JourneyFault] = {}
+    """Return one fault for code that several journeys share."""
+    unique: dict[tuple[str, int, str], JourneyFault] = {}
     for fault in faults:
-        found.setdefault((fault.file, fault.line, fault.message), fault)
-    return list(found.values())
+        unique.setdefault((fault.file, fault.line, fault.message), fault)
+    return list(unique.values())
 
 
 def fault_at(source: FunctionSource | JourneySource, node: ast.AST | None, message: str) -> JourneyFault:
-    """A fault in the line of a node; in the first line of the source where the node has none."""
+    """Return a fault in the line of a node; in the first line of the source where the node has none."""
     line = getattr(node, "lineno", source.node.lineno)
     return JourneyFault(source.journey, source.module.file, line, message)
 
 
 def suggestion(name: str, known: Iterable[str], *, label: str = "available") -> str:
-    """The end of a message about an unknown name: the most similar known name, and all of them."""
+    """Return the end of a message about an unknown name: the most similar known name, and all known names."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, 1)
     guess = f"; did you mean {close[0]!r}?" if close else ";"
@@ -67,7 +67,8 @@ def suggestion(name: str, known: Iterable[str], *, label: str = "available") -> 
 
 
 def import_fault(module: str, error: Exception) -> JourneyFault:
-    """The fault of a module whose import raised, at the last line of its own package in the traceback."""
+    """Return the fault of a module that raised at its import, at the last line of its own package in the
+    traceback."""
     package = module.partition(".")[0]
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:

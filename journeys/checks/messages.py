@@ -13,13 +13,13 @@ from policy.verdict import Channel, MessageClass
 
 @dataclass(frozen=True, slots=True)
 class TemplateSummary:
-    """What the checks need to know of one message template."""
+    """The facts about one message template that the checks need."""
 
     name: str
     channels: frozenset[Channel]
     """Channels that it has a version for."""
     message_class: MessageClass | None = None
-    """None where its manifest cannot be read; then nothing below is known."""
+    """None where its manifest cannot be read; then the fields below are unknown."""
     needs_items: bool = False
     extra: Mapping[str, bool] = field(default_factory=dict)
     """Values that it declares, and whether each is required."""
@@ -31,10 +31,10 @@ class TemplateCatalog(Mapping[str, TemplateSummary]):
     def __init__(self, templates: Sequence[TemplateSummary], *, complete: bool = True) -> None:
         self._by_name = {template.name: template for template in templates}
         self.complete = complete
-        """Whether all journeys were found; where not, an unknown template is no fault."""
+        """Whether all journeys were loaded; if not, an unknown template is no fault."""
 
     def __getitem__(self, name: str) -> TemplateSummary:
-        """The template of that name. Raises KeyError."""
+        """Return the template of that name. Raises KeyError."""
         return self._by_name[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -160,7 +160,7 @@ def _wrong_context(
 
 
 def _dict_items(given: ast.expr | None) -> dict[str, ast.expr] | None:
-    """Values by key of a dict display; None where not all keys are written out."""
+    """Return the values by key of a dict display; None where not all keys are written out."""
     if not isinstance(given, ast.Dict):
         return None
     names = [each.value if isinstance(each, ast.Constant) else None for each in given.keys]
@@ -170,21 +170,21 @@ def _dict_items(given: ast.expr | None) -> dict[str, ast.expr] | None:
 
 
 def _only_value(function: FunctionSource, given: ast.expr) -> ast.expr | None:
-    """The value of a name that is assigned once, and whose value no code seems to change."""
+    """Return the value of a name that is assigned once and that no code seems to change."""
     if not isinstance(given, ast.Name) or function.bindings.get(given.id) != 1:
         return None
-    found = None
+    assigned = None
     for node in ast.walk(function.node):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name == given.id:
-                found = value
+                assigned = value
             case ast.Attribute(value=ast.Name(id=name)) | ast.Subscript(value=ast.Name(id=name)):
                 if name == given.id:
                     return None
             case ast.Call(func=called, args=arguments) if any(_is_name(each, given.id) for each in arguments):
                 if not _is_name(getattr(called, "value", None), function.receiver):
                     return None
-    return found
+    return assigned
 
 
 def _is_name(expression: ast.AST | None, name: str) -> bool:

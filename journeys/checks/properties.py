@@ -20,7 +20,7 @@ Kinds = Sequence[type[Event]]
 
 
 def properties_of(kind: type[Event]) -> set[str]:
-    """Properties that a journey may read of an event, its own and those of every event."""
+    """Return the properties that a journey may read of an event: its own and those of every event."""
     computed = {
         name for each in kind.__mro__ for name, value in vars(each).items() if isinstance(value, property)
     }
@@ -47,9 +47,9 @@ def check_properties(source: JourneySource) -> Iterator[JourneyFault]:
 def _event_classes(
     function: FunctionSource, expressions: Iterable[ast.expr]
 ) -> tuple[type[Event], ...] | None:
-    """The event classes that these name; None where one of them is unknown or no event."""
-    found = tuple(function.resolve(each) for each in expressions)
-    return found if found and all(is_event(each) for each in found) else None
+    """Return the event classes that these name; None where one of them is unknown or no event."""
+    classes = tuple(function.resolve(each) for each in expressions)
+    return classes if classes and all(is_event(each) for each in classes) else None
 
 
 def _of_declared_filters(source: JourneySource) -> Iterator[JourneyFault]:
@@ -87,7 +87,7 @@ def _of_filter(
 
 
 def _own_function(module: ModuleSource, function: Any) -> Function | None:
-    """The code of a function that this module defines."""
+    """Return the code of a function that this module defines."""
     if isinstance(function, FunctionType) and function.__module__ == module.module:
         return module.functions.get(function.__name__)
     return None
@@ -107,7 +107,7 @@ def _of_result(function: FunctionSource, call: ast.Call, kinds: Kinds) -> Iterat
 
 
 def _of_name(function: FunctionSource, name: str, kinds: Kinds) -> Iterator[JourneyFault]:
-    """Check the properties that are read of one name. One that any of the events has is correct."""
+    """Check the properties that are read of one name. A property of any of the events is correct."""
     nodes = list(ast.walk(function.node))
     tests = any(isinstance(node, ast.Name) and node.id == "hasattr" for node in nodes)
     if tests or function.bindings.get(name, 1) > 1:

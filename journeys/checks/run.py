@@ -30,10 +30,10 @@ _CHECKS = (
 
 
 def faults_of(definition: JourneyDefinition, activities: Sequence[Any] | None = None) -> list[JourneyFault]:
-    """All certain faults of a journey that can be seen without its message templates.
+    """Return all certain faults of a journey that can be seen without its message templates.
 
-    ``activities``: those that the worker runs for journeys; None where they are not known. Reads the code and
-    runs none of it. What the code alone does not decide is no fault. Code that cannot be read is a fault.
+    ``activities``: those that the worker runs for journeys; None where they are not known. Runs none of
+    the code. What the code alone does not decide is no fault. Code that cannot be read is a fault.
     """
     try:
         return faults_in(read_journey(definition), activities)
@@ -42,13 +42,13 @@ def faults_of(definition: JourneyDefinition, activities: Sequence[Any] | None = 
 
 
 def faults_in(source: JourneySource, activities: Sequence[Any] | None = None) -> list[JourneyFault]:
-    """The same, of code that has been read."""
+    """Return all certain faults of code that has been read."""
     checks = (*_CHECKS, partial(check_performs, activities=activities))
     return sorted({fault for check in checks for fault in _run(check, source)})
 
 
 def message_faults_of(definition: JourneyDefinition, catalog: TemplateCatalog) -> list[JourneyFault]:
-    """All certain faults of the messages that a journey sends."""
+    """Return all certain faults of the messages that a journey sends."""
     try:
         return sorted(set(_run(partial(check_messages, catalog=catalog), read_journey(definition))))
     except (OSError, SyntaxError, TypeError) as error:
@@ -61,7 +61,7 @@ def _run(
     try:
         return list(check(source))
     except Exception as error:
-        # A check that fails on some code must not keep a correct journey from running.
+        # A check that raises must not stop a correct journey.
         text = f"a check of {source.journey} was skipped: {error!r}; please report it with the journey"
         warnings.warn(text, RuntimeWarning, stacklevel=2)
         return []

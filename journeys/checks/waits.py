@@ -41,7 +41,7 @@ def check_events(source: JourneySource) -> Iterator[JourneyFault]:
 
 
 def not_an_event(value: Any) -> str:
-    """Why a value cannot be waited for, and what to write instead; empty where it can."""
+    """Return why a value cannot be waited for, and what to write instead; empty where it can."""
     if is_event(value):
         if value.event_name:
             return ""
@@ -56,8 +56,8 @@ def not_an_event(value: Any) -> str:
         if value in Event.registry:
             return f"{value!r} is a name; give the class, {Event.registry[value].__name__}"
         return f"expected a class of events, got {value!r}{suggestion(value, Event.registry)}"
-    found = value.__name__ if isinstance(value, type) else repr(value)
-    return f"expected a class of events such as OrderCompleted, got {found}"
+    actual = value.__name__ if isinstance(value, type) else repr(value)
+    return f"expected a class of events such as OrderCompleted, got {actual}"
 
 
 def _events_of_quiet(
@@ -87,7 +87,7 @@ def _each_event(
             yield fault_at(
                 function,
                 each,
-                f"self.{word}({value.__name__}) never sees one: the run is not told of {value.event_name}, "
+                f"self.{word}({value.__name__}) never sees one: the run does not receive {value.event_name}, "
                 f"since the class itself does not name it; add also_listens_to=({value.__name__},)",
             )
 
@@ -95,7 +95,7 @@ def _each_event(
 def _received_events(source: JourneySource) -> frozenset[str] | None:
     try:
         return source.definition.listen_names
-    except Exception:  # its cause is a fault of the declaration, which another check reports
+    except Exception:  # the cause is a fault of the declaration, which another check reports
         return None
 
 
@@ -115,7 +115,7 @@ def check_durations(source: JourneySource) -> Iterator[JourneyFault]:
 
 
 def fallback_name(function: FunctionSource, call: ast.Call) -> str:
-    """``if_not_seen`` or ``if_not_delivered``, where the call is one of them; else empty."""
+    """Return ``if_not_seen`` or ``if_not_delivered`` where the call is one of them; else empty."""
     name = getattr(call.func, "id", None) or getattr(call.func, "attr", None)
     if name not in _FALLBACKS or not isinstance(name, str):
         return ""
@@ -150,7 +150,7 @@ def _duration(
 
 
 def constant_value(function: FunctionSource, expression: ast.expr) -> Any:
-    """The duration, number or text that is written out or named; ``UNKNOWN`` where it is computed."""
+    """Return the duration, number or text that is written out or named; ``UNKNOWN`` where it is computed."""
     match expression:
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             value = constant_value(function, operand)

@@ -16,7 +16,7 @@ MOST_REVIEWS = 3
 
 
 class Outcome(StrEnum):
-    """How the story may end by itself."""
+    """Outcomes of the story."""
 
     COMPLETED = "completed"
     NOT_DELIVERED = "not_delivered"
@@ -53,13 +53,14 @@ class PostPurchase(Journey):
         return Outcome.COMPLETED
 
     async def kept(self, order: OrderCompleted) -> list[Item]:
-        """What of the order was not given back, the dearest first."""
+        """Return the items of the order that were not returned, the dearest first."""
         who = await self.profile()
         items = [item for item in order.products if who.bought(item.key)]
         return sorted(items, key=lambda item: item.price or 0.0, reverse=True)
 
     async def ask_for_review(self, item: Item) -> None:
-        """One request, unless they have reviewed it; then three days of peace, or until they do."""
+        """Send one request unless the item is reviewed already; then wait three days, or until it is
+        reviewed."""
         if await self.wait_for(ReviewSubmitted, where=lambda r: r.product_id == item.key, within=days(0)):
             return
         await self.send("review_request", promoting=None, showing=(item,), expires=days(14))

@@ -57,7 +57,7 @@ class ModuleSource:
 
     @cached_property
     def definitions(self) -> dict[str, Definition]:
-        """Functions and assigned names of the module; of a name with several definitions the last."""
+        """Functions and assigned names of the module; the last of several definitions of a name."""
         return {
             name: node
             for node in self.tree.body
@@ -190,15 +190,15 @@ class JourneySource:
     @cached_property
     def classes(self) -> list[ClassSource]:
         """The journey's class and the author's classes that it derives from, in resolution order."""
-        found = [ClassSource(self.definition.cls, self.module, self.node)]
+        classes = [ClassSource(self.definition.cls, self.module, self.node)]
         for cls in self.definition.cls.__mro__[1:]:
             if cls.__module__.startswith(_VOCABULARY) or cls.__module__ == "builtins":
                 continue
             try:
-                found.append(class_source(cls))
+                classes.append(class_source(cls))
             except (OSError, SyntaxError, TypeError):
-                continue  # A class that was made in another way has no code of the author's to read.
-        return found
+                continue  # A class that was created in another way has no code of the author to read.
+        return classes
 
     @cached_property
     def methods(self) -> dict[str, tuple[ModuleSource, Function]]:
@@ -214,13 +214,13 @@ class JourneySource:
     def functions(self) -> tuple[FunctionSource, ...]:
         """``run``, the methods it uses and the functions of their modules that it calls, each once."""
         waiting = [self.run] if self.run else []
-        found: dict[ast.AST, FunctionSource] = {}
+        functions: dict[ast.AST, FunctionSource] = {}
         while waiting:
             function = waiting.pop(0)
-            if function.node not in found:
-                found[function.node] = function
+            if function.node not in functions:
+                functions[function.node] = function
                 waiting.extend(self._used_by(function))
-        return tuple(found.values())
+        return tuple(functions.values())
 
     def _used_by(self, function: FunctionSource) -> Iterator[FunctionSource]:
         for node in function.nodes:
@@ -267,22 +267,22 @@ def class_source(cls: type) -> ClassSource:
     lines, index = inspect.findsource(cls)
     tree = ast.parse("".join(lines))
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == cls.__name__]
-    found = [node for node in nodes if _first_line(node) <= index + 1 <= node.lineno]
-    if not found:
+    matching = [node for node in nodes if _first_line(node) <= index + 1 <= node.lineno]
+    if not matching:
         raise OSError("its class is not in its file; keep it there under its own name")
     name = cls.__module__
     module = ModuleSource(name, display_path(inspect.getfile(cls), name), tree, vars(sys.modules[name]))
-    return ClassSource(cls, module, found[0])
+    return ClassSource(cls, module, matching[0])
 
 
 def methods_in(classes: Iterable[ClassSource]) -> dict[str, tuple[ModuleSource, Function]]:
     """Methods by name, each with its module; of several classes the first that defines it."""
-    found: dict[str, tuple[ModuleSource, Function]] = {}
+    methods: dict[str, tuple[ModuleSource, Function]] = {}
     for each in classes:
         for node in each.node.body:
             if isinstance(node, Function):
-                found.setdefault(node.name, (each.module, node))
-    return found
+                methods.setdefault(node.name, (each.module, node))
+    return methods
 
 
 def display_path(file: str, module: str) -> str:

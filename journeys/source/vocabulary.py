@@ -55,7 +55,7 @@ class Word:
 
     @property
     def looks_back(self) -> bool:
-        """Whether a call with a duration of zero makes sense: it finds what came before, and waits not."""
+        """Whether a call with a duration of zero makes sense: it finds earlier events and does not wait."""
         return self.name in ("wait_for", "wait_for_all")
 
 

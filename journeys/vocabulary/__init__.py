@@ -1,4 +1,4 @@
-"""The words a journey is written in."""
+"""The vocabulary of journeys: the base class, the decorator, and the words that a story may use."""
 
 from journeys.vocabulary.calendar import Weekday
 from journeys.vocabulary.decorator import journey

@@ -1,10 +1,10 @@
-"""Days of the week."""
+"""Days of the week, for ``sleep_until``."""
 
 from enum import IntEnum
 
 
 class Weekday(IntEnum):
-    """As ``date.weekday()`` counts them."""
+    """Numbered as by ``date.weekday()``."""
 
     MONDAY = 0
     TUESDAY = 1

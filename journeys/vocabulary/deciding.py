@@ -1,4 +1,5 @@
-"""The words that decide: who is this, which arm of an experiment, which of several; and the author's own."""
+"""Words for decisions: the profile, an experiment's arm, a choice among options, and activities of the
+author."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
@@ -22,16 +23,16 @@ _WEIGHT_SCALE = 1_000_000
 
 
 class Deciding(Waiting):
-    """Decisions are plain Python; these are the few that need the person, or have to be on record."""
+    """Words for decisions that need the profile or have to be recorded; other decisions are plain Python."""
 
     @overload
     async def profile(self) -> Profile: ...
     @overload
     async def profile(self, kind: type[P]) -> P: ...
     async def profile(self, kind: type[Profile] = Profile) -> Profile:
-        """The person now: orders and when, rhythm, channels, zone; with a class of your own, its traits too.
+        """The current profile: orders, rhythm, channels, zone; with a class of your own, its traits as well.
 
-        A snapshot, as old as this call. A trait that does not fit its type has its default.
+        A snapshot as of this call. A trait that does not fit its type has its default.
         """
         self._details.set_status("Reading the profile")
         read = await self._activities.profile(kind.declared())
@@ -42,10 +43,10 @@ class Deciding(Waiting):
         return profile
 
     def experiment(self, name: str, **arms: int) -> str:
-        """The person's arm of an experiment, in proportion to the weights: ``offer=50, control=50``.
+        """The profile's arm of an experiment, in proportion to the weights: ``offer=50, control=50``.
 
-        The same person is always in the same arm of the same name, in every journey and run. The exposure is
-        on record with whatever the run does next. Raises ValueError for weights that are none.
+        A profile has the same arm of an experiment in every journey and run. The exposure is recorded
+        with the run's next activity. Raises ValueError for invalid weights.
         """
         arm = assign_arm(self._start.customer_id, name, arms)
         if self._context.exposures.add(name, arm, self._now()):
@@ -63,9 +64,10 @@ class Deciding(Waiting):
         *,
         by: Callable[[Any], float] | None = None,
     ) -> Any:
-        """One of several: drawn by weight, the same one all through the run; or the best ``by`` a score.
+        """One of several options: drawn by weight, the same in all of the run; or the best ``by`` a score.
 
-        Of equal scores the first wins; of no options None. Raises ValueError for weights that are none.
+        The first of equal scores is taken; None where there are no options. Raises ValueError for
+        invalid weights.
         """
         if isinstance(options, Mapping):
             named = {
@@ -91,12 +93,12 @@ class Deciding(Waiting):
         self, effect: Callable[..., Awaitable[Any]], /, *argument: Any, within: timedelta = ONE_DAY,
         attempt: timedelta = HALF_A_MINUTE,
     ) -> Any:  # fmt: skip
-        """Do something of your own to the world: a ``@activity.defn`` function that your module lists in
-        ``ACTIVITIES``.
+        """Perform an activity of your own: a function with ``@activity.defn`` that your module lists.
 
-        It is tried again until it succeeds or ``within`` is over, each attempt no longer than ``attempt``; so
-        it has to be idempotent. Its argument and its answer are written into the history: ids, not people.
-        Raises temporalio's ActivityError when it fails for good.
+        The module lists it in ``ACTIVITIES``. It is retried until it succeeds or ``within`` has
+        passed, so it has to be idempotent. ``attempt`` limits each attempt. Its argument and its
+        result are written into Temporal's history: pass ids, no personal data. Raises temporalio's
+        ActivityError when it fails permanently.
         """
         name = _activity_title(effect)
         self._details.set_status(f"Performing {name}")

@@ -1,4 +1,4 @@
-"""Make a class a journey, and so a Temporal workflow."""
+"""The decorator ``@journey``, which makes a class a journey and a Temporal workflow."""
 
 from collections.abc import Callable
 from typing import Any, TypedDict, TypeVar, Unpack, overload
@@ -27,18 +27,18 @@ class JourneyOptions(TypedDict, total=False):
     ends_on: Ending | tuple[Ending, ...]
     """Goals and exits, checked on every event."""
     reentry: Reentry
-    """How often one key may enter; any time by default."""
+    """How often one key may enter; without a limit by default."""
     also_listens_to: tuple[type[Event], ...]
-    """Events its runs are told of although the code does not name them."""
+    """Events that its runs receive although the code does not name them."""
     hold_while: Hold | tuple[Hold, ...]
-    """No marketing of this journey goes out while one of these cases is open; it waits."""
+    """Marketing messages of this journey wait while one of these cases is open."""
     holdout: float
-    """Percent of people, 0 to 100, who get no marketing of this journey, to be measured against."""
+    """Percent of profiles, 0 to 100, that get no marketing of this journey, for comparison."""
     on_merge: OnMerge
-    """What becomes of a run whose person turns out to be another, older one: "continue", under that person,
-    as when left out; or "end", at once, as ``merged``. What a run began with holds for it."""
+    """What happens to a run when its profile is merged into an older one. "continue" (default): it goes on
+    for that profile. "end": it ends at once, as ``merged``. A run keeps the value with which it began."""
     name: str
-    """The journey's name; the class name in kebab-case by default."""
+    """The journey's name; by default the class name in kebab-case."""
 
 
 @overload
@@ -72,15 +72,15 @@ def journey(
 ) -> Callable[[C], C]:
     """Make a class a journey, and a Temporal workflow of its name.
 
-    ``starts_on``: events that start a run, if ``where`` (a filter) lets them; or a segment, whose newcomers
-    do. ``keyed_by``: a property's name, PERSON, or a function of the event; one live run per key. The rest:
-    see ``Declared``. A run is told of the events it starts, ends and holds on, those the class's code names,
-    and ``also_listens_to``.
+    ``starts_on``: events that start a run if the filter ``where`` accepts them; or a segment, which
+    starts a run for each new member. ``keyed_by``: a property's name, PERSON, or a function of the event;
+    each key has one live run. Further arguments: see ``JourneyOptions``. A run receives the events that
+    it starts, ends and holds on, those that the class's code names, and ``also_listens_to``.
     """
 
     def decorate(cls: C) -> C:
-        told = cls.__dict__.get("run")
-        if told is None:
+        story = cls.__dict__.get("run")
+        if story is None:
             raise TypeError(
                 f"{cls.__qualname__} is decorated with @journey and must define `async def run(self, entry)`"
             )
@@ -101,12 +101,12 @@ def journey(
         async def run(self: Journey, start: RunStart) -> RunResult:
             return await self._run_to_end()
 
-        # The SDK wants a module-level name, and the run method's name to be the class's own.
+        # The SDK requires a module-level name, and a run method that the class itself defines.
         run.__qualname__ = f"{cls.__name__}.run"
         run.__module__ = cls.__module__
-        del run.__annotations__["self"]  # the SDK compares it with __init__, which has none
+        del run.__annotations__["self"]  # the SDK compares it with ``__init__``, which has none
         cls.definition = definition
-        setattr(cls, "story", told)  # noqa: B010 - the author's `run` moves here,
+        setattr(cls, "story", story)  # noqa: B010 - the author's `run` moves here,
         setattr(cls, "run", workflow.run(run))  # noqa: B010 - and Temporal's takes its name
         return workflow.defn(name=definition.name)(cls)
 

@@ -1,4 +1,5 @@
-"""What a journey declares: its name, what starts it, its key, its endings and how often it may be entered."""
+"""The declaration of a journey: name, entries, key, endings and re-entry rule. Routing and the worker use
+it."""
 
 import ast
 import inspect
@@ -21,7 +22,7 @@ from policy.reentry import Reentry
 from profiles.events import Event, SegmentEntered
 
 PERSON = "person"
-"""``keyed_by=PERSON``: one live run per person."""
+"""``keyed_by=PERSON``: one live run per profile."""
 
 OnMerge = Literal["continue", "end"]
 
@@ -30,7 +31,7 @@ KeyedBy = str | Callable[[Any], str | None]
 
 @dataclass(frozen=True)
 class JourneyDefinition:
-    """One journey as declared; routing and the worker go by it."""
+    """One journey as declared."""
 
     name: str
     cls: Any
@@ -47,34 +48,35 @@ class JourneyDefinition:
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """Segments whose newcomers enter."""
+        """Segments with new members that enter."""
         return tuple(entry for entry in self.entries if isinstance(entry, Segment))
 
     @cached_property
     def starts_on(self) -> tuple[type[Event], ...]:
-        """Events that may start a run; for a segment the one that says who has entered it."""
+        """Events that may start a run; for a segment ``SegmentEntered``."""
         kinds = (SegmentEntered if isinstance(entry, Segment) else entry for entry in self.entries)
         return tuple(dict.fromkeys(kinds))
 
     @property
     def summary(self) -> str:
-        """What the journey does, in its own first line."""
+        """The first line of the class's or the module's docstring."""
         module = sys.modules[self.cls.__module__]
         text = inspect.cleandoc(self.cls.__doc__ or module.__doc__ or self.name)
         return text.splitlines()[0]
 
     @property
     def folder(self) -> Path:
-        """Where the journey's file lies, and beside it its messages."""
+        """The folder of the journey's module, which also holds its messages."""
         return Path(inspect.getfile(self.cls)).parent
 
     @cached_property
     def outcomes(self) -> tuple[str, ...]:
-        """How a run may come out by its story or its endings, as far as the story's type says."""
-        told = inspect.get_annotations(self.cls.story, eval_str=False).get("return")
-        if isinstance(told, str):
-            told = vars(sys.modules[self.cls.__module__]).get(told)
-        words = [str(one) for one in told] if isinstance(told, type) and issubclass(told, StrEnum) else []
+        """Possible outcomes of a run, by the return type of the story and by the endings."""
+        returns = inspect.get_annotations(self.cls.story, eval_str=False).get("return")
+        if isinstance(returns, str):
+            returns = vars(sys.modules[self.cls.__module__]).get(returns)
+        members = returns if isinstance(returns, type) and issubclass(returns, StrEnum) else ()
+        words = [str(member) for member in members]
         return tuple(dict.fromkeys([*words, *(word for ending in self.ends_on for word in ending.outcomes)]))
 
     @cached_property
@@ -84,7 +86,8 @@ class JourneyDefinition:
 
     @cached_property
     def listen_names(self) -> frozenset[str]:
-        """Names of all events its runs are told of: what it starts or ends on, and what its code names."""
+        """Names of all events that its runs receive: those it starts, ends or holds on, and those its code
+        names."""
         declared = [*self.starts_on, *self.also_listens_to]
         declared += [kind for ending in self.ends_on for kind in ending.events]
         declared += [kind for hold in self.hold_while for kind in hold.events]
@@ -96,30 +99,30 @@ class JourneyDefinition:
         return self.keyed_by if isinstance(self.keyed_by, str) else None
 
     def key_of(self, event: Event) -> str | None:
-        """The key of the run this event belongs to, or None where it carries none."""
+        """Return the key of the run that this event belongs to; None where it has none."""
         by = self.keyed_by
         key = by(event) if callable(by) else getattr(event, by, None)
         return None if key is None else str(key)
 
     def admits(self, event: Event) -> bool:
         """Whether this event may start a run, by the journey's segments and its own filter."""
-        if isinstance(event, SegmentEntered) and not any(one.has(event) for one in self.segments):
+        if isinstance(event, SegmentEntered) and not any(segment.has(event) for segment in self.segments):
             return False
         return self.where is None or bool(self.where(event))
 
     def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
-        """Whether one more run of a key may start."""
+        """Whether one more run of a key may start, after entries at these times."""
         return self.reentry.may_enter(entries, at)
 
 
 def to_kebab_case(name: str) -> str:
-    """CartAbandonment → cart-abandonment."""
+    """Convert a class name: CartAbandonment → cart-abandonment."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()
 
 
 def _referenced_events(cls: type) -> list[type[Event]]:
-    """Events that the class's code names, itself or by a word for them: what a story waits for, it must be
-    told of."""
+    """Return the events that the class's code names, also through holds and fallbacks; a run receives
+    them."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     scope = vars(sys.modules[cls.__module__])

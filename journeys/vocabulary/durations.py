@@ -1,30 +1,30 @@
-"""Lengths of time that read like words."""
+"""Durations in words: ``days(3)``, and the text of a duration in rounded units."""
 
 from datetime import timedelta
 
 
 def minutes(n: float) -> timedelta:
-    """So many minutes."""
+    """A duration in minutes."""
     return timedelta(minutes=n)
 
 
 def hours(n: float) -> timedelta:
-    """So many hours."""
+    """A duration in hours."""
     return timedelta(hours=n)
 
 
 def days(n: float) -> timedelta:
-    """So many times 24 hours."""
+    """A duration in days of 24 hours."""
     return timedelta(days=n)
 
 
 def weeks(n: float) -> timedelta:
-    """So many times seven days."""
+    """A duration in weeks of seven days."""
     return timedelta(weeks=n)
 
 
 def format_rounded_duration(length: timedelta) -> str:
-    """A length as an operator reads it: "2 days 3 h", "45 min", "12 s"."""
+    """Return a duration in at most two units: "2 days 3 h", "45 min", "12 s"."""
     seconds = int(length.total_seconds())
     parts = []
     for unit, size in (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):

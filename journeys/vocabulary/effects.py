@@ -1,4 +1,4 @@
-"""What a story does to the world, as activities: every timeout, retry and summary is set here, once."""
+"""Activities of a run other than sends: audiences, opt-outs and reads, with their timeouts and retries."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ DB_RETRY_POLICY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_int
 async def execute_db_activity(
     name: str, request: Contract, result_type: type[Result], summary: str
 ) -> Result:
-    """An activity that only touches Postgres: idempotent, and tried until Postgres is there again."""
+    """Execute an activity that only uses Postgres; it is idempotent and is retried without a limit."""
     result: Result = await workflow.execute_activity(
         name,
         request,
@@ -53,7 +53,7 @@ async def execute_db_activity(
 
 @dataclass(slots=True)
 class RunContext:
-    """What every effect of a run has to know and may learn."""
+    """State that all activities of a run share."""
 
     start: RunStart
     details: CurrentDetails
@@ -62,20 +62,20 @@ class RunContext:
     holdout: float = 0.0
     exposures: Exposures = field(default_factory=Exposures)
     zone: str | None = None
-    """The person's zone, as last heard."""
+    """The profile's zone, as of the last activity that returned it."""
     steps: dict[str, int] = field(default_factory=dict)
 
     def next_step_key(self, name: str) -> str:
-        """The next step of that name: with the run's id, the send key."""
+        """Return the key of the next step of that name. With the run's id it is the send key."""
         count = self.steps[name] = self.steps.get(name, 0) + 1
         return name if count == 1 else f"{name} #{count}"
 
 
 class ActivityCalls:
-    """Audiences and reads of one run."""
+    """Audiences, opt-outs and reads of one run."""
 
-    def __init__(self, standing: RunContext) -> None:
-        self._context = standing
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
 
     async def retarget(
         self, items: Sequence[Item], audience: str, until: timedelta, cart_id: str | None
@@ -139,11 +139,11 @@ class ActivityCalls:
         return read
 
     async def zone(self) -> str:
-        """The person's zone: as the run heard it last, or read now."""
+        """Return the profile's zone: the last known one, else read it now."""
         return self._context.zone or (await self.profile(())).zone
 
     async def open_holds(self, holds: tuple[HoldSpec, ...]) -> tuple[str, ...]:
-        """What is open with the person, in words."""
+        """Return descriptions of the profile's open holds."""
         start = self._context.start
         request = ReadHolds(run_id=start.run_id, hold_while=holds, clock_offset_s=start.clock_offset_s)
         names = ", ".join(ask.says for ask in holds)

@@ -1,4 +1,4 @@
-"""What ends a run early: goals and exits, checked on every event, in the middle of any wait."""
+"""Goals and exits, which end a run early. They are checked on every event, also during a wait."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ CartLines = tuple[Item, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class RunEnding:
-    """A run is over, and why."""
+    """The outcome of a run, and the reason."""
 
     outcome: str
     reason: str
@@ -25,24 +25,24 @@ class Ending:
 
     events: tuple[type[Event], ...]
     rule: Callable[[Event, CartLines], RunEnding | None]
-    """Gets the event and, for a run keyed by cart, the cart's lines after it."""
+    """Receives the event and, for a run keyed by cart, the cart's lines after it."""
     outcomes: tuple[str, ...] = ()
-    """How a run that it ends may come out."""
+    """Outcomes of runs that it ends."""
 
     def evaluate(self, event: Event, cart: CartLines) -> RunEnding | None:
-        """The end this event brings, if any."""
+        """Return the ending that this event causes, if any."""
         if any(event.event_name == kind.event_name for kind in self.events):
             return self.rule(event, cart)
         return None
 
 
 def goal(*events: type[E], outcome: str = "converted", where: Callable[[E], bool] | None = None) -> Ending:
-    """Any of these events, if ``where`` lets it count, is what the journey was for."""
+    """A goal: any of these events for which ``where`` holds ends the run in success."""
     return Ending(events, _build_rule("goal reached", outcome, where), (outcome,))
 
 
 def exit_on(*events: type[E], outcome: str = "exited", where: Callable[[E], bool] | None = None) -> Ending:
-    """Any of these events, if ``where`` lets it count, makes the journey pointless."""
+    """An exit: any of these events for which ``where`` holds ends the run without success."""
     return Ending(events, _build_rule("exit", outcome, where), (outcome,))
 
 
@@ -66,4 +66,4 @@ def _end_for_empty_cart(event: Event, cart: CartLines) -> RunEnding | None:
 
 
 cart_is_empty_or_bought = Ending((OrderCompleted, ProductRemoved), _end_for_empty_cart, ("bought", "emptied"))
-"""No line is left in the cart: bought, wherever it was bought, or taken out."""
+"""Ends the run when no line is left in the cart: bought on any channel, or removed."""

@@ -1,6 +1,6 @@
-"""A run underneath its story: signals in, the race between story and ending, and the last act."""
+"""One run as a Temporal workflow: signals, the race between story and ending, and closing."""
 
-# No postponed annotations in this file: the SDK reads the real ones of the dynamic handler.
+# No postponed annotations in this file: the SDK reads the annotations of the dynamic handler.
 
 import asyncio
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from journeys.vocabulary.endings import RunEnding
 from journeys.vocabulary.inbox import Inbox
 from journeys.vocabulary.narrative import CurrentDetails, describe_event
 from journeys.vocabulary.sending import MessageSender
-from profiles.events import END_RUN_SIGNAL, Event, Item
+from profiles.events import END_RUN, Event, Item
 
 
 class Execution:
-    """One run as a Temporal workflow; ``Journey`` adds the words a story is told in."""
+    """One run as a Temporal workflow. The subclasses down to ``Journey`` add the words of the vocabulary."""
 
     definition: ClassVar[JourneyDefinition]
 
@@ -43,14 +43,14 @@ class Execution:
 
     @workflow.signal(dynamic=True)
     def _handle_signal(self, name: str, args: Sequence[RawValue]) -> None:
-        # Records only, and never raises: an exception here would fail every task of this run for ever.
+        # Only records, and never raises: an exception here would fail every further task of this run.
         try:
             self._receive(name, workflow.payload_converter().from_payload(args[0].payload, dict))
         except Exception as error:
             self._details.add_fault(name, repr(error))
 
     def _receive(self, name: str, payload: dict[str, Any]) -> None:
-        if name == END_RUN_SIGNAL:
+        if name == END_RUN:
             end = EndRun.model_validate(payload)
             self._ending = self._ending or RunEnding(end.outcome, end.reason)
             return
@@ -58,7 +58,7 @@ class Execution:
         if not event.id:
             raise ValueError("the event has no id")
         if self._ending is not None:
-            # Too late for this story: closing routes a trigger that it has not seen afresh.
+            # The run is ending. Closing it routes again any trigger that the story has not seen.
             return
         if not self._inbox.receive(event, self._now()):
             return
@@ -66,7 +66,7 @@ class Execution:
         if event.cart is not None and self._is_own_cart(event):
             self._cart = event.cart
         if self._entry_id is None and name in self.definition.start_names:
-            # The entry event is what the journey is about, not what ends it.
+            # The entry event never ends the run that it starts.
             self._entry_id = event.id
             return
         for ending in self.definition.ends_on:
@@ -88,7 +88,7 @@ class Execution:
         return str(await self.story(entry.event))
 
     async def story(self, entry: Any) -> Any:
-        """The author's ``run``, under the name it has once the class is a workflow."""
+        """The author's ``run``, renamed by the decorator, because ``run`` is the workflow's run method."""
         raise NotImplementedError(f"{type(self).__name__} must define run(self, entry)")
 
     async def _run_to_end(self) -> RunResult:
@@ -134,6 +134,6 @@ class Execution:
         return workflow.now() + timedelta(seconds=self._start.clock_offset_s)
 
     def _stop_if_ended(self) -> None:
-        # An activity that completed although it was to be cancelled swallows the cancellation.
+        # An activity that completes in spite of its cancellation hides the cancellation.
         if self._ending is not None:
             raise asyncio.CancelledError(self._ending.reason)

@@ -1,4 +1,4 @@
-"""Which arms of experiments a run has come to; told along with its next activity, so that it costs none."""
+"""Exposures of a run to experiments; they are reported with the next activity, at no cost of their own."""
 
 from datetime import datetime
 
@@ -6,14 +6,14 @@ from activities.contracts import Exposure
 
 
 class Exposures:
-    """Each experiment once."""
+    """Exposures, each experiment once."""
 
     def __init__(self) -> None:
         self._arms: dict[str, Exposure] = {}
         self._reported: dict[str, None] = {}
 
     def add(self, experiment: str, arm: str, at: datetime) -> bool:
-        """Note an exposure; False where it is known."""
+        """Record an exposure; False where the experiment is recorded already."""
         if experiment in self._arms:
             return False
         self._arms[experiment] = Exposure(experiment=experiment, arm=arm, at=at)
@@ -21,9 +21,9 @@ class Exposures:
 
     @property
     def unreported(self) -> tuple[Exposure, ...]:
-        """Those no activity has been told of."""
+        """Exposures that no activity has received."""
         return tuple(one for name, one in self._arms.items() if name not in self._reported)
 
     def mark_reported(self, exposures: tuple[Exposure, ...]) -> None:
-        """An activity that was given these has answered."""
+        """Mark exposures as reported. Called when the activity that received them has returned."""
         self._reported.update(dict.fromkeys(one.experiment for one in exposures))

@@ -1,4 +1,4 @@
-"""What to do about a message that was sent and did not get through: the same one on another channel."""
+"""Fallbacks of a message: send it on another channel if it was not seen or not delivered."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,30 +22,31 @@ DELIVERED_EVENTS: MessageEventTypes = (MessageDelivered, *SEEN_EVENTS)
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Another channel, unless one of these events comes in time. A bounce does not wait for the time."""
+    """Another channel, unless one of these events arrives in time. A bounce ends the wait at once."""
 
     then: tuple[Channel, ...]
     unless: MessageEventTypes
     within: timedelta
     description: str
-    """What did not happen: "not seen"."""
+    """The condition in words, such as "not seen"."""
 
     @property
     def events(self) -> MessageEventTypes:
-        """What a run has to be told of."""
+        """Events that a run has to receive."""
         return (*self.unless, MessageBounced)
 
 
 def if_not_seen(*, within: timedelta, then: Channel | tuple[Channel, ...]) -> Fallback:
-    """On another channel unless the message was opened, followed or answered ``within`` that time.
+    """Fall back unless the message was opened, clicked or replied to ``within`` that time.
 
-    Mail programs open mail by themselves, so some people who never saw it get no second message.
+    Mail programs open mails automatically, so some profiles get no second message although they did not
+    see the first.
     """
     return Fallback(_as_tuple(then), SEEN_EVENTS, within, "not seen")
 
 
 def if_not_delivered(*, within: timedelta, then: Channel | tuple[Channel, ...]) -> Fallback:
-    """On another channel unless the provider handed the message over ``within`` that time."""
+    """Fall back unless the provider delivered the message ``within`` that time."""
     return Fallback(_as_tuple(then), DELIVERED_EVENTS, within, "not delivered")
 
 
@@ -57,4 +58,4 @@ EVENTS_BY_FALLBACK: dict[Callable[..., Fallback], MessageEventTypes] = {
     if_not_seen: (*SEEN_EVENTS, MessageBounced),
     if_not_delivered: (*DELIVERED_EVENTS, MessageBounced),
 }
-"""Events a run has to be told of where its code names the function."""
+"""Events that a run has to receive where its code names the function."""

@@ -1,4 +1,4 @@
-"""Cases that hold marketing back while they are open."""
+"""Cases that hold back marketing while they are open."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from profiles.events import (
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A case: opened by one event, closed by any of the others, told apart by a property."""
+    """A case: opened by one event, and closed by any of the others with the same value of a property."""
 
     opened: type[Event]
     closed: tuple[type[Event], ...]
@@ -24,12 +24,12 @@ class Hold:
 
     @property
     def events(self) -> tuple[type[Event], ...]:
-        """What a run has to be told of."""
+        """Events that a run has to receive."""
         return (self.opened, *self.closed)
 
     @property
     def ask(self) -> HoldSpec:
-        """The case as activities are asked about it."""
+        """The case as sent to activities."""
         closed = tuple(kind.event_name for kind in self.closed)
         return HoldSpec(opened=self.opened.event_name, closed=closed, by=self.by, says=self.says)
 
@@ -41,18 +41,18 @@ def holding(
     by: str | None = None,
     says: str = "",
 ) -> Hold:
-    """A case of your own: open from one event on, ``until`` another of the same ``by`` property.
+    """Define a case: open from one event on, ``until`` another with the same value of the property ``by``.
 
-    ``says`` is how it reads in "held while … is open"; the event's name when left out.
+    ``says`` is its text in "held while … is open"; by default the event's name.
     """
     closed = until if isinstance(until, tuple) else (until,)
     return Hold(opened, closed, by, says or opened.event_name)
 
 
 ticket_is_open = holding(TicketOpened, until=TicketSolved, by="ticket_id", says="a support ticket")
-"""The person has asked for help, and waits for it."""
+"""A support ticket of the profile is open."""
 
 return_is_open = holding(
     ReturnRequested, until=(ReturnCompleted, OrderRefunded), by="order_id", says="a return"
 )
-"""The person is sending something back."""
+"""A return of the profile is under way."""

@@ -1,4 +1,4 @@
-"""The events a run has been told of: each once, in order of arrival, and which of them a wait has used up."""
+"""Events that a run has received: each once, in order of arrival, and whether a wait has used it."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from profiles.events import Event, MessageEvent
 
 @dataclass(slots=True)
 class Arrival:
-    """One event and when the run saw it, by the run's clock."""
+    """One event and its time of arrival, by the run's clock."""
 
     event: Event
     arrived_at: datetime
@@ -17,7 +17,7 @@ class Arrival:
 
 
 class Inbox:
-    """Remembers every event; a wait also finds what came before it began (look-back)."""
+    """Keeps every event, so that a wait also finds those that came before it began (look-back)."""
 
     def __init__(self) -> None:
         self._arrivals: list[Arrival] = []
@@ -25,7 +25,7 @@ class Inbox:
         self._acknowledged_count = 0
 
     def receive(self, event: Event, at: datetime) -> bool:
-        """Keep an event; False where it has been seen."""
+        """Add an event; False where an event with its id was received before."""
         if event.id in self._seen:
             return False
         self._seen[event.id] = None
@@ -33,12 +33,12 @@ class Inbox:
         return True
 
     def acknowledge_all(self) -> None:
-        """The story knows all that has come so far; what comes later it has to look at anew."""
+        """Mark all events received so far as seen by the story."""
         self._acknowledged_count = len(self._arrivals)
 
     @property
     def acknowledged_ids(self) -> tuple[str, ...]:
-        """Ids of the events that came before the story looked last, in order of arrival."""
+        """Ids of the events that the story has seen, in order of arrival."""
         return tuple(arrival.event.id for arrival in self._arrivals[: self._acknowledged_count])
 
     def first_unused(
@@ -49,7 +49,10 @@ class Inbox:
         where: Callable[[Event], bool] | None = None,
         excluding: Collection[Arrival] = (),
     ) -> Arrival | None:
-        """The earliest unused event of these kinds that fits: ``of`` these messages, not in ``but``."""
+        """Return the earliest unused event of these kinds, ``of`` these messages and not among ``excluding``.
+
+        Marks all events received so far as seen by the story.
+        """
         self.acknowledge_all()
         for arrival in self._matching(kinds, of):
             if arrival.used or any(arrival is other for other in excluding):
@@ -59,21 +62,21 @@ class Inbox:
         return None
 
     def has(self, kinds: Iterable[type[Event]], *, of: Collection[str]) -> bool:
-        """Whether such an event of one of these messages came, used up or not; the story does not look."""
+        """Whether an event of these kinds and messages was received, used or not. Marks nothing as seen."""
         return any(True for _ in self._matching(kinds, of))
 
     def mark_used(self, kinds: Iterable[type[Event]]) -> None:
-        """What came so far of these kinds is no news to a later wait."""
+        """Mark the events of these kinds as used, so that a later wait does not find them."""
         self.acknowledge_all()
         for arrival in self._matching(kinds, None):
             arrival.used = True
 
     def count(self, kinds: Iterable[type[Event]]) -> int:
-        """How many events of these kinds came, used up or not; the story does not look."""
+        """Return the number of events of these kinds, used or not. Marks nothing as seen."""
         return sum(1 for _ in self._matching(kinds, None))
 
     def last_arrival(self, kinds: Iterable[type[Event]]) -> datetime | None:
-        """When the last event of these kinds came, used up or not."""
+        """Return when the last event of these kinds arrived, used or not. Marks all events as seen."""
         self.acknowledge_all()
         return max((arrival.arrived_at for arrival in self._matching(kinds, None)), default=None)
 

@@ -1,4 +1,4 @@
-"""What came of a message: a value to wait on or branch on."""
+"""Results of a send: values to wait on or to branch on."""
 
 from dataclasses import dataclass
 
@@ -7,28 +7,28 @@ from policy.verdict import Channel, Reason
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The provider accepted it."""
+    """The provider accepted the message."""
 
     template: str
     message_id: str
     channel: Channel
     items: tuple[str, ...] = ()
-    """Keys of the items it showed."""
+    """Keys of the items that it showed."""
     earlier: tuple[str, ...] = ()
-    """Ids of the message on the channels it was sent on before, where it fell back."""
+    """After a fallback: ids of the message on the channels used before."""
 
     def __bool__(self) -> bool:
         return True
 
     @property
     def message_ids(self) -> tuple[str, ...]:
-        """Ids of the message on every channel it was sent on."""
+        """Ids of the message on every channel on which it was sent."""
         return (*self.earlier, self.message_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Not sent, with the reason that is on record."""
+    """The message was not sent; the reason is on record."""
 
     template: str
     reason: Reason | None
@@ -40,7 +40,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Perhaps sent: the provider's answer was lost. It is never sent again."""
+    """The message may have been sent: the provider's answer was lost. It is never sent again."""
 
     template: str
     message_id: str | None = None

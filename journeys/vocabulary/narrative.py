@@ -1,4 +1,4 @@
-"""What an operator reads in Temporal UI: what the run waits for, and its story so far, in Markdown."""
+"""Current details of a run in Temporal UI: its past steps and its current status, in Markdown."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,7 +10,7 @@ _MAX_LINE_LENGTH = 300
 
 
 class CurrentDetails:
-    """Lines of a story and one line about now; whatever changes is told at once."""
+    """Lines for past steps and one line for the current status. Each change is published at once."""
 
     def __init__(self, clock: Callable[[], datetime], publish: Callable[[str], None]) -> None:
         self._clock = clock
@@ -20,28 +20,28 @@ class CurrentDetails:
         self._faults: list[str] = []
 
     def add_line(self, line: str) -> None:
-        """Something happened."""
+        """Add a past step."""
         self._lines.append(f"- {format_instant(self._clock())} {line[:_MAX_LINE_LENGTH]}")
         del self._lines[:-_MAX_LINES]
         self._publish(self.to_markdown())
 
     def set_status(self, line: str) -> None:
-        """What the run is doing, or waiting for."""
+        """Set what the run is doing or waiting for."""
         self._status = line
         self._publish(self.to_markdown())
 
     def add_fault(self, signal: str, error: str) -> None:
-        """A signal that could not be read; counted, and shown."""
+        """Count and show a signal that could not be read."""
         self._faults.append(f"- `{signal}`: {error[:_MAX_LINE_LENGTH]}")
         self._publish(self.to_markdown())
 
     @property
     def fault_count(self) -> int:
-        """How many signals could not be read."""
+        """Number of signals that could not be read."""
         return len(self._faults)
 
     def to_markdown(self) -> str:
-        """The whole story."""
+        """Return all lines as Markdown."""
         parts = [f"**{self._status}**"]
         if self._lines:
             parts.append("#### So far\n" + "\n".join(self._lines))
@@ -53,7 +53,7 @@ class CurrentDetails:
 
 
 def describe_event(event: Event) -> str:
-    """An event in a line: what, of which items, where."""
+    """Describe an event in one line: name, items, channel."""
     items = (event.item,) if isinstance(event, ProductEvent) else getattr(event, "products", ())
     about = ", ".join(item.key for item in items if item.key)
     where = f" ({event.channel.value})" if event.channel else ""
@@ -61,5 +61,5 @@ def describe_event(event: Event) -> str:
 
 
 def format_instant(at: datetime) -> str:
-    """An instant as people read it, in UTC."""
+    """Return an instant as text, in UTC."""
     return at.strftime("%a %d %b %H:%M UTC")

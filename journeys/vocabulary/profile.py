@@ -1,4 +1,4 @@
-"""The person as a story may see them: what they bought and when, and the traits the author declares."""
+"""The profile as stories see it: purchases with their times, and the traits that the author declares."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,13 +16,14 @@ _PERSONAL_TRAITS = frozenset(
 
 
 class Profile(ProfileSnapshot):
-    """A snapshot; ask again for a newer one. Declare traits of your own by subclassing::
+    """A snapshot; read the profile again for a newer one. Declare traits of your own by subclassing::
 
-        class Member(Profile):
-            plan: str = "none"
+            class Member(Profile):
+                plan: str = "none"
 
-    Each needs a default, for people whose trait is missing or does not fit. Names, addresses and the like
-    are refused: what a story reads is written into Temporal's history, and histories carry ids, not people.
+    Each trait needs a default, which is used where the trait is missing or does not fit. Names, addresses
+    and other personal traits are refused: what a story reads is written into Temporal's history, which
+    must not contain personal data.
     """
 
     @classmethod
@@ -35,16 +36,17 @@ class Profile(ProfileSnapshot):
                     "people; templates have first_name, and the gate has the address"
                 )
             if cls.model_fields[name].is_required():
-                raise TypeError(f"{cls.__qualname__}.{name} needs a default, for people who have no {name}")
+                raise TypeError(f"{cls.__qualname__}.{name} needs a default, for profiles without {name}")
 
     @classmethod
     def declared(cls) -> tuple[str, ...]:
-        """Names of the traits this class declares."""
+        """Names of the traits that this class declares."""
         return tuple(name for name in cls.model_fields if name not in Profile.model_fields)
 
     @classmethod
     def read_from(cls, read: ProfileSnapshot) -> tuple["Profile", tuple[str, ...]]:
-        """The profile, and which traits did not fit and have their default instead. Never raises."""
+        """Return the profile, and the traits that did not fit and have their default instead. Never
+        raises."""
         known = {name: getattr(read, name) for name in ProfileSnapshot.model_fields}
         traits = {name: read.traits[name] for name in cls.declared() if name in read.traits}
         try:
@@ -56,7 +58,7 @@ class Profile(ProfileSnapshot):
 
     @property
     def median_gap(self) -> timedelta | None:
-        """The usual time between two orders; None with fewer than three."""
+        """The median time between two orders; None with fewer than three."""
         return None if self.median_gap_days is None else timedelta(days=self.median_gap_days)
 
     @property
@@ -65,7 +67,8 @@ class Profile(ProfileSnapshot):
         return None if self.last_order_at is None else self.at - self.last_order_at
 
     def bought(self, item: str, within: timedelta | None = None) -> PurchasedItem | None:
-        """The latest purchase of an item (by its key) that was kept, within that time or on record at all."""
+        """The latest purchase of an item (by its key) that was not returned, within that time or at any
+        time."""
         for line in self.purchases:
             if line.item == item and line.quantity > 0 and (within is None or self.at - line.at <= within):
                 return line

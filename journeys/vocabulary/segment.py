@@ -1,4 +1,4 @@
-"""People whom a query finds: who newly belongs to them enters a journey."""
+"""Segments: named queries over profiles; their new members enter journeys."""
 
 import re
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ _NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A named query over the view ``person``; it is asked every so often, and only newcomers enter.
+    """A named query over the view ``person``, which a sweep runs at intervals; new members enter.
 
-    ``query`` is one SELECT whose first column is ``profile_id``. ``existing``: whether those who belong to
-    it when it is first asked enter as well; else they are only noted. Who leaves and comes back is a
-    newcomer again. Raises ValueError for a name that is none, and for what is not one SELECT.
+    ``query`` is one SELECT with ``profile_id`` as its first column. ``existing``: whether members found
+    by the first run of the query enter as well; else they are only recorded. A profile that leaves and
+    returns is a new member. Raises ValueError for an invalid name, and for a query that is not one
+    SELECT.
     """
 
     name: str

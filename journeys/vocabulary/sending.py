@@ -1,4 +1,4 @@
-"""Sending one message: on which channel, until when, and on another one where it did not get through."""
+"""Sending of one message: the choice of channel, deferrals until it expires, and the fallback."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ WhenCapped = Literal["withhold", "wait"]
 _TRY_NEXT_CHANNEL_REASONS = frozenset(
     {Reason.NO_ADDRESS, Reason.NO_CONSENT, Reason.OPTED_OUT, Reason.BOUNCED, Reason.COMPLAINED}
 )
-"""Reasons that concern the channel, so that another may be tried."""
+"""Reasons that concern the channel only, so that another one may be tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageSpec:
-    """What is to be said, whatever the channel."""
+    """A message without its channel."""
 
     template: str
     promoting: Sequence[Item] | None
@@ -46,7 +46,7 @@ class MessageSpec:
 
 
 def total_value(items: Iterable[Item]) -> float:
-    """What items cost together, as far as their prices are known."""
+    """Return the total of the items, without items of unknown price."""
     return sum((item.price or 0.0) * item.quantity for item in items)
 
 
@@ -54,9 +54,9 @@ class MessageSender:
     """The sends of one run."""
 
     def __init__(
-        self, standing: RunContext, inbox: Inbox, holds: Sequence[Hold], checkpoint: Callable[[], None]
+        self, context: RunContext, inbox: Inbox, holds: Sequence[Hold], checkpoint: Callable[[], None]
     ) -> None:
-        self._context = standing
+        self._context = context
         self._inbox = inbox
         self._closing_events = tuple(dict.fromkeys(kind for hold in holds for kind in hold.closed))
         self._checkpoint = checkpoint
@@ -66,22 +66,20 @@ class MessageSender:
         self.withheld = 0
 
     async def send(
-        self, letter: MessageSpec, prefer: Sequence[Channel] | None, fallback: Fallback | None
+        self, spec: MessageSpec, prefer: Sequence[Channel] | None, fallback: Fallback | None
     ) -> Message:
         """See ``Journey.send``."""
-        outcome = await self._try_channels(letter, prefer, lambda: False)
+        outcome = await self._try_channels(spec, prefer, lambda: False)
         if fallback is None or not isinstance(outcome, Sent):
             return outcome
-        return await self._fall_back(letter, outcome, fallback)
+        return await self._fall_back(spec, outcome, fallback)
 
-    async def _fall_back(self, letter: MessageSpec, first: Sent, fallback: Fallback) -> Sent:
+    async def _fall_back(self, spec: MessageSpec, first: Sent, fallback: Fallback) -> Sent:
         got_through = self._delivery_check(first, fallback)
-        what = f"{letter.template} {fallback.description} within {format_rounded_duration(fallback.within)}"
+        what = f"{spec.template} {fallback.description} within {format_rounded_duration(fallback.within)}"
         if fallback.within > timedelta(0) and not got_through():
             until = format_instant(self._context.now() + fallback.within)
-            self._context.details.set_status(
-                f"Watching whether {letter.template} gets through, until {until}"
-            )
+            self._context.details.set_status(f"Watching whether {spec.template} gets through, until {until}")
             await self._wait_until(
                 lambda: got_through() or self._has_bounced(first), fallback.within, f"unless {what}"
             )
@@ -89,7 +87,7 @@ class MessageSender:
         if got_through():
             return first
         self._context.details.add_line("the address bounced" if self._has_bounced(first) else what)
-        second = await self._try_channels(letter, fallback.then, got_through)
+        second = await self._try_channels(spec, fallback.then, got_through)
         if not isinstance(second, Sent):
             return first
         return replace(second, earlier=first.message_ids)
@@ -101,61 +99,64 @@ class MessageSender:
         return self._inbox.has((MessageBounced,), of=sent.message_ids)
 
     async def _try_channels(
-        self, letter: MessageSpec, prefer: Sequence[Channel] | None, is_obsolete: Callable[[], bool]
+        self, spec: MessageSpec, prefer: Sequence[Channel] | None, is_obsolete: Callable[[], bool]
     ) -> Message:
-        """Try channels until one settles it; ``moot``: it is not needed any more."""
-        request = self._build_request(letter)
+        """Try channels in order until one settles the outcome. Stops when ``is_obsolete`` returns True."""
+        request = self._build_request(spec)
         if prefer is None:
             request = request.model_copy(update={"choose": True})
         channels = [self._preferred_channel] if prefer is None else self._candidate_channels(prefer)
-        outcome: Message = Withheld(letter.template, Reason.NO_ADDRESS, "no channel was given")
+        outcome: Message = Withheld(spec.template, Reason.NO_ADDRESS, "no channel was given")
         while channels:
             channel = channels.pop(0)
-            found, ranked = await self._send_on(request.model_copy(update={"channel": channel}), is_obsolete)
+            attempt, ranked = await self._send_on(
+                request.model_copy(update={"channel": channel}), is_obsolete
+            )
             if request.choose:
-                # One ranking a message; where the next one begins saves it an attempt.
+                # Rank once per message; the next one starts with the best channel, which saves an attempt.
                 request = request.model_copy(update={"choose": False})
                 self._preferred_channel = ranked[0] if ranked else self._preferred_channel
-                channels = [one for one in ranked if found is None or one is not channel]
-            if found is None:
+                channels = [each for each in ranked if attempt is None or each is not channel]
+            if attempt is None:
                 continue
-            outcome = found
-            if not (isinstance(found, Withheld) and found.reason in _TRY_NEXT_CHANNEL_REASONS):
+            outcome = attempt
+            if not (isinstance(attempt, Withheld) and attempt.reason in _TRY_NEXT_CHANNEL_REASONS):
                 break
         self._record_outcome(outcome)
         return outcome
 
     def _candidate_channels(self, prefer: Sequence[Channel]) -> list[Channel]:
-        """The preferred channels with an address on file, as far as is known; the last one in any case."""
+        """Return the preferred channels that are known to have an address; at least the last one."""
         if self._reachable is None:
             return list(prefer)
         return [channel for channel in prefer if channel in self._reachable] or list(prefer[-1:])
 
-    def _build_request(self, letter: MessageSpec) -> SendMessage:
+    def _build_request(self, spec: MessageSpec) -> SendMessage:
         s = self._context
         return SendMessage(
             run_id=s.start.run_id,
-            step=s.next_step_key(letter.template),
+            step=s.next_step_key(spec.template),
             journey=s.start.journey,
-            template=letter.template,
+            template=spec.template,
             channel=Channel.EMAIL,
-            promoting=None if letter.promoting is None else tuple(letter.promoting),
-            expires_at=s.now() + letter.expires,
-            showing=tuple(letter.showing),
-            cart_id=letter.cart_id,
-            context=letter.context,
+            promoting=None if spec.promoting is None else tuple(spec.promoting),
+            expires_at=s.now() + spec.expires,
+            showing=tuple(spec.showing),
+            cart_id=spec.cart_id,
+            context=spec.context,
             clock_offset_s=s.start.clock_offset_s,
             hold_while=s.hold_while,
             holdout=s.holdout,
             exposures=s.exposures.unreported,
-            value=total_value(letter.promoting or ()),
-            when_capped=letter.when_capped,
+            value=total_value(spec.promoting or ()),
+            when_capped=spec.when_capped,
         )
 
     async def _send_on(
         self, request: SendMessage, is_obsolete: Callable[[], bool]
     ) -> tuple[Message | None, tuple[Channel, ...]]:
-        """One channel's outcome, None where another one suits better; and the channels that suit."""
+        """Return the outcome on one channel, None where another one suits better; and the channels that
+        suit."""
         while True:
             if is_obsolete():
                 return Withheld(request.template, None, "it has got through meanwhile"), ()
@@ -192,7 +193,7 @@ class MessageSender:
         )
         closings = self._inbox.count(self._closing_events)
         summary = f"{request.template} deferred: {reason} until {format_instant(until)}"
-        # At least a second, so that a deferral into the past cannot spin.
+        # At least one second, so that a deferral into the past does not loop without a pause.
         remaining = max(until - self._context.now(), timedelta(seconds=1))
         held = result.reason is Reason.LOWER_PRIORITY
         await self._wait_until(
@@ -218,7 +219,7 @@ class MessageSender:
                 start_to_close_timeout=SEND_ATTEMPT_TIMEOUT,
                 schedule_to_close_timeout=window,
                 retry_policy=SEND_RETRY_POLICY,
-                # With the default, a cancelled send was accepted by the provider and nobody knew.
+                # With the default type, a cancelled send may be accepted by the provider without a record.
                 cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=f"{request.channel.value} {request.template}",
             )

@@ -1,4 +1,5 @@
-"""The words that let time pass: wait for something, for all of several, for quiet, for an hour of the day."""
+"""Words that let time pass: waits for one event, for all of several, for quiet, for a local time, and
+holds."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ E4 = TypeVar("E4", bound=Event)
 
 
 class Waiting(Execution):
-    """Every wait is ended at once by a goal or exit, and sees what came before it began (look-back)."""
+    """Words for waits. A goal or exit ends a wait at once. A wait also finds earlier events (look-back)."""
 
     @overload
     async def wait_for(
@@ -53,17 +54,18 @@ class Waiting(Execution):
     ) -> Any:  # fmt: skip
         """The first of these events that the run has not used yet, or None once ``within`` has passed.
 
-        Finds what came before the wait began as well (look-back). ``of`` keeps to events of one message; of a
-        message that was not sent nothing can come, so the time passes. A goal or exit ends the wait at once.
+        Also finds events that came before the wait began (look-back). ``of`` accepts only events of
+        one message; for a message that was not sent, the whole time passes. A goal or exit ends the
+        wait at once.
         """
         names = " or ".join(kind.event_name for kind in kinds) + (f" of {of.template}" if of else "")
         ids = _message_ids(of)
 
-        def found() -> list[Arrival]:
+        def first_match() -> list[Arrival]:
             arrival = self._inbox.first_unused(kinds, of=ids, where=where)
             return [] if arrival is None else [arrival]
 
-        arrivals = await self._wait_for_arrivals(found, names, within)
+        arrivals = await self._wait_for_arrivals(first_match, names, within)
         return arrivals[0].event if arrivals else None
 
     @overload
@@ -84,14 +86,14 @@ class Waiting(Execution):
     async def wait_for_all(
         self, *kinds: type[Any], of: Message | None = None, within: timedelta | None = None
     ) -> Any:
-        """One event of each kind, in whatever order they come, or None once ``within`` has passed.
+        """One event of each kind, in any order, or None once ``within`` has passed.
 
-        None uses nothing up: what did come is there for the next wait.
+        With None no event is used, so a later wait finds those that came.
         """
         names = " and ".join(kind.event_name for kind in kinds) + (f" of {of.template}" if of else "")
         ids = _message_ids(of)
 
-        def found() -> list[Arrival]:
+        def one_of_each() -> list[Arrival]:
             arrivals: list[Arrival] = []
             for kind in kinds:
                 arrival = self._inbox.first_unused((kind,), of=ids, excluding=arrivals)
@@ -100,7 +102,7 @@ class Waiting(Execution):
                 arrivals.append(arrival)
             return arrivals
 
-        arrivals = await self._wait_for_arrivals(found, names, within)
+        arrivals = await self._wait_for_arrivals(one_of_each, names, within)
         return tuple(arrival.event for arrival in arrivals) if arrivals else None
 
     async def _wait_for_arrivals(
@@ -124,13 +126,14 @@ class Waiting(Execution):
         return arrivals
 
     def forget(self, *kinds: type[Event]) -> None:
-        """What came so far of these events is no news any more: a later wait finds what comes from now on."""
+        """Ignore the events of these kinds received so far: a later wait finds only new ones."""
         self._inbox.mark_used(kinds)
 
     async def quiet(self, length: timedelta, of: Sequence[type[Event]]) -> None:
         """Wait until none of these events has come for ``length`` (debounce).
 
-        One timer while it lasts; it is armed again only when it fires and something came in between.
+        Uses one timer at a time, which is started again only when it fires and an event came
+        meanwhile.
         """
         names = ", ".join(kind.event_name for kind in of)
         begun = self._now()
@@ -140,7 +143,8 @@ class Waiting(Execution):
             if remaining <= timedelta(0):
                 return
             self._details.set_status(
-                f"Waiting for {format_rounded_duration(length)} without {names}, until {format_instant(last + length)}"
+                f"Waiting for {format_rounded_duration(length)} without {names}, "
+                f"until {format_instant(last + length)}"
             )
             await workflow.sleep(remaining, summary=f"quiet for {format_rounded_duration(length)}")
             self._stop_if_ended()
@@ -154,10 +158,10 @@ class Waiting(Execution):
         self._stop_if_ended()
 
     async def sleep_until(self, at: time, *, weekday: Weekday | None = None) -> None:
-        """Sleep until it is next ``at`` o'clock where the person lives, on that weekday if one is named.
+        """Sleep until the next local time ``at`` in the profile's zone, on ``weekday`` if it is given.
 
-        A local time that a clock change skips is the moment of the change; one that occurs twice is the
-        first. The zone is the one the run heard last; a run that has heard none reads the profile.
+        A local time that a clock change skips is the moment of the change; one that occurs twice is
+        the first. Uses the last zone that the run received; a run without one reads the profile.
         """
         zone = await self._activities.zone()
         self._stop_if_ended()
@@ -168,10 +172,10 @@ class Waiting(Execution):
         self._stop_if_ended()
 
     async def hold_while(self, *holds: Hold, within: timedelta | None = None) -> bool:
-        """Wait while one of these cases is open for the person; False if one still is once the time is up.
+        """Wait while one of these cases is open for the profile; False if one still is when the time is up.
 
-        It also sees what was opened before the run. Between this and a send another case may open: name it
-        in ``@journey(hold_while=…)``, and the gate holds the message itself.
+        Also sees cases that were opened before the run. A case may open between this wait and a send:
+        declare it in ``@journey(hold_while=…)``, and the gate holds the message itself.
         """
         asks = tuple(hold.ask for hold in holds)
         closing = tuple(dict.fromkeys(kind for hold in holds for kind in hold.closed))
@@ -195,7 +199,7 @@ class Waiting(Execution):
     async def _wait_for_more(
         self, kinds: Sequence[type[Event]], than: int, within: timedelta | None, summary: str
     ) -> None:
-        """Until more events of these kinds have come than so many, or the time is up."""
+        """Wait until more than ``than`` events of these kinds have come, or the time is up."""
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
                 lambda: self._inbox.count(kinds) > than, timeout=within, timeout_summary=summary

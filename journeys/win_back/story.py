@@ -18,7 +18,7 @@ from profiles.events import CustomerLapsed, MessageClicked, OrderCompleted, Prod
 
 
 class Outcome(StrEnum):
-    """How the story may end by itself; ``won_back`` comes from a purchase."""
+    """Outcomes of the story; ``won_back`` comes from a purchase."""
 
     BACK = "back"
     ENGAGED = "engaged"
@@ -38,7 +38,7 @@ class WinBack(Journey):
         away = {"days": entry.days_since_order}
         await self.send("we_miss_you", promoting=await self.suggestions(limit=3), context=away)
         if await self.wait_for(MessageClicked, ProductViewed, ProductAdded, within=days(7)):
-            # They come by themselves: an incentive would only be given away.
+            # These customers return without an incentive.
             await self.wait_for(ProductAdded, within=days(14))
             return Outcome.BACK
         if self.experiment("win-back-incentive", offer=80, control=20) == "offer":

@@ -1,1 +1,1 @@
-"""The demo: a shop with simulated shoppers over several weeks, and its summary."""
+"""The demo: a simulated shop and its shoppers over 48 days on a local stack, and a summary of the results."""

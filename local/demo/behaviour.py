@@ -1,7 +1,9 @@
-"""How people shop: what they look at, leave in the cart, buy on the web or in the store, and send back.
+"""Behaviour of the simulated shoppers: visits, carts, orders, support cases, and reactions to messages.
 
 The rates are those of an ordinary web shop: about a third of the visits fill a cart, and about a quarter
-of the carts are paid for at once.
+of the carts are paid for at once. Three parts are drawn from separate random streams: ``ShopperPlan`` (visits
+and orders), ``ShopperCases`` (tickets, returns, reviews), and ``plan_reaction`` (what a shopper does about a
+delivered message).
 """
 
 from collections.abc import Mapping
@@ -14,22 +16,63 @@ from local.demo.events import EventBuilder, JsonObject, ShopperEvent
 from local.demo.people import DemoShopper
 
 _CART_RATE = 0.3
-"""Of visits; with those who compare in several carts, and on two devices, it comes to a third of all."""
+"""Share of visits. With shoppers that fill several carts or use two devices, it is a third of all visits."""
 
 _CHECKOUT_RATE = 0.5
 
 _PAYMENT_RATE = 0.55
-"""Of checkouts."""
+"""Share of checkouts."""
 
 _STORE_PURCHASE_RATE = 0.5
-"""Of carts left behind by people with a loyalty card: bought in the store instead, all of it or some."""
+"""Share of abandoned carts of shoppers with a loyalty card that are bought in a store, whole or in part."""
+
+_CART_TICKET_RATE = 0.16
+
+_ORDER_TICKET_RATE = 0.25
+
+_PARTIAL_RETURN_RATE = 0.4
+"""Share of orders with several products."""
+
+_UNREQUESTED_REVIEW_RATE = 0.15
+
+_LATE_SOLUTION_RATE = 0.25
+"""Share of tickets about a cart that are solved only after the cart journey has ended."""
+
+_OPEN_RATE = 0.45
+
+_UNSUBSCRIBE_RATE = 0.04
+
+_CLICK_RATES = {
+    "cart_reminder": 0.2,
+    "cart_offer": 0.16,
+    "cart_news": 0.3,
+    "cart_rest": 0.16,
+    "we_miss_you": 0.2,
+    "win_back_offer": 0.25,
+    "cross_sell": 0.08,
+    "review_request": 0.12,
+    "goodbye": 0.03,
+}
+
+_PURCHASE_RATES = {
+    "cart_reminder": 0.5,
+    "cart_offer": 0.6,
+    "cart_news": 0.6,
+    "cart_rest": 0.4,
+    "we_miss_you": 0.5,
+    "win_back_offer": 0.6,
+}
+"""Share of clicks, by template."""
+
+_REVIEW_RATE = 0.8
+"""Share of clicks on a review request."""
 
 
 class ShopperPlan:
-    """One shopper's days; acts are planned ahead and handed out as time goes by."""
+    """Planned events of one shopper. Events are planned ahead and taken as the calendar advances."""
 
     def __init__(self, shopper: DemoShopper, opening: datetime, seed: int) -> None:
-        """``opening``: when the shop's first day begins."""
+        """``opening``: start of the shop's first day."""
         self.shopper = shopper
         self.opening = opening
         self.builder = EventBuilder(shopper)
@@ -42,7 +85,7 @@ class ShopperPlan:
         self._planned: list[ShopperEvent] = []
 
     def past_events(self, now: datetime) -> list[ShopperEvent]:
-        """What the shop's books say of earlier times: an account, and orders of weeks or months ago."""
+        """Return events from before the demo: an account, and orders of weeks or months ago."""
         shopper, rng = self.shopper, self._rng
         if not (shopper.lapsed or shopper.bought_recently):
             return []
@@ -52,7 +95,7 @@ class ShopperPlan:
         return [self._account_event(now - ago), self._past_order_event(now - ago)]
 
     def _regular_past_events(self, now: datetime) -> list[ShopperEvent]:
-        """An order every few weeks, the last one more than two such stretches ago."""
+        """Return an order every few weeks, the last one more than two such intervals ago."""
         every = timedelta(days=self._rng.uniform(14, 23))
         last = now - every * self._rng.uniform(2.3, 3.2)
         orders = [
@@ -73,7 +116,7 @@ class ShopperPlan:
         return self.builder.track(at, "web", "Order Completed", order, known=True)
 
     def plan_visits(self) -> None:
-        """Plan the first days: visits, and walks into a store."""
+        """Plan the visits and store purchases of the first days."""
         shopper, rng = self.shopper, self._rng
         if shopper.lapsed:
             if shopper.loyalty_id and rng.random() < 0.35:
@@ -97,24 +140,26 @@ class ShopperPlan:
                 self._plan_visit(at + timedelta(hours=rng.uniform(3, 9)), fills_a_cart=True)
 
     def take_due(self, until: datetime) -> list[ShopperEvent]:
-        """The acts before ``until``, in order; they are not handed out twice."""
-        due = sorted((act for act in self._planned if act.at < until), key=lambda act: act.at)
-        self._planned = [act for act in self._planned if act.at >= until]
+        """Return the events before ``until``, in order, and remove them from the plan."""
+        due = sorted((event for event in self._planned if event.at < until), key=lambda event: event.at)
+        self._planned = [event for event in self._planned if event.at >= until]
         return due
 
     def planned_product_ids(self, until: datetime) -> list[str]:
-        """Ids of the products that go into a cart before ``until``, as far as it is planned."""
+        """Return the ids of the products that are added to a cart before ``until``, as far as planned."""
         added = [
-            act.body for act in self._planned if act.at < until and act.body.get("event") == "Product Added"
+            event.body
+            for event in self._planned
+            if event.at < until and event.body.get("event") == "Product Added"
         ]
         return [body["properties"]["product_id"] for body in added]
 
     def add_events(self, *acts: ShopperEvent) -> None:
-        """Plan more."""
+        """Add events to the plan."""
         self._planned.extend(acts)
 
     def buy_online(self, at: datetime, goods: list[DemoProduct], device: str = "web") -> None:
-        """Order on the web, and what follows from it."""
+        """Plan an order on the web, and its cancellation, delivery or return."""
         known = self.shopper.has_account
         order = self._build_order(goods)
         email = None if known else self.shopper.email
@@ -123,21 +168,21 @@ class ShopperPlan:
         self._plan_order_outcome(at, order)
 
     def buy_in_store(self, at: datetime, goods: list[DemoProduct]) -> None:
-        """Buy at a till, in whatever variant is on the shelf."""
+        """Plan a purchase in a store, in random variants."""
         shelf = [product.to_line(self._rng.choice(product.variants)) for product in goods]
         order = self._build_order(goods) | {"products": shelf}
         self.add_events(self.builder.store_order(at, self._rng.choice(STORES), order))
         self.bought += goods
 
     def _plan_visit(self, at: datetime, *, fills_a_cart: bool = False) -> None:
-        """Look at things; perhaps fill a cart, perhaps pay."""
+        """Plan a visit: product views, then possibly a cart and a checkout."""
         rng, shopper = self._rng, self.shopper
         self._visits += 1
         device = "mobile" if rng.random() < 0.4 else "web"
         at = self._plan_sign_in(at, device)
         seen = pick_products(rng, shopper.favourite, rng.randint(1, 6))
         if self.bought and rng.random() < 0.5:
-            seen.append(rng.choice(self.bought))  # to see what it costs now, or to want a second one
+            seen.append(rng.choice(self.bought))  # shoppers return to products they bought
         for product in seen:
             at = self._plan_click(at, device, "Product Viewed", product.to_line())
         if not fills_a_cart and rng.random() > _CART_RATE:
@@ -166,13 +211,13 @@ class ShopperPlan:
         self.add_events(*self.case_builder.cart_events(at))
         if self.shopper.loyalty_id and rng.random() < _STORE_PURCHASE_RATE:
             some = goods if rng.random() < 0.45 else rng.sample(goods, max(1, len(goods) - 1))
-            # On the way home, before any reminder; or the day after, with the reminder in mind.
+            # Either before the first reminder, or the day after it.
             soon = rng.random() < 0.3
             later = timedelta(minutes=rng.uniform(20, 50)) if soon else timedelta(hours=rng.uniform(13, 22))
             self.buy_in_store(at + later, some)
 
     def _plan_second_device(self, at: datetime) -> datetime:
-        """Browse on the phone without signing in; both devices turn out to be one person at the login."""
+        """Plan views on the phone without a login, then a login on both devices, which merges profiles."""
         [product] = pick_products(self._rng, self.shopper.favourite, 1)
         self.add_events(self.builder.track(at, "mobile", "Product Viewed", product.to_line(), known=False))
         at += timedelta(minutes=4)
@@ -194,8 +239,8 @@ class ShopperPlan:
         self, at: datetime, device: str, name: str, properties: JsonObject, email: str | None = None
     ) -> datetime:
         known = self.shopper.has_account
-        told = None if known else email
-        self.add_events(self.builder.track(at, device, name, properties, known=known, email=told))
+        typed_email = None if known else email
+        self.add_events(self.builder.track(at, device, name, properties, known=known, email=typed_email))
         return at + timedelta(seconds=self._rng.uniform(20, 150))
 
     def _build_order(self, goods: list[DemoProduct]) -> JsonObject:
@@ -209,7 +254,7 @@ class ShopperPlan:
         }
 
     def _plan_order_outcome(self, at: datetime, order: JsonObject) -> None:
-        """A web order is called off, or delivered: in time, late or never; some are sent back."""
+        """Plan what follows a web order: cancellation, or delivery in time, late or never, or a return."""
         rng = self._rng
         about = {"order_id": order["order_id"]}
         if rng.random() < 0.05:
@@ -237,21 +282,11 @@ class ShopperPlan:
         self.add_events(*self.case_builder.order_events(delivered, order))
 
 
-_CART_TICKET_RATE = 0.16
-
-_ORDER_TICKET_RATE = 0.25
-
-_PARTIAL_RETURN_RATE = 0.4
-"""Of orders of several things."""
-
-_UNREQUESTED_REVIEW_RATE = 0.15
-
-_LATE_SOLUTION_RATE = 0.25
-"""Of tickets about a cart: solved when nobody cares about the cart any more."""
-
-
 class ShopperCases:
-    """One shopper's; drawn apart from the visits, so that neither changes the other."""
+    """Support tickets, returns and reviews of one shopper.
+
+    They are drawn from a random stream of their own, so that visits and cases do not change each other.
+    """
 
     def __init__(self, shopper: DemoShopper, pen: EventBuilder, seed: int) -> None:
         self._shopper = shopper
@@ -260,7 +295,7 @@ class ShopperCases:
         self._ticket_count = 0
 
     def cart_events(self, left_at: datetime) -> list[ShopperEvent]:
-        """Perhaps a question about what is in the cart: before the reminder, or before the offer."""
+        """Return a ticket about the cart, opened before the reminder or before the offer; often nothing."""
         rng = self._rng
         if not self._shopper.has_account or rng.random() > _CART_TICKET_RATE:
             return []
@@ -274,7 +309,7 @@ class ShopperCases:
         return self._ticket_events(opened, opened + takes)
 
     def order_events(self, delivered: datetime, order: JsonObject) -> list[ShopperEvent]:
-        """Perhaps a complaint, a return of some of it, or a review that nobody asked for."""
+        """Return a complaint, a partial return or an unrequested review; often nothing."""
         rng, lines = self._rng, order["products"]
         acts: list[ShopperEvent] = []
         if self._shopper.has_account and rng.random() < _ORDER_TICKET_RATE:
@@ -285,9 +320,9 @@ class ShopperCases:
                 "order_id": order["order_id"],
                 "products": rng.sample(lines, rng.randint(1, len(lines) - 1)),
             }
-            asked = delivered + timedelta(days=rng.uniform(1, 3))
-            refunded = asked + timedelta(days=rng.uniform(4, 9))
-            acts.append(self._support_event(asked, "Return Requested", about))
+            requested = delivered + timedelta(days=rng.uniform(1, 3))
+            refunded = requested + timedelta(days=rng.uniform(4, 9))
+            acts.append(self._support_event(requested, "Return Requested", about))
             acts.append(self._support_event(refunded, "Order Refunded", about))
         elif rng.random() < _UNREQUESTED_REVIEW_RATE:
             at = delivered + timedelta(days=rng.uniform(1, 4))
@@ -295,9 +330,9 @@ class ShopperCases:
         return acts
 
     def review_event(self, at: datetime, product_id: str) -> ShopperEvent:
-        """A review on the shop's page."""
-        said = {"product_id": product_id, "rating": self._rng.randint(3, 5)}
-        return self._builder.track(at, "web", "Product Reviewed", said, known=self._shopper.has_account)
+        """Return a review on the shop's web page."""
+        review = {"product_id": product_id, "rating": self._rng.randint(3, 5)}
+        return self._builder.track(at, "web", "Product Reviewed", review, known=self._shopper.has_account)
 
     def _ticket_events(self, opened: datetime, solved: datetime) -> list[ShopperEvent]:
         self._ticket_count += 1
@@ -311,39 +346,9 @@ class ShopperCases:
         return self._builder.system_event(at, "support", name, about, channel="support")
 
 
-_OPEN_RATE = 0.45
-
-_UNSUBSCRIBE_RATE = 0.04
-
-_CLICK_RATES = {
-    "cart_reminder": 0.2,
-    "cart_offer": 0.16,
-    "cart_news": 0.3,
-    "cart_rest": 0.16,
-    "we_miss_you": 0.2,
-    "win_back_offer": 0.25,
-    "cross_sell": 0.08,
-    "review_request": 0.12,
-    "goodbye": 0.03,
-}
-
-_PURCHASE_RATES = {
-    "cart_reminder": 0.5,
-    "cart_offer": 0.6,
-    "cart_news": 0.6,
-    "cart_rest": 0.4,
-    "we_miss_you": 0.5,
-    "win_back_offer": 0.6,
-}
-"""Of clicks."""
-
-_REVIEW_RATE = 0.8
-"""Of clicks on a request."""
-
-
 @dataclass(frozen=True, slots=True)
 class DeliveredMessage:
-    """A message that reached somebody."""
+    """A message that was delivered to a shopper."""
 
     message_id: str
     channel: str
@@ -361,9 +366,9 @@ def plan_reaction(
     seed: int,
     products: Mapping[str, DemoProduct],
 ) -> bool:
-    """Plan what the person does about a message, from ``now`` on; True where they press unsubscribe.
+    """Plan a shopper's reaction to a message, from ``now`` on; returns whether the shopper unsubscribes.
 
-    ``shelf``: the products by id, at today's prices.
+    ``products``: the products by id, at the current prices.
     """
     rng = Random(f"{seed}/{plan.shopper.number}/{message.template}/{message.channel}/{message.items}")  # noqa: S311
     at = max(message.at + timedelta(minutes=rng.uniform(2, 150)), now + timedelta(minutes=rng.uniform(1, 20)))
@@ -394,7 +399,11 @@ def plan_reaction(
 
 
 def _plan_purchase(
-    life: ShopperPlan, message: DeliveredMessage, at: datetime, rng: Random, shelf: Mapping[str, DemoProduct]
+    plan: ShopperPlan,
+    message: DeliveredMessage,
+    at: datetime,
+    rng: Random,
+    products: Mapping[str, DemoProduct],
 ) -> None:
-    shown = [shelf[item] for item in message.items if item in shelf]
-    life.buy_online(at, shown or pick_products(rng, life.shopper.favourite, rng.randint(1, 2)))
+    promoted = [products[item] for item in message.items if item in products]
+    plan.buy_online(at, promoted or pick_products(rng, plan.shopper.favourite, rng.randint(1, 2)))

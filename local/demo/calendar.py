@@ -1,4 +1,4 @@
-"""The demo's calendar: its days in beats, and the runs that are moved along with it."""
+"""The demo's calendar: its phases, and the movement of the runs' clocks along with it."""
 
 import asyncio
 from collections import defaultdict
@@ -19,7 +19,7 @@ _MAX_CONCURRENT_PEOPLE = 24
 _DELIVERY_TIMEOUT_S = 90.0
 
 _MIN_JUMP = timedelta(minutes=5)
-"""Not worth a jump: the demo's own seconds blur the clocks by as much."""
+"""Smaller moves are skipped: the demo's own duration makes the clocks inexact by as much."""
 
 _PHASES = (
     ("Day 1, until noon", 13),
@@ -34,8 +34,8 @@ _PHASES = (
     ("Until day 32", 32 * 24),
     ("Until day 48", 48 * 24),
 )
-"""Name, and hours from the opening to its end. A reminder comes an hour after the cart and can be acted
-on for a day, so the first beats are about half days."""
+"""Name of each phase, and the hours from the opening to its end. A reminder is sent an hour after the cart
+and shoppers react to it for a day, so the first phases are about half a day long."""
 
 PHASE_NAMES = tuple(name for name, _ in _PHASES)
 
@@ -54,24 +54,24 @@ SELECT (SELECT count(*) FROM outbox o WHERE o.delivered_at IS NULL
 
 @dataclass(frozen=True, slots=True)
 class DemoPhase:
-    """A stretch of the calendar: what happens in it is told in order, then every run is moved to its end."""
+    """A period of the calendar: its events are sent in order, then every run is moved to its end."""
 
     name: str
     ends_at: datetime
 
 
 def next_opening(now: datetime) -> datetime:
-    """When the first day begins: the next midnight UTC, so that the hour the demo is run at plays no part."""
+    """Return the start of the first day: the next midnight UTC, so that results do not depend on the hour."""
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 def build_phases(opening: datetime) -> tuple[DemoPhase, ...]:
-    """The beats of a calendar that opens then."""
+    """Return the phases of a calendar that starts at ``opening``."""
     return tuple(DemoPhase(name, opening + timedelta(hours=hours)) for name, hours in _PHASES)
 
 
 class RunMover:
-    """Moves the runs of one stack along the calendar."""
+    """Moves the clocks of a stack's runs along the calendar."""
 
     def __init__(self, client: Client, database: Database) -> None:
         self._client = client
@@ -79,7 +79,7 @@ class RunMover:
         self._skipped: dict[UUID, timedelta] = {}
 
     async def wait_until_delivered(self) -> None:
-        """Wait until all that was accepted has been delivered. Raises ``Fault`` when that takes too long."""
+        """Wait until the outbox is delivered and every run is started. Raises ``UserError`` after 90 s."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _DELIVERY_TIMEOUT_S
         pause = 0.02
@@ -92,11 +92,11 @@ class RunMover:
             pause = min(pause * 1.5, 0.1)
 
     async def move_all(self, to: datetime, on_progress: Callable[[float], None]) -> None:
-        """Move every run to an instant of the calendar. ``moved`` hears how much is done, from 0 to 1."""
+        """Move every run to a time of the calendar. ``on_progress`` is called with the share done, 0 to 1."""
         await self._move_runs([(run, to) for run in await self._load_running()], on_progress)
 
     async def move_people(self, to: Mapping[str, datetime]) -> None:
-        """Move the runs of some people, named by "type value" of an identifier, each to an instant."""
+        """Move the runs of some profiles, each to its time. Keys: "type value" of an identifier."""
         if not to:
             return
         moves = [
@@ -107,9 +107,9 @@ class RunMover:
         await self._move_runs(moves, lambda share: None)
 
     async def _move_runs(self, moves: Sequence[tuple[Any, datetime]], moved: Callable[[float], None]) -> None:
-        """Many people at once, but one person's runs one after the other, the older first.
+        """Move runs of many profiles concurrently, but the runs of one profile in order, the oldest first.
 
-        Side by side, chance would decide which of a person's runs sends first and which one meets the cap.
+        Otherwise chance would decide which run of a profile sends first and which one reaches the cap.
         """
         of_person: defaultdict[UUID, list[tuple[Any, datetime]]] = defaultdict(list)
         for run, to in moves:
@@ -117,19 +117,19 @@ class RunMover:
         turns = asyncio.Semaphore(_MAX_CONCURRENT_PEOPLE)
         done = 0
 
-        async def one_after_the_other(mine: list[tuple[Any, datetime]]) -> None:
+        async def move_in_order(profile_moves: list[tuple[Any, datetime]]) -> None:
             nonlocal done
             async with turns:
-                for run, to in mine:
+                for run, to in profile_moves:
                     await self._move_run(run, to)
                     done += 1
                     moved(done / len(moves))
 
-        await asyncio.gather(*(one_after_the_other(mine) for mine in of_person.values()))
+        await asyncio.gather(*(move_in_order(profile_moves) for profile_moves in of_person.values()))
 
     async def _move_run(self, run: Any, to: datetime) -> None:
         skipped = self._skipped.get(run["run_id"], timedelta())
-        # A run's clock is the server's, plus its offset, plus what was skipped.
+        # A run's clock is the server's clock, plus the run's offset, plus the skipped time.
         clock = datetime.now(UTC) + timedelta(seconds=run["clock_offset_s"]) + skipped
         if to - clock > _MIN_JUMP:
             self._skipped[run["run_id"]] = skipped + (to - clock)

@@ -1,4 +1,4 @@
-"""The shop of the demo: what it sells, and what a product looks like in an event."""
+"""The demo's shop: its products, their form in events, and the feed of stock and price updates."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ STORES = ("pos/berlin-3", "pos/hamburg-1", "pos/london-2")
 
 @dataclass(frozen=True, slots=True)
 class DemoProduct:
-    """One product; its variants differ by sku."""
+    """One product. Its variants differ by SKU."""
 
     product_id: str
     name: str
@@ -27,7 +27,7 @@ class DemoProduct:
     variants: tuple[str, ...]
 
     def to_line(self, variant: str | None = None, quantity: int = 1) -> dict[str, Any]:
-        """The product as a line of a cart or an order."""
+        """Return the product as a line of a cart or an order."""
         chosen = variant or self.variants[0]
         return {
             "product_id": self.product_id,
@@ -74,13 +74,13 @@ CATEGORIES = tuple(dict.fromkeys(product.category for product in CATALOGUE))
 
 
 def pick_products(rng: Random, favourite: str, count: int) -> list[DemoProduct]:
-    """Different products as a person with a favourite category looks at them, three of four from there."""
+    """Return ``count`` different random products, three quarters of them from the favourite category."""
     liked = [product for product in CATALOGUE if product.category == favourite]
-    found: dict[str, DemoProduct] = {}
-    while len(found) < count:
-        product = rng.choice(liked if rng.random() < 0.75 and len(found) < len(liked) else CATALOGUE)
-        found.setdefault(product.product_id, product)
-    return list(found.values())
+    picked: dict[str, DemoProduct] = {}
+    while len(picked) < count:
+        product = rng.choice(liked if rng.random() < 0.75 and len(picked) < len(liked) else CATALOGUE)
+        picked.setdefault(product.product_id, product)
+    return list(picked.values())
 
 
 SOLD_OUT_AFTER, PRICE_DROP_AFTER, BACK_IN_STOCK_AFTER = (
@@ -88,15 +88,15 @@ SOLD_OUT_AFTER, PRICE_DROP_AFTER, BACK_IN_STOCK_AFTER = (
     timedelta(hours=21),
     timedelta(hours=37),
 )
-"""From the opening. Ends of beats, since only there all runs share one hour; the sold-out product is away for
-long enough that some reminders fall into it, and back before those carts are given up."""
+"""Times from the opening. Each is the end of a phase, when all runs have the same time. The product is sold
+out long enough for some reminders to be due meanwhile, and back in stock before their cart journeys end."""
 
 _REDUCED_PRICE_FACTOR = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class ProductUpdate:
-    """What the feed says of one product."""
+    """One update of the product feed."""
 
     at: datetime
     product: DemoProduct
@@ -104,7 +104,7 @@ class ProductUpdate:
 
     @property
     def body(self) -> dict[str, Any]:
-        """As an event; it names nobody."""
+        """The update as an event; it has no identifiers."""
         product = self.product
         return {
             "id": f"demo-feed-{product.product_id}-{self.at:%d%H}",
@@ -125,30 +125,30 @@ class ProductUpdate:
 
 
 class ProductFeed:
-    """The updates of the demo's days, handed out as time goes by."""
+    """The product updates of the demo's days, taken as the calendar advances."""
 
     def __init__(self, opening: datetime, wanted: Iterable[str]) -> None:
-        """``opening``: when the shop's first day begins; the whole catalogue is told then.
+        """``opening``: start of the shop's first day, when the feed sends the whole catalogue.
 
-        ``wanted``: ids of products as people put them into carts. What most want sells out, and the next
-        three become cheaper, so that the news always concerns somebody.
+        ``wanted``: ids of the products that shoppers add to carts, with repetitions. The most frequent one
+        sells out, and the prices of the next three drop, so that the updates always concern open carts.
         """
         times = Counter(wanted)
-        gone, *cheaper = sorted(CATALOGUE, key=lambda product: -times[product.product_id])[:4]
+        sold_out, *cheaper = sorted(CATALOGUE, key=lambda product: -times[product.product_id])[:4]
         self._pending = [
             *(ProductUpdate(opening, product, True) for product in CATALOGUE),
-            ProductUpdate(opening + SOLD_OUT_AFTER, gone, False),
+            ProductUpdate(opening + SOLD_OUT_AFTER, sold_out, False),
             *(
                 ProductUpdate(opening + PRICE_DROP_AFTER, _with_reduced_price(product), True)
                 for product in cheaper
             ),
-            ProductUpdate(opening + BACK_IN_STOCK_AFTER, gone, True),
+            ProductUpdate(opening + BACK_IN_STOCK_AFTER, sold_out, True),
         ]
         self.products = {product.product_id: product for product in CATALOGUE}
-        """Products by id, at the prices that were last told."""
+        """Products by id, at the prices of the latest updates taken."""
 
     def take_due(self, until: datetime) -> Sequence[ProductUpdate]:
-        """The updates up to ``until``, in order; they are not handed out twice."""
+        """Return the updates up to ``until``, in order, and remove them from the feed."""
         due = [update for update in self._pending if update.at <= until]
         self._pending = self._pending[len(due) :]
         self.products |= {update.product.product_id: update.product for update in due}

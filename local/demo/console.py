@@ -1,4 +1,4 @@
-"""The demo's summary as one table for people."""
+"""Console output of the demo: the progress bar, and the summary as a table."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -25,9 +25,12 @@ _CHANNEL_LABELS = {"email": "mails", "sms": "text messages"}
 
 _ENGAGEMENT_LABELS = {"opened": "opened", "clicked": "followed a link"}
 
+_PHASE_COUNT = 4 + len(PHASE_NAMES)
+"""Start, older orders, sweep, the phases of the calendar, and the count."""
+
 
 def print_summary(summary: Summary, console: Console) -> None:
-    """Print the table, what was checked, the example, and what did not happen as promised."""
+    """Print the table, the checks, the example, and the broken promises."""
     table = _table()
     table.title = f"{summary.shoppers} shoppers, 48 days, {summary.seconds:.0f} seconds"
     for section in (
@@ -40,7 +43,7 @@ def print_summary(summary: Summary, console: Console) -> None:
             table.add_row(name, f"{count:,}", detail)
         table.add_section()
     console.print(table)
-    # A table of its own, so that its long names leave the other one's details their room.
+    # A separate table, so that its long names do not narrow the details of the first one.
     checked = _table(frame=None)
     for name, breaches, detail in _check_rows(summary):
         checked.add_row(name, f"[bold {'red' if breaches else 'green'}]{breaches}[/]", detail)
@@ -97,7 +100,7 @@ def _message_rows(summary: Summary) -> Iterator[TableRow]:
     )
     found = summary.patience
     yield (
-        "told of a cart's news",
+        "news about a cart",
         found["told"],
         f"{found['cheaper']} held something cheaper now, {found['back_in_stock']} something back in stock",
     )
@@ -115,7 +118,7 @@ def _suppressed_rows(summary: Summary) -> Iterator[TableRow]:
     yield "held for ticket or return", patience["held"], _describe_held(patience)
     yield "put off for quiet hours", found["deferred"], "decided afresh when the morning came"
     sold_out = {"withheld": patience["withheld_sold_out"], "sent without it": patience["shrunk_sold_out"]}
-    yield "sold out by then", sum(sold_out.values()), _format_counts(sold_out)
+    yield "sold out when due", sum(sold_out.values()), _format_counts(sold_out)
     yield "cart journeys silenced", found["carts_silenced"], "a purchase ended them, in the middle of a wait"
     yield (
         "carts shrunk",
@@ -145,12 +148,8 @@ def _format_counts(counts: Counts) -> str:
     return ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items() if n)
 
 
-_PHASE_COUNT = 4 + len(PHASE_NAMES)
-"""Start, older orders, sweep, the beats, and the count."""
-
-
 class DemoProgressBar:
-    """One bar over all phases; on a terminal it moves, elsewhere each phase is a line."""
+    """Progress over all phases: a bar on a terminal, else one printed line per phase."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -176,16 +175,16 @@ class DemoProgressBar:
         self.stop()
 
     def start_phase(self, name: str) -> None:
-        """A new phase begins; the one before is done."""
+        """Begin a phase; the previous one is complete."""
         self._phase_index += 1
         self._progress.update(self._task, description=name, completed=self._phase_index)
         if not self._console.is_terminal:
             self._console.print(f"{name} …", markup=False)
 
     def set_share(self, share: float) -> None:
-        """How much of the phase is done, from 0 to 1."""
+        """Set the share of the phase that is done, from 0 to 1."""
         self._progress.update(self._task, completed=self._phase_index + share)
 
     def stop(self) -> None:
-        """Take the bar away. Idempotent."""
+        """Remove the bar. Idempotent."""
         self._progress.stop()

@@ -1,4 +1,4 @@
-"""What a shopper does, written down the way the shop's systems tell it to Waypost."""
+"""Events of shoppers in the form in which the shop's systems send them to Waypost."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,27 +13,27 @@ _LIBRARIES = {"web": "analytics.js", "mobile": "analytics-ios"}
 
 @dataclass(frozen=True, slots=True)
 class ShopperEvent:
-    """One event on its way to the API."""
+    """One event to be sent to the API."""
 
     at: datetime
     shopper: int
     origin: str
-    """web or mobile (Segment calls), else the native source: pos/berlin-3, carrier, mail…"""
+    """"web" or "mobile" for Segment calls, else the native source such as pos/berlin-3, carrier or mail."""
     body: JsonObject
 
     @property
     def is_segment(self) -> bool:
-        """Whether it is told as a call of the Segment HTTP API."""
+        """Whether the event is sent as a call of the Segment HTTP API."""
         return self.origin in _LIBRARIES
 
     @property
     def is_passive(self) -> bool:
-        """Whether no journey waits for it, so that the hour it is told at does not matter."""
+        """Whether no journey waits for the event, so that the time of sending does not matter."""
         return self.body.get("type") in ("Message Delivered", "Message Opened")
 
 
 class EventBuilder:
-    """Writes one shopper's acts, each with an id that is the same for the same seed."""
+    """Builds the events of one shopper. Their ids are the same for the same seed."""
 
     def __init__(self, shopper: DemoShopper) -> None:
         self._shopper = shopper
@@ -49,7 +49,7 @@ class EventBuilder:
         known: bool,
         email: str | None = None,
     ) -> ShopperEvent:
-        """A track call of the shop's web page or app. ``email``: as typed in at checkout."""
+        """Return a track call of the shop's web page or app. ``email``: as entered at checkout."""
         call = self._segment_call(at, device, "track", known=known) | {
             "event": name,
             "properties": properties,
@@ -59,12 +59,12 @@ class EventBuilder:
         return ShopperEvent(at, self._shopper.number, device, call)
 
     def identify(self, at: datetime, device: str) -> ShopperEvent:
-        """Signing in on a device: from here on it is this person's."""
+        """Return the identify call of a login on a device, which links the device to the shopper."""
         call = self._segment_call(at, device, "identify", known=True) | {"traits": self._shopper.traits}
         return ShopperEvent(at, self._shopper.number, device, call)
 
     def store_order(self, at: datetime, till: str, order: JsonObject) -> ShopperEvent:
-        """A purchase in a store: all the till knows of the person is the loyalty card."""
+        """Return a purchase in a store, where the loyalty card is the only identifier."""
         return self._native_event(
             at, till, "Order Completed", order, "store", {"loyalty_id": self._shopper.loyalty_id or ""}
         )
@@ -72,11 +72,11 @@ class EventBuilder:
     def system_event(
         self, at: datetime, source: str, name: str, properties: JsonObject, *, channel: str = "server"
     ) -> ShopperEvent:
-        """What another system of the shop says about the person's order."""
+        """Return an event of another system of the shop about the shopper's order."""
         return self._native_event(at, source, name, properties, channel, self._shopper.identifiers)
 
     def message_event(self, at: datetime, name: str, message_id: str, channel: str) -> ShopperEvent:
-        """What became of a message; its id says whose it is."""
+        """Return an engagement event of a message; the profile follows from the message id."""
         return self._native_event(at, "mail", name, {"message_id": message_id}, channel, {})
 
     def _segment_call(self, at: datetime, device: str, kind: str, *, known: bool) -> JsonObject:

@@ -1,4 +1,4 @@
-"""``waypost demo``: a local stack with a shop's traffic on it, and what came of it."""
+"""``waypost demo``: run a shop's simulated traffic on a local stack and summarise the results."""
 
 import asyncio
 import shutil
@@ -29,17 +29,17 @@ from workers.settings import StackSettings
 DEFAULT_SEED = 7
 
 _PROVIDER_VARIABLES = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
-"""Emptied for the demo's processes: its people are invented, and nobody must be written to."""
+"""Emptied for the demo's processes: its shoppers are invented, and no real message may be sent."""
 
 _LOG_FILE = "demo.log"
 
 
 async def run_demo(*, serve: bool, as_json: bool, shoppers: int = 200, seed: int = DEFAULT_SEED) -> int:
-    """Run the demo on a fresh stack under the data directory's ``demo`` folder; returns the exit code.
+    """Run the demo on a new stack under the data directory's ``demo`` folder; returns the exit code.
 
-    0: everything happened as promised. 1: something did not; it is said what. With ``serve`` the stack
-    stays up until Ctrl-C, and other commands find it as they find `waypost dev`. What an earlier demo
-    left is removed first. Raises ``StackError`` and ``Fault``.
+    0: all promises of the demo were kept. 1: some were not; they are printed. With ``serve`` the stack runs
+    until Ctrl-C, and other commands find it as they find `waypost dev`. Data of an earlier demo are removed
+    first. Raises ``StackError`` and ``UserError``.
     """
     begun = time.monotonic()
     settings = StackSettings()
@@ -80,10 +80,10 @@ async def _run_traffic(
     client = stack.temporal.client
     seconds = {"start": time.monotonic() - begun}
     try:
-        async with IngestClient(stack.api_url, WRITE_KEY) as door:
-            await door.require_api()
+        async with IngestClient(stack.api_url, WRITE_KEY) as ingest_client:
+            await ingest_client.require_api()
             await _require_empty_database(database)
-            traffic = DemoTraffic(door, client, database, shoppers=shoppers, seed=seed, progress=bar)
+            traffic = DemoTraffic(ingest_client, client, database, shoppers=shoppers, seed=seed, progress=bar)
             await traffic.run()
             bar.start_phase("Counting")
             return await summarise(
@@ -100,7 +100,7 @@ async def _run_traffic(
 
 
 async def _await_unless_stack_fails(stack: LocalStack, work: Coroutine[Any, Any, Summary]) -> Summary:
-    """Await the work. Raises ``StackError`` when a process of the stack dies first."""
+    """Await the work. Raises ``StackError`` if a process of the stack exits first."""
     working, died = asyncio.create_task(work), asyncio.create_task(stack.wait_for_failure())
     try:
         await asyncio.wait([working, died], return_when=asyncio.FIRST_COMPLETED)
@@ -113,14 +113,17 @@ async def _await_unless_stack_fails(stack: LocalStack, work: Coroutine[Any, Any,
 
 
 async def _serve(stack: LocalStack, data_dir: Path, links: dict[str, str], console: Console) -> None:
-    """Stay up until Ctrl-C, findable for other commands. Raises ``StackError`` when a process dies."""
+    """Keep the stack running until Ctrl-C and publish it for other commands.
+
+    Raises ``StackError`` if a process exits.
+    """
     stop = install_stop_signals(lambda: console.print("Stopping …", style="bold"))
     front = DataDirectory(data_dir)
     try:
         front.acquire()
         front.publish_environment(stack.environment())
     except StackError:
-        pass  # another stack runs on the folder itself; the demo's is found under its own
+        pass  # another stack holds the data directory; the demo's stack is found under its own folder
     console.print()
     for name, place in (access_info(stack) | links).items():
         console.print(f"[bold]{name:<12}[/] {place}", soft_wrap=True)
@@ -156,7 +159,7 @@ def _create_stack(settings: StackSettings, folder: Path, log: LogCallback) -> Lo
 
 
 async def _require_empty_database(database: Database) -> None:
-    """A database of the user's own may hold real people: they are not to be mixed with invented ones."""
+    """Raise ``UserError`` if the database holds events: invented and real profiles must not be mixed."""
     async with database.transaction() as connection:
         if await connection.fetchval("SELECT EXISTS (SELECT 1 FROM event)"):
             raise UserError(
@@ -166,7 +169,7 @@ async def _require_empty_database(database: Database) -> None:
 
 
 def _clear_data(folder: Path) -> None:
-    """Remove what an earlier demo left. Raises ``StackError`` while one runs there."""
+    """Remove the data of an earlier demo. Raises ``StackError`` while a demo runs on the folder."""
     held = DataDirectory(folder)
     held.acquire()
     try:

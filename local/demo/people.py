@@ -1,4 +1,4 @@
-"""Who shops in the demo: invented people, the same ones for the same seed."""
+"""The demo's shoppers: invented people, the same ones for the same seed."""
 
 from dataclasses import dataclass
 from random import Random
@@ -30,7 +30,7 @@ _AREA_CODES = (
 
 @dataclass(frozen=True, slots=True)
 class DemoShopper:
-    """One invented person."""
+    """One invented shopper."""
 
     number: int
     first_name: str
@@ -38,34 +38,34 @@ class DemoShopper:
     phone: str | None
     loyalty_id: str | None
     zone: str | None
-    """None: only the phone number, or nothing, tells the zone."""
+    """Time zone; None: it can only be derived from the phone number, or not at all."""
     consents: dict[str, bool] | None
     favourite: str
     has_account: bool
     two_devices: bool
     lapsed: bool
-    """Bought some time ago, and nothing since."""
+    """Has orders, but none in the last months."""
     ordered_regularly: bool
-    """Of those who lapsed: came every few weeks before, so that it took less for them to be missed."""
+    """Lapsed, and ordered every few weeks before; such a customer counts as lapsed after a shorter time."""
     bought_recently: bool
-    """Bought something in the last weeks."""
+    """Has an order of the last weeks."""
     fills_several_carts: bool
-    """Fills one cart after the other."""
+    """Fills several carts one after the other."""
     email_bounces: bool
-    """The email address does not take mail any more."""
+    """Mail to the email address bounces."""
 
     @property
     def user_id(self) -> str:
-        """The shop's own id of the account."""
+        """The shop's id of the account."""
         return f"user-{self.number:05}"
 
     def device_id(self, name: str) -> str:
-        """The anonymous id of one of the person's devices."""
+        """Return the anonymous id of one of the shopper's devices."""
         return f"{name}-{self.number:05}"
 
     @property
     def identifiers(self) -> dict[str, str]:
-        """How the shop's own systems know the person."""
+        """The identifiers in events of the shop's own systems."""
         known = {"user_id": self.user_id} if self.has_account else {}
         if self.loyalty_id:
             known["loyalty_id"] = self.loyalty_id
@@ -73,13 +73,13 @@ class DemoShopper:
 
     @property
     def identifier_names(self) -> tuple[str, ...]:
-        """All identifiers by which Waypost may know the person, each as "type value"."""
+        """All identifiers that Waypost may have for the shopper, each as "type value"."""
         devices = [f"anonymous_id {self.device_id(name)}" for name in ("web", "mobile")]
         return (f"user_id {self.user_id}", *devices, f"loyalty_id {self.loyalty_id}")
 
     @property
     def traits(self) -> dict[str, Any]:
-        """What the account says of the person."""
+        """The traits stored in the account."""
         known = {
             "first_name": self.first_name,
             "email": self.email,
@@ -92,7 +92,7 @@ class DemoShopper:
 
 
 def create_shoppers(count: int, seed: int) -> list[DemoShopper]:
-    """So many people; the first of a larger cast are those of a smaller one."""
+    """Return ``count`` shoppers. A larger count returns the same shoppers first."""
     return [_create_shopper(number, Random(f"{seed}/person/{number}")) for number in range(1, count + 1)]  # noqa: S311
 
 
@@ -126,14 +126,14 @@ def _create_shopper(number: int, rng: Random) -> DemoShopper:
 def _consents(rng: Random, *, phone_only: bool, has_phone: bool) -> dict[str, bool] | None:
     if rng.random() < 0.15:
         return None
-    said = {"email": rng.random() < 0.93, "ads": rng.random() < 0.65}
+    consents = {"email": rng.random() < 0.93, "ads": rng.random() < 0.65}
     if has_phone:
-        said["sms"] = phone_only or rng.random() < 0.7
-    return said
+        consents["sms"] = phone_only or rng.random() < 0.7
+    return consents
 
 
 def _phone(number: int, rng: Random) -> str | None:
-    """A number that regulators keep free for fiction; None once they are used up, so nobody shares one."""
+    """Return a unique number that regulators reserve for fiction; None when they are used up."""
     if rng.random() < 0.5 and number < 1000:
         return f"+447700900{number:03}"
     area, line = divmod(number, 100)

@@ -1,4 +1,4 @@
-"""What the demo did, counted in Postgres and in Temporal."""
+"""The demo's summary: counts from Postgres and Temporal, the checks of its promises, and one example."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -67,7 +67,7 @@ SELECT (SELECT count(*) FROM run WHERE journey = 'cart-abandonment' AND outcome 
 """
 
 _SOLD_OUT_JSONPATH = '$[*] ? (@.name == "items" && @.detail like_regex "out of stock")'
-"""In the checks of a decision: something in it was sold out."""
+"""Matches the checks of a decision that left out an item because it was sold out."""
 
 _COUNT_HELD = """
 WITH held AS (SELECT DISTINCT message_id FROM decision WHERE verdict = 'defer' AND reason = 'lower_priority'),
@@ -93,10 +93,16 @@ SELECT experiment AS outer, arm AS name, count(DISTINCT profile_id) AS n FROM ex
 GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
 """
 
+_UNEXPECTED_OUTCOMES = ("running", "stuck", "failed", "gone", "timed_out", "terminated", "overflow")
+"""States and outcomes that no run may have at the end."""
+
+_MIN_SHOPPERS_FOR_VARIETY = 200
+"""Number of shoppers from which on everything that the demo shows is certain to happen."""
+
 
 @dataclass(slots=True)
 class Summary:
-    """Every number from Postgres or Temporal."""
+    """The demo's results. Every number is counted in Postgres or Temporal."""
 
     shoppers: int
     seed: int
@@ -110,7 +116,7 @@ class Summary:
     withheld: Counts
     silence: Counts
     patience: Counts
-    """What waited for something more important, or for news."""
+    """Messages held for a more important matter, and updates of stock and prices."""
     experiments: NestedCounts
     """Experiment → arm → people."""
     bought_items_promoted_after_purchase: int
@@ -118,11 +124,11 @@ class Summary:
     example: str | None
     seconds_by_part: dict[str, float]
     links: dict[str, str] = field(default_factory=dict)
-    """Where to look; empty where nothing stays up."""
+    """URLs by label; empty unless the stack keeps running."""
     broken_promises: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """The same for machines."""
+        """Return the summary as a dictionary for JSON."""
         return asdict(self)
 
 
@@ -136,7 +142,7 @@ async def summarise(
     seconds: float,
     seconds_by_part: dict[str, float],
 ) -> Summary:
-    """Count everything. ``opening``: when the first day of the calendar began."""
+    """Count all results. ``opening``: start of the calendar's first day. Durations are in seconds."""
     bought, promoted = (
         await count_promoted_after_purchase(database),
         await count_promoted_during_ticket(database),
@@ -165,7 +171,7 @@ async def summarise(
 
 
 async def _count_in_temporal(client: Client) -> Counts:
-    """Journey runs by Temporal's own state."""
+    """Return the number of journey runs by their execution status in Temporal."""
     counted = await client.count_workflows("JourneyKey IS NOT NULL GROUP BY ExecutionStatus")
     return {str(group.group_values[0]): group.count for group in counted.groups}
 
@@ -175,10 +181,10 @@ def _to_counts(rows: Sequence[Any]) -> Counts:
 
 
 def _to_nested_counts(rows: Sequence[Any]) -> NestedCounts:
-    found: NestedCounts = {}
+    counts: NestedCounts = {}
     for row in rows:
-        found.setdefault(row["outer"], {})[row["name"]] = row["n"]
-    return found
+        counts.setdefault(row["outer"], {})[row["name"]] = row["n"]
+    return counts
 
 
 _COUNT_PROMOTED_AFTER_PURCHASE = """
@@ -189,7 +195,7 @@ WHERE d.verdict = 'allow' AND d.items <> '{}'
     AND s.recorded_at < d.recorded_at AND (s.until IS NULL OR s.until > d.at)
     AND (s.lifted_at IS NULL OR s.lifted_at > d.at))
 """
-"""Promotions allowed after the purchase of what they promote; a suppression counts from its commit."""
+"""Counts promotions allowed after the purchase of an item they promote, from the suppression's commit on."""
 
 _COUNT_PROMOTED_DURING_TICKET = """
 SELECT count(*) FROM decision d JOIN message m USING (message_id)
@@ -200,18 +206,19 @@ WHERE d.verdict = 'allow' AND m.message_class = 'marketing'
       AND c.properties->>'ticket_id' = o.properties->>'ticket_id'
       AND (c.at <= d.at OR c.recorded_at < d.recorded_at)))
 """
-"""Marketing allowed while, by the run's clock, a ticket of the person was open. What had not been committed
-by then could not be known, and what had been is known to a run whose clock is minutes behind."""
+"""Counts marketing allowed while, by the run's clock, a ticket of the profile was open. A ticket counts only
+if it was committed before the decision. A solution that was committed before the decision also counts if the
+run's clock is minutes behind it."""
 
 
 async def count_promoted_after_purchase(database: Database) -> int:
-    """How many decisions let a bought item be promoted: the number that must be 0."""
+    """Return how many decisions allowed the promotion of a bought item; must be 0."""
     async with database.transaction() as connection:
         return int(await connection.fetchval(_COUNT_PROMOTED_AFTER_PURCHASE))
 
 
 async def count_promoted_during_ticket(database: Database) -> int:
-    """How many decisions let marketing out while a support ticket was open; must be 0 as well."""
+    """Return how many decisions allowed marketing while a support ticket was open; must be 0."""
     async with database.transaction() as connection:
         return int(await connection.fetchval(_COUNT_PROMOTED_DURING_TICKET))
 
@@ -228,11 +235,11 @@ JOIN LATERAL (
 WHERE d.verdict = 'withhold' AND d.reason = 'purchased' AND d.channel <> 'ads'
 ORDER BY (p.traits ? 'first_name') DESC, (b.channel = 'store') DESC, b.time DESC, p.profile_id, d.at LIMIT 1
 """
-"""A store purchase by preference, since that is the one other systems miss."""
+"""Prefers a store purchase, since other systems miss those."""
 
 
 def format_example(row: Any) -> str:
-    """The question and its answer; times in the person's own zone."""
+    """Return the question and its answer as a text, with times in the profile's time zone."""
     zone = ZoneInfo(row["zone"] or "UTC")
 
     def local(at: datetime) -> str:
@@ -246,40 +253,33 @@ def format_example(row: Any) -> str:
     )
 
 
-_UNEXPECTED_OUTCOMES = ("running", "stuck", "failed", "gone", "timed_out", "terminated", "overflow")
-"""What no story may end as."""
-
-_MIN_SHOPPERS_FOR_VARIETY = 200
-"""Shoppers, from which on everything the demo shows is sure to happen."""
-
-
 def find_broken_promises(summary: Summary) -> list[str]:
-    """What did not happen although it was promised, in words."""
-    said: list[str] = []
+    """Return a sentence for each promise of the demo that was not kept."""
+    broken: list[str] = []
     if bought := summary.bought_items_promoted_after_purchase:
-        said.append(f"{bought} bought items were promoted after purchase")
+        broken.append(f"{bought} bought items were promoted after purchase")
     if promoted := summary.promoted_while_a_ticket_was_open:
-        said.append(f"{promoted} promotions went out while a support ticket was open")
-    for journey, found in summary.runs.items():
-        said += [
-            f"{found[state]} runs of {journey} are {state}"
+        broken.append(f"{promoted} promotions went out while a support ticket was open")
+    for journey, outcomes in summary.runs.items():
+        broken += [
+            f"{outcomes[state]} runs of {journey} are {state}"
             for state in _UNEXPECTED_OUTCOMES
-            if found.get(state)
+            if outcomes.get(state)
         ]
-    ended = sum(n for found in summary.runs.values() for n in found.values())
+    ended = sum(n for outcomes in summary.runs.values() for n in outcomes.values())
     if summary.temporal.get("Completed", 0) != ended:
-        said.append(
+        broken.append(
             f"Temporal has {summary.temporal.get('Completed', 0)} completed runs, Postgres {ended} runs"
         )
     if summary.silence["unknown"]:
-        said.append(f"{summary.silence['unknown']} messages have an unknown outcome")
+        broken.append(f"{summary.silence['unknown']} messages have an unknown outcome")
     if summary.silence["audience_left_over"]:
-        said.append(f"{summary.silence['audience_left_over']} people are still in an audience")
+        broken.append(f"{summary.silence['audience_left_over']} people are still in an audience")
     if not ended:
-        said.append("no run ended")
+        broken.append("no run ended")
     if summary.shoppers >= _MIN_SHOPPERS_FOR_VARIETY:
-        said += [f"nothing to show: {what}" for what, count in _count_variety(summary).items() if not count]
-    return said
+        broken += [f"nothing to show: {what}" for what, count in _count_variety(summary).items() if not count]
+    return broken
 
 
 def _count_variety(summary: Summary) -> Counts:
@@ -299,7 +299,7 @@ def _count_variety(summary: Summary) -> Counts:
         "audience removals": silence["audience_bought"],
         "messages held for a ticket or return": patience["held"],
         "messages sent after a ticket or return": patience["held_and_sent"],
-        "carts told of a price or of stock": patience["told"],
+        "messages about a price or stock": patience["told"],
         "review requests": patience["reviews_asked"],
         "things sent back": patience["sent_back"],
         "opt-outs": silence["one_click"],

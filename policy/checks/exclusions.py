@@ -47,5 +47,6 @@ def no_open_hold(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Chec
         return passed("nothing holds it")
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages are not held")
+    # The closed list of reasons in the HTTP contract has none for holds; the detail names the hold.
     until = min(at + HOLD_RECHECK_INTERVAL, max(plan.expires_at, at))
     return deferred(Reason.LOWER_PRIORITY, until, f"held while {' and '.join(facts.held)} is open")

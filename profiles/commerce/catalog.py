@@ -91,19 +91,19 @@ class CatalogEntry:
     item_group: str | None = None
 
 
-def is_product_update(taken: StoredEvent) -> bool:
+def is_product_update(stored: StoredEvent) -> bool:
     """Return whether an event is of the product feed: it is about a product, and about no profile."""
-    return taken.incoming.type == ProductUpdated.event_name
+    return stored.incoming.type == ProductUpdated.event_name
 
 
-async def upsert_products(connection: Any, takens: Sequence[StoredEvent]) -> list[StoredEvent]:
+async def upsert_products(connection: Any, events: Sequence[StoredEvent]) -> list[StoredEvent]:
     """Write the products of feed events. Returns the events that name no product.
 
     Locks products in key order. Called after the events are inserted and before any identifier is locked,
     which is the place of products in the lock order.
     """
-    updates = [(taken, event) for taken in takens if isinstance(event := taken.event, ProductUpdated)]
-    named = [(taken, event) for taken, event in updates if event.item.key]
+    updates = [(stored, event) for stored in events if isinstance(event := stored.event, ProductUpdated)]
+    named = [(stored, event) for stored, event in updates if event.item.key]
     if named:
         keys = sorted({(event.item.key, _variant_sku(event)) for _, event in named})
         rows = await connection.fetch(
@@ -112,19 +112,19 @@ async def upsert_products(connection: Any, takens: Sequence[StoredEvent]) -> lis
         products = {(row["item"], row["sku"]): ProductState(**row) for row in rows}
         changes = [
             change
-            for taken, event in named
-            if (change := apply_product_update(products[event.item.key, _variant_sku(event)], taken, event))
+            for stored, event in named
+            if (change := apply_product_update(products[event.item.key, _variant_sku(event)], stored, event))
             is not None
         ]
         written = [asdict(products[key]) for key in keys]
         await connection.execute(
             _UPDATE_PRODUCTS, encode_jsonb(written), encode_jsonb([asdict(change) for change in changes])
         )
-    return [taken for taken, event in updates if not event.item.key]
+    return [stored for stored, event in updates if not event.item.key]
 
 
 def apply_product_update(
-    product: ProductState, taken: StoredEvent, event: ProductUpdated
+    product: ProductState, stored: StoredEvent, event: ProductUpdated
 ) -> ProductChange | None:
     """Apply one event to a product. Returns the change of price or stock, or None. Pure but for ``product``.
 
@@ -132,13 +132,13 @@ def apply_product_update(
     updates the product and returns None. An unverified event is ignored once a verified one has reported
     the product. The first verified event overrides all earlier values, whatever their times.
     """
-    if not taken.incoming.verified and product.verified:
+    if not stored.incoming.verified and product.verified:
         return None
-    if taken.incoming.verified and not product.verified:
+    if stored.incoming.verified and not product.verified:
         product.verified = True
         product.changed_at = product.priced_at = product.stocked_at = None
     # A feed's clock that runs ahead must not outdo every later event.
-    time = min(taken.incoming.time, taken.at)
+    time = min(stored.incoming.time, stored.at)
     was_price, was_in_stock, was_currency = product.price, product.in_stock, product.currency
     if event.price is not None and (product.priced_at is None or time >= product.priced_at):
         product.price, product.priced_at = event.price, time
@@ -156,7 +156,7 @@ def apply_product_update(
             product.bundle = list(event.bundle)
     priced = was_price is not None and product.price != was_price and was_currency in (None, product.currency)
     stocked = was_in_stock is not None and product.in_stock != was_in_stock
-    if not (priced or stocked) or taken.at - taken.incoming.time > MAX_EVENT_AGE:
+    if not (priced or stocked) or stored.at - stored.incoming.time > MAX_EVENT_AGE:
         return None
     return ProductChange(
         product.item,
@@ -165,7 +165,7 @@ def apply_product_update(
         product.price if priced else None,
         was_in_stock if stocked else None,
         product.in_stock if stocked else None,
-        taken.at,
+        stored.at,
     )
 
 

@@ -61,53 +61,53 @@ class UniformSuppressionRule:
 
 
 def apply_purchase(
-    person: ProfileState, taken: StoredEvent, own_cart: str | None, changes: UnitOfWork
+    person: ProfileState, stored: StoredEvent, own_cart: str | None, changes: UnitOfWork
 ) -> tuple[str, ...]:
-    """Record a purchase. It suppresses from COMMIT on, with end and scope by ``taken.order_lines``.
+    """Record a purchase. It suppresses from COMMIT on, with end and scope by ``stored.order_lines``.
 
     Returns the ids of the carts it changed.
     """
-    bought = order_lines(taken)
-    order_id = _text_or_none(taken.incoming.properties.get("order_id"))
-    _add_purchases(person, taken, bought, order_id, changes)
-    if not bought or _has_unidentified_products(taken.incoming.properties, bought):
-        changes.add_problem(taken.event_id, "", "a product without product_id and sku cannot be suppressed")
+    bought = order_lines(stored)
+    order_id = _text_or_none(stored.incoming.properties.get("order_id"))
+    _add_purchases(person, stored, bought, order_id, changes)
+    if not bought or _has_unidentified_products(stored.incoming.properties, bought):
+        changes.add_problem(stored.event_id, "", "a product without product_id and sku cannot be suppressed")
     for refund, verified in person.refunds:
         # The refund arrived before its purchase.
         if order_id is not None and _text_or_none(refund.get("order_id")) == order_id:
-            _add_returns(person, taken, refund, order_id, changes, verified=verified, only_this=True)
-    return _remove_from_carts(person, taken, own_cart, bought, changes)
+            _add_returns(person, stored, refund, order_id, changes, verified=verified, only_this=True)
+    return _remove_from_carts(person, stored, own_cart, bought, changes)
 
 
-def apply_shared_purchase(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> tuple[str, ...]:
+def apply_shared_purchase(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> tuple[str, ...]:
     """Suppress the items of another profile's order for a profile that the order also names.
 
     The items are not promoted to this profile either, because it may be the buyer. The purchase is recorded
     for the order's own profile only. Returns the ids of the carts it changed.
     """
-    bought = order_lines(taken)
+    bought = order_lines(stored)
     _add_suppressions(
-        person, taken, bought, _text_or_none(taken.incoming.properties.get("order_id")), changes
+        person, stored, bought, _text_or_none(stored.incoming.properties.get("order_id")), changes
     )
-    person.advance_cart_position(taken.sort_key)
-    return _remove_from_carts(person, taken, None, bought, changes)
+    person.advance_cart_position(stored.sort_key)
+    return _remove_from_carts(person, stored, None, bought, changes)
 
 
-def apply_refund(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
+def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     """Lift suppressions after a refund or a cancellation: of the listed products, or of the whole order.
 
     An unverified event undoes no verified purchase, so that no page can have an owned item promoted.
     """
-    order_id = _text_or_none(taken.incoming.properties.get("order_id"))
+    order_id = _text_or_none(stored.incoming.properties.get("order_id"))
     if order_id is None:
-        changes.add_problem(taken.event_id, "", "order_id is missing: no purchase could be undone")
+        changes.add_problem(stored.event_id, "", "order_id is missing: no purchase could be undone")
         return
-    if _has_unidentified_products(taken.incoming.properties, ordered_items(taken.incoming.properties)):
+    if _has_unidentified_products(stored.incoming.properties, ordered_items(stored.incoming.properties)):
         changes.add_problem(
-            taken.event_id, "", "a product without product_id and sku cannot be found in the order"
+            stored.event_id, "", "a product without product_id and sku cannot be found in the order"
         )
     _add_returns(
-        person, taken, taken.incoming.properties, order_id, changes, verified=taken.incoming.verified
+        person, stored, stored.incoming.properties, order_id, changes, verified=stored.incoming.verified
     )
 
 
@@ -119,35 +119,35 @@ async def resolve_order_lines(
     Reads the catalog inside the caller's transaction, so that a line with a unit alone gets the product that
     the feed has for it.
     """
-    lines = [item for taken in events if taken.incoming.type == ORDER_COMPLETED
-             for item in ordered_items(taken.incoming.properties)]  # fmt: skip
+    lines = [item for stored in events if stored.incoming.type == ORDER_COMPLETED
+             for item in ordered_items(stored.incoming.properties)]  # fmt: skip
     if not lines:
         return list(events)
     names = catalog_keys((item.key, item.sku) for item in lines)
     shelf = to_entries(map(orjson.loads, await connection.fetchval(_SELECT_CATALOG, names)))
     return [
-        replace(taken, order_lines=resolve_lines(taken, shelf, rule_for))
-        if taken.incoming.type == ORDER_COMPLETED
-        else taken
-        for taken in events
+        replace(stored, order_lines=resolve_lines(stored, shelf, rule_for))
+        if stored.incoming.type == ORDER_COMPLETED
+        else stored
+        for stored in events
     ]
 
 
 def resolve_lines(
-    taken: StoredEvent, shelf: Sequence[CatalogEntry], rule_for: SuppressionRuleLookup
+    stored: StoredEvent, shelf: Sequence[CatalogEntry], rule_for: SuppressionRuleLookup
 ) -> tuple[OrderLine, ...]:
     """Return an order's lines with their suppressions by the policy's rules. Pure if ``rule_for`` is."""
     return tuple(
-        _resolve_line(item, shelf, rule_for, taken.incoming.time)
-        for item in ordered_items(taken.incoming.properties)
+        _resolve_line(item, shelf, rule_for, stored.incoming.time)
+        for item in ordered_items(stored.incoming.properties)
     )
 
 
-def order_lines(taken: StoredEvent) -> tuple[OrderLine, ...]:
+def order_lines(stored: StoredEvent) -> tuple[OrderLine, ...]:
     """Return an order's resolved lines; where they were not resolved, the lines of the event."""
-    if taken.order_lines is not None:
-        return taken.order_lines
-    return tuple(OrderLine(item) for item in ordered_items(taken.incoming.properties))
+    if stored.order_lines is not None:
+        return stored.order_lines
+    return tuple(OrderLine(item) for item in ordered_items(stored.incoming.properties))
 
 
 def restore_order_lines(
@@ -182,12 +182,12 @@ def _has_unidentified_products(properties: Mapping[str, Any], items: Sequence[ob
 
 
 def _line_rows(
-    person: ProfileState, taken: StoredEvent, bought: Sequence[OrderLine], order_id: str | None
+    person: ProfileState, stored: StoredEvent, bought: Sequence[OrderLine], order_id: str | None
 ) -> list[Row]:
     """Return the columns that a purchase and a suppression have in common, one row per item."""
     return [
         {
-            "event_id": taken.event_id,
+            "event_id": stored.event_id,
             "line": line,
             "profile_id": person.profile_id,
             "order_id": order_id,
@@ -200,12 +200,12 @@ def _line_rows(
 
 def _add_suppressions(
     person: ProfileState,
-    taken: StoredEvent,
+    stored: StoredEvent,
     bought: Sequence[OrderLine],
     order_id: str | None,
     changes: UnitOfWork,
 ) -> None:
-    for row, bought_line in zip(_line_rows(person, taken, bought, order_id), bought, strict=True):
+    for row, bought_line in zip(_line_rows(person, stored, bought, order_id), bought, strict=True):
         reach = {
             "until": bought_line.until,
             "scope": bought_line.scope,
@@ -217,22 +217,22 @@ def _add_suppressions(
 
 def _add_purchases(
     person: ProfileState,
-    taken: StoredEvent,
+    stored: StoredEvent,
     bought: Sequence[OrderLine],
     order_id: str | None,
     changes: UnitOfWork,
 ) -> None:
-    _add_suppressions(person, taken, bought, order_id, changes)
-    for row, bought_line in zip(_line_rows(person, taken, bought, order_id), bought, strict=True):
+    _add_suppressions(person, stored, bought, order_id, changes)
+    for row, bought_line in zip(_line_rows(person, stored, bought, order_id), bought, strict=True):
         item = bought_line.item
         row |= {"name": item.name, "price": item.price, "quantity": item.quantity, "returned": 0}
-        row |= {"channel": taken.incoming.channel, "time": taken.incoming.time, "at": taken.at}
+        row |= {"channel": stored.incoming.channel, "time": stored.incoming.time, "at": stored.at}
         changes.inserts["purchase"].append(row)
 
 
 def _add_returns(
     person: ProfileState,
-    taken: StoredEvent,
+    stored: StoredEvent,
     reversal: Mapping[str, Any],
     order_id: str,
     changes: UnitOfWork,
@@ -240,10 +240,10 @@ def _add_returns(
     verified: bool,
     only_this: bool = False,
 ) -> None:
-    whole: dict[str, Any] = {"profile_id": person.profile_id, "order_id": order_id, "at": taken.at}
+    whole: dict[str, Any] = {"profile_id": person.profile_id, "order_id": order_id, "at": stored.at}
     whole["verified"] = verified
     if only_this:
-        whole["event_id"] = taken.event_id
+        whole["event_id"] = stored.event_id
     items = ordered_items(reversal)
     for item in items:
         quantity = item.quantity if "quantity" in item.model_fields_set else None
@@ -254,7 +254,7 @@ def _add_returns(
 
 def _remove_from_carts(
     person: ProfileState,
-    taken: StoredEvent,
+    stored: StoredEvent,
     own_cart: str | None,
     bought: Sequence[OrderLine],
     changes: UnitOfWork,
@@ -269,7 +269,7 @@ def _remove_from_carts(
         if left == cart.lines and cart.cart_id != own_cart:
             continue
         cart.lines = left
-        cart.closed_at = None if left else taken.at
+        cart.closed_at = None if left else stored.at
         changed.append(cart.cart_id)
         changes.save_cart(person, cart)
     return tuple(changed)

@@ -96,9 +96,9 @@ async def flag_sent_before_late_purchase(
     Locks held: those of the profiles.
     """
     late = [
-        {"event_id": taken.event_id, "time": taken.incoming.time}
-        for taken in orders
-        if taken.at - taken.incoming.time > LATE_PURCHASE_DELAY
+        {"event_id": stored.event_id, "time": stored.incoming.time}
+        for stored in orders
+        if stored.at - stored.incoming.time > LATE_PURCHASE_DELAY
     ]
     return len(await connection.fetch(_FLAG_MESSAGES, encode_jsonb(late), sorted(people))) if late else 0
 

@@ -43,29 +43,29 @@ class _ConsentChange:
     """What is wrong with the evidence in the event."""
 
 
-def record_consents_from_traits(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
+def record_consents_from_traits(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     """Record the consents in ``traits.consents``.
 
     Example: ``{"email": true, "sms": {"granted": false, "method": "checkbox"}}``.
     """
-    for declaration in _changes_in_traits(taken.incoming):
+    for declaration in _changes_in_traits(stored.incoming):
         if isinstance(declaration, str):
-            changes.add_problem(taken.event_id, "", declaration)
+            changes.add_problem(stored.event_id, "", declaration)
         else:
-            _append(person, taken, changes, declaration, _declaring_key(taken))
+            _append(person, stored, changes, declaration, _declaring_key(stored))
 
 
-def record_consent_change(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
+def record_consent_change(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     """Record ``Consent Changed``, with channel, topic, state, source and evidence as properties."""
-    declaration = _change_in_properties(taken.incoming)
+    declaration = _change_in_properties(stored.incoming)
     if isinstance(declaration, str):
-        changes.add_problem(taken.event_id, "", declaration)
+        changes.add_problem(stored.event_id, "", declaration)
     else:
-        _append(person, taken, changes, declaration, _declaring_key(taken))
+        _append(person, stored, changes, declaration, _declaring_key(stored))
 
 
 def record_message_opt_out(
-    person: ProfileState, taken: StoredEvent, message: MessageRef, changes: UnitOfWork
+    person: ProfileState, stored: StoredEvent, message: MessageRef, changes: UnitOfWork
 ) -> None:
     """Record one of ``OPT_OUT_EVENT_TYPES`` as a withdrawal of the message's channel.
 
@@ -73,44 +73,44 @@ def record_message_opt_out(
     """
     _append(
         person,
-        taken,
+        stored,
         changes,
-        _change_in_message(message, taken.incoming),
-        _address_key(message) or _declaring_key(taken),
+        _change_in_message(message, stored.incoming),
+        _address_key(message) or _declaring_key(stored),
     )
 
 
-def record_reply(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> None:
+def record_reply(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     """Record the intent of a ``Message Replied`` by SMS, declared by the number that it came from."""
-    sender_key = _reply_sender_key(taken)
-    for declaration in _changes_in_reply(taken):
+    sender_key = _reply_sender_key(stored)
+    for declaration in _changes_in_reply(stored):
         # A restart needs a phone number as declarant: it lifts withdrawals of the same number only.
         if not declaration.granted or (sender_key or "").startswith(
             f"{ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]}:"
         ):
-            _append(person, taken, changes, declaration, sender_key)
+            _append(person, stored, changes, declaration, sender_key)
 
 
-def apply_withdrawals(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> bool:
+def apply_withdrawals(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> bool:
     """Return whether an event withdraws a consent; a withdrawal of ads ends the profile's audiences.
 
     Called for every profile that the event names.
     """
-    withdrawn = [declaration.channel for declaration in _withdrawals(taken)]
+    withdrawn = [declaration.channel for declaration in _withdrawals(stored)]
     if "ads" in withdrawn or "all" in withdrawn:
         changes.leave_audiences(person, list(person.audiences), "opted_out")
     return bool(withdrawn)
 
 
-def _withdrawals(taken: StoredEvent) -> list[_ConsentChange]:
-    incoming = taken.incoming
+def _withdrawals(stored: StoredEvent) -> list[_ConsentChange]:
+    incoming = stored.incoming
     declared: list[_ConsentChange | str] = [*_changes_in_traits(incoming)]
     if incoming.type == "Consent Changed":
         declared.append(_change_in_properties(incoming))
-    if incoming.type in OPT_OUT_EVENT_TYPES and taken.message_ref is not None:
-        declared.append(_change_in_message(taken.message_ref, incoming))
+    if incoming.type in OPT_OUT_EVENT_TYPES and stored.message_ref is not None:
+        declared.append(_change_in_message(stored.message_ref, incoming))
     if incoming.type == "Message Replied":
-        declared += _changes_in_reply(taken)
+        declared += _changes_in_reply(stored)
     return [
         declaration
         for declaration in declared
@@ -156,10 +156,10 @@ def _change_in_message(message: MessageRef, incoming: IncomingEvent) -> _Consent
     return _ConsentChange(message.channel, MARKETING_TOPIC, False, "message", *evidence_and_faults)
 
 
-def _changes_in_reply(taken: StoredEvent) -> list[_ConsentChange]:
+def _changes_in_reply(stored: StoredEvent) -> list[_ConsentChange]:
     """Return at most one declaration."""
-    incoming = taken.incoming
-    channel = taken.message_ref.channel if taken.message_ref is not None else incoming.channel
+    incoming = stored.incoming
+    channel = stored.message_ref.channel if stored.message_ref is not None else incoming.channel
     if channel != replies.REPLY_CHANNEL:
         return []
     method = replies.METHOD_BY_INTENT.get(replies.classify_reply(replies.reply_text(incoming.properties)))
@@ -171,7 +171,7 @@ def _changes_in_reply(taken: StoredEvent) -> list[_ConsentChange]:
     ]
 
 
-def _reply_sender_key(taken: StoredEvent) -> str | None:
+def _reply_sender_key(stored: StoredEvent) -> str | None:
     """Return the number that a reply came from, as type:value.
 
     Falls back to the address of the message, then to the strongest identifier of the event.
@@ -179,28 +179,28 @@ def _reply_sender_key(taken: StoredEvent) -> str | None:
     kind = ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]
     numbers = [
         value
-        for identifier_type, value in sort_identifiers(taken.incoming.identifiers)
+        for identifier_type, value in sort_identifiers(stored.incoming.identifiers)
         if identifier_type == kind
     ]
     if numbers:
         return identifier_key(kind, numbers[0])
-    return (_address_key(taken.message_ref) if taken.message_ref is not None else None) or _declaring_key(
-        taken
+    return (_address_key(stored.message_ref) if stored.message_ref is not None else None) or _declaring_key(
+        stored
     )
 
 
-def _declaring_key(taken: StoredEvent) -> str | None:
+def _declaring_key(stored: StoredEvent) -> str | None:
     """Return the strongest identifier of an event as type:value, else the address of its message."""
-    named = sort_identifiers(taken.incoming.identifiers)
+    named = sort_identifiers(stored.incoming.identifiers)
     if named:
         return identifier_key(*named[0])
-    return _address_key(taken.message_ref) if taken.message_ref else None
+    return _address_key(stored.message_ref) if stored.message_ref else None
 
 
-def _named_keys(taken: StoredEvent) -> list[str]:
+def _named_keys(stored: StoredEvent) -> list[str]:
     """Return all identifiers that an event names or implies, as type:value, the strongest first."""
-    pairs = list(taken.incoming.identifiers)
-    if taken.message_ref is not None and (address := _address_key(taken.message_ref)):
+    pairs = list(stored.incoming.identifiers)
+    if stored.message_ref is not None and (address := _address_key(stored.message_ref)):
         pairs.append(split_key(address))
     return [
         identifier_key(kind, value)
@@ -215,7 +215,7 @@ def _address_key(message: MessageRef) -> str | None:
 
 def _append(
     person: ProfileState,
-    taken: StoredEvent,
+    stored: StoredEvent,
     changes: UnitOfWork,
     declaration: _ConsentChange,
     declared_by: str | None,
@@ -225,7 +225,7 @@ def _append(
     ``effective_consents`` decides on late and unverified declarations.
     """
     for fault in declaration.evidence_faults:
-        changes.add_problem(taken.event_id, "", fault)
+        changes.add_problem(stored.event_id, "", fault)
     if not declaration.granted and declaration.channel in ("ads", "all"):
         changes.leave_audiences(person, list(person.audiences), "opted_out")
     changes.inserts["consent"].append(
@@ -238,11 +238,11 @@ def _append(
             "text_version": declaration.evidence.text_version,
             "method": declaration.evidence.method,
             "jurisdiction": declaration.evidence.jurisdiction,
-            "verified": taken.incoming.verified,
+            "verified": stored.incoming.verified,
             "voice": declared_by,
-            "named": _named_keys(taken),
-            "event_id": taken.event_id,
-            "time": taken.time,
-            "at": taken.at,
+            "named": _named_keys(stored),
+            "event_id": stored.event_id,
+            "time": stored.time,
+            "at": stored.at,
         }
     )

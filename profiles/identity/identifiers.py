@@ -296,16 +296,17 @@ def redact_addresses(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Called when values go to a Temporal history, which must hold no personal data.
     """
-    return {name: _redact_value(value) for name, value in values.items()}
+    return {name: redact_value(value) for name, value in values.items()}
 
 
-def _redact_value(value: Any) -> Any:
+def redact_value(value: Any) -> Any:
+    """Return a value with None for each text in it that reads as an email address or a phone number."""
     match value:
         case str():
             return None if contains_email_or_phone(value) else value
         case dict():
             return redact_addresses(value)
         case list():
-            return [_redact_value(element) for element in value]
+            return [redact_value(element) for element in value]
         case _:
             return value

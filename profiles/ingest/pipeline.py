@@ -67,7 +67,7 @@ class IngestConfig:
 
     @property
     def rule_for(self) -> SuppressionRuleLookup:
-        """Return how long and how widely a purchase of an item suppresses."""
+        """Return the function that returns, for one item, how long and how widely its purchase suppresses."""
         plain = UniformSuppressionRule(self.suppression_window)
         return self.suppression_rule_for or (lambda product, sku, category, group: plain)
 
@@ -341,15 +341,15 @@ class EventBatch:
         if position not in self.results:
             return
         person = self.profiles[self.resolution.owners[position]]
-        folded = (
+        applied = (
             self.results[position].with_renamed_carts(person.renamed_carts)
             if person.profile_id in self.late_histories
             else None
         )
-        folded = folded or self.results[position]
-        assigned = {"profile_id": person.profile_id, "cart_id": folded.cart_id}
+        applied = applied or self.results[position]
+        assigned = {"profile_id": person.profile_id, "cart_id": applied.cart_id}
         self.changes.events[event.event_id] |= assigned
-        route_event(person, event, folded, matches, calendar, self.changes)
+        route_event(person, event, applied, matches, calendar, self.changes)
         for other_id in self.resolution.other_profiles.get(position, ()):
             carts = self.shared_purchase_carts.get((position, other_id), ())
             if carts:
@@ -371,16 +371,16 @@ class EventBatch:
         if self.late_histories:
             await connection.execute(_DELETE_CARTS, sorted(self.late_histories))
         await self.changes.write(connection, self.profiles)
-        orders = [
+        order_positions = [
             position for position, event in enumerate(self.events) if event.incoming.type == ORDER_COMPLETED
         ]
         buyers = dict.fromkeys(
-            profile_id for position in orders for profile_id in self._concerned_profiles(position)
+            profile_id for position in order_positions for profile_id in self._concerned_profiles(position)
         )
         if in_audiences := [profile_id for profile_id in buyers if self.profiles[profile_id].audiences]:
             await leave_audiences(connection, in_audiences, at)
         overtaken = await flag_sent_before_late_purchase(
-            connection, [self.events[position] for position in orders], buyers
+            connection, [self.events[position] for position in order_positions], buyers
         )
         self.consent_changed |= {row["profile_id"] for row in self.changes.inserts["consent"]}
         # Whether a declaration counts depends also on when and by which sender identifiers were linked, and

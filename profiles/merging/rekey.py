@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.events import END_RUN_SIGNAL
+from profiles.events import END_RUN
 from profiles.runs.routing import MAX_SIGNALS_PER_RUN, ON_MERGE_END, event_payload
 from profiles.state.cart import CartLines
 from profiles.state.event_records import StoredEvent
@@ -127,7 +127,7 @@ async def rekey_runs(
         if ending is None and oldest.setdefault((run["journey"], key), run) is not run:
             ending = MERGED_OUTCOME, "the person has an older run of the same key"
         if ending is not None:
-            await connection.execute(_END_RUN_AND_SIGNAL, run["run_id"], *ending, at, END_RUN_SIGNAL)
+            await connection.execute(_END_RUN_AND_SIGNAL, run["run_id"], *ending, at, END_RUN)
     renamed = {run["run_id"]: key for (_, key), run in oldest.items() if key != run["key"]}
     if renamed:
         free, take = _REKEY_LIVE_RUNS

@@ -2,6 +2,10 @@
 
 The gate reads with two statements, never one: the lock first, then the snapshot. A single statement that
 locks and reads has a snapshot from before its wait, and misses the purchase it waited for.
+
+Both call SQL functions that are defined in the migrations: ``lock_person_of_run`` in
+``0010_the_gate_in_fewer_round_trips.py``; ``lock_free_people_of_runs`` and ``write_decisions`` in
+``0011_the_gate_for_several_people.py``, all below ``profiles/db/migrations/versions``.
 """
 
 from collections.abc import Sequence
@@ -182,7 +186,7 @@ async def record_sent(
 ) -> None:
     """Record that the provider accepted the message.
 
-    The record of the claim's holder replaces ``unknown``. A later status of a webhook stays.
+    The record of the claim's holder replaces ``unknown``. The status of a later report of the provider stays.
     """
     await connection.execute(_UPDATE_SENT, message_id, token, provider, provider_id, at)
 
@@ -203,7 +207,10 @@ async def expire_stale_claims(
     claim_timeout: timedelta = timedelta(minutes=5),
     unknown_timeout: timedelta = timedelta(minutes=15),
 ) -> int:
-    """Set claims without a result to unknown, and unknowns without a webhook to final. Returns how many."""
+    """Set claims without a result to unknown, and unknowns to final without a later report of the provider.
+
+    Returns how many.
+    """
     return len(await connection.fetch(_UPDATE_STALE_CLAIMS, claim_timeout, unknown_timeout))
 
 

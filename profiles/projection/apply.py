@@ -55,35 +55,35 @@ _PROBLEM_BY_EVENT_TYPE = {"Message Bounced": "bounced", "Message Complained": "c
 _ENGAGED_STATUSES = ("opened", "clicked")
 
 
-def apply_event(person: ProfileState, taken: StoredEvent, changes: UnitOfWork) -> ApplyResult:
+def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> ApplyResult:
     """Apply one event to a profile. Returns what routing needs."""
-    _apply_traits(person, taken)
-    if taken.incoming.type in ORDER_SENSITIVE_EVENT_TYPES:
-        person.advance_cart_position(taken.sort_key)
-    declarations.record_consents_from_traits(person, taken, changes)
-    match taken.incoming.type:
+    _apply_traits(person, stored)
+    if stored.incoming.type in ORDER_SENSITIVE_EVENT_TYPES:
+        person.advance_cart_position(stored.sort_key)
+    declarations.record_consents_from_traits(person, stored, changes)
+    match stored.incoming.type:
         case "Order Completed":
-            own = own_cart_id(taken.incoming)
-            changed = orders.apply_purchase(person, taken, own, changes)
-            _apply_checkout(person, taken)
+            own = own_cart_id(stored.incoming)
+            changed = orders.apply_purchase(person, stored, own, changes)
+            _apply_checkout(person, stored)
             return ApplyResult(own, changed)
         case "Consent Changed":
-            declarations.record_consent_change(person, taken, changes)
+            declarations.record_consent_change(person, stored, changes)
         case "Message Replied":
-            if taken.message_ref is not None:
-                _apply_engagement(person, taken, taken.message_ref, changes)
-            declarations.record_reply(person, taken, changes)
+            if stored.message_ref is not None:
+                _apply_engagement(person, stored, stored.message_ref, changes)
+            declarations.record_reply(person, stored, changes)
         case reversal if reversal in orders.REVERSAL_EVENT_TYPES:
-            orders.apply_refund(person, taken, changes)
-        case _ if isinstance(taken.event, CART_EVENT_CLASSES):
-            if isinstance(taken.event, CheckoutStarted):
-                _apply_checkout(person, taken)
-            cart_id = _apply_cart_event(person, taken, taken.event, changes)
+            orders.apply_refund(person, stored, changes)
+        case _ if isinstance(stored.event, CART_EVENT_CLASSES):
+            if isinstance(stored.event, CheckoutStarted):
+                _apply_checkout(person, stored)
+            cart_id = _apply_cart_event(person, stored, stored.event, changes)
             return ApplyResult(cart_id, (cart_id,) if cart_id else ())
-        case _ if isinstance(taken.event, CART_PRODUCT_EVENTS):
-            return ApplyResult(_apply_product_event(person, taken, taken.event, changes), ())
-        case _ if taken.message_ref is not None:
-            _apply_engagement(person, taken, taken.message_ref, changes)
+        case _ if isinstance(stored.event, CART_PRODUCT_EVENTS):
+            return ApplyResult(_apply_product_event(person, stored, stored.event, changes), ())
+        case _ if stored.message_ref is not None:
+            _apply_engagement(person, stored, stored.message_ref, changes)
     return ApplyResult(None, ())
 
 
@@ -96,15 +96,15 @@ def own_cart_id(incoming: IncomingEvent) -> str | None:
     return None
 
 
-def _apply_traits(person: ProfileState, taken: StoredEvent) -> None:
-    incoming = taken.incoming
-    origin: dict[str, Any] = {"time": taken.time, "source": incoming.source, "event_id": incoming.id}
+def _apply_traits(person: ProfileState, stored: StoredEvent) -> None:
+    incoming = stored.incoming
+    origin: dict[str, Any] = {"time": stored.time, "source": incoming.source, "event_id": incoming.id}
     origin["verified"] = incoming.verified
     traits, origins = golden.merge_traits(person.traits, person.origins, incoming.traits, **origin)
     zone, locale, origins = golden.merge_context(
         person.context_timezone, person.context_locale, origins, incoming.context, **origin
     )
-    last_seen = with_event_seen(person.last_seen, incoming, taken.at)
+    last_seen = with_event_seen(person.last_seen, incoming, stored.at)
     # What an event does not change is returned as the same object.
     if origins is not person.origins or last_seen is not person.last_seen:
         person.is_dirty = True
@@ -113,38 +113,38 @@ def _apply_traits(person: ProfileState, taken: StoredEvent) -> None:
 
 
 def _apply_cart_event(
-    person: ProfileState, taken: StoredEvent, event: Event, changes: UnitOfWork
+    person: ProfileState, stored: StoredEvent, event: Event, changes: UnitOfWork
 ) -> str | None:
-    own = own_cart_id(taken.incoming)
+    own = own_cart_id(stored.incoming)
     cart = person.carts.get(own) if own else person.latest_open_cart()
     if cart is None:
         # A removal from, or a view of, an unknown and empty cart opens no cart.
         after = apply_cart_event((), event)
         if not after and not own:
             return None
-        before = _own_generated_cart_id(taken)
+        before = _own_generated_cart_id(stored)
         if before in person.carts:
             # The event was part of that cart until an earlier order arrived.
             before = None
-        cart = CartState(own or before or generated_cart_id(taken.event_id), after, taken.time)
+        cart = CartState(own or before or generated_cart_id(stored.event_id), after, stored.time)
         cart.has_provisional_id = not (own or before)
         person.carts[cart.cart_id] = cart
     else:
         cart.lines = apply_cart_event(cart.lines, event)
-        cart.updated_at = max(cart.updated_at, taken.time)
+        cart.updated_at = max(cart.updated_at, stored.time)
         cart.closed_at = None
-    if taken.cart_id is not None and taken.cart_id != cart.cart_id:
-        _rename_cart(person, cart, taken.cart_id, _own_generated_cart_id(taken))
+    if stored.cart_id is not None and stored.cart_id != cart.cart_id:
+        _rename_cart(person, cart, stored.cart_id, _own_generated_cart_id(stored))
     changes.save_cart(person, cart)
     return cart.cart_id
 
 
-def _own_generated_cart_id(taken: StoredEvent) -> str | None:
+def _own_generated_cart_id(stored: StoredEvent) -> str | None:
     """Return the cart id that Waypost generated when the event arrived.
 
     Of the profiles that have the event, one has the id.
     """
-    return taken.cart_id if is_generated_cart_id(taken.cart_id) and not taken.has_foreign_cart_id else None
+    return stored.cart_id if is_generated_cart_id(stored.cart_id) and not stored.has_foreign_cart_id else None
 
 
 def _rename_cart(person: ProfileState, cart: CartState, old_id: str, generated_id: str | None) -> None:
@@ -162,10 +162,10 @@ def _rename_cart(person: ProfileState, cart: CartState, old_id: str, generated_i
 
 
 def _apply_product_event(
-    person: ProfileState, taken: StoredEvent, event: ProductEvent, changes: UnitOfWork
+    person: ProfileState, stored: StoredEvent, event: ProductEvent, changes: UnitOfWork
 ) -> str | None:
     """Return the event's own cart id, which need not exist any more. Writes a lower price into the lines."""
-    own = own_cart_id(taken.incoming)
+    own = own_cart_id(stored.incoming)
     cart = person.carts.get(own) if own else None
     if cart is not None and isinstance(event, PriceDropped):
         lines = with_new_price(cart.lines, event.item)
@@ -176,36 +176,36 @@ def _apply_product_event(
     return own
 
 
-def _apply_checkout(person: ProfileState, taken: StoredEvent) -> None:
+def _apply_checkout(person: ProfileState, stored: StoredEvent) -> None:
     """Record the time of an order or a checkout, and whether it named an email address.
 
     Messages to such an address are permitted until its owner withdraws consent.
     """
-    if person.last_checkout_at is None or taken.time > person.last_checkout_at:
-        person.last_checkout_at = taken.time
+    if person.last_checkout_at is None or stored.time > person.last_checkout_at:
+        person.last_checkout_at = stored.time
         person.is_dirty = True
     verified_checkout_at = person.sure_checkout_at
-    if taken.incoming.verified and (verified_checkout_at is None or taken.time > verified_checkout_at):
-        person.sure_checkout_at = taken.time
+    if stored.incoming.verified and (verified_checkout_at is None or stored.time > verified_checkout_at):
+        person.sure_checkout_at = stored.time
         person.is_dirty = True
-    named = any(kind == "email" for kind, _ in taken.incoming.identifiers)
-    if named and person.email_ordered < (rank := 2 if taken.incoming.verified else 1):
+    named = any(kind == "email" for kind, _ in stored.incoming.identifiers)
+    if named and person.email_ordered < (rank := 2 if stored.incoming.verified else 1):
         person.email_ordered = rank
         person.is_dirty = True
 
 
 def _apply_engagement(
-    person: ProfileState, taken: StoredEvent, message: MessageRef, changes: UnitOfWork
+    person: ProfileState, stored: StoredEvent, message: MessageRef, changes: UnitOfWork
 ) -> None:
-    name = taken.incoming.type
+    name = stored.incoming.type
     if status := _STATUS_BY_EVENT_TYPE.get(name):
-        engaged_at = taken.time if status in _ENGAGED_STATUSES else None
+        engaged_at = stored.time if status in _ENGAGED_STATUSES else None
         changes.message_updates.append(
             {
                 "message_id": message.message_id,
                 "status": status,
                 "engaged_at": engaged_at,
-                "complained_at": taken.time if name == "Message Complained" else None,
+                "complained_at": stored.time if name == "Message Complained" else None,
             }
         )
     if (problem := _PROBLEM_BY_EVENT_TYPE.get(name)) and message.address:
@@ -213,7 +213,7 @@ def _apply_engagement(
             "channel": message.channel,
             "address": message.address,
             "problem": problem,
-            "at": taken.at,
+            "at": stored.at,
         }
     if name in declarations.OPT_OUT_EVENT_TYPES:
-        declarations.record_message_opt_out(person, taken, message, changes)
+        declarations.record_message_opt_out(person, stored, message, changes)

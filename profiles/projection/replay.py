@@ -55,21 +55,21 @@ async def load_history(
         )
     for events in history.values():
         events.sort(key=lambda pair: pair[0].sort_key)
-        own_cart_ids = {generated_cart_id(taken.event_id) for taken, own in events if own}
-        for position, (taken, own) in enumerate(events):
-            if is_generated_cart_id(taken.cart_id) and taken.cart_id not in own_cart_ids:
-                events[position] = replace(taken, has_foreign_cart_id=True), own
+        own_cart_ids = {generated_cart_id(stored.event_id) for stored, own in events if own}
+        for position, (stored, own) in enumerate(events):
+            if is_generated_cart_id(stored.cart_id) and stored.cart_id not in own_cart_ids:
+                events[position] = replace(stored, has_foreign_cart_id=True), own
     return history
 
 
 def replay_events(person: ProfileState, events: Iterable[tuple[StoredEvent, bool]]) -> None:
     """Apply past events to a profile. What they wrote when they arrived stays as it is."""
     unwritten = UnitOfWork()
-    for taken, own in events:
+    for stored, own in events:
         if own:
-            apply_event(person, taken, unwritten)
+            apply_event(person, stored, unwritten)
         else:
-            apply_shared_purchase(person, taken, unwritten)
+            apply_shared_purchase(person, stored, unwritten)
 
 
 async def reload_last_seen(connection: Any, profiles: dict[UUID, ProfileState]) -> None:

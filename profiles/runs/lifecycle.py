@@ -15,7 +15,7 @@ import orjson
 from profiles.db.database import Database
 from profiles.db.locks import lock_profile_of_run
 from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
-from profiles.events import END_RUN_SIGNAL
+from profiles.events import END_RUN
 from profiles.identity.identifiers import redact_addresses
 from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
 from profiles.state.clock import StackClock
@@ -135,11 +135,11 @@ async def _reroute(
         incoming = IncomingEvent(
             row["source"], row["id"], row["type"], row["channel"], row["time"], (), properties
         )
-        taken = StoredEvent(incoming, row["event_id"], max(at, calendar.now), event)
-        folded = ApplyResult(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
+        stored = StoredEvent(incoming, row["event_id"], max(at, calendar.now), event)
+        applied = ApplyResult(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
         kept = {"event_id": row["event_id"], "profile_id": profile_id, "cart_id": row["cart_id"]}
         changes.events[row["event_id"]] = {**kept, "problems": orjson.loads(row["problems"])}
-        route_event(person, taken, folded, match_routes(event, routes).matches, calendar, changes)
+        route_event(person, stored, applied, match_routes(event, routes).matches, calendar, changes)
     await changes.write(connection, {})
 
 
@@ -195,7 +195,7 @@ async def request_run_end(database: Database, run_id: UUID, outcome: str, reason
             await connection.execute(_DISCARD_OUTBOX_ROWS, run_id)
             await connection.execute(_LEAVE_AUDIENCES, run_id)
         if state in ("running", "stuck"):
-            await _enqueue_signal(connection, run_id, END_RUN_SIGNAL, {"outcome": outcome, "reason": reason})
+            await _enqueue_signal(connection, run_id, END_RUN, {"outcome": outcome, "reason": reason})
         return state in ("running", "stuck")
 
     return await database.run(work)

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from profiles.db.sql import new_id
-from profiles.events import END_RUN_SIGNAL, Event, OrderEvent
-from profiles.identity.identifiers import _redact_value, contains_email_or_phone, redact_addresses
+from profiles.events import END_RUN, Event, OrderEvent
+from profiles.identity.identifiers import contains_email_or_phone, redact_addresses, redact_value
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import LiveRun, ProfileState
@@ -132,8 +132,8 @@ def key_fault(key: str) -> str | None:
 
 def route_event(
     person: ProfileState,
-    taken: StoredEvent,
-    result: ApplyResult,
+    stored: StoredEvent,
+    applied: ApplyResult,
     matches: tuple[RouteMatch, ...],
     calendar: StackClock,
     changes: UnitOfWork,
@@ -141,25 +141,25 @@ def route_event(
     may_start: bool = True,
 ) -> None:
     """Route one event of one profile. Starts at most one run per journey, and none without ``may_start``."""
-    if taken.event is None:
+    if stored.event is None:
         return
-    for interest in matches:
-        key, fault = _resolve_key(interest, person, result)
+    for match in matches:
+        key, fault = _resolve_key(match, person, applied)
         if fault:
-            changes.add_problem(taken.event_id, interest.route.name, fault)
+            changes.add_problem(stored.event_id, match.route.name, fault)
             continue
-        targets = _target_runs(interest, person, taken, result, key)
+        targets = _target_runs(match, person, stored, applied, key)
         for run in targets:
-            _add_signal(run, person, taken, result, interest, changes)
+            _add_signal(run, person, stored, applied, match, changes)
         covered = any(run.key == key for run in targets)
         if (
             may_start
-            and interest.starts
+            and match.starts
             and key
             and not covered
-            and calendar.may_start_run(taken.incoming.time)
+            and calendar.may_start_run(stored.incoming.time)
         ):
-            _add_start(person, taken, result, interest, key, calendar, changes)
+            _add_start(person, stored, applied, match, key, calendar, changes)
 
 
 def workflow_id(journey: str, key: str, run_id: UUID) -> str:
@@ -168,7 +168,7 @@ def workflow_id(journey: str, key: str, run_id: UUID) -> str:
 
 
 def event_payload(
-    taken: StoredEvent, person: ProfileState, cart_id: str | None, *, original_key: str | None = None
+    stored: StoredEvent, person: ProfileState, cart_id: str | None, *, original_key: str | None = None
 ) -> dict[str, Any]:
     """Return what a journey sees of an event: its declared fields and the cart's lines, no personal data.
 
@@ -176,18 +176,18 @@ def event_payload(
     """
     cart = person.carts.get(cart_id) if cart_id else None
     payload = (
-        redact_addresses(taken.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS))
-        if taken.event
+        redact_addresses(stored.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS))
+        if stored.event
         else {}
     )
     payload |= {
-        "id": str(taken.event_id),
-        "time": taken.incoming.time.isoformat(),
-        "at": taken.at.isoformat(),
-        "channel": taken.incoming.channel,
+        "id": str(stored.event_id),
+        "time": stored.incoming.time.isoformat(),
+        "at": stored.at.isoformat(),
+        "channel": stored.incoming.channel,
     }
     if cart_id:
-        payload["cart_id"] = _redact_value(original_key or cart_id)
+        payload["cart_id"] = redact_value(original_key or cart_id)
     if cart is not None:
         payload["cart"] = [
             redact_addresses(line.model_dump(mode="json", exclude_none=True)) for line in cart.lines
@@ -196,27 +196,27 @@ def event_payload(
 
 
 def _resolve_key(
-    interest: RouteMatch, person: ProfileState, folded: ApplyResult
+    match: RouteMatch, person: ProfileState, applied: ApplyResult
 ) -> tuple[str | None, str | None]:
-    if interest.route.key_property == KEY_PERSON:
+    if match.route.key_property == KEY_PERSON:
         return str(person.profile_id), None
-    if interest.route.key_property == KEY_CART:
-        fault = key_fault(folded.cart_id) if folded.cart_id else None
-        return folded.cart_id, fault
-    return interest.key, None
+    if match.route.key_property == KEY_CART:
+        fault = key_fault(applied.cart_id) if applied.cart_id else None
+        return applied.cart_id, fault
+    return match.key, None
 
 
 def _target_runs(
-    interest: RouteMatch, person: ProfileState, taken: StoredEvent, folded: ApplyResult, key: str | None
+    match: RouteMatch, person: ProfileState, stored: StoredEvent, applied: ApplyResult, key: str | None
 ) -> list[LiveRun]:
-    live = [run for run in person.runs if run.journey == interest.route.name]
-    if taken.message_ref is not None:
+    live = [run for run in person.runs if run.journey == match.route.name]
+    if stored.message_ref is not None:
         # An event of a message concerns the run that sent it.
-        return [run for run in live if run.run_id == taken.message_ref.run_id]
-    if interest.route.key_property == KEY_PERSON:
+        return [run for run in live if run.run_id == stored.message_ref.run_id]
+    if match.route.key_property == KEY_PERSON:
         return live
-    if interest.route.key_property == KEY_CART and isinstance(taken.event, OrderEvent):
-        return [run for run in live if run.key in folded.changed_carts or run.key == key]
+    if match.route.key_property == KEY_CART and isinstance(stored.event, OrderEvent):
+        return [run for run in live if run.key in applied.changed_carts or run.key == key]
     if key is not None:
         return [run for run in live if run.key == key]
     return live
@@ -225,47 +225,47 @@ def _target_runs(
 def _add_signal(
     run: LiveRun,
     person: ProfileState,
-    taken: StoredEvent,
-    folded: ApplyResult,
-    interest: RouteMatch,
+    stored: StoredEvent,
+    applied: ApplyResult,
+    match: RouteMatch,
     changes: UnitOfWork,
 ) -> None:
     run.signals += 1
     changes.signal_counts[run.run_id] = run.signals
     if run.signals > MAX_SIGNALS_PER_RUN:
         return
-    row: dict[str, Any] = {"lane": run.run_id, "kind": "signal", "event_id": taken.event_id}
+    row: dict[str, Any] = {"lane": run.run_id, "kind": "signal", "event_id": stored.event_id}
     if run.signals == MAX_SIGNALS_PER_RUN:
         end = {"outcome": "overflow", "reason": f"{MAX_SIGNALS_PER_RUN} events reached this run"}
-        row |= {"name": END_RUN_SIGNAL, "payload": end, "trigger": False}
+        row |= {"name": END_RUN, "payload": end, "trigger": False}
     else:
-        of_a_cart = interest.route.key_property == KEY_CART
-        cart_id = run.key if of_a_cart else folded.cart_id
+        of_a_cart = match.route.key_property == KEY_CART
+        cart_id = run.key if of_a_cart else applied.cart_id
         row |= {
-            "name": taken.incoming.type,
+            "name": stored.incoming.type,
             "payload": event_payload(
-                taken, person, cart_id, original_key=run.original_key if of_a_cart else None
+                stored, person, cart_id, original_key=run.original_key if of_a_cart else None
             ),
-            "trigger": interest.starts,
+            "trigger": match.starts,
         }
     changes.inserts["outbox"].append(row)
 
 
 def _add_start(
     person: ProfileState,
-    taken: StoredEvent,
-    folded: ApplyResult,
-    interest: RouteMatch,
+    stored: StoredEvent,
+    applied: ApplyResult,
+    match: RouteMatch,
     key: str,
     calendar: StackClock,
     changes: UnitOfWork,
 ) -> None:
-    journey = interest.route.name
+    journey = match.route.name
     entries = person.run_entries.setdefault((journey, key), [])
-    if not interest.route.may_enter(tuple(entries), taken.at):
+    if not match.route.may_enter(tuple(entries), stored.at):
         return
     run_id = new_id()
-    offset = calendar.clock_offset_s(taken.incoming.time)
+    offset = calendar.clock_offset_s(stored.incoming.time)
     run: dict[str, Any] = {"run_id": run_id, "journey": journey, "key": key, "clock_offset_s": offset}
     start = {**run, "customer_id": person.profile_id}
     changes.new_runs.append(
@@ -273,20 +273,20 @@ def _add_start(
             **run,
             "profile_id": person.profile_id,
             "workflow_id": workflow_id(journey, key, run_id),
-            "entry_event": taken.event_id,
-            "entered_at": taken.at,
-            "on_merge": interest.route.on_merge,
+            "entry_event": stored.event_id,
+            "entered_at": stored.at,
+            "on_merge": match.route.on_merge,
         }
     )
     changes.inserts["outbox"].append(
         {
             "lane": run_id,
             "kind": "start",
-            "name": taken.incoming.type,
-            "event_id": taken.event_id,
-            "payload": {"start": start, "event": event_payload(taken, person, folded.cart_id)},
+            "name": stored.incoming.type,
+            "event_id": stored.event_id,
+            "payload": {"start": start, "event": event_payload(stored, person, applied.cart_id)},
             "trigger": True,
         }
     )
-    entries.append(taken.at)
-    person.runs.append(LiveRun(run_id, journey, key, taken.at, clock_offset_s=offset, original_key=key))
+    entries.append(stored.at)
+    person.runs.append(LiveRun(run_id, journey, key, stored.at, clock_offset_s=offset, original_key=key))

@@ -290,7 +290,7 @@ async def test_a_person_of_either_arm_can_be_asked_for(shop: Shop, arm: str, rec
     ("arms", "said"),
     [
         ({"ofer": "control"}, "no journey here has an experiment 'ofer'; there are: offer"),
-        ({"offer": "none"}, "nobody is in arm 'none' of 'offer'; there are: offer, control"),
+        ({"offer": "none"}, "no profile is in arm 'none' of 'offer'; there are: offer, control"),
     ],
 )
 async def test_an_arm_there_is_not_is_refused(shop: Shop, arms: dict[str, str], said: str) -> None:
@@ -369,7 +369,7 @@ async def test_a_timeline_tells_waits_and_reasons_by_the_shoppers_own_clock(shop
         "day 1 06:00 basket begins",
         "day 1 06:00 basket waits: quiet for 1 h, until 07:00",
         'day 1 07:00 basket sends email reminder: lamp "About Lamp"',
-        "day 1 07:00 basket enters no ad audience left-behind: the person never said yes "
+        "day 1 07:00 basket enters no ad audience left-behind: consent was never granted "
         "(no grant of marketing on ads on file)",
         "day 1 07:00 basket waits for Message Clicked of reminder, until day 2 07:00",
         "day 1 08:00 shopper Message Clicked: reminder (email)",

@@ -111,7 +111,11 @@ def commands_of(block: Block) -> Iterator[DocumentCommand]:
             raise ValueError(f"{block.place}: the quotation in {lines[0].strip()!r} never ends")
 
 
-_EVENTS = sorted(name for name, each in vars(events).items() if isinstance(each, type) and name[0] != "_")
+_EVENTS = sorted(
+    name
+    for name, each in vars(events).items()
+    if isinstance(each, type) and each.__module__ == events.__name__
+)
 
 WORDS_AND_EVENTS = f"""
 import asyncio

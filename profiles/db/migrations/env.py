@@ -6,6 +6,8 @@ from alembic import context
 from sqlalchemy import String
 from sqlmodel import AutoString, SQLModel
 
+import profiles.db.tables  # noqa: F401 - the import registers the tables that Alembic compares
+
 
 def types_differ(*given: Any) -> bool | None:
     """Return False for two text types, which are one type in Postgres; otherwise let Alembic compare."""

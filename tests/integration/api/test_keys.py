@@ -22,9 +22,6 @@ PUBLIC = {
 
 CLAIM = {"type": "user_id", "value": "u-1"}
 
-SIGNED = "/webhooks/"
-"""Routes whose requests are signed by a provider."""
-
 
 def routes() -> list[tuple[str, str]]:
     """(method, path) of everything the API answers, found in the app's own table."""
@@ -60,7 +57,7 @@ def test_the_schema_lists_every_route_but_the_documentations_own() -> None:
 
 
 async def test_every_route_but_the_public_ones_asks_for_a_key(api: OpenApi) -> None:
-    closed = [(m, p) for m, p in routes() if p not in PUBLIC and not p.startswith(SIGNED)]
+    closed = [(m, p) for m, p in routes() if p not in PUBLIC]
     answers = {(m, p): await api.client.request(m, concrete(p)) for m, p in closed if p not in EVENT_PATHS}
     answers |= {(m, p): await api.client.request(m, p, content=b"{}") for m, p in closed if p in EVENT_PATHS}
     wrong = {
@@ -74,9 +71,7 @@ async def test_every_route_but_the_public_ones_asks_for_a_key(api: OpenApi) -> N
 
 
 async def test_a_write_key_only_sends_events(api: OpenApi) -> None:
-    closed = [
-        (m, p) for m, p in routes() if p not in PUBLIC and p not in EVENT_PATHS and not p.startswith(SIGNED)
-    ]
+    closed = [(m, p) for m, p in routes() if p not in PUBLIC and p not in EVENT_PATHS]
     answers = {(m, p): await api.client.request(m, concrete(p), headers=WRITE) for m, p in closed}
 
     assert {403} == {answer.status_code for answer in answers.values()}
@@ -86,7 +81,7 @@ async def test_a_write_key_only_sends_events(api: OpenApi) -> None:
 async def test_a_server_key_sends_events_and_issues_tokens_and_no_more(database_url: str) -> None:
     server = {"Authorization": "Bearer server-key-of-tests"}
     mine = (*EVENT_PATHS, "/v1/identity/tokens")
-    closed = [(m, p) for m, p in routes() if p not in PUBLIC and p not in mine and not p.startswith(SIGNED)]
+    closed = [(m, p) for m, p in routes() if p not in PUBLIC and p not in mine]
     async with opened(database_url, waypost_server_keys=SecretStr("till:server-key-of-tests")) as api:
         answers = [await api.client.request(m, concrete(p), headers=server) for m, p in closed]
         sent = await api.send("/v1/events", event(), headers=server)

@@ -206,7 +206,7 @@ async def test_the_command_prints_the_answer_and_knows_whom_it_does_not_know(
     assert "ada-1@example.com" not in said
     assert answer["sentence"].startswith("Ada was sent cart_reminder by sms")
     assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert "nobody has email:bob@example.com; check its spelling" in unknown.stderr
+    assert "no profile has email:bob@example.com; check its spelling" in unknown.stderr
     assert "Traceback" not in unknown.stderr
 
 

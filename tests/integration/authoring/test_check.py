@@ -32,10 +32,10 @@ async def live(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[
     async with Waypost(database_url, temporal.client, journeys=[Before]) as waypost:
         for number in range(4):
             line = {"product_id": "lamp", "cart_id": f"check-{number}"}
-            await waypost.happens("Product Added", line, email=f"shopper-{number}@example.com")
+            await waypost.ingest_event("Product Added", line, email=f"shopper-{number}@example.com")
         for number in range(3):
-            await waypost.passes(await waypost.run(NAME, f"check-{number}"), timedelta(hours=2))
-        await waypost.passes(await waypost.run(NAME, "check-0"), timedelta(days=2))
+            await waypost.advance_run(await waypost.run(NAME, f"check-{number}"), timedelta(hours=2))
+        await waypost.advance_run(await waypost.run(NAME, "check-0"), timedelta(days=2))
         await until_listed(temporal.client, 4)
         yield waypost
 
@@ -111,10 +111,7 @@ async def test_a_story_that_raises_is_named_with_its_error_and_place(live: Waypo
     [cause] = (await checked(live, Raising)).causes
 
     assert cause.runs == 3
-    assert (
-        "the code now raises KeyError: 'no such thing' (tests/support/journeys/patch_stages.py:"
-        in cause.description
-    )
+    assert "the code now raises KeyError: 'no such thing' (journeys/patch_stages.py:" in cause.description
     assert "mend the story" in cause.remedy
 
 

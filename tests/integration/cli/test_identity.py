@@ -75,7 +75,7 @@ async def test_a_person_is_shown_as_a_table_as_json_and_as_pictures(
     assert "ada.svg" in written
     assert ("a...@example.com" in picture, ADA[1] in picture, ADA[1] in mermaid) == (True, False, True)
     assert "name a file in a folder that exists" in nowhere
-    assert "nobody has email:bob@example.com" in unknown
+    assert "no profile has email:bob@example.com" in unknown
 
 
 async def test_without_d2_a_picture_is_refused_with_what_to_install(

@@ -1,7 +1,8 @@
 """Golden files: what is stored or public, as text that a later version must reproduce byte for byte.
 
 ``WAYPOST_WRITE_GOLDEN=1`` writes all of them anew; names separated by commas write those alone, such as
-``WAYPOST_WRITE_GOLDEN=openapi,openapi_texts``. A difference that is meant is committed with its reason.
+``WAYPOST_WRITE_GOLDEN=openapi,openapi_without_texts``. A difference that is meant is committed with its
+reason.
 """
 
 import json

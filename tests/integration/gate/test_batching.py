@@ -1,4 +1,4 @@
-"""Sittings: cases that come at the same moment are decided on in one transaction, each as if alone."""
+"""Gate batches: requests that come at the same moment are decided on in one transaction, each as if alone."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -58,7 +58,7 @@ async def test_each_is_answered_by_their_own_facts(shop: GateHarness) -> None:
     assert answers[2].verdict.reason is Reason.PURCHASED
 
 
-async def test_more_than_a_sitting_holds_come_in_the_next_one(shop: GateHarness) -> None:
+async def test_more_than_a_gate_batch_holds_come_in_the_next_one(shop: GateHarness) -> None:
     gate, runs = CountingGate(shop), await runs_of(shop, MAX_BATCH_SIZE + 3)
     answers = await heard(shop, gate, *(shop.ask(run, "mail", "lamp") for run in runs))
 
@@ -71,10 +71,8 @@ async def test_nobody_waits_for_a_person_who_is_locked_but_who_asked_about_them(
     order = shop.build_event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(0))
     purchase = asyncio.create_task(shop.ingest_on(held)([order]))
     await held.worked.wait()
-    sittings, _ = await opened(shop, gate)
-    late, *others = [
-        asyncio.create_task(sittings.decide(case(shop.ask(run, "mail", "lamp")))) for run in runs
-    ]
+    batcher, _ = await opened(shop, gate)
+    late, *others = [asyncio.create_task(batcher.decide(case(shop.ask(run, "mail", "lamp")))) for run in runs]
     done, _ = await asyncio.wait(others, timeout=10)
     assert len(done) == PEOPLE - 1
     assert not late.done()
@@ -100,12 +98,12 @@ async def test_people_who_are_waited_for_take_no_seat(shop: GateHarness) -> None
     ]
     purchases = asyncio.create_task(shop.ingest_on(held)(orders))
     await held.worked.wait()
-    sittings, waiting = GateBatcher(gate), []
+    batcher, waiting = GateBatcher(gate), []
     for run in runs[:MAX_CONCURRENT_BATCHES]:
-        waiting.append(asyncio.create_task(sittings.decide(case(shop.ask(run, "mail", "lamp")))))
+        waiting.append(asyncio.create_task(batcher.decide(case(shop.ask(run, "mail", "lamp")))))
         await asyncio.sleep(0.005)
     free = await asyncio.wait_for(
-        sittings.decide(case(shop.ask(runs[MAX_CONCURRENT_BATCHES], "mail", "lamp"))), 4
+        batcher.decide(case(shop.ask(runs[MAX_CONCURRENT_BATCHES], "mail", "lamp"))), 4
     )
 
     assert isinstance(free, SendClaim)
@@ -165,8 +163,8 @@ async def test_where_postgres_is_away_everybody_is_told(
 
 async def test_who_is_cancelled_in_the_queue_is_not_heard(shop: GateHarness) -> None:
     gate, runs = CountingGate(shop), await runs_of(shop)
-    sittings, _ = await opened(shop, gate)
-    tasks = [asyncio.create_task(sittings.decide(case(shop.ask(run, "mail", "lamp")))) for run in runs]
+    batcher, _ = await opened(shop, gate)
+    tasks = [asyncio.create_task(batcher.decide(case(shop.ask(run, "mail", "lamp")))) for run in runs]
     await asyncio.sleep(0)
     tasks[0].cancel()
     answers = await asyncio.gather(*tasks, return_exceptions=True)

@@ -88,7 +88,7 @@ async def test_it_fails_where_a_gate_remembers_the_switches(
 ) -> None:
     async def with_old_switches(connection: Any, profile_id: UUID, ask: SnapshotQuery) -> Snapshot | None:
         snapshot = await read_snapshot(connection, profile_id, ask)
-        return snapshot and replace(snapshot, stops=())
+        return snapshot and replace(snapshot, kill_switches=())
 
     read_snapshot = claims.read_snapshot
     monkeypatch.setattr("profiles.messaging.claims.read_snapshot", with_old_switches)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from profiles.identity.identifiers import STRONG_TYPES
+from tests.integration.identity.test_forged_identifies import api as api
 from tests.support.environments.api import OpenApi
 from tests.support.environments.ingest import LAMP, IngestHarness
 from tests.support.generators.forged_events import SERVER, Victim, lost, people, says, standing, told

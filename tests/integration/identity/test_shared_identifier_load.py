@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from profiles.db.database import Database
-from profiles.events import END_RUN_SIGNAL
+from profiles.events import END_RUN
 from profiles.identity import graph
 from profiles.identity.component import lock_component
 from profiles.identity.identifiers import DEFAULT_IDENTITY_RULES, IdentityRules, identifier_key
@@ -113,7 +113,7 @@ async def test_a_shared_identifier_is_nobodys_within_a_minute_and_blends_nobody(
     assert {(row["state"], row["outcome"], row["source"]) for row in entries} == {
         ("ended", "quarantined", "nobody")
     }
-    assert queued == [{"kind": "signal", "name": END_RUN_SIGNAL}, {"kind": "start", "name": "Product Added"}]
+    assert queued == [{"kind": "signal", "name": END_RUN}, {"kind": "start", "name": "Product Added"}]
     assert [one["type"] for one in warned] == [shape.bad[0]]
     if FULL:
         assert sky.p99_ms("during") < 2 * sky.p99_ms("calm")

@@ -236,11 +236,11 @@ class PurchaseRace:
 
 @pytest.mark.proof
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("sittings", [False, True], ids=["one by one", "in sittings"])
+@pytest.mark.parametrize("batched", [False, True], ids=["one by one", "in gate batches"])
 async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channel(
-    shop: GateHarness, sittings: bool
+    shop: GateHarness, batched: bool
 ) -> None:
-    if sittings:
+    if batched:
         shop.gate = GateBatcher(SendGate(shop.database, UNLIMITED))
     race = PurchaseRace(shop, purchases=size(40, 2_000), claims=size(150, 10_000), seed=20_261_121)
     await race.prepare()
@@ -306,7 +306,7 @@ async def test_invariant_1_any_variant_of_a_bought_product_is_withheld(shop: Gat
 async def purchase_between_reading_and_commit(
     shop: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> list[Any]:
-    """Two people are heard together; one of them buys between their reading and its COMMIT, if the lock lets
+    """Two people in one gate batch; one of them buys between its reading and its COMMIT, if the lock lets
     them."""
     runs = await runs_of(shop, 2)
     read, go_on = asyncio.Event(), asyncio.Event()
@@ -330,7 +330,7 @@ async def purchase_between_reading_and_commit(
     return [waited, *await answers]
 
 
-async def test_invariant_1_a_purchase_waits_for_a_sitting_that_has_read(
+async def test_invariant_1_a_purchase_waits_for_a_gate_batch_that_has_read(
     shop: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waited, *answers = await purchase_between_reading_and_commit(shop, monkeypatch)
@@ -339,7 +339,7 @@ async def test_invariant_1_a_purchase_waits_for_a_sitting_that_has_read(
     assert [type(answer) for answer in answers] == [SendClaim, SendClaim]
 
 
-async def test_invariant_1_fails_where_a_sitting_reads_without_the_locks(
+async def test_invariant_1_fails_where_a_gate_batch_reads_without_the_locks(
     shop: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without(asks: Sequence[SnapshotQuery]) -> str:

@@ -424,7 +424,7 @@ async def cap_of_one(shop: GateHarness) -> tuple[CountingGate, list[Any]]:
     return gate, await heard(shop, gate, *asks, shop.ask(other, "mail", "lamp"))
 
 
-async def test_invariant_6_one_person_has_one_case_in_a_sitting(shop: GateHarness) -> None:
+async def test_invariant_6_one_person_has_one_case_in_a_gate_batch(shop: GateHarness) -> None:
     gate, answers = await cap_of_one(shop)
 
     assert gate.together == [7]
@@ -432,7 +432,7 @@ async def test_invariant_6_one_person_has_one_case_in_a_sitting(shop: GateHarnes
     assert {answer.verdict.reason for answer in answers if isinstance(answer, NotAllowed)} == {Reason.CAPPED}
 
 
-async def test_invariant_6_fails_where_one_person_has_several_cases_in_a_sitting(
+async def test_invariant_6_fails_where_one_person_has_several_cases_in_a_gate_batch(
     shop: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def all_of_them(connection: Any, asks: Sequence[SnapshotQuery]) -> list[Snapshot | None]:

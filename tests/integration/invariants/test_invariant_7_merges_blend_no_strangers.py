@@ -42,7 +42,9 @@ async def claims(
 def without(monkeypatch: pytest.MonkeyPatch, **changed: Any) -> None:
     """Take a rule out."""
     rules = replace(DEFAULT_IDENTITY_RULES, **changed)
-    monkeypatch.setattr(component, "resolve_graph", lambda links, **how: resolve_graph(links, rules=rules, **how))
+    monkeypatch.setattr(
+        component, "resolve_graph", lambda links, **how: resolve_graph(links, rules=rules, **how)
+    )
 
 
 async def strangers_with_placeholders(facts: IngestHarness) -> int:

@@ -25,7 +25,7 @@ from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
 from tests import replay
 from tests.replay.changed_journeys import WithOneMoreActivity, WithOneMoreTimer
-from tests.replay.scenario import CANARIES, TALES, ReplayScenario
+from tests.replay.scenarios import CANARIES, TALES, ReplayScenario
 from tests.support.fakes.recording_provider import RecordingProvider
 from workers.worker import create_workflow_runner
 

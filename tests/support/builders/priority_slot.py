@@ -1,4 +1,4 @@
-"""Invariant 6: caps of journeys, topics and calendar periods hold, and the last slot goes to who is first."""
+"""A message that waits for the slot of a capped channel, and what the gate answers to a request."""
 
 from datetime import datetime, timedelta
 from uuid import UUID

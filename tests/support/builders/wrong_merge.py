@@ -1,4 +1,4 @@
-"""People taken apart: whose runs, carts and words are whose afterwards."""
+"""A wrong merge of two people: the event that makes it, and the cut by which an operator undoes it."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,10 +18,10 @@ DAY = timedelta(days=1)
 
 
 async def joined(facts: IngestHarness, **more: Any) -> None:
-    """The wrong event."""
+    """Ingest the event that merges the two by mistake."""
     await facts.happens("Signed In", email=ADA, phone=PHONE, **more)
 
 
 async def parted(facts: IngestHarness) -> IdentityCut:
-    """The operator's word."""
+    """Cut the mail address from the phone number, as an operator does."""
     return await cut_identifiers(facts.database, ADA_KEY, PHONE_KEY, **BY)

@@ -1,4 +1,4 @@
-"""Sittings: cases that come at the same moment are decided on in one transaction, each as if alone."""
+"""A gate that counts its gate batches, and requests to it that come at the same moment."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,22 +17,22 @@ PEOPLE = 5
 
 
 class CountingGate(SendGate):
-    """The gate; remembers how many cases came together."""
+    """The gate; records the sizes of its batches, and how many requests it decided on alone."""
 
     def __init__(self, shop: GateHarness, limits: Limits = UNLIMITED) -> None:
         super().__init__(shop.database, limits)
         self.together: list[int] = []
         self.alone = 0
 
-    async def hear(self, case: GateRequest) -> GateOutcome:
+    async def decide(self, request: GateRequest) -> GateOutcome:
         """As ever."""
         self.alone += 1
-        return await super().decide(case)
+        return await super().decide(request)
 
-    async def hear_together(self, cases: Sequence[GateRequest]) -> list[GateOutcome | None]:
+    async def decide_batch(self, requests: Sequence[GateRequest]) -> list[GateOutcome | None]:
         """As ever."""
-        self.together.append(len(cases))
-        return await super().decide_batch(cases)
+        self.together.append(len(requests))
+        return await super().decide_batch(requests)
 
 
 async def runs_of(shop: GateHarness, people: int = PEOPLE) -> list[UUID]:
@@ -46,17 +46,17 @@ def case(request: SendMessage) -> GateRequest:
 
 
 async def opened(shop: GateHarness, gate: SendGate) -> tuple[GateBatcher, "asyncio.Task[GateOutcome]"]:
-    """Sittings in which somebody else is heard already, so that whoever comes next has to wait."""
+    """A batcher in which one request is being decided on already, so that the next ones form a gate batch."""
     run_id = await shop.leaves_cart(["lamp"], cart_id="c-first", **shopper(99))
-    sittings = GateBatcher(gate)
-    first = asyncio.create_task(sittings.decide(case(shop.ask(run_id, "first", "lamp"))))
+    batcher = GateBatcher(gate)
+    first = asyncio.create_task(batcher.decide(case(shop.ask(run_id, "first", "lamp"))))
     await asyncio.sleep(0)
-    return sittings, first
+    return batcher, first
 
 
 async def heard(shop: GateHarness, gate: SendGate, *requests: SendMessage) -> list[Any]:
     """What each is told, or what it raises, where all of them come at the same moment after a first one."""
-    sittings, first = await opened(shop, gate)
-    told = await asyncio.gather(*(sittings.decide(case(one)) for one in requests), return_exceptions=True)
+    batcher, first = await opened(shop, gate)
+    told = await asyncio.gather(*(batcher.decide(case(one)) for one in requests), return_exceptions=True)
     assert isinstance(await first, SendClaim)
     return told

@@ -55,7 +55,7 @@ class Pausing(SendGate):
         super().__init__(database, limits)
         self.decided, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def hear(self, case: GateRequest) -> GateOutcome:
+    async def decide(self, case: GateRequest) -> GateOutcome:
         """As ever, and then wait."""
         answer = await super().decide(case)
         self.decided.set()

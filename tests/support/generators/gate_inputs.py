@@ -1,4 +1,4 @@
-"""The gate on generated facts: it never raises, agrees with a model, and never shows what was bought."""
+"""Strategies of Hypothesis that generate the inputs of the gate: plans, facts and limits."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A storm: thousands of people who all name one identifier, through several doors at once, among others."""
+"""Events of thousands of people who share one identifier, and a load that sends them to several processes."""
 
 import asyncio
 import time

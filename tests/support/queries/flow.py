@@ -1,4 +1,4 @@
-"""A journey's code read into a flow: every way a story can take is in it, in words."""
+"""Read a journey's flow: the ways from node to node, and the lines of a node."""
 
 from authoring.graph.flow import Flow
 

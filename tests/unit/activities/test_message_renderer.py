@@ -30,7 +30,8 @@ def written(shelf: tuple[CatalogEntry, ...], *, quantity: int = 1, showing: bool
     """The text of a mail about the lamp."""
     snapshot = Snapshot(
         profile_id=new_id(), traits={}, context_timezone=None, email_from_order=False, erased=False,
-        run_state="running", run_profile_id=new_id(), addresses={}, consents=(), suppressions=(), sent_messages=(),
+        run_state="running", run_profile_id=new_id(), addresses={}, consents=(), suppressions=(),
+        sent_messages=(),
         catalog=shelf,
         cart=({"product_id": "lamp", "sku": "red", "quantity": quantity},),
     )  # fmt: skip

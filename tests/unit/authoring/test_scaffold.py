@@ -132,7 +132,7 @@ def test_snake_case_and_kebab_case_name_the_same_journey() -> None:
         ("a" * 31, "30 are the most"),
         ("item", "add a word, such as item-reminder"),
         ("win-back", "registered: cart-abandonment, post-purchase, win-back"),
-        ("journeys", "Choose another name"),
+        ("journey-registry", "Choose another name"),
     ],
 )
 def test_a_bad_name_is_refused_with_what_to_do_and_nothing_is_written(

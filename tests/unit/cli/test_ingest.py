@@ -16,10 +16,10 @@ from workers.ingest_client import (
     MAX_BATCH_BYTES,
     MAX_BATCH_EVENTS,
     IngestClient,
-    IngestSettings,
     split_bodies,
 )
 from workers.process import UserError
+from workers.settings import IngestSettings
 
 HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
 

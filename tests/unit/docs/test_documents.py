@@ -100,6 +100,46 @@ def test_every_file_that_is_named_exists(document: Path) -> None:
             assert (ROOT / words).exists(), f"{document.name}: {words}"
 
 
+_DEFINED_IN = re.compile(rf"`([A-Za-z_]\w*)`\s+(?:in|of)\s+`((?:{'|'.join(ROOMS)}|tests)/[\w/]+\.py)`")
+
+
+def undefined(text: str) -> list[tuple[str, str]]:
+    """(name, file) of each "`name` in `file.py`", or "of", where the file does not define the name."""
+    return [
+        (name, path) for name, path in _DEFINED_IN.findall(text) if name not in _defined_names(ROOT / path)
+    ]
+
+
+def _defined_names(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.parse(file.read_text("utf-8")).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=targets):
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+    return names
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_name_that_is_said_to_be_in_a_file_is_defined_there(document: Path) -> None:
+    assert undefined(prose(document)) == []
+
+
+def test_names_in_files_are_found_in_the_documents() -> None:
+    assert sum(len(_DEFINED_IN.findall(prose(document))) for document in DOCUMENTS) > 5
+
+
+def test_a_planted_name_that_its_file_does_not_define_is_found() -> None:
+    text = (
+        "`decide` in `policy/gate.py`, `CHECKS` of\n`policy/gate.py`, but `open_until` in `policy/gate.py`."
+    )
+
+    assert undefined(text) == [("open_until", "policy/gate.py")]
+
+
 def test_every_test_that_is_named_exists() -> None:
     said = {words for document in DOCUMENTS for words in named(document) if words.startswith("test_")}
     written = {

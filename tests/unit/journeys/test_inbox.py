@@ -111,9 +111,9 @@ def test_what_is_used_up_is_not_found_and_what_comes_later_is() -> None:
 
 
 LOOKS = [
-    pytest.param(lambda box: box.first([OrderCompleted]), ("1", "2"), id="a wait looks"),
+    pytest.param(lambda box: box.first_unused([OrderCompleted]), ("1", "2"), id="a wait looks"),
     pytest.param(lambda box: box.last_arrival([OrderCompleted]), ("1", "2"), id="quiet looks"),
-    pytest.param(lambda box: box.look(), ("1", "2"), id="the cart looks"),
+    pytest.param(lambda box: box.acknowledge_all(), ("1", "2"), id="the cart looks"),
     pytest.param(lambda box: box.has([MessageOpened], of=["m-1"]), (), id="a fallback's watch does not"),
     pytest.param(lambda box: box.count([OrderCompleted]), (), id="a hold's watch does not"),
 ]

@@ -85,7 +85,7 @@ def test_what_names_a_person_cannot_be_declared(name: str) -> None:
 
 
 def test_a_trait_needs_a_default() -> None:
-    with pytest.raises(TypeError, match=r"Strict\.plan needs a default, for people who have no plan"):
+    with pytest.raises(TypeError, match=r"Strict\.plan needs a default, for profiles without plan"):
         type("Strict", (Profile,), {"__annotations__": {"plan": str}, "__module__": __name__})
 
 

@@ -13,7 +13,7 @@ from tests.support.docs import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
-PLANNED = ("local", "authoring", "cli", "learning", "sources")
+PLANNED = ("learning", "sources")
 """Names that packages are to get, checked before they get them."""
 
 

@@ -68,9 +68,6 @@ ELSEWHERE: Mapping[Reason, str] = {
 }
 """Reasons that activities give as well, and the test that reaches each."""
 
-UNUSED = frozenset({Reason.DUPLICATE})
-"""Of the contract, and never given: a send key that is settled returns its outcome, and decides nothing."""
-
 
 @pytest.mark.parametrize("reason", list(BY_THE_GATE))
 def test_the_gate_reaches_the_reason(reason: Reason) -> None:

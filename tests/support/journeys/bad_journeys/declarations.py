@@ -96,7 +96,7 @@ class ListensToOne(Journey):
 @journey(
     starts_on=ProductViewed,
     keyed_by=PERSON,
-    reentry=AtMost(0),  # fault: reentry: AtMost(0) lets nobody in; as in AtMost(1)
+    reentry=AtMost(0),  # fault: reentry: AtMost(0) admits no run; as in AtMost(1)
     holdout=120,  # fault: holdout=120: expected a percentage, from 0 to 100
 )
 class LetsNobodyIn(Journey):

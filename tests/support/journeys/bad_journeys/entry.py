@@ -30,7 +30,7 @@ class TooMuchOfAnEntry(Journey):
         return Outcome.DONE
 
 
-# fault: ProductUpdated names nobody, so it starts no run
+# fault: ProductUpdated names no profile, so it starts no run
 @journey(starts_on=ProductUpdated, keyed_by="product_id")
 class StartedByAFeed(Journey):
     async def run(self, entry: ProductUpdated) -> Outcome:
@@ -94,7 +94,7 @@ class ReturnsANumber(Journey):
 
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class ReturnsAPlainEnum(Journey):
-    # fault: run returns Plain, whose members would read as "Plain.…" in reports; derive it from StrEnum
+    # fault: run returns Plain, and its members would read as "Plain.…" in reports; derive it from StrEnum
     async def run(self, entry: ProductViewed) -> Plain:
         return Plain.DONE
 

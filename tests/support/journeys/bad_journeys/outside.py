@@ -49,7 +49,7 @@ class Reaches(Journey):
 
         # fault: clock.sleep(…) holds up every run of the worker; write await self.sleep(minutes(5))
         clock.sleep(5)
-        await nap(5)  # fault: nap(…) shows nobody what the run waits for; write await self.sleep(minutes(5))
+        await nap(5)  # fault: nap(…) hides what the run waits for; write await self.sleep(minutes(5))
         await nap(0)
         dt.now()  # fault: dt.now(…) tells another time at each replay; write self.now()
         datetime.utcnow()  # fault: datetime.utcnow(…) tells another time
@@ -86,7 +86,7 @@ class Reaches(Journey):
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class Disorder(Journey):
     async def run(self, entry: ProductViewed) -> str:
-        for sku in {"a", "b"}:  # fault: {'a', 'b'} is a set, whose order differs from process to process
+        for sku in {"a", "b"}:  # fault: {'a', 'b'} is a set, and its order differs from process to process
             print(sku)
         brands = set([entry.brand, "any"])
         first = [brand for brand in brands]  # fault: brands is a set

@@ -21,7 +21,7 @@ NO_TIME = timedelta(0)
 
 
 async def arrival(story: Journey) -> bool:
-    # fault: self.wait_for(OrderDelivered) never sees one: the run is not told of Order Delivered
+    # fault: self.wait_for(OrderDelivered) never sees one: the run does not receive Order Delivered
     return bool(await story.wait_for(events.OrderDelivered))
 
 

@@ -102,26 +102,36 @@ SET = Suppression("set", None, None, parts=("cup", "pot"))
         pytest.param(BOUGHT_RED, PlannedItem(None, "red"), (), True, id="variant: planned by its unit"),
         pytest.param(LAMPS, PlannedItem("x", None, "lamps "), (), True, id="category: by the plan's word"),
         pytest.param(LAMPS, X, (CatalogItem("x", category="Lamps"),), True, id="by the feed's"),
-        pytest.param(LAMPS, PlannedItem("x", "x-1"), (CatalogItem("x", "x-2", "Lamps"),), True, id="a variant's"),
+        pytest.param(
+            LAMPS, PlannedItem("x", "x-1"), (CatalogItem("x", "x-2", "Lamps"),), True, id="a variant's"
+        ),
         pytest.param(LAMPS, PlannedItem("x", None, "Chairs"), (), False, id="category: another one"),
         pytest.param(LAMPS, X, (CatalogItem("y", category="Lamps"),), False, id="of another"),
         pytest.param(LAMPS, PlannedItem("x", None, group="Lamps"), (), False, id="a group is no category"),
         pytest.param(LAMPS, PlannedItem("lamp", None), (), True, id="category: the product itself"),
         pytest.param(ARIA, PlannedItem("x", None, group="Aria"), (), True, id="group: by the plan's word"),
-        pytest.param(ARIA, PlannedItem(None, "u"), (CatalogItem("x", "u", group="aria"),), True, id="a unit's"),
+        pytest.param(
+            ARIA, PlannedItem(None, "u"), (CatalogItem("x", "u", group="aria"),), True, id="a unit's"
+        ),
         pytest.param(ARIA, PlannedItem("x", None, "aria"), (), False, id="a category is no group"),
         pytest.param(SET, PlannedItem("cup", "cup-blue"), (), True, id="a part of a bundle"),
         pytest.param(SET, PlannedItem("saucer", None), (), False, id="no part of it"),
         pytest.param(
-            Suppression("red", "red", None), BLUE, (CatalogItem("shirt", "red"),), True,
+            Suppression("red", "red", None),
+            BLUE,
+            (CatalogItem("shirt", "red"),),
+            True,
             id="a receipt's unit, which the feed has as a variant by now",
         ),
         pytest.param(
-            Suppression("shirt", None, None), PlannedItem(None, "blue"), (CatalogItem("shirt", "blue"),), True,
+            Suppression("shirt", None, None),
+            PlannedItem(None, "blue"),
+            (CatalogItem("shirt", "blue"),),
+            True,
             id="planned by a unit that the feed has as a variant",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_purchase_reaches_as_far_as_the_shop_says(
     row: Suppression, item: PlannedItem, shelf: tuple[CatalogItem, ...], expected: bool
 ) -> None:

@@ -99,7 +99,9 @@ def test_rules_that_make_no_sense_are_refused_all_at_once() -> None:
 
 
 def test_the_rules_know_every_type_of_identifier() -> None:
-    assert set(STRONG_TYPES) == DEFAULT_IDENTITY_RULES.strong
+    strong = {"user_id", "loyalty_id", "email", "phone"}
+    assert set(STRONG_TYPES) == DEFAULT_IDENTITY_RULES.strong == strong
+    assert {*IDENTIFIER_TYPES} == {*strong, "push_token", "anonymous_id", "email_sha256"}
     assert (
         set(IDENTIFIER_TYPES)
         == set(DEFAULT_IDENTITY_RULES.shared_by)

@@ -66,7 +66,7 @@ def changed_story(file: Path, old: str, new: str) -> type[Journey]:
 
 async def recorded_histories() -> AsyncIterator[WorkflowHistory]:
     """The recorded histories of the shipped journey."""
-    for file in sorted(Path(histories.__file__).parent.glob(f"{NAME}.*.json")):
+    for file in sorted((Path(histories.__file__).parent / "histories").glob(f"{NAME}.*.json")):
         recorded = json.loads(file.read_text())
         yield WorkflowHistory.from_json(recorded["workflow_id"], recorded["history"])
 
@@ -96,11 +96,13 @@ async def test_check_finds_an_event_added_to_a_wait_that_an_open_run_had_as_its_
 ) -> None:
     async with Redeployed(database_url, temporal.client, journeys=[CartAbandonment]) as waypost:
         lamp = {"product_id": "lamp", "name": "A lamp", "price": 39.0, "cart_id": "c-1"}
-        await waypost.happens("Product Added", lamp, email="c-1@example.com", traits=CONSENTS)
+        await waypost.ingest_event("Product Added", lamp, email="c-1@example.com", traits=CONSENTS)
         run = await waypost.run(NAME)
-        await waypost.passes(run, timedelta(hours=30))
+        await waypost.advance_run(run, timedelta(hours=30))
         cheaper = {**lamp, "price": 29.0, "was": 39.0}
-        await waypost.happens("Price Dropped", cheaper, email="c-1@example.com", source="waypost/products")
+        await waypost.ingest_event(
+            "Price Dropped", cheaper, email="c-1@example.com", source="waypost/products"
+        )
         await no_task_is_pending(waypost, run["workflow_id"])
 
         replays = [each.breaks async for each in replay([wider], recorded_histories())]
