@@ -133,7 +133,7 @@ def local_to_utc(day: date, at_time: time, zone: str) -> datetime:
     skipped, as clocks go forward, it is the moment of the change.
     """
     rules = zone_info(zone)
-    local = datetime.combine(day, at_time.replace(tzinfo=None), rules)
+    local = datetime.combine(day, at_time.replace(tzinfo=None, fold=0), rules)
     instant = local.astimezone(UTC)
     if instant.astimezone(rules).replace(tzinfo=None) == local.replace(tzinfo=None):
         return instant

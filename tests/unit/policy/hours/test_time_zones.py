@@ -133,6 +133,14 @@ def test_what_is_no_zone_is_not_known(name: str | None) -> None:
             "2026-10-26 02:30+01:00",
             id="not again",
         ),
+        pytest.param(  # Python's fold is no part of a time of day
+            "2026-03-29 00:30+01:00",
+            "Europe/Berlin",
+            time(2, fold=1),
+            None,
+            "2026-03-29 03:00+02:00",
+            id="skipped, with fold",
+        ),
         pytest.param(  # 22:30 on Tuesday in UTC is 7:30 on Wednesday in Tokyo
             "2026-05-05 22:30+00:00", "Asia/Tokyo", time(8), 2, "2026-05-06 08:00+09:00", id="the date there"
         ),
