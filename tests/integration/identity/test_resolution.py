@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from profiles.db.database import Database
 from profiles.ingest import resolution
-from profiles.ingest import resolution as naming
 from profiles.ingest.event_store import IngestStatus
 from profiles.ingest.resolution import EventIdentifiers
 from profiles.state.event_records import IncomingEvent
@@ -125,14 +124,14 @@ async def test_without_the_upserts_row_lock_one_address_would_be_two_people(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: look first, insert later, and whoever came in between is overlooked."""
-    naive = naming._UPSERT_IDENTIFIERS.replace(
+    naive = resolution._UPSERT_IDENTIFIERS.replace(
         "ON CONFLICT (type, value) DO UPDATE SET since = LEAST(identifier.since, excluded.since)",
         "ON CONFLICT (type, value) DO NOTHING",
     )
-    assert naive != naming._UPSERT_IDENTIFIERS
+    assert naive != resolution._UPSERT_IDENTIFIERS
     facts = IngestHarness(database)
     await facts.happens("Seen", email="a@x.org")
-    monkeypatch.setattr(naming, "_UPSERT_IDENTIFIERS", naive)
+    monkeypatch.setattr(resolution, "_UPSERT_IDENTIFIERS", naive)
 
     with pytest.raises(KeyError):
         async with database.transaction() as connection:
@@ -151,14 +150,14 @@ def test_events_of_a_batch_that_share_an_identifier_are_weighed_together() -> No
     card, tablet = ("loyalty_id", "L-1"), ("anonymous_id", "t-1")
     told = [said_by(ada), said_by(bob, tablet), said_by(), said_by(card, ada), said_by(tablet), said_by(card)]
 
-    assert sorted(group.positions for group in naming.group_by_identifier(told)) == [[0, 3, 5], [1, 4]]
+    assert sorted(group.positions for group in resolution.group_by_identifier(told)) == [[0, 3, 5], [1, 4]]
 
 
 def test_of_two_events_that_say_the_same_the_earlier_one_is_the_cause() -> None:
     pair = ("loyalty_id", "L-1"), ("email", "ada@x.org")
     later, earlier = said_by(*pair, at=1), said_by(*pair, at=2)
     earlier = replace(earlier, time=later.time.replace(year=2020))
-    [group] = naming.group_by_identifier([later, earlier])
+    [group] = resolution.group_by_identifier([later, earlier])
 
     assert {(later.digest, True): 1} == group.links
 

@@ -17,7 +17,6 @@ from policy.limits import CalendarPeriod, Cap, Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
 from profiles.db.database import Database
 from profiles.messaging import claims
-from profiles.messaging import claims as settling
 from profiles.messaging.claims import read_locked_snapshots
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.support.builders.priority_slot import SLOT, asked, one_waits
@@ -107,7 +106,7 @@ async def test_invariant_6_a_message_given_back_gives_its_cap_back(shop: GateHar
     assert isinstance(first, SendClaim)
     capped = await shop.allowed(shop.ask(run_id, "b", "lamp", channel=Channel.SMS))
     async with shop.database.transaction() as connection:
-        await settling.release_claim(connection, first.message_id, first.token, "error")
+        await claims.release_claim(connection, first.message_id, first.token, "error")
 
     assert capped == ()
     assert await shop.allowed(shop.ask(run_id, "b", "lamp", channel=Channel.SMS)) == ("lamp",)
@@ -332,7 +331,7 @@ async def test_invariant_6_a_message_given_back_gives_the_slot_of_its_journey_an
     assert isinstance(first, SendClaim)
     capped = await asked(shop, gate, b, "offers")
     async with shop.database.transaction() as connection:
-        await settling.release_claim(connection, first.message_id, first.token, "error")
+        await claims.release_claim(connection, first.message_id, first.token, "error")
 
     assert isinstance(capped, Withhold)
     assert capped.reason is Reason.CAPPED

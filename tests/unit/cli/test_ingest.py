@@ -9,7 +9,6 @@ import orjson
 import pytest
 
 from cli.ingest import formats
-from cli.ingest import formats as segment
 from cli.ingest.formats import InvalidLine, ParsedLine, open_text
 from cli.ingest.main import replay_file
 from workers.ingest_client import (
@@ -51,7 +50,7 @@ def of_rees46(file: Path, shift: timedelta = NO_SHIFT) -> list[ParsedLine | Inva
 
 def of_segment(file: Path, shift: timedelta = NO_SHIFT) -> list[ParsedLine | InvalidLine]:
     with open_text(file) as (text, _):
-        return list(segment.read_segment(text, shift))
+        return list(formats.read_segment(text, shift))
 
 
 @pytest.mark.parametrize("packed", [False, True])
