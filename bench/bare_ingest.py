@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 
-from bench.traffic import EventBody
+from bench.events import EventBody
 from profiles.db.sql import new_id
 
 _CREATE_TABLE = "CREATE TABLE bare_event (LIKE event INCLUDING ALL)"

@@ -12,9 +12,9 @@ from uuid import UUID
 from activities.contracts import SendMessage
 from activities.gate.batching import GateBatcher
 from activities.gate.send_gate import GateRequest, SendClaim, SendGate
-from bench.at_once import time_workers
 from bench.bare_gate import create_bare_gate
-from bench.in_a_story import PersonWithRun, create_people_with_runs
+from bench.concurrency import time_workers
+from bench.people_with_runs import PersonWithRun, create_people_with_runs
 from bench.population import populate
 from bench.report import BenchComparison, Measure, per_second, percentile
 from bench.servers import BenchServers

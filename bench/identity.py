@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from bench.counting_database import CountingDatabase
+from bench.events import split_batches
+from bench.identity_events import IdentityEventGenerator, IdentityEventKind
+from bench.ingest_paths import CONCURRENCY, InProcessPath
 from bench.population import Population, populate
 from bench.report import BenchComparison, Measure
-from bench.resolution import IdentityEventGenerator, IdentityEventKind
 from bench.servers import BenchServers
 from bench.sizes import SEED, Sizes
-from bench.statements import CountingDatabase
-from bench.traffic import split_batches
-from bench.ways_in import CONCURRENCY, InProcessPath
 from journeys.registry import load_journeys
 from profiles.db.database import Database
 from profiles.ingest.pipeline import Ingest, IngestConfig

@@ -8,13 +8,20 @@ from dataclasses import dataclass, field
 import aiohttp
 import orjson
 
-from bench.at_once import time_workers
+from bench.concurrency import time_workers
+from bench.events import EventBody, EventGenerator, split_batches
+from bench.ingest_paths import (
+    CONCURRENCY,
+    HttpPath,
+    IngestPath,
+    open_in_process_paths,
+    open_session,
+    parse_event,
+)
 from bench.machine import CpuClock
 from bench.report import BenchComparison, Measure, per_second
 from bench.servers import BenchServers
 from bench.sizes import SEED, Sizes
-from bench.traffic import EventBody, EventGenerator, split_batches
-from bench.ways_in import CONCURRENCY, HttpPath, IngestPath, open_in_process_paths, open_session, parse_event
 
 NAME = "ingest"
 SINGLES = f"one by one, {CONCURRENCY} at once"

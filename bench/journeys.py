@@ -9,9 +9,9 @@ from datetime import timedelta
 from functools import partial
 from itertools import count
 
-from bench.actions import count_billed_actions
-from bench.at_once import poll_until, time_workers
-from bench.carts import NOON, CartDriver, RunHandle, next_shoppers, open_drivers, wait_until_armed
+from bench.billed_actions import count_billed_actions
+from bench.cart_drivers import NOON, CartDriver, RunHandle, next_shoppers, open_drivers, wait_until_armed
+from bench.concurrency import poll_until, time_workers
 from bench.machine import CpuClock
 from bench.report import BenchComparison, Measure, per_second
 from bench.servers import BenchServers

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 
-from bench.at_once import time_workers
-from bench.carts import NOON, CartDriver, next_shoppers, open_drivers, wait_until_armed
+from bench.cart_drivers import NOON, CartDriver, next_shoppers, open_drivers, wait_until_armed
+from bench.concurrency import time_workers
 from bench.report import BenchComparison, Measure, percentile
 from bench.servers import BenchServers
 from bench.sizes import Sizes

@@ -13,7 +13,7 @@ import typer
 
 from cli.exits import exit_now, report_errors, use_local_stack
 from policy.facts import StopKind
-from workers.process import UserError
+from workers.errors import UserError
 from workers.settings import WorkerSettings
 
 identity_app = typer.Typer(

@@ -14,7 +14,7 @@ from profiles.db.roles import RoleOwnsTables, grant_app_role_sync
 from profiles.errors import InvalidRequest, NoChange, NotFound
 from profiles.identity.identifiers import identifier_key as key_of
 from profiles.identity.identifiers import normalize_identifier
-from workers.process import UserError
+from workers.errors import UserError
 from workers.settings import WorkerSettings
 
 _SCHEMA_ERRORS = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError)

@@ -19,7 +19,7 @@ from profiles.db.migrate import schema_revisions_async
 from profiles.identity.identifiers import mask_identifier
 from profiles.identity.quarantine import QUARANTINE_ADVICE
 from profiles.views.backlog import REMOVALS_OVERDUE_ADVICE, list_recent_quarantines, load_backlog
-from workers.process import UserError, format_user_error
+from workers.errors import UserError, format_user_error
 from workers.settings import WorkerSettings
 from workers.startup import load_checked_journeys
 from workers.temporal_client import connect_temporal, missing_search_attributes

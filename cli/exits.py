@@ -9,7 +9,7 @@ from typing import NoReturn
 import typer
 
 from local.data_directory import find_running_stack
-from workers.process import format_user_error
+from workers.errors import format_user_error
 from workers.settings import StackSettings
 
 

@@ -22,7 +22,7 @@ from profiles.identity.views import HeldIdentifier, IdentityView, load_identifie
 from profiles.merging import unmerge
 from profiles.merging.cut_preview import CutPreview, SentMessage, load_messages_by_id, preview_cut
 from profiles.merging.unmerge import check_cut, check_mend, check_release
-from workers.process import UserError
+from workers.errors import UserError
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from journeys import registry
 from journeys.registry import UnknownStopTarget, check_stop_target
 from policy.facts import StopKind
 from profiles.messaging import kill_switches
-from workers.process import UserError
+from workers.errors import UserError
 from workers.settings import WorkerSettings
 
 

@@ -12,7 +12,7 @@ import typer
 
 from cli.commands import authoring_app, consents_app, decisions_app, identity_app, kill_switch_app, policy_app
 from cli.exits import exit_now, report_errors, use_local_stack
-from workers.process import UserError
+from workers.errors import UserError
 from workers.settings import ServerSettings, StackSettings, WorkerSettings
 
 app = typer.Typer(

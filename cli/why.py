@@ -21,7 +21,7 @@ from profiles.identity import component
 from profiles.identity.identifiers import parse_identifier_input, split_key
 from profiles.views import decision_evidence
 from profiles.views.profile import RunView
-from workers.process import UserError
+from workers.errors import UserError
 
 MAX_QUERIED_RUNS = 5
 """Maximum number of running runs that are queried for what they wait for."""

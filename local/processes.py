@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from local.parent_watch import parent_death_hook, watched_command
-from workers.process import UserError
+from workers.errors import UserError
 
 _NOBODY = "nobody"
 

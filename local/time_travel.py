@@ -14,7 +14,7 @@ from temporalio.testing import TimeSkipper
 from policy.durations import format_duration
 from profiles.db.database import Database
 from profiles.runs import lifecycle
-from workers.process import UserError
+from workers.errors import UserError
 from workers.settings import WorkerSettings
 from workers.temporal_client import connect_temporal
 

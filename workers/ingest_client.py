@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import orjson
 
-from workers.process import UserError
+from workers.errors import UserError
 
 JsonObject = dict[str, Any]
 

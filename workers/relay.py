@@ -23,8 +23,9 @@ from profiles.runs.outbox import OutboxRow
 from profiles.runs.routing import Route
 from workers.ad_platform import AdPlatform, UnconfirmedMembership, sync_member
 from workers.delivery import Delivery, DeliveryStatus, PermanentDeliveryError
+from workers.errors import UserError
 from workers.outbox_listener import OutboxListener
-from workers.process import UserError, run_until_signal
+from workers.process import run_until_signal
 from workers.reconciler import Reconciler, close_orphaned_run
 from workers.sandbox import SandboxAdPlatform
 from workers.settings import WorkerSettings

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from profiles.db.settings import DatabaseSettings
-from workers.process import UserError
+from workers.errors import UserError
 
 
 class WorkerSettings(DatabaseSettings):

@@ -28,7 +28,7 @@ from profiles.db.database import Database
 from profiles.db.migrate import SchemaMismatch, check_schema
 from profiles.messaging.policy_versions import store_policy_version
 from profiles.sweeps.segments import check_segment_queries
-from workers.process import UserError
+from workers.errors import UserError
 
 log = structlog.get_logger(__name__)
 

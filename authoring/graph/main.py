@@ -10,7 +10,7 @@ from authoring.graph.reader import flow_of
 from authoring.graph.svg import svg
 from journeys.registry import load_journeys
 from journeys.source.reader import UnreadableSource
-from workers.process import UserError
+from workers.errors import UserError
 
 
 def draw(journey: str, modules: Sequence[str], *, to: Path | None, as_mermaid: bool) -> str:

@@ -22,7 +22,7 @@ from local.temporal_server import TemporalDevServer
 from policy.config.policy_file import Policy
 from policy.config.settings import PolicySettings
 from profiles.db.migrate import upgrade_schema_async
-from workers.process import UserError
+from workers.errors import UserError
 from workers.startup import load_policy
 
 DEFAULT_SCENARIO_FILE = "preview.yaml"

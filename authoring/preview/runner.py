@@ -18,7 +18,7 @@ from authoring.testing.shop import Shop
 from authoring.testing.shopper import Shopper
 from authoring.testing.timeline import Timeline
 from journeys.registry import JourneyRegistry
-from workers.process import UserError
+from workers.errors import UserError
 
 ScenarioRunner = Callable[[Shop], Awaitable[Shopper]]
 """Runs a scenario in a shop, from its opening to its end."""

@@ -15,7 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from authoring.testing.shopper import Shopper
 from local.time_travel import TravelError, parse_duration
-from workers.process import UserError
+from workers.errors import UserError
 
 SCENARIO_KEYS = ("shopper", "starts_at", "products", "also_runs", "effects", "story")
 """Top-level keys of a scenario."""

@@ -14,7 +14,7 @@ from authoring.replay.findings import Findings, show
 from authoring.replay.history import OpenRuns, orphaned_runs
 from authoring.replay.replayer import replay
 from journeys.registry import JourneyRegistry, load_journeys
-from workers.process import UserError
+from workers.errors import UserError
 from workers.settings import WorkerSettings
 from workers.temporal_client import connect_temporal
 

@@ -18,7 +18,7 @@ from authoring.scaffold.registration import Registration, bound_names
 from journeys.registry import load_journeys
 from journeys.vocabulary.definition import to_kebab_case
 from profiles.events import Event
-from workers.process import UserError
+from workers.errors import UserError
 
 _NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z][a-z0-9]*)*")
 

@@ -5,7 +5,7 @@ import ast
 import io
 from dataclasses import dataclass
 
-from workers.process import UserError
+from workers.errors import UserError
 
 _MAX_LINE_LENGTH = 110
 

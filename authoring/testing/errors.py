@@ -1,6 +1,6 @@
 """Errors of the test kit, with messages for authors of tests."""
 
-from workers.process import UserError
+from workers.errors import UserError
 
 
 class TellingFault(UserError, AssertionError):

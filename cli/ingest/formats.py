@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TextIO, cast
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
-from workers.process import UserError
+from workers.errors import UserError
 
 JsonObject = dict[str, Any]
 

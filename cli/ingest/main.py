@@ -25,8 +25,8 @@ from cli.ingest.formats import (
 )
 from profiles.db.database import Database
 from profiles.runs.lifecycle import count_started
+from workers.errors import UserError
 from workers.ingest_client import MAX_BATCH_EVENTS, IngestClient
-from workers.process import UserError
 from workers.settings import IngestSettings
 
 FORMATS: dict[str, Callable[[TextIO, timedelta], Iterator[FileLine]]] = {

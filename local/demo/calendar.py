@@ -12,7 +12,7 @@ from temporalio.client import Client
 
 from local.time_travel import fast_forward
 from profiles.db.database import Database
-from workers.process import UserError
+from workers.errors import UserError
 
 _MAX_CONCURRENT_PEOPLE = 24
 

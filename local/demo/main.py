@@ -22,8 +22,8 @@ from local.processes import LogCallback, StackError
 from local.stack import WRITE_KEY, LocalStack
 from local.temporal_server import NAMESPACE
 from profiles.db.database import Database
+from workers.errors import UserError
 from workers.ingest_client import IngestClient
-from workers.process import UserError
 from workers.settings import StackSettings
 
 DEFAULT_SEED = 7

@@ -17,8 +17,8 @@ from local.demo.catalog import PRICE_DROP_AFTER, ProductFeed
 from local.demo.events import ShopperEvent
 from local.demo.people import create_shoppers
 from profiles.db.database import Database
+from workers.errors import UserError
 from workers.ingest_client import IngestClient
-from workers.process import UserError
 from workers.schedules import LAPSED_SWEEP, PRODUCT_SWEEP, ScheduledSweep
 
 _ROUND_GAP = timedelta(minutes=30)

@@ -10,7 +10,7 @@ from temporalio.api.enums.v1 import EventType
 
 from authoring.testing.environment import Row as Found
 from authoring.testing.environment import Waypost
-from bench.actions import count_billed_actions
+from bench.billed_actions import count_billed_actions
 from journeys.registry import SHIPPED, JourneyRegistry
 from journeys.vocabulary import Journey
 from journeys.vocabulary.deciding import Deciding

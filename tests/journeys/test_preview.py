@@ -15,7 +15,7 @@ from authoring.preview.runner import PreviewResult, load_scenario
 from authoring.testing import Shop, StoryFailed
 from journeys.registry import JourneyRegistry, load_journeys
 from tests.support.journeys.kit.stories import Basket, Misspelt, Parcel, Points, loyalty_points
-from workers.process import UserError
+from workers.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(load_journeys())

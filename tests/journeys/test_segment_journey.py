@@ -20,7 +20,7 @@ from journeys.vocabulary import Segment
 from local.temporal_server import TemporalDevServer
 from profiles.sweeps.segments import sweep_segment
 from tests.support.journeys.segments import REGULARS, GreetRegulars, ThankRegulars
-from workers.process import UserError
+from workers.errors import UserError
 from workers.schedules import SEGMENT_SCHEDULE_PREFIX, ensure_segment_schedules
 from workers.startup import declared_segments, validate_segments
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from cli.kill_switches import activate_stop, format_change, lift_stop, list_stops
 from policy.facts import StopKind
 from tests.support.environments.api import ADMIN, OpenApi, opened
-from workers.process import UserError
+from workers.errors import UserError
 
 WHY = {"reason": "the shop's prices are wrong"}
 

@@ -20,7 +20,7 @@ from tests.support.docs import blocks, commands_of
 from tests.support.environments.api import ADMIN, WRITE, OpenApi, opened
 from tests.support.environments.explain import EVENING, HOUR, SMS, YES, ExplainCase
 from tests.support.environments.gate import GateHarness
-from workers.process import UserError
+from workers.errors import UserError
 
 BOUGHT = (
     "Ada was not sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin): p-1 (Aria lamp) "

@@ -12,7 +12,7 @@ from cli.identity import show_identity
 from profiles.db.database import Database
 from tests.support.environments.command import SET_BY_OTHERS
 from tests.support.environments.ingest import IngestHarness
-from workers.process import UserError
+from workers.errors import UserError
 
 ADA, PHONE = ("email", "ada@example.com"), ("phone", "+4915112345678")
 

@@ -19,7 +19,7 @@ from authoring.graph.reader import flow_of
 from authoring.graph.svg import svg
 from journeys.registry import SHIPPED, load_journeys
 from tests.support.pictures import DRAWING, names, tags, texts
-from workers.process import UserError
+from workers.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 

@@ -18,7 +18,7 @@ from authoring.preview.scenario import (
 )
 from authoring.testing.shopper import Shopper
 from journeys.registry import load_journeys
-from workers.process import UserError
+from workers.errors import UserError
 
 
 def faults(text: str) -> list[tuple[int, str]]:

@@ -16,7 +16,7 @@ from authoring.scaffold.main import (
     render_test,
 )
 from authoring.scaffold.registration import Registration
-from workers.process import UserError
+from workers.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,17 +12,17 @@ from temporalio.api.history.v1 import ActivityTaskStartedEventAttributes, Histor
 
 from bench import gate, identity, ingest, journeys, latency
 from bench.__main__ import encode_results
-from bench.actions import count_billed_actions
-from bench.at_once import time_workers
-from bench.carts import NOON
+from bench.billed_actions import count_billed_actions
+from bench.cart_drivers import NOON
+from bench.concurrency import time_workers
+from bench.events import EventGenerator, cart_event, split_batches
+from bench.identity_events import IdentityEventGenerator, IdentityEventKind
+from bench.ingest_paths import parse_event
 from bench.machine import CpuClock, cpu_seconds, describe_machine
 from bench.population import populate
 from bench.report import BenchComparison, Measure, comparison_table, per_second, percentile
-from bench.resolution import IdentityEventGenerator, IdentityEventKind
 from bench.servers import BenchServers
 from bench.sizes import Sizes
-from bench.traffic import EventGenerator, cart_event, split_batches
-from bench.ways_in import parse_event
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
 from profiles.ingest.pipeline import Ingest

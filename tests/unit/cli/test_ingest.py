@@ -11,13 +11,13 @@ import pytest
 from cli.ingest import formats
 from cli.ingest.formats import InvalidLine, ParsedLine, open_text
 from cli.ingest.main import replay_file
+from workers.errors import UserError
 from workers.ingest_client import (
     MAX_BATCH_BYTES,
     MAX_BATCH_EVENTS,
     IngestClient,
     split_bodies,
 )
-from workers.process import UserError
 from workers.settings import IngestSettings
 
 HEADER = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"

@@ -16,7 +16,7 @@ from cli.policy import check_policy_file, format_policy
 from policy.config.policy_file import PolicyFaults
 from policy.config.settings import PolicySettings, load_policy_file
 from policy.replay import policy_version
-from workers.process import UserError
+from workers.errors import UserError
 from workers.settings import WorkerSettings
 from workers.worker import run_worker_process
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from bench.events import EventBody, EventGenerator
 from bench.population import is_named, person_identifiers
-from bench.traffic import EventBody, EventGenerator
 
 
 class IdentityEventKind(StrEnum):

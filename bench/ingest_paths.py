@@ -13,10 +13,10 @@ import orjson
 from api.batching import Batcher
 from api.events.native import parse_native_event
 from api.http.outage import create_probe
-from bench.at_once import time_workers
 from bench.bare_ingest import create_table, insert_many, insert_one, open_connections
+from bench.concurrency import time_workers
+from bench.events import EventBody
 from bench.servers import WRITE_HEADERS, BenchProcesses
-from bench.traffic import EventBody
 from journeys.registry import load_journeys
 from profiles.db.database import Database
 from profiles.ingest.event_store import IngestResult, IngestStatus

@@ -12,11 +12,11 @@ import aiohttp
 import asyncpg
 from temporalio.client import Client, WorkflowHandle
 
-from bench.at_once import poll_until
 from bench.bare_journey import QUEUE, BareCartWorkflow, BareEvent
+from bench.concurrency import poll_until
+from bench.events import cart_event, shopper_cart_id
+from bench.ingest_paths import open_session, post_event
 from bench.servers import BenchProcesses
-from bench.traffic import cart_event, shopper_cart_id
-from bench.ways_in import open_session, post_event
 from profiles.db.sql import new_id
 
 RunHandle = WorkflowHandle[Any, Any]
