@@ -28,8 +28,7 @@ from profiles.messaging.snapshot import DEFAULT_LOOKBACK
 NAME = "gate"
 WRITERS = (1, 8, 40)
 MAX_PEOPLE = 800
-"""Maximum number of people, spread over the whole population; more than writers, so that writers do not wait
-for each other."""
+"""Maximum number of people; more than writers, so that writers do not wait for each other."""
 
 _WARM_UP = 400
 _ROUNDS = 5

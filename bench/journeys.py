@@ -21,8 +21,7 @@ from local.time_travel import fast_forward
 NAME = "journeys"
 CONCURRENCY = 16
 ACTION_BUDGET = 10
-"""Maximum actions of a complete run: entry, a second cart event that restarts the quiet period, waits, three
-sends, close."""
+"""Maximum actions of a complete run: entry, a second cart event, waits, three sends, close."""
 
 _REMINDED_AFTER = timedelta(hours=2)
 _ENDED_AFTER = timedelta(days=4)
@@ -53,8 +52,7 @@ async def measure(
 ) -> list[BenchComparison]:
     """Fill carts, move the clocks two hours, until reminder and audience entry are sent, then buy the carts.
 
-    Only the cart journey is loaded, so that a purchase starts no other run. Raises RuntimeError if a run
-    has another outcome than expected.
+    Only the cart journey is loaded: a purchase starts no other run. Raises RuntimeError for another outcome.
     """
     numbers = count(1)
     async with (

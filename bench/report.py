@@ -54,8 +54,7 @@ class BenchComparison:
     def ratio(self) -> Measure | None:
         """Ours divided by bare, per repeat: both of a repeat run one after the other, under the same load.
 
-        None if there is no bare counterpart or a bare value is 0. Raises ValueError if the numbers of
-        repeats differ.
+        None without a bare counterpart or with a bare value of 0. Raises ValueError for unequal repeats.
         """
         if self.bare is None or 0 in self.bare.values:
             return None

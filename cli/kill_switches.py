@@ -108,11 +108,7 @@ def _normalise_reason(reason: str) -> str:
 
 
 def _require_stoppable(kind: StopKind, name: str) -> None:
-    """Raise ``UserError`` unless the kind has such a name.
-
-    Journeys are loaded only for a journey or a template, so that a channel, or all, can be stopped even if
-    the journeys cannot be loaded.
-    """
+    # Journeys are loaded only for a journey or a template: a channel, or all, can always be stopped.
     loads = kind in (StopKind.JOURNEY, StopKind.TEMPLATE)
     try:
         check_stop_target(

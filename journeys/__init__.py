@@ -1,5 +1,4 @@
-"""The shipped journeys. ``JOURNEYS`` is imported at its first use, so that ``journeys.vocabulary`` imports no
-story."""
+"""The shipped journeys. ``JOURNEYS`` is imported at its first use: ``journeys.vocabulary`` needs no story."""
 
 from typing import Any
 

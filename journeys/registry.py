@@ -75,8 +75,7 @@ class DiscoveryResult:
 def load_journeys(modules: Sequence[str] = ("journeys",)) -> JourneyRegistry:
     """Load the journeys that ``JOURNEYS`` of each module lists, and the activities that ``ACTIVITIES`` lists.
 
-    ``ACTIVITIES`` is optional. Raises JourneyError, a ValueError, with all faults: one line for each,
-    with file and line.
+    ``ACTIVITIES`` is optional. Raises JourneyError, a ValueError, with file and line of each fault.
     """
     reading = discover_journeys(modules)
     if reading.faults:

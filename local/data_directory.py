@@ -77,10 +77,7 @@ class DataDirectory:
         return path.read_text()
 
     def publish_environment(self, environment: Mapping[str, str]) -> None:
-        """Write the environment variables with which other commands connect to this stack.
-
-        Readable by this user only.
-        """
+        """Write the environment with which other commands connect to this stack; for this user only."""
         _write_private(self.folder / _ENVIRONMENT_FILE, json.dumps(dict(environment), indent=2))
 
     def release(self) -> None:

@@ -72,8 +72,7 @@ def nobody_account() -> Account:
 def namespaced_nobody_account() -> Account | None:
     """Return an account that is ``nobody`` inside a user namespace and root outside of it.
 
-    It can therefore read files below root's home. None if user namespaces are not available, as in many
-    containers.
+    It can therefore read files below root's home. None without user namespaces, as in many containers.
     """
     unshare = shutil.which("unshare")
     if unshare is None:

@@ -14,8 +14,7 @@ PLATFORM_TIMEOUT_S = 10.0
 class AdPlatform(Protocol):
     """Audiences at a platform. A member id identifies one membership; a later membership has another id.
 
-    Every call may be repeated. Each exception leads to a retry, so a call must not raise when the requested
-    state exists already.
+    Calls may be repeated. An exception leads to a retry, so none is raised if the state exists already.
     """
 
     async def add(self, audience: str, member_id: UUID) -> None:

@@ -1,7 +1,6 @@
 """The flow of a journey: its steps, the edges between them, and the events that end a run at any moment.
 
-``FlowBuilder`` adds steps one by one. The open ends of a step are the edges with a target that is not known
-yet.
+The open ends of a step are the edges with a target that is not known yet.
 """
 
 from collections.abc import Sequence

@@ -70,8 +70,7 @@ def _class(name: str, paint: Paint) -> str:
 
 
 def _text(text: str) -> str:
-    """Return text for use inside quotation marks. Mermaid writes an entity as #name; and a backquote begins
-    Markdown."""
+    """Return text for use in quotation marks. An entity is #name; and a backquote begins Markdown."""
     named = {"#": "#35;", '"': "#quot;", "`": "#96;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "\\": "#92;"}
     plain = (letter for letter in re.sub(r"\s+", " ", text) if letter.isprintable())
     return "".join(named.get(letter, letter) for letter in plain)

@@ -93,8 +93,7 @@ def _load_python(path: Path, journeys: JourneyRegistry, journey: str) -> Scenari
 
 
 def stub_activities(journeys: JourneyRegistry, answers: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
-    """Return a stub for each activity of the author, which returns the scenario's answer without side
-    effects."""
+    """Return a stub for each activity of the author, which returns the scenario's answer."""
     names = [str(vars(effect)["__temporal_activity_definition"].name) for effect in journeys.activities]
     return {name: _stub_activity(name, answers) for name in names}
 

@@ -1,5 +1,4 @@
-"""Scenarios in YAML: the table of a shopper's verbs, and the reader, which reports every fault with its
-line."""
+"""Scenarios in YAML: the table of verbs, and the reader, which reports faults with their lines."""
 
 import difflib
 import inspect
@@ -169,8 +168,7 @@ VERBS: dict[str, ShopperVerb] = {
 
 
 def read_scenario(path: Path) -> Scenario:
-    """Read a scenario file. Raises ``InvalidScenario`` with all faults, and ``UserError`` where there is no
-    file."""
+    """Read a scenario file. Raises ``InvalidScenario`` with all faults, ``UserError`` without a file."""
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

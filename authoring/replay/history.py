@@ -195,8 +195,7 @@ class OpenRuns:
 
 
 async def orphaned_runs(client: Client, journeys: Sequence[str]) -> dict[str, list[str]]:
-    """Return workflow ids of open runs on Waypost's queue with a type that is none of these journeys, by
-    type."""
+    """Return the workflow ids of Waypost's open runs with a type that is none of these journeys, by type."""
     others = " AND ".join(f'WorkflowType != "{name}"' for name in journeys)
     found: dict[str, list[str]] = {}
     async for run in client.list_workflows(f"{_OPEN} AND {others}"):

@@ -1,5 +1,4 @@
-"""The command ``waypost check``: whether open runs of a live server can continue on the working tree's
-journeys."""
+"""The command ``waypost check``: whether a server's open runs can continue on the working tree's journeys."""
 
 import json
 import sys

@@ -23,8 +23,7 @@ from workers.errors import UserError
 _NAME_PATTERN = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z][a-z0-9]*)*")
 
 _MAX_NAME_LENGTH = 30
-"""In characters. The name is part of every workflow id, and longer names break lines of the generated
-files."""
+"""In characters. The name is part of workflow ids; longer ones break lines of the generated files."""
 
 _LAYOUTS_FOLDER = Path(journeys.__file__).parent / "layouts"
 
@@ -51,8 +50,7 @@ _TEMPLATES_FOLDER = Path(__file__).parent / "templates"
 
 
 def write_files(files: Mapping[Path, str], changed: Mapping[Path, str]) -> None:
-    """Create new files, then change existing ones. Raises ``UserError``; files created before the error are
-    removed."""
+    """Create new files, then change existing ones. Raises ``UserError``, with the new files removed."""
     if there := [path for path in files if path.exists()]:
         listed = "".join(f"\n  {path}" for path in there)
         raise UserError(
@@ -151,8 +149,7 @@ def create_journey(text: str, modules: Sequence[str], *, package: Path | None, f
     """Create a journey of this name; returns the text to print: the files written, and the next three steps.
 
     ``folder`` is the current directory. Raises ``UserError`` before anything is written: for a name that
-    is invalid or in use, a place that cannot be used, and a registry that does not have the expected
-    form.
+    is invalid or in use, a place that cannot be used, and a registry without the expected form.
     """
     name = parse_name(text)
     _check_name_free(name, modules)
@@ -237,8 +234,7 @@ def _package_init(front: Path, name: JourneyName, title: str, folder: Path) -> s
 
 
 def _check_name_free(name: JourneyName, modules: Sequence[str]) -> None:
-    """Check that no registered journey, event or name used by the story has the name. Raises
-    ``UserError``."""
+    """Check that no journey, event or name used by the story has the name. Raises ``UserError``."""
     try:
         registered = load_journeys(modules)
     except ValueError as error:

@@ -1,5 +1,4 @@
-"""Add a journey to the list that registers it: an import and a list item are inserted, the rest is
-unchanged."""
+"""Add a journey to the list that registers it: an import and a list item; the rest is unchanged."""
 
 import ast
 import io
@@ -24,8 +23,7 @@ class Registration:
     def add_to(self, text: str) -> str:
         """Return the file's text with the class imported and listed; unchanged where it is listed already.
 
-        Raises ``UserError``, with the lines to write by hand, where the file does not have the
-        expected form.
+        Raises ``UserError``, with the lines to write by hand, for a file without the expected form.
         """
         tree = self._parse(text)
         listed = self._find_list(tree)
@@ -77,8 +75,7 @@ class Registration:
         return None
 
     def _rewrite_single_line(self, lines: list[str], listed: ast.Tuple | ast.List, end: str) -> None:
-        """Rewrite a list on one line: on one line where it fits, else with one class per line, as ruff
-        formats it."""
+        """Rewrite a list on one line: as ruff formats it, with one class per line where it does not fit."""
         raw = lines[listed.lineno - 1].encode()
         before, old, after = (
             raw[: listed.col_offset].decode(),

@@ -4,8 +4,7 @@ from workers.errors import UserError
 
 
 class TellingFault(UserError, AssertionError):
-    """The test asks for something impossible: a click on a message that was not received, or negative
-    time."""
+    """The test asks for something impossible, such as a click on a message that was not received."""
 
 
 class StoryFailed(UserError, AssertionError):

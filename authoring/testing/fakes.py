@@ -60,8 +60,7 @@ class FakeChannelAdapter:
         bounced: bool = False,
         opted_out: bool = False,
     ) -> None:
-        """Reject messages permanently; ``bounced`` and ``opted_out`` concern the address. None: until
-        ``recovers``."""
+        """Reject messages permanently; ``bounced``, ``opted_out``: the address. None: until ``recovers``."""
         problem = "bounced" if bounced else "opted_out" if opted_out else None
         self._queue_failure(lambda: NotSent(because, permanent=True, address_problem=problem), times)
 

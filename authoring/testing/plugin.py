@@ -1,5 +1,4 @@
-"""The pytest plugin with the fixtures ``shop`` and ``shopper``; enabled by ``pytest_plugins`` of a
-conftest."""
+"""The pytest plugin with the fixtures ``shop`` and ``shopper``; for ``pytest_plugins`` of a conftest."""
 
 import inspect
 import os

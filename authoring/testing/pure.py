@@ -91,8 +91,7 @@ def verdict(
 ) -> Verdict:
     """Return the verdict of ``policy.gate.decide`` on one message to a person at ``at``.
 
-    ``promoting``: product ids; None: it promotes nothing. Raises ValueError for an unknown channel or
-    class.
+    ``promoting``: product ids; None for nothing. Raises ValueError for an unknown channel or class.
     """
     limits = limits or Limits()
     kind = MessageClass(message_class)

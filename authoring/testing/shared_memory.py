@@ -1,7 +1,6 @@
 """Folders in shared memory, for databases that are needed only while the tests run.
 
-A database for each test consists of some 300 files. On a disk, creating and removing them costs more than the
-test itself.
+A test's database has some 300 files. On a disk, creating and removing them costs more than the test itself.
 """
 
 import contextlib

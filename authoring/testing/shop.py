@@ -79,8 +79,7 @@ class Shop:
 
         ``starts_at``: start of its calendar, with an offset, later than now. ``journeys``: instead of
         those of WAYPOST_JOURNEYS. ``limits``: the shop's policy; by default the usual one, without a
-        spread. ``effects``: functions in place of the author's activities, by name; activities left
-        out are the real ones.
+        spread. ``effects``: functions in place of the author's activities, by name.
         """
         if self._waypost is not None:
             raise TellingFault(
@@ -159,8 +158,7 @@ class Shop:
 
         ``email`` and ``phone``: None for a shopper without one. ``consents``: by channel; email, SMS
         and ads are granted by default. ``arms``: the shopper's arms of experiments. ``held_out``:
-        whether the shopper is in the holdout of every journey with a ``holdout``; else the shopper is
-        in none.
+        whether the shopper is in the holdout of every journey with a ``holdout``, or in none.
         """
         await self.open()
         journeys = self.waypost.journeys.routes

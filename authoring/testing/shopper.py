@@ -73,8 +73,7 @@ class ShopperState:
 
     @property
     def state(self) -> str | None:
-        """running while any run is, then stuck if any run is, ended when all have; None where no journey was
-        entered."""
+        """running while any run is, then stuck if any run is, ended when all have; None without a run."""
         states = [run.state for run in self.runs]
         return next((state for state in ("running", "stuck", "ended") if state in states), None)
 
@@ -265,8 +264,7 @@ class Shopper(ShopperState):
         channel: str | None = None,
         source: str | None = None,
     ) -> None:
-        """Ingest any event, by name with its properties or as an instance; also an event that the author
-        defines."""
+        """Ingest any event, also one that the author defines: by name with its properties, or an instance."""
         name, own = (event, {}) if isinstance(event, str) else (event.event_name, _event_properties(event))
         came_from = source or ("pos/1" if where == "store" else where)
         await self._shop.ingest_event(

@@ -34,8 +34,7 @@ _STORY_ERROR_CAUSES = frozenset(
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR,
     }
 )
-"""Failures of a workflow task that the journey's code causes. A task also fails, without harm, when a signal
-arrives during it."""
+"""Failures of a workflow task by the journey's code; a signal during a task fails it too, without harm."""
 
 _IDLE_TIMEOUT_S = 20.0
 
@@ -47,8 +46,7 @@ _TIMER_BATCH_WINDOW = timedelta(seconds=5)
 """Timers due within this time of each other, or of the target, fire in one move."""
 
 _TIMER_OVERSHOOT = timedelta(seconds=3)
-"""How far a run is moved past a timer. A server that has to stop within milliseconds of a timer may miss the
-stop and run on to the next one."""
+"""How far a run is moved past a timer: a stop within milliseconds of it may be missed by the server."""
 
 _SELECT_STARTED_RUNS = "SELECT * FROM run WHERE temporal_run_id IS NOT NULL ORDER BY entered_at, run_id"
 

@@ -1,8 +1,7 @@
 """Check that a journey is deterministic: no clock, no random numbers, no input or output, no order of a set.
 
 A run is replayed from its history, on another machine and at another time, and has to take the same steps
-(https://docs.temporal.io/workflow-definition#deterministic-constraints). Names are followed through the
-imports of their module.
+(https://docs.temporal.io/workflow-definition#deterministic-constraints). Names are followed through imports.
 """
 
 import ast

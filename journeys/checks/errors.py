@@ -67,8 +67,7 @@ def suggestion(name: str, known: Iterable[str], *, label: str = "available") -> 
 
 
 def import_fault(module: str, error: Exception) -> JourneyFault:
-    """Return the fault of a module that raised at its import, at the last line of its own package in the
-    traceback."""
+    """Return the fault of a module that raised at its import, at its package's last line in the traceback."""
     package = module.partition(".")[0]
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, SyntaxError) and error.filename:

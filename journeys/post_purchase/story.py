@@ -59,8 +59,7 @@ class PostPurchase(Journey):
         return sorted(items, key=lambda item: item.price or 0.0, reverse=True)
 
     async def ask_for_review(self, item: Item) -> None:
-        """Send one request unless the item is reviewed already; then wait three days, or until it is
-        reviewed."""
+        """Send one request unless the item is reviewed already; then wait three days, or for the review."""
         if await self.wait_for(ReviewSubmitted, where=lambda r: r.product_id == item.key, within=days(0)):
             return
         await self.send("review_request", promoting=None, showing=(item,), expires=days(14))

@@ -1,5 +1,4 @@
-"""Words for decisions: the profile, an experiment's arm, a choice among options, and activities of the
-author."""
+"""Words for decisions: the profile, an experiment's arm, a choice among options, the author's activities."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
@@ -66,8 +65,7 @@ class Deciding(Waiting):
     ) -> Any:
         """One of several options: drawn by weight, the same in all of the run; or the best ``by`` a score.
 
-        The first of equal scores is taken; None where there are no options. Raises ValueError for
-        invalid weights.
+        The first of equal scores is taken; None without options. Raises ValueError for invalid weights.
         """
         if isinstance(options, Mapping):
             named = {

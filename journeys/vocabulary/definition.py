@@ -1,5 +1,4 @@
-"""The declaration of a journey: name, entries, key, endings and re-entry rule. Routing and the worker use
-it."""
+"""The declaration of a journey: name, entries, key, endings and re-entry rule, for routing and the worker."""
 
 import ast
 import inspect
@@ -86,8 +85,7 @@ class JourneyDefinition:
 
     @cached_property
     def listen_names(self) -> frozenset[str]:
-        """Names of all events that its runs receive: those it starts, ends or holds on, and those its code
-        names."""
+        """Names of the events that its runs receive: those it starts, ends or holds on, or its code names."""
         declared = [*self.starts_on, *self.also_listens_to]
         declared += [kind for ending in self.ends_on for kind in ending.events]
         declared += [kind for hold in self.hold_while for kind in hold.events]
@@ -121,8 +119,7 @@ def to_kebab_case(name: str) -> str:
 
 
 def _referenced_events(cls: type) -> list[type[Event]]:
-    """Return the events that the class's code names, also through holds and fallbacks; a run receives
-    them."""
+    """Return the events that the class's code names, also through holds and fallbacks."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
     names = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     scope = vars(sys.modules[cls.__module__])

@@ -39,8 +39,7 @@ class Fallback:
 def if_not_seen(*, within: timedelta, then: Channel | tuple[Channel, ...]) -> Fallback:
     """Fall back unless the message was opened, clicked or replied to ``within`` that time.
 
-    Mail programs open mails automatically, so some profiles get no second message although they did not
-    see the first.
+    Mail programs open mails automatically: some profiles who saw nothing get no second message.
     """
     return Fallback(_as_tuple(then), SEEN_EVENTS, within, "not seen")
 

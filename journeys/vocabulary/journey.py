@@ -42,8 +42,7 @@ class Journey(Deciding):
 
     @property
     def cart(self) -> Cart:
-        """The cart of a journey ``keyed_by="cart_id"``, as of the last event; before a send the gate reads it
-        again."""
+        """The cart of a journey ``keyed_by="cart_id"``, as of the last event; the gate reads it anew."""
         self._inbox.acknowledge_all()
         return Cart(self._cart or ())
 
@@ -101,8 +100,7 @@ class Journey(Deciding):
     async def opt_out(self, channel: Channel = EMAIL, topic: str = "marketing") -> None:
         """Withdraw the profile's consent, for a profile that never responds (sunset).
 
-        Has the effect of an opt-out by the customer: it covers all addresses and every journey, until
-        consent is granted again.
+        As an opt-out by the customer, it covers all addresses and journeys until consent is granted again.
         """
         await self._activities.opt_out(channel, topic)
         self._stop_if_ended()

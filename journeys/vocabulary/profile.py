@@ -45,8 +45,7 @@ class Profile(ProfileSnapshot):
 
     @classmethod
     def read_from(cls, read: ProfileSnapshot) -> tuple["Profile", tuple[str, ...]]:
-        """Return the profile, and the traits that did not fit and have their default instead. Never
-        raises."""
+        """Return the profile, and the traits that did not fit and have their default. Never raises."""
         known = {name: getattr(read, name) for name in ProfileSnapshot.model_fields}
         traits = {name: read.traits[name] for name in cls.declared() if name in read.traits}
         try:
@@ -67,8 +66,7 @@ class Profile(ProfileSnapshot):
         return None if self.last_order_at is None else self.at - self.last_order_at
 
     def bought(self, item: str, within: timedelta | None = None) -> PurchasedItem | None:
-        """The latest purchase of an item (by its key) that was not returned, within that time or at any
-        time."""
+        """The latest purchase of an item (by its key) that was not returned, ``within`` that time or ever."""
         for line in self.purchases:
             if line.item == item and line.quantity > 0 and (within is None or self.at - line.at <= within):
                 return line

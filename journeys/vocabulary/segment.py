@@ -16,8 +16,7 @@ class Segment:
 
     ``query`` is one SELECT with ``profile_id`` as its first column. ``existing``: whether members found
     by the first run of the query enter as well; else they are only recorded. A profile that leaves and
-    returns is a new member. Raises ValueError for an invalid name, and for a query that is not one
-    SELECT.
+    returns is a new member. Raises ValueError for an invalid name, query or interval.
     """
 
     name: str

@@ -155,8 +155,7 @@ class MessageSender:
     async def _send_on(
         self, request: SendMessage, is_obsolete: Callable[[], bool]
     ) -> tuple[Message | None, tuple[Channel, ...]]:
-        """Return the outcome on one channel, None where another one suits better; and the channels that
-        suit."""
+        """Return the outcome on one channel, None where another suits better; and the suitable channels."""
         while True:
             if is_obsolete():
                 return Withheld(request.template, None, "it has got through meanwhile"), ()

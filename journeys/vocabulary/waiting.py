@@ -1,5 +1,4 @@
-"""Words that let time pass: waits for one event, for all of several, for quiet, for a local time, and
-holds."""
+"""Words that let time pass: waits for one event, all of several, quiet, a local time, and holds."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -55,8 +54,7 @@ class Waiting(Execution):
         """The first of these events that the run has not used yet, or None once ``within`` has passed.
 
         Also finds events that came before the wait began (look-back). ``of`` accepts only events of
-        one message; for a message that was not sent, the whole time passes. A goal or exit ends the
-        wait at once.
+        one message; for one that was not sent, the whole time passes. A goal or exit ends the wait.
         """
         names = " or ".join(kind.event_name for kind in kinds) + (f" of {of.template}" if of else "")
         ids = _message_ids(of)
@@ -132,8 +130,7 @@ class Waiting(Execution):
     async def quiet(self, length: timedelta, of: Sequence[type[Event]]) -> None:
         """Wait until none of these events has come for ``length`` (debounce).
 
-        Uses one timer at a time, which is started again only when it fires and an event came
-        meanwhile.
+        Uses one timer at a time, started again only when it fires and an event came meanwhile.
         """
         names = ", ".join(kind.event_name for kind in of)
         begun = self._now()

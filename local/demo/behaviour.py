@@ -2,8 +2,7 @@
 
 The rates are those of an ordinary web shop: about a third of the visits fill a cart, and about a quarter
 of the carts are paid for at once. Three parts are drawn from separate random streams: ``ShopperPlan`` (visits
-and orders), ``ShopperCases`` (tickets, returns, reviews), and ``plan_reaction`` (what a shopper does about a
-delivered message).
+and orders), ``ShopperCases`` (tickets, returns, reviews), and ``plan_reaction`` (to a delivered message).
 """
 
 from collections.abc import Mapping

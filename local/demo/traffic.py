@@ -82,11 +82,7 @@ class DemoTraffic:
         self._received: set[UUID] = set()
 
     async def run(self) -> None:
-        """Run the whole calendar.
-
-        Raises ``UserError`` if the stack does not keep up or refuses events, ``IngestApiError`` if the API
-        cannot be reached.
-        """
+        """Run the whole calendar. Raises ``UserError`` if the stack refuses events, fails or lags."""
         self._progress.start_phase("Older orders come in")
         now = datetime.now(UTC)
         await self._send_events(act for plan in self._plans for act in plan.past_events(now))
