@@ -11,7 +11,7 @@ import orjson
 from bench.events import EventBody
 from profiles.db.sql import new_id
 
-_CREATE_TABLE = "CREATE TABLE bare_event (LIKE event INCLUDING ALL)"
+CREATE_TABLE = "CREATE TABLE bare_event (LIKE event INCLUDING ALL)"
 
 _INSERT_ONE = """
 INSERT INTO bare_event (event_id, source, id, content_hash, type, channel, time, at, identifiers, properties,
@@ -27,11 +27,6 @@ SELECT event_id, source, id, decode(hash, 'hex'), type, channel, time, now(), id
 FROM jsonb_to_recordset($1) AS e(event_id uuid, source text, id text, hash text, type text, channel text,
   time timestamptz, identifiers jsonb, properties jsonb, context jsonb)
 """
-
-
-async def create_table(connection: Any) -> None:
-    """Create a table with the columns and indexes of ``event``."""
-    await connection.execute(_CREATE_TABLE)
 
 
 async def insert_one(connection: Any, event: EventBody) -> None:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import count
 from typing import Any, Protocol
 
 import aiohttp
@@ -111,11 +110,6 @@ async def open_drivers(
             yield WaypostCartDriver(client, requests, connection), BareCartDriver(client)
     finally:
         await connection.close()
-
-
-def next_shoppers(numbers: "count[int]", how_many: int) -> list[int]:
-    """Return the numbers of new shoppers."""
-    return [next(numbers) for _ in range(how_many)]
 
 
 async def wait_until_armed(handles: Sequence[RunHandle]) -> None:

@@ -17,7 +17,7 @@ from bench.concurrency import time_workers
 from bench.people_with_runs import PersonWithRun, create_people_with_runs
 from bench.population import populate
 from bench.report import BenchComparison, Measure, per_second, percentile
-from bench.servers import BenchServers
+from bench.servers import BenchServers, ProgressCallback
 from bench.sizes import Sizes
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
@@ -37,8 +37,6 @@ _DECISION_INTERVAL = DEFAULT_LOOKBACK + timedelta(days=1)
 """Interval between two decisions of a person, so that the caps count no earlier messages of the bench."""
 _LIMITS = Limits(caps=tuple(replace(cap, limit=10**6) for cap in Limits().caps))
 """The shipped caps with limits that are never reached, so that every decision ends in a claim."""
-
-ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +128,13 @@ def _comparison_rows(
     case: _GateLoad, ours: _GateFigures, one_row: _GateFigures, same_rows: _GateFigures
 ) -> list[BenchComparison]:
     note = "all wait for one lock" if case.on_one and case.writers > 1 else ""
-    rates = Measure(tuple(ours.rates))
+    rates = Measure(ours.rates)
     rows = [
-        BenchComparison(NAME, case.name, "decisions/s", rates, Measure(tuple(one_row.rates)), note=note),
-        BenchComparison(
-            NAME, "  beside the same rows", "decisions/s", rates, Measure(tuple(same_rows.rates))
-        ),
+        BenchComparison(NAME, case.name, "decisions/s", rates, Measure(one_row.rates), note=note),
+        BenchComparison(NAME, "  beside the same rows", "decisions/s", rates, Measure(same_rows.rates)),
     ]
     if not case.on_one:
-        p99 = Measure(tuple(ours.p99_ms)), Measure(tuple(one_row.p99_ms))
+        p99 = Measure(ours.p99_ms), Measure(one_row.p99_ms)
         rows.append(BenchComparison(NAME, "  p99", "ms", *p99, more_is_better=False))
     return rows
 

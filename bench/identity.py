@@ -1,7 +1,7 @@
 """Cost of ingest with ten thousand profiles and with a million, on the same Postgres; it must not grow."""
 
 import statistics
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from bench.identity_events import IdentityEventGenerator, IdentityEventKind
 from bench.ingest_paths import CONCURRENCY, InProcessPath
 from bench.population import Population, populate
 from bench.report import BenchComparison, Measure
-from bench.servers import BenchServers
+from bench.servers import BenchServers, ProgressCallback
 from bench.sizes import SEED, Sizes
 from journeys.registry import load_journeys
 from profiles.db.database import Database
@@ -32,8 +32,6 @@ MAX_ROUND_TRIPS = 7
 """Maximum for an event without new identity evidence, BEGIN and COMMIT included."""
 
 _RATIO_NOTE = f"the ratio is to stay under {MAX_RATIO}"
-
-ProgressCallback = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -68,7 +66,7 @@ class _Side:
             await path.ingest_batch(
                 [{**event, "type": "Product Viewed", "properties": {"product_id": "p-1"}}]
             )
-            counted.append(float(self.counting_database.statement_count - before))
+            counted.append(self.counting_database.statement_count - before)
         return statistics.median(counted)
 
 
@@ -128,7 +126,7 @@ def _comparisons(
         name: str, unit: str, many_values: Sequence[float], few_values: Sequence[float], note: str = ""
     ) -> BenchComparison:
         return BenchComparison(
-            NAME, name, unit, Measure(tuple(many_values)), Measure(tuple(few_values)),
+            NAME, name, unit, Measure(many_values), Measure(few_values),
             more_is_better=False, note=note, sides=(many.name, few.name),
         )  # fmt: skip
 

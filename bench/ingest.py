@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -20,15 +20,13 @@ from bench.ingest_paths import (
 )
 from bench.machine import CpuClock
 from bench.report import BenchComparison, Measure, per_second
-from bench.servers import BenchServers
+from bench.servers import BenchServers, ProgressCallback
 from bench.sizes import SEED, Sizes
 
 NAME = "ingest"
 SINGLES = f"one by one, {CONCURRENCY} at once"
 BATCHES = "in batches, one at a time"
 _WARM_UP = 64
-
-ProgressCallback = Callable[[str], None]
 
 
 def steps(sizes: Sizes) -> int:
@@ -121,7 +119,7 @@ _NOTES = {
 
 def _comparisons(found: _IngestFigures, sizes: Sizes) -> list[BenchComparison]:
     def measured(how: str, way: str) -> Measure:
-        return Measure(tuple(found.rates[how, way]))
+        return Measure(found.rates[how, way])
 
     rows = []
     for how in (SINGLES, BATCHES):
@@ -130,7 +128,7 @@ def _comparisons(found: _IngestFigures, sizes: Sizes) -> list[BenchComparison]:
             rows.append(BenchComparison(NAME, name, "events/s", measured(how, way), bare, note=note))
     for how, values in found.api_cpu_ms.items():
         name = f"CPU of the API process, {_mode_label(how, sizes)}"
-        rows.append(BenchComparison(NAME, name, "ms/event", Measure(tuple(values)), more_is_better=False))
+        rows.append(BenchComparison(NAME, name, "ms/event", Measure(values), more_is_better=False))
     door = "GET /healthz: what client and server manage when nothing is to be done"
     return [
         *rows,

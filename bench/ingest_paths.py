@@ -13,7 +13,7 @@ import orjson
 from api.batching import Batcher
 from api.events.native import parse_native_event
 from api.http.outage import create_probe
-from bench.bare_ingest import create_table, insert_many, insert_one, open_connections
+from bench.bare_ingest import CREATE_TABLE, insert_many, insert_one, open_connections
 from bench.concurrency import time_workers
 from bench.events import EventBody
 from bench.servers import WRITE_HEADERS, BenchProcesses
@@ -47,16 +47,13 @@ class HttpPath(IngestPath):
     """HTTP requests of a channel. Bodies are encoded outside of the measured time, as the channel's work."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
+        self._post = partial(_post_accepted, session)
 
     async def singles(self, events: Sequence[EventBody]) -> float:
         return await time_workers([orjson.dumps(event) for event in events], [self._post] * CONCURRENCY)
 
     async def batches(self, batches: Sequence[Sequence[EventBody]]) -> float:
         return await time_workers([orjson.dumps({"events": batch}) for batch in batches], [self._post])
-
-    async def _post(self, body: bytes) -> None:
-        await _post_accepted(self._session, body)
 
 
 class InProcessPath(IngestPath):
@@ -102,7 +99,7 @@ async def open_in_process_paths(url: str) -> AsyncIterator[dict[str, IngestPath]
         connections = await open_connections(url, CONCURRENCY)
         for connection in connections:
             stack.push_async_callback(connection.close)
-        await create_table(connections[0])
+        await connections[0].execute(CREATE_TABLE)
         yield {
             "Batcher": InProcessPath(batcher.submit),
             "Ingest": InProcessPath(ingest.__call__),

@@ -3,18 +3,18 @@
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from itertools import count
+from itertools import count, islice
 
 from bench.billed_actions import count_billed_actions
-from bench.cart_drivers import NOON, CartDriver, RunHandle, next_shoppers, open_drivers, wait_until_armed
+from bench.cart_drivers import NOON, CartDriver, RunHandle, open_drivers, wait_until_armed
 from bench.concurrency import poll_until, time_workers
 from bench.machine import CpuClock
 from bench.report import BenchComparison, Measure, per_second
-from bench.servers import BenchServers
+from bench.servers import BenchServers, ProgressCallback
 from bench.sizes import Sizes
 from local.time_travel import fast_forward
 
@@ -28,8 +28,6 @@ _ENDED_AFTER = timedelta(days=4)
 _WARM_UP = 8
 _RUN_TIMEOUT_S = 60.0
 _PROCESSES = ("api", "relay", "worker", "bench.bare_worker")
-
-ProgressCallback = Callable[[str], None]
 
 
 def steps(sizes: Sizes) -> int:
@@ -65,13 +63,13 @@ async def measure(
             name: (each, _JourneyFigures()) for name, each in zip(("waypost", "bare"), carts, strict=True)
         }
         for driver, _ in sides.values():
-            await _run_until_bought(driver, next_shoppers(numbers, _WARM_UP), servers)
+            await _run_until_bought(driver, list(islice(numbers, _WARM_UP)), servers)
         for _ in range(sizes.repeats):
             for name, (driver, found) in sides.items():
                 report_progress(f"{NAME}: {name}")
                 cpu.start()
                 begun = time.perf_counter()
-                handles = await _run_until_bought(driver, next_shoppers(numbers, sizes.runs), servers)
+                handles = await _run_until_bought(driver, list(islice(numbers, sizes.runs)), servers)
                 found.rates.append(per_second(sizes.runs, time.perf_counter() - begun))
                 for process, used in cpu.ms_per_item(sizes.runs).items():
                     found.cpu_ms[process].append(used)
@@ -139,8 +137,8 @@ def _comparisons(ours: _JourneyFigures, bare: _JourneyFigures) -> list[BenchComp
     def cpu(name: str, process: str, bare_process: str | None, note: str = "") -> list[BenchComparison]:
         if not ours.cpu_ms[process]:
             return []
-        beside = Measure(tuple(bare.cpu_ms[bare_process])) if bare_process else None
-        our_measure = Measure(tuple(ours.cpu_ms[process]))
+        beside = Measure(bare.cpu_ms[bare_process]) if bare_process else None
+        our_measure = Measure(ours.cpu_ms[process])
         return [
             BenchComparison(NAME, name, "CPU ms/run", our_measure, beside, more_is_better=False, note=note)
         ]
@@ -150,14 +148,14 @@ def _comparisons(ours: _JourneyFigures, bare: _JourneyFigures) -> list[BenchComp
     ) -> BenchComparison:
         kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(our_actions.items()))
         return BenchComparison(
-            NAME, name, "actions/run", _total_measure(our_actions), _total_measure(bare_actions),
+            NAME, name, "actions/run", Measure([our_actions.total()]), Measure([bare_actions.total()]),
             more_is_better=False, note=f"{note}{kinds}",
         )  # fmt: skip
 
     end_to_end = "bare: no HTTP, no outbox, no relay"
     return [
-        BenchComparison(NAME, "runs, entry to end", "runs/s", _to_measure(ours.rates),
-                   _to_measure(bare.rates), note=end_to_end),
+        BenchComparison(NAME, "runs, entry to end", "runs/s", Measure(ours.rates),
+                   Measure(bare.rates), note=end_to_end),
         *cpu("worker", "worker", "bench.bare_worker"),
         *cpu("Temporal server", "temporal", "temporal"),
         *cpu("relay", "relay", None),
@@ -166,11 +164,3 @@ def _comparisons(ours: _JourneyFigures, bare: _JourneyFigures) -> list[BenchComp
         billed("billed: the whole story, nothing bought", ours.nudged_actions, bare.nudged_actions,
                f"budget {ACTION_BUDGET}: "),
     ]  # fmt: skip
-
-
-def _to_measure(values: Sequence[float]) -> Measure:
-    return Measure(tuple(values))
-
-
-def _total_measure(counted: Counter[str]) -> Measure:
-    return Measure((float(counted.total()),))

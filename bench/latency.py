@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from itertools import count
+from itertools import count, islice
 
-from bench.cart_drivers import NOON, CartDriver, next_shoppers, open_drivers, wait_until_armed
+from bench.cart_drivers import NOON, CartDriver, open_drivers, wait_until_armed
 from bench.concurrency import time_workers
 from bench.report import BenchComparison, Measure, percentile
-from bench.servers import BenchServers
+from bench.servers import BenchServers, ProgressCallback
 from bench.sizes import Sizes
 
 NAME = "latency"
@@ -19,8 +19,6 @@ LOADS = (1, 8)
 _WARM_UP = 5
 _RUN_TIMEOUT_S = 30.0
 _PROCESSES = ("api", "relay", "worker", "bench.bare_worker")
-
-ProgressCallback = Callable[[str], None]
 
 
 def steps(sizes: Sizes) -> int:
@@ -45,12 +43,12 @@ async def measure(
     ):
         sides: dict[str, CartDriver] = dict(zip(("waypost", "bare"), carts, strict=True))
         for driver in sides.values():
-            await _measure_waits(driver, next_shoppers(numbers, _WARM_UP), 1)
+            await _measure_waits(driver, list(islice(numbers, _WARM_UP)), 1)
         for _ in range(sizes.repeats):
             for load in LOADS:
                 for name, driver in sides.items():
                     report_progress(f"{NAME}: {load} at once, {name}")
-                    waits = await _measure_waits(driver, next_shoppers(numbers, sizes.purchases), load)
+                    waits = await _measure_waits(driver, list(islice(numbers, sizes.purchases)), load)
                     found.setdefault((load, name), []).append(waits)
     return [row for load in LOADS for row in _comparisons(load, found[load, "waypost"], found[load, "bare"])]
 
@@ -84,7 +82,7 @@ def _comparisons(load: int, ours: list[list[float]], bare: list[list[float]]) ->
         return BenchComparison(NAME, name, "ms", our_measure, bare_measure, more_is_better=False, note=note)
 
     def medians(repeats: list[list[float]]) -> Measure:
-        return Measure(tuple(percentile(waits, 0.5) for waits in repeats))
+        return Measure([percentile(waits, 0.5) for waits in repeats])
 
     def highest(repeats: list[list[float]]) -> Measure:
         # One repeat has too few values for a p99, so it is taken over all repeats.

@@ -14,11 +14,12 @@ from rich.table import Table
 class Measure:
     """Values of one quantity, one per repeat."""
 
-    values: tuple[float, ...]
+    values: Sequence[float]
 
     def __post_init__(self) -> None:
         if not self.values:
             raise ValueError("a measure needs at least one value; got none")
+        object.__setattr__(self, "values", tuple(self.values))
 
     @property
     def median(self) -> float:
@@ -63,7 +64,7 @@ class BenchComparison:
                 f"{self.bench}, {self.name}: {len(self.ours.values)} repeats of Waypost and "
                 f"{len(self.bare.values)} bare ones cannot be paired"
             )
-        return Measure(tuple(o / b for o, b in zip(self.ours.values, self.bare.values, strict=True)))
+        return Measure([o / b for o, b in zip(self.ours.values, self.bare.values, strict=True)])
 
     def as_json(self) -> dict[str, Any]:
         """Return one entry of the results file."""

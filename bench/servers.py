@@ -3,18 +3,17 @@
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import httpx2
 from temporalio.client import Client
 
 from local.ports import HOST, PortRequest, choose_ports
-from local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres, execute_statement
 from local.processes import ChildProcess, Command
 from local.stack import ADMIN_KEY, WRITE_KEY
 from local.temporal_server import NAMESPACE, TemporalDevServer
@@ -24,6 +23,9 @@ from profiles.db.sql import new_id
 ROOT = Path(__file__).parents[1]
 WRITE_HEADERS = {"Authorization": f"Bearer {WRITE_KEY}"}
 SECRET = "a-secret-of-the-benches-which-is-long-enough-to-sign-with"
+
+ProgressCallback = Callable[[str], None]
+"""Called with what a bench does now."""
 
 _READY_LINE = re.compile(r"\] ready\b|^ready$")
 _READY_TIMEOUT_S = 60.0
@@ -75,20 +77,13 @@ class BenchServers:
     async def database(self) -> AsyncIterator[str]:
         """Create an empty, migrated database; yields its URL and drops it at the end."""
         name = f"bench_{new_id().hex}"
-        await self._execute(f"CREATE DATABASE {name}")
+        await execute_statement(self._postgres_url, f"CREATE DATABASE {name}")
         url = urlsplit(self._postgres_url)._replace(path=f"/{name}").geturl()
         try:
             await upgrade_schema_async(url)
             yield url
         finally:
-            await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-    async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(self._postgres_url)
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
+            await execute_statement(self._postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
     @asynccontextmanager
     async def run_processes(
@@ -159,9 +154,7 @@ async def start_servers(folder: Path) -> AsyncIterator[BenchServers]:
 
 
 async def _apply_memory_settings(postgres: EmbeddedPostgres) -> None:
-    connection = await asyncpg.connect(postgres.url("postgres"))
     for name, value in _MEMORY_SETTINGS.items():
-        await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
-    await connection.close()
+        await execute_statement(postgres.url("postgres"), f"ALTER SYSTEM SET {name} = '{value}'")
     await postgres.stop()
     await postgres.start()
