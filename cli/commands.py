@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli.exits import exit_now, report_errors, use_local_stack
+from cli.exits import exit_now, run_command, use_local_stack
 from policy.facts import StopKind
 from workers.errors import UserError
 from workers.settings import WorkerSettings
@@ -58,7 +58,7 @@ def identity_show(
     ] = False,
 ) -> None:
     """Show a profile's identifiers, what joined them, and which links were refused and why."""
-    with report_errors():
+    with run_command():
         from cli.identity import show_identity, write_file
 
         use_local_stack()
@@ -68,7 +68,6 @@ def identity_show(
         else:
             write_file(output, out)
             typer.echo(f"{out}: written")
-        exit_now(0)
 
 
 @identity_app.command()
@@ -84,9 +83,8 @@ def unmerge(
     as_json: JsonOption = False,
 ) -> None:
     """Split a profile: cut two identifiers apart. Prints the parts first and asks for confirmation."""
-    with report_errors():
-        from cli.identity import apply_cut, format_result, plan_cut
-        from cli.tables import format_cut_preview
+    with run_command():
+        from cli.identity import apply_cut, format_cut_preview, format_result, plan_cut
 
         use_local_stack()
         plan = asyncio.run(plan_cut((type, value), other))
@@ -95,7 +93,6 @@ def unmerge(
             _confirm_or_exit("Cut them apart?")
         result = asyncio.run(apply_cut(plan, reason=reason))
         typer.echo(result.to_json() if as_json else format_result(result))
-        exit_now(0)
 
 
 @identity_app.command()
@@ -107,13 +104,12 @@ def mend(
     as_json: JsonOption = False,
 ) -> None:
     """Undo a cut: the identifiers are joined again if their events still link them."""
-    with report_errors():
+    with run_command():
         from cli.identity import format_result, lift_cut
 
         use_local_stack()
         result = asyncio.run(lift_cut(cut_id, reason=reason))
         typer.echo(result.to_json() if as_json else format_result(result))
-        exit_now(0)
 
 
 @identity_app.command()
@@ -124,13 +120,12 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Release an identifier from quarantine; it is never quarantined again."""
-    with report_errors():
+    with run_command():
         from cli.identity import format_result, release_identifier
 
         use_local_stack()
         result = asyncio.run(release_identifier((type, value), reason=reason))
         typer.echo(result.to_json() if as_json else format_result(result))
-        exit_now(0)
 
 
 @identity_app.command()
@@ -139,12 +134,11 @@ def quarantined(
     as_json: JsonOption = False,
 ) -> None:
     """List the quarantined identifiers: shared by so many profiles that they identify none."""
-    with report_errors():
+    with run_command():
         from cli.identity import list_quarantined
 
         use_local_stack()
         typer.echo(asyncio.run(list_quarantined(limit=limit, as_json=as_json)))
-        exit_now(0)
 
 
 def _confirm_or_exit(question: str) -> None:
@@ -178,11 +172,10 @@ def graph(
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print Mermaid text (the default).")] = False,
 ) -> None:
     """Draw a journey's graph from its code: its waits, messages and outcomes."""
-    with report_errors():
+    with run_command():
         from authoring.graph.main import draw
 
         typer.echo(draw(journey, WorkerSettings().journey_modules, to=svg, as_mermaid=mermaid))
-        exit_now(0)
 
 
 @authoring_app.command()
@@ -199,7 +192,7 @@ def preview(
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a journey for one shopper on virtual time: what is sent or withheld and why. Sends nothing."""
-    with report_errors():
+    with run_command():
         from authoring.preview.main import run_preview
 
         modules = WorkerSettings().journey_modules
@@ -222,7 +215,7 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Check before a deploy which open runs the journeys of this working tree would break. Reads only."""
-    with report_errors(code=2):
+    with run_command(error_code=2):
         from authoring.replay.main import run
 
         if shapes or record:
@@ -247,12 +240,11 @@ def new(
     ] = None,
 ) -> None:
     """Create the files of a new journey: `waypost new journey price-drop`. Never overwrites a file."""
-    with report_errors():
+    with run_command():
         from authoring.scaffold.main import create_journey
 
         modules = WorkerSettings().journey_modules
         typer.echo(create_journey(name, modules, package=package, folder=Path.cwd()))
-        exit_now(0)
 
 
 policy_app = typer.Typer(
@@ -270,7 +262,7 @@ def policy_check(
     as_json: JsonOption = False,
 ) -> None:
     """Report all faults of a policy file with their lines. Exit code 1 if there are any."""
-    with report_errors():
+    with run_command():
         from cli.policy import check_policy_file
 
         use_local_stack()
@@ -282,14 +274,13 @@ def policy_check(
 @policy_app.command("show")
 def policy_show(as_json: JsonOption = False) -> None:
     """Show the policy in force: each value, where it was set, and the version that decisions record."""
-    with report_errors():
+    with run_command():
         from cli.policy import format_policy
         from policy.config.settings import PolicySettings
         from workers.startup import load_policy
 
         use_local_stack()
         typer.echo(format_policy(load_policy(PolicySettings()), as_json=as_json))
-        exit_now(0)
 
 
 decisions_app = typer.Typer(
@@ -308,20 +299,21 @@ def replay(
         str | None,
         typer.Option("--since", metavar="DURATION", help="Only decisions of the last 2h or 7d, for example."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Repeat recorded decisions with this code, from their recorded basis and policy version.
 
     Lists the decisions with another result; the exit code is then 1. Reads only.
     """
-    with report_errors():
+    with run_command():
         from cli.decisions import format_replay, replay_decisions
+        from cli.tables import to_json
         from local.time_travel import parse_duration
 
         length = None if since is None else parse_duration(since)
         use_local_stack()
         outcome = asyncio.run(replay_decisions(length))
-        typer.echo(outcome.to_json() if as_json else format_replay(outcome))
+        typer.echo(to_json(outcome) if as_json else format_replay(outcome))
         exit_now(1 if outcome.flipped else 0)
 
 
@@ -342,34 +334,31 @@ def review(
     as_json: JsonOption = False,
 ) -> None:
     """List the replies that count as opt-outs and are not reviewed yet, the newest first."""
-    with report_errors():
+    with run_command():
         from cli.consents import list_replies
 
         use_local_stack()
         typer.echo(asyncio.run(list_replies(limit=limit, as_json=as_json)))
-        exit_now(0)
 
 
 @consents_app.command()
 def keep(entry_id: EntryIdArgument, as_json: JsonOption = False) -> None:
     """Confirm that a reply is an opt-out: it stays in effect and is no longer listed."""
-    with report_errors():
+    with run_command():
         from cli.consents import keep_reply
 
         use_local_stack()
         typer.echo(asyncio.run(keep_reply(entry_id, as_json=as_json)))
-        exit_now(0)
 
 
 @consents_app.command()
 def restore(entry_id: EntryIdArgument, as_json: JsonOption = False) -> None:
     """Record that a reply was no opt-out: the consent before it applies again."""
-    with report_errors():
+    with run_command():
         from cli.consents import restore_reply
 
         use_local_stack()
         typer.echo(asyncio.run(restore_reply(entry_id, as_json=as_json)))
-        exit_now(0)
 
 
 kill_switch_app = typer.Typer()
@@ -406,21 +395,19 @@ def resume(
 
 
 def _set_stop(kind: StopKind, name: str, reason: str, as_json: bool, *, on: bool) -> None:
-    with report_errors():
+    with run_command():
         from cli.kill_switches import activate_stop, format_change, lift_stop
 
         use_local_stack()
         change = asyncio.run((activate_stop if on else lift_stop)(kind, name, reason=reason))
         typer.echo(change.model_dump_json() if as_json else format_change(change))
-        exit_now(0)
 
 
 @kill_switch_app.command()
 def stops(as_json: JsonOption = False) -> None:
     """List the active stops, with their time, reason and actor."""
-    with report_errors():
+    with run_command():
         from cli.kill_switches import list_stops
 
         use_local_stack()
         typer.echo(asyncio.run(list_stops(as_json=as_json)), nl=False)
-        exit_now(0)

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-import orjson
-
 from cli.database import current_actor, open_database
-from cli.tables import build_table, format_instant, render_text
+from cli.tables import build_table, render_text, to_json
 from profiles.consent.review import (
     DoubtfulReply,
     ReviewResult,
@@ -20,7 +18,7 @@ async def list_replies(*, limit: int, as_json: bool) -> str:
     async with open_database() as database:
         page = await database.run(lambda connection: list_doubtful_replies(connection, limit=limit))
     if as_json:
-        return orjson.dumps({"replies": page.rows}, str, orjson.OPT_INDENT_2).decode()
+        return to_json({"replies": page.rows})
     return format_replies(page.rows)
 
 
@@ -45,12 +43,9 @@ def format_replies(found: Sequence[DoubtfulReply]) -> str:
     """Return the replies as a table."""
     if not found:
         return "No reply waits for a review."
-    rows = [
-        (str(reply.entry_id), reply.address, reply.text, format_instant(reply.at), reply.done)
-        for reply in found
-    ]
+    rows = ((reply.entry_id, reply.address, reply.text, reply.at, reply.done) for reply in found)
     return render_text(build_table("To review", ("id", "from", "text", "at", "done"), rows)).rstrip("\n")
 
 
 def _format_result(reviewed: ReviewResult, text: str, as_json: bool) -> str:
-    return orjson.dumps(reviewed, str, orjson.OPT_INDENT_2).decode() if as_json else text
+    return to_json(reviewed) if as_json else text

@@ -3,15 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from io import StringIO
 from typing import Any
 from uuid import UUID
 
-import orjson
-from rich.console import Console
-from rich.table import Table
-
 from cli.database import open_database
+from cli.tables import build_table, render_text
 from policy.limits import Limits
 from policy.replay import limits_from_json, redecide
 from policy.verdict import Allow, Defer, Verdict
@@ -61,10 +57,6 @@ class DecisionReplayResult:
     unknown_policies: Counter[str] = field(default_factory=Counter)
     """Policy version that is not stored → number of its decisions."""
     flipped: list[ChangedDecision] = field(default_factory=list)
-
-    def to_json(self) -> str:
-        """Return the result as JSON."""
-        return orjson.dumps(self, str, orjson.OPT_INDENT_2).decode()
 
 
 async def replay_decisions(since: timedelta | None) -> DecisionReplayResult:
@@ -132,13 +124,10 @@ def format_replay(outcome: DecisionReplayResult) -> str:
 
 
 def _format_changed(flips: list[ChangedDecision]) -> str:
-    table = Table()
-    for name in ("decision", "at", "message", "recorded", "now"):
-        table.add_column(name, overflow="fold")
+    rows = []
     for flip in flips:
         message = f"{flip.journey} {flip.step}, {flip.channel}"
         now = f"{flip.now}: {flip.detail}" if flip.detail else str(flip.now)
-        table.add_row(str(flip.decision_id), f"{flip.at:%Y-%m-%d %H:%M}", message, str(flip.recorded), now)
-    out = StringIO()
-    Console(file=out, highlight=False, markup=False).print(table)
-    return out.getvalue().rstrip("\n")
+        rows.append((flip.decision_id, f"{flip.at:%Y-%m-%d %H:%M}", message, flip.recorded, now))
+    table = build_table("", ("decision", "at", "message", "recorded", "now"), rows)
+    return render_text(table).rstrip("\n")

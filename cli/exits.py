@@ -14,19 +14,20 @@ from workers.settings import StackSettings
 
 
 @contextlib.contextmanager
-def report_errors(code: int = 1) -> Iterator[None]:
-    """Print an error that a user can correct as one message, without a traceback, and exit with ``code``.
+def run_command(error_code: int = 1) -> Iterator[None]:
+    """Run a command's block and exit with 0; print an error that a user can correct, and exit with its code.
 
-    All other errors are raised.
+    All other errors are raised. The block may exit with another code itself.
     """
     try:
         yield
+        exit_now(0)
     except (Exception, KeyboardInterrupt) as error:
         message = format_user_error(error)
         if message is None:
             raise
         typer.echo(message, err=True)
-        exit_now(code)
+        exit_now(error_code)
 
 
 def use_local_stack() -> bool:

@@ -1,28 +1,37 @@
 """``waypost identity``: show identities, split profiles, undo splits, list and release from quarantine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import orjson
+from rich.console import RenderableType
+from rich.table import Table
 
 from api.d2 import DrawingError
 from api.identity_diagram.mermaid import render_mermaid
 from api.identity_diagram.svg import svg
 from cli.database import current_actor, open_database, parse_identifier
-from cli.tables import format_identity, format_people, format_quarantined
+from cli.tables import build_table, render_text, to_json
 from profiles.db.database import Database
 from profiles.errors import NotFound
 from profiles.identity.component import find_profile_id
 from profiles.identity.identifiers import split_key
-from profiles.identity.quarantine import load_quarantined
-from profiles.identity.views import HeldIdentifier, IdentityView, load_identifiers, load_identity
+from profiles.identity.quarantine import QuarantinedIdentifier, load_quarantined
+from profiles.identity.views import (
+    HeldIdentifier,
+    IdentityEdge,
+    IdentityView,
+    load_identifiers,
+    load_identity,
+)
 from profiles.merging import unmerge
 from profiles.merging.cut_preview import CutPreview, SentMessage, load_messages_by_id, preview_cut
 from profiles.merging.unmerge import check_cut, check_mend, check_release
 from workers.errors import UserError
+
+_MAX_LOG_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ class CutResult:
         result: dict[str, Any] = {"profiles": profiles}
         if self.cut_id is not None:
             result |= {"cut_id": self.cut_id, "messages_while_merged": self.messages}
-        return orjson.dumps(result, str, orjson.OPT_INDENT_2).decode()
+        return to_json(result)
 
 
 async def plan_cut(one: tuple[str, str], other: tuple[str, str]) -> CutPlan:
@@ -96,8 +105,13 @@ async def release_identifier(named: tuple[str, str], *, reason: str) -> CutResul
 
 
 def format_result(parted: CutResult) -> str:
-    """Return the result as a text with tables."""
-    return f"{format_people(parted.people, parted.messages if parted.cut_id else None)}{parted.summary}"
+    """Return the result as tables: the identifiers of each profile; after a cut, the messages sent before."""
+    parts: list[RenderableType] = [
+        _identifiers_table(f"Profile {profile_id}", held) for profile_id, held in parted.people.items()
+    ]
+    if parted.cut_id is not None:
+        parts.append(_sent_messages(parted.messages))
+    return render_text(*parts) + parted.summary
 
 
 async def _load_people(database: Database, profiles: Sequence[UUID]) -> dict[UUID, list[HeldIdentifier]]:
@@ -133,14 +147,14 @@ async def list_quarantined(*, limit: int, as_json: bool) -> str:
     async with open_database() as database:
         found = await database.run(lambda connection: load_quarantined(connection, limit=limit))
     if as_json:
-        return orjson.dumps({"quarantined": found}, str, orjson.OPT_INDENT_2).decode()
+        return to_json({"quarantined": found})
     return format_quarantined(found)
 
 
 def _format_view(format: str, view: IdentityView, full: bool) -> str:
     match format:
         case "json":
-            return orjson.dumps(view, str, orjson.OPT_INDENT_2).decode() + "\n"
+            return to_json(view) + "\n"
         case "mermaid":
             return render_mermaid(view, full=full)
         case "svg":
@@ -149,3 +163,67 @@ def _format_view(format: str, view: IdentityView, full: bool) -> str:
             except DrawingError as error:
                 raise UserError(str(error)) from error
     return format_identity(view)
+
+
+def format_identity(view: IdentityView) -> str:
+    """Return the identity of a profile: identifiers, links, cuts, and the 20 newest log entries."""
+    parts: list[RenderableType] = [f"Profile {view.profile_id}"]
+    if view.merged:
+        parts.append("Merged into it: " + ", ".join(map(str, view.merged)))
+    parts.append(_identifiers_table("Identifiers", view.identifiers))
+    joined = [edge for edge in view.edges if edge.joined]
+    refused = [edge for edge in view.edges if not edge.joined]
+    if joined:
+        columns: Sequence[str] = ("one", "other", "event", "time", "verified")
+        parts.append(build_table("Joined by", columns, map(_link_row, joined)))
+    if refused:
+        parts.append(build_table("Not joined", ("why",), ((edge.reason,) for edge in refused)))
+    if view.cuts:
+        columns = ("cut", "one", "other", "by", "reason", "at", "lifted")
+        cuts = ((c.cut_id, c.one, c.other, c.actor, c.reason, c.at, c.lifted_at or "no") for c in view.cuts)
+        parts.append(build_table("Cut apart", columns, cuts))
+    if view.log:
+        columns = ("at", "what", "identifier", "and", "by", "detail")
+        log = ((e.at, e.kind, e.key, e.other_key, e.actor, e.detail) for e in view.log[:_MAX_LOG_ROWS])
+        parts.append(build_table("Log", columns, log))
+    return render_text(*parts)
+
+
+def format_cut_preview(apart: CutPreview) -> str:
+    """Return what a cut would split: the parts, their running runs, and the messages sent."""
+    title = f"Profile {apart.profile_id} comes apart into"
+    rows = ((number, ", ".join(keys)) for number, keys in enumerate(apart.parts, 1))
+    parts: list[RenderableType] = [build_table(title, ("person", "identifiers"), rows)]
+    if apart.runs:
+        runs = ((run.journey, run.key, run.run_id) for run in apart.runs)
+        parts.append(
+            build_table("Running for them; each goes to its own person", ("journey", "key", "run"), runs)
+        )
+    return render_text(*parts, _sent_messages(apart.messages)).rstrip("\n")
+
+
+def format_quarantined(found: Sequence[QuarantinedIdentifier]) -> str:
+    """Return the quarantined identifiers as a table."""
+    if not found:
+        return "No identifier is quarantined."
+    rows = ((each.type, each.value, each.people, each.since) for each in found)
+    return render_text(build_table("Quarantined", ("type", "value", "people", "since"), rows)).rstrip("\n")
+
+
+def _identifiers_table(title: str, held: Iterable[HeldIdentifier]) -> Table:
+    columns = ("type", "value", "seen since", "this person's since", "vouched", "status")
+    rows = ((each.type, each.value, each.since, each.linked_at, each.vouched, each.status) for each in held)
+    return build_table(title, columns, rows)
+
+
+def _link_row(edge: IdentityEdge) -> tuple[object, ...]:
+    event = f"{edge.cause.event_type or 'an event'} {edge.cause.id} from {edge.cause.source}"
+    return edge.one, edge.other, event, edge.cause.time, edge.cause.verified
+
+
+def _sent_messages(messages: Sequence[SentMessage]) -> RenderableType:
+    if not messages:
+        return "No message went out while they were one."
+    columns = ("at", "channel", "template", "journey", "message")
+    rows = ((each.sent_at, each.channel, each.template, each.journey, each.message_id) for each in messages)
+    return build_table("Sent while they were one", columns, rows)

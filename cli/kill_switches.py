@@ -1,14 +1,11 @@
 """``waypost stop``, ``resume`` and ``stops``: change and list the kill switches."""
 
-from io import StringIO
 from typing import Any
 
-import orjson
 from pydantic import BaseModel
-from rich.console import Console
-from rich.table import Column, Table
 
 from cli.database import current_actor, open_database
+from cli.tables import build_table, render_text, to_json
 from journeys import registry
 from journeys.registry import UnknownStopTarget, check_stop_target
 from policy.facts import StopKind
@@ -69,17 +66,11 @@ async def list_stops(*, as_json: bool) -> str:
     async with open_database() as database:
         found = await database.run(kill_switches.list_kill_switches)
     if as_json:
-        return orjson.dumps({"stops": found}, str, orjson.OPT_INDENT_2).decode() + "\n"
+        return to_json({"stops": found}) + "\n"
     if not found:
         return "Nothing is stopped.\n"
-    table = Table(*(Column(title, overflow="fold") for title in ("kind", "name", "since", "reason", "by")))
-    for stop in found:
-        table.add_row(stop.kind, stop.name, stop.since.isoformat(" ", "seconds"), stop.reason, stop.actor)
-    # Square brackets in a reason are text, not markup.
-    console = Console(file=StringIO(), markup=False, emoji=False, highlight=False)
-    with console.capture() as output:
-        console.print(table)
-    return output.get()
+    rows = [(s.kind, s.name, s.since.isoformat(" ", "seconds"), s.reason, s.actor) for s in found]
+    return render_text(build_table("", ("kind", "name", "since", "reason", "by"), rows))
 
 
 def format_change(done: StopChange) -> str:

@@ -6,12 +6,12 @@ The other commands are in ``cli.commands``. The order of definitions is the orde
 import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from cli.commands import authoring_app, consents_app, decisions_app, identity_app, kill_switch_app, policy_app
-from cli.exits import exit_now, report_errors, use_local_stack
+from cli.exits import exit_now, run_command, use_local_stack
 from workers.errors import UserError
 from workers.settings import ServerSettings, StackSettings, WorkerSettings
 
@@ -29,7 +29,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as J
 @app.command()
 def dev() -> None:
     """Run a whole local stack (database, Temporal, API, relay, worker) until Ctrl-C."""
-    with report_errors():
+    with run_command():
         from local.dev import run_dev_stack
 
         exit_now(asyncio.run(run_dev_stack(StackSettings())))
@@ -42,7 +42,7 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Run a shop's simulated traffic on a local stack, and summarise what was sent and what was not."""
-    with report_errors():
+    with run_command():
         from local.demo.main import run_demo
 
         options = {} if shoppers is None else {"shoppers": shoppers}
@@ -52,7 +52,7 @@ def demo(
 @app.command()
 def api() -> None:
     """Run the HTTP API."""
-    with report_errors():
+    with run_command():
         from api.app import create_app
         from api.settings import ApiSettings, InvalidSettings
         from workers.process import configure_logging
@@ -65,13 +65,12 @@ def api() -> None:
         except InvalidSettings as fault:
             raise UserError(str(fault)) from fault
         serve_app(application, ServerSettings())
-        exit_now(0)
 
 
 @app.command()
 def worker() -> None:
     """Run the journey worker."""
-    with report_errors():
+    with run_command():
         from workers.worker import run_worker_process
 
         _run_process(run_worker_process)
@@ -80,7 +79,7 @@ def worker() -> None:
 @app.command()
 def relay() -> None:
     """Run the relay, which delivers accepted events to Temporal."""
-    with report_errors():
+    with run_command():
         from workers.relay import run_relay_process
 
         _run_process(run_relay_process)
@@ -98,7 +97,7 @@ def migrate(
     ] = None,
 ) -> None:
     """Upgrade the database schema to this version. Safe to run at any time, also concurrently."""
-    with report_errors():
+    with run_command():
         from sqlalchemy.exc import SQLAlchemyError
 
         from cli.database import grant_app_role
@@ -114,7 +113,6 @@ def migrate(
         except (OSError, SQLAlchemyError, ValueError) as error:
             raise UserError(f"the database cannot be migrated: {error}\nCheck DATABASE_URL.") from error
         typer.echo(f"The database is at revision {revision}.{let_run}")
-        exit_now(0)
 
 
 @app.command()
@@ -126,7 +124,7 @@ def ingest(
     ] = False,
 ) -> None:
     """Send a file of events through the API. Unless --as-live, they are historical and start no run."""
-    with report_errors():
+    with run_command():
         from cli.ingest.main import replay_file
 
         use_local_stack()
@@ -139,13 +137,12 @@ def fast_forward(
     length: Annotated[str, typer.Argument(metavar="DURATION", help="How far, such as 3d, 2h30m or 45m.")],
 ) -> None:
     """Move one run's clock forward (local stack only)."""
-    with report_errors():
+    with run_command():
         from local.time_travel import fast_forward_run, parse_duration
 
         by = parse_duration(length)
         use_local_stack()
         typer.echo(asyncio.run(fast_forward_run(WorkerSettings(), run_id, by)))
-        exit_now(0)
 
 
 @app.command()
@@ -165,20 +162,19 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Explain why a customer was sent a message or was not, with the facts that led to it."""
-    with report_errors():
+    with run_command():
         from cli.why import answer_why
 
         use_local_stack()
         typer.echo(
             asyncio.run(answer_why(customer, journey=journey, item=item, at=at, as_json=as_json)), nl=False
         )
-        exit_now(0)
 
 
 @app.command()
 def doctor() -> None:
     """Check settings, database, migrations, Temporal and providers, and advise on each fault."""
-    with report_errors():
+    with run_command():
         from cli.doctor import examine_installation
 
         local = use_local_stack()
@@ -190,7 +186,7 @@ def doctor() -> None:
         exit_now(0 if all(finding.ok for finding in findings) else 1)
 
 
-def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> NoReturn:
+def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> None:
     """Run one of Waypost's processes until it receives a stop signal."""
     from profiles.db.database import async_url
     from workers.process import configure_logging
@@ -202,7 +198,6 @@ def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> 
     except ValueError as error:
         raise UserError(str(error)) from error
     asyncio.run(run(settings))
-    exit_now(0)
 
 
 def main() -> None:
@@ -210,17 +205,8 @@ def main() -> None:
     app()
 
 
-app.add_typer(authoring_app)
-
-app.add_typer(identity_app)
-
-app.add_typer(policy_app)
-
-app.add_typer(decisions_app)
-
-app.add_typer(kill_switch_app)
-
-app.add_typer(consents_app)
+for _group in (authoring_app, identity_app, policy_app, decisions_app, kill_switch_app, consents_app):
+    app.add_typer(_group)
 
 if __name__ == "__main__":
     main()

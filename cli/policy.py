@@ -1,13 +1,11 @@
 """``waypost policy check`` and ``show``: the faults of a policy file, and the policy in force."""
 
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
 
-import orjson
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from cli.tables import render_text, to_json
 from policy.config.policy_file import Policy, PolicyFaults, settings_of
 from policy.config.settings import PolicySettings, load_policy_file
 from policy.replay import policy_version
@@ -20,11 +18,11 @@ def check_policy_file(file: Path | None, *, as_json: bool) -> tuple[str, bool]:
     except PolicyFaults as refused:
         if as_json:
             faults = [asdict(fault) for fault in refused.faults]
-            return _to_json({"file": refused.name, "ok": False, "faults": faults}), False
+            return to_json({"file": refused.name, "ok": False, "faults": faults}), False
         return _format_faults(refused), False
     version = policy_version(policy.limits)
     if as_json:
-        return _to_json({"file": policy.name or None, "ok": True, "version": version, "faults": []}), True
+        return to_json({"file": policy.name or None, "ok": True, "version": version, "faults": []}), True
     return f"{_policy_label(policy)} can be used: policy {version}.", True
 
 
@@ -33,7 +31,7 @@ def format_policy(policy: Policy, *, as_json: bool) -> str:
     version, settings = policy_version(policy.limits), settings_of(policy)
     if as_json:
         values = {each.path: {"value": each.value, "set_by": each.set_by} for each in settings}
-        return _to_json({"file": policy.name or None, "version": version, "values": values})
+        return to_json({"file": policy.name or None, "version": version, "values": values})
     lines = [f"# Policy {version}: {_policy_label(policy)}"]
     width = min(max(len(str(each)) for each in settings), 60)
     lines += [f"{each!s:<{width}}  # {each.set_by}" for each in settings]
@@ -46,19 +44,7 @@ def _policy_label(policy: Policy) -> str:
 
 def _format_faults(refused: PolicyFaults) -> str:
     count = len(refused.faults)
-    table = Table()
-    table.add_column("line", justify="right", no_wrap=True)
-    table.add_column("what is wrong", overflow="fold")
+    table = Table(Column("line", justify="right", no_wrap=True), Column("what is wrong", overflow="fold"))
     for fault in refused.faults:
         table.add_row(str(fault.line), fault.words)
-    return f"{refused.name}: {count} fault{'s' if count > 1 else ''}\n{_render_table(table)}"
-
-
-def _render_table(table: Table) -> str:
-    out = StringIO()
-    Console(file=out, highlight=False, markup=False).print(table)
-    return out.getvalue().rstrip("\n")
-
-
-def _to_json(value: object) -> str:
-    return orjson.dumps(value, None, orjson.OPT_INDENT_2).decode()
+    return f"{refused.name}: {count} fault{'s' if count > 1 else ''}\n{render_text(table)}".rstrip("\n")

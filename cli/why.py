@@ -1,12 +1,10 @@
 """``waypost why``: load the evidence, explain why a message was sent or not, and format the answer."""
 
 from collections.abc import Sequence
-from io import StringIO
 from typing import Any
 from uuid import UUID
 
-import orjson
-from rich.console import Console
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
@@ -16,6 +14,7 @@ from api.why.answer import Answer, Explainer, WhyQuery, create_explainer, first_
 from api.why.reasons import ZONE_SOURCE_TEXTS
 from api.why.timeline import Entry
 from cli.database import open_database, parse_identifier
+from cli.tables import render_text, to_json
 from profiles.errors import NotFound
 from profiles.identity import component
 from profiles.identity.identifiers import parse_identifier_input, split_key
@@ -60,26 +59,22 @@ async def answer_why(
         explainer, query = await database.run(read)
     answer = explainer.answer(query, await _query_waits(settings, explainer.runs_to_query(query)))
     if as_json:
-        return orjson.dumps(answer, str, orjson.OPT_INDENT_2).decode() + "\n"
+        return to_json(answer) + "\n"
     return format_answer(answer)
 
 
 def format_answer(answer: Answer) -> str:
     """Return the sentence, its facts and the timeline, for a terminal of any width."""
-    # Square brackets in texts of customers are text, not markup.
-    console = Console(file=StringIO(), markup=False, emoji=False, highlight=False)
-    with console.capture() as output:
-        console.print(answer.sentence)
-        if answer.facts:
-            console.print("\nWhat it stood on")
-            for fact in answer.facts:
-                console.print(Padding(f"{fact.kind}: {fact.text}", (0, 0, 0, 2)))
-        source = ZONE_SOURCE_TEXTS.get(answer.zone_source, answer.zone_source)
-        console.print(f"\nWhat happened, by the clock of {answer.zone} ({source})")
-        console.print(_timeline_table(answer.timeline) if answer.timeline else "  nothing on file")
-        if answer.is_cut:
-            console.print("There is more on file; --at looks at an earlier moment.")
-    return "\n".join(line.rstrip() for line in output.get().splitlines()) + "\n"
+    parts: list[RenderableType] = [answer.sentence]
+    if answer.facts:
+        parts.append("\nWhat it stood on")
+        parts += [Padding(f"{fact.kind}: {fact.text}", (0, 0, 0, 2)) for fact in answer.facts]
+    source = ZONE_SOURCE_TEXTS.get(answer.zone_source, answer.zone_source)
+    parts.append(f"\nWhat happened, by the clock of {answer.zone} ({source})")
+    parts.append(_timeline_table(answer.timeline) if answer.timeline else "  nothing on file")
+    if answer.is_cut:
+        parts.append("There is more on file; --at looks at an earlier moment.")
+    return "\n".join(line.rstrip() for line in render_text(*parts).splitlines()) + "\n"
 
 
 def _timeline_table(entries: Sequence[Entry]) -> Table:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from cli.tables import format_cut_preview, format_identity, format_quarantined
+from cli.identity import format_cut_preview, format_identity, format_quarantined
 from profiles.identity.quarantine import QuarantinedIdentifier
 from profiles.merging.cut_preview import AffectedRun, CutPreview, SentMessage
 from tests.support.builders.identities import EMAIL, FIRST, PERSON, PHONE, ada, held, seen
