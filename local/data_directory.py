@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from local.processes import StackError
+from local.processes import StackError, write_private_file
 
 _LOCK_FILE = "stack.lock"
 
@@ -73,12 +73,12 @@ class DataDirectory:
         """Return the secret that signs this stack's links; created once, so that links outlive a restart."""
         path = self.folder / _SECRET_FILE
         if not path.exists():
-            _write_private(path, secrets.token_urlsafe(32))
+            write_private_file(path, secrets.token_urlsafe(32))
         return path.read_text()
 
     def publish_environment(self, environment: Mapping[str, str]) -> None:
         """Write the environment with which other commands connect to this stack; for this user only."""
-        _write_private(self.folder / _ENVIRONMENT_FILE, json.dumps(dict(environment), indent=2))
+        write_private_file(self.folder / _ENVIRONMENT_FILE, json.dumps(dict(environment), indent=2))
 
     def release(self) -> None:
         """Remove the published environment and release the lock. Idempotent."""
@@ -86,15 +86,6 @@ class DataDirectory:
             (self.folder / _ENVIRONMENT_FILE).unlink(missing_ok=True)
             os.close(self._lock_fd)
             self._lock_fd = None
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Replace a file atomically by one that only this user can read."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    partial.rename(path)
 
 
 def find_running_stack(folder: Path) -> dict[str, str] | None:

@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
@@ -15,7 +16,7 @@ from rich.style import Style
 from rich.table import Table
 
 from local.ports import Port
-from local.processes import LogCallback, StackError
+from local.processes import LogCallback
 from local.stack import ADMIN_KEY, SERVER_KEY, WRITE_KEY, LocalStack
 from workers.settings import StackSettings
 
@@ -52,9 +53,9 @@ async def run_dev_stack(settings: StackSettings) -> int:
         os.environ.setdefault("FORCE_COLOR", "1")  # child processes write to a pipe, this one to a terminal
     stop = install_stop_signals(lambda: console.print_line("Stopping …"))
     begun = time.monotonic()
-    stack = create_stack(settings, console.log)
+    stack = create_stack(settings, settings.waypost_data_dir, console.log)
     starting = asyncio.create_task(stack.__aenter__())
-    if not await _await_unless_stopped(stop, starting):
+    if not await wait_unless_stopped(stop, starting):
         return 0
     try:
         console.print_moved_ports(stack.ports)
@@ -64,22 +65,25 @@ async def run_dev_stack(settings: StackSettings) -> int:
             "Or a shop's traffic: waypost demo --serve\n"
         )
         died = asyncio.create_task(stack.wait_for_failure())
-        if await _await_unless_stopped(stop, died):
+        if await wait_unless_stopped(stop, died):
             raise died.result()
         return 0
     finally:
         await stack.__aexit__(None, None, None)
 
 
-def create_stack(settings: StackSettings, log: LogCallback) -> LocalStack:
-    """Create a stack from the settings, without starting it."""
+def create_stack(
+    settings: StackSettings, folder: Path, log: LogCallback, environment: Mapping[str, str] | None = None
+) -> LocalStack:
+    """Create a stack on ``folder`` from the settings, without starting it."""
     return LocalStack(
-        settings.waypost_data_dir,
+        folder,
         api_port=settings.api_port,
         temporal_port=settings.temporal_port,
         temporal_ui_port=settings.temporal_ui_port,
         postgres_port=settings.postgres_port,
         database_url=settings.database_url,
+        environment=environment,
         log=log,
     )
 
@@ -122,16 +126,13 @@ def install_stop_signals(on_stop: Callable[[], None]) -> asyncio.Event:
     return stop
 
 
-async def _await_unless_stopped(
-    stop: asyncio.Event, task: "asyncio.Task[LocalStack] | asyncio.Task[StackError]"
-) -> bool:
+async def wait_unless_stopped(stop: asyncio.Event, task: "asyncio.Task[Any]") -> bool:
     """Wait for the task; returns True if it ended, False if ``stop`` was set first.
 
     In the second case the task is cancelled. Raises what the task raised.
     """
     stopping = asyncio.create_task(stop.wait())
-    waits: list[Awaitable[object]] = [stopping, task]
-    await asyncio.wait([asyncio.ensure_future(each) for each in waits], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([stopping, task], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if task.done():
         task.result()

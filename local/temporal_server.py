@@ -7,8 +7,6 @@ import signal
 import sys
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.namespace.v1 import NamespaceConfig
@@ -18,14 +16,20 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
 from local.ports import HOST, PortRequest, choose_ports
-from local.processes import ChildExited, ChildProcess, Command, LogCallback, StackError, discard_line
+from local.processes import (
+    ChildExited,
+    ChildProcess,
+    Command,
+    LocalServer,
+    LogCallback,
+    StackError,
+    discard_line,
+)
 from workers.temporal_client import SEARCH_ATTRIBUTES, ensure_search_attributes
 
 NAMESPACE = "default"
 
 _READY_TIMEOUT_S = 60.0
-
-_STOP_TIMEOUT_S = 5.0
 
 _MAX_START_ATTEMPTS = 3
 
@@ -42,12 +46,13 @@ _DYNAMIC_CONFIG = (
 _PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL")
 
 
-class TemporalDevServer:
+class TemporalDevServer(LocalServer):
     """One Temporal dev server on the loopback address. ``db_file`` None: everything is kept in memory.
 
-    Use it as an async context manager, or with ``start`` and ``stop``. Ports: 0 for any free one;
-    ``ui_port`` None runs without the web UI.
+    Ports: 0 for any free one; ``ui_port`` None runs without the web UI.
     """
+
+    stop_timeout_s = 5.0
 
     def __init__(
         self,
@@ -65,16 +70,6 @@ class TemporalDevServer:
         self._client: Client | None = None
         self.port = port
         self.ui_port = ui_port
-        self.child: ChildProcess | None = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     @property
     def address(self) -> str:
@@ -88,7 +83,7 @@ class TemporalDevServer:
 
     @property
     def client(self) -> Client:
-        """A client connected to the running server. Raises ``StackError`` if it does not run."""
+        """A client connected to the server. Raises ``StackError`` before the first start."""
         if self._client is None:
             raise StackError("the Temporal dev server is not running: start it first")
         return self._client
@@ -132,18 +127,6 @@ class TemporalDevServer:
         except BaseException:
             await self.stop()
             raise
-
-    async def stop(self) -> None:
-        """Stop the server; kill it after 5 seconds. Idempotent."""
-        self._client = None
-        if self.child is not None:
-            await self.child.stop(_STOP_TIMEOUT_S)
-
-    async def kill(self) -> None:
-        """``kill -9`` the server."""
-        self._client = None
-        if self.child is not None:
-            await self.child.kill()
 
     def _argv(self, program: str) -> list[str]:
         argv = [program, "server", "start-dev", "--ip", HOST, "--port", str(self.port), "--log-level", "warn"]

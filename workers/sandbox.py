@@ -15,18 +15,17 @@ class SandboxAdPlatform:
 
     async def add(self, audience: str, member_id: UUID) -> None:
         """Add a member. Idempotent."""
-        async with self._database.transaction() as connection:
-            await sandbox.add_member(connection, audience, member_id)
+        await self._database.run(lambda connection: sandbox.add_member(connection, audience, member_id))
 
     async def remove(self, audience: str, member_id: UUID) -> None:
         """Remove a member. Idempotent."""
-        async with self._database.transaction() as connection:
-            await sandbox.remove_member(connection, audience, member_id)
+        await self._database.run(lambda connection: sandbox.remove_member(connection, audience, member_id))
 
     async def has_member(self, audience: str, member_id: UUID) -> bool:
         """Whether the platform's table has the member."""
-        async with self._database.transaction() as connection:
-            return await sandbox.has_member(connection, audience, member_id)
+        return await self._database.run(
+            lambda connection: sandbox.has_member(connection, audience, member_id)
+        )
 
 
 def create_sandbox_store(database: Database) -> SandboxStore:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from types import TracebackType
 from typing import Any, Self
 
 from pydantic import SecretStr
@@ -96,9 +95,7 @@ class Waypost:
             self._workers_task = asyncio.create_task(run_workers(workers))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for run in await self.fetch_rows("SELECT workflow_id FROM run WHERE temporal_run_id IS NOT NULL"):
             await self._terminate(run["workflow_id"])
         if self._workers_task is not None:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -14,7 +13,7 @@ from authoring.testing.shared_memory import shared_memory_folder
 from authoring.testing.shop import Shop
 from authoring.testing.shopper import Shopper
 from journeys.vocabulary import Journey
-from local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres, execute_statement
 from local.temporal_server import TemporalDevServer
 from profiles.db.migrate import upgrade_schema_async
 from profiles.db.sql import new_id
@@ -67,19 +66,19 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated(postgres: str) -> AsyncIterator[str]:
     """Name of a migrated database that serves as the template."""
-    await _execute(postgres, f"CREATE DATABASE {_TEMPLATE_DATABASE}")
+    await execute_statement(postgres, f"CREATE DATABASE {_TEMPLATE_DATABASE}")
     await upgrade_schema_async(_replace_database(postgres, _TEMPLATE_DATABASE))
     yield _TEMPLATE_DATABASE
-    await _execute(postgres, f"DROP DATABASE {_TEMPLATE_DATABASE} WITH (FORCE)")
+    await execute_statement(postgres, f"DROP DATABASE {_TEMPLATE_DATABASE} WITH (FORCE)")
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
     """URL of an empty, migrated database for this test alone."""
     name = f"test_{new_id().hex}"
-    await _execute(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated} {_COPY_STRATEGY}")
+    await execute_statement(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated} {_COPY_STRATEGY}")
     yield _replace_database(postgres, name)
-    await _execute(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    await execute_statement(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -117,14 +116,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             if isinstance(each, Shop):
                 for shopper in each.shoppers:
                     report.sections.append((f"timeline of {shopper.name}", str(shopper.timeline)))
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
 
 
 def _replace_database(url: str, database: str) -> str:

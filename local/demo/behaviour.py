@@ -257,15 +257,8 @@ class ShopperPlan:
         rng = self._rng
         about = {"order_id": order["order_id"]}
         if rng.random() < 0.05:
-            self.add_events(
-                self.builder.system_event(
-                    at + timedelta(hours=rng.uniform(3, 11)),
-                    "support",
-                    "Order Cancelled",
-                    about,
-                    channel="support",
-                )
-            )
+            cancelled = at + timedelta(hours=rng.uniform(3, 11))
+            self.add_events(self.builder.support_event(cancelled, "Order Cancelled", about))
             return
         fate = rng.random()
         if fate > 0.93:
@@ -274,9 +267,7 @@ class ShopperPlan:
         self.add_events(self.builder.system_event(delivered, "carrier", "Order Delivered", about))
         if rng.random() < 0.1:
             back = delivered + timedelta(days=rng.uniform(1, 4))
-            self.add_events(
-                self.builder.system_event(back, "support", "Order Refunded", about, channel="support")
-            )
+            self.add_events(self.builder.support_event(back, "Order Refunded", about))
             return
         self.add_events(*self.case_builder.order_events(delivered, order))
 
@@ -321,8 +312,8 @@ class ShopperCases:
             }
             requested = delivered + timedelta(days=rng.uniform(1, 3))
             refunded = requested + timedelta(days=rng.uniform(4, 9))
-            acts.append(self._support_event(requested, "Return Requested", about))
-            acts.append(self._support_event(refunded, "Order Refunded", about))
+            acts.append(self._builder.support_event(requested, "Return Requested", about))
+            acts.append(self._builder.support_event(refunded, "Order Refunded", about))
         elif rng.random() < _UNREQUESTED_REVIEW_RATE:
             at = delivered + timedelta(days=rng.uniform(1, 4))
             acts.append(self.review_event(at, rng.choice(lines)["product_id"]))
@@ -337,12 +328,9 @@ class ShopperCases:
         self._ticket_count += 1
         about = {"ticket_id": f"ticket-{self._shopper.number}-{self._ticket_count}"}
         return [
-            self._support_event(opened, "Ticket Opened", about),
-            self._support_event(solved, "Ticket Solved", about),
+            self._builder.support_event(opened, "Ticket Opened", about),
+            self._builder.support_event(solved, "Ticket Solved", about),
         ]
-
-    def _support_event(self, at: datetime, name: str, about: JsonObject) -> ShopperEvent:
-        return self._builder.system_event(at, "support", name, about, channel="support")
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,38 +359,32 @@ def plan_reaction(
     """
     rng = Random(f"{seed}/{plan.shopper.number}/{message.template}/{message.channel}/{message.items}")  # noqa: S311
     at = max(message.at + timedelta(minutes=rng.uniform(2, 150)), now + timedelta(minutes=rng.uniform(1, 20)))
-    if message.channel == "email" and plan.shopper.email_bounces:
-        plan.add_events(plan.builder.message_event(at, "Message Bounced", message.message_id, "email"))
+    by_email = message.channel == "email"
+
+    def add(name: str) -> None:
+        plan.add_events(plan.builder.message_event(at, name, message.message_id, message.channel))
+
+    if by_email and plan.shopper.email_bounces:
+        add("Message Bounced")
         return False
-    plan.add_events(plan.builder.message_event(at, "Message Delivered", message.message_id, message.channel))
-    if message.channel == "email" and rng.random() > _OPEN_RATE:
+    add("Message Delivered")
+    if by_email and rng.random() > _OPEN_RATE:
         return False
     at += timedelta(minutes=1)
-    if message.channel == "email":
-        plan.add_events(plan.builder.message_event(at, "Message Opened", message.message_id, "email"))
+    if by_email:
+        add("Message Opened")
         if message.marketing and rng.random() < _UNSUBSCRIBE_RATE / _OPEN_RATE:
             return True
-    opened = _OPEN_RATE if message.channel == "email" else 1.0
-    if rng.random() < _CLICK_RATES.get(message.template, 0) / opened:
+    if rng.random() < _CLICK_RATES.get(message.template, 0) / (_OPEN_RATE if by_email else 1.0):
         at += timedelta(minutes=1)
-        plan.add_events(
-            plan.builder.message_event(at, "Message Clicked", message.message_id, message.channel)
-        )
+        add("Message Clicked")
         if rng.random() < _PURCHASE_RATES.get(message.template, 0):
-            _plan_purchase(plan, message, at + timedelta(minutes=rng.uniform(5, 40)), rng, products)
-        if message.template == "review_request" and rng.random() < _REVIEW_RATE:
-            plan.add_events(
-                plan.case_builder.review_event(at + timedelta(minutes=rng.uniform(3, 9)), message.items[0])
+            bought_at = at + timedelta(minutes=rng.uniform(5, 40))
+            promoted = [products[item] for item in message.items if item in products]
+            plan.buy_online(
+                bought_at, promoted or pick_products(rng, plan.shopper.favourite, rng.randint(1, 2))
             )
+        if message.template == "review_request" and rng.random() < _REVIEW_RATE:
+            reviewed_at = at + timedelta(minutes=rng.uniform(3, 9))
+            plan.add_events(plan.case_builder.review_event(reviewed_at, message.items[0]))
     return False
-
-
-def _plan_purchase(
-    plan: ShopperPlan,
-    message: DeliveredMessage,
-    at: datetime,
-    rng: Random,
-    products: Mapping[str, DemoProduct],
-) -> None:
-    promoted = [products[item] for item in message.items if item in products]
-    plan.buy_online(at, promoted or pick_products(rng, plan.shopper.favourite, rng.randint(1, 2)))

@@ -83,7 +83,7 @@ class RunMover:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _DELIVERY_TIMEOUT_S
         pause = 0.02
-        while waiting := await self._count_pending():
+        while waiting := await self._database.run(lambda connection: connection.fetchval(_COUNT_PENDING)):
             if loop.time() > deadline:
                 raise UserError(
                     f"{waiting} deliveries still wait after {_DELIVERY_TIMEOUT_S:.0f} s: see demo.log"
@@ -136,9 +136,4 @@ class RunMover:
             await fast_forward(self._client, run["workflow_id"], to - clock)
 
     async def _load_running(self) -> list[Any]:
-        async with self._database.transaction() as connection:
-            return list(await connection.fetch(_SELECT_RUNNING))
-
-    async def _count_pending(self) -> int:
-        async with self._database.transaction() as connection:
-            return int(await connection.fetchval(_COUNT_PENDING))
+        return list(await self._database.run(lambda connection: connection.fetch(_SELECT_RUNNING)))

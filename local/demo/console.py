@@ -1,7 +1,6 @@
 """Console output of the demo: the progress bar, and the summary as a table."""
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Self
 
 from rich import box
@@ -169,9 +168,7 @@ class DemoProgressBar:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start_phase(self, name: str) -> None:

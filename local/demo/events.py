@@ -75,6 +75,10 @@ class EventBuilder:
         """Return an event of another system of the shop about the shopper's order."""
         return self._native_event(at, source, name, properties, channel, self._shopper.identifiers)
 
+    def support_event(self, at: datetime, name: str, properties: JsonObject) -> ShopperEvent:
+        """Return an event of the shop's support about the shopper's order or ticket."""
+        return self.system_event(at, "support", name, properties, channel="support")
+
     def message_event(self, at: datetime, name: str, message_id: str, channel: str) -> ShopperEvent:
         """Return an engagement event of a message; the profile follows from the message id."""
         return self._native_event(at, "mail", name, {"message_id": message_id}, channel, {})

@@ -17,8 +17,8 @@ from local.demo import catalog
 from local.demo.console import DemoProgressBar, print_summary
 from local.demo.summary import Summary, find_broken_promises, summarise
 from local.demo.traffic import DemoTraffic
-from local.dev import access_info, display_path, install_stop_signals
-from local.processes import LogCallback, StackError
+from local.dev import access_info, create_stack, display_path, install_stop_signals, wait_unless_stopped
+from local.processes import StackError
 from local.stack import WRITE_KEY, LocalStack
 from local.temporal_server import NAMESPACE
 from profiles.db.database import Database
@@ -28,8 +28,14 @@ from workers.settings import StackSettings
 
 DEFAULT_SEED = 7
 
-_PROVIDER_VARIABLES = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
-"""Emptied for the demo's processes: its shoppers are invented, and no real message may be sent."""
+_ENVIRONMENT = {
+    # Without keys, since the demo's shoppers are invented, and no real message may be sent.
+    **dict.fromkeys(("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"), ""),
+    "WAYPOST_JOURNEYS": "journeys",
+    "WAYPOST_SHOP_NAME": catalog.SHOP_NAME,
+    "WAYPOST_SHOP_ADDRESS": catalog.SHOP_ADDRESS,
+    "WAYPOST_SHOP_URL": catalog.SHOP_URL,
+}
 
 _LOG_FILE = "demo.log"
 
@@ -48,16 +54,18 @@ async def run_demo(*, serve: bool, as_json: bool, shoppers: int = 200, seed: int
     out = Console(highlight=False)
     with DemoProgressBar(Console(stderr=True, highlight=False)) as bar, (folder / _LOG_FILE).open("w") as log:
         bar.start_phase("Starting Postgres, Temporal, API, relay and worker")
-        stack = _create_stack(
-            settings, folder, lambda name, line: print(f"{name:<8} {line}", file=log, flush=True)
-        )
+
+        def write_log(name: str, line: str) -> None:
+            print(f"{name:<8} {line}", file=log, flush=True)
+
+        stack = create_stack(settings, folder, write_log, _ENVIRONMENT)
         async with stack:
             summary = await _await_unless_stack_fails(stack, _run_traffic(stack, bar, shoppers, seed, begun))
             bar.stop()
             summary.broken_promises = find_broken_promises(summary)
             summary.links = _browser_links(stack) if serve else {}
             if as_json:
-                sys.stdout.write(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2).decode() + "\n")
+                sys.stdout.write(orjson.dumps(summary, option=orjson.OPT_INDENT_2).decode() + "\n")
             else:
                 print_summary(summary, out)
             sys.stdout.flush()
@@ -128,34 +136,12 @@ async def _serve(stack: LocalStack, data_dir: Path, links: dict[str, str], conso
     for name, place in (access_info(stack) | links).items():
         console.print(f"[bold]{name:<12}[/] {place}", soft_wrap=True)
     console.print("Ctrl-C stops it; `waypost demo` starts afresh", style="bold")
-    stopped, died = asyncio.create_task(stop.wait()), asyncio.create_task(stack.wait_for_failure())
+    died = asyncio.create_task(stack.wait_for_failure())
     try:
-        await asyncio.wait([stopped, died], return_when=asyncio.FIRST_COMPLETED)
-        if not stopped.done():
+        if await wait_unless_stopped(stop, died):
             raise died.result()
     finally:
-        stopped.cancel()
-        died.cancel()
         front.release()
-
-
-def _create_stack(settings: StackSettings, folder: Path, log: LogCallback) -> LocalStack:
-    return LocalStack(
-        folder,
-        api_port=settings.api_port,
-        temporal_port=settings.temporal_port,
-        temporal_ui_port=settings.temporal_ui_port,
-        postgres_port=settings.postgres_port,
-        database_url=settings.database_url,
-        environment={
-            **dict.fromkeys(_PROVIDER_VARIABLES, ""),
-            "WAYPOST_JOURNEYS": "journeys",
-            "WAYPOST_SHOP_NAME": catalog.SHOP_NAME,
-            "WAYPOST_SHOP_ADDRESS": catalog.SHOP_ADDRESS,
-            "WAYPOST_SHOP_URL": catalog.SHOP_URL,
-        },
-        log=log,
-    )
 
 
 async def _require_empty_database(database: Database) -> None:

@@ -1,7 +1,7 @@
 """The demo's summary: counts from Postgres and Temporal, the checks of its promises, and one example."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -127,10 +127,6 @@ class Summary:
     """URLs by label; empty unless the stack keeps running."""
     broken_promises: list[str] = field(default_factory=list)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the summary as a dictionary for JSON."""
-        return asdict(self)
-
 
 async def summarise(
     database: Database,
@@ -143,10 +139,8 @@ async def summarise(
     seconds_by_part: dict[str, float],
 ) -> Summary:
     """Count all results. ``opening``: start of the calendar's first day. Durations are in seconds."""
-    bought, promoted = (
-        await count_promoted_after_purchase(database),
-        await count_promoted_during_ticket(database),
-    )
+    bought = await count_promoted_after_purchase(database)
+    promoted = await count_promoted_during_ticket(database)
     async with database.transaction() as connection:
         example = await connection.fetchrow(SELECT_EXAMPLE)
         return Summary(
@@ -213,14 +207,12 @@ run's clock is minutes behind it."""
 
 async def count_promoted_after_purchase(database: Database) -> int:
     """Return how many decisions allowed the promotion of a bought item; must be 0."""
-    async with database.transaction() as connection:
-        return int(await connection.fetchval(_COUNT_PROMOTED_AFTER_PURCHASE))
+    return int(await database.run(lambda connection: connection.fetchval(_COUNT_PROMOTED_AFTER_PURCHASE)))
 
 
 async def count_promoted_during_ticket(database: Database) -> int:
     """Return how many decisions allowed marketing while a support ticket was open; must be 0."""
-    async with database.transaction() as connection:
-        return int(await connection.fetchval(_COUNT_PROMOTED_DURING_TICKET))
+    return int(await database.run(lambda connection: connection.fetchval(_COUNT_PROMOTED_DURING_TICKET)))
 
 
 SELECT_EXAMPLE = """

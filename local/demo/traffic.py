@@ -6,7 +6,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
 from uuid import UUID
 
 from temporalio.client import Client, ScheduleOverlapPolicy
@@ -14,6 +13,7 @@ from temporalio.client import Client, ScheduleOverlapPolicy
 from local.demo.behaviour import DeliveredMessage, ShopperPlan, plan_reaction
 from local.demo.calendar import DemoPhase, RunMover, build_phases, next_opening
 from local.demo.catalog import PRICE_DROP_AFTER, ProductFeed
+from local.demo.console import DemoProgressBar
 from local.demo.events import ShopperEvent
 from local.demo.people import create_shoppers
 from profiles.db.database import Database
@@ -36,16 +36,6 @@ _COUNT_LAPSED_MISSING = "SELECT $1 - count(*) FROM event WHERE type = 'Customer 
 _COUNT_UNSWEPT_CHANGES = "SELECT count(*) FROM product_change WHERE swept_at IS NULL"
 
 
-class ProgressReporter(Protocol):
-    """Receives the progress of the traffic."""
-
-    def start_phase(self, name: str) -> None:
-        """Begin a phase."""
-
-    def set_share(self, share: float) -> None:
-        """Set the share of the phase that is done, from 0 to 1."""
-
-
 class DemoTraffic:
     """The traffic of one shop, from orders before the demo to the end of the last run."""
 
@@ -57,7 +47,7 @@ class DemoTraffic:
         *,
         shoppers: int,
         seed: int,
-        progress: ProgressReporter,
+        progress: DemoProgressBar,
     ) -> None:
         self.opening = next_opening(datetime.now(UTC))
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -134,21 +124,30 @@ class DemoTraffic:
 
     async def _plan_reactions(self, now: datetime) -> list[str]:
         """Plan reactions to messages sent since the last call; returns the unsubscribe links to request."""
-        async with self._database.transaction() as connection:
-            rows = await connection.fetch(_SELECT_SENT_MESSAGES)
+        rows = await self._database.run(lambda connection: connection.fetch(_SELECT_SENT_MESSAGES))
         links: list[str] = []
         for row in rows:
             plan = self._by_address.get(row["address"])
             if row["message_id"] in self._received or row["sent_at"] is None or plan is None:
                 continue
             self._received.add(row["message_id"])
-            if plan_reaction(plan, _to_delivered_message(row), now, self._seed, self._feed.products):
-                links += _find_one_click_url(row["unsubscribe"])
+            message = DeliveredMessage(
+                message_id=str(row["message_id"]),
+                channel=row["channel"],
+                template=row["template"],
+                marketing=row["message_class"] == "marketing",
+                items=tuple(row["items"]),
+                at=row["sent_at"],
+            )
+            if plan_reaction(plan, message, now, self._seed, self._feed.products):
+                # The http or https address of a List-Unsubscribe header (RFC 8058), if it has one.
+                links += re.findall(r"<(https?://[^>]+)>", row["unsubscribe"] or "")[:1]
         return links
 
     async def _sweep_lapsed(self) -> None:
         begun = time.monotonic()
-        await self._sweeps.sweep_lapsed(sum(plan.shopper.lapsed for plan in self._plans))
+        lapsed = sum(plan.shopper.lapsed for plan in self._plans)
+        await self._sweeps.sweep(LAPSED_SWEEP, _COUNT_LAPSED_MISSING, lapsed)
         self._add_seconds("sweep", begun)
         await self._wait_until_delivered()
         # The first messages go out before any shopper acts, so that their content does not depend on a race.
@@ -160,7 +159,7 @@ class DemoTraffic:
             await self._ingest_client.send_events([update.body for update in updates])
             self._raise_refusals()
             begun = time.monotonic()
-            await self._sweeps.sweep_products()
+            await self._sweeps.sweep(PRODUCT_SWEEP, _COUNT_UNSWEPT_CHANGES)
             self._add_seconds("sweep", begun)
             await self._wait_until_delivered()
 
@@ -216,22 +215,6 @@ def group_into_requests(acts: Sequence[ShopperEvent]) -> Iterator[tuple[bool, li
         yield is_segment, events
 
 
-def _to_delivered_message(row: Any) -> DeliveredMessage:
-    return DeliveredMessage(
-        message_id=str(row["message_id"]),
-        channel=row["channel"],
-        template=row["template"],
-        marketing=row["message_class"] == "marketing",
-        items=tuple(row["items"]),
-        at=row["sent_at"],
-    )
-
-
-def _find_one_click_url(header: str | None) -> list[str]:
-    """Return the http or https address of a List-Unsubscribe header (RFC 8058), if it has one."""
-    return re.findall(r"<(https?://[^>]+)>", header or "")[:1]
-
-
 class SweepTrigger:
     """Triggers the sweeps of one stack and waits for their results in Postgres."""
 
@@ -239,18 +222,11 @@ class SweepTrigger:
         self._client = client
         self._database = database
 
-    async def sweep_lapsed(self, expected: int) -> None:
-        """Sweep until ``expected`` customers have lapsed. Raises ``UserError`` after 45 s."""
-        await self._sweep_until_done(LAPSED_SWEEP, _COUNT_LAPSED_MISSING, expected)
-
-    async def sweep_products(self) -> None:
-        """Sweep until every product change is processed. Raises ``UserError`` after 45 s."""
-        await self._sweep_until_done(PRODUCT_SWEEP, _COUNT_UNSWEPT_CHANGES)
-
-    async def _sweep_until_done(self, sweep: ScheduledSweep, query: str, *values: int) -> None:
+    async def sweep(self, sweep: ScheduledSweep, query: str, *values: int) -> None:
+        """Sweep until the query counts no more than 0 left. Raises ``UserError`` after 45 s."""
         deadline = time.monotonic() + _SWEEP_TIMEOUT_S
         triggered = False
-        while (left := await self._count_left(query, *values)) > 0:
+        while (left := await self._database.run(lambda connection: connection.fetchval(query, *values))) > 0:
             if time.monotonic() > deadline:
                 raise UserError(
                     f"the sweep for {sweep.description} did not find {left} of them: see demo.log"
@@ -261,7 +237,3 @@ class SweepTrigger:
                 await schedule.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ONE)
                 triggered = True
             await asyncio.sleep(0.1)
-
-    async def _count_left(self, query: str, *values: int) -> int:
-        async with self._database.transaction() as connection:
-            return int(await connection.fetchval(query, *values))
