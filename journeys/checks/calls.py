@@ -46,12 +46,11 @@ def _wrong_attribute(
             text = f"self.{name} is no function; write self.{name} without the brackets"
             yield fault_at(function, node, text)
     if name == "cart" and "cart" not in source.methods and source.definition.keyed_by != "cart_id":
-        yield fault_at(
-            function,
-            node,
+        text = (
             'self.cart is always empty here: the journey is not about a cart; write keyed_by="cart_id", or '
-            "take the items from the entry event or from self.suggestions()",
+            "take the items from the entry event or from self.suggestions()"
         )
+        yield fault_at(function, node, text)
     elif known is not None and not name.startswith("_") and name not in known:
         yield fault_at(function, node, f"there is no self.{name}{suggestion(name, WORDS, label='words')}")
 
@@ -92,12 +91,11 @@ def _wrong_arguments(function: FunctionSource, call: WordCall) -> Iterator[Journ
         signature.bind(*call.node.args, **dict.fromkeys(names))
     except TypeError as error:
         if "missing" in str(error) and word == "send" and "promoting" not in names:
-            yield fault_at(
-                function,
-                call.node,
+            text = (
                 "self.send does not say what it promotes; add promoting=… with the items, or promoting=None "
-                "where it promotes nothing",
+                "where it promotes nothing"
             )
+            yield fault_at(function, call.node, text)
         else:
             text = f"self.{word}: {error}; it takes {_listed(signature)}"
             yield fault_at(function, call.node, text)
@@ -187,12 +185,11 @@ def check_performs(source: JourneySource, activities: Sequence[Any] | None) -> I
             text = f"self.perform: {effect.__name__} is no activity; write @activity.defn above it"
             yield fault_at(function, call.node, text)
         elif activities is not None and definition.name not in listed:
-            yield fault_at(
-                function,
-                call.node,
+            text = (
                 f"self.perform: {effect.__name__} is in no ACTIVITIES, so no worker runs it; write "
-                f"ACTIVITIES = ({effect.__name__},) beside JOURNEYS",
+                f"ACTIVITIES = ({effect.__name__},) beside JOURNEYS"
             )
+            yield fault_at(function, call.node, text)
 
 
 def check_draws(source: JourneySource) -> Iterator[JourneyFault]:

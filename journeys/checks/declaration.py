@@ -41,12 +41,11 @@ def check_declaration(source: JourneySource) -> Iterator[JourneyFault]:
 def _name(source: JourneySource) -> Iterator[JourneyFault]:
     name = source.definition.name
     if not _NAME.fullmatch(name):
-        yield _fault(
-            source,
-            "name",
+        text = (
             f"{name!r} cannot be a journey's name: it stands in workflow ids and addresses, so it takes up "
-            "to 100 letters, digits, - _ and . only; as in price-drop",
+            "to 100 letters, digits, - _ and . only; as in price-drop"
         )
+        yield _fault(source, "name", text)
 
 
 def _events(source: JourneySource) -> Iterator[JourneyFault]:
@@ -56,50 +55,40 @@ def _events(source: JourneySource) -> Iterator[JourneyFault]:
         yield _fault(source, "starts_on", "starts_on names no event, so no run ever starts")
     yield from _kinds(source, "starts_on", starts)
     if ProductUpdated in starts:
-        yield _fault(
-            source,
-            "starts_on",
+        text = (
             "ProductUpdated names no profile, so it starts no run; profiles with the product in their cart "
-            "receive PriceDropped, BackInStock and OutOfStock",
+            "receive PriceDropped, BackInStock and OutOfStock"
         )
+        yield _fault(source, "starts_on", text)
     also = definition.also_listens_to
     if isinstance(also, tuple | list):
         yield from _kinds(source, "also_listens_to", also)
     else:
-        yield _fault(
-            source, "also_listens_to", f"also_listens_to takes a tuple, got {_named(also)}; add a comma"
-        )
+        text = f"also_listens_to takes a tuple, got {_named(also)}; add a comma"
+        yield _fault(source, "also_listens_to", text)
     yield from _endings(source)
     for hold in definition.hold_while:
         if not isinstance(hold, Hold):
-            yield _fault(
-                source,
-                "hold_while",
-                f"hold_while takes cases such as ticket_is_open, got {_named(hold)}; write holding(…)",
-            )
+            text = f"hold_while takes cases such as ticket_is_open, got {_named(hold)}; write holding(…)"
+            yield _fault(source, "hold_while", text)
 
 
 def _endings(source: JourneySource) -> Iterator[JourneyFault]:
     for ending in source.definition.ends_on:
         if not isinstance(ending, Ending):
-            yield _fault(
-                source,
-                "ends_on",
-                f"ends_on takes endings, got {_named(ending)}; as in ends_on=goal(OrderCompleted)",
-            )
+            text = f"ends_on takes endings, got {_named(ending)}; as in ends_on=goal(OrderCompleted)"
+            yield _fault(source, "ends_on", text)
         elif not ending.events:
-            yield _fault(
-                source, "ends_on", "an ending names no event, so it ends nothing; as in goal(OrderCompleted)"
-            )
+            text = "an ending names no event, so it ends nothing; as in goal(OrderCompleted)"
+            yield _fault(source, "ends_on", text)
         else:
             yield from _kinds(source, "ends_on", ending.events)
         if ending is cart_is_empty_or_bought and source.definition.keyed_by != "cart_id":
-            yield _fault(
-                source,
-                "ends_on",
+            text = (
                 "cart_is_empty_or_bought ends nothing here: the journey is not about a cart; write "
-                'keyed_by="cart_id", or ends_on=goal(OrderCompleted)',
+                'keyed_by="cart_id", or ends_on=goal(OrderCompleted)'
             )
+            yield _fault(source, "ends_on", text)
 
 
 def _kinds(source: JourneySource, argument: str, kinds: Iterable[Any]) -> Iterator[JourneyFault]:
@@ -130,18 +119,16 @@ def _event_function(source: JourneySource, argument: str, returns: str) -> Itera
     if not callable(function):
         return
     if inspect.iscoroutinefunction(function):
-        yield _fault(
-            source, argument, f"{argument}={_named(function)} is async, and is never awaited; write def"
-        )
+        text = f"{argument}={_named(function)} is async, and is never awaited; write def"
+        yield _fault(source, argument, text)
     try:
         inspect.signature(function).bind(None)
     except TypeError:
-        yield _fault(
-            source,
-            argument,
+        text = (
             f"{argument}={_named(function)} takes {inspect.signature(function)}; it is given one event, and "
-            f"returns {returns}",
+            f"returns {returns}"
         )
+        yield _fault(source, argument, text)
     except ValueError:
         return  # Some builtins have no signature.
 
@@ -149,15 +136,11 @@ def _event_function(source: JourneySource, argument: str, returns: str) -> Itera
 def _numbers(source: JourneySource) -> Iterator[JourneyFault]:
     match source.definition.reentry:
         case After(period=timedelta() as period) if period < timedelta(0):
-            yield _fault(
-                source, "reentry", f"reentry: After a negative time ({period}); as in After(days(3))"
-            )
+            text = f"reentry: After a negative time ({period}); as in After(days(3))"
+            yield _fault(source, "reentry", text)
         case After(period=period) if not isinstance(period, timedelta):
-            yield _fault(
-                source,
-                "reentry",
-                f"reentry: After takes a length of time, got {period!r}; as in After(days(3))",
-            )
+            text = f"reentry: After takes a length of time, got {period!r}; as in After(days(3))"
+            yield _fault(source, "reentry", text)
         case AtMost(times=int() as times) if times < 1:
             yield _fault(source, "reentry", f"reentry: AtMost({times}) admits no run; as in AtMost(1)")
     holdout = source.definition.holdout
@@ -168,12 +151,11 @@ def _numbers(source: JourneySource) -> Iterator[JourneyFault]:
 def _on_merge(source: JourneySource) -> Iterator[JourneyFault]:
     given = source.definition.on_merge
     if given not in ON_MERGE:
-        yield _fault(
-            source,
-            "on_merge",
+        text = (
             f'on_merge={given!r}: expected "continue" (a run goes on under the person that its own turns out '
-            'to be) or "end" (it ends at once, as merged)',
+            'to be) or "end" (it ends at once, as merged)'
         )
+        yield _fault(source, "on_merge", text)
 
 
 def _fault(source: JourneySource, argument: str, message: str) -> JourneyFault:
@@ -193,9 +175,8 @@ def check_run(source: JourneySource) -> Iterator[JourneyFault]:
     node = source.run.node if source.run else source.node
     write = _WRITE.format(entry=" | ".join(kind.__name__ for kind in source.start_kinds or ()) or "…")
     if inspect.isasyncgenfunction(run):
-        yield fault_at(
-            source, node, f"run yields, but a story runs once to its end; {write}, and no yield in it"
-        )
+        text = f"run yields, but a story runs once to its end; {write}, and no yield in it"
+        yield fault_at(source, node, text)
     elif not inspect.iscoroutinefunction(run):
         yield fault_at(source, node, f"run is not async, so it cannot wait; {write}")
     signature = inspect.signature(run)
@@ -227,15 +208,13 @@ def _entry(source: JourneySource, node: ast.AST, hint: Any) -> Iterator[JourneyF
         if not is_event(each) or not any(issubclass(kind, each) for kind in starts)
     ]
     if missing:
-        yield fault_at(
-            source,
-            node,
-            f"run starts on {' and '.join(missing)}, which its entry does not allow for; write entry: {can}",
+        text = (
+            f"run starts on {' and '.join(missing)}, which its entry does not allow for; write entry: {can}"
         )
+        yield fault_at(source, node, text)
     if foreign:
-        yield fault_at(
-            source, node, f"entry is never {' or '.join(foreign)}, which starts no run; write entry: {can}"
-        )
+        text = f"entry is never {' or '.join(foreign)}, which starts no run; write entry: {can}"
+        yield fault_at(source, node, text)
 
 
 def _outcome(
@@ -248,12 +227,11 @@ def _outcome(
     for each in _members(hints["return"]):
         match each:
             case type() if issubclass(each, Enum) and not issubclass(each, StrEnum):
-                yield fault_at(
-                    source,
-                    node,
+                text = (
                     f"run returns {each.__name__}, and its members would read as "
-                    f'"{each.__name__}.…" in reports; derive it from StrEnum',
+                    f'"{each.__name__}.…" in reports; derive it from StrEnum'
                 )
+                yield fault_at(source, node, text)
             case type() if not issubclass(each, str) and each not in (Any, object):
                 name = "None" if each is types.NoneType else each.__name__
                 yield fault_at(source, node, f"run returns {name}, and an outcome is a word; {do}")

@@ -108,19 +108,17 @@ def _wrong_items(
         return
     promotes = not _is_nothing(promoting)
     if template.message_class is MessageClass.TRANSACTIONAL and promotes:
-        yield fault_at(
-            function,
-            promoting,
+        text = (
             f"template {template.name!r} is transactional, and may promote nothing; write promoting=None, "
-            "with showing=… for items of an order, or send a marketing template",
+            "with showing=… for items of an order, or send a marketing template"
         )
+        yield fault_at(function, promoting, text)
     if template.needs_items and not promotes and (showing is None or _is_nothing(showing)):
-        yield fault_at(
-            function,
-            call.node,
+        text = (
             f"template {template.name!r} shows items, and gets none; give promoting=… or showing=…, or make "
-            "them optional in its message.toml",
+            "them optional in its message.toml"
         )
+        yield fault_at(function, call.node, text)
 
 
 def _is_nothing(given: ast.expr) -> bool:
@@ -150,13 +148,12 @@ def _wrong_context(
     # A dict that several messages share may hold more than each of them declares.
     for name in values if isinstance(given, ast.Dict) else ():
         if name not in template.extra:
-            yield fault_at(
-                function,
-                values[name],
+            text = (
                 f"template {template.name!r} declares no value {name!r}, so nothing of it is shown"
                 f"{suggestion(name, template.extra, label='it declares')}; or add [extra.{name}] to "
-                "message.toml",
+                "message.toml"
             )
+            yield fault_at(function, values[name], text)
 
 
 def _dict_items(given: ast.expr | None) -> dict[str, ast.expr] | None:

@@ -73,15 +73,11 @@ def _of_filter(
     if node is None:
         return
     if isinstance(node, ast.AsyncFunctionDef):
-        yield fault_at(
-            function, where, f"self.{word}(where={node.name}): it is async, and is never awaited; write def"
-        )
+        text = f"self.{word}(where={node.name}): it is async, and is never awaited; write def"
+        yield fault_at(function, where, text)
     if not _takes_one(node.args):
-        yield fault_at(
-            function,
-            where,
-            f"self.{word}(where=…) is given one event, and the filter takes ({ast.unparse(node.args)})",
-        )
+        text = f"self.{word}(where=…) is given one event, and the filter takes ({ast.unparse(node.args)})"
+        yield fault_at(function, where, text)
     elif kinds:
         yield from _of_first(FunctionSource(function.journey, function.module, node, ""), kinds)
 
@@ -121,9 +117,8 @@ def _of_name(function: FunctionSource, name: str, kinds: Kinds) -> Iterator[Jour
                 ):
                     has = "has" if len(kinds) == 1 else "have"
                     names = " and ".join(kind.__name__ for kind in kinds)
-                    yield fault_at(
-                        function, each, f"{names} {has} no property {attr!r}{suggestion(attr, known)}"
-                    )
+                    text = f"{names} {has} no property {attr!r}{suggestion(attr, known)}"
+                    yield fault_at(function, each, text)
 
 
 def _takes_one(arguments: ast.arguments) -> bool:

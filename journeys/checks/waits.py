@@ -21,23 +21,19 @@ def check_events(source: JourneySource) -> Iterator[JourneyFault]:
         match name:
             case "wait_for" | "wait_for_all":
                 if not arguments and not has_unpacking(call.node):
-                    yield fault_at(
-                        function,
-                        call.node,
-                        f"self.{name}() names no event; as in self.{name}(OrderCompleted)",
-                    )
+                    text = f"self.{name}() names no event; as in self.{name}(OrderCompleted)"
+                    yield fault_at(function, call.node, text)
                 yield from _each_event(source, function, arguments, name)
             case "quiet":
                 yield from _events_of_quiet(source, function, call.argument("of"))
             case "hold_while":
                 for each in arguments:
                     if is_event(value := function.resolve(each)):
-                        yield fault_at(
-                            function,
-                            each,
+                        text = (
                             f"self.hold_while takes cases, got the event {value.__name__}; make one with "
-                            'holding(TicketOpened, until=TicketSolved, by="ticket_id", says="…")',
+                            'holding(TicketOpened, until=TicketSolved, by="ticket_id", says="…")'
                         )
+                        yield fault_at(function, each, text)
 
 
 def not_an_event(value: Any) -> str:
@@ -84,12 +80,11 @@ def _each_event(
         if reason := not_an_event(value):
             yield fault_at(function, each, f"self.{word}: {reason}")
         elif received is not None and value.event_name not in received:
-            yield fault_at(
-                function,
-                each,
+            text = (
                 f"self.{word}({value.__name__}) never sees one: the run does not receive {value.event_name}, "
-                f"since the class itself does not name it; add also_listens_to=({value.__name__},)",
+                f"since the class itself does not name it; add also_listens_to=({value.__name__},)"
             )
+            yield fault_at(function, each, text)
 
 
 def _received_events(source: JourneySource) -> frozenset[str] | None:
@@ -137,16 +132,14 @@ def _duration(
     value = constant_value(function, given)
     written = ast.unparse(given)
     if type(value) in (int, float, str):
-        yield fault_at(
-            function,
-            given,
-            f"{call}: {parameter} is a length of time, got {written}; as in minutes(45), hours(1) or days(3)",
+        text = (
+            f"{call}: {parameter} is a length of time, got {written}; as in minutes(45), hours(1) or days(3)"
         )
+        yield fault_at(function, given, text)
     elif isinstance(value, timedelta) and (value < timedelta(0) or (not value and not zero)):
         what = "no time" if not value else "a negative time"
-        yield fault_at(
-            function, given, f"{call}: {parameter} is {written}, {what}; say how long, as in hours(1)"
-        )
+        text = f"{call}: {parameter} is {written}, {what}; say how long, as in hours(1)"
+        yield fault_at(function, given, text)
 
 
 def constant_value(function: FunctionSource, expression: ast.expr) -> Any:
