@@ -27,7 +27,7 @@ _CLOSED_WORKFLOWS_QUERY = (
     "ExecutionStatus IN ('Failed', 'TimedOut', 'Terminated', 'Canceled') AND CloseTime > '{since}'"
 )
 
-_TRANSIENT_ERRORS = (
+TRANSIENT_ERRORS = (
     RPCError,
     OSError,
     RuntimeError,
@@ -61,7 +61,7 @@ class Reconciler:
             for sweep in (self.settle_claims, self.end_runs):
                 try:
                     await sweep()
-                except _TRANSIENT_ERRORS as error:
+                except TRANSIENT_ERRORS as error:
                     log.warning("cannot sweep yet", sweep=sweep.__name__, error=repr(error)[:200])
             await asyncio.sleep(RECONCILE_INTERVAL_S)
 

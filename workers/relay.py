@@ -10,10 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
-from temporalio.service import RPCError
 
 from journeys.registry import load_journeys
 from profiles.db.database import Database
@@ -26,7 +23,7 @@ from workers.delivery import Delivery, DeliveryStatus, PermanentDeliveryError
 from workers.errors import UserError
 from workers.outbox_listener import OutboxListener
 from workers.process import run_until_signal
-from workers.reconciler import Reconciler, close_orphaned_run
+from workers.reconciler import TRANSIENT_ERRORS, Reconciler, close_orphaned_run
 from workers.sandbox import SandboxAdPlatform
 from workers.settings import WorkerSettings
 from workers.startup import wait_for_schema
@@ -42,16 +39,6 @@ IDLE_WAIT_S = 1.0
 """Seconds to wait for a notification before the outbox is read anyway."""
 
 _MAX_RETRY_DELAY_S = 5.0
-
-TRANSIENT_ERRORS = (
-    RPCError,
-    OSError,
-    RuntimeError,
-    SQLAlchemyError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    TimeoutError,
-)
 
 
 @dataclass(slots=True)

@@ -5,11 +5,11 @@ The journey goes into Waypost's own tree or into a package of the user.
 
 import ast
 import keyword
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os.path import relpath
 from pathlib import Path
 from string import Template
 
@@ -176,10 +176,10 @@ def _create_in_clone(name: JourneyName, root: Path | None, folder: Path) -> str:
     entry = Registration(str(_REGISTRY_FILE), "SHIPPED", f"journeys.{name.snake}.story", name.class_name)
     write_files(files, {registry: entry.add_to(registry.read_bytes().decode())})
     return _format_report(
-        [_relative_path(path, folder) for path in files],
-        f"{name.class_name} is registered in {_relative_path(registry, folder)}.",
+        [relpath(path, folder) for path in files],
+        f"{name.class_name} is registered in {relpath(registry, folder)}.",
         _story_hint(name, home, folder),
-        f"Try it in virtual time: python -m pytest {_relative_path(test, folder)}",
+        f"Try it in virtual time: python -m pytest {relpath(test, folder)}",
         f"Look at it: waypost graph {name.kebab}, waypost preview {name.kebab}, and then waypost dev",
     )
 
@@ -207,17 +207,13 @@ def _create_in_package(name: JourneyName, package: Path, root: Path | None, fold
     write_files(files if front.exists() else files | fronts, fronts if front.exists() else {})
     path = "" if in_clone else f" and PYTHONPATH={package.parent.resolve()}"
     plugged = in_clone or _PYTEST_PLUGIN in (files.get(fixtures) or fixtures.read_text("utf-8"))
-    first = (
-        ""
-        if plugged
-        else f"with pytest_plugins = [{_PYTEST_PLUGIN!r}] in {_relative_path(fixtures, folder)}, "
-    )
+    first = "" if plugged else f"with pytest_plugins = [{_PYTEST_PLUGIN!r}] in {relpath(fixtures, folder)}, "
     return _format_report(
-        [_relative_path(path, folder) for path in files],
-        f"{name.class_name} is in JOURNEYS of {_relative_path(front, folder)}.",
+        [relpath(path, folder) for path in files],
+        f"{name.class_name} is in JOURNEYS of {relpath(front, folder)}.",
         _story_hint(name, home, folder),
         f"Set WAYPOST_JOURNEYS=journeys,{title}{path}: api, worker and relay read it",
-        f"Try it in virtual time: {first}python -m pytest {_relative_path(test, folder)}; look at it: "
+        f"Try it in virtual time: {first}python -m pytest {relpath(test, folder)}; look at it: "
         f"waypost graph {name.kebab}, waypost preview {name.kebab}",
     )
 
@@ -226,10 +222,8 @@ def _package_init(front: Path, name: JourneyName, title: str, folder: Path) -> s
     """Return the text of the package's ``__init__`` with the journey added to its JOURNEYS."""
     text = front.read_bytes().decode() if front.exists() else ""
     if not text.strip():
-        return render_package_init(name, title)
-    entry = Registration(
-        _relative_path(front, folder), "JOURNEYS", f"{title}.{name.snake}.story", name.class_name
-    )
+        return _render_template("package.py.txt", name, package=title)
+    entry = Registration(relpath(front, folder), "JOURNEYS", f"{title}.{name.snake}.story", name.class_name)
     return entry.add_to(text)
 
 
@@ -279,12 +273,8 @@ def _find_clone_root(folder: Path) -> Path | None:
 
 
 def _story_hint(name: JourneyName, home: Path, folder: Path) -> str:
-    story = _relative_path(home / "story.py", folder)
+    story = relpath(home / "story.py", folder)
     return f"Tell your story in {story}; its message lies beside it, in {name.message_name}/."
-
-
-def _relative_path(path: Path, folder: Path) -> str:
-    return os.path.relpath(path, folder)
 
 
 def _format_report(files: Sequence[str], registered: str, *steps: str) -> str:
@@ -317,11 +307,6 @@ def render_test(name: JourneyName, package: str) -> str:
 def render_conftest() -> str:
     """Return the ``conftest.py`` of a user's folder, which loads the fixtures of journey tests."""
     return (_TEMPLATES_FOLDER / "conftest.py.txt").read_text("utf-8")
-
-
-def render_package_init(name: JourneyName, package: str) -> str:
-    """Return the ``__init__`` of a package of journeys."""
-    return _render_template("package.py.txt", name, package=package)
 
 
 def _render_template(file: str, name: JourneyName, **more: str) -> str:

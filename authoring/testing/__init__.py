@@ -3,11 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pytest
+
     from authoring.testing.errors import StoryFailed, TellingFault
-    from authoring.testing.markers import with_journeys
     from authoring.testing.observations import Received, Withheld
     from authoring.testing.shop import Shop
     from authoring.testing.shopper import Shopper
+    from journeys.vocabulary import Journey
 
 __all__ = ["Received", "Shop", "Shopper", "StoryFailed", "TellingFault", "Withheld", "with_journeys"]
 
@@ -18,7 +20,6 @@ _HOMES = {
     "StoryFailed": "errors",
     "TellingFault": "errors",
     "Withheld": "observations",
-    "with_journeys": "markers",
 }
 
 
@@ -29,3 +30,16 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f"authoring.testing.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'authoring.testing' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def with_journeys(*classes: "type[Journey]") -> "pytest.MarkDecorator":
+    """Run these journeys in the shop of the test, instead of those of WAYPOST_JOURNEYS.
+
+        @with_journeys(PriceDrop)
+        async def test_…(shopper: Shopper) -> None:
+
+    Or, for a whole file: ``pytestmark = with_journeys(PriceDrop)``.
+    """
+    import pytest
+
+    return pytest.mark.journeys.with_args(*classes)

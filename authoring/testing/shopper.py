@@ -6,8 +6,14 @@ from uuid import UUID
 
 from authoring.testing.calendar import next_time_of_day
 from authoring.testing.errors import TellingFault
-from authoring.testing.observations import Audience, Decision, Observations, ObservedRun, Received, Withheld
-from authoring.testing.observations import load_observations as read_ledger
+from authoring.testing.observations import (
+    Audience,
+    Decision,
+    ObservedRun,
+    Received,
+    Withheld,
+    load_observations,
+)
 from authoring.testing.timeline import Timeline, TimelineRecorder
 from profiles.events import Event, Item
 
@@ -36,33 +42,17 @@ class ShopperState:
         self.timeline = Timeline(name, zone, shop.clock)
         """The timeline so far, in order; print it."""
         self._shop = shop
-        self._observations = Observations()
-        self._timeline_recorder = TimelineRecorder(shop.waypost, self.timeline)
-
-    @property
-    def received(self) -> list[Received]:
+        self.received: list[Received] = []
         """Messages that the providers accepted; they compare equal to template names."""
-        return self._observations.received
-
-    @property
-    def withheld(self) -> list[Withheld]:
+        self.withheld: list[Withheld] = []
         """Messages planned and not sent; they compare equal to template names."""
-        return self._observations.withheld
-
-    @property
-    def decisions(self) -> list[Decision]:
+        self.decisions: list[Decision] = []
         """All decisions of the gate, oldest first, ads included."""
-        return self._observations.decisions
-
-    @property
-    def audiences(self) -> list[Audience]:
+        self.audiences: list[Audience] = []
         """The current ad audiences; they compare equal to names."""
-        return self._observations.audiences
-
-    @property
-    def runs(self) -> list[ObservedRun]:
+        self.runs: list[ObservedRun] = []
         """Runs of all journeys, oldest first."""
-        return self._observations.runs
+        self._timeline_recorder = TimelineRecorder(shop.waypost, self.timeline)
 
     @property
     def outcome(self) -> str | None:
@@ -102,8 +92,10 @@ class ShopperState:
         if (profile_id := await self.profile_id()) is None:
             return
         shop = self._shop
-        self._observations = await read_ledger(shop.waypost, profile_id, shop.post, shop.pending_waits)
-        await self._timeline_recorder.update(profile_id, self._observations, shop.virtual_clock.run_clocks)
+        seen = await load_observations(shop.waypost, profile_id, shop.post, shop.pending_waits)
+        self.received, self.withheld, self.decisions = seen.received, seen.withheld, seen.decisions
+        self.audiences, self.runs = seen.audiences, seen.runs
+        await self._timeline_recorder.update(profile_id, seen, shop.virtual_clock.run_clocks)
 
 
 class Shopper(ShopperState):

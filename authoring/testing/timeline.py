@@ -116,10 +116,6 @@ class Timeline:
             for each in self
         ]
 
-    def add_entries(self, new_entries: list[TimelineEntry]) -> None:
-        """Append new entries, ordered by instant, causes first."""
-        self.entries += sorted(new_entries, key=lambda each: (each.at, each.sequence))
-
 
 class TimelineRecorder:
     """Adds new entries to one profile's timeline at each update."""
@@ -156,15 +152,13 @@ class TimelineRecorder:
         ]
         for run in ledger.runs:
             entries += self._run_entries(run, clocks.get(run.run_id))
-        self.timeline.add_entries(entries)
+        self.timeline.entries += sorted(entries, key=lambda each: (each.at, each.sequence))
+        now, localise = self._waypost.clock, self.timeline.localise_times
         self.timeline.pending_waits = [
-            TimelineEntry(self._waypost.clock, run.journey, "now", self._format_pending_wait(run.waiting_for))
+            TimelineEntry(now, run.journey, "now", f"now: {localise(run.waiting_for, now)}")
             for run in ledger.runs
             if run.waiting_for and run.state == "running"
         ]
-
-    def _format_pending_wait(self, line: str) -> str:
-        return f"now: {self.timeline.localise_times(line, self._waypost.clock)}"
 
     def _run_entries(self, run: ObservedRun, clock: RunClock | None) -> list[TimelineEntry]:
         entries = []
