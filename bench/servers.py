@@ -6,16 +6,16 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx2
 from temporalio.client import Client
 
 from local.ports import HOST, PortRequest, choose_ports
 from local.postgres import EmbeddedPostgres, execute_statement
 from local.processes import ChildProcess, Command
-from local.stack import ADMIN_KEY, WRITE_KEY
+from local.stack import ADMIN_KEY, WRITE_KEY, is_api_ready
 from local.temporal_server import NAMESPACE, TemporalDevServer
 from profiles.db.migrate import upgrade_schema_async
 from profiles.db.sql import new_id
@@ -102,7 +102,7 @@ class BenchServers:
                 await child.start()
                 stack.push_async_callback(child.stop, _STOP_TIMEOUT_S)
                 processes.pids[name] = child.pid
-                probe = (lambda: _is_api_ready(processes.api_url)) if name == "api" else None
+                probe = partial(is_api_ready, processes.api_url) if name == "api" else None
                 await child.wait_until_ready(probe, timeout_s=_READY_TIMEOUT_S)
             yield processes
 
@@ -132,14 +132,6 @@ def _command(name: str, environment: Mapping[str, str]) -> Command:
     module = [name] if name.startswith("bench.") else ["cli.main", name]
     argv = [sys.executable, "-m", *module]
     return Command(name=name, argv=argv, environment=environment, working_dir=ROOT, ready_line=_READY_LINE)
-
-
-async def _is_api_ready(api_url: str) -> bool:
-    try:
-        async with httpx2.AsyncClient() as client:
-            return (await client.get(f"{api_url}/healthz", timeout=2)).status_code == 200
-    except httpx2.HTTPError:
-        return False
 
 
 @asynccontextmanager

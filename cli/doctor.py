@@ -71,26 +71,19 @@ def _check_settings() -> tuple[list[Finding], WorkerSettings | None, ActivitySet
     for kind in (WorkerSettings, ActivitySettings, ApiSettings):
         try:
             read.append(kind())
+            if isinstance(read[-1], ApiSettings):
+                read[-1].check()
+        except InvalidSettings as fault:
+            faults.append(str(fault))
         except (ValidationError, SettingsError) as error:
             faults.append(format_user_error(error) or str(error))
             read.append(None)
-        else:
-            if isinstance(read[-1], ApiSettings):
-                faults.extend(_api_settings_faults(read[-1]))
     if faults:
         finding = Finding("settings", False, "\n      ".join(faults))
     else:
         place = "of a local stack" if read[0].waypost_local else "of a production process"
         finding = Finding("settings", True, f"{place}, complete")
     return [finding], read[0], read[1]
-
-
-def _api_settings_faults(settings: ApiSettings) -> list[str]:
-    try:
-        settings.check()
-    except InvalidSettings as fault:
-        return [str(fault)]
-    return []
 
 
 def _check_policy() -> Finding:

@@ -1,6 +1,6 @@
 """``waypost stop``, ``resume`` and ``stops``: change and list the kill switches."""
 
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from pydantic import BaseModel
 
@@ -32,14 +32,8 @@ async def activate_stop(kind: StopKind, name: str, *, reason: str) -> StopChange
     """
     name = _validate_name(kind, name)
     _require_stoppable(kind, name)
-
-    async def work(connection: Any) -> bool:
-        return await kill_switches.activate_kill_switch(
-            connection, kind.value, name, reason=_normalise_reason(reason), actor=current_actor()
-        )
-
-    async with open_database() as database:
-        return StopChange(kind=kind, name=name, stopped=True, changed=await database.run(work))
+    changed = await _apply(kill_switches.activate_kill_switch, kind, name, reason)
+    return StopChange(kind=kind, name=name, stopped=True, changed=changed)
 
 
 async def lift_stop(kind: StopKind, name: str, *, reason: str) -> StopChange:
@@ -48,14 +42,7 @@ async def lift_stop(kind: StopKind, name: str, *, reason: str) -> StopChange:
     Raises ``UserError`` for an unknown name.
     """
     name = _validate_name(kind, name)
-
-    async def work(connection: Any) -> bool:
-        return await kill_switches.deactivate_kill_switch(
-            connection, kind.value, name, reason=_normalise_reason(reason), actor=current_actor()
-        )
-
-    async with open_database() as database:
-        changed = await database.run(work)
+    changed = await _apply(kill_switches.deactivate_kill_switch, kind, name, reason)
     if not changed:
         _require_stoppable(kind, name)
     return StopChange(kind=kind, name=name, stopped=False, changed=changed)
@@ -94,8 +81,12 @@ def _validate_name(kind: StopKind, name: str) -> str:
     return name
 
 
-def _normalise_reason(reason: str) -> str:
-    return reason.strip()[:500] or "by hand"
+async def _apply(change: Callable[..., Awaitable[bool]], kind: StopKind, name: str, reason: str) -> bool:
+    why, actor = reason.strip()[:500] or "by hand", current_actor()
+    async with open_database() as database:
+        return await database.run(
+            lambda connection: change(connection, kind.value, name, reason=why, actor=actor)
+        )
 
 
 def _require_stoppable(kind: StopKind, name: str) -> None:

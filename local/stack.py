@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -179,9 +180,8 @@ class LocalStack:
             child = self._children[name] = ChildProcess(self._command(name), self._log)
             await child.start()
             self._watch(name, child)
-            await child.wait_until_ready(
-                self._is_api_ready if name == "api" else None, timeout_s=_READY_TIMEOUT_S
-            )
+            probe = partial(is_api_ready, self.api_url) if name == "api" else None
+            await child.wait_until_ready(probe, timeout_s=_READY_TIMEOUT_S)
 
     async def stop(self, name: str) -> None:
         """Stop one process; kill it after 5 seconds. Raises ``StackError`` for an unknown name."""
@@ -234,13 +234,6 @@ class LocalStack:
             ready_line=_READY_LINE,
         )
 
-    async def _is_api_ready(self) -> bool:
-        try:
-            async with httpx2.AsyncClient() as client:
-                return (await client.get(f"{self.api_url}/healthz", timeout=2)).status_code == 200
-        except httpx2.HTTPError:
-            return False
-
     def _watch(self, name: str, child: ChildProcess | None) -> None:
         if child is not None:
             self._unwatch(name)
@@ -261,3 +254,12 @@ class LocalStack:
         servers = [server.stop() for server in (self._postgres, self._temporal) if server is not None]
         await asyncio.gather(*servers)
         self.directory.release()
+
+
+async def is_api_ready(api_url: str) -> bool:
+    """Whether an API answers at this URL."""
+    try:
+        async with httpx2.AsyncClient() as client:
+            return (await client.get(f"{api_url}/healthz", timeout=2)).status_code == 200
+    except httpx2.HTTPError:
+        return False

@@ -18,7 +18,7 @@ from workers.errors import UserError
 from workers.settings import WorkerSettings
 from workers.temporal_client import connect_temporal
 
-_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 _DURATION = re.compile(r"(?:\d+[wdhms])+")
 
@@ -35,12 +35,7 @@ def parse_duration(words: str) -> timedelta:
     Raises ``TravelError`` if the text is no such duration, or is zero.
     """
     text = words.strip().lower()
-    length = timedelta(
-        **{
-            _UNITS[unit]: sum(int(n) for n, u in _DURATION_PART.findall(text) if u == unit)
-            for unit in {u for _, u in _DURATION_PART.findall(text)}
-        }
-    )
+    length = timedelta(seconds=sum(int(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(text)))
     if not _DURATION.fullmatch(text) or length <= timedelta():
         raise TravelError(f"expected a length of time such as 3d, 2h30m or 45m; got {words!r}")
     return length

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from cli.ingest.formats import (
     REES46_SOURCE,
@@ -171,19 +171,12 @@ def _print_summary(
         ("added to carts", replay.event_names["Product Added"], ""),
         ("purchases", replay.event_names["Order Completed"], ""),
     ]
-    table = Table(title=file.name, show_header=False, title_justify="left")
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(style="dim")
+    columns = (Column(), Column(justify="right"), Column(style="dim"))
+    table = Table(*columns, title=file.name, show_header=False, title_justify="left")
     for name, count, detail in rows:
         table.add_row(name, f"{count:,}", detail)
-    table.add_row(
-        "runs started",
-        "not counted" if runs is None else f"{runs:,}",
-        "" if runs else _explain_run_count(runs),
-    )
+    if runs is None:
+        table.add_row("runs started", "not counted", "set DATABASE_URL to count them")
+    else:
+        table.add_row("runs started", f"{runs:,}", "" if runs else "what is older than 72 hours starts none")
     console.print(table)
-
-
-def _explain_run_count(runs: int | None) -> str:
-    return "set DATABASE_URL to count them" if runs is None else "what is older than 72 hours starts none"

@@ -1,9 +1,8 @@
 """The vocabulary of journeys: the base class, the decorator, and the words that a story may use."""
 
-from journeys.vocabulary.calendar import Weekday
 from journeys.vocabulary.decorator import journey
 from journeys.vocabulary.definition import PERSON
-from journeys.vocabulary.durations import days, hours, minutes, weeks
+from journeys.vocabulary.durations import Weekday, days, hours, minutes, weeks
 from journeys.vocabulary.endings import cart_is_empty_or_bought, exit_on, goal
 from journeys.vocabulary.fallback import if_not_delivered, if_not_seen
 from journeys.vocabulary.holds import Hold, holding, return_is_open, ticket_is_open

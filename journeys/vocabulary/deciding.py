@@ -98,7 +98,7 @@ class Deciding(Waiting):
         result are written into Temporal's history: pass ids, no personal data. Raises temporalio's
         ActivityError when it fails permanently.
         """
-        name = _activity_title(effect)
+        name = str(getattr(effect, "__name__", effect)).replace("_", " ")
         self._details.set_status(f"Performing {name}")
         answer = await workflow.execute_activity(
             effect,
@@ -111,7 +111,3 @@ class Deciding(Waiting):
         )
         self._stop_if_ended()
         return answer
-
-
-def _activity_title(effect: Callable[..., Any]) -> str:
-    return str(getattr(effect, "__name__", effect)).replace("_", " ")

@@ -1,6 +1,7 @@
-"""Durations in words: ``days(3)``, and the text of a duration in rounded units."""
+"""Durations in words: ``days(3)``, the text of a duration in rounded units, and the days of the week."""
 
 from datetime import timedelta
+from enum import IntEnum
 
 
 def minutes(n: float) -> timedelta:
@@ -33,3 +34,15 @@ def format_rounded_duration(length: timedelta) -> str:
             plural = "s" if unit == "day" and count > 1 else ""
             parts.append(f"{count} {unit}{plural}")
     return " ".join(parts[:2]) or "no time"
+
+
+class Weekday(IntEnum):
+    """Days of the week for ``sleep_until``, numbered as by ``date.weekday()``."""
+
+    MONDAY = 0
+    TUESDAY = 1
+    WEDNESDAY = 2
+    THURSDAY = 3
+    FRIDAY = 4
+    SATURDAY = 5
+    SUNDAY = 6

@@ -1,4 +1,4 @@
-"""Activities of a run other than sends: audiences, opt-outs and reads, with their timeouts and retries."""
+"""Activities of a run other than sends, with their timeouts and retries; a wait with a limit; exposures."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from temporalio.common import RetryPolicy
 from activities.contracts import (
     JOURNEY_QUEUE,
     Contract,
+    Exposure,
     HoldSpec,
     JoinAudience,
     OpenHolds,
@@ -25,7 +26,6 @@ from activities.contracts import (
     WithdrawConsent,
     WithdrawConsentResult,
 )
-from journeys.vocabulary.exposures import Exposures
 from journeys.vocabulary.narrative import CurrentDetails
 from policy.verdict import Channel
 from profiles.events import Item
@@ -49,6 +49,39 @@ async def execute_db_activity(
         summary=summary,
     )
     return result
+
+
+async def wait_until(condition: Callable[[], bool], within: timedelta | None, summary: str) -> bool:
+    """Wait until a condition holds; False once ``within`` has passed."""
+    try:
+        await workflow.wait_condition(condition, timeout=within, timeout_summary=summary)
+    except TimeoutError:
+        return False
+    return True
+
+
+class Exposures:
+    """A run's exposures, each experiment once; they are reported with the next activity, at no extra cost."""
+
+    def __init__(self) -> None:
+        self._arms: dict[str, Exposure] = {}
+        self._reported: dict[str, None] = {}
+
+    def add(self, experiment: str, arm: str, at: datetime) -> bool:
+        """Record an exposure; False where the experiment is recorded already."""
+        if experiment in self._arms:
+            return False
+        self._arms[experiment] = Exposure(experiment=experiment, arm=arm, at=at)
+        return True
+
+    @property
+    def unreported(self) -> tuple[Exposure, ...]:
+        """Exposures that no activity has received."""
+        return tuple(one for name, one in self._arms.items() if name not in self._reported)
+
+    def mark_reported(self, exposures: tuple[Exposure, ...]) -> None:
+        """Mark exposures as reported. Called when the activity that received them has returned."""
+        self._reported.update(dict.fromkeys(one.experiment for one in exposures))
 
 
 @dataclass(slots=True)

@@ -35,11 +35,6 @@ class CurrentDetails:
         self._faults.append(f"- `{signal}`: {error[:_MAX_LINE_LENGTH]}")
         self._publish(self.to_markdown())
 
-    @property
-    def fault_count(self) -> int:
-        """Number of signals that could not be read."""
-        return len(self._faults)
-
     def to_markdown(self) -> str:
         """Return all lines as Markdown."""
         parts = [f"**{self._status}**"]
@@ -47,7 +42,7 @@ class CurrentDetails:
             parts.append("#### So far\n" + "\n".join(self._lines))
         if self._faults:
             parts.append(
-                f"#### {self.fault_count} signals could not be read\n" + "\n".join(self._faults[-5:])
+                f"#### {len(self._faults)} signals could not be read\n" + "\n".join(self._faults[-5:])
             )
         return "\n\n".join(parts)
 

@@ -12,7 +12,7 @@ from temporalio.workflow import ActivityCancellationType
 
 from activities.contracts import SendMessage, SendResult, SendStatus, send_queue
 from journeys.vocabulary.durations import format_rounded_duration
-from journeys.vocabulary.effects import RunContext
+from journeys.vocabulary.effects import RunContext, wait_until
 from journeys.vocabulary.fallback import Fallback
 from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.inbox import Inbox
@@ -75,28 +75,25 @@ class MessageSender:
         return await self._fall_back(spec, outcome, fallback)
 
     async def _fall_back(self, spec: MessageSpec, first: Sent, fallback: Fallback) -> Sent:
-        got_through = self._delivery_check(first, fallback)
+        def got_through() -> bool:
+            return self._inbox.has(fallback.unless, of=first.message_ids)
+
+        def bounced() -> bool:
+            return self._inbox.has((MessageBounced,), of=first.message_ids)
+
         what = f"{spec.template} {fallback.description} within {format_rounded_duration(fallback.within)}"
         if fallback.within > timedelta(0) and not got_through():
             until = format_instant(self._context.now() + fallback.within)
             self._context.details.set_status(f"Watching whether {spec.template} gets through, until {until}")
-            await self._wait_until(
-                lambda: got_through() or self._has_bounced(first), fallback.within, f"unless {what}"
-            )
+            await wait_until(lambda: got_through() or bounced(), fallback.within, f"unless {what}")
             self._checkpoint()
         if got_through():
             return first
-        self._context.details.add_line("the address bounced" if self._has_bounced(first) else what)
+        self._context.details.add_line("the address bounced" if bounced() else what)
         second = await self._try_channels(spec, fallback.then, got_through)
         if not isinstance(second, Sent):
             return first
         return replace(second, earlier=first.message_ids)
-
-    def _delivery_check(self, sent: Sent, fallback: Fallback) -> Callable[[], bool]:
-        return lambda: self._inbox.has(fallback.unless, of=sent.message_ids)
-
-    def _has_bounced(self, sent: Sent) -> bool:
-        return self._inbox.has((MessageBounced,), of=sent.message_ids)
 
     async def _try_channels(
         self, spec: MessageSpec, prefer: Sequence[Channel] | None, is_obsolete: Callable[[], bool]
@@ -195,17 +192,11 @@ class MessageSender:
         # At least one second, so that a deferral into the past does not loop without a pause.
         remaining = max(until - self._context.now(), timedelta(seconds=1))
         held = result.reason is Reason.LOWER_PRIORITY
-        await self._wait_until(
+        await wait_until(
             lambda: is_obsolete() or (held and self._inbox.count(self._closing_events) > closings),
             remaining,
             summary,
         )
-
-    async def _wait_until(self, condition: Callable[[], bool], within: timedelta, summary: str) -> None:
-        try:
-            await workflow.wait_condition(condition, timeout=within, timeout_summary=summary)
-        except TimeoutError:
-            return
 
     async def _execute_send(self, request: SendMessage) -> SendResult | None:
         window = max(request.expires_at - self._context.now(), timedelta(0)) + timedelta(minutes=5)

@@ -1,14 +1,13 @@
 """Words that let time pass: waits for one event, all of several, quiet, a local time, and holds."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from datetime import time, timedelta
 from typing import Any, TypeVar, overload
 
 from temporalio import workflow
 
-from journeys.vocabulary.calendar import Weekday
-from journeys.vocabulary.durations import format_rounded_duration
+from journeys.vocabulary.durations import Weekday, format_rounded_duration
+from journeys.vocabulary.effects import wait_until
 from journeys.vocabulary.execution import Execution
 from journeys.vocabulary.holds import Hold
 from journeys.vocabulary.inbox import Arrival
@@ -110,13 +109,9 @@ class Waiting(Execution):
         self._details.set_status(
             f"Waiting for {names}" + (f", until {format_instant(deadline)}" if deadline else "")
         )
-        if not find_arrivals() and (within is None or within > timedelta(0)):
-            try:
-                await workflow.wait_condition(
-                    lambda: bool(find_arrivals()), timeout=within, timeout_summary=f"wait for {names}"
-                )
-            except TimeoutError:
-                self._details.add_line(f"no {names} within {format_rounded_duration(within or timedelta(0))}")
+        waits = not find_arrivals() and (within is None or within > timedelta(0))
+        if waits and not await wait_until(lambda: bool(find_arrivals()), within, f"wait for {names}"):
+            self._details.add_line(f"no {names} within {format_rounded_duration(within or timedelta(0))}")
         self._stop_if_ended()
         arrivals = find_arrivals()
         for arrival in arrivals:
@@ -196,11 +191,7 @@ class Waiting(Execution):
     async def _wait_for_more(
         self, kinds: Sequence[type[Event]], than: int, within: timedelta | None, summary: str
     ) -> None:
-        """Wait until more than ``than`` events of these kinds have come, or the time is up."""
-        with contextlib.suppress(TimeoutError):
-            await workflow.wait_condition(
-                lambda: self._inbox.count(kinds) > than, timeout=within, timeout_summary=summary
-            )
+        await wait_until(lambda: self._inbox.count(kinds) > than, within, summary)
 
 
 def _message_ids(of: Message | None) -> tuple[str, ...] | None:

@@ -6,7 +6,7 @@ import pytest
 
 from activities.contracts import Exposure
 from journeys.vocabulary import EMAIL, PERSON, SMS, Journey, hours, if_not_delivered, if_not_seen, journey
-from journeys.vocabulary.exposures import Exposures
+from journeys.vocabulary.effects import Exposures
 from journeys.vocabulary.fallback import EVENTS_BY_FALLBACK, Fallback
 from profiles.events import ProductViewed
 
