@@ -54,7 +54,6 @@ async def measure(
 
 
 async def _measure_waits(carts: CartDriver, people: Sequence[int], at_once: int) -> list[float]:
-    """Return the milliseconds of each purchase."""
     await time_workers(people, [lambda each: carts.add(each, NOON)] * 8)
     handles = {each: await carts.wait_for_run(each) for each in people}
     await wait_until_armed(list(handles.values()))

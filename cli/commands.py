@@ -142,7 +142,6 @@ def quarantined(
 
 
 def _confirm_or_exit(question: str) -> None:
-    """Ask for confirmation; exit with code 1 unless it is given."""
     try:
         confirmed = typer.confirm(question)
     except typer.Abort:

@@ -187,7 +187,6 @@ def doctor() -> None:
 
 
 def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> None:
-    """Run one of Waypost's processes until it receives a stop signal."""
     from profiles.db.database import async_url
     from workers.process import configure_logging
 

@@ -46,10 +46,6 @@ RUG = {"product_id": "rug", "name": "Tana rug", "price": 149.0}
 Row = dict[str, Any]
 
 
-class NoBrowser(Exception):
-    """There is no Chromium to look with."""
-
-
 @dataclass(slots=True)
 class Shop:
     """A shop whose customers do a few things."""
@@ -266,10 +262,10 @@ def draw_identity() -> None:
 
 
 def chromium() -> str:
-    """Where Chromium is. Raises ``NoBrowser`` saying how to get it."""
+    """Where Chromium is. Without one, exits with how to get it."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
-        raise NoBrowser("no Chromium to take pictures with: apt-get install chromium")
+        sys.exit("no Chromium to take pictures with: apt-get install chromium")
     return found
 
 
@@ -302,5 +298,5 @@ async def main() -> None:
 if __name__ == "__main__":
     try:
         asyncio.run(main())
-    except (NoBrowser, DrawingError) as error:
+    except DrawingError as error:
         sys.exit(str(error))

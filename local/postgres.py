@@ -329,7 +329,6 @@ async def _wait_for_old_server(cluster: Path) -> None:
 
 
 async def _is_server_process(pid: int, cluster: Path) -> bool:
-    """Return whether the process is a Postgres server of this cluster."""
     if sys.platform == "linux":
         return os.fsencode(cluster) in _read_command_line(pid)
     ps = await asyncio.create_subprocess_exec(

@@ -204,13 +204,11 @@ class StatementReader:
         return ()
 
     def _end(self, value: ast.expr | None, ends: Ends) -> None:
-        """Add the end of the journey with this outcome."""
         ends = self._expressions.add_steps(value, ends)
         if ends:
             self._flow.add(Kind.END, "None" if value is None else self._phrasing.value(value), (), ends)
 
     def _read_method(self, function: Function, call: ast.Call, ends: Ends, leave: Leave) -> None:
-        """Add the body of an own method in place of its call."""
         if not ends:
             return
         inside = inline(function, call)

@@ -169,7 +169,6 @@ def _experiment(call: WordCall, phrasing: Phrasing) -> StepDescription:
 
 
 def _choose(call: WordCall, phrasing: Phrasing) -> StepDescription:
-    """A choice, by weight or by a score."""
     name = _name(call, phrasing, "one of several")
     options, by = call.argument("options"), call.argument("by")
     if by is not None:

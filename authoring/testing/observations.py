@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-import orjson
+from pydantic import BaseModel, Field, Json
 
 from authoring.testing.environment import Row, Waypost
 from authoring.testing.fakes import AcceptedMessage
@@ -125,8 +125,7 @@ class Audience(str):
     __slots__ = ("items",)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(BaseModel, frozen=True):
     """One decision of the gate."""
 
     template: str
@@ -142,7 +141,7 @@ class Decision:
     journey: str
     run_id: UUID
     message_id: UUID
-    checks: tuple[dict[str, Any], ...] = field(repr=False)
+    checks: Json[tuple[dict[str, Any], ...]] = Field(repr=False)
     """Every check of the gate: name, whether it passed, detail."""
 
     def __str__(self) -> str:
@@ -150,8 +149,7 @@ class Decision:
         return f"{self.verdict} {self.channel.value} {self.template}{because}"
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedRun:
+class ObservedRun(BaseModel, frozen=True):
     """One run of the profile."""
 
     run_id: UUID
@@ -183,7 +181,8 @@ async def load_observations(
 ) -> Observations:
     """Read the results of one profile. ``pending_waits``: the wait that each live run reports."""
     rows = {str(row["message_id"]): row for row in await waypost.fetch_rows(_SELECT_MESSAGES, profile_id)}
-    decisions = [_to_decision(row) for row in await waypost.fetch_rows(_SELECT_DECISIONS, profile_id)]
+    rows_of_decisions = await waypost.fetch_rows(_SELECT_DECISIONS, profile_id)
+    decisions = [Decision.model_validate(row) for row in rows_of_decisions]
     details = {each.message_id: each.detail for each in decisions if each.verdict != "allow"}
     return Observations(
         received=[
@@ -202,24 +201,6 @@ async def load_observations(
     )
 
 
-def _to_decision(row: Row) -> Decision:
-    return Decision(
-        template=row["template"],
-        channel=Channel(row["channel"]),
-        verdict=row["verdict"],
-        reason=row["reason"],
-        detail=row["detail"],
-        items=tuple(row["items"]),
-        items_removed=tuple(row["items_removed"]),
-        until=row["until"],
-        at=row["at"],
-        journey=row["journey"],
-        run_id=row["run_id"],
-        message_id=row["message_id"],
-        checks=tuple(orjson.loads(row["checks"])),
-    )
-
-
 def _to_audience(row: Row) -> Audience:
     audience = Audience(row["audience"])
     audience.items = tuple(row["items"])
@@ -227,17 +208,8 @@ def _to_audience(row: Row) -> Audience:
 
 
 def _to_run(row: Row, pending_waits: dict[UUID, str]) -> ObservedRun:
-    return ObservedRun(
-        run_id=row["run_id"],
-        journey=row["journey"],
-        key=row["key"],
-        state=row["state"],
-        outcome=row["outcome"],
-        detail=row["detail"] or "",
-        entered_at=row["entered_at"],
-        ended_at=row["ended_at"],
-        waiting_for=pending_waits.get(row["run_id"]),
-    )
+    waiting_for = pending_waits.get(row["run_id"])
+    return ObservedRun.model_validate(row | {"detail": row["detail"] or "", "waiting_for": waiting_for})
 
 
 def describe_reason(reason: str | None, detail: str = "") -> str:

@@ -239,7 +239,6 @@ class Shop:
             await self._reload()
 
     async def _reload(self) -> None:
-        """Read the wait of every run, and the observations of every shopper."""
         self.pending_waits = {
             run.run_id: line
             for run in self.virtual_clock.live_run_clocks

@@ -192,7 +192,6 @@ class TimelineRecorder:
 
 
 def _format_wait(summary: str) -> str:
-    """Return a timer's summary as an action of the run."""
     verb, _, rest = summary.partition(" ")
     return {"wait": f"waits {rest}", "sleep": f"sleeps {rest}"}.get(verb, f"waits: {summary}")
 

@@ -117,7 +117,6 @@ def _batches(lines: Iterator[FileLine]) -> Iterator[list[FileLine]]:
 
 
 def _shift_to_now(file: Path, format: str) -> timedelta:
-    """Return the shift in whole seconds that moves the file's last event to now."""
     with open_text(file) as (text, _):
         last = max(
             (line.time for line in FORMATS[format](text, timedelta()) if isinstance(line, ParsedLine)),

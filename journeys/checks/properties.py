@@ -83,7 +83,6 @@ def _of_filter(
 
 
 def _own_function(module: ModuleSource, function: Any) -> Function | None:
-    """Return the code of a function that this module defines."""
     if isinstance(function, FunctionType) and function.__module__ == module.module:
         return module.functions.get(function.__name__)
     return None

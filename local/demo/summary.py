@@ -165,7 +165,6 @@ async def summarise(
 
 
 async def _count_in_temporal(client: Client) -> Counts:
-    """Return the number of journey runs by their execution status in Temporal."""
     counted = await client.count_workflows("JourneyKey IS NOT NULL GROUP BY ExecutionStatus")
     return {str(group.group_values[0]): group.count for group in counted.groups}
 
