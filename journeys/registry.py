@@ -12,7 +12,7 @@ from journeys.cart_abandonment.story import CartAbandonment
 from journeys.checks.errors import JourneyError, JourneyFault, import_fault
 from journeys.checks.run import faults_of
 from journeys.post_purchase.story import PostPurchase
-from journeys.source.reader import class_source
+from journeys.source.reader import activity_name, class_source
 from journeys.vocabulary.definition import JourneyDefinition
 from journeys.vocabulary.journey import Journey
 from journeys.win_back.story import WinBack
@@ -111,11 +111,9 @@ def discover_journeys(modules: Sequence[str]) -> DiscoveryResult:
 
 
 def _activity_faults(module: str, effect: Any, effects: dict[str, Callable[..., Any]]) -> list[JourneyFault]:
-    definition = getattr(effect, "__temporal_activity_definition", None)
-    if definition is None:
+    if (name := activity_name(effect)) is None:
         message = f"{effect!r} in ACTIVITIES is not decorated with @activity.defn of temporalio"
         return [JourneyFault(module, "", 0, message)]
-    name = str(definition.name)
     if name in BUILT_IN_ACTIVITIES or effects.get(name, effect) is not effect:
         return [
             JourneyFault(

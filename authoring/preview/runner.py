@@ -18,6 +18,7 @@ from authoring.testing.shop import Shop
 from authoring.testing.shopper import Shopper
 from authoring.testing.timeline import Timeline
 from journeys.registry import JourneyRegistry
+from journeys.source.reader import activity_name
 from workers.errors import UserError
 
 ScenarioRunner = Callable[[Shop], Awaitable[Shopper]]
@@ -94,7 +95,7 @@ def _load_python(path: Path, journeys: JourneyRegistry, journey: str) -> Scenari
 
 def stub_activities(journeys: JourneyRegistry, answers: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
     """Return a stub for each activity of the author, which returns the scenario's answer."""
-    names = [str(vars(effect)["__temporal_activity_definition"].name) for effect in journeys.activities]
+    names = filter(None, map(activity_name, journeys.activities))
     return {name: _stub_activity(name, answers) for name in names}
 
 

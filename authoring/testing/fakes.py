@@ -11,6 +11,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.channels.adapter import Accepted, MaybeSent, NotSent, OutgoingMessage
+from journeys.source.reader import activity_name
 from policy.verdict import Channel
 from profiles.events import Item
 
@@ -123,17 +124,12 @@ class FakeProductCatalog:
 
 def replace_activities(real: Sequence[Effect], stand_ins: Mapping[str, Effect]) -> list[Effect]:
     """Return the authors' activities, with stand-ins in place of those that have one."""
-    kept = [effect for effect in real if _activity_name(effect) not in stand_ins]
+    kept = [effect for effect in real if activity_name(effect) not in stand_ins]
     made = [
-        effect if _activity_name(effect) == name else activity.defn(name=name)(_wrap_function(effect))
+        effect if activity_name(effect) == name else activity.defn(name=name)(_wrap_function(effect))
         for name, effect in stand_ins.items()
     ]
     return [*kept, *made]
-
-
-def _activity_name(effect: Effect) -> str | None:
-    definition = getattr(effect, "__temporal_activity_definition", None)
-    return None if definition is None else str(definition.name)
 
 
 def _wrap_function(effect: Effect) -> Effect:

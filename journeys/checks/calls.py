@@ -8,11 +8,9 @@ from typing import Any
 
 from journeys.checks.errors import JourneyFault, fault_at, suggestion
 from journeys.checks.waits import constant_value
-from journeys.source.reader import FunctionSource, JourneySource
+from journeys.source.reader import FunctionSource, JourneySource, activity_name
 from journeys.source.vocabulary import WORDS, Form, WordCall, has_unpacking
 from journeys.vocabulary.journey import Journey
-
-_ACTIVITY = "__temporal_activity_definition"
 
 
 def check_words(source: JourneySource) -> Iterator[JourneyFault]:
@@ -175,16 +173,16 @@ def _is_in_nested_function(function: FunctionSource, node: ast.AST) -> bool:
 
 def check_performs(source: JourneySource, activities: Sequence[Any] | None) -> Iterator[JourneyFault]:
     """Find each ``perform`` of a function that is no activity, or that no module lists in ``ACTIVITIES``."""
-    listed = {getattr(each, _ACTIVITY).name for each in activities or () if hasattr(each, _ACTIVITY)}
+    listed = set(map(activity_name, activities or ()))
     for function, call in source.word_calls():
         given = call.argument("effect") if call.word.name == "perform" else None
         effect = function.resolve(given) if given is not None else None
         if not isinstance(effect, FunctionType):
             continue
-        if (definition := getattr(effect, _ACTIVITY, None)) is None:
+        if (name := activity_name(effect)) is None:
             text = f"self.perform: {effect.__name__} is no activity; write @activity.defn above it"
             yield fault_at(function, call.node, text)
-        elif activities is not None and definition.name not in listed:
+        elif activities is not None and name not in listed:
             text = (
                 f"self.perform: {effect.__name__} is in no ACTIVITIES, so no worker runs it; write "
                 f"ACTIVITIES = ({effect.__name__},) beside JOURNEYS"

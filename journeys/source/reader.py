@@ -330,6 +330,12 @@ def is_event(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, Event)
 
 
+def activity_name(function: Any) -> str | None:
+    """Name of the activity that a function is by ``@activity.defn``; None for other functions."""
+    definition = getattr(function, "__temporal_activity_definition", None)
+    return None if definition is None else str(definition.name)
+
+
 def is_static(function: Function) -> bool:
     """Whether a method is decorated with ``@staticmethod``."""
     return any(isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.decorator_list)
@@ -367,7 +373,7 @@ def _origin(value: Any) -> str:
 
 def _is_plain(function: Any) -> bool:
     """Whether a function runs within the story; an activity runs elsewhere."""
-    return isinstance(function, FunctionType) and not hasattr(function, "__temporal_activity_definition")
+    return isinstance(function, FunctionType) and activity_name(function) is None
 
 
 def _receiver_in(call: ast.Call, function: Function, receiver: str) -> str:
