@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self, TypedDict
@@ -136,16 +136,10 @@ class ChildExited(StackError):
 
 def most_relevant_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error to show from a group: the first ``StackError`` if there is one, else the first."""
-    reasons = list(_flatten_errors(group))
-    return next((reason for reason in reasons if isinstance(reason, StackError)), reasons[0])
-
-
-def _flatten_errors(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _flatten_errors(each)
-    else:
-        yield error
+    error: BaseException = group.subgroup(StackError) or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def discard_line(name: str, line: str) -> None:

@@ -116,7 +116,6 @@ class IngestClient:
         Raises:
             IngestApiError: the API is away, stays busy, or refuses the request as a whole.
         """
-        answer = None
         for attempt in range(_MAX_ATTEMPTS):
             try:
                 answer = await self._client.post(path, content=body)
@@ -126,7 +125,7 @@ class IngestClient:
                 break
             retry_after = answer.headers.get("Retry-After", "")
             await asyncio.sleep(float(retry_after) if retry_after.isdigit() else min(0.2 * 2**attempt, 5.0))
-        if answer is None or answer.status_code != httpx2.codes.OK:
+        if answer.status_code != httpx2.codes.OK:
             raise IngestApiError(_describe_failure(self.api_url, answer))
         return answer
 
@@ -150,9 +149,7 @@ def _encode_body(name: str, batch: Sequence[bytes]) -> bytes:
     return b'{"%s":[%s]}' % (name.encode(), b",".join(batch))
 
 
-def _describe_failure(api_url: str, answer: httpx2.Response | None) -> str:
-    if answer is None:
-        return f"{api_url} gave no answer"
+def _describe_failure(api_url: str, answer: httpx2.Response) -> str:
     if answer.status_code in (401, 403):
         return (
             f"{api_url} refuses the key ({answer.status_code}): set WAYPOST_SERVER_KEYS, or else "

@@ -89,16 +89,13 @@ class ShopperVerb:
 
     def parameter_at(self, number: int) -> str:
         """Return the parameter that the value at this position fills."""
-        return (
-            self.positional_parameters[min(number, len(self.positional_parameters) - 1)]
-            if self.positional_parameters
-            else ""
-        )
+        names = self.positional_parameters
+        return names[min(number, len(names) - 1)] if names else ""
 
     @property
     def example(self) -> str:
         """Return a line of a scenario with this verb, as an example."""
-        first = self.positional_parameters[0] if self.positional_parameters else ""
+        first = self.parameter_at(0)
         kind = str(self.parameter_types.get(first, ""))
         value = next(
             (example for name, example in _EXAMPLE_VALUES.items() if name in kind or name == first), "lamp"

@@ -24,6 +24,11 @@ _UNPATCHED = re.compile(r"patch marker encountered for change (\S+), but there i
 
 _MESSAGE = re.compile(r'message: "(.*?)", source: ', re.DOTALL)
 
+_GUARD = (
+    'guard the change (if workflow.patched("a-word-for-it"): the new way, else: the old one), or give '
+    "the new story a name of its own beside the old one (@journey(name=…)), or let these runs end first"
+)
+
 _VARYING = re.compile(r" until .*| #\d+")
 """Parts of a summary that differ between runs with the same cause."""
 
@@ -192,17 +197,17 @@ def difference(run: ReplayedRun) -> Difference:
         return _unpatched(patch[1], steps)
     if not run.failure:
         description = f"history waits here, the code now asks for {_plain(commands[len(steps)])}"
-        return Difference(description, _guard(), run.history.events[-1].event_id)
+        return Difference(description, _GUARD, run.history.events[-1].event_id)
     pairs = enumerate(zip_longest(steps, commands))
     at = next((n for n, (step, now) in pairs if not (step and now and step.matches(now))), len(steps))
     if named := _EVENT.search(run.failure):
         # The event that Temporal names takes precedence.
         at = next((n for n, step in enumerate(steps) if step.event_id == int(named[1])), at)
     if at >= len(steps):
-        return Difference(_message(run.failure), _guard(), int(named[1]) if named else 0)
+        return Difference(_message(run.failure), _GUARD, int(named[1]) if named else 0)
     now = f"asks for {_plain(commands[at])}" if at < len(commands) else "asks for nothing"
     description = f"history has {_plain(steps[at])} here, the code now {now}"
-    return Difference(description, _guard(), steps[at].event_id)
+    return Difference(description, _GUARD, steps[at].event_id)
 
 
 def _raised(run: ReplayedRun, steps: list[RunStep]) -> Difference:
@@ -231,13 +236,6 @@ def _unpatched(patch: str, steps: list[RunStep]) -> Difference:
         f'keep workflow.patched("{patch}"), or workflow.deprecate_patch("{patch}") once no run of the old '
         "way is left, in the story until these runs have ended",
         at,
-    )
-
-
-def _guard() -> str:
-    return (
-        'guard the change (if workflow.patched("a-word-for-it"): the new way, else: the old one), or give '
-        "the new story a name of its own beside the old one (@journey(name=…)), or let these runs end first"
     )
 
 

@@ -53,7 +53,6 @@ class Shop:
         # Tests assert the minute of a message, so deferred messages are not spread.
         self._limits = Limits(spread={})
         self._effects: Mapping[str, Effect] = {}
-        self._waypost: Waypost | None = None
         self._virtual_clock: VirtualClock | None = None
         self._exit_stack = AsyncExitStack()
         self._id_counters: Counter[str] = Counter()
@@ -81,7 +80,7 @@ class Shop:
         those of WAYPOST_JOURNEYS. ``limits``: the shop's policy; by default the usual one, without a
         spread. ``effects``: functions in place of the author's activities, by name.
         """
-        if self._waypost is not None:
+        if self._virtual_clock is not None:
             raise TellingFault(
                 "the shop has opened already, too late to set it up: ask for the fixture `shop` alone, "
                 "say `shop(…)`, and then `shopper = await shop.shopper()`"
@@ -98,7 +97,7 @@ class Shop:
 
     async def open(self) -> Self:
         """Start Waypost; every awaited method of the shop calls it. Idempotent."""
-        if self._waypost is None:
+        if self._virtual_clock is None:
             known = load_journeys(WorkerSettings().journey_modules)
             channels = ChannelRegistry({each.channel: each for each in self.providers}, {})
             waypost = Waypost(
@@ -110,8 +109,7 @@ class Shop:
                 limits=self._limits,
                 starts_at=self._starts_at,
             )
-            self._waypost = await self._exit_stack.enter_async_context(waypost)
-            self._virtual_clock = VirtualClock(waypost)
+            self._virtual_clock = VirtualClock(await self._exit_stack.enter_async_context(waypost))
         return self
 
     async def close(self) -> None:
@@ -126,9 +124,7 @@ class Shop:
     @property
     def waypost(self) -> Waypost:
         """The Waypost of the shop, for queries beyond this class."""
-        if self._waypost is None:
-            raise TellingFault("the shop is not open yet: say `await shop.open()` or `await shop.shopper()`")
-        return self._waypost
+        return self.virtual_clock.waypost
 
     @property
     def virtual_clock(self) -> VirtualClock:
@@ -140,7 +136,7 @@ class Shop:
     @property
     def clock(self) -> datetime:
         """The current time on the shop's calendar."""
-        return self._starts_at if self._waypost is None else self._waypost.clock
+        return self._starts_at if self._virtual_clock is None else self.waypost.clock
 
     async def shopper(
         self,

@@ -175,7 +175,7 @@ class VirtualClock:
     """The clocks of all runs of one Waypost."""
 
     def __init__(self, waypost: Waypost) -> None:
-        self._waypost = waypost
+        self.waypost = waypost
         self.run_clocks: dict[UUID, RunClock] = {}
 
     @property
@@ -189,14 +189,14 @@ class VirtualClock:
         Raises ``StoryFailed`` where a journey's code raised, and ``IdleTimeout`` after 20 seconds.
         """
         deadline = asyncio.get_running_loop().time() + _IDLE_TIMEOUT_S
-        await self._waypost.deliver_outbox()
+        await self.waypost.deliver_outbox()
         while True:
             await self._add_new_runs()
             moving = [run for run in self.live_run_clocks if not await self._refresh_and_check_idle(run)]
             # A run may have queued something for another run before it became idle.
-            if not moving and not await self._waypost.deliver_outbox():
+            if not moving and not await self.waypost.deliver_outbox():
                 return
-            if failed := self._waypost.workers_error:
+            if failed := self.waypost.workers_error:
                 raise failed
             if asyncio.get_running_loop().time() > deadline:
                 raise self._idle_timeout(moving)
@@ -214,14 +214,14 @@ class VirtualClock:
                     await self._advance_run(run, max(goal, due + _TIMER_OVERSHOOT))
                 elif goal == until:
                     await self._advance_run(run, until)
-            self._waypost.clock = max(self._waypost.clock, min(goal, until))
+            self.waypost.clock = max(self.waypost.clock, min(goal, until))
             await self.run_until_idle()
-        self._waypost.clock = until
+        self.waypost.clock = until
 
     async def _advance_run(self, run: RunClock, to: datetime) -> None:
         by = max(to - run.position, timedelta(milliseconds=1))
         run.position += by
-        moving = asyncio.ensure_future(self._waypost.skipper.fast_forward(run.handle, by))
+        moving = asyncio.ensure_future(self.waypost.skipper.fast_forward(run.handle, by))
         try:
             await self._wait_for_advance(run, moving)
             await moving
@@ -251,17 +251,17 @@ class VirtualClock:
         )
 
     async def _add_new_runs(self) -> None:
-        for row in await self._waypost.fetch_rows(_SELECT_STARTED_RUNS):
+        for row in await self.waypost.fetch_rows(_SELECT_STARTED_RUNS):
             if row["run_id"] not in self.run_clocks:
                 self.run_clocks[row["run_id"]] = self._to_run_clock(row)
 
     def _to_run_clock(self, row: Row) -> RunClock:
         # A run that the end of another run started has the position of that run.
-        position = max(self._waypost.clock, row["entered_at"])
+        position = max(self.waypost.clock, row["entered_at"])
         return RunClock(
             run_id=row["run_id"],
             journey=row["journey"],
-            handle=self._waypost.handle(row),
+            handle=self.waypost.handle(row),
             calendar_offset=timedelta(seconds=row["clock_offset_s"]),
             position=position,
             current_time=position,

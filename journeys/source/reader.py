@@ -4,7 +4,7 @@ import ast
 import builtins
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -202,8 +202,13 @@ class JourneySource:
 
     @cached_property
     def methods(self) -> dict[str, tuple[ModuleSource, Function]]:
-        """Methods of these classes, each with its module."""
-        return methods_in(self.classes)
+        """Methods of these classes, each with its module; the first class that defines one counts."""
+        methods: dict[str, tuple[ModuleSource, Function]] = {}
+        for each in self.classes:
+            for node in each.node.body:
+                if isinstance(node, Function):
+                    methods.setdefault(node.name, (each.module, node))
+        return methods
 
     @cached_property
     def run(self) -> FunctionSource | None:
@@ -273,16 +278,6 @@ def class_source(cls: type) -> ClassSource:
     name = cls.__module__
     module = ModuleSource(name, display_path(inspect.getfile(cls), name), tree, vars(sys.modules[name]))
     return ClassSource(cls, module, matching[0])
-
-
-def methods_in(classes: Iterable[ClassSource]) -> dict[str, tuple[ModuleSource, Function]]:
-    """Methods by name, each with its module; of several classes the first that defines it."""
-    methods: dict[str, tuple[ModuleSource, Function]] = {}
-    for each in classes:
-        for node in each.node.body:
-            if isinstance(node, Function):
-                methods.setdefault(node.name, (each.module, node))
-    return methods
 
 
 def display_path(file: str, module: str) -> str:
