@@ -51,12 +51,9 @@ async def examine_installation() -> list[Finding]:
     findings.append(_check_policy())
     if settings is not None:
         findings.append(_check_journeys(settings))
-        for part, look in (
-            ("database", _check_database),
-            ("migrations", _check_migrations),
-            ("temporal", _check_temporal),
-        ):
-            findings.append(await _check_with_timeout(part, look, settings))
+        findings.append(await _check_with_timeout("database", _check_database, settings))
+        findings.append(await _check_with_timeout("migrations", _check_migrations, settings))
+        findings.append(await _check_with_timeout("temporal", _check_temporal, settings))
         if all(finding.ok for finding in findings if finding.part in ("database", "migrations")):
             findings.append(await _check_with_timeout("identity", _check_identity, settings))
             findings.append(await _check_with_timeout("audiences", _check_audiences, settings))
@@ -147,10 +144,8 @@ async def _check_database(settings: WorkerSettings) -> Finding:
         return Finding(
             "database", False, f"Postgres {version}", f"use Postgres {_MIN_POSTGRES_VERSION} or newer"
         )
-    if provider != "b":
-        advice = "text sorts as the operating system says; see docker-compose.yml for the builtin provider"
-        return Finding("database", True, f"Postgres {version}", advice)
-    return Finding("database", True, f"Postgres {version}")
+    sorts = "text sorts as the operating system says; see docker-compose.yml for the builtin provider"
+    return Finding("database", True, f"Postgres {version}", "" if provider == "b" else sorts)
 
 
 async def _check_migrations(settings: WorkerSettings) -> Finding:
@@ -179,12 +174,8 @@ async def _check_audiences(settings: WorkerSettings) -> Finding:
     if not waiting:
         return Finding("audiences", True, "every removal is confirmed")
     found = f"{waiting} removals unconfirmed, the oldest for {oldest:.0f} s"
-    return Finding(
-        "audiences",
-        not figures.has_overdue_removals,
-        found,
-        REMOVALS_OVERDUE_ADVICE if figures.has_overdue_removals else "",
-    )
+    overdue = figures.has_overdue_removals
+    return Finding("audiences", not overdue, found, REMOVALS_OVERDUE_ADVICE if overdue else "")
 
 
 async def _check_temporal(settings: WorkerSettings) -> Finding:

@@ -1,6 +1,7 @@
 """``waypost why``: load the evidence, explain why a message was sent or not, and format the answer."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from cli.tables import render_text, to_json
 from profiles.errors import NotFound
 from profiles.identity import component
 from profiles.identity.identifiers import parse_identifier_input, split_key
-from profiles.views import decision_evidence
+from profiles.views.decision_evidence import load_decision_evidence
 from profiles.views.profile import RunView
 from workers.errors import UserError
 
@@ -37,7 +38,8 @@ async def answer_why(
 
     async def read(connection: Any) -> tuple[Explainer, WhyQuery]:
         profile_id = await _find_profile_id(connection, customer)
-        evidence = await decision_evidence.load_decision_evidence(connection, profile_id, journey=journey)
+        load = partial(load_decision_evidence, connection, profile_id, journey=journey)
+        evidence = await load()
         if evidence is None:
             raise NotFound(f"there is no profile {profile_id} any more")
         explainer = create_explainer(evidence, settings.policy.limits, settings.default_timezone)
@@ -46,13 +48,8 @@ async def answer_why(
         except ValueError as error:
             raise UserError(f"--at: {error}.") from error
         if moment is not None and evidence.truncated:
-            evidence = (
-                await decision_evidence.load_decision_evidence(
-                    connection, profile_id, journey=journey, until=moment
-                )
-                or evidence
-            )
-        explainer = create_explainer(evidence, settings.policy.limits, settings.default_timezone)
+            evidence = await load(until=moment) or evidence
+            explainer = create_explainer(evidence, settings.policy.limits, settings.default_timezone)
         return explainer, WhyQuery(journey, item, moment)
 
     async with open_database() as database:

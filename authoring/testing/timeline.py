@@ -219,6 +219,7 @@ def _decision_entry(decision: Decision, message: Received | None) -> TimelineEnt
     name = f"{decision.channel.value} {decision.template}"
     items = f": {', '.join(decision.items)}" if decision.items else ""
     left_out = f"; without {', '.join(decision.items_removed)}" if decision.items_removed else ""
+    reason = describe_reason(decision.reason, decision.detail)
     kind, until, words = "sent", None, f"sends {name}{items}{left_out}"
     match decision.verdict:
         case "allow" if decision.channel is Channel.ADS:
@@ -226,15 +227,12 @@ def _decision_entry(decision: Decision, message: Received | None) -> TimelineEnt
         case "allow" if received is None:
             kind, words = "does", f"tries to send {name}{items}{left_out}"
         case "withhold" if decision.channel is Channel.ADS:
-            kind = "withheld"
-            reason = describe_reason(decision.reason, decision.detail)
-            words = f"enters no ad audience {decision.template}: {reason}"
+            kind, words = "withheld", f"enters no ad audience {decision.template}: {reason}"
         case "withhold":
-            kind = "withheld"
-            words = f"withholds {name}: {describe_reason(decision.reason, decision.detail)}"
+            kind, words = "withheld", f"withholds {name}: {reason}"
         case "defer":
             kind, until = "deferred", decision.until
-            words = f"holds back {name}: {describe_reason(decision.reason, decision.detail)}"
+            words = f"holds back {name}: {reason}"
     if kind == "sent" and received is not None and received.subject:
         words += f' "{received.subject}"'
     shown = received.message_id if kind == "sent" and received is not None else None
