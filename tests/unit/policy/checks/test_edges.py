@@ -5,7 +5,6 @@ from datetime import time, timedelta
 
 import pytest
 
-from policy.checks.exclusions import not_held_out
 from policy.checks.frequency_caps import has_priority, outranks, required_history, under_caps
 from policy.checks.operations import no_kill_switch, provider_available
 from policy.checks.quiet_hours import allowed_until, outside_quiet_hours
@@ -16,7 +15,7 @@ from policy.hours.places import Place
 from policy.hours.windows import QuietHours, Window
 from policy.limits import CalendarPeriod, Cap, Limits
 from policy.verdict import Channel, Reason
-from tests.support.builders.gate import DAY, HOUR, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, YES
+from tests.support.builders.gate import DAY, HOUR, MAIL, MINUTE, NOW, OFFER, TEN, YES
 
 
 def test_an_empty_name_switches_off_nothing() -> None:
@@ -32,13 +31,6 @@ def test_of_two_stops_the_older_one_says_when_to_look_again() -> None:
     )
 
     assert no_kill_switch(OFFER, replace(YES, stopped=stops), Limits(), NOW).until == NOW + 30 * MINUTE
-
-
-def test_a_budget_without_a_count_asks_for_one() -> None:
-    with pytest.raises(
-        ValueError, match="expected the claims of the last minute on sms, got none: count them"
-    ):
-        provider_available(OFFER, YES, TEN, NOW)
 
 
 def test_somebody_whose_budget_is_spent_comes_back_at_the_same_instant() -> None:
@@ -129,18 +121,6 @@ def test_no_message_outranks_itself() -> None:
     assert not outranks(itself, plan, Limits())
     assert outranks(itself, replace(plan, message_id="m-2"), Limits())
     assert not outranks(itself, replace(plan, message_id="m-0"), Limits())
-
-
-def test_a_receipt_is_never_held_out() -> None:
-    finding = not_held_out(RECEIPT, YES, Limits(holdout=100), NOW)
-
-    assert (finding.reason, finding.detail) == (None, "transactional messages reach everybody")
-
-
-def test_what_is_deferred_as_unreadable_is_on_record_too() -> None:
-    verdict = error_verdict(NOW + DAY, NOW, KeyError("fax"))
-
-    assert [check.name for check in verdict.checks] == ["facts"]
 
 
 def test_a_window_of_seconds_is_not_slept_through() -> None:

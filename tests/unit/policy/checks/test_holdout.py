@@ -100,5 +100,6 @@ def test_it_goes_by_the_person_and_nothing_else() -> None:
 
 def test_transactional_messages_reach_everybody() -> None:
     receipt = replace(PLAN, message_class=MessageClass.TRANSACTIONAL, topic="transactional", holdout=100)
+    finding = not_held_out(receipt, Facts(person="person-1"), Limits(holdout=100), NOW)
 
-    assert not_held_out(receipt, Facts(person="person-1"), Limits(holdout=100), NOW).reason is None
+    assert (finding.reason, finding.detail) == (None, "transactional messages reach everybody")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from policy.checks.operations import provider_available
 from policy.facts import ConsentFact, Facts, Plan
 from policy.gate import decide
 from policy.limits import BreakerRule, Budget, Limits
@@ -56,6 +57,8 @@ def test_a_budget_without_a_count_lets_nothing_through() -> None:
 
     assert isinstance(verdict, Defer)
     assert verdict.reason is Reason.ERROR
+    with pytest.raises(ValueError, match="expected the claims of the last minute on sms, got none: count"):
+        provider_available(PLAN, YES, TEN, NOW)
 
 
 def test_a_provider_that_rests_defers_until_it_is_asked_again() -> None:
