@@ -132,7 +132,7 @@ def test_no_story_is_so_tangled_that_a_way_is_lost(flow: Flow) -> None:
 
 
 def test_text_in_a_picture_is_text_only() -> None:
-    picture = svg(STRANGE)
+    picture = drawn(STRANGE)
 
     assert tags(picture) <= DRAWING
     assert "<script>alert(1)</script>" in " ".join(texts(picture))
@@ -150,10 +150,7 @@ def test_mermaid_names_every_step_once_and_leads_only_to_named_ones(flow: Flow) 
     assert len(ways) == len(flow.edges) + len(flow.interrupts)
     assert {end for way in ways for end in way.groups()} <= set(named)
     assert sum(line.startswith("subgraph") for line in lines) == lines.count("end")
-
-
-def test_quotation_marks_and_angle_brackets_cannot_end_a_text_of_mermaid() -> None:
-    for line in mermaid(STRANGE).splitlines():
+    for line in lines:
         assert line.count('"') % 2 == 0
         assert "<script" not in line
         assert "\x07" not in line

@@ -2,18 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppression, WaitingFact
 from policy.gate import CHECKS, decide
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+from tests.support.builders.gate import DAY, NOW
 
 NIGHT = datetime(2026, 11, 21, 22, tzinfo=UTC)
-
-DAY = timedelta(days=1)
 
 ITEMS = (PlannedItem("lamp", "lamp-red"), PlannedItem("chair", None))
 

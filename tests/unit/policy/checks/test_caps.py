@@ -1,7 +1,7 @@
 """Caps: how many marketing messages a person gets in a rolling window."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -9,10 +9,9 @@ from policy.checks.frequency_caps import count_used_slots, under_caps
 from policy.facts import Facts, Plan, SentFact
 from policy.limits import Cap, Limits
 from policy.verdict import Channel, MessageClass, Reason
+from tests.support.builders.gate import DAY, NOW
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-DAY, TICK = timedelta(days=1), timedelta(microseconds=1)
+TICK = timedelta(microseconds=1)
 
 EMAIL = Plan(Channel.EMAIL, MessageClass.MARKETING, "marketing", None, NOW + DAY)
 

@@ -1,7 +1,7 @@
 """Holds: marketing waits while something more important is going on with the person."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,10 +10,7 @@ from policy.facts import ConsentFact, Facts, Plan, SentFact
 from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+from tests.support.builders.gate import DAY, HOUR, NOW
 
 PLAN = Plan(Channel.EMAIL, MessageClass.MARKETING, "marketing", None, NOW + 10 * DAY)
 

@@ -1,7 +1,7 @@
 """What a provider can take: a minute's budget, and a rest after failures."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -10,16 +10,11 @@ from policy.facts import ConsentFact, Facts, Plan
 from policy.gate import decide
 from policy.limits import BreakerRule, Budget, Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-MINUTE = timedelta(minutes=1)
+from tests.support.builders.gate import MINUTE, NOW, TEN
 
 YES = Facts(consents=(ConsentFact("all", "all", granted=True),), person="ada")
 
 PLAN = Plan(Channel.SMS, MessageClass.MARKETING, "marketing", None, NOW + timedelta(days=1))
-
-TEN = Limits(budgets={Channel.SMS: Budget(10)})
 
 
 def test_a_budget_that_is_spent_defers_for_one_to_two_minutes() -> None:

@@ -9,10 +9,7 @@ from policy.checks.result import CheckResult, error_verdict
 from policy.facts import ConsentFact, Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-MINUTE = timedelta(minutes=1)
+from tests.support.builders.gate import MINUTE, NOW
 
 YES = Facts(consents=(ConsentFact("all", "all", granted=True),))
 

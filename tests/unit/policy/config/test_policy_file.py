@@ -12,8 +12,7 @@ from policy.config.toml_reader import decode_toml
 from policy.hours.windows import QuietHours
 from policy.limits import Cap, Limits
 from policy.verdict import Channel
-
-DAY = timedelta(days=1)
+from tests.support.builders.gate import DAY
 
 FAULTY = """\
 suppression_window = "for ever"

@@ -18,8 +18,7 @@ from policy.limits import (
     TemplateStopThresholds,
 )
 from policy.verdict import Channel
-
-DAY = timedelta(days=1)
+from tests.support.builders.gate import DAY
 
 SECOND = timedelta(seconds=1)
 

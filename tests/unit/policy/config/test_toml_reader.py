@@ -9,8 +9,7 @@ import pytest
 
 from policy.config.toml_reader import ConfigError, decode_toml, line_of, lines_of
 from policy.verdict import Channel
-
-HOUR = timedelta(hours=1)
+from tests.support.builders.gate import HOUR
 
 
 @dataclass(frozen=True)
