@@ -16,25 +16,13 @@ from authoring.scaffold.main import (
     render_test,
 )
 from authoring.scaffold.registration import Registration
+from tests.support.queries.settings import ROOMS
 from workers.process import UserError
 
 ROOT = Path(__file__).parents[3]
 
 CACHE = str(ROOT / ".mypy_cache")
 """What `make types` has cached of libraries and of the rooms, which are the same in a copy."""
-
-ROOMS = (
-    "journeys",
-    "profiles",
-    "policy",
-    "activities",
-    "workers",
-    "api",
-    "local",
-    "authoring",
-    "cli",
-    "tests",
-)
 
 LONGEST = "abandoned-wish-list-remind-now"
 
@@ -44,7 +32,7 @@ PRICE_DROP = Registration("registry.py", "SHIPPED", "journeys.price_drop.story",
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A copy of what a journey needs, to be changed at will."""
-    for room in ROOMS:
+    for room in (*ROOMS, "tests"):
         ignored = shutil.ignore_patterns("__pycache__", "histories", "integration", "acceptance", "unit")
         shutil.copytree(ROOT / room, tmp_path / room, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)

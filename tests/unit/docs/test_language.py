@@ -8,7 +8,6 @@ import ast
 import io
 import re
 import tokenize
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.docs import ROOT, blocks_of
+from tests.support.queries.settings import ROOMS
 
 _INSTEAD_OF_A_VERB = "name the event, payload, message or declaration"
 
@@ -130,16 +130,10 @@ def _name_of(called: ast.expr) -> str:
     return ""
 
 
-def packages() -> list[str]:
-    """The product's top-level packages, as import-linter has them."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    return [str(name) for name in settings["tool"]["importlinter"]["root_packages"]]
-
-
 def files() -> list[Path]:
     """All files that are checked."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    modules = [file for name in packages() for file in sorted((ROOT / name).rglob("*.py"))]
+    modules = [file for name in ROOMS for file in sorted((ROOT / name).rglob("*.py"))]
     return [*(page for page in pages if page.exists()), *modules]
 
 
