@@ -209,8 +209,12 @@ def test_processor_time_is_told_per_item_and_only_of_processes_there_are() -> No
 
 
 @pytest.fixture
-def servers(postgres: str, temporal: TemporalDevServer, tmp_path: Path) -> BenchServers:
-    """The servers of the tests, as the benches use them."""
+def servers(
+    postgres: str, temporal: TemporalDevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> BenchServers:
+    """The servers of the tests, as the benches use them; hardly warmed up, since no figure is looked at."""
+    monkeypatch.setattr(gate, "_WARM_UP", max(gate.WRITERS))
+    monkeypatch.setattr(ingest, "_WARM_UP", 2)
     return BenchServers(postgres, temporal, tmp_path)
 
 

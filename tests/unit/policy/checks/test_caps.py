@@ -73,15 +73,3 @@ def test_a_window_excludes_its_far_edge_and_has_no_near_one(age: timedelta, expe
 )
 def test_the_default_caps(plan: Plan, history: tuple[SentFact, ...], expected: Reason | None) -> None:
     assert expected == under_caps(plan, Facts(sent=history), Limits(), NOW).reason
-
-
-def test_a_cap_says_what_filled_it() -> None:
-    finding = under_caps(EMAIL, Facts(sent=sent(DAY / 2, DAY / 3)), Limits(), NOW)
-
-    assert finding.detail == (
-        "cap reached: 2 of 2 on email in 1 day; fits at 2026-11-22T00:00:00+00:00 at the earliest"
-    )
-
-
-def test_a_cap_of_none_stops_a_channel() -> None:
-    assert under_caps(EMAIL, Facts(), Limits(caps=(Cap(0, DAY),)), NOW).reason == Reason.CAPPED

@@ -27,16 +27,6 @@ def test_it_says_all_that_is_open_and_looks_again_within_a_day() -> None:
     assert timedelta() < HOLD_RECHECK_INTERVAL <= DAY
 
 
-def test_nothing_open_holds_nothing() -> None:
-    assert no_open_hold(PLAN, Facts(), Limits(), NOW).reason is None
-
-
-def test_transactional_messages_are_not_held() -> None:
-    receipt = replace(PLAN, message_class=MessageClass.TRANSACTIONAL, topic="transactional")
-
-    assert no_open_hold(receipt, HELD, Limits(), NOW).reason is None
-
-
 @pytest.mark.parametrize(
     ("expires_in", "until"),
     [

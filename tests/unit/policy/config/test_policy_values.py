@@ -187,6 +187,7 @@ def test_what_is_just_impossible_is_refused_each_fault_on_its_line(wrong: Any, s
         ("holdout = 1\ncaps = [", 2, "not TOML: Invalid value"),
         ("holdout = 1\nholdout = 2\n", 2, "not TOML: Cannot overwrite a value"),
         ("holdout ? 1\n", 1, "not TOML: Expected '=' after a key in a key/value pair in column 9"),
+        ("caps = 08:00", 1, "not TOML:"),
         ("\n\nholdout = \n", 3, "not TOML: Invalid value in column 11"),
     ],
 )
