@@ -1,4 +1,7 @@
-"""No more than four kinds, kinds and not names, two at least for all of them, and lengths of time."""
+"""No more than four kinds, kinds and not names, two at least for all of them, and lengths of time.
+
+``of`` takes what send gave, not a template's name and not an event.
+"""
 
 from journeys.vocabulary import PERSON, Journey, days, journey
 from profiles.events import (
@@ -31,6 +34,10 @@ class Story(Journey):
         # E: Unexpected keyword argument "where" for overloaded function "wait_for_all"…  [call-overload]
         # E: No overload variant of "wait_for_all" of "Waiting"…  [call-overload]
         await self.wait_for_all(OrderCompleted, ProductAdded, where=lambda e: True)
+        # E: No overload variant of "wait_for" of "Waiting"…  [call-overload]
+        await self.wait_for(MessageClicked, of="cart_reminder")
+        # E: No overload variant of "wait_for_all" of "Waiting"…  [call-overload]
+        await self.wait_for_all(OrderCompleted, MessageClicked, of=entry)
         # E: Argument "of" to "quiet" of "Waiting" has incompatible type "type[ProductAdded]"…  [arg-type]
         await self.quiet(days(1), of=ProductAdded)
         # E: Argument 1 to "sleep" of "Waiting" has incompatible type "int"…  [arg-type]

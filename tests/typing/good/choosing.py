@@ -1,4 +1,7 @@
-"""choose draws one of the weighted, which is never None; or finds the best of several, if there is any."""
+"""choose draws one of the weighted, which is never None; or finds the best of several, if there is any.
+
+experiment gives the name of an arm.
+"""
 
 from typing import assert_type
 
@@ -15,6 +18,8 @@ def dearest(item: Item) -> float:
 @journey(starts_on=ProductViewed, keyed_by=PERSON)
 class Choosing(Journey):
     async def run(self, entry: ProductViewed) -> str:
+        arm = self.experiment("offer", offer=50, control=50)
+        assert_type(arm, str)
         subject = self.choose("subject", SUBJECTS)
         assert_type(subject, str)
         limit = self.choose("limit", {3: 0.5, 5: 0.5})
@@ -25,4 +30,4 @@ class Choosing(Journey):
         assert_type(best, Item | None)
         shortest = self.choose("shortest", ["a", "bb"], by=lambda word: -len(word))
         assert_type(shortest, str | None)
-        return subject if best is None else best.key
+        return arm + subject if best is None else best.key

@@ -43,13 +43,24 @@ async def alive() -> None:
     """Postgres gives a sign of life."""
 
 
-async def test_requests_that_arrive_during_a_transaction_share_the_next_one() -> None:
-    ledger = RecordingIngest()
+@pytest.fixture
+def ledger() -> RecordingIngest:
+    """An ingest whose gate is closed: the first transaction takes until the test opens it."""
+    ingest = RecordingIngest()
+    ingest.gate.clear()
+    return ingest
+
+
+async def submitted(batcher: Batcher, *requests: Sequence[str]) -> list[asyncio.Task[list[IngestResult]]]:
+    """Requests of events with these ids, all of them under way."""
+    tasks = [asyncio.create_task(batcher.submit([event(name) for name in names])) for names in requests]
+    await asyncio.sleep(0.01)
+    return tasks
+
+
+async def test_requests_that_arrive_during_a_transaction_share_the_next_one(ledger: RecordingIngest) -> None:
     batcher = Batcher(ledger, alive, max_concurrent_batches=1)
-    ledger.gate.clear()
-    requests = [asyncio.create_task(batcher.submit([event(f"e{n}")])) for n in range(5)]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    requests = await submitted(batcher, ["e0"], ["e1"], ["e2"], ["e3"], ["e4"])
     ledger.gate.set()
     answers = await asyncio.gather(*requests)
 
@@ -57,12 +68,8 @@ async def test_requests_that_arrive_during_a_transaction_share_the_next_one() ->
     assert [[one.id for one in answer] for answer in answers] == [["e0"], ["e1"], ["e2"], ["e3"], ["e4"]]
 
 
-async def test_nobody_is_answered_before_the_commit() -> None:
-    ledger = RecordingIngest()
-    batcher = Batcher(ledger, alive)
-    ledger.gate.clear()
-    request = asyncio.create_task(batcher.submit([event("e")]))
-    await asyncio.sleep(0.01)
+async def test_nobody_is_answered_before_the_commit(ledger: RecordingIngest) -> None:
+    [request] = await submitted(Batcher(ledger, alive), ["e"])
     early = request.done()
     ledger.gate.set()
     await request
@@ -71,29 +78,23 @@ async def test_nobody_is_answered_before_the_commit() -> None:
     assert ledger.kept == ["e"]
 
 
-async def test_no_more_events_share_a_transaction_than_are_set_but_a_request_is_never_split() -> None:
-    ledger = RecordingIngest()
+async def test_no_more_events_share_a_transaction_than_are_set_but_a_request_is_never_split(
+    ledger: RecordingIngest,
+) -> None:
     batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_batch_events=3)
-    ledger.gate.clear()
     sizes = (1, 2, 1, 7, 1)
-    requests = [
-        asyncio.create_task(batcher.submit([event(f"{n}.{i}") for i in range(size)]))
-        for n, size in enumerate(sizes)
-    ]
-    await asyncio.sleep(0.01)
+    requests = await submitted(batcher, *([f"{n}.{i}" for i in range(size)] for n, size in enumerate(sizes)))
     ledger.gate.set()
     await asyncio.gather(*requests)
 
     assert [len(call) for call in ledger.calls] == [1, 3, 7, 1]
 
 
-async def test_a_request_that_meets_a_defect_of_ours_fails_alone_and_is_not_answered_as_rejected() -> None:
-    ledger = RecordingIngest()
-    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
-    ledger.gate.clear()
+async def test_a_request_that_meets_a_defect_of_ours_fails_alone_and_is_not_answered_as_rejected(
+    ledger: RecordingIngest,
+) -> None:
     names = ["first", "a", "poison", "b", "c"]
-    requests = [asyncio.create_task(batcher.submit([event(name)])) for name in names]
-    await asyncio.sleep(0.01)
+    requests = await submitted(Batcher(ledger, alive, max_concurrent_batches=1), *([name] for name in names))
     ledger.gate.set()
     answers = dict(zip(names, await asyncio.gather(*requests, return_exceptions=True), strict=True))
 
@@ -101,12 +102,9 @@ async def test_a_request_that_meets_a_defect_of_ours_fails_alone_and_is_not_answ
     assert {"poison"} == {name for name, answer in answers.items() if isinstance(answer, Exception)}
 
 
-async def test_too_much_waiting_is_refused_and_nothing_of_it_written() -> None:
-    ledger = RecordingIngest()
+async def test_too_much_waiting_is_refused_and_nothing_of_it_written(ledger: RecordingIngest) -> None:
     batcher = Batcher(ledger, alive, max_concurrent_batches=1, max_queued_events=2)
-    ledger.gate.clear()
-    taken = [asyncio.create_task(batcher.submit([event(name)])) for name in ("flying", "one", "two")]
-    await asyncio.sleep(0.01)
+    taken = await submitted(batcher, ["flying"], ["one"], ["two"])
     with pytest.raises(Overloaded):
         await batcher.submit([event("three")])
     ledger.gate.set()
@@ -115,12 +113,9 @@ async def test_too_much_waiting_is_refused_and_nothing_of_it_written() -> None:
     assert ledger.kept == ["flying", "one", "two"]
 
 
-async def test_a_request_that_waits_too_long_is_sent_away_and_never_written() -> None:
-    ledger = RecordingIngest()
+async def test_a_request_that_waits_too_long_is_sent_away_and_never_written(ledger: RecordingIngest) -> None:
     batcher = Batcher(ledger, alive, max_concurrent_batches=1, queue_timeout_s=0.02)
-    ledger.gate.clear()
-    flying = asyncio.create_task(batcher.submit([event("flying")]))
-    await asyncio.sleep(0)
+    [flying] = await submitted(batcher, ["flying"])
     with pytest.raises(Overloaded):
         await batcher.submit([event("waiting")])
     ledger.gate.set()
@@ -131,13 +126,9 @@ async def test_a_request_that_waits_too_long_is_sent_away_and_never_written() ->
     assert batcher.queued_events == 0
 
 
-async def test_an_outage_is_told_to_everybody_in_the_queue_at_once() -> None:
-    ledger = RecordingIngest()
-    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
-    ledger.gate.clear()
+async def test_an_outage_is_told_to_everybody_in_the_queue_at_once(ledger: RecordingIngest) -> None:
     ledger.broken = ConnectionRefusedError("nobody there")
-    requests = [asyncio.create_task(batcher.submit([event(f"e{n}")])) for n in range(3)]
-    await asyncio.sleep(0.01)
+    requests = await submitted(Batcher(ledger, alive, max_concurrent_batches=1), ["e0"], ["e1"], ["e2"])
     ledger.gate.set()
     answers = await asyncio.gather(*requests, return_exceptions=True)
 
@@ -146,36 +137,30 @@ async def test_an_outage_is_told_to_everybody_in_the_queue_at_once() -> None:
     assert ledger.kept == []
 
 
-async def test_postgres_that_gives_no_sign_of_life_is_given_up_within_a_second() -> None:
+async def test_postgres_that_gives_no_sign_of_life_is_given_up_within_a_second(
+    ledger: RecordingIngest,
+) -> None:
     async def silent() -> None:
         await asyncio.sleep(60)
 
-    ledger = RecordingIngest()
-    batcher = Batcher(ledger, silent)
-    ledger.gate.clear()
     started = asyncio.get_running_loop().time()
     with pytest.raises(Outage):
-        await batcher.submit([event("e")])
+        await Batcher(ledger, silent).submit([event("e")])
 
     assert asyncio.get_running_loop().time() - started < 1.0
 
 
-async def test_slow_work_is_waited_for_while_postgres_is_alive() -> None:
-    ledger = RecordingIngest()
-    batcher = Batcher(ledger, alive)
-    ledger.gate.clear()
+async def test_slow_work_is_waited_for_while_postgres_is_alive(ledger: RecordingIngest) -> None:
     asyncio.get_running_loop().call_later(1.2, ledger.gate.set)
-    (answer,) = await batcher.submit([event("e")])
+    (answer,) = await Batcher(ledger, alive).submit([event("e")])
 
     assert IngestStatus.ACCEPTED is answer.status
 
 
-async def test_a_request_that_goes_away_takes_nobody_with_it() -> None:
-    ledger = RecordingIngest()
-    batcher = Batcher(ledger, alive, max_concurrent_batches=1)
-    ledger.gate.clear()
-    requests = [asyncio.create_task(batcher.submit([event(name)])) for name in ("flying", "gone", "stays")]
-    await asyncio.sleep(0.01)
+async def test_a_request_that_goes_away_takes_nobody_with_it(ledger: RecordingIngest) -> None:
+    requests = await submitted(
+        Batcher(ledger, alive, max_concurrent_batches=1), ["flying"], ["gone"], ["stays"]
+    )
     requests[1].cancel()
     ledger.gate.set()
     _, _, stays = await asyncio.gather(*requests, return_exceptions=True)

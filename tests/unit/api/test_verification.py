@@ -66,17 +66,18 @@ def codes(event: IncomingEvent) -> list[str]:
     return [problem["code"] for problem in event.problems]
 
 
+NATIVE: dict[str, Any] = {"id": "e", "type": "X", "identifiers": {"user_id": "42"}}
+
+CLOUD: dict[str, Any] = {"specversion": "1.0", "id": "e", "source": "s", "type": "X"}
+
+
 @pytest.mark.parametrize(("role", "verified"), [(Role.WRITE, False), (Role.SERVER, True), (Role.ADMIN, True)])
 @pytest.mark.parametrize(
     ("raw", "read"),
     [
         pytest.param(call(), by_segment, id="Segment"),
-        pytest.param({"id": "e", "type": "X", "identifiers": {"user_id": "42"}}, by_native, id="native"),
-        pytest.param(
-            {"specversion": "1.0", "id": "e", "source": "s", "type": "X", "subject": "user_id:42"},
-            by_cloud_event,
-            id="CloudEvent",
-        ),
+        pytest.param(NATIVE, by_native, id="native"),
+        pytest.param({**CLOUD, "subject": "user_id:42"}, by_cloud_event, id="CloudEvent"),
     ],
 )
 def test_without_a_token_the_key_decides_whether_an_event_is_verified(
@@ -92,46 +93,24 @@ def test_without_a_token_the_key_decides_whether_an_event_is_verified(
 @pytest.mark.parametrize(
     ("read", "raw"),
     [
-        pytest.param(by_segment, call, id="Segment"),
-        pytest.param(
-            by_native,
-            lambda token: {
-                "id": "e",
-                "type": "X",
-                "identifiers": {"user_id": "42"},
-                "context": {"waypost_token": token},
-            },
-            id="native",
-        ),
+        pytest.param(by_segment, lambda context: call(context=context), id="Segment"),
+        pytest.param(by_native, lambda context: {**NATIVE, "context": context}, id="native"),
         pytest.param(
             by_cloud_event,
-            lambda token: {
-                "specversion": "1.0",
-                "id": "e",
-                "source": "s",
-                "type": "X",
-                "data": {"identifiers": {"user_id": "42"}, "context": {"waypost_token": token}},
-            },
+            lambda context: {**CLOUD, "data": {"identifiers": {"user_id": "42"}, "context": context}},
             id="CloudEvent",
         ),
         pytest.param(
             by_cloud_event,
-            lambda token: {
-                "specversion": "1.0",
-                "id": "e",
-                "source": "s",
-                "type": "X",
-                "subject": "user_id:42",
-                "data": {"sku": "p-1", "context": {"waypost_token": token}},
-            },
+            lambda context: {**CLOUD, "subject": "user_id:42", "data": {"sku": "p-1", "context": context}},
             id="CloudEvent of properties alone",
         ),
     ],
 )
 def test_a_token_in_the_context_verifies_an_event_and_is_not_kept(
-    read: Callable[[dict[str, Any]], ParseResult], raw: Callable[[Any], dict[str, Any]], token: Any
+    read: Callable[[dict[str, Any]], ParseResult], raw: Callable[[object], dict[str, Any]], token: Any
 ) -> None:
-    event = heard(raw(token), read=read)
+    event = heard(raw({"waypost_token": token}), read=read)
 
     assert event.verified
     assert codes(event) == []
@@ -217,8 +196,8 @@ def test_a_rejected_event_stays_rejected_with_a_token() -> None:
 @pytest.mark.parametrize("role", Role)
 @pytest.mark.parametrize("source", ["waypost/sweep", "waypost/consents", "waypost/"])
 def test_nobody_sends_events_from_a_source_of_waypost_itself(role: Role, source: str) -> None:
-    native = {"id": "e", "type": "Customer Lapsed", "source": source, "identifiers": {"user_id": "42"}}
-    cloud = {"specversion": "1.0", "id": "e", "source": source, "type": "X", "subject": "user_id:42"}
+    native = {**NATIVE, "type": "Customer Lapsed", "source": source}
+    cloud = {**CLOUD, "source": source, "subject": "user_id:42"}
     refused = [
         with_verification(read, role, TOKENS, at=NOW)(raw)
         for read, raw in ((by_native, native), (by_cloud_event, cloud))

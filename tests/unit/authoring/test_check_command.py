@@ -1,25 +1,10 @@
 """``waypost check`` where nothing can be checked."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-
-def check(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a folder whose modules it can load."""
-    paths = os.pathsep.join([os.getcwd(), str(folder), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", "check", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from tests.support.environments.command import call_waypost
 
 
 @pytest.mark.parametrize(
@@ -44,8 +29,7 @@ def check(*words: str, folder: Path, **environment: str) -> subprocess.Completed
 def test_what_cannot_be_checked_is_said_and_is_exit_code_2(
     words: tuple[str, ...], environment: dict[str, str], said: str, tmp_path: Path
 ) -> None:
-    done = check(*words, folder=tmp_path, **environment)
+    done = call_waypost("check", *words, folder=tmp_path, **environment)
 
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert said in done.stderr
-    assert "Traceback" not in done.stderr

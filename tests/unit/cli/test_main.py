@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.environments.command import call_waypost, run_waypost
+
 COMMANDS = (
     "dev",
     "demo",
@@ -21,26 +23,9 @@ COMMANDS = (
     "new",
 )
 
-SET_BY_OTHERS = ("DATABASE_URL", "TEMPORAL_ADDRESS", "WAYPOST_LOCAL", "WAYPOST_DATA_DIR")
-
-
-def waypost(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in an empty folder, with only these variables set."""
-    outer = {k: v for k, v in os.environ.items() if k not in SET_BY_OTHERS}
-    paths = os.pathsep.join([os.getcwd(), outer.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", *words],
-        cwd=folder,
-        env={**outer, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
 
 def test_help_names_every_command_without_loading_what_they_need(tmp_path: Path) -> None:
-    said = waypost("--help", folder=tmp_path).stdout
+    said = call_waypost("--help", folder=tmp_path).stdout
     loaded = subprocess.run(
         [sys.executable, "-c", "import cli.main, sys; print(*sys.modules)"],
         env={**os.environ, "PYTHONPATH": os.getcwd()},
@@ -55,47 +40,37 @@ def test_help_names_every_command_without_loading_what_they_need(tmp_path: Path)
 
 @pytest.mark.parametrize("process", ["worker", "relay", "api"])
 def test_a_process_without_a_database_says_which_variable_is_missing(process: str, tmp_path: Path) -> None:
-    done = waypost(process, folder=tmp_path)
+    done = run_waypost(process, folder=tmp_path)
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "DATABASE_URL" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_setting_that_cannot_be_read_is_named_without_its_value(tmp_path: Path) -> None:
-    done = waypost("worker", folder=tmp_path, WAYPOST_LOCAL="s3cret")
+    done = call_waypost("migrate", folder=tmp_path, WAYPOST_LOCAL="s3cret")
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "WAYPOST_LOCAL" in done.stderr
     assert "s3cret" not in done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-
-
-def test_the_api_refuses_to_start_without_keys_outside_a_local_stack(tmp_path: Path) -> None:
-    done = waypost("api", folder=tmp_path, DATABASE_URL="postgresql://127.0.0.1:1/none")
-
-    assert done.returncode == 1
-    assert "WAYPOST_WRITE_KEYS" in done.stderr
-    assert "WAYPOST_ADMIN_KEYS" in done.stderr
 
 
 def test_a_database_that_is_not_there_is_no_traceback(tmp_path: Path) -> None:
-    done = waypost("migrate", folder=tmp_path, DATABASE_URL="postgresql://waypost:x@127.0.0.1:1/none")
+    done = call_waypost("migrate", folder=tmp_path, DATABASE_URL="postgresql://waypost:x@127.0.0.1:1/none")
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "check DATABASE_URL" in done.stderr.lower().replace("database_url", "DATABASE_URL")
-    assert "Traceback" not in done.stderr
 
 
 def test_time_travel_without_a_local_stack_says_how_to_get_one(tmp_path: Path) -> None:
-    done = waypost("fast-forward", "0199d5c0-0000-7000-8000-000000000000", "3d", folder=tmp_path)
+    done = call_waypost("fast-forward", "0199d5c0-0000-7000-8000-000000000000", "3d", folder=tmp_path)
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "waypost dev" in done.stderr
 
 
 def test_the_doctor_tells_every_fault_and_fails(tmp_path: Path) -> None:
-    done = waypost(
+    done = call_waypost(
         "doctor",
         folder=tmp_path,
         DATABASE_URL="postgresql://waypost:x@127.0.0.1:1/none",
@@ -103,13 +78,13 @@ def test_the_doctor_tells_every_fault_and_fails(tmp_path: Path) -> None:
     )
 
     failed = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAIL")}
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert failed == {"settings", "database", "migrations", "temporal"}
     assert "sandbox" in done.stdout
 
 
 def test_a_port_that_is_set_wrongly_is_named(tmp_path: Path) -> None:
-    done = waypost("dev", folder=tmp_path, API_PORT="eighty")
+    done = call_waypost("dev", folder=tmp_path, API_PORT="eighty")
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "API_PORT" in done.stderr

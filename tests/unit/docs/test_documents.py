@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,8 +20,7 @@ from journeys.vocabulary import Journey
 from policy.verdict import Reason
 from profiles import events
 from tests.support.docs import DOCUMENTS, ROOT, WORDS, blocks, blocks_of, commands, prose
-
-ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys", "local", "authoring", "cli")
+from tests.support.queries.settings import ROOMS
 
 FOUR_HEADINGS = ("Problem", "Mechanism", "Guarantee", "Test")
 """Of each protocol in docs/explanation/architecture.md."""
@@ -190,10 +190,16 @@ def test_every_test_of_an_invariant_is_listed_under_its_number_and_the_table_nam
     } == dict.fromkeys(table, True)
 
 
+@cache
+def served_paths() -> dict[str, dict[str, object]]:
+    """Path → method → operation, of the OpenAPI document."""
+    settings = ApiSettings(waypost_local=True, database_url="postgresql://u:p@h/d")
+    paths: dict[str, dict[str, object]] = create_app(settings).openapi()["paths"]
+    return paths
+
+
 def test_every_route_that_is_named_exists() -> None:
-    paths = create_app(ApiSettings(waypost_local=True, database_url="postgresql://u:p@h/d")).openapi()[
-        "paths"
-    ]
+    paths = served_paths()
     routes = {
         (method.upper(), re.sub(r"\{[^}]*\}", "{}", path))
         for path, methods in paths.items()
@@ -209,9 +215,7 @@ def test_every_route_that_is_named_exists() -> None:
 
 
 def test_what_the_documents_say_is_not_there_yet_is_not_there() -> None:
-    paths = create_app(ApiSettings(waypost_local=True, database_url="postgresql://u:p@h/d")).openapi()[
-        "paths"
-    ]
+    paths = served_paths()
     come = [
         *(path for path in paths if path.startswith("/webhooks") or path.endswith("/export")),
         *(path for path, methods in paths.items() if "delete" in methods and "/profiles/" in path),

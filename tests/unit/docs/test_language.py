@@ -8,15 +8,14 @@ import ast
 import io
 import re
 import tokenize
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from tests.support.docs import ROOT, blocks_of
+from tests.support.queries.settings import ROOMS
 
 _INSTEAD_OF_A_VERB = "name the event, payload, message or declaration"
 
@@ -38,9 +37,6 @@ BANNED = {
     r"ditch(?:es|ed)?": "fail the batch",
 }
 """Pattern → what to write instead. Matched as whole words, in any case."""
-
-NOT_YET: dict[str, tuple[str, ...]] = {}
-"""Folder → files not yet checked, as glob patterns inside it. Remove entries; add none."""
 
 _PATTERNS = [
     (re.compile(rf"(?<!\w){words}(?!\w)", re.IGNORECASE), advice) for words, advice in BANNED.items()
@@ -134,23 +130,11 @@ def _name_of(called: ast.expr) -> str:
     return ""
 
 
-def packages() -> list[str]:
-    """The product's top-level packages, as import-linter has them."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    return [str(name) for name in settings["tool"]["importlinter"]["root_packages"]]
-
-
 def files() -> list[Path]:
-    """All files that are checked, once nothing is left in ``NOT_YET``."""
+    """All files that are checked."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    modules = [file for name in packages() for file in sorted((ROOT / name).rglob("*.py"))]
+    modules = [file for name in ROOMS for file in sorted((ROOT / name).rglob("*.py"))]
     return [*(page for page in pages if page.exists()), *modules]
-
-
-def is_left_out(file: Path) -> bool:
-    """Whether an entry of ``NOT_YET`` covers the file."""
-    folder, _, rest = file.relative_to(ROOT).as_posix().partition("/")
-    return any(fnmatch(rest, pattern) for pattern in NOT_YET.get(folder, ()))
 
 
 def findings_of(file: Path) -> list[Finding]:
@@ -172,20 +156,9 @@ def _parsable(example: str) -> str:
 
 
 def test_no_banned_word_is_in_the_documents_or_in_the_code() -> None:
-    found = [str(finding) for file in files() if not is_left_out(file) for finding in findings_of(file)]
+    found = [str(finding) for file in files() for finding in findings_of(file)]
 
     assert found == [], "\n".join(["", *found])
-
-
-@pytest.mark.parametrize("folder", NOT_YET)
-def test_the_list_of_files_not_yet_checked_only_shrinks(folder: str) -> None:
-    """A pattern under which all texts are in order has to be removed."""
-    for pattern in NOT_YET[folder]:
-        matched = [
-            file for file in files() if fnmatch(file.relative_to(ROOT).as_posix(), f"{folder}/{pattern}")
-        ]
-
-        assert not matched or any(map(findings_of, matched)), f"remove {pattern!r} of {folder!r} from NOT_YET"
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,18 @@
 """The operator's pages against the code: every setting with its default, and every metric."""
 
-import importlib
-import pkgutil
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client import Counter, Info
-from pydantic import SecretStr
-from pydantic_settings import BaseSettings
 
 from api.http.metrics import Metrics
 from tests.support.docs import DOCUMENTS, ROOT
+from tests.support.queries.settings import settings_defaults
 
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 
 OPERATIONS = ROOT / "docs" / "how-to" / "operate.md"
-
-ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys", "local", "authoring", "cli")
 
 READ_BY_TESTS = {"WAYPOST_PROOF", "WAYPOST_WRITE_GOLDEN"}
 
@@ -40,32 +34,6 @@ _ENDS: dict[type, str] = {Counter: "_total", Info: "_info"}
 """What the page of metrics appends to a name."""
 
 _ROW = re.compile(r"^\| `([A-Z][A-Z0-9_]+)` \| (?:`([^`]*)`)? ?\| ([^|]+) \|", re.MULTILINE)
-
-
-def settings_defaults() -> dict[str, set[str]]:
-    """Every environment variable that a settings class of ours reads, and its defaults as text."""
-    for room in ROOMS:
-        package = importlib.import_module(room)
-        for module in pkgutil.walk_packages(package.__path__, f"{room}."):
-            if module.name.endswith("settings"):
-                importlib.import_module(module.name)
-    found: dict[str, set[str]] = {}
-    waiting: list[type[BaseSettings]] = list(BaseSettings.__subclasses__())
-    while waiting:
-        kind = waiting.pop()
-        waiting.extend(kind.__subclasses__())
-        if kind.__module__.startswith(ROOMS):
-            for name, field in kind.model_fields.items():
-                variable = str(field.validation_alias or name).upper()
-                found.setdefault(variable, set()).add(shown(field.get_default(call_default_factory=True)))
-    return found
-
-
-def shown(default: Any) -> str:
-    """A default as the table writes it; nothing where there is none."""
-    if isinstance(default, SecretStr):
-        default = default.get_secret_value()
-    return "" if default in (None, (), "") else str(default)
 
 
 def settings_table() -> dict[str, str]:

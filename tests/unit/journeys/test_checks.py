@@ -1,11 +1,9 @@
 """What is wrong with a journey is said when it is loaded: all of it, in its line, and nothing else."""
 
-import os
 import re
-import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from journeys.checks.errors import JourneyError, JourneyFault
 from journeys.checks.run import faults_of, message_faults_of
 from journeys.registry import discover_journeys, load_journeys
 from workers.errors import UserError as Refused
+from tests.support.environments.command import CommandResult, call_waypost, run_waypost
 from workers.startup import build_catalog, load_checked_journeys
 
 ROOT = Path(__file__).parents[3]
@@ -150,26 +149,23 @@ def test_a_module_that_cannot_be_imported_hides_no_fault_of_another(
     assert "tests/support/journeys/bad_journeys/arms.py" in told
 
 
-@pytest.mark.parametrize("command", ["worker", "doctor"])
-def test_the_worker_and_the_doctor_tell_every_fault_and_fail(command: str, tmp_path: Path) -> None:
-    nowhere = {"DATABASE_URL": "postgresql://waypost:x@127.0.0.1:1/none", "TEMPORAL_ADDRESS": "127.0.0.1:1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", command],
-        cwd=tmp_path,
-        env={
-            **nowhere,
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "WAYPOST_JOURNEYS": f"journeys,{BAD_MODULES}.messages,{BAD_MODULES}.arms",
-            "WAYPOST_SECRETS": "a-secret-of-tests-which-is-long-enough-to-sign-with",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.mark.parametrize(
+    ("command", "run"), [("worker", run_waypost), ("doctor", call_waypost)], ids=["worker", "doctor"]
+)
+def test_the_worker_and_the_doctor_tell_every_fault_and_fail(
+    command: str, run: Callable[..., CommandResult], tmp_path: Path
+) -> None:
+    done = run(
+        command,
+        folder=tmp_path,
+        DATABASE_URL="postgresql://waypost:x@127.0.0.1:1/none",
+        TEMPORAL_ADDRESS="127.0.0.1:1",
+        WAYPOST_JOURNEYS=f"journeys,{BAD_MODULES}.messages,{BAD_MODULES}.arms",
+        WAYPOST_SECRETS="a-secret-of-tests-which-is-long-enough-to-sign-with",
     )
 
     told = done.stdout + done.stderr
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "no template 'cart_remindr'; did you mean 'cart_reminder'? available: cart_news" in told
     assert "tests/support/journeys/bad_journeys/arms.py" in told
     assert "Traceback" not in told

@@ -3,9 +3,7 @@
 import ast
 import importlib
 import inspect
-import os
 import re
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -20,7 +18,8 @@ from journeys.source.reader import Function, JourneySource, ModuleSource
 from journeys.vocabulary import Journey
 from profiles.events import Event
 from tests.replay import changed_journeys
-from tests.support.docs import ROOT, blocks
+from tests.support.docs import blocks
+from tests.support.environments.command import call_waypost
 from tests.support.journeys import small
 from workers.startup import build_catalog, load_checked_journeys
 
@@ -96,18 +95,9 @@ def test_an_example_of_the_documents_has_no_fault(block: object, shelf: Path) ->
 
 
 def test_a_new_journey_has_no_fault(shelf: Path) -> None:
-    words = ("new", "journey", "lamp-checks", "--package", "stall")
-    made = subprocess.run(
-        [sys.executable, "-m", "cli.main", *words],
-        cwd=shelf,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    made = call_waypost("new", "journey", "lamp-checks", "--package", "stall", folder=shelf)
 
-    assert made.returncode == 0, made.stderr
-
+    assert made.exit_code == 0, made.stderr
     assert "lamp-checks" in load_checked_journeys(["journeys", "stall"]).journeys
 
 

@@ -4,11 +4,8 @@
 comment above its line: ``# E: message  [code]``, where … stands for any text.
 """
 
-import os
 import re
-import tempfile
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -30,11 +27,9 @@ _ANNOUNCED = re.compile(r" *# E: (?P<error>.*)")
 
 @pytest.fixture(scope="module")
 def told() -> Told:
-    """All that ``mypy --strict`` has to say, in one run; what it learnt of libraries is kept for the day."""
-    user = getattr(os, "getuid", lambda: "all")()
-    cache = Path(tempfile.gettempdir()) / f"waypost-mypy-{user}-{datetime.now(UTC):%Y-%m-%d}"
+    """All that ``mypy --strict`` has to say, in one run that goes on from what `make types` has cached."""
     options = ["--strict", "--explicit-package-bases", "--no-pretty", "--hide-error-context"]
-    options += ["--config-file", str(ROOT / "pyproject.toml"), "--cache-dir", str(cache)]
+    options += ["--config-file", "pyproject.toml"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         patch.setenv("MYPYPATH", str(ROOT))

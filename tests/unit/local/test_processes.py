@@ -78,17 +78,11 @@ async def test_a_child_that_does_not_listen_is_killed_after_its_grace() -> None:
     assert time.monotonic() - begun < 5
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal is Linux's")
-def test_a_killed_parent_takes_its_child_with_it(tmp_path: Path) -> None:
-    _kill_a_parent_and_expect_its_child_gone(tmp_path, "")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
-def test_where_the_kernel_does_not_help_a_watching_process_does(tmp_path: Path) -> None:
-    _kill_a_parent_and_expect_its_child_gone(tmp_path, "parent._LIBC = None")
-
-
-def _kill_a_parent_and_expect_its_child_gone(tmp_path: Path, before: str) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="parent-death signal and /proc are Linux's")
+@pytest.mark.parametrize(
+    "before", ["", "parent._LIBC = None"], ids=["by the kernel", "by a process that watches"]
+)
+def test_a_killed_parent_takes_its_child_with_it(tmp_path: Path, before: str) -> None:
     note = tmp_path / "pid"
     write = f"pathlib.Path({str(note)!r}).write_text(f'{{os.getpid()}}.')"
     worker = f"import os, pathlib, time; {write}; time.sleep(60)"

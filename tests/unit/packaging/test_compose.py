@@ -4,8 +4,6 @@ No container engine runs in this suite, and no maintained package ships the Comp
 checked is what tends to rot: commands, variables, references between services, and what scales.
 """
 
-import importlib
-import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -16,18 +14,15 @@ import typer.main
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from pydantic import AliasChoices
-from pydantic_settings import BaseSettings
 
 from cli.main import app
+from tests.support.queries.settings import ROOMS, settings_defaults
 
 ROOT = Path(__file__).parents[3]
 
 OURS = ("migrate", "api", "relay", "worker")
 
 SCALABLE = ("api", "relay", "worker")
-
-ROOMS = ("profiles", "policy", "activities", "workers", "api", "journeys", "local", "authoring", "cli")
 
 READ_BY_OTHERS = {
     "postgres": {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "POSTGRES_INITDB_ARGS"},
@@ -42,13 +37,8 @@ READ_BY_OTHERS = {
 """What the images of others read; from their own documentation."""
 
 NOT_FOR_A_SERVICE = {
-    *(
-        "WAYPOST_LOCAL",
-        "WAYPOST_DATA_DIR",
-        "POSTGRES_PORT",
-        "TEMPORAL_PORT",
-        "TEMPORAL_UI_PORT",
-    ),  # local stacks
+    # Of local stacks.
+    *("WAYPOST_LOCAL", "WAYPOST_DATA_DIR", "POSTGRES_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT"),
     "API_URL",  # `waypost ingest`, which runs beside the stack
 }
 
@@ -69,30 +59,6 @@ def compose() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def commands() -> set[str]:
     return set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-
-
-def settings_variables() -> set[str]:
-    """Every environment variable that a settings class of ours reads."""
-    for room in ROOMS:
-        package = importlib.import_module(room)
-        for module in pkgutil.walk_packages(package.__path__, f"{room}."):
-            # Only Alembic can import the migrations. The other module is a former path, and says so.
-            if ".migrations" not in module.name and module.name != "workers.testing":
-                importlib.import_module(module.name)
-    names: set[str] = set()
-    waiting: list[type[BaseSettings]] = list(BaseSettings.__subclasses__())
-    while waiting:
-        kind = waiting.pop()
-        waiting.extend(kind.__subclasses__())
-        if not kind.__module__.startswith(ROOMS):
-            continue
-        for name, field in kind.model_fields.items():
-            alias = field.validation_alias
-            if isinstance(alias, AliasChoices):
-                names.update(str(choice).upper() for choice in alias.choices)
-            else:
-                names.add(str(alias or name).upper())
-    return names
 
 
 def names_of(requirements: list[str]) -> set[str]:
@@ -119,14 +85,14 @@ def test_every_health_check_by_our_command_exists(compose: dict[str, Any], comma
 def test_every_variable_given_to_ours_is_read_by_a_setting(service: str, compose: dict[str, Any]) -> None:
     given = set(compose["services"][service]["environment"])
 
-    assert given - settings_variables() == set()
+    assert given - set(settings_defaults()) == set()
 
 
 def test_every_setting_can_be_made_in_production(compose: dict[str, Any]) -> None:
     given = {name for service in OURS for name in compose["services"][service]["environment"]}
 
     # One that is missing: pass it on in docker-compose.yml, or add it to NOT_FOR_A_SERVICE.
-    assert settings_variables() - given == NOT_FOR_A_SERVICE
+    assert set(settings_defaults()) - given == NOT_FOR_A_SERVICE
 
 
 def test_every_variable_given_to_an_image_of_others_is_one_it_reads(compose: dict[str, Any]) -> None:

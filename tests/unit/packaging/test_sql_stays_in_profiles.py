@@ -2,13 +2,13 @@
 
 import ast
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.docs import ROOT
+from tests.support.queries.settings import ROOMS
 
 ALLOWED = {
     "local.demo": "the demo's summary counts rows of the local stack that it has filled itself",
@@ -33,19 +33,10 @@ _WORDS = (
 _STATEMENT = re.compile("|".join((*_WORDS, *(word.lower() for word in _WORDS))))
 """In capitals or in small letters; with a capital at the beginning alone it is a sentence."""
 
-_EXECUTES = frozenset(
-    (
-        "execute",
-        "executemany",
-        "fetch",
-        "fetchmany",
-        "fetchrow",
-        "fetchval",
-        "exec_driver_sql",
-        "scalar",
-        "scalars",
-    )
-)
+_EXECUTES = {
+    *("execute", "executemany", "fetch", "fetchmany", "fetchrow", "fetchval", "exec_driver_sql"),
+    *("scalar", "scalars"),
+}
 
 _LIBRARIES = ("sqlalchemy", "sqlmodel", "alembic")
 
@@ -89,9 +80,8 @@ def _is_library(module: str) -> bool:
 
 def modules() -> dict[str, Path]:
     """Modules of the product outside ``profiles``."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    rooms = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) - {"profiles"}
-    files = [path for room in sorted(rooms) for path in sorted((ROOT / room).rglob("*.py"))]
+    rooms = sorted(set(ROOMS) - {"profiles"})
+    files = [path for room in rooms for path in sorted((ROOT / room).rglob("*.py"))]
     return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in files}
 
 

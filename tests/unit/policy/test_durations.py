@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.durations import format_compact_duration, format_duration, parse_duration
-from tests.unit.policy.config.test_policy_file import DAY
 
 
 @pytest.mark.parametrize(
@@ -49,6 +48,14 @@ def test_a_length_of_time_is_written_and_read_again(length: timedelta, expected:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        ("25d", timedelta(days=25)),
+        ("12h", timedelta(hours=12)),
+        ("90m", timedelta(minutes=90)),
+        ("2w", timedelta(weeks=2)),
+        ("730 days", timedelta(days=730)),
+        (" 1 Day 12 hours ", timedelta(days=1, hours=12)),
+        ("5min", timedelta(minutes=5)),
+        ("0.25s", timedelta(seconds=0.25)),
         ("1week", timedelta(weeks=1)),
         ("2 weeks", timedelta(weeks=2)),
         ("1 day", timedelta(days=1)),
@@ -68,7 +75,13 @@ def test_units_are_read_however_they_are_written(words: str, expected: timedelta
     assert expected == parse_duration(words)
 
 
-@pytest.mark.parametrize("words", ["1.5h", "1.0m", "1s?", "1ss", "-", "1.0000001s", "x1d", "1 fortnight"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("1.5h", "1.0m", "1.5d", "1s?", "1ss", "-", "- 1d -", "1.0000001s", "x1d", "25 d x", "1 fortnight"),
+        *("", "25", "d", "1y", "9999999999w", "1d,2h"),
+    ],
+)
 def test_what_is_no_length_is_refused_with_what_is(words: str) -> None:
     with pytest.raises(ValueError) as refused:
         parse_duration(words)
@@ -76,23 +89,6 @@ def test_what_is_no_length_is_refused_with_what_is(words: str) -> None:
     assert str(refused.value) == (
         f"expected a length of time such as 25d, 12h, 90m, 2w or 730 days, got {words!r}"
     )
-
-
-@pytest.mark.parametrize(
-    ("words", "length"),
-    [
-        ("25d", 25 * DAY), ("12h", DAY / 2), ("90m", DAY / 16), ("2w", 14 * DAY), ("730 days", 730 * DAY),
-        (" 1 Day 12 hours ", 1.5 * DAY), ("5min", timedelta(minutes=5)), ("0.25s", timedelta(seconds=0.25)),
-    ],
-)  # fmt: skip
-def test_a_length_of_time_is_read(words: str, length: timedelta) -> None:
-    assert length == parse_duration(words)
-
-
-@pytest.mark.parametrize("words", ["", "25", "d", "25 d x", "1.5d", "1y", "- 1d -", "9999999999w", "1d,2h"])
-def test_what_is_no_length_of_time_is_refused(words: str) -> None:
-    with pytest.raises(ValueError, match="expected a length of time such as 25d"):
-        parse_duration(words)
 
 
 @settings(max_examples=200, deadline=None)

@@ -9,16 +9,13 @@ from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppre
 from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+from tests.support.builders.gate import CHAIR, DAY, HOUR, LAMP, NOW
 
 LAST = datetime.max.replace(tzinfo=UTC)
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LAMP_BLUE = PlannedItem("lamp", "lamp-blue")
 
-LAMP, LAMP_BLUE = PlannedItem("lamp", "lamp-red"), PlannedItem("lamp", "lamp-blue")
-
-CHAIR, DESK = PlannedItem("chair", None), PlannedItem(None, "desk-1")
+DESK = PlannedItem(None, "desk-1")
 
 SMS = Plan(Channel.SMS, MessageClass.MARKETING, "marketing", (LAMP, CHAIR), NOW + 3 * DAY, "cart-abandonment")
 

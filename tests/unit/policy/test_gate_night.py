@@ -9,14 +9,11 @@ from policy.facts import ConsentFact, Facts, Plan, PlannedItem, SentFact, Suppre
 from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+from tests.support.builders.gate import HOUR, NOW
 
 NIGHT = datetime(2026, 11, 21, 22, tzinfo=UTC)
 
 MORNING = datetime(2026, 11, 22, 8, tzinfo=UTC)
-
-HOUR = timedelta(hours=1)
 
 ITEMS = (PlannedItem("lamp", "lamp-red"), PlannedItem("chair", None))
 

@@ -1,14 +1,13 @@
 """How often a journey may be entered for one key."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from policy.reentry import After, AtMost, Once, Reentry, Unlimited
+from tests.support.builders.gate import DAY
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-
-DAY = timedelta(days=1)
 
 
 @pytest.mark.parametrize(

@@ -98,20 +98,6 @@ def test_what_older_or_newer_code_recorded_still_decodes(kind: type) -> None:
     assert all(field.default is not MISSING or field.default_factory is not MISSING for field in fields(kind))
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        pytest.param({"channel": "pigeon"}, id="a channel there is not"),
-        pytest.param({"channel": "sms", "at": "soon"}, id="no instant"),
-        pytest.param({"channel": "sms"}, id="a field without a default is missing"),
-        pytest.param(["sms"], id="no fields at all"),
-    ],
-)
-def test_what_is_no_such_value_is_refused(raw: Any) -> None:
-    with pytest.raises(ValueError, match=r"SentFact|pigeon|soon"):
-        decode_value(SentFact, raw)
-
-
 @pytest.mark.parametrize("basis", [{}, {"plan": {}, "facts": {}, "at": "x"}, {"plan": None, "facts": {}}])
 def test_what_is_no_basis_is_refused(basis: dict[str, Any]) -> None:
     with pytest.raises(ValueError):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import journeys
+from activities.channels.adapter import RenderedMessage
 from activities.content.context import ContentError, Links, RenderContext, ShopDetails
 from activities.content.render import one_click_headers, render_message
 from activities.content.templates import TemplateRegistry
@@ -62,21 +63,26 @@ def _context(**changes: object) -> RenderContext:
     return RenderContext(SHOP, LINKS, **{**values, **changes})  # type: ignore[arg-type]
 
 
+def _reminder(**changes: object) -> RenderedMessage:
+    """The mail of the cart reminder."""
+    return render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(**changes))
+
+
 def test_the_plain_text_of_a_mail_reads_like_a_letter() -> None:
-    content = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(LAMP, MUG)))
+    content = _reminder(items=(LAMP, MUG))
 
     assert content.text == REMINDER_TEXT
 
 
 def test_the_preheader_is_in_the_mail_but_not_in_its_plain_text() -> None:
-    content = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context())
+    content = _reminder()
 
     assert "We kept it just as you left it." in content.html
     assert "We kept it just as you left it." not in content.text
 
 
 def test_a_missing_price_shows_no_amount_and_no_total() -> None:
-    text = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(LAMP, MUG))).text
+    text = _reminder(items=(LAMP, MUG)).text
 
     assert "€79.00" in text
     assert "Total" not in text
@@ -87,7 +93,7 @@ def test_a_missing_price_shows_no_amount_and_no_total() -> None:
 def test_a_price_that_is_no_number_shows_no_amount(price: float) -> None:
     item = Item.model_construct(product_id="p", name="Lamp", price=price, quantity=1)
 
-    assert "€" not in render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(item,))).text
+    assert "€" not in _reminder(items=(item,)).text
 
 
 @pytest.mark.parametrize(
@@ -104,9 +110,7 @@ def test_a_price_that_is_no_number_shows_no_amount(price: float) -> None:
 def test_amounts_are_written_as_the_person_is_used_to(
     locale: str | None, currency: str, expected: str
 ) -> None:
-    text = render_message(
-        TEMPLATES["cart_reminder"], Channel.EMAIL, _context(locale=locale, currency=currency)
-    ).text
+    text = _reminder(locale=locale, currency=currency).text
 
     assert expected in text.replace("¥", "¥").replace("￥", "¥")
 
@@ -118,9 +122,7 @@ def test_a_german_amount_does_not_push_a_text_message_out_of_the_cheap_alphabet(
 
 
 def test_a_relative_product_link_leads_to_the_shop() -> None:
-    assert 'href="https://lumen.example/p/lamp"' in (
-        render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context()).html
-    )
+    assert 'href="https://lumen.example/p/lamp"' in _reminder().html
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_an_items_link_leads_to_the_shop_or_nowhere(link: str, leads: bool) -> N
     "name", ["Win a prize at evil.example", "https://evil.example", "www.evil", "call 0900123456", "x" * 41]
 )
 def test_a_first_name_that_is_an_advertisement_is_not_repeated(name: str) -> None:
-    content = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(first_name=name))
+    content = _reminder(first_name=name)
 
     assert name not in content.html
     assert "\nWe kept your cart" in content.text
@@ -161,10 +163,7 @@ def test_a_first_name_that_is_an_advertisement_is_not_repeated(name: str) -> Non
 
 @pytest.mark.parametrize("name", ["Ada", "Anne-Marie", "José María", "J. R.", "O’Neill", "李"])
 def test_a_real_first_name_is_greeted(name: str) -> None:
-    assert (
-        f"Hello {name},"
-        in render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(first_name=name)).text
-    )
+    assert f"Hello {name}," in _reminder(first_name=name).text
 
 
 @pytest.mark.parametrize("inside", ["\r\nBcc: all@evil.example", "\nX", "\rX"])
@@ -178,14 +177,14 @@ def test_a_line_break_in_a_subject_is_refused(inside: str) -> None:
 def test_a_line_break_in_a_product_name_becomes_a_blank() -> None:
     item = LAMP.model_copy(update={"name": "Lamp\r\nBcc: all@evil.example"})
 
-    content = render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=(item,)))
+    content = _reminder(items=(item,))
 
     assert content.subject == "Still thinking about Lamp Bcc: all@evil.example?"
 
 
 def test_nothing_left_to_show_is_a_content_error() -> None:
     with pytest.raises(ContentError, match="none is left to show"):
-        render_message(TEMPLATES["cart_reminder"], Channel.EMAIL, _context(items=()))
+        _reminder(items=())
 
 
 def test_an_order_without_a_number_is_confirmed_all_the_same() -> None:

@@ -161,28 +161,6 @@ def test_a_fault_in_a_layout_is_told_once_with_the_layout_s_own_name(tmp_path: P
     assert told.startswith("1 fault in message templates:")
 
 
-def test_an_unsubscribe_link_nobody_can_see_does_not_count(tmp_path: Path) -> None:
-    hidden = FOOTER.replace("<a ", '<a style="display: none" ')
-
-    assert "without an unsubscribe link" in _faults(
-        _write(tmp_path, "m", toml=MARKETING, mail=_mail("", hidden))
-    )
-
-
-def test_a_text_message_over_two_segments_is_refused(tmp_path: Path) -> None:
-    told = _faults(_write(tmp_path, "m", toml=MARKETING, sms="word " * 70 + "STOP"))
-
-    assert "3 SMS segments, at most 2" in told
-
-
-def test_a_mail_that_gmail_would_cut_off_is_refused(tmp_path: Path) -> None:
-    told = _faults(
-        _write(tmp_path, "m", toml=MARKETING, mail=_mail(f"<mj-text>{'word ' * 21_000}</mj-text>"))
-    )
-
-    assert "Gmail cuts a mail off at 102 KiB" in told
-
-
 def test_the_same_name_in_two_journeys_is_refused(tmp_path: Path) -> None:
     first = _write(tmp_path, "hello", journey="first", toml=MARKETING, sms="STOP")
     second = _write(tmp_path, "hello", journey="second", toml=MARKETING, sms="STOP")
@@ -192,33 +170,45 @@ def test_the_same_name_in_two_journeys_is_refused(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_with_a_message_but_no_manifest_is_refused(tmp_path: Path) -> None:
-    assert "m: has sms.txt but no message.toml; add one" in _faults(_write(tmp_path, "m", sms="STOP"))
+BOMBS = (
+    "{% for i in (1..100000000) %}x{% endfor %}",
+    "{% for i in (1..200) %}{% for j in (1..200) %}x{% endfor %}{% endfor %}",
+    '{% assign x = "xxxxxxxxxx" %}{% for i in (1..60) %}{% assign x = x | append: x %}{% endfor %}',
+)
 
-
-def test_a_manifest_without_any_message_is_refused(tmp_path: Path) -> None:
-    assert "no channel; add email.mjml or sms.txt" in _faults(_write(tmp_path, "m", toml=MARKETING))
-
-
-def test_a_transactional_message_with_a_topic_to_opt_out_of_is_refused(tmp_path: Path) -> None:
-    told = _faults(_write(tmp_path, "m", toml='class = "transactional"\ntopic = "reviews"\n', sms="Hi"))
-
-    assert "topic: a transactional message has no topic to opt out of, got 'reviews'" in told
+HIDDEN_FOOTER = FOOTER.replace("<a ", '<a style="display: none" ')
 
 
 @pytest.mark.parametrize(
-    "bomb",
+    ("files", "fault"),
     [
-        pytest.param("{% for i in (1..100000000) %}x{% endfor %}", id="range"),
-        pytest.param("{% for i in (1..200) %}{% for j in (1..200) %}x{% endfor %}{% endfor %}", id="nested"),
         pytest.param(
-            '{% assign x = "xxxxxxxxxx" %}{% for i in (1..60) %}{% assign x = x | append: x %}{% endfor %}',
-            id="doubling",
+            {"toml": MARKETING, "mail": _mail("", HIDDEN_FOOTER)},
+            "without an unsubscribe link",
+            id="an unsubscribe link that nobody can see",
         ),
+        pytest.param(
+            {"toml": MARKETING, "sms": "word " * 70 + "STOP"}, "3 SMS segments, at most 2", id="a long SMS"
+        ),
+        pytest.param(
+            {"toml": MARKETING, "mail": _mail(f"<mj-text>{'word ' * 21_000}</mj-text>")},
+            "Gmail cuts a mail off at 102 KiB",
+            id="a long mail",
+        ),
+        pytest.param({"sms": "STOP"}, "m: has sms.txt but no message.toml; add one", id="no manifest"),
+        pytest.param({"toml": MARKETING}, "no channel; add email.mjml or sms.txt", id="no message"),
+        pytest.param(
+            {"toml": 'class = "transactional"\ntopic = "reviews"\n', "sms": "Hi"},
+            "topic: a transactional message has no topic to opt out of, got 'reviews'",
+            id="a transactional message with a topic",
+        ),
+        *(pytest.param({"toml": MARKETING, "mail": _mail(bomb)}, "limit reached", id=bomb) for bomb in BOMBS),
     ],
 )
-def test_a_template_that_would_run_for_ever_is_stopped(tmp_path: Path, bomb: str) -> None:
-    assert "limit reached" in _faults(_write(tmp_path, "m", toml=MARKETING, mail=_mail(bomb)))
+def test_a_message_that_no_customer_should_get_is_refused(
+    tmp_path: Path, files: dict[str, str], fault: str
+) -> None:
+    assert fault in _faults(_write(tmp_path, "m", **files))
 
 
 def test_a_list_that_grows_past_the_limit_at_run_time_is_a_content_error(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from policy.checks.frequency_caps import (
 from policy.facts import Facts, Plan, SentFact
 from policy.limits import CalendarPeriod, Cap, CapReachedAction, Limits
 from policy.verdict import Channel, MessageClass, Reason
+from tests.support.builders.gate import DAY, HOUR
 from tests.support.models.caps import model_full, model_period, model_used
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)  # a Sunday
 
-HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
+TICK = timedelta(microseconds=1)
 
 PLAN = Plan(Channel.EMAIL, MessageClass.MARKETING, "marketing", None, NOW + 90 * DAY, journey="win-back")
 

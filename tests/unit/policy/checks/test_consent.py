@@ -1,15 +1,12 @@
 """Consent: what a person's word allows."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from policy.checks.eligibility import has_consent, not_opted_out
 from policy.facts import ConsentFact, Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+from tests.support.builders.gate import NOW
 
 
 def plan(channel: str, topic: str = "marketing") -> Plan:

@@ -1,6 +1,7 @@
 """What each check of the gate says it found, word by word."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import time
 
 import pytest
 
@@ -23,12 +24,16 @@ from policy.facts import (
     Facts,
     Plan,
     PlannedItem,
+    SentFact,
     StopKind,
     Suppression,
     WaitingFact,
 )
+from policy.hours.jurisdictions import Jurisdiction
+from policy.hours.places import Place
+from policy.hours.windows import Window
 from policy.limits import CalendarPeriod, Cap, Limits
-from policy.verdict import Channel
+from policy.verdict import Channel, Reason
 from tests.support.builders.gate import CHAIR, DAY, HOUR, LAMP, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, YES
 
 AD = replace(OFFER, channel=Channel.ADS)
@@ -39,183 +44,232 @@ BOUGHT = replace(YES, suppressions=(Suppression("lamp", None, None),))
 
 RESTING = replace(YES, breaker_open_until=NOW + 7 * MINUTE)
 
-SAID: list[tuple[CheckFunction, Plan, Facts, Limits, str]] = [
-    (no_kill_switch, OFFER, YES, Limits(), "no kill switch"),
-    (
+SENT = replace(YES, sent=(SentFact(Channel.SMS, NOW - HOUR),))
+
+OPEN = "open 08:00 to 21:00"
+
+DAYTIME = Jurisdiction((Window(time(8), time(20)),))
+
+
+def living_in(*zones: str) -> Facts:
+    """Somebody whose number is of a country with these zones."""
+    return replace(YES, zones=zones, zone_source="phone")
+
+
+DEFAULTS = Limits()
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a check finds and says: of an offer to somebody who agreed, unless a row names another message."""
+
+    check: CheckFunction
+    detail: str
+    reason: Reason | None = None
+    plan: Plan = OFFER
+    facts: Facts = YES
+    limits: Limits = DEFAULTS
+
+
+CASES = [
+    Case(no_kill_switch, "no kill switch"),
+    Case(
         no_kill_switch,
-        OFFER,
-        YES,
-        Limits(kill_switches=("hello", "sms", "hello", "")),
         "kill switch on for hello, sms",
+        Reason.KILL_SWITCH,
+        limits=Limits(kill_switches=("hello", "sms", "hello", "")),
     ),
-    (
+    Case(
         no_kill_switch,
-        OFFER,
-        replace(
+        "everything is stopped since 2026-11-21 11:00+00:00, "
+        "channel sms is stopped since 2026-11-21 12:00+00:00",
+        Reason.KILL_SWITCH,
+        facts=replace(
             YES,
             stopped=(
                 ActiveKillSwitch(StopKind.ALL, "all", NOW - HOUR),
                 ActiveKillSwitch(StopKind.CHANNEL, "sms", NOW),
             ),
         ),
-        Limits(),
-        "everything is stopped since 2026-11-21 11:00+00:00, "
-        "channel sms is stopped since 2026-11-21 12:00+00:00",
     ),
-    (
+    Case(
         no_kill_switch,
-        replace(OFFER, expires_at=NOW),
-        replace(YES, stopped=(ActiveKillSwitch(StopKind.TEMPLATE, "hello", NOW),)),
-        Limits(),
         "template hello is stopped since 2026-11-21 12:00+00:00, and the message has expired",
+        Reason.KILL_SWITCH,
+        plan=replace(OFFER, expires_at=NOW),
+        facts=replace(YES, stopped=(ActiveKillSwitch(StopKind.TEMPLATE, "hello", NOW),)),
     ),
-    (not_erased, OFFER, replace(YES, erased=True), Limits(), "the profile was erased"),
-    (address_usable, OFFER, replace(YES, has_address=False), Limits(), "no sms address on file"),
-    (
+    Case(not_erased, "the profile was erased", Reason.ERASED, facts=replace(YES, erased=True)),
+    Case(address_usable, "no sms address on file", Reason.NO_ADDRESS, facts=replace(YES, has_address=False)),
+    Case(
         address_usable,
-        OFFER,
-        replace(YES, address_problem="bounced"),
-        Limits(),
         "the address bounced for good",
+        Reason.BOUNCED,
+        facts=replace(YES, address_problem="bounced"),
     ),
-    (
+    Case(
         address_usable,
-        OFFER,
-        replace(YES, address_problem="complained"),
-        Limits(),
         "the person reported a message as spam",
+        Reason.COMPLAINED,
+        facts=replace(YES, address_problem="complained"),
     ),
-    (
+    Case(
         address_usable,
-        OFFER,
-        replace(YES, address_problem="fax"),
-        Limits(),
         "the address has a problem of an unknown kind",
+        Reason.NO_ADDRESS,
+        facts=replace(YES, address_problem="fax"),
     ),
-    (message_class_valid, RECEIPT, YES, Limits(), "transactional"),
-    (
+    Case(message_class_valid, "transactional", plan=RECEIPT),
+    Case(
         message_class_valid,
-        replace(OFFER, topic="transactional"),
-        YES,
-        Limits(),
         'marketing under the topic "transactional": give the template its own topic',
+        Reason.CONTENT,
+        plan=replace(OFFER, topic="transactional"),
     ),
-    (
+    Case(
         message_class_valid,
-        replace(RECEIPT, promoting=(LAMP, CHAIR)),
-        YES,
-        Limits(),
         "transactional, but promotes 2 item(s): promote in a marketing template",
+        Reason.CONTENT,
+        plan=replace(RECEIPT, promoting=(LAMP, CHAIR)),
     ),
-    (
+    Case(
         message_class_valid,
-        replace(RECEIPT, channel=Channel.ADS),
-        YES,
-        Limits(),
         "transactional, but an ad: ads are marketing",
+        Reason.CONTENT,
+        plan=replace(RECEIPT, channel=Channel.ADS),
     ),
-    (not_opted_out, OFFER, YES, Limits(), "no opt-out from all, marketing, offers"),
-    (not_opted_out, RECEIPT, YES, Limits(), "no opt-out from transactional"),
-    (
+    Case(not_opted_out, "no opt-out from all, marketing, offers"),
+    Case(not_opted_out, "no opt-out from transactional", plan=RECEIPT),
+    Case(
         not_opted_out,
-        OFFER,
-        replace(YES, opted_out=("all", "offers", "all", "news")),
-        Limits(),
         "the address is opted out of all, offers",
+        Reason.OPTED_OUT,
+        facts=replace(YES, opted_out=("all", "offers", "all", "news")),
     ),
-    (
+    Case(
         not_opted_out,
-        RECEIPT,
-        replace(YES, opted_out=("transactional", "all")),
-        Limits(),
         "the address is opted out of transactional, all",
+        Reason.OPTED_OUT,
+        plan=RECEIPT,
+        facts=replace(YES, opted_out=("transactional", "all")),
     ),
-    (not_opted_out, OFFER, NO, Limits(), "the person withdrew offers on sms, all on all"),
-    (has_consent, RECEIPT, YES, Limits(), "transactional messages need no consent"),
-    (has_consent, OFFER, YES, Limits(), "granted: offers on sms, all on all"),
-    (has_consent, OFFER, NO, Limits(), "consent for offers on sms was withdrawn"),
-    (has_consent, OFFER, Facts(), Limits(), "no grant of offers on sms on file"),
-    (
+    Case(not_opted_out, "the person withdrew offers on sms, all on all", Reason.OPTED_OUT, facts=NO),
+    Case(has_consent, "transactional messages need no consent", plan=RECEIPT),
+    Case(has_consent, "granted: offers on sms, all on all"),
+    Case(has_consent, "consent for offers on sms was withdrawn", Reason.NO_CONSENT, facts=NO),
+    Case(has_consent, "no grant of offers on sms on file", Reason.NO_CONSENT, facts=Facts()),
+    Case(
         has_consent,
-        MAIL,
-        Facts(address_from_order=True),
-        Limits(),
         "nothing on file, but the address came with an order or a checkout",
+        plan=MAIL,
+        facts=Facts(address_from_order=True),
     ),
-    (run_is_active, OFFER, replace(YES, run_state="ended"), Limits(), "the run is ended"),
-    (not_expired, replace(OFFER, expires_at=NOW), YES, Limits(), "expired at 2026-11-21T12:00:00+00:00"),
-    (has_items_left, RECEIPT, YES, Limits(), "promotes nothing"),
-    (has_items_left, OFFER, YES, Limits(), "1 of 1 item(s) left"),
-    (has_items_left, OFFER, BOUGHT, Limits(), "0 of 1 item(s) left: lamp suppressed"),
-    (
+    Case(run_is_active, "the run is ended", Reason.RUN_ENDED, facts=replace(YES, run_state="ended")),
+    Case(
+        not_expired,
+        "expired at 2026-11-21T12:00:00+00:00",
+        Reason.EXPIRED,
+        plan=replace(OFFER, expires_at=NOW),
+    ),
+    Case(has_items_left, "promotes nothing", plan=RECEIPT),
+    Case(has_items_left, "1 of 1 item(s) left"),
+    Case(has_items_left, "0 of 1 item(s) left: lamp suppressed", Reason.PURCHASED, facts=BOUGHT),
+    Case(
         has_items_left,
-        replace(OFFER, promoting=(LAMP, CHAIR, PlannedItem(None, None), PlannedItem("", ""))),
-        replace(YES, out_of_stock=frozenset({"chair"})),
-        Limits(),
         "1 of 4 item(s) left: chair out of stock, 2 without product or sku",
+        plan=replace(OFFER, promoting=(LAMP, CHAIR, PlannedItem(None, None), PlannedItem("", ""))),
+        facts=replace(YES, out_of_stock=frozenset({"chair"})),
     ),
-    (
+    Case(
         has_items_left,
-        replace(OFFER, cart_id="c-1", promoting=(LAMP, CHAIR)),
-        replace(YES, cart=(CHAIR,), out_of_stock=frozenset({"lamp"})),
-        Limits(),
         "1 of 2 item(s) left: lamp not in the cart",
+        plan=replace(OFFER, cart_id="c-1", promoting=(LAMP, CHAIR)),
+        facts=replace(YES, cart=(CHAIR,), out_of_stock=frozenset({"lamp"})),
     ),
-    (under_caps, RECEIPT, YES, Limits(), "transactional messages are not capped"),
-    (under_caps, AD, YES, Limits(), "ads are not capped"),
-    (under_caps, OFFER, YES, Limits(caps=()), "no cap"),
-    (
+    Case(under_caps, "transactional messages are not capped", plan=RECEIPT),
+    Case(under_caps, "ads are not capped", plan=AD),
+    Case(under_caps, "no cap", limits=Limits(caps=())),
+    Case(
         under_caps,
-        OFFER,
-        YES,
-        Limits(caps=(Cap(3, HOUR, Channel.SMS, "win-back", "offers"), Cap(4, per=CalendarPeriod.DAY))),
         "0 of 3 on sms for win-back about offers in 1 hour; 0 of 4 on all channels today (since 00:00 UTC)",
+        limits=Limits(caps=(Cap(3, HOUR, Channel.SMS, "win-back", "offers"), Cap(4, per=CalendarPeriod.DAY))),
     ),
-    (under_caps, OFFER, YES, Limits(caps=(Cap(0, DAY),)), "cap reached: 0 of 0 on all channels in 1 day"),
-    (has_priority, AD, YES, Limits(), "not capped, so it yields to nobody"),
-    (
+    Case(
+        under_caps,
+        "cap reached: 0 of 0 on all channels in 1 day",
+        Reason.CAPPED,
+        limits=Limits(caps=(Cap(0, DAY),)),
+    ),
+    Case(has_priority, "not capped, so it yields to nobody", plan=AD),
+    Case(
         has_priority,
-        OFFER,
-        replace(
+        "nothing more important needs the slot; 1 waiting",
+        facts=replace(
             YES, waiting=(WaitingFact(Channel.PUSH, "news", "offers", NOW + HOUR, NOW + DAY, NOW - HOUR),)
         ),
-        Limits(caps=(Cap(1, DAY, Channel.SMS),)),
-        "nothing more important needs the slot; 1 waiting",
+        limits=Limits(caps=(Cap(1, DAY, Channel.SMS),)),
     ),
-    (no_open_hold, OFFER, YES, Limits(), "nothing holds it"),
-    (
+    Case(no_open_hold, "nothing holds it"),
+    Case(
         no_open_hold,
-        RECEIPT,
-        replace(YES, held=("a return",)),
-        Limits(),
         "transactional messages are not held",
+        plan=RECEIPT,
+        facts=replace(YES, held=("a return",)),
     ),
-    (outside_quiet_hours, MAIL, YES, Limits(), "no quiet hours on email"),
-    (provider_available, AD, YES, Limits(), "ads have no provider here"),
-    (provider_available, OFFER, YES, Limits(), "no budget on sms"),
-    (
+    Case(outside_quiet_hours, "no quiet hours on email", plan=MAIL),
+    Case(provider_available, "ads have no provider here", plan=AD),
+    Case(provider_available, "no budget on sms"),
+    Case(
         provider_available,
-        OFFER,
-        RESTING,
-        Limits(),
         "the provider of sms failed over and over; left alone until 2026-11-21T12:07:00+00:00",
+        Reason.PROVIDER_BUDGET,
+        facts=RESTING,
     ),
-    (
+    Case(
         provider_available,
-        OFFER,
-        replace(YES, claims_last_minute=9),
-        TEN,
         "9 of 10 on sms in the last minute",
+        facts=replace(YES, claims_last_minute=9),
+        limits=TEN,
+    ),
+    Case(
+        under_caps,
+        "cap reached: 1 of 1 on sms in 1 day; 1 of 1 on all channels in 2 days; "
+        "fits at 2026-11-23T11:00:00+00:00 at the earliest",
+        Reason.CAPPED,
+        facts=SENT,
+        limits=Limits(caps=(Cap(1, DAY, Channel.SMS), Cap(1, 2 * DAY))),
+    ),
+    # Under a cap of none it never fits.
+    Case(
+        under_caps,
+        "cap reached: 1 of 0 on sms in 1 day; 1 of 1 on all channels in 2 days",
+        Reason.CAPPED,
+        facts=SENT,
+        limits=Limits(caps=(Cap(0, DAY, Channel.SMS), Cap(1, 2 * DAY))),
+    ),
+    Case(outside_quiet_hours, f"12:00 in UTC (from phone), {OPEN}", facts=living_in("UTC")),
+    Case(
+        outside_quiet_hours,
+        f"12:00 in UTC and 1 other zone of the country (from phone), {OPEN}",
+        facts=living_in("UTC", "Europe/Paris"),
+    ),
+    Case(
+        outside_quiet_hours,
+        f"12:00 in UTC and 2 other zones of the country (from phone), {OPEN}",
+        facts=living_in("UTC", "Europe/Paris", "Europe/Rome"),
+    ),
+    Case(
+        outside_quiet_hours,
+        "12:00 in DE (from the address; region unknown, so the strictest of 2 rules), "
+        "UTC (from default), open 08:00 to 20:00",
+        facts=replace(YES, places=(Place("DE", source="the address"),)),
+        limits=Limits(jurisdictions={"DE": DAYTIME, "DE-BY": DAYTIME}),
     ),
 ]
 
 
-@pytest.mark.parametrize(
-    ("check", "plan", "facts", "limits", "expected"),
-    SAID,
-    ids=[f"{row[0].__name__}: {row[4]}" for row in SAID],
-)
-def test_a_check_says_what_it_found(
-    check: CheckFunction, plan: Plan, facts: Facts, limits: Limits, expected: str
-) -> None:
-    assert expected == check(plan, facts, limits, NOW).detail
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.check.__name__}: {case.detail}" for case in CASES])
+def test_a_check_says_what_it_found(case: Case) -> None:
+    found = case.check(case.plan, case.facts, case.limits, NOW)
+
+    assert (found.reason, found.detail) == (case.reason, case.detail)

@@ -1,7 +1,7 @@
 """What another run has just said to a person is not said again."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -10,14 +10,11 @@ from policy.facts import Facts, Plan, PlannedItem, SentFact, Suppression
 from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, MessageClass, Reason, Withhold
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-DAY = timedelta(days=1)
+from tests.support.builders.gate import DAY, LAMP, NOW
 
 SECOND = timedelta(seconds=1)
 
-LAMP, CHAIR = PlannedItem("lamp", "lamp-red"), PlannedItem(None, "chair-1")
+CHAIR = PlannedItem(None, "chair-1")
 
 PLAN = Plan(
     Channel.EMAIL,

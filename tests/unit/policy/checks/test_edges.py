@@ -5,8 +5,7 @@ from datetime import time, timedelta
 
 import pytest
 
-from policy.checks.exclusions import not_held_out
-from policy.checks.frequency_caps import has_priority, outranks, required_history, under_caps
+from policy.checks.frequency_caps import has_priority, outranks, required_history
 from policy.checks.operations import no_kill_switch, provider_available
 from policy.checks.quiet_hours import allowed_until, outside_quiet_hours
 from policy.checks.result import error_result, error_verdict
@@ -16,7 +15,7 @@ from policy.hours.places import Place
 from policy.hours.windows import QuietHours, Window
 from policy.limits import CalendarPeriod, Cap, Limits
 from policy.verdict import Channel, Reason
-from tests.support.builders.gate import DAY, HOUR, MAIL, MINUTE, NOW, OFFER, RECEIPT, TEN, YES
+from tests.support.builders.gate import DAY, HOUR, MAIL, MINUTE, NOW, OFFER, TEN, YES
 
 
 def test_an_empty_name_switches_off_nothing() -> None:
@@ -32,13 +31,6 @@ def test_of_two_stops_the_older_one_says_when_to_look_again() -> None:
     )
 
     assert no_kill_switch(OFFER, replace(YES, stopped=stops), Limits(), NOW).until == NOW + 30 * MINUTE
-
-
-def test_a_budget_without_a_count_asks_for_one() -> None:
-    with pytest.raises(
-        ValueError, match="expected the claims of the last minute on sms, got none: count them"
-    ):
-        provider_available(OFFER, YES, TEN, NOW)
 
 
 def test_somebody_whose_budget_is_spent_comes_back_at_the_same_instant() -> None:
@@ -76,27 +68,6 @@ def test_what_cannot_be_decided_says_why_and_whether_it_has_expired() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("caps", "expected"),
-    [
-        (
-            (Cap(1, DAY, Channel.SMS), Cap(1, 2 * DAY)),
-            "cap reached: 1 of 1 on sms in 1 day; 1 of 1 on all channels in 2 days; "
-            "fits at 2026-11-23T11:00:00+00:00 at the earliest",
-        ),
-        (
-            (Cap(0, DAY, Channel.SMS), Cap(1, 2 * DAY)),
-            "cap reached: 1 of 0 on sms in 1 day; 1 of 1 on all channels in 2 days",
-        ),
-    ],
-    ids=["it fits when it fits under both", "under a cap of none never"],
-)
-def test_every_cap_that_is_full_is_told(caps: tuple[Cap, ...], expected: str) -> None:
-    facts = replace(YES, sent=(SentFact(Channel.SMS, NOW - HOUR),))
-
-    assert expected == under_caps(OFFER, facts, Limits(caps=caps), NOW).detail
-
-
 def waiting(journey: str, message_id: str = "m-1") -> WaitingFact:
     return WaitingFact(
         Channel.SMS, journey, "offers", NOW + HOUR, NOW + DAY, NOW - HOUR, message_id=message_id
@@ -131,18 +102,6 @@ def test_no_message_outranks_itself() -> None:
     assert not outranks(itself, replace(plan, message_id="m-0"), Limits())
 
 
-def test_a_receipt_is_never_held_out() -> None:
-    finding = not_held_out(RECEIPT, YES, Limits(holdout=100), NOW)
-
-    assert (finding.reason, finding.detail) == (None, "transactional messages reach everybody")
-
-
-def test_what_is_deferred_as_unreadable_is_on_record_too() -> None:
-    verdict = error_verdict(NOW + DAY, NOW, KeyError("fax"))
-
-    assert [check.name for check in verdict.checks] == ["facts"]
-
-
 def test_a_window_of_seconds_is_not_slept_through() -> None:
     limits = Limits(quiet_hours={Channel.SMS: QuietHours(time(13), time(13, 0, 3))})
     finding = outside_quiet_hours(replace(OFFER, key="run-1/offer"), YES, limits, NOW)
@@ -152,26 +111,6 @@ def test_a_window_of_seconds_is_not_slept_through() -> None:
 
 def test_where_no_hours_govern_a_message_may_arrive_until_it_expires() -> None:
     assert allowed_until(MAIL, YES, Limits(), NOW) == MAIL.expires_at
-
-
-@pytest.mark.parametrize(
-    ("zones", "expected"),
-    [
-        (("UTC",), "12:00 in UTC (from phone), open 08:00 to 21:00"),
-        (
-            ("UTC", "Europe/Paris"),
-            "12:00 in UTC and 1 other zone of the country (from phone), open 08:00 to 21:00",
-        ),
-        (
-            ("UTC", "Europe/Paris", "Europe/Rome"),
-            "12:00 in UTC and 2 other zones of the country (from phone), open 08:00 to 21:00",
-        ),
-    ],
-)
-def test_it_is_said_how_many_other_zones_somebody_may_live_in(zones: tuple[str, ...], expected: str) -> None:
-    facts = replace(YES, zones=zones, zone_source="phone")
-
-    assert expected == outside_quiet_hours(OFFER, facts, Limits(), NOW).detail
 
 
 def test_the_holidays_of_two_places_are_both_named() -> None:
@@ -191,14 +130,3 @@ def test_the_holidays_of_two_places_are_both_named() -> None:
     )
     assert "closed on Friday (" in said
     assert " and a public holiday)" in said
-
-
-def test_where_the_region_is_unknown_it_is_said_how_many_rules_hold() -> None:
-    daytime = Jurisdiction((Window(time(8), time(20)),))
-    limits = Limits(jurisdictions={"DE": daytime, "DE-BY": daytime})
-    facts = replace(YES, places=(Place("DE", source="the address"),))
-
-    assert outside_quiet_hours(OFFER, facts, limits, NOW).detail == (
-        "12:00 in DE (from the address; region unknown, so the strictest of 2 rules), "
-        "UTC (from default), open 08:00 to 20:00"
-    )

@@ -1,7 +1,7 @@
 """Holdouts: who is kept out of marketing, so that its worth can be measured against them."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -10,8 +10,7 @@ from policy.experiments import assign_arm
 from policy.facts import Facts, Plan
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass, Reason
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+from tests.support.builders.gate import NOW
 
 PEOPLE = [f"person-{number}" for number in range(4_000)]
 
@@ -100,5 +99,6 @@ def test_it_goes_by_the_person_and_nothing_else() -> None:
 
 def test_transactional_messages_reach_everybody() -> None:
     receipt = replace(PLAN, message_class=MessageClass.TRANSACTIONAL, topic="transactional", holdout=100)
+    finding = not_held_out(receipt, Facts(person="person-1"), Limits(holdout=100), NOW)
 
-    assert not_held_out(receipt, Facts(person="person-1"), Limits(holdout=100), NOW).reason is None
+    assert (finding.reason, finding.detail) == (None, "transactional messages reach everybody")

@@ -1,7 +1,7 @@
 """Holds: marketing waits while something more important is going on with the person."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -10,10 +10,7 @@ from policy.facts import ConsentFact, Facts, Plan, SentFact
 from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Channel, Defer, MessageClass, Reason, Withhold
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+from tests.support.builders.gate import DAY, HOUR, NOW
 
 PLAN = Plan(Channel.EMAIL, MessageClass.MARKETING, "marketing", None, NOW + 10 * DAY)
 
@@ -28,16 +25,6 @@ def test_it_says_all_that_is_open_and_looks_again_within_a_day() -> None:
     assert (finding.reason, finding.until) == (Reason.LOWER_PRIORITY, NOW + HOLD_RECHECK_INTERVAL)
     assert finding.detail == "held while a support ticket 7 and a return o-1 is open"
     assert timedelta() < HOLD_RECHECK_INTERVAL <= DAY
-
-
-def test_nothing_open_holds_nothing() -> None:
-    assert no_open_hold(PLAN, Facts(), Limits(), NOW).reason is None
-
-
-def test_transactional_messages_are_not_held() -> None:
-    receipt = replace(PLAN, message_class=MessageClass.TRANSACTIONAL, topic="transactional")
-
-    assert no_open_hold(receipt, HELD, Limits(), NOW).reason is None
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,13 @@ from policy.hours.places import Place
 from policy.hours.windows import QuietHours
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass
+from tests.support.builders.gate import HOUR, MINUTE
 
 NIGHT = datetime(2026, 11, 21, 22, tzinfo=UTC)
 
 MORNING = datetime(2026, 11, 22, 8, tzinfo=UTC)
 
-HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+SECOND = timedelta(seconds=1)
 
 SMS = Plan(Channel.SMS, MessageClass.MARKETING, "marketing", None, MORNING + 72 * HOUR, key="run-1/offer")
 

@@ -1,7 +1,7 @@
 """Kill switches as the gate reads them: what each one names, and that what it stops is not lost."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -9,10 +9,7 @@ from policy.facts import ActiveKillSwitch, ConsentFact, Facts, Plan, StopKind
 from policy.gate import decide
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Withhold
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+from tests.support.builders.gate import DAY, HOUR, MINUTE, NOW
 
 YES = Facts(consents=(ConsentFact("all", "all", granted=True),))
 

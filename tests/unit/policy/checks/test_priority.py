@@ -11,10 +11,11 @@ from policy.checks.result import CheckResult
 from policy.facts import Facts, Plan, SentFact, WaitingFact
 from policy.limits import CalendarPeriod, Cap, CapReachedAction, Limits
 from policy.verdict import Channel, MessageClass, Reason
+from tests.support.builders.gate import DAY, HOUR
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
-HOUR, DAY, TICK = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
+TICK = timedelta(microseconds=1)
 
 PLAN = Plan(Channel.EMAIL, MessageClass.MARKETING, "marketing", None, NOW + 9 * DAY, journey="win-back")
 

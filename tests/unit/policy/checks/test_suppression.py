@@ -1,7 +1,7 @@
 """Suppression: which items a purchase keeps away from a person, and until when."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,11 +13,10 @@ from policy.checks.suppression import (
     suppressed_items,
     suppression_until,
 )
-from policy.facts import CatalogItem, ConsentFact, Facts, Plan, PlannedItem, Suppression
+from policy.facts import CatalogItem, Facts, Plan, PlannedItem, Suppression
 from policy.limits import Limits, SuppressionRule, SuppressionScope
 from policy.verdict import Channel, MessageClass
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+from tests.support.builders.gate import NOW, OFFER, YES
 
 TICK = timedelta(microseconds=1)
 
@@ -84,6 +83,10 @@ RED, BLUE, WHOLE = PlannedItem("shirt", "red"), PlannedItem("shirt", "blue"), Pl
 
 BOUGHT_RED = Suppression("shirt", "red", None, scope=SuppressionScope.VARIANT, of="red")
 
+BY_SKU = Suppression("shirt", "red", None, scope=SuppressionScope.VARIANT)
+
+BY_UNIT = Suppression("red", "red", None, scope=SuppressionScope.VARIANT)
+
 LAMPS = Suppression("lamp", None, None, scope=SuppressionScope.CATEGORY, of="Lamps")
 
 X = PlannedItem("x", None)
@@ -100,6 +103,10 @@ SET = Suppression("set", None, None, parts=("cup", "pot"))
         pytest.param(BOUGHT_RED, BLUE, (), False, id="variant: another one"),
         pytest.param(BOUGHT_RED, WHOLE, (), True, id="variant: planned without its unit"),
         pytest.param(BOUGHT_RED, PlannedItem(None, "red"), (), True, id="variant: planned by its unit"),
+        pytest.param(BY_SKU, RED, (), True, id="variant: told by its sku alone"),
+        pytest.param(BY_SKU, BLUE, (), False, id="variant: told by its sku alone, another one"),
+        pytest.param(BY_UNIT, WHOLE, (CatalogItem("shirt", "red"),), True, id="variant: of the feed's unit"),
+        pytest.param(BY_UNIT, WHOLE, (CatalogItem("shirt", "blue"),), False, id="variant: of another unit"),
         pytest.param(LAMPS, PlannedItem("x", None, "lamps "), (), True, id="category: by the plan's word"),
         pytest.param(LAMPS, X, (CatalogItem("x", category="Lamps"),), True, id="by the feed's"),
         pytest.param(
@@ -116,6 +123,13 @@ SET = Suppression("set", None, None, parts=("cup", "pot"))
         pytest.param(ARIA, PlannedItem("x", None, "aria"), (), False, id="a category is no group"),
         pytest.param(SET, PlannedItem("cup", "cup-blue"), (), True, id="a part of a bundle"),
         pytest.param(SET, PlannedItem("saucer", None), (), False, id="no part of it"),
+        pytest.param(
+            Suppression("set", None, None, parts=("",)),
+            PlannedItem("cup", ""),
+            (),
+            False,
+            id="an empty name is not an empty part",
+        ),
         pytest.param(
             Suppression("red", "red", None),
             BLUE,
@@ -143,25 +157,39 @@ def test_a_variant_in_the_cart_takes_no_other_variant_with_it() -> None:
     assert suppressed_items([BLUE, RED], [BOUGHT_RED], NOW) == {"shirt": ""}
 
 
+WHOLLY = {"set": "every part of it was bought"}
+
+
 @pytest.mark.parametrize(
-    ("bought", "expected"),
+    ("parts", "bought", "expected"),
     [
-        pytest.param([], {}, id="no part"),
-        pytest.param([Suppression("cup", "cup-blue", None)], {}, id="one of two parts"),
+        pytest.param(("cup", "pot"), [], {}, id="no part"),
+        pytest.param(("cup", "pot"), [Suppression("cup", "cup-blue", None)], {}, id="one of two parts"),
         pytest.param(
+            ("cup", "pot"),
             [Suppression("cup", None, None), Suppression("x", "pot", None)],
-            {"set": "every part of it was bought"},
+            WHOLLY,
             id="both",
         ),
         pytest.param(
-            [Suppression("cup", None, None), Suppression("pot", None, NOW)], {}, id="one of them long ago"
+            ("cup", "pot"),
+            [Suppression("cup", None, None), Suppression("pot", None, NOW)],
+            {},
+            id="one of them long ago",
         ),
+        pytest.param(
+            ("cup", "pot", "cup"),
+            [Suppression("cup", None, None), Suppression("c", None, None, parts=("pot",))],
+            WHOLLY,
+            id="one of them in another bundle",
+        ),
+        pytest.param(("cup", ""), [Suppression("cup", "", None)], {}, id="a part without a name"),
     ],
 )
 def test_a_bundle_is_suppressed_once_every_part_of_it_was_bought(
-    bought: list[Suppression], expected: dict[str, str]
+    parts: tuple[str, ...], bought: list[Suppression], expected: dict[str, str]
 ) -> None:
-    shelf = (CatalogItem("set", bundle=("cup", "pot")),)
+    shelf = (CatalogItem("set", bundle=parts),)
 
     assert expected == suppressed_items([PlannedItem("set", None)], bought, NOW, shelf)
 
@@ -238,15 +266,6 @@ def test_a_rule_that_cannot_be_meant_is_refused_with_all_that_is_wrong() -> None
         SuppressionRule(timedelta(days=-1), category=" ")
 
 
-DAY = timedelta(days=1)
-
-LAMP = PlannedItem("lamp", "lamp-red")
-
-OFFER = Plan(Channel.SMS, MessageClass.MARKETING, "offers", (LAMP,), NOW + DAY, "win-back", template="hello")
-
-YES = Facts(consents=(ConsentFact("sms", "offers", granted=True), ConsentFact("all", "all", granted=True)))
-
-
 def test_a_unit_s_own_bundle_goes_before_the_product_s() -> None:
     shelf = (
         CatalogItem("set", "2", bundle=("b",)),
@@ -270,15 +289,6 @@ def test_what_nobody_told_of_an_item_is_not_known() -> None:
     assert (lamp.products, lamp.variants) == (frozenset({"lamp"}), frozenset())
     assert (lamp.categories, lamp.groups) == (frozenset({"lights"}), frozenset())
     assert (nameless.products, nameless.variants) == (frozenset(), frozenset({"u"}))
-
-
-def test_a_bundle_bought_whole_says_so() -> None:
-    shelf = (CatalogItem("set", bundle=("a", "b", "a")),)
-    rows = (Suppression("a", None, None), Suppression("c", None, None, parts=("b",)))
-
-    assert suppressed_items((PlannedItem("set", None),), rows, NOW, shelf) == {
-        "set": "every part of it was bought"
-    }
 
 
 def test_only_a_bundle_that_is_kept_and_was_bought_in_part_lately_is_said_to_be_so() -> None:
@@ -309,26 +319,3 @@ def test_of_several_reasons_that_it_was_bought_itself_is_told_else_the_shortest(
         "cup": "of the group blue, of which pot was bought"
     }
     assert suppressed_items((item,), (part, Suppression("cup", None, None), group), NOW) == {"cup": ""}
-
-
-def test_a_part_without_a_name_was_not_bought() -> None:
-    shelf = (CatalogItem("set", bundle=("cup", "")),)
-
-    assert suppressed_items((PlannedItem("set", None),), (Suppression("cup", "", None),), NOW, shelf) == {}
-
-
-def test_an_empty_name_is_not_an_empty_part() -> None:
-    row = Suppression("set", None, None, parts=("",))
-
-    assert not suppressed_items([PlannedItem("cup", "")], [row], NOW)
-
-
-def test_of_scope_variant_the_unit_counts_however_it_is_told() -> None:
-    by_sku = Suppression("shirt", "red", None, scope=SuppressionScope.VARIANT)
-    by_unit_alone = Suppression("red", "red", None, scope=SuppressionScope.VARIANT)
-    whole = PlannedItem("shirt", None)
-
-    assert suppressed_items([PlannedItem("shirt", "red")], [by_sku], NOW)
-    assert not suppressed_items([PlannedItem("shirt", "blue")], [by_sku], NOW)
-    assert suppressed_items([whole], [by_unit_alone], NOW, (CatalogItem("shirt", "red"),))
-    assert not suppressed_items([whole], [by_unit_alone], NOW, (CatalogItem("shirt", "blue"),))

@@ -115,6 +115,11 @@ def test_what_was_written_is_read_as_its_type(kind: type, raw: Any, expected: An
         (int, True, "int: Input should be a valid integer, got True"),
         (str, 3, "str: Input should be a valid string, got 3"),
         (datetime, 3, "datetime: Input should be a valid datetime, got 3"),
+        (
+            SentFact,
+            {"channel": "sms", "at": "soon"},
+            "SentFact.at: Value error, Invalid isoformat string: 'soon'",
+        ),
         (date, None, "date: Input should be a valid date, got None"),
         (time, 8, "time: Input should be a valid time, got 8"),
         (timedelta, 8, "timedelta: Input should be a valid timedelta, got 8"),

@@ -18,8 +18,7 @@ from policy.limits import (
     TemplateStopThresholds,
 )
 from policy.verdict import Channel
-
-DAY = timedelta(days=1)
+from tests.support.builders.gate import DAY
 
 SECOND = timedelta(seconds=1)
 
@@ -162,8 +161,20 @@ def test_what_is_just_possible_is_taken(sound: Any) -> None:
             "^failures: expected 1 or more, got 0; the default is 5\nfirst: expected more than no time and "
             "no more than longest, got 0s and 10m; the defaults are 30s and 10m$",
         ),
+        (
+            lambda: BreakerRule(first=timedelta(hours=1)),
+            "^first: expected more than no time and no more than longest, got 1h and 10m;",
+        ),
+        (lambda: Budget(0), "expected a budget of 1 message a minute or more, got 0"),
         (lambda: TemplateStopThresholds(bounces=100.5), "^bounces: .* got 100.5$"),
-        (lambda: TemplateStopThresholds(complaints=0), "^complaints: .* got 0$"),
+        (
+            lambda: TemplateStopThresholds(bounces=101, window=timedelta(0)),
+            "^bounces: .* got 101\nwindow: expected more",
+        ),
+        (
+            lambda: TemplateStopThresholds(complaints=0),
+            "^complaints: expected above 0 and up to 100 percent, or none for never, got 0$",
+        ),
         (
             lambda: TemplateStopThresholds(at_least=0, least_reports=0),
             "^at_least: expected 1 or more, got 0\nleast_reports: expected 1 or more, got 0$",
@@ -188,6 +199,7 @@ def test_what_is_just_impossible_is_refused_each_fault_on_its_line(wrong: Any, s
         ("holdout = 1\ncaps = [", 2, "not TOML: Invalid value"),
         ("holdout = 1\nholdout = 2\n", 2, "not TOML: Cannot overwrite a value"),
         ("holdout ? 1\n", 1, "not TOML: Expected '=' after a key in a key/value pair in column 9"),
+        ("caps = 08:00", 1, "not TOML:"),
         ("\n\nholdout = \n", 3, "not TOML: Invalid value in column 11"),
     ],
 )

@@ -91,13 +91,6 @@ def test_a_holdout_outside_0_to_100_is_refused_by_every_process(monkeypatch: pyt
             settings()
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["no file", "not UTF-8"])
-def test_a_file_that_cannot_be_read_is_a_fault(file: Path, content: bytes | None) -> None:
-    file.unlink() if content is None else file.write_bytes(content)
-    with pytest.raises(PolicyFaults, match="expected a file of TOML"):
-        _ = PolicySettings().policy
-
-
 def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_read(file: Path) -> None:
     file.write_bytes(b'\xef\xbb\xbfholdout = 5\r\nsuppression_window = "2w"\r\n')
 

@@ -18,6 +18,8 @@ from policy.hours.windows import QuietHours
 from tests.support.builders.gate import DAY, HOUR, MINUTE, NOW
 from tests.support.models.hours import changes, starts_around
 
+BERLIN = "Europe/Berlin"
+
 DAYTIME = QuietHours(time(8), time(21))
 
 OVERNIGHT = QuietHours(time(22), time(6))
@@ -75,38 +77,28 @@ def test_a_window_includes_its_opening_and_excludes_its_closing(
 @pytest.mark.parametrize(
     ("zone", "hours", "at", "expected"),
     [
+        pytest.param(BERLIN, DAYTIME, "2026-05-05 12:00+02:00", "2026-05-05 12:00+02:00", id="open: now"),
         pytest.param(
-            "Europe/Berlin", DAYTIME, "2026-05-05 12:00+02:00", "2026-05-05 12:00+02:00", id="open: now"
+            BERLIN, DAYTIME, "2026-05-05 23:00+02:00", "2026-05-06 08:00+02:00", id="the next morning"
         ),
+        pytest.param(BERLIN, DAYTIME, "2026-03-28 22:00+01:00", "2026-03-29 08:00+02:00", id="a short night"),
+        pytest.param(BERLIN, DAYTIME, "2026-10-24 22:00+02:00", "2026-10-25 08:00+01:00", id="a long night"),
         pytest.param(
-            "Europe/Berlin",
-            DAYTIME,
-            "2026-05-05 23:00+02:00",
-            "2026-05-06 08:00+02:00",
-            id="the next morning",
-        ),
-        pytest.param(
-            "Europe/Berlin", DAYTIME, "2026-03-28 22:00+01:00", "2026-03-29 08:00+02:00", id="a short night"
-        ),
-        pytest.param(
-            "Europe/Berlin", DAYTIME, "2026-10-24 22:00+02:00", "2026-10-25 08:00+01:00", id="a long night"
-        ),
-        pytest.param(
-            "Europe/Berlin",
+            BERLIN,
             INTO_THE_CHANGE,
             "2026-03-29 00:00+01:00",
             "2026-03-29 03:00+02:00",
             id="skipped opening: the moment of the change",
         ),
         pytest.param(
-            "Europe/Berlin",
+            BERLIN,
             INTO_THE_CHANGE,
             "2026-10-25 00:00+02:00",
             "2026-10-25 02:30+02:00",
             id="opening that occurs twice: the first",
         ),
         pytest.param(
-            "Europe/Berlin",
+            BERLIN,
             INTO_THE_CHANGE,
             "2026-10-25 02:15+01:00",
             "2026-10-25 02:30+01:00",
@@ -120,7 +112,7 @@ def test_a_window_includes_its_opening_and_excludes_its_closing(
             id="clocks go back into the window",
         ),
         pytest.param(
-            "Europe/Berlin",
+            BERLIN,
             QuietHours(time(2, 10), time(2, 50)),
             "2026-03-29 00:00+01:00",
             "2026-03-30 02:10+02:00",
@@ -162,21 +154,21 @@ def test_the_next_opening_is_found_across_changes(
     ],
 )
 def test_a_window_closes_at_its_end(hours: QuietHours, at: str, expected: str | None) -> None:
-    end = closing_time(hours, "Europe/Berlin", datetime.fromisoformat(at))
+    end = closing_time(hours, BERLIN, datetime.fromisoformat(at))
 
     assert (datetime.fromisoformat(expected) if expected else None) == end
 
 
 def test_a_closed_window_has_no_end() -> None:
     with pytest.raises(ValueError, match="expected an instant in a window of Europe/Berlin"):
-        closing_time(DAYTIME, "Europe/Berlin", local("Europe/Berlin", "2026-05-05 07:00"))
+        closing_time(DAYTIME, BERLIN, local(BERLIN, "2026-05-05 07:00"))
 
 
 @pytest.mark.parametrize("question", [is_open, next_opening, closing_time])
 def test_an_instant_without_an_offset_is_refused(question: object) -> None:
     assert callable(question)
     with pytest.raises(ValueError, match="expected an instant with an offset"):
-        question(DAYTIME, "Europe/Berlin", datetime(2026, 5, 5, 12))  # noqa: DTZ001 - the fault under test
+        question(DAYTIME, BERLIN, datetime(2026, 5, 5, 12))  # noqa: DTZ001 - the fault under test
 
 
 def test_an_unknown_zone_is_refused() -> None:
@@ -234,17 +226,16 @@ def test_nothing_earlier_is_open_around_any_change_of_any_zone() -> None:
 
 
 def test_a_message_to_a_country_of_several_zones_waits_until_all_of_them_are_open() -> None:
-    hours = QuietHours(time(8), time(21))
     zones = ("America/New_York", "America/Los_Angeles")
     at = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)  # 08:30 in New York, 05:30 in Los Angeles
     far = at + timedelta(days=2)
 
-    assert next_common_opening(hours, zones, at, before=far) == datetime(2026, 6, 1, 15, tzinfo=UTC)
+    assert next_common_opening(DAYTIME, zones, at, before=far) == datetime(2026, 6, 1, 15, tzinfo=UTC)
     # New York closes three hours before Los Angeles does.
-    assert common_closing_time(hours, zones, datetime(2026, 6, 1, 15, tzinfo=UTC)) == datetime(
+    assert common_closing_time(DAYTIME, zones, datetime(2026, 6, 1, 15, tzinfo=UTC)) == datetime(
         2026, 6, 2, 1, tzinfo=UTC
     )
-    assert next_common_opening(hours, zones, at, before=at + timedelta(hours=1)) is None
+    assert next_common_opening(DAYTIME, zones, at, before=at + timedelta(hours=1)) is None
 
 
 def test_zones_that_never_agree_never_open() -> None:
@@ -268,7 +259,5 @@ def test_hours_are_windows_of_a_day(hours: QuietHours, expected: tuple[object, .
 
 
 def test_a_close_after_the_end_that_is_asked_for_is_none() -> None:
-    daytime = QuietHours(time(8), time(21))
-
-    assert common_closing_time(daytime, ("UTC",), NOW, before=NOW + HOUR) is None
-    assert common_closing_time(daytime, ("UTC", "Europe/Paris"), NOW, before=NOW + DAY) == NOW + 8 * HOUR
+    assert common_closing_time(DAYTIME, ("UTC",), NOW, before=NOW + HOUR) is None
+    assert common_closing_time(DAYTIME, ("UTC", "Europe/Paris"), NOW, before=NOW + DAY) == NOW + 8 * HOUR

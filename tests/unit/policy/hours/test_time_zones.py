@@ -16,7 +16,7 @@ from policy.hours.time_zones import (
 )
 from tests.support.builders.gate import DAY, HOUR, MINUTE, NOW
 
-BERLIN = "+4915112345678"
+BERLIN, CET = "+4915112345678", "Europe/Berlin"
 
 
 @pytest.mark.parametrize(
@@ -72,70 +72,31 @@ def test_what_is_no_zone_is_not_known(name: str | None) -> None:
     ("at", "zone", "clock", "weekday", "expected"),
     [
         pytest.param(
-            "2026-05-05 08:00+02:00",
-            "Europe/Berlin",
-            time(9),
-            None,
-            "2026-05-05 09:00+02:00",
-            id="later today",
+            "2026-05-05 08:00+02:00", CET, time(9), None, "2026-05-05 09:00+02:00", id="later today"
         ),
         pytest.param(
-            "2026-05-05 09:00+02:00",
-            "Europe/Berlin",
-            time(9),
-            None,
-            "2026-05-06 09:00+02:00",
-            id="strictly after",
+            "2026-05-05 09:00+02:00", CET, time(9), None, "2026-05-06 09:00+02:00", id="strictly after"
+        ),
+        pytest.param("2026-05-05 12:00+02:00", CET, time(9), 0, "2026-05-11 09:00+02:00", id="next Monday"),
+        pytest.param("2026-05-05 12:00+02:00", CET, time(9), 1, "2026-05-12 09:00+02:00", id="a week on"),
+        pytest.param(
+            "2026-03-28 12:00+01:00", CET, time(9), None, "2026-03-29 09:00+02:00", id="short night"
         ),
         pytest.param(
-            "2026-05-05 12:00+02:00", "Europe/Berlin", time(9), 0, "2026-05-11 09:00+02:00", id="next Monday"
+            "2026-03-29 00:00+01:00", CET, time(2, 30), None, "2026-03-29 03:00+02:00", id="skipped"
         ),
         pytest.param(
-            "2026-05-05 12:00+02:00", "Europe/Berlin", time(9), 1, "2026-05-12 09:00+02:00", id="a week on"
+            "2026-03-29 03:00+02:00", CET, time(2, 30), None, "2026-03-30 02:30+02:00", id="skipped and over"
         ),
         pytest.param(
-            "2026-03-28 12:00+01:00",
-            "Europe/Berlin",
-            time(9),
-            None,
-            "2026-03-29 09:00+02:00",
-            id="short night",
+            "2026-10-25 00:00+02:00", CET, time(2, 30), None, "2026-10-25 02:30+02:00", id="twice: first"
         ),
         pytest.param(
-            "2026-03-29 00:00+01:00",
-            "Europe/Berlin",
-            time(2, 30),
-            None,
-            "2026-03-29 03:00+02:00",
-            id="skipped",
-        ),
-        pytest.param(
-            "2026-03-29 03:00+02:00",
-            "Europe/Berlin",
-            time(2, 30),
-            None,
-            "2026-03-30 02:30+02:00",
-            id="skipped and over",
-        ),
-        pytest.param(
-            "2026-10-25 00:00+02:00",
-            "Europe/Berlin",
-            time(2, 30),
-            None,
-            "2026-10-25 02:30+02:00",
-            id="twice: first",
-        ),
-        pytest.param(
-            "2026-10-25 02:40+02:00",
-            "Europe/Berlin",
-            time(2, 30),
-            None,
-            "2026-10-26 02:30+01:00",
-            id="not again",
+            "2026-10-25 02:40+02:00", CET, time(2, 30), None, "2026-10-26 02:30+01:00", id="not again"
         ),
         pytest.param(  # Python's fold is no part of a time of day
             "2026-03-29 00:30+01:00",
-            "Europe/Berlin",
+            CET,
             time(2, fold=1),
             None,
             "2026-03-29 03:00+02:00",
