@@ -9,8 +9,16 @@ import pytest_asyncio
 from authoring.testing.shared_memory import shared_memory_folder
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
+from profiles.db.database import Database
 from profiles.db.migrate import upgrade_schema_async
 from tests.support.environments.gate import GateHarness
+from tests.support.environments.ingest import IngestHarness
+
+
+@pytest.fixture
+def facts(database: Database, request: pytest.FixtureRequest) -> IngestHarness:
+    """Ingest on this test's own database, with the journeys that its module lists as ``JOURNEYS``."""
+    return IngestHarness(database, *getattr(request.module, "JOURNEYS", ()))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from profiles.db.database import Database
 from profiles.db.pagination import Cursor
 from profiles.db.sql import new_id
 from tests.support.environments.api import ADMIN, OpenApi, event, opened
@@ -91,9 +90,8 @@ async def test_bad_evidence_refuses_a_yes_and_never_a_no(database_url: str, bad:
 
 @pytest.mark.parametrize("bad", BAD)
 async def test_bad_evidence_in_an_event_is_a_problem_and_the_word_counts(
-    database: Database, bad: dict[str, Any]
+    facts: IngestHarness, bad: dict[str, Any]
 ) -> None:
-    facts = IngestHarness(database)
     in_traits = await facts.happens(
         "Signed Up", traits={"consents": {"email": {"granted": False, **bad}}}, email=ADA
     )

@@ -21,6 +21,8 @@ from tests.support.environments.ingest import CARTS, LAMP, IngestHarness, order
 from tests.support.queries.consent import may_mail, run_of
 from tests.support.queries.snapshot import erase
 
+JOURNEYS = (CARTS,)
+
 ADA, PHONE = "ada@example.com", "+4915112345678"
 
 FORGED = {
@@ -79,9 +81,8 @@ async def all_rows(facts: IngestHarness) -> dict[str, list[object]]:
 
 @pytest.mark.parametrize(("table", "forged"), REFUSED)
 async def test_not_even_the_owner_changes_deletes_or_empties_a_ledger(
-    database: Database, table: str, forged: str
+    facts: IngestHarness, table: str, forged: str
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     written = await with_a_row_in_each(facts)
 
     with pytest.raises(asyncpg.RaiseError, match=f"{table} is append-only: .* refused; write another row"):
@@ -102,12 +103,11 @@ async def test_the_app_has_no_right_to_change_delete_or_empty_one_whatever_it_sa
 
 
 async def test_an_erasure_by_the_owner_is_let_through_until_it_commits(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     await with_a_row_in_each(facts)
-    await erase(database, "UPDATE consent SET voice = NULL, named = '{}'")
-    await erase(database, "DELETE FROM decision")
+    await erase(facts.database, "UPDATE consent SET voice = NULL, named = '{}'")
+    await erase(facts.database, "DELETE FROM decision")
 
     assert await facts.values("SELECT voice FROM consent") == [None]
     assert await facts.values("SELECT count(*) FROM decision") == [0]
@@ -115,8 +115,7 @@ async def test_an_erasure_by_the_owner_is_let_through_until_it_commits(
         await facts.rows("DELETE FROM consent")
 
 
-async def test_teeth_without_the_triggers_the_owner_rewrites_what_was_said(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_teeth_without_the_triggers_the_owner_rewrites_what_was_said(facts: IngestHarness) -> None:
     written = await with_a_row_in_each(facts)
     for table, forged in FORGED.items():
         await facts.rows(f"DROP TRIGGER {table}_stays ON {table}")

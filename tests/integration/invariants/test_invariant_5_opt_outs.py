@@ -24,6 +24,8 @@ from tests.support.environments.api import ADMIN, OpenApi, event, opened
 from tests.support.environments.ingest import CARTS, IngestHarness
 from tests.support.queries.consent import may_mail, run_of
 
+JOURNEYS = (CARTS,)
+
 MAIL, PHONE = "ada@example.com", "+4915112345678"
 
 UNLIMITED = Limits(caps=(), quiet_hours={})
@@ -197,9 +199,8 @@ YES = {"consents": {"email": True, "sms": True}}
 
 
 async def test_invariant_5_an_address_that_joins_the_person_later_is_covered_by_their_word(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     run_id = await run_of(facts, email=ADA, user_id="42")
     await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
     await facts.happens("Account Updated", email="second@example.com", user_id="42")
@@ -218,28 +219,25 @@ async def a_stranger_with_the_address(facts: IngestHarness) -> UUID:
 
 
 async def test_invariant_5_the_opt_out_stays_with_the_address_when_another_profile_gets_it(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
 
     assert await may_mail(facts, await a_stranger_with_the_address(facts)) == ["opted_out"]
 
 
 async def test_invariant_5_without_the_mark_on_the_address_the_stranger_would_be_mailed(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: the word kept with the profile alone."""
     monkeypatch.setattr(effective, "recompute_opt_outs", lambda *_: ([], []))
-    facts = IngestHarness(database, CARTS)
 
     assert await may_mail(facts, await a_stranger_with_the_address(facts)) == []
 
 
 async def test_invariant_5_without_the_persons_state_a_second_address_would_be_mailed(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
     """Teeth: the word kept with the addresses alone that there were when it was said."""
-    facts = IngestHarness(database, CARTS)
     run_id = await run_of(facts, email=ADA, user_id="42")
     await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
     await facts.happens("Checkout Started", {"cart_id": "c-9"}, email="second@example.com", user_id="42")
@@ -250,8 +248,7 @@ async def test_invariant_5_without_the_persons_state_a_second_address_would_be_m
     assert await may_mail(facts, run_id) == []
 
 
-async def test_invariant_5_an_opt_out_is_in_force_from_its_commit(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_invariant_5_an_opt_out_is_in_force_from_its_commit(facts: IngestHarness) -> None:
     run_id = await run_of(facts, email=ADA)
     await facts.happens("Signed Up", traits=YES, email=ADA)
     assert await may_mail(facts, run_id) == []

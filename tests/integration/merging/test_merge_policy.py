@@ -14,6 +14,8 @@ ENDING = replace(PEOPLE, on_merge="end")
 
 ENDING_CARTS = replace(CARTS, on_merge="end")
 
+JOURNEYS = (ENDING,)
+
 
 async def buys(facts: IngestHarness, **who: str) -> None:
     [value] = who.values()
@@ -59,8 +61,7 @@ async def test_a_run_ends_at_once_where_its_journey_says_so(
     assert (await facts.outbox(run["run_id"]))[-1] == "End Run"
 
 
-async def test_a_run_of_the_older_person_goes_on_whatever_is_said(database: Database) -> None:
-    facts = IngestHarness(database, ENDING)
+async def test_a_run_of_the_older_person_goes_on_whatever_is_said(facts: IngestHarness) -> None:
     await buys(facts, email=ADA)
     await facts.happens("Seen", loyalty_id=CARD)
     await merges(facts)
@@ -70,9 +71,8 @@ async def test_a_run_of_the_older_person_goes_on_whatever_is_said(database: Data
 
 
 @pytest.mark.parametrize("first", ["email", "loyalty_id"])
-async def test_a_run_that_ends_on_a_merge_ends_no_other(database: Database, first: str) -> None:
+async def test_a_run_that_ends_on_a_merge_ends_no_other(facts: IngestHarness, first: str) -> None:
     """Also where it is the older of the two: it is the person's own run that goes on."""
-    facts = IngestHarness(database, ENDING)
     people = {"email": ADA, "loyalty_id": CARD}
     await facts.happens("Seen", email=ADA)
     await facts.happens("Seen", loyalty_id=CARD)
@@ -97,22 +97,22 @@ async def test_a_run_goes_by_what_was_said_when_it_began(database: Database) -> 
     assert [run["outcome"] for run in await after.runs("ended")] == ["merged"]
 
 
-async def test_nobodys_run_ends_by_people_being_parted(database: Database) -> None:
-    facts = IngestHarness(database, ENDING)
+async def test_nobodys_run_ends_by_people_being_parted(facts: IngestHarness) -> None:
     await facts.happens("Seen", email=ADA)
     await facts.happens("Seen", loyalty_id=CARD)
     await merges(facts)
     await buys(facts, loyalty_id=CARD)
     [begun] = await facts.runs()
-    await cut_identifiers(database, f"email:{ADA}", f"loyalty_id:{CARD}", actor="test", reason="two people")
+    await cut_identifiers(
+        facts.database, f"email:{ADA}", f"loyalty_id:{CARD}", actor="test", reason="two people"
+    )
 
     [run] = await facts.runs()
     assert run["run_id"] == begun["run_id"]
     assert begun["profile_id"] != run["profile_id"] == await facts.who("loyalty_id", CARD)
 
 
-async def test_people_who_are_joined_anew_are_joined_for_their_runs_as_well(database: Database) -> None:
-    facts = IngestHarness(database, ENDING)
+async def test_people_who_are_joined_anew_are_joined_for_their_runs_as_well(facts: IngestHarness) -> None:
     await facts.happens("Seen", email=ADA)
     await facts.happens("Seen", user_id="ada")
     await buys(facts, loyalty_id=CARD)
