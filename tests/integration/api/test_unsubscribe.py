@@ -120,14 +120,13 @@ async def test_a_link_outlives_its_message_and_a_merge(letter: Letter) -> None:
     assert await letter.consents() == {"email": "withdrawn"}
 
 
-@pytest.mark.parametrize("spoil", ["", "x", "1.AAAA.AAAA", "../../etc/passwd", "%00", "t" * 5000])
-async def test_a_link_nobody_signed_is_a_404_page_and_changes_nothing(letter: Letter, spoil: str) -> None:
-    token = spoil or letter.token[:-2]
+async def test_a_link_nobody_signed_is_a_404_page_and_changes_nothing(letter: Letter) -> None:
     before = await letter.count("event")
-    for method in ("GET", "POST"):
-        for door in ("unsubscribe", "preferences"):
-            answer = await letter.api.client.request(method, f"/{door}/{token}")
-            assert answer.status_code == 404
+    for token in (letter.token[:-2], "x", "1.AAAA.AAAA", "../../etc/passwd", "%00", "t" * 5000):
+        for method in ("GET", "POST"):
+            for door in ("unsubscribe", "preferences"):
+                answer = await letter.api.client.request(method, f"/{door}/{token}")
+                assert answer.status_code == 404, token
 
     assert before == await letter.count("event")
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,12 @@ import pytest_asyncio
 from activities.contracts import HoldSpec
 from cli.why import answer_why
 from tests.support.docs import blocks, commands_of
-from tests.support.environments.api import ADMIN, WRITE, OpenApi, opened
+from tests.support.environments.api import ADMIN, WRITE, OpenApi
 from tests.support.environments.explain import EVENING, HOUR, SMS, YES, ExplainCase
 from tests.support.environments.gate import GateHarness
 from workers.process import UserError
+
+API_SETTINGS = {"temporal_ui_url": "https://temporal.example.com"}
 
 BOUGHT = (
     "Ada was not sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin): p-1 (Aria lamp) "
@@ -39,13 +40,6 @@ async def desk(shop: GateHarness) -> ExplainCase:
     await desk.buys()
     await desk.asks("2")
     return desk
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database, outside a local stack."""
-    async with opened(database_url, temporal_ui_url="https://temporal.example.com") as running:
-        yield running
 
 
 async def test_the_api_answers_in_a_sentence_with_its_facts_and_the_timeline(

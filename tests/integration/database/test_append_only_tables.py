@@ -79,14 +79,13 @@ async def all_rows(facts: IngestHarness) -> dict[str, list[object]]:
     return {table: list(await facts.rows(f"SELECT * FROM {table} t ORDER BY t")) for table in FORGED}
 
 
-@pytest.mark.parametrize(("table", "forged"), REFUSED)
-async def test_not_even_the_owner_changes_deletes_or_empties_a_ledger(
-    facts: IngestHarness, table: str, forged: str
-) -> None:
+async def test_not_even_the_owner_changes_deletes_or_empties_a_ledger(facts: IngestHarness) -> None:
     written = await with_a_row_in_each(facts)
-
-    with pytest.raises(asyncpg.RaiseError, match=f"{table} is append-only: .* refused; write another row"):
-        await facts.rows(forged)
+    for table, forged in REFUSED:
+        with pytest.raises(
+            asyncpg.RaiseError, match=f"{table} is append-only: .* refused; write another row"
+        ):
+            await facts.rows(forged)
 
     assert written == await all_rows(facts)
 

@@ -15,7 +15,12 @@ from api.settings import ApiSettings
 
 WRITE = {"Authorization": "Bearer write-key-of-tests"}
 
+SERVER = {"Authorization": "Bearer server-key-of-tests"}
+
 ADMIN = {"Authorization": "Bearer admin-key-of-tests"}
+
+SERVER_KEYS = {"waypost_server_keys": SecretStr("till:server-key-of-tests")}
+"""The setting by which there is a server key."""
 
 SECRET = "a-secret-of-tests-that-is-long-enough-to-sign-with"
 
