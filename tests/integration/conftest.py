@@ -50,7 +50,7 @@ async def shared_api(module_database_url: str, request: pytest.FixtureRequest) -
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shop(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
+async def gate_env(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
     """Waypost without workers, on this test's own database."""
     async with GateHarness(database_url, temporal.client) as running:
         yield running

@@ -32,9 +32,9 @@ PERSON = "/v1/profiles/email/ada-1@example.com"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(shop: GateHarness) -> ExplainCase:
+async def desk(gate_env: GateHarness) -> ExplainCase:
     """Ada got a text message at one, bought the lamp at two, and was kept from a reminder at eight."""
-    desk = ExplainCase(shop, "cart-7001", 1)
+    desk = ExplainCase(gate_env, "cart-7001", 1)
     await desk.opens(YES)
     await desk.sends("1", hours=7, channel=SMS)
     await desk.buys()
@@ -118,8 +118,8 @@ async def test_the_page_is_an_operators_and_keeps_to_itself(desk: ExplainCase, a
     assert "default-src 'none'; style-src 'sha256-" in shown.headers["content-security-policy"]
 
 
-async def test_what_customers_wrote_is_text_on_the_page(shop: GateHarness, api: OpenApi) -> None:
-    desk = ExplainCase(shop, "c-3", 3)
+async def test_what_customers_wrote_is_text_on_the_page(gate_env: GateHarness, api: OpenApi) -> None:
+    desk = ExplainCase(gate_env, "c-3", 3)
     await desk.opens(YES)
     name = '<img src=x onerror="alert(1)">\u202e\x1b[31m'
     traits = {"first_name": name}
@@ -132,15 +132,17 @@ async def test_what_customers_wrote_is_text_on_the_page(shop: GateHarness, api: 
 
 
 async def test_a_person_of_whom_nothing_was_decided_is_told_what_their_runs_wait_for(
-    shop: GateHarness, api: OpenApi
+    gate_env: GateHarness, api: OpenApi
 ) -> None:
-    desk = ExplainCase(shop, "c-2", 2)
+    desk = ExplainCase(gate_env, "c-2", 2)
     await desk.opens(YES)
     waiting = await api.read("/v1/profiles/email/ada-2@example.com/why")
     before = await api.read("/v1/profiles/email/ada-2@example.com/why", at="2037-11-21T09:00")
-    await shop.fetch_rows("UPDATE run SET state = 'stuck', detail = 'refused' WHERE run_id = $1", desk.run_id)
+    await gate_env.fetch_rows(
+        "UPDATE run SET state = 'stuck', detail = 'refused' WHERE run_id = $1", desk.run_id
+    )
     stuck = await api.read("/v1/profiles/email/ada-2@example.com/why")
-    await shop.fetch_rows("UPDATE run SET state = 'ended' WHERE run_id = $1", desk.run_id)
+    await gate_env.fetch_rows("UPDATE run SET state = 'ended' WHERE run_id = $1", desk.run_id)
     over = await api.read("/v1/profiles/email/ada-2@example.com/why")
     begun = "Nothing was decided for Ada yet: "
     cart = f"{begun}cart-abandonment (c-2), which began on Sat 21 Nov 2037 at 12:00"
@@ -152,8 +154,8 @@ async def test_a_person_of_whom_nothing_was_decided_is_told_what_their_runs_wait
     assert over["sentence"] == f"{begun}no run of theirs is live, so nothing is to be sent."
 
 
-async def test_a_message_that_waited_says_what_came_of_it(shop: GateHarness, api: OpenApi) -> None:
-    desk = ExplainCase(shop, "c-4", 4)
+async def test_a_message_that_waited_says_what_came_of_it(gate_env: GateHarness, api: OpenApi) -> None:
+    desk = ExplainCase(gate_env, "c-4", 4)
     await desk.opens(YES)
     hold = {"opened": "Ticket Opened", "closed": ("Ticket Solved",), "by": "ticket_id", "says": "a ticket"}
     await desk.hears("Ticket Opened", {"ticket_id": "17"}, event_id="t-17", channel="support")

@@ -81,7 +81,7 @@ async def opted_out(desk: ExplainCase) -> None:
     f"{NOT_BY_SMS}{LAMP_IN_IT}everything by sms had been refused for +49…03 at 18:00 through provider.",
 )
 async def stopped(desk: ExplainCase) -> None:
-    async with desk.shop.database.transaction() as connection:
+    async with desk.env.database.transaction() as connection:
         await record_address_problem(
             connection, "sms", f"+49151123456{desk.number:02}", "opted_out", EVENING - 2 * HOUR
         )
@@ -144,7 +144,7 @@ async def bounced(desk: ExplainCase) -> None:
     f"{NOT}{LAMP_IN_IT}a…@example.com had reported a message as spam at 18:00, as the provider said.",
 )
 async def complained(desk: ExplainCase) -> None:
-    async with desk.shop.database.transaction() as connection:
+    async with desk.env.database.transaction() as connection:
         await record_address_problem(connection, "email", desk.email, "complained", EVENING - 2 * HOUR)
     await desk.asks()
 
@@ -169,9 +169,9 @@ async def too_late(desk: ExplainCase) -> None:
 async def sold_out(desk: ExplainCase) -> None:
     for hours, in_stock in ((9, True), (7, False)):
         said = {"product_id": "p-7", "name": "Rare lamp", "in_stock": in_stock}
-        feed = desk.shop.build_event("Product Updated", said, source="feed", time=EVENING - hours * HOUR)
-        await desk.shop.ingest([feed])
-    rare = desk.shop.ask(desk.run_id, "1", "p-7", at=EVENING)
+        feed = desk.env.build_event("Product Updated", said, source="feed", time=EVENING - hours * HOUR)
+        await desk.env.ingest([feed])
+    rare = desk.env.ask(desk.run_id, "1", "p-7", at=EVENING)
     await desk.asks(promoting=rare.promoting)
 
 
@@ -206,7 +206,7 @@ async def held_out(desk: ExplainCase) -> None:
 )
 async def run_has_ended(desk: ExplainCase) -> None:
     await desk.buys()
-    await desk.shop.fetch_rows(
+    await desk.env.fetch_rows(
         "UPDATE run SET state = 'ended', outcome = 'bought', ended_at = $2 WHERE run_id = $1",
         desk.run_id,
         EVENING - HOUR,
@@ -226,7 +226,7 @@ async def taken_out(desk: ExplainCase) -> None:
 @told(Reason.ERASED, f"{NOT}{LAMP_IN_IT}the profile had been erased at 19:00.")
 async def erased(desk: ExplainCase) -> None:
     whose = "SELECT profile_id FROM run WHERE run_id = $2"
-    await desk.shop.fetch_rows(
+    await desk.env.fetch_rows(
         f"UPDATE profile SET erased_at = $1 WHERE profile_id = ({whose})",
         EVENING - HOUR,
         desk.run_id,
@@ -259,7 +259,7 @@ async def of_the_wrong_class(desk: ExplainCase) -> None:
     "have the fault).",
 )
 async def refused_by_the_provider(desk: ExplainCase) -> None:
-    desk.shop.ledgers[Channel.EMAIL].answers.append(NotSent("400 bad request", permanent=True))
+    desk.env.ledgers[Channel.EMAIL].answers.append(NotSent("400 bad request", permanent=True))
     await desk.sends("1")
 
 
@@ -297,16 +297,16 @@ async def said_by_another_run(desk: ExplainCase) -> None:
     await desk.asks()
 
 
-async def test_every_reason_that_happens_is_told_by_event_time_and_item(shop: GateHarness) -> None:
+async def test_every_reason_that_happens_is_told_by_event_time_and_item(gate_env: GateHarness) -> None:
     said, reasons = {}, {}
     for number, (name, (_, story, _)) in enumerate(TOLD.items()):
-        desk = ExplainCase(shop, name, number)
+        desk = ExplainCase(gate_env, name, number)
         await desk.opens({"email": True} if story is never_said_yes else YES)
         await story(desk)
         answer = await desk.answer()
         assert answer.decision is not None
         said[name] = answer.sentence
-        message = await shop.message(desk.run_id, answer.decision.step)
+        message = await gate_env.message(desk.run_id, answer.decision.step)
         reasons[name] = answer.decision.reason or message["reason"]
 
     assert {name: sentence for name, (_, _, sentence) in TOLD.items()} == said

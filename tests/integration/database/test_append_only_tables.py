@@ -156,16 +156,18 @@ async def test_as_the_app_people_are_taken_in_joined_parted_and_joined(app_url: 
 async def test_as_the_app_messages_are_claimed_sent_and_answered(
     app_url: str, temporal: TemporalDevServer
 ) -> None:
-    async with GateHarness(app_url, temporal.client) as shop:
-        run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-        result = await shop.sends(shop.ask(run_id, "reminder", "lamp"))
-        assert (await shop.message(run_id, "reminder"))["status"] == result.status == "sent"
+    async with GateHarness(app_url, temporal.client) as gate_env:
+        run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+        result = await gate_env.sends(gate_env.ask(run_id, "reminder", "lamp"))
+        assert (await gate_env.message(run_id, "reminder"))["status"] == result.status == "sent"
     async with opened(app_url) as api:
         path = f"/v1/profiles/email/{shopper(1)['email']}"
         answer = await api.client.put(
             f"{path}/consents", json={"channel": "sms", "state": "withdrawn"}, headers=ADMIN
         )
-        await api.results("/v1/events", event("Order Completed", properties=shop.order("lamp", order_id="o")))
+        await api.results(
+            "/v1/events", event("Order Completed", properties=gate_env.order("lamp", order_id="o"))
+        )
 
         assert answer.status_code == 200, answer.text
         assert (await api.client.get("/readyz")).status_code in (200, 503)

@@ -16,68 +16,76 @@ YOUNGER = pytest.mark.parametrize("younger", ["ada", "the other"], ids="{} is yo
 
 @YOUNGER
 async def test_what_a_closing_run_did_not_hear_is_routed_for_whose_run_it_is(
-    shop: GateHarness, younger: str
+    gate_env: GateHarness, younger: str
 ) -> None:
-    two = TwoPeople(shop, 1)
+    two = TwoPeople(gate_env, 1)
     run_id = await two.are_one(younger)
-    unheard = shop.build_event("Checkout Started", {"cart_id": two.carts[0]}, **two.ada)
-    [taken] = await shop.ingest([unheard])
+    unheard = gate_env.build_event("Checkout Started", {"cart_id": two.carts[0]}, **two.ada)
+    [taken] = await gate_env.ingest([unheard])
     closing = close_run(
-        shop.database, shop.journeys.routes, run_id, outcome="nudged", seen_event_ids=[], at=LATER, local=True
+        gate_env.database,
+        gate_env.journeys.routes,
+        run_id,
+        outcome="nudged",
+        seen_event_ids=[],
+        at=LATER,
+        local=True,
     )
-    closed = await waits_for(shop, two.parted, closing)
+    closed = await waits_for(gate_env, two.parted, closing)
     ada = await two.who(email=two.ada["email"])
 
     assert closed.rerouted == 1
-    assert await shop.fetch_rows("SELECT profile_id FROM event WHERE event_id = $1", taken.event_id) == [
+    assert await gate_env.fetch_rows("SELECT profile_id FROM event WHERE event_id = $1", taken.event_id) == [
         {"profile_id": ada}
     ]
-    assert await shop.fetch_rows("SELECT DISTINCT profile_id FROM run") == [{"profile_id": ada}]
+    assert await gate_env.fetch_rows("SELECT DISTINCT profile_id FROM run") == [{"profile_id": ada}]
 
 
 @YOUNGER
 async def test_a_call_back_about_a_message_reaches_the_run_that_sent_it(
-    shop: GateHarness, younger: str
+    gate_env: GateHarness, younger: str
 ) -> None:
-    two = TwoPeople(shop, 1)
+    two = TwoPeople(gate_env, 1)
     run_id = await two.are_one(younger)
-    sent = await shop.sends(two.ask(run_id), at=DEFAULT_START)
-    clicked = shop.ingest(
-        [shop.build_event("Message Clicked", {"message_id": sent.message_id}, event_id="click")]
+    sent = await gate_env.sends(two.ask(run_id), at=DEFAULT_START)
+    clicked = gate_env.ingest(
+        [gate_env.build_event("Message Clicked", {"message_id": sent.message_id}, event_id="click")]
     )
-    await waits_for(shop, two.parted, clicked)
+    await waits_for(gate_env, two.parted, clicked)
 
-    told = await shop.fetch_rows("SELECT name FROM outbox WHERE lane = $1 ORDER BY seq DESC LIMIT 1", run_id)
+    told = await gate_env.fetch_rows(
+        "SELECT name FROM outbox WHERE lane = $1 ORDER BY seq DESC LIMIT 1", run_id
+    )
     assert told == [{"name": "Message Clicked"}]
-    assert await shop.fetch_rows("SELECT profile_id FROM event WHERE id = 'click'") == [
+    assert await gate_env.fetch_rows("SELECT profile_id FROM event WHERE id = 'click'") == [
         {"profile_id": await two.who(email=two.ada["email"])}
     ]
 
 
 @YOUNGER
 async def test_a_message_on_its_way_is_told_to_the_operator_who_parts_the_two(
-    shop: GateHarness, younger: str
+    gate_env: GateHarness, younger: str
 ) -> None:
     """It may be in the wrong letter box as well as one that is recorded."""
-    two = TwoPeople(shop, 1)
+    two = TwoPeople(gate_env, 1)
     run_id = await two.are_one(younger)
-    await shop.claims(two.ask(run_id))
-    parted = await two.parted(shop.database)
+    await gate_env.claims(two.ask(run_id))
+    parted = await two.parted(gate_env.database)
 
-    assert parted.sent_message_ids == ((await shop.message(run_id, "reminder"))["message_id"],)
+    assert parted.sent_message_ids == ((await gate_env.message(run_id, "reminder"))["message_id"],)
 
 
 @YOUNGER
 async def test_the_preference_page_of_a_message_shows_whoever_reads_that_address(
-    shop: GateHarness, younger: str
+    gate_env: GateHarness, younger: str
 ) -> None:
-    two = TwoPeople(shop, 1)
+    two = TwoPeople(gate_env, 1)
     run_id = await two.are_one(younger)
-    claim = await shop.claims(two.ask(run_id))
+    claim = await gate_env.claims(two.ask(run_id))
     assert isinstance(claim, SendClaim)
     link = PreferenceClaim(str(claim.snapshot.profile_id), str(claim.message_id), "email", "marketing")
-    await two.parted(shop.database)
-    async with shop.database.transaction() as connection:
+    await two.parted(gate_env.database)
+    async with gate_env.database.transaction() as connection:
         shown = await load_subscriber(connection, link)
 
     mails = [one.value for one in shown.identifiers if one.type == "email"]
