@@ -69,3 +69,11 @@ async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
         async with server:
             await upgrade_schema_async(await server.create_database("template_of_tests"))
             yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def ordered_database_url(ordered: EmbeddedPostgres) -> AsyncIterator[str]:
+    """URL of a migrated database for this test alone that keeps the instant of every commit."""
+    name = f"test_{new_id().hex}"
+    yield await ordered.create_database(name, template="template_of_tests")
+    await ordered.drop_database(name)

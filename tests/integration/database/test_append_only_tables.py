@@ -157,7 +157,7 @@ async def test_as_the_app_messages_are_claimed_sent_and_answered(
     app_url: str, temporal: TemporalDevServer
 ) -> None:
     async with GateHarness(app_url, temporal.client) as gate_env:
-        run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+        run_id = await gate_env.one_cart()
         result = await gate_env.sends(gate_env.ask(run_id, "reminder", "lamp"))
         assert (await gate_env.message(run_id, "reminder"))["status"] == result.status == "sent"
     async with opened(app_url) as api:

@@ -54,7 +54,7 @@ async def buys(gate_env: GateHarness, product: str = "lamp") -> None:
 
 @pytest.fixture
 async def run_id(gate_env: GateHarness) -> UUID:
-    return await gate_env.leaves_cart(["lamp"], cart_id="c-1", **ADA)
+    return await gate_env.one_cart()
 
 
 async def test_a_message_keeps_when_postgres_heard_that_the_provider_took_it(

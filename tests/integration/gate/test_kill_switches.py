@@ -99,7 +99,7 @@ async def test_it_fails_where_a_gate_remembers_the_switches(
 async def test_a_stop_waits_for_the_claim_that_has_read_the_switches_and_that_one_comes_first(
     gate_env: GateHarness,
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     held = PausedCommitDatabase(gate_env.url)
     claiming = asyncio.create_task(
         gate_env.claims(gate_env.ask(run_id, "reminder", "lamp"), gate=SendGate(held, UNLIMITED))
@@ -120,7 +120,7 @@ async def test_a_stop_waits_for_the_claim_that_has_read_the_switches_and_that_on
 async def test_it_fails_where_gates_do_not_take_part_in_the_switches_lock(
     gate_env: GateHarness,
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     [function] = await gate_env.fetch_rows("SELECT pg_get_functiondef('lock_person_of_run'::regproc) AS text")
     taking_part = "pg_advisory_xact_lock_shared(hashtext('waypost: stops'))"
     assert taking_part in function["text"]
@@ -154,8 +154,7 @@ async def test_it_fails_where_gates_do_not_take_part_in_the_switches_lock(
 async def test_what_is_stopped_waits_and_goes_out_once_it_is_resumed(
     gate_env: GateHarness, kind: str, name: str, channel: Channel
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    request = gate_env.ask(run_id, "reminder", "lamp", channel=channel)
+    run_id, request = await gate_env.reminder(channel=channel)
     await switched(gate_env, kind, name)
     while_stopped = await gate_env.allowed(request)
     row = await gate_env.message(run_id, "reminder")
@@ -167,7 +166,7 @@ async def test_what_is_stopped_waits_and_goes_out_once_it_is_resumed(
 
 
 async def test_a_deferral_is_told_with_its_time_and_no_provider_is_called(gate_env: GateHarness) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     await gate_env.fetch_rows(
         "INSERT INTO kill_switch VALUES ('channel', 'email', $1, 'test', 'tests')", DEFAULT_START
     )
@@ -196,7 +195,7 @@ async def test_switching_twice_changes_nothing_and_every_switch_is_on_record_for
 
 async def test_limits_still_withhold_what_they_name(gate_env: GateHarness) -> None:
     gate = SendGate(gate_env.database, Limits(kill_switches=("cart_reminder",)))
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     answer = await gate_env.claims(gate_env.ask(run_id, "reminder", "lamp"), gate=gate)
 
     assert isinstance(answer, NotAllowed)

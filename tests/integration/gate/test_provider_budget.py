@@ -43,8 +43,7 @@ async def test_what_was_given_back_does_not_count_and_one_key_does_not_count_twi
 ) -> None:
     gate = SendGate(gate_env.database, Limits(caps=(), quiet_hours={}, budgets={Channel.EMAIL: Budget(1)}))
     sender = gate_env.sender(gate=gate)
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    request = gate_env.ask(run_id, "reminder", "lamp")
+    _, request = await gate_env.reminder()
     gate_env.ledgers[Channel.EMAIL].answers = [NotSent("refused")]
     with pytest.raises(ApplicationError, match="given back"):
         await gate_env.sends(request, sender=sender)

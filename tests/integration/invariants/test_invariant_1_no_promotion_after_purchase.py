@@ -3,9 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -13,7 +12,6 @@ import pytest_asyncio
 
 from activities.gate.batching import GateBatcher
 from activities.gate.send_gate import SendClaim, SendGate
-from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
 from profiles.messaging import claims
@@ -22,11 +20,10 @@ from profiles.messaging.claims import read_locked_snapshots
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.support.environments.gate import UNLIMITED, GateHarness, PausedCommitDatabase, shopper
 from tests.support.environments.gate_batches import CountingGate, heard, runs_of
+from tests.support.faults.unlocked_gate import Pause, Reading, replace_reading, unlock_gate, without_lock
 from tests.support.proof_size import FULL, size
 
 CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.ADS)
-
-GATES = ("activities.gate.send_gate", "activities.audiences")
 
 VIOLATIONS = """
 SELECT d.step, s.item, pg_xact_commit_timestamp(s.xmin) AS bought, pg_xact_commit_timestamp(d.xmin) AS allowed
@@ -38,21 +35,10 @@ so they count from it."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def gate_env(
-    ordered: EmbeddedPostgres, temporal: TemporalDevServer, request: pytest.FixtureRequest
-) -> AsyncIterator[GateHarness]:
+async def gate_env(ordered_database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
     """Waypost without workers, on a database of this test's own that keeps the order of commits."""
-    name = f"test_{abs(hash(request.node.nodeid))}"
-    url = await ordered.create_database(name, template="template_of_tests")
-    async with GateHarness(url, temporal.client) as running:
+    async with GateHarness(ordered_database_url, temporal.client) as running:
         yield running
-    await ordered.drop_database(urlsplit(url).path[1:])
-
-
-async def without_lock(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
-    """The naive reading: no lock at all."""
-    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-    return await claims.read_snapshot(connection, profile_id, ask)
 
 
 async def in_one_statement(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
@@ -80,14 +66,11 @@ async def in_two_statements(connection: Any, ask: SnapshotQuery) -> Snapshot | N
     return await claims.read_locked_snapshot(connection, ask)
 
 
-Reading = Callable[[Any, SnapshotQuery], Awaitable[Snapshot | None]]
-
-
 async def purchase_committed_while_the_claim_waits(
     gate_env: GateHarness, channel: Channel
 ) -> tuple[str, ...]:
     """Hold a purchase before its COMMIT, let a claim come, then commit; what the claim lets through."""
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     held = PausedCommitDatabase(gate_env.url)
     order = gate_env.build_event("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
     purchase = asyncio.create_task(gate_env.ingest_on(held)([order]))
@@ -117,9 +100,7 @@ async def test_invariant_1_a_claim_that_waited_for_a_purchase_sees_it(
 async def test_invariant_1_fails_where_the_gate_does_not_lock_first_and_read_then(
     gate_env: GateHarness, channel: Channel, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for gate in GATES:
-        monkeypatch.setattr(f"{gate}.lock_profile_sql", lambda ask: "")
-        monkeypatch.setattr(f"{gate}.read_locked_snapshot", reading)
+    unlock_gate(monkeypatch, reading)
     if reading is without_lock:
         allowed = await claim_commits_after_a_purchase_it_did_not_read(
             gate_env, channel, reading, monkeypatch
@@ -137,23 +118,15 @@ async def claim_commits_after_a_purchase_it_did_not_read(
     gate_env: GateHarness, channel: Channel, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, ...]:
     """Let a purchase come between a claim's reading and its COMMIT, as far as the gate's lock lets it."""
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    read, go_on = asyncio.Event(), asyncio.Event()
-
-    async def then_wait(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
-        snapshot = await reading(connection, ask)
-        read.set()
-        await go_on.wait()
-        return snapshot
-
-    for gate in GATES:
-        monkeypatch.setattr(f"{gate}.read_locked_snapshot", then_wait)
+    run_id = await gate_env.one_cart()
+    pause = Pause()
+    replace_reading(monkeypatch, reading, pause)
     claim = asyncio.create_task(gate_env.allowed(gate_env.ask(run_id, "reminder", "lamp", channel=channel)))
-    await read.wait()
+    await pause.reached.wait()
     order = gate_env.build_event("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
     purchase = asyncio.create_task(gate_env.ingest([order]))
     await gate_env.someone_waits_for_a_lock(or_done=purchase)
-    go_on.set()
+    pause.go_on.set()
     await purchase
     return await claim
 
@@ -269,9 +242,7 @@ async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channe
 async def test_invariant_1_the_same_race_finds_out_a_gate_that_does_not_lock_first_and_read_then(
     gate_env: GateHarness, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for gate in GATES:
-        monkeypatch.setattr(f"{gate}.lock_profile_sql", lambda ask: "")
-        monkeypatch.setattr(f"{gate}.read_locked_snapshot", reading)
+    unlock_gate(monkeypatch, reading)
     race = PurchaseRace(gate_env, purchases=400, claims=4_000, seed=20_261_122)
     await race.prepare()
     await race.run()
@@ -282,7 +253,7 @@ async def test_invariant_1_the_same_race_finds_out_a_gate_that_does_not_lock_fir
 
 
 async def test_invariant_1_holds_across_a_merge_that_a_claim_waited_for(gate_env: GateHarness) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     await gate_env.takes("Order Completed", gate_env.order("lamp", order_id="o-1"), loyalty_id="card-1")
     held = PausedCommitDatabase(gate_env.url)
     joined = gate_env.build_event("Identify", {}, loyalty_id="card-1", **shopper(1))
@@ -315,23 +286,22 @@ async def purchase_between_reading_and_commit(
     """Two people in one gate batch; one of them buys between its reading and its COMMIT, if the lock lets
     them."""
     runs = await runs_of(gate_env, 2)
-    read, go_on = asyncio.Event(), asyncio.Event()
+    pause = Pause()
 
     async def then_wait(connection: Any, asks: Sequence[SnapshotQuery]) -> list[Snapshot | None]:
         snapshots = await read_locked_snapshots(connection, asks)
-        read.set()
-        await go_on.wait()
+        await pause()
         return snapshots
 
     monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshots", then_wait)
     answers = asyncio.create_task(
         heard(gate_env, CountingGate(gate_env), *(gate_env.ask(run, "mail", "lamp") for run in runs))
     )
-    await read.wait()
+    await pause.reached.wait()
     order = gate_env.build_event("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(0))
     purchase = asyncio.create_task(gate_env.ingest([order]))
     waited = await gate_env.someone_waits_for_a_lock(or_done=purchase)
-    go_on.set()
+    pause.go_on.set()
     await purchase
     return [waited, *await answers]
 

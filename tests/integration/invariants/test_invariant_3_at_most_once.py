@@ -2,13 +2,12 @@
 
 import asyncio
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.channels.adapter import MaybeSent, NotSent
-from activities.contracts import SendMessage, SendResult, SendStatus
+from activities.contracts import SendResult, SendStatus
 from activities.gate.send_gate import NotAllowed, SendClaim
 from authoring.testing.calendar import DEFAULT_START
 from policy.verdict import Channel, Reason
@@ -21,16 +20,10 @@ from tests.support.proof_size import size
 LATER = DEFAULT_START + timedelta(minutes=7)
 
 
-async def lamp(gate_env: GateHarness, step: str = "reminder") -> tuple[UUID, SendMessage]:
-    """A run with a lamp in its cart, and its request for a reminder."""
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    return run_id, gate_env.ask(run_id, step, "lamp", cart_id="c-1")
-
-
 async def test_invariant_3_a_redelivered_activity_returns_the_same_outcome_and_sends_nothing(
     gate_env: GateHarness,
 ) -> None:
-    _, request = await lamp(gate_env)
+    _, request = await gate_env.reminder(cart_id="c-1")
     first = await gate_env.sends(request)
     again = await gate_env.sends(request, at=LATER)
 
@@ -45,7 +38,7 @@ async def test_invariant_3_fails_where_a_settled_key_is_not_looked_at(
 ) -> None:
     monkeypatch.setattr("activities.gate.send_gate._ACCEPTED_STATUSES", frozenset())
     monkeypatch.setattr("activities.gate.send_gate._UNSENT_STATUSES", frozenset(MESSAGE_RANK))
-    _, request = await lamp(gate_env)
+    _, request = await gate_env.reminder(cart_id="c-1")
     await gate_env.sends(request)
     await gate_env.sends(request, at=LATER)
 
@@ -55,7 +48,7 @@ async def test_invariant_3_fails_where_a_settled_key_is_not_looked_at(
 async def test_invariant_3_of_two_attempts_at_once_one_calls_and_its_record_wins(
     gate_env: GateHarness,
 ) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     ledger = gate_env.ledgers[Channel.EMAIL]
     ledger.holding = asyncio.Event()
     first = asyncio.create_task(gate_env.sends(request))
@@ -74,7 +67,7 @@ async def test_invariant_3_of_two_attempts_at_once_one_calls_and_its_record_wins
 async def test_invariant_3_a_worker_killed_between_call_and_record_leaves_an_unknown(
     gate_env: GateHarness,
 ) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     ledger = gate_env.ledgers[Channel.EMAIL]
     ledger.holding = asyncio.Event()
     attempt = asyncio.create_task(gate_env.sends(request))
@@ -91,7 +84,7 @@ async def test_invariant_3_a_worker_killed_between_call_and_record_leaves_an_unk
 
 
 async def test_invariant_3_a_record_that_is_lost_leaves_an_unknown(gate_env: GateHarness) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     await gate_env.fetch_rows(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''disk full''; END'"
     )
@@ -110,7 +103,7 @@ async def test_invariant_3_a_record_that_is_lost_leaves_an_unknown(gate_env: Gat
 
 
 async def test_invariant_3_an_answer_that_was_lost_settles_the_key_as_unknown(gate_env: GateHarness) -> None:
-    _, request = await lamp(gate_env)
+    _, request = await gate_env.reminder(cart_id="c-1")
     gate_env.ledgers[Channel.EMAIL].answers = [MaybeSent("read timeout")]
     first, second = await gate_env.sends(request), await gate_env.sends(request, at=LATER)
 
@@ -122,7 +115,7 @@ async def test_invariant_3_an_answer_that_was_lost_settles_the_key_as_unknown(ga
 async def test_invariant_3_a_webhook_settles_an_unknown_and_the_next_attempt_says_sent(
     gate_env: GateHarness,
 ) -> None:
-    _, request = await lamp(gate_env)
+    _, request = await gate_env.reminder(cart_id="c-1")
     gate_env.ledgers[Channel.EMAIL].answers = [MaybeSent("connection reset")]
     lost = await gate_env.sends(request)
     await gate_env.takes("Message Delivered", {"message_id": lost.message_id})
@@ -136,7 +129,7 @@ async def test_invariant_3_a_webhook_settles_an_unknown_and_the_next_attempt_say
 async def test_invariant_3_a_message_definitely_not_sent_is_given_back_and_passes_the_whole_gate_again(
     gate_env: GateHarness,
 ) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     gate_env.ledgers[Channel.EMAIL].answers = [NotSent("connection refused")]
     with pytest.raises(ApplicationError, match="not sent, and given back"):
         await gate_env.sends(request)
@@ -152,7 +145,7 @@ async def test_invariant_3_a_message_definitely_not_sent_is_given_back_and_passe
 async def test_invariant_3_a_message_given_back_is_sent_once_by_the_next_attempt(
     gate_env: GateHarness,
 ) -> None:
-    _, request = await lamp(gate_env)
+    _, request = await gate_env.reminder(cart_id="c-1")
     gate_env.ledgers[Channel.EMAIL].answers = [NotSent("429", retry_after=timedelta(seconds=3))]
     with pytest.raises(ApplicationError) as refused:
         await gate_env.sends(request)
@@ -166,7 +159,7 @@ async def test_invariant_3_a_message_given_back_is_sent_once_by_the_next_attempt
 async def test_invariant_3_a_claim_that_was_not_used_in_time_is_given_back(
     gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     with monkeypatch.context() as frozen:
         frozen.setattr("activities.send_message.MAX_CLAIM_AGE_S", -1.0)
         with pytest.raises(ApplicationError, match="was not used within"):
@@ -181,7 +174,7 @@ async def test_invariant_3_a_claim_that_was_not_used_in_time_is_given_back(
 async def test_invariant_3_a_holder_whose_claim_was_taken_for_unknown_cannot_release_another_one(
     gate_env: GateHarness,
 ) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     held = await gate_env.claims(request)
     assert isinstance(held, SendClaim)
     async with gate_env.database.transaction() as connection:
@@ -200,7 +193,7 @@ async def test_invariant_3_a_holder_whose_claim_was_taken_for_unknown_cannot_rel
 
 
 async def test_invariant_3_claims_left_behind_become_unknown_and_then_final(gate_env: GateHarness) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     assert isinstance(await gate_env.claims(request), SendClaim)
 
     async def settled(age: timedelta) -> tuple[int, str]:
@@ -219,7 +212,7 @@ async def test_invariant_3_claims_left_behind_become_unknown_and_then_final(gate
 async def test_invariant_3_another_channel_of_the_same_step_is_the_same_message(
     gate_env: GateHarness,
 ) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     await gate_env.sends(request)
     by_sms = await gate_env.sends(gate_env.ask(run_id, "reminder", "lamp", channel=Channel.SMS), at=LATER)
 
@@ -228,7 +221,7 @@ async def test_invariant_3_another_channel_of_the_same_step_is_the_same_message(
 
 
 async def test_invariant_3_a_withheld_message_may_be_decided_on_again(gate_env: GateHarness) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     no_item = gate_env.ask(run_id, "reminder", "sofa", cart_id="c-1")
     refused = await gate_env.claims(no_item)
     assert isinstance(refused, NotAllowed)
@@ -269,7 +262,7 @@ async def test_invariant_3_holds_for_many_keys_with_several_attempts_each_and_fa
 
 
 async def test_a_ledger_knows_a_call_without_a_claim(gate_env: GateHarness) -> None:
-    run_id, request = await lamp(gate_env)
+    run_id, request = await gate_env.reminder(cart_id="c-1")
     gate_env.ledgers[Channel.EMAIL] = RecordingProvider(Channel.EMAIL, gate_env.database)
     sent = await gate_env.sends(request)
     await gate_env.fetch_rows("UPDATE message SET status = 'withheld' WHERE run_id = $1", run_id)

@@ -11,14 +11,14 @@ from temporalio.exceptions import ApplicationError
 
 from activities.channels.adapter import MaybeSent, NotSent
 from activities.contracts import SendStatus
-from activities.gate.send_gate import NotAllowed, SendGate
+from activities.gate.send_gate import SendGate
 from authoring.testing.calendar import DEFAULT_START
 from policy.limits import Limits
 from policy.verdict import Channel, Reason, Withhold
 from profiles.db.database import Database
 from profiles.messaging import claims
 from profiles.messaging.snapshot import SnapshotQuery
-from tests.support.environments.gate import UNLIMITED, GateHarness, PausedCommitDatabase, shopper
+from tests.support.environments.gate import UNLIMITED, GateHarness, PausedCommitDatabase, refused, shopper
 from tests.support.proof_size import size
 from tests.support.queries.snapshot import erase
 
@@ -56,8 +56,7 @@ async def unbalanced(gate_env: GateHarness) -> list[str]:
 async def test_invariant_4_nothing_is_sent_where_the_gate_cannot_read_or_write(
     gate_env: GateHarness, table: str
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    request = gate_env.ask(run_id, "reminder", "lamp")
+    _, request = await gate_env.reminder()
     await gate_env.fetch_rows(f"ALTER TABLE {table} RENAME TO gone")
     with pytest.raises((asyncpg.PostgresError, DBAPIError)):
         await gate_env.sends(request)
@@ -72,7 +71,7 @@ async def test_invariant_4_nothing_is_sent_where_the_gate_cannot_read_or_write(
 
 
 async def test_invariant_4_nothing_is_sent_where_the_claim_cannot_commit(gate_env: GateHarness) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     await gate_env.fetch_rows(
         "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no commit''; END'"
     )
@@ -90,8 +89,7 @@ async def test_invariant_4_nothing_is_sent_where_the_claim_cannot_commit(gate_en
 async def test_invariant_4_nothing_is_sent_where_the_connection_dies_inside_the_gate(
     gate_env: GateHarness,
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    request = gate_env.ask(run_id, "reminder", "lamp")
+    _, request = await gate_env.reminder()
     held = PausedCommitDatabase(gate_env.url)
     view = gate_env.build_event("Order Completed", gate_env.order("chair", order_id="o-1"), **shopper(1))
     blocker = asyncio.create_task(gate_env.ingest_on(held)([view]))
@@ -115,8 +113,7 @@ async def test_invariant_4_nothing_is_sent_where_the_connection_dies_inside_the_
 async def test_invariant_4_what_cannot_be_computed_is_withheld_as_error_on_record_and_tried_again(
     gate_env: GateHarness,
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    request = gate_env.ask(run_id, "reminder", "lamp")
+    run_id, request = await gate_env.reminder()
     without_offset = request.model_copy(update={"expires_at": request.expires_at.replace(tzinfo=None)})
     with pytest.raises(ApplicationError, match="the gate could not decide") as refused:
         await gate_env.sends(without_offset)
@@ -135,18 +132,16 @@ async def test_invariant_4_what_cannot_be_computed_is_withheld_as_error_on_recor
 
 async def test_invariant_4_a_kill_switch_stops_claims_and_says_so(gate_env: GateHarness) -> None:
     gate_env.gate = SendGate(gate_env.database, Limits(kill_switches=("all",)))
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     answer = await gate_env.claims(gate_env.ask(run_id, "reminder", "lamp"))
 
-    assert isinstance(answer, NotAllowed)
-    assert isinstance(answer.verdict, Withhold)
-    assert answer.verdict.reason is Reason.KILL_SWITCH
+    assert refused(answer) == (Withhold, Reason.KILL_SWITCH)
 
 
 async def test_invariant_4_a_message_that_cannot_be_written_is_given_back_with_the_reason_content(
     gate_env: GateHarness,
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     # The template needs an item, and this request promotes and shows none.
     nothing = gate_env.ask(run_id, "reminder").model_copy(update={"promoting": None})
     result = await gate_env.sends(nothing)
@@ -159,7 +154,7 @@ async def test_invariant_4_a_message_that_cannot_be_written_is_given_back_with_t
 
 
 async def test_invariant_4_the_books_know_an_unexplained_message(gate_env: GateHarness) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     await gate_env.sends(gate_env.ask(run_id, "reminder", "lamp"))
     await erase(gate_env.database, "DELETE FROM decision")
     balance_without_decision = await unbalanced(gate_env)
@@ -180,7 +175,7 @@ async def test_invariant_4_the_books_know_an_unexplained_message(gate_env: GateH
 async def test_invariant_4_what_cannot_be_read_is_deferred_as_error_on_record_and_asked_again(
     gate_env: GateHarness, odd: str
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     await gate_env.sends(gate_env.ask(run_id, "earlier", "lamp"))
     await gate_env.fetch_rows(odd)
     request = gate_env.ask(run_id, "reminder", "lamp")
@@ -202,8 +197,7 @@ async def test_invariant_4_what_cannot_be_read_is_deferred_as_error_on_record_an
 
 
 async def test_invariant_4_a_message_of_an_unknown_status_may_have_been_sent(gate_env: GateHarness) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    request = gate_env.ask(run_id, "reminder", "lamp")
+    _, request = await gate_env.reminder()
     await gate_env.sends(request)
     await gate_env.fetch_rows("UPDATE message SET status = 'forwarded'")
     again = await gate_env.sends(request)
@@ -213,7 +207,7 @@ async def test_invariant_4_a_message_of_an_unknown_status_may_have_been_sent(gat
 
 
 async def test_invariant_4_nothing_is_sent_for_a_run_that_is_not_on_file(gate_env: GateHarness) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     await gate_env.fetch_rows("DELETE FROM run")
     with pytest.raises(ApplicationError, match="no run") as refused:
         await gate_env.sends(gate_env.ask(run_id, "reminder", "lamp"))
@@ -238,8 +232,7 @@ async def test_invariant_4_nothing_is_sent_where_the_database_is_slow(
     bound: str | None,
     fault: type[Exception],
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    request = gate_env.ask(run_id, "reminder", "lamp")
+    _, request = await gate_env.reminder()
     soon = claims.GATE_TIMEOUTS.replace(f"{bound} => '5s'", f"{bound} => '50ms'")
     monkeypatch.setattr("profiles.messaging.claims.GATE_TIMEOUTS", soon)
     monkeypatch.setattr("activities.gate.send_gate.GATE_DEADLINE_S", 0.05 if bound is None else 6.0)
@@ -265,7 +258,7 @@ async def test_invariant_4_nothing_is_sent_where_the_database_is_slow(
 
 
 async def test_invariant_4_the_gates_patience_ends_with_its_transaction(gate_env: GateHarness) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     names = ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
     async with gate_env.database.transaction() as connection:
         before = [await connection.fetchval(f"SHOW {name}") for name in names]
@@ -284,8 +277,7 @@ async def test_invariant_4_the_gates_patience_ends_with_its_transaction(gate_env
 async def test_invariant_4_nothing_is_sent_where_no_connection_is_free(
     gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    request = gate_env.ask(run_id, "reminder", "lamp")
+    _, request = await gate_env.reminder()
     small = Database(gate_env.url, pool_size=1)
     monkeypatch.setattr(small.engine.sync_engine.pool, "_timeout", 0.05)
     async with small.transaction(), small.transaction():

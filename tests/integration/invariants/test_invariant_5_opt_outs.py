@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -13,15 +12,13 @@ import pytest_asyncio
 
 from activities.contracts import SendMessage
 from activities.gate.send_gate import GateRequest, SendClaim, SendGate
-from local.postgres import EmbeddedPostgres
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
 from profiles.consent import effective
 from profiles.db.database import Database
-from profiles.messaging import claims
-from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.support.environments.api import ADMIN, OpenApi, event, opened
 from tests.support.environments.ingest import CARTS, IngestHarness
+from tests.support.faults.unlocked_gate import Pause, unlock_gate
 from tests.support.queries.consent import may_mail, run_of
 
 JOURNEYS = (CARTS,)
@@ -133,24 +130,21 @@ DOORS = (by_the_api, by_one_click, by_the_page, by_a_reply, by_traits, by_the_me
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def race(ordered: EmbeddedPostgres, request: pytest.FixtureRequest) -> AsyncIterator[WithdrawalRace]:
+async def race(ordered_database_url: str) -> AsyncIterator[WithdrawalRace]:
     """On a database of its own that keeps the order of commits, with a pool a process."""
-    name = f"test_{abs(hash(request.node.nodeid))}"
-    url = await ordered.create_database(name, template="template_of_tests")
-    pools = [Database(url) for _ in range(3)]
+    pools = [Database(ordered_database_url) for _ in range(3)]
     facts = IngestHarness(pools[0], CARTS)
     run_id = await run_of(facts, email=MAIL, phone=PHONE)
     await facts.happens(
         "Signed Up", traits={"consents": {"email": True, "sms": True}}, email=MAIL, phone=PHONE
     )
     message_id = await facts.sent(run_id, MAIL)
-    async with opened(url) as api:
+    async with opened(ordered_database_url) as api:
         yield WithdrawalRace(
             facts, api, (SendGate(pools[1], UNLIMITED), SendGate(pools[2], UNLIMITED)), run_id, message_id
         )
     for pool in pools:
         await pool.close()
-    await ordered.drop_database(urlsplit(url).path[1:])
 
 
 @pytest.mark.proof
@@ -172,21 +166,12 @@ async def test_invariant_5_fails_where_the_gate_reads_without_the_lock(
     race: WithdrawalRace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: a withdrawal commits between the reading and the claim."""
-    read, go_on = asyncio.Event(), asyncio.Event()
-
-    async def without_lock(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
-        profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-        snapshot = await claims.read_snapshot(connection, profile_id, ask)
-        read.set()
-        await go_on.wait()
-        return snapshot
-
-    monkeypatch.setattr("activities.gate.send_gate.lock_profile_sql", lambda ask: "")
-    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshot", without_lock)
+    pause = Pause()
+    unlock_gate(monkeypatch, then=pause)
     claim = asyncio.create_task(race.claim("late", race.gates[0]))
-    await read.wait()
+    await pause.reached.wait()
     await by_the_api(race)
-    go_on.set()
+    pause.go_on.set()
     await claim
 
     assert await race.facts.values(ALLOWED_AFTER) == ["late"]

@@ -20,8 +20,9 @@ from profiles.messaging import claims
 from profiles.messaging.claims import read_locked_snapshots
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.support.builders.priority_slot import SLOT, asked, one_waits
-from tests.support.environments.gate import GateHarness, shopper
+from tests.support.environments.gate import GateHarness, refused, shopper
 from tests.support.environments.gate_batches import CountingGate, heard, runs_of
+from tests.support.faults.unlocked_gate import unlock_gate
 from tests.support.proof_size import size
 
 WRITERS = 40
@@ -67,17 +68,8 @@ async def test_invariant_6_fails_where_writers_do_not_take_turns(
     gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writers = 8
-    all_have_read = asyncio.Barrier(writers)
-
-    async def without_lock(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
-        profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-        snapshot = await claims.read_snapshot(connection, profile_id, ask)
-        await all_have_read.wait()
-        return snapshot
-
-    monkeypatch.setattr("activities.gate.send_gate.lock_profile_sql", lambda ask: "")
-    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshot", without_lock)
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    unlock_gate(monkeypatch, then=asyncio.Barrier(writers).wait)
+    run_id = await gate_env.one_cart()
     allowed = await together(
         gate_env, [gate_env.ask(run_id, f"s-{n}", "lamp") for n in range(writers)], writers=writers
     )
@@ -99,14 +91,12 @@ async def test_invariant_6_caps_of_two_profiles_add_up_when_they_merge(gate_env:
     answer = await gate_env.claims(gate_env.ask(mine, "mail again", "lamp"))
 
     assert before == [("lamp",), ("chair",)]
-    assert isinstance(answer, NotAllowed)
-    assert isinstance(answer.verdict, Withhold)
-    assert answer.verdict.reason is Reason.CAPPED
+    assert refused(answer) == (Withhold, Reason.CAPPED)
 
 
 async def test_invariant_6_a_message_given_back_gives_its_cap_back(gate_env: GateHarness) -> None:
     gate_env.gate = SendGate(gate_env.database, CAPS_ONLY)
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     first = await gate_env.claims(gate_env.ask(run_id, "a", "lamp", channel=Channel.SMS))
     assert isinstance(first, SendClaim)
     capped = await gate_env.allowed(gate_env.ask(run_id, "b", "lamp", channel=Channel.SMS))
@@ -121,7 +111,7 @@ async def test_invariant_6_transactional_messages_are_neither_capped_nor_counted
     gate_env: GateHarness,
 ) -> None:
     gate_env.gate = SendGate(gate_env.database, CAPS_ONLY)
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     answers = [
         await gate_env.claims(confirmation(gate_env, run_id, n), message_class=MessageClass.TRANSACTIONAL)
         for n in range(4)
@@ -145,7 +135,7 @@ async def test_invariant_6_a_cap_window_also_counts_what_was_stamped_ahead_of_th
     gate_env: GateHarness,
 ) -> None:
     gate_env.gate = SendGate(gate_env.database, CAPS_ONLY)
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
 
     async def allowed(step: str, day: int) -> bool:
         request = gate_env.ask(
@@ -174,7 +164,7 @@ async def test_invariant_6_quiet_hours_end_by_the_recipients_clock_on_the_day_it
     gate_env: GateHarness,
 ) -> None:
     gate_env.gate = SendGate(gate_env.database, Limits())
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     night = night_before_summer_time()
     request = gate_env.ask(run_id, "sms", "lamp", channel=Channel.SMS, at=night)
     answer = await gate_env.claims(request, at=night)
@@ -194,7 +184,7 @@ async def test_invariant_6_a_provider_may_not_deliver_after_the_window_has_close
     gate_env: GateHarness,
 ) -> None:
     gate_env.gate = SendGate(gate_env.database, Limits())
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     at = DEFAULT_START.astimezone(BERLIN).replace(hour=20, minute=50).astimezone(UTC)
     claim = await gate_env.claims(gate_env.ask(run_id, "sms", "lamp", channel=Channel.SMS, at=at), at=at)
 
@@ -231,15 +221,13 @@ async def test_invariant_6_a_message_whose_window_opens_after_its_expiry_is_with
     gate_env: GateHarness,
 ) -> None:
     gate_env.gate = SendGate(gate_env.database, Limits())
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     night = DEFAULT_START.astimezone(BERLIN).replace(hour=22).astimezone(UTC)
     request = gate_env.ask(run_id, "sms", "lamp", channel=Channel.SMS, at=night)
     short = request.model_copy(update={"expires_at": night + timedelta(hours=1)})
     late = await gate_env.claims(short, at=night)
 
-    assert isinstance(late, NotAllowed)
-    assert isinstance(late.verdict, Withhold)
-    assert late.verdict.reason is Reason.EXPIRED
+    assert refused(late) == (Withhold, Reason.EXPIRED)
 
 
 DAY = timedelta(days=1)
@@ -314,32 +302,17 @@ async def test_invariant_6_every_kind_of_cap_fails_where_writers_do_not_take_tur
     gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch, limits: Limits
 ) -> None:
     writers = 8
-    monkeypatch.setattr("activities.gate.send_gate.lock_profile_sql", lambda ask: "")
-    monkeypatch.setattr(
-        "activities.gate.send_gate.read_locked_snapshot", without_lock(asyncio.Barrier(writers))
-    )
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    unlock_gate(monkeypatch, then=asyncio.Barrier(writers).wait)
+    run_id = await gate_env.one_cart()
 
     assert {(j, t): 2 for j in JOURNEYS for t in TOPICS} == await many(gate_env, run_id, limits, writers)
-
-
-def without_lock(all_have_read: asyncio.Barrier) -> Any:
-    """The naive gate: it reads, and decides on what it has read, whoever else does."""
-
-    async def read(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
-        profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-        snapshot = await claims.read_snapshot(connection, profile_id, ask)
-        await all_have_read.wait()
-        return snapshot
-
-    return read
 
 
 async def test_invariant_6_a_message_given_back_gives_the_slot_of_its_journey_and_day_back(
     gate_env: GateHarness,
 ) -> None:
     gate = SendGate(gate_env.database, OF_BOTH)
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     a, b = (gate_env.ask(run_id, step, "lamp").model_copy(update={"journey": "win-back"}) for step in "ab")
     first = await asked(gate_env, gate, a, "offers")
     assert isinstance(first, SendClaim)
@@ -354,7 +327,7 @@ async def test_invariant_6_a_message_given_back_gives_the_slot_of_its_journey_an
 
 async def test_invariant_6_a_day_begins_at_the_persons_own_midnight(gate_env: GateHarness) -> None:
     gate = SendGate(gate_env.database, Limits(caps=(Cap(1, per=CalendarPeriod.DAY),), quiet_hours={}))
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     evening = DEFAULT_START.astimezone(BERLIN).replace(hour=23, minute=59).astimezone(UTC)
     midnight = evening + timedelta(minutes=1)
 
@@ -374,7 +347,7 @@ async def test_invariant_6_a_cap_longer_than_a_month_counts_as_far_back_as_it_re
     gate_env: GateHarness,
 ) -> None:
     gate = SendGate(gate_env.database, Limits(caps=(Cap(1, timedelta(days=90)),), quiet_hours={}))
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     answers = [
         await asked(
             gate_env,
@@ -416,8 +389,7 @@ async def test_invariant_6_without_turns_a_lower_one_takes_the_slot_that_is_bein
     lower = gate_env.ask(other_run, "s", "chair", at=until)
     assert isinstance(refused := await asked(gate_env, gate_env.gate, lower, "marketing", until), Withhold)
     assert refused.reason is Reason.LOWER_PRIORITY
-    monkeypatch.setattr("activities.gate.send_gate.lock_profile_sql", lambda ask: "")
-    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshot", without_lock(asyncio.Barrier(2)))
+    unlock_gate(monkeypatch, then=asyncio.Barrier(2).wait)
     again = lower.model_copy(update={"journey": "win-back", "value": 99.0, "step": "worth more"})
     answers = await asyncio.gather(
         *(asked(gate_env, gate_env.gate, one, "marketing", until) for one in (important, again))

@@ -112,7 +112,7 @@ class Ads:
 
 @pytest.fixture
 async def ads(gate_env: GateHarness) -> Ads:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **ADA)
+    run_id = await gate_env.one_cart()
     ads = Ads(gate_env, run_id, Moody(gate_env))
     await ads.enters()
     return ads

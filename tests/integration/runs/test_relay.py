@@ -267,7 +267,7 @@ async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
     monkeypatch.setattr("workers.delivery.RPC_TIMEOUT", timedelta(seconds=1))
     server = TemporalDevServer(tmp_path_factory.mktemp("temporal") / "runs.db")
     async with server, GateHarness(database_url, server.client) as gate_env:
-        run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+        run_id = await gate_env.one_cart()
         await gate_env.deliver_outbox()
         await server.kill()
         await gate_env.takes("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
@@ -292,7 +292,7 @@ async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
 async def test_a_run_that_closes_while_its_start_is_being_marked_makes_no_deadlock(
     gate_env: GateHarness,
 ) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     notebook = Notebook()
     notebook.holding = asyncio.Event()
     telling = asyncio.create_task(relay(gate_env, notebook).deliver_batch())

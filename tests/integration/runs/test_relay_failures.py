@@ -28,7 +28,7 @@ from workers.relay import Relay
 async def test_a_run_that_can_never_be_told_is_stuck_with_the_reason_and_blocks_no_other(
     gate_env: GateHarness, spoil: str, reason: str
 ) -> None:
-    bad = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    bad = await gate_env.one_cart()
     good = await gate_env.leaves_cart(["lamp"], cart_id="c-2", **shopper(2))
     await gate_env.fetch_rows(spoil, bad)
     async with asyncio.timeout(20):
@@ -50,7 +50,7 @@ async def test_a_run_that_can_never_be_told_is_stuck_with_the_reason_and_blocks_
 
 
 async def test_an_ended_run_that_can_never_be_told_does_not_spin(gate_env: GateHarness) -> None:
-    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    run_id = await gate_env.one_cart()
     await gate_env.fetch_rows(
         "UPDATE run SET workflow_id = repeat('x', 1200), state = 'ended' WHERE run_id = $1", run_id
     )
@@ -82,7 +82,7 @@ async def test_a_run_that_temporal_has_lost_is_closed_and_what_it_missed_is_rout
 async def test_a_namespace_that_is_missing_ends_no_run(
     gate_env: GateHarness, temporal: TemporalDevServer
 ) -> None:
-    await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    await gate_env.one_cart()
     await gate_env.deliver_outbox()
     await gate_env.takes("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
     await gate_env.fetch_rows("DELETE FROM outbox WHERE kind = 'start' AND delivered_at IS NULL")

@@ -27,7 +27,7 @@ SLOT = Limits(caps=(Cap(1, DAY, Channel.EMAIL),), quiet_hours={}, priorities={"w
 
 async def one_waits(gate_env: GateHarness) -> tuple[SendMessage, datetime, UUID]:
     """Somebody got a mail; another, more important one waits until it no longer counts. And a second cart."""
-    mine = await gate_env.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+    mine = await gate_env.one_cart()
     theirs = await gate_env.leaves_cart(["chair"], cart_id="c-2", **shopper(1))
     gate_env.gate = SendGate(gate_env.database, SLOT)
     assert await gate_env.allowed(gate_env.ask(theirs, "first", "chair")) == ("chair",)
