@@ -257,7 +257,7 @@ async def sold_out(facts: IngestHarness, line: dict[str, Any]) -> bool:
     """Whether the gate's reading has the line as sold out."""
     people = IngestHarness(facts.database, RoutedJourney(name="asking"), source="asking")
     await people.happens("Product Added", {**line, "cart_id": "asked"}, email="asking@example.com")
-    [run] = await people.runs()
+    [*_, run] = await people.runs()
     key = line.get("product_id") or line["sku"]
     ask = SnapshotQuery(
         run["run_id"], "s", "email", datetime.now(UTC), promoted_items=((key, line.get("sku")),)
