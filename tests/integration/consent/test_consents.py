@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from policy.verdict import Channel
-from profiles.messaging.claims import record_address_problem
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness
 from tests.support.environments.ingest import order as order_of
 from tests.support.queries.consent import may_mail, run_of
@@ -88,32 +87,25 @@ async def test_the_last_word_of_one_batch_stands_for_person_and_address(facts: I
     assert await words(facts, "email", ADA) == {("email", "marketing"): "granted"}
 
 
-async def test_a_grant_delivered_late_does_not_undo_a_newer_withdrawal(facts: IngestHarness) -> None:
-    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, email=ADA)
-    late = await facts.happens("Signed Up", traits=YES, email=ADA, ago=timedelta(days=400))
-
-    assert (await words(facts, "email", ADA))[("email", "marketing")] == "withdrawn"
-    assert await opted_out(facts) == [("email", ADA, "marketing")]
-    assert await facts.problems(late.event_id) == []
-
-
-async def test_a_withdrawal_delivered_late_does_not_undo_the_newer_grant_of_the_same_voice(
-    facts: IngestHarness,
+@pytest.mark.parametrize(
+    ("said", "stands"),
+    [
+        pytest.param([(False, 0), (True, 400)], "withdrawn", id="a grant does not undo a newer withdrawal"),
+        pytest.param([(True, 0), (False, 9)], "granted", id="a withdrawal does not undo a newer grant"),
+        pytest.param([(True, 10), (False, 9)], "withdrawn", id="a withdrawal counts after an older grant"),
+        pytest.param([(True, 10), (False, 9), (True, 0)], "granted", id="until a newer grant ends it"),
+    ],
+)
+async def test_a_word_delivered_late_counts_by_when_it_was_said(
+    facts: IngestHarness, said: list[tuple[bool, int]], stands: str
 ) -> None:
-    await facts.happens("Signed Up", traits=YES, email=ADA)
-    await facts.happens("A", traits={"consents": {"email": False}}, email=ADA, ago=timedelta(days=9))
+    for granted, days in said:
+        traits = {"consents": {"email": granted}}
+        late = await facts.happens("Signed Up", traits=traits, email=ADA, ago=timedelta(days=days))
+        assert await facts.problems(late.event_id) == []
 
-    assert (await words(facts, "email", ADA))[("email", "marketing")] == "granted"
-    assert await opted_out(facts) == []
-
-
-async def test_a_withdrawal_delivered_late_counts_until_a_newer_grant_ends_it(facts: IngestHarness) -> None:
-    await facts.happens("Signed Up", traits=YES, email=ADA, ago=timedelta(days=10))
-    await facts.happens("A", traits={"consents": {"email": False}}, email=ADA, ago=timedelta(days=9))
-    assert await opted_out(facts) == [("email", ADA, "marketing")]
-
-    await facts.happens("A", traits={"consents": {"email": True}}, email=ADA)
-    assert await opted_out(facts) == []
+    assert await words(facts, "email", ADA) == {("email", "marketing"): stands}
+    assert await opted_out(facts) == ([("email", ADA, "marketing")] if stands == "withdrawn" else [])
 
 
 async def test_in_whatever_order_the_words_and_the_merge_arrive_the_stricter_word_stands(
@@ -203,16 +195,6 @@ async def test_a_no_to_ads_takes_the_person_out_of_their_audiences(facts: Ingest
 
     assert await facts.values("SELECT state || ' ' || reason FROM audience_member") == ["leaving opted_out"]
     assert await facts.values("SELECT name FROM outbox WHERE kind = 'audience'") == ["remove"]
-
-
-async def test_a_grant_for_marketing_leaves_a_providers_stop_in_place(facts: IngestHarness) -> None:
-    run_id = await run_of(facts, phone="+4915112345678")
-    async with facts.database.transaction() as connection:
-        [now] = await facts.values("SELECT now()")
-        await record_address_problem(connection, "sms", "+4915112345678", "opted_out", now)
-    await facts.happens("Signed Up", traits=YES, phone="+4915112345678")
-
-    assert await may_mail(facts, run_id, Channel.SMS) == ["opted_out"]
 
 
 async def test_nothing_on_file_lets_mail_pass_only_where_the_address_came_with_an_order(

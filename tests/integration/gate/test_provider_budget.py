@@ -1,6 +1,7 @@
 """A channel's budget by the minute as Postgres counts it, and a provider that rests after failures."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -9,6 +10,7 @@ from activities.channels.adapter import MaybeSent, NotSent
 from activities.channels.circuit_breaker import CircuitBreakers
 from activities.contracts import SendStatus
 from activities.gate.send_gate import NotAllowed, SendClaim, SendGate
+from activities.send_message import MessageActivities
 from authoring.testing.calendar import DEFAULT_START
 from policy.limits import BreakerRule, Budget, Limits
 from policy.verdict import Channel, Reason
@@ -17,6 +19,17 @@ from tests.support.environments.gate import GateHarness, shopper
 TWO_A_MINUTE = Limits(caps=(), quiet_hours={}, budgets={Channel.EMAIL: Budget(2)})
 
 SECOND = timedelta(seconds=1)
+
+
+async def three_sends(gate_env: GateHarness, sender: MessageActivities) -> list[UUID]:
+    """The runs of four people, of whom three were sent a reminder, as far as the provider took it."""
+    runs = [await gate_env.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(4)]
+    for run_id in runs[:3]:
+        try:
+            await gate_env.sends(gate_env.ask(run_id, "reminder", "lamp"), sender=sender)
+        except ApplicationError:
+            continue
+    return runs
 
 
 async def test_a_spent_budget_defers_and_the_next_minute_has_room_again(gate_env: GateHarness) -> None:
@@ -71,18 +84,13 @@ async def test_a_provider_that_keeps_failing_is_not_called_and_no_message_is_los
     ledger = gate_env.ledgers[Channel.EMAIL]
     ledger.answers = [NotSent("refused"), MaybeSent("500"), NotSent("429", retry_after=90 * SECOND)]
     sender = gate_env.sender(breakers=CircuitBreakers(BreakerRule(failures=3)))
-    runs = [await gate_env.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(4)]
-    for run_id in runs[:3]:
-        try:
-            await gate_env.sends(gate_env.ask(run_id, "reminder", "lamp"), sender=sender)
-        except ApplicationError:
-            continue
+    [*_, last_run] = await three_sends(gate_env, sender)
     calls = ledger.calls.total()
     with pytest.raises(ApplicationError, match="deferred, provider_budget") as deferred:
-        await gate_env.sends(gate_env.ask(runs[3], "reminder", "lamp"), sender=sender)
-    text = gate_env.ask(runs[3], "text", "lamp", channel=Channel.SMS)
+        await gate_env.sends(gate_env.ask(last_run, "reminder", "lamp"), sender=sender)
+    text = gate_env.ask(last_run, "text", "lamp", channel=Channel.SMS)
     by_sms = await gate_env.sends(text.model_copy(update={"template": "cart_offer"}), sender=sender)
-    row = await gate_env.message(runs[3], "reminder")
+    row = await gate_env.message(last_run, "reminder")
 
     assert (calls, ledger.calls.total()) == (3, 3)
     assert deferred.value.next_retry_delay is not None
@@ -95,13 +103,8 @@ async def test_a_refusal_of_one_message_says_nothing_about_the_provider(gate_env
     ledger = gate_env.ledgers[Channel.EMAIL]
     sender = gate_env.sender(breakers=CircuitBreakers(BreakerRule(failures=2)))
     ledger.answers = [NotSent("reset"), NotSent("bad address", permanent=True), NotSent("reset")]
-    runs = [await gate_env.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(4)]
-    for run_id in runs[:3]:
-        try:
-            await gate_env.sends(gate_env.ask(run_id, "reminder", "lamp"), sender=sender)
-        except ApplicationError:
-            continue
+    [*_, last_run] = await three_sends(gate_env, sender)
 
-    last = await gate_env.sends(gate_env.ask(runs[3], "reminder", "lamp"), sender=sender)
+    last = await gate_env.sends(gate_env.ask(last_run, "reminder", "lamp"), sender=sender)
 
     assert last.status is SendStatus.SENT

@@ -132,10 +132,10 @@ async def test_invariant_4_what_cannot_be_computed_is_withheld_as_error_on_recor
 
 async def test_invariant_4_a_kill_switch_stops_claims_and_says_so(gate_env: GateHarness) -> None:
     gate_env.gate = SendGate(gate_env.database, Limits(kill_switches=("all",)))
-    run_id = await gate_env.one_cart()
-    answer = await gate_env.claims(gate_env.ask(run_id, "reminder", "lamp"))
+    run_id, request = await gate_env.reminder()
 
-    assert refused(answer) == (Withhold, Reason.KILL_SWITCH)
+    assert refused(await gate_env.claims(request)) == (Withhold, Reason.KILL_SWITCH)
+    assert (await gate_env.message(run_id, "reminder"))["status"] == "withheld"
 
 
 async def test_invariant_4_a_message_that_cannot_be_written_is_given_back_with_the_reason_content(

@@ -86,11 +86,7 @@ async def test_a_message_that_was_put_off_passes_the_whole_gate_again_with_the_f
     two: TwoPeople, brings: str, expected: str, older: str
 ) -> None:
     two.env.gate = SendGate(two.env.database, Limits())
-    if older == "the other":
-        await two.the_other_comes(brings)
-    run_id = await two.ada_leaves_a_lamp()
-    if older == "ada":
-        await two.the_other_comes(brings)
+    run_id = await two.leave_a_lamp(older, brings)
     if brings == "a no":
         await two.env.takes("Identify", {}, traits={"consents": {"sms": False}}, **two.card)
     request = two.env.ask(run_id, "text", "lamp", channel=Channel.SMS, at=NIGHT)
@@ -108,11 +104,7 @@ async def test_a_message_that_was_put_off_passes_the_whole_gate_again_with_the_f
 async def test_who_is_in_an_ad_audience_leaves_it_for_what_the_other_had_bought_or_refused(
     two: TwoPeople, brings: str, reason: str, older: str
 ) -> None:
-    if older == "the other":
-        await two.the_other_comes(brings)
-    run_id = await two.ada_leaves_a_lamp()
-    if older == "ada":
-        await two.the_other_comes(brings)
+    run_id = await two.leave_a_lamp(older, brings)
     if brings == "a no":
         await two.env.takes("Identify", {}, traits={"consents": {"ads": False}}, **two.card)
     joined = await two.env.allowed(two.ask(run_id, channel=Channel.ADS))
@@ -151,11 +143,7 @@ async def queue(gate_env: GateHarness, lane: UUID) -> list[str]:
 async def test_what_a_run_has_not_been_told_yet_is_told_in_order_and_so_is_what_comes_under_either_name(
     two: TwoPeople, older: str
 ) -> None:
-    if older == "the other":
-        await two.the_other_comes()
-    run_id = await two.ada_leaves_a_lamp()
-    if older == "ada":
-        await two.the_other_comes()
+    run_id = await two.leave_a_lamp(older)
     cart = {"cart_id": two.carts[0]}
     await two.env.takes("Checkout Started", cart, **two.ada)
     await two.joined(two.env.database)

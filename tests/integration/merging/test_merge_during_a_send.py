@@ -5,9 +5,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -16,7 +14,6 @@ from activities.gate.send_gate import SendGate
 from journeys.registry import load_journeys
 from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
-from profiles.db.sql import new_id
 from tests.support.builders.two_profiles import BRINGS, WITHHELD, TwoPeople, word
 from tests.support.environments.gate import GateHarness
 from tests.support.faults.paused_send import CAPS_ONLY, LATER, Ringing, SendStep, sends_through
@@ -37,21 +34,14 @@ def table() -> Iterator[Table]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def gate_env(postgres: str, migrated: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
+async def gate_env(module_database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
     """One shop for all pairs of people, which reads its templates once."""
-    name = f"test_{new_id().hex}"
-    server = await asyncpg.connect(postgres)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
     read = TemplateRegistry.load([definition.folder for definition in load_journeys().values()])
     with pytest.MonkeyPatch.context() as once:
         once.setattr(TemplateRegistry, "load", lambda folders: read)
-        async with GateHarness(
-            urlunsplit(urlsplit(postgres)._replace(path=f"/{name}")), temporal.client
-        ) as running:
+        async with GateHarness(module_database_url, temporal.client) as running:
             running.gate = SendGate(running.database, CAPS_ONLY)
             yield running
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
 
 
 @pytest.fixture
@@ -72,11 +62,7 @@ def assert_sent_once(accepted: dict[str, list[str]], words: list[str]) -> None:
 async def test_a_merge_during_a_send(
     two: TwoPeople, table: Table, brings: str, older: str, step: SendStep
 ) -> None:
-    if older == "the other":
-        await two.the_other_comes(brings)
-    run_id = await two.ada_leaves_a_lamp()
-    if older == "ada":
-        await two.the_other_comes(brings)
+    run_id = await two.leave_a_lamp(older, brings)
     first = await sends_through(two.env, two.ask(run_id), step, lambda pool: two.joined(pool, brings))
     again = await two.env.sends(two.ask(run_id), at=LATER)
     following = await two.env.sends(two.ask(run_id, "another"), at=LATER)

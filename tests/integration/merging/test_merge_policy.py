@@ -6,7 +6,7 @@ import pytest
 
 from profiles.db.database import Database
 from profiles.merging.unmerge import cut_identifiers
-from tests.support.environments.ingest import CARTS, LAMP, PEOPLE, IngestHarness, RoutedJourney, order
+from tests.support.environments.ingest import CARTS, LAMP, PEOPLE, IngestHarness, RoutedJourney, Row, order
 
 ADA, CARD = "ada@example.com", "card-1"
 
@@ -26,16 +26,22 @@ async def merges(facts: IngestHarness) -> None:
     await facts.happens("Signed In", email=ADA, loyalty_id=CARD)
 
 
-@pytest.mark.parametrize("journey", [PEOPLE, CARTS], ids=["of people", "of carts"])
-async def test_a_run_goes_on_under_the_older_person_where_nothing_else_is_said(
-    database: Database, journey: RoutedJourney
-) -> None:
-    facts = IngestHarness(database, journey)
+async def run_before_merge(facts: IngestHarness) -> Row:
+    """The run of a younger person, as it was before they turned out to be Ada."""
     await facts.happens("Seen", email=ADA)
     await facts.happens("Product Added", LAMP | {"cart_id": "c"}, loyalty_id=CARD)
     await buys(facts, loyalty_id=CARD)
     [begun] = await facts.runs()
     await merges(facts)
+    return begun
+
+
+@pytest.mark.parametrize("journey", [PEOPLE, CARTS], ids=["of people", "of carts"])
+async def test_a_run_goes_on_under_the_older_person_where_nothing_else_is_said(
+    database: Database, journey: RoutedJourney
+) -> None:
+    facts = IngestHarness(database, journey)
+    begun = await run_before_merge(facts)
 
     [run] = await facts.runs()
     assert (run["run_id"], run["profile_id"]) == (begun["run_id"], await facts.who("email", ADA))
@@ -47,11 +53,7 @@ async def test_a_run_ends_at_once_where_its_journey_says_so(
     database: Database, journey: RoutedJourney
 ) -> None:
     facts = IngestHarness(database, journey)
-    await facts.happens("Seen", email=ADA)
-    await facts.happens("Product Added", LAMP | {"cart_id": "c"}, loyalty_id=CARD)
-    await buys(facts, loyalty_id=CARD)
-    [begun] = await facts.runs()
-    await merges(facts)
+    begun = await run_before_merge(facts)
 
     [run] = await facts.runs("ended")
     assert (run["run_id"], run["outcome"]) == (begun["run_id"], "merged")

@@ -77,10 +77,12 @@ async def test_closing_again_changes_nothing_whatever_is_said_to_have_been_seen(
     seen = [await added(facts), await added(facts, CHAIR)]
     run_id = await running(facts)
     await facts.close(run_id, seen=seen, outcome="bought")
+    closed = await facts.runs("ended")
     again = await facts.close(run_id, seen=seen[:1], outcome="gone")
 
     assert again.rerouted == 0
-    assert [run["outcome"] for run in await facts.runs("ended")] == ["bought"]
+    assert [run["outcome"] for run in closed] == ["bought"]
+    assert await facts.runs("ended") == closed
     assert await facts.runs() == []
 
 

@@ -9,7 +9,7 @@ from tests.support.environments.ingest import CARTS, LAMP, IngestHarness
 
 JOURNEYS = (CARTS,)
 
-ADA, PHONE = "ada@example.com", "+4915112345678"
+ADA = "ada@example.com"
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -38,16 +38,6 @@ async def test_the_first_arm_of_an_experiment_stands_however_often_it_is_told(fa
     assert await facts.rows("SELECT DISTINCT journey, profile_id FROM exposure") == [
         {"journey": "carts", "profile_id": await facts.who("email", ADA)}
     ]
-
-
-async def test_an_exposure_follows_the_person_through_a_merge(facts: IngestHarness) -> None:
-    await facts.happens("Identified", phone=PHONE)
-    run_id = await started(facts)
-    async with facts.database.transaction() as connection:
-        await record_exposures(connection, run_id, [("offer", "ten", NOON)])
-    await facts.happens("Signed In", email=ADA, phone=PHONE)
-
-    assert await facts.values("SELECT profile_id FROM exposure") == [await facts.who("phone", PHONE)]
 
 
 async def test_no_run_no_exposure(facts: IngestHarness) -> None:

@@ -79,6 +79,15 @@ class TwoPeople:
         """Ada's cart; returns its run."""
         return await self.env.leaves_cart(["lamp"], cart_id=self.carts[0], **self.ada)
 
+    async def leave_a_lamp(self, older: str, brings: str = "nothing") -> UUID:
+        """Both are seen, the older one first, and Ada leaves a lamp in her cart; returns its run."""
+        if older == "the other":
+            await self.the_other_comes(brings)
+        run_id = await self.ada_leaves_a_lamp()
+        if older == "ada":
+            await self.the_other_comes(brings)
+        return run_id
+
     def joined(self, database: Database, brings: str = "nothing") -> Awaitable[Any]:
         """Take in the event that tells that the two are one."""
         said = ("Order Completed", self.order) if brings == "a purchase that joins" else ("Identify", {})
