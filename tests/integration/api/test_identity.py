@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
-from profiles.db.sql import new_id
+from tests.support.builders.profiles import message_row
 from tests.support.environments.api import ADMIN, OpenApi, event
 from tests.support.pictures import texts
 
@@ -20,13 +21,6 @@ EMAIL, PHONE, USER = "ada@example.com", "+4915112345678", "u/1 ä"
 ADA, BOB, RELEASE = f"profiles/email/{EMAIL}", "profiles/email/bob@example.com", "identity/quarantine/release"
 
 SIBLINGS = {"from": {"type": "phone", "value": PHONE}, "reason": "siblings who share a till"}
-
-_SENT = """
-INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class, items,
-  status, decided_at, sent_at)
-SELECT $1, profile_id, $1, 's', 'win-back', 'email', 'we_miss_you', 'marketing', '{}', 'sent', now(), now()
-FROM identifier WHERE type = 'email' AND value = $2
-"""
 
 
 async def happens(api: OpenApi, event_id: str, name: str = "Signed In", **identifiers: str) -> None:
@@ -126,8 +120,8 @@ async def test_other_requests_are_answered_while_a_picture_is_drawn(
 
 async def test_people_wrongly_joined_are_taken_apart_and_mended(api: OpenApi) -> None:
     await joined(api)
-    message_id = new_id()
-    await api.rows(_SENT, message_id, EMAIL)
+    owner = UUID((await api.read(f"/v1/profiles/email/{EMAIL}"))["profile_id"])
+    message_id = await api.doors.database.run(lambda connection: message_row(connection, owner))
     apart = await post(api, f"/v1/profiles/email/{EMAIL}/unmerge", SIBLINGS, 200)
     by_phone = await api.read(f"/v1/profiles/phone/{PHONE}/identity")
     again = await post(api, f"/v1/profiles/email/{EMAIL}/unmerge", SIBLINGS, 409)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import os
+import shlex
 import subprocess
 import sys
 from datetime import timedelta
@@ -216,14 +217,6 @@ async def test_the_answer_in_the_operators_guide_is_what_the_command_prints(
         "ada-1@example.com", journey="cart-abandonment", item="p-1", at=None, as_json=False
     )
 
-    assert said.words == (
-        "waypost",
-        "why",
-        "ada@example.com",
-        "--journey",
-        "cart-abandonment",
-        "--item",
-        "p-1",
-    )
+    assert shlex.join(said.words) == "waypost why ada@example.com --journey cart-abandonment --item p-1"
     # Eleven years earlier every day of that year is the same day of the week.
     assert said.answer == answer.replace("2037", "2026").replace("2038", "2027").strip()

@@ -42,13 +42,10 @@ LAMP_IN_IT = ", about p-1 (Aria lamp): "
 
 @told(
     None,
-    "was sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin), about p-1 (Aria "
-    "lamp), because: "
-    "cart-abandonment was started by Product Added of p-1 (Aria lamp) at 12:00 (event shop sent-1); "
-    "all 16 checks "
-    "passed; last said yes to marketing by email at 12:00 (Product Added, event shop sent-1); it "
-    "was 1 of 2 emails "
-    "in 1 day and 1 of 5 messages in 7 days.",
+    "was sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin), about p-1 (Aria lamp), "
+    "because: cart-abandonment was started by Product Added of p-1 (Aria lamp) at 12:00 (event shop "
+    "sent-1); all 16 checks passed; last said yes to marketing by email at 12:00 (Product Added, event "
+    "shop sent-1); it was 1 of 2 emails in 1 day and 1 of 5 messages in 7 days.",
 )
 async def sent(desk: ExplainCase) -> None:
     await desk.sends("1")
@@ -56,8 +53,8 @@ async def sent(desk: ExplainCase) -> None:
 
 @told(
     Reason.PURCHASED,
-    f"{NOT}: p-1 (Aria lamp) had been bought at 14:03 in the store (Order Completed o-17, event pos/berlin-3 "
-    "evt-9-bought).",
+    f"{NOT}: p-1 (Aria lamp) had been bought at 14:03 in the store (Order Completed o-17, event "
+    "pos/berlin-3 evt-9-bought).",
 )
 async def bought(desk: ExplainCase) -> None:
     await desk.buys()
@@ -66,9 +63,8 @@ async def bought(desk: ExplainCase) -> None:
 
 @told(
     Reason.OPTED_OUT,
-    f"{NOT}{LAMP_IN_IT}marketing by email had been refused at 15:00 through preference page "
-    "(Consent Changed, "
-    "event shop consent-3).",
+    f"{NOT}{LAMP_IN_IT}marketing by email had been refused at 15:00 through preference page (Consent "
+    "Changed, event shop consent-3).",
 )
 async def opted_out(desk: ExplainCase) -> None:
     word = {"channel": "email", "topic": "marketing", "state": "withdrawn", "source": "preference page"}
@@ -98,9 +94,8 @@ async def never_said_yes(desk: ExplainCase) -> None:
 
 @told(
     Reason.CAPPED,
-    f"{NOT_BY_SMS}{LAMP_IN_IT}1 of 1 text message in 1 day had gone out (cart_reminder by sms at "
-    "13:00); the next "
-    "is free on Sun 22 Nov 2037 at 13:00.",
+    f"{NOT_BY_SMS}{LAMP_IN_IT}1 of 1 text message in 1 day had gone out (cart_reminder by sms at 13:00); "
+    "the next is free on Sun 22 Nov 2037 at 13:00.",
 )
 async def capped(desk: ExplainCase) -> None:
     await desk.sends("1", hours=7, channel=SMS)
@@ -109,10 +104,9 @@ async def capped(desk: ExplainCase) -> None:
 
 @told(
     Reason.QUIET_HOURS,
-    "was not yet sent cart_reminder by sms on Sat 21 Nov 2037 at 22:30 (Europe/Berlin), about p-1 "
-    "(Aria lamp): it "
-    "was 22:30 in Europe/Berlin (as their profile says), and sms is open from 08:00 to 21:00; put off until "
-    "Sun 22 Nov 2037 at 08:00.",
+    "was not yet sent cart_reminder by sms on Sat 21 Nov 2037 at 22:30 (Europe/Berlin), about p-1 (Aria "
+    "lamp): it was 22:30 in Europe/Berlin (as their profile says), and sms is open from 08:00 to 21:00; "
+    "put off until Sun 22 Nov 2037 at 08:00.",
 )
 async def at_night(desk: ExplainCase) -> None:
     hours = {SMS: QuietHours(time(8), time(21))}
@@ -162,9 +156,8 @@ async def too_late(desk: ExplainCase) -> None:
 
 @told(
     Reason.OUT_OF_STOCK,
-    f"{NOT}: p-7 (Rare lamp) had been sold out since Sat 21 Nov 2037 at 13:00 (Product Updated, by "
-    "the product "
-    "feed).",
+    f"{NOT}: p-7 (Rare lamp) had been sold out since Sat 21 Nov 2037 at 13:00 (Product Updated, by the "
+    "product feed).",
 )
 async def sold_out(desk: ExplainCase) -> None:
     for hours, in_stock in ((9, True), (7, False)):
@@ -177,9 +170,8 @@ async def sold_out(desk: ExplainCase) -> None:
 
 @told(
     Reason.LOWER_PRIORITY,
-    f"{NOT_YET}{LAMP_IN_IT}held while a support ticket 17 is open, opened at 19:00 (Ticket Opened "
-    "17, event desk "
-    "t-17); put off until Sun 22 Nov 2037 at 20:00.",
+    f"{NOT_YET}{LAMP_IN_IT}held while a support ticket 17 is open, opened at 19:00 (Ticket Opened 17, "
+    "event desk t-17); put off until Sun 22 Nov 2037 at 20:00.",
 )
 async def ticket_is_open(desk: ExplainCase) -> None:
     ticket = {"ticket_id": "17"}
@@ -200,9 +192,8 @@ async def held_out(desk: ExplainCase) -> None:
 
 @told(
     Reason.RUN_ENDED,
-    f"{NOT}{LAMP_IN_IT}cart-abandonment had ended as bought at 19:00 (by Order Completed o-17, "
-    "event pos/berlin-3 "
-    "evt-9-run_has_ended).",
+    f"{NOT}{LAMP_IN_IT}cart-abandonment had ended as bought at 19:00 (by Order Completed o-17, event "
+    "pos/berlin-3 evt-9-run_has_ended).",
 )
 async def run_has_ended(desk: ExplainCase) -> None:
     await desk.buys()
@@ -245,8 +236,7 @@ async def switched_off(desk: ExplainCase) -> None:
 @told(
     Reason.CONTENT,
     f'{NOT}{LAMP_IN_IT}its content may not go out so: marketing under the topic "transactional": '
-    "give the template "
-    "its own topic.",
+    "give the template its own topic.",
 )
 async def of_the_wrong_class(desk: ExplainCase) -> None:
     await desk.asks(topic="transactional")
@@ -254,9 +244,8 @@ async def of_the_wrong_class(desk: ExplainCase) -> None:
 
 @told(
     Reason.ERROR,
-    f"{NOT}{LAMP_IN_IT}it was allowed, and then given back, as the provider did not take it (the "
-    "run's details "
-    "have the fault).",
+    f"{NOT}{LAMP_IN_IT}it was allowed, and then given back, as the provider did not take it (the run's "
+    "details have the fault).",
 )
 async def refused_by_the_provider(desk: ExplainCase) -> None:
     desk.env.ledgers[Channel.EMAIL].answers.append(NotSent("400 bad request", permanent=True))
@@ -265,9 +254,8 @@ async def refused_by_the_provider(desk: ExplainCase) -> None:
 
 @told(
     Reason.ERROR,
-    f"{NOT}{LAMP_IN_IT}it could not be decided: not computable (ValueError): expected instants with "
-    "an offset and "
-    "an IANA zone.",
+    f"{NOT}{LAMP_IN_IT}it could not be decided: not computable (ValueError): expected instants with an "
+    "offset and an IANA zone.",
 )
 async def undecidable(desk: ExplainCase) -> None:
     await desk.asks(expires_at=datetime(2037, 11, 22))  # noqa: DTZ001 - what the gate cannot compute with
@@ -275,8 +263,8 @@ async def undecidable(desk: ExplainCase) -> None:
 
 @told(
     Reason.PROVIDER_BUDGET,
-    f"{NOT_YET.replace('20:00', '20:30')}{LAMP_IN_IT}the provider could take no more: 1 of 1 on email in the "
-    "last minute; put off until Sat 21 Nov 2037 at 20:31.",
+    f"{NOT_YET.replace('20:00', '20:30')}{LAMP_IN_IT}the provider could take no more: 1 of 1 on email in "
+    "the last minute; put off until Sat 21 Nov 2037 at 20:31.",
 )
 async def over_budget(desk: ExplainCase) -> None:
     await desk.sends("0", hours=-0.49)
@@ -286,8 +274,8 @@ async def over_budget(desk: ExplainCase) -> None:
 
 @told(
     Reason.DUPLICATE,
-    f"{NOT}{LAMP_IN_IT}it would only have said the same again: cart_reminder about the same items went by "
-    "email from another run of cart-abandonment, on Sat 21 Nov 2037 at 18:00.",
+    f"{NOT}{LAMP_IN_IT}it would only have said the same again: cart_reminder about the same items went "
+    "by email from another run of cart-abandonment, on Sat 21 Nov 2037 at 18:00.",
 )
 async def said_by_another_run(desk: ExplainCase) -> None:
     first = desk.run_id

@@ -152,9 +152,7 @@ async def test_while_the_shared_row_is_locked_other_people_go_on_and_so_does_a_p
     async with holder.transaction() as connection, asyncio.timeout(20):
         await connection.execute("SELECT FROM identifier WHERE value = $1 FOR UPDATE", DESK.bad[1])
         waits = asyncio.create_task(stranger([order("waits", DESK.names(1_000))]))
-        await facts.until(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        await facts.someone_waits_for_a_lock()
         await stranger([other("during", 1)])
         await facts.ingest([order("known", DESK.names(1_001)), left_in_cart("known", [DESK.bad])])
 

@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from profiles.db.sql import new_id
 from profiles.projection.computed import load_last_seen, with_event_seen
-from tests.support.builders.profiles import MESSAGE, START
+from tests.support.builders.profiles import START, message_row
 from tests.support.environments.ingest import CHAIR, LAMP, IngestHarness, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
@@ -25,9 +24,8 @@ async def test_orders_refunds_and_clicks_are_worked_in_with_their_own_event(fact
     await look()
     await facts.happens("Order Refunded", {"order_id": "o-1", "products": [CHAIR]}, email=ADA)
     await look()
-    message = new_id()
     [who] = await facts.values("SELECT profile_id FROM profile")
-    await facts.rows(MESSAGE, message, who, "sms", "sent", START, None)
+    message = await facts.database.run(lambda connection: message_row(connection, who, channel="sms"))
     for name in ("Message Opened", "Message Clicked"):
         await facts.happens(name, {"message_id": str(message)})
         await look()
@@ -139,8 +137,7 @@ async def test_when_somebody_was_seen_is_the_same_event_by_event_and_over_all_of
     for said in incoming:
         expected = with_event_seen(expected, said, at[said.id])
     [kept] = await facts.values("SELECT seen::text FROM profile")
-    async with facts.database.transaction() as connection:
-        anew = await load_last_seen(connection, [who])
+    anew = await facts.database.run(lambda connection: load_last_seen(connection, [who]))
 
     assert {"web", "store", "server"} == set(expected)
     assert expected == orjson.loads(kept) == anew[who]

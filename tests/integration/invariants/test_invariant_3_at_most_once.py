@@ -198,8 +198,7 @@ async def test_invariant_3_claims_left_behind_become_unknown_and_then_final(gate
 
     async def settled(age: timedelta) -> tuple[int, str]:
         await gate_env.fetch_rows("UPDATE message SET claim_recorded_at = now() - $1::interval", age)
-        async with gate_env.database.transaction() as connection:
-            count = await claims.expire_stale_claims(connection)
+        count = await gate_env.database.run(lambda connection: claims.expire_stale_claims(connection))
         return count, (await gate_env.message(run_id, "reminder"))["status"]
 
     assert await settled(timedelta(minutes=4)) == (0, "claimed")

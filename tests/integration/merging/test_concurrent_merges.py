@@ -46,7 +46,7 @@ async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new
     task = asyncio.create_task(merging())
     await held.wait()
     waiting = asyncio.create_task(facts.happens("Order Completed", order(LAMP), phone=PHONE))
-    await facts.until("SELECT 1 FROM pg_locks WHERE NOT granted")
+    await facts.someone_waits_for_a_lock()
     go.set()
     await asyncio.gather(task, waiting)
 
@@ -67,27 +67,6 @@ async def test_events_for_the_loser_while_it_is_merged_are_not_lost(facts: Inges
     assert len(await people_in(facts.database)) == 1
     assert await facts.values("SELECT DISTINCT profile_id FROM purchase") == [await facts.who("email", ADA)]
     assert await facts.values("SELECT orders FROM profile WHERE merged_into IS NULL") == [8]
-
-
-async def test_events_of_both_halves_while_they_are_parted_go_to_the_half_that_they_name(
-    facts: IngestHarness,
-) -> None:
-    await facts.happens("Signed In", email=ADA, phone=PHONE)
-    jobs = [
-        facts.happens("Order Completed", order(LAMP, order_id=f"{kind}-{n}"), **{kind: value})
-        for n in range(6)
-        for kind, value in (("email", ADA), ("phone", PHONE))
-    ]
-    jobs += [facts.happens("Signed In", email=ADA, phone=PHONE) for _ in range(3)]
-    parting = cut_identifiers(facts.database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
-    apart, *_ = await asyncio.gather(parting, *jobs)
-
-    ada, other = await facts.who("email", ADA), await facts.who("phone", PHONE)
-    assert {ada, other} == {*apart.profile_ids}
-    assert ada != other
-    bought = "SELECT DISTINCT split_part(order_id, '-', 1) FROM purchase WHERE profile_id = $1"
-    assert (await facts.values(bought, ada), await facts.values(bought, other)) == (["email"], ["phone"])
-    assert await facts.values("SELECT orders FROM profile WHERE merged_into IS NULL") == [6, 6]
 
 
 async def test_parted_and_mended_over_and_over_while_events_come_in(facts: IngestHarness) -> None:

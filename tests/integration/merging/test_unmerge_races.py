@@ -86,8 +86,7 @@ async def test_the_preference_page_of_a_message_shows_whoever_reads_that_address
     assert isinstance(claim, SendClaim)
     link = PreferenceClaim(str(claim.snapshot.profile_id), str(claim.message_id), "email", "marketing")
     await two.parted(gate_env.database)
-    async with gate_env.database.transaction() as connection:
-        shown = await load_subscriber(connection, link)
+    shown = await gate_env.database.run(lambda connection: load_subscriber(connection, link))
 
     mails = [one.value for one in shown.identifiers if one.type == "email"]
     assert mails == [claim.address]

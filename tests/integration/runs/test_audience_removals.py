@@ -106,8 +106,7 @@ class Ads:
 
     async def figures(self) -> Backlog:
         """What operators see."""
-        async with self.env.database.transaction() as connection:
-            return await load_backlog(connection)
+        return await self.env.database.run(lambda connection: load_backlog(connection))
 
 
 @pytest.fixture

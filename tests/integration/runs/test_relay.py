@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from authoring.testing.calendar import DEFAULT_START
@@ -77,6 +77,14 @@ def relay(gate_env: Waypost, delivery: Delivery, database: Database | None = Non
 async def drained(relay: Relay) -> None:
     while await relay.deliver_batch():
         pass
+
+
+async def signals_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """Names of the signals that a run was told, in order."""
+    told = [
+        event.workflow_execution_signaled_event_attributes for event in (await handle.fetch_history()).events
+    ]
+    return [signal.signal_name for signal in told if signal.signal_name]
 
 
 async def delivered_in_full(gate_env: GateHarness, relay: Relay) -> None:
@@ -221,8 +229,7 @@ async def test_a_signal_told_twice_is_seen_once(database_url: str, temporal: Tem
         for _ in range(3):
             await waypost.fetch_rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'signal'")
             await waypost.deliver_outbox()
-        history = await waypost.handle(run).fetch_history()
-        told = [e for e in history.events if e.HasField("workflow_execution_signaled_event_attributes")]
+        told = await signals_of(waypost.handle(run))
 
         assert len(told) == 5
         assert (await waypost.run_details(run)).count("Product Added") == 2
@@ -252,13 +259,7 @@ async def test_while_temporal_is_away_nothing_is_refused_and_all_is_told_when_it
     assert (len(accepted), len(waiting)) == (40, 60)
     assert await gate_env.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL") == []
     for run in await gate_env.fetch_rows("SELECT * FROM run WHERE journey = 'cart-abandonment'"):
-        history = await gate_env.handle(run).fetch_history()
-        signals = [
-            e.workflow_execution_signaled_event_attributes.signal_name
-            for e in history.events
-            if e.HasField("workflow_execution_signaled_event_attributes")
-        ]
-        assert signals == ["Product Added", "Order Completed"]
+        assert await signals_of(gate_env.handle(run)) == ["Product Added", "Order Completed"]
 
 
 async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
@@ -277,12 +278,7 @@ async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
         monkeypatch.undo()
         await drained(relay(gate_env, Delivery(server.client)))
         [run] = await gate_env.fetch_rows("SELECT * FROM run WHERE run_id = $1", run_id)
-        history = await server.client.get_workflow_handle(run["workflow_id"]).fetch_history()
-        signals = [
-            e.workflow_execution_signaled_event_attributes.signal_name
-            for e in history.events
-            if e.HasField("workflow_execution_signaled_event_attributes")
-        ]
+        signals = await signals_of(server.client.get_workflow_handle(run["workflow_id"]))
 
         assert isinstance(lost[0], Exception)
         assert signals[0] == "Product Added"

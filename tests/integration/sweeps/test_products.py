@@ -140,9 +140,7 @@ async def test_products_are_locked_in_the_order_of_their_keys_and_before_anybody
     async with facts.database.transaction() as holder:
         await holder.execute("SELECT 1 FROM product WHERE item = 'b' FOR UPDATE")
         waiting = asyncio.create_task(facts.ingest([facts.event("Product Viewed", LAMP, email=ADA), *events]))
-        await facts.until(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        await facts.someone_waits_for_a_lock()
         free = "SELECT {} FROM {} FOR UPDATE SKIP LOCKED"
 
         assert await facts.values(free.format("item", "product")) == []
@@ -262,8 +260,7 @@ async def sold_out(facts: IngestHarness, line: dict[str, Any]) -> bool:
     ask = SnapshotQuery(
         run["run_id"], "s", "email", datetime.now(UTC), promoted_items=((key, line.get("sku")),)
     )
-    async with facts.database.transaction() as connection:
-        snapshot = await read_locked_snapshot(connection, ask)
+    snapshot = await facts.database.run(lambda connection: read_locked_snapshot(connection, ask))
     assert snapshot is not None
     return key in snapshot.out_of_stock
 

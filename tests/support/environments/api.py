@@ -62,6 +62,17 @@ class OpenApi:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def read_all(self, path: str, key: str, *, limit: int) -> list[Any]:
+        """All entries of a list, read page by page."""
+        found: list[Any] = []
+        query: dict[str, Any] = {"limit": limit}
+        while True:
+            page = await self.read(path, **query)
+            found += page[key]
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
     async def rows(self, query: str, *arguments: Any) -> Sequence[Any]:
         """Rows of the test's database."""
         async with self.doors.database.transaction() as connection:

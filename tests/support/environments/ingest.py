@@ -136,6 +136,12 @@ class IngestHarness:
             assert asyncio.get_running_loop().time() < deadline, f"nothing within {within_s} s: {question}"
             await asyncio.sleep(0.01)
 
+    async def someone_waits_for_a_lock(self) -> None:
+        """Wait until a session of this database waits for a row."""
+        await self.until(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+
     async def who(self, kind: str, value: str) -> UUID:
         """The profile an identifier points at."""
         [found] = await self.values(
@@ -207,8 +213,7 @@ class IngestHarness:
             token=token,
             decision_id=new_id(),
         )
-        async with self.database.transaction() as connection:
-            await connection.execute(write_decisions_sql(planned))
+        await self.database.run(lambda connection: connection.execute(write_decisions_sql(planned)))
         return message_id, token
 
     async def accepted(self, message_id: UUID, token: UUID, at: datetime | None = None) -> None:
