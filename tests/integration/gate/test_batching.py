@@ -1,29 +1,20 @@
 """Gate batches: requests that come at the same moment are decided on in one transaction, each as if alone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from activities.gate.batching import MAX_BATCH_SIZE, MAX_CONCURRENT_BATCHES, GateBatcher
 from activities.gate.send_gate import NotAllowed, SendClaim
 from activities.run_context import NoSuchRun
-from local.temporal_server import TemporalDevServer
 from policy.verdict import Reason
 from profiles.db.sql import new_id
 from profiles.messaging.claims import read_locked_snapshots
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.support.environments.gate import GateHarness, PausedCommitDatabase, shopper
 from tests.support.environments.gate_batches import PEOPLE, CountingGate, case, heard, opened, runs_of
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def gate_env(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
-    """Waypost without workers."""
-    async with GateHarness(database_url, temporal.client) as running:
-        yield running
 
 
 async def test_those_who_come_while_one_is_heard_share_one_transaction(gate_env: GateHarness) -> None:

@@ -52,27 +52,29 @@ async def test_the_table_fails_where_the_gate_does_not_follow_a_merge_that_it_wa
     assert len(await two.owners_of(run_id)) == 2
 
 
-async def test_the_table_fails_where_messages_do_not_go_along(
-    two: TwoPeople, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "name", "spoilt", "brings"),
+    [
+        pytest.param(
+            *(reassign, "MOVE_PROFILE_ROWS"),
+            tuple(move for move in reassign.MOVE_PROFILE_ROWS if "message" not in move),
+            "both mails of two",
+            id="messages do not go along",
+        ),
+        pytest.param(
+            rebuild,
+            "sync_suppressions",
+            nothing,
+            "a purchase",
+            id="a purchase does not reach who they both are",
+        ),
+    ],
+)
+async def test_the_table_fails_where_something_is_left_out_of_a_merge(
+    two: TwoPeople, module: object, name: str, spoilt: object, brings: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        reassign,
-        "MOVE_PROFILE_ROWS",
-        tuple(move for move in reassign.MOVE_PROFILE_ROWS if "message" not in move),
-    )
-    run_id = await two.ada_leaves_a_lamp()
-    await two.the_other_comes("both mails of two")
-    sent = await sends_through(two.env, two.ask(run_id), SendStep.UNCLAIMED, two.joined)
-
-    assert word(sent) == "sent"
-
-
-async def test_the_table_fails_where_a_purchase_does_not_reach_who_they_both_are(
-    two: TwoPeople, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rebuild, "sync_suppressions", nothing)
-    run_id = await two.ada_leaves_a_lamp()
-    await two.the_other_comes("a purchase")
+    monkeypatch.setattr(module, name, spoilt)
+    run_id = await two.leave_a_lamp("ada", brings)
     sent = await sends_through(two.env, two.ask(run_id), SendStep.UNCLAIMED, two.joined)
 
     assert word(sent) == "sent"
