@@ -1,6 +1,7 @@
 """Fixtures of the tests on real Postgres."""
 
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -9,12 +10,47 @@ import pytest_asyncio
 from authoring.testing.shared_memory import shared_memory_folder
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
+from profiles.db.database import Database
 from profiles.db.migrate import upgrade_schema_async
+from profiles.db.sql import new_id
+from tests.support.environments.api import OpenApi, opened
 from tests.support.environments.gate import GateHarness
+from tests.support.environments.ingest import IngestHarness
+
+
+@pytest.fixture
+def facts(database: Database, request: pytest.FixtureRequest) -> IngestHarness:
+    """Ingest on this test's own database, with the journeys that its module lists as ``JOURNEYS``."""
+    return IngestHarness(database, *getattr(request.module, "JOURNEYS", ()))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shop(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
+async def api(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[OpenApi]:
+    """The API on this test's own database, with its module's ``API_SETTINGS`` and without a Temporal."""
+    async with opened(database_url, **getattr(request.module, "API_SETTINGS", {})) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def module_database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
+    """URL of a migrated database that the tests of a module share."""
+    name = f"test_{new_id().hex}"
+    server = await asyncpg.connect(postgres)
+    await server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
+    yield urlsplit(postgres)._replace(path=f"/{name}").geturl()
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_api(module_database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[OpenApi]:
+    """The API on the module's database, for tests of what is refused before anything is written."""
+    async with opened(module_database_url, **getattr(request.module, "API_SETTINGS", {})) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def gate_env(database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
     """Waypost without workers, on this test's own database."""
     async with GateHarness(database_url, temporal.client) as running:
         yield running
@@ -33,3 +69,11 @@ async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
         async with server:
             await upgrade_schema_async(await server.create_database("template_of_tests"))
             yield server
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def ordered_database_url(ordered: EmbeddedPostgres) -> AsyncIterator[str]:
+    """URL of a migrated database for this test alone that keeps the instant of every commit."""
+    name = f"test_{new_id().hex}"
+    yield await ordered.create_database(name, template="template_of_tests")
+    await ordered.drop_database(name)

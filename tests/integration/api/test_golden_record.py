@@ -1,20 +1,13 @@
 """The golden record over HTTP: fields with their origin, guesses with their source, computed traits."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.support.environments.api import OpenApi, event, opened
+from tests.support.environments.api import OpenApi, event
 
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database."""
-    async with opened(database_url, default_region="DE") as running:
-        yield running
+API_SETTINGS = {"default_region": "DE"}
 
 
 async def test_every_field_says_who_said_it_and_when(api: OpenApi) -> None:

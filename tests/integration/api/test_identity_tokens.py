@@ -1,30 +1,22 @@
 """Identity tokens over HTTP: a server vouches for its visitor, and what the visitor says is verified."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 
 from api.batching import Batcher
 from api.http.outage import create_probe
 from profiles.ingest.event_store import IngestResult
 from profiles.state.event_records import IncomingEvent
-from tests.support.environments.api import ADMIN, WRITE, OpenApi, opened
+from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, WRITE, OpenApi, opened
 
-SERVER = {"Authorization": "Bearer server-key-of-tests"}
+API_SETTINGS = SERVER_KEYS
 
 CLAIM = {"type": "user_id", "value": "42"}
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database, with a server key."""
-    async with opened(database_url, waypost_server_keys=SecretStr("till:server-key-of-tests")) as running:
-        yield running
 
 
 async def asked(api: OpenApi, claim: dict[str, Any], *, headers: dict[str, str] = SERVER) -> httpx2.Response:
@@ -71,13 +63,6 @@ async def test_a_server_or_admin_key_gets_a_token_and_its_end(api: OpenApi, head
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_a_write_key_gets_none_and_is_told_which_would(api: OpenApi) -> None:
-    answer = await asked(api, {}, headers=WRITE)
-
-    assert answer.status_code == 403
-    assert answer.json()["detail"] == "a write key may only send events; use a server or an admin key here"
-
-
 async def test_pages_of_other_origins_cannot_ask_for_one(api: OpenApi) -> None:
     question = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     answer = await api.client.options("/v1/identity/tokens", headers=question)
@@ -103,9 +88,9 @@ async def test_pages_of_other_origins_cannot_ask_for_one(api: OpenApi) -> None:
     ],
 )
 async def test_a_bad_claim_is_a_422_that_points_at_the_field(
-    api: OpenApi, claim: dict[str, Any], pointer: str
+    shared_api: OpenApi, claim: dict[str, Any], pointer: str
 ) -> None:
-    answer = await asked(api, claim)
+    answer = await asked(shared_api, claim)
 
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
@@ -113,8 +98,7 @@ async def test_a_bad_claim_is_a_422_that_points_at_the_field(
 
 
 async def test_a_phone_is_read_by_the_region_set(database_url: str) -> None:
-    keys = SecretStr("server-key-of-tests")
-    async with opened(database_url, waypost_server_keys=keys, default_region="DE") as api:
+    async with opened(database_url, default_region="DE", **SERVER_KEYS) as api:
         taken = overheard(api)
         token = await issued(api, type="phone", value="0151 12345678")
         await api.results("/v1/track", call(token=token, userId=None, properties={"phone": "+4915112345678"}))
@@ -206,9 +190,9 @@ async def test_a_token_outlives_the_rotation_of_its_secret_until_the_secret_is_g
     database_url: str,
 ) -> None:
     old, new = "old-secret-" + "o" * 32, "new-secret-" + "n" * 32
-    keys, verified = SecretStr("server-key-of-tests"), []
+    verified = []
     for index, secrets in enumerate((old, f"{new},{old}", new)):
-        async with opened(database_url, waypost_server_keys=keys, waypost_secrets=SecretStr(secrets)) as api:
+        async with opened(database_url, waypost_secrets=SecretStr(secrets), **SERVER_KEYS) as api:
             if index == 0:
                 token = await issued(api)
             taken = overheard(api)

@@ -1,17 +1,15 @@
 """Who may come in: every route needs a key but those on a short list, and each kind of key has its rights."""
 
 import base64
-from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import pytest
-import pytest_asyncio
 from fastapi.routing import APIRoute
 from pydantic import SecretStr
 
 from api.app import create_app
 from api.events.routes import EVENT_PATHS
-from tests.support.environments.api import ADMIN, WRITE, OpenApi, event, opened, settings
+from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, WRITE, OpenApi, event, opened, settings
 
 PUBLIC = {
     "/", "/docs", "/docs/oauth2-redirect", "/openapi.json",
@@ -37,13 +35,6 @@ def concrete(path: str) -> str:
     for name in ("type", "value", "journey", "key", "event", "token"):
         filled = filled.replace("{" + name + "}", "x")
     return filled.replace("{message_id}", "01900000-0000-7000-8000-000000000000")
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database, outside of a local stack."""
-    async with opened(database_url) as running:
-        yield running
 
 
 def test_the_schema_lists_every_route_but_the_documentations_own() -> None:
@@ -74,19 +65,22 @@ async def test_a_write_key_only_sends_events(api: OpenApi) -> None:
     closed = [(m, p) for m, p in routes() if p not in PUBLIC and p not in EVENT_PATHS]
     answers = {(m, p): await api.client.request(m, concrete(p), headers=WRITE) for m, p in closed}
 
+    said = "a write key may only send events; use "
     assert {403} == {answer.status_code for answer in answers.values()}
+    assert {
+        (path == "/v1/identity/tokens", answer.json()["detail"]) for (_, path), answer in answers.items()
+    } == {(True, said + "a server or an admin key here"), (False, said + "an admin key here")}
     assert (await api.send("/v1/events", event())).status_code == 200
 
 
 async def test_a_server_key_sends_events_and_issues_tokens_and_no_more(database_url: str) -> None:
-    server = {"Authorization": "Bearer server-key-of-tests"}
     mine = (*EVENT_PATHS, "/v1/identity/tokens")
     closed = [(m, p) for m, p in routes() if p not in PUBLIC and p not in mine]
-    async with opened(database_url, waypost_server_keys=SecretStr("till:server-key-of-tests")) as api:
-        answers = [await api.client.request(m, concrete(p), headers=server) for m, p in closed]
-        sent = await api.send("/v1/events", event(), headers=server)
-        named = await api.send("/v1/track", {"userId": "u", "event": "X", "messageId": "m"}, headers=server)
-        issued = await api.client.post("/v1/identity/tokens", json=CLAIM, headers=server)
+    async with opened(database_url, **SERVER_KEYS) as api:
+        answers = [await api.client.request(m, concrete(p), headers=SERVER) for m, p in closed]
+        sent = await api.send("/v1/events", event(), headers=SERVER)
+        named = await api.send("/v1/track", {"userId": "u", "event": "X", "messageId": "m"}, headers=SERVER)
+        issued = await api.client.post("/v1/identity/tokens", json=CLAIM, headers=SERVER)
         sources = [row["source"] for row in await api.rows("SELECT source FROM event ORDER BY id")]
 
     assert len(closed) > 10
@@ -98,9 +92,9 @@ async def test_a_server_key_sends_events_and_issues_tokens_and_no_more(database_
     assert sources == ["test", "segment/till"]
 
 
-async def test_without_a_server_key_set_there_is_none(api: OpenApi) -> None:
+async def test_without_a_server_key_set_there_is_none(shared_api: OpenApi) -> None:
     answers = [
-        await api.send("/v1/events", event(), headers={"Authorization": f"Bearer {key}"})
+        await shared_api.send("/v1/events", event(), headers={"Authorization": f"Bearer {key}"})
         for key in ("dev-server", "server-key-of-tests")
     ]
 
@@ -134,8 +128,8 @@ async def test_a_key_is_taken_as_basic_or_bearer(api: OpenApi, headers: dict[str
     "header",
     ["", "Bearer", "Basic !!!", "Basic", "Digest x", "Basic " + "A" * 100_000, "Bearer \xe4", "Basic //79"],
 )
-async def test_a_malformed_header_is_a_401(api: OpenApi, header: str) -> None:
-    answer = await api.client.post(
+async def test_a_malformed_header_is_a_401(shared_api: OpenApi, header: str) -> None:
+    answer = await shared_api.client.post(
         "/v1/events", content=b"{}", headers=[(b"authorization", header.encode("latin-1"))]
     )
 

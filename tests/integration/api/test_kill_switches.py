@@ -1,25 +1,16 @@
 """Kill switches over HTTP and by command: switching, refusals in words, and where they show."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import orjson
 import pytest
-import pytest_asyncio
 
 from cli.kill_switches import activate_stop, format_change, lift_stop, list_stops
 from policy.facts import StopKind
-from tests.support.environments.api import ADMIN, OpenApi, opened
+from tests.support.environments.api import ADMIN, OpenApi
 from workers.errors import UserError
 
 WHY = {"reason": "the shop's prices are wrong"}
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database; no Temporal."""
-    async with opened(database_url) as running:
-        yield running
 
 
 async def test_a_stop_is_shown_everywhere_until_it_is_resumed(api: OpenApi) -> None:
@@ -54,13 +45,15 @@ async def test_a_stop_is_shown_everywhere_until_it_is_resumed(api: OpenApi) -> N
         ("all/sms", "no such thing as 'sms'; known: all"),
     ],
 )  # fmt: skip
-async def test_an_unknown_name_is_refused_with_what_is_known(api: OpenApi, path: str, said: str) -> None:
-    put = await api.client.put(f"/v1/stops/{path}", json=WHY, headers=ADMIN)
-    deleted = await api.client.delete(f"/v1/stops/{path}", headers=ADMIN)
+async def test_an_unknown_name_is_refused_with_what_is_known(
+    shared_api: OpenApi, path: str, said: str
+) -> None:
+    put = await shared_api.client.put(f"/v1/stops/{path}", json=WHY, headers=ADMIN)
+    deleted = await shared_api.client.delete(f"/v1/stops/{path}", headers=ADMIN)
 
     assert [put.status_code, deleted.status_code] == [404, 404]
     assert said in put.json()["detail"]
-    assert await api.rows("SELECT 1 FROM kill_switch") == []
+    assert await shared_api.rows("SELECT 1 FROM kill_switch") == []
 
 
 async def test_what_has_gone_from_the_code_can_be_resumed(api: OpenApi) -> None:
@@ -72,9 +65,9 @@ async def test_what_has_gone_from_the_code_can_be_resumed(api: OpenApi) -> None:
     assert (row["done"], row["reason"]) == ("resumed", "gone")
 
 
-async def test_a_stop_wants_a_reason_and_an_admin_key(api: OpenApi) -> None:
-    without = await api.client.put("/v1/stops/all/all", json={}, headers=ADMIN)
-    nobody = await api.client.put("/v1/stops/all/all", json=WHY)
+async def test_a_stop_wants_a_reason_and_an_admin_key(shared_api: OpenApi) -> None:
+    without = await shared_api.client.put("/v1/stops/all/all", json={}, headers=ADMIN)
+    nobody = await shared_api.client.put("/v1/stops/all/all", json=WHY)
 
     assert (without.status_code, nobody.status_code) == (422, 401)
 

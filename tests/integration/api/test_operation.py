@@ -1,11 +1,9 @@
 """Operation: alive, ready, counted; and the sandbox's mailbox."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
 import asyncpg
-import pytest_asyncio
 
 from profiles.db.migrate import head_revision
 from profiles.db.sql import new_id
@@ -16,13 +14,6 @@ _SANDBOX = """
 INSERT INTO sandbox_message (message_id, channel, address, subject, html, text, recorded_at)
 VALUES ($1, $2, $3, $4, $5, $6, now() + $7 * interval '1 minute')
 """
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database; no Temporal."""
-    async with opened(database_url) as running:
-        yield running
 
 
 async def test_it_is_ready_without_temporal_and_says_so(api: OpenApi) -> None:
@@ -104,15 +95,15 @@ async def test_metrics_count_events_by_what_became_of_them(api: OpenApi) -> None
         assert f"\n{name} " in text
 
 
-async def test_the_root_leads_to_the_documentation(api: OpenApi) -> None:
-    answer = await api.client.get("/")
+async def test_the_root_leads_to_the_documentation(shared_api: OpenApi) -> None:
+    answer = await shared_api.client.get("/")
 
     assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
-    assert (await api.client.get("/docs")).status_code == 200
+    assert (await shared_api.client.get("/docs")).status_code == 200
 
 
-async def test_the_schema_describes_every_door_with_an_example(api: OpenApi) -> None:
-    paths = (await api.client.get("/openapi.json")).json()["paths"]
+async def test_the_schema_describes_every_door_with_an_example(shared_api: OpenApi) -> None:
+    paths = (await shared_api.client.get("/openapi.json")).json()["paths"]
 
     for path, ways in paths.items():
         for method, way in ways.items():
@@ -121,9 +112,9 @@ async def test_the_schema_describes_every_door_with_an_example(api: OpenApi) -> 
         assert paths[path]["post"]["requestBody"]["content"]["application/json"]["example"]
 
 
-async def test_what_is_under_no_path_is_a_problem_too(api: OpenApi) -> None:
-    missing = await api.client.get("/v1/nothing")
-    wrong = await api.client.get("/v1/track")
+async def test_what_is_under_no_path_is_a_problem_too(shared_api: OpenApi) -> None:
+    missing = await shared_api.client.get("/v1/nothing")
+    wrong = await shared_api.client.get("/v1/track")
 
     assert [missing.status_code, wrong.status_code] == [404, 405]
     assert "/docs" in missing.json()["detail"]
@@ -131,9 +122,9 @@ async def test_what_is_under_no_path_is_a_problem_too(api: OpenApi) -> None:
 
 
 async def test_a_body_over_the_limit_is_refused_on_every_route_before_its_key_is_looked_at(
-    api: OpenApi,
+    shared_api: OpenApi,
 ) -> None:
-    answer = await api.client.put("/v1/profiles/user_id/u/consents", content=b" " * 2_000_000)
+    answer = await shared_api.client.put("/v1/profiles/user_id/u/consents", content=b" " * 2_000_000)
 
     assert answer.status_code == 413
 
@@ -160,9 +151,9 @@ async def test_the_mailbox_shows_mails_and_texts_with_the_newest_open(api: OpenA
     assert "script-src" not in policy
 
 
-async def test_an_empty_mailbox_says_so_and_a_missing_message_is_a_404(api: OpenApi) -> None:
-    assert "Nothing was sent yet" in (await api.client.get("/sandbox", headers=ADMIN)).text
-    assert (await api.client.get(f"/sandbox/{new_id()}", headers=ADMIN)).status_code == 404
+async def test_an_empty_mailbox_says_so_and_a_missing_message_is_a_404(shared_api: OpenApi) -> None:
+    assert "Nothing was sent yet" in (await shared_api.client.get("/sandbox", headers=ADMIN)).text
+    assert (await shared_api.client.get(f"/sandbox/{new_id()}", headers=ADMIN)).status_code == 404
 
 
 async def test_the_mailbox_is_open_on_a_local_stack_only(api: OpenApi, database_url: str) -> None:

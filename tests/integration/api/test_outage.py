@@ -2,64 +2,26 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest_asyncio
 
 from tests.support.environments.api import ADMIN, OpenApi, event, opened
-
-
-@dataclass
-class Wire:
-    """The network between the API and Postgres: it can be cut, and it can go silent."""
-
-    host: str
-    port: int
-    silent: bool = False
-    down: bool = False
-    pipes: set[asyncio.StreamWriter] = field(default_factory=set)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry one connection both ways."""
-        if self.down:
-            writer.close()
-            return
-        other_reader, other_writer = await asyncio.open_connection(self.host, self.port)
-        self.pipes |= {writer, other_writer}
-        await asyncio.gather(self._carry(reader, other_writer), self._carry(other_reader, writer))
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while chunk := await reader.read(65536):
-                while self.silent:  # noqa: ASYNC110 - reads plainer than two events
-                    await asyncio.sleep(0.01)
-                writer.write(chunk)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-    def cut(self) -> None:
-        """End every connection there is."""
-        for pipe in self.pipes:
-            pipe.transport.abort()
-        self.pipes.clear()
+from tests.support.faults.tcp_proxy import Cable
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def wired(database_url: str) -> AsyncIterator[tuple[OpenApi, Wire]]:
-    """The API on this test's database, by way of a wire that can break."""
+async def wired(database_url: str) -> AsyncIterator[tuple[OpenApi, Cable]]:
+    """The API on this test's database, by way of a cable that can be held and pulled out."""
     url = urlsplit(database_url)
-    wire = Wire(url.hostname or "", url.port or 5432)
-    server = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    user = f"{url.username}:{url.password}@" if url.password else f"{url.username}@"
-    async with server, opened(url._replace(netloc=f"{user}127.0.0.1:{port}").geturl()) as api:
+    user, _, server = url.netloc.rpartition("@")
+    async with (
+        Cable(server) as wire,
+        opened(url._replace(netloc=f"{user}@{wire.address}").geturl()) as api,
+    ):
         yield api, wire
-        wire.silent = False
-        wire.cut()
+        wire.let_go()
+        wire.pull()
 
 
 async def timed(api: OpenApi, event_id: str) -> tuple[int, float, str | None]:
@@ -70,14 +32,13 @@ async def timed(api: OpenApi, event_id: str) -> tuple[int, float, str | None]:
 
 
 async def test_events_are_answered_503_while_postgres_is_down_and_taken_when_it_is_back(
-    wired: tuple[OpenApi, Wire],
+    wired: tuple[OpenApi, Cable],
 ) -> None:
     api, wire = wired
     assert (await timed(api, "before"))[0] == 200
-    wire.down = True
-    wire.cut()
+    wire.unplug()
     status, seconds, retry_after = await timed(api, "during")
-    wire.down = False
+    wire.plug_in()
     back, _, _ = await timed(api, "during")
 
     assert status == 503
@@ -89,11 +50,11 @@ async def test_events_are_answered_503_while_postgres_is_down_and_taken_when_it_
 
 
 async def test_events_are_answered_503_within_a_second_while_postgres_is_frozen(
-    wired: tuple[OpenApi, Wire],
+    wired: tuple[OpenApi, Cable],
 ) -> None:
     api, wire = wired
     assert (await timed(api, "before"))[0] == 200
-    wire.silent = True
+    wire.hold()
     answers = await asyncio.gather(*(timed(api, f"e-{n}") for n in range(20)))
 
     assert {503} == {status for status, _, _ in answers}
@@ -101,11 +62,11 @@ async def test_events_are_answered_503_within_a_second_while_postgres_is_frozen(
     assert None not in {retry_after for _, _, retry_after in answers}
 
 
-async def test_connections_that_died_in_the_pool_are_nobodys_503(wired: tuple[OpenApi, Wire]) -> None:
+async def test_connections_that_died_in_the_pool_are_nobodys_503(wired: tuple[OpenApi, Cable]) -> None:
     api, wire = wired
     await asyncio.gather(*(timed(api, f"warm-{n}") for n in range(20)))
     await asyncio.gather(*(api.read("/v1/profiles/user_id/u-1") for _ in range(8)))
-    wire.cut()
+    wire.pull()
     taken = await asyncio.gather(*(timed(api, f"after-{n}") for n in range(5)))
     seen = await api.read("/v1/profiles/user_id/u-1")
 
@@ -113,10 +74,9 @@ async def test_connections_that_died_in_the_pool_are_nobodys_503(wired: tuple[Op
     assert seen["profile_id"]
 
 
-async def test_reads_and_readiness_say_503_too_and_health_does_not_care(wired: tuple[OpenApi, Wire]) -> None:
+async def test_reads_and_readiness_say_503_too_and_health_does_not_care(wired: tuple[OpenApi, Cable]) -> None:
     api, wire = wired
-    wire.down = True
-    wire.cut()
+    wire.unplug()
     paths = ("/v1/profiles/user_id/u-1", "/v1/journeys/x/runs", "/readyz", "/healthz", "/metrics")
     answers = {path: await api.client.get(path, headers=ADMIN) for path in paths}
 

@@ -1,15 +1,14 @@
 """People over HTTP: one profile behind every identifier, its lists page by page, its consents."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 
 from profiles.db.sql import new_id
-from tests.support.environments.api import ADMIN, OpenApi, event, opened
+from tests.support.environments.api import ADMIN, OpenApi, event
+
+API_SETTINGS = {"default_region": "DE"}
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
@@ -25,13 +24,6 @@ INSERT INTO decision (decision_id, message_id, profile_id, run_id, step, journey
 VALUES ($1, $2, $3, $4, $5, 'cart-abandonment', 'email', 'cart_reminder', 'withhold', 'purchased', '',
   '[{"name": "relevance", "passed": false}]', '{}', '{p-1}', $6)
 """
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database."""
-    async with opened(database_url, default_region="DE") as running:
-        yield running
 
 
 async def messages_for(api: OpenApi, profile_id: str, count: int) -> list[str]:
@@ -114,30 +106,23 @@ async def test_every_identifier_of_a_merged_person_finds_the_same_profile(api: O
         ("user_id/a%00b", "do not print"),
     ],
 )
-async def test_nobody_is_a_404_that_says_why(api: OpenApi, path: str, said: str) -> None:
-    for more in ("", "/messages", "/decisions", "/runs"):
-        answer = await api.client.get(f"/v1/profiles/{path}{more}", headers=ADMIN)
+async def test_nobody_is_a_404_that_says_why(shared_api: OpenApi, path: str, said: str) -> None:
+    for more in ("", "/messages", "/decisions", "/runs", "/identity"):
+        answer = await shared_api.client.get(f"/v1/profiles/{path}{more}", headers=ADMIN)
 
         assert answer.status_code == 404
         assert said in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(("kind", "key"), [("messages", "message_id"), ("decisions", "message_id")])
-async def test_lists_come_newest_first_page_by_page(api: OpenApi, kind: str, key: str) -> None:
+@pytest.mark.parametrize("kind", ["messages", "decisions"])
+async def test_lists_come_newest_first_page_by_page(api: OpenApi, kind: str) -> None:
     await api.results("/v1/events", event())
     profile = await api.read("/v1/profiles/user_id/u-1")
     expected = await messages_for(api, profile["profile_id"], 5)
-    seen: list[str] = []
-    query: dict[str, Any] = {"limit": 2}
-    while True:
-        page = await api.read(f"/v1/profiles/user_id/u-1/{kind}", **query)
-        seen += [one[key] for one in page[kind]]
-        if page["next_cursor"] is None:
-            break
-        query["cursor"] = page["next_cursor"]
+    found = await api.read_all(f"/v1/profiles/user_id/u-1/{kind}", kind, limit=2)
 
     # Two rows share an instant, and no row comes twice or is left out.
-    assert expected == seen
+    assert expected == [one["message_id"] for one in found]
 
 
 async def test_messages_and_decisions_have_the_fields_of_the_contract(api: OpenApi) -> None:
@@ -161,9 +146,9 @@ async def test_messages_and_decisions_have_the_fields_of_the_contract(api: OpenA
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "cursor=nonsense", "cursor=AAAA"])
-async def test_a_malformed_page_is_a_422_that_names_the_parameter(api: OpenApi, query: str) -> None:
-    await api.results("/v1/events", event())
-    answer = await api.client.get(f"/v1/profiles/user_id/u-1/messages?{query}", headers=ADMIN)
+async def test_a_malformed_page_is_a_422_that_names_the_parameter(shared_api: OpenApi, query: str) -> None:
+    await shared_api.results("/v1/events", event())
+    answer = await shared_api.client.get(f"/v1/profiles/user_id/u-1/messages?{query}", headers=ADMIN)
 
     assert answer.status_code == 422
     assert [query.split("=")[0]] == [error["pointer"] for error in answer.json()["errors"]]
@@ -215,11 +200,11 @@ async def test_a_consent_may_be_the_first_that_is_heard_of_a_person(api: OpenApi
     ],
 )
 async def test_a_malformed_consent_is_refused_with_a_pointer(
-    api: OpenApi, body: bytes, pointer: str | None
+    shared_api: OpenApi, body: bytes, pointer: str | None
 ) -> None:
     headers = {**ADMIN, "Content-Type": "application/json"}
-    answer = await api.client.put("/v1/profiles/user_id/u-1/consents", content=body, headers=headers)
+    answer = await shared_api.client.put("/v1/profiles/user_id/u-1/consents", content=body, headers=headers)
 
     assert answer.status_code in (400, 422)
     assert pointer is None or pointer in [error["pointer"] for error in answer.json()["errors"]]
-    assert list(await api.rows("SELECT FROM consent")) == []
+    assert list(await shared_api.rows("SELECT FROM consent")) == []

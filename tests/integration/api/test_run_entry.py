@@ -1,27 +1,20 @@
 """A run started by hand over HTTP: what is answered, what is kept, and what is refused."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 import httpx2
 import pytest
-import pytest_asyncio
 
-from tests.support.environments.api import ADMIN, WRITE, OpenApi, event, opened
+from tests.support.environments.api import ADMIN, OpenApi, event
+
+API_SETTINGS = {"waypost_journeys": "journeys,tests.support.journeys.segments"}
 
 LAMP = {"cart_id": "c-1", "product_id": "p-1", "name": "Lamp", "price": 39.0}
 
 CART = {"identifiers": {"user_id": "u-1"}, "event": "Product Added", "properties": LAMP}
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API with the shipped journeys and those of the tests; no Temporal."""
-    async with opened(database_url, waypost_journeys="journeys,tests.support.journeys.segments") as running:
-        yield running
 
 
 async def enters(
@@ -219,33 +212,27 @@ OLD = (datetime.now(UTC) - timedelta(days=4)).isoformat()
     ],
 )
 async def test_what_can_start_no_run_is_refused_and_nothing_is_kept(
-    api: OpenApi, change: dict[str, Any], status: int, said: str
+    shared_api: OpenApi, change: dict[str, Any], status: int, said: str
 ) -> None:
-    answer = await enters(api, CART | change)
+    answer = await enters(shared_api, CART | change)
 
     assert status == answer.status_code, answer.text
     assert said in answer.text
-    assert await kept(api) == (0, 0, 0)
+    assert await kept(shared_api) == (0, 0, 0)
 
 
-async def test_a_key_that_cannot_be_computed_is_named(api: OpenApi) -> None:
-    answer = await enters(api, {"identifiers": {"user_id": "u-1"}}, journey="ask-about-order")
+async def test_a_key_that_cannot_be_computed_is_named(shared_api: OpenApi) -> None:
+    answer = await enters(shared_api, {"identifiers": {"user_id": "u-1"}}, journey="ask-about-order")
 
     assert answer.status_code == 422
     assert "order_id" in answer.json()["detail"]
 
 
-async def test_an_unknown_journey_is_missing_and_the_nearest_is_named(api: OpenApi) -> None:
-    answer = await enters(api, journey="cart-abandonmet")
+async def test_an_unknown_journey_is_missing_and_the_nearest_is_named(shared_api: OpenApi) -> None:
+    answer = await enters(shared_api, journey="cart-abandonmet")
 
     assert answer.status_code == 404
     assert "did you mean 'cart-abandonment'" in answer.json()["detail"]
-
-
-async def test_a_write_key_starts_no_run(api: OpenApi) -> None:
-    answer = await api.client.post("/v1/journeys/cart-abandonment/runs", json=CART, headers=WRITE)
-
-    assert answer.status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -266,8 +253,8 @@ async def test_a_body_that_is_hardly_json_breaks_nothing(api: OpenApi, body: byt
     assert status == answer.status_code, answer.text
 
 
-async def test_journeys_say_which_segments_bring_people_in(api: OpenApi) -> None:
-    journeys = {one["name"]: one for one in (await api.read("/v1/journeys"))["journeys"]}
+async def test_journeys_say_which_segments_bring_people_in(shared_api: OpenApi) -> None:
+    journeys = {one["name"]: one for one in (await shared_api.read("/v1/journeys"))["journeys"]}
 
     assert journeys["thank-regulars"]["segments"] == [{"name": "regulars", "every": "PT2H"}]
     assert journeys["cart-abandonment"]["segments"] == []

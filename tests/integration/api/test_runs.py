@@ -1,24 +1,17 @@
 """Journeys and runs over HTTP: listing, asking, signalling and ending by hand."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-import pytest_asyncio
 
 from authoring.testing.environment import Waypost
 from local.temporal_server import TemporalDevServer
 from tests.support.environments.api import ADMIN, OpenApi, event, opened
 
+API_SETTINGS = {"temporal_ui_url": "https://temporal.example/"}
+
 UNKNOWN = "01900000-0000-7000-8000-000000000000"
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database; no Temporal."""
-    async with opened(database_url, temporal_ui_url="https://temporal.example/") as running:
-        yield running
 
 
 async def started(api: OpenApi, cart: str = "c-1", user: str = "u-1") -> dict[str, Any]:
@@ -36,8 +29,8 @@ async def started(api: OpenApi, cart: str = "c-1", user: str = "u-1") -> dict[st
     return dict(run)
 
 
-async def test_journeys_say_what_starts_them(api: OpenApi) -> None:
-    journeys = {one["name"]: one for one in (await api.read("/v1/journeys"))["journeys"]}
+async def test_journeys_say_what_starts_them(shared_api: OpenApi) -> None:
+    journeys = {one["name"]: one for one in (await shared_api.read("/v1/journeys"))["journeys"]}
 
     cart = journeys["cart-abandonment"]
     assert "Product Added" in cart["starts_on"]
@@ -74,8 +67,8 @@ async def test_runs_are_listed_by_journey_state_and_person(api: OpenApi) -> None
         ("/v1/runs/nonsense", 422),
     ],
 )
-async def test_what_is_not_there_is_said_to_be_missing(api: OpenApi, path: str, status: int) -> None:
-    answer = await api.client.get(path, headers=ADMIN)
+async def test_what_is_not_there_is_said_to_be_missing(shared_api: OpenApi, path: str, status: int) -> None:
+    answer = await shared_api.client.get(path, headers=ADMIN)
 
     assert status == answer.status_code
     assert answer.json()["detail"]
@@ -134,10 +127,12 @@ async def test_a_run_is_signalled_by_hand_once_per_idempotency_key(api: OpenApi)
     ],
 )
 async def test_a_signal_that_fits_nothing_is_refused(
-    api: OpenApi, path: str, body: bytes, status: int
+    shared_api: OpenApi, path: str, body: bytes, status: int
 ) -> None:
-    await started(api)
-    answer = await api.client.post(path, content=body, headers={**ADMIN, "Content-Type": "application/json"})
+    await started(shared_api)
+    answer = await shared_api.client.post(
+        path, content=body, headers={**ADMIN, "Content-Type": "application/json"}
+    )
 
     assert status == answer.status_code, answer.text
 

@@ -1,14 +1,9 @@
 """Why, as an operator asks it: by API, as a page, by command; narrowed to a journey, an item, a moment."""
 
-import asyncio
 import base64
 import json
-import os
-import subprocess
-import sys
-from collections.abc import AsyncIterator
+import shlex
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +12,12 @@ import pytest_asyncio
 from activities.contracts import HoldSpec
 from cli.why import answer_why
 from tests.support.docs import blocks, commands_of
-from tests.support.environments.api import ADMIN, WRITE, OpenApi, opened
+from tests.support.environments.api import ADMIN, WRITE, OpenApi
 from tests.support.environments.explain import EVENING, HOUR, SMS, YES, ExplainCase
 from tests.support.environments.gate import GateHarness
 from workers.errors import UserError
+
+API_SETTINGS = {"temporal_ui_url": "https://temporal.example.com"}
 
 BOUGHT = (
     "Ada was not sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin): p-1 (Aria lamp) "
@@ -31,21 +28,14 @@ PERSON = "/v1/profiles/email/ada-1@example.com"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def desk(shop: GateHarness) -> ExplainCase:
+async def desk(gate_env: GateHarness) -> ExplainCase:
     """Ada got a text message at one, bought the lamp at two, and was kept from a reminder at eight."""
-    desk = ExplainCase(shop, "cart-7001", 1)
+    desk = ExplainCase(gate_env, "cart-7001", 1)
     await desk.opens(YES)
     await desk.sends("1", hours=7, channel=SMS)
     await desk.buys()
     await desk.asks("2")
     return desk
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database, outside a local stack."""
-    async with opened(database_url, temporal_ui_url="https://temporal.example.com") as running:
-        yield running
 
 
 async def test_the_api_answers_in_a_sentence_with_its_facts_and_the_timeline(
@@ -124,8 +114,8 @@ async def test_the_page_is_an_operators_and_keeps_to_itself(desk: ExplainCase, a
     assert "default-src 'none'; style-src 'sha256-" in shown.headers["content-security-policy"]
 
 
-async def test_what_customers_wrote_is_text_on_the_page(shop: GateHarness, api: OpenApi) -> None:
-    desk = ExplainCase(shop, "c-3", 3)
+async def test_what_customers_wrote_is_text_on_the_page(gate_env: GateHarness, api: OpenApi) -> None:
+    desk = ExplainCase(gate_env, "c-3", 3)
     await desk.opens(YES)
     name = '<img src=x onerror="alert(1)">\u202e\x1b[31m'
     traits = {"first_name": name}
@@ -138,15 +128,17 @@ async def test_what_customers_wrote_is_text_on_the_page(shop: GateHarness, api: 
 
 
 async def test_a_person_of_whom_nothing_was_decided_is_told_what_their_runs_wait_for(
-    shop: GateHarness, api: OpenApi
+    gate_env: GateHarness, api: OpenApi
 ) -> None:
-    desk = ExplainCase(shop, "c-2", 2)
+    desk = ExplainCase(gate_env, "c-2", 2)
     await desk.opens(YES)
     waiting = await api.read("/v1/profiles/email/ada-2@example.com/why")
     before = await api.read("/v1/profiles/email/ada-2@example.com/why", at="2037-11-21T09:00")
-    await shop.fetch_rows("UPDATE run SET state = 'stuck', detail = 'refused' WHERE run_id = $1", desk.run_id)
+    await gate_env.fetch_rows(
+        "UPDATE run SET state = 'stuck', detail = 'refused' WHERE run_id = $1", desk.run_id
+    )
     stuck = await api.read("/v1/profiles/email/ada-2@example.com/why")
-    await shop.fetch_rows("UPDATE run SET state = 'ended' WHERE run_id = $1", desk.run_id)
+    await gate_env.fetch_rows("UPDATE run SET state = 'ended' WHERE run_id = $1", desk.run_id)
     over = await api.read("/v1/profiles/email/ada-2@example.com/why")
     begun = "Nothing was decided for Ada yet: "
     cart = f"{begun}cart-abandonment (c-2), which began on Sat 21 Nov 2037 at 12:00"
@@ -158,8 +150,8 @@ async def test_a_person_of_whom_nothing_was_decided_is_told_what_their_runs_wait
     assert over["sentence"] == f"{begun}no run of theirs is live, so nothing is to be sent."
 
 
-async def test_a_message_that_waited_says_what_came_of_it(shop: GateHarness, api: OpenApi) -> None:
-    desk = ExplainCase(shop, "c-4", 4)
+async def test_a_message_that_waited_says_what_came_of_it(gate_env: GateHarness, api: OpenApi) -> None:
+    desk = ExplainCase(gate_env, "c-4", 4)
     await desk.opens(YES)
     hold = {"opened": "Ticket Opened", "closed": ("Ticket Solved",), "by": "ticket_id", "says": "a ticket"}
     await desk.hears("Ticket Opened", {"ticket_id": "17"}, event_id="t-17", channel="support")
@@ -178,7 +170,7 @@ async def test_a_message_that_waited_says_what_came_of_it(shop: GateHarness, api
 
 
 async def test_the_command_prints_the_answer_and_knows_whom_it_does_not_know(
-    desk: ExplainCase, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: ExplainCase, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("COLUMNS", "200")
@@ -189,25 +181,14 @@ async def test_the_command_prints_the_answer_and_knows_whom_it_does_not_know(
     )
     with pytest.raises(UserError, match=r"--at: expected a time such as 2026-11-21T20:00"):
         await answer_why("ada-1@example.com", **nothing | {"at": "noon"})
-    unknown = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "cli.main", "why", "bob@example.com"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.getcwd(), "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with pytest.raises(UserError, match=r"no profile has email:bob@example\.com; check its spelling"):
+        await answer_why("bob@example.com", **nothing)
 
     assert said.replace("\n", " ").startswith(BOUGHT)
     assert "What happened, by the clock of Europe/Berlin (as their profile says)" in said
     assert "did not pass: items: 0 of 1 item(s) left: p-1 suppressed" in said
     assert "ada-1@example.com" not in said
     assert answer["sentence"].startswith("Ada was sent cart_reminder by sms")
-    assert (unknown.returncode, unknown.stdout) == (1, "")
-    assert "no profile has email:bob@example.com; check its spelling" in unknown.stderr
-    assert "Traceback" not in unknown.stderr
 
 
 async def test_the_answer_in_the_operators_guide_is_what_the_command_prints(
@@ -220,14 +201,6 @@ async def test_the_answer_in_the_operators_guide_is_what_the_command_prints(
         "ada-1@example.com", journey="cart-abandonment", item="p-1", at=None, as_json=False
     )
 
-    assert said.words == (
-        "waypost",
-        "why",
-        "ada@example.com",
-        "--journey",
-        "cart-abandonment",
-        "--item",
-        "p-1",
-    )
+    assert shlex.join(said.words) == "waypost why ada@example.com --journey cart-abandonment --item p-1"
     # Eleven years earlier every day of that year is the same day of the week.
     assert said.answer == answer.replace("2037", "2026").replace("2038", "2027").strip()

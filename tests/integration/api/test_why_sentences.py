@@ -42,13 +42,10 @@ LAMP_IN_IT = ", about p-1 (Aria lamp): "
 
 @told(
     None,
-    "was sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin), about p-1 (Aria "
-    "lamp), because: "
-    "cart-abandonment was started by Product Added of p-1 (Aria lamp) at 12:00 (event shop sent-1); "
-    "all 16 checks "
-    "passed; last said yes to marketing by email at 12:00 (Product Added, event shop sent-1); it "
-    "was 1 of 2 emails "
-    "in 1 day and 1 of 5 messages in 7 days.",
+    "was sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin), about p-1 (Aria lamp), "
+    "because: cart-abandonment was started by Product Added of p-1 (Aria lamp) at 12:00 (event shop "
+    "sent-1); all 16 checks passed; last said yes to marketing by email at 12:00 (Product Added, event "
+    "shop sent-1); it was 1 of 2 emails in 1 day and 1 of 5 messages in 7 days.",
 )
 async def sent(desk: ExplainCase) -> None:
     await desk.sends("1")
@@ -56,8 +53,8 @@ async def sent(desk: ExplainCase) -> None:
 
 @told(
     Reason.PURCHASED,
-    f"{NOT}: p-1 (Aria lamp) had been bought at 14:03 in the store (Order Completed o-17, event pos/berlin-3 "
-    "evt-9-bought).",
+    f"{NOT}: p-1 (Aria lamp) had been bought at 14:03 in the store (Order Completed o-17, event "
+    "pos/berlin-3 evt-9-bought).",
 )
 async def bought(desk: ExplainCase) -> None:
     await desk.buys()
@@ -66,9 +63,8 @@ async def bought(desk: ExplainCase) -> None:
 
 @told(
     Reason.OPTED_OUT,
-    f"{NOT}{LAMP_IN_IT}marketing by email had been refused at 15:00 through preference page "
-    "(Consent Changed, "
-    "event shop consent-3).",
+    f"{NOT}{LAMP_IN_IT}marketing by email had been refused at 15:00 through preference page (Consent "
+    "Changed, event shop consent-3).",
 )
 async def opted_out(desk: ExplainCase) -> None:
     word = {"channel": "email", "topic": "marketing", "state": "withdrawn", "source": "preference page"}
@@ -81,7 +77,7 @@ async def opted_out(desk: ExplainCase) -> None:
     f"{NOT_BY_SMS}{LAMP_IN_IT}everything by sms had been refused for +49…03 at 18:00 through provider.",
 )
 async def stopped(desk: ExplainCase) -> None:
-    async with desk.shop.database.transaction() as connection:
+    async with desk.env.database.transaction() as connection:
         await record_address_problem(
             connection, "sms", f"+49151123456{desk.number:02}", "opted_out", EVENING - 2 * HOUR
         )
@@ -98,9 +94,8 @@ async def never_said_yes(desk: ExplainCase) -> None:
 
 @told(
     Reason.CAPPED,
-    f"{NOT_BY_SMS}{LAMP_IN_IT}1 of 1 text message in 1 day had gone out (cart_reminder by sms at "
-    "13:00); the next "
-    "is free on Sun 22 Nov 2037 at 13:00.",
+    f"{NOT_BY_SMS}{LAMP_IN_IT}1 of 1 text message in 1 day had gone out (cart_reminder by sms at 13:00); "
+    "the next is free on Sun 22 Nov 2037 at 13:00.",
 )
 async def capped(desk: ExplainCase) -> None:
     await desk.sends("1", hours=7, channel=SMS)
@@ -109,10 +104,9 @@ async def capped(desk: ExplainCase) -> None:
 
 @told(
     Reason.QUIET_HOURS,
-    "was not yet sent cart_reminder by sms on Sat 21 Nov 2037 at 22:30 (Europe/Berlin), about p-1 "
-    "(Aria lamp): it "
-    "was 22:30 in Europe/Berlin (as their profile says), and sms is open from 08:00 to 21:00; put off until "
-    "Sun 22 Nov 2037 at 08:00.",
+    "was not yet sent cart_reminder by sms on Sat 21 Nov 2037 at 22:30 (Europe/Berlin), about p-1 (Aria "
+    "lamp): it was 22:30 in Europe/Berlin (as their profile says), and sms is open from 08:00 to 21:00; "
+    "put off until Sun 22 Nov 2037 at 08:00.",
 )
 async def at_night(desk: ExplainCase) -> None:
     hours = {SMS: QuietHours(time(8), time(21))}
@@ -144,7 +138,7 @@ async def bounced(desk: ExplainCase) -> None:
     f"{NOT}{LAMP_IN_IT}a…@example.com had reported a message as spam at 18:00, as the provider said.",
 )
 async def complained(desk: ExplainCase) -> None:
-    async with desk.shop.database.transaction() as connection:
+    async with desk.env.database.transaction() as connection:
         await record_address_problem(connection, "email", desk.email, "complained", EVENING - 2 * HOUR)
     await desk.asks()
 
@@ -162,24 +156,22 @@ async def too_late(desk: ExplainCase) -> None:
 
 @told(
     Reason.OUT_OF_STOCK,
-    f"{NOT}: p-7 (Rare lamp) had been sold out since Sat 21 Nov 2037 at 13:00 (Product Updated, by "
-    "the product "
-    "feed).",
+    f"{NOT}: p-7 (Rare lamp) had been sold out since Sat 21 Nov 2037 at 13:00 (Product Updated, by the "
+    "product feed).",
 )
 async def sold_out(desk: ExplainCase) -> None:
     for hours, in_stock in ((9, True), (7, False)):
         said = {"product_id": "p-7", "name": "Rare lamp", "in_stock": in_stock}
-        feed = desk.shop.build_event("Product Updated", said, source="feed", time=EVENING - hours * HOUR)
-        await desk.shop.ingest([feed])
-    rare = desk.shop.ask(desk.run_id, "1", "p-7", at=EVENING)
+        feed = desk.env.build_event("Product Updated", said, source="feed", time=EVENING - hours * HOUR)
+        await desk.env.ingest([feed])
+    rare = desk.env.ask(desk.run_id, "1", "p-7", at=EVENING)
     await desk.asks(promoting=rare.promoting)
 
 
 @told(
     Reason.LOWER_PRIORITY,
-    f"{NOT_YET}{LAMP_IN_IT}held while a support ticket 17 is open, opened at 19:00 (Ticket Opened "
-    "17, event desk "
-    "t-17); put off until Sun 22 Nov 2037 at 20:00.",
+    f"{NOT_YET}{LAMP_IN_IT}held while a support ticket 17 is open, opened at 19:00 (Ticket Opened 17, "
+    "event desk t-17); put off until Sun 22 Nov 2037 at 20:00.",
 )
 async def ticket_is_open(desk: ExplainCase) -> None:
     ticket = {"ticket_id": "17"}
@@ -200,13 +192,12 @@ async def held_out(desk: ExplainCase) -> None:
 
 @told(
     Reason.RUN_ENDED,
-    f"{NOT}{LAMP_IN_IT}cart-abandonment had ended as bought at 19:00 (by Order Completed o-17, "
-    "event pos/berlin-3 "
-    "evt-9-run_has_ended).",
+    f"{NOT}{LAMP_IN_IT}cart-abandonment had ended as bought at 19:00 (by Order Completed o-17, event "
+    "pos/berlin-3 evt-9-run_has_ended).",
 )
 async def run_has_ended(desk: ExplainCase) -> None:
     await desk.buys()
-    await desk.shop.fetch_rows(
+    await desk.env.fetch_rows(
         "UPDATE run SET state = 'ended', outcome = 'bought', ended_at = $2 WHERE run_id = $1",
         desk.run_id,
         EVENING - HOUR,
@@ -226,7 +217,7 @@ async def taken_out(desk: ExplainCase) -> None:
 @told(Reason.ERASED, f"{NOT}{LAMP_IN_IT}the profile had been erased at 19:00.")
 async def erased(desk: ExplainCase) -> None:
     whose = "SELECT profile_id FROM run WHERE run_id = $2"
-    await desk.shop.fetch_rows(
+    await desk.env.fetch_rows(
         f"UPDATE profile SET erased_at = $1 WHERE profile_id = ({whose})",
         EVENING - HOUR,
         desk.run_id,
@@ -245,8 +236,7 @@ async def switched_off(desk: ExplainCase) -> None:
 @told(
     Reason.CONTENT,
     f'{NOT}{LAMP_IN_IT}its content may not go out so: marketing under the topic "transactional": '
-    "give the template "
-    "its own topic.",
+    "give the template its own topic.",
 )
 async def of_the_wrong_class(desk: ExplainCase) -> None:
     await desk.asks(topic="transactional")
@@ -254,20 +244,18 @@ async def of_the_wrong_class(desk: ExplainCase) -> None:
 
 @told(
     Reason.ERROR,
-    f"{NOT}{LAMP_IN_IT}it was allowed, and then given back, as the provider did not take it (the "
-    "run's details "
-    "have the fault).",
+    f"{NOT}{LAMP_IN_IT}it was allowed, and then given back, as the provider did not take it (the run's "
+    "details have the fault).",
 )
 async def refused_by_the_provider(desk: ExplainCase) -> None:
-    desk.shop.ledgers[Channel.EMAIL].answers.append(NotSent("400 bad request", permanent=True))
+    desk.env.ledgers[Channel.EMAIL].answers.append(NotSent("400 bad request", permanent=True))
     await desk.sends("1")
 
 
 @told(
     Reason.ERROR,
-    f"{NOT}{LAMP_IN_IT}it could not be decided: not computable (ValueError): expected instants with "
-    "an offset and "
-    "an IANA zone.",
+    f"{NOT}{LAMP_IN_IT}it could not be decided: not computable (ValueError): expected instants with an "
+    "offset and an IANA zone.",
 )
 async def undecidable(desk: ExplainCase) -> None:
     await desk.asks(expires_at=datetime(2037, 11, 22))  # noqa: DTZ001 - what the gate cannot compute with
@@ -275,8 +263,8 @@ async def undecidable(desk: ExplainCase) -> None:
 
 @told(
     Reason.PROVIDER_BUDGET,
-    f"{NOT_YET.replace('20:00', '20:30')}{LAMP_IN_IT}the provider could take no more: 1 of 1 on email in the "
-    "last minute; put off until Sat 21 Nov 2037 at 20:31.",
+    f"{NOT_YET.replace('20:00', '20:30')}{LAMP_IN_IT}the provider could take no more: 1 of 1 on email in "
+    "the last minute; put off until Sat 21 Nov 2037 at 20:31.",
 )
 async def over_budget(desk: ExplainCase) -> None:
     await desk.sends("0", hours=-0.49)
@@ -286,8 +274,8 @@ async def over_budget(desk: ExplainCase) -> None:
 
 @told(
     Reason.DUPLICATE,
-    f"{NOT}{LAMP_IN_IT}it would only have said the same again: cart_reminder about the same items went by "
-    "email from another run of cart-abandonment, on Sat 21 Nov 2037 at 18:00.",
+    f"{NOT}{LAMP_IN_IT}it would only have said the same again: cart_reminder about the same items went "
+    "by email from another run of cart-abandonment, on Sat 21 Nov 2037 at 18:00.",
 )
 async def said_by_another_run(desk: ExplainCase) -> None:
     first = desk.run_id
@@ -297,16 +285,16 @@ async def said_by_another_run(desk: ExplainCase) -> None:
     await desk.asks()
 
 
-async def test_every_reason_that_happens_is_told_by_event_time_and_item(shop: GateHarness) -> None:
+async def test_every_reason_that_happens_is_told_by_event_time_and_item(gate_env: GateHarness) -> None:
     said, reasons = {}, {}
     for number, (name, (_, story, _)) in enumerate(TOLD.items()):
-        desk = ExplainCase(shop, name, number)
+        desk = ExplainCase(gate_env, name, number)
         await desk.opens({"email": True} if story is never_said_yes else YES)
         await story(desk)
         answer = await desk.answer()
         assert answer.decision is not None
         said[name] = answer.sentence
-        message = await shop.message(desk.run_id, answer.decision.step)
+        message = await gate_env.message(desk.run_id, answer.decision.step)
         reasons[name] = answer.decision.reason or message["reason"]
 
     assert {name: sentence for name, (_, _, sentence) in TOLD.items()} == said

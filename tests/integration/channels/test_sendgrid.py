@@ -4,9 +4,7 @@ import asyncio
 import json
 import logging
 import ssl
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,52 +13,24 @@ import pytest
 
 from activities.channels.adapter import (
     Accepted,
-    ChannelAdapter,
     MaybeSent,
     NotSent,
     OutgoingMessage,
     RenderedMessage,
 )
-from activities.channels.sendgrid import SendGridAdapter
-from tests.support.fakes import MODES, FakeSendGrid, Mode
-from tests.support.fakes.endpoint import closed_port, silent, stranger_tls
+from tests.support.environments.adapters import MAIL, outcome_of, sendgrid_adapter
+from tests.support.fakes import FakeSendGrid, Mode
+from tests.support.fakes.endpoint import stranger_tls
 from tests.support.fakes.vendor import sendgrid_complaints
 
-CANARY = "ada.lovelace@example.com"
-
-MAIL = OutgoingMessage(
-    "0190-message",
-    CANARY,
-    RenderedMessage(
-        text="Your lamp is waiting.",
-        subject="Still thinking it over, Ada Lovelace?",
-        html="<p>Your lamp is waiting.</p>",
-        headers={
-            "List-Unsubscribe": "<https://shop.example.com/unsubscribe/t>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        },
-    ),
-)
-
-TIMEOUT_S = 0.5
+CANARY = MAIL.to
 
 
-@asynccontextmanager
-async def adapter(url: str, **options: Any) -> AsyncIterator[SendGridAdapter]:
-    settings: dict[str, Any] = {"timeout_s": TIMEOUT_S, **options}
-    made = SendGridAdapter("SG.test-key", "Lamps <hello@example.com>", base_url=url, **settings)
-    try:
-        yield made
-    finally:
-        await made.aclose()
-
-
-async def outcome(url: str, **options: Any) -> Accepted | NotSent | MaybeSent:
-    async with adapter(url, **options) as sendgrid:
-        try:
-            return await sendgrid.deliver(MAIL)
-        except (NotSent, MaybeSent) as failure:
-            return failure
+async def outcome(
+    url: str, message: OutgoingMessage = MAIL, **options: Any
+) -> Accepted | NotSent | MaybeSent:
+    """What comes of sending a message."""
+    return await outcome_of(sendgrid_adapter(url, **options), message)
 
 
 async def test_an_accepted_mail_reaches_the_person_once_with_the_providers_id() -> None:
@@ -95,90 +65,6 @@ async def test_the_sdks_request_fits_sendgrids_own_description() -> None:
     assert sendgrid_complaints(fake.calls[0].request) == []
 
 
-REFUSALS = [
-    # mode, permanent, address_problem
-    pytest.param(Mode.named("reject", status=400), True, "bounced", id="400 that blames the recipient"),
-    pytest.param(
-        Mode.named("reject", status=400, body='{"errors":[{"message":"too long","field":"subject"}]}'),
-        True,
-        None,
-        id="400 that blames the content",
-    ),
-    pytest.param(Mode.named("reject", status=400, body="<html>"), True, None, id="400 as a page"),
-    pytest.param(Mode.named("reject", status=400, body='{"errors": 7}'), True, None, id="400 of other shape"),
-    pytest.param(Mode.named("reject", status=401), False, None, id="401 key wrong, may be mended"),
-    pytest.param(Mode.named("reject", status=403), False, None, id="403 sender not verified, may be mended"),
-    pytest.param(Mode.named("reject", status=404), False, None, id="404 base URL wrong, may be mended"),
-    pytest.param(Mode.named("reject", status=405), False, None, id="405 base URL wrong, may be mended"),
-    pytest.param(Mode.named("reject", status=408), False, None, id="408 request not taken in"),
-    pytest.param(Mode.named("reject", status=413), True, None, id="413 mail too large"),
-    pytest.param(Mode.named("reject", status=415), True, None, id="415 body of the wrong kind"),
-    pytest.param(Mode.named("throttle"), False, None, id="429 too many requests"),
-    pytest.param(Mode.named("reject", status=401, reads=False), False, None, id="401 before reading"),
-    pytest.param(
-        Mode.named("accept_then_cut", takes=False, status=400, body='{"errors": []}'),
-        True,
-        None,
-        id="400 with its body cut off: the status has been said",
-    ),
-]
-
-
-@pytest.mark.parametrize(("mode", "permanent", "address_problem"), REFUSALS)
-async def test_a_refusal_is_definitely_not_sent(
-    mode: Mode, permanent: bool, address_problem: str | None
-) -> None:
-    async with FakeSendGrid() as fake:
-        fake.script(mode)
-        failure = await outcome(fake.url)
-
-    assert isinstance(failure, NotSent)
-    assert (permanent, address_problem) == (failure.permanent, failure.address_problem)
-    assert fake.delivered == []
-
-
-AMBIGUOUS = [
-    *(mode for mode in MODES.values() if mode.takes and mode.name != "accept"),
-    *(Mode.named("accept_then_error", status=status) for status in (501, 502, 503, 504, 529)),
-    *(Mode.named("accept_then_redirect", status=status) for status in (301, 302, 303, 308)),
-    *(Mode.named(name) for name in ("hang", "reset", "close", "unavailable", "html", "redirect", "empty")),
-    Mode("202 without an id", takes=True, status=202, body=""),
-    Mode("200 with an id", status=200, headers={"X-Message-Id": "x"}, body=""),
-]
-
-
-@pytest.mark.parametrize("mode", [pytest.param(mode, id=f"{mode.name} {mode.status}") for mode in AMBIGUOUS])
-async def test_whatever_goes_wrong_after_the_first_byte_is_maybe_sent(mode: Mode) -> None:
-    async with FakeSendGrid() as fake:
-        fake.script(mode)
-        began = time.monotonic()
-        failure = await outcome(fake.url)
-        took = time.monotonic() - began
-
-    assert isinstance(failure, MaybeSent)
-    assert len(fake.calls) == 1, "no request is repeated, no redirect followed"
-    assert took < TIMEOUT_S + 1.0
-
-
-async def test_a_refused_connection_is_not_sent_and_worth_another_try() -> None:
-    failure = await outcome(f"http://{closed_port()}")
-
-    assert isinstance(failure, NotSent)
-    assert not failure.permanent
-
-
-async def test_a_name_that_does_not_resolve_is_not_sent() -> None:
-    assert isinstance(await outcome("http://sendgrid.invalid"), NotSent)
-
-
-async def test_a_certificate_nobody_vouches_for_is_not_sent_and_sees_no_key(tmp_path: Path) -> None:
-    async with FakeSendGrid(tls=stranger_tls(tmp_path)) as fake:
-        failure = await outcome(fake.url)
-
-    assert isinstance(failure, NotSent)
-    assert fake.calls == []
-
-
 async def test_a_trusted_certificate_delivers(tmp_path: Path) -> None:
     async with FakeSendGrid(tls=stranger_tls(tmp_path)) as fake:
         trusting = ssl.create_default_context(cafile=tmp_path / "stranger.pem")
@@ -187,22 +73,9 @@ async def test_a_trusted_certificate_delivers(tmp_path: Path) -> None:
     assert isinstance(accepted, Accepted)
 
 
-async def test_tls_with_a_server_that_speaks_none_is_not_sent() -> None:
-    async with FakeSendGrid() as fake:
-        assert isinstance(await outcome(fake.url.replace("http:", "https:")), NotSent)
-
-
-async def test_a_handshake_that_never_ends_is_not_sent_in_time() -> None:
-    async with silent() as place:
-        began = time.monotonic()
-        failure = await outcome(f"https://{place}")
-
-    assert isinstance(failure, NotSent)
-    assert time.monotonic() - began < TIMEOUT_S + 1.0
-
-
 async def test_a_call_that_finds_no_free_thread_in_time_never_leaves() -> None:
-    async with FakeSendGrid() as fake, adapter(fake.url, max_concurrent_calls=1, timeout_s=2.0) as sendgrid:
+    slow: dict[str, Any] = {"max_concurrent_calls": 1, "timeout_s": 2.0}
+    async with FakeSendGrid() as fake, aclosing(sendgrid_adapter(fake.url, **slow)) as sendgrid:
         fake.script("accept_then_hang")
         first = asyncio.create_task(sendgrid.deliver(MAIL))
         await fake.arrived(1)
@@ -216,7 +89,8 @@ async def test_a_call_that_finds_no_free_thread_in_time_never_leaves() -> None:
 
 
 async def test_a_cancelled_call_that_has_not_begun_never_leaves() -> None:
-    async with FakeSendGrid() as fake, adapter(fake.url, max_concurrent_calls=1, timeout_s=5.0) as sendgrid:
+    slow: dict[str, Any] = {"max_concurrent_calls": 1, "timeout_s": 5.0}
+    async with FakeSendGrid() as fake, aclosing(sendgrid_adapter(fake.url, **slow)) as sendgrid:
         fake.script("accept_then_hang")
         first = asyncio.create_task(sendgrid.deliver(MAIL))
         await fake.arrived(1)
@@ -241,16 +115,6 @@ async def test_throttling_says_when_to_come_back_by_the_reset_header() -> None:
     assert timedelta(seconds=42) == failure.retry_after
 
 
-async def test_mail_whose_time_is_over_is_not_sent() -> None:
-    async with FakeSendGrid() as fake, adapter(fake.url) as sendgrid:
-        with pytest.raises(NotSent, match="time was over"):
-            await sendgrid.deliver(
-                OutgoingMessage("m", CANARY, RenderedMessage("late"), valid_for=timedelta(0))
-            )
-
-    assert fake.calls == []
-
-
 async def test_no_failure_repeats_an_address_or_carries_the_sdks_error() -> None:
     said = f"Cannot send to {CANARY}, number +49 151 1234 5678"
     async with FakeSendGrid() as fake:
@@ -271,19 +135,3 @@ async def test_the_key_and_the_mail_stay_out_of_the_logs_even_at_debug(
 
     assert "SG.test-key" not in caplog.text
     assert CANARY not in caplog.text
-
-
-async def test_many_mails_at_once_each_arrive_once() -> None:
-    async with FakeSendGrid() as fake, adapter(fake.url, timeout_s=10.0) as sendgrid:
-        mails = [
-            OutgoingMessage(f"m-{n}", f"p{n}@example.com", RenderedMessage("hi", "hi")) for n in range(60)
-        ]
-        await asyncio.gather(*(sendgrid.deliver(mail) for mail in mails))
-
-    assert sorted(mail.message_id for mail in mails) == sorted(one.message_id for one in fake.delivered)
-
-
-def test_it_is_a_channel_adapter() -> None:
-    made: ChannelAdapter = SendGridAdapter("k", "a@example.com", base_url="http://localhost:1")
-
-    assert (made.channel, made.provider) == ("email", "sendgrid")

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from policy.verdict import Channel
-from profiles.db.database import Database
-from profiles.messaging.claims import record_address_problem
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness
 from tests.support.environments.ingest import order as order_of
 from tests.support.queries.consent import may_mail, run_of
+
+JOURNEYS = (CARTS,)
 
 ADA = "ada@example.com"
 
@@ -35,8 +35,7 @@ async def opted_out(facts: IngestHarness) -> list[tuple[str, str, str]]:
     return [(row["channel"], row["address"], row["topic"]) for row in rows]
 
 
-async def test_consents_in_traits_go_into_the_ledger_with_their_source(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_consents_in_traits_go_into_the_ledger_with_their_source(facts: IngestHarness) -> None:
     await facts.happens("Signed Up", traits={"consents": {"email": True, "sms": False}}, email=ADA)
 
     assert await words(facts, "email", ADA) == {
@@ -55,9 +54,8 @@ async def test_consents_in_traits_go_into_the_ledger_with_their_source(database:
     ],
 )
 async def test_a_consent_nobody_can_read_is_recorded_and_changes_nothing(
-    database: Database, said: object
+    facts: IngestHarness, said: object
 ) -> None:
-    facts = IngestHarness(database)
     answer = await facts.happens("Signed Up", traits={"consents": said}, email=ADA)
 
     assert await words(facts, "email", ADA) == {}
@@ -65,8 +63,7 @@ async def test_a_consent_nobody_can_read_is_recorded_and_changes_nothing(
     assert "must be true or false, or an object with granted, of a channel" in problem
 
 
-async def test_consent_changed_names_channel_topic_and_state(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_consent_changed_names_channel_topic_and_state(facts: IngestHarness) -> None:
     said = {"channel": "email", "topic": "news", "state": "granted", "source": "desk"}
     await facts.happens("Consent Changed", said, email=ADA)
     bad = await facts.happens("Consent Changed", {"channel": "email", "state": "maybe"}, email=ADA)
@@ -76,8 +73,7 @@ async def test_consent_changed_names_channel_topic_and_state(database: Database)
     assert len(await facts.problems(bad.event_id)) == 1
 
 
-async def test_the_last_word_of_one_batch_stands_for_person_and_address(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_the_last_word_of_one_batch_stands_for_person_and_address(facts: IngestHarness) -> None:
     no, yes = ({"consents": {"email": state}} for state in (False, True))
     await facts.ingest(
         [facts.event("A", traits=t, email=ADA, ago=timedelta(seconds=9 - n)) for n, t in enumerate((yes, no))]
@@ -91,41 +87,30 @@ async def test_the_last_word_of_one_batch_stands_for_person_and_address(database
     assert await words(facts, "email", ADA) == {("email", "marketing"): "granted"}
 
 
-async def test_a_grant_delivered_late_does_not_undo_a_newer_withdrawal(database: Database) -> None:
-    facts = IngestHarness(database)
-    await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, email=ADA)
-    late = await facts.happens("Signed Up", traits=YES, email=ADA, ago=timedelta(days=400))
-
-    assert (await words(facts, "email", ADA))[("email", "marketing")] == "withdrawn"
-    assert await opted_out(facts) == [("email", ADA, "marketing")]
-    assert await facts.problems(late.event_id) == []
-
-
-async def test_a_withdrawal_delivered_late_does_not_undo_the_newer_grant_of_the_same_voice(
-    database: Database,
+@pytest.mark.parametrize(
+    ("said", "stands"),
+    [
+        pytest.param([(False, 0), (True, 400)], "withdrawn", id="a grant does not undo a newer withdrawal"),
+        pytest.param([(True, 0), (False, 9)], "granted", id="a withdrawal does not undo a newer grant"),
+        pytest.param([(True, 10), (False, 9)], "withdrawn", id="a withdrawal counts after an older grant"),
+        pytest.param([(True, 10), (False, 9), (True, 0)], "granted", id="until a newer grant ends it"),
+    ],
+)
+async def test_a_word_delivered_late_counts_by_when_it_was_said(
+    facts: IngestHarness, said: list[tuple[bool, int]], stands: str
 ) -> None:
-    facts = IngestHarness(database)
-    await facts.happens("Signed Up", traits=YES, email=ADA)
-    await facts.happens("A", traits={"consents": {"email": False}}, email=ADA, ago=timedelta(days=9))
+    for granted, days in said:
+        traits = {"consents": {"email": granted}}
+        late = await facts.happens("Signed Up", traits=traits, email=ADA, ago=timedelta(days=days))
+        assert await facts.problems(late.event_id) == []
 
-    assert (await words(facts, "email", ADA))[("email", "marketing")] == "granted"
-    assert await opted_out(facts) == []
-
-
-async def test_a_withdrawal_delivered_late_counts_until_a_newer_grant_ends_it(database: Database) -> None:
-    facts = IngestHarness(database)
-    await facts.happens("Signed Up", traits=YES, email=ADA, ago=timedelta(days=10))
-    await facts.happens("A", traits={"consents": {"email": False}}, email=ADA, ago=timedelta(days=9))
-    assert await opted_out(facts) == [("email", ADA, "marketing")]
-
-    await facts.happens("A", traits={"consents": {"email": True}}, email=ADA)
-    assert await opted_out(facts) == []
+    assert await words(facts, "email", ADA) == {("email", "marketing"): stands}
+    assert await opted_out(facts) == ([("email", ADA, "marketing")] if stands == "withdrawn" else [])
 
 
 async def test_in_whatever_order_the_words_and_the_merge_arrive_the_stricter_word_stands(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     yes, no = ({"channel": "email", "state": state} for state in ("granted", "withdrawn"))
     for n, order in enumerate(permutations(range(4))):
         mail: dict[str, Any] = {"email": f"{n}@example.com"}
@@ -146,16 +131,16 @@ async def test_in_whatever_order_the_words_and_the_merge_arrive_the_stricter_wor
         assert await opted_out(facts) == [], order
 
 
-async def test_a_withdrawal_from_the_future_of_a_wrong_clock_can_be_taken_back(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_withdrawal_from_the_future_of_a_wrong_clock_can_be_taken_back(facts: IngestHarness) -> None:
     await facts.happens("A", traits={"consents": {"email": False}}, email=ADA, ago=-timedelta(days=900))
     await facts.happens("A", traits={"consents": {"email": True}}, email=ADA, ago=-timedelta(seconds=5))
 
     assert (await words(facts, "email", ADA))[("email", "marketing")] == "granted"
 
 
-async def test_the_ledger_says_under_which_identifier_and_how_surely_it_was_said(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_the_ledger_says_under_which_identifier_and_how_surely_it_was_said(
+    facts: IngestHarness,
+) -> None:
     run_id = await run_of(facts, email=ADA, user_id="42")
     message = await facts.sent(run_id, "old@example.com")
     forged = replace(
@@ -175,8 +160,7 @@ async def test_the_ledger_says_under_which_identifier_and_how_surely_it_was_said
     ]
 
 
-async def test_a_forged_grant_gets_nobody_written_to(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_forged_grant_gets_nobody_written_to(facts: IngestHarness) -> None:
     run_id = await run_of(facts, email=ADA, user_id="42")
     await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, email=ADA)
     for consents in ({"email": True, "sms": True}, {"all": True}):
@@ -187,8 +171,7 @@ async def test_a_forged_grant_gets_nobody_written_to(database: Database) -> None
     assert await may_mail(facts, run_id, Channel.SMS) == ["no_consent"]
 
 
-async def test_a_no_to_all_channels_reaches_every_address(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_no_to_all_channels_reaches_every_address(facts: IngestHarness) -> None:
     await facts.happens(
         "Consent Changed", {"channel": "all", "state": "withdrawn"}, email=ADA, phone="+4915112345678"
     )
@@ -196,8 +179,7 @@ async def test_a_no_to_all_channels_reaches_every_address(database: Database) ->
     assert await opted_out(facts) == [("email", ADA, "marketing"), ("sms", "+4915112345678", "marketing")]
 
 
-async def test_unsubscribing_in_a_message_opts_out_the_address_it_went_to(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_unsubscribing_in_a_message_opts_out_the_address_it_went_to(facts: IngestHarness) -> None:
     run_id = await run_of(facts, email=ADA)
     message = await facts.sent(run_id, "old@example.com")
     await facts.happens("Message Unsubscribed", {"message_id": str(message)})
@@ -206,8 +188,7 @@ async def test_unsubscribing_in_a_message_opts_out_the_address_it_went_to(databa
     assert await opted_out(facts) == [("email", ADA, "marketing"), ("email", "old@example.com", "marketing")]
 
 
-async def test_a_no_to_ads_takes_the_person_out_of_their_audiences(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_no_to_ads_takes_the_person_out_of_their_audiences(facts: IngestHarness) -> None:
     run_id = await run_of(facts, email=ADA)
     await facts.joined(run_id, "lamp")
     await facts.happens("Consent Changed", {"channel": "ads", "state": "withdrawn"}, email=ADA)
@@ -216,21 +197,9 @@ async def test_a_no_to_ads_takes_the_person_out_of_their_audiences(database: Dat
     assert await facts.values("SELECT name FROM outbox WHERE kind = 'audience'") == ["remove"]
 
 
-async def test_a_grant_for_marketing_leaves_a_providers_stop_in_place(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
-    run_id = await run_of(facts, phone="+4915112345678")
-    async with database.transaction() as connection:
-        [now] = await facts.values("SELECT now()")
-        await record_address_problem(connection, "sms", "+4915112345678", "opted_out", now)
-    await facts.happens("Signed Up", traits=YES, phone="+4915112345678")
-
-    assert await may_mail(facts, run_id, Channel.SMS) == ["opted_out"]
-
-
 async def test_nothing_on_file_lets_mail_pass_only_where_the_address_came_with_an_order(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     run_id = await run_of(facts, email=ADA)
     assert await may_mail(facts, run_id) == ["no_consent"]
     await facts.happens("Checkout Started", {"cart_id": "c-1"}, email=ADA)
@@ -240,9 +209,8 @@ async def test_nothing_on_file_lets_mail_pass_only_where_the_address_came_with_a
 
 
 async def test_an_address_that_came_with_an_order_stays_so_when_an_older_card_turns_out_to_be_theirs(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     run_id = await run_of(facts, email=ADA)
     await facts.happens("Order Completed", order_of(LAMP), ago=timedelta(days=7), loyalty_id="L-1")
     await facts.happens("Order Completed", order_of(LAMP, order_id="o-2"), email=ADA)
@@ -252,8 +220,7 @@ async def test_an_address_that_came_with_an_order_stays_so_when_an_older_card_tu
     assert await may_mail(facts, run_id) == []
 
 
-async def test_an_order_by_card_is_no_word_on_an_address_that_was_told_later(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_an_order_by_card_is_no_word_on_an_address_that_was_told_later(facts: IngestHarness) -> None:
     await facts.happens("Order Completed", order_of(LAMP), loyalty_id="L-1")
     run_id = await run_of(facts, email=ADA)
     await facts.happens("Seen", email=ADA, loyalty_id="L-1")

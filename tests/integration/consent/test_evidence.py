@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from profiles.db.database import Database
 from profiles.db.pagination import Cursor
 from profiles.db.sql import new_id
-from tests.support.environments.api import ADMIN, OpenApi, event, opened
+from tests.support.environments.api import ADMIN, OpenApi, event
 from tests.support.environments.ingest import IngestHarness
 
 ADA = "ada@example.com"
@@ -32,11 +31,10 @@ async def evidence(api: OpenApi) -> list[dict[str, Any]]:
     return [{name: entry[name] for name in KEPT} for entry in entries]
 
 
-async def test_evidence_is_given_back_with_the_answer_the_profile_and_the_ledger(database_url: str) -> None:
-    async with opened(database_url) as api:
-        answer = await says(api, channel="email", state="granted", **SHOWN)
-        [stands] = (await api.read(PATH))["consents"]
-        [entry] = (await api.read(f"{PATH}/consents"))["consents"]
+async def test_evidence_is_given_back_with_the_answer_the_profile_and_the_ledger(api: OpenApi) -> None:
+    answer = await says(api, channel="email", state="granted", **SHOWN)
+    [stands] = (await api.read(PATH))["consents"]
+    [entry] = (await api.read(f"{PATH}/consents"))["consents"]
 
     assert answer.json() | KEPT == answer.json()
     assert stands | KEPT == stands
@@ -44,25 +42,23 @@ async def test_evidence_is_given_back_with_the_answer_the_profile_and_the_ledger
     assert (entry["said_by"], entry["state"], entry["source"]) == (f"email:{ADA}", "granted", "api")
 
 
-async def test_evidence_comes_in_events_and_in_traits_as_well(database_url: str) -> None:
+async def test_evidence_comes_in_events_and_in_traits_as_well(api: OpenApi) -> None:
     who = {"email": ADA}
-    async with opened(database_url) as api:
-        said = {"channel": "sms", "state": "granted", **SHOWN}
-        await api.results("/v1/events", event("Consent Changed", "1", identifiers=who, properties=said))
-        in_traits = {"consents": {"email": {"granted": True, **SHOWN}, "push": True}}
-        await api.results("/v1/events", event("Signed Up", "2", identifiers=who, traits=in_traits))
-        stands = {one["channel"]: one for one in (await api.read(PATH))["consents"]}
+    said = {"channel": "sms", "state": "granted", **SHOWN}
+    await api.results("/v1/events", event("Consent Changed", "1", identifiers=who, properties=said))
+    in_traits = {"consents": {"email": {"granted": True, **SHOWN}, "push": True}}
+    await api.results("/v1/events", event("Signed Up", "2", identifiers=who, traits=in_traits))
+    stands = {one["channel"]: one for one in (await api.read(PATH))["consents"]}
 
-        assert stands["sms"] | KEPT == stands["sms"]
-        assert stands["email"] | KEPT == stands["email"]
-        assert stands["push"] | NONE == stands["push"]
+    assert stands["sms"] | KEPT == stands["sms"]
+    assert stands["email"] | KEPT == stands["email"]
+    assert stands["push"] | NONE == stands["push"]
 
 
-async def test_a_word_by_the_api_without_a_method_has_the_api_for_one(database_url: str) -> None:
-    async with opened(database_url) as api:
-        await says(api, channel="email", state="granted")
+async def test_a_word_by_the_api_without_a_method_has_the_api_for_one(api: OpenApi) -> None:
+    await says(api, channel="email", state="granted")
 
-        assert await evidence(api) == [NONE | {"method": "api"}]
+    assert await evidence(api) == [NONE | {"method": "api"}]
 
 
 BAD = [
@@ -76,12 +72,11 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD)
-async def test_bad_evidence_refuses_a_yes_and_never_a_no(database_url: str, bad: dict[str, Any]) -> None:
-    async with opened(database_url) as api:
-        yes = await says(api, channel="email", state="granted", **bad)
-        no = await says(api, channel="email", state="withdrawn", **bad)
-        [stands] = (await api.read(PATH))["consents"]
-        [problem] = await api.rows("SELECT problems::text FROM event WHERE type = 'Consent Changed'")
+async def test_bad_evidence_refuses_a_yes_and_never_a_no(api: OpenApi, bad: dict[str, Any]) -> None:
+    yes = await says(api, channel="email", state="granted", **bad)
+    no = await says(api, channel="email", state="withdrawn", **bad)
+    [stands] = (await api.read(PATH))["consents"]
+    [problem] = await api.rows("SELECT problems::text FROM event WHERE type = 'Consent Changed'")
 
     [name] = bad
     assert (yes.status_code, no.status_code) == (422, 200)
@@ -91,9 +86,8 @@ async def test_bad_evidence_refuses_a_yes_and_never_a_no(database_url: str, bad:
 
 @pytest.mark.parametrize("bad", BAD)
 async def test_bad_evidence_in_an_event_is_a_problem_and_the_word_counts(
-    database: Database, bad: dict[str, Any]
+    facts: IngestHarness, bad: dict[str, Any]
 ) -> None:
-    facts = IngestHarness(database)
     in_traits = await facts.happens(
         "Signed Up", traits={"consents": {"email": {"granted": False, **bad}}}, email=ADA
     )
@@ -108,27 +102,20 @@ async def test_bad_evidence_in_an_event_is_a_problem_and_the_word_counts(
         assert problem.startswith(f"{where}{name} must be ")
 
 
-async def test_the_ledger_is_read_page_by_page_and_every_word_once(database_url: str) -> None:
-    async with opened(database_url) as api:
-        for number in range(5):
-            await says(api, channel="email", state="granted", text_version=str(number))
-        found, cursor = [], None
-        while True:
-            page = await api.read(f"{PATH}/consents", limit=2, **({"cursor": cursor} if cursor else {}))
-            found += [entry["text_version"] for entry in page["consents"]]
-            if (cursor := page["next_cursor"]) is None:
-                break
+async def test_the_ledger_is_read_page_by_page_and_every_word_once(api: OpenApi) -> None:
+    for number in range(5):
+        await says(api, channel="email", state="granted", text_version=str(number))
+    found = await api.read_all(f"{PATH}/consents", "consents", limit=2)
 
-    assert found == ["4", "3", "2", "1", "0"]
+    assert [entry["text_version"] for entry in found] == ["4", "3", "2", "1", "0"]
 
 
-async def test_a_cursor_of_another_list_and_an_unknown_person_are_refused_in_words(database_url: str) -> None:
-    async with opened(database_url) as api:
-        await says(api, channel="email", state="granted")
-        await says(api, channel="email", state="withdrawn")
-        foreign = str(Cursor(datetime.now(UTC), new_id()))
-        answer = await api.client.get(f"{PATH}/consents", params={"cursor": foreign}, headers=ADMIN)
-        unknown = await api.client.get("/v1/profiles/email/bob@example.com/consents", headers=ADMIN)
+async def test_a_cursor_of_another_list_and_an_unknown_person_are_refused_in_words(api: OpenApi) -> None:
+    await says(api, channel="email", state="granted")
+    await says(api, channel="email", state="withdrawn")
+    foreign = str(Cursor(datetime.now(UTC), new_id()))
+    answer = await api.client.get(f"{PATH}/consents", params={"cursor": foreign}, headers=ADMIN)
+    unknown = await api.client.get("/v1/profiles/email/bob@example.com/consents", headers=ADMIN)
 
     assert (answer.status_code, unknown.status_code) == (422, 404)
     assert "not a cursor of this list" in answer.json()["detail"]

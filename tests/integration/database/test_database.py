@@ -2,12 +2,22 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from profiles.db.database import Database, async_url, is_conflict
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pool(database_url: str) -> AsyncIterator[Database]:
+    """A pool of one connection, so that each transaction follows the one before on the same one."""
+    pool = Database(database_url, pool_size=1)
+    yield pool
+    await pool.close()
 
 
 async def test_what_is_written_before_an_error_is_not_kept(database: Database) -> None:
@@ -114,9 +124,9 @@ def test_every_spelling_of_a_postgres_url_is_understood() -> None:
 
 @pytest.mark.parametrize("along", [False, True], ids=["by itself", "along with COMMIT"])
 async def test_what_follows_a_transaction_that_was_cancelled_at_any_moment_is_kept(
-    database_url: str, along: bool
+    pool: Database, along: bool
 ) -> None:
-    pool, kept = Database(database_url, pool_size=1), 0
+    kept = 0
 
     async def write() -> None:
         async with pool.transaction() as connection:
@@ -138,11 +148,9 @@ async def test_what_follows_a_transaction_that_was_cancelled_at_any_moment_is_ke
             found = await connection.fetchval("SELECT count(*) FROM kept")
         assert found in (kept + 1, kept + 2), f"cancelled after {moment} turns"
         kept = found
-    await pool.close()
 
 
-async def test_what_goes_along_with_commit_is_kept_whole_or_not_at_all(database_url: str) -> None:
-    pool = Database(database_url, pool_size=1)
+async def test_what_goes_along_with_commit_is_kept_whole_or_not_at_all(pool: Database) -> None:
     async with pool.transaction() as connection:
         await connection.execute("CREATE TABLE kept (n int PRIMARY KEY)")
 
@@ -157,13 +165,11 @@ async def test_what_goes_along_with_commit_is_kept_whole_or_not_at_all(database_
     await write(4, 5)
     async with pool.transaction() as connection:
         found = await connection.fetch("SELECT n FROM kept ORDER BY n")
-    await pool.close()
 
     assert [row["n"] for row in found] == [1, 2, 4, 5]
 
 
-async def test_after_a_failed_statement_that_was_passed_over_nothing_goes_along(database_url: str) -> None:
-    pool = Database(database_url, pool_size=1)
+async def test_after_a_failed_statement_that_was_passed_over_nothing_goes_along(pool: Database) -> None:
     async with pool.transaction() as connection:
         await connection.execute("CREATE TABLE kept (n int)")
 
@@ -177,6 +183,5 @@ async def test_after_a_failed_statement_that_was_passed_over_nothing_goes_along(
         await write()
     async with pool.transaction() as connection:
         found = await connection.fetchval("SELECT count(*) FROM kept")
-    await pool.close()
 
     assert found == 0

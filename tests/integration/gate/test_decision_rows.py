@@ -16,6 +16,8 @@ from profiles.messaging.claims import MessageRow, write_decisions_sql
 from tests.support.environments.ingest import CARTS, IngestHarness
 from tests.support.queries.consent import run_of
 
+JOURNEYS = (CARTS,)
+
 NASTY = "o'lamp \\' '); DELETE FROM message; -- \"x\" $$ \\u0027 \x7f ü 🛋"
 
 AT = datetime(2026, 11, 20, 9, 30, 0, 123456, tzinfo=UTC)
@@ -75,9 +77,9 @@ async def careless(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.mark.parametrize("status", ["claimed", "deferred"])
-async def test_every_value_arrives_as_it_is(database: Database, status: str) -> None:
+async def test_every_value_arrives_as_it_is(facts: IngestHarness, status: str) -> None:
     one = planned(NASTY, status)
-    decision, message = await written(database, one)
+    decision, message = await written(facts.database, one)
     claimed = AT if status == "claimed" else None
 
     for name in ("message_id", "profile_id", "run_id", "step", "journey", "channel", "template", "reason"):
@@ -90,7 +92,6 @@ async def test_every_value_arrives_as_it_is(database: Database, status: str) -> 
     assert (message["decided_at"], message["planned_at"], message["expires_at"]) == (AT, AT, one.expires_at)
     assert (message["claim_recorded_at"] is not None) is (status == "claimed")
     assert decision["policy"] == "0123456789ab"
-    facts = IngestHarness(database, CARTS)
     assert await facts.values("SELECT checks -> 0 ->> 'detail' FROM decision") == [NASTY]
     assert await facts.values("SELECT basis #>> '{plan,topic}' FROM decision") == [NASTY]
 

@@ -45,11 +45,17 @@ LATE = timedelta(hours=2)
 ONE_LAMP = ("Order Refunded", {"products": [LAMP | {"quantity": 1}]})
 
 
-def shop(database: Database, **more: Any) -> IngestHarness:
+@pytest.fixture
+def late() -> list[int]:
+    """How many messages each late purchase overtook."""
+    return []
+
+
+@pytest.fixture
+def facts(database: Database, late: list[int]) -> IngestHarness:
     """Ingest by the shop's rules."""
-    return IngestHarness(
-        database, CARTS, rules=IngestConfig(suppression_rule_for=partial(rule_for, SHOP), **more)
-    )
+    rules = IngestConfig(suppression_rule_for=partial(rule_for, SHOP), on_late_purchase=late.append)
+    return IngestHarness(database, CARTS, rules=rules)
 
 
 async def feed(facts: IngestHarness, *products: dict[str, Any]) -> None:
@@ -116,14 +122,13 @@ async def left(facts: IngestHarness, *items: dict[str, Any]) -> tuple[str, ...]:
     ],
 )  # fmt: skip
 async def test_the_shops_rules_say_how_far_and_how_long_a_purchase_suppresses(
-    database: Database,
+    facts: IngestHarness,
     bought: dict[str, Any],
     feed_says: list[dict[str, Any]],
     scope: str,
     of: str | None,
     window: timedelta | None,
 ) -> None:
-    facts = shop(database)
     await feed(facts, *feed_says)
     await facts.happens("Order Completed", order(bought), channel="store", email=ADA)
 
@@ -134,9 +139,8 @@ async def test_the_shops_rules_say_how_far_and_how_long_a_purchase_suppresses(
 
 
 async def test_what_is_bought_together_with_its_like_leaves_the_cart_and_suppresses_nothing(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = shop(database)
     coffee = {"product_id": "coffee", "category": "Coffee"}
     await facts.happens("Product Added", coffee | {"cart_id": "c"}, traits=YES, email=ADA)
     await facts.happens("Order Completed", order(coffee), channel="store", email=ADA)
@@ -182,16 +186,15 @@ async def test_what_is_bought_together_with_its_like_leaves_the_cart_and_suppres
     ],
 )  # fmt: skip
 async def test_the_gate_and_the_audiences_keep_back_what_a_purchase_reaches(
-    database: Database,
+    facts: IngestHarness,
     bought: dict[str, Any],
     feed_says: list[dict[str, Any]],
     planned: list[dict[str, Any]],
     expected: tuple[str, ...],
 ) -> None:
-    facts = shop(database)
     await feed(facts, *feed_says)
     request = await asked(facts, *planned, channel=Channel.ADS)
-    entered = await AudienceGate(database, SHOP).decide_and_add(request, datetime.now(UTC))
+    entered = await AudienceGate(facts.database, SHOP).decide_and_add(request, datetime.now(UTC))
     assert isinstance(entered, Allow)
     await facts.happens("Order Completed", order(bought), channel="store", email=ADA)
 
@@ -203,8 +206,7 @@ async def test_the_gate_and_the_audiences_keep_back_what_a_purchase_reaches(
     )
 
 
-async def test_a_receipt_is_of_the_product_once_the_feed_says_so(database: Database) -> None:
-    facts = shop(database)
+async def test_a_receipt_is_of_the_product_once_the_feed_says_so(facts: IngestHarness) -> None:
     await facts.happens("Order Completed", order(RECEIPT), channel="store", email=ADA)
     await asked(facts)
     blue = {"product_id": "lamp", "sku": "lamp-blue"}
@@ -215,9 +217,8 @@ async def test_a_receipt_is_of_the_product_once_the_feed_says_so(database: Datab
 
 
 async def test_a_receipt_empties_the_cart_of_every_variant_also_when_the_past_is_told_again(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = shop(database)
     await feed(facts, {"product_id": "lamp", "sku": "lamp-red"})
     for line in (LAMP | {"sku": "lamp-blue"}, RED, BLUE):
         await facts.happens("Product Added", line | {"cart_id": "c"}, email=ADA, ago=timedelta(hours=2))
@@ -230,8 +231,7 @@ async def test_a_receipt_empties_the_cart_of_every_variant_also_when_the_past_is
     assert await facts.values('SELECT lines @> \'[{"sku": "blue"}]\' FROM cart') == [True]
 
 
-async def test_two_people_who_become_one_keep_how_far_their_purchases_reach(database: Database) -> None:
-    facts = shop(database)
+async def test_two_people_who_become_one_keep_how_far_their_purchases_reach(facts: IngestHarness) -> None:
     await feed(facts, {"product_id": "set", "bundle": ["cup", "pot"]})
     await facts.happens("Order Completed", order(RED, {"product_id": "set"}), anonymous_id="a-1")
     await facts.happens("Product Added", CHAIR | {"cart_id": "c"}, email=ADA)
@@ -240,7 +240,7 @@ async def test_two_people_who_become_one_keep_how_far_their_purchases_reach(data
     await facts.happens("Product Viewed", {}, email=ADA, anonymous_id="a-1")
 
     assert await facts.rows(reach) == before
-    [whole] = (await record(database)).values()
+    [whole] = (await record(facts.database)).values()
     assert [row[-3:] for row in whole["suppressions"]] == [
         ["variant", "red", []],
         ["product", None, ["cup", "pot"]],
@@ -262,9 +262,8 @@ async def test_two_people_who_become_one_keep_how_far_their_purchases_reach(data
 )
 @pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one batch"])
 async def test_what_is_given_back_in_part_is_still_owned(
-    database: Database, bought: list[int], undone: list[tuple[str, Any]], suppressed: bool, together: bool
+    facts: IngestHarness, bought: list[int], undone: list[tuple[str, Any]], suppressed: bool, together: bool
 ) -> None:
-    facts = shop(database)
     events = [
         facts.event("Order Completed", order(*(LAMP | {"quantity": number} for number in bought)), email=ADA),
         *(facts.event(name, {"order_id": "o-1"} | said, email=ADA) for name, said in undone),
@@ -286,22 +285,19 @@ async def test_what_is_given_back_in_part_is_still_owned(
     ],
 )
 async def test_a_message_is_marked_that_a_purchase_overtook(
-    database: Database, said: dict[str, Any], ago: timedelta, marked: bool
+    facts: IngestHarness, late: list[int], said: dict[str, Any], ago: timedelta, marked: bool
 ) -> None:
-    heard: list[int] = []
-    facts = shop(database, on_late_purchase=heard.append)
     await feed(facts, {"product_id": "lamp", "sku": "lamp-red"})
     assert await left(facts, LAMP, {"product_id": "rug"}) == ("lamp", "rug")
     answer = await facts.happens("Order Completed", order(said), channel="store", email=ADA, ago=ago)
 
     assert await facts.values("SELECT overtaken_by FROM message") == [answer.event_id if marked else None]
-    assert heard == ([1] if marked else [])
+    assert late == ([1] if marked else [])
 
 
 async def test_a_message_from_before_the_purchase_and_a_withheld_one_are_not_overtaken(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = shop(database)
     assert await left(facts, LAMP) == ("lamp",)
     await facts.rows("UPDATE message SET decided_at = decided_at - '3 hours'::interval")
     assert await left(facts, LAMP) == ("lamp",)
@@ -312,9 +308,8 @@ async def test_a_message_from_before_the_purchase_and_a_withheld_one_are_not_ove
 
 
 async def test_the_feed_tells_of_category_group_and_bundle_and_the_newest_word_stands(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = shop(database)
     said = {"product_id": "set", "category": "Tea", "item_group_id": "aria", "bundle": ["cup", 7]}
     await facts.happens("Product Updated", said)
     await facts.happens(
@@ -337,15 +332,14 @@ async def test_the_feed_tells_of_category_group_and_bundle_and_the_newest_word_s
     ],
 )
 async def test_nothing_is_suggested_that_a_purchase_reaches(
-    database: Database, bought: dict[str, Any], expected: list[str]
+    facts: IngestHarness, bought: dict[str, Any], expected: list[str]
 ) -> None:
-    facts = shop(database)
     await asked(facts)
     for looked_at in (LAMP, {"product_id": "spot", "name": "Spot"}):
         await facts.happens("Product Viewed", looked_at | {"category": "Lamps"}, email=ADA)
     await facts.happens("Order Completed", order(bought), email=ADA)
     [run] = await facts.runs()
-    async with database.transaction() as connection:
+    async with facts.database.transaction() as connection:
         found = await suggest_items(connection, run["run_id"], limit=5, at=datetime.now(UTC))
 
     assert [item.key for item in found] == expected

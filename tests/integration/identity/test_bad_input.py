@@ -1,13 +1,11 @@
 """Bad identifiers over HTTP: each is taken in or named, kept with its fault, and never joins strangers."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 import pytest
-import pytest_asyncio
 
-from tests.support.environments.api import ADMIN, OpenApi, event, opened
+from tests.support.environments.api import ADMIN, OpenApi, event
 from tests.support.generators.bad_bodies import IDENTIFIERS
 from tests.support.proof_size import size
 
@@ -35,13 +33,6 @@ MALFORMED = [
 ]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database."""
-    async with opened(database_url) as running:
-        yield running
-
-
 async def people(api: OpenApi) -> set[frozenset[str]]:
     """The values of each person's identifiers, hashes left out."""
     rows = await api.rows(
@@ -58,11 +49,18 @@ async def told(api: OpenApi, path: str, body: Any, *, admin: bool) -> list[dict[
     return results
 
 
+async def told_in_batches(api: OpenApi, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results of calls of a server, 500 at once."""
+    batches = [{"batch": calls[start : start + 500]} for start in range(0, len(calls), 500)]
+    return [result for batch in batches for result in await told(api, "/v1/batch", batch, admin=True)]
+
+
 @pytest.mark.parametrize("admin", [True, False], ids=["by a server", "by a browser"])
 async def test_aliases_in_a_circle_of_oneself_and_of_strangers_join_no_two_accounts(
     api: OpenApi, admin: bool
 ) -> None:
-    pairs = [("ana", "ben"), ("ben", "cleo"), ("cleo", "ana"), ("dan", "dan"), ("eve", "never seen")]
+    circle = [("ana", "ben"), ("ben", "cleo"), ("cleo", "ana")]
+    pairs = [*circle, ("dan", "dan"), ("eve", "never seen"), ("null", "ana"), ("ana", "")]
     calls = [
         {"type": "alias", "messageId": f"m-{n}", "userId": user, "previousId": previous}
         for n, (user, previous) in enumerate(pairs)
@@ -109,11 +107,7 @@ async def test_a_thousand_events_with_one_bad_identifier_are_a_thousand_people(a
          "anonymousId": f"browser-{n}", "properties": {"product_id": "p"}}
         for n in range(EVENTS)
     ]  # fmt: skip
-    results = [
-        result
-        for start in range(0, EVENTS, 500)
-        for result in await told(api, "/v1/batch", {"batch": calls[start : start + 500]}, admin=True)
-    ]
+    results = await told_in_batches(api, calls)
 
     assert {"accepted"} == {result["status"] for result in results}
     assert {"blocked_identifier"} == {result["problems"][0]["code"] for result in results}
@@ -131,11 +125,7 @@ async def test_a_thousand_events_of_one_account_that_everybody_is_sent_as_harm_n
          "anonymousId": f"browser-{n}", "context": {"traits": {"email": f"u{n}@example.com"}}}
         for n in range(EVENTS)
     ]  # fmt: skip
-    results = [
-        result
-        for start in range(0, EVENTS, 500)
-        for result in await told(api, "/v1/batch", {"batch": calls[start : start + 500]}, admin=True)
-    ]
+    results = await told_in_batches(api, calls)
 
     assert {"accepted"} == {result["status"] for result in results}
     found = [{value for value in one if value.endswith("example.com")} for one in await people(api)]

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from profiles.identity.identifiers import STRONG_TYPES
-from tests.integration.identity.test_forged_identifies import api as api
-from tests.support.environments.api import OpenApi
+from tests.support.environments.api import SERVER, SERVER_KEYS, OpenApi
 from tests.support.environments.ingest import LAMP, IngestHarness
-from tests.support.generators.forged_events import SERVER, Victim, lost, people, says, standing, told
+from tests.support.generators.forged_events import Victim, lost, people, says, standing, told
+
+API_SETTINGS = SERVER_KEYS
 
 ADA = Victim(0)
 

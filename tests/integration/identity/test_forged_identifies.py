@@ -1,18 +1,15 @@
 """What a public write key can do to people whom the shop's server has vouched for, and to those of nobody."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from pydantic import SecretStr
 
 from profiles.messaging.claims import record_address_problem
-from tests.support.environments.api import ADMIN, OpenApi, opened
+from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, OpenApi, opened
 from tests.support.environments.ingest import LAMP, IngestHarness
 from tests.support.generators.forged_events import (
-    SERVER,
     Victim,
     VictimState,
     forgeries,
@@ -24,16 +21,11 @@ from tests.support.generators.forged_events import (
 )
 from tests.support.proof_size import size
 
+API_SETTINGS = SERVER_KEYS
+
 VICTIMS = [Victim(number) for number in range(8)]
 
 ADA = VICTIMS[0]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def api(database_url: str) -> AsyncIterator[OpenApi]:
-    """The API on this test's own database, with a server key."""
-    async with opened(database_url, waypost_server_keys=SecretStr("till:server-key-of-tests")) as running:
-        yield running
 
 
 async def reached(api: OpenApi, before: dict[Victim, VictimState]) -> dict[int, set[str]]:

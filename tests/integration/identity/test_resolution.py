@@ -103,25 +103,25 @@ async def test_shuffled_batches_at_once_never_deadlock_and_join_the_right_people
         assert await facts.values(stray.format(table)) == [0], table
 
 
-async def test_first_contact_from_many_sides_at_once_makes_one_person(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_first_contact_from_many_sides_at_once_makes_one_person(facts: IngestHarness) -> None:
     await asyncio.gather(*(facts.happens("Seen", email="a@x.org", anonymous_id=f"a-{n}") for n in range(10)))
 
-    assert len(await people_in(database)) == 1
+    assert len(await people_in(facts.database)) == 1
     assert await facts.values("SELECT count(*) FROM profile WHERE merged_into IS NULL") == [1]
 
 
-async def test_of_more_devices_at_once_than_one_person_has_the_others_stay_alone(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_of_more_devices_at_once_than_one_person_has_the_others_stay_alone(
+    facts: IngestHarness,
+) -> None:
     events = [facts.event("Seen", email="a@x.org", anonymous_id=f"a-{n}") for n in range(13)]
     await asyncio.gather(*(facts.ingest([event]) for event in random.Random(7).sample(events, 13)))
 
-    assert people(resolved(events)) == await people_in(database)
-    assert len(await people_in(database)) == 4
+    assert people(resolved(events)) == await people_in(facts.database)
+    assert len(await people_in(facts.database)) == 4
 
 
 async def test_without_the_upserts_row_lock_one_address_would_be_two_people(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: look first, insert later, and whoever came in between is overlooked."""
     naive = resolution._UPSERT_IDENTIFIERS.replace(
@@ -129,12 +129,11 @@ async def test_without_the_upserts_row_lock_one_address_would_be_two_people(
         "ON CONFLICT (type, value) DO NOTHING",
     )
     assert naive != resolution._UPSERT_IDENTIFIERS
-    facts = IngestHarness(database)
     await facts.happens("Seen", email="a@x.org")
     monkeypatch.setattr(resolution, "_UPSERT_IDENTIFIERS", naive)
 
     with pytest.raises(KeyError):
-        async with database.transaction() as connection:
+        async with facts.database.transaction() as connection:
             await resolution.resolve_identities(connection, [named(facts.event("Seen", email="a@x.org"))])
 
 

@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from profiles.db.database import Database
 from profiles.ingest.event_store import IngestStatus
 from profiles.state.event_records import IncomingEvent
 from tests.support.environments.ingest import CARTS, IngestHarness, order
 from tests.support.proof_size import size
 from tests.support.queries.identity import of_kind, people, people_in, quarantined_in, resolved
+
+JOURNEYS = (CARTS,)
 
 TABLET = "tablet-of-the-family"
 
@@ -66,16 +67,15 @@ async def taken_in(facts: IngestHarness, events: list[IncomingEvent], dice: rand
 @pytest.mark.parametrize("verified", [True, False], ids=["servers tell it", "browsers tell it"])
 @pytest.mark.parametrize("seed", range(size(1, 5)))
 async def test_200_people_on_one_tablet_are_200_people_with_their_own_purchases_and_carts(
-    database: Database, verified: bool, seed: int
+    facts: IngestHarness, verified: bool, seed: int
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     events = [event for n in range(PEOPLE) for event in evening(facts, n, verified=verified)]
     await taken_in(facts, events, random.Random(seed))
 
-    found = [one for one in await people_in(database) if of_kind(one, "user_id")]
+    found = [one for one in await people_in(facts.database) if of_kind(one, "user_id")]
     assert len(found) == PEOPLE
-    assert people(resolved(events)) == await people_in(database)
-    assert await quarantined_in(database) == {f"anonymous_id:{TABLET}"}
+    assert people(resolved(events)) == await people_in(facts.database)
+    assert await quarantined_in(facts.database) == {f"anonymous_id:{TABLET}"}
     assert {row["who"]: row["items"] for row in await facts.rows(PURCHASES)} == {
         f"u-{n}": [f"bought-{n}"] for n in range(PEOPLE)
     }
@@ -86,9 +86,8 @@ async def test_200_people_on_one_tablet_are_200_people_with_their_own_purchases_
 
 @pytest.mark.parametrize("verified", [True, False], ids=["servers tell it", "browsers tell it"])
 async def test_once_a_tablet_is_nobodys_what_is_done_at_it_without_a_login_is_nobodys(
-    database: Database, verified: bool
+    facts: IngestHarness, verified: bool
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     events = [event for n in range(8) for event in evening(facts, n, verified=verified)]
     await taken_in(facts, events, random.Random(4))
     late = facts.event("Product Added", {"product_id": "late"}, anonymous_id=TABLET)
@@ -106,8 +105,7 @@ async def test_once_a_tablet_is_nobodys_what_is_done_at_it_without_a_login_is_no
     assert await facts.values(reachable + " AND r.state <> 'ended'", TABLET) == [0]
 
 
-async def test_two_people_on_one_tablet_are_two_from_the_first_day(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_two_people_on_one_tablet_are_two_from_the_first_day(facts: IngestHarness) -> None:
     events = [event for n in range(2) for event in evening(facts, n, verified=True)]
     for event in sorted(events, key=lambda event: event.time):
         await facts.ingest([event])

@@ -144,18 +144,15 @@ async def test_it_takes_one_person_more_than_may_share_it_and_the_log_says_so_on
 
 
 async def test_while_the_shared_row_is_locked_other_people_go_on_and_so_does_a_process_that_knows(
-    database: Database, database_url: str
+    facts: IngestHarness, database_url: str
 ) -> None:
-    facts = IngestHarness(database)
     for one in range(DEFAULT_IDENTITY_RULES.shared_by["email"] + 2):
         await facts.ingest([order(one, DESK.names(one))])
-    stranger, holder = Ingest(database, (CARTS,)), Database(database_url)
+    stranger, holder = Ingest(facts.database, (CARTS,)), Database(database_url)
     async with holder.transaction() as connection, asyncio.timeout(20):
         await connection.execute("SELECT FROM identifier WHERE value = $1 FOR UPDATE", DESK.bad[1])
         waits = asyncio.create_task(stranger([order("waits", DESK.names(1_000))]))
-        await facts.until(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        await facts.someone_waits_for_a_lock()
         await stranger([other("during", 1)])
         await facts.ingest([order("known", DESK.names(1_001)), left_in_cart("known", [DESK.bad])])
 
@@ -199,14 +196,13 @@ async def test_without_the_limit_on_sharing_the_same_storm_blends_people(
 
 
 async def test_a_storm_of_unverified_events_takes_no_vouched_address_and_its_cost_does_not_grow(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     await facts.ingest([order("till", [DESK.bad])])
     for one in range(40):
         await facts.ingest([order(one, DESK.names(one), verified=False)])
     [who] = await facts.values("SELECT profile_id FROM identifier WHERE value = $1", DESK.bad[1])
-    async with database.transaction() as connection:
+    async with facts.database.transaction() as connection:
         found = await lock_component(connection, {identifier_key(*DESK.bad): who}, {})
 
     assert await facts.values("SELECT count(*) FROM identifier WHERE status = 'quarantined'") == [0]
@@ -224,12 +220,13 @@ async def statuses(facts: IngestHarness) -> list[str]:
     return await facts.values("SELECT status FROM identifier WHERE value = $1", DESK.bad[1])
 
 
-async def test_a_released_identifier_is_somebodys_again_and_stays_it(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_released_identifier_is_somebodys_again_and_stays_it(facts: IngestHarness) -> None:
     await shared_by_strangers(facts)
     quarantined = await statuses(facts)
-    await release_identifier(database, identifier_key(*DESK.bad), actor="operator", reason="it is Ada's")
-    later = Ingest(database, (CARTS,))
+    await release_identifier(
+        facts.database, identifier_key(*DESK.bad), actor="operator", reason="it is Ada's"
+    )
+    later = Ingest(facts.database, (CARTS,))
     for one in range(100, 115):
         await later([order(one, DESK.names(one))])
     await later([order("hers", [DESK.bad])])
@@ -254,9 +251,8 @@ async def test_a_released_identifier_is_somebodys_again_and_stays_it(database: D
     ],
 )
 async def test_a_verified_event_that_names_a_quarantined_address_has_it_counted_anew(
-    database: Database, verified: bool, status: str
+    facts: IngestHarness, verified: bool, status: str
 ) -> None:
-    facts = IngestHarness(database)
     await shared_by_strangers(facts, verified=verified)
     before = await statuses(facts)
     # The same process, which remembers that the address is nobody's.

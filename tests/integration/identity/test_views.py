@@ -34,8 +34,7 @@ def rows(database: Database) -> IdentityRows:
 
 
 async def read(rows: IdentityRows, profile_id: object) -> IdentityView:
-    async with rows.database.transaction() as connection:
-        return await load_identity(connection, profile_id)  # type: ignore[arg-type]
+    return await rows.database.run(lambda connection: load_identity(connection, profile_id))
 
 
 async def test_every_joined_identifier_comes_with_the_event_that_joined_it(rows: IdentityRows) -> None:
@@ -156,8 +155,7 @@ async def test_a_cut_can_be_looked_at_before_it_is_made(rows: IdentityRows) -> N
     sent = await rows.sent(ada, FIRST + HOUR)
 
     async def look(one: str, other: str) -> CutPreview:
-        async with rows.database.transaction() as connection:
-            return await preview_cut(connection, ada, one, other)
+        return await rows.database.run(lambda connection: preview_cut(connection, ada, one, other))
 
     apart = await look(USER, PHONE)
     again = await read(rows, ada)

@@ -12,6 +12,8 @@ from profiles.messaging.claims import read_locked_snapshot
 from profiles.messaging.snapshot import SnapshotQuery
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, IngestHarness, RoutedJourney, order
 
+JOURNEYS = (CARTS,)
+
 ADA = "ada@example.com"
 
 MINUTE = timedelta(minutes=1)
@@ -47,9 +49,8 @@ async def on_phone_then_web(facts: IngestHarness, *, web_first: bool) -> dict[st
 
 @pytest.mark.parametrize("web_first", [False, True], ids=["in order", "the phone was offline"])
 async def test_a_cart_filled_on_the_phone_and_continued_on_the_web_is_one_cart_with_one_run(
-    database: Database, web_first: bool
+    facts: IngestHarness, web_first: bool
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     runs = await on_phone_then_web(facts, web_first=web_first)
     older, younger = runs["web" if web_first else "phone"], runs["phone" if web_first else "web"]
     await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
@@ -64,8 +65,7 @@ async def test_a_cart_filled_on_the_phone_and_continued_on_the_web_is_one_cart_w
     assert await cart_at_the_gate(facts, live["run_id"], older["key"]) == ["chair", "lamp"]
 
 
-async def test_a_cart_with_the_channels_own_id_stays_its_own(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_cart_with_the_channels_own_id_stays_its_own(facts: IngestHarness) -> None:
     await adds(facts, LAMP, 30, anonymous_id="m-5f2a")
     await adds(facts, CHAIR | {"cart_id": "web-7"}, 20, email=ADA)
     before = {run["run_id"]: run["key"] for run in await facts.runs()}
@@ -80,13 +80,14 @@ async def test_a_cart_with_the_channels_own_id_stays_its_own(database: Database)
 
 
 async def test_parted_again_each_has_the_cart_that_was_theirs_and_a_run_that_knows_it(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     runs = await on_phone_then_web(facts, web_first=True)
     before = await facts.carts()
     await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
-    await cut_identifiers(database, f"email:{ADA}", "anonymous_id:m-5f2a", actor="ops", reason="two people")
+    await cut_identifiers(
+        facts.database, f"email:{ADA}", "anonymous_id:m-5f2a", actor="ops", reason="two people"
+    )
 
     assert await facts.carts() == before
     [live] = await facts.runs()
@@ -95,8 +96,7 @@ async def test_parted_again_each_has_the_cart_that_was_theirs_and_a_run_that_kno
     assert await cart_at_the_gate(facts, live["run_id"], web["key"]) == ["chair"]
 
 
-async def test_a_strangers_cart_of_the_same_name_keeps_nobody_from_being_joined(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_strangers_cart_of_the_same_name_keeps_nobody_from_being_joined(facts: IngestHarness) -> None:
     await adds(facts, CHAIR | {"cart_id": "web-7"}, 30, email="bob@example.com")
     await adds(facts, LAMP | {"cart_id": "web-7"}, 20, anonymous_id="m-5f2a")
     await adds(facts, CHAIR, 10, email=ADA)
@@ -109,24 +109,24 @@ async def test_a_strangers_cart_of_the_same_name_keeps_nobody_from_being_joined(
 
 
 async def test_of_several_carts_of_one_person_each_run_gets_its_own_back_when_parted(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     await adds(facts, LAMP, 10, email=ADA)
     await facts.happens("Order Completed", order(LAMP), email=ADA, ago=20 * MINUTE)
     await adds(facts, LAMP, 30, email=ADA)
     await adds(facts, CHAIR, 25, anonymous_id="m-5f2a")
     began = {run["run_id"]: run["key"] for run in await facts.runs()}
     await facts.happens("Signed In", anonymous_id="m-5f2a", email=ADA)
-    await cut_identifiers(database, f"email:{ADA}", "anonymous_id:m-5f2a", actor="ops", reason="two people")
+    await cut_identifiers(
+        facts.database, f"email:{ADA}", "anonymous_id:m-5f2a", actor="ops", reason="two people"
+    )
 
     [live] = await facts.runs()
     assert len(began) == 3
     assert live["key"] == began[live["run_id"]]
 
 
-async def test_runs_may_take_each_others_keys(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_runs_may_take_each_others_keys(facts: IngestHarness) -> None:
     await adds(facts, LAMP | {"cart_id": "web-1"}, 30, email=ADA)
     await adds(facts, CHAIR | {"cart_id": "web-2"}, 20, email=ADA)
     before = {run["run_id"]: run["key"] for run in await facts.runs()}

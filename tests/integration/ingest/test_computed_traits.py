@@ -149,11 +149,10 @@ async def test_what_is_no_zone_is_passed_over_and_stops_nothing(database: Databa
     assert [one["preferred_hour"] for one in await worked_out(database, people)] == [20, 19]
 
 
-async def test_every_zone_of_the_iana_regions_is_one_to_authors_queries(database: Database) -> None:
+async def test_every_zone_of_the_iana_regions_is_one_to_authors_queries(facts: IngestHarness) -> None:
     names = resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
     regions = [name for name in names if "/" in name]
-    facts = IngestHarness(database)
-    await worked_out(database, [ProfileRows(timezone=name) for name in [*regions, "UTC"]])
+    await worked_out(facts.database, [ProfileRows(timezone=name) for name in [*regions, "UTC"]])
     kept = await facts.values("SELECT timezone FROM person WHERE now() AT TIME ZONE timezone IS NOT NULL")
 
     assert sorted([*regions, "UTC"]) == sorted(kept)

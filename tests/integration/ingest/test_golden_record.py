@@ -7,17 +7,14 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from profiles.db.database import Database
-from profiles.db.sql import new_id
 from profiles.projection.computed import load_last_seen, with_event_seen
-from tests.support.builders.profiles import MESSAGE, START
+from tests.support.builders.profiles import START, message_row
 from tests.support.environments.ingest import CHAIR, LAMP, IngestHarness, order
 
 ADA, PHONE = "ada@example.com", "+4915112345678"
 
 
-async def test_orders_refunds_and_clicks_are_worked_in_with_their_own_event(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_orders_refunds_and_clicks_are_worked_in_with_their_own_event(facts: IngestHarness) -> None:
     seen = []
 
     async def look() -> None:
@@ -27,9 +24,8 @@ async def test_orders_refunds_and_clicks_are_worked_in_with_their_own_event(data
     await look()
     await facts.happens("Order Refunded", {"order_id": "o-1", "products": [CHAIR]}, email=ADA)
     await look()
-    message = new_id()
     [who] = await facts.values("SELECT profile_id FROM profile")
-    await facts.rows(MESSAGE, message, who, "sms", "sent", START, None)
+    message = await facts.database.run(lambda connection: message_row(connection, who, channel="sms"))
     for name in ("Message Opened", "Message Clicked"):
         await facts.happens(name, {"message_id": str(message)})
         await look()
@@ -42,8 +38,7 @@ async def test_orders_refunds_and_clicks_are_worked_in_with_their_own_event(data
     ]
 
 
-async def test_a_merged_person_is_worked_out_as_a_whole(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_merged_person_is_worked_out_as_a_whole(facts: IngestHarness) -> None:
     for number, who in enumerate(({"email": ADA}, {"phone": PHONE}, {"phone": PHONE})):
         bought = order(LAMP, order_id=f"o-{number}")
         await facts.happens("Order Completed", bought, ago=timedelta(days=40 - 10 * number), **who)
@@ -54,8 +49,7 @@ async def test_a_merged_person_is_worked_out_as_a_whole(database: Database) -> N
     ] == [(3, 117.0, 10.0)]
 
 
-async def test_who_moves_has_their_hours_told_anew(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_who_moves_has_their_hours_told_anew(facts: IngestHarness) -> None:
     hours = []
     told: tuple[tuple[str, dict[str, Any]], ...] = (
         ("Order Completed", {"properties": order(LAMP)}),
@@ -71,8 +65,7 @@ async def test_who_moves_has_their_hours_told_anew(database: Database) -> None:
     assert [at.astimezone(zone).hour for zone in zones] == hours
 
 
-async def test_fields_and_their_origins_do_not_depend_on_the_order_of_arrival(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_fields_and_their_origins_do_not_depend_on_the_order_of_arrival(facts: IngestHarness) -> None:
     events: list[tuple[dict[str, Any], dict[str, Any], int, str]] = [
         ({"plan": "tin", "city": "Ulm"}, {"timezone": "Europe/Berlin", "locale": "de-DE"}, 30, "pos"),
         ({"plan": "gold"}, {}, 10, "pos"),
@@ -112,9 +105,8 @@ async def test_fields_and_their_origins_do_not_depend_on_the_order_of_arrival(da
 
 
 async def test_the_word_of_somebody_unknown_changes_no_field_that_a_known_sender_filled(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     for traits, verified in (({"plan": "gold"}, True), ({"plan": "free", "city": "Ulm"}, False)):
         said = facts.event("Identified", traits=traits, user_id="42")
         await facts.ingest([replace(said, verified=verified)])
@@ -124,9 +116,8 @@ async def test_the_word_of_somebody_unknown_changes_no_field_that_a_known_sender
 
 
 async def test_when_somebody_was_seen_is_the_same_event_by_event_and_over_all_of_them(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     incoming = []
     for name, source, channel, hours in (
         ("Product Viewed", "web", "web", 5),
@@ -146,8 +137,7 @@ async def test_when_somebody_was_seen_is_the_same_event_by_event_and_over_all_of
     for said in incoming:
         expected = with_event_seen(expected, said, at[said.id])
     [kept] = await facts.values("SELECT seen::text FROM profile")
-    async with database.transaction() as connection:
-        anew = await load_last_seen(connection, [who])
+    anew = await facts.database.run(lambda connection: load_last_seen(connection, [who]))
 
     assert {"web", "store", "server"} == set(expected)
     assert expected == orjson.loads(kept) == anew[who]

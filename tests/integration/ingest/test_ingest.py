@@ -11,6 +11,8 @@ from profiles.ingest.event_store import IngestResult, IngestStatus
 from profiles.ingest.pipeline import IngestConfig
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, IngestHarness, RoutedJourney, order
 
+JOURNEYS = (CARTS,)
+
 ADA = "ada@example.com"
 
 COUNTS = "SELECT (SELECT count(*) FROM event) + (SELECT count(*) FROM purchase) + (SELECT count(*) FROM run)"
@@ -20,8 +22,7 @@ def statuses(answers: list[IngestResult]) -> list[str]:
     return [answer.status.value for answer in answers]
 
 
-async def test_a_replay_is_a_duplicate_and_changes_nothing(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_replay_is_a_duplicate_and_changes_nothing(facts: IngestHarness) -> None:
     event = facts.event("Order Completed", order(LAMP), email=ADA)
     first = await facts.ingest([event])
     before = await facts.values(COUNTS)
@@ -46,9 +47,8 @@ async def test_the_same_id_from_another_source_is_another_event(database: Databa
 
 
 async def test_other_content_under_a_known_id_is_a_conflict_and_the_first_one_stands(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     await facts.happens("Order Completed", order(LAMP), email=ADA, event_id="x")
     answer = await facts.happens("Order Completed", order(CHAIR), email=ADA, event_id="x")
 
@@ -56,8 +56,7 @@ async def test_other_content_under_a_known_id_is_a_conflict_and_the_first_one_st
     assert await facts.suppressed("email", ADA) == ["lamp"]
 
 
-async def test_duplicates_and_conflicts_inside_one_batch_are_told_apart(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_duplicates_and_conflicts_inside_one_batch_are_told_apart(facts: IngestHarness) -> None:
     first = facts.event("Product Added", LAMP, email=ADA, event_id="x")
     other = facts.event("Product Added", CHAIR, email=ADA, event_id="x")
     answers = await facts.ingest([first, first, other, facts.event("Product Added", CHAIR, email=ADA)])
@@ -66,8 +65,7 @@ async def test_duplicates_and_conflicts_inside_one_batch_are_told_apart(database
     assert await facts.values("SELECT count(*) FROM event") == [2]
 
 
-async def test_batches_at_once_with_the_same_events_take_each_once(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_batches_at_once_with_the_same_events_take_each_once(facts: IngestHarness) -> None:
     events = [
         facts.event("Order Completed", order(LAMP, order_id=f"o-{n}"), email=f"u{n % 3}@x.org")
         for n in range(12)
@@ -89,9 +87,8 @@ async def test_batches_at_once_with_the_same_events_take_each_once(database: Dat
     ],
 )
 async def test_one_event_that_cannot_be_stored_harms_no_other(
-    database: Database, poison: dict[str, Any]
+    facts: IngestHarness, poison: dict[str, Any]
 ) -> None:
-    facts = IngestHarness(database)
     events = [facts.event("Product Viewed", LAMP, email=f"u{n}@x.org") for n in range(6)]
     events[2] = facts.event("Product Viewed", LAMP | poison, email="poison@x.org")
     answers = await facts.ingest(events)
@@ -102,12 +99,11 @@ async def test_one_event_that_cannot_be_stored_harms_no_other(
     assert await facts.values("SELECT count(*) FROM identifier WHERE type = 'email'") == [5]
 
 
-async def test_no_event_is_no_work(database: Database) -> None:
-    assert await IngestHarness(database).ingest([]) == []
+async def test_no_event_is_no_work(facts: IngestHarness) -> None:
+    assert await facts.ingest([]) == []
 
 
-async def test_an_event_that_names_nobody_is_kept_without_a_person(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_an_event_that_names_nobody_is_kept_without_a_person(facts: IngestHarness) -> None:
     answer = await facts.happens("Message Delivered", {"message_id": "01a20064-b20d-72ae-b3d4-9cfd25afa398"})
 
     assert answer.status is IngestStatus.ACCEPTED
@@ -115,8 +111,9 @@ async def test_an_event_that_names_nobody_is_kept_without_a_person(database: Dat
     assert await facts.values("SELECT count(*) FROM profile") == [0]
 
 
-async def test_values_that_do_not_fit_are_left_out_and_the_purchase_still_counts(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_values_that_do_not_fit_are_left_out_and_the_purchase_still_counts(
+    facts: IngestHarness,
+) -> None:
     await facts.happens("Product Added", LAMP | {"cart_id": "c-1"}, email=ADA)
     broken = LAMP | {"price": "39,00 €", "quantity": None}
     answer = await facts.happens("Order Completed", order(broken), email=ADA)
@@ -158,8 +155,7 @@ async def test_the_clock_of_a_server_is_not_moved_by_events_and_that_of_a_local_
     assert ahead == [True, False]
 
 
-async def test_events_carry_their_instants_in_utc_and_odd_calendars_do_no_harm(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_events_carry_their_instants_in_utc_and_odd_calendars_do_no_harm(facts: IngestHarness) -> None:
     late = facts.event(
         "Order Completed", order(LAMP), email=ADA, ago=datetime.now(UTC) - datetime(9998, 12, 31, tzinfo=UTC)
     )

@@ -1,6 +1,5 @@
 """In whatever order events come in, and however often: the same people, records and suppressions."""
 
-import os
 import random
 from itertools import pairwise
 
@@ -12,9 +11,8 @@ from profiles.db.database import Database
 from profiles.state.event_records import IncomingEvent
 from tests.support.environments.ingest import IngestHarness
 from tests.support.generators.event_histories import HistoryEvent, as_events, lives
+from tests.support.proof_size import FULL
 from tests.support.queries.snapshot import Record, forget_all, record
-
-FULL = os.environ.get("WAYPOST_PROOF") == "full"
 
 HISTORIES, ORDERS = (500, 20) if FULL else (10, 3)
 

@@ -9,19 +9,19 @@ from profiles.db.database import Database
 from profiles.ingest.pipeline import IngestConfig
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, IngestHarness, order
 
+JOURNEYS = (CARTS,)
+
 ADA = "ada@example.com"
 
 
 @pytest.mark.parametrize("name", ["cart_id", "checkout_id", "checkout_token"])
-async def test_an_event_names_its_cart_by_any_of_three_properties(database: Database, name: str) -> None:
-    facts = IngestHarness(database)
+async def test_an_event_names_its_cart_by_any_of_three_properties(facts: IngestHarness, name: str) -> None:
     await facts.happens("Product Added", LAMP | {name: "mine"}, email=ADA)
 
     assert await facts.carts() == {"mine": ["lamp"]}
 
 
-async def test_an_event_without_a_cart_is_about_the_one_that_changed_last(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_an_event_without_a_cart_is_about_the_one_that_changed_last(facts: IngestHarness) -> None:
     await facts.happens("Product Added", LAMP | {"cart_id": "a"}, email=ADA)
     await facts.happens("Product Added", LAMP | {"cart_id": "b"}, email=ADA)
     await facts.happens("Product Added", CHAIR, email=ADA)
@@ -29,8 +29,7 @@ async def test_an_event_without_a_cart_is_about_the_one_that_changed_last(databa
     assert await facts.carts() == {"a": ["lamp"], "b": ["chair", "lamp"]}
 
 
-async def test_a_first_product_opens_a_cart_and_a_removal_opens_none(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_first_product_opens_a_cart_and_a_removal_opens_none(facts: IngestHarness) -> None:
     await facts.happens("Product Removed", LAMP, email=ADA)
     assert await facts.carts() == {}
 
@@ -41,9 +40,8 @@ async def test_a_first_product_opens_a_cart_and_a_removal_opens_none(database: D
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
 async def test_an_order_empties_a_cart_for_good_and_the_next_product_opens_another(
-    database: Database, together: bool
+    facts: IngestHarness, together: bool
 ) -> None:
-    facts = IngestHarness(database)
     events = [
         facts.event("Product Added", LAMP | {"cart_id": "first"}, email=ADA),
         facts.event("Order Completed", order(LAMP), email=ADA),
@@ -57,8 +55,7 @@ async def test_an_order_empties_a_cart_for_good_and_the_next_product_opens_anoth
     assert list(carts.values()) == [["chair"]]
 
 
-async def test_an_order_takes_its_products_out_of_every_cart_in_any_variant(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_an_order_takes_its_products_out_of_every_cart_in_any_variant(facts: IngestHarness) -> None:
     await facts.happens("Product Added", LAMP | {"cart_id": "a", "sku": "lamp-blue"}, email=ADA)
     await facts.happens("Product Added", LAMP | {"cart_id": "b"}, email=ADA)
     await facts.happens("Product Added", CHAIR | {"cart_id": "b"}, email=ADA)
@@ -78,9 +75,8 @@ async def test_an_order_takes_its_products_out_of_every_cart_in_any_variant(data
     ],
 )
 async def test_the_item_is_the_product_else_the_sku(
-    database: Database, product: dict[str, Any], item: str
+    facts: IngestHarness, product: dict[str, Any], item: str
 ) -> None:
-    facts = IngestHarness(database)
     await facts.happens("Order Completed", order(product), email=ADA)
 
     assert await facts.suppressed("email", ADA) == [item]
@@ -88,9 +84,8 @@ async def test_the_item_is_the_product_else_the_sku(
 
 @pytest.mark.parametrize("said", [{"products": "none"}, {"products": [{"name": "Lamp"}]}, {}])
 async def test_a_purchase_of_nothing_that_can_be_named_says_so(
-    database: Database, said: dict[str, Any]
+    facts: IngestHarness, said: dict[str, Any]
 ) -> None:
-    facts = IngestHarness(database)
     answer = await facts.happens("Order Completed", {"order_id": "o"} | said, email=ADA)
 
     assert "cannot be suppressed" in (await facts.problems(answer.event_id))[-1]
@@ -140,25 +135,22 @@ RED, BLUE = LAMP, LAMP | {"sku": "lamp-blue"}
     ],
 )
 async def test_undoing_an_order_lifts_what_it_names(
-    database: Database, name: str, said: dict[str, Any], left: list[str]
+    facts: IngestHarness, name: str, said: dict[str, Any], left: list[str]
 ) -> None:
-    facts = IngestHarness(database)
     await facts.happens("Order Completed", order(RED, BLUE, CHAIR), email=ADA)
     await facts.happens(name, {"order_id": "o-1"} | said, email=ADA)
 
     assert await facts.suppressed("email", ADA) == left
 
 
-async def test_a_refund_that_comes_before_its_purchase_lifts_it_too(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_refund_that_comes_before_its_purchase_lifts_it_too(facts: IngestHarness) -> None:
     await facts.happens("Order Refunded", order(CHAIR), email=ADA)
     await facts.happens("Order Completed", order(LAMP, CHAIR), email=ADA)
 
     assert await facts.suppressed("email", ADA) == ["lamp"]
 
 
-async def test_returns_add_up_and_never_exceed_what_was_bought(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_returns_add_up_and_never_exceed_what_was_bought(facts: IngestHarness) -> None:
     await facts.happens("Order Completed", order(LAMP | {"quantity": 3}), email=ADA)
     await facts.ingest([facts.event("Order Refunded", order(LAMP), email=ADA) for _ in range(2)])
     assert await facts.values("SELECT returned FROM purchase") == [2]
@@ -167,15 +159,13 @@ async def test_returns_add_up_and_never_exceed_what_was_bought(database: Databas
     assert await facts.values("SELECT returned FROM purchase") == [3]
 
 
-async def test_undoing_without_an_order_says_so(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_undoing_without_an_order_says_so(facts: IngestHarness) -> None:
     answer = await facts.happens("Order Refunded", {}, email=ADA)
 
     assert await facts.problems(answer.event_id) == ["order_id is missing: no purchase could be undone"]
 
 
-async def test_a_purchase_takes_the_person_out_of_the_items_audiences(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_purchase_takes_the_person_out_of_the_items_audiences(facts: IngestHarness) -> None:
     await facts.happens("Product Added", LAMP | {"cart_id": "c"}, email=ADA)
     [run] = await facts.runs()
     for item in ("lamp", "chair"):

@@ -15,15 +15,16 @@ from profiles.runs.routing import MAX_SIGNALS_PER_RUN
 from profiles.state.unit_of_work import MESSAGE_RANK
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, PEOPLE, IngestHarness, RoutedJourney, order
 
+JOURNEYS = (CARTS,)
+
 ADA = "ada@example.com"
 
 IN_CART = LAMP | {"cart_id": "c"}
 
 
 async def test_two_people_with_one_key_at_once_make_one_run_and_the_other_is_told_why(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     answers = await asyncio.gather(
         *(facts.happens("Product Added", IN_CART, email=f"u{n}@x.org") for n in range(6))
     )
@@ -34,8 +35,7 @@ async def test_two_people_with_one_key_at_once_make_one_run_and_the_other_is_tol
     assert problems == ["key 'c' already has a live run of another profile"] * 5
 
 
-async def test_in_one_batch_the_first_of_two_people_gets_the_key(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_in_one_batch_the_first_of_two_people_gets_the_key(facts: IngestHarness) -> None:
     people = ("first@x.org", "second@x.org")
     await facts.ingest([facts.event("Product Added", IN_CART, email=email) for email in (*people, people[1])])
 
@@ -69,8 +69,7 @@ async def test_an_events_age_decides_whether_it_starts_a_run(
         assert await facts.carts() == {"c": ["lamp"]}
 
 
-async def test_a_cart_that_is_named_after_a_person_starts_no_run(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_cart_that_is_named_after_a_person_starts_no_run(facts: IngestHarness) -> None:
     answer = await facts.happens("Product Added", LAMP | {"cart_id": ADA}, email=ADA)
 
     assert await facts.runs() == []
@@ -98,11 +97,10 @@ async def test_reentry_is_decided_by_the_entries_so_far(
 
 
 async def test_a_run_that_hears_a_thousand_events_is_told_to_end_exactly_once(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most = 40
     monkeypatch.setattr(routing, "MAX_SIGNALS_PER_RUN", most)
-    facts = IngestHarness(database, CARTS)
     await facts.happens("Product Added", IN_CART, email=ADA)
     await facts.ingest([facts.event("Product Added", IN_CART, email=ADA) for _ in range(most - 2)])
     await asyncio.gather(*(facts.happens("Product Added", IN_CART, email=ADA) for _ in range(6)))
@@ -114,8 +112,7 @@ async def test_a_run_that_hears_a_thousand_events_is_told_to_end_exactly_once(
     assert MAX_SIGNALS_PER_RUN == 1000
 
 
-async def test_an_order_signals_the_carts_it_changed_with_what_is_left(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_an_order_signals_the_carts_it_changed_with_what_is_left(facts: IngestHarness) -> None:
     for cart in ("a", "b"):
         await facts.happens("Product Added", LAMP | {"cart_id": cart}, email=ADA)
     await facts.happens("Product Added", CHAIR | {"cart_id": "b"}, email=ADA)
@@ -129,8 +126,7 @@ async def test_an_order_signals_the_carts_it_changed_with_what_is_left(database:
     assert [(row["key"], row["left"]) for row in rows] == [("a", 0), ("b", 1)]
 
 
-async def test_what_became_of_a_message_is_told_to_the_run_that_sent_it_alone(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_what_became_of_a_message_is_told_to_the_run_that_sent_it_alone(facts: IngestHarness) -> None:
     for cart in ("a", "b"):
         await facts.happens("Product Added", LAMP | {"cart_id": cart}, email=ADA)
     sender, other = (run["run_id"] for run in await facts.runs())
@@ -165,8 +161,7 @@ async def test_every_status_a_callback_sets_is_one_of_the_ranks() -> None:
     assert set(apply._STATUS_BY_EVENT_TYPE.values()) <= set(MESSAGE_RANK)
 
 
-async def test_a_bounce_marks_the_address_and_leaves_a_complaint_standing(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_bounce_marks_the_address_and_leaves_a_complaint_standing(facts: IngestHarness) -> None:
     await facts.happens("Product Added", IN_CART, email=ADA)
     [run] = await facts.runs()
     for step, address in (("1", "bounced@x.org"), ("2", "complained@x.org")):

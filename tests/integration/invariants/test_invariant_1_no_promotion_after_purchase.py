@@ -3,9 +3,8 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -13,7 +12,6 @@ import pytest_asyncio
 
 from activities.gate.batching import GateBatcher
 from activities.gate.send_gate import SendClaim, SendGate
-from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
 from profiles.messaging import claims
@@ -22,11 +20,10 @@ from profiles.messaging.claims import read_locked_snapshots
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.support.environments.gate import UNLIMITED, GateHarness, PausedCommitDatabase, shopper
 from tests.support.environments.gate_batches import CountingGate, heard, runs_of
+from tests.support.faults.unlocked_gate import Pause, Reading, replace_reading, unlock_gate, without_lock
 from tests.support.proof_size import FULL, size
 
 CHANNELS = (Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.ADS)
-
-GATES = ("activities.gate.send_gate", "activities.audiences")
 
 VIOLATIONS = """
 SELECT d.step, s.item, pg_xact_commit_timestamp(s.xmin) AS bought, pg_xact_commit_timestamp(d.xmin) AS allowed
@@ -38,21 +35,10 @@ so they count from it."""
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def shop(
-    ordered: EmbeddedPostgres, temporal: TemporalDevServer, request: pytest.FixtureRequest
-) -> AsyncIterator[GateHarness]:
+async def gate_env(ordered_database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
     """Waypost without workers, on a database of this test's own that keeps the order of commits."""
-    name = f"test_{abs(hash(request.node.nodeid))}"
-    url = await ordered.create_database(name, template="template_of_tests")
-    async with GateHarness(url, temporal.client) as running:
+    async with GateHarness(ordered_database_url, temporal.client) as running:
         yield running
-    await ordered.drop_database(urlsplit(url).path[1:])
-
-
-async def without_lock(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
-    """The naive reading: no lock at all."""
-    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-    return await claims.read_snapshot(connection, profile_id, ask)
 
 
 async def in_one_statement(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
@@ -80,18 +66,17 @@ async def in_two_statements(connection: Any, ask: SnapshotQuery) -> Snapshot | N
     return await claims.read_locked_snapshot(connection, ask)
 
 
-Reading = Callable[[Any, SnapshotQuery], Awaitable[Snapshot | None]]
-
-
-async def purchase_committed_while_the_claim_waits(shop: GateHarness, channel: Channel) -> tuple[str, ...]:
+async def purchase_committed_while_the_claim_waits(
+    gate_env: GateHarness, channel: Channel
+) -> tuple[str, ...]:
     """Hold a purchase before its COMMIT, let a claim come, then commit; what the claim lets through."""
-    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    held = PausedCommitDatabase(shop.url)
-    order = shop.build_event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
-    purchase = asyncio.create_task(shop.ingest_on(held)([order]))
+    run_id = await gate_env.one_cart()
+    held = PausedCommitDatabase(gate_env.url)
+    order = gate_env.build_event("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
+    purchase = asyncio.create_task(gate_env.ingest_on(held)([order]))
     await held.worked.wait()
-    claim = asyncio.create_task(shop.allowed(shop.ask(run_id, "reminder", "lamp", channel=channel)))
-    await shop.someone_waits_for_a_lock(or_done=claim)
+    claim = asyncio.create_task(gate_env.allowed(gate_env.ask(run_id, "reminder", "lamp", channel=channel)))
+    await gate_env.someone_waits_for_a_lock(or_done=claim)
     held.may_commit.set()
     await purchase
     await held.close()
@@ -100,74 +85,68 @@ async def purchase_committed_while_the_claim_waits(shop: GateHarness, channel: C
 
 @pytest.mark.parametrize("channel", CHANNELS)
 async def test_invariant_1_a_claim_that_waited_for_a_purchase_sees_it(
-    shop: GateHarness, channel: Channel
+    gate_env: GateHarness, channel: Channel
 ) -> None:
-    allowed = await purchase_committed_while_the_claim_waits(shop, channel)
+    allowed = await purchase_committed_while_the_claim_waits(gate_env, channel)
 
     assert allowed == ()
-    assert await shop.fetch_rows(VIOLATIONS) == []
-    [decision] = await shop.decisions()
+    assert await gate_env.fetch_rows(VIOLATIONS) == []
+    [decision] = await gate_env.decisions()
     assert (decision["verdict"], decision["reason"]) == ("withhold", "purchased")
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
 @pytest.mark.parametrize("reading", [in_one_statement, without_lock])
 async def test_invariant_1_fails_where_the_gate_does_not_lock_first_and_read_then(
-    shop: GateHarness, channel: Channel, reading: Reading, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, channel: Channel, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for gate in GATES:
-        monkeypatch.setattr(f"{gate}.lock_profile_sql", lambda ask: "")
-        monkeypatch.setattr(f"{gate}.read_locked_snapshot", reading)
+    unlock_gate(monkeypatch, reading)
     if reading is without_lock:
-        allowed = await claim_commits_after_a_purchase_it_did_not_read(shop, channel, reading, monkeypatch)
+        allowed = await claim_commits_after_a_purchase_it_did_not_read(
+            gate_env, channel, reading, monkeypatch
+        )
     else:
-        allowed = await purchase_committed_while_the_claim_waits(shop, channel)
+        allowed = await purchase_committed_while_the_claim_waits(gate_env, channel)
 
     assert allowed == ("lamp",)
-    assert [(row["step"], row["item"]) for row in await shop.fetch_rows(VIOLATIONS)] == [("reminder", "lamp")]
+    assert [(row["step"], row["item"]) for row in await gate_env.fetch_rows(VIOLATIONS)] == [
+        ("reminder", "lamp")
+    ]
 
 
 async def claim_commits_after_a_purchase_it_did_not_read(
-    shop: GateHarness, channel: Channel, reading: Reading, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, channel: Channel, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, ...]:
     """Let a purchase come between a claim's reading and its COMMIT, as far as the gate's lock lets it."""
-    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    read, go_on = asyncio.Event(), asyncio.Event()
-
-    async def then_wait(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
-        snapshot = await reading(connection, ask)
-        read.set()
-        await go_on.wait()
-        return snapshot
-
-    for gate in GATES:
-        monkeypatch.setattr(f"{gate}.read_locked_snapshot", then_wait)
-    claim = asyncio.create_task(shop.allowed(shop.ask(run_id, "reminder", "lamp", channel=channel)))
-    await read.wait()
-    order = shop.build_event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
-    purchase = asyncio.create_task(shop.ingest([order]))
-    await shop.someone_waits_for_a_lock(or_done=purchase)
-    go_on.set()
+    run_id = await gate_env.one_cart()
+    pause = Pause()
+    replace_reading(monkeypatch, reading, pause)
+    claim = asyncio.create_task(gate_env.allowed(gate_env.ask(run_id, "reminder", "lamp", channel=channel)))
+    await pause.reached.wait()
+    order = gate_env.build_event("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
+    purchase = asyncio.create_task(gate_env.ingest([order]))
+    await gate_env.someone_waits_for_a_lock(or_done=purchase)
+    pause.go_on.set()
     await purchase
     return await claim
 
 
 async def test_invariant_1_a_purchase_waits_for_a_claim_that_has_read(
-    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     allowed = await claim_commits_after_a_purchase_it_did_not_read(
-        shop, Channel.EMAIL, in_two_statements, monkeypatch
+        gate_env, Channel.EMAIL, in_two_statements, monkeypatch
     )
 
     assert allowed == ("lamp",)
-    assert await shop.fetch_rows(VIOLATIONS) == []
+    assert await gate_env.fetch_rows(VIOLATIONS) == []
 
 
 class PurchaseRace:
     """Purchases and claims of a few people on many connections, and what each of them knew."""
 
-    def __init__(self, shop: GateHarness, *, purchases: int, claims: int, seed: int) -> None:
-        self.shop = shop
+    def __init__(self, gate_env: GateHarness, *, purchases: int, claims: int, seed: int) -> None:
+        self.env = gate_env
         self.random = random.Random(seed)
         self.people = max(4, purchases // 8)
         self.products = [f"p-{n}" for n in range(8)]
@@ -180,30 +159,30 @@ class PurchaseRace:
 
     async def prepare(self) -> None:
         for person in range(self.people):
-            self.runs[person] = await self.shop.leaves_cart(
+            self.runs[person] = await self.env.leaves_cart(
                 self.products, cart_id=f"c-{person}", **shopper(person)
             )
 
     async def buy(self, number: int) -> None:
         person, product = number % self.people, self.products[(number // self.people) % len(self.products)]
-        order = self.shop.order(product, order_id=f"o-{number}")
+        order = self.env.order(product, order_id=f"o-{number}")
         card, second = f"card-{number}", f"+49152{20_000_000 + number}"
         match number % 3:
             case 0:
-                await self.shop.takes("Order Completed", order, event_id=f"buy-{number}", **shopper(person))
+                await self.env.takes("Order Completed", order, event_id=f"buy-{number}", **shopper(person))
             case 1:
                 # One event of a number nobody knew, with the address: bought and merged at once.
-                await self.shop.takes(
+                await self.env.takes(
                     "Product Viewed", {"product_id": "x"}, event_id=f"view-{number}", phone=second
                 )
-                await self.shop.takes(
+                await self.env.takes(
                     "Order Completed", order, event_id=f"buy-{number}", phone=second,
                     email=shopper(person)["email"],
                 )  # fmt: skip
             case _:
                 # Bought as a stranger; only a later event tells who it was.
-                await self.shop.takes("Order Completed", order, event_id=f"buy-{number}", loyalty_id=card)
-                await self.shop.takes(
+                await self.env.takes("Order Completed", order, event_id=f"buy-{number}", loyalty_id=card)
+                await self.env.takes(
                     "Identify", {}, event_id=f"who-{number}", loyalty_id=card, **shopper(person)
                 )
         self.acknowledged[person, product] = time.monotonic()
@@ -215,10 +194,8 @@ class PurchaseRace:
         cart_id = f"c-{person}" if number % 2 else None
         began = time.monotonic()
         known = {p for p in wanted if self.acknowledged.get((person, p), began) < began}
-        request = self.shop.ask(
-            self.runs[person], f"step-{number}", *wanted, channel=channel, cart_id=cart_id
-        )
-        allowed = await self.shop.allowed(request)
+        request = self.env.ask(self.runs[person], f"step-{number}", *wanted, channel=channel, cart_id=cart_id)
+        allowed = await self.env.allowed(request)
         self.promoted += len(allowed)
         self.too_late += [f"{person}/{product} on {channel}" for product in known.intersection(allowed)]
 
@@ -238,17 +215,17 @@ class PurchaseRace:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("batched", [False, True], ids=["one by one", "in gate batches"])
 async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channel(
-    shop: GateHarness, batched: bool
+    gate_env: GateHarness, batched: bool
 ) -> None:
     if batched:
-        shop.gate = GateBatcher(SendGate(shop.database, UNLIMITED))
-    race = PurchaseRace(shop, purchases=size(40, 2_000), claims=size(150, 10_000), seed=20_261_121)
+        gate_env.gate = GateBatcher(SendGate(gate_env.database, UNLIMITED))
+    race = PurchaseRace(gate_env, purchases=size(40, 2_000), claims=size(150, 10_000), seed=20_261_121)
     await race.prepare()
     await race.run()
 
     assert race.too_late == []
-    assert await shop.fetch_rows(VIOLATIONS) == []
-    withheld = await shop.fetch_rows(
+    assert await gate_env.fetch_rows(VIOLATIONS) == []
+    withheld = await gate_env.fetch_rows(
         "SELECT 1 FROM decision WHERE 'purchased' = reason OR items_removed <> '{}'"
     )
     print(f"{race.claims} claims, {race.purchases} purchases, {race.promoted} items promoted, no violation")
@@ -263,29 +240,27 @@ async def test_invariant_1_holds_where_purchases_and_claims_race_on_every_channe
 )
 @pytest.mark.parametrize("reading", [in_one_statement, without_lock])
 async def test_invariant_1_the_same_race_finds_out_a_gate_that_does_not_lock_first_and_read_then(
-    shop: GateHarness, reading: Reading, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for gate in GATES:
-        monkeypatch.setattr(f"{gate}.lock_profile_sql", lambda ask: "")
-        monkeypatch.setattr(f"{gate}.read_locked_snapshot", reading)
-    race = PurchaseRace(shop, purchases=400, claims=4_000, seed=20_261_122)
+    unlock_gate(monkeypatch, reading)
+    race = PurchaseRace(gate_env, purchases=400, claims=4_000, seed=20_261_122)
     await race.prepare()
     await race.run()
 
-    found = await shop.fetch_rows(VIOLATIONS)
+    found = await gate_env.fetch_rows(VIOLATIONS)
     print(f"{reading.__name__}: {len(found)} claims after a purchase's commit, of {race.promoted} promoted")
     assert found != []
 
 
-async def test_invariant_1_holds_across_a_merge_that_a_claim_waited_for(shop: GateHarness) -> None:
-    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), loyalty_id="card-1")
-    held = PausedCommitDatabase(shop.url)
-    joined = shop.build_event("Identify", {}, loyalty_id="card-1", **shopper(1))
-    merge = asyncio.create_task(shop.ingest_on(held)([joined]))
+async def test_invariant_1_holds_across_a_merge_that_a_claim_waited_for(gate_env: GateHarness) -> None:
+    run_id = await gate_env.one_cart()
+    await gate_env.takes("Order Completed", gate_env.order("lamp", order_id="o-1"), loyalty_id="card-1")
+    held = PausedCommitDatabase(gate_env.url)
+    joined = gate_env.build_event("Identify", {}, loyalty_id="card-1", **shopper(1))
+    merge = asyncio.create_task(gate_env.ingest_on(held)([joined]))
     await held.worked.wait()
-    claim = asyncio.create_task(shop.allowed(shop.ask(run_id, "reminder", "lamp")))
-    assert await shop.someone_waits_for_a_lock(or_done=claim)
+    claim = asyncio.create_task(gate_env.allowed(gate_env.ask(run_id, "reminder", "lamp")))
+    assert await gate_env.someone_waits_for_a_lock(or_done=claim)
     held.may_commit.set()
     await merge
     await held.close()
@@ -293,54 +268,55 @@ async def test_invariant_1_holds_across_a_merge_that_a_claim_waited_for(shop: Ga
     assert await claim == ()
 
 
-async def test_invariant_1_any_variant_of_a_bought_product_is_withheld(shop: GateHarness) -> None:
-    run_id = await shop.leaves_cart(["lamp", "chair"], cart_id="c-1", **shopper(1))
+async def test_invariant_1_any_variant_of_a_bought_product_is_withheld(gate_env: GateHarness) -> None:
+    run_id = await gate_env.leaves_cart(["lamp", "chair"], cart_id="c-1", **shopper(1))
     bought = {"order_id": "o-1", "products": [{"product_id": "lamp", "sku": "lamp-red"}]}
-    await shop.takes("Order Completed", bought, channel="store", **shopper(1))
+    await gate_env.takes("Order Completed", bought, channel="store", **shopper(1))
 
-    assert await shop.allowed(shop.ask(run_id, "mail", "lamp", "chair")) == ("chair",)
-    assert await shop.allowed(shop.ask(run_id, "ads", "lamp", "chair", channel=Channel.ADS)) == ("chair",)
-    assert await shop.allowed(shop.ask(run_id, "sms", "lamp", channel=Channel.SMS)) == ()
+    assert await gate_env.allowed(gate_env.ask(run_id, "mail", "lamp", "chair")) == ("chair",)
+    assert await gate_env.allowed(gate_env.ask(run_id, "ads", "lamp", "chair", channel=Channel.ADS)) == (
+        "chair",
+    )
+    assert await gate_env.allowed(gate_env.ask(run_id, "sms", "lamp", channel=Channel.SMS)) == ()
 
 
 async def purchase_between_reading_and_commit(
-    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> list[Any]:
     """Two people in one gate batch; one of them buys between its reading and its COMMIT, if the lock lets
     them."""
-    runs = await runs_of(shop, 2)
-    read, go_on = asyncio.Event(), asyncio.Event()
+    runs = await runs_of(gate_env, 2)
+    pause = Pause()
 
     async def then_wait(connection: Any, asks: Sequence[SnapshotQuery]) -> list[Snapshot | None]:
         snapshots = await read_locked_snapshots(connection, asks)
-        read.set()
-        await go_on.wait()
+        await pause()
         return snapshots
 
     monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshots", then_wait)
     answers = asyncio.create_task(
-        heard(shop, CountingGate(shop), *(shop.ask(run, "mail", "lamp") for run in runs))
+        heard(gate_env, CountingGate(gate_env), *(gate_env.ask(run, "mail", "lamp") for run in runs))
     )
-    await read.wait()
-    order = shop.build_event("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(0))
-    purchase = asyncio.create_task(shop.ingest([order]))
-    waited = await shop.someone_waits_for_a_lock(or_done=purchase)
-    go_on.set()
+    await pause.reached.wait()
+    order = gate_env.build_event("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(0))
+    purchase = asyncio.create_task(gate_env.ingest([order]))
+    waited = await gate_env.someone_waits_for_a_lock(or_done=purchase)
+    pause.go_on.set()
     await purchase
     return [waited, *await answers]
 
 
 async def test_invariant_1_a_purchase_waits_for_a_gate_batch_that_has_read(
-    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waited, *answers = await purchase_between_reading_and_commit(shop, monkeypatch)
+    waited, *answers = await purchase_between_reading_and_commit(gate_env, monkeypatch)
 
     assert waited
     assert [type(answer) for answer in answers] == [SendClaim, SendClaim]
 
 
 async def test_invariant_1_fails_where_a_gate_batch_reads_without_the_locks(
-    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def without(asks: Sequence[SnapshotQuery]) -> str:
         runs = ",".join(str(ask.run_id) for ask in asks)
@@ -350,7 +326,7 @@ async def test_invariant_1_fails_where_a_gate_batch_reads_without_the_locks(
         )
 
     monkeypatch.setattr("activities.gate.send_gate.lock_profiles_skip_locked_sql", without)
-    waited, *answers = await purchase_between_reading_and_commit(shop, monkeypatch)
+    waited, *answers = await purchase_between_reading_and_commit(gate_env, monkeypatch)
 
     assert not waited
     # Claimed after the purchase's COMMIT.

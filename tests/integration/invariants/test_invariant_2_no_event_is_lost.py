@@ -15,6 +15,8 @@ from profiles.ingest.pipeline import Ingest
 from profiles.ingest.resolution import resolve_identities
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness, order
 
+JOURNEYS = (CARTS,)
+
 ADA = "ada@example.com"
 
 
@@ -63,10 +65,9 @@ async def lose_connection_at(
     ],
 )
 async def test_invariant_2_a_connection_lost_around_commit_leaves_all_or_nothing(
-    database: Database, moment: str, written: bool, answer: str
+    facts: IngestHarness, moment: str, written: bool, answer: str
 ) -> None:
-    facts = IngestHarness(database, CARTS)
-    found, again = await lose_connection_at(database, moment, facts)
+    found, again = await lose_connection_at(facts.database, moment, facts)
 
     assert found is written
     assert statuses(again) == [answer]
@@ -74,14 +75,15 @@ async def test_invariant_2_a_connection_lost_around_commit_leaves_all_or_nothing
     assert await facts.values("SELECT orders FROM profile") == [1]
 
 
-async def test_invariant_2_the_acked_events_are_exactly_those_in_postgres(database: Database) -> None:
+async def test_invariant_2_the_acked_events_are_exactly_those_in_postgres(facts: IngestHarness) -> None:
     """Backends are killed at random moments while clients retry until they hear an answer."""
-    facts = IngestHarness(database, CARTS)
     events = [
         facts.event("Order Completed", order(LAMP, order_id=f"o-{n}"), email=f"u{n % 5}@x.org")
         for n in range(40)
     ]
-    killer = await asyncpg.connect(database.engine.url.set(drivername="postgresql").render_as_string(False))
+    killer = await asyncpg.connect(
+        facts.database.engine.url.set(drivername="postgresql").render_as_string(False)
+    )
     done = asyncio.Event()
 
     async def kill() -> None:
@@ -117,13 +119,13 @@ async def test_invariant_2_the_acked_events_are_exactly_those_in_postgres(databa
 
 
 async def test_invariant_2_without_a_transaction_half_an_event_would_stay(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: statements that commit one by one leave an event without its effects."""
 
     class Autocommit(Database):
         def __init__(self) -> None:
-            self.engine = database.engine
+            self.engine = facts.database.engine
 
         async def run(self, work: Any) -> Any:
             async with self.engine.connect() as pooled:
@@ -133,7 +135,6 @@ async def test_invariant_2_without_a_transaction_half_an_event_would_stay(
         await resolve_identities(connection, groups)
         raise OSError("the network went away")
 
-    facts = IngestHarness(database)
     event = facts.event("Order Completed", order(LAMP), email=ADA)
     monkeypatch.setattr(pipeline, "resolve_identities", broken)
     with pytest.raises(OSError, match="network"):
@@ -149,10 +150,9 @@ async def test_invariant_2_without_a_transaction_half_an_event_would_stay(
 
 
 async def test_invariant_2_without_the_dedupe_a_replay_would_count_twice(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: with the conflict clause of the insert aimed at nothing, effects come twice."""
-    facts = IngestHarness(database)
     event = facts.event("Order Completed", order(LAMP), email=ADA)
     await facts.ingest([event])
     await facts.rows("ALTER TABLE event DROP CONSTRAINT event_source_id")

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -13,16 +12,16 @@ import pytest_asyncio
 
 from activities.contracts import SendMessage
 from activities.gate.send_gate import GateRequest, SendClaim, SendGate
-from local.postgres import EmbeddedPostgres
 from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
 from profiles.consent import effective
 from profiles.db.database import Database
-from profiles.messaging import claims
-from profiles.messaging.snapshot import Snapshot, SnapshotQuery
 from tests.support.environments.api import ADMIN, OpenApi, event, opened
 from tests.support.environments.ingest import CARTS, IngestHarness
+from tests.support.faults.unlocked_gate import Pause, unlock_gate
 from tests.support.queries.consent import may_mail, run_of
+
+JOURNEYS = (CARTS,)
 
 MAIL, PHONE = "ada@example.com", "+4915112345678"
 
@@ -131,24 +130,21 @@ DOORS = (by_the_api, by_one_click, by_the_page, by_a_reply, by_traits, by_the_me
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def race(ordered: EmbeddedPostgres, request: pytest.FixtureRequest) -> AsyncIterator[WithdrawalRace]:
+async def race(ordered_database_url: str) -> AsyncIterator[WithdrawalRace]:
     """On a database of its own that keeps the order of commits, with a pool a process."""
-    name = f"test_{abs(hash(request.node.nodeid))}"
-    url = await ordered.create_database(name, template="template_of_tests")
-    pools = [Database(url) for _ in range(3)]
+    pools = [Database(ordered_database_url) for _ in range(3)]
     facts = IngestHarness(pools[0], CARTS)
     run_id = await run_of(facts, email=MAIL, phone=PHONE)
     await facts.happens(
         "Signed Up", traits={"consents": {"email": True, "sms": True}}, email=MAIL, phone=PHONE
     )
     message_id = await facts.sent(run_id, MAIL)
-    async with opened(url) as api:
+    async with opened(ordered_database_url) as api:
         yield WithdrawalRace(
             facts, api, (SendGate(pools[1], UNLIMITED), SendGate(pools[2], UNLIMITED)), run_id, message_id
         )
     for pool in pools:
         await pool.close()
-    await ordered.drop_database(urlsplit(url).path[1:])
 
 
 @pytest.mark.proof
@@ -170,21 +166,12 @@ async def test_invariant_5_fails_where_the_gate_reads_without_the_lock(
     race: WithdrawalRace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: a withdrawal commits between the reading and the claim."""
-    read, go_on = asyncio.Event(), asyncio.Event()
-
-    async def without_lock(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
-        profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", ask.run_id)
-        snapshot = await claims.read_snapshot(connection, profile_id, ask)
-        read.set()
-        await go_on.wait()
-        return snapshot
-
-    monkeypatch.setattr("activities.gate.send_gate.lock_profile_sql", lambda ask: "")
-    monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshot", without_lock)
+    pause = Pause()
+    unlock_gate(monkeypatch, then=pause)
     claim = asyncio.create_task(race.claim("late", race.gates[0]))
-    await read.wait()
+    await pause.reached.wait()
     await by_the_api(race)
-    go_on.set()
+    pause.go_on.set()
     await claim
 
     assert await race.facts.values(ALLOWED_AFTER) == ["late"]
@@ -197,9 +184,8 @@ YES = {"consents": {"email": True, "sms": True}}
 
 
 async def test_invariant_5_an_address_that_joins_the_person_later_is_covered_by_their_word(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     run_id = await run_of(facts, email=ADA, user_id="42")
     await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
     await facts.happens("Account Updated", email="second@example.com", user_id="42")
@@ -218,28 +204,25 @@ async def a_stranger_with_the_address(facts: IngestHarness) -> UUID:
 
 
 async def test_invariant_5_the_opt_out_stays_with_the_address_when_another_profile_gets_it(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
 
     assert await may_mail(facts, await a_stranger_with_the_address(facts)) == ["opted_out"]
 
 
 async def test_invariant_5_without_the_mark_on_the_address_the_stranger_would_be_mailed(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: the word kept with the profile alone."""
     monkeypatch.setattr(effective, "recompute_opt_outs", lambda *_: ([], []))
-    facts = IngestHarness(database, CARTS)
 
     assert await may_mail(facts, await a_stranger_with_the_address(facts)) == []
 
 
 async def test_invariant_5_without_the_persons_state_a_second_address_would_be_mailed(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
     """Teeth: the word kept with the addresses alone that there were when it was said."""
-    facts = IngestHarness(database, CARTS)
     run_id = await run_of(facts, email=ADA, user_id="42")
     await facts.happens("Consent Changed", {"channel": "email", "state": "withdrawn"}, user_id="42")
     await facts.happens("Checkout Started", {"cart_id": "c-9"}, email="second@example.com", user_id="42")
@@ -250,8 +233,7 @@ async def test_invariant_5_without_the_persons_state_a_second_address_would_be_m
     assert await may_mail(facts, run_id) == []
 
 
-async def test_invariant_5_an_opt_out_is_in_force_from_its_commit(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_invariant_5_an_opt_out_is_in_force_from_its_commit(facts: IngestHarness) -> None:
     run_id = await run_of(facts, email=ADA)
     await facts.happens("Signed Up", traits=YES, email=ADA)
     assert await may_mail(facts, run_id) == []

@@ -19,6 +19,8 @@ from profiles.runs.exposures import record_exposures
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, PEOPLE, IngestHarness, order
 from tests.support.queries.identity import of_kind, people_in, quarantined_in
 
+JOURNEYS = (CARTS, PEOPLE)
+
 ADA, PHONE = "ada@example.com", "+4915112345678"
 
 PLACEHOLDERS = ("null", "undefined", "0000", "guest", "test@test.com", "-1", "N/A")
@@ -81,25 +83,23 @@ async def siblings(facts: IngestHarness) -> None:
         await facts.happens("Order Completed", order(LAMP | {"product_id": f"p-{n}"}), user_id=f"u-{n}")
 
 
-async def test_invariant_7_two_accounts_are_two_people_whatever_they_share(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_invariant_7_two_accounts_are_two_people_whatever_they_share(facts: IngestHarness) -> None:
     await siblings(facts)
 
-    assert sorted(of_kind(one, "user_id") for one in await people_in(database)) == [["u-1"], ["u-2"]]
+    assert sorted(of_kind(one, "user_id") for one in await people_in(facts.database)) == [["u-1"], ["u-2"]]
     assert await facts.suppressed("user_id", "u-2") == ["p-2"]
     assert await facts.values("SELECT DISTINCT detail LIKE '%more than 1 user_id%' FROM identity_log "
                               "WHERE kind = 'demoted'") == [True]  # fmt: skip
 
 
 async def test_invariant_7_without_the_limit_two_accounts_would_be_blended(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth."""
     without(monkeypatch, limits={})
-    facts = IngestHarness(database)
     await siblings(facts)
 
-    assert len(await people_in(database)) == 1
+    assert len(await people_in(facts.database)) == 1
     assert await facts.suppressed("user_id", "u-2") == ["p-1", "p-2"]
 
 
@@ -115,16 +115,15 @@ SPELLED: dict[str, Callable[[int], str]] = {
 @pytest.mark.parametrize("kind", SPELLED)
 @pytest.mark.parametrize("slowly", [False, True], ids=["at once", "over time"])
 async def test_invariant_7_one_person_has_so_many_of_a_type_and_no_more_within_its_window(
-    database: Database, kind: str, slowly: bool
+    facts: IngestHarness, kind: str, slowly: bool
 ) -> None:
-    facts = IngestHarness(database)
     most, within = DEFAULT_IDENTITY_RULES.limits[kind].max_values, DEFAULT_IDENTITY_RULES.limits[kind].period
     assert within is not None
     span = within / (most if slowly else 10_000)
     for n in range(most + 2):
         named = {kind: SPELLED[kind](n)}
         await facts.happens("Signed In", user_id="u-1", ago=span * (most + 2 - n), **named)
-    [ada] = [one for one in await people_in(database) if "user_id:u-1" in one]
+    [ada] = [one for one in await people_in(facts.database) if "user_id:u-1" in one]
 
     assert len(of_kind(ada, kind)) == (most + 2 if slowly else most)
 
@@ -136,8 +135,7 @@ async def on_one_device(facts: IngestHarness) -> None:
     await facts.happens("Signed In", phone="+4915112345678", anonymous_id="browser")
 
 
-async def test_invariant_7_what_names_a_device_never_joins_two_people(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_invariant_7_what_names_a_device_never_joins_two_people(facts: IngestHarness) -> None:
     await on_one_device(facts)
 
     assert await facts.who("email", ADA) != await facts.who("phone", "+4915112345678")
@@ -145,11 +143,10 @@ async def test_invariant_7_what_names_a_device_never_joins_two_people(database: 
 
 
 async def test_invariant_7_if_weak_identifiers_counted_as_strong_two_people_would_be_blended(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth."""
     without(monkeypatch, strong=frozenset(IDENTIFIER_TYPES))
-    facts = IngestHarness(database)
     await on_one_device(facts)
 
     assert await facts.suppressed("phone", "+4915112345678") == ["lamp"]
@@ -162,12 +159,11 @@ async def at_the_till(facts: IngestHarness) -> None:
     await facts.happens("Order Completed", order(LAMP), anonymous_id="till")
 
 
-async def test_invariant_7_what_many_people_share_is_nobodys(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_invariant_7_what_many_people_share_is_nobodys(facts: IngestHarness) -> None:
     await at_the_till(facts)
 
-    assert await quarantined_in(database) == {"anonymous_id:till"}
-    assert len(await people_in(database)) == 7
+    assert await quarantined_in(facts.database) == {"anonymous_id:till"}
+    assert len(await people_in(facts.database)) == 7
     assert await facts.values("SELECT count(*) FROM purchase") == [0]
     assert [await facts.suppressed("user_id", f"u-{n}") for n in range(6)] == [[]] * 6
     [problem] = await facts.values(
@@ -177,11 +173,10 @@ async def test_invariant_7_what_many_people_share_is_nobodys(database: Database)
 
 
 async def test_invariant_7_without_quarantine_a_stranger_would_have_what_was_bought_there(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth."""
     without(monkeypatch, shared_by={})
-    facts = IngestHarness(database)
     await at_the_till(facts)
 
     assert await facts.suppressed("user_id", "u-0") == ["lamp"]
@@ -194,8 +189,7 @@ async def forged(facts: IngestHarness) -> None:
     await claims(facts, "Order Completed", order(LAMP), anonymous_id="stranger")
 
 
-async def test_invariant_7_a_public_key_joins_nobody_to_a_known_customer(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_invariant_7_a_public_key_joins_nobody_to_a_known_customer(facts: IngestHarness) -> None:
     await forged(facts)
 
     assert await facts.who("anonymous_id", "stranger") != await facts.who("email", ADA)
@@ -204,7 +198,7 @@ async def test_invariant_7_a_public_key_joins_nobody_to_a_known_customer(databas
 
 
 async def test_invariant_7_if_every_sender_were_believed_a_stranger_would_get_in(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth."""
 
@@ -212,18 +206,18 @@ async def test_invariant_7_if_every_sender_were_believed_a_stranger_would_get_in
         return resolve_graph([replace(link, verified=True) for link in links], **how)
 
     monkeypatch.setattr(component, "resolve_graph", believing)
-    facts = IngestHarness(database)
     await forged(facts)
 
     assert await facts.suppressed("email", ADA) == ["lamp"]
 
 
 async def test_invariant_7_two_whom_an_operator_parted_stay_apart_whatever_is_said(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     await facts.happens("Signed In", email=ADA, phone="+4915112345678")
-    await cut_identifiers(database, f"email:{ADA}", "phone:+4915112345678", actor="ops", reason="siblings")
+    await cut_identifiers(
+        facts.database, f"email:{ADA}", "phone:+4915112345678", actor="ops", reason="siblings"
+    )
     for n in range(3):
         await facts.happens("Signed In", email=ADA, phone="+4915112345678", anonymous_id=f"a-{n}")
     await facts.happens("Signed In", email=ADA, loyalty_id="L-1")
@@ -315,8 +309,7 @@ async def whose(facts: IngestHarness) -> dict[str, dict[UUID, int]]:
     }
 
 
-async def test_invariant_7_a_merge_moves_everything_to_the_older_profile(database: Database) -> None:
-    facts = IngestHarness(database, CARTS, PEOPLE)
+async def test_invariant_7_a_merge_moves_everything_to_the_older_profile(facts: IngestHarness) -> None:
     older, younger = await two_lives(facts)
     before = await whose(facts)
     await facts.happens("Signed In", email=ADA, phone=PHONE)
@@ -330,8 +323,7 @@ async def test_invariant_7_a_merge_moves_everything_to_the_older_profile(databas
     assert await facts.suppressed("phone", PHONE) == ["b-1", "b-2"]
 
 
-async def test_invariant_7_a_merge_is_undone_by_what_its_log_says(database: Database) -> None:
-    facts = IngestHarness(database, CARTS, PEOPLE)
+async def test_invariant_7_a_merge_is_undone_by_what_its_log_says(facts: IngestHarness) -> None:
     older, younger = await two_lives(facts)
     before = await whose(facts)
     answer = await facts.happens("Signed In", email=ADA, phone=PHONE)
@@ -340,7 +332,7 @@ async def test_invariant_7_a_merge_is_undone_by_what_its_log_says(database: Data
         "SELECT * FROM identity_log WHERE kind = 'joined' AND cause = $1", answer.event_id
     )
     apart = await cut_identifiers(
-        database, joined["key"], joined["other_key"], actor="ops", reason="two people"
+        facts.database, joined["key"], joined["other_key"], actor="ops", reason="two people"
     )
 
     assert (merged["profile_id"], merged["other_profile_id"]) == (older, younger)
@@ -361,7 +353,7 @@ async def test_invariant_7_a_merge_is_undone_by_what_its_log_says(database: Data
 
 @pytest.mark.parametrize("table", [move.split()[1] for move in reassign.MOVE_PROFILE_ROWS])
 async def test_invariant_7_a_table_left_out_of_the_merge_is_noticed(
-    database: Database, monkeypatch: pytest.MonkeyPatch, table: str
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     """Teeth: leave one table's move out, and rows of the younger profile stay behind."""
     monkeypatch.setattr(
@@ -369,7 +361,6 @@ async def test_invariant_7_a_table_left_out_of_the_merge_is_noticed(
         "MOVE_PROFILE_ROWS",
         tuple(move for move in reassign.MOVE_PROFILE_ROWS if f" {table} " not in move),
     )
-    facts = IngestHarness(database, CARTS, PEOPLE)
     _, younger = await two_lives(facts)
     await facts.happens("Signed In", email=ADA, phone=PHONE)
 
@@ -377,7 +368,7 @@ async def test_invariant_7_a_table_left_out_of_the_merge_is_noticed(
 
 
 async def test_invariant_7_suppressions_left_out_of_the_merge_are_noticed(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Teeth: what is folded anew instead of moved."""
 
@@ -385,7 +376,6 @@ async def test_invariant_7_suppressions_left_out_of_the_merge_are_noticed(
         return None
 
     monkeypatch.setattr(rebuild, "sync_suppressions", nothing)
-    facts = IngestHarness(database, CARTS, PEOPLE)
     await two_lives(facts)
     await facts.happens("Signed In", email=ADA, phone=PHONE)
 
@@ -394,17 +384,16 @@ async def test_invariant_7_suppressions_left_out_of_the_merge_are_noticed(
 
 @pytest.mark.parametrize("table", FOLLOWING)
 async def test_invariant_7_a_table_left_out_of_a_parting_is_noticed(
-    database: Database, monkeypatch: pytest.MonkeyPatch, table: str
+    facts: IngestHarness, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     """Teeth: what does not follow its event stays with the other person."""
     left = tuple(move for move in reassign._FOLLOW_EVENTS if not move.startswith(f"UPDATE {table} "))
     assert len(left) < len(reassign._FOLLOW_EVENTS)
     monkeypatch.setattr(reassign, "_FOLLOW_EVENTS", left)
-    facts = IngestHarness(database, CARTS, PEOPLE)
     await two_lives(facts)
     before = await whose(facts)
     await facts.happens("Signed In", email=ADA, phone=PHONE)
-    await cut_identifiers(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
+    await cut_identifiers(facts.database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
 
     assert before[table] != (await whose(facts))[table]
 
@@ -427,8 +416,7 @@ LOGGED = ("UPDATE identity_log SET detail = 'never happened'", "DELETE FROM iden
 
 
 @pytest.mark.parametrize("forged", LOGGED)
-async def test_invariant_7_the_log_can_only_be_added_to(database: Database, forged: str) -> None:
-    facts = IngestHarness(database)
+async def test_invariant_7_the_log_can_only_be_added_to(facts: IngestHarness, forged: str) -> None:
     for who in ({"email": ADA}, {"phone": PHONE}, {"email": ADA, "phone": PHONE}):
         await facts.happens("Seen", **who)
     written = await facts.rows("SELECT * FROM identity_log ORDER BY seq")

@@ -11,6 +11,8 @@ from profiles.db.database import Database
 from tests.integration.ingest.test_routing import ADA, IN_CART
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, PEOPLE, IngestHarness, RoutedJourney
 
+JOURNEYS = (CARTS, PEOPLE)
+
 EMAIL, PHONE, NAME = "zephyrine.okonkwo@canary.example", "+4915198765432", "Zephyrine"
 
 CANARY_LAMP = {"product_id": "canary-lamp", "name": "Aria lamp", "price": 39.0, "cart_id": "canary-cart"}
@@ -92,8 +94,7 @@ async def test_a_key_that_reads_as_a_person_is_refused_and_the_event_kept(
     assert await facts.runs() == []
 
 
-async def test_nobodys_address_reaches_the_outbox(database: Database) -> None:
-    facts = IngestHarness(database, CARTS, PEOPLE)
+async def test_nobodys_address_reaches_the_outbox(facts: IngestHarness) -> None:
     named = {
         "name": f"Lamp for {ADA}",
         "url": "https://x.org/?m=ada%40example.com",

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-from profiles.db.database import Database
 from profiles.db.locks import lock_profiles
 from profiles.db.sql import new_id
 from profiles.ingest import resolution
@@ -12,16 +11,17 @@ from profiles.merging.unmerge import cut_identifiers, mend_cut
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness, order
 from tests.support.queries.identity import people, people_in, resolved
 
+JOURNEYS = (CARTS,)
+
 ADA, PHONE, CARD = "ada@example.com", "+4915112345678", "L-1"
 
 BY_EMAIL, BY_PHONE = f"email:{ADA}", f"phone:{PHONE}"
 
 
 async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new_one(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
     """The identifier is held by the waiting event, so the merge skips it; the event brings it along."""
-    facts = IngestHarness(database)
     await facts.happens("Seen", email=ADA)
     await facts.happens("Signed In", loyalty_id=CARD, phone=PHONE)
     old, young = await facts.who("email", ADA), await facts.who("phone", PHONE)
@@ -37,7 +37,7 @@ async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new
     )
 
     async def merging() -> None:
-        async with database.transaction() as connection:
+        async with facts.database.transaction() as connection:
             await lock_profiles(connection, [old, young])
             held.set()
             await go.wait()
@@ -46,7 +46,7 @@ async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new
     task = asyncio.create_task(merging())
     await held.wait()
     waiting = asyncio.create_task(facts.happens("Order Completed", order(LAMP), phone=PHONE))
-    await facts.until("SELECT 1 FROM pg_locks WHERE NOT granted")
+    await facts.someone_waits_for_a_lock()
     go.set()
     await asyncio.gather(task, waiting)
 
@@ -56,8 +56,7 @@ async def test_an_event_that_waits_while_its_person_is_merged_away_finds_the_new
     assert await facts.values("SELECT DISTINCT profile_id FROM purchase") == [old]
 
 
-async def test_events_for_the_loser_while_it_is_merged_are_not_lost(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_events_for_the_loser_while_it_is_merged_are_not_lost(facts: IngestHarness) -> None:
     await facts.happens("Seen", email=ADA)
     await facts.happens("Seen", phone=PHONE)
     jobs = [facts.happens("Order Completed", order(LAMP, order_id=f"o-{n}"), phone=PHONE) for n in range(8)]
@@ -65,35 +64,12 @@ async def test_events_for_the_loser_while_it_is_merged_are_not_lost(database: Da
     jobs.insert(5, facts.happens("Linked", phone=PHONE, loyalty_id=CARD))
     await asyncio.gather(*jobs)
 
-    assert len(await people_in(database)) == 1
+    assert len(await people_in(facts.database)) == 1
     assert await facts.values("SELECT DISTINCT profile_id FROM purchase") == [await facts.who("email", ADA)]
     assert await facts.values("SELECT orders FROM profile WHERE merged_into IS NULL") == [8]
 
 
-async def test_events_of_both_halves_while_they_are_parted_go_to_the_half_that_they_name(
-    database: Database,
-) -> None:
-    facts = IngestHarness(database, CARTS)
-    await facts.happens("Signed In", email=ADA, phone=PHONE)
-    jobs = [
-        facts.happens("Order Completed", order(LAMP, order_id=f"{kind}-{n}"), **{kind: value})
-        for n in range(6)
-        for kind, value in (("email", ADA), ("phone", PHONE))
-    ]
-    jobs += [facts.happens("Signed In", email=ADA, phone=PHONE) for _ in range(3)]
-    parting = cut_identifiers(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
-    apart, *_ = await asyncio.gather(parting, *jobs)
-
-    ada, other = await facts.who("email", ADA), await facts.who("phone", PHONE)
-    assert {ada, other} == {*apart.profile_ids}
-    assert ada != other
-    bought = "SELECT DISTINCT split_part(order_id, '-', 1) FROM purchase WHERE profile_id = $1"
-    assert (await facts.values(bought, ada), await facts.values(bought, other)) == (["email"], ["phone"])
-    assert await facts.values("SELECT orders FROM profile WHERE merged_into IS NULL") == [6, 6]
-
-
-async def test_parted_and_mended_over_and_over_while_events_come_in(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_parted_and_mended_over_and_over_while_events_come_in(facts: IngestHarness) -> None:
     await facts.happens("Signed In", email=ADA, phone=PHONE)
     events = [
         facts.event("Order Completed", order(LAMP, order_id=f"{kind}-{n}"), **{kind: value})
@@ -103,9 +79,9 @@ async def test_parted_and_mended_over_and_over_while_events_come_in(database: Da
 
     async def operator() -> None:
         for _ in range(4):
-            made = await cut_identifiers(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
-            await mend_cut(database, made.cut_id, actor="ops", reason="one after all")
-        await cut_identifiers(database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people for good")
+            made = await cut_identifiers(facts.database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people")
+            await mend_cut(facts.database, made.cut_id, actor="ops", reason="one after all")
+        await cut_identifiers(facts.database, BY_EMAIL, BY_PHONE, actor="ops", reason="two people for good")
 
     async def channel() -> None:
         for event in events:
@@ -114,5 +90,5 @@ async def test_parted_and_mended_over_and_over_while_events_come_in(database: Da
     await asyncio.gather(operator(), channel())
 
     told = [facts.event("Signed In", email=ADA, phone=PHONE), *events]
-    assert people(resolved(told, [frozenset((BY_EMAIL, BY_PHONE))])) == await people_in(database)
+    assert people(resolved(told, [frozenset((BY_EMAIL, BY_PHONE))])) == await people_in(facts.database)
     assert await facts.values("SELECT orders FROM profile WHERE merged_into IS NULL") == [12, 12]

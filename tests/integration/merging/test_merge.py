@@ -10,6 +10,8 @@ from profiles.db.locks import lock_profiles
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, PEOPLE, IngestHarness, RoutedJourney, order
 from tests.support.queries.identity import people_in
 
+JOURNEYS = (CARTS,)
+
 ADA, PHONE = "ada@example.com", "+4915112345678"
 
 
@@ -19,8 +21,7 @@ def number(n: int) -> str:
 
 
 @pytest.mark.parametrize("said_no", ["email", "phone"])
-async def test_the_stricter_consent_stands_whoever_gave_it(database: Database, said_no: str) -> None:
-    facts = IngestHarness(database)
+async def test_the_stricter_consent_stands_whoever_gave_it(facts: IngestHarness, said_no: str) -> None:
     for kind, value in (("email", ADA), ("phone", PHONE)):
         await facts.happens("A", traits={"consents": {"email": kind != said_no}}, **{kind: value})
     await facts.happens("Signed In", email=ADA, phone=PHONE)
@@ -31,9 +32,8 @@ async def test_the_stricter_consent_stands_whoever_gave_it(database: Database, s
     ) == ["withdrawn"]
 
 
-async def test_carts_under_one_id_are_one_cart_with_all_that_was_put_into_it(database: Database) -> None:
+async def test_carts_under_one_id_are_one_cart_with_all_that_was_put_into_it(facts: IngestHarness) -> None:
     """As if both had been one from the first: two lamps and one more are three."""
-    facts = IngestHarness(database)
     await facts.happens("Product Added", LAMP | {"cart_id": "c", "quantity": 2}, email=ADA)
     await facts.happens("Product Added", LAMP | {"cart_id": "c"}, phone=PHONE)
     await facts.happens("Product Added", CHAIR | {"cart_id": "c"}, phone=PHONE)
@@ -43,8 +43,7 @@ async def test_carts_under_one_id_are_one_cart_with_all_that_was_put_into_it(dat
     assert await facts.values("SELECT lines -> 0 ->> 'quantity' FROM cart") == ["3"]
 
 
-async def test_what_one_had_bought_takes_the_other_out_of_its_audience(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_what_one_had_bought_takes_the_other_out_of_its_audience(facts: IngestHarness) -> None:
     await facts.happens("Order Completed", order(LAMP), email=ADA)
     await facts.happens("Product Added", LAMP | {"cart_id": "c"}, phone=PHONE)
     [run] = await facts.runs()
@@ -100,8 +99,7 @@ async def test_inherited_events_start_nothing(database: Database) -> None:
     assert await watched.runs() == []
 
 
-async def test_a_chain_of_merges_ends_at_the_oldest(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_chain_of_merges_ends_at_the_oldest(facts: IngestHarness) -> None:
     for n in range(4):
         await facts.happens("Seen", email=f"u{n}@x.org")
     oldest = await facts.who("email", "u0@x.org")
@@ -111,13 +109,12 @@ async def test_a_chain_of_merges_ends_at_the_oldest(database: Database) -> None:
         await facts.happens("Linked", email=f"u{n + 1}@x.org", phone=number(n))
 
     assert {await facts.who("email", f"u{n}@x.org") for n in range(4)} == {oldest}
-    async with database.transaction() as connection:
+    async with facts.database.transaction() as connection:
         assert set((await lock_profiles(connection, profiles)).values()) == {oldest}
 
 
-async def test_a_merge_within_one_batch_leaves_no_identifier_astray(database: Database) -> None:
+async def test_a_merge_within_one_batch_leaves_no_identifier_astray(facts: IngestHarness) -> None:
     """The batch's later group merges the profile that an earlier group was given to."""
-    facts = IngestHarness(database)
     for name in ("a", "b"):
         await facts.happens("Seen", email=f"{name}@x.org")
     await facts.happens("Seen", loyalty_id="link", email="b@x.org")
@@ -135,9 +132,8 @@ async def test_a_merge_within_one_batch_leaves_no_identifier_astray(database: Da
     assert await facts.values("SELECT DISTINCT profile_id FROM event") == [oldest]
 
 
-async def test_groups_that_meet_only_in_postgres_are_merged_without_stragglers(database: Database) -> None:
+async def test_groups_that_meet_only_in_postgres_are_merged_without_stragglers(facts: IngestHarness) -> None:
     """Two groups of one batch share no value, yet their identifiers point at the same profiles."""
-    facts = IngestHarness(database)
     for n in range(2):
         await facts.happens("Seen", loyalty_id=f"L{n}", email=f"u{n}@x.org", phone=number(n))
     await facts.ingest(
@@ -147,11 +143,10 @@ async def test_groups_that_meet_only_in_postgres_are_merged_without_stragglers(d
         ]
     )
 
-    assert len(await people_in(database)) == 1
+    assert len(await people_in(facts.database)) == 1
 
 
-async def test_closed_carts_stay_on_file(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_closed_carts_stay_on_file(facts: IngestHarness) -> None:
     await facts.happens("Product Added", LAMP | {"cart_id": "c-2"}, phone=PHONE)
     await facts.happens("Order Completed", order(LAMP), phone=PHONE)
     await facts.happens("Seen", email=ADA, ago=timedelta(days=1))
@@ -161,9 +156,8 @@ async def test_closed_carts_stay_on_file(database: Database) -> None:
 
 
 async def test_a_merged_person_is_in_every_segment_of_the_two_since_the_earlier_time(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     await facts.happens("Seen", email=ADA)
     await facts.happens("Seen", phone=PHONE)
     ada, other = await facts.who("email", ADA), await facts.who("phone", PHONE)

@@ -22,11 +22,11 @@ NIGHT = DEFAULT_START.replace(hour=21)
 
 
 @pytest.fixture
-def two(shop: GateHarness) -> TwoPeople:
+def two(gate_env: GateHarness) -> TwoPeople:
     """Two people, and a provider whose calls may hang."""
-    shop.gate = SendGate(shop.database, CAPS_ONLY)
-    shop.ledgers[Channel.EMAIL] = Ringing(Channel.EMAIL, shop.database)
-    return TwoPeople(shop, 1)
+    gate_env.gate = SendGate(gate_env.database, CAPS_ONLY)
+    gate_env.ledgers[Channel.EMAIL] = Ringing(Channel.EMAIL, gate_env.database)
+    return TwoPeople(gate_env, 1)
 
 
 async def to_the_profile_it_began_with(connection: Any, ask: SnapshotQuery) -> Snapshot | None:
@@ -46,34 +46,36 @@ async def test_the_table_fails_where_the_gate_does_not_follow_a_merge_that_it_wa
     run_id = await two.ada_leaves_a_lamp()
     ada_was = await two.who(email=two.ada["email"])
     monkeypatch.setattr("activities.gate.send_gate.read_locked_snapshot", to_the_profile_it_began_with)
-    await sends_through(two.shop, two.ask(run_id), SendStep.WAITING, lambda pool: two.joined(pool, brings))
+    await sends_through(two.env, two.ask(run_id), SendStep.WAITING, lambda pool: two.joined(pool, brings))
 
     assert ada_was in await two.owners_of(run_id)
     assert len(await two.owners_of(run_id)) == 2
 
 
-async def test_the_table_fails_where_messages_do_not_go_along(
-    two: TwoPeople, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "name", "spoilt", "brings"),
+    [
+        pytest.param(
+            *(reassign, "MOVE_PROFILE_ROWS"),
+            tuple(move for move in reassign.MOVE_PROFILE_ROWS if "message" not in move),
+            "both mails of two",
+            id="messages do not go along",
+        ),
+        pytest.param(
+            rebuild,
+            "sync_suppressions",
+            nothing,
+            "a purchase",
+            id="a purchase does not reach who they both are",
+        ),
+    ],
+)
+async def test_the_table_fails_where_something_is_left_out_of_a_merge(
+    two: TwoPeople, module: object, name: str, spoilt: object, brings: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        reassign,
-        "MOVE_PROFILE_ROWS",
-        tuple(move for move in reassign.MOVE_PROFILE_ROWS if "message" not in move),
-    )
-    run_id = await two.ada_leaves_a_lamp()
-    await two.the_other_comes("both mails of two")
-    sent = await sends_through(two.shop, two.ask(run_id), SendStep.UNCLAIMED, two.joined)
-
-    assert word(sent) == "sent"
-
-
-async def test_the_table_fails_where_a_purchase_does_not_reach_who_they_both_are(
-    two: TwoPeople, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rebuild, "sync_suppressions", nothing)
-    run_id = await two.ada_leaves_a_lamp()
-    await two.the_other_comes("a purchase")
-    sent = await sends_through(two.shop, two.ask(run_id), SendStep.UNCLAIMED, two.joined)
+    monkeypatch.setattr(module, name, spoilt)
+    run_id = await two.leave_a_lamp("ada", brings)
+    sent = await sends_through(two.env, two.ask(run_id), SendStep.UNCLAIMED, two.joined)
 
     assert word(sent) == "sent"
 
@@ -85,22 +87,18 @@ async def test_the_table_fails_where_a_purchase_does_not_reach_who_they_both_are
 async def test_a_message_that_was_put_off_passes_the_whole_gate_again_with_the_facts_of_both(
     two: TwoPeople, brings: str, expected: str, older: str
 ) -> None:
-    two.shop.gate = SendGate(two.shop.database, Limits())
-    if older == "the other":
-        await two.the_other_comes(brings)
-    run_id = await two.ada_leaves_a_lamp()
-    if older == "ada":
-        await two.the_other_comes(brings)
+    two.env.gate = SendGate(two.env.database, Limits())
+    run_id = await two.leave_a_lamp(older, brings)
     if brings == "a no":
-        await two.shop.takes("Identify", {}, traits={"consents": {"sms": False}}, **two.card)
-    request = two.shop.ask(run_id, "text", "lamp", channel=Channel.SMS, at=NIGHT)
-    put_off = await two.shop.sends(request, at=NIGHT)
-    await two.joined(two.shop.database)
+        await two.env.takes("Identify", {}, traits={"consents": {"sms": False}}, **two.card)
+    request = two.env.ask(run_id, "text", "lamp", channel=Channel.SMS, at=NIGHT)
+    put_off = await two.env.sends(request, at=NIGHT)
+    await two.joined(two.env.database)
     assert put_off.until is not None
-    woken = await two.shop.sends(request, at=put_off.until)
+    woken = await two.env.sends(request, at=put_off.until)
 
     assert (put_off.status.value, word(woken)) == ("deferred", expected)
-    assert len(two.shop.ledgers[Channel.SMS].accepted) == int(expected == "sent")
+    assert len(two.env.ledgers[Channel.SMS].accepted) == int(expected == "sent")
 
 
 @pytest.mark.parametrize("older", ["ada", "the other"], ids="{} is older".format)
@@ -108,37 +106,33 @@ async def test_a_message_that_was_put_off_passes_the_whole_gate_again_with_the_f
 async def test_who_is_in_an_ad_audience_leaves_it_for_what_the_other_had_bought_or_refused(
     two: TwoPeople, brings: str, reason: str, older: str
 ) -> None:
-    if older == "the other":
-        await two.the_other_comes(brings)
-    run_id = await two.ada_leaves_a_lamp()
-    if older == "ada":
-        await two.the_other_comes(brings)
+    run_id = await two.leave_a_lamp(older, brings)
     if brings == "a no":
-        await two.shop.takes("Identify", {}, traits={"consents": {"ads": False}}, **two.card)
-    joined = await two.shop.allowed(two.ask(run_id, channel=Channel.ADS))
-    await two.joined(two.shop.database)
-    again = await two.shop.allowed(two.ask(run_id, "another", channel=Channel.ADS), at=LATER)
+        await two.env.takes("Identify", {}, traits={"consents": {"ads": False}}, **two.card)
+    joined = await two.env.allowed(two.ask(run_id, channel=Channel.ADS))
+    await two.joined(two.env.database)
+    again = await two.env.allowed(two.ask(run_id, "another", channel=Channel.ADS), at=LATER)
 
     assert (joined, again) == (("lamp",), ())
-    [member] = await two.shop.fetch_rows("SELECT member_id, state, reason, profile_id FROM audience_member")
+    [member] = await two.env.fetch_rows("SELECT member_id, state, reason, profile_id FROM audience_member")
     assert (member["state"], member["reason"]) == ("leaving", reason)
     assert member["profile_id"] == await two.who(**two.card)
-    assert await queue(two.shop, member["member_id"]) == ["add", "remove"]
+    assert await queue(two.env, member["member_id"]) == ["add", "remove"]
 
 
 async def test_an_ad_audience_is_not_entered_where_the_merge_was_waited_for(two: TwoPeople) -> None:
     await two.the_other_comes("a purchase")
     run_id = await two.ada_leaves_a_lamp()
-    entering = two.shop.allowed(two.ask(run_id, channel=Channel.ADS))
+    entering = two.env.allowed(two.ask(run_id, channel=Channel.ADS))
 
-    assert await waits_for(two.shop, two.joined, entering) == ()
-    assert await two.shop.fetch_rows("SELECT 1 FROM audience_member") == []
+    assert await waits_for(two.env, two.joined, entering) == ()
+    assert await two.env.fetch_rows("SELECT 1 FROM audience_member") == []
 
 
-async def queue(shop: GateHarness, lane: UUID) -> list[str]:
+async def queue(gate_env: GateHarness, lane: UUID) -> list[str]:
     """What a lane's other side is told, in the order in which the relay hands it out."""
     told = []
-    async with shop.database.transaction() as connection:
+    async with gate_env.database.transaction() as connection:
         while row := next(
             (row for row in await outbox.lock_batch(connection, 100) if row.lane == lane), None
         ):
@@ -151,28 +145,24 @@ async def queue(shop: GateHarness, lane: UUID) -> list[str]:
 async def test_what_a_run_has_not_been_told_yet_is_told_in_order_and_so_is_what_comes_under_either_name(
     two: TwoPeople, older: str
 ) -> None:
-    if older == "the other":
-        await two.the_other_comes()
-    run_id = await two.ada_leaves_a_lamp()
-    if older == "ada":
-        await two.the_other_comes()
+    run_id = await two.leave_a_lamp(older)
     cart = {"cart_id": two.carts[0]}
-    await two.shop.takes("Checkout Started", cart, **two.ada)
-    await two.joined(two.shop.database)
-    await two.shop.takes("Product Removed", {"product_id": "lamp", **cart}, phone=two.ada["phone"])
-    await two.shop.takes("Product Added", {"product_id": "chair", **cart}, **two.card)
-    await two.shop.takes("Order Completed", two.shop.order("chair", order_id="o-2"), **two.work)
+    await two.env.takes("Checkout Started", cart, **two.ada)
+    await two.joined(two.env.database)
+    await two.env.takes("Product Removed", {"product_id": "lamp", **cart}, phone=two.ada["phone"])
+    await two.env.takes("Product Added", {"product_id": "chair", **cart}, **two.card)
+    await two.env.takes("Order Completed", two.env.order("chair", order_id="o-2"), **two.work)
 
     names = ["Product Added", "Checkout Started", "Product Removed", "Product Added", "Order Completed"]
-    assert await queue(two.shop, run_id) == names
+    assert await queue(two.env, run_id) == names
 
 
 async def test_a_call_back_about_a_message_of_the_younger_one_reaches_its_run(two: TwoPeople) -> None:
     await two.the_other_comes()
     run_id = await two.ada_leaves_a_lamp()
-    sent = await two.shop.sends(two.ask(run_id))
-    await two.joined(two.shop.database)
-    await two.shop.takes("Message Clicked", {"message_id": sent.message_id})
+    sent = await two.env.sends(two.ask(run_id))
+    await two.joined(two.env.database)
+    await two.env.takes("Message Clicked", {"message_id": sent.message_id})
 
-    assert (await queue(two.shop, run_id))[-1] == "Message Clicked"
-    assert (await two.shop.message(run_id, "reminder"))["status"] == "clicked"
+    assert (await queue(two.env, run_id))[-1] == "Message Clicked"
+    assert (await two.env.message(run_id, "reminder"))["status"] == "clicked"

@@ -5,9 +5,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -16,7 +14,6 @@ from activities.gate.send_gate import SendGate
 from journeys.registry import load_journeys
 from local.temporal_server import TemporalDevServer
 from policy.verdict import Channel
-from profiles.db.sql import new_id
 from tests.support.builders.two_profiles import BRINGS, WITHHELD, TwoPeople, word
 from tests.support.environments.gate import GateHarness
 from tests.support.faults.paused_send import CAPS_ONLY, LATER, Ringing, SendStep, sends_through
@@ -37,28 +34,21 @@ def table() -> Iterator[Table]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shop(postgres: str, migrated: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
+async def gate_env(module_database_url: str, temporal: TemporalDevServer) -> AsyncIterator[GateHarness]:
     """One shop for all pairs of people, which reads its templates once."""
-    name = f"test_{new_id().hex}"
-    server = await asyncpg.connect(postgres)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
     read = TemplateRegistry.load([definition.folder for definition in load_journeys().values()])
     with pytest.MonkeyPatch.context() as once:
         once.setattr(TemplateRegistry, "load", lambda folders: read)
-        async with GateHarness(
-            urlunsplit(urlsplit(postgres)._replace(path=f"/{name}")), temporal.client
-        ) as running:
+        async with GateHarness(module_database_url, temporal.client) as running:
             running.gate = SendGate(running.database, CAPS_ONLY)
             yield running
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
 
 
 @pytest.fixture
-def two(shop: GateHarness) -> TwoPeople:
+def two(gate_env: GateHarness) -> TwoPeople:
     """Two people whom nobody has seen yet, and a provider whose calls may hang."""
-    shop.ledgers[Channel.EMAIL] = Ringing(Channel.EMAIL, shop.database)
-    return TwoPeople(shop, next(PAIRS))
+    gate_env.ledgers[Channel.EMAIL] = Ringing(Channel.EMAIL, gate_env.database)
+    return TwoPeople(gate_env, next(PAIRS))
 
 
 def assert_sent_once(accepted: dict[str, list[str]], words: list[str]) -> None:
@@ -72,14 +62,10 @@ def assert_sent_once(accepted: dict[str, list[str]], words: list[str]) -> None:
 async def test_a_merge_during_a_send(
     two: TwoPeople, table: Table, brings: str, older: str, step: SendStep
 ) -> None:
-    if older == "the other":
-        await two.the_other_comes(brings)
-    run_id = await two.ada_leaves_a_lamp()
-    if older == "ada":
-        await two.the_other_comes(brings)
-    first = await sends_through(two.shop, two.ask(run_id), step, lambda pool: two.joined(pool, brings))
-    again = await two.shop.sends(two.ask(run_id), at=LATER)
-    following = await two.shop.sends(two.ask(run_id, "another"), at=LATER)
+    run_id = await two.leave_a_lamp(older, brings)
+    first = await sends_through(two.env, two.ask(run_id), step, lambda pool: two.joined(pool, brings))
+    again = await two.env.sends(two.ask(run_id), at=LATER)
+    following = await two.env.sends(two.ask(run_id, "another"), at=LATER)
     table[f"merge, {older} is older, brings {brings}", step] = f"{word(again)}, {word(following)}"
     ada = await two.who(email=two.ada["email"])
 
@@ -88,7 +74,7 @@ async def test_a_merge_during_a_send(
     assert (word(again), word(following)) == (expected, WITHHELD.get(brings, "sent"))
     assert word(first) == ("no answer" if step in (SendStep.REFUSED, SendStep.KILLED) else expected)
     assert_sent_once(await two.accepted(run_id), [expected, word(following)])
-    assert two.shop.ledgers[Channel.EMAIL].unlicensed == []
+    assert two.env.ledgers[Channel.EMAIL].unlicensed == []
     assert await two.owners_of(run_id) == {ada} == {await two.who(**two.card)}
     assert await two.told(run_id, **two.card)
     assert await two.told(run_id, phone=two.ada["phone"])
@@ -100,9 +86,9 @@ async def test_a_merge_during_a_send(
 @pytest.mark.parametrize("younger", ["ada", "the other"], ids="{} is younger".format)
 async def test_an_unmerge_during_a_send(two: TwoPeople, table: Table, younger: str, step: SendStep) -> None:
     run_id = await two.are_one(younger)
-    first = await sends_through(two.shop, two.ask(run_id), step, two.parted)
-    again = await two.shop.sends(two.ask(run_id), at=LATER)
-    following = await two.shop.sends(two.ask(run_id, "another"), at=LATER)
+    first = await sends_through(two.env, two.ask(run_id), step, two.parted)
+    again = await two.env.sends(two.ask(run_id), at=LATER)
+    following = await two.env.sends(two.ask(run_id, "another"), at=LATER)
     table[f"unmerge, {younger} is younger", step] = f"{word(again)}, {word(following)}"
     ada = await two.who(email=two.ada["email"])
 
@@ -128,8 +114,8 @@ async def test_an_unmerge_takes_what_is_the_others_along(
 ) -> None:
     """But for a no, which stays for both until one of them says otherwise."""
     run_id = await two.are_one(younger, brought)
-    before = await two.shop.sends(two.ask(run_id, "earlier"))
-    answer = await sends_through(two.shop, two.ask(run_id), step, two.parted)
+    before = await two.env.sends(two.ask(run_id, "earlier"))
+    answer = await sends_through(two.env, two.ask(run_id), step, two.parted)
     table[f"unmerge, {younger} is younger, of {brought}", step] = word(answer)
 
     assert word(before) == WITHHELD[brought]
@@ -143,8 +129,8 @@ async def test_an_unmerge_leaves_with_ada_what_she_has_bought(
     two: TwoPeople, table: Table, younger: str, step: SendStep
 ) -> None:
     run_id = await two.are_one(younger)
-    await two.shop.takes("Order Completed", two.order, **two.ada)
-    answer = await sends_through(two.shop, two.ask(run_id), step, two.parted)
+    await two.env.takes("Order Completed", two.order, **two.ada)
+    answer = await sends_through(two.env, two.ask(run_id), step, two.parted)
     table[f"unmerge, {younger} is younger, Ada had bought", step] = word(answer)
 
     assert word(answer) == "purchased"

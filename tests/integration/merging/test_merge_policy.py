@@ -6,13 +6,15 @@ import pytest
 
 from profiles.db.database import Database
 from profiles.merging.unmerge import cut_identifiers
-from tests.support.environments.ingest import CARTS, LAMP, PEOPLE, IngestHarness, RoutedJourney, order
+from tests.support.environments.ingest import CARTS, LAMP, PEOPLE, IngestHarness, RoutedJourney, Row, order
 
 ADA, CARD = "ada@example.com", "card-1"
 
 ENDING = replace(PEOPLE, on_merge="end")
 
 ENDING_CARTS = replace(CARTS, on_merge="end")
+
+JOURNEYS = (ENDING,)
 
 
 async def buys(facts: IngestHarness, **who: str) -> None:
@@ -24,16 +26,22 @@ async def merges(facts: IngestHarness) -> None:
     await facts.happens("Signed In", email=ADA, loyalty_id=CARD)
 
 
-@pytest.mark.parametrize("journey", [PEOPLE, CARTS], ids=["of people", "of carts"])
-async def test_a_run_goes_on_under_the_older_person_where_nothing_else_is_said(
-    database: Database, journey: RoutedJourney
-) -> None:
-    facts = IngestHarness(database, journey)
+async def run_before_merge(facts: IngestHarness) -> Row:
+    """The run of a younger person, as it was before they turned out to be Ada."""
     await facts.happens("Seen", email=ADA)
     await facts.happens("Product Added", LAMP | {"cart_id": "c"}, loyalty_id=CARD)
     await buys(facts, loyalty_id=CARD)
     [begun] = await facts.runs()
     await merges(facts)
+    return begun
+
+
+@pytest.mark.parametrize("journey", [PEOPLE, CARTS], ids=["of people", "of carts"])
+async def test_a_run_goes_on_under_the_older_person_where_nothing_else_is_said(
+    database: Database, journey: RoutedJourney
+) -> None:
+    facts = IngestHarness(database, journey)
+    begun = await run_before_merge(facts)
 
     [run] = await facts.runs()
     assert (run["run_id"], run["profile_id"]) == (begun["run_id"], await facts.who("email", ADA))
@@ -45,11 +53,7 @@ async def test_a_run_ends_at_once_where_its_journey_says_so(
     database: Database, journey: RoutedJourney
 ) -> None:
     facts = IngestHarness(database, journey)
-    await facts.happens("Seen", email=ADA)
-    await facts.happens("Product Added", LAMP | {"cart_id": "c"}, loyalty_id=CARD)
-    await buys(facts, loyalty_id=CARD)
-    [begun] = await facts.runs()
-    await merges(facts)
+    begun = await run_before_merge(facts)
 
     [run] = await facts.runs("ended")
     assert (run["run_id"], run["outcome"]) == (begun["run_id"], "merged")
@@ -59,8 +63,7 @@ async def test_a_run_ends_at_once_where_its_journey_says_so(
     assert (await facts.outbox(run["run_id"]))[-1] == "End Run"
 
 
-async def test_a_run_of_the_older_person_goes_on_whatever_is_said(database: Database) -> None:
-    facts = IngestHarness(database, ENDING)
+async def test_a_run_of_the_older_person_goes_on_whatever_is_said(facts: IngestHarness) -> None:
     await buys(facts, email=ADA)
     await facts.happens("Seen", loyalty_id=CARD)
     await merges(facts)
@@ -70,9 +73,8 @@ async def test_a_run_of_the_older_person_goes_on_whatever_is_said(database: Data
 
 
 @pytest.mark.parametrize("first", ["email", "loyalty_id"])
-async def test_a_run_that_ends_on_a_merge_ends_no_other(database: Database, first: str) -> None:
+async def test_a_run_that_ends_on_a_merge_ends_no_other(facts: IngestHarness, first: str) -> None:
     """Also where it is the older of the two: it is the person's own run that goes on."""
-    facts = IngestHarness(database, ENDING)
     people = {"email": ADA, "loyalty_id": CARD}
     await facts.happens("Seen", email=ADA)
     await facts.happens("Seen", loyalty_id=CARD)
@@ -97,22 +99,22 @@ async def test_a_run_goes_by_what_was_said_when_it_began(database: Database) -> 
     assert [run["outcome"] for run in await after.runs("ended")] == ["merged"]
 
 
-async def test_nobodys_run_ends_by_people_being_parted(database: Database) -> None:
-    facts = IngestHarness(database, ENDING)
+async def test_nobodys_run_ends_by_people_being_parted(facts: IngestHarness) -> None:
     await facts.happens("Seen", email=ADA)
     await facts.happens("Seen", loyalty_id=CARD)
     await merges(facts)
     await buys(facts, loyalty_id=CARD)
     [begun] = await facts.runs()
-    await cut_identifiers(database, f"email:{ADA}", f"loyalty_id:{CARD}", actor="test", reason="two people")
+    await cut_identifiers(
+        facts.database, f"email:{ADA}", f"loyalty_id:{CARD}", actor="test", reason="two people"
+    )
 
     [run] = await facts.runs()
     assert run["run_id"] == begun["run_id"]
     assert begun["profile_id"] != run["profile_id"] == await facts.who("loyalty_id", CARD)
 
 
-async def test_people_who_are_joined_anew_are_joined_for_their_runs_as_well(database: Database) -> None:
-    facts = IngestHarness(database, ENDING)
+async def test_people_who_are_joined_anew_are_joined_for_their_runs_as_well(facts: IngestHarness) -> None:
     await facts.happens("Seen", email=ADA)
     await facts.happens("Seen", user_id="ada")
     await buys(facts, loyalty_id=CARD)

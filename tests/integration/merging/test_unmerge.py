@@ -23,6 +23,8 @@ from tests.support.environments.ingest import (
     order,
 )
 
+JOURNEYS = (CARTS,)
+
 
 async def says(facts: IngestHarness, state: str, *, channel: str = "email", **whom: Any) -> None:
     """A word on consent."""
@@ -44,9 +46,8 @@ async def run_of(facts: IngestHarness, kind: str, value: str) -> UUID:
 
 
 async def test_what_was_withdrawn_while_they_were_one_stays_so_for_both_until_each_says_otherwise(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     await says(facts, "granted", email=ADA)
     await says(facts, "granted", phone=PHONE)
     await joined(facts)
@@ -63,8 +64,7 @@ async def test_what_was_withdrawn_while_they_were_one_stays_so_for_both_until_ea
     assert await word(facts, "phone", PHONE) == ["withdrawn"]
 
 
-async def test_a_device_that_was_lent_does_not_take_the_others_profile_along(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_device_that_was_lent_does_not_take_the_others_profile_along(facts: IngestHarness) -> None:
     await facts.happens("Signed In", phone=PHONE)
     viewed = facts.event("Product Viewed", LAMP, user_id="ada", loyalty_id="L-1", anonymous_id="tablet")
     await facts.ingest([replace(viewed, verified=False)])
@@ -78,9 +78,8 @@ async def test_a_device_that_was_lent_does_not_take_the_others_profile_along(dat
     assert await facts.who("anonymous_id", "tablet") == before[0]
 
 
-async def test_somebody_whom_an_event_named_in_vain_keeps_their_own_word(database: Database) -> None:
+async def test_somebody_whom_an_event_named_in_vain_keeps_their_own_word(facts: IngestHarness) -> None:
     """A bystander of the cut: on file beside the two, and never one with them."""
-    facts = IngestHarness(database)
     await says(facts, "granted", user_id="bystander", loyalty_id="L-1")
     await facts.happens("Signed In", user_id="ada", email=ADA)
     await facts.happens("Signed In", user_id="ada", loyalty_id="L-1")
@@ -107,9 +106,8 @@ async def test_words_of_a_travelled_day_are_not_fresh_evidence_only_because_they
     assert await word(facts, "phone", PHONE) == ["granted"]
 
 
-async def test_two_who_are_one_by_way_of_a_third_are_kept_apart_as_well(database: Database) -> None:
+async def test_two_who_are_one_by_way_of_a_third_are_kept_apart_as_well(facts: IngestHarness) -> None:
     """Whose the third is the rules say: the one's who was seen with it first."""
-    facts = IngestHarness(database)
     await facts.happens("Signed In", email=ADA, loyalty_id="L-1", ago=2 * DAY)
     await facts.happens("Signed In", phone=PHONE, loyalty_id="L-1", ago=DAY)
     one = await facts.who("email", ADA) == await facts.who("phone", PHONE)
@@ -123,9 +121,8 @@ async def test_two_who_are_one_by_way_of_a_third_are_kept_apart_as_well(database
 
 
 async def test_each_live_run_goes_where_its_entry_goes_and_hears_its_own_person_only(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     await facts.happens("Product Added", LAMP | {"cart_id": "c-1"}, email=ADA)
     await facts.happens("Product Added", CHAIR | {"cart_id": "c-2"}, phone=PHONE)
     ada, other = [run["run_id"] for run in await facts.runs()]
@@ -147,9 +144,8 @@ async def test_each_live_run_goes_where_its_entry_goes_and_hears_its_own_person_
     assert await facts.suppressed("email", ADA) == []
 
 
-async def test_a_run_goes_by_its_own_cart_again(database: Database) -> None:
+async def test_a_run_goes_by_its_own_cart_again(facts: IngestHarness) -> None:
     """While they are one, the carts without a name of their own are one cart under one key."""
-    facts = IngestHarness(database, CARTS)
     await facts.happens("Product Added", CHAIR | {"cart_id": "c-2"}, phone=PHONE, ago=4 * DAY)
     await facts.happens("Product Added", LAMP, email=ADA)
     own = {run["run_id"]: run["key"] for run in await facts.runs()}
@@ -167,9 +163,8 @@ async def test_a_run_goes_by_its_own_cart_again(database: Database) -> None:
     assert len(await facts.runs()) == 1
 
 
-async def test_no_two_people_have_one_cart_and_both_have_runs_of_their_own(database: Database) -> None:
+async def test_no_two_people_have_one_cart_and_both_have_runs_of_their_own(facts: IngestHarness) -> None:
     """What the one put into the other's cart while they were one becomes a cart of its own."""
-    facts = IngestHarness(database, CARTS)
     await facts.happens("Product Added", LAMP, email=ADA)
     await joined(facts)
     await facts.happens("Product Added", CHAIR, phone=PHONE)
@@ -214,15 +209,14 @@ async def test_a_run_that_gave_way_stays_ended_and_its_person_enters_again_by_th
 
 
 async def test_whoever_got_a_profile_by_a_cut_keeps_it_through_news_and_through_mending(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
     """Two who came in as one: the second has no profile of an earlier time to go back to."""
-    facts = IngestHarness(database)
     await joined(facts)
     done = await parted(facts)
     await facts.happens("Seen", phone=PHONE, anonymous_id="a-1")
     later = await facts.who("email", ADA), await facts.who("phone", PHONE)
-    await mend_cut(database, done.cut_id, **BY)
+    await mend_cut(facts.database, done.cut_id, **BY)
     mended = await facts.values("SELECT DISTINCT profile_id FROM identifier")
     again = await parted(facts)
 

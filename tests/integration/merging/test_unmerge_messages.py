@@ -1,66 +1,32 @@
 """Which messages went out to people while they were wrongly one, whatever the clocks say."""
 
 from typing import Any
-from uuid import UUID
 
-from profiles.db.database import Database
-from profiles.db.sql import new_id
 from profiles.merging import cut_preview
 from profiles.merging.cut_preview import preview_cut
 from profiles.merging.unmerge import cut_identifiers, mend_cut
-from profiles.messaging.claims import MessageRow, record_sent, write_decisions_sql
 from tests.support.builders.wrong_merge import ADA, ADA_KEY, BY, DAY, PHONE, PHONE_KEY, joined, parted
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness
 
-
-async def claimed(facts: IngestHarness, run_id: UUID, step: str, *, at: Any = None) -> tuple[UUID, UUID]:
-    """A message that may be sent, and the token of its claim. ``at``: by the run's clock."""
-    [row] = await facts.rows("SELECT journey, profile_id, now() AS now FROM run WHERE run_id = $1", run_id)
-    message_id, token = new_id(), new_id()
-    planned = MessageRow(
-        message_id=message_id,
-        profile_id=row["profile_id"],
-        run_id=run_id,
-        step=step,
-        journey=row["journey"],
-        channel="email",
-        template="reminder",
-        message_class="marketing",
-        status="claimed",
-        verdict="allow",
-        at=at or row["now"],
-        address=ADA,
-        token=token,
-        decision_id=new_id(),
-    )
-    async with facts.database.transaction() as connection:
-        await connection.execute(write_decisions_sql(planned))
-    return message_id, token
-
-
-async def answered(facts: IngestHarness, message_id: UUID, token: UUID, at: Any) -> None:
-    """The provider took it."""
-    async with facts.database.transaction() as connection:
-        await record_sent(connection, message_id, token, provider="sandbox", provider_id="1", at=at)
+JOURNEYS = (CARTS,)
 
 
 async def test_messages_are_told_by_when_they_were_licensed_whatever_the_clocks_of_runs_and_events_say(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
     """The wrong event says that it was a month ago; the one run is a month ahead, the other one behind."""
-    facts = IngestHarness(database, CARTS)
     await facts.happens("Product Added", LAMP | {"cart_id": "c-1"}, email=ADA)
     await facts.happens("Product Added", LAMP | {"cart_id": "c-2"}, phone=PHONE)
     ada, other = [run["run_id"] for run in await facts.runs()]
     for run, away in ((ada, 30 * DAY), (other, -30 * DAY)):
-        await answered(facts, *await claimed(facts, run, "before", at=facts.now + away), facts.now + away)
+        await facts.accepted(*await facts.claimed(run, step="before", at=facts.now + away), facts.now + away)
     await joined(facts, ago=30 * DAY)
     sent = []
     for run, away in ((ada, 30 * DAY), (other, -30 * DAY)):
-        licence = await claimed(facts, run, "meanwhile", at=facts.now + away)
-        await answered(facts, *licence, facts.now + away)
+        licence = await facts.claimed(run, step="meanwhile", at=facts.now + away)
+        await facts.accepted(*licence, facts.now + away)
         sent.append(licence[0])
-    async with database.transaction() as connection:
+    async with facts.database.transaction() as connection:
         ahead = await preview_cut(connection, await facts.who("email", ADA), ADA_KEY, PHONE_KEY)
     done = await parted(facts)
 
@@ -68,19 +34,18 @@ async def test_messages_are_told_by_when_they_were_licensed_whatever_the_clocks_
     assert done.sent_message_ids == tuple(message.message_id for message in ahead.messages)
 
 
-async def test_a_claim_under_way_stays_with_its_run_and_is_listed(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_claim_under_way_stays_with_its_run_and_is_listed(facts: IngestHarness) -> None:
     await facts.happens("Product Added", LAMP | {"cart_id": "c-1"}, email=ADA)
     await facts.happens("Product Added", LAMP | {"cart_id": "c-2"}, phone=PHONE)
     _, other = [run["run_id"] for run in await facts.runs()]
-    early, early_token = await claimed(facts, other, "early")
+    early, early_token = await facts.claimed(other, step="early")
     await joined(facts)
-    licence = await claimed(facts, other, "meanwhile")
-    held_back, _ = await claimed(facts, other, "held back")
+    licence = await facts.claimed(other, step="meanwhile")
+    held_back, _ = await facts.claimed(other, step="held back")
     await facts.rows("UPDATE message SET status = 'released' WHERE message_id = $1", held_back)
-    await answered(facts, early, early_token, facts.now)
+    await facts.accepted(early, early_token, facts.now)
     done = await parted(facts)
-    await answered(facts, *licence, facts.now)
+    await facts.accepted(*licence, facts.now)
 
     assert done.sent_message_ids == (licence[0],)
     assert await facts.values("SELECT DISTINCT profile_id FROM message") == [await facts.who("phone", PHONE)]
@@ -92,9 +57,8 @@ async def test_a_claim_under_way_stays_with_its_run_and_is_listed(database: Data
 
 
 async def test_messages_count_from_the_wrong_link_on_whoever_else_was_joined_before_or_since(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database, CARTS)
     await facts.happens("Product Added", LAMP | {"cart_id": "c-1"}, email=ADA)
     [run] = [run["run_id"] for run in await facts.runs()]
     await facts.happens("Seen", phone=PHONE)
@@ -108,25 +72,23 @@ async def test_messages_count_from_the_wrong_link_on_whoever_else_was_joined_bef
         await facts.sent(run, step=step)
     done = await parted(facts)
     await facts.sent(run, step="apart")
-    await mend_cut(database, done.cut_id, **BY)
+    await mend_cut(facts.database, done.cut_id, **BY)
     await facts.sent(run, step="mended")
-    again = await cut_identifiers(database, "loyalty_id:L-1", PHONE_KEY, **BY)
+    again = await cut_identifiers(facts.database, "loyalty_id:L-1", PHONE_KEY, **BY)
     steps = "SELECT step FROM message WHERE message_id = ANY($1) ORDER BY message_id"
 
     assert await facts.values(steps, list(done.sent_message_ids)) == ["second", "third"]
     assert await facts.values(steps, list(again.sent_message_ids)) == ["mended"]
 
 
-async def test_two_who_came_in_as_one_have_been_one_since_then(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_two_who_came_in_as_one_have_been_one_since_then(facts: IngestHarness) -> None:
     await facts.happens("Product Added", LAMP, email=ADA, phone=PHONE)
     sent = [await facts.sent(run["run_id"]) for run in await facts.runs()]
 
     assert (await parted(facts)).sent_message_ids == tuple(sent)
 
 
-async def test_messages_of_somebody_with_ten_thousand_are_read_by_an_index(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_messages_of_somebody_with_ten_thousand_are_read_by_an_index(facts: IngestHarness) -> None:
     await facts.happens("Product Added", LAMP | {"cart_id": "c-1"}, email=ADA)
     await facts.happens("Seen", phone=PHONE)
     [run] = [run["run_id"] for run in await facts.runs()]

@@ -246,8 +246,7 @@ async def test_a_cut_gives_back_what_there_was_bit_for_bit_and_names_every_messa
         together,
     )
     merged = await record(database, exactly=True)
-    async with database.transaction() as connection:
-        ahead = await preview_cut(connection, together, pair[0], pair[1])
+    ahead = await database.run(lambda connection: preview_cut(connection, together, pair[0], pair[1]))
     done = await cut_identifiers(database, pair[0], pair[1], **BY)
     await written_to(facts, "after")
     after = await record(database, exactly=True)

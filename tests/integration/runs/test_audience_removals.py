@@ -29,8 +29,8 @@ class Moody(SandboxAdPlatform):
     entering: asyncio.Event | None = None
     """Where set, an entry is answered when this is."""
 
-    def __init__(self, shop: GateHarness) -> None:
-        super().__init__(shop.database)
+    def __init__(self, gate_env: GateHarness) -> None:
+        super().__init__(gate_env.database)
         self.told: list[tuple[str, UUID]] = []
         self.asked = asyncio.Event()
 
@@ -53,26 +53,26 @@ class Moody(SandboxAdPlatform):
 class Ads:
     """Ada's lamp in an ad audience, and a platform to tell."""
 
-    shop: GateHarness
+    env: GateHarness
     run_id: UUID
     platform: Moody
     relay: Relay = field(init=False)
 
     def __post_init__(self) -> None:
-        routes = self.shop.journeys.routes
-        self.relay = Relay(self.shop.database, Delivery(self.shop.client), routes, platform=self.platform)
+        routes = self.env.journeys.routes
+        self.relay = Relay(self.env.database, Delivery(self.env.client), routes, platform=self.platform)
 
     async def enters(self, step: str = "ads") -> None:
         """Ask the gate for a place."""
-        assert await self.shop.allowed(self.shop.ask(self.run_id, step, "lamp", channel=Channel.ADS))
+        assert await self.env.allowed(self.env.ask(self.run_id, step, "lamp", channel=Channel.ADS))
 
     async def buys(self, order_id: str = "o-1") -> None:
         """Ada buys the lamp."""
-        await self.shop.takes("Order Completed", self.shop.order("lamp", order_id=order_id), **ADA)
+        await self.env.takes("Order Completed", self.env.order("lamp", order_id=order_id), **ADA)
 
     async def gives_back(self) -> None:
         """Ada gives the lamp back, and may be shown ads for it again."""
-        await self.shop.takes("Order Refunded", {"order_id": "o-1"}, **ADA)
+        await self.env.takes("Order Refunded", {"order_id": "o-1"}, **ADA)
 
     async def told(self) -> None:
         """Deliver what is due."""
@@ -83,11 +83,11 @@ class Ads:
 
     async def a_minute_passes(self) -> None:
         """What was postponed is due."""
-        await self.shop.fetch_rows("UPDATE outbox SET retry_at = now()")
+        await self.env.fetch_rows("UPDATE outbox SET retry_at = now()")
 
     async def states(self) -> list[str]:
         """How the places stand, oldest first."""
-        found = await self.shop.fetch_rows(
+        found = await self.env.fetch_rows(
             "SELECT state || CASE WHEN left_at IS NULL THEN '' ELSE ', gone' END AS state "
             "FROM audience_member ORDER BY member_id"
         )
@@ -95,25 +95,24 @@ class Ads:
 
     async def places(self) -> list[UUID]:
         """All places Ada ever had, oldest first."""
-        found = await self.shop.fetch_rows("SELECT member_id FROM audience_member ORDER BY member_id")
+        found = await self.env.fetch_rows("SELECT member_id FROM audience_member ORDER BY member_id")
         return [row["member_id"] for row in found]
 
     async def at_the_platform(self) -> list[UUID]:
         """Who is in the audience by the platform's books."""
         return [
-            row["member_id"] for row in await self.shop.fetch_rows("SELECT member_id FROM sandbox_audience")
+            row["member_id"] for row in await self.env.fetch_rows("SELECT member_id FROM sandbox_audience")
         ]
 
     async def figures(self) -> Backlog:
         """What operators see."""
-        async with self.shop.database.transaction() as connection:
-            return await load_backlog(connection)
+        return await self.env.database.run(lambda connection: load_backlog(connection))
 
 
 @pytest.fixture
-async def ads(shop: GateHarness) -> Ads:
-    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **ADA)
-    ads = Ads(shop, run_id, Moody(shop))
+async def ads(gate_env: GateHarness) -> Ads:
+    run_id = await gate_env.one_cart()
+    ads = Ads(gate_env, run_id, Moody(gate_env))
     await ads.enters()
     return ads
 
@@ -143,7 +142,7 @@ async def test_a_removal_that_is_not_confirmed_waits_and_is_tried_again_until_it
     first = (await ads.states(), ads.platform.told.count(("remove", (await ads.places())[0])))
     await ads.a_minute_passes()
     await ads.told()
-    [row] = await ads.shop.fetch_rows(
+    [row] = await ads.env.fetch_rows(
         "SELECT attempts, error, delivered_at, retry_at > now() + interval '1 s' AS later FROM outbox "
         "WHERE name = 'remove'"
     )
@@ -165,7 +164,7 @@ async def test_a_platform_that_fails_holds_up_no_signal(ads: Ads) -> None:
     ads.platform.down = True
     await ads.buys()
     await ads.told()
-    left = await ads.shop.fetch_rows("SELECT kind, name FROM outbox WHERE delivered_at IS NULL")
+    left = await ads.env.fetch_rows("SELECT kind, name FROM outbox WHERE delivered_at IS NULL")
 
     assert [(row["kind"], row["name"]) for row in left] == [("audience", "remove")]
 
@@ -173,11 +172,11 @@ async def test_a_platform_that_fails_holds_up_no_signal(ads: Ads) -> None:
 async def test_a_removal_that_is_told_twice_is_confirmed_once(ads: Ads) -> None:
     await ads.buys()
     await ads.told()
-    first = await ads.shop.fetch_rows("SELECT state, left_at FROM audience_member")
-    await ads.shop.fetch_rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'audience'")
+    first = await ads.env.fetch_rows("SELECT state, left_at FROM audience_member")
+    await ads.env.fetch_rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'audience'")
     await ads.told()
 
-    assert await ads.shop.fetch_rows("SELECT state, left_at FROM audience_member") == first
+    assert await ads.env.fetch_rows("SELECT state, left_at FROM audience_member") == first
     assert await ads.at_the_platform() == []
 
 
@@ -228,14 +227,14 @@ async def test_a_removal_that_is_overdue_alarms_in_the_metrics_in_readyz_and_in_
     ads: Ads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await ads.buys()
-    young = (await ads.figures()).has_overdue_removals, await of_audiences(monkeypatch, ads.shop.url)
-    await ads.shop.fetch_rows("UPDATE audience_member SET leaving_at = now() - interval '301 s'")
-    figures, [old] = await ads.figures(), await of_audiences(monkeypatch, ads.shop.url)
+    young = (await ads.figures()).has_overdue_removals, await of_audiences(monkeypatch, ads.env.url)
+    await ads.env.fetch_rows("UPDATE audience_member SET leaving_at = now() - interval '301 s'")
+    figures, [old] = await ads.figures(), await of_audiences(monkeypatch, ads.env.url)
     page = Metrics().render(figures, 0).decode()
-    async with opened(ads.shop.url) as api:
+    async with opened(ads.env.url) as api:
         ready = (await api.client.get("/readyz")).json()
     await ads.told()
-    [well] = await of_audiences(monkeypatch, ads.shop.url)
+    [well] = await of_audiences(monkeypatch, ads.env.url)
 
     assert (young[0], [finding.ok for finding in young[1]]) == (False, [True])
     assert figures.has_overdue_removals

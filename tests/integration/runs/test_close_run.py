@@ -11,6 +11,8 @@ from profiles.db.sql import new_id
 from profiles.runs.lifecycle import request_run_end, signal_run_manually
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, PEOPLE, IngestHarness, RoutedJourney, order
 
+JOURNEYS = (CARTS,)
+
 ADA = "ada@example.com"
 
 
@@ -28,8 +30,7 @@ async def added(facts: IngestHarness, product: dict[str, object] = LAMP) -> UUID
     return answer.event_id
 
 
-async def test_a_run_ends_with_its_outcome_and_frees_its_key(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_run_ends_with_its_outcome_and_frees_its_key(facts: IngestHarness) -> None:
     entry = await added(facts)
     first = await running(facts)
     await facts.close(first, seen=[entry], outcome="nudged")
@@ -41,8 +42,7 @@ async def test_a_run_ends_with_its_outcome_and_frees_its_key(database: Database)
     assert await running(facts) != first
 
 
-async def test_a_trigger_the_story_did_not_see_starts_the_next_run(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_trigger_the_story_did_not_see_starts_the_next_run(facts: IngestHarness) -> None:
     entry = await added(facts)
     first = await running(facts)
     unseen = await added(facts, CHAIR)
@@ -57,8 +57,7 @@ async def test_a_trigger_the_story_did_not_see_starts_the_next_run(database: Dat
     ) == [0]
 
 
-async def test_what_the_story_saw_is_not_routed_again(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_what_the_story_saw_is_not_routed_again(facts: IngestHarness) -> None:
     seen = [await added(facts), await added(facts, CHAIR)]
     closed = await facts.close(await running(facts), seen=seen)
 
@@ -66,29 +65,28 @@ async def test_what_the_story_saw_is_not_routed_again(database: Database) -> Non
     assert await facts.runs() == []
 
 
-async def test_only_triggers_are_routed_again(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_only_triggers_are_routed_again(facts: IngestHarness) -> None:
     entry = await added(facts)
     await facts.happens("Product Removed", LAMP | {"cart_id": "c"}, email=ADA)
 
     assert (await facts.close(await running(facts), seen=[entry])).rerouted == 0
 
 
-async def test_closing_again_changes_nothing_whatever_is_said_to_have_been_seen(database: Database) -> None:
+async def test_closing_again_changes_nothing_whatever_is_said_to_have_been_seen(facts: IngestHarness) -> None:
     """A relay that finds the workflow gone closes too, and cannot know what the story acted on."""
-    facts = IngestHarness(database, CARTS)
     seen = [await added(facts), await added(facts, CHAIR)]
     run_id = await running(facts)
     await facts.close(run_id, seen=seen, outcome="bought")
+    closed = await facts.runs("ended")
     again = await facts.close(run_id, seen=seen[:1], outcome="gone")
 
     assert again.rerouted == 0
-    assert [run["outcome"] for run in await facts.runs("ended")] == ["bought"]
+    assert [run["outcome"] for run in closed] == ["bought"]
+    assert await facts.runs("ended") == closed
     assert await facts.runs() == []
 
 
-async def test_closing_at_once_from_two_sides_routes_once(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_closing_at_once_from_two_sides_routes_once(facts: IngestHarness) -> None:
     entry = await added(facts)
     run_id = await running(facts)
     await added(facts, CHAIR)
@@ -98,8 +96,7 @@ async def test_closing_at_once_from_two_sides_routes_once(database: Database) ->
     assert len(await facts.runs()) == 1
 
 
-async def test_events_that_arrive_while_a_run_closes_are_acted_on_by_some_run(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_events_that_arrive_while_a_run_closes_are_acted_on_by_some_run(facts: IngestHarness) -> None:
     entry = await added(facts)
     run_id = await running(facts)
     await asyncio.gather(
@@ -138,8 +135,7 @@ async def test_a_run_that_ended_as_merged_keeps_that_outcome_and_hands_its_trigg
     assert await running(facts) == older
 
 
-async def test_the_audiences_of_a_run_are_left_with_it(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_the_audiences_of_a_run_are_left_with_it(facts: IngestHarness) -> None:
     entry = await added(facts)
     run_id = await running(facts)
     await facts.joined(run_id, "lamp")
@@ -150,17 +146,21 @@ async def test_the_audiences_of_a_run_are_left_with_it(database: Database) -> No
     assert await facts.values("SELECT name FROM outbox WHERE kind = 'audience'") == ["remove"]
 
 
-async def test_closing_a_run_that_never_was_says_so(database: Database) -> None:
+async def test_closing_a_run_that_never_was_says_so(facts: IngestHarness) -> None:
     with pytest.raises(KeyError, match="no run"):
-        await IngestHarness(database, CARTS).close(new_id())
+        await facts.close(new_id())
 
 
-async def test_a_run_is_signalled_by_hand_without_anybodys_address(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_run_is_signalled_by_hand_without_anybodys_address(facts: IngestHarness) -> None:
     await added(facts)
     said = {"message_id": "m", "url": "https://shop.example/?u=ada%40example.com"}
     run_id = await signal_run_manually(
-        database, journey="carts", key="c", event_name="Message Clicked", properties=said, idempotency_key=ADA
+        facts.database,
+        journey="carts",
+        key="c",
+        event_name="Message Clicked",
+        properties=said,
+        idempotency_key=ADA,
     )
 
     assert run_id == await running(facts)
@@ -169,17 +169,16 @@ async def test_a_run_is_signalled_by_hand_without_anybodys_address(database: Dat
     assert '"by-hand-' in payload
 
 
-async def test_a_run_that_is_over_is_neither_signalled_nor_ended_by_hand(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_run_that_is_over_is_neither_signalled_nor_ended_by_hand(facts: IngestHarness) -> None:
     entry = await added(facts)
     run_id = await running(facts)
-    assert await request_run_end(database, run_id, "cancelled", "by hand")
+    assert await request_run_end(facts.database, run_id, "cancelled", "by hand")
     await facts.close(run_id, seen=[entry])
 
-    assert not await request_run_end(database, run_id, "cancelled", "by hand")
+    assert not await request_run_end(facts.database, run_id, "cancelled", "by hand")
     assert (
         await signal_run_manually(
-            database, journey="carts", key="c", event_name="Product Removed", properties={}
+            facts.database, journey="carts", key="c", event_name="Product Removed", properties={}
         )
         is None
     )
@@ -191,13 +190,12 @@ async def test_a_signal_by_hand_names_a_declared_event_that_fits(database: Datab
             await signal_run_manually(database, journey="carts", key="c", event_name=name, properties=said)
 
 
-async def test_a_stuck_run_is_ended_by_hand_at_once_and_its_key_is_free_again(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_stuck_run_is_ended_by_hand_at_once_and_its_key_is_free_again(facts: IngestHarness) -> None:
     await added(facts)
     stuck = await running(facts)
     await facts.values("UPDATE run SET state = 'stuck', detail = 'refused' RETURNING run_id")
 
-    assert await request_run_end(database, stuck, "cancelled", "by hand")
+    assert await request_run_end(facts.database, stuck, "cancelled", "by hand")
     assert await facts.values("SELECT state FROM run") == ["ended"]
     undelivered = "SELECT name FROM outbox WHERE lane = $1 AND delivered_at IS NULL AND kind <> 'audience'"
     assert await facts.values(undelivered, stuck) == ["End Run"]

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.runs.exposures import list_exposures, record_exposures
 from tests.support.environments.ingest import CARTS, LAMP, IngestHarness
 
-ADA, PHONE = "ada@example.com", "+4915112345678"
+JOURNEYS = (CARTS,)
+
+ADA = "ada@example.com"
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -21,11 +22,10 @@ async def started(facts: IngestHarness) -> UUID:
     return run["run_id"]
 
 
-async def test_the_first_arm_of_an_experiment_stands_however_often_it_is_told(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_the_first_arm_of_an_experiment_stands_however_often_it_is_told(facts: IngestHarness) -> None:
     run_id = await started(facts)
     later = NOON + timedelta(hours=1)
-    async with database.transaction() as connection:
+    async with facts.database.transaction() as connection:
         await record_exposures(connection, run_id, [("offer", "ten", NOON), ("offer", "none", NOON)])
         await record_exposures(connection, run_id, [("offer", "none", later), ("tone", "dry", later)])
         await record_exposures(connection, run_id, [])
@@ -40,19 +40,8 @@ async def test_the_first_arm_of_an_experiment_stands_however_often_it_is_told(da
     ]
 
 
-async def test_an_exposure_follows_the_person_through_a_merge(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
-    await facts.happens("Identified", phone=PHONE)
-    run_id = await started(facts)
-    async with database.transaction() as connection:
-        await record_exposures(connection, run_id, [("offer", "ten", NOON)])
-    await facts.happens("Signed In", email=ADA, phone=PHONE)
-
-    assert await facts.values("SELECT profile_id FROM exposure") == [await facts.who("phone", PHONE)]
-
-
-async def test_no_run_no_exposure(database: Database) -> None:
-    async with database.transaction() as connection:
+async def test_no_run_no_exposure(facts: IngestHarness) -> None:
+    async with facts.database.transaction() as connection:
         await record_exposures(connection, new_id(), [("offer", "ten", NOON)])
 
-    assert await IngestHarness(database).values("SELECT count(*) FROM exposure") == [0]
+    assert await facts.values("SELECT count(*) FROM exposure") == [0]

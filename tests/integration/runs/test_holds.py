@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from profiles.db.database import Database
 from profiles.runs.holds import MAX_HOLD_AGE, HoldDefinition, OpenHold, load_open_holds
 from tests.support.environments.ingest import IngestHarness
 
@@ -58,16 +57,14 @@ O, S = "Ticket Opened", "Ticket Solved"  # noqa: E741 - short, so that a row rea
     ],
 )
 async def test_what_was_opened_and_not_closed_since_is_open(
-    database: Database, told: list[Told], left: list[str | None]
+    facts: IngestHarness, told: list[Told], left: list[str | None]
 ) -> None:
-    facts = IngestHarness(database)
     await tell(facts, "ticket_id", ("Product Viewed", None, 9), *told)
 
     assert [one.ref for one in await holds(facts, TICKETS)] == left
 
 
-async def test_kinds_of_case_are_asked_for_at_once_each_by_its_own_property(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_kinds_of_case_are_asked_for_at_once_each_by_its_own_property(facts: IngestHarness) -> None:
     await tell(facts, "ticket_id", (O, "t", 5))
     await tell(facts, "order_id", ("Return Requested", "a", 4), ("Return Requested", "b", 3))
     await tell(facts, "order_id", ("Order Refunded", "a", 2))
@@ -78,23 +75,20 @@ async def test_kinds_of_case_are_asked_for_at_once_each_by_its_own_property(data
     assert await holds(facts) == ()
 
 
-async def test_a_number_and_the_same_digits_in_quotes_name_one_case(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_number_and_the_same_digits_in_quotes_name_one_case(facts: IngestHarness) -> None:
     await facts.happens(O, {"ticket_id": 17}, email=ADA, ago=timedelta(hours=2))
     await facts.happens(S, {"ticket_id": "17"}, email=ADA)
 
     assert await holds(facts, TICKETS) == ()
 
 
-async def test_without_a_property_one_closing_event_closes_every_case(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_without_a_property_one_closing_event_closes_every_case(facts: IngestHarness) -> None:
     await tell(facts, "ticket_id", (O, "1", 5), (O, "2", 4), (S, "3", 3))
 
     assert await holds(facts, HoldDefinition(O, (S,))) == ()
 
 
-async def test_events_that_come_by_the_dozen_may_open_a_case_too(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_events_that_come_by_the_dozen_may_open_a_case_too(facts: IngestHarness) -> None:
     pair = HoldDefinition("Cart Viewed", ("Product Added",))
     await tell(facts, "x", ("Cart Viewed", None, 2))
     before = await holds(facts, pair)
@@ -104,8 +98,7 @@ async def test_events_that_come_by_the_dozen_may_open_a_case_too(database: Datab
     assert await holds(facts, pair) == ()
 
 
-async def test_the_cases_of_both_merged_people_count(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_the_cases_of_both_merged_people_count(facts: IngestHarness) -> None:
     await tell(facts, "ticket_id", (O, "1", 5), (O, "2", 5), phone=PHONE)
     await tell(facts, "ticket_id", (S, "2", 4))
     before = await holds(facts, TICKETS)
@@ -115,15 +108,13 @@ async def test_the_cases_of_both_merged_people_count(database: Database) -> None
     assert [one.ref for one in await holds(facts, TICKETS)] == ["1"]
 
 
-async def test_a_clock_that_runs_ahead_keeps_no_case_open(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_clock_that_runs_ahead_keeps_no_case_open(facts: IngestHarness) -> None:
     await tell(facts, "ticket_id", (O, "1", -2), (S, "1", 0))
 
     assert await holds(facts, TICKETS) == ()
 
 
-async def test_a_case_that_nobody_closes_holds_for_ninety_days(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_case_that_nobody_closes_holds_for_ninety_days(facts: IngestHarness) -> None:
     await tell(facts, "ticket_id", (O, "1", 1))
     now = datetime.now(UTC)
 
@@ -131,8 +122,7 @@ async def test_a_case_that_nobody_closes_holds_for_ninety_days(database: Databas
     assert await holds(facts, TICKETS, at=now + MAX_HOLD_AGE) == ()
 
 
-async def test_a_number_that_reads_as_an_address_is_not_told_on(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_number_that_reads_as_an_address_is_not_told_on(facts: IngestHarness) -> None:
     await tell(facts, "ticket_id", (O, ADA, 1))
 
     assert [one.ref for one in await holds(facts, TICKETS)] == [None]

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.runs.routing import KEY_PERSON
 from profiles.views.journey_profile import PERSONAL_TRAITS, ProfileFacts, load_profile_facts
@@ -15,13 +14,11 @@ ADA, PHONE = "ada@example.com", "+4915112345678"
 
 READER = RoutedJourney(name="reader", starts=("Product Viewed",), listens=(), key_property=KEY_PERSON)
 
+"""Looking at a product starts a run that reads."""
+
+JOURNEYS = (READER,)
+
 PRICED = ("lamp", "lamp-red", "Aria lamp", 39.0)
-
-
-@pytest.fixture
-def facts(database: Database) -> IngestHarness:
-    """With a journey whose runs read: looking at a product starts one."""
-    return IngestHarness(database, READER)
 
 
 async def read(facts: IngestHarness, *traits: str, at: datetime | None = None) -> ProfileFacts:

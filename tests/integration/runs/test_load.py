@@ -24,6 +24,7 @@ from policy.verdict import Channel
 from profiles.events import Event
 from profiles.messaging.claims import record_sent
 from profiles.state.unit_of_work import MESSAGE_RANK
+from tests.support.environments.installation import provider_environment
 from tests.support.fakes import FakeSendGrid, FakeTwilio
 from tests.support.fakes.ledger import Delivery
 from tests.support.journeys.load_test import ACTIVITIES, JOURNEYS
@@ -44,8 +45,6 @@ STEPS = 5
 """Least that a life takes, as ``Crowd.steps`` counts."""
 
 ROOT = Path(__file__).parents[3]
-
-ACCOUNT = "AC" + "0" * 32
 
 
 class MortalWorker:
@@ -88,7 +87,6 @@ async def mortal_worker(
     database_url: str, server: TemporalDevServer, points: Path, ledgers: tuple[FakeSendGrid, FakeTwilio]
 ) -> AsyncIterator[MortalWorker]:
     """A worker on these servers, dead at the end."""
-    mail, text = ledgers
     ours = ("WAYPOST_", "SENDGRID_", "TWILIO_", "TEMPORAL_", "EMAIL_FROM", "PUBLIC_URL", "DEFAULT_", "API_")
     worker = MortalWorker(
         {
@@ -101,13 +99,7 @@ async def mortal_worker(
             "WAYPOST_DATA_DIR": str(points.parent),
             "WAYPOST_JOURNEYS": "tests.support.journeys.load_test",
             "WAYPOST_SECRETS": "a-secret-of-tests-which-is-long-enough",
-            "SENDGRID_API_KEY": "SG.key",
-            "SENDGRID_BASE_URL": mail.url,
-            "EMAIL_FROM": "Lamps <hello@example.com>",
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": "token",
-            "TWILIO_BASE_URL": text.url,
-            "TWILIO_FROM": "+15005550006",
+            **provider_environment(*ledgers),
             LEDGER: str(points),
         }
     )

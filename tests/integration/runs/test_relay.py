@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from authoring.testing.calendar import DEFAULT_START
@@ -70,8 +70,8 @@ class Crashing(Database):
                 raise ConnectionError("killed before COMMIT")
 
 
-def relay(shop: Waypost, delivery: Delivery, database: Database | None = None) -> Relay:
-    return Relay(database or shop.database, delivery, shop.journeys.routes, local=True)
+def relay(gate_env: Waypost, delivery: Delivery, database: Database | None = None) -> Relay:
+    return Relay(database or gate_env.database, delivery, gate_env.journeys.routes, local=True)
 
 
 async def drained(relay: Relay) -> None:
@@ -79,54 +79,62 @@ async def drained(relay: Relay) -> None:
         pass
 
 
-async def delivered_in_full(shop: GateHarness, relay: Relay) -> None:
+async def signals_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """Names of the signals that a run was told, in order."""
+    told = [
+        event.workflow_execution_signaled_event_attributes for event in (await handle.fetch_history()).events
+    ]
+    return [signal.signal_name for signal in told if signal.signal_name]
+
+
+async def delivered_in_full(gate_env: GateHarness, relay: Relay) -> None:
     """Deliver until no row is left, including rows whose next attempt is still to come."""
     async with asyncio.timeout(60):
-        while await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL"):
+        while await gate_env.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL"):
             if not await relay.deliver_batch():
                 await asyncio.sleep(0.05)
 
 
-async def a_cart_and_its_purchase(shop: GateHarness, number: int = 1) -> UUID:
-    run_id = await shop.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
-    await shop.takes("Order Completed", shop.order("lamp", order_id=f"o-{number}"), **shopper(number))
-    await shop.fetch_rows("DELETE FROM outbox WHERE lane <> $1", run_id)
+async def a_cart_and_its_purchase(gate_env: GateHarness, number: int = 1) -> UUID:
+    run_id = await gate_env.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
+    await gate_env.takes("Order Completed", gate_env.order("lamp", order_id=f"o-{number}"), **shopper(number))
+    await gate_env.fetch_rows("DELETE FROM outbox WHERE lane <> $1", run_id)
     return run_id
 
 
 async def purchase_while_another_relay_tells_the_start(
-    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
     """What Temporal hears where one relay hangs in a start, and another one comes for what is next."""
     monkeypatch.setattr("workers.relay.BATCH_SIZE", 1)
-    run_id = await a_cart_and_its_purchase(shop)
+    run_id = await a_cart_and_its_purchase(gate_env)
     notebook = Notebook()
     notebook.holding = asyncio.Event()
-    first = asyncio.create_task(relay(shop, notebook).deliver_batch())
+    first = asyncio.create_task(relay(gate_env, notebook).deliver_batch())
     await notebook.reached.wait()
-    await drained(relay(shop, notebook))
+    await drained(relay(gate_env, notebook))
     notebook.holding.set()
     await first
-    await drained(relay(shop, notebook))
+    await drained(relay(gate_env, notebook))
     return notebook.told[run_id]
 
 
 async def test_a_second_relay_leaves_a_run_alone_while_its_start_is_being_told(
-    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = await purchase_while_another_relay_tells_the_start(shop, monkeypatch)
+    told = await purchase_while_another_relay_tells_the_start(gate_env, monkeypatch)
 
     assert told == ["start Product Added", "signal Order Completed"]
 
 
 async def test_order_breaks_where_rows_are_only_skipped_when_locked(
-    shop: GateHarness, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guard = outbox._LOCK_BATCH[
         outbox._LOCK_BATCH.index("  AND NOT EXISTS") : outbox._LOCK_BATCH.index("ORDER BY")
     ]
     monkeypatch.setattr(outbox, "_LOCK_BATCH", outbox._LOCK_BATCH.replace(guard, ""))
-    told = await purchase_while_another_relay_tells_the_start(shop, monkeypatch)
+    told = await purchase_while_another_relay_tells_the_start(gate_env, monkeypatch)
 
     assert told == ["signal Order Completed", "start Product Added"]
 
@@ -135,21 +143,23 @@ async def test_order_breaks_where_rows_are_only_skipped_when_locked(
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("relays", [2, 4])
 async def test_several_relays_keep_the_order_of_every_run(
-    shop: GateHarness, relays: int, monkeypatch: pytest.MonkeyPatch
+    gate_env: GateHarness, relays: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.relay.BATCH_SIZE", 7)
     runs = size(24, 300)
     for number in range(runs):
-        await shop.leaves_cart(["lamp", "chair", "desk"], cart_id=f"c-{number}", **shopper(number))
-        await shop.takes("Order Completed", shop.order("desk", order_id=f"o-{number}"), **shopper(number))
+        await gate_env.leaves_cart(["lamp", "chair", "desk"], cart_id=f"c-{number}", **shopper(number))
+        await gate_env.takes(
+            "Order Completed", gate_env.order("desk", order_id=f"o-{number}"), **shopper(number)
+        )
     notebook = Notebook(seed=relays)
-    pools = [Database(shop.url, pool_size=2) for _ in range(relays)]
-    backlog = await shop.fetch_rows("SELECT count(*) AS n FROM outbox")
+    pools = [Database(gate_env.url, pool_size=2) for _ in range(relays)]
+    backlog = await gate_env.fetch_rows("SELECT count(*) AS n FROM outbox")
     deadline = asyncio.get_running_loop().time() + 600
 
     async def work(pool: Database) -> None:
-        mine = relay(shop, notebook, pool)
-        while await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL LIMIT 1"):
+        mine = relay(gate_env, notebook, pool)
+        while await gate_env.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL LIMIT 1"):
             assert asyncio.get_running_loop().time() < deadline
             await mine.deliver_batch()
 
@@ -157,7 +167,7 @@ async def test_several_relays_keep_the_order_of_every_run(
     for pool in pools:
         await pool.close()
 
-    carts = await shop.fetch_rows("SELECT run_id FROM run WHERE journey = 'cart-abandonment'")
+    carts = await gate_env.fetch_rows("SELECT run_id FROM run WHERE journey = 'cart-abandonment'")
     assert len(carts) == runs
     expected = [
         "start Product Added",
@@ -219,42 +229,37 @@ async def test_a_signal_told_twice_is_seen_once(database_url: str, temporal: Tem
         for _ in range(3):
             await waypost.fetch_rows("UPDATE outbox SET delivered_at = NULL WHERE kind = 'signal'")
             await waypost.deliver_outbox()
-        history = await waypost.handle(run).fetch_history()
-        told = [e for e in history.events if e.HasField("workflow_execution_signaled_event_attributes")]
+        told = await signals_of(waypost.handle(run))
 
         assert len(told) == 5
         assert (await waypost.run_details(run)).count("Product Added") == 2
 
 
 async def test_while_temporal_is_away_nothing_is_refused_and_all_is_told_when_it_is_back(
-    shop: GateHarness, temporal: TemporalDevServer
+    gate_env: GateHarness, temporal: TemporalDevServer
 ) -> None:
     nowhere = await Client.connect("127.0.0.1:1", lazy=True, data_converter=pydantic_data_converter)
-    away = relay(shop, Delivery(nowhere))
-    async with OutboxListener(shop.url) as doorbell:
+    away = relay(gate_env, Delivery(nowhere))
+    async with OutboxListener(gate_env.url) as doorbell:
         working = asyncio.create_task(away.run(doorbell))
         for number in range(20):
-            await shop.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
-            await shop.takes("Order Completed", shop.order("lamp", order_id=f"o-{number}"), **shopper(number))
-        await shop.wait_for_rows("SELECT 1 FROM outbox WHERE error LIKE '%connect%'")
+            await gate_env.leaves_cart(["lamp"], cart_id=f"c-{number}", **shopper(number))
+            await gate_env.takes(
+                "Order Completed", gate_env.order("lamp", order_id=f"o-{number}"), **shopper(number)
+            )
+        await gate_env.wait_for_rows("SELECT 1 FROM outbox WHERE error LIKE '%connect%'")
         working.cancel()
         await asyncio.wait([working])
-    waiting = await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL")
-    accepted = await shop.fetch_rows("SELECT 1 FROM event")
-    await delivered_in_full(shop, relay(shop, Delivery(temporal.client)))
+    waiting = await gate_env.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL")
+    accepted = await gate_env.fetch_rows("SELECT 1 FROM event")
+    await delivered_in_full(gate_env, relay(gate_env, Delivery(temporal.client)))
 
     assert working.cancelled()
     # A purchase is told to the cart's run, and starts one of its own.
     assert (len(accepted), len(waiting)) == (40, 60)
-    assert await shop.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL") == []
-    for run in await shop.fetch_rows("SELECT * FROM run WHERE journey = 'cart-abandonment'"):
-        history = await shop.handle(run).fetch_history()
-        signals = [
-            e.workflow_execution_signaled_event_attributes.signal_name
-            for e in history.events
-            if e.HasField("workflow_execution_signaled_event_attributes")
-        ]
-        assert signals == ["Product Added", "Order Completed"]
+    assert await gate_env.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL") == []
+    for run in await gate_env.fetch_rows("SELECT * FROM run WHERE journey = 'cart-abandonment'"):
+        assert await signals_of(gate_env.handle(run)) == ["Product Added", "Order Completed"]
 
 
 async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
@@ -262,39 +267,36 @@ async def test_a_temporal_that_is_killed_and_comes_back_is_told_the_rest(
 ) -> None:
     monkeypatch.setattr("workers.delivery.RPC_TIMEOUT", timedelta(seconds=1))
     server = TemporalDevServer(tmp_path_factory.mktemp("temporal") / "runs.db")
-    async with server, GateHarness(database_url, server.client) as shop:
-        run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-        await shop.deliver_outbox()
+    async with server, GateHarness(database_url, server.client) as gate_env:
+        run_id = await gate_env.one_cart()
+        await gate_env.deliver_outbox()
         await server.kill()
-        await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
-        lost = await asyncio.gather(shop.relay.deliver_batch(), return_exceptions=True)
+        await gate_env.takes("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
+        lost = await asyncio.gather(gate_env.relay.deliver_batch(), return_exceptions=True)
         await server.start()
-        shop.client = server.client
+        gate_env.client = server.client
         monkeypatch.undo()
-        await drained(relay(shop, Delivery(server.client)))
-        [run] = await shop.fetch_rows("SELECT * FROM run WHERE run_id = $1", run_id)
-        history = await server.client.get_workflow_handle(run["workflow_id"]).fetch_history()
-        signals = [
-            e.workflow_execution_signaled_event_attributes.signal_name
-            for e in history.events
-            if e.HasField("workflow_execution_signaled_event_attributes")
-        ]
+        await drained(relay(gate_env, Delivery(server.client)))
+        [run] = await gate_env.fetch_rows("SELECT * FROM run WHERE run_id = $1", run_id)
+        signals = await signals_of(server.client.get_workflow_handle(run["workflow_id"]))
 
         assert isinstance(lost[0], Exception)
         assert signals[0] == "Product Added"
         assert "Order Completed" in signals
 
 
-async def test_a_run_that_closes_while_its_start_is_being_marked_makes_no_deadlock(shop: GateHarness) -> None:
-    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+async def test_a_run_that_closes_while_its_start_is_being_marked_makes_no_deadlock(
+    gate_env: GateHarness,
+) -> None:
+    run_id = await gate_env.one_cart()
     notebook = Notebook()
     notebook.holding = asyncio.Event()
-    telling = asyncio.create_task(relay(shop, notebook).deliver_batch())
+    telling = asyncio.create_task(relay(gate_env, notebook).deliver_batch())
     await notebook.reached.wait()
     closing = asyncio.create_task(
         close_run(
-            shop.database,
-            shop.journeys.routes,
+            gate_env.database,
+            gate_env.journeys.routes,
             run_id,
             outcome="done",
             seen_event_ids=[],
@@ -302,13 +304,13 @@ async def test_a_run_that_closes_while_its_start_is_being_marked_makes_no_deadlo
             local=True,
         )
     )
-    await shop.someone_waits_for_a_lock(or_done=closing)
+    await gate_env.someone_waits_for_a_lock(or_done=closing)
     notebook.holding.set()
     await asyncio.gather(telling, closing)
     # Counters of a session are written when it ends.
-    await shop.database.close()
-    [run] = await shop.fetch_rows("SELECT state, temporal_run_id FROM run WHERE run_id = $1", run_id)
-    [conflicts] = await shop.fetch_rows(
+    await gate_env.database.close()
+    [run] = await gate_env.fetch_rows("SELECT state, temporal_run_id FROM run WHERE run_id = $1", run_id)
+    [conflicts] = await gate_env.fetch_rows(
         "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     )
 

@@ -26,19 +26,19 @@ from workers.relay import Relay
     ids=["Temporal refuses the id", "no event", "a start without its fields"],
 )
 async def test_a_run_that_can_never_be_told_is_stuck_with_the_reason_and_blocks_no_other(
-    shop: GateHarness, spoil: str, reason: str
+    gate_env: GateHarness, spoil: str, reason: str
 ) -> None:
-    bad = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    good = await shop.leaves_cart(["lamp"], cart_id="c-2", **shopper(2))
-    await shop.fetch_rows(spoil, bad)
+    bad = await gate_env.one_cart()
+    good = await gate_env.leaves_cart(["lamp"], cart_id="c-2", **shopper(2))
+    await gate_env.fetch_rows(spoil, bad)
     async with asyncio.timeout(20):
-        await shop.deliver_outbox()
-    await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
-    await shop.deliver_outbox()
+        await gate_env.deliver_outbox()
+    await gate_env.takes("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
+    await gate_env.deliver_outbox()
     states = {
-        row["run_id"]: (row["state"], row["detail"]) for row in await shop.fetch_rows("SELECT * FROM run")
+        row["run_id"]: (row["state"], row["detail"]) for row in await gate_env.fetch_rows("SELECT * FROM run")
     }
-    undelivered = await shop.fetch_rows(
+    undelivered = await gate_env.fetch_rows(
         "SELECT lane, error FROM outbox WHERE delivered_at IS NULL ORDER BY seq"
     )
 
@@ -49,14 +49,14 @@ async def test_a_run_that_can_never_be_told_is_stuck_with_the_reason_and_blocks_
     assert reason in undelivered[0]["error"]
 
 
-async def test_an_ended_run_that_can_never_be_told_does_not_spin(shop: GateHarness) -> None:
-    run_id = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.fetch_rows(
+async def test_an_ended_run_that_can_never_be_told_does_not_spin(gate_env: GateHarness) -> None:
+    run_id = await gate_env.one_cart()
+    await gate_env.fetch_rows(
         "UPDATE run SET workflow_id = repeat('x', 1200), state = 'ended' WHERE run_id = $1", run_id
     )
     async with asyncio.timeout(20):
-        await shop.deliver_outbox()
-    [row] = await shop.fetch_rows("SELECT * FROM outbox WHERE lane = $1", run_id)
+        await gate_env.deliver_outbox()
+    [row] = await gate_env.fetch_rows("SELECT * FROM outbox WHERE lane = $1", run_id)
 
     assert row["delivered_at"] is not None
     assert "WorkflowId exceeds" in row["error"]
@@ -80,19 +80,20 @@ async def test_a_run_that_temporal_has_lost_is_closed_and_what_it_missed_is_rout
 
 
 async def test_a_namespace_that_is_missing_ends_no_run(
-    shop: GateHarness, temporal: TemporalDevServer
+    gate_env: GateHarness, temporal: TemporalDevServer
 ) -> None:
-    await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    await shop.deliver_outbox()
-    await shop.takes("Order Completed", shop.order("lamp", order_id="o-1"), **shopper(1))
-    await shop.fetch_rows("DELETE FROM outbox WHERE kind = 'start' AND delivered_at IS NULL")
+    await gate_env.one_cart()
+    await gate_env.deliver_outbox()
+    await gate_env.takes("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
+    await gate_env.fetch_rows("DELETE FROM outbox WHERE kind = 'start' AND delivered_at IS NULL")
     astray = await Client.connect(
         temporal.address, namespace="nowhere", lazy=True, data_converter=pydantic_data_converter
     )
     [outcome] = await asyncio.gather(
-        Relay(shop.database, Delivery(astray), shop.journeys.routes).deliver_batch(), return_exceptions=True
+        Relay(gate_env.database, Delivery(astray), gate_env.journeys.routes).deliver_batch(),
+        return_exceptions=True,
     )
-    [run] = await shop.fetch_rows("SELECT state FROM run WHERE key = 'c-1'")
+    [run] = await gate_env.fetch_rows("SELECT state FROM run WHERE key = 'c-1'")
 
     assert "nowhere" in str(outcome)
     assert run["state"] == "running"

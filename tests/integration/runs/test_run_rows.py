@@ -38,8 +38,7 @@ async def test_a_run_is_live_until_it_has_ended(facts: IngestHarness) -> None:
     async with facts.database.transaction() as connection:
         before, other = await is_live(connection, run_id), await is_live(connection, new_id())
     await facts.close(run_id)
-    async with facts.database.transaction() as connection:
-        after = await is_live(connection, run_id)
+    after = await facts.database.run(lambda connection: is_live(connection, run_id))
 
     assert (before, other, after) == (True, False, False)
 

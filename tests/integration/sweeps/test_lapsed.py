@@ -6,7 +6,6 @@ from typing import Any
 import orjson
 import pytest
 
-from profiles.db.database import Database
 from profiles.projection.lapse import DEFAULT_LAPSE_RULES, LapseRules, lapse_state, lapse_threshold
 from profiles.sweeps.lapsed import sweep_lapsed
 from tests.support.environments.ingest import CHAIR, LAMP, IngestHarness, order
@@ -51,9 +50,8 @@ async def found(facts: IngestHarness, lapse: LapseRules = DEFAULT_LAPSE_RULES) -
     ],
 )
 async def test_a_customer_lapses_by_their_own_rhythm_and_else_by_the_shops_word(
-    database: Database, days_ago: tuple[int, ...], lapses: bool
+    facts: IngestHarness, days_ago: tuple[int, ...], lapses: bool
 ) -> None:
-    facts = IngestHarness(database)
     await bought(facts, *days_ago, email=ADA)
     [row] = await facts.rows("SELECT last_order_at, orders, median_gap_days, now() AS now FROM profile")
     events = await found(facts)
@@ -64,8 +62,9 @@ async def test_a_customer_lapses_by_their_own_rhythm_and_else_by_the_shops_word(
     assert [event["lapse_after_days"] for event in events] == [lapse_threshold(*rhythm).days] * lapses
 
 
-async def test_the_event_says_by_what_it_was_found_and_what_the_last_order_was_of(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_the_event_says_by_what_it_was_found_and_what_the_last_order_was_of(
+    facts: IngestHarness,
+) -> None:
     await bought(facts, 90, 70, email=ADA)
     two = order(CHAIR, {"sku": "oil", "name": "Oil", "price": 9.0, "quantity": 2}, order_id="last")
     await facts.happens("Order Completed", two, ago=timedelta(days=50), email=ADA)
@@ -83,8 +82,7 @@ async def test_the_event_says_by_what_it_was_found_and_what_the_last_order_was_o
     }
 
 
-async def test_lines_of_one_order_and_orders_of_one_day_are_one_visit(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_lines_of_one_order_and_orders_of_one_day_are_one_visit(facts: IngestHarness) -> None:
     for number in range(4):
         basket = order(LAMP, CHAIR, order_id=f"o-{number}")
         await facts.happens("Order Completed", basket, ago=timedelta(days=80), email=ADA)
@@ -93,8 +91,7 @@ async def test_lines_of_one_order_and_orders_of_one_day_are_one_visit(database: 
     assert await facts.values("SELECT orders FROM profile") == [4]
 
 
-async def test_each_absence_is_told_once_and_a_new_one_again(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_each_absence_is_told_once_and_a_new_one_again(facts: IngestHarness) -> None:
     await bought(facts, 400, email=ADA)
     first, again = await found(facts), await found(facts)
     await bought(facts, 100, email=ADA)
@@ -106,23 +103,21 @@ async def test_each_absence_is_told_once_and_a_new_one_again(database: Database)
 
 
 async def test_a_sweep_that_died_before_its_mark_is_repeated_without_a_second_event(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     await bought(facts, 100, email=ADA)
-    assert await sweep_lapsed(database, facts.ingest) == 1
+    assert await sweep_lapsed(facts.database, facts.ingest) == 1
     await facts.rows("UPDATE profile SET lapsed_after = NULL")
 
-    assert await sweep_lapsed(database, facts.ingest) == 0
+    assert await sweep_lapsed(facts.database, facts.ingest) == 0
     assert await facts.values("SELECT count(*) FROM event WHERE type = 'Customer Lapsed'") == [1]
 
 
-async def test_batches_find_everybody_the_longest_away_first(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_batches_find_everybody_the_longest_away_first(facts: IngestHarness) -> None:
     for number in range(5):
         await bought(facts, 100 + number, email=f"u{number}@x.org")
     batches = []
-    while count := await sweep_lapsed(database, facts.ingest, limit=2):
+    while count := await sweep_lapsed(facts.database, facts.ingest, limit=2):
         batches.append(count)
 
     assert batches == [2, 2, 1]
@@ -133,9 +128,8 @@ async def test_batches_find_everybody_the_longest_away_first(database: Database)
 
 
 async def test_a_receipt_that_comes_in_after_the_sweep_begins_an_absence_of_its_own(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     await bought(facts, 200, email=ADA)
     first = await found(facts)
     # Bought before the sweep, heard of after it.
@@ -145,17 +139,15 @@ async def test_a_receipt_that_comes_in_after_the_sweep_begins_an_absence_of_its_
     assert [len(sweep) for sweep in (first, await found(facts), await found(facts, soon))] == [1, 0, 1]
 
 
-async def test_a_profile_that_nothing_names_keeps_nobody_else_from_being_found(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_profile_that_nothing_names_keeps_nobody_else_from_being_found(facts: IngestHarness) -> None:
     await bought(facts, 120, user_id="gone")
     await bought(facts, 100, email=ADA)
     await facts.rows("DELETE FROM identifier WHERE type = 'user_id'")
 
-    assert await sweep_lapsed(database, facts.ingest, limit=1) == 1
+    assert await sweep_lapsed(facts.database, facts.ingest, limit=1) == 1
 
 
-async def test_the_absence_of_a_merged_person_is_that_of_their_later_order(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_the_absence_of_a_merged_person_is_that_of_their_later_order(facts: IngestHarness) -> None:
     await bought(facts, 200, email=ADA)
     assert len(await found(facts)) == 1
     await bought(facts, 100, phone=PHONE)
@@ -166,8 +158,7 @@ async def test_the_absence_of_a_merged_person_is_that_of_their_later_order(datab
     assert said["days_since_order"] == 100
 
 
-async def test_a_shop_sets_its_own_lengths(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_shop_sets_its_own_lengths(facts: IngestHarness) -> None:
     await bought(facts, 10, email=ADA)
 
     assert await found(facts, LapseRules(default_threshold=timedelta(days=11))) == []

@@ -3,9 +3,6 @@
 import re
 from datetime import timedelta
 
-import pytest
-
-from profiles.db.database import Database
 from profiles.runs.routing import KEY_PERSON
 from tests.support.docs import ROOT
 from tests.support.environments.ingest import CHAIR, LAMP, IngestHarness, RoutedJourney, order
@@ -22,11 +19,7 @@ COLUMNS = [
 
 READER = RoutedJourney(name="reader", starts=("Product Viewed",), listens=(), key_property=KEY_PERSON)
 
-
-@pytest.fixture
-def facts(database: Database) -> IngestHarness:
-    """With a journey whose runs send messages."""
-    return IngestHarness(database, READER)
+JOURNEYS = (READER,)
 
 
 async def test_the_view_of_people_has_the_columns_it_promises(facts: IngestHarness) -> None:

@@ -11,13 +11,12 @@ from temporalio.worker import Worker
 from activities.contracts import SweepRequest, SweepResult
 from activities.sweeps import ProductSweepActivities
 from local.temporal_server import TemporalDevServer
-from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.messaging.claims import read_locked_snapshot
 from profiles.messaging.snapshot import SnapshotQuery
 from profiles.state.event_records import IncomingEvent
 from profiles.sweeps.product_alerts import DEFAULT_ALERT_RULES, ProductAlertRules, sweep_products
-from tests.support.environments.ingest import CARTS, CHAIR, LAMP, IngestHarness, RoutedJourney, order
+from tests.support.environments.ingest import CHAIR, LAMP, IngestHarness, RoutedJourney, order
 from workers.schedules import PRODUCT_SWEEP, SweepWorkflow
 
 ADA, GRACE = "ada@example.com", "grace@example.com"
@@ -29,6 +28,8 @@ THE_LAMP = {"product_id": "lamp"}
 NEWS = RoutedJourney(
     name="carts", listens=("Price Dropped", "Out Of Stock", "Back In Stock", "Order Completed")
 )
+
+JOURNEYS = (NEWS,)
 
 
 async def fed(facts: IngestHarness, said: dict[str, Any], hours_ago: float = 0) -> None:
@@ -56,8 +57,7 @@ async def swept(
     )
 
 
-async def test_a_product_is_kept_without_a_person_and_without_a_complaint(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_a_product_is_kept_without_a_person_and_without_a_complaint(facts: IngestHarness) -> None:
     answer = await facts.happens("Product Updated", FEED | {"currency": "EUR", "url": "https://x.org/lamp"})
 
     assert await facts.problems(answer.event_id) == []
@@ -72,23 +72,20 @@ async def test_a_product_is_kept_without_a_person_and_without_a_complaint(databa
     assert await facts.values("SELECT count(*) FROM profile") == [0]
 
 
-async def test_whoever_a_feed_names_is_not_taken_for_a_customer(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_whoever_a_feed_names_is_not_taken_for_a_customer(facts: IngestHarness) -> None:
     await facts.happens("Product Updated", FEED, email="catalogue@example.com")
 
     assert await facts.values("SELECT count(*) FROM identifier") == [0]
 
 
-async def test_a_product_that_cannot_be_told_apart_says_so(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_product_that_cannot_be_told_apart_says_so(facts: IngestHarness) -> None:
     answer = await facts.happens("Product Updated", {"name": "Lamp", "price": 39.0})
 
     assert await facts.problems(answer.event_id) == ["a product without product_id and sku cannot be kept"]
     assert await facts.values("SELECT count(*) FROM product") == [0]
 
 
-async def test_the_newest_word_on_each_field_stands_in_whatever_order_it_comes(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_the_newest_word_on_each_field_stands_in_whatever_order_it_comes(facts: IngestHarness) -> None:
     await fed(facts, {}, hours_ago=9)
     await facts.happens("Product Updated", {"product_id": "lamp", "sku": "lamp-red", "price": 30.0})
     # Older than the price, and still news of the stock.
@@ -102,9 +99,8 @@ async def test_the_newest_word_on_each_field_stands_in_whatever_order_it_comes(d
 
 @pytest.mark.parametrize("together", [True, False], ids=["in one batch", "one by one"])
 async def test_every_step_of_a_price_is_a_change_however_the_events_come(
-    database: Database, together: bool
+    facts: IngestHarness, together: bool
 ) -> None:
-    facts = IngestHarness(database)
     events = [
         facts.event("Product Updated", FEED | {"price": price}, ago=timedelta(minutes=9 - n))
         for n, price in enumerate((39.0, 30.0, 30.0, 45.0))
@@ -115,8 +111,7 @@ async def test_every_step_of_a_price_is_a_change_however_the_events_come(
     assert await changes(facts) == [(39.0, 30.0, None, None), (30.0, 45.0, None, None)]
 
 
-async def test_a_price_in_another_currency_and_news_of_last_week_are_no_change(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_price_in_another_currency_and_news_of_last_week_are_no_change(facts: IngestHarness) -> None:
     await fed(facts, {"currency": "EUR"}, hours_ago=200)
     await fed(facts, {"currency": "EUR", "price": 20.0}, hours_ago=100)
     await fed(facts, {"currency": "USD", "price": 10.0})
@@ -125,8 +120,9 @@ async def test_a_price_in_another_currency_and_news_of_last_week_are_no_change(d
     assert await changes(facts) == []
 
 
-async def test_a_feed_whose_clock_runs_ahead_does_not_have_the_last_word_for_ever(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_feed_whose_clock_runs_ahead_does_not_have_the_last_word_for_ever(
+    facts: IngestHarness,
+) -> None:
     await fed(facts, {"price": 1.0}, hours_ago=-24 * 365)
     await fed(facts, {"price": 2.0})
 
@@ -134,20 +130,17 @@ async def test_a_feed_whose_clock_runs_ahead_does_not_have_the_last_word_for_eve
 
 
 async def test_products_are_locked_in_the_order_of_their_keys_and_before_anybody_is(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     await facts.happens("Product Viewed", LAMP, email=ADA)
     names = ("b", "a")
     for name in names:
         await facts.happens("Product Updated", {"product_id": name})
     events = [facts.event("Product Updated", {"product_id": name, "price": 1.0}) for name in names]
-    async with database.transaction() as holder:
+    async with facts.database.transaction() as holder:
         await holder.execute("SELECT 1 FROM product WHERE item = 'b' FOR UPDATE")
         waiting = asyncio.create_task(facts.ingest([facts.event("Product Viewed", LAMP, email=ADA), *events]))
-        await facts.until(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        await facts.someone_waits_for_a_lock()
         free = "SELECT {} FROM {} FOR UPDATE SKIP LOCKED"
 
         assert await facts.values(free.format("item", "product")) == []
@@ -155,8 +148,7 @@ async def test_products_are_locked_in_the_order_of_their_keys_and_before_anybody
     await waiting
 
 
-async def test_feeds_and_customers_at_once_take_their_locks_in_one_order(database: Database) -> None:
-    facts = IngestHarness(database, CARTS)
+async def test_feeds_and_customers_at_once_take_their_locks_in_one_order(facts: IngestHarness) -> None:
     names = [f"p-{n}" for n in range(6)]
 
     def batch(products: list[str], price: float) -> list[IncomingEvent]:
@@ -173,8 +165,7 @@ async def test_feeds_and_customers_at_once_take_their_locks_in_one_order(databas
     assert len(await facts.carts()) == 6
 
 
-async def test_who_holds_the_product_in_an_open_cart_hears_of_a_lower_price(database: Database) -> None:
-    facts = IngestHarness(database, NEWS)
+async def test_who_holds_the_product_in_an_open_cart_hears_of_a_lower_price(facts: IngestHarness) -> None:
     await fed(facts, {"currency": "EUR"}, hours_ago=1)
     await facts.happens("Product Added", LAMP | {"cart_id": "ada's"}, email=ADA)
     await facts.happens("Product Added", CHAIR | {"cart_id": "grace's"}, email=GRACE)
@@ -192,8 +183,7 @@ async def test_who_holds_the_product_in_an_open_cart_hears_of_a_lower_price(data
     }  # fmt: skip
 
 
-async def test_the_carts_own_run_is_told_with_its_lines_at_the_new_price(database: Database) -> None:
-    facts = IngestHarness(database, NEWS)
+async def test_the_carts_own_run_is_told_with_its_lines_at_the_new_price(facts: IngestHarness) -> None:
     await fed(facts, {}, hours_ago=1)
     await facts.happens("Product Added", LAMP | {"cart_id": "c-1"}, email=ADA)
     await facts.happens("Product Added", CHAIR | {"cart_id": "c-2"}, email=ADA)
@@ -227,9 +217,8 @@ async def test_the_carts_own_run_is_told_with_its_lines_at_the_new_price(databas
     ],
 )
 async def test_what_is_worth_telling_is_told_as_long_as_it_is_so(
-    database: Database, steps: list[dict[str, Any]], told: list[str]
+    facts: IngestHarness, steps: list[dict[str, Any]], told: list[str]
 ) -> None:
-    facts = IngestHarness(database)
     await facts.happens("Product Added", LAMP | {"cart_id": "c"}, email=ADA)
     for hours_ago, step in zip((3, 2, 1), [{}, *steps], strict=False):
         await fed(facts, step, hours_ago=hours_ago)
@@ -251,9 +240,8 @@ async def test_what_is_worth_telling_is_told_as_long_as_it_is_so(
     ],
 )
 async def test_lines_and_feeds_meet_by_product_and_variant(
-    database: Database, line: dict[str, Any], feed: dict[str, Any], hears: bool
+    facts: IngestHarness, line: dict[str, Any], feed: dict[str, Any], hears: bool
 ) -> None:
-    facts = IngestHarness(database)
     await facts.happens("Product Added", line | {"cart_id": "c"}, email=ADA)
     for in_stock in (True, False):
         await facts.happens("Product Updated", {**feed, "in_stock": in_stock})
@@ -267,19 +255,17 @@ async def sold_out(facts: IngestHarness, line: dict[str, Any]) -> bool:
     """Whether the gate's reading has the line as sold out."""
     people = IngestHarness(facts.database, RoutedJourney(name="asking"), source="asking")
     await people.happens("Product Added", {**line, "cart_id": "asked"}, email="asking@example.com")
-    [run] = await people.runs()
+    [*_, run] = await people.runs()
     key = line.get("product_id") or line["sku"]
     ask = SnapshotQuery(
         run["run_id"], "s", "email", datetime.now(UTC), promoted_items=((key, line.get("sku")),)
     )
-    async with facts.database.transaction() as connection:
-        snapshot = await read_locked_snapshot(connection, ask)
+    snapshot = await facts.database.run(lambda connection: read_locked_snapshot(connection, ask))
     assert snapshot is not None
     return key in snapshot.out_of_stock
 
 
-async def test_a_product_is_sold_out_when_every_variant_is(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_a_product_is_sold_out_when_every_variant_is(facts: IngestHarness) -> None:
     await fed(facts, {"in_stock": False})
     await fed(facts, {"sku": "lamp-blue", "in_stock": True})
     assert [await sold_out(facts, line) for line in (LAMP, THE_LAMP)] == [True, False]
@@ -289,9 +275,8 @@ async def test_a_product_is_sold_out_when_every_variant_is(database: Database) -
 
 
 async def test_a_bought_cart_and_one_that_nobody_has_touched_for_long_are_left_in_peace(
-    database: Database,
+    facts: IngestHarness,
 ) -> None:
-    facts = IngestHarness(database)
     await fed(facts, {}, hours_ago=2)
     for cart, email in (("bought", ADA), ("old", GRACE), ("open", "o@x.org")):
         await facts.happens("Product Added", LAMP | {"cart_id": cart}, email=email)
@@ -302,8 +287,7 @@ async def test_a_bought_cart_and_one_that_nobody_has_touched_for_long_are_left_i
     assert await swept(facts) == ["Price Dropped open"]
 
 
-async def test_many_carts_are_told_batch_by_batch_and_none_twice(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_many_carts_are_told_batch_by_batch_and_none_twice(facts: IngestHarness) -> None:
     await fed(facts, {}, hours_ago=2)
     for number in range(5):
         await facts.happens("Product Added", LAMP | {"cart_id": f"c-{number}"}, email=f"u{number}@x.org")
@@ -316,8 +300,7 @@ async def test_many_carts_are_told_batch_by_batch_and_none_twice(database: Datab
     assert await swept(facts, limit=2) == []
 
 
-async def test_the_shop_says_how_much_less_is_worth_telling(database: Database) -> None:
-    facts = IngestHarness(database)
+async def test_the_shop_says_how_much_less_is_worth_telling(facts: IngestHarness) -> None:
     await facts.happens("Product Added", LAMP | {"cart_id": "c"}, email=ADA)
     await fed(facts, {}, hours_ago=2)
     await fed(facts, {"price": 20.0})
@@ -326,15 +309,14 @@ async def test_the_shop_says_how_much_less_is_worth_telling(database: Database) 
 
 
 async def test_the_scheduled_sweep_tells_all_there_is_and_says_so(
-    database: Database, temporal: TemporalDevServer
+    facts: IngestHarness, temporal: TemporalDevServer
 ) -> None:
-    facts = IngestHarness(database)
     await fed(facts, {}, hours_ago=2)
     for number in range(3):
         await facts.happens("Product Added", LAMP | {"cart_id": f"c-{number}"}, email=f"u{number}@x.org")
     for price in (30.0, 20.0):
         await fed(facts, {"price": price})
-    sweeps = ProductSweepActivities(database, facts.ingest)
+    sweeps = ProductSweepActivities(facts.database, facts.ingest)
     queue = f"sweeps-{new_id()}"
     async with Worker(
         temporal.client, task_queue=queue, workflows=[SweepWorkflow], activities=[sweeps.sweep_products]

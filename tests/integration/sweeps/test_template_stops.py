@@ -1,9 +1,6 @@
 """A template stops by itself at its rates of bounces and complaints, and counts anew once it is resumed."""
 
 from datetime import timedelta
-from typing import Any
-
-import pytest
 
 from activities.contracts import SweepRequest
 from activities.sweeps import TemplateSweepActivities
@@ -12,6 +9,8 @@ from profiles.db.sql import new_id
 from profiles.messaging import kill_switches
 from tests.support.environments.ingest import CARTS, IngestHarness
 from tests.support.queries.consent import may_mail, run_of
+
+JOURNEYS = (CARTS,)
 
 RULES = TemplateStopThresholds(at_least=20, complaints=10.0, bounces=5.0)
 
@@ -22,11 +21,6 @@ SELECT gen_random_uuid(), $1, $1, gen_random_uuid()::text, 'j', $6, $2, 'marketi
   CASE WHEN n <= $4 THEN 'bounced' ELSE 'delivered' END, now(), now() - $7::interval,
   CASE WHEN n > $3 - $5 THEN now() END FROM generate_series(1, $3) n
 """
-
-
-@pytest.fixture
-def facts(database: Any) -> IngestHarness:
-    return IngestHarness(database)
 
 
 async def went_out(
@@ -106,7 +100,7 @@ async def test_what_somebody_stopped_already_keeps_their_reason(facts: IngestHar
 async def test_a_complaint_closes_the_address_opts_out_and_is_kept_with_the_message(
     facts: IngestHarness,
 ) -> None:
-    run_id = await run_of(IngestHarness(facts.database, CARTS), email="ada@example.com")
+    run_id = await run_of(facts, email="ada@example.com")
     before = await may_mail(facts, run_id)
     message = await facts.sent(run_id)
     await facts.happens("Message Complained", {"message_id": str(message)})

@@ -11,6 +11,7 @@ from profiles.db.sql import new_id
 from profiles.identity.graph import IdentityGraph, Link
 from profiles.identity.identifiers import STRONG_TYPES, email_hash_key, strongest_first
 from profiles.identity.views import Cause, HeldIdentifier, IdentityEdge, IdentityView, Neighbour
+from tests.support.builders.profiles import message_row
 
 PERSON = UUID("019a2f00-1111-7000-8000-00000ada0001")
 
@@ -221,12 +222,6 @@ INSERT INTO identifier (type, value, profile_id, origin, since, linked_at, statu
 VALUES ($1, $2, $3, $3, $4, $4, $5, $6, $4)
 """
 
-_MESSAGE = """
-INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class, items,
-  status, decided_at, sent_at)
-VALUES ($1, $2, $1, 's', 'win-back', 'email', 'we_miss_you', 'marketing', '{}', 'sent', $3, $3)
-"""
-
 _LOG = """
 INSERT INTO identity_log (at, kind, profile_id, other_profile_id, key, other_key, detail)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -307,7 +302,6 @@ class IdentityRows:
 
     async def sent(self, profile_id: UUID, at: datetime) -> UUID:
         """A message that went out."""
-        message_id = new_id()
+        given = {"journey": "win-back", "template": "we_miss_you", "decided_at": at, "sent_at": at}
         async with self.database.transaction() as connection:
-            await connection.execute(_MESSAGE, message_id, profile_id, at)
-        return message_id
+            return await message_row(connection, profile_id, **given)

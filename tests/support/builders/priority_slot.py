@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 
 
 async def asked(
-    shop: GateHarness, gate: SendGate, request: SendMessage, topic: str, at: datetime = DEFAULT_START
+    gate_env: GateHarness, gate: SendGate, request: SendMessage, topic: str, at: datetime = DEFAULT_START
 ) -> SendClaim | Verdict:
     """What the gate says of marketing about a topic."""
     answer = await gate.decide(GateRequest(request, MessageClass.MARKETING, topic, at))
@@ -25,16 +25,16 @@ async def asked(
 SLOT = Limits(caps=(Cap(1, DAY, Channel.EMAIL),), quiet_hours={}, priorities={"win-back": 10})
 
 
-async def one_waits(shop: GateHarness) -> tuple[SendMessage, datetime, UUID]:
+async def one_waits(gate_env: GateHarness) -> tuple[SendMessage, datetime, UUID]:
     """Somebody got a mail; another, more important one waits until it no longer counts. And a second cart."""
-    mine = await shop.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
-    theirs = await shop.leaves_cart(["chair"], cart_id="c-2", **shopper(1))
-    shop.gate = SendGate(shop.database, SLOT)
-    assert await shop.allowed(shop.ask(theirs, "first", "chair")) == ("chair",)
-    request = shop.ask(mine, "important", "lamp", at=DEFAULT_START + DAY).model_copy(
+    mine = await gate_env.one_cart()
+    theirs = await gate_env.leaves_cart(["chair"], cart_id="c-2", **shopper(1))
+    gate_env.gate = SendGate(gate_env.database, SLOT)
+    assert await gate_env.allowed(gate_env.ask(theirs, "first", "chair")) == ("chair",)
+    request = gate_env.ask(mine, "important", "lamp", at=DEFAULT_START + DAY).model_copy(
         update={"journey": "win-back", "when_capped": "wait"}
     )
-    verdict = await asked(shop, shop.gate, request, "marketing", DEFAULT_START + DAY / 2)
+    verdict = await asked(gate_env, gate_env.gate, request, "marketing", DEFAULT_START + DAY / 2)
     assert isinstance(verdict, Defer)
     assert (verdict.reason, verdict.until) == (Reason.CAPPED, DEFAULT_START + DAY)
     return request, verdict.until, theirs

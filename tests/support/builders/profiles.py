@@ -31,11 +31,27 @@ INSERT INTO purchase (event_id, line, profile_id, order_id, item, price, quantit
 VALUES ($1, $2, $3, $4, 'lamp', $5, $6, $7, 'store', $8, $9)
 """
 
-MESSAGE = """
-INSERT INTO message (message_id, profile_id, run_id, step, journey, channel, template, message_class, items,
-  status, decided_at, engaged_at)
-VALUES ($1, $2, $1, 's', 'j', $3, 't', 'marketing', '{}', $4, $5, $6)
-"""
+
+async def message_row(connection: Any, profile_id: UUID, **columns: Any) -> UUID:
+    """A message that was sent, written past the gate, with these columns; returns its id."""
+    row = {
+        "message_id": new_id(),
+        "profile_id": profile_id,
+        "run_id": new_id(),
+        "step": "s",
+        "journey": "j",
+        "channel": "email",
+        "template": "t",
+        "message_class": "marketing",
+        "items": [],
+        "status": "sent",
+        "decided_at": datetime.now(UTC),
+        **columns,
+    }
+    places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+    await connection.execute(f"INSERT INTO message ({', '.join(row)}) VALUES ({places})", *row.values())
+    message_id: UUID = row["message_id"]
+    return message_id
 
 
 @dataclass
@@ -86,9 +102,8 @@ class ProfileRows:
                 bought = (kept, line.price, line.quantity, line.returned, one.at, TAKEN_IN)
                 await connection.execute(_PURCHASE, event_id, number, self.profile_id, *bought)
         for touch in self.touches:
-            await connection.execute(
-                MESSAGE, new_id(), self.profile_id, touch.channel, touch.status, START, touch.at
-            )
+            given = {"channel": touch.channel, "status": touch.status, "engaged_at": touch.at}
+            await message_row(connection, self.profile_id, decided_at=START, **given)
 
 
 def naive(person: ProfileRows, zone: str = "UTC") -> dict[str, Any]:

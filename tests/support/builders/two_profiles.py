@@ -34,7 +34,7 @@ def word(result: SendResult | None) -> str:
 class TwoPeople:
     """One pair of many in one shop."""
 
-    shop: GateHarness
+    env: GateHarness
     number: int
 
     @property
@@ -59,40 +59,49 @@ class TwoPeople:
 
     async def the_other_comes(self, brings: str = "nothing") -> None:
         """The other is seen, and what they bring happens."""
-        await self.shop.takes("Page Viewed", {}, traits=YES, **self.work)
+        await self.env.takes("Page Viewed", {}, traits=YES, **self.work)
         match brings:
             case "a purchase":
-                await self.shop.takes("Order Completed", self.order, **self.card)
+                await self.env.takes("Order Completed", self.order, **self.card)
             case "a no":
-                await self.shop.takes("Identify", {}, traits={"consents": {"email": False}}, **self.card)
+                await self.env.takes("Identify", {}, traits={"consents": {"email": False}}, **self.card)
             case "one mail of two" | "both mails of two":
-                run_id = await self.shop.leaves_cart(["chair"], cart_id=self.carts[1], **self.work)
+                run_id = await self.env.leaves_cart(["chair"], cart_id=self.carts[1], **self.work)
                 for step in ("one", "another")[: 1 if brings == "one mail of two" else 2]:
-                    await self.shop.sends(self.shop.ask(run_id, step, "chair"))
+                    await self.env.sends(self.env.ask(run_id, step, "chair"))
 
     @property
     def order(self) -> dict[str, Any]:
         """The lamp, bought."""
-        return self.shop.order("lamp", order_id=f"o-{self.number}")
+        return self.env.order("lamp", order_id=f"o-{self.number}")
 
     async def ada_leaves_a_lamp(self) -> UUID:
         """Ada's cart; returns its run."""
-        return await self.shop.leaves_cart(["lamp"], cart_id=self.carts[0], **self.ada)
+        return await self.env.leaves_cart(["lamp"], cart_id=self.carts[0], **self.ada)
+
+    async def leave_a_lamp(self, older: str, brings: str = "nothing") -> UUID:
+        """Both are seen, the older one first, and Ada leaves a lamp in her cart; returns its run."""
+        if older == "the other":
+            await self.the_other_comes(brings)
+        run_id = await self.ada_leaves_a_lamp()
+        if older == "ada":
+            await self.the_other_comes(brings)
+        return run_id
 
     def joined(self, database: Database, brings: str = "nothing") -> Awaitable[Any]:
         """Take in the event that tells that the two are one."""
         said = ("Order Completed", self.order) if brings == "a purchase that joins" else ("Identify", {})
-        told = self.shop.build_event(*said, **self.card, email=self.ada["email"])
-        return self.shop.ingest_on(database)([told])
+        told = self.env.build_event(*said, **self.card, email=self.ada["email"])
+        return self.env.ingest_on(database)([told])
 
     async def are_one(self, younger: str, brings: str = "nothing") -> UUID:
         """The two have been taken to be one; returns the run of the cart that Ada leaves then."""
         if younger == "ada":
             await self.the_other_comes(brings)
-        await self.shop.takes("Page Viewed", {}, **self.ada)
+        await self.env.takes("Page Viewed", {}, **self.ada)
         if younger == "the other":
             await self.the_other_comes(brings)
-        await self.joined(self.shop.database)
+        await self.joined(self.env.database)
         return await self.ada_leaves_a_lamp()
 
     async def parted(self, database: Database) -> IdentityCut:
@@ -102,12 +111,12 @@ class TwoPeople:
 
     def ask(self, run_id: UUID, step: str = "reminder", channel: Channel = Channel.EMAIL) -> SendMessage:
         """A request for a message about the lamp."""
-        return self.shop.ask(run_id, step, "lamp", channel=channel)
+        return self.env.ask(run_id, step, "lamp", channel=channel)
 
     async def who(self, **named: str) -> UUID:
         """Whose an identifier is."""
         [(kind, value)] = named.items()
-        [row] = await self.shop.fetch_rows(
+        [row] = await self.env.fetch_rows(
             "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2", kind, value
         )
         found: UUID = row["profile_id"]
@@ -115,7 +124,7 @@ class TwoPeople:
 
     async def owners_of(self, run_id: UUID) -> set[UUID]:
         """Whose a run, its messages and its decisions are."""
-        rows = await self.shop.fetch_rows(
+        rows = await self.env.fetch_rows(
             "SELECT profile_id FROM run WHERE run_id = $1 "
             "UNION SELECT profile_id FROM message WHERE run_id = $1 "
             "UNION SELECT profile_id FROM decision WHERE run_id = $1",
@@ -126,14 +135,14 @@ class TwoPeople:
     async def told(self, run_id: UUID, **named: str) -> bool:
         """Whether Ada's run is told of what somebody does with her cart."""
         queued = "SELECT count(*) FROM outbox WHERE lane = $1"
-        [before] = await self.shop.fetch_rows(queued, run_id)
-        await self.shop.takes("Checkout Started", {"cart_id": self.carts[0]}, **named)
-        [after] = await self.shop.fetch_rows(queued, run_id)
+        [before] = await self.env.fetch_rows(queued, run_id)
+        await self.env.takes("Checkout Started", {"cart_id": self.carts[0]}, **named)
+        [after] = await self.env.fetch_rows(queued, run_id)
         return bool(after["count"] == before["count"] + 1)
 
     async def runs_of_carts(self, *profile_ids: UUID) -> list[tuple[str, str]]:
         """Key and state of the runs of these people's carts."""
-        rows = await self.shop.fetch_rows(
+        rows = await self.env.fetch_rows(
             "SELECT key, state FROM run WHERE journey = 'cart-abandonment' AND profile_id = ANY($1) "
             "ORDER BY key, state",
             list(profile_ids),
@@ -142,8 +151,8 @@ class TwoPeople:
 
     async def accepted(self, run_id: UUID) -> dict[str, list[str]]:
         """Each message of a run → the addresses at which the provider took it."""
-        rows = await self.shop.fetch_rows(
+        rows = await self.env.fetch_rows(
             "SELECT message_id::text AS id FROM message WHERE run_id = $1", run_id
         )
-        took = self.shop.ledgers[Channel.EMAIL].accepted
+        took = self.env.ledgers[Channel.EMAIL].accepted
         return {row["id"]: [one.to for one in took if one.message_id == row["id"]] for row in rows}

@@ -15,7 +15,12 @@ from api.settings import ApiSettings
 
 WRITE = {"Authorization": "Bearer write-key-of-tests"}
 
+SERVER = {"Authorization": "Bearer server-key-of-tests"}
+
 ADMIN = {"Authorization": "Bearer admin-key-of-tests"}
+
+SERVER_KEYS = {"waypost_server_keys": SecretStr("till:server-key-of-tests")}
+"""The setting by which there is a server key."""
 
 SECRET = "a-secret-of-tests-that-is-long-enough-to-sign-with"
 
@@ -56,6 +61,17 @@ class OpenApi:
         answer = await self.client.get(path, params=query, headers=ADMIN)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    async def read_all(self, path: str, key: str, *, limit: int) -> list[Any]:
+        """All entries of a list, read page by page."""
+        found: list[Any] = []
+        query: dict[str, Any] = {"limit": limit}
+        while True:
+            page = await self.read(path, **query)
+            found += page[key]
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
 
     async def rows(self, query: str, *arguments: Any) -> Sequence[Any]:
         """Rows of the test's database."""

@@ -30,7 +30,7 @@ LAMP = {"product_id": "p-1", "sku": "p-1-red", "name": "Aria lamp"}
 class ExplainCase:
     """One Ada, who put a lamp into her cart at noon."""
 
-    shop: GateHarness
+    env: GateHarness
     story: str
     """Names her cart and her first event."""
     number: int
@@ -47,7 +47,7 @@ class ExplainCase:
         name = cart or self.story
         added = LAMP | {"cart_id": name}
         await self.hears("Product Added", added, event_id=f"{name}-1", hours=8, traits=traits)
-        [run] = await self.shop.fetch_rows("SELECT run_id FROM run WHERE key = $1", name)
+        [run] = await self.env.fetch_rows("SELECT run_id FROM run WHERE key = $1", name)
         self.run_id = run["run_id"]
 
     async def hears(
@@ -62,11 +62,11 @@ class ExplainCase:
         """An event so many hours before the evening."""
         who = {"email": self.email, "phone": f"+49151123456{self.number:02}"}
         given = {"source": "shop", "time": EVENING - hours * HOUR, **who, **more}
-        await self.shop.ingest([self.shop.build_event(name, properties, event_id=event_id, **given)])
+        await self.env.ingest([self.env.build_event(name, properties, event_id=event_id, **given)])
 
     def request(self, step: str = "1", *, at: datetime = EVENING, **more: Any) -> SendMessage:
         """The reminder of the lamp, as the run asks for it."""
-        return self.shop.ask(self.run_id, step, "p-1", at=at).model_copy(update=more)
+        return self.env.ask(self.run_id, step, "p-1", at=at).model_copy(update=more)
 
     async def asks(
         self,
@@ -78,19 +78,19 @@ class ExplainCase:
         **more: Any,
     ) -> None:
         """The gate decides, by these limits."""
-        gate = SendGate(self.shop.database, limits)
+        gate = SendGate(self.env.database, limits)
         await gate.decide(GateRequest(self.request(step, at=at, **more), MessageClass.MARKETING, topic, at))
 
     async def sends(self, step: str, *, hours: float = 0, **more: Any) -> UUID:
         """A reminder that is sent, or tried, so many hours before the evening; its message."""
         at = EVENING - hours * HOUR
-        await self.shop.sends(self.request(step, at=at, **more), at=at)
-        message_id: UUID = (await self.shop.message(self.run_id, step))["message_id"]
+        await self.env.sends(self.request(step, at=at, **more), at=at)
+        message_id: UUID = (await self.env.message(self.run_id, step))["message_id"]
         return message_id
 
     async def answer(self, asked: WhyQuery | None = None) -> Answer:
         """Why, by the limits of the contract."""
-        async with self.shop.database.transaction() as connection:
+        async with self.env.database.transaction() as connection:
             profile_id = await connection.fetchval(
                 "SELECT profile_id FROM run WHERE run_id = $1", self.run_id
             )

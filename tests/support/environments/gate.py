@@ -17,14 +17,14 @@ from activities.channels.registry import ChannelRegistry
 from activities.content.templates import TemplateRegistry
 from activities.contracts import SendMessage, SendResult
 from activities.gate.batching import GateBatcher
-from activities.gate.send_gate import GateOutcome, GateRequest, SendClaim, SendGate
+from activities.gate.send_gate import GateOutcome, GateRequest, NotAllowed, SendClaim, SendGate
 from activities.message_renderer import MessageRenderer
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
 from authoring.testing.calendar import DEFAULT_START
 from authoring.testing.environment import Row, Waypost
 from policy.limits import BreakerRule, Limits
-from policy.verdict import Allow, Channel, MessageClass
+from policy.verdict import Allow, Channel, MessageClass, Reason, Verdict
 from profiles.db.database import Database
 from profiles.events import Item
 from profiles.ingest.pipeline import Ingest, IngestConfig
@@ -32,6 +32,14 @@ from profiles.messaging.preference_tokens import PreferenceTokens
 from tests.support.fakes.recording_provider import RecordingProvider
 
 UNLIMITED = Limits(caps=(), quiet_hours={})
+
+
+def refused(outcome: GateOutcome) -> tuple[type[Verdict], Reason]:
+    """How the gate refused a message, and why. Fails where it allowed it."""
+    assert isinstance(outcome, NotAllowed)
+    assert not isinstance(outcome.verdict, Allow)
+    return type(outcome.verdict), outcome.verdict.reason
+
 
 YES = {"consents": {"email": True, "sms": True, "push": True, "ads": True}, "timezone": "Europe/Berlin"}
 
@@ -85,6 +93,15 @@ class GateHarness(Waypost):
         [run] = await self.fetch_rows("SELECT run_id FROM run WHERE key = $1 AND state = 'running'", cart_id)
         run_id: UUID = run["run_id"]
         return run_id
+
+    async def one_cart(self) -> UUID:
+        """Shopper 1 leaves a lamp in the cart c-1; returns its run."""
+        return await self.leaves_cart(["lamp"], cart_id="c-1", **shopper(1))
+
+    async def reminder(self, **more: Any) -> tuple[UUID, SendMessage]:
+        """The run of ``one_cart``, and its request for a reminder; ``more`` is as in ``ask``."""
+        run_id = await self.one_cart()
+        return run_id, self.ask(run_id, "reminder", "lamp", **more)
 
     def order(self, *products: str, order_id: str) -> Row:
         """Properties of an order."""

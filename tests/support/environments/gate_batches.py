@@ -19,8 +19,8 @@ PEOPLE = 5
 class CountingGate(SendGate):
     """The gate; records the sizes of its batches, and how many requests it decided on alone."""
 
-    def __init__(self, shop: GateHarness, limits: Limits = UNLIMITED) -> None:
-        super().__init__(shop.database, limits)
+    def __init__(self, gate_env: GateHarness, limits: Limits = UNLIMITED) -> None:
+        super().__init__(gate_env.database, limits)
         self.together: list[int] = []
         self.alone = 0
 
@@ -35,9 +35,9 @@ class CountingGate(SendGate):
         return await super().decide_batch(requests)
 
 
-async def runs_of(shop: GateHarness, people: int = PEOPLE) -> list[UUID]:
+async def runs_of(gate_env: GateHarness, people: int = PEOPLE) -> list[UUID]:
     """A cart with a lamp of each."""
-    return [await shop.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(people)]
+    return [await gate_env.leaves_cart(["lamp"], cart_id=f"c-{n}", **shopper(n)) for n in range(people)]
 
 
 def case(request: SendMessage) -> GateRequest:
@@ -45,18 +45,18 @@ def case(request: SendMessage) -> GateRequest:
     return GateRequest(request, MessageClass.MARKETING, "marketing", DEFAULT_START)
 
 
-async def opened(shop: GateHarness, gate: SendGate) -> tuple[GateBatcher, "asyncio.Task[GateOutcome]"]:
+async def opened(gate_env: GateHarness, gate: SendGate) -> tuple[GateBatcher, "asyncio.Task[GateOutcome]"]:
     """A batcher in which one request is being decided on already, so that the next ones form a gate batch."""
-    run_id = await shop.leaves_cart(["lamp"], cart_id="c-first", **shopper(99))
+    run_id = await gate_env.leaves_cart(["lamp"], cart_id="c-first", **shopper(99))
     batcher = GateBatcher(gate)
-    first = asyncio.create_task(batcher.decide(case(shop.ask(run_id, "first", "lamp"))))
+    first = asyncio.create_task(batcher.decide(case(gate_env.ask(run_id, "first", "lamp"))))
     await asyncio.sleep(0)
     return batcher, first
 
 
-async def heard(shop: GateHarness, gate: SendGate, *requests: SendMessage) -> list[Any]:
+async def heard(gate_env: GateHarness, gate: SendGate, *requests: SendMessage) -> list[Any]:
     """What each is told, or what it raises, where all of them come at the same moment after a first one."""
-    batcher, first = await opened(shop, gate)
+    batcher, first = await opened(gate_env, gate)
     told = await asyncio.gather(*(batcher.decide(case(one)) for one in requests), return_exceptions=True)
     assert isinstance(await first, SendClaim)
     return told

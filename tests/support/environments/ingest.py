@@ -136,6 +136,12 @@ class IngestHarness:
             assert asyncio.get_running_loop().time() < deadline, f"nothing within {within_s} s: {question}"
             await asyncio.sleep(0.01)
 
+    async def someone_waits_for_a_lock(self) -> None:
+        """Wait until a session of this database waits for a row."""
+        await self.until(
+            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+
     async def who(self, kind: str, value: str) -> UUID:
         """The profile an identifier points at."""
         [found] = await self.values(
@@ -185,8 +191,10 @@ class IngestHarness:
             self.database, self.routes, run_id, outcome=outcome, seen_event_ids=seen, at=datetime.now(UTC)
         )
 
-    async def sent(self, run_id: UUID, address: str = "ada@example.com", *, step: str = "s") -> UUID:
-        """A mail of a run that went out."""
+    async def claimed(
+        self, run_id: UUID, address: str = "ada@example.com", *, step: str = "s", at: datetime | None = None
+    ) -> tuple[UUID, UUID]:
+        """A mail of a run that may be sent, and the token of its claim; ``at`` by the run's clock."""
         message_id, token = new_id(), new_id()
         [row] = await self.rows("SELECT journey, profile_id, now() AS now FROM run WHERE run_id = $1", run_id)
         planned = MessageRow(
@@ -200,16 +208,24 @@ class IngestHarness:
             message_class="marketing",
             status="claimed",
             verdict="allow",
-            at=row["now"],
+            at=at or row["now"],
             address=address,
             token=token,
             decision_id=new_id(),
         )
+        await self.database.run(lambda connection: connection.execute(write_decisions_sql(planned)))
+        return message_id, token
+
+    async def accepted(self, message_id: UUID, token: UUID, at: datetime | None = None) -> None:
+        """The provider took a message."""
+        at = at or datetime.now(UTC)
         async with self.database.transaction() as connection:
-            await connection.execute(write_decisions_sql(planned))
-            await record_sent(
-                connection, message_id, token, provider="sandbox", provider_id="1", at=row["now"]
-            )
+            await record_sent(connection, message_id, token, provider="sandbox", provider_id="1", at=at)
+
+    async def sent(self, run_id: UUID, address: str = "ada@example.com", *, step: str = "s") -> UUID:
+        """A mail of a run that went out."""
+        message_id, token = await self.claimed(run_id, address, step=step)
+        await self.accepted(message_id, token)
         return message_id
 
     async def joined(self, run_id: UUID, item: str) -> None:

@@ -218,6 +218,19 @@ class Installation:
         return child
 
 
+def provider_environment(mail: FakeSendGrid, text: FakeTwilio) -> dict[str, str]:
+    """The settings by which a worker's mail and texts go to these fakes."""
+    return {
+        "SENDGRID_API_KEY": "SG.key",
+        "SENDGRID_BASE_URL": mail.url,
+        "EMAIL_FROM": "Lamps <hello@example.com>",
+        "TWILIO_ACCOUNT_SID": ACCOUNT,
+        "TWILIO_AUTH_TOKEN": "token",
+        "TWILIO_BASE_URL": text.url,
+        "TWILIO_FROM": "+15005550006",
+    }
+
+
 def _log_into(folder: Path) -> LogCallback:
     """Keeps what the processes print beside their data, for whoever looks into a failure."""
 
@@ -236,18 +249,15 @@ async def installed(
     # Ports that another test's stack left in the environment are taken, or somebody else's by now.
     for name in ("API_PORT", "TEMPORAL_PORT", "TEMPORAL_UI_PORT", "POSTGRES_PORT"):
         os.environ.pop(name, None)
-    async with FakeSendGrid() as mail, FakeTwilio(mail.ledger) as text:
-        providers = {
-            "SENDGRID_API_KEY": "SG.key",
-            "SENDGRID_BASE_URL": mail.url,
-            "EMAIL_FROM": "Lamps <hello@example.com>",
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": "token",
-            "TWILIO_BASE_URL": text.url,
-            "TWILIO_FROM": "+15005550006",
-        }
-        async with (
-            LocalStack(folder, processes=processes, environment=providers, log=_log_into(folder)) as stack,
-            Installation(stack, mail, text) as installation,
-        ):
-            yield installation
+    async with (
+        FakeSendGrid() as mail,
+        FakeTwilio(mail.ledger) as text,
+        LocalStack(
+            folder,
+            processes=processes,
+            environment=provider_environment(mail, text),
+            log=_log_into(folder),
+        ) as stack,
+        Installation(stack, mail, text) as installation,
+    ):
+        yield installation

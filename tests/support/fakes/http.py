@@ -1,7 +1,6 @@
 """HTTP/1.1 as a fake provider needs it: one request per connection, and every way to answer badly."""
 
 import asyncio
-import json
 import socket
 import struct
 from dataclasses import dataclass, field
@@ -53,11 +52,6 @@ def reset(writer: asyncio.StreamWriter) -> None:
     if raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
-
-
-def as_json(value: object, status: int = 200) -> tuple[int, dict[str, str], str]:
-    """Give status, headers and body of a JSON answer."""
-    return status, {"Content-Type": "application/json"}, json.dumps(value)
 
 
 async def write(writer: asyncio.StreamWriter, status: int, headers: dict[str, str], body: str) -> None:

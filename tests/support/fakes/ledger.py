@@ -1,9 +1,7 @@
 """What a person would really have received: the only ground truth for duplicates."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -25,30 +23,10 @@ class Delivery:
 
 
 class DeliveryLedger:
-    """Deliveries in the order they were taken, and as JSON lines in a file where one is given.
+    """Deliveries in the order they were taken, each before any byte of its answer leaves."""
 
-    A line is in the file before any byte of the answer leaves.
-    """
-
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self) -> None:
         self.deliveries: list[Delivery] = []
-        self._file = file
 
     def add(self, delivery: Delivery) -> None:
         self.deliveries.append(delivery)
-        if self._file is not None:
-            with self._file.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(asdict(delivery)) + "\n")
-
-    def clear(self) -> None:
-        self.deliveries.clear()
-        if self._file is not None:
-            self._file.write_text("", encoding="utf-8")
-
-    @staticmethod
-    def read(file: Path) -> list[Delivery]:
-        """Read a ledger file that another process writes."""
-        if not file.exists():
-            return []
-        lines = file.read_text(encoding="utf-8").split("\n")
-        return [Delivery(**json.loads(line)) for line in lines[:-1]]  # the last one may be half written

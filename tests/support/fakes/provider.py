@@ -6,12 +6,11 @@ import ssl
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
-from tests.support.fakes.http import Request, as_json, drip, head, read_body, read_head, reset, write
+from tests.support.fakes.http import Request, drip, head, read_body, read_head, reset, write
 from tests.support.fakes.ledger import Delivery, DeliveryLedger
 from tests.support.fakes.mode import Mode, Then
 
@@ -133,9 +132,6 @@ class FakeProvider(ABC):
         request = await read_head(reader)
         if request is None:
             return
-        if request.path.startswith("/_"):
-            await write(writer, *await self._control(await read_body(request, reader)))
-            return
         mode = self._script.popleft() if self._script else self.default
         released = self._released
         if mode.reads or mode.takes:
@@ -191,46 +187,3 @@ class FakeProvider(ABC):
                 await drip(writer, head(status, headers, 1_000_000))
             case Then.ANSWER:
                 await write(writer, status, headers, body)
-
-    # The control endpoint, for tests in other processes
-
-    async def _control(self, request: Request) -> tuple[int, dict[str, str], str]:
-        """Serve ``POST /_mode``, ``GET /_calls`` and ``GET /_ledger``; see ``__main__.py``."""
-        match request.method, request.path:
-            case "GET", "/_ledger":
-                return as_json([vars(one) for one in self.delivered])
-            case "GET", "/_calls":
-                return as_json([{"mode": call.mode, "at": call.at} for call in self.calls])
-            case "POST", "/_mode":
-                try:
-                    await self.obey(json.loads(request.body))
-                except (ValueError, LookupError, TypeError) as exc:
-                    return as_json({"error": str(exc)}, 400)
-                return as_json({"scripted": len(self._script), "default": self.default.name})
-        return as_json({"error": "there is POST /_mode, GET /_calls, GET /_ledger"}, 404)
-
-    async def obey(self, order: dict[str, Any]) -> None:
-        """Do what a control request says; see ``tests/support/fakes/__main__.py`` for its fields."""
-        if order.get("clear"):
-            self._script.clear()
-            self.calls.clear()
-            self.ledger.clear()
-            self.default = Mode.named("accept")
-        self._script.extend(_modes(order.get("script", [])))
-        if "default" in order:
-            self.default = _modes([order["default"]])[0]
-        if order.get("release"):
-            self.release()
-        if (refuse_s := order.get("refuse_s")) is not None:
-            await self.refuse()
-            asyncio.get_running_loop().call_later(float(refuse_s), self._listen_again)
-
-    def _listen_again(self) -> None:
-        task = asyncio.ensure_future(self.listen())
-        self._talks.add(task)
-        task.add_done_callback(self._talks.discard)
-
-
-def _modes(orders: Sequence[str | dict[str, Any]]) -> list[Mode]:
-    named = [{"name": order} if isinstance(order, str) else order for order in orders]
-    return [Mode.named(**order) for order in named]

@@ -1,7 +1,6 @@
 """A fake SendGrid: ``POST /v3/mail/send``."""
 
 import json
-from typing import Any
 
 from uuid_utils.compat import uuid7
 
@@ -62,7 +61,3 @@ class FakeSendGrid(FakeProvider):
 
     def new_id(self) -> str:
         return f"sg.{uuid7().hex}"
-
-
-def _metadata(mail: dict[str, Any], person: dict[str, Any]) -> dict[str, str]:
-    return {**mail.get("custom_args", {}), **person.get("custom_args", {})}

@@ -79,41 +79,41 @@ class Ringing(RecordingProvider):
 
 
 async def sends_through(
-    shop: GateHarness, request: SendMessage, step: SendStep, change: Change
+    gate_env: GateHarness, request: SendMessage, step: SendStep, change: Change
 ) -> SendResult | None:
     """One attempt, with ``change`` committed while it stands at ``step``; None: no answer came."""
     if step is SendStep.UNCLAIMED:
-        await change(shop.database)
-        return await shop.sends(request)
+        await change(gate_env.database)
+        return await gate_env.sends(request)
     if step is SendStep.RECORDED:
-        sent = await shop.sends(request)
-        await change(shop.database)
+        sent = await gate_env.sends(request)
+        await change(gate_env.database)
         return sent
     if step is SendStep.WAITING:
-        return await waits_for(shop, change, shop.sends(request))
+        return await waits_for(gate_env, change, gate_env.sends(request))
     if step is SendStep.CLAIMED:
-        return await _claimed(shop, request, change)
-    return await _at_the_provider(shop, request, step, change)
+        return await _claimed(gate_env, request, change)
+    return await _at_the_provider(gate_env, request, step, change)
 
 
-async def waits_for(shop: GateHarness, change: Change, effect: Coroutine[Any, Any, Result]) -> Result:
+async def waits_for(gate_env: GateHarness, change: Change, effect: Coroutine[Any, Any, Result]) -> Result:
     """What comes of ``effect`` where it waits for the lock that ``change`` holds until it commits."""
-    held = PausedCommitDatabase(shop.url)
+    held = PausedCommitDatabase(gate_env.url)
     changing = asyncio.ensure_future(change(held))
     await held.worked.wait()
     waiting = asyncio.create_task(effect)
-    assert await shop.someone_waits_for_a_lock(or_done=waiting), "nothing waited for the change"
+    assert await gate_env.someone_waits_for_a_lock(or_done=waiting), "nothing waited for the change"
     held.may_commit.set()
     await changing
     await held.close()
     return await waiting
 
 
-async def _claimed(shop: GateHarness, request: SendMessage, change: Change) -> SendResult:
-    gate = Pausing(shop.database, CAPS_ONLY)
-    sending = asyncio.create_task(shop.sends(request, sender=shop.sender(gate=gate)))
+async def _claimed(gate_env: GateHarness, request: SendMessage, change: Change) -> SendResult:
+    gate = Pausing(gate_env.database, CAPS_ONLY)
+    sending = asyncio.create_task(gate_env.sends(request, sender=gate_env.sender(gate=gate)))
     await gate.decided.wait()
-    await change(shop.database)
+    await change(gate_env.database)
     gate.go_on.set()
     with pytest.MonkeyPatch.context() as patient:
         # The change may take its time; a claim that is too old would be given back instead.
@@ -122,9 +122,9 @@ async def _claimed(shop: GateHarness, request: SendMessage, change: Change) -> S
 
 
 async def _at_the_provider(
-    shop: GateHarness, request: SendMessage, step: SendStep, change: Change
+    gate_env: GateHarness, request: SendMessage, step: SendStep, change: Change
 ) -> SendResult | None:
-    provider = shop.ledgers[request.channel]
+    provider = gate_env.ledgers[request.channel]
     assert isinstance(provider, Ringing)
     stands = provider.called if step in (SendStep.ACCEPTED, SendStep.KILLED) else provider.rings
     stands.clear()
@@ -134,9 +134,9 @@ async def _at_the_provider(
         provider.holding = asyncio.Event()
     if step is SendStep.REFUSED:
         provider.answers = [NotSent("connection refused")]
-    sending = asyncio.create_task(shop.sends(request))
+    sending = asyncio.create_task(gate_env.sends(request))
     await stands.wait()
-    await change(shop.database)
+    await change(gate_env.database)
     if step is SendStep.KILLED:
         sending.cancel()
         await asyncio.wait([sending])

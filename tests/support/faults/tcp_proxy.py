@@ -40,7 +40,7 @@ class Cable:
         self._lines: set[_Line] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self._traps: list[Trap] = []
-        self._holding = False
+        self._holding = self._unplugged = False
         self._listener: asyncio.Server | None = None
         self.caught = 0
         """Connections that a trap holds."""
@@ -81,6 +81,15 @@ class Cable:
             line.forth.set()
             line.back.set()
 
+    def unplug(self) -> None:
+        """Break every connection, and every new one until ``plug_in``."""
+        self._unplugged = True
+        self.pull()
+
+    def plug_in(self) -> None:
+        """Let connections come again."""
+        self._unplugged = False
+
     def pull(self) -> None:
         """Break every connection; new ones may come."""
         for line in self._lines:
@@ -90,6 +99,9 @@ class Cable:
             line.back.set()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._unplugged:
+            writer.close()
+            return
         try:
             answers, server = await asyncio.open_connection(self._host, self._server_port)
         except OSError:

@@ -11,11 +11,9 @@ from uuid import UUID
 from policy.verdict import Channel
 from profiles.messaging.claims import read_locked_snapshot
 from profiles.messaging.snapshot import SnapshotQuery
-from tests.support.environments.api import ADMIN, OpenApi
+from tests.support.environments.api import ADMIN, SERVER, OpenApi
 from tests.support.environments.ingest import LAMP, IngestHarness
 from tests.support.queries.consent import may_mail
-
-SERVER = {"Authorization": "Bearer server-key-of-tests"}
 
 CHANNELS = ("email", "sms")
 

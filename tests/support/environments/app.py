@@ -1,1 +1,0 @@
-"""All of Waypost in one process, from the testing kit, and the instant at which tests begin."""
