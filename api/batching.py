@@ -49,12 +49,8 @@ class Batcher:
         request may queue.
         """
         self._ingest, self._probe = ingest, probe
-        self._max_concurrent_batches, self._max_batch_events, self._max_queued_events = (
-            max_concurrent_batches,
-            max_batch_events,
-            max_queued_events,
-        )
-        self._queue_timeout_s = queue_timeout_s
+        self._max_concurrent_batches, self._max_batch_events = max_concurrent_batches, max_batch_events
+        self._max_queued_events, self._queue_timeout_s = max_queued_events, queue_timeout_s
         self._queue: deque[_PendingRequest] = deque()
         self._queued_events = 0
         self._running_batches: set[asyncio.Task[None]] = set()
@@ -102,10 +98,7 @@ class Batcher:
         self._start_batches()
 
     def _next_batch(self) -> list[_PendingRequest]:
-        """Take the next requests from the queue, in order of arrival.
-
-        At least one request; several only up to ``max_batch_events`` events.
-        """
+        """Take the first request from the queue, and as many more as fit into ``max_batch_events``."""
         batch: list[_PendingRequest] = []
         count = 0
         while self._queue and (not batch or count + len(self._queue[0].events) <= self._max_batch_events):

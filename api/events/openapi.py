@@ -6,7 +6,7 @@ from api.events.native import NativeEvent
 from api.events.responses import EventResults
 from api.events.segment import CALL_TYPES, SegmentCall
 from api.http.bodies import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS_PER_BODY
-from api.http.problems import ProblemDetails
+from api.http.problems import Responses, problem_responses
 
 _LIMITS_TEXT = (
     f"Limits: {MAX_EVENT_BYTES // 1024} KiB an event, {MAX_BODY_BYTES // 1024} KiB and "
@@ -77,19 +77,19 @@ _SEGMENT_EXAMPLES: dict[str | None, dict[str, Any]] = {
 }
 
 
-def _response_docs() -> dict[int | str, dict[str, Any]]:
-    says = {
-        400: "The body is not JSON, or broken gzip",
-        401: "No key, or an unknown one",
-        413: "Over a limit",
-        422: "The one event of the request is refused",
-        429: "Too much is waiting; see Retry-After",
-        503: "Postgres is away; see Retry-After",
-    }
-    return {
-        200: {"model": EventResults, "description": "One result an event; committed"},
-        **{status: {"model": ProblemDetails, "description": text} for status, text in says.items()},
-    }
+_RESPONSES: Responses = {
+    200: {"model": EventResults, "description": "One result an event; committed"},
+    **problem_responses(
+        {
+            400: "The body is not JSON, or broken gzip",
+            401: "No key, or an unknown one",
+            413: "Over a limit",
+            422: "The one event of the request is refused",
+            429: "Too much is waiting; see Retry-After",
+            503: "Postgres is away; see Retry-After",
+        }
+    ),
+}
 
 
 def _route_docs(
@@ -99,7 +99,7 @@ def _route_docs(
     return {
         "summary": summary,
         "description": description + _LIMITS_TEXT + _TRUST_TEXT,
-        "responses": _response_docs(),
+        "responses": _RESPONSES,
         "operation_id": operation,
         "openapi_extra": {
             "requestBody": {"required": True, "content": content},

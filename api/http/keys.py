@@ -56,6 +56,11 @@ class ApiKey:
     digest: bytes
     role: Role
 
+    @property
+    def actor(self) -> str:
+        """The key's owner in logs of operators' actions."""
+        return f"api/{self.label}"
+
     @classmethod
     def parse(cls, text: str, role: Role) -> "ApiKey":
         """Parse ``key`` or ``sha256:<hex>``, each with or without ``label:``.

@@ -36,6 +36,15 @@ class ProblemDetails(BaseModel):
     errors: list[FieldFault] = Field(default_factory=list, description="Faults of single fields")
 
 
+Responses = dict[int | str, dict[str, Any]]
+"""OpenAPI documentation of a route's responses, by status."""
+
+
+def problem_responses(descriptions: Mapping[int, str]) -> Responses:
+    """Return the documentation of problems: status → description."""
+    return {status: {"model": ProblemDetails, "description": text} for status, text in descriptions.items()}
+
+
 class Problem(Exception):
     """An exception that a route raises to answer with problem+json."""
 
@@ -55,12 +64,8 @@ class Problem(Exception):
 
     def to_response(self) -> Response:
         """Return the HTTP response."""
-        body: dict[str, Any] = {
-            "type": "about:blank",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-        }
+        body: dict[str, Any] = {"type": "about:blank", "title": self.title}
+        body |= {"status": self.status, "detail": self.detail}
         if self.errors:
             body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in self.errors]
         return Response(
@@ -159,9 +164,8 @@ def _error_location(loc: Sequence[int | str]) -> str:
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
     log.error("unexpected", path=request.scope.get("path"), error=type(error).__name__, exc_info=error)
-    return Problem(
-        500, "Internal Server Error", "this is a fault of Waypost's; its log has the details"
-    ).to_response()
+    detail = "this is a fault of Waypost's; its log has the details"
+    return Problem(500, "Internal Server Error", detail).to_response()
 
 
 def json_pointer(loc: Sequence[int | str]) -> str:

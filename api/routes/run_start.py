@@ -1,7 +1,7 @@
 """Manual start of a run: validates the request, ingests its event for one journey, explains refusals."""
 
 import difflib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from api.events.native import parse_native_event
 from api.events.parsed import Rejection
 from api.http.bodies import MAX_DEPTH, MAX_EVENT_BYTES, exceeds_depth
 from api.http.json_body import repair_json
-from api.http.outage import create_probe, retry_stale_connection
+from api.http.outage import retry_stale_connection
 from api.http.problems import Problem, not_found, unprocessable
 from api.routes.run_schemas import RunEntered, RunEntry
 from journeys.vocabulary.definition import JourneyDefinition
@@ -26,7 +26,6 @@ from profiles.ingest.manual_start import (
     ReentryNotAllowed,
     RunAlreadyActive,
     RunNotStarted,
-    StartedRun,
     start_run_manually,
 )
 from profiles.state.event_records import IncomingEvent, parse_event
@@ -54,24 +53,14 @@ async def start_run(
         # Idempotent by the event's id, so a retry on another connection is safe.
         started = await retry_stale_connection(
             lambda: start_run_manually(app_state.database, journey, incoming, app_state.ingest_rules),
-            create_probe(app_state.database),
+            app_state.database.ping,
         )
     except RunNotStarted as why:
         raise _to_problem(journey, why) from None
-    app_state.metrics.events.labels(
-        (IngestStatus.DUPLICATE if started.is_duplicate else IngestStatus.ACCEPTED).value
-    ).inc()
-    return _to_run_entered(journey, started), started.is_duplicate
-
-
-def _to_run_entered(journey: JourneyDefinition, started: StartedRun) -> RunEntered:
-    return RunEntered(
-        run_id=started.run_id,
-        journey=journey.name,
-        key=started.key,
-        state=started.state,
-        event_id=started.event_id,
-    )
+    status = IngestStatus.DUPLICATE if started.is_duplicate else IngestStatus.ACCEPTED
+    app_state.metrics.events.labels(status.value).inc()
+    entered = RunEntered.model_validate({"journey": journey.name, **asdict(started)})
+    return entered, started.is_duplicate
 
 
 def _to_event(

@@ -30,7 +30,7 @@ UNKNOWN_STATUSES = frozenset({"unknown", "unknown_final"})
 
 def explain_decision(case: DecisionCase) -> str:
     """Explain a decision: its reason, and the event, time and item behind it where there are any."""
-    why = explain_reason(case, case.decision.reason or "")
+    why = _reason_clause(case)
     match case.decision.verdict:
         case "allow":
             return _explain_allowed(case)
@@ -105,32 +105,24 @@ def _explain_allowed(case: DecisionCase) -> str:
         lost = "the provider's answer was lost, so it is not sent again"
         subject = f"{_subject_clause(case, 'may have been sent')}{_items_clause(case, lost)}"
         return f"{subject}: {lost}; {_allowed_clause(case)}."
-    verb = (
-        "was sent"
-        if status in ACCEPTED_STATUSES
-        else "is being sent"
-        if status == "claimed"
-        else "was to be sent"
-    )
+    verb = "is being sent" if status == "claimed" else "was to be sent"
+    if status in ACCEPTED_STATUSES:
+        verb = "was sent"
     about = _items_clause(case, "")
     return f"{_subject_clause(case, verb)}{about}{',' if about else ''} because: {_allowed_clause(case)}."
 
 
 def _allowed_clause(case: DecisionCase) -> str:
-    return "; ".join([*_start_clauses(case), *_passed_clauses(case)])
+    clauses = _passed_clauses(case)
+    if entry := case.account.entry(case.decision.run_id):
+        start = describe_start_event(case.account, entry, case)
+        clauses.insert(0, f"{to_plain_text(case.decision.journey)} was started by {start}")
+    return "; ".join(clauses)
 
 
 def _passed_clauses(case: DecisionCase) -> list[str]:
-    return [_checks_html(case), *_removed_items_clauses(case), *_consent_clauses(case), *_cap_clauses(case)]
-
-
-def _start_clauses(case: DecisionCase) -> list[str]:
-    entry, journey = case.account.entry(case.decision.run_id), to_plain_text(case.decision.journey)
-    return [f"{journey} was started by {describe_start_event(case.account, entry, case)}"] if entry else []
-
-
-def _checks_html(case: DecisionCase) -> str:
-    return f"all {len(case.decision.checks)} checks passed"
+    checks = f"all {len(case.decision.checks)} checks passed"
+    return [checks, *_removed_items_clauses(case), *_consent_clauses(case), *_cap_clauses(case)]
 
 
 def _removed_items_clauses(case: DecisionCase) -> list[str]:

@@ -31,8 +31,6 @@ EntryKind = Literal["event", "run", "decision", "message", "consent", "identity"
 _KIND_ORDER = ("event", "identity", "consent", "run", "decision", "message")
 """Order of entries with the same instant: causes before effects."""
 
-_OMITTED_EVENT_TYPES = ("Consent Changed",)
-
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
@@ -70,7 +68,11 @@ class Entry:
 def build_timeline(account: DecisionEvidence, cases: Sequence[DecisionCase], zone: str) -> list[Entry]:
     """Return all entries, oldest first."""
     entries = [
-        *_event_entries(account, zone),
+        *(
+            _event_entry(account, event, zone)
+            for event in account.events.values()
+            if event.type != "Consent Changed"
+        ),
         *_consent_entries(account, zone),
         *_address_problem_entries(account, zone),
         *_identity_entries(account, zone),
@@ -81,21 +83,15 @@ def build_timeline(account: DecisionEvidence, cases: Sequence[DecisionCase], zon
     return sorted(entries, key=lambda entry: (entry.at, _KIND_ORDER.index(entry.kind)))
 
 
-def _event_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
-    for event in account.events.values():
-        if event.type not in _OMITTED_EVENT_TYPES:
-            yield _event_entry(account, event, zone)
-
-
 def _event_entry(account: DecisionEvidence, event: EventRow, zone: str) -> Entry:
     what, _, ref = format_event_ref(event).rpartition(", event ")
     of = [format_item(account, line.key) for line in event.lines if line.key]
-    late = (
-        f", which had happened on {format_instant(event.time, zone)}"
-        if event.at - event.time > LATE_THRESHOLD
-        else ""
-    )
-    about = f": {join_words(of)}" if of else _message_suffix(account, event)
+    if not of and (message := find_message_of_event(account, event)):
+        of = [to_plain_text(message.template)]
+    about = f": {join_words(of)}" if of else ""
+    late = ""
+    if event.at - event.time > LATE_THRESHOLD:
+        late = f", which had happened on {format_instant(event.time, zone)}"
     return Entry(
         at=event.at,
         local=format_instant(event.at, zone),
@@ -105,11 +101,6 @@ def _event_entry(account: DecisionEvidence, event: EventRow, zone: str) -> Entry
         event_id=event.event_id,
         problems=to_plain_text("; ".join(event.problems), 400) or None,
     )
-
-
-def _message_suffix(account: DecisionEvidence, event: EventRow) -> str:
-    message = find_message_of_event(account, event)
-    return f": {to_plain_text(message.template)}" if message else ""
 
 
 def _consent_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
@@ -220,11 +211,8 @@ def _run_entry(run: RunView, at: datetime, text: str, items: tuple[str, ...], zo
 def _decision_entry(case: DecisionCase) -> Entry:
     decision = case.decision
     template = to_plain_text(decision.template)
-    name = (
-        f"{template} by {channel_name(decision.channel)}"
-        if decision.channel != "ads"
-        else f"ad audience {template}"
-    )
+    is_ad = decision.channel == "ads"
+    name = f"ad audience {template}" if is_ad else f"{template} by {channel_name(decision.channel)}"
     return Entry(
         at=decision.at,
         local=format_instant(decision.at, case.zone),
