@@ -44,9 +44,8 @@ class Batcher:
     ) -> None:
         """Create a batcher.
 
-        ``max_concurrent_batches``: transactions at once. ``max_batch_events``: events up to which requests
-        share a transaction. ``max_queued_events``: events that may queue. ``queue_timeout_s``: seconds that a
-        request may queue.
+        ``max_batch_events``: events up to which requests share a transaction. ``max_queued_events``: events
+        that may queue. ``queue_timeout_s``: seconds that a request may queue.
         """
         self._ingest, self._probe = ingest, probe
         self._max_concurrent_batches, self._max_batch_events = max_concurrent_batches, max_batch_events
@@ -125,10 +124,9 @@ class Batcher:
             start += len(waiting.events)
 
     async def _handle_batch_error(self, batch: list[_PendingRequest], error: Exception) -> None:
-        """Answer the requests of a failed transaction with the error.
+        """Answer the requests of a failed transaction with the error; after an ``Outage``, queued ones too.
 
-        After an ``Outage``, queued requests get the same answer. After any other error of a shared batch,
-        each request is tried alone.
+        After any other error of a shared batch, each request is tried alone.
         """
         if is_outage(error):
             # Requests that queue during an outage would only wait for the same error.

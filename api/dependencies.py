@@ -47,10 +47,7 @@ class AppState:
     limits: Limits
 
     async def ingest(self, *events: IncomingEvent) -> list[IngestResult]:
-        """Ingest events that Waypost itself makes (consents, opt-outs), as events of any sender.
-
-        Raises ``Problem`` 429 if overloaded, ``Outage`` if Postgres is away.
-        """
+        """Ingest Waypost's own events. Raises ``Problem`` 429 if overloaded, ``Outage``."""
         try:
             answers = await self.batcher.submit(events)
         except Overloaded:
@@ -137,10 +134,7 @@ class NamedProfile:
     ]
 
     async def read(self, work: Callable[[Any, UUID], Awaitable[Result]]) -> Result:
-        """Run a read of (connection, canonical profile) in one transaction.
-
-        Raises ``Problem`` 404 if no profile has the identifier, ``Outage`` if Postgres is away.
-        """
+        """Read (connection, canonical profile id) in one transaction. Raises ``Problem`` 404, ``Outage``."""
 
         async def read(connection: Any) -> Result:
             profile_id = await profile_id_or_404(connection, self.app_state, self.type, self.value)

@@ -102,10 +102,7 @@ class ApiSettings(DatabaseSettings, PolicySettings):
         return self.default_region.upper() or None
 
     def check(self) -> None:
-        """Refuse to start on missing or unsafe settings.
-
-        Raises ``InvalidSettings`` with one message that names every fault and contains no secret.
-        """
+        """Raise ``InvalidSettings`` that names every missing or unsafe setting, and contains no secret."""
         faults = [*self._missing_settings(), *self._invalid_settings()]
         if faults:
             raise InvalidSettings("the API cannot start:\n" + "\n".join(f"  * {fault}" for fault in faults))

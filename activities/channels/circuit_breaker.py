@@ -24,8 +24,7 @@ class CircuitBreaker:
     def attempt(self) -> Iterator[timedelta | None]:
         """Yield how long not to call the provider; None: it may be called.
 
-        After a backoff only one attempt, the probe, may call until it ends. The others wait as long as the
-        first backoff.
+        After a backoff only one attempt, the probe, may call. The others wait as long as the first backoff.
         """
         wait = self._remaining_wait()
         probes = wait is None and self._open_until is not None

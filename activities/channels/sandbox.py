@@ -53,8 +53,7 @@ class SandboxAdapter:
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Store the message, then copy it to files. Idempotent by message id.
 
-        Raises ``MaybeSent`` where the store fails, since it may have committed. A copy that fails is only
-        logged.
+        Raises ``MaybeSent`` where the store fails, since it may have committed. A failed copy is only logged.
         """
         content = outgoing.content
         message = SandboxMessage(

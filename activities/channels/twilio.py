@@ -48,8 +48,7 @@ logging.getLogger("twilio.async_http_client").setLevel(logging.WARNING)  # seven
 class TwilioAdapter:
     """Sends one text per call by the official async SDK, over pooled connections.
 
-    Needs ``sender`` or ``messaging_service_sid``. The SDK's client is created at the first call, inside the
-    running loop.
+    Needs ``sender`` or ``messaging_service_sid``. The SDK's client needs a running loop, so it is made late.
     """
 
     channel = Channel.SMS
@@ -126,8 +125,7 @@ class TwilioAdapter:
 def to_validity_period(valid_for: timedelta | None) -> Any:
     """Return Twilio's ValidityPeriod: 1 to 36,000 whole seconds, rounded down; unset for no limit.
 
-    Without it, Twilio tries for up to 10 hours, possibly into quiet hours. Raises ``NotSent`` where no time
-    is left.
+    Unset, Twilio tries for up to 10 hours, also in quiet hours. Raises ``NotSent`` where no time is left.
     """
     if valid_for is None:
         return values.unset

@@ -72,9 +72,6 @@ class TemplateRegistry(Mapping[str, Template]):
             available = ", ".join(sorted(self._by_name)) or "none"
             raise UnknownTemplate(f"no template {name!r}; {guess}available: {available}") from None
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._by_name
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_name)
 

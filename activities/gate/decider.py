@@ -61,7 +61,7 @@ class Decider:
 
         ``breaker_open_until`` is the end of the circuit breaker's backoff for the channel's provider.
         """
-        held = await _describe_holds(connection, snapshot, request, at)
+        held = await describe_open_holds(connection, snapshot.profile_id, request.hold_while, at)
         try:
             facts = to_facts(snapshot, request.channel, self._default_zone, held, breaker_open_until)
         except Exception as error:
@@ -72,15 +72,6 @@ class Decider:
         basis = decision_inputs(plan, facts, at)
         row = to_message_row(request, snapshot, plan, verdict, at, self._policy_version, basis)
         return DecisionRecord(verdict, facts, row, facts.zone)
-
-
-async def _describe_holds(
-    connection: object, snapshot: Snapshot, request: SendMessage, at: datetime
-) -> tuple[str, ...]:
-    """Return the open holds that defer the message, in words. Locks held: the profile's."""
-    if not request.hold_while:
-        return ()
-    return await describe_open_holds(connection, snapshot.profile_id, request.hold_while, at)
 
 
 async def save_exposures(connection: object, request: SendMessage | CloseRun) -> None:
@@ -94,6 +85,8 @@ async def describe_open_holds(
     connection: object, profile_id: UUID, hold_specs: Sequence[HoldSpec], at: datetime
 ) -> tuple[str, ...]:
     """Return each open hold in words ("a support ticket 17"), with the channel's id of the case."""
+    if not hold_specs:
+        return ()
     definitions = [holds.HoldDefinition(spec.opened, spec.closed, spec.by) for spec in hold_specs]
     says = {spec.opened: spec.says or spec.opened for spec in hold_specs}
     open_holds = await holds.load_open_holds(connection, profile_id, definitions, at)

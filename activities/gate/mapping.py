@@ -177,10 +177,7 @@ def to_message_row(
     policy: str,
     basis: dict[str, Any] | None = None,
 ) -> MessageRow:
-    """Convert a verdict to the row to be written.
-
-    ``basis`` is the decision's encoded inputs, and ``policy`` the version of its limits.
-    """
+    """Convert a verdict to its row. ``basis``: the encoded inputs; ``policy``: the version of the limits."""
     standing = snapshot.existing_message
     status, stored_verdict = _STATUS_AND_VERDICT[type(verdict)]
     if isinstance(verdict, Allow):

@@ -8,7 +8,7 @@ from uuid import UUID
 from activities.contracts import SendMessage
 from activities.gate.decider import Decider, DecisionRecord, save_exposures
 from activities.gate.mapping import rank_for_profile, to_plan
-from activities.run_context import NoSuchRun
+from activities.run_context import no_such_run
 from policy.checks.quiet_hours import allowed_until
 from policy.facts import Plan
 from policy.limits import Limits
@@ -105,7 +105,7 @@ class SendGate:
     async def decide(self, request: GateRequest) -> GateOutcome:
         """Decide on one message; the outcome is committed when this returns.
 
-        Raises ``NoSuchRun``. An existing claim of another attempt is set to ``unknown``, since that attempt
+        Raises ``no_such_run``. An existing claim of another attempt is set to ``unknown``, since that attempt
         may have called the provider. Locks held: the profile's.
         """
         query = self._decider.snapshot_query(request.request, request.at)
@@ -113,7 +113,7 @@ class SendGate:
         async def work(connection: object) -> GateOutcome:
             snapshot = await read_locked_snapshot(connection, query)
             if snapshot is None:
-                raise NoSuchRun(f"no run {request.request.run_id}")
+                raise no_such_run(f"no run {request.request.run_id}")
             outcome, row = await self._decide(connection, request, snapshot)
             await self._database.commit(connection, write_decisions_sql(row) if row else "")
             return outcome
@@ -149,10 +149,7 @@ class SendGate:
     async def _decide(
         self, connection: object, request: GateRequest, snapshot: Snapshot
     ) -> tuple[GateOutcome, MessageRow | None]:
-        """Decide on a snapshot. Returns the outcome and the row to be written, if any.
-
-        Locks held: the profile's.
-        """
+        """Return the outcome and the row to be written, if any. Locks held: the profile's."""
         message, standing = request.request, snapshot.existing_message
         if standing and standing.status in _ACCEPTED_STATUSES:
             return PriorAttempt(standing, accepted=True), None

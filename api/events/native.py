@@ -1,4 +1,4 @@
-"""Parsers of Waypost's own event format and of CloudEvents, as defined by the HTTP contract."""
+"""Parsers of Waypost's own event format and of CloudEvents, as docs/reference/events.md describes them."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from api.events.parsed import (
     EventWithDerivedTime,
     IdentifierCollector,
     Rejection,
+    event_warning,
     is_plausible_time,
     reject_without_identifier,
 )
@@ -124,20 +125,13 @@ def parse_native_event(
     identifiers = IdentifierCollector(region)
     for kind, value in event.identifiers.items():
         identifiers.add_all(kind, value, json_pointer(("identifiers", kind)))
-    if (
-        event.type == MessageReplied.event_name
-        and event.channel is Source.SMS
-        and not identifiers.has_candidates
-    ):
+    is_sms_reply = event.type == MessageReplied.event_name and event.channel is Source.SMS
+    if is_sms_reply and not identifiers.has_candidates:
         identifiers.add("phone", event.properties.get("from"), "/properties/from")
     if refused := reject_without_identifier(identifiers, event.properties, event.id, event.type):
         return refused
     unknown_fields = [
-        {
-            "code": "unknown_field",
-            "pointer": json_pointer((name,)),
-            "detail": f"{json_pointer((name,))} is no field and not kept",
-        }
+        event_warning("unknown_field", json_pointer((name,)), "is no field and not kept")
         for name in (event.model_extra or {})
     ]
     time = event.time.astimezone(UTC) if event.time else None

@@ -161,10 +161,7 @@ async def _ingest_items(
 
 
 def _parse_item(item: Any, read: EventParser, *, clean: bool, measure: bool) -> ParseResult:
-    """Parse one item of a body as an event.
-
-    ``clean``: no value needs a repair. ``measure``: check the item's size.
-    """
+    """Parse one item of a body. ``clean``: no value needs a repair. ``measure``: check the item's size."""
     if exceeds_depth(item):
         detail = f"the event nests deeper than the limit of {MAX_DEPTH} objects and lists; flatten it"
         return Rejection("too_deep", detail, "", _readable_event_id(item))

@@ -41,18 +41,13 @@ async def read_body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             body = await _read_stream(request)
     except TimeoutError:
-        raise Problem(
-            408, "Request Timeout", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s; send it again"
-        ) from None
+        detail = f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s; send it again"
+        raise Problem(408, detail) from None
     if body.startswith(_GZIP_MAGIC):
         return decompress_gzip(body)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
-        raise Problem(
-            415,
-            "Unsupported Media Type",
-            f"content-encoding {encoding[:40]!r} is not read here; send gzip or none",
-        )
+        raise Problem(415, f"content-encoding {encoding[:40]!r} is not read here; send gzip or none")
     return body
 
 
@@ -82,26 +77,18 @@ def decompress_gzip(body: bytes) -> bytes:
 
 
 def _invalid_gzip(why: str) -> Problem:
-    return Problem(
-        400, "Bad Request", f"the body starts as gzip but cannot be inflated: {why}; send it again whole"
-    )
+    return Problem(400, f"the body starts as gzip but cannot be inflated: {why}; send it again whole")
 
 
 def body_too_large(when: str = "") -> Problem:
     """Return the 413 for a body over ``MAX_BODY_BYTES``."""
-    return Problem(
-        413,
-        "Content Too Large",
-        f"the body is over the limit of {MAX_BODY_BYTES} bytes{when}; send smaller batches",
-    )
+    return Problem(413, f"the body is over the limit of {MAX_BODY_BYTES} bytes{when}; send smaller batches")
 
 
 def too_many_events(count: int) -> Problem:
     """Return the 413 for a body with more than ``MAX_EVENTS_PER_BODY`` events."""
     return Problem(
-        413,
-        "Content Too Large",
-        f"the body holds {count} events, the limit is {MAX_EVENTS_PER_BODY}; send smaller batches",
+        413, f"the body holds {count} events, the limit is {MAX_EVENTS_PER_BODY}; send smaller batches"
     )
 
 

@@ -80,10 +80,7 @@ class Metrics:
         )
 
     def render(self, backlog: Backlog | None, queued: int) -> bytes:
-        """Return the metrics in the Prometheus text format.
-
-        ``backlog`` None: Postgres is away, and its figures stay as they were.
-        """
+        """Return Prometheus' text format. ``backlog`` None: Postgres is away, its figures stay."""
         self.queued_events.set(queued)
         self._postgres_up.set(backlog is not None)
         if backlog is not None:

@@ -73,10 +73,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 async def retry_stale_connection(
     make_work: Callable[[], Coroutine[Any, Any, Result]], probe: Probe, *, timeout_s: float = WORK_TIMEOUT_S
 ) -> Result:
-    """Run ``with_outage_check``, and retry if a pooled connection was dead.
-
-    The work of ``make_work`` must be idempotent. Raises ``Outage`` as ``with_outage_check`` does.
-    """
+    """Run idempotent work as ``with_outage_check`` does, and again if a pooled connection was dead."""
     for _ in range(_MAX_STALE_RETRIES):
         try:
             return await with_outage_check(make_work(), probe, timeout_s=timeout_s)

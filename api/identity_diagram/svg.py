@@ -18,10 +18,7 @@ _REFUSALS = TextLine("Red: named together, not joined.", colour=RED)
 
 
 def svg(view: IdentityView, *, full: bool = False) -> str:
-    """Return the diagram as the text of an SVG file; it ends with a newline.
-
-    Values are masked unless ``full``. Raises ``DrawingError``.
-    """
+    """Return an SVG file, masked unless ``full``; it ends with a newline. Raises ``DrawingError``."""
     diagram = build_diagram(view, full=full)
     return render(source(diagram), title=diagram.title)
 

@@ -172,12 +172,11 @@ def build_consent_event(
     *,
     source: str,
     at: datetime,
-    event_id: str | None = None,
 ) -> IncomingEvent:
     """Return the event that records a consent."""
     return IncomingEvent(
         source=source,
-        id=event_id or new_event_id("consent"),
+        id=new_event_id("consent"),
         type="Consent Changed",
         channel="server",
         time=at,

@@ -117,7 +117,7 @@ async def read_identity(
             try:
                 picture = await asyncio.to_thread(svg, view, full=full)
             except D2NotInstalled as error:
-                raise Problem(501, "Not Implemented", f"{error} (?format=mermaid)") from error
+                raise Problem(501, f"{error} (?format=mermaid)") from error
             return Response(picture, media_type="image/svg+xml")
     return view
 
@@ -204,7 +204,7 @@ async def _check_permitted(app_state: AppState, question: Any) -> None:
     except NotFound as refusal:
         raise not_found(str(refusal)) from None
     except NoChange as refusal:
-        raise Problem(409, "Conflict", f"{refusal}; nothing was changed") from None
+        raise Problem(409, f"{refusal}; nothing was changed") from None
     except InvalidRequest as refusal:
         raise unprocessable(str(refusal)) from None
 

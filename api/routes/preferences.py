@@ -1,6 +1,7 @@
 """Opt-out without a login: the pages behind the links in messages, and one-click unsubscribe (RFC 8058)."""
 
 import hashlib
+from dataclasses import asdict
 from datetime import UTC, datetime
 from urllib.parse import parse_qs
 
@@ -89,8 +90,13 @@ async def save(token: str, request: Request, app_state: AppStateDep) -> Response
         # An opt-out of every channel, also of those without a consent on record.
         changed = list(CHANNEL_LABELS)
     now = datetime.now(UTC)
+    states = {channel: "granted" if wanted[channel] else "withdrawn" for channel in changed}
+    fields = {"source": "preference page", "method": "preference_page"}
     await app_state.ingest(
-        *(_consent_change_event(subscriber, channel, wanted[channel], now) for channel in changed)
+        *(
+            _consent_event(subscriber, {"channel": channel, "state": state, **fields}, now)
+            for channel, state in states.items()
+        )
     )
     return _preferences_page(token, await _read_subscriber(app_state, claim), saved=True)
 
@@ -110,8 +116,7 @@ async def _read_subscriber(app_state: AppState, claim: PreferenceClaim) -> Subsc
 def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEvent | None:
     """Return the event of an unsubscribe click, or None if the profile no longer exists.
 
-    Its id is derived from the token and the last grant. So ten clicks are one event, and the same link works
-    again after the person has opted in again.
+    Its id derives from token and last grant: ten clicks are one event, and after an opt-in it is another.
     """
     seed = (
         f"{claim.message_id}|{claim.profile_id}|{claim.channel}|{claim.topic}|{subscriber.last_grant or ''}"
@@ -120,25 +125,11 @@ def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEv
     if not subscriber.message_known:
         if not subscriber.identifiers:
             return None
-        change = ConsentChange.model_validate(
-            {
-                "channel": claim.channel,
-                "topic": claim.topic,
-                "state": "withdrawn",
-                "source": "unsubscribe link",
-                "method": "one_click",
-            }
-        )
-        now = datetime.now(UTC)
-        return _without_stated_time(
-            build_consent_event(
-                _strongest_identifier(subscriber),
-                change,
-                source=PREFERENCES_SOURCE,
-                at=now,
-                event_id=event_id,
-            )
-        )
+        fields = {"state": "withdrawn", "source": "unsubscribe link", "method": "one_click"}
+        change = {"channel": claim.channel, "topic": claim.topic, **fields}
+        event = asdict(_consent_event(subscriber, change, datetime.now(UTC)))
+        # Without a stated time, so that repeated clicks have the same content hash.
+        return EventWithDerivedTime(**event | {"id": event_id})
     return EventWithDerivedTime(
         source=PREFERENCES_SOURCE,
         id=event_id,
@@ -155,31 +146,11 @@ def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEv
     )
 
 
-def _without_stated_time(event: IncomingEvent) -> EventWithDerivedTime:
-    """Return the event without a stated time, so that repeated clicks have the same content hash."""
-    return EventWithDerivedTime(
-        source=event.source,
-        id=event.id,
-        type=event.type,
-        channel=event.channel,
-        time=event.time,
-        identifiers=event.identifiers,
-        properties=event.properties,
-    )
-
-
-def _consent_change_event(
-    subscriber: Subscriber, channel: str, granted: bool, now: datetime
-) -> IncomingEvent:
-    state = "granted" if granted else "withdrawn"
-    fields = {"channel": channel, "state": state, "source": "preference page", "method": "preference_page"}
-    change = ConsentChange.model_validate(fields)
-    return build_consent_event(_strongest_identifier(subscriber), change, source=PREFERENCES_SOURCE, at=now)
-
-
-def _strongest_identifier(subscriber: Subscriber) -> tuple[tuple[str, str], ...]:
+def _consent_event(subscriber: Subscriber, change: dict[str, str], at: datetime) -> IncomingEvent:
+    """Return the event of a change, under the subscriber's strongest identifier."""
     first = min(subscriber.identifiers, key=lambda identifier: IDENTIFIER_TYPES.index(identifier.type))
-    return ((first.type, first.value),)
+    stated = ConsentChange.model_validate(change)
+    return build_consent_event(((first.type, first.value),), stated, source=PREFERENCES_SOURCE, at=at)
 
 
 def _preferences_page(token: str, subscriber: Subscriber, *, saved: bool = False) -> Response:

@@ -77,7 +77,7 @@ def _to_event(
         raise unprocessable(f"the body nests deeper than the limit of {MAX_DEPTH} objects and lists")
     raw, warnings = repair_json(raw)
     if len(orjson.dumps(raw)) > MAX_EVENT_BYTES:
-        raise Problem(413, "Content Too Large", f"the event is over the limit of {MAX_EVENT_BYTES} bytes")
+        raise Problem(413, f"the event is over the limit of {MAX_EVENT_BYTES} bytes")
     if raw["type"] == SegmentEntered.event_name:
         raw["properties"] = _with_segment_name(journey, raw["properties"])
     _, fault = parse_event(raw["type"], raw["properties"])
@@ -88,14 +88,10 @@ def _to_event(
         raise event.to_problem()
     if not event.identifiers:
         # The id of a message names a profile as well, but is not enough to start a run.
-        identifier_problems = [
-            problem for problem in event.problems if problem["pointer"].startswith("/identifiers/")
-        ]
-        first_detail = "".join(f": {problem['detail']}" for problem in identifier_problems[:1])
-        detail = f"no profile is named{first_detail}; send one of {', '.join(IDENTIFIER_TYPES)}"
-        raise unprocessable(
-            detail, (identifier_problems[0]["pointer"] if identifier_problems else "/identifiers", detail)
-        )
+        named = [problem for problem in event.problems if problem["pointer"].startswith("/identifiers/")]
+        why = f": {named[0]['detail']}" if named else ""
+        detail = f"no profile is named{why}; send one of {', '.join(IDENTIFIER_TYPES)}"
+        raise unprocessable(detail, (named[0]["pointer"] if named else "/identifiers", detail))
     return replace(event, problems=(*event.problems, *warnings))
 
 
@@ -127,14 +123,14 @@ def _to_problem(journey: JourneyDefinition, why: RunNotStarted) -> Problem:
     match why:
         case RunAlreadyActive(run_id=run_id):
             detail = f"{why}; wait for its end, or POST /v1/runs/{run_id}/cancel"
-            return Problem(409, "Conflict", detail, run_id=run_id)
+            return Problem(409, detail, run_id=run_id)
         case EventIdConflict(run_id=run_id):
             detail = f"{why}; send another Idempotency-Key with another body"
             # As draft-ietf-httpapi-idempotency-key-header has it.
-            return Problem(422, "Unprocessable Content", detail, run_id=run_id)
+            return Problem(422, detail, run_id=run_id)
         case ReentryNotAllowed():
             rule, until = _describe_reentry_rule(journey.reentry, why)
-            return Problem(409, "Conflict", f"{why}: {rule}", until=until)
+            return Problem(409, f"{why}: {rule}", until=until)
     return unprocessable(f"no run starts: {why}")
 
 

@@ -26,9 +26,9 @@ from api.routes.run_schemas import (
     RunEntry,
     Runs,
     SegmentView,
-    WaitingView,
 )
 from api.routes.run_start import journey_or_404, start_run
+from api.temporal import WaitingView
 from profiles.db import pagination
 from profiles.events import Event
 from profiles.identity import component
@@ -178,11 +178,9 @@ async def _load_waiting_view(app_state: AppState, run: RunView) -> WaitingView:
     if run.state == "ended":
         return WaitingView(details=None, note=f"nothing: it ended ({run.outcome or 'no outcome on record'})")
     if run.state == "stuck":
-        return WaitingView(
-            details=None, note=f"an operator: {run.detail or 'an event could not be delivered to it'}"
-        )
-    pending = await app_state.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id)
-    return WaitingView(details=pending.details, note=pending.note)
+        why = run.detail or "an event could not be delivered to it"
+        return WaitingView(details=None, note=f"an operator: {why}")
+    return await app_state.temporal.load_waiting_view(run.workflow_id, run.temporal_run_id)
 
 
 @router.post("/journeys/{journey}/runs/{key:path}/signals/{event}", status_code=202)
@@ -248,6 +246,4 @@ async def cancel_run(run_id: UUID, cancellation: Cancellation, app_state: AppSta
     run = await run_read(app_state.database, lambda connection: history.load_run(connection, run_id))
     if run is None:
         raise not_found(f"there is no run {run_id}")
-    raise Problem(
-        409, "Conflict", f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do"
-    )
+    raise Problem(409, f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do")

@@ -111,10 +111,7 @@ class Explainer:
         ]
 
     def answer(self, asked: WhyQuery, waits: Mapping[UUID, str] | None = None) -> Answer:
-        """Return the answer to a query.
-
-        ``waits``: run → what it waits for, in words, for the runs of ``runs_to_query``.
-        """
+        """Return the answer to a query. ``waits``: run of ``runs_to_query`` → what it waits for, in words."""
         zone, decisions = self.zone, self.matching_decisions(asked)
         chosen = max(decisions, key=_recency_key, default=None)
         instant = asked.at or (chosen.at if chosen else None)
@@ -178,7 +175,7 @@ class Explainer:
 async def load_explainer(
     connection: Any, profile_id: UUID, asked: WhyQuery, at: str | None, limits: Limits, default_zone: str
 ) -> tuple[Explainer, WhyQuery] | None:
-    """Load the evidence for a query. Return None if the profile no longer exists.
+    """Load the evidence for a query; None if the profile no longer exists.
 
     ``at`` is the query's instant as an operator writes it. Raises ``InvalidInstant``.
     """
@@ -198,7 +195,7 @@ async def load_waits(temporal: TemporalGateway, runs: Sequence[RunView]) -> dict
     """Return what the last running runs wait for, in words; an empty text if a run does not answer."""
     queried = [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]
     waits = await asyncio.gather(
-        *(temporal.load_pending_wait(run.workflow_id, run.temporal_run_id) for run in queried)
+        *(temporal.load_waiting_view(run.workflow_id, run.temporal_run_id) for run in queried)
     )
     return {
         run.run_id: _first_line_of_details(wait.details) for run, wait in zip(queried, waits, strict=True)

@@ -88,11 +88,7 @@ def _describe_cap(usage: CapUsage) -> str:
 
 
 def explain_reason(case: DecisionCase, reason_code: str) -> str:
-    """Return the reason as a clause without a full stop.
-
-    ``reason_code``: the decision's reason, or the message's if it was released later. For an unknown code the
-    failed check's own detail is returned.
-    """
+    """Return a reason as a clause without a full stop; the failed check's detail for an unknown code."""
     try:
         return REASON_CLAUSES[Reason(reason_code)](case)
     except ValueError:

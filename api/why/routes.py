@@ -101,15 +101,11 @@ async def show_why(profile: NamedProfileDep, params: WhyParamsDep) -> Response:
 
 async def _load_answer(profile: NamedProfile, params: _WhyParams) -> tuple[Answer, tuple[RunView, ...]]:
     app_state, asked = profile.app_state, WhyQuery(params.journey or None, params.item or None)
+    limits, zone = app_state.limits, app_state.settings.default_timezone
     try:
         loaded = await profile.read(
             lambda connection, profile_id: load_explainer(
-                connection,
-                profile_id,
-                asked,
-                params.at,
-                app_state.limits,
-                app_state.settings.default_timezone,
+                connection, profile_id, asked, params.at, limits, zone
             )
         )
     except InvalidInstant as error:

@@ -118,10 +118,7 @@ def _consent_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
 
 
 def _group_consent_changes(words: Iterable[ConsentRow]) -> list[list[ConsentRow]]:
-    """Return declarations that change something, grouped by event.
-
-    Some senders repeat a declaration with every event.
-    """
+    """Return declarations that change something, by event; some senders repeat one with every event."""
     last: dict[tuple[str, str], tuple[bool, bool]] = {}
     groups: dict[object, list[ConsentRow]] = {}
     for word in words:

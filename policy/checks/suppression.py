@@ -70,10 +70,7 @@ def suppression_until(
 
 
 def is_active(suppression: Suppression, at: datetime) -> bool:
-    """Return whether the suppression's end, if it has one, is after ``at``.
-
-    The start is ignored, so that a purchase delivered late, or a run with another clock, opens no gap.
-    """
+    """Return whether it ends after ``at``. The start is ignored, so a late delivery opens no gap."""
     return suppression.until is None or suppression.until > at
 
 
@@ -109,10 +106,7 @@ def suppressed_items(
 
 
 def parts_bought(bundle: ItemAttributes, active: Iterable[Suppression]) -> tuple[int, int]:
-    """Return how many parts of a bundle were bought, and how many it has; (0, 0) for any other item.
-
-    A part counts as bought in any variant, and as a part of another bundle.
-    """
+    """Return (bought, all) parts of a bundle, in any variant and in any bundle; (0, 0) for any other item."""
     names = {name for row in active for name in (row.item, row.sku, *row.parts) if name}
     parts = dict.fromkeys(bundle.parts)
     return sum(part in names for part in parts), len(parts)

@@ -97,9 +97,9 @@ def next_common_opening(
 def common_closing_time(
     hours: Hours, zones: Sequence[str], at: datetime, *, before: datetime | None = None
 ) -> datetime | None:
-    """Return the first end (UTC, excluded) of the windows open at ``at`` in these zones.
+    """Return the first end (UTC, excluded) of the windows open at ``at`` in these zones, before ``before``.
 
-    Returns None where none ends before ``before``. Raises ValueError where one of them is not open at ``at``.
+    Raises ValueError where one of them is not open at ``at``.
     """
     ends = [end for zone in zones if (end := closing_time(hours, zone, at, before=before)) is not None]
     return min(ends, default=None)

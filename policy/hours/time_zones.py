@@ -59,10 +59,7 @@ def zone_info(name: str) -> ZoneInfo:
 
 
 def require_offset(at: datetime) -> datetime:
-    """Return ``at`` unchanged.
-
-    Raises ValueError for an instant without an offset, which Python would read as the machine's local time.
-    """
+    """Return ``at``. Raises ValueError without an offset: Python would read the machine's local time."""
     if at.utcoffset() is None:
         raise ValueError(f"expected an instant with an offset, got {at.isoformat()}; add its zone, or UTC")
     return at

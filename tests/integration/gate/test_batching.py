@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from temporalio.exceptions import ApplicationError
 
 from activities.gate.batching import MAX_BATCH_SIZE, MAX_CONCURRENT_BATCHES, GateBatcher
 from activities.gate.send_gate import NotAllowed, SendClaim
-from activities.run_context import NoSuchRun
 from local.temporal_server import TemporalDevServer
 from policy.verdict import Reason
 from profiles.db.sql import new_id
@@ -141,7 +141,8 @@ async def test_what_is_wrong_with_one_harms_no_other(shop: GateHarness) -> None:
     answers = await heard(shop, CountingGate(shop), *asks)
 
     assert [isinstance(answer, SendClaim) for answer in answers] == [True, False, True, False, True]
-    assert isinstance(answers[1], NoSuchRun)
+    assert isinstance(answers[1], ApplicationError)
+    assert answers[1].type == "NoSuchRun"
     assert "0x00" in str(answers[3])
 
 
