@@ -1,5 +1,6 @@
 """Activities on a run's profile: reads without name and address, and the withdrawal of consent."""
 
+from dataclasses import asdict
 from datetime import datetime
 from uuid import UUID
 
@@ -105,16 +106,8 @@ def _to_profile_snapshot(facts: ProfileFacts, at: datetime, default_zone: str) -
         last_order_at=facts.last_order_at,
         median_gap_days=facts.median_gap_days,
         purchases=tuple(
-            PurchasedItem(
-                item=purchase.item,
-                name=purchase.name,
-                price=purchase.price,
-                quantity=max(purchase.quantity - purchase.returned, 0),
-                at=purchase.at,
-                channel=purchase.channel,
-                order_id=purchase.order_id,
-            )
-            for purchase in facts.purchases
+            PurchasedItem.model_validate(asdict(each) | {"quantity": max(each.quantity - each.returned, 0)})
+            for each in facts.purchases
         ),
         open_carts=facts.open_carts,
         reachable=tuple(Channel(name) for name in facts.reachable),

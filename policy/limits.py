@@ -139,11 +139,9 @@ class Cap:
                 f"limit: expected 0 messages or more, got {self.limit}; 0 stops what the cap matches"
             )
         if (self.window is None) == (self.per is None):
-            got = (
-                "neither"
-                if self.window is None
-                else f"window {format_compact_duration(self.window)} and per {self.per}"
-            )
+            got = "neither"
+            if self.window is not None:
+                got = f"window {format_compact_duration(self.window)} and per {self.per}"
             faults.append(f"window: expected either a window or a calendar period (per), got {got}")
         if self.window is not None and not timedelta() < self.window <= MAX_CAP_WINDOW:
             longest, actual = format_compact_duration(MAX_CAP_WINDOW), format_compact_duration(self.window)
@@ -200,7 +198,7 @@ class SuppressionRule:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The shop's policy; the defaults are those of the HTTP contract."""
+    """The shop's policy; docs/reference/policy.md describes the values and their defaults."""
 
     caps: tuple[Cap, ...] = (
         Cap(1, timedelta(days=1), Channel.SMS),
@@ -255,17 +253,12 @@ class Limits:
                 f"got {format_compact_duration(self.suppression_window)}"
             )
         if not timedelta() <= self.duplicates_within <= MAX_CAP_WINDOW:
-            longest, actual = (
-                format_compact_duration(MAX_CAP_WINDOW),
-                format_compact_duration(self.duplicates_within),
-            )
-            faults.append(f"duplicates_within: expected from 0 to {longest}, got {actual}")
+            longest, got = map(format_compact_duration, (MAX_CAP_WINDOW, self.duplicates_within))
+            faults.append(f"duplicates_within: expected from 0 to {longest}, got {got}")
         if not 0 <= self.holdout <= 100:
             faults.append(f"holdout: expected a percentage from 0 to 100, got {self.holdout:g}")
-        unknown = {
-            name: word for name, word in self.when_capped.items() if word not in tuple(CapReachedAction)
-        }
-        if unknown:
+        actions = tuple(CapReachedAction)
+        if unknown := {name: word for name, word in self.when_capped.items() if word not in actions}:
             faults.append(f"when_capped: expected one of {', '.join(CapReachedAction)}, got {unknown}")
         faults += [
             f"jurisdictions: expected an ISO 3166 code such as FR or US-FL, got {code!r}"

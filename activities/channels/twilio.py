@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -170,12 +171,6 @@ def _parse_error(answer: ProviderResponse) -> tuple[int, str]:
         return 0, ""
 
 
-class _RequestState:
-    """The state of one request: whether a byte of it may have been sent."""
-
-    started = False
-
-
 class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
     """The SDK's HTTP client with a working timeout (twilio-python #925) and classified failures.
 
@@ -208,7 +203,7 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
         allow_redirects: bool = False,
     ) -> Response:
         """Make one request. Raises ``NotSent`` or ``MaybeSent`` for all but a complete 2xx response."""
-        phase = _RequestState()
+        phase = SimpleNamespace(started=False)
         sent_headers = {**(headers or {}), **(_basic_auth_header(auth) if auth else {})}
         try:
             async with self.session.request(

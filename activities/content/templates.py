@@ -122,11 +122,8 @@ class _TemplateLoader:
             if (inner / MANIFEST_FILE_NAME).is_file():
                 self._read_message(inner, self._layouts[journeys])
             elif parts := [name for name in CHANNEL_FILES.values() if (inner / name).exists()]:
-                self._add_fault(
-                    display_path(inner, journeys),
-                    0,
-                    f"has {', '.join(parts)} but no {MANIFEST_FILE_NAME}; add one",
-                )
+                message = f"has {', '.join(parts)} but no {MANIFEST_FILE_NAME}; add one"
+                self._add_fault(display_path(inner, journeys), 0, message)
 
     def _read_message(self, folder: Path, layouts: _Layouts) -> None:
         journeys = folder.parent.parent
@@ -173,26 +170,21 @@ class _MessageLoader:
         """Return the template, or None where it cannot be parsed. Faults are added to ``found``."""
         bodies = {}
         for channel, file in channels.items():
-            source = file.read_text("utf-8")
-            escape = channel is Channel.EMAIL
+            source, environment = file.read_text("utf-8"), self.layouts.text_environment
             name = display_path(file, self.folder.parent.parent)
             self._sources[name] = source
-            if escape:
+            if channel is Channel.EMAIL:
                 self.faults.extend(source_faults(name, source))
-            body = self._parse(
-                source, name, self.layouts.html_environment if escape else self.layouts.text_environment
-            )
-            if body is not None:
+                environment = self.layouts.html_environment
+            if (body := self._parse(source, name, environment)) is not None:
                 bodies[channel] = body
         manifest = self.manifest
         if manifest is None:
             return None
         lines = {key: self._line_of(key) for key in ("subject", "preheader")}
-        subject = self._parse(
-            manifest.subject, self.manifest_path, self.layouts.text_environment, lines["subject"]
-        )
-        preheader = self._parse(
-            manifest.preheader, self.manifest_path, self.layouts.text_environment, lines["preheader"]
+        subject, preheader = (
+            self._parse(getattr(manifest, key), self.manifest_path, self.layouts.text_environment, line)
+            for key, line in lines.items()
         )
         if subject is None or preheader is None or len(bodies) < len(channels):
             return None

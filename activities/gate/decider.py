@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from activities.contracts import CloseRun, HoldSpec, SendMessage
-from activities.gate.mapping import to_facts, to_message_row, to_snapshot_query
+from activities.gate.mapping import to_facts, to_message_row
 from policy.checks.frequency_caps import required_history
 from policy.checks.result import error_verdict
 from policy.facts import Facts, Plan
@@ -43,8 +43,16 @@ class Decider:
 
     def snapshot_query(self, request: SendMessage, at: datetime) -> SnapshotQuery:
         """Return the query for the snapshot that this policy needs."""
-        return to_snapshot_query(
-            request, at, self._required_history, budgeted=request.channel in self.limits.budgets
+        return SnapshotQuery(
+            UUID(request.run_id),
+            request.step,
+            request.channel.value,
+            at,
+            request.cart_id,
+            tuple((item.key, item.sku) for item in request.promoting or () if item.key),
+            request.choose,
+            lookback=self._required_history,
+            needs_claim_rate=request.channel in self.limits.budgets,
         )
 
     async def decide(

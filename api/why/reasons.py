@@ -7,7 +7,6 @@ from uuid import UUID
 from api.why import evidence
 from api.why.evidence import CapUsage, DecisionCase
 from api.why.wording import (
-    channel_name,
     channel_place,
     find_first_instant,
     format_event_ref,
@@ -59,7 +58,7 @@ def consent_subject(declaration: ConsentRow) -> str:
     """Describe what a declaration is about: "marketing by email", "everything by sms"."""
     topic = "everything" if declaration.topic == "all" else to_plain_text(declaration.topic)
     on_all = declaration.channel == "all"
-    return f"{topic} on every channel" if on_all else f"{topic} by {channel_name(declaration.channel)}"
+    return f"{topic} on every channel" if on_all else f"{topic} by {to_plain_text(declaration.channel)}"
 
 
 def describe_cap_usage(usage: CapUsage, *, additional: int = 0) -> str:
@@ -138,7 +137,7 @@ def _no_consent(case: DecisionCase) -> str:
         source = describe_consent_source(case, grant)
         return f"the yes to {consent_subject(grant)} {source} did not do: {_check_detail(case)}"
     topic = "marketing" if case.is_marketing else "this"
-    return f"nobody had said yes to {topic} by {channel_name(case.decision.channel)}: {_check_detail(case)}"
+    return f"nobody had said yes to {topic} by {to_plain_text(case.decision.channel)}: {_check_detail(case)}"
 
 
 def _capped(case: DecisionCase) -> str:
@@ -151,7 +150,7 @@ def _capped(case: DecisionCase) -> str:
         return f"there had been enough: {_check_detail(case)}"
     latest = max(full, key=lambda usage: usage.free_at or case.at)
     sent = [
-        f"{to_plain_text(message.template)} by {channel_name(message.channel)} "
+        f"{to_plain_text(message.template)} by {to_plain_text(message.channel)} "
         f"{format_near(message.claimed_at, case.at, case.zone)}"
         for message in latest.counted_messages[-latest.cap.limit :]
         if message.claimed_at
@@ -167,10 +166,10 @@ def _quiet_hours(case: DecisionCase) -> str:
     detail = evidence.failed_check_detail(case)
     if hours is None or f"{local:%H:%M}" not in detail:
         # The zone or the hours have changed since; the stored detail is right.
-        return f"it was outside the hours of {channel_name(case.decision.channel)}: {_check_detail(case)}"
+        return f"it was outside the hours of {to_plain_text(case.decision.channel)}: {_check_detail(case)}"
     source = ZONE_SOURCE_TEXTS.get(case.zone_source, case.zone_source)
     return (
-        f"it was {local:%H:%M} in {case.zone} ({source}), and {channel_name(case.decision.channel)} "
+        f"it was {local:%H:%M} in {case.zone} ({source}), and {to_plain_text(case.decision.channel)} "
         f"is open from {hours.opens:%H:%M} to {hours.closes:%H:%M}"
     )
 

@@ -11,7 +11,6 @@ from api.why.reasons import consent_subject
 from api.why.sentences import ACCEPTED_STATUSES, UNKNOWN_STATUSES, describe_outcome, describe_reason
 from api.why.wording import (
     LATE_THRESHOLD,
-    channel_name,
     channel_place,
     format_event_ref,
     format_instant,
@@ -147,7 +146,7 @@ def _consent_entry(account: DecisionEvidence, words: Sequence[ConsentRow], zone:
 
 def _describe_consents(words: Sequence[ConsentRow]) -> str:
     topic = "everything" if words[0].topic == "all" else to_plain_text(words[0].topic)
-    channels = ("every channel" if word.channel == "all" else channel_name(word.channel) for word in words)
+    channels = ("every channel" if word.channel == "all" else to_plain_text(word.channel) for word in words)
     return f"{topic} by {join_words(list(channels), 5)}"
 
 
@@ -209,7 +208,7 @@ def _decision_entry(case: DecisionCase) -> Entry:
     decision = case.decision
     template = to_plain_text(decision.template)
     is_ad = decision.channel == "ads"
-    name = f"ad audience {template}" if is_ad else f"{template} by {channel_name(decision.channel)}"
+    name = f"ad audience {template}" if is_ad else f"{template} by {to_plain_text(decision.channel)}"
     return Entry(
         at=decision.at,
         local=format_instant(decision.at, case.zone),
@@ -244,7 +243,7 @@ def _message_entry(
 ) -> Entry:
     to = f" to {mask_address(one.channel, one.address)}" if one.address else ""
     of = f", about {join_words([format_item(account, key) for key in one.items])}" if one.items else ""
-    by = f" by {channel_name(one.channel)}" if one.channel != "ads" else ""
+    by = f" by {to_plain_text(one.channel)}" if one.channel != "ads" else ""
     return Entry(
         # The entry follows a decision at the same instant.
         at=max(at, one.decided_at),

@@ -148,11 +148,6 @@ def channel_place(channel: str) -> str:
     return CHANNEL_PLACES.get(channel, f"through {to_plain_text(channel)}")
 
 
-def channel_name(channel: str) -> str:
-    """Return a channel's name as the way of a message."""
-    return {"ads": "ads"}.get(channel, to_plain_text(channel))
-
-
 def _find_item_name(account: DecisionEvidence, key: str) -> str | None:
     for product in account.products:
         if product.item == key and product.name:

@@ -45,7 +45,11 @@ def has_items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Ch
     removed = tuple(dict.fromkeys(key for key in keys if key not in kept))
     detail = f"{len(kept)} of {len(plan.promoting)} item(s) left"
     removals = [
-        *(f"{key} suppressed{_parenthesize(bought[key])}" for key in removed if key in bought),
+        *(
+            f"{key} suppressed ({bought[key]})" if bought[key] else f"{key} suppressed"
+            for key in removed
+            if key in bought
+        ),
         *(f"{key} not in the cart" for key in removed if key not in bought and key not in in_cart),
         *(f"{key} out of stock" for key in removed if key not in bought and key in in_cart),
     ]
@@ -64,10 +68,6 @@ def _no_items_reason(keys: list[str], bought: Collection[str], sold_out: frozens
     return Reason.OUT_OF_STOCK if any(key in sold_out for key in keys) else Reason.RUN_ENDED
 
 
-def _parenthesize(why: str) -> str:
-    return f" ({why})" if why else ""
-
-
 def _describe_partial_bundles(
     items: Sequence[PlannedItem], kept: Collection[str], facts: Facts, at: datetime
 ) -> list[str]:
@@ -75,11 +75,8 @@ def _describe_partial_bundles(
     active = [row for row in facts.suppressions if is_active(row, at)]
     if not active or not facts.shelf:
         return []
-    counts = {
-        item.key: parts_bought(item_attributes(item, facts.shelf), active)
-        for item in items
-        if item.key in kept
-    }
+    bundles = {item.key: item_attributes(item, facts.shelf) for item in items if item.key in kept}
+    counts = {key: parts_bought(bundle, active) for key, bundle in bundles.items()}
     return [f"{key} kept: {some} of its {all_} parts bought" for key, (some, all_) in counts.items() if some]
 
 

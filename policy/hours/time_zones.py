@@ -71,7 +71,7 @@ def resolve_zone(
     """Return the profile's zone, from the first source that names one.
 
     The sources are ``traits.timezone``, ``context.timezone``, the phone number's region and ``default``, in
-    this order, which is that of the HTTP contract. Values that are not IANA zones are ignored.
+    this order, as in docs/reference/events.md. Values that are not IANA zones are ignored.
 
     Many numbers, mobile ones above all, belong to a country with several zones. Then ``zones`` has all of
     them, and a message waits until its channel is open in every one. ``zone`` is the default where it is
