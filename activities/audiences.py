@@ -22,7 +22,6 @@ from profiles.messaging.claims import (
 )
 
 AUDIENCE_TOPIC = "marketing"
-"""Consent topic of ads."""
 
 
 class AudienceActivities:

@@ -137,10 +137,10 @@ class MessageActivities:
         try:
             content = self._renderer.render(template, request, claim)
         except ContentError as error:
-            await self._release(claim, Reason.CONTENT)
+            await self._release(request, claim, Reason.CONTENT, at)
             return claim_result(request, claim, SendStatus.WITHHELD, reason=Reason.CONTENT, detail=str(error))
         if time.monotonic() - held_since > MAX_CLAIM_AGE_S:
-            await self._release(claim, Reason.ERROR)
+            await self._release(request, claim, Reason.ERROR, at)
             raise ApplicationError(f"the claim was not used within {MAX_CLAIM_AGE_S} s", type="ClaimLapsed")
         return await self._call_provider(request, claim, content, at)
 
@@ -181,7 +181,7 @@ class MessageActivities:
     ) -> SendResult:
         reasons = {"bounced": Reason.BOUNCED, "opted_out": Reason.OPTED_OUT}
         reason = reasons.get(error.address_problem or "", Reason.ERROR)
-        await _finish_despite_cancellation(self._release_refused(request, claim, error, reason, at))
+        await _finish_despite_cancellation(self._release(request, claim, reason, at, error.address_problem))
         if error.permanent:
             return claim_result(request, claim, SendStatus.WITHHELD, reason=reason, detail=str(error))
         raise ApplicationError(
@@ -191,22 +191,17 @@ class MessageActivities:
             category=_error_category(benign=bool(error.retry_after)),
         ) from error
 
-    async def _release_refused(
-        self, request: SendMessage, claim: SendClaim, error: NotSent, reason: Reason, at: datetime
-    ) -> None:
-        async with self._database.transaction() as connection:
-            if error.address_problem:
-                await record_address_problem(
-                    connection, request.channel.value, claim.address, error.address_problem, at
-                )
-            await release_claim(connection, claim.message_id, claim.token, reason.value)
-
     async def _mark_unknown(self, claim: SendClaim) -> None:
         async with self._database.transaction() as connection:
             await mark_unknown(connection, claim.message_id)
 
-    async def _release(self, claim: SendClaim, reason: Reason) -> None:
+    async def _release(
+        self, request: SendMessage, claim: SendClaim, reason: Reason, at: datetime, problem: str | None = None
+    ) -> None:
+        """Release a claim, and record the problem of its address, if any."""
         async with self._database.transaction() as connection:
+            if problem:
+                await record_address_problem(connection, request.channel.value, claim.address, problem, at)
             await release_claim(connection, claim.message_id, claim.token, reason.value)
 
 

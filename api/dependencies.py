@@ -86,10 +86,7 @@ def require_server_key(
 
 
 AppStateDep = Annotated[AppState, Depends(get_app_state)]
-"""Parameter of a route that needs the app's state."""
-
 AdminKeyDep = Annotated[ApiKey, Depends(require_admin_key)]
-"""Parameter of a route that needs the caller's admin key."""
 
 
 def new_event_id(prefix: str) -> str:

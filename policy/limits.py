@@ -228,11 +228,9 @@ class Limits:
     when_capped: dict[str, CapReachedAction] = field(default_factory=dict)
     """Journey → action where a cap has no slot; overrides the journey's own."""
     thresholds: TemplateStopThresholds = field(default_factory=TemplateStopThresholds)
-    """When a template is stopped automatically."""
     budgets: dict[Channel, Budget] = field(default_factory=dict)
     """Channel → messages per minute to its provider; absent: no limit."""
     breaker: BreakerRule = field(default_factory=BreakerRule)
-    """When the circuit breaker of a provider opens."""
     jurisdictions: dict[str, Jurisdiction] = field(default_factory=dict)
     """ISO 3166 code ("FR", "US-FL") → hours that replace the entry of ``policy.hours.jurisdictions``."""
     jurisdiction_channels: tuple[Channel, ...] = (Channel.SMS, Channel.PUSH)

@@ -22,7 +22,7 @@ class MessageClass(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a message was withheld or deferred. A closed, public list."""
+    """Why a message was withheld or deferred. A closed list, part of the HTTP contract."""
 
     PURCHASED = "purchased"
     OPTED_OUT = "opted_out"

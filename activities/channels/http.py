@@ -128,7 +128,9 @@ class TrackedConnection:
     @contextmanager
     def connecting(self, connection: HTTPConnection) -> Iterator[None]:
         """Convert every failure to connect to ``NotConnected``. After the block, bytes may be sent."""
-        connection.timeout = self._time_to_connect()
+        connection.timeout = self._connect_deadline - time.monotonic()
+        if self._aborted or connection.timeout <= 0:
+            raise NotConnected("time ran out before the request began")
         try:
             yield
         except (OSError, HTTPException, UnicodeError) as exc:
@@ -139,12 +141,6 @@ class TrackedConnection:
                 raise NotConnected("time ran out before the request began")
             self._socket = connection.sock
         connection.sock.settimeout(self.timeout)
-
-    def _time_to_connect(self) -> float:
-        left = self._connect_deadline - time.monotonic()
-        if self._aborted or left <= 0:
-            raise NotConnected("time ran out before the request began")
-        return left
 
 
 class _TrackedHttpConnection(HTTPConnection):

@@ -1,7 +1,7 @@
 """Routes that receive events: the Segment HTTP API and Waypost's own. 2xx only after COMMIT."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,11 +23,10 @@ from api.http.bodies import (
     MAX_EVENTS_PER_BODY,
     exceeds_depth,
     read_body,
-    too_many_events,
 )
 from api.http.json_body import ParsedBody, parse_json_body, repair_json
 from api.http.keys import ApiKey, Role, key_from_header
-from api.http.problems import overloaded, unprocessable
+from api.http.problems import Problem, overloaded, unprocessable
 from profiles.state.event_records import IncomingEvent
 
 router = APIRouter(tags=["Events in"])
@@ -58,15 +57,6 @@ _UNREPAIRABLE_POINTERS = frozenset({"/id", "/source", "/type", "/messageId", "/e
 """Fields in which a repaired text rejects the event, because they identify it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _BodyItems:
-    """The items of a body."""
-
-    items: Sequence[Any]
-    is_single: bool
-    """Whether the body is a bare event; its rejection is the response of the request."""
-
-
 async def segment(request: Request) -> Response:
     """Ingest one call of the Segment HTTP API, or a batch of them."""
     app_state = get_app_state(request)
@@ -85,13 +75,12 @@ async def segment(request: Request) -> Response:
         region=app_state.settings.region,
     )
     call = CALL_TYPE_BY_PATH[request.url.path]
-    items = _to_body_items(parsed.value, "batch")
 
     def parse_call(raw: dict[str, Any]) -> ParseResult:
         return parse_segment_call(raw, call, sender)
 
     parse = with_verification(parse_call, key.role, app_state.identity_tokens, at=sender.received_at)
-    return await _ingest_items(app_state, items, parsed, len(body), parse)
+    return await _ingest_items(app_state, "batch", parsed, len(body), parse)
 
 
 async def native(request: Request) -> Response:
@@ -108,7 +97,7 @@ async def native(request: Request) -> Response:
         return parse_native_event(raw, now=now, source=f"api/{key.label}", region=region)
 
     parse = with_verification(parse_unverified, key.role, app_state.identity_tokens, at=now)
-    return await _ingest_items(app_state, _to_body_items(parsed.value, "events"), parsed, len(body), parse)
+    return await _ingest_items(app_state, "events", parsed, len(body), parse)
 
 
 def _key_from_body(envelope: dict[str, Any]) -> str | None:
@@ -128,27 +117,32 @@ def _is_telemetry(request: Request, envelope: dict[str, Any]) -> bool:
     )
 
 
-def _to_body_items(value: Any, name: str) -> _BodyItems:
-    """Return the items of a body. Raises ``Problem`` 413 for too many, 422 for a body of another form."""
+def _to_body_items(value: Any, name: str) -> tuple[Sequence[Any], bool]:
+    """Return (items of a body, whether it is a bare event). Raises ``Problem`` 413 or 422."""
     if isinstance(value, dict) and name not in value:
-        return _BodyItems([value], is_single=True)
+        return [value], True
     items = value.get(name) if isinstance(value, dict) else value
     if not isinstance(items, list):
         where = f"/{name}" if isinstance(value, dict) else ""
         detail = f"{where or 'the body'} must be an object or a list of objects; got {type(items).__name__}"
         raise unprocessable(detail, (where, detail))
     if len(items) > MAX_EVENTS_PER_BODY:
-        raise too_many_events(len(items))
-    return _BodyItems(items, is_single=False)
+        limit = f"the limit is {MAX_EVENTS_PER_BODY}; send smaller batches"
+        raise Problem(413, f"the body holds {len(items)} events, {limit}")
+    return items, False
 
 
 async def _ingest_items(
-    app_state: AppState, body: _BodyItems, parsed: ParsedBody, size: int, read: EventParser
+    app_state: AppState, name: str, parsed: ParsedBody, size: int, read: EventParser
 ) -> Response:
-    parsed_items = [
-        _parse_item(item, read, clean=parsed.is_clean, measure=size > MAX_EVENT_BYTES) for item in body.items
-    ]
-    if body.is_single and isinstance(parsed_items[0], Rejection):
+    """Ingest a bare event, or a list of events, perhaps under ``name``.
+
+    The rejection of a bare event is the response of the request.
+    """
+    items, is_single = _to_body_items(parsed.value, name)
+    measure = size > MAX_EVENT_BYTES
+    parsed_items = [_parse_item(item, read, clean=parsed.is_clean, measure=measure) for item in items]
+    if is_single and isinstance(parsed_items[0], Rejection):
         app_state.metrics.events.labels("rejected").inc()
         raise parsed_items[0].to_problem()
     events = [parsed_item for parsed_item in parsed_items if isinstance(parsed_item, IncomingEvent)]
@@ -157,7 +151,7 @@ async def _ingest_items(
             stored = await app_state.batcher.submit(events)
     except Overloaded:
         raise overloaded() from None
-    return to_response(parsed_items, stored, single=body.is_single, counter=app_state.metrics.events)
+    return to_response(parsed_items, stored, single=is_single, counter=app_state.metrics.events)
 
 
 def _parse_item(item: Any, read: EventParser, *, clean: bool, measure: bool) -> ParseResult:

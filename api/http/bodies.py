@@ -16,7 +16,6 @@ MAX_EVENT_BYTES = 64 * 1024
 """Bytes of one event as compact JSON."""
 
 MAX_EVENTS_PER_BODY = 1000
-"""Events in one body."""
 
 MAX_DEPTH = 16
 """Levels of nested objects and lists; the event itself is the first."""
@@ -83,13 +82,6 @@ def _invalid_gzip(why: str) -> Problem:
 def body_too_large(when: str = "") -> Problem:
     """Return the 413 for a body over ``MAX_BODY_BYTES``."""
     return Problem(413, f"the body is over the limit of {MAX_BODY_BYTES} bytes{when}; send smaller batches")
-
-
-def too_many_events(count: int) -> Problem:
-    """Return the 413 for a body with more than ``MAX_EVENTS_PER_BODY`` events."""
-    return Problem(
-        413, f"the body holds {count} events, the limit is {MAX_EVENTS_PER_BODY}; send smaller batches"
-    )
 
 
 def exceeds_depth(value: Any, limit: int = MAX_DEPTH) -> bool:

@@ -89,15 +89,6 @@ def unprocessable(detail: str, *errors: tuple[str, str]) -> Problem:
     return Problem(422, detail, errors=errors)
 
 
-def unavailable() -> Problem:
-    """Return the 503 while Postgres is away."""
-    return Problem(
-        503,
-        "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds",
-        headers={"Retry-After": "2"},
-    )
-
-
 def overloaded() -> Problem:
     """Return the 429 of a full ingest queue."""
     return Problem(
@@ -124,7 +115,10 @@ async def _handle_problem(_: Request, error: Exception) -> Response:
 
 async def _handle_outage(request: Request, error: Exception) -> Response:
     log.warning("postgres_away", path=request.scope.get("path"), error=str(error))
-    return unavailable().to_response()
+    detail = (
+        "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds"
+    )
+    return Problem(503, detail, headers={"Retry-After": "2"}).to_response()
 
 
 async def _handle_postgres_error(request: Request, error: Exception) -> Response:

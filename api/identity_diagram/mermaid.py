@@ -3,13 +3,16 @@
 import re
 
 from api.identity_diagram.builder import build_diagram
-from api.identity_diagram.model import REMAINDER, TYPE_LABELS, DiagramGroup, DiagramNode
-from api.identity_diagram.style import (
+from api.identity_diagram.model import (
     EDGE_COLOR,
     GROUP_BORDER,
     GROUP_FILL,
     OTHER_GROUP_FILL,
     REFUSED_COLOR,
+    REMAINDER,
+    TYPE_LABELS,
+    DiagramGroup,
+    DiagramNode,
     node_style,
 )
 from profiles.identity.views import IdentityView

@@ -5,8 +5,16 @@ from collections.abc import Iterator
 
 from api.d2 import RED, TextLine, box, heading, note, quote, render, style, wrap
 from api.identity_diagram.builder import build_diagram
-from api.identity_diagram.model import REMAINDER, TYPE_LABELS, DiagramGroup, DiagramNode, IdentityDiagram
-from api.identity_diagram.style import EDGE_COLOR, GROUP_BORDER, node_style
+from api.identity_diagram.model import (
+    EDGE_COLOR,
+    GROUP_BORDER,
+    REMAINDER,
+    TYPE_LABELS,
+    DiagramGroup,
+    DiagramNode,
+    IdentityDiagram,
+    node_style,
+)
 from profiles.identity.views import IdentityView
 
 _LABEL = 46

@@ -15,7 +15,6 @@ from api.pages import page
 from profiles.messaging.sandbox import MailboxEntry, list_mailbox, load_mailbox_entry
 
 MAX_LISTED_MESSAGES = 200
-"""Messages in the list of the mailbox."""
 
 _CHANNEL_LABELS = {"sms": "Text message", "push": "App notification"}
 

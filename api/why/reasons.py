@@ -34,7 +34,6 @@ ZONE_SOURCE_TEXTS = {
     "phone": "after their phone number",
     "default": "the shop's own, as theirs is not known",
 }
-"""Source of a time zone → words."""
 
 
 def describe_purchase(case: DecisionCase, key: str, bought: SuppressionRow) -> str:

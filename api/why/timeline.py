@@ -22,7 +22,7 @@ from api.why.wording import (
     to_plain_text,
 )
 from profiles.identity.views import LogEntry
-from profiles.views.decision_evidence import ConsentRow, DecisionEvidence, EventRow, StoredMessage
+from profiles.views.decision_evidence import ConsentRow, DecisionEvidence, EventRow
 from profiles.views.profile import RunView
 
 EntryKind = Literal["event", "run", "decision", "message", "consent", "identity"]
@@ -232,26 +232,22 @@ def _check_line(check: dict[str, Any], zone: str) -> CheckLine:
 def _message_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
     for message in account.messages:
         at = message.sent_at or message.claimed_at
-        if message.status in ACCEPTED_STATUSES and at is not None:
-            yield _message_entry(account, message, at, "was sent", zone)
-        elif message.status in UNKNOWN_STATUSES and at is not None:
-            yield _message_entry(account, message, at, "may have been sent; the answer was lost", zone)
-
-
-def _message_entry(
-    account: DecisionEvidence, one: StoredMessage, at: datetime, said: str, zone: str
-) -> Entry:
-    to = f" to {mask_address(one.channel, one.address)}" if one.address else ""
-    of = f", about {join_words([format_item(account, key) for key in one.items])}" if one.items else ""
-    by = f" by {to_plain_text(one.channel)}" if one.channel != "ads" else ""
-    return Entry(
-        # The entry follows a decision at the same instant.
-        at=max(at, one.decided_at),
-        local=format_instant(at, zone),
-        kind="message",
-        text=f"{to_plain_text(one.template)} {said}{by}{to}{of}",
-        journey=one.journey,
-        items=one.items,
-        run_id=one.run_id,
-        message_id=one.message_id,
-    )
+        if at is None or message.status not in ACCEPTED_STATUSES | UNKNOWN_STATUSES:
+            continue
+        accepted = message.status in ACCEPTED_STATUSES
+        said = "was sent" if accepted else "may have been sent; the answer was lost"
+        by = f" by {to_plain_text(message.channel)}" if message.channel != "ads" else ""
+        to = f" to {mask_address(message.channel, message.address)}" if message.address else ""
+        items = [format_item(account, key) for key in message.items]
+        about = f", about {join_words(items)}" if items else ""
+        yield Entry(
+            # The entry follows a decision at the same instant.
+            at=max(at, message.decided_at),
+            local=format_instant(at, zone),
+            kind="message",
+            text=f"{to_plain_text(message.template)} {said}{by}{to}{about}",
+            journey=message.journey,
+            items=message.items,
+            run_id=message.run_id,
+            message_id=message.message_id,
+        )

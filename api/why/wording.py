@@ -33,7 +33,6 @@ CHANNEL_PLACES = {
     "support": "through support",
     "server": "by the shop's server",
 }
-"""Channel → the place where something was done."""
 
 
 def to_plain_text(text: object, max_length: int = _MAX_TEXT_LENGTH) -> str:

@@ -18,7 +18,6 @@ _RECHECK_AGE_DIVISOR = 12
 """A stopped message waits a twelfth of the stop's age, so a long stop costs a run few attempts."""
 
 BUDGET_WINDOW = timedelta(minutes=1)
-"""The period of a provider budget."""
 
 
 def no_kill_switch(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:

@@ -9,6 +9,7 @@ A region's entry replaces its country's. ``Limits.jurisdictions`` replaces entri
 from dataclasses import dataclass, replace
 from datetime import date, time
 from enum import StrEnum
+from typing import Any
 
 from policy.hours.holidays import CALENDAR_CODES, public_holidays
 from policy.hours.windows import Span, Window, intersect_spans
@@ -26,7 +27,6 @@ class SourceVerification(StrEnum):
     VENDOR = "vendor"
     """Listed in tables of vendors only; where they differ, the stricter one is used."""
     SHOP = "shop"
-    """Set by the shop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,10 @@ def _daily_window(opens: int, closes: int) -> tuple[Window, ...]:
     return (Window(time(opens), time(closes)),)
 
 
+def _closed_on_sundays_and_holidays(calendar: str) -> dict[str, Any]:
+    return {"sunday": (), "holidays": (), "calendar": calendar}
+
+
 def _every_day(name: str, opens: int, closes: int, source: str, verified: SourceVerification) -> Jurisdiction:
     return Jurisdiction(_daily_window(opens, closes), name=name, source=source, verified=verified)
 
@@ -98,9 +102,7 @@ _US_TERRITORIES = {
 
 _FRANCE = Jurisdiction(
     _daily_window(8, 20),
-    sunday=(),
-    holidays=(),
-    calendar="FR",
+    **_closed_on_sundays_and_holidays("FR"),
     name="France",
     source="rule of the mobile carriers for commercial SMS; vendors say 8 to 20 or to 22. Decree 2022-1313 "
     "(Code de la consommation, D. 223-9: Monday to Friday 10 to 13 and 14 to 20) is about voice calls, and "
@@ -126,9 +128,7 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
     **{code: replace(_US_FEDERAL, name=name) for code, name in _US_TERRITORIES.items()},
     "US-AL": Jurisdiction(
         _daily_window(8, 20),
-        sunday=(),
-        holidays=(),
-        calendar="US-AL",
+        **_closed_on_sundays_and_holidays("US-AL"),
         name="Alabama",
         source="Ala. Code 8-19A and 8-19C, Public Service Commission rules; the section was not found",
         verified=_VENDOR,
@@ -145,9 +145,7 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
     "US-KY": _every_day("Kentucky", 10, 21, "Ky. Rev. Stat. 367.46955", _VENDOR),
     "US-LA": Jurisdiction(
         _daily_window(8, 20),
-        sunday=(),
-        holidays=(),
-        calendar="US-LA",
+        **_closed_on_sundays_and_holidays("US-LA"),
         name="Louisiana",
         source="La. Pub. Serv. Comm'n General Order R-29617, V(A); La. R.S. 45:811. What a governor "
         "proclaims adds days: put them into `days`",
@@ -167,9 +165,7 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
     "US-MN": _every_day("Minnesota", 9, 21, "Minn. Stat. 325E.30", _VENDOR),
     "US-MS": Jurisdiction(
         _daily_window(8, 20),
-        sunday=(),
-        holidays=(),
-        calendar="US-MS",
+        **_closed_on_sundays_and_holidays("US-MS"),
         name="Mississippi",
         source="Miss. Code 77-3-723 (hours and Sundays); holidays as vendors list them, kept as stricter",
         verified=_TEXT,
@@ -182,9 +178,7 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
     "US-OK": _every_day("Oklahoma", 8, 20, "Okla. Stat. tit. 15, 775C.4", _QUOTED),
     "US-PA": Jurisdiction(
         _daily_window(9, 19),
-        sunday=(),
-        holidays=(),
-        calendar="US-PA",
+        **_closed_on_sundays_and_holidays("US-PA"),
         name="Pennsylvania",
         source="73 Pa. Stat. 2245(a)(10) (holidays); hours and Sundays as in Senate Bill 992 of 2025 when it "
         "passed the Senate, which names texts: whether and how it became law was not seen, kept as stricter",
@@ -193,9 +187,7 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
     "US-RI": Jurisdiction(
         _daily_window(9, 18),
         saturday=_daily_window(10, 17),
-        sunday=(),
-        holidays=(),
-        calendar="US-RI",
+        **_closed_on_sundays_and_holidays("US-RI"),
         name="Rhode Island",
         source="R.I. Gen. Laws 5-61-3.6 with 5-61-2; vendors also say 10 to 17 on Sundays, the stricter kept",
         verified=_VENDOR,
@@ -217,9 +209,7 @@ JURISDICTIONS: dict[str, Jurisdiction] = {
     ),
     "US-UT": Jurisdiction(
         _daily_window(8, 21),
-        sunday=(),
-        holidays=(),
-        calendar="US-UT",
+        **_closed_on_sundays_and_holidays("US-UT"),
         name="Utah",
         source="Utah Code 13-25a-103(3); not about people who agreed beforehand, kept as stricter",
         verified=_TEXT,
