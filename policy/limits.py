@@ -114,10 +114,9 @@ class CapReachedAction(StrEnum):
 class Cap:
     """The maximum number of marketing messages in a rolling window, or in a calendar period.
 
-    Exactly one of ``window`` and ``per`` is given. ``channel``, ``journey`` and ``topic`` restrict the cap. A
-    message has to match all that are given, both to be counted and to be refused. Raises ValueError for a
-    limit below 0, for both or neither of ``window`` and ``per``, and for a window that is not between 0 and
-    ``MAX_CAP_WINDOW``.
+    Exactly one of ``window`` (at most ``MAX_CAP_WINDOW``) and ``per`` is given. A message has to match
+    ``channel``, ``journey`` and ``topic`` where given, both to be counted and to be refused. Raises
+    ValueError.
     """
 
     limit: int
@@ -169,9 +168,8 @@ class SuppressionScope(StrEnum):
 class SuppressionRule:
     """For how long a purchase suppresses which products.
 
-    Applies to purchases that match all of ``category``, ``product`` and ``group`` that are set; with none
-    set, to every purchase. The comparison ignores case. Raises ValueError for a window below zero and for a
-    blank name.
+    Applies to purchases that match all of ``category``, ``product`` and ``group`` that are set, ignoring
+    case. Raises ValueError for a window below zero and for a blank name.
     """
 
     window: timedelta | None = DEFAULT_SUPPRESSION_WINDOW

@@ -56,9 +56,8 @@ class ProviderResponse:
 def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta:
     """Return the wait that a 429 asks for, between one second and ``MAX_RETRY_AFTER``.
 
-    Reads ``X-RateLimit-Reset`` (SendGrid: epoch seconds), then ``Retry-After`` (RFC 9110: seconds or
-    a date). Returns ``DEFAULT_RETRY_AFTER`` where neither can be read. Rounds up, so that no call is made
-    before the reset.
+    Reads ``X-RateLimit-Reset`` (SendGrid: epoch seconds), then ``Retry-After`` (RFC 9110), and rounds up, so
+    that no call is made before the reset. ``DEFAULT_RETRY_AFTER`` where neither can be read.
     """
     epoch_s = _parse_seconds(headers.get("x-ratelimit-reset"))
     if epoch_s is not None:

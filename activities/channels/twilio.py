@@ -78,9 +78,8 @@ class TwilioAdapter:
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Send one text within ``timeout_s``; the provider's id is the message's sid.
 
-        Raises ``NotSent`` or ``MaybeSent``. Not idempotent: Twilio may send a repeated request twice (page of
-        error 20500). The callback URL contains Waypost's message id, so a lost response is settled later by
-        the callback.
+        Raises ``NotSent`` or ``MaybeSent``. Not idempotent: Twilio may send a repeated request twice (error
+        20500). The callback URL has Waypost's message id, so the callback settles a lost response.
         """
         try:
             message = await self._client().messages.create_async(

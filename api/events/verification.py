@@ -40,10 +40,9 @@ _TOKEN_FAULT_DETAILS = {
 def with_verification(read: EventParser, role: Role, tokens: IdentityTokens, *, at: datetime) -> EventParser:
     """Wrap a parser so that it also decides whether an event is verified.
 
-    Events under a server or admin key always are. Events under a write key are if identity tokens in the
-    context prove all their strong identifiers. Tokens are removed before parsing: none is stored, and a retry
-    with a fresh token is the same event. A token that proves nothing becomes a warning of the event.
-    An event with one of Waypost's own sources is rejected under every key.
+    Events under a server or admin key are; under a write key if identity tokens in the context prove all
+    their strong identifiers. Tokens are removed before parsing, so a retry with a fresh token is the same
+    event. One that proves nothing becomes a warning. An event with one of Waypost's own sources is rejected.
     """
 
     def parse(raw: dict[str, Any]) -> ParseResult:
