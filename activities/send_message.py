@@ -71,7 +71,10 @@ class MessageActivities:
         is released. An unknown outcome is returned as ``unknown``, and is final for the send key.
         """
         at = run_now(request.clock_offset_s)
-        template = self._find_template(request)
+        try:
+            template = self._templates[request.template]
+        except UnknownTemplate as error:
+            raise ApplicationError(str(error), type="UnknownTemplate") from error
         if request.channel not in template.channels and not request.choose:
             detail = f"{request.template} has no {request.channel.value} version"
             return SendResult(
@@ -123,12 +126,6 @@ class MessageActivities:
             message_id=result.message_id,
         )
         return result
-
-    def _find_template(self, request: SendMessage) -> Template:
-        try:
-            return self._templates[request.template]
-        except UnknownTemplate as error:
-            raise ApplicationError(str(error), type="UnknownTemplate") from error
 
     async def _deliver(
         self, request: SendMessage, template: Template, claim: SendClaim, held_since: float, at: datetime

@@ -30,8 +30,6 @@ from activities.content.validation import (
 )
 from policy.verdict import Channel
 
-__all__ = ["Template", "TemplateError", "TemplateRegistry", "UnknownTemplate"]
-
 LAYOUTS_FOLDER = "layouts"
 """Folder beside the journeys, with layouts and partials for all messages."""
 
@@ -43,11 +41,8 @@ class UnknownTemplate(KeyError):
         return str(self.args[0])
 
 
-class TemplateRegistry(Mapping[str, Template]):
+class TemplateRegistry(dict[str, Template]):
     """Templates by name."""
-
-    def __init__(self, templates: Iterable[Template]) -> None:
-        self._by_name = {template.name: template for template in templates}
 
     @classmethod
     def load(cls, folders: Iterable[Path]) -> "TemplateRegistry":
@@ -60,23 +55,14 @@ class TemplateRegistry(Mapping[str, Template]):
             reader.read_journey(folder)
         if reader.faults:
             raise TemplateError(reader.faults)
-        return cls(reader.templates.values())
+        return cls(reader.templates)
 
-    def __getitem__(self, name: str) -> Template:
-        """Return the template. Raises ``UnknownTemplate`` (a ``KeyError``) with the available names."""
-        try:
-            return self._by_name[name]
-        except KeyError:
-            close = difflib.get_close_matches(name, self._by_name, 1)
-            guess = f"did you mean {close[0]!r}? " if close else ""
-            available = ", ".join(sorted(self._by_name)) or "none"
-            raise UnknownTemplate(f"no template {name!r}; {guess}available: {available}") from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self._by_name)
+    def __missing__(self, name: str) -> Template:
+        """Raise ``UnknownTemplate`` (a ``KeyError``) with the available names."""
+        close = difflib.get_close_matches(name, self, 1)
+        guess = f"did you mean {close[0]!r}? " if close else ""
+        available = ", ".join(sorted(self)) or "none"
+        raise UnknownTemplate(f"no template {name!r}; {guess}available: {available}")
 
 
 class _Layouts:

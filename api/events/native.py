@@ -13,6 +13,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import ErrorDetails
 
 from api.events.parsed import (
     EventWithDerivedTime,
@@ -153,10 +154,7 @@ def parse_native_event(
 def to_rejection(error: ValidationError, raw: dict[str, Any]) -> Rejection:
     """Return the rejection of an event that does not fit its format, with all faults; the first sets code."""
     faults = [
-        (
-            json_pointer(fault["loc"]),
-            _describe_fault(fault["loc"], fault["type"], fault["msg"], fault["input"]),
-        )
+        (json_pointer(fault["loc"]), _describe_fault(fault))
         for fault in error.errors(include_url=False, include_context=False)
     ]
     missing = error.errors()[0]["type"] == "missing"
@@ -170,9 +168,10 @@ def to_rejection(error: ValidationError, raw: dict[str, Any]) -> Rejection:
     )
 
 
-def _describe_fault(loc: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
-    where, expected = json_pointer(loc), FIELD_EXPECTATIONS.get(str(loc[0]) if loc else "", message)
-    if kind == "missing":
+def _describe_fault(fault: ErrorDetails) -> str:
+    loc, value = fault["loc"], fault["input"]
+    where, expected = json_pointer(loc), FIELD_EXPECTATIONS.get(str(loc[0]) if loc else "", fault["msg"])
+    if fault["type"] == "missing":
         return f"{where} is missing; send {expected}"
     shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)[:60]
     return f"{where} must be {expected}; got {shown}"

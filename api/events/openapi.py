@@ -4,7 +4,7 @@ from typing import Any
 
 from api.events.native import NativeEvent
 from api.events.responses import EventResults
-from api.events.segment import CALL_TYPES, SegmentCall
+from api.events.segment import CALL_TYPE_BY_PATH, SegmentCall
 from api.http.bodies import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS_PER_BODY
 from api.http.problems import Responses, problem_responses
 
@@ -133,10 +133,6 @@ def _native_docs() -> dict[str, Any]:
     return _route_docs("Native events and CloudEvents", _NATIVE, schema, example, "native_events")
 
 
-SEGMENT_DOCS = {
-    **{f"/v1/{call}": _segment_docs(f"/v1/{call}", call) for call in CALL_TYPES},
-    **{f"/v1/{call[0]}": _segment_docs(f"/v1/{call[0]}", call) for call in CALL_TYPES},
-    **{path: _segment_docs(path, None) for path in ("/v1/batch", "/v1/b", "/v1/m")},
-}
+SEGMENT_DOCS = {path: _segment_docs(path, call) for path, call in CALL_TYPE_BY_PATH.items()}
 
 NATIVE_DOCS = _native_docs()

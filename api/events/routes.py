@@ -14,7 +14,7 @@ from api.events.native import is_cloud_event, parse_cloud_event, parse_native_ev
 from api.events.openapi import NATIVE_DOCS, SEGMENT_DOCS
 from api.events.parsed import EventWarning, Rejection
 from api.events.responses import to_response
-from api.events.segment import SegmentRequest, parse_segment_call
+from api.events.segment import CALL_TYPE_BY_PATH, SegmentRequest, parse_segment_call
 from api.events.verification import EventParser, ParseResult, with_verification
 from api.http.bodies import (
     MAX_BODY_BYTES,
@@ -30,25 +30,6 @@ from api.http.problems import Problem, overloaded, unprocessable
 from profiles.state.event_records import IncomingEvent
 
 router = APIRouter(tags=["Events in"])
-
-CALL_TYPE_BY_PATH = {
-    "/v1/track": "track",
-    "/v1/identify": "identify",
-    "/v1/alias": "alias",
-    "/v1/page": "page",
-    "/v1/screen": "screen",
-    "/v1/group": "group",
-    "/v1/batch": None,
-    "/v1/t": "track",
-    "/v1/i": "identify",
-    "/v1/a": "alias",
-    "/v1/p": "page",
-    "/v1/s": "screen",
-    "/v1/g": "group",
-    "/v1/b": None,
-    "/v1/m": None,
-}
-"""Paths of the Segment HTTP API → call type. None for batches, in which each call has a ``type``."""
 
 EVENT_PATHS = frozenset({*CALL_TYPE_BY_PATH, "/v1/events"})
 """All paths that receive events; open to every web origin."""
@@ -187,5 +168,5 @@ def _readable_event_id(item: Any) -> str | None:
 # Routes are matched in order, so the busiest is first.
 router.add_api_route("/v1/events", native, methods=["POST"], **NATIVE_DOCS)
 
-for _path in CALL_TYPE_BY_PATH:
-    router.add_api_route(_path, segment, methods=["POST"], **SEGMENT_DOCS[_path])
+for _path, _docs in SEGMENT_DOCS.items():
+    router.add_api_route(_path, segment, methods=["POST"], **_docs)

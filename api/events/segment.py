@@ -36,6 +36,25 @@ EVENT_TYPE_BY_CALL = {
 
 CALL_TYPES = ("track", *EVENT_TYPE_BY_CALL)
 
+CALL_TYPE_BY_PATH = {
+    "/v1/track": "track",
+    "/v1/identify": "identify",
+    "/v1/alias": "alias",
+    "/v1/page": "page",
+    "/v1/screen": "screen",
+    "/v1/group": "group",
+    "/v1/batch": None,
+    "/v1/t": "track",
+    "/v1/i": "identify",
+    "/v1/a": "alias",
+    "/v1/p": "page",
+    "/v1/s": "screen",
+    "/v1/g": "group",
+    "/v1/b": None,
+    "/v1/m": None,
+}
+"""Paths of the Segment HTTP API → call type. None for batches, in which each call has a ``type``."""
+
 MESSAGE_ALIASES = {
     "email delivered": "Message Delivered",
     "email opened": "Message Opened",

@@ -3,14 +3,16 @@
 import hashlib
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.dependencies import AppState, AppStateDep
 from api.events.parsed import EventWithDerivedTime
 from api.http.bodies import read_body
 from api.http.outage import run_read
+from api.http.problems import Problem
 from api.pages import page
 from api.routes.consents import ConsentChange, build_consent_event
 from profiles.identity.identifiers import IDENTIFIER_TYPES
@@ -32,21 +34,42 @@ CHANNEL_LABELS = {
 _CHANNEL_NAMES = {"email": "email", "sms": "text message", "push": "app notification", "ads": "advertisement"}
 
 
-@router.get("/unsubscribe/{token}")
-async def ask(token: str, app_state: AppStateDep) -> Response:
-    """Show a page with one button. Changes nothing, because link scanners open every link of a mail."""
+class _Notice(Problem):
+    """A problem that is answered with a page."""
+
+    def __init__(self, status: int, title: str, headline: str, explanation: str) -> None:
+        super().__init__(status, explanation)
+        self._values: dict[str, Any] = {"title": title, "headline": headline, "explanation": explanation}
+
+    def to_response(self) -> Response:
+        """Return the page."""
+        return page("notice.html", status=self.status, **self._values)
+
+
+def _verify(token: str, app_state: AppStateDep) -> PreferenceClaim:
+    """Return what a link's token proves. Raises ``Problem`` 404."""
     claim = app_state.preference_tokens.verify(token)
     if claim is None:
-        return _unknown_link_page()
+        explanation = (
+            "It may have been cut short on its way. Open the link in the message again, or answer "
+            "the message."
+        )
+        raise _Notice(404, "Unknown link", "We do not know this link", explanation)
+    return claim
+
+
+ClaimDep = Annotated[PreferenceClaim, Depends(_verify)]
+
+
+@router.get("/unsubscribe/{token}")
+async def ask(token: str, claim: ClaimDep) -> Response:
+    """Show a page with one button. Changes nothing, because link scanners open every link of a mail."""
     return page("unsubscribe.html", channel=_CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
 
 
 @router.post("/unsubscribe/{token}")
-async def unsubscribe(token: str, app_state: AppStateDep) -> Response:
+async def unsubscribe(token: str, claim: ClaimDep, app_state: AppStateDep) -> Response:
     """Opt out at once, with or without a body (RFC 8058). Any number of clicks is one opt-out."""
-    claim = app_state.preference_tokens.verify(token)
-    if claim is None:
-        return _unknown_link_page()
     subscriber = await _read_subscriber(app_state, claim)
     event = _opt_out_event(claim, subscriber)
     if event is not None:
@@ -55,33 +78,19 @@ async def unsubscribe(token: str, app_state: AppStateDep) -> Response:
 
 
 @router.get("/preferences/{token}")
-async def show(token: str, app_state: AppStateDep) -> Response:
+async def show(token: str, claim: ClaimDep, app_state: AppStateDep) -> Response:
     """Show the channels, each with a switch."""
-    claim = app_state.preference_tokens.verify(token)
-    if claim is None:
-        return _unknown_link_page()
-    subscriber = await _read_subscriber(app_state, claim)
-    return _preferences_page(token, subscriber) if subscriber.identifiers else _unknown_person_page()
+    return _preferences_page(token, await _read_person(app_state, claim))
 
 
 @router.post("/preferences/{token}")
-async def save(token: str, request: Request, app_state: AppStateDep) -> Response:
+async def save(token: str, claim: ClaimDep, request: Request, app_state: AppStateDep) -> Response:
     """Save the switches: one consent event for each changed channel."""
-    claim = app_state.preference_tokens.verify(token)
-    if claim is None:
-        return _unknown_link_page()
     form = _parse_form(await read_body(request))
     if form.get("form") != ["preferences"]:
-        return page(
-            "notice.html",
-            status=422,
-            title="Not saved",
-            headline="Nothing was changed",
-            explanation="This form came without its fields. Go back, reload the page and save again.",
-        )
-    subscriber = await _read_subscriber(app_state, claim)
-    if not subscriber.identifiers:
-        return _unknown_person_page()
+        explanation = "This form came without its fields. Go back, reload the page and save again."
+        raise _Notice(422, "Not saved", "Nothing was changed", explanation)
+    subscriber = await _read_person(app_state, claim)
     wanted = {channel: channel in form and "nothing" not in form for channel in CHANNEL_LABELS}
     changed = [
         channel for channel in CHANNEL_LABELS if wanted[channel] != subscriber.accepts_marketing(channel)
@@ -111,6 +120,15 @@ def _parse_form(body: bytes) -> dict[str, list[str]]:
 
 async def _read_subscriber(app_state: AppState, claim: PreferenceClaim) -> Subscriber:
     return await run_read(app_state.database, lambda connection: load_subscriber(connection, claim))
+
+
+async def _read_person(app_state: AppState, claim: PreferenceClaim) -> Subscriber:
+    """Return the subscriber. Raises ``Problem`` 404 without an identifier on file."""
+    subscriber = await _read_subscriber(app_state, claim)
+    if not subscriber.identifiers:
+        explanation = "The person this link was made for is no longer on file, so nothing is sent to them."
+        raise _Notice(404, "Nobody here", "There is nothing to change", explanation)
+    return subscriber
 
 
 def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEvent | None:
@@ -164,24 +182,3 @@ def _preferences_page(token: str, subscriber: Subscriber, *, saved: bool = False
         for name, (title, description) in CHANNEL_LABELS.items()
     ]
     return page("preferences.html", token=token, channels=channels, saved=saved)
-
-
-def _unknown_link_page() -> Response:
-    return page(
-        "notice.html",
-        status=404,
-        title="Unknown link",
-        headline="We do not know this link",
-        explanation="It may have been cut short on its way. Open the link in the message again, or answer "
-        "the message.",
-    )
-
-
-def _unknown_person_page() -> Response:
-    return page(
-        "notice.html",
-        status=404,
-        title="Nobody here",
-        headline="There is nothing to change",
-        explanation="The person this link was made for is no longer on file, so nothing is sent to them.",
-    )

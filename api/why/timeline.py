@@ -23,7 +23,6 @@ from api.why.wording import (
 )
 from profiles.identity.views import LogEntry
 from profiles.views.decision_evidence import ConsentRow, DecisionEvidence, EventRow
-from profiles.views.profile import RunView
 
 EntryKind = Literal["event", "run", "decision", "message", "consent", "identity"]
 
@@ -191,17 +190,14 @@ def _run_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
         started_by = f", started by {format_event_ref(entry)}" if entry else ""
         key = f"{to_plain_text(run.journey)} ({to_plain_text(run.key)})"
         items = entry.keys if entry else ()
-        yield _run_entry(run, run.entered_at, f"{key} began{started_by}", items, zone)
+        changes = [(run.entered_at, f"{key} began{started_by}")]
         if run.ended_at is not None:
             outcome = f" as {to_plain_text(run.outcome)}" if run.outcome else ""
             detail = f" ({to_plain_text(run.detail, 200)})" if run.detail else ""
-            yield _run_entry(run, run.ended_at, f"{key} ended{outcome}{detail}", items, zone)
-
-
-def _run_entry(run: RunView, at: datetime, text: str, items: tuple[str, ...], zone: str) -> Entry:
-    return Entry(
-        at, format_instant(at, zone), "run", text, journey=run.journey, items=items, run_id=run.run_id
-    )
+            changes.append((run.ended_at, f"{key} ended{outcome}{detail}"))
+        for at, text in changes:
+            local = format_instant(at, zone)
+            yield Entry(at, local, "run", text, journey=run.journey, items=items, run_id=run.run_id)
 
 
 def _decision_entry(case: DecisionCase) -> Entry:

@@ -44,11 +44,7 @@ def has_items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Ch
     removed = tuple(dict.fromkeys(key for key in keys if key not in kept))
     detail = f"{len(kept)} of {len(plan.promoting)} item(s) left"
     removals = [
-        *(
-            f"{key} suppressed ({bought[key]})" if bought[key] else f"{key} suppressed"
-            for key in removed
-            if key in bought
-        ),
+        *(f"{key} suppressed ({bought[key]})".removesuffix(" ()") for key in removed if key in bought),
         *(f"{key} not in the cart" for key in removed if key not in bought and key not in in_cart),
         *(f"{key} out of stock" for key in removed if key not in bought and key in in_cart),
     ]
