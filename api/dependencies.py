@@ -66,21 +66,20 @@ def get_app_state(request: Request) -> AppState:
     return cast(AppState, request.app.state.app_state)
 
 
-_bearer_scheme = HTTPBearer(
-    auto_error=False, description="An admin key; for events in a write or server key will do"
-)
+_Bearer = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Security(
+        HTTPBearer(auto_error=False, description="An admin key; for events in a write or server key will do")
+    ),
+]
 
 
-def require_admin_key(
-    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer_scheme)] = None
-) -> ApiKey:
+def require_admin_key(request: Request, _: _Bearer = None) -> ApiKey:
     """Let admin keys pass. Raises ``Problem`` 401 or 403."""
     return get_app_state(request).keys.authorize(key_from_header(request), Role.ADMIN)
 
 
-def require_server_key(
-    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer_scheme)] = None
-) -> ApiKey:
+def require_server_key(request: Request, _: _Bearer = None) -> ApiKey:
     """Let server keys pass, and admin keys. Raises ``Problem`` 401 or 403."""
     return get_app_state(request).keys.authorize(key_from_header(request), Role.SERVER)
 

@@ -62,11 +62,8 @@ class CircuitBreaker:
         return self._rule.first if self._probing else None
 
 
-class CircuitBreakers:
+class CircuitBreakers(dict[Channel, CircuitBreaker]):
     """The circuit breakers of all channels."""
 
     def __init__(self, rule: BreakerRule) -> None:
-        self._by_channel = {channel: CircuitBreaker(rule) for channel in Channel}
-
-    def __getitem__(self, channel: Channel) -> CircuitBreaker:
-        return self._by_channel[channel]
+        super().__init__({channel: CircuitBreaker(rule) for channel in Channel})

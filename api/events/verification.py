@@ -52,7 +52,7 @@ def with_verification(read: EventParser, role: Role, tokens: IdentityTokens, *, 
             return event
         if event.source.startswith(INTERNAL_SOURCE_PREFIX):
             return Rejection("reserved_source", _RESERVED_SOURCE_DETAIL, "/source", event.id)
-        if role.is_trusted:
+        if role >= Role.SERVER:
             return event
         if not tokens_in_event:
             return replace(event, verified=False)

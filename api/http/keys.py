@@ -33,11 +33,6 @@ class Role(IntEnum):
     ADMIN = 3
     """Does everything."""
 
-    @property
-    def is_trusted(self) -> bool:
-        """Whether events under a key of this role are verified."""
-        return self >= Role.SERVER
-
 
 _ROLE_LIMITATIONS = {
     Role.WRITE: "a write key may only send events",

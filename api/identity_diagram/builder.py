@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 from uuid import UUID
 
 from api.identity_diagram.model import (
@@ -106,15 +105,10 @@ def _build_tree(
             if other not in nodes:
                 visit(other, node, describe_link(edge.cause, calendar))
 
-    for key in sorted(held, key=lambda key: _node_sort_key(held[key])):
+    for key in sorted(held, key=lambda key: (strongest_first(key)[0], held[key].since, key)):
         if key not in nodes:
             visit(key, None, f"first seen {calendar.format_minute(held[key].since)}")
     return list(nodes.values())
-
-
-def _node_sort_key(identifier: HeldIdentifier) -> tuple[int, datetime, str]:
-    strength, key = strongest_first(identifier.key)
-    return strength, identifier.since, key
 
 
 def _limit_nodes(spots: list[DiagramNode], held: dict[str, HeldIdentifier], room: int) -> list[DiagramNode]:

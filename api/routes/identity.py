@@ -210,10 +210,8 @@ async def _check_permitted(app_state: AppState, question: Any) -> None:
 
 
 async def _load_people(app_state: AppState, profiles: Sequence[UUID]) -> People:
-    async def read(connection: Any) -> People:
-        return People(profiles=await _load_persons(connection, profiles))
-
-    return await run_read(app_state.database, read)
+    persons = await run_read(app_state.database, lambda connection: _load_persons(connection, profiles))
+    return People(profiles=persons)
 
 
 async def _load_persons(connection: Any, profiles: Sequence[UUID]) -> list[Person]:

@@ -1,5 +1,6 @@
 """Journeys and their runs: listing them, details of a run, and starting, signalling or ending one by hand."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -165,7 +166,7 @@ async def read_run(run_id: UUID, app_state: AppStateDep) -> RunDetails:
 
     run, messages, decisions, exposures = await run_read(app_state.database, read)
     return RunDetails(
-        **{name: getattr(run, name) for name in RunView.__dataclass_fields__},
+        **asdict(run),
         waiting=await _load_waiting_view(app_state, run),
         messages=messages,
         decisions=decisions,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -88,8 +88,7 @@ class Explainer:
 
     def explain(self, decision: DecisionView) -> ToldDecision:
         """Return a decision with its sentence."""
-        fields = {name: getattr(decision, name) for name in DecisionView.__dataclass_fields__}
-        return ToldDecision(**fields, sentence=explain_decision(self.to_case(decision)))
+        return ToldDecision(**asdict(decision), sentence=explain_decision(self.to_case(decision)))
 
     def matching_decisions(self, asked: WhyQuery) -> list[DecisionView]:
         """Return the decisions that match a query, oldest first."""
