@@ -267,7 +267,7 @@ def not_allowed_result(request: SendMessage, refusal: NotAllowed) -> SendResult:
 def claim_result(
     request: SendMessage, claim: SendClaim, status: SendStatus, reason: Reason | None = None, detail: str = ""
 ) -> SendResult:
-    """Return the result for a claim. ``reason``: why it was released for good."""
+    """Return the result for a claim. ``reason``: why it was released permanently."""
     return SendResult(
         status=status,
         channel=request.channel,

@@ -123,7 +123,7 @@ class SendGridAdapter:
 def build_request_body(outgoing: OutgoingMessage, sender: str) -> dict[str, Any]:
     """Build the request body: one personalization, with Waypost's message id as the only metadata.
 
-    SendGrid stores custom arguments and categories readably and for good: no personal data in them.
+    SendGrid stores custom arguments and categories permanently and readably: no personal data in them.
     """
     content = outgoing.content
     mail = Mail(from_email=From(sender))

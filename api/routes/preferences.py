@@ -34,6 +34,19 @@ CHANNEL_LABELS = {
 _CHANNEL_NAMES = {"email": "email", "sms": "text message", "push": "app notification", "ads": "advertisement"}
 
 
+_UNKNOWN_LINK = (
+    "Unknown link",
+    "We do not know this link",
+    "It may have been cut short on its way. Open the link in the message again, or answer the message.",
+)
+_UNKNOWN_PERSON = (
+    "Nobody here",
+    "There is nothing to change",
+    "The person this link was made for is no longer on file, so nothing is sent to them.",
+)
+"""Title, headline and explanation of a notice."""
+
+
 class _Notice(Problem):
     """A problem that is answered with a page."""
 
@@ -46,15 +59,11 @@ class _Notice(Problem):
         return page("notice.html", status=self.status, **self._values)
 
 
-def _verify(token: str, app_state: AppStateDep) -> PreferenceClaim:
+async def _verify(token: str, app_state: AppStateDep) -> PreferenceClaim:
     """Return what a link's token proves. Raises ``Problem`` 404."""
     claim = app_state.preference_tokens.verify(token)
     if claim is None:
-        explanation = (
-            "It may have been cut short on its way. Open the link in the message again, or answer "
-            "the message."
-        )
-        raise _Notice(404, "Unknown link", "We do not know this link", explanation)
+        raise _Notice(404, *_UNKNOWN_LINK)
     return claim
 
 
@@ -126,8 +135,7 @@ async def _read_person(app_state: AppState, claim: PreferenceClaim) -> Subscribe
     """Return the subscriber. Raises ``Problem`` 404 without an identifier on file."""
     subscriber = await _read_subscriber(app_state, claim)
     if not subscriber.identifiers:
-        explanation = "The person this link was made for is no longer on file, so nothing is sent to them."
-        raise _Notice(404, "Nobody here", "There is nothing to change", explanation)
+        raise _Notice(404, *_UNKNOWN_PERSON)
     return subscriber
 
 
