@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from activities.contracts import JoinAudience, SendMessage, SendResult, SendStatus
 from activities.gate.decider import Decider, save_exposures
 from activities.gate.mapping import to_plan
-from activities.run_context import NoSuchRun, run_now
+from activities.run_context import no_such_run, run_now
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict
 from profiles.db.database import Database
@@ -22,55 +22,44 @@ from profiles.messaging.claims import (
 )
 
 AUDIENCE_TOPIC = "marketing"
-"""Consent topic of ads."""
 
 
-class AudienceGate:
-    """Decides on entries to audiences. The relay delivers them to the ad platform."""
+class AudienceActivities:
+    """Activities on ad audiences. The relay delivers the entries to the ad platform."""
 
     def __init__(self, database: Database, limits: Limits, *, default_zone: str = "UTC") -> None:
         self._database = database
         self._decider = Decider(limits, default_zone=default_zone)
 
     async def decide_and_add(self, request: SendMessage, at: datetime) -> Verdict:
-        """Decide at the run's current time, and queue the entry where it is allowed.
-
-        Raises ``NoSuchRun``. Idempotent per run and step. Locks held: the profile's.
-        """
-        ask = self._decider.snapshot_query(request, at)
+        """Decide, and queue the entry if allowed. Idempotent per run and step. Locks held: the profile's."""
+        query = self._decider.snapshot_query(request, at)
 
         async def work(connection: object) -> Verdict:
-            snapshot = await read_locked_snapshot(connection, ask)
+            snapshot = await read_locked_snapshot(connection, query)
             if snapshot is None:
-                raise NoSuchRun(f"no run {request.run_id}")
+                raise no_such_run(f"no run {request.run_id}")
             if snapshot.existing_message and snapshot.existing_message.status == "sent":
                 return Allow(items=snapshot.existing_message.items)
             plan = to_plan(request, MessageClass.MARKETING, AUDIENCE_TOPIC)
             decided = await self._decider.decide(connection, request, plan, snapshot, at)
-            verdict, planned = decided.verdict, decided.message_row
+            verdict, row = decided.verdict, decided.message_row
             if isinstance(verdict, Allow):
-                planned = replace(planned, status="sent")
-                left = [item for item in request.promoting or () if item.key in verdict.items]
+                row = replace(row, status="sent")
+                allowed = [item for item in request.promoting or () if item.key in verdict.items]
                 await add_to_audience(
                     connection,
                     audience=request.template,
                     profile_id=snapshot.profile_id,
-                    run_id=ask.run_id,
-                    items=[AudienceItem(item.key, item.sku) for item in left],
+                    run_id=query.run_id,
+                    items=[AudienceItem(item.key, item.sku) for item in allowed],
                     at=at,
                 )
             await save_exposures(connection, request)
-            await self._database.commit(connection, write_decisions_sql(planned))
+            await self._database.commit(connection, write_decisions_sql(row))
             return verdict
 
-        return await self._database.run(work, lock_profile_sql(ask), GATE_DEADLINE_S)
-
-
-class AudienceActivities:
-    """Activities on ad audiences."""
-
-    def __init__(self, gate: AudienceGate) -> None:
-        self._gate = gate
+        return await self._database.run(work, lock_profile_sql(query), GATE_DEADLINE_S)
 
     @activity.defn(name="join_audience")
     async def join_audience(self, request: JoinAudience) -> SendResult:
@@ -79,24 +68,10 @@ class AudienceActivities:
         Raises ApplicationError for a run that does not exist, and to be retried where the gate could not
         decide. Idempotent per run, audience and item.
         """
-        at = run_now(request.clock_offset_s)
-        message = SendMessage(
-            run_id=request.run_id,
-            step=request.step,
-            journey=request.journey,
-            template=request.audience,
-            channel=Channel.ADS,
-            promoting=request.items,
-            expires_at=request.expires_at,
-            cart_id=request.cart_id,
-            hold_while=request.hold_while,
-            holdout=request.holdout,
-            exposures=request.exposures,
+        message = SendMessage.model_validate(
+            dict(request) | {"template": request.audience, "channel": Channel.ADS, "promoting": request.items}
         )
-        try:
-            verdict = await self._gate.decide_and_add(message, at)
-        except NoSuchRun as error:
-            raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
+        verdict = await self.decide_and_add(message, run_now(request.clock_offset_s))
         if isinstance(verdict, Defer) and verdict.reason is Reason.ERROR:
             raise ApplicationError("the gate could not decide; on record as deferred", type="GateError")
         if isinstance(verdict, Allow):

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.contracts import CloseResult, CloseRun
 from activities.gate.decider import save_exposures
-from activities.run_context import run_now
+from activities.run_context import no_such_run, run_now
 from profiles.db.database import Database
 from profiles.runs.lifecycle import close_run
 from profiles.runs.routing import Route
@@ -24,10 +23,7 @@ class RunActivities:
 
     @activity.defn(name="close_run")
     async def close_run(self, request: CloseRun) -> CloseResult:
-        """End the run's row, after its exposures are recorded; see ``profiles.runs.lifecycle.close_run``.
-
-        Raises ApplicationError for a run that does not exist. Idempotent.
-        """
+        """End the run's row: ``profiles.runs.lifecycle.close_run``. Idempotent. Raises ``no_such_run``."""
         if request.exposures:
             async with self._database.transaction() as connection:
                 await save_exposures(connection, request)
@@ -43,7 +39,7 @@ class RunActivities:
                 local=self._local,
             )
         except KeyError as error:
-            raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
+            raise no_such_run(str(error)) from error
         return CloseResult(rerouted=closed.rerouted)
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,7 +34,7 @@ from activities.gate.send_gate import (
     SendGate,
 )
 from activities.message_renderer import MessageRenderer
-from activities.run_context import NoSuchRun, run_now
+from activities.run_context import run_now
 from policy.limits import BreakerRule
 from policy.verdict import Allow, Channel, Defer, Reason, Withhold
 from profiles.db.database import Database
@@ -46,18 +45,6 @@ log = structlog.get_logger(__name__)
 
 MAX_CLAIM_AGE_S = 5.0
 """A claim older than this, by the monotonic clock, is released instead of used: the process was suspended."""
-
-
-@dataclass(frozen=True, slots=True)
-class HeldClaim:
-    """A claim, and since when it is held, by the monotonic clock in seconds."""
-
-    claim: SendClaim
-    held_since: float
-
-    @property
-    def expired(self) -> bool:
-        return time.monotonic() - self.held_since > MAX_CLAIM_AGE_S
 
 
 class MessageActivities:
@@ -72,11 +59,8 @@ class MessageActivities:
         renderer: MessageRenderer,
         breakers: CircuitBreakers | None = None,
     ) -> None:
-        self._database = database
-        self._gate = gate
-        self._channels = channels
-        self._templates = templates
-        self._renderer = renderer
+        self._database, self._gate, self._channels = database, gate, channels
+        self._templates, self._renderer = templates, renderer
         self._breakers = breakers or CircuitBreakers(BreakerRule())
 
     @activity.defn(name="send_message")
@@ -87,7 +71,10 @@ class MessageActivities:
         is released. An unknown outcome is returned as ``unknown``, and is final for the send key.
         """
         at = run_now(request.clock_offset_s)
-        template = self._find_template(request)
+        try:
+            template = self._templates[request.template]
+        except UnknownTemplate as error:
+            raise ApplicationError(str(error), type="UnknownTemplate") from error
         if request.channel not in template.channels and not request.choose:
             detail = f"{request.template} has no {request.channel.value} version"
             return SendResult(
@@ -100,13 +87,11 @@ class MessageActivities:
         self, request: SendMessage, template: Template, at: datetime, breaker_open_until: datetime | None
     ) -> SendResult:
         held_since = time.monotonic()
+        expired = request.expires_at.tzinfo is not None and at >= request.expires_at
         gate_request = GateRequest(
             request, template.message_class, template.topic, at, template.channels, breaker_open_until
         )
-        try:
-            outcome = await self._gate.decide(gate_request)
-        except NoSuchRun as error:
-            raise ApplicationError(str(error), type="NoSuchRun", non_retryable=True) from error
+        outcome = await self._gate.decide(gate_request)
         match outcome:
             case PriorAttempt(existing=standing, accepted=accepted):
                 return SendResult(
@@ -117,9 +102,7 @@ class MessageActivities:
                 )
             case NotAllowed(verdict=Defer(reason=Reason.ERROR | Reason.PROVIDER_BUDGET) as verdict):
                 raise retryable_error(verdict, at)
-            case NotAllowed(verdict=Withhold(reason=Reason.ERROR, detail=detail)) if not is_expired(
-                request, at
-            ):
+            case NotAllowed(verdict=Withhold(reason=Reason.ERROR, detail=detail)) if not expired:
                 # On record as withheld; the facts may be readable at the next attempt.
                 raise ApplicationError(f"the gate could not decide: {detail}", type="GateError")
             case NotAllowed():
@@ -132,7 +115,7 @@ class MessageActivities:
                     reachable=reachable_channels(snapshot),
                 )
             case SendClaim():
-                delivered = await self._deliver(request, template, HeldClaim(outcome, held_since), at)
+                delivered = await self._deliver(request, template, outcome, held_since, at)
                 return self._log_result(request, delivered)
 
     def _log_result(self, request: SendMessage, result: SendResult) -> SendResult:
@@ -144,23 +127,17 @@ class MessageActivities:
         )
         return result
 
-    def _find_template(self, request: SendMessage) -> Template:
-        try:
-            return self._templates[request.template]
-        except UnknownTemplate as error:
-            raise ApplicationError(str(error), type="UnknownTemplate") from error
-
     async def _deliver(
-        self, request: SendMessage, template: Template, held: HeldClaim, at: datetime
+        self, request: SendMessage, template: Template, claim: SendClaim, held_since: float, at: datetime
     ) -> SendResult:
-        claim = held.claim
+        """Render and send. ``held_since``: when the gate was asked, by the monotonic clock, in seconds."""
         try:
             content = self._renderer.render(template, request, claim)
         except ContentError as error:
-            await self._release(claim, Reason.CONTENT)
-            return withheld_result(request, claim, Reason.CONTENT, str(error))
-        if held.expired:
-            await self._release(claim, Reason.ERROR)
+            await self._release(request, claim, Reason.CONTENT, at)
+            return claim_result(request, claim, SendStatus.WITHHELD, reason=Reason.CONTENT, detail=str(error))
+        if time.monotonic() - held_since > MAX_CLAIM_AGE_S:
+            await self._release(request, claim, Reason.ERROR, at)
             raise ApplicationError(f"the claim was not used within {MAX_CLAIM_AGE_S} s", type="ClaimLapsed")
         return await self._call_provider(request, claim, content, at)
 
@@ -199,45 +176,36 @@ class MessageActivities:
     async def _handle_not_sent(
         self, request: SendMessage, claim: SendClaim, error: NotSent, at: datetime
     ) -> SendResult:
-        reason = {"bounced": Reason.BOUNCED, "opted_out": Reason.OPTED_OUT}.get(
-            error.address_problem or "", Reason.ERROR
-        )
-        await _finish_despite_cancellation(self._release_refused(request, claim, error, reason, at))
+        reasons = {"bounced": Reason.BOUNCED, "opted_out": Reason.OPTED_OUT}
+        reason = reasons.get(error.address_problem or "", Reason.ERROR)
+        await _finish_despite_cancellation(self._release(request, claim, reason, at, error.address_problem))
         if error.permanent:
-            return withheld_result(request, claim, reason, str(error))
+            return claim_result(request, claim, SendStatus.WITHHELD, reason=reason, detail=str(error))
         raise ApplicationError(
             f"not sent, and given back: {error}",
             type="NotSent",
             next_retry_delay=error.retry_after,
-            category=ApplicationErrorCategory.BENIGN
-            if error.retry_after
-            else ApplicationErrorCategory.UNSPECIFIED,
+            category=_error_category(benign=bool(error.retry_after)),
         ) from error
-
-    async def _release_refused(
-        self, request: SendMessage, claim: SendClaim, error: NotSent, reason: Reason, at: datetime
-    ) -> None:
-        async with self._database.transaction() as connection:
-            if error.address_problem:
-                await record_address_problem(
-                    connection, request.channel.value, claim.address, error.address_problem, at
-                )
-            await release_claim(connection, claim.message_id, claim.token, reason.value)
 
     async def _mark_unknown(self, claim: SendClaim) -> None:
         async with self._database.transaction() as connection:
             await mark_unknown(connection, claim.message_id)
 
-    async def _release(self, claim: SendClaim, reason: Reason) -> None:
+    async def _release(
+        self, request: SendMessage, claim: SendClaim, reason: Reason, at: datetime, problem: str | None = None
+    ) -> None:
+        """Release a claim, and record the problem of its address, if any."""
         async with self._database.transaction() as connection:
+            if problem:
+                await record_address_problem(connection, request.channel.value, claim.address, problem, at)
             await release_claim(connection, claim.message_id, claim.token, reason.value)
 
 
 async def _finish_despite_cancellation(record: Coroutine[Any, Any, None]) -> None:
-    """Finish recording the outcome of a call also where the attempt is cancelled meanwhile.
+    """Record the outcome of a call, also where the attempt is cancelled meanwhile.
 
-    The worker cancels an attempt that has timed out, and all attempts when it stops. The provider's answer
-    must be recorded nevertheless.
+    The worker cancels attempts that time out, and all when it stops; the provider's answer must be kept.
     """
     writing = asyncio.ensure_future(record)
     try:
@@ -257,23 +225,19 @@ def _record_provider_refusal(breaker: CircuitBreaker, error: NotSent) -> None:
 
 
 def retryable_error(deferral: Defer, at: datetime) -> ApplicationError:
-    """Return the error that makes Temporal retry at the end of a deferral.
-
-    A retry adds no events to the run's history, unlike a timer of the run.
-    """
+    """Return the error by which Temporal retries at the end of a deferral, without events in the history."""
+    is_error = deferral.reason is Reason.ERROR
     return ApplicationError(
         f"deferred, {deferral.reason.value}: {deferral.detail}",
-        type="GateError" if deferral.reason is Reason.ERROR else "ProviderBudget",
+        type="GateError" if is_error else "ProviderBudget",
         next_retry_delay=max(deferral.until - at, timedelta(seconds=1)),
-        category=ApplicationErrorCategory.UNSPECIFIED
-        if deferral.reason is Reason.ERROR
-        else ApplicationErrorCategory.BENIGN,
+        category=_error_category(benign=not is_error),
     )
 
 
-def is_expired(request: SendMessage, at: datetime) -> bool:
-    """Return whether the message has expired; False where the expiry has no offset."""
-    return request.expires_at.tzinfo is not None and at >= request.expires_at
+def _error_category(*, benign: bool) -> ApplicationErrorCategory:
+    """Return the category of an error; Temporal does not log benign ones as failures."""
+    return ApplicationErrorCategory.BENIGN if benign else ApplicationErrorCategory.UNSPECIFIED
 
 
 def reachable_channels(snapshot: Snapshot) -> tuple[Channel, ...]:
@@ -286,14 +250,13 @@ def not_allowed_result(request: SendMessage, refusal: NotAllowed) -> SendResult:
     verdict = refusal.verdict
     if isinstance(verdict, Allow):
         raise AssertionError("an allowed message has a claim")
-    deferred = isinstance(verdict, Defer)
     return SendResult(
-        status=SendStatus.DEFERRED if deferred else SendStatus.WITHHELD,
+        status=SendStatus.DEFERRED if isinstance(verdict, Defer) else SendStatus.WITHHELD,
         channel=request.channel,
         message_id=str(refusal.message_id),
         reason=verdict.reason,
         detail=verdict.detail,
-        until=None if isinstance(verdict, Withhold) else verdict.until,
+        until=verdict.until if isinstance(verdict, Defer) else None,
         removed=verdict.removed,
         reachable=reachable_channels(refusal.snapshot),
         channels=refusal.channels,
@@ -301,11 +264,15 @@ def not_allowed_result(request: SendMessage, refusal: NotAllowed) -> SendResult:
     )
 
 
-def claim_result(request: SendMessage, claim: SendClaim, status: SendStatus) -> SendResult:
-    """Return the result for a claim with the given status."""
+def claim_result(
+    request: SendMessage, claim: SendClaim, status: SendStatus, reason: Reason | None = None, detail: str = ""
+) -> SendResult:
+    """Return the result for a claim. ``reason``: why it was released permanently."""
     return SendResult(
         status=status,
         channel=request.channel,
+        reason=reason,
+        detail=detail,
         message_id=str(claim.message_id),
         items=claim.items,
         removed=claim.removed,
@@ -313,9 +280,3 @@ def claim_result(request: SendMessage, claim: SendClaim, status: SendStatus) -> 
         channels=claim.channels,
         zone=claim.zone,
     )
-
-
-def withheld_result(request: SendMessage, claim: SendClaim, reason: Reason, detail: str) -> SendResult:
-    """Return the result for a claim that was released permanently."""
-    result = claim_result(request, claim, SendStatus.WITHHELD)
-    return result.model_copy(update={"reason": reason, "detail": detail})

@@ -19,11 +19,15 @@ MIN_SECRET_LENGTH = 32
 
 _HOST_PATTERN = re.compile(r"(?i)[a-z0-9-]+(\.[a-z0-9-]+)*")
 
-_SID_PATTERN = "{}[0-9a-fA-F]{{32}}"
-
-_SMS_SENDER_PATTERN = r"\+[1-9]\d{6,14}|\d{3,8}|[A-Za-z0-9 +_&-]{1,11}"
-
-_SMS_SENDER_HINT = "a number such as +15005550006, a short code, or a name of at most 11 characters"
+_TWILIO_FORMATS = {
+    "twilio_account_sid": (r"AC[0-9a-fA-F]{32}", "AC and 32 hex digits"),
+    "twilio_messaging_service_sid": (r"MG[0-9a-fA-F]{32}", "MG and 32 hex digits"),
+    "twilio_from": (
+        r"\+[1-9]\d{6,14}|\d{3,8}|[A-Za-z0-9 +_&-]{1,11}",
+        "a number such as +15005550006, a short code, or a name of at most 11 characters",
+    ),
+}
+"""Setting → pattern of its values, and the pattern in words."""
 
 
 def _env_field(name: str, default: Any = None) -> Any:
@@ -106,13 +110,8 @@ class ActivitySettings(PolicySettings):
     @classmethod
     def _bare_url(cls, value: str) -> str:
         url = urlsplit(value)
-        if (
-            url.scheme not in ("http", "https")
-            or not url.hostname
-            or url.query
-            or url.fragment
-            or url.username
-        ):
+        is_web = url.scheme in ("http", "https") and url.hostname
+        if not is_web or url.query or url.fragment or url.username:
             raise ValueError("expected an address such as https://shop.example.com, without ? or #")
         return value.rstrip("/")
 
@@ -188,23 +187,9 @@ class ActivitySettings(PolicySettings):
             )
         if not _is_local_url(self.twilio_base_url):
             faults += [
-                f"{name} must be {form}"
-                for name, value, pattern, form in (
-                    (
-                        "TWILIO_ACCOUNT_SID",
-                        self.twilio_account_sid,
-                        _SID_PATTERN.format("AC"),
-                        "AC and 32 hex digits",
-                    ),
-                    (
-                        "TWILIO_MESSAGING_SERVICE_SID",
-                        self.twilio_messaging_service_sid,
-                        _SID_PATTERN.format("MG"),
-                        "MG and 32 hex digits",
-                    ),
-                    ("TWILIO_FROM", self.twilio_from, _SMS_SENDER_PATTERN, _SMS_SENDER_HINT),
-                )
-                if value is not None and not re.fullmatch(pattern, value)
+                f"{name.upper()} must be {form}"
+                for name, (pattern, form) in _TWILIO_FORMATS.items()
+                if (value := getattr(self, name)) is not None and not re.fullmatch(pattern, value)
             ]
         return faults
 

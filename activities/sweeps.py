@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
 
 import structlog
 from temporalio import activity
@@ -19,9 +18,9 @@ from profiles.messaging.kill_switches import (
     stop_template,
     unhealthy_templates,
 )
-from profiles.projection.lapse import DEFAULT_LAPSE_RULES, LapseRules
+from profiles.projection.lapse import DEFAULT_LAPSE_RULES
 from profiles.sweeps.lapsed import sweep_lapsed
-from profiles.sweeps.product_alerts import DEFAULT_ALERT_RULES, ProductAlertRules, sweep_products
+from profiles.sweeps.product_alerts import DEFAULT_ALERT_RULES, sweep_products
 from profiles.sweeps.segments import SegmentQuery, SegmentQueryError, sweep_segment
 
 log = structlog.get_logger(__name__)
@@ -60,8 +59,9 @@ def describe_rates(sick: UnhealthyTemplate, thresholds: TemplateStopThresholds) 
         ("were reported as spam", sick.complained, thresholds.complaints),
         ("bounced", sick.bounced, thresholds.bounces),
     )
+    window = format_duration(thresholds.window).removeprefix("1 ")
     parts = [
-        f"{count} of {sick.sent} {what} in the last {_describe_window(thresholds.window)} "
+        f"{count} of {sick.sent} {what} in the last {window} "
         f"({100 * count / sick.sent:.3g} %), the limit is {limit:g} %"
         for what, count, limit in counts
         if limit is not None and count >= thresholds.least_reports and 100 * count >= limit * sick.sent
@@ -69,38 +69,21 @@ def describe_rates(sick: UnhealthyTemplate, thresholds: TemplateStopThresholds) 
     return "; ".join(parts)
 
 
-def _describe_window(window: timedelta) -> str:
-    return format_duration(window).removeprefix("1 ")
-
-
 class SweepActivities:
-    """The sweep that writes events for lapsed profiles."""
+    """The sweeps that write events for lapsed profiles, and for profiles with changed products in carts."""
 
-    def __init__(self, database: Database, ingest: Ingest, lapse: LapseRules = DEFAULT_LAPSE_RULES) -> None:
-        self._database = database
-        self._ingest = ingest
-        self._lapse = lapse
+    def __init__(self, database: Database, ingest: Ingest) -> None:
+        self._database, self._ingest = database, ingest
 
     @activity.defn(name="sweep_lapsed")
     async def sweep_lapsed(self, request: SweepRequest) -> SweepResult:
         """Write events for all lapsed profiles, batch by batch. Idempotent."""
         entered = 0
         while count := await sweep_lapsed(
-            self._database, self._ingest, rules=self._lapse, limit=request.batch
+            self._database, self._ingest, rules=DEFAULT_LAPSE_RULES, limit=request.batch
         ):
             entered += count
         return SweepResult(entered=entered)
-
-
-class ProductSweepActivities:
-    """The sweep that writes events for profiles with changed products in their carts."""
-
-    def __init__(
-        self, database: Database, ingest: Ingest, news: ProductAlertRules = DEFAULT_ALERT_RULES
-    ) -> None:
-        self._database = database
-        self._ingest = ingest
-        self._alert_rules = news
 
     @activity.defn(name="sweep_products")
     async def sweep_products(self, request: SweepRequest) -> SweepResult:
@@ -108,7 +91,7 @@ class ProductSweepActivities:
         entered = 0
         while True:
             examined, written = await sweep_products(
-                self._database, self._ingest, rules=self._alert_rules, limit=request.batch
+                self._database, self._ingest, rules=DEFAULT_ALERT_RULES, limit=request.batch
             )
             entered += written
             if not examined:

@@ -14,7 +14,6 @@ from api.events import routes as event_routes
 from api.http.bodies import BodySizeLimitMiddleware
 from api.http.keys import ApiKeys
 from api.http.metrics import Metrics
-from api.http.outage import create_probe
 from api.http.problems import register_problem_handlers
 from api.routes import (
     consents,
@@ -122,7 +121,7 @@ async def _lifespan(
         on_late_purchase=metrics.overtaken_messages.inc,
     )
     ingest = Ingest(database, journeys.routes, rules)
-    batcher = Batcher(ingest.__call__, create_probe(database))
+    batcher = Batcher(ingest.__call__, database.ping)
     app.state.app_state = AppState(
         settings=settings,
         database=database,

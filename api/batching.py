@@ -44,17 +44,12 @@ class Batcher:
     ) -> None:
         """Create a batcher.
 
-        ``max_concurrent_batches``: transactions at once. ``max_batch_events``: events up to which requests
-        share a transaction. ``max_queued_events``: events that may queue. ``queue_timeout_s``: seconds that a
-        request may queue.
+        ``max_batch_events``: events up to which requests share a transaction. ``max_queued_events``: events
+        that may queue. ``queue_timeout_s``: seconds that a request may queue.
         """
         self._ingest, self._probe = ingest, probe
-        self._max_concurrent_batches, self._max_batch_events, self._max_queued_events = (
-            max_concurrent_batches,
-            max_batch_events,
-            max_queued_events,
-        )
-        self._queue_timeout_s = queue_timeout_s
+        self._max_concurrent_batches, self._max_batch_events = max_concurrent_batches, max_batch_events
+        self._max_queued_events, self._queue_timeout_s = max_queued_events, queue_timeout_s
         self._queue: deque[_PendingRequest] = deque()
         self._queued_events = 0
         self._running_batches: set[asyncio.Task[None]] = set()
@@ -102,10 +97,7 @@ class Batcher:
         self._start_batches()
 
     def _next_batch(self) -> list[_PendingRequest]:
-        """Take the next requests from the queue, in order of arrival.
-
-        At least one request; several only up to ``max_batch_events`` events.
-        """
+        """Take the first request from the queue, and as many more as fit into ``max_batch_events``."""
         batch: list[_PendingRequest] = []
         count = 0
         while self._queue and (not batch or count + len(self._queue[0].events) <= self._max_batch_events):
@@ -132,10 +124,9 @@ class Batcher:
             start += len(waiting.events)
 
     async def _handle_batch_error(self, batch: list[_PendingRequest], error: Exception) -> None:
-        """Answer the requests of a failed transaction with the error.
+        """Answer the requests of a failed transaction with the error; after an ``Outage``, queued ones too.
 
-        After an ``Outage``, queued requests get the same answer. After any other error of a shared batch,
-        each request is tried alone.
+        After any other error of a shared batch, each request is tried alone.
         """
         if is_outage(error):
             # Requests that queue during an outage would only wait for the same error.

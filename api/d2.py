@@ -97,10 +97,7 @@ def _program() -> str:
 
 
 def box(name: str, lines: Iterable[TextLine], properties: str) -> Iterator[str]:
-    """Yield the source of a rectangle with lines of text; ``name`` and ``properties`` are source.
-
-    A line without a printable character is left out, as ``d2`` refuses it.
-    """
+    """Yield the source of a box with text, without blank lines; ``name`` and ``properties`` are source."""
     yield f"{name}: '' {{grid-columns: 1; vertical-gap: 8; horizontal-gap: 18; {properties}"
     for number, (text, size, colour, bold) in enumerate(lines):
         if _printable(text):

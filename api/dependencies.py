@@ -1,6 +1,6 @@
 """What routes depend on: the app's state (built once, in ``api.app``), keys, paging and path parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, cast
 from uuid import UUID
@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.batching import Batcher, Overloaded
 from api.http.keys import ApiKey, ApiKeys, Role, key_from_header
 from api.http.metrics import Metrics
-from api.http.problems import ProblemDetails, not_found, overloaded, unprocessable
+from api.http.outage import Result, run_read, with_outage_check
+from api.http.problems import not_found, overloaded, problem_responses, unprocessable
 from api.settings import ApiSettings
 from api.temporal import TemporalGateway
 from journeys.vocabulary.definition import JourneyDefinition
@@ -46,10 +47,7 @@ class AppState:
     limits: Limits
 
     async def ingest(self, *events: IncomingEvent) -> list[IngestResult]:
-        """Ingest events that Waypost itself makes (consents, opt-outs), as events of any sender.
-
-        Raises ``Problem`` 429 if overloaded, ``Outage`` if Postgres is away.
-        """
+        """Ingest Waypost's own events. Raises ``Problem`` 429 if overloaded, ``Outage``."""
         try:
             answers = await self.batcher.submit(events)
         except Overloaded:
@@ -58,36 +56,36 @@ class AppState:
             self.metrics.events.labels(answer.status.value).inc()
         return answers
 
+    async def change(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run a change. Raises ``Outage`` within about a second of an outage; it may be committed then."""
+        return await with_outage_check(work, self.database.ping)
+
 
 def get_app_state(request: Request) -> AppState:
     """Return the state of the request's app."""
     return cast(AppState, request.app.state.app_state)
 
 
-_bearer_scheme = HTTPBearer(
-    auto_error=False, description="An admin key; for events in a write or server key will do"
-)
+_Bearer = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Security(
+        HTTPBearer(auto_error=False, description="An admin key; for events in a write or server key will do")
+    ),
+]
 
 
-def require_admin_key(
-    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer_scheme)] = None
-) -> ApiKey:
+def require_admin_key(request: Request, _: _Bearer = None) -> ApiKey:
     """Let admin keys pass. Raises ``Problem`` 401 or 403."""
     return get_app_state(request).keys.authorize(key_from_header(request), Role.ADMIN)
 
 
-def require_server_key(
-    request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer_scheme)] = None
-) -> ApiKey:
+def require_server_key(request: Request, _: _Bearer = None) -> ApiKey:
     """Let server keys pass, and admin keys. Raises ``Problem`` 401 or 403."""
     return get_app_state(request).keys.authorize(key_from_header(request), Role.SERVER)
 
 
 AppStateDep = Annotated[AppState, Depends(get_app_state)]
-"""Parameter of a route that needs the app's state."""
-
 AdminKeyDep = Annotated[ApiKey, Depends(require_admin_key)]
-"""Parameter of a route that needs the caller's admin key."""
 
 
 def new_event_id(prefix: str) -> str:
@@ -108,17 +106,40 @@ def _parse_cursor(
         raise unprocessable(f"cursor is {error}", ("cursor", str(error))) from None
 
 
-CursorParam = Annotated[Cursor | None, Depends(_parse_cursor)]
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """The page of a list that a request asks for."""
 
-NOT_FOUND_RESPONSE: dict[int | str, dict[str, Any]] = {
-    404: {"model": ProblemDetails, "description": "No profile has this identifier"}
-}
+    after: Annotated[Cursor | None, Depends(_parse_cursor)]
+    limit: LimitParam = 50
 
-IdentifierTypeParam = Annotated[str, Path(alias="type", description="One of " + ", ".join(IDENTIFIER_TYPES))]
 
-IdentifierValueParam = Annotated[
-    str, Path(description="The identifier, in any spelling; of a merged profile any of its identifiers")
-]
+PagingDep = Annotated[Paging, Depends()]
+
+NOT_FOUND_RESPONSE = problem_responses({404: "No profile has this identifier"})
+
+
+@dataclass(frozen=True, slots=True)
+class NamedProfile:
+    """The profile that a path names by one of its identifiers."""
+
+    app_state: AppStateDep
+    type: Annotated[str, Path(description="One of " + ", ".join(IDENTIFIER_TYPES))]
+    value: Annotated[
+        str, Path(description="The identifier, in any spelling; of a merged profile any of its identifiers")
+    ]
+
+    async def read(self, work: Callable[[Any, UUID], Awaitable[Result]]) -> Result:
+        """Read (connection, canonical profile id) in one transaction. Raises ``Problem`` 404, ``Outage``."""
+
+        async def read(connection: Any) -> Result:
+            profile_id = await profile_id_or_404(connection, self.app_state, self.type, self.value)
+            return await work(connection, profile_id)
+
+        return await run_read(self.app_state.database, read)
+
+
+NamedProfileDep = Annotated[NamedProfile, Depends()]
 
 
 async def profile_id_or_404(connection: Any, app_state: AppState, kind: str, value: str) -> UUID:

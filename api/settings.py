@@ -76,26 +76,25 @@ class ApiSettings(DatabaseSettings, PolicySettings):
     @property
     def write_keys(self) -> tuple[str, ...]:
         """Write keys as configured; on a local stack ``dev-write`` when none is."""
-        keys = _split_list(self.waypost_write_keys.get_secret_value())
-        return keys or ((LOCAL_WRITE_KEY,) if self.waypost_local else ())
+        return self._split_secrets(self.waypost_write_keys, LOCAL_WRITE_KEY)
 
     @property
     def server_keys(self) -> tuple[str, ...]:
         """Server keys as configured, perhaps none; on a local stack ``dev-server`` when none is."""
-        keys = _split_list(self.waypost_server_keys.get_secret_value())
-        return keys or ((LOCAL_SERVER_KEY,) if self.waypost_local else ())
+        return self._split_secrets(self.waypost_server_keys, LOCAL_SERVER_KEY)
 
     @property
     def admin_keys(self) -> tuple[str, ...]:
         """Admin keys as configured; on a local stack ``dev-admin`` when none is."""
-        keys = _split_list(self.waypost_admin_keys.get_secret_value())
-        return keys or ((LOCAL_ADMIN_KEY,) if self.waypost_local else ())
+        return self._split_secrets(self.waypost_admin_keys, LOCAL_ADMIN_KEY)
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:
         """Secrets of preference links and identity tokens; on a local stack a fixed one when none is set."""
-        secrets = _split_list(self.waypost_secrets.get_secret_value())
-        return secrets or ((LOCAL_SECRET,) if self.waypost_local else ())
+        return self._split_secrets(self.waypost_secrets, LOCAL_SECRET)
+
+    def _split_secrets(self, configured: SecretStr, local: str) -> tuple[str, ...]:
+        return _split_list(configured.get_secret_value()) or ((local,) if self.waypost_local else ())
 
     @property
     def region(self) -> str | None:
@@ -103,10 +102,7 @@ class ApiSettings(DatabaseSettings, PolicySettings):
         return self.default_region.upper() or None
 
     def check(self) -> None:
-        """Refuse to start on missing or unsafe settings.
-
-        Raises ``InvalidSettings`` with one message that names every fault and contains no secret.
-        """
+        """Raise ``InvalidSettings`` that names every missing or unsafe setting, and contains no secret."""
         faults = [*self._missing_settings(), *self._invalid_settings()]
         if faults:
             raise InvalidSettings("the API cannot start:\n" + "\n".join(f"  * {fault}" for fault in faults))
@@ -139,9 +135,7 @@ class ApiSettings(DatabaseSettings, PolicySettings):
                 faults.append(str(error))
         if any(len(secret.encode()) < MIN_SECRET_BYTES for secret in self.signing_secrets):
             faults.append(f"each of WAYPOST_SECRETS needs at least {MIN_SECRET_BYTES} bytes")
-        if not self.waypost_local:
-            faults.extend(self._development_key_faults())
-        faults.extend(self._shared_key_faults())
+        faults += [*self._development_key_faults(), *self._shared_key_faults()]
         url = urlsplit(self.public_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             faults.append(f"PUBLIC_URL must look like https://waypost.example.com, got {self.public_url!r}")
@@ -158,11 +152,13 @@ class ApiSettings(DatabaseSettings, PolicySettings):
     def _development_key_faults(self) -> list[str]:
         development_values = {LOCAL_WRITE_KEY, LOCAL_SERVER_KEY, LOCAL_ADMIN_KEY, LOCAL_SECRET}
         configured = (*self.write_keys, *self.server_keys, *self.admin_keys, *self.signing_secrets)
-        if any(value.rpartition(":")[2] in development_values for value in configured):
-            return [
-                "a key or secret of the local stack is set outside one: make your own, `openssl rand -hex 32`"
-            ]
-        return []
+        if self.waypost_local or not any(
+            value.rpartition(":")[2] in development_values for value in configured
+        ):
+            return []
+        return [
+            "a key or secret of the local stack is set outside one: make your own, `openssl rand -hex 32`"
+        ]
 
     def _shared_key_faults(self) -> list[str]:
         """Report a key that is both a write and a server key. Write keys may be public in a page's source."""

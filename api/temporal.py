@@ -1,10 +1,10 @@
 """Read access of the API to Temporal: its health, what a run waits for, and links to its web UI."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
 
+from pydantic import BaseModel, Field
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -21,14 +21,13 @@ _METADATA_QUERY = "__temporal_workflow_metadata"
 """Built-in query of every workflow; its answer includes the current details."""
 
 
-@dataclass(frozen=True, slots=True)
-class PendingWait:
-    """What a run waits for, as its workflow reports it."""
+class WaitingView(BaseModel):
+    """What a run waits for."""
 
-    details: str | None
-    """Markdown that the journey keeps up to date; None if the workflow did not answer."""
-    note: str
-    """The origin of the details, or why there are none."""
+    details: str | None = Field(
+        description="Markdown, as the run's workflow reports it; null if it did not answer"
+    )
+    note: str = Field(description="The origin of the details, or why there are none")
 
 
 class TemporalGateway:
@@ -62,7 +61,7 @@ class TemporalGateway:
             return f"Temporal cannot be reached: {error}"[:300]
         return None if healthy else "Temporal says it is not serving"
 
-    async def load_pending_wait(self, workflow_id: str, temporal_run_id: str | None) -> PendingWait:
+    async def load_waiting_view(self, workflow_id: str, temporal_run_id: str | None) -> WaitingView:
         """Query a run for what it waits for. Never raises: an error becomes the note."""
         try:
             async with asyncio.timeout(2.5):
@@ -72,13 +71,15 @@ class TemporalGateway:
                     _METADATA_QUERY, result_type=WorkflowMetadata, rpc_timeout=_RPC_TIMEOUT
                 )
         except RPCError as error:
-            return PendingWait(None, _describe_rpc_error(error))
+            note = _describe_rpc_error(error)
         except TimeoutError:
-            return PendingWait(None, "no answer within 2 seconds: no worker runs, or Temporal is away")
+            note = "no answer within 2 seconds: no worker runs, or Temporal is away"
         except Exception as error:
             # Queries fail in many ways (a failing workflow, another version's worker); no reader can fix any.
-            return PendingWait(None, f"the run could not be asked: {type(error).__name__}: {error}"[:300])
-        return PendingWait(answer.current_details or None, "as the run says itself")
+            note = f"the run could not be asked: {type(error).__name__}: {error}"[:300]
+        else:
+            return WaitingView(details=answer.current_details or None, note="as the run says itself")
+        return WaitingView(details=None, note=note)
 
     def ui_url(self, workflow_id: str, temporal_run_id: str | None) -> str | None:
         """Return the URL of the run in the Temporal web UI, or None if no UI is configured."""

@@ -12,7 +12,6 @@ import orjson
 
 from api.batching import Batcher
 from api.events.native import parse_native_event
-from api.http.outage import create_probe
 from bench.bare_ingest import CREATE_TABLE, insert_many, insert_one, open_connections
 from bench.concurrency import time_workers
 from bench.events import EventBody
@@ -94,7 +93,7 @@ async def open_in_process_paths(url: str) -> AsyncIterator[dict[str, IngestPath]
         database = Database(url, pool_size=CONCURRENCY)
         stack.push_async_callback(database.close)
         ingest = Ingest(database, load_journeys().routes, IngestConfig(local=True))
-        batcher = Batcher(ingest.__call__, create_probe(database))
+        batcher = Batcher(ingest.__call__, database.ping)
         stack.push_async_callback(batcher.close)
         connections = await open_connections(url, CONCURRENCY)
         for connection in connections:

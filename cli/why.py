@@ -1,7 +1,6 @@
 """``waypost why``: load the evidence, explain why a message was sent or not, and format the answer."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from rich.table import Table
 
 from api.settings import ApiSettings
 from api.temporal import TemporalGateway
-from api.why.answer import Answer, Explainer, WhyQuery, create_explainer, first_line_of_details, parse_instant
+from api.why.answer import Answer, Explainer, InvalidInstant, WhyQuery, load_explainer, load_waits
 from api.why.reasons import ZONE_SOURCE_TEXTS
 from api.why.timeline import Entry
 from cli.database import open_database, parse_identifier
@@ -19,12 +18,7 @@ from cli.tables import render_text, to_json
 from profiles.errors import NotFound
 from profiles.identity import component
 from profiles.identity.identifiers import parse_identifier_input, split_key
-from profiles.views.decision_evidence import load_decision_evidence
-from profiles.views.profile import RunView
 from workers.errors import UserError
-
-MAX_QUERIED_RUNS = 5
-"""Maximum number of running runs that are queried for what they wait for."""
 
 
 async def answer_why(
@@ -38,23 +32,19 @@ async def answer_why(
 
     async def read(connection: Any) -> tuple[Explainer, WhyQuery]:
         profile_id = await _find_profile_id(connection, customer)
-        load = partial(load_decision_evidence, connection, profile_id, journey=journey)
-        evidence = await load()
-        if evidence is None:
-            raise NotFound(f"there is no profile {profile_id} any more")
-        explainer = create_explainer(evidence, settings.policy.limits, settings.default_timezone)
+        asked, limits, zone = WhyQuery(journey, item), settings.policy.limits, settings.default_timezone
         try:
-            moment = parse_instant(at, explainer.zone.zone) if at else None
-        except ValueError as error:
+            loaded = await load_explainer(connection, profile_id, asked, at, limits, zone)
+        except InvalidInstant as error:
             raise UserError(f"--at: {error}.") from error
-        if moment is not None and evidence.truncated:
-            evidence = await load(until=moment) or evidence
-            explainer = create_explainer(evidence, settings.policy.limits, settings.default_timezone)
-        return explainer, WhyQuery(journey, item, moment)
+        if loaded is None:
+            raise NotFound(f"there is no profile {profile_id} any more")
+        return loaded
 
     async with open_database() as database:
         explainer, query = await database.run(read)
-    answer = explainer.answer(query, await _query_waits(settings, explainer.runs_to_query(query)))
+    waits = await load_waits(TemporalGateway(settings), explainer.runs_to_query(query))
+    answer = explainer.answer(query, waits)
     if as_json:
         return to_json(answer) + "\n"
     return format_answer(answer)
@@ -105,11 +95,3 @@ async def _find_profile_id(connection: Any, customer: str) -> UUID:
     if profile_id is None:
         raise NotFound(f"there is no profile {customer}")
     return profile_id
-
-
-async def _query_waits(settings: ApiSettings, runs: Sequence[RunView]) -> dict[UUID, str]:
-    gateway, waits = TemporalGateway(settings), {}
-    for run in [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]:
-        wait = await gateway.load_pending_wait(run.workflow_id, run.temporal_run_id)
-        waits[run.run_id] = first_line_of_details(wait.details)
-    return waits

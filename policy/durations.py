@@ -19,10 +19,7 @@ _COMPONENT_PATTERN = re.compile(r"\s*(\d+)(?:\.(\d{1,6}))?\s*([a-z]+)")
 
 @lru_cache(maxsize=1024)
 def format_duration(length: timedelta) -> str:
-    """Format a duration in words, exact to the second: "7 days", "1 hour 30 minutes", "0 seconds".
-
-    A negative duration starts with "minus".
-    """
+    """Format a duration in words, exact to the second: "7 days", "minus 1 hour 30 minutes", "0 seconds"."""
     seconds = int(abs(length).total_seconds())
     parts = []
     for size, unit in _UNIT_SECONDS:

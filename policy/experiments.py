@@ -7,10 +7,9 @@ from collections.abc import Mapping
 def assign_arm(person: str, experiment: str, weights: Mapping[str, int]) -> str:
     """Return the name of the profile's arm. Shares are proportional to the weights, with any sum.
 
-    Sticky: the result depends only on the arguments, not on the order of the arms. A changed weight moves
-    only profiles near the borders between arms. Two experiments split the same profiles independently.
-
-    Raises ValueError without arms, for a negative weight, and where every weight is zero.
+    Sticky: it depends only on the arguments, not on the order of the arms, and a changed weight moves only
+    profiles near the borders. Two experiments split the same profiles independently. Raises ValueError
+    without arms, for a negative weight, and where every weight is zero.
     """
     total = sum(weights.values())
     if total <= 0 or any(weight < 0 for weight in weights.values()):

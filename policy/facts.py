@@ -73,7 +73,6 @@ class Plan:
     """When this message was first requested; None: this is the first request."""
     message_id: str = ""
     template: str = ""
-    """Name of the message template."""
     key: str = ""
     """The send key (run and step), the same at every attempt; empty: the message is not spread."""
 

@@ -48,13 +48,11 @@ _cached_check = lru_cache(maxsize=1024)(CheckRecord)
 def decide(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Verdict:
     """Allow, withhold or defer one message on one snapshot of facts, at the run's current time.
 
-    Pure: the same arguments give the same verdict. ``at`` and every instant in the arguments carry an
-    offset. All checks run and are recorded in ``checks``, in order. The first one that does not pass gives
-    the verdict and its reason. ``removed`` names the removed items in any case.
+    Pure. Every instant carries an offset. All checks run and are recorded in ``checks``, in order. The first
+    that does not pass gives the verdict and its reason. ``removed`` names the removed items in any case.
 
-    Never raises, and fails closed. A check that raises (on a zone that does not exist) defers the message
-    with the reason ``error`` until it expires. Where the expiry cannot be compared (an instant without an
-    offset), the message is withheld.
+    Never raises, and fails closed: a check that raises defers the message with the reason ``error`` until it
+    expires, or withholds it where the expiry cannot be compared.
     """
     results = {name: _run_check(check, plan, facts, limits, at) for name, check in CHECKS}
     checks = tuple(

@@ -114,10 +114,9 @@ class CapReachedAction(StrEnum):
 class Cap:
     """The maximum number of marketing messages in a rolling window, or in a calendar period.
 
-    Exactly one of ``window`` and ``per`` is given. ``channel``, ``journey`` and ``topic`` restrict the cap. A
-    message has to match all that are given, both to be counted and to be refused. Raises ValueError for a
-    limit below 0, for both or neither of ``window`` and ``per``, and for a window that is not between 0 and
-    ``MAX_CAP_WINDOW``.
+    Exactly one of ``window`` (at most ``MAX_CAP_WINDOW``) and ``per`` is given. A message has to match
+    ``channel``, ``journey`` and ``topic`` where given, both to be counted and to be refused. Raises
+    ValueError.
     """
 
     limit: int
@@ -139,11 +138,9 @@ class Cap:
                 f"limit: expected 0 messages or more, got {self.limit}; 0 stops what the cap matches"
             )
         if (self.window is None) == (self.per is None):
-            got = (
-                "neither"
-                if self.window is None
-                else f"window {format_compact_duration(self.window)} and per {self.per}"
-            )
+            got = "neither"
+            if self.window is not None:
+                got = f"window {format_compact_duration(self.window)} and per {self.per}"
             faults.append(f"window: expected either a window or a calendar period (per), got {got}")
         if self.window is not None and not timedelta() < self.window <= MAX_CAP_WINDOW:
             longest, actual = format_compact_duration(MAX_CAP_WINDOW), format_compact_duration(self.window)
@@ -171,9 +168,8 @@ class SuppressionScope(StrEnum):
 class SuppressionRule:
     """For how long a purchase suppresses which products.
 
-    Applies to purchases that match all of ``category``, ``product`` and ``group`` that are set; with none
-    set, to every purchase. The comparison ignores case. Raises ValueError for a window below zero and for a
-    blank name.
+    Applies to purchases that match all of ``category``, ``product`` and ``group`` that are set, ignoring
+    case. Raises ValueError for a window below zero and for a blank name.
     """
 
     window: timedelta | None = DEFAULT_SUPPRESSION_WINDOW
@@ -200,7 +196,7 @@ class SuppressionRule:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The shop's policy; the defaults are those of the HTTP contract."""
+    """The shop's policy; docs/reference/policy.md describes the values and their defaults."""
 
     caps: tuple[Cap, ...] = (
         Cap(1, timedelta(days=1), Channel.SMS),
@@ -230,11 +226,9 @@ class Limits:
     when_capped: dict[str, CapReachedAction] = field(default_factory=dict)
     """Journey → action where a cap has no slot; overrides the journey's own."""
     thresholds: TemplateStopThresholds = field(default_factory=TemplateStopThresholds)
-    """When a template is stopped automatically."""
     budgets: dict[Channel, Budget] = field(default_factory=dict)
     """Channel → messages per minute to its provider; absent: no limit."""
     breaker: BreakerRule = field(default_factory=BreakerRule)
-    """When the circuit breaker of a provider opens."""
     jurisdictions: dict[str, Jurisdiction] = field(default_factory=dict)
     """ISO 3166 code ("FR", "US-FL") → hours that replace the entry of ``policy.hours.jurisdictions``."""
     jurisdiction_channels: tuple[Channel, ...] = (Channel.SMS, Channel.PUSH)
@@ -255,17 +249,12 @@ class Limits:
                 f"got {format_compact_duration(self.suppression_window)}"
             )
         if not timedelta() <= self.duplicates_within <= MAX_CAP_WINDOW:
-            longest, actual = (
-                format_compact_duration(MAX_CAP_WINDOW),
-                format_compact_duration(self.duplicates_within),
-            )
-            faults.append(f"duplicates_within: expected from 0 to {longest}, got {actual}")
+            longest, got = map(format_compact_duration, (MAX_CAP_WINDOW, self.duplicates_within))
+            faults.append(f"duplicates_within: expected from 0 to {longest}, got {got}")
         if not 0 <= self.holdout <= 100:
             faults.append(f"holdout: expected a percentage from 0 to 100, got {self.holdout:g}")
-        unknown = {
-            name: word for name, word in self.when_capped.items() if word not in tuple(CapReachedAction)
-        }
-        if unknown:
+        actions = tuple(CapReachedAction)
+        if unknown := {name: word for name, word in self.when_capped.items() if word not in actions}:
             faults.append(f"when_capped: expected one of {', '.join(CapReachedAction)}, got {unknown}")
         faults += [
             f"jurisdictions: expected an ISO 3166 code such as FR or US-FL, got {code!r}"

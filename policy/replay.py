@@ -38,10 +38,7 @@ def decision_inputs(plan: Plan, facts: Facts, at: datetime) -> dict[str, Any]:
 
 
 def redecide(basis: Mapping[str, Any], limits: Limits) -> Verdict:
-    """Decide again on the inputs of a recorded decision, with the current code of the gate.
-
-    Raises ValueError for a basis that is incomplete, or that has values unknown to this code.
-    """
+    """Decide again on recorded inputs with the current code. Raises ValueError where it cannot read them."""
     try:
         plan, facts = decode_value(Plan, basis["plan"]), decode_value(Facts, basis["facts"])
         at = datetime.fromisoformat(basis["at"])

@@ -13,7 +13,8 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from activities.content.template import CHANNEL_FILES, MANIFEST_FILE_NAME, load_manifest
-from activities.content.templates import TemplateError, TemplateRegistry
+from activities.content.templates import TemplateRegistry
+from activities.content.validation import TemplateError
 from journeys.checks.errors import JourneyError
 from journeys.checks.messages import TemplateCatalog, TemplateSummary
 from journeys.checks.run import message_faults_of

@@ -15,21 +15,19 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker, WorkerDeploymentConfig
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-from activities.audiences import AudienceActivities, AudienceGate
+from activities.audiences import AudienceActivities
 from activities.channels.circuit_breaker import CircuitBreakers
 from activities.channels.registry import ChannelRegistry
 from activities.close_run import RunActivities
-from activities.consent import ConsentActivities
 from activities.content.templates import TemplateRegistry
 from activities.contracts import JOURNEY_QUEUE, send_queue
 from activities.gate.batching import GateBatcher
 from activities.gate.send_gate import SendGate
 from activities.message_renderer import MessageRenderer
-from activities.profile import HoldActivities, ProfileActivities, SuggestionActivities
+from activities.profile import ProfileActivities
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
 from activities.sweeps import (
-    ProductSweepActivities,
     SegmentActivities,
     SweepActivities,
     TemplateSweepActivities,
@@ -144,17 +142,19 @@ def _journey_activities(
     rules = IngestConfig(local=local, suppression_rule_for=partial(rule_for, limits))
     ingest = Ingest(database, journeys.routes, rules)
     runs = RunActivities(database, journeys.routes, local=local)
-    audiences = AudienceActivities(AudienceGate(database, limits, default_zone=zone))
+    audiences = AudienceActivities(database, limits, default_zone=zone)
+    profile = ProfileActivities(database, ingest, default_zone=zone)
+    sweeps = SweepActivities(database, ingest)
     segments = SegmentActivities(database, ingest, declared_segments(journeys))
     return [
         runs.close_run,
         audiences.join_audience,
-        SuggestionActivities(database).suggest_items,
-        HoldActivities(database).read_holds,
-        ProfileActivities(database, default_zone=zone).read_profile,
-        ConsentActivities(database, ingest).withdraw_consent,
-        SweepActivities(database, ingest).sweep_lapsed,
-        ProductSweepActivities(database, ingest).sweep_products,
+        profile.suggest_items,
+        profile.read_holds,
+        profile.read_profile,
+        profile.withdraw_consent,
+        sweeps.sweep_lapsed,
+        sweeps.sweep_products,
         segments.sweep_segment,
         TemplateSweepActivities(database, limits.thresholds).sweep_templates,
         *journeys.activities,

@@ -24,8 +24,7 @@ class CircuitBreaker:
     def attempt(self) -> Iterator[timedelta | None]:
         """Yield how long not to call the provider; None: it may be called.
 
-        After a backoff only one attempt, the probe, may call until it ends. The others wait as long as the
-        first backoff.
+        After a backoff only one attempt, the probe, may call. The others wait as long as the first backoff.
         """
         wait = self._remaining_wait()
         probes = wait is None and self._open_until is not None
@@ -63,11 +62,8 @@ class CircuitBreaker:
         return self._rule.first if self._probing else None
 
 
-class CircuitBreakers:
+class CircuitBreakers(dict[Channel, CircuitBreaker]):
     """The circuit breakers of all channels."""
 
     def __init__(self, rule: BreakerRule) -> None:
-        self._by_channel = {channel: CircuitBreaker(rule) for channel in Channel}
-
-    def __getitem__(self, channel: Channel) -> CircuitBreaker:
-        return self._by_channel[channel]
+        super().__init__({channel: CircuitBreaker(rule) for channel in Channel})

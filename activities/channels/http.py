@@ -56,14 +56,15 @@ class ProviderResponse:
 def parse_retry_after(headers: Mapping[str, str], now: datetime) -> timedelta:
     """Return the wait that a 429 asks for, between one second and ``MAX_RETRY_AFTER``.
 
-    Reads ``X-RateLimit-Reset`` (SendGrid: epoch seconds), then ``Retry-After`` (RFC 9110: seconds or
-    a date). Returns ``DEFAULT_RETRY_AFTER`` where neither can be read. Rounds up, so that no call is made
-    before the reset.
+    Reads ``X-RateLimit-Reset`` (SendGrid: epoch seconds), then ``Retry-After`` (RFC 9110), and rounds up, so
+    that no call is made before the reset. ``DEFAULT_RETRY_AFTER`` where neither can be read.
     """
-    for wait in (_rate_limit_reset(headers, now), _retry_after(headers, now)):
-        if wait is not None:
-            return min(max(wait, timedelta(seconds=1)), MAX_RETRY_AFTER)
-    return DEFAULT_RETRY_AFTER
+    epoch_s = _parse_seconds(headers.get("x-ratelimit-reset"))
+    if epoch_s is not None:
+        wait: timedelta | None = timedelta(seconds=math.ceil(epoch_s - now.timestamp()))
+    else:
+        wait = _retry_after(headers.get("retry-after"), now)
+    return DEFAULT_RETRY_AFTER if wait is None else min(max(wait, timedelta(seconds=1)), MAX_RETRY_AFTER)
 
 
 def sanitize_detail(words: str) -> str:
@@ -76,13 +77,7 @@ def sanitize_detail(words: str) -> str:
     return _ADDRESS_PATTERN.sub("[address]", " ".join(printable.split()))[:_MAX_DETAIL_LENGTH]
 
 
-def _rate_limit_reset(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    seconds = _parse_seconds(headers.get("x-ratelimit-reset"))
-    return None if seconds is None else timedelta(seconds=math.ceil(seconds - now.timestamp()))
-
-
-def _retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    value = headers.get("retry-after")
+def _retry_after(value: str | None, now: datetime) -> timedelta | None:
     seconds = _parse_seconds(value)
     if seconds is not None:
         return timedelta(seconds=math.ceil(seconds))
@@ -132,7 +127,9 @@ class TrackedConnection:
     @contextmanager
     def connecting(self, connection: HTTPConnection) -> Iterator[None]:
         """Convert every failure to connect to ``NotConnected``. After the block, bytes may be sent."""
-        connection.timeout = self._time_to_connect()
+        connection.timeout = self._connect_deadline - time.monotonic()
+        if self._aborted or connection.timeout <= 0:
+            raise NotConnected("time ran out before the request began")
         try:
             yield
         except (OSError, HTTPException, UnicodeError) as exc:
@@ -143,12 +140,6 @@ class TrackedConnection:
                 raise NotConnected("time ran out before the request began")
             self._socket = connection.sock
         connection.sock.settimeout(self.timeout)
-
-    def _time_to_connect(self) -> float:
-        left = self._connect_deadline - time.monotonic()
-        if self._aborted or left <= 0:
-            raise NotConnected("time ran out before the request began")
-        return left
 
 
 class _TrackedHttpConnection(HTTPConnection):
@@ -161,29 +152,17 @@ class _TrackedHttpConnection(HTTPConnection):
             super().connect()
 
 
-class _TrackedHttpsConnection(HTTPSConnection):
-    def __init__(self, host: str, *, wire: TrackedConnection, **options: Any) -> None:
-        super().__init__(host, **options)
-        self._tracked = wire
-
-    def connect(self) -> None:
-        with self._tracked.connecting(self):
-            super().connect()
+class _TrackedHttpsConnection(_TrackedHttpConnection, HTTPSConnection):
+    pass
 
 
-class _HttpHandler(urllib.request.HTTPHandler):
-    def __init__(self, wire: TrackedConnection) -> None:
-        super().__init__()
-        self._tracked = wire
-
-    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(partial(_TrackedHttpConnection, wire=self._tracked), req)
-
-
-class _HttpsHandler(urllib.request.HTTPSHandler):
+class _TrackedHandler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     def __init__(self, wire: TrackedConnection, tls: ssl.SSLContext) -> None:
         super().__init__(context=tls)
         self._tracked, self._tls = wire, tls
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(partial(_TrackedHttpConnection, wire=self._tracked), req)
 
     def https_open(self, req: urllib.request.Request) -> HTTPResponse:
         return self.do_open(partial(_TrackedHttpsConnection, wire=self._tracked), req, context=self._tls)
@@ -195,8 +174,7 @@ def build_opener(wire: TrackedConnection, tls: ssl.SSLContext) -> urllib.request
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
-        _HttpHandler(wire),
-        _HttpsHandler(wire, tls),
+        _TrackedHandler(wire, tls),
     ):
         director.add_handler(handler)
     return director

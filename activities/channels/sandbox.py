@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -53,19 +53,9 @@ class SandboxAdapter:
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Store the message, then copy it to files. Idempotent by message id.
 
-        Raises ``MaybeSent`` where the store fails, since it may have committed. A copy that fails is only
-        logged.
+        Raises ``MaybeSent`` where the store fails, since it may have committed. A failed copy is only logged.
         """
-        content = outgoing.content
-        message = SandboxMessage(
-            message_id=outgoing.message_id,
-            channel=self.channel,
-            to=outgoing.to,
-            text=content.text,
-            subject=content.subject,
-            html=content.html,
-            headers=dict(content.headers),
-        )
+        message = SandboxMessage(outgoing.message_id, self.channel, outgoing.to, **asdict(outgoing.content))
         try:
             await self._store(message)
         except Exception as exc:

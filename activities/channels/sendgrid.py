@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from urllib.request import OpenerDirector, Request
 
@@ -122,8 +123,7 @@ class SendGridAdapter:
 def build_request_body(outgoing: OutgoingMessage, sender: str) -> dict[str, Any]:
     """Build the request body: one personalization, with Waypost's message id as the only metadata.
 
-    SendGrid stores custom arguments and categories permanently and readably, so they contain no personal
-    data.
+    SendGrid stores custom arguments and categories permanently and readably: no personal data in them.
     """
     content = outgoing.content
     mail = Mail(from_email=From(sender))
@@ -203,23 +203,9 @@ class _TrackedClient(python_http_client.Client):  # type: ignore[misc]
         path = [*self._url_path, name] if name else self._url_path
         return _TrackedClient(self, self._opener_factory, self.timeout, path)
 
-    def _make_request(self, opener: object, request: Request, timeout: float | None = None) -> "_SdkResponse":
-        return _SdkResponse(
-            read_response(self._opener_factory().open(request, timeout=timeout or self.timeout))
+    def _make_request(self, opener: object, request: Request, timeout: float | None = None) -> object:
+        answer = read_response(self._opener_factory().open(request, timeout=timeout or self.timeout))
+        # What the SDK's ``Response`` asks for; its body is the whole answer.
+        return SimpleNamespace(
+            getcode=lambda: answer.status, read=lambda: answer, info=lambda: answer.headers
         )
-
-
-class _SdkResponse:
-    """A response in the form that the SDK's ``Response`` accepts."""
-
-    def __init__(self, answer: ProviderResponse) -> None:
-        self._answer = answer
-
-    def getcode(self) -> int:
-        return self._answer.status
-
-    def read(self) -> ProviderResponse:
-        return self._answer
-
-    def info(self) -> object:
-        return self._answer.headers

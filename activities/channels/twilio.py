@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -48,8 +49,7 @@ logging.getLogger("twilio.async_http_client").setLevel(logging.WARNING)  # seven
 class TwilioAdapter:
     """Sends one text per call by the official async SDK, over pooled connections.
 
-    Needs ``sender`` or ``messaging_service_sid``. The SDK's client is created at the first call, inside the
-    running loop.
+    Needs ``sender`` or ``messaging_service_sid``. The SDK's client needs a running loop, so it is made late.
     """
 
     channel = Channel.SMS
@@ -78,9 +78,8 @@ class TwilioAdapter:
     async def deliver(self, outgoing: OutgoingMessage) -> Accepted:
         """Send one text within ``timeout_s``; the provider's id is the message's sid.
 
-        Raises ``NotSent`` or ``MaybeSent``. Not idempotent: Twilio may send a repeated request twice (page of
-        error 20500). The callback URL contains Waypost's message id, so a lost response is settled later by
-        the callback.
+        Raises ``NotSent`` or ``MaybeSent``. Not idempotent: Twilio may send a repeated request twice (error
+        20500). The callback URL has Waypost's message id, so the callback settles a lost response.
         """
         try:
             message = await self._client().messages.create_async(
@@ -126,8 +125,7 @@ class TwilioAdapter:
 def to_validity_period(valid_for: timedelta | None) -> Any:
     """Return Twilio's ValidityPeriod: 1 to 36,000 whole seconds, rounded down; unset for no limit.
 
-    Without it, Twilio tries for up to 10 hours, possibly into quiet hours. Raises ``NotSent`` where no time
-    is left.
+    Unset, Twilio tries for up to 10 hours, also in quiet hours. Raises ``NotSent`` where no time is left.
     """
     if valid_for is None:
         return values.unset
@@ -172,12 +170,6 @@ def _parse_error(answer: ProviderResponse) -> tuple[int, str]:
         return 0, ""
 
 
-class _RequestState:
-    """The state of one request: whether a byte of it may have been sent."""
-
-    started = False
-
-
 class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
     """The SDK's HTTP client with a working timeout (twilio-python #925) and classified failures.
 
@@ -210,7 +202,7 @@ class _StrictHttpClient(AsyncTwilioHttpClient):  # type: ignore[misc]
         allow_redirects: bool = False,
     ) -> Response:
         """Make one request. Raises ``NotSent`` or ``MaybeSent`` for all but a complete 2xx response."""
-        phase = _RequestState()
+        phase = SimpleNamespace(started=False)
         sent_headers = {**(headers or {}), **(_basic_auth_header(auth) if auth else {})}
         try:
             async with self.session.request(

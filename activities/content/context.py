@@ -184,10 +184,7 @@ def to_amount(value: object) -> Decimal | None:
 
 
 def to_plain_value(value: Any) -> Any:
-    """Convert a value of ``context=`` to printable text, numbers and plain containers.
-
-    Raises ``ContentError`` for any other type.
-    """
+    """Convert a value of ``context=`` to text, numbers and containers of them. Raises ``ContentError``."""
     match value:
         case str():
             return strip_unprintable(value)

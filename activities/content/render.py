@@ -20,8 +20,6 @@ MAX_HEADER_LINE_BYTES = 998
 MAX_SEGMENTS = 6
 """Maximum when a text message is sent. Templates are validated with a maximum of 2."""
 
-__all__ = ["ContentError", "render_message"]
-
 
 def render_message(template: Template, channel: Channel, context: RenderContext) -> RenderedMessage:
     """Render the message for one profile on one channel, ready for a provider.

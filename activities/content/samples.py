@@ -1,7 +1,7 @@
 """Sample values with which every template is rendered before it may be used."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from activities.content.context import Links, RenderContext, ShopDetails
@@ -48,21 +48,12 @@ class SampleContext:
 
 
 def sample_contexts(manifest: Manifest) -> tuple[SampleContext, ...]:
-    """Return contexts with all values, with only the required ones, and with many items.
-
-    Together they cover the usual branches of a template.
-    """
+    """Return contexts for the usual branches of a template: all values, only required ones, many items."""
     every: Mapping[str, Any] = {name: value.sample for name, value in manifest.extra.items()}
     needed = {name: value.sample for name, value in manifest.extra.items() if value.required}
     bare = (MINIMAL_ITEM,) if manifest.items == "required" else ()
     many = tuple(SAMPLE_ITEM.model_copy(update={"product_id": f"p-{i}", "quantity": i}) for i in range(1, 13))
-    without_cart = Links(
-        SAMPLE_LINKS.shop_url,
-        None,
-        SAMPLE_LINKS.unsubscribe_url,
-        SAMPLE_LINKS.preferences_url,
-        SAMPLE_LINKS.one_click_url,
-    )
+    without_cart = replace(SAMPLE_LINKS, cart_url=None)
     return (
         SampleContext(
             "every value given",

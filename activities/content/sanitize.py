@@ -75,8 +75,7 @@ def to_single_line(text: str, max_length: int) -> str:
 def safe_greeting_name(first_name: str | None) -> str | None:
     """Return the first name for a greeting; None where it does not look like a name.
 
-    Sign-up forms are abused to mail advertising to strangers by the name field, so a name with an address,
-    a host or a long number in it is not used.
+    Spammers put advertising into the name field of sign-up forms: an address, a host or a long number.
     """
     if first_name is None:
         return None

@@ -10,18 +10,11 @@ GSM_7_EXTENDED = frozenset("^{}\\[~]|€\f")
 """Two septets each."""
 
 _PLAIN_REPLACEMENTS = str.maketrans(
-    {
-        "‘": "'",
-        "’": "'",
-        "“": '"',
-        "”": '"',
-        "–": "-",
-        "—": "-",
-        "…": "...",
-        "\xa0": " ",
-        "\u202f": " ",
-        "·": "-",
-    }
+    dict.fromkeys("‘’", "'")
+    | dict.fromkeys("“”", '"')
+    | dict.fromkeys("–—·", "-")
+    | dict.fromkeys("\xa0\u202f", " ")
+    | {"…": "..."}
 )
 
 
@@ -31,11 +24,7 @@ def to_cheapest_encoding(text: str) -> str:
 
 
 def count_segments(text: str) -> int:
-    """Return the number of billed segments.
-
-    In GSM-7 a single segment has 160 septets, and each of several 153. A message with any other character has
-    70 and 67 UTF-16 units instead.
-    """
+    """Return the billed segments: 160 septets in GSM-7, else 70 UTF-16 units; fewer in each of several."""
     if all(c in GSM_7 or c in GSM_7_EXTENDED for c in text):
         length = sum(2 if c in GSM_7_EXTENDED else 1 for c in text)
         single, many = 160, 153

@@ -58,10 +58,7 @@ class MoneyFilter:
 
 
 def build_environment(partials: Mapping[str, str], *, escape: bool) -> LiquidEnvironment:
-    """Build an environment in which ``extends`` and ``render`` read only ``partials``.
-
-    ``escape`` is True for HTML.
-    """
+    """Build an environment that reads only ``partials``; ``escape`` is True for HTML."""
     environment = LiquidEnvironment(
         autoescape=escape,
         undefined=StrictUndefined,

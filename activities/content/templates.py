@@ -30,8 +30,6 @@ from activities.content.validation import (
 )
 from policy.verdict import Channel
 
-__all__ = ["Template", "TemplateError", "TemplateRegistry", "UnknownTemplate"]
-
 LAYOUTS_FOLDER = "layouts"
 """Folder beside the journeys, with layouts and partials for all messages."""
 
@@ -43,11 +41,8 @@ class UnknownTemplate(KeyError):
         return str(self.args[0])
 
 
-class TemplateRegistry(Mapping[str, Template]):
+class TemplateRegistry(dict[str, Template]):
     """Templates by name."""
-
-    def __init__(self, templates: Iterable[Template]) -> None:
-        self._by_name = {template.name: template for template in templates}
 
     @classmethod
     def load(cls, folders: Iterable[Path]) -> "TemplateRegistry":
@@ -60,26 +55,14 @@ class TemplateRegistry(Mapping[str, Template]):
             reader.read_journey(folder)
         if reader.faults:
             raise TemplateError(reader.faults)
-        return cls(reader.templates.values())
+        return cls(reader.templates)
 
-    def __getitem__(self, name: str) -> Template:
-        """Return the template. Raises ``UnknownTemplate`` (a ``KeyError``) with the available names."""
-        try:
-            return self._by_name[name]
-        except KeyError:
-            close = difflib.get_close_matches(name, self._by_name, 1)
-            guess = f"did you mean {close[0]!r}? " if close else ""
-            available = ", ".join(sorted(self._by_name)) or "none"
-            raise UnknownTemplate(f"no template {name!r}; {guess}available: {available}") from None
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._by_name
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self._by_name)
+    def __missing__(self, name: str) -> Template:
+        """Raise ``UnknownTemplate`` (a ``KeyError``) with the available names."""
+        close = difflib.get_close_matches(name, self, 1)
+        guess = f"did you mean {close[0]!r}? " if close else ""
+        available = ", ".join(sorted(self)) or "none"
+        raise UnknownTemplate(f"no template {name!r}; {guess}available: {available}")
 
 
 class _Layouts:
@@ -125,11 +108,8 @@ class _TemplateLoader:
             if (inner / MANIFEST_FILE_NAME).is_file():
                 self._read_message(inner, self._layouts[journeys])
             elif parts := [name for name in CHANNEL_FILES.values() if (inner / name).exists()]:
-                self._add_fault(
-                    display_path(inner, journeys),
-                    0,
-                    f"has {', '.join(parts)} but no {MANIFEST_FILE_NAME}; add one",
-                )
+                message = f"has {', '.join(parts)} but no {MANIFEST_FILE_NAME}; add one"
+                self._add_fault(display_path(inner, journeys), 0, message)
 
     def _read_message(self, folder: Path, layouts: _Layouts) -> None:
         journeys = folder.parent.parent
@@ -176,26 +156,21 @@ class _MessageLoader:
         """Return the template, or None where it cannot be parsed. Faults are added to ``found``."""
         bodies = {}
         for channel, file in channels.items():
-            source = file.read_text("utf-8")
-            escape = channel is Channel.EMAIL
+            source, environment = file.read_text("utf-8"), self.layouts.text_environment
             name = display_path(file, self.folder.parent.parent)
             self._sources[name] = source
-            if escape:
+            if channel is Channel.EMAIL:
                 self.faults.extend(source_faults(name, source))
-            body = self._parse(
-                source, name, self.layouts.html_environment if escape else self.layouts.text_environment
-            )
-            if body is not None:
+                environment = self.layouts.html_environment
+            if (body := self._parse(source, name, environment)) is not None:
                 bodies[channel] = body
         manifest = self.manifest
         if manifest is None:
             return None
         lines = {key: self._line_of(key) for key in ("subject", "preheader")}
-        subject = self._parse(
-            manifest.subject, self.manifest_path, self.layouts.text_environment, lines["subject"]
-        )
-        preheader = self._parse(
-            manifest.preheader, self.manifest_path, self.layouts.text_environment, lines["preheader"]
+        subject, preheader = (
+            self._parse(getattr(manifest, key), self.manifest_path, self.layouts.text_environment, line)
+            for key, line in lines.items()
         )
         if subject is None or preheader is None or len(bodies) < len(channels):
             return None

@@ -43,6 +43,8 @@ _LITERAL_LINK = re.compile(r"https://|mailto:|tel:|#", re.IGNORECASE)
 
 _CSS_URL = re.compile(r"url\(\s*['\"]?\s*\{\{", re.IGNORECASE)
 
+_MJ_INCLUDE = re.compile(r"<mj-include\b")
+
 _UNRENDERED_MJML = re.compile(r"<(mj-[a-z-]+)")
 
 _STOP_KEYWORD = re.compile(r"\bSTOP\b")
@@ -76,34 +78,32 @@ class TemplateError(Exception):
 def source_faults(name: str, source: str) -> Iterator[PartFault]:
     """Find faults in the source of an MJML file: links that bypass the filter, and included files."""
     for match in _LINK_ATTRIBUTE.finditer(source):
-        value = match["double"] if match["double"] is not None else match["single"]
-        line = line_number(source, match.start())
-        if value is None:
-            yield (
-                name,
-                line,
-                f'{match["name"]} without quotes; write {match["name"]}="{{{{ … | safe_url }}}}"',
-            )
-        elif "{{" in value or "{%" in value:
-            if not _SAFE_URL_EXPRESSION.fullmatch(value.strip()):
-                yield (
-                    name,
-                    line,
-                    (
-                        f"{match['name']}={value.strip()!r} does not go through safe_url; make all of it one "
-                        f'{{{{ … | safe_url }}}}, as escaping does not stop "javascript:"'
-                    ),
-                )
-        elif value.strip() and not _LITERAL_LINK.match(value.strip()):
-            yield name, line, f"{match['name']}={value!r}: expected https:, mailto:, tel: or #"
-    for match in _CSS_URL.finditer(source):
-        yield (
-            name,
-            line_number(source, match.start()),
-            "url({{ … }}) in a style cannot be made safe; use an image",
+        if message := _link_fault(match):
+            yield name, line_number(source, match.start()), message
+    for pattern, message in (
+        (_CSS_URL, "url({{ … }}) in a style cannot be made safe; use an image"),
+        (_MJ_INCLUDE, 'mj-include is refused; use {% render "name.mjml" %}'),
+    ):
+        for match in pattern.finditer(source):
+            yield name, line_number(source, match.start()), message
+
+
+def _link_fault(match: re.Match[str]) -> str | None:
+    attribute = match["name"]
+    value = match["double"] if match["double"] is not None else match["single"]
+    if value is None:
+        return f'{attribute} without quotes; write {attribute}="{{{{ … | safe_url }}}}"'
+    link = value.strip()
+    if "{{" in link or "{%" in link:
+        if _SAFE_URL_EXPRESSION.fullmatch(link):
+            return None
+        return (
+            f"{attribute}={link!r} does not go through safe_url; make all of it one "
+            '{{ … | safe_url }}, as escaping does not stop "javascript:"'
         )
-    for match in re.finditer(r"<mj-include\b", source):
-        yield name, line_number(source, match.start()), 'mj-include is refused; use {% render "name.mjml" %}'
+    if link and not _LITERAL_LINK.match(link):
+        return f"{attribute}={value!r}: expected https:, mailto:, tel: or #"
+    return None
 
 
 def liquid_faults(

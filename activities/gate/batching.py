@@ -44,10 +44,9 @@ class GateBatcher:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def decide(self, request: GateRequest) -> GateOutcome:
-        """Decide as ``SendGate.decide``; the outcome is committed when this returns.
+        """Decide as ``SendGate.decide``, with its errors; the outcome is committed when this returns.
 
-        Raises what ``SendGate.decide`` raises. If it is cancelled while its batch is decided, an unused claim
-        may remain, as after a crash.
+        Cancelled while its batch is decided, it may leave an unused claim, as a crash does.
         """
         if not self._slots and not self._queue:
             slot = self._acquire_slot()

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from activities.contracts import CloseRun, HoldSpec, SendMessage
-from activities.gate.mapping import to_facts, to_message_row, to_snapshot_query
+from activities.gate.mapping import to_facts, to_message_row
 from policy.checks.frequency_caps import required_history
 from policy.checks.result import error_verdict
 from policy.facts import Facts, Plan
@@ -43,8 +43,16 @@ class Decider:
 
     def snapshot_query(self, request: SendMessage, at: datetime) -> SnapshotQuery:
         """Return the query for the snapshot that this policy needs."""
-        return to_snapshot_query(
-            request, at, self._required_history, budgeted=request.channel in self.limits.budgets
+        return SnapshotQuery(
+            UUID(request.run_id),
+            request.step,
+            request.channel.value,
+            at,
+            request.cart_id,
+            tuple((item.key, item.sku) for item in request.promoting or () if item.key),
+            request.choose,
+            lookback=self._required_history,
+            needs_claim_rate=request.channel in self.limits.budgets,
         )
 
     async def decide(
@@ -61,7 +69,7 @@ class Decider:
 
         ``breaker_open_until`` is the end of the circuit breaker's backoff for the channel's provider.
         """
-        held = await _describe_holds(connection, snapshot, request, at)
+        held = await describe_open_holds(connection, snapshot.profile_id, request.hold_while, at)
         try:
             facts = to_facts(snapshot, request.channel, self._default_zone, held, breaker_open_until)
         except Exception as error:
@@ -72,15 +80,6 @@ class Decider:
         basis = decision_inputs(plan, facts, at)
         row = to_message_row(request, snapshot, plan, verdict, at, self._policy_version, basis)
         return DecisionRecord(verdict, facts, row, facts.zone)
-
-
-async def _describe_holds(
-    connection: object, snapshot: Snapshot, request: SendMessage, at: datetime
-) -> tuple[str, ...]:
-    """Return the open holds that defer the message, in words. Locks held: the profile's."""
-    if not request.hold_while:
-        return ()
-    return await describe_open_holds(connection, snapshot.profile_id, request.hold_while, at)
 
 
 async def save_exposures(connection: object, request: SendMessage | CloseRun) -> None:
@@ -94,6 +93,8 @@ async def describe_open_holds(
     connection: object, profile_id: UUID, hold_specs: Sequence[HoldSpec], at: datetime
 ) -> tuple[str, ...]:
     """Return each open hold in words ("a support ticket 17"), with the channel's id of the case."""
+    if not hold_specs:
+        return ()
     definitions = [holds.HoldDefinition(spec.opened, spec.closed, spec.by) for spec in hold_specs]
     says = {spec.opened: spec.says or spec.opened for spec in hold_specs}
     open_holds = await holds.load_open_holds(connection, profile_id, definitions, at)

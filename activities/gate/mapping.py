@@ -1,7 +1,7 @@
 """Converts requests and snapshots to the types of ``policy``, and verdicts to rows of ``profiles``."""
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,13 +20,13 @@ from policy.facts import (
     WaitingFact,
 )
 from policy.hours.places import add_place_zones, resolve_places
-from policy.hours.time_zones import ResolvedZone, resolve_zone
+from policy.hours.time_zones import resolve_zone
 from policy.limits import CapReachedAction, SuppressionScope
 from policy.verdict import Allow, Channel, Defer, MessageClass, Verdict, Withhold
 from profiles.db.sql import new_id
 from profiles.events import Item
 from profiles.messaging.claims import MessageRow
-from profiles.messaging.snapshot import DeferredMessage, ExistingMessage, Snapshot, SnapshotQuery
+from profiles.messaging.snapshot import DeferredMessage, ExistingMessage, Snapshot
 from profiles.state.cart import parse_lines
 
 MARKETING_TOPICS = ("marketing", "all")
@@ -40,40 +40,17 @@ _STATUS_AND_VERDICT = {
 """Type of the verdict → status of the message, and stored verdict."""
 
 
-def to_snapshot_query(
-    request: SendMessage, at: datetime, counting_back: timedelta, *, budgeted: bool
-) -> SnapshotQuery:
-    """Convert a request to the query for its snapshot. ``counting_back`` is how far back to read messages."""
-    promoted = tuple((item.key, item.sku) for item in request.promoting or () if item.key)
-    return SnapshotQuery(
-        UUID(request.run_id),
-        request.step,
-        request.channel.value,
-        at,
-        request.cart_id,
-        promoted,
-        request.choose,
-        lookback=counting_back,
-        needs_claim_rate=budgeted,
-    )
-
-
 def rank_for_profile(snapshot: Snapshot, among: Collection[Channel]) -> tuple[Channel, ...]:
     """Rank the channels for the profile, best first."""
     candidates = [channel for channel in Channel if channel in among]
-    refused = [
-        name
-        for name, topic, state, _ in snapshot.consents
-        if state != "granted" and topic in MARKETING_TOPICS
-    ]
+    withdrawn = [row for row in snapshot.consents if row[2] != "granted" and row[1] in MARKETING_TOPICS]
+    refused = [name for name, *_ in withdrawn]
     return rank_channels(
         candidates,
         reachable=[channel for channel in candidates if snapshot.address(channel.value)],
         refused=[channel for channel in candidates if channel.value in refused or "all" in refused],
         preferred=_text_or_none(snapshot.traits.get("preferred_channel")),
-        engagement_counts={
-            channel: snapshot.engagement_counts.get(channel.value, 0) for channel in candidates
-        },
+        engagement_counts={c: snapshot.engagement_counts.get(c.value, 0) for c in candidates},
     )
 
 
@@ -86,7 +63,8 @@ def to_facts(
 ) -> Facts:
     """Convert a snapshot to facts. Raises ValueError for a stored value unknown to this version."""
     address = snapshot.address(channel.value)
-    resolved = resolve_profile_zone(snapshot, default_zone)
+    named = _text_or_none(snapshot.traits.get("timezone"))
+    resolved = resolve_zone(named, snapshot.context_timezone, snapshot.address("sms"), default_zone)
     places = resolve_places(snapshot.traits, snapshot.address("sms"), resolved)
     zone = add_place_zones(places, resolved)
     return Facts(
@@ -126,12 +104,6 @@ def to_facts(
         breaker_open_until=breaker_open_until,
         places=places,
     )
-
-
-def resolve_profile_zone(snapshot: Snapshot, default_zone: str) -> ResolvedZone:
-    """Return the zone of the snapshot's profile."""
-    named = _text_or_none(snapshot.traits.get("timezone"))
-    return resolve_zone(named, snapshot.context_timezone, snapshot.address("sms"), default_zone)
 
 
 def to_planned_items(items: tuple[Item, ...]) -> tuple[PlannedItem, ...]:
@@ -177,10 +149,7 @@ def to_message_row(
     policy: str,
     basis: dict[str, Any] | None = None,
 ) -> MessageRow:
-    """Convert a verdict to the row to be written.
-
-    ``basis`` is the decision's encoded inputs, and ``policy`` the version of its limits.
-    """
+    """Convert a verdict to its row. ``basis``: the encoded inputs; ``policy``: the version of the limits."""
     standing = snapshot.existing_message
     status, stored_verdict = _STATUS_AND_VERDICT[type(verdict)]
     if isinstance(verdict, Allow):

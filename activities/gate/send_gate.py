@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from activities.contracts import SendMessage
-from activities.gate.decider import Decider, DecisionRecord, save_exposures
+from activities.gate.decider import Decider, save_exposures
 from activities.gate.mapping import rank_for_profile, to_plan
-from activities.run_context import NoSuchRun
+from activities.run_context import no_such_run
 from policy.checks.quiet_hours import allowed_until
-from policy.facts import Plan
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, MessageClass, Verdict
 from profiles.db.database import Database
@@ -105,7 +104,7 @@ class SendGate:
     async def decide(self, request: GateRequest) -> GateOutcome:
         """Decide on one message; the outcome is committed when this returns.
 
-        Raises ``NoSuchRun``. An existing claim of another attempt is set to ``unknown``, since that attempt
+        Raises ``no_such_run``. An existing claim of another attempt is set to ``unknown``, since that attempt
         may have called the provider. Locks held: the profile's.
         """
         query = self._decider.snapshot_query(request.request, request.at)
@@ -113,7 +112,7 @@ class SendGate:
         async def work(connection: object) -> GateOutcome:
             snapshot = await read_locked_snapshot(connection, query)
             if snapshot is None:
-                raise NoSuchRun(f"no run {request.request.run_id}")
+                raise no_such_run(f"no run {request.request.run_id}")
             outcome, row = await self._decide(connection, request, snapshot)
             await self._database.commit(connection, write_decisions_sql(row) if row else "")
             return outcome
@@ -149,10 +148,7 @@ class SendGate:
     async def _decide(
         self, connection: object, request: GateRequest, snapshot: Snapshot
     ) -> tuple[GateOutcome, MessageRow | None]:
-        """Decide on a snapshot. Returns the outcome and the row to be written, if any.
-
-        Locks held: the profile's.
-        """
+        """Return the outcome and the row to be written, if any. Locks held: the profile's."""
         message, standing = request.request, snapshot.existing_message
         if standing and standing.status in _ACCEPTED_STATUSES:
             return PriorAttempt(standing, accepted=True), None
@@ -167,27 +163,18 @@ class SendGate:
             connection, message, plan, snapshot, request.at, breaker_open_until=request.breaker_open_until
         )
         await save_exposures(connection, message)
-        return self._to_outcome(decided, plan, snapshot, request.at, channels), decided.message_row
-
-    def _to_outcome(
-        self,
-        decided: DecisionRecord,
-        plan: Plan,
-        snapshot: Snapshot,
-        at: datetime,
-        channels: tuple[Channel, ...],
-    ) -> SendClaim | NotAllowed:
         row, verdict = decided.message_row, decided.verdict
         if decided.facts is None or not isinstance(verdict, Allow):
-            return NotAllowed(row.message_id, verdict, snapshot, decided.zone, channels)
-        return SendClaim(
+            return NotAllowed(row.message_id, verdict, snapshot, decided.zone, channels), row
+        claim = SendClaim(
             message_id=row.message_id,
             token=row.token or row.message_id,
             address=row.address or "",
             items=verdict.items,
             removed=verdict.removed,
             snapshot=snapshot,
-            valid_for=allowed_until(plan, decided.facts, self._decider.limits, at) - at,
+            valid_for=allowed_until(plan, decided.facts, self._decider.limits, request.at) - request.at,
             zone=decided.zone,
             channels=channels,
         )
+        return claim, row

@@ -1,4 +1,4 @@
-"""Parsers of Waypost's own event format and of CloudEvents, as defined by the HTTP contract."""
+"""Parsers of Waypost's own event format and of CloudEvents, as docs/reference/events.md describes them."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -13,11 +13,13 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import ErrorDetails
 
 from api.events.parsed import (
     EventWithDerivedTime,
     IdentifierCollector,
     Rejection,
+    event_warning,
     is_plausible_time,
     reject_without_identifier,
 )
@@ -124,20 +126,13 @@ def parse_native_event(
     identifiers = IdentifierCollector(region)
     for kind, value in event.identifiers.items():
         identifiers.add_all(kind, value, json_pointer(("identifiers", kind)))
-    if (
-        event.type == MessageReplied.event_name
-        and event.channel is Source.SMS
-        and not identifiers.has_candidates
-    ):
+    is_sms_reply = event.type == MessageReplied.event_name and event.channel is Source.SMS
+    if is_sms_reply and not identifiers.has_candidates:
         identifiers.add("phone", event.properties.get("from"), "/properties/from")
     if refused := reject_without_identifier(identifiers, event.properties, event.id, event.type):
         return refused
     unknown_fields = [
-        {
-            "code": "unknown_field",
-            "pointer": json_pointer((name,)),
-            "detail": f"{json_pointer((name,))} is no field and not kept",
-        }
+        event_warning("unknown_field", json_pointer((name,)), "is no field and not kept")
         for name in (event.model_extra or {})
     ]
     time = event.time.astimezone(UTC) if event.time else None
@@ -159,10 +154,7 @@ def parse_native_event(
 def to_rejection(error: ValidationError, raw: dict[str, Any]) -> Rejection:
     """Return the rejection of an event that does not fit its format, with all faults; the first sets code."""
     faults = [
-        (
-            json_pointer(fault["loc"]),
-            _describe_fault(fault["loc"], fault["type"], fault["msg"], fault["input"]),
-        )
+        (json_pointer(fault["loc"]), _describe_fault(fault))
         for fault in error.errors(include_url=False, include_context=False)
     ]
     missing = error.errors()[0]["type"] == "missing"
@@ -176,9 +168,10 @@ def to_rejection(error: ValidationError, raw: dict[str, Any]) -> Rejection:
     )
 
 
-def _describe_fault(loc: tuple[int | str, ...], kind: str, message: str, value: Any) -> str:
-    where, expected = json_pointer(loc), FIELD_EXPECTATIONS.get(str(loc[0]) if loc else "", message)
-    if kind == "missing":
+def _describe_fault(fault: ErrorDetails) -> str:
+    loc, value = fault["loc"], fault["input"]
+    where, expected = json_pointer(loc), FIELD_EXPECTATIONS.get(str(loc[0]) if loc else "", fault["msg"])
+    if fault["type"] == "missing":
         return f"{where} is missing; send {expected}"
     shown = type(value).__name__ if isinstance(value, dict | list) else repr(value)[:60]
     return f"{where} must be {expected}; got {shown}"

@@ -4,9 +4,9 @@ from typing import Any
 
 from api.events.native import NativeEvent
 from api.events.responses import EventResults
-from api.events.segment import CALL_TYPES, SegmentCall
+from api.events.segment import CALL_TYPE_BY_PATH, SegmentCall
 from api.http.bodies import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS_PER_BODY
-from api.http.problems import ProblemDetails
+from api.http.problems import Responses, problem_responses
 
 _LIMITS_TEXT = (
     f"Limits: {MAX_EVENT_BYTES // 1024} KiB an event, {MAX_BODY_BYTES // 1024} KiB and "
@@ -77,19 +77,19 @@ _SEGMENT_EXAMPLES: dict[str | None, dict[str, Any]] = {
 }
 
 
-def _response_docs() -> dict[int | str, dict[str, Any]]:
-    says = {
-        400: "The body is not JSON, or broken gzip",
-        401: "No key, or an unknown one",
-        413: "Over a limit",
-        422: "The one event of the request is refused",
-        429: "Too much is waiting; see Retry-After",
-        503: "Postgres is away; see Retry-After",
-    }
-    return {
-        200: {"model": EventResults, "description": "One result an event; committed"},
-        **{status: {"model": ProblemDetails, "description": text} for status, text in says.items()},
-    }
+_RESPONSES: Responses = {
+    200: {"model": EventResults, "description": "One result an event; committed"},
+    **problem_responses(
+        {
+            400: "The body is not JSON, or broken gzip",
+            401: "No key, or an unknown one",
+            413: "Over a limit",
+            422: "The one event of the request is refused",
+            429: "Too much is waiting; see Retry-After",
+            503: "Postgres is away; see Retry-After",
+        }
+    ),
+}
 
 
 def _route_docs(
@@ -99,7 +99,7 @@ def _route_docs(
     return {
         "summary": summary,
         "description": description + _LIMITS_TEXT + _TRUST_TEXT,
-        "responses": _response_docs(),
+        "responses": _RESPONSES,
         "operation_id": operation,
         "openapi_extra": {
             "requestBody": {"required": True, "content": content},
@@ -133,10 +133,6 @@ def _native_docs() -> dict[str, Any]:
     return _route_docs("Native events and CloudEvents", _NATIVE, schema, example, "native_events")
 
 
-SEGMENT_DOCS = {
-    **{f"/v1/{call}": _segment_docs(f"/v1/{call}", call) for call in CALL_TYPES},
-    **{f"/v1/{call[0]}": _segment_docs(f"/v1/{call[0]}", call) for call in CALL_TYPES},
-    **{path: _segment_docs(path, None) for path in ("/v1/batch", "/v1/b", "/v1/m")},
-}
+SEGMENT_DOCS = {path: _segment_docs(path, call) for path, call in CALL_TYPE_BY_PATH.items()}
 
 NATIVE_DOCS = _native_docs()

@@ -26,6 +26,11 @@ EventWarning = dict[str, str]
 """A problem of an accepted event: code, pointer, detail."""
 
 
+def event_warning(code: str, pointer: str, detail: str) -> EventWarning:
+    """Return a warning about the value at ``pointer``; ``detail`` continues its sentence."""
+    return {"code": code, "pointer": pointer, "detail": f"{pointer} {detail}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Rejection:
     """The reason that an event is not ingested."""
@@ -44,9 +49,8 @@ class Rejection:
 
     def to_problem(self) -> Problem:
         """Return the error response of a request that has only this event."""
-        title = "Content Too Large" if self.status == 413 else "Unprocessable Content"
         errors = self.errors or ((self.pointer, self.detail),)
-        return Problem(self.status, title, self.detail, errors=errors, code=self.code)
+        return Problem(self.status, self.detail, errors=errors, code=self.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ class IdentifierCollector:
         return sort_identifiers(self.found)
 
     def _add_warning(self, code: str, pointer: str, detail: str) -> None:
-        self.problems.append({"code": code, "pointer": pointer, "detail": f"{pointer} {detail}"})
+        self.problems.append(event_warning(code, pointer, detail))
 
 
 def whole_float_to_int(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Responses of the event routes, as defined by the HTTP contract."""
+"""Responses of the event routes, as docs/reference/events.md describes them."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
@@ -67,14 +67,8 @@ def _to_event_result(
     index: int, item: IncomingEvent | Rejection, outcomes: Iterator[IngestResult]
 ) -> dict[str, Any]:
     if isinstance(item, Rejection):
-        return {
-            "index": index,
-            "id": item.id,
-            "status": "rejected",
-            "code": item.code,
-            "detail": item.detail,
-            "pointer": item.pointer,
-        }
+        reason = {"code": item.code, "detail": item.detail, "pointer": item.pointer}
+        return {"index": index, "id": item.id, "status": "rejected", **reason}
     outcome = next(outcomes)
     result: dict[str, Any] = {"index": index, "id": outcome.id, "status": outcome.status.value}
     if outcome.status is IngestStatus.REJECTED:

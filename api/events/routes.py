@@ -1,7 +1,7 @@
 """Routes that receive events: the Segment HTTP API and Waypost's own. 2xx only after COMMIT."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from api.events.native import is_cloud_event, parse_cloud_event, parse_native_ev
 from api.events.openapi import NATIVE_DOCS, SEGMENT_DOCS
 from api.events.parsed import EventWarning, Rejection
 from api.events.responses import to_response
-from api.events.segment import SegmentRequest, parse_segment_call
+from api.events.segment import CALL_TYPE_BY_PATH, SegmentRequest, parse_segment_call
 from api.events.verification import EventParser, ParseResult, with_verification
 from api.http.bodies import (
     MAX_BODY_BYTES,
@@ -23,48 +23,19 @@ from api.http.bodies import (
     MAX_EVENTS_PER_BODY,
     exceeds_depth,
     read_body,
-    too_many_events,
 )
 from api.http.json_body import ParsedBody, parse_json_body, repair_json
 from api.http.keys import ApiKey, Role, key_from_header
-from api.http.problems import overloaded, unprocessable
+from api.http.problems import Problem, overloaded, unprocessable
 from profiles.state.event_records import IncomingEvent
 
 router = APIRouter(tags=["Events in"])
-
-CALL_TYPE_BY_PATH = {
-    "/v1/track": "track",
-    "/v1/identify": "identify",
-    "/v1/alias": "alias",
-    "/v1/page": "page",
-    "/v1/screen": "screen",
-    "/v1/group": "group",
-    "/v1/batch": None,
-    "/v1/t": "track",
-    "/v1/i": "identify",
-    "/v1/a": "alias",
-    "/v1/p": "page",
-    "/v1/s": "screen",
-    "/v1/g": "group",
-    "/v1/b": None,
-    "/v1/m": None,
-}
-"""Paths of the Segment HTTP API → call type. None for batches, in which each call has a ``type``."""
 
 EVENT_PATHS = frozenset({*CALL_TYPE_BY_PATH, "/v1/events"})
 """All paths that receive events; open to every web origin."""
 
 _UNREPAIRABLE_POINTERS = frozenset({"/id", "/source", "/type", "/messageId", "/event"})
 """Fields in which a repaired text rejects the event, because they identify it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _BodyItems:
-    """The items of a body."""
-
-    items: Sequence[Any]
-    is_single: bool
-    """Whether the body is a bare event; its rejection is the response of the request."""
 
 
 async def segment(request: Request) -> Response:
@@ -85,13 +56,12 @@ async def segment(request: Request) -> Response:
         region=app_state.settings.region,
     )
     call = CALL_TYPE_BY_PATH[request.url.path]
-    items = _to_body_items(parsed.value, "batch")
 
     def parse_call(raw: dict[str, Any]) -> ParseResult:
         return parse_segment_call(raw, call, sender)
 
     parse = with_verification(parse_call, key.role, app_state.identity_tokens, at=sender.received_at)
-    return await _ingest_items(app_state, items, parsed, len(body), parse)
+    return await _ingest_items(app_state, "batch", parsed, len(body), parse)
 
 
 async def native(request: Request) -> Response:
@@ -108,7 +78,7 @@ async def native(request: Request) -> Response:
         return parse_native_event(raw, now=now, source=f"api/{key.label}", region=region)
 
     parse = with_verification(parse_unverified, key.role, app_state.identity_tokens, at=now)
-    return await _ingest_items(app_state, _to_body_items(parsed.value, "events"), parsed, len(body), parse)
+    return await _ingest_items(app_state, "events", parsed, len(body), parse)
 
 
 def _key_from_body(envelope: dict[str, Any]) -> str | None:
@@ -128,27 +98,32 @@ def _is_telemetry(request: Request, envelope: dict[str, Any]) -> bool:
     )
 
 
-def _to_body_items(value: Any, name: str) -> _BodyItems:
-    """Return the items of a body. Raises ``Problem`` 413 for too many, 422 for a body of another form."""
+def _to_body_items(value: Any, name: str) -> tuple[Sequence[Any], bool]:
+    """Return (items of a body, whether it is a bare event). Raises ``Problem`` 413 or 422."""
     if isinstance(value, dict) and name not in value:
-        return _BodyItems([value], is_single=True)
+        return [value], True
     items = value.get(name) if isinstance(value, dict) else value
     if not isinstance(items, list):
         where = f"/{name}" if isinstance(value, dict) else ""
         detail = f"{where or 'the body'} must be an object or a list of objects; got {type(items).__name__}"
         raise unprocessable(detail, (where, detail))
     if len(items) > MAX_EVENTS_PER_BODY:
-        raise too_many_events(len(items))
-    return _BodyItems(items, is_single=False)
+        limit = f"the limit is {MAX_EVENTS_PER_BODY}; send smaller batches"
+        raise Problem(413, f"the body holds {len(items)} events, {limit}")
+    return items, False
 
 
 async def _ingest_items(
-    app_state: AppState, body: _BodyItems, parsed: ParsedBody, size: int, read: EventParser
+    app_state: AppState, name: str, parsed: ParsedBody, size: int, read: EventParser
 ) -> Response:
-    parsed_items = [
-        _parse_item(item, read, clean=parsed.is_clean, measure=size > MAX_EVENT_BYTES) for item in body.items
-    ]
-    if body.is_single and isinstance(parsed_items[0], Rejection):
+    """Ingest a bare event, or a list of events, perhaps under ``name``.
+
+    The rejection of a bare event is the response of the request.
+    """
+    items, is_single = _to_body_items(parsed.value, name)
+    measure = size > MAX_EVENT_BYTES
+    parsed_items = [_parse_item(item, read, clean=parsed.is_clean, measure=measure) for item in items]
+    if is_single and isinstance(parsed_items[0], Rejection):
         app_state.metrics.events.labels("rejected").inc()
         raise parsed_items[0].to_problem()
     events = [parsed_item for parsed_item in parsed_items if isinstance(parsed_item, IncomingEvent)]
@@ -157,14 +132,11 @@ async def _ingest_items(
             stored = await app_state.batcher.submit(events)
     except Overloaded:
         raise overloaded() from None
-    return to_response(parsed_items, stored, single=body.is_single, counter=app_state.metrics.events)
+    return to_response(parsed_items, stored, single=is_single, counter=app_state.metrics.events)
 
 
 def _parse_item(item: Any, read: EventParser, *, clean: bool, measure: bool) -> ParseResult:
-    """Parse one item of a body as an event.
-
-    ``clean``: no value needs a repair. ``measure``: check the item's size.
-    """
+    """Parse one item of a body. ``clean``: no value needs a repair. ``measure``: check the item's size."""
     if exceeds_depth(item):
         detail = f"the event nests deeper than the limit of {MAX_DEPTH} objects and lists; flatten it"
         return Rejection("too_deep", detail, "", _readable_event_id(item))
@@ -196,5 +168,5 @@ def _readable_event_id(item: Any) -> str | None:
 # Routes are matched in order, so the busiest is first.
 router.add_api_route("/v1/events", native, methods=["POST"], **NATIVE_DOCS)
 
-for _path in CALL_TYPE_BY_PATH:
-    router.add_api_route(_path, segment, methods=["POST"], **SEGMENT_DOCS[_path])
+for _path, _docs in SEGMENT_DOCS.items():
+    router.add_api_route(_path, segment, methods=["POST"], **_docs)

@@ -15,6 +15,7 @@ from api.events.parsed import (
     EventWithDerivedTime,
     IdentifierCollector,
     Rejection,
+    event_warning,
     is_plausible_time,
     reject_without_identifier,
     shift_time,
@@ -34,6 +35,25 @@ EVENT_TYPE_BY_CALL = {
 """The event that a call other than ``track`` becomes; ``track`` brings its own name."""
 
 CALL_TYPES = ("track", *EVENT_TYPE_BY_CALL)
+
+CALL_TYPE_BY_PATH = {
+    "/v1/track": "track",
+    "/v1/identify": "identify",
+    "/v1/alias": "alias",
+    "/v1/page": "page",
+    "/v1/screen": "screen",
+    "/v1/group": "group",
+    "/v1/batch": None,
+    "/v1/t": "track",
+    "/v1/i": "identify",
+    "/v1/a": "alias",
+    "/v1/p": "page",
+    "/v1/s": "screen",
+    "/v1/g": "group",
+    "/v1/b": None,
+    "/v1/m": None,
+}
+"""Paths of the Segment HTTP API → call type. None for batches, in which each call has a ``type``."""
 
 MESSAGE_ALIASES = {
     "email delivered": "Message Delivered",
@@ -78,6 +98,8 @@ _CHANNEL_BY_NAME = {source.value: source.value for source in Source} | {
 }
 
 _MOBILE_LIBRARY_MARKS = ("ios", "android", "react-native", "flutter", "swift", "kotlin", "unity", "xamarin")
+
+_TIME_HINT = "taken as now; send a time such as 2026-11-21T10:00:00Z"
 
 _WEB_LIBRARY_MARKS = ("analytics.js", "analytics-next", "javascript", "gtm")
 
@@ -194,10 +216,9 @@ def _object_or_empty(value: Any) -> dict[str, Any]:
 
 def _is_self_alias(parsed: SegmentCall) -> bool:
     """Whether an alias names one id twice, so that it links nothing."""
+    ids = (whole_float_to_int(parsed.userId), whole_float_to_int(parsed.previousId))
     try:
-        return normalize_identifier("user_id", whole_float_to_int(parsed.userId)) == normalize_identifier(
-            "user_id", whole_float_to_int(parsed.previousId)
-        )
+        return len({normalize_identifier("user_id", each) for each in ids}) == 1
     except ValueError:
         return False
 
@@ -220,11 +241,8 @@ def _properties_and_context(parsed: SegmentCall, kind: str) -> tuple[dict[str, A
             if value is not None:
                 properties.setdefault(name, value)
     elif kind == "group":
-        properties = {
-            **properties,
-            "group_id": whole_float_to_int(parsed.groupId),
-            "group_traits": parsed.traits or {},
-        }
+        properties["group_id"] = whole_float_to_int(parsed.groupId)
+        properties["group_traits"] = parsed.traits or {}
     return properties, context
 
 
@@ -234,11 +252,9 @@ def _resolve_event_type(parsed: SegmentCall, kind: str, properties: dict[str, An
     event_type = MESSAGE_ALIASES.get(name.lower())
     if event_type is None:
         return name, None
-    for place in MESSAGE_ID_PROPERTIES:
-        value = properties.get(place)
-        if isinstance(value, str) and value:
-            properties["message_id"] = value
-            break
+    values = (properties.get(place) for place in MESSAGE_ID_PROPERTIES)
+    if message_id := next((value for value in values if isinstance(value, str) and value), None):
+        properties["message_id"] = message_id
     return event_type, name
 
 
@@ -265,7 +281,9 @@ def _resolve_time(
     sent = _parse_time(parsed.sentAt if parsed.sentAt is not None else sender.sent_at, "/sentAt", warnings)
     time = shift_time(stated_time, sender.received_at - sent) if sent else stated_time
     if time is None or not is_plausible_time(time):
-        warnings.append(_bad_time_warning("/timestamp", "lies outside of 1970 to 2100"))
+        warnings.append(
+            event_warning("bad_time", "/timestamp", f"lies outside of 1970 to 2100; {_TIME_HINT}")
+        )
         return sender.received_at, stated_time if is_plausible_time(stated_time) else None, warnings
     return time, stated_time, warnings
 
@@ -277,16 +295,8 @@ def _parse_time(value: Any, pointer: str, warnings: list[EventWarning]) -> datet
         time = _DATETIME_ADAPTER.validate_python(value)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValidationError, OverflowError):
-        warnings.append(_bad_time_warning(pointer, "is not ISO 8601"))
+        warnings.append(event_warning("bad_time", pointer, f"is not ISO 8601; {_TIME_HINT}"))
         return None
-
-
-def _bad_time_warning(where: str, why: str) -> EventWarning:
-    return {
-        "code": "bad_time",
-        "pointer": where,
-        "detail": f"{where} {why}; taken as now; send a time such as 2026-11-21T10:00:00Z",
-    }
 
 
 def detect_channel(call: str, raw: Mapping[str, Any], context: Mapping[str, Any]) -> str:

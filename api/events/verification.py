@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from api.events.native import is_cloud_event
-from api.events.parsed import EventWarning, Rejection
+from api.events.parsed import EventWarning, Rejection, event_warning
 from api.http.keys import Role
 from profiles.identity.tokens import IdentityProof, IdentityTokens, TokenFault, verify_identifiers
 from profiles.ingest.pipeline import INTERNAL_SOURCE_PREFIX
@@ -40,10 +40,9 @@ _TOKEN_FAULT_DETAILS = {
 def with_verification(read: EventParser, role: Role, tokens: IdentityTokens, *, at: datetime) -> EventParser:
     """Wrap a parser so that it also decides whether an event is verified.
 
-    Events under a server or admin key always are. Events under a write key are if identity tokens in the
-    context prove all their strong identifiers. Tokens are removed before parsing: none is stored, and a retry
-    with a fresh token is the same event. A token that proves nothing becomes a warning of the event.
-    An event with one of Waypost's own sources is rejected under every key.
+    Events under a server or admin key are; under a write key if identity tokens in the context prove all
+    their strong identifiers. Tokens are removed before parsing, so a retry with a fresh token is the same
+    event. One that proves nothing becomes a warning. An event with one of Waypost's own sources is rejected.
     """
 
     def parse(raw: dict[str, Any]) -> ParseResult:
@@ -53,14 +52,19 @@ def with_verification(read: EventParser, role: Role, tokens: IdentityTokens, *, 
             return event
         if event.source.startswith(INTERNAL_SOURCE_PREFIX):
             return Rejection("reserved_source", _RESERVED_SOURCE_DETAIL, "/source", event.id)
-        if role.is_trusted:
+        if role >= Role.SERVER:
             return event
         if not tokens_in_event:
             return replace(event, verified=False)
         proofs, warnings = _verify_tokens(tokens_in_event, tokens, at)
         verification = verify_identifiers(event.identifiers, proofs)
         if proofs and verification.unproved_types:
-            warnings.append(_unproved_identifier_warning(verification.unproved_types))
+            types = ", ".join(verification.unproved_types)
+            detail = (
+                f"does not prove this event's {types}, so the event counts as unverified; send a list with a "
+                "token for each identifier, or leave the others out"
+            )
+            warnings.append(event_warning("unproved_identifier", _TOKEN_POINTER, detail))
         return replace(event, verified=verification.is_verified, problems=(*event.problems, *warnings))
 
     return parse
@@ -89,38 +93,19 @@ def _verify_tokens(
     """Return (what the tokens prove, a warning for each that proves nothing)."""
     tokens_in_event: Sequence[Any] = value if isinstance(value, list) else [value]
     if len(tokens_in_event) > MAX_TOKENS_PER_EVENT:
-        return [], [
-            _bad_token_warning(
-                _TOKEN_POINTER, f"holds {len(tokens_in_event)} tokens; send {MAX_TOKENS_PER_EVENT} at most"
-            )
-        ]
+        detail = f"holds {len(tokens_in_event)} tokens; send {MAX_TOKENS_PER_EVENT} at most"
+        return [], [event_warning("bad_token", _TOKEN_POINTER, detail)]
     proofs: list[IdentityProof] = []
     warnings: list[EventWarning] = []
     for index, token in enumerate(tokens_in_event):
         pointer = f"{_TOKEN_POINTER}/{index}" if isinstance(value, list) else _TOKEN_POINTER
         if not isinstance(token, str):
-            warnings.append(
-                _bad_token_warning(
-                    pointer, f"must be a token, a text; got {type(token).__name__}; {_RENEWAL_HINT}"
-                )
-            )
+            detail = f"must be a token, a text; got {type(token).__name__}; {_RENEWAL_HINT}"
+            warnings.append(event_warning("bad_token", pointer, detail))
             continue
         proof = tokens.verify(token, at=at)
         if isinstance(proof, IdentityProof):
             proofs.append(proof)
         else:
-            warnings.append(_bad_token_warning(pointer, _TOKEN_FAULT_DETAILS[proof]))
+            warnings.append(event_warning("bad_token", pointer, _TOKEN_FAULT_DETAILS[proof]))
     return proofs, warnings
-
-
-def _bad_token_warning(place: str, why: str) -> EventWarning:
-    return {"code": "bad_token", "pointer": place, "detail": f"{place} {why}"}
-
-
-def _unproved_identifier_warning(kinds: Sequence[str]) -> EventWarning:
-    return {
-        "code": "unproved_identifier",
-        "pointer": _TOKEN_POINTER,
-        "detail": f"{_TOKEN_POINTER} does not prove this event's {', '.join(kinds)}, so the event counts as "
-        "unverified; send a list with a token for each identifier, or leave the others out",
-    }

@@ -16,7 +16,6 @@ MAX_EVENT_BYTES = 64 * 1024
 """Bytes of one event as compact JSON."""
 
 MAX_EVENTS_PER_BODY = 1000
-"""Events in one body."""
 
 MAX_DEPTH = 16
 """Levels of nested objects and lists; the event itself is the first."""
@@ -30,41 +29,21 @@ _GZIP_MAGIC = b"\x1f\x8b"
 async def read_body(request: Request) -> bytes:
     """Return the body, inflated if its first bytes are those of gzip, whatever the headers state.
 
-    Raises:
-        Problem: 413 over ``MAX_BODY_BYTES``, checked during streaming, before and after inflating. 400 for
-            broken gzip, 408 after ``BODY_TIMEOUT_S``, 415 for another compression.
+    Raises ``Problem``: 413 over ``MAX_BODY_BYTES``, before inflating by ``BodySizeLimitMiddleware``; 400 for
+    broken gzip, 408 after ``BODY_TIMEOUT_S``, 415 for another compression.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > MAX_BODY_BYTES:
-        raise body_too_large()
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await _read_stream(request)
+            body = await request.body()
     except TimeoutError:
-        raise Problem(
-            408, "Request Timeout", f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s; send it again"
-        ) from None
+        detail = f"the body did not arrive within {BODY_TIMEOUT_S:.0f} s; send it again"
+        raise Problem(408, detail) from None
     if body.startswith(_GZIP_MAGIC):
         return decompress_gzip(body)
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
-        raise Problem(
-            415,
-            "Unsupported Media Type",
-            f"content-encoding {encoding[:40]!r} is not read here; send gzip or none",
-        )
+        raise Problem(415, f"content-encoding {encoding[:40]!r} is not read here; send gzip or none")
     return body
-
-
-async def _read_stream(request: Request) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise body_too_large()
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def decompress_gzip(body: bytes) -> bytes:
@@ -82,27 +61,12 @@ def decompress_gzip(body: bytes) -> bytes:
 
 
 def _invalid_gzip(why: str) -> Problem:
-    return Problem(
-        400, "Bad Request", f"the body starts as gzip but cannot be inflated: {why}; send it again whole"
-    )
+    return Problem(400, f"the body starts as gzip but cannot be inflated: {why}; send it again whole")
 
 
 def body_too_large(when: str = "") -> Problem:
     """Return the 413 for a body over ``MAX_BODY_BYTES``."""
-    return Problem(
-        413,
-        "Content Too Large",
-        f"the body is over the limit of {MAX_BODY_BYTES} bytes{when}; send smaller batches",
-    )
-
-
-def too_many_events(count: int) -> Problem:
-    """Return the 413 for a body with more than ``MAX_EVENTS_PER_BODY`` events."""
-    return Problem(
-        413,
-        "Content Too Large",
-        f"the body holds {count} events, the limit is {MAX_EVENTS_PER_BODY}; send smaller batches",
-    )
+    return Problem(413, f"the body is over the limit of {MAX_BODY_BYTES} bytes{when}; send smaller batches")
 
 
 def exceeds_depth(value: Any, limit: int = MAX_DEPTH) -> bool:

@@ -58,9 +58,7 @@ def _parse_int(digits: str) -> int | float:
 
 def invalid_json(why: str) -> Problem:
     """Return the 400 for a body that is not JSON."""
-    return Problem(
-        400, "Bad Request", f"the body cannot be read as JSON: {why}; send one JSON object or a list of them"
-    )
+    return Problem(400, f"the body cannot be read as JSON: {why}; send one JSON object or a list of them")
 
 
 def _cut_at_parser_depth(body: bytes, text: str) -> str:
@@ -96,17 +94,12 @@ def _repair_value(value: Any, place: tuple[int | str, ...], problems: list[dict[
     if isinstance(value, str):
         return _repair_text(value, place, problems)
     if isinstance(value, float) and not math.isfinite(value):
-        _add_warning(
-            problems,
-            "not_a_number",
-            place,
-            "was NaN or beyond double precision, kept as null; send a finite number",
-        )
+        detail = "was NaN or beyond double precision, kept as null; send a finite number"
+        _add_warning(problems, "not_a_number", place, detail)
         return None
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        _add_warning(
-            problems, "number_too_large", place, "is beyond 64 bits, kept as text; send long numbers as text"
-        )
+        detail = "is beyond 64 bits, kept as text; send long numbers as text"
+        _add_warning(problems, "number_too_large", place, detail)
         return str(value)
     if isinstance(value, list):
         return [_repair_value(child, (*place, index), problems) for index, child in enumerate(value)]
@@ -121,12 +114,8 @@ def _repair_value(value: Any, place: tuple[int | str, ...], problems: list[dict[
 def _repair_text(text: str, place: tuple[int | str, ...], problems: list[dict[str, str]]) -> str:
     if not _UNSTORABLE_CHARACTERS.search(text):
         return text
-    _add_warning(
-        problems,
-        "bad_text",
-        place,
-        "had a NUL character or half a surrogate pair, kept as U+FFFD; send valid Unicode",
-    )
+    detail = "had a NUL character or half a surrogate pair, kept as U+FFFD; send valid Unicode"
+    _add_warning(problems, "bad_text", place, detail)
     return _UNSTORABLE_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

@@ -33,11 +33,6 @@ class Role(IntEnum):
     ADMIN = 3
     """Does everything."""
 
-    @property
-    def is_trusted(self) -> bool:
-        """Whether events under a key of this role are verified."""
-        return self >= Role.SERVER
-
 
 _ROLE_LIMITATIONS = {
     Role.WRITE: "a write key may only send events",
@@ -56,12 +51,14 @@ class ApiKey:
     digest: bytes
     role: Role
 
+    @property
+    def actor(self) -> str:
+        """The key's owner in logs of operators' actions."""
+        return f"api/{self.label}"
+
     @classmethod
     def parse(cls, text: str, role: Role) -> "ApiKey":
-        """Parse ``key`` or ``sha256:<hex>``, each with or without ``label:``.
-
-        Raises ``ValueError`` for a key that is empty or too long.
-        """
+        """Parse ``key`` or ``sha256:<hex>``, perhaps after ``label:``. Raises ``ValueError``: its length."""
         label = "default"
         if not _HASHED_KEY_PATTERN.fullmatch(text) and (named := _LABELLED_KEY_PATTERN.fullmatch(text)):
             label, text = named.groups()
@@ -73,10 +70,7 @@ class ApiKey:
 
 
 class ApiKeys:
-    """All valid keys; several per role, for rotation.
-
-    Raises ``ValueError`` for a key that is empty or too long.
-    """
+    """All valid keys; several per role, for rotation. Raises ``ValueError`` for an empty or too long one."""
 
     def __init__(self, *, write: Iterable[str], server: Iterable[str], admin: Iterable[str]) -> None:
         self._keys = (
@@ -98,10 +92,7 @@ class ApiKeys:
         return match
 
     def authorize(self, secret: str | None, role: Role) -> ApiKey:
-        """Return the key if it has at least ``role``.
-
-        Raises ``Problem``: 401 without a valid key, 403 for a lower role.
-        """
+        """Return the key. Raises ``Problem`` 401 without a valid one, 403 for a lower role."""
         if secret is None:
             raise unauthorized(
                 "no key came with this request; send Authorization: Bearer <key>, or Basic with the key as "
@@ -114,13 +105,13 @@ class ApiKeys:
                 "WAYPOST_ADMIN_KEYS"
             )
         if key.role < role:
-            raise Problem(403, "Forbidden", f"{_ROLE_LIMITATIONS[key.role]}; {_REQUIRED_KEY_HINTS[role]}")
+            raise Problem(403, f"{_ROLE_LIMITATIONS[key.role]}; {_REQUIRED_KEY_HINTS[role]}")
         return key
 
 
 def unauthorized(detail: str) -> Problem:
     """Return a 401 that asks for a key."""
-    return Problem(401, "Unauthorized", detail, headers={"WWW-Authenticate": _AUTHENTICATE_CHALLENGE})
+    return Problem(401, detail, headers={"WWW-Authenticate": _AUTHENTICATE_CHALLENGE})
 
 
 def key_from_header(request: Request) -> str | None:
@@ -143,10 +134,7 @@ def key_from_header(request: Request) -> str | None:
 
 
 def key_from_browser_login(request: Request) -> str | None:
-    """Return the key as typed into a browser's login dialog: the password, else the user name.
-
-    None without one. Raises ``Problem`` 401 if it is malformed.
-    """
+    """Return the key of a browser's login dialog: password, else user name. Raises ``Problem`` 401."""
     scheme, _, rest = request.headers.get("authorization", "").strip().partition(" ")
     key = key_from_header(request)
     if scheme.lower() != "basic":

@@ -9,6 +9,38 @@ _QUANTILES = ("0.5", "0.99")
 
 _INGEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
+_BACKLOG_GAUGES = {
+    "undelivered": ("waypost_outbox_undelivered", "Outbox rows that are not delivered to Temporal yet"),
+    "oldest_s": ("waypost_outbox_oldest_seconds", "Age of the oldest undelivered outbox row"),
+    "live_runs": ("waypost_runs_live", "Runs that have not ended"),
+    "stuck_runs": ("waypost_runs_stuck", "Runs that wait for an operator"),
+    "unknown_messages": (
+        "waypost_messages_unknown",
+        "Messages of which it is unknown whether they were sent",
+    ),
+    "quarantined": (
+        "waypost_identifiers_quarantined",
+        "Identifiers in quarantine: shared by too many profiles",
+    ),
+    "quarantined_last_day": (
+        "waypost_identifiers_quarantined_last_day",
+        "Identifiers quarantined within 24 hours",
+    ),
+    "removals_unconfirmed": (
+        "waypost_audience_removals_unconfirmed",
+        "Removals from ad audiences that the platform has not confirmed",
+    ),
+    "removals_oldest_s": (
+        "waypost_audience_removals_oldest_seconds",
+        "Age of the oldest unconfirmed removal",
+    ),
+    "in_flight_at_purchase": (
+        "waypost_messages_in_flight_at_purchase",
+        "Messages of the last day that a provider accepted after a purchase of an item they promote",
+    ),
+}
+"""Field of ``Backlog`` → name and description of its gauge."""
+
 
 class Metrics:
     """The metrics of one app, in a registry of its own, so that two apps in a process do not mix counts."""
@@ -36,72 +68,31 @@ class Metrics:
             "waypost_ingest_queued", "Events that wait for a transaction to begin"
         )
         self._postgres_up = self._gauge("waypost_postgres_up", "1 while Postgres answers")
-        self._outbox_undelivered = self._gauge(
-            "waypost_outbox_undelivered", "Outbox rows that are not delivered to Temporal yet"
-        )
-        self._outbox_oldest_s = self._gauge(
-            "waypost_outbox_oldest_seconds", "Age of the oldest undelivered outbox row"
-        )
-        self._live_runs = self._gauge("waypost_runs_live", "Runs that have not ended")
-        self._stuck_runs = self._gauge("waypost_runs_stuck", "Runs that wait for an operator")
-        self._unknown_messages = self._gauge(
-            "waypost_messages_unknown", "Messages of which it is unknown whether they were sent"
-        )
-        self._quarantined_identifiers = self._gauge(
-            "waypost_identifiers_quarantined", "Identifiers in quarantine: shared by too many profiles"
-        )
-        self._quarantined_last_day = self._gauge(
-            "waypost_identifiers_quarantined_last_day", "Identifiers quarantined within 24 hours"
-        )
-        self._active_kill_switches = Gauge(
-            "waypost_stops_active", "Kill switches that are on", ["kind"], registry=self.registry
-        )
+        self._backlog = {field: self._gauge(*gauge) for field, gauge in _BACKLOG_GAUGES.items()}
+        self._active_kill_switches = self._gauge("waypost_stops_active", "Kill switches that are on", "kind")
         for kind in StopKind:
             self._active_kill_switches.labels(kind.value)
-
-        self._unconfirmed_removals = self._gauge(
-            "waypost_audience_removals_unconfirmed",
-            "Removals from ad audiences that the platform has not confirmed",
-        )
-        self._oldest_removal_s = self._gauge(
-            "waypost_audience_removals_oldest_seconds", "Age of the oldest unconfirmed removal"
-        )
-        self._claim_to_accept_s = Gauge(
+        self._claim_to_accept_s = self._gauge(
             "waypost_claim_to_accept_seconds",
             "From a message's claim to its acceptance by the provider, over the last hour",
-            ["channel", "quantile"],
-            registry=self.registry,
-        )
-        self._in_flight_at_purchase = self._gauge(
-            "waypost_messages_in_flight_at_purchase",
-            "Messages of the last day that a provider accepted after a purchase of an item they promote",
+            "channel",
+            "quantile",
         )
 
     def render(self, backlog: Backlog | None, queued: int) -> bytes:
-        """Return the metrics in the Prometheus text format.
-
-        ``backlog`` None: Postgres is away, and its figures stay as they were.
-        """
+        """Return Prometheus' text format. ``backlog`` None: Postgres is away, its figures stay."""
         self.queued_events.set(queued)
         self._postgres_up.set(backlog is not None)
         if backlog is not None:
-            self._outbox_undelivered.set(backlog.undelivered)
-            self._outbox_oldest_s.set(backlog.oldest_s)
-            self._live_runs.set(backlog.live_runs)
-            self._stuck_runs.set(backlog.stuck_runs)
-            self._unknown_messages.set(backlog.unknown_messages)
-            self._quarantined_identifiers.set(backlog.quarantined)
-            self._quarantined_last_day.set(backlog.quarantined_last_day)
+            for field, gauge in self._backlog.items():
+                gauge.set(getattr(backlog, field))
             for kind in StopKind:
                 self._active_kill_switches.labels(kind.value).set(backlog.stops.count(kind.value))
-            self._unconfirmed_removals.set(backlog.removals_unconfirmed)
-            self._oldest_removal_s.set(backlog.removals_oldest_s)
-            self._in_flight_at_purchase.set(backlog.in_flight_at_purchase)
             self._claim_to_accept_s.clear()
             for channel, took in backlog.claim_to_accept.items():
                 for quantile, seconds in zip(_QUANTILES, took, strict=True):
                     self._claim_to_accept_s.labels(channel, quantile).set(seconds)
         return generate_latest(self.registry)
 
-    def _gauge(self, name: str, documentation: str) -> Gauge:
-        return Gauge(name, documentation, registry=self.registry)
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self.registry)

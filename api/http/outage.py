@@ -1,7 +1,7 @@
 """Detection of Postgres outages: requests fail within about a second instead of waiting for a timeout."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import asyncpg
@@ -27,6 +27,15 @@ _OUTAGE_SQLSTATE_CLASSES = ("08", "25", "53", "57", "58", "42", "55", "XX")
 """Connection, transaction state, resources, operator intervention, system, wrong schema, object state,
 internal error."""
 
+_STALE_ERRORS = (
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    ConnectionResetError,
+)
+"""Errors of a pooled connection that died since its last use."""
+
 _MAX_STALE_RETRIES = 25
 """More than the connections of a pool."""
 
@@ -43,43 +52,28 @@ class Outage(Exception):
 
 def is_outage(error: BaseException) -> bool:
     """Whether an error is caused by the state of Postgres and not by the statement."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, Outage | OSError | TimeoutError | PoolTimeout):
+    for cause in _causes(error):
+        if isinstance(cause, Outage | OSError | TimeoutError | PoolTimeout | asyncpg.InterfaceError):
             return True
-        if isinstance(seen, asyncpg.PostgresError):
-            return (seen.sqlstate or "")[:2] in _OUTAGE_SQLSTATE_CLASSES or is_conflict(seen)
-        if isinstance(seen, asyncpg.InterfaceError):
+        if isinstance(cause, asyncpg.PostgresError):
+            return (cause.sqlstate or "")[:2] in _OUTAGE_SQLSTATE_CLASSES or is_conflict(cause)
+        if isinstance(cause, DBAPIError) and cause.connection_invalidated:
             return True
-        if isinstance(seen, DBAPIError) and seen.connection_invalidated:
-            return True
-        seen = seen.__cause__ or getattr(seen, "orig", None)
     return False
 
 
-def _is_stale_error(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, asyncpg.InterfaceError | asyncpg.PostgresConnectionError | ConnectionResetError):
-            return True
-        if isinstance(seen, asyncpg.AdminShutdownError | asyncpg.CrashShutdownError):
-            return True
-        seen = seen.__cause__ or getattr(seen, "orig", None)
-    return False
-
-
-def create_probe(database: Database) -> Probe:
-    """Return a function that pings Postgres."""
-    return database.ping
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from; SQLAlchemy keeps the driver's error as ``orig``."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or getattr(cause, "orig", None)
 
 
 async def retry_stale_connection(
     make_work: Callable[[], Coroutine[Any, Any, Result]], probe: Probe, *, timeout_s: float = WORK_TIMEOUT_S
 ) -> Result:
-    """Run ``with_outage_check``, and retry if a pooled connection was dead.
-
-    The work of ``make_work`` must be idempotent. Raises ``Outage`` as ``with_outage_check`` does.
-    """
+    """Run idempotent work as ``with_outage_check`` does, and again if a pooled connection was dead."""
     for _ in range(_MAX_STALE_RETRIES):
         try:
             return await with_outage_check(make_work(), probe, timeout_s=timeout_s)
@@ -108,7 +102,7 @@ async def with_outage_check(
         if isinstance(error, Outage) or not is_outage(error):
             raise
         outage = Outage(f"{type(error).__name__}: {error}"[:300])
-        outage.is_stale_connection = _is_stale_error(error)
+        outage.is_stale_connection = any(isinstance(cause, _STALE_ERRORS) for cause in _causes(error))
         raise outage from error
     finally:
         _cancel_without_waiting(task)
@@ -139,4 +133,4 @@ def _forget_cancelled_task(task: "asyncio.Future[Any]") -> None:
 
 async def run_read(database: Database, work: Callable[[Any], Awaitable[Result]]) -> Result:
     """Run a read in one transaction. Raises ``Outage`` within about a second if Postgres is away."""
-    return await retry_stale_connection(lambda: database.run(work), create_probe(database), timeout_s=10)
+    return await retry_stale_connection(lambda: database.run(work), database.ping, timeout_s=10)

@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""Titles of RFC 9110 for which ``HTTPStatus`` has older ones before Python 3.13."""
+
 
 class FieldFault(BaseModel):
     """One field and what is wrong with it."""
@@ -36,13 +39,21 @@ class ProblemDetails(BaseModel):
     errors: list[FieldFault] = Field(default_factory=list, description="Faults of single fields")
 
 
+Responses = dict[int | str, dict[str, Any]]
+"""OpenAPI documentation of a route's responses, by status."""
+
+
+def problem_responses(descriptions: Mapping[int, str]) -> Responses:
+    """Return the documentation of problems: status → description."""
+    return {status: {"model": ProblemDetails, "description": text} for status, text in descriptions.items()}
+
+
 class Problem(Exception):
     """An exception that a route raises to answer with problem+json."""
 
     def __init__(
         self,
         status: int,
-        title: str,
         detail: str,
         *,
         errors: Sequence[tuple[str, str]] = (),
@@ -50,17 +61,14 @@ class Problem(Exception):
         **more: Any,
     ) -> None:
         super().__init__(detail)
-        self.status, self.title, self.detail = status, title, detail
+        self.status, self.detail = status, detail
+        self.title = _TITLES.get(status) or HTTPStatus(status).phrase
         self.errors, self.headers, self.extensions = tuple(errors), dict(headers or {}), more
 
     def to_response(self) -> Response:
         """Return the HTTP response."""
-        body: dict[str, Any] = {
-            "type": "about:blank",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-        }
+        body: dict[str, Any] = {"type": "about:blank", "title": self.title}
+        body |= {"status": self.status, "detail": self.detail}
         if self.errors:
             body["errors"] = [{"pointer": pointer, "detail": detail} for pointer, detail in self.errors]
         return Response(
@@ -73,29 +81,18 @@ class Problem(Exception):
 
 def not_found(detail: str) -> Problem:
     """Return a 404."""
-    return Problem(404, "Not Found", detail)
+    return Problem(404, detail)
 
 
 def unprocessable(detail: str, *errors: tuple[str, str]) -> Problem:
     """Return a 422. Without ``errors`` it concerns the body as a whole."""
-    return Problem(422, "Unprocessable Content", detail, errors=errors)
-
-
-def unavailable() -> Problem:
-    """Return the 503 while Postgres is away."""
-    return Problem(
-        503,
-        "Service Unavailable",
-        "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds",
-        headers={"Retry-After": "2"},
-    )
+    return Problem(422, detail, errors=errors)
 
 
 def overloaded() -> Problem:
     """Return the 429 of a full ingest queue."""
     return Problem(
         429,
-        "Too Many Requests",
         "too many events are waiting here, and nothing of this request was written; "
         "send it again after Retry-After seconds",
         headers={"Retry-After": "1"},
@@ -118,7 +115,10 @@ async def _handle_problem(_: Request, error: Exception) -> Response:
 
 async def _handle_outage(request: Request, error: Exception) -> Response:
     log.warning("postgres_away", path=request.scope.get("path"), error=str(error))
-    return unavailable().to_response()
+    detail = (
+        "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds"
+    )
+    return Problem(503, detail, headers={"Retry-After": "2"}).to_response()
 
 
 async def _handle_postgres_error(request: Request, error: Exception) -> Response:
@@ -133,14 +133,13 @@ async def _handle_postgres_error(request: Request, error: Exception) -> Response
 
 async def _handle_http_exception(request: Request, raised: Exception) -> Response:
     error = cast(HTTPException, raised)
-    title = HTTPStatus(error.status_code).phrase
     detail = str(error.detail)
     if error.status_code == 404:
         detail = "there is nothing under this path; /docs lists what there is"
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         detail = f"{request.method} is not possible here; allowed: {allowed or 'see /docs'}"
-    return Problem(error.status_code, title, detail, headers=error.headers).to_response()
+    return Problem(error.status_code, detail, headers=error.headers).to_response()
 
 
 async def _handle_validation_error(_: Request, error: Exception) -> Response:
@@ -159,9 +158,7 @@ def _error_location(loc: Sequence[int | str]) -> str:
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
     log.error("unexpected", path=request.scope.get("path"), error=type(error).__name__, exc_info=error)
-    return Problem(
-        500, "Internal Server Error", "this is a fault of Waypost's; its log has the details"
-    ).to_response()
+    return Problem(500, "this is a fault of Waypost's; its log has the details").to_response()
 
 
 def json_pointer(loc: Sequence[int | str]) -> str:

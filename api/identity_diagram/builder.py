@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 from uuid import UUID
 
 from api.identity_diagram.model import (
@@ -32,11 +31,9 @@ MAX_NODES, MAX_NEIGHBOUR_NODES = 25, 8
 
 
 def build_diagram(view: IdentityView, *, full: bool = False) -> IdentityDiagram:
-    """Return the diagram of a profile. Values are masked unless ``full``.
-
-    An email's hash is left out if the email is there, which implies it.
-    """
-    same = _email_by_hash(_all_keys(view))
+    """Return the diagram, masked unless ``full``; an email's hash is left out beside the email."""
+    keys = [one.key for one in view.identifiers] + [_neighbour_key(one) for one in view.neighbours]
+    same = {email_hash_key(key): key for key in keys if key.startswith("email:")}
     held = {one.key: one for one in view.identifiers if one.key not in same}
     neighbours = [
         one for one in view.neighbours if _neighbour_key(one) not in same and _neighbour_key(one) not in held
@@ -47,36 +44,19 @@ def build_diagram(view: IdentityView, *, full: bool = False) -> IdentityDiagram:
     )
     others = _build_other_groups(view, neighbours[:MAX_NEIGHBOUR_NODES], same, values, calendar)
     if hidden := neighbours[MAX_NEIGHBOUR_NODES:]:
-        others.append(
-            DiagramGroup(
-                "Other people", [_remainder_node("rest_of_others", Counter(one.type for one in hidden))]
-            )
-        )
+        rest = _remainder_node("rest_of_others", Counter(one.type for one in hidden))
+        others.append(DiagramGroup("Other people", [rest]))
     room = MAX_NODES - sum(len(group.nodes) for group in others)
     nodes = _build_tree(held, view.edges, same, values, calendar)
-    own = DiagramGroup(
-        f"One person · profile …{_short_profile_id(view.profile_id)}", _limit_nodes(nodes, held, room)
-    )
+    profile = f"profile …{_short_profile_id(view.profile_id)}"
+    own = DiagramGroup(f"One person · {profile}", _limit_nodes(nodes, held, room))
     _redirect_refused_links(own.nodes, others)
-    first = (
-        f"{TYPE_LABELS[nodes[0].kind]} {nodes[0].text}"
-        if nodes
-        else f"profile …{_short_profile_id(view.profile_id)}"
-    )
+    first = f"{TYPE_LABELS[nodes[0].kind]} {nodes[0].text}" if nodes else profile
     return IdentityDiagram(f"Who is {first}", _subtitle(held, view), [own, *others])
-
-
-def _all_keys(view: IdentityView) -> list[str]:
-    return [one.key for one in view.identifiers] + [_neighbour_key(one) for one in view.neighbours]
 
 
 def _neighbour_key(one: Neighbour) -> str:
     return f"{one.type}:{one.value}"
-
-
-def _email_by_hash(keys: Iterable[str]) -> dict[str, str]:
-    """Return key of an email's hash → key of that email."""
-    return {email_hash_key(key): key for key in keys if key.startswith("email:")}
 
 
 def _short_profile_id(profile_id: UUID) -> str:
@@ -125,22 +105,14 @@ def _build_tree(
             if other not in nodes:
                 visit(other, node, describe_link(edge.cause, calendar))
 
-    for key in sorted(held, key=lambda key: _node_sort_key(held[key])):
+    for key in sorted(held, key=lambda key: (strongest_first(key)[0], held[key].since, key)):
         if key not in nodes:
             visit(key, None, f"first seen {calendar.format_minute(held[key].since)}")
     return list(nodes.values())
 
 
-def _node_sort_key(identifier: HeldIdentifier) -> tuple[int, datetime, str]:
-    strength, key = strongest_first(identifier.key)
-    return strength, identifier.since, key
-
-
 def _limit_nodes(spots: list[DiagramNode], held: dict[str, HeldIdentifier], room: int) -> list[DiagramNode]:
-    """Return at most ``room`` nodes: the first one, then strong and old ones; the rest is one node.
-
-    Each node keeps all its parents.
-    """
+    """Return at most ``room`` nodes, each with its parents: strong and old ones first; the rest is one."""
     if len(spots) <= room:
         return spots
     parents = {node.key: node.parent_key for node in spots}
@@ -185,21 +157,14 @@ def _build_other_groups(
     groups: dict[UUID | None, DiagramGroup] = {}
     nodes: dict[str, DiagramNode] = {}
     for neighbour in neighbours:
-        nobodys = neighbour.status == "quarantined"
-        title = (
-            "Nobody’s"
-            if neighbour.profile_id is None
-            else f"Another person · profile …{_short_profile_id(neighbour.profile_id)}"
-        )
-        group = groups.setdefault(neighbour.profile_id, DiagramGroup(title, [], nobodys))
-        nodes[_neighbour_key(neighbour)] = node = DiagramNode(
-            _neighbour_key(neighbour),
-            neighbour.type,
-            values[_neighbour_key(neighbour)],
-            neighbour.type in STRONG_TYPES,
-            is_quarantined=nobodys,
-        )
-        group.nodes.append(node)
+        quarantined, key = neighbour.status == "quarantined", _neighbour_key(neighbour)
+        title = "Nobody’s"
+        if neighbour.profile_id is not None:
+            title = f"Another person · profile …{_short_profile_id(neighbour.profile_id)}"
+        group = groups.setdefault(neighbour.profile_id, DiagramGroup(title, [], quarantined))
+        is_strong = neighbour.type in STRONG_TYPES
+        nodes[key] = DiagramNode(key, neighbour.type, values[key], is_strong, is_quarantined=quarantined)
+        group.nodes.append(nodes[key])
     own = {identifier.key for identifier in view.identifiers}
     for edge in view.edges:
         one_end, other = (edge.one, edge.other) if edge.one in own else (edge.other, edge.one)

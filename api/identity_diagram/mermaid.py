@@ -3,13 +3,16 @@
 import re
 
 from api.identity_diagram.builder import build_diagram
-from api.identity_diagram.model import REMAINDER, TYPE_LABELS, DiagramGroup, DiagramNode, IdentityDiagram
-from api.identity_diagram.style import (
+from api.identity_diagram.model import (
     EDGE_COLOR,
     GROUP_BORDER,
     GROUP_FILL,
     OTHER_GROUP_FILL,
     REFUSED_COLOR,
+    REMAINDER,
+    TYPE_LABELS,
+    DiagramGroup,
+    DiagramNode,
     node_style,
 )
 from profiles.identity.views import IdentityView
@@ -19,15 +22,11 @@ _RECTANGLE, _STADIUM = ('["', '"]'), ('(["', '"])')
 
 def render_mermaid(view: IdentityView, *, full: bool = False) -> str:
     """Return the diagram as a ``flowchart``; it ends with a newline. Values are masked unless ``full``."""
-    return to_flowchart(build_diagram(view, full=full))
-
-
-def to_flowchart(sheet: IdentityDiagram) -> str:
-    """Return a diagram as a ``flowchart``."""
-    nodes = [node for group in sheet.groups for node in group.nodes]
+    groups = build_diagram(view, full=full).groups
+    nodes = [node for group in groups for node in group.nodes]
     names = {node.key: f"n{number}" for number, node in enumerate(nodes)}
     lines = ["flowchart LR"]
-    for number, group in enumerate(sheet.groups):
+    for number, group in enumerate(groups):
         lines += _group_lines(group, number, names)
     linked = [node for node in nodes if node.parent_key is not None]
     lines += [
@@ -55,11 +54,9 @@ def _group_lines(fence: DiagramGroup, number: int, names: dict[str, str]) -> lis
 
 def _node_text(spot: DiagramNode) -> str:
     opening, closing = _RECTANGLE if spot.is_strong or spot.kind == REMAINDER else _STADIUM
-    tag = (
-        ""
-        if spot.kind == REMAINDER
-        else TYPE_LABELS.get(spot.kind, spot.kind) + (" ✓" if spot.is_vouched else "")
-    )
+    tag = TYPE_LABELS.get(spot.kind, spot.kind) + (" ✓" if spot.is_vouched else "")
+    if spot.kind == REMAINDER:
+        tag = ""
     return opening + "<br/>".join(_escape_text(line) for line in (tag, spot.text) if line) + closing
 
 
@@ -70,10 +67,7 @@ def _style_line(spot: DiagramNode, name: str) -> str:
 
 
 def _escape_text(text: str) -> str:
-    """Escape text for quotation marks.
-
-    Mermaid writes an entity as #name; and a backquote begins Markdown.
-    """
+    """Escape text for quotation marks. Mermaid writes an entity as #name; and a backquote begins Markdown."""
     named = {"#": "#35;", '"': "#quot;", "`": "#96;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "\\": "#92;"}
     plain = (letter for letter in re.sub(r"\s+", " ", text) if letter.isprintable())
     return "".join(named.get(letter, letter) for letter in plain)

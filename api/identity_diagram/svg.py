@@ -5,8 +5,16 @@ from collections.abc import Iterator
 
 from api.d2 import RED, TextLine, box, heading, note, quote, render, style, wrap
 from api.identity_diagram.builder import build_diagram
-from api.identity_diagram.model import REMAINDER, TYPE_LABELS, DiagramGroup, DiagramNode, IdentityDiagram
-from api.identity_diagram.style import EDGE_COLOR, GROUP_BORDER, node_style
+from api.identity_diagram.model import (
+    EDGE_COLOR,
+    GROUP_BORDER,
+    REMAINDER,
+    TYPE_LABELS,
+    DiagramGroup,
+    DiagramNode,
+    IdentityDiagram,
+    node_style,
+)
 from profiles.identity.views import IdentityView
 
 _LABEL = 46
@@ -18,10 +26,7 @@ _REFUSALS = TextLine("Red: named together, not joined.", colour=RED)
 
 
 def svg(view: IdentityView, *, full: bool = False) -> str:
-    """Return the diagram as the text of an SVG file; it ends with a newline.
-
-    Values are masked unless ``full``. Raises ``DrawingError``.
-    """
+    """Return an SVG file, masked unless ``full``; it ends with a newline. Raises ``DrawingError``."""
     diagram = build_diagram(view, full=full)
     return render(source(diagram), title=diagram.title)
 

@@ -1,5 +1,8 @@
 """Consents: setting one, the ledger of a profile, and SMS replies that an operator has to review."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -17,17 +20,14 @@ from pydantic import (
 from api.dependencies import (
     NOT_FOUND_RESPONSE,
     AppStateDep,
-    CursorParam,
-    IdentifierTypeParam,
-    IdentifierValueParam,
-    LimitParam,
+    NamedProfileDep,
+    PagingDep,
     new_event_id,
-    profile_id_or_404,
     require_admin_key,
 )
 from api.events.parsed import Rejection
 from api.http.outage import run_read
-from api.http.problems import ProblemDetails, unprocessable
+from api.http.problems import problem_responses, unprocessable
 from profiles.consent import evidence, review
 from profiles.consent.evidence import (
     JURISDICTION_PATTERN,
@@ -35,7 +35,6 @@ from profiles.consent.evidence import (
     METHOD_PATTERN,
     TEXT_VERSION_PATTERN,
 )
-from profiles.db.pagination import Page
 from profiles.identity.identifiers import normalize_identifier
 from profiles.ingest.event_store import IngestStatus
 from profiles.state.event_records import IncomingEvent
@@ -43,9 +42,7 @@ from profiles.views.profile import ConsentView
 
 router = APIRouter(tags=["Consents"], dependencies=[Depends(require_admin_key)])
 
-_UNPROCESSABLE_RESPONSE: dict[int | str, dict[str, Any]] = {
-    422: {"model": ProblemDetails, "description": "The identifier, the consent or the cursor is malformed"}
-}
+_UNPROCESSABLE_RESPONSE = problem_responses({422: "The identifier, the consent or the cursor is malformed"})
 
 
 def _validate_evidence(value: Any, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
@@ -107,77 +104,66 @@ class Replies(BaseModel):
 
 
 @router.put("/v1/profiles/{type}/{value:path}/consents", responses=_UNPROCESSABLE_RESPONSE)
-async def change_consent(
-    kind: IdentifierTypeParam, value: IdentifierValueParam, change: ConsentChange, app_state: AppStateDep
-) -> ConsentView:
+async def change_consent(profile: NamedProfileDep, change: ConsentChange) -> ConsentView:
     """Set one consent. It is in force once this is answered.
 
     It is written as an event; an unknown identifier creates a profile. Evidence that cannot be stored rejects
     a grant. A withdrawal counts without it, and its event records the problem.
     """
+    app_state = profile.app_state
     try:
-        spelled = normalize_identifier(kind, value, region=app_state.settings.region)
+        spelled = normalize_identifier(profile.type, profile.value, region=app_state.settings.region)
     except ValueError as error:
         raise unprocessable(f"no profile can have this identifier: {error}", ("value", str(error))) from None
     now = datetime.now(UTC)
     if change.method is None:
         change = change.model_copy(update={"method": "api"})
-    event = build_consent_event(((kind, spelled),), change, source="waypost/consents", at=now)
+    event = build_consent_event(((profile.type, spelled),), change, source="waypost/consents", at=now)
     (answer,) = await app_state.ingest(event)
     if answer.status is IngestStatus.REJECTED:
         raise Rejection("not_stored", answer.detail).to_problem()
     shown, _ = evidence.parse_evidence(event.properties)
-    return ConsentView(
-        channel=change.channel,
-        topic=change.topic,
-        state=change.state,
-        source=change.source,
-        at=now,
-        text_version=shown.text_version,
-        method=shown.method,
-        jurisdiction=shown.jurisdiction,
-    )
+    stated = change.model_dump(include={"channel", "topic", "state", "source"})
+    return ConsentView(**stated, at=now, **asdict(shown))
 
 
 @router.get(
     "/v1/profiles/{type}/{value:path}/consents", responses={**NOT_FOUND_RESPONSE, **_UNPROCESSABLE_RESPONSE}
 )
-async def read_consents(
-    kind: IdentifierTypeParam,
-    value: IdentifierValueParam,
-    app_state: AppStateDep,
-    after: CursorParam,
-    limit: LimitParam = 50,
-) -> Consents:
+async def read_consents(profile: NamedProfileDep, paging: PagingDep) -> Consents:
     """List the consent statements of a profile with their evidence. Effective consents are in the profile."""
-
-    async def read(connection: Any) -> Page[review.ConsentEntry]:
-        profile_id = await profile_id_or_404(connection, app_state, kind, value)
-        return await review.list_consent_entries(connection, profile_id, limit=limit, after=after)
-
-    page = await _read_page(app_state, read)
+    with _foreign_cursor_rejected():
+        page = await profile.read(
+            lambda connection, profile_id: review.list_consent_entries(
+                connection, profile_id, limit=paging.limit, after=paging.after
+            )
+        )
     return Consents(consents=page.rows, next_cursor=page.next_cursor)
 
 
 @router.get("/v1/consents/review", responses=_UNPROCESSABLE_RESPONSE)
-async def read_review(app_state: AppStateDep, after: CursorParam, limit: LimitParam = 50) -> Replies:
+async def read_review(app_state: AppStateDep, paging: PagingDep) -> Replies:
     """List text messages that were treated as an opt-out although they may have meant something else.
 
     `waypost consents keep` and `waypost consents restore` decide on one.
     """
-    page = await _read_page(
-        app_state, lambda connection: review.list_doubtful_replies(connection, limit=limit, after=after)
-    )
+    with _foreign_cursor_rejected():
+        page = await run_read(
+            app_state.database,
+            lambda connection: review.list_doubtful_replies(
+                connection, limit=paging.limit, after=paging.after
+            ),
+        )
     return Replies(replies=page.rows, next_cursor=page.next_cursor)
 
 
-async def _read_page(app_state: AppStateDep, read: Any) -> Page[Any]:
-    """Read a page of a list. Raises ``Problem`` 422 for a cursor of another list."""
+@contextmanager
+def _foreign_cursor_rejected() -> Iterator[None]:
+    """Raise ``Problem`` 422 for a cursor of another list."""
     try:
-        page: Page[Any] = await run_read(app_state.database, read)
+        yield
     except review.ForeignCursor as error:
         raise unprocessable(f"cursor is {error}", ("cursor", str(error))) from None
-    return page
 
 
 def build_consent_event(
@@ -186,12 +172,11 @@ def build_consent_event(
     *,
     source: str,
     at: datetime,
-    event_id: str | None = None,
 ) -> IncomingEvent:
     """Return the event that records a consent."""
     return IncomingEvent(
         source=source,
-        id=event_id or new_event_id("consent"),
+        id=new_event_id("consent"),
         type="Consent Changed",
         channel="server",
         time=at,

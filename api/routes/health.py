@@ -13,10 +13,9 @@ from api.dependencies import AppState, AppStateDep
 from api.http.outage import Outage, run_read
 from profiles.db.migrate import head_revision, revision_of
 from profiles.identity.identifiers import mask_identifier
-from profiles.messaging.kill_switches import KillSwitch, list_kill_switches
+from profiles.messaging.kill_switches import list_kill_switches
 from profiles.views.backlog import (
     REMOVALS_OVERDUE_ADVICE,
-    Backlog,
     StuckRun,
     list_recent_quarantines,
     list_stuck_runs,
@@ -102,39 +101,21 @@ async def readyz(response: Response, app_state: AppStateDep) -> Ready:
 
 
 async def _check_database(app_state: AppState) -> Ready:
-    unknown = Part(state="unknown")
-
-    async def read(
-        connection: Any,
-    ) -> tuple[str | None, Backlog | None, list[StuckRun], list[Quarantined], list[KillSwitch]]:
-        revision_in_database = await revision_of(connection)
-        if revision_in_database != head_revision():
-            return revision_in_database, None, [], [], []
-        quarantined = [
-            Quarantined(
-                type=each.type, value=mask_identifier(each.type, each.value), since=each.quarantined_at
-            )
-            for each in await list_recent_quarantines(connection)
-        ]
-        figures, stuck = await load_backlog(connection), await list_stuck_runs(connection)
-        return revision_in_database, figures, stuck, quarantined, await list_kill_switches(connection)
-
     try:
-        revision, figures, stuck, quarantined, stopped = await run_read(app_state.database, read)
+        return await run_read(app_state.database, _load_state)
     except Outage as error:
-        away = Part(
-            state="unreachable",
-            detail=f"Postgres does not answer ({error}); check DATABASE_URL and the server",
-        )
+        detail = f"Postgres does not answer ({error}); check DATABASE_URL and the server"
+        away, unknown = Part(state="unreachable", detail=detail), Part(state="unknown")
         return Ready(ready=False, postgres=away, migrations=unknown, temporal=unknown)
-    ok = Part(state="ok")
-    if figures is None:
-        behind = Part(
-            state="behind",
-            detail=f"the schema is at {revision or 'nothing'}, this code needs {head_revision()}: "
-            "`waypost migrate`",
-        )
+
+
+async def _load_state(connection: Any) -> Ready:
+    ok, unknown, revision = Part(state="ok"), Part(state="unknown"), await revision_of(connection)
+    if revision != head_revision():
+        schema = f"the schema is at {revision or 'nothing'}, this code needs {head_revision()}"
+        behind = Part(state="behind", detail=f"{schema}: `waypost migrate`")
         return Ready(ready=False, postgres=ok, migrations=behind, temporal=unknown)
+    figures = await load_backlog(connection)
     return Ready(
         ready=True,
         postgres=ok,
@@ -142,12 +123,20 @@ async def _check_database(app_state: AppState) -> Ready:
         temporal=unknown,
         outbox_undelivered=figures.undelivered,
         stuck_runs=figures.stuck_runs,
-        stuck=stuck,
+        stuck=await list_stuck_runs(connection),
         quarantined=figures.quarantined,
-        lately_quarantined=quarantined,
+        lately_quarantined=[
+            Quarantined(
+                type=each.type, value=mask_identifier(each.type, each.value), since=each.quarantined_at
+            )
+            for each in await list_recent_quarantines(connection)
+        ],
         audience_removals_unconfirmed=figures.removals_unconfirmed,
         audience_removals_overdue=REMOVALS_OVERDUE_ADVICE if figures.has_overdue_removals else None,
-        stops=[Stopped(kind=each.kind, name=each.name, since=each.since) for each in stopped],
+        stops=[
+            Stopped(kind=each.kind, name=each.name, since=each.since)
+            for each in await list_kill_switches(connection)
+        ],
     )
 
 

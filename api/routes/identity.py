@@ -1,7 +1,7 @@
 """Identity: the identifiers of a profile and their links, splits and their reversal, and quarantine."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -15,15 +15,12 @@ from api.dependencies import (
     AppState,
     AppStateDep,
     Because,
-    IdentifierTypeParam,
-    IdentifierValueParam,
     LimitParam,
-    profile_id_or_404,
+    NamedProfileDep,
     require_admin_key,
 )
-from api.http.keys import ApiKey
-from api.http.outage import Result, create_probe, run_read, with_outage_check
-from api.http.problems import Problem, ProblemDetails, not_found, unprocessable
+from api.http.outage import run_read
+from api.http.problems import Problem, Responses, not_found, problem_responses, unprocessable
 from api.identity_diagram.mermaid import render_mermaid
 from api.identity_diagram.svg import svg
 from profiles.errors import InvalidRequest, NoChange, NotFound
@@ -85,13 +82,13 @@ class Quarantine(BaseModel):
     next_cursor: str | None = Field(description="For ?cursor= of the next page; null on the last")
 
 
-Responses = dict[int | str, dict[str, Any]]
-
-_ERROR_RESPONSES: Responses = {
-    404: {"model": ProblemDetails, "description": "No profile has this identifier, or there is no such cut"},
-    409: {"model": ProblemDetails, "description": "The requested state exists already"},
-    422: {"model": ProblemDetails, "description": "The request is malformed or impossible"},
-}
+_ERROR_RESPONSES = problem_responses(
+    {
+        404: "No profile has this identifier, or there is no such cut",
+        409: "The requested state exists already",
+        422: "The request is malformed or impossible",
+    }
+)
 
 _FORMAT_RESPONSES: Responses = {
     200: {"content": {"text/plain": {}, "image/svg+xml": {}}, "description": "As ?format= asks for it"},
@@ -105,55 +102,39 @@ router = APIRouter(tags=["Identity"], dependencies=[Depends(require_admin_key)])
     "/v1/profiles/{type}/{value:path}/identity", responses=_FORMAT_RESPONSES, response_model=IdentityView
 )
 async def read_identity(
-    kind: IdentifierTypeParam,
-    value: IdentifierValueParam,
-    app_state: AppStateDep,
+    profile: NamedProfileDep,
     format: Annotated[
         Literal["json", "mermaid", "svg"], Query(description="Format of the response")
     ] = "json",
     full: Annotated[bool, Query(description="Show whole values in a diagram")] = False,
 ) -> IdentityView | Response:
     """Show the links between the identifiers of a profile, refused links, cuts, merges, and their log."""
-
-    async def read(connection: Any) -> IdentityView:
-        return await load_identity(connection, await profile_id_or_404(connection, app_state, kind, value))
-
-    view = await run_read(app_state.database, read)
+    view = await profile.read(load_identity)
     match format:
         case "mermaid":
             return Response(render_mermaid(view, full=full), media_type="text/plain; charset=utf-8")
         case "svg":
-            return Response(await _drawn(view, full), media_type="image/svg+xml")
+            try:
+                picture = await asyncio.to_thread(svg, view, full=full)
+            except D2NotInstalled as error:
+                raise Problem(501, f"{error} (?format=mermaid)") from error
+            return Response(picture, media_type="image/svg+xml")
     return view
 
 
-async def _drawn(view: IdentityView, full: bool) -> str:
-    """Draw the diagram in a thread. Raises ``Problem`` 501 if the drawing program is not installed."""
-    try:
-        return await asyncio.to_thread(svg, view, full=full)
-    except D2NotInstalled as error:
-        raise Problem(501, "Not Implemented", f"{error} (?format=mermaid)") from error
-
-
 @router.post("/v1/profiles/{type}/{value:path}/unmerge", responses=_ERROR_RESPONSES)
-async def take_apart(
-    kind: IdentifierTypeParam,
-    value: IdentifierValueParam,
-    wish: Unmerge,
-    app_state: AppStateDep,
-    asker: AdminKeyDep,
-) -> Unmerged:
+async def take_apart(profile: NamedProfileDep, wish: Unmerge, caller: AdminKeyDep) -> Unmerged:
     """Cut two identifiers apart that belong to different people. In force once this is answered.
 
     No event joins the two again until the cut is mended.
     """
-    key = _normalised_key(app_state, kind, value, "value")
+    app_state = profile.app_state
+    key = _normalised_key(app_state, profile.type, profile.value, "value")
     other_key = _normalised_key(app_state, wish.other.type, wish.other.value, "/from/value")
     await _check_permitted(app_state, lambda connection: check_cut(connection, key, other_key))
-    cutting = unmerge.cut_identifiers(
-        app_state.database, key, other_key, actor=_actor(asker), reason=wish.reason
+    cut = await app_state.change(
+        unmerge.cut_identifiers(app_state.database, key, other_key, actor=caller.actor, reason=wish.reason)
     )
-    cut = await _run_change(app_state, cutting)
 
     async def read(connection: Any) -> Unmerged:
         return Unmerged(
@@ -168,12 +149,15 @@ async def take_apart(
 
 @router.post("/v1/identity/cuts/{cut_id}/mend", responses=_ERROR_RESPONSES)
 async def mend_cut(
-    cut_id: Annotated[int, Path(ge=1, le=2**63 - 1)], why: Because, app_state: AppStateDep, asker: AdminKeyDep
+    cut_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
+    why: Because,
+    app_state: AppStateDep,
+    caller: AdminKeyDep,
 ) -> People:
     """Reverse a cut. The two are merged again if their events still link them."""
     await _check_permitted(app_state, lambda connection: check_mend(connection, cut_id))
-    mending = unmerge.mend_cut(app_state.database, cut_id, actor=_actor(asker), reason=why.reason)
-    return await _load_people(app_state, await _run_change(app_state, mending))
+    mending = unmerge.mend_cut(app_state.database, cut_id, actor=caller.actor, reason=why.reason)
+    return await _load_people(app_state, await app_state.change(mending))
 
 
 @router.get("/v1/identity/quarantine", responses={422: _ERROR_RESPONSES[422]})
@@ -197,12 +181,12 @@ async def read_quarantine(
 
 
 @router.post("/v1/identity/quarantine/release", responses=_ERROR_RESPONSES)
-async def release_identifier(wish: Release, app_state: AppStateDep, asker: AdminKeyDep) -> People:
+async def release_identifier(wish: Release, app_state: AppStateDep, caller: AdminKeyDep) -> People:
     """Release an identifier from quarantine. It is never quarantined again."""
     key = _normalised_key(app_state, wish.type, wish.value, "/value")
     await _check_permitted(app_state, lambda connection: check_release(connection, key))
-    releasing = unmerge.release_identifier(app_state.database, key, actor=_actor(asker), reason=wish.reason)
-    return await _load_people(app_state, await _run_change(app_state, releasing))
+    releasing = unmerge.release_identifier(app_state.database, key, actor=caller.actor, reason=wish.reason)
+    return await _load_people(app_state, await app_state.change(releasing))
 
 
 def _normalised_key(app_state: AppState, kind: str, value: str, pointer: str) -> str:
@@ -217,29 +201,17 @@ async def _check_permitted(app_state: AppState, question: Any) -> None:
     """Raise ``Problem`` if the requested change is not permitted."""
     try:
         await run_read(app_state.database, question)
-    except (NotFound, NoChange, InvalidRequest) as refusal:
-        raise _to_problem(refusal) from None
-
-
-def _to_problem(refusal: NotFound | NoChange | InvalidRequest) -> Problem:
-    match refusal:
-        case NotFound():
-            return not_found(str(refusal))
-        case NoChange():
-            return Problem(409, "Conflict", f"{refusal}; nothing was changed")
-    return unprocessable(str(refusal))
-
-
-async def _run_change(app_state: AppState, work: Coroutine[Any, Any, Result]) -> Result:
-    """Run a change. Raises ``Outage`` about a second after Postgres went away; it may be committed then."""
-    return await with_outage_check(work, create_probe(app_state.database))
+    except NotFound as refusal:
+        raise not_found(str(refusal)) from None
+    except NoChange as refusal:
+        raise Problem(409, f"{refusal}; nothing was changed") from None
+    except InvalidRequest as refusal:
+        raise unprocessable(str(refusal)) from None
 
 
 async def _load_people(app_state: AppState, profiles: Sequence[UUID]) -> People:
-    async def read(connection: Any) -> People:
-        return People(profiles=await _load_persons(connection, profiles))
-
-    return await run_read(app_state.database, read)
+    persons = await run_read(app_state.database, lambda connection: _load_persons(connection, profiles))
+    return People(profiles=persons)
 
 
 async def _load_persons(connection: Any, profiles: Sequence[UUID]) -> list[Person]:
@@ -247,7 +219,3 @@ async def _load_persons(connection: Any, profiles: Sequence[UUID]) -> list[Perso
         Person(profile_id=profile_id, identifiers=await load_identifiers(connection, profile_id))
         for profile_id in profiles
     ]
-
-
-def _actor(asker: ApiKey) -> str:
-    return f"api/{asker.label}"

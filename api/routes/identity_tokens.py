@@ -7,17 +7,15 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.dependencies import AppStateDep, require_server_key
-from api.http.problems import ProblemDetails, unprocessable
+from api.http.problems import problem_responses, unprocessable
 from profiles.identity.identifiers import normalize_identifier
 from profiles.identity.tokens import MAX_IDENTITY_TOKEN_LIFETIME
 
 router = APIRouter(prefix="/v1/identity", tags=["Identity"])
 
-_ERROR_DESCRIPTIONS = {
-    401: "No key, or an unknown one",
-    403: "A write key",
-    422: "No good identifier, or expiry",
-}
+_ERROR_RESPONSES = problem_responses(
+    {401: "No key, or an unknown one", 403: "A write key", 422: "No good identifier, or expiry"}
+)
 
 TokenLifetimeS = Annotated[int, Field(ge=1, le=int(MAX_IDENTITY_TOKEN_LIFETIME.total_seconds()))]
 
@@ -47,9 +45,7 @@ class IssuedToken(BaseModel):
     dependencies=[Depends(require_server_key)],
     operation_id="issue_identity_token",
     summary="Issue an identity token",
-    responses={
-        status: {"model": ProblemDetails, "description": text} for status, text in _ERROR_DESCRIPTIONS.items()
-    },
+    responses=_ERROR_RESPONSES,
 )
 async def issue(claim: Claim, app_state: AppStateDep, response: Response) -> IssuedToken:
     """Issue a token for a visitor who is signed in at your server. Needs a server or an admin key.

@@ -1,21 +1,19 @@
 """Kill switches: listing, activating and deactivating them."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 
 from api.dependencies import AdminKeyDep, AppState, AppStateDep, Because, require_admin_key
-from api.http.outage import create_probe, run_read, with_outage_check
-from api.http.problems import ProblemDetails, not_found
+from api.http.outage import run_read
+from api.http.problems import not_found, problem_responses
 from journeys.registry import UnknownStopTarget, check_stop_target
 from policy.facts import StopKind
 from profiles.messaging import kill_switches
 
-_NOT_FOUND_RESPONSE: dict[int | str, dict[str, Any]] = {
-    404: {"model": ProblemDetails, "description": "There is no such channel, journey or template"}
-}
+_NOT_FOUND_RESPONSE = problem_responses({404: "There is no such channel, journey or template"})
 
 router = APIRouter(prefix="/v1/stops", tags=["Operation"], dependencies=[Depends(require_admin_key)])
 
@@ -58,7 +56,7 @@ async def read_stops(app_state: AppStateDep) -> Stops:
 
 @router.put("/{kind}/{name}", operation_id="stop", responses=_NOT_FOUND_RESPONSE)
 async def stop(
-    kind: StopKindParam, name: StopNameParam, because: Because, app_state: AppStateDep, asker: AdminKeyDep
+    kind: StopKindParam, name: StopNameParam, because: Because, app_state: AppStateDep, caller: AdminKeyDep
 ) -> Stopped:
     """Stop all messages of a channel, a journey or a template, or all messages, on every worker.
 
@@ -66,14 +64,12 @@ async def stop(
     Idempotent: the first reason stays.
     """
     _require_stoppable(app_state, kind, name)
-    actor = f"api/{asker.label}"
-
-    async def work(connection: Any) -> None:
-        await kill_switches.activate_kill_switch(
-            connection, kind.value, name, reason=because.reason, actor=actor
+    activation = app_state.database.run(
+        lambda connection: kill_switches.activate_kill_switch(
+            connection, kind.value, name, reason=because.reason, actor=caller.actor
         )
-
-    await with_outage_check(app_state.database.run(work), create_probe(app_state.database))
+    )
+    await app_state.change(activation)
     active = [each for each in await _read_active_stops(app_state) if (each.kind, each.name) == (kind, name)]
     if not active:
         raise not_found(
@@ -87,20 +83,18 @@ async def resume(
     kind: StopKindParam,
     name: StopNameParam,
     app_state: AppStateDep,
-    asker: AdminKeyDep,
+    caller: AdminKeyDep,
     reason: Annotated[
         str, Query(min_length=1, max_length=500, description="Why; kept in the log")
     ] = "by API",
 ) -> Resumed:
     """Resume sending. Waiting messages pass the whole gate again. The rates of a template restart at zero."""
-
-    async def work(connection: Any) -> bool:
-        actor = f"api/{asker.label}"
-        return await kill_switches.deactivate_kill_switch(
-            connection, kind.value, name, reason=reason, actor=actor
+    deactivation = app_state.database.run(
+        lambda connection: kill_switches.deactivate_kill_switch(
+            connection, kind.value, name, reason=reason, actor=caller.actor
         )
-
-    done = await with_outage_check(app_state.database.run(work), create_probe(app_state.database))
+    )
+    done = await app_state.change(deactivation)
     if not done:
         # A journey or template that was removed from the code can still be resumed: the name is checked last.
         _require_stoppable(app_state, kind, name)

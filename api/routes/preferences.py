@@ -1,15 +1,18 @@
 """Opt-out without a login: the pages behind the links in messages, and one-click unsubscribe (RFC 8058)."""
 
 import hashlib
+from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from api.dependencies import AppState, AppStateDep
 from api.events.parsed import EventWithDerivedTime
 from api.http.bodies import read_body
 from api.http.outage import run_read
+from api.http.problems import Problem
 from api.pages import page
 from api.routes.consents import ConsentChange, build_consent_event
 from profiles.identity.identifiers import IDENTIFIER_TYPES
@@ -31,21 +34,51 @@ CHANNEL_LABELS = {
 _CHANNEL_NAMES = {"email": "email", "sms": "text message", "push": "app notification", "ads": "advertisement"}
 
 
-@router.get("/unsubscribe/{token}")
-async def ask(token: str, app_state: AppStateDep) -> Response:
-    """Show a page with one button. Changes nothing, because link scanners open every link of a mail."""
+_UNKNOWN_LINK = (
+    "Unknown link",
+    "We do not know this link",
+    "It may have been cut short on its way. Open the link in the message again, or answer the message.",
+)
+_UNKNOWN_PERSON = (
+    "Nobody here",
+    "There is nothing to change",
+    "The person this link was made for is no longer on file, so nothing is sent to them.",
+)
+"""Title, headline and explanation of a notice."""
+
+
+class _Notice(Problem):
+    """A problem that is answered with a page."""
+
+    def __init__(self, status: int, title: str, headline: str, explanation: str) -> None:
+        super().__init__(status, explanation)
+        self._values: dict[str, Any] = {"title": title, "headline": headline, "explanation": explanation}
+
+    def to_response(self) -> Response:
+        """Return the page."""
+        return page("notice.html", status=self.status, **self._values)
+
+
+async def _verify(token: str, app_state: AppStateDep) -> PreferenceClaim:
+    """Return what a link's token proves. Raises ``Problem`` 404."""
     claim = app_state.preference_tokens.verify(token)
     if claim is None:
-        return _unknown_link_page()
+        raise _Notice(404, *_UNKNOWN_LINK)
+    return claim
+
+
+ClaimDep = Annotated[PreferenceClaim, Depends(_verify)]
+
+
+@router.get("/unsubscribe/{token}")
+async def ask(token: str, claim: ClaimDep) -> Response:
+    """Show a page with one button. Changes nothing, because link scanners open every link of a mail."""
     return page("unsubscribe.html", channel=_CHANNEL_NAMES.get(claim.channel, claim.channel), token=token)
 
 
 @router.post("/unsubscribe/{token}")
-async def unsubscribe(token: str, app_state: AppStateDep) -> Response:
+async def unsubscribe(token: str, claim: ClaimDep, app_state: AppStateDep) -> Response:
     """Opt out at once, with or without a body (RFC 8058). Any number of clicks is one opt-out."""
-    claim = app_state.preference_tokens.verify(token)
-    if claim is None:
-        return _unknown_link_page()
     subscriber = await _read_subscriber(app_state, claim)
     event = _opt_out_event(claim, subscriber)
     if event is not None:
@@ -54,33 +87,19 @@ async def unsubscribe(token: str, app_state: AppStateDep) -> Response:
 
 
 @router.get("/preferences/{token}")
-async def show(token: str, app_state: AppStateDep) -> Response:
+async def show(token: str, claim: ClaimDep, app_state: AppStateDep) -> Response:
     """Show the channels, each with a switch."""
-    claim = app_state.preference_tokens.verify(token)
-    if claim is None:
-        return _unknown_link_page()
-    subscriber = await _read_subscriber(app_state, claim)
-    return _preferences_page(token, subscriber) if subscriber.identifiers else _unknown_person_page()
+    return _preferences_page(token, await _read_person(app_state, claim))
 
 
 @router.post("/preferences/{token}")
-async def save(token: str, request: Request, app_state: AppStateDep) -> Response:
+async def save(token: str, claim: ClaimDep, request: Request, app_state: AppStateDep) -> Response:
     """Save the switches: one consent event for each changed channel."""
-    claim = app_state.preference_tokens.verify(token)
-    if claim is None:
-        return _unknown_link_page()
     form = _parse_form(await read_body(request))
     if form.get("form") != ["preferences"]:
-        return page(
-            "notice.html",
-            status=422,
-            title="Not saved",
-            headline="Nothing was changed",
-            explanation="This form came without its fields. Go back, reload the page and save again.",
-        )
-    subscriber = await _read_subscriber(app_state, claim)
-    if not subscriber.identifiers:
-        return _unknown_person_page()
+        explanation = "This form came without its fields. Go back, reload the page and save again."
+        raise _Notice(422, "Not saved", "Nothing was changed", explanation)
+    subscriber = await _read_person(app_state, claim)
     wanted = {channel: channel in form and "nothing" not in form for channel in CHANNEL_LABELS}
     changed = [
         channel for channel in CHANNEL_LABELS if wanted[channel] != subscriber.accepts_marketing(channel)
@@ -89,8 +108,13 @@ async def save(token: str, request: Request, app_state: AppStateDep) -> Response
         # An opt-out of every channel, also of those without a consent on record.
         changed = list(CHANNEL_LABELS)
     now = datetime.now(UTC)
+    states = {channel: "granted" if wanted[channel] else "withdrawn" for channel in changed}
+    fields = {"source": "preference page", "method": "preference_page"}
     await app_state.ingest(
-        *(_consent_change_event(subscriber, channel, wanted[channel], now) for channel in changed)
+        *(
+            _consent_event(subscriber, {"channel": channel, "state": state, **fields}, now)
+            for channel, state in states.items()
+        )
     )
     return _preferences_page(token, await _read_subscriber(app_state, claim), saved=True)
 
@@ -107,11 +131,18 @@ async def _read_subscriber(app_state: AppState, claim: PreferenceClaim) -> Subsc
     return await run_read(app_state.database, lambda connection: load_subscriber(connection, claim))
 
 
+async def _read_person(app_state: AppState, claim: PreferenceClaim) -> Subscriber:
+    """Return the subscriber. Raises ``Problem`` 404 without an identifier on file."""
+    subscriber = await _read_subscriber(app_state, claim)
+    if not subscriber.identifiers:
+        raise _Notice(404, *_UNKNOWN_PERSON)
+    return subscriber
+
+
 def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEvent | None:
     """Return the event of an unsubscribe click, or None if the profile no longer exists.
 
-    Its id is derived from the token and the last grant. So ten clicks are one event, and the same link works
-    again after the person has opted in again.
+    Its id derives from token and last grant: ten clicks are one event, and after an opt-in it is another.
     """
     seed = (
         f"{claim.message_id}|{claim.profile_id}|{claim.channel}|{claim.topic}|{subscriber.last_grant or ''}"
@@ -120,25 +151,11 @@ def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEv
     if not subscriber.message_known:
         if not subscriber.identifiers:
             return None
-        change = ConsentChange.model_validate(
-            {
-                "channel": claim.channel,
-                "topic": claim.topic,
-                "state": "withdrawn",
-                "source": "unsubscribe link",
-                "method": "one_click",
-            }
-        )
-        now = datetime.now(UTC)
-        return _without_stated_time(
-            build_consent_event(
-                _strongest_identifier(subscriber),
-                change,
-                source=PREFERENCES_SOURCE,
-                at=now,
-                event_id=event_id,
-            )
-        )
+        fields = {"state": "withdrawn", "source": "unsubscribe link", "method": "one_click"}
+        change = {"channel": claim.channel, "topic": claim.topic, **fields}
+        event = asdict(_consent_event(subscriber, change, datetime.now(UTC)))
+        # Without a stated time, so that repeated clicks have the same content hash.
+        return EventWithDerivedTime(**event | {"id": event_id})
     return EventWithDerivedTime(
         source=PREFERENCES_SOURCE,
         id=event_id,
@@ -155,31 +172,11 @@ def _opt_out_event(claim: PreferenceClaim, subscriber: Subscriber) -> IncomingEv
     )
 
 
-def _without_stated_time(event: IncomingEvent) -> EventWithDerivedTime:
-    """Return the event without a stated time, so that repeated clicks have the same content hash."""
-    return EventWithDerivedTime(
-        source=event.source,
-        id=event.id,
-        type=event.type,
-        channel=event.channel,
-        time=event.time,
-        identifiers=event.identifiers,
-        properties=event.properties,
-    )
-
-
-def _consent_change_event(
-    subscriber: Subscriber, channel: str, granted: bool, now: datetime
-) -> IncomingEvent:
-    state = "granted" if granted else "withdrawn"
-    fields = {"channel": channel, "state": state, "source": "preference page", "method": "preference_page"}
-    change = ConsentChange.model_validate(fields)
-    return build_consent_event(_strongest_identifier(subscriber), change, source=PREFERENCES_SOURCE, at=now)
-
-
-def _strongest_identifier(subscriber: Subscriber) -> tuple[tuple[str, str], ...]:
+def _consent_event(subscriber: Subscriber, change: dict[str, str], at: datetime) -> IncomingEvent:
+    """Return the event of a change, under the subscriber's strongest identifier."""
     first = min(subscriber.identifiers, key=lambda identifier: IDENTIFIER_TYPES.index(identifier.type))
-    return ((first.type, first.value),)
+    stated = ConsentChange.model_validate(change)
+    return build_consent_event(((first.type, first.value),), stated, source=PREFERENCES_SOURCE, at=at)
 
 
 def _preferences_page(token: str, subscriber: Subscriber, *, saved: bool = False) -> Response:
@@ -193,24 +190,3 @@ def _preferences_page(token: str, subscriber: Subscriber, *, saved: bool = False
         for name, (title, description) in CHANNEL_LABELS.items()
     ]
     return page("preferences.html", token=token, channels=channels, saved=saved)
-
-
-def _unknown_link_page() -> Response:
-    return page(
-        "notice.html",
-        status=404,
-        title="Unknown link",
-        headline="We do not know this link",
-        explanation="It may have been cut short on its way. Open the link in the message again, or answer "
-        "the message.",
-    )
-
-
-def _unknown_person_page() -> Response:
-    return page(
-        "notice.html",
-        status=404,
-        title="Nobody here",
-        headline="There is nothing to change",
-        explanation="The person this link was made for is no longer on file, so nothing is sent to them.",
-    )

@@ -1,27 +1,17 @@
 """Profiles: the unified record of a person, and its messages, decisions and runs."""
 
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
-from api.dependencies import (
-    NOT_FOUND_RESPONSE,
-    AppStateDep,
-    CursorParam,
-    IdentifierTypeParam,
-    IdentifierValueParam,
-    LimitParam,
-    profile_id_or_404,
-    require_admin_key,
-)
-from api.http.outage import run_read
+from api.dependencies import NOT_FOUND_RESPONSE, NamedProfileDep, PagingDep, require_admin_key
 from api.routes.run_schemas import Runs
-from api.why.answer import ToldDecision, create_explainer
+from api.why.answer import Explainer, ToldDecision
 from policy.hours.time_zones import resolve_zone
-from profiles.db import pagination
-from profiles.views import decision_evidence, history, profile
-from profiles.views.profile import ProfileView, RunView
+from profiles.views import decision_evidence, history
+from profiles.views.profile import ProfileView, load_profile
 
 router = APIRouter(
     prefix="/v1/profiles/{type}",
@@ -46,71 +36,51 @@ class Decisions(BaseModel):
 
 
 @router.get("/{value:path}/messages")
-async def read_messages(
-    kind: IdentifierTypeParam,
-    value: IdentifierValueParam,
-    app_state: AppStateDep,
-    after: CursorParam,
-    limit: LimitParam = 50,
-) -> Messages:
+async def read_messages(profile: NamedProfileDep, paging: PagingDep) -> Messages:
     """List the messages of a profile, sent or not."""
-
-    async def read(connection: Any) -> pagination.Page[history.MessageView]:
-        profile_id = await profile_id_or_404(connection, app_state, kind, value)
-        return await history.list_messages(connection, profile_id=profile_id, limit=limit, after=after)
-
-    page = await run_read(app_state.database, read)
+    page = await profile.read(
+        lambda connection, profile_id: history.list_messages(
+            connection, profile_id=profile_id, limit=paging.limit, after=paging.after
+        )
+    )
     return Messages(messages=page.rows, next_cursor=page.next_cursor)
 
 
 @router.get("/{value:path}/decisions")
-async def read_decisions(
-    kind: IdentifierTypeParam,
-    value: IdentifierValueParam,
-    app_state: AppStateDep,
-    after: CursorParam,
-    limit: LimitParam = 50,
-) -> Decisions:
+async def read_decisions(profile: NamedProfileDep, paging: PagingDep) -> Decisions:
     """List the gate's decisions about a profile, each with a sentence that explains it, and its checks."""
+    app_state = profile.app_state
 
-    async def read(connection: Any) -> Decisions:
-        profile_id = await profile_id_or_404(connection, app_state, kind, value)
-        page = await history.list_decisions(connection, profile_id=profile_id, limit=limit, after=after)
+    async def read(connection: Any, profile_id: UUID) -> Decisions:
+        page = await history.list_decisions(
+            connection, profile_id=profile_id, limit=paging.limit, after=paging.after
+        )
         evidence = (
             await decision_evidence.load_decision_evidence(connection, profile_id) if page.rows else None
         )
         if evidence is None:
             return Decisions(decisions=[])
-        explainer = create_explainer(evidence, app_state.limits, app_state.settings.default_timezone)
+        explainer = Explainer(evidence, app_state.limits, app_state.settings.default_timezone)
         return Decisions(
             decisions=[explainer.explain(decision) for decision in page.rows], next_cursor=page.next_cursor
         )
 
-    return await run_read(app_state.database, read)
+    return await profile.read(read)
 
 
 @router.get("/{value:path}/runs")
-async def read_runs(
-    kind: IdentifierTypeParam,
-    value: IdentifierValueParam,
-    app_state: AppStateDep,
-    after: CursorParam,
-    limit: LimitParam = 50,
-) -> Runs:
+async def read_runs(profile: NamedProfileDep, paging: PagingDep) -> Runs:
     """List the runs of a profile."""
-
-    async def read(connection: Any) -> pagination.Page[RunView]:
-        profile_id = await profile_id_or_404(connection, app_state, kind, value)
-        return await history.list_runs(connection, profile_id=profile_id, limit=limit, after=after)
-
-    page = await run_read(app_state.database, read)
+    page = await profile.read(
+        lambda connection, profile_id: history.list_runs(
+            connection, profile_id=profile_id, limit=paging.limit, after=paging.after
+        )
+    )
     return Runs(runs=page.rows, next_cursor=page.next_cursor)
 
 
 @router.get("/{value:path}")
-async def read_profile(
-    kind: IdentifierTypeParam, value: IdentifierValueParam, app_state: AppStateDep
-) -> ProfileView:
+async def read_profile(profile: NamedProfileDep) -> ProfileView:
     """Return the unified record of a person.
 
     Identifiers, traits with their origins, computed traits, zone and locale with their sources, consents,
@@ -118,12 +88,7 @@ async def read_profile(
     """
 
     def zone(named: str | None, context: str | None, phone: str | None) -> tuple[str, str]:
-        resolved = resolve_zone(named, context, phone, app_state.settings.default_timezone)
+        resolved = resolve_zone(named, context, phone, profile.app_state.settings.default_timezone)
         return resolved.zone, resolved.source
 
-    async def read(connection: Any) -> ProfileView:
-        return await profile.load_profile(
-            connection, await profile_id_or_404(connection, app_state, kind, value), zone
-        )
-
-    return await run_read(app_state.database, read)
+    return await profile.read(lambda connection, profile_id: load_profile(connection, profile_id, zone))

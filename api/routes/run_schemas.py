@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.events.native import EventTime
+from api.temporal import WaitingView
 from profiles.runs.exposures import ExposureView
 from profiles.views import history
 from profiles.views.profile import RunView
@@ -41,15 +42,6 @@ class Journeys(BaseModel):
     """Registered journeys."""
 
     journeys: list[JourneyView]
-
-
-class WaitingView(BaseModel):
-    """What a run waits for."""
-
-    details: str | None = Field(
-        description="Markdown, as the run's workflow reports it; null if it did not answer"
-    )
-    note: str = Field(description="The origin of the details, or why there are none")
 
 
 class RunDetails(BaseModel):

@@ -1,7 +1,7 @@
 """Manual start of a run: validates the request, ingests its event for one journey, explains refusals."""
 
 import difflib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from api.events.native import parse_native_event
 from api.events.parsed import Rejection
 from api.http.bodies import MAX_DEPTH, MAX_EVENT_BYTES, exceeds_depth
 from api.http.json_body import repair_json
-from api.http.outage import create_probe, retry_stale_connection
+from api.http.outage import retry_stale_connection
 from api.http.problems import Problem, not_found, unprocessable
 from api.routes.run_schemas import RunEntered, RunEntry
 from journeys.vocabulary.definition import JourneyDefinition
@@ -26,7 +26,6 @@ from profiles.ingest.manual_start import (
     ReentryNotAllowed,
     RunAlreadyActive,
     RunNotStarted,
-    StartedRun,
     start_run_manually,
 )
 from profiles.state.event_records import IncomingEvent, parse_event
@@ -54,24 +53,14 @@ async def start_run(
         # Idempotent by the event's id, so a retry on another connection is safe.
         started = await retry_stale_connection(
             lambda: start_run_manually(app_state.database, journey, incoming, app_state.ingest_rules),
-            create_probe(app_state.database),
+            app_state.database.ping,
         )
     except RunNotStarted as why:
         raise _to_problem(journey, why) from None
-    app_state.metrics.events.labels(
-        (IngestStatus.DUPLICATE if started.is_duplicate else IngestStatus.ACCEPTED).value
-    ).inc()
-    return _to_run_entered(journey, started), started.is_duplicate
-
-
-def _to_run_entered(journey: JourneyDefinition, started: StartedRun) -> RunEntered:
-    return RunEntered(
-        run_id=started.run_id,
-        journey=journey.name,
-        key=started.key,
-        state=started.state,
-        event_id=started.event_id,
-    )
+    status = IngestStatus.DUPLICATE if started.is_duplicate else IngestStatus.ACCEPTED
+    app_state.metrics.events.labels(status.value).inc()
+    entered = RunEntered.model_validate({"journey": journey.name, **asdict(started)})
+    return entered, started.is_duplicate
 
 
 def _to_event(
@@ -88,7 +77,7 @@ def _to_event(
         raise unprocessable(f"the body nests deeper than the limit of {MAX_DEPTH} objects and lists")
     raw, warnings = repair_json(raw)
     if len(orjson.dumps(raw)) > MAX_EVENT_BYTES:
-        raise Problem(413, "Content Too Large", f"the event is over the limit of {MAX_EVENT_BYTES} bytes")
+        raise Problem(413, f"the event is over the limit of {MAX_EVENT_BYTES} bytes")
     if raw["type"] == SegmentEntered.event_name:
         raw["properties"] = _with_segment_name(journey, raw["properties"])
     _, fault = parse_event(raw["type"], raw["properties"])
@@ -99,14 +88,10 @@ def _to_event(
         raise event.to_problem()
     if not event.identifiers:
         # The id of a message names a profile as well, but is not enough to start a run.
-        identifier_problems = [
-            problem for problem in event.problems if problem["pointer"].startswith("/identifiers/")
-        ]
-        first_detail = "".join(f": {problem['detail']}" for problem in identifier_problems[:1])
-        detail = f"no profile is named{first_detail}; send one of {', '.join(IDENTIFIER_TYPES)}"
-        raise unprocessable(
-            detail, (identifier_problems[0]["pointer"] if identifier_problems else "/identifiers", detail)
-        )
+        named = [problem for problem in event.problems if problem["pointer"].startswith("/identifiers/")]
+        why = f": {named[0]['detail']}" if named else ""
+        detail = f"no profile is named{why}; send one of {', '.join(IDENTIFIER_TYPES)}"
+        raise unprocessable(detail, (named[0]["pointer"] if named else "/identifiers", detail))
     return replace(event, problems=(*event.problems, *warnings))
 
 
@@ -138,14 +123,14 @@ def _to_problem(journey: JourneyDefinition, why: RunNotStarted) -> Problem:
     match why:
         case RunAlreadyActive(run_id=run_id):
             detail = f"{why}; wait for its end, or POST /v1/runs/{run_id}/cancel"
-            return Problem(409, "Conflict", detail, run_id=run_id)
+            return Problem(409, detail, run_id=run_id)
         case EventIdConflict(run_id=run_id):
             detail = f"{why}; send another Idempotency-Key with another body"
             # As draft-ietf-httpapi-idempotency-key-header has it.
-            return Problem(422, "Unprocessable Content", detail, run_id=run_id)
+            return Problem(422, detail, run_id=run_id)
         case ReentryNotAllowed():
             rule, until = _describe_reentry_rule(journey.reentry, why)
-            return Problem(409, "Conflict", f"{why}: {rule}", until=until)
+            return Problem(409, f"{why}: {rule}", until=until)
     return unprocessable(f"no run starts: {why}")
 
 

@@ -1,5 +1,6 @@
 """Journeys and their runs: listing them, details of a run, and starting, signalling or ending one by hand."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -8,15 +9,14 @@ from fastapi import APIRouter, Body, Depends, Header, Query, Response
 from api.dependencies import (
     AppState,
     AppStateDep,
-    CursorParam,
-    LimitParam,
+    PagingDep,
     profile_id_or_404,
     require_admin_key,
 )
 from api.http.bodies import MAX_DEPTH, exceeds_depth
 from api.http.json_body import repair_json
-from api.http.outage import create_probe, run_read, with_outage_check
-from api.http.problems import Problem, ProblemDetails, not_found, unprocessable
+from api.http.outage import run_read
+from api.http.problems import Problem, not_found, problem_responses, unprocessable
 from api.routes.run_schemas import (
     Cancellation,
     Journeys,
@@ -27,9 +27,9 @@ from api.routes.run_schemas import (
     RunEntry,
     Runs,
     SegmentView,
-    WaitingView,
 )
 from api.routes.run_start import journey_or_404, start_run
+from api.temporal import WaitingView
 from profiles.db import pagination
 from profiles.events import Event
 from profiles.identity import component
@@ -43,7 +43,7 @@ router = APIRouter(
     prefix="/v1",
     tags=["Journeys and runs"],
     dependencies=[Depends(require_admin_key)],
-    responses={404: {"model": ProblemDetails, "description": "There is no such journey or run"}},
+    responses=problem_responses({404: "There is no such journey or run"}),
 )
 
 MAX_DETAIL_ROWS = 200
@@ -75,7 +75,7 @@ async def read_journeys(app_state: AppStateDep) -> Journeys:
 async def read_journey_runs(
     journey: str,
     app_state: AppStateDep,
-    after: CursorParam,
+    paging: PagingDep,
     state: Annotated[
         Literal["running", "ended", "stuck"] | None, Query(description="Only runs in this state")
     ] = None,
@@ -83,14 +83,18 @@ async def read_journey_runs(
         str | None,
         Query(max_length=400, description="A profile_id, type:value, or a bare email, phone or user_id"),
     ] = None,
-    limit: LimitParam = 50,
 ) -> Runs:
     """List the runs of one journey, the newest first."""
 
     async def read(connection: Any) -> pagination.Page[RunView]:
         person = await _customer_profile_id(connection, app_state, customer) if customer else None
         return await history.list_runs(
-            connection, profile_id=person, journey=journey, state=state, limit=limit, after=after
+            connection,
+            profile_id=person,
+            journey=journey,
+            state=state,
+            limit=paging.limit,
+            after=paging.after,
         )
 
     page = await run_read(app_state.database, read)
@@ -104,12 +108,13 @@ async def read_journey_runs(
     status_code=202,
     responses={
         200: {"model": RunEntered, "description": "An earlier request of this Idempotency-Key started it"},
-        409: {
-            "model": ProblemDetails,
-            "description": "The key has a live run (`run_id`), or may not enter again (until `until`; null: "
-            "never). Nothing is written",
-        },
-        413: {"model": ProblemDetails, "description": "The event is too large"},
+        **problem_responses(
+            {
+                409: "The key has a live run (`run_id`), or may not enter again (until `until`; null: "
+                "never). Nothing is written",
+                413: "The event is too large",
+            }
+        ),
     },
 )
 async def enter_journey(
@@ -161,7 +166,7 @@ async def read_run(run_id: UUID, app_state: AppStateDep) -> RunDetails:
 
     run, messages, decisions, exposures = await run_read(app_state.database, read)
     return RunDetails(
-        **{name: getattr(run, name) for name in RunView.__dataclass_fields__},
+        **asdict(run),
         waiting=await _load_waiting_view(app_state, run),
         messages=messages,
         decisions=decisions,
@@ -174,11 +179,9 @@ async def _load_waiting_view(app_state: AppState, run: RunView) -> WaitingView:
     if run.state == "ended":
         return WaitingView(details=None, note=f"nothing: it ended ({run.outcome or 'no outcome on record'})")
     if run.state == "stuck":
-        return WaitingView(
-            details=None, note=f"an operator: {run.detail or 'an event could not be delivered to it'}"
-        )
-    pending = await app_state.temporal.load_pending_wait(run.workflow_id, run.temporal_run_id)
-    return WaitingView(details=pending.details, note=pending.note)
+        why = run.detail or "an event could not be delivered to it"
+        return WaitingView(details=None, note=f"an operator: {why}")
+    return await app_state.temporal.load_waiting_view(run.workflow_id, run.temporal_run_id)
 
 
 @router.post("/journeys/{journey}/runs/{key:path}/signals/{event}", status_code=202)
@@ -203,7 +206,7 @@ async def signal_run(
     if event not in Event.registry:
         raise not_found(f"no event {event!r} is declared; there are {', '.join(sorted(Event.registry))}")
     try:
-        run_id = await with_outage_check(
+        run_id = await app_state.change(
             signal_run_manually(
                 app_state.database,
                 journey=journey,
@@ -211,8 +214,7 @@ async def signal_run(
                 event_name=event,
                 properties=_signal_properties(body),
                 idempotency_key=idempotency_key,
-            ),
-            create_probe(app_state.database),
+            )
         )
     except ValueError as error:
         raise unprocessable(f"the properties do not fit: {error}") from None
@@ -235,19 +237,14 @@ def _signal_properties(body: dict[str, Any] | None) -> dict[str, Any]:
 @router.post(
     "/runs/{run_id}/cancel",
     status_code=202,
-    responses={409: {"model": ProblemDetails, "description": "The run has ended already"}},
+    responses=problem_responses({409: "The run has ended already"}),
 )
 async def cancel_run(run_id: UUID, cancellation: Cancellation, app_state: AppStateDep) -> Queued:
     """End a run early, with outcome ``cancelled``."""
-    is_requested = await with_outage_check(
-        request_run_end(app_state.database, run_id, "cancelled", cancellation.reason),
-        create_probe(app_state.database),
-    )
-    if is_requested:
+    ending = request_run_end(app_state.database, run_id, "cancelled", cancellation.reason)
+    if await app_state.change(ending):
         return Queued(run_id=run_id)
     run = await run_read(app_state.database, lambda connection: history.load_run(connection, run_id))
     if run is None:
         raise not_found(f"there is no run {run_id}")
-    raise Problem(
-        409, "Conflict", f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do"
-    )
+    raise Problem(409, f"this run ended before ({run.outcome or 'no outcome on record'}); nothing to do")

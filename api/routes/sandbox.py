@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,6 @@ from api.pages import page
 from profiles.messaging.sandbox import MailboxEntry, list_mailbox, load_mailbox_entry
 
 MAX_LISTED_MESSAGES = 200
-"""Messages in the list of the mailbox."""
 
 _CHANNEL_LABELS = {"sms": "Text message", "push": "App notification"}
 
@@ -34,40 +34,36 @@ router = APIRouter(prefix="/sandbox", tags=["Operation"], dependencies=[Depends(
 @router.get("")
 async def mailbox(app_state: AppStateDep) -> Response:
     """Show the messages that the sandbox delivered, the newest first and open."""
-
-    async def read(connection: Any) -> tuple[list[MailboxEntry], MailboxEntry | None]:
-        entries = await list_mailbox(connection, MAX_LISTED_MESSAGES)
-        return entries, await load_mailbox_entry(connection, entries[0].message_id) if entries else None
-
-    return _mailbox_page(*await run_read(app_state.database, read))
+    return _mailbox_page(*await run_read(app_state.database, _load_mailbox))
 
 
 @router.get("/{message_id}")
 async def one_message(message_id: UUID, app_state: AppStateDep) -> Response:
     """Show one message: an email in desktop and phone width, a text message as a bubble."""
-
-    async def read(connection: Any) -> tuple[list[MailboxEntry], MailboxEntry | None]:
-        return await list_mailbox(connection, MAX_LISTED_MESSAGES), await load_mailbox_entry(
-            connection, message_id
-        )
-
-    entries, shown = await run_read(app_state.database, read)
+    entries, shown = await run_read(app_state.database, partial(_load_mailbox, message_id=message_id))
     if shown is None:
         raise not_found(f"the sandbox delivered no message {message_id}; GET /sandbox lists what it did")
     return _mailbox_page(entries, shown)
 
 
+async def _load_mailbox(
+    connection: Any, *, message_id: UUID | None = None
+) -> tuple[list[MailboxEntry], MailboxEntry | None]:
+    """Return the list, and the message; by default the newest."""
+    entries = await list_mailbox(connection, MAX_LISTED_MESSAGES)
+    shown = message_id or next((entry.message_id for entry in entries), None)
+    return entries, await load_mailbox_entry(connection, shown) if shown else None
+
+
 def _mailbox_page(entries: Sequence[MailboxEntry], shown: MailboxEntry | None) -> Response:
-    count = (
-        "Nothing yet"
-        if not entries
-        else f"{len(entries)} message{'s' if len(entries) > 1 else ''}, the newest first"
-    )
+    count = f"{len(entries)} message{'s' if len(entries) > 1 else ''}, the newest first"
+    if len(entries) == MAX_LISTED_MESSAGES:
+        count = f"The latest {MAX_LISTED_MESSAGES} messages"
     return page(
         "mailbox.html",
         style="sandbox.css",
         frames=True,
-        count=f"The latest {MAX_LISTED_MESSAGES} messages" if len(entries) == MAX_LISTED_MESSAGES else count,
+        count=count if entries else "Nothing yet",
         rows=[
             _message_row(entry, current=shown is not None and entry.message_id == shown.message_id)
             for entry in entries

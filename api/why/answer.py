@@ -1,10 +1,13 @@
-"""The answer to why a message was or was not sent: decision, sentence, facts and timeline. Pure."""
+"""The answer to why a message was or was not sent: decision, sentence, facts and timeline."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from api.temporal import TemporalGateway
 from api.why.evidence import DecisionCase
 from api.why.facts import Fact, collect_facts, suppression_facts
 from api.why.sentences import explain_decision
@@ -12,12 +15,19 @@ from api.why.timeline import Entry, build_timeline
 from api.why.wording import format_instant, format_items, join_words, person_name, to_plain_text
 from policy.hours.time_zones import ResolvedZone, resolve_zone, zone_info
 from policy.limits import Limits
-from profiles.views.decision_evidence import DecisionEvidence
+from profiles.views.decision_evidence import DecisionEvidence, load_decision_evidence
 from profiles.views.history import DecisionView
 from profiles.views.profile import RunView
 
 MAX_TIMELINE_ENTRIES = 400
 """Most entries of a timeline; the newest are kept."""
+
+MAX_QUERIED_RUNS = 5
+"""Most runs that are queried for what they wait for."""
+
+
+class InvalidInstant(ValueError):
+    """A text is not an instant. The message says what was expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Explainer:
-    """Explains the decisions about one profile, with the shop's limits and default zone."""
+    """Explains the decisions about one profile, with the shop's limits and default zone. Pure."""
 
     account: DecisionEvidence
     limits: Limits
@@ -78,17 +88,17 @@ class Explainer:
 
     def explain(self, decision: DecisionView) -> ToldDecision:
         """Return a decision with its sentence."""
-        fields = {name: getattr(decision, name) for name in DecisionView.__dataclass_fields__}
-        return ToldDecision(**fields, sentence=explain_decision(self.to_case(decision)))
+        return ToldDecision(**asdict(decision), sentence=explain_decision(self.to_case(decision)))
 
     def matching_decisions(self, asked: WhyQuery) -> list[DecisionView]:
         """Return the decisions that match a query, oldest first."""
+        keys = self._product_variants(asked.item)
         return [
             decision
-            for decision in filter_decisions(
-                self.account.decisions, product_variants(self.account, asked.item)
-            )
-            if asked.journey in (None, decision.journey) and (asked.at is None or decision.at <= asked.at)
+            for decision in self.account.decisions
+            if asked.journey in (None, decision.journey)
+            and (asked.at is None or decision.at <= asked.at)
+            and (not keys or keys.intersection((*decision.items, *decision.items_removed)))
         ]
 
     def runs_to_query(self, asked: WhyQuery) -> list[RunView]:
@@ -100,16 +110,19 @@ class Explainer:
         ]
 
     def answer(self, asked: WhyQuery, waits: Mapping[UUID, str] | None = None) -> Answer:
-        """Return the answer to a query.
-
-        ``waits``: run → what it waits for, in words, for the runs of ``runs_to_query``.
-        """
+        """Return the answer to a query. ``waits``: run of ``runs_to_query`` → what it waits for, in words."""
         zone, decisions = self.zone, self.matching_decisions(asked)
         chosen = max(decisions, key=_recency_key, default=None)
         instant = asked.at or (chosen.at if chosen else None)
-        lines = build_timeline(self.account, [self.to_case(decision) for decision in decisions], zone.zone)
-        lines = filter_entries(lines, journey=asked.journey, keys=product_variants(self.account, asked.item))
-        lines = [line for line in lines if asked.at is None or line.at <= asked.at]
+        keys = self._product_variants(asked.item)
+        # An entry without a journey or without items concerns any.
+        lines = [
+            line
+            for line in build_timeline(self.account, [self.to_case(each) for each in decisions], zone.zone)
+            if (asked.journey is None or line.journey in (None, asked.journey))
+            and (not keys or not line.items or keys.intersection(line.items))
+            and (asked.at is None or line.at <= asked.at)
+        ]
         explained = self.explain(chosen) if chosen else None
         facts = collect_facts(self.to_case(chosen)) if chosen else []
         if instant is not None and (chosen is None or instant != chosen.at):
@@ -147,21 +160,53 @@ class Explainer:
         ]
         return f"{opening}: {join_words(descriptions)}."
 
+    def _product_variants(self, item: str | None) -> frozenset[str]:
+        """Return an item with all ids of the same product: its skus, and the product of a sku."""
+        if item is None:
+            return frozenset()
+        events = self.account.events.values()
+        lines = [(line.product_id, line.sku) for event in events for line in event.lines]
+        lines += [(bought.item, bought.sku) for bought in self.account.suppressions]
+        products = {item} | {product for product, sku in lines if sku == item and product}
+        return frozenset(products | {sku for product, sku in lines if product in products and sku})
 
-def create_explainer(account: DecisionEvidence, limits: Limits, default_zone: str) -> Explainer:
-    """Return the explainer of one profile's evidence with the shop's limits."""
-    return Explainer(account, limits, default_zone)
 
+async def load_explainer(
+    connection: Any, profile_id: UUID, asked: WhyQuery, at: str | None, limits: Limits, default_zone: str
+) -> tuple[Explainer, WhyQuery] | None:
+    """Load the evidence for a query; None if the profile no longer exists.
 
-def parse_instant(text: str, zone: str) -> datetime:
-    """Parse an instant as an operator writes it.
-
-    Without an offset it is local time in ``zone``. Raises ValueError.
+    ``at`` is the query's instant as an operator writes it. Raises ``InvalidInstant``.
     """
+    account = await load_decision_evidence(connection, profile_id, journey=asked.journey)
+    if account is None:
+        return None
+    explainer = Explainer(account, limits, default_zone)
+    instant = _parse_instant(at, explainer.zone.zone) if at else None
+    if instant is not None and account.truncated:
+        # Not all rows were read: read again, up to the instant in question.
+        older = await load_decision_evidence(connection, profile_id, journey=asked.journey, until=instant)
+        explainer = replace(explainer, account=older or account)
+    return explainer, replace(asked, at=instant)
+
+
+async def load_waits(temporal: TemporalGateway, runs: Sequence[RunView]) -> dict[UUID, str]:
+    """Return what the last running runs wait for, in words; an empty text if a run does not answer."""
+    queried = [run for run in runs if run.state == "running"][-MAX_QUERIED_RUNS:]
+    waits = await asyncio.gather(
+        *(temporal.load_waiting_view(run.workflow_id, run.temporal_run_id) for run in queried)
+    )
+    return {
+        run.run_id: _first_line_of_details(wait.details) for run, wait in zip(queried, waits, strict=True)
+    }
+
+
+def _parse_instant(text: str, zone: str) -> datetime:
+    """Parse an instant; without an offset it is local time in ``zone``."""
     try:
         instant = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError(
+        raise InvalidInstant(
             f"expected a time such as 2026-11-21T20:00 (by the person's clock) or 2026-11-21T20:00+01:00, "
             f"got {text[:40]!r}"
         ) from None
@@ -173,8 +218,8 @@ def _recency_key(decision: DecisionView) -> tuple[datetime, bool, datetime]:
     return decision.at.replace(second=0, microsecond=0), decision.channel != "ads", decision.at
 
 
-def first_line_of_details(details: str | None) -> str:
-    """Return the first line of a run's Markdown details as plain text; empty without details."""
+def _first_line_of_details(details: str | None) -> str:
+    """Return the first line of a run's Markdown details as plain text."""
     return to_plain_text((details or "").strip().split("\n")[0].strip("* .#"), 200)
 
 
@@ -183,38 +228,3 @@ def _describe_wait(run: RunView, waits: Mapping[UUID, str]) -> str:
         return f"is stuck ({to_plain_text(run.detail or 'no reason on record')})"
     wait = waits.get(run.run_id)
     return f"says: {wait}" if wait else "runs, and could not be asked what it waits for"
-
-
-def product_variants(account: DecisionEvidence, wanted: str | None) -> frozenset[str] | None:
-    """Return an item with all ids of the same product: its skus, and the product of a sku."""
-    if wanted is None:
-        return None
-    lines = [(line.product_id, line.sku) for event in account.events.values() for line in event.lines]
-    lines += [(bought.item, bought.sku) for bought in account.suppressions]
-    products = {wanted} | {product for product, sku in lines if sku == wanted and product}
-    skus = {sku for product, sku in lines if product in products and sku}
-    return frozenset(products | skus)
-
-
-def filter_entries(
-    entries: Iterable[Entry], *, journey: str | None, keys: frozenset[str] | None
-) -> list[Entry]:
-    """Return the entries that concern a journey and any of these items.
-
-    An entry without a journey or without items matches any.
-    """
-    return [
-        entry
-        for entry in entries
-        if (journey is None or entry.journey in (None, journey))
-        and (not keys or not entry.items or keys.intersection(entry.items))
-    ]
-
-
-def filter_decisions(decisions: Iterable[DecisionView], keys: frozenset[str] | None) -> list[DecisionView]:
-    """Return the decisions about any of these items; None: all."""
-    return [
-        decision
-        for decision in decisions
-        if not keys or keys.intersection((*decision.items, *decision.items_removed))
-    ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from policy.checks.frequency_caps import cap_applies, counts_until
 from policy.facts import SentFact
@@ -20,8 +21,19 @@ from profiles.views.decision_evidence import (
 from profiles.views.history import DecisionView
 from profiles.views.profile import RunView
 
+Row = TypeVar("Row")
+
 _SAME_EVENT_TOLERANCE = timedelta(minutes=5)
 """Greatest difference between the times of a row and of the event it comes from."""
+
+_EVENT_TYPE_BY_OUTCOME = {
+    "bought": "Order Completed",
+    "won_back": "Order Completed",
+    "emptied": "Product Removed",
+    "cancelled": "Order Cancelled",
+    "refunded": "Order Refunded",
+}
+"""Outcome of a run → the type of the event that ends it so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +79,7 @@ def purchases_of_removed_items(
     """Return the items removed as purchased, each with the last purchase that counted at the decision."""
     found = []
     for key in dict.fromkeys(case.decision.items_removed if removed is None else removed):
-        about = [bought for bought in case.account.suppressions if _is_about_item(bought, key)]
+        about = [bought for bought in case.account.suppressions if key in (bought.item, bought.sku)]
         # A purchase counts from its commit, so its timestamp may be later than the decision's.
         counted = [bought for bought in about if bought.in_force(case.at)] or [
             bought for bought in about if bought.is_unexpired(case.at)
@@ -102,22 +114,18 @@ def find_address_problem(case: DecisionCase, kind: str) -> AddressProblemRow | N
         for problem in case.account.address_problems
         if problem.channel == case.decision.channel and problem.problem == kind and problem.at <= case.at
     ]
-    return next(
-        (problem for problem in reversed(problems) if problem.address == address),
-        problems[-1] if problems else None,
-    )
+    return _last([problem for problem in problems if problem.address == address]) or _last(problems)
 
 
 def find_problem_event(case: DecisionCase, found: AddressProblemRow) -> EventRow | None:
     """Return the event that reported the problem; None if the provider reported it in its response."""
-    reports = [
+    return _last(
         event
         for event in case.account.events.values()
         if event.type.startswith("Message ")
         and abs(event.at - found.at) <= _SAME_EVENT_TOLERANCE
         and _reports_problem(event, found)
-    ]
-    return reports[-1] if reports else None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,69 +170,52 @@ def cap_usages(case: DecisionCase) -> list[CapUsage]:
 def find_blocking_event(case: DecisionCase) -> EventRow | None:
     """Return the event that opened what blocked the message: the first with an id that the detail names."""
     words = set(case.decision.detail.replace(",", " ").split())
-    events = [
-        event
-        for event in case.account.events.values()
-        if event.at <= case.at
-        and any(
-            name.endswith("_id") and str(value) in words for name, value in event.scalar_properties.items()
-        )
-        and not event.lines
-    ]
-    return events[0] if events else None
+    for event in case.account.events.values():
+        ids = [str(value) for name, value in event.scalar_properties.items() if name.endswith("_id")]
+        if event.at <= case.at and not event.lines and words.intersection(ids):
+            return event
+    return None
 
 
 def find_cart_removal(case: DecisionCase, key: str) -> EventRow | None:
     """Return the last event that removed an item from the cart."""
-    events = [
+    return _last(
         event
         for event in case.account.events.values()
         if event.at <= case.at
         and event.type in ("Product Removed", "Order Completed")
         and any(key in (line.product_id, line.sku) for line in event.lines)
-    ]
-    return events[-1] if events else None
+    )
 
 
 def find_run_end_event(case: DecisionCase, run: RunView) -> EventRow | None:
     """Return the event that ended a run, if its outcome implies the event type."""
-    if run.ended_at is None:
+    event_type, ended_at = _EVENT_TYPE_BY_OUTCOME.get(run.outcome or ""), run.ended_at
+    if ended_at is None:
         return None
-    event_types = {
-        "bought": ("Order Completed",),
-        "won_back": ("Order Completed",),
-        "emptied": ("Product Removed",),
-        "cancelled": ("Order Cancelled",),
-        "refunded": ("Order Refunded",),
-    }.get(run.outcome or "", ())
-    events = [
-        event
-        for event in case.account.events.values()
-        if event.type in event_types and event.at <= run.ended_at
-    ]
-    return events[-1] if events else None
+    return _last(
+        event for event in case.account.events.values() if event.type == event_type and event.at <= ended_at
+    )
 
 
 def previous_deferral(case: DecisionCase) -> DecisionView | None:
     """Return the last earlier deferral of the same message."""
-    deferrals = [
+    return _last(
         decision
         for decision in case.account.decisions
         if decision.message_id == case.decision.message_id
         and decision.verdict == "defer"
         and decision.at < case.at
-    ]
-    return deferrals[-1] if deferrals else None
+    )
 
 
 def later_decision(case: DecisionCase) -> DecisionView | None:
     """Return the last later decision about the same message."""
-    decisions = [
+    return _last(
         decision
         for decision in case.account.decisions
         if decision.message_id == case.decision.message_id and decision.at > case.at
-    ]
-    return decisions[-1] if decisions else None
+    )
 
 
 def find_message_of_event(account: DecisionEvidence, event: EventRow) -> StoredMessage | None:
@@ -239,8 +230,8 @@ def failed_check_detail(case: DecisionCase) -> str:
     return str(failed.get("detail") or case.decision.detail)
 
 
-def _is_about_item(bought: SuppressionRow, key: str) -> bool:
-    return key in (bought.item, bought.sku)
+def _last(rows: Iterable[Row]) -> Row | None:
+    return next(reversed(list(rows)), None)
 
 
 def _last_consent(case: DecisionCase, words: Iterable[ConsentRow], *, granted: bool) -> ConsentRow | None:

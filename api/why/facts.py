@@ -56,10 +56,7 @@ class Fact:
 
 
 def collect_facts(case: DecisionCase) -> list[Fact]:
-    """Return the facts behind a decision.
-
-    These are failed checks, suppressions, consents, caps, the event that started the run, and the zone.
-    """
+    """Return failed checks, suppressions, consents, caps, the event that started the run, and the zone."""
     return [
         *_failed_check_facts(case),
         *suppression_facts(case.account, case.at, case.zone),
@@ -79,13 +76,10 @@ def suppression_facts(account: DecisionEvidence, at: datetime, zone: str) -> lis
     for suppression in evidence.active_suppressions(account, at):
         event = account.event(suppression.event_id)
         until = f"until {format_instant(suppression.until, zone)}" if suppression.until else "for good"
-        by = (
-            f", by {to_plain_text(event.type)} {to_plain_text(suppression.order_id or '')}".rstrip()
-            if event
-            else ""
-        )
-        ref = f", event {to_plain_text(event.source)} {to_plain_text(event.id)}" if event else ""
-        bought = f"bought {format_near(suppression.at, at, zone)}{by}{ref}"
+        bought = f"bought {format_near(suppression.at, at, zone)}"
+        if event:
+            bought += f", by {to_plain_text(event.type)} {to_plain_text(suppression.order_id or '')}".rstrip()
+            bought += f", event {to_plain_text(event.source)} {to_plain_text(event.id)}"
         text = f"{format_item(account, suppression.item)} is not to be promoted {until}: {bought}"
         facts.append(
             Fact(
@@ -110,8 +104,7 @@ def _failed_check_facts(case: DecisionCase) -> Iterator[Fact]:
                 "check",
                 f"{to_plain_text(check.get('name'))}: {localise_detail(str(check.get('detail')), case.zone)}",
             )
-    purchases = dict(evidence.purchases_of_removed_items(case))
-    for key, bought in purchases.items():
+    for key, bought in evidence.purchases_of_removed_items(case):
         if not bought.in_force(case.at):
             text = describe_purchase(case, key, bought)
             yield Fact("suppression", text, bought.at, bought.until, key)

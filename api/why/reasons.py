@@ -1,12 +1,12 @@
 """Clauses for each reason of the gate, and for purchases, consents and caps, with their events. Pure."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
+from uuid import UUID
 
 from api.why import evidence
 from api.why.evidence import CapUsage, DecisionCase
 from api.why.wording import (
-    channel_name,
     channel_place,
     find_first_instant,
     format_event_ref,
@@ -23,8 +23,7 @@ from api.why.wording import (
 from policy.durations import format_duration
 from policy.hours.time_zones import zone_info
 from policy.verdict import Channel, Reason
-from profiles.views.decision_evidence import ConsentRow, EventRow, SuppressionRow
-from profiles.views.history import DecisionView
+from profiles.views.decision_evidence import ConsentRow, SuppressionRow
 
 ReasonClause = Callable[[DecisionCase], str]
 
@@ -35,7 +34,6 @@ ZONE_SOURCE_TEXTS = {
     "phone": "after their phone number",
     "default": "the shop's own, as theirs is not known",
 }
-"""Source of a time zone → words."""
 
 
 def describe_purchase(case: DecisionCase, key: str, bought: SuppressionRow) -> str:
@@ -44,30 +42,22 @@ def describe_purchase(case: DecisionCase, key: str, bought: SuppressionRow) -> s
 
 
 def describe_consent_source(case: DecisionCase, declaration: ConsentRow) -> str:
-    """Describe when and through what a consent was declared.
-
-    Such as "on Fri 20 Nov 2026 at 09:12 through the preference page (…)".
-    """
+    """Describe the origin of a consent: "on Fri 20 Nov 2026 at 09:12 through the preference page (…)"."""
     event = case.account.event(declaration.event_id)
     instant = format_near(declaration.time, case.at, case.zone)
+    through = f" through {to_plain_text(declaration.source)}"
     if event is None:
-        return f"{instant} through {to_plain_text(declaration.source)}"
-    through = (
-        ""
-        if declaration.source in (event.source, "message")
-        else f" through {to_plain_text(declaration.source)}"
-    )
+        return f"{instant}{through}"
+    if declaration.source in (event.source, "message"):
+        through = ""
     return f"{instant}{through} ({format_event_ref(event)})"
 
 
 def consent_subject(declaration: ConsentRow) -> str:
     """Describe what a declaration is about: "marketing by email", "everything by sms"."""
     topic = "everything" if declaration.topic == "all" else to_plain_text(declaration.topic)
-    return (
-        f"{topic} on every channel"
-        if declaration.channel == "all"
-        else f"{topic} by {channel_name(declaration.channel)}"
-    )
+    on_all = declaration.channel == "all"
+    return f"{topic} on every channel" if on_all else f"{topic} by {to_plain_text(declaration.channel)}"
 
 
 def describe_cap_usage(usage: CapUsage, *, additional: int = 0) -> str:
@@ -88,53 +78,55 @@ def describe_purchase_event(case: DecisionCase, bought: SuppressionRow) -> str:
 
 def _describe_cap(usage: CapUsage) -> str:
     cap = usage.cap
-    kind = (
-        {Channel.EMAIL: "email", Channel.SMS: "text message"}.get(cap.channel) if cap.channel else "message"
-    )
-    word = kind or f"{cap.channel} message"
-    about = [*([f"for {cap.journey}"] if cap.journey else []), *([f"about {cap.topic}"] if cap.topic else [])]
+    words = {None: "message", Channel.EMAIL: "email", Channel.SMS: "text message"}
+    word = words.get(cap.channel) or f"{cap.channel} message"
+    about = (f" for {cap.journey}" if cap.journey else "") + (f" about {cap.topic}" if cap.topic else "")
     span = f"a calendar {cap.per}" if cap.per else format_duration(cap.window or timedelta(0))
-    return " ".join([f"{cap.limit} {word}{'' if cap.limit == 1 else 's'}", *about, f"in {span}"])
+    return f"{cap.limit} {word}{'' if cap.limit == 1 else 's'}{about} in {span}"
 
 
 def explain_reason(case: DecisionCase, reason_code: str) -> str:
-    """Return the reason as a clause without a full stop.
-
-    ``reason_code``: the decision's reason, or the message's if it was released later. For an unknown code the
-    failed check's own detail is returned.
-    """
+    """Return a reason as a clause without a full stop; the failed check's detail for an unknown code."""
     try:
         return REASON_CLAUSES[Reason(reason_code)](case)
     except ValueError:
         return f"{to_plain_text(reason_code)}: {_check_detail(case)}"
 
 
+def _with_detail(clause: str, *, if_allowed: str = "") -> ReasonClause:
+    """Return a clause followed by the check's detail; ``if_allowed``: the clause of a message given back."""
+
+    def explain(case: DecisionCase) -> str:
+        if if_allowed and case.decision.verdict == "allow":
+            return f"{if_allowed} (the run's details have the fault)"
+        return f"{clause}: {_check_detail(case)}"
+
+    return explain
+
+
 def _purchased(case: DecisionCase) -> str:
     purchases = evidence.purchases_of_removed_items(case)
     if not purchases:
         return f"what it would have promoted had been bought: {_check_detail(case)}"
-    by_order: dict[object, list[str]] = {}
-    bought = {purchase.event_id: purchase for _, purchase in purchases}
+    keys: dict[UUID, list[str]] = {}
     for key, purchase in purchases:
-        by_order.setdefault(purchase.event_id, []).append(key)
+        keys.setdefault(purchase.event_id, []).append(key)
+    bought = {purchase.event_id: purchase for _, purchase in purchases}
     parts = [
-        f"{format_items(case.account, keys)} {describe_purchase_event(case, bought[event_id])}"  # type: ignore[index]
-        for event_id, keys in by_order.items()
+        f"{format_items(case.account, keys[event_id])} {describe_purchase_event(case, purchase)}"
+        for event_id, purchase in bought.items()
     ]
     return join_words(parts)
 
 
 def _opted_out(case: DecisionCase) -> str:
-    declaration = evidence.find_refusal(case)
-    if declaration is None:
+    refusal = evidence.find_refusal(case)
+    if refusal is None:
         return f"they had opted out: {_check_detail(case)}"
-    recipient = (
-        ""
-        if declaration.address is None
-        else f"for {mask_address(declaration.channel, declaration.address)} "
-    )
-    source = describe_consent_source(case, declaration)
-    return f"{consent_subject(declaration)} had been refused {recipient}{source}"
+    address = refusal.address
+    recipient = "" if address is None else f"for {mask_address(refusal.channel, address)} "
+    source = describe_consent_source(case, refusal)
+    return f"{consent_subject(refusal)} had been refused {recipient}{source}"
 
 
 def _no_consent(case: DecisionCase) -> str:
@@ -144,7 +136,7 @@ def _no_consent(case: DecisionCase) -> str:
         source = describe_consent_source(case, grant)
         return f"the yes to {consent_subject(grant)} {source} did not do: {_check_detail(case)}"
     topic = "marketing" if case.is_marketing else "this"
-    return f"nobody had said yes to {topic} by {channel_name(case.decision.channel)}: {_check_detail(case)}"
+    return f"nobody had said yes to {topic} by {to_plain_text(case.decision.channel)}: {_check_detail(case)}"
 
 
 def _capped(case: DecisionCase) -> str:
@@ -157,7 +149,7 @@ def _capped(case: DecisionCase) -> str:
         return f"there had been enough: {_check_detail(case)}"
     latest = max(full, key=lambda usage: usage.free_at or case.at)
     sent = [
-        f"{to_plain_text(message.template)} by {channel_name(message.channel)} "
+        f"{to_plain_text(message.template)} by {to_plain_text(message.channel)} "
         f"{format_near(message.claimed_at, case.at, case.zone)}"
         for message in latest.counted_messages[-latest.cap.limit :]
         if message.claimed_at
@@ -168,23 +160,17 @@ def _capped(case: DecisionCase) -> str:
 
 def _quiet_hours(case: DecisionCase) -> str:
     local = case.at.astimezone(zone_info(case.zone))
-    hours = case.limits.quiet_hours.get(_to_channel(case))
+    hours_by_channel = {channel.value: hours for channel, hours in case.limits.quiet_hours.items()}
+    hours = hours_by_channel.get(case.decision.channel)
     detail = evidence.failed_check_detail(case)
     if hours is None or f"{local:%H:%M}" not in detail:
         # The zone or the hours have changed since; the stored detail is right.
-        return f"it was outside the hours of {channel_name(case.decision.channel)}: {_check_detail(case)}"
+        return f"it was outside the hours of {to_plain_text(case.decision.channel)}: {_check_detail(case)}"
     source = ZONE_SOURCE_TEXTS.get(case.zone_source, case.zone_source)
     return (
-        f"it was {local:%H:%M} in {case.zone} ({source}), and {channel_name(case.decision.channel)} "
+        f"it was {local:%H:%M} in {case.zone} ({source}), and {to_plain_text(case.decision.channel)} "
         f"is open from {hours.opens:%H:%M} to {hours.closes:%H:%M}"
     )
-
-
-def _to_channel(case: DecisionCase) -> Channel:
-    try:
-        return Channel(case.decision.channel)
-    except ValueError:
-        return Channel.ADS
 
 
 def _no_address(case: DecisionCase) -> str:
@@ -192,49 +178,33 @@ def _no_address(case: DecisionCase) -> str:
     return f"no {kind or to_plain_text(case.decision.channel) + ' address'} was on file"
 
 
-def _bounced(case: DecisionCase) -> str:
-    return _describe_address_problem(case, "bounced", "had bounced")
+def _address_problem(kind: str, says: str) -> ReasonClause:
+    def explain(case: DecisionCase) -> str:
+        problem = evidence.find_address_problem(case, kind)
+        if problem is None:
+            return f"the address {says}: {_check_detail(case)}"
+        by = ", as the provider said"
+        if event := evidence.find_problem_event(case, problem):
+            message = evidence.find_message_of_event(case.account, event)
+            about = f", about {to_plain_text(message.template)}" if message else ""
+            by = f" ({format_event_ref(event)}{about})"
+        instant = format_near(problem.at, case.at, case.zone)
+        return f"{mask_address(problem.channel, problem.address)} {says} {instant}{by}"
 
-
-def _complained(case: DecisionCase) -> str:
-    return _describe_address_problem(case, "complained", "had reported a message as spam")
-
-
-def _describe_address_problem(case: DecisionCase, kind: str, says: str) -> str:
-    problem = evidence.find_address_problem(case, kind)
-    if problem is None:
-        return f"the address {says}: {_check_detail(case)}"
-    event = evidence.find_problem_event(case, problem)
-    by = f" ({_describe_message_event(case, event)})" if event else ", as the provider said"
-    instant = format_near(problem.at, case.at, case.zone)
-    return f"{mask_address(problem.channel, problem.address)} {says} {instant}{by}"
-
-
-def _describe_message_event(case: DecisionCase, event: EventRow) -> str:
-    message = evidence.find_message_of_event(case.account, event)
-    return format_event_ref(event) + (f", about {to_plain_text(message.template)}" if message else "")
+    return explain
 
 
 def _expired(case: DecisionCase) -> str:
     detail = evidence.failed_check_detail(case)
     expired_at = find_first_instant(detail)
-    is_over = expired_at is not None and expired_at <= case.at
-    clause = (
-        f"its time was up {format_near(expired_at, case.at, case.zone)}"
-        if expired_at and is_over
-        else _check_detail(case)
-    )
+    clause = _check_detail(case)
+    if expired_at is not None and expired_at <= case.at:
+        clause = f"its time was up {format_near(expired_at, case.at, case.zone)}"
     deferral = evidence.previous_deferral(case)
-    return (
-        clause
-        if deferral is None
-        else f"{clause}, after it had been put off {_describe_deferral(case, deferral)}"
-    )
-
-
-def _describe_deferral(case: DecisionCase, before: DecisionView) -> str:
-    why = to_plain_text(before.reason or "").replace("_", " ")
-    return f"{format_near(before.at, case.at, case.zone)} ({why})"
+    if deferral is None:
+        return clause
+    why = to_plain_text(deferral.reason or "").replace("_", " ")
+    return f"{clause}, after it had been put off {format_near(deferral.at, case.at, case.zone)} ({why})"
 
 
 def _out_of_stock(case: DecisionCase) -> str:
@@ -248,14 +218,10 @@ def _out_of_stock(case: DecisionCase) -> str:
         items = format_items(case.account, case.decision.items_removed)
         return f"{items} had been sold out: {_check_detail(case)}"
     parts = [
-        f"{format_item(case.account, key)} had been sold out since {_describe_since(case, since[key])}"
+        f"{format_item(case.account, key)} had been sold out since {format_instant(since[key], case.zone)}"
         for key in sold_out
     ]
     return f"{join_words(parts)} (Product Updated, by the product feed)"
-
-
-def _describe_since(case: DecisionCase, at: datetime | None) -> str:
-    return format_instant(at, case.zone) if at else "before"
 
 
 def _lower_priority(case: DecisionCase) -> str:
@@ -266,21 +232,13 @@ def _lower_priority(case: DecisionCase) -> str:
     return f"{_check_detail(case)}, opened {opened} ({format_event_ref(event)})"
 
 
-def _holdout(case: DecisionCase) -> str:
-    return f"kept out, to measure against: {_check_detail(case)}"
-
-
 def _run_ended(case: DecisionCase) -> str:
     run, journey = case.run, to_plain_text(case.decision.journey)
     if run is not None and run.ended_at is not None and run.ended_at <= case.at:
         event = evidence.find_run_end_event(case, run)
-        by = (
-            f" (by {format_event_ref(event)})"
-            if event
-            else f" ({to_plain_text(run.detail)})"
-            if run.detail
-            else ""
-        )
+        by = f" ({to_plain_text(run.detail)})" if run.detail else ""
+        if event:
+            by = f" (by {format_event_ref(event)})"
         outcome = f" as {to_plain_text(run.outcome)}" if run.outcome else ""
         return f"{journey} had ended{outcome} {format_near(run.ended_at, case.at, case.zone)}{by}"
     removals = [
@@ -306,30 +264,6 @@ def _erased(case: DecisionCase) -> str:
     return f"the profile had been erased{'' if at is None else ' ' + format_near(at, case.at, case.zone)}"
 
 
-def _kill_switch(case: DecisionCase) -> str:
-    return f"sending was switched off by an operator: {_check_detail(case)}"
-
-
-def _provider_budget(case: DecisionCase) -> str:
-    return f"the provider could take no more: {_check_detail(case)}"
-
-
-def _duplicate(case: DecisionCase) -> str:
-    return f"it would only have said the same again: {_check_detail(case)}"
-
-
-def _content(case: DecisionCase) -> str:
-    if case.decision.verdict == "allow":
-        return "its text could not be made from the template (the run's details have the fault)"
-    return f"its content may not go out so: {_check_detail(case)}"
-
-
-def _error(case: DecisionCase) -> str:
-    if case.decision.verdict == "allow":
-        return "the provider did not take it (the run's details have the fault)"
-    return f"it could not be decided: {_check_detail(case)}"
-
-
 def _check_detail(case: DecisionCase) -> str:
     return localise_detail(evidence.failed_check_detail(case), case.zone) or "nothing more is on record"
 
@@ -341,18 +275,20 @@ REASON_CLAUSES: dict[Reason, ReasonClause] = {
     Reason.CAPPED: _capped,
     Reason.QUIET_HOURS: _quiet_hours,
     Reason.NO_ADDRESS: _no_address,
-    Reason.BOUNCED: _bounced,
-    Reason.COMPLAINED: _complained,
+    Reason.BOUNCED: _address_problem("bounced", "had bounced"),
+    Reason.COMPLAINED: _address_problem("complained", "had reported a message as spam"),
     Reason.EXPIRED: _expired,
     Reason.OUT_OF_STOCK: _out_of_stock,
     Reason.LOWER_PRIORITY: _lower_priority,
-    Reason.HOLDOUT: _holdout,
+    Reason.HOLDOUT: _with_detail("kept out, to measure against"),
     Reason.RUN_ENDED: _run_ended,
     Reason.ERASED: _erased,
-    Reason.KILL_SWITCH: _kill_switch,
-    Reason.PROVIDER_BUDGET: _provider_budget,
-    Reason.DUPLICATE: _duplicate,
-    Reason.CONTENT: _content,
-    Reason.ERROR: _error,
+    Reason.KILL_SWITCH: _with_detail("sending was switched off by an operator"),
+    Reason.PROVIDER_BUDGET: _with_detail("the provider could take no more"),
+    Reason.DUPLICATE: _with_detail("it would only have said the same again"),
+    Reason.CONTENT: _with_detail(
+        "its content may not go out so", if_allowed="its text could not be made from the template"
+    ),
+    Reason.ERROR: _with_detail("it could not be decided", if_allowed="the provider did not take it"),
 }
 """All reasons; a test compares them with the enumeration."""

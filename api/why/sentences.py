@@ -10,7 +10,6 @@ from api.why.reasons import (
     explain_reason,
 )
 from api.why.wording import (
-    channel_name,
     format_event_ref,
     format_event_time,
     format_instant,
@@ -30,7 +29,7 @@ UNKNOWN_STATUSES = frozenset({"unknown", "unknown_final"})
 
 def explain_decision(case: DecisionCase) -> str:
     """Explain a decision: its reason, and the event, time and item behind it where there are any."""
-    why = explain_reason(case, case.decision.reason or "")
+    why = _reason_clause(case)
     match case.decision.verdict:
         case "allow":
             return _explain_allowed(case)
@@ -43,25 +42,21 @@ def explain_decision(case: DecisionCase) -> str:
 
 def describe_outcome(case: DecisionCase) -> str:
     """Describe the outcome in a few words: "allowed", "withheld: purchased", "put off: quiet hours"."""
-    message = case.message
-    reason = to_plain_text(case.decision.reason or "").replace("_", " ")
-    match case.decision.verdict:
-        case "allow" if message is not None and message.status == "released" and _is_last_decision(case):
-            return f"given back: {to_plain_text(message.reason or 'error').replace('_', ' ')}"
-        case "allow":
+    outcome, reason = "withheld", case.decision.reason or ""
+    if case.decision.verdict == "allow":
+        outcome, reason = "given back", _release_reason(case)
+        if not reason:
             return "allowed"
-        case "defer":
-            return f"put off: {reason}"
-    return f"withheld: {reason}"
+    elif case.decision.verdict == "defer":
+        outcome = "put off"
+    return f"{outcome}: {to_plain_text(reason).replace('_', ' ')}"
 
 
 def describe_reason(case: DecisionCase) -> str:
     """Return the reason alone as a clause, without what started the run."""
     if case.decision.verdict == "allow":
-        released = case.message and case.message.status == "released" and _is_last_decision(case)
-        if released and case.message:
-            return explain_reason(case, case.message.reason or "error")
-        return "; ".join(_passed_clauses(case))
+        released = _release_reason(case)
+        return explain_reason(case, released) if released else "; ".join(_passed_clauses(case))
     return f"{_reason_clause(case)}{_deferral_clause(case) if case.decision.verdict == 'defer' else ''}"
 
 
@@ -80,7 +75,7 @@ def _subject_clause(case: DecisionCase, verb: str) -> str:
         put = {"was sent": "was put", "was not sent": "was not put", "was not yet sent": "was not yet put"}
         audience = f"into the ad audience {to_plain_text(decision.template)}"
         return f"{person_name(case.account)} {put.get(verb, verb)} {audience} {at}"
-    sent = f"{to_plain_text(decision.template)} by {channel_name(decision.channel)}"
+    sent = f"{to_plain_text(decision.template)} by {to_plain_text(decision.channel)}"
     return f"{person_name(case.account)} {verb} {sent} {at}"
 
 
@@ -96,41 +91,33 @@ def _reason_clause(case: DecisionCase) -> str:
 
 
 def _explain_allowed(case: DecisionCase) -> str:
-    status = case.message.status if case.message and _is_last_decision(case) else ""
-    if status == "released":
-        why = explain_reason(case, (case.message.reason if case.message else None) or "error")
+    status = _message_status(case)
+    if released := _release_reason(case):
+        why = explain_reason(case, released)
         given_back = f"it was allowed, and then given back, as {why}"
         return f"{_subject_clause(case, 'was not sent')}{_items_clause(case, why)}: {given_back}."
     if status in UNKNOWN_STATUSES:
         lost = "the provider's answer was lost, so it is not sent again"
         subject = f"{_subject_clause(case, 'may have been sent')}{_items_clause(case, lost)}"
         return f"{subject}: {lost}; {_allowed_clause(case)}."
-    verb = (
-        "was sent"
-        if status in ACCEPTED_STATUSES
-        else "is being sent"
-        if status == "claimed"
-        else "was to be sent"
-    )
+    verb = "is being sent" if status == "claimed" else "was to be sent"
+    if status in ACCEPTED_STATUSES:
+        verb = "was sent"
     about = _items_clause(case, "")
     return f"{_subject_clause(case, verb)}{about}{',' if about else ''} because: {_allowed_clause(case)}."
 
 
 def _allowed_clause(case: DecisionCase) -> str:
-    return "; ".join([*_start_clauses(case), *_passed_clauses(case)])
+    clauses = _passed_clauses(case)
+    if entry := case.account.entry(case.decision.run_id):
+        start = describe_start_event(case.account, entry, case)
+        clauses.insert(0, f"{to_plain_text(case.decision.journey)} was started by {start}")
+    return "; ".join(clauses)
 
 
 def _passed_clauses(case: DecisionCase) -> list[str]:
-    return [_checks_html(case), *_removed_items_clauses(case), *_consent_clauses(case), *_cap_clauses(case)]
-
-
-def _start_clauses(case: DecisionCase) -> list[str]:
-    entry, journey = case.account.entry(case.decision.run_id), to_plain_text(case.decision.journey)
-    return [f"{journey} was started by {describe_start_event(case.account, entry, case)}"] if entry else []
-
-
-def _checks_html(case: DecisionCase) -> str:
-    return f"all {len(case.decision.checks)} checks passed"
+    checks = f"all {len(case.decision.checks)} checks passed"
+    return [checks, *_removed_items_clauses(case), *_consent_clauses(case), *_cap_clauses(case)]
 
 
 def _removed_items_clauses(case: DecisionCase) -> list[str]:
@@ -171,6 +158,12 @@ def _deferral_clause(case: DecisionCase) -> str:
     return f"{clause}, and {outcome} {at} ({to_plain_text(later.reason or '').replace('_', ' ')})"
 
 
-def _is_last_decision(case: DecisionCase) -> bool:
-    """Whether this is the last decision about its message, so that the message's status results from it."""
-    return evidence.later_decision(case) is None
+def _message_status(case: DecisionCase) -> str:
+    """Return the message's status if it results from this decision, the last about it; else an empty text."""
+    return case.message.status if case.message and evidence.later_decision(case) is None else ""
+
+
+def _release_reason(case: DecisionCase) -> str:
+    """Return why the message was given back after this decision; empty if it was not."""
+    message = case.message
+    return (message.reason or "error") if message and _message_status(case) == "released" else ""

@@ -11,7 +11,6 @@ from api.why.reasons import consent_subject
 from api.why.sentences import ACCEPTED_STATUSES, UNKNOWN_STATUSES, describe_outcome, describe_reason
 from api.why.wording import (
     LATE_THRESHOLD,
-    channel_name,
     channel_place,
     format_event_ref,
     format_instant,
@@ -23,15 +22,12 @@ from api.why.wording import (
     to_plain_text,
 )
 from profiles.identity.views import LogEntry
-from profiles.views.decision_evidence import ConsentRow, DecisionEvidence, EventRow, StoredMessage
-from profiles.views.profile import RunView
+from profiles.views.decision_evidence import ConsentRow, DecisionEvidence, EventRow
 
 EntryKind = Literal["event", "run", "decision", "message", "consent", "identity"]
 
 _KIND_ORDER = ("event", "identity", "consent", "run", "decision", "message")
 """Order of entries with the same instant: causes before effects."""
-
-_OMITTED_EVENT_TYPES = ("Consent Changed",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +66,11 @@ class Entry:
 def build_timeline(account: DecisionEvidence, cases: Sequence[DecisionCase], zone: str) -> list[Entry]:
     """Return all entries, oldest first."""
     entries = [
-        *_event_entries(account, zone),
+        *(
+            _event_entry(account, event, zone)
+            for event in account.events.values()
+            if event.type != "Consent Changed"
+        ),
         *_consent_entries(account, zone),
         *_address_problem_entries(account, zone),
         *_identity_entries(account, zone),
@@ -81,21 +81,15 @@ def build_timeline(account: DecisionEvidence, cases: Sequence[DecisionCase], zon
     return sorted(entries, key=lambda entry: (entry.at, _KIND_ORDER.index(entry.kind)))
 
 
-def _event_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
-    for event in account.events.values():
-        if event.type not in _OMITTED_EVENT_TYPES:
-            yield _event_entry(account, event, zone)
-
-
 def _event_entry(account: DecisionEvidence, event: EventRow, zone: str) -> Entry:
     what, _, ref = format_event_ref(event).rpartition(", event ")
     of = [format_item(account, line.key) for line in event.lines if line.key]
-    late = (
-        f", which had happened on {format_instant(event.time, zone)}"
-        if event.at - event.time > LATE_THRESHOLD
-        else ""
-    )
-    about = f": {join_words(of)}" if of else _message_suffix(account, event)
+    if not of and (message := find_message_of_event(account, event)):
+        of = [to_plain_text(message.template)]
+    about = f": {join_words(of)}" if of else ""
+    late = ""
+    if event.at - event.time > LATE_THRESHOLD:
+        late = f", which had happened on {format_instant(event.time, zone)}"
     return Entry(
         at=event.at,
         local=format_instant(event.at, zone),
@@ -105,11 +99,6 @@ def _event_entry(account: DecisionEvidence, event: EventRow, zone: str) -> Entry
         event_id=event.event_id,
         problems=to_plain_text("; ".join(event.problems), 400) or None,
     )
-
-
-def _message_suffix(account: DecisionEvidence, event: EventRow) -> str:
-    message = find_message_of_event(account, event)
-    return f": {to_plain_text(message.template)}" if message else ""
 
 
 def _consent_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
@@ -127,10 +116,7 @@ def _consent_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
 
 
 def _group_consent_changes(words: Iterable[ConsentRow]) -> list[list[ConsentRow]]:
-    """Return declarations that change something, grouped by event.
-
-    Some senders repeat a declaration with every event.
-    """
+    """Return declarations that change something, by event; some senders repeat one with every event."""
     last: dict[tuple[str, str], tuple[bool, bool]] = {}
     groups: dict[object, list[ConsentRow]] = {}
     for word in words:
@@ -159,7 +145,7 @@ def _consent_entry(account: DecisionEvidence, words: Sequence[ConsentRow], zone:
 
 def _describe_consents(words: Sequence[ConsentRow]) -> str:
     topic = "everything" if words[0].topic == "all" else to_plain_text(words[0].topic)
-    channels = ("every channel" if word.channel == "all" else channel_name(word.channel) for word in words)
+    channels = ("every channel" if word.channel == "all" else to_plain_text(word.channel) for word in words)
     return f"{topic} by {join_words(list(channels), 5)}"
 
 
@@ -204,27 +190,21 @@ def _run_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
         started_by = f", started by {format_event_ref(entry)}" if entry else ""
         key = f"{to_plain_text(run.journey)} ({to_plain_text(run.key)})"
         items = entry.keys if entry else ()
-        yield _run_entry(run, run.entered_at, f"{key} began{started_by}", items, zone)
+        changes = [(run.entered_at, f"{key} began{started_by}")]
         if run.ended_at is not None:
             outcome = f" as {to_plain_text(run.outcome)}" if run.outcome else ""
             detail = f" ({to_plain_text(run.detail, 200)})" if run.detail else ""
-            yield _run_entry(run, run.ended_at, f"{key} ended{outcome}{detail}", items, zone)
-
-
-def _run_entry(run: RunView, at: datetime, text: str, items: tuple[str, ...], zone: str) -> Entry:
-    return Entry(
-        at, format_instant(at, zone), "run", text, journey=run.journey, items=items, run_id=run.run_id
-    )
+            changes.append((run.ended_at, f"{key} ended{outcome}{detail}"))
+        for at, text in changes:
+            local = format_instant(at, zone)
+            yield Entry(at, local, "run", text, journey=run.journey, items=items, run_id=run.run_id)
 
 
 def _decision_entry(case: DecisionCase) -> Entry:
     decision = case.decision
     template = to_plain_text(decision.template)
-    name = (
-        f"{template} by {channel_name(decision.channel)}"
-        if decision.channel != "ads"
-        else f"ad audience {template}"
-    )
+    is_ad = decision.channel == "ads"
+    name = f"ad audience {template}" if is_ad else f"{template} by {to_plain_text(decision.channel)}"
     return Entry(
         at=decision.at,
         local=format_instant(decision.at, case.zone),
@@ -248,26 +228,22 @@ def _check_line(check: dict[str, Any], zone: str) -> CheckLine:
 def _message_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
     for message in account.messages:
         at = message.sent_at or message.claimed_at
-        if message.status in ACCEPTED_STATUSES and at is not None:
-            yield _message_entry(account, message, at, "was sent", zone)
-        elif message.status in UNKNOWN_STATUSES and at is not None:
-            yield _message_entry(account, message, at, "may have been sent; the answer was lost", zone)
-
-
-def _message_entry(
-    account: DecisionEvidence, one: StoredMessage, at: datetime, said: str, zone: str
-) -> Entry:
-    to = f" to {mask_address(one.channel, one.address)}" if one.address else ""
-    of = f", about {join_words([format_item(account, key) for key in one.items])}" if one.items else ""
-    by = f" by {channel_name(one.channel)}" if one.channel != "ads" else ""
-    return Entry(
-        # The entry follows a decision at the same instant.
-        at=max(at, one.decided_at),
-        local=format_instant(at, zone),
-        kind="message",
-        text=f"{to_plain_text(one.template)} {said}{by}{to}{of}",
-        journey=one.journey,
-        items=one.items,
-        run_id=one.run_id,
-        message_id=one.message_id,
-    )
+        if at is None or message.status not in ACCEPTED_STATUSES | UNKNOWN_STATUSES:
+            continue
+        accepted = message.status in ACCEPTED_STATUSES
+        said = "was sent" if accepted else "may have been sent; the answer was lost"
+        by = f" by {to_plain_text(message.channel)}" if message.channel != "ads" else ""
+        to = f" to {mask_address(message.channel, message.address)}" if message.address else ""
+        items = [format_item(account, key) for key in message.items]
+        about = f", about {join_words(items)}" if items else ""
+        yield Entry(
+            # The entry follows a decision at the same instant.
+            at=max(at, message.decided_at),
+            local=format_instant(at, zone),
+            kind="message",
+            text=f"{to_plain_text(message.template)} {said}{by}{to}{about}",
+            journey=message.journey,
+            items=message.items,
+            run_id=message.run_id,
+            message_id=message.message_id,
+        )

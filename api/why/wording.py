@@ -33,7 +33,6 @@ CHANNEL_PLACES = {
     "support": "through support",
     "server": "by the shop's server",
 }
-"""Channel → the place where something was done."""
 
 
 def to_plain_text(text: object, max_length: int = _MAX_TEXT_LENGTH) -> str:
@@ -85,12 +84,8 @@ def format_instant(at: datetime, zone: str) -> str:
 
 def format_near(at: datetime, to: datetime, zone: str) -> str:
     """Format a local time as "at 14:03" on the day of ``to``, else as "on Fri 20 Nov 2026 at 14:03"."""
-    same = format_day(at, zone) == format_day(to, zone)
-    return (
-        format_instant(at, zone).removeprefix(f"{format_day(at, zone)} ")
-        if same
-        else f"on {format_instant(at, zone)}"
-    )
+    day, instant = format_day(at, zone), format_instant(at, zone)
+    return instant.removeprefix(f"{day} ") if day == format_day(to, zone) else f"on {instant}"
 
 
 def localise_detail(text: str, zone: str) -> str:
@@ -134,14 +129,8 @@ def join_words(parts: list[str], max_parts: int = _MAX_LISTED_PARTS) -> str:
 
 def format_event_ref(event: EventRow) -> str:
     """Format an event: "Order Completed o-17, event pos/berlin-3 evt-9"."""
-    number = next(
-        (
-            event.scalar_properties[name]
-            for name in ("order_id", "ticket_id")
-            if name in event.scalar_properties
-        ),
-        None,
-    )
+    said = event.scalar_properties
+    number = said.get("order_id", said.get("ticket_id"))
     called = to_plain_text(event.type) + (f" {to_plain_text(number)}" if number is not None else "")
     return f"{called}, event {to_plain_text(event.source)} {to_plain_text(event.id)}"
 
@@ -156,11 +145,6 @@ def format_event_time(event: EventRow, to: datetime, zone: str) -> str:
 def channel_place(channel: str) -> str:
     """Return the place where something was done on a channel."""
     return CHANNEL_PLACES.get(channel, f"through {to_plain_text(channel)}")
-
-
-def channel_name(channel: str) -> str:
-    """Return a channel's name as the way of a message."""
-    return {"ads": "ads"}.get(channel, to_plain_text(channel))
 
 
 def _find_item_name(account: DecisionEvidence, key: str) -> str | None:

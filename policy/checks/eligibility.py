@@ -41,8 +41,8 @@ def has_consent(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Check
 
     SMS, push and ads need a grant for the channel (or "all") with the topic "all", "marketing" or the plan's
     own. Email needs one too, unless no consent is on file and the address came with an order or a checkout
-    (the HTTP contract's "Consent"; the existing-customer rule of Directive 2002/58/EC 13(2)). A withdrawal
-    counts as consent on file.
+    ("Consents" in docs/reference/events.md; the existing-customer rule of Directive 2002/58/EC 13(2)). A
+    withdrawal counts as consent on file.
     """
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages need no consent")

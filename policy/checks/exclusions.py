@@ -35,10 +35,8 @@ def is_held_out(person: str, scope: str, percent: float) -> bool:
     ``percent`` is the holdout's size, from 0 to 100. Raises ValueError for any other size.
     """
     out = round(percent * _SHARES_PER_PERCENT)
-    return (
-        assign_arm(person, f"holdout of {scope}", {"out": out, "in": 100 * _SHARES_PER_PERCENT - out})
-        == "out"
-    )
+    weights = {"out": out, "in": 100 * _SHARES_PER_PERCENT - out}
+    return assign_arm(person, f"holdout of {scope}", weights) == "out"
 
 
 def no_open_hold(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
@@ -47,6 +45,6 @@ def no_open_hold(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Chec
         return passed("nothing holds it")
     if plan.message_class is MessageClass.TRANSACTIONAL:
         return passed("transactional messages are not held")
-    # The closed list of reasons in the HTTP contract has none for holds; the detail names the hold.
+    # The closed list of reasons has none for holds; the detail names the hold.
     until = min(at + HOLD_RECHECK_INTERVAL, max(plan.expires_at, at))
     return deferred(Reason.LOWER_PRIORITY, until, f"held while {' and '.join(facts.held)} is open")

@@ -111,12 +111,8 @@ def describe_cap(cap: Cap, facts: Facts, at: datetime) -> str:
 
 @lru_cache(maxsize=1024)
 def _describe_cap_scope(cap: Cap) -> str:
-    named = [
-        *([f"on {cap.channel.value}"] if cap.channel else []),
-        *([f"for {cap.journey}"] if cap.journey else []),
-        *([f"about {cap.topic}"] if cap.topic else []),
-    ]
-    return " ".join(named) or "on all channels"
+    scope = {"on": cap.channel and cap.channel.value, "for": cap.journey, "about": cap.topic}
+    return " ".join(f"{word} {name}" for word, name in scope.items() if name) or "on all channels"
 
 
 def on_cap_reached(
@@ -146,10 +142,8 @@ def period_bounds(per: CalendarPeriod, at: datetime, zone: str) -> tuple[datetim
     an unknown zone and for ``at`` without an offset.
     """
     first = _first_day_of_period(per, require_offset(at).astimezone(zone_info(zone)).date())
-    start, end = (
-        _start_of_day(first, zone),
-        _start_of_day(following := _first_day_of_next_period(per, first), zone),
-    )
+    following = _first_day_of_next_period(per, first)
+    start, end = _start_of_day(first, zone), _start_of_day(following, zone)
     while end <= at:  # pragma: no mutate: the first instant of a period is never an end
         # The clocks went back over midnight: the local date is the day before, but the new day has begun.
         following = _first_day_of_next_period(per, following)
@@ -205,11 +199,8 @@ def has_priority(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Chec
     """
     if not is_subject_to_caps(plan):
         return passed("not capped, so it yields to nobody")
-    ahead = [
-        message
-        for message in facts.waiting
-        if _holds_reservation(message, at) and outranks(message, plan, limits)
-    ]
+    waiting = [message for message in facts.waiting if _holds_reservation(message, at)]
+    ahead = [message for message in waiting if outranks(message, plan, limits)]
     tight = [
         (cap, free, rivals)
         for cap in limits.caps
@@ -233,10 +224,8 @@ def outranks(deferred_message: WaitingFact, plan: Plan, limits: Limits) -> bool:
     planned_rank = (limits.priorities.get(plan.journey, 0), plan.value)
     if deferred_rank != planned_rank:
         return deferred_rank > planned_rank
-    return plan.since is None or (deferred_message.since, deferred_message.message_id) < (
-        plan.since,
-        plan.message_id,
-    )
+    first_request = (deferred_message.since, deferred_message.message_id)
+    return plan.since is None or first_request < (plan.since, plan.message_id)
 
 
 def _holds_reservation(message: WaitingFact, at: datetime) -> bool:

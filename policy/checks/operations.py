@@ -18,7 +18,6 @@ _RECHECK_AGE_DIVISOR = 12
 """A stopped message waits a twelfth of the stop's age, so a long stop costs a run few attempts."""
 
 BUDGET_WINDOW = timedelta(minutes=1)
-"""The period of a provider budget."""
 
 
 def no_kill_switch(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
@@ -45,16 +44,13 @@ def no_kill_switch(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Ch
 
 
 def _applies_to(stop: ActiveKillSwitch, plan: Plan) -> bool:
-    match stop.kind:
-        case StopKind.ALL:
-            return True
-        case StopKind.CHANNEL:
-            return stop.name == plan.channel.value
-        case StopKind.JOURNEY:
-            return stop.name == plan.journey
-        case StopKind.TEMPLATE:
-            return stop.name == plan.template
-    raise ValueError(f"expected a kind of stop, got {stop.kind!r}")
+    names = {
+        StopKind.ALL: stop.name,
+        StopKind.CHANNEL: plan.channel.value,
+        StopKind.JOURNEY: plan.journey,
+        StopKind.TEMPLATE: plan.template,
+    }
+    return stop.name == names[stop.kind]
 
 
 def provider_available(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
@@ -68,9 +64,8 @@ def provider_available(plan: Plan, facts: Facts, limits: Limits, at: datetime) -
         return passed("ads have no provider here")
     open_until = facts.breaker_open_until
     if open_until is not None and open_until > at:
-        detail = (
-            f"the provider of {channel.value} failed over and over; left alone until {open_until.isoformat()}"
-        )
+        until = open_until.isoformat()
+        detail = f"the provider of {channel.value} failed over and over; left alone until {until}"
         return deferred(Reason.PROVIDER_BUDGET, min(open_until, max(plan.expires_at, at)), detail)
     budget = limits.budgets.get(channel)
     if budget is None:

@@ -31,10 +31,9 @@ class ApplicableHours(NamedTuple):
 def applicable_hours(plan: Plan, facts: Facts, limits: Limits) -> ApplicableHours | None:
     """Return all hours that must be open, in every zone in which the profile may live; None where none apply.
 
-    The shop's hours of the channel apply to both message classes. The hours of places apply to marketing on
-    the channels that the limits name, in addition to the shop's. A region's entry replaces its country's.
-    Where the region is unknown, the entries of all regions of the country apply, except regions with other
-    clocks than the profile's known zone.
+    The shop's hours of the channel apply to both classes, those of places in addition to marketing on the
+    channels that the limits name. A region's entry replaces its country's. Where the region is unknown, all
+    regions of the country apply, except those with other clocks than the profile's known zone.
     """
     own = limits.quiet_hours.get(plan.channel)
     local: dict[str, Jurisdiction] = {}
@@ -102,8 +101,7 @@ def outside_quiet_hours(plan: Plan, facts: Facts, limits: Limits, at: datetime) 
 def allowed_until(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> datetime:
     """Return until when (UTC, excluded) a message allowed at ``at`` may arrive: at most its expiry.
 
-    All hours that apply to the message are open until then. Raises ValueError where they are not open at
-    ``at``.
+    All its hours are open until then. Raises ValueError where they are not open at ``at``.
     """
     governing = applicable_hours(plan, facts, limits)
     if governing is None:
@@ -146,9 +144,8 @@ def jittered_resume_at(
 ) -> datetime:
     """Return an instant in [opening, opening + spread), in whole seconds after the opening.
 
-    Deterministic: it depends only on the profile and the send key. The spread is the channel's, but at most a
-    quarter of the time from the opening until the window closes (``closes``; None: never) or the message
-    expires. A plan without a send key resumes at the opening.
+    It depends only on the profile and the send key; without a key it is the opening. The spread is the
+    channel's, but at most a quarter of the time until ``closes`` (None: never) or the expiry.
     """
     end = min(closes or plan.expires_at, plan.expires_at)
     spread = min(limits.spread.get(plan.channel, timedelta()), (end - opening) / _SPREAD_DIVISOR)

@@ -29,11 +29,10 @@ def not_expired(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Check
 def has_items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Remove items that are suppressed, out of stock or no longer in the cart; deny where none is left.
 
-    The result's ``kept`` is a sub-sequence of the planned keys. Where none is left, the reason is
-    ``purchased`` if a suppression removed any item, else ``out_of_stock`` if an item is out of stock, else
-    ``run_ended`` (an empty cart ends its run). An item without product id and stock keeping unit cannot be
-    compared with purchases, so it is removed; it has no key and is in neither list. Of a cart that is not on
-    file, all items are removed.
+    ``kept`` is a sub-sequence of the planned keys. The reason of a denial is ``purchased`` if a suppression
+    removed any item, else ``out_of_stock`` if one is, else ``run_ended`` (an empty cart ends its run). An
+    item without product and unit cannot be compared, so it is removed and is in neither list. Of a cart that
+    is not on file, all items are removed.
     """
     if plan.promoting is None:
         return passed("promotes nothing")
@@ -45,7 +44,7 @@ def has_items_left(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> Ch
     removed = tuple(dict.fromkeys(key for key in keys if key not in kept))
     detail = f"{len(kept)} of {len(plan.promoting)} item(s) left"
     removals = [
-        *(f"{key} suppressed{_parenthesize(bought[key])}" for key in removed if key in bought),
+        *(f"{key} suppressed ({bought[key]})".removesuffix(" ()") for key in removed if key in bought),
         *(f"{key} not in the cart" for key in removed if key not in bought and key not in in_cart),
         *(f"{key} out of stock" for key in removed if key not in bought and key in in_cart),
     ]
@@ -64,10 +63,6 @@ def _no_items_reason(keys: list[str], bought: Collection[str], sold_out: frozens
     return Reason.OUT_OF_STOCK if any(key in sold_out for key in keys) else Reason.RUN_ENDED
 
 
-def _parenthesize(why: str) -> str:
-    return f" ({why})" if why else ""
-
-
 def _describe_partial_bundles(
     items: Sequence[PlannedItem], kept: Collection[str], facts: Facts, at: datetime
 ) -> list[str]:
@@ -75,11 +70,8 @@ def _describe_partial_bundles(
     active = [row for row in facts.suppressions if is_active(row, at)]
     if not active or not facts.shelf:
         return []
-    counts = {
-        item.key: parts_bought(item_attributes(item, facts.shelf), active)
-        for item in items
-        if item.key in kept
-    }
+    bundles = {item.key: item_attributes(item, facts.shelf) for item in items if item.key in kept}
+    counts = {key: parts_bought(bundle, active) for key, bundle in bundles.items()}
     return [f"{key} kept: {some} of its {all_} parts bought" for key, (some, all_) in counts.items() if some]
 
 
@@ -97,9 +89,8 @@ def _keys_in_cart(plan: Plan, facts: Facts) -> frozenset[str]:
 def is_not_duplicate(plan: Plan, facts: Facts, limits: Limits, at: datetime) -> CheckResult:
     """Deny marketing that another run of the profile has sent recently: the same template, no further items.
 
-    This covers a customer with two profiles that were merged, and two carts with the same item, on all
-    channels. Messages that promote nothing pass. So do repetitions within one run, on which its story
-    decides, and messages without items left, on which ``has_items_left`` decides.
+    This covers merged profiles, and two carts with the same item, on all channels. Messages that promote
+    nothing pass, and repetitions within one run, on which its story decides.
     """
     window = limits.duplicates_within
     if plan.message_class is MessageClass.TRANSACTIONAL or not plan.promoting or not window:

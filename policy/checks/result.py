@@ -50,10 +50,7 @@ def deferred(reason: Reason, until: datetime, detail: str) -> CheckResult:
 
 
 def error_result(expires_at: datetime, at: datetime, detail: str) -> CheckResult:
-    """Defer for ``ERROR_RETRY_DELAY``, at most until the expiry.
-
-    Deny from the expiry on, and where the two instants cannot be compared.
-    """
+    """Defer for ``ERROR_RETRY_DELAY``; deny from the expiry on, and where the instants cannot be compared."""
     try:
         if at < expires_at:
             return deferred(Reason.ERROR, min(at + ERROR_RETRY_DELAY, expires_at), detail)

@@ -58,8 +58,7 @@ def suppression_until(
 ) -> datetime | None:
     """Return when a purchase at ``event_time`` no longer suppresses its items; None: never.
 
-    A suppression starts when its row commits, so that of an old purchase may have ended before. A window that
-    exceeds the calendar has no end.
+    That of an old purchase may have ended before its row commits.
     """
     if window is None:
         return None
@@ -70,10 +69,7 @@ def suppression_until(
 
 
 def is_active(suppression: Suppression, at: datetime) -> bool:
-    """Return whether the suppression's end, if it has one, is after ``at``.
-
-    The start is ignored, so that a purchase delivered late, or a run with another clock, opens no gap.
-    """
+    """Return whether it ends after ``at``. The start is ignored, so a late delivery opens no gap."""
     return suppression.until is None or suppression.until > at
 
 
@@ -86,10 +82,9 @@ def suppressed_items(
 ) -> dict[str, str]:
     """Return the keys of the items that may not be promoted at ``at``, each with the reason.
 
-    The reason is "" for an item that was bought itself. One suppressed line suppresses its whole key: where
-    the bought unit is a variant of a product, by any line in ``items`` or ``cart_items``, every variant is
-    suppressed. With the scope variant only the lines in ``items`` count. A bundle is suppressed once all its
-    parts were bought.
+    The reason is "" for an item that was bought itself. A suppressed line suppresses its whole key, so every
+    variant, by any line in ``items`` or ``cart_items``; with the scope variant only the lines in ``items``
+    count. A bundle is suppressed once all its parts were bought.
     """
     active = [row for row in suppressions if is_active(row, at)]
     if not active:
@@ -109,10 +104,7 @@ def suppressed_items(
 
 
 def parts_bought(bundle: ItemAttributes, active: Iterable[Suppression]) -> tuple[int, int]:
-    """Return how many parts of a bundle were bought, and how many it has; (0, 0) for any other item.
-
-    A part counts as bought in any variant, and as a part of another bundle.
-    """
+    """Return (bought, all) parts of a bundle, in any variant and in any bundle; (0, 0) for any other item."""
     names = {name for row in active for name in (row.item, row.sku, *row.parts) if name}
     parts = dict.fromkeys(bundle.parts)
     return sum(part in names for part in parts), len(parts)
@@ -121,10 +113,9 @@ def parts_bought(bundle: ItemAttributes, active: Iterable[Suppression]) -> tuple
 def _suppression_reason(row: Suppression, about: ItemAttributes) -> str | None:
     """Return why a suppression covers an item: "" where it is the item itself; None where it does not.
 
-    It covers the product in any variant, and the same unit. With the scope variant it covers only the same
-    unit, and an item planned without a unit. With the scope group or category it also covers items of the
-    same group or category, by the plan or by the feed. A bundle's suppression covers its parts. An item
-    without product and unit is never covered (and never promoted, see ``policy.checks.relevance``).
+    With the scope variant it covers the same unit, and an item planned without one; with another the product
+    in any variant, and with group or category also items of the same, by the plan or by the feed. A bundle's
+    covers its parts.
     """
     if _is_same_item(row, about):
         return ""

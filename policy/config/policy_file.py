@@ -125,10 +125,8 @@ def in_toml(value: Any, hint: Any = None) -> str:
             return _inline({str(key): in_toml(entry) for key, entry in value.items()})
     if not is_dataclass(value):
         return json.dumps(encode_value(value), ensure_ascii=False)
-    hints, given = (
-        field_types(cast(Any, type(value))),
-        [(entry, getattr(value, entry.name)) for entry in fields(value)],
-    )
+    hints = field_types(cast(Any, type(value)))
+    given = [(entry, getattr(value, entry.name)) for entry in fields(value)]
     stated = [(entry.name, inner) for entry, inner in given if (inner, entry.default) != (None, None)]
     return _inline({name: in_toml(inner, hints[name]) for name, inner in stated})
 

@@ -127,7 +127,6 @@ class ConfigError:
     words: str
     """The whole fault without the line, as a sentence."""
     advice: str = ""
-    """A suggestion."""
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.words}"

@@ -136,9 +136,8 @@ CALENDAR_CODES = frozenset(_CALENDARS)
 def public_holidays(calendar: str, year: int) -> Mapping[date, str]:
     """Return the holidays of a year: date → English name.
 
-    American holidays on a Saturday are also observed on the Friday before, those on a Sunday on the
-    Monday after (5 U.S.C. 6103(b), and the states alike). Both days count, which is the stricter reading.
-    A holiday of a state that is valid in some counties or years only counts in all of them.
+    American holidays on a weekend are also observed on the Friday before or the Monday after (5 U.S.C.
+    6103(b), and the states alike); both days count. Those of some counties or years only count in all.
     Raises ValueError for a calendar that is not among ``CALENDAR_CODES``.
     """
     rules = _CALENDARS.get(calendar)

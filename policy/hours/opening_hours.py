@@ -1,4 +1,7 @@
-"""Whether hours are open at an instant in a zone, when they next open, and when they close."""
+"""Whether hours are open at an instant in a zone, when they next open, and when they close.
+
+The functions raise ValueError for an unknown zone and for an instant without an offset.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,8 +44,8 @@ def open_spans(hours: Hours, day: date) -> tuple[Span, ...]:
 def is_open(hours: Hours, zone: str, at: datetime) -> bool:
     """Return whether the wall clock in ``zone`` is in a window at ``at``: start included, end excluded.
 
-    Quiet hours may cross midnight (opens 22:00, closes 06:00). Where both ends are equal, they are open
-    all day. Raises ValueError for an unknown zone and for ``at`` without an offset.
+    Quiet hours may cross midnight (opens 22:00, closes 06:00). Where both ends are equal, they are open all
+    day.
     """
     local = require_offset(at).astimezone(zone_info(zone))
     clock = since_midnight(local.time())
@@ -52,10 +55,8 @@ def is_open(hours: Hours, zone: str, at: datetime) -> bool:
 def next_opening(hours: Hours, zone: str, at: datetime, *, before: datetime | None = None) -> datetime | None:
     """Return the first instant (UTC) not before ``at`` at which a window is open; ``at`` itself if one is.
 
-    Returns None where there is none before ``before``, by default nine days later: no place is closed for so
-    many days in a row. Clock changes are handled: a skipped opening time opens at the change, and clocks that
-    go back into a window open it again. Raises ValueError for an unknown zone and for ``at`` without an
-    offset.
+    None where there is none before ``before``, by default nine days later: no place is closed for so long. A
+    skipped opening time opens at the clock change, and clocks that go back into a window open it again.
     """
     return _first_instant(hours, zone, at, before or require_offset(at) + _MAX_LOOKAHEAD, wanted=True)
 
@@ -63,9 +64,8 @@ def next_opening(hours: Hours, zone: str, at: datetime, *, before: datetime | No
 def closing_time(hours: Hours, zone: str, at: datetime, *, before: datetime | None = None) -> datetime | None:
     """Return the end (UTC, excluded) of the window open at ``at``; None where it is open until ``before``.
 
-    ``before`` is nine days later by default. A message with a validity period that ends here is not delivered
-    in quiet hours. Where clocks go back over the closing time, the first of the two instants is the end.
-    Raises ValueError for an unknown zone, for ``at`` without an offset, and where no window is open then.
+    ``before`` is nine days later by default. Where clocks go back over the closing time, the first of the two
+    instants is the end. Raises ValueError where no window is open at ``at``.
     """
     if not is_open(hours, zone, at):
         raise ValueError(
@@ -79,8 +79,7 @@ def next_common_opening(
 ) -> datetime | None:
     """Return the first instant (UTC) not before ``at`` at which the hours are open in every zone.
 
-    Returns ``at`` itself where they are open. Returns None where there is no such instant before ``before``,
-    or within nine days: the hours of zones too far apart may never overlap.
+    None where there is none before ``before``, or within nine days: zones too far apart may never overlap.
     """
     limit = min(before, at + _MAX_LOOKAHEAD)
     instant = at
@@ -97,9 +96,9 @@ def next_common_opening(
 def common_closing_time(
     hours: Hours, zones: Sequence[str], at: datetime, *, before: datetime | None = None
 ) -> datetime | None:
-    """Return the first end (UTC, excluded) of the windows open at ``at`` in these zones.
+    """Return the first end (UTC, excluded) of the windows open at ``at`` in these zones, before ``before``.
 
-    Returns None where none ends before ``before``. Raises ValueError where one of them is not open at ``at``.
+    Raises ValueError where one of them is not open at ``at``.
     """
     ends = [end for zone in zones if (end := closing_time(hours, zone, at, before=before)) is not None]
     return min(ends, default=None)

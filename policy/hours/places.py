@@ -85,10 +85,9 @@ def resolve_places(
 ) -> tuple[Place, ...]:
     """Return all places where the profile may be; empty where none is known. All their rules apply.
 
-    The address is ``country`` and ``state`` or ``region`` in ``traits.address``, else in the traits
-    themselves. The phone number completes it (in the USA the area code implies a state). A phone number of
-    another country is a place of its own. So is the country of a zone in traits or context, where it differs
-    from all of these. Where places contradict each other, the stricter rule applies.
+    The address is ``country`` and ``state`` or ``region`` in ``traits.address``, else in the traits. The
+    phone number completes it (in the USA its area code implies a state), or is a place of its own in another
+    country. So is the country of a zone in traits or context, where it differs from all of these.
     """
     address, phone = _place_from_traits(traits), _place_from_phone(phone_e164 or "")
     if address is None and phone is not None and phone.country == "US":

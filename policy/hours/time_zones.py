@@ -59,10 +59,7 @@ def zone_info(name: str) -> ZoneInfo:
 
 
 def require_offset(at: datetime) -> datetime:
-    """Return ``at`` unchanged.
-
-    Raises ValueError for an instant without an offset, which Python would read as the machine's local time.
-    """
+    """Return ``at``. Raises ValueError without an offset: Python would read the machine's local time."""
     if at.utcoffset() is None:
         raise ValueError(f"expected an instant with an offset, got {at.isoformat()}; add its zone, or UTC")
     return at
@@ -74,12 +71,10 @@ def resolve_zone(
     """Return the profile's zone, from the first source that names one.
 
     The sources are ``traits.timezone``, ``context.timezone``, the phone number's region and ``default``, in
-    this order, which is that of the HTTP contract. Values that are not IANA zones are ignored.
+    this order, as in docs/reference/events.md. Values that are not IANA zones are ignored.
 
-    Many numbers, mobile ones above all, belong to a country with several zones. Then ``zones`` has all of
-    them, and a message waits until its channel is open in every one. ``zone`` is the default where it is
-    among them, else the first by name. A ``timezone`` trait avoids this.
-
+    Many numbers belong to a country with several zones. Then ``zones`` has all of them, and a message waits
+    until its channel is open in every one; ``zone`` is the default where it is among them, else the first.
     Raises ValueError where ``default`` is not an IANA zone.
     """
     for name, source in ((traits_timezone, "traits"), (context_timezone, "context")):
@@ -145,8 +140,7 @@ def local_to_utc(day: date, at_time: time, zone: str) -> datetime:
 def next_local_time(at: datetime, zone: str, at_time: time, weekday: int | None = None) -> datetime:
     """Return the next instant (UTC), strictly after ``at``, at which it is ``at_time`` in the zone.
 
-    ``weekday`` counts from Monday = 0, as ``date.weekday()``; None is any day. Each date has the time
-    once; see ``local_to_utc`` for clock changes. Strictly after, so that a loop over the result advances.
+    ``weekday`` counts from Monday = 0; None is any day. Each date has the time once, see ``local_to_utc``.
     Raises ValueError for an unknown zone or weekday and for ``at`` without an offset.
     """
     if weekday is not None and not 0 <= weekday <= 6:

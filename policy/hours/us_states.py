@@ -105,7 +105,6 @@ US_STATES: dict[str, UsState] = {
     "WV": _us_state("West Virginia", "E", "304 681"),
     "WY": _us_state("Wyoming", "M", "307"),
 }
-"""Two-letter code → the state."""
 
 
 @cache

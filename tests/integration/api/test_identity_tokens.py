@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 
 from api.batching import Batcher
-from api.http.outage import create_probe
 from profiles.ingest.event_store import IngestResult
 from profiles.state.event_records import IncomingEvent
 from tests.support.environments.api import ADMIN, SERVER, SERVER_KEYS, WRITE, OpenApi, opened
@@ -41,7 +40,7 @@ def overheard(api: OpenApi) -> list[IncomingEvent]:
         taken.extend(events)
         return await before.submit(events)
 
-    api.doors.batcher = Batcher(listening, create_probe(api.doors.database))
+    api.doors.batcher = Batcher(listening, api.doors.database.ping)
     return taken
 
 

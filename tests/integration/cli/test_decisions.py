@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from activities.audiences import AudienceGate
+from activities.audiences import AudienceActivities
 from activities.gate.send_gate import SendGate
 from authoring.testing.calendar import DEFAULT_START
 from cli.decisions import format_replay, replay_decisions
@@ -86,7 +86,7 @@ async def decide_in_every_way(shop: GateHarness) -> None:
     off = SendGate(shop.database, OFF)
     await shop.claims(shop.ask(run_id, "killed", "lamp", channel=Channel.PUSH), gate=off)
     await shop.claims(shop.ask(run_id, "held-out", "lamp"), gate=off)
-    await AudienceGate(shop.database, OFF).decide_and_add(
+    await AudienceActivities(shop.database, OFF).decide_and_add(
         shop.ask(run_id, "no-ads", "lamp", channel=Channel.ADS), DEFAULT_START
     )
 

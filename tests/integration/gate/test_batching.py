@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities.gate.batching import MAX_BATCH_SIZE, MAX_CONCURRENT_BATCHES, GateBatcher
 from activities.gate.send_gate import NotAllowed, SendClaim
-from activities.run_context import NoSuchRun
 from policy.verdict import Reason
 from profiles.db.sql import new_id
 from profiles.messaging.claims import read_locked_snapshots
@@ -140,7 +140,8 @@ async def test_what_is_wrong_with_one_harms_no_other(gate_env: GateHarness) -> N
     answers = await heard(gate_env, CountingGate(gate_env), *asks)
 
     assert [isinstance(answer, SendClaim) for answer in answers] == [True, False, True, False, True]
-    assert isinstance(answers[1], NoSuchRun)
+    assert isinstance(answers[1], ApplicationError)
+    assert answers[1].type == "NoSuchRun"
     assert "0x00" in str(answers[3])
 
 

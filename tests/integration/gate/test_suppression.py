@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activities.audiences import AudienceGate
+from activities.audiences import AudienceActivities
 from activities.contracts import SendMessage
 from activities.gate.send_gate import GateRequest, NotAllowed, SendClaim, SendGate
 from policy.checks.suppression import rule_for
@@ -194,7 +194,7 @@ async def test_the_gate_and_the_audiences_keep_back_what_a_purchase_reaches(
 ) -> None:
     await feed(facts, *feed_says)
     request = await asked(facts, *planned, channel=Channel.ADS)
-    entered = await AudienceGate(facts.database, SHOP).decide_and_add(request, datetime.now(UTC))
+    entered = await AudienceActivities(facts.database, SHOP).decide_and_add(request, datetime.now(UTC))
     assert isinstance(entered, Allow)
     await facts.happens("Order Completed", order(bought), channel="store", email=ADA)
 

@@ -9,7 +9,7 @@ import pytest
 from temporalio.worker import Worker
 
 from activities.contracts import SweepRequest, SweepResult
-from activities.sweeps import ProductSweepActivities
+from activities.sweeps import SweepActivities
 from local.temporal_server import TemporalDevServer
 from profiles.db.sql import new_id
 from profiles.messaging.claims import read_locked_snapshot
@@ -316,7 +316,7 @@ async def test_the_scheduled_sweep_tells_all_there_is_and_says_so(
         await facts.happens("Product Added", LAMP | {"cart_id": f"c-{number}"}, email=f"u{number}@x.org")
     for price in (30.0, 20.0):
         await fed(facts, {"price": price})
-    sweeps = ProductSweepActivities(facts.database, facts.ingest)
+    sweeps = SweepActivities(facts.database, facts.ingest)
     queue = f"sweeps-{new_id()}"
     async with Worker(
         temporal.client, task_queue=queue, workflows=[SweepWorkflow], activities=[sweeps.sweep_products]

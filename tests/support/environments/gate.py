@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.testing import ActivityEnvironment
 
-from activities.audiences import AudienceGate
+from activities.audiences import AudienceActivities
 from activities.channels.circuit_breaker import CircuitBreakers
 from activities.channels.registry import ChannelRegistry
 from activities.content.templates import TemplateRegistry
@@ -72,7 +72,7 @@ class GateHarness(Waypost):
         super().__init__(database_url, client, with_workers=False)
         self.url = database_url
         self.gate: SendGate | GateBatcher = SendGate(self.database, limits)
-        self.audience_gate = AudienceGate(self.database, limits)
+        self.audience_gate = AudienceActivities(self.database, limits)
         self.ledgers = {channel: RecordingProvider(channel, self.database) for channel in Channel}
 
     def ingest_on(self, database: Database) -> Ingest:

@@ -10,7 +10,6 @@ from statistics import quantiles
 from typing import Any
 
 from api.batching import Batcher
-from api.http.outage import create_probe
 from profiles.db.database import Database
 from profiles.identity.identifiers import normalize_identifier
 from profiles.ingest.pipeline import Ingest
@@ -101,9 +100,7 @@ async def weather(database_url: str, processes: int = 2) -> AsyncIterator[Ingest
     """Each process with a pool and a memory of its own."""
     pools = [Database(database_url) for _ in range(processes)]
     # As slow as the machine may be, none of these events is turned away.
-    doors = [
-        Batcher(Ingest(pool, (CARTS,)).__call__, create_probe(pool), queue_timeout_s=60.0) for pool in pools
-    ]
+    doors = [Batcher(Ingest(pool, (CARTS,)).__call__, pool.ping, queue_timeout_s=60.0) for pool in pools]
     try:
         yield IngestLoad(doors)
     finally:

@@ -16,8 +16,8 @@ from authoring.scaffold.main import (
     render_test,
 )
 from authoring.scaffold.registration import Registration
-from workers.errors import UserError
 from tests.support.queries.settings import ROOMS
+from workers.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 

@@ -14,8 +14,8 @@ from journeys.cart_abandonment.story import CartAbandonment
 from journeys.checks.errors import JourneyError, JourneyFault
 from journeys.checks.run import faults_of, message_faults_of
 from journeys.registry import discover_journeys, load_journeys
-from workers.errors import UserError as Refused
 from tests.support.environments.command import CommandResult, call_waypost, run_waypost
+from workers.errors import UserError as Refused
 from workers.startup import build_catalog, load_checked_journeys
 
 ROOT = Path(__file__).parents[3]

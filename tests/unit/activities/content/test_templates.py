@@ -6,7 +6,8 @@ import pytest
 
 from activities.content.context import ContentError, Links, RenderContext, ShopDetails
 from activities.content.render import render_message
-from activities.content.templates import TemplateError, TemplateRegistry, UnknownTemplate
+from activities.content.templates import TemplateRegistry, UnknownTemplate
+from activities.content.validation import TemplateError
 from policy.verdict import Channel, MessageClass
 
 FOOTER = (
