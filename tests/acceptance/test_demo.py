@@ -25,6 +25,7 @@ from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.state.event_records import IncomingEvent
+from tests.support.deadlines import scaled
 
 REES46 = Path(__file__).parents[3] / "shared" / "data" / "rees46_2019-10-01_first_2h50.csv.gz"
 
@@ -48,7 +49,7 @@ def waypost(*words: str, folder: Path, **environment: str) -> subprocess.Complet
         env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "200", "NO_COLOR": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=scaled(280),
         check=False,
     )
 

@@ -18,6 +18,7 @@ import pytest
 from local.data_directory import find_running_stack
 from local.ports import HOST
 from local.stack import LocalStack
+from tests.support.deadlines import scaled
 from tests.support.faults.processes import descendants, ended, wait_until
 
 READY = "Waypost is ready"
@@ -77,7 +78,7 @@ class Terminal:
         """Ctrl-C; the exit code, and the seconds it took."""
         begun = time.monotonic()
         self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(30)
+        code = self.process.wait(scaled(30))
         return code, time.monotonic() - begun
 
     def close(self) -> None:
@@ -167,7 +168,7 @@ def test_a_second_stack_on_the_same_folder_is_refused_and_harms_nothing(
 
     second = terminal()
 
-    assert second.process.wait(30) == 1
+    assert second.process.wait(scaled(30)) == 1
     assert wait_until(lambda: "already runs on" in second.said, within=5), second.said
     assert "Traceback" not in second.said
     assert track(stack).status_code == 200
@@ -184,7 +185,7 @@ def test_a_process_that_dies_ends_the_stack_with_its_last_words(terminal: Callab
 
     os.kill(worker, signal.SIGKILL)
 
-    assert dev.process.wait(20) == 1
+    assert dev.process.wait(scaled(20)) == 1
     assert wait_until(lambda: "worker ended by itself" in dev.said, within=5), dev.said
     assert re.search(r"its last lines:\n.*ready", dev.said, re.DOTALL)
 
@@ -196,7 +197,7 @@ def test_a_port_set_on_purpose_and_taken_is_refused_and_an_unset_one_moves(
         taken = str(listener.getsockname()[1])
         refused = terminal(API_PORT=taken)
 
-        assert refused.process.wait(30) == 1
+        assert refused.process.wait(scaled(30)) == 1
         assert wait_until(lambda: f"API_PORT={taken} is taken" in refused.said, within=5), refused.said
 
 

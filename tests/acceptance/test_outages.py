@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.support.deadlines import scaled
 from tests.support.environments.installation import CHAIR, LAMP, YES, Installation
 from tests.support.proof_size import FULL, size
 
@@ -63,7 +64,7 @@ class Rush:
         """Until this part of all events is acknowledged; wakes up at that very moment."""
         mark = asyncio.Event()
         self._marks[mark] = part
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(scaled(60)):
             await mark.wait()
 
     async def drained(self) -> None:
@@ -193,7 +194,7 @@ async def test_postgres_away_is_503_within_a_second_and_nothing_is_half_done(
     assert [answer.status_code for answer, _ in refused] == [503] * 3
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer, _ in refused)
     assert all(answer.headers["content-type"] == "application/problem+json" for answer, _ in refused)
-    assert min(seconds for _, seconds in refused) < 1.0
+    assert min(seconds for _, seconds in refused) < scaled(1.0)
     assert (away.status_code, away.json()["postgres"]["state"]) == (503, "unreachable")
     assert (before, nobody.status_code, run["state"]) == ([], 404, "running")
 

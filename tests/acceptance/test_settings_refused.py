@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from local.processes import ChildProcess, Command
+from tests.support.deadlines import scaled
 from tests.support.fakes.endpoint import closed_port
 
 KEYS = {"WAYPOST_WRITE_KEYS": "w" * 40, "WAYPOST_ADMIN_KEYS": "a" * 40, "WAYPOST_SECRETS": "s" * 40}
@@ -48,7 +49,7 @@ def start(process: str, folder: Path, environment: dict[str, str]) -> subprocess
         env={**plain(), **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=scaled(30),
         check=False,
     )
 
@@ -131,7 +132,7 @@ async def test_an_api_without_a_schema_takes_nothing_in_and_says_waypost_migrate
     child = ChildProcess(command)
     try:
         await child.start()
-        await child.wait_until_ready(timeout_s=30)
+        await child.wait_until_ready(timeout_s=scaled(30))
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             ready = await client.get("/readyz")
             event = {"id": "e-1", "type": "Product Viewed", "identifiers": {"user_id": "1"}}

@@ -1,21 +1,31 @@
 """Fixtures of the tests on real Postgres."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
+from api.http import outage
 from authoring.testing.shared_memory import shared_memory_folder
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
 from profiles.db.migrate import upgrade_schema_async
 from profiles.db.sql import new_id
+from tests.support.deadlines import scaled
 from tests.support.environments.api import OpenApi, opened
 from tests.support.environments.gate import GateHarness
 from tests.support.environments.ingest import IngestHarness
+
+
+@pytest.fixture(scope="session", autouse=True)
+def outage_probe_scaled() -> Iterator[None]:
+    """Scale the time in which Postgres answers a probe: on a busy machine it is slow and not away."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outage, "PROBE_TIMEOUT_S", scaled(outage.PROBE_TIMEOUT_S))
+        yield
 
 
 @pytest.fixture

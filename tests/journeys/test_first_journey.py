@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from local.data_directory import find_running_stack
+from tests.support.deadlines import scaled
 from tests.support.docs import ROOT, DocumentCommand, blocks_of, commands_of
 from tests.support.reader import Reader, reader_in
 
@@ -62,7 +63,7 @@ def stack(told: Reader) -> Iterator[dict[str, str]]:
             told.program(["waypost", "dev"]), cwd=told.clone, env=told.environment, stdout=log, stderr=log
         )
     try:
-        until = time.monotonic() + 90
+        until = time.monotonic() + scaled(90)
         while (found := find_running_stack(told.clone / ".waypost")) is None or "the data stay" not in (
             told.clone / "dev.log"
         ).read_text("utf-8"):
@@ -72,7 +73,7 @@ def stack(told: Reader) -> Iterator[dict[str, str]]:
         yield found
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(scaled(30))
 
 
 @pytest.mark.timeout(300)
@@ -109,7 +110,7 @@ def _asked(stack: dict[str, str], command: DocumentCommand) -> httpx2.Response:
 
 
 def _until(stack: dict[str, str], command: DocumentCommand, holds: object) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + scaled(30)
     while not holds(_asked(stack, command).json()):  # type: ignore[operator]
         assert time.monotonic() < until, _asked(stack, command).text
         time.sleep(0.2)

@@ -16,6 +16,7 @@ from activities.contracts import CloseResult, CloseRun
 from authoring.testing.environment import Row, Waypost
 from local.temporal_server import TemporalDevServer
 from profiles.runs.lifecycle import close_run
+from tests.support.deadlines import scaled
 from tests.support.journeys.small import Brief, CountToEnd, Doze, KeepCompany
 from tests.support.proof_size import size
 
@@ -75,7 +76,7 @@ async def test_a_trigger_that_comes_while_its_run_is_ending_is_acted_on_exactly_
     async with Waypost(database_url, temporal.client, journeys=(Brief,)) as waypost:
         await waypost.ingest_event("Product Added", added("lamp"), **ADA)
         first = await waypost.run("brief")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(scaled(20)):
             await door.reached.wait()
         await waypost.ingest([waypost.build_event("Product Added", added("chair"), **ADA)])
         if delivered:

@@ -19,6 +19,7 @@ from journeys.registry import JourneyRegistry
 from journeys.vocabulary import Segment
 from local.temporal_server import TemporalDevServer
 from profiles.sweeps.segments import sweep_segment
+from tests.support.deadlines import scaled
 from tests.support.journeys.segments import REGULARS, GreetRegulars, ThankRegulars
 from workers.errors import UserError
 from workers.schedules import SEGMENT_SCHEDULE_PREFIX, ensure_segment_schedules
@@ -44,7 +45,7 @@ async def becomes_regular(waypost: Waypost, user: str) -> None:
 async def swept(client: Client, name: str) -> str:
     """What an operator reads of the newest finished sweep of a schedule."""
     handle = client.get_schedule_handle(SEGMENT_SCHEDULE_PREFIX + name)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(scaled(20)):
         while True:
             if recent := (await handle.describe()).info.recent_actions:
                 break

@@ -13,6 +13,7 @@ from api.batching import Batcher
 from api.events.routes import EVENT_PATHS
 from api.http.bodies import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS_PER_BODY
 from profiles.identity.identifiers import IDENTIFIER_TYPES
+from tests.support.deadlines import scaled
 from tests.support.environments.api import OpenApi, event
 from tests.support.generators.bad_bodies import IDENTIFIERS, POISON
 
@@ -341,7 +342,7 @@ async def test_overload_is_a_429_with_retry_after_and_writes_nothing(api: OpenAp
     async with other.transaction():
         await other.execute("LOCK TABLE event")
         waiting = [asyncio.create_task(api.send("/v1/events", event(event_id=f"e-{n}"))) for n in range(3)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(scaled(10)):
             while api.doors.batcher.queued_events < 2:  # noqa: ASYNC110 - the product has no hook to wait on
                 await asyncio.sleep(0.01)
         refused = await api.send("/v1/events", event(event_id="too-much"))

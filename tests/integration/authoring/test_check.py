@@ -20,6 +20,7 @@ from authoring.testing.environment import Waypost
 from journeys.registry import JourneyRegistry
 from journeys.vocabulary import Journey
 from local.temporal_server import TemporalDevServer
+from tests.support.deadlines import scaled
 from tests.support.journeys.patch_stages import Before, Clean, Guarded, Napping, Raising, WithoutTheWait
 from tests.support.journeys.small import Watch
 
@@ -194,7 +195,7 @@ async def test_the_command_tells_by_its_exit_code_and_in_json(
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
         check=False,
     )
     told = json.loads(done.stdout)

@@ -20,6 +20,7 @@ from journeys.registry import JourneyRegistry
 from journeys.vocabulary import Journey
 from local.temporal_server import TemporalDevServer
 from tests import replay as histories
+from tests.support.deadlines import scaled
 
 NAME = "cart-abandonment"
 LAST_WAIT = "await self.wait_for(MessageClicked, within=days(2))"
@@ -83,7 +84,7 @@ async def no_task_is_pending(waypost: Waypost, workflow_id: str) -> None:
 
 async def failure_of_a_task(waypost: Waypost, workflow_id: str) -> str:
     """The message of the first workflow task of a run that fails."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(scaled(30)):
         while True:
             async for event in waypost.client.get_workflow_handle(workflow_id).fetch_history_events():
                 if event.HasField("workflow_task_failed_event_attributes"):

@@ -10,6 +10,7 @@ import asyncpg
 
 from profiles.db.database import Database
 from profiles.db.sql import new_id
+from tests.support.deadlines import scaled
 from tests.support.environments.command import SET_BY_OTHERS
 from tests.support.environments.ingest import IngestHarness
 
@@ -25,7 +26,7 @@ def waypost(url: str, *words: str, code: int = 0, **more: str) -> str:
         env={**outer, **here},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
         check=False,
     )
     assert done.returncode == code, done.stderr

@@ -24,6 +24,7 @@ from policy.limits import Cap, Limits
 from policy.replay import limits_to_json, policy_version
 from policy.verdict import Channel, MessageClass
 from profiles.views.history import list_decisions
+from tests.support.deadlines import scaled
 from tests.support.environments.command import SET_BY_OTHERS
 from tests.support.environments.gate import GateHarness, shopper
 from workers.startup import store_policy_limits
@@ -172,7 +173,7 @@ async def test_the_command_ends_with_1_when_a_decision_flips(
         env={**outer, "PYTHONPATH": os.getcwd(), "DATABASE_URL": database_url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=scaled(60),
         check=False,
     )
     told: dict[str, Any] = json.loads(done.stdout)

@@ -10,6 +10,7 @@ import pytest
 
 from cli.identity import show_identity
 from profiles.db.database import Database
+from tests.support.deadlines import scaled
 from tests.support.environments.command import SET_BY_OTHERS
 from tests.support.environments.ingest import IngestHarness
 from workers.errors import UserError
@@ -36,7 +37,7 @@ class IdentityCommand:
             input=answer,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=scaled(60),
             check=False,
         )
         assert done.returncode == code, done.stderr

@@ -43,6 +43,7 @@ from tests.integration.compatibility.golden_scenarios import (
 )
 from tests.integration.compatibility.golden_schema import schema_as_text
 from tests.integration.compatibility.golden_stack import YES, Stack, count_ids, rows_as_json, stack
+from tests.support.deadlines import scaled
 from workers.schedules import ensure_segment_schedules, ensure_sweep_schedules
 from workers.temporal_client import ensure_search_attributes
 
@@ -161,7 +162,7 @@ async def test_outbox_rows_of_a_series_of_events_are_as_they_were(
         notified = asyncio.Event()
         await running.connection.add_listener("waypost_outbox", lambda *call: notified.set())
         await _series(running)
-        await asyncio.wait_for(notified.wait(), 5)
+        await asyncio.wait_for(notified.wait(), scaled(5))
         tables = {
             "outbox": await running.rows("SELECT o.*, o.payload::text AS payload FROM outbox o ORDER BY seq"),
             "run": await running.rows("SELECT * FROM run ORDER BY run_id"),

@@ -13,6 +13,7 @@ from policy.verdict import Reason
 from profiles.db.sql import new_id
 from profiles.messaging.claims import read_locked_snapshots
 from profiles.messaging.snapshot import Snapshot, SnapshotQuery
+from tests.support.deadlines import scaled
 from tests.support.environments.gate import GateHarness, PausedCommitDatabase, shopper
 from tests.support.environments.gate_batches import PEOPLE, CountingGate, case, heard, opened, runs_of
 
@@ -72,7 +73,7 @@ async def test_nobody_waits_for_a_person_who_is_locked_but_who_asked_about_them(
     late, *others = [
         asyncio.create_task(batcher.decide(case(gate_env.ask(run, "mail", "lamp")))) for run in runs
     ]
-    done, _ = await asyncio.wait(others, timeout=10)
+    done, _ = await asyncio.wait(others, timeout=scaled(10))
     assert len(done) == PEOPLE - 1
     assert not late.done()
     held.may_commit.set()

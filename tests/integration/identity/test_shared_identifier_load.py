@@ -14,6 +14,7 @@ from profiles.identity.component import lock_component
 from profiles.identity.identifiers import DEFAULT_IDENTITY_RULES, IdentityRules, identifier_key
 from profiles.ingest.pipeline import Ingest
 from profiles.merging.unmerge import release_identifier
+from tests.support.deadlines import scaled
 from tests.support.environments.ingest import CARTS, IngestHarness
 from tests.support.generators.shared_identifier_load import (
     SHAPES,
@@ -149,7 +150,7 @@ async def test_while_the_shared_row_is_locked_other_people_go_on_and_so_does_a_p
     for one in range(DEFAULT_IDENTITY_RULES.shared_by["email"] + 2):
         await facts.ingest([order(one, DESK.names(one))])
     stranger, holder = Ingest(facts.database, (CARTS,)), Database(database_url)
-    async with holder.transaction() as connection, asyncio.timeout(20):
+    async with holder.transaction() as connection, asyncio.timeout(scaled(20)):
         await connection.execute("SELECT FROM identifier WHERE value = $1 FOR UPDATE", DESK.bad[1])
         waits = asyncio.create_task(stranger([order("waits", DESK.names(1_000))]))
         await facts.someone_waits_for_a_lock()

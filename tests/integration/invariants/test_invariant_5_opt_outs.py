@@ -16,6 +16,7 @@ from policy.limits import Limits
 from policy.verdict import Channel, MessageClass
 from profiles.consent import effective
 from profiles.db.database import Database
+from tests.support.deadlines import scaled
 from tests.support.environments.api import ADMIN, OpenApi, event, opened
 from tests.support.environments.ingest import CARTS, IngestHarness
 from tests.support.faults.unlocked_gate import Pause, unlock_gate
@@ -75,7 +76,7 @@ class WithdrawalRace:
 
     async def until(self, answers: list[str], more: int) -> None:
         wanted = len(answers) + more
-        async with asyncio.timeout(20), self.answered:
+        async with asyncio.timeout(scaled(20)), self.answered:
             await self.answered.wait_for(lambda: len(answers) >= wanted)
 
     async def run(self, withdraw: Callable[["WithdrawalRace"], Awaitable[Any]]) -> None:

@@ -24,6 +24,7 @@ from policy.verdict import Channel
 from profiles.events import Event
 from profiles.messaging.claims import record_sent
 from profiles.state.unit_of_work import MESSAGE_RANK
+from tests.support.deadlines import scaled
 from tests.support.environments.installation import provider_environment
 from tests.support.fakes import FakeSendGrid, FakeTwilio
 from tests.support.fakes.ledger import Delivery
@@ -66,7 +67,7 @@ class MortalWorker:
         )
         self._child = ChildProcess(command)
         await self._child.start()
-        await self._child.wait_until_ready(timeout_s=90)
+        await self._child.wait_until_ready(timeout_s=scaled(90))
 
     async def kill(self) -> None:
         """``kill -9``, if it runs."""

@@ -20,6 +20,7 @@ from profiles.db.database import Database
 from profiles.runs import outbox
 from profiles.runs.lifecycle import close_run
 from profiles.runs.outbox import OutboxRow
+from tests.support.deadlines import scaled
 from tests.support.environments.gate import GateHarness, shopper
 from tests.support.journeys.small import KeepCompany
 from tests.support.proof_size import size
@@ -89,7 +90,7 @@ async def signals_of(handle: WorkflowHandle[Any, Any]) -> list[str]:
 
 async def delivered_in_full(gate_env: GateHarness, relay: Relay) -> None:
     """Deliver until no row is left, including rows whose next attempt is still to come."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(scaled(60)):
         while await gate_env.fetch_rows("SELECT 1 FROM outbox WHERE delivered_at IS NULL"):
             if not await relay.deliver_batch():
                 await asyncio.sleep(0.05)
@@ -155,7 +156,7 @@ async def test_several_relays_keep_the_order_of_every_run(
     notebook = Notebook(seed=relays)
     pools = [Database(gate_env.url, pool_size=2) for _ in range(relays)]
     backlog = await gate_env.fetch_rows("SELECT count(*) AS n FROM outbox")
-    deadline = asyncio.get_running_loop().time() + 600
+    deadline = asyncio.get_running_loop().time() + scaled(600)
 
     async def work(pool: Database) -> None:
         mine = relay(gate_env, notebook, pool)

@@ -10,6 +10,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from authoring.testing.environment import Waypost
 from local.temporal_server import TemporalDevServer
 from profiles.runs.outbox import OutboxRow
+from tests.support.deadlines import scaled
 from tests.support.environments.gate import GateHarness, shopper
 from tests.support.journeys.small import KeepCompany
 from workers.delivery import Delivery, PermanentDeliveryError
@@ -31,7 +32,7 @@ async def test_a_run_that_can_never_be_told_is_stuck_with_the_reason_and_blocks_
     bad = await gate_env.one_cart()
     good = await gate_env.leaves_cart(["lamp"], cart_id="c-2", **shopper(2))
     await gate_env.fetch_rows(spoil, bad)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(scaled(20)):
         await gate_env.deliver_outbox()
     await gate_env.takes("Order Completed", gate_env.order("lamp", order_id="o-1"), **shopper(1))
     await gate_env.deliver_outbox()
@@ -54,7 +55,7 @@ async def test_an_ended_run_that_can_never_be_told_does_not_spin(gate_env: GateH
     await gate_env.fetch_rows(
         "UPDATE run SET workflow_id = repeat('x', 1200), state = 'ended' WHERE run_id = $1", run_id
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(scaled(20)):
         await gate_env.deliver_outbox()
     [row] = await gate_env.fetch_rows("SELECT * FROM outbox WHERE lane = $1", run_id)
 

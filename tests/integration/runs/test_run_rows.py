@@ -12,6 +12,7 @@ from local.time_travel import load_workflow_id as workflow_to_travel
 from profiles.db.database import Database
 from profiles.db.sql import new_id
 from profiles.runs.lifecycle import count_started, delivered_events, is_live, workflow_id_of
+from tests.support.deadlines import scaled
 from tests.support.environments.ingest import CARTS, CHAIR, LAMP, IngestHarness
 from workers.reconciler import Reconciler
 
@@ -89,7 +90,7 @@ async def test_a_run_whose_workflow_was_terminated_is_ended_by_the_sweep(waypost
     run = await waypost.run("cart-abandonment", "c")
     sweeper = Reconciler(waypost.database, waypost.client, waypost.journeys.routes, local=True)
     await waypost.handle(run).terminate("by hand")
-    deadline = asyncio.get_running_loop().time() + 20
+    deadline = asyncio.get_running_loop().time() + scaled(20)
     while await sweeper.end_runs() == 0:
         # Temporal lists a workflow as terminated a moment later.
         assert asyncio.get_running_loop().time() < deadline

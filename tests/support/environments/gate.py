@@ -29,6 +29,7 @@ from profiles.db.database import Database
 from profiles.events import Item
 from profiles.ingest.pipeline import Ingest, IngestConfig
 from profiles.messaging.preference_tokens import PreferenceTokens
+from tests.support.deadlines import scaled
 from tests.support.fakes.recording_provider import RecordingProvider
 
 UNLIMITED = Limits(caps=(), quiet_hours={})
@@ -180,7 +181,7 @@ class GateHarness(Waypost):
 
     async def someone_waits_for_a_lock(self, *, or_done: asyncio.Future[Any] | None = None) -> bool:
         """Until a session of this database waits for a row; False where ``or_done`` ended first."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(scaled(10)):
             while True:
                 waiting = await self.fetch_rows(
                     "SELECT 1 FROM pg_stat_activity "

@@ -20,6 +20,7 @@ from profiles.messaging.claims import MessageRow, record_sent, write_decisions_s
 from profiles.runs.lifecycle import ClosedRun, close_run
 from profiles.runs.routing import KEY_CART, KEY_PERSON
 from profiles.state.event_records import IncomingEvent
+from tests.support.deadlines import scaled
 
 Row = dict[str, Any]
 
@@ -131,7 +132,7 @@ class IngestHarness:
 
     async def until(self, question: str, within_s: float = 15) -> None:
         """Wait until a query has rows, with a deadline."""
-        deadline = asyncio.get_running_loop().time() + within_s
+        deadline = asyncio.get_running_loop().time() + scaled(within_s)
         while not await self.rows(question):
             assert asyncio.get_running_loop().time() < deadline, f"nothing within {within_s} s: {question}"
             await asyncio.sleep(0.01)

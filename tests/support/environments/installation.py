@@ -20,6 +20,7 @@ from temporalio.testing import TimeSkipper
 from activities.contracts import RunResult
 from local.processes import ChildProcess, Command, LogCallback
 from local.stack import ADMIN_KEY, WAYPOST_PROCESSES, WRITE_KEY, LocalStack
+from tests.support.deadlines import scaled
 from tests.support.fakes import FakeSendGrid, FakeTwilio
 
 Found = TypeVar("Found")
@@ -175,7 +176,7 @@ class Installation:
 
     async def until(self, probe: Callable[[], Awaitable[Found | None]], *, within_s: float = 20) -> Found:
         """Ask until the answer is true, with a deadline."""
-        deadline = asyncio.get_running_loop().time() + within_s
+        deadline = asyncio.get_running_loop().time() + scaled(within_s)
         while not (found := await probe()):
             assert asyncio.get_running_loop().time() < deadline, f"{probe.__qualname__}: not in {within_s} s"
             await asyncio.sleep(0.05)
@@ -214,7 +215,7 @@ class Installation:
         child = ChildProcess(command)
         self._beside.append(child)
         await child.start()
-        await child.wait_until_ready(timeout_s=60)
+        await child.wait_until_ready(timeout_s=scaled(60))
         return child
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.support.deadlines import scaled
 from tests.support.fakes.http import Request, drip, head, read_body, read_head, reset, write
 from tests.support.fakes.ledger import Delivery, DeliveryLedger
 from tests.support.fakes.mode import Mode, Then
@@ -85,7 +86,7 @@ class FakeProvider(ABC):
 
     async def arrived(self, count: int, *, within_s: float = 10.0) -> None:
         """Wait until so many calls have come in (and, where taken, are in the ledger)."""
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(scaled(within_s)):
             while len(self.calls) < count:
                 self._arrived.clear()
                 await self._arrived.wait()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from activities.send_message import MAX_CLAIM_AGE_S
 from local.processes import ChildProcess
+from tests.support.deadlines import scaled
 from tests.support.environments.installation import LAMP, YES, Installation, Row
 from tests.support.faults.tcp_proxy import Cable
 
@@ -189,7 +190,7 @@ def url_through(installation: Installation, postgres: Cable) -> str:
 async def locked(installation: Installation, addresses: list[str]) -> AsyncIterator[Any]:
     """Hold these people's profiles, so that no gate gets at them until the connection closes."""
     async with installation.database() as connection:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(scaled(10)):
             await connection.execute("BEGIN")
             await connection.fetch(
                 "SELECT 1 FROM profile JOIN identifier USING (profile_id) WHERE value = ANY($1) "

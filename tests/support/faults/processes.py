@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.deadlines import scaled
+
 
 def ended(pid: int) -> bool:
     """No such process, or one that only waits to be reaped."""
@@ -33,7 +35,7 @@ def descendants(pid: int) -> set[int]:
 
 def wait_until(condition: Callable[[], bool], within: float = 10.0) -> bool:
     """Whether the condition came true in time (seconds)."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + scaled(within)
     while not condition():
         if time.monotonic() > deadline:
             return False

@@ -13,6 +13,7 @@ import pytest
 
 from local import parent_watch
 from local.processes import ChildExited, ChildProcess, Command, StackError
+from tests.support.deadlines import scaled
 from tests.support.faults.processes import ended, wait_until
 
 DEAF = """
@@ -53,7 +54,7 @@ async def test_a_child_that_dies_before_it_is_ready_is_reported_with_its_last_li
     await child.start()
 
     with pytest.raises(ChildExited, match=r"exit code 3; its last lines:\n    the reason"):
-        await child.wait_until_ready(timeout_s=10)
+        await child.wait_until_ready(timeout_s=scaled(10))
 
 
 async def test_a_child_that_never_gets_ready_is_given_up_in_time() -> None:
@@ -69,13 +70,13 @@ async def test_a_child_that_never_gets_ready_is_given_up_in_time() -> None:
 async def test_a_child_that_does_not_listen_is_killed_after_its_grace() -> None:
     child = ChildProcess(python(DEAF))
     await child.start()
-    await child.wait_until_ready(timeout_s=10)
+    await child.wait_until_ready(timeout_s=scaled(10))
     begun = time.monotonic()
 
     await child.stop(grace_s=0.3)
 
     assert not child.running
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < scaled(5)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="parent-death signal and /proc are Linux's")
@@ -121,4 +122,4 @@ def test_the_watching_process_hands_on_signals_and_the_exit_code() -> None:
 
     watcher.terminate()
 
-    assert watcher.wait(10) == 7
+    assert watcher.wait(scaled(10)) == 7
