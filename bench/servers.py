@@ -18,7 +18,7 @@ from local.postgres import EmbeddedPostgres
 from local.processes import ChildProcess, Command
 from local.stack import ADMIN_KEY, WRITE_KEY
 from local.temporal_server import NAMESPACE, TemporalDevServer
-from profiles.db.migrate import upgrade_schema_async
+from profiles.db.migrate import upgrade_schema
 from profiles.db.sql import new_id
 
 ROOT = Path(__file__).parents[1]
@@ -78,7 +78,7 @@ class BenchServers:
         await self._execute(f"CREATE DATABASE {name}")
         url = urlsplit(self._postgres_url)._replace(path=f"/{name}").geturl()
         try:
-            await upgrade_schema_async(url)
+            await upgrade_schema(url)
             yield url
         finally:
             await self._execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,10 +1,13 @@
-"""Ids (UUIDv7), jsonb parameters, and SQL fragments that several packages use."""
+"""Ids (UUIDv7), rows as dataclasses, jsonb parameters, and SQL fragments that several packages use."""
 
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import orjson
 from uuid_utils.compat import uuid7
+
+Row = TypeVar("Row")
 
 
 def new_id() -> UUID:
@@ -15,6 +18,18 @@ def new_id() -> UUID:
 def encode_jsonb(value: Any) -> str:
     """Encode a value as JSON for one jsonb parameter."""
     return orjson.dumps(value, default=str).decode()
+
+
+async def fetch_as(connection: Any, row_class: type[Row], statement: str, *arguments: Any) -> list[Row]:
+    """Run a statement and return its rows as a dataclass, which has a field for each column."""
+    return [row_class(**row) for row in await connection.fetch(statement, *arguments)]
+
+
+def from_row(row_class: type[Row], row: Any, **values: Any) -> Row:
+    """Return a dataclass from the columns named as its fields. ``values`` replace columns or add fields."""
+    columns = dict(row)
+    names = (field.name for field in fields(cast("Any", row_class)) if field.name in columns)
+    return row_class(**{name: columns[name] for name in names} | values)
 
 
 RARE_EVENT_TYPES_PREDICATE = (

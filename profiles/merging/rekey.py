@@ -11,7 +11,7 @@ from profiles.runs.routing import MAX_SIGNALS_PER_RUN, ON_MERGE_END, event_paylo
 from profiles.state.cart import CartLines
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import ProfileState, original_cart_key
-from profiles.state.unit_of_work import UnitOfWork
+from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
 MERGED_OUTCOME = "merged"
 """Outcome of a run that a merge ended: an older run has its key, or its journey ends on a merge."""
@@ -30,13 +30,14 @@ _SELECT_KEYS_IN_USE = """
 SELECT journey, key FROM run WHERE key = ANY($2) AND profile_id <> ALL($1) AND state <> 'ended'
 """
 
-_END_RUN_AND_SIGNAL = """
+_END_RUN_AND_SIGNAL = f"""
 WITH ended AS (
   UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4
   WHERE run_id = $1 AND state <> 'ended' RETURNING run_id)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT run_id, 'signal', $5::text, jsonb_build_object('outcome', $2::text, 'reason', $3::text) FROM ended
-"""
+SELECT run_id, '{OutboxKind.SIGNAL}', $5::text, jsonb_build_object('outcome', $2::text, 'reason', $3::text)
+FROM ended
+"""  # noqa: S608 - constant names
 
 # Two steps, since two runs may exchange their keys, and two live runs must never have the same key.
 _REKEY_LIVE_RUNS = (
@@ -174,15 +175,8 @@ def _signal_changed_cart(
         return
     last_event = gained_events[-1]
     unit_of_work.signal_counts[run["run_id"]] = run["signals"] + 1
-    unit_of_work.inserts["outbox"].append(
-        {
-            "lane": run["run_id"],
-            "kind": "signal",
-            "name": last_event.incoming.type,
-            "event_id": last_event.event_id,
-            "payload": event_payload(
-                last_event, person, key, original_key=original_cart_key(key, run["workflow_id"])
-            ),
-            "trigger": False,
-        }
+    original_key = original_cart_key(key, run["workflow_id"])
+    payload = event_payload(last_event, person, key, original_key=original_key)
+    unit_of_work.add_outbox_row(
+        OutboxKind.SIGNAL, run["run_id"], last_event.incoming.type, payload, event_id=last_event.event_id
     )

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
+from profiles.state.unit_of_work import OutboxKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Membership:
     """The removal of an earlier member with the same profile, item and audience is not confirmed."""
 
 
-_INSERT_MEMBERS = """
+_INSERT_MEMBERS = f"""
 WITH wanted AS (SELECT * FROM jsonb_to_recordset($1) AS w(member_id uuid, item text, sku text)),
 joined AS (
   INSERT INTO audience_member (member_id, audience, item, sku, profile_id, run_id, state, joined_at)
@@ -36,12 +37,12 @@ joined AS (
     WHERE a.run_id = $4 AND a.audience = $2 AND a.item = w.item AND a.state IN ('joining', 'in'))
   RETURNING member_id)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT member_id, 'audience', 'add', jsonb_build_object('audience', $2::text) FROM joined
-"""
+SELECT member_id, '{OutboxKind.AUDIENCE}', 'add', jsonb_build_object('audience', $2::text) FROM joined
+"""  # noqa: S608 - constant names
 
 # The same conditions as in ``policy.checks.suppression``, for all items at once. A withdrawal of ads counts
 # as well, because a merge or a split may have made it effective.
-_REMOVE_MEMBERS = """
+_REMOVE_MEMBERS = f"""
 WITH owned AS (SELECT s.* FROM suppression s WHERE s.profile_id = ANY($1) AND s.lifted_at IS NULL
   AND (s.until IS NULL OR s.until > $2)),
 place AS (SELECT m.*, ARRAY(SELECT o.item FROM product o WHERE o.sku = m.item) || m.item AS products
@@ -67,9 +68,9 @@ leaving AS (UPDATE audience_member a SET state = 'leaving', reason = why.reason,
   WHERE a.member_id = why.member_id AND why.reason IS NOT NULL
   RETURNING a.member_id, a.audience, a.reason)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', reason)
-FROM leaving RETURNING lane
-"""
+SELECT member_id, '{OutboxKind.AUDIENCE}', 'remove',
+  jsonb_build_object('audience', audience, 'reason', reason) FROM leaving RETURNING lane
+"""  # noqa: S608 - constant names
 
 _SELECT_MEMBERSHIPS = """
 SELECT m.member_id, m.state, EXISTS (SELECT 1 FROM audience_member e

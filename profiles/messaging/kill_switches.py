@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from profiles.state.unit_of_work import ACCEPTED_STATUSES
+
 AUTOMATIC_ACTOR = "waypost"
 
 # A gate takes the same lock, shared, before it reads the switches (lock_person_of_run). A switch waits for
@@ -62,21 +64,21 @@ SELECT kind, name, 'resumed', $3, $4, clock_timestamp() FROM resumed RETURNING t
 _SELECT_KILL_SWITCHES = "SELECT kind, name, since, reason, actor FROM kill_switch ORDER BY kind, name"
 
 # By the run's clock, as caps. Messages before an operator resumed the template no longer count.
-_SELECT_UNHEALTHY_TEMPLATES = """
+_SELECT_UNHEALTHY_TEMPLATES = f"""
 SELECT m.template, count(*) AS sent, count(*) FILTER (WHERE m.status = 'bounced') AS bounced,
   count(m.complained_at) AS complained
 FROM message m LEFT JOIN (SELECT name, max(at) AS at FROM kill_switch_log
   WHERE kind = 'template' AND done = 'resumed' GROUP BY name) r ON r.name = m.template
 WHERE m.channel = ANY(ARRAY['email', 'sms', 'push']) AND m.claimed_at > now() - $1::interval
   AND m.claimed_at > COALESCE(r.at, '-infinity')
-  AND m.status IN ('sent', 'delivered', 'bounced', 'opened', 'clicked')
+  AND m.status IN {ACCEPTED_STATUSES}
   AND NOT EXISTS (SELECT 1 FROM kill_switch k WHERE k.kind = 'template' AND k.name = m.template)
 GROUP BY m.template HAVING count(*) >= $2 AND (
   (count(m.complained_at) >= $5 AND count(m.complained_at) * 100.0 >= count(*) * $3::float8)
   OR (count(*) FILTER (WHERE m.status = 'bounced') >= $5
     AND count(*) FILTER (WHERE m.status = 'bounced') * 100.0 >= count(*) * $4::float8))
 ORDER BY m.template
-"""
+"""  # noqa: S608 - constant names
 
 
 async def activate_kill_switch(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:

@@ -12,20 +12,12 @@ import orjson
 from profiles.commerce.catalog import CATALOG_SQL, CatalogEntry, catalog_keys, sold_out, to_entries
 from profiles.db.sql import encode_jsonb
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
+from profiles.state.unit_of_work import ACCEPTED_STATUSES
 
 DEFAULT_LOOKBACK = timedelta(days=31)
 """How far back sent messages are read where no cap looks further."""
 
-COUNTED_STATUSES = (
-    "claimed",
-    "unknown",
-    "unknown_final",
-    "sent",
-    "delivered",
-    "bounced",
-    "opened",
-    "clicked",
-)
+COUNTED_STATUSES = ("claimed", "unknown", "unknown_final", *ACCEPTED_STATUSES)
 """Statuses of the messages that count against the caps."""
 
 

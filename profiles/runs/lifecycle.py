@@ -21,7 +21,7 @@ from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
 from profiles.state.clock import StackClock
 from profiles.state.event_records import IncomingEvent, StoredEvent, parse_event
 from profiles.state.profile_state import load_profile_states
-from profiles.state.unit_of_work import UnitOfWork
+from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
 # Outbox rows are locked before the run's row, as in the relay, to avoid a deadlock.
 _LOCK_OUTBOX_ROWS = (
@@ -40,26 +40,27 @@ _UPDATE_STUCK_RUN_ENDED = (
 )
 
 # Marks all rows, seen or not: a redelivery after the end must not reroute what the story acted on.
-_MARK_REROUTED = """
+_MARK_REROUTED = f"""
 WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
-  WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = 'signal' RETURNING event_id, seq)
+  WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = '{OutboxKind.SIGNAL}'
+  RETURNING event_id, seq)
 SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
   e.problems::text AS problems
 FROM marked m JOIN event e USING (event_id) WHERE NOT (m.event_id = ANY($2)) ORDER BY m.seq
-"""
+"""  # noqa: S608 - constant names
 
 _DISCARD_OUTBOX_ROWS = """
 UPDATE outbox SET delivered_at = now(), error = 'the run has ended' WHERE lane = $1 AND delivered_at IS NULL
 """
 
-_LEAVE_AUDIENCES = """
+_LEAVE_AUDIENCES = f"""
 WITH leaving AS (UPDATE audience_member SET state = 'leaving', reason = 'run_ended', leaving_at = now()
   WHERE run_id = $1 AND state IN ('joining', 'in') RETURNING member_id, audience)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', 'run_ended')
-FROM leaving
-"""
+SELECT member_id, '{OutboxKind.AUDIENCE}', 'remove',
+  jsonb_build_object('audience', audience, 'reason', 'run_ended') FROM leaving
+"""  # noqa: S608 - constant names
 
 _DELIVERED = """
 SELECT event_id FROM outbox
@@ -248,10 +249,6 @@ async def _lock_run_state(connection: Any, run_id: UUID) -> str | None:
 
 
 async def _enqueue_signal(connection: Any, run_id: UUID, name: str, payload: dict[str, Any]) -> None:
-    await connection.execute(
-        "INSERT INTO outbox (lane, kind, name, payload) VALUES ($1, 'signal', $2, $3)",
-        run_id,
-        name,
-        encode_jsonb(payload),
-    )
+    query = "INSERT INTO outbox (lane, kind, name, payload) VALUES ($1, $2, $3, $4)"
+    await connection.execute(query, run_id, OutboxKind.SIGNAL, name, encode_jsonb(payload))
     await connection.execute(NOTIFY_OUTBOX)

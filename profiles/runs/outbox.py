@@ -7,6 +7,8 @@ from uuid import UUID
 
 import orjson
 
+from profiles.db.sql import from_row
+
 MAX_RETRY_INTERVAL_S = 60.0
 """The longest backoff between two attempts to deliver a row, in seconds."""
 
@@ -18,6 +20,7 @@ class OutboxRow:
     seq: int
     lane: UUID
     kind: str
+    """One of ``OutboxKind``, unless a newer release wrote the row."""
     name: str
     payload: dict[str, Any]
     event_id: UUID | None
@@ -56,16 +59,7 @@ FROM unnest($1::uuid[], $2::text[]) AS s(run_id, temporal_run_id) WHERE run.run_
 async def lock_batch(connection: Any, limit: int) -> list[OutboxRow]:
     """Lock and return up to ``limit`` rows, each of another lane. The locks last until COMMIT."""
     return [
-        OutboxRow(
-            row["seq"],
-            row["lane"],
-            row["kind"],
-            row["name"],
-            orjson.loads(row["payload"]),
-            row["event_id"],
-            row["workflow_id"],
-            row["profile_id"],
-        )
+        from_row(OutboxRow, row, payload=orjson.loads(row["payload"]))
         for row in await connection.fetch(_LOCK_BATCH, limit)
     ]
 

@@ -13,7 +13,7 @@ from profiles.identity.identifiers import contains_email_or_phone, redact_addres
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import LiveRun, ProfileState
-from profiles.state.unit_of_work import UnitOfWork
+from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
 KEY_PERSON = "person"
 """``keyed_by`` value: one live run per profile."""
@@ -234,21 +234,17 @@ def _add_signal(
     changes.signal_counts[run.run_id] = run.signals
     if run.signals > MAX_SIGNALS_PER_RUN:
         return
-    row: dict[str, Any] = {"lane": run.run_id, "kind": "signal", "event_id": stored.event_id}
+    name, trigger = stored.incoming.type, match.starts
     if run.signals == MAX_SIGNALS_PER_RUN:
-        end = {"outcome": "overflow", "reason": f"{MAX_SIGNALS_PER_RUN} events reached this run"}
-        row |= {"name": END_RUN, "payload": end, "trigger": False}
+        name, trigger = END_RUN, False
+        payload = {"outcome": "overflow", "reason": f"{MAX_SIGNALS_PER_RUN} events reached this run"}
+    elif match.route.key_property == KEY_CART:
+        payload = event_payload(stored, person, run.key, original_key=run.original_key)
     else:
-        of_a_cart = match.route.key_property == KEY_CART
-        cart_id = run.key if of_a_cart else applied.cart_id
-        row |= {
-            "name": stored.incoming.type,
-            "payload": event_payload(
-                stored, person, cart_id, original_key=run.original_key if of_a_cart else None
-            ),
-            "trigger": match.starts,
-        }
-    changes.inserts["outbox"].append(row)
+        payload = event_payload(stored, person, applied.cart_id)
+    changes.add_outbox_row(
+        OutboxKind.SIGNAL, run.run_id, name, payload, event_id=stored.event_id, trigger=trigger
+    )
 
 
 def _add_start(
@@ -278,15 +274,9 @@ def _add_start(
             "on_merge": match.route.on_merge,
         }
     )
-    changes.inserts["outbox"].append(
-        {
-            "lane": run_id,
-            "kind": "start",
-            "name": stored.incoming.type,
-            "event_id": stored.event_id,
-            "payload": {"start": start, "event": event_payload(stored, person, applied.cart_id)},
-            "trigger": True,
-        }
+    payload = {"start": start, "event": event_payload(stored, person, applied.cart_id)}
+    changes.add_outbox_row(
+        OutboxKind.START, run_id, stored.incoming.type, payload, event_id=stored.event_id, trigger=True
     )
     entries.append(stored.at)
     person.runs.append(LiveRun(run_id, journey, key, stored.at, clock_offset_s=offset, original_key=key))

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -13,11 +14,26 @@ from profiles.state.profile_state import AudienceMembership, CartState, ProfileS
 
 Row = dict[str, Any]
 
+
+class OutboxKind(StrEnum):
+    """The kind of an outbox row, which decides how the relay delivers it."""
+
+    START = "start"
+    """Start the workflow of the run."""
+    SIGNAL = "signal"
+    """Signal the workflow of the run."""
+    AUDIENCE = "audience"
+    """Add or remove an audience member at the ad platform, as the row's name says."""
+
+
 MESSAGE_RANK = (
     *("withheld", "deferred", "released", "claimed", "unknown", "unknown_final"),
     *("sent", "delivered", "bounced", "opened", "clicked"),
 )
 """Statuses of a message in order. A status only moves to the right."""
+
+ACCEPTED_STATUSES = MESSAGE_RANK[MESSAGE_RANK.index("sent") :]
+"""Statuses of a message that a provider accepted."""
 
 
 def _insert_sql(table: str, columns: str, conflict: str = "") -> str:
@@ -162,11 +178,24 @@ class UnitOfWork:
         for member in members:
             self.audience_removals[member.member_id] = reason
             payload = {"audience": member.audience, "reason": reason}
-            row = {"lane": member.member_id, "kind": "audience", "name": "remove", "payload": payload}
-            self.inserts["outbox"].append({**row, "event_id": None, "trigger": False})
+            self.add_outbox_row(OutboxKind.AUDIENCE, member.member_id, "remove", payload)
         person.audiences = [
             member for member in person.audiences if member.member_id not in self.audience_removals
         ]
+
+    def add_outbox_row(
+        self,
+        kind: OutboxKind,
+        lane: UUID,
+        name: str,
+        payload: Row,
+        *,
+        event_id: UUID | None = None,
+        trigger: bool = False,
+    ) -> None:
+        """Add a delivery. ``lane``: the run or audience member. ``trigger``: the event could start a run."""
+        row = {"lane": lane, "kind": kind, "name": name, "event_id": event_id, "payload": payload}
+        self.inserts["outbox"].append(row | {"trigger": trigger})
 
     def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
         """Record on the event what could not be processed, for which journey."""

@@ -18,11 +18,9 @@ from profiles.views.profile import (
 
 _ANY = "all"
 
-
 _SELECT_LAST_GRANT = """
 SELECT max(seq) FROM consent WHERE profile_id = $1 AND channel IN ($2, 'all') AND state = 'granted'
 """
-
 
 # The profile that has the message's address now, as profiles may have been merged or split since.
 _SELECT_LINK_OWNER = """

@@ -1,13 +1,14 @@
 """The unified profile for reading: record, identifiers, consents, carts, purchases, suppressions and runs."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
 
+from profiles.db.sql import fetch_as, from_row
 from profiles.projection.lapse import DEFAULT_LAPSE_RULES, LapseRules, lapse_state
 from profiles.state.traits import LOCALE_ORIGIN, TIMEZONE_ORIGIN, VERIFIED_RANK, TraitOrigins
 
@@ -120,20 +121,13 @@ def text_trait(traits: dict[str, Any], name: str) -> str | None:
 
 
 def _to_computed_view(row: Any, lapse: LapseRules) -> ComputedView:
-    last, gap = row["last_order_at"], row["median_gap_days"]
-    return ComputedView(
+    last, now = row["last_order_at"], row["now"]
+    return from_row(
+        ComputedView,
+        row,
         last_seen={channel: datetime.fromisoformat(at) for channel, at in orjson.loads(row["seen"]).items()},
-        preferred_channel=row["preferred_channel"],
-        preferred_hour=row["preferred_hour"],
-        orders=row["orders"],
-        spent=row["spent"],
-        first_order_at=row["first_order_at"],
-        last_order_at=last,
-        median_gap_days=gap,
-        days_since_order=None if last is None else (row["now"] - last).days,
-        lapse_state=lapse_state(last, row["orders"], gap, row["now"], lapse),
-        opens=row["opens"],
-        clicks=row["clicks"],
+        days_since_order=None if last is None else (now - last).days,
+        lapse_state=lapse_state(last, row["orders"], row["median_gap_days"], now, lapse),
     )
 
 
@@ -340,12 +334,12 @@ async def list_identifiers(connection: Any, profile_id: UUID) -> list[Identifier
 
 async def list_consents(connection: Any, profile_id: UUID) -> list[ConsentView]:
     """Return the consent in effect for each channel and topic."""
-    return [ConsentView(**row) for row in await connection.fetch(_SELECT_CONSENTS, profile_id)]
+    return await fetch_as(connection, ConsentView, _SELECT_CONSENTS, profile_id)
 
 
 async def list_opt_outs(connection: Any, profile_id: UUID) -> list[OptOutView]:
     """Return the opt-outs of the profile's addresses."""
-    return [OptOutView(**row) for row in await connection.fetch(_SELECT_OPT_OUTS, profile_id)]
+    return await fetch_as(connection, OptOutView, _SELECT_OPT_OUTS, profile_id)
 
 
 async def load_profile(connection: Any, profile_id: UUID, zone: ZoneResolver) -> ProfileView:
@@ -356,25 +350,14 @@ async def load_profile(connection: Any, profile_id: UUID, zone: ZoneResolver) ->
     record = await load_profile_record(connection, profile_id, zone)
     carts = await connection.fetch(_SELECT_CARTS, profile_id, MAX_ROWS)
     return ProfileView(
+        **{field.name: getattr(record, field.name) for field in fields(record)},
         profile_id=profile_id,
         identifiers=await list_identifiers(connection, profile_id),
-        traits=record.traits,
-        origins=record.origins,
-        computed=record.computed,
-        timezone=record.timezone,
-        locale=record.locale,
         consents=await list_consents(connection, profile_id),
         opt_outs=await list_opt_outs(connection, profile_id),
-        address_problems=[
-            AddressProblemView(**row) for row in await connection.fetch(_SELECT_ADDRESS_PROBLEMS, profile_id)
-        ],
-        carts=[CartView(**{**row, "lines": orjson.loads(row["lines"])}) for row in carts],
-        purchases=[
-            PurchaseView(**row) for row in await connection.fetch(_SELECT_PURCHASES, profile_id, MAX_ROWS)
-        ],
-        suppressions=[
-            SuppressionView(**row)
-            for row in await connection.fetch(_SELECT_SUPPRESSIONS, profile_id, MAX_ROWS)
-        ],
-        runs=[RunView(**row) for row in await connection.fetch(_SELECT_RUNS, profile_id, MAX_ROWS)],
+        address_problems=await fetch_as(connection, AddressProblemView, _SELECT_ADDRESS_PROBLEMS, profile_id),
+        carts=[from_row(CartView, row, lines=orjson.loads(row["lines"])) for row in carts],
+        purchases=await fetch_as(connection, PurchaseView, _SELECT_PURCHASES, profile_id, MAX_ROWS),
+        suppressions=await fetch_as(connection, SuppressionView, _SELECT_SUPPRESSIONS, profile_id, MAX_ROWS),
+        runs=await fetch_as(connection, RunView, _SELECT_RUNS, profile_id, MAX_ROWS),
     )

@@ -9,7 +9,7 @@ import pytest_asyncio
 from authoring.testing.shared_memory import shared_memory_folder
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
-from profiles.db.migrate import upgrade_schema_async
+from profiles.db.migrate import upgrade_schema
 from tests.support.environments.gate import GateHarness
 
 
@@ -31,5 +31,5 @@ async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
             await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
             await connection.close()
         async with server:
-            await upgrade_schema_async(await server.create_database("template_of_tests"))
+            await upgrade_schema(await server.create_database("template_of_tests"))
             yield server

@@ -13,7 +13,7 @@ class RecordedTable(SQLModel):
 
     recorded_at: datetime | None = Field(
         default=None,
-        sa_type=DateTime(timezone=True),  # type: ignore[call-overload] # SQLAlchemy takes instances as well
+        sa_type=DateTime(timezone=True),
         nullable=False,
         sa_column_kwargs={"server_default": func.now()},
     )

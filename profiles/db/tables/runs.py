@@ -52,7 +52,7 @@ class OutboxTable(RecordedTable, table=True):
     lane: UUID
     """Partition key: id of the run or of the audience member."""
     kind: str
-    """start, signal or audience."""
+    """One of ``profiles.state.unit_of_work.OutboxKind``."""
     name: str
     event_id: UUID | None = None
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
