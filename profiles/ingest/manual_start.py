@@ -96,47 +96,13 @@ async def start_run_manually(
     return ingest.started_run
 
 
-@dataclass(frozen=True, slots=True)
-class _UnfilteredRoute:
-    """A journey without its filter: every event is admitted."""
-
-    route: Route
-
-    @property
-    def name(self) -> str:
-        return self.route.name
-
-    @property
-    def start_names(self) -> frozenset[str]:
-        return self.route.start_names
-
-    @property
-    def listen_names(self) -> frozenset[str]:
-        return self.route.listen_names
-
-    @property
-    def key_property(self) -> str | None:
-        return self.route.key_property
-
-    def key_of(self, event: Event) -> str | None:
-        return self.route.key_of(event)
-
-    def admits(self, event: Event) -> bool:
-        return True
-
-    @property
-    def on_merge(self) -> str:
-        return self.route.on_merge
-
-    def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
-        return self.route.may_enter(entries, at)
-
-
 class _ManualStart(Ingest):
-    """Ingest of one event. The transaction is rolled back if it starts no run."""
+    """Ingest of one event, which no filter refuses. The transaction is rolled back if it starts no run."""
+
+    _filtered = False
 
     def __init__(self, database: Database, route: Route, rules: IngestConfig) -> None:
-        super().__init__(database, [_UnfilteredRoute(route)], rules)
+        super().__init__(database, [route], rules)
         self._route = route
         self._local = rules.local
         self.started_run: StartedRun | None = None

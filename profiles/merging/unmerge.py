@@ -13,7 +13,7 @@ from profiles.db.sql import encode_jsonb
 from profiles.errors import InvalidRequest, NoChange, NotFound
 from profiles.identity.component import find_profile_id, read_component
 from profiles.identity.identifiers import email_hash_key, split_key
-from profiles.merging.audit_log import AuditContext, insert_log_rows, operator_entry
+from profiles.merging.audit_log import AuditContext, insert_log_rows
 from profiles.merging.cut_preview import load_messages_since, merged_since
 from profiles.merging.merge import MergeResult, merge_and_split
 
@@ -103,12 +103,11 @@ async def cut_identifiers(
         if len(profile_ids) == 1:
             before = await _load_before_cut(connection, profile_ids[0], first, second)
         cut_id = await connection.fetchval(_INSERT_CUT, first, second, actor, reason, at)
-        result = await merge_and_split(connection, stored_ids, canonical, (), AuditContext(at, actor, reason))
+        context = AuditContext(at, actor, reason)
+        result = await merge_and_split(connection, stored_ids, canonical, (), context)
         profiles = tuple(dict.fromkeys(result.profile_by_key[key] for key in (first, second)))
-        row = operator_entry(
-            "cut", at, actor=actor, detail=reason, profile_id=profiles[0], key=first, other_key=second
-        )
-        await insert_log_rows(connection, [row | {"other_profile_id": profiles[-1]}])
+        row = {"kind": "cut", "profile_id": profiles[0], "key": first, "other_key": second}
+        await insert_log_rows(connection, context, row | {"other_profile_id": profiles[-1]})
         if before is None:
             return IdentityCut(cut_id, profiles, (), at)
         await _keep_withdrawals(connection, before, result, at)
@@ -128,14 +127,7 @@ async def mend_cut(database: Database, cut_id: int, *, actor: str, reason: str) 
         row = await connection.fetchrow(_LIFT_CUT, cut_id, at)
         if row is None:
             raise KeyError(f"no cut {cut_id} is in force")
-        pair = (row["one"], row["other"])
-        stored_ids, canonical = await _lock_identifiers(connection, pair)
-        result = await merge_and_split(connection, stored_ids, canonical, (), AuditContext(at, actor, reason))
-        profiles = tuple(dict.fromkeys(result.profile_by_key[key] for key in pair))
-        keys = {"key": pair[0], "other_key": pair[1]}
-        row = operator_entry("mended", at, actor=actor, detail=reason, profile_id=profiles[0], **keys)
-        await insert_log_rows(connection, [row])
-        return profiles
+        return await _resolve_again(connection, "mended", tuple(row), AuditContext(at, actor, reason))
 
     return await database.run(work)
 
@@ -150,14 +142,21 @@ async def release_identifier(database: Database, key: str, *, actor: str, reason
         at = await connection.fetchval("SELECT now()")
         if await connection.fetchval(_RELEASE_IDENTIFIER, *split_key(key)) is None:
             raise KeyError(f"{key} is not quarantined")
-        stored_ids, canonical = await _lock_identifiers(connection, (key,))
-        result = await merge_and_split(connection, stored_ids, canonical, (), AuditContext(at, actor, reason))
-        profile_id = result.profile_by_key[key]
-        row = operator_entry("released", at, actor=actor, detail=reason, profile_id=profile_id, key=key)
-        await insert_log_rows(connection, [row])
-        return (profile_id,)
+        return await _resolve_again(connection, "released", (key,), AuditContext(at, actor, reason))
 
     return await database.run(work)
+
+
+async def _resolve_again(
+    connection: Any, kind: str, keys: tuple[str, ...], context: AuditContext
+) -> tuple[UUID, ...]:
+    """Merge or split the profiles of one or two identifiers, and log it. Returns their profiles now."""
+    stored_ids, canonical = await _lock_identifiers(connection, keys)
+    result = await merge_and_split(connection, stored_ids, canonical, (), context)
+    profiles = tuple(dict.fromkeys(result.profile_by_key[key] for key in keys))
+    row = {"kind": kind, "profile_id": profiles[0], **dict(zip(("key", "other_key"), keys, strict=False))}
+    await insert_log_rows(connection, context, row)
+    return profiles
 
 
 async def _lock_identifiers(connection: Any, keys: Sequence[str]) -> tuple[dict[str, UUID], dict[UUID, UUID]]:

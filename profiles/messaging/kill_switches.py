@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from profiles.db.sql import fetch_as
 from profiles.state.unit_of_work import ACCEPTED_STATUSES
 
 AUTOMATIC_ACTOR = "waypost"
@@ -98,16 +99,13 @@ async def deactivate_kill_switch(connection: Any, kind: str, name: str, *, reaso
 
 async def list_kill_switches(connection: Any) -> list[KillSwitch]:
     """Return all kill switches that are on."""
-    return [KillSwitch(**row) for row in await connection.fetch(_SELECT_KILL_SWITCHES)]
+    return await fetch_as(connection, KillSwitch, _SELECT_KILL_SWITCHES)
 
 
 async def unhealthy_templates(connection: Any, rates: DeliverabilityLimits) -> list[UnhealthyTemplate]:
     """Return the templates past a limit. One statement, by the index of claims per channel."""
     limits = (rates.min_sent, rates.max_complaint_percent, rates.max_bounce_percent, rates.min_reports)
-    return [
-        UnhealthyTemplate(**row)
-        for row in await connection.fetch(_SELECT_UNHEALTHY_TEMPLATES, rates.window, *limits)
-    ]
+    return await fetch_as(connection, UnhealthyTemplate, _SELECT_UNHEALTHY_TEMPLATES, rates.window, *limits)
 
 
 async def stop_template(connection: Any, unhealthy: UnhealthyTemplate, reason: str) -> bool:

@@ -3,8 +3,6 @@
 Pure: takes the profile's locked state, and collects what is to be written in a ``UnitOfWork``.
 """
 
-from typing import Any
-
 from profiles.commerce import orders
 from profiles.consent import declarations
 from profiles.events import (
@@ -22,7 +20,7 @@ from profiles.projection.computed import with_event_seen
 from profiles.runs.routing import ApplyResult
 from profiles.state import traits as golden
 from profiles.state.cart import apply_cart_event, generated_cart_id, is_generated_cart_id, with_new_price
-from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent
+from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent, id_text
 from profiles.state.profile_state import CartState, ProfileState
 from profiles.state.unit_of_work import UnitOfWork
 
@@ -89,20 +87,18 @@ def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) 
 
 def own_cart_id(incoming: IncomingEvent) -> str | None:
     """Return the cart id that the event itself carries."""
-    for name in _CART_ID_PROPERTIES:
-        value = incoming.properties.get(name)
-        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-            return str(value).strip()
-    return None
+    ids = (id_text(incoming.properties, name) for name in _CART_ID_PROPERTIES)
+    return next((cart_id for cart_id in ids if cart_id), None)
 
 
 def _apply_traits(person: ProfileState, stored: StoredEvent) -> None:
     incoming = stored.incoming
-    origin: dict[str, Any] = {"time": stored.time, "source": incoming.source, "event_id": incoming.id}
-    origin["verified"] = incoming.verified
-    traits, origins = golden.merge_traits(person.traits, person.origins, incoming.traits, **origin)
+    origin = golden.field_origin(
+        time=stored.time, source=incoming.source, event_id=incoming.id, verified=incoming.verified
+    )
+    traits, origins = golden.merge_traits(person.traits, person.origins, incoming.traits, origin)
     zone, locale, origins = golden.merge_context(
-        person.context_timezone, person.context_locale, origins, incoming.context, **origin
+        person.context_timezone, person.context_locale, origins, incoming.context, origin
     )
     last_seen = with_event_seen(person.last_seen, incoming, stored.at)
     # What an event does not change is returned as the same object.

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import encode_jsonb
+from profiles.db.sql import encode_jsonb, fetch_as
 
 _INSERT_EXPOSURES = """
 INSERT INTO exposure (run_id, experiment, arm, journey, profile_id, at)
@@ -41,7 +41,5 @@ async def record_exposures(
 
 async def list_exposures(connection: Any, run_id: UUID) -> list[ExposureView]:
     """Return a run's exposures, in the order of their times."""
-    rows = await connection.fetch(
-        "SELECT experiment, arm, at FROM exposure WHERE run_id = $1 ORDER BY at, experiment", run_id
-    )
-    return [ExposureView(**row) for row in rows]
+    query = "SELECT experiment, arm, at FROM exposure WHERE run_id = $1 ORDER BY at, experiment"
+    return await fetch_as(connection, ExposureView, query, run_id)

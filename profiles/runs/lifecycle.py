@@ -7,19 +7,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
 
 from profiles.db.database import Database
-from profiles.db.locks import lock_profile_of_run
+from profiles.db.locks import SELECT_RUN_PROFILE, lock_profile_of_run
 from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 from profiles.events import END_RUN
 from profiles.identity.identifiers import redact_addresses
 from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
 from profiles.state.clock import StackClock
-from profiles.state.event_records import IncomingEvent, StoredEvent, parse_event
+from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import load_profile_states
 from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
@@ -125,17 +125,13 @@ async def _reroute(
     calendar: StackClock,
     at: datetime,
 ) -> None:
-    persons = await load_profile_states(connection, [profile_id])
-    person = persons[profile_id]
+    person = (await load_profile_states(connection, [profile_id]))[profile_id]
     changes = UnitOfWork()
     for row in rows:
-        properties = orjson.loads(row["properties"])
-        event, _ = parse_event(row["type"], properties)
+        incoming = incoming_from_row(row)
+        event, _ = parse_event(incoming.type, incoming.properties)
         if event is None:
             continue
-        incoming = IncomingEvent(
-            row["source"], row["id"], row["type"], row["channel"], row["time"], (), properties
-        )
         stored = StoredEvent(incoming, row["event_id"], max(at, calendar.now), event)
         applied = ApplyResult(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
         kept = {"event_id": row["event_id"], "profile_id": profile_id, "cart_id": row["cart_id"]}
@@ -204,10 +200,7 @@ async def request_run_end(database: Database, run_id: UUID, outcome: str, reason
 
 async def load_run_profile(connection: Any, run_id: UUID) -> UUID | None:
     """Return the current profile of a run, after any merge; None where there is no such run."""
-    profile_id: UUID | None = await connection.fetchval(
-        "SELECT profile_id FROM run WHERE run_id = $1", run_id
-    )
-    return profile_id
+    return cast("UUID | None", await connection.fetchval(SELECT_RUN_PROFILE, run_id))
 
 
 async def delivered_events(
@@ -229,10 +222,8 @@ async def is_live(connection: Any, run_id: UUID) -> bool:
 
 async def workflow_id_of(connection: Any, run_id: UUID) -> str | None:
     """Return Temporal's id of a run, None where there is no such run."""
-    workflow_id: str | None = await connection.fetchval(
-        "SELECT workflow_id FROM run WHERE run_id = $1", run_id
-    )
-    return workflow_id
+    query = "SELECT workflow_id FROM run WHERE run_id = $1"
+    return cast("str | None", await connection.fetchval(query, run_id))
 
 
 async def count_started(connection: Any, since: datetime, source: str) -> int:
@@ -244,8 +235,7 @@ async def _lock_run_state(connection: Any, run_id: UUID) -> str | None:
     """Return a run's state, None where there is no run. Holds the profile's lock until COMMIT."""
     if await lock_profile_of_run(connection, run_id) is None:
         return None
-    state: str | None = await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id)
-    return state
+    return cast("str", await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id))
 
 
 async def _enqueue_signal(connection: Any, run_id: UUID, name: str, payload: dict[str, Any]) -> None:

@@ -98,8 +98,11 @@ class ApplyResult:
         return ApplyResult(cart_id, tuple(renamed.get(cart, cart) for cart in self.changed_carts))
 
 
-def match_routes(event: Event, routes: Sequence[Route]) -> RouteMatches:
-    """Return the journeys that one event concerns. A journey that raises is skipped and recorded."""
+def match_routes(event: Event, routes: Sequence[Route], *, filtered: bool = True) -> RouteMatches:
+    """Return the journeys that one event concerns. A journey that raises is skipped and recorded.
+
+    ``filtered``: False admits every event, without asking the journey's filter.
+    """
     matches: list[RouteMatch] = []
     problems: list[dict[str, str]] = []
     for route in routes:
@@ -107,7 +110,7 @@ def match_routes(event: Event, routes: Sequence[Route]) -> RouteMatches:
             continue
         try:
             key = None if route.key_property in (KEY_PERSON, KEY_CART) else route.key_of(event)
-            starts = event.event_name in route.start_names and route.admits(event)
+            starts = event.event_name in route.start_names and (not filtered or route.admits(event))
         except Exception as error:
             # Author code: whatever it raises, the event must not be lost.
             problems.append({"journey": route.name, "detail": f"keyed_by or filter raised {error!r}"[:500]})

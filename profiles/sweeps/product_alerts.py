@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -100,9 +99,8 @@ async def _ingest_alerts(
     new_events, last = 0, (None, None)
     while True:
         async with database.transaction() as connection:
-            carts = await connection.fetch(
-                _SELECT_CARTS, by_product, by_sku, rules.max_cart_age, *last, limit
-            )
+            arguments = (by_product, by_sku, rules.max_cart_age, *last, limit)
+            carts = await connection.fetch(_SELECT_CARTS, *arguments)
         events = [
             _alert_event(kind, change, cart, line)
             for cart in carts
@@ -130,7 +128,6 @@ def _matching_line(change: Any, cart: Any) -> Item | None:
 
 def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> IncomingEvent:
     name = kind.event_name
-    profile_id: UUID = cart["profile_id"]
     properties = {
         "cart_id": cart["cart_id"],
         "product_id": line.product_id,
@@ -142,12 +139,9 @@ def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> Incom
     }
     if kind is PriceDropped:
         properties |= {"was": change["was_price"], "currency": change["currency"]}
-    return IncomingEvent(
-        source=PRODUCT_ALERT_SOURCE,
-        id=f"{name}/{change['seq']}/{profile_id}/{cart['cart_id']}",
-        type=name,
-        channel="server",
-        time=change["at"],
-        identifiers=((cart["type"], cart["value"]),),
-        properties={key: value for key, value in properties.items() if value is not None},
+    event_id, named = (
+        f"{name}/{change['seq']}/{profile_id}/{cart['cart_id']}",
+        ((cart["type"], cart["value"]),),
     )
+    stated = {key: value for key, value in properties.items() if value is not None}
+    return IncomingEvent(PRODUCT_ALERT_SOURCE, event_id, name, "server", change["at"], named, stated)
