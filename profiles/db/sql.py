@@ -1,5 +1,6 @@
 """Ids (UUIDv7), rows as dataclasses, jsonb parameters, and SQL fragments that several packages use."""
 
+import base64
 from dataclasses import fields
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -18,6 +19,16 @@ def new_id() -> UUID:
 def encode_jsonb(value: Any) -> str:
     """Encode a value as JSON for one jsonb parameter."""
     return orjson.dumps(value, default=str).decode()
+
+
+def encode_base64url(data: bytes) -> str:
+    """Return the URL-safe base64 of some bytes, without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode_base64url(text: str) -> bytes:
+    """Return the bytes of ``encode_base64url``. Raises ValueError for any other text."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
 
 
 async def fetch_as(connection: Any, row_class: type[Row], statement: str, *arguments: Any) -> list[Row]:

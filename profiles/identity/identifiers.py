@@ -106,15 +106,7 @@ _DEFAULT_LIMITS = MappingProxyType(
 )
 
 _DEFAULT_SHARED_BY = MappingProxyType(
-    {
-        "user_id": 20,
-        "loyalty_id": 10,
-        "email": 10,
-        "phone": 10,
-        "push_token": 5,
-        "anonymous_id": 5,
-        "email_sha256": 10,
-    }
+    dict.fromkeys(IDENTIFIER_TYPES, 10) | {"user_id": 20} | dict.fromkeys(DEVICE_TYPES, 5)
 )
 
 
@@ -134,12 +126,8 @@ class IdentityRules:
     def __post_init__(self) -> None:
         faults = [
             f"{name} names {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}"
-            for name, kinds in (
-                ("limits", self.limits),
-                ("shared_by", self.shared_by),
-                ("strong", self.strong),
-            )
-            for kind in sorted(kinds)
+            for name in ("limits", "shared_by", "strong")
+            for kind in sorted(getattr(self, name))
             if kind not in IDENTIFIER_TYPES
         ]
         for kind, limit in self.limits.items():
@@ -208,10 +196,13 @@ def normalize_identifier(kind: str, value: object, *, region: str | None = None)
         raise InvalidIdentifier(f"no identifier type {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidIdentifier(f"{kind} must be a string, got {type(value).__name__}")
-    text = str(value).strip()
+    return _normalize_stripped(kind, _check_length(kind, str(value).strip()), region)
+
+
+def _check_length(kind: str, text: str) -> str:
     if len(text) > MAX_LENGTH_BY_TYPE[kind]:
         raise InvalidIdentifier(f"{kind} is {len(text)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
-    return _normalize_stripped(kind, text, region)
+    return text
 
 
 @lru_cache(maxsize=20_000)
@@ -224,14 +215,10 @@ def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
             f"send no {kind} when there is none"
         )
     value = normalization.check_printable(kind, text)
-    if normalizer:
-        value = normalizer(value, region)
-    if len(value) > MAX_LENGTH_BY_TYPE[kind]:
-        raise InvalidIdentifier(f"{kind} is {len(value)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
+    value = _check_length(kind, normalizer(value, region) if normalizer else value)
     if is_placeholder(value):
-        raise BlockedIdentifier(
-            f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
-        )
+        fault = f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
+        raise BlockedIdentifier(fault)
     return value
 
 

@@ -113,12 +113,10 @@ async def rekey_runs(
     people = sorted(merged_profiles.states)
     oldest: dict[tuple[str, str], Any] = {}
     runs = await connection.fetch(_SELECT_LIVE_RUNS, people)
-    keys = {
-        run["run_id"]: merged_profiles.key_for(
-            run, profiles, of_a_cart=pre_merge.cart_lines(run["run_id"]) is not None
-        )
-        for run in runs
-    }
+    keys = {}
+    for run in runs:
+        of_a_cart = pre_merge.cart_lines(run["run_id"]) is not None
+        keys[run["run_id"]] = merged_profiles.key_for(run, profiles, of_a_cart=of_a_cart)
     # Carts of two unrelated profiles may have one id, but only one of them can have a live run for this key.
     taken = {tuple(row) for row in await connection.fetch(_SELECT_KEYS_IN_USE, people, list(keys.values()))}
     for run in runs:
@@ -147,11 +145,8 @@ def _end_of_run(
         return QUARANTINED_OUTCOME, "it was begun under an identifier that so many share that it is nobody's"
     former, _ = pre_merge.runs.get(run["run_id"], (run["profile_id"], ""))
     # If the former profile still exists, this is a split, and the run keeps its customer.
-    if (
-        run["on_merge"] == ON_MERGE_END
-        and former != run["profile_id"]
-        and former not in merged_profiles.states
-    ):
+    moved = former != run["profile_id"] and former not in merged_profiles.states
+    if moved and run["on_merge"] == ON_MERGE_END:
         return MERGED_OUTCOME, "its person turned out to be another, and the journey ends on a merge"
     return None
 
@@ -166,11 +161,8 @@ def _signal_changed_cart(
     if lines is None or (cart.lines if cart else ()) == lines or run["signals"] + 1 >= MAX_SIGNALS_PER_RUN:
         return
     former = pre_merge.runs[run["run_id"]][0]
-    gained_events = [
-        event
-        for event in merged_profiles.events[person.profile_id]
-        if pre_merge.event_owners.get(event.event_id) != former
-    ]
+    owner, events = pre_merge.event_owners, merged_profiles.events[person.profile_id]
+    gained_events = [event for event in events if owner.get(event.event_id) != former]
     if not gained_events or gained_events[-1].event is None:
         return
     last_event = gained_events[-1]

@@ -1,7 +1,7 @@
 """The rows that one transaction writes: collected first, then written together in very few statements."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from profiles.db import sql
 from profiles.db.sql import encode_jsonb
-from profiles.state.profile_state import AudienceMembership, CartState, ProfileState
+from profiles.state.profile_state import CartState, ProfileState
 
 Row = dict[str, Any]
 
@@ -82,6 +82,11 @@ UPSERT_CARTS = _insert_sql(
     "profile_id, cart_id, lines, updated_at, closed_at",
     "ON CONFLICT (profile_id, cart_id) DO UPDATE "
     "SET lines = excluded.lines, updated_at = excluded.updated_at, closed_at = excluded.closed_at",
+)
+
+_PROFILE_COLUMNS = (
+    *("profile_id", "traits", "origins", "context_timezone", "context_locale"),
+    *("last_checkout_at", "sure_checkout_at", "email_ordered"),
 )
 
 UPDATE_PROFILES = """
@@ -171,17 +176,13 @@ class UnitOfWork:
             "closed_at": cart.closed_at,
         }
 
-    def leave_audiences(
-        self, person: ProfileState, members: Iterable[AudienceMembership], reason: str
-    ) -> None:
-        """Add the removal of a profile from ad audiences."""
-        for member in members:
+    def leave_audiences(self, person: ProfileState, reason: str) -> None:
+        """Add the removal of a profile from all its ad audiences."""
+        for member in person.audiences:
             self.audience_removals[member.member_id] = reason
             payload = {"audience": member.audience, "reason": reason}
             self.add_outbox_row(OutboxKind.AUDIENCE, member.member_id, "remove", payload)
-        person.audiences = [
-            member for member in person.audiences if member.member_id not in self.audience_removals
-        ]
+        person.audiences = []
 
     def add_outbox_row(
         self,
@@ -233,14 +234,8 @@ class UnitOfWork:
             (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
             (UPSERT_CARTS, list(self.carts.values())),
             (UPDATE_MESSAGES, self._highest_messages()),
-            (
-                UPDATE_SIGNAL_COUNTS,
-                [{"run_id": run, "signals": count} for run, count in self.signal_counts.items()],
-            ),
-            (
-                MARK_AUDIENCE_LEAVING,
-                [{"member_id": member, "reason": why} for member, why in self.audience_removals.items()],
-            ),
+            (UPDATE_SIGNAL_COUNTS, _as_rows(("run_id", "signals"), self.signal_counts)),
+            (MARK_AUDIENCE_LEAVING, _as_rows(("member_id", "reason"), self.audience_removals)),
             (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.is_dirty]),
             (UPDATE_EVENTS, list(self.events.values())),
         ]
@@ -272,30 +267,20 @@ class UnitOfWork:
         if not self.new_runs:
             return
         started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(self.new_runs))}
-        refused = [run for run in self.new_runs if run["run_id"] not in started]
-        for run in refused:
-            detail = f"key {run['key']!r} already has a live run of another profile"
-            self.add_problem(run["entry_event"], run["journey"], detail)
-        refused_ids = {run["run_id"] for run in refused}
-        self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] not in refused_ids]
-        self.signal_counts = {
-            run: count for run, count in self.signal_counts.items() if run not in refused_ids
-        }
+        for run in self.new_runs:
+            if (run_id := run["run_id"]) not in started:
+                detail = f"key {run['key']!r} already has a live run of another profile"
+                self.add_problem(run["entry_event"], run["journey"], detail)
+                self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] != run_id]
+                self.signal_counts.pop(run_id, None)
+
+
+def _as_rows(names: tuple[str, str], values: Mapping[UUID, object]) -> list[Row]:
+    return [dict(zip(names, pair, strict=True)) for pair in values.items()]
 
 
 def _profile_row(person: ProfileState) -> Row:
     time, *names = person.carts_sort_key or (None,)
-    return {
-        "profile_id": person.profile_id,
-        "traits": person.traits,
-        "origins": person.origins,
-        "context_timezone": person.context_timezone,
-        "context_locale": person.context_locale,
-        "email_from_order": person.is_customer_by_email,
-        "last_checkout_at": person.last_checkout_at,
-        "sure_checkout_at": person.sure_checkout_at,
-        "email_ordered": person.email_ordered,
-        "seen": person.last_seen,
-        "carts_time": time,
-        "carts_key": "\x1f".join(names) if time else None,
-    }
+    row = {name: getattr(person, name) for name in _PROFILE_COLUMNS}
+    row |= {"email_from_order": person.is_customer_by_email, "seen": person.last_seen}
+    return row | {"carts_time": time, "carts_key": "\x1f".join(names) if time else None}

@@ -139,9 +139,7 @@ def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> Incom
     }
     if kind is PriceDropped:
         properties |= {"was": change["was_price"], "currency": change["currency"]}
-    event_id, named = (
-        f"{name}/{change['seq']}/{profile_id}/{cart['cart_id']}",
-        ((cart["type"], cart["value"]),),
-    )
+    event_id = f"{name}/{change['seq']}/{cart['profile_id']}/{cart['cart_id']}"
+    named = ((cart["type"], cart["value"]),)
     stated = {key: value for key, value in properties.items() if value is not None}
     return IncomingEvent(PRODUCT_ALERT_SOURCE, event_id, name, "server", change["at"], named, stated)
