@@ -10,6 +10,7 @@ from profiles.events import (
     CartViewed,
     CheckoutStarted,
     Event,
+    OrderCompleted,
     OutOfStock,
     PriceDropped,
     ProductAdded,
@@ -22,7 +23,7 @@ from profiles.state import traits as golden
 from profiles.state.cart import apply_cart_event, generated_cart_id, is_generated_cart_id, with_new_price
 from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent, id_text
 from profiles.state.profile_state import CartState, ProfileState
-from profiles.state.unit_of_work import UnitOfWork
+from profiles.state.unit_of_work import Row, UnitOfWork
 
 CART_EVENT_CLASSES = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
 
@@ -30,10 +31,7 @@ CART_PRODUCT_EVENTS = (PriceDropped, BackInStock, OutOfStock)
 """About a product in a cart; no action of the cart's owner."""
 
 ORDER_SENSITIVE_EVENT_TYPES = frozenset(
-    (
-        *("Product Added", "Product Removed", "Cart Viewed", "Checkout Started"),
-        *("Price Dropped", "Order Completed"),
-    )
+    each.event_name for each in (*CART_EVENT_CLASSES, PriceDropped, OrderCompleted)
 )
 """Names of the events that must be applied to a profile's carts in canonical order."""
 
@@ -195,21 +193,12 @@ def _apply_engagement(
 ) -> None:
     name = stored.incoming.type
     if status := _STATUS_BY_EVENT_TYPE.get(name):
-        engaged_at = stored.time if status in _ENGAGED_STATUSES else None
-        changes.message_updates.append(
-            {
-                "message_id": message.message_id,
-                "status": status,
-                "engaged_at": engaged_at,
-                "complained_at": stored.time if name == "Message Complained" else None,
-            }
-        )
+        update: Row = {"message_id": message.message_id, "status": status}
+        update["engaged_at"] = stored.time if status in _ENGAGED_STATUSES else None
+        update["complained_at"] = stored.time if name == "Message Complained" else None
+        changes.message_updates.append(update)
     if (problem := _PROBLEM_BY_EVENT_TYPE.get(name)) and message.address:
-        changes.address_problems[message.channel, message.address] = {
-            "channel": message.channel,
-            "address": message.address,
-            "problem": problem,
-            "at": stored.at,
-        }
+        row = {"channel": message.channel, "address": message.address, "problem": problem, "at": stored.at}
+        changes.address_problems[message.channel, message.address] = row
     if name in declarations.OPT_OUT_EVENT_TYPES:
         declarations.record_message_opt_out(person, stored, message, changes)

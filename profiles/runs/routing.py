@@ -154,14 +154,8 @@ def route_event(
         targets = _target_runs(match, person, stored, applied, key)
         for run in targets:
             _add_signal(run, person, stored, applied, match, changes)
-        covered = any(run.key == key for run in targets)
-        if (
-            may_start
-            and match.starts
-            and key
-            and not covered
-            and calendar.may_start_run(stored.incoming.time)
-        ):
+        starts = may_start and match.starts and calendar.may_start_run(stored.incoming.time)
+        if starts and key and all(run.key != key for run in targets):
             _add_start(person, stored, applied, match, key, calendar, changes)
 
 
@@ -178,23 +172,17 @@ def event_payload(
     ``original_key``: the cart's id as the story knows it.
     """
     cart = person.carts.get(cart_id) if cart_id else None
-    payload = (
-        redact_addresses(stored.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS))
-        if stored.event
-        else {}
-    )
-    payload |= {
-        "id": str(stored.event_id),
-        "time": stored.incoming.time.isoformat(),
-        "at": stored.at.isoformat(),
-        "channel": stored.incoming.channel,
-    }
+    payload: dict[str, Any] = {}
+    if stored.event:
+        declared = stored.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS)
+        payload = redact_addresses(declared)
+    payload |= {"id": str(stored.event_id), "time": stored.incoming.time.isoformat()}
+    payload |= {"at": stored.at.isoformat(), "channel": stored.incoming.channel}
     if cart_id:
         payload["cart_id"] = redact_value(original_key or cart_id)
     if cart is not None:
-        payload["cart"] = [
-            redact_addresses(line.model_dump(mode="json", exclude_none=True)) for line in cart.lines
-        ]
+        lines = (line.model_dump(mode="json", exclude_none=True) for line in cart.lines)
+        payload["cart"] = [redact_addresses(line) for line in lines]
     return {name: value for name, value in payload.items() if value is not None}
 
 
@@ -204,8 +192,7 @@ def _resolve_key(
     if match.route.key_property == KEY_PERSON:
         return str(person.profile_id), None
     if match.route.key_property == KEY_CART:
-        fault = key_fault(applied.cart_id) if applied.cart_id else None
-        return applied.cart_id, fault
+        return applied.cart_id, key_fault(applied.cart_id) if applied.cart_id else None
     return match.key, None
 
 
@@ -219,10 +206,8 @@ def _target_runs(
     if match.route.key_property == KEY_PERSON:
         return live
     if match.route.key_property == KEY_CART and isinstance(stored.event, OrderEvent):
-        return [run for run in live if run.key in applied.changed_carts or run.key == key]
-    if key is not None:
-        return [run for run in live if run.key == key]
-    return live
+        return [run for run in live if run.key in (*applied.changed_carts, key)]
+    return live if key is None else [run for run in live if run.key == key]
 
 
 def _add_signal(
@@ -267,16 +252,9 @@ def _add_start(
     offset = calendar.clock_offset_s(stored.incoming.time)
     run: dict[str, Any] = {"run_id": run_id, "journey": journey, "key": key, "clock_offset_s": offset}
     start = {**run, "customer_id": person.profile_id}
-    changes.new_runs.append(
-        {
-            **run,
-            "profile_id": person.profile_id,
-            "workflow_id": workflow_id(journey, key, run_id),
-            "entry_event": stored.event_id,
-            "entered_at": stored.at,
-            "on_merge": match.route.on_merge,
-        }
-    )
+    run |= {"profile_id": person.profile_id, "workflow_id": workflow_id(journey, key, run_id)}
+    run |= {"entry_event": stored.event_id, "entered_at": stored.at, "on_merge": match.route.on_merge}
+    changes.new_runs.append(run)
     payload = {"start": start, "event": event_payload(stored, person, applied.cart_id)}
     changes.add_outbox_row(
         OutboxKind.START, run_id, stored.incoming.type, payload, event_id=stored.event_id, trigger=True

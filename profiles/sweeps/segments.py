@@ -53,7 +53,6 @@ SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
 WHERE attrelid = to_regclass('person') AND attnum > 0 AND NOT attisdropped
 """
 
-
 _SELECT_IDENTIFIERS = f"""
 SELECT p.profile_id, i.type, i.value FROM profile p {JOIN_STRONGEST_IDENTIFIER}
 WHERE p.profile_id = ANY($1) AND p.merged_into IS NULL AND p.erased_at IS NULL ORDER BY p.profile_id
