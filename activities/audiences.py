@@ -13,7 +13,7 @@ from activities.run_context import NoSuchRun, run_now
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict
 from profiles.db.database import Database
-from profiles.messaging.audiences import AudienceItem, add_to_audience
+from profiles.messaging.audiences import add_to_audience
 from profiles.messaging.claims import (
     GATE_DEADLINE_S,
     lock_profile_sql,
@@ -56,7 +56,7 @@ class AudienceGate:
                     audience=request.template,
                     profile_id=snapshot.profile_id,
                     run_id=ask.run_id,
-                    items=[AudienceItem(item.key, item.sku) for item in left],
+                    items=[(item.key, item.sku) for item in left],
                     at=at,
                 )
             await save_exposures(connection, request)

@@ -105,9 +105,8 @@ def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
         changes.add_problem(stored.event_id, "", "order_id is missing: no purchase could be undone")
         return
     if _has_unidentified_products(reversal, ordered_items(reversal)):
-        changes.add_problem(
-            stored.event_id, "", "a product without product_id and sku cannot be found in the order"
-        )
+        problem = "a product without product_id and sku cannot be found in the order"
+        changes.add_problem(stored.event_id, "", problem)
     _add_returns(person, stored, reversal, order_id, changes, verified=stored.incoming.verified)
 
 

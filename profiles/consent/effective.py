@@ -116,9 +116,7 @@ async def refresh_consents(connection: Any, profile_ids: Collection[UUID], at: d
     states, deleted = _diff_consents(people)
     if states or deleted or marks:
         entries = [_opt_out_row(mark, at) for mark in marks]
-        await connection.execute(
-            _WRITE_CONSENTS, encode_jsonb(states), encode_jsonb(deleted), encode_jsonb(entries)
-        )
+        await connection.execute(_WRITE_CONSENTS, *map(encode_jsonb, (states, deleted, entries)))
 
 
 def _diff_consents(people: Sequence[_LoadedConsents]) -> tuple[list[Row], list[Row]]:

@@ -163,12 +163,8 @@ def recompute_opt_outs(
 def channel_addresses(identifiers: Iterable[str]) -> list[tuple[str, str]]:
     """Return (channel, address) for each address among identifiers (type:value)."""
     split = sorted(key.partition(":")[::2] for key in identifiers)
-    return [
-        (channel, value)
-        for kind, value in split
-        for channel, address_type in ADDRESS_TYPE_BY_CHANNEL.items()
-        if address_type == kind
-    ]
+    channels = {kind: channel for channel, kind in ADDRESS_TYPE_BY_CHANNEL.items()}
+    return [(channels[kind], value) for kind, value in split if kind in channels]
 
 
 def _latest_per_declarant(records: Iterable[ConsentRecord]) -> list[ConsentRecord]:
@@ -191,11 +187,7 @@ def _effective_consent(
 ) -> EffectiveConsent | None:
     grants = [record for record in records if record.granted]
     withdrawals = [record for record in records if not record.granted]
-    unlifted = [
-        withdrawal
-        for withdrawal in withdrawals
-        if not any(_revokes(grant, withdrawal, joined_at) for grant in grants)
-    ]
+    unlifted = [each for each in withdrawals if not any(_revokes(by, each, joined_at) for by in grants)]
     remaining = unlifted or [grant for grant in grants if not (exclude_restarts and grant.is_restart)]
     if not remaining:
         return None

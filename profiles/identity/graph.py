@@ -375,9 +375,8 @@ def _to_graph(
     profiles: dict[str, list[str]] = {}
     for key in sorted(representative, key=strongest_first):
         # A quarantined email and its hash are one address, and still each is alone, as every quarantined key.
-        founder = (
-            clusters.cluster_by_key[representative[key]].first_seen_key if key not in quarantined else key
-        )
+        own = clusters.cluster_by_key[representative[key]]
+        founder = key if key in quarantined else own.first_seen_key
         profiles.setdefault(founder, []).append(key)
     joined = clusters.joined_at()
     return IdentityGraph(

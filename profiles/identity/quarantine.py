@@ -73,8 +73,8 @@ async def load_quarantined(
     """Return quarantined identifiers in the order of (type, value), those after ``after``."""
     rows = await connection.fetch(_SELECT_QUARANTINED, *after, limit)
     keys = [f"{row['type']}:{row['value']}" for row in rows]
-    people = {row["key"]: row["people"] for row in await connection.fetch(_COUNT_PROFILES, keys)}
-    logged = {row["key"]: row["at"] for row in await connection.fetch(_SELECT_QUARANTINED_AT, keys)}
+    people = dict(await connection.fetch(_COUNT_PROFILES, keys))
+    logged = dict(await connection.fetch(_SELECT_QUARANTINED_AT, keys))
     return [
         QuarantinedIdentifier(row["type"], row["value"], people.get(key, 0), logged.get(key, row["since"]))
         for key, row in zip(keys, rows, strict=True)

@@ -184,9 +184,8 @@ async def _load_merged_profiles(connection: Any, profile_id: UUID) -> list[UUID]
 
 def _relevant_steps(graph: IdentityGraph, own: frozenset[str]) -> list[ResolutionStep]:
     """Return the steps that joined these keys, and the first refusal of each pair with another profile."""
-    part = {key: key for key in own} | {
-        email_hash_key(key): key for key in own if type_of_key(key) == "email"
-    }
+    hashes = {email_hash_key(key): key for key in own if type_of_key(key) == "email"}
+    part = {key: key for key in own} | hashes
 
     def first(key: str) -> str:
         while part[key] != key:
@@ -207,10 +206,8 @@ def _relevant_steps(graph: IdentityGraph, own: frozenset[str]) -> list[Resolutio
 
 async def _to_edges(connection: Any, steps: Sequence[ResolutionStep]) -> list[IdentityEdge]:
     ids = [step.link.event_id for step in steps if step.link.event_id]
-    events = {
-        event_id: (event_type, channel)
-        for event_id, event_type, channel in await connection.fetch(_SELECT_EVENTS, ids)
-    }
+    rows = await connection.fetch(_SELECT_EVENTS, ids)
+    events = {event_id: (event_type, channel) for event_id, event_type, channel in rows}
     edges = []
     for step in steps:
         link, pair = step.link, (step.target_key, step.candidate_key)

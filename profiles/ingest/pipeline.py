@@ -289,14 +289,13 @@ class EventBatch:
 
     def _replay_with_history(self, person: ProfileState, history: list[tuple[StoredEvent, bool]]) -> None:
         """Apply past and new events of one profile in the order of event times."""
-        new_events = {
-            position: event
-            for position, event in enumerate(self.events)
-            if person.profile_id in self._concerned_profiles(position)
-        }
         timeline: list[tuple[EventSortKey, tuple[StoredEvent, bool] | int]] = [
             *((pair[0].sort_key, pair) for pair in history),
-            *((event.sort_key, position) for position, event in new_events.items()),
+            *(
+                (event.sort_key, position)
+                for position, event in enumerate(self.events)
+                if person.profile_id in self._concerned_profiles(position)
+            ),
         ]
         for _, item in sorted(timeline, key=lambda entry: entry[0]):
             if isinstance(item, int):
@@ -353,22 +352,17 @@ class EventBatch:
         self.consent_changed |= {row["profile_id"] for row in self.changes.inserts["consent"]}
         # Whether a declaration counts depends also on when and by which sender identifiers were linked, and
         # it counts for a new address. A profile without declarations has nothing to recompute.
-        relinked = {
-            profile_id
-            for profile_id in self.resolution.with_new_identifiers
-            | self.resolution.merge_result.profiles_with_changed_identifiers
-            if profile_id not in self.profiles or self.profiles[profile_id].has_consents
-        }
-        await effective.refresh_consents(connection, self.consent_changed | relinked, at)
+        silent = {profile_id for profile_id, person in self.profiles.items() if not person.has_consents}
+        merged = self.resolution.merge_result
+        relinked = self.resolution.with_new_identifiers | merged.profiles_with_changed_identifiers
+        await effective.refresh_consents(connection, self.consent_changed | (relinked - silent), at)
         due = {
             owner
             for position, owner in self.resolution.owners.items()
             if self.events[position].incoming.type in computed.REFRESHING_EVENT_TYPES
         }
-        due |= {
-            profile_id
-            for profile_id, person in self.profiles.items()
-            if person.has_preferred_hour and person.timezone_sources != self.previous_zones[profile_id]
-        }
+        for profile_id, person in self.profiles.items():
+            if person.has_preferred_hour and person.timezone_sources != self.previous_zones[profile_id]:
+                due.add(profile_id)
         await computed.refresh_computed_traits(connection, sorted(due))
         return overtaken

@@ -87,9 +87,7 @@ class EventIdentifiers:
         Keys that ``quarantine_cache`` holds are left out. ``fields``: the other fields, by name.
         """
         pairs = tuple(identifiers)
-        keys = dict.fromkeys(
-            identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(pairs))
-        )
+        keys = {identifier_key(*pair) for pair in (*pairs, *implied_identifiers(pairs))}
         cache, verified = quarantine_cache or QuarantineCache(), fields["verified"]
         usable = [key for key in keys if not cache.can_be_skipped(key, verified=verified)]
         return cls(keys=tuple(sorted(usable, key=strongest_first)), profile_id=profile_id, **fields)
@@ -262,9 +260,8 @@ async def resolve_identities(connection: Any, events: Sequence[EventIdentifiers]
     new_profiles, to_merge = [], []
     for group in groups:
         if _is_single_new_profile(group, pointers):
-            new_profiles.append(
-                {"profile_id": group.proposed_id, "created_at": min(events[m].at for m in group.positions)}
-            )
+            created_at = min(events[m].at for m in group.positions)
+            new_profiles.append({"profile_id": group.proposed_id, "created_at": created_at})
         elif _has_new_links(group, pointers, profile_of):
             to_merge.append(group)
     if to_merge:
@@ -279,9 +276,8 @@ async def resolve_identities(connection: Any, events: Sequence[EventIdentifiers]
         )
         profile_of |= result.merge_result.profile_by_key
         result.quarantined.update(dict.fromkeys(result.merge_result.quarantined))
-        canonical = {
-            key: result.merge_result.replaced_by.get(current, current) for key, current in canonical.items()
-        }
+        replaced_by = result.merge_result.replaced_by
+        canonical = {key: replaced_by.get(current, current) for key, current in canonical.items()}
     if new_profiles:
         await connection.execute(_INSERT_PROFILES, encode_jsonb(new_profiles))
     if to_move := _identifiers_to_move(pointers, profile_of, result.merge_result):
@@ -311,10 +307,7 @@ async def _lock_message_profiles(
     message_ids = [named.message_id for named in events if named.message_id is not None]
     if not message_ids:
         return {}
-    owner_of = {
-        row["message_id"]: row["profile_id"]
-        for row in await connection.fetch(_SELECT_MESSAGE_PROFILES, message_ids)
-    }
+    owner_of: dict[UUID, UUID] = dict(await connection.fetch(_SELECT_MESSAGE_PROFILES, message_ids))
     locked = {*canonical.values(), *found.profile_of.values()}
     if unlocked := sorted(set(owner_of.values()) - locked):
         canonical_now = await lock_profiles(connection, unlocked)

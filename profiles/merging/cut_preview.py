@@ -76,10 +76,7 @@ class CutPreview:
 
 
 async def load_messages_since(connection: Any, profile_id: UUID, since: datetime) -> list[SentMessage]:
-    """Load the messages of a profile that were claimed since an instant of Postgres's clock, oldest first.
-
-    These are the messages that were sent, or may have been.
-    """
+    """Load the messages of a profile claimed since an instant of Postgres's clock, oldest first."""
     return await fetch_as(connection, SentMessage, _SELECT_MESSAGES_SINCE, profile_id, since)
 
 
@@ -96,15 +93,10 @@ async def merged_since(
     ``graph``: the resolved ``component``. For a pair that was joined, split and joined again, the last time
     counts. Later merges with other identifiers do not count. The epoch, if the time is not known.
     """
-    recorded_at = {
-        row["event_id"]: row["recorded_at"]
-        for row in await connection.fetch(_SELECT_LINK_RECORDED_AT, list(component.links))
-    }
+    recorded_at = dict(await connection.fetch(_SELECT_LINK_RECORDED_AT, list(component.links)))
     profile_ids = {each for row in component.identifiers.values() for each in (row.profile_id, row.origin)}
-    last_joined_at = {
-        frozenset((row["key"], row["other_key"])): row["at"]
-        for row in await connection.fetch(_SELECT_LAST_JOINED_AT, sorted(profile_ids))
-    }
+    rows = await connection.fetch(_SELECT_LAST_JOINED_AT, sorted(profile_ids))
+    last_joined_at = {frozenset(pair): at for *pair, at in rows}
     joins = []
     for step in graph.steps:
         if step.joined and (linked_at := recorded_at.get(step.link.event_id)):

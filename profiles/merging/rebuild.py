@@ -54,7 +54,7 @@ async def capture_pre_merge_state(connection: Any, involved_ids: Collection[UUID
     return PreMergeState(
         {(profile_id, cart_id): parse_lines(orjson.loads(lines)) for profile_id, cart_id, lines in carts},
         {run_id: (profile_id, key) for run_id, profile_id, key in runs},
-        dict(map(tuple, events)),
+        dict(events),
     )
 
 

@@ -181,10 +181,7 @@ async def _load_before_cut(connection: Any, profile_id: UUID, key_a: str, key_b:
         profile_id,
         (*graph.cluster_of(key_a), key_b),
         tuple(message.message_id for message in await load_messages_since(connection, profile_id, since)),
-        tuple(
-            (row["channel"], row["topic"])
-            for row in await connection.fetch(_SELECT_WITHDRAWN_CONSENTS, profile_id)
-        ),
+        tuple(map(tuple, await connection.fetch(_SELECT_WITHDRAWN_CONSENTS, profile_id))),
     )
 
 
@@ -239,9 +236,8 @@ async def check_release(connection: Any, key: str) -> None:
 
     Raises ``NotFound`` for an identifier that was never seen, ``NoChange`` for one that is not quarantined.
     """
-    status = await connection.fetchval(
-        "SELECT status FROM identifier WHERE type = $1 AND value = $2", *split_key(key)
-    )
+    query = "SELECT status FROM identifier WHERE type = $1 AND value = $2"
+    status = await connection.fetchval(query, *split_key(key))
     if status is None:
         raise NotFound(f"{key} has never been seen; check its spelling against the list of quarantined ones")
     if status != "quarantined":

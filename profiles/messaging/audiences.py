@@ -11,14 +11,6 @@ from profiles.state.unit_of_work import OutboxKind
 
 
 @dataclass(frozen=True, slots=True)
-class AudienceItem:
-    """One item that a profile is to be shown ads for."""
-
-    item: str
-    sku: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Membership:
     """The state of one member, read before the platform is called."""
 
@@ -94,14 +86,14 @@ async def add_to_audience(
     audience: str,
     profile_id: UUID,
     run_id: UUID,
-    items: Sequence[AudienceItem],
+    items: Sequence[tuple[str, str | None]],
     at: datetime,
 ) -> None:
-    """Add a profile to an audience for some items, through the outbox. Idempotent per run and item.
+    """Add a profile to an audience for some items (key, sku), through the outbox.
 
-    Locks held: that of the profile.
+    Idempotent per run and item. Locks held: that of the profile.
     """
-    rows = [{"member_id": new_id(), "item": item.item, "sku": item.sku} for item in items]
+    rows = [{"member_id": new_id(), "item": item, "sku": sku} for item, sku in items]
     await connection.execute(_INSERT_MEMBERS, encode_jsonb(rows), audience, profile_id, run_id, at)
     await connection.execute(NOTIFY_OUTBOX)
 

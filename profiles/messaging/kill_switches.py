@@ -8,6 +8,7 @@ from profiles.db.sql import fetch_as
 from profiles.state.unit_of_work import ACCEPTED_STATUSES
 
 AUTOMATIC_ACTOR = "waypost"
+"""Actor of the templates that a sweep stops. Only an operator resumes them."""
 
 # A gate takes the same lock, shared, before it reads the switches (lock_person_of_run). A switch waits for
 # gates that hold it, and gates wait for the switch. So no claim commits after a switch that it has not seen.
@@ -106,13 +107,3 @@ async def unhealthy_templates(connection: Any, rates: DeliverabilityLimits) -> l
     """Return the templates past a limit. One statement, by the index of claims per channel."""
     limits = (rates.min_sent, rates.max_complaint_percent, rates.max_bounce_percent, rates.min_reports)
     return await fetch_as(connection, UnhealthyTemplate, _SELECT_UNHEALTHY_TEMPLATES, rates.window, *limits)
-
-
-async def stop_template(connection: Any, unhealthy: UnhealthyTemplate, reason: str) -> bool:
-    """Stop a template, with ``AUTOMATIC_ACTOR`` as the actor. Returns False where it is already stopped.
-
-    Only an operator resumes it.
-    """
-    return await activate_kill_switch(
-        connection, "template", unhealthy.template, reason=reason, actor=AUTOMATIC_ACTOR
-    )

@@ -45,9 +45,8 @@ class PreferenceTokens:
                 f"secrets of preference tokens need {MIN_SECRET_BYTES} bytes; too short: number {numbers} of "
                 f"{len(secrets)}; make one with `openssl rand -hex 32`"
             )
-        self._keys = tuple(
-            hmac.digest(secret.encode(), _PREFERENCE_SIGNING_CONTEXT, hashlib.sha256) for secret in secrets
-        )
+        encoded = (secret.encode() for secret in secrets)
+        self._keys = [hmac.digest(each, _PREFERENCE_SIGNING_CONTEXT, hashlib.sha256) for each in encoded]
 
     def issue(self, profile_id: str, message_id: str, channel: str, topic: str) -> str:
         """Return a token for the links of one message: URL-safe, the same for the same values and secret.

@@ -50,9 +50,8 @@ async def load_history(
     """Return each profile's events that change its state, in canonical order, with whether it is its own."""
     history: dict[UUID, list[tuple[StoredEvent, bool]]] = {profile_id: [] for profile_id in profile_ids}
     for row in await connection.fetch(_SELECT_HISTORY, list(profile_ids), list(ORDER_SENSITIVE_EVENT_TYPES)):
-        history[row["replayed_profile"]].append(
-            (_to_stored_event(row), row["profile_id"] == row["replayed_profile"])
-        )
+        own = row["profile_id"] == row["replayed_profile"]
+        history[row["replayed_profile"]].append((_to_stored_event(row), own))
     for events in history.values():
         events.sort(key=lambda pair: pair[0].sort_key)
         own_cart_ids = {generated_cart_id(stored.event_id) for stored, own in events if own}
@@ -80,8 +79,7 @@ async def reload_last_seen(connection: Any, profiles: dict[UUID, ProfileState]) 
 
 async def load_lapsed_orders(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, datetime]:
     """Return the time of the order after which each profile was last declared lapsed."""
-    rows = await connection.fetch(_SELECT_LAPSES, list(profile_ids))
-    return {row["profile_id"]: row["lapsed_after"] for row in rows}
+    return dict(await connection.fetch(_SELECT_LAPSES, list(profile_ids)))
 
 
 def _to_stored_event(row: Any) -> StoredEvent:

@@ -68,9 +68,7 @@ class Backlog:
     removals_oldest_s: float = 0.0
     """Age of the oldest of them, in seconds."""
     claim_to_accept: dict[str, list[float]] = field(default_factory=dict)
-    """Channel → median and 99th percentile of the last hour, in seconds, for channels with messages.
-    Empty if not requested, as ``in_flight_at_purchase`` is 0.
-    """
+    """As ``CLAIM_TO_ACCEPT_SQL``. Empty if not requested, as ``in_flight_at_purchase`` is 0."""
     in_flight_at_purchase: int = 0
     """Messages of the last day that a provider accepted after a purchase of a promoted item."""
 

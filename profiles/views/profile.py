@@ -1,6 +1,5 @@
 """The unified profile for reading: record, identifiers, consents, carts, purchases, suppressions and runs."""
 
-import hashlib
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
@@ -9,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from profiles.db.sql import fetch_as, from_row
+from profiles.identity.identifiers import implied_identifiers
 from profiles.projection.lapse import DEFAULT_LAPSE_RULES, LapseRules, lapse_state
 from profiles.state.traits import LOCALE_ORIGIN, TIMEZONE_ORIGIN, VERIFIED_RANK, TraitOrigins
 
@@ -95,15 +95,10 @@ async def load_profile_record(
         raise LookupError(f"no profile {profile_id}")
     traits: dict[str, Any] = orjson.loads(row["traits"])
     kept: TraitOrigins = orjson.loads(row["origins"])
-    origins = {
-        name: OriginView(
-            register["source"],
-            datetime.fromisoformat(register["time"]),
-            register["event_id"],
-            register["rank"] >= VERIFIED_RANK,
-        )
-        for name, register in sorted(kept.items())
-    }
+    origins = {}
+    for name, each in sorted(kept.items()):
+        time, verified = datetime.fromisoformat(each["time"]), each["rank"] >= VERIFIED_RANK
+        origins[name] = OriginView(each["source"], time, each["event_id"], verified)
     time_of = {name: origin.time for name, origin in origins.items()}
     return ProfileRecord(
         traits=traits,
@@ -321,15 +316,10 @@ async def list_identifiers(connection: Any, profile_id: UUID) -> list[Identifier
 
     A hash of an email address is left out if the address is there.
     """
-    rows = await connection.fetch(
-        "SELECT type, value FROM identifier WHERE profile_id = $1 ORDER BY created_at, type, value",
-        profile_id,
-    )
-    emails = [row["value"].encode() for row in rows if row["type"] == "email"]
-    digests = {hashlib.sha256(email).hexdigest() for email in emails}
-    return [
-        IdentifierView(**row) for row in rows if row["type"] != "email_sha256" or row["value"] not in digests
-    ]
+    query = "SELECT type, value FROM identifier WHERE profile_id = $1 ORDER BY created_at, type, value"
+    views = await fetch_as(connection, IdentifierView, query, profile_id)
+    hashes = implied_identifiers((view.type, view.value) for view in views)
+    return [view for view in views if (view.type, view.value) not in hashes]
 
 
 async def list_consents(connection: Any, profile_id: UUID) -> list[ConsentView]:
