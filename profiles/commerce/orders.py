@@ -1,7 +1,4 @@
-"""Orders: the purchases, suppressions and carts that they change, and what a refund lifts.
-
-Pure, except for ``resolve_order_lines``, which reads the catalog.
-"""
+"""What orders and refunds change: purchases, suppressions, carts. Pure, but for reading the catalog."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -63,10 +60,7 @@ class UniformSuppressionRule:
 def apply_purchase(
     person: ProfileState, stored: StoredEvent, own_cart: str | None, changes: UnitOfWork
 ) -> tuple[str, ...]:
-    """Record a purchase. It suppresses from COMMIT on, with end and scope by ``stored.order_lines``.
-
-    Returns the ids of the carts it changed.
-    """
+    """Record a purchase, which suppresses by ``stored.order_lines``. Returns the ids of the changed carts."""
     bought, order_id = order_lines(stored), _order_id(stored.incoming.properties)
     _add_suppressions(person, stored, changes)
     for row, line in _line_rows(person, stored):

@@ -33,10 +33,7 @@ WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
 
 
 async def suggest_items(connection: Any, run_id: UUID, *, limit: int, at: datetime) -> tuple[Item, ...]:
-    """Return at most ``limit`` items, the best first.
-
-    The gate checks them again before a message is sent.
-    """
+    """Return at most ``limit`` items, the best first. The gate checks them before a message is sent."""
     profile_id = await connection.fetchval(SELECT_RUN_PROFILE, run_id)
     bought = [_to_order_line(row) for row in await connection.fetch(_SELECT_SUPPRESSIONS, profile_id, at)]
     found: dict[str, Item] = {}

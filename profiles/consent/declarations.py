@@ -47,10 +47,7 @@ class _ConsentChange:
 
 
 def record_consents_from_traits(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
-    """Record the consents in ``traits.consents``.
-
-    Example: ``{"email": true, "sms": {"granted": false, "method": "checkbox"}}``.
-    """
+    """Record ``traits.consents``: ``{"email": true, "sms": {"granted": false, "method": "checkbox"}}``."""
     for declaration in _changes_in_traits(stored.incoming):
         _append(person, stored, changes, declaration, _declaring_key(stored))
 
@@ -81,10 +78,7 @@ def record_reply(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
 
 
 def apply_withdrawals(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> bool:
-    """Return whether an event withdraws a consent; a withdrawal of ads ends the profile's audiences.
-
-    Called for every profile that the event names.
-    """
+    """Return whether an event withdraws a consent. A withdrawal of ads ends the named profile's audiences."""
     withdrawn = [declaration.channel for declaration in _withdrawals(stored)]
     if "ads" in withdrawn or "all" in withdrawn:
         changes.leave_audiences(person, "opted_out")
@@ -152,10 +146,7 @@ def _changes_in_reply(stored: StoredEvent) -> list[_ConsentChange]:
 
 
 def _reply_sender_key(stored: StoredEvent) -> str | None:
-    """Return the number that a reply came from, as type:value.
-
-    Falls back to the address of the message, then to the strongest identifier of the event.
-    """
+    """Return the number that a reply came from; else its message's address, else its strongest identifier."""
     keys = [identifier_key(*pair) for pair in sort_identifiers(stored.incoming.identifiers)]
     number = next((key for key in keys if type_of_key(key) == _REPLY_ADDRESS_TYPE), None)
     return number or _address_key(stored.message_ref) or _declaring_key(stored)

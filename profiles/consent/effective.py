@@ -192,11 +192,7 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
 
 
 def _voice(voice: str | None, named: Sequence[str], own: Collection[str]) -> str | None:
-    """Return the identifier that declared a consent.
-
-    Where the event named several profiles and ``voice`` belongs to another one, it is the first of ``named``
-    that belongs to this profile.
-    """
+    """Return the declarant: ``voice``; if that is another profile's, this profile's first of ``named``."""
     return voice if voice is None or voice in own else next((key for key in named if key in own), voice)
 
 

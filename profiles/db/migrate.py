@@ -1,7 +1,4 @@
-"""Migrations: upgrade the schema, write a new migration, compare the database's revision with the code's.
-
-Several processes may upgrade at the same time: an advisory lock makes them take turns.
-"""
+"""Migrations: upgrade the schema, one process at a time, write a migration, compare the revisions."""
 
 import os
 from collections.abc import AsyncIterator
@@ -114,10 +111,7 @@ async def revision_of(connection: Any) -> str | None:
 
 
 async def check_schema(database_url: str) -> None:
-    """Check that the database is at the revision that this code needs.
-
-    Raises ``SchemaMismatch``, with what to do, if it is not.
-    """
+    """Raise ``SchemaMismatch``, with what to do, if the database is not at the revision this code needs."""
     actual, needed = await schema_revisions(database_url)
     if actual == needed:
         return

@@ -47,10 +47,7 @@ def cursor_parameters(after: Cursor | None) -> tuple[datetime | None, UUID | Non
 
 
 def to_page(rows: list[Row], limit: int, time_field: str, id_field: str) -> Page[Row]:
-    """Make a page of at most ``limit`` rows.
-
-    ``rows`` has up to ``limit`` + 1 rows; the additional one shows that there is a next page.
-    """
+    """Make a page of up to ``limit`` + 1 rows; the additional one shows that there is a next page."""
     if len(rows) <= limit:
         return Page(rows, None)
     last = rows[limit - 1]

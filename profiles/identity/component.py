@@ -1,7 +1,4 @@
-"""Connected components of identifiers, with their links and cuts, read with or without locks.
-
-Also the lookup of a canonical profile by id or by identifier.
-"""
+"""Connected components of identifiers, with links and cuts, and lookups of the canonical profile."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -121,11 +118,7 @@ async def load_canonical_id(connection: Any, profile_id: UUID) -> UUID | None:
 async def find_profile_id(
     connection: Any, kind: str, value: str, *, region: str | None = None
 ) -> UUID | None:
-    """Return the canonical profile of one identifier, or None.
-
-    Raises ValueError with the reason for a value that cannot be an identifier; see
-    ``profiles.identity.identifiers``.
-    """
+    """Return the canonical profile of one identifier, or None. Raises as ``normalize_identifier`` does."""
     stored_id: UUID | None = await connection.fetchval(
         "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2",
         kind,

@@ -79,8 +79,7 @@ class ValueLimit:
         """Return whether the values of two profiles together exceed the limit; neither exceeds it alone.
 
         Both are sorted first-seen times in microseconds. The limit is exceeded when any window shorter than
-        ``within`` holds more than ``most`` values; two values exactly ``within`` apart are not in one window.
-        Symmetric. Depends on the two lists only, and stays exceeded when values are added to either.
+        ``period`` holds more than ``max_values``. Symmetric, and stays exceeded when values are added.
         """
         if not one or not other or len(one) + len(other) <= self.max_values:
             return False
@@ -223,10 +222,7 @@ def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
 
 
 def parse_identifier_input(text: str) -> tuple[str, str]:
-    """Return (type, value) of an identifier as an operator types it.
-
-    It is ``type:value``, or only the value of an email, a phone or a user_id.
-    """
+    """Return (type, value) of ``type:value``, or of only the value of an email, a phone or a user_id."""
     kind, colon, value = text.strip().partition(":")
     if colon and kind in IDENTIFIER_TYPES:
         return kind, value
@@ -279,10 +275,7 @@ def truncate_middle(text: str) -> str:
 
 
 def redact_addresses(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace every text that contains an address by None, also in nested values.
-
-    Called when values go to a Temporal history, which must hold no personal data.
-    """
+    """Replace every text with an address by None, also in nested values: for values in Temporal histories."""
     return {name: redact_value(value) for name, value in values.items()}
 
 

@@ -60,10 +60,7 @@ class IdentityTokens:
     """Issues and reads tokens. The first secret signs; the others are accepted too, for rotation."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        """Derive the keys of each secret. ``secrets`` are newest first.
-
-        Raises ``ValueError`` if there is none, or if one has less than 32 bytes.
-        """
+        """Derive the keys. ``secrets``: newest first. Raises ValueError for none, or one under 32 bytes."""
         if not secrets or any(len(secret.encode()) < MIN_SECRET_BYTES for secret in secrets):
             raise ValueError(
                 f"identity tokens need at least one secret, and {MIN_SECRET_BYTES} bytes in each; make one "

@@ -70,10 +70,7 @@ class ParsedEvent:
 
 
 def prepare_event(incoming: IncomingEvent, routes: Sequence[Route], *, filtered: bool) -> ParsedEvent:
-    """Parse an event and match it with journeys.
-
-    An exception raised by a journey's code becomes a problem of the event, not an error.
-    """
+    """Parse an event and match it with journeys. What a journey's code raises is a problem of the event."""
     event, fault = parse_event(incoming.type, incoming.properties)
     asked = match_routes(event, routes, filtered=filtered) if event is not None else RouteMatches()
     problems = [*incoming.problems, *asked.problems]

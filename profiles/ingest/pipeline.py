@@ -195,10 +195,7 @@ def _describe_missing_owner(event: StoredEvent) -> str:
 
 
 def _is_invalid_event(error: BaseException) -> bool:
-    """Return whether an event can never be stored.
-
-    Any other error must not reject the event, as the client would lose it.
-    """
+    """Return whether an event can never be stored; for any other error the client has to keep the event."""
     if isinstance(error, asyncpg.PostgresError):
         # 22 data, 23 constraint, 54 a limit of Postgres's own.
         return (error.sqlstate or "")[:2] in ("22", "23", "54")
@@ -239,10 +236,7 @@ class EventBatch:
         resolved: IdentityResolution,
         rule_for: SuppressionRuleLookup,
     ) -> "EventBatch":
-        """Read the profiles, in a statement of its own after the locks.
-
-        ``rule_for``: how long and how widely purchases suppress.
-        """
+        """Read the profiles in a new statement, after the locks. ``rule_for``: how a purchase suppresses."""
         profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values())}
         events = await resolve_order_lines(connection, events, rule_for)
         batch = cls(events, resolved, await load_profile_states(connection, sorted(profile_ids)))
@@ -333,10 +327,7 @@ class EventBatch:
                 route_event(other, event, shared, matches, calendar, self.changes, may_start=False)
 
     async def write(self, connection: Any, at: datetime) -> int:
-        """Write all changes and refresh what depends on them.
-
-        Returns how many messages were sent before a late purchase of their items arrived.
-        """
+        """Write all changes and what depends on them. Returns how many messages a late purchase overtook."""
         if self.late_histories:
             await connection.execute(_DELETE_CARTS, sorted(self.late_histories))
         await self.changes.write(connection, self.profiles)

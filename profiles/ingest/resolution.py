@@ -1,7 +1,4 @@
-"""Identity resolution: find the profile of each event by its identifiers, under locks.
-
-One round trip where no identifier is new.
-"""
+"""Identity resolution: the profile of each event, under locks. One round trip for known identifiers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

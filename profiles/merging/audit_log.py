@@ -39,10 +39,7 @@ async def write_audit_log(
     context: AuditContext,
     new_links: Collection[tuple[str, bool]] = (),
 ) -> None:
-    """Add the changes to the log: keys joined, demoted or quarantined, profiles merged or split.
-
-    ``new_links``: (digest, verified) of the links that this transaction adds.
-    """
+    """Log the changes of an assignment. ``new_links``: (digest, verified) of links that are added now."""
     rows = list(_change_rows(component, graph, assignment, new_links))
     if rows:
         await insert_log_rows(connection, context, *rows)

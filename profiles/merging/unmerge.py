@@ -117,10 +117,7 @@ async def cut_identifiers(
 
 
 async def mend_cut(database: Database, cut_id: int, *, actor: str, reason: str) -> tuple[UUID, ...]:
-    """Remove a cut, so that events decide again on the two identifiers. Returns the profiles of the two.
-
-    Raises KeyError if there is no such cut, or if it was removed before.
-    """
+    """Remove a cut, and return the two identifiers' profiles now. Raises KeyError if it is not in force."""
 
     async def work(connection: Any) -> tuple[UUID, ...]:
         at = await connection.fetchval("SELECT now()")
@@ -160,10 +157,7 @@ async def _resolve_again(
 
 
 async def _lock_identifiers(connection: Any, keys: Sequence[str]) -> tuple[dict[str, UUID], dict[UUID, UUID]]:
-    """Lock identifiers and their profiles. Returns key → stored profile, and stored → canonical profile.
-
-    Raises KeyError for identifiers that are not stored.
-    """
+    """Lock identifiers and profiles: key → stored, stored → canonical. Raises KeyError if one is missing."""
     kinds, values = zip(*(split_key(key) for key in keys), strict=True)
     rows = await connection.fetch(_LOCK_IDENTIFIERS, list(kinds), list(values))
     stored_ids = {row["key"]: row["profile_id"] for row in rows}
@@ -220,10 +214,7 @@ async def check_cut(connection: Any, key_a: str, key_b: str) -> UUID:
 
 
 async def check_mend(connection: Any, cut_id: int) -> None:
-    """Check a request to mend a cut.
-
-    Raises ``NotFound`` if there is no such cut, ``NoChange`` if it is mended already.
-    """
+    """Check a request to mend a cut. Raises ``NotFound`` for no such cut, ``NoChange`` for a mended one."""
     row = await connection.fetchrow("SELECT lifted_at FROM identity_cut WHERE cut_id = $1", cut_id)
     if row is None:
         raise NotFound(f"there is no cut {cut_id}; a profile's identity lists its cuts")

@@ -117,8 +117,5 @@ async def load_memberships(connection: Any, member_ids: Collection[UUID]) -> dic
 
 
 async def record_confirmation(connection: Any, member_id: UUID, action: str) -> None:
-    """Record that the platform has confirmed an action: add or remove.
-
-    Idempotent: ``left_at`` is the first confirmation, by the clock of Postgres.
-    """
+    """Record that the platform confirmed an add or remove. Idempotent: the first one's time stays."""
     await connection.execute(_UPDATE_CONFIRMED, member_id, action)

@@ -1,7 +1,4 @@
-"""What an event changes in a profile: traits, carts, orders, consents, engagement.
-
-Pure: takes the profile's locked state, and collects what is to be written in a ``UnitOfWork``.
-"""
+"""What an event changes in a profile, collected in a ``UnitOfWork``. Pure, but for the profile's state."""
 
 from profiles.commerce import orders
 from profiles.consent import declarations
@@ -134,10 +131,7 @@ def _apply_cart_event(
 
 
 def _own_generated_cart_id(stored: StoredEvent) -> str | None:
-    """Return the cart id that Waypost generated when the event arrived.
-
-    Of the profiles that have the event, one has the id.
-    """
+    """Return the cart id that Waypost generated on arrival; one of the profiles with the event has it."""
     return stored.cart_id if is_generated_cart_id(stored.cart_id) and not stored.has_foreign_cart_id else None
 
 

@@ -1,5 +1,4 @@
-"""Computed traits, updated by ingest: when a profile was last seen per channel, and figures of its orders
-and messages.
+"""Computed traits, updated by ingest: last seen per channel, and figures of orders and messages.
 
 All are functions of the stored rows, and none of the current time. An event time after the arrival counts as
 the arrival.

@@ -28,10 +28,7 @@ class ExposureView:
 async def record_exposures(
     connection: Any, run_id: UUID, exposures: Sequence[tuple[str, str, datetime]]
 ) -> None:
-    """Record (experiment, arm, at) for a run and its profile.
-
-    Idempotent: the first arm of an experiment stays. Writes nothing where there is no such run.
-    """
+    """Record (experiment, arm, at) for a run, if it exists. Idempotent: an experiment's first arm stays."""
     first: dict[str, dict[str, Any]] = {}
     for experiment, arm, exposed_at in exposures:
         first.setdefault(experiment, {"experiment": experiment, "arm": arm, "at": exposed_at})

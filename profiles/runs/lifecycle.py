@@ -1,7 +1,4 @@
-"""State transitions of a run: closed by its workflow, signalled or ended by an operator.
-
-Also what is read of single runs: profile, workflow id, delivered events, whether it is live.
-"""
+"""State transitions of a run, by its workflow or an operator, and reads of single runs."""
 
 import hashlib
 from collections.abc import Sequence

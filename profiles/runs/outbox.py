@@ -77,18 +77,14 @@ async def record_failure(connection: Any, seq: int, error: str) -> None:
 
 
 async def reschedule(connection: Any, seq: int, error: str) -> None:
-    """Record a failed delivery, with a backoff before the next attempt.
-
-    It is 1 s at first, doubles each time, and is at most ``MAX_RETRY_INTERVAL_S``.
-    """
+    """Record a failed delivery, with a backoff of 1 s that doubles, up to ``MAX_RETRY_INTERVAL_S``."""
     await connection.execute(_UPDATE_RETRY_AT, seq, error[:500], MAX_RETRY_INTERVAL_S)
 
 
 async def mark_stuck(connection: Any, run_id: UUID, reason: str) -> bool:
     """Set a running run to stuck, with the reason, after a permanent delivery error.
 
-    Its rows are no longer delivered, and no other run waits for them. Returns False where the run is not
-    running.
+    Its rows are no longer delivered, and no other run waits for them. Returns False for any other state.
     """
     changed: str = await connection.execute(_UPDATE_RUN_STUCK, run_id, reason[:500])
     return changed == "UPDATE 1"

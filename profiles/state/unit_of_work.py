@@ -225,10 +225,7 @@ class UnitOfWork:
             await connection.execute(APPLY_RETURNS, encode_jsonb(self.returns))
 
     def _statements(self, persons: dict[UUID, ProfileState]) -> list[tuple[str, list[Row]]]:
-        """Return statements with one jsonb parameter, and their rows.
-
-        Rows that other transactions write too are in key order, against deadlocks.
-        """
+        """Return statements with their rows: where others write too, in key order, against deadlocks."""
         return [
             *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
             (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),

@@ -1,7 +1,4 @@
-"""Sweep for product changes: write events for profiles with an open cart that holds a changed product.
-
-A change is a lower price, or that the product sold out or came back.
-"""
+"""Sweep for open carts with a product that became cheaper, sold out or came back: writes events for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,10 +112,7 @@ async def _ingest_alerts(
 
 
 def _matching_line(change: Any, cart: Any) -> Item | None:
-    """Return the cart's line of the changed product, if any.
-
-    A line or a change without a sku matches any variant.
-    """
+    """Return the cart's line of the changed product; without a sku on either side, any variant matches."""
     for line in parse_lines(orjson.loads(cart["lines"])):
         same_product = line.key == change["item"] and (not change["sku"] or line.sku in (None, change["sku"]))
         if same_product or line.sku == change["item"]:

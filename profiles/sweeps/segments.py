@@ -142,8 +142,7 @@ async def evaluate_segment(database: Database, segment: SegmentQuery) -> Segment
 async def check_segment_queries(database: Database, segments: Iterable[SegmentQuery]) -> list[str]:
     """Return what Postgres rejects in the queries of these segments, one sentence each, without running them.
 
-    Each query is parsed and planned against the current schema. Its first column must be ``profile_id``,
-    a uuid.
+    Each query is planned against the current schema. Its first column must be ``profile_id``, a uuid.
     """
     faults = []
     for segment in segments:

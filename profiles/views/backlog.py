@@ -133,10 +133,7 @@ WHERE i.status = 'quarantined' GROUP BY i.type, i.value ORDER BY quarantined_at 
 
 
 async def load_backlog(connection: Any, *, include_in_flight: bool = False) -> Backlog:
-    """Return the current figures.
-
-    ``include_in_flight``: also ``claim_to_accept`` and ``in_flight_at_purchase``, the most expensive ones.
-    """
+    """Return the current figures; ``include_in_flight``: also the two most expensive ones."""
     row = await connection.fetchrow(_SELECT_BACKLOG, include_in_flight)
     return from_row(Backlog, row, claim_to_accept=orjson.loads(row["claim_to_accept"] or "{}"))
 

@@ -312,10 +312,7 @@ SELECT {RUN_COLUMNS} FROM run WHERE profile_id = $1 ORDER BY entered_at DESC, ru
 
 
 async def list_identifiers(connection: Any, profile_id: UUID) -> list[IdentifierView]:
-    """Return the identifiers of a profile, oldest first.
-
-    A hash of an email address is left out if the address is there.
-    """
+    """Return a profile's identifiers, oldest first, without the hashes of its own email addresses."""
     query = "SELECT type, value FROM identifier WHERE profile_id = $1 ORDER BY created_at, type, value"
     views = await fetch_as(connection, IdentifierView, query, profile_id)
     hashes = implied_identifiers((view.type, view.value) for view in views)
@@ -333,10 +330,7 @@ async def list_opt_outs(connection: Any, profile_id: UUID) -> list[OptOutView]:
 
 
 async def load_profile(connection: Any, profile_id: UUID, zone: ZoneResolver) -> ProfileView:
-    """Read one canonical profile; long lists are cut at ``MAX_ROWS``, the newest first.
-
-    Raises LookupError if there is none.
-    """
+    """Read one canonical profile, with at most ``MAX_ROWS`` rows of a kind. Raises LookupError if missing."""
     record = await load_profile_record(connection, profile_id, zone)
     carts = await connection.fetch(_SELECT_CARTS, profile_id, MAX_ROWS)
     return ProfileView(
