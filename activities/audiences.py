@@ -13,7 +13,7 @@ from activities.run_context import no_such_run, run_now
 from policy.limits import Limits
 from policy.verdict import Allow, Channel, Defer, MessageClass, Reason, Verdict
 from profiles.db.database import Database
-from profiles.messaging.audiences import AudienceItem, add_to_audience
+from profiles.messaging.audiences import add_to_audience
 from profiles.messaging.claims import (
     GATE_DEADLINE_S,
     lock_profile_sql,
@@ -52,7 +52,7 @@ class AudienceActivities:
                     audience=request.template,
                     profile_id=snapshot.profile_id,
                     run_id=query.run_id,
-                    items=[AudienceItem(item.key, item.sku) for item in allowed],
+                    items=[(item.key, item.sku) for item in allowed],
                     at=at,
                 )
             await save_exposures(connection, request)

@@ -13,9 +13,10 @@ from policy.limits import TemplateStopThresholds
 from profiles.db.database import Database
 from profiles.ingest.pipeline import Ingest
 from profiles.messaging.kill_switches import (
+    AUTOMATIC_ACTOR,
     DeliverabilityLimits,
     UnhealthyTemplate,
-    stop_template,
+    activate_kill_switch,
     unhealthy_templates,
 )
 from profiles.projection.lapse import DEFAULT_LAPSE_RULES
@@ -47,7 +48,8 @@ class TemplateSweepActivities:
             )
             for unhealthy in await unhealthy_templates(connection, rates):
                 reason = describe_rates(unhealthy, thresholds)
-                if await stop_template(connection, unhealthy, reason):
+                stop = ("template", unhealthy.template)
+                if await activate_kill_switch(connection, *stop, reason=reason, actor=AUTOMATIC_ACTOR):
                     stopped += 1
                     log.warning("template stopped by itself", template=unhealthy.template, reason=reason)
         return SweepResult(entered=stopped)

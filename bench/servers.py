@@ -17,7 +17,7 @@ from local.postgres import EmbeddedPostgres, execute_statement
 from local.processes import ChildProcess, Command
 from local.stack import ADMIN_KEY, WRITE_KEY, is_api_ready
 from local.temporal_server import NAMESPACE, TemporalDevServer
-from profiles.db.migrate import upgrade_schema_async
+from profiles.db.migrate import upgrade_schema
 from profiles.db.sql import new_id
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +80,7 @@ class BenchServers:
         await execute_statement(self._postgres_url, f"CREATE DATABASE {name}")
         url = urlsplit(self._postgres_url)._replace(path=f"/{name}").geturl()
         try:
-            await upgrade_schema_async(url)
+            await upgrade_schema(url)
             yield url
         finally:
             await execute_statement(self._postgres_url, f"DROP DATABASE {name} WITH (FORCE)")

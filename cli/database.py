@@ -1,5 +1,6 @@
 """Database access of the commands: connection with readable errors, identifiers, actor, and the app role."""
 
+import asyncio
 import getpass
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,8 +10,9 @@ from pydantic import SecretStr
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.settings import ApiSettings
+from profiles.db import roles
 from profiles.db.database import Database
-from profiles.db.roles import RoleOwnsTables, grant_app_role_sync
+from profiles.db.roles import RoleOwnsTables
 from profiles.errors import InvalidRequest, NoChange, NotFound
 from profiles.identity.identifiers import identifier_key as key_of
 from profiles.identity.identifiers import normalize_identifier
@@ -65,8 +67,9 @@ def grant_app_role(database_url: str, role: str, password: SecretStr | None) -> 
 
     Raises ``UserError`` for a role that owns the tables, since grants do not restrict it.
     """
+    secret = password.get_secret_value() if password else None
     try:
-        new = grant_app_role_sync(database_url, role, password.get_secret_value() if password else None)
+        new = asyncio.run(roles.grant_app_role(database_url, role, secret))
     except RoleOwnsTables as refusal:
         raise UserError(f"{refusal}.") from refusal
     text = f" Role {role} {'was made and ' if new else ''}may run Waypost, and only add to its ledgers."

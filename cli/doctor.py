@@ -15,7 +15,7 @@ from policy.config.policy_file import PolicyFaults
 from policy.config.settings import PolicySettings
 from policy.replay import policy_version
 from profiles.db.database import Database, server_of
-from profiles.db.migrate import schema_revisions_async
+from profiles.db.migrate import schema_revisions
 from profiles.identity.identifiers import mask_identifier
 from profiles.identity.quarantine import QUARANTINE_ADVICE
 from profiles.views.backlog import REMOVALS_OVERDUE_ADVICE, list_recent_quarantines, load_backlog
@@ -149,7 +149,7 @@ async def _check_database(settings: WorkerSettings) -> Finding:
 
 
 async def _check_migrations(settings: WorkerSettings) -> Finding:
-    revision, newest = await schema_revisions_async(settings.database_url)
+    revision, newest = await schema_revisions(settings.database_url)
     if revision == newest:
         return Finding("migrations", True, f"at {newest}, the newest")
     return Finding(

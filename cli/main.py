@@ -107,8 +107,8 @@ def migrate(
         settings = WorkerSettings()
         url = settings.database_url
         try:
-            upgrade_schema(url)
-            revision, _ = schema_revisions(url)
+            asyncio.run(upgrade_schema(url))
+            revision, _ = asyncio.run(schema_revisions(url))
             let_run = grant_app_role(url, app_role, settings.database_app_password) if app_role else ""
         except (OSError, SQLAlchemyError, ValueError) as error:
             raise UserError(f"the database cannot be migrated: {error}\nCheck DATABASE_URL.") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local.postgres import EmbeddedPostgres
 from local.processes import StackError
-from profiles.db.migrate import new_revision_async, upgrade_schema_async
+from profiles.db.migrate import new_revision, upgrade_schema
 
 
 async def new_migration(message: str) -> Path:
@@ -21,8 +21,8 @@ async def new_migration(message: str) -> Path:
     """
     with tempfile.TemporaryDirectory(prefix="waypost-migration-") as folder:
         async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
-            await upgrade_schema_async(postgres.database_url)
-            return await new_revision_async(postgres.database_url, message)
+            await upgrade_schema(postgres.database_url)
+            return await new_revision(postgres.database_url, message)
 
 
 def main() -> None:

@@ -213,7 +213,7 @@ class LocalStack:
             folder, port = self.directory.postgres_dir, self.ports["postgres"].number
             self._postgres = EmbeddedPostgres(folder, port=port, log=self._log)
             await self.start("postgres")
-        await asyncio.to_thread(upgrade_schema, self.database_url)
+        await asyncio.to_thread(asyncio.run, upgrade_schema(self.database_url))
 
     async def _start_temporal(self) -> None:
         self._temporal = TemporalDevServer(

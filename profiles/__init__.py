@@ -1,4 +1,1 @@
-"""The unified profile: events, identity, carts, purchases, consent, messages, runs, outbox.
-
-Owns Postgres: no other package contains SQL. Imports no other package of Waypost.
-"""
+"""The unified profile, and all of Waypost's SQL. Imports no other package of Waypost."""

@@ -22,6 +22,9 @@ GROUP_ALIASES = AliasChoices("group", "item_group_id")
 """Names that channels use for a product's group."""
 
 
+_TOLERANT = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True)
+
+
 class Source(StrEnum):
     """Where an event came from (the ``channel`` field of an event)."""
 
@@ -39,9 +42,7 @@ class Source(StrEnum):
 class Item(BaseModel):
     """One line of a cart or an order."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True
-    )
+    model_config = _TOLERANT
 
     product_id: str | None = None
     sku: str | None = None
@@ -65,9 +66,7 @@ class Item(BaseModel):
 class Event(BaseModel):
     """Something that happened, in the past tense. Subclasses declare the properties a journey may read."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", coerce_numbers_to_str=True, str_strip_whitespace=True
-    )
+    model_config = _TOLERANT
 
     event_name: ClassVar[str] = ""
     registry: ClassVar[dict[str, type["Event"]]] = {}

@@ -18,6 +18,7 @@ from profiles.messaging.audiences import Membership, load_memberships, record_co
 from profiles.runs import outbox
 from profiles.runs.outbox import OutboxRow
 from profiles.runs.routing import Route
+from profiles.state.unit_of_work import OutboxKind
 from workers.ad_platform import AdPlatform, UnconfirmedMembership, sync_member
 from workers.delivery import Delivery, DeliveryStatus, PermanentDeliveryError
 from workers.errors import UserError
@@ -53,7 +54,7 @@ class BatchResult:
 
 
 def _is_audience_entry(row: OutboxRow) -> bool:
-    return (row.kind, row.name) == ("audience", "add")
+    return (row.kind, row.name) == (OutboxKind.AUDIENCE, "add")
 
 
 class Relay:
@@ -155,20 +156,25 @@ class Relay:
                 outcome.temporal_run_ids[row.lane] = temporal_run_id
             case _:
                 outcome.delivered_seqs.append(row.seq)
-                if row.kind == "audience":
+                if row.kind == OutboxKind.AUDIENCE:
                     await record_confirmation(connection, row.lane, row.name)
 
     async def _deliver_row(
         self, row: OutboxRow, membership: Membership | None
     ) -> str | DeliveryStatus | None:
         match row.kind:
-            case "start":
+            case OutboxKind.START:
                 return await self._delivery.start(row) or DeliveryStatus.DELIVERED
-            case "signal":
+            case OutboxKind.SIGNAL:
                 return await self._delivery.signal(row)
-            case _:
+            case OutboxKind.AUDIENCE:
                 await sync_member(self._platform, row, membership)
                 return None
+            case unknown:
+                raise PermanentDeliveryError(
+                    f"outbox row {row.seq} is of the kind {unknown!r}, which this relay cannot deliver; "
+                    f"it knows {', '.join(OutboxKind)}"
+                )
 
     async def _close_orphaned_run(self, row: OutboxRow) -> None:
         """Close the run of a workflow that ended before the row was delivered."""

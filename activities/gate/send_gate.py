@@ -24,8 +24,7 @@ from profiles.messaging.claims import (
     write_decisions_sql,
 )
 from profiles.messaging.snapshot import ExistingMessage, Snapshot
-
-_ACCEPTED_STATUSES = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
+from profiles.state.unit_of_work import ACCEPTED_STATUSES
 
 _UNSENT_STATUSES = frozenset({"withheld", "deferred", "released"})
 """A message in any other status may have been sent, also in a status unknown to this version."""
@@ -150,7 +149,7 @@ class SendGate:
     ) -> tuple[GateOutcome, MessageRow | None]:
         """Return the outcome and the row to be written, if any. Locks held: the profile's."""
         message, standing = request.request, snapshot.existing_message
-        if standing and standing.status in _ACCEPTED_STATUSES:
+        if standing and standing.status in ACCEPTED_STATUSES:
             return PriorAttempt(standing, accepted=True), None
         if standing and standing.status not in _UNSENT_STATUSES:
             await mark_unknown(connection, standing.message_id)

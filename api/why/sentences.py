@@ -20,9 +20,8 @@ from api.why.wording import (
     person_name,
     to_plain_text,
 )
+from profiles.state.unit_of_work import ACCEPTED_STATUSES
 from profiles.views.decision_evidence import DecisionEvidence, EventRow
-
-ACCEPTED_STATUSES = frozenset({"sent", "delivered", "bounced", "opened", "clicked"})
 
 UNKNOWN_STATUSES = frozenset({"unknown", "unknown_final"})
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from api.why.evidence import DecisionCase, find_message_of_event
 from api.why.reasons import consent_subject
-from api.why.sentences import ACCEPTED_STATUSES, UNKNOWN_STATUSES, describe_outcome, describe_reason
+from api.why.sentences import UNKNOWN_STATUSES, describe_outcome, describe_reason
 from api.why.wording import (
     LATE_THRESHOLD,
     channel_place,
@@ -22,6 +22,7 @@ from api.why.wording import (
     to_plain_text,
 )
 from profiles.identity.views import LogEntry
+from profiles.state.unit_of_work import ACCEPTED_STATUSES
 from profiles.views.decision_evidence import ConsentRow, DecisionEvidence, EventRow
 
 EntryKind = Literal["event", "run", "decision", "message", "consent", "identity"]

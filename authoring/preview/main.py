@@ -21,7 +21,7 @@ from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
 from policy.config.policy_file import Policy
 from policy.config.settings import PolicySettings
-from profiles.db.migrate import upgrade_schema_async
+from profiles.db.migrate import upgrade_schema
 from workers.errors import UserError
 from workers.startup import load_policy
 
@@ -102,7 +102,7 @@ async def _start_servers() -> AsyncIterator[tuple[str, TemporalDevServer]]:
     _show_progress("Starting Postgres and Temporal for the preview ...")
     with tempfile.TemporaryDirectory(prefix="waypost-preview-", ignore_cleanup_errors=True) as folder:
         async with EmbeddedPostgres(Path(folder) / "postgres") as postgres, TemporalDevServer() as temporal:
-            await upgrade_schema_async(postgres.database_url)
+            await upgrade_schema(postgres.database_url)
             _show_progress("Telling the scenario ...")
             yield postgres.database_url, temporal
             _show_progress("")

@@ -15,7 +15,7 @@ from authoring.testing.shopper import Shopper
 from journeys.vocabulary import Journey
 from local.postgres import EmbeddedPostgres, execute_statement
 from local.temporal_server import TemporalDevServer
-from profiles.db.migrate import upgrade_schema_async
+from profiles.db.migrate import upgrade_schema
 from profiles.db.sql import new_id
 
 _TEMPLATE_DATABASE = f"waypost_template_{os.getpid()}"
@@ -67,7 +67,7 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
 async def migrated(postgres: str) -> AsyncIterator[str]:
     """Name of a migrated database that serves as the template."""
     await execute_statement(postgres, f"CREATE DATABASE {_TEMPLATE_DATABASE}")
-    await upgrade_schema_async(_replace_database(postgres, _TEMPLATE_DATABASE))
+    await upgrade_schema(_replace_database(postgres, _TEMPLATE_DATABASE))
     yield _TEMPLATE_DATABASE
     await execute_statement(postgres, f"DROP DATABASE {_TEMPLATE_DATABASE} WITH (FORCE)")
 

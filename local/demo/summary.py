@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from temporalio.client import Client
 
 from profiles.db.database import Database
+from profiles.state.unit_of_work import ACCEPTED_STATUSES
 
 Counts = dict[str, int]
 
@@ -33,11 +34,11 @@ SELECT journey AS outer, count(*) AS n,
 FROM run GROUP BY 1, 3 ORDER BY 1, 2 DESC, 3
 """
 
-_COUNT_MESSAGES = """
+_COUNT_MESSAGES = f"""
 SELECT channel AS outer, template AS name, count(*) AS n FROM message
-WHERE status IN ('sent', 'delivered', 'opened', 'clicked', 'bounced') AND channel <> 'ads'
+WHERE status IN {ACCEPTED_STATUSES} AND channel <> 'ads'
 GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2
-"""
+"""  # noqa: S608 - constant names
 
 _COUNT_STATUSES = (
     "SELECT status AS name, count(*) AS n FROM message WHERE channel <> 'ads' GROUP BY 1 ORDER BY 2 DESC, 1"

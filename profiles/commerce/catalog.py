@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from profiles.db.sql import encode_jsonb
+from profiles.db.sql import encode_jsonb, fetch_as
 from profiles.events import ProductUpdated
 from profiles.state.clock import MAX_EVENT_AGE
 from profiles.state.event_records import StoredEvent
@@ -103,23 +103,20 @@ async def upsert_products(connection: Any, events: Sequence[StoredEvent]) -> lis
     which is the place of products in the lock order.
     """
     updates = [(stored, event) for stored in events if isinstance(event := stored.event, ProductUpdated)]
-    named = [(stored, event) for stored, event in updates if event.item.key]
+    # The variant is empty for a product that is named by its sku alone.
+    named = [
+        ((key, (event.sku or "") if event.product_id else ""), stored, event)
+        for stored, event in updates
+        if (key := event.item.key)
+    ]
     if named:
-        keys = sorted({(event.item.key, _variant_sku(event)) for _, event in named})
-        rows = await connection.fetch(
-            _LOCK_PRODUCTS, encode_jsonb([{"item": item, "sku": sku} for item, sku in keys])
-        )
-        products = {(row["item"], row["sku"]): ProductState(**row) for row in rows}
-        changes = [
-            change
-            for stored, event in named
-            if (change := apply_product_update(products[event.item.key, _variant_sku(event)], stored, event))
-            is not None
-        ]
-        written = [asdict(products[key]) for key in keys]
-        await connection.execute(
-            _UPDATE_PRODUCTS, encode_jsonb(written), encode_jsonb([asdict(change) for change in changes])
-        )
+        keys = [{"item": item, "sku": sku} for item, sku in sorted({key for key, _, _ in named})]
+        stored_products = await fetch_as(connection, ProductState, _LOCK_PRODUCTS, encode_jsonb(keys))
+        products = {(product.item, product.sku): product for product in stored_products}
+        applied = [apply_product_update(products[key], stored, event) for key, stored, event in named]
+        written = [asdict(product) for _, product in sorted(products.items())]
+        changes = [asdict(change) for change in applied if change is not None]
+        await connection.execute(_UPDATE_PRODUCTS, encode_jsonb(written), encode_jsonb(changes))
     return [stored for stored, event in updates if not event.item.key]
 
 
@@ -158,22 +155,16 @@ def apply_product_update(
     stocked = was_in_stock is not None and product.in_stock != was_in_stock
     if not (priced or stocked) or stored.at - stored.incoming.time > MAX_EVENT_AGE:
         return None
-    return ProductChange(
-        product.item,
-        product.sku,
-        was_price if priced else None,
-        product.price if priced else None,
-        was_in_stock if stocked else None,
-        product.in_stock if stocked else None,
-        stored.at,
-    )
+    prices = (was_price, product.price) if priced else (None, None)
+    stocks = (was_in_stock, product.in_stock) if stocked else (None, None)
+    return ProductChange(product.item, product.sku, *prices, *stocks, stored.at)
 
 
 def to_entries(rows: Iterable[Sequence[Any]]) -> tuple[CatalogEntry, ...]:
     """Return the rows that ``CATALOG_SQL`` read, as values, in the order of item and unit."""
     return tuple(
         CatalogEntry(item, sku, tuple(bundle), *more)
-        for item, sku, bundle, *more in sorted(rows, key=_entry_sort_key)
+        for item, sku, bundle, *more in sorted(rows, key=lambda row: (row[0], row[1]))
     )
 
 
@@ -229,12 +220,3 @@ def product_for_sku(shelf: Iterable[CatalogEntry], sku: str) -> str | None:
     """Return the product of which a unit is a variant; None where the feed has none, or more than one."""
     items = {row.item for row in shelf if row.sku == sku}
     return items.pop() if len(items) == 1 else None
-
-
-def _variant_sku(event: ProductUpdated) -> str:
-    """Return the variant; empty for a product that is named by its sku alone."""
-    return (event.sku or "") if event.product_id else ""
-
-
-def _entry_sort_key(row: Sequence[Any]) -> tuple[str, str]:
-    return row[0], row[1]

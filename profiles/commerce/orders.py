@@ -1,9 +1,6 @@
-"""Orders: the purchases, suppressions and carts that they change, and what a refund lifts.
+"""What orders and refunds change: purchases, suppressions, carts. Pure, but for reading the catalog."""
 
-Pure, except for ``resolve_order_lines``, which reads the catalog.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -20,7 +17,7 @@ from profiles.commerce.catalog import (
 )
 from profiles.events import Item
 from profiles.state.cart import covers, parse_lines
-from profiles.state.event_records import OrderLine, StoredEvent
+from profiles.state.event_records import OrderLine, StoredEvent, id_text
 from profiles.state.profile_state import ProfileState
 from profiles.state.unit_of_work import Row, UnitOfWork
 
@@ -63,20 +60,21 @@ class UniformSuppressionRule:
 def apply_purchase(
     person: ProfileState, stored: StoredEvent, own_cart: str | None, changes: UnitOfWork
 ) -> tuple[str, ...]:
-    """Record a purchase. It suppresses from COMMIT on, with end and scope by ``stored.order_lines``.
-
-    Returns the ids of the carts it changed.
-    """
-    bought = order_lines(stored)
-    order_id = _text_or_none(stored.incoming.properties.get("order_id"))
-    _add_purchases(person, stored, bought, order_id, changes)
+    """Record a purchase, which suppresses by ``stored.order_lines``. Returns the ids of the changed carts."""
+    bought, order_id = order_lines(stored), _order_id(stored.incoming.properties)
+    _add_suppressions(person, stored, changes)
+    for row, line in _line_rows(person, stored):
+        item = line.item
+        row |= {"name": item.name, "price": item.price, "quantity": item.quantity, "returned": 0}
+        row |= {"channel": stored.incoming.channel, "time": stored.incoming.time, "at": stored.at}
+        changes.inserts["purchase"].append(row)
     if not bought or _has_unidentified_products(stored.incoming.properties, bought):
         changes.add_problem(stored.event_id, "", "a product without product_id and sku cannot be suppressed")
     for refund, verified in person.refunds:
         # The refund arrived before its purchase.
-        if order_id is not None and _text_or_none(refund.get("order_id")) == order_id:
+        if order_id is not None and _order_id(refund) == order_id:
             _add_returns(person, stored, refund, order_id, changes, verified=verified, only_this=True)
-    return _remove_from_carts(person, stored, own_cart, bought, changes)
+    return _remove_from_carts(person, stored, own_cart, changes)
 
 
 def apply_shared_purchase(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> tuple[str, ...]:
@@ -85,12 +83,9 @@ def apply_shared_purchase(person: ProfileState, stored: StoredEvent, changes: Un
     The items are not promoted to this profile either, because it may be the buyer. The purchase is recorded
     for the order's own profile only. Returns the ids of the carts it changed.
     """
-    bought = order_lines(stored)
-    _add_suppressions(
-        person, stored, bought, _text_or_none(stored.incoming.properties.get("order_id")), changes
-    )
+    _add_suppressions(person, stored, changes)
     person.advance_cart_position(stored.sort_key)
-    return _remove_from_carts(person, stored, None, bought, changes)
+    return _remove_from_carts(person, stored, None, changes)
 
 
 def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
@@ -98,17 +93,15 @@ def apply_refund(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
 
     An unverified event undoes no verified purchase, so that no page can have an owned item promoted.
     """
-    order_id = _text_or_none(stored.incoming.properties.get("order_id"))
+    reversal = stored.incoming.properties
+    order_id = _order_id(reversal)
     if order_id is None:
         changes.add_problem(stored.event_id, "", "order_id is missing: no purchase could be undone")
         return
-    if _has_unidentified_products(stored.incoming.properties, ordered_items(stored.incoming.properties)):
-        changes.add_problem(
-            stored.event_id, "", "a product without product_id and sku cannot be found in the order"
-        )
-    _add_returns(
-        person, stored, stored.incoming.properties, order_id, changes, verified=stored.incoming.verified
-    )
+    if _has_unidentified_products(reversal, ordered_items(reversal)):
+        problem = "a product without product_id and sku cannot be found in the order"
+        changes.add_problem(stored.event_id, "", problem)
+    _add_returns(person, stored, reversal, order_id, changes, verified=stored.incoming.verified)
 
 
 async def resolve_order_lines(
@@ -119,28 +112,23 @@ async def resolve_order_lines(
     Reads the catalog inside the caller's transaction, so that a line with a unit alone gets the product that
     the feed has for it.
     """
-    lines = [item for stored in events if stored.incoming.type == ORDER_COMPLETED
-             for item in ordered_items(stored.incoming.properties)]  # fmt: skip
-    if not lines:
-        return list(events)
-    names = catalog_keys((item.key, item.sku) for item in lines)
-    shelf = to_entries(map(orjson.loads, await connection.fetchval(_SELECT_CATALOG, names)))
-    return [
-        replace(stored, order_lines=resolve_lines(stored, shelf, rule_for))
-        if stored.incoming.type == ORDER_COMPLETED
-        else stored
+    items = {
+        stored.event_id: ordered_items(stored.incoming.properties)
         for stored in events
-    ]
+        if stored.incoming.type == ORDER_COMPLETED
+    }
+    if not any(items.values()):
+        return list(events)
+    names = catalog_keys((item.key, item.sku) for of_order in items.values() for item in of_order)
+    shelf = to_entries(map(orjson.loads, await connection.fetchval(_SELECT_CATALOG, names)))
 
+    def resolved(stored: StoredEvent) -> StoredEvent:
+        time, ordered = stored.incoming.time, items[stored.event_id]
+        return replace(
+            stored, order_lines=tuple(_resolve_line(item, shelf, rule_for, time) for item in ordered)
+        )
 
-def resolve_lines(
-    stored: StoredEvent, shelf: Sequence[CatalogEntry], rule_for: SuppressionRuleLookup
-) -> tuple[OrderLine, ...]:
-    """Return an order's lines with their suppressions by the policy's rules. Pure if ``rule_for`` is."""
-    return tuple(
-        _resolve_line(item, shelf, rule_for, stored.incoming.time)
-        for item in ordered_items(stored.incoming.properties)
-    )
+    return [resolved(stored) if stored.event_id in items else stored for stored in events]
 
 
 def order_lines(stored: StoredEvent) -> tuple[OrderLine, ...]:
@@ -181,53 +169,22 @@ def _has_unidentified_products(properties: Mapping[str, Any], items: Sequence[ob
     return isinstance(products, list) and len(items) < len(products)
 
 
-def _line_rows(
-    person: ProfileState, stored: StoredEvent, bought: Sequence[OrderLine], order_id: str | None
-) -> list[Row]:
-    """Return the columns that a purchase and a suppression have in common, one row per item."""
-    return [
-        {
-            "event_id": stored.event_id,
-            "line": line,
-            "profile_id": person.profile_id,
-            "order_id": order_id,
-            "item": bought_line.item.key,
-            "sku": bought_line.item.sku,
-        }
-        for line, bought_line in enumerate(bought)
-    ]
+def _order_id(properties: Mapping[str, Any]) -> str | None:
+    return id_text(properties, "order_id")
 
 
-def _add_suppressions(
-    person: ProfileState,
-    stored: StoredEvent,
-    bought: Sequence[OrderLine],
-    order_id: str | None,
-    changes: UnitOfWork,
-) -> None:
-    for row, bought_line in zip(_line_rows(person, stored, bought, order_id), bought, strict=True):
-        reach = {
-            "until": bought_line.until,
-            "scope": bought_line.scope,
-            "of": bought_line.of,
-            "parts": list(bought_line.parts),
-        }
-        changes.inserts["suppression"].append({**row, **reach, "reason": "purchased"})
+def _line_rows(person: ProfileState, stored: StoredEvent) -> Iterator[tuple[Row, OrderLine]]:
+    """Yield the columns that a purchase and a suppression have in common, with the line of the order."""
+    order: Row = {"event_id": stored.event_id, "profile_id": person.profile_id}
+    order["order_id"] = _order_id(stored.incoming.properties)
+    for number, line in enumerate(order_lines(stored)):
+        yield {**order, "line": number, "item": line.item.key, "sku": line.item.sku}, line
 
 
-def _add_purchases(
-    person: ProfileState,
-    stored: StoredEvent,
-    bought: Sequence[OrderLine],
-    order_id: str | None,
-    changes: UnitOfWork,
-) -> None:
-    _add_suppressions(person, stored, bought, order_id, changes)
-    for row, bought_line in zip(_line_rows(person, stored, bought, order_id), bought, strict=True):
-        item = bought_line.item
-        row |= {"name": item.name, "price": item.price, "quantity": item.quantity, "returned": 0}
-        row |= {"channel": stored.incoming.channel, "time": stored.incoming.time, "at": stored.at}
-        changes.inserts["purchase"].append(row)
+def _add_suppressions(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
+    for row, line in _line_rows(person, stored):
+        row |= {"until": line.until, "scope": line.scope, "of": line.of, "parts": list(line.parts)}
+        changes.inserts["suppression"].append({**row, "reason": "purchased"})
 
 
 def _add_returns(
@@ -240,7 +197,7 @@ def _add_returns(
     verified: bool,
     only_this: bool = False,
 ) -> None:
-    whole: dict[str, Any] = {"profile_id": person.profile_id, "order_id": order_id, "at": stored.at}
+    whole: Row = {"profile_id": person.profile_id, "order_id": order_id, "at": stored.at}
     whole["verified"] = verified
     if only_this:
         whole["event_id"] = stored.event_id
@@ -253,32 +210,18 @@ def _add_returns(
 
 
 def _remove_from_carts(
-    person: ProfileState,
-    stored: StoredEvent,
-    own_cart: str | None,
-    bought: Sequence[OrderLine],
-    changes: UnitOfWork,
+    person: ProfileState, stored: StoredEvent, own_cart: str | None, changes: UnitOfWork
 ) -> tuple[str, ...]:
-    changed: list[str] = []
+    bought, changed = order_lines(stored), []
     for cart in sorted(person.carts.values(), key=lambda cart: cart.cart_id):
-        left = tuple(
-            line for line in cart.lines if not any(is_same_item(bought_line, line) for bought_line in bought)
-        )
-        if cart.closed_at is not None:
-            continue
-        if left == cart.lines and cart.cart_id != own_cart:
+        left = tuple(line for line in cart.lines if not any(is_same_item(each, line) for each in bought))
+        if cart.closed_at is not None or (left == cart.lines and cart.cart_id != own_cart):
             continue
         cart.lines = left
         cart.closed_at = None if left else stored.at
         changed.append(cart.cart_id)
         changes.save_cart(person, cart)
     return tuple(changed)
-
-
-def _text_or_none(value: object) -> str | None:
-    if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-        return str(value).strip()
-    return None
 
 
 def _resolve_line(

@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 
 from profiles.commerce.orders import is_same_item
+from profiles.db.locks import SELECT_RUN_PROFILE
 from profiles.events import Item
 from profiles.state.cart import parse_lines
 from profiles.state.event_records import OrderLine
@@ -32,11 +33,8 @@ WHERE profile_id = $1 AND lifted_at IS NULL AND (until IS NULL OR until > $2)
 
 
 async def suggest_items(connection: Any, run_id: UUID, *, limit: int, at: datetime) -> tuple[Item, ...]:
-    """Return at most ``limit`` items, the best first.
-
-    The gate checks them again before a message is sent.
-    """
-    profile_id = await connection.fetchval("SELECT profile_id FROM run WHERE run_id = $1", run_id)
+    """Return at most ``limit`` items, the best first. The gate checks them before a message is sent."""
+    profile_id = await connection.fetchval(SELECT_RUN_PROFILE, run_id)
     bought = [_to_order_line(row) for row in await connection.fetch(_SELECT_SUPPRESSIONS, profile_id, at)]
     found: dict[str, Item] = {}
     for query, arguments in (
@@ -45,9 +43,8 @@ async def suggest_items(connection: Any, run_id: UUID, *, limit: int, at: dateti
     ):
         if len(found) >= limit:
             break
-        for item in parse_lines(
-            orjson.loads(row["row"]) for row in await connection.fetch(query, *arguments)
-        ):
+        rows = await connection.fetch(query, *arguments)
+        for item in parse_lines(orjson.loads(row["row"]) for row in rows):
             if item.name and not any(_covers_item(line, item) for line in bought):
                 found.setdefault(item.key, item.model_copy(update={"quantity": 1}))
     return tuple(found.values())[:limit]

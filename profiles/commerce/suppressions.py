@@ -64,21 +64,18 @@ async def sync_suppressions(
     Locks held: those of the profiles.
     """
     wanted: dict[tuple[UUID, UUID, int], dict[str, Any]] = {}
-    stored: dict[tuple[UUID, UUID, int], None] = {}
+    stored = set()
     affected = {*involved, *profile_of.values()}
     for row in await connection.fetch(_SELECT_SUPPRESSIONS, sorted(involved)):
-        stored[row["profile_id"], row["event_id"], row["line"]] = None
-        kept = {name: row[name] for name in row.keys() if name not in ("owner", "identifiers")}  # noqa: SIM118
+        stored.add((row["profile_id"], row["event_id"], row["line"]))
         for profile_id in _concerned_profiles(row, profile_of, quarantined_profiles):
             if profile_id not in affected:
                 # The suppressions of an owner that is not involved stay as they are.
                 continue
-            wanted.setdefault((profile_id, row["event_id"], row["line"]), {**kept, "profile_id": profile_id})
-    obsolete = [
-        {"profile_id": profile_id, "event_id": event, "line": line}
-        for profile_id, event, line in stored
-        if (profile_id, event, line) not in wanted
-    ]
+            copy = {**row, "profile_id": profile_id}
+            wanted.setdefault((profile_id, row["event_id"], row["line"]), copy)
+    key_names = ("profile_id", "event_id", "line")
+    obsolete = [dict(zip(key_names, key, strict=True)) for key in sorted(stored - wanted.keys())]
     new = [row for key, row in wanted.items() if key not in stored]
     if obsolete:
         await connection.execute(_DELETE_SUPPRESSIONS, encode_jsonb(obsolete))
@@ -107,8 +104,6 @@ def _concerned_profiles(
     row: Any, profile_of: Mapping[str, UUID], quarantined_profiles: Collection[UUID]
 ) -> dict[UUID, None]:
     pairs = [(kind, value) for kind, held in orjson.loads(row["identifiers"]).items() for value in held]
-    named = [identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(tuple(pairs)))]
-    others = dict.fromkeys(profile_of[key] for key in named if key in profile_of)
-    return dict.fromkeys(
-        [row["owner"], *(profile_id for profile_id in others if profile_id not in quarantined_profiles)]
-    )
+    named = [identifier_key(*pair) for pair in (*pairs, *implied_identifiers(pairs))]
+    others = [profile_of[key] for key in named if key in profile_of]
+    return dict.fromkeys([row["owner"], *(each for each in others if each not in quarantined_profiles)])

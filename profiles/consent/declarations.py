@@ -4,7 +4,7 @@ Which declaration is effective is not decided here, but in ``profiles.consent.le
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from profiles.consent import evidence, replies
 from profiles.consent.evidence import NO_EVIDENCE, ConsentEvidence
@@ -14,6 +14,7 @@ from profiles.identity.identifiers import (
     implied_identifiers,
     sort_identifiers,
     split_key,
+    type_of_key,
 )
 from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent
 from profiles.state.profile_state import ProfileState
@@ -26,6 +27,8 @@ OPT_OUT_EVENT_TYPES = frozenset({"Message Unsubscribed", "Message Complained"})
 
 REPLY_SOURCE = "reply"
 """Source of a consent that was declared by a reply to a message."""
+
+_REPLY_ADDRESS_TYPE = ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]
 
 _CONSENT_CHANNELS = frozenset({"email", "sms", "push", "ads", "all"})
 
@@ -44,24 +47,14 @@ class _ConsentChange:
 
 
 def record_consents_from_traits(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
-    """Record the consents in ``traits.consents``.
-
-    Example: ``{"email": true, "sms": {"granted": false, "method": "checkbox"}}``.
-    """
+    """Record ``traits.consents``: ``{"email": true, "sms": {"granted": false, "method": "checkbox"}}``."""
     for declaration in _changes_in_traits(stored.incoming):
-        if isinstance(declaration, str):
-            changes.add_problem(stored.event_id, "", declaration)
-        else:
-            _append(person, stored, changes, declaration, _declaring_key(stored))
+        _append(person, stored, changes, declaration, _declaring_key(stored))
 
 
 def record_consent_change(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
     """Record ``Consent Changed``, with channel, topic, state, source and evidence as properties."""
-    declaration = _change_in_properties(stored.incoming)
-    if isinstance(declaration, str):
-        changes.add_problem(stored.event_id, "", declaration)
-    else:
-        _append(person, stored, changes, declaration, _declaring_key(stored))
+    _append(person, stored, changes, _change_in_properties(stored.incoming), _declaring_key(stored))
 
 
 def record_message_opt_out(
@@ -71,13 +64,8 @@ def record_message_opt_out(
 
     It is declared by the address that the message was sent to, else by the event's strongest identifier.
     """
-    _append(
-        person,
-        stored,
-        changes,
-        _change_in_message(message, stored.incoming),
-        _address_key(message) or _declaring_key(stored),
-    )
+    declared_by = _address_key(message) or _declaring_key(stored)
+    _append(person, stored, changes, _change_in_message(message, stored.incoming), declared_by)
 
 
 def record_reply(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> None:
@@ -85,20 +73,15 @@ def record_reply(person: ProfileState, stored: StoredEvent, changes: UnitOfWork)
     sender_key = _reply_sender_key(stored)
     for declaration in _changes_in_reply(stored):
         # A restart needs a phone number as declarant: it lifts withdrawals of the same number only.
-        if not declaration.granted or (sender_key or "").startswith(
-            f"{ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]}:"
-        ):
+        if not declaration.granted or type_of_key(sender_key or "") == _REPLY_ADDRESS_TYPE:
             _append(person, stored, changes, declaration, sender_key)
 
 
 def apply_withdrawals(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) -> bool:
-    """Return whether an event withdraws a consent; a withdrawal of ads ends the profile's audiences.
-
-    Called for every profile that the event names.
-    """
+    """Return whether an event withdraws a consent. A withdrawal of ads ends the named profile's audiences."""
     withdrawn = [declaration.channel for declaration in _withdrawals(stored)]
     if "ads" in withdrawn or "all" in withdrawn:
-        changes.leave_audiences(person, list(person.audiences), "opted_out")
+        changes.leave_audiences(person, "opted_out")
     return bool(withdrawn)
 
 
@@ -111,11 +94,7 @@ def _withdrawals(stored: StoredEvent) -> list[_ConsentChange]:
         declared.append(_change_in_message(stored.message_ref, incoming))
     if incoming.type == "Message Replied":
         declared += _changes_in_reply(stored)
-    return [
-        declaration
-        for declaration in declared
-        if isinstance(declaration, _ConsentChange) and not declaration.granted
-    ]
+    return [each for each in declared if isinstance(each, _ConsentChange) and not each.granted]
 
 
 def _changes_in_traits(incoming: IncomingEvent) -> Iterator[_ConsentChange | str]:
@@ -125,16 +104,11 @@ def _changes_in_traits(incoming: IncomingEvent) -> Iterator[_ConsentChange | str
         return
     for channel, value in sorted(consents.items()) if isinstance(consents, dict) else [("", None)]:
         path = f"traits.consents.{channel}".rstrip(".")
-        granted = value.get("granted") if isinstance(value, dict) else value
+        fields = value if isinstance(value, dict) else {"granted": value}
+        granted = fields.get("granted")
         if channel in _CONSENT_CHANNELS and isinstance(granted, bool):
-            fields = value if isinstance(value, dict) else {}
-            yield _ConsentChange(
-                channel,
-                MARKETING_TOPIC,
-                granted,
-                incoming.source,
-                *evidence.parse_evidence(fields, where=f"{path}."),
-            )
+            found = evidence.parse_evidence(fields, where=f"{path}.")
+            yield _ConsentChange(channel, MARKETING_TOPIC, granted, incoming.source, *found)
         else:
             yield f"{path} must be true or false, or an object with granted, of a channel"
 
@@ -172,62 +146,49 @@ def _changes_in_reply(stored: StoredEvent) -> list[_ConsentChange]:
 
 
 def _reply_sender_key(stored: StoredEvent) -> str | None:
-    """Return the number that a reply came from, as type:value.
-
-    Falls back to the address of the message, then to the strongest identifier of the event.
-    """
-    kind = ADDRESS_TYPE_BY_CHANNEL[replies.REPLY_CHANNEL]
-    numbers = [
-        value
-        for identifier_type, value in sort_identifiers(stored.incoming.identifiers)
-        if identifier_type == kind
-    ]
-    if numbers:
-        return identifier_key(kind, numbers[0])
-    return (_address_key(stored.message_ref) if stored.message_ref is not None else None) or _declaring_key(
-        stored
-    )
+    """Return the number that a reply came from; else its message's address, else its strongest identifier."""
+    keys = [identifier_key(*pair) for pair in sort_identifiers(stored.incoming.identifiers)]
+    number = next((key for key in keys if type_of_key(key) == _REPLY_ADDRESS_TYPE), None)
+    return number or _address_key(stored.message_ref) or _declaring_key(stored)
 
 
 def _declaring_key(stored: StoredEvent) -> str | None:
     """Return the strongest identifier of an event as type:value, else the address of its message."""
     named = sort_identifiers(stored.incoming.identifiers)
-    if named:
-        return identifier_key(*named[0])
-    return _address_key(stored.message_ref) if stored.message_ref else None
+    return identifier_key(*named[0]) if named else _address_key(stored.message_ref)
 
 
 def _named_keys(stored: StoredEvent) -> list[str]:
     """Return all identifiers that an event names or implies, as type:value, the strongest first."""
     pairs = list(stored.incoming.identifiers)
-    if stored.message_ref is not None and (address := _address_key(stored.message_ref)):
+    if address := _address_key(stored.message_ref):
         pairs.append(split_key(address))
-    return [
-        identifier_key(kind, value)
-        for kind, value in sort_identifiers((*pairs, *implied_identifiers(tuple(pairs))))
-    ]
+    return [identifier_key(*pair) for pair in sort_identifiers((*pairs, *implied_identifiers(pairs)))]
 
 
-def _address_key(message: MessageRef) -> str | None:
-    kind = ADDRESS_TYPE_BY_CHANNEL.get(message.channel)
-    return identifier_key(kind, message.address) if kind and message.address else None
+def _address_key(message: MessageRef | None) -> str | None:
+    kind = ADDRESS_TYPE_BY_CHANNEL.get(message.channel) if message else None
+    return identifier_key(kind, message.address) if message and kind and message.address else None
 
 
 def _append(
     person: ProfileState,
     stored: StoredEvent,
     changes: UnitOfWork,
-    declaration: _ConsentChange,
+    declaration: _ConsentChange | str,
     declared_by: str | None,
 ) -> None:
-    """Add one ledger entry, whatever the ledger already holds.
+    """Add one ledger entry, whatever the ledger already holds; for a text, a problem of the event.
 
     ``effective_consents`` decides on late and unverified declarations.
     """
+    if isinstance(declaration, str):
+        changes.add_problem(stored.event_id, "", declaration)
+        return
     for fault in declaration.evidence_faults:
         changes.add_problem(stored.event_id, "", fault)
     if not declaration.granted and declaration.channel in ("ads", "all"):
-        changes.leave_audiences(person, list(person.audiences), "opted_out")
+        changes.leave_audiences(person, "opted_out")
     changes.inserts["consent"].append(
         {
             "profile_id": person.profile_id,
@@ -235,9 +196,7 @@ def _append(
             "topic": declaration.topic,
             "state": "granted" if declaration.granted else "withdrawn",
             "source": declaration.source,
-            "text_version": declaration.evidence.text_version,
-            "method": declaration.evidence.method,
-            "jurisdiction": declaration.evidence.jurisdiction,
+            **asdict(declaration.evidence),
             "verified": stored.incoming.verified,
             "voice": declared_by,
             "named": _named_keys(stored),

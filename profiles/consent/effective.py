@@ -116,9 +116,7 @@ async def refresh_consents(connection: Any, profile_ids: Collection[UUID], at: d
     states, deleted = _diff_consents(people)
     if states or deleted or marks:
         entries = [_opt_out_row(mark, at) for mark in marks]
-        await connection.execute(
-            _WRITE_CONSENTS, encode_jsonb(states), encode_jsonb(deleted), encode_jsonb(entries)
-        )
+        await connection.execute(_WRITE_CONSENTS, *map(encode_jsonb, (states, deleted, entries)))
 
 
 def _diff_consents(people: Sequence[_LoadedConsents]) -> tuple[list[Row], list[Row]]:
@@ -129,15 +127,8 @@ def _diff_consents(people: Sequence[_LoadedConsents]) -> tuple[list[Row], list[R
         effective = person.effective
         for (channel, topic), state in effective.items():
             if person.stored.get((channel, topic)) != state:
-                row = {"profile_id": person.profile_id, "channel": channel, "topic": topic}
-                values = {
-                    "source": state.source,
-                    "event_id": state.event_id,
-                    "time": state.time,
-                    "at": state.at,
-                    **asdict(state.evidence),
-                }
-                states.append(row | values | {"state": _state_name(not state.granted)})
+                row = asdict(state) | asdict(state.evidence) | {"state": _state_name(not state.granted)}
+                states.append(row | {"profile_id": person.profile_id, "channel": channel, "topic": topic})
         deleted += [
             {"profile_id": person.profile_id, "channel": channel, "topic": topic}
             for channel, topic in person.stored
@@ -179,43 +170,29 @@ def _to_loaded_consents(row: Any) -> _LoadedConsents:
             orjson.loads(row["words"] or "[]")
         )
     )
-    return _LoadedConsents(
-        row["profile_id"],
-        ConsentSubject(
-            frozenset(joined_at),
-            words,
-            consents=effective_consents(words, joined_at, vouched, exclude_restarts=False),
-            verified_consents=effective_consents(
-                (word for word in words if word.verified), joined_at, vouched, exclude_restarts=False
-            ),
-        ),
-        effective_consents(words, joined_at, vouched),
-        {
-            (channel, topic): EffectiveConsent(
-                state == "granted",
-                source,
-                _parse_time(time),
-                _parse_time(at),
-                _parse_uuid(event),
-                ConsentEvidence(*evidence),
-            )
-            for channel, topic, state, source, time, at, event, *evidence in orjson.loads(
-                row["states"] or "[]"
-            )
-        },
-        [
-            OptOutEntry(channel, address, topic, state == "withdrawn", _parse_time(time), source)
-            for channel, address, topic, state, time, source in orjson.loads(row["marks"] or "[]")
-        ],
+    verified = [word for word in words if word.verified]
+    subject = ConsentSubject(
+        frozenset(joined_at),
+        words,
+        consents=effective_consents(words, joined_at, vouched, exclude_restarts=False),
+        verified_consents=effective_consents(verified, joined_at, vouched, exclude_restarts=False),
     )
+    stored = {}
+    for channel, topic, state, source, time, at, event, *evidence in orjson.loads(row["states"] or "[]"):
+        instants, event_id = (_parse_time(time), _parse_time(at)), _parse_uuid(event)
+        stored[channel, topic] = EffectiveConsent(
+            state == "granted", source, *instants, event_id, ConsentEvidence(*evidence)
+        )
+    opt_outs = [
+        OptOutEntry(channel, address, topic, state == "withdrawn", _parse_time(time), source)
+        for channel, address, topic, state, time, source in orjson.loads(row["marks"] or "[]")
+    ]
+    effective = effective_consents(words, joined_at, vouched)
+    return _LoadedConsents(row["profile_id"], subject, effective, stored, opt_outs)
 
 
 def _voice(voice: str | None, named: Sequence[str], own: Collection[str]) -> str | None:
-    """Return the identifier that declared a consent.
-
-    Where the event named several profiles and ``voice`` belongs to another one, it is the first of ``named``
-    that belongs to this profile.
-    """
+    """Return the declarant: ``voice``; if that is another profile's, this profile's first of ``named``."""
     return voice if voice is None or voice in own else next((key for key in named if key in own), voice)
 
 

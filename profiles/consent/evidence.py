@@ -76,12 +76,9 @@ def parse_evidence(
     """
     valid: dict[str, str | None] = {"method": method}
     faults = []
-    for name in _EXPECTED_FORMATS:
-        value = fields.get(name)
-        if value is None:
-            continue
-        if (fault := evidence_fault(name, value)) is not None:
+    for name, value in ((name, fields.get(name)) for name in _EXPECTED_FORMATS):
+        if value is not None and (fault := evidence_fault(name, value)):
             faults.append(f"{where}{fault}")
-        else:
+        elif value is not None:
             valid[name] = value.upper() if name == "jurisdiction" else value
     return ConsentEvidence(**valid), tuple(faults)

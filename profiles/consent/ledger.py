@@ -13,7 +13,7 @@ from profiles.consent.evidence import (
     REVIEW_METHOD,
     ConsentEvidence,
 )
-from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
+from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL, type_of_key
 
 _REPLY_METHODS = frozenset((KEYWORD_METHOD, DOUBTFUL_METHOD, REVIEW_METHOD))
 """Methods of withdrawals by a reply to a text message."""
@@ -22,9 +22,6 @@ _ADDRESS_IDENTIFIER_TYPES = frozenset(ADDRESS_TYPE_BY_CHANNEL.values())
 
 ConsentKey = tuple[str, str]
 """(channel, topic)."""
-
-ChannelAddress = tuple[str, str]
-"""(channel, address)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,26 +152,19 @@ def recompute_opt_outs(
         for former, verified in _former_address_entries(person):
             _merge_entries(after, former, verified=verified)
     for person in subjects:
-        _merge_entries(
-            after, _own_address_entries(person, person.verified_consents), verified=True, own_address=True
-        )
-        _merge_entries(after, _own_address_entries(person, person.consents), own_address=True)
+        proved = _address_entries(person.identifiers, person.verified_consents)
+        _merge_entries(after, proved, verified=True, own_address=True)
+        _merge_entries(after, _address_entries(person.identifiers, person.consents), own_address=True)
     changed = [entry for place, entry in sorted(after.items()) if entry != before.get(place)]
-    stale = [
-        entry for place, entry in sorted(before.items()) if not _needs_no_deletion(entry, after.get(place))
-    ]
-    return changed, stale
+    old = sorted(before.items())
+    return changed, [entry for place, entry in old if not _needs_no_deletion(entry, after.get(place))]
 
 
-def channel_addresses(identifiers: Iterable[str]) -> list[ChannelAddress]:
-    """Return the addresses among identifiers (type:value), each with the channel that writes to it."""
+def channel_addresses(identifiers: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (channel, address) for each address among identifiers (type:value)."""
     split = sorted(key.partition(":")[::2] for key in identifiers)
-    return [
-        (channel, value)
-        for kind, value in split
-        for channel, address_type in ADDRESS_TYPE_BY_CHANNEL.items()
-        if address_type == kind
-    ]
+    channels = {kind: channel for channel, kind in ADDRESS_TYPE_BY_CHANNEL.items()}
+    return [(channels[kind], value) for kind, value in split if kind in channels]
 
 
 def _latest_per_declarant(records: Iterable[ConsentRecord]) -> list[ConsentRecord]:
@@ -197,11 +187,7 @@ def _effective_consent(
 ) -> EffectiveConsent | None:
     grants = [record for record in records if record.granted]
     withdrawals = [record for record in records if not record.granted]
-    unlifted = [
-        withdrawal
-        for withdrawal in withdrawals
-        if not any(_revokes(grant, withdrawal, joined_at) for grant in grants)
-    ]
+    unlifted = [each for each in withdrawals if not any(_revokes(by, each, joined_at) for by in grants)]
     remaining = unlifted or [grant for grant in grants if not (exclude_restarts and grant.is_restart)]
     if not remaining:
         return None
@@ -215,80 +201,49 @@ def _revokes(grant: ConsentRecord, withdrawal: ConsentRecord, joined_at: Mapping
     if grant.time <= withdrawal.time or (withdrawal.verified and not grant.verified):
         return False
     if grant.is_restart:
-        return (
-            withdrawal.is_reply_withdrawal
-            and grant.declared_by is not None
-            and grant.declared_by == withdrawal.declared_by
-        )
-    if (
-        grant.declared_by is None
-        or withdrawal.declared_by is None
-        or grant.declared_by == withdrawal.declared_by
-    ):
+        same = grant.declared_by is not None and grant.declared_by == withdrawal.declared_by
+        return same and withdrawal.is_reply_withdrawal
+    if grant.declared_by is None or withdrawal.declared_by in (None, grant.declared_by):
         return True
     # A declarant that is none of the profile's identifiers, such as a former address, may withdraw for the
     # profile, and the profile can lift that. It cannot lift what the profile withdrew.
     joined = joined_at.get(grant.declared_by)
-    return joined is not None and grant.time > max(
-        joined, joined_at.get(withdrawal.declared_by, withdrawal.time)
-    )
+    other_joined = joined_at.get(withdrawal.declared_by, withdrawal.time)
+    return joined is not None and grant.time > max(joined, other_joined)
 
 
 def _record_sort_key(record: ConsentRecord) -> tuple[datetime, str, datetime, str]:
     return record.time, record.source, record.at, str(record.event_id or "")
 
 
-def _own_address_entries(
-    person: ConsentSubject, states: Mapping[ConsentKey, EffectiveConsent]
+def _address_entries(
+    identifiers: Iterable[str], states: Mapping[ConsentKey, EffectiveConsent]
 ) -> list[OptOutEntry]:
-    return [
-        entry
-        for address in channel_addresses(person.identifiers)
-        for entry in _address_entries(address, states)
-    ]
+    """Return one entry per address among identifiers (type:value), and topic.
+
+    A withdrawal of the channel or of all channels outweighs a grant of the other.
+    """
+    entries: dict[tuple[str, str, str], OptOutEntry] = {}
+    for channel, value in channel_addresses(identifiers):
+        for (consent_channel, topic), state in states.items():
+            if consent_channel in (channel, "all"):
+                entry = OptOutEntry(channel, value, topic, not state.granted, state.time, state.source)
+                known = entries.get(entry.key)
+                if known is None or (entry.withdrawn, entry.time) > (known.withdrawn, known.time):
+                    entries[entry.key] = entry
+    return list(entries.values())
 
 
 def _former_address_entries(person: ConsentSubject) -> Iterator[tuple[list[OptOutEntry], bool]]:
     """Yield entries of former addresses, with whether they come from verified records alone."""
-    declarants = {
-        record.declared_by for record in person.records if record.declared_by is not None
-    } - person.identifiers
-    for declarant in sorted(
-        declarant for declarant in declarants if declarant.partition(":")[0] in _ADDRESS_IDENTIFIER_TYPES
-    ):
-        records = [record for record in person.records if record.declared_by == declarant]
-        for selected, verified in (
-            ([record for record in records if record.verified], True),
-            (records, False),
-        ):
-            # ``vouched``: the address's current profile is not known here, so an unverified grant is ignored.
-            states = effective_consents(selected, {}, vouched=True, exclude_restarts=False)
-            yield (
-                [
-                    entry
-                    for address in channel_addresses([declarant])
-                    for entry in _address_entries(address, states)
-                ],
-                verified,
-            )
-
-
-def _address_entries(
-    address: ChannelAddress, states: Mapping[ConsentKey, EffectiveConsent]
-) -> list[OptOutEntry]:
-    """Return one entry per topic.
-
-    A withdrawal of the channel or of all channels outweighs a grant of the other.
-    """
-    channel, value = address
-    entries: dict[str, OptOutEntry] = {}
-    for (consent_channel, topic), state in states.items():
-        if consent_channel in (channel, "all"):
-            entry = OptOutEntry(channel, value, topic, not state.granted, state.time, state.source)
-            known = entries.get(topic)
-            if known is None or (entry.withdrawn, entry.time) > (known.withdrawn, known.time):
-                entries[topic] = entry
-    return list(entries.values())
+    declarants = {record.declared_by for record in person.records if record.declared_by is not None}
+    for declarant in sorted(declarants - person.identifiers):
+        if type_of_key(declarant) in _ADDRESS_IDENTIFIER_TYPES:
+            records = [record for record in person.records if record.declared_by == declarant]
+            for selected, verified in (([each for each in records if each.verified], True), (records, False)):
+                # ``vouched``: the address's current profile is not known, so ignore unverified grants.
+                states = effective_consents(selected, {}, vouched=True, exclude_restarts=False)
+                yield _address_entries([declarant], states), verified
 
 
 def _merge_entries(
@@ -303,9 +258,7 @@ def _merge_entries(
         if stored is None or (own_address and entry.withdrawn and not stored.withdrawn):
             register[entry.key] = entry
         elif verified or not stored.withdrawn:
-            register[entry.key] = max(
-                stored, entry, key=lambda candidate: (candidate.time, candidate.withdrawn)
-            )
+            register[entry.key] = max(stored, entry, key=lambda each: (each.time, each.withdrawn))
 
 
 def _needs_no_deletion(entry: OptOutEntry, replacement: OptOutEntry | None) -> bool:

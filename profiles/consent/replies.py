@@ -36,7 +36,7 @@ METHOD_BY_INTENT = {
     ReplyIntent.DOUBTFUL: evidence.DOUBTFUL_METHOD,
     ReplyIntent.START: evidence.RESTART_METHOD,
 }
-"""Method of each intent in the ledger. ``NOTHING`` is not entered."""
+"""Method of each intent in the ledger. ``UNRELATED`` is not entered."""
 
 STOP_KEYWORDS = frozenset(
     (
@@ -137,7 +137,7 @@ def classify_reply(text: str) -> ReplyIntent:
     """Return the intent of a reply. Keywords match in any case, with accents, punctuation, emoji and blanks.
 
     ``STOP`` is one keyword or several, with nothing but courtesy words. ``START`` is one keyword alone.
-    ``NOTHING`` is a help keyword, and any other text without a sign of an opt-out.
+    ``UNRELATED`` is a help keyword, and any other text without a sign of an opt-out.
     """
     text = text[:MAX_REPLY_LENGTH]
     words = _normalize_text(text).split()
@@ -168,10 +168,7 @@ def _may_be_opt_out(words: list[str], content_words: list[str]) -> bool:
 
 
 def _normalize_text(text: str) -> str:
-    """Return small letters without accents, and digits.
-
-    Characters without width are removed, and all others become blanks.
-    """
+    """Return small letters without accents, digits, and blanks for all else that has a width."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", text).casefold())
     kept = (letter for letter in decomposed if unicodedata.category(letter) not in ("Mn", "Me", "Cf"))
     return "".join(letter if letter.isalnum() else " " for letter in kept)

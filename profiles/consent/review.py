@@ -13,6 +13,7 @@ from profiles.consent.replies import reply_text
 from profiles.db.database import Database
 from profiles.db.locks import lock_profiles
 from profiles.db.pagination import Cursor, Page
+from profiles.db.sql import fetch_as, from_row
 from profiles.errors import NoChange, NotFound
 from profiles.identity.identifiers import mask_identifier, split_key
 
@@ -72,7 +73,8 @@ class ForeignCursor(ValueError):
 
 
 _SELECT_OPEN_REPLIES = f"""
-SELECT c.seq, c.profile_id, c.channel, c.topic, c.voice, c.time, c.at, e.properties::text AS properties
+SELECT c.seq AS entry_id, c.profile_id, c.channel, c.topic, c.voice, c.time, c.at,
+  e.properties::text AS properties
 FROM consent c LEFT JOIN event e USING (event_id)
 WHERE c.method = '{DOUBTFUL_METHOD}' AND NOT EXISTS (SELECT 1 FROM consent r WHERE r.reviews = c.seq)
   AND ($1::timestamptz IS NULL OR (c.at, c.seq) < ($1, $2::bigint))
@@ -140,12 +142,8 @@ async def list_consent_entries(
     connection: Any, profile_id: UUID, *, limit: int, after: Cursor | None = None
 ) -> Page[ConsentEntry]:
     """Return a profile's declarations, the newest first."""
-    at, seq = entry_cursor_parameters(after)
-    rows = [
-        ConsentEntry(**row)
-        for row in await connection.fetch(_SELECT_LEDGER_ENTRIES, profile_id, at, seq, limit + 1)
-    ]
-    return to_entry_page(rows, limit)
+    ends = (profile_id, *entry_cursor_parameters(after), limit + 1)
+    return to_entry_page(await fetch_as(connection, ConsentEntry, _SELECT_LEDGER_ENTRIES, *ends), limit)
 
 
 def entry_cursor_parameters(after: Cursor | None) -> tuple[datetime | None, int | None]:
@@ -170,10 +168,8 @@ async def _record_review(database: Database, entry_id: int, state: str, actor: s
         row = await connection.fetchrow(_SELECT_REVIEWED_ENTRY, entry_id)
         if row is None or row["method"] != DOUBTFUL_METHOD:
             raise NotFound(f"{entry_id} is no doubtful reply; `waypost consents review` lists them")
-        profile_ids = {
-            identifier["profile_id"]
-            for identifier in await connection.fetch(_LOCK_NAMED_IDENTIFIERS, row["named"])
-        }
+        locked = await connection.fetch(_LOCK_NAMED_IDENTIFIERS, row["named"])
+        profile_ids = {identifier["profile_id"] for identifier in locked}
         # The entry may have moved to another profile before its identifiers were locked.
         profile_ids.add(await connection.fetchval(_SELECT_ENTRY_PROFILE, entry_id))
         canonical = await lock_profiles(connection, sorted(profile_ids))
@@ -189,12 +185,10 @@ async def _record_review(database: Database, entry_id: int, state: str, actor: s
 
 
 def _to_doubtful_reply(row: Any) -> DoubtfulReply:
-    return DoubtfulReply(
-        row["seq"],
-        row["profile_id"],
-        "" if row["voice"] is None else mask_identifier(*split_key(row["voice"])),
-        reply_text(orjson.loads(row["properties"] or "{}")),
-        f"opted out of {row['topic']} on {row['channel']}",
-        row["time"],
-        row["at"],
+    return from_row(
+        DoubtfulReply,
+        row,
+        address="" if row["voice"] is None else mask_identifier(*split_key(row["voice"])),
+        text=reply_text(orjson.loads(row["properties"] or "{}")),
+        done=f"opted out of {row['topic']} on {row['channel']}",
     )

@@ -1,4 +1,1 @@
-"""Database access: connections, settings, migrations, role privileges, table declarations, locks, pages.
-
-No business rules.
-"""
+"""Access to Postgres: connections, migrations, privileges, declared tables, locks, pages. No rules."""

@@ -25,10 +25,7 @@ _CONNECTION_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 def async_url(database_url: str) -> str:
-    """Return a postgresql:// URL in SQLAlchemy's form.
-
-    Raises ValueError if the URL is missing or is not one of Postgres.
-    """
+    """Return a postgresql:// URL in SQLAlchemy's form. Raises ValueError for a missing or other URL."""
     scheme, separator, rest = database_url.partition("://")
     if not separator or scheme.split("+")[0] not in ("postgresql", "postgres"):
         shown = f"{scheme}://…" if separator else "nothing"

@@ -33,7 +33,7 @@ async def lock_profiles(connection: Any, profile_ids: Sequence[UUID]) -> dict[UU
     return canonical
 
 
-_SELECT_RUN_PROFILE = "SELECT profile_id FROM run WHERE run_id = $1"
+SELECT_RUN_PROFILE = "SELECT profile_id FROM run WHERE run_id = $1"
 
 
 async def lock_profile_of_run(connection: Any, run_id: UUID) -> UUID | None:
@@ -44,6 +44,6 @@ async def lock_profile_of_run(connection: Any, run_id: UUID) -> UUID | None:
     """
     locked_id: UUID | None = None
     canonical_id: UUID | None = None
-    while (profile_id := await connection.fetchval(_SELECT_RUN_PROFILE, run_id)) != locked_id:
+    while (profile_id := await connection.fetchval(SELECT_RUN_PROFILE, run_id)) != locked_id:
         locked_id, canonical_id = profile_id, (await lock_profiles(connection, [profile_id]))[profile_id]
     return canonical_id

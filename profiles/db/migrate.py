@@ -1,10 +1,8 @@
-"""Migrations: upgrade the schema, write a new migration, compare the database's revision with the code's.
+"""Migrations: upgrade the schema, one process at a time, write a migration, compare the revisions."""
 
-Several processes may upgrade at the same time: an advisory lock makes them take turns.
-"""
-
-import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from profiles.db.database import async_url
@@ -30,8 +28,20 @@ class SchemaMismatch(RuntimeError):
     """The database's schema is not the one this code needs."""
 
 
-def _alembic_config(folder: Path = _REVISIONS) -> Config:
+@asynccontextmanager
+async def open_transaction(database_url: str) -> AsyncIterator[AsyncConnection]:
+    """Open a connection of its own, in a transaction; commit on a clean exit."""
+    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            yield connection
+    finally:
+        await engine.dispose()
+
+
+def _alembic_config(connection: Connection | None = None, folder: Path = _REVISIONS) -> Config:
     config = Config()
+    config.attributes["connection"] = connection
     config.set_main_option("script_location", str(_MIGRATIONS_DIR))
     config.set_main_option("path_separator", "os")
     config.set_main_option(
@@ -52,59 +62,44 @@ def head_revision() -> str:
 def _run_upgrade(connection: Connection) -> None:
     # An advisory lock, so that processes that start at the same time migrate one after the other.
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK_KEY})
-    config = _alembic_config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(_alembic_config(connection), "head")
 
 
 def _read_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-async def upgrade_schema_async(database_url: str) -> None:
+async def upgrade_schema(database_url: str) -> None:
     """Apply all missing migrations in one transaction. Idempotent."""
-    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_run_upgrade)
-    finally:
-        await engine.dispose()
+    async with open_transaction(database_url) as connection:
+        await connection.run_sync(_run_upgrade)
 
 
-async def new_revision_async(database_url: str, message: str, folder: Path = _REVISIONS) -> Path:
+async def new_revision(database_url: str, message: str, folder: Path = _REVISIONS) -> Path:
     """Write a migration from the newest revision to the declared tables. Returns the file.
 
     The file needs a review. Alembic sees tables, columns, indexes and constraints, but no functions. It
     treats a renamed column as a dropped and an added one. If nothing differs, the migration is empty.
     Raises alembic's ``CommandError`` if the database is at an older revision.
     """
-    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_new_revision, message, folder)
-    finally:
-        await engine.dispose()
+    async with open_transaction(database_url) as connection:
+        return await connection.run_sync(_new_revision, message, folder)
 
 
 def _new_revision(connection: Connection, message: str, folder: Path) -> Path:
-    config = _alembic_config(folder)
-    config.attributes["connection"] = connection
+    config, number = _alembic_config(connection, folder), int(head_revision()) + 1
     written = command.revision(
-        config, message, autogenerate=True, rev_id=f"{int(head_revision()) + 1:04}", version_path=str(folder)
+        config, message, autogenerate=True, rev_id=f"{number:04}", version_path=str(folder)
     )
     if not isinstance(written, Script):
         raise RuntimeError(f"expected one migration, got {written!r}")
     return Path(written.path)
 
 
-async def schema_revisions_async(database_url: str) -> tuple[str | None, str]:
+async def schema_revisions(database_url: str) -> tuple[str | None, str]:
     """Return (revision of the database, revision that this code needs)."""
-    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
-    try:
-        async with engine.connect() as connection:
-            return await connection.run_sync(_read_revision), head_revision()
-    finally:
-        await engine.dispose()
+    async with open_transaction(database_url) as connection:
+        return await connection.run_sync(_read_revision), head_revision()
 
 
 async def revision_of(connection: Any) -> str | None:
@@ -116,14 +111,12 @@ async def revision_of(connection: Any) -> str | None:
 
 
 async def check_schema(database_url: str) -> None:
-    """Check that the database is at the revision that this code needs.
-
-    Raises ``SchemaMismatch``, with what to do, if it is not.
-    """
-    actual, needed = await schema_revisions_async(database_url)
+    """Raise ``SchemaMismatch``, with what to do, if the database is not at the revision this code needs."""
+    actual, needed = await schema_revisions(database_url)
     if actual == needed:
         return
-    if actual is not None and actual not in _known_revisions():
+    known = {script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()}
+    if actual is not None and actual not in known:
         raise SchemaMismatch(
             f"the database is at revision {actual}, which this code does not know (its newest is {needed}); "
             "deploy the code that migrated it, or newer"
@@ -131,19 +124,3 @@ async def check_schema(database_url: str) -> None:
     raise SchemaMismatch(
         f"the database is at revision {actual or 'none'}, this code needs {needed}; run `waypost migrate`"
     )
-
-
-def _known_revisions() -> frozenset[str]:
-    return frozenset(
-        script.revision for script in ScriptDirectory.from_config(_alembic_config()).walk_revisions()
-    )
-
-
-def upgrade_schema(database_url: str) -> None:
-    """Run ``upgrade_schema_async`` for a caller without an event loop."""
-    asyncio.run(upgrade_schema_async(database_url))
-
-
-def schema_revisions(database_url: str) -> tuple[str | None, str]:
-    """Run ``schema_revisions_async`` for a caller without an event loop."""
-    return asyncio.run(schema_revisions_async(database_url))

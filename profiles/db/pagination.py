@@ -1,11 +1,11 @@
 """Keyset pagination: pages of rows, newest first, and the cursor of the next page."""
 
-import base64
-import binascii
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
+
+from profiles.db.sql import decode_base64url, encode_base64url
 
 Row = TypeVar("Row")
 
@@ -26,20 +26,18 @@ class Cursor:
     id: UUID
 
     def __str__(self) -> str:
-        plain = f"{self.at.isoformat()}|{self.id}"
-        return base64.urlsafe_b64encode(plain.encode()).rstrip(b"=").decode()
+        return encode_base64url(f"{self.at.isoformat()}|{self.id}".encode())
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
         """Parse what ``str`` wrote. Raises ValueError for any other text."""
         try:
-            plain = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
-            at, _, row_id = plain.partition("|")
+            at, _, row_id = decode_base64url(text).decode().partition("|")
             time = datetime.fromisoformat(at)
             if time.tzinfo is None:
                 raise ValueError("no offset")
             return cls(time, UUID(row_id))
-        except (binascii.Error, ValueError):
+        except ValueError:
             raise ValueError("not a cursor; send next_cursor of the page before, as it came") from None
 
 
@@ -49,10 +47,7 @@ def cursor_parameters(after: Cursor | None) -> tuple[datetime | None, UUID | Non
 
 
 def to_page(rows: list[Row], limit: int, time_field: str, id_field: str) -> Page[Row]:
-    """Make a page of at most ``limit`` rows.
-
-    ``rows`` has up to ``limit`` + 1 rows; the additional one shows that there is a next page.
-    """
+    """Make a page of up to ``limit`` + 1 rows; the additional one shows that there is a next page."""
     if len(rows) <= limit:
         return Page(rows, None)
     last = rows[limit - 1]

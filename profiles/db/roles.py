@@ -1,13 +1,8 @@
 """Privileges of the Postgres role under which Waypost's processes run, if it does not own the tables."""
 
-import asyncio
-
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-from profiles.db.database import async_url
-from profiles.db.migrate import MIGRATION_LOCK_KEY
+from profiles.db.migrate import MIGRATION_LOCK_KEY, open_transaction
 
 READ_ONLY_TABLES = ("alembic_version",)
 
@@ -26,7 +21,7 @@ class RoleOwnsTables(ValueError):
     """The role owns the tables, or may become their owner, so that privileges do not bind it."""
 
 
-async def grant_app_role_async(database_url: str, role: str, password: str | None = None) -> bool:
+async def grant_app_role(database_url: str, role: str, password: str | None = None) -> bool:
     """Let a role run Waypost, but not change or delete rows of its ledgers. Returns whether the role is new.
 
     Creates the role if it does not exist. ``database_url`` is the owner's. Call it again after every
@@ -34,17 +29,8 @@ async def grant_app_role_async(database_url: str, role: str, password: str | Non
     processes keep their rights. Locks held: the migration lock. Raises ``RoleOwnsTables`` for a role that
     no privilege binds.
     """
-    engine = create_async_engine(async_url(database_url), poolclass=NullPool)
-    try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(_grant_role, role, password)
-    finally:
-        await engine.dispose()
-
-
-def grant_app_role_sync(database_url: str, role: str, password: str | None = None) -> bool:
-    """Run ``grant_app_role_async`` for a caller without an event loop."""
-    return asyncio.run(grant_app_role_async(database_url, role, password))
+    async with open_transaction(database_url) as connection:
+        return await connection.run_sync(_grant_role, role, password)
 
 
 def grant_statements(role: str) -> list[str]:

@@ -1,10 +1,14 @@
-"""Ids (UUIDv7), jsonb parameters, and SQL fragments that several packages use."""
+"""Ids (UUIDv7), rows as dataclasses, jsonb parameters, and SQL fragments that several packages use."""
 
-from typing import Any
+import base64
+from dataclasses import fields
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import orjson
 from uuid_utils.compat import uuid7
+
+Row = TypeVar("Row")
 
 
 def new_id() -> UUID:
@@ -15,6 +19,28 @@ def new_id() -> UUID:
 def encode_jsonb(value: Any) -> str:
     """Encode a value as JSON for one jsonb parameter."""
     return orjson.dumps(value, default=str).decode()
+
+
+def encode_base64url(data: bytes) -> str:
+    """Return the URL-safe base64 of some bytes, without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode_base64url(text: str) -> bytes:
+    """Return the bytes of ``encode_base64url``. Raises ValueError for any other text."""
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+
+
+async def fetch_as(connection: Any, row_class: type[Row], statement: str, *arguments: Any) -> list[Row]:
+    """Run a statement and return its rows as a dataclass, which has a field for each column."""
+    return [row_class(**row) for row in await connection.fetch(statement, *arguments)]
+
+
+def from_row(row_class: type[Row], row: Any, **values: Any) -> Row:
+    """Return a dataclass from the columns named as its fields. ``values`` replace columns or add fields."""
+    columns = dict(row)
+    names = (field.name for field in fields(cast("Any", row_class)) if field.name in columns)
+    return row_class(**{name: columns[name] for name in names} | values)
 
 
 RARE_EVENT_TYPES_PREDICATE = (

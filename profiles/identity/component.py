@@ -1,9 +1,6 @@
-"""Connected components of identifiers, with their links and cuts, read with or without locks.
+"""Connected components of identifiers, with links and cuts, and lookups of the canonical profile."""
 
-Also the lookup of a canonical profile by id or by identifier.
-"""
-
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -53,7 +50,7 @@ FROM identifier i JOIN unnest($1::text[], $2::text[]) AS asked(type, value) USIN
 """
 
 _SELECT_LINKS = """
-SELECT link_id, keys, verified, time, source, id, event_id FROM identity_link
+SELECT link_id, keys, time, source, id, verified, event_id FROM identity_link
 WHERE keys && $1::text[] ORDER BY time, source, id LIMIT $2
 """
 
@@ -121,11 +118,7 @@ async def load_canonical_id(connection: Any, profile_id: UUID) -> UUID | None:
 async def find_profile_id(
     connection: Any, kind: str, value: str, *, region: str | None = None
 ) -> UUID | None:
-    """Return the canonical profile of one identifier, or None.
-
-    Raises ValueError with the reason for a value that cannot be an identifier; see
-    ``profiles.identity.identifiers``.
-    """
+    """Return the canonical profile of one identifier, or None. Raises as ``normalize_identifier`` does."""
     stored_id: UUID | None = await connection.fetchval(
         "SELECT profile_id FROM identifier WHERE type = $1 AND value = $2",
         kind,
@@ -151,14 +144,19 @@ async def lock_component(
     frontier = dict.fromkeys(stored_profile_ids.values())
     read: dict[UUID, None] = {}
     while frontier:
-        await _lock_unlocked_profiles(connection, component, frontier)
-        profile_ids = dict.fromkeys(
-            [*frontier, *(component.canonical_ids.get(each, each) for each in frontier)]
-        )
+        if unlocked := [profile_id for profile_id in frontier if profile_id not in component.canonical_ids]:
+            component.canonical_ids |= await lock_profiles(connection, unlocked)
+        canonical = (component.canonical_ids.get(each, each) for each in frontier)
+        profile_ids = dict.fromkeys([*frontier, *canonical])
         read |= profile_ids
         row = await connection.fetchrow(_SELECT_COMPONENT, list(profile_ids), include_unverified)
-        for identifier in _to_identifier_rows(row, component):
-            component.identifiers[identifier.key] = identifier
+        for key, stored, origin, since, linked_at, status, vouched in orjson.loads(row["ids"] or "[]"):
+            stored_id = UUID(stored)
+            canonical_id = component.canonical_ids.get(stored_id, stored_id)
+            seen, joined = datetime.fromisoformat(since), datetime.fromisoformat(linked_at)
+            component.identifiers[key] = IdentifierRow(
+                key, canonical_id, stored_id, UUID(origin), seen, joined, status, vouched
+            )
         for link_id, keys, time, source, event, verified, event_id in orjson.loads(row["links"] or "[]"):
             at = datetime.fromisoformat(time)
             component.links[link_id] = Link(tuple(keys), at, source, event, verified, UUID(event_id))
@@ -179,46 +177,23 @@ async def read_component(connection: Any, keys: Collection[str]) -> Component:
     frontier = dict.fromkeys(keys)
     while frontier and len(component.links) < MAX_LINKS:
         read |= frontier
-        pairs = [split_key(key) for key in frontier]
-        kinds, values = [kind for kind, _ in pairs], [value for _, value in pairs]
-        for row in await connection.fetch(_SELECT_IDENTIFIERS, kinds, values):
-            component.identifiers[row["key"]] = IdentifierRow(**row, stored_profile_id=row["profile_id"])
-        followed = [
-            key
-            for key in frontier
-            if key in component.identifiers and _is_not_quarantined(component.identifiers[key])
-        ]
+        found = await _load_identifiers(connection, frontier)
+        component.identifiers |= found
+        followed = [key for key in frontier if key in found and found[key].status != "quarantined"]
         frontier = {}
-        for row in await connection.fetch(_SELECT_LINKS, followed, MAX_LINKS):
-            component.links[row["link_id"]] = _to_link(row)
-            frontier |= dict.fromkeys(key for key in row["keys"] if key not in read)
+        for link_id, keys_of_link, *event in await connection.fetch(_SELECT_LINKS, followed, MAX_LINKS):
+            component.links[link_id] = Link(tuple(keys_of_link), *event)
+            frontier |= dict.fromkeys(key for key in keys_of_link if key not in read)
     for row in await connection.fetch(_SELECT_ACTIVE_CUTS, list(component.identifiers)):
         component.cuts[frozenset((row["one"], row["other"]))] = None
     return component
 
 
-async def _lock_unlocked_profiles(
-    connection: Any, component: Component, profile_ids: Collection[UUID]
-) -> None:
-    unlocked = [profile_id for profile_id in profile_ids if profile_id not in component.canonical_ids]
-    if unlocked:
-        component.canonical_ids |= await lock_profiles(connection, unlocked)
-
-
-def _to_identifier_rows(row: Any, component: Component) -> list[IdentifierRow]:
-    return [
-        IdentifierRow(
-            key,
-            component.canonical_ids.get(UUID(profile_id), UUID(profile_id)),
-            UUID(profile_id),
-            UUID(origin),
-            datetime.fromisoformat(since),
-            datetime.fromisoformat(linked_at),
-            status,
-            vouched,
-        )
-        for key, profile_id, origin, since, linked_at, status, vouched in orjson.loads(row["ids"] or "[]")
-    ]
+async def _load_identifiers(connection: Any, keys: Iterable[str]) -> dict[str, IdentifierRow]:
+    pairs = [split_key(key) for key in keys]
+    kinds, values = [kind for kind, _ in pairs], [value for _, value in pairs]
+    rows = await connection.fetch(_SELECT_IDENTIFIERS, kinds, values)
+    return {row["key"]: IdentifierRow(**row, stored_profile_id=row["profile_id"]) for row in rows}
 
 
 async def _load_next_frontier(
@@ -230,27 +205,11 @@ async def _load_next_frontier(
     )
     if not keys:
         return {}
-    kinds, values = zip(*(split_key(key) for key in keys), strict=True)
     frontier: dict[UUID, None] = {}
-    for row in await connection.fetch(_SELECT_IDENTIFIERS, list(kinds), list(values)):
-        if row["status"] == "quarantined":
+    for key, identifier in (await _load_identifiers(connection, keys)).items():
+        if identifier.status == "quarantined":
             # Its profile holds nothing else. Locking it would make all events that name the key wait.
-            component.identifiers[row["key"]] = IdentifierRow(**row, stored_profile_id=row["profile_id"])
-        elif row["profile_id"] not in read:
-            frontier[row["profile_id"]] = None
+            component.identifiers[key] = identifier
+        elif identifier.profile_id not in read:
+            frontier[identifier.profile_id] = None
     return frontier
-
-
-def _is_not_quarantined(identifier: IdentifierRow) -> bool:
-    return identifier.status != "quarantined"
-
-
-def _to_link(row: Any) -> Link:
-    return Link(
-        keys=tuple(row["keys"]),
-        time=row["time"],
-        source=row["source"],
-        id=row["id"],
-        verified=row["verified"],
-        event_id=row["event_id"],
-    )

@@ -109,9 +109,7 @@ def resolve_graph(
     vouched = frozenset(key for key in verified if rules.is_strong(key))
     keys = (*(key for link in ordered_links for key in link.keys), *sightings)
     address = _representatives(keys, given, attested)
-    named = (
-        (tuple(dict.fromkeys(address[key] for key in link.keys)), link.verified) for link in ordered_links
-    )
+    named = [(tuple({address[key]: None for key in link.keys}), link.verified) for link in ordered_links]
     shared = find_shared_keys(named, attested, rules) - {address.get(key, key) for key in released}
     all_quarantined = given | {key for key, of in address.items() if of in shared or of in given}
     seen = _first_seen(ordered_links, sightings, address, attested)
@@ -177,14 +175,12 @@ class _Cluster:
     """Keys of one profile, with the values that the rules need, so that no check reads all keys."""
 
     first_seen_key: str
-    """The key that was seen first: the founder of the cluster."""
+    """The founder of the cluster."""
     keys: list[str]
     first_seen_by_type: dict[str, list[int]]
     """Type → when its values were first seen, in microseconds, sorted."""
     has_strong_key: bool
-    """Whether one of the keys is strong."""
     has_vouched_key: bool
-    """Whether one of the keys is vouched."""
     cut_keys: list[str]
     """The keys that are in a cut."""
     last_linked_at: datetime
@@ -242,9 +238,8 @@ class Clusters:
         if cut:
             return "cut", cut
         for kind, limit in self._rules.limits.items():
-            if limit.is_exceeded_by(
-                one.first_seen_by_type.get(kind, ()), other.first_seen_by_type.get(kind, ())
-            ):
+            one_seen, other_seen = (each.first_seen_by_type.get(kind, ()) for each in (one, other))
+            if limit.is_exceeded_by(one_seen, other_seen):
                 return "limit", kind
         if weakly and one.has_strong_key and other.has_strong_key:
             return "strong", ""
@@ -318,9 +313,7 @@ def _representatives(
 
     def representative_of(key: str) -> str:
         email = emails.get(key, key)
-        alone = (key in quarantined and email not in quarantined) or (
-            key in attested and email not in attested
-        )
+        alone = any(key in keys and email not in keys for keys in (quarantined, attested))
         return key if alone else email
 
     known = dict.fromkeys(keys)
@@ -382,9 +375,9 @@ def _to_graph(
     profiles: dict[str, list[str]] = {}
     for key in sorted(representative, key=strongest_first):
         # A quarantined email and its hash are one address, and still each is alone, as every quarantined key.
-        profiles.setdefault(
-            key if key in quarantined else clusters.cluster_by_key[representative[key]].first_seen_key, []
-        ).append(key)
+        own = clusters.cluster_by_key[representative[key]]
+        founder = key if key in quarantined else own.first_seen_key
+        profiles.setdefault(founder, []).append(key)
     joined = clusters.joined_at()
     return IdentityGraph(
         clusters=tuple(tuple(keys) for keys in profiles.values()),

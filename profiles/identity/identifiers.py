@@ -79,8 +79,7 @@ class ValueLimit:
         """Return whether the values of two profiles together exceed the limit; neither exceeds it alone.
 
         Both are sorted first-seen times in microseconds. The limit is exceeded when any window shorter than
-        ``within`` holds more than ``most`` values; two values exactly ``within`` apart are not in one window.
-        Symmetric. Depends on the two lists only, and stays exceeded when values are added to either.
+        ``period`` holds more than ``max_values``. Symmetric, and stays exceeded when values are added.
         """
         if not one or not other or len(one) + len(other) <= self.max_values:
             return False
@@ -106,15 +105,7 @@ _DEFAULT_LIMITS = MappingProxyType(
 )
 
 _DEFAULT_SHARED_BY = MappingProxyType(
-    {
-        "user_id": 20,
-        "loyalty_id": 10,
-        "email": 10,
-        "phone": 10,
-        "push_token": 5,
-        "anonymous_id": 5,
-        "email_sha256": 10,
-    }
+    dict.fromkeys(IDENTIFIER_TYPES, 10) | {"user_id": 20} | dict.fromkeys(DEVICE_TYPES, 5)
 )
 
 
@@ -134,12 +125,8 @@ class IdentityRules:
     def __post_init__(self) -> None:
         faults = [
             f"{name} names {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}"
-            for name, kinds in (
-                ("limits", self.limits),
-                ("shared_by", self.shared_by),
-                ("strong", self.strong),
-            )
-            for kind in sorted(kinds)
+            for name in ("limits", "shared_by", "strong")
+            for kind in sorted(getattr(self, name))
             if kind not in IDENTIFIER_TYPES
         ]
         for kind, limit in self.limits.items():
@@ -208,10 +195,13 @@ def normalize_identifier(kind: str, value: object, *, region: str | None = None)
         raise InvalidIdentifier(f"no identifier type {kind!r}; there are {', '.join(IDENTIFIER_TYPES)}")
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidIdentifier(f"{kind} must be a string, got {type(value).__name__}")
-    text = str(value).strip()
+    return _normalize_stripped(kind, _check_length(kind, str(value).strip()), region)
+
+
+def _check_length(kind: str, text: str) -> str:
     if len(text) > MAX_LENGTH_BY_TYPE[kind]:
         raise InvalidIdentifier(f"{kind} is {len(text)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
-    return _normalize_stripped(kind, text, region)
+    return text
 
 
 @lru_cache(maxsize=20_000)
@@ -224,22 +214,15 @@ def _normalize_stripped(kind: str, text: str, region: str | None) -> str:
             f"send no {kind} when there is none"
         )
     value = normalization.check_printable(kind, text)
-    if normalizer:
-        value = normalizer(value, region)
-    if len(value) > MAX_LENGTH_BY_TYPE[kind]:
-        raise InvalidIdentifier(f"{kind} is {len(value)} characters long; at most {MAX_LENGTH_BY_TYPE[kind]}")
+    value = _check_length(kind, normalizer(value, region) if normalizer else value)
     if is_placeholder(value):
-        raise BlockedIdentifier(
-            f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
-        )
+        fault = f"{kind} {value[:40]!r} identifies no profile; send no {kind} when there is none"
+        raise BlockedIdentifier(fault)
     return value
 
 
 def parse_identifier_input(text: str) -> tuple[str, str]:
-    """Return (type, value) of an identifier as an operator types it.
-
-    It is ``type:value``, or only the value of an email, a phone or a user_id.
-    """
+    """Return (type, value) of ``type:value``, or of only the value of an email, a phone or a user_id."""
     kind, colon, value = text.strip().partition(":")
     if colon and kind in IDENTIFIER_TYPES:
         return kind, value
@@ -292,10 +275,7 @@ def truncate_middle(text: str) -> str:
 
 
 def redact_addresses(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace every text that contains an address by None, also in nested values.
-
-    Called when values go to a Temporal history, which must hold no personal data.
-    """
+    """Replace every text with an address by None, also in nested values: for values in Temporal histories."""
     return {name: redact_value(value) for name, value in values.items()}
 
 

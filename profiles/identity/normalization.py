@@ -301,10 +301,7 @@ def _placeholder_error(kind: str, what: str, shown: str) -> BlockedIdentifier:
 
 
 def normalize_email_sha256(text: str) -> str:
-    """Return a SHA-256 digest as lower-case hex digits, from 64 hex digits or base64.
-
-    Raises ``InvalidIdentifier`` for anything else.
-    """
+    """Return a SHA-256 digest, in hex digits or base64, as lower-case hex. Raises ``InvalidIdentifier``."""
     if _HEX_SHA256.fullmatch(text):
         return text.lower()
     if _BASE64_SHA256.fullmatch(text):

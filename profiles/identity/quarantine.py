@@ -73,8 +73,8 @@ async def load_quarantined(
     """Return quarantined identifiers in the order of (type, value), those after ``after``."""
     rows = await connection.fetch(_SELECT_QUARANTINED, *after, limit)
     keys = [f"{row['type']}:{row['value']}" for row in rows]
-    people = {row["key"]: row["people"] for row in await connection.fetch(_COUNT_PROFILES, keys)}
-    logged = {row["key"]: row["at"] for row in await connection.fetch(_SELECT_QUARANTINED_AT, keys)}
+    people = dict(await connection.fetch(_COUNT_PROFILES, keys))
+    logged = dict(await connection.fetch(_SELECT_QUARANTINED_AT, keys))
     return [
         QuarantinedIdentifier(row["type"], row["value"], people.get(key, 0), logged.get(key, row["since"]))
         for key, row in zip(keys, rows, strict=True)
@@ -96,18 +96,13 @@ def find_newly_quarantined(component: "Component", graph: "IdentityGraph") -> tu
 
 def log_quarantines(quarantines: Iterable[NewQuarantine]) -> None:
     """Log a warning for each identifier; one for an address and its hash. Called after COMMIT."""
-    by_key = {quarantine.key: quarantine for quarantine in quarantines}
-    hashes = {email_hash_key(key) for key in by_key if key.startswith("email:")}
-    for key, quarantine in by_key.items():
+    counts = {quarantine.key: quarantine.profile_count for quarantine in quarantines}
+    hashes = {email_hash_key(key) for key in counts if key.startswith("email:")}
+    for key, people in counts.items():
         if key not in hashes:
             kind, value = split_key(key)
-            log.warning(
-                "identifier quarantined",
-                type=kind,
-                value=mask_identifier(kind, value),
-                people=quarantine.profile_count,
-                advice=QUARANTINE_ADVICE,
-            )
+            shown = {"type": kind, "value": mask_identifier(kind, value), "people": people}
+            log.warning("identifier quarantined", **shown, advice=QUARANTINE_ADVICE)
 
 
 class QuarantineCache(AbstractSet[str]):

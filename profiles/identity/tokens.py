@@ -1,6 +1,5 @@
 """Identity tokens: signed, expiring proofs of an identifier, issued by a backend, without personal data."""
 
-import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from profiles.db.sql import encode_base64url
 from profiles.identity.identifiers import STRONG_TYPES, identifier_key, implied_identifiers
 
 VERSION = "1"
@@ -60,22 +60,14 @@ class IdentityTokens:
     """Issues and reads tokens. The first secret signs; the others are accepted too, for rotation."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        """Derive the keys of each secret. ``secrets`` are newest first.
-
-        Raises ``ValueError`` if there is none, or if one has less than 32 bytes.
-        """
+        """Derive the keys. ``secrets``: newest first. Raises ValueError for none, or one under 32 bytes."""
         if not secrets or any(len(secret.encode()) < MIN_SECRET_BYTES for secret in secrets):
             raise ValueError(
                 f"identity tokens need at least one secret, and {MIN_SECRET_BYTES} bytes in each; make one "
                 "with `openssl rand -hex 32`"
             )
-        self._keys = tuple(
-            (
-                _hmac(secret.encode(), _IDENTITY_SIGNING_CONTEXT),
-                _hmac(secret.encode(), _IDENTITY_DIGEST_CONTEXT),
-            )
-            for secret in secrets
-        )
+        contexts = (_IDENTITY_SIGNING_CONTEXT, _IDENTITY_DIGEST_CONTEXT)
+        self._keys = [[_hmac(secret.encode(), context) for context in contexts] for secret in secrets]
 
     def issue(self, kind: str, value: str, *, expires_at: datetime) -> str:
         """Return a token that its bearer is ``kind:value`` (normalized) until ``expires_at`` (whole seconds).
@@ -138,16 +130,12 @@ def _is_proved(digests: Mapping[bytes, Sequence[str]], kind: str, value: str) ->
 
 
 def _identifier_digest(digest_key: bytes, kind: str, value: str) -> str:
-    return _base64url(_hmac(digest_key, identifier_key(kind, value).encode(errors="surrogatepass")))
+    return encode_base64url(_hmac(digest_key, identifier_key(kind, value).encode(errors="surrogatepass")))
 
 
 def _signature(signing_key: bytes, signed: str) -> str:
-    return _base64url(_hmac(signing_key, signed.encode()))
+    return encode_base64url(_hmac(signing_key, signed.encode()))
 
 
 def _hmac(secret: bytes, message: bytes) -> bytes:
     return hmac.digest(secret, message, hashlib.sha256)
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from profiles.db.sql import fetch_as
 from profiles.identity.component import read_component
 from profiles.identity.graph import IdentityGraph, ResolutionStep, explain_step
 from profiles.identity.identifiers import email_hash_key, type_of_key
@@ -165,19 +166,16 @@ async def load_identity(connection: Any, profile_id: UUID) -> IdentityView:
         identifiers=held,
         edges=edges,
         neighbours=await _load_neighbours(connection, edges, frozenset(own)),
-        cuts=[CutView(**row) for row in await connection.fetch(_SELECT_CUTS, own)],
+        cuts=await fetch_as(connection, CutView, _SELECT_CUTS, own),
         merged=merged,
-        log=[
-            LogEntry(**row)
-            for row in await connection.fetch(_SELECT_LOG, [profile_id, *merged], MAX_LOG_ENTRIES)
-        ],
+        log=await fetch_as(connection, LogEntry, _SELECT_LOG, [profile_id, *merged], MAX_LOG_ENTRIES),
     )
 
 
 async def load_identifiers(connection: Any, profile_id: UUID) -> list[HeldIdentifier]:
     """Load the identifiers of a profile and of those merged into it, the first seen first."""
     profile_ids = [profile_id, *await _load_merged_profiles(connection, profile_id)]
-    return [HeldIdentifier(**row) for row in await connection.fetch(_SELECT_IDENTIFIERS, profile_ids)]
+    return await fetch_as(connection, HeldIdentifier, _SELECT_IDENTIFIERS, profile_ids)
 
 
 async def _load_merged_profiles(connection: Any, profile_id: UUID) -> list[UUID]:
@@ -186,9 +184,8 @@ async def _load_merged_profiles(connection: Any, profile_id: UUID) -> list[UUID]
 
 def _relevant_steps(graph: IdentityGraph, own: frozenset[str]) -> list[ResolutionStep]:
     """Return the steps that joined these keys, and the first refusal of each pair with another profile."""
-    part = {key: key for key in own} | {
-        email_hash_key(key): key for key in own if type_of_key(key) == "email"
-    }
+    hashes = {email_hash_key(key): key for key in own if type_of_key(key) == "email"}
+    part = {key: key for key in own} | hashes
 
     def first(key: str) -> str:
         while part[key] != key:
@@ -196,43 +193,28 @@ def _relevant_steps(graph: IdentityGraph, own: frozenset[str]) -> list[Resolutio
         return key
 
     joined = []
-    for step in graph.steps:
-        if (
-            step.joined
-            and step.target_key in own
-            and step.candidate_key in own
-            and first(step.target_key) != first(step.candidate_key)
-        ):
-            part[first(step.candidate_key)] = first(step.target_key)
-            joined.append(step)
     refused: dict[tuple[str, str, str], ResolutionStep] = {}
     for step in graph.steps:
-        if not step.joined and (step.target_key in own) != (step.candidate_key in own):
-            refused.setdefault((step.target_key, step.candidate_key, step.refusal), step)
+        one, other = step.target_key, step.candidate_key
+        if step.joined and one in own and other in own and first(one) != first(other):
+            part[first(other)] = first(one)
+            joined.append(step)
+        elif not step.joined and (one in own) != (other in own):
+            refused.setdefault((one, other, step.refusal), step)
     return [*joined, *refused.values()]
 
 
 async def _to_edges(connection: Any, steps: Sequence[ResolutionStep]) -> list[IdentityEdge]:
     ids = [step.link.event_id for step in steps if step.link.event_id]
-    events = {row["event_id"]: row for row in await connection.fetch(_SELECT_EVENTS, ids)}
+    rows = await connection.fetch(_SELECT_EVENTS, ids)
+    events = {event_id: (event_type, channel) for event_id, event_type, channel in rows}
     edges = []
     for step in steps:
-        link, event = step.link, events.get(step.link.event_id)
-        cause = Cause(
-            event_id=link.event_id,
-            event_type=event["type"] if event else "",
-            channel=event["channel"] if event else "",
-            source=link.source,
-            id=link.id,
-            time=link.time,
-            verified=link.verified,
-        )
+        link, pair = step.link, (step.target_key, step.candidate_key)
+        event = events.get(link.event_id, ("", ""))
+        cause = Cause(link.event_id, *event, link.source, link.id, link.time, link.verified)
         reason = "" if step.joined else explain_step(step)
-        edges.append(
-            IdentityEdge(
-                step.target_key, step.candidate_key, step.joined, step.refusal, step.detail, reason, cause
-            )
-        )
+        edges.append(IdentityEdge(*pair, step.joined, step.refusal, step.detail, reason, cause))
     return edges
 
 
@@ -244,16 +226,13 @@ async def _load_neighbours(
         for key in (edge.one, edge.other):
             if key not in own:
                 reasons.setdefault(key, edge.reason)
-    pairs = [key.partition(":") for key in reasons]
-    rows = await connection.fetch(
-        _SELECT_NEIGHBOURS, [kind for kind, _, _ in pairs], [value for _, _, value in pairs]
-    )
-    row_by_key = {row["key"]: row for row in rows}
+    pairs = [key.partition(":")[::2] for key in reasons]
+    kinds, values = [kind for kind, _ in pairs], [value for _, value in pairs]
+    rows = await connection.fetch(_SELECT_NEIGHBOURS, kinds, values)
+    found = {key: (profile_id, status) for key, profile_id, status in rows}
     neighbours = []
-    for (kind, _, value), (key, reason) in zip(pairs, reasons.items(), strict=True):
-        row = row_by_key.get(key)
-        profile_id, status = (row["profile_id"], row["status"]) if row else (None, "good")
-        if status == "quarantined":
-            profile_id = None
-        neighbours.append(Neighbour(kind, value, profile_id, status, reason))
+    for (kind, value), (key, reason) in zip(pairs, reasons.items(), strict=True):
+        profile_id, status = found.get(key, (None, "good"))
+        shown_id = None if status == "quarantined" else profile_id
+        neighbours.append(Neighbour(kind, value, shown_id, status, reason))
     return neighbours

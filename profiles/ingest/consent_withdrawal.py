@@ -1,7 +1,6 @@
 """Withdraw a profile's marketing consent on one channel for a journey, by an ordinary event."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from profiles.db.database import Database
@@ -24,23 +23,12 @@ async def withdraw_consent(
 
     Returns False for a profile without an identifier. Idempotent per run and step.
     """
-
-    async def read_identifier(connection: Any) -> tuple[str, str] | None:
-        row = await connection.fetchrow(_SELECT_RUN_IDENTIFIER, run_id)
-        return None if row is None else (row["type"], row["value"])
-
-    identifier = await database.run(read_identifier)
+    async with database.transaction() as connection:
+        identifier = await connection.fetchrow(_SELECT_RUN_IDENTIFIER, run_id)
     if identifier is None:
         return False
-    properties = {
-        "channel": channel,
-        "topic": topic,
-        "state": "withdrawn",
-        "source": JOURNEY_SOURCE,
-        "method": "journey",
-    }
-    event_id = f"{run_id}/{step}"
-    await ingest(
-        [IncomingEvent(JOURNEY_SOURCE, event_id, "Consent Changed", "server", at, (identifier,), properties)]
-    )
+    properties = {"channel": channel, "topic": topic, "state": "withdrawn", "source": JOURNEY_SOURCE}
+    properties["method"] = "journey"
+    envelope = (JOURNEY_SOURCE, f"{run_id}/{step}", "Consent Changed", "server", at)
+    await ingest([IncomingEvent(*envelope, (tuple(identifier),), properties)])
     return True

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import encode_jsonb, new_id
+from profiles.db.sql import encode_jsonb, fetch_as, new_id
 from profiles.events import Event
 from profiles.runs.routing import Route, RouteMatches, match_routes
 from profiles.state.event_records import IncomingEvent, MessageRef, parse_event
@@ -69,13 +69,10 @@ class ParsedEvent:
     problems: list[dict[str, Any]] = field(default_factory=list)
 
 
-def prepare_event(incoming: IncomingEvent, routes: Sequence[Route]) -> ParsedEvent:
-    """Parse an event and match it with journeys.
-
-    An exception raised by a journey's code becomes a problem of the event, not an error.
-    """
+def prepare_event(incoming: IncomingEvent, routes: Sequence[Route], *, filtered: bool) -> ParsedEvent:
+    """Parse an event and match it with journeys. What a journey's code raises is a problem of the event."""
     event, fault = parse_event(incoming.type, incoming.properties)
-    asked = match_routes(event, routes) if event is not None else RouteMatches()
+    asked = match_routes(event, routes, filtered=filtered) if event is not None else RouteMatches()
     problems = [*incoming.problems, *asked.problems]
     if fault:
         problems.append({"journey": "", "detail": fault})
@@ -141,11 +138,9 @@ async def to_results(
     results = []
     for p in prepared:
         event_id, content = known[p.incoming.source, p.incoming.id]
-        if event_id == p.event_id:
-            results.append(IngestResult(p.incoming.id, IngestStatus.ACCEPTED, event_id))
-        else:
-            status = IngestStatus.DUPLICATE if content == p.content_hash else IngestStatus.CONFLICT
-            results.append(IngestResult(p.incoming.id, status, event_id))
+        status = IngestStatus.DUPLICATE if content == p.content_hash else IngestStatus.CONFLICT
+        status = IngestStatus.ACCEPTED if event_id == p.event_id else status
+        results.append(IngestResult(p.incoming.id, status, event_id))
     return results
 
 
@@ -154,12 +149,8 @@ async def load_messages(connection: Any, new_events: Sequence[ParsedEvent]) -> d
     message_ids = sorted({message_id for p in new_events if (message_id := message_id_from(p.incoming))})
     if not message_ids:
         return {}
-    return {
-        row["message_id"]: MessageRef(
-            row["message_id"], row["profile_id"], row["run_id"], row["channel"], row["address"]
-        )
-        for row in await connection.fetch(_SELECT_MESSAGES, message_ids)
-    }
+    messages = await fetch_as(connection, MessageRef, _SELECT_MESSAGES, message_ids)
+    return {message.message_id: message for message in messages}
 
 
 def message_id_from(incoming: IncomingEvent) -> UUID | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -96,47 +96,13 @@ async def start_run_manually(
     return ingest.started_run
 
 
-@dataclass(frozen=True, slots=True)
-class _UnfilteredRoute:
-    """A journey without its filter: every event is admitted."""
-
-    route: Route
-
-    @property
-    def name(self) -> str:
-        return self.route.name
-
-    @property
-    def start_names(self) -> frozenset[str]:
-        return self.route.start_names
-
-    @property
-    def listen_names(self) -> frozenset[str]:
-        return self.route.listen_names
-
-    @property
-    def key_property(self) -> str | None:
-        return self.route.key_property
-
-    def key_of(self, event: Event) -> str | None:
-        return self.route.key_of(event)
-
-    def admits(self, event: Event) -> bool:
-        return True
-
-    @property
-    def on_merge(self) -> str:
-        return self.route.on_merge
-
-    def may_enter(self, entries: Sequence[datetime], at: datetime) -> bool:
-        return self.route.may_enter(entries, at)
-
-
 class _ManualStart(Ingest):
-    """Ingest of one event. The transaction is rolled back if it starts no run."""
+    """Ingest of one event, which no filter refuses. The transaction is rolled back if it starts no run."""
+
+    _filtered = False
 
     def __init__(self, database: Database, route: Route, rules: IngestConfig) -> None:
-        super().__init__(database, [_UnfilteredRoute(route)], rules)
+        super().__init__(database, [route], rules)
         self._route = route
         self._local = rules.local
         self.started_run: StartedRun | None = None
@@ -155,26 +121,20 @@ class _ManualStart(Ingest):
         return [result], resolved
 
     async def _explain_failure(self, connection: Any, event_id: UUID | None, event: Event) -> RunNotStarted:
-        """Return why the event started no run.
-
-        Locks held: the profile. Called in the transaction of the event, before it is rolled back.
-        """
+        """Return why the event started no run, in its transaction. Locks held: the profile."""
         row = await connection.fetchrow(_SELECT_EVENT, event_id)
         key = self._run_key(row, event)
         live = key and await connection.fetchval(_SELECT_LIVE_RUN, self._route.name, key)
         if key and live:
             return RunAlreadyActive(key, live)
-        problems = [
-            p["detail"] for p in orjson.loads(row["problems"]) if p.get("journey") == self._route.name
-        ]
+        recorded = orjson.loads(row["problems"])
+        problems = [each["detail"] for each in recorded if each.get("journey") == self._route.name]
         if problems or not key:
             by = self._route.key_property or "value that keyed_by makes one of"
             return InvalidEntryEvent("; ".join(problems) or f"it has no key, since it carries no {by}")
         if not StackClock(row["now"], self._local).may_start_run(row["time"]):
-            hours = MAX_EVENT_AGE.total_seconds() / 3600
-            return InvalidEntryEvent(
-                f"its time, {row['time'].isoformat()}, is over {hours:.0f} hours ago or ahead of now"
-            )
+            hours, time = MAX_EVENT_AGE.total_seconds() / 3600, row["time"].isoformat()
+            return InvalidEntryEvent(f"its time, {time}, is over {hours:.0f} hours ago or ahead of now")
         entries = await connection.fetch(_SELECT_RUN_ENTRIES, row["profile_id"], self._route.name, key)
         return ReentryNotAllowed(key, [entry["entered_at"] for entry in entries], row["at"])
 
@@ -183,8 +143,7 @@ class _ManualStart(Ingest):
             case routing.KEY_PERSON:
                 return str(row["profile_id"])
             case routing.KEY_CART:
-                cart_id: str | None = row["cart_id"]
-                return cart_id
+                return cast("str | None", row["cart_id"])
         # The journey's code may raise; match_routes catches it.
         matches = routing.match_routes(event, [self._route]).matches
         return matches[0].key if matches else None

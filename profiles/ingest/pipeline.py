@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -40,7 +41,7 @@ from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
 from profiles.runs.routing import ApplyResult, Route, RouteMatch, route_event
 from profiles.state.clock import StackClock
-from profiles.state.event_records import EventSortKey, IncomingEvent, MessageRef, StoredEvent
+from profiles.state.event_records import EventSortKey, IncomingEvent, StoredEvent
 from profiles.state.profile_state import ProfileState, load_profile_states
 from profiles.state.unit_of_work import UnitOfWork
 
@@ -75,6 +76,8 @@ class IngestConfig:
 class Ingest:
     """Ingest events. The only way by which events are stored. Idempotent on (source, id)."""
 
+    _filtered = True
+
     def __init__(
         self, database: Database, routes: Sequence[Route], rules: IngestConfig | None = None
     ) -> None:
@@ -91,7 +94,7 @@ class Ingest:
         then be sent again; those already written are duplicates.
         """
         try:
-            prepared = [prepare_event(event, self._routes) for event in events]
+            prepared = [prepare_event(event, self._routes, filtered=self._filtered) for event in events]
             results, resolved = await self._database.run(
                 lambda connection: self._ingest_batch(connection, prepared)
             )
@@ -122,9 +125,8 @@ class Ingest:
         new_events = [p for p in prepared if p.event_id in stamped]
         if new_events:
             now = next(iter(stamped.values()))[1]
-            resolved = await self._apply_batch(
-                connection, new_events, stamped, StackClock(now, self._rules.local)
-            )
+            calendar = StackClock(now, self._rules.local)
+            resolved = await self._apply_batch(connection, new_events, stamped, calendar)
         return await to_results(connection, prepared, first, stamped), resolved
 
     async def _apply_batch(
@@ -135,7 +137,10 @@ class Ingest:
         calendar: StackClock,
     ) -> IdentityResolution:
         messages = await load_messages(connection, new_events)
-        stored_events = [_to_stored_event(p, stamped[p.event_id][0], messages) for p in new_events]
+        stored_events = []
+        for p in new_events:
+            at, message = stamped[p.event_id][0], messages.get(message_id_from(p.incoming))
+            stored_events.append(StoredEvent(p.incoming, p.event_id, at, p.event, message))
         unnamed = await upsert_products(connection, stored_events)
         resolved = await resolve_identities(
             connection, [self._to_event_identifiers(event) for event in stored_events]
@@ -151,49 +156,33 @@ class Ingest:
                 batch.changes.add_problem(event.event_id, "", _describe_missing_owner(event))
             batch.route(position, parsed.route_matches.matches, calendar)
         for event in unnamed:
-            batch.changes.add_problem(
-                event.event_id, "", "a product without product_id and sku cannot be kept"
-            )
+            problem = "a product without product_id and sku cannot be kept"
+            batch.changes.add_problem(event.event_id, "", problem)
         resolved.overtaken_messages = await batch.write(connection, calendar.now)
         return resolved
 
     def _to_event_identifiers(self, event: StoredEvent) -> EventIdentifiers:
         """Return the identifiers that an event names, itself and through a message it refers to."""
         incoming, message = event.incoming, event.message_ref
-        origin: dict[str, Any] = {
-            "source": incoming.source,
-            "id": incoming.id,
-            "time": event.time,
-            "at": event.at,
-        }
+        origin: dict[str, Any] = {"event_id": event.event_id, "source": incoming.source, "id": incoming.id}
+        origin |= {"time": event.time, "at": event.at}
         if is_product_update(event):
-            return EventIdentifiers.from_event(
-                (), event_id=event.event_id, verified=incoming.verified, **origin
-            )
+            return EventIdentifiers.from_event((), verified=incoming.verified, **origin)
+        identifiers = list(incoming.identifiers)
         # An event of Waypost's own verifies no link between identifiers.
-        identifiers, verified = (
-            list(incoming.identifiers),
-            incoming.verified and not incoming.source.startswith(INTERNAL_SOURCE_PREFIX),
-        )
-        if (
-            identifiers
-            and message is not None
-            and message.address
-            and message.channel in ADDRESS_TYPE_BY_CHANNEL
-        ):
-            address = (ADDRESS_TYPE_BY_CHANNEL[message.channel], message.address)
+        verified = incoming.verified and not incoming.source.startswith(INTERNAL_SOURCE_PREFIX)
+        kind = ADDRESS_TYPE_BY_CHANNEL.get(message.channel) if message else None
+        if identifiers and message and message.address and kind:
+            address = (kind, message.address)
             # The message id was sent to that address only. A sender that knows it has read that message on
             # this device. Other identifiers in the event are not proven by it.
-            verified = verified or all(
-                kind in DEVICE_TYPES or (kind, value) == address for kind, value in identifiers
-            )
+            verified = verified or all(pair == address or pair[0] in DEVICE_TYPES for pair in identifiers)
             identifiers.append(address)
         return EventIdentifiers.from_event(
             identifiers,
             quarantine_cache=self._quarantine_cache,
             profile_id=message.profile_id if message else None,
             message_id=message.message_id if message else None,
-            event_id=event.event_id,
             verified=verified,
             **origin,
         )
@@ -205,15 +194,8 @@ def _describe_missing_owner(event: StoredEvent) -> str:
     return "it names nobody: no identifier, and no message of ours"
 
 
-def _to_stored_event(p: ParsedEvent, at: datetime, messages: dict[UUID | None, MessageRef]) -> StoredEvent:
-    return StoredEvent(p.incoming, p.event_id, at, p.event, messages.get(message_id_from(p.incoming)))
-
-
 def _is_invalid_event(error: BaseException) -> bool:
-    """Return whether an event can never be stored.
-
-    Any other error must not reject the event, as the client would lose it.
-    """
+    """Return whether an event can never be stored; for any other error the client has to keep the event."""
     if isinstance(error, asyncpg.PostgresError):
         # 22 data, 23 constraint, 54 a limit of Postgres's own.
         return (error.sqlstate or "")[:2] in ("22", "23", "54")
@@ -254,14 +236,8 @@ class EventBatch:
         resolved: IdentityResolution,
         rule_for: SuppressionRuleLookup,
     ) -> "EventBatch":
-        """Read the profiles, in a statement of its own after the locks.
-
-        ``rule_for``: how long and how widely purchases suppress.
-        """
-        profile_ids = {
-            *resolved.owners.values(),
-            *(profile_id for others in resolved.other_profiles.values() for profile_id in others),
-        }
+        """Read the profiles in a new statement, after the locks. ``rule_for``: how a purchase suppresses."""
+        profile_ids = {*resolved.owners.values(), *chain(*resolved.other_profiles.values())}
         events = await resolve_order_lines(connection, events, rule_for)
         batch = cls(events, resolved, await load_profile_states(connection, sorted(profile_ids)))
         batch.previous_zones = {
@@ -307,14 +283,13 @@ class EventBatch:
 
     def _replay_with_history(self, person: ProfileState, history: list[tuple[StoredEvent, bool]]) -> None:
         """Apply past and new events of one profile in the order of event times."""
-        new_events = {
-            position: event
-            for position, event in enumerate(self.events)
-            if person.profile_id in self._concerned_profiles(position)
-        }
         timeline: list[tuple[EventSortKey, tuple[StoredEvent, bool] | int]] = [
             *((pair[0].sort_key, pair) for pair in history),
-            *((event.sort_key, position) for position, event in new_events.items()),
+            *(
+                (event.sort_key, position)
+                for position, event in enumerate(self.events)
+                if person.profile_id in self._concerned_profiles(position)
+            ),
         ]
         for _, item in sorted(timeline, key=lambda entry: entry[0]):
             if isinstance(item, int):
@@ -340,67 +315,45 @@ class EventBatch:
         event = self.events[position]
         if position not in self.results:
             return
-        person = self.profiles[self.resolution.owners[position]]
-        applied = (
-            self.results[position].with_renamed_carts(person.renamed_carts)
-            if person.profile_id in self.late_histories
-            else None
-        )
-        applied = applied or self.results[position]
+        person, applied = self.profiles[self.resolution.owners[position]], self.results[position]
+        if person.profile_id in self.late_histories:
+            applied = applied.with_renamed_carts(person.renamed_carts)
         assigned = {"profile_id": person.profile_id, "cart_id": applied.cart_id}
         self.changes.events[event.event_id] |= assigned
         route_event(person, event, applied, matches, calendar, self.changes)
         for other_id in self.resolution.other_profiles.get(position, ()):
-            carts = self.shared_purchase_carts.get((position, other_id), ())
-            if carts:
-                route_event(
-                    self.profiles[other_id],
-                    event,
-                    ApplyResult(None, carts),
-                    matches,
-                    calendar,
-                    self.changes,
-                    may_start=False,
-                )
+            if carts := self.shared_purchase_carts.get((position, other_id)):
+                other, shared = self.profiles[other_id], ApplyResult(None, carts)
+                route_event(other, event, shared, matches, calendar, self.changes, may_start=False)
 
     async def write(self, connection: Any, at: datetime) -> int:
-        """Write all changes and refresh what depends on them.
-
-        Returns how many messages were sent before a late purchase of their items arrived.
-        """
+        """Write all changes and what depends on them. Returns how many messages a late purchase overtook."""
         if self.late_histories:
             await connection.execute(_DELETE_CARTS, sorted(self.late_histories))
         await self.changes.write(connection, self.profiles)
-        order_positions = [
-            position for position, event in enumerate(self.events) if event.incoming.type == ORDER_COMPLETED
-        ]
-        buyers = dict.fromkeys(
-            profile_id for position in order_positions for profile_id in self._concerned_profiles(position)
-        )
+        placed = {
+            position: event
+            for position, event in enumerate(self.events)
+            if event.incoming.type == ORDER_COMPLETED
+        }
+        buyers = dict.fromkeys(chain(*map(self._concerned_profiles, placed)))
         if in_audiences := [profile_id for profile_id in buyers if self.profiles[profile_id].audiences]:
             await leave_audiences(connection, in_audiences, at)
-        overtaken = await flag_sent_before_late_purchase(
-            connection, [self.events[position] for position in order_positions], buyers
-        )
+        overtaken = await flag_sent_before_late_purchase(connection, list(placed.values()), buyers)
         self.consent_changed |= {row["profile_id"] for row in self.changes.inserts["consent"]}
         # Whether a declaration counts depends also on when and by which sender identifiers were linked, and
         # it counts for a new address. A profile without declarations has nothing to recompute.
-        relinked = {
-            profile_id
-            for profile_id in self.resolution.with_new_identifiers
-            | self.resolution.merge_result.profiles_with_changed_identifiers
-            if profile_id not in self.profiles or self.profiles[profile_id].has_consents
-        }
-        await effective.refresh_consents(connection, self.consent_changed | relinked, at)
+        silent = {profile_id for profile_id, person in self.profiles.items() if not person.has_consents}
+        merged = self.resolution.merge_result
+        relinked = self.resolution.with_new_identifiers | merged.profiles_with_changed_identifiers
+        await effective.refresh_consents(connection, self.consent_changed | (relinked - silent), at)
         due = {
-            self.resolution.owners[position]
-            for position, event in enumerate(self.events)
-            if position in self.resolution.owners and event.incoming.type in computed.REFRESHING_EVENT_TYPES
+            owner
+            for position, owner in self.resolution.owners.items()
+            if self.events[position].incoming.type in computed.REFRESHING_EVENT_TYPES
         }
-        due |= {
-            profile_id
-            for profile_id, person in self.profiles.items()
-            if person.has_preferred_hour and person.timezone_sources != self.previous_zones[profile_id]
-        }
+        for profile_id, person in self.profiles.items():
+            if person.has_preferred_hour and person.timezone_sources != self.previous_zones[profile_id]:
+                due.add(profile_id)
         await computed.refresh_computed_traits(connection, sorted(due))
         return overtaken

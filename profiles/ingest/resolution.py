@@ -1,7 +1,4 @@
-"""Identity resolution: find the profile of each event by its identifiers, under locks.
-
-One round trip where no identifier is new.
-"""
+"""Identity resolution: the profile of each event, under locks. One round trip for known identifiers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -87,9 +84,7 @@ class EventIdentifiers:
         Keys that ``quarantine_cache`` holds are left out. ``fields``: the other fields, by name.
         """
         pairs = tuple(identifiers)
-        keys = dict.fromkeys(
-            identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(pairs))
-        )
+        keys = {identifier_key(*pair) for pair in (*pairs, *implied_identifiers(pairs))}
         cache, verified = quarantine_cache or QuarantineCache(), fields["verified"]
         usable = [key for key in keys if not cache.can_be_skipped(key, verified=verified)]
         return cls(keys=tuple(sorted(usable, key=strongest_first)), profile_id=profile_id, **fields)
@@ -98,11 +93,6 @@ class EventIdentifiers:
     def is_link(self) -> bool:
         """Whether the event links identifiers: it names two, or verifies a strong one."""
         return len(self.keys) > 1 or (self.verified and split_key(self.keys[0])[0] in STRONG_TYPES)
-
-    @property
-    def digest(self) -> str:
-        """Digest of the keys alone."""
-        return keys_digest(self.keys)
 
 
 @dataclass(slots=True)
@@ -141,7 +131,7 @@ def group_by_identifier(events: Sequence[EventIdentifiers]) -> list[IdentifierGr
         group.positions.append(position)
         group.keys.update(dict.fromkeys(named.keys))
         if named.is_link:
-            link = (named.digest, named.verified)
+            link = (keys_digest(named.keys), named.verified)
             known = group.links.get(link)
             if known is None or _event_sort_key(named) < _event_sort_key(events[known]):
                 group.links[link] = position
@@ -186,14 +176,13 @@ async def upsert_identifiers(
         for (digest, verified), position in group.links.items():
             named = events[position]
             link = {"digest": digest, "verified": verified, "keys": named.keys, "time": named.time}
-            links.append({**link, "source": named.source, "id": named.id, "event_id": named.event_id})
-            links[-1]["at"] = named.at
+            link |= {"source": named.source, "id": named.id, "event_id": named.event_id, "at": named.at}
+            links.append(link)
     result = IdentifierRows()
     if not rows:
         return result
-    for row in await connection.fetch(
-        _UPSERT_IDENTIFIERS, encode_jsonb(list(rows.values())), encode_jsonb(links)
-    ):
+    arguments = (encode_jsonb(list(rows.values())), encode_jsonb(links))
+    for row in await connection.fetch(_UPSERT_IDENTIFIERS, *arguments):
         if row["digest"] is not None:
             result.new_links.add((row["digest"], row["verified"]))
             continue
@@ -268,9 +257,8 @@ async def resolve_identities(connection: Any, events: Sequence[EventIdentifiers]
     new_profiles, to_merge = [], []
     for group in groups:
         if _is_single_new_profile(group, pointers):
-            new_profiles.append(
-                {"profile_id": group.proposed_id, "created_at": min(events[m].at for m in group.positions)}
-            )
+            created_at = min(events[m].at for m in group.positions)
+            new_profiles.append({"profile_id": group.proposed_id, "created_at": created_at})
         elif _has_new_links(group, pointers, profile_of):
             to_merge.append(group)
     if to_merge:
@@ -285,9 +273,8 @@ async def resolve_identities(connection: Any, events: Sequence[EventIdentifiers]
         )
         profile_of |= result.merge_result.profile_by_key
         result.quarantined.update(dict.fromkeys(result.merge_result.quarantined))
-        canonical = {
-            key: result.merge_result.replaced_by.get(current, current) for key, current in canonical.items()
-        }
+        replaced_by = result.merge_result.replaced_by
+        canonical = {key: replaced_by.get(current, current) for key, current in canonical.items()}
     if new_profiles:
         await connection.execute(_INSERT_PROFILES, encode_jsonb(new_profiles))
     if to_move := _identifiers_to_move(pointers, profile_of, result.merge_result):
@@ -299,13 +286,8 @@ async def resolve_identities(connection: Any, events: Sequence[EventIdentifiers]
     result.with_new_identifiers -= {row["profile_id"] for row in new_profiles}
     result.profile_of = profile_of
     result.verified_keys = await _load_verified_keys(connection, result.quarantined)
-    await _assign_owners(
-        connection,
-        events,
-        profile_of,
-        await _lock_message_profiles(connection, events, canonical, result),
-        result,
-    )
+    owner_of_message = await _lock_message_profiles(connection, events, canonical, result)
+    await _assign_owners(connection, events, owner_of_message, result)
     return result
 
 
@@ -322,10 +304,7 @@ async def _lock_message_profiles(
     message_ids = [named.message_id for named in events if named.message_id is not None]
     if not message_ids:
         return {}
-    owner_of = {
-        row["message_id"]: row["profile_id"]
-        for row in await connection.fetch(_SELECT_MESSAGE_PROFILES, message_ids)
-    }
+    owner_of: dict[UUID, UUID] = dict(await connection.fetch(_SELECT_MESSAGE_PROFILES, message_ids))
     locked = {*canonical.values(), *found.profile_of.values()}
     if unlocked := sorted(set(owner_of.values()) - locked):
         canonical_now = await lock_profiles(connection, unlocked)
@@ -370,7 +349,7 @@ async def _release_verified_keys(
 
 
 def _is_single_new_profile(group: IdentifierGroup, pointers: IdentifierRows) -> bool:
-    """Whether a group is new and linked by one statement at most, so that nothing has to be merged."""
+    """Return whether a group is new and linked by one event at most, so that nothing has to be merged."""
     if len(group.links) > 1 or any(pointers.profile_ids[key] != group.proposed_id for key in group.keys):
         return False
     kinds = [split_key(key)[0] for key in group.keys]
@@ -391,7 +370,7 @@ def _identifiers_to_move(
 ) -> list[dict[str, Any]]:
     """Return identifiers that a merge left behind because this transaction holds them."""
     return [
-        {**dict(zip(("type", "value"), split_key(key), strict=True)), "profile_id": at[key]}
+        {"type": split_key(key)[0], "value": split_key(key)[1], "profile_id": at[key]}
         for key, pointed_at in pointers.profile_ids.items()
         if at[key] != pointed_at and key not in settled.profile_by_key
     ]
@@ -400,22 +379,21 @@ def _identifiers_to_move(
 async def _assign_owners(
     connection: Any,
     events: Sequence[EventIdentifiers],
-    at: dict[str, UUID],
     message_profiles: dict[UUID, UUID],
     found: IdentityResolution,
 ) -> None:
     """Assign each event to one profile and list the other profiles that it names."""
+    at = found.profile_of
     undecided: dict[int, list[str]] = {}
     for position, named in enumerate(events):
         usable = [key for key in named.keys if key not in found.quarantined]
         profile_ids = dict.fromkeys(at[key] for key in usable)
         if named.message_id is not None:
             found.owners[position] = message_profiles[named.message_id]
-        elif len(profile_ids) == 1:
-            found.owners[position] = at[usable[0]]
         elif profile_ids:
-            undecided[position] = usable
             found.owners[position] = at[usable[0]]
+            if len(profile_ids) > 1:
+                undecided[position] = usable
         found.other_profiles[position] = tuple(profile_ids)
     unverified_ids = {
         at[key] for position, usable in undecided.items() if not events[position].verified for key in usable

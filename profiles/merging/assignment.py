@@ -23,28 +23,21 @@ class ProfileAssignment:
 
     def merged(self) -> dict[UUID, UUID]:
         """Return profiles that end because all of their keys moved to one other profile → that profile."""
-        used = set(self.profile_by_key.values())
-        return {
-            old: next(iter(new))
-            for old, new in self.new_profiles_by_old.items()
-            if len(new) == 1 and old not in used
-        }
+        return {old: new[0] for old, new in self._ended().items() if len(new) == 1}
 
     def dissolved(self) -> dict[UUID, UUID]:
         """Return profiles that end because their keys moved to several others → the first of these."""
+        return {old: new[0] for old, new in self._ended().items() if len(new) > 1}
+
+    def _ended(self) -> dict[UUID, list[UUID]]:
         used = set(self.profile_by_key.values())
-        return {
-            old: next(iter(new))
-            for old, new in self.new_profiles_by_old.items()
-            if len(new) > 1 and old not in used
-        }
+        return {old: list(new) for old, new in self.new_profiles_by_old.items() if old not in used}
 
     def split(self) -> list[UUID]:
         """Return profiles of which keys moved to others, without those that end in one other profile."""
         whole = self.merged()
-        return [
-            old for old, new in self.new_profiles_by_old.items() if list(new) != [old] and old not in whole
-        ]
+        moved = [old for old, new in self.new_profiles_by_old.items() if list(new) != [old]]
+        return [old for old in moved if old not in whole]
 
     def profiles_to_reassign(self) -> list[UUID]:
         """Return the profiles of which every event needs a new decision on its owner."""
@@ -81,13 +74,12 @@ def assign_profiles(
         return cluster[0] in graph.quarantined, claims_of(cluster)[0], strongest_first(cluster[0])
 
     for cluster in sorted(graph.clusters, key=order):
-        quarantined = cluster[0] in graph.quarantined
-        own = (
-            identifiers[cluster[0]].profile_id
-            if quarantined and _is_isolated(cluster[0], identifiers)
-            else None
-        )
-        claims = [own] if own else [] if quarantined else [origin for *_, origin in claims_of(cluster)]
+        if cluster[0] not in graph.quarantined:
+            claims = [origin for *_, origin in claims_of(cluster)]
+        elif _is_isolated(cluster[0], identifiers):
+            claims = [identifiers[cluster[0]].profile_id]
+        else:
+            claims = []
         profile_id = next((each for each in claims if each not in taken), None) or new_id()
         taken[profile_id] = None
         for key in cluster:

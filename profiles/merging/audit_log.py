@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from profiles.db.sql import encode_jsonb
 from profiles.identity.component import Component
@@ -40,15 +39,16 @@ async def write_audit_log(
     context: AuditContext,
     new_links: Collection[tuple[str, bool]] = (),
 ) -> None:
-    """Add the changes to the log: keys joined, demoted or quarantined, profiles merged or split.
-
-    ``new_links``: (digest, verified) of the links that this transaction adds.
-    """
-    common: LogRow = {"at": context.at, "actor": context.actor, "detail": context.reason, "cause": None}
-    blank: LogRow = dict.fromkeys(("profile_id", "other_profile_id", "key", "other_key"))
-    rows = [{**blank, **common, **row} for row in _change_rows(component, graph, assignment, new_links)]
+    """Log the changes of an assignment. ``new_links``: (digest, verified) of links that are added now."""
+    rows = list(_change_rows(component, graph, assignment, new_links))
     if rows:
-        await connection.execute(_INSERT_LOG, encode_jsonb(rows))
+        await insert_log_rows(connection, context, *rows)
+
+
+async def insert_log_rows(connection: Any, context: AuditContext, *rows: LogRow) -> None:
+    """Add rows to the log. A row's own ``detail`` replaces the operator's reason."""
+    common: LogRow = {"at": context.at, "actor": context.actor, "detail": context.reason}
+    await connection.execute(_INSERT_LOG, encode_jsonb([common | row for row in rows]))
 
 
 def _change_rows(
@@ -79,43 +79,13 @@ def _step_row(
 ) -> LogRow | None:
     """Return the row of a resolution step; None if the step changes nothing."""
     profile_a, profile_b = (assignment.profile_by_key[key] for key in (step.target_key, step.candidate_key))
-    kind = "joined" if step.joined else "demoted"
-    together = (
-        component.identifiers[step.target_key].profile_id
-        == component.identifiers[step.candidate_key].profile_id
-    )
+    rows = component.identifiers
+    together = rows[step.target_key].profile_id == rows[step.candidate_key].profile_id
     is_new = (keys_digest(step.link.keys), step.link.verified) in new_links
     if together if step.joined else not (together or is_new):
         return None
-    row: LogRow = {
-        "kind": kind,
-        "profile_id": profile_a,
-        "key": step.target_key,
-        "other_key": step.candidate_key,
-    }
-    row["other_profile_id"] = None if step.joined else profile_b
+    row: LogRow = {"profile_id": profile_a, "key": step.target_key, "other_key": step.candidate_key}
     row["cause"] = step.link.event_id
-    if not step.joined:
-        row["detail"] = explain_step(step)
-    return row
-
-
-def operator_entry(
-    kind: str, at: Any, *, actor: str, detail: str, profile_id: UUID | None, **keys: str
-) -> LogRow:
-    """Return the log row of an operator's action."""
-    blank: LogRow = dict.fromkeys(("other_profile_id", "key", "other_key", "cause"))
-    return {
-        **blank,
-        "kind": kind,
-        "at": at,
-        "actor": actor,
-        "detail": detail,
-        "profile_id": profile_id,
-        **keys,
-    }
-
-
-async def insert_log_rows(connection: Any, rows: list[LogRow]) -> None:
-    """Add rows to the log."""
-    await connection.execute(_INSERT_LOG, encode_jsonb(rows))
+    if step.joined:
+        return row | {"kind": "joined"}
+    return row | {"kind": "demoted", "other_profile_id": profile_b, "detail": explain_step(step)}

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from profiles.db.sql import fetch_as
 from profiles.identity.component import Component, read_component
 from profiles.identity.graph import IdentityGraph
 from profiles.identity.identifiers import email_hash_key
@@ -13,20 +14,20 @@ from profiles.identity.views import load_identifiers
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_SELECT_MESSAGES = """
+SELECT message_id, journey, channel, template, COALESCE(sent_at, claimed_at, decided_at) AS sent_at, status
+FROM message"""
+
 # Sent messages and messages in flight. Selected by the time of the claim, since the claim uses the profile's
 # data, even if the provider answers later. By Postgres's stamps: a run's clock may be moved on a local stack,
 # and an event's time says when the identifiers were linked, not when Waypost merged the profiles.
-_SELECT_MESSAGES_SINCE = """
-SELECT message_id, journey, channel, template, COALESCE(sent_at, claimed_at, decided_at) AS sent_at, status
-FROM message WHERE profile_id = $1 AND status NOT IN ('withheld', 'deferred', 'released')
+_SELECT_MESSAGES_SINCE = f"""
+{_SELECT_MESSAGES} WHERE profile_id = $1 AND status NOT IN ('withheld', 'deferred', 'released')
   AND COALESCE(claim_recorded_at, recorded_at) >= $2
 ORDER BY 5, message_id
 """
 
-_SELECT_MESSAGES_BY_ID = """
-SELECT message_id, journey, channel, template, COALESCE(sent_at, claimed_at, decided_at) AS sent_at, status
-FROM message WHERE message_id = ANY($1) ORDER BY 5, message_id
-"""
+_SELECT_MESSAGES_BY_ID = f"{_SELECT_MESSAGES} WHERE message_id = ANY($1) ORDER BY 5, message_id"
 
 _SELECT_LINK_RECORDED_AT = "SELECT event_id, recorded_at FROM identity_link WHERE link_id = ANY($1)"
 
@@ -75,16 +76,13 @@ class CutPreview:
 
 
 async def load_messages_since(connection: Any, profile_id: UUID, since: datetime) -> list[SentMessage]:
-    """Load the messages of a profile that were claimed since an instant of Postgres's clock, oldest first.
-
-    These are the messages that were sent, or may have been.
-    """
-    return [SentMessage(**row) for row in await connection.fetch(_SELECT_MESSAGES_SINCE, profile_id, since)]
+    """Load the messages of a profile claimed since an instant of Postgres's clock, oldest first."""
+    return await fetch_as(connection, SentMessage, _SELECT_MESSAGES_SINCE, profile_id, since)
 
 
 async def load_messages_by_id(connection: Any, message_ids: Sequence[UUID]) -> list[SentMessage]:
     """Load messages by id, oldest first."""
-    return [SentMessage(**row) for row in await connection.fetch(_SELECT_MESSAGES_BY_ID, list(message_ids))]
+    return await fetch_as(connection, SentMessage, _SELECT_MESSAGES_BY_ID, list(message_ids))
 
 
 async def merged_since(
@@ -95,31 +93,18 @@ async def merged_since(
     ``graph``: the resolved ``component``. For a pair that was joined, split and joined again, the last time
     counts. Later merges with other identifiers do not count. The epoch, if the time is not known.
     """
-    recorded_at = {
-        row["event_id"]: row["recorded_at"]
-        for row in await connection.fetch(_SELECT_LINK_RECORDED_AT, list(component.links))
-    }
+    recorded_at = dict(await connection.fetch(_SELECT_LINK_RECORDED_AT, list(component.links)))
     profile_ids = {each for row in component.identifiers.values() for each in (row.profile_id, row.origin)}
-    last_joined_at = {
-        frozenset((row["key"], row["other_key"])): row["at"]
-        for row in await connection.fetch(_SELECT_LAST_JOINED_AT, sorted(profile_ids))
-    }
-    joins = [
-        (
-            max(
-                recorded_at[step.link.event_id],
-                last_joined_at.get(frozenset((step.target_key, step.candidate_key)), _EPOCH),
-            ),
-            step.target_key,
-            step.candidate_key,
-        )
-        for step in graph.steps
-        if step.joined and step.link.event_id in recorded_at
-    ]
+    rows = await connection.fetch(_SELECT_LAST_JOINED_AT, sorted(profile_ids))
+    last_joined_at = {frozenset(pair): at for *pair, at in rows}
+    joins = []
+    for step in graph.steps:
+        if step.joined and (linked_at := recorded_at.get(step.link.event_id)):
+            joined_at = last_joined_at.get(frozenset((step.target_key, step.candidate_key)), _EPOCH)
+            joins.append((max(linked_at, joined_at), step.target_key, step.candidate_key))
     hashes = ((_EPOCH, key, email_hash_key(key)) for key in graph.cluster_of(key_a))
-    return _last_required_link_time(
-        (*joins, *(pair for pair in hashes if pair[2] in component.identifiers)), key_a, key_b
-    )
+    joins += [join for join in hashes if join[2] in component.identifiers]
+    return _last_required_link_time(joins, key_a, key_b)
 
 
 def _last_required_link_time(joins: Iterable[tuple[datetime, str, str]], key_a: str, key_b: str) -> datetime:
@@ -148,6 +133,6 @@ async def preview_cut(connection: Any, profile_id: UUID, key_a: str, key_b: str)
     return CutPreview(
         profile_id,
         list(parts.values()),
-        [AffectedRun(**row) for row in await connection.fetch(_RUNS, profile_id)],
+        await fetch_as(connection, AffectedRun, _RUNS, profile_id),
         await load_messages_since(connection, profile_id, since),
     )

@@ -8,12 +8,12 @@ from uuid import UUID
 from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 from profiles.identity.component import Component, lock_component
 from profiles.identity.graph import IdentityGraph
-from profiles.identity.identifiers import split_key
+from profiles.identity.identifiers import identifier_key, split_key
 from profiles.identity.quarantine import NewQuarantine, find_newly_quarantined
 from profiles.merging import rebuild
 from profiles.merging.assignment import ProfileAssignment, assign_profiles, changed_parts
 from profiles.merging.audit_log import AuditContext, write_audit_log
-from profiles.merging.reassign import reassign_all, reassign_by_event
+from profiles.merging.reassign import MARK_MERGED, reassign_all, reassign_by_event
 
 # A profile that was merged before becomes canonical again.
 _INSERT_PROFILES = """
@@ -81,9 +81,8 @@ async def merge_and_split(
             connection, stored_profile_ids, component.canonical_ids, include_unverified=True
         )
         graph = component.to_graph()
-    assignment = assign_profiles(
-        graph, component.identifiers, proposed_ids, new_id, await _load_occupied_ids(connection, component)
-    )
+    occupied_ids = await _load_occupied_ids(connection, component)
+    assignment = assign_profiles(graph, component.identifiers, proposed_ids, new_id, occupied_ids)
     existing = set(component.canonical_ids.values()) - set(proposed_ids)
     if missing := set(assignment.profile_by_key.values()) - existing:
         await connection.execute(_INSERT_PROFILES, sorted(missing), context.at)
@@ -97,14 +96,8 @@ async def merge_and_split(
         quarantine_profiles={assignment.profile_by_key[key] for key in graph.quarantined},
     )
     await write_audit_log(connection, component, graph, assignment, context, new_links)
-    parts = changed_parts(
-        assignment,
-        graph,
-        component.identifiers,
-        [link.keys for link in component.links.values()],
-        proposed_ids,
-    )
-    if parts:
+    links = [link.keys for link in component.links.values()]
+    if parts := changed_parts(assignment, graph, component.identifiers, links, proposed_ids):
         result.rebuilt_profiles = await _reassign_and_rebuild(connection, graph, parts, result, context)
         await connection.execute(NOTIFY_OUTBOX)
     return result
@@ -113,12 +106,10 @@ async def merge_and_split(
 async def _load_occupied_ids(connection: Any, component: Component) -> list[UUID]:
     """Return origins of these identifiers that are profiles of other identifiers now."""
     rows = component.identifiers.values()
-    candidates = {row.origin for row in rows} - {row.profile_id for row in rows}
+    candidates = sorted({row.origin for row in rows} - {row.profile_id for row in rows})
     if not candidates:
         return []
-    occupied = await connection.fetch(
-        _SELECT_OCCUPIED_PROFILES, sorted(candidates), list(component.identifiers)
-    )
+    occupied = await connection.fetch(_SELECT_OCCUPIED_PROFILES, candidates, list(component.identifiers))
     return [row["profile_id"] for row in occupied]
 
 
@@ -132,10 +123,9 @@ async def _reassign_and_rebuild(
     """Move all rows to the profiles of their identifiers, and rebuild these. Returns the rebuilt profiles."""
     profile_of = {key: profile_id for part in parts for key, profile_id in part.profile_by_key.items()}
     vouched = frozenset(profile_of[key] for key in graph.vouched if key in profile_of)
-    profile_ids = {
-        each for part in parts for new_ids in part.new_profiles_by_old.values() for each in new_ids
-    }
-    involved = {*profile_ids, *(old_id for part in parts for old_id in part.new_profiles_by_old)}
+    moved = [old_and_new for part in parts for old_and_new in part.new_profiles_by_old.items()]
+    profile_ids = {each for _, new_ids in moved for each in new_ids}
+    involved = {*profile_ids, *(old_id for old_id, _ in moved)}
     pre_merge = await rebuild.capture_pre_merge_state(connection, involved)
     for part in parts:
         good = {
@@ -149,9 +139,7 @@ async def _reassign_and_rebuild(
             await reassign_all(connection, old_id, successor)
         for old_id, successor in part.dissolved().items():
             result.replaced_by[old_id] = successor
-            await connection.execute(
-                "UPDATE profile SET merged_into = $1 WHERE profile_id = $2", successor, old_id
-            )
+            await connection.execute(MARK_MERGED, successor, old_id)
     quarantine_profiles = result.quarantine_profiles & profile_ids
     await rebuild.rebuild_profiles(
         connection, profile_ids, involved, pre_merge, profile_of, quarantine_profiles, context.at
@@ -189,16 +177,10 @@ async def _write_identifiers(
     changed = {row["profile_id"] for row in rows}
     ending = set(assignment.merged())
     if ending and len(rows) > len(first_seen):
-        free = {
-            (row["type"], row["value"])
-            for row in await connection.fetch(_LOCK_FREE_IDENTIFIERS, sorted(ending))
-        }
-        rows = [
-            row
-            for row in rows
-            if component.identifiers[f"{row['type']}:{row['value']}"].profile_id not in ending
-            or (row["type"], row["value"]) in free
-        ]
+        locked = await connection.fetch(_LOCK_FREE_IDENTIFIERS, sorted(ending))
+        free = {identifier_key(*pair) for pair in locked}
+        free |= {key for key, row in component.identifiers.items() if row.profile_id not in ending}
+        rows = [row for row in rows if identifier_key(row["type"], row["value"]) in free]
     if rows:
         await connection.execute(_UPDATE_IDENTIFIERS, encode_jsonb(rows))
     return changed

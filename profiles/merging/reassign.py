@@ -12,11 +12,11 @@ from profiles.merging.assignment import event_owner
 
 MOVE_PROFILE_ROWS = tuple(
     f"UPDATE {table} SET profile_id = $1 WHERE profile_id = $2"  # noqa: S608 - constant names
-    for table in (
-        *("event", "purchase", "consent", "message", "decision", "audience_member", "exposure", "run"),
-    )
+    for table in ("event", "purchase", "consent", "message", "decision", "audience_member", "exposure", "run")
 )
 """Updates of all rows of a profile. Projections are not moved: they are rebuilt from the events."""
+
+MARK_MERGED = "UPDATE profile SET merged_into = $1 WHERE profile_id = $2"
 
 # A merge is no entry into a segment: the merged profile is a member since the earlier of the two times.
 MOVE_SEGMENT_MEMBERSHIPS = """
@@ -73,7 +73,7 @@ async def reassign_all(connection: Any, old_id: UUID, new_id: UUID) -> None:
     for move in MOVE_PROFILE_ROWS:
         await connection.execute(move, new_id, old_id)
     await connection.execute(MOVE_SEGMENT_MEMBERSHIPS, new_id, old_id)
-    await connection.execute("UPDATE profile SET merged_into = $1 WHERE profile_id = $2", new_id, old_id)
+    await connection.execute(MARK_MERGED, new_id, old_id)
 
 
 async def reassign_by_event(
@@ -88,15 +88,12 @@ async def reassign_by_event(
     ``profile_by_good_key``: the part of ``profile_by_key`` that is not quarantined. An event without such a
     key goes to the profile of a quarantined key. ``vouched``: the verified profiles.
     """
-    moves = [
-        {"event_id": row["event_id"], "profile_id": new_id}
-        for row in await connection.fetch(_SELECT_EVENT_IDENTIFIERS, old_id)
-        if (
-            new_id := _owner_of_row(row, profile_by_good_key, vouched)
-            or _owner_of_row(row, profile_by_key, vouched)
-        )
-        not in (old_id, None)
-    ]
+    moves = []
+    for row in await connection.fetch(_SELECT_EVENT_IDENTIFIERS, old_id):
+        new_id = _owner_of_row(row, profile_by_good_key, vouched)
+        new_id = new_id or _owner_of_row(row, profile_by_key, vouched)
+        if new_id not in (old_id, None):
+            moves.append({"event_id": row["event_id"], "profile_id": new_id})
     if moves:
         await connection.execute(_UPDATE_EVENT_PROFILES, encode_jsonb(moves))
     for statement in _FOLLOW_EVENTS:
@@ -107,10 +104,8 @@ async def reassign_by_event(
 
 def _owner_of_row(row: Any, profile_of: Mapping[str, UUID], vouched: frozenset[UUID]) -> UUID | None:
     pairs = [(kind, value) for kind, values in orjson.loads(row["identifiers"]).items() for value in values]
-    named = dict.fromkeys(
-        identifier_key(kind, value) for kind, value in (*pairs, *implied_identifiers(tuple(pairs)))
-    )
-    keys = sorted((key for key in named if key in profile_of), key=strongest_first)
+    named = {identifier_key(*pair) for pair in (*pairs, *implied_identifiers(pairs))}
+    keys = sorted(named.intersection(profile_of), key=strongest_first)
     if not keys:
         return None
     return event_owner(keys, profile_of, vouched, verified=row["verified"])

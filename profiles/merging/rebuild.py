@@ -16,6 +16,7 @@ from profiles.messaging.audiences import leave_audiences
 from profiles.projection import computed, replay
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES
 from profiles.state.cart import parse_lines
+from profiles.state.event_records import StoredEvent, incoming_from_row
 from profiles.state.profile_state import ProfileState, load_profile_states
 from profiles.state.unit_of_work import APPLY_RETURNS, UnitOfWork
 
@@ -47,19 +48,13 @@ async def capture_pre_merge_state(connection: Any, involved_ids: Collection[UUID
     """Read the carts, live runs and event owners of profiles. Called before any row moves."""
     profile_ids = sorted(involved_ids)
     event_types = list(ORDER_SENSITIVE_EVENT_TYPES)
+    carts = await connection.fetch(_SELECT_CARTS, profile_ids)
+    runs = await connection.fetch(_SELECT_LIVE_RUNS, profile_ids)
+    events = await connection.fetch(_SELECT_EVENT_OWNERS, profile_ids, event_types)
     return PreMergeState(
-        {
-            (row["profile_id"], row["cart_id"]): parse_lines(orjson.loads(row["lines"]))
-            for row in await connection.fetch(_SELECT_CARTS, profile_ids)
-        },
-        {
-            row["run_id"]: (row["profile_id"], row["key"])
-            for row in await connection.fetch(_SELECT_LIVE_RUNS, profile_ids)
-        },
-        {
-            row["event_id"]: row["profile_id"]
-            for row in await connection.fetch(_SELECT_EVENT_OWNERS, profile_ids, event_types)
-        },
+        {(profile_id, cart_id): parse_lines(orjson.loads(lines)) for profile_id, cart_id, lines in carts},
+        {run_id: (profile_id, key) for run_id, profile_id, key in runs},
+        dict(events),
     )
 
 
@@ -90,11 +85,8 @@ async def rebuild_profiles(
     for person in persons.values():
         for cart in person.carts.values():
             unit_of_work.save_cart(person, cart)
-    merged_profiles = MergedProfiles(
-        persons,
-        {profile_id: [stored for stored, _ in events] for profile_id, events in history.items()},
-        quarantine_profiles,
-    )
+    past = {profile_id: [stored for stored, _ in events] for profile_id, events in history.items()}
+    merged_profiles = MergedProfiles(persons, past, quarantine_profiles)
     await rekey_runs(connection, merged_profiles, pre_merge, involved_ids, at, unit_of_work)
     await unit_of_work.write(connection, persons)
     await _write_lapsed_after(connection, sorted(profile_ids))
@@ -126,6 +118,7 @@ async def _reapply_refunds(connection: Any, persons: dict[UUID, ProfileState]) -
         await connection.execute(statement, sorted(persons))
     unit_of_work = UnitOfWork()
     for row in rows:
-        apply_refund(persons[row["profile_id"]], replay.event_from_row(row), unit_of_work)
+        refund = StoredEvent(incoming_from_row(row), row["event_id"], row["at"], None)
+        apply_refund(persons[row["profile_id"]], refund, unit_of_work)
     if unit_of_work.returns:
         await connection.execute(APPLY_RETURNS, encode_jsonb(unit_of_work.returns))

@@ -11,7 +11,7 @@ from profiles.runs.routing import MAX_SIGNALS_PER_RUN, ON_MERGE_END, event_paylo
 from profiles.state.cart import CartLines
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import ProfileState, original_cart_key
-from profiles.state.unit_of_work import UnitOfWork
+from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
 MERGED_OUTCOME = "merged"
 """Outcome of a run that a merge ended: an older run has its key, or its journey ends on a merge."""
@@ -30,13 +30,14 @@ _SELECT_KEYS_IN_USE = """
 SELECT journey, key FROM run WHERE key = ANY($2) AND profile_id <> ALL($1) AND state <> 'ended'
 """
 
-_END_RUN_AND_SIGNAL = """
+_END_RUN_AND_SIGNAL = f"""
 WITH ended AS (
   UPDATE run SET state = 'ended', outcome = $2, detail = $3, ended_at = $4
   WHERE run_id = $1 AND state <> 'ended' RETURNING run_id)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT run_id, 'signal', $5::text, jsonb_build_object('outcome', $2::text, 'reason', $3::text) FROM ended
-"""
+SELECT run_id, '{OutboxKind.SIGNAL}', $5::text, jsonb_build_object('outcome', $2::text, 'reason', $3::text)
+FROM ended
+"""  # noqa: S608 - constant names
 
 # Two steps, since two runs may exchange their keys, and two live runs must never have the same key.
 _REKEY_LIVE_RUNS = (
@@ -112,12 +113,10 @@ async def rekey_runs(
     people = sorted(merged_profiles.states)
     oldest: dict[tuple[str, str], Any] = {}
     runs = await connection.fetch(_SELECT_LIVE_RUNS, people)
-    keys = {
-        run["run_id"]: merged_profiles.key_for(
-            run, profiles, of_a_cart=pre_merge.cart_lines(run["run_id"]) is not None
-        )
-        for run in runs
-    }
+    keys = {}
+    for run in runs:
+        of_a_cart = pre_merge.cart_lines(run["run_id"]) is not None
+        keys[run["run_id"]] = merged_profiles.key_for(run, profiles, of_a_cart=of_a_cart)
     # Carts of two unrelated profiles may have one id, but only one of them can have a live run for this key.
     taken = {tuple(row) for row in await connection.fetch(_SELECT_KEYS_IN_USE, people, list(keys.values()))}
     for run in runs:
@@ -146,11 +145,8 @@ def _end_of_run(
         return QUARANTINED_OUTCOME, "it was begun under an identifier that so many share that it is nobody's"
     former, _ = pre_merge.runs.get(run["run_id"], (run["profile_id"], ""))
     # If the former profile still exists, this is a split, and the run keeps its customer.
-    if (
-        run["on_merge"] == ON_MERGE_END
-        and former != run["profile_id"]
-        and former not in merged_profiles.states
-    ):
+    moved = former != run["profile_id"] and former not in merged_profiles.states
+    if moved and run["on_merge"] == ON_MERGE_END:
         return MERGED_OUTCOME, "its person turned out to be another, and the journey ends on a merge"
     return None
 
@@ -165,24 +161,14 @@ def _signal_changed_cart(
     if lines is None or (cart.lines if cart else ()) == lines or run["signals"] + 1 >= MAX_SIGNALS_PER_RUN:
         return
     former = pre_merge.runs[run["run_id"]][0]
-    gained_events = [
-        event
-        for event in merged_profiles.events[person.profile_id]
-        if pre_merge.event_owners.get(event.event_id) != former
-    ]
+    owner, events = pre_merge.event_owners, merged_profiles.events[person.profile_id]
+    gained_events = [event for event in events if owner.get(event.event_id) != former]
     if not gained_events or gained_events[-1].event is None:
         return
     last_event = gained_events[-1]
     unit_of_work.signal_counts[run["run_id"]] = run["signals"] + 1
-    unit_of_work.inserts["outbox"].append(
-        {
-            "lane": run["run_id"],
-            "kind": "signal",
-            "name": last_event.incoming.type,
-            "event_id": last_event.event_id,
-            "payload": event_payload(
-                last_event, person, key, original_key=original_cart_key(key, run["workflow_id"])
-            ),
-            "trigger": False,
-        }
+    original_key = original_cart_key(key, run["workflow_id"])
+    payload = event_payload(last_event, person, key, original_key=original_key)
+    unit_of_work.add_outbox_row(
+        OutboxKind.SIGNAL, run["run_id"], last_event.incoming.type, payload, event_id=last_event.event_id
     )

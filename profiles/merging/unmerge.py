@@ -13,7 +13,7 @@ from profiles.db.sql import encode_jsonb
 from profiles.errors import InvalidRequest, NoChange, NotFound
 from profiles.identity.component import find_profile_id, read_component
 from profiles.identity.identifiers import email_hash_key, split_key
-from profiles.merging.audit_log import AuditContext, insert_log_rows, operator_entry
+from profiles.merging.audit_log import AuditContext, insert_log_rows
 from profiles.merging.cut_preview import load_messages_since, merged_since
 from profiles.merging.merge import MergeResult, merge_and_split
 
@@ -103,12 +103,11 @@ async def cut_identifiers(
         if len(profile_ids) == 1:
             before = await _load_before_cut(connection, profile_ids[0], first, second)
         cut_id = await connection.fetchval(_INSERT_CUT, first, second, actor, reason, at)
-        result = await merge_and_split(connection, stored_ids, canonical, (), AuditContext(at, actor, reason))
+        context = AuditContext(at, actor, reason)
+        result = await merge_and_split(connection, stored_ids, canonical, (), context)
         profiles = tuple(dict.fromkeys(result.profile_by_key[key] for key in (first, second)))
-        row = operator_entry(
-            "cut", at, actor=actor, detail=reason, profile_id=profiles[0], key=first, other_key=second
-        )
-        await insert_log_rows(connection, [row | {"other_profile_id": profiles[-1]}])
+        row = {"kind": "cut", "profile_id": profiles[0], "key": first, "other_key": second}
+        await insert_log_rows(connection, context, row | {"other_profile_id": profiles[-1]})
         if before is None:
             return IdentityCut(cut_id, profiles, (), at)
         await _keep_withdrawals(connection, before, result, at)
@@ -118,24 +117,14 @@ async def cut_identifiers(
 
 
 async def mend_cut(database: Database, cut_id: int, *, actor: str, reason: str) -> tuple[UUID, ...]:
-    """Remove a cut, so that events decide again on the two identifiers. Returns the profiles of the two.
-
-    Raises KeyError if there is no such cut, or if it was removed before.
-    """
+    """Remove a cut, and return the two identifiers' profiles now. Raises KeyError if it is not in force."""
 
     async def work(connection: Any) -> tuple[UUID, ...]:
         at = await connection.fetchval("SELECT now()")
         row = await connection.fetchrow(_LIFT_CUT, cut_id, at)
         if row is None:
             raise KeyError(f"no cut {cut_id} is in force")
-        pair = (row["one"], row["other"])
-        stored_ids, canonical = await _lock_identifiers(connection, pair)
-        result = await merge_and_split(connection, stored_ids, canonical, (), AuditContext(at, actor, reason))
-        profiles = tuple(dict.fromkeys(result.profile_by_key[key] for key in pair))
-        keys = {"key": pair[0], "other_key": pair[1]}
-        row = operator_entry("mended", at, actor=actor, detail=reason, profile_id=profiles[0], **keys)
-        await insert_log_rows(connection, [row])
-        return profiles
+        return await _resolve_again(connection, "mended", tuple(row), AuditContext(at, actor, reason))
 
     return await database.run(work)
 
@@ -150,21 +139,25 @@ async def release_identifier(database: Database, key: str, *, actor: str, reason
         at = await connection.fetchval("SELECT now()")
         if await connection.fetchval(_RELEASE_IDENTIFIER, *split_key(key)) is None:
             raise KeyError(f"{key} is not quarantined")
-        stored_ids, canonical = await _lock_identifiers(connection, (key,))
-        result = await merge_and_split(connection, stored_ids, canonical, (), AuditContext(at, actor, reason))
-        profile_id = result.profile_by_key[key]
-        row = operator_entry("released", at, actor=actor, detail=reason, profile_id=profile_id, key=key)
-        await insert_log_rows(connection, [row])
-        return (profile_id,)
+        return await _resolve_again(connection, "released", (key,), AuditContext(at, actor, reason))
 
     return await database.run(work)
 
 
-async def _lock_identifiers(connection: Any, keys: Sequence[str]) -> tuple[dict[str, UUID], dict[UUID, UUID]]:
-    """Lock identifiers and their profiles. Returns key → stored profile, and stored → canonical profile.
+async def _resolve_again(
+    connection: Any, kind: str, keys: tuple[str, ...], context: AuditContext
+) -> tuple[UUID, ...]:
+    """Merge or split the profiles of one or two identifiers, and log it. Returns their profiles now."""
+    stored_ids, canonical = await _lock_identifiers(connection, keys)
+    result = await merge_and_split(connection, stored_ids, canonical, (), context)
+    profiles = tuple(dict.fromkeys(result.profile_by_key[key] for key in keys))
+    row = {"kind": kind, "profile_id": profiles[0], **dict(zip(("key", "other_key"), keys, strict=False))}
+    await insert_log_rows(connection, context, row)
+    return profiles
 
-    Raises KeyError for identifiers that are not stored.
-    """
+
+async def _lock_identifiers(connection: Any, keys: Sequence[str]) -> tuple[dict[str, UUID], dict[UUID, UUID]]:
+    """Lock identifiers and profiles: key → stored, stored → canonical. Raises KeyError if one is missing."""
     kinds, values = zip(*(split_key(key) for key in keys), strict=True)
     rows = await connection.fetch(_LOCK_IDENTIFIERS, list(kinds), list(values))
     stored_ids = {row["key"]: row["profile_id"] for row in rows}
@@ -182,10 +175,7 @@ async def _load_before_cut(connection: Any, profile_id: UUID, key_a: str, key_b:
         profile_id,
         (*graph.cluster_of(key_a), key_b),
         tuple(message.message_id for message in await load_messages_since(connection, profile_id, since)),
-        tuple(
-            (row["channel"], row["topic"])
-            for row in await connection.fetch(_SELECT_WITHDRAWN_CONSENTS, profile_id)
-        ),
+        tuple(map(tuple, await connection.fetch(_SELECT_WITHDRAWN_CONSENTS, profile_id))),
     )
 
 
@@ -224,10 +214,7 @@ async def check_cut(connection: Any, key_a: str, key_b: str) -> UUID:
 
 
 async def check_mend(connection: Any, cut_id: int) -> None:
-    """Check a request to mend a cut.
-
-    Raises ``NotFound`` if there is no such cut, ``NoChange`` if it is mended already.
-    """
+    """Check a request to mend a cut. Raises ``NotFound`` for no such cut, ``NoChange`` for a mended one."""
     row = await connection.fetchrow("SELECT lifted_at FROM identity_cut WHERE cut_id = $1", cut_id)
     if row is None:
         raise NotFound(f"there is no cut {cut_id}; a profile's identity lists its cuts")
@@ -240,9 +227,8 @@ async def check_release(connection: Any, key: str) -> None:
 
     Raises ``NotFound`` for an identifier that was never seen, ``NoChange`` for one that is not quarantined.
     """
-    status = await connection.fetchval(
-        "SELECT status FROM identifier WHERE type = $1 AND value = $2", *split_key(key)
-    )
+    query = "SELECT status FROM identifier WHERE type = $1 AND value = $2"
+    status = await connection.fetchval(query, *split_key(key))
     if status is None:
         raise NotFound(f"{key} has never been seen; check its spelling against the list of quarantined ones")
     if status != "quarantined":

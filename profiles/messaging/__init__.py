@@ -1,4 +1,1 @@
-"""Messages and decisions: the gate's snapshot, claims, kill switches, ad audiences, policy versions.
-
-Also preference tokens and the tables of the sandbox.
-"""
+"""The gate's snapshot, claims, kill switches, audiences, policy versions, preference tokens, the sandbox."""

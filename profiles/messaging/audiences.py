@@ -7,14 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
-
-
-@dataclass(frozen=True, slots=True)
-class AudienceItem:
-    """One item that a profile is to be shown ads for."""
-
-    item: str
-    sku: str | None
+from profiles.state.unit_of_work import OutboxKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +20,7 @@ class Membership:
     """The removal of an earlier member with the same profile, item and audience is not confirmed."""
 
 
-_INSERT_MEMBERS = """
+_INSERT_MEMBERS = f"""
 WITH wanted AS (SELECT * FROM jsonb_to_recordset($1) AS w(member_id uuid, item text, sku text)),
 joined AS (
   INSERT INTO audience_member (member_id, audience, item, sku, profile_id, run_id, state, joined_at)
@@ -36,12 +29,12 @@ joined AS (
     WHERE a.run_id = $4 AND a.audience = $2 AND a.item = w.item AND a.state IN ('joining', 'in'))
   RETURNING member_id)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT member_id, 'audience', 'add', jsonb_build_object('audience', $2::text) FROM joined
-"""
+SELECT member_id, '{OutboxKind.AUDIENCE}', 'add', jsonb_build_object('audience', $2::text) FROM joined
+"""  # noqa: S608 - constant names
 
 # The same conditions as in ``policy.checks.suppression``, for all items at once. A withdrawal of ads counts
 # as well, because a merge or a split may have made it effective.
-_REMOVE_MEMBERS = """
+_REMOVE_MEMBERS = f"""
 WITH owned AS (SELECT s.* FROM suppression s WHERE s.profile_id = ANY($1) AND s.lifted_at IS NULL
   AND (s.until IS NULL OR s.until > $2)),
 place AS (SELECT m.*, ARRAY(SELECT o.item FROM product o WHERE o.sku = m.item) || m.item AS products
@@ -67,9 +60,9 @@ leaving AS (UPDATE audience_member a SET state = 'leaving', reason = why.reason,
   WHERE a.member_id = why.member_id AND why.reason IS NOT NULL
   RETURNING a.member_id, a.audience, a.reason)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', reason)
-FROM leaving RETURNING lane
-"""
+SELECT member_id, '{OutboxKind.AUDIENCE}', 'remove',
+  jsonb_build_object('audience', audience, 'reason', reason) FROM leaving RETURNING lane
+"""  # noqa: S608 - constant names
 
 _SELECT_MEMBERSHIPS = """
 SELECT m.member_id, m.state, EXISTS (SELECT 1 FROM audience_member e
@@ -93,14 +86,14 @@ async def add_to_audience(
     audience: str,
     profile_id: UUID,
     run_id: UUID,
-    items: Sequence[AudienceItem],
+    items: Sequence[tuple[str, str | None]],
     at: datetime,
 ) -> None:
-    """Add a profile to an audience for some items, through the outbox. Idempotent per run and item.
+    """Add a profile to an audience for some items (key, sku), through the outbox.
 
-    Locks held: that of the profile.
+    Idempotent per run and item. Locks held: that of the profile.
     """
-    rows = [{"member_id": new_id(), "item": item.item, "sku": item.sku} for item in items]
+    rows = [{"member_id": new_id(), "item": item, "sku": sku} for item, sku in items]
     await connection.execute(_INSERT_MEMBERS, encode_jsonb(rows), audience, profile_id, run_id, at)
     await connection.execute(NOTIFY_OUTBOX)
 
@@ -124,8 +117,5 @@ async def load_memberships(connection: Any, member_ids: Collection[UUID]) -> dic
 
 
 async def record_confirmation(connection: Any, member_id: UUID, action: str) -> None:
-    """Record that the platform has confirmed an action: add or remove.
-
-    Idempotent: ``left_at`` is the first confirmation, by the clock of Postgres.
-    """
+    """Record that the platform confirmed an add or remove. Idempotent: the first one's time stays."""
     await connection.execute(_UPDATE_CONFIRMED, member_id, action)

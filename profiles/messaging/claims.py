@@ -1,11 +1,8 @@
 """The gate's transaction: locks, snapshot, claims and decisions; and what is recorded of a claim afterwards.
 
 The gate reads with two statements, never one: the lock first, then the snapshot. A single statement that
-locks and reads has a snapshot from before its wait, and misses the purchase it waited for.
-
-Both call SQL functions that are defined in the migrations: ``lock_person_of_run`` in
-``0010_the_gate_in_fewer_round_trips.py``; ``lock_free_people_of_runs`` and ``write_decisions`` in
-``0011_the_gate_for_several_people.py``, all below ``profiles/db/migrations/versions``.
+locks and reads has a snapshot from before its wait, and misses the purchase it waited for. The
+migrations 0010 and 0011 define the SQL functions that they call.
 """
 
 from collections.abc import Sequence
@@ -28,11 +25,10 @@ from profiles.messaging.snapshot import (
 )
 
 GATE_TIMEOUTS = "lock_timeout => '5s', statement_timeout => '5s', idle_timeout => '10s'"
-"""Arguments of ``lock_person_of_run``: the timeouts of the gate's transaction.
+"""Timeouts of the gate's transaction, as arguments of ``lock_person_of_run``: they need no round trip.
 
-A wait for a lock takes at most 5 s, and so does each later statement, because a claim that took longer could
-not be used any more. Postgres ends a session that is idle for 10 s between two statements. The timeouts need
-no round trip of their own, and are set before the wait."""
+For the wait for a lock, for each later statement, and for a session that is idle between two statements. A
+claim that took longer could not be used any more."""
 
 GATE_DEADLINE_S = 6.0
 """Timeout of the gate's transaction by the caller's clock, for a Postgres that does not answer at all."""
@@ -184,10 +180,7 @@ def write_decisions_sql(*planned: MessageRow) -> str:
 async def record_sent(
     connection: Any, message_id: UUID, token: UUID, *, provider: str, provider_id: str, at: datetime
 ) -> None:
-    """Record that the provider accepted the message.
-
-    The record of the claim's holder replaces ``unknown``. The status of a later report of the provider stays.
-    """
+    """Record that the provider accepted the message. The status of a later report of the provider stays."""
     await connection.execute(_UPDATE_SENT, message_id, token, provider, provider_id, at)
 
 
@@ -207,10 +200,7 @@ async def expire_stale_claims(
     claim_timeout: timedelta = timedelta(minutes=5),
     unknown_timeout: timedelta = timedelta(minutes=15),
 ) -> int:
-    """Set claims without a result to unknown, and unknowns to final without a later report of the provider.
-
-    Returns how many.
-    """
+    """Set claims without a result to unknown, and unknowns without a report to final; return how many."""
     return len(await connection.fetch(_UPDATE_STALE_CLAIMS, claim_timeout, unknown_timeout))
 
 

@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from profiles.db.sql import fetch_as
+from profiles.state.unit_of_work import ACCEPTED_STATUSES
+
 AUTOMATIC_ACTOR = "waypost"
+"""Actor of the templates that a sweep stops. Only an operator resumes them."""
 
 # A gate takes the same lock, shared, before it reads the switches (lock_person_of_run). A switch waits for
 # gates that hold it, and gates wait for the switch. So no claim commits after a switch that it has not seen.
@@ -62,21 +66,21 @@ SELECT kind, name, 'resumed', $3, $4, clock_timestamp() FROM resumed RETURNING t
 _SELECT_KILL_SWITCHES = "SELECT kind, name, since, reason, actor FROM kill_switch ORDER BY kind, name"
 
 # By the run's clock, as caps. Messages before an operator resumed the template no longer count.
-_SELECT_UNHEALTHY_TEMPLATES = """
+_SELECT_UNHEALTHY_TEMPLATES = f"""
 SELECT m.template, count(*) AS sent, count(*) FILTER (WHERE m.status = 'bounced') AS bounced,
   count(m.complained_at) AS complained
 FROM message m LEFT JOIN (SELECT name, max(at) AS at FROM kill_switch_log
   WHERE kind = 'template' AND done = 'resumed' GROUP BY name) r ON r.name = m.template
 WHERE m.channel = ANY(ARRAY['email', 'sms', 'push']) AND m.claimed_at > now() - $1::interval
   AND m.claimed_at > COALESCE(r.at, '-infinity')
-  AND m.status IN ('sent', 'delivered', 'bounced', 'opened', 'clicked')
+  AND m.status IN {ACCEPTED_STATUSES}
   AND NOT EXISTS (SELECT 1 FROM kill_switch k WHERE k.kind = 'template' AND k.name = m.template)
 GROUP BY m.template HAVING count(*) >= $2 AND (
   (count(m.complained_at) >= $5 AND count(m.complained_at) * 100.0 >= count(*) * $3::float8)
   OR (count(*) FILTER (WHERE m.status = 'bounced') >= $5
     AND count(*) FILTER (WHERE m.status = 'bounced') * 100.0 >= count(*) * $4::float8))
 ORDER BY m.template
-"""
+"""  # noqa: S608 - constant names
 
 
 async def activate_kill_switch(connection: Any, kind: str, name: str, *, reason: str, actor: str) -> bool:
@@ -96,23 +100,10 @@ async def deactivate_kill_switch(connection: Any, kind: str, name: str, *, reaso
 
 async def list_kill_switches(connection: Any) -> list[KillSwitch]:
     """Return all kill switches that are on."""
-    return [KillSwitch(**row) for row in await connection.fetch(_SELECT_KILL_SWITCHES)]
+    return await fetch_as(connection, KillSwitch, _SELECT_KILL_SWITCHES)
 
 
 async def unhealthy_templates(connection: Any, rates: DeliverabilityLimits) -> list[UnhealthyTemplate]:
     """Return the templates past a limit. One statement, by the index of claims per channel."""
     limits = (rates.min_sent, rates.max_complaint_percent, rates.max_bounce_percent, rates.min_reports)
-    return [
-        UnhealthyTemplate(**row)
-        for row in await connection.fetch(_SELECT_UNHEALTHY_TEMPLATES, rates.window, *limits)
-    ]
-
-
-async def stop_template(connection: Any, unhealthy: UnhealthyTemplate, reason: str) -> bool:
-    """Stop a template, with ``AUTOMATIC_ACTOR`` as the actor. Returns False where it is already stopped.
-
-    Only an operator resumes it.
-    """
-    return await activate_kill_switch(
-        connection, "template", unhealthy.template, reason=reason, actor=AUTOMATIC_ACTOR
-    )
+    return await fetch_as(connection, UnhealthyTemplate, _SELECT_UNHEALTHY_TEMPLATES, rates.window, *limits)

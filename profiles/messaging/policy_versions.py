@@ -8,7 +8,7 @@ from uuid import UUID
 
 import orjson
 
-from profiles.db.sql import encode_jsonb
+from profiles.db.sql import encode_jsonb, from_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,5 @@ async def iterate_decisions(
 ) -> AsyncIterator[RecordedDecision]:
     """Yield decisions in the order in which they were recorded: those of the last ``since``, or all."""
     async for row in connection.cursor(_SELECT_DECISIONS, since, prefetch=500):
-        values = {**row, "items_removed": tuple(row["items_removed"])}
-        yield RecordedDecision(
-            **{**values, "basis": None if row["basis"] is None else orjson.loads(row["basis"])}
-        )
+        basis = None if row["basis"] is None else orjson.loads(row["basis"])
+        yield from_row(RecordedDecision, row, items_removed=tuple(row["items_removed"]), basis=basis)

@@ -1,12 +1,11 @@
 """Preference tokens: signed permissions to change a consent without logging in, without personal data."""
 
-import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from profiles.db.sql import decode_base64url, encode_base64url
 from profiles.identity.tokens import MIN_SECRET_BYTES
 
 VERSION = "1"
@@ -46,9 +45,8 @@ class PreferenceTokens:
                 f"secrets of preference tokens need {MIN_SECRET_BYTES} bytes; too short: number {numbers} of "
                 f"{len(secrets)}; make one with `openssl rand -hex 32`"
             )
-        self._keys = tuple(
-            hmac.digest(secret.encode(), _PREFERENCE_SIGNING_CONTEXT, hashlib.sha256) for secret in secrets
-        )
+        encoded = (secret.encode() for secret in secrets)
+        self._keys = [hmac.digest(each, _PREFERENCE_SIGNING_CONTEXT, hashlib.sha256) for each in encoded]
 
     def issue(self, profile_id: str, message_id: str, channel: str, topic: str) -> str:
         """Return a token for the links of one message: URL-safe, the same for the same values and secret.
@@ -62,9 +60,8 @@ class PreferenceTokens:
                 "a preference token needs four values, none empty and none with a control character"
             )
         payload = _FIELD_SEPARATOR.join(parts).encode()
-        token = (
-            f"{VERSION}.{_encode_base64url(payload)}.{_encode_base64url(self._sign(self._keys[0], payload))}"
-        )
+        signature = encode_base64url(self._sign(self._keys[0], payload))
+        token = f"{VERSION}.{encode_base64url(payload)}.{signature}"
         if len(token) > LONGEST_TOKEN:
             raise ValueError(
                 f"a preference token holds {LONGEST_TOKEN} characters at most; the ids are too long"
@@ -77,7 +74,7 @@ class PreferenceTokens:
             return None
         version, _, rest = token.partition(".")
         body, _, signature = rest.partition(".")
-        payload, given = _decode_base64url(body), _decode_base64url(signature)
+        payload, given = _decode_strictly(body), _decode_strictly(signature)
         if version != VERSION or payload is None or given is None:
             return None
         matches = [hmac.compare_digest(self._sign(key, payload), given) for key in self._keys]
@@ -91,14 +88,10 @@ class PreferenceTokens:
         return hmac.digest(key, VERSION.encode() + b"." + payload, hashlib.sha256)
 
 
-def _encode_base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode_base64url(text: str) -> bytes | None:
-    """Decode only the spelling that ``_encode_base64url`` returns, so that no two tokens have one content."""
+def _decode_strictly(text: str) -> bytes | None:
+    """Decode only the spelling that ``encode_base64url`` returns, so that no two tokens have one content."""
     try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+        data = decode_base64url(text)
+    except ValueError:
         return None
-    return data if _encode_base64url(data) == text else None
+    return data if encode_base64url(data) == text else None

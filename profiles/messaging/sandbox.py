@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import encode_jsonb
+from profiles.db.sql import encode_jsonb, fetch_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +58,25 @@ async def keep(
 async def list_mailbox(connection: Any, limit: int) -> list[MailboxEntry]:
     """Return the newest messages, without their bodies."""
     query = _SELECT_MAILBOX.format(bodies="") + " ORDER BY s.recorded_at DESC, s.message_id DESC LIMIT $1"
-    return [MailboxEntry(**row) for row in await connection.fetch(query, limit)]
+    return await fetch_as(connection, MailboxEntry, query, limit)
 
 
 async def load_mailbox_entry(connection: Any, message_id: UUID) -> MailboxEntry | None:
     """Return one message with its bodies; None where there is none."""
     query = _SELECT_MAILBOX.format(bodies=", s.html, s.text") + " WHERE s.message_id = $1"
-    row = await connection.fetchrow(query, message_id)
-    return None if row is None else MailboxEntry(**row)
+    return next(iter(await fetch_as(connection, MailboxEntry, query, message_id)), None)
 
 
 async def add_member(connection: Any, audience: str, member_id: UUID) -> None:
     """Add a member to an audience of the sandbox. Idempotent."""
-    await connection.execute(
-        "INSERT INTO sandbox_audience (audience, member_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        audience,
-        member_id,
-    )
+    query = "INSERT INTO sandbox_audience (audience, member_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+    await connection.execute(query, audience, member_id)
 
 
 async def remove_member(connection: Any, audience: str, member_id: UUID) -> None:
     """Remove a member from an audience of the sandbox. Idempotent."""
-    await connection.execute(
-        "DELETE FROM sandbox_audience WHERE audience = $1 AND member_id = $2", audience, member_id
-    )
+    query = "DELETE FROM sandbox_audience WHERE audience = $1 AND member_id = $2"
+    await connection.execute(query, audience, member_id)
 
 
 async def has_member(connection: Any, audience: str, member_id: UUID) -> bool:

@@ -10,22 +10,14 @@ from uuid import UUID
 import orjson
 
 from profiles.commerce.catalog import CATALOG_SQL, CatalogEntry, catalog_keys, sold_out, to_entries
-from profiles.db.sql import encode_jsonb
+from profiles.db.sql import encode_jsonb, from_row
 from profiles.identity.identifiers import ADDRESS_TYPE_BY_CHANNEL
+from profiles.state.unit_of_work import ACCEPTED_STATUSES
 
 DEFAULT_LOOKBACK = timedelta(days=31)
 """How far back sent messages are read where no cap looks further."""
 
-COUNTED_STATUSES = (
-    "claimed",
-    "unknown",
-    "unknown_final",
-    "sent",
-    "delivered",
-    "bounced",
-    "opened",
-    "clicked",
-)
+COUNTED_STATUSES = ("claimed", "unknown", "unknown_final", *ACCEPTED_STATUSES)
 """Statuses of the messages that count against the caps."""
 
 
@@ -127,8 +119,8 @@ _SELECT_SNAPSHOT = """
 SELECT {place} CASE WHEN known.vouched
     THEN p.traits - ARRAY[CASE WHEN p.origins #>> '{{email,rank}}' = '1' THEN 'email' END,
       CASE WHEN p.origins #>> '{{phone,rank}}' = '1' THEN 'phone' END]
-    ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order, p.erased_at,
-  p.profile_id, r.state AS run_state, r.profile_id AS run_of, r.journey, r.clock_offset_s,
+    ELSE p.traits END::text AS traits, p.context_timezone, p.email_from_order,
+  p.erased_at IS NOT NULL AS erased, p.profile_id, r.state AS run_state, r.profile_id AS run_profile_id,
   m.message_id, m.status, m.token, m.channel AS message_channel, m.reason AS message_reason,
   m.items AS message_items, COALESCE(m.planned_at, m.decided_at) AS message_planned_at, known.addresses,
   ARRAY(SELECT json_build_array(c.channel, c.topic, c.state, c.source)::text FROM consent_state c
@@ -203,27 +195,22 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         return [orjson.loads(text) for text in row[name]]
 
     addresses: dict[str, tuple[str, ...]] = {}
-    for kind, value, _ in sorted(rows("addresses"), key=_address_sort_key):
+    for kind, value, _ in sorted(rows("addresses"), key=lambda fields: (-fields[2], fields[1])):
         addresses[kind] = (*addresses.get(kind, ()), value)
     opt_outs: dict[str, tuple[str, ...]] = {}
     for address, topic in rows("opt_outs"):
         opt_outs[address] = (*opt_outs.get(address, ()), topic)
     shelf = to_entries(rows("shelf"))
-    return Snapshot(
-        profile_id=row["profile_id"],
+    suppressions = sorted(rows("suppressions"), key=lambda fields: (fields[0], fields[1]))
+    return from_row(
+        Snapshot,
+        row,
         traits=orjson.loads(row["traits"]),
-        context_timezone=row["context_timezone"],
-        email_from_order=row["email_from_order"],
-        erased=row["erased_at"] is not None,
-        run_state=row["run_state"],
-        run_profile_id=row["run_of"],
         addresses=addresses,
-        consents=tuple((c, t, s, source) for c, t, s, source in rows("consents")),
+        consents=tuple(tuple(fields) for fields in rows("consents")),
         suppressions=tuple(
             (item, sku, datetime.fromisoformat(until) if until else None, event_id, scope, of, tuple(parts))
-            for event_id, _, item, sku, until, scope, of, parts in sorted(
-                rows("suppressions"), key=_suppression_sort_key
-            )
+            for event_id, _, item, sku, until, scope, of, parts in suppressions
         ),
         cart=None if row["cart"] is None else tuple(orjson.loads(row["cart"])),
         sent_messages=tuple(
@@ -240,7 +227,6 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
         kill_switches=tuple(
             (kind, name, datetime.fromisoformat(since)) for kind, name, since in rows("stops")
         ),
-        claims_last_minute=row["claims_last_minute"],
     )
 
 
@@ -248,16 +234,15 @@ def to_snapshot(row: Any, query: SnapshotQuery) -> Snapshot:
 def snapshot_sql(*, needs_engagement: bool, needs_claim_rate: bool) -> str:
     """Return the statement for one message: of profile ``$1``; if that is null, of the locked one."""
     return _format_snapshot_sql(
-        _SINGLE_QUERY_SOURCE, _SINGLE_PROFILE_CONDITION, "", needs_engagement, needs_claim_rate
+        needs_engagement, needs_claim_rate, asked=_SINGLE_QUERY_SOURCE, profile=_SINGLE_PROFILE_CONDITION
     )
 
 
 @lru_cache
 def batch_snapshot_sql(*, needs_engagement: bool, needs_claim_rate: bool) -> str:
     """Return the statement for several messages: one row per query with a run of a locked profile."""
-    return _format_snapshot_sql(
-        _BATCH_QUERY_SOURCE, _BATCH_PROFILE_CONDITION, "ask.place,", needs_engagement, needs_claim_rate
-    )
+    sources = {"asked": _BATCH_QUERY_SOURCE, "profile": _BATCH_PROFILE_CONDITION, "place": "ask.place,"}
+    return _format_snapshot_sql(needs_engagement, needs_claim_rate, **sources)
 
 
 def snapshot_arguments(query: SnapshotQuery) -> dict[str, Any]:
@@ -276,53 +261,38 @@ def snapshot_arguments(query: SnapshotQuery) -> dict[str, Any]:
 
 def batch_snapshot_arguments(queries: Sequence[SnapshotQuery]) -> str:
     """Return ``$1`` of ``batch_snapshot_sql``; ``place`` is the position of a query in the list."""
-    return encode_jsonb(
-        [{"place": place, **snapshot_arguments(query)} for place, query in enumerate(queries)]
-    )
-
-
-def _address_sort_key(row: Sequence[Any]) -> tuple[float, str]:
-    _, address, seen_at = row
-    return -seen_at, address
-
-
-def _suppression_sort_key(row: Sequence[Any]) -> tuple[str, int]:
-    return row[0], row[1]
+    rows = [{"place": place, **snapshot_arguments(query)} for place, query in enumerate(queries)]
+    return encode_jsonb(rows)
 
 
 def _to_existing_message(row: Any) -> ExistingMessage | None:
     if row["message_id"] is None:
         return None
-    return ExistingMessage(
-        row["message_id"],
-        row["status"],
-        row["token"],
-        row["message_channel"],
-        row["message_reason"],
-        tuple(row["message_items"]),
-        row["message_planned_at"],
+    return from_row(
+        ExistingMessage,
+        row,
+        channel=row["message_channel"],
+        reason=row["message_reason"],
+        items=tuple(row["message_items"]),
+        planned_at=row["message_planned_at"],
     )
 
 
 def _to_deferred_message(
     message: str, channel: str, journey: str, topic: str, until: str, expires: str, planned: str, value: float
 ) -> DeferredMessage:
-    instants = [datetime.fromisoformat(at) for at in (until, expires, planned)]
-    return DeferredMessage(channel, journey, topic, instants[0], instants[1], instants[2], value, message)
+    again_at, expires_at, planned_at = map(datetime.fromisoformat, (until, expires, planned))
+    return DeferredMessage(channel, journey, topic, again_at, expires_at, planned_at, value, message)
 
 
 def _format_snapshot_sql(
-    query_source: str,
-    profile_condition: str,
-    extra_columns: str,
-    needs_engagement: bool,
-    needs_claim_rate: bool,
+    needs_engagement: bool, needs_claim_rate: bool, *, asked: str, profile: str, place: str = ""
 ) -> str:
     counted = f"'{{{','.join(COUNTED_STATUSES)}}}'::text[]"
     return _SELECT_SNAPSHOT.format(
-        asked=query_source,
-        profile=profile_condition,
-        place=extra_columns,
+        asked=asked,
+        profile=profile,
+        place=place,
         counted=counted,
         shelf=CATALOG_SQL.format("ask.names"),
         engaged=_ENGAGEMENT_SUBQUERY if needs_engagement else "NULL",

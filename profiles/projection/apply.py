@@ -1,9 +1,4 @@
-"""What an event changes in a profile: traits, carts, orders, consents, engagement.
-
-Pure: takes the profile's locked state, and collects what is to be written in a ``UnitOfWork``.
-"""
-
-from typing import Any
+"""What an event changes in a profile, collected in a ``UnitOfWork``. Pure, but for the profile's state."""
 
 from profiles.commerce import orders
 from profiles.consent import declarations
@@ -12,6 +7,7 @@ from profiles.events import (
     CartViewed,
     CheckoutStarted,
     Event,
+    OrderCompleted,
     OutOfStock,
     PriceDropped,
     ProductAdded,
@@ -22,9 +18,9 @@ from profiles.projection.computed import with_event_seen
 from profiles.runs.routing import ApplyResult
 from profiles.state import traits as golden
 from profiles.state.cart import apply_cart_event, generated_cart_id, is_generated_cart_id, with_new_price
-from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent
+from profiles.state.event_records import IncomingEvent, MessageRef, StoredEvent, id_text
 from profiles.state.profile_state import CartState, ProfileState
-from profiles.state.unit_of_work import UnitOfWork
+from profiles.state.unit_of_work import Row, UnitOfWork
 
 CART_EVENT_CLASSES = (ProductAdded, ProductRemoved, CartViewed, CheckoutStarted)
 
@@ -32,10 +28,7 @@ CART_PRODUCT_EVENTS = (PriceDropped, BackInStock, OutOfStock)
 """About a product in a cart; no action of the cart's owner."""
 
 ORDER_SENSITIVE_EVENT_TYPES = frozenset(
-    (
-        *("Product Added", "Product Removed", "Cart Viewed", "Checkout Started"),
-        *("Price Dropped", "Order Completed"),
-    )
+    each.event_name for each in (*CART_EVENT_CLASSES, PriceDropped, OrderCompleted)
 )
 """Names of the events that must be applied to a profile's carts in canonical order."""
 
@@ -89,20 +82,18 @@ def apply_event(person: ProfileState, stored: StoredEvent, changes: UnitOfWork) 
 
 def own_cart_id(incoming: IncomingEvent) -> str | None:
     """Return the cart id that the event itself carries."""
-    for name in _CART_ID_PROPERTIES:
-        value = incoming.properties.get(name)
-        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-            return str(value).strip()
-    return None
+    ids = (id_text(incoming.properties, name) for name in _CART_ID_PROPERTIES)
+    return next((cart_id for cart_id in ids if cart_id), None)
 
 
 def _apply_traits(person: ProfileState, stored: StoredEvent) -> None:
     incoming = stored.incoming
-    origin: dict[str, Any] = {"time": stored.time, "source": incoming.source, "event_id": incoming.id}
-    origin["verified"] = incoming.verified
-    traits, origins = golden.merge_traits(person.traits, person.origins, incoming.traits, **origin)
+    origin = golden.field_origin(
+        time=stored.time, source=incoming.source, event_id=incoming.id, verified=incoming.verified
+    )
+    traits, origins = golden.merge_traits(person.traits, person.origins, incoming.traits, origin)
     zone, locale, origins = golden.merge_context(
-        person.context_timezone, person.context_locale, origins, incoming.context, **origin
+        person.context_timezone, person.context_locale, origins, incoming.context, origin
     )
     last_seen = with_event_seen(person.last_seen, incoming, stored.at)
     # What an event does not change is returned as the same object.
@@ -140,10 +131,7 @@ def _apply_cart_event(
 
 
 def _own_generated_cart_id(stored: StoredEvent) -> str | None:
-    """Return the cart id that Waypost generated when the event arrived.
-
-    Of the profiles that have the event, one has the id.
-    """
+    """Return the cart id that Waypost generated on arrival; one of the profiles with the event has it."""
     return stored.cart_id if is_generated_cart_id(stored.cart_id) and not stored.has_foreign_cart_id else None
 
 
@@ -199,21 +187,12 @@ def _apply_engagement(
 ) -> None:
     name = stored.incoming.type
     if status := _STATUS_BY_EVENT_TYPE.get(name):
-        engaged_at = stored.time if status in _ENGAGED_STATUSES else None
-        changes.message_updates.append(
-            {
-                "message_id": message.message_id,
-                "status": status,
-                "engaged_at": engaged_at,
-                "complained_at": stored.time if name == "Message Complained" else None,
-            }
-        )
+        update: Row = {"message_id": message.message_id, "status": status}
+        update["engaged_at"] = stored.time if status in _ENGAGED_STATUSES else None
+        update["complained_at"] = stored.time if name == "Message Complained" else None
+        changes.message_updates.append(update)
     if (problem := _PROBLEM_BY_EVENT_TYPE.get(name)) and message.address:
-        changes.address_problems[message.channel, message.address] = {
-            "channel": message.channel,
-            "address": message.address,
-            "problem": problem,
-            "at": stored.at,
-        }
+        row = {"channel": message.channel, "address": message.address, "problem": problem, "at": stored.at}
+        changes.address_problems[message.channel, message.address] = row
     if name in declarations.OPT_OUT_EVENT_TYPES:
         declarations.record_message_opt_out(person, stored, message, changes)

@@ -1,5 +1,4 @@
-"""Computed traits, updated by ingest: when a profile was last seen per channel, and figures of its orders
-and messages.
+"""Computed traits, updated by ingest: last seen per channel, and figures of orders and messages.
 
 All are functions of the stored rows, and none of the current time. An event time after the arrival counts as
 the arrival.
@@ -126,13 +125,8 @@ def with_event_seen(seen: dict[str, str], incoming: IncomingEvent, at: datetime)
 
 async def load_last_seen(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, dict[str, str]]:
     """Return ``with_event_seen`` over all events of each profile; a profile without events is left out."""
-    rows = await connection.fetch(
-        _SELECT_LAST_SEEN,
-        list(profile_ids),
-        list(_PASSIVE_EVENT_TYPES),
-        _INTERNAL_SOURCE_PREFIX,
-        _PREFERENCES_SOURCE,
-    )
+    sources = (_INTERNAL_SOURCE_PREFIX, _PREFERENCES_SOURCE)
+    rows = await connection.fetch(_SELECT_LAST_SEEN, list(profile_ids), list(_PASSIVE_EVENT_TYPES), *sources)
     return {row["profile_id"]: orjson.loads(row["seen"]) for row in rows}
 
 

@@ -12,7 +12,7 @@ from profiles.commerce.orders import apply_shared_purchase, restore_order_lines
 from profiles.projection.apply import ORDER_SENSITIVE_EVENT_TYPES, apply_event
 from profiles.projection.computed import load_last_seen
 from profiles.state.cart import generated_cart_id, is_generated_cart_id
-from profiles.state.event_records import IncomingEvent, StoredEvent, parse_event
+from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import ProfileState
 from profiles.state.unit_of_work import UnitOfWork
 
@@ -50,9 +50,8 @@ async def load_history(
     """Return each profile's events that change its state, in canonical order, with whether it is its own."""
     history: dict[UUID, list[tuple[StoredEvent, bool]]] = {profile_id: [] for profile_id in profile_ids}
     for row in await connection.fetch(_SELECT_HISTORY, list(profile_ids), list(ORDER_SENSITIVE_EVENT_TYPES)):
-        history[row["replayed_profile"]].append(
-            (_to_stored_event(row), row["profile_id"] == row["replayed_profile"])
-        )
+        own = row["profile_id"] == row["replayed_profile"]
+        history[row["replayed_profile"]].append((_to_stored_event(row), own))
     for events in history.values():
         events.sort(key=lambda pair: pair[0].sort_key)
         own_cart_ids = {generated_cart_id(stored.event_id) for stored, own in events if own}
@@ -80,34 +79,12 @@ async def reload_last_seen(connection: Any, profiles: dict[UUID, ProfileState]) 
 
 async def load_lapsed_orders(connection: Any, profile_ids: Sequence[UUID]) -> dict[UUID, datetime]:
     """Return the time of the order after which each profile was last declared lapsed."""
-    rows = await connection.fetch(_SELECT_LAPSES, list(profile_ids))
-    return {row["profile_id"]: row["lapsed_after"] for row in rows}
-
-
-def event_from_row(row: Any) -> StoredEvent:
-    """Return the event of a row that has no identifiers and traits."""
-    properties = orjson.loads(row["properties"])
-    envelope = (row["source"], row["id"], row["type"], row["channel"], row["time"])
-    return StoredEvent(
-        IncomingEvent(*envelope, (), properties, verified=row["verified"]), row["event_id"], row["at"], None
-    )
+    return dict(await connection.fetch(_SELECT_LAPSES, list(profile_ids)))
 
 
 def _to_stored_event(row: Any) -> StoredEvent:
-    properties = orjson.loads(row["properties"])
-    identifiers = orjson.loads(row["identifiers"])
-    incoming = IncomingEvent(
-        source=row["source"],
-        id=row["id"],
-        type=row["type"],
-        channel=row["channel"],
-        time=row["time"],
-        identifiers=tuple((kind, value) for kind, held in identifiers.items() for value in held),
-        properties=properties,
-        traits=orjson.loads(row["traits"]),
-        context=orjson.loads(row["context"]),
-        verified=row["verified"],
-    )
+    incoming = incoming_from_row(row)
+    properties = incoming.properties
     bought = None if row["bought"] is None else restore_order_lines(properties, orjson.loads(row["bought"]))
     event = parse_event(row["type"], properties)[0]
     return StoredEvent(incoming, row["event_id"], row["at"], event, None, row["cart_id"], order_lines=bought)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from profiles.db.sql import encode_jsonb
+from profiles.db.sql import encode_jsonb, fetch_as
 
 _INSERT_EXPOSURES = """
 INSERT INTO exposure (run_id, experiment, arm, journey, profile_id, at)
@@ -28,10 +28,7 @@ class ExposureView:
 async def record_exposures(
     connection: Any, run_id: UUID, exposures: Sequence[tuple[str, str, datetime]]
 ) -> None:
-    """Record (experiment, arm, at) for a run and its profile.
-
-    Idempotent: the first arm of an experiment stays. Writes nothing where there is no such run.
-    """
+    """Record (experiment, arm, at) for a run, if it exists. Idempotent: an experiment's first arm stays."""
     first: dict[str, dict[str, Any]] = {}
     for experiment, arm, exposed_at in exposures:
         first.setdefault(experiment, {"experiment": experiment, "arm": arm, "at": exposed_at})
@@ -41,7 +38,5 @@ async def record_exposures(
 
 async def list_exposures(connection: Any, run_id: UUID) -> list[ExposureView]:
     """Return a run's exposures, in the order of their times."""
-    rows = await connection.fetch(
-        "SELECT experiment, arm, at FROM exposure WHERE run_id = $1 ORDER BY at, experiment", run_id
-    )
-    return [ExposureView(**row) for row in rows]
+    query = "SELECT experiment, arm, at FROM exposure WHERE run_id = $1 ORDER BY at, experiment"
+    return await fetch_as(connection, ExposureView, query, run_id)

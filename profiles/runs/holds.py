@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from profiles.db.sql import RARE_EVENT_TYPES_PREDICATE, encode_jsonb
-from profiles.identity.identifiers import redact_addresses
+from profiles.identity.identifiers import redact_value
 
 MAX_HOLD_AGE = timedelta(days=90)
 """A case that was opened longer ago counts as closed."""
@@ -71,13 +71,6 @@ async def load_open_holds(
     frequent = any(
         f"'{name}'" in RARE_EVENT_TYPES_PREDICATE for hold in holds for name in (hold.opened, *hold.closed)
     )
-    open_rows = await connection.fetch(
-        _SELECT_OPEN_HOLDS_OF_ANY_TYPES if frequent else _SELECT_OPEN_HOLDS_OF_RARE_TYPES,
-        profile_id,
-        encode_jsonb(rows),
-        at - MAX_HOLD_AGE,
-    )
-    return tuple(
-        OpenHold(row["opened"], redact_addresses({"ref": row["ref"]})["ref"], row["since"])
-        for row in open_rows
-    )
+    query = _SELECT_OPEN_HOLDS_OF_ANY_TYPES if frequent else _SELECT_OPEN_HOLDS_OF_RARE_TYPES
+    found = await connection.fetch(query, profile_id, encode_jsonb(rows), at - MAX_HOLD_AGE)
+    return tuple(OpenHold(row["opened"], redact_value(row["ref"]), row["since"]) for row in found)

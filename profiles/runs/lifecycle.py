@@ -1,27 +1,24 @@
-"""State transitions of a run: closed by its workflow, signalled or ended by an operator.
-
-Also what is read of single runs: profile, workflow id, delivered events, whether it is live.
-"""
+"""State transitions of a run, by its workflow or an operator, and reads of single runs."""
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
 
 from profiles.db.database import Database
-from profiles.db.locks import lock_profile_of_run
+from profiles.db.locks import SELECT_RUN_PROFILE, lock_profile_of_run
 from profiles.db.sql import NOTIFY_OUTBOX, encode_jsonb, new_id
 from profiles.events import END_RUN
 from profiles.identity.identifiers import redact_addresses
 from profiles.runs.routing import ApplyResult, Route, match_routes, route_event
 from profiles.state.clock import StackClock
-from profiles.state.event_records import IncomingEvent, StoredEvent, parse_event
+from profiles.state.event_records import StoredEvent, incoming_from_row, parse_event
 from profiles.state.profile_state import load_profile_states
-from profiles.state.unit_of_work import UnitOfWork
+from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
 # Outbox rows are locked before the run's row, as in the relay, to avoid a deadlock.
 _LOCK_OUTBOX_ROWS = (
@@ -40,26 +37,27 @@ _UPDATE_STUCK_RUN_ENDED = (
 )
 
 # Marks all rows, seen or not: a redelivery after the end must not reroute what the story acted on.
-_MARK_REROUTED = """
+_MARK_REROUTED = f"""
 WITH marked AS (
   UPDATE outbox SET rerouted_at = now(), delivered_at = COALESCE(delivered_at, now())
-  WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = 'signal' RETURNING event_id, seq)
+  WHERE lane = $1 AND trigger AND rerouted_at IS NULL AND kind = '{OutboxKind.SIGNAL}'
+  RETURNING event_id, seq)
 SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.cart_id, e.properties::text AS properties,
   e.problems::text AS problems
 FROM marked m JOIN event e USING (event_id) WHERE NOT (m.event_id = ANY($2)) ORDER BY m.seq
-"""
+"""  # noqa: S608 - constant names
 
 _DISCARD_OUTBOX_ROWS = """
 UPDATE outbox SET delivered_at = now(), error = 'the run has ended' WHERE lane = $1 AND delivered_at IS NULL
 """
 
-_LEAVE_AUDIENCES = """
+_LEAVE_AUDIENCES = f"""
 WITH leaving AS (UPDATE audience_member SET state = 'leaving', reason = 'run_ended', leaving_at = now()
   WHERE run_id = $1 AND state IN ('joining', 'in') RETURNING member_id, audience)
 INSERT INTO outbox (lane, kind, name, payload)
-SELECT member_id, 'audience', 'remove', jsonb_build_object('audience', audience, 'reason', 'run_ended')
-FROM leaving
-"""
+SELECT member_id, '{OutboxKind.AUDIENCE}', 'remove',
+  jsonb_build_object('audience', audience, 'reason', 'run_ended') FROM leaving
+"""  # noqa: S608 - constant names
 
 _DELIVERED = """
 SELECT event_id FROM outbox
@@ -124,17 +122,13 @@ async def _reroute(
     calendar: StackClock,
     at: datetime,
 ) -> None:
-    persons = await load_profile_states(connection, [profile_id])
-    person = persons[profile_id]
+    person = (await load_profile_states(connection, [profile_id]))[profile_id]
     changes = UnitOfWork()
     for row in rows:
-        properties = orjson.loads(row["properties"])
-        event, _ = parse_event(row["type"], properties)
+        incoming = incoming_from_row(row)
+        event, _ = parse_event(incoming.type, incoming.properties)
         if event is None:
             continue
-        incoming = IncomingEvent(
-            row["source"], row["id"], row["type"], row["channel"], row["time"], (), properties
-        )
         stored = StoredEvent(incoming, row["event_id"], max(at, calendar.now), event)
         applied = ApplyResult(row["cart_id"], (row["cart_id"],) if row["cart_id"] else ())
         kept = {"event_id": row["event_id"], "profile_id": profile_id, "cart_id": row["cart_id"]}
@@ -203,10 +197,7 @@ async def request_run_end(database: Database, run_id: UUID, outcome: str, reason
 
 async def load_run_profile(connection: Any, run_id: UUID) -> UUID | None:
     """Return the current profile of a run, after any merge; None where there is no such run."""
-    profile_id: UUID | None = await connection.fetchval(
-        "SELECT profile_id FROM run WHERE run_id = $1", run_id
-    )
-    return profile_id
+    return cast("UUID | None", await connection.fetchval(SELECT_RUN_PROFILE, run_id))
 
 
 async def delivered_events(
@@ -228,10 +219,8 @@ async def is_live(connection: Any, run_id: UUID) -> bool:
 
 async def workflow_id_of(connection: Any, run_id: UUID) -> str | None:
     """Return Temporal's id of a run, None where there is no such run."""
-    workflow_id: str | None = await connection.fetchval(
-        "SELECT workflow_id FROM run WHERE run_id = $1", run_id
-    )
-    return workflow_id
+    query = "SELECT workflow_id FROM run WHERE run_id = $1"
+    return cast("str | None", await connection.fetchval(query, run_id))
 
 
 async def count_started(connection: Any, since: datetime, source: str) -> int:
@@ -243,15 +232,10 @@ async def _lock_run_state(connection: Any, run_id: UUID) -> str | None:
     """Return a run's state, None where there is no run. Holds the profile's lock until COMMIT."""
     if await lock_profile_of_run(connection, run_id) is None:
         return None
-    state: str | None = await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id)
-    return state
+    return cast("str", await connection.fetchval("SELECT state FROM run WHERE run_id = $1", run_id))
 
 
 async def _enqueue_signal(connection: Any, run_id: UUID, name: str, payload: dict[str, Any]) -> None:
-    await connection.execute(
-        "INSERT INTO outbox (lane, kind, name, payload) VALUES ($1, 'signal', $2, $3)",
-        run_id,
-        name,
-        encode_jsonb(payload),
-    )
+    query = "INSERT INTO outbox (lane, kind, name, payload) VALUES ($1, $2, $3, $4)"
+    await connection.execute(query, run_id, OutboxKind.SIGNAL, name, encode_jsonb(payload))
     await connection.execute(NOTIFY_OUTBOX)

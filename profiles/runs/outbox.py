@@ -7,6 +7,8 @@ from uuid import UUID
 
 import orjson
 
+from profiles.db.sql import from_row
+
 MAX_RETRY_INTERVAL_S = 60.0
 """The longest backoff between two attempts to deliver a row, in seconds."""
 
@@ -18,6 +20,7 @@ class OutboxRow:
     seq: int
     lane: UUID
     kind: str
+    """One of ``OutboxKind``, unless a newer release wrote the row."""
     name: str
     payload: dict[str, Any]
     event_id: UUID | None
@@ -56,16 +59,7 @@ FROM unnest($1::uuid[], $2::text[]) AS s(run_id, temporal_run_id) WHERE run.run_
 async def lock_batch(connection: Any, limit: int) -> list[OutboxRow]:
     """Lock and return up to ``limit`` rows, each of another lane. The locks last until COMMIT."""
     return [
-        OutboxRow(
-            row["seq"],
-            row["lane"],
-            row["kind"],
-            row["name"],
-            orjson.loads(row["payload"]),
-            row["event_id"],
-            row["workflow_id"],
-            row["profile_id"],
-        )
+        from_row(OutboxRow, row, payload=orjson.loads(row["payload"]))
         for row in await connection.fetch(_LOCK_BATCH, limit)
     ]
 
@@ -83,18 +77,14 @@ async def record_failure(connection: Any, seq: int, error: str) -> None:
 
 
 async def reschedule(connection: Any, seq: int, error: str) -> None:
-    """Record a failed delivery, with a backoff before the next attempt.
-
-    It is 1 s at first, doubles each time, and is at most ``MAX_RETRY_INTERVAL_S``.
-    """
+    """Record a failed delivery, with a backoff of 1 s that doubles, up to ``MAX_RETRY_INTERVAL_S``."""
     await connection.execute(_UPDATE_RETRY_AT, seq, error[:500], MAX_RETRY_INTERVAL_S)
 
 
 async def mark_stuck(connection: Any, run_id: UUID, reason: str) -> bool:
     """Set a running run to stuck, with the reason, after a permanent delivery error.
 
-    Its rows are no longer delivered, and no other run waits for them. Returns False where the run is not
-    running.
+    Its rows are no longer delivered, and no other run waits for them. Returns False for any other state.
     """
     changed: str = await connection.execute(_UPDATE_RUN_STUCK, run_id, reason[:500])
     return changed == "UPDATE 1"

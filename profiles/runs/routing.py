@@ -13,7 +13,7 @@ from profiles.identity.identifiers import contains_email_or_phone, redact_addres
 from profiles.state.clock import StackClock
 from profiles.state.event_records import StoredEvent
 from profiles.state.profile_state import LiveRun, ProfileState
-from profiles.state.unit_of_work import UnitOfWork
+from profiles.state.unit_of_work import OutboxKind, UnitOfWork
 
 KEY_PERSON = "person"
 """``keyed_by`` value: one live run per profile."""
@@ -98,8 +98,11 @@ class ApplyResult:
         return ApplyResult(cart_id, tuple(renamed.get(cart, cart) for cart in self.changed_carts))
 
 
-def match_routes(event: Event, routes: Sequence[Route]) -> RouteMatches:
-    """Return the journeys that one event concerns. A journey that raises is skipped and recorded."""
+def match_routes(event: Event, routes: Sequence[Route], *, filtered: bool = True) -> RouteMatches:
+    """Return the journeys that one event concerns. A journey that raises is skipped and recorded.
+
+    ``filtered``: False admits every event, without asking the journey's filter.
+    """
     matches: list[RouteMatch] = []
     problems: list[dict[str, str]] = []
     for route in routes:
@@ -107,7 +110,7 @@ def match_routes(event: Event, routes: Sequence[Route]) -> RouteMatches:
             continue
         try:
             key = None if route.key_property in (KEY_PERSON, KEY_CART) else route.key_of(event)
-            starts = event.event_name in route.start_names and route.admits(event)
+            starts = event.event_name in route.start_names and (not filtered or route.admits(event))
         except Exception as error:
             # Author code: whatever it raises, the event must not be lost.
             problems.append({"journey": route.name, "detail": f"keyed_by or filter raised {error!r}"[:500]})
@@ -151,14 +154,8 @@ def route_event(
         targets = _target_runs(match, person, stored, applied, key)
         for run in targets:
             _add_signal(run, person, stored, applied, match, changes)
-        covered = any(run.key == key for run in targets)
-        if (
-            may_start
-            and match.starts
-            and key
-            and not covered
-            and calendar.may_start_run(stored.incoming.time)
-        ):
+        starts = may_start and match.starts and calendar.may_start_run(stored.incoming.time)
+        if starts and key and all(run.key != key for run in targets):
             _add_start(person, stored, applied, match, key, calendar, changes)
 
 
@@ -175,23 +172,17 @@ def event_payload(
     ``original_key``: the cart's id as the story knows it.
     """
     cart = person.carts.get(cart_id) if cart_id else None
-    payload = (
-        redact_addresses(stored.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS))
-        if stored.event
-        else {}
-    )
-    payload |= {
-        "id": str(stored.event_id),
-        "time": stored.incoming.time.isoformat(),
-        "at": stored.at.isoformat(),
-        "channel": stored.incoming.channel,
-    }
+    payload: dict[str, Any] = {}
+    if stored.event:
+        declared = stored.event.model_dump(mode="json", exclude_none=True, exclude=_ENVELOPE_FIELDS)
+        payload = redact_addresses(declared)
+    payload |= {"id": str(stored.event_id), "time": stored.incoming.time.isoformat()}
+    payload |= {"at": stored.at.isoformat(), "channel": stored.incoming.channel}
     if cart_id:
         payload["cart_id"] = redact_value(original_key or cart_id)
     if cart is not None:
-        payload["cart"] = [
-            redact_addresses(line.model_dump(mode="json", exclude_none=True)) for line in cart.lines
-        ]
+        lines = (line.model_dump(mode="json", exclude_none=True) for line in cart.lines)
+        payload["cart"] = [redact_addresses(line) for line in lines]
     return {name: value for name, value in payload.items() if value is not None}
 
 
@@ -201,8 +192,7 @@ def _resolve_key(
     if match.route.key_property == KEY_PERSON:
         return str(person.profile_id), None
     if match.route.key_property == KEY_CART:
-        fault = key_fault(applied.cart_id) if applied.cart_id else None
-        return applied.cart_id, fault
+        return applied.cart_id, key_fault(applied.cart_id) if applied.cart_id else None
     return match.key, None
 
 
@@ -216,10 +206,8 @@ def _target_runs(
     if match.route.key_property == KEY_PERSON:
         return live
     if match.route.key_property == KEY_CART and isinstance(stored.event, OrderEvent):
-        return [run for run in live if run.key in applied.changed_carts or run.key == key]
-    if key is not None:
-        return [run for run in live if run.key == key]
-    return live
+        return [run for run in live if run.key in (*applied.changed_carts, key)]
+    return live if key is None else [run for run in live if run.key == key]
 
 
 def _add_signal(
@@ -234,21 +222,17 @@ def _add_signal(
     changes.signal_counts[run.run_id] = run.signals
     if run.signals > MAX_SIGNALS_PER_RUN:
         return
-    row: dict[str, Any] = {"lane": run.run_id, "kind": "signal", "event_id": stored.event_id}
+    name, trigger = stored.incoming.type, match.starts
     if run.signals == MAX_SIGNALS_PER_RUN:
-        end = {"outcome": "overflow", "reason": f"{MAX_SIGNALS_PER_RUN} events reached this run"}
-        row |= {"name": END_RUN, "payload": end, "trigger": False}
+        name, trigger = END_RUN, False
+        payload = {"outcome": "overflow", "reason": f"{MAX_SIGNALS_PER_RUN} events reached this run"}
+    elif match.route.key_property == KEY_CART:
+        payload = event_payload(stored, person, run.key, original_key=run.original_key)
     else:
-        of_a_cart = match.route.key_property == KEY_CART
-        cart_id = run.key if of_a_cart else applied.cart_id
-        row |= {
-            "name": stored.incoming.type,
-            "payload": event_payload(
-                stored, person, cart_id, original_key=run.original_key if of_a_cart else None
-            ),
-            "trigger": match.starts,
-        }
-    changes.inserts["outbox"].append(row)
+        payload = event_payload(stored, person, applied.cart_id)
+    changes.add_outbox_row(
+        OutboxKind.SIGNAL, run.run_id, name, payload, event_id=stored.event_id, trigger=trigger
+    )
 
 
 def _add_start(
@@ -268,25 +252,12 @@ def _add_start(
     offset = calendar.clock_offset_s(stored.incoming.time)
     run: dict[str, Any] = {"run_id": run_id, "journey": journey, "key": key, "clock_offset_s": offset}
     start = {**run, "customer_id": person.profile_id}
-    changes.new_runs.append(
-        {
-            **run,
-            "profile_id": person.profile_id,
-            "workflow_id": workflow_id(journey, key, run_id),
-            "entry_event": stored.event_id,
-            "entered_at": stored.at,
-            "on_merge": match.route.on_merge,
-        }
-    )
-    changes.inserts["outbox"].append(
-        {
-            "lane": run_id,
-            "kind": "start",
-            "name": stored.incoming.type,
-            "event_id": stored.event_id,
-            "payload": {"start": start, "event": event_payload(stored, person, applied.cart_id)},
-            "trigger": True,
-        }
+    run |= {"profile_id": person.profile_id, "workflow_id": workflow_id(journey, key, run_id)}
+    run |= {"entry_event": stored.event_id, "entered_at": stored.at, "on_merge": match.route.on_merge}
+    changes.new_runs.append(run)
+    payload = {"start": start, "event": event_payload(stored, person, applied.cart_id)}
+    changes.add_outbox_row(
+        OutboxKind.START, run_id, stored.incoming.type, payload, event_id=stored.event_id, trigger=True
     )
     entries.append(stored.at)
     person.runs.append(LiveRun(run_id, journey, key, stored.at, clock_offset_s=offset, original_key=key))

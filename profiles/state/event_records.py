@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 from pydantic import ValidationError
 
+from profiles.db.sql import from_row
 from profiles.events import Event, Item
 
 EventSortKey = tuple[datetime, str, str, str]
@@ -118,6 +119,21 @@ class StoredEvent:
         event = self.incoming
         rank = "1" if event.type == "Order Completed" else "0"
         return self.time, rank, event.source, _DIGITS.sub(lambda digits: digits[0].zfill(20), event.id)
+
+
+def incoming_from_row(row: Any) -> IncomingEvent:
+    """Return a stored event as its channel sent it. A row without identifiers, traits or context has none."""
+    texts = {name: orjson.loads(row.get(name, "{}")) for name in ("properties", "traits", "context")}
+    identifiers = orjson.loads(row.get("identifiers", "{}"))
+    pairs = tuple((kind, value) for kind, values in identifiers.items() for value in values)
+    return from_row(IncomingEvent, row, **texts, identifiers=pairs, problems=())
+
+
+def id_text(properties: Mapping[str, Any], name: str) -> str | None:
+    """Return an id in an event's properties: a text or an integer, stripped; None for anything else."""
+    value = properties.get(name)
+    is_id = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value).strip() or None if is_id else None
 
 
 def parse_event(name: str, properties: Mapping[str, Any]) -> tuple[Event | None, str | None]:

@@ -14,9 +14,9 @@ from profiles.state.traits import TraitOrigins, TraitValues
 
 _SELECT_PROFILE_STATES = """
 SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.context_timezone,
-  p.context_locale, p.preferred_hour IS NOT NULL AS has_habits,
+  p.context_locale, p.preferred_hour IS NOT NULL AS has_preferred_hour,
   EXISTS (SELECT 1 FROM consent_state s WHERE s.profile_id = p.profile_id)
-    OR EXISTS (SELECT 1 FROM consent c WHERE c.profile_id = p.profile_id) AS has_spoken, p.email_from_order,
+    OR EXISTS (SELECT 1 FROM consent c WHERE c.profile_id = p.profile_id) AS has_consents, p.email_from_order,
   p.last_checkout_at, p.sure_checkout_at, p.email_ordered, p.seen::text AS seen, p.carts_time, p.carts_key,
   (SELECT min(CASE WHEN i.vouched THEN i.linked_at ELSE i.since END) FROM identifier i
     WHERE i.profile_id = p.profile_id AND i.type = 'email') AS email_since,
@@ -36,6 +36,11 @@ SELECT p.profile_id, p.traits::text AS traits, p.origins::text AS origins, p.con
   )::text AS undone_orders
 FROM profile p WHERE p.profile_id = ANY(ARRAY(SELECT unnest($1::uuid[])))
 """
+
+_STORED_FIELDS = (
+    *("profile_id", "context_timezone", "context_locale", "email_from_order", "email_since", "vouched"),
+    *("last_checkout_at", "sure_checkout_at", "email_ordered", "has_preferred_hour", "has_consents"),
+)
 
 
 @dataclass(slots=True)
@@ -165,39 +170,29 @@ async def load_profile_states(connection: Any, profile_ids: Sequence[UUID]) -> d
 
 
 def _to_profile_state(row: Any) -> ProfileState:
+    lists = {
+        name: orjson.loads(row[name] or "[]")
+        for name in ("carts", "runs", "addresses", "audiences", "undone_orders")
+    }
     person = ProfileState(
-        profile_id=row["profile_id"],
+        **{name: row[name] for name in _STORED_FIELDS},
         traits=orjson.loads(row["traits"]),
         origins=orjson.loads(row["origins"]),
-        context_timezone=row["context_timezone"],
-        context_locale=row["context_locale"],
-        email_from_order=row["email_from_order"],
-        email_since=row["email_since"],
-        has_preferred_hour=row["has_habits"],
-        has_consents=row["has_spoken"],
-        last_checkout_at=row["last_checkout_at"],
-        sure_checkout_at=row["sure_checkout_at"],
-        email_ordered=row["email_ordered"],
-        vouched=row["vouched"],
         last_seen=orjson.loads(row["seen"]),
         carts_sort_key=_to_sort_key(row["carts_time"], row["carts_key"]),
-        refunds=[
-            (properties, verified) for properties, verified in orjson.loads(row["undone_orders"] or "[]")
-        ],
+        refunds=[(properties, verified) for properties, verified in lists["undone_orders"]],
     )
-    for cart_id, lines, updated_at in orjson.loads(row["carts"] or "[]"):
+    for cart_id, lines, updated_at in lists["carts"]:
         person.carts[cart_id] = CartState(cart_id, parse_lines(lines), datetime.fromisoformat(updated_at))
-    for run_id, journey, key, entered_at, state, signals, offset, workflow_id in orjson.loads(
-        row["runs"] or "[]"
-    ):
+    for run_id, journey, key, entered_at, state, signals, offset, workflow_id in lists["runs"]:
         entered = datetime.fromisoformat(entered_at)
         person.run_entries.setdefault((journey, key), []).append(entered)
         if state != "ended":
             called = original_cart_key(key, workflow_id)
             person.runs.append(LiveRun(UUID(run_id), journey, key, entered, signals, offset, called))
-    for kind, value in orjson.loads(row["addresses"] or "[]"):
+    for kind, value in lists["addresses"]:
         person.addresses.setdefault(kind, []).append(value)
-    for member_id, audience, item, sku, run_id in orjson.loads(row["audiences"] or "[]"):
+    for member_id, audience, item, sku, run_id in lists["audiences"]:
         person.audiences.append(AudienceMembership(UUID(member_id), audience, item, sku, UUID(run_id)))
     person.is_dirty = person.email_from_order != person.is_customer_by_email
     return person

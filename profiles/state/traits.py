@@ -47,24 +47,29 @@ TraitValues = dict[str, Any]
 TraitOrigins = dict[str, FieldOrigin]
 
 
+def field_origin(*, time: datetime, source: str, event_id: str, verified: bool) -> FieldOrigin:
+    """Return the origin of an event's values.
+
+    ``time``: the event's own time, at the latest the time of ingest. ``event_id``: its id within its source,
+    since Waypost's own ids are in the order of arrival.
+    """
+    instant = time.astimezone(UTC).isoformat(timespec="microseconds")
+    rank = VERIFIED_RANK if verified else UNVERIFIED_RANK
+    return FieldOrigin(time=instant, source=source, event_id=event_id, rank=rank)
+
+
 def merge_traits(
     traits: TraitValues,
     origins: TraitOrigins,
     new_traits: Mapping[str, Any],
-    *,
-    time: datetime,
-    source: str,
-    event_id: str,
-    verified: bool,
+    origin: FieldOrigin,
 ) -> tuple[TraitValues, TraitOrigins]:
     """Return traits and origins after one event; the given objects themselves if nothing changes.
 
-    ``time``: the event's own time, at the latest the time of ingest. ``event_id``: its id within its source,
-    since Waypost's own ids are in the order of arrival. None declares nothing, ``consents`` is no trait, and
-    an object is one field, which is replaced as a whole.
+    None declares nothing, ``consents`` is no trait, and an object is one field, which is replaced as a whole.
     """
     declared = {name: value for name, value in new_traits.items() if name not in _RESERVED_NAMES}
-    return _merge_fields(traits, origins, declared, _to_origin(time, source, event_id, verified))
+    return _merge_fields(traits, origins, declared, origin)
 
 
 def merge_context(
@@ -72,15 +77,10 @@ def merge_context(
     locale: str | None,
     origins: TraitOrigins,
     context: Mapping[str, Any],
-    *,
-    time: datetime,
-    source: str,
-    event_id: str,
-    verified: bool,
+    origin: FieldOrigin,
 ) -> tuple[str | None, str | None, TraitOrigins]:
     """Return time zone, locale and origins after one event's context, by the rules of ``merge_traits``."""
     values: TraitValues = {TIMEZONE_ORIGIN: timezone, LOCALE_ORIGIN: locale}
-    origin = _to_origin(time, source, event_id, verified)
     values, origins = _merge_fields(values, origins, parse_context(context), origin)
     return values[TIMEZONE_ORIGIN], values[LOCALE_ORIGIN], origins
 
@@ -114,13 +114,6 @@ def _merge_fields(
     if not changed:
         return values, origins
     return {**values, **changed}, {**origins, **dict.fromkeys(changed, origin)}
-
-
-def _to_origin(time: datetime, source: str, event_id: str, verified: bool) -> FieldOrigin:
-    instant = time.astimezone(UTC).isoformat(timespec="microseconds")
-    return FieldOrigin(
-        time=instant, source=source, event_id=event_id, rank=VERIFIED_RANK if verified else UNVERIFIED_RANK
-    )
 
 
 def _takes_precedence(

@@ -1,23 +1,39 @@
 """The rows that one transaction writes: collected first, then written together in very few statements."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from profiles.db import sql
 from profiles.db.sql import encode_jsonb
-from profiles.state.profile_state import AudienceMembership, CartState, ProfileState
+from profiles.state.profile_state import CartState, ProfileState
 
 Row = dict[str, Any]
+
+
+class OutboxKind(StrEnum):
+    """The kind of an outbox row, which decides how the relay delivers it."""
+
+    START = "start"
+    """Start the workflow of the run."""
+    SIGNAL = "signal"
+    """Signal the workflow of the run."""
+    AUDIENCE = "audience"
+    """Add or remove an audience member at the ad platform, as the row's name says."""
+
 
 MESSAGE_RANK = (
     *("withheld", "deferred", "released", "claimed", "unknown", "unknown_final"),
     *("sent", "delivered", "bounced", "opened", "clicked"),
 )
 """Statuses of a message in order. A status only moves to the right."""
+
+ACCEPTED_STATUSES = MESSAGE_RANK[MESSAGE_RANK.index("sent") :]
+"""Statuses of a message that a provider accepted."""
 
 
 def _insert_sql(table: str, columns: str, conflict: str = "") -> str:
@@ -66,6 +82,11 @@ UPSERT_CARTS = _insert_sql(
     "profile_id, cart_id, lines, updated_at, closed_at",
     "ON CONFLICT (profile_id, cart_id) DO UPDATE "
     "SET lines = excluded.lines, updated_at = excluded.updated_at, closed_at = excluded.closed_at",
+)
+
+_PROFILE_COLUMNS = (
+    *("profile_id", "traits", "origins", "context_timezone", "context_locale"),
+    *("last_checkout_at", "sure_checkout_at", "email_ordered"),
 )
 
 UPDATE_PROFILES = """
@@ -155,18 +176,27 @@ class UnitOfWork:
             "closed_at": cart.closed_at,
         }
 
-    def leave_audiences(
-        self, person: ProfileState, members: Iterable[AudienceMembership], reason: str
-    ) -> None:
-        """Add the removal of a profile from ad audiences."""
-        for member in members:
+    def leave_audiences(self, person: ProfileState, reason: str) -> None:
+        """Add the removal of a profile from all its ad audiences."""
+        for member in person.audiences:
             self.audience_removals[member.member_id] = reason
             payload = {"audience": member.audience, "reason": reason}
-            row = {"lane": member.member_id, "kind": "audience", "name": "remove", "payload": payload}
-            self.inserts["outbox"].append({**row, "event_id": None, "trigger": False})
-        person.audiences = [
-            member for member in person.audiences if member.member_id not in self.audience_removals
-        ]
+            self.add_outbox_row(OutboxKind.AUDIENCE, member.member_id, "remove", payload)
+        person.audiences = []
+
+    def add_outbox_row(
+        self,
+        kind: OutboxKind,
+        lane: UUID,
+        name: str,
+        payload: Row,
+        *,
+        event_id: UUID | None = None,
+        trigger: bool = False,
+    ) -> None:
+        """Add a delivery. ``lane``: the run or audience member. ``trigger``: the event could start a run."""
+        row = {"lane": lane, "kind": kind, "name": name, "event_id": event_id, "payload": payload}
+        self.inserts["outbox"].append(row | {"trigger": trigger})
 
     def add_problem(self, event_id: UUID, journey: str, detail: str) -> None:
         """Record on the event what could not be processed, for which journey."""
@@ -195,23 +225,14 @@ class UnitOfWork:
             await connection.execute(APPLY_RETURNS, encode_jsonb(self.returns))
 
     def _statements(self, persons: dict[UUID, ProfileState]) -> list[tuple[str, list[Row]]]:
-        """Return statements with one jsonb parameter, and their rows.
-
-        Rows that other transactions write too are in key order, against deadlocks.
-        """
+        """Return statements with their rows: where others write too, in key order, against deadlocks."""
         return [
             *((statement, self.inserts[table]) for table, statement in INSERT_BY_TABLE.items()),
             (UPSERT_ADDRESS_PROBLEMS, [row for _, row in sorted(self.address_problems.items())]),
             (UPSERT_CARTS, list(self.carts.values())),
             (UPDATE_MESSAGES, self._highest_messages()),
-            (
-                UPDATE_SIGNAL_COUNTS,
-                [{"run_id": run, "signals": count} for run, count in self.signal_counts.items()],
-            ),
-            (
-                MARK_AUDIENCE_LEAVING,
-                [{"member_id": member, "reason": why} for member, why in self.audience_removals.items()],
-            ),
+            (UPDATE_SIGNAL_COUNTS, _as_rows(("run_id", "signals"), self.signal_counts)),
+            (MARK_AUDIENCE_LEAVING, _as_rows(("member_id", "reason"), self.audience_removals)),
             (UPDATE_PROFILES, [_profile_row(person) for person in persons.values() if person.is_dirty]),
             (UPDATE_EVENTS, list(self.events.values())),
         ]
@@ -243,30 +264,20 @@ class UnitOfWork:
         if not self.new_runs:
             return
         started = {row["run_id"] for row in await connection.fetch(INSERT_RUNS, encode_jsonb(self.new_runs))}
-        refused = [run for run in self.new_runs if run["run_id"] not in started]
-        for run in refused:
-            detail = f"key {run['key']!r} already has a live run of another profile"
-            self.add_problem(run["entry_event"], run["journey"], detail)
-        refused_ids = {run["run_id"] for run in refused}
-        self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] not in refused_ids]
-        self.signal_counts = {
-            run: count for run, count in self.signal_counts.items() if run not in refused_ids
-        }
+        for run in self.new_runs:
+            if (run_id := run["run_id"]) not in started:
+                detail = f"key {run['key']!r} already has a live run of another profile"
+                self.add_problem(run["entry_event"], run["journey"], detail)
+                self.inserts["outbox"] = [row for row in self.inserts["outbox"] if row["lane"] != run_id]
+                self.signal_counts.pop(run_id, None)
+
+
+def _as_rows(names: tuple[str, str], values: Mapping[UUID, object]) -> list[Row]:
+    return [dict(zip(names, pair, strict=True)) for pair in values.items()]
 
 
 def _profile_row(person: ProfileState) -> Row:
     time, *names = person.carts_sort_key or (None,)
-    return {
-        "profile_id": person.profile_id,
-        "traits": person.traits,
-        "origins": person.origins,
-        "context_timezone": person.context_timezone,
-        "context_locale": person.context_locale,
-        "email_from_order": person.is_customer_by_email,
-        "last_checkout_at": person.last_checkout_at,
-        "sure_checkout_at": person.sure_checkout_at,
-        "email_ordered": person.email_ordered,
-        "seen": person.last_seen,
-        "carts_time": time,
-        "carts_key": "\x1f".join(names) if time else None,
-    }
+    row = {name: getattr(person, name) for name in _PROFILE_COLUMNS}
+    row |= {"email_from_order": person.is_customer_by_email, "seen": person.last_seen}
+    return row | {"carts_time": time, "carts_key": "\x1f".join(names) if time else None}

@@ -57,14 +57,8 @@ async def sweep_lapsed(
     Returns how many events were new. Idempotent: the event's id is the profile and its last order.
     """
     async with database.transaction() as connection:
-        rows = await connection.fetch(
-            _SELECT_LAPSED,
-            rules.factor,
-            rules.min_threshold,
-            rules.max_threshold,
-            rules.default_threshold,
-            limit,
-        )
+        thresholds = (rules.min_threshold, rules.max_threshold, rules.default_threshold)
+        rows = await connection.fetch(_SELECT_LAPSED, rules.factor, *thresholds, limit)
     if not rows:
         return 0
     results = await ingest([_lapsed_event(row, rules) for row in rows])
@@ -79,10 +73,7 @@ async def _mark_lapsed(connection: Any, found: Sequence[Any]) -> None:
     # Of two profiles that were merged the newer order wins.
     ordered = sorted(found, key=lambda row: row["last_order_at"])
     latest = {canonical[row["profile_id"]]: row["last_order_at"] for row in ordered}
-    marks = [
-        {"profile_id": profile_id, "lapsed_after": last_order_at}
-        for profile_id, last_order_at in latest.items()
-    ]
+    marks = [{"profile_id": profile_id, "lapsed_after": at} for profile_id, at in latest.items()]
     await connection.execute(_UPDATE_LAPSED_AFTER, encode_jsonb(marks))
 
 
@@ -96,12 +87,6 @@ def _lapsed_event(row: Any, rules: LapseRules) -> IncomingEvent:
         "lapse_after_days": threshold / timedelta(days=1),
         "products": orjson.loads(row["products"] or "[]"),
     }
-    return IncomingEvent(
-        source=LAPSE_SOURCE,
-        id=f"lapsed/{row['profile_id']}/{last_order_at.isoformat()}",
-        type=CUSTOMER_LAPSED,
-        channel="server",
-        time=row["now"],
-        identifiers=((row["type"], row["value"]),),
-        properties=properties,
-    )
+    event_id = f"lapsed/{row['profile_id']}/{last_order_at.isoformat()}"
+    named = ((row["type"], row["value"]),)
+    return IncomingEvent(LAPSE_SOURCE, event_id, CUSTOMER_LAPSED, "server", row["now"], named, properties)

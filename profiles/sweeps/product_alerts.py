@@ -1,13 +1,9 @@
-"""Sweep for product changes: write events for profiles with an open cart that holds a changed product.
-
-A change is a lower price, or that the product sold out or came back.
-"""
+"""Sweep for open carts with a product that became cheaper, sold out or came back: writes events for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import orjson
 
@@ -100,9 +96,8 @@ async def _ingest_alerts(
     new_events, last = 0, (None, None)
     while True:
         async with database.transaction() as connection:
-            carts = await connection.fetch(
-                _SELECT_CARTS, by_product, by_sku, rules.max_cart_age, *last, limit
-            )
+            arguments = (by_product, by_sku, rules.max_cart_age, *last, limit)
+            carts = await connection.fetch(_SELECT_CARTS, *arguments)
         events = [
             _alert_event(kind, change, cart, line)
             for cart in carts
@@ -117,10 +112,7 @@ async def _ingest_alerts(
 
 
 def _matching_line(change: Any, cart: Any) -> Item | None:
-    """Return the cart's line of the changed product, if any.
-
-    A line or a change without a sku matches any variant.
-    """
+    """Return the cart's line of the changed product; without a sku on either side, any variant matches."""
     for line in parse_lines(orjson.loads(cart["lines"])):
         same_product = line.key == change["item"] and (not change["sku"] or line.sku in (None, change["sku"]))
         if same_product or line.sku == change["item"]:
@@ -130,7 +122,6 @@ def _matching_line(change: Any, cart: Any) -> Item | None:
 
 def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> IncomingEvent:
     name = kind.event_name
-    profile_id: UUID = cart["profile_id"]
     properties = {
         "cart_id": cart["cart_id"],
         "product_id": line.product_id,
@@ -142,12 +133,7 @@ def _alert_event(kind: type[Event], change: Any, cart: Any, line: Item) -> Incom
     }
     if kind is PriceDropped:
         properties |= {"was": change["was_price"], "currency": change["currency"]}
-    return IncomingEvent(
-        source=PRODUCT_ALERT_SOURCE,
-        id=f"{name}/{change['seq']}/{profile_id}/{cart['cart_id']}",
-        type=name,
-        channel="server",
-        time=change["at"],
-        identifiers=((cart["type"], cart["value"]),),
-        properties={key: value for key, value in properties.items() if value is not None},
-    )
+    event_id = f"{name}/{change['seq']}/{cart['profile_id']}/{cart['cart_id']}"
+    named = ((cart["type"], cart["value"]),)
+    stated = {key: value for key, value in properties.items() if value is not None}
+    return IncomingEvent(PRODUCT_ALERT_SOURCE, event_id, name, "server", change["at"], named, stated)

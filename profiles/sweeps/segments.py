@@ -53,7 +53,6 @@ SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
 WHERE attrelid = to_regclass('person') AND attnum > 0 AND NOT attisdropped
 """
 
-
 _SELECT_IDENTIFIERS = f"""
 SELECT p.profile_id, i.type, i.value FROM profile p {JOIN_STRONGEST_IDENTIFIER}
 WHERE p.profile_id = ANY($1) AND p.merged_into IS NULL AND p.erased_at IS NULL ORDER BY p.profile_id
@@ -124,29 +123,26 @@ async def evaluate_segment(database: Database, segment: SegmentQuery) -> Segment
     Only the query's first column counts, and only canonical profiles that are not erased.
     Raises ``SegmentQueryError`` if it fails, writes, or takes over ``QUERY_TIMEOUT_S``.
     """
+    query = _SELECT_SEGMENT_CHANGES.format(query=_without_semicolon(segment))
     try:
         async with database.transaction() as connection:
             await connection.execute(_QUERY_SETTINGS)
-            row = await connection.fetchrow(
-                _SELECT_SEGMENT_CHANGES.format(query=_without_semicolon(segment)), segment.name
-            )
+            row = await connection.fetchrow(query, segment.name)
     except asyncpg.QueryCanceledError as error:
         raise SegmentQueryError(
             f"segment {segment.name!r}: its query was stopped ({error}); it may take {QUERY_TIMEOUT_S} s, "
             "so narrow it down"
         ) from error
     except asyncpg.PostgresError as error:
-        raise SegmentQueryError(
-            f"segment {segment.name!r} cannot be asked: {_describe_error(error)}"
-        ) from error
+        fault = f"segment {segment.name!r} cannot be asked: {_describe_error(error)}"
+        raise SegmentQueryError(fault) from error
     return SegmentChanges(**row)
 
 
 async def check_segment_queries(database: Database, segments: Iterable[SegmentQuery]) -> list[str]:
     """Return what Postgres rejects in the queries of these segments, one sentence each, without running them.
 
-    Each query is parsed and planned against the current schema. Its first column must be ``profile_id``,
-    a uuid.
+    Each query is planned against the current schema. Its first column must be ``profile_id``, a uuid.
     """
     faults = []
     for segment in segments:
@@ -209,9 +205,9 @@ async def sweep_segment(
     done = 0
     for start in range(0, len(changes.newcomers), batch_size):
         chunk = changes.newcomers[start : start + batch_size]
-        members = (
-            chunk if only_store else await _ingest_entries(database, ingest, segment.name, chunk, changes)
-        )
+        members = chunk
+        if not only_store:
+            members = await _ingest_entries(database, ingest, segment.name, chunk, changes)
         await _record_members(database, segment.name, members, changes.at)
         done += len(members)
         progress(done)
@@ -238,25 +234,14 @@ async def _ingest_entries(
     async with database.transaction() as connection:
         rows = await connection.fetch(_SELECT_IDENTIFIERS, newcomers)
     stay = asked.last_sweep.isoformat() if asked.last_sweep else "first"
-    results = await ingest(
-        [
-            IncomingEvent(
-                source=SEGMENT_SOURCE,
-                id=f"{segment}/{row['profile_id']}/{stay}",
-                type=SegmentEntered.event_name,
-                channel="server",
-                time=asked.at,
-                identifiers=((row["type"], row["value"]),),
-                properties={"segment": segment},
-            )
-            for row in rows
-        ]
-    )
-    return [
-        row["profile_id"]
-        for row, result in zip(rows, results, strict=True)
-        if result.status is not IngestStatus.REJECTED
-    ]
+    events = []
+    for row in rows:
+        event_id, named = f"{segment}/{row['profile_id']}/{stay}", ((row["type"], row["value"]),)
+        envelope = (SEGMENT_SOURCE, event_id, SegmentEntered.event_name, "server", asked.at)
+        events.append(IncomingEvent(*envelope, named, {"segment": segment}))
+    statuses = [result.status for result in await ingest(events)]
+    stored = zip(rows, statuses, strict=True)
+    return [row["profile_id"] for row, status in stored if status is not IngestStatus.REJECTED]
 
 
 async def _record_members(database: Database, segment: str, members: Sequence[UUID], at: datetime) -> None:

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import orjson
 
+from profiles.db.sql import fetch_as, from_row
+
 # One index range per channel, at most 10 000 rows of it, so the cost does not grow with the shop. The
 # channels are listed, so a channel with many messages hides no other.
 CLAIM_TO_ACCEPT_SQL = """
@@ -66,9 +68,7 @@ class Backlog:
     removals_oldest_s: float = 0.0
     """Age of the oldest of them, in seconds."""
     claim_to_accept: dict[str, list[float]] = field(default_factory=dict)
-    """Channel → median and 99th percentile of the last hour, in seconds, for channels with messages.
-    Empty if not requested, as ``in_flight_at_purchase`` is 0.
-    """
+    """As ``CLAIM_TO_ACCEPT_SQL``. Empty if not requested, as ``in_flight_at_purchase`` is 0."""
     in_flight_at_purchase: int = 0
     """Messages of the last day that a provider accepted after a purchase of a promoted item."""
 
@@ -133,19 +133,16 @@ WHERE i.status = 'quarantined' GROUP BY i.type, i.value ORDER BY quarantined_at 
 
 
 async def load_backlog(connection: Any, *, include_in_flight: bool = False) -> Backlog:
-    """Return the current figures.
-
-    ``include_in_flight``: also ``claim_to_accept`` and ``in_flight_at_purchase``, the most expensive ones.
-    """
-    row = dict(await connection.fetchrow(_SELECT_BACKLOG, include_in_flight))
-    return Backlog(**row | {"claim_to_accept": orjson.loads(row["claim_to_accept"] or "{}")})
+    """Return the current figures; ``include_in_flight``: also the two most expensive ones."""
+    row = await connection.fetchrow(_SELECT_BACKLOG, include_in_flight)
+    return from_row(Backlog, row, claim_to_accept=orjson.loads(row["claim_to_accept"] or "{}"))
 
 
 async def list_stuck_runs(connection: Any, limit: int = 20) -> list[StuckRun]:
     """Return the newest stuck runs, with reasons."""
-    return [StuckRun(**row) for row in await connection.fetch(_SELECT_STUCK_RUNS, limit)]
+    return await fetch_as(connection, StuckRun, _SELECT_STUCK_RUNS, limit)
 
 
 async def list_recent_quarantines(connection: Any, limit: int = 5) -> list[RecentQuarantine]:
     """Return the newest quarantines that still hold, newest first."""
-    return [RecentQuarantine(**row) for row in await connection.fetch(_SELECT_RECENT_QUARANTINES, limit)]
+    return await fetch_as(connection, RecentQuarantine, _SELECT_RECENT_QUARANTINES, limit)

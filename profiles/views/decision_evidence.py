@@ -8,9 +8,10 @@ from uuid import UUID
 
 import orjson
 
+from profiles.db.sql import fetch_as, from_row
 from profiles.identity.identifiers import JOIN_STRONGEST_IDENTIFIER
 from profiles.identity.views import LogEntry
-from profiles.views.history import DecisionView
+from profiles.views.history import DECISION_COLUMNS, DecisionView, to_decision_view
 from profiles.views.profile import RUN_COLUMNS, RunView
 
 
@@ -208,12 +209,11 @@ FROM profile p LEFT JOIN (SELECT p.profile_id, i.type, i.value FROM profile p {J
   WHERE p.profile_id = $1) k USING (profile_id) WHERE p.profile_id = $1
 """  # noqa: S608 - constant names
 
-_SELECT_DECISIONS = """
-SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
-  journey, run_id, step, channel, template, until, at, policy
+_SELECT_DECISIONS = f"""
+SELECT {DECISION_COLUMNS}
 FROM decision WHERE profile_id = $1 AND at <= $2 AND ($4::text IS NULL OR journey = $4)
 ORDER BY at DESC, decision_id DESC LIMIT $3
-"""
+"""  # noqa: S608 - constant names
 
 _SELECT_MESSAGES = """
 SELECT message_id, run_id, step, journey, channel, template, message_class,
@@ -300,56 +300,39 @@ async def load_decision_evidence(
     ends = (profile_id, until or _END_OF_TIME, MAX_ROWS)
     decisions = await connection.fetch(_SELECT_DECISIONS, *ends, journey)
     runs = await connection.fetch(_SELECT_RUNS, *ends)
-    bought = await connection.fetch(_SELECT_SUPPRESSIONS, *ends)
-    words = await connection.fetch(_SELECT_CONSENTS, *ends)
-    identity = await connection.fetch(_SELECT_IDENTITY_CHANGES, *ends)
+    bought = await fetch_as(connection, SuppressionRow, _SELECT_SUPPRESSIONS, *ends)
+    consents = await fetch_as(connection, ConsentRow, _SELECT_CONSENTS, *ends)
+    identity = await fetch_as(connection, LogEntry, _SELECT_IDENTITY_CHANGES, *ends)
+    opt_outs = await fetch_as(connection, ConsentRow, _SELECT_OPT_OUTS, *ends)
+    problems = await fetch_as(connection, AddressProblemRow, _SELECT_ADDRESS_PROBLEMS, *ends)
+    messages = await connection.fetch(_SELECT_MESSAGES, profile_id, MAX_ROWS)
     events = {
         row["event_id"]: _to_event_row(row) for row in reversed(await connection.fetch(_SELECT_EVENTS, *ends))
     }
     referenced = [one["entry_event"] for one in runs]
-    referenced += [one["event_id"] for one in (*bought, *words)] + [one["cause"] for one in identity]
+    referenced += [*(one.event_id for one in bought), *(one.event_id for one in consents)]
+    referenced += [one.cause for one in identity]
     missing = list({event_id for event_id in referenced if event_id and event_id not in events})
-    older = (
-        [_to_event_row(row) for row in await connection.fetch(_SELECT_REFERENCED_EVENTS, missing)]
-        if missing
-        else []
+    older = await connection.fetch(_SELECT_REFERENCED_EVENTS, missing) if missing else []
+    known = sorted(
+        (*events.values(), *map(_to_event_row, older)), key=lambda event: (event.at, event.event_id)
     )
-    known = sorted((*events.values(), *older), key=lambda event: (event.at, event.event_id))
     items = {key for one in decisions for key in (*one["items"], *one["items_removed"])}
+    key = (row["type"], row["value"]) if row["type"] else None
     return DecisionEvidence(
-        profile=_to_profile_row(row),
-        decisions=tuple(_to_decision_view(one) for one in reversed(decisions)),
+        profile=from_row(ProfileRow, row, first_name=row["first_name"] or row["also_first_name"], key=key),
+        decisions=tuple(map(to_decision_view, reversed(decisions))),
         events={event.event_id: event for event in known},
-        suppressions=tuple(SuppressionRow(**one) for one in reversed(bought)),
-        consents=tuple(ConsentRow(**one) for one in reversed(words)),
-        opt_outs=tuple(
-            ConsentRow(**one) for one in reversed(await connection.fetch(_SELECT_OPT_OUTS, *ends))
-        ),
-        address_problems=tuple(
-            AddressProblemRow(**one)
-            for one in reversed(await connection.fetch(_SELECT_ADDRESS_PROBLEMS, *ends))
-        ),
-        messages=tuple(
-            StoredMessage(**{**one, "items": tuple(one["items"])})
-            for one in reversed(await connection.fetch(_SELECT_MESSAGES, profile_id, MAX_ROWS))
-        ),
-        runs=tuple(_to_run_view(one) for one in reversed(runs)),
+        suppressions=tuple(reversed(bought)),
+        consents=tuple(reversed(consents)),
+        opt_outs=tuple(reversed(opt_outs)),
+        address_problems=tuple(reversed(problems)),
+        messages=tuple(from_row(StoredMessage, one, items=tuple(one["items"])) for one in reversed(messages)),
+        runs=tuple(from_row(RunView, one) for one in reversed(runs)),
         entry_events={one["run_id"]: one["entry_event"] for one in runs},
-        identity_changes=tuple(LogEntry(**one) for one in reversed(identity)),
-        products=tuple(ProductRow(**one) for one in await connection.fetch(_SELECT_PRODUCTS, list(items))),
-        truncated=MAX_ROWS in (len(decisions), len(runs), len(events), len(words)),
-    )
-
-
-def _to_profile_row(row: Any) -> ProfileRow:
-    return ProfileRow(
-        profile_id=row["profile_id"],
-        first_name=row["first_name"] or row["also_first_name"],
-        key=(row["type"], row["value"]) if row["type"] else None,
-        timezone=row["timezone"],
-        context_timezone=row["context_timezone"],
-        phone=row["phone"],
-        erased_at=row["erased_at"],
+        identity_changes=tuple(reversed(identity)),
+        products=tuple(await fetch_as(connection, ProductRow, _SELECT_PRODUCTS, list(items))),
+        truncated=MAX_ROWS in (len(decisions), len(runs), len(events), len(consents)),
     )
 
 
@@ -359,27 +342,9 @@ def _to_event_row(row: Any) -> EventRow:
     own = [_text_or_none(properties.get(name)) for name in ("product_id", "sku", "name")]
     if own[0] or own[1]:
         lines.insert(0, ProductRef(*own))
-    return EventRow(
-        event_id=row["event_id"],
-        source=row["source"],
-        id=row["id"],
-        type=row["type"],
-        channel=row["channel"],
-        time=row["time"],
-        at=row["at"],
-        scalar_properties=properties,
-        lines=tuple(lines),
-        problems=tuple(one for one in row["problems"] or () if one),
-    )
+    problems = tuple(one for one in row["problems"] or () if one)
+    return from_row(EventRow, row, scalar_properties=properties, lines=tuple(lines), problems=problems)
 
 
 def _text_or_none(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def _to_decision_view(row: Any) -> DecisionView:
-    return DecisionView(**{**row, "checks": orjson.loads(row["checks"])})
-
-
-def _to_run_view(row: Any) -> RunView:
-    return RunView(**{name: row[name] for name in RunView.__dataclass_fields__})

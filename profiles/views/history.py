@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from profiles.db.pagination import Cursor, Page, cursor_parameters, to_page
+from profiles.db.sql import fetch_as, from_row
 from profiles.views.profile import RUN_COLUMNS, RunView
 
 
@@ -62,12 +63,16 @@ FROM message WHERE {owner} = $1 AND ($2::timestamptz IS NULL OR (decided_at, mes
 ORDER BY decided_at DESC, message_id DESC LIMIT $4
 """
 
-_SELECT_DECISIONS = """
-SELECT decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed,
-       journey, run_id, step, channel, template, until, at, policy
-FROM decision WHERE {owner} = $1 AND ($2::timestamptz IS NULL OR (at, decision_id) < ($2, $3::uuid))
+DECISION_COLUMNS = (
+    "decision_id, message_id, verdict, reason, detail, checks::text AS checks, items, items_removed, "
+    "journey, run_id, step, channel, template, until, at, policy"
+)
+
+_SELECT_DECISIONS = f"""
+SELECT {DECISION_COLUMNS}
+FROM decision WHERE {{owner}} = $1 AND ($2::timestamptz IS NULL OR (at, decision_id) < ($2, $3::uuid))
 ORDER BY at DESC, decision_id DESC LIMIT $4
-"""
+"""  # noqa: S608 - constant names
 
 _SELECT_RUNS = f"""
 SELECT {RUN_COLUMNS} FROM run
@@ -86,11 +91,9 @@ async def list_messages(
     after: Cursor | None = None,
 ) -> Page[MessageView]:
     """Return messages of one profile or of one run."""
-    owner = "profile_id" if profile_id else "run_id"
-    rows = await connection.fetch(
-        _SELECT_MESSAGES.format(owner=owner), profile_id or run_id, *cursor_parameters(after), limit + 1
-    )
-    return to_page([MessageView(**row) for row in rows], limit, "decided_at", "message_id")
+    query = _SELECT_MESSAGES.format(owner="profile_id" if profile_id else "run_id")
+    ends = (profile_id or run_id, *cursor_parameters(after), limit + 1)
+    return to_page(await fetch_as(connection, MessageView, query, *ends), limit, "decided_at", "message_id")
 
 
 async def list_decisions(
@@ -102,12 +105,14 @@ async def list_decisions(
     after: Cursor | None = None,
 ) -> Page[DecisionView]:
     """Return decisions about one profile or in one run."""
-    owner = "profile_id" if profile_id else "run_id"
-    rows = await connection.fetch(
-        _SELECT_DECISIONS.format(owner=owner), profile_id or run_id, *cursor_parameters(after), limit + 1
-    )
-    views = [DecisionView(**{**row, "checks": orjson.loads(row["checks"])}) for row in rows]
-    return to_page(views, limit, "at", "decision_id")
+    query = _SELECT_DECISIONS.format(owner="profile_id" if profile_id else "run_id")
+    rows = await connection.fetch(query, profile_id or run_id, *cursor_parameters(after), limit + 1)
+    return to_page([to_decision_view(row) for row in rows], limit, "at", "decision_id")
+
+
+def to_decision_view(row: Any) -> DecisionView:
+    """Convert a row with ``DECISION_COLUMNS``."""
+    return from_row(DecisionView, row, checks=orjson.loads(row["checks"]))
 
 
 async def list_runs(
@@ -120,13 +125,12 @@ async def list_runs(
     after: Cursor | None = None,
 ) -> Page[RunView]:
     """Return runs, filtered by profile, journey and state; None does not filter."""
-    rows = await connection.fetch(
-        _SELECT_RUNS, profile_id, *cursor_parameters(after), limit + 1, journey, state
-    )
-    return to_page([RunView(**row) for row in rows], limit, "entered_at", "run_id")
+    ends = (profile_id, *cursor_parameters(after), limit + 1)
+    runs = await fetch_as(connection, RunView, _SELECT_RUNS, *ends, journey, state)
+    return to_page(runs, limit, "entered_at", "run_id")
 
 
 async def load_run(connection: Any, run_id: UUID) -> RunView | None:
     """Return one run by Waypost's own id."""
-    row = await connection.fetchrow(f"SELECT {RUN_COLUMNS} FROM run WHERE run_id = $1", run_id)  # noqa: S608
-    return None if row is None else RunView(**row)
+    query = f"SELECT {RUN_COLUMNS} FROM run WHERE run_id = $1"  # noqa: S608 - constant names
+    return next(iter(await fetch_as(connection, RunView, query, run_id)), None)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from profiles.db.sql import fetch_as, from_row
 from profiles.identity.identifiers import redact_addresses
 from profiles.views.profile import text_trait
 
@@ -115,34 +116,22 @@ async def load_profile_facts(
     row = await connection.fetchrow(_SELECT_PROFILE_FACTS, run_id)
     if row is None:
         return None
-    purchases = await connection.fetch(
-        _SELECT_PURCHASES, row["profile_id"], at - PURCHASE_LOOKBACK, MAX_PURCHASES
+    since = at - PURCHASE_LOOKBACK
+    purchases = await fetch_as(
+        connection, PurchaseFact, _SELECT_PURCHASES, row["profile_id"], since, MAX_PURCHASES
     )
-    return _to_profile_facts(row, purchases, traits)
-
-
-def _to_profile_facts(row: Any, purchases: Sequence[Any], asked: Sequence[str]) -> ProfileFacts:
     known: dict[str, Any] = orjson.loads(row["traits"])
-    engaged = orjson.loads(row["engaged"] or "[]")
     reachable = (("email", row["reachable_email"]), ("sms", row["reachable_sms"]))
-    return ProfileFacts(
-        profile_id=row["profile_id"],
-        traits=redact_addresses({name: known[name] for name in asked if name in known}),
+    return from_row(
+        ProfileFacts,
+        row,
+        traits=redact_addresses({name: known[name] for name in traits if name in known}),
         timezone=text_trait(known, "timezone"),
-        context_timezone=row["context_timezone"],
-        phone_for_zone=row["phone_for_zone"],
         language=text_trait(known, "locale") or text_trait(known, "language") or row["context_locale"],
-        created_at=row["created_at"],
-        orders=row["orders"],
-        spent=row["spent"],
-        first_order_at=row["first_order_at"],
-        last_order_at=row["last_order_at"],
-        median_gap_days=row["median_gap_days"],
-        purchases=tuple(PurchaseFact(**purchase) for purchase in purchases),
-        open_carts=row["open_carts"],
+        purchases=tuple(purchases),
         reachable=tuple(channel for channel, is_reachable in reachable if is_reachable),
-        consents=tuple(
-            (channel, topic, granted) for channel, topic, granted in orjson.loads(row["consents"] or "[]")
-        ),
-        engaged_at={channel: datetime.fromisoformat(last) for channel, last in engaged},
+        consents=tuple(tuple(consent) for consent in orjson.loads(row["consents"] or "[]")),
+        engaged_at={
+            channel: datetime.fromisoformat(at) for channel, at in orjson.loads(row["engaged"] or "[]")
+        },
     )

@@ -18,11 +18,11 @@ from profiles.views.profile import (
 
 _ANY = "all"
 
+_SELECT_EMAIL_FROM_ORDER = "SELECT email_from_order FROM profile WHERE profile_id = $1"
 
 _SELECT_LAST_GRANT = """
 SELECT max(seq) FROM consent WHERE profile_id = $1 AND channel IN ($2, 'all') AND state = 'granted'
 """
-
 
 # The profile that has the message's address now, as profiles may have been merged or split since.
 _SELECT_LINK_OWNER = """
@@ -75,9 +75,7 @@ async def load_subscriber(connection: Any, claim: PreferenceClaim) -> Subscriber
         opt_outs=tuple(await list_opt_outs(connection, profile_id)),
         message_known=owner is not None,
         last_grant=await connection.fetchval(_SELECT_LAST_GRANT, profile_id, claim.channel),
-        email_from_order=await connection.fetchval(
-            "SELECT email_from_order FROM profile WHERE profile_id = $1", profile_id
-        ),
+        email_from_order=await connection.fetchval(_SELECT_EMAIL_FROM_ORDER, profile_id),
     )
 
 

@@ -1,13 +1,14 @@
 """The unified profile for reading: record, identifiers, consents, carts, purchases, suppressions and runs."""
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 import orjson
 
+from profiles.db.sql import fetch_as, from_row
+from profiles.identity.identifiers import implied_identifiers
 from profiles.projection.lapse import DEFAULT_LAPSE_RULES, LapseRules, lapse_state
 from profiles.state.traits import LOCALE_ORIGIN, TIMEZONE_ORIGIN, VERIFIED_RANK, TraitOrigins
 
@@ -94,15 +95,10 @@ async def load_profile_record(
         raise LookupError(f"no profile {profile_id}")
     traits: dict[str, Any] = orjson.loads(row["traits"])
     kept: TraitOrigins = orjson.loads(row["origins"])
-    origins = {
-        name: OriginView(
-            register["source"],
-            datetime.fromisoformat(register["time"]),
-            register["event_id"],
-            register["rank"] >= VERIFIED_RANK,
-        )
-        for name, register in sorted(kept.items())
-    }
+    origins = {}
+    for name, each in sorted(kept.items()):
+        time, verified = datetime.fromisoformat(each["time"]), each["rank"] >= VERIFIED_RANK
+        origins[name] = OriginView(each["source"], time, each["event_id"], verified)
     time_of = {name: origin.time for name, origin in origins.items()}
     return ProfileRecord(
         traits=traits,
@@ -120,20 +116,13 @@ def text_trait(traits: dict[str, Any], name: str) -> str | None:
 
 
 def _to_computed_view(row: Any, lapse: LapseRules) -> ComputedView:
-    last, gap = row["last_order_at"], row["median_gap_days"]
-    return ComputedView(
+    last, now = row["last_order_at"], row["now"]
+    return from_row(
+        ComputedView,
+        row,
         last_seen={channel: datetime.fromisoformat(at) for channel, at in orjson.loads(row["seen"]).items()},
-        preferred_channel=row["preferred_channel"],
-        preferred_hour=row["preferred_hour"],
-        orders=row["orders"],
-        spent=row["spent"],
-        first_order_at=row["first_order_at"],
-        last_order_at=last,
-        median_gap_days=gap,
-        days_since_order=None if last is None else (row["now"] - last).days,
-        lapse_state=lapse_state(last, row["orders"], gap, row["now"], lapse),
-        opens=row["opens"],
-        clicks=row["clicks"],
+        days_since_order=None if last is None else (now - last).days,
+        lapse_state=lapse_state(last, row["orders"], row["median_gap_days"], now, lapse),
     )
 
 
@@ -323,58 +312,36 @@ SELECT {RUN_COLUMNS} FROM run WHERE profile_id = $1 ORDER BY entered_at DESC, ru
 
 
 async def list_identifiers(connection: Any, profile_id: UUID) -> list[IdentifierView]:
-    """Return the identifiers of a profile, oldest first.
-
-    A hash of an email address is left out if the address is there.
-    """
-    rows = await connection.fetch(
-        "SELECT type, value FROM identifier WHERE profile_id = $1 ORDER BY created_at, type, value",
-        profile_id,
-    )
-    emails = [row["value"].encode() for row in rows if row["type"] == "email"]
-    digests = {hashlib.sha256(email).hexdigest() for email in emails}
-    return [
-        IdentifierView(**row) for row in rows if row["type"] != "email_sha256" or row["value"] not in digests
-    ]
+    """Return a profile's identifiers, oldest first, without the hashes of its own email addresses."""
+    query = "SELECT type, value FROM identifier WHERE profile_id = $1 ORDER BY created_at, type, value"
+    views = await fetch_as(connection, IdentifierView, query, profile_id)
+    hashes = implied_identifiers((view.type, view.value) for view in views)
+    return [view for view in views if (view.type, view.value) not in hashes]
 
 
 async def list_consents(connection: Any, profile_id: UUID) -> list[ConsentView]:
     """Return the consent in effect for each channel and topic."""
-    return [ConsentView(**row) for row in await connection.fetch(_SELECT_CONSENTS, profile_id)]
+    return await fetch_as(connection, ConsentView, _SELECT_CONSENTS, profile_id)
 
 
 async def list_opt_outs(connection: Any, profile_id: UUID) -> list[OptOutView]:
     """Return the opt-outs of the profile's addresses."""
-    return [OptOutView(**row) for row in await connection.fetch(_SELECT_OPT_OUTS, profile_id)]
+    return await fetch_as(connection, OptOutView, _SELECT_OPT_OUTS, profile_id)
 
 
 async def load_profile(connection: Any, profile_id: UUID, zone: ZoneResolver) -> ProfileView:
-    """Read one canonical profile; long lists are cut at ``MAX_ROWS``, the newest first.
-
-    Raises LookupError if there is none.
-    """
+    """Read one canonical profile, with at most ``MAX_ROWS`` rows of a kind. Raises LookupError if missing."""
     record = await load_profile_record(connection, profile_id, zone)
     carts = await connection.fetch(_SELECT_CARTS, profile_id, MAX_ROWS)
     return ProfileView(
+        **{field.name: getattr(record, field.name) for field in fields(record)},
         profile_id=profile_id,
         identifiers=await list_identifiers(connection, profile_id),
-        traits=record.traits,
-        origins=record.origins,
-        computed=record.computed,
-        timezone=record.timezone,
-        locale=record.locale,
         consents=await list_consents(connection, profile_id),
         opt_outs=await list_opt_outs(connection, profile_id),
-        address_problems=[
-            AddressProblemView(**row) for row in await connection.fetch(_SELECT_ADDRESS_PROBLEMS, profile_id)
-        ],
-        carts=[CartView(**{**row, "lines": orjson.loads(row["lines"])}) for row in carts],
-        purchases=[
-            PurchaseView(**row) for row in await connection.fetch(_SELECT_PURCHASES, profile_id, MAX_ROWS)
-        ],
-        suppressions=[
-            SuppressionView(**row)
-            for row in await connection.fetch(_SELECT_SUPPRESSIONS, profile_id, MAX_ROWS)
-        ],
-        runs=[RunView(**row) for row in await connection.fetch(_SELECT_RUNS, profile_id, MAX_ROWS)],
+        address_problems=await fetch_as(connection, AddressProblemView, _SELECT_ADDRESS_PROBLEMS, profile_id),
+        carts=[from_row(CartView, row, lines=orjson.loads(row["lines"])) for row in carts],
+        purchases=await fetch_as(connection, PurchaseView, _SELECT_PURCHASES, profile_id, MAX_ROWS),
+        suppressions=await fetch_as(connection, SuppressionView, _SELECT_SUPPRESSIONS, profile_id, MAX_ROWS),
+        runs=await fetch_as(connection, RunView, _SELECT_RUNS, profile_id, MAX_ROWS),
     )

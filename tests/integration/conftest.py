@@ -12,7 +12,7 @@ from authoring.testing.shared_memory import shared_memory_folder
 from local.postgres import EmbeddedPostgres
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
-from profiles.db.migrate import upgrade_schema_async
+from profiles.db.migrate import upgrade_schema
 from profiles.db.sql import new_id
 from tests.support.deadlines import scaled
 from tests.support.environments.api import OpenApi, opened
@@ -77,7 +77,7 @@ async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
             await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
             await connection.close()
         async with server:
-            await upgrade_schema_async(await server.create_database("template_of_tests"))
+            await upgrade_schema(await server.create_database("template_of_tests"))
             yield server
 
 

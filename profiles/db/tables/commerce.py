@@ -3,14 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Column, DateTime, Index, text
 from sqlmodel import Field, SQLModel
 
-from profiles.db.tables.columns import timestamp_column
+from profiles.db.tables.columns import RecordedTable, identity_column, text_array_column, timestamp_column
 
 
-class ProductTable(SQLModel, table=True):
+class ProductTable(RecordedTable, table=True):
     """One product, or one variant of it, as the feed last described it."""
 
     __tablename__ = "product"
@@ -29,9 +28,7 @@ class ProductTable(SQLModel, table=True):
     category: str | None = None
     item_group: str | None = None
     """The shop's name for a group of products that a buyer can exchange for each other."""
-    bundle: list[str] = Field(
-        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
-    )
+    bundle: list[str] = Field(default_factory=list, sa_column=text_array_column("{}"))
     """Ids of the products that it consists of."""
     changed_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Time of the newest event about it."""
@@ -41,19 +38,16 @@ class ProductTable(SQLModel, table=True):
     """Time of the newest event that states whether it is in stock."""
     verified: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """Whether a verified event has described it."""
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (Index("product_sku", "sku"),)
 
 
-class ProductChangeTable(SQLModel, table=True):
+class ProductChangeTable(RecordedTable, table=True):
     """A change of a product's price or stock. The product sweep writes events about it for open carts."""
 
     __tablename__ = "product_change"
 
-    seq: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    seq: int | None = Field(default=None, sa_column=identity_column())
     item: str
     sku: str = ""
     was_price: float | None = None
@@ -63,7 +57,6 @@ class ProductChangeTable(SQLModel, table=True):
     at: datetime = Field(sa_column=timestamp_column())
     """When its event was ingested."""
     swept_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (Index("product_change_unswept", "seq", postgresql_where=text("swept_at IS NULL")),)
 
@@ -98,7 +91,7 @@ class PurchaseTable(SQLModel, table=True):
     )
 
 
-class SuppressionTable(SQLModel, table=True):
+class SuppressionTable(RecordedTable, table=True):
     """An item that may not be promoted to a profile until a date. In force from its commit."""
 
     __tablename__ = "suppression"
@@ -114,11 +107,8 @@ class SuppressionTable(SQLModel, table=True):
     """What it covers: variant, product, group or category."""
     of: str | None = None
     """The variant, group or category that it covers; None for a product."""
-    parts: list[str] = Field(
-        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
-    )
+    parts: list[str] = Field(default_factory=list, sa_column=text_array_column("{}"))
     """Ids of the products that a bundle consists of."""
     reason: str = "purchased"
     lifted_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Set by a return, refund or cancellation."""
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))

@@ -3,14 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Column, Index, text
+from sqlmodel import Field
 
-from profiles.db.tables.columns import timestamp_column
+from profiles.db.tables.columns import RecordedTable, identity_column, text_array_column, timestamp_column
 
 
-class ConsentTable(SQLModel, table=True):
+class ConsentTable(RecordedTable, table=True):
     """One declaration in the append-only consent ledger. ``ConsentStateTable`` is the fold of the ledger.
 
     A trigger refuses to change or delete a row. Only ``profile_id`` may change, after a merge or a split.
@@ -18,9 +17,7 @@ class ConsentTable(SQLModel, table=True):
 
     __tablename__ = "consent"
 
-    seq: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    seq: int | None = Field(default=None, sa_column=identity_column())
     profile_id: UUID = Field(index=True)
     channel: str
     topic: str
@@ -31,15 +28,12 @@ class ConsentTable(SQLModel, table=True):
     """Whether the event of the declaration is verified."""
     voice: str | None = None
     """declared_by: the identifier key that declared it; null: all identifiers of the profile."""
-    named: list[str] = Field(
-        default_factory=list, sa_column=Column(ARRAY(Text), nullable=False, server_default=text("'{}'"))
-    )
+    named: list[str] = Field(default_factory=list, sa_column=text_array_column("{}"))
     """All identifiers of the event. A withdrawal applies to every profile to which they belong."""
     event_id: UUID | None = None
     time: datetime = Field(sa_column=timestamp_column())
     """When it was declared, by the channel's clock; never after ``at``."""
     at: datetime = Field(sa_column=timestamp_column())
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     text_version: str | None = None
     """Version of the text that was shown."""
     method: str | None = None
@@ -62,7 +56,7 @@ class ConsentTable(SQLModel, table=True):
     )
 
 
-class ConsentStateTable(SQLModel, table=True):
+class ConsentStateTable(RecordedTable, table=True):
     """Effective consent of a profile on one channel and topic: the fold of its ledger."""
 
     __tablename__ = "consent_state"
@@ -75,13 +69,12 @@ class ConsentStateTable(SQLModel, table=True):
     event_id: UUID | None = None
     time: datetime = Field(sa_column=timestamp_column())
     at: datetime = Field(sa_column=timestamp_column())
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     text_version: str | None = None
     method: str | None = None
     jurisdiction: str | None = None
 
 
-class OptOutTable(SQLModel, table=True):
+class OptOutTable(RecordedTable, table=True):
     """Opt-out or opt-in of an address, for every profile that has it. The later declaration is in force."""
 
     __tablename__ = "opt_out"
@@ -95,10 +88,9 @@ class OptOutTable(SQLModel, table=True):
     time: datetime = Field(sa_column=timestamp_column())
     """When it was declared."""
     at: datetime = Field(sa_column=timestamp_column())
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
-class AddressProblemTable(SQLModel, table=True):
+class AddressProblemTable(RecordedTable, table=True):
     """An address that does not accept messages: it bounced, or its owner complained."""
 
     __tablename__ = "address_problem"
@@ -107,4 +99,3 @@ class AddressProblemTable(SQLModel, table=True):
     address: str = Field(primary_key=True)
     problem: str
     at: datetime = Field(sa_column=timestamp_column())
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))

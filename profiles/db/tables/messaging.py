@@ -4,14 +4,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import CheckConstraint, Column, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from profiles.db.tables.columns import jsonb_column, timestamp_column
+from profiles.db.tables.columns import (
+    RecordedTable,
+    identity_column,
+    jsonb_column,
+    text_array_column,
+    timestamp_column,
+)
 
 
-class MessageTable(SQLModel, table=True):
+class MessageTable(RecordedTable, table=True):
     """One communication to one profile on one channel, planned or sent. One row for each send key."""
 
     __tablename__ = "message"
@@ -24,7 +30,7 @@ class MessageTable(SQLModel, table=True):
     channel: str
     template: str
     message_class: str
-    items: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    items: list[str] = Field(default_factory=list, sa_column=text_array_column())
     address: str | None = None
     status: str
     """One of ``profiles.state.unit_of_work.MESSAGE_RANK``."""
@@ -43,7 +49,6 @@ class MessageTable(SQLModel, table=True):
     """Event of a purchase of a promoted item, made before the decision and ingested after it."""
     complained_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When it was first reported as spam."""
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     claim_recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Postgres's stamp of the claim, for the sweep of stale claims and for figures."""
     topic: str | None = None
@@ -80,7 +85,7 @@ class MessageTable(SQLModel, table=True):
     )
 
 
-class DecisionTable(SQLModel, table=True):
+class DecisionTable(RecordedTable, table=True):
     """The gate's recorded verdict, with every check and its values."""
 
     __tablename__ = "decision"
@@ -97,11 +102,10 @@ class DecisionTable(SQLModel, table=True):
     reason: str | None = None
     detail: str = ""
     checks: list[dict[str, Any]] = Field(default_factory=list, sa_column=jsonb_column("[]"))
-    items: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
-    items_removed: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    items: list[str] = Field(default_factory=list, sa_column=text_array_column())
+    items_removed: list[str] = Field(default_factory=list, sa_column=text_array_column())
     until: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     at: datetime = Field(sa_column=timestamp_column())
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     policy: str | None = None
     """Version of the policy; None in rows from before versions were kept."""
     basis: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB, nullable=True))
@@ -110,7 +114,7 @@ class DecisionTable(SQLModel, table=True):
     __table_args__ = (Index("decision_profile_at", "profile_id", "at"), Index("decision_run", "run_id"))
 
 
-class AudienceMemberTable(SQLModel, table=True):
+class AudienceMemberTable(RecordedTable, table=True):
     """A profile in an ad audience, for one item and one run."""
 
     __tablename__ = "audience_member"
@@ -127,7 +131,6 @@ class AudienceMemberTable(SQLModel, table=True):
     joined_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     left_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When the platform confirmed the removal, by the clock of Postgres."""
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     leaving_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When the removal was queued, by the clock of Postgres."""
 
@@ -136,14 +139,13 @@ class AudienceMemberTable(SQLModel, table=True):
     )
 
 
-class PolicyTable(SQLModel, table=True):
+class PolicyTable(RecordedTable, table=True):
     """One version of the shop's policy, as decisions used it; never changed."""
 
     __tablename__ = "policy"
 
     version: str = Field(primary_key=True)
     limits: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
 class KillSwitchTable(SQLModel, table=True):
@@ -167,9 +169,7 @@ class KillSwitchLogTable(SQLModel, table=True):
 
     __tablename__ = "kill_switch_log"
 
-    seq: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    seq: int | None = Field(default=None, sa_column=identity_column())
     kind: str
     name: str
     done: str
@@ -181,7 +181,7 @@ class KillSwitchLogTable(SQLModel, table=True):
     __table_args__ = (Index("kill_switch_log_name", "kind", "name", "at"),)
 
 
-class SandboxMessageTable(SQLModel, table=True):
+class SandboxMessageTable(RecordedTable, table=True):
     """A message that the sandbox delivered, as a customer would see it."""
 
     __tablename__ = "sandbox_message"
@@ -193,14 +193,12 @@ class SandboxMessageTable(SQLModel, table=True):
     html: str = ""
     text: str = ""
     headers: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
-class SandboxAudienceTable(SQLModel, table=True):
+class SandboxAudienceTable(RecordedTable, table=True):
     """Members of audiences, in the sandbox ad platform's own record."""
 
     __tablename__ = "sandbox_audience"
 
     audience: str = Field(primary_key=True)
     member_id: UUID = Field(primary_key=True)
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))

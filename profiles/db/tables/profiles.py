@@ -4,15 +4,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import Column, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from profiles.db.sql import RARE_EVENT_TYPES_PREDICATE
-from profiles.db.tables.columns import jsonb_column, timestamp_column
+from profiles.db.tables.columns import RecordedTable, identity_column, jsonb_column, timestamp_column
 
 
-class ProfileTable(SQLModel, table=True):
+class ProfileTable(RecordedTable, table=True):
     """The unified record of one customer."""
 
     __tablename__ = "profile"
@@ -53,7 +53,6 @@ class ProfileTable(SQLModel, table=True):
     """Time of the order after which the sweep last declared this profile lapsed."""
     erased_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     created_at: datetime = Field(sa_column=timestamp_column())
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
         Index("profile_last_order", "last_order_at", postgresql_where=text("merged_into IS NULL")),
@@ -69,7 +68,7 @@ class ProfileTable(SQLModel, table=True):
     )
 
 
-class IdentifierTable(SQLModel, table=True):
+class IdentifierTable(RecordedTable, table=True):
     """One (type, value) that points at a profile."""
 
     __tablename__ = "identifier"
@@ -88,14 +87,13 @@ class IdentifierTable(SQLModel, table=True):
     vouched: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     """Whether a verified event names it; true for strong identifiers only."""
     created_at: datetime = Field(sa_column=timestamp_column())
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
         Index("identifier_quarantined", "type", "value", postgresql_where=text("status = 'quarantined'")),
     )
 
 
-class EventTable(SQLModel, table=True):
+class EventTable(RecordedTable, table=True):
     """An event as it was ingested."""
 
     __tablename__ = "event"
@@ -121,7 +119,6 @@ class EventTable(SQLModel, table=True):
     """Whether it comes from a trusted source: a server key, an admin key, or identity tokens."""
     problems: list[dict[str, Any]] = Field(default_factory=list, sa_column=jsonb_column("[]"))
     """What could not be processed, and why: [{"journey", "detail"}]."""
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
         UniqueConstraint("source", "id", name="event_source_id"),
@@ -140,7 +137,7 @@ class EventTable(SQLModel, table=True):
     )
 
 
-class CartTable(SQLModel, table=True):
+class CartTable(RecordedTable, table=True):
     """A cart of a profile."""
 
     __tablename__ = "cart"
@@ -151,7 +148,6 @@ class CartTable(SQLModel, table=True):
     updated_at: datetime = Field(sa_column=timestamp_column())
     closed_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """When an order emptied it; None: the cart is open."""
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
         Index(
@@ -164,14 +160,12 @@ class CartTable(SQLModel, table=True):
     )
 
 
-class IdentityLinkTable(SQLModel, table=True):
+class IdentityLinkTable(RecordedTable, table=True):
     """Identifiers that one event named together. One row for each set, with its earliest event."""
 
     __tablename__ = "identity_link"
 
-    link_id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    link_id: int | None = Field(default=None, sa_column=identity_column())
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     verified: bool
     keys: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
@@ -182,7 +176,6 @@ class IdentityLinkTable(SQLModel, table=True):
     """The channel's own id of the event."""
     event_id: UUID
     at: datetime = Field(sa_column=timestamp_column())
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
         UniqueConstraint("digest", "verified", name="identity_link_digest"),
@@ -190,33 +183,28 @@ class IdentityLinkTable(SQLModel, table=True):
     )
 
 
-class IdentityCutTable(SQLModel, table=True):
+class IdentityCutTable(RecordedTable, table=True):
     """An operator's declaration that two identifiers do not belong to one profile."""
 
     __tablename__ = "identity_cut"
 
-    cut_id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    cut_id: int | None = Field(default=None, sa_column=identity_column())
     one: str
     other: str
     actor: str
     reason: str
     at: datetime = Field(sa_column=timestamp_column())
     lifted_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (Index("identity_cut_one", "one"), Index("identity_cut_other", "other"))
 
 
-class IdentityLogTable(SQLModel, table=True):
+class IdentityLogTable(RecordedTable, table=True):
     """Audit log of identities: links, quarantines, cuts, merges and splits, in order. Append-only."""
 
     __tablename__ = "identity_log"
 
-    seq: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    seq: int | None = Field(default=None, sa_column=identity_column())
     at: datetime = Field(sa_column=timestamp_column())
     kind: str
     """joined, demoted, quarantined, released, cut, mended, merged or split."""
@@ -228,7 +216,6 @@ class IdentityLogTable(SQLModel, table=True):
     """The event that caused it."""
     actor: str | None = None
     detail: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
         Index("identity_log_quarantined", "recorded_at", postgresql_where=text("kind = 'quarantined'")),

@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index, text
-from sqlmodel import Field, SQLModel
+from sqlalchemy import Index, text
+from sqlmodel import Field
 
-from profiles.db.tables.columns import jsonb_column, timestamp_column
+from profiles.db.tables.columns import RecordedTable, identity_column, jsonb_column, timestamp_column
 
 
-class RunTable(SQLModel, table=True):
+class RunTable(RecordedTable, table=True):
     """One execution of a journey for one key. Events are routed by this row."""
 
     __tablename__ = "run"
@@ -32,7 +32,6 @@ class RunTable(SQLModel, table=True):
     signals: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     entered_at: datetime = Field(sa_column=timestamp_column())
     ended_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (
         Index(
@@ -44,18 +43,16 @@ class RunTable(SQLModel, table=True):
     )
 
 
-class OutboxTable(SQLModel, table=True):
+class OutboxTable(RecordedTable, table=True):
     """A delivery to Temporal or to an ad platform. Delivered in order within a partition key."""
 
     __tablename__ = "outbox"
 
-    seq: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True)
-    )
+    seq: int | None = Field(default=None, sa_column=identity_column())
     lane: UUID
     """Partition key: id of the run or of the audience member."""
     kind: str
-    """start, signal or audience."""
+    """One of ``profiles.state.unit_of_work.OutboxKind``."""
     name: str
     event_id: UUID | None = None
     payload: dict[str, Any] = Field(default_factory=dict, sa_column=jsonb_column("{}"))
@@ -65,7 +62,6 @@ class OutboxTable(SQLModel, table=True):
     delivered_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     rerouted_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     error: str | None = None
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
     retry_at: datetime | None = Field(default=None, sa_column=timestamp_column(nullable=True))
     """Not delivered before this time: after a failure of an ad platform, its partition key waits."""
 
@@ -76,7 +72,7 @@ class OutboxTable(SQLModel, table=True):
     )
 
 
-class SegmentTable(SQLModel, table=True):
+class SegmentTable(RecordedTable, table=True):
     """A segment for which a sweep has finished."""
 
     __tablename__ = "segment"
@@ -84,10 +80,9 @@ class SegmentTable(SQLModel, table=True):
     name: str = Field(primary_key=True)
     swept_at: datetime = Field(sa_column=timestamp_column())
     """When the last finished sweep ran its query. It distinguishes one stay in the segment from the next."""
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
-class SegmentMemberTable(SQLModel, table=True):
+class SegmentMemberTable(RecordedTable, table=True):
     """A profile that the last run of a segment's query returned."""
 
     __tablename__ = "segment_member"
@@ -95,10 +90,9 @@ class SegmentMemberTable(SQLModel, table=True):
     segment: str = Field(primary_key=True)
     profile_id: UUID = Field(primary_key=True, index=True)
     since: datetime = Field(sa_column=timestamp_column())
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
 
-class ExposureTable(SQLModel, table=True):
+class ExposureTable(RecordedTable, table=True):
     """Exposure of a run to an experiment. The first arm is kept."""
 
     __tablename__ = "exposure"
@@ -110,6 +104,5 @@ class ExposureTable(SQLModel, table=True):
     profile_id: UUID = Field(index=True)
     at: datetime = Field(sa_column=timestamp_column())
     """By the run's clock."""
-    recorded_at: datetime | None = Field(default=None, sa_column=timestamp_column(server_stamped=True))
 
     __table_args__ = (Index("exposure_experiment", "experiment", "arm"),)

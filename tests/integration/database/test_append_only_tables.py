@@ -11,7 +11,7 @@ from local.temporal_server import TemporalDevServer
 from profiles.consent.review import annul_opt_out, list_doubtful_replies
 from profiles.db.database import Database
 from profiles.db.migrate import check_schema
-from profiles.db.roles import RoleOwnsTables, grant_app_role_async
+from profiles.db.roles import RoleOwnsTables, grant_app_role
 from profiles.db.sql import new_id
 from profiles.merging import unmerge
 from profiles.messaging.kill_switches import activate_kill_switch
@@ -43,8 +43,8 @@ REFUSED = [
 async def app_url(database_url: str) -> AsyncIterator[str]:
     """The same database, as the role that Waypost's processes have in production."""
     role = f"waypost_app_{new_id().hex}"
-    assert await grant_app_role_async(database_url, role, "pass'word")
-    assert not await grant_app_role_async(database_url, role)
+    assert await grant_app_role(database_url, role, "pass'word")
+    assert not await grant_app_role(database_url, role)
     parts = urlsplit(database_url)
     place = parts.netloc.rpartition("@")[2]
     yield parts._replace(netloc=f"{role}:pass%27word@{place}").geturl()
@@ -127,7 +127,7 @@ async def test_a_role_that_nothing_binds_is_refused(database_url: str) -> None:
     owner = urlsplit(database_url).username or ""
 
     with pytest.raises(RoleOwnsTables, match="no privilege binds it; name a role of its own"):
-        await grant_app_role_async(database_url, owner)
+        await grant_app_role(database_url, owner)
 
 
 async def test_as_the_app_people_are_taken_in_joined_parted_and_joined(app_url: str, app: Database) -> None:

@@ -18,9 +18,9 @@ from profiles.db.migrate import (
     SchemaMismatch,
     check_schema,
     head_revision,
-    new_revision_async,
-    schema_revisions_async,
-    upgrade_schema_async,
+    new_revision,
+    schema_revisions,
+    upgrade_schema,
 )
 
 
@@ -51,7 +51,7 @@ async def test_a_new_migration_brings_an_old_database_to_what_the_tables_say(
     async with database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE kill_switch_log DROP COLUMN reason"))
         await connection.execute(text("DROP INDEX outbox_undelivered"))
-    file = await new_revision_async(database_url, "What was taken away", tmp_path)
+    file = await new_revision(database_url, "What was taken away", tmp_path)
     written = file.read_text("utf-8")
     async with database.engine.begin() as connection:
         await connection.run_sync(apply)
@@ -64,23 +64,23 @@ async def test_a_new_migration_brings_an_old_database_to_what_the_tables_say(
 
 
 async def test_a_new_migration_is_empty_where_nothing_differs(database_url: str, tmp_path: Path) -> None:
-    file = await new_revision_async(database_url, "a function", tmp_path)
+    file = await new_revision(database_url, "a function", tmp_path)
 
     assert "op." not in file.read_text("utf-8")
 
 
 async def test_a_migrated_database_passes_and_migrating_again_changes_nothing(database_url: str) -> None:
-    await upgrade_schema_async(database_url)
+    await upgrade_schema(database_url)
     await check_schema(database_url)
 
-    assert await schema_revisions_async(database_url) == (head_revision(), head_revision())
+    assert await schema_revisions(database_url) == (head_revision(), head_revision())
 
 
 async def test_processes_that_migrate_at_once_wait_for_each_other(
     database_url: str, database: Database
 ) -> None:
     await emptied(database)
-    await asyncio.gather(*(upgrade_schema_async(database_url) for _ in range(3)))
+    await asyncio.gather(*(upgrade_schema(database_url) for _ in range(3)))
 
     await check_schema(database_url)
 

@@ -36,7 +36,7 @@ async def test_invariant_3_a_redelivered_activity_returns_the_same_outcome_and_s
 async def test_invariant_3_fails_where_a_settled_key_is_not_looked_at(
     gate_env: GateHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("activities.gate.send_gate._ACCEPTED_STATUSES", frozenset())
+    monkeypatch.setattr("activities.gate.send_gate.ACCEPTED_STATUSES", frozenset())
     monkeypatch.setattr("activities.gate.send_gate._UNSENT_STATUSES", frozenset(MESSAGE_RANK))
     _, request = await gate_env.reminder(cart_id="c-1")
     await gate_env.sends(request)

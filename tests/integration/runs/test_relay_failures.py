@@ -23,8 +23,9 @@ from workers.relay import Relay
         ("UPDATE run SET workflow_id = repeat('x', 1200) WHERE run_id = $1", "WorkflowId exceeds"),
         ("UPDATE outbox SET payload = '{\"start\": {}}' WHERE lane = $1", "holds no start and event"),
         ('UPDATE outbox SET payload = \'{"event": {}, "start": {}}\' WHERE lane = $1', "run_id"),
+        ("UPDATE outbox SET kind = 'telegram' WHERE lane = $1", "is of the kind 'telegram'"),
     ],
-    ids=["Temporal refuses the id", "no event", "a start without its fields"],
+    ids=["Temporal refuses the id", "no event", "a start without its fields", "an unknown kind"],
 )
 async def test_a_run_that_can_never_be_told_is_stuck_with_the_reason_and_blocks_no_other(
     gate_env: GateHarness, spoil: str, reason: str

@@ -15,6 +15,7 @@ from profiles.state.traits import (
     TIMEZONE_ORIGIN,
     TraitOrigins,
     TraitValues,
+    field_origin,
     merge_context,
     merge_traits,
     parse_context,
@@ -53,13 +54,13 @@ def hear(*sayings: Saying, record: Record | None = None) -> Record:
         traits = {
             name: value for name, value in values.items() if name not in (TIMEZONE_ORIGIN, LOCALE_ORIGIN)
         }
-        traits, origins = merge_traits(traits, origins, saying.said, **saying.origin)
+        traits, origins = merge_traits(traits, origins, saying.said, field_origin(**saying.origin))
         zone, locale, origins = merge_context(
             values.get(TIMEZONE_ORIGIN),
             values.get(LOCALE_ORIGIN),
             origins,
             dict(saying.context),
-            **saying.origin,
+            field_origin(**saying.origin),
         )
         known = {
             name: value
@@ -166,7 +167,7 @@ def test_what_is_no_trait_has_no_say_and_an_object_is_one_field() -> None:
 def test_a_record_that_an_event_does_not_change_is_handed_back_as_it_is() -> None:
     values, origins = hear(Saying({"plan": "gold"}, minute=1))
     late = Saying({"plan": "tin"})
-    same, same_origins = merge_traits(values, origins, late.said, **late.origin)
+    same, same_origins = merge_traits(values, origins, late.said, field_origin(**late.origin))
 
     assert same is values
     assert same_origins is origins
