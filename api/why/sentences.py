@@ -23,7 +23,7 @@ from api.why.wording import (
 from profiles.state.unit_of_work import ACCEPTED_STATUSES
 from profiles.views.decision_evidence import DecisionEvidence, EventRow
 
-UNKNOWN_STATUSES = frozenset({"unknown", "unknown_final"})
+UNKNOWN_STATUSES = ("unknown", "unknown_final")
 
 
 def explain_decision(case: DecisionCase) -> str:

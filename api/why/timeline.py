@@ -229,7 +229,7 @@ def _check_line(check: dict[str, Any], zone: str) -> CheckLine:
 def _message_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
     for message in account.messages:
         at = message.sent_at or message.claimed_at
-        if at is None or message.status not in ACCEPTED_STATUSES | UNKNOWN_STATUSES:
+        if at is None or message.status not in (*ACCEPTED_STATUSES, *UNKNOWN_STATUSES):
             continue
         accepted = message.status in ACCEPTED_STATUSES
         said = "was sent" if accepted else "may have been sent; the answer was lost"
