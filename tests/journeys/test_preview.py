@@ -3,6 +3,7 @@
 import json
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,7 +180,7 @@ def test_the_command_brings_its_own_servers_sends_nothing_and_leaves_nothing_beh
     browser.write_text(BROWSER.format(seen=seen))
     browser.chmod(0o755)
     temporary.mkdir(mode=0o755)
-    environment = {
+    environment: dict[str, Any] = {
         "TMPDIR": str(temporary),
         "BROWSER": f"{browser} %s",
         "DATABASE_URL": "postgresql://nobody:no@127.0.0.1:1/none",

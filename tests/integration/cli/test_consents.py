@@ -1,6 +1,7 @@
 """``waypost consents`` and ``waypost migrate --app-role`` on a real database."""
 
 import json
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -13,7 +14,7 @@ from tests.support.environments.ingest import IngestHarness
 PHONE = "+4915112345678"
 
 
-def waypost(url: str, *words: str, code: int = 0, **more: str) -> str:
+def waypost(url: str, *words: str, code: int = 0, **more: Any) -> str:
     """What the command printed; it must end with this code."""
     done = call_waypost(*words, DATABASE_URL=url, **more)
     assert done.exit_code == code, done.stderr

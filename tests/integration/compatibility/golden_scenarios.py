@@ -124,7 +124,7 @@ _LAMP, _CHAIR = {"product_id": "lamp"}, {"product_id": "chair"}
 
 _VASE = {"product_id": "vase", "name": "Vase"}
 
-_RECEIPT = {
+_RECEIPT: dict[str, Any] = {
     "journey": "post-purchase",
     "template": "order_confirmation",
     "promoting": None,

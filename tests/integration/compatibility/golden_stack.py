@@ -90,7 +90,8 @@ class Stack:
     async def perform(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         """One attempt of an activity at the stack's now, with its request and its answer as JSON."""
         called = next(known[name] for known in map(activities_of, self.workers) if name in known)
-        [argument] = activity._Definition.must_from_callable(called).arg_types or []
+        definition: Any = activity._Definition.must_from_callable(called)
+        [argument] = definition.arg_types
         environment = ActivityEnvironment()
         environment.info = replace(environment.info, started_time=self.now)
         try:

@@ -10,6 +10,7 @@ Held elsewhere: recorded histories of the shipped journeys (the replay tests), w
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -300,9 +301,9 @@ class _Recorder:
     async def list_schedules(self) -> Any:
         """None are there."""
 
-        async def none() -> Any:
-            for schedule in ():
-                yield schedule
+        async def none() -> AsyncIterator[Any]:
+            for each in list[Any]():
+                yield each
 
         return none()
 
