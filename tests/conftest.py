@@ -1,6 +1,8 @@
 """Real servers come with the testing kit; here is what only our own tests use besides."""
 
 import gc
+import os
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +14,10 @@ from profiles.db.database import Database
 
 pytest_plugins = ["authoring.testing.plugin"]
 
+
+# Processes that tests start must find bytecode and write it, or each of them compiles all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 _LEVELS = ("acceptance", "journeys", "integration", "unit")
 """The levels of tests, the one with the longest files first."""

@@ -6,8 +6,6 @@ from urllib.parse import urlsplit
 
 from activities.channels.adapter import ChannelAdapter
 from activities.channels.sandbox import SandboxAdapter, SandboxStore
-from activities.channels.sendgrid import SendGridAdapter
-from activities.channels.twilio import TwilioAdapter
 from activities.settings import ActivitySettings
 from policy.verdict import Channel
 
@@ -65,16 +63,23 @@ class ChannelRegistry:
             await adapter.aclose()
 
 
-def _build_sendgrid(settings: ActivitySettings) -> SendGridAdapter | None:
+# The providers' SDKs take a quarter of a worker's start, so each is imported only where its keys are set.
+
+
+def _build_sendgrid(settings: ActivitySettings) -> ChannelAdapter | None:
     if settings.sendgrid_api_key is None or settings.email_from is None:
         return None
+    from activities.channels.sendgrid import SendGridAdapter
+
     key = settings.sendgrid_api_key.get_secret_value()
     return SendGridAdapter(key, settings.email_from, base_url=settings.sendgrid_base_url)
 
 
-def _build_twilio(settings: ActivitySettings) -> TwilioAdapter | None:
+def _build_twilio(settings: ActivitySettings) -> ChannelAdapter | None:
     if settings.twilio_account_sid is None or settings.twilio_auth_token is None:
         return None
+    from activities.channels.twilio import TwilioAdapter
+
     return TwilioAdapter(
         settings.twilio_account_sid,
         settings.twilio_auth_token.get_secret_value(),

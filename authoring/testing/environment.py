@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import SecretStr
@@ -15,6 +16,7 @@ from temporalio.testing import TimeSkipper
 from temporalio.testing import TimeSkippingConfig as Skipping
 
 from activities.channels.registry import ChannelRegistry
+from activities.content.templates import LAYOUTS_FOLDER, TemplateRegistry
 from activities.contracts import RunResult
 from activities.settings import ActivitySettings
 from authoring.testing.calendar import DEFAULT_START
@@ -43,6 +45,27 @@ _PROVIDER_KEY_VARIABLES = ("SENDGRID_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUT
 
 _SETTINGS_OVERRIDES: dict[str, Any] = {**dict.fromkeys(_PROVIDER_KEY_VARIABLES), "waypost_policy": ""}
 """Settings that take precedence over the environment, so that a test never sends to a provider."""
+
+
+def load_templates(journeys: JourneyRegistry) -> TemplateRegistry:
+    """Return the messages of these journeys, which are read and checked again only if a file has changed.
+
+    Raises ``TemplateError`` with all faults of all files.
+    """
+    folders = tuple(definition.folder for definition in journeys.values())
+    files = {
+        file
+        for folder in folders
+        for file in (*folder.glob("*/*"), *(folder.parent / LAYOUTS_FOLDER).glob("*"))
+        if file.suffix != ".pyc"
+    }
+    states = ((file, file.stat()) for file in sorted(files))
+    return _load_templates(folders, tuple((file, state.st_mtime_ns, state.st_size) for file, state in states))
+
+
+@lru_cache(maxsize=64)
+def _load_templates(folders: tuple[Path, ...], states: tuple[tuple[Path, int, int], ...]) -> TemplateRegistry:
+    return TemplateRegistry.load(folders)
 
 
 class Waypost:
@@ -91,6 +114,7 @@ class Waypost:
                 settings,
                 WorkerSettings(waypost_local=True, waypost_versioning=False, worker_grace_s=2),
                 limits=self._limits,
+                templates=load_templates(self.journeys),
             )
             self._workers_task = asyncio.create_task(run_workers(workers))
         return self

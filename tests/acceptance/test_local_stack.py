@@ -19,20 +19,11 @@ from local.data_directory import find_running_stack
 from local.ports import HOST
 from local.stack import LocalStack
 from tests.support.deadlines import scaled
+from tests.support.environments.command import command_environment
 from tests.support.faults.processes import descendants, ended, wait_until
 
 READY = "Waypost is ready"
 CLOSING = "the data stay"
-SET_BY_OTHERS = (
-    "DATABASE_URL",
-    "PUBLIC_URL",
-    "WAYPOST_",
-    "TEMPORAL_",
-    "API_",
-    "POSTGRES_",
-    "SENDGRID_",
-    "TWILIO_",
-)
 ANY_PORTS = {"API_PORT": "0", "TEMPORAL_PORT": "0", "TEMPORAL_UI_PORT": "0", "POSTGRES_PORT": "0"}
 
 
@@ -40,13 +31,12 @@ class Terminal:
     """A running ``waypost dev`` and what it has printed so far."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
-        outer = {k: v for k, v in os.environ.items() if not k.startswith(SET_BY_OTHERS)}
         self.data = folder / ".waypost"
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cli.main", "dev"],
             cwd=folder,
-            env={**outer, "PYTHONPATH": os.getcwd(), "NO_COLOR": "1", **environment},
+            env=command_environment(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -85,6 +75,16 @@ class Terminal:
         self.process.kill()
         self.process.wait()
         self._reader.join(10)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Terminal, dict[str, str]]]:
+    """A ``waypost dev`` that is ready, for the tests that do it no harm and for the last one, which does."""
+    dev = Terminal(tmp_path_factory.mktemp("dev"), **ANY_PORTS)
+    try:
+        yield dev, dev.until_ready()
+    finally:
+        dev.close()
 
 
 @pytest.fixture
@@ -161,22 +161,23 @@ def test_kill_9_leaves_no_orphan_and_loses_no_data(terminal: Callable[..., Termi
 
 
 def test_a_second_stack_on_the_same_folder_is_refused_and_harms_nothing(
-    terminal: Callable[..., Terminal],
+    running: tuple[Terminal, dict[str, str]],
 ) -> None:
-    first = terminal()
-    stack = first.until_ready()
+    first, stack = running
+    second = Terminal(first.data.parent, **ANY_PORTS)
+    try:
+        assert second.process.wait(scaled(30)) == 1
+        assert wait_until(lambda: "already runs on" in second.said, within=5), second.said
+        assert "Traceback" not in second.said
+        assert track(stack).status_code == 200
+    finally:
+        second.close()
 
-    second = terminal()
 
-    assert second.process.wait(scaled(30)) == 1
-    assert wait_until(lambda: "already runs on" in second.said, within=5), second.said
-    assert "Traceback" not in second.said
-    assert track(stack).status_code == 200
-
-
-def test_a_process_that_dies_ends_the_stack_with_its_last_words(terminal: Callable[..., Terminal]) -> None:
-    dev = terminal()
-    dev.until_ready()
+def test_a_process_that_dies_ends_the_stack_with_its_last_words(
+    running: tuple[Terminal, dict[str, str]],
+) -> None:
+    dev, _ = running
     worker = next(
         pid
         for pid in descendants(dev.process.pid)

@@ -1,10 +1,8 @@
 """Settings that cannot work are refused at start: the variable's name, what to do, no traceback."""
 
-import asyncio
-import os
 import re
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,52 +13,46 @@ import pytest_asyncio
 
 from local.processes import ChildProcess, Command
 from tests.support.deadlines import scaled
+from tests.support.environments.command import (
+    CommandResult,
+    call_waypost,
+    command_environment,
+    run_waypost,
+)
 from tests.support.fakes.endpoint import closed_port
 
 KEYS = {"WAYPOST_WRITE_KEYS": "w" * 40, "WAYPOST_ADMIN_KEYS": "a" * 40, "WAYPOST_SECRETS": "s" * 40}
 NOWHERE = {"DATABASE_URL": "postgresql://waypost:s3cret@127.0.0.1:1/none"}
 
 REFUSED = [
-    pytest.param("api", NOWHERE, ("WAYPOST_WRITE_KEYS", "WAYPOST_ADMIN_KEYS", "WAYPOST_SECRETS", "openssl"),
+    pytest.param(run_waypost, "api", NOWHERE,
+                 ("WAYPOST_WRITE_KEYS", "WAYPOST_ADMIN_KEYS", "WAYPOST_SECRETS", "openssl"),
                  id="no keys outside a local stack"),
-    pytest.param("api", {**KEYS, "DATABASE_URL": "mysql://waypost:s3cret@db/x"}, ("DATABASE_URL", "postgresql://"),
-                 id="api with another kind of database"),
-    pytest.param("relay", {"DATABASE_URL": "s3cret"}, ("DATABASE_URL", "postgresql://"),
+    pytest.param(call_waypost, "api", {**KEYS, "DATABASE_URL": "mysql://waypost:s3cret@db/x"},
+                 ("DATABASE_URL", "postgresql://"), id="api with another kind of database"),
+    pytest.param(run_waypost, "relay", {"DATABASE_URL": "s3cret"}, ("DATABASE_URL", "postgresql://"),
                  id="relay with a URL that is none"),
-    pytest.param("worker", {**NOWHERE, "TWILIO_ACCOUNT_SID": "AC" + "0" * 32},
+    pytest.param(run_waypost, "worker", {**NOWHERE, "TWILIO_ACCOUNT_SID": "AC" + "0" * 32},
                  ("TWILIO_AUTH_TOKEN", "TWILIO_FROM"), id="half a Twilio"),
-    pytest.param("worker", {**NOWHERE, "SENDGRID_API_KEY": "SG.s3cret"}, ("EMAIL_FROM", "PUBLIC_URL"),
-                 id="SendGrid without a sender"),
-    pytest.param("worker", {**NOWHERE, "WAYPOST_JOURNEYS": "no_such_stories"},
+    pytest.param(call_waypost, "worker", {**NOWHERE, "SENDGRID_API_KEY": "SG.s3cret"},
+                 ("EMAIL_FROM", "PUBLIC_URL"), id="SendGrid without a sender"),
+    pytest.param(call_waypost, "worker", {**NOWHERE, "WAYPOST_JOURNEYS": "no_such_stories"},
                  ("WAYPOST_JOURNEYS", "no_such_stories"), id="journeys that are not there"),
 ]  # fmt: skip
+"""One of each kind of process is started for real; what else it refuses, it refuses in this process too."""
 
 
-def plain() -> dict[str, str]:
-    """An environment that sets nothing of Waypost."""
-    return {"PATH": os.defpath, "PYTHONPATH": str(Path.cwd()), "NO_COLOR": "1", "COLUMNS": "200"}
-
-
-def start(process: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a process of Waypost in an empty folder until it ends by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", process],
-        cwd=folder,
-        env={**plain(), **environment},
-        capture_output=True,
-        text=True,
-        timeout=scaled(30),
-        check=False,
-    )
-
-
-@pytest.mark.parametrize(("process", "environment", "words"), REFUSED)
+@pytest.mark.parametrize(("run", "process", "environment", "words"), REFUSED)
 def test_a_process_refuses_to_start_with(
-    process: str, environment: dict[str, str], words: tuple[str, ...], tmp_path: Path
+    run: Callable[..., CommandResult],
+    process: str,
+    environment: dict[str, str],
+    words: tuple[str, ...],
+    tmp_path: Path,
 ) -> None:
-    done = start(process, tmp_path, environment)
+    done = run(process, folder=tmp_path, **environment)
 
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.exit_code == 1, done.stdout + done.stderr
     assert [word for word in words if word not in done.stderr] == []
     assert "Traceback" not in done.stdout + done.stderr
     assert "s3cret" not in done.stdout + done.stderr
@@ -89,9 +81,9 @@ async def test_a_worker_refuses_a_schema_that_is_not_its_own(
     another_schema: str, advice: str, tmp_path: Path
 ) -> None:
     environment = {"DATABASE_URL": another_schema, "TEMPORAL_ADDRESS": "127.0.0.1:1"}
-    done = await asyncio.to_thread(start, "worker", tmp_path, environment)
+    done = call_waypost("worker", folder=tmp_path, **environment)
 
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.exit_code == 1, done.stdout + done.stderr
     assert advice in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -106,9 +98,9 @@ async def test_a_worker_refuses_a_login_that_postgres_refuses(
         (f"nobody:s3cret@{place}", url.path) if wrong == "no_such_user" else (url.netloc, "/nothing")
     )
     bad = url._replace(netloc=netloc, path=path).geturl()
-    done = await asyncio.to_thread(start, "worker", tmp_path, {"DATABASE_URL": bad})
+    done = call_waypost("worker", folder=tmp_path, DATABASE_URL=bad)
 
-    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.exit_code == 1, done.stdout + done.stderr
     assert "Postgres refuses DATABASE_URL" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "s3cret" not in done.stdout + done.stderr
@@ -125,7 +117,7 @@ async def test_an_api_without_a_schema_takes_nothing_in_and_says_waypost_migrate
     command = Command(
         name="api",
         argv=[sys.executable, "-m", "cli.main", "api"],
-        environment={**plain(), **variables},
+        environment=command_environment(**variables),
         working_dir=tmp_path,
         ready_line=re.compile(r'"ready"'),
     )

@@ -1,11 +1,9 @@
 """A preview: a scenario told to real code on virtual time, as a timeline, as values, and as a page."""
 
 import json
-import os
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +12,10 @@ from authoring.preview.page import render_page
 from authoring.preview.runner import PreviewResult, load_scenario
 from authoring.testing import Shop, StoryFailed
 from journeys.registry import JourneyRegistry, load_journeys
+from tests.support.environments.command import call_waypost, run_waypost
 from tests.support.journeys.kit.stories import Basket, Misspelt, Parcel, Points, loyalty_points
 from workers.errors import UserError
 
-ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(load_journeys())
 
 LEFT_BEHIND = """
@@ -182,9 +180,7 @@ def test_the_command_brings_its_own_servers_sends_nothing_and_leaves_nothing_beh
     browser.write_text(BROWSER.format(seen=seen))
     browser.chmod(0o755)
     temporary.mkdir(mode=0o755)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
+    environment: dict[str, Any] = {
         "TMPDIR": str(temporary),
         "BROWSER": f"{browser} %s",
         "DATABASE_URL": "postgresql://nobody:no@127.0.0.1:1/none",
@@ -193,16 +189,9 @@ def test_the_command_brings_its_own_servers_sends_nothing_and_leaves_nothing_beh
         "SENDGRID_BASE_URL": "http://127.0.0.1:1",
     }
     words = ("preview", "post-purchase", "--json", "--open", "--html", str(tmp_path / "seen.html"))
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", *words],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_waypost(*words, timeout=150, **environment)
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.exit_code == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["messages"][0]["template"] == "order_confirmation"
     assert "Starting Postgres and Temporal" in done.stderr
     assert seen.read_text().strip() == (tmp_path / "seen.html").as_uri()
@@ -216,22 +205,14 @@ def test_the_command_goes_by_the_policy_of_the_shop(tmp_path: Path) -> None:
     policy = written(tmp_path, 'kill_switches = ["email"]\n', "policy.toml")
     faulty = written(tmp_path, "holdout = 120\n", "faulty.toml")
 
-    def previewed(file: Path) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "cli.main", "preview", "cart-abandonment", str(path), "--json"],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "WAYPOST_POLICY": str(file)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    words = ("preview", "cart-abandonment", str(path), "--json")
+    done = run_waypost(*words, timeout=150, WAYPOST_POLICY=str(policy))
+    refused = call_waypost(*words, WAYPOST_POLICY=str(faulty))
 
-    done, refused = previewed(policy), previewed(faulty)
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.exit_code == 0, done.stdout + done.stderr
     assert "kill switch on for email" in done.stdout
     assert "email" not in {message["channel"] for message in json.loads(done.stdout)["messages"]}
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     assert "holdout: expected a percentage from 0 to 100, got 120" in refused.stderr
 
 
@@ -244,15 +225,8 @@ def test_the_command_goes_by_the_policy_of_the_shop(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_command_cannot_find_is_told_before_anything_starts(words: list[str], said: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "preview", *words],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = call_waypost("preview", *words)
 
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert said in done.stderr
     assert "Starting" not in done.stderr

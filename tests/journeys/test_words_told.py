@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from authoring.preview.main import collect_result, format_result
+from authoring.preview.runner import load_scenario
 from authoring.testing import Shop
 from journeys.checks.errors import JourneyError
 from journeys.checks.run import message_faults_of
@@ -111,15 +113,14 @@ def faults_in(module: str) -> list[str]:
 def test_a_failure_looks_as_the_page_shows(tmp_path: Path) -> None:
     [failing] = [block for block in blocks_of(TESTING) if block.mark == "fails"]
     (tmp_path / "test_shown.py").write_text(failing.text, "utf-8")
-    done = run(
-        "pytest",
-        "-q",
-        "-p",
-        "authoring.testing.plugin",
-        "-p",
-        "no:cacheprovider",
-        "test_shown.py",
-        folder=tmp_path,
+    plugins = ("-p", "authoring.testing.plugin", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *plugins, "test_shown.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     shown = below(failing)
@@ -127,28 +128,17 @@ def test_a_failure_looks_as_the_page_shows(tmp_path: Path) -> None:
     assert shown in done.stdout
 
 
-def test_a_scenario_of_the_page_is_told(tmp_path: Path) -> None:
+async def test_a_scenario_of_the_page_is_told(tmp_path: Path, shop: Shop) -> None:
     [scenario] = [block for block in blocks_of(TESTING) if block.mark == "scenario"]
     (tmp_path / "tokyo.yaml").write_text(scenario.text, "utf-8")
-    done = run("cli.main", "preview", "cart-abandonment", "tokyo.yaml", folder=tmp_path)
+    name = "cart-abandonment"
+    await load_scenario(tmp_path / "tokyo.yaml", load_journeys(), name)(shop)
 
-    assert done.returncode == 0, done.stderr
-    assert "cart-abandonment ended as bought; received: cart_reminder (email)" in done.stdout
+    told = format_result(collect_result(shop, name, "tokyo.yaml", None))
+    assert "cart-abandonment ended as bought; received: cart_reminder (email)" in told
 
 
 def below(block: Block) -> str:
     """The text that follows a block."""
     found = blocks_of(block.document)
     return found[found.index(block) + 1].text
-
-
-def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """A module of Python in this folder, on the code of this tree."""
-    return subprocess.run(
-        [sys.executable, "-m", *words],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )

@@ -82,8 +82,11 @@ class Reader:
 
 
 def reader_in(folder: Path, *, leave_out: tuple[str, ...] = ()) -> Reader:
-    """Copy what a clone holds into ``folder``, without the folders of tests that are named."""
-    ignored = shutil.ignore_patterns("__pycache__", "histories", *leave_out)
+    """Copy what a clone holds into ``folder``, without the folders of tests that are named.
+
+    Bytecode is copied too, but for that of pytest, which would name the original files in its reports.
+    """
+    ignored = shutil.ignore_patterns("*-pytest-*.pyc", "histories", *leave_out)
     for room in ROOMS:
         shutil.copytree(ROOT / room, folder / room, ignore=ignored)
     for name in ("pyproject.toml", "requirements.lock", "Makefile", "README.md"):

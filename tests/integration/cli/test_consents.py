@@ -1,36 +1,23 @@
 """``waypost consents`` and ``waypost migrate --app-role`` on a real database."""
 
 import json
-import os
-import subprocess
-import sys
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 
 from profiles.db.database import Database
 from profiles.db.sql import new_id
-from tests.support.deadlines import scaled
-from tests.support.environments.command import SET_BY_OTHERS
+from tests.support.environments.command import call_waypost
 from tests.support.environments.ingest import IngestHarness
 
 PHONE = "+4915112345678"
 
 
-def waypost(url: str, *words: str, code: int = 0, **more: str) -> str:
+def waypost(url: str, *words: str, code: int = 0, **more: Any) -> str:
     """What the command printed; it must end with this code."""
-    outer = {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
-    here = {"COLUMNS": "200", "NO_COLOR": "1", "DATABASE_URL": url, **more}
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", *words],
-        env={**outer, **here},
-        capture_output=True,
-        text=True,
-        timeout=scaled(60),
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
+    done = call_waypost(*words, DATABASE_URL=url, **more)
+    assert done.exit_code == code, done.stderr
     return done.stdout + done.stderr
 
 

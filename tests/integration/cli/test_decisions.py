@@ -1,10 +1,6 @@
 """Recorded decisions of all kinds, made again: none comes out otherwise, unless it was tampered with."""
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import time, timedelta
@@ -24,8 +20,7 @@ from policy.limits import Cap, Limits
 from policy.replay import limits_to_json, policy_version
 from policy.verdict import Channel, MessageClass
 from profiles.views.history import list_decisions
-from tests.support.deadlines import scaled
-from tests.support.environments.command import SET_BY_OTHERS
+from tests.support.environments.command import call_waypost
 from tests.support.environments.gate import GateHarness, shopper
 from workers.startup import store_policy_limits
 
@@ -165,20 +160,11 @@ async def test_the_command_ends_with_1_when_a_decision_flips(
 ) -> None:
     await shop.fetch_rows(_UNGUARDED)
     await shop.fetch_rows(TAMPERED["a reason"])
-    outer = {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "cli.main", "decisions", "replay", "--since", "7d", "--json"],
-        cwd=tmp_path,
-        env={**outer, "PYTHONPATH": os.getcwd(), "DATABASE_URL": database_url},
-        capture_output=True,
-        text=True,
-        timeout=scaled(60),
-        check=False,
-    )
+    replay = ("decisions", "replay", "--since", "7d", "--json")
+    done = call_waypost(*replay, folder=tmp_path, DATABASE_URL=database_url)
     told: dict[str, Any] = json.loads(done.stdout)
 
-    assert done.returncode == 1, done.stderr
+    assert done.exit_code == 1, done.stderr
     assert [(one["recorded"]["reason"], one["now"]["reason"]) for one in told["flipped"]] == [
         ("purchased", "capped")
     ]

@@ -1,8 +1,6 @@
 """``waypost identity`` on a real database: show, take apart, mend, release."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +8,7 @@ import pytest
 
 from cli.identity import show_identity
 from profiles.db.database import Database
-from tests.support.deadlines import scaled
-from tests.support.environments.command import SET_BY_OTHERS
+from tests.support.environments.command import CommandResult, call_waypost
 from tests.support.environments.ingest import IngestHarness
 from workers.errors import UserError
 
@@ -26,22 +23,10 @@ class IdentityCommand:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.url = folder, url
 
-    def __call__(self, *words: str, code: int = 0, answer: str = "") -> subprocess.CompletedProcess[str]:
+    def __call__(self, *words: str, code: int = 0, answer: str = "") -> CommandResult:
         """What it printed; it must end with this code."""
-        outer = {name: value for name, value in os.environ.items() if name not in SET_BY_OTHERS}
-        here = {"PYTHONPATH": os.getcwd(), "COLUMNS": "200", "NO_COLOR": "1", "DATABASE_URL": self.url}
-        done = subprocess.run(
-            [sys.executable, "-m", "cli.main", "identity", *words],
-            cwd=self.folder,
-            env={**outer, **here},
-            input=answer,
-            capture_output=True,
-            text=True,
-            timeout=scaled(60),
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        assert "Traceback" not in done.stderr
+        done = call_waypost("identity", *words, folder=self.folder, input=answer, DATABASE_URL=self.url)
+        assert done.exit_code == code, done.stderr
         return done
 
 

@@ -7,6 +7,8 @@ reason.
 
 import json
 import os
+import re
+from datetime import UTC, datetime
 from difflib import unified_diff
 from pathlib import Path
 from typing import Any
@@ -17,35 +19,43 @@ _SWITCH = "WAYPOST_WRITE_GOLDEN"
 
 _MAX_LINES = 60
 
+_NOW = re.compile(rb"20[23]\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+\d\d:\d\d|Z)")
+"""An instant of the machine's clock; those of the scenarios lie in 2040."""
+
 
 def as_json(value: Any) -> bytes:
     """Indented JSON with keys in the order given, so that a diff shows single values."""
-    return (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(value, indent=1, ensure_ascii=False, default=_column) + "\n").encode()
+
+
+def stamped(value: Any) -> bytes:
+    """Rows of tables as JSON; an instant of the machine's clock is replaced by a word."""
+    return _NOW.sub(b"<stamped>", as_json(value))
+
+
+def _column(value: Any) -> str:
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat()
+        case bytes():
+            return value.hex()
+    return str(value)
 
 
 def assert_golden(name: str, content: bytes) -> None:
     """Compare with the golden file of that name, or write it where the switch says so."""
     path = FOLDER / name
-    if _is_to_be_written(path.stem):
+    if {"1", path.stem} & set(os.environ.get(_SWITCH, "").split(",")):
         path.write_bytes(content)
     expected = path.read_bytes()
     if expected != content:
+        lines = list(unified_diff(_lines(expected), _lines(content), "golden", "now", lineterm="", n=2))
+        more = [f"… {len(lines) - _MAX_LINES} more lines"] if len(lines) > _MAX_LINES else []
         raise AssertionError(
             f"{name} has changed, and it is stored or public. If that is meant, write it anew with "
-            f"{_SWITCH}={path.stem} and say why in the commit.\n{_difference(expected, content)}"
+            f"{_SWITCH}={path.stem} and say why in the commit.\n"
+            + "\n".join([*(line[:300] for line in lines[:_MAX_LINES]), *more])
         )
-
-
-def _is_to_be_written(name: str) -> bool:
-    names = os.environ.get(_SWITCH, "").split(",")
-    return "1" in names or name in names
-
-
-def _difference(expected: bytes, content: bytes) -> str:
-    before, after = _lines(expected), _lines(content)
-    lines = list(unified_diff(before, after, "golden", "now", lineterm="", n=2))
-    more = [f"… {len(lines) - _MAX_LINES} more lines"] if len(lines) > _MAX_LINES else []
-    return "\n".join([*(line[:300] for line in lines[:_MAX_LINES]), *more])
 
 
 def _lines(content: bytes) -> list[str]:

@@ -1,8 +1,7 @@
 """API and worker on one database with ids and instants that are the same at every run of a test."""
 
-import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ import httpx2
 import pytest
 import temporalio.bridge.worker
 import uuid_utils.compat
-from pydantic import BaseModel
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -26,7 +25,7 @@ from activities.channels.registry import ChannelRegistry
 from activities.settings import ActivitySettings
 from journeys.registry import load_journeys
 from profiles.db.database import Database
-from tests.support.environments.api import ADMIN, opened
+from tests.support.environments.api import ADMIN, SECRET, opened
 from workers.sandbox import create_sandbox_store
 from workers.settings import WorkerSettings
 from workers.startup import store_policy_limits
@@ -35,14 +34,7 @@ from workers.worker import build_workers
 MONDAY = datetime(2040, 6, 4, 10, tzinfo=UTC)
 """Noon in Berlin. It lies ahead, so that ingest of a local stack goes by the events' own times."""
 
-SERVER = {"Authorization": "Bearer server-key-of-tests"}
-
-SECRET = "a-secret-of-tests-that-is-long-enough-to-sign-with"
-
 YES = {"consents": {"email": True, "sms": True, "push": True, "ads": True}}
-
-_NOW = re.compile(r"20[23]\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+\d\d:\d\d|Z)")
-"""An instant of the machine's clock inside a text; those of the scenarios lie in 2040."""
 
 
 def count_ids(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,55 +51,22 @@ def count_ids(monkeypatch: pytest.MonkeyPatch) -> None:
                 monkeypatch.setattr(module, name, next_id)
 
 
-def rows_as_json(rows: list[Any]) -> list[dict[str, Any]]:
-    """Rows with columns in their order; an instant of the machine's clock is replaced by a word."""
-    return [{name: _value(value) for name, value in row.items()} for row in rows]
-
-
-def _value(value: Any) -> Any:
-    match value:
-        case datetime() if value.year < MONDAY.year:
-            return "<stamped>"
-        case datetime():
-            return value.astimezone(UTC).isoformat()
-        case UUID():
-            return str(value)
-        case bytes():
-            return value.hex()
-        case str():
-            return _NOW.sub("<stamped>", value)
-        case list():
-            return [_value(one) for one in value]
-        case _:
-            return value
+def activities_of(worker: Worker) -> dict[str, Any]:
+    """Name → activity as the worker calls it."""
+    return {
+        str(activity._Definition.must_from_callable(one).name): one for one in worker.config()["activities"]
+    }
 
 
 @dataclass(slots=True)
 class Stack:
-    """The running API, the worker's activities by name, and a connection to look at the tables."""
+    """The running API, the workers, and a connection to look at the tables."""
 
     api: httpx2.AsyncClient
     workers: list[Worker]
     connection: Any
     now: datetime = MONDAY
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
-
-    @property
-    def activities(self) -> dict[str, Any]:
-        """Name → Temporal's definition of the activity."""
-        callables = [one for worker in self.workers for one in worker.config()["activities"]]
-        definitions = [
-            vars(getattr(one, "__func__", one))["__temporal_activity_definition"] for one in callables
-        ]
-        return {definition.name: definition for definition in definitions}
-
-    def callable_of(self, name: str) -> Callable[..., Any]:
-        """The activity as the worker would call it."""
-        for worker in self.workers:
-            for one in worker.config()["activities"]:
-                if vars(getattr(one, "__func__", one))["__temporal_activity_definition"].name == name:
-                    return one
-        raise KeyError(name)
 
     async def event(self, name: str, identifiers: dict[str, str], **more: Any) -> None:
         """Send one event at the stack's now with a server key; it must be accepted."""
@@ -120,44 +79,41 @@ class Stack:
             "identifiers": identifiers,
             **more,
         }
-        answer = await self.api.post("/v1/events", json=body, headers=SERVER)
-        assert answer.status_code == 200, answer.text
-        [result] = answer.json()["results"]
-        assert result["status"] == "accepted", result
+        answer = await self.api.post("/v1/events", json=body, auth=("server-key-of-tests", ""))
+        assert [one["status"] for one in answer.json()["results"]] == ["accepted"], answer.text
 
-    async def admin(self, method: str, path: str, **more: Any) -> Any:
+    async def admin(self, method: str, path: str, **json: Any) -> None:
         """A call with the admin key that succeeds."""
-        answer = await self.api.request(method, path, headers=ADMIN, **more)
+        answer = await self.api.request(method, path, headers=ADMIN, json=json or None)
         assert answer.is_success, answer.text
-        return answer.json()
 
     async def perform(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         """One attempt of an activity at the stack's now, with its request and its answer as JSON."""
-        [argument] = self.activities[name].arg_types
+        called = next(known[name] for known in map(activities_of, self.workers) if name in known)
+        definition: Any = activity._Definition.must_from_callable(called)
+        [argument] = definition.arg_types
         environment = ActivityEnvironment()
         environment.info = replace(environment.info, started_time=self.now)
         try:
-            answer = await environment.run(self.callable_of(name), argument.model_validate(request))
+            answer = await environment.run(called, argument.model_validate(request))
         except ApplicationError as error:
             delay = error.next_retry_delay.total_seconds() if error.next_retry_delay else None
             return {"error": error.type, "non_retryable": error.non_retryable, "retry_after_s": delay,
                     "category": error.category.name}  # fmt: skip
-        assert isinstance(answer, BaseModel)
-        return answer.model_dump(mode="json")
+        told: dict[str, Any] = answer.model_dump(mode="json")
+        return told
 
-    async def rows(self, query: str, *arguments: Any) -> list[Any]:
+    async def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """Rows, with JSON columns as text exactly as Postgres has them."""
         return [dict(row) for row in await self.connection.fetch(query, *arguments)]
 
-    async def value(self, query: str, *arguments: Any) -> Any:
-        """One value."""
-        return await self.connection.fetchval(query, *arguments)
+    async def run_id(self, condition: str) -> str:
+        """The one run of which this holds."""
+        return str(await self.connection.fetchval(f"SELECT run_id FROM run WHERE {condition}"))
 
 
 @asynccontextmanager
-async def stack(
-    database_url: str, client: Client, *, policy: Path | None = None, at: datetime = MONDAY
-) -> AsyncIterator[Stack]:
+async def stack(database_url: str, client: Client, *, policy: Path | None = None) -> AsyncIterator[Stack]:
     """A stack with the shipped journeys, the sandbox for every channel, and the policy of a file."""
     file = str(policy or "")
     database = Database(database_url)
@@ -175,7 +131,7 @@ async def stack(
     more = {"waypost_local": True, "waypost_policy": file, "waypost_server_keys": "till:server-key-of-tests"}
     try:
         async with opened(database_url, **more) as api:
-            yield Stack(api.client, workers, connection, at)
+            yield Stack(api.client, workers, connection)
     finally:
         await connection.close()
         await channels.aclose()

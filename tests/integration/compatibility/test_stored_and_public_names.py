@@ -10,39 +10,35 @@ Held elsewhere: recorded histories of the shipped journeys (the replay tests), w
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.registry import CollectorRegistry
+from temporalio import activity, workflow
 
 import journeys
-import journeys.vocabulary
 import profiles.events
+from journeys import vocabulary
 from local.temporal_server import TemporalDevServer
-from profiles.db.database import Database
-from tests.integration.compatibility.golden_files import FOLDER, as_json, assert_golden
+from policy.verdict import Reason
+from tests.integration.compatibility.golden_files import FOLDER, as_json, assert_golden, stamped
 from tests.integration.compatibility.golden_names import (
     commands,
     environment,
     error_types,
-    events,
     members,
     metric,
-    public_names,
-    registered_metrics,
     schema_of,
+    signature,
 )
-from tests.integration.compatibility.golden_scenarios import (
-    WITH_DEFAULTS,
-    WITH_POLICY,
-    Scenario,
-    play,
-    without_details,
-)
+from tests.integration.compatibility.golden_scenarios import WITH_DEFAULTS, WITH_POLICY, Step, play
 from tests.integration.compatibility.golden_schema import schema_as_text
-from tests.integration.compatibility.golden_stack import YES, Stack, count_ids, rows_as_json, stack
+from tests.integration.compatibility.golden_stack import YES, Stack, activities_of, count_ids, stack
 from tests.support.deadlines import scaled
 from workers.schedules import ensure_segment_schedules, ensure_sweep_schedules
 from workers.temporal_client import ensure_search_attributes
@@ -50,12 +46,6 @@ from workers.temporal_client import ensure_search_attributes
 POLICY = FOLDER / "policy.toml"
 
 _TEXTS = ("description", "summary", "title")
-
-
-@pytest.fixture
-def ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids are counted from one."""
-    count_ids(monkeypatch)
 
 
 # The HTTP API
@@ -68,21 +58,21 @@ async def test_the_openapi_document_is_served_as_it_was(
         answer = await running.api.get("/openapi.json")
 
     served = answer.json()
-    assert_golden("openapi_without_texts.json", as_json(_without_texts(served)))
+    assert_golden("openapi_without_texts.json", as_json(_without(_TEXTS, served)))
     assert_golden("openapi.json", answer.content)
 
 
-def _without_texts(document: Any, *, names: bool = False) -> Any:
-    """``names``: the keys are names of fields or components, not words of OpenAPI."""
+def _without(words: tuple[str, ...], document: Any, *, names: bool = False) -> Any:
+    """Without texts under these words; ``names``: the keys are names of fields, not words of OpenAPI."""
     match document:
         case dict():
             return {
-                key: _without_texts(one, names=key in ("properties", "schemas") and not names)
+                key: _without(words, one, names=key in ("properties", "schemas") and not names)
                 for key, one in document.items()
-                if names or key not in _TEXTS or not isinstance(one, str)
+                if names or key not in words or not isinstance(one, str)
             }
         case list():
-            return [_without_texts(one) for one in document]
+            return [_without(words, one) for one in document]
     return document
 
 
@@ -99,14 +89,15 @@ def _without_texts(document: Any, *, names: bool = False) -> Any:
 async def test_decisions_are_stored_as_they_were(
     database_url: str,
     temporal: TemporalDevServer,
-    ids: None,
-    scenarios: dict[str, Scenario],
+    monkeypatch: pytest.MonkeyPatch,
+    scenarios: dict[str, tuple[Step, ...]],
     policy: Path | None,
     name: str,
 ) -> None:
+    count_ids(monkeypatch)
     async with stack(database_url, temporal.client, policy=policy) as running:
         answers = await play(running, scenarios)
-        tables = {
+        stored = {
             "policy": await running.rows(
                 "SELECT version, limits::text AS limits FROM policy ORDER BY version"
             ),
@@ -119,61 +110,47 @@ async def test_decisions_are_stored_as_they_were(
             "audience_member": await running.rows("SELECT * FROM audience_member ORDER BY member_id"),
             "suppression": await running.rows("SELECT * FROM suppression ORDER BY event_id, item"),
         }
-    stored: dict[str, list[dict[str, Any]]] = {table: rows_as_json(rows) for table, rows in tables.items()}
     details = {}
     for row in stored["decision"]:
         checks = json.loads(row["checks"])
-        details[row["decision_id"]] = [row.pop("detail"), *(check["detail"] for check in checks)]
+        details[str(row["decision_id"])] = [row.pop("detail"), *(check["detail"] for check in checks)]
         row["checks"] = [f"{check['name']}: {'passed' if check['passed'] else 'denied'}" for check in checks]
         assert set(checks[0]) == {"name", "passed", "detail"}
 
-    assert {row["reason"] for row in stored["decision"] if row["reason"]} == REASONS[name]
-    assert_golden(f"{name}.json", as_json({"answers": without_details(answers), **stored}))
-    assert_golden(f"{name}_details.json", as_json(details))
+    assert_golden(f"{name}.json", stamped({"answers": _without(("detail",), answers), **stored}))
+    assert_golden(f"{name}_details.json", stamped(details))
 
 
-REASONS = {
-    "decisions": {
-        *(
-            "purchased",
-            "opted_out",
-            "no_consent",
-            "capped",
-            "quiet_hours",
-            "no_address",
-            "bounced",
-            "complained",
-        ),
-        *("expired", "out_of_stock", "lower_priority", "holdout", "run_ended", "erased", "kill_switch"),
-        *("duplicate", "content", "error"),
-    },
-    "decisions_by_policy": {"provider_budget", "lower_priority", "quiet_hours", "kill_switch"},
-}
-"""Every reason there is, so that each has a stored decision to be compared with."""
+def test_every_reason_there_is_has_a_stored_decision_to_be_compared_with() -> None:
+    files = [
+        json.loads((FOLDER / f"{name}.json").read_bytes()) for name in ("decisions", "decisions_by_policy")
+    ]
+
+    assert {row["reason"] for file in files for row in file["decision"] if row["reason"]} == set(Reason)
 
 
 # Events and the outbox
 
 
 async def test_outbox_rows_of_a_series_of_events_are_as_they_were(
-    database_url: str, temporal: TemporalDevServer, ids: None
+    database_url: str, temporal: TemporalDevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    count_ids(monkeypatch)
     async with stack(database_url, temporal.client) as running:
         notified = asyncio.Event()
         await running.connection.add_listener("waypost_outbox", lambda *call: notified.set())
         await _series(running)
         await asyncio.wait_for(notified.wait(), scaled(5))
-        tables = {
+        stored = {
             "outbox": await running.rows("SELECT o.*, o.payload::text AS payload FROM outbox o ORDER BY seq"),
             "run": await running.rows("SELECT * FROM run ORDER BY run_id"),
             "consent": await running.rows("SELECT * FROM consent ORDER BY event_id, channel, topic"),
             "event": await running.rows("SELECT * FROM event ORDER BY event_id"),
         }
-    stored = {name: rows_as_json(rows) for name, rows in tables.items()}
 
     assert {row["kind"] for row in stored["outbox"]} == {"start", "signal", "audience"}
     # A run's clock is set off against the machine's.
-    content = re.sub(rb'(clock_offset_s\\*": )\d+\.\d+', rb"\1<offset>", as_json(stored))
+    content = re.sub(rb'(clock_offset_s\\*": )\d+\.\d+', rb"\1<offset>", stamped(stored))
     assert_golden("outbox.json", content)
 
 
@@ -225,7 +202,7 @@ async def _messages(running: Stack, bob: dict[str, str]) -> None:
     """What becomes of messages, a place in an audience, a signal by hand and an end by hand."""
     table = {"product_id": "table", "name": "Table", "price": 12.5, "cart_id": "c-2"}
     await running.event("Product Added", bob, properties=table, traits=YES)
-    run_id = str(await running.value("SELECT run_id FROM run WHERE key = 'c-2'"))
+    run_id = await running.run_id("key = 'c-2'")
     item = {"product_id": "table", "name": "Table"}
     request = {"run_id": run_id, "step": "s", "journey": "cart-abandonment",
                "expires_at": (running.now + timedelta(days=1)).isoformat()}  # fmt: skip
@@ -237,16 +214,13 @@ async def _messages(running: Stack, bob: dict[str, str]) -> None:
         properties = {"message_id": sent["message_id"], "url": "https://shop.example.com/", "text": "Hello"}
         await running.event(name, bob, properties=properties, channel="email")
     by_hand = "/v1/journeys/cart-abandonment/runs/c-2/signals/Product Viewed"
-    await running.admin("POST", by_hand, json={"product_id": "table"})
-    await running.admin("POST", f"/v1/runs/{run_id}/cancel", json={"reason": "golden"})
+    await running.admin("POST", by_hand, product_id="table")
+    await running.admin("POST", f"/v1/runs/{run_id}/cancel", reason="golden")
     await running.perform("withdraw_consent", {"run_id": run_id, "step": "w", "channel": "email"})
     await running.perform("close_run", {"run_id": run_id, "outcome": "cancelled", "seen": []})
-    with_entry = {
-        "event": "Product Added",
-        "identifiers": bob,
-        "properties": {"cart_id": "c-3", "product_id": "table"},
-    }
-    await running.admin("POST", "/v1/journeys/cart-abandonment/runs", json=with_entry)
+    entry = {"cart_id": "c-3", "product_id": "table"}
+    by_hand = "/v1/journeys/cart-abandonment/runs"
+    await running.admin("POST", by_hand, event="Product Added", identifiers=bob, properties=entry)
 
 
 # Temporal
@@ -258,51 +232,45 @@ async def test_names_in_temporal_are_as_they_were(database_url: str, temporal: T
     await ensure_segment_schedules(recorder, {"big-spenders": timedelta(hours=6)})  # type: ignore[arg-type]
     await ensure_search_attributes(recorder)  # type: ignore[arg-type]
     async with stack(database_url, temporal.client) as running:
-        queues = {
-            str(worker.config()["task_queue"]): {
-                "activities": sorted(
-                    name for name, one in running.activities.items()
-                    if one.fn in [getattr(each, "__func__", each) for each in worker.config()["activities"]]
-                ),
-                "workflows": {
-                    definition.name: {
-                        "input": [schema_of(kind) for kind in definition.arg_types],
-                        "result": schema_of(definition.ret_type),
-                        "signals": sorted(name or "any" for name in definition.signals),
-                        "queries": sorted(name or "any" for name in definition.queries),
-                        "updates": sorted(name or "any" for name in definition.updates),
-                    }
-                    for definition in sorted(map(_definition, worker.config()["workflows"]), key=_name)
-                },
+        known = {str(worker.config()["task_queue"]): worker for worker in running.workers}
+    activities = {
+        name: activity._Definition.must_from_callable(one)
+        for worker in known.values()
+        for name, one in activities_of(worker).items()
+    }
+    told = {
+        "task_queues": {
+            queue: {
+                "activities": sorted(activities_of(worker)),
+                "workflows": dict(sorted(map(_workflow, worker.config()["workflows"]))),
             }
-            for worker in running.workers
-        }  # fmt: skip
-        contracts = {
-            name: {"request": [schema_of(kind) for kind in one.arg_types], "answer": schema_of(one.ret_type)}
-            for name, one in sorted(running.activities.items())
-        }
-
-    assert_golden(
-        "temporal.json",
-        as_json(
-            {
-                "task_queues": queues,
-                "activities": contracts,
-                "signal_to_end_a_run": profiles.events.END_RUN,
-                "schedules": recorder.schedules,
-                "search_attributes": recorder.search_attributes,
-                "error_types": error_types(),
+            for queue, worker in known.items()
+        },
+        "activities": {
+            name: {
+                "request": [schema_of(kind) for kind in one.arg_types or []],
+                "answer": schema_of(one.ret_type),
             }
-        ),
-    )
+            for name, one in sorted(activities.items())
+        },
+        "signal_to_end_a_run": profiles.events.END_RUN,
+        "schedules": recorder.schedules,
+        "search_attributes": recorder.search_attributes,
+        "error_types": error_types(),
+    }
+
+    assert_golden("temporal.json", as_json(told))
 
 
-def _definition(workflow: type) -> Any:
-    return vars(workflow)["__temporal_workflow_definition"]
-
-
-def _name(definition: Any) -> str:
-    return str(definition.name)
+def _workflow(cls: type) -> tuple[str, dict[str, Any]]:
+    definition = workflow._Definition.must_from_class(cls)
+    return str(definition.name), {
+        "input": [schema_of(kind) for kind in definition.arg_types or []],
+        "result": schema_of(definition.ret_type),
+        "signals": sorted(name or "any" for name in definition.signals),
+        "queries": sorted(name or "any" for name in definition.queries),
+        "updates": sorted(name or "any" for name in definition.updates),
+    }
 
 
 class _Recorder:
@@ -334,9 +302,9 @@ class _Recorder:
     async def list_schedules(self) -> Any:
         """None are there."""
 
-        async def none() -> Any:
-            for schedule in ():
-                yield schedule
+        async def none() -> AsyncIterator[Any]:
+            for each in list[Any]():
+                yield each
 
         return none()
 
@@ -352,7 +320,7 @@ class _Recorder:
 # The database
 
 
-async def test_the_schema_is_as_it_was(database: Database, database_url: str) -> None:
+async def test_the_schema_is_as_it_was(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     try:
         text = await schema_as_text(connection)
@@ -365,7 +333,7 @@ async def test_the_schema_is_as_it_was(database: Database, database_url: str) ->
 # Names for operators and authors
 
 
-def test_variables_of_the_environment_are_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_environment_are_as_they_were() -> None:
     assert_golden("environment.json", as_json(environment()))
 
 
@@ -376,9 +344,16 @@ def test_commands_are_as_they_were() -> None:
 async def test_metrics_are_as_they_were(
     database_url: str, temporal: TemporalDevServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with registered_metrics(monkeypatch) as metrics:
-        async with stack(database_url, temporal.client) as running:
-            page = await running.api.get("/metrics")
+    metrics: list[MetricWrapperBase] = []
+    register = CollectorRegistry.register
+
+    def recording(self: Any, collector: Any) -> None:
+        metrics.extend([collector] if isinstance(collector, MetricWrapperBase) else [])
+        register(self, collector)
+
+    monkeypatch.setattr(CollectorRegistry, "register", recording)
+    async with stack(database_url, temporal.client) as running:
+        page = await running.api.get("/metrics")
 
     told = sorted((metric(one) for one in metrics), key=lambda one: str(one["name"]))
     assert_golden("metrics.json", as_json(told))
@@ -386,18 +361,33 @@ async def test_metrics_are_as_they_were(
 
 
 def test_words_of_stories_and_events_are_as_they_were() -> None:
+    module = profiles.events
+    kinds = [one for one in vars(module).values() if isinstance(one, type) and issubclass(one, module.Event)]
     words = {
         "journeys": sorted(name for name in ("JOURNEYS",) if getattr(journeys, name)),
-        "journeys.vocabulary": public_names(journeys.vocabulary),
-        "methods of a journey": members(journeys.vocabulary.Journey),
+        "journeys.vocabulary": {
+            name: signature(getattr(journeys.vocabulary, name))
+            for name in sorted(journeys.vocabulary.__all__)
+        },
+        "methods of a journey": members(vocabulary.Journey),
         "profiles.events": sorted(
-            name for name, one in vars(profiles.events).items()
-            if getattr(one, "__module__", "") == profiles.events.__name__ or name == "END_RUN"
+            name
+            for name, one in vars(module).items()
+            if getattr(one, "__module__", "") == module.__name__ or name == "END_RUN"
         ),
-        "fields of an event": schema_of(profiles.events.Event)["properties"],
-        "fields of an item": schema_of(profiles.events.Item)["properties"],
-        "channels of events": [str(one) for one in profiles.events.Source],
-        "events": events(profiles.events),
-    }  # fmt: skip
+        "fields of an event": schema_of(module.Event)["properties"],
+        "fields of an item": schema_of(module.Item)["properties"],
+        "channels of events": [str(one) for one in module.Source],
+        "events": {
+            cls.event_name: {"class": cls.__name__, "module": cls.__module__, "fields": _own_fields(cls)}
+            for cls in sorted(kinds, key=lambda cls: cls.event_name)
+            if cls.event_name
+        },
+    }
 
     assert_golden("vocabulary.json", as_json(words))
+
+
+def _own_fields(cls: type[profiles.events.Event]) -> dict[str, Any]:
+    fields = schema_of(cls)["properties"]
+    return {name: field for name, field in fields.items() if name not in profiles.events.Event.model_fields}

@@ -32,8 +32,6 @@ SET_BY_OTHERS = (
 OF_THE_TESTS = ("WAYPOST_PROOF", "WAYPOST_SHARED")
 """Variables of these prefixes that are no setting of Waypost."""
 
-_CONFIGURE_LOGGING = ("api", "worker", "relay")
-
 
 @dataclass(frozen=True)
 class CommandResult:
@@ -82,12 +80,10 @@ def call_waypost(
 ) -> CommandResult:
     """Run the command in this process, otherwise as ``run_waypost``; saves the time to load one.
 
-    An error that the command does not report is raised. The environment is put back afterwards. Modules of
-    ``folder`` cannot be imported, and the commands that configure logging are refused: those need a process.
-    May be called where an event loop runs, which it blocks.
+    An error that the command does not report is raised. The environment is put back afterwards, and logging
+    stays as it is. Modules of ``folder`` cannot be imported, and ``api``, ``relay`` and ``worker`` can only
+    be seen to refuse: all that needs a process. May be called where an event loop runs, which it blocks.
     """
-    if words and words[0] in _CONFIGURE_LOGGING:
-        raise ValueError(f"`waypost {words[0]}` configures logging: use run_waypost")
     settings = command_environment(**environment)
     with ThreadPoolExecutor(1) as pool, _as_process(folder or Path.cwd(), settings):
         done = pool.submit(
@@ -103,6 +99,7 @@ def _as_process(folder: Path, settings: dict[str, str]) -> Iterator[None]:
         contextlib.chdir(folder),
         patch.dict(os.environ, settings, clear=True),
         patch("os._exit", _raise_exit),
+        patch("workers.process.configure_logging"),
     ):
         yield
 

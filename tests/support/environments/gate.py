@@ -14,7 +14,6 @@ from temporalio.testing import ActivityEnvironment
 from activities.audiences import AudienceActivities
 from activities.channels.circuit_breaker import CircuitBreakers
 from activities.channels.registry import ChannelRegistry
-from activities.content.templates import TemplateRegistry
 from activities.contracts import SendMessage, SendResult
 from activities.gate.batching import GateBatcher
 from activities.gate.send_gate import GateOutcome, GateRequest, NotAllowed, SendClaim, SendGate
@@ -22,7 +21,7 @@ from activities.message_renderer import MessageRenderer
 from activities.send_message import MessageActivities
 from activities.settings import ActivitySettings
 from authoring.testing.calendar import DEFAULT_START
-from authoring.testing.environment import Row, Waypost
+from authoring.testing.environment import Row, Waypost, load_templates
 from policy.limits import BreakerRule, Limits
 from policy.verdict import Allow, Channel, MessageClass, Reason, Verdict
 from profiles.db.database import Database
@@ -155,12 +154,11 @@ class GateHarness(Waypost):
         """The real send activity, with ledgers for providers, and no breaker unless one is given."""
         settings = ActivitySettings(secrets=(SecretStr("a secret of tests, which is long enough"),))
         tokens = PreferenceTokens([secret.get_secret_value() for secret in settings.secrets])
-        folders = [definition.folder for definition in self.journeys.values()]
         return MessageActivities(
             self.database,
             gate or self.gate,
             ChannelRegistry(self.ledgers, {}),
-            TemplateRegistry.load(folders),
+            load_templates(self.journeys),
             MessageRenderer(settings, tokens),
             breakers or CircuitBreakers(BreakerRule(failures=1_000_000)),
         )
