@@ -4,13 +4,16 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck, settings
 
 from authoring.testing.environment import Waypost
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
+from tests.support.deadlines import scaled
 
 pytest_plugins = ["authoring.testing.plugin"]
 
@@ -18,6 +21,13 @@ pytest_plugins = ["authoring.testing.plugin"]
 # Processes that tests start must find bytecode and write it, or each of them compiles all that it imports.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+settings.register_profile(
+    "waypost",
+    deadline=timedelta(seconds=scaled(1)),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("waypost")
 
 _LEVELS = ("acceptance", "journeys", "integration", "unit")
 """The levels of tests, the one with the longest files first."""
