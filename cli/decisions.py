@@ -111,13 +111,13 @@ def _summarise_verdict(verdict: Verdict) -> VerdictSummary:
 
 def format_replay(outcome: DecisionReplayResult) -> str:
     """Return the result as a text with a table of the changed decisions."""
-    made = f"{outcome.replayed:,} decisions made again, by {len(outcome.policies)} version(s) of the policy"
-    flipped = f"{len(outcome.flipped):,} come out otherwise." if outcome.flipped else "all as recorded."
+    made = f"{outcome.replayed:,} decisions replayed, by {len(outcome.policies)} version(s) of the policy"
+    flipped = f"{len(outcome.flipped):,} differ." if outcome.flipped else "all as recorded."
     lines = [f"{made}: {flipped}"]
     if outcome.without_basis:
-        lines.append(f"{outcome.without_basis:,} are older than the record of what they stood on.")
+        lines.append(f"{outcome.without_basis:,} are older than the record of what they were based on.")
     for version, count in outcome.unknown_policies.items():
-        lines.append(f"{count:,} name policy {version}, which no process has kept; they were not made again.")
+        lines.append(f"{count:,} name policy {version}, which no process has kept; they were not replayed.")
     if outcome.flipped:
         lines.append(_format_changed(outcome.flipped))
     return "\n".join(lines)

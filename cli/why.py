@@ -54,7 +54,7 @@ def format_answer(answer: Answer) -> str:
     """Return the sentence, its facts and the timeline, for a terminal of any width."""
     parts: list[RenderableType] = [answer.sentence]
     if answer.facts:
-        parts.append("\nWhat it stood on")
+        parts.append("\nBased on")
         parts += [Padding(f"{fact.kind}: {fact.text}", (0, 0, 0, 2)) for fact in answer.facts]
     source = ZONE_SOURCE_TEXTS.get(answer.zone_source, answer.zone_source)
     parts.append(f"\nWhat happened, by the clock of {answer.zone} ({source})")

@@ -103,7 +103,7 @@ async def _start_servers() -> AsyncIterator[tuple[str, TemporalDevServer]]:
     with tempfile.TemporaryDirectory(prefix="waypost-preview-", ignore_cleanup_errors=True) as folder:
         async with EmbeddedPostgres(Path(folder) / "postgres") as postgres, TemporalDevServer() as temporal:
             await upgrade_schema(postgres.database_url)
-            _show_progress("Telling the scenario ...")
+            _show_progress("Running the scenario ...")
             yield postgres.database_url, temporal
             _show_progress("")
 

@@ -167,7 +167,7 @@ def _verdict(findings: Findings) -> list[str]:
         lines.append(f"{_runs(findings.ended)} ended meanwhile.")
     if not replayed and not broken:
         return [*lines, "No open runs: nothing can break."]
-    return [*lines, f"{_runs(broken)} would break." if broken else f"All {_runs(replayed)} would go on."]
+    return [*lines, f"{_runs(broken)} would break." if broken else f"All {_runs(replayed)} are compatible."]
 
 
 def _runs(count: int) -> str:

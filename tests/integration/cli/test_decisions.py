@@ -100,7 +100,7 @@ async def test_decisions_of_every_kind_come_out_as_they_were_recorded(shop: Gate
     }
     assert any(row["verdict"] == "allow" and row["items_removed"] for row in rows)
     assert (
-        format_replay(outcome) == "12 decisions made again, by 2 version(s) of the policy: all as recorded."
+        format_replay(outcome) == "12 decisions replayed, by 2 version(s) of the policy: all as recorded."
     )
 
 
@@ -114,7 +114,7 @@ async def test_a_decision_that_was_tampered_with_is_found(shop: GateHarness) -> 
 
         assert touched["decision_id"] == flip.decision_id, name
         assert flip.recorded != flip.now, name
-        assert "1 come out otherwise" in format_replay(outcome), name
+        assert "1 differ" in format_replay(outcome), name
         await shop.fetch_rows("DELETE FROM decision")
         await shop.fetch_rows("INSERT INTO decision SELECT * FROM untouched")
 
@@ -151,7 +151,7 @@ async def test_what_cannot_be_made_again_is_counted_and_what_is_older_left_out_w
 
     assert (outcome.replayed, outcome.without_basis, outcome.flipped) == (8, 1, [])
     assert dict(outcome.unknown_policies) == {policy_version(OFF): 3}
-    assert "1 are older than the record of what they stood on." in format_replay(outcome)
+    assert "1 are older than the record of what they were based on." in format_replay(outcome)
     assert f"3 name policy {policy_version(OFF)}, which no process has kept" in format_replay(outcome)
 
 
