@@ -120,7 +120,7 @@ class Execution:
             exposures=self._context.exposures.unreported,
         )
         await execute_db_activity("close_run", closing, CloseResult, f"close: {ended.outcome}")
-        self._details.set_status(f"Ended: {ended.outcome} ({ended.reason})")
+        self._details.end(f"Ended: {ended.outcome} ({ended.reason})")
         if failure is not None:
             raise failure
         return RunResult(

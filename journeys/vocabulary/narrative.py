@@ -17,6 +17,7 @@ class CurrentDetails:
         self._publish = publish
         self._lines: list[str] = []
         self._status = "Starting."
+        self._has_ended = False
         self._faults: list[str] = []
 
     def add_line(self, line: str) -> None:
@@ -30,6 +31,11 @@ class CurrentDetails:
         self._status = line
         self._publish(self.to_markdown())
 
+    def end(self, line: str) -> None:
+        """Set the last status: the run has ended."""
+        self._has_ended = True
+        self.set_status(line)
+
     def add_fault(self, signal: str, error: str) -> None:
         """Count and show a signal that could not be read."""
         self._faults.append(f"- `{signal}`: {error[:_MAX_LINE_LENGTH]}")
@@ -39,7 +45,8 @@ class CurrentDetails:
         """Return all lines as Markdown."""
         parts = [f"**{self._status}**"]
         if self._lines:
-            parts.append("#### So far\n" + "\n".join(self._lines))
+            title = "What happened" if self._has_ended else "So far"
+            parts.append(f"#### {title}\n" + "\n".join(self._lines))
         if self._faults:
             parts.append(
                 f"#### {len(self._faults)} signals could not be read\n" + "\n".join(self._faults[-5:])

@@ -17,6 +17,7 @@ async def test_a_lower_price_is_told_in_place_of_the_offer(shopper: Shopper) -> 
     assert shopper.received == ["cart_reminder", "cart_news"]
     assert shopper.received[1].items == ("lamp",)
     assert "costs less now" in shopper.received[1].subject
+    assert "€39.00 → €29.00" in shopper.received[1].text
     assert shopper.outcome == "nudged"
 
 
