@@ -12,7 +12,14 @@ from api.why.evidence import DecisionCase
 from api.why.facts import Fact, collect_facts, suppression_facts
 from api.why.sentences import explain_decision
 from api.why.timeline import Entry, build_timeline
-from api.why.wording import format_instant, format_items, join_words, person_name, to_plain_text
+from api.why.wording import (
+    format_instant,
+    format_items,
+    join_words,
+    localise_run_details,
+    person_name,
+    to_plain_text,
+)
 from policy.hours.time_zones import ResolvedZone, resolve_zone, zone_info
 from policy.limits import Limits
 from profiles.views.decision_evidence import DecisionEvidence, load_decision_evidence
@@ -102,12 +109,30 @@ class Explainer:
         ]
 
     def runs_to_query(self, asked: WhyQuery) -> list[RunView]:
-        """Return the live runs to query for what they wait for; none if a decision matches."""
+        """Return the live runs to query for what they wait for; none if a decision matches.
+
+        With an item, only runs about it: it is in their cart, or in the event that started them.
+        """
         if self.matching_decisions(asked):
             return []
+        keys = self._product_variants(asked.item)
         return [
-            run for run in self.account.runs if run.state != "ended" and asked.journey in (None, run.journey)
+            run
+            for run in self.account.runs
+            if run.state != "ended"
+            and asked.journey in (None, run.journey)
+            and (not keys or self._is_about(run, keys))
         ]
+
+    def _is_about(self, run: RunView, keys: frozenset[str]) -> bool:
+        """Return whether the last event about one of these items left it in the run."""
+        started_by = self.account.entry_events.get(run.run_id)
+        last = None
+        for event in self.account.events.values():
+            is_of_run = event.event_id == started_by or (event.cart_id and event.cart_id == run.key)
+            if is_of_run and keys.intersection(event.keys):
+                last = event
+        return last is not None and last.type != "Product Removed"
 
     def answer(self, asked: WhyQuery, waits: Mapping[UUID, str] | None = None) -> Answer:
         """Return the answer to a query. ``waits``: run of ``runs_to_query`` → what it waits for, in words."""
@@ -152,10 +177,11 @@ class Explainer:
         if asked.at is not None:
             live = [run for run in live if run.entered_at <= asked.at]
         if not live:
-            return f"{opening}: no run of theirs is live, so nothing is to be sent."
+            none = "no live run of theirs is about it" if asked.item else "no run of theirs is live"
+            return f"{opening}: {none}, so nothing is to be sent."
         descriptions = [
             f"{to_plain_text(run.journey)} ({to_plain_text(run.key)}), which began on "
-            f"{format_instant(run.entered_at, zone)}, {_describe_wait(run, waits)}"
+            f"{format_instant(run.entered_at, zone)}, {_describe_wait(run, waits, zone)}"
             for run in live
         ]
         return f"{opening}: {join_words(descriptions)}."
@@ -223,8 +249,8 @@ def _first_line_of_details(details: str | None) -> str:
     return to_plain_text((details or "").strip().split("\n")[0].strip("* .#"), 200)
 
 
-def _describe_wait(run: RunView, waits: Mapping[UUID, str]) -> str:
+def _describe_wait(run: RunView, waits: Mapping[UUID, str], zone: str) -> str:
     if run.state == "stuck":
         return f"is stuck ({to_plain_text(run.detail or 'no reason on record')})"
-    wait = waits.get(run.run_id)
+    wait = localise_run_details(waits.get(run.run_id, ""), zone, since=run.entered_at)
     return f"says: {wait}" if wait else "runs, and could not be asked what it waits for"

@@ -230,6 +230,12 @@ def failed_check_detail(case: DecisionCase) -> str:
     return str(failed.get("detail") or case.decision.detail)
 
 
+def failed_check_name(decision: DecisionView) -> str:
+    """Return the name of the first failed check; empty if every check passed."""
+    failed = next((check for check in decision.checks if not check.get("passed")), {})
+    return str(failed.get("name") or "")
+
+
 def _last(rows: Iterable[Row]) -> Row | None:
     return next(reversed(list(rows)), None)
 

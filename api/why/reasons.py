@@ -24,6 +24,7 @@ from policy.durations import format_duration
 from policy.hours.time_zones import zone_info
 from policy.verdict import Channel, Reason
 from profiles.views.decision_evidence import ConsentRow, SuppressionRow
+from profiles.views.history import DecisionView
 
 ReasonClause = Callable[[DecisionCase], str]
 
@@ -83,6 +84,13 @@ def _describe_cap(usage: CapUsage) -> str:
     about = (f" for {cap.journey}" if cap.journey else "") + (f" about {cap.topic}" if cap.topic else "")
     span = f"a calendar {cap.per}" if cap.per else format_duration(cap.window or timedelta(0))
     return f"{cap.limit} {word}{'' if cap.limit == 1 else 's'}{about} in {span}"
+
+
+def reason_label(decision: DecisionView) -> str:
+    """Return the reason of a decision as a label: "quiet hours"; "on hold" for the check of open holds."""
+    if decision.reason == Reason.LOWER_PRIORITY and evidence.failed_check_name(decision) == "hold":
+        return "on hold"
+    return to_plain_text(decision.reason or "").replace("_", " ")
 
 
 def explain_reason(case: DecisionCase, reason_code: str) -> str:
@@ -203,8 +211,8 @@ def _expired(case: DecisionCase) -> str:
     deferral = evidence.previous_deferral(case)
     if deferral is None:
         return clause
-    why = to_plain_text(deferral.reason or "").replace("_", " ")
-    return f"{clause}, after it had been put off {format_near(deferral.at, case.at, case.zone)} ({why})"
+    earlier = format_near(deferral.at, case.at, case.zone)
+    return f"{clause}, after it had been put off {earlier} ({reason_label(deferral)})"
 
 
 def _out_of_stock(case: DecisionCase) -> str:

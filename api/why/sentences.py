@@ -6,8 +6,9 @@ from api.why.reasons import (
     consent_subject,
     describe_cap_usage,
     describe_consent_source,
-    describe_purchase,
+    describe_purchase_event,
     explain_reason,
+    reason_label,
 )
 from api.why.wording import (
     format_event_ref,
@@ -40,15 +41,16 @@ def explain_decision(case: DecisionCase) -> str:
 
 
 def describe_outcome(case: DecisionCase) -> str:
-    """Describe the outcome in a few words: "allowed", "withheld: purchased", "put off: quiet hours"."""
-    outcome, reason = "withheld", case.decision.reason or ""
-    if case.decision.verdict == "allow":
-        outcome, reason = "given back", _release_reason(case)
-        if not reason:
-            return "allowed"
-    elif case.decision.verdict == "defer":
-        outcome = "put off"
-    return f"{outcome}: {to_plain_text(reason).replace('_', ' ')}"
+    """Describe the outcome in a few words: "allowed", "withheld: purchased", "put off: capped", "on hold"."""
+    label = reason_label(case.decision)
+    match case.decision.verdict:
+        case "allow":
+            released = to_plain_text(_release_reason(case)).replace("_", " ")
+            return f"given back: {released}" if released else "allowed"
+        case "defer":
+            return label if label == "on hold" else f"put off: {label}"
+        case _:
+            return f"withheld: {label}"
 
 
 def describe_reason(case: DecisionCase) -> str:
@@ -122,7 +124,10 @@ def _passed_clauses(case: DecisionCase) -> list[str]:
 def _removed_items_clauses(case: DecisionCase) -> list[str]:
     removed = case.decision.items_removed
     bought = evidence.purchases_of_removed_items(case)
-    clauses = [f"without {describe_purchase(case, key, purchase)}" for key, purchase in bought]
+    clauses = [
+        f"without {format_item(case.account, key)}, which {describe_purchase_event(case, purchase)}"
+        for key, purchase in bought
+    ]
     named = {key for key, _ in bought}
     rest = [key for key in removed if key not in named]
     return [*clauses, *([f"without {format_items(case.account, rest)}, no longer relevant"] if rest else [])]
@@ -154,7 +159,7 @@ def _deferral_clause(case: DecisionCase) -> str:
     if later.verdict == "allow":
         return f"{clause}, and allowed {at}"
     outcome = "put off again" if later.verdict == "defer" else "withheld"
-    return f"{clause}, and {outcome} {at} ({to_plain_text(later.reason or '').replace('_', ' ')})"
+    return f"{clause}, and {outcome} {at} ({reason_label(later)})"
 
 
 def _message_status(case: DecisionCase) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from api.why.wording import (
     mask_key,
     to_plain_text,
 )
+from policy.durations import format_duration
 from profiles.identity.views import LogEntry
 from profiles.state.unit_of_work import ACCEPTED_STATUSES
 from profiles.views.decision_evidence import ConsentRow, DecisionEvidence, EventRow
@@ -191,7 +192,7 @@ def _run_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
         started_by = f", started by {format_event_ref(entry)}" if entry else ""
         key = f"{to_plain_text(run.journey)} ({to_plain_text(run.key)})"
         items = entry.keys if entry else ()
-        changes = [(run.entered_at, f"{key} began{started_by}")]
+        changes = [(run.entered_at, f"{key} began{started_by}{_clock_note(account, run.run_id)}")]
         if run.ended_at is not None:
             outcome = f" as {to_plain_text(run.outcome)}" if run.outcome else ""
             detail = f" ({to_plain_text(run.detail, 200)})" if run.detail else ""
@@ -199,6 +200,13 @@ def _run_entries(account: DecisionEvidence, zone: str) -> Iterator[Entry]:
         for at, text in changes:
             local = format_instant(at, zone)
             yield Entry(at, local, "run", text, journey=run.journey, items=items, run_id=run.run_id)
+
+
+def _clock_note(account: DecisionEvidence, run_id: UUID) -> str:
+    """Return how far the clock of a run is ahead, as a clause to the minute; empty if it is not."""
+    offset = account.clock_offsets.get(run_id, timedelta(0))
+    ahead = timedelta(minutes=round(offset / timedelta(minutes=1)))
+    return f"; this run's clock is ahead by {format_duration(ahead)}" if ahead else ""
 
 
 def _decision_entry(case: DecisionCase) -> Entry:

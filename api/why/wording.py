@@ -9,6 +9,9 @@ from policy.hours.time_zones import zone_info
 from profiles.identity.identifiers import mask_identifier
 from profiles.views.decision_evidence import DecisionEvidence, EventRow
 
+_YEARS_TO_TRY = 12
+"""Most dates fall on every weekday within these years, and a run waits far shorter."""
+
 LATE_THRESHOLD = timedelta(minutes=1)
 """Age at ingest from which an event is described as late."""
 
@@ -21,6 +24,10 @@ _EMAIL_PATTERN = re.compile(r"[^\s@<>,;:\"'()]+@[^\s@<>,;:\"'()]+\.[^\s@<>,;:\"'
 _PHONE_PATTERN = re.compile(r"(?<!\w)\+\d[\d\s().-]{5,18}\d")
 
 _INSTANT_PATTERN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)")
+
+_ITEM_COUNT_PATTERN = re.compile(r"\b(\d+ of (\d+)) item\(s\)")
+
+_RUN_INSTANT_PATTERN = re.compile(r"[A-Z][a-z]{2} \d\d [A-Z][a-z]{2} \d\d:\d\d UTC")
 
 CHANNEL_PLACES = {
     "web": "on the web",
@@ -89,7 +96,7 @@ def format_near(at: datetime, to: datetime, zone: str) -> str:
 
 
 def localise_detail(text: str, zone: str) -> str:
-    """Return a check's detail with its instants as local times."""
+    """Return a check's detail with its instants as local times, and "item" in the right number."""
 
     def local(found: re.Match[str]) -> str:
         try:
@@ -97,7 +104,30 @@ def localise_detail(text: str, zone: str) -> str:
         except (ValueError, OverflowError):
             return found[0]
 
-    return to_plain_text(_INSTANT_PATTERN.sub(local, text), 400)
+    # The stored detail says "item(s)".
+    counted = _ITEM_COUNT_PATTERN.sub(
+        lambda found: f"{found[1]} item" if found[2] == "1" else f"{found[1]} items", text
+    )
+    return to_plain_text(_INSTANT_PATTERN.sub(local, counted), 400)
+
+
+def localise_run_details(text: str, zone: str, *, since: datetime) -> str:
+    """Return a run's own words with its instants ("Sat 21 Nov 19:00 UTC") as local times.
+
+    The run names no year: it is the first from ``since`` on in which the date falls on that weekday.
+    """
+
+    def local(found: re.Match[str]) -> str:
+        for year in range(since.year, since.year + _YEARS_TO_TRY):
+            try:
+                instant = datetime.strptime(f"{year} {found[0][4:]} +0000", "%Y %d %b %H:%M UTC %z")
+            except ValueError:
+                continue
+            if f"{instant:%a}" == found[0][:3]:
+                return format_instant(instant, zone)
+        return found[0]
+
+    return _RUN_INSTANT_PATTERN.sub(local, text)
 
 
 def find_first_instant(text: str) -> datetime | None:

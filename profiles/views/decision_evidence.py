@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +48,8 @@ class EventRow:
     lines: tuple[ProductRef, ...] = ()
     problems: tuple[str, ...] = ()
     """Problems of its processing, as sentences."""
+    cart_id: str | None = None
+    """The cart that it changed."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -172,6 +174,8 @@ class DecisionEvidence:
     runs: tuple[RunView, ...] = ()
     entry_events: Mapping[UUID, UUID] = field(default_factory=dict)
     """Run → the event that started it."""
+    clock_offsets: Mapping[UUID, timedelta] = field(default_factory=dict)
+    """Run → how far its clock is ahead of Temporal's; only runs of a local stack have such an offset."""
     identity_changes: tuple[LogEntry, ...] = ()
     products: tuple[ProductRow, ...] = ()
     truncated: bool = False
@@ -223,13 +227,13 @@ FROM message WHERE profile_id = $1 ORDER BY decided_at DESC, message_id DESC LIM
 """
 
 _SELECT_RUNS = f"""
-SELECT {RUN_COLUMNS}, entry_event FROM run WHERE profile_id = $1 AND entered_at <= $2
+SELECT {RUN_COLUMNS}, entry_event, clock_offset_s FROM run WHERE profile_id = $1 AND entered_at <= $2
 ORDER BY entered_at DESC, run_id DESC LIMIT $3
 """  # noqa: S608 - constant names
 
 # Only short values: an answer names an order or a ticket, and a large event must not fill it.
 _EVENT_QUERY = """
-SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at,
+SELECT e.event_id, e.source, e.id, e.type, e.channel, e.time, e.at, e.cart_id,
   (SELECT jsonb_object_agg(key, value) FROM jsonb_each(e.properties)
     WHERE jsonb_typeof(value) IN ('string', 'number') AND length(value::text) < 200)::text AS said,
   (SELECT jsonb_agg(jsonb_build_array(p ->> 'product_id', p ->> 'sku', p ->> 'name'))
@@ -330,6 +334,9 @@ async def load_decision_evidence(
         messages=tuple(from_row(StoredMessage, one, items=tuple(one["items"])) for one in reversed(messages)),
         runs=tuple(from_row(RunView, one) for one in reversed(runs)),
         entry_events={one["run_id"]: one["entry_event"] for one in runs},
+        clock_offsets={
+            one["run_id"]: timedelta(seconds=one["clock_offset_s"]) for one in runs if one["clock_offset_s"]
+        },
         identity_changes=tuple(reversed(identity)),
         products=tuple(await fetch_as(connection, ProductRow, _SELECT_PRODUCTS, list(items))),
         truncated=MAX_ROWS in (len(decisions), len(runs), len(events), len(consents)),

@@ -285,6 +285,23 @@ async def said_by_another_run(desk: ExplainCase) -> None:
     await desk.asks()
 
 
+@told(
+    None,
+    "was sent cart_reminder by email on Sat 21 Nov 2037 at 20:00 (Europe/Berlin), about p-2 (Oslo chair), "
+    "because: cart-abandonment was started by Product Added of p-1 (Aria lamp) at 12:00 (event shop "
+    "bought_in_part-1); all 16 checks passed; without p-1 (Aria lamp), which had been bought at 14:03 in the "
+    "store (Order Completed o-17, event pos/berlin-3 evt-9-bought_in_part); last said yes to marketing by "
+    "email at 12:00 (Product Added, event shop bought_in_part-1); it was 1 of 2 emails in 1 day and 1 of 5 "
+    "messages in 7 days.",
+)
+async def bought_in_part(desk: ExplainCase) -> None:
+    chair = {"product_id": "p-2", "name": "Oslo chair", "cart_id": desk.story}
+    await desk.hears("Product Added", chair, event_id="chair-1", hours=7)
+    await desk.buys()
+    both = desk.env.ask(desk.run_id, "1", "p-1", "p-2", at=EVENING)
+    await desk.sends("1", promoting=both.promoting)
+
+
 async def test_every_reason_that_happens_is_told_by_event_time_and_item(gate_env: GateHarness) -> None:
     said, reasons = {}, {}
     for number, (name, (_, story, _)) in enumerate(TOLD.items()):
