@@ -13,10 +13,14 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.http.outage import Outage, is_outage
+from api.pages import page
 
 log = structlog.get_logger(__name__)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+_PAGE_SEGMENTS = frozenset({"why", "sandbox"})
+"""First path segments of the pages for operators; their errors are pages too."""
 
 _TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 """Titles of RFC 9110 for which ``HTTPStatus`` has older ones before Python 3.13."""
@@ -109,8 +113,24 @@ def register_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _handle_unexpected_error)
 
 
-async def _handle_problem(_: Request, error: Exception) -> Response:
-    return cast(Problem, error).to_response()
+def _respond(request: Request, problem: Problem) -> Response:
+    """Return the response: a page if a browser shows one of Waypost's pages, else problem+json."""
+    first_segment = request.url.path.strip("/").split("/")[0]
+    if first_segment not in _PAGE_SEGMENTS or "text/html" not in request.headers.get("accept", ""):
+        return problem.to_response()
+    response = page(
+        "notice.html",
+        status=problem.status,
+        title=problem.title,
+        headline=problem.title,
+        explanation=f"{problem.detail[:1].upper()}{problem.detail[1:]}".rstrip(".") + ".",
+    )
+    response.headers.update(problem.headers)
+    return response
+
+
+async def _handle_problem(request: Request, error: Exception) -> Response:
+    return _respond(request, cast(Problem, error))
 
 
 async def _handle_outage(request: Request, error: Exception) -> Response:
@@ -118,7 +138,7 @@ async def _handle_outage(request: Request, error: Exception) -> Response:
     detail = (
         "Postgres does not answer, and nothing was written; send the same again after Retry-After seconds"
     )
-    return Problem(503, detail, headers={"Retry-After": "2"}).to_response()
+    return _respond(request, Problem(503, detail, headers={"Retry-After": "2"}))
 
 
 async def _handle_postgres_error(request: Request, error: Exception) -> Response:
@@ -126,9 +146,8 @@ async def _handle_postgres_error(request: Request, error: Exception) -> Response
         return await _handle_outage(request, error)
     if not isinstance(error, asyncpg.DataError):
         return await _handle_unexpected_error(request, error)
-    return unprocessable(
-        f"Postgres cannot take a value of this request: {error}; correct it and send the request again"
-    ).to_response()
+    detail = f"Postgres cannot take a value of this request: {error}; correct it and send the request again"
+    return _respond(request, unprocessable(detail))
 
 
 async def _handle_http_exception(request: Request, raised: Exception) -> Response:
@@ -139,14 +158,15 @@ async def _handle_http_exception(request: Request, raised: Exception) -> Respons
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         detail = f"{request.method} is not possible here; allowed: {allowed or 'see /docs'}"
-    return Problem(error.status_code, detail, headers=error.headers).to_response()
+    return _respond(request, Problem(error.status_code, detail, headers=error.headers))
 
 
-async def _handle_validation_error(_: Request, error: Exception) -> Response:
+async def _handle_validation_error(request: Request, error: Exception) -> Response:
     errors = cast(RequestValidationError, error).errors()
     faults = [(_error_location(fault["loc"]), str(fault["msg"])) for fault in errors]
     summary = "; ".join(f"{place}: {message}" for place, message in faults[:5])
-    return unprocessable(f"{summary}; correct this and send the request again", *faults).to_response()
+    detail = f"{summary}; correct this and send the request again"
+    return _respond(request, unprocessable(detail, *faults))
 
 
 def _error_location(loc: Sequence[int | str]) -> str:
@@ -158,7 +178,7 @@ def _error_location(loc: Sequence[int | str]) -> str:
 
 async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
     log.error("unexpected", path=request.scope.get("path"), error=type(error).__name__, exc_info=error)
-    return Problem(500, "this is a fault of Waypost's; its log has the details").to_response()
+    return _respond(request, Problem(500, "this is a fault of Waypost's; its log has the details"))
 
 
 def json_pointer(loc: Sequence[int | str]) -> str:

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from activities.contracts import HoldSpec
+from api.temporal import WaitingView
 from cli.why import answer_why
 from tests.support.docs import blocks, commands_of
 from tests.support.environments.api import ADMIN, WRITE, OpenApi
@@ -164,9 +165,75 @@ async def test_a_message_that_waited_says_what_came_of_it(gate_env: GateHarness,
     )
 
     assert now["sentence"].startswith("Ada is being sent cart_reminder by email on Sat 21 Nov 2037 at 22:00")
+    [held] = [line for line in then["timeline"] if line["kind"] == "decision"]
+    assert held["text"].startswith("cart_reminder by email, on hold: held while a ticket 17 is open, opened")
+    assert then["decision"]["reason"] == "lower_priority"
     assert then["sentence"].endswith(
         "; put off until Sun 22 Nov 2037 at 20:00, and allowed on Sat 21 Nov 2037 at 22:00."
     )
+
+
+async def test_an_item_narrows_what_a_person_waits_for_to_the_runs_about_it(
+    gate_env: GateHarness, api: OpenApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def details(*_: object) -> WaitingView:
+        return WaitingView(details="**Sleeping until Fri 01 Jan 00:30 UTC**", note="")
+
+    monkeypatch.setattr(api.doors.temporal, "load_waiting_view", details)
+    desk = ExplainCase(gate_env, "c-5", 5)
+    await desk.opens(YES)
+    chair = {"product_id": "p-2", "cart_id": "c-5"}
+    await desk.hears("Product Added", chair, event_id="chair-1", hours=7)
+    why = "/v1/profiles/email/ada-5@example.com/why"
+    lamp, also = await api.read(why, item="p-1"), await api.read(why, item="p-2")
+    await desk.hears("Product Removed", chair, event_id="chair-2", hours=6)
+    sofa, removed = await api.read(why, item="sofa"), await api.read(why, item="p-2")
+    begun = "Nothing was decided for Ada about"
+
+    # The run says its times in UTC, and they are told by the clock of the person.
+    for answer in (lamp, also):
+        assert "cart-abandonment (c-5), which began on Sat 21 Nov 2037 at 12:00, says: " in answer["sentence"]
+        assert answer["sentence"].endswith("Sleeping until Fri 1 Jan 2038 at 01:30.")
+    for answer, item in ((sofa, "sofa"), (removed, "p-2")):
+        assert answer["sentence"] == (
+            f"{begun} {item} yet: no live run of theirs is about it, so nothing is to be sent."
+        )
+
+
+async def test_a_run_with_a_moved_clock_says_so_where_it_begins(gate_env: GateHarness, api: OpenApi) -> None:
+    desk = ExplainCase(gate_env, "c-6", 6)
+    await desk.opens(YES)
+    texts = {}
+    for offset in (7_201.5, 0.0):
+        await gate_env.fetch_rows("UPDATE run SET clock_offset_s = $1", offset)
+        timeline = (await api.read("/v1/profiles/email/ada-6@example.com/why"))["timeline"]
+        [texts[offset]] = [line["text"] for line in timeline if line["kind"] == "run"]
+
+    assert texts[7_201.5] == f"{texts[0.0]}; this run's clock is ahead by 2 hours"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("/why/email/ada-1@example.com?at=noon", 422, "At: expected a time such as 2026-11-21T20:00"),
+        ("/why/email/bob@example.com", 404, "No profile has this email; check its spelling"),
+        ("/sandbox/019a2f00-1111-7000-8000-00000ada0001", 404, "The sandbox delivered no message"),
+        ("/sandbox/x", 422, "Message_id: "),
+    ],
+)
+async def test_a_browser_gets_a_page_for_an_error_and_others_get_json(
+    desk: ExplainCase, api: OpenApi, path: str, status: int, said: str
+) -> None:
+    page = await api.client.get(path, headers={**ADMIN, "Accept": "text/html,*/*;q=0.8"})
+    other = await api.client.get(path, headers=ADMIN)
+    closed = await api.client.get(path, headers={"Accept": "text/html"})
+
+    assert (page.status_code, other.status_code) == (status, status)
+    assert page.headers["content-type"].startswith("text/html")
+    assert f"<p>{said}" in page.text
+    assert other.headers["content-type"] == "application/problem+json"
+    assert closed.status_code == 401
+    assert closed.headers["www-authenticate"]
 
 
 async def test_the_command_prints_the_answer_and_knows_whom_it_does_not_know(
@@ -186,7 +253,7 @@ async def test_the_command_prints_the_answer_and_knows_whom_it_does_not_know(
 
     assert said.replace("\n", " ").startswith(BOUGHT)
     assert "What happened, by the clock of Europe/Berlin (as their profile says)" in said
-    assert "did not pass: items: 0 of 1 item(s) left: p-1 suppressed" in said
+    assert "did not pass: items: 0 of 1 item left: p-1 suppressed" in said
     assert "ada-1@example.com" not in said
     assert answer["sentence"].startswith("Ada was sent cart_reminder by sms")
 
@@ -196,6 +263,8 @@ async def test_the_answer_in_the_operators_guide_is_what_the_command_prints(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.setenv("COLUMNS", "118")
+    # A run of a stack that is not local has no offset.
+    await desk.env.fetch_rows("UPDATE run SET clock_offset_s = 0")
     [said] = [command for block in blocks("console", "why") for command in commands_of(block)]
     answer = await answer_why(
         "ada-1@example.com", journey="cart-abandonment", item="p-1", at=None, as_json=False
