@@ -15,6 +15,7 @@ from api.http.outage import run_read
 from api.http.problems import Problem
 from api.pages import page
 from api.routes.consents import ConsentChange, build_consent_event
+from policy.verdict import Channel
 from profiles.identity.identifiers import IDENTIFIER_TYPES
 from profiles.messaging.preference_tokens import PreferenceClaim
 from profiles.state.event_records import IncomingEvent
@@ -27,9 +28,9 @@ PREFERENCES_SOURCE = "waypost/preferences"
 CHANNEL_LABELS = {
     "email": ("Email", "Offers and reminders in your inbox"),
     "sms": ("Text messages", "Short reminders on your phone"),
-    "push": ("App notifications", "On devices where you use our app"),
     "ads": ("Advertisements", "Our offers on other sites"),
 }
+"""Channel → its label and description. Without push, which has neither a provider nor message templates."""
 
 _CHANNEL_NAMES = {"email": "email", "sms": "text message", "push": "app notification", "ads": "advertisement"}
 
@@ -104,11 +105,11 @@ async def save(token: str, claim: ClaimDep, request: Request, app_state: AppStat
     changed = [
         channel for channel in CHANNEL_LABELS if wanted[channel] != subscriber.accepts_marketing(channel)
     ]
-    if "nothing" in form:
-        # An opt-out of every channel, also of those without a consent on record.
-        changed = list(CHANNEL_LABELS)
-    now = datetime.now(UTC)
     states = {channel: "granted" if wanted[channel] else "withdrawn" for channel in changed}
+    if "nothing" in form:
+        # An opt-out of every channel, also of push and of those without a consent on record.
+        states = {channel.value: "withdrawn" for channel in Channel}
+    now = datetime.now(UTC)
     fields = {"source": "preference page", "method": "preference_page"}
     await app_state.ingest(
         *(

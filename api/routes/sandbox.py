@@ -17,6 +17,8 @@ from profiles.messaging.sandbox import MailboxEntry, list_mailbox, load_mailbox_
 
 MAX_LISTED_MESSAGES = 200
 
+_MAX_PREVIEW_LENGTH = 160
+
 _CHANNEL_LABELS = {"sms": "Text message", "push": "App notification"}
 
 _URL_PATTERN = re.compile(r"(https?://[^\s<>\"]+[^\s<>\".,;:!?)])")
@@ -82,8 +84,15 @@ def _message_row(entry: MailboxEntry, *, current: bool) -> dict[str, object]:
         "instant": at.isoformat(),
         "when": f"{at:%d %b, %H:%M}",
         "subject": entry.subject or entry.preview.split("\n")[0],
-        "preview": " ".join(entry.preview.split()) if entry.subject else "",
+        "preview": _preview(entry.preview) if entry.subject else "",
     }
+
+
+def _preview(text: str) -> str:
+    """Return the beginning of a mail's text, without the shop's name and link that head every mail."""
+    head, _, body = text.partition("\n\n")
+    is_letterhead = bool(body) and head.endswith(">") and "\n" not in head
+    return " ".join((body if is_letterhead else text).split())[:_MAX_PREVIEW_LENGTH]
 
 
 def _message(entry: MailboxEntry) -> dict[str, object]:

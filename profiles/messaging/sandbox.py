@@ -19,6 +19,7 @@ class MailboxEntry:
     subject: str
     recorded_at: datetime
     preview: str
+    """The first 400 characters of the text."""
     journey: str | None
     template: str | None
     status: str | None
@@ -34,7 +35,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
 """
 
 _SELECT_MAILBOX = """
-SELECT s.message_id, s.channel, s.address, s.subject, s.recorded_at, left(s.text, 160) AS preview,
+SELECT s.message_id, s.channel, s.address, s.subject, s.recorded_at, left(s.text, 400) AS preview,
        m.journey, m.template, m.status, m.decided_at{bodies}
 FROM sandbox_message s LEFT JOIN message m USING (message_id)
 """

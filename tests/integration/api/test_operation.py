@@ -136,12 +136,16 @@ async def test_the_mailbox_shows_mails_and_texts_with_the_newest_open(api: OpenA
     await api.rows(
         _SANDBOX, text, "sms", "+49151", "", "", 'Hi <b> https://shop.example/c?a=1&b="2". STOP', 1
     )
+    letter = "Lumen <https://shop.example>\n\nStill interested?\n\nYour lamp is here."
+    await api.rows(_SANDBOX, new_id(), "email", "eve@example.com", "Lamp", "<p>x</p>", letter, -1)
     box = await api.client.get("/sandbox", headers=ADMIN)
     one = await api.client.get(f"/sandbox/{mail}", headers=ADMIN)
 
     assert [box.status_code, one.status_code] == [200, 200]
     assert 'class="bubble">Hi &lt;b&gt; <a href="https://shop.example/c?a=1&amp;b=' in box.text
     assert "Your &lt;lamp&gt;" in box.text
+    assert '<div class="preview">Still interested? Your lamp is here.</div>' in box.text
+    assert '<div class="preview">Dear Ada</div>' in box.text
     # The mail stands in its frames as it is, and the page around it cannot run it.
     assert html in unescape(one.text)
     assert "<script" not in one.text
