@@ -112,7 +112,8 @@ def _summarise_verdict(verdict: Verdict) -> VerdictSummary:
 def format_replay(outcome: DecisionReplayResult) -> str:
     """Return the result as a text with a table of the changed decisions."""
     made = f"{outcome.replayed:,} decisions replayed, by {len(outcome.policies)} version(s) of the policy"
-    flipped = f"{len(outcome.flipped):,} differ." if outcome.flipped else "all as recorded."
+    count = len(outcome.flipped)
+    flipped = f"{count:,} differ{'s' if count == 1 else ''}." if outcome.flipped else "all as recorded."
     lines = [f"{made}: {flipped}"]
     if outcome.without_basis:
         lines.append(f"{outcome.without_basis:,} are older than the record of what they were based on.")

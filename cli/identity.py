@@ -1,11 +1,14 @@
 """``waypost identity``: show identities, split profiles, undo splits, list and release from quarantine."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from rich.console import RenderableType
 from rich.table import Table
 
@@ -23,6 +26,7 @@ from profiles.identity.views import (
     HeldIdentifier,
     IdentityEdge,
     IdentityView,
+    LogEntry,
     load_identifiers,
     load_identity,
 )
@@ -32,6 +36,8 @@ from profiles.merging.unmerge import check_cut, check_mend, check_release
 from workers.errors import UserError
 
 _MAX_LOG_ROWS = 20
+
+_HASH_PATTERN = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +160,7 @@ async def list_quarantined(*, limit: int, as_json: bool) -> str:
 def _format_view(format: str, view: IdentityView, full: bool) -> str:
     match format:
         case "json":
-            return to_json(view) + "\n"
+            return to_json(TypeAdapter(IdentityView).dump_python(view)) + "\n"
         case "mermaid":
             return render_mermaid(view, full=full)
         case "svg":
@@ -175,18 +181,41 @@ def format_identity(view: IdentityView) -> str:
     refused = [edge for edge in view.edges if not edge.joined]
     if joined:
         columns: Sequence[str] = ("one", "other", "event", "time", "verified")
-        parts.append(build_table("Joined by", columns, map(_link_row, joined)))
+        parts.append(_compact_table("Joined by", columns, map(_link_row, joined)))
     if refused:
-        parts.append(build_table("Not joined", ("why",), ((edge.reason,) for edge in refused)))
+        parts.append(_compact_table("Not joined", ("why",), ((edge.reason,) for edge in refused)))
     if view.cuts:
         columns = ("cut", "one", "other", "by", "reason", "at", "lifted")
         cuts = ((c.cut_id, c.one, c.other, c.actor, c.reason, c.at, c.lifted_at or "no") for c in view.cuts)
-        parts.append(build_table("Cut apart", columns, cuts))
+        parts.append(_compact_table("Cut apart", columns, cuts))
     if view.log:
-        columns = ("at", "what", "identifier", "and", "by", "detail")
-        log = ((e.at, e.kind, e.key, e.other_key, e.actor, e.detail) for e in view.log[:_MAX_LOG_ROWS])
-        parts.append(build_table("Log", columns, log))
+        columns = ("at", "what", "identifier", "and", "by", "event time", "detail")
+        parts.append(_compact_table("Log", columns, islice(_log_rows(view), _MAX_LOG_ROWS)))
     return render_text(*parts)
+
+
+def _log_rows(view: IdentityView) -> Iterator[tuple[object, ...]]:
+    """Return the rows of the log, newest first; what joined one pair at one time is one row.
+
+    Several events may have named a pair before its profiles were merged. Each has an entry in the log, and
+    the first of these entries is of the event that joined the pair.
+    """
+    groups: dict[object, list[LogEntry]] = {}
+    for entry in view.log:
+        pair = frozenset((entry.key, entry.other_key))
+        groups.setdefault((entry.at, pair) if entry.kind == "joined" else entry.seq, []).append(entry)
+    causes = {edge.cause.event_id: edge.cause for edge in view.edges}
+    for entries in groups.values():
+        entry = min(entries, key=lambda each: each.seq)
+        detail = f"named together by {len(entries)} events" if len(entries) > 1 else entry.detail
+        first, second = entry.key, entry.other_key
+        if entry.kind in ("merged", "split"):
+            first = f"profile {entry.other_profile_id}"
+            preposition = "into" if entry.kind == "merged" else "from"
+            second = "" if entry.profile_id == view.profile_id else f"{preposition} {entry.profile_id}"
+        cause = causes.get(entry.cause) if entry.cause else None
+        by = f"{cause.event_type or 'an event'} {cause.id}" if cause else entry.actor
+        yield entry.at, entry.kind, first, second, by, cause.time if cause else None, detail
 
 
 def format_cut_preview(apart: CutPreview) -> str:
@@ -213,7 +242,17 @@ def format_quarantined(found: Sequence[QuarantinedIdentifier]) -> str:
 def _identifiers_table(title: str, held: Iterable[HeldIdentifier]) -> Table:
     columns = ("type", "value", "seen since", "this person's since", "vouched", "status")
     rows = ((each.type, each.value, each.since, each.linked_at, each.vouched, each.status) for each in held)
-    return build_table(title, columns, rows)
+    return _compact_table(title, columns, rows)
+
+
+def _compact_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """Return a table with shortened hashes and without empty columns, for a terminal of 80 characters."""
+    short = ([_shorten_hashes(cell) for cell in row] for row in rows)
+    return build_table(title, columns, short, drop_empty=True)
+
+
+def _shorten_hashes(cell: object) -> object:
+    return _HASH_PATTERN.sub(lambda found: f"{found[0][:12]}…", cell) if isinstance(cell, str) else cell
 
 
 def _link_row(edge: IdentityEdge) -> tuple[object, ...]:

@@ -9,13 +9,20 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 
-def build_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Return a table; its cells wrap. Times are in UTC, truth is yes or no, and None is an empty cell."""
+def build_table(
+    title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], *, drop_empty: bool = False
+) -> Table:
+    """Return a table; its cells wrap. Times are in UTC, truth is yes or no, and None is an empty cell.
+
+    ``drop_empty``: leave out columns in which every cell is empty.
+    """
+    names, cells = list(columns), [[_format_cell(cell) for cell in row] for row in rows]
+    shown = [n for n in range(len(names)) if not drop_empty or any(row[n] for row in cells)]
     table = Table(title=title, title_justify="left", title_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*map(_format_cell, row))
+    for number in shown:
+        table.add_column(names[number], overflow="fold")
+    for row in cells:
+        table.add_row(*(row[number] for number in shown))
     return table
 
 

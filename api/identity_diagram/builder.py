@@ -65,6 +65,8 @@ def _short_profile_id(profile_id: UUID) -> str:
 
 def _subtitle(held: dict[str, HeldIdentifier], view: IdentityView) -> str:
     text = format_count(len(held), "identifier")
+    if hidden := len(view.identifiers) - len(held):
+        text += f" and {hidden} hash" + ("" if hidden == 1 else "es")
     if held:
         text += f", seen since {format_day(min(one.since for one in held.values()))}"
     if view.merged:
@@ -111,13 +113,13 @@ def _build_tree(
     return list(nodes.values())
 
 
-def _limit_nodes(spots: list[DiagramNode], held: dict[str, HeldIdentifier], room: int) -> list[DiagramNode]:
+def _limit_nodes(nodes: list[DiagramNode], held: dict[str, HeldIdentifier], room: int) -> list[DiagramNode]:
     """Return at most ``room`` nodes, each with its parents: strong and old ones first; the rest is one."""
-    if len(spots) <= room:
-        return spots
-    parents = {node.key: node.parent_key for node in spots}
-    kept = {spots[0].key}
-    for node in sorted(spots, key=lambda node: (not node.is_strong, held[node.key].since, node.key)):
+    if len(nodes) <= room:
+        return nodes
+    parents = {node.key: node.parent_key for node in nodes}
+    kept = {nodes[0].key}
+    for node in sorted(nodes, key=lambda node: (not node.is_strong, held[node.key].since, node.key)):
         path: list[str] = []
         key: str | None = node.key
         while key is not None and key not in kept:
@@ -125,17 +127,17 @@ def _limit_nodes(spots: list[DiagramNode], held: dict[str, HeldIdentifier], room
             key = parents[key]
         if len(kept) + len(path) < room:
             kept.update(path)
-    rest = _remainder_node("rest", Counter(node.kind for node in spots if node.key not in kept))
-    rest.parent_key, rest.depth = spots[0].key, 1
-    return [*(node for node in spots if node.key in kept), rest]
+    rest = _remainder_node("rest", Counter(node.kind for node in nodes if node.key not in kept))
+    rest.parent_key, rest.depth = nodes[0].key, 1
+    return [*(node for node in nodes if node.key in kept), rest]
 
 
-def _redirect_refused_links(spots: list[DiagramNode], others: list[DiagramGroup]) -> None:
+def _redirect_refused_links(nodes: list[DiagramNode], others: list[DiagramGroup]) -> None:
     """Redirect refused links of identifiers that have no node to the node of the rest."""
-    shown = {node.key for node in spots}
+    shown = {node.key for node in nodes}
     for node in (node for group in others for node in group.nodes):
         node.refused_links = [
-            each if each.source_key in shown else RefusedLink(spots[-1].key, each.label)
+            each if each.source_key in shown else RefusedLink(nodes[-1].key, each.label)
             for each in node.refused_links
         ]
 
@@ -163,7 +165,9 @@ def _build_other_groups(
             title = f"Another person · profile …{_short_profile_id(neighbour.profile_id)}"
         group = groups.setdefault(neighbour.profile_id, DiagramGroup(title, [], quarantined))
         is_strong = neighbour.type in STRONG_TYPES
-        nodes[key] = DiagramNode(key, neighbour.type, values[key], is_strong, is_quarantined=quarantined)
+        nodes[key] = DiagramNode(
+            key, neighbour.type, values[key], is_strong, neighbour.vouched, is_quarantined=quarantined
+        )
         group.nodes.append(nodes[key])
     own = {identifier.key for identifier in view.identifiers}
     for edge in view.edges:

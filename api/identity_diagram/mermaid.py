@@ -45,24 +45,24 @@ def render_mermaid(view: IdentityView, *, full: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _group_lines(fence: DiagramGroup, number: int, names: dict[str, str]) -> list[str]:
-    lines = [f'  subgraph fence{number}["{_escape_text(fence.title)}"]']
-    lines += [f"    {names[node.key]}{_node_text(node)}" for node in fence.nodes]
+def _group_lines(group: DiagramGroup, number: int, names: dict[str, str]) -> list[str]:
+    lines = [f'  subgraph fence{number}["{_escape_text(group.title)}"]']
+    lines += [f"    {names[node.key]}{_node_text(node)}" for node in group.nodes]
     fill, line = (OTHER_GROUP_FILL, EDGE_COLOR) if number else (GROUP_FILL, GROUP_BORDER)
     return [*lines, "  end", f"  style fence{number} fill:{fill},stroke:{line}"]
 
 
-def _node_text(spot: DiagramNode) -> str:
-    opening, closing = _RECTANGLE if spot.is_strong or spot.kind == REMAINDER else _STADIUM
-    tag = TYPE_LABELS.get(spot.kind, spot.kind) + (" ✓" if spot.is_vouched else "")
-    if spot.kind == REMAINDER:
+def _node_text(node: DiagramNode) -> str:
+    opening, closing = _RECTANGLE if node.is_strong or node.kind == REMAINDER else _STADIUM
+    tag = TYPE_LABELS.get(node.kind, node.kind) + (" ✓" if node.is_vouched else "")
+    if node.kind == REMAINDER:
         tag = ""
-    return opening + "<br/>".join(_escape_text(line) for line in (tag, spot.text) if line) + closing
+    return opening + "<br/>".join(_escape_text(line) for line in (tag, node.text) if line) + closing
 
 
-def _style_line(spot: DiagramNode, name: str) -> str:
-    paint = node_style(spot)
-    dashes = ",stroke-dasharray:5 3" if spot.is_quarantined or spot.kind == REMAINDER else ""
+def _style_line(node: DiagramNode, name: str) -> str:
+    paint = node_style(node)
+    dashes = ",stroke-dasharray:5 3" if node.is_quarantined or node.kind == REMAINDER else ""
     return f"  style {name} fill:{paint.fill},stroke:{paint.border},color:{paint.text}{dashes}"
 
 

@@ -154,13 +154,13 @@ _QUARANTINED_STYLE = NodeStyle("#eceef1", "#8a93a1", "#5b6472", "#5b6472")
 _REMAINDER_STYLE = NodeStyle("#ffffff", "#8a93a1", TEXT_COLOR, MUTED_COLOR)
 
 
-def node_style(spot: DiagramNode) -> NodeStyle:
+def node_style(node: DiagramNode) -> NodeStyle:
     """Return the colours of a node: strong identifiers filled, weak ones outlined, quarantined ones grey."""
-    if spot.kind == REMAINDER:
+    if node.kind == REMAINDER:
         return _REMAINDER_STYLE
-    if spot.is_quarantined:
+    if node.is_quarantined:
         return _QUARANTINED_STYLE
-    line = _TYPE_COLORS.get(spot.kind, EDGE_COLOR)
-    if spot.is_strong:
+    line = _TYPE_COLORS.get(node.kind, EDGE_COLOR)
+    if node.is_strong:
         return NodeStyle(line, line, "#ffffff", "#ffffff")
-    return NodeStyle(_TYPE_FILLS.get(spot.kind, "#ffffff"), line, TEXT_COLOR, line)
+    return NodeStyle(_TYPE_FILLS.get(node.kind, "#ffffff"), line, TEXT_COLOR, line)

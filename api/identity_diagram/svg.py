@@ -39,7 +39,7 @@ def source(sheet: IdentityDiagram) -> str:
         lines.append(_frame(f"fence{number}", group, first=number == 0))
         for index, node in enumerate(group.nodes):
             names[node.key] = f"fence{number}.n{index}"
-            lines += _spot(names[node.key], node)
+            lines += _node_box(names[node.key], node)
     nodes = [node for group in sheet.groups for node in group.nodes]
     refused = f"{{target-arrowhead: {{shape: cross}}; {style(stroke=RED, stroke_dash=4)}}}"
     refusals = [(names[each.source_key], names[node.key]) for node in nodes for each in node.refused_links]
@@ -53,29 +53,29 @@ def source(sheet: IdentityDiagram) -> str:
 
 def _direction(sheet: IdentityDiagram) -> str:
     """Return the direction of layout: down for a chain, right for many siblings, so the width stays small."""
-    breadth = Counter(spot.depth for spot in sheet.groups[0].nodes)
+    breadth = Counter(node.depth for node in sheet.groups[0].nodes)
     return "right" if max(breadth.values(), default=0) > len(breadth) else "down"
 
 
-def _frame(name: str, fence: DiagramGroup, *, first: bool) -> str:
+def _frame(name: str, group: DiagramGroup, *, first: bool) -> str:
     # Lines from the first frame enter other frames at the top, so these have their title at the bottom.
     place, line = ("top", GROUP_BORDER) if first else ("bottom", EDGE_COLOR)
-    dash = 4 if fence.is_quarantined else 0
+    dash = 4 if group.is_quarantined else 0
     look = style(
         fill="transparent", stroke=line, stroke_dash=dash, border_radius=12, font_size=15, bold="false"
     )
-    return f"{name}: {quote(fence.title)} {{label.near: {place}-center; {look}}}"
+    return f"{name}: {quote(group.title)} {{label.near: {place}-center; {look}}}"
 
 
-def _spot(name: str, spot: DiagramNode) -> Iterator[str]:
-    paint, rest = node_style(spot), spot.kind == REMAINDER
-    lines = [TextLine(spot.text, 17, paint.text, bold=spot.is_strong)]
+def _node_box(name: str, node: DiagramNode) -> Iterator[str]:
+    paint, rest = node_style(node), node.kind == REMAINDER
+    lines = [TextLine(node.text, 17, paint.text, bold=node.is_strong)]
     if not rest:
-        tag = TYPE_LABELS.get(spot.kind, spot.kind).upper() + (" ✓" if spot.is_vouched else "")
+        tag = TYPE_LABELS.get(node.kind, node.kind).upper() + (" ✓" if node.is_vouched else "")
         lines.insert(0, TextLine(tag, 12, paint.tag, bold=True))
-    labels = [spot.edge_label, *(f"× {refusal.label}" for refusal in spot.refused_links)]
+    labels = [node.edge_label, *(f"× {refusal.label}" for refusal in node.refused_links)]
     lines += [TextLine(line, 14, paint.text) for label in labels for line in wrap(label, _LABEL)]
-    dash, corner = 4 if spot.is_quarantined or rest else 0, 8 if spot.is_strong or rest else 20
+    dash, corner = 4 if node.is_quarantined or rest else 0, 8 if node.is_strong or rest else 20
     return box(
         name, lines, style(fill=paint.fill, stroke=paint.border, stroke_dash=dash, border_radius=corner)
     )

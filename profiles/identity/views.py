@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
+
+from pydantic import Field
 
 from profiles.db.sql import fetch_as
 from profiles.identity.component import read_component
@@ -77,6 +79,8 @@ class Neighbour:
     """Its profile; null for a quarantined identifier."""
     status: str
     reason: str
+    vouched: Annotated[bool, Field(exclude=True)] = False
+    """Whether a verified event names it. Not part of the HTTP contract; diagrams show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ ORDER BY since, type, value
 _SELECT_EVENTS = "SELECT event_id, type, channel FROM event WHERE event_id = ANY($1)"
 
 _SELECT_NEIGHBOURS = """
-SELECT i.type || ':' || i.value AS key, i.profile_id, i.status FROM identifier i
+SELECT i.type || ':' || i.value AS key, i.profile_id, i.status, i.vouched FROM identifier i
 JOIN unnest($1::text[], $2::text[]) AS asked(type, value) USING (type, value)
 """
 
@@ -229,10 +233,10 @@ async def _load_neighbours(
     pairs = [key.partition(":")[::2] for key in reasons]
     kinds, values = [kind for kind, _ in pairs], [value for _, value in pairs]
     rows = await connection.fetch(_SELECT_NEIGHBOURS, kinds, values)
-    found = {key: (profile_id, status) for key, profile_id, status in rows}
+    found = {key: (profile_id, status, vouched) for key, profile_id, status, vouched in rows}
     neighbours = []
     for (kind, value), (key, reason) in zip(pairs, reasons.items(), strict=True):
-        profile_id, status = found.get(key, (None, "good"))
+        profile_id, status, vouched = found.get(key, (None, "good", False))
         shown_id = None if status == "quarantined" else profile_id
-        neighbours.append(Neighbour(kind, value, shown_id, status, reason))
+        neighbours.append(Neighbour(kind, value, shown_id, status, reason, vouched))
     return neighbours

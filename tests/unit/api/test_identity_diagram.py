@@ -42,16 +42,16 @@ def arrows(picture: str) -> list[tuple[str, str, bool]]:
 def lines_of(sheet: IdentityDiagram) -> list[tuple[str, str, bool]]:
     """The same of what is to be drawn."""
     shapes = {
-        spot.key: f"fence{number}.n{place}"
+        node.key: f"fence{number}.n{place}"
         for number, fence in enumerate(sheet.groups)
-        for place, spot in enumerate(fence.nodes)
+        for place, node in enumerate(fence.nodes)
     }
-    spots = [spot for fence in sheet.groups for spot in fence.nodes]
+    nodes = [node for fence in sheet.groups for node in fence.nodes]
     joins = [
-        (shapes[spot.parent_key], shapes[spot.key], True) for spot in spots if spot.parent_key is not None
+        (shapes[node.parent_key], shapes[node.key], True) for node in nodes if node.parent_key is not None
     ]
     refusals = [
-        (shapes[each.source_key], shapes[spot.key], False) for spot in spots for each in spot.refused_links
+        (shapes[each.source_key], shapes[node.key], False) for node in nodes for each in node.refused_links
     ]
     return sorted(joins + refusals)
 
@@ -100,13 +100,13 @@ def people(draw: st.DrawFn) -> IdentityView:
 @given(view=people())
 def test_no_identity_is_so_tangled_that_its_picture_cannot_be_drawn(view: IdentityView) -> None:
     sheet = build_diagram(view)
-    spots = [spot for fence in sheet.groups for spot in fence.nodes]
-    there = {spot.key for spot in spots}
+    nodes = [node for fence in sheet.groups for node in fence.nodes]
+    there = {node.key for node in nodes}
 
-    assert len(spots) <= MAX_NODES
-    assert len(there) == len(spots)
-    for spot in spots:
-        assert {spot.parent_key or spot.key, *(each.source_key for each in spot.refused_links)} <= there
+    assert len(nodes) <= MAX_NODES
+    assert len(there) == len(nodes)
+    for node in nodes:
+        assert {node.parent_key or node.key, *(each.source_key for each in node.refused_links)} <= there
     assert lines_of(sheet) == arrows(svg(view))
 
 

@@ -1,6 +1,7 @@
 """What a picture of an identity shows and says, and what it keeps to itself; and the same as Mermaid."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -61,10 +62,21 @@ def test_every_person_has_a_fence_of_their_own() -> None:
 
 
 def test_an_emails_hash_is_not_drawn_beside_it_and_what_hangs_on_it_hangs_on_the_email() -> None:
-    spots = {spot.key: spot for spot in build_diagram(ada()).groups[0].nodes}
+    nodes = {node.key: node for node in build_diagram(ada()).groups[0].nodes}
 
-    assert email_hash_key(EMAIL) not in spots
-    assert spots[TABLET].parent_key == EMAIL
+    assert email_hash_key(EMAIL) not in nodes
+    assert nodes[TABLET].parent_key == EMAIL
+
+
+def test_an_identifier_of_another_person_has_its_tick_and_the_count_names_the_hash() -> None:
+    view = ada()
+    view.neighbours[0] = replace(view.neighbours[0], vouched=True)
+    sheet = build_diagram(view)
+    [other] = sheet.groups[1].nodes
+
+    assert other.is_vouched
+    assert not build_diagram(ada()).groups[1].nodes[0].is_vouched
+    assert sheet.subtitle.startswith("8 identifiers and 1 hash, seen since")
 
 
 def test_what_has_no_room_is_summed_up_in_one_node_and_strong_identifiers_stay() -> None:
@@ -74,13 +86,13 @@ def test_what_has_no_room_is_summed_up_in_one_node_and_strong_identifiers_stay()
 
     assert sum(len(fence.nodes) for fence in sheet.groups) == MAX_NODES
     assert (rest.text, rest.edge_label) == ("and 45 more", "45 anonymous ids")
-    assert {USER, EMAIL} <= {spot.key for spot in own.nodes}
+    assert {USER, EMAIL} <= {node.key for node in own.nodes}
     assert (others[-1].nodes[0].text, others[-1].nodes[0].edge_label) == ("and 4 more", "4 emails")
 
 
 def test_up_to_twenty_five_identifiers_are_all_drawn() -> None:
     assert len(build_diagram(chain(25)).groups[0].nodes) == 25
-    assert all(spot.kind != "rest" for spot in build_diagram(chain(25)).groups[0].nodes)
+    assert all(node.kind != "rest" for node in build_diagram(chain(25)).groups[0].nodes)
 
 
 @pytest.mark.parametrize("told", [svg, render_mermaid], ids=["svg", "mermaid"])
@@ -125,11 +137,11 @@ def test_mermaid_names_every_identifier_once_and_leads_only_to_named_ones(name: 
         for line in told
         if (found := re.match(r'(n\d+) (?:---\|".*"\||-\. ".*" \.-x) (n\d+)$', line))
     ]
-    spots = [spot for fence in sheet.groups for spot in fence.nodes]
+    nodes = [node for fence in sheet.groups for node in fence.nodes]
 
     assert told[0] == "flowchart LR"
-    assert len(named) == len(set(named)) == len(spots)
-    assert len(ways) == sum((spot.parent_key is not None) + len(spot.refused_links) for spot in spots)
+    assert len(named) == len(set(named)) == len(nodes)
+    assert len(ways) == sum((node.parent_key is not None) + len(node.refused_links) for node in nodes)
     assert {end for way in ways for end in way} <= set(named)
     assert sum(line.startswith("subgraph") for line in told) == told.count("end") == len(sheet.groups)
     for line in told:
