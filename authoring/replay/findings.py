@@ -167,7 +167,9 @@ def _verdict(findings: Findings) -> list[str]:
         lines.append(f"{_runs(findings.ended)} ended meanwhile.")
     if not replayed and not broken:
         return [*lines, "No open runs: nothing can break."]
-    return [*lines, f"{_runs(broken)} would break." if broken else f"All {_runs(replayed)} are compatible."]
+    if broken:
+        return [*lines, f"{_runs(broken)} would break."]
+    return [*lines, "1 run is compatible." if replayed == 1 else f"All {_runs(replayed)} are compatible."]
 
 
 def _runs(count: int) -> str:

@@ -166,6 +166,7 @@ async def test_the_page_shows_each_message_as_the_customer_sees_it_and_loads_not
     assert shown.frames[0]["srcdoc"] == found.received[0].html
     assert (shown.tags.count("script"), shown.loads) == (1, [])
     assert '<figure class="sms">' in render_page(found)
+    assert "prefers-color-scheme: dark" in render_page(found)
     assert "Reply STOP to opt out" in render_page(found)
 
 

@@ -99,9 +99,7 @@ async def test_decisions_of_every_kind_come_out_as_they_were_recorded(shop: Gate
         *("capped", "purchased", "quiet_hours", "expired", "error", "holdout", "kill_switch"),
     }
     assert any(row["verdict"] == "allow" and row["items_removed"] for row in rows)
-    assert (
-        format_replay(outcome) == "12 decisions replayed, by 2 version(s) of the policy: all as recorded."
-    )
+    assert format_replay(outcome) == "12 decisions replayed, by 2 version(s) of the policy: all as recorded."
 
 
 async def test_a_decision_that_was_tampered_with_is_found(shop: GateHarness) -> None:
