@@ -261,7 +261,7 @@ class ExpressionFlow:
 
     def current_result(self, expression: ast.expr, ends: Ends) -> StepResult | None:
         """The result that a name stands for, if its step is the last one before these open ends."""
-        found = self._known(expression)
+        found = self.phrasing.names.result(expression)
         return found if found and (found.holds or found.is_draw) and ends == found.open_ends else None
 
     def subject(self, subject: ast.expr, ends: Ends) -> tuple[Ends, StepResult | None]:
@@ -272,9 +272,6 @@ class ExpressionFlow:
         whole = isinstance(subject, ast.Await | ast.NamedExpr) or step_call(subject)
         return ends, self._last if whole and self._last and self._last.cases | set(self._last.arms) else None
 
-    def _known(self, expression: ast.expr) -> StepResult | None:
-        return self.phrasing.names.results.get(expression.id) if isinstance(expression, ast.Name) else None
-
     def _choice(self, test: ast.expr, ends: Ends) -> tuple[Ends, Ends]:
         if not ends:
             return (), ()
@@ -283,7 +280,7 @@ class ExpressionFlow:
 
     def _arm(self, test: ast.expr, left: ast.expr, right: ast.expr, ends: Ends) -> tuple[Ends, Ends]:
         """Branch at a comparison; one with an arm of a draw branches at the draw, with shares."""
-        result = self._known(left)
+        result = self.phrasing.names.result(left)
         at_once = result is not None and ends == result.open_ends
         if result is None:
             ends = self.add_steps(left, ends)

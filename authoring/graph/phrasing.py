@@ -65,9 +65,7 @@ class Phrasing:
     def length(self, length: ast.expr) -> str:
         """A duration in words; as it is written where it is computed."""
         found = self.duration(length)
-        return (
-            format_rounded_duration(found) if found is not None else ast.unparse(length).replace("self.", "")
-        )
+        return _written(length) if found is None else format_rounded_duration(found)
 
     def event(self, kind: ast.expr) -> str:
         """An event class by its event's name."""
@@ -140,7 +138,7 @@ class Phrasing:
                 return self.condition(inner, not holds)
             case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot() as op], comparators=[ast.Constant(None)]):
                 there = isinstance(op, ast.IsNot) is holds
-                return self.condition(left, there) if self._known(left) else (
+                return self.condition(left, there) if self.names.result(left) else (
                     f"{self.value(left)} is {'there' if there else 'missing'}"
                 )  # fmt: skip
             case ast.Name(id=name) if condition := self.names.condition(name, holds):
@@ -158,7 +156,7 @@ class Phrasing:
                 )
                 return " ".join([self.value(left), *pairs])
             case ast.Call(func=ast.Name(id="isinstance"), args=[it, kind]) if holds:
-                it_is = "it was" if self._known(it) else f"{self.value(it)} is"
+                it_is = "it was" if self.names.result(it) else f"{self.value(it)} is"
                 return f"{it_is} {self.any_of(kind)}"
             case ast.Attribute(value=ast.Name(id=owner), attr=name) if owner_phrase := self.names.owner(
                 owner
@@ -179,11 +177,9 @@ class Phrasing:
 
     def key(self, computed: ast.expr) -> str:
         """Return the computation of a key or a score: the body of a lambda, the name of another function."""
-        return (
-            self._inside(computed).value(computed.body)
-            if isinstance(computed, ast.Lambda)
-            else ast.unparse(computed)
-        )
+        if isinstance(computed, ast.Lambda):
+            return self._inside(computed).value(computed.body)
+        return ast.unparse(computed)
 
     def _inside(self, function: ast.Lambda) -> "Phrasing":
         """Return phrasing for the body of a lambda, with its parameter called "it"."""
@@ -207,13 +203,14 @@ class Phrasing:
             return str(found.value)
         if isinstance(found, str | int | float) and not isinstance(found, bool):
             return str(found)
-        return ast.unparse(expression).replace("self.", "")
-
-    def _known(self, expression: ast.expr) -> bool:
-        return isinstance(expression, ast.Name) and expression.id in self.names.results
+        return _written(expression)
 
     def _part(self, part: ast.expr) -> str:
         if isinstance(part, ast.FormattedValue) and not isinstance(part.value, ast.Constant):
-            return "{" + ast.unparse(part.value).replace("self.", "") + "}"
+            return "{" + _written(part.value) + "}"
         found = part.value if isinstance(part, ast.FormattedValue) else part
         return str(found.value) if isinstance(found, ast.Constant) else ast.unparse(found)
+
+
+def _written(expression: ast.expr) -> str:
+    return ast.unparse(expression).replace("self.", "")

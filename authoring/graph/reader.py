@@ -255,7 +255,7 @@ class StatementReader:
         if not ends:
             return ()
         node = result.node if result else self._subject_choice(match.subject, ends)
-        known = result or self._result_of(match.subject)
+        known = result or self._phrasing.names.result(match.subject)
         every = known.cases | {known.arm_label(arm) for arm, _ in known.arms} if known else frozenset()
         left = set(every) or {"anything else"}
         after: Ends = ()
@@ -285,12 +285,9 @@ class StatementReader:
         return {case for case in left if case == label or case in label.split(" or ")}
 
     def _subject_choice(self, subject: ast.expr, ends: Ends) -> str:
-        known = self._result_of(subject)
+        known = self._phrasing.names.result(subject)
         title = f"what became of {known.name}?" if known else f"{self._phrasing.value(subject)}?"
         return self._flow.add(Kind.CHOICE, title, (), ends)
-
-    def _result_of(self, subject: ast.expr) -> StepResult | None:
-        return self._phrasing.names.results.get(subject.id) if isinstance(subject, ast.Name) else None
 
     def _try(self, attempt: ast.Try | ast.TryStar, ends: Ends) -> Ends:
         node = self._flow.add(Kind.CHOICE, "does it work?", (), ends) if attempt.handlers else ""

@@ -116,6 +116,10 @@ class LocalNames:
         if is_collection:
             self.collections.add(name)
 
+    def result(self, expression: ast.expr) -> StepResult | None:
+        """The result that a name stands for; None for other expressions."""
+        return self.results.get(expression.id) if isinstance(expression, ast.Name) else None
+
     def noun(self, name: str) -> str:
         """What to call a name; empty where nothing is known of it."""
         if name in self.lambda_parameters:
