@@ -1,7 +1,7 @@
 """The findings of a check, each cause once with the runs that it breaks; as JSON and for a terminal."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -18,18 +18,18 @@ class Example:
     """One run that would break."""
 
     workflow_id: str
-    waiting_for: str
-    event_id: int
+    event_id: int | None = None
+    waiting_for: str | None = None
 
 
 @dataclass(slots=True)
 class BreakingChange:
-    """One difference by which runs of one journey would break."""
+    """One difference by which runs of one journey would break; the fields are those of the JSON."""
 
     journey: str
-    description: str
+    runs: int
+    difference: str
     remedy: str
-    runs: int = 0
     examples: list[Example] = field(default_factory=list)
 
     def add(self, example: Example) -> None:
@@ -53,9 +53,12 @@ class Findings:
     @property
     def causes(self) -> list[BreakingChange]:
         """By the number of runs that they break, largest first."""
-        return sorted(
-            self._causes.values(), key=lambda cause: (-cause.runs, cause.journey, cause.description)
-        )
+        return sorted(self._causes.values(), key=lambda cause: (-cause.runs, cause.journey, cause.difference))
+
+    @property
+    def journeys(self) -> list[str]:
+        """The journeys with runs, by name."""
+        return sorted({*self.replayed, *(cause.journey for cause in self.causes)})
 
     def would_break(self, journey: str | None = None) -> int:
         """The number of runs that would break, of one journey or of all."""
@@ -68,7 +71,7 @@ class Findings:
         if run.breaks:
             found = difference(run)
             waits = waiting_for(run.history.events)
-            example = Example(run.history.workflow_id, waits, found.event_id)
+            example = Example(run.history.workflow_id, found.event_id or None, waits)
             self._cause(journey, found).add(example)
 
     def add_orphans(self, journey: str, workflow_ids: list[str]) -> None:
@@ -81,11 +84,10 @@ class Findings:
         )
         cause = self._cause(journey, found)
         for workflow_id in workflow_ids:
-            cause.add(Example(workflow_id, "", 0))
+            cause.add(Example(workflow_id))
 
     def as_json(self) -> dict[str, Any]:
         """The findings as JSON values."""
-        names = sorted({*self.replayed, *(cause.journey for cause in self.causes)})
         return {
             "open_runs": self.open_runs,
             "replayed": self.replayed.total(),
@@ -93,29 +95,13 @@ class Findings:
             "would_break": self.would_break(),
             "journeys": [
                 {"journey": name, "replayed": self.replayed[name], "would_break": self.would_break(name)}
-                for name in names
+                for name in self.journeys
             ],
-            "causes": [
-                {
-                    "journey": cause.journey,
-                    "runs": cause.runs,
-                    "difference": cause.description,
-                    "remedy": cause.remedy,
-                    "examples": [
-                        {
-                            "workflow_id": each.workflow_id,
-                            "event_id": each.event_id or None,
-                            "waiting_for": each.waiting_for or None,
-                        }
-                        for each in cause.examples
-                    ],
-                }
-                for cause in self.causes
-            ],
+            "causes": [asdict(cause) for cause in self.causes],
         }
 
     def _cause(self, journey: str, found: Difference) -> BreakingChange:
-        new = BreakingChange(journey, found.description, found.remedy)
+        new = BreakingChange(journey, 0, found.description, found.remedy)
         return self._causes.setdefault((journey, found.description), new)
 
 
@@ -126,12 +112,11 @@ def _journey(run: ReplayedRun) -> str:
 
 def show(console: Console, findings: Findings) -> None:
     """Print a table, a paragraph for each cause, and the verdict."""
-    names = sorted({*findings.replayed, *(cause.journey for cause in findings.causes)})
-    if names:
+    if findings.journeys:
         table = Table("journey", title_justify="left")
         table.add_column("runs replayed", justify="right")
         table.add_column("would break", justify="right")
-        for name in names:
+        for name in findings.journeys:
             broken = findings.would_break(name)
             style = "red" if broken else None
             table.add_row(name, f"{findings.replayed[name]:,}", f"{broken:,}", style=style)
@@ -144,7 +129,7 @@ def show(console: Console, findings: Findings) -> None:
 
 def _print_cause(console: Console, cause: BreakingChange) -> None:
     _print(console, f"\n{cause.journey}: {_runs(cause.runs)} would break", style="bold")
-    _print(console, f"  {cause.description}")
+    _print(console, f"  {cause.difference}")
     for example in cause.examples:
         _print(console, f"  - {_example(example)}")
     if (rest := cause.runs - len(cause.examples)) > 0:

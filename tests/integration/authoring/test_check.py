@@ -94,7 +94,7 @@ async def test_a_careless_change_is_named_in_words(
 ) -> None:
     findings = await checked(live, tree)
 
-    assert [(words, runs)] == [(cause.description, cause.runs) for cause in findings.causes]
+    assert [(words, runs)] == [(cause.difference, cause.runs) for cause in findings.causes]
 
 
 async def test_runs_that_break_by_the_same_cause_are_one_cause_with_examples(live: Waypost) -> None:
@@ -105,14 +105,14 @@ async def test_runs_that_break_by_the_same_cause_are_one_cause_with_examples(liv
     assert all(example.workflow_id.startswith(f"{NAME}/check-") for example in cause.examples)
     assert "the timer 'wait for Message Clicked'" in {example.waiting_for for example in cause.examples}
     assert "workflow.patched" in cause.remedy
-    assert all(example.event_id > 0 for example in cause.examples)
+    assert all((example.event_id or 0) > 0 for example in cause.examples)
 
 
 async def test_a_story_that_raises_is_named_with_its_error_and_place(live: Waypost) -> None:
     [cause] = (await checked(live, Raising)).causes
 
     assert cause.runs == 3
-    assert "the code now raises KeyError: 'no such thing' (journeys/patch_stages.py:" in cause.description
+    assert "the code now raises KeyError: 'no such thing' (journeys/patch_stages.py:" in cause.difference
     assert "mend the story" in cause.remedy
 
 
@@ -121,7 +121,7 @@ async def test_runs_of_a_journey_that_is_gone_are_named(live: Waypost) -> None:
     [cause] = [cause for cause in findings.causes if cause.journey == NAME]
 
     assert cause.runs == 4
-    assert "no journey 'call-back' is registered any more" in cause.description
+    assert "no journey 'call-back' is registered any more" in cause.difference
 
 
 async def test_a_limit_looks_at_the_newest_and_says_how_many_there_are(live: Waypost) -> None:

@@ -117,7 +117,7 @@ async def test_check_finds_an_event_added_to_a_wait_that_an_open_run_had_as_its_
     assert set(replays) == {False}
     [cause] = findings.causes
     assert (findings.replayed[NAME], findings.would_break()) == (1, 1)
-    assert "history waits here, the code now asks for activity close_run" in cause.description
+    assert "history waits here, the code now asks for activity close_run" in cause.difference
     assert "TimerMachine in state CancelTimerCommandSent" in failure
 
 
