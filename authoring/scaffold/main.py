@@ -8,10 +8,11 @@ import keyword
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from os.path import relpath
 from pathlib import Path
 from string import Template
+from typing import Self
 
 import journeys
 from authoring.scaffold.registration import Registration, bound_names
@@ -32,18 +33,8 @@ _PYTEST_PLUGIN = "authoring.testing.plugin"
 _REGISTRY_FILE = Path("journeys/registry.py")
 
 _RESERVED_PACKAGES = (
-    "journeys",
-    "profiles",
-    "policy",
-    "activities",
-    "workers",
-    "api",
-    "local",
-    "authoring",
-    "cli",
-    "tests",
-    "bench",
-    "docs",
+    *("journeys", "profiles", "policy", "activities", "workers", "api", "local", "authoring", "cli"),
+    *("tests", "bench", "docs"),
 )
 
 _TEMPLATES_FOLDER = Path(__file__).parent / "templates"
@@ -82,39 +73,35 @@ def write_files(files: Mapping[Path, str], changed: Mapping[Path, str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class JourneyName:
-    """A journey's name as words, and the forms derived from them."""
+    """The forms of a journey's name; the templates name them as these fields."""
 
-    words: tuple[str, ...]
+    kebab: str
+    """The journey's name, such as ``price-drop``."""
+    snake: str
+    """The name of the folder, such as ``price_drop``."""
+    class_name: str
+    """The name of the class, such as ``PriceDrop``."""
+    title: str
+    """The name as a title, such as ``Price drop``."""
+    event_name: str
+    """The generated entry event, such as ``Price Drop Entered``; the author may replace it."""
+    event_class: str
+    message_name: str
+    """The generated message, such as ``price_drop_note``. Message names are unique over all journeys."""
 
-    @property
-    def kebab(self) -> str:
-        """The journey's name, such as ``price-drop``."""
-        return "-".join(self.words)
-
-    @property
-    def snake(self) -> str:
-        """The name of the folder, such as ``price_drop``."""
-        return "_".join(self.words)
-
-    @property
-    def class_name(self) -> str:
-        """The name of the class, such as ``PriceDrop``."""
-        return "".join(word.capitalize() for word in self.words)
-
-    @property
-    def title(self) -> str:
-        """The name as a title, such as ``Price drop``."""
-        return " ".join(self.words).capitalize()
-
-    @property
-    def event_name(self) -> str:
-        """The generated entry event, such as ``Price Drop Entered``; the author may replace it."""
-        return " ".join([*(word.capitalize() for word in self.words), "Entered"])
-
-    @property
-    def message_name(self) -> str:
-        """The generated message, such as ``price_drop_note``. Message names are unique over all journeys."""
-        return f"{self.snake}_note"
+    @classmethod
+    def of(cls, words: Sequence[str]) -> Self:
+        """Return the forms of a name of these words."""
+        snake, capitalized = "_".join(words), [word.capitalize() for word in words]
+        return cls(
+            kebab="-".join(words),
+            snake=snake,
+            class_name="".join(capitalized),
+            title=" ".join(words).capitalize(),
+            event_name=" ".join([*capitalized, "Entered"]),
+            event_class="".join([*capitalized, "Entered"]),
+            message_name=f"{snake}_note",
+        )
 
 
 def parse_name(text: str) -> JourneyName:
@@ -130,7 +117,7 @@ def parse_name(text: str) -> JourneyName:
         raise UserError(
             f"{text!r} has {len(text)} letters, and {_MAX_NAME_LENGTH} are the most; choose a shorter name"
         )
-    name = JourneyName(tuple(re.split("[-_]", text)))
+    name = JourneyName.of(re.split("[-_]", text))
     if keyword.iskeyword(name.snake):
         raise UserError(
             f"{text!r} is a word of Python, so no folder of code can have that name; add a word, such as "
@@ -284,14 +271,9 @@ def _format_report(files: Sequence[str], registered: str, *steps: str) -> str:
 
 def render_journey_files(name: JourneyName) -> Mapping[str, str]:
     """Return the text of each file, by its path inside the journey's folder."""
-    return {
-        "__init__.py": "",
-        "story.py": _render_template("story.py.txt", name),
-        "preview.yaml": _render_template("preview.yaml", name),
-        f"{name.message_name}/message.toml": _render_template("message.toml", name),
-        f"{name.message_name}/email.mjml": _render_template("email.mjml", name),
-        f"{name.message_name}/sms.txt": _render_template("sms.txt", name),
-    }
+    messages = {part: f"{name.message_name}/{part}" for part in ("message.toml", "email.mjml", "sms.txt")}
+    files = {"story.py.txt": "story.py", "preview.yaml": "preview.yaml", **messages}
+    return {"__init__.py": ""} | {path: _render_template(file, name) for file, path in files.items()}
 
 
 def render_test(name: JourneyName, package: str) -> str:
@@ -311,13 +293,4 @@ def render_conftest() -> str:
 
 def _render_template(file: str, name: JourneyName, **more: str) -> str:
     """Fill in the $names of a template file. Liquid's braces stay; an unknown name raises KeyError."""
-    return Template((_TEMPLATES_FOLDER / file).read_text("utf-8")).substitute(
-        kebab=name.kebab,
-        snake=name.snake,
-        cls=name.class_name,
-        title=name.title,
-        event=name.event_name,
-        event_class=name.event_name.replace(" ", ""),
-        message=name.message_name,
-        **more,
-    )
+    return Template((_TEMPLATES_FOLDER / file).read_text("utf-8")).substitute(asdict(name), **more)
