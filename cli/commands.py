@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli.exits import exit_now, run_command, use_local_stack
+from cli.exits import command, exit_now
 from policy.facts import StopKind
 from workers.errors import UserError
 from workers.settings import WorkerSettings
@@ -46,7 +46,7 @@ class OutputFormat(StrEnum):
     SVG = "svg"
 
 
-@identity_app.command("show")
+@command(identity_app, "show", local_stack=True)
 def identity_show(
     type: IdentifierTypeArgument,
     value: IdentifierValueArgument,
@@ -58,19 +58,17 @@ def identity_show(
     ] = False,
 ) -> None:
     """Show a profile's identifiers, what joined them, and which links were refused and why."""
-    with run_command():
-        from cli.identity import show_identity, write_file
+    from cli.identity import show_identity, write_file
 
-        use_local_stack()
-        output = asyncio.run(show_identity(type, value, format=format.value, full=full))
-        if out is None:
-            typer.echo(output, nl=False)
-        else:
-            write_file(output, out)
-            typer.echo(f"{out}: written")
+    output = asyncio.run(show_identity(type, value, format=format.value, full=full))
+    if out is None:
+        typer.echo(output, nl=False)
+    else:
+        write_file(output, out)
+        typer.echo(f"{out}: written")
 
 
-@identity_app.command()
+@command(identity_app, local_stack=True)
 def unmerge(
     type: IdentifierTypeArgument,
     value: IdentifierValueArgument,
@@ -83,19 +81,17 @@ def unmerge(
     as_json: JsonOption = False,
 ) -> None:
     """Split a profile: cut two identifiers apart. Prints the parts first and asks for confirmation."""
-    with run_command():
-        from cli.identity import apply_cut, format_cut_preview, format_result, plan_cut
+    from cli.identity import apply_cut, format_cut_preview, format_result, plan_cut
 
-        use_local_stack()
-        plan = asyncio.run(plan_cut((type, value), other))
-        if not yes:
-            typer.echo(format_cut_preview(plan.preview), err=as_json)
-            _confirm_or_exit("Cut them apart?")
-        result = asyncio.run(apply_cut(plan, reason=reason))
-        typer.echo(result.to_json() if as_json else format_result(result))
+    plan = asyncio.run(plan_cut((type, value), other))
+    if not yes:
+        typer.echo(format_cut_preview(plan.preview), err=as_json)
+        _confirm_or_exit("Cut them apart?")
+    result = asyncio.run(apply_cut(plan, reason=reason))
+    typer.echo(result.to_json() if as_json else format_result(result))
 
 
-@identity_app.command()
+@command(identity_app, local_stack=True)
 def mend(
     cut_id: Annotated[
         int, typer.Argument(metavar="CUT_ID", min=1, help="Id of the cut, as unmerge and show print it.")
@@ -104,15 +100,13 @@ def mend(
     as_json: JsonOption = False,
 ) -> None:
     """Undo a cut: the identifiers are joined again if their events still link them."""
-    with run_command():
-        from cli.identity import format_result, lift_cut
+    from cli.identity import format_result, lift_cut
 
-        use_local_stack()
-        result = asyncio.run(lift_cut(cut_id, reason=reason))
-        typer.echo(result.to_json() if as_json else format_result(result))
+    result = asyncio.run(lift_cut(cut_id, reason=reason))
+    typer.echo(result.to_json() if as_json else format_result(result))
 
 
-@identity_app.command()
+@command(identity_app, local_stack=True)
 def release(
     type: IdentifierTypeArgument,
     value: IdentifierValueArgument,
@@ -120,25 +114,21 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Release an identifier from quarantine; it is never quarantined again."""
-    with run_command():
-        from cli.identity import format_result, release_identifier
+    from cli.identity import format_result, release_identifier
 
-        use_local_stack()
-        result = asyncio.run(release_identifier((type, value), reason=reason))
-        typer.echo(result.to_json() if as_json else format_result(result))
+    result = asyncio.run(release_identifier((type, value), reason=reason))
+    typer.echo(result.to_json() if as_json else format_result(result))
 
 
-@identity_app.command()
+@command(identity_app, local_stack=True)
 def quarantined(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
     """List the quarantined identifiers: shared by so many profiles that they identify none."""
-    with run_command():
-        from cli.identity import list_quarantined
+    from cli.identity import list_quarantined
 
-        use_local_stack()
-        typer.echo(asyncio.run(list_quarantined(limit=limit, as_json=as_json)))
+    typer.echo(asyncio.run(list_quarantined(limit=limit, as_json=as_json)))
 
 
 def _confirm_or_exit(question: str) -> None:
@@ -162,7 +152,7 @@ _NO_SHAPES = (
 )
 
 
-@authoring_app.command()
+@command(authoring_app)
 def graph(
     journey: Annotated[str, typer.Argument(help="Name of the journey, such as cart-abandonment.")],
     svg: Annotated[
@@ -171,13 +161,12 @@ def graph(
     mermaid: Annotated[bool, typer.Option("--mermaid", help="Print Mermaid text (the default).")] = False,
 ) -> None:
     """Draw a journey's graph from its code: its waits, messages and outcomes."""
-    with run_command():
-        from authoring.graph.main import draw
+    from authoring.graph.main import draw
 
-        typer.echo(draw(journey, WorkerSettings().journey_modules, to=svg, as_mermaid=mermaid))
+    typer.echo(draw(journey, WorkerSettings().journey_modules, to=svg, as_mermaid=mermaid))
 
 
-@authoring_app.command()
+@command(authoring_app)
 def preview(
     journey: Annotated[str, typer.Argument(help="Name of the journey, such as cart-abandonment.")],
     scenario: Annotated[
@@ -191,17 +180,16 @@ def preview(
     as_json: JsonOption = False,
 ) -> None:
     """Simulate a journey for one shopper on virtual time: what is sent or withheld and why. Sends nothing."""
-    with run_command():
-        from authoring.preview.main import run_preview
+    from authoring.preview.main import run_preview
 
-        modules = WorkerSettings().journey_modules
-        preview_run = run_preview(
-            journey, modules, scenario=scenario, html=html, open_browser=open_it, as_json=as_json
-        )
-        exit_now(asyncio.run(preview_run))
+    modules = WorkerSettings().journey_modules
+    preview_run = run_preview(
+        journey, modules, scenario=scenario, html=html, open_browser=open_it, as_json=as_json
+    )
+    exit_now(asyncio.run(preview_run))
 
 
-@authoring_app.command()
+@command(authoring_app, local_stack=True, error_code=2)
 def check(
     journey: Annotated[
         list[str] | None, typer.Option("--journey", help="Only this journey; repeatable.")
@@ -214,13 +202,11 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Check before a deploy which open runs the journeys of this working tree would break. Reads only."""
-    with run_command(error_code=2):
-        from authoring.replay.main import run
+    from authoring.replay.main import run
 
-        if shapes or record:
-            raise UserError(_NO_SHAPES)
-        use_local_stack()
-        exit_now(asyncio.run(run(WorkerSettings(), only=journey or (), limit=limit, as_json=as_json)))
+    if shapes or record:
+        raise UserError(_NO_SHAPES)
+    exit_now(asyncio.run(run(WorkerSettings(), only=journey or (), limit=limit, as_json=as_json)))
 
 
 class ScaffoldKind(StrEnum):
@@ -229,7 +215,7 @@ class ScaffoldKind(StrEnum):
     JOURNEY = "journey"
 
 
-@authoring_app.command()
+@command(authoring_app)
 def new(
     what: Annotated[ScaffoldKind, typer.Argument(help="journey")],
     name: Annotated[str, typer.Argument(help="Name of the journey, such as price-drop.")],
@@ -239,11 +225,10 @@ def new(
     ] = None,
 ) -> None:
     """Create the files of a new journey: `waypost new journey price-drop`. Never overwrites a file."""
-    with run_command():
-        from authoring.scaffold.main import create_journey
+    from authoring.scaffold.main import create_journey
 
-        modules = WorkerSettings().journey_modules
-        typer.echo(create_journey(name, modules, package=package, folder=Path.cwd()))
+    modules = WorkerSettings().journey_modules
+    typer.echo(create_journey(name, modules, package=package, folder=Path.cwd()))
 
 
 policy_app = typer.Typer(
@@ -253,7 +238,7 @@ policy_app = typer.Typer(
 )
 
 
-@policy_app.command("check")
+@command(policy_app, "check", local_stack=True)
 def policy_check(
     file: Annotated[
         Path | None, typer.Argument(help="A TOML file; by default that of WAYPOST_POLICY.")
@@ -261,25 +246,21 @@ def policy_check(
     as_json: JsonOption = False,
 ) -> None:
     """Report all faults of a policy file with their lines. Exit code 1 if there are any."""
-    with run_command():
-        from cli.policy import check_policy_file
+    from cli.policy import check_policy_file
 
-        use_local_stack()
-        report, valid = check_policy_file(file, as_json=as_json)
-        typer.echo(report)
-        exit_now(0 if valid else 1)
+    report, valid = check_policy_file(file, as_json=as_json)
+    typer.echo(report)
+    exit_now(0 if valid else 1)
 
 
-@policy_app.command("show")
+@command(policy_app, "show", local_stack=True)
 def policy_show(as_json: JsonOption = False) -> None:
     """Show the policy in force: each value, where it was set, and the version that decisions record."""
-    with run_command():
-        from cli.policy import format_policy
-        from policy.config.settings import PolicySettings
-        from workers.startup import load_policy
+    from cli.policy import format_policy
+    from policy.config.settings import PolicySettings
+    from workers.startup import load_policy
 
-        use_local_stack()
-        typer.echo(format_policy(load_policy(PolicySettings()), as_json=as_json))
+    typer.echo(format_policy(load_policy(PolicySettings()), as_json=as_json))
 
 
 decisions_app = typer.Typer(
@@ -292,7 +273,7 @@ def _decisions_group() -> None:
     """Keep ``replay`` a subcommand, although it is the only one."""
 
 
-@decisions_app.command()
+@command(decisions_app, local_stack=True)
 def replay(
     since: Annotated[
         str | None,
@@ -304,16 +285,14 @@ def replay(
 
     Lists the decisions with another result; the exit code is then 1. Reads only.
     """
-    with run_command():
-        from cli.decisions import format_replay, replay_decisions
-        from cli.tables import to_json
-        from local.time_travel import parse_duration
+    from cli.decisions import format_replay, replay_decisions
+    from cli.tables import to_json
+    from local.time_travel import parse_duration
 
-        length = None if since is None else parse_duration(since)
-        use_local_stack()
-        outcome = asyncio.run(replay_decisions(length))
-        typer.echo(to_json(outcome) if as_json else format_replay(outcome))
-        exit_now(1 if outcome.flipped else 0)
+    length = None if since is None else parse_duration(since)
+    outcome = asyncio.run(replay_decisions(length))
+    typer.echo(to_json(outcome) if as_json else format_replay(outcome))
+    exit_now(1 if outcome.flipped else 0)
 
 
 consents_app = typer.Typer(
@@ -327,37 +306,31 @@ EntryIdArgument = Annotated[
 ]
 
 
-@consents_app.command()
+@command(consents_app, local_stack=True)
 def review(
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Maximum number of rows.")] = 200,
     as_json: JsonOption = False,
 ) -> None:
     """List the replies that count as opt-outs and are not reviewed yet, the newest first."""
-    with run_command():
-        from cli.consents import list_replies
+    from cli.consents import list_replies
 
-        use_local_stack()
-        typer.echo(asyncio.run(list_replies(limit=limit, as_json=as_json)))
+    typer.echo(asyncio.run(list_replies(limit=limit, as_json=as_json)))
 
 
-@consents_app.command()
+@command(consents_app, local_stack=True)
 def keep(entry_id: EntryIdArgument, as_json: JsonOption = False) -> None:
     """Confirm that a reply is an opt-out: it stays in effect and is no longer listed."""
-    with run_command():
-        from cli.consents import keep_reply
+    from cli.consents import review_reply
 
-        use_local_stack()
-        typer.echo(asyncio.run(keep_reply(entry_id, as_json=as_json)))
+    typer.echo(asyncio.run(review_reply(entry_id, restore=False, as_json=as_json)))
 
 
-@consents_app.command()
+@command(consents_app, local_stack=True)
 def restore(entry_id: EntryIdArgument, as_json: JsonOption = False) -> None:
     """Record that a reply was no opt-out: the consent before it applies again."""
-    with run_command():
-        from cli.consents import restore_reply
+    from cli.consents import review_reply
 
-        use_local_stack()
-        typer.echo(asyncio.run(restore_reply(entry_id, as_json=as_json)))
+    typer.echo(asyncio.run(review_reply(entry_id, restore=True, as_json=as_json)))
 
 
 kill_switch_app = typer.Typer()
@@ -371,7 +344,7 @@ StopNameArgument = Annotated[
 ]
 
 
-@kill_switch_app.command()
+@command(kill_switch_app, local_stack=True)
 def stop(
     kind: StopKindArgument,
     name: StopNameArgument = "",
@@ -379,10 +352,10 @@ def stop(
     as_json: JsonOption = False,
 ) -> None:
     """Stop a channel, a journey, a template, or all. Takes effect at once; due messages wait."""
-    _set_stop(kind, name, reason, as_json, on=True)
+    _set_stop(kind, name, reason, as_json, stopped=True)
 
 
-@kill_switch_app.command()
+@command(kill_switch_app, local_stack=True)
 def resume(
     kind: StopKindArgument,
     name: StopNameArgument = "",
@@ -390,23 +363,19 @@ def resume(
     as_json: JsonOption = False,
 ) -> None:
     """Lift a stop; waiting messages pass all checks of the gate again before they are sent."""
-    _set_stop(kind, name, reason, as_json, on=False)
+    _set_stop(kind, name, reason, as_json, stopped=False)
 
 
-def _set_stop(kind: StopKind, name: str, reason: str, as_json: bool, *, on: bool) -> None:
-    with run_command():
-        from cli.kill_switches import activate_stop, format_change, lift_stop
+def _set_stop(kind: StopKind, name: str, reason: str, as_json: bool, *, stopped: bool) -> None:
+    from cli.kill_switches import format_change, set_stop
 
-        use_local_stack()
-        change = asyncio.run((activate_stop if on else lift_stop)(kind, name, reason=reason))
-        typer.echo(change.model_dump_json() if as_json else format_change(change))
+    change = asyncio.run(set_stop(kind, name, stopped=stopped, reason=reason))
+    typer.echo(change.model_dump_json() if as_json else format_change(change))
 
 
-@kill_switch_app.command()
+@command(kill_switch_app, local_stack=True)
 def stops(as_json: JsonOption = False) -> None:
     """List the active stops, with their time, reason and actor."""
-    with run_command():
-        from cli.kill_switches import list_stops
+    from cli.kill_switches import list_stops
 
-        use_local_stack()
-        typer.echo(asyncio.run(list_stops(as_json=as_json)), nl=False)
+    typer.echo(asyncio.run(list_stops(as_json=as_json)), nl=False)

@@ -6,7 +6,6 @@ from cli.database import current_actor, open_database
 from cli.tables import build_table, render_text, to_json
 from profiles.consent.review import (
     DoubtfulReply,
-    ReviewResult,
     annul_opt_out,
     confirm_opt_out,
     list_doubtful_replies,
@@ -22,21 +21,20 @@ async def list_replies(*, limit: int, as_json: bool) -> str:
     return format_replies(page.rows)
 
 
-async def keep_reply(entry_id: int, *, as_json: bool) -> str:
-    """Confirm that a reply is an opt-out; returns the text to print. Raises ``UserError``."""
-    async with open_database() as database:
-        reviewed = await confirm_opt_out(database, entry_id, actor=current_actor())
-    return _format_result(
-        reviewed, f"Reply {entry_id} stays an opt-out (entry {reviewed.entry_id}).", as_json
-    )
+async def review_reply(entry_id: int, *, restore: bool, as_json: bool) -> str:
+    """Confirm that a reply is an opt-out, or annul it (``restore``); returns the text to print.
 
-
-async def restore_reply(entry_id: int, *, as_json: bool) -> str:
-    """Annul a reply that was no opt-out; returns the text to print. Raises ``UserError``."""
+    Raises ``UserError``.
+    """
+    record = annul_opt_out if restore else confirm_opt_out
     async with open_database() as database:
-        reviewed = await annul_opt_out(database, entry_id, actor=current_actor())
-    text = f"Reply {entry_id} is no opt-out any more (entry {reviewed.entry_id}); what stood before stands."
-    return _format_result(reviewed, text, as_json)
+        reviewed = await record(database, entry_id, actor=current_actor())
+    if as_json:
+        return to_json(reviewed)
+    if restore:
+        entry = reviewed.entry_id
+        return f"Reply {entry_id} is no opt-out any more (entry {entry}); what stood before stands."
+    return f"Reply {entry_id} stays an opt-out (entry {reviewed.entry_id})."
 
 
 def format_replies(found: Sequence[DoubtfulReply]) -> str:
@@ -45,7 +43,3 @@ def format_replies(found: Sequence[DoubtfulReply]) -> str:
         return "No reply waits for a review."
     rows = ((reply.entry_id, reply.address, reply.text, reply.at, reply.done) for reply in found)
     return render_text(build_table("To review", ("id", "from", "text", "at", "done"), rows)).rstrip("\n")
-
-
-def _format_result(reviewed: ReviewResult, text: str, as_json: bool) -> str:
-    return to_json(reviewed) if as_json else text

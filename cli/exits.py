@@ -1,10 +1,10 @@
 """Exit and error reporting of the commands, and the connection of a command to a running local stack."""
 
-import contextlib
+import functools
 import os
 import sys
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Callable
+from typing import NoReturn, ParamSpec
 
 import typer
 
@@ -12,22 +12,39 @@ from local.data_directory import find_running_stack
 from workers.errors import format_user_error
 from workers.settings import StackSettings
 
+Arguments = ParamSpec("Arguments")
 
-@contextlib.contextmanager
-def run_command(error_code: int = 1) -> Iterator[None]:
-    """Run a command's block and exit with 0; print an error that a user can correct, and exit with its code.
+Function = Callable[Arguments, None]
 
-    All other errors are raised. The block may exit with another code itself.
+
+def command(
+    app: typer.Typer, name: str | None = None, *, local_stack: bool = False, error_code: int = 1
+) -> Callable[[Function[Arguments]], Function[Arguments]]:
+    """Add a function as a command to an app. ``local_stack``: with the environment of a running stack.
+
+    The process exits with 0 after it; an error that a user can correct is printed, and the process exits with
+    its code. All other errors are raised. The function may exit with another code itself.
     """
-    try:
-        yield
-        exit_now(0)
-    except (Exception, KeyboardInterrupt) as error:
-        message = format_user_error(error)
-        if message is None:
-            raise
-        typer.echo(message, err=True)
-        exit_now(error_code)
+
+    def add(function: Function[Arguments]) -> Function[Arguments]:
+        @app.command(name)
+        @functools.wraps(function)
+        def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+            try:
+                if local_stack:
+                    use_local_stack()
+                function(*args, **kwargs)
+                exit_now(0)
+            except (Exception, KeyboardInterrupt) as error:
+                message = format_user_error(error)
+                if message is None:
+                    raise
+                typer.echo(message, err=True)
+                exit_now(error_code)
+
+        return run
+
+    return add
 
 
 def use_local_stack() -> bool:

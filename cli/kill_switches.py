@@ -1,7 +1,5 @@
 """``waypost stop``, ``resume`` and ``stops``: change and list the kill switches."""
 
-from collections.abc import Awaitable, Callable
-
 from pydantic import BaseModel
 
 from cli.database import current_actor, open_database
@@ -25,27 +23,24 @@ class StopChange(BaseModel):
     """False: the state was the same before."""
 
 
-async def activate_stop(kind: StopKind, name: str, *, reason: str) -> StopChange:
-    """Activate a stop; it is in force when this returns. Idempotent.
+async def set_stop(kind: StopKind, name: str, *, stopped: bool, reason: str) -> StopChange:
+    """Activate or lift a stop; the change is in force when this returns. Idempotent.
 
+    A stop of a journey or template that is no longer in the code can be lifted.
     Raises ``UserError`` for an unknown name.
     """
     name = _validate_name(kind, name)
-    _require_stoppable(kind, name)
-    changed = await _apply(kill_switches.activate_kill_switch, kind, name, reason)
-    return StopChange(kind=kind, name=name, stopped=True, changed=changed)
-
-
-async def lift_stop(kind: StopKind, name: str, *, reason: str) -> StopChange:
-    """Lift a stop, also of a journey or template that is no longer in the code. Idempotent.
-
-    Raises ``UserError`` for an unknown name.
-    """
-    name = _validate_name(kind, name)
-    changed = await _apply(kill_switches.deactivate_kill_switch, kind, name, reason)
-    if not changed:
+    if stopped:
         _require_stoppable(kind, name)
-    return StopChange(kind=kind, name=name, stopped=False, changed=changed)
+    change = kill_switches.activate_kill_switch if stopped else kill_switches.deactivate_kill_switch
+    why, actor = reason.strip()[:500] or "by hand", current_actor()
+    async with open_database() as database:
+        changed = await database.run(
+            lambda connection: change(connection, kind.value, name, reason=why, actor=actor)
+        )
+    if not stopped and not changed:
+        _require_stoppable(kind, name)
+    return StopChange(kind=kind, name=name, stopped=stopped, changed=changed)
 
 
 async def list_stops(*, as_json: bool) -> str:
@@ -79,14 +74,6 @@ def _validate_name(kind: StopKind, name: str) -> str:
     if not name:
         raise UserError(f"a {kind.value} has a name: waypost stop {kind.value} NAME.")
     return name
-
-
-async def _apply(change: Callable[..., Awaitable[bool]], kind: StopKind, name: str, reason: str) -> bool:
-    why, actor = reason.strip()[:500] or "by hand", current_actor()
-    async with open_database() as database:
-        return await database.run(
-            lambda connection: change(connection, kind.value, name, reason=why, actor=actor)
-        )
 
 
 def _require_stoppable(kind: StopKind, name: str) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.commands import authoring_app, consents_app, decisions_app, identity_app, kill_switch_app, policy_app
-from cli.exits import exit_now, run_command, use_local_stack
+from cli.exits import command, exit_now, use_local_stack
 from workers.errors import UserError
 from workers.settings import ServerSettings, StackSettings, WorkerSettings
 
@@ -27,66 +27,61 @@ app = typer.Typer(
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
-@app.command()
+@command(app)
 def dev() -> None:
     """Run a whole local stack (database, Temporal, API, relay, worker) until Ctrl-C."""
-    with run_command():
-        from local.dev import run_dev_stack
+    from local.dev import run_dev_stack
 
-        exit_now(asyncio.run(run_dev_stack(StackSettings())))
+    exit_now(asyncio.run(run_dev_stack(StackSettings())))
 
 
-@app.command()
+@command(app)
 def demo(
     serve: Annotated[bool, typer.Option("--serve", help="Keep the stack running afterwards.")] = False,
     shoppers: Annotated[int | None, typer.Option("--shoppers", min=1, help="Number of shoppers.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a shop's simulated traffic on a local stack, and summarise what was sent and what was not."""
-    with run_command():
-        from local.demo.main import run_demo
+    from local.demo.main import run_demo
 
-        options = {} if shoppers is None else {"shoppers": shoppers}
-        exit_now(asyncio.run(run_demo(serve=serve, as_json=as_json, **options)))
+    options = {} if shoppers is None else {"shoppers": shoppers}
+    exit_now(asyncio.run(run_demo(serve=serve, as_json=as_json, **options)))
 
 
-@app.command()
+@command(app)
 def api() -> None:
     """Run the HTTP API."""
-    with run_command():
-        from api.app import create_app
-        from api.settings import ApiSettings, InvalidSettings
-        from workers.process import configure_logging
-        from workers.server import serve_app
+    from api.app import create_app
+    from api.settings import ApiSettings, InvalidSettings
+    from workers.process import configure_logging
+    from workers.server import serve_app
 
-        configure_logging(local=WorkerSettings().waypost_local)
-        settings = ApiSettings()
-        try:
-            application = create_app(settings)
-        except InvalidSettings as fault:
-            raise UserError(str(fault)) from fault
-        serve_app(application, ServerSettings())
+    configure_logging(local=WorkerSettings().waypost_local)
+    settings = ApiSettings()
+    try:
+        application = create_app(settings)
+    except InvalidSettings as fault:
+        raise UserError(str(fault)) from fault
+    serve_app(application, ServerSettings())
 
 
-@app.command()
+@command(app)
 def worker() -> None:
     """Run the journey worker."""
-    with run_command():
-        from workers.worker import run_worker_process
+    from workers.worker import run_worker_process
 
-        _run_process(run_worker_process)
+    _run_process(run_worker_process)
 
 
-@app.command()
+@command(app)
 def relay() -> None:
     """Run the relay, which delivers accepted events to Temporal."""
-    with run_command():
-        from workers.relay import run_relay_process
+    from workers.relay import run_relay_process
 
-        _run_process(run_relay_process)
+    _run_process(run_relay_process)
 
 
-@app.command()
+@command(app, local_stack=True)
 def migrate(
     app_role: Annotated[
         str | None,
@@ -98,25 +93,23 @@ def migrate(
     ] = None,
 ) -> None:
     """Upgrade the database schema to this version. Safe to run at any time, also concurrently."""
-    with run_command():
-        from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import SQLAlchemyError
 
-        from cli.database import grant_app_role
-        from profiles.db.migrate import schema_revisions, upgrade_schema
+    from cli.database import grant_app_role
+    from profiles.db.migrate import schema_revisions, upgrade_schema
 
-        use_local_stack()
-        settings = WorkerSettings()
-        url = settings.database_url
-        try:
-            asyncio.run(upgrade_schema(url))
-            revision, _ = asyncio.run(schema_revisions(url))
-            let_run = grant_app_role(url, app_role, settings.database_app_password) if app_role else ""
-        except (OSError, SQLAlchemyError, ValueError) as error:
-            raise UserError(f"the database cannot be migrated: {error}\nCheck DATABASE_URL.") from error
-        typer.echo(f"The database is at revision {revision}.{let_run}")
+    settings = WorkerSettings()
+    url = settings.database_url
+    try:
+        asyncio.run(upgrade_schema(url))
+        revision, _ = asyncio.run(schema_revisions(url))
+        let_run = grant_app_role(url, app_role, settings.database_app_password) if app_role else ""
+    except (OSError, SQLAlchemyError, ValueError) as error:
+        raise UserError(f"the database cannot be migrated: {error}\nCheck DATABASE_URL.") from error
+    typer.echo(f"The database is at revision {revision}.{let_run}")
 
 
-@app.command()
+@command(app, local_stack=True)
 def ingest(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of real events.")],
     format: Annotated[str, typer.Option("--format", help="rees46 or segment.")],
@@ -125,28 +118,24 @@ def ingest(
     ] = False,
 ) -> None:
     """Send a file of events through the API. Unless --as-live, they are historical and start no run."""
-    with run_command():
-        from cli.ingest.main import replay_file
+    from cli.ingest.main import replay_file
 
-        use_local_stack()
-        exit_now(asyncio.run(replay_file(file, format=format, as_live=as_live)))
+    exit_now(asyncio.run(replay_file(file, format=format, as_live=as_live)))
 
 
-@app.command("fast-forward")
+@command(app, "fast-forward", local_stack=True)
 def fast_forward(
     run_id: Annotated[str, typer.Argument(help="Waypost's id of the run, as in GET /v1/runs.")],
     length: Annotated[str, typer.Argument(metavar="DURATION", help="How far, such as 3d, 2h30m or 45m.")],
 ) -> None:
     """Move one run's clock forward (local stack only)."""
-    with run_command():
-        from local.time_travel import fast_forward_run, parse_duration
+    from local.time_travel import fast_forward_run, parse_duration
 
-        by = parse_duration(length)
-        use_local_stack()
-        typer.echo(asyncio.run(fast_forward_run(WorkerSettings(), run_id, by)))
+    by = parse_duration(length)
+    typer.echo(asyncio.run(fast_forward_run(WorkerSettings(), run_id, by)))
 
 
-@app.command()
+@command(app, local_stack=True)
 def why(
     customer: Annotated[
         str,
@@ -163,28 +152,25 @@ def why(
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Explain why a customer was sent a message or was not, with the facts that led to it."""
-    with run_command():
-        from cli.why import answer_why
+    from cli.why import answer_why
 
-        use_local_stack()
-        typer.echo(
-            asyncio.run(answer_why(customer, journey=journey, item=item, at=at, as_json=as_json)), nl=False
-        )
+    typer.echo(
+        asyncio.run(answer_why(customer, journey=journey, item=item, at=at, as_json=as_json)), nl=False
+    )
 
 
-@app.command()
+@command(app)
 def doctor() -> None:
     """Check settings, database, migrations, Temporal and providers, and advise on each fault."""
-    with run_command():
-        from cli.doctor import examine_installation
+    from cli.doctor import examine_installation
 
-        local = use_local_stack()
-        findings = asyncio.run(examine_installation())
-        if local:
-            typer.echo("A local stack runs here; these are its settings.")
-        for finding in findings:
-            typer.echo(finding.format_line())
-        exit_now(0 if all(finding.ok for finding in findings) else 1)
+    local = use_local_stack()
+    findings = asyncio.run(examine_installation())
+    if local:
+        typer.echo("A local stack runs here; these are its settings.")
+    for finding in findings:
+        typer.echo(finding.format_line())
+    exit_now(0 if all(finding.ok for finding in findings) else 1)
 
 
 def _run_process(run: Callable[[WorkerSettings], Coroutine[Any, Any, None]]) -> None:

@@ -5,7 +5,7 @@ import asyncio
 import orjson
 import pytest
 
-from cli.kill_switches import activate_stop, format_change, lift_stop, list_stops
+from cli.kill_switches import format_change, list_stops, set_stop
 from policy.facts import StopKind
 from tests.support.environments.api import ADMIN, OpenApi
 from workers.errors import UserError
@@ -74,20 +74,20 @@ async def test_a_stop_wants_a_reason_and_an_admin_key(shared_api: OpenApi) -> No
 
 async def test_by_command_too(api: OpenApi, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", database_url)
-    stopped = await activate_stop(StopKind.TEMPLATE, "cart_offer", reason="[typo] in it")
-    again = await activate_stop(StopKind.TEMPLATE, "cart_offer", reason="")
-    everything = await activate_stop(StopKind.ALL, "", reason="  ")
+    stopped = await set_stop(StopKind.TEMPLATE, "cart_offer", stopped=True, reason="[typo] in it")
+    again = await set_stop(StopKind.TEMPLATE, "cart_offer", stopped=True, reason="")
+    everything = await set_stop(StopKind.ALL, "", stopped=True, reason="  ")
     table, listed = await asyncio.gather(list_stops(as_json=False), list_stops(as_json=True))
     resumed = [
-        await lift_stop(StopKind.ALL, "", reason=""),
-        await lift_stop(StopKind.ALL, "all", reason=""),
+        await set_stop(StopKind.ALL, "", stopped=False, reason=""),
+        await set_stop(StopKind.ALL, "all", stopped=False, reason=""),
     ]
     with pytest.raises(UserError, match=r"no journey 'winback'; known: .* did you mean 'win-back'"):
-        await activate_stop(StopKind.JOURNEY, "winback", reason="")
+        await set_stop(StopKind.JOURNEY, "winback", stopped=True, reason="")
     with pytest.raises(UserError, match="a channel has a name"):
-        await lift_stop(StopKind.CHANNEL, "", reason="")
+        await set_stop(StopKind.CHANNEL, "", stopped=False, reason="")
     with pytest.raises(UserError, match="all is everything"):
-        await activate_stop(StopKind.ALL, "sms", reason="")
+        await set_stop(StopKind.ALL, "sms", stopped=True, reason="")
 
     assert format_change(stopped).startswith("template cart_offer is stopped: nothing more is claimed.")
     assert "To go on: waypost resume template cart_offer" in format_change(stopped)
