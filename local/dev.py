@@ -1,14 +1,12 @@
 """``waypost dev``: run a local stack in a terminal until Ctrl-C; its console output and signal handling."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
@@ -18,6 +16,7 @@ from rich.table import Table
 from local.ports import Port
 from local.processes import LogCallback
 from local.stack import ADMIN_KEY, SERVER_KEY, WRITE_KEY, LocalStack
+from workers.process import wait_unless_stopped
 from workers.settings import StackSettings
 
 _EXIT_INTERRUPTED = 130
@@ -124,23 +123,6 @@ def install_stop_signals(on_stop: Callable[[], None]) -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, handle_signal)
     return stop
-
-
-async def wait_unless_stopped(stop: asyncio.Event, task: "asyncio.Task[Any]") -> bool:
-    """Wait for the task; returns True if it ended, False if ``stop`` was set first.
-
-    In the second case the task is cancelled. Raises what the task raised.
-    """
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([stopping, task], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if task.done():
-        task.result()
-        return True
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-    return False
 
 
 class StackConsole:

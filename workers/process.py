@@ -67,12 +67,21 @@ async def run_until_signal(work: "asyncio.Future[Any]") -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    await wait_unless_stopped(stop, work)
+
+
+async def wait_unless_stopped(stop: asyncio.Event, work: "asyncio.Future[Any]") -> bool:
+    """Wait for ``work``; returns True if it ended, False if ``stop`` was set first.
+
+    In the second case the work is cancelled. Raises what the work raised.
+    """
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([stopping, work], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
-    if not work.done():
-        work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
-        return
-    work.result()
+    if work.done():
+        work.result()
+        return True
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    return False

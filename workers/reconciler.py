@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import asyncpg
@@ -52,8 +53,7 @@ class Reconciler:
     ) -> None:
         self._database = database
         self._client = client
-        self._routes = tuple(routes)
-        self._local = local
+        self._close_orphaned_run = partial(close_orphaned_run, database, routes, local=local)
 
     async def run(self) -> None:
         """Reconcile every ``RECONCILE_INTERVAL_S`` seconds, forever. A failed step is logged and repeated."""
@@ -82,14 +82,8 @@ class Reconciler:
             if run_id is None or workflow.status is None or not await self._is_open(run_id):
                 continue
             outcome = _OUTCOME_BY_STATUS[workflow.status]
-            await close_orphaned_run(
-                self._database,
-                self._routes,
-                run_id,
-                outcome=outcome,
-                detail=f"the workflow {outcome.replace('_', ' ')} in Temporal",
-                local=self._local,
-            )
+            detail = f"the workflow {outcome.replace('_', ' ')} in Temporal"
+            await self._close_orphaned_run(run_id, outcome=outcome, detail=detail)
             log.warning("run ended by sweep", run_id=str(run_id), outcome=outcome)
             ended += 1
         return ended

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -75,8 +76,7 @@ class Relay:
         """Create a relay. ``platform`` holds the ad audiences; None means the sandbox."""
         self._database = database
         self._delivery = delivery
-        self._routes = tuple(routes)
-        self._local = local
+        self._close_orphaned_run = partial(close_orphaned_run, database, routes, local=local)
         self._platform = platform or SandboxAdPlatform(database)
 
     async def run(self, listener: OutboxListener) -> None:
@@ -122,7 +122,9 @@ class Relay:
                     await self._record_result(connection, row, answer, outcome)
             await outbox.mark_delivered(connection, outcome.delivered_seqs, outcome.temporal_run_ids)
         for row in outcome.orphaned_rows:
-            await self._close_orphaned_run(row)
+            # The workflow ended before the row was delivered.
+            detail = "Temporal no longer has this run"
+            await self._close_orphaned_run(row.lane, outcome="gone", detail=detail, before_seq=row.seq)
         if outcome.transient_error is not None:
             raise outcome.transient_error
         return len(rows)
@@ -175,18 +177,6 @@ class Relay:
                     f"outbox row {row.seq} is of the kind {unknown!r}, which this relay cannot deliver; "
                     f"it knows {', '.join(OutboxKind)}"
                 )
-
-    async def _close_orphaned_run(self, row: OutboxRow) -> None:
-        """Close the run of a workflow that ended before the row was delivered."""
-        await close_orphaned_run(
-            self._database,
-            self._routes,
-            row.lane,
-            outcome="gone",
-            detail="Temporal no longer has this run",
-            before_seq=row.seq,
-            local=self._local,
-        )
 
 
 async def run_relay_process(settings: WorkerSettings) -> None:

@@ -3,7 +3,7 @@
 Operators may pause a schedule. The workflow of each sweep shows its result as current details.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -108,21 +108,26 @@ async def _ensure_segment_schedule(client: Client, name: str, every: timedelta) 
         schedule.spec = spec
         return ScheduleUpdate(schedule)
 
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow(
-            SegmentSweepWorkflow.run,
-            SweepSegment(segment=name),
-            id=SEGMENT_SCHEDULE_PREFIX + name,
-            task_queue=JOURNEY_QUEUE,
-            static_summary=f"find who newly belongs to {name}",
-        ),
-        spec=spec,
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
-    )
+    schedule_id, request = SEGMENT_SCHEDULE_PREFIX + name, SweepSegment(segment=name)
+    schedule = _schedule(schedule_id, "sweep-segment", [request], f"who newly belongs to {name}", spec)
     try:
-        await client.create_schedule(SEGMENT_SCHEDULE_PREFIX + name, schedule, trigger_immediately=True)
+        await client.create_schedule(schedule_id, schedule, trigger_immediately=True)
     except ScheduleAlreadyRunningError:
-        await client.get_schedule_handle(SEGMENT_SCHEDULE_PREFIX + name).update(changed)
+        await client.get_schedule_handle(schedule_id).update(changed)
+
+
+def _schedule(
+    schedule_id: str, workflow_name: str, args: Sequence[object], looks_for: str, spec: ScheduleSpec
+) -> Schedule:
+    """Return a schedule of a sweep; its workflows have its id."""
+    action = ScheduleActionStartWorkflow(
+        workflow_name,
+        args=args,
+        id=schedule_id,
+        task_queue=JOURNEY_QUEUE,
+        static_summary=f"find {looks_for}",
+    )
+    return Schedule(action=action, spec=spec, policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP))
 
 
 async def _delete_schedule(client: Client, schedule_id: str) -> None:
@@ -160,17 +165,9 @@ class SweepWorkflow:
 async def ensure_sweep_schedules(client: Client) -> None:
     """Create the missing schedules of ``SCHEDULED_SWEEPS``. Existing ones, changed or paused, stay as is."""
     for sweep in SCHEDULED_SWEEPS:
-        schedule = Schedule(
-            action=ScheduleActionStartWorkflow(
-                "sweep",
-                args=[SweepRequest(), sweep.activity, sweep.description],
-                id=sweep.schedule_id,
-                task_queue=JOURNEY_QUEUE,
-                static_summary=f"find {sweep.description}",
-            ),
-            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=sweep.interval)]),
-            policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
-        )
+        spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=sweep.interval)])
+        args = [SweepRequest(), sweep.activity, sweep.description]
+        schedule = _schedule(sweep.schedule_id, "sweep", args, sweep.description, spec)
         try:
             await client.create_schedule(sweep.schedule_id, schedule)
         except ScheduleAlreadyRunningError:

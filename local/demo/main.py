@@ -17,13 +17,14 @@ from local.demo import catalog
 from local.demo.console import DemoProgressBar, print_summary
 from local.demo.summary import Summary, find_broken_promises, summarise
 from local.demo.traffic import DemoTraffic
-from local.dev import access_info, create_stack, display_path, install_stop_signals, wait_unless_stopped
+from local.dev import access_info, create_stack, display_path, install_stop_signals
 from local.processes import StackError
 from local.stack import WRITE_KEY, LocalStack
 from local.temporal_server import NAMESPACE
 from profiles.db.database import Database
 from workers.errors import UserError
 from workers.ingest_client import IngestClient
+from workers.process import wait_unless_stopped
 from workers.settings import StackSettings
 
 DEFAULT_SEED = 7
