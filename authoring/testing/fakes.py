@@ -134,15 +134,10 @@ def replace_activities(real: Sequence[Effect], stand_ins: Mapping[str, Effect]) 
 
 def _wrap_function(effect: Effect) -> Effect:
     """Return a wrapper of a function, so that making it an activity does not change the test's function."""
-    if inspect.iscoroutinefunction(effect):
 
-        @functools.wraps(effect)
-        async def answer(*arguments: Any) -> Any:
-            return await effect(*arguments)
-    else:
-
-        @functools.wraps(effect)
-        async def answer(*arguments: Any) -> Any:
-            return effect(*arguments)
+    @functools.wraps(effect)
+    async def answer(*arguments: Any) -> Any:
+        result = effect(*arguments)
+        return await result if inspect.iscoroutinefunction(effect) else result
 
     return answer
