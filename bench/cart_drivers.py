@@ -15,7 +15,7 @@ from bench.bare_journey import QUEUE, BareCartWorkflow, BareEvent
 from bench.concurrency import poll_until
 from bench.events import cart_event, shopper_cart_id
 from bench.ingest_paths import open_session, post_event
-from bench.servers import BenchProcesses
+from bench.servers import BenchProcesses, BenchServers
 from profiles.db.sql import new_id
 
 RunHandle = WorkflowHandle[Any, Any]
@@ -25,6 +25,8 @@ NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) + t
 
 ARMED_HISTORY_LENGTH = 6
 """Length of a history after its first workflow task, when its first timer is started."""
+
+_PROCESSES = ("api", "relay", "worker", "bench.bare_worker")
 
 _SELECT_WORKFLOW_ID = """
 SELECT workflow_id FROM run WHERE journey = 'cart-abandonment' AND key = $1 AND temporal_run_id IS NOT NULL
@@ -101,15 +103,23 @@ class BareCartDriver:
 
 @asynccontextmanager
 async def open_drivers(
-    client: Client, processes: BenchProcesses, database_url: str
-) -> AsyncIterator[tuple[CartDriver, CartDriver]]:
-    """Open the driver of Waypost and that of the bare SDK, in this order."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        async with open_session(processes) as requests:
-            yield WaypostCartDriver(client, requests, connection), BareCartDriver(client)
-    finally:
-        await connection.close()
+    servers: BenchServers, *, journeys: str = "journeys"
+) -> AsyncIterator[tuple[BenchProcesses, dict[str, CartDriver]]]:
+    """Run Waypost and the bare worker on a new database; yields them, and a driver for "waypost" and "bare".
+
+    ``journeys``: the module with the journeys.
+    """
+    async with (
+        servers.database() as url,
+        servers.run_processes(url, *_PROCESSES, journeys=journeys) as processes,
+        open_session(processes) as requests,
+    ):
+        connection = await asyncpg.connect(url)
+        try:
+            ours = WaypostCartDriver(servers.client, requests, connection)
+            yield processes, {"waypost": ours, "bare": BareCartDriver(servers.client)}
+        finally:
+            await connection.close()
 
 
 async def wait_until_armed(handles: Sequence[RunHandle]) -> None:

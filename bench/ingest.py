@@ -3,7 +3,6 @@
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import aiohttp
 import orjson
@@ -13,7 +12,6 @@ from bench.events import EventBody, EventGenerator, split_batches
 from bench.ingest_paths import (
     CONCURRENCY,
     HttpPath,
-    IngestPath,
     open_in_process_paths,
     open_session,
     parse_event,
@@ -28,18 +26,13 @@ SINGLES = f"one by one, {CONCURRENCY} at once"
 BATCHES = "in batches, one at a time"
 _WARM_UP = 64
 
+Rates = dict[tuple[str, str], list[float]]
+"""Events per second by (mode, path), one value per repeat."""
+
 
 def steps(sizes: Sizes) -> int:
     """Return how often ``measure`` reports progress."""
     return sizes.repeats * 2
-
-
-@dataclass(slots=True)
-class _IngestFigures:
-    """Rates by (mode, path) and CPU time by mode, one value per repeat."""
-
-    rates: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
-    api_cpu_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
 async def measure(
@@ -50,7 +43,9 @@ async def measure(
     Relay and worker do not run, so starts and signals of runs wait in the outbox, as while Temporal is down.
     Raises RuntimeError if an event is not accepted.
     """
-    found, traffic = _IngestFigures(), EventGenerator(SEED)
+    rates: Rates = defaultdict(list)
+    api_cpu_ms: dict[str, list[float]] = defaultdict(list)
+    traffic = EventGenerator(SEED)
     async with (
         servers.database() as url,
         servers.run_processes(url, "api") as processes,
@@ -65,31 +60,18 @@ async def measure(
         for _ in range(sizes.repeats):
             for how in (SINGLES, BATCHES):
                 report_progress(f"{NAME}: {how}")
+                count = sizes.singles if how == SINGLES else sizes.batches * sizes.batch
                 for name, way in ways.items():
-                    await _measure_path(way, name, how, sizes, traffic, cpu, found)
-            found.rates["", "door"].append(await _measure_healthz(requests, sizes.singles))
-            found.rates["", "reading"].append(_measure_parsing(traffic.events(sizes.batch)))
-    return _comparisons(found, sizes)
-
-
-async def _measure_path(
-    way: IngestPath,
-    name: str,
-    how: str,
-    sizes: Sizes,
-    traffic: EventGenerator,
-    cpu: CpuClock,
-    found: _IngestFigures,
-) -> None:
-    count = sizes.singles if how == SINGLES else sizes.batches * sizes.batch
-    events = traffic.events(count)
-    cpu.start()
-    seconds = await (
-        way.singles(events) if how == SINGLES else way.batches(split_batches(events, sizes.batch))
-    )
-    found.rates[how, name].append(per_second(count, seconds))
-    if name == "HTTP":
-        found.api_cpu_ms[how].extend(cpu.ms_per_item(count).values())
+                    events = traffic.events(count)
+                    cpu.start()
+                    batches = split_batches(events, sizes.batch)
+                    seconds = await (way.singles(events) if how == SINGLES else way.batches(batches))
+                    rates[how, name].append(per_second(count, seconds))
+                    if name == "HTTP":
+                        api_cpu_ms[how].extend(cpu.ms_per_item(count).values())
+            rates["", "door"].append(await _measure_healthz(requests, sizes.singles))
+            rates["", "reading"].append(_measure_parsing(traffic.events(sizes.batch)))
+    return _comparisons(rates, api_cpu_ms, sizes)
 
 
 async def _measure_healthz(requests: aiohttp.ClientSession, count: int) -> float:
@@ -117,16 +99,16 @@ _NOTES = {
 }
 
 
-def _comparisons(found: _IngestFigures, sizes: Sizes) -> list[BenchComparison]:
+def _comparisons(rates: Rates, api_cpu_ms: dict[str, list[float]], sizes: Sizes) -> list[BenchComparison]:
     def measured(how: str, way: str) -> Measure:
-        return Measure(found.rates[how, way])
+        return Measure(rates[how, way])
 
     rows = []
     for how in (SINGLES, BATCHES):
         for way, note in _NOTES.items():
             name, bare = f"{way}, {_mode_label(how, sizes)}", measured(how, "bare")
             rows.append(BenchComparison(NAME, name, "events/s", measured(how, way), bare, note=note))
-    for how, values in found.api_cpu_ms.items():
+    for how, values in api_cpu_ms.items():
         name = f"CPU of the API process, {_mode_label(how, sizes)}"
         rows.append(BenchComparison(NAME, name, "ms/event", Measure(values), more_is_better=False))
     door = "GET /healthz: what client and server manage when nothing is to be done"

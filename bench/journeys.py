@@ -27,7 +27,6 @@ _REMINDED_AFTER = timedelta(hours=2)
 _ENDED_AFTER = timedelta(days=4)
 _WARM_UP = 8
 _RUN_TIMEOUT_S = 60.0
-_PROCESSES = ("api", "relay", "worker", "bench.bare_worker")
 
 
 def steps(sizes: Sizes) -> int:
@@ -53,20 +52,15 @@ async def measure(
     Only the cart journey is loaded: a purchase starts no other run. Raises RuntimeError for another outcome.
     """
     numbers = count(1)
-    async with (
-        servers.database() as url,
-        servers.run_processes(url, *_PROCESSES, journeys="bench.cart_only") as processes,
-        open_drivers(servers.client, processes, url) as carts,
-    ):
+    figures = {"waypost": _JourneyFigures(), "bare": _JourneyFigures()}
+    async with open_drivers(servers, journeys="bench.cart_only") as (processes, drivers):
         cpu = CpuClock({**processes.pids, "temporal": servers.temporal_pid})
-        sides: dict[str, tuple[CartDriver, _JourneyFigures]] = {
-            name: (each, _JourneyFigures()) for name, each in zip(("waypost", "bare"), carts, strict=True)
-        }
-        for driver, _ in sides.values():
+        for driver in drivers.values():
             await _run_until_bought(driver, list(islice(numbers, _WARM_UP)), servers)
         for _ in range(sizes.repeats):
-            for name, (driver, found) in sides.items():
+            for name, driver in drivers.items():
                 report_progress(f"{NAME}: {name}")
+                found = figures[name]
                 cpu.start()
                 begun = time.perf_counter()
                 handles = await _run_until_bought(driver, list(islice(numbers, sizes.runs)), servers)
@@ -75,11 +69,10 @@ async def measure(
                     found.cpu_ms[process].append(used)
                 found.bought_actions = await _count_actions(handles[0])
         report_progress(f"{NAME}: actions")
-        for driver, found in sides.values():
-            found.nudged_actions = await _count_actions(
-                await _run_until_nudged(driver, next(numbers), servers)
-            )
-    return _comparisons(sides["waypost"][1], sides["bare"][1])
+        for name, driver in drivers.items():
+            nudged = await _run_until_nudged(driver, next(numbers), servers)
+            figures[name].nudged_actions = await _count_actions(nudged)
+    return _comparisons(figures["waypost"], figures["bare"])
 
 
 async def _run_until_bought(

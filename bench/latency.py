@@ -18,7 +18,6 @@ LOADS = (1, 8)
 
 _WARM_UP = 5
 _RUN_TIMEOUT_S = 30.0
-_PROCESSES = ("api", "relay", "worker", "bench.bare_worker")
 
 
 def steps(sizes: Sizes) -> int:
@@ -36,17 +35,12 @@ async def measure(
     """
     numbers = count(1)
     found: dict[tuple[int, str], list[list[float]]] = {}
-    async with (
-        servers.database() as url,
-        servers.run_processes(url, *_PROCESSES) as processes,
-        open_drivers(servers.client, processes, url) as carts,
-    ):
-        sides: dict[str, CartDriver] = dict(zip(("waypost", "bare"), carts, strict=True))
-        for driver in sides.values():
+    async with open_drivers(servers) as (_, drivers):
+        for driver in drivers.values():
             await _measure_waits(driver, list(islice(numbers, _WARM_UP)), 1)
         for _ in range(sizes.repeats):
             for load in LOADS:
-                for name, driver in sides.items():
+                for name, driver in drivers.items():
                     report_progress(f"{NAME}: {load} at once, {name}")
                     waits = await _measure_waits(driver, list(islice(numbers, sizes.purchases)), load)
                     found.setdefault((load, name), []).append(waits)
