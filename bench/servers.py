@@ -8,17 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from temporalio.client import Client
 
 from local.ports import HOST, PortRequest, choose_ports
-from local.postgres import EmbeddedPostgres, execute_statement
+from local.postgres import EmbeddedPostgres, execute_statement, temporary_database
 from local.processes import ChildProcess, Command
 from local.stack import ADMIN_KEY, WRITE_KEY, is_api_ready
 from local.temporal_server import NAMESPACE, TemporalDevServer
 from profiles.db.migrate import upgrade_schema
-from profiles.db.sql import new_id
 
 ROOT = Path(__file__).parents[1]
 WRITE_HEADERS = {"Authorization": f"Bearer {WRITE_KEY}"}
@@ -76,14 +74,9 @@ class BenchServers:
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
         """Create an empty, migrated database; yields its URL and drops it at the end."""
-        name = f"bench_{new_id().hex}"
-        await execute_statement(self._postgres_url, f"CREATE DATABASE {name}")
-        url = urlsplit(self._postgres_url)._replace(path=f"/{name}").geturl()
-        try:
+        async with temporary_database(self._postgres_url, "bench") as url:
             await upgrade_schema(url)
             yield url
-        finally:
-            await execute_statement(self._postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
 
     @asynccontextmanager
     async def run_processes(

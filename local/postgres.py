@@ -14,9 +14,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -232,25 +233,18 @@ class EmbeddedPostgres(LocalServer):
         await self.child.start()
         try:
             await self.child.wait_until_ready(self._is_ready, timeout_s=_READY_TIMEOUT_S)
-            await self.create_database(DATABASE_NAME)
+            await self._create_database()
         except BaseException:
             await self.stop()
             raise
 
-    async def create_database(self, name: str, *, template: str | None = None) -> str:
-        """Create a database unless it exists, as a copy of ``template`` if given; returns its URL."""
+    async def _create_database(self) -> None:
         connection = await asyncpg.connect(self.url("postgres"))
         try:
-            if not await connection.fetchval("select 1 from pg_database where datname = $1", name):
-                copied = f' template "{template}"' if template else ""
-                await connection.execute(f'create database "{name}"{copied}')
+            if not await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE_NAME):
+                await connection.execute(f"create database {DATABASE_NAME}")
         finally:
             await connection.close()
-        return self.url(name)
-
-    async def drop_database(self, name: str) -> None:
-        """Drop a database with all its sessions. Idempotent."""
-        await execute_statement(self.url("postgres"), f'drop database if exists "{name}" with (force)')
 
     async def _is_ready(self) -> bool:
         try:
@@ -305,6 +299,17 @@ async def execute_statement(database_url: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def temporary_database(server_url: str, prefix: str, options: str = "") -> AsyncIterator[str]:
+    """Create a database with options of ``CREATE DATABASE``; yields its URL, and drops it at the end."""
+    name = f"{prefix}_{secrets.token_hex(16)}"
+    await execute_statement(server_url, f"CREATE DATABASE {name} {options}")
+    try:
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    finally:
+        await execute_statement(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def _wait_for_old_server(cluster: Path) -> None:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self, TypedDict
+from typing import Any, ClassVar, Self
 
 from local.parent_watch import parent_death_hook, watched_command
 from workers.errors import UserError
@@ -29,14 +29,6 @@ _PROBE_INTERVAL_S = 0.05
 _ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class ProcessArguments(TypedDict, total=False):
-    """Keyword arguments of ``subprocess`` that choose the account."""
-
-    user: int
-    group: int
-    extra_groups: list[int]
-
-
 @dataclass(frozen=True)
 class Account:
     """The user account under which a process runs."""
@@ -49,7 +41,7 @@ class Account:
     owner_uid: int | None = None
     """User id that must own the process's files, as the file system sees it; None: any."""
 
-    def subprocess_arguments(self) -> ProcessArguments:
+    def subprocess_arguments(self) -> dict[str, Any]:
         """Return the keyword arguments for ``subprocess``."""
         if self.uid is None or self.gid is None:
             return {}

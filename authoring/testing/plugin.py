@@ -13,12 +13,9 @@ from authoring.testing.shared_memory import shared_memory_folder
 from authoring.testing.shop import Shop
 from authoring.testing.shopper import Shopper
 from journeys.vocabulary import Journey
-from local.postgres import EmbeddedPostgres, execute_statement
+from local.postgres import EmbeddedPostgres, temporary_database
 from local.temporal_server import TemporalDevServer
 from profiles.db.migrate import upgrade_schema
-from profiles.db.sql import new_id
-
-_TEMPLATE_DATABASE = f"waypost_template_{os.getpid()}"
 
 _SESSION_LOOP_FIXTURES = frozenset({"shop", "shopper", "database_url", "temporal"})
 
@@ -66,19 +63,16 @@ async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[st
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def migrated(postgres: str) -> AsyncIterator[str]:
     """Name of a migrated database that serves as the template."""
-    await execute_statement(postgres, f"CREATE DATABASE {_TEMPLATE_DATABASE}")
-    await upgrade_schema(_replace_database(postgres, _TEMPLATE_DATABASE))
-    yield _TEMPLATE_DATABASE
-    await execute_statement(postgres, f"DROP DATABASE {_TEMPLATE_DATABASE} WITH (FORCE)")
+    async with temporary_database(postgres, "waypost_template") as url:
+        await upgrade_schema(url)
+        yield urlsplit(url).path[1:]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
     """URL of an empty, migrated database for this test alone."""
-    name = f"test_{new_id().hex}"
-    await execute_statement(postgres, f"CREATE DATABASE {name} TEMPLATE {migrated} {_COPY_STRATEGY}")
-    yield _replace_database(postgres, name)
-    await execute_statement(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    async with temporary_database(postgres, "test", f"TEMPLATE {migrated} {_COPY_STRATEGY}") as url:
+        yield url
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -116,7 +110,3 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             if isinstance(each, Shop):
                 for shopper in each.shoppers:
                     report.sections.append((f"timeline of {shopper.name}", str(shopper.timeline)))
-
-
-def _replace_database(url: str, database: str) -> str:
-    return urlsplit(url)._replace(path=f"/{database}").geturl()

@@ -1,19 +1,16 @@
 """Fixtures of the tests on real Postgres."""
 
 from collections.abc import AsyncIterator, Iterator
-from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from api.http import outage
 from authoring.testing.shared_memory import shared_memory_folder
-from local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres, execute_statement, temporary_database
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
 from profiles.db.migrate import upgrade_schema
-from profiles.db.sql import new_id
 from tests.support.deadlines import scaled
 from tests.support.environments.api import OpenApi, opened
 from tests.support.environments.gate import GateHarness
@@ -44,12 +41,8 @@ async def api(database_url: str, request: pytest.FixtureRequest) -> AsyncIterato
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def module_database_url(postgres: str, migrated: str) -> AsyncIterator[str]:
     """URL of a migrated database that the tests of a module share."""
-    name = f"test_{new_id().hex}"
-    server = await asyncpg.connect(postgres)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
-    yield urlsplit(postgres)._replace(path=f"/{name}").geturl()
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await server.close()
+    async with temporary_database(postgres, "test", f"TEMPLATE {migrated}") as url:
+        yield url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -73,17 +66,14 @@ async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
         folder = memory or tmp_path_factory.mktemp("ordered")
         server = EmbeddedPostgres(folder, settings={"fsync": "off"})
         async with server:
-            connection = await asyncpg.connect(server.url("postgres"))
-            await connection.execute("ALTER SYSTEM SET track_commit_timestamp = on")
-            await connection.close()
+            await execute_statement(server.database_url, "ALTER SYSTEM SET track_commit_timestamp = on")
+            await upgrade_schema(server.database_url)
         async with server:
-            await upgrade_schema(await server.create_database("template_of_tests"))
             yield server
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def ordered_database_url(ordered: EmbeddedPostgres) -> AsyncIterator[str]:
     """URL of a migrated database for this test alone that keeps the instant of every commit."""
-    name = f"test_{new_id().hex}"
-    yield await ordered.create_database(name, template="template_of_tests")
-    await ordered.drop_database(name)
+    async with temporary_database(ordered.url("postgres"), "test", "TEMPLATE waypost") as url:
+        yield url

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from local import postgres as postgres_files
-from local.postgres import EmbeddedPostgres
+from local.postgres import EmbeddedPostgres, temporary_database
 from local.processes import ChildExited, StackError
 from tests.support.faults.processes import ended, wait_until
 
@@ -53,14 +53,9 @@ async def test_text_sorts_the_same_on_every_machine_and_no_password_means_no_ent
 async def test_databases_come_from_a_template_and_go_again(tmp_path: Path) -> None:
     async with EmbeddedPostgres(tmp_path / "postgres") as postgres:
         await query(postgres.database_url, "create table shape (n int)")
-        copy = await postgres.create_database("copy", template="waypost")
-        again = await postgres.create_database("copy")
+        async with temporary_database(postgres.url("postgres"), "copy", "template waypost") as copy:
+            assert await query(copy, "select count(*) from shape") == 0
 
-        assert again == copy
-        assert await query(copy, "select count(*) from shape") == 0
-
-        await postgres.drop_database("copy")
-        await postgres.drop_database("copy")
         with pytest.raises(asyncpg.InvalidCatalogNameError):
             await asyncpg.connect(copy)
 
