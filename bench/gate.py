@@ -158,17 +158,13 @@ async def _measure_in_rounds(
     sizes: Sizes,
 ) -> None:
     """Measure the sides alternately in short rounds, so that a slow moment of the machine affects all."""
-    seconds: list[float] = [0.0 for _ in sides]
-    took: list[list[float]] = [[] for _ in sides]
     each = sizes.decisions // _ROUNDS
-    for _ in range(_ROUNDS):
-        for place, (work, _found) in enumerate(sides):
-            spent, of_each = await _run_tasks(work, people, numbers, writers, each)
-            seconds[place] += spent
-            took[place] += of_each
-    for (_work, found), spent, of_each in zip(sides, seconds, took, strict=True):
-        found.rates.append(per_second(each * _ROUNDS, spent))
-        found.p99_ms.append(percentile(of_each, 0.99) * 1000)
+    rounds = [
+        [await _run_tasks(work, people, numbers, writers, each) for work, _ in sides] for _ in range(_ROUNDS)
+    ]
+    for (_, found), results in zip(sides, zip(*rounds, strict=True), strict=True):
+        found.rates.append(per_second(each * _ROUNDS, sum(spent for spent, _ in results)))
+        found.p99_ms.append(percentile([took for _, of_each in results for took in of_each], 0.99) * 1000)
 
 
 async def _run_tasks(

@@ -229,19 +229,15 @@ class _ScenarioReader:
             self._add_fault(node, "expected a list of what the shopper does, such as `- adds: lamp`")
             return
         for item in node.value:
-            match item:
-                case ScalarNode():
-                    yield from self._read_step(item, item.value, None, {})
-                case MappingNode():
-                    pairs = {name: (key, value) for name, key, value in self._iter_pairs(item)}
-                    if not pairs:
-                        self._add_fault(item, "expected one thing the shopper does, such as `- adds: lamp`")
-                        continue
-                    verb = next((name for name in pairs if name in VERBS), next(iter(pairs)))
-                    rest = {name: value for name, (_, value) in pairs.items() if name != verb}
-                    yield from self._read_step(pairs[verb][0], verb, pairs[verb][1], rest)
-                case _:
-                    self._add_fault(item, "expected one thing the shopper does, such as `- adds: lamp`")
+            if isinstance(item, ScalarNode):
+                yield from self._read_step(item, item.value, None, {})
+            elif isinstance(item, MappingNode) and item.value:
+                pairs = {name: (key, value) for name, key, value in self._iter_pairs(item)}
+                verb = next((name for name in pairs if name in VERBS), next(iter(pairs)))
+                rest = {name: value for name, (_, value) in pairs.items() if name != verb}
+                yield from self._read_step(pairs[verb][0], verb, pairs[verb][1], rest)
+            else:
+                self._add_fault(item, "expected one thing the shopper does, such as `- adds: lamp`")
 
     def _read_step(
         self, at: Node, name: str, value: Node | None, rest: dict[str, Node]

@@ -166,7 +166,7 @@ class Shop:
         while True:
             # Profile ids cannot be chosen, so profiles are created until one matches.
             shopper = Shopper(self, name, timezone, self._new_identifiers(email, phone))
-            await self.ingest_event(shopper, "Identified", {}, traits=all_traits)
+            await self.ingest_event(shopper.identifiers, "Identified", {}, traits=all_traits)
             if matches_assignments(
                 await shopper.profile_id(), arms or {}, experiments, journeys, holdout=held_out
             ):
@@ -201,32 +201,25 @@ class Shop:
         await self.open()
         name = event if isinstance(event, str) else event.event_name
         declared = {} if isinstance(event, str) else event.model_dump(mode="json", exclude_none=True)
-        await self._ingest(name, {**declared, **(properties or {})}, {}, channel="server", source="shop")
-
-    async def ingest_event(
-        self,
-        shopper: Shopper,
-        name: str,
-        properties: dict[str, Any],
-        *,
-        traits: Mapping[str, Any] | None = None,
-        channel: str = "web",
-        source: str = "web",
-    ) -> None:
-        """Ingest one event of a shopper, and wait until all runs are idle."""
-        await self._ingest(
-            name, properties, shopper.identifiers, traits=dict(traits or {}), channel=channel, source=source
-        )
+        merged = {**declared, **(properties or {})}
+        await self.ingest_event({}, name, merged, channel="server", source="shop")
 
     def next_id(self, what: str) -> str:
         """Return an unused id: order-1, order-2."""
         self._id_counters[what] += 1
         return f"{what}-{self._id_counters[what]}"
 
-    async def _ingest(
-        self, name: str, properties: dict[str, Any], identifiers: dict[str, str], **more: Any
+    async def ingest_event(
+        self,
+        identifiers: Mapping[str, str],
+        name: str,
+        properties: dict[str, Any],
+        *,
+        source: str = "web",
+        **more: Any,
     ) -> None:
-        answer = await self.waypost.ingest_event(name, properties, **more, **identifiers)
+        """Ingest one event of a shopper, or of the shop itself, and wait until all runs are idle."""
+        answer = await self.waypost.ingest_event(name, properties, source=source, **more, **identifiers)
         if answer.status is not IngestStatus.ACCEPTED:
             raise TellingFault(f"{name} was not taken in: {answer.status.value}, {answer.detail}")
         try:

@@ -222,7 +222,7 @@ class Shopper(ShopperState):
 
     async def identifies(self, **traits: Any) -> None:
         """Send traits: first_name, timezone, locale, plan, …"""
-        await self._shop.ingest_event(self, "Identified", {}, traits=traits)
+        await self._shop.ingest_event(self.identifiers, "Identified", {}, traits=traits)
 
     async def opens_ticket(self, ticket: str | None = None) -> None:
         """Open a support ticket."""
@@ -260,7 +260,7 @@ class Shopper(ShopperState):
         name, own = (event, {}) if isinstance(event, str) else (event.event_name, _event_properties(event))
         came_from = source or ("pos/1" if where == "store" else where)
         await self._shop.ingest_event(
-            self,
+            self.identifiers,
             name,
             {**own, **(properties or {})},
             channel=channel or _EVENT_CHANNELS[where],
@@ -282,7 +282,7 @@ class Shopper(ShopperState):
                 f"{self.name} is known already; `on_device` returns a shopper who is not logged in"
             )
         self.identifiers.update(self._login_identifiers)
-        await self._shop.ingest_event(self, "Identified", {})
+        await self._shop.ingest_event(self.identifiers, "Identified", {})
 
     def _resolve_order_id(self, order: str | None) -> str:
         if not (order_id := order or self._last_order_id):

@@ -4,6 +4,7 @@ import ast
 import builtins
 import inspect
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -109,20 +110,16 @@ class FunctionSource:
     @cached_property
     def bindings(self) -> dict[str, int]:
         """How often each name is bound in the function, parameters counted."""
-        counts: dict[str, int] = {}
+        counts: Counter[str] = Counter()
         for node in ast.walk(self.node):
             match node:
-                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                    pass
-                case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)):
-                    pass
-                case ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
-                    pass
-                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                    pass
-                case _:
-                    continue
-            counts[name] = counts.get(name, 0) + 1
+                case (
+                    (ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name))
+                    | (ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)))
+                    | (ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)))
+                    | (ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name))
+                ):
+                    counts[name] += 1
         return counts
 
     @cached_property
