@@ -1,6 +1,7 @@
 """All of Waypost in one process for tests: real Postgres and Temporal; the test triggers each delivery."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -121,18 +122,13 @@ class Waypost:
 
     async def __aexit__(self, *_: object) -> None:
         for run in await self.fetch_rows("SELECT workflow_id FROM run WHERE temporal_run_id IS NOT NULL"):
-            await self._terminate(run["workflow_id"])
+            # Workers of the next test, on another database, would take up a run that is left open.
+            with contextlib.suppress(RPCError):
+                await self.handle(run).terminate()
         if self._workers_task is not None:
             self._workers_task.cancel()
             await asyncio.wait([self._workers_task])
         await self.database.close()
-
-    async def _terminate(self, workflow_id: str) -> None:
-        # Workers of the next test, on another database, would take up a run that is left open.
-        try:
-            await self.client.get_workflow_handle(workflow_id).terminate()
-        except RPCError:
-            return
 
     @property
     def workers_error(self) -> BaseException | None:

@@ -71,8 +71,6 @@ class Received(str):
     status: str
     """sent, delivered, opened, clicked or bounced; unknown where the provider's answer was lost."""
 
-    __slots__ = ("at", "channel", "html", "items", "journey", "message_id", "status", "subject", "text", "to")
-
     @classmethod
     def from_row(cls, row: Row, posted: AcceptedMessage) -> Self:
         """Make it from a message's row and the message that the provider accepted."""
@@ -101,8 +99,6 @@ class Withheld(str):
     items: tuple[str, ...]
     at: datetime
 
-    __slots__ = ("at", "channel", "detail", "items", "journey", "reason")
-
     @classmethod
     def from_row(cls, row: Row, detail: str) -> Self:
         """Make it from a message's row and the detail of its last decision."""
@@ -121,8 +117,6 @@ class Audience(str):
 
     items: tuple[str, ...]
     """Keys of the items that are advertised."""
-
-    __slots__ = ("items",)
 
 
 class Decision(BaseModel, frozen=True):

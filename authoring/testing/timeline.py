@@ -124,34 +124,13 @@ class TimelineRecorder:
         self.timeline = timeline
         self._waypost = waypost
         self._recorded_keys: set[object] = set()
-        self._recorded_step_counts: dict[UUID, int] = {}
 
     async def update(self, profile_id: UUID, ledger: Observations, clocks: dict[UUID, RunClock]) -> None:
         """Add entries for all that is new since the last update."""
-        received = {each.message_id: each for each in ledger.received}
-        entries = [
-            _event_entry(row, received)
-            for row in await self._waypost.fetch_rows(_SELECT_EVENTS, profile_id)
-            if self._record_key(("event", row["event_id"]))
-        ]
-        entries += [
-            _decision_entry(decision, received.get(decision.message_id))
-            for number, decision in enumerate(ledger.decisions)
-            if self._record_key(("decision", number))
-        ]
-        for message in ledger.received:
-            if message.status.startswith("unknown") and self._record_key(("unknown", message.message_id)):
-                words = f"{message}: the provider's answer was lost; it is not sent again"
-                entries.append(TimelineEntry(message.at, message.journey, "unknown", words, sequence=3))
-        entries += [
-            TimelineEntry(
-                row["at"], row["journey"], "does", f"experiment {row['experiment']}: {row['arm']}", sequence=2
-            )
-            for row in await self._waypost.fetch_rows(_SELECT_EXPOSURES, profile_id)
-            if self._record_key(("exposure", row["run_id"], row["experiment"]))
-        ]
-        for run in ledger.runs:
-            entries += self._run_entries(run, clocks.get(run.run_id))
+        events = await self._waypost.fetch_rows(_SELECT_EVENTS, profile_id)
+        exposures = await self._waypost.fetch_rows(_SELECT_EXPOSURES, profile_id)
+        every = self._every_entry(ledger, clocks, events, exposures)
+        entries = [entry for key, entry in every if self._record_key(key)]
         self.timeline.entries += sorted(entries, key=lambda each: (each.at, each.sequence))
         now, localise = self._waypost.clock, self.timeline.localise_times
         self.timeline.pending_waits = [
@@ -160,29 +139,44 @@ class TimelineRecorder:
             if run.waiting_for and run.state == "running"
         ]
 
-    def _run_entries(self, run: ObservedRun, clock: RunClock | None) -> list[TimelineEntry]:
-        entries = []
-        if self._record_key(("enters", run.run_id)):
-            about = f" ({run.key})" if len(run.key) < _GENERATED_KEY_LENGTH else ""
-            entries.append(TimelineEntry(run.entered_at, run.journey, "enters", f"begins{about}", sequence=1))
-        if clock is not None:
-            steps = clock.history.steps
-            for step in steps[self._recorded_step_counts.get(run.run_id, 0) :]:
-                until = None if step.until is None else step.until + clock.calendar_offset
-                words = _format_wait(step.summary) if until else step.summary
-                if " deferred: " not in step.summary:  # shown by the decision's entry
-                    kind = "waits" if until else "does"
-                    entries.append(
-                        TimelineEntry(
-                            step.at + clock.calendar_offset, run.journey, kind, words, until, sequence=4
-                        )
-                    )
-            self._recorded_step_counts[run.run_id] = len(steps)
-        if run.state != "running" and self._record_key((run.state, run.run_id)):
+    def _every_entry(
+        self, ledger: Observations, clocks: dict[UUID, RunClock], events: list[Row], exposures: list[Row]
+    ) -> Iterator[tuple[object, TimelineEntry]]:
+        """Yield all entries, each with a key that stays the same."""
+        received = {each.message_id: each for each in ledger.received}
+        for row in events:
+            yield ("event", row["event_id"]), _event_entry(row, received)
+        for number, decision in enumerate(ledger.decisions):
+            yield ("decision", number), _decision_entry(decision, received.get(decision.message_id))
+        for message in ledger.received:
+            if message.status.startswith("unknown"):
+                words = f"{message}: the provider's answer was lost; it is not sent again"
+                entry = TimelineEntry(message.at, message.journey, "unknown", words, sequence=3)
+                yield ("unknown", message.message_id), entry
+        for row in exposures:
+            words = f"experiment {row['experiment']}: {row['arm']}"
+            entry = TimelineEntry(row["at"], row["journey"], "does", words, sequence=2)
+            yield ("exposure", row["run_id"], row["experiment"]), entry
+        for run in ledger.runs:
+            yield from self._run_entries(run, clocks.get(run.run_id))
+
+    def _run_entries(
+        self, run: ObservedRun, clock: RunClock | None
+    ) -> Iterator[tuple[object, TimelineEntry]]:
+        about = f" ({run.key})" if len(run.key) < _GENERATED_KEY_LENGTH else ""
+        entry = TimelineEntry(run.entered_at, run.journey, "enters", f"begins{about}", sequence=1)
+        yield ("enters", run.run_id), entry
+        for number, step in enumerate(clock.history.steps if clock is not None else ()):
+            if clock is None or " deferred: " in step.summary:  # shown by the decision's entry
+                continue
+            at, until = step.at + clock.calendar_offset, step.until and step.until + clock.calendar_offset
+            kind, words = ("waits", _format_wait(step.summary)) if until else ("does", step.summary)
+            entry = TimelineEntry(at, run.journey, kind, words, until, sequence=4)
+            yield ("step", run.run_id, number), entry
+        if run.state != "running":
             at = run.ended_at or self._waypost.clock
             words = f"ends: {run.outcome} ({run.detail})" if run.state == "ended" else f"stuck: {run.detail}"
-            entries.append(TimelineEntry(at, run.journey, "ends", words, sequence=5))
-        return entries
+            yield (run.state, run.run_id), TimelineEntry(at, run.journey, "ends", words, sequence=5)
 
     def _record_key(self, what: object) -> bool:
         if what in self._recorded_keys:
