@@ -57,7 +57,7 @@ class DemoTraffic:
         self._seed = seed
         self._progress = progress
         self._run_mover = RunMover(client, database)
-        self._sweeps = SweepTrigger(client, database)
+        self._client = client
         self._feed = ProductFeed(self.opening, ())
         self._plans = [
             ShopperPlan(shopper, self.opening, seed) for shopper in create_shoppers(shoppers, seed)
@@ -145,23 +145,35 @@ class DemoTraffic:
         return links
 
     async def _sweep_lapsed(self) -> None:
-        begun = time.monotonic()
         lapsed = sum(plan.shopper.lapsed for plan in self._plans)
-        await self._sweeps.sweep(LAPSED_SWEEP, _COUNT_LAPSED_MISSING, lapsed)
-        self._add_seconds("sweep", begun)
-        await self._wait_until_delivered()
+        await self._sweep(LAPSED_SWEEP, _COUNT_LAPSED_MISSING, lapsed)
         # The first messages go out before any shopper acts, so that their content does not depend on a race.
         await self._run_mover.move_all(self.opening, self._progress.set_share)
+
+    async def _sweep(self, sweep: ScheduledSweep, query: str, *values: int) -> None:
+        """Sweep until the query counts none left, and deliver. Raises ``UserError`` after 45 s."""
+        begun = time.monotonic()
+        triggered = False
+        while (left := await self._database.run(lambda connection: connection.fetchval(query, *values))) > 0:
+            if time.monotonic() - begun > _SWEEP_TIMEOUT_S:
+                raise UserError(
+                    f"the sweep for {sweep.description} did not find {left} of them: see demo.log"
+                )
+            if not triggered:
+                schedule = self._client.get_schedule_handle(sweep.schedule_id)
+                # A sweep that runs now may have read before the change, so the trigger must not be skipped.
+                await schedule.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ONE)
+                triggered = True
+            await asyncio.sleep(0.1)
+        self._add_seconds("sweep", begun)
+        await self._wait_until_delivered()
 
     async def _update_products(self, clock: datetime) -> None:
         """Send the product updates that are due, and run the sweep that creates events for open carts."""
         if updates := self._feed.take_due(clock):
             await self._ingest_client.send_events([update.body for update in updates])
             self._raise_refusals()
-            begun = time.monotonic()
-            await self._sweeps.sweep(PRODUCT_SWEEP, _COUNT_UNSWEPT_CHANGES)
-            self._add_seconds("sweep", begun)
-            await self._wait_until_delivered()
+            await self._sweep(PRODUCT_SWEEP, _COUNT_UNSWEPT_CHANGES)
 
     async def _send_events(self, acts: Iterable[ShopperEvent]) -> None:
         begun = time.monotonic()
@@ -213,27 +225,3 @@ def group_into_requests(acts: Sequence[ShopperEvent]) -> Iterator[tuple[bool, li
         requests[turn[act.shopper], act.is_segment].append(act)
     for (_, is_segment), events in sorted(requests.items(), key=lambda request: request[0]):
         yield is_segment, events
-
-
-class SweepTrigger:
-    """Triggers the sweeps of one stack and waits for their results in Postgres."""
-
-    def __init__(self, client: Client, database: Database) -> None:
-        self._client = client
-        self._database = database
-
-    async def sweep(self, sweep: ScheduledSweep, query: str, *values: int) -> None:
-        """Sweep until the query counts no more than 0 left. Raises ``UserError`` after 45 s."""
-        deadline = time.monotonic() + _SWEEP_TIMEOUT_S
-        triggered = False
-        while (left := await self._database.run(lambda connection: connection.fetchval(query, *values))) > 0:
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"the sweep for {sweep.description} did not find {left} of them: see demo.log"
-                )
-            if not triggered:
-                schedule = self._client.get_schedule_handle(sweep.schedule_id)
-                # A sweep that runs now may have read before the change, so the trigger must not be skipped.
-                await schedule.trigger(overlap=ScheduleOverlapPolicy.BUFFER_ONE)
-                triggered = True
-            await asyncio.sleep(0.1)
