@@ -22,10 +22,7 @@ class BareEvent:
 
 @workflow.defn(name="bare-cart")
 class BareCartWorkflow:
-    """Wait for a quiet hour, two effects, wait a day, one effect, wait two days, a last effect.
-
-    A purchase ends each wait, and the run.
-    """
+    """A quiet hour, two effects, a day, one effect, two days, a last effect. A purchase ends each wait."""
 
     @workflow.init
     def __init__(self, run: str) -> None:

@@ -78,10 +78,7 @@ def steps(sizes: Sizes) -> int:
 async def measure(
     servers: BenchServers, sizes: Sizes, report_progress: ProgressCallback
 ) -> list[BenchComparison]:
-    """Ingest a shop's traffic with the same mix of events on both sides, in turns.
-
-    Raises RuntimeError if an event is not accepted.
-    """
+    """Ingest the same mix of events on both sides, in turns. Raises RuntimeError unless all are accepted."""
     routes = load_journeys().routes
     async with AsyncExitStack() as stack:
         sides = []

@@ -76,28 +76,26 @@ class IdentityEventGenerator:
         fresh = f"{self._name}{self._event_count}"
         match kind:
             case IdentityEventKind.KNOWN:
-                return self._random_named_identifiers()
+                return self._random_identifiers(named=True)
             case IdentityEventKind.SINGLE:
                 return {"anonymous_id": person_identifiers(self._random_person())["anonymous_id"]}
             case IdentityEventKind.NEW:
                 return {"email": f"newcomer{fresh}@example.com", "anonymous_id": f"browser-{fresh}"}
             case IdentityEventKind.DEVICE:
-                return {"email": self._random_named_identifiers()["email"], "anonymous_id": f"device-{fresh}"}
+                return {
+                    "email": self._random_identifiers(named=True)["email"],
+                    "anonymous_id": f"device-{fresh}",
+                }
             case _:
                 return {
-                    "email": self._random_named_identifiers()["email"],
-                    **person_identifiers(self._random_unnamed_person()),
+                    "email": self._random_identifiers(named=True)["email"],
+                    **self._random_identifiers(named=False),
                 }
 
     def _random_person(self) -> int:
         return self._random.randint(1, self._count)
 
-    def _random_named_identifiers(self) -> dict[str, str]:
-        while not is_named(number := self._random_person()):
+    def _random_identifiers(self, *, named: bool) -> dict[str, str]:
+        while is_named(number := self._random_person()) is not named:
             pass
         return person_identifiers(number)
-
-    def _random_unnamed_person(self) -> int:
-        while is_named(number := self._random_person()):
-            pass
-        return number

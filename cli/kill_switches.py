@@ -26,8 +26,7 @@ class StopChange(BaseModel):
 async def set_stop(kind: StopKind, name: str, *, stopped: bool, reason: str) -> StopChange:
     """Activate or lift a stop; the change is in force when this returns. Idempotent.
 
-    A stop of a journey or template that is no longer in the code can be lifted.
-    Raises ``UserError`` for an unknown name.
+    A stop of what is no longer in the code can be lifted. Raises ``UserError`` for an unknown name.
     """
     name = _validate_name(kind, name)
     if stopped:

@@ -37,10 +37,7 @@ class DataDirectory:
         return self.folder / "temporal" / "temporal.db"
 
     def acquire(self) -> None:
-        """Take the lock of the folder, which is created if missing.
-
-        Raises ``StackError`` if the folder cannot be written to or another stack holds the lock.
-        """
+        """Create and lock the folder. Raises ``StackError`` if it is read-only or another stack holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             lock = os.open(self.folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)

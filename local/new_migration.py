@@ -15,10 +15,7 @@ from profiles.db.migrate import new_revision, upgrade_schema
 
 
 async def new_migration(message: str) -> Path:
-    """Apply all migrations to an empty database and generate the missing one; returns its file.
-
-    Raises ``StackError`` if Postgres does not start.
-    """
+    """Generate the migration that is missing after all others; returns its file. Raises ``StackError``."""
     with tempfile.TemporaryDirectory(prefix="waypost-migration-") as folder:
         async with EmbeddedPostgres(Path(folder) / "postgres") as postgres:
             await upgrade_schema(postgres.database_url)

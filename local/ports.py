@@ -37,10 +37,7 @@ class Port:
 
 
 def choose_ports(requests: Mapping[str, PortRequest]) -> dict[str, Port]:
-    """Choose a different free port of the loopback address for each request.
-
-    Raises ``StackError`` if an explicitly requested port is taken, or no port is free.
-    """
+    """Choose different free ports. Raises ``StackError`` if a requested one is taken, or none is free."""
     held: list[socket.socket] = []
     try:
         chosen: dict[str, Port] = {}

@@ -88,10 +88,7 @@ def can_read(account: Account, path: Path) -> bool:
 
 
 def change_owner(account: Account, folder: Path) -> None:
-    """Make the account the owner of ``folder`` and everything below it.
-
-    Idempotent. Returns at once if the folder has that owner already.
-    """
+    """Make the account the owner of ``folder`` and everything below it, unless it is already. Idempotent."""
     if account.owner_uid is None or folder.stat().st_uid == account.owner_uid:
         return
     for root, folders, files in os.walk(folder):

@@ -137,10 +137,7 @@ class LocalStack:
         }
 
     async def __aenter__(self) -> Self:
-        """Start all servers and processes and wait until they are ready.
-
-        Raises ``StackError`` if one does not start; all others are stopped first.
-        """
+        """Start everything and wait until it is ready. If one does not start, stop all: ``StackError``."""
         self.directory.acquire()
         try:
             self.ports = choose_ports(self._port_requests)

@@ -30,10 +30,7 @@ class TravelError(UserError):
 
 
 def parse_duration(words: str) -> timedelta:
-    """Parse a duration such as "3d", "2h30m", "90s" or "1w".
-
-    Raises ``TravelError`` if the text is no such duration, or is zero.
-    """
+    """Parse a duration such as "3d", "2h30m", "90s" or "1w". Raises ``TravelError``, also for zero."""
     text = words.strip().lower()
     length = timedelta(seconds=sum(int(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(text)))
     if not _DURATION.fullmatch(text) or length <= timedelta():

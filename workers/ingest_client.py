@@ -86,8 +86,7 @@ class IngestClient:
     async def send_events(self, events: Sequence[JsonObject]) -> list[JsonObject]:
         """Send native events to ``POST /v1/events``. Return one result per event, after COMMIT.
 
-        Raises:
-            IngestApiError: the API is away, stays busy, or refuses a request as a whole.
+        Raises ``IngestApiError`` if the API is away, stays busy, or refuses a request as a whole.
         """
         return await self._send_batches("/v1/events", "events", events)
 
@@ -111,11 +110,7 @@ class IngestClient:
         return results
 
     async def _post(self, path: str, body: bytes) -> httpx2.Response:
-        """Post a body; retry on 429 and 503 after Retry-After seconds. Idempotent by the events' ids.
-
-        Raises:
-            IngestApiError: the API is away, stays busy, or refuses the request as a whole.
-        """
+        """Post a body; retry on 429 and 503 after Retry-After seconds. Idempotent by the events' ids."""
         for attempt in range(_MAX_ATTEMPTS):
             try:
                 answer = await self._client.post(path, content=body)

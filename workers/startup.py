@@ -66,10 +66,7 @@ def load_checked_journeys(modules: Sequence[str]) -> LoadedJourneys:
 
 
 def build_catalog(folders: Iterable[Path], *, complete: bool = True) -> TemplateCatalog:
-    """Return the catalog of the messages in these journey folders, faulty ones included.
-
-    ``complete``: whether these are the folders of all journeys.
-    """
+    """Return the catalog of messages in journey folders, also faulty ones. ``complete``: of all journeys."""
     files = [
         file for folder in dict.fromkeys(folders) for file in sorted(folder.glob(f"*/{MANIFEST_FILE_NAME}"))
     ]
@@ -126,10 +123,8 @@ async def validate_segments(database: Database, journeys: Mapping[str, JourneyDe
 async def wait_for_schema(database_url: str, *, retry_interval_s: float = 1.0) -> None:
     """Return once the database is at the revision that this code needs.
 
-    While Postgres is away, log a warning and retry every ``retry_interval_s`` seconds.
-
-    Raises:
-        UserError: the schema is missing, older or newer, or Postgres refuses the login or database name.
+    While Postgres is away, log a warning and retry every ``retry_interval_s`` seconds. Raises ``UserError``
+    if the schema is missing, older or newer, or Postgres refuses the login or database name.
     """
     while True:
         try:

@@ -184,8 +184,7 @@ async def run_workers(workers: Sequence[Worker]) -> None:
 async def run_worker_process(settings: WorkerSettings) -> None:
     """Run the worker until SIGTERM or SIGINT.
 
-    Raises:
-        UserError: unusable settings, policy or schema, or every fault of every journey and message.
+    Raises ``UserError`` for unusable settings, policy or schema, or all faults of all journeys and messages.
     """
     activity_settings = ActivitySettings()
     limits = load_policy(activity_settings).limits

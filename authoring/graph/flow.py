@@ -119,11 +119,7 @@ class StepResult:
     @property
     def open_ends(self) -> Ends:
         """The open ends right after the step."""
-        return (
-            (OpenEnd(self.node, "else"), OpenEnd(self.second_node))
-            if self.second_node
-            else (OpenEnd(self.node),)
-        )
+        return (OpenEnd(self.node, "else" if self.second_node else ""), *self._second)
 
     @property
     def branches(self) -> tuple[Ends, Ends]:
@@ -132,10 +128,11 @@ class StepResult:
 
     def case(self, label: str) -> Ends:
         """The open ends of one case of a ``match`` on it."""
-        second = (
-            (OpenEnd(self.second_node),) if self.second_node and self.holds in label.split(" or ") else ()
-        )
-        return (OpenEnd(self.node, label), *second)
+        return (OpenEnd(self.node, label), *(self._second if self.holds in label.split(" or ") else ()))
+
+    @property
+    def _second(self) -> Ends:
+        return (OpenEnd(self.second_node),) if self.second_node else ()
 
     def arm_label(self, *names: str) -> str:
         """Label of the edge of these arms, with their share."""

@@ -48,10 +48,7 @@ FileLine = ParsedLine | InvalidLine
 
 @contextmanager
 def open_text(file: Path) -> Iterator[tuple[TextIO, BinaryIO]]:
-    """Open a file, also with gzip; yields its text and the raw file, for the position reached.
-
-    Gzip is recognised by the first bytes.
-    """
+    """Open a file, also with gzip; yields its text and the raw file, for the position reached."""
     with file.open("rb") as raw:
         packed = raw.read(2) == _GZIP_MAGIC
         raw.seek(0)

@@ -273,10 +273,7 @@ class ShopperPlan:
 
 
 class ShopperCases:
-    """Support tickets, returns and reviews of one shopper.
-
-    They are drawn from a random stream of their own, so that visits and cases do not change each other.
-    """
+    """Support tickets, returns and reviews of one shopper, drawn independently of the visits."""
 
     def __init__(self, shopper: DemoShopper, pen: EventBuilder, seed: int) -> None:
         self._shopper = shopper

@@ -122,10 +122,7 @@ async def _await_unless_stack_fails(stack: LocalStack, work: Coroutine[Any, Any,
 
 
 async def _serve(stack: LocalStack, data_dir: Path, links: dict[str, str], console: Console) -> None:
-    """Keep the stack running until Ctrl-C and publish it for other commands.
-
-    Raises ``StackError`` if a process exits.
-    """
+    """Publish the stack for other commands until Ctrl-C. Raises ``StackError`` if a process exits."""
     stop = install_stop_signals(lambda: console.print("Stopping …", style="bold"))
     front = DataDirectory(data_dir)
     try:
