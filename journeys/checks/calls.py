@@ -74,7 +74,7 @@ def _attribute_names(source: JourneySource) -> set[str] | None:
 
 def _wrong_arguments(function: FunctionSource, call: WordCall) -> Iterator[JourneyFault]:
     word, signature = call.word.name, call.word.signature
-    if signature is None or has_unpacking(call.node):
+    if call.word.form is Form.PROPERTY or has_unpacking(call.node):
         return
     names = [keyword.arg for keyword in call.node.keywords if keyword.arg]
     kinds = {parameter.kind for parameter in signature.parameters.values()}

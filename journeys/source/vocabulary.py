@@ -28,14 +28,12 @@ class Word:
 
     name: str
     form: Form
-    signature: inspect.Signature | None
-    """Without ``self``; None for a property."""
+    signature: inspect.Signature
+    """Without ``self``; empty for a property."""
 
     @cached_property
     def positions(self) -> dict[str, int]:
         """Parameters that may be given by position, with their place in a call."""
-        if self.signature is None:
-            return {}
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         parameters = self.signature.parameters.values()
         return {each.name: place for place, each in enumerate(parameters) if each.kind in positional}
@@ -43,15 +41,13 @@ class Word:
     @cached_property
     def durations(self) -> tuple[str, ...]:
         """Parameters that take a length of time."""
-        if self.signature is None:
-            return ()
         lengths = (timedelta, timedelta | None)
         return tuple(each.name for each in self.signature.parameters.values() if each.annotation in lengths)
 
     @property
     def is_step(self) -> bool:
         """Whether a call is a step of the story, rather than a value that it reads."""
-        return self.signature is not None and bool(self.signature.parameters)
+        return bool(self.signature.parameters)
 
     @property
     def looks_back(self) -> bool:
@@ -104,7 +100,7 @@ def _words() -> Mapping[str, Word]:
 def _word(name: str) -> Word:
     member = getattr(Journey, name)
     if isinstance(member, property):
-        return Word(name, Form.PROPERTY, None)
+        return Word(name, Form.PROPERTY, inspect.Signature())
     signature = inspect.signature(member)
     _, *parameters = signature.parameters.values()
     form = Form.AWAITED if inspect.iscoroutinefunction(member) else Form.CALLED
