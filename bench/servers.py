@@ -12,7 +12,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 from local.ports import HOST, PortRequest, choose_ports
-from local.postgres import EmbeddedPostgres, execute_statement, temporary_database
+from local.postgres import EmbeddedPostgres, temporary_database
 from local.processes import ChildProcess, Command
 from local.stack import ADMIN_KEY, WRITE_KEY, is_api_ready
 from local.temporal_server import NAMESPACE, TemporalDevServer
@@ -131,15 +131,7 @@ def _command(name: str, environment: Mapping[str, str]) -> Command:
 async def start_servers(folder: Path) -> AsyncIterator[BenchServers]:
     """Start the servers with their data in ``folder``; stopped at the end."""
     async with (
-        EmbeddedPostgres(folder / "postgres") as postgres,
+        EmbeddedPostgres(folder / "postgres", settings=_MEMORY_SETTINGS) as postgres,
         TemporalDevServer(folder / "temporal" / "temporal.db") as temporal,
     ):
-        await _apply_memory_settings(postgres)
         yield BenchServers(postgres.url("postgres"), temporal, folder)
-
-
-async def _apply_memory_settings(postgres: EmbeddedPostgres) -> None:
-    for name, value in _MEMORY_SETTINGS.items():
-        await execute_statement(postgres.url("postgres"), f"ALTER SYSTEM SET {name} = '{value}'")
-    await postgres.stop()
-    await postgres.start()

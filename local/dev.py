@@ -75,16 +75,8 @@ def create_stack(
     settings: StackSettings, folder: Path, log: LogCallback, environment: Mapping[str, str] | None = None
 ) -> LocalStack:
     """Create a stack on ``folder`` from the settings, without starting it."""
-    return LocalStack(
-        folder,
-        api_port=settings.api_port,
-        temporal_port=settings.temporal_port,
-        temporal_ui_port=settings.temporal_ui_port,
-        postgres_port=settings.postgres_port,
-        database_url=settings.database_url,
-        environment=environment,
-        log=log,
-    )
+    given = settings.model_dump(exclude={"waypost_data_dir"})
+    return LocalStack(folder, environment=environment, log=log, **given)
 
 
 def access_info(stack: LocalStack) -> dict[str, str]:

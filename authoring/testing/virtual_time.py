@@ -19,7 +19,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.contracts import RunResult
-from authoring.testing.environment import Row, Waypost
+from authoring.testing.environment import Waypost
 from authoring.testing.errors import IdleTimeout, StoryFailed
 
 _OMITTED_ACTIVITIES = frozenset({"send_message", "join_audience", "close_run"})
@@ -253,19 +253,16 @@ class VirtualClock:
     async def _add_new_runs(self) -> None:
         for row in await self.waypost.fetch_rows(_SELECT_STARTED_RUNS):
             if row["run_id"] not in self.run_clocks:
-                self.run_clocks[row["run_id"]] = self._to_run_clock(row)
-
-    def _to_run_clock(self, row: Row) -> RunClock:
-        # A run that the end of another run started has the position of that run.
-        position = max(self.waypost.clock, row["entered_at"])
-        return RunClock(
-            run_id=row["run_id"],
-            journey=row["journey"],
-            handle=self.waypost.handle(row),
-            calendar_offset=timedelta(seconds=row["clock_offset_s"]),
-            position=position,
-            current_time=position,
-        )
+                # A run that the end of another run started has the position of that run.
+                position = max(self.waypost.clock, row["entered_at"])
+                self.run_clocks[row["run_id"]] = RunClock(
+                    run_id=row["run_id"],
+                    journey=row["journey"],
+                    handle=self.waypost.handle(row),
+                    calendar_offset=timedelta(seconds=row["clock_offset_s"]),
+                    position=position,
+                    current_time=position,
+                )
 
     async def _refresh_and_check_idle(self, run: RunClock) -> bool:
         description = await run.handle.describe()

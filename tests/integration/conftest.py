@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from api.http import outage
 from authoring.testing.shared_memory import shared_memory_folder
-from local.postgres import EmbeddedPostgres, execute_statement, temporary_database
+from local.postgres import EmbeddedPostgres, temporary_database
 from local.temporal_server import TemporalDevServer
 from profiles.db.database import Database
 from profiles.db.migrate import upgrade_schema
@@ -64,11 +64,9 @@ async def ordered(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
     """A server that keeps the instant of every commit."""
     with shared_memory_folder() as memory:
         folder = memory or tmp_path_factory.mktemp("ordered")
-        server = EmbeddedPostgres(folder, settings={"fsync": "off"})
-        async with server:
-            await execute_statement(server.database_url, "ALTER SYSTEM SET track_commit_timestamp = on")
+        settings = {"fsync": "off", "track_commit_timestamp": "on"}
+        async with EmbeddedPostgres(folder, settings=settings) as server:
             await upgrade_schema(server.database_url)
-        async with server:
             yield server
 
 
