@@ -34,10 +34,8 @@ def check_properties(source: JourneySource) -> Iterator[JourneyFault]:
         if len(names) > 1:
             yield from _of_name(source.run, names[1], source.start_kinds)
     yield from _of_declared_filters(source)
-    for function, call in source.word_calls():
+    for function, call in source.word_calls("wait_for", "wait_for_all"):
         name = call.word.name
-        if name not in ("wait_for", "wait_for_all"):
-            continue
         kinds = _event_classes(function, call.node.args)
         if name == "wait_for" and kinds:
             yield from _of_result(function, call.node, kinds)
