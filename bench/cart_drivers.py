@@ -116,8 +116,8 @@ async def open_drivers(
     ):
         connection = await asyncpg.connect(url)
         try:
-            ours = WaypostCartDriver(servers.client, requests, connection)
-            yield processes, {"waypost": ours, "bare": BareCartDriver(servers.client)}
+            ours = WaypostCartDriver(servers.temporal.client, requests, connection)
+            yield processes, {"waypost": ours, "bare": BareCartDriver(servers.temporal.client)}
         finally:
             await connection.close()
 

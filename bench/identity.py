@@ -1,8 +1,8 @@
 """Cost of ingest with ten thousand profiles and with a million, on the same Postgres; it must not grow."""
 
 import statistics
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from bench.counting_database import CountingDatabase
@@ -83,7 +83,7 @@ async def measure(
         sides = []
         for count in (sizes.few, sizes.many):
             report_progress(f"{NAME}: making {count:,} people")
-            sides.append(await stack.enter_async_context(_open_side(servers, count, routes)))
+            sides.append(await _open_side(stack, servers, count, routes))
         counted = {
             kind: [await side.round_trips(kind, routes) for side in sides] for kind in IdentityEventKind
         }
@@ -103,16 +103,16 @@ async def measure(
     return _comparisons(sides[0], sides[1], counted)
 
 
-@asynccontextmanager
-async def _open_side(servers: BenchServers, count: int, routes: Sequence[Route]) -> AsyncIterator[_Side]:
-    async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(servers.database())
-        population = await populate(url, count)
-        database, counting = Database(url, pool_size=CONCURRENCY), CountingDatabase(url, pool_size=1)
-        stack.push_async_callback(database.close)
-        stack.push_async_callback(counting.close)
-        path = in_process_path(Ingest(database, routes, IngestConfig(local=True)).__call__)
-        yield _Side(population, IdentityEventGenerator(SEED, count), path, counting)
+async def _open_side(
+    stack: AsyncExitStack, servers: BenchServers, count: int, routes: Sequence[Route]
+) -> _Side:
+    url = await stack.enter_async_context(servers.database())
+    population = await populate(url, count)
+    database, counting = Database(url, pool_size=CONCURRENCY), CountingDatabase(url, pool_size=1)
+    stack.push_async_callback(database.close)
+    stack.push_async_callback(counting.close)
+    path = in_process_path(Ingest(database, routes, IngestConfig(local=True)).__call__)
+    return _Side(population, IdentityEventGenerator(SEED, count), path, counting)
 
 
 def _comparisons(

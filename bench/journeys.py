@@ -92,7 +92,7 @@ async def _run_until_bought(
     handles = [await carts.wait_for_run(each) for each in people]
 
     async def move_clock(handle: RunHandle) -> None:
-        await fast_forward(servers.client, handle.id, _REMINDED_AFTER)
+        await fast_forward(servers.temporal.client, handle.id, _REMINDED_AFTER)
 
     await time_workers(handles, [move_clock] * CONCURRENCY)
     await time_workers(people, [lambda each: carts.buy(each, NOON + _REMINDED_AFTER)] * CONCURRENCY)
@@ -106,10 +106,10 @@ async def _run_until_nudged(carts: CartDriver, person: int, servers: BenchServer
     await carts.add(person, NOON)
     handle = await carts.wait_for_run(person)
     await wait_until_armed([handle])
-    await fast_forward(servers.client, handle.id, timedelta(minutes=30))
+    await fast_forward(servers.temporal.client, handle.id, timedelta(minutes=30))
     await carts.add(person, NOON + timedelta(minutes=30))
     await poll_until(partial(_has_signals, handle, 2))
-    await fast_forward(servers.client, handle.id, _ENDED_AFTER)
+    await fast_forward(servers.temporal.client, handle.id, _ENDED_AFTER)
     await _expect_outcome("nudged", handle)
     return handle
 

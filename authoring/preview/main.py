@@ -165,10 +165,8 @@ def _load_journeys(modules: Sequence[str], journey: str) -> JourneyRegistry:
     try:
         journeys = load_journeys(modules)
         journeys[journey]
-    except KeyError as error:
+    except (KeyError, ValueError) as error:
         raise UserError(str(error.args[0])) from error
-    except ValueError as error:
-        raise UserError(str(error)) from error
     return journeys
 
 

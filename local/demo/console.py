@@ -44,8 +44,12 @@ def print_summary(summary: Summary, console: Console) -> None:
     console.print(table)
     # A separate table, so that its long names do not narrow the details of the first one.
     checked = _table(frame=None)
-    for name, breaches, detail in _check_rows(summary):
-        checked.add_row(name, f"[bold {'red' if breaches else 'green'}]{breaches}[/]", detail)
+    for name, breaches in (
+        ("bought items promoted after purchase", summary.bought_items_promoted_after_purchase),
+        ("promoted while a ticket was open", summary.promoted_while_a_ticket_was_open),
+    ):
+        number = f"[bold {'red' if breaches else 'green'}]{breaches}[/]"
+        checked.add_row(name, number, "checked over every decision")
     console.print(checked)
     if summary.example:
         console.print()
@@ -110,12 +114,6 @@ def _suppressed_rows(summary: Summary) -> Iterator[TableRow]:
     yield "carts shrunk", found["shrunk_carts"], shrunk
     others = f"the other {found['audience_run_ended']} of {found['audience_joined']} with their run"
     yield "ad audience removals", found["audience_bought"], f"on purchase; {others}"
-
-
-def _check_rows(summary: Summary) -> Iterator[TableRow]:
-    decided = "checked over every decision"
-    yield "bought items promoted after purchase", summary.bought_items_promoted_after_purchase, decided
-    yield "promoted while a ticket was open", summary.promoted_while_a_ticket_was_open, decided
 
 
 def _total(name: str, counts: Counts, more: str = "") -> TableRow:
