@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import aiohttp
 import asyncpg
@@ -33,21 +33,8 @@ SELECT workflow_id FROM run WHERE journey = 'cart-abandonment' AND key = $1 AND 
 """
 
 
-class CartDriver(Protocol):
-    """Drives the carts of numbered shoppers. Each shopper has one run."""
-
-    async def add(self, shopper: int, at: datetime) -> None:
-        """Add a product to the cart. The first one starts a run."""
-
-    async def buy(self, shopper: int, at: datetime) -> None:
-        """Buy the cart; returns when the purchase is accepted."""
-
-    async def wait_for_run(self, shopper: int) -> RunHandle:
-        """Wait until the shopper's run is started, and return it."""
-
-
 class WaypostCartDriver:
-    """Sends events to the API; the relay starts and signals the runs."""
+    """Sends events of numbered shoppers to the API; the relay starts and signals their runs, one each."""
 
     def __init__(self, client: Client, requests: aiohttp.ClientSession, connection: Any) -> None:
         self._client = client
@@ -56,12 +43,15 @@ class WaypostCartDriver:
         self._query_lock = asyncio.Lock()
 
     async def add(self, shopper: int, at: datetime) -> None:
+        """Add a product to the cart. The first one starts a run."""
         await post_event(self._requests, cart_event("Product Added", shopper, at))
 
     async def buy(self, shopper: int, at: datetime) -> None:
+        """Buy the cart; returns when the purchase is accepted."""
         await post_event(self._requests, cart_event("Order Completed", shopper, at))
 
     async def wait_for_run(self, shopper: int) -> RunHandle:
+        """Wait until the shopper's run is started, and return it."""
         return self._client.get_workflow_handle(await poll_until(lambda: self._workflow_id(shopper)))
 
     async def _workflow_id(self, shopper: int) -> str | None:
@@ -73,7 +63,7 @@ class WaypostCartDriver:
 
 
 class BareCartDriver:
-    """Uses the SDK's client: signal-with-start for the first event, then signals."""
+    """The same by the SDK's client: signal-with-start for the first event, then signals."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -99,6 +89,9 @@ class BareCartDriver:
 
     async def wait_for_run(self, shopper: int) -> RunHandle:
         return self._started[shopper]
+
+
+CartDriver = WaypostCartDriver | BareCartDriver
 
 
 @asynccontextmanager

@@ -108,10 +108,8 @@ def _of_name(function: FunctionSource, name: str, kinds: Kinds) -> Iterator[Jour
     known = set().union(*(properties_of(kind) for kind in kinds))
     for each in nodes:
         match each:
-            case ast.Attribute(value=ast.Name(id=used), attr=attr) if used == name:
-                if not attr.startswith("_") and not any(
-                    hasattr(kind, attr) or attr in known for kind in kinds
-                ):
+            case ast.Attribute(value=ast.Name(id=used), attr=attr) if used == name and attr[0] != "_":
+                if attr not in known and not any(hasattr(kind, attr) for kind in kinds):
                     has = "has" if len(kinds) == 1 else "have"
                     names = " and ".join(kind.__name__ for kind in kinds)
                     text = f"{names} {has} no property {attr!r}{suggestion(attr, known)}"
