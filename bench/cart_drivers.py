@@ -9,12 +9,13 @@ from typing import Any
 
 import aiohttp
 import asyncpg
+import orjson
 from temporalio.client import Client, WorkflowHandle
 
 from bench.bare_journey import QUEUE, BareCartWorkflow, BareEvent
 from bench.concurrency import poll_until
 from bench.events import cart_event, shopper_cart_id
-from bench.ingest_paths import open_session, post_event
+from bench.ingest_paths import open_session, post_accepted
 from bench.servers import BenchProcesses, BenchServers
 from profiles.db.sql import new_id
 
@@ -44,11 +45,11 @@ class WaypostCartDriver:
 
     async def add(self, shopper: int, at: datetime) -> None:
         """Add a product to the cart. The first one starts a run."""
-        await post_event(self._requests, cart_event("Product Added", shopper, at))
+        await post_accepted(self._requests, orjson.dumps(cart_event("Product Added", shopper, at)))
 
     async def buy(self, shopper: int, at: datetime) -> None:
         """Buy the cart; returns when the purchase is accepted."""
-        await post_event(self._requests, cart_event("Order Completed", shopper, at))
+        await post_accepted(self._requests, orjson.dumps(cart_event("Order Completed", shopper, at)))
 
     async def wait_for_run(self, shopper: int) -> RunHandle:
         """Wait until the shopper's run is started, and return it."""

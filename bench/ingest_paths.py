@@ -54,7 +54,7 @@ class IngestPath:
 
 def http_path(session: aiohttp.ClientSession) -> IngestPath:
     """Return the path of a channel's HTTP requests."""
-    post = partial(_post_accepted, session)
+    post = partial(post_accepted, session)
     return IngestPath([post] * CONCURRENCY, post, orjson.dumps, lambda batch: orjson.dumps({"events": batch}))
 
 
@@ -92,12 +92,8 @@ async def open_in_process_paths(url: str) -> AsyncIterator[dict[str, IngestPath]
         }
 
 
-async def post_event(requests: aiohttp.ClientSession, event: EventBody) -> None:
-    """Send one event. Raises RuntimeError if it is not accepted."""
-    await _post_accepted(requests, orjson.dumps(event))
-
-
-async def _post_accepted(requests: aiohttp.ClientSession, body: bytes) -> None:
+async def post_accepted(requests: aiohttp.ClientSession, body: bytes) -> None:
+    """Send one event or one batch, as JSON. Raises RuntimeError if an event is not accepted."""
     async with requests.post("/v1/events", data=body, headers=_JSON_HEADERS) as answer:
         response = orjson.loads(await answer.read())
         if answer.status != 200:

@@ -120,12 +120,10 @@ def _wrong_context(
 ) -> Iterator[JourneyFault]:
     given = call.argument("context")
     values: dict[str, ast.expr] | None
-    if given is None or _is_none(given):
+    if _is_none(given):
         values = None if has_unpacking(call.node) else {}
     else:
-        values = _dict_items(given) or _dict_items(_only_value(function, given))
-        if values is None and isinstance(given, ast.Dict) and not given.keys:
-            values = {}
+        values = _dict_items(given if isinstance(given, ast.Dict) else _only_value(function, given))
     if values is None:
         return
     missing = [name for name, required in template.extra.items() if required and _is_none(values.get(name))]
@@ -153,7 +151,7 @@ def _dict_items(given: ast.expr | None) -> dict[str, ast.expr] | None:
     return dict(zip(map(str, names), given.values, strict=True))
 
 
-def _only_value(function: FunctionSource, given: ast.expr) -> ast.expr | None:
+def _only_value(function: FunctionSource, given: ast.expr | None) -> ast.expr | None:
     """Return the value of a name that is assigned once and that no code seems to change."""
     if not isinstance(given, ast.Name) or function.bindings.get(given.id) != 1:
         return None
